@@ -1,0 +1,1 @@
+"""Input formats, products, provenance: everything that touches files."""

@@ -1,0 +1,109 @@
+"""Dimensions, dtypes and units of every product that passes between stages; `check` holds a dataset to them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rixs_pipeline.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SCHEMA_VERSION = 1
+
+# why a scan point is, or is not, part of the co-added map (`point_status`)
+POINT_USED, POINT_NO_BEAM, POINT_EXCLUDED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of a product: its dimensions, numpy dtype kind (`f`, `i`, `S`), unit and long name."""
+
+    dims: tuple[str, ...]
+    kind: str
+    units: str
+    long_name: str
+    required: bool = True
+
+
+_MAP_DIMS = ("incident_energy", "emission_energy")
+_POINT = ("incident_energy",)
+
+RIXS_MAP = {
+    "incident_energy": Variable(_POINT, "f", "eV", "incident energy"),
+    "emission_energy": Variable(("emission_energy",), "f", "eV", "emission energy"),
+    "emission_energy_edges": Variable(("emission_energy_edge",), "f", "eV", "edges of the emission bins"),
+    "incident_energy_edges": Variable(("incident_energy_edge",), "f", "eV", "edges of the incident bins", False),
+    "counts": Variable(_MAP_DIMS, "i", "counts", "photons"),
+    "exposure": Variable(_POINT, "f", "s", "live time x throughput x I0 / I0_ref, summed over the pixels"),
+    "live_time": Variable(_POINT, "f", "s", "live time summed over the pixels"),
+    "i0": Variable(_POINT, "f", "", "incident flux", False),
+    "intensity": Variable(_MAP_DIMS, "f", "counts/(s eV)", "counts / exposure / bin width"),
+    "intensity_errors": Variable(_MAP_DIMS, "f", "counts/(s eV)", "one standard deviation of the intensity"),
+}
+
+# what a scan's map carries on top; readings of the log stand beside as `reading_<channel>` (incident_energy)
+SCAN_MAP = RIXS_MAP | {
+    "point_status": Variable(_POINT, "i", "", "0 used, 1 no beam, 2 excluded by the config"),
+    "dwell": Variable(_POINT, "f", "s", "length of the point's time window"),
+    "pixel": Variable(("pixel",), "i", "", "channel number"),
+    "pixel_counts": Variable(("pixel",), "i", "counts", "photons of the pixel in the map"),
+    "pixel_live_time": Variable(("pixel",), "f", "s", "live time of the pixel"),
+    "throughput": Variable(("pixel",), "f", "", "throughput relative to the mean pixel"),
+}
+
+_LINE = ("pixel", "line")
+
+PIXEL_CALIBRATION = {
+    "pixel": Variable(("pixel",), "i", "", "channel number"),
+    "status": Variable(("pixel",), "S", "", "ok, or why the pixel is not used"),
+    "line_name": Variable(("line",), "S", "", "reference line"),
+    "line_energy": Variable(("line",), "f", "eV", "energy of the reference line"),
+    "line_energy_errors": Variable(("line",), "f", "eV", "uncertainty of the reference line"),
+    "line_pulse_height": Variable(_LINE, "f", "", "fitted pulse height of the line"),
+    "line_residual": Variable(_LINE, "f", "eV", "energy of the line on the fitted scale - reference"),
+    "line_residual_errors": Variable(_LINE, "f", "eV", "one standard deviation, counting statistics"),
+    "line_counts": Variable(_LINE, "f", "counts", "counts in the fitted line"),
+    "fwhm": Variable(_LINE, "f", "eV", "resolution of the pixel at the line, full width at half maximum"),
+    "params": Variable(("pixel", "param"), "f", "", "parameters of core.energy.energy"),
+    "params_covariance": Variable(("pixel", "param", "param_2"), "f", "", "covariance of the parameters"),
+    "cut": Variable(("cut",), "S", "", "name of the cut"),
+    "cut_counts": Variable(("pixel", "cut"), "i", "counts", "pulses that are left after the cut"),
+    "emission_energy": Variable(("emission_energy",), "f", "eV", "emission energy"),
+    "spectrum": Variable(("pixel", "emission_energy"), "i", "counts", "calibrated reference run"),
+}
+
+_SPECTRUM_VALUES = {
+    "intensity": Variable((), "f", "counts/s", "intensity"),
+    "intensity_errors": Variable((), "f", "counts/s", "one standard deviation of the intensity"),
+    "intensity_lower": Variable((), "f", "counts/s", "lower end of the 95 % interval", False),
+    "intensity_upper": Variable((), "f", "counts/s", "upper end of the 95 % interval", False),
+    "counts": Variable((), "f", "counts", "photons in the region, cut bins by their share"),
+    "exposure": Variable((), "f", "s", "exposure"),
+}
+
+
+def spectrum(dim: str) -> dict[str, Variable]:
+    """The variables of a spectrum along `dim`, `incident_energy` or `emission_energy`."""
+    axis = Variable((dim,), "f", "eV", dim.replace("_", " "))
+    values = {name: Variable((dim,), v.kind, v.units, v.long_name, v.required) for name, v in _SPECTRUM_VALUES.items()}
+    return {dim: axis} | values
+
+
+def check(dataset: "xr.Dataset", variables: dict[str, Variable], where: str) -> None:
+    """Hold a dataset to its schema.
+
+    Raises:
+        InputError: a variable is missing or has other dimensions or another kind of dtype; the message names it.
+    """
+    for name, variable in variables.items():
+        if name not in dataset.variables:
+            if variable.required:
+                raise InputError(f"{where}: variable '{name}' is missing")
+            continue
+        found = dataset.variables[name]
+        kinds = "OSU" if variable.kind == "S" else variable.kind
+        if found.dims != variable.dims or found.dtype.kind not in kinds:
+            raise InputError(
+                f"{where}: variable '{name}' has dims {found.dims} and dtype {found.dtype}, "
+                f"expected {variable.dims} and kind '{variable.kind}'"
+            )

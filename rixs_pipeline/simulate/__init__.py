@@ -1,0 +1,1 @@
+"""A beamtime with known truth, written in the real formats."""

@@ -1,0 +1,1 @@
+"""One short file a stage: read, call core, write. No mathematics."""
