@@ -133,13 +133,15 @@ class ReferenceLine(Model):
     """One emission line: where its maximum stands, how well that is known, and its shape.
 
     `shape`: Lorentzian components (offset from `energy` eV, full width at half maximum eV, share of the area),
-    as the line leaves the sample, before the detector's resolution.
+    convolved with a Gaussian of standard deviation `sigma` eV: as the line leaves the sample, before the detector's
+    resolution.
     """
 
     energy: float = Field(gt=0, description="position of the maximum at 1 eV FWHM resolution, eV")
     uncertainty: float = Field(gt=0, description="one standard deviation, eV")
     source: str
     shape: tuple[tuple[float, float, float], ...] = Field(min_length=1)
+    sigma: float = Field(0.0, ge=0, description="Gaussian part of the emitted shape, eV")
     satellite_of: str | None = Field(None, description="this line is part of that line's shape; never fitted alone")
 
 

@@ -1,7 +1,8 @@
 """Dimensions, dtypes and units of every product that passes between stages; `check` holds a dataset to them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rixs_pipeline.errors import InputError
 
@@ -24,6 +25,10 @@ class Variable:
     long_name: str
     required: bool = True
 
+
+CUT_LIMITS = Variable(
+    ("pixel", "cut_quantity", "limit"), "f", "", "low and high limits of residual, pretrigger mean, arrival phase"
+)
 
 _MAP_DIMS = ("incident_energy", "emission_energy")
 _POINT = ("incident_energy",)
@@ -49,6 +54,10 @@ SCAN_MAP = RIXS_MAP | {
     "pixel_counts": Variable(("pixel",), "i", "counts", "photons of the pixel in the map"),
     "pixel_live_time": Variable(("pixel",), "f", "s", "live time of the pixel"),
     "throughput": Variable(("pixel",), "f", "", "throughput relative to the mean pixel"),
+    "pixel_status": Variable(("pixel",), "S", "", "ok, with the calibrations used, or why the pixel is left out"),
+    "cut": Variable(("cut",), "S", "", "name of the cut"),
+    "cut_counts": Variable(("pixel", "cut"), "i", "counts", "pulses that are left after the cut"),
+    "cut_limits": CUT_LIMITS,
 }
 
 _LINE = ("pixel", "line")
@@ -68,8 +77,11 @@ PIXEL_CALIBRATION = {
     "params_covariance": Variable(("pixel", "param", "param_2"), "f", "", "covariance of the parameters"),
     "cut": Variable(("cut",), "S", "", "name of the cut"),
     "cut_counts": Variable(("pixel", "cut"), "i", "counts", "pulses that are left after the cut"),
+    "cut_limits": CUT_LIMITS,
     "emission_energy": Variable(("emission_energy",), "f", "eV", "emission energy"),
     "spectrum": Variable(("pixel", "emission_energy"), "i", "counts", "calibrated reference run"),
+    "curve_pulse_height": Variable(("pixel", "curve_point"), "f", "", "pulse heights over the gain curve", False),
+    "curve_energy": Variable(("pixel", "curve_point"), "f", "eV", "the gain curve", False),
 }
 
 _SPECTRUM_VALUES = {
@@ -87,6 +99,14 @@ def spectrum(dim: str) -> dict[str, Variable]:
     axis = Variable((dim,), "f", "eV", dim.replace("_", " "))
     values = {name: Variable((dim,), v.kind, v.units, v.long_name, v.required) for name, v in _SPECTRUM_VALUES.items()}
     return {dim: axis} | values
+
+
+def labelled(values: Mapping[str, tuple[tuple[str, ...], Any]], variables: dict[str, Variable]) -> "xr.Dataset":
+    """A dataset of `name -> (dims, array)` in which every variable has its unit and long name."""
+    import xarray as xr
+
+    attributes = {name: {"units": v.units, "long_name": v.long_name} for name, v in variables.items()}
+    return xr.Dataset({name: (dims, array, attributes.get(name, {})) for name, (dims, array) in values.items()})
 
 
 def check(dataset: "xr.Dataset", variables: dict[str, Variable], where: str) -> None:

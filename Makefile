@@ -1,0 +1,85 @@
+# Thin aliases of the command line; what depends on what in a reduction is known to rixs-pipeline alone.
+# A fresh machine needs make, git and Python 3.11 or later. Everything else goes into .venv, at the versions and
+# hashes of the lock files.
+#
+#   make run BEAMTIME=/data/2026-11 CONFIG=nov.yaml OUT=/scratch/nov SCHEDULER=processes WORKERS=8
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench docs data-samples lock clean
+
+BEAMTIME ?= data_samples/lmr_beamtime
+OUT ?= out
+CONFIG ?=
+SCHEDULER ?=
+WORKERS ?=
+PYTEST_WORKERS ?= auto
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+RUN_OPTIONS = $(if $(CONFIG),-c "$(CONFIG)") $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(WORKERS),--workers $(WORKERS))
+
+help: ## what there is
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1 \2/p' Makefile | while read -r name text; do printf 'make %-14s%s\n' "$$name" "$$text"; done
+
+run: $(VENV)/run.stamp ## reduce BEAMTIME into OUT (default: the sample beamtime into out/)
+	$(BIN)/rixs-pipeline run "$(BEAMTIME)" -o "$(OUT)" $(RUN_OPTIONS)
+	@printf '\n%-10s %s\n' 'maps' '$(OUT)/maps/*.nxs' 'spectra' '$(OUT)/spectra/*.nxs' 'figures' '$(OUT)/figures/*.png' 'summary' '$(OUT)/run.json'
+
+test: $(VENV)/dev.stamp ## all tests
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
+
+lint: $(VENV)/dev.stamp ## style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/dev.stamp ## benchmarks alone
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+
+docs: $(VENV)/dev.stamp ## the documentation as HTML
+	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build
+	@echo 'docs/_build/index.html'
+
+data-samples: $(VENV)/run.stamp ## make the sample beamtime again; fails if it is not what git has
+	rm -rf data_samples/lmr_beamtime
+	$(BIN)/rixs-pipeline simulate data_samples/lmr_beamtime --preset sample
+	$(BIN)/python -c 'from pathlib import Path; from rixs_pipeline.simulate.manifest import MANIFEST_FILE, manifest; \
+	folder = Path("data_samples"); (folder / MANIFEST_FILE).write_text(manifest(folder), encoding="utf-8")'
+	git diff --stat --exit-code -- data_samples
+
+# keeps the versions that are locked wherever pyproject.toml allows; `make lock UPGRADE=--upgrade` takes the newest
+UPGRADE ?=
+COMPILE = CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(UPGRADE) --generate-hashes --strip-extras \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --build-deps-for=editable
+lock: $(VENV)/dev.stamp ## solve the dependencies again into requirements.lock and requirements-dev.lock
+	$(PIP) 'pip-tools>=7.5'
+	$(COMPILE) -o requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --extra docs -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean: ## remove the environment, results of the sample and caches
+	rm -rf $(VENV) out docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .benchmarks
+	find rixs_pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the environment
+
+$(BIN)/python:
+	@for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+	  if $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	    echo "$$python -m venv $(VENV)"; exec $$python -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo 'make: no Python 3.11 or later with venv (on Debian: apt install python3.11-venv)' >&2; exit 1
+
+$(VENV)/run.stamp: requirements.lock pyproject.toml | $(BIN)/python
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# holds all of requirements.lock, at the same versions
+$(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(BIN)/python
+	$(PIP) --require-hashes -r requirements-dev.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/run.stamp

@@ -1,0 +1,303 @@
+"""The command line: parse, call, print. No logic, and nothing heavy imported before a command needs it."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rixs_pipeline import __version__
+from rixs_pipeline.errors import RixsError
+
+if TYPE_CHECKING:
+    from rixs_pipeline.config import Config
+    from rixs_pipeline.summary import Summary
+
+app = typer.Typer(
+    name="rixs-pipeline",
+    help="From the pulses of a TES spectrometer to calibrated RIXS maps and spectra with honest errors.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config_app = typer.Typer(help="The config: show it resolved, check it, print its JSON schema.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+
+INTERRUPTED = 4
+
+BeamtimeArgument = Annotated[Path, typer.Argument(help="A beamtime directory.", show_default=False)]
+OutArgument = Annotated[Path, typer.Argument(help="A folder that `run` wrote.", show_default=False)]
+ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="Config file of the beamtime (YAML).")]
+SiteOption = Annotated[Path | None, typer.Option("--site", help="Config file of the site, below the beamtime's.")]
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for all results.")]
+ScansOption = Annotated[str | None, typer.Option("--scans", help="Only these scans: 1,3-7 or names.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Make everything again, fresh or not.")]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Tell what would be made; make nothing.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+SchedulerOption = Annotated[
+    str | None, typer.Option("--scheduler", help="serial, threads, processes, slurm or tcp://HOST:PORT.")
+]
+WorkersOption = Annotated[int | None, typer.Option("--workers", help="How many workers; default: the cores.")]
+MemoryOption = Annotated[str | None, typer.Option("--memory", help="Memory of a worker, such as 1GB.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more, with tracebacks of defects.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell only errors.")]
+
+
+def main() -> None:
+    """Run the command line; errors that users can mend are one line and an exit code, never a traceback."""
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except KeyboardInterrupt:
+        _say("interrupted: what was finished is kept; the same command goes on from there")
+        sys.exit(INTERRUPTED)
+    except RixsError as error:
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        _say(f"{error.filename or 'file system'}: {error.strerror or error}")
+        sys.exit(3)
+    except Exception as error:
+        _exit_for_usage(error)
+
+
+def _exit_for_usage(error: Exception) -> None:
+    """What click says of a wrong command line, as one line; anything else is a defect, told in one line too."""
+    from click.exceptions import Abort, ClickException, Exit
+
+    if isinstance(error, Exit):
+        sys.exit(error.exit_code)
+    if isinstance(error, Abort):
+        sys.exit(INTERRUPTED)
+    if isinstance(error, ClickException):
+        _say(f"{error.format_message()} (see rixs-pipeline --help)")
+        sys.exit(2)
+    logging.getLogger("rixs_pipeline").debug("traceback", exc_info=error)
+    _say(f"a defect, please report it: {type(error).__name__}: {error} (-v shows where)")
+    sys.exit(3)
+
+
+def _say(text: str) -> None:
+    print(f"rixs-pipeline: {text}", file=sys.stderr)
+
+
+def _logging(verbose: bool, quiet: bool) -> None:
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
+    logging.getLogger("rixs_pipeline").setLevel(level)
+
+
+def _load(
+    config: Path | None, site: Path | None, scheduler: str | None, workers: int | None, memory: str | None
+) -> "Config":
+    """The config with what the command line says about execution on top."""
+    from rixs_pipeline.io.config_files import load_config
+
+    given = {"scheduler": scheduler, "workers": workers, "memory": memory}
+    execution = {key: value for key, value in given.items() if value is not None}
+    return load_config(config, site, {"execution": execution} if execution else None)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def _reduce(beamtime: Path, config: "Config", out: Path, as_json: bool, **options: Any) -> int:
+    """Run the pipeline, print where the results are, return the exit code."""
+    from rixs_pipeline import runner
+
+    command = " ".join(["rixs-pipeline", *sys.argv[1:]])
+    summary = runner.run(beamtime, config, out, runner.Options(command=command, **options))
+    _print_summary(summary, out, as_json)
+    return summary.exit_code
+
+
+def _print_summary(summary: "Summary", out: Path, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(summary.as_dict(), indent=1))
+        return
+    if summary.dry_run:
+        print("\n".join(summary.planned) or "everything is fresh")
+        return
+    for line in summary.text():
+        print(line)
+    for name, reason in summary.failed.items():
+        _say(f"failed: {reason if reason.startswith(name) else f'{name}: {reason}'}")
+
+
+def _stage_command(name: str, stage: str, text: str) -> None:
+    """Register `run` or one of the verbs that are `run --until` a stage."""
+
+    def command(
+        beamtime: BeamtimeArgument,
+        config: ConfigOption = None,
+        site: SiteOption = None,
+        out: OutOption = Path("out"),
+        scans: ScansOption = None,
+        force: ForceOption = False,
+        dry_run: DryOption = False,
+        until: Annotated[
+            str, typer.Option("--until", help="Last stage: calibrate, bin, combine, extract, report.")
+        ] = stage,
+        scheduler: SchedulerOption = None,
+        workers: WorkersOption = None,
+        memory: MemoryOption = None,
+        as_json: JsonOption = False,
+        verbose: VerboseOption = False,
+        quiet: QuietOption = False,
+    ) -> int:
+        _logging(verbose, quiet)
+        resolved = _load(config, site, scheduler, workers, memory)
+        _check_stage(until)
+        return _reduce(beamtime, resolved, out, as_json, scans=scans, force=force, dry_run=dry_run, until=until)
+
+    app.command(name, help=text)(command)
+
+
+def _check_stage(until: str) -> None:
+    from rixs_pipeline.errors import UsageError
+
+    stages = ("calibrate", "bin", "combine", "extract", "report")
+    if until not in stages:
+        raise UsageError(f"--until {until}: no such stage; there are {', '.join(stages)}")
+
+
+_stage_command("run", "report", "Reduce a beamtime: make everything that is not fresh.")
+_stage_command("calibrate", "calibrate", "Calibrate the pixels: run --until calibrate.")
+_stage_command("bin", "bin", "Bin the scans into maps: run --until bin.")
+_stage_command("extract", "extract", "Extract the spectra: run --until extract.")
+_stage_command("report", "report", "Draw the figures: run --until report.")
+
+
+@app.command()
+def inspect(
+    beamtime: BeamtimeArgument,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Tell what is there: runs, samples, edges, points, pixels, events, problems."""
+    from rixs_pipeline.io.config_files import load_config
+    from rixs_pipeline.io.discovery import discover
+    from rixs_pipeline.io.inspection import as_text, describe
+
+    _logging(False, False)
+    found = describe(discover(beamtime, load_config(config).beamtime))
+    print(json.dumps(found, indent=1) if as_json else as_text(found))
+    return 0
+
+
+@app.command()
+def init(
+    beamtime: BeamtimeArgument,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The config file to write.")] = Path("config.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite it.")] = False,
+) -> int:
+    """Write a commented config fitted to what is there."""
+    from rixs_pipeline.errors import UsageError
+    from rixs_pipeline.io.config_files import initial_config
+    from rixs_pipeline.io.discovery import discover
+    from rixs_pipeline.io.inspection import describe
+
+    if out.exists() and not force:
+        raise UsageError(f"{out}: is there already; give another name with -o, or --force")
+    out.write_text(initial_config(describe(discover(beamtime))))
+    print(f"wrote {out}: look at it, then rixs-pipeline run {beamtime} -c {out}")
+    return 0
+
+
+@app.command()
+def status(out: OutArgument, as_json: JsonOption = False) -> int:
+    """Tell what is done, stale or failed, and why."""
+    from rixs_pipeline import runner
+
+    _logging(False, True)
+    found = runner.status(out)
+    print(json.dumps(found, indent=1) if as_json else "\n".join(f"{k:30} {v}" for k, v in found.items()))
+    return 0
+
+
+@app.command()
+def export(
+    out: OutArgument,
+    formats: Annotated[str, typer.Option("--format", help="xdi, athena, csv, nexus; several with commas.")] = "xdi",
+) -> int:
+    """Write the spectra for other tools."""
+    from rixs_pipeline.io.exports import export as write
+
+    for path in write(out, [part.strip() for part in formats.split(",") if part.strip()]):
+        print(path)
+    return 0
+
+
+@app.command()
+def watch(
+    beamtime: BeamtimeArgument,
+    config: ConfigOption = None,
+    out: OutOption = Path("out"),
+    every: Annotated[float, typer.Option("--every", min=0.1, help="Seconds between looks.")] = 10.0,
+    rounds: Annotated[int | None, typer.Option("--rounds", help="Stop after so many looks; default: Ctrl-C.")] = None,
+    scheduler: SchedulerOption = None,
+    workers: WorkersOption = None,
+) -> int:
+    """Reduce what appears while the beamtime runs, until Ctrl-C."""
+    from rixs_pipeline import runner
+
+    _logging(False, False)
+    resolved = _load(config, None, scheduler, workers, None)
+    return runner.watch(beamtime, resolved, out, every, rounds)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="The beamtime directory to write.", show_default=False)],
+    preset: Annotated[str, typer.Option("--preset", help="sample, paper, benchmark_64, benchmark_240.")] = "sample",
+    seed: Annotated[int | None, typer.Option("--seed", help="Another beamtime of the same kind.")] = None,
+    pixels: Annotated[int | None, typer.Option("--pixels", help="How many pixels.")] = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="Counts per second and pixel in scans.")] = None,
+    passes: Annotated[int | None, typer.Option("--passes", help="Scans of every sample and edge.")] = None,
+    edges: Annotated[str | None, typer.Option("--edges", help="Edges, such as Co_L,O_K.")] = None,
+) -> int:
+    """Write a beamtime with known truth in the real formats."""
+    from rixs_pipeline.simulate import from_options
+
+    _logging(False, False)
+    from_options(out, preset, seed=seed, pixels=pixels, rate=rate, passes=passes, edges=edges)
+    print(f"wrote {out}: rixs-pipeline run {out}")
+    return 0
+
+
+@config_app.command("show")
+def config_show(config: ConfigOption = None, site: SiteOption = None) -> int:
+    """The config with all defaults filled in."""
+    from rixs_pipeline.io.config_files import dump_config, load_config
+
+    print(dump_config(load_config(config, site)), end="")
+    return 0
+
+
+@config_app.command("check")
+def config_check(config: Annotated[Path, typer.Argument(help="The config file.")], site: SiteOption = None) -> int:
+    """Errors of a config file with their lines; nothing is run."""
+    from rixs_pipeline.io.config_files import load_config
+
+    load_config(config, site)
+    print(f"{config}: no errors")
+    return 0
+
+
+@config_app.command("schema")
+def config_schema() -> int:
+    """The JSON schema of the config, for editors."""
+    from rixs_pipeline.io.config_files import config_schema as schema
+
+    print(json.dumps(schema(), indent=1))
+    return 0

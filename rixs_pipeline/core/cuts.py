@@ -1,0 +1,92 @@
+"""Which pulses are photons: cuts learned per pixel and run from the pulses themselves, each named and counted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+CUT_NAMES = ("all", "finite", "residual", "pretrigger", "phase")
+ROBUST_SIGMA = 1.4826  # median absolute deviation -> standard deviation of a Gaussian
+
+
+@dataclass(frozen=True)
+class CutLimits:
+    """What one pixel's pulses must satisfy: `low <= value <= high` of each quantity."""
+
+    residual: tuple[float, float]
+    pretrigger: tuple[float, float]
+    phase: tuple[float, float]
+
+    def table(self) -> Float:
+        """The limits as a row (quantity, 2) of a product, quantities in the order of `CUT_NAMES[2:]`."""
+        return np.array([self.residual, self.pretrigger, self.phase])
+
+
+def robust_range(values: Float, width: float) -> tuple[float, float]:
+    """Median +- `width` robust standard deviations (from the median absolute deviation) of values (event,)."""
+    middle = float(np.median(values))
+    spread = ROBUST_SIGMA * float(np.median(np.abs(values - middle)))
+    return middle - width * spread, middle + width * spread
+
+
+def finite(pulse_height: Float, phase: Float, residual: Float) -> Bool:
+    """Pulses (event,) that hold numbers at all and point upwards."""
+    return np.isfinite(pulse_height) & np.isfinite(phase) & np.isfinite(residual) & (pulse_height > 0)
+
+
+def learn(
+    pulse_height: Float,
+    phase: Float,
+    pretrigger_mean: Float,
+    residual: Float,
+    width: float,
+    at_least: int = 20,
+) -> CutLimits | None:
+    """Limits from the bulk of one pixel's pulses (event,); None where fewer than `at_least` pulses hold numbers.
+
+    The residual's bulk is a narrow peak (10 % wide) and its outliers stand far above; pretrigger mean and phase are
+    cut at three times that width, which takes out the nonsense and leaves slow drift alone.
+    """
+    good = finite(pulse_height, phase, residual)
+    if np.count_nonzero(good) < at_least:
+        return None
+    return CutLimits(
+        robust_range(residual[good], width),
+        robust_range(pretrigger_mean[good], 3 * width),
+        robust_range(phase[good], width),
+    )
+
+
+def from_table(table: Float) -> CutLimits | None:
+    """Limits from a row (quantity, 2) of a product; None where it holds none (NaN)."""
+    if not np.isfinite(table).all():
+        return None
+    return CutLimits(*((float(low), float(high)) for low, high in table))
+
+
+def tables(limits: Sequence[CutLimits | None]) -> Float:
+    """Limits of all pixels (pixel, quantity, 2); NaN where a pixel has none."""
+    rows = [np.full((len(CUT_NAMES) - 2, 2), np.nan) if one is None else one.table() for one in limits]
+    return np.stack(rows)
+
+
+def apply(
+    pulse_height: Float, phase: Float, pretrigger_mean: Float, residual: Float, limits: CutLimits
+) -> tuple[Bool, NDArray[np.int64]]:
+    """Accepted pulses bool (event,) and how many are left after each of `CUT_NAMES`, i8 (cut,)."""
+    accepted = np.ones(len(pulse_height), dtype=bool)
+    left = [len(accepted)]
+    accepted &= finite(pulse_height, phase, residual)
+    left.append(np.count_nonzero(accepted))
+    for values, (low, high) in (
+        (residual, limits.residual),
+        (pretrigger_mean, limits.pretrigger),
+        (phase, limits.phase),
+    ):
+        accepted &= (values >= low) & (values <= high)
+        left.append(np.count_nonzero(accepted))
+    return accepted, np.array(left, dtype=np.int64)

@@ -1,0 +1,223 @@
+"""Gain curves: a physical form, plus what is common to all pixels, plus each pixel's own smooth remainder.
+
+The form h = a (1 - exp(-E/b)) + d (a TES that saturates) describes a real pixel to 0.5-1 eV. What remains is split:
+
+* what a pixel shows beyond the other pixels is its own smooth gain, known to counting statistics;
+* what all pixels share is the mean of their own gains, or the references' disagreement (0.5 eV and more). The array
+  tells which: where the shared pattern stands out from what the pixels' scatter leaves in a mean of so many, it is the
+  references', and the curve follows it only as far as their uncertainties allow.
+
+Both are Gaussian processes over energy (Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006, ch. 2):
+smooth between the lines, and falling back to the physical form outside them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rixs_pipeline.core import energy as ef
+
+Float = NDArray[np.float64]
+
+REMAINDER_EV = 1.0  # amplitude of the smooth remainder, as seen in real pixels
+REMAINDER_LENGTH_EV = 200.0  # over which energies it keeps its value: about the distance of the lines
+PRIOR_LOG_B = (np.log(2000.0), 0.7)
+PRIOR_D_OVER_A = 0.03
+UNUSED_EV = 1e4  # the uncertainty of a line that a pixel does not have
+CURVE_TOP_EV = 1500.0
+MIN_LINES = 3
+CLEAR_GAIN = 2.0  # in log likelihood: two standard deviations for one parameter
+
+
+@dataclass(frozen=True)
+class GainCurves:
+    """Curves of all pixels: physical parameters (pixel, 3), remainder's values at the lines (pixel, line) eV, and
+    what is needed to evaluate them anywhere."""
+
+    abd: Float
+    line_energy: Float
+    common: Float  # weights (line,) of the common remainder
+    own: Float  # weights (pixel, line) of each pixel's own remainder
+    stat_errors: Float  # (pixel, line), UNUSED_EV where a pixel does not have the line
+    used: NDArray[np.bool_]  # (pixel,) whether the pixel has enough lines
+
+
+def kernel(first: Float, second: Float) -> Float:
+    """Covariance (n, m) eV^2 of the remainder between energies (n,) and (m,) eV."""
+    return REMAINDER_EV**2 * np.exp(-0.5 * ((first[:, None] - second[None, :]) / REMAINDER_LENGTH_EV) ** 2)
+
+
+def fit(heights: Float, height_errors_ev: Float, line_energy: Float, reference_errors: Float) -> GainCurves:
+    """Fit the curves of all pixels.
+
+    Args:
+        heights: f8 (pixel, line), corrected pulse height of each line; NaN where a pixel does not have it.
+        height_errors_ev: f8 (pixel, line), statistical error of the position, eV.
+        line_energy: f8 (line,), reference energies, eV.
+        reference_errors: f8 (line,), their uncertainties, eV.
+    """
+    present = np.isfinite(heights) & np.isfinite(height_errors_ev)
+    used = present.sum(axis=1) >= MIN_LINES
+    stat = np.where(present, np.maximum(height_errors_ev, 1e-3), UNUSED_EV)
+    smooth = kernel(line_energy, line_energy)
+    abd, remainder = _physical(heights, present & used[:, None], line_energy, stat, reference_errors)
+    share = reference_share(remainder, reference_errors)
+    if share < 1:
+        abd, remainder = _physical(heights, present & used[:, None], line_energy, stat, share * reference_errors)
+    raw, error = _common(remainder, stat)
+    common = np.linalg.solve(smooth + np.diag(error**2 + (share * reference_errors) ** 2), raw)
+    own_data = np.where(np.isfinite(remainder), remainder - raw, 0.0)
+    own = np.linalg.solve(smooth + (stat**2)[:, :, None] * np.eye(len(line_energy)), own_data[..., None])[..., 0]
+    return GainCurves(abd, line_energy, common, own, stat, used)
+
+
+def _physical(
+    heights: Float, present: NDArray[np.bool_], line_energy: Float, stat: Float, reference_errors: Float
+) -> tuple[Float, Float]:
+    """Physical parameters (pixel, 3), and the remainder (pixel, line) eV: reference - physical form."""
+    used = present.any(axis=1)
+    abd = np.full((len(heights), 3), np.nan)
+    diagonal = (stat**2 + reference_errors**2)[:, :, None] * np.eye(len(line_energy))
+    covariance = kernel(line_energy, line_energy) + diagonal
+    if used.any():
+        filled = np.where(present, heights, 1.0)
+        abd[used] = _fit_physical(filled[used], present[used], line_energy, covariance[used])
+    return abd, np.where(present, line_energy - physical_energy(heights, abd), np.nan)
+
+
+def _common(remainder: Float, stat: Float) -> tuple[Float, Float]:
+    """The shared remainder (line,) eV and its statistical error: medians, robust against a wrong pixel."""
+    raw = np.zeros(remainder.shape[1])
+    error = np.full(remainder.shape[1], UNUSED_EV)
+    for line in range(len(raw)):
+        have = np.isfinite(remainder[:, line])
+        if have.any():
+            raw[line] = np.median(remainder[have, line])
+            error[line] = np.median(stat[have, line]) / np.sqrt(have.sum())
+    return raw, error
+
+
+def reference_share(remainder: Float, reference_errors: Float) -> float:
+    """Which share of the references' stated uncertainties shows in the array, 0 to 1.
+
+    The mean remainder of line l over n pixels is taken as N(0, s_l^2 / n + (share x uncertainty_l)^2), with s_l the
+    scatter between the pixels; the share that maximises the likelihood counts where it gains `CLEAR_GAIN` over none.
+    One pixel alone cannot tell: 1.
+
+    Args:
+        remainder: f8 (pixel, line), reference - physical form, eV; NaN where there is none.
+        reference_errors: f8 (line,), eV.
+    """
+    n = np.isfinite(remainder).sum(axis=0)
+    if not (n >= 2).any():
+        return 1.0
+    rows = remainder[:, n >= 2]
+    n, errors = n[n >= 2], reference_errors[n >= 2]
+    variance = np.nanvar(rows, axis=0, ddof=1) / n + 1e-6
+    mean = np.nanmean(rows, axis=0)
+    shares = np.linspace(0.0, 1.0, 51)
+    total = variance + (shares[:, None] * errors) ** 2
+    log_likelihood = -0.5 * (mean**2 / total + np.log(total)).sum(axis=1)
+    best = int(np.argmax(log_likelihood))
+    return float(shares[best]) if log_likelihood[best] - log_likelihood[0] > CLEAR_GAIN else 0.0
+
+
+def physical_energy(heights: Float, abd: Float) -> Float:
+    """E = -b ln(1 - (h - d)/a), heights (pixel, ...) and abd (pixel, 3)."""
+    a, b, d = (abd[:, i].reshape((-1,) + (1,) * (heights.ndim - 1)) for i in range(3))
+    return np.asarray(-b * np.log1p(-np.clip((heights - d) / a, -1.0, 0.999)))
+
+
+def physical_height(energies: Float, abd: Float) -> Float:
+    """h = a (1 - exp(-E/b)) + d, energies (n,) -> (pixel, n)."""
+    a, b, d = (abd[:, i : i + 1] for i in range(3))
+    return np.asarray(a * (1 - np.exp(-energies[None, :] / b)) + d)
+
+
+def _fit_physical(heights: Float, present: NDArray[np.bool_], line_energy: Float, covariance: Float) -> Float:
+    """Generalised least squares (Gauss-Newton in log a, log b, d/a) for all pixels at once: (pixel, 3)."""
+    weight = np.linalg.inv(covariance)
+    slope = np.nanmedian(np.where(present, heights, np.nan) / line_energy, axis=1)
+    theta = np.stack([np.log(slope * 2300.0), np.full(len(slope), PRIOR_LOG_B[0]), np.zeros(len(slope))], axis=1)
+    prior_centre = np.array([0.0, PRIOR_LOG_B[0], 0.0])
+    prior_weight = np.array([0.0, 1 / PRIOR_LOG_B[1] ** 2, 1 / PRIOR_D_OVER_A**2])
+    for _ in range(40):
+        residual, jacobian = _residual(theta, heights, present, line_energy)
+        normal = jacobian.transpose(0, 2, 1) @ weight @ jacobian + np.diag(prior_weight)
+        pull = (jacobian.transpose(0, 2, 1) @ weight @ residual[..., None])[..., 0]
+        pull += prior_weight * (theta - prior_centre)
+        step = -np.linalg.solve(normal + 1e-9 * np.eye(3), pull[..., None])[..., 0]
+        theta = theta + np.clip(step, -0.3, 0.3)
+        if np.abs(step).max() < 1e-10:
+            break
+    a = np.exp(theta[:, 0])
+    return np.stack([a, np.exp(theta[:, 1]), theta[:, 2] * a], axis=1)
+
+
+def _residual(theta: Float, heights: Float, present: NDArray[np.bool_], line_energy: Float) -> tuple[Float, Float]:
+    """Energy on the curve - reference (pixel, line) and its derivatives (pixel, line, 3)."""
+    a, b, c = np.exp(theta[:, :1]), np.exp(theta[:, 1:2]), theta[:, 2:]
+    x = np.clip(heights / a - c, -1.0, 0.95)
+    energies = -b * np.log1p(-x)
+    de_dx = b / (1 - x)
+    jacobian = np.stack([-de_dx * heights / a, energies, -de_dx], axis=-1) * present[..., None]
+    return np.where(present, energies - line_energy, 0.0), jacobian
+
+
+def spline_params(curves: GainCurves) -> tuple[Float, NDArray[np.bool_]]:
+    """The curves as spline parameters of `core.energy`.
+
+    Returns:
+        params (pixel, N_PARAMS) with only the curve filled in, and whether each curve rises everywhere (pixel,).
+        Rows of pixels without a curve are NaN.
+    """
+    params = np.full((len(curves.abd), ef.N_PARAMS), np.nan)
+    rising = np.zeros(len(curves.abd), dtype=bool)
+    for pixel in np.flatnonzero(curves.used):
+        heights, bare = _along(curves, pixel)
+        params[pixel, ef.CURVE_GRID] = heights[0], (heights[-1] - heights[0]) / (ef.N_COEFFICIENTS - 3)
+        remainder = kernel(bare, curves.line_energy) @ (curves.common + curves.own[pixel])
+        matrix = ef.spline_matrix(heights, params[pixel])
+        params[pixel, ef.CURVE] = np.linalg.lstsq(matrix, bare + remainder, rcond=None)[0]
+        rising[pixel] = bool(np.all(ef.curve_slope(heights, params[pixel]) > 0))
+    return params, rising
+
+
+def _along(curves: GainCurves, pixel: int) -> tuple[Float, Float]:
+    """Pulse heights over the whole curve of a pixel, and the physical form's energies there."""
+    abd = curves.abd[pixel : pixel + 1]
+    ends = physical_height(np.array([0.0, CURVE_TOP_EV]), abd)[0]
+    heights = np.linspace(*ends, 4 * ef.N_COEFFICIENTS)
+    return heights, physical_energy(heights[None, :], abd)[0]
+
+
+def spline_covariance(curves: GainCurves, params: Float) -> Float:
+    """Covariance (pixel, N_COEFFICIENTS, N_COEFFICIENTS) eV^2 of the curves' coefficients.
+
+    Counting statistics and the freedom of the smooth remainder; the references' uncertainties are not part of it:
+    they are common to all pixels and stand beside. `params` (pixel, N_PARAMS) as of `spline_params`.
+    """
+    k = ef.N_COEFFICIENTS
+    covariance = np.full((len(curves.abd), k, k), np.nan)
+    for pixel in np.flatnonzero(curves.used):
+        heights, bare = _along(curves, pixel)
+        inverse = np.linalg.pinv(ef.spline_matrix(heights, params[pixel]))
+        along = _covariance(heights, bare, kernel(bare, curves.line_energy), curves, pixel)
+        covariance[pixel] = inverse @ along @ inverse.T
+    return covariance
+
+
+def _covariance(heights: Float, bare: Float, influence: Float, curves: GainCurves, pixel: int) -> Float:
+    """Covariance (n, n) eV^2 of the curve at heights (n,): universal kriging (Rasmussen & Williams, eq. 2.41)."""
+    theta = np.array([[np.log(curves.abd[pixel, 0]), np.log(curves.abd[pixel, 1]), 0.0]])
+    theta[0, 2] = curves.abd[pixel, 2] / curves.abd[pixel, 0]
+    line_heights = physical_height(curves.line_energy, curves.abd[pixel : pixel + 1])
+    everywhere = np.ones((1, len(heights)), dtype=bool)
+    _, at_lines = _residual(theta, line_heights, np.ones_like(line_heights, dtype=bool), curves.line_energy)
+    _, at_heights = _residual(theta, heights[None, :], everywhere, bare)
+    inverse = np.linalg.inv(kernel(curves.line_energy, curves.line_energy) + np.diag(curves.stat_errors[pixel] ** 2))
+    prior = np.diag([1e-12, 1 / PRIOR_LOG_B[1] ** 2, 1 / PRIOR_D_OVER_A**2])
+    parameters = np.linalg.inv(at_lines[0].T @ inverse @ at_lines[0] + prior)
+    left = at_heights[0] - influence @ inverse @ at_lines[0]
+    return np.asarray(kernel(bare, bare) - influence @ inverse @ influence.T + left @ parameters @ left.T)

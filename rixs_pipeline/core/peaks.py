@@ -1,0 +1,151 @@
+"""Peaks in a pulse-height spectrum and their assignment to reference lines, in any pixel without a first guess.
+
+A gain curve h = a (1 - exp(-E/b)) + d is linear in (a, d) once b is given. So every pair of peaks, set against every
+pair of lines, on a short list of b, is one hypothesis of the whole curve; its score is how well all peaks are then
+explained. The number of hypotheses grows with the square of peaks and of lines, never combinatorially.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+SMOOTHING_EV = 2.5  # resolution of the peak search, about that of a TES pixel
+FULL_SCALE_EV = 1000.0  # the highest pulses of a reference run, roughly: sets the scale of the search
+MIN_PROMINENCE = 4.0  # standard deviations of a Poisson count (in square-root space) above the saddle
+MAX_PEAKS = 16
+PAIR_PEAKS = 9  # the strongest ones, which form hypotheses
+CURVATURES_EV = np.array([1000.0, 1300.0, 1600.0, 2000.0, 2500.0, 3300.0, 5000.0, 1e4])  # b
+OFFSET_SPREAD = 0.015  # standard deviation of d / a in real arrays
+TOLERANCE_EV = 3.0  # how far a physical curve without its smooth remainder misses a line
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """Peaks of one pixel, in order of height: positions (peak,) in pulse height, significance (peak,) in sigma."""
+
+    pulse_height: Float
+    significance: Float
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The best curve h = a (1 - exp(-E/b)) + d, its score, and the next different one's."""
+
+    a: float
+    b: float
+    d: float
+    score: float
+    runner_up: float
+    line_peaks: NDArray[np.intp]  # (line,) index of the line's peak, -1 where it has none
+
+    @property
+    def clear(self) -> bool:
+        """Whether the assignment stands out from the next one."""
+        return self.score > 0 and self.runner_up < 0.9 * self.score
+
+    def pulse_height(self, energies: Float) -> Float:
+        """Pulse heights at energies (n,) eV."""
+        return self.a * (1 - np.exp(-energies / self.b)) + self.d
+
+    def energies(self, pulse_height: Float) -> Float:
+        """Energies (n,) eV of pulse heights, linear far above the last line where the curve saturates."""
+        x = np.clip((pulse_height - self.d) / self.a, -1.0, 0.95)
+        return -self.b * np.log1p(-x)
+
+
+def find_peaks(pulse_height: Float) -> Peaks:
+    """Peaks in the pulse heights (event,) of one pixel.
+
+    The spectrum is smoothed with the detector's resolution; a peak must stand `MIN_PROMINENCE` Poisson standard
+    deviations above the higher saddle beside it.
+    """
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import find_peaks as local_maxima
+
+    if len(pulse_height) < 50:
+        return Peaks(np.empty(0), np.empty(0))
+    top = float(np.percentile(pulse_height, 99))
+    width = top / FULL_SCALE_EV  # one bin is about 1 eV
+    counts, edges = np.histogram(pulse_height, np.arange(0.0, 1.3 * top, width))
+    kernel_area = 2 * np.sqrt(np.pi) * SMOOTHING_EV
+    # effective counts under the kernel: their square root has a standard deviation of one half
+    root = np.sqrt(gaussian_filter1d(counts.astype(float), SMOOTHING_EV, mode="constant") * kernel_area)
+    positions, properties = local_maxima(root, prominence=MIN_PROMINENCE / 2)
+    significance = 2 * properties["prominences"]
+    strongest = np.argsort(significance)[::-1][:MAX_PEAKS]
+    return Peaks(edges[positions[strongest]] + width / 2, significance[strongest])
+
+
+def assign(peaks: Peaks, line_energies: Float, line_weights: Float) -> Assignment | None:
+    """Assign peaks to lines; None where there are fewer than three peaks or lines.
+
+    Args:
+        peaks: of one pixel.
+        line_energies: f8 (line,) eV, ascending.
+        line_weights: f8 (line,), 1 for a line that must be there, less for one that may be.
+    """
+    if len(peaks.pulse_height) < 3 or len(line_energies) < 3:
+        return None
+    a, b, d = hypotheses(peaks, line_energies)
+    if not len(a):
+        return None
+    scores = score(a, b, d, peaks, line_energies, line_weights)
+    best = int(np.argmax(scores))
+    # the next hypothesis that is another assignment, not the same one with slightly other parameters
+    probe = line_energies[[0, len(line_energies) // 2, -1]]
+    moved = [np.abs(heights(a, b, d, e) / heights(a[best], b[best], d[best], e) - 1) for e in probe]
+    other = np.max(moved, axis=0) > 0.03
+    runner_up = float(np.max(scores[other], initial=0.0))
+    found = Assignment(a[best], b[best], d[best], float(scores[best]), runner_up, np.empty(0, dtype=np.intp))
+    return Assignment(a[best], b[best], d[best], found.score, runner_up, matches(found, peaks, line_energies))
+
+
+def heights(a: Float | float, b: Float | float, d: Float | float, energies: Float | float) -> Float:
+    """Pulse height a (1 - exp(-E/b)) + d."""
+    return np.asarray(a * (1 - np.exp(-np.asarray(energies) / b)) + d)
+
+
+def hypotheses(peaks: Peaks, line_energies: Float) -> tuple[Float, Float, Float]:
+    """All curves (a, b, d) through a pair of the strongest peaks and a pair of lines, with d and a sane."""
+    h = np.sort(peaks.pulse_height[:PAIR_PEAKS])
+    low, high = np.array(list(combinations(range(len(h)), 2))).T
+    line_low, line_high = np.array(list(combinations(range(len(line_energies)), 2))).T
+    x = 1 - np.exp(-line_energies[None, :] / CURVATURES_EV[:, None])  # (b, line)
+    rise = (x[:, line_high] - x[:, line_low])[:, None, :]
+    a = (h[high] - h[low])[None, :, None] / rise
+    d = h[low][None, :, None] - a * x[:, line_low][:, None, :]
+    b = np.broadcast_to(CURVATURES_EV[:, None, None], a.shape)
+    sane = np.abs(d) < 3 * OFFSET_SPREAD * a
+    return a[sane], b[sane], d[sane]
+
+
+def score(a: Float, b: Float, d: Float, peaks: Peaks, line_energies: Float, line_weights: Float) -> Float:
+    """How well each curve (hypothesis,) explains the peaks.
+
+    The sum over lines of the peak that stands nearest, weighted with its significance (logarithmic, so that one
+    strong line does not outvote five weak ones) and its distance; lines without a peak count against it, and so
+    does an offset d beyond what arrays show.
+    """
+    strength = np.log1p(peaks.significance)
+    total = -0.5 * (d / (OFFSET_SPREAD * a)) ** 2
+    for energy, weight in zip(line_energies, line_weights, strict=True):
+        slope = a / b * np.exp(-energy / b)
+        distance = (peaks.pulse_height[None, :] - heights(a, b, d, energy)[:, None]) / slope[:, None]
+        explained = (strength * np.exp(-0.5 * (distance / TOLERANCE_EV) ** 2)).max(axis=1)
+        total += explained - weight * np.where(explained > 0.3 * strength.min(), 0.0, strength.mean())
+    return total
+
+
+def matches(found: Assignment, peaks: Peaks, line_energies: Float) -> NDArray[np.intp]:
+    """Index (line,) of the peak that stands at each line within two tolerances, -1 where none does.
+
+    A peak belongs to one line, the nearest.
+    """
+    distance = np.abs(found.energies(peaks.pulse_height)[None, :] - line_energies[:, None])
+    nearest = distance.argmin(axis=1)
+    mine = distance.argmin(axis=0)[nearest] == np.arange(len(line_energies))
+    return np.where(mine & (distance.min(axis=1) < 2 * TOLERANCE_EV), nearest, -1)

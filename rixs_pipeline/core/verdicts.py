@@ -1,0 +1,90 @@
+"""The verdict on every pixel of a reference run: `ok`, or the reason why it is not used.
+
+What is normal is learned from the array itself (medians and median absolute deviations over the pixels), with
+floors from counting statistics, so that no threshold belongs to one beamtime.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rixs_pipeline.core import peaks
+from rixs_pipeline.core.cuts import ROBUST_SIGMA
+from rixs_pipeline.core.line_shapes import FWHM_PER_SIGMA
+
+__all__ = ["FWHM_PER_SIGMA", "OK", "judge"]
+
+Float = NDArray[np.float64]
+
+OK = "ok"
+OUTLIER = 5.0  # robust standard deviations over the array
+MIN_PULSES = 50
+MISASSIGNED_EV = 5.0  # a smooth curve through rightly assigned lines never misses by this much (real: 1.3 at most)
+
+
+class Judged(Protocol):
+    """What the verdict needs to know of a pixel."""
+
+    cut_counts: NDArray[np.int64]
+    assignment: peaks.Assignment | None
+
+    @property
+    def good(self) -> bool:
+        """Whether the pixel has an energy function."""
+
+
+def judge(
+    states: Sequence[Judged], residual: Float, errors: Float, fwhm: Float, anchors: NDArray[np.bool_]
+) -> tuple[str, ...]:
+    """One status a pixel.
+
+    Args:
+        states: of the pixels.
+        residual: f8 (pixel, line), line on the final scale - reference, eV; NaN where not fitted.
+        errors: f8 (pixel, line), their statistical errors.
+        fwhm: f8 (pixel, line), resolution, eV.
+        anchors: bool (line,), which lines carry the scale.
+    """
+    status = [_alone(state) for state in states]
+    alive = np.array([s == OK for s in status])
+    accepted = np.array([state.cut_counts[-1] / max(state.cut_counts[0], 1) for state in states])
+    width = np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in fwhm])
+    for row in np.flatnonzero(alive):
+        anchored = residual[row, anchors]
+        if np.isfinite(anchored).sum() < 3:
+            status[row] = f"fewer than three of {int(anchors.sum())} lines could be fitted"
+        elif np.nanmax(np.abs(anchored) - 3 * errors[row, anchors]) > MISASSIGNED_EV:
+            status[row] = f"misassigned: a line misses its reference by {np.nanmax(np.abs(anchored)):.1f} eV"
+        elif _outlier(-accepted, row, alive, 0.02):
+            status[row] = f"noisy: only {100 * accepted[row]:.0f} % of the pulses pass the cuts"
+        elif _outlier(width, row, alive, 0.3):
+            status[row] = f"badly resolved: {width[row]:.1f} eV FWHM, the array's median is {_median(width, alive):.1f}"
+    return tuple(status)
+
+
+def _alone(state: Judged) -> str:
+    """The verdict that needs no other pixel."""
+    if state.cut_counts[0] == 0:
+        return "dead: no pulses"
+    if state.cut_counts[-1] < MIN_PULSES:
+        return f"noisy: {state.cut_counts[-1]} of {state.cut_counts[0]} pulses pass the cuts"
+    if state.assignment is None:
+        return "fewer than three peaks in the spectrum"
+    if not state.assignment.clear:
+        return "no assignment of the peaks to lines stands out from the next one"
+    return OK if state.good else "no rising gain curve passes through the lines"
+
+
+def _median(values: Float, alive: NDArray[np.bool_]) -> float:
+    return float(np.nanmedian(values[alive]))
+
+
+def _outlier(values: Float, row: int, alive: NDArray[np.bool_], floor: float) -> bool:
+    """Whether a value stands far above the array's, in robust deviations that are at least `floor`."""
+    if alive.sum() < 3 or not np.isfinite(values[row]):
+        return False
+    middle = _median(values, alive)
+    spread = ROBUST_SIGMA * float(np.nanmedian(np.abs(values[alive] - middle)))
+    return bool(values[row] - middle > OUTLIER * max(spread, floor))

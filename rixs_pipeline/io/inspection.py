@@ -1,0 +1,70 @@
+"""What a beamtime holds, as plain JSON values: for `inspect` and the report."""
+
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from rixs_pipeline.io import off, photon_lists
+from rixs_pipeline.io.runs import Beamtime, Run
+
+
+def describe(beamtime: Beamtime) -> dict[str, Any]:
+    """The beamtime as JSON values: `path`, `runs`, `problems` (all of them, those of the runs included).
+
+    A run: `name`, `kind`, `number`, `directory`, `sample`, `edge`, `points`, `incident_energy` [lowest, highest] eV
+    or null, `start_ns`, `duration_s`, `pixels`, `dead_pixels` (without a pulse in the run), `events` (pulses between
+    its first start and its last end), `readings`, `complete`, `problems`.
+    """
+    counts = _pixel_events(beamtime)
+    return {
+        "path": str(beamtime.path),
+        "runs": [_describe_run(run, counts[run.name]) for run in beamtime.runs],
+        "problems": [*beamtime.problems, *(problem for run in beamtime.runs for problem in run.problems)],
+    }
+
+
+def _pixel_events(beamtime: Beamtime) -> dict[str, dict[int, int]]:
+    """Run -> pixel -> pulses in the run; each file is opened once, however many runs it holds."""
+    users: dict[Path, list[Run]] = {}
+    for run in beamtime.runs:
+        for path in run.pulse_files:
+            users.setdefault(path, []).append(run)
+    counts: dict[str, dict[int, int]] = {run.name: {} for run in beamtime.runs}
+    for path, runs in users.items():
+        records = off.open_records(path)
+        for run in runs:
+            first, last = off.record_range(records, *_window(run))
+            counts[run.name][off.pixel_number(path)] = last - first
+    for run in beamtime.runs:
+        if run.photon_list:
+            counts[run.name] = photon_lists.read(run.photon_list).pixel_counts(*_window(run))
+    return counts
+
+
+def _window(run: Run) -> tuple[int, int]:
+    """First start and last end of the run's points, ns since 1970."""
+    return int(run.points.start_ns[0]), int(run.points.end_ns[-1])
+
+
+def _describe_run(run: Run, pixel_events: dict[int, int]) -> dict[str, Any]:
+    """One run as JSON values: no NaN, no numpy."""
+    start_ns, end_ns = _window(run)
+    energies = [float(run.points.incident_energy.min()), float(run.points.incident_energy.max())]
+    return {
+        "name": run.name,
+        "kind": run.kind,
+        "number": run.number,
+        "directory": run.directory,
+        "sample": run.sample,
+        "edge": run.edge,
+        "points": len(run.points),
+        "incident_energy": energies if isfinite(sum(energies)) else None,
+        "start_ns": start_ns,
+        "duration_s": (end_ns - start_ns) / 1e9,
+        "pixels": len(pixel_events),
+        "dead_pixels": sorted(pixel for pixel, events in pixel_events.items() if events == 0),
+        "events": sum(pixel_events.values()),
+        "readings": sorted(run.readings),
+        "complete": run.complete,
+        "problems": list(run.problems),
+    }

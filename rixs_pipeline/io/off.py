@@ -1,0 +1,203 @@
+"""OFF files (DASTARD): the filtered pulses of one pixel, read through a memory map."""
+
+import json
+from bisect import bisect_left
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.paths import OFF_FILE
+
+VERSIONS = ("0.1.0", "0.2.0", "0.3.0")
+DERIVATIVE_LIKE, FILT_VALUE = 1, 2  # columns of `coefs`
+_FIRST_READ = 1 << 12
+_LARGEST_HEADER = 1 << 26  # 0.1.0 holds its matrices in the header: some MB at most
+
+
+@dataclass(frozen=True)
+class OffHeader:
+    """What is needed to read the records: their layout, where they start, and how many are whole."""
+
+    version: str
+    number_of_bases: int
+    frame_period_s: float
+    record_dtype: np.dtype[np.void]
+    data_offset: int  # bytes before the first record
+    n_records: int
+    truncated_bytes: int  # of a last record that is cut short; it is not part of n_records
+
+
+@dataclass(frozen=True)
+class Pulses:
+    """The pulses of one pixel in order of time, one contiguous array a quantity, all (pulse,)."""
+
+    time_ns: NDArray[np.int64]
+    pulse_height: NDArray[np.float64]  # filtValue
+    pretrigger_mean: NDArray[np.float64]
+    phase: NDArray[np.float64]  # derivativeLike / filtValue: arrival within a sample; NaN where filtValue is 0
+    residual: NDArray[np.float64]  # residualStdDev: misfit of the pulse model
+    dead_time_s: float  # after each pulse
+    pixel: int
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+
+def pixel_number(path: Path) -> int:
+    """The channel number in a file name `<prefix>_chan<N>.off`.
+
+    Raises:
+        InputError: the name has none.
+    """
+    match = OFF_FILE.fullmatch(path.name)
+    if match is None:
+        raise InputError(f"{path}: no pixel number in the name; expected <prefix>_chan<N>.off")
+    return int(match["pixel"])
+
+
+def read_header(path: Path) -> OffHeader:
+    """Read the header alone; the number of records follows from the size of the file.
+
+    Raises:
+        InputError: not an OFF file, a version that is not known, or a header that is broken.
+    """
+    try:
+        with path.open("rb") as file:
+            text = _header_text(file, path)
+            size = file.seek(0, 2)
+        return _parse_header(json.loads(text), len(text), size, path)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: broken OFF header ({error!r}); the pixel cannot be read") from error
+
+
+def open_records(path: Path) -> NDArray[np.void]:
+    """All whole records, (record,), as a read-only memory map; without records a plain empty array.
+
+    Fields: record_samples, record_presamples i4; framecount, unixnano i8; pretrigger_mean, residual_stddev f4;
+    pretrigger_delta f4 from version 0.3.0 on; coefs f4 (number_of_bases,).
+
+    Raises:
+        InputError: as `read_header`.
+    """
+    return _map(path, read_header(path))
+
+
+def record_range(records: NDArray[np.void], start_ns: int, end_ns: int) -> tuple[int, int]:
+    """First record with start_ns <= unixnano, and first with end_ns <= unixnano: `records[first:last]`.
+
+    By bisection, so the records must be in order of time, as the acquisition writes them; a few pages are read.
+    """
+
+    def time(index: int) -> int:
+        return int(records[index]["unixnano"])
+
+    everything = range(len(records))
+    first = bisect_left(everything, start_ns, key=time)
+    return first, bisect_left(everything, end_ns, lo=first, key=time)
+
+
+def time_range(path: Path, header: OffHeader) -> tuple[int, int] | None:
+    """Times of the first and the last record, ns since 1970, without mapping the file; None without records."""
+    if header.n_records == 0:
+        return None
+    size = header.record_dtype.itemsize
+    with path.open("rb") as file:
+        file.seek(header.data_offset)
+        first = file.read(size)
+        file.seek(header.data_offset + (header.n_records - 1) * size)
+        both = np.frombuffer(first + file.read(size), header.record_dtype)["unixnano"]
+    return int(both[0]), int(both[1])
+
+
+def dead_time_ns(records: NDArray[np.void], header: OffHeader) -> int:
+    """How long a pixel is blind after a trigger: recordSamples x FramePeriodSeconds, in ns; 0 without records."""
+    if len(records) == 0:
+        return 0
+    return round(int(records[0]["record_samples"]) * header.frame_period_s * 1e9)
+
+
+def read_pulses(path: Path, start_ns: int, end_ns: int) -> Pulses:
+    """The pulses of one pixel with start_ns <= time < end_ns, in order of time.
+
+    Raises:
+        InputError: as `read_header`, or no pixel number in the file's name.
+    """
+    header = read_header(path)
+    everything = _map(path, header)
+    first, last = record_range(everything, start_ns, end_ns)
+    records = np.array(everything[first:last])
+    if np.any(np.diff(records["unixnano"]) < 0):
+        records = records[np.argsort(records["unixnano"], kind="stable")]
+    height = records["coefs"][:, FILT_VALUE].astype(np.float64)
+    slope = records["coefs"][:, DERIVATIVE_LIKE].astype(np.float64)
+    phase = np.full(len(records), np.nan)
+    np.divide(slope, height, out=phase, where=(height != 0) & np.isfinite(height) & np.isfinite(slope))
+    return Pulses(
+        time_ns=records["unixnano"].astype(np.int64),
+        pulse_height=height,
+        pretrigger_mean=records["pretrigger_mean"].astype(np.float64),
+        phase=phase,
+        residual=records["residual_stddev"].astype(np.float64),
+        dead_time_s=dead_time_ns(everything, header) / 1e9,
+        pixel=pixel_number(path),
+    )
+
+
+def _header_text(file: BinaryIO, path: Path) -> bytes:
+    """Everything up to and including the line that holds only `}`."""
+    text = b""
+    while len(text) < _LARGEST_HEADER:
+        chunk = file.read(max(_FIRST_READ, len(text)))
+        text += chunk
+        if not text.lstrip().startswith(b"{") or not chunk:
+            break
+        end = text.find(b"\n}\n")
+        if end >= 0:
+            return text[: end + 3]
+    raise InputError(f"{path}: no OFF header (a JSON object that ends with a line of only a brace); not an OFF file?")
+
+
+def _parse_header(header: dict[str, Any], text_bytes: int, file_bytes: int, path: Path) -> OffHeader:
+    """Some versions write numbers as strings: everything is converted."""
+    version = str(header["FileFormatVersion"])
+    if header["FileFormat"] != "OFF" or version not in VERSIONS:
+        raise InputError(f"{path}: {header['FileFormat']} {version} cannot be read; known is OFF {', '.join(VERSIONS)}")
+    bases = int(header["NumberOfBases"])
+    if bases <= FILT_VALUE:
+        raise InputError(f"{path}: NumberOfBases is {bases}: without filtValue, the third, there is no pulse height")
+    projectors = header["ModelInfo"]["Projectors"]
+    numbers = 0 if version == "0.1.0" else 2 * int(projectors["Rows"]) * int(projectors["Cols"])
+    offset = text_bytes + 8 * numbers
+    frame_period_s = float(header["FramePeriodSeconds"])
+    if not frame_period_s > 0:
+        raise ValueError(f"FramePeriodSeconds is {frame_period_s}")
+    if not text_bytes <= offset <= file_bytes:
+        raise ValueError(f"records would start at byte {offset} of {file_bytes}")
+    dtype = record_dtype(version, bases)
+    whole, rest = divmod(file_bytes - offset, dtype.itemsize)
+    return OffHeader(version, bases, frame_period_s, dtype, offset, whole, rest)
+
+
+def record_dtype(version: str, number_of_bases: int) -> np.dtype[np.void]:
+    """The layout of a record, little endian, packed."""
+    fields: list[Any] = [
+        ("record_samples", "<i4"),
+        ("record_presamples", "<i4"),
+        ("framecount", "<i8"),
+        ("unixnano", "<i8"),
+        ("pretrigger_mean", "<f4"),
+    ]
+    if version == "0.3.0":
+        fields.append(("pretrigger_delta", "<f4"))
+    return np.dtype([*fields, ("residual_stddev", "<f4"), ("coefs", "<f4", (number_of_bases,))])
+
+
+def _map(path: Path, header: OffHeader) -> NDArray[np.void]:
+    """Map the whole records that the header counted: the file may have grown since."""
+    if header.n_records == 0:
+        return np.empty(0, header.record_dtype)
+    return np.memmap(path, header.record_dtype, mode="r", offset=header.data_offset, shape=(header.n_records,))

@@ -1,0 +1,162 @@
+"""Products: NeXus/HDF5 files, written whole or not at all, opened by xarray, h5py and NeXus viewers alike."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import h5py
+import numpy as np
+import xarray as xr
+
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.schema import SCHEMA_VERSION
+
+_NO_COORDINATE = "This is a netCDF dimension but not a netCDF variable. {:>9}"
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary name in the same folder that becomes `path` when the block ends well, and vanishes otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def write_product(
+    path: Path,
+    entries: Mapping[str, xr.Dataset],
+    attributes: Mapping[str, Any],
+    signal: str,
+    axes: tuple[str, ...] | None = None,
+) -> None:
+    """Write datasets as NXentry groups, each with an NXdata group `data`.
+
+    Args:
+        path: the product; its folder is made.
+        entries: name of the entry -> dataset; the dataset's attributes become the entry's.
+        attributes: of every entry; text as it is, everything else as JSON.
+        signal: the variable that viewers plot.
+        axes: its dimensions; default: the signal's.
+    """
+    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["NX_class"] = _text("NXroot")
+        file.attrs["default"] = _text(next(iter(entries)))
+        for name, dataset in entries.items():
+            entry = file.create_group(name)
+            entry.attrs["NX_class"] = _text("NXentry")
+            entry.attrs["default"] = _text("data")
+            entry.attrs["schema_version"] = SCHEMA_VERSION
+            for key, value in (dict(attributes) | dict(dataset.attrs)).items():
+                entry.attrs[key] = _text(value if isinstance(value, str) else json.dumps(value))
+            _write_data(entry.create_group("data"), dataset, signal, axes or tuple(map(str, dataset[signal].dims)))
+
+
+def _write_data(group: h5py.Group, dataset: xr.Dataset, signal: str, axes: tuple[str, ...]) -> None:
+    """Variables with their units; dimension scales attached, so that netCDF readers know the dimensions."""
+    group.attrs["NX_class"] = _text("NXdata")
+    group.attrs["signal"] = _text(signal)
+    group.attrs["axes"] = np.array([axis.encode() for axis in axes])
+    for name, variable in dataset.variables.items():
+        written = group.create_dataset(str(name), data=_values(variable), **_storage(variable))
+        for key, value in variable.attrs.items():
+            written.attrs[key] = _text(value) if isinstance(value, str) else value
+        if written.dtype.kind == "S":
+            written.attrs["_Encoding"] = _text("utf-8")
+    for dim, length in dataset.sizes.items():
+        if dim not in dataset.variables:
+            group.create_dataset(str(dim), shape=(length,), dtype="f4")
+        group[str(dim)].make_scale(str(dim) if dim in dataset.variables else _NO_COORDINATE.format(length))
+    for name, variable in dataset.variables.items():
+        for axis, dim in enumerate(variable.dims):
+            if dim != name:
+                group[str(name)].dims[axis].attach_scale(group[str(dim)])
+
+
+def _values(variable: xr.Variable) -> np.ndarray[Any, Any]:
+    values = np.asarray(variable.values)
+    if values.dtype.kind in "OU":
+        encoded = [str(text).encode() for text in values.ravel()]
+        return np.array(encoded, dtype=f"S{max(map(len, encoded), default=1) or 1}").reshape(values.shape)
+    return values.astype(np.int8) if values.dtype.kind == "b" else values
+
+
+def _storage(variable: xr.Variable) -> dict[str, Any]:
+    """Large tables are compressed (maps are mostly zeros); gzip is what every HDF5 build reads."""
+    return {"compression": "gzip", "compression_opts": 1, "shuffle": True} if variable.size > 10_000 else {}
+
+
+def _text(text: str) -> np.bytes_:
+    """A fixed-length string: variable-length ones are rejected or garbled by some readers."""
+    return np.bytes_(text.encode())
+
+
+def _plain(value: Any) -> Any:
+    """An attribute as a plain Python value."""
+    if isinstance(value, bytes):
+        return value.decode()
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def read_attributes(path: Path, entry: str | None = None) -> dict[str, Any]:
+    """The attributes of an entry (default: the first one); text stays text.
+
+    Raises:
+        InputError: not a product of this program, or cut short.
+    """
+    with _open(path) as file:
+        group = file[entry or next(iter(file))]
+        return {key: _plain(value) for key, value in group.attrs.items()}
+
+
+def open_product(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Dataset]:
+    """Open a product in memory.
+
+    Returns:
+        The dataset of the entry, with the entry's attributes; for a spectra file a dict of region -> dataset.
+
+    Raises:
+        InputError: not a product of this program, or cut short.
+    """
+    path = Path(path)
+    with _open(path) as file:
+        entries = list(file)
+    datasets = {entry: read_entry(path, entry) for entry in entries}
+    return datasets["entry"] if entries == ["entry"] else datasets
+
+
+def read_entry(path: Path, entry: str = "entry") -> xr.Dataset:
+    """One entry's dataset, loaded, with the entry's attributes.
+
+    Raises:
+        InputError: not a product of this program, cut short, or without that entry.
+    """
+    attributes = read_attributes(path, entry)
+    try:
+        with xr.open_dataset(path, group=f"{entry}/data", engine="h5netcdf") as opened:
+            dataset = opened.load()
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: entry '{entry}' cannot be read ({error}); remove the file and run again") from error
+    dataset.attrs = attributes
+    return dataset
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[h5py.File]:
+    try:
+        with h5py.File(path, "r") as file:
+            if not len(file) or "schema_version" not in file[next(iter(file))].attrs:
+                raise InputError(f"{path}: not a product of rixs-pipeline")
+            yield file
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (OSError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read as HDF5 ({error}); remove the file and run again") from error

@@ -1,0 +1,233 @@
+"""Reference runs: how well the lines of each pixel, and of the whole array, stand where they should."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rixs_pipeline.plots import style
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+
+PIXEL_BIN_EV, SUM_BIN_EV = 1.0, 0.5  # a single pixel's counts are too few for the product's 0.25 eV
+OK = "ok"
+REASON_COLOURS = (style.VERMILLION, style.ORANGE, style.PURPLE, style.BLACK, style.YELLOW, style.GREEN, style.BLUE)
+MAX_CHANNELS = 16  # named in a row of the table of verdicts
+
+
+def calibration_figure(dataset: "xr.Dataset", pixel: int) -> "Figure":
+    """One pixel's reference run: calibrated spectrum, line residuals, resolution and, where given, its gain curve.
+
+    Args:
+        dataset: as `schema.PIXEL_CALIBRATION`.
+        pixel: its channel number.
+
+    Raises:
+        KeyError: no such pixel in the dataset.
+    """
+    one = dataset.sel(pixel=pixel)
+    (status,) = style.texts([one["status"].item()])
+    figure = style.new_figure(12, 7, f"pixel {pixel}: {status}")
+    has_curve = "curve_pulse_height" in one and "curve_energy" in one
+    grid = figure.add_gridspec(2, 3 if has_curve else 2)
+    _draw_spectrum(figure.add_subplot(grid[0, :]), one, one["spectrum"].values, PIXEL_BIN_EV)
+    _draw_residuals(figure.add_subplot(grid[1, 0]), one)
+    _draw_resolution(figure.add_subplot(grid[1, 1]), one, _medians(dataset["fwhm"].values, _used(dataset)))
+    if has_curve:
+        inner = grid[1, 2].subgridspec(2, 1)
+        _draw_curve(figure.add_subplot(inner[0]), figure.add_subplot(inner[1]), one)
+    return figure
+
+
+def calibration_summary_figure(dataset: "xr.Dataset") -> "Figure":
+    """All pixels: the good ones' summed spectrum, residuals and resolution line by line, and every verdict.
+
+    Args:
+        dataset: as `schema.PIXEL_CALIBRATION`; its attributes `run` and `reference_set` stand in the title.
+    """
+    used = _used(dataset)
+    named = [str(dataset.attrs[key]) for key in ("run", "reference_set") if key in dataset.attrs]
+    figure = style.new_figure(12, 10, ", ".join([*named, f"{used.sum()} of {used.size} pixels ok"]))
+    grid = figure.add_gridspec(4, 2, height_ratios=(4, 4.5, 0.5, 2))
+    _draw_spectrum(figure.add_subplot(grid[0, :]), dataset, dataset["spectrum"].values[used].sum(axis=0), SUM_BIN_EV)
+    residual, resolution = figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
+    _draw_strips(residual, dataset["line_residual"].values, used, _draw_uncertainties(residual, dataset))
+    _draw_strips(resolution, dataset["fwhm"].values, used, np.zeros(1))
+    style.dress(residual, "", "line − reference (eV)", "bars: median of the pixels that are ok; grey: reference ±1σ")
+    style.dress(resolution, "", "resolution, FWHM (eV)", "dots: pixels in order of channel; crosses: not ok")
+    resolution.set_ylim(bottom=0)
+    for axes in (residual, resolution):
+        _name_lines(axes, dataset)
+    _draw_verdicts(figure.add_subplot(grid[2, :]), figure.add_subplot(grid[3, :]), dataset)
+    return figure
+
+
+def _used(dataset: "xr.Dataset") -> NDArray[np.bool_]:
+    """Which pixels (pixel,) are ok."""
+    return np.array([status == OK for status in style.texts(dataset["status"].values)], dtype=bool)
+
+
+def _medians(values: Floats, used: NDArray[np.bool_]) -> Floats:
+    """Median of each line (line,) over the used pixels of a table (pixel, line); NaN without any."""
+    columns = [column[used & np.isfinite(column)] for column in values.T]
+    return np.array([np.median(column) if column.size else np.nan for column in columns])
+
+
+def _draw_spectrum(axes: "Axes", dataset: "xr.Dataset", counts: NDArray[Any], bin_ev: float) -> None:
+    """Counts of a calibrated reference run in bins of `bin_ev`, logarithmic, its lines marked and named."""
+    energy, lines = dataset["emission_energy"].values, dataset["line_energy"].values
+    step = (energy[-1] - energy[0]) / max(len(energy) - 1, 1)
+    group = max(1, round(bin_ev / step))
+    summed = np.add.reduceat(counts, np.arange(0, len(counts), group))
+    centres = energy[::group] + (group - 1) * step / 2
+    axes.plot(centres, summed, drawstyle="steps-mid", color=style.BLUE, lw=0.9)
+    low, high = style.where_counts_are(energy, counts, margin=15.0)
+    axes.set_xlim(min([low, *(lines - 25)]), max([high, *(lines + 25)]))
+    axes.set_ylim(0.5, 2 * max(summed.max(initial=0), 5))
+    axes.set_yscale("log", nonpositive="clip")
+    style.dress(axes, style.quantity(dataset["emission_energy"]), f"counts / {group * step:g} eV")
+    style.log_ticks(axes.yaxis)
+    order = np.argsort(lines)
+    places = style.spread([axes.transLimits.transform((line, 0))[0] for line in lines[order]], 0.013)
+    names = style.texts(dataset["line_name"].values[order])
+    for name, line, place in zip(names, lines[order], places, strict=True):
+        axes.axvline(line, color=style.VERMILLION, lw=0.8, ls=":", zorder=0)
+        axes.annotate(
+            style.line_label(name), (place, 1.0), (0, 3), xycoords="axes fraction", textcoords="offset points",
+            rotation=90, ha="center", va="bottom", size=style.SMALL_SIZE, color=style.VERMILLION,
+        )  # fmt: skip
+
+
+def _name_lines(axes: "Axes", dataset: "xr.Dataset") -> None:
+    """The lines' names along a category axis."""
+    names = [style.line_label(name) for name in style.texts(dataset["line_name"].values)]
+    axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 7 else 0)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.tick_params(axis="x", length=0)
+
+
+def _draw_uncertainties(axes: "Axes", dataset: "xr.Dataset") -> Floats:
+    """Grey boxes around zero, as high as the uncertainty of each reference line; their ends (2 x line,), eV."""
+    half = np.nan_to_num(dataset["line_energy_errors"].values)
+    axes.bar(range(len(half)), 2 * half, 0.86, bottom=-half, color="0.9", zorder=0)
+    axes.axhline(0, color=style.GREY, lw=0.8, zorder=0.5)
+    return np.concatenate([-half, half])
+
+
+def _draw_residuals(axes: "Axes", one: "xr.Dataset") -> None:
+    """Residuals of one pixel's lines with their statistical errors, over the uncertainty of the references."""
+    ends = _draw_uncertainties(axes, one)
+    residual, errors = one["line_residual"].values, one["line_residual_errors"].values
+    fitted = np.flatnonzero(np.isfinite(residual))
+    axes.errorbar(fitted, residual[fitted], errors[fitted], fmt="o", ms=5, capsize=3, color=style.BLUE)
+    bars = np.nan_to_num(errors[fitted])
+    axes.set_ylim(_limits(np.concatenate([ends, residual[fitted] - bars, residual[fitted] + bars])))
+    style.dress(axes, "", "line − reference (eV)", "bars: statistics; grey: reference ±1σ")
+    _name_lines(axes, one)
+
+
+def _draw_resolution(axes: "Axes", one: "xr.Dataset", medians: Floats) -> None:
+    """Resolution of one pixel at its lines, beside the median of the array."""
+    fwhm = one["fwhm"].values
+    axes.plot(range(len(fwhm)), medians, "_", ms=22, mew=1.5, color=style.GREY)
+    axes.plot(range(len(fwhm)), fwhm, "o", ms=5, color=style.BLUE)
+    axes.set_ylim(0, 1.25 * max(1.0, *np.nan_to_num(np.concatenate([fwhm, medians]))))
+    style.dress(axes, "", "resolution, FWHM (eV)", "bars: median of the pixels that are ok")
+    _name_lines(axes, one)
+
+
+def _draw_curve(upper: "Axes", lower: "Axes", one: "xr.Dataset") -> None:
+    """The gain curve with the lines on it, and both again after the straight line through the curve's ends."""
+    height, energy = one["curve_pulse_height"].values, one["curve_energy"].values
+    scale = one["emission_energy"].values
+    shown = np.isfinite(height) & (energy >= scale[0]) & (energy <= scale[-1])
+    style.dress(upper, "", "energy (eV)", "gain curve and lines", style.SMALL_SIZE + 1)
+    style.dress(lower, "pulse height", "− straight line (eV)", size=style.SMALL_SIZE + 1)
+    upper.tick_params(labelbottom=False)
+    if shown.sum() < 2:
+        upper.text(0.5, 0.5, "no gain curve", transform=upper.transAxes, ha="center", color=style.GREY)
+        return
+    height, energy = height[shown], energy[shown]
+    slope = (energy[-1] - energy[0]) / (height[-1] - height[0])
+    at, lines = one["line_pulse_height"].values, one["line_energy"].values
+    for axes, tilt in ((upper, 0.0), (lower, 1.0)):
+        axes.plot(height, energy - tilt * (energy[0] + slope * (height - height[0])), color=style.BLUE, lw=1.2)
+        axes.plot(at, lines - tilt * (energy[0] + slope * (at - height[0])), "o", ms=4, color=style.VERMILLION)
+    lower.axhline(0, color=style.GREY, lw=0.8, zorder=0)
+
+
+def _limits(values: Floats) -> tuple[float, float]:
+    """Limits with a margin around all finite values; around 0 without any."""
+    finite = values[np.isfinite(values)]
+    low, high = finite.min(initial=0.0), finite.max(initial=0.0)
+    margin = 0.1 * (high - low) or 1.0
+    return float(low - margin), float(high + margin)
+
+
+def _draw_strips(axes: "Axes", values: Floats, used: NDArray[np.bool_], ends: Floats) -> None:
+    """A table (pixel, line) as one strip a line, pixels from left to right; the used ones and `ends` set the limits."""
+    limits = _limits(np.concatenate([ends, values[used].ravel()]))
+    x = np.arange(values.shape[1]) + np.linspace(-0.38, 0.38, len(values))[:, None]
+    axes.plot(x[used].ravel(), values[used].ravel(), "o", ms=3, mew=0, alpha=0.7, color=style.BLUE)
+    clipped = np.clip(values[~used], *limits)  # far off: at the edge, rather than out of sight
+    axes.plot(x[~used].ravel(), clipped.ravel(), "x", ms=4, color=style.VERMILLION, clip_on=False)
+    for line, median in enumerate(_medians(values, used)):
+        if np.isfinite(median):
+            axes.hlines(median, line - 0.43, line + 0.43, color=style.BLACK, lw=1.8)
+            axes.annotate(
+                f"{median:.2f}".replace("-", "−"), (line, 1.0), (0, -3), xycoords=("data", "axes fraction"), textcoords="offset points",
+                ha="center", va="top", size=style.SMALL_SIZE,
+            )  # fmt: skip
+    axes.set_ylim(limits[0], limits[1] + 0.08 * (limits[1] - limits[0]))
+
+
+def _draw_verdicts(strip: "Axes", table: "Axes", dataset: "xr.Dataset") -> None:
+    """Every pixel's verdict as a coloured cell, and a table of the reasons that is its legend."""
+    from matplotlib.colors import ListedColormap
+
+    statuses, channels = style.texts(dataset["status"].values), dataset["pixel"].values
+    groups = _reasons(statuses)
+    colours = [style.SKY if reason == OK else REASON_COLOURS[i % len(REASON_COLOURS)] for i, reason in enumerate(groups)]
+    cells = np.zeros((1, len(statuses)))
+    for index, members in enumerate(groups.values()):
+        cells[0, members] = index
+    strip.pcolormesh(
+        np.arange(len(statuses) + 1), [0, 1], cells, cmap=ListedColormap(colours), vmin=-0.5, vmax=len(groups) - 0.5,
+        edgecolors="white", linewidth=0.4,
+    )  # fmt: skip
+    style.dress(strip, "", "", "pixels by channel", style.SMALL_SIZE + 1)
+    ticks = np.unique(np.linspace(0, len(channels) - 1, 13).astype(int))
+    strip.set_xticks(ticks + 0.5, [str(channels[i]) for i in ticks])
+    strip.set_yticks([])
+    table.set_axis_off()
+    for row, ((reason, members), colour) in enumerate(zip(groups.items(), colours, strict=True)):
+        y = 1 - (row + 0.5) / max(len(groups), 6)
+        how = {"transform": table.transAxes, "va": "center", "size": style.SMALL_SIZE + 1}
+        table.text(0.0, y, "■", color=colour, **how)
+        table.text(0.02, y, style.plain(_in_full(reason, [statuses[i] for i in members])), **how)
+        table.text(0.47, y, f"{len(members)}", ha="right", **how)
+        table.text(0.49, y, "" if reason == OK else _listed(channels[members]), **how)
+
+
+def _reasons(statuses: list[str]) -> dict[str, list[int]]:
+    """Rows of the pixels by reason (the status up to its colon): ok first, then the most frequent."""
+    groups: dict[str, list[int]] = {}
+    for row, status in enumerate(statuses):
+        groups.setdefault(status.partition(":")[0], []).append(row)
+    return dict(sorted(groups.items(), key=lambda item: (item[0] != OK, -len(item[1]), item[0])))
+
+
+def _in_full(reason: str, statuses: list[str]) -> str:
+    """The whole status where all pixels of a reason share it: the numbers in it differ from pixel to pixel."""
+    return statuses[0] if len(set(statuses)) == 1 else reason
+
+
+def _listed(channels: NDArray[np.int64]) -> str:
+    """Channel numbers in a row, as many as fit."""
+    more = f" and {len(channels) - MAX_CHANNELS} more" if len(channels) > MAX_CHANNELS else ""
+    return "channel " + ", ".join(str(channel) for channel in channels[:MAX_CHANNELS]) + more

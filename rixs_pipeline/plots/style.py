@@ -1,0 +1,116 @@
+"""The look of all figures, set on the artists themselves, and how a figure is saved.
+
+Neither pyplot nor rcParams nor mathtext is used: their state is shared by the whole process, and figures are made in
+threads. Colours: M. Okabe, K. Ito, "Color Universal Design" (2008), told apart by colour-blind readers too.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+DPI = 150
+TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 13, 10, 8  # points
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+SERIES = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
+GREY, LIGHT_GREY = "0.45", "0.75"
+
+_GREEK = {"Ka": "Kα", "Kb": "Kβ", "La": "Lα", "Lb": "Lβ"}
+
+
+def new_figure(width: float, height: float, title: str) -> "Figure":
+    """An empty figure of `width` x `height` inches on an Agg canvas, its title at the top left."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(plain(title), x=0.012, ha="left", size=TITLE_SIZE, weight="bold")
+    return figure
+
+
+def dress(axes: "Axes", x_label: str, y_label: str, title: str = "", size: float = TEXT_SIZE) -> None:
+    """Labels, ticks and an optional small title, the same on all axes."""
+    axes.set_xlabel(x_label, size=size)
+    axes.set_ylabel(y_label, size=size)
+    if title:
+        axes.set_title(plain(title), loc="left", size=size, color="0.25")
+    axes.tick_params(which="both", direction="in", top=True, right=True, labelsize=size - 1)
+
+
+def save(figure: "Figure", path: Path) -> Path:
+    """Write a figure at 150 dpi in the format of the path's suffix, whole or not at all; returns the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    engine = figure.get_layout_engine()
+    if engine is not None:  # once, here: savefig would draw everything twice for it
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    try:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=DPI)
+        os.replace(temporary, path)  # noqa: PTH105 - the one atomic way, said as such
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def plain(text: str) -> str:
+    """A text from a log as it stands: `$` would start a formula, which need not parse."""
+    return text.replace("$", r"\$")
+
+
+def quantity(variable: "xr.DataArray", name: str = "") -> str:
+    """Label of an axis: name or the variable's long name, and its unit where it has one: `emission energy (eV)`."""
+    what, units = name or variable.attrs.get("long_name", variable.name), variable.attrs.get("units", "")
+    return plain(f"{what} ({units})" if units else str(what))
+
+
+def line_label(name: str) -> str:
+    """A reference line as a spectroscopist writes it: `O_Ka` becomes `O Kα`."""
+    element, _, shell = name.partition("_")
+    return plain(f"{element} {_GREEK.get(shell, shell)}".strip())
+
+
+def texts(values: Iterable[Any]) -> list[str]:
+    """Strings of a product, which h5py gives as bytes."""
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+
+
+def spread(positions: Iterable[float], distance: float) -> list[float]:
+    """Ascending positions of labels, moved up where they would stand closer than `distance`."""
+    moved: list[float] = []
+    for position in positions:
+        moved.append(max(position, moved[-1] + distance) if moved else position)
+    return moved
+
+
+def log_ticks(axis: "Axis") -> None:
+    """Numbers on a logarithmic axis as plain text: matplotlib's own ones are formulas."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def where_counts_are(energy: NDArray[np.float64], counts: NDArray[Any], margin: float) -> tuple[float, float]:
+    """Energies in eV between which nearly all counts lie, `margin` eV around them; stray counts (0.05 %) do not matter.
+
+    `energy` and `counts` (bin,), energies ascending; all energies where there are no counts.
+    """
+    total = np.cumsum(np.nan_to_num(counts))
+    if not total.size or total[-1] <= 0:
+        return float(energy.min(initial=np.inf)), float(energy.max(initial=-np.inf))
+    low, high = energy[np.searchsorted(total, (0.0005 * total[-1], 0.9995 * total[-1]))]
+    return max(float(energy[0]), float(low) - margin), min(float(energy[-1]), float(high) + margin)

@@ -1,0 +1,94 @@
+"""Reference runs -> pixel calibrations."""
+
+import numpy as np
+import xarray as xr
+
+from rixs_pipeline.config import CalibrationConfig, ReferenceSet
+from rixs_pipeline.core import calibration as core
+from rixs_pipeline.core import energy as ef
+from rixs_pipeline.core.binning import bin_index, emission_edges
+from rixs_pipeline.core.cuts import CUT_NAMES
+from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.io import off
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.schema import PIXEL_CALIBRATION, check, labelled
+
+SPECTRUM_EDGES = emission_edges((100.0, 1100.0), 0.25)
+
+
+def calibrate_run(run: Run, reference: ReferenceSet, config: CalibrationConfig) -> xr.Dataset:
+    """Calibrate all pixels of one reference run.
+
+    Returns:
+        A dataset as `schema.PIXEL_CALIBRATION`, with the time of the run in its attributes.
+
+    Raises:
+        RunFailed: no pixel has a pulse in the run.
+        ConfigError: the config names a line that the reference set does not have.
+    """
+    pulses = [read_reference_pulses(run, path) for path in run.pulse_files]
+    if not any(len(one.pulse_height) for one in pulses):
+        raise RunFailed(f"{run.name}: no pixel has pulses in this reference run; check its times and pulse files")
+    parked = float(run.points.incident_energy[0])
+    result = core.calibrate(pulses, reference, config, parked)
+    dataset = to_dataset(result, [spectrum(one, result, row) for row, one in enumerate(pulses)])
+    middle = (int(run.points.start_ns[0]) + int(run.points.end_ns[-1])) / 2e9
+    dataset.attrs |= {"run": run.name, "sample": run.sample, "time": middle, "reference_set": reference.name}
+    dataset.attrs["reference_source"] = reference.source
+    check(dataset, PIXEL_CALIBRATION, run.name)
+    return dataset
+
+
+def read_reference_pulses(run: Run, path: off.Path) -> core.ReferencePulses:
+    """The pulses of one pixel in the run."""
+    pulses = off.read_pulses(path, int(run.points.start_ns[0]), int(run.points.end_ns[-1]))
+    return core.ReferencePulses(
+        pulses.pixel, pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, pulses.residual
+    )
+
+
+def spectrum(pulses: core.ReferencePulses, result: core.Calibration, row: int) -> np.ndarray:
+    """The pixel's calibrated reference run, i8 (emission_energy,)."""
+    energies = ef.curve(
+        ef.corrected_height(pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, result.params[row]),
+        result.params[row],
+    )[result.accepted[row]]
+    index = bin_index(energies, SPECTRUM_EDGES)
+    return np.bincount(index[index >= 0], minlength=len(SPECTRUM_EDGES) - 1)
+
+
+def to_dataset(result: core.Calibration, spectra: list[np.ndarray]) -> xr.Dataset:
+    """The product's dataset from the calibration's tables."""
+    lines, pixel_line = result.lines, ("pixel", "line")
+    heights = np.stack([curve_heights(params) for params in result.params])
+    values = {
+        "pixel": (("pixel",), result.pixel),
+        "status": (("pixel",), np.array(result.status, dtype=object)),
+        "line_name": (("line",), np.array(lines.names, dtype=object)),
+        "line_energy": (("line",), lines.energy),
+        "line_energy_errors": (("line",), lines.errors),
+        "line_pulse_height": (pixel_line, result.line_pulse_height),
+        "line_residual": (pixel_line, result.line_residual),
+        "line_residual_errors": (pixel_line, result.line_residual_errors),
+        "line_counts": (pixel_line, result.line_counts),
+        "fwhm": (pixel_line, result.fwhm),
+        "params": (("pixel", "param"), result.params),
+        "params_covariance": (("pixel", "param", "param_2"), result.params_covariance),
+        "cut": (("cut",), np.array(CUT_NAMES, dtype=object)),
+        "cut_counts": (("pixel", "cut"), result.cut_counts),
+        "cut_limits": (("pixel", "cut_quantity", "limit"), result.cut_limits),
+        "emission_energy": (("emission_energy",), (SPECTRUM_EDGES[1:] + SPECTRUM_EDGES[:-1]) / 2),
+        "spectrum": (("pixel", "emission_energy"), np.stack(spectra).astype(np.int64)),
+        "curve_pulse_height": (("pixel", "curve_point"), heights),
+        "curve_energy": (
+            ("pixel", "curve_point"),
+            np.stack([ef.curve(h, params) for h, params in zip(heights, result.params, strict=True)]),
+        ),
+    }
+    return labelled(values, PIXEL_CALIBRATION)
+
+
+def curve_heights(params: np.ndarray) -> np.ndarray:
+    """Pulse heights (100,) over which the pixel's curve is drawn; NaN where it has none."""
+    lowest, step = params[ef.CURVE_GRID]
+    return lowest + step * np.linspace(0.0, ef.N_COEFFICIENTS - 3, 100)

@@ -1,0 +1,87 @@
+"""Scans of one sample and edge -> one map: counts add, exposures add, then divide."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from rixs_pipeline.config import MapConfig
+from rixs_pipeline.core import binning, combine
+from rixs_pipeline.schema import POINT_USED, RIXS_MAP, check, labelled
+from rixs_pipeline.stages.scan_map import intensities
+
+Float = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+def combine_scans(scans: Sequence[xr.Dataset], config: MapConfig, name: str) -> tuple[xr.Dataset, list[str]]:
+    """Co-add the passes; returns the map as `schema.RIXS_MAP` and warnings.
+
+    Equal incident grids are matched exactly. Differing ones go into the config's incident bins or, without them,
+    into bins around the points of the first pass, with a warning. Counts are never interpolated.
+    """
+    incident = [scan["incident_energy"].values for scan in scans]
+    energy, edges, warnings = _incident_axis(incident, config, name)
+    places = [_places(scan, energy, edges) for scan in scans]
+    n, first = len(energy), scans[0]
+    counts = combine.add([s["counts"].values for s in scans], places, n)
+    seconds = combine.add([s["exposure"].values for s in scans], places, n)
+    live = combine.add([s["live_time"].values for s in scans], places, n)
+    emission_edges = first["emission_energy_edges"].values
+    values = {
+        "incident_energy": (("incident_energy",), energy),
+        "emission_energy": (("emission_energy",), first["emission_energy"].values),
+        "emission_energy_edges": (("emission_energy_edge",), emission_edges),
+        "counts": (("incident_energy", "emission_energy"), counts),
+        "exposure": (("incident_energy",), seconds),
+        "live_time": (("incident_energy",), live),
+    }
+    values |= intensities(counts, seconds, emission_edges)
+    if edges is not None:
+        values["incident_energy_edges"] = (("incident_energy_edge",), edges)
+    values |= _readings(scans, places, n)
+    dataset = labelled(values, RIXS_MAP)
+    dataset.attrs = {
+        "sample": first.attrs["sample"],
+        "edge": first.attrs["edge"],
+        "scans": [str(scan.attrs["run"]) for scan in scans],
+        "normalisation": " / ".join(sorted({str(scan.attrs["normalisation"]) for scan in scans})),
+        "incident_binning": "scan points" if edges is None else "bins",
+    }
+    check(dataset, RIXS_MAP, name)
+    return dataset, warnings
+
+
+def _incident_axis(incident: list[Float], config: MapConfig, name: str) -> tuple[Float, Float | None, list[str]]:
+    """Centres, edges (None: the points themselves) and warnings."""
+    if config.incident is not None and config.incident_step is not None:
+        edges = binning.emission_edges(config.incident, config.incident_step)
+        return (edges[1:] + edges[:-1]) / 2, edges, []
+    grid = combine.common_grid(incident)
+    if grid is not None:
+        return grid, None, []
+    edges = combine.midpoint_bins(max(incident, key=len))
+    warning = (
+        f"{name}: its passes have different incident points: binned around the points of the longest pass; "
+        "set map.incident and map.incident_step to choose the bins"
+    )
+    return (edges[1:] + edges[:-1]) / 2, edges, [warning]
+
+
+def _places(scan: xr.Dataset, energy: Float, edges: Float | None) -> Index:
+    """Where each point of a scan goes; -1 for points that are left out."""
+    incident = scan["incident_energy"].values
+    place = combine.group_points(incident, energy) if edges is None else binning.bin_index(incident, edges)
+    return np.where(scan["point_status"].values == POINT_USED, place, -1)
+
+
+def _readings(scans: Sequence[xr.Dataset], places: list[Index], n: int) -> dict[str, tuple[tuple[str, ...], Float]]:
+    """Means of the log's readings and of I0, weighted by live time, for channels that every pass has."""
+    names = [v for v in scans[0].data_vars if str(v).startswith("reading_") or v == "i0"]
+    live = [s["live_time"].values for s in scans]
+    return {
+        str(name): (("incident_energy",), combine.weighted_mean([s[name].values for s in scans], live, places, n))
+        for name in names
+        if all(name in scan for scan in scans)
+    }

@@ -1,0 +1,107 @@
+"""Products -> figures: what a spectroscopist opens first."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from rixs_pipeline import paths
+from rixs_pipeline.config import Comparison, Config
+from rixs_pipeline.io import products
+from rixs_pipeline.plots import calibration, maps, spectra
+from rixs_pipeline.plots.style import save
+from rixs_pipeline.stages import extract
+
+PAGES = 16  # pixels that get a page each; in larger arrays those that are not ok come first
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Figures that are made from the same sources, drawn together or not at all."""
+
+    name: str
+    sources: tuple[Path, ...]
+    options: Any  # JSON-able: what they depend on besides the sources
+    draw: Callable[[], list[Path]]
+
+
+def plan(
+    out: Path, config: Config, calibrations: Sequence[str], groups: Sequence[tuple[str, str]]
+) -> Iterator[Figures]:
+    """The figures of an output folder: of each calibration, each sample and edge, each comparison."""
+    for name in calibrations:
+        source = paths.calibration_product(out, name)
+        yield Figures(name, (source,), None, lambda name=name, source=source: draw_calibration(out, name, source))
+    for sample, edge in groups:
+        sources = paths.map_product(out, sample, edge), paths.spectra_product(out, sample, edge)
+        regions = extract.regions_of(edge, config.regions)
+        options = {name: region.model_dump(mode="json") for name, region in regions.items()}
+
+        def draw(sources: tuple[Path, Path] = sources, regions: Any = regions) -> list[Path]:
+            return draw_group(out, *sources, regions)
+
+        yield Figures(sources[0].stem, sources, options, draw)
+    for name, comparison in config.compare.items():
+        yield from _comparisons(out, name, comparison, groups)
+
+
+def draw_calibration(out: Path, name: str, source: Path) -> list[Path]:
+    """The summary over all pixels, and a page for each of at most `PAGES` pixels."""
+    dataset = products.read_entry(source)
+    written = [save(calibration.calibration_summary_figure(dataset), paths.figure(out, name, "summary"))]
+    statuses = dict(zip(dataset["pixel"].values.tolist(), dataset["status"].values.tolist(), strict=True))
+    for pixel in sorted(statuses, key=lambda p: (statuses[p] == "ok", p))[:PAGES]:
+        path = paths.figure(out, name, f"pixel{pixel:03d}")
+        written.append(save(calibration.calibration_figure(dataset, pixel), path))
+    return written
+
+
+def draw_group(out: Path, map_path: Path, spectra_path: Path, regions: dict[str, Any]) -> list[Path]:
+    """The map with its regions framed, each spectrum, and an overview of all."""
+    rixs_map = products.read_entry(map_path)
+    found = _spectra(spectra_path)
+    stem = map_path.stem
+    title = f"{rixs_map.attrs['sample']}, {rixs_map.attrs['edge']}"
+    written = [save(maps.map_figure(rixs_map, title, regions), paths.figure(out, stem, "map"))]
+    for region, dataset in found.items():
+        written.append(save(spectra.spectrum_figure(dataset, f"{title}: {region}"), paths.figure(out, stem, region)))
+    written.append(save(spectra.overview_figure(found, title), paths.figure(out, stem, "overview")))
+    return written
+
+
+def _spectra(path: Path) -> dict[str, xr.Dataset]:
+    """All spectra of a product, by region."""
+    opened = products.open_product(path)
+    return opened if isinstance(opened, dict) else {"entry": opened}
+
+
+def _comparisons(out: Path, name: str, comparison: Comparison, groups: Sequence[tuple[str, str]]) -> Iterator[Figures]:
+    """One overlay for every edge that at least two of the samples have."""
+    for edge in dict.fromkeys(edge for _, edge in groups):
+        samples = [s for s in comparison.samples if (s, edge) in groups]
+        if len(samples) < 2:
+            continue
+        sources = tuple(paths.spectra_product(out, sample, edge) for sample in samples)
+
+        def draw(samples: list[str] = samples, sources: tuple[Path, ...] = sources, edge: str = edge) -> list[Path]:
+            found = {sample: _spectra(path) for sample, path in zip(samples, sources, strict=True)}
+            return draw_comparison(out, f"{name}-{edge}", found, comparison.regions)
+
+        yield Figures(f"{name}-{edge}", sources, comparison.model_dump(mode="json"), draw)
+
+
+def draw_comparison(
+    out: Path, name: str, found: dict[str, dict[str, xr.Dataset]], regions: tuple[str, ...] | None
+) -> list[Path]:
+    """An overlay of every region that all the samples have."""
+    shared = [r for r in next(iter(found.values())) if all(r in spectra_of for spectra_of in found.values())]
+    chosen = [region for region in shared if regions is None or region in regions]
+    return [
+        save(
+            spectra.overlay_figure({sample: of[region] for sample, of in found.items()}, f"{name}: {region}"),
+            paths.figure(out, "compare", name, region),
+        )
+        for region in chosen
+    ]

@@ -1,0 +1,142 @@
+"""The binned scan with its exposure: the product `scans/scan0001.nxs`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from rixs_pipeline.config import NormaliseConfig
+from rixs_pipeline.core import exposure
+from rixs_pipeline.core.cuts import CUT_NAMES
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, POINT_USED, SCAN_MAP, check, labelled
+from rixs_pipeline.stages.bin import Binned, PixelEnergy
+
+Float = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What makes the exposures of all scans comparable."""
+
+    i0_ref: float  # one number a beamtime and channel
+    throughput: dict[int, float]  # pixel -> throughput relative to the mean pixel; missing: 1
+
+
+def channel(run: Run, config: NormaliseConfig) -> Float | None:
+    """The incident flux (point,) of a scan, dark offset subtracted; None where the scan has none."""
+    values = run.readings.get(config.i0) if config.i0 is not None else None
+    return None if values is None or not np.isfinite(values).any() else values - config.i0_offset
+
+
+def i0_reference(run: Run, config: NormaliseConfig) -> float | None:
+    """The mean flux of the points with beam: the reference, when the scan is the beamtime's first that has it."""
+    i0 = channel(run, config)
+    if i0 is None:
+        return None
+    dwell = np.ones(len(i0))
+    lit = ~exposure.beam_off(i0, np.zeros(len(i0), np.int64), dwell, config.beam_off_below)
+    return float(i0[lit].mean()) if lit.any() else None
+
+
+def relative_throughput(binned: Binned, run: Run, functions: tuple[PixelEnergy, ...]) -> dict[int, float]:
+    """Throughput of the used pixels from the photons of one scan, relative to their mean."""
+    used = np.array([f.used for f in functions]) & (binned.pixel_counts > 0)
+    live = exposure.live_time(_dwell(run), binned.triggers, binned.dead_time).sum(axis=1)
+    values = exposure.throughput(np.where(used, binned.pixel_counts, 0), np.where(used, live, 0.0))
+    return {int(p): float(w) for p, w, u in zip(binned.pixel, values, used, strict=True) if u}
+
+
+def _dwell(run: Run) -> Float:
+    return (run.points.end_ns - run.points.start_ns) / 1e9
+
+
+def scan_dataset(
+    run: Run,
+    binned: Binned,
+    functions: tuple[PixelEnergy, ...],
+    edges: Float,
+    config: NormaliseConfig,
+    scale: Scale,
+    excluded_points: tuple[int, ...],
+) -> tuple[xr.Dataset, list[str]]:
+    """The product's dataset as `schema.SCAN_MAP`, and warnings, one line each.
+
+    Points without beam or excluded keep their counts here, with exposure 0; they stay out of the co-added map.
+    """
+    used = np.array([f.used for f in functions])
+    dwell, i0 = _dwell(run), channel(run, config)
+    live = exposure.live_time(dwell, binned.triggers, binned.dead_time) * used[:, None]
+    weights = np.array([scale.throughput.get(int(p), 1.0) for p in binned.pixel]) if config.throughput else used * 1.0
+    status, warnings = _point_status(run, binned, i0, dwell, config, excluded_points)
+    seconds = exposure.exposure(live, weights * used, i0, scale.i0_ref)
+    seconds = np.where(status == POINT_USED, seconds, 0.0)
+    if i0 is None and config.i0 is not None:
+        warnings.append(f"{run.name}: no reading '{config.i0}' in its log: normalised by live time alone")
+    values = {
+        "incident_energy": (("incident_energy",), run.points.incident_energy),
+        "emission_energy": (("emission_energy",), (edges[1:] + edges[:-1]) / 2),
+        "emission_energy_edges": (("emission_energy_edge",), edges),
+        "counts": (("incident_energy", "emission_energy"), binned.counts),
+        "exposure": (("incident_energy",), seconds),
+        "live_time": (("incident_energy",), live.sum(axis=0)),
+        "point_status": (("incident_energy",), status),
+        "dwell": (("incident_energy",), dwell),
+        "pixel": (("pixel",), binned.pixel),
+        "pixel_counts": (("pixel",), binned.pixel_counts),
+        "pixel_live_time": (("pixel",), live.sum(axis=1)),
+        "throughput": (("pixel",), weights),
+        "pixel_status": (("pixel",), np.array([f.status for f in functions], dtype=object)),
+        "cut": (("cut",), np.array(CUT_NAMES, dtype=object)),
+        "cut_counts": (("pixel", "cut"), binned.cut_counts),
+        "cut_limits": (("pixel", "cut_quantity", "limit"), binned.cut_limits),
+    }
+    values |= intensities(binned.counts, seconds, edges)
+    if i0 is not None:
+        values["i0"] = (("incident_energy",), i0)
+    for name, reading in run.readings.items():
+        values[f"reading_{name}"] = (("incident_energy",), reading)
+    dataset = labelled(values, SCAN_MAP)
+    dataset.attrs = {
+        "run": run.name,
+        "number": run.number,
+        "sample": run.sample,
+        "edge": run.edge or "",
+        "complete": run.complete,
+        "i0_ref": scale.i0_ref,
+        "normalisation": f"{config.i0} and live time" if i0 is not None else "live time",
+    }
+    check(dataset, SCAN_MAP, run.name)
+    return dataset, warnings
+
+
+def intensities(counts: NDArray[np.int64], seconds: Float, edges: Float) -> dict[str, tuple[tuple[str, ...], Float]]:
+    """Intensity and its standard deviation, sqrt(N), both (point, bin); NaN where there is no exposure."""
+    divisor = np.where(seconds > 0, seconds, np.nan)[:, None] * np.diff(edges)[None, :]
+    dims = ("incident_energy", "emission_energy")
+    return {"intensity": (dims, counts / divisor), "intensity_errors": (dims, np.sqrt(counts) / divisor)}
+
+
+def _point_status(
+    run: Run,
+    binned: Binned,
+    i0: Float | None,
+    dwell: Float,
+    config: NormaliseConfig,
+    excluded: tuple[int, ...],
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Status of every point (point,), and what to tell about it."""
+    status = np.full(len(run.points), POINT_USED, np.int64)
+    dark = exposure.beam_off(i0, binned.triggers.sum(axis=0), dwell, config.beam_off_below)
+    status[dark] = POINT_NO_BEAM
+    known = [p for p in excluded if p < len(status)]
+    status[known] = POINT_EXCLUDED
+    warnings = []
+    if dark.any():
+        energies = ", ".join(f"{e:.2f}" for e in run.points.incident_energy[dark][:5])
+        more = ", ..." if dark.sum() > 5 else ""
+        warnings.append(f"{run.name}: no beam at {dark.sum()} of {len(status)} points ({energies}{more} eV): left out")
+    if len(known) < len(excluded):
+        warnings.append(f"{run.name}: exclude.points names points beyond its {len(status)} points")
+    return status, warnings

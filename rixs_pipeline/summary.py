@@ -1,0 +1,164 @@
+"""`run.json`: what was done with every run, what was made, what went wrong."""
+
+import json
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from rixs_pipeline import paths
+from rixs_pipeline.io import products, provenance
+from rixs_pipeline.io.runs import Beamtime
+
+log = logging.getLogger("rixs_pipeline")
+
+
+@dataclass
+class Summary:
+    """Collects while the stages run; written at the end, also after a failure."""
+
+    out: Path
+    beamtime: Beamtime
+    command: str
+    dry_run: bool
+    executed: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    planned: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    items: dict[str, dict[str, Any]] = field(default_factory=dict)
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.started = datetime.now(UTC)
+        self.previous = read(self.out)
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 1 finished but some runs failed."""
+        return 1 if self.failed else 0
+
+    def warn(self, text: str) -> None:
+        """Tell once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            log.warning("%s", text)
+
+    def fresh(self, name: str) -> None:
+        """Nothing to do; what was known of it stays known, its warnings too."""
+        self.items[name] = self.previous.get("items", {}).get(name, {}) | {"status": "fresh"}
+        for text in self.items[name].get("warnings", []):
+            self.warn(text)
+
+    def stale(self, name: str, path: Path) -> bool:
+        """Note that a product has to be made; whether to go on and make it (not in a dry run)."""
+        self.planned.append(name)
+        self.items[name] = {"status": "stale", "product": str(path.relative_to(self.out))}
+        return not self.dry_run
+
+    def made(self, name: str, facts: dict[str, Any], warnings: list[str]) -> None:
+        """A product was made."""
+        self.items[name] = {"status": "done"} | facts | ({"warnings": warnings} if warnings else {})
+        for text in warnings:
+            self.warn(text)
+
+    def fail(self, name: str, reason: str) -> None:
+        """A run or map failed."""
+        self.failed[name] = reason
+        self.items[name] = {"status": "failed", "reason": reason}
+        log.error("%s", reason if reason.startswith(name) else f"{name}: {reason}")
+
+    def calibrated(self, name: str, dataset: xr.Dataset) -> None:
+        """Facts of a calibration: verdicts, cut-flow, lines."""
+        statuses = [str(s) for s in dataset["status"].values]
+        bad = {int(p): s for p, s in zip(dataset["pixel"].values, statuses, strict=True) if s != "ok"}
+        facts = {
+            "pixels_ok": statuses.count("ok"),
+            "pixels_bad": bad,
+            "lines": [str(n) for n in dataset["line_name"].values],
+            "cuts": _cut_flow(dataset),
+        }
+        warnings = [] if facts["pixels_ok"] else [f"{name}: no pixel could be calibrated"]
+        self.made(name, facts, warnings)
+
+    def binned(self, name: str, dataset: xr.Dataset, warnings: list[str]) -> None:
+        """Facts of a scan: photons, pixels, cut-flow, and how each pixel was calibrated."""
+        statuses = Counter(str(s) for s in dataset["pixel_status"].values)
+        facts = {
+            "sample": dataset.attrs["sample"],
+            "edge": dataset.attrs["edge"],
+            "photons": int(dataset["counts"].values.sum()),
+            "points_used": int((dataset["point_status"].values == 0).sum()),
+            "points": dataset.sizes["incident_energy"],
+            "pixels": dict(statuses),
+            "cuts": _cut_flow(dataset),
+        }
+        self.made(name, facts, warnings)
+
+    def figures_fresh(self, name: str, key: str) -> bool:
+        """Whether figures of that name were made from the same sources and are still there."""
+        before = self.previous.get("figures", {}).get(name, {})
+        if before.get("key") != key or not all((self.out / p).is_file() for p in before.get("files", [])):
+            return False
+        self.figures[name] = before
+        return True
+
+    def drew(self, name: str, key: str, files: list[str]) -> None:
+        """Figures were made."""
+        self.figures[name] = {"key": key, "files": files}
+        self.items[f"{name} figures"] = {"status": "done"}
+        self.executed += files
+
+    def text(self) -> list[str]:
+        """What a user wants to read at the end."""
+        states = Counter(item["status"] for item in self.items.values())
+        lines = [", ".join(f"{n} {state}" for state, n in states.items()) or "nothing to do"]
+        if self.figures:
+            lines.append(f"figures: {self.out / 'figures'}")
+        return [*lines, f"results: {self.out}, summary: {self.out / paths.RUN_SUMMARY}"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """What run.json holds."""
+        return {
+            "program_version": provenance.code_version(),
+            "environment": provenance.environment(),
+            "command": self.command,
+            "started": self.started.isoformat(timespec="seconds"),
+            "beamtime": str(self.beamtime.path),
+            "items": self.items,
+            "failed": self.failed,
+            "executed": self.executed,
+            "warnings": self.warnings,
+            "problems": list(self.beamtime.problems) + [p for run in self.beamtime.runs for p in run.problems],
+            "figures": self.figures,
+            "timings": self.timings,
+        }
+
+    def write(self) -> None:
+        """Write run.json, unless this was a dry run."""
+        if not self.dry_run:
+            with products.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
+                temporary.write_text(json.dumps(self.as_dict(), indent=1))
+
+
+def read(out: Path) -> dict[str, Any]:
+    """The summary of the last run in a folder; empty where there is none or it is broken."""
+    path = out / paths.RUN_SUMMARY
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        log.warning("%s: not read (%s): the run goes on without it", path, error)
+        return {}
+    return found
+
+
+def _cut_flow(dataset: xr.Dataset) -> dict[str, int]:
+    """Pulses left after each cut, all pixels together."""
+    left = dataset["cut_counts"].values.sum(axis=0)
+    return {str(name): int(n) for name, n in zip(dataset["cut"].values, left, strict=True)}

@@ -1,0 +1,109 @@
+"""Imports go one way: cli -> runner -> {stages, execution}, stages -> {core, io, plots}; simulate stands alone."""
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "rixs_pipeline"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# what every layer may use
+FOUNDATION = {"config", "schema", "errors", "paths", "__init__"}
+# layer, a module or folder at the top of the package -> the other layers that it may import besides the foundation
+ALLOWED: dict[str, set[str]] = {
+    "__main__": {"cli"},
+    "cli": {"runner", "summary", "simulate", "io"},
+    "runner": {"summary", "stages", "execution", "io"},
+    "summary": {"io"},
+    "stages": {"core", "io", "plots"},
+    "execution": set(),
+    "core": set(),
+    "io": set(),
+    "plots": set(),
+    "simulate": set(),  # the truth must not come from the code that it judges
+    "config": set(),
+    "schema": {"errors"},
+    "errors": set(),
+    "paths": set(),
+    "__init__": {"io"},  # open_product, loaded on first use
+}
+CLUSTER = {"dask", "distributed", "dask_jobqueue"}
+HEAVY = ("numpy", "scipy", "xarray", "pandas", "h5py", "h5netcdf", "dask", "distributed", "matplotlib", "pydantic")
+
+
+def layer(module: Path) -> str:
+    """`core` for rixs_pipeline/core/energy.py, `cli` for rixs_pipeline/cli.py."""
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(module: Path) -> set[str]:
+    """Every absolute name that a module imports anywhere: at the top, in functions, for type checkers, by name."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}:{node.lineno}: relative import; write rixs_pipeline.…"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+            names |= {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
+    return names
+
+
+def layers_used(module: Path) -> set[str]:
+    """The layers of this package that a module imports; `from rixs_pipeline import __version__` is `__init__`."""
+    inside = [name.split(".") for name in imported(module) if name.split(".")[0] == PACKAGE.name]
+    return {parts[1] if len(parts) > 1 and parts[1] in ALLOWED else "__init__" for parts in inside}
+
+
+def test_every_layer_has_its_place() -> None:
+    assert {layer(module) for module in MODULES} <= ALLOWED.keys()
+
+
+def test_the_rule_itself_has_no_circle() -> None:
+    graph = {
+        name: used | (FOUNDATION - {"__init__"} if name not in FOUNDATION else set()) for name, used in ALLOWED.items()
+    }
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError where there is one
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PACKAGE)))
+def test_imports_go_one_way(module: Path) -> None:
+    here = layer(module)
+    wrong = layers_used(module) - ALLOWED[here] - FOUNDATION - {here}
+    assert not wrong, f"{module.name}: {here} must not import {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("name", sorted(FOUNDATION))
+def test_the_foundation_rests_on_nothing_above_it(name: str) -> None:
+    assert layers_used(PACKAGE / f"{name}.py") <= ALLOWED[name] | {name}
+
+
+def test_only_execution_knows_dask() -> None:
+    users = {layer(module) for module in MODULES if {name.split(".")[0] for name in imported(module)} & CLUSTER}
+    assert users == {"execution"}
+
+
+@pytest.mark.parametrize("module", ["rixs_pipeline", "rixs_pipeline.cli"])
+def test_light_modules_load_nothing_heavy(module: str) -> None:
+    """`--help` must be instant; a fresh interpreter tells what an import brings along."""
+    code = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_the_checks_see_what_they_look_for(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        "from typing import TYPE_CHECKING\n"
+        "from importlib import import_module\n"
+        "if TYPE_CHECKING:\n    from rixs_pipeline.io import off\n"
+        "def f():\n    import dask.config\n    return import_module('rixs_pipeline.core.energy')\n",
+        encoding="utf-8",
+    )
+    assert {"rixs_pipeline.io.off", "dask.config", "rixs_pipeline.core.energy"} <= imported(module)
+    assert layers_used(module) == {"io", "core"}
