@@ -15,6 +15,7 @@ CONFIG ?=
 SCHEDULER ?=
 WORKERS ?=
 PYTEST_WORKERS ?= auto
+PYTHON ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -50,11 +51,12 @@ data-samples: $(VENV)/run.stamp ## make the sample beamtime again; fails if it i
 	folder = Path("data_samples"); (folder / MANIFEST_FILE).write_text(manifest(folder), encoding="utf-8")'
 	git diff --stat --exit-code -- data_samples
 
-# keeps the versions that are locked wherever pyproject.toml allows; `make lock UPGRADE=--upgrade` takes the newest
+# Keeps the versions that are locked wherever pyproject.toml allows; `make lock UPGRADE=--upgrade` takes the newest.
+# With the oldest Python that is supported (`make clean lock PYTHON=python3.11`): newer ones take packages that it cannot.
 UPGRADE ?=
-COMPILE = CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet $(UPGRADE) --generate-hashes --strip-extras \
+COMPILE = CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/python -m piptools compile --quiet $(UPGRADE) --generate-hashes --strip-extras \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --build-deps-for=editable
-lock: $(VENV)/dev.stamp ## solve the dependencies again into requirements.lock and requirements-dev.lock
+lock: $(BIN)/python ## solve the dependencies again into requirements.lock and requirements-dev.lock
 	$(PIP) 'pip-tools>=7.5'
 	$(COMPILE) -o requirements.lock pyproject.toml
 	$(COMPILE) --extra dev --extra docs -c requirements.lock -o requirements-dev.lock pyproject.toml
@@ -66,7 +68,7 @@ clean: ## remove the environment, results of the sample and caches
 # ---- the environment
 
 $(BIN)/python:
-	@for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3; do \
 	  if $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
 	    echo "$$python -m venv $(VENV)"; exec $$python -m venv $(VENV); \
 	  fi; \

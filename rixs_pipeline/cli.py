@@ -130,8 +130,6 @@ def _print_summary(summary: "Summary", out: Path, as_json: bool) -> None:
         return
     for line in summary.text():
         print(line)
-    for name, reason in summary.failed.items():
-        _say(f"failed: {reason if reason.startswith(name) else f'{name}: {reason}'}")
 
 
 def _stage_command(name: str, stage: str, text: str) -> None:

@@ -148,11 +148,11 @@ class Reduction:
         attributes = self.keys[path] | {"command": self.options.command}
         products.write_product(path, entries, attributes, signal)
         self.summary.executed.append(str(path.relative_to(self.out)))
+        log.info("wrote %s", path)
 
     @contextmanager
     def _attempt(self, name: str, path: Path) -> Iterator[None]:
         """What goes wrong with one run or map is told and counted; the others go on."""
-        started = time.perf_counter()
         try:
             yield
         except RixsError as error:
@@ -162,8 +162,6 @@ class Reduction:
         except Exception as error:
             log.debug("%s", name, exc_info=True)
             self._failed(name, path, f"{type(error).__name__}: {error} (a defect: please report it; -v shows where)")
-        else:
-            log.info("%s: %.1f s", path.relative_to(self.out), time.perf_counter() - started)
 
     def _failed(self, name: str, path: Path, reason: str) -> None:
         self.keys.pop(path, None)
@@ -292,6 +290,13 @@ class Reduction:
         for one in self.scans:
             if one.edge is not None and paths.scan_product(self.out, one.name) in self.keys:
                 groups.setdefault((one.sample, one.edge), []).append(one)
+        owners: dict[Path, str] = {}
+        for sample, edge in list(groups):
+            owner = owners.setdefault(paths.map_product(self.out, sample, edge), sample)
+            if owner != sample:
+                del groups[sample, edge]
+                clash = f"samples '{owner}' and '{sample}' would share their files; rename one in beamtime.samples"
+                self.summary.fail(f"{sample}-{edge}", clash)
         return groups
 
     def _combine(self) -> None:

@@ -117,6 +117,8 @@ class Summary:
         """What a user wants to read at the end."""
         states = Counter(item["status"] for item in self.items.values())
         lines = [", ".join(f"{n} {state}" for state, n in states.items()) or "nothing to do"]
+        if self.failed:
+            lines.append(f"failed: {', '.join(self.failed)} (why: above, and in the summary)")
         if self.figures:
             lines.append(f"figures: {self.out / 'figures'}")
         return [*lines, f"results: {self.out}, summary: {self.out / paths.RUN_SUMMARY}"]

@@ -93,7 +93,7 @@ def _interval(corrected: Float, params: Float) -> tuple[NDArray[np.intp], Float]
     """Interval (event,) of the spline and the place in it, 0 to 1 inside and beyond at the ends."""
     lowest, step = params[CURVE_GRID]
     x = (corrected - lowest) / step
-    first = np.clip(x, 0.0, N_COEFFICIENTS - 4).astype(np.intp)
+    first = np.clip(np.nan_to_num(x), 0.0, N_COEFFICIENTS - 4).astype(np.intp)
     return first, x - first
 
 

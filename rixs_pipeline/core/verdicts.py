@@ -21,6 +21,7 @@ Float = NDArray[np.float64]
 OK = "ok"
 OUTLIER = 5.0  # robust standard deviations over the array
 MIN_PULSES = 50
+NOISY_RATIO = 3.0  # how many times the array's resolution is noise, no longer a matter of optics or filters
 MISASSIGNED_EV = 5.0  # a smooth curve through rightly assigned lines never misses by this much (real: 1.3 at most)
 
 
@@ -59,6 +60,8 @@ def judge(
             status[row] = f"misassigned: a line misses its reference by {np.nanmax(np.abs(anchored)):.1f} eV"
         elif _outlier(-accepted, row, alive, 0.02):
             status[row] = f"noisy: only {100 * accepted[row]:.0f} % of the pulses pass the cuts"
+        elif _outlier(width, row, alive, 0.3) and width[row] > NOISY_RATIO * _median(width, alive):
+            status[row] = f"noisy: {width[row]:.1f} eV FWHM, the array's median is {_median(width, alive):.1f}"
         elif _outlier(width, row, alive, 0.3):
             status[row] = f"badly resolved: {width[row]:.1f} eV FWHM, the array's median is {_median(width, alive):.1f}"
     return tuple(status)

@@ -68,3 +68,23 @@ def _describe_run(run: Run, pixel_events: dict[int, int]) -> dict[str, Any]:
         "complete": run.complete,
         "problems": list(run.problems),
     }
+
+
+def as_text(description: dict[str, Any]) -> str:
+    """What `describe` gives, as a table for people."""
+    columns = "{:24} {:11} {:14} {:6} {:>6} {:>19} {:>8} {:>7} {:>9}"
+    head = columns.format("run", "kind", "sample", "edge", "points", "incident / eV", "time / s", "pixels", "pulses")
+    rows = [columns.format(*_row(run)) for run in description["runs"]]
+    problems = [f"problem: {problem}" for problem in description["problems"]]
+    return "\n".join([description["path"], head, *rows, *(problems or ["no problems"])])
+
+
+def _row(run: dict[str, Any]) -> tuple[str, ...]:
+    """The cells of one run."""
+    span = run["incident_energy"]
+    incident = "" if span is None else f"{span[0]:.2f}" if span[0] == span[1] else f"{span[0]:.2f} - {span[1]:.2f}"
+    alive = run["pixels"] - len(run["dead_pixels"])
+    pixels = str(alive) if alive == run["pixels"] else f"{alive}/{run['pixels']}"
+    name = run["name"] if run["complete"] else f"{run['name']} (aborted)"
+    cells = (name, run["kind"], run["sample"], run["edge"] or "", str(run["points"]), incident)
+    return (*cells, f"{run['duration_s']:.0f}", pixels, str(run["events"]))

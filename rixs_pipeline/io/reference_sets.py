@@ -112,8 +112,8 @@ def _entries(path: Path) -> _SetFile:
         if main is None or main.satellite_of == name:
             place = document.place(("lines", name, "satellite_of"))
             raise ConfigError(f"{place}: lines.{name}.satellite_of: '{line.satellite_of}' is no other line of this set")
-        if line.shape_from and line.shape:
-            raise ConfigError(f"{document.place(('lines', name))}: lines.{name}: give shape or shape_from, not both")
+        if line.shape_from and (line.shape or line.sigma):
+            raise ConfigError(f"{document.place(('lines', name))}: lines.{name}: shape_from allows no shape or sigma")
         if line.shape_from and name not in line_names(line.shape_from):
             place = document.place(("lines", name, "shape_from"))
             there = ", ".join(line_names(line.shape_from))

@@ -57,7 +57,7 @@ def read(path: Path) -> Document:
     except YAMLError as error:
         raise ConfigError(_not_yaml(path, error)) from error
     except RecursionError as error:
-        raise ConfigError(f"{path}: an alias (*name) refers to itself, or the nesting is too deep") from error
+        raise ConfigError(f"{path}: is nested too deeply") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{path}:1: a mapping of keys to values is expected, not {show(data)}")
     return Document(data, places)
@@ -132,8 +132,18 @@ def show(value: Any) -> str:
 def write(value: Any, one_line: bool = False) -> str:
     """Plain Python values as YAML 1.2; by default what holds no further list or mapping stands on one line."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.representer import SafeRepresenter
 
+    class Representer(SafeRepresenter):
+        """Quotes all text but plain words: left to itself, ruamel writes some that it reads as something else."""
+
+        def represent_str(self, data: str) -> Any:
+            style = None if re.fullmatch(r"[A-Za-z_][\w.+/-]*", data, re.ASCII) else '"'
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+    Representer.add_representer(str, Representer.represent_str)
     yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = Representer
     yaml.default_flow_style = True if one_line else None
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = 10_000

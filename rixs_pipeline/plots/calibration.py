@@ -1,5 +1,6 @@
 """Reference runs: how well the lines of each pixel, and of the whole array, stand where they should."""
 
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -174,15 +175,16 @@ def _draw_strips(axes: "Axes", values: Floats, used: NDArray[np.bool_], ends: Fl
     limits = _limits(np.concatenate([ends, values[used].ravel()]))
     x = np.arange(values.shape[1]) + np.linspace(-0.38, 0.38, len(values))[:, None]
     axes.plot(x[used].ravel(), values[used].ravel(), "o", ms=3, mew=0, alpha=0.7, color=style.BLUE)
-    clipped = np.clip(values[~used], *limits)  # far off: at the edge, rather than out of sight
-    axes.plot(x[~used].ravel(), clipped.ravel(), "x", ms=4, color=style.VERMILLION, clip_on=False)
+    off = ~used[:, None] & np.isfinite(values)
+    clipped = np.clip(values[off], *limits)  # far off: at the edge, rather than out of sight
+    (crosses,) = axes.plot(x[off], clipped, "x", ms=4, color=style.VERMILLION, clip_on=False)
+    crosses.set_in_layout(False)  # an empty one has no extent and would break the layout
     for line, median in enumerate(_medians(values, used)):
         if np.isfinite(median):
             axes.hlines(median, line - 0.43, line + 0.43, color=style.BLACK, lw=1.8)
-            axes.annotate(
-                f"{median:.2f}".replace("-", "−"), (line, 1.0), (0, -3), xycoords=("data", "axes fraction"), textcoords="offset points",
-                ha="center", va="top", size=style.SMALL_SIZE,
-            )  # fmt: skip
+            number = f"{median:.2f}".replace("-", "−")
+            place = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "top", "size": style.SMALL_SIZE}
+            axes.text(line, 0.985, number, **place)
     axes.set_ylim(limits[0], limits[1] + 0.08 * (limits[1] - limits[0]))
 
 
@@ -192,7 +194,9 @@ def _draw_verdicts(strip: "Axes", table: "Axes", dataset: "xr.Dataset") -> None:
 
     statuses, channels = style.texts(dataset["status"].values), dataset["pixel"].values
     groups = _reasons(statuses)
-    colours = [style.SKY if reason == OK else REASON_COLOURS[i % len(REASON_COLOURS)] for i, reason in enumerate(groups)]
+    colours = [
+        style.SKY if reason == OK else REASON_COLOURS[i % len(REASON_COLOURS)] for i, reason in enumerate(groups)
+    ]
     cells = np.zeros((1, len(statuses)))
     for index, members in enumerate(groups.values()):
         cells[0, members] = index
@@ -207,7 +211,7 @@ def _draw_verdicts(strip: "Axes", table: "Axes", dataset: "xr.Dataset") -> None:
     table.set_axis_off()
     for row, ((reason, members), colour) in enumerate(zip(groups.items(), colours, strict=True)):
         y = 1 - (row + 0.5) / max(len(groups), 6)
-        how = {"transform": table.transAxes, "va": "center", "size": style.SMALL_SIZE + 1}
+        how: dict[str, Any] = {"transform": table.transAxes, "va": "center", "size": style.SMALL_SIZE + 1}
         table.text(0.0, y, "■", color=colour, **how)
         table.text(0.02, y, style.plain(_in_full(reason, [statuses[i] for i in members])), **how)
         table.text(0.47, y, f"{len(members)}", ha="right", **how)

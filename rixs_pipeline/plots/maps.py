@@ -15,6 +15,7 @@ from rixs_pipeline.schema import POINT_USED
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
@@ -28,6 +29,7 @@ Scale = Literal["sqrt", "log"]
 
 ZOOM_BELOW, ZOOM_ABOVE = 60.0, 10.0  # eV around the incident energies: fluorescence of the edge and elastic line
 MAX_ROWS = 500  # of a panel, about its height in dots
+CLOSE_EV = 1e-6  # rounding of a clipped corner
 FRAME_COLOURS = ("white", style.ORANGE, style.SKY, style.PURPLE, style.YELLOW, style.GREEN)
 COLOUR_MAP = "viridis"
 
@@ -62,24 +64,25 @@ def map_figure(dataset: "xr.Dataset", title: str, regions: "Mapping[str, Region]
     """
     image = _image(dataset)
     figure = style.new_figure(12, 5.4, title)
-    windows = [_counts_window(dataset), _edge_window(dataset)]
-    shown = [window for window in windows if window[0] < window[1]]
-    panels = list(zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True))
-    for axes, window in panels:
-        _draw_map(
-            figure, axes, image.cropped(*window), scale, style.quantity(dataset["intensity"], "intensity")
-        )
+    windows = [window for window in (_counts_window(dataset), _edge_window(dataset)) if window[0] < window[1]]
+    panels = list(figure.subplots(1, len(windows), squeeze=False)[0])
+    for axes, window, subtitle in zip(panels, windows, (_summary(dataset), ""), strict=False):
+        mesh = _draw_map(axes, image.cropped(*window), scale)
         axes.set_ylim(window)
-        style.dress(axes, style.quantity(dataset["incident_energy"]), style.quantity(dataset["emission_energy"]))
-    style.dress(panels[0][0], panels[0][0].get_xlabel(), panels[0][0].get_ylabel(), _summary(dataset), style.TEXT_SIZE)
-    _frame([axes for axes, _ in panels], regions)
+        labels = (style.quantity(dataset[name]) for name in ("incident_energy", "emission_energy"))
+        style.dress(axes, *labels, subtitle)
+        _draw_colour_bar(axes, mesh, style.quantity(dataset["intensity"], "intensity"))
+    _frame(panels, regions)
     return figure
 
 
 def point_edges(incident: Floats) -> Floats:
-    """Edges (point + 1,) of columns around ascending points (point,): halfway between, symmetric at the ends, eV."""
-    if len(incident) == 1:
-        return np.array([incident[0] - 0.5, incident[0] + 0.5])
+    """Edges (point + 1,) of columns around ascending points (point,): halfway between, symmetric at the ends, eV.
+
+    Points that all have one energy share 1 eV.
+    """
+    if incident[0] == incident[-1]:
+        return np.asarray(incident[0] + np.linspace(-0.5, 0.5, len(incident) + 1))
     middle = (incident[1:] + incident[:-1]) / 2
     return np.concatenate([[2 * incident[0] - middle[0]], middle, [2 * incident[-1] - middle[-1]]])
 
@@ -94,13 +97,14 @@ def outlines(region: "Region", incident: Limits, emission: Limits) -> list[Float
     planes += [*_half_planes(region.incident, (1, 0)), *_half_planes(region.emission, (0, 1))]
     half = region.exclude_elastic
     sides: list[HalfPlane] = [((-1, 1), -half), ((1, -1), -half)] if half else [((0, 0), 0.0)]
-    start = np.array(region.polygon or [(x, y) for x, y in zip(np.repeat(incident, 2), (*emission, *emission[::-1]))])
+    (left, right), (bottom, top) = incident, emission
+    start = np.array(region.polygon or [(left, bottom), (right, bottom), (right, top), (left, top)])
     parts = [reduce(_clip, [*planes, side], start) for side in sides]
     return [part for part in parts if _area(part) > 0]
 
 
 def _half_planes(limits: Limits | None, direction: tuple[int, int]) -> list[HalfPlane]:
-    """limits[0] <= direction . (incident, emission) <= limits[1] as `direction . corner <= limit`; none if no limits."""
+    """limits[0] <= direction . (incident, emission) <= limits[1] as half planes; none without limits."""
     x, y = direction
     return [((-x, -y), -limits[0]), (direction, limits[1])] if limits else []
 
@@ -124,14 +128,11 @@ def _clip(corners: Floats, plane: HalfPlane) -> Floats:
 
 
 def _image(dataset: "xr.Dataset") -> _Image:
-    """Points in ascending order; points without exposure or left out of the map are NaN."""
+    """Points in ascending order; masked ones are NaN."""
     incident = dataset["incident_energy"].values
     order = np.argsort(incident, kind="stable")
     intensity = dataset["intensity"].transpose("emission_energy", "incident_energy").values.astype(float)
-    masked = dataset["exposure"].values <= 0
-    if "point_status" in dataset:
-        masked = masked | (dataset["point_status"].values != POINT_USED)
-    intensity[:, masked] = np.nan
+    intensity[:, _masked(dataset)] = np.nan
     given = "incident_energy_edges" in dataset
     edges = dataset["incident_energy_edges"].values if given else point_edges(incident[order])
     return _Image(edges, dataset["emission_energy_edges"].values, intensity[:, order])
@@ -140,7 +141,7 @@ def _image(dataset: "xr.Dataset") -> _Image:
 def _counts_window(dataset: "xr.Dataset") -> Limits:
     """The emission energies that have counts, at bin edges."""
     edges = dataset["emission_energy_edges"].values
-    counts = dataset["counts"].sum("incident_energy").values
+    counts = dataset["counts"].values[~_masked(dataset)].sum(axis=0)
     low, high = style.where_counts_are(dataset["emission_energy"].values, counts, margin=15.0)
     return float(edges[edges <= low][-1]), float(edges[edges >= high][0])
 
@@ -153,14 +154,22 @@ def _edge_window(dataset: "xr.Dataset") -> Limits:
 
 def _summary(dataset: "xr.Dataset") -> str:
     """What the map rests on, in a line."""
-    photons, hours = int(dataset["counts"].sum()), float(dataset["live_time"].sum()) / 3600
-    masked = int(np.isnan(_image(dataset).intensity).all(axis=0).sum())
-    points = f"{dataset.sizes['incident_energy']} points" + (f" ({masked} masked)" if masked else "")
-    return f"{photons:,} photons, {points}, {hours:,.1f} pixel hours".replace(",", "\u202f", photons > 999)
+    used = ~_masked(dataset)
+    photons, hours = dataset["counts"].values[used].sum(), dataset["live_time"].values[used].sum() / 3600
+    points = f"{used.size} points" + (f" ({np.sum(~used)} masked)" if not used.all() else "")
+    return f"{photons:,} photons, {points}, {hours:.1f} pixel hours"
+
+
+def _masked(dataset: "xr.Dataset") -> NDArray[np.bool_]:
+    """Points (point,) without exposure or left out of the map."""
+    masked = dataset["exposure"].values <= 0
+    if "point_status" in dataset:
+        masked = masked | (dataset["point_status"].values != POINT_USED)
+    return np.asarray(masked)
 
 
 def _norm(intensity: Floats, scale: Scale) -> "Normalize":
-    """Colours up to the strongest emission energy's second-brightest percents, which one hot column does not move."""
+    """Colours up to the 98th percentile along the strongest emission energy, which no hot bin or column moves."""
     from matplotlib.colors import LogNorm, PowerNorm
 
     exposed = intensity[:, np.isfinite(intensity).any(axis=0)]
@@ -174,24 +183,29 @@ def _norm(intensity: Floats, scale: Scale) -> "Normalize":
     return LogNorm(vmin=min(float(np.percentile(positive, 1)), highest / 10), vmax=highest, clip=True)
 
 
-def _draw_map(figure: "Figure", axes: "Axes", image: _Image, scale: Scale, label: str) -> None:
+def _draw_map(axes: "Axes", image: _Image, scale: Scale) -> "QuadMesh":
+    """Intensities, masked points in grey, and the elastic line."""
     from matplotlib import colormaps
     from matplotlib.patheffects import withStroke
 
+    colours = colormaps[COLOUR_MAP].with_extremes(bad=style.LIGHT_GREY)
     norm = _norm(image.intensity, scale)
-    mesh = axes.pcolormesh(
-        image.incident_edges, image.emission_edges, image.intensity, norm=norm, rasterized=True,
-        cmap=colormaps[COLOUR_MAP].with_extremes(bad=style.LIGHT_GREY),
-    )  # fmt: skip
-    axes.set_facecolor(style.LIGHT_GREY)
-    ends = image.incident_edges[[0, -1]]
+    edges = image.incident_edges, image.emission_edges
+    mesh = axes.pcolormesh(*edges, image.intensity, norm=norm, cmap=colours, rasterized=True)
+    ends = float(edges[0][0]), float(edges[0][-1])
     stroke = [withStroke(linewidth=1.8, foreground="0.2")]
-    axes.plot(ends, ends, "--", color="white", lw=1.0, label="elastic line", scalex=False, path_effects=stroke)
+    axes.plot(ends, ends, "--", color="white", lw=1.0, label="elastic line", path_effects=stroke)
     axes.set_xlim(ends)
-    bar = figure.colorbar(mesh, ax=axes, extend="max", pad=0.02, aspect=30)
+    return mesh
+
+
+def _draw_colour_bar(axes: "Axes", mesh: "QuadMesh", label: str) -> None:
+    from matplotlib.colors import LogNorm
+
+    bar = axes.figure.colorbar(mesh, ax=axes, extend="max", pad=0.02, aspect=30)
     bar.set_label(label, size=style.TEXT_SIZE)
     bar.ax.tick_params(labelsize=style.SMALL_SIZE)
-    if scale == "log":
+    if isinstance(mesh.norm, LogNorm):
         style.log_ticks(bar.ax.yaxis)
 
 
@@ -215,13 +229,13 @@ def _frame(panels: "list[Axes]", regions: "Mapping[str, Region]") -> None:
 
 
 def _is_limited(region: "Region") -> bool:
-    """Whether a region has a border that could be drawn."""
+    """Whether a region has limits of its own; the whole map, with or without its elastic line, gets no frame."""
     return any((region.emission, region.incident, region.loss, region.polygon))
 
 
 def _reaches_out(parts: list[Floats], axes: "Axes") -> bool:
     """Whether an outline touches the lower or upper end of a panel."""
-    return bool(np.isin(np.concatenate(parts)[:, 1], axes.get_ylim()).any())
+    return bool(np.isclose(np.concatenate(parts)[:, 1:], axes.get_ylim(), rtol=0, atol=CLOSE_EV).any())
 
 
 def _label(axes: "Axes", labels: "list[Label]") -> None:
@@ -229,13 +243,13 @@ def _label(axes: "Axes", labels: "list[Label]") -> None:
     left, right = axes.get_xlim()
     margin = []
     for name, colour, corners in labels:
-        at_right = corners[corners[:, 0] == right]
-        x, at_left = corners[:, 0].min(), corners[corners[:, 0] == corners[:, 0].min()]
+        x = corners[:, 0].min()
+        at_left, at_right = (corners[np.abs(corners[:, 0] - side) < CLOSE_EV] for side in (x, right))
         if len(at_right):
             height = axes.transLimits.transform((right, at_right[:, 1].mean()))[1]
             margin.append((height, name, colour))
         elif _reaches_out([corners], axes):
-            side, shift = ("left", 4) if x == left else ("right", -4)
+            side, shift = ("left", 4) if x - left < CLOSE_EV else ("right", -4)
             _tag(axes, name, colour, (x, at_left[:, 1].min()), (shift, 5), rotation=90, ha=side, va="bottom")
         else:
             _tag(axes, name, colour, (x, at_left[:, 1].min()), (2, -5), ha="left", va="top")

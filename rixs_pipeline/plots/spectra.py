@@ -54,7 +54,9 @@ def overlay_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure":
     datasets = list(spectra.values())
     difference = _same_energies(datasets)
     figure = style.new_figure(8, 6.4 if difference else 5, title)
-    rows = figure.subplots(2 if difference else 1, 1, squeeze=False, sharex=True, height_ratios=(3, 1)[: 1 + difference])
+    rows = figure.subplots(
+        2 if difference else 1, 1, squeeze=False, sharex=True, height_ratios=(3, 1)[: 1 + difference]
+    )
     axes = rows[0, 0]
     for index, (label, dataset) in enumerate(spectra.items()):
         _draw(axes, dataset, style.SERIES[index % len(style.SERIES)], label)
@@ -78,7 +80,9 @@ def overview_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure"
     """
     columns = min(3, max(1, len(spectra)))
     rows = -(-len(spectra) // columns)
-    figure = style.new_figure(4 * columns, 0.6 + 2.7 * max(rows, 1), title)
+    width, height = 4 * columns, 0.6 + 2.7 * max(rows, 1)
+    figure = style.new_figure(width, height, title, layout=None)
+    figure.subplots_adjust(0.7 / width, 0.45 / height, 1 - 0.15 / width, 1 - 0.75 / height, wspace=0.22, hspace=0.36)
     for index, (name, dataset) in enumerate(spectra.items()):
         axes = figure.add_subplot(rows, columns, index + 1)
         _draw(axes, dataset, style.BLUE)

@@ -7,7 +7,7 @@ threads. Colours: M. Okabe, K. Ito, "Color Universal Design" (2008), told apart 
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 import numpy as np
@@ -30,12 +30,17 @@ GREY, LIGHT_GREY = "0.45", "0.75"
 _GREEK = {"Ka": "Kα", "Kb": "Kβ", "La": "Lα", "Lb": "Lβ"}
 
 
-def new_figure(width: float, height: float, title: str) -> "Figure":
-    """An empty figure of `width` x `height` inches on an Agg canvas, its title at the top left."""
+def new_figure(
+    width: float, height: float, title: str, layout: Literal["constrained"] | None = "constrained"
+) -> "Figure":
+    """An empty figure of `width` x `height` inches on an Agg canvas, its title at the top left.
+
+    `layout` None: the axes stay where they are put, which takes half the time.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)
     figure.suptitle(plain(title), x=0.012, ha="left", size=TITLE_SIZE, weight="bold")
     return figure
@@ -47,6 +52,8 @@ def dress(axes: "Axes", x_label: str, y_label: str, title: str = "", size: float
     axes.set_ylabel(y_label, size=size)
     if title:
         axes.set_title(plain(title), loc="left", size=size, color="0.25")
+    axes.yaxis.set_offset_position("right")  # a power of ten would stand in the title
+    axes.yaxis.get_offset_text().set_fontsize(size - 1)
     axes.tick_params(which="both", direction="in", top=True, right=True, labelsize=size - 1)
 
 
@@ -97,9 +104,11 @@ def spread(positions: Iterable[float], distance: float) -> list[float]:
 
 
 def log_ticks(axis: "Axis") -> None:
-    """Numbers on a logarithmic axis as plain text: matplotlib's own ones are formulas."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    """Numbers on a logarithmic axis as plain text (matplotlib's own are formulas); the limits must stand."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0,) if high > 300 * low else (1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -48,7 +48,10 @@ def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("regions:\n  ni:\n    kind: pfy\n    knid: pfy\n", "c.yaml:4: regions.ni.knid: unknown key (did you mean 'kind'?)"),
+        (
+            "regions:\n  ni:\n    kind: pfy\n    knid: pfy\n",
+            "c.yaml:4: regions.ni.knid: unknown key (did you mean 'kind'?)",
+        ),
         ("\n\nmap:\n  # wide\n\n\n  step: -1\n", "c.yaml:7: map.step: must be greater than 0, not -1"),
         ("normalize: {}\n", "c.yaml:1: normalize: unknown key (did you mean 'normalise'?)"),
         (
@@ -66,7 +69,10 @@ def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
         ),
         ("map: {step: wide}\n", "c.yaml:1: map.step: must be a number in eV, not 'wide'"),
         ("calibration: {residual_cut: .inf}\n", "c.yaml:1: calibration.residual_cut: must be a number, not inf"),
-        ("calibration: {min_line_counts: 7.5}\n", "c.yaml:1: calibration.min_line_counts: must be a whole number, not 7.5"),
+        (
+            "calibration: {min_line_counts: 7.5}\n",
+            "c.yaml:1: calibration.min_line_counts: must be a whole number, not 7.5",
+        ),
         ("calibration: {drift: maybe}\n", "c.yaml:1: calibration.drift: must be true or false, not 'maybe'"),
         (
             "beamtime:\n  samples:\n    ad1: 12\n",
@@ -74,11 +80,13 @@ def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
         ),
         (
             "beamtime:\n  scans:\n    12:\n      edge: Co\n",
-            "c.yaml:4: beamtime.scans.12.edge: must be one of " + ", ".join(f"'{e}'" for e in EDGES[:-1]) + " or 'Zn_L', not 'Co'",
+            "c.yaml:4: beamtime.scans.12.edge: must be one of "
+            + ", ".join(f"'{e}'" for e in EDGES[:-1])
+            + " or 'Zn_L', not 'Co'",
         ),
         (
             "beamtime:\n  exclude:\n    scans:\n      - 3\n      - 1.5\n",
-            "c.yaml:5: beamtime.exclude.scans.1: must be a whole number or text, not 1.5",
+            "c.yaml:5: beamtime.exclude.scans.1: must be a whole number or text, in quotes, not 1.5",
         ),
         ("map: 5\n", "c.yaml:1: map: must be a mapping of keys to values, not 5"),
         ("compare:\n  a: {samples: [x]}\n", "c.yaml:2: compare.a.samples: must have at least 2 items, not ['x']"),
@@ -87,7 +95,10 @@ def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
             "c.yaml:2: regions.1st: the name must match [A-Za-z][A-Za-z0-9_]*, not '1st'",
         ),
         ("[1, 2]\n", "c.yaml:1: a mapping of keys to values is expected, not [1, 2]"),
-        ("map:\n  step: 1\n  emission: [1, 2]\n  step: 2\n", "c.yaml:4: step: the key is given twice; remove one of the two"),
+        (
+            "map:\n  step: 1\n  emission: [1, 2]\n  step: 2\n",
+            "c.yaml:4: step: the key is given twice; remove one of the two",
+        ),
         (
             "calibration:\n  reference: srd12\n",
             "c.yaml:2: calibration.reference: no reference set 'srd12'; "
@@ -95,7 +106,7 @@ def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
         ),
         (
             "calibration:\n  lines:\n    - C_Ka\n    - Co_Ka\n",
-            "c.yaml:4: calibration.lines.1: no line 'Co_Ka' in srd128 (did you mean 'O_Ka'?)",
+            "c.yaml:4: calibration.lines.1: no line 'Co_Ka' in srd128 (did you mean 'C_Ka'?)",
         ),
     ],
 )
@@ -109,7 +120,8 @@ def test_a_mistake_is_one_line_with_file_line_and_key(tmp_path: Path, text: str,
         ("map: {step: 1\nx: }", r"c\.yaml:\d:\d+", "not YAML"),
         ("map:\n\tstep: 1\n", r"c\.yaml:2:1", "not YAML"),
         ("a: 1\n---\nb: 2\n", r"c\.yaml:\d:\d+", "not YAML"),
-        ("map: &a {step: *a}\n", r"c\.yaml", "refers to itself"),
+        ("map: *a\n", r"c\.yaml:1:6", "undefined alias 'a'"),
+        ("map: " + "[" * 3000 + "]" * 3000, r"c\.yaml", "nested too deeply"),
         ("map: \x07\n", r"c\.yaml", "not YAML"),
     ],
 )
@@ -198,12 +210,14 @@ def test_mistakes_are_told_with_the_file_that_made_them(tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text("normalise:\n  throughput: 5\nmap:\n  step: 0\n")
     lines = problems(tmp_path, "\n\nmap:\n  stop: 0\n", site=site, overrides={"execution": {"workers": -1}})
-    assert lines == [
-        "c.yaml:4: map.stop: unknown key (did you mean 'step'?)",
-        "site.yaml:2: normalise.throughput: must be true or false, not 5",
-        "site.yaml:4: map.step: must be greater than 0, not 0",
-        "command line: execution.workers: must be at least 1, not -1",
-    ] or sorted(lines) == sorted(lines)
+    assert sorted(lines) == sorted(
+        [
+            "site.yaml:2: normalise.throughput: must be true or false, not 5",
+            "site.yaml:4: map.step: must be greater than 0, not 0",
+            "c.yaml:4: map.stop: unknown key (did you mean 'step'?)",
+            "command line: execution.workers: must be at least 1, not -1",
+        ]
+    )
 
 
 def test_a_reference_set_is_found_beside_the_file_that_names_it(tmp_path: Path) -> None:
@@ -241,6 +255,7 @@ configs = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(config=configs)
 def test_a_dumped_config_loads_back_equal(config: Config, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "dumped.yaml"
@@ -308,7 +323,14 @@ def test_the_ssrl_config_loads_without_readings() -> None:
 
 
 def run(**changes: Any) -> dict[str, Any]:
-    scan = {"name": "scan0003", "kind": "scan", "number": 3, "sample": "a: #1", "edge": "Co_L", "readings": ["i0", "tey"]}
+    scan = {
+        "name": "scan0003",
+        "kind": "scan",
+        "number": 3,
+        "sample": "a: #1",
+        "edge": "Co_L",
+        "readings": ["i0", "tey"],
+    }
     return scan | changes
 
 
@@ -332,7 +354,8 @@ def test_the_first_config_names_what_is_there_and_loads_also_uncommented(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("readings", "i0"), [([], None), (["tey"], None), (["I0", "i0_mesh"], "I0"), (["mono", "nexafs_i0up"], "nexafs_i0up")]
+    ("readings", "i0"),
+    [([], None), (["tey"], None), (["I0", "i0_mesh"], "I0"), (["mono", "nexafs_i0up"], "nexafs_i0up")],
 )
 def test_the_first_config_takes_the_flux_channel_that_is_there(
     tmp_path: Path, readings: list[str], i0: str | None
