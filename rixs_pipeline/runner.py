@@ -184,8 +184,8 @@ class Reduction:
         for one, (dataset, error) in zip(stale, self.executor.map(task, stale), strict=True):
             path = paths.calibration_product(self.out, one.name)
             with self._attempt(one.name, path):
-                if error is not None:
-                    raise error
+                if dataset is None:
+                    raise error or RunFailed(f"{one.name}: no calibration came back")
                 self._write(path, {"entry": dataset}, "spectrum")
                 self.summary.calibrated(one.name, dataset)
 
@@ -234,7 +234,7 @@ class Reduction:
                     self._bin_scan(one, lead, flux or 1.0, known, path)
 
     def _bin_scan(self, one: Run, lead: Run, flux: float, known: dict[str, dict[int, float]], path: Path) -> None:
-        edges = bin_stage.binning.emission_edges(self.config.map.emission, self.config.map.step)
+        edges = bin_stage.map_edges(self.config.map)
         binned, functions = self._count(one, edges)
         if not any(f.used for f in functions):
             reasons = sorted({f.status for f in functions})

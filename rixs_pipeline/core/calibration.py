@@ -190,9 +190,7 @@ def _lines(states: list[PixelState], reference: ReferenceSet, names: tuple[str, 
     if elastic is not None and all(abs(elastic - e) > 10 for e in energy):
         energy.append(elastic)
         errors.append(np.nan)
-        shapes.append(
-            ReferenceLine(energy=elastic, uncertainty=1.0, source="monochromator", shape=((0.0, 0.01, 1.0),))
-        )
+        shapes.append(ReferenceLine(energy=elastic, uncertainty=1.0, source="monochromator", shape=((0.0, 0.01, 1.0),)))
         carries.append(False)
         labels.append("elastic")
     return Lines(tuple(labels), np.array(energy), np.array(errors), tuple(shapes), np.array(carries, dtype=bool))
@@ -267,7 +265,7 @@ def _usable(states: list[PixelState], lines: Lines, fits: LineFits, config: Cali
     """Which lines (pixel, line) were fitted well enough to be used."""
     enough = (_table(fits.counts, lines) >= config.min_line_counts) & (_table(fits.shift_errors, lines) < 3.0)
     good = np.array([state.good for state in states])
-    return enough & (_table(fits.converged, lines) > 0) & good[:, None]
+    return np.asarray(enough & (_table(fits.converged, lines) > 0) & good[:, None])
 
 
 def _curves(states: list[PixelState], lines: Lines, fits: LineFits, config: CalibrationConfig) -> gain.GainCurves:
@@ -331,8 +329,8 @@ def _line_pulses(state: PixelState, lines: Lines, usable: NDArray[np.bool_], pos
     limits = windows(lines.energy)
     line = np.searchsorted(limits[:, 0], energies, side="right") - 1
     take = (line >= 0) & (energies < limits[line, 1]) & usable[line]
-    columns = (state.column(name)[take] for name in ("pulse_height", "pretrigger_mean", "phase"))
-    return corrections.LinePulses(*columns, line[take], position)
+    height, base, phase = (state.column(name)[take] for name in ("pulse_height", "pretrigger_mean", "phase"))
+    return corrections.LinePulses(height, base, phase, line[take], position)
 
 
 def _result(

@@ -35,4 +35,4 @@ def jumps(shifts: Float) -> NDArray[np.bool_]:
     known = np.isfinite(shifts).any(axis=1)
     middle = np.full(len(shifts), 0.0)
     middle[known] = np.nanmedian(shifts[known], axis=1)
-    return np.abs(middle) > JUMP_EV
+    return np.asarray(np.abs(middle) > JUMP_EV)

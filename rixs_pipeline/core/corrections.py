@@ -80,7 +80,7 @@ class _Linear:
         low = x.astype(np.intp)
         share = x - low
         flat = self.line * N_GRID + low
-        return table.ravel()[flat] * (1 - share) + table.ravel()[flat + 1] * share
+        return np.asarray(table.ravel()[flat] * (1 - share) + table.ravel()[flat + 1] * share)
 
 
 def _linear(pulses: LinePulses, params: Float, block: slice) -> _Linear:

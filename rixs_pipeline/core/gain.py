@@ -184,11 +184,11 @@ def spline_params(curves: GainCurves) -> tuple[Float, NDArray[np.bool_]]:
     return params, rising
 
 
-def _along(curves: GainCurves, pixel: int) -> tuple[Float, Float]:
+def _along(curves: GainCurves, pixel: np.intp) -> tuple[Float, Float]:
     """Pulse heights over the whole curve of a pixel, and the physical form's energies there."""
     abd = curves.abd[pixel : pixel + 1]
     ends = physical_height(np.array([0.0, CURVE_TOP_EV]), abd)[0]
-    heights = np.linspace(*ends, 4 * ef.N_COEFFICIENTS)
+    heights = np.linspace(ends[0], ends[1], 4 * ef.N_COEFFICIENTS)
     return heights, physical_energy(heights[None, :], abd)[0]
 
 
@@ -208,7 +208,7 @@ def spline_covariance(curves: GainCurves, params: Float) -> Float:
     return covariance
 
 
-def _covariance(heights: Float, bare: Float, influence: Float, curves: GainCurves, pixel: int) -> Float:
+def _covariance(heights: Float, bare: Float, influence: Float, curves: GainCurves, pixel: np.intp) -> Float:
     """Covariance (n, n) eV^2 of the curve at heights (n,): universal kriging (Rasmussen & Williams, eq. 2.41)."""
     theta = np.array([[np.log(curves.abd[pixel, 0]), np.log(curves.abd[pixel, 1]), 0.0]])
     theta[0, 2] = curves.abd[pixel, 2] / curves.abd[pixel, 0]

@@ -1,11 +1,11 @@
 """Shapes of emission lines as the detector sees them, in Fourier space, where every part is a product.
 
-A line is a sum of Lorentzians with a Gaussian of its own (the emitted shape), convolved with a Gaussian (the resolution) and with
-(1 - f) delta + f exponential towards low energy (the tail), integrated over the bins. Its transform, with k the
+A line is a sum of Lorentzians with a Gaussian of its own (the emitted shape), convolved with a Gaussian (the
+resolution) and with (1 - f) delta + f exponential towards low energy (the tail), integrated over the bins. Its transform, with k the
 angular wave number in 1/eV, is
 
-    sum_c share_c exp(-ik offset_c - |k| fwhm_c / 2 - sigma_line^2 k^2 / 2)  exp(-sigma^2 k^2 / 2)  (1 - f + f / (1 - ik tau))
-    exp(-ik shift)  sinc(k width / 2)
+    sum_c share_c exp(-ik offset_c - |k| fwhm_c / 2 - sigma_line^2 k^2 / 2)  exp(-sigma^2 k^2 / 2)
+    (1 - f + f / (1 - ik tau))  exp(-ik shift)  sinc(k width / 2)
 
 so that derivatives with respect to shift, sigma, f and tau are products as well, and thousands of lines are fitted
 in one batch of fast transforms. Tail: Fowler et al., Metrologia 54, 494 (2017), as an exponential of probability f.
@@ -33,12 +33,12 @@ class LineGrid:
     @cached_property
     def offsets(self) -> Float:
         """Bin centres (N_GRID,) eV relative to the line."""
-        return (np.arange(N_GRID) - N_GRID // 2 + 0.5) * self.width
+        return np.asarray((np.arange(N_GRID) - N_GRID // 2 + 0.5) * self.width, dtype=np.float64)
 
     @cached_property
     def k(self) -> Float:
         """Angular wave numbers (N_GRID // 2 + 1,), 1/eV."""
-        return 2 * np.pi * np.fft.rfftfreq(N_GRID, self.width)
+        return np.asarray(2 * np.pi * np.fft.rfftfreq(N_GRID, self.width), dtype=np.float64)
 
     @cached_property
     def placement(self) -> Complex:

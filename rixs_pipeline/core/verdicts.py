@@ -84,7 +84,7 @@ def _median(values: Float, alive: NDArray[np.bool_]) -> float:
     return float(np.nanmedian(values[alive]))
 
 
-def _outlier(values: Float, row: int, alive: NDArray[np.bool_], floor: float) -> bool:
+def _outlier(values: Float, row: np.intp, alive: NDArray[np.bool_], floor: float) -> bool:
     """Whether a value stands far above the array's, in robust deviations that are at least `floor`."""
     if alive.sum() < 3 or not np.isfinite(values[row]):
         return False

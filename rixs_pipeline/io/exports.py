@@ -130,8 +130,7 @@ def _export_file(file: Path, folder: Path, name: str) -> Iterator[Path]:
     """Write the spectra of one product, one file a region."""
     extension, write = _WRITERS[name]
     for region, spectrum in _read(file):
-        stem = f"{safe_name(spectrum.metadata['sample'])}-{spectrum.metadata['edge']}-{safe_name(region)}"
-        path = folder / f"{stem}.{extension}"
+        path = folder / f"{file.stem}-{safe_name(region)}.{extension}"
         if name == "csv" or np.isfinite(spectrum.columns["intensity"]).any():
             write(path, spectrum)
             yield path

@@ -6,6 +6,7 @@ maximum, seen with a Gaussian resolution of 1 eV FWHM, stands at the line's ener
 with the resolution, so a position means nothing without one.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -84,8 +85,7 @@ def load_reference_set(name_or_path: str | Path) -> ReferenceSet:
     """
     path = find(name_or_path)
     entries = _entries(path)
-    measured = _entries(reference_set(_SHAPES)).lines
-    lines = {name: _line(line, measured.get(name), entries.source) for name, line in entries.lines.items()}
+    lines = {name: _line(line, _measured().get(name), entries.source) for name, line in entries.lines.items()}
     return ReferenceSet(name=entries.name or path.stem, source=entries.source, lines=lines)
 
 
@@ -114,11 +114,17 @@ def _entries(path: Path) -> _SetFile:
             raise ConfigError(f"{place}: lines.{name}.satellite_of: '{line.satellite_of}' is no other line of this set")
         if line.shape_from and (line.shape or line.sigma):
             raise ConfigError(f"{document.place(('lines', name))}: lines.{name}: shape_from allows no shape or sigma")
-        if line.shape_from and name not in line_names(line.shape_from):
+        if line.shape_from and name not in _measured():
             place = document.place(("lines", name, "shape_from"))
-            there = ", ".join(line_names(line.shape_from))
+            there = ", ".join(_measured())
             raise ConfigError(f"{place}: lines.{name}.shape_from: {line.shape_from} has no {name}; it has {there}")
     return entries
+
+
+@cache
+def _measured() -> dict[str, _LineEntry]:
+    """The lines whose shapes were measured."""
+    return _entries(reference_set(_SHAPES)).lines
 
 
 def _placed(shape: Shape, sigma: float) -> Shape:

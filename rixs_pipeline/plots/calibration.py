@@ -183,7 +183,12 @@ def _draw_strips(axes: "Axes", values: Floats, used: NDArray[np.bool_], ends: Fl
         if np.isfinite(median):
             axes.hlines(median, line - 0.43, line + 0.43, color=style.BLACK, lw=1.8)
             number = f"{median:.2f}".replace("-", "−")
-            place = {"transform": axes.get_xaxis_transform(), "ha": "center", "va": "top", "size": style.SMALL_SIZE}
+            place: dict[str, Any] = {
+                "transform": axes.get_xaxis_transform(),
+                "ha": "center",
+                "va": "top",
+                "size": style.SMALL_SIZE,
+            }
             axes.text(line, 0.985, number, **place)
     axes.set_ylim(limits[0], limits[1] + 0.08 * (limits[1] - limits[0]))
 
@@ -194,9 +199,8 @@ def _draw_verdicts(strip: "Axes", table: "Axes", dataset: "xr.Dataset") -> None:
 
     statuses, channels = style.texts(dataset["status"].values), dataset["pixel"].values
     groups = _reasons(statuses)
-    colours = [
-        style.SKY if reason == OK else REASON_COLOURS[i % len(REASON_COLOURS)] for i, reason in enumerate(groups)
-    ]
+    others = cycle(REASON_COLOURS)
+    colours = [style.SKY if reason == OK else next(others) for reason in groups]
     cells = np.zeros((1, len(statuses)))
     for index, members in enumerate(groups.values()):
         cells[0, members] = index

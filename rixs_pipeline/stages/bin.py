@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from rixs_pipeline.config import MapConfig
 from rixs_pipeline.core import binning, continuity, cuts
 from rixs_pipeline.core import energy as ef
 from rixs_pipeline.core.verdicts import OK
@@ -58,6 +59,11 @@ class Binned:
     pixel_counts: Int  # (pixel,) photons in the map
     cut_counts: Int  # (pixel, cut)
     cut_limits: Float  # (pixel, quantity, 2)
+
+
+def map_edges(config: MapConfig) -> Float:
+    """Edges (bin + 1,) eV of the emission bins of every map."""
+    return binning.emission_edges(config.emission, config.step)
 
 
 def pixel_energies(
@@ -142,17 +148,18 @@ def _bin_pixel(
     pulses = off.read_pulses(path, int(start[0]), int(end[-1]))
     first, stop = binning.point_slices(pulses.time_ns, start, end)
     inside = _inside(first, stop, len(pulses))
-    columns = [getattr(pulses, name)[inside] for name in ("pulse_height", "phase", "pretrigger_mean", "residual")]
+    names = ("pulse_height", "phase", "pretrigger_mean", "residual")
+    height, phase, base, residual = (getattr(pulses, name)[inside] for name in names)
     left = np.zeros(len(cuts.CUT_NAMES), np.int64)
     left[0] = np.count_nonzero(inside)
     limits = None
     before = int(counts.sum())
     if function.params is not None and function.limits is not None:
-        own = cuts.learn(*columns, task.residual_cut, LEARN_FROM)
+        own = cuts.learn(height, phase, base, residual, task.residual_cut, LEARN_FROM)
         limits = own or cuts.from_table(function.limits)
     if function.params is not None and limits is not None:
         accepted = np.zeros(len(pulses), dtype=bool)
-        accepted[inside], left = cuts.apply(*columns, limits)
+        accepted[inside], left = cuts.apply(height, phase, base, residual, limits)
         energies = ef.interpolated_energy(
             pulses.pulse_height,
             pulses.pretrigger_mean,

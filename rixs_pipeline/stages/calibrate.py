@@ -1,7 +1,10 @@
 """Reference runs -> pixel calibrations."""
 
+from pathlib import Path
+
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from rixs_pipeline.config import CalibrationConfig, ReferenceSet
 from rixs_pipeline.core import calibration as core
@@ -39,7 +42,7 @@ def calibrate_run(run: Run, reference: ReferenceSet, config: CalibrationConfig) 
     return dataset
 
 
-def read_reference_pulses(run: Run, path: off.Path) -> core.ReferencePulses:
+def read_reference_pulses(run: Run, path: Path) -> core.ReferencePulses:
     """The pulses of one pixel in the run."""
     pulses = off.read_pulses(path, int(run.points.start_ns[0]), int(run.points.end_ns[-1]))
     return core.ReferencePulses(
@@ -47,7 +50,7 @@ def read_reference_pulses(run: Run, path: off.Path) -> core.ReferencePulses:
     )
 
 
-def spectrum(pulses: core.ReferencePulses, result: core.Calibration, row: int) -> np.ndarray:
+def spectrum(pulses: core.ReferencePulses, result: core.Calibration, row: int) -> NDArray[np.int64]:
     """The pixel's calibrated reference run, i8 (emission_energy,)."""
     energies = ef.curve(
         ef.corrected_height(pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, result.params[row]),
@@ -57,7 +60,7 @@ def spectrum(pulses: core.ReferencePulses, result: core.Calibration, row: int) -
     return np.bincount(index[index >= 0], minlength=len(SPECTRUM_EDGES) - 1)
 
 
-def to_dataset(result: core.Calibration, spectra: list[np.ndarray]) -> xr.Dataset:
+def to_dataset(result: core.Calibration, spectra: list[NDArray[np.int64]]) -> xr.Dataset:
     """The product's dataset from the calibration's tables."""
     lines, pixel_line = result.lines, ("pixel", "line")
     heights = np.stack([curve_heights(params) for params in result.params])
@@ -88,7 +91,7 @@ def to_dataset(result: core.Calibration, spectra: list[np.ndarray]) -> xr.Datase
     return labelled(values, PIXEL_CALIBRATION)
 
 
-def curve_heights(params: np.ndarray) -> np.ndarray:
+def curve_heights(params: NDArray[np.float64]) -> NDArray[np.float64]:
     """Pulse heights (100,) over which the pixel's curve is drawn; NaN where it has none."""
     lowest, step = params[ef.CURVE_GRID]
-    return lowest + step * np.linspace(0.0, ef.N_COEFFICIENTS - 3, 100)
+    return np.asarray(lowest + step * np.linspace(0.0, ef.N_COEFFICIENTS - 3, 100))

@@ -52,17 +52,18 @@ def extract_region(rixs_map: xr.Dataset, region: Region) -> xr.Dataset:
         rixs_map["incident_energy"].values,
         region,
     )
-    values = {result.axis: ((result.axis,), result.energy)}
+    axis: str = result.axis
+    values = {axis: ((axis,), result.energy)}
     names = ("intensity", "intensity_errors", "intensity_lower", "intensity_upper", "counts", "exposure")
-    values |= {name: ((result.axis,), getattr(result, name)) for name in names}
-    dataset = labelled(values, spectrum_schema(result.axis))
+    values |= {name: ((axis,), getattr(result, name)) for name in names}
+    dataset = labelled(values, spectrum_schema(axis))
     for name in ("intensity", "intensity_errors", "intensity_lower", "intensity_upper"):
         dataset[name].attrs["units"] = result.units
     dataset.attrs = {
         "region": json.dumps(region.model_dump(mode="json", exclude_unset=True)),
         "scale_factor": result.scale_factor,
     }
-    check(dataset, spectrum_schema(result.axis), "spectrum")
+    check(dataset, spectrum_schema(axis), "spectrum")
     return dataset
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,12 @@ def plan(
     """The figures of an output folder: of each calibration, each sample and edge, each comparison."""
     for name in calibrations:
         source = paths.calibration_product(out, name)
-        yield Figures(name, (source,), None, lambda name=name, source=source: draw_calibration(out, name, source))
+        yield Figures(name, (source,), None, partial(draw_calibration, out, name, source))
     for sample, edge in groups:
         sources = paths.map_product(out, sample, edge), paths.spectra_product(out, sample, edge)
         regions = extract.regions_of(edge, config.regions)
         options = {name: region.model_dump(mode="json") for name, region in regions.items()}
-
-        def draw(sources: tuple[Path, Path] = sources, regions: Any = regions) -> list[Path]:
-            return draw_group(out, *sources, regions)
-
-        yield Figures(sources[0].stem, sources, options, draw)
+        yield Figures(sources[0].stem, sources, options, partial(draw_group, out, *sources, regions))
     for name, comparison in config.compare.items():
         yield from _comparisons(out, name, comparison, groups)
 
@@ -84,18 +81,15 @@ def _comparisons(out: Path, name: str, comparison: Comparison, groups: Sequence[
         if len(samples) < 2:
             continue
         sources = tuple(paths.spectra_product(out, sample, edge) for sample in samples)
-
-        def draw(samples: list[str] = samples, sources: tuple[Path, ...] = sources, edge: str = edge) -> list[Path]:
-            found = {sample: _spectra(path) for sample, path in zip(samples, sources, strict=True)}
-            return draw_comparison(out, f"{name}-{edge}", found, comparison.regions)
-
+        draw = partial(
+            draw_comparison, out, f"{name}-{edge}", dict(zip(samples, sources, strict=True)), comparison.regions
+        )
         yield Figures(f"{name}-{edge}", sources, comparison.model_dump(mode="json"), draw)
 
 
-def draw_comparison(
-    out: Path, name: str, found: dict[str, dict[str, xr.Dataset]], regions: tuple[str, ...] | None
-) -> list[Path]:
-    """An overlay of every region that all the samples have."""
+def draw_comparison(out: Path, name: str, sources: dict[str, Path], regions: tuple[str, ...] | None) -> list[Path]:
+    """An overlay of every region that all the samples have; `sources`: sample -> its spectra."""
+    found = {sample: _spectra(path) for sample, path in sources.items()}
     shared = [r for r in next(iter(found.values())) if all(r in spectra_of for spectra_of in found.values())]
     chosen = [region for region in shared if regions is None or region in regions]
     return [

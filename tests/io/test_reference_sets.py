@@ -108,7 +108,8 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     reference = load_reference_set(file(tmp_path, THREE))
     assert (reference.name, reference.source) == ("mine", "mine")
     assert reference.lines["C_Ka"].shape == load_reference_set("srd128").lines["C_Ka"].shape
-    assert reference.lines["Mn_La"].shape == ((0.0, 3.0, 1.0),)
+    ((offset, width, share),) = reference.lines["Mn_La"].shape
+    assert (offset, width, share) == (pytest.approx(0.0, abs=1e-9), 3.0, 1.0)
     own = reference.lines["X"]
     assert (own.source, own.sigma) == ("his", 0.5)
     assert own.shape[1][0] - own.shape[0][0] == pytest.approx(4)
@@ -120,7 +121,10 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     ("lines", "expected"),
     [
         ("  C_Ka: {energy: 277, uncertainty: 2}\n", "mine.yaml:2: lines: must have at least 3 items, not"),
-        (THREE + "  N_Ka: {enrgy: 392}\n", "mine.yaml:6: lines.N_Ka.enrgy: unknown key (did you mean 'energy'?)"),
+        (
+            THREE + "  N_Ka: {energy: 392, uncertainty: 1, shap: []}\n",
+            "mine.yaml:6: lines.N_Ka.shap: unknown key (did you mean 'shape'?)",
+        ),
         (THREE + "  N_Ka: {energy: 0.39 keV, uncertainty: 1}\n", "a number in eV is expected, '0.39 keV' has a unit"),
         (THREE + "  N_Ka: {energy: 392, uncertainty: 0}\n", "lines.N_Ka.uncertainty: must be greater than 0, not 0"),
         (
