@@ -81,12 +81,12 @@ def apply(
     accepted = np.ones(len(pulse_height), dtype=bool)
     left = [len(accepted)]
     accepted &= finite(pulse_height, phase, residual)
-    left.append(np.count_nonzero(accepted))
+    left.append(int(np.count_nonzero(accepted)))
     for values, (low, high) in (
         (residual, limits.residual),
         (pretrigger_mean, limits.pretrigger),
         (phase, limits.phase),
     ):
         accepted &= (values >= low) & (values <= high)
-        left.append(np.count_nonzero(accepted))
+        left.append(int(np.count_nonzero(accepted)))
     return accepted, np.array(left, dtype=np.int64)

@@ -61,7 +61,7 @@ def corrected_height(pulse_height: Float, pretrigger_mean: Float, phase: Float, 
     if params[PHASE].any():
         for order, coefficients in zip(_phase_orders(u, phase, params), params[PHASE].reshape(-1, 3), strict=True):
             effect += order * (coefficients[0] + u * (coefficients[1] + u * coefficients[2]))
-    return pulse_height * (1.0 - drift - effect)
+    return np.asarray(pulse_height * (1.0 - drift - effect))
 
 
 def _phase_orders(u: Float, phase: Float, params: Float) -> tuple[Float, Float, Float]:
@@ -132,7 +132,7 @@ def height_of(energies: Float, params: Float) -> Float:
         middle = 0.5 * (low + high)
         below = curve(middle, params) < energies
         low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return 0.5 * (low + high)
+    return np.asarray(0.5 * (low + high))
 
 
 def spline_matrix(heights: Float, params: Float) -> Float:
@@ -163,4 +163,4 @@ def interpolated_energy(
         return early
     late = energy(pulse_height, pretrigger_mean, phase, time, params[1])
     weight = np.clip((time - first) / (second - first), 0.0, 1.0)
-    return early + weight * (late - early)
+    return np.asarray(early + weight * (late - early))

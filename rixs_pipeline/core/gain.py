@@ -69,7 +69,7 @@ def fit(heights: Float, height_errors_ev: Float, line_energy: Float, reference_e
     common = np.linalg.solve(smooth + np.diag(error**2 + (share * reference_errors) ** 2), raw)
     own_data = np.where(np.isfinite(remainder), remainder - raw, 0.0)
     own = np.linalg.solve(smooth + (stat**2)[:, :, None] * np.eye(len(line_energy)), own_data[..., None])[..., 0]
-    return GainCurves(abd, line_energy, common, own, stat, used)
+    return GainCurves(abd, line_energy, np.asarray(common), np.asarray(own), stat, used)
 
 
 def _physical(

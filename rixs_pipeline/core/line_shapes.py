@@ -1,8 +1,8 @@
 """Shapes of emission lines as the detector sees them, in Fourier space, where every part is a product.
 
 A line is a sum of Lorentzians with a Gaussian of its own (the emitted shape), convolved with a Gaussian (the
-resolution) and with (1 - f) delta + f exponential towards low energy (the tail), integrated over the bins. Its transform, with k the
-angular wave number in 1/eV, is
+resolution) and with (1 - f) delta + f exponential towards low energy (the tail), integrated over the bins. Its
+transform, with k the angular wave number in 1/eV, is
 
     sum_c share_c exp(-ik offset_c - |k| fwhm_c / 2 - sigma_line^2 k^2 / 2)  exp(-sigma^2 k^2 / 2)
     (1 - f + f / (1 - ik tau))  exp(-ik shift)  sinc(k width / 2)

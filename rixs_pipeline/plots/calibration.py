@@ -182,7 +182,7 @@ def _draw_strips(axes: "Axes", values: Floats, used: NDArray[np.bool_], ends: Fl
     for line, median in enumerate(_medians(values, used)):
         if np.isfinite(median):
             axes.hlines(median, line - 0.43, line + 0.43, color=style.BLACK, lw=1.8)
-            number = f"{median:.2f}".replace("-", "−")
+            number = f"{round(median, 2) + 0.0:.2f}".replace("-", "−")
             place: dict[str, Any] = {
                 "transform": axes.get_xaxis_transform(),
                 "ha": "center",

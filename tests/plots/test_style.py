@@ -1,0 +1,117 @@
+import struct
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rixs_pipeline.plots import maps, style
+
+
+def png_size(path):
+    return struct.unpack(">II", path.read_bytes()[16:24])
+
+
+def test_save_writes_150_dpi_and_creates_the_folder(tmp_path):
+    path = tmp_path / "figures" / "deep" / "map.png"
+    assert style.save(style.new_figure(4, 3, "a map"), path) == path
+    assert png_size(path) == (600, 450)
+    assert [p.name for p in path.parent.iterdir()] == ["map.png"]
+
+
+def test_save_keeps_the_old_file_when_drawing_fails(tmp_path):
+    path = tmp_path / "map.png"
+    path.write_bytes(b"old")
+    figure = style.new_figure(4, 3, "a map")
+    figure.text(0.5, 0.5, "$no \\formula$")
+    with pytest.raises(ValueError, match="formula"):
+        style.save(figure, path)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["map.png"]
+
+
+def test_save_twice_gives_the_same_bytes(tmp_path):
+    figure = style.new_figure(4, 3, "a map")
+    figure.subplots().plot([1, 2])
+    first = style.save(figure, tmp_path / "a.png").read_bytes()
+    assert style.save(figure, tmp_path / "b.png").read_bytes() == first
+
+
+def test_a_title_from_a_log_is_no_formula(tmp_path):
+    figure = style.new_figure(4, 3, r"sample $x_$ and \alpha$")
+    style.save(figure, tmp_path / "a.png")
+
+
+def test_no_pyplot_no_rcparams_and_no_matplotlib_before_it_is_needed():
+    code = """
+import sys
+from rixs_pipeline.plots import calibration, maps, spectra, style
+assert "matplotlib" not in sys.modules
+import matplotlib
+before = dict(matplotlib.rcParams)
+figure = style.new_figure(4, 3, "title")
+style.dress(figure.subplots(), "x", "y")
+figure.canvas.draw()
+assert "matplotlib.pyplot" not in sys.modules
+assert dict(matplotlib.rcParams) == before
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_figures_made_in_threads_equal_those_made_alone(make_map):
+    dataset = make_map()
+
+    def render(scale):
+        png = BytesIO()
+        maps.map_figure(dataset, "a map", {}, scale).savefig(png, format="png", dpi=50)
+        return png.getvalue()
+
+    scales = ["sqrt", "log", "sqrt", "log"]
+    alone = [render(scale) for scale in scales[:2]] * 2
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(render, scales)) == alone
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("O_Ka", "O Kα"), ("Ni_La", "Ni Lα"), ("Mn_Lb", "Mn Lβ"), ("elastic", "elastic")]
+)
+def test_line_labels(name, label):
+    assert style.line_label(name) == label
+
+
+def test_bytes_and_text_give_the_same_strings():
+    assert style.texts(np.array([b"ok", b"dead"])) == style.texts(np.array(["ok", "dead"], dtype=object))
+
+
+@given(st.lists(st.floats(0, 1), max_size=20), st.floats(0.001, 0.2))
+def test_labels_are_spread_apart_and_never_moved_down(positions, distance):
+    positions.sort()
+    moved = style.spread(positions, distance)
+    assert all(b - a >= distance - 1e-12 for a, b in zip(moved, moved[1:], strict=False))
+    assert all(after >= before for before, after in zip(positions, moved, strict=True))
+
+
+def test_stray_counts_do_not_widen_the_window():
+    energy = np.arange(0.0, 1000.0)
+    counts = np.zeros(1000)
+    counts[500:520] = 1000
+    counts[[3, 990]] = 1
+    assert style.where_counts_are(energy, counts, 10.0) == (490.0, 529.0)
+    assert style.where_counts_are(energy, np.zeros(1000), 10.0) == (0.0, 999.0)
+
+
+def test_log_ticks_are_plain_text():
+    figure = style.new_figure(4, 3, "title")
+    axes = figure.subplots()
+    axes.set_ylim(0.5, 20000)
+    axes.set_yscale("log")
+    style.log_ticks(axes.yaxis)
+    figure.canvas.draw()
+    shown = [label.get_text() for label in axes.get_yticklabels()]
+    assert {"1", "10", "100", "1000", "10000"} <= set(shown)
+    assert not any("$" in text for text in shown)
