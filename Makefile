@@ -27,7 +27,7 @@ help: ## what there is
 
 run: $(VENV)/run.stamp ## reduce BEAMTIME into OUT (default: the sample beamtime into out/)
 	$(BIN)/rixs-pipeline run "$(BEAMTIME)" -o "$(OUT)" $(RUN_OPTIONS)
-	@printf '\n%-10s %s\n' 'maps' '$(OUT)/maps/*.nxs' 'spectra' '$(OUT)/spectra/*.nxs' 'figures' '$(OUT)/figures/*.png' 'summary' '$(OUT)/run.json'
+	@printf '%-8s %s\n' 'maps' '$(OUT)/maps/*.nxs' 'spectra' '$(OUT)/spectra/*.nxs' 'figures' '$(OUT)/figures/*.png' 'summary' '$(OUT)/run.json'
 
 test: $(VENV)/dev.stamp ## all tests
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)

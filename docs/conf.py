@@ -4,7 +4,7 @@ from rixs_pipeline import __version__
 
 project = "rixs_pipeline"
 author = "the rixs_pipeline developers"
-copyright = "2026, the rixs_pipeline developers"  # noqa: A001 - the name that sphinx reads
+copyright = "2026, the rixs_pipeline developers"
 release = version = __version__
 
 extensions = ["myst_parser", "sphinx.ext.mathjax"]

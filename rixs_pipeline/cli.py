@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rixs_pipeline import __version__
-from rixs_pipeline.errors import RixsError
+from rixs_pipeline.errors import InputError, RixsError, UsageError
 
 if TYPE_CHECKING:
     from rixs_pipeline.config import Config
@@ -27,6 +27,12 @@ config_app = typer.Typer(help="The config: show it resolved, check it, print its
 app.add_typer(config_app, name="config")
 
 INTERRUPTED = 4
+
+log = logging.getLogger("rixs_pipeline")
+
+_CLICK_INTERRUPTED = 130  # what click makes of Ctrl-C
+# click's base of usage errors; newer versions of typer have a click of their own, so it is found by way of typer
+_CLICK_ERROR: Any = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
 
 BeamtimeArgument = Annotated[Path, typer.Argument(help="A beamtime directory.", show_default=False)]
 OutArgument = Annotated[Path, typer.Argument(help="A folder that `run` wrote.", show_default=False)]
@@ -50,37 +56,39 @@ def main() -> None:
     """Run the command line; errors that users can mend are one line and an exit code, never a traceback."""
     try:
         code = app(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except KeyboardInterrupt:
-        _say("interrupted: what was finished is kept; the same command goes on from there")
-        sys.exit(INTERRUPTED)
+        sys.stdout.flush()  # a closed pipe (`| head`) must show here, not when the interpreter ends
     except RixsError as error:
+        code = error.exit_code
         _say(str(error))
-        sys.exit(error.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+        sys.stdout = None
+        code = 0
     except OSError as error:
+        code = InputError.exit_code
         _say(f"{error.filename or 'file system'}: {error.strerror or error}")
-        sys.exit(3)
+    except KeyboardInterrupt:
+        code = _CLICK_INTERRUPTED
     except Exception as error:
-        _exit_for_usage(error)
+        code = _of_click(error)
+    if code == _CLICK_INTERRUPTED:
+        code = INTERRUPTED
+        _say("interrupted: what was finished is kept; the same command goes on from there")
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _exit_for_usage(error: Exception) -> None:
-    """What click says of a wrong command line, as one line; anything else is a defect, told in one line too."""
-    from click.exceptions import Abort, ClickException, Exit
-
-    if isinstance(error, Exit):
-        sys.exit(error.exit_code)
-    if isinstance(error, Abort):
-        sys.exit(INTERRUPTED)
-    if isinstance(error, ClickException):
-        _say(f"{error.format_message()} (see rixs-pipeline --help)")
-        sys.exit(2)
-    logging.getLogger("rixs_pipeline").debug("traceback", exc_info=error)
+def _of_click(error: Exception) -> int:
+    """The exit code for what click raises, told in one line; anything else is a defect, told in one line too."""
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, typer.Abort):
+        return _CLICK_INTERRUPTED
+    if isinstance(error, _CLICK_ERROR):
+        if error.message:  # none where a command without arguments has printed its help
+            _say(f"{error.format_message()} (see rixs-pipeline --help)")
+        return UsageError.exit_code
+    log.debug("traceback", exc_info=error)
     _say(f"a defect, please report it: {type(error).__name__}: {error} (-v shows where)")
-    sys.exit(3)
+    return InputError.exit_code
 
 
 def _say(text: str) -> None:
@@ -155,18 +163,9 @@ def _stage_command(name: str, stage: str, text: str) -> None:
     ) -> int:
         _logging(verbose, quiet)
         resolved = _load(config, site, scheduler, workers, memory)
-        _check_stage(until)
         return _reduce(beamtime, resolved, out, as_json, scans=scans, force=force, dry_run=dry_run, until=until)
 
     app.command(name, help=text)(command)
-
-
-def _check_stage(until: str) -> None:
-    from rixs_pipeline.errors import UsageError
-
-    stages = ("calibrate", "bin", "combine", "extract", "report")
-    if until not in stages:
-        raise UsageError(f"--until {until}: no such stage; there are {', '.join(stages)}")
 
 
 _stage_command("run", "report", "Reduce a beamtime: make everything that is not fresh.")

@@ -48,8 +48,9 @@ class LinePulses:
     line_position: Float
 
 
-def profiles(density: Float, slope: Float, inside: NDArray[np.bool_], grid: LineGrid) -> Profiles:
-    """Profiles from the fitted content of the bins (line, N_GRID) and its derivative d/dE."""
+def profiles(fitted: tuple[Float, Float], inside: NDArray[np.bool_], grid: LineGrid) -> Profiles:
+    """Profiles from the fitted content of the bins (line, N_GRID) and its derivative by energy."""
+    density, slope = fitted
     density = np.maximum(density, 1e-9 * density.max(axis=1, keepdims=True) + 1e-12)
     score = slope / density
     weight = np.where(inside, density, 0.0)
@@ -111,8 +112,10 @@ def _gain(pulses: _Linear, beta: Float, shapes: Profiles) -> float:
     return float((with_it - without).sum())
 
 
-def correct(pulses: LinePulses, params: Float, shapes: Profiles, block: slice) -> tuple[Float, float]:
+def correct(pulses: LinePulses, params: Float, shapes: Profiles, block: slice, judge: bool) -> tuple[Float, float]:
     """Learn one correction of one pixel, `core.energy.PHASE` or `DRIFT`.
+
+    `judge`: apply it only where it passes cross-validation; without, it is a step on the way.
 
     Returns:
         The parameters f8 (N_PARAMS,), with the block at zero where the other half's likelihood does not gain, and
@@ -124,9 +127,11 @@ def correct(pulses: LinePulses, params: Float, shapes: Profiles, block: slice) -
         return params, 0.0
     prior = PHASE_PRIOR if block == ef.PHASE else DRIFT_PRIOR
     everything = _linear(pulses, params, block)
-    halves = everything.half(0), everything.half(1)
-    gain = sum(_gain(halves[1 - which], _learn(halves[which], shapes, prior), shapes) for which in (0, 1))
-    if gain > 0:
+    gain = 0.0
+    if judge:
+        halves = everything.half(0), everything.half(1)
+        gain = sum(_gain(halves[1 - which], _learn(halves[which], shapes, prior), shapes) for which in (0, 1))
+    if gain > 0 or not judge:
         params[block] = _learn(everything, shapes, prior)
     return params, gain
 

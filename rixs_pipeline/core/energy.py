@@ -13,6 +13,8 @@ Forms: measured on real pulses of the array that the pipeline began with (the ph
 line; the drift is not a pure gain).
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -124,24 +126,29 @@ def curve_slope(corrected: Float, params: Float) -> Float:
 
 
 def height_of(energies: Float, params: Float) -> Float:
-    """Corrected pulse height at which the curve reaches the energies f8 (n,) eV: bisection on a rising curve."""
+    """Corrected pulse height at which the curve reaches the energies f8 (n,) eV; the curve rises.
+
+    Newton steps from a table of the curve; a few steps give it to rounding.
+    """
     lowest, step = params[CURVE_GRID]
-    low = np.full(np.shape(energies), lowest - N_COEFFICIENTS * step)
-    high = np.full(np.shape(energies), lowest + 2 * N_COEFFICIENTS * step)
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        below = curve(middle, params) < energies
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return np.asarray(0.5 * (low + high))
+    table = lowest + step * np.linspace(0.0, N_COEFFICIENTS - 3, 2 * N_COEFFICIENTS)
+    heights = np.interp(energies, curve(table, params), table)
+    for _ in range(4):
+        heights = heights - (curve(heights, params) - energies) / curve_slope(heights, params)
+    return np.asarray(heights)
 
 
-def spline_matrix(heights: Float, params: Float) -> Float:
-    """Matrix (len(heights), N_COEFFICIENTS) that takes the coefficients to energies at heights within the spline."""
-    first, t = _interval(heights, params)
+@cache
+def fitting_matrix(n: int) -> Float:
+    """Matrix (N_COEFFICIENTS, n) that takes energies at n equidistant heights over the whole spline, ends included,
+    to the coefficients of the spline through them (least squares)."""
+    unit = np.zeros(N_PARAMS)
+    unit[CURVE_GRID] = 0.0, 1.0
+    first, t = _interval(np.linspace(0.0, N_COEFFICIENTS - 3, n), unit)
     weights = np.stack([np.ones_like(t), t, t**2, t**3], axis=-1) @ _BASIS
-    matrix = np.zeros((len(heights), N_COEFFICIENTS))
+    matrix = np.zeros((n, N_COEFFICIENTS))
     np.put_along_axis(matrix, first[:, None] + np.arange(4), weights, axis=1)
-    return matrix
+    return np.asarray(np.linalg.pinv(matrix))
 
 
 def interpolated_energy(

@@ -26,6 +26,7 @@ PRIOR_LOG_B = (np.log(2000.0), 0.7)
 PRIOR_D_OVER_A = 0.03
 UNUSED_EV = 1e4  # the uncertainty of a line that a pixel does not have
 CURVE_TOP_EV = 1500.0
+N_ALONG = 4 * ef.N_COEFFICIENTS  # heights at which a curve is computed before it becomes a spline
 MIN_LINES = 3
 CLEAR_GAIN = 2.0  # in log likelihood: two standard deviations for one parameter
 
@@ -44,8 +45,9 @@ class GainCurves:
 
 
 def kernel(first: Float, second: Float) -> Float:
-    """Covariance (n, m) eV^2 of the remainder between energies (n,) and (m,) eV."""
-    return REMAINDER_EV**2 * np.exp(-0.5 * ((first[:, None] - second[None, :]) / REMAINDER_LENGTH_EV) ** 2)
+    """Covariance (..., n, m) eV^2 of the remainder between energies (..., n) and (..., m) eV."""
+    distance = first[..., :, None] - second[..., None, :]
+    return np.asarray(REMAINDER_EV**2 * np.exp(-0.5 * (distance / REMAINDER_LENGTH_EV) ** 2))
 
 
 def fit(heights: Float, height_errors_ev: Float, line_energy: Float, reference_errors: Float) -> GainCurves:
@@ -174,50 +176,50 @@ def spline_params(curves: GainCurves) -> tuple[Float, NDArray[np.bool_]]:
     """
     params = np.full((len(curves.abd), ef.N_PARAMS), np.nan)
     rising = np.zeros(len(curves.abd), dtype=bool)
-    for pixel in np.flatnonzero(curves.used):
-        heights, bare = _along(curves, pixel)
-        params[pixel, ef.CURVE_GRID] = heights[0], (heights[-1] - heights[0]) / (ef.N_COEFFICIENTS - 3)
-        remainder = kernel(bare, curves.line_energy) @ (curves.common + curves.own[pixel])
-        matrix = ef.spline_matrix(heights, params[pixel])
-        params[pixel, ef.CURVE] = np.linalg.lstsq(matrix, bare + remainder, rcond=None)[0]
-        rising[pixel] = bool(np.all(ef.curve_slope(heights, params[pixel]) > 0))
+    heights, bare = _along(curves)
+    weights = (curves.common + curves.own[curves.used])[:, :, None]
+    values = bare + (kernel(bare, curves.line_energy) @ weights)[:, :, 0]
+    spacing = (heights[:, -1] - heights[:, 0]) / (ef.N_COEFFICIENTS - 3)
+    params[curves.used, ef.CURVE_GRID] = np.stack([heights[:, 0], spacing], axis=1)
+    params[curves.used, ef.CURVE] = values @ ef.fitting_matrix(N_ALONG).T
+    rising[curves.used] = np.all(np.diff(values, axis=1) > 0, axis=1)
     return params, rising
 
 
-def _along(curves: GainCurves, pixel: np.intp) -> tuple[Float, Float]:
-    """Pulse heights over the whole curve of a pixel, and the physical form's energies there."""
-    abd = curves.abd[pixel : pixel + 1]
-    ends = physical_height(np.array([0.0, CURVE_TOP_EV]), abd)[0]
-    heights = np.linspace(ends[0], ends[1], 4 * ef.N_COEFFICIENTS)
-    return heights, physical_energy(heights[None, :], abd)[0]
+def _along(curves: GainCurves) -> tuple[Float, Float]:
+    """Pulse heights over the whole curve of every used pixel, and the physical form's energies: (used, N_ALONG)."""
+    abd = curves.abd[curves.used]
+    ends = physical_height(np.array([0.0, CURVE_TOP_EV]), abd)
+    heights = ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * np.linspace(0.0, 1.0, N_ALONG)
+    return heights, physical_energy(heights, abd)
 
 
-def spline_covariance(curves: GainCurves, params: Float) -> Float:
+def spline_covariance(curves: GainCurves) -> Float:
     """Covariance (pixel, N_COEFFICIENTS, N_COEFFICIENTS) eV^2 of the curves' coefficients.
 
-    Counting statistics and the freedom of the smooth remainder; the references' uncertainties are not part of it:
-    they are common to all pixels and stand beside. `params` (pixel, N_PARAMS) as of `spline_params`.
+    Counting statistics and the freedom of the smooth remainder (universal kriging: Rasmussen & Williams, eq. 2.41);
+    the references' uncertainties are not part of it: they are common to all pixels and stand beside.
     """
-    k = ef.N_COEFFICIENTS
-    covariance = np.full((len(curves.abd), k, k), np.nan)
-    for pixel in np.flatnonzero(curves.used):
-        heights, bare = _along(curves, pixel)
-        inverse = np.linalg.pinv(ef.spline_matrix(heights, params[pixel]))
-        along = _covariance(heights, bare, kernel(bare, curves.line_energy), curves, pixel)
-        covariance[pixel] = inverse @ along @ inverse.T
+    heights, bare = _along(curves)
+    abd = curves.abd[curves.used]
+    theta = np.stack([np.log(abd[:, 0]), np.log(abd[:, 1]), abd[:, 2] / abd[:, 0]], axis=1)
+    line_heights = physical_height(curves.line_energy, abd)
+    at_lines = _residual(theta, line_heights, np.ones(line_heights.shape, dtype=bool), curves.line_energy)[1]
+    at_heights = _residual(theta, heights, np.ones(heights.shape, dtype=bool), bare)[1]
+    noise = (curves.stat_errors[curves.used] ** 2)[:, :, None] * np.eye(len(curves.line_energy))
+    inverse = np.linalg.inv(kernel(curves.line_energy, curves.line_energy) + noise)
+    prior = np.diag([1e-12, 1 / PRIOR_LOG_B[1] ** 2, 1 / PRIOR_D_OVER_A**2])
+    parameters = np.linalg.inv(_transposed(at_lines) @ inverse @ at_lines + prior)
+    to_coefficients = ef.fitting_matrix(N_ALONG)
+    influence = to_coefficients @ kernel(bare, curves.line_energy)
+    left = to_coefficients @ at_heights - influence @ inverse @ at_lines
+    prior_cov = to_coefficients @ kernel(bare, bare) @ to_coefficients.T
+    covariance = np.full((len(curves.abd), ef.N_COEFFICIENTS, ef.N_COEFFICIENTS), np.nan)
+    covariance[curves.used] = (
+        prior_cov - influence @ inverse @ _transposed(influence) + left @ parameters @ _transposed(left)
+    )
     return covariance
 
 
-def _covariance(heights: Float, bare: Float, influence: Float, curves: GainCurves, pixel: np.intp) -> Float:
-    """Covariance (n, n) eV^2 of the curve at heights (n,): universal kriging (Rasmussen & Williams, eq. 2.41)."""
-    theta = np.array([[np.log(curves.abd[pixel, 0]), np.log(curves.abd[pixel, 1]), 0.0]])
-    theta[0, 2] = curves.abd[pixel, 2] / curves.abd[pixel, 0]
-    line_heights = physical_height(curves.line_energy, curves.abd[pixel : pixel + 1])
-    everywhere = np.ones((1, len(heights)), dtype=bool)
-    _, at_lines = _residual(theta, line_heights, np.ones_like(line_heights, dtype=bool), curves.line_energy)
-    _, at_heights = _residual(theta, heights[None, :], everywhere, bare)
-    inverse = np.linalg.inv(kernel(curves.line_energy, curves.line_energy) + np.diag(curves.stat_errors[pixel] ** 2))
-    prior = np.diag([1e-12, 1 / PRIOR_LOG_B[1] ** 2, 1 / PRIOR_D_OVER_A**2])
-    parameters = np.linalg.inv(at_lines[0].T @ inverse @ at_lines[0] + prior)
-    left = at_heights[0] - influence @ inverse @ at_lines[0]
-    return np.asarray(kernel(bare, bare) - influence @ inverse @ influence.T + left @ parameters @ left.T)
+def _transposed(matrices: Float) -> Float:
+    return matrices.transpose(0, 2, 1)

@@ -22,11 +22,13 @@ TOLERANCE = 1e-3  # gain in log likelihood that ends a fit: 0.04 standard deviat
 PRIOR_LOG_SIGMA = 1.0
 PRIOR_TAIL = (0.15, 0.10)
 SHIFT_LIMIT = 15.0  # eV
+START_REACH_EV = 6.0  # provisional curves put a line this close to its place
+START_SIGMA_EV = 1.5
 
 
 @dataclass(frozen=True)
 class LineFits:
-    """Results of n fits: values and standard deviations (n,), and whether each converged (n,)."""
+    """Values and standard deviations of the fits, arrays of one shape (...,), and whether each converged."""
 
     shift: Float
     shift_errors: Float
@@ -37,31 +39,65 @@ class LineFits:
     background: Float
     converged: NDArray[np.bool_]
 
+    def density(self, row: int, emitted: Complex, grid: LineGrid, tau: float) -> tuple[Float, Float]:
+        """Fitted content of the bins of the lines of one row, centred on the line, and its derivative by energy.
 
-def fit_lines(counts: Float, inside: NDArray[np.bool_], emitted: Complex, grid: LineGrid, tau: float) -> LineFits:
-    """Fit n lines at once.
+        Both (line, N_GRID), background included; arguments as in `fit_lines`.
+        """
+        sigma, f = self.sigma[row], self.tail_fraction[row]
+        transform = grid.detected(emitted, np.zeros_like(sigma), sigma, f, np.full_like(f, tau))
+        counts = self.counts[row][:, None]
+        content = counts * grid.bins(transform) + self.background[row][:, None]
+        return content, counts * grid.bins(1j * grid.k * transform)
+
+
+def fit_lines(histogram: Float, inside: NDArray[np.bool_], emitted: Complex, grid: LineGrid, tau: float) -> LineFits:
+    """Fit the lines of all pixels at once.
 
     Args:
-        counts: f8 (n, N_GRID), histogram around each line's reference energy, in bins of `grid`.
-        inside: bool (n, N_GRID), the bins that belong to the fit.
-        emitted: complex (n, N_GRID // 2 + 1), transforms of the emitted shapes.
+        histogram: f8 (pixel, line, N_GRID), around each line's reference energy, in bins of `grid`.
+        inside: bool (line, N_GRID), the bins that belong to the fit.
+        emitted: complex (line, N_GRID // 2 + 1), transforms of the emitted shapes.
         grid: the bins.
         tau: decay length of the low-energy tail, eV.
 
     Returns:
-        Positions relative to the reference energy, widths, counts, with errors from the expected information.
+        Positions relative to the reference energy, widths, counts, (pixel, line), with errors from the expected
+        information. Spectra without counts do not converge.
     """
-    theta = _start(counts, inside)
+    shape = histogram.shape[:2]
+    everything = histogram.reshape(-1, N_GRID)
+    filled = np.flatnonzero(everything.any(axis=1))
+    lines = np.tile(np.arange(shape[1]), shape[0])[filled]
+    theta = np.zeros((len(everything), N_FIT))
+    information = np.tile(np.eye(N_FIT), (len(everything), 1, 1))
+    converged = np.zeros(len(everything), dtype=bool)
+    theta[filled], information[filled], converged[filled] = _maximise(
+        everything[filled], inside[lines], emitted[lines], grid, tau
+    )
+    return _results(theta, information, converged, shape)
+
+
+def _maximise(
+    counts: Float, inside: NDArray[np.bool_], emitted: Complex, grid: LineGrid, tau: float
+) -> tuple[Float, Float, NDArray[np.bool_]]:
+    """Parameters (n, N_FIT), expected information (n, N_FIT, N_FIT) and convergence (n,) of n fits."""
+    used = np.flatnonzero(inside.any(axis=0))
+    window = slice(used[0], used[-1] + 1) if len(used) else slice(0, 1)  # nothing outside is looked at
+    counts, inside = counts[:, window], inside[:, window]
+    theta = _start(counts, inside, grid.offsets[window])
     prior_centre = theta[:, LOG_SIGMA].copy()
     damping = np.full(len(counts), 1e-2)
-    objective, gradient, information = _evaluate(theta, counts, inside, emitted, grid, tau, prior_centre)
+    objective, gradient, information = _evaluate(theta, counts, inside, emitted, grid, window, tau, prior_centre)
     converged = np.zeros(len(counts), dtype=bool)
     for _ in range(MAX_ITERATIONS):
         active = np.flatnonzero(~converged)
         if not len(active):
             break
         trial = _clip(theta[active] + _damped_step(gradient[active], information[active], damping[active]))
-        result = _evaluate(trial, counts[active], inside[active], emitted[active], grid, tau, prior_centre[active])
+        result = _evaluate(
+            trial, counts[active], inside[active], emitted[active], grid, window, tau, prior_centre[active]
+        )
         better = result[0] >= objective[active] - 1e-9
         gain = np.where(better, result[0] - objective[active], np.inf)
         moved = active[better]
@@ -69,21 +105,19 @@ def fit_lines(counts: Float, inside: NDArray[np.bool_], emitted: Complex, grid: 
         gradient[moved], information[moved] = result[1][better], result[2][better]
         damping[active] = np.clip(np.where(better, damping[active] / 5, damping[active] * 8), 1e-7, 1e8)
         converged[active] = (gain < TOLERANCE) & (damping[active] < 1)
-    return _results(theta, information, converged)
+    return theta, information, converged
 
 
-def _start(counts: Float, inside: NDArray[np.bool_]) -> Float:
-    """Start values (n, N_FIT): the window's highest smoothed place, its counts, a flat floor."""
+def _start(counts: Float, inside: NDArray[np.bool_], offsets: Float) -> Float:
+    """Start values (n, N_FIT): half way to the highest smoothed place near the line, its counts, a flat floor."""
+    from scipy.ndimage import gaussian_filter1d
+
     windowed = np.where(inside, counts, 0.0)
-    kernel = np.exp(-0.5 * (np.arange(-6, 7) / 3.0) ** 2)
-    smooth = np.apply_along_axis(np.convolve, 1, windowed, kernel / kernel.sum(), "same")
-    # searched within 8 bins of the window's reference, where provisional curves put the line
-    near = np.abs(np.arange(N_GRID) - N_GRID // 2) <= 12
-    top = np.where(near, smooth, -1.0).argmax(axis=1) - N_GRID // 2
+    near = np.where(np.abs(offsets) < START_REACH_EV, gaussian_filter1d(windowed, 3.0, axis=1, mode="constant"), -1.0)
     total = np.maximum(windowed.sum(axis=1), 1.0)
     theta = np.zeros((len(counts), N_FIT))
-    theta[:, SHIFT] = top * 0.25  # half way: the maximum of few counts is a poor guide
-    theta[:, LOG_SIGMA] = np.log(1.5)
+    theta[:, SHIFT] = 0.5 * offsets[near.argmax(axis=1)]
+    theta[:, LOG_SIGMA] = np.log(START_SIGMA_EV)
     theta[:, LOG_COUNTS] = np.log(0.8 * total)
     theta[:, TAIL] = PRIOR_TAIL[0]
     theta[:, LOG_BACKGROUND] = np.log(np.maximum(0.1 * total / np.maximum(inside.sum(axis=1), 1), 1e-3))
@@ -96,6 +130,7 @@ def _evaluate(
     inside: NDArray[np.bool_],
     emitted: Complex,
     grid: LineGrid,
+    window: slice,
     tau: float,
     prior_centre: Float,
 ) -> tuple[Float, Float, Float]:
@@ -107,9 +142,6 @@ def _evaluate(
     narrow = grid.detected(emitted, shift, sigma, np.zeros_like(f), np.full_like(f, tau))
     tail = narrow / (1 - ik * tau)
     line = narrow * (1 - f)[:, None] + tail * f[:, None]
-    used = np.flatnonzero(inside.any(axis=0))
-    window = slice(used[0], used[-1] + 1)  # nothing outside is looked at
-    counts, inside = counts[:, window], inside[:, window]
     columns = np.empty((len(theta), N_FIT, counts.shape[1]))
     columns[:, SHIFT] = number[:, None] * grid.bins(-ik * line)[:, window]
     columns[:, LOG_SIGMA] = number[:, None] * grid.bins(-((sigma[:, None] * k) ** 2) * line)[:, window]
@@ -143,14 +175,14 @@ def _clip(theta: Float) -> Float:
     return np.clip(theta, low, high)
 
 
-def _results(theta: Float, information: Float, converged: NDArray[np.bool_]) -> LineFits:
-    """Values and errors; the covariance is the inverse of the expected information."""
+def _results(theta: Float, information: Float, converged: NDArray[np.bool_], shape: tuple[int, ...]) -> LineFits:
+    """Values and errors, reshaped; the covariance is the inverse of the expected information."""
     scale = 1 / np.sqrt(np.einsum("nii->ni", information) + 1e-12)
     covariance = np.linalg.pinv(information * scale[:, :, None] * scale[:, None, :], hermitian=True)
     errors = np.sqrt(np.einsum("nii->ni", covariance)) * scale
     sigma = np.exp(theta[:, LOG_SIGMA])
     at_limit = np.abs(theta[:, SHIFT]) >= SHIFT_LIMIT - 1e-6
-    return LineFits(
+    columns = (
         theta[:, SHIFT],
         errors[:, SHIFT],
         sigma,
@@ -158,5 +190,5 @@ def _results(theta: Float, information: Float, converged: NDArray[np.bool_]) -> 
         np.exp(theta[:, LOG_COUNTS]),
         theta[:, TAIL],
         np.exp(theta[:, LOG_BACKGROUND]),
-        converged & ~at_limit,
     )
+    return LineFits(*(column.reshape(shape) for column in columns), (converged & ~at_limit).reshape(shape))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rixs_pipeline.errors import UsageError
 from rixs_pipeline.plots import style
 
 if TYPE_CHECKING:
@@ -29,9 +30,12 @@ def calibration_figure(dataset: "xr.Dataset", pixel: int) -> "Figure":
         pixel: its channel number.
 
     Raises:
-        KeyError: no such pixel in the dataset.
+        UsageError: no such pixel in the dataset.
     """
-    one = dataset.sel(pixel=pixel)
+    rows = np.flatnonzero(dataset["pixel"].values == pixel)
+    if not rows.size:
+        raise UsageError(f"pixel {pixel}: not in the calibration, which has {_listed(dataset['pixel'].values)}")
+    one = dataset.isel(pixel=rows[0])
     (status,) = style.texts([one["status"].item()])
     figure = style.new_figure(12, 7, f"pixel {pixel}: {status}")
     has_curve = "curve_pulse_height" in one and "curve_energy" in one

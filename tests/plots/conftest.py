@@ -19,8 +19,13 @@ LINES = {
     "elastic": 1000.0,
 }
 UNCERTAINTY = (2.0, 0.7, 0.7, 1.2, 0.26, 0.31, np.nan)
-BAD = {2: "dead: no pulses", 3: "dead: no pulses", 10: "noisy: 12 of 900 pulses pass the cuts",
-       11: "noisy: 17 of 800 pulses pass the cuts", 5: "misassigned: a line misses its reference by 22.3 eV"}  # fmt: skip
+BAD = {
+    2: "dead: no pulses",
+    3: "dead: no pulses",
+    10: "noisy: 12 of 900 pulses pass the cuts",
+    11: "noisy: 17 of 800 pulses pass the cuts",
+    5: "misassigned: a line misses its reference by 22.3 eV",
+}
 
 
 def peak(x: np.ndarray, centre: np.ndarray | float, fwhm: float) -> np.ndarray:
@@ -37,7 +42,7 @@ def make_map() -> Callable[..., xr.Dataset]:
         incident = 768.0 + np.cumsum(steps)
         emission = (EMISSION_EDGES[1:] + EMISSION_EDGES[:-1]) / 2
         resonance = peak(incident, 780.5, 3.0) + 0.5 * peak(incident, 794.5, 3.0)
-        density = 0.02 * peak(emission, 277.0, 8.0) + 0.3 * peak(emission, 524.9, 5.0) + 1e-4
+        density = 0.02 * peak(emission, 277.0, 8.0) + 0.3 * peak(emission, 524.9, 5.0) + 1e-6
         density = density + resonance[:, None] * peak(emission, 776.3, 4.0)
         density = density + 0.1 * peak(emission, incident[:, None], 1.5)
         exposure = np.full(points, 300.0)
