@@ -182,13 +182,13 @@ def _results(theta: Float, information: Float, converged: NDArray[np.bool_], sha
     errors = np.sqrt(np.einsum("nii->ni", covariance)) * scale
     sigma = np.exp(theta[:, LOG_SIGMA])
     at_limit = np.abs(theta[:, SHIFT]) >= SHIFT_LIMIT - 1e-6
-    columns = (
-        theta[:, SHIFT],
-        errors[:, SHIFT],
-        sigma,
-        sigma * errors[:, LOG_SIGMA],
-        np.exp(theta[:, LOG_COUNTS]),
-        theta[:, TAIL],
-        np.exp(theta[:, LOG_BACKGROUND]),
+    return LineFits(
+        shift=theta[:, SHIFT].reshape(shape),
+        shift_errors=errors[:, SHIFT].reshape(shape),
+        sigma=sigma.reshape(shape),
+        sigma_errors=(sigma * errors[:, LOG_SIGMA]).reshape(shape),
+        counts=np.exp(theta[:, LOG_COUNTS]).reshape(shape),
+        tail_fraction=theta[:, TAIL].reshape(shape),
+        background=np.exp(theta[:, LOG_BACKGROUND]).reshape(shape),
+        converged=(converged & ~at_limit).reshape(shape),
     )
-    return LineFits(*(column.reshape(shape) for column in columns), (converged & ~at_limit).reshape(shape))

@@ -7,6 +7,7 @@ from scipy.stats import exponnorm, norm
 from rixs_pipeline.core.line_shapes import FWHM_PER_SIGMA, N_GRID, LineGrid
 from rixs_pipeline.io.reference_sets import load_reference_set
 
+Shape = tuple[tuple[float, float, float], ...]
 GRID = LineGrid(0.5)
 PERIOD = N_GRID * GRID.width
 EDGES = np.append(GRID.offsets - GRID.width / 2, GRID.offsets[-1] + GRID.width / 2)
@@ -17,21 +18,22 @@ DETECTORS = [(0.0, 0.6, 0.15, 20.0), (1.37, 1.3, 0.2, 10.0)]
 FINE = 0.02  # eV
 
 
-def detected(shape: tuple, line_sigma: float, *detector: float) -> np.ndarray:
+def detected(shape: Shape, line_sigma: float, *detector: float) -> np.ndarray:
     """Bins of one line as the module computes them."""
     transform = GRID.detected(GRID.emitted(shape, line_sigma), *(np.array([value]) for value in detector))
-    return GRID.bins(transform)[0]
+    return np.asarray(GRID.bins(transform)[0])
 
 
-def convolved(shape: tuple, line_sigma: float, shift: float, sigma: float, f: float, tau: float) -> np.ndarray:
+def convolved(shape: Shape, line_sigma: float, shift: float, sigma: float, f: float, tau: float) -> np.ndarray:
     """The same by direct summation: Voigt profiles, and a running exponential sum; (image, N_GRID) of five periods."""
     x = np.arange(EDGES[0] - 2 * PERIOD, EDGES[-1] + 2 * PERIOD, FINE) + FINE / 2
     width = np.hypot(sigma, line_sigma)
     density = np.sum([share * voigt_profile(x - shift - at, width, fwhm / 2) for at, fwhm, share in shape], axis=0)
     keep = np.exp(-FINE / tau)  # from each fine bin to the next one below it
-    lost = lfilter([1 - keep], [1, -keep], density[::-1])[::-1]
+    half = (1 - keep) / 2  # on either side of a fine bin: the mean loss is tau
+    lost = lfilter([half, half], [1, -keep], density[::-1])[::-1]
     fine_bins = ((1 - f) * density + f * lost) * FINE
-    return fine_bins.reshape(5, N_GRID, -1).sum(axis=2)
+    return np.asarray(fine_bins.reshape(5, N_GRID, -1).sum(axis=2))
 
 
 @pytest.mark.parametrize("detector", DETECTORS)

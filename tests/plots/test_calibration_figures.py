@@ -31,7 +31,7 @@ def texts(axes):
 
 
 def draw(figure):
-    figure.set(dpi=40)
+    figure.set(layout_engine="none", dpi=40)
     figure.canvas.draw()
 
 
