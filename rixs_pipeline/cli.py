@@ -199,14 +199,11 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite it.")] = False,
 ) -> int:
     """Write a commented config fitted to what is there."""
-    from rixs_pipeline.errors import UsageError
-    from rixs_pipeline.io.config_files import initial_config
-    from rixs_pipeline.io.discovery import discover
-    from rixs_pipeline.io.inspection import describe
+    from rixs_pipeline.runner import first_config
 
     if out.exists() and not force:
         raise UsageError(f"{out}: is there already; give another name with -o, or --force")
-    out.write_text(initial_config(describe(discover(beamtime))))
+    out.write_text(first_config(beamtime), encoding="utf-8")
     print(f"wrote {out}: look at it, then rixs-pipeline run {beamtime} -c {out}")
     return 0
 

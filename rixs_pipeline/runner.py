@@ -15,8 +15,8 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config, ReferenceSet
 from rixs_pipeline.errors import InputError, RixsError, RunFailed, UsageError
 from rixs_pipeline.execution import Executor
-from rixs_pipeline.io import discovery, products, provenance
-from rixs_pipeline.io.config_files import dump_config, load_config
+from rixs_pipeline.io import discovery, inspection, off, products, provenance
+from rixs_pipeline.io.config_files import dump_config, initial_config, load_config
 from rixs_pipeline.io.reference_sets import load_reference_set
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages import bin as bin_stage
@@ -26,6 +26,7 @@ from rixs_pipeline.summary import read as read_summary
 
 STAGES = ("calibrate", "bin", "combine", "extract", "report")
 PIXELS_A_BLOCK = 8
+CHANGED = {"config_hash": "config", "input_hashes": "input", "program_version": "program version"}
 
 log = logging.getLogger("rixs_pipeline")
 
@@ -47,17 +48,56 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
     Raises:
         RixsError: the input as a whole cannot be used; a single run that fails is part of the summary instead.
     """
+    if options.until not in STAGES:
+        raise UsageError(f"--until {options.until}: no such stage; there are {', '.join(STAGES)}")
     beamtime = discovery.discover(beamtime_path, config.beamtime)
     reference = load_reference_set(config.calibration.reference)
+    scans = select_scans(beamtime.scans, options.scans)
+    if not options.dry_run:
+        _make_folder(out, beamtime_path)
     summary = Summary(out, beamtime, options.command, options.dry_run)
+    for text in summary.problems:
+        log.warning("%s", text)
+    for text in asked_in_vain(beamtime, config):
+        summary.warn(text)
     with Executor(config.execution) as executor:
-        reduction = Reduction(beamtime, config, out, options, reference, executor, summary)
+        reduction = Reduction(beamtime, scans, config, out, options, reference, executor, summary)
         try:
             reduction.run()
         finally:
-            reduction.digests.save()
-            summary.write()
+            if not options.dry_run:
+                reduction.digests.save()
+                summary.write()
     return summary
+
+
+def _make_folder(out: Path, beamtime: Path) -> None:
+    """The folder for the results."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{out}: no folder for results can be made there ({error.strerror}); choose another"
+        ) from error
+    if out.resolve() == beamtime.resolve():
+        raise UsageError(f"{out}: is the beamtime itself; choose another folder for the results")
+
+
+def asked_in_vain(beamtime: Beamtime, config: Config) -> list[str]:
+    """One line for each pixel, scan, sample and region of the config that the beamtime does not have: likely a slip."""
+    scans, exclude = beamtime.scans, config.beamtime.exclude
+    pixels = {off.pixel_number(path) for run in beamtime.runs for path in run.pulse_files}
+    samples = dict.fromkeys(s.sample for s in scans)
+    regions = {name for s in scans if s.edge for name in extract.regions_of(s.edge, config.regions)}
+    regions |= {f"log_{channel}" for channel in extract.LOG_SPECTRA}
+    lines = [f"exclude.pixels: no pixel {p}" for p in exclude.pixels if pixels and p not in pixels]
+    known = {s.name for s in scans} | {s.number for s in scans}
+    lines += [f"exclude.points: no scan {key}" for key in exclude.points if key not in known]
+    lines = [f"beamtime.{line}" for line in lines]
+    for name, comparison in config.compare.items():
+        lines += [f"compare.{name}: no sample '{one}'" for one in comparison.samples if one not in samples]
+        lines += [f"compare.{name}: no region '{one}'" for one in comparison.regions or () if one not in regions]
+    return [f"config: {line} in this beamtime" for line in lines]
 
 
 def select_scans(scans: Sequence[Run], wanted: str | None) -> list[Run]:
@@ -71,7 +111,8 @@ def select_scans(scans: Sequence[Run], wanted: str | None) -> list[Run]:
     chosen: list[Run] = []
     for part in filter(None, (p.strip() for p in wanted.split(","))):
         low, dash, high = part.partition("-")
-        numbers = range(int(low), int(high or low) + 1) if low.isdigit() and (high.isdigit() or not dash) else ()
+        is_range = low.isdecimal() and (high.isdecimal() or not dash)
+        numbers = range(int(low), int(high or low) + 1) if is_range else ()
         found = [s for s in scans if s.name == part or s.number in numbers]
         if not found:
             raise UsageError(f"--scans {wanted}: '{part}' names no scan; there are {_names(scans)}")
@@ -88,6 +129,7 @@ class Reduction:
     """One pass over the stages. Keys tell what each product was made from; a product that carries its key is fresh."""
 
     beamtime: Beamtime
+    scans: list[Run]
     config: Config
     out: Path
     options: Options
@@ -98,7 +140,6 @@ class Reduction:
 
     def __post_init__(self) -> None:
         self.digests = provenance.DigestCache(self.out / paths.DIGEST_CACHE)
-        self.scans = select_scans(self.beamtime.scans, self.options.scans)
 
     def run(self) -> None:
         """All stages up to the one asked for."""
@@ -108,13 +149,14 @@ class Reduction:
             started = time.perf_counter()
             getattr(self, f"_{name}")()
             self.summary.timings[name] = round(time.perf_counter() - started, 3)
+        self.summary.whole = self.options.until == STAGES[-1] and self.options.scans is None
 
     def _write_config(self) -> None:
         text = dump_config(self.config)
         path = self.out / paths.RESOLVED_CONFIG
-        if not path.is_file() or path.read_text() != text:
+        if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
             with products.atomic_path(path) as temporary:
-                temporary.write_text(text)
+                temporary.write_text(text, encoding="utf-8")
 
     # ---- freshness
 
@@ -125,17 +167,28 @@ class Reduction:
             "program_version": provenance.code_version(),
         }
 
-    def _is_fresh(self, path: Path, key: dict[str, str]) -> bool:
-        """Whether the product is there and was made from the same config, inputs and code."""
+    def _wanted(self, name: str, path: Path, key: dict[str, str]) -> bool:
+        """Whether the product has to be made now; notes it as fresh or stale."""
         self.keys[path] = key
-        if self.options.force or not path.is_file():
+        reason = self._why_stale(path, key)
+        if not reason:
+            self.summary.fresh(name)
             return False
+        return self.summary.stale(name, path, reason)
+
+    def _why_stale(self, path: Path, key: dict[str, str]) -> str:
+        """Why the product is not there as made from the same config, inputs and code; empty: it is."""
+        if not path.is_file():
+            return "not made yet"
+        if self.options.force:
+            return "--force"
         try:
             attributes = products.read_attributes(path)
         except RixsError as error:
-            self.summary.warn(f"{error}: made again")
-            return False
-        return all(attributes.get(name) == value for name, value in key.items())
+            self.summary.warn(str(error))
+            return "damaged"
+        changed = [CHANGED[name] for name, value in key.items() if attributes.get(name) != value]
+        return f"another {', '.join(changed)}" if changed else ""
 
     def _pulse_digest(self, one: Run) -> str:
         """Of the records that a run uses, in all its files."""
@@ -176,9 +229,7 @@ class Reduction:
             with self._attempt(one.name, path):
                 science = self.config.science("calibration") | {"reference": self.reference.model_dump(mode="json")}
                 key = self._key(science, {"pulses": self._pulse_digest(one), "run": provenance.run_digest(one)})
-                if self._is_fresh(path, key):
-                    self.summary.fresh(one.name)
-                elif self.summary.stale(one.name, path):
+                if self._wanted(one.name, path, key):
                     stale.append(one)
         task = CalibrateTask(self.reference, self.config)
         for one, (dataset, error) in zip(stale, self.executor.map(task, stale), strict=True):
@@ -199,14 +250,13 @@ class Reduction:
         now = run_time(one)
         return [p for t, p in done if t <= now][-1:] + [p for t, p in done if t > now][:1]
 
-    def _scan_key(self, one: Run, scale_of: Mapping[str, str]) -> dict[str, str]:
-        config, excluded = self.config, self.config.beamtime.exclude
+    def _counted_from(self, one: Run) -> tuple[dict[str, Any], dict[str, str]]:
+        """The config and the inputs that the counts of a scan, and with them its throughput, follow from."""
+        config = self.config
         science = {
             "map": [config.map.emission, config.map.step],
             "residual_cut": config.calibration.residual_cut,
-            "normalise": config.normalise.model_dump(mode="json"),
-            "pixels": sorted(excluded.pixels),
-            "points": points_excluded(one, config),
+            "pixels": sorted(config.beamtime.exclude.pixels),
         }
         around = [self.keys[path] for path in self._calibrations_around(one)]
         inputs = {
@@ -214,23 +264,29 @@ class Reduction:
             "run": provenance.run_digest(one),
             "calibrations": provenance.config_hash({"keys": around}),
         }
-        return self._key(science, inputs | dict(scale_of))
+        return science, inputs
+
+    def _scan_key(self, one: Run, lead: Run, flux_of: str) -> dict[str, str]:
+        science, inputs = self._counted_from(one)
+        science |= {
+            "normalise": self.config.normalise.model_dump(mode="json"),
+            "points": points_excluded(one, self.config),
+        }
+        weights = {"counts": self._counted_from(lead)} if lead is not one else {}
+        return self._key(science, inputs | {"i0": flux_of, "throughput": provenance.config_hash(weights)})
 
     def _bin(self) -> None:
         """Scans in order of time, but the one that sets the scale of its sample and edge before the others."""
         first_flux = next((s for s in self.beamtime.scans if scan_map.i0_reference(s, self.config.normalise)), None)
         flux = scan_map.i0_reference(first_flux, self.config.normalise) if first_flux else None
-        flux_of = {"i0": provenance.run_digest(first_flux) if first_flux else ""}
+        flux_of = provenance.run_digest(first_flux) if first_flux else ""
         leaders = {group: leader(self.beamtime.scans, group) for group in {group_of(s) for s in self.scans}}
         known: dict[str, dict[int, float]] = {}
         for one in sorted(self.scans, key=lambda s: s is not leaders[group_of(s)]):
             lead = leaders[group_of(one)]
             path = paths.scan_product(self.out, one.name)
             with self._attempt(one.name, path):
-                scale_of = flux_of | {"throughput": self._pulse_digest(lead) if lead is not one else ""}
-                if self._is_fresh(path, self._scan_key(one, scale_of)):
-                    self.summary.fresh(one.name)
-                elif self.summary.stale(one.name, path):
+                if self._wanted(one.name, path, self._scan_key(one, lead, flux_of)):
                     self._bin_scan(one, lead, flux or 1.0, known, path)
 
     def _bin_scan(self, one: Run, lead: Run, flux: float, known: dict[str, dict[int, float]], path: Path) -> None:
@@ -238,7 +294,9 @@ class Reduction:
         binned, functions = self._count(one, edges)
         if not any(f.used for f in functions):
             reasons = sorted({f.status for f in functions})
-            raise RunFailed(f"{one.name}: no pixel can be used ({'; '.join(reasons[:3]) or 'no pulse files'})")
+            raise RunFailed(f"{one.name}: no pixel can be used ({'; '.join(reasons[:3])})")
+        if not binned.triggers[[f.used for f in functions]].any():
+            raise RunFailed(f"{one.name}: no pulses in its points; check its times and pulse files")
         if lead.name not in known:
             known[lead.name] = (
                 scan_map.relative_throughput(binned, one, functions)
@@ -265,16 +323,12 @@ class Reduction:
     def _count(self, one: Run, edges: np.ndarray) -> tuple[bin_stage.Binned, tuple[bin_stage.PixelEnergy, ...]]:
         """Counts of one scan, and the energy function of each of its pixels, in the order of `binned.pixel`."""
         if one.photon_list is not None:
-            binned = bin_stage.bin_photon_list(one, edges)
-            calibrated = bin_stage.PixelEnergy("ok: calibrated photon list", calibrated=True)
-            excluded = bin_stage.PixelEnergy("excluded by the config")
-            skip = self.config.beamtime.exclude.pixels
-            return binned, tuple(excluded if p in skip else calibrated for p in binned.pixel)
+            return bin_stage.bin_photon_list(one, edges, self.config.beamtime.exclude.pixels)
         if not one.pulse_files:
             raise RunFailed(f"{one.name}: has no pulse files")
         calibrations = [products.read_entry(path) for path in self._calibrations_around(one)]
-        excluded_pixels = self.config.beamtime.exclude.pixels
-        functions = bin_stage.pixel_energies(one.pulse_files, run_time(one), calibrations, excluded_pixels)
+        excluded = self.config.beamtime.exclude.pixels
+        functions = bin_stage.pixel_energies(one.pulse_files, run_time(one), calibrations, excluded)
         cut = self.config.calibration.residual_cut
         tasks = [
             bin_stage.BinTask(
@@ -314,9 +368,7 @@ class Reduction:
                 key = self._key(
                     science, {"scans": provenance.config_hash({"keys": [self.keys[p] for p in scan_paths]})}
                 )
-                if self._is_fresh(path, key):
-                    self.summary.fresh(name)
-                elif self.summary.stale(name, path):
+                if self._wanted(name, path, key):
                     scans_data = [products.read_entry(p) for p in scan_paths]
                     dataset, warnings = combine.combine_scans(scans_data, self.config.map, name)
                     self._write(path, {"entry": dataset}, "intensity")
@@ -332,9 +384,7 @@ class Reduction:
                 regions = extract.regions_of(edge, self.config.regions)
                 science = {"regions": {n: r.model_dump(mode="json") for n, r in regions.items()}}
                 key = self._key(science, {"map": provenance.config_hash(self.keys[source])})
-                if self._is_fresh(path, key):
-                    self.summary.fresh(name)
-                elif self.summary.stale(name, path):
+                if self._wanted(name, path, key):
                     rixs_map = products.read_entry(source)
                     spectra, warnings = extract.extract_spectra(rixs_map, self.config.regions, path.stem)
                     if not spectra:
@@ -351,11 +401,13 @@ class Reduction:
                 {"sources": [self.keys[p] for p in figures.sources], "options": figures.options}
                 | {"code": provenance.code_version()}
             )
+            name, folder = f"{figures.name} figures", self.out / "figures"
             if self.summary.figures_fresh(figures.name, key) and not self.options.force:
+                self.summary.fresh(name)
                 continue
-            if not self.summary.stale(f"{figures.name} figures", self.out / "figures"):
+            if not self.summary.stale(name, folder, "not made yet from these sources"):
                 continue
-            with self._attempt(f"{figures.name} figures", self.out / "figures"):
+            with self._attempt(name, folder):
                 written = [str(p.relative_to(self.out)) for p in figures.draw()]
                 self.summary.drew(figures.name, key, written)
 
@@ -386,11 +438,12 @@ def group_of(one: Run) -> tuple[str, str]:
 
 
 def leader(scans: Sequence[Run], group: tuple[str, str]) -> Run:
-    """The scan whose photons set the pixels' throughput for a sample and edge: its first complete one.
+    """The scan whose photons set the pixels' throughput for a sample and edge: its first complete one with pulses.
 
     One scan, not all: so that a scan that is added later moves nothing that is done.
     """
     members = [s for s in scans if group_of(s) == group]
+    members = [s for s in members if s.pulse_files or s.photon_list] or members
     return next((s for s in members if s.complete), members[0])
 
 
@@ -400,6 +453,17 @@ def points_excluded(one: Run, config: Config) -> tuple[int, ...]:
     return points.get(one.name, points.get(one.number, ()))
 
 
+def first_config(beamtime: Path) -> str:
+    """A commented config fitted to a beamtime, for a person to go on from.
+
+    Raises:
+        InputError: not a beamtime directory.
+    """
+    found = inspection.describe(discovery.discover(beamtime))
+    edges = {run["edge"] for run in found["runs"] if run["edge"]}
+    return initial_config(found, {edge: extract.regions_of(edge, None) for edge in sorted(edges)})
+
+
 def status(out: Path) -> dict[str, str]:
     """What is done, stale or failed in a folder that `run` wrote: name -> state, with the reason.
 
@@ -407,28 +471,47 @@ def status(out: Path) -> dict[str, str]:
         InputError: the folder has no run.json, or its beamtime is no longer there.
     """
     before = read_summary(out)
-    if not before:
+    if "beamtime" not in before:
         raise InputError(f"{out}: no {paths.RUN_SUMMARY} there: not a folder that `rixs-pipeline run` wrote")
     config = load_config(out / paths.RESOLVED_CONFIG)
     now = run(Path(before["beamtime"]), config, out, Options(dry_run=True))
-    states = {name: str(item["status"]) for name, item in now.items.items()}
-    failed = {name: f"failed: {reason}" for name, reason in before["failed"].items()}
-    return states | failed | {name: f"failed: {reason}" for name, reason in now.failed.items()}
+    states = {name: ": ".join(item[k] for k in ("status", "reason") if k in item) for name, item in now.items.items()}
+    failed = {name: f"failed: {reason}" for name, reason in (before["failed"] | now.failed).items()}
+    return states | failed
 
 
 def watch(beamtime: Path, config: Config, out: Path, every: float, rounds: int | None) -> int:
     """Reduce again and again, `every` seconds, until interrupted or for a number of rounds; the last exit code.
 
-    A beamtime that has nothing to show yet is waited for.
+    A beamtime that has nothing to show yet is waited for. What was said once is not said every round.
     """
     code, done = 0, 0
-    while True:
-        try:
-            code = run(beamtime, config, out, Options(command="rixs-pipeline watch")).exit_code
-        except InputError as error:
-            log.warning("%s", error)
-            code = error.exit_code
-        done += 1
-        if rounds is not None and done >= rounds:
-            return code
-        time.sleep(every)
+    with _no_repeats():
+        while True:
+            try:
+                code = run(beamtime, config, out, Options(command="rixs-pipeline watch")).exit_code
+            except InputError as error:
+                log.warning("%s", error)
+                code = error.exit_code
+            done += 1
+            if rounds is not None and done >= rounds:
+                return code
+            time.sleep(every)
+
+
+@contextmanager
+def _no_repeats() -> Iterator[None]:
+    """Warnings and errors are logged once."""
+    told: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        repeated = record.levelno >= logging.WARNING and text in told
+        told.add(text)
+        return not repeated
+
+    log.addFilter(is_new)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_new)

@@ -48,7 +48,7 @@ RIXS_MAP = {
 
 # what a scan's map carries on top; readings of the log stand beside as `reading_<channel>` (incident_energy)
 SCAN_MAP = RIXS_MAP | {
-    "point_status": Variable(_POINT, "i", "", "0 used, 1 no beam, 2 excluded by the config"),
+    "point_status": Variable(_POINT, "i", "", "0 used, 1 no beam or no pulses, 2 excluded by the config"),
     "dwell": Variable(_POINT, "f", "s", "length of the point's time window"),
     "pixel": Variable(("pixel",), "i", "", "channel number"),
     "pixel_counts": Variable(("pixel",), "i", "counts", "photons of the pixel in the map"),

@@ -32,6 +32,7 @@ class Summary:
     timings: dict[str, float] = field(default_factory=dict)
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    whole: bool = False  # everything was looked at: what is not mentioned is no longer part of the results
 
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
@@ -50,14 +51,14 @@ class Summary:
 
     def fresh(self, name: str) -> None:
         """Nothing to do; what was known of it stays known, its warnings too."""
-        self.items[name] = self.previous.get("items", {}).get(name, {}) | {"status": "fresh"}
+        self.items[name] = self.previous["items"].get(name, {}) | {"status": "fresh"}
         for text in self.items[name].get("warnings", []):
             self.warn(text)
 
-    def stale(self, name: str, path: Path) -> bool:
-        """Note that a product has to be made; whether to go on and make it (not in a dry run)."""
+    def stale(self, name: str, path: Path, reason: str) -> bool:
+        """Note that a product has to be made, and why; whether to go on and make it (not in a dry run)."""
         self.planned.append(name)
-        self.items[name] = {"status": "stale", "product": str(path.relative_to(self.out))}
+        self.items[name] = {"status": "stale", "reason": reason, "product": str(path.relative_to(self.out))}
         return not self.dry_run
 
     def made(self, name: str, facts: dict[str, Any], warnings: list[str]) -> None:
@@ -101,7 +102,7 @@ class Summary:
 
     def figures_fresh(self, name: str, key: str) -> bool:
         """Whether figures of that name were made from the same sources and are still there."""
-        before = self.previous.get("figures", {}).get(name, {})
+        before = self.previous["figures"].get(name, {})
         if before.get("key") != key or not all((self.out / p).is_file() for p in before.get("files", [])):
             return False
         self.figures[name] = before
@@ -130,34 +131,44 @@ class Summary:
             "environment": provenance.environment(),
             "command": self.command,
             "started": self.started.isoformat(timespec="seconds"),
-            "beamtime": str(self.beamtime.path),
+            "beamtime": str(self.beamtime.path.resolve()),
             "items": self.items,
             "failed": self.failed,
             "executed": self.executed,
             "warnings": self.warnings,
-            "problems": list(self.beamtime.problems) + [p for run in self.beamtime.runs for p in run.problems],
+            "problems": self.problems,
             "figures": self.figures,
             "timings": self.timings,
         }
 
+    @property
+    def problems(self) -> list[str]:
+        """What did not fit in the beamtime, one line each."""
+        return [*self.beamtime.problems, *(problem for run in self.beamtime.runs for problem in run.problems)]
+
     def write(self) -> None:
-        """Write run.json, unless this was a dry run."""
-        if not self.dry_run:
-            with products.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
-                temporary.write_text(json.dumps(self.as_dict(), indent=1))
+        """Write run.json. What a partial or interrupted run did not look at stays in it as it was."""
+        whole = self.as_dict()
+        if not self.whole:
+            whole |= {name: self.previous[name] | whole[name] for name in ("items", "figures")}
+        with products.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
+            temporary.write_text(json.dumps(whole, indent=1), encoding="utf-8")
 
 
 def read(out: Path) -> dict[str, Any]:
-    """The summary of the last run in a folder; empty where there is none or it is broken."""
+    """The summary of the last run in a folder; with empty `items`, `figures` and `failed` where there is none."""
     path = out / paths.RUN_SUMMARY
+    parts: dict[str, Any] = {"items": {}, "figures": {}, "failed": {}}
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(found[name], dict) for name in parts):
+            raise ValueError("not a summary of rixs-pipeline")
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
+        return parts
+    except (OSError, ValueError, TypeError, KeyError) as error:
         log.warning("%s: not read (%s): the run goes on without it", path, error)
-        return {}
-    return found
+        return parts
+    return dict(found)
 
 
 def _cut_flow(dataset: xr.Dataset) -> dict[str, int]:

@@ -1,9 +1,23 @@
+import fcntl
+import logging
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 CHECKOUT = Path(__file__).parent.parent
+
+# a beamtime that is reduced in seconds: a reference run before and after, two samples with two passes each
+SMALL = {
+    "seed": 5, "pixels": 3, "edges": ["Co_L"], "passes": 2, "points": 12, "dwell": 4.0, "rate": 15.0,
+    "calibration_rate": 20.0, "calibration_duration": 150.0, "last_calibration_after": 600.0, "dead_pixels": [],
+    "noisy_pixels": [], "jumping_pixels": [], "truncated_pixels": [], "beam_dumps": [], "projector_samples": 16,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +34,131 @@ def real_data() -> Path:
 def sample_beamtime() -> Path:
     """The simulated beamtime that ships with the repository."""
     return CHECKOUT / "data_samples" / "lmr_beamtime"
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder for all tests of a session to read: the first of the parallel workers makes it, the others wait."""
+    root = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder, done = root / name, root / f"{name}.done"
+    with (root / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            make(folder)
+            done.touch()
+    return folder
+
+
+def command_line(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """The command line as a user calls it, in a process of its own."""
+    command = [sys.executable, "-m", "rixs_pipeline", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def _reduce(beamtime: Path) -> Callable[[Path], None]:
+    def make(out: Path) -> None:
+        done = command_line("extract", beamtime, "-o", out)
+        assert done.returncode == 0, done.stderr
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def reduced_sample(tmp_path_factory, sample_beamtime) -> Path:
+    """The sample beamtime, reduced by the command line without figures; to be read only."""
+    return made_once(tmp_path_factory, "reduced_sample", _reduce(sample_beamtime))
+
+
+@pytest.fixture(scope="session")
+def reduced_real(tmp_path_factory, real_data) -> Path:
+    """The real beamtime, reduced by the command line without figures; to be read only."""
+    return made_once(tmp_path_factory, "reduced_real", _reduce(real_data))
+
+
+@pytest.fixture(scope="session")
+def small_beamtime(tmp_path_factory) -> Path:
+    """A small simulated beamtime; to be read only."""
+    from rixs_pipeline.simulate.beamtime import simulate
+    from rixs_pipeline.simulate.settings import SimulationSettings
+
+    return made_once(
+        tmp_path_factory, "small_beamtime", lambda path: simulate(path, SimulationSettings.model_validate(SMALL))
+    )
+
+
+@pytest.fixture(scope="session")
+def reduced_small(tmp_path_factory, small_beamtime) -> Path:
+    """The small beamtime, reduced; to be read only."""
+    return made_once(tmp_path_factory, "reduced_small", _reduce(small_beamtime))
+
+
+@dataclass
+class Small:
+    """A beamtime of one's own and its results, to damage and to reduce again in this process."""
+
+    beamtime: Path
+    out: Path
+
+    @property
+    def pulses(self) -> Path:
+        """The folder with the pulse files."""
+        return self.beamtime / "20260101" / "0000"
+
+    def off(self, pixel: int) -> Path:
+        """The pulses of a pixel."""
+        return self.pulses / f"20260101_run0000_chan{pixel}.off"
+
+    def log(self, number: int) -> Path:
+        """The log of a scan."""
+        return self.beamtime / "logs" / f"scan{number:04d}.json"
+
+    def run(self, config: dict | None = None, **options):
+        """What `runner.run` returns; with no more than spectra, and serial, where nothing else is asked for."""
+        from rixs_pipeline import runner
+        from rixs_pipeline.config import Config
+
+        resolved = Config.model_validate({"execution": {"scheduler": "serial"}} | (config or {}))
+        return runner.run(self.beamtime, resolved, self.out, runner.Options(**{"until": "extract"} | options))
+
+
+@pytest.fixture
+def small(tmp_path, small_beamtime, reduced_small) -> Small:
+    """The small beamtime, reduced, as a copy of one's own: everything is fresh until something is changed."""
+    shutil.copytree(small_beamtime, tmp_path / "beamtime")
+    shutil.copytree(reduced_small, tmp_path / "out")
+    return Small(tmp_path / "beamtime", tmp_path / "out")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command line came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys) -> Callable[..., Said]:
+    """The command line in this process; never a traceback, whatever it comes to."""
+    from rixs_pipeline.cli import main
+
+    root, package = logging.getLogger(), logging.getLogger("rixs_pipeline")
+    handlers, level = root.handlers[:], package.level
+
+    def call(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["rixs-pipeline", *map(str, arguments)])
+        capsys.readouterr()
+        try:
+            with pytest.raises(SystemExit) as exit_:
+                main()
+        finally:
+            root.handlers[:] = handlers
+            package.setLevel(level)
+        said = Said(exit_.value.code, *capsys.readouterr())
+        assert "Traceback" not in said.err
+        assert "defect" not in said.err, said.err
+        return said
+
+    return call

@@ -85,19 +85,23 @@ def calibrate(
 
 def _fit(states: Sequence[PixelState], lines: Lines) -> LineFits:
     """Fit all lines of all pixels, fields (pixel, line); those of pixels without a curve do not converge."""
+    # one histogram a pixel, in which every line has its piece: the line stands `beside` the middle of its piece
+    middle = np.round(lines.energy / GRID.width).astype(np.int64)
+    beside = lines.energy - middle * GRID.width
+    first = middle.min(initial=0) - N_GRID
+    pieces = (middle - first)[:, None] + np.arange(-N_GRID // 2, N_GRID // 2)
     histogram = np.zeros((len(states), len(lines.energy), N_GRID))
     for row, state in zip(histogram, states, strict=True):
         if state.good:
-            energies = state.energies()
-            for line, centre in enumerate(lines.energy):
-                bins = np.floor((energies - centre) / GRID.width).astype(np.int64) + N_GRID // 2
-                row[line] = np.bincount(bins[(bins >= 0) & (bins < N_GRID)], minlength=N_GRID)
-    return fit_lines(histogram, _inside(lines), lines.emitted(GRID), GRID, TAIL_LENGTH_EV)
+            bins = np.floor(state.energies() / GRID.width).astype(np.int64) - first
+            row[:] = np.bincount(np.clip(bins, 0, pieces.max() + 1), minlength=pieces.max() + 2)[pieces]
+    emitted = lines.emitted(GRID) * np.exp(-1j * GRID.k * beside[:, None])
+    return fit_lines(histogram, _inside(lines, beside), emitted, GRID, TAIL_LENGTH_EV)
 
 
-def _inside(lines: Lines) -> NDArray[np.bool_]:
-    """Bins of the grid that belong to each line's fit, (line, N_GRID)."""
-    limits = lines.windows() - lines.energy[:, None]
+def _inside(lines: Lines, beside: Float | float = 0.0) -> NDArray[np.bool_]:
+    """Bins of the grid that belong to each line's fit, (line, N_GRID); `beside`: of the line, from the middle, eV."""
+    limits = lines.windows() - (lines.energy - beside)[:, None]
     return np.asarray((GRID.offsets > limits[:, :1]) & (GRID.offsets < limits[:, 1:]))
 
 
@@ -156,9 +160,9 @@ def _correct(
         if not state.good or not usable[row].any():
             continue
         shapes = corrections.profiles(fits.density(row, emitted, GRID, TAIL_LENGTH_EV), inside, GRID)
+        pulses = _line_pulses(state, lines, usable[row], position[row])
         for step, (block, asked) in enumerate(((ef.PHASE, config.phase), (ef.DRIFT, config.drift))):
             if asked:
-                pulses = _line_pulses(state, lines, usable[row], position[row])
                 state.params, gains[step, row] = corrections.correct(pulses, state.params, shapes, block, judge)
     return gains
 
@@ -169,8 +173,10 @@ def _line_pulses(state: PixelState, lines: Lines, usable: NDArray[np.bool_], pos
     limits = lines.windows()
     line = np.searchsorted(limits[:, 0], energies, side="right") - 1
     take = (line >= 0) & (energies < limits[line, 1]) & usable[line]
-    height, base, phase = (state.column(name)[take] for name in ("pulse_height", "pretrigger_mean", "phase"))
-    return corrections.LinePulses(height, base, phase, line[take], position)
+    pulses = state.pulses
+    return corrections.LinePulses(
+        pulses.pulse_height[take], pulses.pretrigger_mean[take], pulses.phase[take], line[take], position
+    )
 
 
 def _result(

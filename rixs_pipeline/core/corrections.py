@@ -21,7 +21,8 @@ from rixs_pipeline.core.line_shapes import N_GRID, LineGrid
 Float = NDArray[np.float64]
 Int = NDArray[np.intp]
 
-ITERATIONS = 4
+ITERATIONS = 6
+CONVERGED = 0.05  # gain in log likelihood that the next step would bring, roughly
 PHASE_PRIOR = 5e-3  # relative: 9 eV peak to peak at 1000 eV is the largest seen
 DRIFT_PRIOR = 7e-5  # relative per unit of pretrigger mean, the largest seen
 MIN_PULSES = 200
@@ -102,7 +103,11 @@ def _learn(pulses: _Linear, shapes: Profiles, prior: float) -> Float:
     information = (z * shapes.information[pulses.line][:, None]).T @ z + precision
     beta = np.zeros(z.shape[1])
     for _ in range(ITERATIONS):
-        beta += np.linalg.solve(information, pulses.look_up(shapes.score, beta, shapes.grid) @ z - precision @ beta)
+        score = pulses.look_up(shapes.score, beta, shapes.grid) @ z - precision @ beta
+        step = np.linalg.solve(information, score)
+        beta += step
+        if step @ score < CONVERGED:
+            break
     return beta
 
 

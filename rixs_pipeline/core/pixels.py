@@ -24,10 +24,10 @@ class ReferencePulses:
 
 @dataclass
 class PixelState:
-    """What is known of one pixel; filled in step by step."""
+    """What is known of one pixel; filled in step by step. `pulses` are those that pass the cuts."""
 
     pulses: ReferencePulses
-    accepted: NDArray[np.bool_]
+    accepted: NDArray[np.bool_]  # of all its pulses
     cut_counts: NDArray[np.int64]
     limits: cuts.CutLimits | None
     found: peaks.Peaks = field(default_factory=lambda: peaks.Peaks(np.empty(0), np.empty(0)))
@@ -39,16 +39,10 @@ class PixelState:
         """Whether the pixel has an energy function at this stage."""
         return bool(np.isfinite(self.params[ef.CURVE]).all())
 
-    def column(self, name: str) -> Float:
-        """One quantity of the accepted pulses."""
-        values: Float = getattr(self.pulses, name)[self.accepted]
-        return values
-
     def energies(self) -> Float:
-        """Energies (accepted pulse,) eV with the present parameters."""
-        height = ef.corrected_height(
-            self.column("pulse_height"), self.column("pretrigger_mean"), self.column("phase"), self.params
-        )
+        """Energies (pulse,) eV with the present parameters."""
+        pulses = self.pulses
+        height = ef.corrected_height(pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, self.params)
         return ef.curve(height, self.params)
 
     def start(self) -> None:
@@ -61,11 +55,11 @@ class PixelState:
         bare = gain.GainCurves(abd, np.zeros(1), np.zeros(1), none, none + 1, np.ones(1, dtype=bool))
         self.params = gain.spline_params(bare)[0][0]
         self.params[ef.HEIGHT_REF] = found.pulse_height(np.array([1000.0]))[0]
-        self.params[ef.PRETRIGGER_REF] = np.mean(self.column("pretrigger_mean"))
+        self.params[ef.PRETRIGGER_REF] = np.mean(self.pulses.pretrigger_mean)
         self.params[ef.DRIFT] = 0.0
         self.params[ef.PHASE] = 0.0
         self.params[ef.PHASE_CENTRE], self.params[ef.PHASE_HALF_WIDTH] = corrections.phase_reference(
-            self.column("pulse_height"), self.column("phase"), self.params[ef.HEIGHT_REF]
+            self.pulses.pulse_height, self.pulses.phase, self.params[ef.HEIGHT_REF]
         )
 
 
@@ -76,8 +70,19 @@ def cut(pulses: ReferencePulses, width: float) -> PixelState:
     if limits is None:
         left = np.zeros(len(cuts.CUT_NAMES), dtype=np.int64)
         left[0] = len(pulses.pulse_height)
-        return PixelState(pulses, np.zeros(len(pulses.pulse_height), dtype=bool), left, None)
+        nothing = np.zeros(len(pulses.pulse_height), dtype=bool)
+        return PixelState(_taken(pulses, nothing), nothing, left, None)
     accepted, left = cuts.apply(*columns, limits=limits)
-    state = PixelState(pulses, accepted, left, limits)
-    state.found = peaks.find_peaks(state.column("pulse_height"))
+    state = PixelState(_taken(pulses, accepted), accepted, left, limits)
+    state.found = peaks.find_peaks(state.pulses.pulse_height)
     return state
+
+
+def _taken(pulses: ReferencePulses, which: NDArray[np.bool_]) -> ReferencePulses:
+    return ReferencePulses(
+        pulses.pixel,
+        pulses.pulse_height[which],
+        pulses.pretrigger_mean[which],
+        pulses.phase[which],
+        pulses.residual[which],
+    )

@@ -84,7 +84,7 @@ def _write_data(group: h5py.Group, dataset: xr.Dataset, signal: str, axes: tuple
 def _values(variable: xr.Variable) -> np.ndarray[Any, Any]:
     values = np.asarray(variable.values)
     if values.dtype.kind in "OU":
-        encoded = [str(text).encode() for text in values.ravel()]
+        encoded = [_text(str(text)) for text in values.ravel()]
         return np.array(encoded, dtype=f"S{max(map(len, encoded), default=1) or 1}").reshape(values.shape)
     return values.astype(np.int8) if values.dtype.kind == "b" else values
 
@@ -96,7 +96,7 @@ def _storage(variable: xr.Variable) -> dict[str, Any]:
 
 def _text(text: str) -> np.bytes_:
     """A fixed-length string: variable-length ones are rejected or garbled by some readers."""
-    return np.bytes_(text.encode())
+    return np.bytes_(text.encode(errors="backslashreplace"))
 
 
 def _attribute(value: Any) -> Any:
@@ -177,5 +177,5 @@ def _open(path: Path) -> Iterator[h5py.File]:
             yield file
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read as HDF5 ({error}); remove the file and run again") from error
+    except (OSError, RuntimeError, KeyError, ValueError, AttributeError) as error:  # whatever damage makes of it
+        raise InputError(f"{path}: cannot be read as HDF5 ({error}); the next run makes it again") from error

@@ -191,22 +191,34 @@ def add_blocks(first: Binned, second: Binned) -> Binned:
     return Binned(first.counts + second.counts, pixel[order], **side_by_side)
 
 
-def bin_photon_list(run: Run, edges: Float) -> Binned:
-    """Count a processed photon list, which is calibrated already: no cuts, and no dead time is known."""
-    if run.photon_list is None:
-        raise RunFailed(f"{run.name}: has neither pulse files nor a photon list")
-    photons = photon_lists.read(run.photon_list)
-    pixels = np.unique(photons.pixel)
+def bin_photon_list(run: Run, edges: Float, excluded: tuple[int, ...]) -> tuple[Binned, tuple[PixelEnergy, ...]]:
+    """Count a processed photon list, which is calibrated already: no cuts, and no dead time is known.
+
+    Raises:
+        RunFailed: the run has no photon list, or an empty one.
+    """
+    photons = photon_lists.read(run.photon_list) if run.photon_list else None
+    if photons is None or not len(photons):
+        raise RunFailed(f"{run.name}: has neither pulse files nor a photon list that holds photons")
+    pixels = np.unique(photons.pixel).astype(np.int64)
+    functions = tuple(
+        PixelEnergy("excluded by the config")
+        if p in excluded
+        else PixelEnergy(f"{OK}: calibrated list", calibrated=True)
+        for p in pixels
+    )
     counts = np.zeros((len(run.points), len(edges) - 1), np.int64)
     triggers, photons_in = [], []
-    for pixel in pixels:
+    for pixel, function in zip(pixels, functions, strict=True):
         mine = photons.pixel == pixel
         first, stop = binning.point_slices(photons.time_ns[mine], run.points.start_ns, run.points.end_ns)
         before = int(counts.sum())
-        binning.histogram_points(photons.energy[mine], first, stop, edges, counts)
+        if function.used:
+            binning.histogram_points(photons.energy[mine], first, stop, edges, counts)
         triggers.append(stop - first)
         photons_in.append(int(counts.sum()) - before)
     total = np.stack(triggers)
     flow = np.repeat(total.sum(axis=1)[:, None], len(cuts.CUT_NAMES), axis=1)
     no_limits = cuts.tables([None] * len(pixels))
-    return Binned(counts, pixels.astype(np.int64), total, np.zeros(len(pixels)), np.array(photons_in), flow, no_limits)
+    binned = Binned(counts, pixels, total, np.zeros(len(pixels)), np.array(photons_in), flow, no_limits)
+    return binned, functions

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.config import MapConfig
 from rixs_pipeline.core import binning, combine
+from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.schema import POINT_USED, RIXS_MAP, check, labelled
-from rixs_pipeline.stages.scan_map import intensities
+from rixs_pipeline.stages.scan_map import intensities, label_readings
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -19,7 +20,10 @@ def combine_scans(scans: Sequence[xr.Dataset], config: MapConfig, name: str) -> 
     """Co-add the passes; returns the map as `schema.RIXS_MAP` and warnings.
 
     Equal incident grids are matched exactly. Differing ones go into the config's incident bins or, without them,
-    into bins around the points of the first pass, with a warning. Counts are never interpolated.
+    into bins around the points of the longest pass, with a warning. Counts are never interpolated.
+
+    Raises:
+        RunFailed: the passes differ and no bins follow from their points.
     """
     incident = [scan["incident_energy"].values for scan in scans]
     energy, edges, warnings = _incident_axis(incident, config, name)
@@ -42,6 +46,7 @@ def combine_scans(scans: Sequence[xr.Dataset], config: MapConfig, name: str) -> 
         values["incident_energy_edges"] = (("incident_energy_edge",), edges)
     values |= _readings(scans, places, n)
     dataset = labelled(values, RIXS_MAP)
+    label_readings(dataset)
     dataset.attrs = {
         "sample": first.attrs["sample"],
         "edge": first.attrs["edge"],
@@ -61,7 +66,10 @@ def _incident_axis(incident: list[Float], config: MapConfig, name: str) -> tuple
     grid = combine.common_grid(incident)
     if grid is not None:
         return grid, None, []
-    edges = combine.midpoint_bins(max(incident, key=len))
+    try:
+        edges = combine.midpoint_bins(max(incident, key=len))
+    except ValueError as error:
+        raise RunFailed(f"{name}: {error}; set map.incident and map.incident_step") from error
     warning = (
         f"{name}: its passes have different incident points: binned around the points of the longest pass; "
         "set map.incident and map.incident_step to choose the bins"

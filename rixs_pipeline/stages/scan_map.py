@@ -69,7 +69,8 @@ def scan_dataset(
     dwell, i0 = _dwell(run), channel(run, config)
     live = exposure.live_time(dwell, binned.triggers, binned.dead_time) * used[:, None]
     weights = np.array([scale.throughput.get(int(p), 1.0) for p in binned.pixel]) if config.throughput else used * 1.0
-    status, warnings = _point_status(run, binned, i0, dwell, config, excluded_points)
+    triggers = binned.triggers[used].sum(axis=0)
+    status, warnings = _point_status(run, triggers, i0, dwell, config, excluded_points)
     seconds = exposure.exposure(live, weights * used, i0, scale.i0_ref)
     seconds = np.where(status == POINT_USED, seconds, 0.0)
     if i0 is None and config.i0 is not None:
@@ -95,9 +96,9 @@ def scan_dataset(
     values |= intensities(binned.counts, seconds, edges)
     if i0 is not None:
         values["i0"] = (("incident_energy",), i0)
-    for name, reading in run.readings.items():
-        values[f"reading_{name}"] = (("incident_energy",), reading)
+    values |= {reading_name(name): (("incident_energy",), reading) for name, reading in run.readings.items()}
     dataset = labelled(values, SCAN_MAP)
+    label_readings(dataset)
     dataset.attrs = {
         "run": run.name,
         "number": run.number,
@@ -118,25 +119,45 @@ def intensities(counts: NDArray[np.int64], seconds: Float, edges: Float) -> dict
     return {"intensity": (dims, counts / divisor), "intensity_errors": (dims, np.sqrt(counts) / divisor)}
 
 
+def reading_name(channel: str) -> str:
+    """The variable of a reading; a slash would make a group of it."""
+    return f"reading_{channel.replace('/', '_')}"
+
+
+def label_readings(dataset: xr.Dataset) -> None:
+    """Unit and long name of the readings: the logs do not tell the unit."""
+    for name in map(str, dataset.data_vars):
+        if name.startswith("reading_"):
+            dataset[name].attrs = {"units": "", "long_name": f"{name.removeprefix('reading_')}, from the log"}
+
+
 def _point_status(
     run: Run,
-    binned: Binned,
+    triggers: NDArray[np.int64],
     i0: Float | None,
     dwell: Float,
     config: NormaliseConfig,
     excluded: tuple[int, ...],
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Status of every point (point,), and what to tell about it."""
+    """Status of every point (point,), and what to tell about it.
+
+    I0 tells a dumped beam; `triggers` of the used pixels (point,) tell a closed shutter and a detector that stood
+    still, for which I0 is as always.
+    """
     status = np.full(len(run.points), POINT_USED, np.int64)
-    dark = exposure.beam_off(i0, binned.triggers.sum(axis=0), dwell, config.beam_off_below)
-    status[dark] = POINT_NO_BEAM
-    known = [p for p in excluded if p < len(status)]
+    no_beam = exposure.beam_off(i0, triggers, dwell, config.beam_off_below)
+    silent = exposure.beam_off(None, triggers, dwell, config.beam_off_below) & ~no_beam
+    status[no_beam | silent] = POINT_NO_BEAM
+    known = [p for p in excluded if 0 <= p < len(status)]
     status[known] = POINT_EXCLUDED
     warnings = []
-    if dark.any():
-        energies = ", ".join(f"{e:.2f}" for e in run.points.incident_energy[dark][:5])
-        more = ", ..." if dark.sum() > 5 else ""
-        warnings.append(f"{run.name}: no beam at {dark.sum()} of {len(status)} points ({energies}{more} eV): left out")
+    for dark, why in ((no_beam, "no beam"), (silent, "no pulses")):
+        if dark.any():
+            energies = ", ".join(f"{e:.2f}" for e in run.points.incident_energy[dark][:5])
+            more = ", ..." if dark.sum() > 5 else ""
+            warnings.append(
+                f"{run.name}: {why} at {dark.sum()} of {len(status)} points ({energies}{more} eV): left out"
+            )
     if len(known) < len(excluded):
         warnings.append(f"{run.name}: exclude.points names points beyond its {len(status)} points")
     return status, warnings

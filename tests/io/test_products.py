@@ -1,0 +1,215 @@
+"""The files that come out: any program can open them, and they are there whole or not at all."""
+
+import errno
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import rixs_pipeline
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io import products
+from rixs_pipeline.schema import SCHEMA_VERSION
+
+PRODUCTS = ["calibration/cal0000.nxs", "scans/scan0002.nxs", "maps/LMR_RT-Co_L.nxs", "spectra/LMR_RT-Co_L.nxs"]
+ATTRIBUTES = {"schema_version", "program_version", "config_hash", "input_hashes", "command"}
+
+
+def dataset(n=3, m=4):
+    """A small dataset with every kind of value that products hold."""
+    names = np.array(["a", "", "Größe µ"], dtype=object)[np.arange(n) % 3]
+    return xr.Dataset(
+        {
+            "x": ("x", np.arange(n) + 0.5, {"units": "eV", "long_name": "energy"}),
+            "counts": (("x", "y"), np.arange(n * m).reshape(n, m), {"units": "counts", "long_name": "photons"}),
+            "name": ("x", names, {"units": "", "long_name": "text"}),
+            "edges": ("edge", np.linspace(0, 1, n + 1), {"units": "eV", "long_name": "edges"}),
+            "used": ("x", np.arange(n) > 1, {"units": "", "long_name": "flag"}),
+        },
+        attrs={"text": "Größe µ", "nothing": None, "flag": True, "number": 3, "list": ["a", 1], "mapping": {"k": [1]}},
+    )
+
+
+def write(path, **entries):
+    products.write_product(path, entries or {"entry": dataset()}, {"command": "x"}, "counts")
+    return path
+
+
+def items(path):
+    """Every group and dataset of a file, with its attributes and dtype."""
+    found = {}
+    with h5py.File(path) as file:
+
+        def visit(name, item):
+            types = {key: item.attrs.get_id(key).dtype for key in item.attrs}
+            found[name] = (dict(item.attrs), types, getattr(item, "dtype", None), item.is_scale if name else False)
+
+        file.visititems(lambda name, item: visit(name, item) if isinstance(item, h5py.Dataset) else None)
+        for name in ["/", *[n for n in file], *[f"{n}/data" for n in file]]:
+            group = file[name]
+            types = {key: group.attrs.get_id(key).dtype for key in group.attrs}
+            found[name] = (dict(group.attrs), types, None, False)
+    return found
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_xarray_opens_what_open_product_opens(reduced_sample, name):
+    path = reduced_sample / name
+    opened = rixs_pipeline.open_product(str(path))
+    entries = opened if isinstance(opened, dict) else {"entry": opened}
+    assert isinstance(opened, dict) == name.startswith("spectra")
+    for entry, ours in entries.items():
+        with xr.open_dataset(path, group=f"{entry}/data", engine="h5netcdf") as theirs:
+            assert set(theirs.variables) == set(ours.variables)
+            for variable in ours.variables:
+                xr.testing.assert_equal(ours.variables[variable], theirs.variables[variable])
+                assert ours[variable].attrs == {k: theirs[variable].attrs[k] for k in ("units", "long_name")}
+
+
+def test_every_product_of_a_run_keeps_to_the_layout(reduced_sample):
+    paths = sorted(reduced_sample.rglob("*.nxs"))
+    assert len(paths) == 2 + 8 + 4 + 4
+    for path in paths:
+        found = items(path)
+        with h5py.File(path) as file:
+            assert found["/"][0]["NX_class"] == b"NXroot"
+            assert found["/"][0]["default"].decode() in file
+            for entry in file:
+                attributes = found[entry][0]
+                assert attributes["NX_class"] == b"NXentry" and attributes["default"] == b"data"
+                assert attributes["schema_version"] == SCHEMA_VERSION and attributes.keys() >= ATTRIBUTES
+                data = file[entry]["data"]
+                assert data.attrs["NX_class"] == b"NXdata"
+                signal, axes = data.attrs["signal"].decode(), [axis.decode() for axis in data.attrs["axes"]]
+                assert [dim[0].name.rsplit("/", 1)[-1] for dim in data[signal].dims] == axes
+                assert all(axis in data for axis in axes)
+
+
+def test_every_variable_has_a_unit_and_a_name_and_every_text_a_fixed_length(reduced_sample):
+    for path in sorted(reduced_sample.rglob("*.nxs")):
+        for name, (attributes, types, dtype, _) in items(path).items():
+            where = f"{path.name}: {name}"
+            for key, kind in types.items():
+                if key not in ("DIMENSION_LIST", "REFERENCE_LIST"):  # HDF5's own, references
+                    assert kind.kind in "SifuV" and kind.metadata is None, f"{where}: {key} is {kind}"
+            if dtype is None:
+                continue
+            assert dtype.kind in "Sif", f"{where}: {dtype}"
+            if not str(attributes.get("NAME", b"")[:22]).startswith("b'This is a netCDF"):
+                assert attributes.keys() >= {"units", "long_name"}, where
+                assert attributes["long_name"], where
+
+
+def test_all_kinds_of_values_come_back(tmp_path):
+    given_ = dataset()
+    found = products.read_entry(write(tmp_path / "p.nxs"))
+    np.testing.assert_array_equal(found["name"].values, given_["name"].values)
+    np.testing.assert_array_equal(found["counts"].values, given_["counts"].values)
+    assert found["counts"].dtype == np.int64 and found["used"].values.tolist() == [0, 0, 1]
+    assert found.sizes == given_.sizes | {"y": 4}
+    assert found.attrs["text"] == "Größe µ" and found.attrs["number"] == 3
+    assert (found.attrs["nothing"], found.attrs["flag"]) == ("null", "true")
+    assert (found.attrs["list"], found.attrs["mapping"]) == ('["a", 1]', '{"k": [1]}')
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(alphabet=st.characters(exclude_characters="\0"), max_size=30), n=st.integers(1, 5))
+def test_any_text_can_be_written(tmp_path, text, n):
+    """Also half a surrogate pair, as file names and broken JSON hold it: it is escaped. HDF5 ends a text at NUL."""
+    given_ = dataset(n).assign_attrs(text=text)
+    given_["name"] = ("x", np.array([text] * n, dtype=object), given_["name"].attrs)
+    found = products.read_entry(write(tmp_path / "p.nxs", entry=given_))
+    as_written = text.encode(errors="backslashreplace").decode()
+    assert found.attrs["text"] == as_written and set(found["name"].values) == {as_written}
+
+
+def test_several_entries_open_as_a_dict_in_their_order(tmp_path):
+    opened = products.open_product(write(tmp_path / "p.nxs", b=dataset(2), a=dataset(3)))
+    assert {name: one.sizes["x"] for name, one in opened.items()} == {"a": 3, "b": 2}
+    assert products.read_attributes(tmp_path / "p.nxs", "b")["NX_class"] == "NXentry"
+
+
+class Stop(BaseException):
+    """Like KeyboardInterrupt, but pytest does not end at it."""
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), Stop(), ValueError("no")])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch, error, there):
+    path = tmp_path / "folder" / "p.nxs"
+    if there:
+        before = write(path).read_bytes()
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(products, "_write_data", fail)
+    with pytest.raises(type(error)):
+        write(path)
+    assert [p.name for p in path.parent.iterdir()] == (["p.nxs"] if there else [])
+    assert not there or path.read_bytes() == before
+
+
+def test_a_file_is_replaced_while_another_program_reads_it(tmp_path):
+    path = write(tmp_path / "p.nxs")
+    with h5py.File(path) as reader:
+        write(path, entry=dataset(5))
+        assert reader["entry/data/counts"].shape == (3, 4)
+    assert products.read_entry(path).sizes["x"] == 5
+
+
+def damaged(path, kind):
+    data = path.read_bytes() if path.exists() else b""
+    path.write_bytes(
+        {
+            "empty": b"",
+            "text": b"not HDF5\n" * 100,
+            "half": data[: len(data) // 2],
+            "header alone": data[:100],
+            "one byte short": data[:-1],
+        }[kind]
+    )
+    return path
+
+
+@pytest.mark.parametrize("read", [products.open_product, products.read_entry, products.read_attributes])
+@pytest.mark.parametrize("kind", ["empty", "text", "half", "header alone", "one byte short"])
+def test_a_damaged_file_is_one_line(tmp_path, read, kind):
+    path = damaged(write(tmp_path / "p.nxs"), kind)
+    with pytest.raises(InputError, match=r"p\.nxs: cannot be read as HDF5") as error:
+        read(path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 300 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("read", [products.open_product, products.read_entry, products.read_attributes])
+def test_a_foreign_or_missing_file_is_one_line(tmp_path, read):
+    for fill in (lambda file: None, lambda file: file.create_group("entry/data"), lambda file: file.create_dataset("x", data=1)):
+        with h5py.File(tmp_path / "foreign.h5", "w") as file:
+            fill(file)
+        with pytest.raises(InputError, match=r"foreign\.h5: not a product of rixs-pipeline"):
+            read(tmp_path / "foreign.h5")
+    with pytest.raises(InputError, match=r"none\.nxs: no such file"):
+        read(tmp_path / "none.nxs")
+    with pytest.raises(InputError):
+        read(tmp_path)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_bytes_are_damaged_nothing_but_an_input_error_comes_out(tmp_path, data):
+    path = tmp_path / "p.nxs"
+    if not path.exists():
+        write(path)
+        (tmp_path / "whole").write_bytes(path.read_bytes())
+    content = bytearray((tmp_path / "whole").read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=20)):
+        content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    for read in (products.read_attributes, products.open_product):
+        try:
+            read(path)
+        except InputError as error:
+            assert "\n" not in str(error)
