@@ -143,13 +143,27 @@ class Reduction:
 
     def run(self) -> None:
         """All stages up to the one asked for."""
+        if self.options.scans is not None and STAGES.index(self.options.until) > STAGES.index("bin"):
+            self.summary.warn(
+                "maps, spectra and figures hold only the scans of --scans; run without it to add them all"
+            )
         if not self.options.dry_run:
             self._write_config()
         for name in STAGES[: STAGES.index(self.options.until) + 1]:
             started = time.perf_counter()
             getattr(self, f"_{name}")()
             self.summary.timings[name] = round(time.perf_counter() - started, 3)
+        self._tell_leftovers()
         self.summary.whole = self.options.until == STAGES[-1] and self.options.scans is None
+
+    def _tell_leftovers(self) -> None:
+        """Products of an earlier run that this one knows nothing of: kept, since only the user knows why."""
+        folders = {path.parent for path in self.keys}
+        failed = {str(item.get("product")) for item in self.summary.items.values()}
+        for path in sorted(p for folder in folders for p in folder.glob("*.nxs")):
+            name = str(path.relative_to(self.out))
+            if path not in self.keys and name not in failed and self.options.scans is None:
+                self.summary.warn(f"{path}: left from an earlier run, not part of this one; delete it if it is stale")
 
     def _write_config(self) -> None:
         text = dump_config(self.config)

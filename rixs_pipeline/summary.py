@@ -109,7 +109,9 @@ class Summary:
         return True
 
     def drew(self, name: str, key: str, files: list[str]) -> None:
-        """Figures were made."""
+        """Figures were made; those of the same name that an earlier run drew and this one did not go."""
+        for old in set(self.previous.get("figures", {}).get(name, {}).get("files", [])) - set(files):
+            (self.out / old).unlink(missing_ok=True)
         self.figures[name] = {"key": key, "files": files}
         self.items[f"{name} figures"] = {"status": "done"}
         self.executed += files

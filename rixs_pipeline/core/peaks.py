@@ -74,7 +74,7 @@ def find_peaks(pulse_height: Float) -> Peaks:
     # effective counts under the kernel: their square root has a standard deviation of one half
     root = np.sqrt(gaussian_filter1d(counts.astype(float), SMOOTHING_EV, mode="constant") * kernel_area)
     positions = np.flatnonzero((root[1:-1] > root[:-2]) & (root[1:-1] >= root[2:])) + 1
-    significance = 2 * np.array([prominence(root, top) for top in positions])
+    significance = 2 * np.array([prominence(root, int(top)) for top in positions])
     positions, significance = positions[significance > MIN_PROMINENCE], significance[significance > MIN_PROMINENCE]
     strongest = np.argsort(significance)[::-1][:MAX_PEAKS]
     return Peaks(edges[positions[strongest]] + width / 2, significance[strongest])

@@ -35,7 +35,7 @@ def initial_config(description: Mapping[str, Any], presets: Mapping[str, Mapping
         pair = _flow({"samples": samples[:2]})
         lines += [
             "",
-            "# samples whose spectra are overlaid and tested against each other",
+            "# samples whose spectra are overlaid, two of them with their difference",
             "#compare:",
             f"#  pair: {pair}",
         ]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def _write_data(group: h5py.Group, dataset: xr.Dataset, signal: str, axes: tuple
     """Variables with their units; dimension scales attached, so that netCDF readers know the dimensions."""
     group.attrs["NX_class"] = _text("NXdata")
     group.attrs["signal"] = _text(signal)
-    group.attrs["axes"] = np.array([axis.encode() for axis in axes])
+    group.attrs["axes"] = _texts(axes)
     for name, variable in dataset.variables.items():
         written = group.create_dataset(str(name), data=_values(variable), **_storage(variable))
         for key, value in variable.attrs.items():
@@ -84,8 +84,7 @@ def _write_data(group: h5py.Group, dataset: xr.Dataset, signal: str, axes: tuple
 def _values(variable: xr.Variable) -> np.ndarray[Any, Any]:
     values = np.asarray(variable.values)
     if values.dtype.kind in "OU":
-        encoded = [_text(str(text)) for text in values.ravel()]
-        return np.array(encoded, dtype=f"S{max(map(len, encoded), default=1) or 1}").reshape(values.shape)
+        return _texts(map(str, values.ravel())).reshape(values.shape)
     return values.astype(np.int8) if values.dtype.kind == "b" else values
 
 
@@ -94,9 +93,15 @@ def _storage(variable: xr.Variable) -> dict[str, Any]:
     return {"compression": "gzip", "compression_opts": 1, "shuffle": True} if variable.size > 10_000 else {}
 
 
-def _text(text: str) -> np.bytes_:
+def _text(text: str) -> np.ndarray[Any, Any]:
     """A fixed-length string: variable-length ones are rejected or garbled by some readers."""
-    return np.bytes_(text.encode(errors="backslashreplace"))
+    return _texts([text]).reshape(())
+
+
+def _texts(texts: Iterable[str]) -> np.ndarray[Any, Any]:
+    """Fixed-length strings (text,), marked as UTF-8 in the file; what has no UTF-8 (half a surrogate) is escaped."""
+    encoded = [text.encode(errors="backslashreplace") for text in texts]
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", max(map(len, encoded), default=1) or 1))
 
 
 def _attribute(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Reference runs -> pixel calibrations."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -37,7 +38,7 @@ def calibrate_run(run: Run, reference: ReferenceSet, config: CalibrationConfig) 
     dataset = to_dataset(result, [spectrum(one, result, row) for row, one in enumerate(pulses)])
     middle = (int(run.points.start_ns[0]) + int(run.points.end_ns[-1])) / 2e9
     dataset.attrs |= {"run": run.name, "sample": run.sample, "time": middle, "reference_set": reference.name}
-    dataset.attrs["reference_source"] = reference.source
+    dataset.attrs |= {"reference_source": reference.source, "parked_energy": parked}
     check(dataset, PIXEL_CALIBRATION, run.name)
     return dataset
 
@@ -61,20 +62,20 @@ def spectrum(pulses: core.ReferencePulses, result: core.Calibration, row: int) -
 
 
 def to_dataset(result: core.Calibration, spectra: list[NDArray[np.int64]]) -> xr.Dataset:
-    """The product's dataset from the calibration's tables."""
+    """The product's dataset from the calibration's tables: reference lines along `line`, the elastic line apart."""
     lines, pixel_line = result.lines, ("pixel", "line")
     heights = np.stack([curve_heights(params) for params in result.params])
-    values = {
+    values: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
         "pixel": (("pixel",), result.pixel),
         "status": (("pixel",), np.array(result.status, dtype=object)),
-        "line_name": (("line",), np.array(lines.names, dtype=object)),
-        "line_energy": (("line",), lines.energy),
-        "line_energy_errors": (("line",), lines.errors),
-        "line_pulse_height": (pixel_line, result.line_pulse_height),
-        "line_residual": (pixel_line, result.line_residual),
-        "line_residual_errors": (pixel_line, result.line_residual_errors),
-        "line_counts": (pixel_line, result.line_counts),
-        "fwhm": (pixel_line, result.fwhm),
+        "line_name": (("line",), np.array(lines.names, dtype=object)[lines.anchors]),
+        "line_energy": (("line",), lines.energy[lines.anchors]),
+        "line_energy_errors": (("line",), lines.errors[lines.anchors]),
+    }
+    for name in ("line_pulse_height", "line_residual", "line_residual_errors", "line_counts", "fwhm"):
+        values[name] = (pixel_line, getattr(result, name)[:, lines.anchors])
+    values |= elastic(result)
+    values |= {
         "params": (("pixel", "param"), result.params),
         "params_covariance": (("pixel", "param", "param_2"), result.params_covariance),
         "cut": (("cut",), np.array(CUT_NAMES, dtype=object)),
@@ -89,6 +90,20 @@ def to_dataset(result: core.Calibration, spectra: list[NDArray[np.int64]]) -> xr
         ),
     }
     return labelled(values, PIXEL_CALIBRATION)
+
+
+def elastic(result: core.Calibration) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]:
+    """The parked monochromator's line in every pixel; NaN where it was not seen."""
+    seen = np.flatnonzero(~result.lines.anchors)
+    if not len(seen):
+        nothing = np.full(len(result.pixel), np.nan)
+        columns = nothing, nothing, nothing
+    else:
+        line = seen[0]
+        position = result.lines.energy[line] + result.line_residual[:, line]
+        columns = position, result.line_residual_errors[:, line], result.fwhm[:, line]
+    names = ("elastic_energy", "elastic_energy_errors", "elastic_fwhm")
+    return {name: (("pixel",), column) for name, column in zip(names, columns, strict=True)}
 
 
 def curve_heights(params: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,11 +30,11 @@ def right(found: peaks.Assignment, at: peaks.Peaks, gain: Gain, present: np.ndar
     return bool((near & (found.line_peaks >= 0))[present].all())
 
 
-def outcomes(counts: int, lines: dict[str, float], elastic: float) -> list[tuple[bool, bool]]:
+def outcomes(counts: int, lines: dict[str, float], elastic: float, gains: int = GAINS) -> list[tuple[bool, bool]]:
     """(clear, right) of many pixels."""
     present = np.isin(SIX, list(lines))
     result = []
-    for seed in range(GAINS):
+    for seed in range(gains):
         rng = np.random.default_rng(seed)
         gain = random_gain(rng)
         at = peaks.find_peaks(height(spectrum(rng, counts, lines, elastic), *gain))
@@ -49,10 +49,10 @@ PLAIN = dict.fromkeys(SIX, 1.0)
 @pytest.mark.parametrize(
     ("counts", "lines", "elastic"),
     [
-        pytest.param(2000, PLAIN, 0.0, id="lines alone"),
-        pytest.param(2000, PLAIN | {"Mn_La": 0.3}, 1.5, id="elastic and a contaminant"),
+        pytest.param(1000, PLAIN, 0.0, id="lines alone"),
+        pytest.param(1000, PLAIN | {"Mn_La": 0.3}, 1.5, id="elastic and a contaminant"),
         pytest.param(200, PLAIN, 0.5, id="200 counts a line"),
-        pytest.param(1500, dict(zip(SIX, (3.0, 0.7, 1.0, 0.5, 1.0, 0.4), strict=True)), 2.0, id="unequal lines"),
+        pytest.param(1000, dict(zip(SIX, (3.0, 0.7, 1.0, 0.5, 1.0, 0.4), strict=True)), 2.0, id="unequal lines"),
     ],
 )
 def test_every_pixel_is_assigned(counts: int, lines: dict[str, float], elastic: float) -> None:
@@ -63,10 +63,10 @@ def test_every_pixel_is_assigned(counts: int, lines: dict[str, float], elastic: 
 
 @pytest.mark.parametrize("missing", ["C_Ka", "N_Ka", "Fe_La", "Cu_La"])
 def test_a_line_that_is_not_there(missing: str) -> None:
-    """The others are found; a wrong assignment that calls itself clear is rare."""
-    found = outcomes(1500, {name: 1.0 for name in SIX if name != missing}, 1.0)
-    assert sum(clear and ok for clear, ok in found) >= 0.9 * GAINS
-    assert sum(clear and not ok for clear, ok in found) <= 0.02 * GAINS
+    """The others are found in most pixels; a wrong assignment that calls itself clear is rare."""
+    found = outcomes(1000, {name: 1.0 for name in SIX if name != missing}, 1.0, gains=100)
+    assert sum(clear and ok for clear, ok in found) >= 80
+    assert sum(clear and not ok for clear, ok in found) <= 2
 
 
 def test_one_line_of_the_list_is_known_to_be_missing() -> None:
