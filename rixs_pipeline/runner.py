@@ -199,7 +199,8 @@ class Reduction:
         try:
             attributes = products.read_attributes(path)
         except RixsError as error:
-            self.summary.warn(str(error))
+            log.debug("%s", error)
+            self.summary.warn(f"{path}: damaged, or not a product: made again")
             return "damaged"
         changed = [CHANGED[name] for name, value in key.items() if attributes.get(name) != value]
         return f"another {', '.join(changed)}" if changed else ""

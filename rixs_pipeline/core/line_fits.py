@@ -24,6 +24,8 @@ PRIOR_TAIL = (0.15, 0.10)
 SHIFT_LIMIT = 15.0  # eV
 START_REACH_EV = 6.0  # provisional curves put a line this close to its place
 START_SIGMA_EV = 1.5
+LOWEST = np.array([-SHIFT_LIMIT, np.log(0.2), np.log(0.1), 0.0, np.log(1e-6)])  # what a line can be
+HIGHEST = np.array([SHIFT_LIMIT, np.log(15.0), 25.0, 0.6, 25.0])
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,9 @@ def _maximise(
         active = np.flatnonzero(~converged)
         if not len(active):
             break
-        trial = _clip(theta[active] + _damped_step(gradient[active], information[active], damping[active]))
+        trial = _clip(
+            theta[active] + _damped_step(theta[active], gradient[active], information[active], damping[active])
+        )
         result = _evaluate(
             trial, counts[active], inside[active], emitted[active], grid, window, tau, prior_centre[active]
         )
@@ -161,18 +165,19 @@ def _evaluate(
     return objective, gradient, information
 
 
-def _damped_step(gradient: Float, information: Float, damping: Float) -> Float:
-    """Step (n, N_FIT) of the damped scoring equations."""
+def _damped_step(theta: Float, gradient: Float, information: Float, damping: Float) -> Float:
+    """Step (n, N_FIT) of the damped scoring equations; a parameter that presses against its end stays there."""
+    free = ~((theta <= LOWEST) & (gradient < 0) | (theta >= HIGHEST) & (gradient > 0))
+    gradient = gradient * free
+    information = information * free[:, :, None] * free[:, None, :] + np.eye(N_FIT) * ~free[:, :, None]
     diagonal = np.einsum("nii->ni", information)
     damped = information + (damping[:, None] * diagonal + 1e-9)[:, :, None] * np.eye(N_FIT)
     return np.asarray(np.linalg.solve(damped, gradient[..., None])[..., 0])
 
 
 def _clip(theta: Float) -> Float:
-    """Parameters within what a line can be: the fit may touch these ends, and its status then says so."""
-    low = np.array([-SHIFT_LIMIT, np.log(0.2), np.log(0.1), 0.0, np.log(1e-6)])
-    high = np.array([SHIFT_LIMIT, np.log(15.0), 25.0, 0.6, 25.0])
-    return np.clip(theta, low, high)
+    """Parameters within what a line can be."""
+    return np.clip(theta, LOWEST, HIGHEST)
 
 
 def _results(theta: Float, information: Float, converged: NDArray[np.bool_], shape: tuple[int, ...]) -> LineFits:

@@ -93,15 +93,22 @@ def prominence(values: Float, top: int) -> float:
     return float(values[top] - saddle)
 
 
-def assign(peaks: Peaks, line_energies: Float, line_weights: Float) -> Assignment | None:
+def assign(peaks: Peaks, lines: Float, weights: Float, parked: float = np.nan) -> Assignment | None:
     """Assign peaks to lines; None where there are fewer than three peaks or lines.
 
     Args:
         peaks: of one pixel.
-        line_energies: f8 (line,) eV, ascending.
-        line_weights: f8 (line,), 1 for a line that must be there, less for one that may be.
+        lines: f8 (line,) eV, ascending.
+        weights: f8 (line,), 1 for a line that must be there, less for one that may be.
+        parked: eV, where the elastic line of the parked monochromator may stand; it counts as one more line that may
+            be there, and is no anchor: what comes out is only a start for the fits.
     """
-    if len(peaks.pulse_height) < 3 or len(line_energies) < 3:
+    line_energies, line_weights = lines, weights
+    if np.isfinite(parked):
+        line_energies, line_weights = np.append(lines, parked), np.append(weights, 0.0)
+        order = np.argsort(line_energies)
+        line_energies, line_weights = line_energies[order], line_weights[order]
+    if len(peaks.pulse_height) < 3 or len(lines) < 3:
         return None
     a, b, d = hypotheses(peaks, line_energies)
     if not len(a):
@@ -114,7 +121,7 @@ def assign(peaks: Peaks, line_energies: Float, line_weights: Float) -> Assignmen
     other = np.max(moved, axis=0) > 0.03
     runner_up = float(np.max(scores[other], initial=0.0))
     found = Assignment(a[best], b[best], d[best], float(scores[best]), runner_up, np.empty(0, dtype=np.intp))
-    return Assignment(a[best], b[best], d[best], found.score, runner_up, matches(found, peaks, line_energies))
+    return Assignment(a[best], b[best], d[best], found.score, runner_up, matches(found, peaks, lines))
 
 
 def heights(a: Float | float, b: Float | float, d: Float | float, energies: Float | float) -> Float:

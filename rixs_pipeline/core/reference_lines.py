@@ -29,6 +29,7 @@ class Lines:
     errors: Float
     shapes: tuple[ReferenceLine, ...]
     anchors: NDArray[np.bool_]
+    beside: Float  # energies (m,) of lines that are there too but not fitted: no window reaches into them
 
     def emitted(self, grid: LineGrid) -> NDArray[np.complex128]:
         """Transforms (line, k) of the emitted shapes."""
@@ -36,9 +37,10 @@ class Lines:
 
     def windows(self) -> Float:
         """Limits (line, 2) eV of the fits: never beyond half way to the next line."""
-        middle = (self.energy[1:] + self.energy[:-1]) / 2
-        low = np.maximum(self.energy + WINDOW_EV[0], np.concatenate([[-np.inf], middle]))
-        high = np.minimum(self.energy + WINDOW_EV[1], np.concatenate([middle, [np.inf]]))
+        everything = np.sort(np.concatenate([self.energy, self.beside, [-np.inf, np.inf]]))
+        place = np.searchsorted(everything, self.energy)
+        low = np.maximum(self.energy + WINDOW_EV[0], (self.energy + everything[place - 1]) / 2)
+        high = np.minimum(self.energy + WINDOW_EV[1], (self.energy + everything[place + 1]) / 2)
         return np.stack([low, high], axis=1)
 
 
@@ -53,7 +55,7 @@ def identify(
     names = _present(states, reference, config, parked_energy)
     energy = np.array([reference.lines[name].energy for name in names])
     for state in states:
-        state.assignment = peaks.assign(state.found, energy, np.ones(len(energy)))
+        state.assignment = peaks.assign(state.found, energy, np.ones(len(energy)), parked_energy)
     lines = [(name, reference.lines[name], True) for name in names]
     elastic = _elastic(states, parked_energy)
     if elastic is not None and all(abs(elastic - e) > 10 for e in energy):
@@ -66,7 +68,14 @@ def identify(
         np.array([line.uncertainty if anchor else np.nan for _, line, anchor in lines]),
         tuple(line for _, line, _ in lines),
         np.array([anchor for _, _, anchor in lines], dtype=bool),
+        _unfitted(names, reference),
     )
+
+
+def _unfitted(names: tuple[str, ...], reference: ReferenceSet) -> Float:
+    """Energies of the Lb lines beside the anchors that are no part of their La's shape."""
+    partners = (reference.lines.get(name.removesuffix("_La") + "_Lb") for name in names if name.endswith("_La"))
+    return np.array([line.energy for line in partners if line is not None and line.satellite_of is None])
 
 
 def _present(
@@ -86,10 +95,11 @@ def _present(
     energy = np.array([reference.lines[name].energy for name in candidates])
     able = [state for state in states if len(state.found.pulse_height) >= 3]
     voters = able[:: max(1, len(able) // VOTERS)]
-    found = [peaks.assign(state.found, energy, np.full(len(energy), MAY_BE)) for state in voters]
-    votes = np.array([one.line_peaks >= 0 for one in found if one is not None])
-    if not len(votes):
-        return ()
+    weights = np.full(len(energy), MAY_BE)
+    found = [peaks.assign(state.found, energy, weights, parked_energy) for state in voters]
+    votes = np.array([one.line_peaks >= 0 for one in found if one is not None and one.clear])
+    if len(votes) <= 0.5 * len(voters):
+        return ()  # most pixels could be explained by other lines as well: the user has to name them
     return tuple(name for name, share in zip(candidates, votes.mean(axis=0), strict=True) if share > 0.5)
 
 

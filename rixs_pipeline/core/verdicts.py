@@ -21,6 +21,7 @@ Float = NDArray[np.float64]
 OK = "ok"
 OUTLIER = 5.0  # robust standard deviations over the array
 MIN_PULSES = 50
+MIN_PEAKS = 3
 NOISY_RATIO = 3.0  # how many times the array's resolution is noise, no longer a matter of optics or filters
 MISASSIGNED_EV = 5.0  # a smooth curve through rightly assigned lines never misses by this much (real: 1.3 at most)
 
@@ -29,6 +30,7 @@ class Judged(Protocol):
     """What the verdict needs to know of a pixel."""
 
     cut_counts: NDArray[np.int64]
+    found: peaks.Peaks
     assignment: peaks.Assignment | None
 
     @property
@@ -73,8 +75,10 @@ def _alone(state: Judged) -> str:
         return "dead: no pulses"
     if state.cut_counts[-1] < MIN_PULSES:
         return f"noisy: {state.cut_counts[-1]} of {state.cut_counts[0]} pulses pass the cuts"
-    if state.assignment is None:
+    if state.assignment is None and len(state.found.pulse_height) < MIN_PEAKS:
         return "fewer than three peaks in the spectrum"
+    if state.assignment is None:
+        return "the peaks fit more than one set of lines: name those of the reference sample in calibration.lines"
     if not state.assignment.clear:
         return "no assignment of the peaks to lines stands out from the next one"
     return OK if state.good else "no rising gain curve passes through the lines"

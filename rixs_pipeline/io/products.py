@@ -155,7 +155,7 @@ def read_entry(path: Path, entry: str = "entry") -> xr.Dataset:
         group = file[entry]["data"]
         variables = {name: _variable(item) for name, item in group.items() if not _is_bare_dimension(item)}
         attributes = {key: _plain(value) for key, value in file[entry].attrs.items()}
-    return xr.Dataset(variables, attrs=attributes)
+        return xr.Dataset(variables, attrs=attributes)
 
 
 def _is_bare_dimension(item: h5py.Dataset) -> bool:
@@ -180,7 +180,10 @@ def _open(path: Path) -> Iterator[h5py.File]:
             if not len(file) or "schema_version" not in file[next(iter(file))].attrs:
                 raise InputError(f"{path}: not a product of rixs-pipeline")
             yield file
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except (OSError, RuntimeError, KeyError, ValueError, AttributeError) as error:  # whatever damage makes of it
-        raise InputError(f"{path}: cannot be read as HDF5 ({error}); the next run makes it again") from error
+    except Exception as error:  # damaged bytes make h5py raise anything
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read as HDF5 ({reason}); remove it and run again") from error

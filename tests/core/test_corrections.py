@@ -1,0 +1,102 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from photons import ENERGY, REFERENCE, SIX, emitted, energy, height, seen
+
+from rixs_pipeline.core import corrections, gain
+from rixs_pipeline.core import energy as ef
+from rixs_pipeline.core.line_fits import fit_lines
+from rixs_pipeline.core.line_shapes import N_GRID, LineGrid
+
+GRID = LineGrid(0.5)
+GAIN = (3e4, 2000.0, 100.0)
+BASE = 5000.0  # pretrigger mean
+TAU = 20.0
+WINDOW = (-25.0, 28.0)
+SHAPES = np.stack([GRID.emitted(REFERENCE.lines[name].shape, REFERENCE.lines[name].sigma) for name in SIX])
+LINE, BIN = np.arange(6), GRID.offsets
+INSIDE = np.tile((BIN > WINDOW[0]) & (BIN < WINDOW[1]), (6, 1))
+
+
+def phase_effect(energies: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Shift eV by the arrival x, -1 to 1 within a sample: 1.3 eV at C Ka, 5 at Cu Ka peak to peak, P1 and P2."""
+    size = 1.0 + 6.0 * (energies / 1000.0) ** 4
+    return np.asarray(size * (0.5 * x - 0.15 * (x**2 - 1 / 3)))
+
+
+def drift_effect(energies: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Shift eV by the base line: 5e-5 of the pulse height a unit at 851 eV, nothing at 392 eV."""
+    relative = -5e-5 * (energies - 392.0) / (851.0 - 392.0) * (base - BASE)
+    slope = (height(energies + 0.5, *GAIN) - height(energies - 0.5, *GAIN))
+    return np.asarray(relative * height(energies, *GAIN) / slope)
+
+
+@dataclass
+class Pulses:
+    """Pulses of one pixel; `nominal` eV is what the energy would read without effects."""
+
+    height: np.ndarray
+    base: np.ndarray
+    phase: np.ndarray
+    nominal: np.ndarray
+
+
+def draw(
+    rng: np.random.Generator, counts: int, phase: float = 0.0, drift: float = 0.0, fwhm: float = 2.5, noise: float = 1.0
+) -> Pulses:
+    """A reference run whose base line wanders by +-15 units; effects of 1 as in real pixels, `noise` of the readings."""
+    nominal = np.concatenate([seen(rng, emitted(rng, name, counts), fwhm) for name in SIX])
+    rng.shuffle(nominal)
+    n = len(nominal)
+    x, base = rng.uniform(-1, 1, n), BASE + 15 * np.sin(np.linspace(0, 9, n))
+    shifted = nominal + phase * phase_effect(nominal, x) + drift * drift_effect(nominal, base)
+    reading = -0.2 - 0.5 * (nominal - 600) / 400 + 0.5 * x + noise * rng.normal(0, 0.04, n)
+    return Pulses(height(shifted, *GAIN), base + noise * rng.normal(0, 4.5, n), reading, nominal)
+
+
+def start(pulses: Pulses) -> np.ndarray:
+    """Parameters with the true gain curve and no corrections."""
+    curves = gain.fit(height(ENERGY, *GAIN)[None], np.full((1, 6), 0.01), ENERGY, np.full(6, 0.01))
+    params = np.asarray(gain.spline_params(curves)[0][0])
+    params[ef.HEIGHT_REF], params[ef.PRETRIGGER_REF] = height(np.array([1000.0]), *GAIN)[0], BASE
+    params[ef.DRIFT] = params[ef.PHASE] = 0.0
+    centre, half = corrections.phase_reference(pulses.height, pulses.phase, params[ef.HEIGHT_REF])
+    params[ef.PHASE_CENTRE], params[ef.PHASE_HALF_WIDTH] = centre, half
+    params[ef.VALIDITY] = -np.inf, np.inf
+    return params
+
+
+def energies(pulses: Pulses, params: np.ndarray) -> np.ndarray:
+    return ef.energy(pulses.height, pulses.base, pulses.phase, np.zeros(len(pulses.height)), params)
+
+
+def learned(pulses: Pulses, blocks: tuple[slice, ...] = (ef.PHASE, ef.DRIFT)) -> tuple[np.ndarray, list[float]]:
+    """Parameters after three rounds of line fits and corrections, and the gains that the last round found."""
+    params, gains = start(pulses), [0.0] * len(blocks)
+    for last in (False, False, True):
+        now = energies(pulses, params)
+        nearest = np.abs(now[:, None] - ENERGY).argmin(axis=1)
+        offset = now - ENERGY[nearest]
+        near = (offset > WINDOW[0]) & (offset < WINDOW[1])
+        histogram = np.zeros((6, N_GRID))
+        np.add.at(histogram, (nearest[near], np.floor(offset[near] / GRID.width).astype(int) + N_GRID // 2), 1)
+        fits = fit_lines(histogram[None], INSIDE, SHAPES, GRID, TAU)
+        shapes = corrections.profiles(fits.density(0, SHAPES, GRID, TAU), INSIDE, GRID)
+        mine = corrections.LinePulses(
+            pulses.height[near], pulses.base[near], pulses.phase[near], nearest[near], ENERGY + fits.shift[0]
+        )
+        for index, block in enumerate(blocks):
+            params, gains[index] = corrections.correct(mine, params, shapes, block, last)
+    return params, gains
+
+
+def spread(pulses: Pulses, params: np.ndarray) -> float:
+    """Standard deviation over the pulses of what the effects, or a correction, add to the energy, eV."""
+    added = energies(pulses, params) - pulses.nominal
+    return float(np.std(added - np.polynomial.Polynomial.fit(pulses.nominal, added, 3)(pulses.nominal)))
+
+
+def fresh(phase: float = 0.0, drift: float = 0.0) -> Pulses:
+    """Other pulses of the same pixel, with exact readings: what is left is the correction's own error."""
+    return draw(np.random.default_rng(10**6), 1000, phase, drift, noise=0.0)

@@ -1,0 +1,83 @@
+"""The counts of a scan, counted again with plain numpy and a reader of its own."""
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from rixs_pipeline.core import energy
+
+
+@dataclass(frozen=True)
+class Recount:
+    """Counts (point, bin), how many pulses they must hold, and the pulses of every used pixel (pixel,) in the points."""
+
+    counts: np.ndarray
+    expected: int
+    pixel_counts: dict[int, int]
+
+
+def read_off(path):
+    """All whole records of an OFF file 0.2.0 or 0.3.0, by the description of the format."""
+    data = path.read_bytes()
+    start = data.index(b"\n}\n") + 3
+    header = json.loads(data[:start])
+    bases = int(header["NumberOfBases"])
+    projectors = header["ModelInfo"]["Projectors"]
+    start += 2 * 8 * int(projectors["Rows"]) * int(projectors["Cols"])
+    delta = [("delta", "<f4")] if header["FileFormatVersion"] == "0.3.0" else []
+    dtype = np.dtype(
+        [("samples", "<i4"), ("presamples", "<i4"), ("frame", "<i8"), ("ns", "<i8"), ("pretrigger", "<f4"), *delta]
+        + [("residual", "<f4"), ("coefs", "<f4", (bases,))]
+    )
+    return np.fromfile(path, dtype, offset=start, count=(len(data) - start) // dtype.itemsize)
+
+
+def ns(seconds):
+    """Seconds of a log, which are decimal numbers, as integer ns."""
+    return np.array([round(Decimal(repr(float(second))) * 10**9) for second in seconds], dtype=np.int64)
+
+
+def recount(scan, calibrations, files, start_ns, end_ns):
+    """Count a scan again: its cut limits, and the calibrations that its pixel status names, are taken from products.
+
+    `scan`: the scan's product; `calibrations`: run -> product; `files`: pixel -> OFF file; windows i8 (point,).
+    """
+    assert np.all(start_ns < end_ns) and np.all(end_ns[:-1] <= start_ns[1:])  # no pulse is in two points
+    edges = scan["emission_energy_edges"].values
+    counts = np.zeros((len(start_ns), len(edges) - 1), np.int64)
+    expected, of_pixel = 0, {}
+    rows = zip(scan["pixel"].values, scan["pixel_status"].values, scan["cut_limits"].values, strict=True)
+    for pixel, status, limits in rows:
+        if not status.startswith("ok"):
+            continue
+        records = read_off(files[pixel])
+        time = records["ns"]
+        point = np.searchsorted(start_ns, time, side="right") - 1
+        within = (point >= 0) & (time < end_ns[point])
+        height, slope = (records["coefs"][:, k].astype(float) for k in (2, 1))
+        values = {"height": height, "phase": np.where(height != 0, slope / np.where(height != 0, height, 1), np.nan)}
+        values |= {name: records[name].astype(float) for name in ("residual", "pretrigger")}
+        passed = within & (height > 0) & np.all([np.isfinite(v) for v in values.values()], axis=0)
+        for name, (low, high) in zip(("residual", "pretrigger", "phase"), limits, strict=True):
+            passed &= (values[name] >= low) & (values[name] <= high)
+        emission = _energy(status, pixel, values, time / 1e9, calibrations)
+        bin_ = np.searchsorted(edges, emission, side="right") - 1
+        passed &= (emission >= edges[0]) & (emission < edges[-1])
+        np.add.at(counts, (point[passed], bin_[passed]), 1)
+        of_pixel[int(pixel)] = int(passed.sum())
+        expected += of_pixel[int(pixel)]
+    return Recount(counts, expected, of_pixel)
+
+
+def _energy(status, pixel, values, time, calibrations):
+    """`ok: cal0000 to cal0009`, or `ok: cal0000 alone, …`: the calibrations that the energies rest on."""
+    names = status.removeprefix("ok: ").split(",")[0].split()
+    of = [calibrations[name] for name in names if name in calibrations]
+    assert len(of) == (2 if names[1] == "to" else 1)
+    params = [one["params"].values[list(one["pixel"].values).index(pixel)] for one in of]
+    pulses = values["height"], values["pretrigger"], values["phase"], time
+    if len(of) == 1:
+        return energy.energy(*pulses, params[0])
+    return energy.interpolated_energy(*pulses, tuple(params), tuple(one.attrs["time"] for one in of))

@@ -1,0 +1,186 @@
+"""The beamtime that ships, reduced by the command line, against plain counts and against the truth."""
+
+import json
+
+import numpy as np
+import pytest
+from recount import ns, read_off, recount
+from scipy import stats
+
+from rixs_pipeline import open_product
+from rixs_pipeline.simulate.truth import read_settings, true_map
+
+SCANS = range(1, 9)
+MAPS = {"LMR_RT-Co_L": (1, 2), "LMR_RT-O_K": (3, 4), "LMR_100C-Co_L": (5, 6), "LMR_100C-O_K": (7, 8)}
+PIXELS = (1, 3, 5, 7, 9, 11, 13, 15)
+DEAD_TIME_S = 1024 * 4.8e-6
+RESPONSE = (1.5, 0.16, 20.0)  # FWHM, tail share and length: means of what is simulated
+
+
+@pytest.fixture(scope="module")
+def scans(reduced_sample):
+    return {n: open_product(reduced_sample / f"scans/scan{n:04d}.nxs") for n in SCANS}
+
+
+@pytest.fixture(scope="module")
+def maps(reduced_sample):
+    return {name: open_product(reduced_sample / f"maps/{name}.nxs") for name in MAPS}
+
+
+@pytest.fixture(scope="module")
+def calibrations(reduced_sample):
+    return {name: open_product(reduced_sample / f"calibration/{name}.nxs") for name in ("cal0000", "cal0009")}
+
+
+@pytest.fixture(scope="module")
+def files(sample_beamtime):
+    return {n: sample_beamtime / f"20260101/0000/20260101_run0000_chan{n}.off" for n in PIXELS}
+
+
+@pytest.fixture(scope="module")
+def truth(sample_beamtime):
+    return json.loads((sample_beamtime / "truth.json").read_text())
+
+
+def windows(beamtime, number):
+    log = json.loads((beamtime / f"logs/scan{number:04d}.json").read_text())
+    return ns(log["epoch_time_start_s"]), ns(log["epoch_time_end_s"])
+
+
+@pytest.fixture(scope="module")
+def expected(scans, files, truth, sample_beamtime):
+    """Photons that the truth predicts in each point and bin of each scan, f8 (point, bin), from the pixels used.
+
+    Of those, a share is lost with the bad pulses and with the records into which a second photon fell; both are
+    known. The live time is what the records themselves leave of the points.
+    """
+    settings = read_settings(sample_beamtime)
+    throughput = {pixel["channel"]: pixel["throughput"] for pixel in truth["pixels"]}
+    runs = {run["number"]: run for run in truth["runs"]}
+    times = {pixel: read_off(path)["ns"] for pixel, path in files.items()}
+    found = {}
+    for number, scan in scans.items():
+        start, end = windows(sample_beamtime, number)
+        run, beam = runs[number], np.array(runs[number]["beam"])
+        incident, edges = scan["incident_energy"].values, scan["emission_energy_edges"].values
+        rates = true_map(settings, run["edge"], run["sample"], incident, edges, RESPONSE)
+        total = np.zeros(len(start))
+        for pixel, status in zip(scan["pixel"].values, scan["pixel_status"].values, strict=True):
+            if status.startswith("ok"):
+                triggers = np.searchsorted(times[pixel], end) - np.searchsorted(times[pixel], start)
+                live = (end - start) / 1e9 - triggers * DEAD_TIME_S
+                rate = throughput[pixel] * beam * rates.sum(axis=1)
+                total += throughput[pixel] * beam * live * (1 - settings.bad_share) * np.exp(-rate * DEAD_TIME_S)
+        found[number] = total[:, None] * rates
+    return found
+
+
+@pytest.mark.parametrize("number", SCANS)
+def test_counts_equal_a_plain_recount(number, scans, calibrations, files, sample_beamtime):
+    scan = scans[number]
+    again = recount(scan, calibrations, files, *windows(sample_beamtime, number))
+    np.testing.assert_array_equal(scan["counts"].values, again.counts)
+    assert int(scan["counts"].sum()) == again.expected > 4000  # each once
+    of_pixel = dict(zip(scan["pixel"].values.tolist(), scan["pixel_counts"].values.tolist(), strict=True))
+    assert of_pixel == dict.fromkeys(PIXELS, 0) | again.pixel_counts
+
+
+@pytest.mark.parametrize(("name", "numbers"), MAPS.items())
+def test_a_map_is_the_sum_of_its_scans(name, numbers, maps, scans):
+    """Points without beam stay out of it. Sum first, divide last."""
+    used = [(scans[n]["point_status"].values == 0) for n in numbers]
+    order = [np.argsort(scans[n]["incident_energy"].values) for n in numbers]
+    for variable in ("counts", "exposure", "live_time"):
+        values = [scans[n][variable].values * u.reshape(-1, *[1] * (scans[n][variable].ndim - 1))
+                  for n, u in zip(numbers, used, strict=True)]  # fmt: skip
+        total = sum(v[o] for v, o in zip(values, order, strict=True))
+        np.testing.assert_allclose(maps[name][variable].values, total, rtol=1e-12 if variable != "counts" else 0)
+    assert json.loads(maps[name].attrs["scans"]) == [f"scan{n:04d}" for n in numbers]
+    one = maps[name]
+    width = np.diff(one["emission_energy_edges"].values)
+    ratio = one["counts"].values / one["exposure"].values[:, None] / width
+    np.testing.assert_allclose(one["intensity"].values, ratio, rtol=1e-12)
+
+
+def test_the_dumped_beam_is_left_out_and_told(scans, maps, reduced_sample):
+    status = scans[2]["point_status"].values
+    assert np.flatnonzero(status).tolist() == [20, 21, 22] and set(status) == {0, 1}
+    assert np.all(scans[2]["exposure"].values[20:23] == 0)
+    run = json.loads((reduced_sample / "run.json").read_text())
+    assert [w for w in run["warnings"] if "scan0002: no beam at 3 of 60 points" in w]
+    assert not any(scans[n]["point_status"].values.any() for n in SCANS if n != 2)
+
+
+def test_every_pixel_has_its_verdict(scans, calibrations):
+    assert {p for p, s in zip(PIXELS, calibrations["cal0000"]["status"].values, strict=True) if s == "ok"} == {
+        1, 3, 7, 11, 13, 15
+    }  # fmt: skip
+    for scan in scans.values():
+        status = dict(zip(scan["pixel"].values.tolist(), scan["pixel_status"].values, strict=True))
+        assert "dead" in status[5] and "noisy" in status[9]
+        assert status[13].startswith("ok: cal0000 alone, jumped by")
+        assert all(status[p] == "ok: cal0000 to cal0009" for p in (1, 3, 7, 11, 15))
+
+
+@pytest.mark.parametrize("number", SCANS)
+def test_counts_are_those_of_the_truth(number, scans, expected):
+    """Point by point, and in all: within what Poisson statistics allow, for a scan in a million."""
+    points, predicted = scans[number]["counts"].values.sum(axis=1), expected[number].sum(axis=1)
+    lit = predicted > 5
+    chi2 = np.sum((points[lit] - predicted[lit]) ** 2 / predicted[lit])
+    assert stats.chi2.sf(chi2, lit.sum()) > 1e-6
+    assert abs(points.sum() - predicted.sum()) < 4 * np.sqrt(predicted.sum())
+
+
+@pytest.mark.parametrize(("name", "region"), [("LMR_RT-Co_L", (762, 800)), ("LMR_RT-Co_L", (510, 540)),
+                                              ("LMR_100C-O_K", (515, 530))])  # fmt: skip
+def test_counts_of_a_window_are_those_of_the_truth(name, region, maps, expected):
+    emission = maps[name]["emission_energy"].values
+    inside = (emission > region[0]) & (emission < region[1])
+    predicted = sum(expected[n][:, inside].sum() for n in MAPS[name])
+    found = maps[name]["counts"].values[:, inside].sum()
+    # 1 %: the response of each pixel is its own, the truth is blurred with a mean one
+    assert abs(found - predicted) < 4 * np.sqrt(predicted) + 0.01 * predicted
+
+
+def test_all_maps_share_one_scale(maps, truth, sample_beamtime):
+    """Counts / exposure over the truth is one number for all samples and edges: the throughput of the mean used pixel."""
+    settings = read_settings(sample_beamtime)
+    ratios, errors = [], []
+    for name, rixs_map in maps.items():
+        sample, edge = name.rsplit("-", 1)
+        incident, edges = rixs_map["incident_energy"].values, rixs_map["emission_energy_edges"].values
+        rate = true_map(settings, edge, sample, incident, edges, RESPONSE).sum(axis=1)
+        counts = int(rixs_map["counts"].sum())
+        ratios.append(counts / np.sum(rate * rixs_map["exposure"].values))
+        errors.append(ratios[-1] / np.sqrt(counts))
+    mean = np.average(ratios, weights=1 / np.square(errors))
+    assert stats.chi2.sf(np.sum(np.square((np.array(ratios) - mean) / errors)), 3) > 1e-4
+    used = [pixel["throughput"] for pixel in truth["pixels"] if pixel["channel"] in (1, 3, 7, 11, 13, 15)]
+    assert mean == pytest.approx(np.mean(used), rel=0.05)  # pile-up 4 %, bad pulses 0.5 %
+
+
+def smooth(values):
+    return np.convolve(values, [0.25, 0.5, 0.25], mode="same")
+
+
+def test_the_cobalt_edge_has_its_two_lines(reduced_sample):
+    pfy = open_product(reduced_sample / "spectra/LMR_RT-Co_L.nxs")["Co_PFY"]
+    energy, intensity = pfy["incident_energy"].values, smooth(np.nan_to_num(pfy["intensity"].values))
+    for expected_at, (low, high) in ((780.5, (775, 788)), (794.5, (789, 800))):
+        window = (energy > low) & (energy < high)
+        step = np.diff(energy[window]).max()
+        assert energy[window][np.argmax(intensity[window])] == pytest.approx(expected_at, abs=step + 0.5)
+
+
+def test_the_redox_feature_grows_with_heating(reduced_sample):
+    """Incident 531, emission 523-524: simulated 1.4 times as strong after heating."""
+    totals = []
+    for sample in ("LMR_RT", "LMR_100C"):
+        spfy = open_product(reduced_sample / f"spectra/{sample}-O_K.nxs")["O_sPFY"]
+        at = (spfy["incident_energy"].values > 530) & (spfy["incident_energy"].values < 532)
+        totals.append((spfy["counts"].values[at].sum(), spfy["exposure"].values[at].sum()))
+    (n_rt, x_rt), (n_hot, x_hot) = totals
+    ratio = (n_hot / x_hot) / (n_rt / x_rt)
+    assert 1 < ratio + 3 * ratio * np.sqrt(1 / n_rt + 1 / n_hot)
+    assert ratio == pytest.approx(1.2, abs=4 * ratio * np.sqrt(1 / n_rt + 1 / n_hot))
