@@ -21,6 +21,8 @@ from rixs_pipeline.io.reference_sets import load_reference_set
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages import bin as bin_stage
 from rixs_pipeline.stages import calibrate, combine, extract, report, scan_map
+from rixs_pipeline.stages.calibrations import PixelEnergy, pixel_energies
+from rixs_pipeline.stages.jumps import jump_times
 from rixs_pipeline.summary import Summary
 from rixs_pipeline.summary import read as read_summary
 
@@ -139,6 +141,7 @@ class Reduction:
     keys: dict[Path, dict[str, str]] = field(default_factory=dict)  # of every product that is there or was made
 
     def __post_init__(self) -> None:
+        self.jumps: dict[tuple[Path, ...], dict[int, float]] = {}
         self.digests = provenance.DigestCache(self.out / paths.DIGEST_CACHE)
 
     def run(self) -> None:
@@ -265,6 +268,20 @@ class Reduction:
         now = run_time(one)
         return [p for t, p in done if t <= now][-1:] + [p for t, p in done if t > now][:1]
 
+    def _between(self, one: Run) -> list[Run]:
+        """All scans between the two reference runs around a scan; none where it has not both."""
+        around = self._calibrations_around(one)
+        return [s for s in self.beamtime.scans if self._calibrations_around(s) == around] if len(around) == 2 else []
+
+    def _jumps(self, one: Run, calibrations: list[xr.Dataset]) -> dict[int, float]:
+        """When pixels jumped between the two reference runs around a scan, told once from all scans between them."""
+        around = tuple(self._calibrations_around(one))
+        if len(around) < 2:
+            return {}
+        if around not in self.jumps:
+            self.jumps[around] = jump_times(self._between(one), calibrations[0], calibrations[1])
+        return self.jumps[around]
+
     def _counted_from(self, one: Run) -> tuple[dict[str, Any], dict[str, str]]:
         """The config and the inputs that the counts of a scan, and with them its throughput, follow from."""
         config = self.config
@@ -278,6 +295,7 @@ class Reduction:
             "pulses": self._pulse_digest(one),
             "run": provenance.run_digest(one),
             "calibrations": provenance.config_hash({"keys": around}),
+            "between": provenance.config_hash({s.name: self._pulse_digest(s) for s in self._between(one)}),
         }
         return science, inputs
 
@@ -335,7 +353,7 @@ class Reduction:
         binned, functions = self._count(lead, edges)
         return scan_map.relative_throughput(binned, lead, functions)
 
-    def _count(self, one: Run, edges: np.ndarray) -> tuple[bin_stage.Binned, tuple[bin_stage.PixelEnergy, ...]]:
+    def _count(self, one: Run, edges: np.ndarray) -> tuple[bin_stage.Binned, tuple[PixelEnergy, ...]]:
         """Counts of one scan, and the energy function of each of its pixels, in the order of `binned.pixel`."""
         if one.photon_list is not None:
             return bin_stage.bin_photon_list(one, edges, self.config.beamtime.exclude.pixels)
@@ -343,7 +361,8 @@ class Reduction:
             raise RunFailed(f"{one.name}: has no pulse files")
         calibrations = [products.read_entry(path) for path in self._calibrations_around(one)]
         excluded = self.config.beamtime.exclude.pixels
-        functions = bin_stage.pixel_energies(one.pulse_files, run_time(one), calibrations, excluded)
+        span = int(one.points.start_ns[0]) / 1e9, int(one.points.end_ns[-1]) / 1e9
+        functions = pixel_energies(one.pulse_files, span, calibrations, excluded, self._jumps(one, calibrations))
         cut = self.config.calibration.residual_cut
         tasks = [
             bin_stage.BinTask(

@@ -59,6 +59,14 @@ def point_slices(
     return first.astype(np.int64), np.maximum(first, stop).astype(np.int64)
 
 
+def inside(first: NDArray[np.int64], stop: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
+    """Which of `n` events lie in any point, bool (event,); points as slices `first:stop`, i8 (point,) each."""
+    change = np.zeros(n + 1, np.int64)
+    np.add.at(change, first, 1)
+    np.add.at(change, stop, -1)
+    return np.asarray(np.cumsum(change[:-1]) > 0)
+
+
 def histogram_points(
     energy: NDArray[np.floating],
     first: NDArray[np.int64],

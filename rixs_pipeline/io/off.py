@@ -2,6 +2,7 @@
 
 import json
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,6 +46,22 @@ class Pulses:
 
     def __len__(self) -> int:
         return len(self.time_ns)
+
+    def take(self, which: NDArray[np.bool_]) -> "Pulses":
+        """Some of the pulses, `which` bool (pulse,)."""
+        columns = {name: getattr(self, name)[which] for name in _COLUMNS}
+        return Pulses(**columns, dead_time_s=self.dead_time_s, pixel=self.pixel)
+
+
+_COLUMNS = ("time_ns", "pulse_height", "pretrigger_mean", "phase", "residual")
+
+
+def joined(pixel: int, parts: Sequence[Pulses]) -> Pulses:
+    """Pulses of one pixel from several runs, one after the other."""
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts]) if parts else np.empty(0) for name in _COLUMNS
+    }
+    return Pulses(**columns, dead_time_s=parts[0].dead_time_s if parts else 0.0, pixel=pixel)
 
 
 def pixel_number(path: Path) -> int:

@@ -4,37 +4,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import MapConfig
-from rixs_pipeline.core import binning, continuity, cuts
+from rixs_pipeline.core import binning, cuts
 from rixs_pipeline.core import energy as ef
 from rixs_pipeline.core.verdicts import OK
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import off, photon_lists
 from rixs_pipeline.io.runs import Points, Run
+from rixs_pipeline.stages.calibrations import PixelEnergy
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 LEARN_FROM = 200  # pulses that a pixel needs in a scan to learn its cuts there, else those of the reference run
-
-
-@dataclass(frozen=True)
-class PixelEnergy:
-    """The energy function of one pixel during a scan: one calibration, or two and the times between which it moves."""
-
-    status: str  # `ok ...`, or why the pixel is not used
-    params: tuple[Float, Float] | None = None
-    limits: Float | None = None  # (quantity, 2) cut limits of the reference run
-    reference_times: tuple[float, float] = (0.0, 0.0)
-    calibrated: bool = False  # a photon list, which needs no parameters
-
-    @property
-    def used(self) -> bool:
-        """Whether the pixel's pulses are counted."""
-        return self.params is not None or self.calibrated
 
 
 @dataclass(frozen=True)
@@ -66,61 +50,6 @@ def map_edges(config: MapConfig) -> Float:
     return binning.emission_edges(config.emission, config.step)
 
 
-def pixel_energies(
-    files: tuple[Path, ...], time: float, calibrations: list[xr.Dataset], excluded: tuple[int, ...]
-) -> tuple[PixelEnergy, ...]:
-    """The energy function of every pixel for a scan at `time` (s).
-
-    The calibrations just before and just after are interpolated; a pixel that is bad in one of them, or that jumped
-    between them, rests on the other, the earlier one where both stand.
-    """
-    before = [c for c in calibrations if c.attrs["time"] <= time][-1:]
-    after = [c for c in calibrations if c.attrs["time"] > time][:1]
-    around = before + after
-    tables = [_by_pixel(c) for c in around]
-    moved = _jumped(*around) if len(around) == 2 else {}
-    return tuple(_pixel_energy(off.pixel_number(f), around, tables, moved, excluded) for f in files)
-
-
-def _by_pixel(calibration: xr.Dataset) -> dict[int, tuple[str, Float, Float]]:
-    columns = (calibration[name].values for name in ("pixel", "status", "params", "cut_limits"))
-    return {int(pixel): (str(status), *rows) for pixel, status, *rows in zip(*columns, strict=True)}
-
-
-def _jumped(before: xr.Dataset, after: xr.Dataset) -> dict[int, float]:
-    """Pixels that jumped between two calibrations, and by how many eV."""
-    shared = np.intersect1d(before["pixel"].values, after["pixel"].values)
-    early, late = (c.set_index(pixel="pixel").sel(pixel=shared)["params"].values for c in (before, after))
-    shifts = continuity.line_shifts(early, late, before["line_energy"].values)
-    jumped = continuity.jumps(shifts)
-    return {int(p): float(np.nanmedian(s)) for p, s, j in zip(shared, shifts, jumped, strict=True) if j}
-
-
-def _pixel_energy(
-    pixel: int,
-    around: list[xr.Dataset],
-    tables: list[dict[int, tuple[str, Float, Float]]],
-    moved: dict[int, float],
-    excluded: tuple[int, ...],
-) -> PixelEnergy:
-    if pixel in excluded:
-        return PixelEnergy("excluded by the config")
-    if not around:
-        return PixelEnergy("no calibration")
-    names, times = [str(c.attrs["run"]) for c in around], [float(c.attrs["time"]) for c in around]
-    found = [table.get(pixel) for table in tables]
-    good = [i for i, row in enumerate(found) if row is not None and row[0] == OK]
-    if not good:
-        reasons = ("not in this reference run" if row is None else row[0] for row in found)
-        return PixelEnergy("; ".join(f"{name}: {reason}" for name, reason in zip(names, reasons, strict=True)))
-    first, last = found[good[0]], found[good[-1]]
-    assert first is not None and last is not None  # both are in `good`
-    if len(good) == 2 and pixel not in moved:
-        return PixelEnergy(f"{OK}: {names[0]} to {names[1]}", (first[1], last[1]), first[2], (times[0], times[1]))
-    why = f", jumped by {moved[pixel]:+.1f} eV before {names[1]}" if len(good) == 2 else ""
-    return PixelEnergy(f"{OK}: {names[good[0]]} alone{why}", (first[1], first[1]), first[2])
-
-
 def bin_block(task: BinTask) -> Binned:
     """Count the pulses of a block of pixels into the scan's points and emission bins."""
     counts = np.zeros((len(task.points), len(task.edges) - 1), np.int64)
@@ -147,7 +76,7 @@ def _bin_pixel(
     start, end = task.points.start_ns, task.points.end_ns
     pulses = off.read_pulses(path, int(start[0]), int(end[-1]))
     first, stop = binning.point_slices(pulses.time_ns, start, end)
-    inside = _inside(first, stop, len(pulses))
+    inside = binning.inside(first, stop, len(pulses))
     names = ("pulse_height", "phase", "pretrigger_mean", "residual")
     height, phase, base, residual = (getattr(pulses, name)[inside] for name in names)
     left = np.zeros(len(cuts.CUT_NAMES), np.int64)
@@ -170,14 +99,6 @@ def _bin_pixel(
         )
         binning.histogram_points(np.where(accepted, energies, np.nan), first, stop, task.edges, counts)
     return pulses.pixel, stop - first, pulses.dead_time_s, int(counts.sum()) - before, left, limits
-
-
-def _inside(first: Int, stop: Int, n: int) -> NDArray[np.bool_]:
-    """Which pulses (pulse,) lie in any point's window."""
-    change = np.zeros(n + 1, np.int64)
-    np.add.at(change, first, 1)
-    np.add.at(change, stop, -1)
-    return np.cumsum(change[:-1]) > 0
 
 
 def add_blocks(first: Binned, second: Binned) -> Binned:

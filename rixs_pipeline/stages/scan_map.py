@@ -11,7 +11,8 @@ from rixs_pipeline.core import exposure
 from rixs_pipeline.core.cuts import CUT_NAMES
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, POINT_USED, SCAN_MAP, check, labelled
-from rixs_pipeline.stages.bin import Binned, PixelEnergy
+from rixs_pipeline.stages.bin import Binned
+from rixs_pipeline.stages.calibrations import PixelEnergy
 
 Float = NDArray[np.float64]
 

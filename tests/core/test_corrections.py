@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from photons import ENERGY, REFERENCE, SIX, emitted, energy, height, seen
+from photons import ENERGY, REFERENCE, SIX, emitted, height, seen
 
 from rixs_pipeline.core import corrections, gain
 from rixs_pipeline.core import energy as ef
@@ -15,8 +15,7 @@ BASE = 5000.0  # pretrigger mean
 TAU = 20.0
 WINDOW = (-25.0, 28.0)
 SHAPES = np.stack([GRID.emitted(REFERENCE.lines[name].shape, REFERENCE.lines[name].sigma) for name in SIX])
-LINE, BIN = np.arange(6), GRID.offsets
-INSIDE = np.tile((BIN > WINDOW[0]) & (BIN < WINDOW[1]), (6, 1))
+INSIDE = np.tile((GRID.offsets > WINDOW[0]) & (GRID.offsets < WINDOW[1]), (6, 1))
 
 
 def phase_effect(energies: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -28,7 +27,7 @@ def phase_effect(energies: np.ndarray, x: np.ndarray) -> np.ndarray:
 def drift_effect(energies: np.ndarray, base: np.ndarray) -> np.ndarray:
     """Shift eV by the base line: 5e-5 of the pulse height a unit at 851 eV, nothing at 392 eV."""
     relative = -5e-5 * (energies - 392.0) / (851.0 - 392.0) * (base - BASE)
-    slope = (height(energies + 0.5, *GAIN) - height(energies - 0.5, *GAIN))
+    slope = height(energies + 0.5, *GAIN) - height(energies - 0.5, *GAIN)
     return np.asarray(relative * height(energies, *GAIN) / slope)
 
 
@@ -45,11 +44,11 @@ class Pulses:
 def draw(
     rng: np.random.Generator, counts: int, phase: float = 0.0, drift: float = 0.0, fwhm: float = 2.5, noise: float = 1.0
 ) -> Pulses:
-    """A reference run whose base line wanders by +-15 units; effects of 1 as in real pixels, `noise` of the readings."""
+    """A reference run, base line wandering by +-30 units; effects of 1 as in real pixels, `noise` of the readings."""
     nominal = np.concatenate([seen(rng, emitted(rng, name, counts), fwhm) for name in SIX])
     rng.shuffle(nominal)
     n = len(nominal)
-    x, base = rng.uniform(-1, 1, n), BASE + 15 * np.sin(np.linspace(0, 9, n))
+    x, base = rng.uniform(-1, 1, n), BASE + 30 * np.sin(np.linspace(0, 9, n))
     shifted = nominal + phase * phase_effect(nominal, x) + drift * drift_effect(nominal, base)
     reading = -0.2 - 0.5 * (nominal - 600) / 400 + 0.5 * x + noise * rng.normal(0, 0.04, n)
     return Pulses(height(shifted, *GAIN), base + noise * rng.normal(0, 4.5, n), reading, nominal)
@@ -100,3 +99,65 @@ def spread(pulses: Pulses, params: np.ndarray) -> float:
 def fresh(phase: float = 0.0, drift: float = 0.0) -> Pulses:
     """Other pulses of the same pixel, with exact readings: what is left is the correction's own error."""
     return draw(np.random.default_rng(10**6), 1000, phase, drift, noise=0.0)
+
+
+@pytest.mark.parametrize("fwhm", [1.4, 3.0])
+@pytest.mark.parametrize("effect", ["phase", "drift"])
+def test_an_effect_is_removed(effect: str, fwhm: float) -> None:
+    others = fresh(**{effect: 1.0})
+    before = spread(others, start(others))
+    for seed in range(3):
+        pulses = draw(np.random.default_rng(seed), 1000, fwhm=fwhm, **{effect: 1.0})
+        params, _ = learned(pulses)
+        assert spread(others, params) < 0.2 * before
+
+
+def test_phase_is_removed_at_every_line_although_it_differs() -> None:
+    params, _ = learned(draw(np.random.default_rng(5), 2000, phase=1.0))
+    x = np.linspace(-0.95, 0.95, 39)
+    for line in ENERGY:
+        nominal = np.full(39, line)
+        reading = -0.2 - 0.5 * (nominal - 600) / 400 + 0.5 * x
+        pulses = Pulses(height(nominal + phase_effect(nominal, x), *GAIN), np.full(39, BASE), reading, nominal)
+        before, after = (np.ptp(energies(pulses, p)) for p in (start(draw(np.random.default_rng(5), 500)), params))
+        assert after < 0.35 * before
+        # and the line stays where it was, but for the centre of the phase, which is known to a tenth of its width
+        assert abs(np.mean(energies(pulses, params)) - line) < 0.1 * before
+
+
+def test_both_effects_together() -> None:
+    others = fresh(phase=1.0, drift=1.0)
+    params, gains = learned(draw(np.random.default_rng(6), 2000, phase=1.0, drift=1.0))
+    assert min(gains) > 10
+    assert spread(others, params) < 0.2 * spread(others, start(others))
+
+
+@pytest.mark.parametrize("block", [ef.PHASE, ef.DRIFT], ids=["phase", "drift"])
+def test_where_there_is_no_effect_none_is_learned(block: slice) -> None:
+    """In most pixels; elsewhere it adds less than its free parameters would without the judgement."""
+    others, applied, worse, counts, pixels = fresh(), 0, [], 300, 30
+    for seed in range(pixels):
+        params, gains = learned(draw(np.random.default_rng(seed), counts), (block,))
+        assert params[block].any() == (gains[0] > 0)
+        applied += bool(params[block].any())
+        worse.append(spread(others, params))
+    assert applied < pixels / 2
+    # k parameters from N pulses, each known to the line's standard deviation (2.5 eV at least, own width included)
+    free = np.sqrt((block.stop - block.start) / (6 * counts)) * 2.5
+    assert np.sqrt(np.mean(np.square(worse))) < free
+    assert max(worse) < 3 * free
+
+
+def test_too_few_pulses_learn_nothing() -> None:
+    params, gains = learned(draw(np.random.default_rng(7), 20, phase=1.0, drift=1.0))
+    assert gains == [0.0, 0.0]
+    assert not params[ef.PHASE].any() and not params[ef.DRIFT].any()
+
+
+def test_where_the_phase_of_a_height_is_centred() -> None:
+    pulses = draw(np.random.default_rng(8), 2000, noise=0.0)
+    height_ref = float(height(np.array([1000.0]), *GAIN)[0])
+    centre, half = corrections.phase_reference(pulses.height, pulses.phase, height_ref)
+    assert half == pytest.approx(0.5, abs=0.02)
+    at = np.polynomial.polynomial.polyval(height(ENERGY, *GAIN) / height_ref, centre)
+    np.testing.assert_allclose(at, -0.2 - 0.5 * (ENERGY - 600) / 400, atol=0.1)

@@ -30,15 +30,17 @@ def right(found: peaks.Assignment, at: peaks.Peaks, gain: Gain, present: np.ndar
     return bool((near & (found.line_peaks >= 0))[present].all())
 
 
-def outcomes(counts: int, lines: dict[str, float], elastic: float, gains: int = GAINS) -> list[tuple[bool, bool]]:
-    """(clear, right) of many pixels."""
+def outcomes(
+    counts: int, lines: dict[str, float], elastic: float, parked: float = 1000.0, gains: int = GAINS
+) -> list[tuple[bool, bool]]:
+    """(clear, right) of many pixels; `parked` is the reading of the monochromator."""
     present = np.isin(SIX, list(lines))
     result = []
     for seed in range(gains):
         rng = np.random.default_rng(seed)
         gain = random_gain(rng)
         at = peaks.find_peaks(height(spectrum(rng, counts, lines, elastic), *gain))
-        found = peaks.assign(at, ENERGY, ALL)
+        found = peaks.assign(at, ENERGY, ALL, parked)
         result.append((found is not None and found.clear, found is not None and right(found, at, gain, present)))
     return result
 
@@ -47,16 +49,22 @@ PLAIN = dict.fromkeys(SIX, 1.0)
 
 
 @pytest.mark.parametrize(
-    ("counts", "lines", "elastic"),
+    ("counts", "lines", "elastic", "parked"),
     [
-        pytest.param(1000, PLAIN, 0.0, id="lines alone"),
-        pytest.param(1000, PLAIN | {"Mn_La": 0.3}, 1.5, id="elastic and a contaminant"),
-        pytest.param(200, PLAIN, 0.5, id="200 counts a line"),
-        pytest.param(1000, dict(zip(SIX, (3.0, 0.7, 1.0, 0.5, 1.0, 0.4), strict=True)), 2.0, id="unequal lines"),
+        pytest.param(1000, PLAIN, 0.0, np.nan, id="lines alone"),
+        pytest.param(1000, PLAIN | {"Mn_La": 0.3}, 1.5, 1002.6, id="elastic and a contaminant"),
+        pytest.param(200, PLAIN, 0.5, 1000.0, id="200 counts a line"),
+        pytest.param(
+            1000,
+            dict(zip(SIX, (3.0, 0.7, 1.0, 0.5, 1.0, 0.4), strict=True)),
+            2.0,
+            np.nan,
+            id="unequal lines, the reading is not known",
+        ),
     ],
 )
-def test_every_pixel_is_assigned(counts: int, lines: dict[str, float], elastic: float) -> None:
-    found = outcomes(counts, lines, elastic)
+def test_every_pixel_is_assigned(counts: int, lines: dict[str, float], elastic: float, parked: float) -> None:
+    found = outcomes(counts, lines, elastic, parked)
     assert sum(ok for _, ok in found) == GAINS
     assert sum(clear for clear, _ in found) == GAINS
 
@@ -77,7 +85,7 @@ def test_one_line_of_the_list_is_known_to_be_missing() -> None:
         rng = np.random.default_rng(seed)
         gain = random_gain(rng)
         at = peaks.find_peaks(height(spectrum(rng, 1500, PLAIN, 1.0), *gain))
-        found = peaks.assign(at, ENERGY[keep], ALL[keep])
+        found = peaks.assign(at, ENERGY[keep], ALL[keep], 1000.0)
         assert found is not None and found.clear
         np.testing.assert_allclose(energy(at.pulse_height, *gain)[found.line_peaks], ENERGY[keep], atol=6)
 

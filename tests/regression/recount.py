@@ -11,7 +11,7 @@ from rixs_pipeline.core import energy
 
 @dataclass(frozen=True)
 class Recount:
-    """Counts (point, bin), how many pulses they must hold, and the pulses of every used pixel (pixel,) in the points."""
+    """Counts (point, bin), how many pulses they must hold, and pixel -> pulses of it that are counted."""
 
     counts: np.ndarray
     expected: int
@@ -28,8 +28,16 @@ def read_off(path):
     start += 2 * 8 * int(projectors["Rows"]) * int(projectors["Cols"])
     delta = [("delta", "<f4")] if header["FileFormatVersion"] == "0.3.0" else []
     dtype = np.dtype(
-        [("samples", "<i4"), ("presamples", "<i4"), ("frame", "<i8"), ("ns", "<i8"), ("pretrigger", "<f4"), *delta]
-        + [("residual", "<f4"), ("coefs", "<f4", (bases,))]
+        [
+            ("samples", "<i4"),
+            ("presamples", "<i4"),
+            ("frame", "<i8"),
+            ("ns", "<i8"),
+            ("pretrigger", "<f4"),
+            *delta,
+            ("residual", "<f4"),
+            ("coefs", "<f4", (bases,)),
+        ]
     )
     return np.fromfile(path, dtype, offset=start, count=(len(data) - start) // dtype.itemsize)
 
