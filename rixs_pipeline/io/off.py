@@ -56,12 +56,10 @@ class Pulses:
 _COLUMNS = ("time_ns", "pulse_height", "pretrigger_mean", "phase", "residual")
 
 
-def joined(pixel: int, parts: Sequence[Pulses]) -> Pulses:
-    """Pulses of one pixel from several runs, one after the other."""
-    columns = {
-        name: np.concatenate([getattr(part, name) for part in parts]) if parts else np.empty(0) for name in _COLUMNS
-    }
-    return Pulses(**columns, dead_time_s=parts[0].dead_time_s if parts else 0.0, pixel=pixel)
+def joined(parts: Sequence[Pulses]) -> Pulses:
+    """Pulses of one pixel from one or several runs, one after the other."""
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+    return Pulses(**columns, dead_time_s=parts[0].dead_time_s, pixel=parts[0].pixel)
 
 
 def pixel_number(path: Path) -> int:

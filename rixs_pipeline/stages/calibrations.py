@@ -62,8 +62,8 @@ def jumped_by(before: xr.Dataset, after: xr.Dataset) -> dict[int, float]:
     shared = [pixel for pixel, row in early.items() if row.ok and pixel in late and late[pixel].ok]
     if not shared:
         return {}
-    params = (np.stack([table[pixel].params for pixel in shared]) for table in (early, late))
-    shifts = continuity.line_shifts(*params, line_energy=before["line_energy"].values)
+    first, last = (np.stack([table[pixel].params for pixel in shared]) for table in (early, late))
+    shifts = continuity.line_shifts(first, last, before["line_energy"].values)
     jumped = continuity.jumps(shifts)
     return {p: float(np.nanmedian(s)) for p, s, j in zip(shared, shifts, jumped, strict=True) if j}
 

@@ -29,28 +29,29 @@ def jump_times(scans: Sequence[Run], before: xr.Dataset, after: xr.Dataset) -> d
     steady = [p for p, row in early.items() if row.ok and p in late and late[p].ok and p not in moved]
     if not moved or not scans or not steady:
         return {}
-    donors = [_pulses(scans, pixel, early[pixel]) for pixel in steady[:DONORS]]
-    density = jumps.emission_density(
-        np.concatenate([_energies(d, early[pixel]) for pixel, d in zip(steady, donors, strict=False)])
-    )
+    donors = [(_pulses(scans, pixel, early[pixel]), early[pixel]) for pixel in steady[:DONORS]]
+    density = jumps.emission_density(np.concatenate([_energies(d, row) for d, row in donors if d is not None]))
     found = {}
     for pixel in moved:
         pulses = _pulses(scans, pixel, early[pixel])
-        if len(pulses.time_ns):
+        if pulses is not None and len(pulses):
             ratio = jumps.log_ratio(_energies(pulses, early[pixel]), _energies(pulses, late[pixel]), density)
             found[pixel] = jumps.jump_time(pulses.time_ns, ratio)
     return found
 
 
-def _pulses(scans: Sequence[Run], pixel: int, row: PixelRow) -> off.Pulses:
-    """The pixel's pulses in the points of the scans that pass the reference run's cuts, in order of time."""
+def _pulses(scans: Sequence[Run], pixel: int, row: PixelRow) -> off.Pulses | None:
+    """The pixel's pulses in the points of the scans that pass the reference run's cuts, in order of time.
+
+    None where no scan has a file of the pixel.
+    """
     parts = []
     for one in scans:
         for path in one.pulse_files:
             if off.pixel_number(path) == pixel:
                 pulses = off.read_pulses(path, int(one.points.start_ns[0]), int(one.points.end_ns[-1]))
                 parts.append(pulses.take(_accepted(pulses, one, row)))
-    return off.joined(pixel, parts)
+    return off.joined(parts) if parts else None
 
 
 def _accepted(pulses: off.Pulses, one: Run, row: PixelRow) -> NDArray[np.bool_]:

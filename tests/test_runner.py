@@ -1,0 +1,396 @@
+"""What is run, what is fresh, and how it may be executed."""
+
+import json
+import os
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+
+from rixs_pipeline import open_product, runner
+from rixs_pipeline.errors import InputError, UsageError
+from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.runs import Points, Run
+
+CALIBRATIONS = {"calibration/cal0000.nxs", "calibration/cal0005.nxs"}
+SCANS = {f"scans/scan{n:04d}.nxs" for n in (1, 2, 3, 4)}
+MAPS = {"maps/LMR_RT-Co_L.nxs", "maps/LMR_100C-Co_L.nxs"}
+SPECTRA = {"spectra/LMR_RT-Co_L.nxs", "spectra/LMR_100C-Co_L.nxs"}
+ALL = CALIBRATIONS | SCANS | MAPS | SPECTRA
+
+
+def times(out):
+    return {str(p.relative_to(out)): p.stat().st_mtime_ns for p in out.rglob("*.nxs")}
+
+
+def made(small, config=None, **options):
+    """What a run makes: what it says of itself is what happens to the files."""
+    before = times(small.out)
+    summary = small.run(config, **options)
+    assert summary.failed == {}
+    after = times(small.out)
+    assert set(summary.executed) == {name for name in after if after[name] != before.get(name)}
+    assert json.loads((small.out / "run.json").read_text())["executed"] == summary.executed
+    return set(summary.executed)
+
+
+def tree(folder):
+    return {
+        str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.read_bytes() if p.is_file() else b"")
+        for p in folder.rglob("*")
+    }
+
+
+# ---- freshness
+
+
+def test_a_second_run_makes_nothing(small):
+    assert made(small) == set()
+    assert json.loads((small.out / "run.json").read_text())["items"]["scan0001"]["status"] == "fresh"
+
+
+@pytest.mark.parametrize("execution", [{"scheduler": "threads", "workers": 1}, {"scheduler": "threads", "workers": 3},
+                                       {"scheduler": "serial", "memory": "3GB"}])  # fmt: skip
+def test_how_it_is_executed_makes_nothing_again(small, execution):
+    assert made(small, {"execution": execution}) == set()
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"regions": {"P": {"kind": "pfy", "emission": [770, 790]}}}, SPECTRA),
+        ({"compare": {"c": {"samples": ["LMR_RT", "LMR_100C"]}}}, set()),
+        ({"map": {"step": 1.0}}, SCANS | MAPS | SPECTRA),
+        ({"map": {"incident": [765, 805], "incident_step": 1}}, MAPS | SPECTRA),
+        ({"beamtime": {"exclude": {"pixels": [3]}}}, SCANS | MAPS | SPECTRA),
+        ({"beamtime": {"exclude": {"points": {2: [0]}}}}, {"scans/scan0002.nxs", "maps/LMR_RT-Co_L.nxs", "spectra/LMR_RT-Co_L.nxs"}),
+        ({"beamtime": {"exclude": {"points": {1: [0]}}}}, {"scans/scan0001.nxs", "maps/LMR_RT-Co_L.nxs", "spectra/LMR_RT-Co_L.nxs"}),
+        ({"beamtime": {"exclude": {"scans": [4]}}}, {"maps/LMR_100C-Co_L.nxs", "spectra/LMR_100C-Co_L.nxs"}),
+        ({"normalise": {"i0": None}}, SCANS | MAPS | SPECTRA),
+        ({"calibration": {"min_line_counts": 40}}, ALL),
+        ({"calibration": {"reference": "elam"}}, ALL),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_change_of_the_config_makes_again_what_rests_on_it(small, config, expected):
+    assert made(small, config) == expected
+    assert made(small, config) == set()
+
+
+def test_a_renamed_sample_moves_to_a_map_of_its_own(small):
+    config = {"beamtime": {"samples": {"LMR_RT": "pristine"}}}
+    assert made(small, config) == {
+        "scans/scan0001.nxs", "scans/scan0002.nxs", "maps/pristine-Co_L.nxs", "spectra/pristine-Co_L.nxs"
+    }  # fmt: skip
+    summary = small.run(config)
+    assert [w for w in summary.warnings if "maps/LMR_RT-Co_L.nxs" in w and "left from an earlier run" in w]
+
+
+def test_a_new_mtime_without_a_change_makes_nothing(small):
+    for path in small.beamtime.rglob("*"):
+        os.utime(path)
+    assert made(small) == set()
+
+
+def test_the_same_data_elsewhere_makes_nothing(small, tmp_path):
+    small.beamtime = small.beamtime.rename(tmp_path / "moved")
+    assert made(small) == set()
+
+
+def test_what_is_deleted_is_made_again(small):
+    (small.out / "scans/scan0002.nxs").unlink()
+    assert made(small) == {"scans/scan0002.nxs"}
+    (small.out / "calibration/cal0000.nxs").unlink()
+    assert made(small) == {"calibration/cal0000.nxs"}
+    shutil.rmtree(small.out / "maps")
+    (small.out / "run.json").unlink()
+    (small.out / ".digests.json").unlink()
+    assert made(small) == MAPS
+
+
+@pytest.mark.parametrize("name", ["scans/scan0003.nxs", "calibration/cal0005.nxs", "spectra/LMR_RT-Co_L.nxs"])
+@pytest.mark.parametrize("length", [0, 100, -1])
+def test_a_truncated_product_is_made_again_with_a_warning(small, name, length):
+    path = small.out / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:length])
+    summary = small.run()
+    assert summary.executed == [name] and not summary.failed
+    assert [w for w in summary.warnings if name in w and "made again" in w]
+    with h5py.File(path):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"items": 3}', "\x00\xff"])
+@pytest.mark.parametrize("name", ["run.json", ".digests.json"])
+def test_a_damaged_record_of_the_last_run_does_no_harm(small, name, text):
+    (small.out / name).write_text(text)
+    assert made(small) == set()
+    assert json.loads((small.out / name).read_text())
+
+
+def test_a_product_of_another_version_is_made_again(small):
+    with h5py.File(small.out / "maps/LMR_RT-Co_L.nxs", "a") as file:
+        file["entry"].attrs["program_version"] = b"0.0.1+0123456789ab"
+    assert runner.status(small.out)["LMR_RT-Co_L"] == "stale: another program version"
+    assert made(small) == {"maps/LMR_RT-Co_L.nxs"}
+
+
+def test_force_makes_everything(small):
+    assert made(small, force=True) == ALL
+
+
+def test_a_changed_log_makes_its_scan_again(small):
+    log = json.loads(small.log(2).read_text())
+    log["point_extras"]["3"]["i0"] *= 1.01
+    small.log(2).write_text(json.dumps(log))
+    assert made(small) == {"scans/scan0002.nxs", "maps/LMR_RT-Co_L.nxs", "spectra/LMR_RT-Co_L.nxs"}
+
+
+def test_a_changed_pulse_makes_its_run_again(small):
+    data = bytearray(small.off(3).read_bytes())
+    data[-4] ^= 1  # of the last reference run
+    small.off(3).write_bytes(data)
+    assert made(small) == {"calibration/cal0005.nxs"} | SCANS | MAPS | SPECTRA
+
+
+def test_a_new_scan_is_added_without_touching_the_others(small, tmp_path, small_beamtime):
+    """Acquisition appends to the pulse files: first all but the last scan and the reference run after it."""
+    shutil.rmtree(small.out)
+    last = json.loads(small.log(4).read_text())
+    cut = int(last["epoch_time_start_s"][0] * 1e9) - 10**9
+    for pixel in (1, 3, 5):
+        path, start, dtype = small.off(pixel), *layout(small.off(pixel))
+        records = np.fromfile(path, dtype, offset=start)
+        whole = path.read_bytes()
+        part = start + dtype.itemsize * int(np.searchsorted(records["ns"], cut))
+        path.write_bytes(whole[: part + 7])  # in the middle of a record
+    later = [small.log(4), small.beamtime / "logs/calibration0005.json"]
+    for log in later:
+        shutil.move(log, tmp_path / log.name)
+    assert made(small) == ALL - {"calibration/cal0005.nxs", "scans/scan0004.nxs"}
+    end = max(last["epoch_time_end_s"]) * 1e9 + 1e9
+    for pixel in (1, 3, 5):
+        path, start, dtype = small_beamtime / small.off(pixel).relative_to(small.beamtime), *layout(small.off(pixel))
+        times_ = np.fromfile(path, dtype, offset=start)["ns"]
+        data = path.read_bytes()[: start + dtype.itemsize * int(np.searchsorted(times_, end))]
+        with small.off(pixel).open("r+b") as file:
+            file.write(data)
+    shutil.move(tmp_path / later[0].name, later[0])
+    assert made(small) == {"scans/scan0004.nxs", "maps/LMR_100C-Co_L.nxs", "spectra/LMR_100C-Co_L.nxs"}
+
+
+def layout(path):
+    """Where the records start, and what they are like."""
+    data = path.read_bytes()[: 1 << 16]
+    start = data.index(b"\n}\n") + 3
+    header = json.loads(data[:start])
+    shape = header["ModelInfo"]["Projectors"]
+    bases = header["NumberOfBases"]
+    fields = [("a", "<i4", (2,)), ("frame", "<i8"), ("ns", "<i8"), ("b", "<f4", (3,)), ("coefs", "<f4", (bases,))]
+    return start + 16 * shape["Rows"] * shape["Cols"], np.dtype(fields)
+
+
+def test_a_dry_run_writes_nothing_at_all(small):
+    shutil.rmtree(small.out / "maps")
+    before = tree(small.out)
+    summary = small.run({"map": {"step": 1.0}}, dry_run=True)
+    assert tree(small.out) == before
+    assert set(summary.planned) >= {"scan0001", "LMR_RT-Co_L", "LMR_RT-Co_L spectra"} and summary.executed == []
+    small.out = small.out.parent / "new"
+    assert len(small.run(dry_run=True).planned) == len(ALL)
+    assert not small.out.exists()
+
+
+@pytest.mark.parametrize(
+    ("until", "expected"),
+    [("calibrate", CALIBRATIONS), ("bin", CALIBRATIONS | SCANS), ("combine", ALL - SPECTRA), ("extract", ALL)],
+)
+def test_until_a_stage(small, until, expected):
+    for name in ALL:
+        (small.out / name).unlink()
+    assert made(small, until=until) == expected
+
+
+def test_an_unknown_stage_is_refused(small):
+    with pytest.raises(UsageError, match="--until nosuch: no such stage; there are calibrate, bin"):
+        small.run(until="nosuch")
+
+
+# ---- selections
+
+
+def test_only_some_scans(small):
+    shutil.rmtree(small.out)
+    assert made(small, scans="2,3-4") == CALIBRATIONS | (SCANS - {"scans/scan0001.nxs"}) | MAPS | SPECTRA
+    assert json.loads(open_product(small.out / "maps/LMR_RT-Co_L.nxs").attrs["scans"]) == ["scan0002"]
+    alone = open_product(small.out / "scans/scan0002.nxs")
+    assert made(small) == {"scans/scan0001.nxs", "maps/LMR_RT-Co_L.nxs", "spectra/LMR_RT-Co_L.nxs"}
+    assert small.run(force=True).failed == {}
+    assert open_product(small.out / "scans/scan0002.nxs").equals(alone)  # its scale was that of scan 1 before
+
+
+@pytest.mark.parametrize("wanted", ["99", "1,99", "5-9", "4-3", "scan0001-scan0002", "-1", "1-", "²", "1 2", ","])
+def test_scans_that_are_not_there_are_refused_before_anything_is_written(small, wanted):
+    small.out = small.out.parent / "new"
+    with pytest.raises(UsageError, match="--scans"):
+        small.run(scans=wanted)
+    assert not small.out.exists()
+
+
+def named(*names):
+    points = Points(np.zeros(1), np.zeros(1, np.int64), np.ones(1, np.int64))
+    return [Run("scan", int(n[-4:]), n, "", "s", None, points) for n in names]
+
+
+def test_scans_are_chosen_by_number_and_name():
+    scans = named("d1-scan0001", "d1-scan0002", "d2-scan0001", "scan0010")
+    assert [s.name for s in runner.select_scans(scans, None)] == [s.name for s in scans]
+    assert [s.name for s in runner.select_scans(scans, "10, 1")] == ["d1-scan0001", "d2-scan0001", "scan0010"]
+    assert [s.name for s in runner.select_scans(scans, "2-9,2")] == ["d1-scan0002"]
+    assert [s.name for s in runner.select_scans(scans, "d2-scan0001")] == ["d2-scan0001"]
+    with pytest.raises(UsageError, match=r"'11' names no scan; there are d1-scan0001, d1-scan0002"):
+        runner.select_scans(scans, "11")
+    with pytest.raises(UsageError, match="there are none"):
+        runner.select_scans([], "1")
+
+
+# ---- execution
+
+
+@pytest.fixture(scope="module")
+def serial(small_beamtime, tmp_path_factory, reduced_small):
+    """Scans and maps as one task after the other makes them."""
+    return {p.name: open_product(p) for part in ("scans", "maps") for p in (reduced_small / part).glob("*.nxs")}
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads", "processes"])
+@pytest.mark.parametrize("block", [1, 2])
+def test_no_scheduler_changes_what_comes_out(small, serial, monkeypatch, scheduler, block):
+    monkeypatch.setattr(runner, "PIXELS_A_BLOCK", block)
+    for name in SCANS | MAPS:
+        (small.out / name).unlink()
+    for workers in (1, 2, 3) if scheduler == "threads" else (2,):
+        summary = small.run(
+            {"execution": {"scheduler": scheduler, "workers": workers}}, until="combine", force=workers > 1
+        )
+        assert not summary.failed and set(summary.executed) >= SCANS | MAPS
+        assert_equal(small.out, serial)
+
+
+def assert_equal(out, expected):
+    for part in ("scans", "maps"):
+        for path in (out / part).glob("*.nxs"):
+            found = open_product(path)
+            for name, variable in expected[path.name].variables.items():
+                if variable.dtype.kind == "f":
+                    np.testing.assert_allclose(found[name].values, variable.values, rtol=1e-12)
+                else:
+                    np.testing.assert_array_equal(found[name].values, variable.values)
+                    assert found[name].dtype == variable.dtype
+
+
+# ---- what the config asks for in vain
+
+
+def test_what_the_config_asks_for_in_vain_is_said(small_beamtime):
+    from rixs_pipeline.config import Config
+
+    config = Config.model_validate(
+        {
+            "beamtime": {"exclude": {"pixels": [3, 99], "points": {1: [0], 77: [0]}}},
+            "compare": {
+                "good": {"samples": ["LMR_RT", "LMR_100C"], "regions": ["Co_PFY", "log_tey"]},
+                "bad": {"samples": ["LMR_RT", "LMR_200C"], "regions": ["Co_PFI"]},
+            },
+        }
+    )
+    lines = runner.asked_in_vain(discover(small_beamtime), config)
+    assert lines == [
+        "config: beamtime.exclude.pixels: no pixel 99 in this beamtime",
+        "config: beamtime.exclude.points: no scan 77 in this beamtime",
+        "config: compare.bad: no sample 'LMR_200C' in this beamtime",
+        "config: compare.bad: no region 'Co_PFI' in this beamtime",
+    ]
+
+
+# ---- status, first config, watch
+
+
+def test_status_tells_what_is_fresh_stale_or_failed_and_why(small):
+    (small.out / "maps/LMR_RT-Co_L.nxs").unlink()
+    log = json.loads(small.log(4).read_text())
+    log["var_values"][0] += 0.1
+    small.log(4).write_text(json.dumps(log))
+    run = json.loads((small.out / "run.json").read_text())
+    run["failed"] = {"scan0009": "it was bad"}
+    run["beamtime"] = str(small.beamtime)
+    (small.out / "run.json").write_text(json.dumps(run))
+    before = tree(small.out)
+    status = runner.status(small.out)
+    assert tree(small.out) == before
+    assert status["scan0001"] == status["cal0000"] == status["LMR_RT-Co_L spectra"] == "fresh"
+    assert status["LMR_RT-Co_L"] == "stale: not made yet"
+    assert status["scan0004"] == status["LMR_100C-Co_L"] == "stale: another input"
+    assert status["scan0009"] == "failed: it was bad"
+
+
+@pytest.mark.parametrize("text", [None, "{}", "{", "[]"])
+def test_status_of_a_foreign_folder_is_refused(tmp_path, text):
+    if text is not None:
+        (tmp_path / "run.json").write_text(text)
+    with pytest.raises(InputError, match=r"no run\.json there|run\.json"):
+        runner.status(tmp_path)
+
+
+def test_a_part_of_a_run_forgets_nothing(small):
+    """What --scans and --until leave out is still known afterwards, with its facts."""
+    before = json.loads((small.out / "run.json").read_text())["items"]
+    made(small, scans="1", until="bin")
+    after = json.loads((small.out / "run.json").read_text())["items"]
+    assert after.keys() == before.keys()
+    assert after["scan0003"]["photons"] == before["scan0003"]["photons"]
+
+
+def test_the_first_config_fits_and_changes_nothing(small, tmp_path):
+    from rixs_pipeline.io.config_files import load_config
+
+    path = tmp_path / "config.yaml"
+    text = runner.first_config(small.beamtime)
+    path.write_text(text)
+    assert "Co_PFY" in text and load_config(path).regions is None
+    path.write_text(text.replace("#regions:", "regions:").replace("#  Co_", "  Co_"))
+    regions = load_config(path).model_dump(mode="json", include={"regions"})
+    assert made(small, regions) == set()
+
+
+def test_watch_adds_what_appears_and_says_things_once(small, monkeypatch, caplog):
+    shutil.rmtree(small.out)
+    hidden = small.log(4).rename(small.beamtime.parent / "scan0004.json")
+    small.off(5).write_bytes(b"nothing")
+    rounds = []
+
+    def appears(seconds):
+        rounds.append(seconds)
+        if len(rounds) == 2:
+            hidden.rename(small.log(4))
+
+    monkeypatch.setattr(runner.time, "sleep", appears)
+    from rixs_pipeline.config import Config
+
+    config = Config.model_validate({"execution": {"scheduler": "serial"}, "regions": {"P": {"kind": "pfy"}}})
+    monkeypatch.setattr(runner.report, "plan", lambda *_: iter(()))
+    assert runner.watch(small.beamtime, config, small.out, 7.5, 3) == 0
+    assert rounds == [7.5, 7.5]
+    assert (small.out / "scans/scan0004.nxs").is_file()
+    said = [r.getMessage() for r in caplog.records if "chan5.off" in r.getMessage()]
+    assert len(said) == 1 and "broken" in said[0] or "OFF header" in said[0]
+
+
+def test_watch_waits_for_a_beamtime_that_is_still_empty(tmp_path, monkeypatch):
+    from rixs_pipeline.config import Config
+
+    monkeypatch.setattr(runner.time, "sleep", lambda _: None)
+    assert runner.watch(tmp_path / "later", Config(), tmp_path / "out", 1.0, 2) == 3
+    assert not (tmp_path / "out").exists()
