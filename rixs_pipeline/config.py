@@ -73,6 +73,12 @@ class MapConfig(Model):
         None, description="[low, high] of explicit incident bins, eV; default: the scan points themselves"
     )
     incident_step: float | None = Field(None, gt=0, description="width of the explicit incident bins, eV")
+    elastic_offset: Literal["report", "apply"] = Field(
+        "report", description="offset of the elastic line: only reported, or added to the incident energies too"
+    )
+    best_pixels: dict[Edge, Annotated[int, Field(ge=1)]] = Field(
+        {}, description="edge -> how many pixels, those of best resolution; default: all that are ok"
+    )
 
     @model_validator(mode="after")
     def _whole_bins(self) -> "MapConfig":

@@ -21,7 +21,7 @@ from rixs_pipeline.io.reference_sets import load_reference_set
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages import bin as bin_stage
 from rixs_pipeline.stages import calibrate, combine, extract, report, scan_map
-from rixs_pipeline.stages.calibrations import PixelEnergy, pixel_energies
+from rixs_pipeline.stages.calibrations import PixelEnergy, best_resolved, jumped_by, pixel_energies
 from rixs_pipeline.stages.jumps import jump_times
 from rixs_pipeline.summary import Summary
 from rixs_pipeline.summary import read as read_summary
@@ -119,6 +119,8 @@ def select_scans(scans: Sequence[Run], wanted: str | None) -> list[Run]:
         if not found:
             raise UsageError(f"--scans {wanted}: '{part}' names no scan; there are {_names(scans)}")
         chosen += [s for s in found if s not in chosen]
+    if not chosen:
+        raise UsageError(f"--scans {wanted}: names no scan; there are {_names(scans)}")
     return sorted(chosen, key=lambda s: scans.index(s))
 
 
@@ -141,6 +143,7 @@ class Reduction:
     keys: dict[Path, dict[str, str]] = field(default_factory=dict)  # of every product that is there or was made
 
     def __post_init__(self) -> None:
+        self.moved: dict[tuple[Path, ...], bool] = {}
         self.jumps: dict[tuple[Path, ...], dict[int, float]] = {}
         self.digests = provenance.DigestCache(self.out / paths.DIGEST_CACHE)
 
@@ -268,18 +271,25 @@ class Reduction:
         now = run_time(one)
         return [p for t, p in done if t <= now][-1:] + [p for t, p in done if t > now][:1]
 
+    def _best(self, one: Run) -> int | None:
+        """How many pixels the config asks for at the edge of a scan."""
+        return next((n for edge, n in self.config.map.best_pixels.items() if edge == one.edge), None)
+
     def _between(self, one: Run) -> list[Run]:
-        """All scans between the two reference runs around a scan; none where it has not both."""
-        around = self._calibrations_around(one)
-        return [s for s in self.beamtime.scans if self._calibrations_around(s) == around] if len(around) == 2 else []
+        """All scans between the two reference runs around a scan, where a pixel jumped between these; else none."""
+        around = tuple(self._calibrations_around(one))
+        if around not in self.moved:
+            self.moved[around] = _has_jumped(around)
+        between = [s for s in self.beamtime.scans if tuple(self._calibrations_around(s)) == around]
+        return between if self.moved[around] else []
 
     def _jumps(self, one: Run, calibrations: list[xr.Dataset]) -> dict[int, float]:
         """When pixels jumped between the two reference runs around a scan, told once from all scans between them."""
-        around = tuple(self._calibrations_around(one))
-        if len(around) < 2:
+        around, between = tuple(self._calibrations_around(one)), self._between(one)
+        if not between:
             return {}
         if around not in self.jumps:
-            self.jumps[around] = jump_times(self._between(one), calibrations[0], calibrations[1])
+            self.jumps[around] = jump_times(between, calibrations[0], calibrations[1])
         return self.jumps[around]
 
     def _counted_from(self, one: Run) -> tuple[dict[str, Any], dict[str, str]]:
@@ -289,6 +299,7 @@ class Reduction:
             "map": [config.map.emission, config.map.step],
             "residual_cut": config.calibration.residual_cut,
             "pixels": sorted(config.beamtime.exclude.pixels),
+            "best_pixels": self._best(one),
         }
         around = [self.keys[path] for path in self._calibrations_around(one)]
         inputs = {
@@ -299,27 +310,28 @@ class Reduction:
         }
         return science, inputs
 
-    def _scan_key(self, one: Run, lead: Run, flux_of: str) -> dict[str, str]:
+    def _scan_key(self, one: Run, lead: Run, flux: float | None) -> dict[str, str]:
         science, inputs = self._counted_from(one)
         science |= {
+            "i0_ref": flux,
             "normalise": self.config.normalise.model_dump(mode="json"),
             "points": points_excluded(one, self.config),
+            "elastic_offset": self.config.map.elastic_offset,
         }
         weights = {"counts": self._counted_from(lead)} if lead is not one else {}
-        return self._key(science, inputs | {"i0": flux_of, "throughput": provenance.config_hash(weights)})
+        return self._key(science, inputs | {"throughput": provenance.config_hash(weights)})
 
     def _bin(self) -> None:
         """Scans in order of time, but the one that sets the scale of its sample and edge before the others."""
         first_flux = next((s for s in self.beamtime.scans if scan_map.i0_reference(s, self.config.normalise)), None)
         flux = scan_map.i0_reference(first_flux, self.config.normalise) if first_flux else None
-        flux_of = provenance.run_digest(first_flux) if first_flux else ""
         leaders = {group: leader(self.beamtime.scans, group) for group in {group_of(s) for s in self.scans}}
         known: dict[str, dict[int, float]] = {}
         for one in sorted(self.scans, key=lambda s: s is not leaders[group_of(s)]):
             lead = leaders[group_of(one)]
             path = paths.scan_product(self.out, one.name)
             with self._attempt(one.name, path):
-                if self._wanted(one.name, path, self._scan_key(one, lead, flux_of)):
+                if self._wanted(one.name, path, self._scan_key(one, lead, flux)):
                     self._bin_scan(one, lead, flux or 1.0, known, path)
 
     def _bin_scan(self, one: Run, lead: Run, flux: float, known: dict[str, dict[int, float]], path: Path) -> None:
@@ -339,6 +351,7 @@ class Reduction:
         scale = scan_map.Scale(flux, known[lead.name])
         points = points_excluded(one, self.config)
         dataset, warnings = scan_map.scan_dataset(one, binned, functions, edges, self.config.normalise, scale, points)
+        dataset = scan_map.with_elastic_offset(dataset, self.reference, self.config.map.elastic_offset == "apply")
         self._write(path, {"entry": dataset}, "counts")
         self.summary.binned(one.name, dataset, warnings)
 
@@ -363,6 +376,7 @@ class Reduction:
         excluded = self.config.beamtime.exclude.pixels
         span = int(one.points.start_ns[0]) / 1e9, int(one.points.end_ns[-1]) / 1e9
         functions = pixel_energies(one.pulse_files, span, calibrations, excluded, self._jumps(one, calibrations))
+        functions = best_resolved(one.pulse_files, functions, calibrations, self._best(one))
         cut = self.config.calibration.residual_cut
         tasks = [
             bin_stage.BinTask(
@@ -459,6 +473,16 @@ class CalibrateTask:
             return calibrate.calibrate_run(one, self.reference, self.config.calibration), None
         except Exception as error:
             return None, error
+
+
+def _has_jumped(calibrations: tuple[Path, ...]) -> bool:
+    """Whether a pixel jumped between two reference runs; unknown, so no, before both are made (in a dry run)."""
+    if len(calibrations) < 2:
+        return False
+    try:
+        return bool(jumped_by(products.read_entry(calibrations[0]), products.read_entry(calibrations[1])))
+    except InputError:
+        return False
 
 
 def run_time(one: Run) -> float:

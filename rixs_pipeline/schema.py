@@ -71,6 +71,7 @@ PIXEL_CALIBRATION = {
     "line_pulse_height": Variable(_LINE, "f", "", "fitted pulse height of the line"),
     "line_residual": Variable(_LINE, "f", "eV", "energy of the line on the fitted scale - reference"),
     "line_residual_errors": Variable(_LINE, "f", "eV", "one standard deviation, counting statistics"),
+    "line_left_out": Variable(_LINE, "f", "eV", "line on the curve through the other lines - reference"),
     "line_counts": Variable(_LINE, "f", "counts", "counts in the fitted line"),
     "fwhm": Variable(_LINE, "f", "eV", "resolution of the pixel at the line, full width at half maximum"),
     "elastic_energy": Variable(("pixel",), "f", "eV", "parked elastic line on the fitted scale: never a reference"),

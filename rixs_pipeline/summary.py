@@ -93,6 +93,8 @@ class Summary:
             "sample": dataset.attrs["sample"],
             "edge": dataset.attrs["edge"],
             "photons": int(dataset["counts"].values.sum()),
+            "elastic_offset": _told(dataset.attrs["elastic_offset"]),
+            "elastic_offset_errors": _told(dataset.attrs["elastic_offset_errors"]),
             "points_used": int((dataset["point_status"].values == 0).sum()),
             "points": dataset.sizes["incident_energy"],
             "pixels": dict(statuses),
@@ -171,6 +173,11 @@ def read(out: Path) -> dict[str, Any]:
         log.warning("%s: not read (%s): the run goes on without it", path, error)
         return parts
     return dict(found)
+
+
+def _told(value: float) -> float | None:
+    """A number for JSON, which knows no NaN."""
+    return round(float(value), 4) if value == value else None
 
 
 def _cut_flow(dataset: xr.Dataset) -> dict[str, int]:

@@ -39,6 +39,7 @@ class Calibration:
     line_pulse_height: Float
     line_residual: Float
     line_residual_errors: Float
+    line_left_out: Float
     line_counts: Float
     fwhm: Float
     params: Float
@@ -78,9 +79,7 @@ def calibrate(
             curves, position = _curves(states, lines, fits, usable)
             gains = _correct(states, lines, fits, usable, position, config, judge=turn == ROUNDS - 1)
         fits = _fit(states, lines)
-    covariance = np.zeros((len(states), ef.N_PARAMS, ef.N_PARAMS))
-    covariance[:, ef.CURVE, ef.CURVE] = np.nan if curves is None else gain.spline_covariance(curves)
-    return _result(states, lines, fits, covariance, gains, valid, config)
+    return _result(states, lines, fits, curves, gains, valid, config)
 
 
 def _fit(states: Sequence[PixelState], lines: Lines) -> LineFits:
@@ -183,14 +182,20 @@ def _result(
     states: Sequence[PixelState],
     lines: Lines,
     fits: LineFits | None,
-    covariance: Float,
+    curves: gain.GainCurves | None,
     gains: Float,
     valid: tuple[float, float],
     config: CalibrationConfig,
 ) -> Calibration:
     """Tables of the product, and the verdict on every pixel."""
-    nothing = np.full((len(states), len(lines.names)), np.nan)
-    residual, errors, counts, fwhm = nothing, nothing, nothing, nothing
+    left_out = np.full((len(states), len(lines.names)), np.nan)
+    residual = errors = counts = fwhm = left_out
+    covariance = np.zeros((len(states), ef.N_PARAMS, ef.N_PARAMS))
+    covariance[:, ef.CURVE, ef.CURVE] = np.nan
+    if curves is not None:
+        covariance[:, ef.CURVE, ef.CURVE] = gain.spline_covariance(curves)
+        left_out = left_out.copy()
+        left_out[:, lines.anchors] = gain.left_out(curves, lines.errors[lines.anchors])
     if fits is not None:
         usable = _usable(states, lines, fits, config)
         residual, errors, counts, fwhm = (
@@ -206,6 +211,7 @@ def _result(
         _line_heights(states, lines.energy + residual),
         residual,
         errors,
+        left_out,
         counts,
         fwhm,
         params,

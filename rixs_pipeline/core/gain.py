@@ -42,6 +42,8 @@ class GainCurves:
     own: Float  # weights (pixel, line) of each pixel's own remainder
     stat_errors: Float  # (pixel, line), UNUSED_EV where a pixel does not have the line
     used: NDArray[np.bool_]  # (pixel,) whether the pixel has enough lines
+    remainder: Float  # (pixel, line) eV, reference - physical form; NaN where a pixel does not have the line
+    reference_share: float = 1.0  # of the references' uncertainties that shows in the array
 
 
 def kernel(first: Float, second: Float) -> Float:
@@ -71,7 +73,7 @@ def fit(heights: Float, height_errors_ev: Float, line_energy: Float, reference_e
     common = np.linalg.solve(smooth + np.diag(error**2 + (share * reference_errors) ** 2), raw)
     own_data = np.where(np.isfinite(remainder), remainder - raw, 0.0)
     own = np.linalg.solve(smooth + (stat**2)[:, :, None] * np.eye(len(line_energy)), own_data[..., None])[..., 0]
-    return GainCurves(abd, line_energy, np.asarray(common), np.asarray(own), stat, used)
+    return GainCurves(abd, line_energy, np.asarray(common), np.asarray(own), stat, used, remainder, share)
 
 
 def _physical(
@@ -184,6 +186,31 @@ def spline_params(curves: GainCurves) -> tuple[Float, NDArray[np.bool_]]:
     params[curves.used, ef.CURVE] = values @ ef.fitting_matrix(N_ALONG).T
     rising[curves.used] = np.all(np.diff(values, axis=1) > 0, axis=1)
     return params, rising
+
+
+def left_out(curves: GainCurves, reference_errors: Float) -> Float:
+    """Where a line would stand if it were not used: its energy on the curve through the other lines - reference, eV.
+
+    f8 (pixel, line), NaN where a pixel has no curve or not the line. The curve is refitted in closed form: for
+    universal kriging the residual of a datum left out is (P y)_l / P_ll with P the precision of the data after the
+    parameters (Dubrule, Math. Geology 15, 687 (1983)).
+    """
+    abd = curves.abd[curves.used]
+    theta = np.stack([np.log(abd[:, 0]), np.log(abd[:, 1]), abd[:, 2] / abd[:, 0]], axis=1)
+    heights = physical_height(curves.line_energy, abd)
+    jacobian = _residual(theta, heights, np.ones(heights.shape, dtype=bool), curves.line_energy)[1]
+    noise = curves.stat_errors[curves.used] ** 2 + (curves.reference_share * reference_errors) ** 2
+    covariance = kernel(curves.line_energy, curves.line_energy) + noise[:, :, None] * np.eye(len(curves.line_energy))
+    inverse = np.linalg.inv(covariance)
+    prior = np.diag([1e-12, 1 / PRIOR_LOG_B[1] ** 2, 1 / PRIOR_D_OVER_A**2])
+    solved = np.linalg.inv(_transposed(jacobian) @ inverse @ jacobian + prior)
+    precision = inverse - inverse @ jacobian @ solved @ _transposed(jacobian) @ inverse
+    remainder = np.nan_to_num(curves.remainder[curves.used])
+    residual = (precision @ remainder[:, :, None])[:, :, 0] / np.einsum("pll->pl", precision)
+    result = np.full(curves.remainder.shape, np.nan)
+    result[curves.used] = -residual
+    result[~np.isfinite(curves.remainder)] = np.nan
+    return result
 
 
 def _along(curves: GainCurves) -> tuple[Float, Float]:

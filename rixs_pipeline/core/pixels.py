@@ -52,7 +52,7 @@ class PixelState:
             return
         none = np.zeros((1, 1))
         abd = np.array([[found.a, found.b, found.d]])
-        bare = gain.GainCurves(abd, np.zeros(1), np.zeros(1), none, none + 1, np.ones(1, dtype=bool))
+        bare = gain.GainCurves(abd, np.zeros(1), np.zeros(1), none, none + 1, np.ones(1, dtype=bool), none)
         self.params = gain.spline_params(bare)[0][0]
         self.params[ef.HEIGHT_REF] = found.pulse_height(np.array([1000.0]))[0]
         self.params[ef.PRETRIGGER_REF] = np.mean(self.pulses.pretrigger_mean)

@@ -72,7 +72,7 @@ def to_dataset(result: core.Calibration, spectra: list[NDArray[np.int64]]) -> xr
         "line_energy": (("line",), lines.energy[lines.anchors]),
         "line_energy_errors": (("line",), lines.errors[lines.anchors]),
     }
-    for name in ("line_pulse_height", "line_residual", "line_residual_errors", "line_counts", "fwhm"):
+    for name in ("line_pulse_height", "line_residual", "line_residual_errors", "line_left_out", "line_counts", "fwhm"):
         values[name] = (pixel_line, getattr(result, name)[:, lines.anchors])
     values |= elastic(result)
     values |= {

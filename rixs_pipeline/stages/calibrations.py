@@ -110,6 +110,29 @@ def pixel_energies(
     return tuple(found)
 
 
+def best_resolved(
+    files: tuple[Path, ...], functions: tuple[PixelEnergy, ...], calibrations: Sequence[xr.Dataset], number: int | None
+) -> tuple[PixelEnergy, ...]:
+    """The energy functions with all but the `number` best resolved of the used pixels left out; None: all stay.
+
+    The resolution of a pixel is the median over the lines of `calibrations`.
+    """
+    used = {off.pixel_number(f) for f, function in zip(files, functions, strict=True) if function.used}
+    if number is None or len(used) <= number:
+        return functions
+    widths: dict[int, list[float]] = {pixel: [] for pixel in used}
+    for calibration in calibrations:
+        for pixel, fwhm in zip(calibration["pixel"].values, calibration["fwhm"].values, strict=True):
+            if int(pixel) in used:
+                widths[int(pixel)] += fwhm[np.isfinite(fwhm)].tolist()
+    best = sorted(used, key=lambda pixel: (float(np.median(widths[pixel])) if widths[pixel] else np.inf, pixel))
+    left_out = used - set(best[:number])
+    return tuple(
+        PixelEnergy(f"not among the {number} best resolved pixels") if off.pixel_number(f) in left_out else function
+        for f, function in zip(files, functions, strict=True)
+    )
+
+
 def _steady(found: list[PixelRow | None], names: list[str], times: list[float]) -> PixelEnergy:
     """A pixel that did not jump: both calibrations interpolated, or the one in which it is good."""
     good = [(row, name) for row, name in zip(found, names, strict=True) if row is not None and row.ok]

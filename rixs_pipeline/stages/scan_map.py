@@ -6,9 +6,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from rixs_pipeline.config import NormaliseConfig
+from rixs_pipeline.config import NormaliseConfig, ReferenceSet
 from rixs_pipeline.core import exposure
 from rixs_pipeline.core.cuts import CUT_NAMES
+from rixs_pipeline.core.elastic import elastic_offset
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, POINT_USED, SCAN_MAP, check, labelled
 from rixs_pipeline.stages.bin import Binned
@@ -111,6 +112,30 @@ def scan_dataset(
     }
     check(dataset, SCAN_MAP, run.name)
     return dataset, warnings
+
+
+def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet, apply: bool) -> xr.Dataset:
+    """The scan with the offset of its elastic line in the attributes (NaN where it cannot be told).
+
+    `apply`: it is added to the incident energies, so that elastic light stands where incident = emission.
+    """
+    lines = np.array([line.energy for line in reference.lines.values()])
+    used = dataset["point_status"].values == POINT_USED
+    found = elastic_offset(
+        dataset["counts"].values[used],
+        dataset["incident_energy"].values[used],
+        dataset["emission_energy_edges"].values,
+        lines,
+    )
+    told = (found.offset, found.error, found.counts) if found else (np.nan, np.nan, 0.0)
+    applied = apply and found is not None
+    names = ("elastic_offset", "elastic_offset_errors", "elastic_counts")
+    attributes = dataset.attrs | dict(zip(names, told, strict=True)) | {"elastic_offset_applied": applied}
+    if applied:
+        energy = dataset["incident_energy"]
+        dataset = dataset.assign_coords(incident_energy=(energy.dims, energy.values + told[0], energy.attrs))
+    dataset.attrs = attributes
+    return dataset
 
 
 def intensities(counts: NDArray[np.int64], seconds: Float, edges: Float) -> dict[str, tuple[tuple[str, ...], Float]]:

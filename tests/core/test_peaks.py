@@ -23,11 +23,9 @@ def spectrum(rng: np.random.Generator, counts: int, lines: dict[str, float], ela
     return seen(rng, np.concatenate(parts), fwhm=float(rng.uniform(1.4, 4.0)))
 
 
-def right(found: peaks.Assignment, at: peaks.Peaks, gain: Gain, present: np.ndarray) -> bool:
-    """Every line that is there has its own peak."""
-    place = energy(at.pulse_height, *gain)[found.line_peaks]
-    near = np.abs(place - ENERGY) < 6  # half of the least distance between a line and what else there is
-    return bool((near & (found.line_peaks >= 0))[present].all())
+def right(found: peaks.Assignment, gain: Gain, present: np.ndarray) -> bool:
+    """The assigned curve puts every line that is there close enough to be fitted, and to no other line."""
+    return bool((np.abs(found.energies(height(ENERGY, *gain)) - ENERGY) < 8)[present].all())
 
 
 def outcomes(
@@ -41,7 +39,7 @@ def outcomes(
         gain = random_gain(rng)
         at = peaks.find_peaks(height(spectrum(rng, counts, lines, elastic), *gain))
         found = peaks.assign(at, ENERGY, ALL, parked)
-        result.append((found is not None and found.clear, found is not None and right(found, at, gain, present)))
+        result.append((found is not None and found.clear, found is not None and right(found, gain, present)))
     return result
 
 

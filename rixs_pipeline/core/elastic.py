@@ -1,0 +1,72 @@
+"""The offset between the incident and the emission scale, from the elastic line of a scan.
+
+Elastically scattered light has the incident energy; where it stands on the emission scale, minus what the
+monochromator says, is the offset between the two scales. It tells about the monochromator as much as about the
+calibration, so it is reported and never anchors the emission scale.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rixs_pipeline.core.line_fits import fit_lines
+from rixs_pipeline.core.line_shapes import N_GRID, LineGrid
+
+Float = NDArray[np.float64]
+
+REACH_EV = 8.0  # half width of the fit
+CLEAR_EV = 9.0  # an emission line closer than this below the elastic line disturbs the fit
+ONSET_EV = 2.0  # so far below its energy a line begins to shine (resonant Raman scattering)
+MIN_COUNTS = 20
+MIN_SIGNIFICANCE = 4.0  # counts of the line over the standard deviation of all counts under it
+TAIL_LENGTH_EV = 20.0
+
+
+@dataclass(frozen=True)
+class ElasticOffset:
+    """Emission - incident energy of the elastic line, its standard deviation, eV, and the counts it rests on."""
+
+    offset: float
+    error: float
+    counts: float
+
+
+def elastic_offset(
+    counts: NDArray[np.int64], incident: Float, edges: Float, emission_lines: Float
+) -> ElasticOffset | None:
+    """Fit the elastic line of a scan; None where too few counts, or no point clear of emission lines, tell.
+
+    Args:
+        counts: i8 (point, bin).
+        incident: f8 (point,), eV.
+        edges: f8 (bin + 1,) eV, uniform emission bins.
+        emission_lines: f8 (line,) eV, fluorescence that the sample may emit, from incident energies `ONSET_EV` below
+            each line on. Points up to `CLEAR_EV` above a line are left out.
+    """
+    above = incident[:, None] - emission_lines[None, :]
+    clear = np.all((above < -ONSET_EV) | (above > CLEAR_EV), axis=1)
+    grid = LineGrid(float(edges[1] - edges[0]))
+    histogram = _around(counts[clear], incident[clear], edges, grid)[None, None, :]
+    inside = (np.abs(grid.offsets) < REACH_EV)[None, :]
+    if histogram[0, 0][inside[0]].sum() < MIN_COUNTS:
+        return None
+    # a point's line lies anywhere within a bin: that spreads it by a box of one bin
+    spread = np.sinc(grid.k * grid.width / (2 * np.pi))[None, :].astype(complex)
+    fit = fit_lines(histogram, inside, spread, grid, TAIL_LENGTH_EV)
+    shift, error, number, sigma, floor, converged = (
+        float(getattr(fit, name)[0, 0])
+        for name in ("shift", "shift_errors", "counts", "sigma", "background", "converged")
+    )
+    significance = number / np.sqrt(number + floor * 4 * sigma / grid.width)
+    if not converged or number < MIN_COUNTS or significance < MIN_SIGNIFICANCE or abs(shift) > REACH_EV - 2:
+        return None
+    return ElasticOffset(shift, error, number)
+
+
+def _around(counts: NDArray[np.int64], incident: Float, edges: Float, grid: LineGrid) -> Float:
+    """Counts (N_GRID,) against emission - incident: whole bins, put where their centres lie."""
+    centres = (edges[1:] + edges[:-1]) / 2
+    bins = np.floor((centres[None, :] - incident[:, None]) / grid.width).astype(np.int64) + N_GRID // 2
+    near = (bins >= 0) & (bins < N_GRID)
+    return np.bincount(bins[near], weights=counts[near], minlength=N_GRID).astype(np.float64)
