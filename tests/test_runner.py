@@ -50,8 +50,9 @@ def test_a_second_run_makes_nothing(small):
     assert json.loads((small.out / "run.json").read_text())["items"]["scan0001"]["status"] == "fresh"
 
 
-@pytest.mark.parametrize("execution", [{"scheduler": "threads", "workers": 1}, {"scheduler": "threads", "workers": 3},
-                                       {"scheduler": "serial", "memory": "3GB"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "execution", [{"scheduler": "threads", "workers": 3}, {"scheduler": "serial", "memory": "3GB"}], ids=str
+)
 def test_how_it_is_executed_makes_nothing_again(small, execution):
     assert made(small, {"execution": execution}) == set()
 
@@ -113,8 +114,10 @@ def test_what_is_deleted_is_made_again(small):
     assert made(small) == MAPS
 
 
-@pytest.mark.parametrize("name", ["scans/scan0003.nxs", "calibration/cal0005.nxs", "spectra/LMR_RT-Co_L.nxs"])
-@pytest.mark.parametrize("length", [0, 100, -1])
+@pytest.mark.parametrize(
+    ("name", "length"),
+    [("scans/scan0003.nxs", -1), ("calibration/cal0005.nxs", 5000), ("spectra/LMR_RT-Co_L.nxs", 0)],
+)
 def test_a_truncated_product_is_made_again_with_a_warning(small, name, length):
     path = small.out / name
     whole = path.read_bytes()
@@ -126,7 +129,7 @@ def test_a_truncated_product_is_made_again_with_a_warning(small, name, length):
         pass
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"items": 3}', "\x00\xff"])
+@pytest.mark.parametrize("text", ["", "[]", '{"items": 3}', "\x00\xff"], ids=repr)
 @pytest.mark.parametrize("name", ["run.json", ".digests.json"])
 def test_a_damaged_record_of_the_last_run_does_no_harm(small, name, text):
     (small.out / name).write_text(text)
@@ -264,36 +267,34 @@ def test_scans_are_chosen_by_number_and_name():
 # ---- execution
 
 
-@pytest.fixture(scope="module")
-def serial(small_beamtime, tmp_path_factory, reduced_small):
-    """Scans and maps as one task after the other makes them."""
-    return {p.name: open_product(p) for part in ("scans", "maps") for p in (reduced_small / part).glob("*.nxs")}
-
-
-@pytest.mark.parametrize("scheduler", ["serial", "threads", "processes"])
-@pytest.mark.parametrize("block", [1, 2])
-def test_no_scheduler_changes_what_comes_out(small, serial, monkeypatch, scheduler, block):
+@pytest.mark.parametrize(
+    ("scheduler", "workers", "block"),
+    [("serial", None, 2), ("threads", 1, 1), ("threads", 3, 1), ("threads", 2, 2), ("processes", 2, 1)],
+)
+def test_no_scheduler_changes_what_comes_out(small, reduced_small, monkeypatch, scheduler, workers, block):
+    """The reference is what threads made with the default block, in another process."""
     monkeypatch.setattr(runner, "PIXELS_A_BLOCK", block)
-    for name in SCANS | MAPS:
+    for name in of("LMR_RT", 1) | of("LMR_RT", 2):
         (small.out / name).unlink()
-    for workers in (1, 2, 3) if scheduler == "threads" else (2,):
-        summary = small.run(
-            {"execution": {"scheduler": scheduler, "workers": workers}}, until="combine", force=workers > 1
-        )
-        assert not summary.failed and set(summary.executed) >= SCANS | MAPS
-        assert_equal(small.out, serial)
+    summary = small.run({"execution": {"scheduler": scheduler, "workers": workers}})
+    assert not summary.failed and set(summary.executed) == of("LMR_RT", 1) | of("LMR_RT", 2)
+    for name in of("LMR_RT", 1) | of("LMR_RT", 2):
+        found, expected = (open_product(folder / name) for folder in (small.out, reduced_small))
+        entries = found if isinstance(found, dict) else {"entry": found}
+        for entry, dataset in entries.items():
+            assert_equal(dataset, expected[entry] if isinstance(expected, dict) else expected)
 
 
-def assert_equal(out, expected):
-    for part in ("scans", "maps"):
-        for path in (out / part).glob("*.nxs"):
-            found = open_product(path)
-            for name, variable in expected[path.name].variables.items():
-                if variable.dtype.kind == "f":
-                    np.testing.assert_allclose(found[name].values, variable.values, rtol=1e-12)
-                else:
-                    np.testing.assert_array_equal(found[name].values, variable.values)
-                    assert found[name].dtype == variable.dtype
+def assert_equal(found, expected):
+    """Counts to the last one, other numbers to 1e-12, texts word for word."""
+    assert found.attrs | {"command": ""} == expected.attrs | {"command": ""}
+    for name, variable in expected.variables.items():
+        values = found[name].values
+        assert values.dtype == variable.dtype
+        if variable.dtype.kind == "f":
+            np.testing.assert_allclose(values, variable.values, rtol=1e-12)
+        else:
+            assert values.tolist() == variable.values.tolist()
 
 
 # ---- what the config asks for in vain

@@ -5,6 +5,7 @@ monochromator says, is the offset between the two scales. It tells about the mon
 calibration, so it is reported and never anchors the emission scale.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,12 @@ from rixs_pipeline.core.line_shapes import N_GRID, LineGrid
 
 Float = NDArray[np.float64]
 
-REACH_EV = 8.0  # half width of the fit
-CLEAR_EV = 9.0  # an emission line closer than this below the elastic line disturbs the fit
+REACH_EV = (-4.0, 8.0)  # of the fit: excitations with a loss of a few eV stand below the line
+# An emission line so far below the elastic line still disturbs the fit. Above an L edge the metals' inelastic light
+# (d-d and charge-transfer excitations) follows the elastic line a few eV below, for as long as the edge resonates.
+CLEAR_OF_K_EV, CLEAR_OF_L_EV = 9.0, 35.0
 ONSET_EV = 2.0  # so far below its energy a line begins to shine (resonant Raman scattering)
+OFFSET_EV = (-3.5, 6.0)  # offsets beyond these are not seen whole by the fit
 MIN_COUNTS = 20
 MIN_SIGNIFICANCE = 4.0  # counts of the line over the standard deviation of all counts under it
 TAIL_LENGTH_EV = 20.0
@@ -33,7 +37,7 @@ class ElasticOffset:
 
 
 def elastic_offset(
-    counts: NDArray[np.int64], incident: Float, edges: Float, emission_lines: Float
+    counts: NDArray[np.int64], incident: Float, edges: Float, emission_lines: Mapping[str, float]
 ) -> ElasticOffset | None:
     """Fit the elastic line of a scan; None where too few counts, or no point clear of emission lines, tell.
 
@@ -41,14 +45,16 @@ def elastic_offset(
         counts: i8 (point, bin).
         incident: f8 (point,), eV.
         edges: f8 (bin + 1,) eV, uniform emission bins.
-        emission_lines: f8 (line,) eV, fluorescence that the sample may emit, from incident energies `ONSET_EV` below
-            each line on. Points up to `CLEAR_EV` above a line are left out.
+        emission_lines: name (`O_Ka`, `Co_La`) -> eV, fluorescence that the sample may emit, from incident energies
+            `ONSET_EV` below each line on; the points above, as far as the line disturbs, are left out.
     """
-    above = incident[:, None] - emission_lines[None, :]
-    clear = np.all((above < -ONSET_EV) | (above > CLEAR_EV), axis=1)
+    clear = np.ones(len(incident), dtype=bool)
+    for name, energy in emission_lines.items():
+        reach = CLEAR_OF_K_EV if "_K" in name else CLEAR_OF_L_EV
+        clear &= (incident < energy - ONSET_EV) | (incident > energy + reach)
     grid = LineGrid(float(edges[1] - edges[0]))
     histogram = _around(counts[clear], incident[clear], edges, grid)[None, None, :]
-    inside = (np.abs(grid.offsets) < REACH_EV)[None, :]
+    inside = ((grid.offsets > REACH_EV[0]) & (grid.offsets < REACH_EV[1]))[None, :]
     if histogram[0, 0][inside[0]].sum() < MIN_COUNTS:
         return None
     # a point's line lies anywhere within a bin: that spreads it by a box of one bin
@@ -59,7 +65,12 @@ def elastic_offset(
         for name in ("shift", "shift_errors", "counts", "sigma", "background", "converged")
     )
     significance = number / np.sqrt(number + floor * 4 * sigma / grid.width)
-    if not converged or number < MIN_COUNTS or significance < MIN_SIGNIFICANCE or abs(shift) > REACH_EV - 2:
+    if (
+        not converged
+        or number < MIN_COUNTS
+        or significance < MIN_SIGNIFICANCE
+        or not OFFSET_EV[0] < shift < OFFSET_EV[1]
+    ):
         return None
     return ElasticOffset(shift, error, number)
 

@@ -119,7 +119,8 @@ def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet, apply: boo
 
     `apply`: it is added to the incident energies, so that elastic light stands where incident = emission.
     """
-    lines = np.array([line.energy for line in reference.lines.values()])
+    element = str(dataset.attrs["edge"]).split("_")[0]  # other metals' L lines are far away, C, N and O everywhere
+    lines = {n: line.energy for n, line in reference.lines.items() if "_K" in n or n.split("_")[0] == element}
     used = dataset["point_status"].values == POINT_USED
     found = elastic_offset(
         dataset["counts"].values[used],

@@ -4,6 +4,8 @@ from photons import ENERGY, UNCERTAINTY, height
 
 from rixs_pipeline.core import energy as ef
 from rixs_pipeline.core import gain
+from rixs_pipeline.simulate.detector import draw_pixel
+from rixs_pipeline.simulate.settings import SimulationSettings
 
 ALONG = np.linspace(260.0, 1000.0, 149)  # eV: between the lines and slightly outside
 STAT = 0.05  # eV
@@ -62,7 +64,7 @@ def test_the_references_disagreement_is_not_followed() -> None:
         abd, pattern = random_gains(rng, 10), rng.normal(0, UNCERTAINTY)
         heights = height(ENERGY + pattern + rng.normal(0, STAT, (10, 6)), *abd)
         curves, params = curves_of(heights)
-        shares.append(gain.reference_share(ENERGY - gain.physical_energy(heights, curves.abd), UNCERTAINTY))
+        shares.append(curves.reference_share)
         off.append(pattern)
         errors.append(miss(params, height(ENERGY, *abd), ENERGY).mean(axis=0))
     assert np.median(shares) > 0.6  # 1 in truth, seen through what the physical form leaves of six lines
@@ -77,6 +79,35 @@ def test_pure_scatter_between_pixels_is_not_blamed_on_the_references(pixels: int
         for seed in range(200)
     ]
     assert np.mean(np.array(shares) == 0) > least
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        pytest.param(
+            4,
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="the scatter between few pixels is taken as known, and six lines, which share three parameters, "
+                "as independent: in a quarter of the arrays of 4 the curves leave good lines by up to 3 eV",
+            ),
+        ),
+        10,
+        30,
+    ],
+)
+def test_independent_pixels_are_rarely_pulled_off_good_references(pixels: int) -> None:
+    """True references, remainders of 0.5-1 eV of each pixel's own: the curves go through the lines in nine of ten."""
+    off = []
+    for seed in range(100):
+        settings = SimulationSettings(seed=seed, pixels=pixels)
+        array = [draw_pixel(settings, channel, (np.inf, np.inf)) for channel in settings.channels]
+        heights = np.stack([one.pulse_height(ENERGY) for one in array])
+        blurred = ENERGY + np.random.default_rng(seed).normal(0, STAT, heights.shape)
+        measured = np.stack([one.pulse_height(e) for one, e in zip(array, blurred, strict=True)])
+        _, params = curves_of(measured)
+        off.append(np.abs(np.median(miss(params, heights, ENERGY), axis=0)).max())
+    assert np.mean(np.array(off) > 0.2) < 0.1
 
 
 def test_one_pixel_alone_trusts_the_stated_uncertainties() -> None:
@@ -158,3 +189,30 @@ def test_curves_rise_over_the_whole_spline() -> None:
     for row, one in zip(abd.transpose(1, 2, 0)[:, 0], params, strict=True):
         heights = np.linspace(row[2], height(np.array([1450.0]), *row)[0], 500)
         assert (ef.curve_slope(heights, one) > 0).all()
+
+
+def test_a_line_left_out_stands_where_the_other_lines_put_it() -> None:
+    """The closed form against a second fit without the line."""
+    rng = np.random.default_rng(9)
+    abd = random_gains(rng, 1)
+    own, _ = sines(rng, 1)
+    heights = height(ENERGY + own + rng.normal(0, STAT, (1, 6)), *abd)
+    stated = gain.left_out(curves_of(heights)[0], UNCERTAINTY)[0]
+    for line in range(6):
+        without = heights.copy()
+        without[0, line] = np.nan
+        _, params = curves_of(without)
+        again = float(ef.curve(heights[0, line : line + 1], params[0])[0] - ENERGY[line])
+        assert stated[line] == pytest.approx(again, abs=0.1 + 0.1 * abs(again))
+
+
+def test_a_line_that_is_off_shows_when_it_is_left_out() -> None:
+    abd = random_gains(np.random.default_rng(10), 12)
+    heights = height(ENERGY, *abd)
+    heights[3, 2] = height(ENERGY[2:3] + 6.0, *abd[:, 3])[0]
+    heights[5, 4] = np.nan
+    curves = gain.fit(heights, np.full(heights.shape, STAT), ENERGY, UNCERTAINTY)
+    off = gain.left_out(curves, UNCERTAINTY)
+    assert off[3, 2] == pytest.approx(6.0, abs=0.6)
+    assert np.isnan(off[5, 4]) and np.isfinite(off).sum() == 71
+    assert np.nanmax(np.abs(np.delete(off, 3, axis=0))) < 0.2
