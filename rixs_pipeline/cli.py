@@ -83,8 +83,9 @@ def _of_click(error: Exception) -> int:
     if isinstance(error, typer.Abort):
         return _CLICK_INTERRUPTED
     if isinstance(error, _CLICK_ERROR):
-        if error.message:  # none where a command without arguments has printed its help
-            _say(f"{error.format_message()} (see rixs-pipeline --help)")
+        text = error.format_message()
+        if text:  # empty where a command without arguments has printed its help
+            _say(f"{text} (see rixs-pipeline --help)")
         return UsageError.exit_code
     log.debug("traceback", exc_info=error)
     _say(f"a defect, please report it: {type(error).__name__}: {error} (-v shows where)")

@@ -17,7 +17,7 @@ from rixs_pipeline import cli as cli_module
 from rixs_pipeline import runner
 
 VERBS = ["run", "inspect", "init", "calibrate", "bin", "extract", "report", "status", "export", "watch", "simulate"]
-HEAVY = ("numpy", "scipy", "xarray", "pandas", "h5py", "dask", "distributed", "matplotlib", "pydantic", "numba")
+HEAVY = ("numpy", "scipy", "xarray", "pandas", "h5py", "dask", "distributed", "matplotlib", "ruamel", "numba")
 
 
 def one_line(said):
@@ -73,9 +73,7 @@ def test_without_arguments_the_help_is_shown(cli):
         (["run", "{beamtime}", "--nosuch"], "No such option: --nosuch"),
         (["run", "{beamtime}", "--until", "lunch"], "--until lunch: no such stage; there are calibrate, bin, combine"),
         (["run", "{beamtime}", "--scans", "99"], "--scans 99: '99' names no scan; there are scan0001, scan0002"),
-        (["run", "{beamtime}", "--scans", "1,"], None),
         (["run", "{beamtime}", "--scheduler", "lightning"], "command line: execution.scheduler"),
-        (["run", "{beamtime}", "--scheduler", "tcp://127.0.0.1:1"], "no dask scheduler answers at tcp://127.0.0.1:1"),
         (["run", "{beamtime}", "--workers", "0"], "execution.workers"),
         (["run", "{beamtime}", "--workers", "two"], "--workers"),
         (["run", "{beamtime}", "--memory", "lots"], "execution.memory"),
@@ -93,9 +91,7 @@ def test_without_arguments_the_help_is_shown(cli):
 def test_a_wrong_command_line_is_refused(cli, small_beamtime, reduced_small, tmp_path, arguments, expected):
     places = {"beamtime": small_beamtime, "out": reduced_small, "tmp": tmp_path}
     arguments = [part.format(**places) for part in arguments]
-    if expected is None:  # a comma too many is no mistake
-        arguments, expected = [*arguments, "--until", "lunch"], "lunch"
-    if arguments[0] == "run" and "-o" not in arguments:
+    if arguments[0] == "run":
         arguments += ["-o", str(tmp_path / "out")]
     said = cli(*arguments)
     assert said.code == 2 and expected in one_line(said)
@@ -203,7 +199,7 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_next_run_goes_on(small):
             if line.startswith("wrote"):
                 break
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
     assert "Traceback" not in err and err.splitlines()[-1].startswith("rixs-pipeline: interrupted")
     files = [path for path in small.out.rglob("*") if path.is_file()]
@@ -349,7 +345,7 @@ def test_watch_ends_after_its_rounds(cli, small, monkeypatch):
     monkeypatch.setattr(runner.report, "plan", lambda *_: iter(()))
     started = time.perf_counter()
     assert cli("watch", small.beamtime, "-o", small.out, "--rounds", "2", "--every", "0.1").code == 0
-    assert 0.1 <= time.perf_counter() - started
+    assert time.perf_counter() - started > 0.1
 
 
 def test_simulate(cli, tmp_path):

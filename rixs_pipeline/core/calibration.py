@@ -25,7 +25,7 @@ Float = NDArray[np.float64]
 
 GRID = LineGrid(0.5)
 TAIL_LENGTH_EV = 20.0  # decay length of the low-energy tail (10 to 30 eV in real pixels)
-ROUNDS = 3
+ROUNDS = 2  # a third changes the lines by less than a tenth of their errors
 MAX_POSITION_ERROR_EV = 3.0  # a line whose position is less certain tells nothing
 
 

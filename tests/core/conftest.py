@@ -48,13 +48,13 @@ def calibrated(run: Run, truth: dict[str, np.ndarray], fwhm: dict[int, float]) -
 
 @pytest.fixture(scope="session", params=[11, 13])
 def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Calibrated]:
-    """Both reference runs of a beamtime of 12 pixels: 5 is dead, 9 is noisy, 13 jumps between them."""
+    """Both reference runs of a beamtime of 10 pixels: 5 is dead, 9 is noisy, 13 jumps between them."""
     from rixs_pipeline.simulate.beamtime import simulate
     from rixs_pipeline.simulate.settings import SimulationSettings
 
     folder = tmp_path_factory.mktemp("beamtime") / "simulated"
     settings = {
-        "seed": request.param, "pixels": 12, "edges": ["Co_L"], "passes": 1, "points": 5, "samples": [{"name": "LMR"}],
+        "seed": request.param, "pixels": 10, "edges": ["Co_L"], "passes": 1, "points": 5, "samples": [{"name": "LMR"}],
         "beam_dumps": [], "event_truth": True, "projector_samples": 8,
     }  # fmt: skip
     simulate(folder, SimulationSettings.model_validate(settings))

@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from photons import ENERGY, REFERENCE, SIX, emitted, height, seen
+from scipy.interpolate import BSpline
 
 from rixs_pipeline.config import CalibrationConfig
 from rixs_pipeline.core import continuity
@@ -74,7 +75,6 @@ def test_the_resolution_is_that_of_the_detector(simulated: "list[Calibrated]") -
     """Uncorrected, the arrival phase alone makes the elastic line three times as wide."""
     for run in simulated:
         true = np.array([run.fwhm[int(pixel)] for pixel in run.result.pixel[run.ok]])
-        print("FW", np.median(run.result.fwhm[run.ok, -1] / true))
         assert 0.9 < np.median(run.result.fwhm[run.ok, -1] / true) < 1.4
         assert run.result.params[run.ok][:, ef.PHASE].any(axis=1).all()
 
@@ -97,18 +97,13 @@ def test_errors_of_the_curve_cover_the_pixels_scatter(simulated: "list[Calibrate
         for row, off in zip(run.ok, found - np.median(found, axis=0), strict=True):
             sigma = np.sqrt(curve_variance(result, row, result.line_pulse_height[row, :6]))
             pulls.append(off / sigma)
-        print("PULL", np.std(pulls), np.mean(np.array(pulls) ** 2, axis=0) ** 0.5)
         assert 0.6 < np.std(pulls) < 1.8  # corrections and the shape of the tail are not part of it
 
 
 def curve_variance(result: Calibration, row: int, heights: np.ndarray) -> np.ndarray:
     """Variance (height,) eV^2 of the curve, which is linear in its coefficients."""
-    columns = []
-    for coefficient in np.eye(ef.N_COEFFICIENTS):
-        unit = result.params[row].copy()
-        unit[ef.CURVE] = coefficient
-        columns.append(ef.curve(heights, unit))
-    weights = np.stack(columns, axis=1)
+    lowest, step = result.params[row, ef.CURVE_GRID]
+    weights = BSpline.design_matrix(heights, lowest + step * np.arange(-3, ef.N_COEFFICIENTS + 1), 3).toarray()
     return np.asarray(np.einsum("ij,jk,ik->i", weights, result.params_covariance[row][ef.CURVE, ef.CURVE], weights))
 
 
@@ -138,13 +133,6 @@ def test_the_jump_is_found_and_no_other(simulated: "list[Calibrated]") -> None:
     before, after = (run.result for run in simulated)
     shifts = continuity.line_shifts(before.params, after.params, ENERGY)
     assert before.pixel[continuity.jumps(shifts)].tolist() == [JUMPING]
-
-
-def test_the_order_of_the_pixels_does_not_matter(simulated: "list[Calibrated]") -> None:
-    run = simulated[0]
-    other = calibrate(run.pulses[::-1], REFERENCE, CONFIG, 1000.0)
-    assert other.status[::-1] == run.result.status
-    np.testing.assert_allclose(other.line_residual[::-1], run.result.line_residual, atol=1e-6)
 
 
 # --- the real beamtime
@@ -205,6 +193,13 @@ def array(n: int = 4, seed: int = 0, **options: object) -> list[ReferencePulses]
     return [pixel(i, np.random.default_rng([seed, i]), **options) for i in range(n)]  # type: ignore[arg-type]
 
 
+def test_the_order_of_the_pixels_does_not_matter() -> None:
+    pulses = array(4)
+    one, other = (calibrate(order, REFERENCE, CONFIG, 1000.0) for order in (pulses, pulses[::-1]))
+    assert set(one.status) == {"ok"}
+    np.testing.assert_allclose(other.params[::-1], one.params, rtol=1e-6, atol=1e-9)
+
+
 def test_one_pixel_alone() -> None:
     result = calibrate(array(1), REFERENCE, CONFIG, 1000.0)
     assert result.status == ("ok",)
@@ -262,9 +257,9 @@ def test_spurious_triggers_are_not_ok() -> None:
 def test_a_flat_spectrum_is_not_ok() -> None:
     rng = np.random.default_rng(0)
     noise = [pulses_of(90 + i, rng, rng.uniform(100, 12000, 5000)) for i in range(24)]
-    result = calibrate([*array(26, counts=200), *noise], REFERENCE, CONFIG, 1000.0)
-    assert set(result.status[:26]) == {"ok"}
-    assert "ok" not in result.status[26:]
+    result = calibrate([*array(10, counts=100), *noise], REFERENCE, CONFIG, 1000.0)
+    assert set(result.status[:10]) == {"ok"}
+    assert "ok" not in result.status[10:]
 
 
 def test_an_array_of_noise_does_not_crash() -> None:

@@ -135,7 +135,7 @@ def test_both_effects_together() -> None:
 @pytest.mark.parametrize("block", [ef.PHASE, ef.DRIFT], ids=["phase", "drift"])
 def test_where_there_is_no_effect_none_is_learned(block: slice) -> None:
     """In most pixels; elsewhere it adds less than its free parameters would without the judgement."""
-    others, applied, worse, counts, pixels = fresh(), 0, [], 300, 30
+    others, applied, worse, counts, pixels = fresh(), 0, [], 300, 20
     for seed in range(pixels):
         params, gains = learned(draw(np.random.default_rng(seed), counts), (block,))
         assert params[block].any() == (gains[0] > 0)

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.schema import PIXEL_CALIBRATION, RIXS_MAP, SCAN_MAP, Variable, check, labelled, spectrum
+
+SMALL = {
+    "x": Variable(("x",), "f", "eV", "energy"),
+    "n": Variable(("x",), "i", "counts", "photons"),
+    "name": Variable(("x",), "S", "", "name"),
+    "extra": Variable(("x",), "f", "s", "extra", False),
+}
+VALUES = {
+    "x": (("x",), np.arange(2.0)),
+    "n": (("x",), np.arange(2)),
+    "name": (("x",), np.array(["a", "b"], dtype=object)),
+}
+
+
+@pytest.mark.parametrize("table", [RIXS_MAP, SCAN_MAP, PIXEL_CALIBRATION, spectrum("incident_energy")])
+def test_every_variable_of_every_product_is_told(table):
+    for name, variable in table.items():
+        assert variable.kind in "fiS" and variable.long_name and variable.dims, name
+        assert variable.units is not None
+
+
+def test_a_scan_is_a_map_and_more():
+    assert SCAN_MAP.items() >= RIXS_MAP.items()
+
+
+def test_a_spectrum_runs_along_its_axis():
+    assert all(v.dims == ("emission_energy",) for v in spectrum("emission_energy").values())
+
+
+def test_values_get_their_units_and_names():
+    dataset = labelled(VALUES | {"own": (("x",), np.zeros(2))}, SMALL)
+    assert dataset["n"].attrs == {"units": "counts", "long_name": "photons"}
+    assert "x" in dataset.coords and dataset.sizes == {"x": 2}
+    check(dataset, SMALL, "here")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"n": None}, "here: variable 'n' is missing"),
+        ({"n": (("x",), np.zeros(2))}, "here: variable 'n' has dims .* dtype float64, expected .* kind 'i'"),
+        ({"n": (("y",), np.arange(2))}, r"here: variable 'n' has dims \('y',\)"),
+        ({"name": (("x",), np.arange(2))}, "variable 'name' has .* kind 'S'"),
+        ({"extra": (("y",), np.zeros(3))}, "variable 'extra' has dims"),
+    ],
+)
+def test_what_differs_is_named(change, expected):
+    values = {name: value for name, value in (VALUES | change).items() if value is not None}
+    with pytest.raises(InputError, match=expected):
+        check(xr.Dataset(values), SMALL, "here")
