@@ -25,8 +25,11 @@ def reference_set(name: str) -> Path:
 
 
 def safe_name(text: str) -> str:
-    """A sample's or region's name as part of a file name: all but letters, digits, `.`, `+`, `-`, `_` becomes `_`."""
-    return re.sub(r"[^\w.+-]+", "_", text).strip("_") or "unnamed"
+    """A sample's or region's name as part of a file name: all but letters, digits, `.`, `+`, `-`, `_` becomes `_`.
+
+    None begins with a dot: such files are hidden.
+    """
+    return re.sub(r"[^\w.+-]+", "_", text).strip("._") or "unnamed"
 
 
 def calibration_product(out: Path, run_name: str) -> Path:

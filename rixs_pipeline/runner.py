@@ -384,7 +384,8 @@ class Reduction:
             )
             for k in range(0, len(one.pulse_files), PIXELS_A_BLOCK)
         ]
-        return self.executor.map_reduce(bin_stage.bin_block, tasks, bin_stage.add_blocks), functions
+        binned = self.executor.map_reduce(bin_stage.bin_block, tasks, bin_stage.add_blocks)
+        return binned, bin_stage.without_silent(binned, functions)
 
     def _groups(self) -> dict[tuple[str, str], list[Run]]:
         """Scans of every sample and edge whose product is there."""

@@ -50,15 +50,21 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
     return folder
 
 
-def command_line(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+def call_command_line(*arguments: object) -> subprocess.CompletedProcess[str]:
     """The command line as a user calls it, in a process of its own."""
     command = [sys.executable, "-m", "rixs_pipeline", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="session")
+def command_line() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line as a user calls it, in a process of its own."""
+    return call_command_line
 
 
 def _reduce(beamtime: Path) -> Callable[[Path], None]:
     def make(out: Path) -> None:
-        done = command_line("extract", beamtime, "-o", out)
+        done = call_command_line("extract", beamtime, "-o", out)
         assert done.returncode == 0, done.stderr
 
     return make

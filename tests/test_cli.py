@@ -10,7 +10,6 @@ import time
 
 import numpy as np
 import pytest
-from conftest import command_line
 
 import rixs_pipeline
 from rixs_pipeline import cli as cli_module
@@ -51,7 +50,7 @@ def test_every_verb_is_in_the_help_and_has_its_own(cli):
         assert cli("config", verb, "-h").code == 0
 
 
-def test_the_module_is_the_command():
+def test_the_module_is_the_command(command_line):
     done = command_line("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{rixs_pipeline.__version__}\n", "")
 
@@ -277,12 +276,13 @@ def test_status(cli, small):
     assert set(json.loads(cli("status", small.out, "--json").out).values()) >= {"fresh"}
 
 
-def test_status_wherever_it_is_called(small, monkeypatch):
+def test_status_wherever_it_is_called(cli, small, monkeypatch):
     """run.json names the beamtime so that it is found from another folder."""
     monkeypatch.chdir(small.beamtime.parent)
-    assert command_line("extract", small.beamtime.name, "-o", "out", cwd=small.beamtime.parent).returncode == 0
-    done = command_line("status", small.out, cwd="/")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert cli("extract", small.beamtime.name, "-o", "out").code == 0
+    monkeypatch.chdir("/")
+    said = cli("status", small.out)
+    assert (said.code, said.err) == (0, "")
 
 
 def test_inspect(cli, small_beamtime):

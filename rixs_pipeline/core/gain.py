@@ -28,6 +28,7 @@ UNUSED_EV = 1e4  # the uncertainty of a line that a pixel does not have
 CURVE_TOP_EV = 1500.0
 N_ALONG = 4 * ef.N_COEFFICIENTS  # heights at which a curve is computed before it becomes a spline
 MIN_LINES = 3
+SHRINKAGE = 0.2  # of the covariance between lines towards its diagonal: few pixels leave it singular
 CLEAR_GAIN = 2.0  # in log likelihood: two standard deviations for one parameter
 
 
@@ -105,24 +106,27 @@ def _common(remainder: Float, stat: Float) -> tuple[Float, Float]:
 def reference_share(remainder: Float, reference_errors: Float) -> float:
     """Which share of the references' stated uncertainties shows in the array, 0 to 1.
 
-    The mean remainder of line l over n pixels is taken as N(0, s_l^2 / n + (share x uncertainty_l)^2), with s_l the
-    scatter between the pixels; the share that maximises the likelihood counts where it gains `CLEAR_GAIN` over none.
-    One pixel alone cannot tell: 1.
+    The mean remainder over n pixels is taken as N(0, S / n + diag(share x uncertainty)^2), with S the covariance of
+    the lines between the pixels; the share that maximises the likelihood counts where it gains `CLEAR_GAIN` over
+    none. S matters as a whole: what is left of smooth gains after the physical form is one common mode, in which a
+    chance mean moves all lines at once. Fewer than two pixels cannot tell: 1.
 
     Args:
         remainder: f8 (pixel, line), reference - physical form, eV; NaN where there is none.
         reference_errors: f8 (line,), eV.
     """
-    n = np.isfinite(remainder).sum(axis=0)
-    if not (n >= 2).any():
+    have = np.isfinite(remainder)
+    lines = have.sum(axis=0) >= 0.5 * max(have.any(axis=1).sum(), 1)
+    rows = remainder[have[:, lines].all(axis=1)][:, lines]
+    if len(rows) < 2 or not lines.any():
         return 1.0
-    rows = remainder[:, n >= 2]
-    n, errors = n[n >= 2], reference_errors[n >= 2]
-    variance = np.nanvar(rows, axis=0, ddof=1) / n + 1e-6
-    mean = np.nanmean(rows, axis=0)
+    between = np.atleast_2d(np.cov(rows, rowvar=False))
+    of_mean = ((1 - SHRINKAGE) * between + SHRINKAGE * np.diag(np.diag(between))) / len(rows)
+    mean, variances = rows.mean(axis=0), reference_errors[lines] ** 2
     shares = np.linspace(0.0, 1.0, 51)
-    total = variance + (shares[:, None] * errors) ** 2
-    log_likelihood = -0.5 * (mean**2 / total + np.log(total)).sum(axis=1)
+    total = of_mean + (shares[:, None] ** 2 * variances + 1e-6)[:, :, None] * np.eye(len(mean))
+    misfit = (mean * np.linalg.solve(total, np.broadcast_to(mean, shares.shape + mean.shape)[..., None])[..., 0]).sum(1)
+    log_likelihood = -0.5 * (misfit + np.linalg.slogdet(total)[1])
     best = int(np.argmax(log_likelihood))
     return float(shares[best]) if log_likelihood[best] - log_likelihood[0] > CLEAR_GAIN else 0.0
 

@@ -147,16 +147,17 @@ def read_pulses(path: Path, start_ns: int, end_ns: int) -> Pulses:
     records = np.array(everything[first:last])
     if np.any(np.diff(records["unixnano"]) < 0):
         records = records[np.argsort(records["unixnano"], kind="stable")]
-    height = records["coefs"][:, FILT_VALUE].astype(np.float64)
-    slope = records["coefs"][:, DERIVATIVE_LIKE].astype(np.float64)
+    with np.errstate(invalid="ignore"):  # damaged records may hold signalling NaNs
+        height, slope = (records["coefs"][:, k].astype(np.float64) for k in (FILT_VALUE, DERIVATIVE_LIKE))
+        base, residual = (records[name].astype(np.float64) for name in ("pretrigger_mean", "residual_stddev"))
     phase = np.full(len(records), np.nan)
     np.divide(slope, height, out=phase, where=(height != 0) & np.isfinite(height) & np.isfinite(slope))
     return Pulses(
         time_ns=records["unixnano"].astype(np.int64),
         pulse_height=height,
-        pretrigger_mean=records["pretrigger_mean"].astype(np.float64),
+        pretrigger_mean=base,
         phase=phase,
-        residual=records["residual_stddev"].astype(np.float64),
+        residual=residual,
         dead_time_s=dead_time_ns(everything, header) / 1e9,
         pixel=pixel_number(path),
     )

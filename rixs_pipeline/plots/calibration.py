@@ -39,12 +39,12 @@ def calibration_figure(dataset: "xr.Dataset", pixel: int) -> "Figure":
     (status,) = style.texts([one["status"].item()])
     figure = style.new_figure(12, 7, f"pixel {pixel}: {status}")
     has_curve = "curve_pulse_height" in one and "curve_energy" in one
-    grid = figure.add_gridspec(2, 3 if has_curve else 2)
+    grid = style.grid(figure, 2, 3 if has_curve else 2, (0.8, 0.5, 0.2, 0.95), (0.85, 0.85))
     _draw_spectrum(figure.add_subplot(grid[0, :]), one, one["spectrum"].values, PIXEL_BIN_EV)
     _draw_residuals(figure.add_subplot(grid[1, 0]), one)
     _draw_resolution(figure.add_subplot(grid[1, 1]), one, _medians(dataset["fwhm"].values, _used(dataset)))
     if has_curve:
-        inner = grid[1, 2].subgridspec(2, 1)
+        inner = grid[1, 2].subgridspec(2, 1, hspace=0.08)
         _draw_curve(figure.add_subplot(inner[0]), figure.add_subplot(inner[1]), one)
     return figure
 
@@ -58,7 +58,7 @@ def calibration_summary_figure(dataset: "xr.Dataset") -> "Figure":
     used = _used(dataset)
     named = [str(dataset.attrs[key]) for key in ("run", "reference_set") if key in dataset.attrs]
     figure = style.new_figure(12, 10, ", ".join([*named, f"{used.sum()} of {used.size} pixels ok"]))
-    grid = figure.add_gridspec(4, 2, height_ratios=(4, 4.5, 0.5, 2))
+    grid = style.grid(figure, 4, 2, (0.8, 0.1, 0.2, 0.95), (0.85, 0.75), height_ratios=(4, 4.5, 0.5, 2))
     _draw_spectrum(figure.add_subplot(grid[0, :]), dataset, dataset["spectrum"].values[used].sum(axis=0), SUM_BIN_EV)
     residual, resolution = figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
     _draw_strips(residual, dataset["line_residual"].values, used, _draw_uncertainties(residual, dataset))
@@ -181,8 +181,7 @@ def _draw_strips(axes: "Axes", values: Floats, used: NDArray[np.bool_], ends: Fl
     axes.plot(x[used].ravel(), values[used].ravel(), "o", ms=3, mew=0, alpha=0.7, color=style.BLUE)
     off = ~used[:, None] & np.isfinite(values)
     clipped = np.clip(values[off], *limits)  # far off: at the edge, rather than out of sight
-    (crosses,) = axes.plot(x[off], clipped, "x", ms=4, color=style.VERMILLION, clip_on=False)
-    crosses.set_in_layout(False)  # an empty one has no extent and would break the layout
+    axes.plot(x[off], clipped, "x", ms=4, color=style.VERMILLION, clip_on=False)
     for line, median in enumerate(_medians(values, used)):
         if np.isfinite(median):
             axes.hlines(median, line - 0.43, line + 0.43, color=style.BLACK, lw=1.8)

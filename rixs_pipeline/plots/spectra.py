@@ -35,9 +35,9 @@ def spectrum_figure(dataset: "xr.Dataset", title: str) -> "Figure":
     figure = style.new_figure(8, 5, title)
     window, whole = _window(dataset), _whole(dataset)
     if window == whole:
-        axes = figure.subplots()
+        axes = style.grid(figure).subplots()
     else:
-        above, axes = figure.subplots(2, 1, height_ratios=(1, 3))
+        above, axes = style.grid(figure, 2, margins=(0.8, 0.55, 0.15, 0.6), gaps=(0, 0.3), height_ratios=(1, 3)).subplots()
         _draw_whole(above, dataset, whole, window)
     _draw(axes, dataset, style.BLUE)
     _finish(axes, [dataset], window)
@@ -54,9 +54,8 @@ def overlay_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure":
     datasets = list(spectra.values())
     difference = _same_energies(datasets)
     figure = style.new_figure(8, 6.4 if difference else 5, title)
-    rows = figure.subplots(
-        2 if difference else 1, 1, squeeze=False, sharex=True, height_ratios=(3, 1)[: 1 + difference]
-    )
+    grid = style.grid(figure, 1 + difference, gaps=(0, 0.3), height_ratios=(3, 1)[: 1 + difference])
+    rows = grid.subplots(squeeze=False, sharex=True)
     axes = rows[0, 0]
     for index, (label, dataset) in enumerate(spectra.items()):
         _draw(axes, dataset, style.SERIES[index % len(style.SERIES)], label)
@@ -80,11 +79,10 @@ def overview_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure"
     """
     columns = min(3, max(1, len(spectra)))
     rows = -(-len(spectra) // columns)
-    width, height = 4 * columns, 0.6 + 2.7 * max(rows, 1)
-    figure = style.new_figure(width, height, title, layout=None)
-    figure.subplots_adjust(0.7 / width, 0.45 / height, 1 - 0.15 / width, 1 - 0.75 / height, wspace=0.22, hspace=0.36)
+    figure = style.new_figure(4 * columns, 0.6 + 2.7 * max(rows, 1), title)
+    grid = style.grid(figure, max(rows, 1), columns, (0.7, 0.45, 0.15, 0.75), (0.7, 0.72))
     for index, (name, dataset) in enumerate(spectra.items()):
-        axes = figure.add_subplot(rows, columns, index + 1)
+        axes = figure.add_subplot(grid[index // columns, index % columns])
         _draw(axes, dataset, style.BLUE)
         _finish(axes, [dataset], _window(dataset), name, style.SMALL_SIZE)
     return figure

@@ -18,6 +18,8 @@ from rixs_pipeline.stages.calibrations import PixelEnergy
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
+MANY = 100  # pulses of one pixel in a scan: throughputs differ twofold, so none in another is no chance
+SILENT = "no pulses in this scan"
 LEARN_FROM = 200  # pulses that a pixel needs in a scan to learn its cuts there, else those of the reference run
 
 
@@ -101,6 +103,19 @@ def _bin_pixel(
     return pulses.pixel, stop - first, pulses.dead_time_s, int(counts.sum()) - before, left, limits
 
 
+def without_silent(binned: Binned, functions: tuple[PixelEnergy, ...]) -> tuple[PixelEnergy, ...]:
+    """The energy functions, with the pixels left out that were silent in a scan in which others had many pulses.
+
+    Such a pixel was switched off or out of lock: time in which it could not have seen a photon is not exposure.
+    """
+    pulses = binned.triggers.sum(axis=1)
+    used = np.array([f.used for f in functions])
+    if pulses[used].max(initial=0) <= MANY:
+        return functions
+    silent = used & (pulses == 0)
+    return tuple(PixelEnergy(SILENT) if s else f for f, s in zip(functions, silent, strict=True))
+
+
 def add_blocks(first: Binned, second: Binned) -> Binned:
     """Two blocks of pixels as one: counts add, pixels stand side by side in order of their number."""
     pixel = np.concatenate([first.pixel, second.pixel])
@@ -142,4 +157,4 @@ def bin_photon_list(run: Run, edges: Float, excluded: tuple[int, ...]) -> tuple[
     flow = np.repeat(total.sum(axis=1)[:, None], len(cuts.CUT_NAMES), axis=1)
     no_limits = cuts.tables([None] * len(pixels))
     binned = Binned(counts, pixels, total, np.zeros(len(pixels)), np.array(photons_in), flow, no_limits)
-    return binned, functions
+    return binned, without_silent(binned, functions)

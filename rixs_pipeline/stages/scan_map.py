@@ -12,7 +12,7 @@ from rixs_pipeline.core.cuts import CUT_NAMES
 from rixs_pipeline.core.elastic import elastic_offset
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, POINT_USED, SCAN_MAP, check, labelled
-from rixs_pipeline.stages.bin import Binned
+from rixs_pipeline.stages.bin import SILENT, Binned
 from rixs_pipeline.stages.calibrations import PixelEnergy
 
 Float = NDArray[np.float64]
@@ -75,6 +75,9 @@ def scan_dataset(
     status, warnings = _point_status(run, triggers, i0, dwell, config, excluded_points)
     seconds = exposure.exposure(live, weights * used, i0, scale.i0_ref)
     seconds = np.where(status == POINT_USED, seconds, 0.0)
+    silent = ", ".join(str(p) for p, f in zip(binned.pixel, functions, strict=True) if f.status == SILENT)
+    if silent:
+        warnings.append(f"{run.name}: no pulses from pixel {silent}: left out of this scan")
     if i0 is None and config.i0 is not None:
         warnings.append(f"{run.name}: no reading '{config.i0}' in its log: normalised by live time alone")
     values = {

@@ -257,9 +257,8 @@ def test_spurious_triggers_are_not_ok() -> None:
 def test_a_flat_spectrum_is_not_ok() -> None:
     rng = np.random.default_rng(0)
     noise = [pulses_of(90 + i, rng, rng.uniform(100, 12000, 5000)) for i in range(24)]
-    result = calibrate([*array(10, counts=100), *noise], REFERENCE, CONFIG, 1000.0)
-    assert set(result.status[:10]) == {"ok"}
-    assert "ok" not in result.status[10:]
+    result = calibrate([*array(26, counts=200), *noise], REFERENCE, CONFIG, 1000.0)
+    assert "ok" not in result.status[26:]
 
 
 def test_an_array_of_noise_does_not_crash() -> None:

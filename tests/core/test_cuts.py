@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rixs_pipeline.core import cuts
@@ -43,6 +43,14 @@ def test_photons_pass() -> None:
     assert left.tolist() == [N] * len(cuts.CUT_NAMES)
 
 
+def test_a_base_line_that_moves_late_costs_no_photons() -> None:
+    """22 units is the real jump, 40 a night's drift; nonsense is thousands away."""
+    pulses = photons()
+    pulses["pretrigger_mean"] = 5000 + np.random.default_rng(3).normal(0, 4.5, N) + 40.0 * (np.arange(N) > 0.85 * N)
+    accepted, _ = cuts.apply(**pulses, limits=learned(pulses))
+    assert accepted.all()
+
+
 def test_every_cut_takes_its_own_and_counts_it() -> None:
     pulses = photons()
     pulses["pulse_height"][:10] = [np.nan, np.inf, -np.inf, 0, -5, -1e4, np.nan, np.nan, np.nan, np.nan]
@@ -66,6 +74,7 @@ def test_outliers_do_not_widen_the_cut(share: float) -> None:
     assert accepted[~bad].mean() > 0.999
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.floats(0.01, 100), st.floats(-1000, 1000), st.floats(1, 10))
 def test_units_do_not_matter(scale: float, offset: float, width: float) -> None:
     pulses = photons(n=200)

@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
 from rixs_pipeline.core import energy as ef
 
+some = settings(max_examples=40, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
 TOP = 12000.0  # pulse height at the upper end of the toy spline
 HEIGHT_REF, PRETRIGGER_REF = 11000.0, 5000.0
@@ -35,6 +36,7 @@ def ends(params: np.ndarray) -> tuple[float, float]:
     return lowest, lowest + step * (ef.N_COEFFICIENTS - 3)
 
 
+@some
 @given(SEEDS)
 def test_curve_is_the_cubic_bspline(seed: int) -> None:
     params = toy_params(seed)
@@ -45,6 +47,7 @@ def test_curve_is_the_cubic_bspline(seed: int) -> None:
     np.testing.assert_allclose(ef.curve_slope(heights, params), spline.derivative()(heights), rtol=1e-9)
 
 
+@some
 @given(SEEDS, st.sampled_from([ef.N_COEFFICIENTS, 4 * ef.N_COEFFICIENTS]))
 def test_the_spline_through_a_spline_is_that_spline(seed: int, n: int) -> None:
     params = toy_params(seed)
@@ -52,6 +55,7 @@ def test_the_spline_through_a_spline_is_that_spline(seed: int, n: int) -> None:
     np.testing.assert_allclose(ef.fitting_matrix(n) @ values, params[ef.CURVE], atol=1e-7)
 
 
+@some
 @given(SEEDS)
 def test_linear_beyond_the_ends(seed: int) -> None:
     params = toy_params(seed)
@@ -62,12 +66,14 @@ def test_linear_beyond_the_ends(seed: int) -> None:
     assert float(np.diff(ef.curve_slope(np.array([high, high + 1e4]), params))[0]) == pytest.approx(0, abs=1e-12)
 
 
+@some
 @given(SEEDS)
 def test_rising_coefficients_give_a_rising_curve(seed: int) -> None:
     heights = np.linspace(-8000.0, 2 * TOP, 2001)
     assert (np.diff(ef.curve(heights, toy_params(seed))) > 0).all()
 
 
+@some
 @given(SEEDS, st.floats(-0.9, 1.9))
 def test_height_of_inverts_the_curve(seed: int, place: float) -> None:
     """Also on the straight parts: one length of the spline beyond either end."""
@@ -97,6 +103,7 @@ def test_a_pulse_that_is_no_number_has_no_energy() -> None:
     assert np.isfinite(values).tolist() == [True, False, True]
 
 
+@some
 @given(SEEDS, st.floats(500.0, TOP))
 def test_phase_correction_does_not_move_the_scale(seed: int, height: float) -> None:
     """Over a uniform arrival phase the mean of the corrected height is the height."""
@@ -111,6 +118,7 @@ def test_phase_correction_does_not_move_the_scale(seed: int, height: float) -> N
     assert corrected.mean() == pytest.approx(height, rel=1e-6 * np.abs(params[ef.PHASE]).sum())
 
 
+@some
 @given(SEEDS)
 def test_correction_is_the_stated_sum_of_its_basis(seed: int) -> None:
     params = toy_params(seed, drift=5e-5, phase=3e-3)
@@ -148,6 +156,7 @@ def test_valid_from_its_start_until_before_its_end() -> None:
     np.testing.assert_array_equal(values[1:4], ef.curve(np.full(3, 5000.0), params))
 
 
+@some
 @given(SEEDS, st.floats(1.0, 1e5))
 def test_between_two_calibrations_linear_in_time(seed: int, hours: float) -> None:
     early, late = toy_params(seed, drift=5e-5, phase=3e-3), toy_params(seed + 1, drift=5e-5, phase=3e-3)

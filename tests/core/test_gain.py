@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from photons import ENERGY, UNCERTAINTY, height
@@ -82,6 +84,16 @@ def test_pure_scatter_between_pixels_is_not_blamed_on_the_references(pixels: int
     assert np.mean(np.array(shares) == 0) > least
 
 
+@cache
+def rough_array(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pulse heights (10, line) of the lines in simulated pixels, true and measured."""
+    settings = SimulationSettings(seed=seed, pixels=10)
+    array = [draw_pixel(settings, channel, (np.inf, np.inf)) for channel in settings.channels]
+    seen = ENERGY + np.random.default_rng(seed).normal(0, STAT, (10, 6))
+    true, measured = ([one.pulse_height(e) for one, e in zip(array, at, strict=True)] for at in ([ENERGY] * 10, seen))
+    return np.stack(true), np.stack(measured)
+
+
 @pytest.mark.xfail(
     strict=True,
     reason="the scatter between few pixels is taken as known, and six lines, sharing three parameters, as independent",
@@ -95,11 +107,7 @@ def test_independent_pixels_are_rarely_pulled_off_good_references(pixels: int) -
     """
     off = []
     for seed in range(100):
-        settings = SimulationSettings(seed=seed, pixels=pixels)
-        array = [draw_pixel(settings, channel, (np.inf, np.inf)) for channel in settings.channels]
-        heights = np.stack([one.pulse_height(ENERGY) for one in array])
-        blurred = ENERGY + np.random.default_rng(seed).normal(0, STAT, heights.shape)
-        measured = np.stack([one.pulse_height(e) for one, e in zip(array, blurred, strict=True)])
+        heights, measured = (values[:pixels] for values in rough_array(seed))
         _, params = curves_of(measured)
         off.append(np.abs(np.median(miss(params, heights, ENERGY), axis=0)).max())
     assert np.mean(np.array(off) > 0.2) < 0.07

@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from iminuit import Minuit  # type: ignore[import-untyped]
@@ -41,11 +43,17 @@ def fit(spectra: np.ndarray, shapes: Shapes, window: np.ndarray = WINDOW) -> Lin
     return fit_lines(spectra, np.tile(window, (len(shapes), 1)), emitted(shapes), GRID, TAU)
 
 
-@pytest.mark.parametrize("sigma", [0.6, 1.3])  # eV: 1.4 and 3 eV full width
+@cache
+def fitted(counts: int, sigma: float) -> tuple[LineFits, np.ndarray]:
+    """Fits of toys, and where the lines were put; sigma 0.6 and 1.3 eV are 1.4 and 3 eV full width."""
+    spectra, shift = toys(SHAPES, counts, sigma, TOYS)
+    return fit(spectra, SHAPES), shift
+
+
+@pytest.mark.parametrize("sigma", [0.6, 1.3])
 @pytest.mark.parametrize("counts", [200, 2000])
 def test_errors_of_the_position_are_right(counts: int, sigma: float) -> None:
-    spectra, shift = toys(SHAPES, counts, sigma, TOYS)
-    fits = fit(spectra, SHAPES)
+    fits, shift = fitted(counts, sigma)
     assert fits.converged.mean() > 0.99
     pull = (fits.shift - shift) / fits.shift_errors
     # a resolution below the line's own width is overestimated at few counts and moves the position with it
@@ -57,8 +65,7 @@ def test_errors_of_the_position_are_right(counts: int, sigma: float) -> None:
 @pytest.mark.parametrize("counts", [200, 2000])
 def test_errors_of_the_resolution_are_right(counts: int) -> None:
     """At 3 eV, where the lines' own widths leave it to be seen; below, it is only bounded from above."""
-    spectra, _ = toys(SHAPES, counts, 1.3, TOYS)
-    fits = fit(spectra, SHAPES)
+    fits, _ = fitted(counts, 1.3)
     pull = (fits.sigma - 1.3) / fits.sigma_errors
     assert abs(pull.mean()) < PULL_MEAN
     assert 0.9 < pull.std() < 1.1
@@ -67,9 +74,7 @@ def test_errors_of_the_resolution_are_right(counts: int) -> None:
 @pytest.mark.parametrize("counts", [200, 2000])
 def test_counts_are_not_biased(counts: int) -> None:
     """Least squares with 1/sqrt(N) weights loses a tenth of a weak line."""
-    spectra, _ = toys(SHAPES, counts, 1.3, TOYS)
-    found = fit(spectra, SHAPES).counts
-    assert found.mean() == pytest.approx(counts, rel=0.02)
+    assert fitted(counts, 1.3)[0].counts.mean() == pytest.approx(counts, rel=0.02)
 
 
 def test_the_same_as_minuit() -> None:
@@ -105,8 +110,7 @@ def test_the_same_as_minuit() -> None:
 
 @pytest.mark.parametrize("counts", [5, 30])
 def test_few_counts_have_wide_errors(counts: int) -> None:
-    spectra, shift = toys(SHAPES, counts, 1.3, TOYS)
-    fits = fit(spectra, SHAPES)
+    fits, shift = fitted(counts, 1.3)
     # no better than a Gaussian of this width without background, which no fit can beat
     assert np.median(fits.shift_errors) > 1.3 / np.sqrt(counts)
     off = np.abs(fits.shift - shift) > 5 * fits.shift_errors

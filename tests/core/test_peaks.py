@@ -50,7 +50,7 @@ PLAIN = dict.fromkeys(SIX, 1.0)
     [
         pytest.param(1000, PLAIN, 0.0, np.nan, 100, id="lines alone"),
         pytest.param(1000, PLAIN | {"Mn_La": 0.3}, 1.5, 1002.6, 200, id="elastic and a contaminant"),
-        pytest.param(200, PLAIN, 0.5, 1000.0, 200, id="200 counts a line"),
+        pytest.param(200, PLAIN, 0.5, 1000.0, 100, id="200 counts a line"),
         pytest.param(
             1000,
             dict(zip(SIX, (3.0, 0.7, 1.0, 0.5, 1.0, 0.4), strict=True)),
@@ -69,19 +69,20 @@ def test_every_pixel_is_assigned(
     assert np.mean([clear for clear, _ in found]) >= 0.99
 
 
-@pytest.mark.parametrize("missing", ["C_Ka", "N_Ka", "Fe_La", "Cu_La"])
-def test_a_line_that_is_not_there(missing: str) -> None:
+def test_a_line_that_is_not_there() -> None:
     """The others are found in most pixels; a wrong assignment that calls itself clear is rare."""
-    found = outcomes(1000, {name: 1.0 for name in SIX if name != missing}, 1.0)
-    assert sum(clear and ok for clear, ok in found) >= 80
-    assert sum(clear and not ok for clear, ok in found) <= 2
+    found = []
+    for missing in ("C_Ka", "N_Ka", "Fe_La", "Cu_La"):
+        found += outcomes(1000, {name: 1.0 for name in SIX if name != missing}, 1.0, gains=50)
+    assert np.mean([clear and ok for clear, ok in found]) > 0.8
+    assert np.mean([clear and not ok for clear, ok in found]) < 0.02
 
 
 def test_one_line_of_the_list_is_known_to_be_missing() -> None:
     """What the array agreed on is assigned, the others' peaks are extra ones."""
     names = [name for name in SIX if name != "O_Ka"]
     keep = np.isin(SIX, names)
-    for seed in range(50):
+    for seed in range(30):
         rng = np.random.default_rng(seed)
         gain = random_gain(rng)
         at = peaks.find_peaks(height(spectrum(rng, 1500, PLAIN, 1.0), *gain))
@@ -138,7 +139,7 @@ def test_two_lines_are_too_few() -> None:
 @pytest.mark.parametrize("kind", ["flat", "exponential"])
 def test_noise_is_not_clear(kind: str) -> None:
     clear = 0
-    for seed in range(40):
+    for seed in range(30):
         rng = np.random.default_rng(seed)
         noise = rng.uniform(0.0, 12000.0, 10000) if kind == "flat" else rng.exponential(2000.0, 5000)
         at = peaks.find_peaks(noise)
