@@ -28,6 +28,7 @@ UNUSED_EV = 1e4  # the uncertainty of a line that a pixel does not have
 CURVE_TOP_EV = 1500.0
 N_ALONG = 4 * ef.N_COEFFICIENTS  # heights at which a curve is computed before it becomes a spline
 MIN_LINES = 3
+WRONG = 8.0  # median absolute deviations
 SHRINKAGE = 0.2  # of the covariance between lines towards its diagonal: few pixels leave it singular
 CLEAR_GAIN = 2.0  # in log likelihood: two standard deviations for one parameter
 
@@ -92,14 +93,19 @@ def _physical(
 
 
 def _common(remainder: Float, stat: Float) -> tuple[Float, Float]:
-    """The shared remainder (line,) eV and its statistical error: medians, robust against a wrong pixel."""
+    """The shared remainder (line,) eV and its statistical error.
+
+    Means, so that the pixels' own remainders around it add up to nothing; a pixel that stands `WRONG` robust
+    deviations aside is not counted.
+    """
     raw = np.zeros(remainder.shape[1])
     error = np.full(remainder.shape[1], UNUSED_EV)
     for line in range(len(raw)):
-        have = np.isfinite(remainder[:, line])
-        if have.any():
-            raw[line] = np.median(remainder[have, line])
-            error[line] = np.median(stat[have, line]) / np.sqrt(have.sum())
+        have = remainder[np.isfinite(remainder[:, line]), line]
+        if len(have):
+            distance = np.abs(have - np.median(have))
+            raw[line] = np.mean(have[distance <= WRONG * (np.median(distance) + 1e-3)])
+            error[line] = np.median(stat[np.isfinite(remainder[:, line]), line]) / np.sqrt(len(have))
     return raw, error
 
 

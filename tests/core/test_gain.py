@@ -76,11 +76,15 @@ def test_the_references_disagreement_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize(("pixels", "least"), [(4, 0.5), (10, 0.9), (30, 0.9)])
-def test_pure_scatter_between_pixels_is_not_blamed_on_the_references(pixels: int, least: float) -> None:
-    shares = [
-        gain.reference_share(np.random.default_rng(seed).normal(0, 0.7, (pixels, 6)), UNCERTAINTY)
-        for seed in range(200)
-    ]
+def test_smooth_scatter_between_pixels_is_not_blamed_on_the_references(pixels: int, least: float) -> None:
+    """Remainders drawn as the model has them, nothing shared: of 200 arrays, most show no disagreement."""
+    draw = np.linalg.cholesky(gain.kernel(ENERGY, ENERGY) + 1e-8 * np.eye(6))
+    shares = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        own = rng.normal(0, 1, (pixels, 6)) @ draw.T
+        heights = height(ENERGY + own + rng.normal(0, STAT, own.shape), *random_gains(rng, pixels))
+        shares.append(gain.fit(heights, np.full(heights.shape, STAT), ENERGY, UNCERTAINTY).reference_share)
     assert np.mean(np.array(shares) == 0) > least
 
 
@@ -94,11 +98,19 @@ def rough_array(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(true), np.stack(measured)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the scatter between few pixels is taken as known, and six lines, sharing three parameters, as independent",
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        10,
+        pytest.param(
+            4,
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="the scatter between few pixels is taken as known: a quarter of the arrays of 4 leave good lines",
+            ),
+        ),
+    ],
 )
-@pytest.mark.parametrize("pixels", [4, 10])
 def test_independent_pixels_are_rarely_pulled_off_good_references(pixels: int) -> None:
     """True references, remainders of 0.5-1 eV of each pixel's own: the array as a whole stays on the lines.
 
@@ -149,16 +161,17 @@ def test_covariance_covers_the_error_of_the_curve() -> None:
 
 
 def test_pixels_without_enough_lines_have_no_curve() -> None:
-    heights = height(ENERGY, *random_gains(np.random.default_rng(5), 4))
+    heights = height(ENERGY, *random_gains(np.random.default_rng(5), 12))
     heights[1, 2:] = np.nan
     heights[2] = np.nan
-    heights[3, 3:] = np.nan
-    curves = gain.fit(heights, np.full((4, 6), STAT), ENERGY, UNCERTAINTY)
+    heights[3, 3:] = np.nan  # three lines are enough
+    curves = gain.fit(heights, np.full(heights.shape, STAT), ENERGY, UNCERTAINTY)
     params, rising = gain.spline_params(curves)
-    assert curves.used.tolist() == rising.tolist() == [True, False, False, True]
-    assert np.isfinite(params[:, ef.CURVE]).all(axis=1).tolist() == [True, False, False, True]
-    assert np.isnan(gain.spline_covariance(curves)[1:3]).all()
-    assert np.abs(miss(params[:1], heights[:1], ENERGY)).max() < 0.02
+    has = np.isin(np.arange(12), [1, 2], invert=True)
+    assert curves.used.tolist() == rising.tolist() == has.tolist()
+    np.testing.assert_array_equal(np.isfinite(params[:, ef.CURVE]).all(axis=1), has)
+    np.testing.assert_array_equal(np.isfinite(gain.spline_covariance(curves)).all(axis=(1, 2)), has)
+    assert np.abs(miss(params[4:], heights[4:], ENERGY)).max() < 0.02
 
 
 def test_a_missing_line_leaves_the_curve_where_it_was() -> None:
