@@ -72,7 +72,6 @@ CHANGES = {
     "point of the scan that sets the scale": ({"beamtime": {"exclude": {"points": {1: [0]}}}}, of("LMR_RT", 1)),
     "scan": ({"beamtime": {"exclude": {"scans": [4]}}}, of("LMR_100C", 4) - SCANS),
     "normalisation": ({"normalise": {"i0": None}}, SCANS | MAPS | SPECTRA),
-    "calibration": ({"calibration": {"min_line_counts": 40}}, ALL),
     "reference": ({"calibration": {"reference": "elam"}}, ALL),
 }
 
@@ -213,10 +212,10 @@ def test_a_dry_run_writes_nothing_at_all(small):
 
 @pytest.mark.parametrize(
     ("until", "expected"),
-    [("calibrate", CALIBRATIONS), ("bin", CALIBRATIONS | SCANS), ("combine", ALL - SPECTRA), ("extract", ALL)],
+    [("calibrate", set()), ("bin", SCANS), ("combine", SCANS | MAPS), ("extract", SCANS | MAPS | SPECTRA)],
 )
 def test_until_a_stage(small, until, expected):
-    for name in ALL:
+    for name in SCANS | MAPS | SPECTRA:
         (small.out / name).unlink()
     assert made(small, until=until) == expected
 
@@ -230,12 +229,14 @@ def test_an_unknown_stage_is_refused(small):
 
 
 def test_only_some_scans(small):
-    shutil.rmtree(small.out)
-    assert made(small, scans="2,3-4") == CALIBRATIONS | (SCANS - {"scans/scan0001.nxs"}) | MAPS | SPECTRA
+    for folder in ("scans", "maps", "spectra"):
+        shutil.rmtree(small.out / folder)
+    assert made(small, scans="2,3-4") == (SCANS - {"scans/scan0001.nxs"}) | MAPS | SPECTRA
     assert json.loads(open_product(small.out / "maps/LMR_RT-Co_L.nxs").attrs["scans"]) == ["scan0002"]
     alone = open_product(small.out / "scans/scan0002.nxs")
     assert made(small) == {"scans/scan0001.nxs", "maps/LMR_RT-Co_L.nxs", "spectra/LMR_RT-Co_L.nxs"}
-    assert small.run(force=True).failed == {}
+    (small.out / "scans/scan0002.nxs").unlink()
+    assert made(small) == {"scans/scan0002.nxs"}
     assert open_product(small.out / "scans/scan0002.nxs").equals(alone)  # its scale was that of scan 1 before
 
 
@@ -287,7 +288,8 @@ def test_no_scheduler_changes_what_comes_out(small, reduced_small, monkeypatch, 
 
 def assert_equal(found, expected):
     """Counts to the last one, other numbers to 1e-12, texts word for word."""
-    assert found.attrs | {"command": ""} == expected.attrs | {"command": ""}
+    told, known = ({k: repr(v) for k, v in one.attrs.items() if k != "command"} for one in (found, expected))
+    assert told == known  # as text: NaN is not equal to itself
     for name, variable in expected.variables.items():
         values = found[name].values
         assert values.dtype == variable.dtype

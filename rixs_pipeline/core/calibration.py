@@ -26,6 +26,7 @@ Float = NDArray[np.float64]
 GRID = LineGrid(0.5)
 TAIL_LENGTH_EV = 20.0  # decay length of the low-energy tail (10 to 30 eV in real pixels)
 ROUNDS = 2  # a third changes the lines by less than a tenth of their errors
+MIN_SIGNIFICANCE = 4.0  # of a line above its background
 MAX_POSITION_ERROR_EV = 3.0  # a line whose position is less certain tells nothing
 
 
@@ -108,6 +109,7 @@ def _usable(states: Sequence[PixelState], lines: Lines, fits: LineFits, config: 
     """Which lines (pixel, line) were fitted well enough to be used."""
     good = np.array([state.good for state in states])
     enough = (fits.counts >= config.min_line_counts) & (fits.shift_errors < MAX_POSITION_ERROR_EV)
+    enough &= fits.significance(GRID.width) > MIN_SIGNIFICANCE
     return np.asarray(enough & fits.converged & good[:, None])
 
 

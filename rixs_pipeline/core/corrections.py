@@ -26,6 +26,7 @@ CONVERGED = 0.05  # gain in log likelihood that the next step would bring, rough
 PHASE_PRIOR = 5e-3  # relative: 9 eV peak to peak at 1000 eV is the largest seen
 DRIFT_PRIOR = 7e-5  # relative per unit of pretrigger mean, the largest seen
 MIN_PULSES = 200
+MIN_GAIN = 1.0  # in cross-validated log likelihood: less is what noise brings
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def correct(pulses: LinePulses, params: Float, shapes: Profiles, block: slice, j
     `judge`: apply it only where it passes cross-validation; without, it is a step on the way.
 
     Returns:
-        The parameters f8 (N_PARAMS,), with the block at zero where the other half's likelihood does not gain, and
+        The parameters f8 (N_PARAMS,), with the block at zero where the other half's likelihood does not gain `MIN_GAIN`, and
         the cross-validated gain in log likelihood.
     """
     params = params.copy()
@@ -136,7 +137,7 @@ def correct(pulses: LinePulses, params: Float, shapes: Profiles, block: slice, j
     if judge:
         halves = everything.half(0), everything.half(1)
         gain = sum(_gain(halves[1 - which], _learn(halves[which], shapes, prior), shapes) for which in (0, 1))
-    if gain > 0 or not judge:
+    if gain > MIN_GAIN or not judge:
         params[block] = _learn(everything, shapes, prior)
     return params, gain
 

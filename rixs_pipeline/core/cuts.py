@@ -33,9 +33,10 @@ def robust_range(values: Float, width: float) -> tuple[float, float]:
     return middle - width * spread, middle + width * spread
 
 
-def finite(pulse_height: Float, phase: Float, residual: Float) -> Bool:
+def finite(pulse_height: Float, phase: Float, pretrigger_mean: Float, residual: Float) -> Bool:
     """Pulses (event,) that hold numbers at all and point upwards."""
-    return np.isfinite(pulse_height) & np.isfinite(phase) & np.isfinite(residual) & (pulse_height > 0)
+    numbers = np.isfinite(pulse_height) & np.isfinite(phase) & np.isfinite(pretrigger_mean) & np.isfinite(residual)
+    return np.asarray(numbers & (pulse_height > 0))
 
 
 def learn(
@@ -51,7 +52,7 @@ def learn(
     The residual's bulk is a narrow peak (10 % wide) and its outliers stand far above; pretrigger mean and phase are
     cut at three times that width, which takes out the nonsense and leaves slow drift alone.
     """
-    good = finite(pulse_height, phase, residual)
+    good = finite(pulse_height, phase, pretrigger_mean, residual)
     if np.count_nonzero(good) < at_least:
         return None
     return CutLimits(
@@ -80,7 +81,7 @@ def apply(
     """Accepted pulses bool (event,) and how many are left after each of `CUT_NAMES`, i8 (cut,)."""
     accepted = np.ones(len(pulse_height), dtype=bool)
     left = [len(accepted)]
-    accepted &= finite(pulse_height, phase, residual)
+    accepted &= finite(pulse_height, phase, pretrigger_mean, residual)
     left.append(int(np.count_nonzero(accepted)))
     for values, (low, high) in (
         (residual, limits.residual),

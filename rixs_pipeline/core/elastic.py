@@ -60,17 +60,9 @@ def elastic_offset(
     # a point's line lies anywhere within a bin: that spreads it by a box of one bin
     spread = np.sinc(grid.k * grid.width / (2 * np.pi))[None, :].astype(complex)
     fit = fit_lines(histogram, inside, spread, grid, TAIL_LENGTH_EV)
-    shift, error, number, sigma, floor, converged = (
-        float(getattr(fit, name)[0, 0])
-        for name in ("shift", "shift_errors", "counts", "sigma", "background", "converged")
-    )
-    significance = number / np.sqrt(number + floor * 4 * sigma / grid.width)
-    if (
-        not converged
-        or number < MIN_COUNTS
-        or significance < MIN_SIGNIFICANCE
-        or not OFFSET_EV[0] < shift < OFFSET_EV[1]
-    ):
+    shift, error, number = (float(getattr(fit, name)[0, 0]) for name in ("shift", "shift_errors", "counts"))
+    clear_line = number >= MIN_COUNTS and fit.significance(grid.width)[0, 0] >= MIN_SIGNIFICANCE
+    if not fit.converged[0, 0] or not clear_line or not OFFSET_EV[0] < shift < OFFSET_EV[1]:
         return None
     return ElasticOffset(shift, error, number)
 

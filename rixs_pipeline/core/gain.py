@@ -128,6 +128,7 @@ def reference_share(remainder: Float, reference_errors: Float) -> float:
         return 1.0
     between = np.atleast_2d(np.cov(rows, rowvar=False))
     of_mean = ((1 - SHRINKAGE) * between + SHRINKAGE * np.diag(np.diag(between))) / len(rows)
+    of_mean *= (len(rows) - 1) / max(len(rows) - 3, 0.25)  # few pixels know their scatter badly: Student's t
     mean, variances = rows.mean(axis=0), reference_errors[lines] ** 2
     shares = np.linspace(0.0, 1.0, 51)
     total = of_mean + (shares[:, None] ** 2 * variances + 1e-6)[:, :, None] * np.eye(len(mean))

@@ -24,7 +24,8 @@ PRIOR_TAIL = (0.15, 0.10)
 SHIFT_LIMIT = 15.0  # eV
 START_REACH_EV = 6.0  # provisional curves put a line this close to its place
 START_SIGMA_EV = 1.5
-LOWEST = np.array([-SHIFT_LIMIT, np.log(0.2), np.log(0.1), 0.0, np.log(1e-6)])  # what a line can be
+LOWEST = np.array([-SHIFT_LIMIT, np.log(0.5), np.log(0.1), 0.0, np.log(1e-6)])  # what a line can be; a
+# Gaussian narrower than a bin of 0.5 eV would ring
 HIGHEST = np.array([SHIFT_LIMIT, np.log(15.0), 25.0, 0.6, 25.0])
 
 
@@ -40,6 +41,10 @@ class LineFits:
     tail_fraction: Float
     background: Float
     converged: NDArray[np.bool_]
+
+    def significance(self, width: float) -> Float:
+        """Counts of each line over the standard deviation of all counts under it; `width` of the bins, eV."""
+        return np.asarray(self.counts / np.sqrt(self.counts + self.background * 4 * self.sigma / width))
 
     def density(self, row: int, emitted: Complex, grid: LineGrid, tau: float) -> tuple[Float, Float]:
         """Fitted content of the bins of the lines of one row, centred on the line, and its derivative by energy.

@@ -5,7 +5,7 @@ pair of lines, on a short list of b, is one hypothesis of the whole curve; its s
 explained. The number of hypotheses grows with the square of peaks and of lines, never combinatorially.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -41,11 +41,12 @@ class Assignment:
     score: float
     runner_up: float
     line_peaks: NDArray[np.intp]  # (line,) index of the line's peak, -1 where it has none
+    attainable: float = 0.0  # score of a curve on which every line that must be there has a strong peak
 
     @property
     def clear(self) -> bool:
-        """Whether the assignment stands out from the next one."""
-        return self.score > 0 and self.runner_up < 0.9 * self.score
+        """Whether the assignment stands out from the next one, and explains more than chance peaks allow."""
+        return self.score > max(0.0, 0.5 * self.attainable) and self.runner_up < 0.9 * self.score
 
     def pulse_height(self, energies: Float) -> Float:
         """Pulse heights at energies (n,) eV."""
@@ -120,8 +121,12 @@ def assign(peaks: Peaks, lines: Float, weights: Float, parked: float = np.nan) -
     moved = [np.abs(heights(a, b, d, e) / heights(a[best], b[best], d[best], e) - 1) for e in probe]
     other = np.max(moved, axis=0) > 0.03
     runner_up = float(np.max(scores[other], initial=0.0))
-    found = Assignment(a[best], b[best], d[best], float(scores[best]), runner_up, np.empty(0, dtype=np.intp))
-    return Assignment(a[best], b[best], d[best], found.score, runner_up, matches(found, peaks, lines))
+    strength = np.sort(np.log1p(peaks.significance))[::-1]
+    needed = int((weights > 0.5).sum())
+    attainable = float(strength[:needed].sum() + strength.mean() * max(0, needed - len(strength)))
+    nothing = np.empty(0, dtype=np.intp)
+    found = Assignment(a[best], b[best], d[best], float(scores[best]), runner_up, nothing, attainable)
+    return replace(found, line_peaks=matches(found, peaks, lines))
 
 
 def heights(a: Float | float, b: Float | float, d: Float | float, energies: Float | float) -> Float:

@@ -94,7 +94,8 @@ def _present(
     ]
     energy = np.array([reference.lines[name].energy for name in candidates])
     able = [state for state in states if len(state.found.pulse_height) >= 3]
-    voters = able[:: max(1, len(able) // VOTERS)]
+    able.sort(key=lambda state: -float(np.log1p(state.found.significance).sum()))
+    voters = able[: min(VOTERS, (len(able) + 1) // 2)]  # the better half: noise has no say
     weights = np.full(len(energy), MAY_BE)
     found = [peaks.assign(state.found, energy, weights, parked_energy) for state in voters]
     votes = np.array([one.line_peaks >= 0 for one in found if one is not None and one.clear])

@@ -40,6 +40,8 @@ def write_product(
 ) -> None:
     """Write datasets as NXentry groups, each with an NXdata group `data`.
 
+    The file is made in memory: on a disk that is full HDF5 itself prints tracebacks and may crash the process.
+
     Args:
         path: the product; its folder is made.
         entries: name of the entry -> dataset; the dataset's attributes become the entry's.
@@ -47,7 +49,7 @@ def write_product(
         signal: the variable that viewers plot.
         axes: its dimensions; default: the signal's.
     """
-    with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
         file.attrs["NX_class"] = _text("NXroot")
         file.attrs["default"] = _text(next(iter(entries)))
         for name, dataset in entries.items():
@@ -58,6 +60,10 @@ def write_product(
             for key, value in (dict(attributes) | dict(dataset.attrs)).items():
                 entry.attrs[key] = _attribute(value)
             _write_data(entry.create_group("data"), dataset, signal, axes or tuple(map(str, dataset[signal].dims)))
+        file.flush()
+        image = file.id.get_file_image()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(image)
 
 
 def _write_data(group: h5py.Group, dataset: xr.Dataset, signal: str, axes: tuple[str, ...]) -> None:

@@ -22,12 +22,13 @@ REASON_COLOURS = (style.VERMILLION, style.ORANGE, style.PURPLE, style.BLACK, sty
 MAX_CHANNELS = 16  # named in a row of the table of verdicts
 
 
-def calibration_figure(dataset: "xr.Dataset", pixel: int) -> "Figure":
+def calibration_figure(dataset: "xr.Dataset", pixel: int, sheet: "Figure | None" = None) -> "Figure":
     """One pixel's reference run: calibrated spectrum, line residuals, resolution and, where given, its gain curve.
 
     Args:
         dataset: as `schema.PIXEL_CALIBRATION`.
         pixel: its channel number.
+        sheet: such a figure of another pixel of this dataset, to be drawn anew: in a third of the time.
 
     Raises:
         UsageError: no such pixel in the dataset.
@@ -37,16 +38,22 @@ def calibration_figure(dataset: "xr.Dataset", pixel: int) -> "Figure":
         raise UsageError(f"pixel {pixel}: not in the calibration, which has {_listed(dataset['pixel'].values)}")
     one = dataset.isel(pixel=rows[0])
     (status,) = style.texts([one["status"].item()])
-    figure = style.new_figure(12, 7, f"pixel {pixel}: {status}")
+    title = f"pixel {pixel}: {status}"
     has_curve = "curve_pulse_height" in one and "curve_energy" in one
-    grid = style.grid(figure, 2, 3 if has_curve else 2, (0.8, 0.5, 0.2, 0.95), (0.85, 0.85))
-    _draw_spectrum(figure.add_subplot(grid[0, :]), one, one["spectrum"].values, PIXEL_BIN_EV)
-    _draw_residuals(figure.add_subplot(grid[1, 0]), one)
-    _draw_resolution(figure.add_subplot(grid[1, 1]), one, _medians(dataset["fwhm"].values, _used(dataset)))
+    panels = style.wipe(sheet, title) if sheet else _panels(style.new_figure(12, 7, title), has_curve)
+    _draw_spectrum(panels[0], one, one["spectrum"].values, PIXEL_BIN_EV)
+    _draw_residuals(panels[1], one)
+    _draw_resolution(panels[2], one, _medians(dataset["fwhm"].values, _used(dataset)))
     if has_curve:
-        inner = grid[1, 2].subgridspec(2, 1, hspace=0.08)
-        _draw_curve(figure.add_subplot(inner[0]), figure.add_subplot(inner[1]), one)
-    return figure
+        _draw_curve(*panels[3:], one)
+    return panels[0].figure
+
+
+def _panels(figure: "Figure", has_curve: bool) -> "list[Axes]":
+    """Axes of a pixel's figure: spectrum above; residuals, resolution and the two of the gain curve below."""
+    grid = style.grid(figure, 2, 2 + has_curve, (0.8, 0.5, 0.2, 0.9), (0.85, 0.85))
+    inner = grid[1, 2].subgridspec(2, 1, hspace=0.08) if has_curve else ()
+    return [figure.add_subplot(place) for place in (grid[0, :], grid[1, 0], grid[1, 1], *inner)]
 
 
 def calibration_summary_figure(dataset: "xr.Dataset") -> "Figure":
@@ -58,7 +65,8 @@ def calibration_summary_figure(dataset: "xr.Dataset") -> "Figure":
     used = _used(dataset)
     named = [str(dataset.attrs[key]) for key in ("run", "reference_set") if key in dataset.attrs]
     figure = style.new_figure(12, 10, ", ".join([*named, f"{used.sum()} of {used.size} pixels ok"]))
-    grid = style.grid(figure, 4, 2, (0.8, 0.1, 0.2, 0.95), (0.85, 0.75), height_ratios=(4, 4.5, 0.5, 2))
+    grid = style.grid(figure, 3, 2, (0.8, 0.1, 0.2, 0.9), (0.85, 0.75), height_ratios=(4, 4.5, 2))
+    below = grid[2, :].subgridspec(2, 1, height_ratios=(1, 4), hspace=0.45)
     _draw_spectrum(figure.add_subplot(grid[0, :]), dataset, dataset["spectrum"].values[used].sum(axis=0), SUM_BIN_EV)
     residual, resolution = figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
     _draw_strips(residual, dataset["line_residual"].values, used, _draw_uncertainties(residual, dataset))
@@ -68,7 +76,7 @@ def calibration_summary_figure(dataset: "xr.Dataset") -> "Figure":
     resolution.set_ylim(bottom=0)
     for axes in (residual, resolution):
         _name_lines(axes, dataset)
-    _draw_verdicts(figure.add_subplot(grid[2, :]), figure.add_subplot(grid[3, :]), dataset)
+    _draw_verdicts(figure.add_subplot(below[0]), figure.add_subplot(below[1]), dataset)
     return figure
 
 

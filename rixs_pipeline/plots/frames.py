@@ -21,6 +21,7 @@ HalfPlane = tuple[tuple[float, float], float]  # direction, limit: direction . (
 Label = tuple[str, str, Floats]  # name, colour, border of its largest part
 
 CLOSE_EV = 1e-6  # rounding of a clipped corner
+IN_MARGIN = "axes fraction"  # coordinates of the names in the right margin, and of no others
 COLOURS = ("white", style.ORANGE, style.SKY, style.PURPLE, style.YELLOW, style.GREEN)
 
 
@@ -41,6 +42,13 @@ def draw(panels: "list[Axes]", regions: "Mapping[str, Region]") -> None:
                     break
     for axes, labels in zip(panels, beside, strict=True):
         _label(axes, labels)
+
+
+def margin(axes: "Axes") -> float:
+    """Inches that the names in the right margin of a panel take, with the space beside them; 0 without any."""
+    names = [text for text in axes.texts if getattr(text, "xycoords", "") == IN_MARGIN]
+    widths = [text.get_window_extent().width / text.get_figure().dpi for text in names]
+    return max(widths) + 0.15 if widths else 0.0
 
 
 def _is_limited(region: "Region") -> bool:
@@ -110,7 +118,7 @@ def _label(axes: "Axes", labels: "list[Label]") -> None:
             _tag(axes, name, colour, (x, at_left[:, 1].min()), (2, -5), ha="left", va="top")
     margin.sort()
     for (_, name, colour), y in zip(margin, style.spread([height for height, *_ in margin], 0.05), strict=True):
-        _tag(axes, name, colour, (1.0, y), (4, 0), xycoords="axes fraction", ha="left", va="center")
+        _tag(axes, name, colour, (1.0, y), (4, 0), xycoords=IN_MARGIN, ha="left", va="center")
 
 
 def _tag(

@@ -26,6 +26,7 @@ Scale = Literal["sqrt", "log"]
 ZOOM_BELOW, ZOOM_ABOVE = 60.0, 10.0  # eV around the incident energies: fluorescence of the edge and elastic line
 MAX_ROWS = 500  # of a panel, about its height in dots
 COLOUR_MAP = "viridis"
+NARROWEST = 1.5  # inches of a panel, however long the names in its margin
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,16 @@ def map_figure(dataset: "xr.Dataset", title: str, regions: "Mapping[str, Region]
     image = _image(dataset)
     figure = style.new_figure(12, 5.4, title)
     windows = [window for window in (_counts_window(dataset), _edge_window(dataset)) if window[0] < window[1]]
-    panels = list(figure.subplots(1, len(windows), squeeze=False)[0])
+    panels = [figure.add_subplot(place) for place in style.grid(figure, columns=len(windows))]
+    bars = []
     for axes, window, subtitle in zip(panels, windows, (_summary(dataset), ""), strict=False):
         mesh = _draw_map(axes, image.cropped(*window), scale)
         axes.set_ylim(window)
         x_label, y_label = style.quantity(dataset["incident_energy"]), style.quantity(dataset["emission_energy"])
         style.dress(axes, x_label, y_label, subtitle)
-        _draw_colour_bar(axes, mesh, style.quantity(dataset["intensity"], "intensity"))
+        bars.append(_draw_colour_bar(mesh, style.quantity(dataset["intensity"], "intensity")))
     frames.draw(panels, regions)
+    _place(figure, panels, bars)
     return figure
 
 
@@ -153,11 +156,27 @@ def _draw_map(axes: "Axes", image: _Image, scale: Scale) -> "QuadMesh":
     return mesh
 
 
-def _draw_colour_bar(axes: "Axes", mesh: "QuadMesh", label: str) -> None:
+def _draw_colour_bar(mesh: "QuadMesh", label: str) -> "Axes":
+    """Axes with the colours of a map, yet to be placed."""
     from matplotlib.colors import LogNorm
 
-    bar = axes.figure.colorbar(mesh, ax=axes, extend="max", pad=0.02, aspect=30)
+    figure = mesh.figure
+    bar = figure.colorbar(mesh, cax=figure.add_axes((0, 0, 1, 1)), extend="max")
     bar.set_label(label, size=style.TEXT_SIZE)
     bar.ax.tick_params(labelsize=style.SMALL_SIZE)
     if isinstance(mesh.norm, LogNorm):
         style.log_ticks(bar.ax.yaxis)
+    else:
+        bar.formatter.set_powerlimits(style.POWERS)
+    return bar.ax
+
+
+def _place(figure: "Figure", panels: "list[Axes]", bars: "list[Axes]") -> None:
+    """Panels side by side, each with its colour bar, between them the names of frames in the panel's right margin."""
+    width, height = figure.get_size_inches()
+    bottom, top = 0.55 / height, 1 - 0.6 / height
+    for index, (axes, bar) in enumerate(zip(panels, bars, strict=True)):
+        left, bar_left = index * width / len(panels) + 0.8, (index + 1) * width / len(panels) - 0.9
+        right = max(left + NARROWEST, bar_left - 0.12 - frames.margin(axes))
+        axes.set_position((left / width, bottom, (right - left) / width, top - bottom))
+        bar.set_position((bar_left / width, bottom, 0.15 / width, top - bottom))

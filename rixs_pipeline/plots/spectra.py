@@ -23,7 +23,7 @@ LITTLE_EXPOSURE = 0.1  # of the median: such a point is drawn, but does not set 
 SAME_ENERGY_EV = 1e-3
 
 
-def spectrum_figure(dataset: "xr.Dataset", title: str) -> "Figure":
+def spectrum_figure(dataset: "xr.Dataset", title: str, sheet: "Figure | None" = None) -> "Figure":
     """One spectrum with bars of one standard deviation, and its 95 % interval as a band where there is one.
 
     An emission spectrum that runs far beyond the edge is shown around it, and as a whole in a small panel above.
@@ -31,17 +31,26 @@ def spectrum_figure(dataset: "xr.Dataset", title: str) -> "Figure":
     Args:
         dataset: as `schema.spectrum`; its attribute `region` (the region's mapping as JSON) tells where the edge is.
         title: of the figure.
+        sheet: such a figure of another spectrum, to be drawn anew where it has the same panels: in half of the time.
     """
-    figure = style.new_figure(8, 5, title)
     window, whole = _window(dataset), _whole(dataset)
-    if window == whole:
-        axes = style.grid(figure).subplots()
-    else:
-        above, axes = style.grid(figure, 2, margins=(0.8, 0.55, 0.15, 0.6), gaps=(0, 0.3), height_ratios=(1, 3)).subplots()
-        _draw_whole(above, dataset, whole, window)
-    _draw(axes, dataset, style.BLUE)
+    *above, axes = _panels(sheet, title, 1 if window == whole else 2)
+    if above:
+        _draw_whole(above[0], dataset, whole, window)
+    _draw(axes, dataset, style.BLUE, window)
     _finish(axes, [dataset], window)
-    return figure
+    return axes.figure
+
+
+def _panels(sheet: "Figure | None", title: str, number: int) -> "list[Axes]":
+    """The one panel of a spectrum, or a low one for all of it above."""
+    if sheet and len(sheet.axes) == number:
+        return style.wipe(sheet, title)
+    figure = style.new_figure(8, 5, title)
+    if number == 1:
+        return [figure.add_subplot(style.grid(figure)[0])]
+    grid = style.grid(figure, 2, margins=(0.8, 0.55, 0.15, 0.6), gaps=(0, 0.3), height_ratios=(1, 3))
+    return [figure.add_subplot(place) for place in grid]
 
 
 def overlay_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure":
@@ -57,15 +66,15 @@ def overlay_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure":
     grid = style.grid(figure, 1 + difference, gaps=(0, 0.3), height_ratios=(3, 1)[: 1 + difference])
     rows = grid.subplots(squeeze=False, sharex=True)
     axes = rows[0, 0]
-    for index, (label, dataset) in enumerate(spectra.items()):
-        _draw(axes, dataset, style.SERIES[index % len(style.SERIES)], label)
     window = min(_window(d)[0] for d in datasets), max(_window(d)[1] for d in datasets)
+    for index, (label, dataset) in enumerate(spectra.items()):
+        _draw(axes, dataset, style.SERIES[index % len(style.SERIES)], window, label)
     _finish(axes, datasets, window)
     axes.legend(frameon=False, fontsize=style.TEXT_SIZE)
     if difference:
         axes.set_xlabel("")
         both = _difference(*datasets)
-        _draw(rows[1, 0], both, style.BLACK)
+        _draw(rows[1, 0], both, style.BLACK, window)
         _finish(rows[1, 0], [both], window, "{1} − {0}".format(*spectra))
     return figure
 
@@ -83,8 +92,10 @@ def overview_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure"
     grid = style.grid(figure, max(rows, 1), columns, (0.7, 0.45, 0.15, 0.75), (0.7, 0.72))
     for index, (name, dataset) in enumerate(spectra.items()):
         axes = figure.add_subplot(grid[index // columns, index % columns])
-        _draw(axes, dataset, style.BLUE)
-        _finish(axes, [dataset], _window(dataset), name, style.SMALL_SIZE)
+        window = _window(dataset)
+        _draw(axes, dataset, style.BLUE, window)
+        _finish(axes, [dataset], window, name, style.SMALL_SIZE)
+        axes.locator_params(axis="x", nbins=5)
     return figure
 
 
@@ -118,8 +129,10 @@ def _window(dataset: "xr.Dataset") -> Limits:
     return low, high
 
 
-def _draw(axes: "Axes", dataset: "xr.Dataset", colour: str, label: str = "") -> None:
+def _draw(axes: "Axes", dataset: "xr.Dataset", colour: str, window: Limits, label: str = "") -> None:
     """Values, bars of one standard deviation, the 95 % interval as a band; points without a value are gaps.
+
+    Only the bars in the window are made: a thousand of them take longer than the rest of a figure.
 
     Incident energies are points, emission energies bins: the one is drawn as dots that are joined, the other as steps.
     """
@@ -132,7 +145,7 @@ def _draw(axes: "Axes", dataset: "xr.Dataset", colour: str, label: str = "") -> 
         axes.fill_between(energy, lower, upper, step="mid" if bins else None, color=colour, alpha=0.18, lw=0)
     line = {"drawstyle": "steps-mid"} if bins else {"marker": "o", "ms": 3.2 if len(energy) < MANY_POINTS else 2.0}
     axes.plot(energy, intensity, color=colour, lw=0.9, label=style.plain(label), **line)
-    good = np.isfinite(intensity)
+    good = np.isfinite(intensity) & (energy >= window[0]) & (energy <= window[1])
     axes.errorbar(energy[good], intensity[good], errors[good], fmt="none", ecolor=colour, elinewidth=0.7, alpha=0.7)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DPI = 150
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 13, 10, 8  # points
+POWERS = -3, 5  # powers of ten from which numbers on an axis are written with one: longer ones would leave the margin
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -41,8 +42,31 @@ def new_figure(width: float, height: float, title: str) -> "Figure":
 
     figure = Figure(figsize=(width, height), dpi=DPI)
     FigureCanvasAgg(figure)
+    return _entitle(figure, title)
+
+
+def _entitle(figure: "Figure", title: str) -> "Figure":
+    """Put a title at the top left."""
+    width, height = figure.get_size_inches()
     figure.suptitle(plain(title), x=0.18 / width, y=1 - 0.1 / height, ha="left", size=TITLE_SIZE, weight="bold")
     return figure
+
+
+def wipe(figure: "Figure", title: str) -> "list[Axes]":
+    """The axes of a figure, empty again, under another title; ticks, which take most of the time, are kept.
+
+    What sets up axes once (labels that are hidden, the kind of scale) must be the same every time.
+    """
+    _entitle(figure, title)
+    for axes in figure.axes:
+        for artist in (*axes.lines, *axes.collections, *axes.patches, *axes.texts):
+            artist.remove()
+        axes.containers.clear()
+        axes.relim()
+        axes.set_yscale("linear")
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        axes.autoscale()
+    return figure.axes
 
 
 def grid(
@@ -78,6 +102,8 @@ def dress(axes: "Axes", x_label: str, y_label: str, title: str = "", size: float
     axes.set_xlabel(x_label, size=size)
     axes.set_ylabel(y_label, size=size)
     axes.set_title(plain(title), loc="left", size=size, color="0.25", y=1.0)  # y: matplotlib need not search for it
+    if axes.get_yscale() == "linear":
+        axes.ticklabel_format(axis="y", scilimits=POWERS)
     axes.yaxis.set_offset_position("right")  # a power of ten would stand in the title
     axes.yaxis.get_offset_text().set_fontsize(size - 1)
     axes.tick_params(which="both", direction="in", top=True, right=True, labelsize=size - 1)
@@ -148,10 +174,12 @@ def spread(positions: Iterable[float], distance: float) -> list[float]:
 
 def log_ticks(axis: "Axis") -> None:
     """Numbers on a logarithmic axis as plain text (matplotlib's own are formulas); the limits must stand."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1.0,) if high > 300 * low else (1.0, 2.0, 5.0)))
+    decades = high > 300 * low
+    axis.set_major_locator(LogLocator(subs=(1.0,) if decades else (1.0, 2.0, 5.0)))
+    axis.set_minor_locator(LogLocator(subs=(2.0, 5.0)) if decades else NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -15,7 +15,7 @@ from rixs_pipeline.plots import calibration, maps, spectra
 from rixs_pipeline.plots.style import save
 from rixs_pipeline.stages import extract
 
-PAGES = 16  # pixels that get a page each; in larger arrays those that are not ok come first
+PAGES = 8  # pixels that get a page each, first those that are not ok; the summary shows all
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,10 @@ def draw_calibration(out: Path, name: str, source: Path) -> list[Path]:
     dataset = products.read_entry(source)
     written = [save(calibration.calibration_summary_figure(dataset), paths.figure(out, name, "summary"))]
     statuses = dict(zip(dataset["pixel"].values.tolist(), dataset["status"].values.tolist(), strict=True))
+    sheet = None
     for pixel in sorted(statuses, key=lambda p: (statuses[p] == "ok", p))[:PAGES]:
-        path = paths.figure(out, name, f"pixel{pixel:03d}")
-        written.append(save(calibration.calibration_figure(dataset, pixel), path))
+        sheet = calibration.calibration_figure(dataset, pixel, sheet)
+        written.append(save(sheet, paths.figure(out, name, f"pixel{pixel:03d}")))
     return written
 
 
@@ -62,8 +63,10 @@ def draw_group(out: Path, map_path: Path, spectra_path: Path, regions: dict[str,
     stem = map_path.stem
     title = f"{rixs_map.attrs['sample']}, {rixs_map.attrs['edge']}"
     written = [save(maps.map_figure(rixs_map, title, regions), paths.figure(out, stem, "map"))]
+    sheet = None
     for region, dataset in found.items():
-        written.append(save(spectra.spectrum_figure(dataset, f"{title}: {region}"), paths.figure(out, stem, region)))
+        sheet = spectra.spectrum_figure(dataset, f"{title}: {region}", sheet)
+        written.append(save(sheet, paths.figure(out, stem, region)))
     written.append(save(spectra.overview_figure(found, title), paths.figure(out, stem, "overview")))
     return written
 

@@ -29,7 +29,9 @@ class Scale:
 def channel(run: Run, config: NormaliseConfig) -> Float | None:
     """The incident flux (point,) of a scan, dark offset subtracted; None where the scan has none."""
     values = run.readings.get(config.i0) if config.i0 is not None else None
-    return None if values is None or not np.isfinite(values).any() else values - config.i0_offset
+    if values is None or not np.isfinite(values).any():
+        return None
+    return np.where(np.isfinite(values), values - config.i0_offset, np.nan)
 
 
 def i0_reference(run: Run, config: NormaliseConfig) -> float | None:

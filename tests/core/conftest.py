@@ -46,7 +46,7 @@ def calibrated(run: Run, truth: dict[str, np.ndarray], fwhm: dict[int, float]) -
     return Calibrated(run, pulses, result, energy, good, fwhm)
 
 
-@pytest.fixture(scope="session", params=[11, 13])
+@pytest.fixture(scope="session", params=[11, 12])
 def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Calibrated]:
     """Both reference runs of a beamtime of 10 pixels: 5 is dead, 9 is noisy, 13 jumps between them."""
     from rixs_pipeline.simulate.beamtime import simulate

@@ -113,9 +113,6 @@ def test_limits_come_back_from_a_product() -> None:
     assert cuts.from_table(table[1]) is None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="one NaN in pretriggerMean makes the limits NaN, which no pulse of the pixel passes"
-)
 def test_one_base_line_that_is_no_number_costs_one_pulse() -> None:
     pulses = photons()
     pulses["pretrigger_mean"][0] = np.nan

@@ -133,9 +133,6 @@ def test_two_lines_are_too_few() -> None:
     assert peaks.assign(at, ENERGY[:2], ALL[:2]) is None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="`clear` asks for a score above 0, which three or four chance peaks of pure noise reach"
-)
 @pytest.mark.parametrize("kind", ["flat", "exponential"])
 def test_noise_is_not_clear(kind: str) -> None:
     clear = 0

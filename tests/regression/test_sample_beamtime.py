@@ -8,6 +8,7 @@ from recount import ns, read_off, recount
 from scipy import stats
 
 from rixs_pipeline import open_product
+from rixs_pipeline.core import continuity
 from rixs_pipeline.simulate.truth import read_settings, true_map
 
 SCANS = range(1, 9)
@@ -120,6 +121,27 @@ def test_every_pixel_has_its_verdict(scans, calibrations):
         assert "dead" in status[5] and "noisy" in status[9]
         assert status[13].startswith("ok: cal0000 alone, jumped by")
         assert all(status[p] == "ok: cal0000 to cal0009" for p in (1, 3, 7, 11, 15))
+
+
+def test_lines_stand_within_one_ev(calibrations, truth):
+    """In both reference runs on their own scale, and those of the second on the first's where a pixel did not jump."""
+    steady = [PIXELS.index(pixel) for pixel in (1, 3, 7, 11, 15)]
+    for calibration in calibrations.values():
+        energy = dict(zip(calibration["line_name"].values, calibration["line_energy"].values, strict=True))
+        assert energy == pytest.approx(truth["lines"])
+        assert np.abs(calibration["line_residual"].values[[*steady, PIXELS.index(13)]]).max() < 1
+    first, last = (one["params"].values for one in calibrations.values())
+    shifts = continuity.line_shifts(first, last, calibrations["cal0000"]["line_energy"].values)
+    assert np.abs(shifts[steady]).max() < 1
+    assert np.nanmedian(shifts[PIXELS.index(13)]) > 10
+
+
+def test_the_slip_of_the_monochromator_is_seen(calibrations, sample_beamtime):
+    """The parked elastic line of the second reference run, in all pixels alike."""
+    settings = read_settings(sample_beamtime)
+    parked = [np.nanmedian(one["elastic_energy"].values) for one in calibrations.values()]
+    assert parked[0] == pytest.approx(settings.parked_energy, abs=1)
+    assert parked[1] - parked[0] == pytest.approx(settings.monochromator_slip, abs=0.5)
 
 
 @pytest.mark.parametrize("number", SCANS)
