@@ -3,6 +3,8 @@
 import errno
 import json
 import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 
 import numpy as np
@@ -136,6 +138,26 @@ def test_a_disk_without_any_space_is_one_line(small, cli, monkeypatch):
     said = cli("extract", small.beamtime, "-o", small.out)
     assert said.code == 3 and len(said.err.splitlines()) == 1 and "No space left on device" in said.err
     assert {path: path.read_bytes() for path in small.out.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("limit", [3000, 20_000])
+def test_a_disk_that_is_really_full_is_a_line_a_product(small, limit):
+    """Writes that fail beneath HDF5, which would print tracebacks and crash; small files still fit, or none do."""
+    for path in (small.out / "scans").iterdir():
+        path.unlink()
+    code = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "from rixs_pipeline.cli import main\nmain()"
+    )
+    command = [sys.executable, "-B", "-c", code, "bin", str(small.beamtime), "-o", str(small.out)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    lines = done.stderr.splitlines()
+    assert done.returncode == (1 if limit > 10_000 else 3), done.stderr
+    assert all("File too large" in line and "defect" not in line for line in lines), lines
+    assert len(lines) == 4 + (done.returncode == 3)
+    assert list((small.out / "scans").iterdir()) == []
 
 
 # ---- pulse files
@@ -407,10 +429,11 @@ def test_an_i0_that_is_nowhere_above_zero(small):
 
 def test_an_i0_that_is_missing_at_points(small):
     with log(small.log(2)) as content:
+        content["point_extras"]["1"]["i0"] = float("inf")
         del content["point_extras"]["3"]
         content["point_extras"]["5"] = {}
     reduced(small)
-    assert np.flatnonzero(scan(small, "scan0002")["point_status"].values).tolist() == [3, 5]
+    assert np.flatnonzero(scan(small, "scan0002")["point_status"].values).tolist() == [1, 3, 5]
     assert np.isfinite(rixs_map(small)["exposure"].values).all()
 
 
@@ -434,9 +457,11 @@ def test_one_calibration_serves_before_or_after(small, lost, left):
 
 
 def test_a_calibration_that_only_the_states_know(small):
+    """Where the monochromator was parked is not known then; the lines of the reference sample have to be named."""
     before = open_product(small.out / "calibration/cal0005.nxs")
     (small.beamtime / "logs/calibration0005.json").unlink()
-    reduced(small, until="combine")
+    lines = ["C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La"]
+    reduced(small, {"calibration": {"lines": lines}}, until="combine")
     after = open_product(small.out / "calibration/cal0005.nxs")
     assert after["status"].values.tolist() == ["ok"] * 3
     assert np.abs(after["line_residual"].values - before["line_residual"].values).max() < 1.0

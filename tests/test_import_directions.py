@@ -17,7 +17,9 @@ FOUNDATION = {"config", "schema", "errors", "paths", "__init__"}
 ALLOWED: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {"runner", "summary", "simulate", "io"},
-    "runner": {"summary", "stages", "execution", "io"},
+    "runner": {"reduction", "ledger", "summary", "stages", "execution", "io"},
+    "reduction": {"ledger", "summary", "stages", "execution", "io"},
+    "ledger": {"summary", "io"},
     "summary": {"io"},
     "stages": {"core", "io", "plots"},
     "execution": set(),

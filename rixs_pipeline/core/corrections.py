@@ -124,7 +124,8 @@ def correct(pulses: LinePulses, params: Float, shapes: Profiles, block: slice, j
     `judge`: apply it only where it passes cross-validation; without, it is a step on the way.
 
     Returns:
-        The parameters f8 (N_PARAMS,), with the block at zero where the other half's likelihood does not gain `MIN_GAIN`, and
+        The parameters f8 (N_PARAMS,), with the block at zero where the other half's likelihood does not gain
+        `MIN_GAIN`, and
         the cross-validated gain in log likelihood.
     """
     params = params.copy()

@@ -24,8 +24,8 @@ PRIOR_TAIL = (0.15, 0.10)
 SHIFT_LIMIT = 15.0  # eV
 START_REACH_EV = 6.0  # provisional curves put a line this close to its place
 START_SIGMA_EV = 1.5
-LOWEST = np.array([-SHIFT_LIMIT, np.log(0.5), np.log(0.1), 0.0, np.log(1e-6)])  # what a line can be; a
-# Gaussian narrower than a bin of 0.5 eV would ring
+# what a line can be; a Gaussian narrower than a bin of 0.5 eV would ring
+LOWEST = np.array([-SHIFT_LIMIT, np.log(0.5), np.log(0.1), 0.0, np.log(1e-6)])
 HIGHEST = np.array([SHIFT_LIMIT, np.log(15.0), 25.0, 0.6, 25.0])
 
 

@@ -103,7 +103,8 @@ def scan_dataset(
     values |= intensities(binned.counts, seconds, edges)
     if i0 is not None:
         values["i0"] = (("incident_energy",), i0)
-    values |= {reading_name(name): (("incident_energy",), reading) for name, reading in run.readings.items()}
+    for name, reading in run.readings.items():
+        values[reading_name(name)] = (("incident_energy",), np.where(np.isfinite(reading), reading, np.nan))
     dataset = labelled(values, SCAN_MAP)
     label_readings(dataset)
     dataset.attrs = {

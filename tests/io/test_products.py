@@ -1,6 +1,7 @@
 """The files that come out: any program can open them, and they are there whole or not at all."""
 
 import errno
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -141,18 +142,25 @@ class Stop(BaseException):
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), Stop(), ValueError("no")])
 @pytest.mark.parametrize("there", [False, True])
-def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch, error, there):
-    path = tmp_path / "folder" / "p.nxs"
-    if there:
-        before = write(path).read_bytes()
+@pytest.mark.parametrize("when", ["while it is made", "while it is written", "before it is in place"])
+def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch, error, there, when):
+    path = tmp_path / "p.nxs"
+    before = write(path).read_bytes() if there else b""
+    write_bytes = Path.write_bytes
 
-    def fail(*_):
+    def fail(temporary, data, *_):
+        if when == "while it is written":
+            write_bytes(temporary, data[: len(data) // 2])
         raise error
 
-    monkeypatch.setattr(products, "_write_data", fail)
+    owner, name = {"made": (products, "_write_data"), "written": (Path, "write_bytes"), "place": (Path, "replace")}[
+        when.split()[-1]
+    ]
+    monkeypatch.setattr(owner, name, fail)
     with pytest.raises(type(error)):
         write(path)
-    assert [p.name for p in path.parent.iterdir()] == (["p.nxs"] if there else [])
+    monkeypatch.undo()
+    assert [p.name for p in tmp_path.iterdir()] == (["p.nxs"] if there else [])
     assert not there or path.read_bytes() == before
 
 
