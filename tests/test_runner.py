@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from rixs_pipeline import open_product, runner
+from rixs_pipeline import open_product, reduction, runner
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.runs import Points, Run
@@ -274,7 +274,7 @@ def test_scans_are_chosen_by_number_and_name():
 )
 def test_no_scheduler_changes_what_comes_out(small, reduced_small, monkeypatch, scheduler, workers, block):
     """The reference is what threads made with the default block, in another process."""
-    monkeypatch.setattr(runner, "PIXELS_A_BLOCK", block)
+    monkeypatch.setattr(reduction, "PIXELS_A_BLOCK", block)
     for name in of("LMR_RT", 1) | of("LMR_RT", 2):
         (small.out / name).unlink()
     summary = small.run({"execution": {"scheduler": scheduler, "workers": workers}})
@@ -388,7 +388,7 @@ def test_watch_adds_what_appears_and_says_things_once(small, monkeypatch, caplog
     from rixs_pipeline.config import Config
 
     config = Config.model_validate({"execution": {"scheduler": "serial"}, "regions": {"P": {"kind": "pfy"}}})
-    monkeypatch.setattr(runner.report, "plan", lambda *_: iter(()))
+    monkeypatch.setattr(reduction.report, "plan", lambda *_: iter(()))
     assert runner.watch(small.beamtime, config, small.out, 7.5, 3) == 0
     assert rounds == [7.5, 7.5]
     assert (small.out / "scans/scan0004.nxs").is_file()

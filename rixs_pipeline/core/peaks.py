@@ -20,6 +20,7 @@ MAX_PEAKS = 16
 PAIR_PEAKS = 9  # the strongest ones, which form hypotheses
 CURVATURES_EV = np.array([1000.0, 1300.0, 1600.0, 2000.0, 2500.0, 3300.0, 5000.0, 1e4])  # b
 OFFSET_SPREAD = 0.015  # standard deviation of d / a in real arrays
+CLEAR = 0.9  # an assignment stands out where the next one has less than this share of its score
 TOLERANCE_EV = 3.0  # how far a physical curve without its smooth remainder misses a line
 
 
@@ -46,7 +47,7 @@ class Assignment:
     @property
     def clear(self) -> bool:
         """Whether the assignment stands out from the next one, and explains more than chance peaks allow."""
-        return self.score > max(0.0, 0.5 * self.attainable) and self.runner_up < 0.9 * self.score
+        return self.score > max(0.0, 0.5 * self.attainable) and self.runner_up < CLEAR * self.score
 
     def pulse_height(self, energies: Float) -> Float:
         """Pulse heights at energies (n,) eV."""

@@ -98,9 +98,10 @@ def _present(
     voters = able[: min(VOTERS, (len(able) + 1) // 2)]  # the better half: noise has no say
     weights = np.full(len(energy), MAY_BE)
     found = [peaks.assign(state.found, energy, weights, parked_energy) for state in voters]
-    votes = np.array([one.line_peaks >= 0 for one in found if one is not None and one.clear])
-    if len(votes) <= 0.5 * len(voters):
-        return ()  # most pixels could be explained by other lines as well: the user has to name them
+    told = [one for one in found if one is not None and one.score > 0]
+    if not told or sum(one.runner_up for one in told) >= peaks.CLEAR * sum(one.score for one in told):
+        return ()  # the pixels, taken together, could be explained by other lines as well: the user has to name them
+    votes = np.array([one.line_peaks >= 0 for one in told])
     return tuple(name for name, share in zip(candidates, votes.mean(axis=0), strict=True) if share > 0.5)
 
 

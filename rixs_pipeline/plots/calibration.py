@@ -162,6 +162,8 @@ def _draw_curve(upper: "Axes", lower: "Axes", one: "xr.Dataset") -> None:
     style.dress(upper, "", "energy (eV)", "gain curve and lines", style.SMALL_SIZE + 1)
     style.dress(lower, "pulse height", "− straight line (eV)", size=style.SMALL_SIZE + 1)
     upper.tick_params(labelbottom=False)
+    for axes in (upper, lower):
+        axes.locator_params(nbins=4)
     if shown.sum() < 2:
         upper.text(0.5, 0.5, "no gain curve", transform=upper.transAxes, ha="center", color=style.GREY)
         return

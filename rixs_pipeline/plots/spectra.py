@@ -95,7 +95,7 @@ def overview_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure"
         window = _window(dataset)
         _draw(axes, dataset, style.BLUE, window)
         _finish(axes, [dataset], window, name, style.SMALL_SIZE)
-        axes.locator_params(axis="x", nbins=5)
+        axes.locator_params(nbins=5)
     return figure
 
 

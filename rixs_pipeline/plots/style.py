@@ -177,7 +177,7 @@ def log_ticks(axis: "Axis") -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     low, high = axis.get_view_interval()
-    decades = high > 300 * low
+    decades = high > 30 * low
     axis.set_major_locator(LogLocator(subs=(1.0,) if decades else (1.0, 2.0, 5.0)))
     axis.set_minor_locator(LogLocator(subs=(2.0, 5.0)) if decades else NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
