@@ -17,6 +17,7 @@ CALIBRATIONS = {"calibration/cal0000.nxs", "calibration/cal0005.nxs"}
 SCANS = {f"scans/scan{n:04d}.nxs" for n in (1, 2, 3, 4)}
 MAPS = {"maps/LMR_RT-Co_L.nxs", "maps/LMR_100C-Co_L.nxs"}
 SPECTRA = {"spectra/LMR_RT-Co_L.nxs", "spectra/LMR_100C-Co_L.nxs"}
+LINES = ("C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La")
 ALL = CALIBRATIONS | SCANS | MAPS | SPECTRA
 
 
@@ -72,7 +73,7 @@ CHANGES = {
     "point of the scan that sets the scale": ({"beamtime": {"exclude": {"points": {1: [0]}}}}, of("LMR_RT", 1)),
     "scan": ({"beamtime": {"exclude": {"scans": [4]}}}, of("LMR_100C", 4) - SCANS),
     "normalisation": ({"normalise": {"i0": None}}, SCANS | MAPS | SPECTRA),
-    "reference": ({"calibration": {"reference": "elam"}}, ALL),
+    "reference": ({"calibration": {"reference": "elam", "lines": list(LINES)}}, ALL),
 }
 
 
