@@ -192,17 +192,13 @@ def _draw_strips(axes: "Axes", values: Floats, used: NDArray[np.bool_], ends: Fl
     off = ~used[:, None] & np.isfinite(values)
     clipped = np.clip(values[off], *limits)  # far off: at the edge, rather than out of sight
     axes.plot(x[off], clipped, "x", ms=4, color=style.VERMILLION, clip_on=False)
-    for line, median in enumerate(_medians(values, used)):
-        if np.isfinite(median):
-            axes.hlines(median, line - 0.43, line + 0.43, color=style.BLACK, lw=1.8)
-            number = f"{round(median, 2) + 0.0:.2f}".replace("-", "−")
-            place: dict[str, Any] = {
-                "transform": axes.get_xaxis_transform(),
-                "ha": "center",
-                "va": "top",
-                "size": style.SMALL_SIZE,
-            }
-            axes.text(line, 0.985, number, **place)
+    medians = _medians(values, used)
+    known = np.flatnonzero(np.isfinite(medians))
+    axes.hlines(medians[known], known - 0.43, known + 0.43, color=style.BLACK, lw=1.8)
+    top = axes.get_xaxis_transform()
+    for line in known:
+        number = f"{round(medians[line], 2) + 0.0:.2f}".replace("-", "−")
+        axes.text(line, 0.985, number, transform=top, ha="center", va="top", size=style.SMALL_SIZE)
     axes.set_ylim(limits[0], limits[1] + 0.08 * (limits[1] - limits[0]))
 
 

@@ -1,5 +1,6 @@
 """Products -> figures: what a spectroscopist opens first."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,12 +11,13 @@ import xarray as xr
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Comparison, Config
+from rixs_pipeline.core.verdicts import OK
 from rixs_pipeline.io import products
 from rixs_pipeline.plots import calibration, maps, spectra
 from rixs_pipeline.plots.style import save
 from rixs_pipeline.stages import extract
 
-PAGES = 8  # pixels that get a page each, first those that are not ok; the summary shows all
+PAGES = 6  # pixels of a reference run that get a page each; the summary shows all
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,22 @@ def draw_calibration(out: Path, name: str, source: Path) -> list[Path]:
     """The summary over all pixels, and a page for each of at most `PAGES` pixels."""
     dataset = products.read_entry(source)
     written = [save(calibration.calibration_summary_figure(dataset), paths.figure(out, name, "summary"))]
-    statuses = dict(zip(dataset["pixel"].values.tolist(), dataset["status"].values.tolist(), strict=True))
     sheet = None
-    for pixel in sorted(statuses, key=lambda p: (statuses[p] == "ok", p))[:PAGES]:
+    for pixel in pages(dataset):
         sheet = calibration.calibration_figure(dataset, pixel, sheet)
         written.append(save(sheet, paths.figure(out, name, f"pixel{pixel:03d}")))
     return written
+
+
+def pages(dataset: xr.Dataset) -> list[int]:
+    """Channel numbers of the pixels that get a page: those that are not ok before the others, every reason in turn."""
+    met: Counter[str] = Counter()
+    order = []
+    for pixel, status in zip(dataset["pixel"].values.tolist(), dataset["status"].values.tolist(), strict=True):
+        reason = status.partition(":")[0]
+        order.append((reason == OK, met[reason], pixel))
+        met[reason] += 1
+    return [pixel for *_, pixel in sorted(order)[:PAGES]]
 
 
 def draw_group(out: Path, map_path: Path, spectra_path: Path, regions: dict[str, Any]) -> list[Path]:
