@@ -57,7 +57,9 @@ class CalibrationConfig(Model):
     """How pulse heights become energies."""
 
     reference: str = Field("srd128", description="name of a set in configs/references, or the path of a file like them")
-    lines: tuple[str, ...] | None = Field(None, description="lines present in the reference sample; default: found")
+    lines: tuple[str, ...] | None = Field(
+        None, min_length=3, description="lines present in the reference sample; default: found"
+    )
     drift: bool = Field(True, description="correct the pulse height against pretriggerMean where the data support it")
     phase: bool = Field(True, description="correct the pulse height against the arrival phase where data support it")
     residual_cut: float = Field(6.0, gt=0, description="robust standard deviations of residualStdDev that are kept")

@@ -19,7 +19,7 @@ from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.ledger import Ledger
 from rixs_pipeline.stages import bin as bin_stage
 from rixs_pipeline.stages import calibrate, combine, extract, report, scan_map
-from rixs_pipeline.stages.calibrations import PixelEnergy, best_resolved, jumped_by, pixel_energies
+from rixs_pipeline.stages.calibrations import PixelEnergy, best_resolved, is_ok, jumped_by, pixel_energies
 from rixs_pipeline.stages.jumps import jump_times
 from rixs_pipeline.summary import Summary
 
@@ -43,6 +43,7 @@ class Reduction:
     ledger: Ledger
 
     def __post_init__(self) -> None:
+        self.usable: set[Path] = set()  # products of reference runs that scans may rest on
         self.moved: dict[tuple[Path, ...], bool] = {}
         self.jumps: dict[tuple[Path, ...], dict[int, float]] = {}
 
@@ -88,16 +89,37 @@ class Reduction:
                     raise error or RunFailed(f"{one.name}: no calibration came back")
                 self.ledger.write(path, {"entry": dataset}, "spectrum")
                 self.summary.calibrated(one.name, dataset)
+        self._find_usable()
 
     def _calibrations_around(self, one: Run) -> list[Path]:
-        """Products of the reference runs just before and just after a scan."""
-        done = [
-            (run_time(c), path)
-            for c in self.beamtime.calibrations
-            if (path := paths.calibration_product(self.out, c.name)) in self.ledger.keys
-        ]
+        """Products of the usable reference runs just before and just after a scan.
+
+        Those of the scan's own run directory, where it has any: another one may have other filters or gains.
+        """
+        done = [(c, path) for c in self.beamtime.calibrations if (path := self._product_of(c)) in self.usable]
+        own = [(c, path) for c, path in done if c.directory == one.directory] or done
         now = run_time(one)
-        return [p for t, p in done if t <= now][-1:] + [p for t, p in done if t > now][:1]
+        before = [path for c, path in own if run_time(c) <= now]
+        return before[-1:] + [path for c, path in own if run_time(c) > now][:1]
+
+    def _product_of(self, calibration: Run) -> Path:
+        return paths.calibration_product(self.out, calibration.name)
+
+    def _find_usable(self) -> None:
+        """Reference runs with at least half as many good pixels as the best one: a short one hides no good one."""
+        good = {}
+        for one in self.beamtime.calibrations:
+            path = self._product_of(one)
+            if path in self.ledger.keys and path.is_file():
+                good[one.name] = sum(map(is_ok, products.read_values(path, "status")))
+            elif path in self.ledger.keys:  # a dry run: not made yet
+                self.usable.add(path)
+        for one in self.beamtime.calibrations:
+            if one.name in good and good[one.name] >= max(1, 0.5 * max(good.values())):
+                self.usable.add(self._product_of(one))
+            elif one.name in good:
+                text = f"{one.name}: only {good[one.name]} pixels calibrated, others have {max(good.values())}"
+                self.summary.warn(f"{text}: not used for scans")
 
     def _best(self, one: Run) -> int | None:
         """How many pixels the config asks for at the edge of a scan."""
@@ -144,7 +166,7 @@ class Reduction:
             "i0_ref": flux,
             "normalise": self.config.normalise.model_dump(mode="json"),
             "points": points_excluded(one, self.config),
-            "elastic_offset": self.config.map.elastic_offset,
+            "reference": provenance.config_hash(self.reference.model_dump(mode="json")),
         }
         weights = {"counts": self._counted_from(lead)} if lead is not one else {}
         return self.ledger.key(science, inputs | {"throughput": provenance.config_hash(weights)})
@@ -172,14 +194,14 @@ class Reduction:
             raise RunFailed(f"{one.name}: no pulses in its points; check its times and pulse files")
         if lead.name not in known:
             known[lead.name] = (
-                scan_map.relative_throughput(binned, one, functions)
+                scan_map.relative_throughput(binned, one, functions, self.config.normalise, self._brightness(one))
                 if lead is one
                 else self._throughput_of(lead, edges)
             )
         scale = scan_map.Scale(flux, known[lead.name])
         points = points_excluded(one, self.config)
         dataset, warnings = scan_map.scan_dataset(one, binned, functions, edges, self.config.normalise, scale, points)
-        dataset = scan_map.with_elastic_offset(dataset, self.reference, self.config.map.elastic_offset == "apply")
+        dataset = scan_map.with_elastic_offset(dataset, self.reference)
         self.ledger.write(path, {"entry": dataset}, "counts")
         self.summary.binned(one.name, dataset, warnings)
 
@@ -192,7 +214,14 @@ class Reduction:
             rows = zip(dataset["pixel"].values, dataset["throughput"].values, used, strict=True)
             return {int(p): float(w) for p, w, u in rows if u}
         binned, functions = self._count(lead, edges)
-        return scan_map.relative_throughput(binned, lead, functions)
+        return scan_map.relative_throughput(binned, lead, functions, self.config.normalise, self._brightness(lead))
+
+    def _brightness(self, one: Run) -> dict[int, float]:
+        """Accepted pulses of every good pixel in the reference run that a scan rests on; none without one."""
+        for path in self._calibrations_around(one)[:1]:
+            rows = zip(*(products.read_values(path, name) for name in ("pixel", "status", "cut_counts")), strict=True)
+            return {int(pixel): float(left[-1]) for pixel, status, left in rows if is_ok(status)}
+        return {}
 
     def _count(self, one: Run, edges: np.ndarray) -> tuple[bin_stage.Binned, tuple[PixelEnergy, ...]]:
         """Counts of one scan, and the energy function of each of its pixels, in the order of `binned.pixel`."""
@@ -206,14 +235,13 @@ class Reduction:
         functions = pixel_energies(one.pulse_files, span, calibrations, excluded, self._jumps(one, calibrations))
         functions = best_resolved(one.pulse_files, functions, calibrations, self._best(one))
         cut = self.config.calibration.residual_cut
+        size = max(1, min(PIXELS_A_BLOCK, len(one.pulse_files) // (2 * self.executor.workers)))
         tasks = [
-            bin_stage.BinTask(
-                one.pulse_files[k : k + PIXELS_A_BLOCK], functions[k : k + PIXELS_A_BLOCK], one.points, edges, cut
-            )
-            for k in range(0, len(one.pulse_files), PIXELS_A_BLOCK)
+            bin_stage.BinTask(one.pulse_files[k : k + size], functions[k : k + size], one.points, edges, cut)
+            for k in range(0, len(one.pulse_files), size)
         ]
         binned = self.executor.map_reduce(bin_stage.bin_block, tasks, bin_stage.add_blocks)
-        return binned, bin_stage.without_silent(binned, functions)
+        return binned, bin_stage.without_silent(binned, bin_stage.without_changed(binned, functions))
 
     def _groups(self) -> dict[tuple[str, str], list[Run]]:
         """Scans of every sample and edge whose product is there."""
@@ -241,7 +269,8 @@ class Reduction:
             name = path.stem
             with self.ledger.attempt(name, path):
                 scan_paths = [paths.scan_product(self.out, s.name) for s in scans]
-                science = {"incident": [self.config.map.incident, self.config.map.incident_step]}
+                bins = self.config.map
+                science = {"incident": [bins.incident, bins.incident_step], "elastic_offset": bins.elastic_offset}
                 key = self.ledger.key(
                     science, {"scans": provenance.config_hash({"keys": [self.ledger.keys[p] for p in scan_paths]})}
                 )

@@ -18,6 +18,9 @@ def common_grid(scans: Sequence[NDArray[np.float64]], tolerance: float = 1e-3) -
     grid, width = _merge(np.concatenate(scans), tolerance)
     if np.any(width > tolerance):
         return None
+    longest = max(scans, key=len)
+    if len(np.unique(group_points(longest, grid, tolerance))) == len(grid):
+        return grid  # one pass has all the points; what others lack they just do not add to
     for scan in scans:
         index = np.unique(group_points(scan[np.isfinite(scan)], grid, tolerance))
         if np.any(np.diff(index) != 1):

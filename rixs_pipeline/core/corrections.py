@@ -130,7 +130,7 @@ def correct(pulses: LinePulses, params: Float, shapes: Profiles, block: slice, j
     """
     params = params.copy()
     params[block] = 0.0
-    if len(pulses.line) < MIN_PULSES:
+    if len(pulses.line) < MIN_PULSES or (block == ef.PHASE and np.ptp(pulses.phase) == 0):
         return params, 0.0
     prior = PHASE_PRIOR if block == ef.PHASE else DRIFT_PRIOR
     everything = _linear(pulses, params, block)
@@ -157,4 +157,5 @@ def phase_reference(pulse_height: Float, phase: Float, height_ref: float) -> tup
         centres.append((bottom + top) / 2)
         widths.append((top - bottom) / 0.9)
         at.append((low + high) / 2)
-    return np.polynomial.polynomial.polyfit(at, centres, 2), 0.5 * float(np.median(widths))
+    half = 0.5 * float(np.median(widths))
+    return np.polynomial.polynomial.polyfit(at, centres, 2), half if half > 0 else 1.0

@@ -62,6 +62,19 @@ def learn(
     )
 
 
+def changed(own: CutLimits, reference: Float) -> bool:
+    """Whether a pixel's pulses are no longer those of its reference run (limits (quantity, 2)).
+
+    The middle of its residuals or of its base line lies outside the reference's limits by more than their width: far
+    beyond drift, which moves both by a fraction of it.
+    """
+    if not np.isfinite(reference).all():
+        return False
+    middle = own.table()[:2].mean(axis=1)
+    low, high = reference[:2].T
+    return bool(np.any((middle < low - (high - low)) | (middle > high + (high - low))))
+
+
 def from_table(table: Float) -> CutLimits | None:
     """Limits from a row (quantity, 2) of a product; None where it holds none (NaN)."""
     if not np.isfinite(table).all():

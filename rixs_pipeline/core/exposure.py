@@ -20,6 +20,25 @@ def live_time(
     return np.maximum(dwell_s - triggers * dead_time_s[:, None], 0.0)
 
 
+def silent_stretches(triggers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Where a pixel was silent for too long to be chance, bool (pixel, point).
+
+    `triggers` (pixel, point) of the used pixels. In a row of points without a trigger from a pixel, as many as its
+    share of the others' triggers are expected, the share taken from the rest of the scan; more than
+    `_MIN_PREDICTED` come out as none once in 10^8. In such a stretch the pixel was out of lock, not exposed.
+    """
+    others = triggers.sum(axis=0)[None, :] - triggers
+    silent = np.zeros(triggers.shape, bool)
+    for pixel, counts in enumerate(triggers):
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], counts == 0, [0]])))
+        for first, stop in zip(edges[::2], edges[1::2], strict=True):
+            seen = others[pixel, first:stop].sum()
+            elsewhere = others[pixel].sum() - seen
+            if elsewhere > 0 and counts.sum() / elsewhere * seen > _MIN_PREDICTED:
+                silent[pixel, first:stop] = True
+    return silent
+
+
 def throughput(counts: NDArray[np.int64], live_time_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rate of each pixel relative to the mean pixel, f8 (pixel,).
 
@@ -53,7 +72,8 @@ def beam_off(
 ) -> NDArray[np.bool_]:
     """Which points had no beam, bool (point,).
 
-    With `i0` (point,): I0 is NaN, or under `below` x the median of the positive I0; all, where none is positive.
+    With `i0` (point,): I0 is NaN, or under `below` x the 0.9 quantile of the positive I0, which is beam even where
+    most of the scan has none; all, where none is positive.
     Without: the pixels' summed `triggers` (point,) are under 2 % of what the rate around predicts for the point's
     `dwell_s` (point,), where more than 20 are predicted: chance does that to one point in 10^8 at most. The rate
     around is the running median over nine points or the median over the scan's points with triggers, whichever is
@@ -61,7 +81,7 @@ def beam_off(
     """
     if i0 is not None:
         positive = i0[i0 > 0]
-        return ~(i0 >= below * np.median(positive)) if positive.size else np.ones(len(i0), bool)
+        return ~(i0 >= below * np.quantile(positive, 0.9)) if positive.size else np.ones(len(i0), bool)
     rate = np.divide(triggers, dwell_s, out=np.zeros(len(triggers)), where=dwell_s > 0)
     if not rate.any():
         return np.zeros(len(rate), bool)

@@ -1,8 +1,9 @@
-"""Join what the logs say with the pulses: by the name that the log tells, held against the times of the pulses."""
+"""Join what the logs say with the pulses, by name held against their times, and with the files of readings."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import numpy as np
 from rixs_pipeline.io.experiment_state import Interval
 from rixs_pipeline.io.log_runs import LogRun, reference_window
 from rixs_pipeline.io.photon_lists import PHOTON_LIST
+from rixs_pipeline.io.ssrl_ascii import AsciiScan
 
 _STATE = re.compile(r"(SCAN|CAL)(\d+)")
+_HOUR = 3_600_000_000_000  # ns
 
 
 @dataclass(frozen=True)
@@ -170,3 +173,74 @@ def _from_states(pulses: PulseSet, logs: Sequence[LogRun]) -> tuple[list[Joined]
         log = LogRun("calibration", int(match[2]), "unknown", points, np.zeros(1, np.int64), 1)
         joined.append(Joined(replace(log, complete=interval.end_ns is not None), pulses))
     return joined, problems
+
+
+def join_readings(
+    scans: Mapping[str, Joined], files: Sequence[AsciiScan], settled: Collection[str]
+) -> tuple[dict[str, AsciiScan], dict[str, str], list[str]]:
+    """Join scans, by name, with the files of readings of their number, where no other match is possible.
+
+    Of several scans of a number, or files of a scan, the folder, date and sample must single out one.
+
+    Returns:
+        The file of each scan; for each scan with files of which none has its rows one line; and one line for each
+        number of which a file may belong to several scans, or several files to one that is not `settled`.
+    """
+    readings: dict[str, AsciiScan] = {}
+    misfits: dict[str, str] = {}
+    unclear: list[str] = []
+    for number in sorted({file.number for file in files if file.number is not None}):
+        same = {name: run for name, run in scans.items() if run.log.number == number}
+        of_number = [file for file in files if file.number == number]
+        owners = {file.path: _told(list(same), [_evidence(run, file) for run in same.values()]) for file in of_number}
+        open_files: dict[str, list[AsciiScan]] = {}
+        for name, run in same.items():
+            mine = [file for file in of_number if name in owners[file.path]]
+            fitting = [file for file in mine if fits(run.log, file)]
+            best = _told(fitting, [_evidence(run, file) for file in fitting])
+            if mine and not fitting:
+                misfits[name] = (
+                    f"{mine[0].path}: {mine[0].n_rows} rows do not fit the {run.log.logged} points of scan {number}; "
+                    "its readings are not used"
+                )
+            elif len(best) == 1 and owners[best[0].path] == [name]:
+                readings[name] = best[0]
+            elif fitting and name not in settled:
+                open_files[name] = fitting
+        if open_files:
+            paths = dict.fromkeys(str(file.path) for mine in open_files.values() for file in mine)
+            told = dict.fromkeys(name for file in of_number if str(file.path) in paths for name in owners[file.path])
+            unclear.append(
+                f"{', '.join(paths)}: may hold the readings of {', '.join(told)}: folder, date and sample do not "
+                f"tell; not used; set beamtime.scans.<name>.readings for {', '.join(open_files)}"
+            )
+    return readings, misfits, unclear
+
+
+def fits(log: LogRun, file: AsciiScan) -> bool:
+    """A row for each point that the log names, or for each that was completed."""
+    return file.n_rows in (log.logged, len(log.points))
+
+
+def _told[T](candidates: Sequence[T], evidence: Sequence[tuple[bool, ...]]) -> list[T]:
+    """The candidates for which all speaks that speaks for any; all of them where what speaks is in contradiction."""
+    speaking = [kind for kind in zip(*evidence, strict=True) if any(kind)]
+    best = [one for i, one in enumerate(candidates) if all(kind[i] for kind in speaking)]
+    return best or list(candidates)
+
+
+def _evidence(run: Joined, file: AsciiScan) -> tuple[bool, ...]:
+    """Whether the folder, the date and the sample of a file speak for a scan."""
+    folders = [run.pulses.folder] if run.pulses else []
+    folders += [run.log.log.parent] if run.log.log else []
+    sample = file.sample.casefold()
+    return file.path.parent in folders, _in_time(run.log, file.date), sample == run.log.sample.strip().casefold()
+
+
+def _in_time(log: LogRun, date: str) -> bool:
+    """Whether a date without a time zone can be within the run: local time is UTC - 12 h to UTC + 14 h."""
+    try:
+        seconds = datetime.strptime(date, "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return False  # another form of date tells nothing
+    return log.start_ns - 12 * _HOUR <= seconds * 1e9 <= log.end_ns + 14 * _HOUR

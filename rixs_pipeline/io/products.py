@@ -135,6 +135,17 @@ def read_attributes(path: Path, entry: str | None = None) -> dict[str, Any]:
         return {key: _plain(value) for key, value in group.attrs.items()}
 
 
+def read_values(path: Path, name: str, entry: str = "entry") -> list[Any]:
+    """One variable of a product as plain Python values (text, numbers, lists of them), without reading the rest.
+
+    Raises:
+        InputError: not a product of this program, or without that variable.
+    """
+    with _open(path) as file:
+        values = file[entry]["data"][name][()]
+    return [text.decode() for text in values] if values.dtype.kind == "S" else list(values.tolist())
+
+
 def open_product(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Dataset]:
     """Open a product in memory.
 

@@ -171,7 +171,7 @@ def run_digest(run: Run) -> str:
     arrays = {"incident_energy": points.incident_energy, "start_ns": points.start_ns, "end_ns": points.end_ns}
     arrays |= {f"reading {channel}": values for channel, values in run.readings.items()}
     told = {name: hashlib.blake2b(values.tobytes(), digest_size=16).hexdigest() for name, values in arrays.items()}
-    told |= {name: getattr(run, name) for name in ("kind", "name", "sample", "edge", "reference_run")}
+    told |= {name: getattr(run, name) for name in ("kind", "name", "sample", "edge", "reference_run", "complete")}
     return config_hash(told)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rixs_pipeline.config import BeamtimeConfig, ScanCorrection
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import ssrl_ascii
-from rixs_pipeline.io.joining import Joined
+from rixs_pipeline.io.joining import Joined, fits, join_readings
 from rixs_pipeline.io.log_runs import LogRun
 from rixs_pipeline.io.runs import Run
 
@@ -52,30 +52,43 @@ def finish(
         InputError: a file of readings named in the config is not there or does not fit its scan.
     """
     names, problems = _names(joined, root)
+    scans = {name: run for run, name in zip(joined, names, strict=True) if run.log.kind == "scan"}
+    corrections = {name: _correction(run.log, name, config) for run, name in zip(joined, names, strict=True)}
+    excluded = {name for run, name in zip(joined, names, strict=True) if _chosen(run.log, name, config.exclude.scans)}
+    named = {name: root / one.readings for name, one in corrections.items() if one.readings}
+    spare = [file for file in ascii_scans if file.path not in named.values()]
+    readings, misfits, unclear = join_readings(scans, spare, excluded | set(named))
     runs = []
     for run, name in zip(joined, names, strict=True):
-        if _chosen(run.log, name, config.exclude.scans):
+        if name in excluded:
             continue
-        keys = [key for key in config.scans if _chosen(run.log, name, (key,))]
-        correction = config.scans[keys[-1]] if keys else ScanCorrection()
-        runs.append(_record(run, name, correction, ascii_scans, config, root))
-    return tuple(runs), problems + _asked_in_vain(joined, names, config)
+        more: tuple[str, ...] = ()
+        from_file = readings.get(name)
+        if name in scans and name in named:
+            from_file = _named_readings(run.log, named[name])
+        elif name in misfits:
+            more = (misfits[name],)
+        runs.append(_record(run, name, corrections[name], from_file, more, config, root))
+    return tuple(runs), problems + unclear + _asked_wrongly(joined, names, config)
+
+
+def _correction(log: LogRun, name: str, config: BeamtimeConfig) -> ScanCorrection:
+    """What the config says of a run; the last key that means it counts."""
+    keys = [key for key in config.scans if _chosen(log, name, (key,))]
+    return config.scans[keys[-1]] if keys else ScanCorrection()
 
 
 def _record(
     run: Joined,
     name: str,
     correction: ScanCorrection,
-    ascii_scans: Sequence[ssrl_ascii.AsciiScan],
+    from_file: ssrl_ascii.AsciiScan | None,
+    more: tuple[str, ...],
     config: BeamtimeConfig,
     root: Path,
 ) -> Run:
-    """The final record of one run."""
+    """The final record of one run; `more`: problems of its readings."""
     log = run.log
-    problems = list(log.problems + run.problems)
-    from_file = None
-    if log.kind == "scan":
-        from_file = _readings_file(log, correction, ascii_scans, root, problems)
     columns = from_file.readings if from_file else {}
     readings = {channel: _at_points(log, values) for channel, values in columns.items()}
     edge = correction.edge or log.edge
@@ -96,7 +109,7 @@ def _record(
         readings_file=from_file.path if from_file else None,
         reference_run=log.reference,
         complete=log.complete,
-        problems=tuple(relative(problem, root) for problem in problems),
+        problems=tuple(relative(problem, root) for problem in log.problems + run.problems + more),
     )
 
 
@@ -139,15 +152,20 @@ def _chosen(log: LogRun, name: str, keys: Sequence[int | str]) -> bool:
     return by_number or name in keys
 
 
-def _asked_in_vain(joined: Sequence[Joined], names: Sequence[str], config: BeamtimeConfig) -> list[str]:
-    """One line for each key of the config that no run answers to: most likely a slip."""
-    runs = list(zip(joined, names, strict=True))
+def _asked_wrongly(joined: Sequence[Joined], names: Sequence[str], config: BeamtimeConfig) -> list[str]:
+    """One line for each key of the config that no run answers to, or several do: most likely a slip."""
     asked = [("scans", key) for key in config.scans] + [("exclude.scans", key) for key in config.exclude.scans]
-    problems = [
-        f"config: beamtime.{section}: no scan {key} in this beamtime"
-        for section, key in asked
-        if not any(_chosen(run.log, name, (key,)) for run, name in runs)
-    ]
+    asked += [("exclude.points", key) for key in config.exclude.points if isinstance(key, int)]
+    problems = []
+    for section, key in asked:
+        meant = [name for run, name in zip(joined, names, strict=True) if _chosen(run.log, name, (key,))]
+        if len(meant) > 1:
+            problems.append(
+                f"config: beamtime.{section}: {key} names {len(meant)} scans ({', '.join(meant)}): all are meant; "
+                "use the name for one"
+            )
+        elif not meant and section != "exclude.points":  # those in vain are told with the pixels'
+            problems.append(f"config: beamtime.{section}: no scan {key} in this beamtime")
     samples = {run.log.sample for run in joined}
     return problems + [
         f"config: beamtime.samples: no log names the sample '{sample}'"
@@ -156,40 +174,17 @@ def _asked_in_vain(joined: Sequence[Joined], names: Sequence[str], config: Beamt
     ]
 
 
-def _readings_file(
-    log: LogRun,
-    correction: ScanCorrection,
-    ascii_scans: Sequence[ssrl_ascii.AsciiScan],
-    root: Path,
-    problems: list[str],
-) -> ssrl_ascii.AsciiScan | None:
-    """The file that the config names, else the one with the scan's number and as many points."""
-    if correction.readings:
-        path = root / correction.readings
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; beamtime.scans.{log.number}.readings names it")
-        named = ssrl_ascii.read(path)
-        if not _fits(log, named):
-            raise InputError(
-                f"{path}: {named.n_rows} rows do not fit the {log.logged} points of scan {log.number}; "
-                f"beamtime.scans.{log.number}.readings names it"
-            )
-        return named
-    of_number = [scan for scan in ascii_scans if scan.number == log.number]
-    fitting = [scan for scan in of_number if _fits(log, scan)]
-    if of_number and not fitting:
-        problems.append(
-            f"{of_number[0].path}: {of_number[0].n_rows} rows do not fit the {log.logged} points of scan "
-            f"{log.number}; its readings are not used"
+def _named_readings(log: LogRun, path: Path) -> ssrl_ascii.AsciiScan:
+    """The file of readings that the config names."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; beamtime.scans.{log.number}.readings names it")
+    named = ssrl_ascii.read(path)
+    if not fits(log, named):
+        raise InputError(
+            f"{path}: {named.n_rows} rows do not fit the {log.logged} points of scan {log.number}; "
+            f"beamtime.scans.{log.number}.readings names it"
         )
-    if len(fitting) > 1:
-        problems.append(f"{fitting[1].path}: a second file of scan {log.number}; {fitting[0].path} is used")
-    return fitting[0] if fitting else None
-
-
-def _fits(log: LogRun, scan: ssrl_ascii.AsciiScan) -> bool:
-    """A row for each point that the log names, or for each that was completed."""
-    return scan.n_rows in (log.logged, len(log.points))
+    return named
 
 
 def _at_points(log: LogRun, values: NDArray[np.float64]) -> NDArray[np.float64]:

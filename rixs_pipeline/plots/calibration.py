@@ -40,20 +40,25 @@ def calibration_figure(dataset: "xr.Dataset", pixel: int, sheet: "Figure | None"
     (status,) = style.texts([one["status"].item()])
     title = f"pixel {pixel}: {status}"
     has_curve = "curve_pulse_height" in one and "curve_energy" in one
-    panels = style.wipe(sheet, title) if sheet else _panels(style.new_figure(12, 7, title), has_curve)
-    _draw_spectrum(panels[0], one, one["spectrum"].values, PIXEL_BIN_EV)
-    _draw_residuals(panels[1], one)
-    _draw_resolution(panels[2], one, _medians(dataset["fwhm"].values, _used(dataset)))
+    figure = style.wipe(sheet, title) if sheet else _page(title, has_curve)
+    spectrum, residuals, resolution, *curve = figure.axes
+    _draw_spectrum(spectrum, one, one["spectrum"].values, PIXEL_BIN_EV)
+    _draw_residuals(residuals, one)
+    _draw_resolution(resolution, one, _medians(dataset["fwhm"].values, _used(dataset)))
     if has_curve:
-        _draw_curve(*panels[3:], one)
-    return panels[0].figure
+        _draw_curve(curve, one)
+    return figure
 
 
-def _panels(figure: "Figure", has_curve: bool) -> "list[Axes]":
-    """Axes of a pixel's figure: spectrum above; residuals, resolution and the two of the gain curve below."""
+def _page(title: str, has_curve: bool) -> "Figure":
+    """Empty axes for a pixel: spectrum above; residuals, resolution and the two of the gain curve below."""
+    figure = style.new_figure(12, 7, title)
     grid = style.grid(figure, 2, 2 + has_curve, (0.8, 0.5, 0.2, 0.9), (0.85, 0.85))
-    inner = grid[1, 2].subgridspec(2, 1, hspace=0.08) if has_curve else ()
-    return [figure.add_subplot(place) for place in (grid[0, :], grid[1, 0], grid[1, 1], *inner)]
+    for place in (grid[0, :], grid[1, 0], grid[1, 1]):
+        figure.add_subplot(place)
+    if has_curve:
+        grid[1, 2].subgridspec(2, 1, hspace=0.08).subplots()
+    return figure
 
 
 def calibration_summary_figure(dataset: "xr.Dataset") -> "Figure":
@@ -154,15 +159,16 @@ def _draw_resolution(axes: "Axes", one: "xr.Dataset", medians: Floats) -> None:
     _name_lines(axes, one)
 
 
-def _draw_curve(upper: "Axes", lower: "Axes", one: "xr.Dataset") -> None:
+def _draw_curve(panels: "list[Axes]", one: "xr.Dataset") -> None:
     """The gain curve with the lines on it, and both again after the straight line through the curve's ends."""
+    upper, lower = panels
     height, energy = one["curve_pulse_height"].values, one["curve_energy"].values
     scale = one["emission_energy"].values
     shown = np.isfinite(height) & (energy >= scale[0]) & (energy <= scale[-1])
     style.dress(upper, "", "energy (eV)", "gain curve and lines", style.SMALL_SIZE + 1)
     style.dress(lower, "pulse height", "− straight line (eV)", size=style.SMALL_SIZE + 1)
     upper.tick_params(labelbottom=False)
-    for axes in (upper, lower):
+    for axes in panels:
         axes.locator_params(nbins=4)
     if shown.sum() < 2:
         upper.text(0.5, 0.5, "no gain curve", transform=upper.transAxes, ha="center", color=style.GREY)
@@ -196,7 +202,7 @@ def _draw_strips(axes: "Axes", values: Floats, used: NDArray[np.bool_], ends: Fl
     known = np.flatnonzero(np.isfinite(medians))
     axes.hlines(medians[known], known - 0.43, known + 0.43, color=style.BLACK, lw=1.8)
     top = axes.get_xaxis_transform()
-    for line in known:
+    for line in known.tolist():
         number = f"{round(medians[line], 2) + 0.0:.2f}".replace("-", "−")
         axes.text(line, 0.985, number, transform=top, ha="center", va="top", size=style.SMALL_SIZE)
     axes.set_ylim(limits[0], limits[1] + 0.08 * (limits[1] - limits[0]))

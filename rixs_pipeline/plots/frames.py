@@ -47,8 +47,7 @@ def draw(panels: "list[Axes]", regions: "Mapping[str, Region]") -> None:
 def margin(axes: "Axes") -> float:
     """Inches that the names in the right margin of a panel take, with the space beside them; 0 without any."""
     names = [text for text in axes.texts if getattr(text, "xycoords", "") == IN_MARGIN]
-    widths = [text.get_window_extent().width / text.get_figure().dpi for text in names]
-    return max(widths) + 0.15 if widths else 0.0
+    return max(text.get_window_extent().width for text in names) / style.DPI + 0.15 if names else 0.0
 
 
 def _is_limited(region: "Region") -> bool:

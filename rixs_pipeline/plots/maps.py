@@ -60,7 +60,7 @@ def map_figure(dataset: "xr.Dataset", title: str, regions: "Mapping[str, Region]
     image = _image(dataset)
     figure = style.new_figure(12, 5.4, title)
     windows = [window for window in (_counts_window(dataset), _edge_window(dataset)) if window[0] < window[1]]
-    panels = [figure.add_subplot(place) for place in style.grid(figure, columns=len(windows))]
+    panels = list(style.grid(figure, columns=len(windows)).subplots(squeeze=False)[0])
     bars = []
     for axes, window, subtitle in zip(panels, windows, (_summary(dataset), ""), strict=False):
         mesh = _draw_map(axes, image.cropped(*window), scale)
@@ -167,7 +167,7 @@ def _draw_colour_bar(mesh: "QuadMesh", label: str) -> "Axes":
     if isinstance(mesh.norm, LogNorm):
         style.log_ticks(bar.ax.yaxis)
     else:
-        bar.formatter.set_powerlimits(style.POWERS)
+        bar.ax.ticklabel_format(axis="y", scilimits=style.POWERS)
     return bar.ax
 
 

@@ -34,23 +34,21 @@ def spectrum_figure(dataset: "xr.Dataset", title: str, sheet: "Figure | None" = 
         sheet: such a figure of another spectrum, to be drawn anew where it has the same panels: in half of the time.
     """
     window, whole = _window(dataset), _whole(dataset)
-    *above, axes = _panels(sheet, title, 1 if window == whole else 2)
+    number = 1 if window == whole else 2
+    figure = style.wipe(sheet, title) if sheet and len(sheet.axes) == number else _page(title, number)
+    *above, axes = figure.axes
     if above:
         _draw_whole(above[0], dataset, whole, window)
     _draw(axes, dataset, style.BLUE, window)
     _finish(axes, [dataset], window)
-    return axes.figure
+    return figure
 
 
-def _panels(sheet: "Figure | None", title: str, number: int) -> "list[Axes]":
-    """The one panel of a spectrum, or a low one for all of it above."""
-    if sheet and len(sheet.axes) == number:
-        return style.wipe(sheet, title)
+def _page(title: str, number: int) -> "Figure":
+    """Empty axes for a spectrum, and where there are two a low one above them for all of it."""
     figure = style.new_figure(8, 5, title)
-    if number == 1:
-        return [figure.add_subplot(style.grid(figure)[0])]
-    grid = style.grid(figure, 2, margins=(0.8, 0.55, 0.15, 0.6), gaps=(0, 0.3), height_ratios=(1, 3))
-    return [figure.add_subplot(place) for place in grid]
+    style.grid(figure, number, gaps=(0, 0.3), height_ratios=(1, 3)[-number:]).subplots()
+    return figure
 
 
 def overlay_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure":

@@ -1,8 +1,9 @@
 """The look of all figures, set on the artists themselves, and how a figure is saved.
 
-Axes stand where they are put, in inches: a layout that solves for the space of every label takes longer than the rest
-of a figure. Neither pyplot nor rcParams nor mathtext is used: their state is shared by the whole process, and figures are made in
-threads. Colours: M. Okabe, K. Ito, "Color Universal Design" (2008), told apart by colour-blind readers too.
+Axes stand where they are put, in inches: a layout that finds out how much space every label needs takes longer than the
+rest of a figure. Neither pyplot nor rcParams nor mathtext is used: their state is shared by the whole process, and
+figures are made in threads. Colours: M. Okabe, K. Ito, "Color Universal Design" (2008), told apart by colour-blind
+readers too.
 """
 
 import os
@@ -52,12 +53,11 @@ def _entitle(figure: "Figure", title: str) -> "Figure":
     return figure
 
 
-def wipe(figure: "Figure", title: str) -> "list[Axes]":
-    """The axes of a figure, empty again, under another title; ticks, which take most of the time, are kept.
+def wipe(figure: "Figure", title: str) -> "Figure":
+    """The figure with its axes empty again, under another title; axes and ticks, which take most of the time, are kept.
 
-    What sets up axes once (labels that are hidden, the kind of scale) must be the same every time.
+    Hidden labels and locators stay as they are: what is drawn next must set them up in the same way.
     """
-    _entitle(figure, title)
     for axes in figure.axes:
         for artist in (*axes.lines, *axes.collections, *axes.patches, *axes.texts):
             artist.remove()
@@ -66,14 +66,14 @@ def wipe(figure: "Figure", title: str) -> "list[Axes]":
         axes.set_yscale("linear")
         axes.set(xlim=(0, 1), ylim=(0, 1))
         axes.autoscale()
-    return figure.axes
+    return _entitle(figure, title)
 
 
 def grid(
     figure: "Figure",
     rows: int = 1,
     columns: int = 1,
-    margins: tuple[float, float, float, float] = (0.8, 0.55, 0.15, 0.5),
+    margins: tuple[float, float, float, float] = (0.8, 0.55, 0.15, 0.55),
     gaps: tuple[float, float] = (0.8, 0.8),
     **ratios: Any,
 ) -> "GridSpec":

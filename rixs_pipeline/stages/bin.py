@@ -19,6 +19,7 @@ Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 MANY = 100  # pulses of one pixel in a scan: throughputs differ twofold, so none in another is no chance
+CHANGED = "noisy: residual or base line far from those of its reference run"
 SILENT = "no pulses in this scan"
 LEARN_FROM = 200  # pulses that a pixel needs in a scan to learn its cuts there, else those of the reference run
 
@@ -88,6 +89,8 @@ def _bin_pixel(
     if function.params is not None and function.limits is not None:
         own = cuts.learn(height, phase, base, residual, task.residual_cut, LEARN_FROM)
         limits = own or cuts.from_table(function.limits)
+        if own is not None and cuts.changed(own, function.limits):
+            limits = None  # told by `without_changed`
     if function.params is not None and limits is not None:
         accepted = np.zeros(len(pulses), dtype=bool)
         accepted[inside], left = cuts.apply(height, phase, base, residual, limits)
@@ -101,6 +104,16 @@ def _bin_pixel(
         )
         binning.histogram_points(np.where(accepted, energies, np.nan), first, stop, task.edges, counts)
     return pulses.pixel, stop - first, pulses.dead_time_s, int(counts.sum()) - before, left, limits
+
+
+def without_changed(binned: Binned, functions: tuple[PixelEnergy, ...]) -> tuple[PixelEnergy, ...]:
+    """The energy functions, with the pixels left out (and not counted) whose pulses are no longer as they were."""
+    seen = binned.triggers.sum(axis=1) >= LEARN_FROM
+    no_limits = ~np.isfinite(binned.cut_limits).all(axis=(1, 2))
+    return tuple(
+        PixelEnergy(CHANGED) if f.params is not None and changed else f
+        for f, changed in zip(functions, seen & no_limits, strict=True)
+    )
 
 
 def without_silent(binned: Binned, functions: tuple[PixelEnergy, ...]) -> tuple[PixelEnergy, ...]:

@@ -54,8 +54,26 @@ def combine_scans(scans: Sequence[xr.Dataset], config: MapConfig, name: str) -> 
         "normalisation": " / ".join(sorted({str(scan.attrs["normalisation"]) for scan in scans})),
         "incident_binning": "scan points" if edges is None else "bins",
     }
+    if config.elastic_offset == "apply":
+        dataset, more = _on_the_emission_scale(dataset, scans, name)
+        warnings += more
     check(dataset, RIXS_MAP, name)
     return dataset, warnings
+
+
+def _on_the_emission_scale(dataset: xr.Dataset, scans: Sequence[xr.Dataset], name: str) -> tuple[xr.Dataset, list[str]]:
+    """The map with the offset of the elastic line, the passes' weighted mean, added to its incident energies."""
+    told = [(s.attrs["elastic_offset"], s.attrs["elastic_offset_errors"]) for s in scans]
+    offsets, errors = np.array([pair for pair in told if np.isfinite(pair).all()]).reshape(-1, 2).T
+    if not len(offsets):
+        return dataset, [f"{name}: no pass shows an elastic line clear of others: elastic_offset is not applied"]
+    offset, error = float(np.average(offsets, weights=errors**-2)), float((errors**-2).sum() ** -0.5)
+    for axis in ("incident_energy", "incident_energy_edges"):
+        if axis in dataset.variables:
+            old = dataset[axis]
+            moved = {axis: (old.dims, old.values + offset, old.attrs)}
+            dataset = dataset.assign_coords(moved) if axis in dataset.coords else dataset.assign(moved)
+    return dataset.assign_attrs(elastic_offset_applied=offset, elastic_offset_errors=error), []
 
 
 def _incident_axis(incident: list[Float], config: MapConfig, name: str) -> tuple[Float, Float | None, list[str]]:
@@ -66,15 +84,18 @@ def _incident_axis(incident: list[Float], config: MapConfig, name: str) -> tuple
     grid = combine.common_grid(incident)
     if grid is not None:
         return grid, None, []
+    longest = max(incident, key=len)
+    points = combine.common_grid([longest])
     try:
-        edges = combine.midpoint_bins(max(incident, key=len))
+        edges = combine.midpoint_bins(longest)
     except ValueError as error:
         raise RunFailed(f"{name}: {error}; set map.incident and map.incident_step") from error
     warning = (
         f"{name}: its passes have different incident points: binned around the points of the longest pass; "
         "set map.incident and map.incident_step to choose the bins"
     )
-    return (edges[1:] + edges[:-1]) / 2, edges, [warning]
+    # the points themselves, each in its bin; centres only where points lie too close to be told apart
+    return (edges[1:] + edges[:-1]) / 2 if points is None else points, edges, [warning]
 
 
 def _places(scan: xr.Dataset, energy: Float, edges: Float | None) -> Index:

@@ -28,7 +28,7 @@ def jump_times(scans: Sequence[Run], before: xr.Dataset, after: xr.Dataset) -> d
     early, late = rows(before), rows(after)
     steady = [p for p, row in early.items() if row.ok and p in late and late[p].ok and p not in moved]
     if not moved or not scans or not steady:
-        return {}
+        return {}  # without pixels that stayed, nobody tells what the sample emits
     donors = [(_pulses(scans, pixel, early[pixel]), early[pixel]) for pixel in steady[:DONORS]]
     density = jumps.emission_density(np.concatenate([_energies(d, row) for d, row in donors if d is not None]))
     found = {}

@@ -10,6 +10,7 @@ from rixs_pipeline.config import NormaliseConfig, ReferenceSet
 from rixs_pipeline.core import exposure
 from rixs_pipeline.core.cuts import CUT_NAMES
 from rixs_pipeline.core.elastic import elastic_offset
+from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, POINT_USED, SCAN_MAP, check, labelled
 from rixs_pipeline.stages.bin import SILENT, Binned
@@ -44,12 +45,44 @@ def i0_reference(run: Run, config: NormaliseConfig) -> float | None:
     return float(i0[lit].mean()) if lit.any() else None
 
 
-def relative_throughput(binned: Binned, run: Run, functions: tuple[PixelEnergy, ...]) -> dict[int, float]:
-    """Throughput of the used pixels from the photons of one scan, relative to their mean."""
+def relative_throughput(
+    binned: Binned,
+    run: Run,
+    functions: tuple[PixelEnergy, ...],
+    config: NormaliseConfig,
+    brightness: dict[int, float],
+) -> dict[int, float]:
+    """Throughput of the used pixels from the photons of one scan, relative to the mean pixel of the array.
+
+    `brightness`: accepted pulses of each pixel in a reference run. It tells what the mean over this scan's pixels is
+    relative to the whole array's, so that scans in which different pixels are lost share a scale.
+    """
     used = np.array([f.used for f in functions]) & (binned.pixel_counts > 0)
-    live = exposure.live_time(_dwell(run), binned.triggers, binned.dead_time).sum(axis=1)
+    dwell = _dwell(run)
+    dark = exposure.beam_off(channel(run, config), binned.triggers.sum(axis=0), dwell, config.beam_off_below)
+    live = (_live(binned, dwell, used) * ~dark).sum(axis=1)
     values = exposure.throughput(np.where(used, binned.pixel_counts, 0), np.where(used, live, 0.0))
-    return {int(p): float(w) for p, w, u in zip(binned.pixel, values, used, strict=True) if u}
+    found = {int(p): float(w) for p, w, u in zip(binned.pixel, values, used, strict=True) if u}
+    here = [brightness[p] for p in found if p in brightness]
+    mean = np.mean(here) / np.mean(list(brightness.values())) if here and any(here) else 1.0
+    return {p: w * float(mean) for p, w in found.items()}
+
+
+def _live(binned: Binned, dwell: Float, used: NDArray[np.bool_]) -> Float:
+    """Seconds (pixel, point) in which each used pixel could see a photon."""
+    live = exposure.live_time(dwell, binned.triggers, binned.dead_time) * used[:, None]
+    live[used] *= ~exposure.silent_stretches(binned.triggers[used])
+    return live
+
+
+def _weights(binned: Binned, live: Float, throughput: dict[int, float]) -> Float:
+    """Throughput (pixel,); a pixel that the leading scan did not have is measured here, beside those that it had."""
+    rate = np.divide(binned.pixel_counts, live.sum(axis=1), out=np.zeros(len(live)), where=live.sum(axis=1) > 0)
+    known = np.array([int(p) in throughput for p in binned.pixel])
+    weights = np.array([throughput.get(int(p), 1.0) for p in binned.pixel])
+    if rate[known].sum() > 0:
+        weights[~known] = rate[~known] * weights[known].sum() / rate[known].sum()
+    return weights
 
 
 def _dwell(run: Run) -> Float:
@@ -71,12 +104,17 @@ def scan_dataset(
     """
     used = np.array([f.used for f in functions])
     dwell, i0 = _dwell(run), channel(run, config)
-    live = exposure.live_time(dwell, binned.triggers, binned.dead_time) * used[:, None]
-    weights = np.array([scale.throughput.get(int(p), 1.0) for p in binned.pixel]) if config.throughput else used * 1.0
+    if i0 is not None and not (i0 > 0).any():
+        raise RunFailed(f"{run.name}: reading '{config.i0}' is nowhere above 0: check its sign and normalise.i0_offset")
+    live = _live(binned, dwell, used)
+    weights = _weights(binned, live, scale.throughput) if config.throughput else used * 1.0
     triggers = binned.triggers[used].sum(axis=0)
     status, warnings = _point_status(run, triggers, i0, dwell, config, excluded_points)
     seconds = exposure.exposure(live, weights * used, i0, scale.i0_ref)
     seconds = np.where(status == POINT_USED, seconds, 0.0)
+    lost = (live == 0) & (binned.triggers == 0) & used[:, None] & (dwell > 0)
+    for pixel, points in zip(binned.pixel[lost.any(axis=1)], lost[lost.any(axis=1)].sum(axis=1), strict=True):
+        warnings.append(f"{run.name}: pixel {pixel} silent at {points} of {len(dwell)} points: not exposed there")
     silent = ", ".join(str(p) for p, f in zip(binned.pixel, functions, strict=True) if f.status == SILENT)
     if silent:
         warnings.append(f"{run.name}: no pulses from pixel {silent}: left out of this scan")
@@ -120,11 +158,8 @@ def scan_dataset(
     return dataset, warnings
 
 
-def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet, apply: bool) -> xr.Dataset:
-    """The scan with the offset of its elastic line in the attributes (NaN where it cannot be told).
-
-    `apply`: it is added to the incident energies, so that elastic light stands where incident = emission.
-    """
+def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet) -> xr.Dataset:
+    """The scan with the offset of its elastic line in the attributes (NaN where it cannot be told)."""
     element = str(dataset.attrs["edge"]).split("_")[0]  # other metals' L lines are far away, C, N and O everywhere
     lines = {n: line.energy for n, line in reference.lines.items() if "_K" in n or n.split("_")[0] == element}
     used = dataset["point_status"].values == POINT_USED
@@ -135,14 +170,8 @@ def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet, apply: boo
         lines,
     )
     told = (found.offset, found.error, found.counts) if found else (np.nan, np.nan, 0.0)
-    applied = apply and found is not None
     names = ("elastic_offset", "elastic_offset_errors", "elastic_counts")
-    attributes = dataset.attrs | dict(zip(names, told, strict=True)) | {"elastic_offset_applied": applied}
-    if applied:
-        energy = dataset["incident_energy"]
-        dataset = dataset.assign_coords(incident_energy=(energy.dims, energy.values + told[0], energy.attrs))
-    dataset.attrs = attributes
-    return dataset
+    return dataset.assign_attrs(dict(zip(names, told, strict=True)))
 
 
 def intensities(counts: NDArray[np.int64], seconds: Float, edges: Float) -> dict[str, tuple[tuple[str, ...], Float]]:

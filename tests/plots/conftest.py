@@ -33,6 +33,29 @@ def peak(x: np.ndarray, centre: np.ndarray | float, fwhm: float) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
+def inside() -> Callable[..., None]:
+    """Checks that all that is drawn stands within the figure, and that no axis label covers a number."""
+
+    def check(figure) -> None:
+        figure.canvas.draw()
+        width, height = figure.get_size_inches()
+        drawn = figure.get_tightbbox()
+        assert drawn.x0 >= 0
+        assert drawn.y0 >= 0
+        assert drawn.x1 <= width
+        assert drawn.y1 <= height
+        for one in figure.axes:
+            label = one.yaxis.label.get_window_extent()
+            for other in figure.axes:
+                low, high = other.get_ylim()
+                ticks = [tick for tick in other.yaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+                boxes = [tick.label1.get_window_extent() for tick in ticks]
+                assert not any(label.overlaps(box) for box in boxes if box.width and label.width), one.get_ylabel()
+
+    return check
+
+
+@pytest.fixture(scope="session")
 def make_map() -> Callable[..., xr.Dataset]:
     """A Co L map: 70 points, dense at the white lines, three of them (20 to 22) without exposure."""
 

@@ -93,6 +93,23 @@ def test_a_bad_pixel_has_a_page_too(twelve, pixel, status):
     draw(figure)
 
 
+def test_a_sheet_drawn_anew_looks_like_a_new_one(make_calibration, tmp_path):
+    dataset = make_calibration(6, bad={2: "dead: no pulses", 4: "misassigned: a line misses its reference by 22.3 eV"})
+    sheet = None
+    for pixel in (1, 5, 9, 3):  # good, dead, misassigned, good
+        sheet = calibration.calibration_figure(dataset, pixel, sheet)
+        alone = style.save(calibration.calibration_figure(dataset, pixel), tmp_path / "alone.png")
+        assert style.save(sheet, tmp_path / "sheet.png").read_bytes() == alone.read_bytes(), f"pixel {pixel}"
+
+
+@pytest.mark.parametrize("pixels", [4, 240])
+def test_no_label_leaves_the_figures(make_calibration, inside, pixels):
+    dataset = make_calibration(pixels, bad=dict.fromkeys(range(pixels // 2), "misassigned: a line misses"))
+    inside(calibration.calibration_summary_figure(dataset))
+    for pixel in (1, 2 * pixels - 1):
+        inside(calibration.calibration_figure(dataset, pixel))
+
+
 def test_an_unknown_pixel_is_named(twelve):
     with pytest.raises(UsageError, match=r"^pixel 4: .* channel 1, 3, 5"):
         calibration.calibration_figure(twelve, 4)
@@ -120,7 +137,7 @@ def test_strips_show_every_pixel_and_the_median_of_the_good_ones(array, summary,
     assert len(crosses.get_ydata()) == np.isfinite(array[name].values[~ok]).sum()
     low, high = axes.get_ylim()
     assert np.all((crosses.get_ydata() >= low) & (crosses.get_ydata() <= high))
-    medians = [c.get_segments()[0][0][1] for c in axes.collections if isinstance(c, LineCollection)]
+    (medians,) = [np.array(c.get_segments())[:, 0, 1] for c in axes.collections if isinstance(c, LineCollection)]
     assert medians == pytest.approx(np.median(array[name].values[ok], axis=0))
 
 

@@ -197,6 +197,19 @@ def test_labels_in_the_margin_do_not_cover_each_other(make_map):
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
+@pytest.mark.parametrize(("rate", "name"), [(1.0, "Co_PFY"), (1e-5, "a_region_with_a_long_name"), (1e6, "R")])
+def test_names_numbers_and_colour_bars_have_room(make_map, inside, rate, name):
+    dataset = make_map()
+    dataset = dataset.assign(intensity=dataset["intensity"] * rate)
+    figure = maps.map_figure(dataset, "map", {name: Region(kind="ipfy", emission=(510, 540))})
+    inside(figure)
+    whole, _ = panels(figure)
+    (tag,) = whole.texts
+    bar = min((axes for axes in figure.axes if not axes.get_xlabel()), key=lambda axes: axes.get_position().x0)
+    assert tag.get_window_extent().x0 > whole.get_window_extent().x1
+    assert tag.get_window_extent().x1 < bar.get_window_extent().x0
+
+
 @pytest.mark.parametrize(("points", "scale"), [(1, "sqrt"), (2, "log"), (70, "log")])
 def test_maps_without_counts_or_exposure_or_with_one_point_are_drawn(make_map, points, scale):
     for dataset in (make_map(masked=(), rate=0.0, points=points), make_map(range(70), points=points)):

@@ -138,6 +138,41 @@ def test_no_difference_of_three_samples_or_of_other_energies(make_spectrum):
     assert len(spectra.overlay_figure({"a": one, "b": shorter}, "PFY").axes) == 1
 
 
+def test_only_the_bars_that_are_seen_are_made(make_spectrum):
+    region = json.dumps({"kind": "xes", "incident": [780, 781]})
+    dataset = make_spectrum(np.arange(200.25, 1100, 0.5), "emission_energy", masked=(), region=region)
+    _, axes = spectra.spectrum_figure(dataset, "XES").axes
+    shown = (dataset["emission_energy"].values >= 720) & (dataset["emission_energy"].values <= 791)
+    assert bars(axes)[:, 0, 0] == pytest.approx(dataset["emission_energy"].values[shown])
+
+
+def test_a_sheet_drawn_anew_looks_like_a_new_one(make_spectrum, tmp_path):
+    xes = json.dumps({"kind": "xes", "incident": [780, 781]})
+    energy = np.arange(200.25, 1100, 0.5)
+    cases = [
+        make_spectrum(),
+        make_spectrum(height=1e-6),
+        make_spectrum(energy, "emission_energy", masked=(), region=xes),
+        make_spectrum(energy, "emission_energy", height=2e4, masked=(), region=xes),
+        make_spectrum(np.array([780.0, 781.0]), masked=(0, 1)),
+    ]
+    sheet = None
+    for number, dataset in enumerate(cases):
+        sheet = spectra.spectrum_figure(dataset, f"spectrum {number}", sheet)
+        alone = style.save(spectra.spectrum_figure(dataset, f"spectrum {number}"), tmp_path / "alone.png")
+        assert style.save(sheet, tmp_path / "sheet.png").read_bytes() == alone.read_bytes(), f"spectrum {number}"
+
+
+@pytest.mark.parametrize("height", [1e-7, 0.013, 430.0, 2.7e4])
+def test_no_label_leaves_the_figure_whatever_the_size_of_the_numbers(make_spectrum, inside, height):
+    dataset = make_spectrum()
+    above = dataset.assign({name: dataset[name] * height for name in dataset if name.startswith("intensity")})
+    below = above.assign(intensity=-above["intensity"])
+    inside(spectra.spectrum_figure(below, "PFY"))
+    inside(spectra.overlay_figure({"a": above, "b": below}, "PFY"))
+    inside(spectra.overview_figure({"a": above, "b": below, "c": below, "d": below}, "all"))
+
+
 @pytest.mark.parametrize("number", [0, 1, 4])
 def test_an_overview_has_a_panel_a_region(make_spectrum, number, tmp_path):
     names = [f"Co_{i}" for i in range(number)]

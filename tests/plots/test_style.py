@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.image import imread
 
 from rixs_pipeline.plots import spectra, style
 
@@ -26,10 +27,27 @@ def test_save_writes_150_dpi_and_creates_the_folder(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["map.png"]
 
 
+def test_the_file_holds_the_pixels_that_were_drawn(tmp_path):
+    figure = style.new_figure(4, 3, "a map")
+    figure.add_subplot(style.grid(figure)[0]).plot([1, 3, 2], color=style.VERMILLION)
+    read = imread(style.save(figure, tmp_path / "map.png"))
+    assert np.array_equal(np.round(255 * read), np.asarray(figure.canvas.buffer_rgba()))
+
+
+def test_places_are_in_inches():
+    figure = style.new_figure(10, 8, "a map")
+    grid = style.grid(figure, 2, 3, (1.0, 0.5, 0.3, 0.7), (0.6, 0.9), height_ratios=(1, 3))
+    boxes = np.array([[axes.get_position().extents * (10, 8, 10, 8) for axes in row] for row in grid.subplots()])
+    assert (boxes[..., 0].min(), boxes[..., 1].min()) == pytest.approx((1.0, 0.5))
+    assert (boxes[..., 2].max(), boxes[..., 3].max()) == pytest.approx((9.7, 7.3))
+    assert boxes[:, 1:, 0] - boxes[:, :-1, 2] == pytest.approx(0.6)
+    assert boxes[0, :, 1] - boxes[1, :, 3] == pytest.approx(0.9)
+
+
 def test_save_keeps_the_old_file_when_drawing_fails(tmp_path):
     path = tmp_path / "map.png"
     path.write_bytes(b"old")
-    figure = style.new_figure(4, 3, "a map", layout=None)
+    figure = style.new_figure(4, 3, "a map")
     figure.text(0.5, 0.5, "$no \\formula$")
     with pytest.raises(ValueError, match="formula"):
         style.save(figure, path)
@@ -45,7 +63,7 @@ def test_save_twice_gives_the_same_bytes(tmp_path):
 
 
 def test_a_title_from_a_log_is_no_formula(tmp_path):
-    figure = style.new_figure(4, 3, r"sample $x_$ and \alpha$", layout=None)
+    figure = style.new_figure(4, 3, r"sample $x_$ and \alpha$")
     style.save(figure, tmp_path / "a.png")
 
 

@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.stages import report
@@ -80,3 +82,10 @@ def test_a_figure_that_cannot_be_drawn_costs_only_itself(small, monkeypatch, qui
     assert set(summary.failed) == {"LMR_RT-Co_L figures", "LMR_100C-Co_L figures"}
     assert (small.out / "figures/cal0000-summary.png").is_file()
     assert summary.items["LMR_RT-Co_L"]["status"] == "fresh"
+
+
+def test_pages_are_for_pixels_that_are_not_ok_every_reason_in_turn():
+    status = ["ok", "dead: no pulses", "dead: no pulses", "dead: no pulses", "noisy: 9 eV", "ok", "noisy: 8 eV", "ok"]
+    dataset = xr.Dataset({"status": ("pixel", np.array(status, object))}, {"pixel": np.arange(1, 17, 2)})
+    assert report.pages(dataset) == [3, 9, 5, 13, 7, 1]
+    assert report.pages(dataset.isel(pixel=[0, 5, 7])) == [1, 11, 15]
