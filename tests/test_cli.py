@@ -103,7 +103,7 @@ def test_a_wrong_command_line_is_refused(cli, small_beamtime, reduced_small, tmp
         ("map:\n  stepp: 1\n", r"c\.yaml:2: map\.stepp: unknown key \(did you mean 'step'\?\)"),
         ("map:\n  step: 0.5 keV\n", r"c\.yaml:2: map\.step: .*'0\.5 keV' has a unit"),
         ("map: {emission: [900, 200]}\n", r"c\.yaml:1: map"),
-        ("calibration:\n  lines: [C_Ka, Qq_La]\n", r"c\.yaml:2: calibration\.lines\.1: no line 'Qq_La' in srd128"),
+        ("calibration:\n  lines: [C_Ka, Qq_La, O_Ka]\n", r"c\.yaml:2: calibration\.lines\.1: no line 'Qq_La' in srd128"),
         ("calibration: {reference: nosuch}\n", r"c\.yaml:1: calibration\.reference: .*nosuch"),
         ("regions:\n  A:\n    kind: pie\n", r"c\.yaml:3: regions\.A\.kind"),
         ("regions: {A: {kind: pfy}, A: {kind: tfy}}\n", r"c\.yaml:1"),

@@ -56,6 +56,7 @@ def test_unknown_keys_are_refused(values):
         ({"regions": {"A": {"kind": "pfy", "edge": "Co_K"}}}, "Co_L"),
         ({"compare": {"c": {"samples": ["one"]}}}, "at least 2"),
         ({"normalise": {"beam_off_below": 1.0}}, "less than 1"),
+        ({"calibration": {"lines": ["C_Ka", "O_Ka"]}}, "at least 3"),
         ({"calibration": {"min_line_counts": 1}}, "greater than or equal to 5"),
     ],
 )

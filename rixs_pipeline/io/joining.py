@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from rixs_pipeline.io.ssrl_ascii import AsciiScan
 
 _STATE = re.compile(r"(SCAN|CAL)(\d+)")
 _HOUR = 3_600_000_000_000  # ns
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,7 @@ def fits(log: LogRun, file: AsciiScan) -> bool:
     return file.n_rows in (log.logged, len(log.points))
 
 
-def _told[T](candidates: Sequence[T], evidence: Sequence[tuple[bool, ...]]) -> list[T]:
+def _told(candidates: Sequence[_T], evidence: Sequence[tuple[bool, ...]]) -> list[_T]:
     """The candidates for which all speaks that speaks for any; all of them where what speaks is in contradiction."""
     speaking = [kind for kind in zip(*evidence, strict=True) if any(kind)]
     best = [one for i, one in enumerate(candidates) if all(kind[i] for kind in speaking)]

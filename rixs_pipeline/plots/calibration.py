@@ -146,6 +146,7 @@ def _draw_residuals(axes: "Axes", one: "xr.Dataset") -> None:
     bars = np.nan_to_num(errors[fitted])
     axes.set_ylim(_limits(np.concatenate([ends, residual[fitted] - bars, residual[fitted] + bars])))
     style.dress(axes, "", "line − reference (eV)", "bars: statistics; grey: reference ±1σ")
+    axes.locator_params(axis="y", nbins=5)
     _name_lines(axes, one)
 
 
@@ -156,6 +157,7 @@ def _draw_resolution(axes: "Axes", one: "xr.Dataset", medians: Floats) -> None:
     axes.plot(range(len(fwhm)), fwhm, "o", ms=5, color=style.BLUE)
     axes.set_ylim(0, 1.25 * max(1.0, *np.nan_to_num(np.concatenate([fwhm, medians]))))
     style.dress(axes, "", "resolution, FWHM (eV)", "bars: median of the pixels that are ok")
+    axes.locator_params(axis="y", nbins=5)
     _name_lines(axes, one)
 
 

@@ -105,8 +105,12 @@ def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
             "there are elam, hauskat2024, srd128, ucal, or give a .yaml file",
         ),
         (
-            "calibration:\n  lines:\n    - C_Ka\n    - Co_Ka\n",
+            "calibration:\n  lines:\n    - C_Ka\n    - Co_Ka\n    - O_Ka\n",
             "c.yaml:4: calibration.lines.1: no line 'Co_Ka' in srd128 (did you mean 'C_Ka'?)",
+        ),
+        (
+            "calibration:\n  lines: [C_Ka, O_Ka]\n",
+            "c.yaml:2: calibration.lines: must have at least 3 items, not ['C_Ka', 'O_Ka']",
         ),
     ],
 )
@@ -222,7 +226,7 @@ def test_mistakes_are_told_with_the_file_that_made_them(tmp_path: Path) -> None:
 
 def test_a_reference_set_is_found_beside_the_file_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text((configs_folder() / "references" / "ucal.yaml").read_text())
-    config = loaded(tmp_path, "calibration: {reference: mine.yaml, lines: [C_Ka]}\n")
+    config = loaded(tmp_path, "calibration: {reference: mine.yaml, lines: [C_Ka, N_Ka, O_Ka]}\n")
     assert config.calibration.reference == str(tmp_path / "mine.yaml")
 
 

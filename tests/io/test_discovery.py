@@ -340,6 +340,82 @@ def test_readings_that_the_config_names(beamtime):
         discover(beamtime, config)
 
 
+@pytest.fixture
+def two_days(tmp_path):
+    """A scan 1 of each of two days, of different samples."""
+    for day, start, sample in (("20260101", T0, "a"), ("20260103", T0 + 48 * HOUR, "b")):
+        run_directory(tmp_path, day, start_ns=start)
+        log = json_log(1, start, ENERGIES, data_path=data_path(day), sample_desc=sample)
+        write_json(tmp_path / "logs" / f"{day}.json", log)
+    return tmp_path
+
+
+FIRST, SECOND_DAY = "20260101-0000-scan0001", "20260103-0000-scan0001"
+NO_DATE = {"date": "no date", "sample": "c"}
+
+
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [
+        ("20260103/0000", NO_DATE),
+        ("", NO_DATE | {"date": "Sat Jan  3 04:00:00 2026"}),
+        ("logs", NO_DATE | {"date": "Fri Jan  2 16:00:00 2026"}),  # local time is behind UTC
+        ("", NO_DATE | {"sample": "b"}),
+    ],
+)
+def test_readings_of_a_number_that_comes_back_follow_folder_date_or_sample(two_days, folder, told):
+    path = write_ascii(two_days / folder / "x.dat", 1, {"I0": [10.0, 11.0, 12.0]}, **told)
+    found = discover(two_days)
+    assert [(run.name, run.readings_file) for run in found.scans] == [(FIRST, None), (SECOND_DAY, path)]
+    assert not any("x.dat" in problem for problem in all_problems(found))
+
+
+@pytest.mark.parametrize(
+    ("folder", "told"),
+    [("", NO_DATE), ("20260101/0000", NO_DATE | {"sample": "b"}), ("", {"sample": "b"})],
+    ids=["nothing tells", "folder against sample", "date against sample"],
+)
+def test_readings_that_may_be_of_several_scans_are_not_used(two_days, folder, told):
+    write_ascii(two_days / folder / "x.dat", 1, {"I0": [10.0, 11.0, 12.0]}, **told)
+    found = discover(two_days)
+    assert [run.readings_file for run in found.scans] == [None, None]
+    problem, *others = [each for each in all_problems(found) if "x.dat" in each]
+    assert others == []
+    for text in (FIRST, SECOND_DAY, "set beamtime.scans.<name>.readings"):
+        assert text in problem
+    config = {FIRST: {"readings": str(two_days / folder / "x.dat")}}
+    found = discover(two_days, BeamtimeConfig(scans=config))
+    assert [run.readings_file is None for run in found.scans] == [False, True]
+    assert not any("x.dat" in each for each in all_problems(found))
+
+
+def test_of_two_files_of_a_scan_none_is_guessed(beamtime):
+    for name, shift in (("x", 0.0), ("y", 5.0)):
+        write_ascii(beamtime / f"{name}.dat", 1, {"I0": [10.0 + shift, 11.0, 12.0]})
+    found = discover(beamtime)
+    assert found.scans[0].readings == {}
+    (problem,) = all_problems(found)
+    assert problem.startswith("x.dat, y.dat: may hold the readings of scan0001:")
+    write_ascii(beamtime / "y.dat", 1, {"I0": [15.0, 11.0, 12.0]}, sample="LMR_RT")
+    found = discover(beamtime)
+    assert found.scans[0].readings_file == beamtime / "y.dat"
+    assert all_problems(found) == []
+
+
+def test_a_key_by_number_that_means_several_scans_is_told(two_days):
+    config = BeamtimeConfig(scans={1: {"edge": "O_K"}}, exclude={"points": {1: [0], SECOND_DAY: [1]}})
+    found = discover(two_days, config)
+    assert [run.edge for run in found.scans] == ["O_K", "O_K"]
+    meant = f"1 names 2 scans ({FIRST}, {SECOND_DAY}): all are meant; use the name for one"
+    told = [problem for problem in found.problems if "are meant" in problem]
+    assert told == [f"config: beamtime.{section}: {meant}" for section in ("scans", "exclude.points")]
+    log = json_log(7, T0 + 20 * SECOND, ENERGIES, data_path=data_path())
+    write_json(two_days / "logs" / "scan0007.json", log)
+    found = discover(two_days, BeamtimeConfig(exclude={"scans": [1]}))
+    assert names(found) == ["scan0007"]
+    assert f"config: beamtime.exclude.scans: {meant}" in found.problems
+
+
 def test_a_photon_list_stands_in_for_pulse_files(beamtime):
     times = T0 + HOUR + np.arange(3) * SECOND
     for state in ("SCAN3", "SCAN8"):

@@ -201,8 +201,9 @@ def test_a_run_is_told_by_what_its_log_says_not_by_where_its_files_are() -> None
         run(points=points),
         run(readings={"i0": np.array([1.0, 2.0])}),
         run(readings={"tey": np.array([1.0, np.nan])}),
+        run(complete=False),
     ]
-    assert len({run_digest(each) for each in [run(), *others]}) == 6
+    assert len({run_digest(each) for each in [run(), *others]}) == 7
 
 
 def test_the_code_version_follows_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

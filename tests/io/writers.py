@@ -143,19 +143,26 @@ def yaml_pass(number: int, start_s: float, energies: Sequence[float]) -> dict:
     }
 
 
-def write_ascii(path: Path, number: int, columns: dict[str, Sequence[float]], tail: str = "") -> Path:
+def write_ascii(
+    path: Path,
+    number: int,
+    columns: dict[str, Sequence[float]],
+    tail: str = "",
+    date: str = "Thu Jan  1 12:00:00 2026",
+    sample: str = "LMR charged",
+) -> Path:
     """An SSRL ASCII scan."""
     rows = np.array(list(columns.values())).T
     ones = " ".join(["1.000"] * len(columns))
     lines = [
         "SSRL                                  ",
-        "Thu Jan  1 12:00:00 2026",
+        date,
         f"PTS:{len(rows):11d} COLS: {len(columns):11d}",
         "scaler_file",
         "region_file",
         "",
         "4 2000 5 RST 2 1",
-        "Sample: LMR charged   loadid: 102",
+        f"Sample: {sample}   loadid: 102",
         "Command: scan mono",
         "Slits: 30.00 40.00",
         "Maniplator Position (XYZ): 1.00 2.00 3.00 4.00",
