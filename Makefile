@@ -38,7 +38,7 @@ lint: $(VENV)/dev.stamp ## style, format and types
 	$(BIN)/mypy
 
 bench: $(VENV)/dev.stamp ## benchmarks alone
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-quiet
 
 docs: $(VENV)/dev.stamp ## the documentation as HTML
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build

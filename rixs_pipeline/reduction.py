@@ -115,7 +115,7 @@ class Reduction:
             elif path in self.ledger.keys:  # a dry run: not made yet
                 self.usable.add(path)
         for one in self.beamtime.calibrations:
-            if one.name in good and good[one.name] >= max(1, 0.5 * max(good.values())):
+            if one.name in good and good[one.name] >= 0.5 * max(good.values()):
                 self.usable.add(self._product_of(one))
             elif one.name in good:
                 text = f"{one.name}: only {good[one.name]} pixels calibrated, others have {max(good.values())}"

@@ -146,7 +146,6 @@ def _draw_residuals(axes: "Axes", one: "xr.Dataset") -> None:
     bars = np.nan_to_num(errors[fitted])
     axes.set_ylim(_limits(np.concatenate([ends, residual[fitted] - bars, residual[fitted] + bars])))
     style.dress(axes, "", "line − reference (eV)", "bars: statistics; grey: reference ±1σ")
-    axes.locator_params(axis="y", nbins=5)
     _name_lines(axes, one)
 
 
@@ -157,7 +156,6 @@ def _draw_resolution(axes: "Axes", one: "xr.Dataset", medians: Floats) -> None:
     axes.plot(range(len(fwhm)), fwhm, "o", ms=5, color=style.BLUE)
     axes.set_ylim(0, 1.25 * max(1.0, *np.nan_to_num(np.concatenate([fwhm, medians]))))
     style.dress(axes, "", "resolution, FWHM (eV)", "bars: median of the pixels that are ok")
-    axes.locator_params(axis="y", nbins=5)
     _name_lines(axes, one)
 
 
@@ -171,7 +169,7 @@ def _draw_curve(panels: "list[Axes]", one: "xr.Dataset") -> None:
     style.dress(lower, "pulse height", "− straight line (eV)", size=style.SMALL_SIZE + 1)
     upper.tick_params(labelbottom=False)
     for axes in panels:
-        axes.locator_params(nbins=4)
+        axes.locator_params(nbins=5)
     if shown.sum() < 2:
         upper.text(0.5, 0.5, "no gain curve", transform=upper.transAxes, ha="center", color=style.GREY)
         return

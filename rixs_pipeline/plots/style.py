@@ -99,10 +99,6 @@ def grid(
 
 def dress(axes: "Axes", x_label: str, y_label: str, title: str = "", size: float = TEXT_SIZE) -> None:
     """Labels, ticks and an optional small title, the same on all axes."""
-    from matplotlib.transforms import ScaledTranslation
-
-    below = ScaledTranslation(0, -(size + 8) / 72, axes.figure.dpi_scale_trans)  # below the numbers, unmeasured
-    axes.xaxis.set_label_coords(0.5, 0, axes.transAxes + below)
     axes.set_xlabel(x_label, size=size)
     axes.set_ylabel(y_label, size=size)
     axes.set_title(plain(title), loc="left", size=size, color="0.25", y=1.0)  # y: matplotlib need not search for it

@@ -101,7 +101,7 @@ def pixel_energies(
     known = around(sum(span) / 2, calibrations)
     moved = jumped_by(*known) if len(known) == 2 else {}
     tables = [rows(c) for c in known]
-    if len(moved) > max(1, 0.5 * sum(row.ok for row in tables[0].values())):
+    if moved and len(moved) > max(1, 0.5 * sum(row.ok for row in tables[0].values())):
         # most pixels at once: another setup, not a jump; the reference run that is nearer in time has the scan's
         known = [min(known, key=lambda c: abs(float(c.attrs["time"]) - sum(span) / 2))]
         moved, tables = {}, [rows(known[0])]

@@ -10,7 +10,6 @@ from rixs_pipeline.config import NormaliseConfig, ReferenceSet
 from rixs_pipeline.core import exposure
 from rixs_pipeline.core.cuts import CUT_NAMES
 from rixs_pipeline.core.elastic import elastic_offset
-from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, POINT_USED, SCAN_MAP, check, labelled
 from rixs_pipeline.stages.bin import SILENT, Binned
@@ -104,14 +103,14 @@ def scan_dataset(
     """
     used = np.array([f.used for f in functions])
     dwell, i0 = _dwell(run), channel(run, config)
-    if i0 is not None and not (i0 > 0).any():
-        raise RunFailed(f"{run.name}: reading '{config.i0}' is nowhere above 0: check its sign and normalise.i0_offset")
     live = _live(binned, dwell, used)
     weights = _weights(binned, live, scale.throughput) if config.throughput else used * 1.0
     triggers = binned.triggers[used].sum(axis=0)
     status, warnings = _point_status(run, triggers, i0, dwell, config, excluded_points)
     seconds = exposure.exposure(live, weights * used, i0, scale.i0_ref)
     seconds = np.where(status == POINT_USED, seconds, 0.0)
+    if i0 is not None and not (i0 > 0).any():
+        warnings.append(f"{run.name}: '{config.i0}' is nowhere above 0: check its sign and normalise.i0_offset")
     lost = (live == 0) & (binned.triggers == 0) & used[:, None] & (dwell > 0)
     for pixel, points in zip(binned.pixel[lost.any(axis=1)], lost[lost.any(axis=1)].sum(axis=1), strict=True):
         warnings.append(f"{run.name}: pixel {pixel} silent at {points} of {len(dwell)} points: not exposed there")

@@ -118,3 +118,11 @@ def test_one_base_line_that_is_no_number_costs_one_pulse() -> None:
     pulses["pretrigger_mean"][0] = np.nan
     accepted, _ = cuts.apply(**pulses, limits=learned(pulses))
     assert accepted.tolist() == [False] + [True] * (N - 1)
+
+
+def test_pulses_that_are_no_longer_those_of_the_reference_run() -> None:
+    reference = cuts.CutLimits((30.0, 50.0), (4000.0, 4100.0), (-2.0, 2.0)).table()
+    assert not cuts.changed(cuts.CutLimits((40.0, 65.0), (4060.0, 4160.0), (-2.0, 2.0)), reference)  # drift
+    assert cuts.changed(cuts.CutLimits((112.0, 1080.0), (4000.0, 4100.0), (-2.0, 2.0)), reference)
+    assert cuts.changed(cuts.CutLimits((30.0, 50.0), (-1000.0, -900.0), (-2.0, 2.0)), reference)
+    assert not cuts.changed(cuts.CutLimits((112.0, 1080.0), (0.0, 1.0), (0.0, 1.0)), np.full((3, 2), np.nan))

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixs_pipeline.core.exposure import beam_off, exposure, live_time, throughput
+from rixs_pipeline.core.exposure import beam_off, exposure, live_time, silent_stretches, throughput
 
 
 def test_live_time_removes_a_record_a_trigger_and_stays_positive() -> None:
@@ -91,3 +91,20 @@ def test_beam_off_of_few_points(number: int) -> None:
     assert not beam_off(None, np.full(number, 100), np.ones(number), 0.1).any()
     assert not beam_off(None, np.zeros(number, int), np.ones(number), 0.1).any()
     assert beam_off(np.ones(number), np.zeros(number, int), np.ones(number), 0.1).sum() == 0
+
+
+def test_silence_by_chance_is_no_stretch():
+    rng = np.random.default_rng(0)
+    triggers = rng.poisson(2.0, (8, 300))
+    assert not silent_stretches(triggers).any()
+    triggers[3, 100:140] = 0
+    found = silent_stretches(triggers)
+    assert found[3, 100:140].all()
+    assert found.sum() <= 44  # a point beside the stretch may be silent by chance
+    assert not np.delete(found, 3, axis=0).any()
+
+
+def test_a_beam_dump_longer_than_half_of_the_scan_is_seen():
+    i0 = np.concatenate([np.full(40, 1e5), np.full(60, 1e3)])
+    off = beam_off(i0, np.zeros(100, np.int64), np.ones(100), 0.1)
+    np.testing.assert_array_equal(off, np.arange(100) >= 40)

@@ -122,11 +122,33 @@ def test_the_reference_of_i0_is_the_mean_where_there_is_beam():
 def test_throughput_is_relative_to_the_mean_of_the_used_pixels():
     run, functions = scan(at=points(N, DWELL)), (GOOD, GOOD, BAD)
     counts = binned([[50] * N, [100] * N, [900] * N])
-    found = relative_throughput(counts, run, functions)
+    found = relative_throughput(counts, run, functions, I0, {})
     rate = {1: 50 / (DWELL - 50 * DEAD), 3: 100 / (DWELL - 100 * DEAD)}
     mean = sum(rate.values()) / 2
     assert found == {pixel: pytest.approx(value / mean) for pixel, value in rate.items()}
-    assert relative_throughput(binned([[0] * N]), run, (GOOD,)) == {}
+    assert relative_throughput(binned([[0] * N]), run, (GOOD,), I0, {}) == {}
+
+
+def test_throughput_of_a_scan_without_its_best_pixel_stays_on_the_scale_of_the_array():
+    """The reference run knows how the pixels that are left compare with all of them."""
+    run, counts = scan(at=points(N, DWELL)), binned([[50] * N, [50] * N])
+    brightness = {1: 100.0, 3: 100.0, 5: 400.0}
+    found = relative_throughput(counts, run, (GOOD, GOOD), I0, brightness)
+    assert found == {1: pytest.approx(0.5), 3: pytest.approx(0.5)}
+
+
+def test_a_pixel_that_the_leading_scan_did_not_have_is_measured_beside_the_others():
+    found, _ = dataset([[50] * N, [100] * N], throughput={1: 0.8})
+    dead = (DWELL - 50 * DEAD) / (DWELL - 100 * DEAD)
+    assert found["throughput"].values == pytest.approx([0.8, 0.8 * 2 * dead])
+
+
+def test_a_pixel_silent_for_a_part_of_the_scan_is_not_exposed_there():
+    found, warnings = dataset([[50] * N, [50] * 3 + [0] * (N - 3)], throughput={1: 1.0, 3: 1.0})
+    live = found["live_time"].values
+    assert live[:3] == pytest.approx(2 * (DWELL - 50 * DEAD))
+    assert live[3:] == pytest.approx(DWELL - 50 * DEAD)
+    assert any("pixel 3 silent at 3 of 6 points" in line for line in warnings)
 
 
 def test_a_lost_pixel_does_not_move_the_intensity():

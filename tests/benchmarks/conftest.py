@@ -1,0 +1,77 @@
+"""Benchmarks run with `--benchmark-only` (`make bench`). They assert what comes out, and report how fast it did.
+
+Times of different machines, or of one at different hours, cannot be compared: every number is set beside another one
+of the same session, the first of its group. At the end they are printed as one table and written as JSON.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from rixs_pipeline.core.calibration import ReferencePulses
+from rixs_pipeline.execution import available_cores
+from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
+from rixs_pipeline.stages.calibrate import read_reference_pulses
+
+HERE = Path(__file__).parent
+RESULTS = Path(os.environ.get("RIXS_BENCHMARKS", HERE.parent.parent / "build" / "benchmarks.json"))
+ROWS = pytest.StashKey[list[dict[str, str | float]]]()
+PIXELS = (8, 32, 120)
+
+# one reference run of 15 minutes, and as little else as there can be
+REFERENCE_RUN = {
+    "seed": 3, "pixels": max(PIXELS), "edges": ["Co_L"], "samples": [{"name": "LMR"}], "passes": 1, "points": 5,
+    "calibrations": 1, "calibration_duration": 900.0, "calibration_rate": 10.0, "dead_pixels": [], "noisy_pixels": [],
+    "jumping_pixels": [], "truncated_pixels": [], "beam_dumps": [], "projector_samples": 8,
+}  # fmt: skip
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("benchmark_only"):
+        for item in items:
+            if HERE in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason="a benchmark: needs --benchmark-only (make bench)"))
+
+
+@pytest.fixture
+def timed(request, benchmark) -> Callable[..., None]:
+    """`timed(group, what, function, amount, unit)`: calls it a few times; the fastest one becomes a row of the table."""
+
+    def run(group, what, function, amount, unit, rounds=5, setup=None) -> None:
+        result = benchmark.pedantic(function, setup=setup, rounds=rounds, warmup_rounds=0)
+        rows = request.config.stash.setdefault(ROWS, [])
+        seconds = benchmark.stats.stats.min
+        first = next((row for row in rows if row["group"] == group), {"rate": amount / seconds})
+        row = {"group": group, "what": what, "seconds": seconds, "rate": amount / seconds, "unit": unit}
+        rows.append(row | {"relative": row["rate"] / first["rate"]})
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def reference_pulses(tmp_path_factory) -> Sequence[ReferencePulses]:
+    """The pulses of a simulated reference run, pixel by pixel; a pixel does not depend on how many others there are."""
+    folder = tmp_path_factory.mktemp("benchmarks") / "reference_run"
+    simulate(folder, SimulationSettings.model_validate(REFERENCE_RUN))
+    (run,) = discover(folder).calibrations
+    return [read_reference_pulses(run, path) for path in run.pulse_files]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    rows = config.stash.get(ROWS, [])
+    if not rows:
+        return
+    machine = {"cores": available_cores(), "python": platform.python_version(), "platform": platform.platform()}
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    terminalreporter.section(f"benchmarks, {machine['cores']} cores; relative: rate over that of the group's first")
+    for row in rows:
+        seconds, rate = f"{row['seconds']:.3f} s", f"{row['rate']:.3g} {row['unit']}/s"
+        terminalreporter.line(f"{row['group']:<12}{row['what']:<44}{seconds:>10}{rate:>22}{row['relative']:>9.2f}")
+    terminalreporter.line(f"written to {RESULTS}")

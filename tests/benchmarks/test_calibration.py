@@ -1,0 +1,19 @@
+"""The time to calibrate a reference run must grow as the number of its pixels."""
+
+import pytest
+from conftest import PIXELS
+
+from rixs_pipeline.config import CalibrationConfig
+from rixs_pipeline.core.calibration import calibrate
+from rixs_pipeline.io.reference_sets import load_reference_set
+
+
+@pytest.mark.parametrize("pixels", PIXELS)
+def test_a_reference_run(timed, reference_pulses, pixels):
+    pulses, reference = reference_pulses[:pixels], load_reference_set("srd128")
+
+    def run():
+        return calibrate(pulses, reference, CalibrationConfig(), 1000.0)
+
+    result = timed("calibrate", f"a reference run of {pixels} pixels", run, pixels, "pixels", rounds=3)
+    assert sum(status == "ok" for status in result.status) >= 0.9 * pixels
