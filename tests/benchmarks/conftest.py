@@ -9,6 +9,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,11 +22,10 @@ from rixs_pipeline.stages.calibrate import read_reference_pulses
 HERE = Path(__file__).parent
 RESULTS = Path(os.environ.get("RIXS_BENCHMARKS", HERE.parent.parent / "build" / "benchmarks.json"))
 ROWS = pytest.StashKey[list[dict[str, str | float]]]()
-PIXELS = (8, 32, 120)
 
 # one reference run of 15 minutes, and as little else as there can be
 REFERENCE_RUN = {
-    "seed": 3, "pixels": max(PIXELS), "edges": ["Co_L"], "samples": [{"name": "LMR"}], "passes": 1, "points": 5,
+    "seed": 3, "pixels": 120, "edges": ["Co_L"], "samples": [{"name": "LMR"}], "passes": 1, "points": 5,
     "calibrations": 1, "calibration_duration": 900.0, "calibration_rate": 10.0, "dead_pixels": [], "noisy_pixels": [],
     "jumping_pixels": [], "truncated_pixels": [], "beam_dumps": [], "projector_samples": 8,
 }  # fmt: skip
@@ -39,10 +39,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
-def timed(request, benchmark) -> Callable[..., None]:
-    """`timed(group, what, function, amount, unit)`: calls it a few times; the fastest one becomes a row of the table."""
+def timed(request, benchmark) -> Callable[..., Any]:
+    """Calls a function on an amount of something a few times; the fastest call becomes a row of the table."""
 
-    def run(group, what, function, amount, unit, rounds=5, setup=None) -> None:
+    def run(group, what, function, amount, unit, rounds=5, setup=None):
         result = benchmark.pedantic(function, setup=setup, rounds=rounds, warmup_rounds=0)
         rows = request.config.stash.setdefault(ROWS, [])
         seconds = benchmark.stats.stats.min

@@ -28,14 +28,16 @@ def out(tmp_path_factory):
     ],
 )
 def test_the_command(timed, command_line, sample_beamtime, records, out, verb, what, anew):
-    def clear():
-        if anew:
-            shutil.rmtree(out, ignore_errors=True)
-
     def run():
         return command_line(verb, sample_beamtime, "-o", out, "-q")
 
-    done = timed("run", what, run, records, "pulses", rounds=3, setup=clear)
+    def prepare():
+        if anew:
+            shutil.rmtree(out, ignore_errors=True)
+        else:
+            run()
+
+    done = timed("run", what, run, records, "pulses", rounds=3, setup=prepare)
     assert done.returncode == 0, done.stderr
     executed = json.loads((out / "run.json").read_text(encoding="utf-8"))["executed"]
     assert any(name.endswith(".png") for name in executed) == (verb == "run" and anew)
