@@ -125,8 +125,8 @@ def save(figure: "Figure", path: Path) -> Path:
 def _png(pixels: NDArray[np.uint8]) -> bytes:
     """A PNG file of pixels (row, column, RGBA).
 
-    Rows are not filtered, which suits lines and areas of one colour: as small as matplotlib's own, in a fifth of the
-    time. Format: W3C, "Portable Network Graphics (PNG) Specification" (2003).
+    Rows are not filtered, which suits lines and areas of one colour: a fifth larger than matplotlib's own, in a fifth
+    of the time. Format: W3C, "Portable Network Graphics (PNG) Specification" (2003).
     """
     height, width, _ = pixels.shape
     rows = np.zeros((height, 1 + 4 * width), np.uint8)  # each begins with its filter: none
