@@ -83,11 +83,6 @@ def weights(region: Region, incident: Floats, emission_edges: Floats) -> Floats:
     return share
 
 
-def touches(weights: Floats) -> bool:
-    """Whether a region selects any part of the map."""
-    return bool(np.any(weights > 0))
-
-
 def _both(some: list[Interval], others: list[Interval]) -> list[Interval]:
     """The intersections of two lists of intervals; an empty one has to <= from."""
     return [(np.maximum(a, c), np.minimum(b, d)) for (a, b), (c, d) in product(some, others)]

@@ -109,16 +109,7 @@ def scan_dataset(
     status, warnings = _point_status(run, triggers, i0, dwell, config, excluded_points)
     seconds = exposure.exposure(live, weights * used, i0, scale.i0_ref)
     seconds = np.where(status == POINT_USED, seconds, 0.0)
-    if i0 is not None and not (i0 > 0).any():
-        warnings.append(f"{run.name}: '{config.i0}' is nowhere above 0: check its sign and normalise.i0_offset")
-    lost = (live == 0) & (binned.triggers == 0) & used[:, None] & (dwell > 0)
-    for pixel, points in zip(binned.pixel[lost.any(axis=1)], lost[lost.any(axis=1)].sum(axis=1), strict=True):
-        warnings.append(f"{run.name}: pixel {pixel} silent at {points} of {len(dwell)} points: not exposed there")
-    silent = ", ".join(str(p) for p, f in zip(binned.pixel, functions, strict=True) if f.status == SILENT)
-    if silent:
-        warnings.append(f"{run.name}: no pulses from pixel {silent}: left out of this scan")
-    if i0 is None and config.i0 is not None:
-        warnings.append(f"{run.name}: no reading '{config.i0}' in its log: normalised by live time alone")
+    warnings += _told(run, binned, functions, live, i0, config)
     values = {
         "incident_energy": (("incident_energy",), run.points.incident_energy),
         "emission_energy": (("emission_energy",), (edges[1:] + edges[:-1]) / 2),
@@ -155,6 +146,30 @@ def scan_dataset(
     }
     check(dataset, SCAN_MAP, run.name)
     return dataset, warnings
+
+
+def _told(
+    run: Run,
+    binned: Binned,
+    functions: tuple[PixelEnergy, ...],
+    live: Float,
+    i0: Float | None,
+    config: NormaliseConfig,
+) -> list[str]:
+    """What a user should know of a scan's flux and pixels, one line each."""
+    warnings = []
+    if i0 is not None and not (i0 > 0).any():
+        warnings.append(f"{run.name}: '{config.i0}' is nowhere above 0: check its sign and normalise.i0_offset")
+    if i0 is None and config.i0 is not None:
+        warnings.append(f"{run.name}: no reading '{config.i0}' in its log: normalised by live time alone")
+    used = np.array([f.used for f in functions])
+    lost = (live == 0) & (binned.triggers == 0) & used[:, None] & (_dwell(run) > 0)
+    for pixel, points in zip(binned.pixel[lost.any(axis=1)], lost[lost.any(axis=1)].sum(axis=1), strict=True):
+        warnings.append(f"{run.name}: pixel {pixel} silent at {points} of {len(run.points)} points: not exposed there")
+    silent = ", ".join(str(p) for p, f in zip(binned.pixel, functions, strict=True) if f.status == SILENT)
+    if silent:
+        warnings.append(f"{run.name}: no pulses from pixel {silent}: left out of this scan")
+    return warnings
 
 
 def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet) -> xr.Dataset:
