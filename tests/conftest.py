@@ -9,6 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# On a loaded machine the time of an example says nothing. Continuous integration tries the same examples every time;
+# elsewhere new ones are tried.
+settings.register_profile(
+    "here", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("here")
 
 CHECKOUT = Path(__file__).parent.parent
 

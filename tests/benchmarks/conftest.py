@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def timed(request, benchmark) -> Callable[..., Any]:
     """Calls a function on an amount of something a few times; the fastest call becomes a row of the table."""
 
-    def run(group, what, function, amount, unit, rounds=5, setup=None):
+    def run(group, what, function, amount, unit, rounds=20, setup=None):
         result = benchmark.pedantic(function, setup=setup, rounds=rounds, warmup_rounds=0)
         rows = request.config.stash.setdefault(ROWS, [])
         seconds = benchmark.stats.stats.min

@@ -14,5 +14,5 @@ def test_a_reference_run(timed, reference_pulses, pixels):
     def run():
         return calibrate(pulses, reference, CalibrationConfig(), 1000.0)
 
-    result = timed("calibrate", f"a reference run of {pixels} pixels", run, pixels, "pixels", rounds=3)
+    result = timed("calibrate", f"a reference run of {pixels} pixels", run, pixels, "pixels", rounds=5)
     assert sum(status == "ok" for status in result.status) >= 0.9 * pixels
