@@ -99,7 +99,7 @@ class NormaliseConfig(Model):
     i0: str | None = Field("i0", description="channel of the log with the incident flux; null: live time alone")
     i0_offset: float = Field(0.0, description="dark offset of that channel, subtracted first")
     beam_off_below: float = Field(
-        0.1, ge=0, lt=1, description="a point whose I0 is below this share of the scan's median has no beam"
+        0.1, ge=0, lt=1, description="a point whose I0 is below this share of the scan's 0.9 quantile has no beam"
     )
     throughput: bool = Field(True, description="weight pixels by their throughput, so that a lost pixel moves nothing")
 
