@@ -1,8 +1,8 @@
 """The calibration of one reference run: pulses of all pixels in, energy functions with their residuals out.
 
 In this order: cuts and peaks of every pixel; the lines that the array shows and each pixel's assignment to them;
-then, a few times over, line fits, gain curves, corrections for arrival phase and base line; at last the lines once
-more on the finished scale, which gives the residuals that are reported.
+then, a few times over, line fits, gain curves, corrections for arrival phase and base line; at last fits and curves
+once more.
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from rixs_pipeline.config import CalibrationConfig, ReferenceSet
 from rixs_pipeline.core import corrections, cuts, gain, verdicts
 from rixs_pipeline.core import energy as ef
-from rixs_pipeline.core.line_fits import LineFits, fit_lines
-from rixs_pipeline.core.line_shapes import N_GRID, LineGrid
-from rixs_pipeline.core.pixels import PixelState, ReferencePulses, cut
+from rixs_pipeline.core.line_fits import SHIFT, LineFits, fit_lines
+from rixs_pipeline.core.line_shapes import FWHM_PER_SIGMA, N_GRID, Complex, LineGrid
+from rixs_pipeline.core.pixels import PixelState, ReferencePulses, begin, cut, leave_out_affected
 from rixs_pipeline.core.reference_lines import Lines, identify
+from rixs_pipeline.core.shared_shapes import shared_prior
 
 __all__ = ["Calibration", "Lines", "ReferencePulses", "calibrate"]
 
 Float = NDArray[np.float64]
 
 GRID = LineGrid(0.5)
-TAIL_LENGTH_EV = 20.0  # decay length of the low-energy tail (10 to 30 eV in real pixels)
 ROUNDS = 2  # a third changes the lines by less than a tenth of their errors
 MIN_SIGNIFICANCE = 4.0  # of a line above its background
 MAX_POSITION_ERROR_EV = 3.0  # a line whose position is less certain tells nothing
@@ -48,7 +48,6 @@ class Calibration:
     cut_counts: NDArray[np.int64]
     cut_limits: Float
     accepted: tuple[NDArray[np.bool_], ...]
-    correction_gains: Float  # (2, pixel) cross-validated gain in log likelihood of phase and drift correction
 
 
 def calibrate(
@@ -68,23 +67,46 @@ def calibrate(
         valid: seconds since 1970 between which the parameters may be used.
     """
     states = [cut(one, config.residual_cut) for one in pulses]
+    leave_out_affected(states)
     lines = identify(states, reference, config, parked_energy)
     if lines.anchors.sum() >= gain.MIN_LINES:
-        for state in states:
-            state.start()
-    fits, curves, gains = None, None, np.zeros((2, len(states)))
+        begin(states)
+    scale = None
     if any(state.good for state in states):
         for turn in range(ROUNDS):
-            fits = _fit(states, lines)
-            usable = _usable(states, lines, fits, config)
-            curves, position = _curves(states, lines, fits, usable)
-            gains = _correct(states, lines, fits, usable, position, config, judge=turn == ROUNDS - 1)
-        fits = _fit(states, lines)
-    return _result(states, lines, fits, curves, gains, valid, config)
+            scale = _scale(states, lines, config, scale)
+            _correct(states, lines, scale, config, judge=turn == ROUNDS - 1)
+        scale = _scale(states, lines, config, scale)
+    return _result(states, lines, scale, valid)
 
 
-def _fit(states: Sequence[PixelState], lines: Lines) -> LineFits:
-    """Fit all lines of all pixels, fields (pixel, line); those of pixels without a curve do not converge."""
+@dataclass(frozen=True)
+class _Scale:
+    """Fitted lines and the curves through them: which lines were usable, and where they stand, eV (pixel, line)."""
+
+    fits: LineFits
+    usable: NDArray[np.bool_]
+    curves: gain.GainCurves
+    position: Float
+
+
+def _scale(states: Sequence[PixelState], lines: Lines, config: CalibrationConfig, before: _Scale | None) -> _Scale:
+    """Fit the lines on the present scale, and set new curves through them in the states."""
+    start = None
+    if before is not None:  # the corrections have moved the lines by little
+        start = before.fits.theta.copy()
+        start[..., SHIFT] = before.position - lines.energy
+    spectra, inside, emitted = _line_spectra(states, lines)
+    fits = fit_lines(spectra, inside, emitted, GRID, start=start)
+    prior = shared_prior(fits, _usable(states, fits, config))
+    fits = fit_lines(spectra, inside, emitted, GRID, prior, fits.theta)
+    usable = _usable(states, fits, config)
+    return _Scale(fits, usable, *_curves(states, lines, fits, usable, config))
+
+
+def _line_spectra(states: Sequence[PixelState], lines: Lines) -> tuple[Float, NDArray[np.bool_], Complex]:
+    """Spectra around the lines (pixel, line, N_GRID), empty for pixels without a curve; the bins of the fits and the
+    emitted shapes, as `fit_lines` takes them."""
     # one histogram a pixel, in which every line has its piece: the line stands `beside` the middle of its piece
     middle = np.round(lines.energy / GRID.width).astype(np.int64)
     beside = lines.energy - middle * GRID.width
@@ -96,7 +118,7 @@ def _fit(states: Sequence[PixelState], lines: Lines) -> LineFits:
             bins = np.floor(state.energies() / GRID.width).astype(np.int64) - first
             row[:] = np.bincount(np.clip(bins, 0, pieces.max() + 1), minlength=pieces.max() + 2)[pieces]
     emitted = lines.emitted(GRID) * np.exp(-1j * GRID.k * beside[:, None])
-    return fit_lines(histogram, _inside(lines, beside), emitted, GRID, TAIL_LENGTH_EV)
+    return histogram, _inside(lines, beside), emitted
 
 
 def _inside(lines: Lines, beside: Float | float = 0.0) -> NDArray[np.bool_]:
@@ -105,7 +127,7 @@ def _inside(lines: Lines, beside: Float | float = 0.0) -> NDArray[np.bool_]:
     return np.asarray((GRID.offsets > limits[:, :1]) & (GRID.offsets < limits[:, 1:]))
 
 
-def _usable(states: Sequence[PixelState], lines: Lines, fits: LineFits, config: CalibrationConfig) -> NDArray[np.bool_]:
+def _usable(states: Sequence[PixelState], fits: LineFits, config: CalibrationConfig) -> NDArray[np.bool_]:
     """Which lines (pixel, line) were fitted well enough to be used."""
     good = np.array([state.good for state in states])
     enough = (fits.counts >= config.min_line_counts) & (fits.shift_errors < MAX_POSITION_ERROR_EV)
@@ -114,7 +136,11 @@ def _usable(states: Sequence[PixelState], lines: Lines, fits: LineFits, config: 
 
 
 def _curves(
-    states: Sequence[PixelState], lines: Lines, fits: LineFits, usable: NDArray[np.bool_]
+    states: Sequence[PixelState],
+    lines: Lines,
+    fits: LineFits,
+    usable: NDArray[np.bool_],
+    config: CalibrationConfig,
 ) -> tuple[gain.GainCurves, Float]:
     """New gain curves from the fitted lines, set in the states, and where they put the lines: eV (pixel, line)."""
     heights = _line_heights(states, lines.energy + fits.shift)
@@ -124,6 +150,7 @@ def _curves(
         fits.shift_errors[:, anchors],
         lines.energy[anchors],
         lines.errors[anchors],
+        config.curve,
     )
     params, rising = gain.spline_params(curves)
     position = np.full(heights.shape, np.nan)
@@ -145,27 +172,15 @@ def _line_heights(states: Sequence[PixelState], position: Float) -> Float:
     return heights
 
 
-def _correct(
-    states: Sequence[PixelState],
-    lines: Lines,
-    fits: LineFits,
-    usable: NDArray[np.bool_],
-    position: Float,
-    config: CalibrationConfig,
-    judge: bool,
-) -> Float:
-    """Learn phase and drift of every pixel; returns the cross-validated gains (2, pixel), zero where not judged."""
-    gains = np.zeros((2, len(states)))
-    emitted, inside = lines.emitted(GRID), _inside(lines)
+def _correct(states: Sequence[PixelState], lines: Lines, scale: _Scale, config: CalibrationConfig, judge: bool) -> None:
+    """Learn phase and drift of every pixel."""
+    shapes = corrections.profiles(scale.fits.density(lines.emitted(GRID), GRID), _inside(lines), GRID)
     for row, state in enumerate(states):
-        if not state.good or not usable[row].any():
-            continue
-        shapes = corrections.profiles(fits.density(row, emitted, GRID, TAIL_LENGTH_EV), inside, GRID)
-        pulses = _line_pulses(state, lines, usable[row], position[row])
-        for step, (block, asked) in enumerate(((ef.PHASE, config.phase), (ef.DRIFT, config.drift))):
-            if asked:
-                state.params, gains[step, row] = corrections.correct(pulses, state.params, shapes, block, judge)
-    return gains
+        if state.good and scale.usable[row].any():
+            pulses = _line_pulses(state, lines, scale.usable[row], scale.position[row])
+            for block, asked in ((ef.PHASE, config.phase), (ef.DRIFT, config.drift)):
+                if asked:
+                    state.params = corrections.correct(pulses, state.params, shapes.pixel(row), block, judge)[0]
 
 
 def _line_pulses(state: PixelState, lines: Lines, usable: NDArray[np.bool_], position: Float) -> corrections.LinePulses:
@@ -181,37 +196,30 @@ def _line_pulses(state: PixelState, lines: Lines, usable: NDArray[np.bool_], pos
 
 
 def _result(
-    states: Sequence[PixelState],
-    lines: Lines,
-    fits: LineFits | None,
-    curves: gain.GainCurves | None,
-    gains: Float,
-    valid: tuple[float, float],
-    config: CalibrationConfig,
+    states: Sequence[PixelState], lines: Lines, scale: _Scale | None, valid: tuple[float, float]
 ) -> Calibration:
     """Tables of the product, and the verdict on every pixel."""
-    left_out = np.full((len(states), len(lines.names)), np.nan)
-    residual = errors = counts = fwhm = left_out
+    nothing = np.full((len(states), len(lines.names)), np.nan)
+    position, left_out = nothing, nothing.copy()
+    errors = counts = fwhm = nothing
     covariance = np.zeros((len(states), ef.N_PARAMS, ef.N_PARAMS))
     covariance[:, ef.CURVE, ef.CURVE] = np.nan
-    if curves is not None:
-        covariance[:, ef.CURVE, ef.CURVE] = gain.spline_covariance(curves)
-        left_out = left_out.copy()
-        left_out[:, lines.anchors] = gain.left_out(curves, lines.errors[lines.anchors])
-    if fits is not None:
-        usable = _usable(states, lines, fits, config)
-        residual, errors, counts, fwhm = (
-            np.where(usable, values, np.nan)
-            for values in (fits.shift, fits.shift_errors, fits.counts, fits.sigma * verdicts.FWHM_PER_SIGMA)
+    if scale is not None:
+        covariance[:, ef.CURVE, ef.CURVE] = gain.spline_covariance(scale.curves)
+        left_out[:, lines.anchors] = gain.left_out(scale.curves, lines.errors[lines.anchors])
+        fits = scale.fits
+        position, errors, counts, fwhm = (
+            np.where(scale.usable, values, np.nan)
+            for values in (scale.position, fits.shift_errors, fits.counts, fits.sigma * FWHM_PER_SIGMA)
         )
     params = np.stack([state.params for state in states])
     params[:, ef.VALIDITY] = valid
     return Calibration(
         np.array([state.pulses.pixel for state in states], dtype=np.int64),
-        verdicts.judge(states, residual, errors, fwhm, lines.anchors),
+        verdicts.judge(states, position - lines.energy, errors, fwhm, lines.anchors),
         lines,
-        _line_heights(states, lines.energy + residual),
-        residual,
+        _line_heights(states, position),
+        position - lines.energy,
         errors,
         left_out,
         counts,
@@ -221,5 +229,4 @@ def _result(
         np.stack([state.cut_counts for state in states]),
         cuts.tables([state.limits for state in states]),
         tuple(state.accepted for state in states),
-        gains,
     )

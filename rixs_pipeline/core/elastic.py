@@ -24,7 +24,6 @@ ONSET_EV = 2.0  # so far below its energy a line begins to shine (resonant Raman
 OFFSET_EV = (-3.5, 6.0)  # offsets beyond these are not seen whole by the fit
 MIN_COUNTS = 20
 MIN_SIGNIFICANCE = 4.0  # counts of the line over the standard deviation of all counts under it
-TAIL_LENGTH_EV = 20.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def elastic_offset(
         return None
     # a point's line lies anywhere within a bin: that spreads it by a box of one bin
     spread = np.sinc(grid.k * grid.width / (2 * np.pi))[None, :].astype(complex)
-    fit = fit_lines(histogram, inside, spread, grid, TAIL_LENGTH_EV)
+    fit = fit_lines(histogram, inside, spread, grid)
     shift, error, number = (float(getattr(fit, name)[0, 0]) for name in ("shift", "shift_errors", "counts"))
     clear_line = number >= MIN_COUNTS and fit.significance(grid.width)[0, 0] >= MIN_SIGNIFICANCE
     if not fit.converged[0, 0] or not clear_line or not OFFSET_EV[0] < shift < OFFSET_EV[1]:

@@ -23,6 +23,7 @@ Float = NDArray[np.float64]
 N_COEFFICIENTS = 40
 PHASE_ORDERS = 3  # P_1 ... P_3
 PHASE_POWERS = 3  # u^0 ... u^2
+N_PHASE = PHASE_ORDERS * PHASE_POWERS
 
 CURVE_GRID = slice(0, 2)  # lowest pulse height of the spline, distance of its knots
 CURVE = slice(2, 2 + N_COEFFICIENTS)
@@ -31,7 +32,7 @@ PRETRIGGER_REF = HEIGHT_REF + 1
 DRIFT = slice(PRETRIGGER_REF + 1, PRETRIGGER_REF + 3)
 PHASE_CENTRE = slice(DRIFT.stop, DRIFT.stop + 3)  # polynomial in u
 PHASE_HALF_WIDTH = PHASE_CENTRE.stop
-PHASE = slice(PHASE_HALF_WIDTH + 1, PHASE_HALF_WIDTH + 1 + PHASE_ORDERS * PHASE_POWERS)
+PHASE = slice(PHASE_HALF_WIDTH + 1, PHASE_HALF_WIDTH + 1 + N_PHASE)
 VALIDITY = slice(PHASE.stop, PHASE.stop + 2)  # seconds since 1970, from <= time < until
 N_PARAMS = VALIDITY.stop
 
@@ -49,29 +50,44 @@ def energy(pulse_height: Float, pretrigger_mean: Float, phase: Float, time: Floa
     Returns:
         f8 (event,) eV; NaN outside the time in which the parameters are valid.
     """
-    values = curve(corrected_height(pulse_height, pretrigger_mean, phase, params), params)
+    values = energies(pulse_height, pretrigger_mean, phase, params)
     valid_from, valid_until = params[VALIDITY]
     return np.where((time >= valid_from) & (time < valid_until), values, np.nan)
 
 
+def energies(pulse_height: Float, pretrigger_mean: Float, phase: Float, params: Float) -> Float:
+    """`energy` f8 (event,) eV whatever the time."""
+    from rixs_pipeline.core import kernels
+
+    return np.asarray(kernels.energies(*_columns(pulse_height, pretrigger_mean, phase, params)))
+
+
 def corrected_height(pulse_height: Float, pretrigger_mean: Float, phase: Float, params: Float) -> Float:
     """Pulse height f8 (event,) freed from base-line drift and arrival phase (formula: see the module)."""
-    u = pulse_height / params[HEIGHT_REF]
-    first, second = params[DRIFT]
-    drift = (first + second * (u - 1.0)) * (pretrigger_mean - params[PRETRIGGER_REF])
-    effect = np.zeros_like(u)
-    if params[PHASE].any():
-        for order, coefficients in zip(_phase_orders(u, phase, params), params[PHASE].reshape(-1, 3), strict=True):
-            effect += order * (coefficients[0] + u * (coefficients[1] + u * coefficients[2]))
-    return np.asarray(pulse_height * (1.0 - drift - effect))
+    from rixs_pipeline.core import kernels
+
+    out = np.empty(len(pulse_height))
+    kernels.corrected(*_columns(pulse_height, pretrigger_mean, phase, params), out)
+    return out
 
 
-def _phase_orders(u: Float, phase: Float, params: Float) -> tuple[Float, Float, Float]:
-    """P_1, P_2, P_3 of each pulse."""
-    centre = params[PHASE_CENTRE]
-    x = np.clip((phase - (centre[0] + u * (centre[1] + u * centre[2]))) / params[PHASE_HALF_WIDTH], -1.0, 1.0)
-    square = x * x
-    return x, square - 1 / 3, x * (square - 0.6)
+def levers(
+    pulse_height: Float, pretrigger_mean: Float, phase: Float, params: Float, block: slice
+) -> tuple[Float, Float]:
+    """Energies f8 (event,) eV with the parameters in `block`, PHASE or DRIFT, at zero; derivatives (parameter, event).
+
+    The energy is linear in these parameters to a percent over the few eV that they move it.
+    """
+    from rixs_pipeline.core import kernels
+
+    function = kernels.phase_levers if block == PHASE else kernels.drift_levers
+    values, derivatives = function(*_columns(pulse_height, pretrigger_mean, phase, params))
+    return np.asarray(values), np.asarray(derivatives)
+
+
+def _columns(*columns: Float) -> tuple[Float, ...]:
+    """As the compiled code takes them."""
+    return tuple(np.ascontiguousarray(column, dtype=np.float64) for column in columns)
 
 
 def drift_basis(pulse_height: Float, pretrigger_mean: Float, params: Float) -> Float:
@@ -80,71 +96,38 @@ def drift_basis(pulse_height: Float, pretrigger_mean: Float, params: Float) -> F
     return np.stack([difference, difference * (pulse_height / params[HEIGHT_REF] - 1.0)], axis=-1)
 
 
-def phase_basis(pulse_height: Float, phase: Float, params: Float) -> Float:
-    """The functions (event, 9) whose sum with `params[PHASE]` is the relative phase effect on the pulse height."""
-    u = pulse_height / params[HEIGHT_REF]
-    powers = (np.ones_like(u), u, u * u)
-    return np.stack([order * power for order in _phase_orders(u, phase, params) for power in powers], axis=-1)
-
-
 # cubic B-spline on uniform knots: rows are powers of t, columns the four coefficients of an interval
 _BASIS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6
 
 
-def _interval(corrected: Float, params: Float) -> tuple[NDArray[np.intp], Float]:
-    """Interval (event,) of the spline and the place in it, 0 to 1 inside and beyond at the ends."""
-    lowest, step = params[CURVE_GRID]
-    x = (corrected - lowest) / step
-    first = np.clip(np.nan_to_num(x), 0.0, N_COEFFICIENTS - 4).astype(np.intp)
-    return first, x - first
-
-
-def _power_series(params: Float) -> Float:
-    """The curve as cubic polynomials in t, (4, interval)."""
-    c = params[CURVE]
-    return np.asarray(_BASIS @ np.stack([c[k : k + N_COEFFICIENTS - 3] for k in range(4)]))
-
-
 def curve(corrected: Float, params: Float) -> Float:
-    """Energy f8 (event,) eV of corrected pulse heights (event,); linear beyond the ends of the spline."""
-    first, t = _interval(corrected, params)
-    inside = np.clip(t, 0.0, 1.0)
-    p0, p1, p2, p3 = (row[first] for row in _power_series(params))
-    values = p0 + inside * (p1 + inside * (p2 + inside * p3))
-    beyond = t - inside
-    if beyond.any():
-        values += beyond * (p1 + inside * (2 * p2 + 3 * inside * p3))
-    return np.asarray(values)
+    """Energy f8 (...,) eV of corrected pulse heights (...,); linear beyond the ends of the spline."""
+    from rixs_pipeline.core import kernels
+
+    return np.asarray(kernels.curve(*_columns(np.ravel(corrected), params))).reshape(np.shape(corrected))
 
 
 def curve_slope(corrected: Float, params: Float) -> Float:
-    """dE/dh' f8 (event,), eV per unit of pulse height."""
-    first, t = _interval(corrected, params)
-    inside = np.clip(t, 0.0, 1.0)
-    _, p1, p2, p3 = (row[first] for row in _power_series(params))
-    return np.asarray((p1 + inside * (2 * p2 + 3 * inside * p3)) / params[CURVE_GRID][1])
+    """dE/dh' f8 (...,), eV per unit of pulse height."""
+    from rixs_pipeline.core import kernels
+
+    return np.asarray(kernels.slopes(*_columns(np.ravel(corrected), params))).reshape(np.shape(corrected))
 
 
 def height_of(energies: Float, params: Float) -> Float:
-    """Corrected pulse height at which the curve reaches the energies f8 (n,) eV; the curve rises.
+    """Corrected pulse heights (...,) at which the curve, which rises, reaches energies f8 (...,) eV, to rounding."""
+    from rixs_pipeline.core import kernels
 
-    Newton steps from a table of the curve; a few steps give it to rounding.
-    """
-    lowest, step = params[CURVE_GRID]
-    table = lowest + step * np.linspace(0.0, N_COEFFICIENTS - 3, 2 * N_COEFFICIENTS)
-    heights = np.interp(energies, curve(table, params), table)
-    for _ in range(4):
-        heights = heights - (curve(heights, params) - energies) / curve_slope(heights, params)
-    return np.asarray(heights)
+    return np.asarray(kernels.heights_of(*_columns(np.ravel(energies), params))).reshape(np.shape(energies))
 
 
 @cache
 def fitting_matrix(n: int) -> Float:
     """Matrix (N_COEFFICIENTS, n) that takes energies at n equidistant heights over the whole spline, ends included,
     to the coefficients of the spline through them (least squares)."""
-    unit = np.zeros(N_PARAMS)
-    unit[CURVE_GRID] = 0.0, 1.0
-    first, t = _interval(np.linspace(0.0, N_COEFFICIENTS - 3, n), unit)
+    x = np.linspace(0.0, N_COEFFICIENTS - 3, n)
+    first = np.minimum(x, N_COEFFICIENTS - 4).astype(np.intp)
+    t = x - first
     weights = np.stack([np.ones_like(t), t, t**2, t**3], axis=-1) @ _BASIS
     matrix = np.zeros((n, N_COEFFICIENTS))
     np.put_along_axis(matrix, first[:, None] + np.arange(4), weights, axis=1)

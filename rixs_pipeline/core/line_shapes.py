@@ -7,8 +7,9 @@ transform, with k the angular wave number in 1/eV, is
     sum_c share_c exp(-ik offset_c - |k| fwhm_c / 2 - sigma_line^2 k^2 / 2)  exp(-sigma^2 k^2 / 2)
     (1 - f + f / (1 - ik tau))  exp(-ik shift)  sinc(k width / 2)
 
-so that derivatives with respect to shift, sigma, f and tau are products as well, and thousands of lines are fitted
-in one batch of fast transforms. Tail: Fowler et al., Metrologia 54, 494 (2017), as an exponential of probability f.
+so that derivatives with respect to shift, log sigma, f and log tau are products as well, and thousands of lines are
+fitted in one batch of fast transforms. Tail: Fowler et al., Metrologia 54, 494 (2017), as an exponential of
+probability f.
 """
 
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 Complex = NDArray[np.complex128]
+Int = NDArray[np.intp]
 
 FWHM_PER_SIGMA = float(2 * np.sqrt(2 * np.log(2)))
-N_GRID = 512  # bins of the periodic grid: 256 eV at 0.5 eV, wide enough for the tail
+N_GRID = 384  # bins of the periodic grid: 192 eV at 0.5 eV, wide enough for the tail
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,14 @@ class LineGrid:
         components = share * np.exp(-1j * self.k * offset - np.abs(self.k) * fwhm / 2)
         return np.asarray(components.sum(axis=0) * np.exp(-0.5 * (sigma * self.k) ** 2))
 
-    def detected(self, emitted: Complex, shift: Float, sigma: Float, f: Float, tau: Float) -> Complex:
-        """Transform (n, k) of n lines in the detector; `emitted` (n, k) or (k,), the others (n,)."""
-        k = self.k
-        shift, sigma, f, tau = (np.asarray(x, dtype=float)[..., None] for x in (shift, sigma, f, tau))
-        response = np.exp(-1j * k * shift - 0.5 * (sigma * k) ** 2) * (1 - f + f / (1 - 1j * k * tau))
-        return np.asarray(emitted * response * self.placement)
+    def detected(self, emitted: Complex, line: Int, theta: Float) -> Complex:
+        """Transforms (n, 5, k) of n unit lines in the detector, then of their derivatives by the columns of `theta`.
+
+        `emitted` (line, k); `line` (n,), which row of it each is; `theta` (n, 4): shift eV, log sigma, f, log tau.
+        """
+        from rixs_pipeline.core import line_kernels
+
+        return np.asarray(line_kernels.transforms(emitted * self.placement, line, theta, self.k[1]))
 
     def bins(self, transform: Complex) -> Float:
         """Content of the bins (..., N_GRID) of a unit line from its transform (..., k)."""

@@ -71,28 +71,27 @@ def find_peaks(pulse_height: Float) -> Peaks:
         return Peaks(np.empty(0), np.empty(0))
     top = float(np.percentile(pulse_height, 99))
     width = top / FULL_SCALE_EV  # one bin is about 1 eV
-    counts, edges = np.histogram(pulse_height, np.arange(0.0, 1.3 * top, width))
+    n_bins = int(1.3 * FULL_SCALE_EV)
+    counts = np.bincount((np.clip(pulse_height, 0.0, 2.0 * top) / width).astype(np.intp), minlength=n_bins)[:n_bins]
     kernel_area = 2 * np.sqrt(np.pi) * SMOOTHING_EV
     # effective counts under the kernel: their square root has a standard deviation of one half
     root = np.sqrt(gaussian_filter1d(counts.astype(float), SMOOTHING_EV, mode="constant") * kernel_area)
     positions = np.flatnonzero((root[1:-1] > root[:-2]) & (root[1:-1] >= root[2:])) + 1
-    significance = 2 * np.array([prominence(root, int(top)) for top in positions])
+    positions = positions[2 * root[positions] > MIN_PROMINENCE]  # lower ones cannot stand out
+    significance = 2 * prominence(root, positions)
     positions, significance = positions[significance > MIN_PROMINENCE], significance[significance > MIN_PROMINENCE]
     strongest = np.argsort(significance)[::-1][:MAX_PEAKS]
-    return Peaks(edges[positions[strongest]] + width / 2, significance[strongest])
+    return Peaks((positions[strongest] + 0.5) * width, significance[strongest])
 
 
-def prominence(values: Float, top: int) -> float:
-    """Height of the local maximum at `top` above the higher of its two saddles.
+def prominence(values: Float, tops: NDArray[np.intp]) -> Float:
+    """Height (n,) of the local maxima at `tops` (n,) above the higher of their two saddles.
 
     The same as scipy.signal's, whose import takes longer than a calibration.
     """
-    higher = np.flatnonzero(values > values[top])
-    place = int(np.searchsorted(higher, top))
-    left = higher[place - 1] if place > 0 else 0
-    right = higher[place] if place < len(higher) else len(values) - 1
-    saddle = max(values[left : top + 1].min(), values[top : right + 1].min())
-    return float(values[top] - saddle)
+    from rixs_pipeline.core import kernels
+
+    return np.asarray(kernels.prominences(values, tops))
 
 
 def assign(peaks: Peaks, lines: Float, weights: Float, parked: float = np.nan) -> Assignment | None:
@@ -156,14 +155,13 @@ def score(a: Float, b: Float, d: Float, peaks: Peaks, line_energies: Float, line
     strong line does not outvote five weak ones) and its distance; lines without a peak count against it, and so
     does an offset d beyond what arrays show.
     """
+    from rixs_pipeline.core import kernels
+
     strength = np.log1p(peaks.significance)
-    total = -0.5 * (d / (OFFSET_SPREAD * a)) ** 2
-    for energy, weight in zip(line_energies, line_weights, strict=True):
-        slope = a / b * np.exp(-energy / b)
-        distance = (peaks.pulse_height[None, :] - heights(a, b, d, energy)[:, None]) / slope[:, None]
-        explained = (strength * np.exp(-0.5 * (distance / TOLERANCE_EV) ** 2)).max(axis=1)
-        total += explained - weight * np.where(explained > 0.3 * strength.min(), 0.0, strength.mean())
-    return total
+    found = kernels.assignment_scores(
+        a, b, d, peaks.pulse_height, strength, line_energies, line_weights, OFFSET_SPREAD, TOLERANCE_EV
+    )
+    return np.asarray(found)
 
 
 def matches(found: Assignment, peaks: Peaks, line_energies: Float) -> NDArray[np.intp]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.core import peaks
-from rixs_pipeline.core.cuts import ROBUST_SIGMA
+from rixs_pipeline.core.cuts import CUT_NAMES, ROBUST_SIGMA
 from rixs_pipeline.core.line_shapes import FWHM_PER_SIGMA
 
 __all__ = ["FWHM_PER_SIGMA", "OK", "judge"]
@@ -51,21 +51,24 @@ def judge(
         anchors: bool (line,), which lines carry the scale.
     """
     status = [_alone(state) for state in states]
-    alive = np.array([s == OK for s in status])
-    accepted = np.array([state.cut_counts[-1] / max(state.cut_counts[0], 1) for state in states])
+    alive = np.array([s == OK for s in status], dtype=bool)
+    # without the hold-off, which takes the more the higher the rate
+    passed = CUT_NAMES.index("since_last") - 1
+    accepted = np.array([state.cut_counts[passed] / max(state.cut_counts[0], 1) for state in states])
     width = np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in fwhm])
+    rejecting, wide, usual = _outlier(-accepted, alive, 0.02), _outlier(width, alive, 0.3), _median(width, alive)
     for row in np.flatnonzero(alive):
         anchored = residual[row, anchors]
         if np.isfinite(anchored).sum() < 3:
             status[row] = f"fewer than three of {int(anchors.sum())} lines could be fitted"
         elif np.nanmax(np.abs(anchored) - 3 * errors[row, anchors]) > MISASSIGNED_EV:
             status[row] = f"misassigned: a line misses its reference by {np.nanmax(np.abs(anchored)):.1f} eV"
-        elif _outlier(-accepted, row, alive, 0.02):
+        elif rejecting[row]:
             status[row] = f"noisy: only {100 * accepted[row]:.0f} % of the pulses pass the cuts"
-        elif _outlier(width, row, alive, 0.3) and width[row] > NOISY_RATIO * _median(width, alive):
-            status[row] = f"noisy: {width[row]:.1f} eV FWHM, the array's median is {_median(width, alive):.1f}"
-        elif _outlier(width, row, alive, 0.3):
-            status[row] = f"badly resolved: {width[row]:.1f} eV FWHM, the array's median is {_median(width, alive):.1f}"
+        elif wide[row] and width[row] > NOISY_RATIO * usual:
+            status[row] = f"noisy: {width[row]:.1f} eV FWHM, the array's median is {usual:.1f}"
+        elif wide[row]:
+            status[row] = f"badly resolved: {width[row]:.1f} eV FWHM, the array's median is {usual:.1f}"
     return tuple(status)
 
 
@@ -85,13 +88,15 @@ def _alone(state: Judged) -> str:
 
 
 def _median(values: Float, alive: NDArray[np.bool_]) -> float:
-    return float(np.nanmedian(values[alive]))
+    """Median over the pixels that are alive; NaN where none has a value."""
+    known = values[alive & np.isfinite(values)]
+    return float(np.median(known)) if len(known) else np.nan
 
 
-def _outlier(values: Float, row: np.intp, alive: NDArray[np.bool_], floor: float) -> bool:
-    """Whether a value stands far above the array's, in robust deviations that are at least `floor`."""
-    if alive.sum() < 3 or not np.isfinite(values[row]):
-        return False
+def _outlier(values: Float, alive: NDArray[np.bool_], floor: float) -> NDArray[np.bool_]:
+    """Which values (pixel,) stand far above the array's, in robust deviations that are at least `floor`."""
+    if alive.sum() < 3:
+        return np.zeros(len(values), dtype=bool)
     middle = _median(values, alive)
-    spread = ROBUST_SIGMA * float(np.nanmedian(np.abs(values[alive] - middle)))
-    return bool(values[row] - middle > OUTLIER * max(spread, floor))
+    spread = ROBUST_SIGMA * _median(np.abs(values - middle), alive)
+    return np.asarray(values - middle > OUTLIER * max(spread, floor))

@@ -186,7 +186,8 @@ def pixel(
 def pulses_of(number: int, rng: np.random.Generator, heights: np.ndarray) -> ReferencePulses:
     n = len(heights)
     rng.shuffle(heights)
-    return ReferencePulses(number, heights, rng.normal(5000, 4.5, n), rng.uniform(-0.7, 0.3, n), rng.normal(30, 2, n))
+    base, phase, residual = rng.normal(5000, 4.5, n), rng.uniform(-0.7, 0.3, n), rng.normal(30, 2, n)
+    return ReferencePulses(number, heights, base, phase, residual, np.linspace(0, 600, n), np.full(n, np.inf))
 
 
 def array(n: int = 4, seed: int = 0, **options: object) -> list[ReferencePulses]:

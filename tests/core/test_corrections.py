@@ -12,7 +12,6 @@ from rixs_pipeline.core.line_shapes import N_GRID, LineGrid
 GRID = LineGrid(0.5)
 GAIN = (3e4, 2000.0, 100.0)
 BASE = 5000.0  # pretrigger mean
-TAU = 20.0
 WINDOW = (-25.0, 28.0)
 SHAPES = np.stack([GRID.emitted(REFERENCE.lines[name].shape, REFERENCE.lines[name].sigma) for name in SIX])
 INSIDE = np.tile((GRID.offsets > WINDOW[0]) & (GRID.offsets < WINDOW[1]), (6, 1))
@@ -80,8 +79,8 @@ def learned(pulses: Pulses, blocks: tuple[slice, ...] = (ef.PHASE, ef.DRIFT)) ->
         near = (offset > WINDOW[0]) & (offset < WINDOW[1])
         histogram = np.zeros((6, N_GRID))
         np.add.at(histogram, (nearest[near], np.floor(offset[near] / GRID.width).astype(int) + N_GRID // 2), 1)
-        fits = fit_lines(histogram[None], INSIDE, SHAPES, GRID, TAU)
-        shapes = corrections.profiles(fits.density(0, SHAPES, GRID, TAU), INSIDE, GRID)
+        fits = fit_lines(histogram[None], INSIDE, SHAPES, GRID)
+        shapes = corrections.profiles(fits.density(SHAPES, GRID), INSIDE, GRID).pixel(0)
         mine = corrections.LinePulses(
             pulses.height[near], pulses.base[near], pulses.phase[near], nearest[near], ENERGY + fits.shift[0]
         )

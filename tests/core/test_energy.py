@@ -118,15 +118,42 @@ def test_phase_correction_does_not_move_the_scale(seed: int, height: float) -> N
     assert corrected.mean() == pytest.approx(height, rel=1e-6 * np.abs(params[ef.PHASE]).sum())
 
 
+def phase_basis(height: np.ndarray, phase: np.ndarray, params: np.ndarray) -> np.ndarray:
+    """P_k(x) u^m, (event, 9), as the module's formula says."""
+    u = height / HEIGHT_REF
+    centre = np.polynomial.polynomial.polyval(u, params[ef.PHASE_CENTRE])
+    x = np.clip((phase - centre) / params[ef.PHASE_HALF_WIDTH], -1, 1)
+    return np.stack([p * u**m for p in (x, x**2 - 1 / 3, x**3 - 0.6 * x) for m in range(3)], axis=-1)
+
+
+def some_pulses(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.uniform(500, TOP, 50), rng.normal(PRETRIGGER_REF, 30, 50), rng.uniform(-1, 0.5, 50)
+
+
 @some
 @given(SEEDS)
 def test_correction_is_the_stated_sum_of_its_basis(seed: int) -> None:
     params = toy_params(seed, drift=5e-5, phase=3e-3)
-    rng = np.random.default_rng(seed)
-    height, base, phase = rng.uniform(500, TOP, 50), rng.normal(PRETRIGGER_REF, 30, 50), rng.uniform(-1, 0.5, 50)
+    height, base, phase = some_pulses(seed)
     effect = ef.drift_basis(height, base, params) @ params[ef.DRIFT]
-    effect += ef.phase_basis(height, phase, params) @ params[ef.PHASE]
+    effect += phase_basis(height, phase, params) @ params[ef.PHASE]
     np.testing.assert_allclose(ef.corrected_height(height, base, phase, params), height * (1 - effect), rtol=1e-12)
+
+
+@some
+@given(SEEDS, st.sampled_from([ef.PHASE, ef.DRIFT]))
+def test_levers_are_the_derivatives_of_the_energy(seed: int, block: slice) -> None:
+    params = toy_params(seed, drift=5e-5, phase=3e-3)
+    pulses = some_pulses(seed)
+    start, derivatives = ef.levers(*pulses, params, block)
+    bare = params.copy()
+    bare[block] = 0.0
+    np.testing.assert_allclose(start, ef.energies(*pulses, bare), rtol=1e-12)
+    for k in range(len(derivatives)):
+        moved = bare.copy()
+        moved[block.start + k] = 1e-8
+        np.testing.assert_allclose(ef.energies(*pulses, moved) - start, 1e-8 * derivatives[k], rtol=1e-3, atol=1e-9)
 
 
 def test_drift_is_relative_and_changes_with_height() -> None:

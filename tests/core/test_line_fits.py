@@ -34,13 +34,15 @@ def toys(
     rng = np.random.default_rng([int(counts), int(100 * sigma)])
     size = (n, len(shapes))
     shift = rng.uniform(-2, 2, size)
-    transform = GRID.detected(emitted(shapes), shift, np.full(size, sigma), np.full(size, TAIL), np.full(size, TAU))
-    content = counts * (np.maximum(GRID.bins(transform), 0) + background)
+    detector = np.broadcast_to([np.log(sigma), TAIL, np.log(TAU)], (*size, 3))
+    theta = np.concatenate([shift[..., None], detector], axis=2).reshape(-1, 4)
+    bins = GRID.bins(GRID.detected(emitted(shapes), np.tile(np.arange(len(shapes)), n), theta)[:, 0])
+    content = counts * (np.maximum(bins.reshape(*size, -1), 0) + background)
     return rng.poisson(content).astype(float), shift
 
 
 def fit(spectra: np.ndarray, shapes: Shapes, window: np.ndarray = WINDOW) -> LineFits:
-    return fit_lines(spectra, np.tile(window, (len(shapes), 1)), emitted(shapes), GRID, TAU)
+    return fit_lines(spectra, np.tile(window, (len(shapes), 1)), emitted(shapes), GRID)
 
 
 @cache
@@ -83,21 +85,27 @@ def test_the_same_as_minuit() -> None:
     edges = EDGES[np.append(np.flatnonzero(WINDOW), np.flatnonzero(WINDOW)[-1] + 1)]
 
     def cumulative(
-        x: np.ndarray, shift: float, sigma: float, counts: float, tail: float, background: float
+        x: np.ndarray, shift: float, sigma: float, counts: float, tail: float, log_tau: float, background: float
     ) -> np.ndarray:
-        t = x - shift
-        lost = np.exp(0.5 * (sigma / TAU) ** 2 + t / TAU) * ndtr(-t / sigma - sigma / TAU)
+        t, tau = x - shift, np.exp(log_tau)
+        lost = np.exp(0.5 * (sigma / tau) ** 2 + t / tau) * ndtr(-t / sigma - sigma / tau)
         line = ndtr(t / sigma) + tail * lost
         return np.asarray(counts * line + background * (x - x[0]) / GRID.width)
 
-    truth = [(0.7, 1.3, 3000.0, 0.15, 3.0), (-1.2, 1.0, 1000.0, 0.15, 0.5), (0.1, 2.0, 20000.0, 0.15, 10.0)]
+    detector = 0.15, np.log(TAU)
+    truth = [
+        (0.7, 1.3, 3000.0, *detector, 3.0),
+        (-1.2, 1.0, 1000.0, *detector, 0.5),
+        (0.1, 2.0, 20000.0, *detector, 10.0),
+    ]
     spectra = np.stack([rng.poisson(np.diff(cumulative(EDGES, *values))) for values in truth]).astype(float)[:, None]
     fits = fit(spectra, NARROW)
     for row, values in enumerate(truth):
         cost = ExtendedBinnedNLL(spectra[row, 0][WINDOW], edges, cumulative)
-        prior = NormalConstraint("tail", 0.15, 0.1)  # the fit's own; the other one is far too weak
-        minuit = Minuit(cost + prior, *values)
-        minuit.limits = [(-10, 10), (0.2, 10), (1, None), (0, 0.6), (1e-6, None)]
+        # the fit's own priors; that of the resolution is far too weak
+        priors = NormalConstraint("tail", 0.15, 0.1) + NormalConstraint("log_tau", np.log(20), 0.4)
+        minuit = Minuit(cost + priors, *values)
+        minuit.limits = [(-10, 10), (0.2, 10), (1, None), (0, 0.6), (1, 4.4), (1e-6, None)]
         minuit.migrad()
         minuit.hesse()
         assert minuit.valid
