@@ -162,3 +162,85 @@ def test_an_unknown_set_is_told_with_those_that_exist() -> None:
 def test_every_set_that_ships_loads() -> None:
     names = {path.stem for path in (configs_folder() / "references").glob("*.yaml")}
     assert names == set(SETS)
+
+
+WITH_VARIANTS = (
+    "  C_Ka: {energy: 277, uncertainty: 2}\n"
+    "  Ni_La: {energy: 851, uncertainty: 0.3, source: hers, shape: [[0, 2, 1]], material: metal,\n"
+    "          variants: {NiO: {energy: 851.4, uncertainty: 0.4, source: his, sigma: 0.2, shape: [[0, 4, 1], [3, 1, 1]]},"
+    " oxide: {shift: [-0.2, 0.4], source: theirs}}}\n"
+    "  Cu_La: {energy: 929, uncertainty: 1, material: metal, variants: {oxide: {shift: [0.5, 1], source: theirs}}}\n"
+)
+
+
+def test_a_variant_says_otherwise_where_its_line_stands_and_why(tmp_path: Path) -> None:
+    path = file(tmp_path, WITH_VARIANTS)
+    default = load_reference_set(path)
+    assert (default.lines["Ni_La"].variant, default.lines["C_Ka"].variant, default.variants) == ("metal", "", {})
+    oxides = load_reference_set(path, "oxide")
+    assert oxides.variants == {"Ni_La": "oxide", "Cu_La": "oxide"}
+    nickel = oxides.lines["Ni_La"]
+    assert (nickel.energy, nickel.uncertainty) == (
+        pytest.approx(850.8),
+        pytest.approx(0.5),
+    )  # 0.3 and 0.4 in quadrature
+    assert (nickel.variant, nickel.source, nickel.shape) == ("oxide", "theirs", default.lines["Ni_La"].shape)
+    own = load_reference_set(path, {"Ni_La": "NiO", "Cu_La": "metal"})
+    nickel = own.lines["Ni_La"]
+    assert (nickel.energy, nickel.uncertainty, nickel.source, nickel.sigma) == (851.4, 0.4, "his", 0.2)
+    assert len(nickel.shape) == 2 and own.variants == {"Ni_La": "NiO"}
+    assert own.attributes()["reference_variants"] == '{"Ni_La": "NiO"}'
+
+
+@settings(deadline=None, max_examples=10)
+@given(st.sampled_from(SETS), st.data())
+def test_choosing_a_variant_changes_that_line_alone(name: str, data: st.DataObject) -> None:
+    default = load_reference_set(name)
+    able = sorted(load_reference_set(name, "oxide").variants)
+    chosen = data.draw(st.lists(st.sampled_from(able), unique=True))
+    varied = load_reference_set(name, dict.fromkeys(chosen, "oxide"))
+    changed = [line for line in default.lines if varied.lines[line] != default.lines[line]]
+    assert sorted(changed) == sorted(chosen) == sorted(varied.variants)
+    for line in changed:
+        # no oxide's position is known: it stands where the metal does, and is less certain than either
+        assert varied.lines[line].energy == default.lines[line].energy
+        assert varied.lines[line].uncertainty == pytest.approx(np.hypot(default.lines[line].uncertainty, 1.5))
+        assert "no measured position" in varied.lines[line].source
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_only_metals_have_oxides(name: str) -> None:
+    lines, oxides = load_reference_set(name).lines, load_reference_set(name, "oxide").variants
+    assert set(oxides) == {line for line, told in lines.items() if told.variant == "metal"}
+    assert all(line.endswith("_La") for line in oxides)
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        ("{energy: 1, source: a}", "mine.yaml:5: lines.X.variants.b: give either energy and uncertainty, or shift"),
+        ("{source: a}", "give either energy and uncertainty, or shift"),
+        ("{energy: 1, uncertainty: 1, shift: [0, 1], source: a}", "give either energy and uncertainty, or shift"),
+        ("{shift: [0, 0], source: a}", "mine.yaml:5: lines.X.variants.b.shift.1: must be greater than 0, not 0"),
+        ("{shift: [0, 1]}", "mine.yaml:5: lines.X.variants.b"),
+        ("{shift: [0, 1], source: a, sigma: 1}", "lines.X.variants.b.sigma: is part of a shape; give shape too"),
+        (
+            "{shift: [0, 1], source: a}, a: {shift: [0, 1], source: a}",
+            "lines.X.variants.a: is the material of the line",
+        ),
+    ],
+)
+def test_a_mistake_in_a_variant_is_told_with_file_line_and_key(tmp_path: Path, variant: str, expected: str) -> None:
+    two = "".join(THREE.splitlines(keepends=True)[:2])
+    line = f"  X: {{energy: 700, uncertainty: 1, material: a, variants: {{b: {variant}}}}}\n"
+    with pytest.raises(ConfigError) as caught:
+        load_reference_set(file(tmp_path, two + line))
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_variant_that_is_not_there_is_told_with_those_that_are() -> None:
+    with pytest.raises(ConfigError, match="variants: no variant 'oxid' in srd128; it has metal, oxide"):
+        load_reference_set("srd128", "oxid")
+    with pytest.raises(ConfigError, match="variants: no variant 'oxide' of C_Ka in srd128; it has none"):
+        load_reference_set("srd128", {"C_Ka": "oxide"})
