@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.plots import style
+from rixs_pipeline.plots import strips, style
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -19,7 +19,6 @@ Floats = NDArray[np.float64]
 PIXEL_BIN_EV, SUM_BIN_EV = 1.0, 0.5  # a single pixel's counts are too few for the product's 0.25 eV
 OK = "ok"
 REASON_COLOURS = (style.VERMILLION, style.ORANGE, style.PURPLE, style.BLACK, style.YELLOW, style.GREEN, style.BLUE)
-MAX_CHANNELS = 16  # named in a row of the table of verdicts
 
 
 def calibration_figure(dataset: "xr.Dataset", pixel: int, sheet: "Figure | None" = None) -> "Figure":
@@ -35,7 +34,7 @@ def calibration_figure(dataset: "xr.Dataset", pixel: int, sheet: "Figure | None"
     """
     rows = np.flatnonzero(dataset["pixel"].values == pixel)
     if not rows.size:
-        raise UsageError(f"pixel {pixel}: not in the calibration, which has {_listed(dataset['pixel'].values)}")
+        raise UsageError(f"pixel {pixel}: not in the calibration, which has {strips.listed(dataset['pixel'].values)}")
     one = dataset.isel(pixel=rows[0])
     (status,) = style.texts([one["status"].item()])
     title = f"pixel {pixel}: {status}"
@@ -44,7 +43,7 @@ def calibration_figure(dataset: "xr.Dataset", pixel: int, sheet: "Figure | None"
     spectrum, residuals, resolution, *curve = figure.axes
     _draw_spectrum(spectrum, one, one["spectrum"].values, PIXEL_BIN_EV)
     _draw_residuals(residuals, one)
-    _draw_resolution(resolution, one, _medians(dataset["fwhm"].values, _used(dataset)))
+    _draw_resolution(resolution, one, strips.medians(dataset["fwhm"].values, _used(dataset)))
     if has_curve:
         _draw_curve(curve, one)
     return figure
@@ -74,13 +73,13 @@ def calibration_summary_figure(dataset: "xr.Dataset") -> "Figure":
     below = grid[2, :].subgridspec(2, 1, height_ratios=(1, 4), hspace=0.45)
     _draw_spectrum(figure.add_subplot(grid[0, :]), dataset, dataset["spectrum"].values[used].sum(axis=0), SUM_BIN_EV)
     residual, resolution = figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
-    _draw_strips(residual, dataset["line_residual"].values, used, _draw_uncertainties(residual, dataset))
-    _draw_strips(resolution, dataset["fwhm"].values, used, np.zeros(1))
+    strips.draw(residual, dataset["line_residual"].values, used, _draw_uncertainties(residual, dataset))
+    strips.draw(resolution, dataset["fwhm"].values, used, np.zeros(1))
     style.dress(residual, "", "line − reference (eV)", "bars: median of the pixels that are ok; grey: reference ±1σ")
     style.dress(resolution, "", "resolution, FWHM (eV)", "dots: pixels in order of channel; crosses: not ok")
     resolution.set_ylim(bottom=0)
     for axes in (residual, resolution):
-        _name_lines(axes, dataset)
+        strips.name_lines(axes, dataset)
     _draw_verdicts(figure.add_subplot(below[0]), figure.add_subplot(below[1]), dataset)
     return figure
 
@@ -88,12 +87,6 @@ def calibration_summary_figure(dataset: "xr.Dataset") -> "Figure":
 def _used(dataset: "xr.Dataset") -> NDArray[np.bool_]:
     """Which pixels (pixel,) are ok."""
     return np.array([status == OK for status in style.texts(dataset["status"].values)], dtype=bool)
-
-
-def _medians(values: Floats, used: NDArray[np.bool_]) -> Floats:
-    """Median of each line (line,) over the used pixels of a table (pixel, line); NaN without any."""
-    columns = [column[used & np.isfinite(column)] for column in values.T]
-    return np.array([np.median(column) if column.size else np.nan for column in columns])
 
 
 def _draw_spectrum(axes: "Axes", dataset: "xr.Dataset", counts: NDArray[Any], bin_ev: float) -> None:
@@ -121,14 +114,6 @@ def _draw_spectrum(axes: "Axes", dataset: "xr.Dataset", counts: NDArray[Any], bi
         )  # fmt: skip
 
 
-def _name_lines(axes: "Axes", dataset: "xr.Dataset") -> None:
-    """The lines' names along a category axis."""
-    names = [style.line_label(name) for name in style.texts(dataset["line_name"].values)]
-    axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 7 else 0)
-    axes.set_xlim(-0.6, len(names) - 0.4)
-    axes.tick_params(axis="x", length=0)
-
-
 def _draw_uncertainties(axes: "Axes", dataset: "xr.Dataset") -> Floats:
     """Grey boxes around zero, as high as the uncertainty of each reference line; their ends (2 x line,), eV."""
     half = np.nan_to_num(dataset["line_energy_errors"].values)
@@ -144,9 +129,9 @@ def _draw_residuals(axes: "Axes", one: "xr.Dataset") -> None:
     fitted = np.flatnonzero(np.isfinite(residual))
     axes.errorbar(fitted, residual[fitted], errors[fitted], fmt="o", ms=5, capsize=3, color=style.BLUE)
     bars = np.nan_to_num(errors[fitted])
-    axes.set_ylim(_limits(np.concatenate([ends, residual[fitted] - bars, residual[fitted] + bars])))
+    axes.set_ylim(strips.limits(np.concatenate([ends, residual[fitted] - bars, residual[fitted] + bars])))
     style.dress(axes, "", "line − reference (eV)", "bars: statistics; grey: reference ±1σ")
-    _name_lines(axes, one)
+    strips.name_lines(axes, one)
 
 
 def _draw_resolution(axes: "Axes", one: "xr.Dataset", medians: Floats) -> None:
@@ -156,7 +141,7 @@ def _draw_resolution(axes: "Axes", one: "xr.Dataset", medians: Floats) -> None:
     axes.plot(range(len(fwhm)), fwhm, "o", ms=5, color=style.BLUE)
     axes.set_ylim(0, 1.25 * max(1.0, *np.nan_to_num(np.concatenate([fwhm, medians]))))
     style.dress(axes, "", "resolution, FWHM (eV)", "bars: median of the pixels that are ok")
-    _name_lines(axes, one)
+    strips.name_lines(axes, one)
 
 
 def _draw_curve(panels: "list[Axes]", one: "xr.Dataset") -> None:
@@ -180,32 +165,6 @@ def _draw_curve(panels: "list[Axes]", one: "xr.Dataset") -> None:
         axes.plot(height, energy - tilt * (energy[0] + slope * (height - height[0])), color=style.BLUE, lw=1.2)
         axes.plot(at, lines - tilt * (energy[0] + slope * (at - height[0])), "o", ms=4, color=style.VERMILLION)
     lower.axhline(0, color=style.GREY, lw=0.8, zorder=0)
-
-
-def _limits(values: Floats) -> tuple[float, float]:
-    """Limits with a margin around all finite values; around 0 without any."""
-    finite = values[np.isfinite(values)]
-    low, high = finite.min(initial=0.0), finite.max(initial=0.0)
-    margin = 0.1 * (high - low) or 1.0
-    return float(low - margin), float(high + margin)
-
-
-def _draw_strips(axes: "Axes", values: Floats, used: NDArray[np.bool_], ends: Floats) -> None:
-    """A table (pixel, line) as one strip a line, pixels from left to right; the used ones and `ends` set the limits."""
-    limits = _limits(np.concatenate([ends, values[used].ravel()]))
-    x = np.arange(values.shape[1]) + np.linspace(-0.38, 0.38, len(values))[:, None]
-    axes.plot(x[used].ravel(), values[used].ravel(), "o", ms=3, mew=0, alpha=0.7, color=style.BLUE)
-    off = ~used[:, None] & np.isfinite(values)
-    clipped = np.clip(values[off], *limits)  # far off: at the edge, rather than out of sight
-    axes.plot(x[off], clipped, "x", ms=4, color=style.VERMILLION, clip_on=False)
-    medians = _medians(values, used)
-    known = np.flatnonzero(np.isfinite(medians))
-    axes.hlines(medians[known], known - 0.43, known + 0.43, color=style.BLACK, lw=1.8)
-    top = axes.get_xaxis_transform()
-    for line in known.tolist():
-        number = f"{round(medians[line], 2) + 0.0:.2f}".replace("-", "−")
-        axes.text(line, 0.985, number, transform=top, ha="center", va="top", size=style.SMALL_SIZE)
-    axes.set_ylim(limits[0], limits[1] + 0.08 * (limits[1] - limits[0]))
 
 
 def _draw_verdicts(strip: "Axes", table: "Axes", dataset: "xr.Dataset") -> None:
@@ -234,7 +193,7 @@ def _draw_verdicts(strip: "Axes", table: "Axes", dataset: "xr.Dataset") -> None:
         table.text(0.0, y, "■", color=colour, **how)
         table.text(0.02, y, style.plain(_in_full(reason, [statuses[i] for i in members])), **how)
         table.text(0.47, y, f"{len(members)}", ha="right", **how)
-        table.text(0.49, y, "" if reason == OK else _listed(channels[members]), **how)
+        table.text(0.49, y, "" if reason == OK else strips.listed(channels[members]), **how)
 
 
 def _reasons(statuses: list[str]) -> dict[str, list[int]]:
@@ -248,9 +207,3 @@ def _reasons(statuses: list[str]) -> dict[str, list[int]]:
 def _in_full(reason: str, statuses: list[str]) -> str:
     """The whole status where all pixels of a reason share it: the numbers in it differ from pixel to pixel."""
     return statuses[0] if len(set(statuses)) == 1 else reason
-
-
-def _listed(channels: NDArray[np.int64]) -> str:
-    """Channel numbers in a row, as many as fit."""
-    more = f" and {len(channels) - MAX_CHANNELS} more" if len(channels) > MAX_CHANNELS else ""
-    return "channel " + ", ".join(str(channel) for channel in channels[:MAX_CHANNELS]) + more

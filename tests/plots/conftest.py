@@ -125,6 +125,27 @@ def make_spectrum() -> Callable[..., xr.Dataset]:
     return make
 
 
+def offsets(generator: np.random.Generator) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Phase effects of 1 to 7 eV over the arrival and a drift of 1 eV, both corrected down to their errors."""
+    x, time = np.linspace(-11 / 12, 11 / 12, 12), np.linspace(50, 1150, 12)
+    size = np.linspace(0.5, 3.5, len(LINES))[:, None]
+    effects = {"phase_offset": size * x, "time_offset": (time - 600) / 1100}
+    dims = {"phase_offset": ("fitted_line", "phase_bin"), "time_offset": ("time_bin",)}
+    values = {
+        "fitted_line": (("fitted_line",), np.array(list(LINES), dtype=object)),
+        "phase_bin": (("phase_bin",), x),
+        "time_bin": (("time_bin",), time),
+        "pretrigger_offset": (("time_bin",), (600 - time) / 60),
+        "pretrigger_offset_errors": (("time_bin",), np.full(12, 0.2)),
+    }
+    for name, effect in effects.items():
+        noise = 0.1 * generator.standard_normal(effect.shape)
+        values[name], values[f"{name}_uncorrected"] = (dims[name], noise), (dims[name], effect + noise)
+        for kind in (name, f"{name}_uncorrected"):
+            values[f"{kind}_errors"] = dims[name], np.full(effect.shape, 0.1)
+    return values
+
+
 @pytest.fixture(scope="session")
 def make_calibration() -> Callable[..., xr.Dataset]:
     """A reference run: odd channels, dead, noisy and misassigned pixels in it, gain curves a(1 - exp(-E/b))."""
@@ -169,7 +190,7 @@ def make_calibration() -> Callable[..., xr.Dataset]:
             "curve_pulse_height": (pixel_curve, curves[0]),
             "curve_energy": (pixel_curve, curves[1]),
         }
-        dataset = schema.labelled(values, schema.PIXEL_CALIBRATION)
+        dataset = schema.labelled(values | offsets(generator), schema.PIXEL_CALIBRATION)
         dataset.attrs = {"run": "cal0000", "reference_set": "srd128"}
         return dataset
 

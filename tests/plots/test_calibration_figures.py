@@ -3,7 +3,7 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.plots import calibration, style
+from rixs_pipeline.plots import calibration, strips, style
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_a_long_list_of_pixels_is_cut_short(make_calibration):
     dataset = make_calibration(240, bad=dict.fromkeys(range(100), "dead: no pulses"))
     row = texts(calibration.calibration_summary_figure(dataset).axes[4])[7]
     assert row.startswith("channel 1, 3, 5")
-    assert row.endswith(f"and {100 - calibration.MAX_CHANNELS} more")
+    assert row.endswith(f"and {100 - strips.MAX_CHANNELS} more")
 
 
 @pytest.mark.parametrize("bad", [{}, dict.fromkeys(range(4), "dead: no pulses")], ids=["all ok", "none ok"])
