@@ -43,6 +43,8 @@ class Calibration:
     line_left_out: Float
     line_counts: Float
     fwhm: Float
+    tail_fraction: Float
+    tail_length: Float
     params: Float
     params_covariance: Float
     cut_counts: NDArray[np.int64]
@@ -55,7 +57,6 @@ def calibrate(
     reference: ReferenceSet,
     config: CalibrationConfig,
     parked_energy: float,
-    valid: tuple[float, float] = (-np.inf, np.inf),
 ) -> Calibration:
     """Calibrate all pixels of one reference run.
 
@@ -64,7 +65,6 @@ def calibrate(
         reference: the lines and their shapes.
         config: the options.
         parked_energy: reading of the monochromator, eV; NaN where unknown. Its elastic line is never an anchor.
-        valid: seconds since 1970 between which the parameters may be used.
     """
     states = [cut(one, config.residual_cut) for one in pulses]
     leave_out_affected(states)
@@ -77,7 +77,7 @@ def calibrate(
             scale = _scale(states, lines, config, scale)
             _correct(states, lines, scale, config, judge=turn == ROUNDS - 1)
         scale = _scale(states, lines, config, scale)
-    return _result(states, lines, scale, valid)
+    return _result(states, lines, scale)
 
 
 @dataclass(frozen=True)
@@ -195,25 +195,24 @@ def _line_pulses(state: PixelState, lines: Lines, usable: NDArray[np.bool_], pos
     )
 
 
-def _result(
-    states: Sequence[PixelState], lines: Lines, scale: _Scale | None, valid: tuple[float, float]
-) -> Calibration:
+def _result(states: Sequence[PixelState], lines: Lines, scale: _Scale | None) -> Calibration:
     """Tables of the product, and the verdict on every pixel."""
     nothing = np.full((len(states), len(lines.names)), np.nan)
     position, left_out = nothing, nothing.copy()
-    errors = counts = fwhm = nothing
+    errors = counts = fwhm = tail_fraction = tail_length = nothing
     covariance = np.zeros((len(states), ef.N_PARAMS, ef.N_PARAMS))
     covariance[:, ef.CURVE, ef.CURVE] = np.nan
     if scale is not None:
         covariance[:, ef.CURVE, ef.CURVE] = gain.spline_covariance(scale.curves)
         left_out[:, lines.anchors] = gain.left_out(scale.curves, lines.errors[lines.anchors])
         fits = scale.fits
-        position, errors, counts, fwhm = (
+        shape = fits.sigma * FWHM_PER_SIGMA, fits.tail_fraction, fits.tail_length
+        position, errors, counts, fwhm, tail_fraction, tail_length = (
             np.where(scale.usable, values, np.nan)
-            for values in (scale.position, fits.shift_errors, fits.counts, fits.sigma * FWHM_PER_SIGMA)
+            for values in (scale.position, fits.shift_errors, fits.counts, *shape)
         )
     params = np.stack([state.params for state in states])
-    params[:, ef.VALIDITY] = valid
+    params[:, ef.VALIDITY] = -np.inf, np.inf
     return Calibration(
         np.array([state.pulses.pixel for state in states], dtype=np.int64),
         verdicts.judge(states, position - lines.energy, errors, fwhm, lines.anchors),
@@ -224,6 +223,8 @@ def _result(
         left_out,
         counts,
         fwhm,
+        tail_fraction,
+        tail_length,
         params,
         covariance,
         np.stack([state.cut_counts for state in states]),

@@ -1,7 +1,7 @@
 """Which pulses are photons: cuts learned per pixel and run from the pulses themselves, each named and counted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
-CUT_NAMES = ("all", "finite", "residual", "pretrigger", "phase")
+CUT_NAMES = ("all", "finite", "residual", "pretrigger", "phase", "since_last")
+ENOUGH = 4000  # pulses, evenly spread over the run, that tell a median and its spread to two percent
 ROBUST_SIGMA = 1.4826  # median absolute deviation -> standard deviation of a Gaussian
 
 
@@ -20,10 +21,20 @@ class CutLimits:
     residual: tuple[float, float]
     pretrigger: tuple[float, float]
     phase: tuple[float, float]
+    since_last: tuple[float, float] = (0.0, np.inf)  # s; the lower one is the hold-off, see `core.pile_up`
+
+    @property
+    def hold_off(self) -> float:
+        """Seconds after every record in which pulses are left out."""
+        return self.since_last[0]
+
+    def held_off(self, seconds: float) -> "CutLimits":
+        """The same limits with another hold-off, s."""
+        return replace(self, since_last=(seconds, np.inf))
 
     def table(self) -> Float:
         """The limits as a row (quantity, 2) of a product, quantities in the order of `CUT_NAMES[2:]`."""
-        return np.array([self.residual, self.pretrigger, self.phase])
+        return np.array([self.residual, self.pretrigger, self.phase, self.since_last])
 
 
 def robust_range(values: Float, width: float) -> tuple[float, float]:
@@ -50,11 +61,13 @@ def learn(
     """Limits from the bulk of one pixel's pulses (event,); None where fewer than `at_least` pulses hold numbers.
 
     The residual's bulk is a narrow peak (10 % wide) and its outliers stand far above; pretrigger mean and phase are
-    cut at three times that width, which takes out the nonsense and leaves slow drift alone.
+    cut at three times that width, which takes out the nonsense and leaves slow drift alone. The hold-off is none: one
+    pixel does not tell it.
     """
-    good = finite(pulse_height, phase, pretrigger_mean, residual)
-    if np.count_nonzero(good) < at_least:
+    good = np.flatnonzero(finite(pulse_height, phase, pretrigger_mean, residual))
+    if len(good) < at_least:
         return None
+    good = good[:: max(1, len(good) // ENOUGH)]
     return CutLimits(
         robust_range(residual[good], width),
         robust_range(pretrigger_mean[good], 3 * width),
@@ -68,7 +81,7 @@ def changed(own: CutLimits, reference: Float) -> bool:
     The middle of its residuals or of its base line lies outside the reference's limits by more than their width: far
     beyond drift, which moves both by a fraction of it.
     """
-    if not np.isfinite(reference).all():
+    if np.isnan(reference).any():
         return False
     middle = own.table()[:2].mean(axis=1)
     low, high = reference[:2].T
@@ -77,7 +90,7 @@ def changed(own: CutLimits, reference: Float) -> bool:
 
 def from_table(table: Float) -> CutLimits | None:
     """Limits from a row (quantity, 2) of a product; None where it holds none (NaN)."""
-    if not np.isfinite(table).all():
+    if np.isnan(table).any():
         return None
     return CutLimits(*((float(low), float(high)) for low, high in table))
 
@@ -89,7 +102,12 @@ def tables(limits: Sequence[CutLimits | None]) -> Float:
 
 
 def apply(
-    pulse_height: Float, phase: Float, pretrigger_mean: Float, residual: Float, limits: CutLimits
+    pulse_height: Float,
+    phase: Float,
+    pretrigger_mean: Float,
+    residual: Float,
+    since_last: Float,
+    limits: CutLimits,
 ) -> tuple[Bool, NDArray[np.int64]]:
     """Accepted pulses bool (event,) and how many are left after each of `CUT_NAMES`, i8 (cut,)."""
     accepted = np.ones(len(pulse_height), dtype=bool)
@@ -100,6 +118,7 @@ def apply(
         (residual, limits.residual),
         (pretrigger_mean, limits.pretrigger),
         (phase, limits.phase),
+        (since_last, limits.since_last),
     ):
         accepted &= (values >= low) & (values <= high)
         left.append(int(np.count_nonzero(accepted)))

@@ -20,6 +20,28 @@ def live_time(
     return np.maximum(dwell_s - triggers * dead_time_s[:, None], 0.0)
 
 
+def live_time_held_off(
+    time_ns: NDArray[np.int64], start_ns: NDArray[np.int64], end_ns: NDArray[np.int64], hold_off_s: float
+) -> NDArray[np.float64]:
+    """Seconds of each point in which no trigger of the pixel was less than a hold-off ago, f8 (point,).
+
+    `time_ns` (trigger,) ascends and begins at least a hold-off before the first point: what came before a point holds
+    into it. The stretches [t, t + hold-off) of all triggers are joined before they are taken off, so that what
+    overlaps counts once; all in integer ns, so that the result is exact.
+    """
+    hold = round(hold_off_s * 1e9)
+    if not len(time_ns):
+        return np.asarray((end_ns - start_ns) / 1e9)
+    blind = np.minimum(np.diff(time_ns, append=time_ns[-1] + hold), hold)
+    before = np.cumsum(blind) - blind
+
+    def blind_until(moment: NDArray[np.int64]) -> NDArray[np.int64]:
+        last = np.searchsorted(time_ns, moment, side="right") - 1
+        return np.where(last < 0, 0, before[last] + np.minimum(moment - time_ns[last], blind[last]))
+
+    return np.asarray((end_ns - start_ns - blind_until(end_ns) + blind_until(start_ns)) / 1e9)
+
+
 def silent_stretches(triggers: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Where a pixel was silent for too long to be chance, bool (pixel, point).
 

@@ -7,8 +7,8 @@ Float = NDArray[np.float64]
 
 UNUSED_EV = 1e4  # the uncertainty of a line that a pixel does not have
 WRONG = 8.0  # median absolute deviations
+ODDS = 20.0  # that the references are right before the array is heard: pixels are rarely as independent as assumed
 NEVER_WRONG_EV = 4.0  # four times the smooth remainder: the deviation of few pixels may be small by chance
-CLEAR_GAIN = 4.5  # in log likelihood: three standard deviations for one parameter
 
 
 def common_remainder(remainder: Float, stat: Float) -> tuple[Float, Float]:
@@ -46,9 +46,10 @@ def reference_share(remainder: Float, stat: Float, jacobian: Float, smooth: Floa
     mean over n pixels is N(0, S / n + share^2 U), U from the references' uncertainties, S the covariance between
     pixels. Few pixels know S badly: it has a prior (inverse Wishart, the fewest degrees of freedom that have a mean)
     of the smooth remainder's shape and the scatter's size, which makes the mean's distribution a multivariate t
-    (A. Gelman et al., Bayesian Data Analysis, 3rd ed. (2013), sec. 3.6). The share that maximises the likelihood
-    counts where it gains `CLEAR_GAIN` over none. Fewer than two pixels, or no more lines than parameters, cannot
-    tell: 1.
+    (A. Gelman et al., Bayesian Data Analysis, 3rd ed. (2013), sec. 3.6). The result is the mean of the share's
+    posterior, before which it is none with odds of `ODDS` and anything up to 1 otherwise: no threshold, so that runs of
+    one beamtime, which tell nearly the same, get nearly the same scale. Fewer than two pixels, or no more lines than
+    parameters, cannot tell: 1.
 
     Args:
         remainder: f8 (pixel, line), reference - form, eV; NaN where there is none.
@@ -72,8 +73,9 @@ def reference_share(remainder: Float, stat: Float, jacobian: Float, smooth: Floa
     shares = np.linspace(0.0, 1.0, 51)
     rows = remainder[whole][:, lines] @ contrasts
     log_likelihood = _log_likelihood(rows, shape, shares[:, None, None] ** 2 * uncertain)
-    best = int(np.argmax(log_likelihood))
-    return float(shares[best]) if log_likelihood[best] - log_likelihood[0] > CLEAR_GAIN else 0.0
+    odds = np.exp(log_likelihood - log_likelihood.max())
+    odds[0] *= ODDS * (len(shares) - 1)
+    return float(odds @ shares / odds.sum())
 
 
 def _log_likelihood(rows: Float, shape: Float, common: Float) -> Float:

@@ -71,6 +71,16 @@ class LineFits:
         return np.asarray(self.sigma * self.errors[..., LOG_SIGMA])
 
     @property
+    def tail_fraction(self) -> Float:
+        """Share of the line in the low-energy tail (pixel, line)."""
+        return self.theta[..., TAIL]
+
+    @property
+    def tail_length(self) -> Float:
+        """Decay length of the tail (pixel, line), eV."""
+        return np.asarray(np.exp(self.theta[..., LOG_TAU]))
+
+    @property
     def counts(self) -> Float:
         """Counts of the line (pixel, line)."""
         return np.asarray(np.exp(self.theta[..., LOG_COUNTS]))

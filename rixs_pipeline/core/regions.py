@@ -1,38 +1,25 @@
-"""Regions of interest as weights on the map's bins, and the presets of every edge.
+"""Regions of interest as weights on the map's bins, and those that the presets of the edges stand for.
 
 Emission bins that a boundary cuts count by the share of their width inside; incident points have no width:
 `low <= E < high` takes or leaves them. Weights make counts and their variance exact: N = sum w n, V = sum w^2 n.
 """
 
+from collections.abc import Mapping
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config import Edge, Region
+from rixs_pipeline.config import Edge, Kind, Piece, Region
+from rixs_pipeline.core.presets import PRESETS
 
 Floats = NDArray[np.float64]
 Interval = tuple[Floats, Floats]  # from, to in emission energy at every incident point, (point,) each
 
 ELASTIC_LOSS = (-3.0, 3.0)  # eV: what an elastic region without limits of its own takes
 _EXCLUDE_ELASTIC = 3.0
-
-# emission of PFY, incident band of XES and its name, emission of iPFY (a non-resonant line), all eV; proposals: the
-# windows of C, N, O, Mn, Fe, Co, Ni stand in the explanation of the method, the others are La - 13 to Lb + 9
-_PRESETS: dict[Edge, tuple[tuple[float, float], tuple[str, float, float], tuple[float, float] | None]] = {
-    "C_K": ((265, 285), ("285", 284.9, 285.9), None),
-    "N_K": ((380, 398), ("400", 399, 402), None),
-    "O_K": ((515, 530), ("531", 530.5, 531.5), None),
-    "Ti_L": ((439, 467), ("L3", 457.5, 461), None),
-    "V_L": ((498, 528), ("L3", 516, 520), None),
-    "Cr_L": ((560, 592), ("L3", 576, 580), (510, 540)),
-    "Mn_L": ((625, 655), ("L3", 640, 643.5), (510, 535)),
-    "Fe_L": ((690, 725), ("L3", 708, 710), (510, 540)),
-    "Co_L": ((762, 800), ("L3", 780, 781), (510, 540)),
-    "Ni_L": ((838, 880), ("L3", 852.5, 855.5), (510, 540)),
-    "Cu_L": ((917, 959), ("L3", 930.5, 932), (510, 540)),
-    "Zn_L": ((999, 1044), ("L3", 1023, 1027), (510, 540)),
-}
+_NEAREST_EV = 1.0  # so far outside a scan a cut still means its first or last point
 
 
 def preset_regions(edge: Edge) -> dict[str, Region]:
@@ -40,47 +27,117 @@ def preset_regions(edge: Edge) -> dict[str, Region]:
 
     The L edges' PFY leaves out the elastic line, which crosses the fluorescence at the white line.
     """
-    element, shell = edge.split("_")
-    emission, (band, low, high), non_resonant = _PRESETS[edge]
-    regions = {
-        "PFY": Region(
-            kind="pfy", edge=edge, emission=emission, exclude_elastic=_EXCLUDE_ELASTIC if shell == "L" else None
-        ),
-        "TFY": Region(kind="tfy", edge=edge),
-        f"XES_{band}": Region(kind="xes", edge=edge, incident=(low, high)),
-        "ELASTIC": Region(kind="elastic", edge=edge),
+    element, preset = edge.split("_")[0], PRESETS[edge]
+    kinds: dict[str, Kind] = {"PFY": "pfy", "TFY": "tfy", f"XES_{preset.band_name}": "xes", "ELASTIC": "elastic"}
+    if preset.super_partial:
+        kinds["sPFY"] = "spfy"
+    if preset.inverse:
+        kinds["iPFY"] = "ipfy"
+    return {f"{element}_{name}": Region(kind=kind, edge=edge, **_preset(kind, edge)) for name, kind in kinds.items()}
+
+
+def _preset(kind: Kind, edge: Edge) -> dict[str, Any]:
+    """The limits of one kind of region at an edge."""
+    preset = PRESETS[edge]
+    limits: dict[Kind, dict[str, Any]] = {
+        "pfy": {"emission": preset.emission} | ({"exclude_elastic": _EXCLUDE_ELASTIC} if edge.endswith("_L") else {}),
+        "spfy": {"emission": preset.super_partial or preset.emission},
+        "ipfy": {"emission": preset.inverse} if preset.inverse else {},
+        "xes": {"incident": preset.band},
     }
-    if edge == "O_K":
-        regions["sPFY"] = Region(kind="spfy", edge=edge, emission=(523, 524))
-    if non_resonant:
-        regions["iPFY"] = Region(kind="ipfy", edge=edge, emission=non_resonant)
-    return {f"{element}_{name}": region for name, region in regions.items()}
+    return limits.get(kind, {})
+
+
+def resolved(configured: Mapping[str, Region]) -> dict[str, Region]:
+    """The regions that a config means, by name, no `preset` and no `cuts` left in them.
+
+    A preset fills in what a region does not say; without a kind it stands for all regions of its edge, whose names
+    follow on the region's. Each of several cuts is a spectrum of its own, called after its energy.
+    """
+    found: dict[str, Region] = {}
+    for name, region in configured.items():
+        said = {key: getattr(region, key) for key in region.model_fields_set - {"preset"}}
+        if region.preset and region.kind is None:
+            presets = preset_regions(region.preset)
+            members = {f"{name}_{key.split('_', 1)[1]}": r.model_copy(update=said) for key, r in presets.items()}
+        elif region.preset and region.kind:
+            limits = _preset(region.kind, region.preset) | {"edge": region.preset}
+            members = {name: Region(**(limits | said))}
+        else:
+            members = {name: region}
+        for member, one in members.items():
+            found |= _cuts(member, one) if one.cuts else {member: one}
+    return found
+
+
+def _cuts(name: str, region: Region) -> dict[str, Region]:
+    """A region for each cut; a single energy is a band of no width, which `weights` takes as the nearest point."""
+    found = {}
+    for cut in region.cuts:
+        low, high = cut if isinstance(cut, tuple) else (cut, cut)
+        label = f"{low:g}" if low == high else f"{low:g}_{high:g}"
+        one = region.model_copy(update={"cuts": (cut,), "incident": None})
+        found[f"{name}_{label.replace('.', 'p').replace('-', 'm')}"] = one
+    return found
 
 
 def weights(region: Region, incident: Floats, emission_edges: Floats) -> Floats:
     """The share of every bin that lies in the region, f8 (incident point, emission bin), 0 to 1.
 
     `incident` (point,) and `emission_edges` (bin + 1,) in eV. All limits of the region hold at once; loss limits and
-    the excluded elastic line follow emission = incident; a polygon is filled by the even-odd rule.
+    the excluded elastic line follow emission = incident; a polygon is filled by the even-odd rule; pieces are taken
+    together, what lies in several counts once.
     """
     every = np.zeros_like(incident)
-    intervals = [(every - np.inf, every + np.inf)]
-    if region.emission:
-        intervals = _both(intervals, [(every + region.emission[0], every + region.emission[1])])
-    loss = region.loss or (ELASTIC_LOSS if region.kind == "elastic" else None)
-    if loss:
-        intervals = _both(intervals, [(incident - loss[1], incident - loss[0])])
-    if region.polygon:
-        intervals = _both(intervals, _polygon(np.array(region.polygon), incident))
+    intervals = _piece(region, incident, ELASTIC_LOSS if region.kind == "elastic" else None)
+    if region.pieces:
+        pieces = [interval for piece in region.pieces for interval in _piece(piece, incident, None)]
+        intervals = _both(intervals, _union(pieces))
     if region.exclude_elastic:
         half = region.exclude_elastic
         intervals = _both(intervals, [(every - np.inf, incident - half), (incident + half, every + np.inf)])
     share = np.zeros((len(incident), len(emission_edges) - 1))
     for low, high in intervals:
         share += _share(low, high, emission_edges)
-    if region.incident:
-        share[(incident < region.incident[0]) | (incident >= region.incident[1])] = 0.0
+    for cut in region.cuts:
+        share[~_in_cut(cut, incident)] = 0.0
     return share
+
+
+def _in_cut(cut: float | tuple[float, float], incident: Floats) -> NDArray[np.bool_]:
+    """The points of a band, or the one nearest to an energy within the scan."""
+    if isinstance(cut, tuple):
+        return np.asarray((incident >= cut[0]) & (incident < cut[1]))
+    inside = incident.min() - _NEAREST_EV <= cut <= incident.max() + _NEAREST_EV
+    distance = np.abs(incident - cut)
+    return np.asarray(inside & (distance == distance.min()))
+
+
+def _piece(piece: Piece, incident: Floats, default_loss: tuple[float, float] | None) -> list[Interval]:
+    """Where a piece runs along emission at every incident point."""
+    every = np.zeros_like(incident)
+    intervals = [(every - np.inf, every + np.inf)]
+    if piece.emission:
+        intervals = _both(intervals, [(every + piece.emission[0], every + piece.emission[1])])
+    if loss := piece.loss or default_loss:
+        intervals = _both(intervals, [(incident - loss[1], incident - loss[0])])
+    if piece.polygon:
+        intervals = _both(intervals, _polygon(np.array(piece.polygon), incident))
+    if piece.incident:
+        inside = (incident >= piece.incident[0]) & (incident < piece.incident[1])
+        intervals = [(low, np.where(inside, high, -np.inf)) for low, high in intervals]
+    return intervals
+
+
+def _union(intervals: list[Interval]) -> list[Interval]:
+    """The same energies as intervals that do not overlap."""
+    low, high = (np.stack(ends) for ends in zip(*intervals, strict=True))
+    low = np.where(high > low, low, np.inf)  # empty ones go last
+    order = np.argsort(low, axis=0)
+    low, high = (np.take_along_axis(ends, order, axis=0) for ends in (low, high))
+    reached = np.maximum.accumulate(np.where(np.isfinite(low) | (low == -np.inf), high, -np.inf), axis=0)
+    before = np.concatenate([np.full((1, low.shape[1]), -np.inf), reached[:-1]])
+    return list(zip(np.maximum(low, before), high, strict=True))
 
 
 def _both(some: list[Interval], others: list[Interval]) -> list[Interval]:

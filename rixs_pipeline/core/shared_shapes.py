@@ -19,7 +19,7 @@ Float = NDArray[np.float64]
 
 LINE_SPREAD = np.array([0.3, 0.05, 0.3])  # how far a line's own term may lie from the others': log sigma, f, log tau
 SCATTER_FLOOR = np.array([0.03, 0.01, 0.05])  # no line is known to be exactly like the others
-ROUNDS = 5
+ROUNDS = 30  # of expectation maximisation, which creeps
 
 
 def shared_prior(fits: LineFits, used: NDArray[np.bool_]) -> ShapePrior:

@@ -57,9 +57,12 @@ def judge(
     accepted = np.array([state.cut_counts[passed] / max(state.cut_counts[0], 1) for state in states])
     width = np.array([np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in fwhm])
     rejecting, wide, usual = _outlier(-accepted, alive, 0.02), _outlier(width, alive, 0.3), _median(width, alive)
-    for row in np.flatnonzero(alive):
+    for row, state in enumerate(states):
         anchored = residual[row, anchors]
-        if np.isfinite(anchored).sum() < 3:
+        if not alive[row]:
+            if rejecting[row] and state.cut_counts[-1] >= MIN_PULSES:  # the reason for what else is wrong with it
+                status[row] = f"noisy: only {100 * accepted[row]:.0f} % of the pulses pass the cuts; {status[row]}"
+        elif np.isfinite(anchored).sum() < 3:
             status[row] = f"fewer than three of {int(anchors.sum())} lines could be fitted"
         elif np.nanmax(np.abs(anchored) - 3 * errors[row, anchors]) > MISASSIGNED_EV:
             status[row] = f"misassigned: a line misses its reference by {np.nanmax(np.abs(anchored)):.1f} eV"

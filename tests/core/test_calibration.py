@@ -273,10 +273,3 @@ def test_few_counts_say_so() -> None:
     assert set(few.status) == set(many.status) == {"ok"}
     ratio = np.nanmedian(few.line_residual_errors[:, :6]) / np.nanmedian(many.line_residual_errors[:, :6])
     assert ratio == pytest.approx(4, rel=0.3)
-
-
-def test_parameters_hold_for_the_time_given() -> None:
-    result = calibrate(array(1), REFERENCE, CONFIG, 1000.0, valid=(10.0, 20.0))
-    ones = np.full(3, 5000.0)
-    values = ef.energy(ones, ones, np.zeros(3), np.array([9.0, 10.0, 20.0]), result.params[0])
-    assert np.isfinite(values).tolist() == [False, True, False]

@@ -17,6 +17,7 @@ def photons(seed: int = 0, n: int = N) -> Columns:
         "phase": rng.uniform(-0.9, 0.3, n),
         "pretrigger_mean": np.linspace(5000, 5040, n) + rng.normal(0, 4.5, n),
         "residual": rng.normal(30, 2, n),
+        "since_last": np.concatenate([[np.inf], rng.exponential(0.1, n)])[:n],
     }
 
 
@@ -59,9 +60,18 @@ def test_every_cut_takes_its_own_and_counts_it() -> None:
     pulses["phase"][18:20] = [-30, 12]
     accepted, left = cuts.apply(**pulses, limits=learned(pulses))
     assert dict(zip(cuts.CUT_NAMES, left.tolist(), strict=True)) == {
-        "all": N, "finite": N - 10, "residual": N - 15, "pretrigger": N - 18, "phase": N - 20
+        "all": N, "finite": N - 10, "residual": N - 15, "pretrigger": N - 18, "phase": N - 20, "since_last": N - 20
     }  # fmt: skip
     assert not accepted[:20].any() and accepted[20:].all()
+
+
+def test_a_hold_off_takes_what_comes_too_soon_and_nothing_else() -> None:
+    pulses = photons()
+    limits = learned(pulses).held_off(0.03)
+    accepted, left = cuts.apply(**pulses, limits=limits)
+    np.testing.assert_array_equal(accepted, pulses["since_last"] >= 0.03)
+    assert left[-1] == accepted.sum() < left[-2] == N
+    assert limits.hold_off == 0.03 and learned(pulses).hold_off == 0
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3])
@@ -125,4 +135,4 @@ def test_pulses_that_are_no_longer_those_of_the_reference_run() -> None:
     assert not cuts.changed(cuts.CutLimits((40.0, 65.0), (4060.0, 4160.0), (-2.0, 2.0)), reference)  # drift
     assert cuts.changed(cuts.CutLimits((112.0, 1080.0), (4000.0, 4100.0), (-2.0, 2.0)), reference)
     assert cuts.changed(cuts.CutLimits((30.0, 50.0), (-1000.0, -900.0), (-2.0, 2.0)), reference)
-    assert not cuts.changed(cuts.CutLimits((112.0, 1080.0), (0.0, 1.0), (0.0, 1.0)), np.full((3, 2), np.nan))
+    assert not cuts.changed(cuts.CutLimits((112.0, 1080.0), (0.0, 1.0), (0.0, 1.0)), np.full((4, 2), np.nan))

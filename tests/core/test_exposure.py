@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixs_pipeline.core.exposure import beam_off, exposure, live_time, silent_stretches, throughput
+from rixs_pipeline.core.exposure import (
+    beam_off,
+    exposure,
+    live_time,
+    live_time_held_off,
+    silent_stretches,
+    throughput,
+)
 
 
 def test_live_time_removes_a_record_a_trigger_and_stays_positive() -> None:
@@ -20,6 +27,32 @@ def test_live_time_gives_the_true_rate_back() -> None:
     live = live_time(np.array([dwell]), np.array([[triggers]]), np.array([dead]))[0, 0]
     assert live / dwell == pytest.approx(0.80, abs=0.01)
     assert triggers / live == pytest.approx(rate, abs=4 * rate / np.sqrt(triggers))
+
+
+@given(
+    st.lists(st.integers(-50, 150), max_size=40),
+    st.lists(st.integers(0, 100), min_size=2, max_size=8, unique=True),
+    st.integers(1, 60),
+)
+def test_what_is_left_without_the_hold_offs_is_counted_tick_by_tick(times, limits, hold):
+    """Against brute force, in ticks of a ns; live time is never negative and never more than the dwell."""
+    time, limits = np.sort(np.array(times, dtype=np.int64)), np.sort(np.array(limits, dtype=np.int64))
+    start, end = limits[:-1], limits[1:]
+    held = {tick for t in times for tick in range(t, t + hold)}
+    left = [sum(tick not in held for tick in range(s, e)) for s, e in zip(start, end, strict=True)]
+    found = live_time_held_off(time, start, end, hold * 1e-9)
+    np.testing.assert_array_equal(np.round(found * 1e9), left)
+    assert np.all((found >= 0) & (found <= (end - start) / 1e9))
+
+
+def test_a_hold_off_gives_the_true_rate_back():
+    """Pulses that come after the hold-off, per second without one: 50/s, of which 60 ms leave 5 %."""
+    time = np.cumsum(np.random.default_rng(4).exponential(1e9 / 50, 400_000)).astype(np.int64)
+    hold, end = 60_000_000, time[-1]
+    countable = np.count_nonzero(np.diff(time, prepend=-hold) >= hold)
+    live = live_time_held_off(time, np.array([0]), np.array([end]), hold / 1e9)[0]
+    assert live / (end / 1e9) == pytest.approx(np.exp(-3), rel=0.02)
+    assert countable / live == pytest.approx(50, abs=4 * 50 / np.sqrt(countable))
 
 
 def test_throughput_has_mean_one_over_the_pixels_with_counts() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rixs_pipeline.config import Edge, Region
-from rixs_pipeline.core.regions import preset_regions, weights
+from rixs_pipeline.core.regions import preset_regions, resolved, weights
 
 EDGES = np.arange(500.0, 540.1, 0.5)
 CENTRES = (EDGES[1:] + EDGES[:-1]) / 2
@@ -137,3 +137,50 @@ def test_presets_of_the_paper() -> None:
     cobalt = preset_regions("Co_L")
     assert (cobalt["Co_PFY"].emission, cobalt["Co_PFY"].exclude_elastic) == ((762, 800), 3)
     assert (cobalt["Co_iPFY"].emission, cobalt["Co_XES_L3"].incident) == ((510, 540), (780, 781))
+
+
+def test_pieces_are_taken_together_and_overlaps_once() -> None:
+    pieces = [{"emission": [505, 515]}, {"emission": [510.2, 520], "incident": [530, 535]}, {"loss": [3, 5]}]
+    share = weights(region(pieces=pieces), INCIDENT, EDGES)
+    assert share.max() <= 1 + 1e-12
+    for j, energy in enumerate(INCIDENT):
+        low, high = 505.0, 520.0 if 530 <= energy < 535 else 515.0
+        expected = (high - low) + max(0, min(energy - 3, EDGES[-1]) - max(energy - 5, high))
+        assert share[j].sum() * 0.5 == pytest.approx(expected)
+
+
+def test_limits_of_the_region_hold_for_all_its_pieces() -> None:
+    pieces = [{"emission": [505, 515]}, {"emission": [520, 530]}]
+    whole = weights(region(pieces=pieces, emission=[510, 522.5], exclude_elastic=3), INCIDENT, EDGES)
+    parts = [weights(region(emission=e, exclude_elastic=3), INCIDENT, EDGES) for e in ([510, 515], [520, 522.5])]
+    np.testing.assert_allclose(whole, sum(parts), atol=1e-12)
+
+
+@given(st.lists(st.lists(st.floats(495, 545), min_size=2, max_size=2, unique=True).map(sorted), min_size=1, max_size=5))
+def test_union_of_windows(windows: list[list[float]]) -> None:
+    share = weights(region(pieces=[{"emission": w} for w in windows]), INCIDENT[:1], EDGES)[0]
+    fine = np.linspace(500, 540, 80_001)[:-1] + 0.00025
+    inside = np.any([(fine >= low) & (fine < high) for low, high in windows], axis=0)
+    np.testing.assert_allclose(share, inside.reshape(80, -1).mean(axis=1), atol=0.002 * len(windows) + 1e-9)
+
+
+def test_a_preset_fills_in_what_is_not_said() -> None:
+    found = resolved({
+        "mine": Region.model_validate({"kind": "pfy", "preset": "Co_L", "emission": [770, 780], "scale": "edge"}),
+        "all": Region.model_validate({"preset": "O_K", "scale": "max"}),
+        "plain": region(),
+    })  # fmt: skip
+    assert (found["mine"].emission, found["mine"].exclude_elastic, found["mine"].edge) == ((770, 780), 3, "Co_L")
+    assert {"all_PFY", "all_sPFY", "all_TFY", "all_XES_531", "all_ELASTIC"} <= found.keys()
+    assert found["all_sPFY"].emission == (523, 524)
+    assert all(r.scale == "max" for name, r in found.items() if name.startswith("all"))
+    assert all(r.preset is None for r in found.values())
+
+
+def test_cuts_are_spectra_of_their_own() -> None:
+    found = resolved({"X": Region.model_validate({"kind": "xes", "cuts": [530.3, [531, 532]]})})
+    assert list(found) == ["X_530p3", "X_531_532"]
+    assert INCIDENT[weights(found["X_530p3"], INCIDENT, EDGES).any(axis=1)].tolist() == [530.25]
+    assert INCIDENT[weights(found["X_531_532"], INCIDENT, EDGES).any(axis=1)].tolist() == [531, 531.25, 531.5, 531.75]
+    beyond = Region.model_validate({"kind": "xes", "cuts": [600.0]})
+    assert not weights(resolved({"B": beyond})["B_600"], INCIDENT, EDGES).any()

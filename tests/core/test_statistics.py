@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2, poisson
 
-from rixs_pipeline.core.statistics import fay_feuer, garwood
+from rixs_pipeline.core.statistics import count_interval, fay_feuer, garwood, mover
 
 TOYS = 20_000
 # what the intervals of a nominal 95 % cover at these means, at least
@@ -59,3 +59,19 @@ def test_nothing_to_weigh() -> None:
     assert fay_feuer(zero, zero, zero) == (0, 0)
     lower, upper = fay_feuer(zero, zero, np.array([0.5]))
     assert (lower[0], upper[0]) == (0, pytest.approx(0.5 * 3.689, abs=1e-3))
+
+
+def test_count_interval_covers_neither_too_little_nor_too_much() -> None:
+    """Exact coverage over means from 0.3 to 1000: 95 % or more, and 98.5 % at most from 3 on."""
+    counts = np.arange(1300)
+    lower, upper = count_interval(counts * 1.0, counts * 1.0, np.ones(len(counts)))
+    for mean in np.concatenate([np.arange(0.3, 30, 0.0317), np.geomspace(30, 1000, 60)]):
+        covered = poisson.pmf(counts, mean)[(lower <= mean) & (mean <= upper)].sum()
+        assert covered > 0.95 - 1e-9, mean
+        assert mean < 3 or covered < 0.985, mean
+
+
+def test_mover_is_normal_for_normal_errors() -> None:
+    value, sigma = np.array([100.0]), np.array([3.0])
+    lower, upper = mover(value, (value - 1.96 * 4, value + 1.96 * 4), sigma)
+    np.testing.assert_allclose([lower[0], upper[0]], [100 - 1.96 * 5, 100 + 1.96 * 5], rtol=1e-4)

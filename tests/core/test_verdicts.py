@@ -167,3 +167,11 @@ def test_nothing_fitted_anywhere(array: Array) -> None:
     nothing = np.full((PIXELS, LINES), np.nan)
     status = verdicts.judge(array.states, nothing, nothing, nothing, ANCHORS)
     assert set(status) == {"fewer than three of 6 lines could be fitted"}
+
+
+def test_noise_is_the_reason_why_peaks_fit_nothing(array: Array) -> None:
+    array.states[BAD] = State(flow(5000, 3000), assignment=assignment(runner_up=19.5), good=False)
+    array.residual[BAD] = np.nan
+    assert array.verdict().startswith("noisy: only 60 %")
+    array.states[BAD].cut_counts = flow(5000, 4950)
+    assert array.verdict() == "no assignment of the peaks to lines stands out from the next one"

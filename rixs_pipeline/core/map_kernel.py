@@ -1,0 +1,200 @@
+"""Pulse records -> counts in one pass, compiled: cuts, corrections, energy and bins while a record is in the cache.
+
+Nothing as long as the scan is ever made: records are taken in blocks that stay in the first-level cache, each step a
+loop over a block, so that the processor's vector units are used. The energy is that of `core.energy`, with its code.
+"""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from rixs_pipeline.core import kernels
+from rixs_pipeline.core.kernels import HEIGHT_REF, LOWEST, STEP, Index, compiled, within
+
+exact = njit(cache=True, nogil=True, error_model="numpy")  # no fused multiply-add: edges as numpy rounds them
+
+Float = NDArray[np.float64]
+Float4 = NDArray[np.float32]
+Int = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+BLOCK = 256
+SLOPE, HEIGHT = 1, 2  # columns of `coefs`: derivativeLike, filtValue
+RESIDUAL, BASE, PHASE, SINCE_LAST = range(4)  # rows of the cuts' limits
+N_STAGES = 6  # of the cut flow, as `cuts.CUT_NAMES`
+
+
+@compiled
+def slices(time_ns: Int, start_ns: Int, end_ns: Int) -> tuple[Int, Int]:
+    """First record of each point (point,) and the one after its last, by bisection: few records are read.
+
+    `time_ns` (record,) ascends; windows are half open, start <= time < end.
+    """
+    first, stop = np.empty(len(start_ns), np.int64), np.empty(len(start_ns), np.int64)
+    for j in range(len(start_ns)):
+        for out, limit in ((first, start_ns[j]), (stop, end_ns[j])):
+            low, high = 0, len(time_ns)
+            while low < high:
+                middle = (low + high) // 2
+                if time_ns[middle] < limit:
+                    low = middle + 1
+                else:
+                    high = middle
+            out[j] = low
+        stop[j] = max(first[j], stop[j])
+    return first, stop
+
+
+@compiled
+def load(begin: int, base_in: Float4, residual_in: Float4, coefs: Float4, block: Float) -> None:
+    """Height, derivativeLike, base line and residual of a block of records into the rows of `block` (4, n)."""
+    for i in range(block.shape[1]):
+        row = Index(begin + i)
+        block[0, i] = coefs[row, Index(HEIGHT)]
+        block[1, i] = coefs[row, Index(SLOPE)]
+        block[2, i] = base_in[row]
+        block[3, i] = residual_in[row]
+
+
+@compiled
+def since_last(begin: int, time_ns: Int, out: Float) -> None:
+    """Seconds since the previous record (n,); inf for the first of the file."""
+    previous = time_ns[Index(begin - 1)] if begin > 0 else np.int64(0)
+    for i in range(len(out)):
+        now = time_ns[Index(begin + i)]
+        out[i] = np.float64(now - previous) * 1e-9
+        previous = now
+    if begin == 0:
+        out[0] = np.inf
+
+
+@compiled
+def cut(block: Float, since: Float, limits: Float, safe: float, accepted: Bool, flow: Int) -> None:
+    """Which records of a block are photons (n,), and `flow` (N_STAGES,) with those left after each cut added to it.
+
+    Turns derivativeLike into the phase; what is not accepted becomes the pulse height `safe`, so that nothing after
+    this meets a NaN.
+    """
+    residual_low, residual_high = limits[RESIDUAL, 0], limits[RESIDUAL, 1]
+    base_low, base_high = limits[BASE, 0], limits[BASE, 1]
+    phase_low, phase_high = limits[PHASE, 0], limits[PHASE, 1]
+    since_low, since_high = limits[SINCE_LAST, 0], limits[SINCE_LAST, 1]
+    finite, with_residual, with_base, with_phase, with_all = 0, 0, 0, 0, 0
+    for i in range(block.shape[1]):
+        height, base, residual = block[0, i], block[2, i], block[3, i]
+        phase = block[1, i] / height
+        ok = (height > 0.0) & (height < np.inf) & (abs(phase) < np.inf) & (abs(base) < np.inf) & (abs(residual) < np.inf)
+        finite += ok
+        ok &= (residual >= residual_low) & (residual <= residual_high)
+        with_residual += ok
+        ok &= (base >= base_low) & (base <= base_high)
+        with_base += ok
+        ok &= (phase >= phase_low) & (phase <= phase_high)
+        with_phase += ok
+        ok &= (since[i] >= since_low) & (since[i] <= since_high)
+        with_all += ok
+        accepted[i] = ok
+        block[0, i] = height if ok else safe
+        block[1, i] = phase if ok else 0.0
+        block[2, i] = base if ok else 0.0
+    flow[0] += block.shape[1]
+    flow[1] += finite
+    flow[2] += with_residual
+    flow[3] += with_base
+    flow[4] += with_phase
+    flow[5] += with_all
+
+
+@compiled
+def at_least(values: Float, low: float) -> int:
+    """How many values are `low` or more."""
+    number = 0
+    for i in range(len(values)):
+        number += values[i] >= low
+    return number
+
+
+@exact
+def count(energy: Float, accepted: Bool, low: float, step: float, top: float, n_bins: int, row: Int) -> int:
+    """Add a block's energies (n,) to the bins of a point (n_bins + 1,), the last of which takes what is in no bin.
+
+    Bins are low + k step <= E < low + (k + 1) step, exactly: the bin guessed by a division is compared with its
+    edges, computed as the edges are. Returns how many were counted.
+    """
+    place = np.empty(len(energy), np.int64)
+    per_step, last = 1.0 / step, n_bins - 1.0
+    for i in range(len(energy)):
+        e = energy[i]
+        guess = np.float64(np.int64(within((e - low) * per_step, 0.0, last)))
+        guess += 1.0 if e >= low + step * (guess + 1.0) else 0.0
+        guess -= 1.0 if e < low + step * guess else 0.0
+        inside = accepted[i] & (e >= low) & (e < top)
+        place[i] = np.int64(min(guess, last)) if inside else n_bins
+    outside = row[n_bins]
+    for i in range(len(energy)):
+        row[Index(place[i])] += 1
+    return len(energy) - (row[n_bins] - outside)
+
+
+@compiled
+def bin_records(
+    time_ns: Int,
+    base: Float4,
+    residual: Float4,
+    coefs: Float4,
+    first: Int,
+    stop: Int,
+    limits: Float,
+    params: Float,
+    weight: Float,
+    grid: tuple[float, float, float],
+    counts: Int,
+    kept: Float4,
+) -> tuple[Int, Int, Int, bool]:
+    """Add the records of one pixel to the counts of a scan.
+
+    Args:
+        time_ns, base, residual, coefs: columns of the records (record,), `coefs` (record, k), strided as in the file.
+        first, stop: slices (point,) of the records.
+        limits: f8 (4, 2), of residual, base line, phase, time since the last record; NaN accepts nothing.
+        params: f8 (2, N_PARAMS), the energy function before and after.
+        weight: f8 (point,), the share of the latter.
+        grid: lowest edge, step and highest edge of the bins, eV.
+        counts: i8 (point, bin + 1), added to; the last column takes what is in no bin.
+        kept: f4 (record,) or (0,): energies of the records, from the first one of the first point on, are written
+            here; NaN for those that are not photons.
+
+    Returns:
+        Accepted records (point,), records after the hold-off (point,), cut flow (N_STAGES,), and whether the records
+        are in order of time.
+    """
+    n_bins = counts.shape[1] - 1
+    early, late = kernels.power_series(params[0]), kernels.power_series(params[1])
+    rows, now = early.copy(), params[0].copy()
+    block, energy = np.empty((4, BLOCK)), np.empty(BLOCK)
+    since, accepted = np.empty(BLOCK), np.empty(BLOCK, np.bool_)
+    passed, countable = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
+    flow, in_order = np.zeros(N_STAGES, np.int64), True
+    low, step, top = grid
+    for j in range(len(first)):
+        for k in range(len(now)):
+            now[k] = params[0, k] + weight[j] * (params[1, k] - params[0, k])
+        for k in range(rows.shape[0]):
+            for power in range(4):
+                rows[k, power] = early[k, power] + weight[j] * (late[k, power] - early[k, power])
+        before = flow[N_STAGES - 1]
+        for begin in range(first[j], stop[j], BLOCK):
+            n = min(BLOCK, stop[j] - begin)
+            load(begin, base, residual, coefs, block[:, :n])
+            since_last(begin, time_ns, since[:n])
+            countable[j] += at_least(since[:n], limits[SINCE_LAST, 0])
+            in_order &= at_least(since[:n], 0.0) == n
+            cut(block[:, :n], since, limits, now[HEIGHT_REF], accepted, flow)
+            kernels.corrected(block[0, :n], block[2, :n], block[1, :n], now, energy[:n])
+            kernels.on_curve(energy[:n], now[LOWEST], now[STEP], rows, energy[:n])
+            count(energy[:n], accepted, low, step, top, n_bins, counts[j])
+            if len(kept):
+                for i in range(n):
+                    kept[begin - first[0] + i] = energy[i] if accepted[i] else np.nan
+        passed[j] = flow[N_STAGES - 1] - before
+    return passed, countable, flow, in_order
