@@ -9,7 +9,7 @@ _BLOCK = 1 << 15  # events binned at a time: the temporaries stay in the cache
 
 
 def emission_edges(limits: tuple[float, float], step: float) -> NDArray[np.float64]:
-    """Edges of uniform bins, f8 (bin + 1,): `low + step * k`, the last exactly `high`; all in eV.
+    """Edges of uniform bins, f8 (bin + 1,): `low + (high - low) / n * k`, the last exactly `high`; all in eV.
 
     Raises:
         ConfigError: the limits do not hold a whole number of bins.
@@ -20,9 +20,14 @@ def emission_edges(limits: tuple[float, float], step: float) -> NDArray[np.float
         raise ConfigError(
             f"[{low:g}, {high:g}] does not hold a whole number of bins of {step:g} eV: change one of them"
         )
-    edges: NDArray[np.float64] = low + np.float64(step) * np.arange(number + 1)
+    edges: NDArray[np.float64] = low + np.float64((high - low) / number) * np.arange(number + 1)
     edges[-1] = high
     return edges
+
+
+def uniform(edges: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Lowest edge, step and highest edge of `emission_edges`, eV: bit by bit those that the edges are made of."""
+    return float(edges[0]), float((edges[-1] - edges[0]) / (len(edges) - 1)), float(edges[-1])
 
 
 def bin_index(values: NDArray[np.floating], edges: NDArray[np.float64]) -> NDArray[np.intp]:

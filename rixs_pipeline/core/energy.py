@@ -67,7 +67,8 @@ def corrected_height(pulse_height: Float, pretrigger_mean: Float, phase: Float, 
     from rixs_pipeline.core import kernels
 
     out = np.empty(len(pulse_height))
-    kernels.corrected(*_columns(pulse_height, pretrigger_mean, phase, params), out)
+    height, base, at, now = _columns(pulse_height, pretrigger_mean, phase, params)
+    kernels.corrected(height, base, at, now, out)
     return out
 
 
@@ -134,6 +135,18 @@ def fitting_matrix(n: int) -> Float:
     return np.asarray(np.linalg.pinv(matrix))
 
 
+def late_share(time: Float, params: tuple[Float, Float], reference_times: tuple[float, float]) -> Float:
+    """The share f8 (n,) of the later of two calibrations at times f8 (n,) s: linear between `reference_times`, when
+    they were measured, and constant outside; 0 where these are equal, which means that there is only one.
+
+    NaN at times for which the parameters of the earlier one are not valid.
+    """
+    first, second = reference_times
+    share = np.clip((time - first) / (second - first), 0.0, 1.0) if second > first else np.zeros(np.shape(time))
+    valid_from, valid_until = params[0][VALIDITY]
+    return np.where((time >= valid_from) & (time < valid_until), share, np.nan)
+
+
 def interpolated_energy(
     pulse_height: Float,
     pretrigger_mean: Float,
@@ -142,15 +155,13 @@ def interpolated_energy(
     params: tuple[Float, Float],
     reference_times: tuple[float, float],
 ) -> Float:
-    """Emission energy f8 (event,) eV between two calibrations: linear in time, constant outside.
+    """Emission energy f8 (event,) eV between two calibrations, whose parameters are interpolated in time.
 
-    `params` are those of the earlier and the later calibration, `reference_times` (s) when they were measured; equal
-    times mean that there is only one.
+    So base line and curve are referred to the same moment: interpolated energies would keep the noise of each
+    calibration's drift coefficient times how far the base line has moved since. Arguments as in `late_share`.
     """
-    early = energy(pulse_height, pretrigger_mean, phase, time, params[0])
-    first, second = reference_times
-    if second <= first:
-        return early
-    late = energy(pulse_height, pretrigger_mean, phase, time, params[1])
-    weight = np.clip((time - first) / (second - first), 0.0, 1.0)
-    return np.asarray(early + weight * (late - early))
+    from rixs_pipeline.core import kernels
+
+    share = late_share(time, params, reference_times)
+    height, base, at, late = _columns(pulse_height, pretrigger_mean, phase, share)
+    return np.asarray(kernels.interpolated(height, base, at, late, np.stack(params)))

@@ -1,23 +1,18 @@
 """The energy function and what is learned with it, pulse by pulse, compiled: `core.energy` and `core.corrections`
 say in arrays what happens here.
-
-Compiled on first use and kept beside this file (or in numba's cache folder, where that cannot be written). The loops
-release the interpreter's lock, so that threads work side by side.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from rixs_pipeline.core import energy as ef
+from rixs_pipeline.core.compiling import compiled
 
 Float = NDArray[np.float64]
 Int = NDArray[np.intp]
 
 ITERATIONS = 6  # of Fisher scoring
 CONVERGED = 0.05  # gain in log likelihood that the next step would bring, roughly
-
-compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 
 FIRST_COEFFICIENT = ef.CURVE.start
 N_INTERVALS = ef.N_COEFFICIENTS - 3
@@ -119,6 +114,28 @@ def energies(height: Float, base: Float, phase: Float, params: Float) -> Float:
     out = np.empty(len(height))
     corrected(height, base, phase, params, out)
     on_curve(out, params[LOWEST], params[STEP], power_series(params), out)
+    return out
+
+
+@compiled
+def between(early: Float, late: Float, weight: float, out: Float) -> None:
+    """early + weight x (late - early), element by element of arrays (n, m)."""
+    for i in range(early.shape[0]):
+        for k in range(early.shape[1]):
+            out[i, k] = early[i, k] + weight * (late[i, k] - early[i, k])
+
+
+@compiled
+def interpolated(height: Float, base: Float, phase: Float, weight: Float, params: Float) -> Float:
+    """Energies (pulse,) eV with parameters between the two rows of `params`, by `weight` (pulse,) of the second."""
+    early, late = power_series(params[0]), power_series(params[1])
+    rows, now, out = early.copy(), params[:1].copy(), np.empty(len(height))
+    for i in range(len(height)):
+        one = slice(i, i + 1)
+        between(params[:1], params[1:], weight[i], now)
+        between(early, late, weight[i], rows)
+        corrected(height[one], base[one], phase[one], now[0], out[one])
+        on_curve(out[one], now[0, LOWEST], now[0, STEP], rows, out[one])
     return out
 
 

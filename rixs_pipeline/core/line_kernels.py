@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.kernels import compiled
+from rixs_pipeline.core.compiling import compiled
 
 Float = NDArray[np.float64]
 Complex = NDArray[np.complex128]
