@@ -7,11 +7,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench docs data-samples lock clean
+.PHONY: help run submit test lint bench docs data-samples lock clean
 
 BEAMTIME ?= data_samples/lmr_beamtime
 OUT ?= out
 CONFIG ?=
+SITE ?=
 SCHEDULER ?=
 WORKERS ?=
 PYTEST_WORKERS ?= auto
@@ -20,7 +21,8 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-RUN_OPTIONS = $(if $(CONFIG),-c "$(CONFIG)") $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(WORKERS),--workers $(WORKERS))
+CONFIG_OPTIONS = $(if $(CONFIG),-c "$(CONFIG)") $(if $(SITE),--site "$(SITE)")
+RUN_OPTIONS = $(CONFIG_OPTIONS) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(WORKERS),--workers $(WORKERS))
 
 help: ## what there is
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1 \2/p' Makefile | while read -r name text; do printf 'make %-14s%s\n' "$$name" "$$text"; done
@@ -28,6 +30,9 @@ help: ## what there is
 run: $(VENV)/run.stamp ## reduce BEAMTIME into OUT (default: the sample beamtime into out/)
 	$(BIN)/rixs-pipeline run "$(BEAMTIME)" -o "$(OUT)" $(RUN_OPTIONS)
 	@printf '%-8s %s\n' 'maps' '$(OUT)/maps/*.nxs' 'spectra' '$(OUT)/spectra/*.nxs' 'figures' '$(OUT)/figures/*.png' 'summary' '$(OUT)/run.json'
+
+submit: $(VENV)/run.stamp ## the same as SLURM jobs (SITE=configs/slurm.yaml: a site's partition, account, ...)
+	$(BIN)/rixs-pipeline submit "$(BEAMTIME)" -o "$(OUT)" $(CONFIG_OPTIONS)
 
 test: $(VENV)/dev.stamp ## all tests
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
@@ -58,8 +63,8 @@ COMPILE = CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/python -m piptools compile -
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --build-deps-for=editable
 lock: $(BIN)/python ## solve the dependencies again into requirements.lock and requirements-dev.lock
 	$(PIP) 'pip-tools>=7.5'
-	$(COMPILE) -o requirements.lock pyproject.toml
-	$(COMPILE) --extra dev --extra docs -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(COMPILE) --extra slurm -o requirements.lock pyproject.toml
+	$(COMPILE) --extra slurm --extra dev --extra docs -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove the environment, results of the sample and caches
 	rm -rf $(VENV) out docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .benchmarks

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ import typer
 
 from rixs_pipeline import __version__
 from rixs_pipeline.errors import InputError, RixsError, UsageError
+from rixs_pipeline.progress import CLEAR
 
 if TYPE_CHECKING:
     from rixs_pipeline.config import Config
@@ -54,6 +56,7 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell only erro
 
 def main() -> None:
     """Run the command line; errors that users can mend are one line and an exit code, never a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a time limit of a cluster ends it as Ctrl-C does
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()  # a closed pipe (`| head`) must show here, not when the interpreter ends
@@ -98,7 +101,8 @@ def _say(text: str) -> None:
 
 def _logging(verbose: bool, quiet: bool) -> None:
     level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
+    clear = CLEAR if sys.stderr.isatty() else ""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format=f"{clear}%(message)s", force=True)
     logging.getLogger("rixs_pipeline").setLevel(level)
 
 
@@ -153,7 +157,7 @@ def _stage_command(name: str, stage: str, text: str) -> None:
         force: ForceOption = False,
         dry_run: DryOption = False,
         until: Annotated[
-            str, typer.Option("--until", help="Last stage: calibrate, bin, combine, extract, report.")
+            str, typer.Option("--until", help="Last stage: calibrate, bin, combine, extract, compare, report.")
         ] = stage,
         scheduler: SchedulerOption = None,
         workers: WorkersOption = None,
@@ -223,9 +227,9 @@ def status(out: OutArgument, as_json: JsonOption = False) -> int:
 @app.command()
 def export(
     out: OutArgument,
-    formats: Annotated[str, typer.Option("--format", help="xdi, athena, csv, nexus; several with commas.")] = "xdi",
+    formats: Annotated[str, typer.Option("--format", help="xdi, athena, csv, nexus, photons; several with commas.")] = "xdi",
 ) -> int:
-    """Write the spectra for other tools."""
+    """Write the spectra, or the photons of each scan, for other tools."""
     from rixs_pipeline.io.exports import export as write
 
     for path in write(out, [part.strip() for part in formats.split(",") if part.strip()]):
@@ -249,6 +253,37 @@ def watch(
     _logging(False, False)
     resolved = _load(config, None, scheduler, workers, None)
     return runner.watch(beamtime, resolved, out, every, rounds)
+
+
+@app.command()
+def submit(
+    beamtime: BeamtimeArgument,
+    config: ConfigOption = None,
+    site: SiteOption = None,
+    out: OutOption = Path("out"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the job scripts; submit nothing.")] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Reduce a beamtime as SLURM jobs: everything that is not fresh. The same again goes on where it was stopped."""
+    from dataclasses import asdict
+
+    from rixs_pipeline import submit as slurm
+
+    _logging(False, quiet)
+    resolved = _load(config, site, None, None, None)
+    steps = slurm.plan(beamtime, resolved, out)
+    if dry_run:
+        told: list[dict[str, Any]] = [{"step": s.name, "script": slurm.script(s, resolved, out)} for s in steps]
+    else:
+        told = [asdict(job) for job in slurm.submit(steps, resolved, out)] if steps else []
+    if as_json:
+        print(json.dumps({"scripts" if dry_run else "jobs": told}, indent=1))
+    for one in [] if as_json else told:
+        print(one["script"] if dry_run else f"{one['step']:10} job {one['number']}, {one['elements']} in the array")
+    if not told and not as_json:
+        print("everything is fresh: nothing to submit")
+    return 0
 
 
 @app.command()

@@ -1,48 +1,54 @@
-"""How the work is done: in a row, in threads, in processes, or on a dask cluster. Never what comes out.
-
-The only module that imports dask or distributed, and only when an executor opens.
-"""
+"""How the work is done: in a row, in threads, in processes, or on a cluster. Never what comes out."""
 
 import functools
+import logging
+import multiprocessing
 import os
-import shutil
 import signal
-import tempfile
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from multiprocessing import get_context
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent import futures
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rixs_pipeline.config import ExecutionConfig
-from rixs_pipeline.errors import RixsError, UsageError
+from rixs_pipeline.errors import RixsError
+from rixs_pipeline.result_tree import Group
+
+if TYPE_CHECKING:
+    from rixs_pipeline.dask_cluster import Cluster
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Progress = Callable[[int, int], None]  # called in the main thread with the items done and their number
-Graph = dict[str, tuple[Any, ...]]
+Progress = Callable[[int], None]  # called in the main thread with the number of items done
 
-_FAN_IN = 8  # results that one task combines
-_CONNECT_TIMEOUT_S = 10
-_NODE_SCRATCH = "${TMPDIR:-/tmp}/rixs-pipeline-$USER"  # of SLURM workers, each on its own node
+_DEATHS = 3  # of workers at one item, after which it is taken as the cause
+_AHEAD = 2  # items a worker that are handed out, so that none waits for the next one
+
+log = logging.getLogger("rixs_pipeline")
 
 
 class Executor:
-    """Runs functions on items as one dask graph; `with Executor(config) as executor:` opens and closes what it takes.
+    """Runs functions on items; `with Executor(config) as executor:` opens and closes what it takes.
 
     Functions and items are pickled where they leave the process: pass module-level functions, paths and plain values,
-    and open HDF5 files inside the function. What a function raises is raised here, with its own type. Ctrl-C starts
-    nothing new, lets the running items end (so that no product is half written), and comes out as KeyboardInterrupt.
+    and open HDF5 files inside the function. What a function raises comes out with its own type. Ctrl-C starts nothing
+    new, lets the running items end (so that no product is half written), and comes out as KeyboardInterrupt. A worker
+    that dies is replaced and its items are done again.
     """
 
-    def __init__(self, config: ExecutionConfig) -> None:
+    def __init__(self, config: ExecutionConfig, logs: Path | None = None) -> None:
+        """`logs`: folder for what jobs of a cluster write."""
         self.config = config
-        self.workers = config.workers or available_cores()
+        self.logs = logs
+        self.workers = 1 if config.scheduler == "serial" else config.workers or available_cores()
         self._stack = ExitStack()
-        self._client: Any = None  # a distributed.Client
-        self._get: Callable[[Graph, list[str]], Sequence[Any]] | None = None
+        self._pool: futures.Executor | None = None
+        self._cluster: Cluster | None = None
 
     def __enter__(self) -> Self:
         """Open the pool or the connection.
@@ -51,7 +57,6 @@ class Executor:
             UsageError: no scheduler answers at the address, or what SLURM needs is not installed.
         """
         with ExitStack() as stack:
-            stack.enter_context(_scratch_folder())
             self._open(stack)
             self._stack = stack.pop_all()
         return self
@@ -63,71 +68,150 @@ class Executor:
         self._stack.close()
 
     def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item], progress: Progress | None = None
-    ) -> list[Result]:
-        """`function` of every item, in the order of the items."""
-        graph, leaves = _leaves(function, items)
-        return list(self._run(graph, leaves, leaves, progress))
+        self, function: Callable[[Item], Result], items: Iterable[Item], progress: Progress | None = None
+    ) -> Iterator[Result]:
+        """`function` of every item, in the order of the items, each as soon as it and those before it are done."""
+        for outcome in self.map_reduce(function, ((item,) for item in items), _only, progress):
+            if isinstance(outcome, Exception):
+                raise outcome
+            yield outcome
 
     def map_reduce(
         self,
         function: Callable[[Item], Result],
-        items: Sequence[Item],
+        groups: Iterable[Sequence[Item]],
         combine: Callable[[Result, Result], Result],
         progress: Progress | None = None,
-    ) -> Result:
-        """`function` of every item, combined in a tree; how the items are grouped depends on their number alone.
+    ) -> Iterator[Result | Exception]:
+        """For every group, in order: `function` of its items, combined in a tree; or what one of them raised.
+
+        The items of all groups are one stream of work. Groups are taken from the iterable as workers become free, and
+        a group's result is handed out, and forgotten, as soon as it and those before it are done: few are held at once.
+        How items are combined depends on their number alone. Of a group without items the outcome is a ValueError.
 
         Raises:
-            ValueError: there are no items.
+            RixsError: workers died again and again.
         """
-        if not items:
-            raise ValueError("map_reduce of no items has no result")
-        graph, leaves = _leaves(function, items)
-        nodes = leaves
-        while len(nodes) > 1:
-            groups = [nodes[k : k + _FAN_IN] for k in range(0, len(nodes), _FAN_IN)]
-            nodes = [f"combine-{uuid.uuid4().hex}" for _ in groups]
-            reduce = functools.partial(functools.reduce, combine)
-            graph |= {node: (reduce, group) for node, group in zip(nodes, groups, strict=True)}
-        result: Result = self._run(graph, nodes, leaves, progress)[0]
-        return result
+        if self._cluster:
+            return self._cluster.map_reduce(function, groups, combine, progress)
+        return self._on_pool(function, groups, combine, progress)
 
     def _open(self, stack: ExitStack) -> None:
-        """Set `_get`, or `_client`, and leave on the stack what closes it."""
-        import dask.local
-        import dask.multiprocessing
-        import dask.threaded
-
-        if self.config.scheduler == "serial":
-            self._get = dask.local.get_sync
-        elif self.config.scheduler == "threads":
-            threads = stack.enter_context(ThreadPoolExecutor(self.workers))
-            self._get = functools.partial(dask.threaded.get, pool=threads)
-        elif self.config.scheduler == "processes":
-            # spawn: a fork would copy HDF5's lock and open files. Ctrl-C is the parent's business alone
-            ignore = functools.partial(signal.signal, signal.SIGINT, signal.SIG_IGN)
-            pool = ProcessPoolExecutor(self.workers, get_context("spawn"), initializer=ignore)
-            stack.enter_context(pool)
-            self._get = functools.partial(dask.multiprocessing.get, pool=pool, chunksize=1, optimize_graph=False)
-        elif self.config.scheduler == "slurm":
-            self._client = _connect(stack, _slurm_cluster(stack, self.config, self.workers))
+        """Set `_pool` or `_cluster`, and leave on the stack what closes it."""
+        if self.config.scheduler in ("serial", "threads", "processes"):
+            self._pool = self._new_pool()
+            stack.callback(lambda: self._pool.shutdown(cancel_futures=True) if self._pool else None)
         else:
-            self._client = _connect(stack, self.config.scheduler)
+            from rixs_pipeline.dask_cluster import Cluster
 
-    def _run(self, graph: Graph, keys: list[str], leaves: list[str], progress: Progress | None) -> Any:
-        """The results of `keys`; `progress` counts the `leaves`."""
-        if not keys:
-            return []
+            self._cluster = Cluster(self.config, self.workers, self.logs, stack)
+            self.workers = self._cluster.workers
+
+    def _new_pool(self) -> futures.Executor:
+        if self.config.scheduler == "serial":
+            return _Serial()
+        if self.config.scheduler == "threads":
+            return futures.ThreadPoolExecutor(self.workers)
+        # spawn: a fork would copy HDF5's lock and open files
+        spawn = multiprocessing.get_context("spawn")
+        return futures.ProcessPoolExecutor(self.workers, spawn, initializer=_begin_worker)
+
+    def _on_pool(
+        self,
+        function: Callable[[Item], Result],
+        groups: Iterable[Sequence[Item]],
+        combine: Callable[[Result, Result], Result],
+        progress: Progress | None,
+    ) -> Iterator[Result | Exception]:
+        """`map_reduce` in this machine; results are combined in this thread, as they come in."""
+        active: deque[Group] = deque()
+        running: _Running = {}
+        leaves = _leaves(groups, functools.partial(functools.reduce, combine), active)
+        room = 1 if self.config.scheduler == "serial" else _AHEAD * self.workers
+        done, exhausted = 0, False
         try:
-            if self._client:
-                return _cluster_get(self._client, graph, keys, leaves, progress)
-            if not self._get:
-                raise RuntimeError("the executor is not open: use it as `with Executor(config) as executor:`")
-            with _counting(leaves, progress):
-                return self._get(graph, keys)
-        except BrokenExecutor as error:
-            raise RixsError("a worker process died, most likely for want of memory: use fewer --workers") from error
+            while running or not exhausted:
+                while not exhausted and len(running) < room and len(active) <= room:
+                    leaf = next(leaves, None)
+                    exhausted = leaf is None
+                    if leaf:
+                        running[self._submit(function, leaf)] = leaf
+                if running:
+                    done += self._collect(function, running)
+                    if progress:
+                        progress(done)
+                while active and active[0].done:
+                    yield active.popleft().outcome
+        finally:
+            for future in running:
+                future.cancel()
+
+    def _submit(self, function: Callable[[Any], Any], leaf: "_Leaf") -> "futures.Future[Any]":
+        if not self._pool:
+            raise RuntimeError("the executor is not open: use it as `with Executor(config) as executor:`")
+        try:
+            return self._pool.submit(function, leaf.item)
+        except futures.BrokenExecutor as error:  # told by the future, as where the worker dies a moment later
+            broken: futures.Future[Any] = futures.Future()
+            broken.set_exception(error)
+            return broken
+
+    def _collect(self, function: Callable[[Any], Any], running: "_Running") -> int:
+        """Wait for at least one item, take what is there out of `running`; how many items were finished."""
+        ended, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
+        lost = [running.pop(one) for one in ended if isinstance(one.exception(), futures.BrokenExecutor)]
+        finished = ended & running.keys()
+        for one in finished:
+            running.pop(one).take(one)
+        if lost:
+            lost += running.values()  # a pool that loses one process loses all that it had begun
+            running.clear()
+            self._replace_pool(lost)
+            running |= {self._submit(function, leaf): leaf for leaf in lost}
+        return len(finished)
+
+    def _replace_pool(self, lost: "list[_Leaf]") -> None:
+        for leaf in lost:
+            leaf.deaths += 1
+        if max(leaf.deaths for leaf in lost) >= _DEATHS:
+            text = f"worker processes died {_DEATHS} times over the same work, most likely for want of memory"
+            raise RixsError(f"{text}: use fewer --workers; what was finished is kept")
+        log.warning("a worker process died: it is replaced, and its work is done again")
+        if self._pool:
+            self._pool.shutdown()
+        self._pool = self._new_pool()
+
+
+class _Serial(futures.Executor):
+    """A pool without workers: what is submitted is done at once."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "futures.Future[Any]":
+        future: futures.Future[Any] = futures.Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@dataclass
+class _Leaf:
+    """An item of a group, and how many workers died over it."""
+
+    group: Group
+    index: int
+    item: Any
+    deaths: int = 0
+
+    def take(self, future: "futures.Future[Any]") -> None:
+        """Hand what the item came to to its group."""
+        try:
+            self.group.put(self.index, future.result())
+        except Exception as error:
+            self.group.error = self.group.error or error
+
+
+_Running = dict["futures.Future[Any]", _Leaf]
 
 
 def available_cores() -> int:
@@ -135,89 +219,27 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _leaves(function: Callable[[Item], Result], items: Sequence[Item]) -> tuple[Graph, list[str]]:
-    """A graph with a task an item. The item is bound to the function, so that dask never looks inside it."""
-    run = uuid.uuid4().hex
-    graph: Graph = {f"item-{run}-{k}": (functools.partial(function, item),) for k, item in enumerate(items)}
-    return graph, list(graph)
+def _only(first: Any, _: Any) -> Any:
+    """How the results of a single item are combined: never called."""
+    return first
 
 
-@contextmanager
-def _scratch_folder() -> Iterator[None]:
-    """A private folder for what dask writes on the side, instead of /tmp/dask-scratch-space."""
-    import dask.config
-
-    with (
-        tempfile.TemporaryDirectory(prefix="rixs-pipeline-", ignore_cleanup_errors=True) as scratch,
-        dask.config.set(temporary_directory=scratch),
-    ):
-        yield
+def _leaves(groups: Iterable[Sequence[Any]], join: Callable[[list[Any]], Any], active: deque[Group]) -> Iterator[_Leaf]:
+    """The items of all groups in order; each group is put into `active` when its turn comes."""
+    for items in groups:
+        group = Group(len(items), join)
+        active.append(group)
+        yield from (_Leaf(group, k, item) for k, item in enumerate(items))
 
 
-@contextmanager
-def _counting(leaves: list[str], progress: Progress | None) -> Iterator[None]:
-    """Tell `progress` of every leaf that a local scheduler finishes."""
-    from dask.callbacks import Callback
+def _begin_worker() -> None:
+    """A worker process leaves Ctrl-C to its parent, and ends when the parent does, even when that was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
 
-    left = set(leaves)
+    def follow() -> None:
+        if parent:
+            parent.join()
+            os._exit(1)
 
-    def finished(key: str, *_: object) -> None:
-        if key in left and progress:
-            left.discard(key)
-            progress(len(leaves) - len(left), len(leaves))
-
-    with Callback(posttask=finished):  # type: ignore[no-untyped-call]
-        yield
-
-
-def _connect(stack: ExitStack, address: Any) -> Any:
-    """A client of the scheduler at an address, or of a cluster object."""
-    from distributed import Client
-
-    try:
-        client = Client(address, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)  # type: ignore[no-untyped-call]
-    except OSError as error:
-        raise UsageError(f"no dask scheduler answers at {address}: start one with `dask scheduler`") from error
-    return stack.enter_context(client)
-
-
-def _slurm_cluster(stack: ExitStack, config: ExecutionConfig, workers: int) -> Any:
-    """Workers as SLURM jobs of one core each; queue, account and walltime come from dask-jobqueue's own config."""
-    import dask.config
-
-    config_folder = dask.config.PATH
-    try:
-        with tempfile.TemporaryDirectory() as dask.config.PATH:  # where the import writes a template of its config
-            from dask_jobqueue import SLURMCluster  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    except ImportError as error:
-        raise UsageError("--scheduler slurm needs dask-jobqueue: pip install dask-jobqueue") from error
-    finally:
-        dask.config.PATH = config_folder
-    if not shutil.which("sbatch"):
-        raise UsageError(
-            "--scheduler slurm finds no sbatch: run on a node that submits jobs, or choose another scheduler"
-        )
-    scratch = dask.config.get("jobqueue.slurm.local-directory", None) or _NODE_SCRATCH
-    cluster = stack.enter_context(SLURMCluster(cores=1, processes=1, memory=config.memory, local_directory=scratch))
-    cluster.scale(workers)
-    return cluster
-
-
-def _cluster_get(client: Any, graph: Graph, keys: list[str], leaves: list[str], progress: Progress | None) -> Any:
-    """The results of `keys` from a cluster; waits no longer than to the first error."""
-    from distributed import KilledWorker, as_completed
-
-    counted = set(leaves) if progress else set()
-    futures = client.get(graph, list(dict.fromkeys([*keys, *counted])), sync=False)
-    results, watched = futures[: len(keys)], as_completed(futures, loop=client.loop)  # type: ignore[no-untyped-call]
-    del futures  # a leaf's result may leave the cluster's memory as soon as it is combined
-    for future in watched:
-        if future.status != "finished":
-            break
-        if progress and future.key in counted:
-            counted.discard(future.key)
-            progress(len(leaves) - len(counted), len(leaves))
-    try:
-        return client.gather(results)
-    except KilledWorker as error:
-        raise RixsError(f"the cluster's workers died, most likely for want of memory: {error}") from error
+    threading.Thread(target=follow, daemon=True).start()

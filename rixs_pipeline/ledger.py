@@ -1,7 +1,7 @@
 """What every product was made from, whether it is fresh, and what goes wrong with a single one."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ import xarray as xr
 
 from rixs_pipeline import paths
 from rixs_pipeline.errors import RixsError
-from rixs_pipeline.io import products, provenance
+from rixs_pipeline.io import products, provenance, tables
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.summary import Summary
 
@@ -44,20 +44,21 @@ class Ledger:
     def wanted(self, name: str, path: Path, key: dict[str, str]) -> bool:
         """Whether the product has to be made now; notes it as fresh or stale."""
         self.keys[path] = key
-        reason = self._why_stale(path, key)
+        reason = self.why_stale(path, key)
         if not reason:
             self.summary.fresh(name)
             return False
         return self.summary.stale(name, path, reason)
 
-    def _why_stale(self, path: Path, key: dict[str, str]) -> str:
+    def why_stale(self, path: Path, key: dict[str, str]) -> str:
         """Why the product is not there as made from the same config, inputs and code; empty: it is."""
         if not path.is_file():
             return "not made yet"
         if self.force:
             return "--force"
         try:
-            attributes = products.read_attributes(path)
+            is_table = path.suffix == ".csv"
+            attributes = tables.read_attributes(path) if is_table else products.read_attributes(path)
         except RixsError as error:
             log.debug("%s", error)
             self.summary.warn(f"{path}: damaged, or not a product: made again")
@@ -74,8 +75,16 @@ class Ledger:
 
     def write(self, path: Path, entries: dict[str, xr.Dataset], signal: str) -> None:
         """Write a product with its key; `signal` is the variable that viewers plot."""
-        attributes = self.keys[path] | {"command": self.command}
-        products.write_product(path, entries, attributes, signal)
+        products.write_product(path, entries, self.keys[path] | {"command": self.command}, signal)
+        self.wrote(path)
+
+    def write_table(self, path: Path, columns: Mapping[str, Sequence[Any]], attributes: Mapping[str, str]) -> None:
+        """Write a table with its key."""
+        tables.write_table(path, columns, self.keys[path] | {"command": self.command} | dict(attributes))
+        self.wrote(path)
+
+    def wrote(self, path: Path) -> None:
+        """Note that a product was written."""
         self.summary.executed.append(str(path.relative_to(self.out)))
         log.info("wrote %s", path)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 RUN_SUMMARY = "run.json"
 RESOLVED_CONFIG = "config.yaml"
 DIGEST_CACHE = ".digests.json"
+LOCK_FILE = ".lock"
+LOGS = "logs"  # folder for what jobs on a cluster write
 
 OFF_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d+)\.off")
 LJH_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d+)\.ljh")
@@ -37,9 +39,19 @@ def calibration_product(out: Path, run_name: str) -> Path:
     return out / "calibration" / f"{run_name}.nxs"
 
 
+def references_table(out: Path) -> Path:
+    """What each line says about the reference set, from all reference runs."""
+    return out / "calibration" / "references.csv"
+
+
 def scan_product(out: Path, run_name: str) -> Path:
     """One file a scan, e.g. `scans/scan0001.nxs`."""
     return out / "scans" / f"{run_name}.nxs"
+
+
+def photon_list(out: Path, run_name: str) -> Path:
+    """The calibrated photons of a scan, where they are kept, e.g. `photons/scan0001.h5`."""
+    return out / "photons" / f"{run_name}.h5"
 
 
 def map_product(out: Path, sample: str, edge: str) -> Path:
@@ -50,6 +62,16 @@ def map_product(out: Path, sample: str, edge: str) -> Path:
 def spectra_product(out: Path, sample: str, edge: str) -> Path:
     """One file a sample and edge with an entry a region, e.g. `spectra/LMR_RT-Co_L.nxs`."""
     return out / "spectra" / f"{safe_name(sample)}-{edge}.nxs"
+
+
+def comparison_product(out: Path, name: str, edge: str) -> Path:
+    """One file a comparison and edge with an entry a region, e.g. `comparisons/heating-Co_L.nxs`."""
+    return out / "comparisons" / f"{safe_name(name)}-{edge}.nxs"
+
+
+def xas_product(out: Path, sample: str, edge: str) -> Path:
+    """One file a sample and edge with an entry a channel, e.g. `xas/LMR_RT-Co_L.nxs`."""
+    return out / "xas" / f"{safe_name(sample)}-{edge}.nxs"
 
 
 def figure(out: Path, *parts: str) -> Path:

@@ -1,15 +1,18 @@
 """The stages of one reduction in order: for each product what it is made from, and its making where not fresh."""
 
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from rixs_pipeline import paths
+from rixs_pipeline import paths, progress
 from rixs_pipeline.config import Config, ReferenceSet
 from rixs_pipeline.errors import InputError, RunFailed
 from rixs_pipeline.execution import Executor
@@ -17,14 +20,32 @@ from rixs_pipeline.io import products, provenance
 from rixs_pipeline.io.config_files import dump_config
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.ledger import Ledger
+from rixs_pipeline.stages import (
+    align,
+    calibrate,
+    combine,
+    compare,
+    extract,
+    passes,
+    photons,
+    references,
+    report,
+    response,
+    scan_map,
+    xas,
+)
 from rixs_pipeline.stages import bin as bin_stage
-from rixs_pipeline.stages import calibrate, combine, extract, report, scan_map
 from rixs_pipeline.stages.calibrations import PixelEnergy, best_resolved, is_ok, jumped_by, pixel_energies
 from rixs_pipeline.stages.jumps import jump_times
 from rixs_pipeline.summary import Summary
 
-STAGES = ("calibrate", "bin", "combine", "extract", "report")
-PIXELS_A_BLOCK = 8
+STAGES = ("calibrate", "bin", "combine", "extract", "compare", "report")
+PIXELS_A_BLOCK = 32  # at most: a block has a map of its own, which must not cost more than its pixels
+BLOCKS_A_WORKER = 4  # at least, where there are as many pixels, so that none waits long for the last one
+
+Functions = tuple[PixelEnergy, ...]  # in the order of a scan's files
+Counted = tuple[bin_stage.Binned, Functions]
+Throughput = dict[int, float] | Exception | None  # by pixel; what was wrong; or not known yet
 
 
 @dataclass
@@ -43,9 +64,11 @@ class Reduction:
     ledger: Ledger
 
     def __post_init__(self) -> None:
+        self.listed: set[str] = set()  # scans with a fresh list of their photons
         self.usable: set[Path] = set()  # products of reference runs that scans may rest on
         self.moved: dict[tuple[Path, ...], bool] = {}
         self.jumps: dict[tuple[Path, ...], dict[int, float]] = {}
+        self.line_errors: dict[Path, align.LineErrors] = {}
 
     def run(self) -> None:
         """All stages up to the one asked for."""
@@ -73,23 +96,44 @@ class Reduction:
     def _calibrate(self) -> None:
         stale = []
         for one in self.beamtime.calibrations:
-            path = paths.calibration_product(self.out, one.name)
+            path = self._product_of(one)
             with self.ledger.attempt(one.name, path):
-                science = self.config.science("calibration") | {"reference": self.reference.model_dump(mode="json")}
-                key = self.ledger.key(
-                    science, {"pulses": self.ledger.pulse_digest(one), "run": provenance.run_digest(one)}
-                )
+                key = {} if self._is_plainly_stale(path) else self._calibration_key(one)
                 if self.ledger.wanted(one.name, path, key):
                     stale.append(one)
         task = CalibrateTask(self.reference, self.config)
-        for one, (dataset, error) in zip(stale, self.executor.map(task, stale), strict=True):
-            path = paths.calibration_product(self.out, one.name)
-            with self.ledger.attempt(one.name, path):
-                if dataset is None:
-                    raise error or RunFailed(f"{one.name}: no calibration came back")
-                self.ledger.write(path, {"entry": dataset}, "spectrum")
-                self.summary.calibrated(one.name, dataset)
+        with progress.shown("calibrating", len(stale), "reference runs") as tell:
+            for one, (dataset, error) in zip(stale, self.executor.map(task, stale, tell), strict=True):
+                path = self._product_of(one)
+                with self.ledger.attempt(one.name, path):
+                    if dataset is None:
+                        raise error or RunFailed(f"{one.name}: no calibration came back")
+                    self.ledger.write(path, {"entry": dataset}, "spectrum")
+                    self.summary.calibrated(one.name, dataset)
         self._find_usable()
+        self._compare_references()
+
+    def _calibration_key(self, one: Run) -> dict[str, str]:
+        science = self.config.science("calibration")
+        del science["calibration"]["align"]  # of scans
+        science |= {"reference": self.reference.model_dump(mode="json")}
+        inputs = {"pulses": self.ledger.pulse_digest(one), "run": provenance.run_digest(one)}
+        return self.ledger.key(science, inputs)
+
+    def _compare_references(self) -> None:
+        """The table of what each line says about the reference set, from all reference runs that are done."""
+        sources = [path for c in self.beamtime.calibrations if (path := self._product_of(c)) in self.ledger.keys]
+        path = paths.references_table(self.out)
+        if not sources:
+            return
+        with self.ledger.attempt("references", path):
+            key = self.ledger.key({}, {p.stem: provenance.config_hash(self.ledger.keys[p]) for p in sources})
+            if self.ledger.wanted("references", path, key):
+                done = [products.read_entry(p) for p in sources]
+                table = references.reference_table(done, self.config.calibration.curve)
+                self.ledger.write_table(path, table, self.reference.attributes())
+                verdicts = dict(zip(table["line"], table["verdict"], strict=True))
+                self.summary.made("references", self.reference.attributes() | {"lines": verdicts}, [])
 
     def _calibrations_around(self, one: Run) -> list[Path]:
         """Products of the usable reference runs just before and just after a scan.
@@ -148,6 +192,7 @@ class Reduction:
         science = {
             "map": [config.map.emission, config.map.step],
             "residual_cut": config.calibration.residual_cut,
+            "align": config.calibration.align,
             "pixels": sorted(config.beamtime.exclude.pixels),
             "best_pixels": self._best(one),
         }
@@ -164,7 +209,7 @@ class Reduction:
         science, inputs = self._counted_from(one)
         science |= {
             "i0_ref": flux,
-            "normalise": self.config.normalise.model_dump(mode="json"),
+            "normalise": self.config.normalise.model_dump(mode="json", exclude={"i0_noise", "efficiency"}),
             "points": points_excluded(one, self.config),
             "reference": provenance.config_hash(self.reference.model_dump(mode="json")),
         }
@@ -175,46 +220,130 @@ class Reduction:
         """Scans in order of time, but the one that sets the scale of its sample and edge before the others."""
         first_flux = next((s for s in self.beamtime.scans if scan_map.i0_reference(s, self.config.normalise)), None)
         flux = scan_map.i0_reference(first_flux, self.config.normalise) if first_flux else None
-        leaders = {group: leader(self.beamtime.scans, group) for group in {group_of(s) for s in self.scans}}
-        known: dict[str, dict[int, float]] = {}
-        for one in sorted(self.scans, key=lambda s: s is not leaders[group_of(s)]):
-            lead = leaders[group_of(one)]
+        leads = {one.name: leader(self.beamtime.scans, group_of(one)) for one in self.scans}
+        stale: dict[str, Run] = {}
+        for one in sorted(self.scans, key=lambda s: leads[s.name].name != s.name):
             path = paths.scan_product(self.out, one.name)
             with self.ledger.attempt(one.name, path):
-                if self.ledger.wanted(one.name, path, self._scan_key(one, lead, flux)):
-                    self._bin_scan(one, lead, flux or 1.0, known, path)
+                key = {} if self._is_plainly_stale(path) else self._scan_key(one, leads[one.name], flux)
+                if self.ledger.wanted(one.name, path, key):
+                    stale[one.name] = one
+        with self._photon_lists() as unlisted:
+            self._bin_scans(stale, unlisted, leads, flux)
 
-    def _bin_scan(self, one: Run, lead: Run, flux: float, known: dict[str, dict[int, float]], path: Path) -> None:
-        edges = bin_stage.map_edges(self.config.map)
-        binned, functions = self._count(one, edges)
+    @contextmanager
+    def _photon_lists(self) -> "Iterator[dict[str, Path]]":
+        """Scans whose photons are to be kept and have no fresh list, and a folder for the parts of each."""
+        unlisted: list[Run] = []
+        for one in self.scans if self.config.map.keep_photons else []:
+            path = paths.photon_list(self.out, one.name)
+            if one.photon_list is None:
+                with self.ledger.attempt(f"{one.name} photons", path):
+                    key = {} if self._is_plainly_stale(path) else self._photons_key(one)
+                    if self.ledger.wanted(f"{one.name} photons", path, key):
+                        unlisted.append(one)
+                    elif not self.summary.dry_run:
+                        self.listed.add(one.name)
+        if not unlisted:
+            yield {}
+            return
+        parent = paths.photon_list(self.out, "").parent
+        parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".", dir=parent) as folder:
+            yield {one.name: Path(folder) / one.name for one in unlisted}
+
+    def _photons_key(self, one: Run) -> dict[str, str]:
+        """What a list is made from: what the counts are, but for the bins."""
+        science, inputs = self._counted_from(one)
+        del science["map"]
+        return self.ledger.key(science, inputs)
+
+    def _is_plainly_stale(self, path: Path) -> bool:
+        """A dry run reads no pulses to find that what was never made has to be made."""
+        return self.summary.dry_run and not path.is_file()
+
+    def _bin_scans(
+        self, stale: dict[str, Run], unlisted: dict[str, Path], leads: dict[str, Run], flux: float | None
+    ) -> None:
+        """Count the scans, and before them the leading ones that have no fresh product; write each as it is done.
+
+        `unlisted`: scans of which a photon list is written too, and the folder for its parts.
+        """
+        needed = {leads[name].name: leads[name] for name in stale}
+        known = {name: self._throughput_in_product(lead, flux) for name, lead in needed.items() if name not in stale}
+        uncounted = [needed[name] for name, weights in known.items() if weights is None]
+        listing = [one for one in self.scans if one.name in unlisted]
+        todo = {one.name: one for one in (*uncounted, *stale.values(), *listing)}
+        for one, counted in self._counts(list(todo.values()), unlisted):
+            if one.name in unlisted:
+                self._write_photons(one, counted, unlisted[one.name])
+            if one.name in needed:
+                known[one.name] = self._throughput_from(one, counted)
+            path = paths.scan_product(self.out, one.name)
+            if one.name in stale:
+                with self.ledger.attempt(one.name, path):
+                    self._write_scan(one, counted, known[leads[one.name].name], flux or 1.0, path)
+
+    def _write_photons(self, one: Run, counted: "Counted | Exception", parts: Path) -> None:
+        path = paths.photon_list(self.out, one.name)
+        with self.ledger.attempt(f"{one.name} photons", path):
+            if isinstance(counted, Exception):
+                raise counted
+            about = self.ledger.keys[path] | {"command": self.ledger.command}
+            number = photons.write(path, one, *counted, sorted(parts.iterdir()), about)
+            self.ledger.wrote(path)
+            self.summary.made(f"{one.name} photons", {"photons": number}, [])
+            shutil.rmtree(parts)
+
+    def _write_scan(
+        self, one: Run, counted: "Counted | Exception", throughput: "Throughput", flux: float, path: Path
+    ) -> None:
+        if isinstance(counted, Exception):
+            raise counted
+        binned, functions = counted
         if not any(f.used for f in functions):
             reasons = sorted({f.status for f in functions})
             raise RunFailed(f"{one.name}: no pixel can be used ({'; '.join(reasons[:3])})")
         if not binned.triggers[[f.used for f in functions]].any():
             raise RunFailed(f"{one.name}: no pulses in its points; check its times and pulse files")
-        if lead.name not in known:
-            known[lead.name] = (
-                scan_map.relative_throughput(binned, one, functions, self.config.normalise, self._brightness(one))
-                if lead is one
-                else self._throughput_of(lead, edges)
-            )
-        scale = scan_map.Scale(flux, known[lead.name])
+        if isinstance(throughput, Exception):
+            raise throughput
         points = points_excluded(one, self.config)
+        scale = scan_map.Scale(flux, throughput or {})
+        edges = bin_stage.map_edges(self.config.map)
         dataset, warnings = scan_map.scan_dataset(one, binned, functions, edges, self.config.normalise, scale, points)
         dataset = scan_map.with_elastic_offset(dataset, self.reference)
+        if one.photon_list is None:
+            calibrations = [products.read_entry(path) for path in self._calibrations_around(one)]
+            dataset = dataset.assign_attrs(response.scan_response(dataset, calibrations))
+        if one.photon_list is None:  # its energies are somebody else's
+            dataset = dataset.assign_attrs(self.reference.attributes())
         self.ledger.write(path, {"entry": dataset}, "counts")
         self.summary.binned(one.name, dataset, warnings)
 
-    def _throughput_of(self, lead: Run, edges: np.ndarray) -> dict[int, float]:
-        """Throughput from the group's leading scan: from its product where that is fresh, else counted here."""
+    def _throughput_from(self, lead: Run, counted: "Counted | Exception") -> "Throughput":
+        """Throughput from the counts of a group's leading scan; or what is wrong with them."""
+        if isinstance(counted, Exception):
+            return counted
+        try:
+            binned, functions = counted
+            brightness = self._brightness(lead)
+            return scan_map.relative_throughput(binned, lead, functions, self.config.normalise, brightness)
+        except Exception as error:
+            return error
+
+    def _throughput_in_product(self, lead: Run, flux: float | None) -> "Throughput":
+        """Throughput from the product of a group's leading scan; None where it is not there or not fresh."""
         path = paths.scan_product(self.out, lead.name)
-        if path in self.ledger.keys and path.is_file():
+        if path not in self.ledger.keys and self.ledger.why_stale(path, self._scan_key(lead, lead, flux)):
+            return None
+        try:
             dataset = products.read_entry(path)
-            used = [str(s).startswith("ok") for s in dataset["pixel_status"].values]
-            rows = zip(dataset["pixel"].values, dataset["throughput"].values, used, strict=True)
-            return {int(p): float(w) for p, w, u in rows if u}
-        binned, functions = self._count(lead, edges)
-        return scan_map.relative_throughput(binned, lead, functions, self.config.normalise, self._brightness(lead))
+        except InputError:  # damaged: counted again
+            return None
+        used = [str(s).startswith("ok") for s in dataset["pixel_status"].values]
+        rows = zip(dataset["pixel"].values, dataset["throughput"].values, used, strict=True)
+        return {int(p): float(w) for p, w, u in rows if u}
 
     def _brightness(self, one: Run) -> dict[int, float]:
         """Accepted pulses of every good pixel in the reference run that a scan rests on; none without one."""
@@ -223,25 +352,101 @@ class Reduction:
             return {int(pixel): float(left[-1]) for pixel, status, left in rows if is_ok(status)}
         return {}
 
-    def _count(self, one: Run, edges: np.ndarray) -> tuple[bin_stage.Binned, tuple[PixelEnergy, ...]]:
-        """Counts of one scan, and the energy function of each of its pixels, in the order of `binned.pixel`."""
-        if one.photon_list is not None:
-            return bin_stage.bin_photon_list(one, edges, self.config.beamtime.exclude.pixels)
+    def _counts(
+        self, scans: Sequence[Run], unlisted: Mapping[str, Path]
+    ) -> Iterator[tuple[Run, "Counted | Exception"]]:
+        """Counts of each scan, and the energy functions of its pixels in the order of `binned.pixel`; or what is wrong.
+
+        The blocks of pixels of all scans are one stream of work, cut so that every worker gets some of it. Scans that
+        have a fresh photon list are no part of it.
+        """
+        files = [() if one.name in self.listed else one.pulse_files for one in scans]
+        number = sum(map(len, files))
+        size = max(1, min(PIXELS_A_BLOCK, number // (BLOCKS_A_WORKER * self.executor.workers)))
+        functions = self._all_functions(scans, size)
+        groups = (
+            [] if isinstance(f, Exception) else self._tasks(one, f, size, unlisted.get(one.name)) for one, f in functions
+        )
+        total = sum(-(-len(of) // size) for of in files)
+        with progress.shown("binning", total, "blocks of pixels") as tell:
+            done = self.executor.map_reduce(bin_stage.bin_block, groups, bin_stage.add_blocks, tell)
+            for (one, own), binned in zip(functions, done, strict=True):
+                yield one, self._counted(one, own, binned)
+
+    def _all_functions(self, scans: Sequence[Run], size: int) -> list[tuple[Run, "Functions | Exception"]]:
+        """The energy functions of each scan, its pixels aligned with each other if the config asks for it."""
+        found: list[Functions | Exception] = []
+        groups: list[list[align.AlignTask]] = []
+        edges, asked = align.edges_of(align.EMISSION), self.config.calibration.align
+        for one in scans:
+            try:
+                functions = self._functions(one)
+                groups.append(align.tasks(one, functions, edges, size) if asked and functions else [])
+                found.append(functions)
+            except Exception as error:  # of this scan alone
+                groups.append([])
+                found.append(error)
+        with progress.shown("aligning", sum(map(len, groups)), "blocks of pixels") as tell:
+            done = self.executor.map_reduce(align.spectra_block, filter(None, groups), align.side_by_side, tell)
+            for k, counts in zip([k for k, group in enumerate(groups) if group], done, strict=True):
+                found[k] = counts if isinstance(counts, Exception) else self._aligned(scans[k], found[k], counts, edges)
+        return list(zip(scans, found, strict=True))
+
+    def _aligned(
+        self, one: Run, functions: "Functions | Exception", counts: align.Int, edges: align.Float
+    ) -> "Functions | Exception":
+        if isinstance(functions, Exception):
+            return functions
+        around = self._calibrations_around(one)
+        for path in around:
+            if path not in self.line_errors:
+                self.line_errors[path] = align.LineErrors(products.read_entry(path))
+        return align.align(one, functions, counts, edges, [self.line_errors[path] for path in around])
+
+    def _counted(
+        self, one: Run, functions: tuple[PixelEnergy, ...] | Exception, binned: bin_stage.Binned | Exception
+    ) -> "Counted | Exception":
+        """What the blocks of a scan came to; photon lists are counted here."""
+        if isinstance(functions, Exception):
+            return functions
+        edges = bin_stage.map_edges(self.config.map)
+        try:
+            if one.name in self.listed:
+                return photons.read(paths.photon_list(self.out, one.name), edges)
+            if one.photon_list is not None:
+                return bin_stage.bin_photon_list(one, edges, self.config.beamtime.exclude.pixels)
+            if isinstance(binned, Exception):
+                return binned
+            return binned, bin_stage.without_silent(binned, bin_stage.without_changed(binned, functions))
+        except Exception as error:
+            return error
+
+    def _functions(self, one: Run) -> tuple[PixelEnergy, ...]:
+        """The energy function of each pixel of a scan; none for a photon list."""
+        if one.photon_list is not None or one.name in self.listed:
+            return ()
         if not one.pulse_files:
             raise RunFailed(f"{one.name}: has no pulse files")
         calibrations = [products.read_entry(path) for path in self._calibrations_around(one)]
         excluded = self.config.beamtime.exclude.pixels
         span = int(one.points.start_ns[0]) / 1e9, int(one.points.end_ns[-1]) / 1e9
         functions = pixel_energies(one.pulse_files, span, calibrations, excluded, self._jumps(one, calibrations))
-        functions = best_resolved(one.pulse_files, functions, calibrations, self._best(one))
-        cut = self.config.calibration.residual_cut
-        size = max(1, min(PIXELS_A_BLOCK, len(one.pulse_files) // (2 * self.executor.workers)))
-        tasks = [
-            bin_stage.BinTask(one.pulse_files[k : k + size], functions[k : k + size], one.points, edges, cut)
-            for k in range(0, len(one.pulse_files), size)
+        return best_resolved(one.pulse_files, functions, calibrations, self._best(one))
+
+    def _tasks(
+        self, one: Run, functions: tuple[PixelEnergy, ...], size: int, parts: Path | None
+    ) -> list[bin_stage.BinTask]:
+        """The blocks of pixels of a scan; `parts`: the folder for the parts of its photon list."""
+        if not functions:
+            return []
+        edges, cut = bin_stage.map_edges(self.config.map), self.config.calibration.residual_cut
+        if parts:
+            parts.mkdir()
+        return [
+            bin_stage.BinTask(files, some, one.points, edges, cut, parts / f"{k:05d}" if parts else None)
+            for k in range(0, len(functions), size)
+            for files, some in [(one.pulse_files[k : k + size], functions[k : k + size])]
         ]
-        binned = self.executor.map_reduce(bin_stage.bin_block, tasks, bin_stage.add_blocks)
-        return binned, bin_stage.without_silent(binned, bin_stage.without_changed(binned, functions))
 
     def _groups(self) -> dict[tuple[str, str], list[Run]]:
         """Scans of every sample and edge whose product is there."""
@@ -270,15 +475,21 @@ class Reduction:
             with self.ledger.attempt(name, path):
                 scan_paths = [paths.scan_product(self.out, s.name) for s in scans]
                 bins = self.config.map
-                science = {"incident": [bins.incident, bins.incident_step], "elastic_offset": bins.elastic_offset}
+                science: dict[str, Any] = {"incident": [bins.incident, bins.incident_step]}
+                science |= {"elastic_offset": bins.elastic_offset, "i0_noise": self.config.normalise.i0_noise}
+                science |= {"passes": self.config.passes.model_dump(mode="json")}
                 key = self.ledger.key(
                     science, {"scans": provenance.config_hash({"keys": [self.ledger.keys[p] for p in scan_paths]})}
                 )
                 if self.ledger.wanted(name, path, key):
-                    scans_data = [products.read_entry(p) for p in scan_paths]
-                    dataset, warnings = combine.combine_scans(scans_data, self.config.map, name)
+                    examined = passes.examine([products.read_entry(p) for p in scan_paths], self.config.passes, name)
+                    dataset, warnings = combine.combine_scans(
+                        examined.scans, self.config.map, name, self.config.normalise
+                    )
+                    dataset = dataset.assign_attrs(passes=examined.facts)
                     self.ledger.write(path, {"entry": dataset}, "intensity")
-                    self.summary.made(name, {"scans": [s.name for s in scans]}, warnings)
+                    facts = {"scans": [s.name for s in scans], "passes": examined.facts, "results": examined.results}
+                    self.summary.made(name, facts, examined.warnings + warnings)
 
     def _extract(self) -> None:
         for sample, edge in self._groups():
@@ -288,15 +499,90 @@ class Reduction:
                 continue
             with self.ledger.attempt(name, path):
                 regions = extract.regions_of(edge, self.config.regions)
+                blanks = self._blank_maps(edge, sample)
                 science = {"regions": {n: r.model_dump(mode="json") for n, r in regions.items()}}
-                key = self.ledger.key(science, {"map": provenance.config_hash(self.ledger.keys[source])})
+                science |= {"efficiency": self.config.normalise.efficiency} | self.config.science("geometry")
+                inputs = {"map": provenance.config_hash(self.ledger.keys[source])}
+                inputs |= {f"blank {n}": provenance.config_hash(self.ledger.keys[p]) for n, p in blanks.items()}
+                key = self.ledger.key(science, inputs)
                 if self.ledger.wanted(name, path, key):
                     rixs_map = products.read_entry(source)
-                    spectra, warnings = extract.extract_spectra(rixs_map, self.config.regions, path.stem)
+                    beside = self._beside(blanks, rixs_map)
+                    spectra, warnings = extract.extract_spectra(rixs_map, self.config.regions, path.stem, beside)
                     if not spectra:
                         raise RunFailed(f"{path.stem}: no region touches this map; see `regions` in the config")
                     self.ledger.write(path, spectra, "intensity")
                     self.summary.made(name, {"regions": list(spectra)}, warnings)
+
+    def _blank_maps(self, edge: str, sample: str) -> dict[str, Path]:
+        """The maps of the blank samples that regions of an edge subtract; what is not there is told by the region."""
+        names = extract.blanks_of(edge, self.config.regions)
+        found = {name: paths.map_product(self.out, name, edge) for name in names if name != sample}
+        return {name: path for name, path in found.items() if path in self.ledger.keys}
+
+    def _beside(self, blanks: dict[str, Path], rixs_map: xr.Dataset) -> extract.Beside:
+        """What spectra need beside their map; the energy scale of a photon list is not known here."""
+        lines = self.reference.lines
+        known = sorted((line.energy, line.uncertainty) for line in lines.values() if not line.satellite_of)
+        calibrated = "reference_set" in rixs_map.attrs
+        return extract.Beside(
+            normalise=self.config.normalise,
+            geometry=self.config.geometry,
+            blanks={name: products.read_entry(path) for name, path in blanks.items()},
+            lines={name: line.energy for name, line in lines.items()},
+            energy_uncertainty=(np.array(known)[:, 0], np.array(known)[:, 1]) if calibrated else None,
+        )
+
+    def _absorption(self) -> None:
+        """TEY, TFY and XAS of every sample and edge whose scans have such readings."""
+        asked = self.config.xas
+        for (sample, edge), scans in self._groups().items():
+            spectra, path = paths.spectra_product(self.out, sample, edge), paths.xas_product(self.out, sample, edge)
+            if spectra not in self.ledger.keys or not any(c in s.readings for s in scans for c in asked.channels):
+                continue
+            name = f"{path.stem} xas"
+            with self.ledger.attempt(name, path):
+                scan_paths = [paths.scan_product(self.out, s.name) for s in scans]
+                inputs = {p.stem: provenance.config_hash(self.ledger.keys[p]) for p in (*scan_paths, spectra)}
+                key = self.ledger.key({"xas": asked.model_dump(mode="json")}, inputs)
+                if self.ledger.wanted(name, path, key):
+                    pfys = [s for s in products.read_entries(spectra).values() if '"pfy"' in s.attrs["region"]]
+                    done = [products.read_entry(p) for p in scan_paths]
+                    found, warnings = xas.absorption_spectra(done, next(iter(pfys), None), asked, path.stem)
+                    self.ledger.write(path, found, "intensity")
+                    self.summary.made(name, {"channels": list(found)}, warnings)
+
+    def _compare(self) -> None:
+        self._absorption()
+        for name, asked in self.config.compare.items():
+            done = [g for g in self._groups() if paths.spectra_product(self.out, *g) in self.ledger.keys]
+            for edge in dict.fromkeys(edge for _, edge in done):
+                samples = [sample for sample in asked.samples if (sample, edge) in done]
+                if len(samples) > 1:
+                    self._compare_at(name, edge, samples)
+
+    def _compare_at(self, name: str, edge: str, samples: Sequence[str]) -> None:
+        """Samples at one edge, each against the first."""
+        asked, path = self.config.compare[name], paths.comparison_product(self.out, name, edge)
+        told = f"compare {path.stem}"
+        maps = [paths.map_product(self.out, sample, edge) for sample in samples]
+        spectra = [paths.spectra_product(self.out, sample, edge) for sample in samples]
+        with self.ledger.attempt(told, path):
+            regions = extract.regions_of(edge, self.config.regions)
+            science = {"compare": asked.model_dump(mode="json"), "samples": list(samples)}
+            inputs = {p.stem: provenance.config_hash(self.ledger.keys[p]) for p in spectra}
+            if not self.ledger.wanted(told, path, self.ledger.key(science, inputs)):
+                return
+            sources = {
+                sample: compare.Sources(products.read_entry(rixs_map), products.read_entries(found))
+                for sample, rixs_map, found in zip(samples, maps, spectra, strict=True)
+            }
+            entries, results, warnings = compare.compare_samples(sources, asked, regions, path.stem)
+            if not entries:
+                reasons = "; ".join(warnings) or "the samples share none of its regions"
+                raise RunFailed(f"{path.stem}: nothing is compared: {reasons}")
+            self.ledger.write(path, entries, "difference")
+            self.summary.made(told, {"results": results}, warnings)
 
     def _report(self) -> None:
         groups = [g for g in self._groups() if paths.spectra_product(self.out, *g) in self.ledger.keys]
@@ -304,7 +590,7 @@ class Reduction:
         done = [n for n in calibrations if paths.calibration_product(self.out, n) in self.ledger.keys]
         for figures in report.plan(self.out, self.config, done, groups):
             key = provenance.config_hash(
-                {"sources": [self.ledger.keys[p] for p in figures.sources], "options": figures.options}
+                {"sources": [self.ledger.keys.get(p) for p in figures.sources], "options": figures.options}
                 | {"code": provenance.code_version()}
             )
             name, folder = f"{figures.name} figures", self.out / "figures"

@@ -2,13 +2,14 @@
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.config import Config
+from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.execution import Executor
 from rixs_pipeline.io import discovery, inspection, off
@@ -44,7 +45,7 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
     if options.until not in STAGES:
         raise UsageError(f"--until {options.until}: no such stage; there are {', '.join(STAGES)}")
     beamtime = discovery.discover(beamtime_path, config.beamtime)
-    reference = load_reference_set(config.calibration.reference)
+    reference = load_reference_set(config.calibration.reference, config.calibration.variants)
     scans = select_scans(beamtime.scans, options.scans)
     if not options.dry_run:
         _make_folder(out, beamtime_path)
@@ -53,7 +54,8 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
         log.warning("%s", text)
     for text in asked_in_vain(beamtime, config):
         summary.warn(text)
-    with Executor(config.execution) as executor:
+    how = ExecutionConfig(scheduler="serial") if options.dry_run else config.execution
+    with Executor(how, out / paths.LOGS) as executor:
         ledger = Ledger(out, summary, options.force, options.command)
         partial = options.scans is not None
         try:
@@ -142,9 +144,15 @@ def status(out: Path) -> dict[str, str]:
         raise InputError(f"{out}: no {paths.RUN_SUMMARY} there: not a folder that `rixs-pipeline run` wrote")
     config = load_config(out / paths.RESOLVED_CONFIG)
     now = run(Path(before["beamtime"]), config, out, Options(dry_run=True))
-    states = {name: ": ".join(item[k] for k in ("status", "reason") if k in item) for name, item in now.items.items()}
+    states = {name: _state(item) for name, item in now.items.items()}
     failed = {name: f"failed: {reason}" for name, reason in (before["failed"] | now.failed).items()}
     return states | failed
+
+
+def _state(item: Mapping[str, Any]) -> str:
+    """Status, reason and results of an item in one line."""
+    parts = [str(item[key]) for key in ("status", "reason") if key in item]
+    return ": ".join([*parts, *(["; ".join(item["results"])] if item.get("results") else [])])
 
 
 def watch(beamtime: Path, config: Config, out: Path, every: float, rounds: int | None) -> int:

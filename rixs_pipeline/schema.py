@@ -27,7 +27,10 @@ class Variable:
 
 
 CUT_LIMITS = Variable(
-    ("pixel", "cut_quantity", "limit"), "f", "", "low and high limits of residual, pretrigger mean, arrival phase"
+    ("pixel", "cut_quantity", "limit"),
+    "f",
+    "",
+    "limits of residual, pretrigger mean, arrival phase, s since the last pulse",
 )
 
 _MAP_DIMS = ("incident_energy", "emission_energy")
@@ -40,6 +43,9 @@ RIXS_MAP = {
     "incident_energy_edges": Variable(("incident_energy_edge",), "f", "eV", "edges of the incident bins", False),
     "counts": Variable(_MAP_DIMS, "i", "counts", "photons"),
     "exposure": Variable(_POINT, "f", "s", "live time x throughput x I0 / I0_ref, summed over the pixels"),
+    "exposure_errors": Variable(
+        _POINT, "f", "s", "one standard deviation of the exposure, from the noise of I0", False
+    ),
     "live_time": Variable(_POINT, "f", "s", "live time summed over the pixels"),
     "i0": Variable(_POINT, "f", "", "incident flux", False),
     "intensity": Variable(_MAP_DIMS, "f", "counts/(s eV)", "counts / exposure / bin width"),
@@ -54,6 +60,10 @@ SCAN_MAP = RIXS_MAP | {
     "pixel_counts": Variable(("pixel",), "i", "counts", "photons of the pixel in the map"),
     "pixel_live_time": Variable(("pixel",), "f", "s", "live time of the pixel"),
     "throughput": Variable(("pixel",), "f", "", "throughput relative to the mean pixel"),
+    "alignment": Variable(
+        ("pixel",), "f", "", "energies were multiplied by 1 - alignment, to align the pixel with the others", False
+    ),
+    "alignment_errors": Variable(("pixel",), "f", "", "one standard deviation, counting statistics", False),
     "pixel_status": Variable(("pixel",), "S", "", "ok, with the calibrations used, or why the pixel is left out"),
     "cut": Variable(("cut",), "S", "", "name of the cut"),
     "cut_counts": Variable(("pixel", "cut"), "i", "counts", "pulses that are left after the cut"),
@@ -61,6 +71,7 @@ SCAN_MAP = RIXS_MAP | {
 }
 
 _LINE = ("pixel", "line")
+_PHASE, _TIME = ("fitted_line", "phase_bin"), ("time_bin",)
 
 PIXEL_CALIBRATION = {
     "pixel": Variable(("pixel",), "i", "", "channel number"),
@@ -68,12 +79,15 @@ PIXEL_CALIBRATION = {
     "line_name": Variable(("line",), "S", "", "reference line"),
     "line_energy": Variable(("line",), "f", "eV", "energy of the reference line"),
     "line_energy_errors": Variable(("line",), "f", "eV", "uncertainty of the reference line"),
+    "line_variant": Variable(("line",), "S", "", "chemical state of the reference line", False),
     "line_pulse_height": Variable(_LINE, "f", "", "fitted pulse height of the line"),
     "line_residual": Variable(_LINE, "f", "eV", "energy of the line on the fitted scale - reference"),
     "line_residual_errors": Variable(_LINE, "f", "eV", "one standard deviation, counting statistics"),
     "line_left_out": Variable(_LINE, "f", "eV", "line on the curve through the other lines - reference"),
     "line_counts": Variable(_LINE, "f", "counts", "counts in the fitted line"),
     "fwhm": Variable(_LINE, "f", "eV", "resolution of the pixel at the line, full width at half maximum"),
+    "tail_fraction": Variable(_LINE, "f", "", "share of the line in the low-energy tail"),
+    "tail_length": Variable(_LINE, "f", "eV", "decay length of the low-energy tail"),
     "elastic_energy": Variable(("pixel",), "f", "eV", "parked elastic line on the fitted scale: never a reference"),
     "elastic_energy_errors": Variable(("pixel",), "f", "eV", "one standard deviation, counting statistics"),
     "elastic_fwhm": Variable(("pixel",), "f", "eV", "Gaussian width of the elastic line, full width at half maximum"),
@@ -84,6 +98,19 @@ PIXEL_CALIBRATION = {
     "cut_limits": CUT_LIMITS,
     "emission_energy": Variable(("emission_energy",), "f", "eV", "emission energy"),
     "spectrum": Variable(("pixel", "emission_energy"), "i", "counts", "calibrated reference run"),
+    "fitted_line": Variable(("fitted_line",), "S", "", "line of the run, the parked elastic line among them"),
+    "phase_bin": Variable(("phase_bin",), "f", "", "arrival phase within a sample, -1 to 1"),
+    "phase_offset": Variable(_PHASE, "f", "eV", "line at this arrival phase - line, good pixels together"),
+    "phase_offset_errors": Variable(_PHASE, "f", "eV", "one standard deviation, counting statistics"),
+    "phase_offset_uncorrected": Variable(_PHASE, "f", "eV", "the same without the phase correction"),
+    "phase_offset_uncorrected_errors": Variable(_PHASE, "f", "eV", "one standard deviation, counting statistics"),
+    "time_bin": Variable(_TIME, "f", "s", "time since the start of the run"),
+    "time_offset": Variable(_TIME, "f", "eV", "lines at this time - lines, good pixels together"),
+    "time_offset_errors": Variable(_TIME, "f", "eV", "one standard deviation, counting statistics"),
+    "time_offset_uncorrected": Variable(_TIME, "f", "eV", "the same without the drift correction"),
+    "time_offset_uncorrected_errors": Variable(_TIME, "f", "eV", "one standard deviation, counting statistics"),
+    "pretrigger_offset": Variable(_TIME, "f", "", "pretrigger mean - its mean in the run, good pixels together"),
+    "pretrigger_offset_errors": Variable(_TIME, "f", "", "one standard deviation of the mean"),
     "curve_pulse_height": Variable(("pixel", "curve_point"), "f", "", "pulse heights over the gain curve", False),
     "curve_energy": Variable(("pixel", "curve_point"), "f", "eV", "the gain curve", False),
 }
@@ -95,14 +122,58 @@ _SPECTRUM_VALUES = {
     "intensity_upper": Variable((), "f", "counts/s", "upper end of the 95 % interval", False),
     "counts": Variable((), "f", "counts", "photons in the region, cut bins by their share"),
     "exposure": Variable((), "f", "s", "exposure"),
+    "intensity_i0_errors": Variable((), "f", "counts/s", "the part of intensity_errors that comes from I0", False),
+    "intensity_energy_errors": Variable(
+        (), "f", "counts/s", "change if the emission scale moves up by its standard deviation", False
+    ),
+    "background": Variable((), "f", "counts/s", "background that was subtracted", False),
+    "background_errors": Variable((), "f", "counts/s", "one standard deviation of the background", False),
+    "absorption": Variable((), "f", "", "absorption, freed from self-absorption, 1 after the edge", False),
+    "absorption_errors": Variable((), "f", "", "one standard deviation of the absorption", False),
+}
+
+_FEATURE = ("feature",)
+_FEATURES = {
+    "feature": Variable(_FEATURE, "S", "", "name of the feature", False),
+    "feature_area": Variable(_FEATURE, "f", "eV counts/s", "integrated intensity", False),
+    "feature_area_errors": Variable(_FEATURE, "f", "eV counts/s", "one standard deviation of the area", False),
+    "feature_centre": Variable(_FEATURE, "f", "eV", "centre of mass", False),
+    "feature_centre_errors": Variable(_FEATURE, "f", "eV", "one standard deviation of the centre", False),
+    "feature_centre_energy_errors": Variable(_FEATURE, "f", "eV", "what the energy scale adds to the centre", False),
+    "feature_fwhm": Variable(_FEATURE, "f", "eV", "full width at half maximum", False),
+    "feature_fwhm_errors": Variable(_FEATURE, "f", "eV", "one standard deviation of the width", False),
 }
 
 
 def spectrum(dim: str) -> dict[str, Variable]:
-    """The variables of a spectrum along `dim`, `incident_energy` or `emission_energy`."""
+    """The variables of a spectrum along `dim`: `incident_energy`, `emission_energy` or `energy_loss`."""
     axis = Variable((dim,), "f", "eV", dim.replace("_", " "))
     values = {name: Variable((dim,), v.kind, v.units, v.long_name, v.required) for name, v in _SPECTRUM_VALUES.items()}
-    return {dim: axis} | values
+    return {dim: axis} | values | _FEATURES
+
+
+def comparison(dim: str) -> dict[str, Variable]:
+    """The variables of a comparison along `dim`; the first sample is what the others are compared with."""
+    every, others = ("sample", dim), ("compared", dim)
+    return {
+        dim: Variable((dim,), "f", "eV", dim.replace("_", " ")),
+        "sample": Variable(("sample",), "S", "", "sample"),
+        "compared": Variable(("compared",), "S", "", "sample that is compared with the first one"),
+        "intensity": Variable(every, "f", "counts/s", "intensity / common factor"),
+        "intensity_errors": Variable(every, "f", "counts/s", "one standard deviation of the intensity"),
+        "difference": Variable(others, "f", "counts/s", "intensity / common factor - that of the first sample"),
+        "difference_errors": Variable(others, "f", "counts/s", "one standard deviation of the difference"),
+        "factor": Variable(("compared",), "f", "", "common factor of the sample relative to the first one"),
+        "factor_errors": Variable(("compared",), "f", "", "one standard deviation of the factor"),
+        "chi_square": Variable(("compared",), "f", "", "of the counts of both samples, if they are the same"),
+        "degrees_of_freedom": Variable(("compared",), "i", "", "of chi_square"),
+        "p": Variable(("compared",), "f", "", "chance of such a chi_square or a larger one, if they are the same"),
+        "amplitude": Variable(("sample",), "f", "counts/s", "strength of the feature, in the sample's own unit", False),
+        "amplitude_errors": Variable(("sample",), "f", "counts/s", "one standard deviation of the amplitude", False),
+        "ratio": Variable(("compared",), "f", "", "amplitude / common factor / that of the first sample", False),
+        "ratio_lower": Variable(("compared",), "f", "", "lower end of the 95 % interval of the ratio", False),
+        "ratio_upper": Variable(("compared",), "f", "", "upper end of the 95 % interval of the ratio", False),
+    }
 
 
 def labelled(values: Mapping[str, tuple[tuple[str, ...], Any]], variables: dict[str, Variable]) -> "xr.Dataset":

@@ -12,6 +12,7 @@ import xarray as xr
 
 from rixs_pipeline import paths
 from rixs_pipeline.io import products, provenance
+from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Beamtime
 
 log = logging.getLogger("rixs_pipeline")
@@ -151,12 +152,18 @@ class Summary:
         return [*self.beamtime.problems, *(problem for run in self.beamtime.runs for problem in run.problems)]
 
     def write(self) -> None:
-        """Write run.json. What a partial or interrupted run did not look at stays in it as it was."""
+        """Write run.json. What a partial or interrupted run did not look at stays in it as it is by now.
+
+        Other runs into the same folder may have written theirs since this one began.
+        """
         whole = self.as_dict()
-        if not self.whole:
-            whole |= {name: self.previous[name] | whole[name] for name in ("items", "figures")}
-        with products.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
-            temporary.write_text(json.dumps(whole, indent=1), encoding="utf-8")
+        with locked(self.out):
+            if not self.whole:
+                now = read(self.out)
+                whole |= {name: now[name] | whole[name] for name in ("items", "figures")}
+                whole["failed"] |= {name: why for name, why in now["failed"].items() if name not in self.items}
+            with products.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
+                temporary.write_text(json.dumps(whole, indent=1), encoding="utf-8")
 
 
 def read(out: Path) -> dict[str, Any]:

@@ -176,3 +176,11 @@ def cli(monkeypatch, capsys) -> Callable[..., Said]:
         return said
 
     return call
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The numbers of the jobs that the tests gave to a real SLURM."""
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    told = [value for one in reports for name, value in getattr(one, "user_properties", ()) if name == "slurm"]
+    for value in dict.fromkeys(told):
+        terminalreporter.line(f"SLURM {value}")

@@ -14,7 +14,7 @@ from rixs_pipeline.cli import app
 CHECKOUT = Path(__file__).parent.parent
 REFERENCE = CHECKOUT / "docs" / "reference"
 PAGES = sorted([*(CHECKOUT / "docs").glob("**/*.md"), CHECKOUT / "README.md"])
-SECTIONS = {"regions": config.Region, "compare": config.Comparison}
+SECTIONS = {"regions": config.Region, "compare": config.Comparison, "figures": config.FigureSheet}
 
 
 def page(name: str) -> str:
@@ -52,8 +52,9 @@ def test_every_verb_and_option_is_described() -> None:
 
 @pytest.mark.parametrize(
     "variables",
-    [schema.RIXS_MAP, schema.SCAN_MAP, schema.PIXEL_CALIBRATION, schema.spectrum("incident_energy")],
-    ids=["map", "scan", "calibration", "spectrum"],
+    [schema.RIXS_MAP, schema.SCAN_MAP, schema.PIXEL_CALIBRATION, schema.spectrum("incident_energy"),
+     schema.comparison("incident_energy")],
+    ids=["map", "scan", "calibration", "spectrum", "comparison"],
 )
 def test_every_variable_is_described(variables: dict[str, schema.Variable]) -> None:
     text = page("products")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +14,10 @@ from types import SimpleNamespace
 import dask.config
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rixs_pipeline import execution
+from rixs_pipeline import dask_cluster
 from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.errors import InputError, RixsError, UsageError
 from rixs_pipeline.execution import Executor, available_cores
@@ -38,6 +41,14 @@ def refuse(number: int) -> int:
 
 def die(number: int) -> None:
     os._exit(1)
+
+
+def die_once(item: tuple[Path, int]) -> int:
+    marker, number = item
+    if number == 2 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
 
 
 @pytest.fixture(scope="module")
@@ -68,51 +79,68 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
         yield opened
 
 
+def reduced(executor: Executor, function, groups, combine, progress=None) -> list:
+    return list(executor.map_reduce(function, groups, combine, progress))
+
+
 def test_all_schedulers_give_the_same_and_raise_the_same(executor: Executor) -> None:
     # one test, so that the processes start once
-    assert executor.map(tenths, NUMBERS) == [tenths(n) for n in NUMBERS]
-    assert executor.map(tenths, []) == []
+    assert list(executor.map(tenths, NUMBERS)) == [tenths(n) for n in NUMBERS]
+    assert list(executor.map(tenths, [])) == []
     # the tree depends on the number of items alone: equal to the last bit, on every scheduler
-    groups = [sum((tenths(n) for n in NUMBERS[k + 1 : k + 8]), tenths(NUMBERS[k])) for k in (0, 8, 16)]
-    assert executor.map_reduce(tenths, NUMBERS, operator.add) == sum(groups[1:], groups[0])
-    assert executor.map_reduce(tenths, [7], operator.add) == tenths(7)
-    total = executor.map_reduce(spectrum, NUMBERS, operator.add)
+    eights = [sum((tenths(n) for n in NUMBERS[k + 1 : k + 8]), tenths(NUMBERS[k])) for k in (0, 8, 16)]
+    expected = [sum(eights[1:], eights[0]), tenths(7), tenths(1) + tenths(2)]
+    assert reduced(executor, tenths, [NUMBERS, [7], [1, 2]], operator.add) == expected
+    (total,) = reduced(executor, spectrum, [NUMBERS], operator.add)
     np.testing.assert_array_equal(total, np.sum([spectrum(n) for n in NUMBERS], axis=0))
 
     with pytest.raises(InputError) as caught:
-        executor.map(refuse, NUMBERS)
+        list(executor.map(refuse, NUMBERS))
     assert type(caught.value) is InputError
     assert str(caught.value) == "file 3: broken header, copy it again"
-    with pytest.raises(InputError, match="broken header"):
-        executor.map_reduce(refuse, NUMBERS, operator.add, lambda done, number: None)
-    assert executor.map(refuse, [1, 2]) == [1, 2], "an executor must work on after an error"
+    good, bad, empty, last = reduced(executor, refuse, [[1, 2], NUMBERS, [], [4, 5, 6]], operator.add)
+    assert (good, last) == (3, 15), "what goes wrong in one group costs the others nothing"
+    assert type(bad) is InputError and isinstance(empty, ValueError)
+    assert list(executor.map(refuse, [1, 2])) == [1, 2], "an executor must work on after an error"
 
-    seen: list[tuple[int, int]] = []
-    executor.map(tenths, NUMBERS, lambda done, number: seen.append((done, number)))
-    executor.map_reduce(tenths, NUMBERS, operator.add, lambda done, number: seen.append((done, number)))
-    assert seen == 2 * [(done, 20) for done in range(1, 21)]
+    seen: list[int] = []
+    list(executor.map(tenths, NUMBERS, seen.append))
+    reduced(executor, tenths, [NUMBERS[:7], NUMBERS[7:]], operator.add, seen.append)
+    assert sorted(set(seen)) == list(range(1, 21)) if len(seen) == 40 else seen[-1] == 20
 
 
-def test_items_are_opaque_to_dask() -> None:
+def test_items_are_opaque() -> None:
     with Executor(ExecutionConfig(scheduler="serial")) as executor:
         awkward = [(print, "x"), "item-0", {"a": [1]}, None]
-        assert executor.map(str, awkward) == [str(item) for item in awkward]
+        assert list(executor.map(str, awkward)) == [str(item) for item in awkward]
 
 
-def test_many_items_reduce_in_order_through_several_levels() -> None:
-    items = [f"{k}," for k in range(100)]
-    with Executor(ExecutionConfig(scheduler="threads", workers=3)) as executor:
-        assert executor.map_reduce(str, items, operator.add) == "".join(items)
+@given(st.lists(st.integers(0, 70), max_size=12), st.integers(1, 4))
+def test_groups_reduce_in_order_through_several_levels(sizes: list[int], workers: int) -> None:
+    groups = [[f"{g}.{k}," for k in range(size)] for g, size in enumerate(sizes)]
+    with Executor(ExecutionConfig(scheduler="threads", workers=workers)) as executor:
+        found = reduced(executor, str, groups, operator.add)
+    assert [one if isinstance(one, str) else "" for one in found] == ["".join(group) for group in groups]
 
 
-def test_nothing_to_reduce() -> None:
-    with Executor(ExecutionConfig(scheduler="serial")) as executor, pytest.raises(ValueError, match="no items"):
-        executor.map_reduce(tenths, [], operator.add)
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_few_groups_are_held_at_once(scheduler: str) -> None:
+    """A group is taken when there is room for it, and handed out before all are taken."""
+    taken: list[int] = []
+
+    def groups() -> Iterator[list[int]]:
+        for number in range(50):
+            taken.append(number)
+            yield [number] * 3
+
+    with Executor(ExecutionConfig(scheduler=scheduler, workers=2)) as executor:
+        ahead = [len(taken) - k for k, _ in enumerate(executor.map_reduce(tenths, groups(), operator.add))]
+    assert len(ahead) == 50 and max(ahead) <= 7
 
 
 def test_not_opened() -> None:
     with pytest.raises(RuntimeError, match="with Executor"):
-        Executor(ExecutionConfig(scheduler="serial")).map(tenths, NUMBERS)
+        list(Executor(ExecutionConfig(scheduler="serial")).map(tenths, NUMBERS))
 
 
 def test_workers_default_to_the_cores() -> None:
@@ -120,9 +148,9 @@ def test_workers_default_to_the_cores() -> None:
     assert Executor(ExecutionConfig(workers=3)).workers == 3
 
 
-def test_scratch_folder_is_private_and_goes() -> None:
+def test_scratch_folder_is_private_and_goes(cluster_address: str) -> None:
     before = dask.config.get("temporary-directory", None)
-    with Executor(ExecutionConfig(scheduler="serial")):
+    with Executor(ExecutionConfig(scheduler=cluster_address)):
         scratch = Path(dask.config.get("temporary-directory"))
         assert scratch.is_dir()
         assert scratch.name.startswith("rixs-pipeline-")
@@ -131,16 +159,24 @@ def test_scratch_folder_is_private_and_goes() -> None:
     assert dask.config.get("temporary-directory", None) == before
 
 
-def test_dead_worker_is_one_line() -> None:
+def test_a_dead_worker_is_replaced_and_its_work_done_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    groups = [[(tmp_path / "died", k) for k in range(5)] for _ in range(4)]
+    with Executor(ExecutionConfig(scheduler="processes", workers=2)) as executor:
+        assert reduced(executor, die_once, groups, operator.add) == [10, 10, 10, 10]
+    assert (tmp_path / "died").exists()
+    assert "a worker process died: it is replaced, and its work is done again" in caplog.messages
+
+
+def test_work_that_kills_its_workers_is_given_up_in_one_line() -> None:
     with (
         Executor(ExecutionConfig(scheduler="processes", workers=1)) as executor,
-        pytest.raises(RixsError, match="worker process died"),
+        pytest.raises(RixsError, match="worker processes died 3 times over the same work"),
     ):
-        executor.map(die, [1])
+        list(executor.map(die, [1]))
 
 
 def test_no_scheduler_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "_CONNECT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(dask_cluster, "_CONNECT_TIMEOUT_S", 0.3)
     with (
         pytest.raises(UsageError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:1:"),
         Executor(ExecutionConfig(scheduler="tcp://127.0.0.1:1")),
@@ -158,7 +194,10 @@ def test_slurm_without_sbatch(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_slurm_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     folder = dask.config.PATH
-    with pytest.raises(UsageError, match="pip install dask-jobqueue"), Executor(ExecutionConfig(scheduler="slurm")):
+    with (
+        pytest.raises(UsageError, match=r"pip install 'rixs-pipeline\[slurm\]'"),
+        Executor(ExecutionConfig(scheduler="slurm")),
+    ):
         pass
     assert folder == dask.config.PATH
 
@@ -177,7 +216,7 @@ def work(folder):
 if __name__ == "__main__":
     try:
         with Executor(ExecutionConfig(scheduler=sys.argv[1], workers=1)) as executor:
-            executor.map(work, [sys.argv[2]] * 100)
+            list(executor.map(work, [sys.argv[2]] * 100))
     except KeyboardInterrupt:
         sys.exit(4)
 """
@@ -199,3 +238,45 @@ def test_interrupt_ends_cleanly(scheduler: str, tmp_path: Path) -> None:
         process.kill()
     assert (process.returncode, errors.decode()) == (4, "")
     assert (tmp_path / "ended").exists(), "what runs ends, so that no product is half written"
+
+
+ABANDONED = """
+import os, sys, time
+from pathlib import Path
+from rixs_pipeline.config import ExecutionConfig
+from rixs_pipeline.execution import Executor
+
+def work(folder):
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    with Executor(ExecutionConfig(scheduler="processes", workers=2)) as executor:
+        list(executor.map(work, [sys.argv[1]] * 4))
+"""
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    script, folder = tmp_path / "script.py", tmp_path / "workers"
+    script.write_text(ABANDONED)
+    folder.mkdir()
+    process = subprocess.Popen([sys.executable, str(script), str(folder)])
+    try:
+        while len(list(folder.iterdir())) < 2:
+            assert process.poll() is None
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    deadline = time.monotonic() + 10
+    while any(is_running(int(one.name)) for one in folder.iterdir()):
+        assert time.monotonic() < deadline, "a worker went on without its parent"
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"

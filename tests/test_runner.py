@@ -10,6 +10,7 @@ import pytest
 
 from rixs_pipeline import open_product, reduction, runner
 from rixs_pipeline.errors import InputError, UsageError
+from rixs_pipeline.io import off
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.runs import Points, Run
 
@@ -18,11 +19,12 @@ SCANS = {f"scans/scan{n:04d}.nxs" for n in (1, 2, 3, 4)}
 MAPS = {"maps/LMR_RT-Co_L.nxs", "maps/LMR_100C-Co_L.nxs"}
 SPECTRA = {"spectra/LMR_RT-Co_L.nxs", "spectra/LMR_100C-Co_L.nxs"}
 LINES = ("C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La")
-ALL = CALIBRATIONS | SCANS | MAPS | SPECTRA
+REFERENCES = {"calibration/references.csv"}
+ALL = CALIBRATIONS | REFERENCES | SCANS | MAPS | SPECTRA
 
 
 def times(out):
-    return {str(p.relative_to(out)): p.stat().st_mtime_ns for p in out.rglob("*.nxs")}
+    return {str(p.relative_to(out)): p.stat().st_mtime_ns for p in out.rglob("*") if p.suffix in (".nxs", ".csv")}
 
 
 def made(small, config=None, **options):
@@ -159,7 +161,7 @@ def test_a_changed_pulse_makes_its_run_again(small):
     data = bytearray(small.off(3).read_bytes())
     data[-4] ^= 1  # of the last reference run
     small.off(3).write_bytes(data)
-    assert made(small) == {"calibration/cal0005.nxs"} | SCANS | MAPS | SPECTRA
+    assert made(small) == {"calibration/cal0005.nxs"} | REFERENCES | SCANS | MAPS | SPECTRA
 
 
 def test_a_new_scan_is_added_without_touching_the_others(small, tmp_path, small_beamtime):
@@ -285,6 +287,86 @@ def test_no_scheduler_changes_what_comes_out(small, reduced_small, monkeypatch, 
         entries = found if isinstance(found, dict) else {"entry": found}
         for entry, dataset in entries.items():
             assert_equal(dataset, expected[entry] if isinstance(expected, dict) else expected)
+
+
+@pytest.mark.parametrize("lead_is_there", [True, False])
+def test_the_leading_scan_is_counted_again_only_where_it_has_to_be(small, reduced_small, monkeypatch, lead_is_there):
+    """As an element of an array does it: a scan alone, beside the product of the scan that sets its throughput."""
+    (small.out / "scans/scan0002.nxs").unlink()
+    if not lead_is_there:
+        (small.out / "scans/scan0001.nxs").unlink()
+    counted, counts = [], reduction.Reduction._counts
+    monkeypatch.setattr(
+        reduction.Reduction, "_counts", lambda self, scans, lists: counted.extend(s.name for s in scans) or counts(self, scans, lists)
+    )
+    summary = small.run(until="bin", scans="2")
+    assert summary.executed == ["scans/scan0002.nxs"]
+    assert counted == ([] if lead_is_there else ["scan0001"]) + ["scan0002"]
+    assert_equal(*(open_product(folder / "scans/scan0002.nxs") for folder in (small.out, reduced_small)))
+
+
+KEEP = {"map": {"keep_photons": True}}
+OTHER_BINS = {"emission": [300, 900], "step": 0.2}
+LISTS = {f"photons/scan{n:04d}.h5" for n in (1, 2, 3, 4)}
+
+
+def executed(summary):
+    assert summary.failed == {}
+    return set(summary.executed)
+
+
+def without_pulses(small):
+    """The beamtime with pulses of no height; sizes and times of the files are as before."""
+    for path in small.beamtime.rglob("*.off"):
+        status, header = path.stat(), off.read_header(path)
+        records = np.memmap(path, header.record_dtype, "r+", header.data_offset, (header.n_records,))
+        records["coefs"] = 0
+        records.flush()
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads", "processes"])
+def test_other_bins_are_counted_from_the_photons_that_were_kept(small, tmp_path, scheduler):
+    """What is equal is everything of a scan's product, to the last bit."""
+    how = {"execution": {"scheduler": scheduler, "workers": 2}}
+    assert executed(small.run(KEEP | how)) == LISTS  # the maps are fresh
+    assert executed(small.run(KEEP)) == set()
+    expected = shutil.copytree(small.out, tmp_path / "expected")
+    other, small.out = small.out, expected
+    small.run({"map": OTHER_BINS})
+    small.out = other
+    without_pulses(small)
+    assert executed(small.run({"map": OTHER_BINS | KEEP["map"]}, until="bin")) == SCANS
+    for name in SCANS:
+        assert_equal(open_product(small.out / name), open_product(expected / name))
+    assert not [path for path in (small.out / "photons").iterdir() if path.suffix != ".h5"]
+
+
+def test_photons_are_kept_anew_where_they_would_be_others(small):
+    small.run(KEEP)
+    pixel = KEEP | {"beamtime": {"exclude": {"pixels": [3]}}}
+    assert executed(small.run(pixel, until="bin")) == SCANS | LISTS
+    assert 3 not in h5py.File(small.out / "photons/scan0001.h5")["entry/data/pixel"][()]
+    (small.out / "photons/scan0002.h5").write_bytes(b"damaged")
+    assert executed(small.run(pixel, until="bin")) == {"photons/scan0002.h5"}
+    dry = small.run(KEEP, dry_run=True)
+    assert {f"scan{n:04d} photons" for n in (1, 2, 3, 4)} <= set(dry.planned)
+
+
+def test_kept_photons_are_exported(small, cli):
+    said = cli("export", small.out, "--format", "photons")
+    assert said.code == 3 and "photons were not kept; set `map: {keep_photons: true}`" in said.err
+    small.run(KEEP)
+    assert cli("export", small.out, "--format", "photons").code == 0
+    for name in LISTS:
+        scan = open_product(small.out / "scans" / name[8:].replace(".h5", ".nxs"))
+        with h5py.File(small.out / "export" / name) as file:
+            photons = {column: values[()] for column, values in file["entry/data"].items()}
+            assert int(file["entry"].attrs["scan"]) == scan.attrs["number"]
+        counts, *_ = np.histogram2d(photons["point"], photons["energy"].astype(float), bins=(
+            np.arange(len(scan["incident_energy"]) + 1), scan["emission_energy_edges"].values))  # fmt: skip
+        np.testing.assert_array_equal(counts, scan["counts"].values)
+        assert set(photons["pixel"]) <= set(scan["pixel"].values)
 
 
 def assert_equal(found, expected):

@@ -30,7 +30,8 @@ def test_a_scan_is_a_map_and_more():
 
 
 def test_a_spectrum_runs_along_its_axis():
-    assert all(v.dims == ("emission_energy",) for v in spectrum("emission_energy").values())
+    dims = {name: v.dims for name, v in spectrum("emission_energy").items()}
+    assert all(d == (("feature",) if name.startswith("feature") else ("emission_energy",)) for name, d in dims.items())
 
 
 def test_values_get_their_units_and_names():

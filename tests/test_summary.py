@@ -147,4 +147,23 @@ def test_it_is_written_whole_or_not_at_all(summary, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         summary.write()
     assert (summary.out / "run.json").read_text() == before
-    assert [p.name for p in summary.out.iterdir()] == ["run.json"]
+    assert sorted(p.name for p in summary.out.iterdir()) == [".lock", "run.json"]
+
+
+def test_runs_at_the_same_time_forget_nothing_of_each_other(summary):
+    """As elements of an array do: both begin before one has ended."""
+    other = Summary(summary.out, summary.beamtime, "rixs-pipeline bin --scans 2", False)
+    summary.made("scan0001", {"photons": 5}, [])
+    summary.fail("scan0003", "no pulses")
+    other.made("scan0002", {"photons": 7}, [])
+    summary.write()
+    other.write()
+    told = read(summary.out)
+    assert {name: item.get("photons") for name, item in told["items"].items()} == {
+        "scan0001": 5, "scan0002": 7, "scan0003": None,
+    }  # fmt: skip
+    assert told["failed"] == {"scan0003": "no pulses"}
+    again = Summary(summary.out, summary.beamtime, "rixs-pipeline bin --scans 3", False)
+    again.made("scan0003", {"photons": 9}, [])
+    again.write()
+    assert read(summary.out)["failed"] == {}

@@ -15,7 +15,7 @@ from rixs_pipeline.config import Background, Blank, Leak, PreEdge, Region, Sideb
 from rixs_pipeline.core.regions import weights
 from rixs_pipeline.core.scaling import Limits
 from rixs_pipeline.core.statistics import Z_95, Interval, count_interval
-from rixs_pipeline.core.sums import MapData, Sums, along_emission, along_incident, along_loss
+from rixs_pipeline.core.sums import MapData, Sums, Tail, along_emission, along_incident, along_loss
 
 Floats = NDArray[np.float64]
 
@@ -249,14 +249,29 @@ def _leak(data: MapData, asked: Leak, share: Floats) -> Under:
     """
     from scipy.linalg import solve_triangular, toeplitz
 
-    step, f = float(np.diff(data.emission_edges).mean()), asked.tail_fraction
-    r = np.exp(-step / asked.tail_length)
-    row = asked.tail_length / step * (1 - r) ** 2 * r ** (np.arange(share.shape[1]) - 1.0)
-    row[0] = 1 - (1 - r) * asked.tail_length / step
+    known = _tail(data, asked)
+    step, f, length = float(np.diff(data.emission_edges).mean()), known.fraction, known.length
+    r = np.exp(-step / length)
+    row = length / step * (1 - r) ** 2 * r ** (np.arange(share.shape[1]) - 1.0)
+    row[0] = 1 - (1 - r) * length / step
     tail = f * np.triu(toeplitz(row))
     response = tail + (1 - f) * np.eye(len(row))
     sent = (data.detected(share) @ tail) * (1 - share)
     w = solve_triangular(response, sent.T, trans="T").T
     value = (w * data.counts).sum(axis=1)
-    variance = (w**2 * data.counts).sum(axis=1) + (value * asked.tail_fraction_errors / f) ** 2
-    return Under(value, variance, np.abs(w).max(axis=1, initial=0.0), value)
+    variance = (w**2 * data.counts).sum(axis=1) + (value * known.fraction_error / f) ** 2
+    return Under(value, variance, np.abs(w).max(axis=1, initial=0.0), value, {"tail": vars(known)})
+
+
+def _tail(data: MapData, asked: Leak) -> Tail:
+    """The response's tail: what the config says, for the rest what the reference runs say."""
+    known = data.tail or Tail(*(np.nan,) * 3)
+    fraction = known.fraction if asked.tail_fraction is None else asked.tail_fraction
+    length = known.length if asked.tail_length is None else asked.tail_length
+    if asked.tail_fraction_errors is not None:
+        error = asked.tail_fraction_errors
+    else:
+        error = known.fraction_error if asked.tail_fraction is None else 0.0
+    if not (fraction > 0 and length > 0 and error >= 0):
+        raise ValueError("background leak: the map knows no tail; set tail_fraction, tail_fraction_errors, tail_length")
+    return Tail(fraction, error, length)

@@ -10,7 +10,7 @@ coefficients, and its covariance is that of the coefficients. The corrections ar
     P_1 = x, P_2 = x^2 - 1/3, P_3 = x^3 - 3x/5  (no mean over a uniform phase: the scale does not move)
 
 Forms: measured on real pulses of the array that the pipeline began with (the phase effect differs from line to
-line; the drift is not a pure gain).
+line; the drift is not a pure gain, and follows the base line from pulse to pulse, so that this is not smoothed).
 """
 
 from functools import cache

@@ -25,21 +25,15 @@ def live_time_held_off(
 ) -> NDArray[np.float64]:
     """Seconds of each point in which no trigger of the pixel was less than a hold-off ago, f8 (point,).
 
-    `time_ns` (trigger,) ascends and begins at least a hold-off before the first point: what came before a point holds
-    into it. The stretches [t, t + hold-off) of all triggers are joined before they are taken off, so that what
-    overlaps counts once; all in integer ns, so that the result is exact.
+    `time_ns` (trigger,) ascends; the last one before a point holds into it, so it must be there. The stretches
+    [t, t + hold-off) of all triggers are joined before they are taken off, so that what overlaps counts once; all in
+    integer ns, so that the result is exact. Nothing as long as `time_ns` is made.
     """
-    hold = round(hold_off_s * 1e9)
-    if not len(time_ns):
-        return np.asarray((end_ns - start_ns) / 1e9)
-    blind = np.minimum(np.diff(time_ns, append=time_ns[-1] + hold), hold)
-    before = np.cumsum(blind) - blind
+    from rixs_pipeline.core import map_kernel
 
-    def blind_until(moment: NDArray[np.int64]) -> NDArray[np.int64]:
-        last = np.searchsorted(time_ns, moment, side="right") - 1
-        return np.where(last < 0, 0, before[last] + np.minimum(moment - time_ns[last], blind[last]))
-
-    return np.asarray((end_ns - start_ns - blind_until(end_ns) + blind_until(start_ns)) / 1e9)
+    first, stop = map_kernel.slices(time_ns, start_ns, end_ns)
+    blind = map_kernel.blind_ns(time_ns, first, stop, start_ns, end_ns, round(hold_off_s * 1e9))
+    return np.asarray((end_ns - start_ns - blind) / 1e9)
 
 
 def silent_stretches(triggers: NDArray[np.int64]) -> NDArray[np.bool_]:

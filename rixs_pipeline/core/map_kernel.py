@@ -5,18 +5,18 @@ loop over a block, so that the processor's vector units are used. The energy is 
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from rixs_pipeline.core import kernels
-from rixs_pipeline.core.kernels import HEIGHT_REF, LOWEST, STEP, Index, compiled, within
-
-exact = njit(cache=True, nogil=True, error_model="numpy")  # no fused multiply-add: edges as numpy rounds them
+from rixs_pipeline.core.compiling import compiled, exact
+from rixs_pipeline.core.kernels import HEIGHT_REF, LOWEST, STEP, Index, within
 
 Float = NDArray[np.float64]
 Float4 = NDArray[np.float32]
 Int = NDArray[np.int64]
+Int4 = NDArray[np.int32]
 Bool = NDArray[np.bool_]
+Grid = tuple[float, float, float]
 
 BLOCK = 256
 SLOPE, HEIGHT = 1, 2  # columns of `coefs`: derivativeLike, filtValue
@@ -43,6 +43,32 @@ def slices(time_ns: Int, start_ns: Int, end_ns: Int) -> tuple[Int, Int]:
             out[j] = low
         stop[j] = max(first[j], stop[j])
     return first, stop
+
+
+@compiled
+def in_order(time_ns: Int, first: int, last: int) -> bool:
+    """Whether records first ... last - 1 are in order of time."""
+    falls = 0
+    previous = time_ns[Index(first)] if last > first else np.int64(0)
+    for i in range(first, last):
+        now = time_ns[Index(i)]
+        falls += now < previous
+        previous = now
+    return falls == 0
+
+
+@compiled
+def blind_ns(time_ns: Int, first: Int, stop: Int, start_ns: Int, end_ns: Int, hold_ns: int) -> Int:
+    """How much of each point (point,) lies within `hold_ns` after a record, what overlaps counted once; ns."""
+    blind = np.zeros(len(first), np.int64)
+    for j in range(len(first)):
+        until = start_ns[j]
+        for i in range(max(first[j] - 1, 0), stop[j]):
+            time = time_ns[Index(i)]
+            begin = max(time, until)
+            until = max(until, min(time + hold_ns, end_ns[j]))
+            blind[j] += max(until - begin, 0)
+    return blind
 
 
 @compiled
@@ -83,7 +109,9 @@ def cut(block: Float, since: Float, limits: Float, safe: float, accepted: Bool, 
     for i in range(block.shape[1]):
         height, base, residual = block[0, i], block[2, i], block[3, i]
         phase = block[1, i] / height
-        ok = (height > 0.0) & (height < np.inf) & (abs(phase) < np.inf) & (abs(base) < np.inf) & (abs(residual) < np.inf)
+        ok = (
+            (height > 0.0) & (height < np.inf) & (abs(phase) < np.inf) & (abs(base) < np.inf) & (abs(residual) < np.inf)
+        )
         finite += ok
         ok &= (residual >= residual_low) & (residual <= residual_high)
         with_residual += ok
@@ -115,25 +143,42 @@ def at_least(values: Float, low: float) -> int:
 
 
 @exact
-def count(energy: Float, accepted: Bool, low: float, step: float, top: float, n_bins: int, row: Int) -> int:
-    """Add a block's energies (n,) to the bins of a point (n_bins + 1,), the last of which takes what is in no bin.
+def places(energy: Float4, accepted: Bool, grid: Grid, n_bins: int, place: Int) -> None:
+    """Bins (n,) of a block's energies (n,); `n_bins` for what is in none.
 
     Bins are low + k step <= E < low + (k + 1) step, exactly: the bin guessed by a division is compared with its
-    edges, computed as the edges are. Returns how many were counted.
+    edges, computed as the edges are.
     """
-    place = np.empty(len(energy), np.int64)
+    low, step, top = grid
     per_step, last = 1.0 / step, n_bins - 1.0
     for i in range(len(energy)):
-        e = energy[i]
+        e = np.float64(energy[i])
         guess = np.float64(np.int64(within((e - low) * per_step, 0.0, last)))
         guess += 1.0 if e >= low + step * (guess + 1.0) else 0.0
         guess -= 1.0 if e < low + step * guess else 0.0
         inside = accepted[i] & (e >= low) & (e < top)
         place[i] = np.int64(min(guess, last)) if inside else n_bins
-    outside = row[n_bins]
-    for i in range(len(energy)):
-        row[Index(place[i])] += 1
-    return len(energy) - (row[n_bins] - outside)
+
+
+@compiled
+def count_photons(energy: Float4, point: Int4, row: Int, grid: Grid, counts: Int, in_map: Int) -> None:
+    """Add photons (photon,) that are calibrated already to the counts of a scan.
+
+    Args:
+        energy: f4 (photon,), eV.
+        point, row: of each photon: its place in `counts` and in `in_map`.
+        grid: lowest edge, step and highest edge of the bins, eV.
+        counts: i8 (point, bin + 1), added to; the last column takes what is in no bin.
+        in_map: i8 (pixel,), added to: photons that are in a bin.
+    """
+    n_bins = counts.shape[1] - 1
+    accepted, place = np.ones(BLOCK, np.bool_), np.empty(BLOCK, np.int64)
+    for begin in range(0, len(energy), BLOCK):
+        n = min(BLOCK, len(energy) - begin)
+        places(energy[begin : begin + n], accepted, grid, n_bins, place)
+        for i in range(n):
+            counts[Index(point[begin + i]), Index(place[i])] += 1
+            in_map[Index(row[begin + i])] += place[i] < n_bins
 
 
 @compiled
@@ -146,55 +191,59 @@ def bin_records(
     stop: Int,
     limits: Float,
     params: Float,
-    weight: Float,
-    grid: tuple[float, float, float],
+    late_share: Float,
+    grid: Grid,
     counts: Int,
     kept: Float4,
-) -> tuple[Int, Int, Int, bool]:
+) -> tuple[Int, Int, Int]:
     """Add the records of one pixel to the counts of a scan.
 
     Args:
-        time_ns, base, residual, coefs: columns of the records (record,), `coefs` (record, k), strided as in the file.
+        time_ns, base, residual, coefs: columns of the records (record,) in order of time, `coefs` (record, k), strided
+            as they lie in the file.
         first, stop: slices (point,) of the records.
         limits: f8 (4, 2), of residual, base line, phase, time since the last record; NaN accepts nothing.
         params: f8 (2, N_PARAMS), the energy function before and after.
-        weight: f8 (point,), the share of the latter.
+        late_share: f8 (point,), how much of the latter holds in a point.
         grid: lowest edge, step and highest edge of the bins, eV.
         counts: i8 (point, bin + 1), added to; the last column takes what is in no bin.
-        kept: f4 (record,) or (0,): energies of the records, from the first one of the first point on, are written
-            here; NaN for those that are not photons.
+        kept: f4 (record in a point,) or (0,): energies of the records of one point after the other are written here;
+            NaN for those that are not photons.
+
+    Energies are rounded to f4 before they are counted, 3e-5 eV at most: so counts are those of a list of them.
 
     Returns:
-        Accepted records (point,), records after the hold-off (point,), cut flow (N_STAGES,), and whether the records
-        are in order of time.
+        Accepted records (point,), records after the hold-off (point,), and the cut flow (N_STAGES,).
     """
     n_bins = counts.shape[1] - 1
     early, late = kernels.power_series(params[0]), kernels.power_series(params[1])
-    rows, now = early.copy(), params[0].copy()
+    rows, now = early.copy(), params[:1].copy()
     block, energy = np.empty((4, BLOCK)), np.empty(BLOCK)
     since, accepted = np.empty(BLOCK), np.empty(BLOCK, np.bool_)
+    rounded, place = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.int64)
     passed, countable = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
-    flow, in_order = np.zeros(N_STAGES, np.int64), True
-    low, step, top = grid
+    flow = np.zeros(N_STAGES, np.int64)
+    written = 0
     for j in range(len(first)):
-        for k in range(len(now)):
-            now[k] = params[0, k] + weight[j] * (params[1, k] - params[0, k])
-        for k in range(rows.shape[0]):
-            for power in range(4):
-                rows[k, power] = early[k, power] + weight[j] * (late[k, power] - early[k, power])
+        kernels.between(params[:1], params[1:], late_share[j], now)
+        kernels.between(early, late, late_share[j], rows)
         before = flow[N_STAGES - 1]
         for begin in range(first[j], stop[j], BLOCK):
             n = min(BLOCK, stop[j] - begin)
             load(begin, base, residual, coefs, block[:, :n])
             since_last(begin, time_ns, since[:n])
             countable[j] += at_least(since[:n], limits[SINCE_LAST, 0])
-            in_order &= at_least(since[:n], 0.0) == n
-            cut(block[:, :n], since, limits, now[HEIGHT_REF], accepted, flow)
-            kernels.corrected(block[0, :n], block[2, :n], block[1, :n], now, energy[:n])
-            kernels.on_curve(energy[:n], now[LOWEST], now[STEP], rows, energy[:n])
-            count(energy[:n], accepted, low, step, top, n_bins, counts[j])
+            cut(block[:, :n], since, limits, now[0, HEIGHT_REF], accepted, flow)
+            kernels.corrected(block[0, :n], block[2, :n], block[1, :n], now[0], energy[:n])
+            kernels.on_curve(energy[:n], now[0, LOWEST], now[0, STEP], rows, energy[:n])
+            for i in range(n):
+                rounded[i] = np.float32(energy[i])
+            places(rounded[:n], accepted, grid, n_bins, place)
+            for i in range(n):
+                counts[j, Index(place[i])] += 1
             if len(kept):
                 for i in range(n):
-                    kept[begin - first[0] + i] = energy[i] if accepted[i] else np.nan
+                    kept[Index(written + i)] = rounded[i] if accepted[i] else np.float32(np.nan)
+                written += n
         passed[j] = flow[N_STAGES - 1] - before
-    return passed, countable, flow, in_order
+    return passed, countable, flow

@@ -5,8 +5,11 @@ come at random, so of a pixel's pulses at the rate r the share
 
     accepted(r) = a_p exp(-r T)
 
-passes the cuts; a_p (what the cuts cost at any rate) is the pixel's and part of its throughput, T is the readout's
-and the cuts' and shared by the array. Without it, spectra are squashed where the rate is high.
+passes the cuts; a_p (what the cuts cost at any rate) is the pixel's, its mean is the array's, T is the readout's and
+the cuts' and shared by the array. Without it, spectra are squashed where the rate is high.
+
+The same photons are the counts that are divided by this share: what tells it has to be chosen so that counts and share
+do not err together (`efficiency`).
 """
 
 from typing import NamedTuple
@@ -24,10 +27,11 @@ _STEPS, _SMALLEST = 50, 1e-6
 
 
 class SpoilingTime(NamedTuple):
-    """The time T after a photon in which a second one spoils it, s, and its standard error."""
+    """The time T after a photon in which a second one spoils it, s, its standard error, and which pixels told it."""
 
     seconds: float
     error: float
+    told: NDArray[np.bool_]
 
 
 def rates(triggers: Int, live_time_s: Float) -> Float:
@@ -51,16 +55,17 @@ def spoiling_time(triggers: Int, accepted: Int, live_time_s: Float, expected_s: 
     pulses tell little it stands for them. Pixels whose own T is far from the array's (spurious triggers) are left
     out. Without an expected time, as for photon lists, T is 0.
     """
+    everyone = np.ones(len(triggers), bool)
     if not expected_s > 0:
-        return SpoilingTime(0.0, 0.0)
+        return SpoilingTime(0.0, 0.0, everyone)
     rate = _rates_beside(triggers, live_time_s)
-    found, lost = _fit(triggers, accepted, rate, expected_s)
-    score, precision = _by_pixel(triggers, accepted, rate, lost, found.seconds)
+    seconds, error, lost = _fit(triggers, accepted, rate, expected_s)
+    score, precision = _by_pixel(triggers, accepted, rate, lost, seconds)
     pull = np.abs(_ratio(score, np.sqrt(precision)))
     take = pull <= OUTLIER * max(1.0, float(np.median(pull)))
     if not take.all():
-        found, _ = _fit(triggers[take], accepted[take], rate[take], expected_s)
-    return found
+        seconds, error, _ = _fit(triggers[take], accepted[take], rate[take], expected_s)
+    return SpoilingTime(seconds, error, take)
 
 
 def _factors(triggers: Int, live_time_s: Float) -> tuple[Float, Float]:
@@ -94,13 +99,42 @@ def _rates_beside(triggers: Int, live_time_s: Float) -> Float:
     return pixel[:, None] * np.where(known, mean + share * (point - mean), mean)
 
 
-def unspoiled(rate: Float, time: SpoilingTime) -> Float:
-    """Share of photons without a second one in their record, exp(-r T), f8 like `rate`."""
-    return np.asarray(np.exp(-rate * time.seconds))
+def efficiency(triggers: Int, accepted: Int, live_time_s: Float, time: SpoilingTime) -> Float:
+    """Share of photons that pass the cuts, f8 (pixel, point): c exp(-r T) (a / A)^s.
+
+    `a` of a point's pulses are accepted, where A are expected of its triggers from exp(-r T) and each pixel's other
+    losses; both are sums over the pixels that told T, as is c, which makes the share right over the whole scan: the
+    error of T acts on differences of the rate alone. exp(-r T) falls where chance brings more counts, a / A rises:
+    with the exponent s of `_balance` the intensity, counts / live time, varies as the counts alone do.
+    """
+    rate = rates(triggers, live_time_s)
+    alone = np.exp(-rate * time.seconds)
+    number, share, passed = triggers[time.told], alone[time.told], accepted[time.told]
+    pixel = _ratio(passed.sum(axis=1), (number * share).sum(axis=1))
+    shares = share * pixel[:, None]
+    expected = number * shares
+    total, found = expected.sum(axis=0), passed.sum(axis=0)
+    spoiled = _ratio((expected * rate[time.told]).sum(axis=0), total) * time.seconds
+    rejected = _ratio(number.sum(axis=0) * (expected * np.clip(1 - shares, 0, 1)).sum(axis=0), total**2)
+    ratio = np.divide(found, total, out=np.ones(len(total)), where=(found > 0) & (total > 0))
+    common = found.sum() / (number * share).sum() if found.any() else 1.0
+    return np.asarray(common * alone * ratio ** _balance(spoiled, rejected))
 
 
-def _fit(triggers: Int, accepted: Int, rate: Float, expected_s: float) -> tuple[SpoilingTime, Float]:
-    """Maximum of the likelihood by Fisher scoring in T and c (pixel,), of which the latter is eliminated."""
+def _balance(spoiled: Float, rejected: Float) -> Float:
+    """The exponent s at which counts over their share have the relative variance of the counts, f8 (point,).
+
+    Of n triggers a share q is accepted; x = r T (`spoiled`), v = 1/q - 1 (`rejected`). To first order the logarithm
+    of the share, -(1 - s) x dn/n + s (da/a - dn/n), has the covariance (s v - (1 - s) x) / n with that of the
+    accepted counts, in any part of the spectrum, and the variance ((1 - s)^2 x^2 + s^2 v) / n: s makes the latter
+    twice the former. 2 - sqrt(2) where all that is lost is spoiled and that is little; 0 where nothing is spoiled.
+    """
+    x, v = spoiled, rejected
+    return _ratio(2 * x + x**2, x + v + x**2 + np.sqrt(x**2 + v**2 + v * x**2))
+
+
+def _fit(triggers: Int, accepted: Int, rate: Float, expected_s: float) -> tuple[float, float, Float]:
+    """T, its error and c (pixel,): the maximum of the likelihood by Fisher scoring, c eliminated."""
     seconds, lost = expected_s, np.full(len(triggers), 0.01)
     weight = 1 / (EXPECTED_ERROR * expected_s) ** 2
     for _ in range(_STEPS):
@@ -112,7 +146,7 @@ def _fit(triggers: Int, accepted: Int, rate: Float, expected_s: float) -> tuple[
         lost = np.maximum(lost + _ratio(slope.sum(axis=1), expected.sum(axis=1)), 0.0)
         if abs(step) < PRECISION * expected_s:
             break
-    return SpoilingTime(seconds, float(information**-0.5)), lost
+    return seconds, float(information**-0.5), lost
 
 
 def _terms(triggers: Int, accepted: Int, rate: Float, lost: Float, seconds: float) -> tuple[Float, Float]:

@@ -19,6 +19,7 @@ _OWN_EV = 25.0  # so near a line of the edge's own, another cannot be told from 
 def unintended(region: Region, data: MapData, share: Floats, edge: str, lines: Mapping[str, float]) -> list[str]:
     """What to tell about a region, one line each; `share` (point, bin) its weights, `lines` name -> eV.
 
+    The elastic line is meant where the region has `loss` or says anything of `exclude_elastic`, be it null.
     Only yields over a window are looked at: TFY, emission spectra and the elastic region take in everything by
     intention. A line counts as there when the map has a peak at its place: more counts within 2 eV than 4 to 7 eV
     beside it, by five standard deviations. An inverse yield may hold one line that is not the scanned element's.
@@ -26,8 +27,9 @@ def unintended(region: Region, data: MapData, share: Floats, edge: str, lines: M
     if region.kind not in ("pfy", "spfy", "ipfy"):
         return []
     told = []
-    if region.loss is None and not region.exclude_elastic and (taken := elastic_points(data, share)):
-        told.append(f"holds the elastic line at {taken} points; exclude_elastic leaves it out")
+    meant = region.loss is not None or "exclude_elastic" in region.model_fields_set
+    if not meant and (taken := elastic_points(data, share)):
+        told.append(f"holds the elastic line at {taken} points; exclude_elastic leaves it out, null says it is meant")
     element = edge.split("_")[0]
     inside = {n: e for n, e in lines_inside(data, share, lines).items() if _is_peak(data, share, e)}
     own = {n for n in lines if n.split("_")[0] == element}

@@ -70,6 +70,19 @@ def resolved(configured: Mapping[str, Region]) -> dict[str, Region]:
     return found
 
 
+def cut_names(configured: Mapping[str, Region]) -> dict[str, dict[str, str]]:
+    """Regions of several cuts: name -> incident energies as text -> the name of their spectrum."""
+    several = {name: region for name, region in configured.items() if len(region.cuts) > 1}
+    return {
+        name: {f"{_told(one.cuts[0])} eV": member for member, one in _cuts(name, region).items()}
+        for name, region in several.items()
+    }
+
+
+def _told(cut: float | tuple[float, float]) -> str:
+    return f"{cut[0]:g}–{cut[1]:g}" if isinstance(cut, tuple) else f"{cut:g}"
+
+
 def _cuts(name: str, region: Region) -> dict[str, Region]:
     """A region for each cut; a single energy is a band of no width, which `weights` takes as the nearest point."""
     found = {}

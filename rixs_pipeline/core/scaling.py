@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Limits = tuple[float, float]
 
+LEAST, OUTERMOST = 3, 0.1  # points of a line that tell more than themselves; share of a scan
+
 
 @dataclass(frozen=True)
 class EdgeWindows:
@@ -22,6 +24,24 @@ class EdgeWindows:
     pre: Limits
     post: Limits
     position: float
+
+
+def within(windows: EdgeWindows, incident: Floats) -> EdgeWindows:
+    """The same windows for a scan (point,) eV: one that holds fewer than `LEAST` energies becomes the outermost
+    `OUTERMOST` of the scan's span on its side of the edge."""
+    energies = np.unique(incident)
+    low, high = float(energies[0]), float(energies[-1])
+    part = OUTERMOST * (high - low)
+
+    def held(window: Limits) -> int:
+        return int(((energies >= window[0]) & (energies < window[1])).sum())
+
+    pre, post = windows.pre, windows.post
+    if held(pre) < LEAST:
+        pre = (low, max(min(low + part, windows.position), low))
+    if held(post) < LEAST:
+        post = (min(max(high - part, windows.position), high), float(np.nextafter(high, np.inf)))
+    return EdgeWindows(pre, post, windows.position)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rixs_pipeline.config import Region
 from rixs_pipeline.core.backgrounds import Under, under
 from rixs_pipeline.core.presets import PRESETS
 from rixs_pipeline.core.regions import weights
-from rixs_pipeline.core.scaling import EdgeWindows, Limits, scale
+from rixs_pipeline.core.scaling import EdgeWindows, Limits, scale, within
 from rixs_pipeline.core.statistics import count_interval, mover
 from rixs_pipeline.core.sums import Axis, MapData, Sums, along_emission, along_incident, along_loss
 
@@ -32,10 +32,12 @@ class Setting:
     blanks: Mapping[str, MapData] = field(default_factory=dict)
     energy_uncertainty: tuple[Floats, Floats] | None = None
 
-    def windows(self, region: Region) -> EdgeWindows | None:
-        """Where the lines of `scale: edge` are fitted: the region's word, else the edge's preset."""
+    def windows(self, region: Region, incident: Floats) -> EdgeWindows | None:
+        """Where the lines of `scale: edge` are fitted: the region's word, else the edge's preset as far as the scan
+        (point,) eV goes."""
         preset = next((p.edge for name, p in PRESETS.items() if name == self.edge), None)
-        pre, post = region.pre_edge or (preset and preset.pre), region.post_edge or (preset and preset.post)
+        reached = preset and within(preset, incident)
+        pre, post = region.pre_edge or (reached and reached.pre), region.post_edge or (reached and reached.post)
         if not (pre and post):
             return None
         inside = preset is not None and pre[1] <= preset.position <= post[0]
@@ -98,7 +100,7 @@ def extract(data: MapData, region: Region, setting: Setting | None = None) -> Sp
     setting = setting or Setting()
     spectrum, taken = _unscaled(data, region, setting)
     spectrum = replace(spectrum, energy_errors=_energy_errors(spectrum, taken, data, region, setting))
-    return _scaled(spectrum.at(taken), region.scale, setting.windows(region))
+    return _scaled(spectrum.at(taken), region.scale, setting.windows(region, data.incident))
 
 
 def _unscaled(data: MapData, region: Region, setting: Setting) -> tuple[Spectrum, NDArray[np.bool_]]:
@@ -106,7 +108,7 @@ def _unscaled(data: MapData, region: Region, setting: Setting) -> tuple[Spectrum
     share = weights(region, data.incident, data.emission_edges)
     emission = along_loss if region.axis == "loss" else along_emission
     sums = (emission if region.kind == "xes" else along_incident)(data, share)
-    windows = setting.windows(region)
+    windows = setting.windows(region, data.incident)
     below = under(data, region, share, sums, setting.blanks, windows.pre if windows else None) if share.any() else None
     make = _inverse_yield if region.kind == "ipfy" else _yield
     return make(sums, below), sums.taken
@@ -222,6 +224,8 @@ def _scaled(spectrum: Spectrum, how: str | Limits, windows: EdgeWindows | None) 
     errors = spectrum.intensity_errors
     if spectrum.axis != "incident_energy" and i0 is not None:
         errors, i0 = np.sqrt(np.maximum(errors**2 - i0**2, 0.0)), np.zeros(len(i0))
+    if how == "edge":
+        _needs_windows(spectrum, windows)
     found = scale(spectrum.energy, spectrum.intensity, errors, how, windows)
     below = spectrum.intensity - spectrum.intensity_lower, spectrum.intensity_upper - spectrum.intensity
     told: dict[str, Any] = {}
@@ -242,3 +246,14 @@ def _scaled(spectrum: Spectrum, how: str | Limits, windows: EdgeWindows | None) 
         units="1/eV" if how == "area" else "",
         told=spectrum.told | told,
     )
+
+
+def _needs_windows(spectrum: Spectrum, windows: EdgeWindows | None) -> None:
+    """Raises ValueError where a line before or after the edge has too few points."""
+    if windows is None:
+        raise ValueError("scale edge: needs pre_edge and post_edge, the edge is not known")
+    energy = spectrum.energy[np.isfinite(spectrum.intensity)]
+    for name, window in (("pre_edge", windows.pre), ("post_edge", windows.post)):
+        if len(np.unique(energy[(energy >= window[0]) & (energy < window[1])])) < 2:
+            ends = f"{energy.min():.1f} to {energy.max():.1f} eV" if len(energy) else "no points"
+            raise ValueError(f"scale edge: fewer than 2 points in {name} {list(window)}; the scan has {ends}")

@@ -11,12 +11,22 @@ Axis = Literal["incident_energy", "emission_energy", "energy_loss"]
 
 
 @dataclass(frozen=True)
+class Tail:
+    """The low-energy tail of the detector's response: its `fraction` of a line, standard deviation `fraction_error`,
+    and decay `length` in eV."""
+
+    fraction: float
+    fraction_error: float
+    length: float
+
+
+@dataclass(frozen=True)
 class MapData:
     """A map as plain arrays.
 
     `counts` i8 (point, bin), `exposure` s (point,), `emission_edges` eV (bin + 1,), uniform, `incident` eV (point,),
     `exposure_errors` s (point,): independent errors of the exposures (I0); `efficiency` (bin,): counts are divided
-    by it.
+    by it; `tail`: of the detector's response, where it is known.
     """
 
     counts: NDArray[np.int64]
@@ -25,6 +35,7 @@ class MapData:
     incident: Floats
     exposure_errors: Floats | None = None
     efficiency: Floats | None = None
+    tail: Tail | None = None
 
     @property
     def centres(self) -> Floats:

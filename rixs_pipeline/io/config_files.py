@@ -56,7 +56,7 @@ def _given(document: Document) -> Document:
 
 
 def _check_lines(config: Config, document: Document) -> None:
-    """The reference set must exist and hold the lines that are asked for."""
+    """The reference set must exist and hold the lines and variants that are asked for."""
     keys: tuple[Any, ...] = ("calibration", "reference")
     try:
         reference_sets.find(config.calibration.reference)
@@ -69,6 +69,9 @@ def _check_lines(config: Config, document: Document) -> None:
         f"no line '{line}' in {config.calibration.reference} ({did_you_mean(line, names)})"
         for number, line in unknown
     ]
+    variants = ("calibration", "variants")
+    for key, text in reference_sets.variant_problems(config.calibration.reference, config.calibration.variants or ""):
+        problems.append(f"{document.place(variants + key)}: {'.'.join(variants + key)}: {text}")
     if problems:
         raise ConfigError("\n".join(problems))
 

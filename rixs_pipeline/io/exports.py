@@ -1,4 +1,4 @@
-"""Spectra as files for other programs: XDI, column files for Athena, CSV, and copies of the NeXus products."""
+"""Spectra and photons as files for other programs: XDI, columns for Athena, CSV, copies of NeXus and photon lists."""
 
 import csv
 import logging
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from rixs_pipeline import __version__
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io.products import atomic_path
-from rixs_pipeline.paths import export_folder, safe_name
+from rixs_pipeline.paths import export_folder, photon_list, safe_name
 
 LOG = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 
-_AXES = ("incident_energy", "emission_energy")
+_AXES = ("incident_energy", "emission_energy", "energy_loss")
 _COLUMNS = ("intensity", "intensity_errors", "intensity_lower", "intensity_upper", "counts", "exposure")
 _INTERNAL = ("NX_class", "default", "command", "input_hashes")  # attributes that say nothing to a reader of a spectrum
 _XDI_FIELDS = {"sample": "Sample.name", "mono": "Mono.name", "time": "Scan.start_time"}
@@ -93,31 +93,44 @@ _WRITERS: dict[str, tuple[str, Callable[[Path, Spectrum], None]]] = {
     "athena": ("dat", write_athena),
     "csv": ("csv", write_csv),
 }
-FORMATS = (*_WRITERS, "nexus")
+FORMATS = (*_WRITERS, "nexus", "photons")
 
 
 def export(out: Path, formats: Iterable[str]) -> list[Path]:
-    """Write every spectrum of an output folder to `export/<format>/<sample>-<edge>-<REGION>.<ext>`; copy .nxs files.
+    """Write every spectrum of an output folder to `export/<format>/<sample>-<edge>-<REGION>.<ext>`.
 
-    A spectrum without a single number is left out of formats that cannot hold it, with a logged warning.
+    `nexus` copies the .nxs files, `photons` the photon list of every scan. A spectrum without a single number is left
+    out of formats that cannot hold it, with a logged warning.
 
     Raises:
         UsageError: an unknown format.
-        InputError: no spectra in the folder, or a file that is not a product.
+        InputError: no spectra (no photon lists) in the folder, or a file that is not a product.
     """
     formats = list(formats)
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise UsageError(f"'{', '.join(unknown)}' is no export format; there are {', '.join(FORMATS)}")
-    files = sorted((out / "spectra").glob("*.nxs"))
-    if not files:
-        raise InputError(f"{out}: holds no spectra (spectra/*.nxs); run `rixs-pipeline run BEAMTIME -o {out}` first")
     written = []
     for name in formats:
         folder = export_folder(out, name)
-        for file in files:
-            written += [_copy(file, folder)] if name == "nexus" else list(_export_file(file, folder, name))
+        for file in _photon_lists(out) if name == "photons" else _spectra(out):
+            written += list(_export_file(file, folder, name)) if name in _WRITERS else [_copy(file, folder)]
     return written
+
+
+def _spectra(out: Path) -> list[Path]:
+    files = sorted((out / "spectra").glob("*.nxs"))
+    if not files:
+        raise InputError(f"{out}: holds no spectra (spectra/*.nxs); run `rixs-pipeline run BEAMTIME -o {out}` first")
+    return files
+
+
+def _photon_lists(out: Path) -> list[Path]:
+    any_scan = photon_list(out, "*")
+    files = sorted(any_scan.parent.glob(any_scan.name))
+    if not files:
+        raise InputError(f"{out}: photons were not kept; set `map: {{keep_photons: true}}` in the config and run again")
+    return files
 
 
 def _copy(file: Path, folder: Path) -> Path:

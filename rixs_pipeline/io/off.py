@@ -3,9 +3,9 @@
 import json
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,9 @@ class Pulses:
     pretrigger_mean: NDArray[np.float64]
     phase: NDArray[np.float64]  # derivativeLike / filtValue: arrival within a sample; NaN where filtValue is 0
     residual: NDArray[np.float64]  # residualStdDev: misfit of the pulse model
+    since_last: NDArray[np.float64]  # s since the pixel's previous record, wherever that lies; inf for the file's first
     dead_time_s: float  # after each pulse
+    after_trigger_s: float  # the part of a record that follows its trigger: a second photon in it spoils the first
     pixel: int
 
     def __len__(self) -> int:
@@ -49,17 +51,17 @@ class Pulses:
 
     def take(self, which: NDArray[np.bool_]) -> "Pulses":
         """Some of the pulses, `which` bool (pulse,)."""
-        columns = {name: getattr(self, name)[which] for name in _COLUMNS}
-        return Pulses(**columns, dead_time_s=self.dead_time_s, pixel=self.pixel)
+        columns: dict[str, Any] = {name: getattr(self, name)[which] for name in _COLUMNS}
+        return replace(self, **columns)
 
 
-_COLUMNS = ("time_ns", "pulse_height", "pretrigger_mean", "phase", "residual")
+_COLUMNS = ("time_ns", "pulse_height", "pretrigger_mean", "phase", "residual", "since_last")
 
 
 def joined(parts: Sequence[Pulses]) -> Pulses:
     """Pulses of one pixel from one or several runs, one after the other."""
-    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
-    return Pulses(**columns, dead_time_s=parts[0].dead_time_s, pixel=parts[0].pixel)
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS}
+    return replace(parts[0], **columns)
 
 
 def pixel_number(path: Path) -> int:
@@ -101,6 +103,22 @@ def open_records(path: Path) -> NDArray[np.void]:
     return _map(path, read_header(path))
 
 
+class Columns(NamedTuple):
+    """The columns of records that hold what a photon needs, (record,), strided as they lie in the file."""
+
+    time_ns: NDArray[np.int64]
+    pretrigger_mean: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    coefs: NDArray[np.float32]  # (record, number_of_bases)
+
+
+def columns(records: NDArray[np.void]) -> Columns:
+    """Views of the records' columns, read-only."""
+    plain = records.view(np.ndarray)
+    plain.flags.writeable = False
+    return Columns(*(plain[name] for name in ("unixnano", "pretrigger_mean", "residual_stddev", "coefs")))
+
+
 def record_range(records: NDArray[np.void], start_ns: int, end_ns: int) -> tuple[int, int]:
     """First record with start_ns <= unixnano, and first with end_ns <= unixnano: `records[first:last]`.
 
@@ -135,6 +153,14 @@ def dead_time_ns(records: NDArray[np.void], header: OffHeader) -> int:
     return round(int(records[0]["record_samples"]) * header.frame_period_s * 1e9)
 
 
+def after_trigger_ns(records: NDArray[np.void], header: OffHeader) -> int:
+    """The part of a record after its trigger: (recordSamples - recordPreSamples) x FramePeriodSeconds, in ns."""
+    if len(records) == 0:
+        return 0
+    samples = int(records[0]["record_samples"]) - int(records[0]["record_presamples"])
+    return round(samples * header.frame_period_s * 1e9)
+
+
 def read_pulses(path: Path, start_ns: int, end_ns: int) -> Pulses:
     """The pulses of one pixel with start_ns <= time < end_ns, in order of time.
 
@@ -144,21 +170,28 @@ def read_pulses(path: Path, start_ns: int, end_ns: int) -> Pulses:
     header = read_header(path)
     everything = _map(path, header)
     first, last = record_range(everything, start_ns, end_ns)
+    before = everything["unixnano"][max(first - 1, 0) : first]
     records = np.array(everything[first:last])
     if np.any(np.diff(records["unixnano"]) < 0):
         records = records[np.argsort(records["unixnano"], kind="stable")]
+    time = records["unixnano"].astype(np.int64)
+    since_last = np.maximum(np.diff(time, prepend=before[-1] if len(before) else time[:1]), 0) / 1e9
+    if not len(before):
+        since_last[:1] = np.inf
     with np.errstate(invalid="ignore"):  # damaged records may hold signalling NaNs
         height, slope = (records["coefs"][:, k].astype(np.float64) for k in (FILT_VALUE, DERIVATIVE_LIKE))
         base, residual = (records[name].astype(np.float64) for name in ("pretrigger_mean", "residual_stddev"))
     phase = np.full(len(records), np.nan)
     np.divide(slope, height, out=phase, where=(height != 0) & np.isfinite(height) & np.isfinite(slope))
     return Pulses(
-        time_ns=records["unixnano"].astype(np.int64),
+        time_ns=time,
         pulse_height=height,
         pretrigger_mean=base,
         phase=phase,
         residual=residual,
+        since_last=since_last,
         dead_time_s=dead_time_ns(everything, header) / 1e9,
+        after_trigger_s=after_trigger_ns(everything, header) / 1e9,
         pixel=pixel_number(path),
     )
 

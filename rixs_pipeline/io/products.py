@@ -155,11 +155,15 @@ def open_product(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Data
     Raises:
         InputError: not a product of this program, or cut short.
     """
-    path = Path(path)
+    datasets = read_entries(Path(path))
+    return datasets["entry"] if list(datasets) == ["entry"] else datasets
+
+
+def read_entries(path: Path) -> dict[str, xr.Dataset]:
+    """All entries of a product, by name: see `read_entry`."""
     with _open(path) as file:
         entries = list(file)
-    datasets = {entry: read_entry(path, entry) for entry in entries}
-    return datasets["entry"] if entries == ["entry"] else datasets
+    return {entry: read_entry(path, entry) for entry in entries}
 
 
 def read_entry(path: Path, entry: str = "entry") -> xr.Dataset:

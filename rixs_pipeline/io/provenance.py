@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 from rixs_pipeline import __version__
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import off
+from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Run
 
 LOG = logging.getLogger(__name__)
@@ -124,12 +125,19 @@ class DigestCache:
         return digests[name]
 
     def save(self) -> None:
-        """Write the cache, whole or not at all; nothing is written if nothing was added."""
+        """Write the cache, whole or not at all, with what other runs have added; nothing if nothing was added."""
         from rixs_pipeline.io.products import atomic_path
 
         if self._changed:
-            with atomic_path(self.path) as temporary:
-                temporary.write_text(json.dumps(self._files, indent=0), encoding="utf-8")
+            with locked(self.path.parent):
+                others = _load(self.path)
+                for name, known in self._files.items():
+                    if name in others and others[name]["status"] == known["status"]:
+                        known["ranges"] |= others[name]["ranges"]
+                        known["windows"] |= others[name]["windows"]
+                self._files = others | self._files
+                with atomic_path(self.path) as temporary:
+                    temporary.write_text(json.dumps(self._files, indent=0), encoding="utf-8")
             self._changed = False
 
 

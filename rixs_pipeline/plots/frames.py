@@ -13,13 +13,14 @@ from rixs_pipeline.plots import style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from rixs_pipeline.config import Region
+    from rixs_pipeline.config import Piece, Region
 
 Floats = NDArray[np.float64]
 Limits = tuple[float, float]
 HalfPlane = tuple[tuple[float, float], float]  # direction, limit: direction . (incident, emission) <= limit
 Label = tuple[str, str, Floats]  # name, colour, border of its largest part
 
+THIN_EV = 1e-3  # width of a frame around one incident energy
 CLOSE_EV = 1e-6  # rounding of a clipped corner
 IN_MARGIN = "axes fraction"  # coordinates of the names in the right margin, and of no others
 COLOURS = ("white", style.ORANGE, style.SKY, style.PURPLE, style.YELLOW, style.GREEN)
@@ -52,7 +53,7 @@ def margin(axes: "Axes") -> float:
 
 def _is_limited(region: "Region") -> bool:
     """Whether a region has limits of its own; the whole map, with or without its elastic line, gets no frame."""
-    return any((region.emission, region.incident, region.loss, region.polygon))
+    return any((region.emission, region.incident, region.loss, region.polygon, region.pieces, region.cuts))
 
 
 def _reaches_out(parts: list[Floats], axes: "Axes") -> bool:
@@ -64,16 +65,30 @@ def outlines(region: "Region", incident: Limits, emission: Limits) -> list[Float
     """The borders of a region within a panel, each f8 (corner, 2): incident, emission in eV.
 
     All limits hold at once; where the elastic line is excluded the region falls into a part below and one above it.
-    Empty where nothing of the region is in the panel.
+    Every piece has a border of its own, a single incident energy is a line. Empty where nothing of the region is in
+    the panel.
     """
-    planes = [*_half_planes(incident, (1, 0)), *_half_planes(emission, (0, 1)), *_half_planes(region.loss, (1, -1))]
-    planes += [*_half_planes(region.incident, (1, 0)), *_half_planes(region.emission, (0, 1))]
-    half = region.exclude_elastic
+    half, (left, right), (bottom, top) = region.exclude_elastic, incident, emission
     sides: list[HalfPlane] = [((-1, 1), -half), ((1, -1), -half)] if half else [((0, 0), 0.0)]
-    (left, right), (bottom, top) = incident, emission
-    start = np.array(region.polygon or [(left, bottom), (right, bottom), (right, top), (left, top)])
-    parts = [reduce(_clip, [*planes, side], start) for side in sides]
+    common = [*_half_planes(incident, (1, 0)), *_half_planes(emission, (0, 1)), *_limits(region)]
+    common += [plane for cut in region.cuts for plane in _half_planes(_band(cut), (1, 0))]
+    parts = []
+    for piece in region.pieces or (region,):
+        corners = piece.polygon or region.polygon or [(left, bottom), (right, bottom), (right, top), (left, top)]
+        planes = [*common, *_limits(piece)]
+        parts += [reduce(_clip, [*planes, side], np.array(corners, float)) for side in sides]
     return [part for part in parts if len(part) > 2 and np.ptp(part, axis=0).min() > 0]
+
+
+def _band(cut: "float | Limits") -> Limits:
+    """Incident energies of a cut; a single one is as thin as a line."""
+    return cut if isinstance(cut, tuple) else (cut - THIN_EV / 2, cut + THIN_EV / 2)
+
+
+def _limits(piece: "Piece") -> list[HalfPlane]:
+    """Its limits but for a polygon."""
+    across = _half_planes(piece.incident, (1, 0)) + _half_planes(piece.emission, (0, 1))
+    return across + _half_planes(piece.loss, (1, -1))
 
 
 def _half_planes(limits: Limits | None, direction: tuple[int, int]) -> list[HalfPlane]:

@@ -57,13 +57,13 @@ def map_figure(dataset: "xr.Dataset", title: str, regions: "Mapping[str, Region]
         regions: framed where they are limited in anything.
         scale: of the colours; their upper end leaves out single hot bins and points of little exposure.
     """
-    image = _image(dataset)
+    image = image_of(dataset)
     figure = style.new_figure(12, 5.4, title)
     windows = [window for window in (_counts_window(dataset), _edge_window(dataset)) if window[0] < window[1]]
     panels = list(style.grid(figure, columns=len(windows)).subplots(squeeze=False)[0])
     bars = []
     for axes, window, subtitle in zip(panels, windows, (_summary(dataset), ""), strict=False):
-        mesh = _draw_map(axes, image.cropped(*window), scale)
+        mesh = draw_map(axes, image.cropped(*window), scale)
         axes.set_ylim(window)
         x_label, y_label = style.quantity(dataset["incident_energy"]), style.quantity(dataset["emission_energy"])
         style.dress(axes, x_label, y_label, subtitle)
@@ -84,7 +84,7 @@ def point_edges(incident: Floats) -> Floats:
     return np.concatenate([[2 * incident[0] - middle[0]], middle, [2 * incident[-1] - middle[-1]]])
 
 
-def _image(dataset: "xr.Dataset") -> _Image:
+def image_of(dataset: "xr.Dataset") -> _Image:
     """Points in ascending order; masked ones are NaN."""
     incident = dataset["incident_energy"].values
     order = np.argsort(incident, kind="stable")
@@ -125,7 +125,7 @@ def _masked(dataset: "xr.Dataset") -> NDArray[np.bool_]:
     return np.asarray(masked)
 
 
-def _norm(intensity: Floats, scale: Scale) -> "Normalize":
+def colour_norm(intensity: Floats, scale: Scale) -> "Normalize":
     """Colours up to the 98th percentile along the strongest emission energy, which no hot bin or column moves."""
     from matplotlib.colors import LogNorm, PowerNorm
 
@@ -140,13 +140,13 @@ def _norm(intensity: Floats, scale: Scale) -> "Normalize":
     return LogNorm(vmin=min(float(np.percentile(positive, 1)), highest / 10), vmax=highest, clip=True)
 
 
-def _draw_map(axes: "Axes", image: _Image, scale: Scale) -> "QuadMesh":
-    """Intensities, masked points in grey, and the elastic line."""
+def draw_map(axes: "Axes", image: _Image, scale: Scale, norm: "Normalize | None" = None) -> "QuadMesh":
+    """Intensities, masked points in grey, and the elastic line; `norm`: colours that several maps share."""
     from matplotlib import colormaps
     from matplotlib.patheffects import withStroke
 
     colours = colormaps[COLOUR_MAP].with_extremes(bad=style.LIGHT_GREY)
-    norm = _norm(image.intensity, scale)
+    norm = norm or colour_norm(image.intensity, scale)
     edges = image.incident_edges, image.emission_edges
     mesh = axes.pcolormesh(*edges, image.intensity, norm=norm, cmap=colours, rasterized=True)
     ends = float(edges[0][0]), float(edges[0][-1])

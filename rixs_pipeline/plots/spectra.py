@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.plots import style
+from rixs_pipeline.plots.waterfall import waterfall_figure
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -77,6 +78,17 @@ def overlay_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure":
     return figure
 
 
+def cuts_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure":
+    """Emission spectra of several incident energies, one above the other, around the edge or the elastic line.
+
+    Args:
+        spectra: incident energies as text -> dataset as `schema.spectrum`, ascending.
+        title: of the figure.
+    """
+    windows = [_window(dataset) for dataset in spectra.values()]
+    return waterfall_figure(spectra, title, (min(w[0] for w in windows), max(w[1] for w in windows)))
+
+
 def overview_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure":
     """Small multiples of all regions of a sample and edge, in the order given.
 
@@ -111,7 +123,7 @@ def _columns(dataset: "xr.Dataset", *names: str) -> list[Floats]:
 def _whole(dataset: "xr.Dataset") -> Limits:
     """All points of a scan; of an emission spectrum the energies that have counts."""
     energy, counts = _columns(dataset, "counts")
-    if _energy(dataset).name == "emission_energy":
+    if _energy(dataset).name != "incident_energy":
         return style.where_counts_are(energy, counts, margin=15.0)
     margin = 0.015 * float(np.ptp(energy)) or 0.5
     return float(energy[0]) - margin, float(energy[-1]) + margin
@@ -119,12 +131,14 @@ def _whole(dataset: "xr.Dataset") -> Limits:
 
 def _window(dataset: "xr.Dataset") -> Limits:
     """The energies worth a close look: for an emission spectrum of an incident band, those around the edge."""
-    low, high = _whole(dataset)
+    (low, high), near = _whole(dataset), None
     region = json.loads(dataset.attrs.get("region", "{}"))
-    if _energy(dataset).name == "emission_energy" and region.get("incident") and not region.get("emission"):
-        near = max(low, region["incident"][0] - ZOOM_BELOW), min(high, region["incident"][1] + ZOOM_ABOVE)
-        return near if near[0] < near[1] else (low, high)
-    return low, high
+    excited = np.ravel(region.get("incident") or region.get("cuts") or [])
+    if _energy(dataset).name == "energy_loss":
+        near = max(low, -ZOOM_ABOVE), min(high, ZOOM_BELOW)
+    elif _energy(dataset).name == "emission_energy" and excited.size and not region.get("emission"):
+        near = max(low, float(excited.min()) - ZOOM_BELOW), min(high, float(excited.max()) + ZOOM_ABOVE)
+    return near if near and near[0] < near[1] else (low, high)
 
 
 def _draw(axes: "Axes", dataset: "xr.Dataset", colour: str, window: Limits, label: str = "") -> None:
@@ -135,7 +149,7 @@ def _draw(axes: "Axes", dataset: "xr.Dataset", colour: str, window: Limits, labe
     Incident energies are points, emission energies bins: the one is drawn as dots that are joined, the other as steps.
     """
     energy, intensity, errors = _columns(dataset, "intensity", "intensity_errors")
-    bins = _energy(dataset).name == "emission_energy"
+    bins = _energy(dataset).name != "incident_energy"
     if "intensity_lower" in dataset and "intensity_upper" in dataset:
         _, lower, upper = _columns(dataset, "intensity_lower", "intensity_upper")
         top = 100 * np.abs(intensity[np.isfinite(intensity)]).max(initial=1.0)

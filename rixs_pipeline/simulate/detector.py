@@ -163,8 +163,14 @@ def triggered(time: Array, dead_time: float) -> NDArray[np.bool_]:
     return keep
 
 
+def tail_of_last(settings: SimulationSettings, time: Array) -> Array:
+    """What the tail of the photon before adds to photons that come at `time` s (photon,), ascending: eV."""
+    size, decay = settings.tail_after_pulse
+    return np.asarray(size * np.exp(-np.diff(time, prepend=-np.inf) / decay))
+
+
 def measured_height(pixel: Pixel, settings: SimulationSettings, energy: Array, time: Array, phase: Array,
-                    base_line: BaseLine, rng: np.random.Generator) -> Array:  # fmt: skip
+                    base_line: BaseLine, flicker: Array, rng: np.random.Generator) -> Array:  # fmt: skip
     """Pulse heights of photons of `energy` eV that came at `time` s, f8 (photon,): resolution, tail, phase, drifts."""
     n = len(energy)
     lost = np.where(rng.random(n) < pixel.tail_fraction, rng.exponential(pixel.tail_length, n), 0.0)
@@ -172,5 +178,6 @@ def measured_height(pixel: Pixel, settings: SimulationSettings, energy: Array, t
     seen += pixel.phase_effect(seen, phase) + rng.normal(0, pixel.fwhm / FWHM, n)
     seen += pixel.hidden_drift(time) * energy / 851.0
     seen += np.where(time >= pixel.jump_time, JUMP[0] + JUMP[1] * energy, 0.0)
-    drift = pixel.base_line_scale * base_line.at(time)
+    seen += tail_of_last(settings, time)
+    drift = pixel.base_line_scale * base_line.at(time) + flicker
     return pixel.pulse_height(seen) * (1 - pixel.relative_drift(energy) * drift)

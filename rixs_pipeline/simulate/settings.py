@@ -78,6 +78,9 @@ class SimulationSettings(Model):
     bad_share: float = Field(
         0.005, ge=0, lt=0.5, description="share of pulses with a wrong height and a large residual"
     )
+    tail_after_pulse: tuple[float, Annotated[float, Field(gt=0)]] = Field(
+        (0.0, 0.02), description="[eV, s]: what a pulse adds to the next one, and the decay time of that; 0: no tail"
+    )
     noise_rate: float = Field(2.0, ge=0, description="spurious triggers/s in noisy pixels")
 
     dead_pixels: Channels = Field((5,), description="channels whose file is a header alone")

@@ -1,17 +1,19 @@
 """Scans -> RIXS maps: every accepted pulse in a scan point's window is counted once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import MapConfig
-from rixs_pipeline.core import binning, cuts
+from rixs_pipeline.core import binning, cuts, exposure, map_kernel
 from rixs_pipeline.core import energy as ef
 from rixs_pipeline.core.verdicts import OK
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.io import off, photon_lists
+from rixs_pipeline.io import kept_photons, off, photon_lists
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.stages.calibrations import PixelEnergy
 
@@ -21,6 +23,7 @@ Int = NDArray[np.int64]
 MANY = 100  # pulses of one pixel in a scan: throughputs differ twofold, so none in another is no chance
 CHANGED = "noisy: residual or base line far from those of its reference run"
 SILENT = "no pulses in this scan"
+NOT_KEPT = np.empty(0, np.float32)
 LEARN_FROM = 200  # pulses that a pixel needs in a scan to learn its cuts there, else those of the reference run
 
 
@@ -33,6 +36,7 @@ class BinTask:
     points: Points
     edges: Float
     residual_cut: float
+    keep: Path | None = None  # where the photons are written to, see `io.kept_photons`
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,10 @@ class Binned:
     counts: Int  # (point, bin)
     pixel: Int  # (pixel,)
     triggers: Int  # (pixel, point): every record, cut or not
-    dead_time: Float  # (pixel,) s
+    countable: Int  # (pixel, point): those of them that came after the hold-off
+    accepted: Int  # (pixel, point): those of them that pass all cuts
+    live_time: Float  # (pixel, point) s in which a record would have been countable
+    after_trigger: Float  # (pixel,) s, the part of a record that follows its trigger; 0 where there are no records
     pixel_counts: Int  # (pixel,) photons in the map
     cut_counts: Int  # (pixel, cut)
     cut_limits: Float  # (pixel, quantity, 2)
@@ -55,61 +62,114 @@ def map_edges(config: MapConfig) -> Float:
 
 def bin_block(task: BinTask) -> Binned:
     """Count the pulses of a block of pixels into the scan's points and emission bins."""
-    counts = np.zeros((len(task.points), len(task.edges) - 1), np.int64)
+    if task.keep:
+        task.keep.write_bytes(b"")  # whatever a worker that died may have left
+    counts = np.zeros((len(task.points), len(task.edges)), np.int64)  # and a last column for what is in no bin
     rows = [_bin_pixel(path, energy, task, counts) for path, energy in zip(task.files, task.energies, strict=True)]
-    pixel, triggers, dead, photons, left, limits = zip(*rows, strict=True)
-    return Binned(
-        counts,
-        np.array(pixel, dtype=np.int64),
-        np.stack(triggers),
-        np.array(dead, dtype=float),
-        np.array(photons, dtype=np.int64),
-        np.stack(left),
-        cuts.tables(limits),
-    )
+    return Binned(counts[:, :-1], *(np.array(column) for column in zip(*rows, strict=True)))
 
 
-def _bin_pixel(
-    path: Path, function: PixelEnergy, task: BinTask, counts: Int
-) -> tuple[int, Int, float, int, Int, cuts.CutLimits | None]:
-    """Add one pixel to the counts.
-
-    Returns its number, triggers a point, dead time, photons, cut-flow and the limits of its cuts.
-    """
+def _bin_pixel(path: Path, function: PixelEnergy, task: BinTask, counts: Int) -> tuple[Any, ...]:
+    """Add one pixel to the counts; returns its row of every other column of `Binned`."""
     start, end = task.points.start_ns, task.points.end_ns
-    pulses = off.read_pulses(path, int(start[0]), int(end[-1]))
-    first, stop = binning.point_slices(pulses.time_ns, start, end)
-    inside = binning.inside(first, stop, len(pulses))
-    names = ("pulse_height", "phase", "pretrigger_mean", "residual")
-    height, phase, base, residual = (getattr(pulses, name)[inside] for name in names)
-    left = np.zeros(len(cuts.CUT_NAMES), np.int64)
-    left[0] = np.count_nonzero(inside)
-    limits = None
-    before = int(counts.sum())
-    if function.params is not None and function.limits is not None:
-        own = cuts.learn(height, phase, base, residual, task.residual_cut, LEARN_FROM)
-        limits = own or cuts.from_table(function.limits)
-        if own is not None and cuts.changed(own, function.limits):
-            limits = None  # told by `without_changed`
-    if function.params is not None and limits is not None:
-        accepted = np.zeros(len(pulses), dtype=bool)
-        accepted[inside], left = cuts.apply(height, phase, base, residual, limits)
-        energies = ef.interpolated_energy(
-            pulses.pulse_height,
-            pulses.pretrigger_mean,
-            pulses.phase,
-            pulses.time_ns / 1e9,
-            function.params,
-            function.reference_times,
-        )
-        binning.histogram_points(np.where(accepted, energies, np.nan), first, stop, task.edges, counts)
-    return pulses.pixel, stop - first, pulses.dead_time_s, int(counts.sum()) - before, left, limits
+    header = off.read_header(path)
+    records = off.open_records(path)
+    dead_time, after_trigger = (of(records, header) / 1e9 for of in (off.dead_time_ns, off.after_trigger_ns))
+    pulses, first, stop = point_records(records, start, end)
+    limits = _limits(pulses, first, stop, function, task.residual_cut)
+    hold_off = limits.hold_off if limits else 0.0
+    table = cuts.tables([limits])[0]
+    used = function.params is not None and limits is not None
+    params = np.stack(function.params) if function.params is not None else np.zeros((2, ef.N_PARAMS))
+    middle = (start / 2 + end / 2) / 1e9
+    share = ef.late_share(middle, function.params, function.reference_times) if function.params else 0 * middle
+    accepting = table if used else np.array([[np.nan, np.nan]] * 3 + [[hold_off, np.inf]])
+    in_no_bin = int(counts[:, -1].sum())
+    steps = accepting, params, share, binning.uniform(task.edges), counts
+    if task.keep and used:
+        accepted, countable, left = _count_and_keep(task.keep, off.pixel_number(path), pulses, first, stop, *steps)
+    else:
+        accepted, countable, left = map_kernel.bin_records(*pulses, first, stop, *steps, NOT_KEPT)
+    if hold_off > dead_time:
+        live = exposure.live_time_held_off(pulses.time_ns, start, end, hold_off)
+    else:
+        live = exposure.live_time((end - start) / 1e9, (stop - first)[None], np.array([dead_time]))[0]
+    if not used:
+        left[1:] = 0
+    photons = int((stop - first).sum()) - (int(counts[:, -1].sum()) - in_no_bin)
+    return off.pixel_number(path), stop - first, countable, accepted, live, after_trigger, photons, left, table
+
+
+def _count_and_keep(
+    part: Path,
+    pixel: int,
+    pulses: off.Columns,
+    first: Int,
+    stop: Int,
+    limits: Float,
+    params: Float,
+    share: Float,
+    grid: map_kernel.Grid,
+    counts: Int,
+) -> tuple[Int, Int, Int]:
+    """As `map_kernel.bin_records`, with the photons appended to a file, a bounded number of records at a time."""
+    found, number = [], stop - first
+    last = np.flatnonzero(np.diff(np.cumsum(number) // kept_photons.AT_ONCE)) + 1
+    for some in (slice(a, b) for a, b in pairwise([0, *last, len(first)])):
+        kept = np.empty(number[some].sum(), np.float32)
+        steps = limits, params, share[some], grid, counts[some]
+        found.append(map_kernel.bin_records(*pulses, first[some], stop[some], *steps, kept))
+        photon = np.isfinite(kept)
+        point = np.repeat(np.arange(len(first))[some], number[some])
+        kept_photons.append(part, kept[photon], point[photon], pixel)
+    accepted, countable, left = zip(*found, strict=True)
+    return np.concatenate(accepted), np.concatenate(countable), np.sum(left, axis=0)
+
+
+def point_records(records: NDArray[np.void], start: Int, end: Int) -> tuple[off.Columns, Int, Int]:
+    """Columns of the records in order of time, and the slices of the points, first:stop (point,).
+
+    Only what lies in the points is read. Records that are not in order, which the acquisition does not write, are
+    sorted in memory.
+    """
+    pulses = off.columns(records)
+    first, stop = map_kernel.slices(pulses.time_ns, start, end)
+    if not map_kernel.in_order(pulses.time_ns, int(first.min(initial=0)), int(stop.max(initial=0))):
+        pulses = off.columns(records[np.argsort(pulses.time_ns, kind="stable")])
+        first, stop = map_kernel.slices(pulses.time_ns, start, end)
+    return pulses, first, stop
+
+
+def _limits(pulses: off.Columns, first: Int, stop: Int, function: PixelEnergy, width: float) -> cuts.CutLimits | None:
+    """A pixel's cuts in this scan: learned here where it has enough pulses, with the hold-off of its reference run.
+
+    None where it is not calibrated, or its pulses are no longer those of that run: told by `without_changed`.
+    """
+    reference = cuts.from_table(function.limits) if function.limits is not None else None
+    if reference is None or (stop - first).sum() < LEARN_FROM:
+        return reference
+    some = _some(first, stop)
+    slope, height = (pulses.coefs[some, k].astype(np.float64) for k in (off.DERIVATIVE_LIKE, off.FILT_VALUE))
+    phase = np.divide(slope, height, out=np.full(len(some), np.nan), where=height > 0)
+    base, residual = (column[some].astype(np.float64) for column in (pulses.pretrigger_mean, pulses.residual))
+    own = cuts.learn(height, phase, base, residual, width)
+    if own is None:
+        return reference
+    return None if cuts.changed(own, reference.table()) else own.held_off(reference.hold_off)
+
+
+def _some(first: Int, stop: Int) -> Int:
+    """Indices of at most about `cuts.ENOUGH` records, evenly spread over those that lie in the points."""
+    end = np.cumsum(stop - first)
+    row = np.arange(0, end[-1], max(1, end[-1] // cuts.ENOUGH))
+    point = np.searchsorted(end, row, side="right")
+    return np.asarray(row + (stop - end)[point])
 
 
 def without_changed(binned: Binned, functions: tuple[PixelEnergy, ...]) -> tuple[PixelEnergy, ...]:
     """The energy functions, with the pixels left out (and not counted) whose pulses are no longer as they were."""
     seen = binned.triggers.sum(axis=1) >= LEARN_FROM
-    no_limits = ~np.isfinite(binned.cut_limits).all(axis=(1, 2))
+    no_limits = np.isnan(binned.cut_limits).any(axis=(1, 2))
     return tuple(
         PixelEnergy(CHANGED) if f.params is not None and changed else f
         for f, changed in zip(functions, seen & no_limits, strict=True)
@@ -134,8 +194,9 @@ def add_blocks(first: Binned, second: Binned) -> Binned:
     pixel = np.concatenate([first.pixel, second.pixel])
     order = np.argsort(pixel, kind="stable")
     side_by_side = {
-        name: np.concatenate([getattr(first, name), getattr(second, name)])[order]
-        for name in ("triggers", "dead_time", "pixel_counts", "cut_counts", "cut_limits")
+        field.name: np.concatenate([getattr(first, field.name), getattr(second, field.name)])[order]
+        for field in fields(Binned)
+        if field.name not in ("counts", "pixel")
     }
     return Binned(first.counts + second.counts, pixel[order], **side_by_side)
 
@@ -169,5 +230,7 @@ def bin_photon_list(run: Run, edges: Float, excluded: tuple[int, ...]) -> tuple[
     total = np.stack(triggers)
     flow = np.repeat(total.sum(axis=1)[:, None], len(cuts.CUT_NAMES), axis=1)
     no_limits = cuts.tables([None] * len(pixels))
-    binned = Binned(counts, pixels, total, np.zeros(len(pixels)), np.array(photons_in), flow, no_limits)
+    nothing = np.zeros(len(pixels))
+    live = np.broadcast_to((run.points.end_ns - run.points.start_ns) / 1e9, total.shape)
+    binned = Binned(counts, pixels, total, total, total, live, nothing, np.array(photons_in), flow, no_limits)
     return binned, without_silent(binned, functions)

@@ -9,14 +9,18 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.config import CalibrationConfig, ReferenceSet
 from rixs_pipeline.core import calibration as core
+from rixs_pipeline.core import diagnostics
 from rixs_pipeline.core import energy as ef
 from rixs_pipeline.core.binning import bin_index, emission_edges
 from rixs_pipeline.core.cuts import CUT_NAMES
+from rixs_pipeline.core.verdicts import OK
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import PIXEL_CALIBRATION, check, labelled
 
+LINE_TABLES = ("line_pulse_height", "line_residual", "line_residual_errors", "line_left_out", "line_counts", "fwhm",
+               "tail_fraction", "tail_length")  # fmt: skip
 SPECTRUM_EDGES = emission_edges((100.0, 1100.0), 0.25)
 
 
@@ -36,18 +40,35 @@ def calibrate_run(run: Run, reference: ReferenceSet, config: CalibrationConfig) 
     parked = float(run.points.incident_energy[0])
     result = core.calibrate(pulses, reference, config, parked)
     dataset = to_dataset(result, [spectrum(one, result, row) for row, one in enumerate(pulses)])
+    duration = (int(run.points.end_ns[-1]) - int(run.points.start_ns[0])) / 1e9
+    dataset = dataset.assign(labelled(offsets(pulses, result, duration), PIXEL_CALIBRATION).variables)
     middle = (int(run.points.start_ns[0]) + int(run.points.end_ns[-1])) / 2e9
-    dataset.attrs |= {"run": run.name, "sample": run.sample, "time": middle, "reference_set": reference.name}
-    dataset.attrs |= {"reference_source": reference.source, "parked_energy": parked}
+    dataset["line_variant"] = line_variants(reference, [str(name) for name in dataset["line_name"].values])
+    dataset.attrs |= {"run": run.name, "sample": run.sample, "time": middle, "parked_energy": parked}
+    dataset.attrs |= reference.attributes()
     check(dataset, PIXEL_CALIBRATION, run.name)
     return dataset
 
 
+def line_variants(reference: ReferenceSet, names: list[str]) -> xr.Variable:
+    """The chemical state of each line's reference, (line,); empty where the set states none."""
+    words = np.array([reference.lines[name].variant for name in names], dtype=object)
+    attributes = {"units": "", "long_name": PIXEL_CALIBRATION["line_variant"].long_name}
+    return xr.Variable(("line",), words, attributes)
+
+
 def read_reference_pulses(run: Run, path: Path) -> core.ReferencePulses:
     """The pulses of one pixel in the run."""
-    pulses = off.read_pulses(path, int(run.points.start_ns[0]), int(run.points.end_ns[-1]))
+    start = int(run.points.start_ns[0])
+    pulses = off.read_pulses(path, start, int(run.points.end_ns[-1]))
     return core.ReferencePulses(
-        pulses.pixel, pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, pulses.residual
+        pixel=pulses.pixel,
+        pulse_height=pulses.pulse_height,
+        pretrigger_mean=pulses.pretrigger_mean,
+        phase=pulses.phase,
+        residual=pulses.residual,
+        time=(pulses.time_ns - start) / 1e9,
+        since_last=pulses.since_last,
     )
 
 
@@ -61,6 +82,34 @@ def spectrum(pulses: core.ReferencePulses, result: core.Calibration, row: int) -
     return np.bincount(index[index >= 0], minlength=len(SPECTRUM_EDGES) - 1)
 
 
+def offsets(
+    pulses: list[core.ReferencePulses], result: core.Calibration, duration: float
+) -> dict[str, tuple[tuple[str, ...], NDArray[Any]]]:
+    """Where the line pulses of the good pixels stand against arrival phase and time; `duration` of the run, s."""
+    used = [row for row, status in enumerate(result.status) if status == OK]
+    position = result.lines.energy + np.nan_to_num(result.line_residual[used])
+    found = diagnostics.diagnose(
+        [pulses[row] for row in used],
+        [result.accepted[row] for row in used],
+        result.params[used],
+        position,
+        duration,
+    )
+    by_phase, by_time = ("fitted_line", "phase_bin"), ("time_bin",)
+    values: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
+        "fitted_line": (("fitted_line",), np.array(result.lines.names, dtype=object)),
+        "phase_bin": (("phase_bin",), diagnostics.PHASE_BINS),
+        "time_bin": (by_time, found.time),
+        "pretrigger_offset": (by_time, found.pretrigger),
+        "pretrigger_offset_errors": (by_time, found.pretrigger_errors),
+    }
+    for name, dims, which in (("phase_offset", by_phase, found.phase), ("time_offset", by_time, found.drift)):
+        values[name], values[f"{name}_errors"] = (dims, which.corrected), (dims, which.corrected_errors)
+        values[f"{name}_uncorrected"] = dims, which.uncorrected
+        values[f"{name}_uncorrected_errors"] = dims, which.uncorrected_errors
+    return values
+
+
 def to_dataset(result: core.Calibration, spectra: list[NDArray[np.int64]]) -> xr.Dataset:
     """The product's dataset from the calibration's tables: reference lines along `line`, the elastic line apart."""
     lines, pixel_line = result.lines, ("pixel", "line")
@@ -72,7 +121,7 @@ def to_dataset(result: core.Calibration, spectra: list[NDArray[np.int64]]) -> xr
         "line_energy": (("line",), lines.energy[lines.anchors]),
         "line_energy_errors": (("line",), lines.errors[lines.anchors]),
     }
-    for name in ("line_pulse_height", "line_residual", "line_residual_errors", "line_left_out", "line_counts", "fwhm"):
+    for name in LINE_TABLES:
         values[name] = (pixel_line, getattr(result, name)[:, lines.anchors])
     values |= elastic(result)
     values |= {

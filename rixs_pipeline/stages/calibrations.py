@@ -45,6 +45,8 @@ class PixelEnergy:
     limits: Float | None = None  # (quantity, 2) cut limits of the reference run
     reference_times: tuple[float, float] = (0.0, 0.0)
     calibrated: bool = False  # a photon list, which needs no parameters
+    alignment: float = 0.0  # relative: energies were multiplied by 1 - this, to align the pixel with the others
+    alignment_error: float = np.nan
 
     @property
     def used(self) -> bool:

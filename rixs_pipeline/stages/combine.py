@@ -6,17 +6,20 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from rixs_pipeline.config import MapConfig
+from rixs_pipeline.config import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfig
 from rixs_pipeline.core import binning, combine
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.schema import POINT_USED, RIXS_MAP, check, labelled
+from rixs_pipeline.stages.response import map_response
 from rixs_pipeline.stages.scan_map import intensities, label_readings
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 
-def combine_scans(scans: Sequence[xr.Dataset], config: MapConfig, name: str) -> tuple[xr.Dataset, list[str]]:
+def combine_scans(
+    scans: Sequence[xr.Dataset], config: MapConfig, name: str, normalise: NormaliseConfig | None = None
+) -> tuple[xr.Dataset, list[str]]:
     """Co-add the passes; returns the map as `schema.RIXS_MAP` and warnings.
 
     Equal incident grids are matched exactly. Differing ones go into the config's incident bins or, without them,
@@ -42,6 +45,11 @@ def combine_scans(scans: Sequence[xr.Dataset], config: MapConfig, name: str) -> 
         "live_time": (("incident_energy",), live),
     }
     values |= intensities(counts, seconds, emission_edges)
+    noise, more = _exposure_errors(scans, normalise or NormaliseConfig())
+    warnings += [f"{name}: {line}" for line in more]
+    if noise is not None:
+        squares = combine.add([error**2 for error in noise], places, n)
+        values["exposure_errors"] = (("incident_energy",), np.sqrt(squares))
     if edges is not None:
         values["incident_energy_edges"] = (("incident_energy_edge",), edges)
     values |= _readings(scans, places, n)
@@ -54,6 +62,8 @@ def combine_scans(scans: Sequence[xr.Dataset], config: MapConfig, name: str) -> 
         "normalisation": " / ".join(sorted({str(scan.attrs["normalisation"]) for scan in scans})),
         "incident_binning": "scan points" if edges is None else "bins",
     }
+    dataset.attrs |= {key: first.attrs[key] for key in REFERENCE_ATTRIBUTES if key in first.attrs}
+    dataset.attrs |= map_response(scans)
     if config.elastic_offset == "apply":
         dataset, more = _on_the_emission_scale(dataset, scans, name)
         warnings += more
@@ -96,6 +106,26 @@ def _incident_axis(incident: list[Float], config: MapConfig, name: str) -> tuple
     )
     # the points themselves, each in its bin; centres only where points lie too close to be told apart
     return (edges[1:] + edges[:-1]) / 2 if points is None else points, edges, [warning]
+
+
+def _exposure_errors(scans: Sequence[xr.Dataset], config: NormaliseConfig) -> tuple[list[Float] | None, list[str]]:
+    """The noise of I0 in each point's exposure (point,) of each pass, s, and what to tell; None without any.
+
+    It is common to all emission bins of a point, and independent from point to point and from pass to pass.
+    """
+    if not config.i0_noise:
+        return None, []
+    if any("i0" not in scan for scan in scans):
+        return None, ["i0_noise: a pass has no I0: its noise is not part of the errors"]
+    return [scan["exposure"].values * _i0_noise(scan["i0"].values, config) for scan in scans], []
+
+
+def _i0_noise(i0: Float, config: NormaliseConfig) -> Float:
+    """Relative standard deviation of I0 (point,): a number, or that of a counter, sqrt(i0 + offset) / i0."""
+    if isinstance(config.i0_noise, float):
+        return np.full(len(i0), config.i0_noise)
+    counted = np.sqrt(np.maximum(np.nan_to_num(i0) + config.i0_offset, 0.0))
+    return np.asarray(np.divide(counted, i0, out=np.zeros(len(i0)), where=i0 > 0))
 
 
 def _places(scan: xr.Dataset, energy: Float, edges: Float | None) -> Index:

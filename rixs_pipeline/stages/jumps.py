@@ -59,7 +59,8 @@ def _accepted(pulses: off.Pulses, one: Run, row: PixelRow) -> NDArray[np.bool_]:
     limits = cuts.from_table(row.limits)
     if limits is None:
         return np.zeros(len(pulses), dtype=bool)
-    good, _ = cuts.apply(pulses.pulse_height, pulses.phase, pulses.pretrigger_mean, pulses.residual, limits)
+    columns = pulses.pulse_height, pulses.phase, pulses.pretrigger_mean, pulses.residual, pulses.since_last
+    good, _ = cuts.apply(*columns, limits=limits)
     return good & binning.inside(first, stop, len(pulses))
 
 

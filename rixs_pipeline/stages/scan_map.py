@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import NormaliseConfig, ReferenceSet
-from rixs_pipeline.core import exposure
+from rixs_pipeline.core import exposure, pile_up
 from rixs_pipeline.core.cuts import CUT_NAMES
 from rixs_pipeline.core.elastic import elastic_offset
 from rixs_pipeline.io.runs import Run
@@ -59,7 +59,7 @@ def relative_throughput(
     used = np.array([f.used for f in functions]) & (binned.pixel_counts > 0)
     dwell = _dwell(run)
     dark = exposure.beam_off(channel(run, config), binned.triggers.sum(axis=0), dwell, config.beam_off_below)
-    live = (_live(binned, dwell, used) * ~dark).sum(axis=1)
+    live = (_live(binned, used)[0] * ~dark).sum(axis=1)
     values = exposure.throughput(np.where(used, binned.pixel_counts, 0), np.where(used, live, 0.0))
     found = {int(p): float(w) for p, w, u in zip(binned.pixel, values, used, strict=True) if u}
     here = [brightness[p] for p in found if p in brightness]
@@ -67,11 +67,19 @@ def relative_throughput(
     return {p: w * float(mean) for p, w in found.items()}
 
 
-def _live(binned: Binned, dwell: Float, used: NDArray[np.bool_]) -> Float:
-    """Seconds (pixel, point) in which each used pixel could see a photon."""
-    live = exposure.live_time(dwell, binned.triggers, binned.dead_time) * used[:, None]
+def _live(binned: Binned, used: NDArray[np.bool_]) -> tuple[Float, pile_up.SpoilingTime]:
+    """Seconds (pixel, point) in which a photon of each used pixel would have passed the cuts, and the pile-up in it.
+
+    The time T in which a second photon spoils the first is this scan's own: its cuts are, later scans move nothing,
+    and its error falls with the passes like that of the counts.
+    """
+    live = binned.live_time * used[:, None]
     live[used] *= ~exposure.silent_stretches(binned.triggers[used])
-    return live
+    on = live > 0
+    countable, accepted = binned.countable * on, binned.accepted * on
+    expected = float(np.median(binned.after_trigger[used])) if used.any() else 0.0
+    time = pile_up.spoiling_time(countable, accepted, live, expected)
+    return live * pile_up.efficiency(countable, accepted, live, time), time
 
 
 def _weights(binned: Binned, live: Float, throughput: dict[int, float]) -> Float:
@@ -103,7 +111,7 @@ def scan_dataset(
     """
     used = np.array([f.used for f in functions])
     dwell, i0 = _dwell(run), channel(run, config)
-    live = _live(binned, dwell, used)
+    live, pile_up_time = _live(binned, used)
     weights = _weights(binned, live, scale.throughput) if config.throughput else used * 1.0
     triggers = binned.triggers[used].sum(axis=0)
     status, warnings = _point_status(run, triggers, i0, dwell, config, excluded_points)
@@ -123,6 +131,8 @@ def scan_dataset(
         "pixel_counts": (("pixel",), binned.pixel_counts),
         "pixel_live_time": (("pixel",), live.sum(axis=1)),
         "throughput": (("pixel",), weights),
+        "alignment": (("pixel",), np.array([f.alignment for f in functions])),
+        "alignment_errors": (("pixel",), np.array([f.alignment_error for f in functions])),
         "pixel_status": (("pixel",), np.array([f.status for f in functions], dtype=object)),
         "cut": (("cut",), np.array(CUT_NAMES, dtype=object)),
         "cut_counts": (("pixel", "cut"), binned.cut_counts),
@@ -142,6 +152,8 @@ def scan_dataset(
         "edge": run.edge or "",
         "complete": run.complete,
         "i0_ref": scale.i0_ref,
+        "pile_up_time": pile_up_time.seconds,
+        "pile_up_time_errors": pile_up_time.error,
         "normalisation": f"{config.i0} and live time" if i0 is not None else "live time",
     }
     check(dataset, SCAN_MAP, run.name)

@@ -1,7 +1,8 @@
 """Benchmarks run with `--benchmark-only` (`make bench`). They assert what comes out, and report how fast it did.
 
 Times of different machines, or of one at different hours, cannot be compared: every number is set beside another one
-of the same session, the first of its group. At the end they are printed as one table and written as JSON.
+of the same session, the first of its group. At the end they are printed as one table and written as JSON. Tables of
+other measures, such as the energy scale against the truth, stand below it and in the same JSON.
 """
 
 import json
@@ -22,6 +23,7 @@ from rixs_pipeline.stages.calibrate import read_reference_pulses
 HERE = Path(__file__).parent
 RESULTS = Path(os.environ.get("RIXS_BENCHMARKS", HERE.parent.parent / "build" / "benchmarks.json"))
 ROWS = pytest.StashKey[list[dict[str, str | float]]]()
+TABLES = pytest.StashKey[dict[str, list[dict[str, Any]]]]()
 
 # one reference run of 15 minutes, and as little else as there can be
 REFERENCE_RUN = {
@@ -54,6 +56,17 @@ def timed(request, benchmark) -> Callable[..., Any]:
     return run
 
 
+@pytest.fixture
+def table(request) -> Callable[[str, dict[str, Any]], None]:
+    """Adds a row, column -> value, to the table of that name; columns that begin with an underscore are left out."""
+
+    def add(name, row):
+        rows = request.config.stash.setdefault(TABLES, {}).setdefault(name, [])
+        rows.append({column: value for column, value in row.items() if not column.startswith("_")})
+
+    return add
+
+
 @pytest.fixture(scope="session")
 def reference_pulses(tmp_path_factory) -> Sequence[ReferencePulses]:
     """The pulses of a simulated reference run, pixel by pixel; a pixel does not depend on how many others there are."""
@@ -64,14 +77,35 @@ def reference_pulses(tmp_path_factory) -> Sequence[ReferencePulses]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    rows = config.stash.get(ROWS, [])
-    if not rows:
+    rows, tables = config.stash.get(ROWS, []), config.stash.get(TABLES, {})
+    if not rows and not tables:
         return
     machine = {"cores": available_cores(), "python": platform.python_version(), "platform": platform.platform()}
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    results = {"machine": machine, "rows": rows, **tables}
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     terminalreporter.section(f"benchmarks, {machine['cores']} cores; relative: rate over that of the group's first")
     for row in rows:
         seconds, rate = f"{row['seconds']:.3f} s", f"{row['rate']:.3g} {row['unit']}/s"
-        terminalreporter.line(f"{row['group']:<12}{row['what']:<44}{seconds:>10}{rate:>22}{row['relative']:>9.2f}")
+        terminalreporter.line(f"{row['group']:<20}{row['what']:<44}{seconds:>10}{rate:>22}{row['relative']:>9.2f}")
+    for name, entries in tables.items():
+        terminalreporter.section(name)
+        for line in _lines(entries):
+            terminalreporter.line(line)
     terminalreporter.line(f"written to {RESULTS}")
+
+
+def _lines(entries: Sequence[dict[str, Any]]) -> list[str]:
+    """A table as text; lists, such as what missed its limits, stand below their row."""
+    columns = [column for column, value in entries[0].items() if not isinstance(value, list)]
+    first = max(len(str(row[columns[0]])) for row in entries) + 2
+    lines = [columns[0].ljust(first) + "".join(column.rjust(len(column) + 2) for column in columns[1:])]
+    for row in entries:
+        values = (_text(row.get(column)).rjust(len(column) + 2) for column in columns[1:])
+        lines.append(str(row[columns[0]]).ljust(first) + "".join(values))
+        lines += [f"    {text}" for value in row.values() if isinstance(value, list) for text in value]
+    return lines
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)

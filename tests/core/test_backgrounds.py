@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rixs_pipeline.config import Region
 from rixs_pipeline.core.backgrounds import poisson_fit
 from rixs_pipeline.core.spectra import MapData, Setting, extract
+from rixs_pipeline.core.sums import Tail
 
 EDGES = np.arange(500.0, 520.1, 0.5)
 INCIDENT = np.arange(770.0, 800.0, 0.25)
@@ -95,13 +98,31 @@ def test_leak_of_a_line_above_and_of_the_elastic_line() -> None:
     means = (1 - f) * emitted + f * emitted @ tail.T
     own = (np.abs(centres - 504) < 2) * 1.0
     truth = ((1 - f) * emitted + f * (emitted * own) @ tail.T) @ own / 100
-    region = {"emission": [502, 506], "background": {"kind": "leak", "tail_fraction_errors": 0.0}}
+    leak = {"kind": "leak", "tail_fraction": f, "tail_fraction_errors": 0.0, "tail_length": tau}
+    region = {"emission": [502, 506], "background": leak}
     found, covered = pulls(region, means, truth)
     assert 0.95 < found.std() < 1.05
     assert abs(found.mean()) < 0.25
     assert 0.94 < covered.mean() < 0.985
     naive, _ = pulls({"emission": [502, 506]}, means, truth)
     assert naive.mean() > 0.8, "without it the tail must show"
+
+
+def test_leak_takes_the_maps_tail_unless_told_otherwise() -> None:
+    counts = np.zeros((len(INCIDENT), 40), int)
+    counts[:, 30] = 400
+    data = MapData(counts, np.full(len(INCIDENT), 1.0), EDGES, INCIDENT, tail=Tail(0.15, 0.03, 12.0))
+    told = {"tail_fraction": 0.15, "tail_fraction_errors": 0.03, "tail_length": 12.0}
+
+    def leak(data, **how):
+        region = {"kind": "pfy", "emission": [502, 506], "background": {"kind": "leak"} | how}
+        return extract(data, Region.model_validate(region))
+
+    known, given = leak(data), leak(replace(data, tail=None), **told)
+    np.testing.assert_array_equal(known.intensity, given.intensity)
+    np.testing.assert_array_equal(known.intensity_errors, given.intensity_errors)
+    assert known.told["tail"] == {"fraction": 0.15, "fraction_error": 0.03, "length": 12.0}
+    assert leak(data, tail_fraction=0.3).told["tail"] == {"fraction": 0.3, "fraction_error": 0.0, "length": 12.0}
 
 
 @pytest.mark.parametrize(
@@ -112,6 +133,7 @@ def test_leak_of_a_line_above_and_of_the_elastic_line() -> None:
         ({"kind": "sideband", "emission": [[508, 512]]}, "inside the region"),
         ({"kind": "sideband", "emission": [[700, 712]]}, "touches no bin"),
         ({"kind": "blank", "sample": "x"}, "no other map of sample 'x'"),
+        ({"kind": "leak", "tail_length": 20}, "knows no tail"),
     ],
 )
 def test_what_cannot_be_had_is_one_line(background: dict, words: str) -> None:

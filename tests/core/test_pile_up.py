@@ -31,6 +31,42 @@ def measured(seed: int, rate: float, time: float, pixels: int = 8, points: int =
     return triggers, accepted, dwell - triggers * DEAD
 
 
+def counted(rate: np.ndarray, dwell: float, time: float, loss: float, rng: np.random.Generator) -> Pulses:
+    """The same for rates (pixel, point), record by record: what follows a trigger is independent of when it came."""
+    waits = rng.exponential(1 / rate[..., None], (*rate.shape, int(1.2 * rate.max() * dwell + 40))) + DEAD
+    keep = np.cumsum(waits, axis=-1) - DEAD < dwell
+    good = rng.random(keep.shape) < (1 - loss) * np.exp(-rate * time)[..., None]
+    triggers = keep.sum(axis=-1)
+    return triggers, (keep & good).sum(axis=-1), dwell - triggers * DEAD
+
+
+@pytest.mark.parametrize(("rate", "time", "loss"), [(5.0, 4.9e-3, 0.01), (10.0, 3e-3, 0.05), (50.0, 4.9e-3, 0.01)])
+def test_the_intensity_varies_as_the_counts_do(rate, time, loss):
+    """Photons tell their own share of spoiled ones, yet sqrt(N) is the error: of all of them, and of a quarter.
+
+    With exp(-r T) alone the variance is 1 + q (2 r T + (r T)^2) times that: 1.04, 1.04 and 1.36 here.
+    """
+    rng, trials, dwell = np.random.default_rng(1), 200, 2.0
+    pixel = np.linspace(0.7, 1.3, 8)
+    array = rate * np.array([0.3] * 15 + [0.6, 1.2, 2.4, 2.6, 2.5, 1.5, 0.8] + [0.5] * 18)
+    found = []
+    for _ in range(trials):
+        triggers, accepted, live = counted(pixel[:, None] * array, dwell, time, loss, rng)
+        found_time = pile_up.spoiling_time(triggers, accepted, live, EXPECTED)
+        share = pile_up.efficiency(triggers, accepted, live, found_time)
+        number = accepted.sum(axis=0)
+        found.append((number, number / (pixel @ (live * share)), rng.binomial(number, 0.25)))
+    number, intensity, quarter = (np.array(values) for values in zip(*found, strict=True))
+    scale = intensity.sum(axis=1) / array.sum()
+    assert scale.mean() == pytest.approx(1, abs=0.003)
+    assert scale.var() * number.sum(axis=1).mean() < 1.2
+    white_line = slice(17, 21)
+    assert np.mean(intensity[:, white_line] / array[white_line]) == pytest.approx(1, abs=0.004)
+    for part, counts in ((intensity / array, number), (intensity / array * quarter / number * 4, quarter)):
+        ratio = part.var(axis=0, ddof=1) * counts.mean(axis=0)
+        assert np.mean(ratio) == pytest.approx(1.01, abs=0.04 + 2 * np.sqrt(2 / trials / len(array)))
+
+
 @pytest.mark.parametrize("time", [4.8e-3, 2e-3])
 def test_the_time_in_which_a_second_photon_spoils_the_first_is_found(time):
     """Fifty photons/s on eight pixels: a few hundred in a point, whose noise must not flatten the slope."""
@@ -68,6 +104,7 @@ def test_a_pixel_with_spurious_triggers_does_not_change_what_the_others_lose():
     spurious[3] = np.random.default_rng(0).poisson(20.0 * live[3])
     triggers += spurious
     found = pile_up.spoiling_time(triggers, accepted, live, EXPECTED)
+    assert np.flatnonzero(~found.told).tolist() == [3]
     noisy = pile_up.rates(triggers, live)[0]
     span = [noisy.argmin(), noisy.argmax()]
     lost = np.diff(noisy[span])[0] * found.seconds
@@ -80,7 +117,8 @@ def test_one_pixel_or_none_or_a_photon_list():
     assert pile_up.spoiling_time(triggers, accepted, live, EXPECTED).seconds == pytest.approx(EXPECTED)
     nothing = np.zeros((3, 5), np.int64)
     assert pile_up.spoiling_time(nothing, nothing, np.ones((3, 5)), EXPECTED).seconds == pytest.approx(EXPECTED)
-    assert pile_up.spoiling_time(triggers, accepted, live, 0.0) == (0.0, 0.0)
+    without = pile_up.spoiling_time(triggers, accepted, live, 0.0)
+    assert without[:2] == (0.0, 0.0) and np.all(pile_up.efficiency(triggers, triggers, live, without) == 1)
     assert pile_up.rates(nothing, np.zeros((3, 5))).tolist() == np.zeros((3, 5)).tolist()
 
 
@@ -99,7 +137,9 @@ def test_the_share_is_a_share_whatever_the_counts(seed, pixels, points, mean):
     triggers = rng.poisson(mean, (pixels, points))
     live = rng.uniform(0, 1, (pixels, points)) * rng.integers(0, 2, (pixels, points))
     triggers[live == 0] = 0
-    found = pile_up.spoiling_time(triggers, rng.binomial(triggers, rng.random()), live, EXPECTED)
-    share = pile_up.unspoiled(pile_up.rates(triggers, live), found)
+    accepted = rng.binomial(triggers, rng.random())
+    found = pile_up.spoiling_time(triggers, accepted, live, EXPECTED)
+    share = pile_up.efficiency(triggers, accepted, live, found)
     assert found.seconds >= 0 and np.isfinite(found.error)
-    assert np.all((share >= 0) & (share <= 1))
+    assert np.all((share > 0) & np.isfinite(share))
+    assert len(set(share[:, triggers.sum(axis=0) == 0].ravel().tolist())) <= 1

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -238,7 +240,26 @@ def test_edge_scale_subtracts_the_line_before_and_divides_by_the_jump() -> None:
     assert found.scale_factor == pytest.approx(1.3)  # halfway between the windows
     np.testing.assert_allclose(found.intensity, (rate - before) / 1.3, atol=1e-7)
     assert found.told["scale_windows"]["pre_edge"] == (770, 776)
-    assert np.isnan(extract(data, Region(kind="pfy", scale="edge")).scale_factor)  # no edge, no windows
+    with pytest.raises(ValueError, match="the edge is not known"):
+        extract(data, Region(kind="pfy", scale="edge"))
+    with pytest.raises(ValueError, match="fewer than 2 points in post_edge"):
+        extract(data, Region.model_validate({"kind": "pfy", "scale": "edge", **LINES, "post_edge": [900, 950]}))
+
+
+@pytest.mark.parametrize(("scan", "pre", "post"), [
+    ((752, 850), (750.5, 776.5), (798.5, 840.5)),  # the preset's, whole or in part, where it holds three points
+    ((776.2, 799.2), (776.2, 778.5), (796.9, 799.2)),
+    ((770, 790), (750.5, 776.5), (788, 790)),
+])  # fmt: skip
+def test_default_edge_windows_go_as_far_as_the_scan(scan, pre, post) -> None:
+    incident = np.arange(scan[0], scan[1] + 0.01, 0.5)
+    found = Setting("Co_L").windows(Region(kind="pfy", scale="edge"), incident)
+    assert found.pre == pytest.approx(pre)
+    assert found.post == pytest.approx(post)
+    data = MapData(np.full((len(incident), 1), 50), np.ones(len(incident)), np.array([510.0, 512.0]), incident)
+    data = replace(data, counts=np.where(incident > 780, 500, 50)[:, None])
+    scaled = extract(data, Region(kind="pfy", scale="edge"), Setting("Co_L"))
+    assert scaled.scale_factor == pytest.approx(450)
 
 
 def test_i0_noise_is_independent_along_incident_and_common_along_emission_energy() -> None:

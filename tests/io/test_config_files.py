@@ -58,7 +58,10 @@ def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
             "regions:\n  a:\n    kind: pfi\n",
             "c.yaml:3: regions.a.kind: must be one of 'pfy', 'spfy', 'ipfy', 'tfy', 'xes' or 'elastic', not 'pfi'",
         ),
-        ("regions:\n  a:\n    edge: O_K\n", "c.yaml:2: regions.a.kind: is missing"),
+        (
+            "regions:\n  a:\n    edge: O_K\n",
+            "c.yaml:2: regions.a: kind: is needed (pfy, spfy, ipfy, tfy, xes, elastic), or preset: an edge",
+        ),
         (
             "regions:\n  a: {kind: pfy, exclude_elastic: 0.5 keV}\n",
             "c.yaml:2: regions.a.exclude_elastic: a number in eV is expected, '0.5 keV' has a unit",
@@ -112,6 +115,18 @@ def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
             "calibration:\n  lines: [C_Ka, O_Ka]\n",
             "c.yaml:2: calibration.lines: must have at least 3 items, not ['C_Ka', 'O_Ka']",
         ),
+        (
+            "calibration:\n  variants: {Fe_La: oxide,\n             Ni_La: oxid}\n",
+            "c.yaml:3: calibration.variants.Ni_La: no variant 'oxid' of Ni_La in srd128; it has metal, oxide",
+        ),
+        (
+            "calibration:\n  reference: ucal\n  variants: {Mn_La: oxide}\n",
+            "c.yaml:3: calibration.variants.Mn_La: no line 'Mn_La' in ucal (did you mean 'Zn_La'?)",
+        ),
+        (
+            "calibration:\n  variants: sulfide\n",
+            "c.yaml:2: calibration.variants: no variant 'sulfide' in srd128; it has metal, oxide",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_with_file_line_and_key(tmp_path: Path, text: str, expected: str) -> None:
@@ -148,9 +163,9 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("scale", "expected"),
     [
-        ("edge", "scale: must be one of 'none', 'max' or 'area' or [low, high] in eV, not 'edge'"),
-        ("[1, 2, 3]", "scale: must be one of 'none', 'max' or 'area' or [low, high] in eV, not [1, 2, 3]"),
-        ("5", "scale: must be one of 'none', 'max' or 'area' or [low, high] in eV, not 5"),
+        ("top", "scale: must be one of 'none', 'max', 'area' or 'edge' or [low, high] in eV, not 'top'"),
+        ("[1, 2, 3]", "scale: must be one of 'none', 'max', 'area' or 'edge' or [low, high] in eV, not [1, 2, 3]"),
+        ("5", "scale: must be one of 'none', 'max', 'area' or 'edge' or [low, high] in eV, not 5"),
         ("[1, x]", "scale.1: must be a number in eV, not 'x'"),
         ("[540 eV, 548]", "scale.0: a number in eV is expected, '540 eV' has a unit"),
         ("[548, 540]", "scale: [548.0, 540.0] must be [low, high] with low < high"),
@@ -290,10 +305,18 @@ def missing_keys(model: type[BaseModel], given: Any) -> list[str]:
             missing.append(name)
         nested = [m for m in models_in(field.annotation) if not isinstance(found, type)]
         for inner in nested:
-            direct = inner is field.annotation
-            below = found if direct else [value for each in found for value in each.values()]
+            below = [value for each in found for value in instances(inner, each)]
             missing += [f"{name}.{key}" for key in missing_keys(inner, below)]
     return missing
+
+
+def instances(model: type[BaseModel], value: Any) -> list[Any]:
+    """What a person wrote for a model: one of it, a list of them, or a mapping of names to them."""
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, dict) or model.model_fields.keys() & value.keys():
+        return [value]
+    return list(value.values())
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -130,7 +130,10 @@ def test_pulses_of_a_range(tmp_path):
     written = off_records(TIMES)[2:5]
     assert pulses.pixel == 17
     assert pulses.dead_time_s == pytest.approx(SAMPLES * FRAME_S, rel=1e-6)
+    assert pulses.after_trigger_s == pytest.approx((SAMPLES - 256) * FRAME_S, rel=1e-6)
     np.testing.assert_array_equal(pulses.time_ns, TIMES[2:5])
+    np.testing.assert_allclose(pulses.since_last, np.diff(TIMES)[1:4] / 1e9)  # the first after one before the range
+    assert np.isinf(off.read_pulses(path, TIMES[0], TIMES[5]).since_last[0])
     np.testing.assert_array_equal(pulses.pulse_height, written["coefs"][:, 2])
     np.testing.assert_array_equal(pulses.pretrigger_mean, written["pretriggerMean"])
     np.testing.assert_array_equal(pulses.residual, written["residualStdDev"])

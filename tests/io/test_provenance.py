@@ -65,7 +65,7 @@ def test_nothing_is_read_twice_also_across_sessions(tmp_path: Path, reads: list[
     written = store.stat().st_mtime_ns
     again.save()
     assert store.stat().st_mtime_ns == written
-    assert [path.name for path in store.parent.iterdir()] == ["c.json"]
+    assert sorted(path.name for path in store.parent.iterdir()) == [".lock", "c.json"]
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
@@ -235,3 +235,17 @@ def test_the_environment_names_what_numbers_may_depend_on() -> None:
     assert {"rixs_pipeline", "python", "numpy", "scipy", "h5py"} <= set(versions)
     assert versions["numpy"] == np.__version__
     assert all(isinstance(text, str) and text for text in versions.values())
+
+
+def test_caches_that_are_used_at_the_same_time_keep_what_each_other_found(tmp_path):
+    files = [tmp_path / name for name in ("a", "b", "shared")]
+    for path in files:
+        path.write_bytes(path.name.encode() * 100)
+    first, second = (DigestCache(tmp_path / "cache.json") for _ in range(2))
+    digests = [first.file(files[0]), second.file(files[1]), first.get(files[2], 0, 10), second.get(files[2], 10, 20)]
+    first.save()
+    second.save()
+    known = {
+        name for one in json.loads((tmp_path / "cache.json").read_text()).values() for name in one["ranges"].values()
+    }
+    assert known == set(digests)

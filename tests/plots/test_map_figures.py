@@ -169,6 +169,20 @@ def test_loss_band_polygon_and_excluded_elastic_line_are_outlined():
     assert frames.outlines(Region(kind="pfy", emission=(510, 540)), *panel) == []
 
 
+def test_every_piece_and_every_cut_is_outlined():
+    panel = (770, 805), (710, 815)
+    pieces = [{"emission": [762, 770]}, {"incident": [780, 782], "emission": [780, 790]}]
+    drawn = frames.outlines(Region.model_validate({"kind": "pfy", "incident": [775, 800], "pieces": pieces}), *panel)
+    expected = [(775, 762), (800, 762), (800, 770), (775, 770)], [(780, 780), (782, 780), (782, 790), (780, 790)]
+    assert [corners(part) for part in drawn] == [corners(part) for part in expected]
+    (band,) = frames.outlines(Region(kind="xes", cuts=((781.0, 783.0),), emission=(760, 800)), *panel)
+    assert corners(band) == corners([(781, 760), (783, 760), (783, 800), (781, 800)])
+    (line,) = frames.outlines(Region(kind="xes", cuts=(780.5,)), *panel)
+    assert np.ptp(line[:, 0]) < 0.01
+    assert line[:, 0].mean() == pytest.approx(780.5)
+    assert np.ptp(line[:, 1]) == 815 - 710
+
+
 limits = st.tuples(st.integers(0, 30), st.integers(1, 20)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 
 

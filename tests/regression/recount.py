@@ -68,7 +68,8 @@ def recount(scan, calibrations, files, start_ns, end_ns):
         values = {"height": height, "phase": np.where(height != 0, slope / np.where(height != 0, height, 1), np.nan)}
         values |= {name: records[name].astype(float) for name in ("residual", "pretrigger")}
         passed = within & (height > 0) & np.all([np.isfinite(v) for v in values.values()], axis=0)
-        for name, (low, high) in zip(("residual", "pretrigger", "phase"), limits, strict=True):
+        values["since_last"] = np.diff(time, prepend=np.iinfo(np.int64).min // 2) / 1e9
+        for name, (low, high) in zip(("residual", "pretrigger", "phase", "since_last"), limits, strict=True):
             passed &= (values[name] >= low) & (values[name] <= high)
         emission = _energy(status, pixel, values, time / 1e9, calibrations)
         bin_ = np.searchsorted(edges, emission, side="right") - 1

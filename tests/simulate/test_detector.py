@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixs_pipeline.simulate.detector import DEAD_TIME, draw_pixel, triggered
+from rixs_pipeline.simulate.detector import DEAD_TIME, draw_pixel, tail_of_last, triggered
 from rixs_pipeline.simulate.settings import SimulationSettings
 
 SETTINGS = SimulationSettings(pixels=40)
@@ -84,3 +84,10 @@ def test_defects_follow_the_channel():
     assert np.isinf(by_channel[1].jump_time)
     scan_jumper = draw_pixel(SimulationSettings(scan_jumping_pixels=(3,)), 3, (1e4, 2e3))
     assert scan_jumper.jump_time == 2e3
+
+
+def test_the_tail_of_a_pulse_decays_and_is_none_unless_asked_for():
+    time = np.array([0.0, 0.02, 0.06])
+    tail = SimulationSettings(tail_after_pulse=(6.0, 0.02))
+    np.testing.assert_allclose(tail_of_last(tail, time), [0.0, 6 * np.exp(-1), 6 * np.exp(-2)])
+    assert not tail_of_last(SETTINGS, time).any()

@@ -47,7 +47,7 @@ def params(shift=0.0, gain=0.1):
     return values
 
 
-LIMITS = np.array([[0.0, 100.0], [6000.0, 8000.0], [0.0, 1.0]])  # residual, pretrigger mean, phase
+LIMITS = np.array([[0.0, 100.0], [6000.0, 8000.0], [0.0, 1.0], [0.0, np.inf]])  # in the order of CUT_NAMES[2:]
 
 
 def calibration(run, time_s, pixels, fwhm=2.0):
@@ -62,7 +62,7 @@ def calibration(run, time_s, pixels, fwhm=2.0):
         "line_energy": (("line",), np.array([277.0, 525.0, 930.0])),
         "fwhm": (("pixel", "line"), np.broadcast_to(np.atleast_1d(fwhm).astype(float)[:, None], (n, 3)).copy()),
         "params": (("pixel", "param"), np.array(rows)),
-        "cut_limits": (("pixel", "cut_quantity", "limit"), np.broadcast_to(LIMITS, (n, 3, 2)).copy()),
+        "cut_limits": (("pixel", "cut_quantity", "limit"), np.broadcast_to(LIMITS, (n, *LIMITS.shape)).copy()),
     }
     return labelled(values, PIXEL_CALIBRATION).assign_attrs(run=run, time=float(time_s))
 

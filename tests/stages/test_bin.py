@@ -1,3 +1,4 @@
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,9 @@ def test_every_pulse_in_a_window_is_counted_once(tmp_path, seed):
     inside = sum(((time >= s) & (time < e)).astype(int) for s, e in zip(at.start_ns, at.end_ns, strict=True))
     assert binned.triggers.sum() == inside.sum() == binned.cut_counts[0, 0]
     assert binned.pixel.tolist() == [3] and binned.pixel_counts.tolist() == [binned.counts.sum()]
-    assert binned.dead_time.tolist() == [DEAD_S]
+    np.testing.assert_allclose(binned.live_time, np.maximum(2.0 - binned.triggers * DEAD_S, 0))
+    np.testing.assert_array_equal(binned.countable, binned.triggers)
+    assert binned.after_trigger.tolist() == [DEAD_S]  # its records have no samples before the trigger
 
 
 def test_what_a_cut_takes_is_a_trigger_but_no_photon(tmp_path):
@@ -62,8 +65,25 @@ def test_what_a_cut_takes_is_a_trigger_but_no_photon(tmp_path):
     path = write_off(tmp_path / "x_chan1.off", time, np.full(300, 700.25), residual)
     binned = bin_block(task([path], [GOOD], at))
     assert (binned.triggers.sum(), binned.counts.sum()) == (300, 270)
-    assert binned.cut_counts.tolist() == [[300, 300, 270, 270, 270]]
-    assert binned.cut_limits.shape == (1, 3, 2) and binned.cut_limits[0, 0, 1] < 900
+    assert binned.cut_counts.tolist() == [[300, 300, 270, 270, 270, 270]]
+    assert binned.cut_limits.shape == (1, 4, 2) and binned.cut_limits[0, 0, 1] < 900
+    assert (binned.countable.tolist(), binned.accepted.tolist()) == ([[300]], [[270]])
+
+
+@pytest.mark.parametrize("n", [40, 400])  # too few to learn their cuts here, and enough
+def test_a_hold_off_takes_pulses_and_time_alike(tmp_path, n):
+    """Two of three pulses come within 30 ms of the one before; the first of the scan follows one before the scan."""
+    at = points(1, dwell_s=0.1 * n)
+    time = at.start_ns[0] + np.arange(n)[:, None] * 100_000_000 + np.array([0, 20_000_000, 40_000_000])
+    time = np.concatenate([[at.start_ns[0] - 20_000_000], time.ravel()])
+    path = write_off(tmp_path / "x_chan1.off", time, np.full(len(time), 700.25))
+    limits = LIMITS.copy()
+    limits[3, 0] = 0.03
+    binned = bin_block(task([path], [PixelEnergy("ok", (params(), params()), limits)], at))
+    assert binned.triggers.tolist() == [[3 * n]] and binned.countable.tolist() == [[n - 1]]
+    assert binned.counts.sum() == binned.accepted.sum() == n - 1
+    assert binned.live_time[0, 0] == pytest.approx(0.03 * n)
+    np.testing.assert_array_equal(binned.cut_limits[0, 3], limits[3])
 
 
 def test_few_pulses_are_cut_as_in_the_reference_run(tmp_path):
@@ -81,7 +101,7 @@ def test_a_pixel_that_is_not_used_is_counted_as_triggers_alone(tmp_path):
     at = points(1)
     path = write_off(tmp_path / "x_chan1.off", at.start_ns[0] + np.arange(9), np.full(9, 700.0))
     binned = bin_block(task([path], [PixelEnergy("dead")], at))
-    assert (binned.counts.sum(), binned.triggers.sum(), binned.cut_counts.tolist()) == (0, 9, [[9, 0, 0, 0, 0]])
+    assert (binned.counts.sum(), binned.triggers.sum(), binned.cut_counts.tolist()) == (0, 9, [[9, 0, 0, 0, 0, 0]])
     assert np.isnan(binned.cut_limits).all()
 
 
@@ -111,7 +131,7 @@ def test_blocks_add_up_whatever_they_hold(tmp_path, blocks):
     order = np.argsort(whole.pixel)
     if blocks > 1:
         assert total.pixel.tolist() == [1, 3, 5, 9]
-        for name in ("triggers", "dead_time", "pixel_counts", "cut_counts", "cut_limits"):
+        for name in (field.name for field in fields(Binned) if field.name not in ("counts", "pixel")):
             np.testing.assert_array_equal(getattr(total, name), getattr(whole, name)[order])
 
 
@@ -121,8 +141,8 @@ def test_blocks_add_up_whatever_they_hold(tmp_path, blocks):
 def binned_of(triggers):
     triggers = np.array(triggers)[:, None]
     n = len(triggers)
-    return Binned(np.zeros((1, 1), np.int64), np.arange(n), triggers, np.zeros(n), triggers[:, 0],
-                  np.zeros((n, 5), np.int64), np.full((n, 3, 2), np.nan))  # fmt: skip
+    return Binned(np.zeros((1, 1), np.int64), np.arange(n), triggers, triggers, triggers, np.ones((n, 1)), np.zeros(n),
+                  triggers[:, 0], np.zeros((n, 6), np.int64), np.full((n, 4, 2), np.nan))  # fmt: skip
 
 
 def test_a_pixel_that_is_silent_while_others_are_not_is_left_out():

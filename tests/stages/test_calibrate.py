@@ -37,7 +37,7 @@ def test_the_spectrum_holds_the_accepted_pulses_between_its_ends(product, run):
     for row, path in enumerate(run.pulse_files):
         pulses = calibrate.read_reference_pulses(run, path)
         low, high = product["cut_limits"].values[row].T
-        quantities = np.stack([pulses.residual, pulses.pretrigger_mean, pulses.phase], axis=1)
+        quantities = np.stack([pulses.residual, pulses.pretrigger_mean, pulses.phase, pulses.since_last], axis=1)
         good = np.all((quantities >= low) & (quantities <= high), axis=1) & (pulses.pulse_height > 0)
         params = product["params"].values[row]
         time = np.full(len(good), product.attrs["time"])
@@ -54,6 +54,19 @@ def test_the_curve_is_the_energy_function(product):
         assert np.all(np.diff(product["curve_energy"].values[row]) > 0)
 
 
+def test_the_corrections_are_shown_with_and_without(product, run):
+    """All that is left of a phase effect of some eV are counting statistics; the time bins span the run."""
+    names = product["fitted_line"].values.tolist()
+    assert names == [*product["line_name"].values.tolist(), "elastic"]
+    kinds = ("phase_offset_uncorrected", "phase_offset", "phase_offset_errors")
+    before, after, errors = (product[kind].values[-1] for kind in kinds)
+    assert np.ptp(before) > 3
+    assert np.sum((after / errors) ** 2) < 40  # 12 degrees of freedom: one in 10 000 is above
+    seconds = (run.points.end_ns[-1] - run.points.start_ns[0]) / 1e9
+    assert product["time_bin"].values[[0, -1]] == pytest.approx([seconds / 24, seconds * 23 / 24])
+    assert np.isfinite(product["time_offset"].values).all() and np.isfinite(product["pretrigger_offset"].values).all()
+
+
 def test_a_run_without_a_pulse_fails(tmp_path):
     file = write_off(tmp_path / "x_chan1.off", [], [])
     run = scan([file], points(1), kind="calibration", name="cal0007")
@@ -67,3 +80,4 @@ def test_only_pulses_within_the_run_are_read(tmp_path):
     file = write_off(tmp_path / "x_chan7.off", times, [500, 501, 502, 503])
     pulses = calibrate.read_reference_pulses(scan([file], at), file)
     assert (pulses.pixel, pulses.pulse_height.tolist()) == (7, [5010.0, 5020.0])
+    assert pulses.time == pytest.approx([0.0, (at.end_ns[0] - 1 - at.start_ns[0]) / 1e9])

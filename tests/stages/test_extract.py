@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rixs_pipeline.config import MapConfig, Region
+from rixs_pipeline.config import MapConfig, NormaliseConfig, Region
 from rixs_pipeline.schema import check, spectrum
 from rixs_pipeline.stages.combine import combine_scans
-from rixs_pipeline.stages.extract import extract_region, extract_spectra, log_spectrum, regions_of
+from rixs_pipeline.stages.extract import Beside, extract_region, extract_spectra, log_spectrum, regions_of
 from stages.builders import scan_map
 
 E = np.array([780.0, 781.0, 782.0])
@@ -29,7 +29,7 @@ def test_a_pfy_is_the_sum_over_its_bins_over_the_exposure():
     counts = COUNTS[:, 0] + 0.5 * COUNTS[:, 1]
     np.testing.assert_allclose(found["counts"].values, counts)
     np.testing.assert_allclose(found["intensity"].values, counts / X)
-    np.testing.assert_allclose(found["intensity_errors"].values, np.sqrt(COUNTS[:, 0] + 0.25 * COUNTS[:, 1]) / X)
+    np.testing.assert_allclose(found["intensity_errors"].values, np.sqrt(COUNTS[:, 0] + 0.25 * COUNTS[:, 1] + 1) / X)
     assert found["intensity"].attrs["units"] == "counts/s"
 
 
@@ -48,8 +48,8 @@ def test_the_region_stands_word_for_word_in_the_spectrum():
 
 @pytest.mark.parametrize("kind", ["pfy", "ipfy"])
 def test_a_scaled_spectrum_tells_its_factor(kind):
-    plain = extract_region(rixs_map(), region(kind=kind))
-    scaled = extract_region(rixs_map(), region(kind=kind, scale="max"))
+    plain = extract_region(rixs_map(), region(kind=kind, emission=(500.0, 503.0)))
+    scaled = extract_region(rixs_map(), region(kind=kind, emission=(500.0, 503.0), scale="max"))
     assert scaled["intensity"].values.max() == pytest.approx(1.0)
     np.testing.assert_allclose(scaled["intensity"].values * scaled.attrs["scale_factor"], plain["intensity"].values)
     assert all(scaled[name].attrs["units"] == scaled["intensity"].attrs["units"] for name in ("intensity_errors",))
@@ -98,3 +98,64 @@ def test_spectra_of_a_map_without_a_count_are_numbers():
     for name, found in extract_spectra(empty, None, "m")[0].items():
         assert isinstance(found, xr.Dataset) and found["counts"].values.sum() == 0, name
         assert not np.isinf(found["intensity"].values).any()
+
+
+def test_products_say_how_their_errors_were_computed_and_what_was_subtracted():
+    noisy = combine_scans([scan_map(COUNTS, E, X, i0=[1, 1, 1])], MapConfig(), "m", NormaliseConfig(i0_noise=0.05))[0]
+    background = {"kind": "sideband", "emission": [[502.0, 503.0]]}
+    found = extract_region(
+        noisy, Region.model_validate({"kind": "pfy", "emission": [500, 501], "background": background})
+    )
+    check(found, spectrum("incident_energy"), "here")
+    assert "sideband" in found.attrs["errors"] and "I0" in found.attrs["errors"]
+    np.testing.assert_allclose(found["background"].values, COUNTS[:, 2] / X)
+    np.testing.assert_allclose(found["intensity"].values, (COUNTS[:, 0] - COUNTS[:, 2]) / X)
+    np.testing.assert_allclose(found["intensity_i0_errors"].values, 0.05 * np.abs(found["intensity"].values))
+    assert json.loads(found.attrs["region"])["background"] == [background]
+
+
+def test_i0_noise_of_passes_adds_in_squares():
+    scans = [scan_map(COUNTS, E, X, i0=[4, 4, 4]), scan_map(COUNTS, E, 2 * X, i0=[100, 100, 100])]
+    for noise, expected in ((0.1, np.hypot(0.1 * X, 0.2 * X)), ("poisson", np.hypot(X / 2, 2 * X / 10))):
+        found = combine_scans(scans, MapConfig(), "m", NormaliseConfig(i0_noise=noise))[0]
+        np.testing.assert_allclose(found["exposure_errors"].values, expected)
+    assert "exposure_errors" not in combine_scans(scans, MapConfig(), "m")[0]
+    without = [scan_map(COUNTS, E, X)]
+    found, warnings = combine_scans(without, MapConfig(), "m", NormaliseConfig(i0_noise=0.1))
+    assert "exposure_errors" not in found and "no I0" in warnings[0]
+
+
+def test_a_blank_that_is_not_there_is_said():
+    configured = {"A": Region.model_validate({"kind": "pfy", "background": {"kind": "blank", "sample": "nobody"}})}
+    found, warnings = extract_spectra(rixs_map(), configured, "LMR-Co_L")
+    assert not found
+    assert warnings == [
+        "LMR-Co_L: region 'A': background blank: no other map of sample 'nobody' at this edge: no spectrum"
+    ]
+
+
+def test_a_blank_is_subtracted_by_exposure():
+    configured = Region.model_validate({"kind": "pfy", "background": {"kind": "blank", "sample": "bare"}})
+    other = combine_scans([scan_map(COUNTS[:, ::-1] // 2, E, 10 * X)], MapConfig(), "m")[0]
+    found = extract_region(rixs_map(), configured, Beside(blanks={"bare": other}))
+    expected = COUNTS.sum(axis=1) / X - (COUNTS // 2).sum(axis=1) / (10 * X)
+    np.testing.assert_allclose(found["intensity"].values, expected)
+
+
+def test_features_and_cuts_and_presets_come_out():
+    one = combine_scans([scan_map(np.full((3, 60), 50), E, X)], MapConfig(), "m")[0]
+    configured = {
+        "X": Region.model_validate({"kind": "xes", "cuts": [781, [780, 783]], "features": {"f": [520.0, 540.0]}}),
+        "P": Region.model_validate({"preset": "Co_L"}),
+        "L": Region.model_validate({"kind": "xes", "axis": "loss"}),
+    }
+    found, _ = extract_spectra(one, configured, "m")
+    assert {"X_781", "X_780_783", "P_iPFY", "P_TFY", "L"} <= found.keys()
+    feature = found["X_780_783"]
+    assert feature["feature"].values.tolist() == ["f"]
+    np.testing.assert_allclose(feature["feature_area"].values, 20 * 150 / X.sum())
+    np.testing.assert_allclose(feature["feature_centre"].values, 530.0)
+    np.testing.assert_allclose(found["X_781"]["counts"].values, 50)
+    assert found["L"]["intensity"].dims == ("energy_loss",)
+    for name, dataset in found.items():
+        check(dataset, spectrum(str(dataset["intensity"].dims[0])), name)

@@ -8,6 +8,7 @@ import xarray as xr
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.stages import report
+from stages.builders import calibration
 
 GROUPS = [("LMR_RT", "Co_L"), ("LMR_100C", "Co_L"), ("LMR_RT", "O_K")]
 
@@ -23,6 +24,23 @@ def test_every_calibration_and_every_map_has_its_figures(tmp_path):
     assert "O_sPFY" in found["LMR_RT-O_K"].options and json.dumps(found["LMR_RT-O_K"].options)
 
 
+def test_what_moved_is_drawn_between_consecutive_calibrations(tmp_path):
+    names = [one.name for one in report.plan(tmp_path, Config(), ["cal0000", "cal0004", "cal0009"], [])]
+    assert names == ["cal0000", "cal0004", "cal0009", "cal0000-cal0004", "cal0004-cal0009"]
+
+
+def test_what_moved_is_told_of_the_pixels_that_are_good_in_both_calibrations():
+    named = {"line_name": ("line", np.array(["C_Ka", "O_Ka", "Cu_La"], dtype=object))}
+    before = calibration("cal0000", 0.0, {1: 0.0, 3: "dead: no pulses", 5: 0.0, 9: 0.0}).assign(named)
+    after = calibration("cal0009", 1.0, {9: -20.0, 7: 0.0, 5: "noisy: 9 eV", 3: 0.0, 1: 0.5}).assign(named)
+    found = report.moved(before, after)
+    assert found["pixel"].values.tolist() == [1, 9]
+    assert found["jumped"].values.tolist() == [False, True]
+    assert np.abs(found["shift"].values[0]) == pytest.approx(0.5, abs=0.05)
+    assert np.abs(found["shift"].values[1]) == pytest.approx(20, abs=1)
+    assert (found.attrs["before"], found.attrs["after"]) == ("cal0000", "cal0009")
+
+
 def test_figures_depend_on_the_regions_that_they_frame(tmp_path):
     one, other = (planned(tmp_path, regions={"P": {"kind": "pfy", "emission": [770, high]}}) for high in (780, 790))
     assert one["LMR_RT-Co_L"].options != other["LMR_RT-Co_L"].options
@@ -31,7 +49,8 @@ def test_figures_depend_on_the_regions_that_they_frame(tmp_path):
 def test_comparisons_are_drawn_for_edges_that_two_samples_share(tmp_path):
     found = planned(tmp_path, compare={"heating": {"samples": ["LMR_RT", "LMR_100C", "unknown"]}})
     assert [name for name in found if name.startswith("heating")] == ["heating-Co_L"]
-    assert found["heating-Co_L"].sources == tuple(tmp_path / f"spectra/{s}-Co_L.nxs" for s in ("LMR_RT", "LMR_100C"))
+    spectra = [tmp_path / f"spectra/{s}-Co_L.nxs" for s in ("LMR_RT", "LMR_100C")]
+    assert found["heating-Co_L"].sources == (*spectra, tmp_path / "comparisons/heating-Co_L.nxs")
 
 
 @pytest.fixture
@@ -58,7 +77,8 @@ def test_the_whole_report_of_a_small_beamtime(small, quick):
     assert summary.failed == {}
     figures = {path.name for path in (small.out / "figures").iterdir()}
     assert figures >= {
-        "cal0000-summary.png", "cal0005-pixel001.png", "LMR_RT-Co_L-map.png", "LMR_100C-Co_L-Co_PFY.png",
+        "cal0000-summary.png", "cal0000-corrections.png", "cal0005-pixel001.png", "cal0000-cal0005-moved.png",
+        "LMR_RT-Co_L-map.png", "LMR_100C-Co_L-Co_PFY.png",
         "LMR_RT-Co_L-log_tey.png", "LMR_RT-Co_L-overview.png", "compare-heating-Co_L-Co_PFY.png",
     }  # fmt: skip
     assert "compare-heating-Co_L-Co_XES.png" not in figures

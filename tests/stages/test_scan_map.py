@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,15 +16,18 @@ I0 = NormaliseConfig()
 N, DWELL, DEAD = 6, 2.0, 0.005
 
 
-def binned(triggers, pixel_counts=None):
-    """Two or more pixels; photons only for the total."""
+def binned(triggers, pixel_counts=None, accepted=None, after_trigger=0.0):
+    """Two or more pixels; photons only for the total. Without an `after_trigger` time nothing piles up."""
     triggers = np.array(triggers)
     n = len(triggers)
     photons = np.array(triggers.sum(axis=1) if pixel_counts is None else pixel_counts)
     counts = np.zeros((triggers.shape[1], len(EDGES) - 1), np.int64)
     counts[:, 1] = triggers.sum(axis=0)
-    return Binned(counts, np.arange(1, 2 * n, 2), triggers, np.full(n, DEAD), photons,
-                  np.zeros((n, 5), np.int64), np.full((n, 3, 2), np.nan))  # fmt: skip
+    live = np.maximum(DWELL - triggers * DEAD, 0.0)
+    accepted = triggers if accepted is None else accepted
+    after = np.full(n, after_trigger)
+    return Binned(counts, np.arange(1, 2 * n, 2), triggers, triggers, accepted, live, after, photons,
+                  np.zeros((n, 6), np.int64), np.full((n, 4, 2), np.nan))  # fmt: skip
 
 
 def dataset(triggers, readings=None, functions=None, config=I0, throughput=None, excluded=(), i0_ref=1000.0):
@@ -51,6 +56,22 @@ def test_the_exposure_is_live_time_times_throughput_times_i0():
     np.testing.assert_allclose(found["intensity_errors"].values[:, 1], np.sqrt(150) / found["exposure"].values)
     assert found["reading_tey"].attrs == {"units": "", "long_name": "tey, from the log"}
     assert (found.attrs["normalisation"], found.attrs["i0_ref"], warnings) == ("i0 and live time", 1000.0, [])
+
+
+def test_what_a_second_photon_spoils_is_no_live_time():
+    """A hundred pixels at rates up to 50/s, of which exp(-r T) pass the cuts: exposure has the same factor."""
+    time, n = 0.004, 100
+    rate = np.linspace(0.5, 1.5, n)[:, None] * np.array([10.0, 20, 30, 40, 50, 33])
+    triggers = np.round(rate * DWELL * 50 / (1 + rate * DEAD)).astype(int)
+    live = DWELL * 50 - triggers * DEAD
+    accepted = np.round(triggers * np.exp(-rate * time)).astype(int)
+    one = replace(binned(triggers, accepted=accepted, after_trigger=0.0037), live_time=live)
+    found, _ = scan_dataset(
+        scan(at=points(N, DWELL * 50)), one, (GOOD,) * n, EDGES, NormaliseConfig(i0=None), Scale(1.0, {}), ()
+    )
+    told, error = found.attrs["pile_up_time"], found.attrs["pile_up_time_errors"]
+    assert told == pytest.approx(time, abs=3 * error) and error < 1e-4
+    np.testing.assert_allclose(found["live_time"].values, (live * np.exp(-rate * told)).sum(axis=0), rtol=1e-3)
 
 
 def test_without_i0_it_is_live_time_alone_and_said():

@@ -1,0 +1,91 @@
+"""Spectra that the command line makes of simulated beamtimes, against the truth: bias, pulls, coverage.
+
+One row a kind of spectrum and rate, over the seeds, and one over all. Limits are missed beyond two standard errors.
+"""
+
+import numpy as np
+import pytest
+
+from benchmarks import spectra_truth
+
+SEEDS = {2.0: (301, 302, 303), 10.0: (101, 102, 103), 50.0: (201, 202, 203)}  # counts/s on a mean pixel
+ENOUGH = 10.0  # counts expected in a point whose pull counts
+BIAS, BIAS_PULL, PULLS = 0.005, 0.2, 0.05  # relative, or of a standard deviation; of the pulls' from 1
+COVERED, COVERED_AT_MOST = 0.94, 0.985  # by the 95 % interval, from 0.3 counts; from 3 counts
+THIRDS = ("lowest", "middle", "highest")
+
+measured: list[spectra_truth.Points] = []  # of all beamtimes of this session
+
+
+@pytest.mark.parametrize("rate", SEEDS)
+def test_beamtimes_of_a_rate(benchmark, table, tmp_path, command_line, rate):
+    def measure():
+        found = []
+        for seed in SEEDS[rate]:
+            settings, folder = spectra_truth.settings(seed, rate), tmp_path / str(seed)
+            folder.mkdir()
+            out = spectra_truth.reduce(settings, folder, command_line)
+            found += spectra_truth.points(settings, folder / "beamtime", out)
+        return found
+
+    found = benchmark.pedantic(measure, rounds=1)
+    measured.extend(found)
+    rows = [row(f"{kind}, {rate:g}/s", [p for p in found if p.kind == kind]) for kind in spectra_truth.REGIONS]
+    rows.append(row(f"all, {rate:g}/s", found))
+    for one in rows:
+        table("spectra", one)
+    assert not [m for one in rows for m in one["missed"]], rows
+
+
+def test_all_rates_together(benchmark, table):
+    if not measured:
+        pytest.skip("no beamtime was measured")
+    one = benchmark.pedantic(row, args=("all", measured), rounds=1)
+    table("spectra", one)
+    assert one["points"] >= 3000
+    assert not one["missed"]
+
+
+def row(name, points):
+    """The numbers of some spectra, and which limits they miss."""
+    pull, expected, covered = (np.concatenate([getattr(p, n) for p in points]) for n in ("pull", "expected", "covered"))
+    enough = expected >= ENOUGH
+    n, pull = int(enough.sum()), pull[enough]
+    result = {"row": name, "points": n, "median counts": float(np.median(expected[enough])), "pulls": float(pull.std()),
+              "pulls' mean": float(pull.mean())}  # fmt: skip
+    missed = []
+    if abs(pull.std() - 1) > PULLS + 2 / np.sqrt(2 * n):
+        missed.append(f"{name}: pulls have sd {pull.std():.3f} +- {1 / np.sqrt(2 * n):.3f}")
+    for third, (bias, error, sigma) in zip(THIRDS, biases(points), strict=True):
+        result[f"% {third}"] = 100 * bias
+        result[f"+- {third}"] = 100 * error
+        if abs(bias) > max(BIAS, BIAS_PULL * sigma) + 2 * error:
+            missed.append(f"{name}: bias {bias:+.2%} +- {error:.2%} at the {third} third")
+    for least, limits in ((0.3, (COVERED, 1.0)), (3.0, (0.0, COVERED_AT_MOST))):
+        here = covered[expected >= least]
+        result[f"covered from {least:g}"] = float(here.mean())
+        error = np.sqrt(0.05 * 0.95 / len(here))
+        if not limits[0] - 2 * error <= here.mean() <= limits[1] + 2 * error:
+            missed.append(f"{name}: the interval covers {here.mean():.1%} from {least:g} counts")
+    return result | {"missed": missed}
+
+
+def biases(points):
+    """Relative bias, its error and a point's median error, at the lowest, middle and highest third of each spectrum.
+
+    A common factor is free, so that a mean tells nothing: what is not proportional shows as a trend over the thirds.
+    """
+    found = []
+    for third in range(3):
+        excess, weight, sigma = 0.0, 0.0, []
+        for p in points:
+            enough = p.expected >= ENOUGH
+            if enough.sum() < 6:
+                continue
+            low, high = np.quantile(p.expected[enough], [third / 3, (third + 1) / 3])
+            take = enough & (p.expected >= low) & (p.expected <= high)
+            excess += float(((p.value / p.truth - 1) * p.expected)[take].sum())
+            weight += float(p.expected[take].sum())
+            sigma += (p.error / p.truth)[take].tolist()
+        found.append((excess / weight, weight**-0.5, float(np.median(sigma))))
+    return found

@@ -1,0 +1,63 @@
+"""Calibrate with one half of the pulses, read the other half: what a calibration is worth on photons it never saw."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rixs_pipeline import open_product
+from rixs_pipeline.core import energy
+from rixs_pipeline.io import off
+from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.stages.calibrations import is_ok, jumped_by
+
+
+def write_half(beamtime: Path, out: Path, which: int) -> None:
+    """A beamtime with every second record of each OFF file, the first (`which` 0) or the second (1) of each two."""
+    out.mkdir(parents=True)
+    for path in beamtime.iterdir():
+        if path.suffix != ".off":
+            shutil.copyfile(path, out / path.name)
+            continue
+        header, data = off.read_header(path), path.read_bytes()
+        records = np.frombuffer(data, header.record_dtype, header.n_records, header.data_offset)
+        (out / path.name).write_bytes(data[: header.data_offset] + records[which::2].tobytes())
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One pixel in one reference run, as a calibration reads it that never saw these photons."""
+
+    run: str
+    pixel: int
+    energies: np.ndarray  # (event,) eV
+    line_errors: np.ndarray  # (line,) eV, counting statistics of the fitted half; 0 where it could not fit the line
+
+
+def read_held_out(beamtime: Path, out: Path) -> list[HeldOut]:
+    """The photons of the reference runs in `beamtime` with the energies that the calibrations in `out` give them.
+
+    They are interpolated in time between the two reference runs, as a scan's are; a pixel that jumped between them
+    rests on the reference run that it is read in. Cuts are those that were learned with the calibration. Pixels that
+    are not ok are left out.
+    """
+    runs = discover(beamtime).calibrations
+    products = [open_product(out / "calibration" / f"{run.name}.nxs") for run in runs]
+    jumped, times = jumped_by(*products), tuple(float(c.attrs["time"]) for c in products)
+    found = []
+    for run, own in zip(runs, products, strict=True):
+        for row, path in enumerate(run.pulse_files):
+            if not is_ok(str(own["status"].values[row])):
+                continue
+            pulses = off.read_pulses(path, int(run.points.start_ns[0]), int(run.points.end_ns[-1]))
+            before, after = (c["params"].values[row] for c in ((own, own) if pulses.pixel in jumped else products))
+            quantities = pulses.pulse_height, pulses.pretrigger_mean, pulses.phase
+            # by hand: of residual, pretrigger mean and phase; a hold-off means nothing where every second pulse is gone
+            limited = np.stack([pulses.residual, pulses.pretrigger_mean, pulses.phase])
+            low, high = own["cut_limits"].values[row][:3].T[:, :, None]
+            good = np.all((limited >= low) & (limited <= high), axis=0) & (pulses.pulse_height > 0)
+            energies = energy.interpolated_energy(*quantities, pulses.time_ns / 1e9, (before, after), times)
+            errors = np.nan_to_num(own["line_residual_errors"].values[row])
+            found.append(HeldOut(run.name, pulses.pixel, energies[good], errors))
+    return found

@@ -1,0 +1,173 @@
+"""Samples compared, passes examined, absorption: products against what the maps were made of."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rixs_pipeline import open_product
+from rixs_pipeline.config import Comparison, PassesConfig, XasConfig
+from rixs_pipeline.io.config_files import load_config
+from rixs_pipeline.schema import comparison, labelled
+from rixs_pipeline.stages import compare, extract, passes, xas
+
+CONFIGS = Path(__file__).parent.parent.parent / "configs"
+ENERGY = np.arange(770.0, 800.0, 0.5)
+EDGES = np.arange(700.0, 810.5, 2.0)
+REGIONS = extract.regions_of("Co_L", None)
+
+
+def scan(seed, factor=1.0, feature=0.0, shift=0.0, rate=400.0, name="scan0001", **attributes):
+    """Counts of a Co La line that follows a white line, with a reading `tey` of the same shape on a line."""
+    rng = np.random.default_rng(seed)
+    white = 0.1 + np.exp(-0.5 * ((ENERGY - shift - 780.5) / 1.0) ** 2)
+    white = white + feature * np.exp(-0.5 * ((ENERGY - 790) / 1.0) ** 2)
+    centre = (EDGES[1:] + EDGES[:-1]) / 2
+    exposure = rng.uniform(0.8, 1.2, len(ENERGY))
+    truth = factor * rate * exposure[:, None] * white[:, None] * np.exp(-0.5 * ((centre - 776) / 3) ** 2) / 4
+    point, counts = ("incident_energy",), rng.poisson(truth)
+    values = {
+        "incident_energy": (point, ENERGY),
+        "emission_energy": (("emission_energy",), centre),
+        "emission_energy_edges": (("emission_energy_edge",), EDGES),
+        "counts": ((*point, "emission_energy"), counts),
+        "exposure": (point, exposure),
+        "live_time": (point, exposure),
+        "dwell": (point, np.ones(len(ENERGY))),
+        "i0": (point, exposure),
+        "point_status": (point, np.zeros(len(ENERGY), np.int64)),
+        "reading_tey": (point, exposure * (3 + 0.02 * (ENERGY - 770) + white)),
+    }
+    told = {"run": name, "sample": "LMR", "edge": "Co_L", "normalisation": "i0"}
+    return labelled(values, {}).assign_attrs(told | attributes)
+
+
+def sources(**maps):
+    found = {}
+    for name, rixs_map in maps.items():
+        spectra, _ = extract.extract_spectra(rixs_map, None, name)
+        found[name] = compare.Sources(rixs_map, spectra)
+    return found
+
+
+def compared(maps, **asked):
+    config = Comparison.model_validate({"samples": list(maps)} | asked)
+    return compare.compare_samples(sources(**maps), config, REGIONS, "heating-Co_L")
+
+
+def test_equal_samples_are_equal_and_their_factor_is_found():
+    found, results, warnings = compared({"a": scan(1), "b": scan(2, factor=1.3)}, regions=["Co_PFY"])
+    one = found["Co_PFY"]
+    assert one["p"].item() > 0.001
+    assert abs(one["factor"].item() - 1.3) < 4 * one["factor_errors"].item()
+    assert one["intensity"].attrs["units"] == "counts/s"
+    pull = (one["difference"] / one["difference_errors"]).values[0]
+    assert np.nanstd(pull) == pytest.approx(1, abs=0.35)
+    assert len(results) == 1
+    assert "b against a: chi2" in results[0]
+    assert warnings == []
+
+
+def test_a_feature_is_seen_and_measured():
+    maps = {"a": scan(1, feature=0.2), "b": scan(2, feature=0.4), "c": scan(3, feature=0.2)}
+    feature = {"region": "Co_PFY", "window": [788, 792], "baseline": [795, 800]}
+    found, _, _ = compared(maps, regions=["Co_PFY"], scale=[774, 785], feature=feature)
+    one = found["Co_PFY"]
+    assert one["p"].values[0] < 0.01 < one["p"].values[1]
+    assert (one["ratio_lower"].values < [2.0, 1.0]).all()
+    assert (one["ratio_upper"].values > [2.0, 1.0]).all()
+    assert one.sizes["compared"] == 2
+
+
+def test_the_window_limits_what_is_tested():
+    maps = {"a": scan(1), "b": scan(2, feature=0.5)}
+    inside, outside = (
+        compared(maps, regions=["Co_PFY"], window=w)[0]["Co_PFY"]["p"].item() for w in ([786, 794], [772, 785])
+    )
+    assert inside < 1e-3 < outside
+
+
+def test_an_inverse_yield_is_brought_to_one_scale():
+    rate = {"Co_iPFY": REGIONS["Co_PFY"].model_copy(update={"kind": "ipfy"})}
+    maps = {"a": scan(1), "b": scan(2, factor=2.0)}
+    of = {n: compare.Sources(m, {"Co_iPFY": extract.extract_region(m, rate["Co_iPFY"])}) for n, m in maps.items()}
+    asked = Comparison(samples=("a", "b"))
+    one = compare.compare_samples(of, asked, rate, "c")[0]["Co_iPFY"]
+    means = np.nanmean(one["intensity"].values[:, 16:30], axis=1)
+    assert means[1] == pytest.approx(means[0], rel=0.1)
+
+
+def test_samples_on_other_points_are_refused_with_a_reason():
+    other = scan(2).assign_coords(incident_energy=ENERGY + 0.1)
+    found, _, warnings = compared({"a": scan(1), "b": other}, regions=["Co_PFY"])
+    assert found == {}
+    assert "other incident energies; set map.incident" in warnings[0]
+
+
+def test_an_odd_pass_is_told_and_left_out_where_asked():
+    scans = [scan(k, name=f"scan{k:04d}", shift=1.0 * (k == 3)) for k in range(1, 6)]
+    told = passes.examine(scans, PassesConfig(), "LMR-Co_L")
+    assert told.facts["odd_passes"] == ["scan0003"]
+    assert len(told.scans) == 5
+    assert any("scan0003 does not go with the other passes" in text and "kept" in text for text in told.warnings)
+    left = passes.examine(scans, PassesConfig(outliers="leave_out"), "LMR-Co_L")
+    assert [s.attrs["run"] for s in left.scans] == ["scan0001", "scan0002", "scan0004", "scan0005"]
+    assert left.facts["left_out"] is True
+    json.dumps(left.facts, allow_nan=False)
+
+
+def test_a_shifted_pass_is_moved_back_where_asked():
+    scans = [scan(k, name=f"scan{k:04d}", shift=0.3 * (k == 1)) for k in range(1, 5)]
+    told = passes.examine(scans, PassesConfig(align="apply", channel="tey"), "LMR-Co_L")
+    value, error = told.facts["shift"]["scan0001"]
+    assert value == pytest.approx(0.3, abs=0.06 + 4 * error)
+    moved = [s["incident_energy"].values[0] for s in told.scans]
+    assert moved[0] - moved[1] == pytest.approx(-0.3, abs=0.1)
+
+
+def test_one_pass_is_not_tested():
+    assert passes.examine([scan(1)], PassesConfig(), "x").facts == {}
+
+
+def test_absorption_is_normalised_and_beside_the_yield():
+    scans = [scan(k, name=f"scan{k:04d}") for k in range(3)]
+    pfy = extract.extract_region(scans[0], REGIONS["Co_PFY"])
+    found, warnings = xas.absorption_spectra(scans, pfy, XasConfig(pre_edge=(770, 776)), "LMR-Co_L")
+    assert warnings == []
+    assert set(found) == {"tey", "pfy"}
+    shape = np.exp(-0.5 * ((ENERGY - 780.5) / 1.0) ** 2)
+    assert found["tey"]["intensity"].values == pytest.approx(shape, abs=0.01)
+    assert found["pfy"]["intensity"].max().item() == 1
+    assert found["tey"].attrs["passes"] == 3
+
+
+def test_figures_and_products_of_a_run(small):
+    """A run with a comparison and sheets: what is there, what status tells, and that a second run makes nothing."""
+    config = {
+        "regions": {"Co_PFY": {"edge": "Co_L", "kind": "pfy", "emission": [762, 800]}},
+        "compare": {"heating": {"samples": ["LMR_RT", "LMR_100C"]}},
+        "figures": {
+            "tey": {"kind": "xas", "samples": ["LMR_RT", "LMR_100C"], "edges": ["Co_L"]},
+            "maps": {"kind": "maps", "samples": ["LMR_RT", "LMR_100C"], "edges": ["Co_L", "O_K"]},
+            "cuts": {"kind": "cuts", "samples": ["LMR_RT", "LMR_100C"], "edges": ["Co_L"], "region": "Co_PFY",
+                     "incident": [780.0, 795.0], "width": 6.0},
+        },
+    }  # fmt: skip
+    summary = small.run(config, until="report")
+    assert summary.failed == {}
+    names = {path.name for path in (small.out / "figures").glob("*.png")}
+    assert {"tey.png", "maps.png", "cuts.png", "compare-heating-Co_L-Co_PFY.png", "LMR_RT-Co_L-xas.png"} <= names
+    found = open_product(small.out / "comparisons" / "heating-Co_L.nxs")["Co_PFY"]
+    assert set(comparison("incident_energy")) - set(found.variables) == {
+        "amplitude", "amplitude_errors", "ratio", "ratio_lower", "ratio_upper"
+    }  # fmt: skip
+    assert "p " in summary.items["compare heating-Co_L"]["results"][0]
+    rixs_map = open_product(small.out / "maps" / "LMR_RT-Co_L.nxs")
+    assert json.loads(rixs_map.attrs["passes"])["degrees_of_freedom"] > 0
+    assert small.run(config, until="report").executed == []
+
+
+def test_the_config_of_the_paper_is_one():
+    config = load_config(CONFIGS / "lmr_paper.yaml")
+    assert set(config.figures) == {"fig1", "fig2", "fig3"}

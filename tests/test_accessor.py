@@ -1,0 +1,66 @@
+"""`ds.rixs`, and the tutorial: its Python runs as it stands."""
+
+import re
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import xarray as xr
+
+from rixs_pipeline import open_product
+from rixs_pipeline.errors import InputError
+
+TUTORIAL = Path(__file__).parent.parent / "docs" / "tutorial.md"
+
+
+@pytest.fixture(scope="module")
+def rixs_map(reduced_small) -> xr.Dataset:
+    return open_product(reduced_small / "maps" / "LMR_RT-Co_L.nxs")
+
+
+def test_a_region_is_what_the_pipeline_extracts(rixs_map, reduced_small):
+    written = open_product(reduced_small / "spectra" / "LMR_RT-Co_L.nxs")["Co_PFY"]
+    found = rixs_map.rixs.pfy([762, 800], exclude_elastic=3, edge="Co_L")
+    assert found.values == pytest.approx(written["intensity"].values, nan_ok=True)
+    assert found.intensity_errors.values == pytest.approx(written["intensity_errors"].values, nan_ok=True)
+    assert found.units == "counts/s"
+
+
+@pytest.mark.parametrize(
+    ("call", "dim", "units"),
+    [(lambda r: r.tfy(), "incident_energy", "counts/s"), (lambda r: r.ipfy([510, 540]), "incident_energy", "s/counts"),
+     (lambda r: r.spfy([776, 777]), "incident_energy", "counts/s"),
+     (lambda r: r.xes([778, 784]), "emission_energy", "counts/(s eV)"),
+     (lambda r: r.cut(780.0, width=6), "emission_energy", "counts/(s eV)"),
+     (lambda r: r.region("pfy", loss=[1, 6]), "incident_energy", "counts/s")],
+)  # fmt: skip
+def test_every_kind_is_an_array_with_units_and_errors(rixs_map, call, dim, units):
+    found = call(rixs_map.rixs)
+    assert (found.dims, found.units) == ((dim,), units)
+    assert {"intensity_errors", "intensity_lower", "intensity_upper", "counts", "exposure"} <= set(found.coords)
+    assert np.isfinite(found).any()
+    assert found[dim].attrs["units"] == "eV"
+
+
+def test_plots_are_figures(rixs_map):
+    assert rixs_map.rixs.plot_map(regions={"Co": {"kind": "pfy", "emission": [762, 800]}}).axes
+    assert rixs_map.rixs.plot_region("pfy", emission=[762, 800]).axes
+
+
+def test_slips_are_told(rixs_map):
+    with pytest.raises(ValueError, match="emision"):
+        rixs_map.rixs.region("pfy", emision=[762, 800])
+    with pytest.raises((InputError, AttributeError, RuntimeError), match=r"map|rixs"):
+        xr.Dataset({"a": 1}).rixs.tfy()
+
+
+def test_the_tutorial_runs(reduced_sample, tmp_path, monkeypatch):
+    mpl.use("Agg")
+    blocks = re.findall(r"```python\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "out").mkdir()
+    for folder in ("maps", "spectra"):
+        (tmp_path / "out" / folder).symlink_to(reduced_sample / folder)
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(blocks), {})
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"map.png", "cobalt.png", "oxygen.png"}

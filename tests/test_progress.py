@@ -1,0 +1,50 @@
+"""Progress: a line that is kept up to date on a terminal, now and then one in a log, none when quiet."""
+
+import logging
+import sys
+
+import pytest
+
+from rixs_pipeline import progress
+
+CLOCK = "rixs_pipeline.progress.time.monotonic"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(CLOCK, lambda: now[0])
+    return now
+
+
+def work(clock, steps):
+    with progress.shown("binning", 10, "blocks") as tell:
+        for done, seconds in steps:
+            clock[0] += seconds
+            tell(done)
+
+
+def test_on_a_terminal(clock, monkeypatch, capsys, caplog):
+    caplog.set_level(logging.INFO, "rixs_pipeline")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    work(clock, [(1, 0.1), (4, 3.9), (5, 0.1)])
+    text = "binning: 4 of 10 blocks, 40 %, about 6 s left"
+    assert capsys.readouterr().err == progress.CLEAR + text + progress.CLEAR
+    assert caplog.messages == []
+
+
+def test_in_a_log(clock, caplog, capsys):
+    caplog.set_level(logging.INFO, "rixs_pipeline")
+    work(clock, [(1, 10), (2, 21), (3, 10), (6, 40)])
+    assert caplog.messages == [
+        "binning: 2 of 10 blocks, 20 %, about 124 s left",
+        "binning: 6 of 10 blocks, 60 %, about 54 s left",
+    ]
+    assert capsys.readouterr().err == ""
+
+
+def test_quiet(clock, caplog, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    caplog.set_level(logging.ERROR, "rixs_pipeline")
+    work(clock, [(5, 50)])
+    assert (caplog.messages, capsys.readouterr().err) == ([], "")
