@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ config_app = typer.Typer(help="The config: show it resolved, check it, print its
 app.add_typer(config_app, name="config")
 
 INTERRUPTED = 4
+_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 log = logging.getLogger("rixs_pipeline")
 
@@ -56,6 +58,8 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell only erro
 
 def main() -> None:
     """Run the command line; errors that users can mend are one line and an exit code, never a traceback."""
+    for name in _BLAS_THREADS:  # before numpy is loaded; the work itself is shared between workers
+        os.environ.setdefault(name, "1")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a time limit of a cluster ends it as Ctrl-C does
     try:
         code = app(standalone_mode=False)

@@ -5,6 +5,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int], None]  # called in the main thread with the number of items done
 
+SWITCH_S = 2e-4
 _DEATHS = 3  # of workers at one item, after which it is taken as the cause
 _AHEAD = 2  # items a worker that are handed out, so that none waits for the next one
 
@@ -111,6 +113,9 @@ class Executor:
         if self.config.scheduler == "serial":
             return _Serial()
         if self.config.scheduler == "threads":
+            # A thread that comes back from compiled code waits up to this long for one that is in Python; with the
+            # usual 5 ms, two calibrations side by side take as long as one after the other.
+            sys.setswitchinterval(SWITCH_S)
             return futures.ThreadPoolExecutor(self.workers)
         # spawn: a fork would copy HDF5's lock and open files
         spawn = multiprocessing.get_context("spawn")

@@ -1,19 +1,23 @@
 """What every product was made from, whether it is fresh, and what goes wrong with a single one."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from rixs_pipeline import paths
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.io import products, provenance, tables
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.summary import Summary
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 CHANGED = {"config_hash": "config", "input_hashes": "input", "program_version": "program version"}
 
@@ -71,7 +75,11 @@ class Ledger:
         if one.photon_list is not None:
             return self.digests.file(one.photon_list)
         start, end = int(one.points.start_ns[0]), int(one.points.end_ns[-1])
-        return provenance.config_hash({path.name: self.digests.records(path, start, end) for path in one.pulse_files})
+        with ThreadPoolExecutor() as pool:  # reading and hashing let go of the interpreter
+            digests = pool.map(lambda path: self.digests.records(path, start, end), one.pulse_files)
+            return provenance.config_hash(
+                {path.name: digest for path, digest in zip(one.pulse_files, digests, strict=True)}
+            )
 
     def write(self, path: Path, entries: dict[str, xr.Dataset], signal: str) -> None:
         """Write a product with its key; `signal` is the variable that viewers plot."""

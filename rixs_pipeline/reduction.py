@@ -1,5 +1,7 @@
 """The stages of one reduction in order: for each product what it is made from, and its making where not fresh."""
 
+from __future__ import annotations
+
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,10 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from rixs_pipeline import paths, progress
 from rixs_pipeline.config import Config, ReferenceSet
@@ -38,6 +39,9 @@ from rixs_pipeline.stages import bin as bin_stage
 from rixs_pipeline.stages.calibrations import PixelEnergy, best_resolved, is_ok, jumped_by, pixel_energies
 from rixs_pipeline.stages.jumps import jump_times
 from rixs_pipeline.summary import Summary
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 STAGES = ("calibrate", "bin", "combine", "extract", "compare", "report")
 PIXELS_A_BLOCK = 32  # at most: a block has a map of its own, which must not cost more than its pixels
@@ -173,7 +177,9 @@ class Reduction:
         """All scans between the two reference runs around a scan, where a pixel jumped between these; else none."""
         around = tuple(self._calibrations_around(one))
         if around not in self.moved:
-            self.moved[around] = _has_jumped(around)
+            key = provenance.config_hash({"keys": [self.ledger.keys[path] for path in around]})
+            known = self.summary.previous.get("moved", {})
+            self.moved[around] = self.summary.moved[key] = known[key] if key in known else _has_jumped(around)
         between = [s for s in self.beamtime.scans if tuple(self._calibrations_around(s)) == around]
         return between if self.moved[around] else []
 
@@ -232,7 +238,7 @@ class Reduction:
             self._bin_scans(stale, unlisted, leads, flux)
 
     @contextmanager
-    def _photon_lists(self) -> "Iterator[dict[str, Path]]":
+    def _photon_lists(self) -> Iterator[dict[str, Path]]:
         """Scans whose photons are to be kept and have no fresh list, and a folder for the parts of each."""
         unlisted: list[Run] = []
         for one in self.scans if self.config.map.keep_photons else []:
@@ -284,7 +290,7 @@ class Reduction:
                 with self.ledger.attempt(one.name, path):
                     self._write_scan(one, counted, known[leads[one.name].name], flux or 1.0, path)
 
-    def _write_photons(self, one: Run, counted: "Counted | Exception", parts: Path) -> None:
+    def _write_photons(self, one: Run, counted: Counted | Exception, parts: Path) -> None:
         path = paths.photon_list(self.out, one.name)
         with self.ledger.attempt(f"{one.name} photons", path):
             if isinstance(counted, Exception):
@@ -296,7 +302,7 @@ class Reduction:
             shutil.rmtree(parts)
 
     def _write_scan(
-        self, one: Run, counted: "Counted | Exception", throughput: "Throughput", flux: float, path: Path
+        self, one: Run, counted: Counted | Exception, throughput: Throughput, flux: float, path: Path
     ) -> None:
         if isinstance(counted, Exception):
             raise counted
@@ -321,7 +327,7 @@ class Reduction:
         self.ledger.write(path, {"entry": dataset}, "counts")
         self.summary.binned(one.name, dataset, warnings)
 
-    def _throughput_from(self, lead: Run, counted: "Counted | Exception") -> "Throughput":
+    def _throughput_from(self, lead: Run, counted: Counted | Exception) -> Throughput:
         """Throughput from the counts of a group's leading scan; or what is wrong with them."""
         if isinstance(counted, Exception):
             return counted
@@ -332,7 +338,7 @@ class Reduction:
         except Exception as error:
             return error
 
-    def _throughput_in_product(self, lead: Run, flux: float | None) -> "Throughput":
+    def _throughput_in_product(self, lead: Run, flux: float | None) -> Throughput:
         """Throughput from the product of a group's leading scan; None where it is not there or not fresh."""
         path = paths.scan_product(self.out, lead.name)
         if path not in self.ledger.keys and self.ledger.why_stale(path, self._scan_key(lead, lead, flux)):
@@ -352,9 +358,7 @@ class Reduction:
             return {int(pixel): float(left[-1]) for pixel, status, left in rows if is_ok(status)}
         return {}
 
-    def _counts(
-        self, scans: Sequence[Run], unlisted: Mapping[str, Path]
-    ) -> Iterator[tuple[Run, "Counted | Exception"]]:
+    def _counts(self, scans: Sequence[Run], unlisted: Mapping[str, Path]) -> Iterator[tuple[Run, Counted | Exception]]:
         """Counts of each scan, and the energy functions of its pixels in the order of `binned.pixel`; or what is wrong.
 
         The blocks of pixels of all scans are one stream of work, cut so that every worker gets some of it. Scans that
@@ -365,7 +369,8 @@ class Reduction:
         size = max(1, min(PIXELS_A_BLOCK, number // (BLOCKS_A_WORKER * self.executor.workers)))
         functions = self._all_functions(scans, size)
         groups = (
-            [] if isinstance(f, Exception) else self._tasks(one, f, size, unlisted.get(one.name)) for one, f in functions
+            self._tasks(one, () if isinstance(own, Exception) else own, size, unlisted.get(one.name))
+            for one, own in functions
         )
         total = sum(-(-len(of) // size) for of in files)
         with progress.shown("binning", total, "blocks of pixels") as tell:
@@ -373,7 +378,7 @@ class Reduction:
             for (one, own), binned in zip(functions, done, strict=True):
                 yield one, self._counted(one, own, binned)
 
-    def _all_functions(self, scans: Sequence[Run], size: int) -> list[tuple[Run, "Functions | Exception"]]:
+    def _all_functions(self, scans: Sequence[Run], size: int) -> list[tuple[Run, Functions | Exception]]:
         """The energy functions of each scan, its pixels aligned with each other if the config asks for it."""
         found: list[Functions | Exception] = []
         groups: list[list[align.AlignTask]] = []
@@ -393,8 +398,8 @@ class Reduction:
         return list(zip(scans, found, strict=True))
 
     def _aligned(
-        self, one: Run, functions: "Functions | Exception", counts: align.Int, edges: align.Float
-    ) -> "Functions | Exception":
+        self, one: Run, functions: Functions | Exception, counts: align.Int, edges: align.Float
+    ) -> Functions | Exception:
         if isinstance(functions, Exception):
             return functions
         around = self._calibrations_around(one)
@@ -405,7 +410,7 @@ class Reduction:
 
     def _counted(
         self, one: Run, functions: tuple[PixelEnergy, ...] | Exception, binned: bin_stage.Binned | Exception
-    ) -> "Counted | Exception":
+    ) -> Counted | Exception:
         """What the blocks of a scan came to; photon lists are counted here."""
         if isinstance(functions, Exception):
             return functions

@@ -1,19 +1,22 @@
 """`run.json`: what was done with every run, what was made, what went wrong."""
 
+from __future__ import annotations
+
 import json
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from rixs_pipeline import paths
 from rixs_pipeline.io import products, provenance
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Beamtime
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 log = logging.getLogger("rixs_pipeline")
 
@@ -33,6 +36,7 @@ class Summary:
     timings: dict[str, float] = field(default_factory=dict)
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    moved: dict[str, bool] = field(default_factory=dict)  # whether any pixel jumped, by the key of two reference runs
     whole: bool = False  # everything was looked at: what is not mentioned is no longer part of the results
 
     def __post_init__(self) -> None:
@@ -143,6 +147,7 @@ class Summary:
             "warnings": self.warnings,
             "problems": self.problems,
             "figures": self.figures,
+            "moved": self.moved,
             "timings": self.timings,
         }
 

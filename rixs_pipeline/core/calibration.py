@@ -98,8 +98,9 @@ def _scale(states: Sequence[PixelState], lines: Lines, config: CalibrationConfig
         start[..., SHIFT] = before.position - lines.energy
     spectra, inside, emitted = _line_spectra(states, lines)
     fits = fit_lines(spectra, inside, emitted, GRID, start=start)
-    prior = shared_prior(fits, _usable(states, fits, config))
-    fits = fit_lines(spectra, inside, emitted, GRID, prior, fits.theta)
+    if before is not None:  # uncorrected, the width of a line tells of its arrival phases, not of the others' widths
+        prior = shared_prior(fits, _usable(states, fits, config))
+        fits = fit_lines(spectra, inside, emitted, GRID, prior, fits.theta)
     usable = _usable(states, fits, config)
     return _Scale(fits, usable, *_curves(states, lines, fits, usable, config))
 

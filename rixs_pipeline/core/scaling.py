@@ -73,7 +73,8 @@ def scale(
     - area: trapezoids, eV.
     - a window [low, high]: the mean over `low <= E < high`.
     - edge: straight lines through the points of the windows before and after the edge, unweighted (weights from the
-      data would bias them); the one before is subtracted, and their distance at `edge.position` is the factor.
+      data would bias them); the one before is subtracted, and their distance at `edge.position` is the factor. Points
+      after the edge that span less than their distance to it tell no slope: their mean is the line.
 
     Where the factor is not positive, or a window holds too few points, all is NaN.
     """
@@ -133,7 +134,9 @@ def _weights(
     if min(len(np.unique(energy[w])) for w in (pre, post)) < 2:
         return None, none
     at = np.array([edge.position])
-    return line_weights(energy, pre, energy), (line_weights(energy, post, at) - line_weights(energy, pre, at))[0]
+    reach, span = float(np.abs(energy[post] - edge.position).min()), float(np.ptp(energy[post]))
+    after = line_weights(energy, post, at)[0] if span >= reach else post / post.sum()
+    return line_weights(energy, pre, energy), after - line_weights(energy, pre, at)[0]
 
 
 def _trapezoids(energy: Floats, good: NDArray[np.bool_]) -> Floats:

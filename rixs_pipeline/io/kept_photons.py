@@ -69,8 +69,8 @@ def write(
                 entry.create_dataset(f"{group}/{name}", data=np.array(stored))
         data = entry.create_group("data")
         for name, (unit, meaning) in COLUMNS.items():
-            stored = {"maxshape": (None,), "chunks": (CHUNK,), "compression": "lzf", "shuffle": True}
-            data.create_dataset(name, (total,), PHOTON[name], **stored)
+            kind, chunks = PHOTON[name], (CHUNK,)
+            data.create_dataset(name, (total,), kind, maxshape=(None,), chunks=chunks, compression="lzf", shuffle=True)
             data[name].attrs.update({"units": unit, "long_name": meaning})
         begin = 0
         for photons in _records(parts):

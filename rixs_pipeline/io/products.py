@@ -1,19 +1,23 @@
 """Products: NeXus/HDF5 files, written whole or not at all, opened by xarray, h5py and NeXus viewers alike."""
 
+from __future__ import annotations
+
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import h5py
 import numpy as np
-import xarray as xr
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.schema import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _NO_COORDINATE = "This is a netCDF dimension but not a netCDF variable. {:>9}"
 
@@ -172,6 +176,8 @@ def read_entry(path: Path, entry: str = "entry") -> xr.Dataset:
     Raises:
         InputError: not a product of this program, cut short, or without that entry.
     """
+    import xarray as xr
+
     with _open(path) as file:
         group = file[entry]["data"]
         variables = {name: _variable(item) for name, item in group.items() if not _is_bare_dimension(item)}
@@ -185,6 +191,8 @@ def _is_bare_dimension(item: h5py.Dataset) -> bool:
 
 def _variable(item: h5py.Dataset) -> xr.Variable:
     """A variable with its dimensions, which are the names of the scales that are attached to it."""
+    import xarray as xr
+
     name = str(item.name).rsplit("/", 1)[-1]
     dims = [name] if item.is_scale else [str(d[0].name).rsplit("/", 1)[-1] for d in item.dims]
     values = item[()]

@@ -21,6 +21,7 @@ HalfPlane = tuple[tuple[float, float], float]  # direction, limit: direction . (
 Label = tuple[str, str, Floats]  # name, colour, border of its largest part
 
 THIN_EV = 1e-3  # width of a frame around one incident energy
+NARROW = 0.15  # of a panel: the name of such a frame stands upright below it
 CLOSE_EV = 1e-6  # rounding of a clipped corner
 IN_MARGIN = "axes fraction"  # coordinates of the names in the right margin, and of no others
 COLOURS = ("white", style.ORANGE, style.SKY, style.PURPLE, style.YELLOW, style.GREEN)
@@ -116,7 +117,8 @@ def _clip(corners: Floats, plane: HalfPlane) -> Floats:
 
 
 def _label(axes: "Axes", labels: "list[Label]") -> None:
-    """Names of frames: in the right margin where a frame reaches it; else upright beside its foot, or below it."""
+    """Names of frames: in the right margin where a frame reaches it; else upright beside its foot, or below it,
+    upright where the frame is narrow."""
     left, right = axes.get_xlim()
     margin = []
     for name, colour, corners in labels:
@@ -129,7 +131,8 @@ def _label(axes: "Axes", labels: "list[Label]") -> None:
             side, shift = ("left", 4) if x - left < CLOSE_EV else ("right", -4)
             _tag(axes, name, colour, (x, at_left[:, 1].min()), (shift, 5), rotation=90, ha=side, va="bottom")
         else:
-            _tag(axes, name, colour, (x, at_left[:, 1].min()), (2, -5), ha="left", va="top")
+            upright = 90 if np.ptp(corners[:, 0]) < NARROW * (right - left) else 0
+            _tag(axes, name, colour, (x, at_left[:, 1].min()), (2, -5), ha="left", va="top", rotation=upright)
     margin.sort()
     for (_, name, colour), y in zip(margin, style.spread([height for height, *_ in margin], 0.05), strict=True):
         _tag(axes, name, colour, (1.0, y), (4, 0), xycoords=IN_MARGIN, ha="left", va="center")

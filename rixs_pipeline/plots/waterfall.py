@@ -28,22 +28,24 @@ def waterfall_figure(cuts: Cuts, title: str, window: Limits) -> "Figure":
         window: what is shown of their axis, eV.
     """
     figure = style.new_figure(SIZE[0], SIZE[1] + SIZE[2] * len(cuts), title)
-    draw(style.grid(figure).subplots(), cuts, window)
+    draw(style.grid(figure).subplots(squeeze=False)[0, 0], cuts, window)
     return figure
 
 
 def draw(axes: "Axes", cuts: Cuts, window: Limits, title: str = "", size: float = style.TEXT_SIZE) -> None:
-    """The spectra in a panel, each on a zero line of its own, its label at the left end."""
+    """The spectra in a panel, each on a zero line of its own, its label at the end of low intensity."""
     shown = {label: columns(dataset, window) for label, dataset in cuts.items()}
+    first = next(iter(cuts.values()))["intensity"]
+    right = first.dims[0] == "energy_loss"  # where the spectra are low
     step = STEP * max((np.nanmax(values, initial=0.0) for _, values, _ in shown.values()), default=1.0)
     for index, (label, (energy, values, bars)) in enumerate(shown.items()):
         colour, zero = style.SERIES[index % len(style.SERIES)], index * step
         axes.axhline(zero, color=style.GREY, lw=0.4, zorder=0)
         axes.errorbar(energy, values + zero, bars, color=colour, lw=1.0, elinewidth=0.5)
         axes.annotate(
-            label, (window[0], zero), (5, 7), textcoords="offset points", size=style.SMALL_SIZE, color=colour,
+            label, (window[right], zero), (-5 if right else 5, 7), textcoords="offset points",
+            ha="right" if right else "left", size=style.SMALL_SIZE, color=colour,
         )  # fmt: skip
-    first = next(iter(cuts.values()))["intensity"]
     axes.set_xlim(window)
     axes.locator_params(axis="x", nbins=5)
     style.dress(axes, f"{str(first.dims[0]).replace('_', ' ')} (eV)", style.quantity(first, "intensity, shifted"),

@@ -1,19 +1,24 @@
 """Pixels of a scan aligned with each other: a first pass over some of its pulses, before they are counted."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
-from rixs_pipeline.core import alignment, binning, map_kernel
+from rixs_pipeline.core import alignment, binning
 from rixs_pipeline.core import energy as ef
 from rixs_pipeline.io import off
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.stages.bin import NOT_KEPT, point_records
 from rixs_pipeline.stages.calibrations import PixelEnergy
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -75,6 +80,8 @@ def spectra_block(task: AlignTask) -> Int:
 
 def _add_photons(path: Path, function: PixelEnergy, start: Int, end: Int, edges: Float, counts: Int) -> None:
     """Add the photons of one pixel to counts (point, bin + 1), by the cuts of its reference run."""
+    from rixs_pipeline.core import map_kernel
+
     if function.params is None or function.limits is None:
         return
     pulses, first, stop = point_records(off.open_records(path), start, end)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import MapConfig
-from rixs_pipeline.core import binning, cuts, exposure, map_kernel
+from rixs_pipeline.core import binning, cuts, exposure
 from rixs_pipeline.core import energy as ef
 from rixs_pipeline.core.verdicts import OK
 from rixs_pipeline.errors import RunFailed
@@ -71,6 +71,8 @@ def bin_block(task: BinTask) -> Binned:
 
 def _bin_pixel(path: Path, function: PixelEnergy, task: BinTask, counts: Int) -> tuple[Any, ...]:
     """Add one pixel to the counts; returns its row of every other column of `Binned`."""
+    from rixs_pipeline.core import map_kernel
+
     start, end = task.points.start_ns, task.points.end_ns
     header = off.read_header(path)
     records = off.open_records(path)
@@ -85,11 +87,14 @@ def _bin_pixel(path: Path, function: PixelEnergy, task: BinTask, counts: Int) ->
     share = ef.late_share(middle, function.params, function.reference_times) if function.params else 0 * middle
     accepting = table if used else np.array([[np.nan, np.nan]] * 3 + [[hold_off, np.inf]])
     in_no_bin = int(counts[:, -1].sum())
-    steps = accepting, params, share, binning.uniform(task.edges), counts
+    grid = binning.uniform(task.edges)
     if task.keep and used:
+        steps = accepting, params, share, grid, counts
         accepted, countable, left = _count_and_keep(task.keep, off.pixel_number(path), pulses, first, stop, *steps)
     else:
-        accepted, countable, left = map_kernel.bin_records(*pulses, first, stop, *steps, NOT_KEPT)
+        accepted, countable, left = map_kernel.bin_records(
+            *pulses, first, stop, accepting, params, share, grid, counts, NOT_KEPT
+        )
     if hold_off > dead_time:
         live = exposure.live_time_held_off(pulses.time_ns, start, end, hold_off)
     else:
@@ -109,16 +114,21 @@ def _count_and_keep(
     limits: Float,
     params: Float,
     share: Float,
-    grid: map_kernel.Grid,
+    grid: tuple[float, float, float],
     counts: Int,
 ) -> tuple[Int, Int, Int]:
     """As `map_kernel.bin_records`, with the photons appended to a file, a bounded number of records at a time."""
+    from rixs_pipeline.core import map_kernel
+
     found, number = [], stop - first
     last = np.flatnonzero(np.diff(np.cumsum(number) // kept_photons.AT_ONCE)) + 1
     for some in (slice(a, b) for a, b in pairwise([0, *last, len(first)])):
         kept = np.empty(number[some].sum(), np.float32)
-        steps = limits, params, share[some], grid, counts[some]
-        found.append(map_kernel.bin_records(*pulses, first[some], stop[some], *steps, kept))
+        found.append(
+            map_kernel.bin_records(
+                *pulses, first[some], stop[some], limits, params, share[some], grid, counts[some], kept
+            )
+        )
         photon = np.isfinite(kept)
         point = np.repeat(np.arange(len(first))[some], number[some])
         kept_photons.append(part, kept[photon], point[photon], pixel)
@@ -132,6 +142,8 @@ def point_records(records: NDArray[np.void], start: Int, end: Int) -> tuple[off.
     Only what lies in the points is read. Records that are not in order, which the acquisition does not write, are
     sorted in memory.
     """
+    from rixs_pipeline.core import map_kernel
+
     pulses = off.columns(records)
     first, stop = map_kernel.slices(pulses.time_ns, start, end)
     if not map_kernel.in_order(pulses.time_ns, int(first.min(initial=0)), int(stop.max(initial=0))):

@@ -1,10 +1,11 @@
 """Reference runs -> pixel calibrations."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import CalibrationConfig, ReferenceSet
@@ -18,6 +19,9 @@ from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import PIXEL_CALIBRATION, check, labelled
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 LINE_TABLES = ("line_pulse_height", "line_residual", "line_residual_errors", "line_left_out", "line_counts", "fwhm",
                "tail_fraction", "tail_length")  # fmt: skip
@@ -52,6 +56,8 @@ def calibrate_run(run: Run, reference: ReferenceSet, config: CalibrationConfig) 
 
 def line_variants(reference: ReferenceSet, names: list[str]) -> xr.Variable:
     """The chemical state of each line's reference, (line,); empty where the set states none."""
+    import xarray as xr
+
     words = np.array([reference.lines[name].variant for name in names], dtype=object)
     attributes = {"units": "", "long_name": PIXEL_CALIBRATION["line_variant"].long_name}
     return xr.Variable(("line",), words, attributes)

@@ -1,16 +1,21 @@
 """Which energy function every pixel has during a scan, from the reference runs around it."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.core import continuity
 from rixs_pipeline.core.verdicts import OK
 from rixs_pipeline.io import off
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Float = NDArray[np.float64]
 

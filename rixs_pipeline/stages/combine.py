@@ -1,9 +1,11 @@
 """Scans of one sample and edge -> one map: counts add, exposures add, then divide."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfig
@@ -12,6 +14,9 @@ from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.schema import POINT_USED, RIXS_MAP, check, labelled
 from rixs_pipeline.stages.response import map_response
 from rixs_pipeline.stages.scan_map import intensities, label_readings
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]

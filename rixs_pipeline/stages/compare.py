@@ -1,18 +1,22 @@
 """Maps and spectra of several samples -> are they the same, what differs, how strong is a feature in each."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import Comparison, Feature, Region
 from rixs_pipeline.core import amplitudes, combine, comparison, regions
 from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import comparison as comparison_schema
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

@@ -1,17 +1,21 @@
 """What is computed from a finished spectrum and stands in the same product: features, corrected absorption."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from rixs_pipeline.config import Region
 from rixs_pipeline.core.features import Feature, feature
 from rixs_pipeline.core.self_absorption import Y_LARGEST, absorption
 from rixs_pipeline.core.spectra import MapData, Setting, Spectrum, extract
 from rixs_pipeline.schema import spectrum as spectrum_schema
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def feature_variables(spectrum: Spectrum, windows: Mapping[str, tuple[float, float]]) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Maps and regions -> spectra."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import REFERENCE_ATTRIBUTES, Blank, GeometryConfig, NormaliseConfig, Region
@@ -22,6 +23,9 @@ from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
 from rixs_pipeline.stages import derived
 from rixs_pipeline.stages.response import FRACTION, FRACTION_ERRORS, LENGTH
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # readings that are spectra in their own right; I0 and the clock are not
 LOG_SPECTRA = ("tey", "tfy")
@@ -206,6 +210,8 @@ def _tell_line(dataset: xr.Dataset, data: MapData, region: Region, line: str, ge
 
 def _held_against_inverse(found: Mapping[str, xr.Dataset]) -> list[str]:
     """Each corrected absorption against the first inverse yield of the map; into its attributes, and warnings."""
+    import xarray as xr
+
     inverse = next((d for d in found.values() if '"kind": "ipfy"' in d.attrs["region"]), None)
     warnings = []
     for name, dataset in found.items():

@@ -1,9 +1,11 @@
 """When the pixels that jumped between two reference runs did so, from the scans in between."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.core import binning, cuts, jumps
@@ -11,6 +13,9 @@ from rixs_pipeline.core import energy as ef
 from rixs_pipeline.io import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.calibrations import PixelRow, jumped_by, rows
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Float = NDArray[np.float64]
 

@@ -1,16 +1,20 @@
 """The passes of one sample and edge before they are added: consistent, aligned, without odd ones."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import PassesConfig
 from rixs_pipeline.core import binning, combine, comparison, passes, regions
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_USED
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Floats = NDArray[np.float64]
 

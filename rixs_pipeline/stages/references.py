@@ -1,15 +1,19 @@
 """Pixel calibrations -> the table of what each line says about the reference set."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import CurveName
 from rixs_pipeline.core import reference_report
 from rixs_pipeline.stages.calibrations import is_ok
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _COLUMNS = (
     "residual", "residual_errors", "spread", "left_out", "left_out_errors", "ratio", "expected", "deviations",

@@ -1,15 +1,16 @@
 """Products -> figures: what a spectroscopist opens first."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Comparison, Config
@@ -20,6 +21,9 @@ from rixs_pipeline.io import products
 from rixs_pipeline.plots import calibration, comparison, corrections, maps, spectra
 from rixs_pipeline.plots.style import save
 from rixs_pipeline.stages import extract, sheets
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 PAGES = 6  # pixels of a reference run that get a page each; the summary shows all
 

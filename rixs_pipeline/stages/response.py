@@ -1,13 +1,18 @@
 """The low-energy tail of the detector's response: from the reference runs to scans and maps, as attributes."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.core.verdicts import OK
 from rixs_pipeline.schema import POINT_USED
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Floats = NDArray[np.float64]
 

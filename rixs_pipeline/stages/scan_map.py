@@ -1,9 +1,11 @@
 """The binned scan with its exposure: the product `scans/scan0001.nxs`."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import NormaliseConfig, ReferenceSet
@@ -14,6 +16,9 @@ from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, POINT_USED, SCAN_MAP, check, labelled
 from rixs_pipeline.stages.bin import SILENT, Binned
 from rixs_pipeline.stages.calibrations import PixelEnergy
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Float = NDArray[np.float64]
 

@@ -1,10 +1,11 @@
 """Products -> figures with several panels, as the config's `figures` asks for them."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-
-import xarray as xr
+from typing import TYPE_CHECKING
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config, FigureSheet, Region
@@ -13,6 +14,9 @@ from rixs_pipeline.io import products
 from rixs_pipeline.plots import sheets
 from rixs_pipeline.plots.style import save
 from rixs_pipeline.stages import extract
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Group = tuple[str, str]  # sample, edge
 Planned = tuple[tuple[Path, ...], Callable[[], list[Path]]]

@@ -1,16 +1,21 @@
 """Readings of the scans, and the PFY of their map -> absorption spectra on one axis: `xas/<sample>-<edge>.nxs`."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import xarray as xr
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import XasConfig
 from rixs_pipeline.core import binning, combine, presets, scaling, xas
 from rixs_pipeline.schema import POINT_USED, check, labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 Floats = NDArray[np.float64]
 

@@ -1,6 +1,7 @@
 """Spectra that the command line makes of simulated beamtimes, against the truth: bias, pulls, coverage.
 
-One row a kind of spectrum and rate, over the seeds, and one over all. Limits are missed beyond two standard errors.
+One row a kind of spectrum and rate, over the seeds, and rows over all. Limits are missed beyond two standard errors, by
+rows of one kind beyond three: there are a hundred and more of those to look at.
 """
 
 import numpy as np
@@ -30,7 +31,7 @@ def test_beamtimes_of_a_rate(benchmark, table, tmp_path, command_line, rate):
 
     found = benchmark.pedantic(measure, rounds=1)
     measured.extend(found)
-    rows = [row(f"{kind}, {rate:g}/s", [p for p in found if p.kind == kind]) for kind in spectra_truth.REGIONS]
+    rows = [row(f"{kind}, {rate:g}/s", [p for p in found if p.kind == kind], 3.0) for kind in spectra_truth.REGIONS]
     rows.append(row(f"all, {rate:g}/s", found))
     for one in rows:
         table("spectra", one)
@@ -46,26 +47,26 @@ def test_all_rates_together(benchmark, table):
     assert not one["missed"]
 
 
-def row(name, points):
-    """The numbers of some spectra, and which limits they miss."""
+def row(name, points, errors=2.0):
+    """The numbers of some spectra, and which limits they miss by more than some standard errors."""
     pull, expected, covered = (np.concatenate([getattr(p, n) for p in points]) for n in ("pull", "expected", "covered"))
     enough = expected >= ENOUGH
     n, pull = int(enough.sum()), pull[enough]
     result = {"row": name, "points": n, "median counts": float(np.median(expected[enough])), "pulls": float(pull.std()),
               "pulls' mean": float(pull.mean())}  # fmt: skip
     missed = []
-    if abs(pull.std() - 1) > PULLS + 2 / np.sqrt(2 * n):
+    if abs(pull.std() - 1) > PULLS + errors / np.sqrt(2 * n):
         missed.append(f"{name}: pulls have sd {pull.std():.3f} +- {1 / np.sqrt(2 * n):.3f}")
     for third, (bias, error, sigma) in zip(THIRDS, biases(points), strict=True):
         result[f"% {third}"] = 100 * bias
         result[f"+- {third}"] = 100 * error
-        if abs(bias) > max(BIAS, BIAS_PULL * sigma) + 2 * error:
+        if abs(bias) > max(BIAS, BIAS_PULL * sigma) + errors * error:
             missed.append(f"{name}: bias {bias:+.2%} +- {error:.2%} at the {third} third")
     for least, limits in ((0.3, (COVERED, 1.0)), (3.0, (0.0, COVERED_AT_MOST))):
         here = covered[expected >= least]
         result[f"covered from {least:g}"] = float(here.mean())
         error = np.sqrt(0.05 * 0.95 / len(here))
-        if not limits[0] - 2 * error <= here.mean() <= limits[1] + 2 * error:
+        if not limits[0] - errors * error <= here.mean() <= limits[1] + errors * error:
             missed.append(f"{name}: the interval covers {here.mean():.1%} from {least:g} counts")
     return result | {"missed": missed}
 
@@ -84,8 +85,8 @@ def biases(points):
                 continue
             low, high = np.quantile(p.expected[enough], [third / 3, (third + 1) / 3])
             take = enough & (p.expected >= low) & (p.expected <= high)
-            excess += float(((p.value / p.truth - 1) * p.expected)[take].sum())
+            excess += float(((p.value[take] / p.truth[take] - 1) * p.expected[take]).sum())
             weight += float(p.expected[take].sum())
-            sigma += (p.error / p.truth)[take].tolist()
+            sigma += (p.error[take] / p.truth[take]).tolist()
         found.append((excess / weight, weight**-0.5, float(np.median(sigma))))
     return found

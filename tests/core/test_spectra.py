@@ -262,6 +262,23 @@ def test_default_edge_windows_go_as_far_as_the_scan(scan, pre, post) -> None:
     assert scaled.scale_factor == pytest.approx(450)
 
 
+def test_points_far_after_the_edge_tell_no_slope() -> None:
+    """Noise in the last 6 eV, drawn on over 18 eV, would make half of the edge jump."""
+    rate = np.where(EDGE_E < 780, 1.0, 3.0)
+    region = Region.model_validate({"kind": "pfy", "scale": "edge", "pre_edge": [770, 776], "post_edge": [799, 805]})
+    rng, factors, told = np.random.default_rng(4), [], []
+    for _ in range(200):
+        counts = rng.poisson(rate * 30)[:, None]
+        data = MapData(counts, np.full(len(rate), 30.0), np.array([510.0, 512.0]), EDGE_E)
+        found = extract(data, region, Setting("Co_L"))
+        factors.append(found.scale_factor)
+        told.append(found.scale_factor_errors)
+    before = np.hypot(1, 7.5 / np.sqrt(3)) * np.sqrt(1 / 30 / 24)  # the line before the edge, drawn on by 7.5 eV
+    assert np.std(factors) == pytest.approx(np.hypot(before, np.sqrt(3 / 30 / 24)), rel=0.15)
+    assert np.mean(told) == pytest.approx(np.std(factors), rel=0.15)
+    assert np.mean(factors) == pytest.approx(2.0, abs=4 * np.std(factors) / np.sqrt(200))
+
+
 def test_i0_noise_is_independent_along_incident_and_common_along_emission_energy() -> None:
     noisy = MapData(COUNTS * 100, EXPOSURE, EDGES, INCIDENT, EXPOSURE * 0.02)
     pfy, xes = (extract(noisy, Region(kind=kind)) for kind in ("pfy", "xes"))
