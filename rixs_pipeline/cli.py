@@ -231,7 +231,9 @@ def status(out: OutArgument, as_json: JsonOption = False) -> int:
 @app.command()
 def export(
     out: OutArgument,
-    formats: Annotated[str, typer.Option("--format", help="xdi, athena, csv, nexus, photons; several with commas.")] = "xdi",
+    formats: Annotated[
+        str, typer.Option("--format", help="xdi, athena, csv, nexus, photons; several with commas.")
+    ] = "xdi",
 ) -> int:
     """Write the spectra, or the photons of each scan, for other tools."""
     from rixs_pipeline.io.exports import export as write

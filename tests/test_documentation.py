@@ -52,8 +52,13 @@ def test_every_verb_and_option_is_described() -> None:
 
 @pytest.mark.parametrize(
     "variables",
-    [schema.RIXS_MAP, schema.SCAN_MAP, schema.PIXEL_CALIBRATION, schema.spectrum("incident_energy"),
-     schema.comparison("incident_energy")],
+    [
+        schema.RIXS_MAP,
+        schema.SCAN_MAP,
+        schema.PIXEL_CALIBRATION,
+        schema.spectrum("incident_energy"),
+        schema.comparison("incident_energy"),
+    ],
     ids=["map", "scan", "calibration", "spectrum", "comparison"],
 )
 def test_every_variable_is_described(variables: dict[str, schema.Variable]) -> None:

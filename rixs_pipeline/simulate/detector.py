@@ -179,5 +179,5 @@ def measured_height(pixel: Pixel, settings: SimulationSettings, energy: Array, t
     seen += pixel.hidden_drift(time) * energy / 851.0
     seen += np.where(time >= pixel.jump_time, JUMP[0] + JUMP[1] * energy, 0.0)
     seen += tail_of_last(settings, time)
-    drift = pixel.base_line_scale * base_line.at(time) + settings.drift * flicker
+    drift = pixel.base_line_scale * base_line.at(time) + (flicker if settings.drift > 0 else 0.0)
     return pixel.pulse_height(seen) * (1 - pixel.relative_drift(energy) * drift)

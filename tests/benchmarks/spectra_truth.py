@@ -24,7 +24,7 @@ REGIONS = {
     "O_PFY": {"kind": "pfy", "edge": "O_K", "emission": [515, 530]},
     "sPFY": {"kind": "spfy", "edge": "O_K", "emission": [523, 524]},
     "XES": {"kind": "xes", "edge": "O_K", "incident": [530.5, 531.5], "emission": [505, 535]},
-    "Co_XES": {"kind": "xes", "edge": "Co_L", "incident": [779, 783], "emission": [500, 800]},
+    "Co_XES": {"kind": "xes", "edge": "Co_L", "incident": [779, 783], "emission": [740, 795]},
 }  # fmt: skip
 AROUND = 6.0  # eV beside a region in which its shift is fitted
 SHIFTS = np.arange(-1.5, 1.51, 0.1)  # eV

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numba import njit
+from stages.builders import LIMITS, Points, params
 
 from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.core import map_kernel
@@ -17,7 +18,6 @@ from rixs_pipeline.execution import Executor, available_cores
 from rixs_pipeline.io import off
 from rixs_pipeline.stages.bin import BinTask, bin_block
 from rixs_pipeline.stages.calibrations import PixelEnergy
-from stages.builders import LIMITS, Points, params
 
 RECORD = off.record_dtype("0.3.0", 5)
 PULSES, POINTS = 10_000_000, 240
@@ -79,7 +79,7 @@ def halves(function):
 @pytest.fixture(scope="module")
 def words():
     """As many bytes as the records have, and nothing that is slow to add."""
-    return np.zeros(PULSES * RECORD.itemsize // 8)
+    return np.ones(PULSES * RECORD.itemsize // 8)  # zeros would be one page of the kernel, read again and again
 
 
 READERS = {

@@ -41,7 +41,7 @@ def test_what_is_appended_is_read(tmp_path: Path, numbers: list[int], at_once: i
 
 
 def test_columns_say_what_they_are(tmp_path: Path) -> None:
-    path, expected, _ = written(tmp_path, [50_000, 70_000])
+    path, _, _ = written(tmp_path, [50_000, 70_000])
     with h5py.File(path) as file:
         data = file["entry/data"]
         assert {name: item.dtype.str for name, item in data.items()} == {
