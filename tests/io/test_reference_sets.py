@@ -167,7 +167,8 @@ def test_every_set_that_ships_loads() -> None:
 WITH_VARIANTS = (
     "  C_Ka: {energy: 277, uncertainty: 2}\n"
     "  Ni_La: {energy: 851, uncertainty: 0.3, source: hers, shape: [[0, 2, 1]], material: metal,\n"
-    "          variants: {NiO: {energy: 851.4, uncertainty: 0.4, source: his, sigma: 0.2, shape: [[0, 4, 1], [3, 1, 1]]},"
+    "          variants: {NiO: {energy: 851.4, uncertainty: 0.4, source: his, sigma: 0.2,"
+    " shape: [[0, 4, 1], [3, 1, 1]]},"
     " oxide: {shift: [-0.2, 0.4], source: theirs}}}\n"
     "  Cu_La: {energy: 929, uncertainty: 1, material: metal, variants: {oxide: {shift: [0.5, 1], source: theirs}}}\n"
 )
