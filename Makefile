@@ -67,7 +67,7 @@ lock: $(BIN)/python ## solve the dependencies again into requirements.lock and r
 	$(COMPILE) --extra slurm --extra dev --extra docs -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove the environment, results of the sample and caches
-	rm -rf $(VENV) out docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .benchmarks
+	rm -rf $(VENV) out docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find rixs_pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- the environment
