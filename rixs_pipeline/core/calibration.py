@@ -108,6 +108,8 @@ def _scale(states: Sequence[PixelState], lines: Lines, config: CalibrationConfig
 def _line_spectra(states: Sequence[PixelState], lines: Lines) -> tuple[Float, NDArray[np.bool_], Complex]:
     """Spectra around the lines (pixel, line, N_GRID), empty for pixels without a curve; the bins of the fits and the
     emitted shapes, as `fit_lines` takes them."""
+    from rixs_pipeline.core import pulse_kernels
+
     # one histogram a pixel, in which every line has its piece: the line stands `beside` the middle of its piece
     middle = np.round(lines.energy / GRID.width).astype(np.int64)
     beside = lines.energy - middle * GRID.width
@@ -116,8 +118,8 @@ def _line_spectra(states: Sequence[PixelState], lines: Lines) -> tuple[Float, ND
     histogram = np.zeros((len(states), len(lines.energy), N_GRID))
     for row, state in zip(histogram, states, strict=True):
         if state.good:
-            bins = np.floor(state.energies() / GRID.width).astype(np.int64) - first
-            row[:] = np.bincount(np.clip(bins, 0, pieces.max() + 1), minlength=pieces.max() + 2)[pieces]
+            counts = pulse_kernels.histogram(state.energies(), first * GRID.width, GRID.width, int(pieces.max()) + 2)
+            row[:] = counts[pieces]
     emitted = lines.emitted(GRID) * np.exp(-1j * GRID.k * beside[:, None])
     return histogram, _inside(lines, beside), emitted
 
@@ -176,23 +178,25 @@ def _line_heights(states: Sequence[PixelState], position: Float) -> Float:
 def _correct(states: Sequence[PixelState], lines: Lines, scale: _Scale, config: CalibrationConfig, judge: bool) -> None:
     """Learn phase and drift of every pixel."""
     shapes = corrections.profiles(scale.fits.density(lines.emitted(GRID), GRID), _inside(lines), GRID)
+    windows = lines.windows()
     for row, state in enumerate(states):
         if state.good and scale.usable[row].any():
-            pulses = _line_pulses(state, lines, scale.usable[row], scale.position[row])
+            pulses = _line_pulses(state, windows, scale.usable[row], scale.position[row])
             for block, asked in ((ef.PHASE, config.phase), (ef.DRIFT, config.drift)):
                 if asked:
                     state.params = corrections.correct(pulses, state.params, shapes.pixel(row), block, judge)[0]
 
 
-def _line_pulses(state: PixelState, lines: Lines, usable: NDArray[np.bool_], position: Float) -> corrections.LinePulses:
-    """The pulses in the windows of the usable lines."""
-    energies = state.energies()
-    limits = lines.windows()
-    line = np.searchsorted(limits[:, 0], energies, side="right") - 1
-    take = (line >= 0) & (energies < limits[line, 1]) & usable[line]
+def _line_pulses(
+    state: PixelState, windows: Float, usable: NDArray[np.bool_], position: Float
+) -> corrections.LinePulses:
+    """The pulses in the windows (line, 2) eV of the usable lines."""
+    from rixs_pipeline.core import pulse_kernels
+
+    take, line = pulse_kernels.in_windows(state.energies(), windows, usable)
     pulses = state.pulses
     return corrections.LinePulses(
-        pulses.pulse_height[take], pulses.pretrigger_mean[take], pulses.phase[take], line[take], position
+        pulses.pulse_height[take], pulses.pretrigger_mean[take], pulses.phase[take], line, position
     )
 
 

@@ -39,9 +39,11 @@ class CutLimits:
 
 def robust_range(values: Float, width: float) -> tuple[float, float]:
     """Median +- `width` robust standard deviations (from the median absolute deviation) of values (event,)."""
-    middle = float(np.median(values))
-    spread = ROBUST_SIGMA * float(np.median(np.abs(values - middle)))
-    return middle - width * spread, middle + width * spread
+    from rixs_pipeline.core import pulse_kernels
+
+    middle, deviation = pulse_kernels.middle_and_deviation(values)
+    spread = width * ROBUST_SIGMA * deviation
+    return middle - spread, middle + spread
 
 
 def finite(pulse_height: Float, phase: Float, pretrigger_mean: Float, residual: Float) -> Bool:

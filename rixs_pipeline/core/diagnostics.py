@@ -96,21 +96,15 @@ def _add(counts: Float, base: Float, pulses: list[Float], params: Float, lines: 
         lines: f8 (line,) eV.
         duration: s.
     """
-    height, pretrigger, phase, time = pulses
-    energies = ef.energies(height, pretrigger, phase, params)
-    line = np.searchsorted((lines[1:] + lines[:-1]) / 2, energies)
-    near = np.abs(energies - lines[line]) < REACH_EV
-    line, energies = line[near], energies[near]
+    from rixs_pipeline.core import pulse_kernels
+
+    near, line, _ = pulse_kernels.near_lines(ef.energies(*pulses[:3], params), lines, REACH_EV)
     height, pretrigger, phase, time = (column[near] for column in pulses)
-    no_phase, no_drift = (
-        ef.energies(height, pretrigger, phase, _without(params, block)) for block in (ef.PHASE, ef.DRIFT)
-    )
     by_phase, by_time = _bins((arrival(height, phase, params) + 1) / 2, N_BINS), _bins(time / duration, N_BINS)
-    variants = ((by_phase, energies), (by_phase, no_phase), (by_time, energies), (by_time, no_drift))
-    for table, (bins, values) in zip(counts, variants, strict=True):
-        steps = _bins((values - lines[line] + REACH_EV) / (2 * REACH_EV), N_STEPS)
-        flat = (line * N_BINS + bins) * N_STEPS + steps
-        table += np.bincount(flat, minlength=table.size).reshape(table.shape)
+    variants = ((by_phase, None), (by_phase, ef.PHASE), (by_time, None), (by_time, ef.DRIFT))
+    for table, (bins, block) in zip(counts, variants, strict=True):
+        away = ef.energies(height, pretrigger, phase, _without(params, block)) - lines[line]
+        pulse_kernels.add_offsets(table, line, bins, away, REACH_EV)
     deviation = pretrigger - params[ef.PRETRIGGER_REF]
     base += [np.bincount(by_time, weights, N_BINS) for weights in (np.ones_like(time), deviation, deviation**2)]
 

@@ -51,12 +51,17 @@ def deviations(
         lines: pulse heights of the spectrum's lines, f8 (line,), ascending.
         window: half width around each line in which a pulse belongs to it, pulse height.
     """
-    late = float(np.quantile(since_last, LONG_AFTER, method="lower")) if len(since_last) else np.inf
-    line, offset = _offsets(pulse_height, lines, window)
+    from rixs_pipeline.core import pulse_kernels
+
+    place = int(LONG_AFTER * (len(since_last) - 1))
+    late = float(np.partition(since_last, place)[place]) if len(since_last) else np.inf
+    near, line, away = pulse_kernels.near_lines(pulse_height, lines, window)
+    offset = pulse_kernels.centred(away, line, len(lines))
+    base = pulse_kernels.detrended(pretrigger_mean, BLOCK)
     bins = np.where(since_last < late, _bin(since_last), LATE)
     rows = [
-        _compared(bins[line], _standardised(offset)),
-        _compared(bins, _standardised(_detrended(pretrigger_mean))),
+        _compared(which, pulse_kernels.standardised(values, ROBUST_SIGMA, CLIP))
+        for which, values in ((bins[near], offset), (bins, base))
     ]
     return Deviations(*(np.stack(values) for values in zip(*rows, strict=True)))
 
@@ -74,39 +79,6 @@ def hold_offs(pixels: Sequence[Deviations]) -> Float:
     pooled, _ = _end(_pooled(pixels), FADING)
     own = [_end(one, SIGNIFICANT) for one in pixels]
     return np.array([seconds if told else max(seconds, pooled) for seconds, told in own])
-
-
-def _offsets(pulse_height: Float, lines: Float, window: float) -> tuple[NDArray[np.intp], Float]:
-    """Which pulses belong to a line, and their offset from its median, pulse height."""
-    if not len(lines):
-        return np.empty(0, np.intp), np.empty(0)
-    nearest = np.searchsorted((lines[1:] + lines[:-1]) / 2, pulse_height)
-    offset = pulse_height - lines[nearest]
-    inside = np.flatnonzero(np.abs(offset) < window)
-    offset, nearest = offset[inside], nearest[inside]
-    for line in range(len(lines)):
-        mine = nearest == line
-        if mine.any():
-            offset[mine] -= np.median(offset[mine])
-    return inside, offset
-
-
-def _detrended(values: Float) -> Float:
-    """Values (pulse,) less the median of the block of pulses that each belongs to."""
-    whole = len(values) // BLOCK * BLOCK
-    if not whole:
-        return values - np.median(values) if len(values) else values
-    medians = np.median(values[:whole].reshape(-1, BLOCK), axis=1)
-    block = np.minimum(np.arange(len(values)) // BLOCK, len(medians) - 1)
-    return np.asarray(values - medians[block])
-
-
-def _standardised(values: Float) -> Float:
-    """Values about 0 in robust standard deviations, clipped."""
-    if not len(values):
-        return values
-    spread = ROBUST_SIGMA * float(np.median(np.abs(values)))
-    return np.clip(values / spread, -CLIP, CLIP) if spread > 0 else np.zeros(len(values))
 
 
 def _bin(since_last: Float) -> NDArray[np.intp]:
