@@ -71,7 +71,7 @@ def correct(pulses: LinePulses, params: Float, shapes: Profiles, block: slice, j
         The parameters f8 (N_PARAMS,), with the block at zero where the other half's likelihood does not gain
         `MIN_GAIN`, and the cross-validated gain in log likelihood.
     """
-    params = params.copy()
+    params, before = params.copy(), params[block].copy()
     params[block] = 0.0
     if len(pulses.line) < MIN_PULSES or (block == ef.PHASE and np.ptp(pulses.phase) == 0):
         return params, 0.0
@@ -85,7 +85,7 @@ def correct(pulses: LinePulses, params: Float, shapes: Profiles, block: slice, j
     problem = pulses.line, x, lever / grid.width
     start, gain = np.zeros(len(lever)), 0.0
     if judge:
-        start, gain = kernels.cross_validated(*problem, score, shapes.log_density, information, prior**-2)
+        start, gain = kernels.cross_validated(*problem, score, shapes.log_density, information, prior**-2, before)
     if gain > MIN_GAIN or not judge:
         params[block] = kernels.learned(*problem, score, information, prior**-2, start)
     return params, gain

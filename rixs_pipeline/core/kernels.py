@@ -224,13 +224,23 @@ def learned(
 
 @compiled
 def cross_validated(
-    line: Int, x: Float, lever: Float, score: Float, log_density: Float, information: Float, precision: float
+    line: Int,
+    x: Float,
+    lever: Float,
+    score: Float,
+    log_density: Float,
+    information: Float,
+    precision: float,
+    start: Float,
 ) -> tuple[Float, float]:
-    """The mean of what both halves of the pulses teach, and how much log likelihood each brings to the other half."""
+    """The mean of what both halves of the pulses teach, and how much log likelihood each brings to the other half.
+
+    `start` (parameter,) is near the maximum: from zero, an effect wider than the line takes more steps than there are.
+    """
     gain, mean = 0.0, np.zeros(len(lever))
     for half in range(2):
         one, own, moves = line[half::2].copy(), x[half::2].copy(), lever[:, half::2].copy()
-        beta = learned(one, own, moves, score, information, precision, np.zeros(len(lever)))
+        beta = learned(one, own, moves, score, information, precision, start)
         mean += 0.5 * beta
         one, own, moves = line[1 - half :: 2].copy(), x[1 - half :: 2].copy(), lever[:, 1 - half :: 2].copy()
         with_it = looked_up(log_density, one, own + np.dot(beta, moves))

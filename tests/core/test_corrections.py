@@ -147,6 +147,15 @@ def test_where_there_is_no_effect_none_is_learned(block: slice) -> None:
     assert max(worse) < 3 * free
 
 
+def test_an_effect_far_wider_than_the_line_is_judged_from_where_it_was_found() -> None:
+    """Six times that of real pixels: the halves start from what all rounds before have found, and lose nothing."""
+    for seed in range(5):
+        pulses = draw(np.random.default_rng(seed), 150, phase=6.0, fwhm=1.4)
+        params, (gain_found,) = learned(pulses, (ef.PHASE,))
+        assert params[ef.PHASE].any() and gain_found > 100
+        assert spread(fresh(phase=6.0), params) < 0.2 * spread(fresh(phase=6.0), start(fresh(phase=6.0)))
+
+
 def test_too_few_pulses_learn_nothing() -> None:
     params, gains = learned(draw(np.random.default_rng(7), 20, phase=1.0, drift=1.0))
     assert gains == [0.0, 0.0]

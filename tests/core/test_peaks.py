@@ -51,6 +51,7 @@ PLAIN = dict.fromkeys(SIX, 1.0)
         pytest.param(1000, PLAIN, 0.0, np.nan, 100, id="lines alone"),
         pytest.param(1000, PLAIN | {"Mn_La": 0.3}, 1.5, 1002.6, 200, id="elastic and a contaminant"),
         pytest.param(200, PLAIN, 0.5, 1000.0, 100, id="200 counts a line"),
+        pytest.param(200, PLAIN, 1.0, 1000.0, 300, id="200 counts a line, the elastic one as strong as they"),
         pytest.param(
             1000,
             dict(zip(SIX, (3.0, 0.7, 1.0, 0.5, 1.0, 0.4), strict=True)),
@@ -66,7 +67,7 @@ def test_every_pixel_is_assigned(
 ) -> None:
     found = outcomes(counts, lines, elastic, parked, gains)
     assert all(ok for _, ok in found)
-    assert np.mean([clear for clear, _ in found]) >= 0.99
+    assert np.mean([clear for clear, _ in found]) > 0.995
 
 
 def test_a_line_that_is_not_there() -> None:
