@@ -72,7 +72,7 @@ class Reduction:
         self.usable: set[Path] = set()  # products of reference runs that scans may rest on
         self.moved: dict[tuple[Path, ...], bool] = {}
         self.jumps: dict[tuple[Path, ...], dict[int, float]] = {}
-        self.line_errors: dict[Path, align.LineErrors] = {}
+        self.calibrations: dict[Path, xr.Dataset] = {}  # the products that were read
 
     def run(self) -> None:
         """All stages up to the one asked for."""
@@ -150,6 +150,13 @@ class Reduction:
         before = [path for c, path in own if run_time(c) <= now]
         return before[-1:] + [path for c, path in own if run_time(c) > now][:1]
 
+    def _read_around(self, one: Run) -> list[xr.Dataset]:
+        """The calibrations around a scan: each is read once, and forgotten where no later scan needs it."""
+        around = self._calibrations_around(one)
+        known = self.calibrations
+        self.calibrations = {path: known[path] if path in known else products.read_entry(path) for path in around}
+        return list(self.calibrations.values())
+
     def _product_of(self, calibration: Run) -> Path:
         return paths.calibration_product(self.out, calibration.name)
 
@@ -179,9 +186,17 @@ class Reduction:
         if around not in self.moved:
             key = provenance.config_hash({"keys": [self.ledger.keys[path] for path in around]})
             known = self.summary.previous.get("moved", {})
-            self.moved[around] = self.summary.moved[key] = known[key] if key in known else _has_jumped(around)
+            self.moved[around] = self.summary.moved[key] = known[key] if key in known else self._has_jumped(one)
         between = [s for s in self.beamtime.scans if tuple(self._calibrations_around(s)) == around]
         return between if self.moved[around] else []
+
+    def _has_jumped(self, one: Run) -> bool:
+        """Whether a pixel jumped between the reference runs around a scan; unknown, so no, before both are made."""
+        try:
+            calibrations = self._read_around(one)
+        except InputError:  # in a dry run
+            return False
+        return len(calibrations) == 2 and bool(jumped_by(*calibrations))
 
     def _jumps(self, one: Run, calibrations: list[xr.Dataset]) -> dict[int, float]:
         """When pixels jumped between the two reference runs around a scan, told once from all scans between them."""
@@ -320,7 +335,7 @@ class Reduction:
         dataset, warnings = scan_map.scan_dataset(one, binned, functions, edges, self.config.normalise, scale, points)
         dataset = scan_map.with_elastic_offset(dataset, self.reference)
         if one.photon_list is None:
-            calibrations = [products.read_entry(path) for path in self._calibrations_around(one)]
+            calibrations = self._read_around(one)
             dataset = dataset.assign_attrs(response.scan_response(dataset, calibrations))
         if one.photon_list is None:  # its energies are somebody else's
             dataset = dataset.assign_attrs(self.reference.attributes())
@@ -402,11 +417,7 @@ class Reduction:
     ) -> Functions | Exception:
         if isinstance(functions, Exception):
             return functions
-        around = self._calibrations_around(one)
-        for path in around:
-            if path not in self.line_errors:
-                self.line_errors[path] = align.LineErrors(products.read_entry(path))
-        return align.align(one, functions, counts, edges, [self.line_errors[path] for path in around])
+        return align.align(one, functions, counts, edges, [align.LineErrors(c) for c in self._read_around(one)])
 
     def _counted(
         self, one: Run, functions: tuple[PixelEnergy, ...] | Exception, binned: bin_stage.Binned | Exception
@@ -432,7 +443,7 @@ class Reduction:
             return ()
         if not one.pulse_files:
             raise RunFailed(f"{one.name}: has no pulse files")
-        calibrations = [products.read_entry(path) for path in self._calibrations_around(one)]
+        calibrations = self._read_around(one)
         excluded = self.config.beamtime.exclude.pixels
         span = int(one.points.start_ns[0]) / 1e9, int(one.points.end_ns[-1]) / 1e9
         functions = pixel_energies(one.pulse_files, span, calibrations, excluded, self._jumps(one, calibrations))
@@ -622,16 +633,6 @@ class CalibrateTask:
             return calibrate.calibrate_run(one, self.reference, self.config.calibration), None
         except Exception as error:
             return None, error
-
-
-def _has_jumped(calibrations: tuple[Path, ...]) -> bool:
-    """Whether a pixel jumped between two reference runs; unknown, so no, before both are made (in a dry run)."""
-    if len(calibrations) < 2:
-        return False
-    try:
-        return bool(jumped_by(products.read_entry(calibrations[0]), products.read_entry(calibrations[1])))
-    except InputError:
-        return False
 
 
 def run_time(one: Run) -> float:

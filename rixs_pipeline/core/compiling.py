@@ -58,7 +58,7 @@ def exact(function: Function) -> Function:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(_: Any, address: Any) -> Any:
-    """Ask for the cache line at an address (any: one that is not mapped is passed over), into the second-level cache."""
+    """Ask for the cache line at an address (one that is not mapped is passed over), into the second-level cache."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
