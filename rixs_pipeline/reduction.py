@@ -72,6 +72,7 @@ class Reduction:
         self.usable: set[Path] = set()  # products of reference runs that scans may rest on
         self.moved: dict[tuple[Path, ...], bool] = {}
         self.jumps: dict[tuple[Path, ...], dict[int, float]] = {}
+        self.shifts: dict[tuple[Path, ...], dict[int, float]] = {}
         self.calibrations: dict[Path, xr.Dataset] = {}  # the products that were read
 
     def run(self) -> None:
@@ -196,7 +197,14 @@ class Reduction:
             calibrations = self._read_around(one)
         except InputError:  # in a dry run
             return False
-        return len(calibrations) == 2 and bool(jumped_by(*calibrations))
+        return bool(self._moved_by(one, calibrations))
+
+    def _moved_by(self, one: Run, calibrations: list[xr.Dataset]) -> dict[int, float]:
+        """Which pixels jumped between the reference runs around a scan, and by how many eV."""
+        around = tuple(self._calibrations_around(one))
+        if around not in self.shifts:
+            self.shifts[around] = jumped_by(*calibrations) if len(calibrations) == 2 else {}
+        return self.shifts[around]
 
     def _jumps(self, one: Run, calibrations: list[xr.Dataset]) -> dict[int, float]:
         """When pixels jumped between the two reference runs around a scan, told once from all scans between them."""
@@ -446,7 +454,8 @@ class Reduction:
         calibrations = self._read_around(one)
         excluded = self.config.beamtime.exclude.pixels
         span = int(one.points.start_ns[0]) / 1e9, int(one.points.end_ns[-1]) / 1e9
-        functions = pixel_energies(one.pulse_files, span, calibrations, excluded, self._jumps(one, calibrations))
+        moved, jumps = self._moved_by(one, calibrations), self._jumps(one, calibrations)
+        functions = pixel_energies(one.pulse_files, span, calibrations, excluded, jumps, moved)
         return best_resolved(one.pulse_files, functions, calibrations, self._best(one))
 
     def _tasks(

@@ -56,8 +56,7 @@ def exact(function: Function) -> Function:
     return _compiled(function, fastmath=False)  # said, for else a caller's setting would hold
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch(_: Any, address: Any) -> Any:
+def _prefetch(_: Any, address: Any) -> Any:
     """Ask for the cache line at an address (one that is not mapped is passed over), into the second-level cache."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
@@ -69,3 +68,6 @@ def prefetch(_: Any, address: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.intp), generate
+
+
+prefetch: Any = intrinsic(_prefetch)

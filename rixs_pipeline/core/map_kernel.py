@@ -47,14 +47,14 @@ def slices(time_ns: Int, start_ns: Int, end_ns: Int) -> tuple[Int, Int]:
 
 
 @compiled
-def in_order(time_ns: Int, first: int, last: int) -> bool:
-    """Whether records first ... last - 1 are in order of time."""
-    falls = 0
-    previous = time_ns[Index(first)] if last > first else np.int64(0)
-    for i in range(first, last):
-        now = time_ns[Index(i)]
-        falls += now < previous
-        previous = now
+def in_order(time_ns: Int, first: Int, stop: Int) -> bool:
+    """Whether the records of slices (point,) are in order of time, one slice after the other."""
+    falls, previous = 0, np.int64(np.iinfo(np.int64).min)
+    for j in range(len(first)):
+        for i in range(first[j], stop[j]):
+            now = time_ns[Index(i)]
+            falls += now < previous
+            previous = now
     return falls == 0
 
 
@@ -200,6 +200,7 @@ def bin_records(
     params: Float,
     late_share: Float,
     grid: Grid,
+    row: Int,
     counts: Int,
     kept: Float4,
 ) -> tuple[Int, Int, Int]:
@@ -213,7 +214,8 @@ def bin_records(
         params: f8 (2, N_PARAMS), the energy function before and after.
         late_share: f8 (point,), how much of the latter holds in a point.
         grid: lowest edge, step and highest edge of the bins, eV.
-        counts: i8 (point, bin + 1), added to; the last column takes what is in no bin.
+        row: of each point (point,): its place in `counts`.
+        counts: i8 (row, bin + 1), added to; the last column takes what is in no bin.
         kept: f4 (record in a point,) or (0,): energies of the records of one point after the other are written here;
             NaN for those that are not photons.
 
@@ -235,7 +237,7 @@ def bin_records(
     for j in range(len(first)):
         kernels.between(params[:1], params[1:], late_share[j], now)
         kernels.between(early, late, late_share[j], rows)
-        before = flow[N_STAGES - 1]
+        before, into = flow[N_STAGES - 1], Index(row[j])
         for begin in range(first[j], stop[j], BLOCK):
             n = min(BLOCK, stop[j] - begin)
             # the next block, a part between any two steps: the processor takes only so many requests at once
@@ -255,7 +257,7 @@ def bin_records(
                 rounded[i] = np.float32(energy[i])
             places(rounded[:n], accepted, grid, n_bins, place)
             for i in range(n):
-                counts[j, Index(place[i])] += 1
+                counts[into, Index(place[i])] += 1
             if len(kept):
                 for i in range(n):
                     kept[Index(written + i)] = rounded[i] if accepted[i] else np.float32(np.nan)
