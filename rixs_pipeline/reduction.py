@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rixs_pipeline import paths, progress
+from rixs_pipeline import blocks, paths, progress
 from rixs_pipeline.config import Config, ReferenceSet
 from rixs_pipeline.errors import InputError, RunFailed
 from rixs_pipeline.execution import Executor
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 STAGES = ("calibrate", "bin", "combine", "extract", "compare", "report")
-PIXELS_A_BLOCK = 32  # at most: a block has a map of its own, which must not cost more than its pixels
-BLOCKS_A_WORKER = 4  # at least, where there are as many pixels, so that none waits long for the last one
 
 Functions = tuple[PixelEnergy, ...]  # in the order of a scan's files
 Counted = tuple[bin_stage.Binned, Functions]
@@ -73,6 +71,7 @@ class Reduction:
         self.moved: dict[tuple[Path, ...], bool] = {}
         self.jumps: dict[tuple[Path, ...], dict[int, float]] = {}
         self.shifts: dict[tuple[Path, ...], dict[int, float]] = {}
+        self.tails: dict[tuple[Path, ...], Mapping[int, align.Float]] = {}
         self.calibrations: dict[Path, xr.Dataset] = {}  # the products that were read
 
     def run(self) -> None:
@@ -343,8 +342,11 @@ class Reduction:
         dataset, warnings = scan_map.scan_dataset(one, binned, functions, edges, self.config.normalise, scale, points)
         dataset = scan_map.with_elastic_offset(dataset, self.reference)
         if one.photon_list is None:
-            calibrations = self._read_around(one)
-            dataset = dataset.assign_attrs(response.scan_response(dataset, calibrations))
+            around = tuple(self._calibrations_around(one))
+            if around not in self.tails:
+                self.tails[around] = response.pixel_tails(self._read_around(one))
+            tails = self.tails[around]
+            dataset = dataset.assign_attrs(response.scan_response(dataset, tails))
         if one.photon_list is None:  # its energies are somebody else's
             dataset = dataset.assign_attrs(self.reference.attributes())
         self.ledger.write(path, {"entry": dataset}, "counts")
@@ -388,8 +390,10 @@ class Reduction:
         have a fresh photon list are no part of it.
         """
         files = [() if one.name in self.listed else one.pulse_files for one in scans]
-        number = sum(map(len, files))
-        size = max(1, min(PIXELS_A_BLOCK, number // (BLOCKS_A_WORKER * self.executor.workers)))
+        bins, memory = len(bin_stage.map_edges(self.config.map)) - 1, self.config.execution.memory_bytes
+        largest = max((blocks.map_bytes(one, bins) for one in scans), default=0)
+        cut = blocks.plan(list(map(len, files)), largest, self.executor.workers, memory)
+        size = cut.size
         functions = self._all_functions(scans, size)
         groups = (
             self._tasks(one, () if isinstance(own, Exception) else own, size, unlisted.get(one.name))
@@ -397,7 +401,7 @@ class Reduction:
         )
         total = sum(-(-len(of) // size) for of in files)
         with progress.shown("binning", total, "blocks of pixels") as tell:
-            done = self.executor.map_reduce(bin_stage.bin_block, groups, bin_stage.add_blocks, tell)
+            done = self.executor.map_reduce(bin_stage.bin_block, groups, bin_stage.add_blocks, tell, cut.at_once)
             for (one, own), binned in zip(functions, done, strict=True):
                 yield one, self._counted(one, own, binned)
 
@@ -405,9 +409,11 @@ class Reduction:
         """The energy functions of each scan, its pixels aligned with each other if the config asks for it."""
         found: list[Functions | Exception] = []
         groups: list[list[align.AlignTask]] = []
+        memory = self.config.execution.memory_bytes
         edges, asked = align.edges_of(align.EMISSION), self.config.calibration.align
         for one in scans:
             try:
+                blocks.check_fits(one, len(bin_stage.map_edges(self.config.map)) - 1, memory)
                 functions = self._functions(one)
                 groups.append(align.tasks(one, functions, edges, size) if asked and functions else [])
                 found.append(functions)
@@ -507,7 +513,8 @@ class Reduction:
                     science, {"scans": provenance.config_hash({"keys": [self.ledger.keys[p] for p in scan_paths]})}
                 )
                 if self.ledger.wanted(name, path, key):
-                    examined = passes.examine([products.read_entry(p) for p in scan_paths], self.config.passes, name)
+                    done = [products.read_entry(p, without=combine.NOT_ADDED) for p in scan_paths]
+                    examined = passes.examine(done, self.config.passes, name)
                     dataset, warnings = combine.combine_scans(
                         examined.scans, self.config.map, name, self.config.normalise
                     )
