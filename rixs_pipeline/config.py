@@ -336,7 +336,14 @@ class PassesConfig(Model):
 
 
 Memory = Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?(kB|MB|GB|TB|KiB|MiB|GiB|TiB)$")]
+BYTES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 Line = Annotated[str, Field(pattern=r"^[^\n]+$")]
+
+
+def n_bytes(memory: str) -> int:
+    """A `Memory` in bytes: kB is 1000, KiB 1024."""
+    number = memory.rstrip("kKMGTiB ")
+    return int(float(number) * BYTES[memory[len(number) :].strip()])
 
 
 class ClusterConfig(Model):
@@ -357,8 +364,13 @@ class ExecutionConfig(Model):
 
     scheduler: str = Field("threads", pattern=r"^(serial|threads|processes|slurm|tcp://.+)$")
     workers: int | None = Field(None, ge=1, description="default: the cores of the machine")
-    memory: Memory = "1GB"
+    memory: Memory = Field("1GB", description="bound of the command itself; on a cluster, of each worker")
     cluster: ClusterConfig = ClusterConfig()
+
+    @property
+    def memory_bytes(self) -> int:
+        """`memory` in bytes."""
+        return n_bytes(self.memory)
 
 
 class ReferenceLine(Model):

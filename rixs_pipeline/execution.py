@@ -28,8 +28,8 @@ Result = TypeVar("Result")
 Progress = Callable[[int], None]  # called in the main thread with the number of items done
 
 SWITCH_S = 2e-4
+AHEAD = 2  # items a worker that are handed out, so that none waits for the next one
 _DEATHS = 3  # of workers at one item, after which it is taken as the cause
-_AHEAD = 2  # items a worker that are handed out, so that none waits for the next one
 
 log = logging.getLogger("rixs_pipeline")
 
@@ -84,19 +84,21 @@ class Executor:
         groups: Iterable[Sequence[Item]],
         combine: Callable[[Result, Result], Result],
         progress: Progress | None = None,
+        at_once: int | None = None,
     ) -> Iterator[Result | Exception]:
         """For every group, in order: `function` of its items, combined in a tree; or what one of them raised.
 
         The items of all groups are one stream of work. Groups are taken from the iterable as workers become free, and
         a group's result is handed out, and forgotten, as soon as it and those before it are done: few are held at once.
         How items are combined depends on their number alone. Of a group without items the outcome is a ValueError.
+        On this machine at most `at_once` items are handed out and groups begun, where that is given.
 
         Raises:
             RixsError: workers died again and again.
         """
         if self._cluster:
             return self._cluster.map_reduce(function, groups, combine, progress)
-        return self._on_pool(function, groups, combine, progress)
+        return self._on_pool(function, groups, combine, progress, at_once or AHEAD * self.workers)
 
     def _open(self, stack: ExitStack) -> None:
         """Set `_pool` or `_cluster`, and leave on the stack what closes it."""
@@ -127,12 +129,13 @@ class Executor:
         groups: Iterable[Sequence[Item]],
         combine: Callable[[Result, Result], Result],
         progress: Progress | None,
+        at_once: int,
     ) -> Iterator[Result | Exception]:
         """`map_reduce` in this machine; results are combined in this thread, as they come in."""
         active: deque[Group] = deque()
         running: _Running = {}
         leaves = _leaves(groups, functools.partial(functools.reduce, combine), active)
-        room = 1 if self.config.scheduler == "serial" else _AHEAD * self.workers
+        room = 1 if self.config.scheduler == "serial" else at_once
         done, exhausted = 0, False
         try:
             while running or not exhausted:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rixs_pipeline import paths, progress
+from rixs_pipeline import blocks, paths, progress
 from rixs_pipeline.config import Config, ReferenceSet
 from rixs_pipeline.errors import InputError, RunFailed
 from rixs_pipeline.execution import Executor
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 STAGES = ("calibrate", "bin", "combine", "extract", "compare", "report")
-PIXELS_A_BLOCK = 32  # at most: a block has a map of its own, which must not cost more than its pixels
-BLOCKS_A_WORKER = 4  # at least, where there are as many pixels, so that none waits long for the last one
 
 Functions = tuple[PixelEnergy, ...]  # in the order of a scan's files
 Counted = tuple[bin_stage.Binned, Functions]
@@ -72,7 +70,9 @@ class Reduction:
         self.usable: set[Path] = set()  # products of reference runs that scans may rest on
         self.moved: dict[tuple[Path, ...], bool] = {}
         self.jumps: dict[tuple[Path, ...], dict[int, float]] = {}
-        self.line_errors: dict[Path, align.LineErrors] = {}
+        self.shifts: dict[tuple[Path, ...], dict[int, float]] = {}
+        self.tails: dict[tuple[Path, ...], Mapping[int, align.Float]] = {}
+        self.calibrations: dict[Path, xr.Dataset] = {}  # the products that were read
 
     def run(self) -> None:
         """All stages up to the one asked for."""
@@ -150,6 +150,13 @@ class Reduction:
         before = [path for c, path in own if run_time(c) <= now]
         return before[-1:] + [path for c, path in own if run_time(c) > now][:1]
 
+    def _read_around(self, one: Run) -> list[xr.Dataset]:
+        """The calibrations around a scan: each is read once, and forgotten where no later scan needs it."""
+        around = self._calibrations_around(one)
+        known = self.calibrations
+        self.calibrations = {path: known[path] if path in known else products.read_entry(path) for path in around}
+        return list(self.calibrations.values())
+
     def _product_of(self, calibration: Run) -> Path:
         return paths.calibration_product(self.out, calibration.name)
 
@@ -179,9 +186,24 @@ class Reduction:
         if around not in self.moved:
             key = provenance.config_hash({"keys": [self.ledger.keys[path] for path in around]})
             known = self.summary.previous.get("moved", {})
-            self.moved[around] = self.summary.moved[key] = known[key] if key in known else _has_jumped(around)
+            self.moved[around] = self.summary.moved[key] = known[key] if key in known else self._has_jumped(one)
         between = [s for s in self.beamtime.scans if tuple(self._calibrations_around(s)) == around]
         return between if self.moved[around] else []
+
+    def _has_jumped(self, one: Run) -> bool:
+        """Whether a pixel jumped between the reference runs around a scan; unknown, so no, before both are made."""
+        try:
+            calibrations = self._read_around(one)
+        except InputError:  # in a dry run
+            return False
+        return bool(self._moved_by(one, calibrations))
+
+    def _moved_by(self, one: Run, calibrations: list[xr.Dataset]) -> dict[int, float]:
+        """Which pixels jumped between the reference runs around a scan, and by how many eV."""
+        around = tuple(self._calibrations_around(one))
+        if around not in self.shifts:
+            self.shifts[around] = jumped_by(*calibrations) if len(calibrations) == 2 else {}
+        return self.shifts[around]
 
     def _jumps(self, one: Run, calibrations: list[xr.Dataset]) -> dict[int, float]:
         """When pixels jumped between the two reference runs around a scan, told once from all scans between them."""
@@ -320,8 +342,11 @@ class Reduction:
         dataset, warnings = scan_map.scan_dataset(one, binned, functions, edges, self.config.normalise, scale, points)
         dataset = scan_map.with_elastic_offset(dataset, self.reference)
         if one.photon_list is None:
-            calibrations = [products.read_entry(path) for path in self._calibrations_around(one)]
-            dataset = dataset.assign_attrs(response.scan_response(dataset, calibrations))
+            around = tuple(self._calibrations_around(one))
+            if around not in self.tails:
+                self.tails[around] = response.pixel_tails(self._read_around(one))
+            tails = self.tails[around]
+            dataset = dataset.assign_attrs(response.scan_response(dataset, tails))
         if one.photon_list is None:  # its energies are somebody else's
             dataset = dataset.assign_attrs(self.reference.attributes())
         self.ledger.write(path, {"entry": dataset}, "counts")
@@ -365,8 +390,10 @@ class Reduction:
         have a fresh photon list are no part of it.
         """
         files = [() if one.name in self.listed else one.pulse_files for one in scans]
-        number = sum(map(len, files))
-        size = max(1, min(PIXELS_A_BLOCK, number // (BLOCKS_A_WORKER * self.executor.workers)))
+        bins, memory = len(bin_stage.map_edges(self.config.map)) - 1, self.config.execution.memory_bytes
+        largest = max((blocks.map_bytes(one, bins) for one in scans), default=0)
+        cut = blocks.plan(list(map(len, files)), largest, self.executor.workers, memory)
+        size = cut.size
         functions = self._all_functions(scans, size)
         groups = (
             self._tasks(one, () if isinstance(own, Exception) else own, size, unlisted.get(one.name))
@@ -374,7 +401,7 @@ class Reduction:
         )
         total = sum(-(-len(of) // size) for of in files)
         with progress.shown("binning", total, "blocks of pixels") as tell:
-            done = self.executor.map_reduce(bin_stage.bin_block, groups, bin_stage.add_blocks, tell)
+            done = self.executor.map_reduce(bin_stage.bin_block, groups, bin_stage.add_blocks, tell, cut.at_once)
             for (one, own), binned in zip(functions, done, strict=True):
                 yield one, self._counted(one, own, binned)
 
@@ -382,9 +409,11 @@ class Reduction:
         """The energy functions of each scan, its pixels aligned with each other if the config asks for it."""
         found: list[Functions | Exception] = []
         groups: list[list[align.AlignTask]] = []
+        memory = self.config.execution.memory_bytes
         edges, asked = align.edges_of(align.EMISSION), self.config.calibration.align
         for one in scans:
             try:
+                blocks.check_fits(one, len(bin_stage.map_edges(self.config.map)) - 1, memory)
                 functions = self._functions(one)
                 groups.append(align.tasks(one, functions, edges, size) if asked and functions else [])
                 found.append(functions)
@@ -402,11 +431,7 @@ class Reduction:
     ) -> Functions | Exception:
         if isinstance(functions, Exception):
             return functions
-        around = self._calibrations_around(one)
-        for path in around:
-            if path not in self.line_errors:
-                self.line_errors[path] = align.LineErrors(products.read_entry(path))
-        return align.align(one, functions, counts, edges, [self.line_errors[path] for path in around])
+        return align.align(one, functions, counts, edges, [align.LineErrors(c) for c in self._read_around(one)])
 
     def _counted(
         self, one: Run, functions: tuple[PixelEnergy, ...] | Exception, binned: bin_stage.Binned | Exception
@@ -432,10 +457,11 @@ class Reduction:
             return ()
         if not one.pulse_files:
             raise RunFailed(f"{one.name}: has no pulse files")
-        calibrations = [products.read_entry(path) for path in self._calibrations_around(one)]
+        calibrations = self._read_around(one)
         excluded = self.config.beamtime.exclude.pixels
         span = int(one.points.start_ns[0]) / 1e9, int(one.points.end_ns[-1]) / 1e9
-        functions = pixel_energies(one.pulse_files, span, calibrations, excluded, self._jumps(one, calibrations))
+        moved, jumps = self._moved_by(one, calibrations), self._jumps(one, calibrations)
+        functions = pixel_energies(one.pulse_files, span, calibrations, excluded, jumps, moved)
         return best_resolved(one.pulse_files, functions, calibrations, self._best(one))
 
     def _tasks(
@@ -487,7 +513,8 @@ class Reduction:
                     science, {"scans": provenance.config_hash({"keys": [self.ledger.keys[p] for p in scan_paths]})}
                 )
                 if self.ledger.wanted(name, path, key):
-                    examined = passes.examine([products.read_entry(p) for p in scan_paths], self.config.passes, name)
+                    done = [products.read_entry(p, without=combine.NOT_ADDED) for p in scan_paths]
+                    examined = passes.examine(done, self.config.passes, name)
                     dataset, warnings = combine.combine_scans(
                         examined.scans, self.config.map, name, self.config.normalise
                     )
@@ -622,16 +649,6 @@ class CalibrateTask:
             return calibrate.calibrate_run(one, self.reference, self.config.calibration), None
         except Exception as error:
             return None, error
-
-
-def _has_jumped(calibrations: tuple[Path, ...]) -> bool:
-    """Whether a pixel jumped between two reference runs; unknown, so no, before both are made (in a dry run)."""
-    if len(calibrations) < 2:
-        return False
-    try:
-        return bool(jumped_by(products.read_entry(calibrations[0]), products.read_entry(calibrations[1])))
-    except InputError:
-        return False
 
 
 def run_time(one: Run) -> float:

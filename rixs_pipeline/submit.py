@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rixs_pipeline import paths
-from rixs_pipeline.config import Config
+from rixs_pipeline.config import Config, n_bytes
 from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.io.config_files import dump_config
 from rixs_pipeline.io.products import atomic_path
@@ -20,7 +20,6 @@ from rixs_pipeline.runner import Options, run
 
 STEPS = ("calibrate", "leading", "bin", "run")
 MOST_ELEMENTS = 1000  # of one array: SLURM's own default limit
-BYTES = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def script(step: Step, config: Config, out: Path) -> str:
         "array": f"0-{len(step.commands) - 1}",
         "time": cluster.walltime,
         "cpus-per-task": cluster.cpus,
-        "mem": f"{-(-_bytes(cluster.memory) // 2**20)}M",
+        "mem": f"{-(-n_bytes(cluster.memory) // 2**20)}M",
         "partition": cluster.partition,
         "account": cluster.account,
     }
@@ -172,8 +171,3 @@ def _slurm(*command: str) -> str:
         told = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise RixsError(f"{command[0]}: {told}; see execution.cluster in the config")
     return done.stdout
-
-
-def _bytes(text: str) -> int:
-    number = text.rstrip("kKMGTiB ")
-    return int(float(number) * BYTES[text[len(number) :].strip()])

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from rixs_pipeline import open_product, reduction, runner
+from rixs_pipeline import blocks, open_product, reduction, runner
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io import off
 from rixs_pipeline.io.discovery import discover
@@ -277,7 +277,7 @@ def test_scans_are_chosen_by_number_and_name():
 )
 def test_no_scheduler_changes_what_comes_out(small, reduced_small, monkeypatch, scheduler, workers, block):
     """The reference is what threads made with the default block, in another process."""
-    monkeypatch.setattr(reduction, "PIXELS_A_BLOCK", block)
+    monkeypatch.setattr(blocks, "PIXELS_A_BLOCK", block)
     for name in of("LMR_RT", 1) | of("LMR_RT", 2):
         (small.out / name).unlink()
     summary = small.run({"execution": {"scheduler": scheduler, "workers": workers}})

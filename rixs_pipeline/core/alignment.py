@@ -99,8 +99,8 @@ def _group(pixels: int) -> NDArray[np.intp]:
 
 def _by_group(counts: Float) -> Float:
     """Counts (group, bin) of the groups' pixels together."""
-    members = _group(len(counts)) == np.arange(min(len(counts), GROUPS))[:, None]
-    return np.asarray(members.astype(np.float64) @ counts)
+    number = min(len(counts), GROUPS)
+    return np.stack([counts[group::number].sum(axis=0) for group in range(number)])
 
 
 def _others(groups: Float, width: float) -> tuple[Float, Float]:

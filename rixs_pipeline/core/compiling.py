@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
 config: Any = numba.config  # its attributes are made when it is imported
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -52,3 +54,20 @@ def compiled(function: Function) -> Function:
 def exact(function: Function) -> Function:
     """As `compiled`, with every operation rounded as numpy rounds it."""
     return _compiled(function, fastmath=False)  # said, for else a caller's setting would hold
+
+
+def _prefetch(_: Any, address: Any) -> Any:
+    """Ask for the cache line at an address (one that is not mapped is passed over), into the second-level cache."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [pointer], kind)
+        read, second_level, data = number(0), number(2), number(1)
+        builder.call(function, [builder.inttoptr(arguments[0], pointer), read, second_level, data])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), generate
+
+
+prefetch: Any = intrinsic(_prefetch)

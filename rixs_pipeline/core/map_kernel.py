@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.core import kernels
-from rixs_pipeline.core.compiling import compiled, exact
+from rixs_pipeline.core.compiling import compiled, exact, prefetch
 from rixs_pipeline.core.kernels import HEIGHT_REF, LOWEST, STEP, Index, within
 
 Float = NDArray[np.float64]
@@ -18,7 +18,8 @@ Int4 = NDArray[np.int32]
 Bool = NDArray[np.bool_]
 Grid = tuple[float, float, float]
 
-BLOCK = 256
+BLOCK = 192
+CACHE_LINE = 64  # bytes, at least
 SLOPE, HEIGHT = 1, 2  # columns of `coefs`: derivativeLike, filtValue
 RESIDUAL, BASE, PHASE, SINCE_LAST = range(4)  # rows of the cuts' limits
 N_STAGES = 6  # of the cut flow, as `cuts.CUT_NAMES`
@@ -46,14 +47,14 @@ def slices(time_ns: Int, start_ns: Int, end_ns: Int) -> tuple[Int, Int]:
 
 
 @compiled
-def in_order(time_ns: Int, first: int, last: int) -> bool:
-    """Whether records first ... last - 1 are in order of time."""
-    falls = 0
-    previous = time_ns[Index(first)] if last > first else np.int64(0)
-    for i in range(first, last):
-        now = time_ns[Index(i)]
-        falls += now < previous
-        previous = now
+def in_order(time_ns: Int, first: Int, stop: Int) -> bool:
+    """Whether the records of slices (point,) are in order of time, one slice after the other."""
+    falls, previous = 0, np.int64(np.iinfo(np.int64).min)
+    for j in range(len(first)):
+        for i in range(first[j], stop[j]):
+            now = time_ns[Index(i)]
+            falls += now < previous
+            previous = now
     return falls == 0
 
 
@@ -69,6 +70,13 @@ def blind_ns(time_ns: Int, first: Int, stop: Int, start_ns: Int, end_ns: Int, ho
             until = max(until, min(time + hold_ns, end_ns[j]))
             blind[j] += max(until - begin, 0)
     return blind
+
+
+@compiled
+def ask_for(address: int, size: int, quarter: int) -> None:
+    """Have one quarter of the `size` bytes at an address brought into the cache while others are worked on."""
+    for at in range(address + quarter * size // 4, address + (quarter + 1) * size // 4, CACHE_LINE):
+        prefetch(at)
 
 
 @compiled
@@ -109,9 +117,8 @@ def cut(block: Float, since: Float, limits: Float, safe: float, accepted: Bool, 
     for i in range(block.shape[1]):
         height, base, residual = block[0, i], block[2, i], block[3, i]
         phase = block[1, i] / height
-        ok = (
-            (height > 0.0) & (height < np.inf) & (abs(phase) < np.inf) & (abs(base) < np.inf) & (abs(residual) < np.inf)
-        )
+        # of f4 and their quotients: far below the largest f8, and infinite or NaN where one of them is
+        ok = (height > 0.0) & (height + abs(phase) + abs(base) + abs(residual) < np.inf)
         finite += ok
         ok &= (residual >= residual_low) & (residual <= residual_high)
         with_residual += ok
@@ -193,6 +200,7 @@ def bin_records(
     params: Float,
     late_share: Float,
     grid: Grid,
+    row: Int,
     counts: Int,
     kept: Float4,
 ) -> tuple[Int, Int, Int]:
@@ -206,7 +214,8 @@ def bin_records(
         params: f8 (2, N_PARAMS), the energy function before and after.
         late_share: f8 (point,), how much of the latter holds in a point.
         grid: lowest edge, step and highest edge of the bins, eV.
-        counts: i8 (point, bin + 1), added to; the last column takes what is in no bin.
+        row: of each point (point,): its place in `counts`.
+        counts: i8 (row, bin + 1), added to; the last column takes what is in no bin.
         kept: f4 (record in a point,) or (0,): energies of the records of one point after the other are written here;
             NaN for those that are not photons.
 
@@ -219,28 +228,36 @@ def bin_records(
     early, late = kernels.power_series(params[0]), kernels.power_series(params[1])
     rows, now = early.copy(), params[:1].copy()
     block, energy = np.empty((4, BLOCK)), np.empty(BLOCK)
-    since, accepted = np.empty(BLOCK), np.empty(BLOCK, np.bool_)
+    since, accepted = np.full(BLOCK, np.inf), np.empty(BLOCK, np.bool_)
+    held_off = limits[SINCE_LAST, 0] > 0.0 or limits[SINCE_LAST, 1] < np.inf
     rounded, place = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.int64)
     passed, countable = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
     flow = np.zeros(N_STAGES, np.int64)
-    written = 0
+    written, n_bytes = 0, BLOCK * time_ns.strides[0]
     for j in range(len(first)):
         kernels.between(params[:1], params[1:], late_share[j], now)
         kernels.between(early, late, late_share[j], rows)
-        before = flow[N_STAGES - 1]
+        before, into = flow[N_STAGES - 1], Index(row[j])
         for begin in range(first[j], stop[j], BLOCK):
             n = min(BLOCK, stop[j] - begin)
+            # the next block, a part between any two steps: the processor takes only so many requests at once
+            following = time_ns.ctypes.data + (begin + BLOCK) * time_ns.strides[0]
             load(begin, base, residual, coefs, block[:, :n])
-            since_last(begin, time_ns, since[:n])
+            ask_for(following, n_bytes, 0)
+            if held_off:
+                since_last(begin, time_ns, since[:n])
             countable[j] += at_least(since[:n], limits[SINCE_LAST, 0])
             cut(block[:, :n], since, limits, now[0, HEIGHT_REF], accepted, flow)
+            ask_for(following, n_bytes, 1)
             kernels.corrected(block[0, :n], block[2, :n], block[1, :n], now[0], energy[:n])
+            ask_for(following, n_bytes, 2)
             kernels.on_curve(energy[:n], now[0, LOWEST], now[0, STEP], rows, energy[:n])
+            ask_for(following, n_bytes, 3)
             for i in range(n):
                 rounded[i] = np.float32(energy[i])
             places(rounded[:n], accepted, grid, n_bins, place)
             for i in range(n):
-                counts[j, Index(place[i])] += 1
+                counts[into, Index(place[i])] += 1
             if len(kept):
                 for i in range(n):
                     kept[Index(written + i)] = rounded[i] if accepted[i] else np.float32(np.nan)

@@ -46,9 +46,12 @@ def consistency(cells: Cells, level: float) -> Consistency:
     consecutive = [homogeneity(pair, pair) for k in range(number - 1) if (pair := _pair(cells, [k], [k + 1]))]
     others = _against_others(cells, list(range(number)))
     everyone = list(range(number))
-    clean = _without(cells, _odd_points(cells, everyone, others, level))
-    odd = _odd_passes(clean, _against_others(clean, everyone), level)
+    odd_ones = _odd_points(cells, everyone, others, level)
+    clean = _without(cells, odd_ones)
+    odd = _odd_passes(clean, _against_others(clean, everyone) if odd_ones else others, level)
     sound = [k for k in range(number) if k not in odd]
+    if odd:
+        odd_ones = _odd_points(cells, sound, _against_others(cells, sound), level)
     return Consistency(
         p=together.p if together else np.nan,
         chi_square=together.chi_square if together else np.nan,
@@ -56,7 +59,7 @@ def consistency(cells: Cells, level: float) -> Consistency:
         consecutive=np.array([test.p if test else np.nan for test in consecutive]),
         against_others=np.array([test.p if test else np.nan for test in others.values()]),
         odd_passes=tuple(odd),
-        odd_points=_odd_points(cells, sound, others if not odd else _against_others(cells, sound), level),
+        odd_points=odd_ones,
     )
 
 
@@ -106,7 +109,7 @@ def _odd_points(
 
     At each place it is the pass that the others allow least: it makes theirs look odd.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtr, bdtrc  # scipy.stats takes half a second to import
 
     places = np.unique(cells.place)
     tails = np.ones((len(among), len(places)))
@@ -119,7 +122,7 @@ def _odd_points(
         total, share = pair.counts.sum(axis=1), rate[:, 0] / rate.sum(axis=1)
         n, expected, seen = (np.bincount(pair.place, v)[places] for v in (total, total * share, pair.counts[:, 0]))
         mean = np.divide(expected, n, out=np.zeros(len(n)), where=n > 0)
-        tails[row] = np.minimum(binom.cdf(seen, n, mean), binom.sf(seen - 1, n, mean))
+        tails[row] = np.minimum(bdtr(seen, n.astype(int), mean), bdtrc(seen - 1, n.astype(int), mean))
     odd = (2 * tails < level / tails.size) & (tails == tails.min(axis=0))
     return {k: tuple(places[odd[row]].tolist()) for row, k in enumerate(among) if odd[row].any()}
 

@@ -1,5 +1,5 @@
-"""What is counted and compared pulse by pulse, compiled: `core.cuts`, `core.hold_off`, `core.calibration` and
-`core.diagnostics` say what it is for. A pixel has thousands of pulses: array by array, numpy's calls cost more than
+"""What is counted and compared pulse by pulse, compiled: `core.hold_off`, `core.calibration` and `core.diagnostics`
+say what it is for. A pixel has thousands of pulses: array by array, numpy's calls cost more than
 their work, and threads that calibrate side by side would wait for each other.
 """
 
@@ -11,13 +11,6 @@ from rixs_pipeline.core.compiling import compiled
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
-
-
-@compiled
-def middle_and_deviation(values: Float) -> tuple[float, float]:
-    """Median and median absolute deviation of values (n,)."""
-    middle = np.median(values)
-    return middle, np.median(np.abs(values - middle))
 
 
 @compiled

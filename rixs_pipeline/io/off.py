@@ -1,6 +1,7 @@
 """OFF files (DASTARD): the filtered pulses of one pixel, read through a memory map."""
 
 import json
+import mmap
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -100,7 +101,17 @@ def open_records(path: Path) -> NDArray[np.void]:
     Raises:
         InputError: as `read_header`.
     """
-    return _map(path, read_header(path))
+    return map_records(path, read_header(path))
+
+
+def map_records(path: Path, header: OffHeader) -> NDArray[np.void]:
+    """As `open_records` of a file whose header is known: the whole records that it counted, since the file may grow."""
+    if header.n_records == 0:
+        return np.empty(0, header.record_dtype)
+    size = header.data_offset + header.n_records * header.record_dtype.itemsize
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+    return np.frombuffer(mapped, header.record_dtype, header.n_records, header.data_offset)
 
 
 class Columns(NamedTuple):
@@ -114,7 +125,7 @@ class Columns(NamedTuple):
 
 def columns(records: NDArray[np.void]) -> Columns:
     """Views of the records' columns, read-only."""
-    plain = records.view(np.ndarray)
+    plain = records.view()
     plain.flags.writeable = False
     return Columns(*(plain[name] for name in ("unixnano", "pretrigger_mean", "residual_stddev", "coefs")))
 
@@ -124,13 +135,9 @@ def record_range(records: NDArray[np.void], start_ns: int, end_ns: int) -> tuple
 
     By bisection, so the records must be in order of time, as the acquisition writes them; a few pages are read.
     """
-
-    def time(index: int) -> int:
-        return int(records[index]["unixnano"])
-
-    everything = range(len(records))
-    first = bisect_left(everything, start_ns, key=time)
-    return first, bisect_left(everything, end_ns, lo=first, key=time)
+    time = records["unixnano"]
+    first = bisect_left(time, start_ns)
+    return first, bisect_left(time, end_ns, lo=first)
 
 
 def time_range(path: Path, header: OffHeader) -> tuple[int, int] | None:
@@ -168,7 +175,7 @@ def read_pulses(path: Path, start_ns: int, end_ns: int) -> Pulses:
         InputError: as `read_header`, or no pixel number in the file's name.
     """
     header = read_header(path)
-    everything = _map(path, header)
+    everything = map_records(path, header)
     first, last = record_range(everything, start_ns, end_ns)
     before = everything["unixnano"][max(first - 1, 0) : first]
     records = np.array(everything[first:last])
@@ -243,10 +250,3 @@ def record_dtype(version: str, number_of_bases: int) -> np.dtype[np.void]:
     if version == "0.3.0":
         fields.append(("pretrigger_delta", "<f4"))
     return np.dtype([*fields, ("residual_stddev", "<f4"), ("coefs", "<f4", (number_of_bases,))])
-
-
-def _map(path: Path, header: OffHeader) -> NDArray[np.void]:
-    """Map the whole records that the header counted: the file may have grown since."""
-    if header.n_records == 0:
-        return np.empty(0, header.record_dtype)
-    return np.memmap(path, header.record_dtype, mode="r", offset=header.data_offset, shape=(header.n_records,))

@@ -66,6 +66,7 @@ class DigestCache:
         """`path`: the JSON file; it need not exist. One that cannot be used is ignored, with a logged warning."""
         self.path = path
         self._files: dict[str, _Known] = _load(path)
+        self._names: dict[Path, str] = {}  # of files in the cache: to follow links takes longer than the rest
         self._changed = False
 
     def get(self, path: Path, first: int, stop: int) -> str:
@@ -100,16 +101,17 @@ class DigestCache:
 
     def _records(self, path: Path, start_ns: int, end_ns: int) -> str:
         try:
-            offset = off.read_header(path).data_offset
-            records = off.open_records(path)
+            header = off.read_header(path)
         except InputError:
             return self.file(path)
+        offset, records = header.data_offset, off.map_records(path, header)
         first, stop = (offset + n * records.dtype.itemsize for n in off.record_range(records, start_ns, end_ns))
         return config_hash({"header": self.get(path, 0, offset), "records": self.get(path, first, stop)})
 
     def _known(self, path: Path) -> _Known:
         """What is known of a file as it is now."""
-        key, status = str(path.resolve()), _status(path)
+        status = _status(path)
+        key = self._names.get(path) or self._names.setdefault(path, str(path.resolve()))
         known = self._files.get(key)
         if known is None or known["status"] != status:
             ranges = known["ranges"] if known and _has_grown(path, known, status) else {}

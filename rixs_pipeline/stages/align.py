@@ -69,17 +69,14 @@ def _every(one: Run, functions: tuple[PixelEnergy, ...]) -> int:
 def spectra_block(task: AlignTask) -> Int:
     """Counts (pixel, bin) of each pixel of a block in the points that are read; none where it is not used."""
     start, end = task.points.start_ns[:: task.every], task.points.end_ns[:: task.every]
-    points = np.zeros((len(start), len(task.edges)), np.int64)  # and a last column for what is in no bin
-    spectra = np.zeros((len(task.files), len(task.edges) - 1), np.int64)
+    spectra = np.zeros((len(task.files), len(task.edges)), np.int64)  # and a last column for what is in no bin
     for k, (path, function) in enumerate(zip(task.files, task.energies, strict=True)):
-        _add_photons(path, function, start, end, task.edges, points)
-        spectra[k] = points[:, :-1].sum(axis=0)
-        points[:] = 0
-    return spectra
+        _add_photons(path, function, start, end, task.edges, spectra[k : k + 1])
+    return spectra[:, :-1]
 
 
 def _add_photons(path: Path, function: PixelEnergy, start: Int, end: Int, edges: Float, counts: Int) -> None:
-    """Add the photons of one pixel to counts (point, bin + 1), by the cuts of its reference run."""
+    """Add the photons of one pixel to counts (1, bin + 1), by the cuts of its reference run."""
     from rixs_pipeline.core import map_kernel
 
     if function.params is None or function.limits is None:
@@ -88,7 +85,7 @@ def _add_photons(path: Path, function: PixelEnergy, start: Int, end: Int, edges:
     share = ef.late_share((start / 2 + end / 2) / 1e9, function.params, function.reference_times)
     grid = float(edges[0]), float(edges[1] - edges[0]), float(edges[-1])
     map_kernel.bin_records(
-        *pulses, first, stop, function.limits, np.stack(function.params), share, grid, counts, NOT_KEPT
+        *pulses, first, stop, function.limits, np.stack(function.params), share, grid, 0 * first, counts, NOT_KEPT
     )
 
 

@@ -75,7 +75,7 @@ def _bin_pixel(path: Path, function: PixelEnergy, task: BinTask, counts: Int) ->
 
     start, end = task.points.start_ns, task.points.end_ns
     header = off.read_header(path)
-    records = off.open_records(path)
+    records = off.map_records(path, header)
     dead_time, after_trigger = (of(records, header) / 1e9 for of in (off.dead_time_ns, off.after_trigger_ns))
     pulses, first, stop = point_records(records, start, end)
     limits = _limits(pulses, first, stop, function, task.residual_cut)
@@ -93,7 +93,7 @@ def _bin_pixel(path: Path, function: PixelEnergy, task: BinTask, counts: Int) ->
         accepted, countable, left = _count_and_keep(task.keep, off.pixel_number(path), pulses, first, stop, *steps)
     else:
         accepted, countable, left = map_kernel.bin_records(
-            *pulses, first, stop, accepting, params, share, grid, counts, NOT_KEPT
+            *pulses, first, stop, accepting, params, share, grid, np.arange(len(first)), counts, NOT_KEPT
         )
     if hold_off > dead_time:
         live = exposure.live_time_held_off(pulses.time_ns, start, end, hold_off)
@@ -120,17 +120,17 @@ def _count_and_keep(
     """As `map_kernel.bin_records`, with the photons appended to a file, a bounded number of records at a time."""
     from rixs_pipeline.core import map_kernel
 
-    found, number = [], stop - first
+    found, number, row = [], stop - first, np.arange(len(first))
     last = np.flatnonzero(np.diff(np.cumsum(number) // kept_photons.AT_ONCE)) + 1
     for some in (slice(a, b) for a, b in pairwise([0, *last, len(first)])):
         kept = np.empty(number[some].sum(), np.float32)
         found.append(
             map_kernel.bin_records(
-                *pulses, first[some], stop[some], limits, params, share[some], grid, counts[some], kept
+                *pulses, first[some], stop[some], limits, params, share[some], grid, row[some], counts, kept
             )
         )
         photon = np.isfinite(kept)
-        point = np.repeat(np.arange(len(first))[some], number[some])
+        point = np.repeat(row[some], number[some])
         kept_photons.append(part, kept[photon], point[photon], pixel)
     accepted, countable, left = zip(*found, strict=True)
     return np.concatenate(accepted), np.concatenate(countable), np.sum(left, axis=0)
@@ -146,7 +146,7 @@ def point_records(records: NDArray[np.void], start: Int, end: Int) -> tuple[off.
 
     pulses = off.columns(records)
     first, stop = map_kernel.slices(pulses.time_ns, start, end)
-    if not map_kernel.in_order(pulses.time_ns, int(first.min(initial=0)), int(stop.max(initial=0))):
+    if not map_kernel.in_order(pulses.time_ns, first, stop):
         pulses = off.columns(records[np.argsort(pulses.time_ns, kind="stable")])
         first, stop = map_kernel.slices(pulses.time_ns, start, end)
     return pulses, first, stop
@@ -171,9 +171,9 @@ def _limits(pulses: off.Columns, first: Int, stop: Int, function: PixelEnergy, w
 
 
 def _some(first: Int, stop: Int) -> Int:
-    """Indices of at most about `cuts.ENOUGH` records, evenly spread over those that lie in the points."""
+    """Indices of at most `cuts.ENOUGH` records, evenly spread over those that lie in the points."""
     end = np.cumsum(stop - first)
-    row = np.arange(0, end[-1], max(1, end[-1] // cuts.ENOUGH))
+    row = np.arange(0, end[-1], max(1, -(-end[-1] // cuts.ENOUGH)))
     point = np.searchsorted(end, row, side="right")
     return np.asarray(row + (stop - end)[point])
 

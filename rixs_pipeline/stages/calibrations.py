@@ -92,6 +92,7 @@ def pixel_energies(
     calibrations: Sequence[xr.Dataset],
     excluded: tuple[int, ...],
     jump_at: Mapping[int, float] | None = None,
+    moved: Mapping[int, float] | None = None,
 ) -> tuple[PixelEnergy, ...]:
     """The energy function of every pixel for a scan.
 
@@ -104,9 +105,11 @@ def pixel_energies(
         calibrations: of the beamtime, in order of time.
         excluded: pixels that the config leaves out.
         jump_at: pixel -> time of its jump; where it is not known, the earlier calibration is used for all of the scan.
+        moved: what `jumped_by` says of the two calibrations, where it is known already.
     """
     known = around(sum(span) / 2, calibrations)
-    moved = jumped_by(*known) if len(known) == 2 else {}
+    if moved is None or len(known) < 2:
+        moved = jumped_by(*known) if len(known) == 2 else {}
     tables = [rows(c) for c in known]
     if moved and len(moved) > max(1, 0.5 * sum(row.ok for row in tables[0].values())):
         # most pixels at once: another setup, not a jump; the reference run that is nearer in time has the scan's

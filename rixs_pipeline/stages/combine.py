@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
+NOT_ADDED = ("intensity", "intensity_errors")  # of scans: they follow from the sums, and are as large as the counts
+
 
 def combine_scans(
     scans: Sequence[xr.Dataset], config: MapConfig, name: str, normalise: NormaliseConfig | None = None

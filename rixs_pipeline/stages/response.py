@@ -20,14 +20,13 @@ FRACTION, FRACTION_ERRORS, LENGTH = "tail_fraction", "tail_fraction_errors", "ta
 FIT_ERROR = 0.15  # relative, common to all pixels: leaks are 0 to 11 % too small from 1000 counts a line, 20 % at 270
 
 
-def scan_response(dataset: xr.Dataset, calibrations: Sequence[xr.Dataset]) -> dict[str, float]:
+def scan_response(dataset: xr.Dataset, tails: Mapping[int, Floats]) -> dict[str, float]:
     """Share f of the tail, its standard deviation, and its decay length tau in eV, of a scan's used pixels together.
 
-    Means over the calibrations and lines of every pixel, by the lines' counts; over the pixels by their photons in
-    the map, tau by photons x f as well, so that the mean loss f tau stays. NaN where no used pixel has a fit. The
-    error is the standard error of the mean over the pixels and 15 % that are common to all.
+    Means of what `pixel_tails` says of the pixels, by their photons in the map, tau by photons x f as well, so that
+    the mean loss f tau stays. NaN where no used pixel has a fit. The error is the standard error of the mean over the
+    pixels and 15 % that are common to all.
     """
-    tails = _tails(calibrations)
     photons = dict(zip(dataset["pixel"].values.tolist(), dataset["pixel_counts"].values.tolist(), strict=True))
     used = [p for p in tails if photons.get(p, 0) > 0]
     if not used:
@@ -50,8 +49,11 @@ def map_response(scans: Sequence[xr.Dataset]) -> dict[str, float]:
     return {name: float(np.average(values, weights=weight)) for name, values in columns.items()}
 
 
-def _tails(calibrations: Sequence[xr.Dataset]) -> Mapping[int, Floats]:
-    """Pixel -> (fraction, length in eV) of the pixels that are ok, where both were fitted."""
+def pixel_tails(calibrations: Sequence[xr.Dataset]) -> Mapping[int, Floats]:
+    """Pixel -> (fraction, length in eV) of the pixels that are ok, where both were fitted.
+
+    Means over the calibrations and their lines, by the lines' counts.
+    """
     found: dict[int, list[tuple[float, float, float]]] = {}
     for calibration in calibrations:
         columns = (calibration[n].values for n in ("pixel", "status", FRACTION, LENGTH, "line_counts"))

@@ -66,7 +66,9 @@ def count(pulses, points=slice(None)):
     first, stop = limits[:-1][points], limits[1:][points]
     counts, pair = np.zeros((len(first), len(EDGES)), np.int64), np.stack([corrected(), corrected(1.0)])
     share = np.linspace(0, 1, POINTS)[points]
-    map_kernel.bin_records(*off.columns(pulses), first, stop, LIMITS, pair, share, uniform(EDGES), counts, NOTHING)
+    map_kernel.bin_records(
+        *off.columns(pulses), first, stop, LIMITS, pair, share, uniform(EDGES), np.arange(len(first)), counts, NOTHING
+    )
     return counts[:, :-1]
 
 

@@ -53,7 +53,7 @@ def test_counts_are_those_of_the_steps_one_by_one(seed: int, points: int, step: 
     first, stop = map_kernel.slices(one["time"], start, end)
     counts, kept = np.zeros((points, 601), np.int64), np.empty((stop - first).sum(), np.float32)
     accepted, countable, flow = map_kernel.bin_records(
-        *columns(one), first, stop, LIMITS, pair, share, binning.uniform(edges), counts, kept
+        *columns(one), first, stop, LIMITS, pair, share, binning.uniform(edges), np.arange(points), counts, kept
     )
 
     np.testing.assert_array_equal(first, binning.point_slices(one["time"], start, end)[0])
@@ -104,9 +104,9 @@ def test_a_list_of_the_photons_gives_the_same_counts(seed: int, points: int, ste
     kept = np.empty((stop - first).sum(), np.float32)
     counts, other, again = (np.zeros((points, 601), np.int64) for _ in range(3))
     args = *columns(one), first, stop, LIMITS, pair, share
-    map_kernel.bin_records(*args, (300.0, 0.5, 600.0), other, kept)
+    map_kernel.bin_records(*args, (300.0, 0.5, 600.0), np.arange(points), other, kept)
     grid = binning.uniform(binning.emission_edges((200.0, 200.0 + 600 * step), step))
-    map_kernel.bin_records(*args, grid, counts, np.empty(0, np.float32))
+    map_kernel.bin_records(*args, grid, np.arange(points), counts, np.empty(0, np.float32))
     good, in_map = np.isfinite(kept), np.zeros(2, np.int64)
     point = np.repeat(np.arange(points, dtype=np.int32), stop - first)
     row = np.random.default_rng(seed).integers(0, 2, good.sum())
@@ -122,24 +122,47 @@ def test_any_cut_of_the_points_gives_the_same(seed: int, points: int, at: int) -
     one, pair, (start, end) = records(seed), toy_pair(seed), windows(seed, points)
     share, grid = np.linspace(0, 1, points), (200.0, 0.5, 500.0)
     first, stop = map_kernel.slices(one["time"], start, end)
-    whole, parts = np.zeros((points, 601), np.int64), np.zeros((points, 601), np.int64)
+    whole, parts, row = np.zeros((points, 601), np.int64), np.zeros((points, 601), np.int64), np.arange(points)
     nothing = np.empty(0, np.float32)
-    map_kernel.bin_records(*columns(one), first, stop, LIMITS, pair, share, grid, whole, nothing)
+    map_kernel.bin_records(*columns(one), first, stop, LIMITS, pair, share, grid, row, whole, nothing)
     for part in (slice(0, min(at, points)), slice(min(at, points), points)):
-        args = first[part], stop[part], LIMITS, pair, share[part], grid, parts[part], nothing
+        args = first[part], stop[part], LIMITS, pair, share[part], grid, row[part], parts, nothing
         map_kernel.bin_records(*columns(one), *args)
     np.testing.assert_array_equal(whole, parts)
+    together = np.zeros((1, 601), np.int64)
+    map_kernel.bin_records(*columns(one), first, stop, LIMITS, pair, share, grid, 0 * row, together, nothing)
+    np.testing.assert_array_equal(together[0], whole.sum(axis=0))
 
 
 def test_nothing_passes_cuts_that_are_not_numbers() -> None:
     one, pair = records(1), toy_pair(1)
     counts, limits = np.zeros((1, 601), np.int64), np.full((4, 2), np.nan)
-    args = np.zeros(1, np.int64), np.array([len(one)]), limits, pair, np.zeros(1), (200.0, 0.5, 500.0), counts
+    args = (
+        np.zeros(1, np.int64),
+        np.array([len(one)]),
+        limits,
+        pair,
+        np.zeros(1),
+        (200.0, 0.5, 500.0),
+        np.zeros(1, int),
+        counts,
+    )
     accepted, _, _ = map_kernel.bin_records(*columns(one), *args, np.empty(0, np.float32))
     assert accepted.sum() == 0
     assert counts[0, -1] == len(one)
 
 
-@pytest.mark.parametrize(("times", "ordered"), [([1, 2, 2, 5], True), ([1, 3, 2, 5], False), ([], True)])
-def test_order(times: list[int], ordered: bool) -> None:
-    assert map_kernel.in_order(np.array(times, np.int64), 0, len(times)) == ordered
+@pytest.mark.parametrize(
+    ("times", "slices", "ordered"),
+    [
+        ([1, 2, 2, 5], [(0, 4)], True),
+        ([1, 3, 2, 5], [(0, 4)], False),
+        ([1, 3, 2, 5], [(0, 2), (2, 4)], False),
+        ([1, 3, 9, 5, 6], [(0, 2), (3, 5)], True),  # the one that is not is in no slice
+        ([5, 1, 2], [(0, 0), (1, 3)], True),
+        ([], [], True),
+    ],
+)
+def test_order(times: list[int], slices: list[tuple[int, int]], ordered: bool) -> None:
+    first, stop = np.array(slices, np.int64).reshape(-1, 2).T
+    assert map_kernel.in_order(np.array(times, np.int64), first.copy(), stop.copy()) == ordered

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rixs_pipeline.stages.response import FRACTION, FRACTION_ERRORS, LENGTH, map_response, scan_response
+from rixs_pipeline.stages.response import FRACTION, FRACTION_ERRORS, LENGTH, map_response, pixel_tails, scan_response
 
 
 def calibration(fractions, lengths, counts, status=("ok", "ok", "noisy")) -> xr.Dataset:
@@ -34,7 +34,7 @@ ONE = calibration([[0.1, 0.2], [0.2, np.nan], [0.4, 0.4]], [[10, 20], [30, np.na
 
 
 def test_means_over_lines_by_counts_and_over_pixels_by_photons() -> None:
-    found = scan_response(scan(), [ONE])
+    found = scan_response(scan(), pixel_tails([ONE]))
     first = (3 * 0.1 + 0.2) / 4
     assert found[FRACTION] == pytest.approx(0.75 * first + 0.25 * 0.2)
     lost = 0.75 * (3 * 0.1 * 10 + 0.2 * 20) / 4 + 0.25 * 0.2 * 30
@@ -44,7 +44,7 @@ def test_means_over_lines_by_counts_and_over_pixels_by_photons() -> None:
 
 def test_without_a_fit_it_is_not_known() -> None:
     none = calibration(*[np.full((3, 2), np.nan)] * 2, np.zeros((3, 2)))
-    assert all(np.isnan(v) for v in scan_response(scan(), [none]).values())
+    assert all(np.isnan(v) for v in scan_response(scan(), pixel_tails([none])).values())
     assert map_response([scan(), scan(tail_fraction=np.nan)]) == {}
 
 
