@@ -123,6 +123,8 @@ class Executor:
         """Set `_pool` or `_cluster`, and leave on the stack what closes it."""
         if self.config.scheduler in ("serial", "threads", "processes"):
             self._pool = self._new_pool()
+            _leave_out_dask()
+            stack.callback(_let_dask_in)
             stack.callback(lambda: self._pool.shutdown(cancel_futures=True) if self._pool else None)
         else:
             from rixs_pipeline.dask_cluster import Cluster
@@ -263,9 +265,23 @@ def _leaves(groups: Iterable[Sequence[Any]], join: Callable[[list[Any]], Any], a
         yield from (_Leaf(group, k, item) for k, item in enumerate(items))
 
 
+def _leave_out_dask() -> None:
+    """Spare this process the half second that dask's arrays take to load.
+
+    xarray loads them when it first sees any array, to ask whether it is one of theirs. Here none ever is.
+    """
+    sys.modules.setdefault("dask.array", None)  # type: ignore[arg-type] # the import system's word for: not there
+
+
+def _let_dask_in() -> None:
+    if sys.modules.get("dask.array", "loaded") is None:
+        del sys.modules["dask.array"]
+
+
 def _begin_worker() -> None:
     """A worker process leaves Ctrl-C to its parent, and ends when the parent does, even when that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_out_dask()
     parent = multiprocessing.parent_process()
 
     def follow() -> None:

@@ -91,8 +91,6 @@ class Reduction:
             started = time.perf_counter()
             getattr(self, f"_{name}")()
             self.summary.timings[name] = round(time.perf_counter() - started, 3)
-            if self.summary.planned and self.until == STAGES[-1]:
-                self.drawing.warm_up()
         if not self.partial:
             self.ledger.tell_leftovers()
         self.summary.whole = self.until == STAGES[-1] and not self.partial

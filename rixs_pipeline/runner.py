@@ -56,7 +56,8 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
         summary.warn(text)
     how = ExecutionConfig(scheduler="serial") if options.dry_run else config.execution
     with Executor(how, out / paths.LOGS) as executor, Executor(_drawing(executor), preload=report.MODULES) as drawing:
-        ledger = Ledger(out, summary, options.force, options.command)
+        begin = drawing.warm_up if options.until == STAGES[-1] else lambda: None
+        ledger = Ledger(out, summary, options.force, options.command, begin)
         partial = options.scans is not None
         try:
             workers = executor, drawing

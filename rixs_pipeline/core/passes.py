@@ -106,7 +106,7 @@ def _odd_points(
 
     At each place it is the pass that the others allow least: it makes theirs look odd.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtr, bdtrc  # scipy.stats takes a second to load
 
     places = np.unique(cells.place)
     tails = np.ones((len(among), len(places)))
@@ -119,7 +119,8 @@ def _odd_points(
         total, share = pair.counts.sum(axis=1), rate[:, 0] / rate.sum(axis=1)
         n, expected, seen = (np.bincount(pair.place, v)[places] for v in (total, total * share, pair.counts[:, 0]))
         mean = np.divide(expected, n, out=np.zeros(len(n)), where=n > 0)
-        tails[row] = np.minimum(binom.cdf(seen, n, mean), binom.sf(seen - 1, n, mean))
+        whole = n.astype(np.int64)
+        tails[row] = np.minimum(bdtr(seen, whole, mean), bdtrc(seen - 1, whole, mean))
     odd = (2 * tails < level / tails.size) & (tails == tails.min(axis=0))
     return {k: tuple(places[odd[row]].tolist()) for row, k in enumerate(among) if odd[row].any()}
 
