@@ -66,7 +66,7 @@ class DigestCache:
         """`path`: the JSON file; it need not exist. One that cannot be used is ignored, with a logged warning."""
         self.path = path
         self._files: dict[str, _Known] = _load(path)
-        self._seen: dict[Path, _Known] = {}  # files that were looked at since: a run asks for the same again and again
+        self._names: dict[Path, str] = {}  # resolved once: that asks the system about every folder above
         self._changed = False
 
     def get(self, path: Path, first: int, stop: int) -> str:
@@ -109,17 +109,16 @@ class DigestCache:
         return config_hash({"header": self.get(path, 0, offset), "records": self.get(path, first, stop)})
 
     def _known(self, path: Path) -> _Known:
-        """What is known of a file as it is when it is first asked for."""
-        if path in self._seen:
-            return self._seen[path]
-        key, status = str(path.resolve()), _status(path)
+        """What is known of a file as it is now."""
+        if path not in self._names:
+            self._names[path] = str(path.resolve())
+        key, status = self._names[path], _status(path)
         known = self._files.get(key)
         if known is None or known["status"] != status:
             ranges = known["ranges"] if known and _has_grown(path, known, status) else {}
             tail = digest_file_range(path, max(0, status[0] - _TAIL), status[0])
             known = self._files[key] = {"status": status, "tail": tail, "ranges": ranges, "windows": {}}
             self._changed = True
-        self._seen[path] = known
         return known
 
     def _remember(self, digests: dict[str, str], name: str, compute: Callable[[], str]) -> str:
