@@ -30,6 +30,7 @@ Progress = Callable[[int], None]  # called in the main thread with the number of
 SWITCH_S = 2e-4
 AHEAD = 2  # items a worker that are handed out, so that none waits for the next one
 _DEATHS = 3  # of workers at one item, after which it is taken as the cause
+_SHARING = "forkserver" in multiprocessing.get_all_start_methods()  # whether processes can share loaded modules
 
 log = logging.getLogger("rixs_pipeline")
 
@@ -43,10 +44,11 @@ class Executor:
     that dies is replaced and its items are done again.
     """
 
-    def __init__(self, config: ExecutionConfig, logs: Path | None = None) -> None:
-        """`logs`: folder for what jobs of a cluster write."""
+    def __init__(self, config: ExecutionConfig, logs: Path | None = None, preload: Sequence[str] = ()) -> None:
+        """`logs`: folder for what jobs of a cluster write; `preload`: modules that all worker processes share."""
         self.config = config
         self.logs = logs
+        self.preload = list(preload)
         self.workers = 1 if config.scheduler == "serial" else config.workers or available_cores()
         self._stack = ExitStack()
         self._pool: futures.Executor | None = None
@@ -73,10 +75,29 @@ class Executor:
         self, function: Callable[[Item], Result], items: Iterable[Item], progress: Progress | None = None
     ) -> Iterator[Result]:
         """`function` of every item, in the order of the items, each as soon as it and those before it are done."""
-        for outcome in self.map_reduce(function, ((item,) for item in items), _only, progress):
+        for outcome in self.outcomes(function, items, progress):
             if isinstance(outcome, Exception):
                 raise outcome
             yield outcome
+
+    def outcomes(
+        self, function: Callable[[Item], Result], items: Iterable[Item], progress: Progress | None = None
+    ) -> Iterator[Result | Exception]:
+        """As `map`, but what an item raises is its outcome; pools here begin before the first is asked for."""
+        return self.map_reduce(function, ((item,) for item in items), _only, progress)
+
+    def warm_up(self) -> None:
+        """Have the modules that worker processes share loaded meanwhile, so that none waits for them later."""
+        if isinstance(self._pool, futures.ProcessPoolExecutor) and self.preload and _SHARING:
+            from multiprocessing import forkserver
+
+            # a Ctrl-C that comes while they are loaded is for this process alone
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                forkserver.set_forkserver_preload(self.preload)
+                forkserver.ensure_running()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def map_reduce(
         self,
@@ -104,6 +125,8 @@ class Executor:
         """Set `_pool` or `_cluster`, and leave on the stack what closes it."""
         if self.config.scheduler in ("serial", "threads", "processes"):
             self._pool = self._new_pool()
+            _leave_out_dask()
+            stack.callback(_let_dask_in)
             stack.callback(lambda: self._pool.shutdown(cancel_futures=True) if self._pool else None)
         else:
             from rixs_pipeline.dask_cluster import Cluster
@@ -119,9 +142,9 @@ class Executor:
             # usual 5 ms, two calibrations side by side take as long as one after the other.
             sys.setswitchinterval(SWITCH_S)
             return futures.ThreadPoolExecutor(self.workers)
-        # spawn: a fork would copy HDF5's lock and open files
-        spawn = multiprocessing.get_context("spawn")
-        return futures.ProcessPoolExecutor(self.workers, spawn, initializer=_begin_worker)
+        # no fork of this process: it would copy HDF5's lock and open files
+        context = multiprocessing.get_context("forkserver" if self.preload and _SHARING else "spawn")
+        return futures.ProcessPoolExecutor(self.workers, context, initializer=_begin_worker)
 
     def _on_pool(
         self,
@@ -136,23 +159,28 @@ class Executor:
         running: _Running = {}
         leaves = _leaves(groups, functools.partial(functools.reduce, combine), active)
         room = 1 if self.config.scheduler == "serial" else at_once
-        done, exhausted = 0, False
-        try:
-            while running or not exhausted:
-                while not exhausted and len(running) < room and len(active) <= room:
-                    leaf = next(leaves, None)
-                    exhausted = leaf is None
-                    if leaf:
-                        running[self._submit(function, leaf)] = leaf
-                if running:
-                    done += self._collect(function, running)
-                    if progress:
-                        progress(done)
-                while active and active[0].done:
-                    yield active.popleft().outcome
-        finally:
-            for future in running:
-                future.cancel()
+
+        def fill() -> None:
+            while len(running) < room and len(active) <= room and (leaf := next(leaves, None)):
+                running[self._submit(function, leaf)] = leaf
+
+        def results() -> Iterator[Result | Exception]:
+            done = 0
+            try:
+                while running or active:
+                    if running:
+                        done += self._collect(function, running)
+                        if progress:
+                            progress(done)
+                    while active and active[0].done:
+                        yield active.popleft().outcome
+                    fill()
+            finally:
+                for future in running:
+                    future.cancel()
+
+        fill()
+        return results()
 
     def _submit(self, function: Callable[[Any], Any], leaf: "_Leaf") -> "futures.Future[Any]":
         if not self._pool:
@@ -240,9 +268,23 @@ def _leaves(groups: Iterable[Sequence[Any]], join: Callable[[list[Any]], Any], a
         yield from (_Leaf(group, k, item) for k, item in enumerate(items))
 
 
+def _leave_out_dask() -> None:
+    """Spare this process the half second that dask's arrays take to load.
+
+    xarray loads them when it first sees any array, to ask whether it is one of theirs. Here none ever is.
+    """
+    sys.modules.setdefault("dask.array", None)  # type: ignore[arg-type] # the import system's word for: not there
+
+
+def _let_dask_in() -> None:
+    if sys.modules.get("dask.array", "loaded") is None:
+        del sys.modules["dask.array"]
+
+
 def _begin_worker() -> None:
     """A worker process leaves Ctrl-C to its parent, and ends when the parent does, even when that was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _leave_out_dask()
     parent = multiprocessing.parent_process()
 
     def follow() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +32,7 @@ class Ledger:
     summary: Summary
     force: bool
     command: str
+    begin: Callable[[], None] = lambda: None  # called when a product is found that has to be made
     keys: dict[Path, dict[str, str]] = field(default_factory=dict)  # of every product that is there or was made
 
     def __post_init__(self) -> None:
@@ -52,7 +53,10 @@ class Ledger:
         if not reason:
             self.summary.fresh(name)
             return False
-        return self.summary.stale(name, path, reason)
+        wanted = self.summary.stale(name, path, reason)
+        if wanted:
+            self.begin()
+        return wanted
 
     def why_stale(self, path: Path, key: dict[str, str]) -> str:
         """Why the product is not there as made from the same config, inputs and code; empty: it is."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ from rixs_pipeline.stages import (
 )
 from rixs_pipeline.stages import bin as bin_stage
 from rixs_pipeline.stages.calibrations import PixelEnergy, best_resolved, is_ok, jumped_by, pixel_energies
+from rixs_pipeline.stages.drawing import Drawing
 from rixs_pipeline.stages.jumps import jump_times
 from rixs_pipeline.summary import Summary
 
@@ -47,6 +49,7 @@ STAGES = ("calibrate", "bin", "combine", "extract", "compare", "report")
 
 Functions = tuple[PixelEnergy, ...]  # in the order of a scan's files
 Counted = tuple[bin_stage.Binned, Functions]
+Drawn = Iterator[tuple[str, str, Drawing | Exception]]  # name and key of figures that are drawn in other processes
 Throughput = dict[int, float] | Exception | None  # by pixel; what was wrong; or not known yet
 
 
@@ -62,6 +65,7 @@ class Reduction:
     partial: bool  # only some scans were asked for
     reference: ReferenceSet
     executor: Executor
+    drawing: Executor  # of figures, whose drawing holds the interpreter: threads would wait for each other
     summary: Summary
     ledger: Ledger
 
@@ -73,6 +77,7 @@ class Reduction:
         self.shifts: dict[tuple[Path, ...], dict[int, float]] = {}
         self.tails: dict[tuple[Path, ...], Mapping[int, align.Float]] = {}
         self.calibrations: dict[Path, xr.Dataset] = {}  # the products that were read
+        self.begun: list[Drawn] = []  # figures
 
     def run(self) -> None:
         """All stages up to the one asked for."""
@@ -500,6 +505,10 @@ class Reduction:
                 self.summary.warn(
                     f"{one.name}: its edge is not known: not part of a map; set beamtime.scans.{one.number}.edge"
                 )
+        if self.until == STAGES[-1]:  # in other processes, while the rest is done in this one
+            names = [c.name for c in self.beamtime.calibrations]
+            calibrated = [n for n in names if paths.calibration_product(self.out, n) in self.ledger.keys]
+            self.begun.append(self._begin_figures(report.plan_calibrations(self.out, calibrated)))
         for (sample, edge), scans in self._groups().items():
             path = paths.map_product(self.out, sample, edge)
             name = path.stem
@@ -618,22 +627,30 @@ class Reduction:
 
     def _report(self) -> None:
         groups = [g for g in self._groups() if paths.spectra_product(self.out, *g) in self.ledger.keys]
-        calibrations = [c.name for c in self.beamtime.calibrations]
-        done = [n for n in calibrations if paths.calibration_product(self.out, n) in self.ledger.keys]
-        for figures in report.plan(self.out, self.config, done, groups):
+        self.begun.append(self._begin_figures(report.plan_results(self.out, self.config, groups)))
+        for name, key, outcome in chain.from_iterable(self.begun):
+            with self.ledger.attempt(f"{name} figures", self.out / "figures"):
+                if isinstance(outcome, Exception):
+                    raise outcome
+                self.summary.drew(name, key, outcome.shown, outcome.drawn)
+
+    def _begin_figures(self, planned: Iterable[report.Figures]) -> Drawn:
+        """Have those figures drawn that are not fresh."""
+        named, tasks = [], []
+        for figures in planned:
             key = provenance.config_hash(
                 {"sources": [self.ledger.keys.get(p) for p in figures.sources], "options": figures.options}
                 | {"code": provenance.code_version()}
             )
-            name, folder = f"{figures.name} figures", self.out / "figures"
+            name = f"{figures.name} figures"
             if self.summary.figures_fresh(figures.name, key) and not self.ledger.force:
                 self.summary.fresh(name)
-                continue
-            if not self.summary.stale(name, folder, "not made yet from these sources"):
-                continue
-            with self.ledger.attempt(name, folder):
-                written = [str(p.relative_to(self.out)) for p in figures.draw()]
-                self.summary.drew(figures.name, key, written)
+            elif self.summary.stale(name, self.out / "figures", "not made yet from these sources"):
+                known = {} if self.ledger.force else self.summary.shown_before(figures.name)
+                named.append((figures.name, key))
+                tasks.append(report.DrawTask(self.out, figures.add, known))
+        done = self.drawing.outcomes(report.DrawTask.__call__, tasks)
+        return ((*about, outcome) for about, outcome in zip(named, done, strict=True))
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from typing import Any
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.errors import InputError, UsageError
-from rixs_pipeline.execution import Executor
+from rixs_pipeline.execution import Executor, available_cores
 from rixs_pipeline.io import discovery, inspection, off
 from rixs_pipeline.io.config_files import initial_config, load_config
 from rixs_pipeline.io.reference_sets import load_reference_set
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.ledger import Ledger
 from rixs_pipeline.reduction import STAGES, Reduction
-from rixs_pipeline.stages import extract
+from rixs_pipeline.stages import extract, report
 from rixs_pipeline.summary import Summary
 from rixs_pipeline.summary import read as read_summary
 
@@ -55,16 +55,24 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
     for text in asked_in_vain(beamtime, config):
         summary.warn(text)
     how = ExecutionConfig(scheduler="serial") if options.dry_run else config.execution
-    with Executor(how, out / paths.LOGS) as executor:
-        ledger = Ledger(out, summary, options.force, options.command)
+    with Executor(how, out / paths.LOGS) as executor, Executor(_drawing(executor), preload=report.MODULES) as drawing:
+        begin = drawing.warm_up if options.until == STAGES[-1] else lambda: None
+        ledger = Ledger(out, summary, options.force, options.command, begin)
         partial = options.scans is not None
         try:
-            Reduction(beamtime, scans, config, out, options.until, partial, reference, executor, summary, ledger).run()
+            workers = executor, drawing
+            Reduction(beamtime, scans, config, out, options.until, partial, reference, *workers, summary, ledger).run()
         finally:
             if not options.dry_run:
                 ledger.digests.save()
                 summary.write()
     return summary
+
+
+def _drawing(executor: Executor) -> ExecutionConfig:
+    """How figures are drawn: in as many processes as there are workers, but in this machine."""
+    workers = min(executor.workers, available_cores())
+    return ExecutionConfig(scheduler="processes" if workers > 1 else "serial", workers=workers)
 
 
 def _make_folder(out: Path, beamtime: Path) -> None:

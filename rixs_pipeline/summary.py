@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,21 +108,28 @@ class Summary:
         }
         self.made(name, facts, warnings)
 
+    def shown_before(self, name: str) -> dict[str, str]:
+        """The figures of that name in the last run: file -> digest of what it shows."""
+        return dict(self.previous["figures"].get(name, {}).get("shows", {}))
+
     def figures_fresh(self, name: str, key: str) -> bool:
         """Whether figures of that name were made from the same sources and are still there."""
         before = self.previous["figures"].get(name, {})
-        if before.get("key") != key or not all((self.out / p).is_file() for p in before.get("files", [])):
+        if before.get("key") != key or not all((self.out / p).is_file() for p in self.shown_before(name)):
             return False
         self.figures[name] = before
         return True
 
-    def drew(self, name: str, key: str, files: list[str]) -> None:
-        """Figures were made; those of the same name that an earlier run drew and this one did not go."""
-        for old in set(self.previous.get("figures", {}).get(name, {}).get("files", [])) - set(files):
+    def drew(self, name: str, key: str, shows: Mapping[str, str], drawn: Sequence[str]) -> None:
+        """Figures were made; those of the same name that an earlier run had and this one has not go.
+
+        `shows`: file -> digest of what it shows; `drawn`: those that were not there as they are.
+        """
+        for old in self.shown_before(name).keys() - shows.keys():
             (self.out / old).unlink(missing_ok=True)
-        self.figures[name] = {"key": key, "files": files}
+        self.figures[name] = {"key": key, "shows": dict(shows)}
         self.items[f"{name} figures"] = {"status": "done"}
-        self.executed += files
+        self.executed += drawn
 
     def text(self) -> list[str]:
         """What a user wants to read at the end."""

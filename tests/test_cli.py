@@ -41,6 +41,19 @@ def test_help_loads_nothing_heavy(arguments):
     assert loaded == "LOADED" and text
 
 
+def test_a_run_loads_no_more_than_it_needs(small_beamtime, tmp_path):
+    """Each of these takes between half a second and a second; xarray asks for dask's arrays of its own accord."""
+    slow = ("scipy.stats", "dask.array", "distributed", "matplotlib.pyplot", "IPython")
+    code = (
+        "import atexit, sys; from rixs_pipeline.cli import main; sys.argv = ['rixs-pipeline', *sys.argv[1:]]\n"
+        f"atexit.register(lambda: print('LOADED', *sorted(set({slow!r}) & sys.modules.keys())))\nmain()"
+    )
+    arguments = ["run", str(small_beamtime), "-o", str(tmp_path / "out"), "--scheduler", "serial", "-q"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "LOADED"
+
+
 def test_every_verb_is_in_the_help_and_has_its_own(cli):
     text = cli("--help").out
     for verb in VERBS:

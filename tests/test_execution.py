@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -280,3 +281,25 @@ def is_running(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def signalled(event: threading.Event) -> bool:
+    event.set()
+    return True
+
+
+def test_a_pool_begins_before_results_are_asked_for() -> None:
+    begun = threading.Event()
+    with Executor(ExecutionConfig(scheduler="threads", workers=2)) as executor:
+        outcomes = executor.outcomes(signalled, [begun])
+        assert begun.wait(30)
+        assert list(outcomes) == [True]
+
+
+def test_processes_that_share_what_they_load_do_the_same_work() -> None:
+    with Executor(ExecutionConfig(scheduler="processes", workers=2), preload=["json"]) as executor:
+        executor.warm_up()
+        executor.warm_up()
+        assert list(executor.map(int, ["3", "5"])) == [3, 5]
+        good, bad = executor.outcomes(int, ["7", "seven"])
+    assert good == 7 and isinstance(bad, ValueError)

@@ -78,7 +78,7 @@ def test_what_is_fresh_keeps_its_facts_and_its_warnings(summary, caplog):
 @pytest.mark.parametrize("whole", [True, False])
 def test_only_a_whole_run_forgets(summary, whole):
     summary.made("old", {"photons": 17}, [])
-    summary.drew("old", "key", ["figures/old.png"])
+    summary.drew("old", "key", {"figures/old.png": "shown"}, ["figures/old.png"])
     later = again(summary)
     later.made("new", {}, [])
     last = again(later, whole)
@@ -90,9 +90,9 @@ def test_figures_are_fresh_while_their_sources_and_files_are(summary):
     path = summary.out / "figures" / "a.png"
     path.parent.mkdir()
     path.touch()
-    summary.drew("a", "key", ["figures/a.png"])
+    summary.drew("a", "key", {"figures/a.png": "shown"}, [])
     later = again(summary)
-    assert later.figures_fresh("a", "key") and later.figures["a"]["files"] == ["figures/a.png"]
+    assert later.figures_fresh("a", "key") and later.shown_before("a") == {"figures/a.png": "shown"}
     assert not later.figures_fresh("a", "another key") and not later.figures_fresh("b", "key")
     path.unlink()
     assert not later.figures_fresh("a", "key")

@@ -98,7 +98,8 @@ def _add(counts: Float, base: Float, pulses: list[Float], params: Float, lines: 
     """
     from rixs_pipeline.core import pulse_kernels
 
-    near, line, _ = pulse_kernels.near_lines(ef.energies(*pulses[:3], params), lines, REACH_EV)
+    height, pretrigger, phase, time = pulses
+    near, line, _ = pulse_kernels.near_lines(ef.energies(height, pretrigger, phase, params), lines, REACH_EV)
     height, pretrigger, phase, time = (column[near] for column in pulses)
     by_phase, by_time = _bins((arrival(height, phase, params) + 1) / 2, N_BINS), _bins(time / duration, N_BINS)
     variants = ((by_phase, None), (by_phase, ef.PHASE), (by_time, None), (by_time, ef.DRIFT))

@@ -37,7 +37,8 @@ def calibration_figure(dataset: "xr.Dataset", pixel: int, sheet: "Figure | None"
         raise UsageError(f"pixel {pixel}: not in the calibration, which has {strips.listed(dataset['pixel'].values)}")
     one = dataset.isel(pixel=rows[0])
     (status,) = style.texts([one["status"].item()])
-    title = f"pixel {pixel}: {status}"
+    run = [str(dataset.attrs["run"])] if "run" in dataset.attrs else []
+    title = ", ".join([*run, f"pixel {pixel}: {status}"])
     has_curve = "curve_pulse_height" in one and "curve_energy" in one
     figure = style.wipe(sheet, title) if sheet else _page(title, has_curve)
     spectrum, residuals, resolution, *curve = figure.axes

@@ -41,7 +41,7 @@ def spectrum_figure(dataset: "xr.Dataset", title: str, sheet: "Figure | None" = 
     if above:
         _draw_whole(above[0], dataset, whole, window)
     _draw(axes, dataset, style.BLUE, window)
-    _finish(axes, [dataset], window)
+    _finish(axes, [dataset], window, "bars: one standard deviation; band: 95 %" if _has_band(dataset) else "")
     return figure
 
 
@@ -114,6 +114,11 @@ def _energy(dataset: "xr.Dataset") -> "xr.DataArray":
     return dataset[str(dataset["intensity"].dims[0])]
 
 
+def _has_band(dataset: "xr.Dataset") -> bool:
+    """Whether it has the 95 % interval."""
+    return "intensity_lower" in dataset and "intensity_upper" in dataset
+
+
 def _columns(dataset: "xr.Dataset", *names: str) -> list[Floats]:
     """Energy and further variables f8 (energy,), energies ascending."""
     order = np.argsort(_energy(dataset).values, kind="stable")
@@ -150,7 +155,7 @@ def _draw(axes: "Axes", dataset: "xr.Dataset", colour: str, window: Limits, labe
     """
     energy, intensity, errors = _columns(dataset, "intensity", "intensity_errors")
     bins = _energy(dataset).name != "incident_energy"
-    if "intensity_lower" in dataset and "intensity_upper" in dataset:
+    if _has_band(dataset):
         _, lower, upper = _columns(dataset, "intensity_lower", "intensity_upper")
         top = 100 * np.abs(intensity[np.isfinite(intensity)]).max(initial=1.0)
         upper = np.where(np.isposinf(upper), top, upper)  # an interval without an upper end leaves the axes
@@ -172,15 +177,22 @@ def _finish(
 
 
 def _intensity_limits(datasets: "Iterable[xr.Dataset]", window: Limits) -> Limits:
-    """Limits that hold zero and all bars in the window, but for those of points with hardly any exposure."""
-    ends = [np.zeros(1)]
+    """Limits that hold zero and all bars in the window, but for those of points with hardly any exposure.
+
+    Bands too, but for what is half as far again as the bars: that of an inverse yield of a few counts has no end.
+    """
+    ends, bands = [np.zeros(1)], [np.zeros(1)]
     for dataset in datasets:
         energy, intensity, errors, exposure = _columns(dataset, "intensity", "intensity_errors", "exposure")
         exposed = exposure >= LITTLE_EXPOSURE * np.median(exposure)
         inside = np.isfinite(intensity) & exposed & (energy >= window[0]) & (energy <= window[1])
         bars = np.nan_to_num(errors[inside])
         ends += [intensity[inside] - bars, intensity[inside] + bars]
+        if _has_band(dataset):
+            bands += [end[inside] for end in _columns(dataset, "intensity_lower", "intensity_upper")[1:]]
     low, high = np.min(np.concatenate(ends)), np.max(np.concatenate(ends))
+    band = np.clip(np.nan_to_num(np.concatenate(bands), posinf=np.inf, neginf=-np.inf), 1.5 * low, 1.5 * high)
+    low, high = min(low, band.min()), max(high, band.max())
     margin = 0.08 * (high - low) or 1.0
     return float(low - margin), float(high + margin)
 

@@ -12,14 +12,15 @@ from rixs_pipeline.config import Config, FigureSheet, Region
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import products
 from rixs_pipeline.plots import sheets
-from rixs_pipeline.plots.style import save
 from rixs_pipeline.stages import extract
+from rixs_pipeline.stages.drawing import Drawing
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
 Group = tuple[str, str]  # sample, edge
-Planned = tuple[tuple[Path, ...], Callable[[], list[Path]]]
+Planned = tuple[tuple[Path, ...], Callable[[Drawing], None]]
 
 
 def plan(out: Path, name: str, sheet: FigureSheet, config: Config, groups: Sequence[Group]) -> Iterator[Planned]:
@@ -31,34 +32,42 @@ def plan(out: Path, name: str, sheet: FigureSheet, config: Config, groups: Seque
     else:
         sources = tuple(p for g in wanted for p in (paths.map_product(out, *g), paths.spectra_product(out, *g)))
     if wanted:
-        yield sources, partial(draw, out, name, sheet, config, wanted)
+        yield sources, partial(draw, name, sheet, config, wanted)
 
 
-def draw(out: Path, name: str, sheet: FigureSheet, config: Config, groups: Sequence[Group]) -> list[Path]:
+def draw(name: str, sheet: FigureSheet, config: Config, groups: Sequence[Group], drawing: Drawing) -> None:
     """Draw one sheet.
 
     Raises:
         RunFailed: an edge has no such region or channel.
     """
+    out, path = drawing.out, partial(paths.figure, drawing.out, name)
+    asked = sheet.model_dump(mode="json")
     by_edge = {edge: [sample for sample, at in groups if at == edge] for edge in dict.fromkeys(e for _, e in groups)}
     if sheet.kind == "xas":
-        figure = sheets.xas_sheet(
-            {edge: _absorption(out, edge, of, sheet) for edge, of in by_edge.items()}, sheet.channel
-        )
-        return [save(figure, paths.figure(out, name))]
+        found = {edge: _absorption(out, edge, of, sheet) for edge, of in by_edge.items()}
+        drawing.add(path(), [found, asked], partial(sheets.xas_sheet, found, sheet.channel))
+        return
     rows = {edge: _row(out, edge, samples, sheet, config) for edge, samples in by_edge.items()}
+    shown = {edge: [*row[:2], row[2].model_dump(mode="json"), asked] for edge, row in rows.items()}
     if sheet.kind == "maps":
-        return [save(sheets.map_sheet(rows, sheet.emission), paths.figure(out, name))]
-    written = []
-    for edge, (rixs_maps, spectra, region) in rows.items():
-        cuts = {
-            sample: {energy: _cut(rixs_map, energy, sheet.width) for energy in sheet.incident}
-            for sample, rixs_map in rixs_maps.items()
-        }
-        compared = sheet.incident[len(sheet.incident) // 2] if sheet.compared is None else sheet.compared
-        figure = sheets.cut_sheet(edge, rixs_maps, spectra, region, cuts, compared, sheet.emission)
-        written.append(save(figure, paths.figure(out, name, *([edge] if len(rows) > 1 else []))))
-    return written
+        drawing.add(path(), shown, partial(sheets.map_sheet, rows, sheet.emission))
+        return
+    for edge, row in rows.items():
+        figure = partial(_cut_sheet, edge, *row, sheet)
+        drawing.add(path(*([edge] if len(rows) > 1 else [])), shown[edge], figure)
+
+
+def _cut_sheet(
+    edge: str, rixs_maps: dict[str, xr.Dataset], spectra: dict[str, xr.Dataset], region: Region, sheet: FigureSheet
+) -> Figure:
+    """Maps, spectra and cuts of the samples at an edge."""
+    cuts = {
+        sample: {energy: _cut(rixs_map, energy, sheet.width) for energy in sheet.incident}
+        for sample, rixs_map in rixs_maps.items()
+    }
+    compared = sheet.incident[len(sheet.incident) // 2] if sheet.compared is None else sheet.compared
+    return sheets.cut_sheet(edge, rixs_maps, spectra, region, cuts, compared, sheet.emission)
 
 
 def _absorption(out: Path, edge: str, samples: Sequence[str], sheet: FigureSheet) -> dict[str, xr.Dataset]:

@@ -36,7 +36,7 @@ def draw(figure):
 
 
 def test_a_pixel_page_names_its_status_and_every_line(twelve, page):
-    assert page.get_suptitle() == "pixel 3: ok"
+    assert page.get_suptitle() == "cal0000, pixel 3: ok"
     spectrum = page.axes[0]
     assert texts(spectrum) == ["C Kα", "N Kα", "O Kα", "Fe Lα", "Ni Lα", "Cu Lα", "elastic"]
     marks = [line.get_xdata()[0] for line in spectrum.lines if line.get_linestyle() == ":"]
@@ -88,7 +88,7 @@ def test_the_gain_curve_shows_its_curvature(twelve, page):
 @pytest.mark.parametrize(("pixel", "status"), [(5, "dead: no pulses"), (11, "misassigned: a line misses")])
 def test_a_bad_pixel_has_a_page_too(twelve, pixel, status):
     figure = calibration.calibration_figure(twelve, pixel)
-    assert figure.get_suptitle().startswith(f"pixel {pixel}: {status}")
+    assert figure.get_suptitle().startswith(f"cal0000, pixel {pixel}: {status}")
     assert ("no gain curve" in texts(figure.axes[3])) == status.startswith("dead")
     draw(figure)
 
@@ -117,7 +117,7 @@ def test_an_unknown_pixel_is_named(twelve):
 
 def test_statuses_may_be_bytes(twelve):
     as_bytes = twelve.assign(status=("pixel", twelve["status"].values.astype("S")))
-    assert calibration.calibration_figure(as_bytes, 5).get_suptitle() == "pixel 5: dead: no pulses"
+    assert calibration.calibration_figure(as_bytes, 5).get_suptitle() == "cal0000, pixel 5: dead: no pulses"
     assert calibration.calibration_summary_figure(as_bytes).get_suptitle() == "cal0000, srd128, 7 of 12 pixels ok"
 
 

@@ -53,6 +53,7 @@ def test_the_band_is_the_interval_where_there_is_one(make_spectrum):
     (band,) = bands(axes)
     heights = band.get_paths()[0].vertices[:, 1]
     assert heights.max() == pytest.approx(dataset["intensity_upper"].max().item())
+    assert heights.max() < axes.get_ylim()[1] and axes.get_title(loc="left").endswith("band: 95 %")
     assert heights.min() == pytest.approx(dataset["intensity_lower"].min().item())
     (bare,) = spectra.spectrum_figure(dataset.drop_vars(["intensity_lower", "intensity_upper"]), "PFY").axes
     assert bands(bare) == []

@@ -7,25 +7,25 @@ import pytest
 import xarray as xr
 
 from rixs_pipeline.config import Config
-from rixs_pipeline.stages import report
+from rixs_pipeline.stages import drawing, report
 from stages.builders import calibration
 
 GROUPS = [("LMR_RT", "Co_L"), ("LMR_100C", "Co_L"), ("LMR_RT", "O_K")]
 
 
 def planned(tmp_path, **config):
-    return {one.name: one for one in report.plan(tmp_path, Config.model_validate(config), ["cal0000"], GROUPS)}
+    return {one.name: one for one in report.plan_results(tmp_path, Config.model_validate(config), GROUPS)}
 
 
-def test_every_calibration_and_every_map_has_its_figures(tmp_path):
+def test_every_map_has_its_figures(tmp_path):
     found = planned(tmp_path)
-    assert list(found) == ["cal0000", "LMR_RT-Co_L", "LMR_100C-Co_L", "LMR_RT-O_K"]
+    assert list(found) == ["LMR_RT-Co_L", "LMR_100C-Co_L", "LMR_RT-O_K"]
     assert found["LMR_RT-O_K"].sources == (tmp_path / "maps/LMR_RT-O_K.nxs", tmp_path / "spectra/LMR_RT-O_K.nxs")
     assert "O_sPFY" in found["LMR_RT-O_K"].options and json.dumps(found["LMR_RT-O_K"].options)
 
 
 def test_what_moved_is_drawn_between_consecutive_calibrations(tmp_path):
-    names = [one.name for one in report.plan(tmp_path, Config(), ["cal0000", "cal0004", "cal0009"], [])]
+    names = [one.name for one in report.plan_calibrations(tmp_path, ["cal0000", "cal0004", "cal0009"])]
     assert names == ["cal0000", "cal0004", "cal0009", "cal0000-cal0004", "cal0004-cal0009"]
 
 
@@ -63,7 +63,7 @@ def quick(monkeypatch):
         path.write_bytes(b"figure")
         return path
 
-    monkeypatch.setattr(report, "save", save)
+    monkeypatch.setattr(drawing, "save", save)
     monkeypatch.setattr(report, "PAGES", 1)
 
 
@@ -86,8 +86,25 @@ def test_the_whole_report_of_a_small_beamtime(small, quick):
     assert small.run(config, until="report").executed == []
     assert small.run(config, until="extract").executed == [] == small.run(config, until="report").executed
     (small.out / "figures/LMR_RT-Co_L-map.png").unlink()
-    again = small.run(config, until="report").executed
-    assert "figures/LMR_RT-Co_L-map.png" in again and all("LMR_RT-Co_L" in name for name in again)
+    assert small.run(config, until="report").executed == ["figures/LMR_RT-Co_L-map.png"]
+
+
+def test_only_the_figures_that_show_a_changed_region_are_drawn_again(small, quick):
+    small.run({"regions": REGIONS}, until="report")
+    changed = REGIONS | {"Co_PFY": {"kind": "pfy", "emission": [764, 800]}}
+    drawn = {name for name in small.run({"regions": changed}, until="report").executed if name.endswith(".png")}
+    stems = "LMR_RT-Co_L", "LMR_100C-Co_L"
+    assert drawn >= {f"figures/{stem}-{what}.png" for stem in stems for what in ("map", "Co_PFY", "overview")}
+    assert not drawn & {f"figures/{stem}-{what}.png" for stem in stems for what in ("Co_XES", "log_tey", "log_tfy")}
+    assert not any("cal0" in name for name in drawn)
+
+
+def test_figures_are_the_same_bytes_in_other_processes(small, monkeypatch):
+    monkeypatch.setattr(report, "PAGES", 1)  # of this process alone
+    small.run({"regions": REGIONS, "execution": {"scheduler": "serial"}}, until="report")
+    alone = {path.name: path.read_bytes() for path in (small.out / "figures").iterdir()}
+    small.run({"regions": REGIONS, "execution": {"scheduler": "threads", "workers": 2}}, until="report", force=True)
+    assert {path.name: path.read_bytes() for path in (small.out / "figures").iterdir()}.items() >= alone.items()
 
 
 def test_a_comparison_without_regions_shows_all_that_are_shared(small, quick):
