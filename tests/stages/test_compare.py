@@ -160,7 +160,7 @@ def test_figures_and_products_of_a_run(small):
     assert {"tey.png", "maps.png", "cuts.png", "compare-heating-Co_L-Co_PFY.png", "LMR_RT-Co_L-xas.png"} <= names
     found = open_product(small.out / "comparisons" / "heating-Co_L.nxs")["Co_PFY"]
     assert set(comparison("incident_energy")) - set(found.variables) == {
-        "amplitude", "amplitude_errors", "ratio", "ratio_lower", "ratio_upper"
+        "amplitude", "amplitude_errors", "ratio", "ratio_lower", "ratio_upper", "ratio_p", "difference_energy_errors"
     }  # fmt: skip
     assert "p " in summary.items["compare heating-Co_L"]["results"][0]
     rixs_map = open_product(small.out / "maps" / "LMR_RT-Co_L.nxs")
