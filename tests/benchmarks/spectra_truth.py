@@ -84,7 +84,7 @@ def points(settings: SimulationSettings, beamtime: Path, out: Path) -> list[Poin
     for path in sorted((out / "maps").glob("*.nxs")):
         rixs_map = open_product(path)
         scans = [open_product(out / "scans" / f"{name}.nxs") for name in json.loads(rixs_map.attrs["scans"])]
-        shown = _shown(settings, rixs_map, _responses(truth, scans))
+        shown = shown_map(settings, rixs_map, pixel_responses(truth, scans))
         for name, how in REGIONS.items():
             if how["edge"] == rixs_map.attrs["edge"]:
                 spectrum = open_product(out / "spectra" / path.name)[name]
@@ -92,7 +92,7 @@ def points(settings: SimulationSettings, beamtime: Path, out: Path) -> list[Poin
     return found
 
 
-def _responses(truth, scans) -> list[tuple[float, tuple[float, float, float]]]:
+def pixel_responses(truth, scans) -> list[tuple[float, tuple[float, float, float]]]:
     """Share of the photons and response (FWHM, tail fraction, tail length) of every used pixel."""
     counts: dict[int, int] = {}
     for scan in scans:
@@ -104,7 +104,7 @@ def _responses(truth, scans) -> list[tuple[float, tuple[float, float, float]]]:
     return [(n / total, tuple(pixels[p][k] for k in keys)) for p, n in counts.items() if n]
 
 
-def _shown(settings, rixs_map, responses):
+def shown_map(settings, rixs_map, responses):
     """shift -> the map as the detector shows it, photons/s (point, bin), if its energy scale stands higher by `shift`.
 
     The response is a convolution, so that of all pixels together is the mean of theirs.
