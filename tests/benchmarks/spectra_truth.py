@@ -43,6 +43,11 @@ def settings(seed: int, rate: float, pixels: int = 12) -> SimulationSettings:
     )  # fmt: skip
 
 
+def few_counts(seed: int) -> SimulationSettings:
+    """Many points of 10 to 30 counts in the O K emission of the Co L scans."""
+    return settings(seed, 10.0).model_copy(update={"edges": ("Co_L",), "points": 240, "dwell": 0.2})
+
+
 @dataclass(frozen=True)
 class Points:
     """Points of one spectrum: measured value, its error, interval, the truth and the counts expected there."""

@@ -42,6 +42,6 @@ def test_redox_amplitude(benchmark, table):
     error = float(off.std(ddof=1) / np.sqrt(len(off)))
     covered = float(np.mean((lower < true) & (true < upper)))
     means = {"beamtimes": str(len(off)), "ratio": float(value.mean()), "endless": float(true.mean())}
-    table("redox amplitude", means | {"% off": 100 * float(off.mean()), "+-": 100 * error, "covered": covered})
+    table("redox amplitude", means | {"% off": 100 * float(off.mean()), "% error": 100 * error, "covered": covered})
     assert abs(off.mean()) < BIAS + 2 * error
     assert covered > stats.binom.ppf(0.01, len(off), 0.95) / len(off)
