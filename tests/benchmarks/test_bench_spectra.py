@@ -54,7 +54,8 @@ def test_inverse_yields_of_few_counts(benchmark, table, tmp_path, command_line):
     off, n = (value / truth - 1)[enough], int(enough.sum())
     bias, error = float(off.mean()), float(off.std() / np.sqrt(n))
     table("inverse yields", {"row": "few counts", "points": n, "median counts": float(np.median(expected[enough])),
-                             "% bias": 100 * bias, "% error": 100 * error, "covered": float(covered.mean())})  # fmt: skip
+                             "% bias": 100 * bias, "% error": 100 * error,
+                             "covered": float(covered.mean())})  # fmt: skip
     assert n >= 3000
     assert abs(bias) < BIAS_INVERSE + 2 * error
 
