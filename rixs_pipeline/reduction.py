@@ -599,7 +599,8 @@ class Reduction:
             done = [g for g in self._groups() if paths.spectra_product(self.out, *g) in self.ledger.keys]
             for edge in dict.fromkeys(edge for _, edge in done):
                 samples = [sample for sample in asked.samples if (sample, edge) in done]
-                if len(samples) > 1:
+                here = extract.regions_of(edge, self.config.regions)
+                if len(samples) > 1 and (asked.regions is None or set(asked.regions) & set(here)):
                     self._compare_at(name, edge, samples)
 
     def _compare_at(self, name: str, edge: str, samples: Sequence[str]) -> None:

@@ -50,6 +50,9 @@ RIXS_MAP = {
     "i0": Variable(_POINT, "f", "", "incident flux", False),
     "intensity": Variable(_MAP_DIMS, "f", "counts/(s eV)", "counts / exposure / bin width"),
     "intensity_errors": Variable(_MAP_DIMS, "f", "counts/(s eV)", "one standard deviation of the intensity"),
+    "pixel": Variable(("pixel",), "i", "", "channel number", False),
+    "pixel_counts": Variable(("pixel",), "i", "counts", "photons of the pixel in the map", False),
+    "misalignment": Variable(("pixel",), "f", "", "relative, against the other pixels, as measured", False),
 }
 
 # what a scan's map carries on top; readings of the log stand beside as `reading_<channel>` (incident_energy)
@@ -163,6 +166,12 @@ def comparison(dim: str) -> dict[str, Variable]:
         "intensity_errors": Variable(every, "f", "counts/s", "one standard deviation of the intensity"),
         "difference": Variable(others, "f", "counts/s", "intensity / common factor - that of the first sample"),
         "difference_errors": Variable(others, "f", "counts/s", "one standard deviation of the difference"),
+        "difference_energy_errors": Variable(
+            others, "f", "counts/s", "change if the emission scales stand apart by scales_apart", False
+        ),
+        "scales_apart": Variable(
+            ("compared",), "f", "eV", "standard deviation of the difference of the emission scales, NaN: not known"
+        ),
         "factor": Variable(("compared",), "f", "", "common factor of the sample relative to the first one"),
         "factor_errors": Variable(("compared",), "f", "", "one standard deviation of the factor"),
         "chi_square": Variable(("compared",), "f", "", "of the counts of both samples, if they are the same"),
@@ -173,6 +182,7 @@ def comparison(dim: str) -> dict[str, Variable]:
         "ratio": Variable(("compared",), "f", "", "amplitude / common factor / that of the first sample", False),
         "ratio_lower": Variable(("compared",), "f", "", "lower end of the 95 % interval of the ratio", False),
         "ratio_upper": Variable(("compared",), "f", "", "upper end of the 95 % interval of the ratio", False),
+        "ratio_p": Variable(("compared",), "f", "", "chance of such a ratio or one farther from 1, if it is 1", False),
     }
 
 

@@ -76,3 +76,12 @@ def ratio(
     plain = a / b
     half = level / abs(b) * np.sqrt(sigma_a**2 * (1 - g) + plain**2 * sigma_b**2)
     return float(value), float((plain - half) / (1 - g)), float((plain + half) / (1 - g))
+
+
+def equal(first: tuple[float, float], second: tuple[float, float]) -> float:
+    """Chance of such a difference of two independent amplitudes (value, standard deviation), or a larger one, if they
+    are equal: two-sided, normal; NaN where neither has an error."""
+    from scipy.stats import norm
+
+    spread = float(np.hypot(first[1], second[1]))
+    return float(2 * norm.sf(abs(first[0] - second[0]) / spread)) if spread > 0 else float("nan")

@@ -41,6 +41,17 @@ class Cells:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """How far the second of two spectra may stand from the first along the emission scale: a shift of `deviation` eV
+    (one standard deviation, Student's t with `freedom` degrees) that multiplies its counts at each place by
+    1 + `slope` x shift, `slope` (place,) 1/eV."""
+
+    slope: Floats
+    deviation: float
+    freedom: int
+
+
+@dataclass(frozen=True)
 class Homogeneity:
     """Outcome of a test. `factor`, its relative error (K,): of the first spectrum 1 and 0; `points`: with counts."""
 
@@ -76,7 +87,9 @@ def cells(
     return Cells(keys[:, 0].astype(np.intp), keys[:, 2], summed, np.stack(exposure, axis=1)[rows])
 
 
-def homogeneity(tested: Cells, scaled_by: Cells | None, seed: int = 1) -> Homogeneity | None:
+def homogeneity(
+    tested: Cells, scaled_by: Cells | None, apart: Apart | None = None, seed: int = 1
+) -> Homogeneity | None:
     """Test whether the spectra are equal up to common factors.
 
         chi^2 = sum over points j and spectra k of (N_jk - E_jk)^2 / V_jk,
@@ -86,36 +99,43 @@ def homogeneity(tested: Cells, scaled_by: Cells | None, seed: int = 1) -> Homoge
     anew. Drawn is until `ENOUGH` have reached it or there are `REPLICAS` (J. Besag, P. Clifford, Biometrika 78, 301
     (1991)); where none did, p is the tail of a chi-squared distribution with the draws' mean and variance.
 
+    Where the scales may stand `apart`, the draws do too, and chi^2 is that of the covariance with this shared term:
+    with the change u_j of N_j2 for a shift of one standard deviation, less what the factor takes of it,
+
+        chi^2 - (sum_j c_j u_j (N_j2 - E_j2))^2 / (1 + sum_j c_j u_j^2),  c_j = 1 / V_j1 + 1 / V_j2
+
     Args:
         tested: what is compared.
         scaled_by: where the factors are fitted (may be `tested` itself); None: they are 1.
+        apart: of two spectra, what is not known of their scales; None: nothing.
         seed: of the draws: the same data give the same p.
 
     Returns:
         None where there is nothing to test, or a spectrum has no counts where its factor is fitted.
     """
-    apart = scaled_by is not None and scaled_by is not tested
-    joint = _joined(tested, scaled_by) if scaled_by is not None and apart else tested
+    elsewhere = scaled_by is not None and scaled_by is not tested
+    joint = _joined(tested, scaled_by) if scaled_by is not None and elsewhere else tested
     used = slice(0, len(tested.place))
     fitted = np.full(len(joint.place), scaled_by is not None)
-    fitted[used] &= not apart
+    fitted[used] &= not elsewhere
     if not len(tested.place) or (scaled_by is not None and not joint.counts[fitted].sum(axis=0).all()):
         return None
     factor = _factors(joint, joint.counts[None], fitted)
-    chi_square = float(_chi_square(joint, joint.counts[None], factor, used)[0])
+    free = scaled_by is tested
+    chi_square = float(_chi_square(joint, joint.counts[None], factor, used, apart, free)[0])
     null = np.empty(0)
-    for draw in _draws(joint, factor[0], seed):
-        null = np.append(null, _null(joint, draw, fitted, used))
+    for draw in _draws(joint, factor[0], apart, seed):
+        null = np.append(null, _null(joint, draw, fitted, used, apart, free))
         if np.sum(_reach(null, chi_square)) >= ENOUGH:
             break
-    free = np.maximum.reduceat(tested.exposure > 0, _starts(tested.place), axis=0).sum(axis=1) - 1
+    known = np.maximum.reduceat(tested.exposure > 0, _starts(tested.place), axis=0).sum(axis=1) - 1
     return Homogeneity(
         chi_square=chi_square,
-        degrees_of_freedom=int(free.sum()) - (tested.counts.shape[1] - 1) * (scaled_by is tested),
+        degrees_of_freedom=int(known.sum()) - (tested.counts.shape[1] - 1) * free,
         p=_p_value(chi_square, null),
         factor=factor[0],
         factor_errors=_factor_errors(joint, fitted),
-        points=len(free),
+        points=len(known),
     )
 
 
@@ -130,8 +150,8 @@ def _joined(tested: Cells, scaled_by: Cells) -> Cells:
 
 
 def _shares(joint: Cells, factor: Floats) -> Floats:
-    """q (draw, cell, K) for factors (draw, K)."""
-    rate = factor[:, None, :] * joint.exposure
+    """q (draw, cell, K) for factors (draw, K), or (draw, cell, K)."""
+    rate = (factor if factor.ndim > 2 else factor[:, None, :]) * joint.exposure
     return np.asarray(rate / rate.sum(axis=-1, keepdims=True))
 
 
@@ -152,15 +172,32 @@ def _factors(joint: Cells, counts: NDArray[np.int64], fitted: NDArray[np.bool_])
     return factor
 
 
-def _chi_square(joint: Cells, counts: NDArray[np.int64], factor: Floats, used: slice) -> Floats:
-    """The statistic of every draw, (draw,)."""
+def _chi_square(
+    joint: Cells, counts: NDArray[np.int64], factor: Floats, used: slice, apart: Apart | None, free: bool
+) -> Floats:
+    """The statistic of every draw, (draw,); `free`: the factors are fitted to what is tested."""
     weight, place = joint.weight[used], joint.place[used]
-    expected = _shares(joint, factor)[:, used] * joint.counts[used].sum(axis=1)[:, None]
+    shares, total = _shares(joint, factor)[:, used], joint.counts[used].sum(axis=1)
+    expected = shares * total[:, None]
     first = _starts(place)
     excess = np.add.reduceat((counts[:, used] - expected) * weight[:, None], first, axis=1)
     variance = np.add.reduceat(expected * weight[:, None] ** 2, first, axis=1)
     terms = np.divide(excess**2, variance, out=np.zeros_like(excess), where=variance > 0)
-    return np.asarray(terms.sum(axis=(1, 2)))
+    chi_square = np.asarray(terms.sum(axis=(1, 2)))
+    if apart is None:
+        return chi_square
+    rise = np.add.reduceat(shares.prod(axis=-1) * total * weight, first, axis=1)  # of N_j2, if all of it rises by 1
+    return chi_square - _shared(
+        excess[..., 1], variance, rise, rise * apart.slope[place[first]] * apart.deviation, free
+    )
+
+
+def _shared(excess: Floats, variance: Floats, rise: Floats, moved: Floats, free: bool) -> Floats:
+    """What the shift of the second spectrum explains of chi^2 (draw,), all (draw, place) but `variance` of both."""
+    weight = np.divide(1.0, variance, out=np.zeros_like(variance), where=variance > 0).sum(axis=-1)
+    if free:
+        moved = moved - rise * ((weight * rise * moved).sum(axis=1) / (weight * rise**2).sum(axis=1))[:, None]
+    return np.asarray((weight * moved * excess).sum(axis=1) ** 2 / (1 + (weight * moved**2).sum(axis=1)))
 
 
 def _starts(place: Index) -> Index:
@@ -168,20 +205,34 @@ def _starts(place: Index) -> Index:
     return np.flatnonzero(np.diff(place, prepend=-1))
 
 
-def _draws(joint: Cells, factor: Floats, seed: int) -> Iterator[NDArray[np.int64]]:
+def _draws(joint: Cells, factor: Floats, apart: Apart | None, seed: int) -> Iterator[NDArray[np.int64]]:
     """Counts (draw, cell, K) under the null hypothesis, in pieces."""
     rng = np.random.default_rng(seed)
-    shares, total = _shares(joint, factor[None])[0], joint.counts.sum(axis=1)
+    total = joint.counts.sum(axis=1)
     piece = max(1, min(_DRAWS_AT_ONCE, _VALUES_AT_ONCE // joint.counts.size))
     for start in range(0, REPLICAS, piece):
-        yield rng.multinomial(total, shares, size=(min(piece, REPLICAS - start), len(total)))
+        number = min(piece, REPLICAS - start)
+        if apart is None:
+            yield rng.multinomial(total, _shares(joint, factor[None])[0], size=(number, len(total)))
+        else:
+            shift = apart.deviation * rng.standard_t(apart.freedom, number)
+            rates = np.tile(factor, (number, len(total), 1))
+            rates[..., 1] *= np.exp(shift[:, None] * apart.slope[joint.place])
+            yield rng.multinomial(total, _shares(joint, rates))
 
 
-def _null(joint: Cells, draw: NDArray[np.int64], fitted: NDArray[np.bool_], used: slice) -> Floats:
+def _null(
+    joint: Cells,
+    draw: NDArray[np.int64],
+    fitted: NDArray[np.bool_],
+    used: slice,
+    apart: Apart | None,
+    free: bool,
+) -> Floats:
     """The statistic of draws; without those in which a spectrum has nothing to be scaled by."""
     if fitted.any():
         draw = draw[draw[:, fitted].sum(axis=1).all(axis=1)]
-    return _chi_square(joint, draw, _factors(joint, draw, fitted), used)
+    return _chi_square(joint, draw, _factors(joint, draw, fitted), used, apart, free)
 
 
 def _reach(null: Floats, chi_square: float) -> NDArray[np.bool_]:

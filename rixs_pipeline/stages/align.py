@@ -129,17 +129,24 @@ def align(
     pairs = zip(map(off.pixel_number, one.pulse_files), functions, strict=True)
     errors = np.stack([_calibration_error(pixel, f, calibrations, time, lines) for pixel, f in pairs])
     found = alignment.align(counts, (edges[1:] + edges[:-1]) / 2, lines, errors)
-    return tuple(_scaled(f, g, e) for f, g, e in zip(functions, found.gain, found.error, strict=True))
+    rows = zip(functions, found.gain, found.error, found.measured, strict=True)
+    return tuple(_scaled(*row) for row in rows)
 
 
-def _scaled(function: PixelEnergy, gain: float, error: float) -> PixelEnergy:
+def _scaled(function: PixelEnergy, gain: float, error: float, measured: float) -> PixelEnergy:
     """The energy function whose energies are 1 - gain times as large."""
     if function.params is None:
         return function
     early, late = (params.copy() for params in function.params)
     for params in (early, late):
         params[ef.CURVE] *= 1 - gain
-    return replace(function, params=(early, late), alignment=float(gain), alignment_error=float(error))
+    return replace(
+        function,
+        params=(early, late),
+        alignment=float(gain),
+        alignment_error=float(error),
+        misalignment=float(measured),
+    )
 
 
 def _calibration_error(

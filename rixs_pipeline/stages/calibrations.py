@@ -52,6 +52,7 @@ class PixelEnergy:
     calibrated: bool = False  # a photon list, which needs no parameters
     alignment: float = 0.0  # relative: energies were multiplied by 1 - this, to align the pixel with the others
     alignment_error: float = np.nan
+    misalignment: float = np.nan  # relative, as measured: the alignment before it was drawn to 0
 
     @property
     def used(self) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfig
-from rixs_pipeline.core import binning, combine
+from rixs_pipeline.core import binning, combine, scale_shifts
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.schema import POINT_USED, RIXS_MAP, check, labelled
 from rixs_pipeline.stages.response import map_response
@@ -59,7 +59,7 @@ def combine_scans(
         values["exposure_errors"] = (("incident_energy",), np.sqrt(squares))
     if edges is not None:
         values["incident_energy_edges"] = (("incident_energy_edge",), edges)
-    values |= _readings(scans, places, n)
+    values |= _readings(scans, places, n) | _pixels(scans)
     dataset = labelled(values, RIXS_MAP)
     label_readings(dataset)
     dataset.attrs = {
@@ -140,6 +140,16 @@ def _places(scan: xr.Dataset, energy: Float, edges: Float | None) -> Index:
     incident = scan["incident_energy"].values
     place = combine.group_points(incident, energy) if edges is None else binning.bin_index(incident, edges)
     return np.where(scan["point_status"].values == POINT_USED, place, -1)
+
+
+def _pixels(scans: Sequence[xr.Dataset]) -> dict[str, tuple[tuple[str, ...], Any]]:
+    """How far the pixels stood from each other, of scans that were aligned: their means over the passes, by photons."""
+    told = [s for s in scans if "misalignment" in s]
+    columns = [[s[name].values for s in told] for name in ("pixel", "misalignment", "pixel_counts")]
+    if not told:
+        return {}
+    pixel, gain, photons = scale_shifts.pixel_means(*columns)
+    return {"pixel": (("pixel",), pixel), "misalignment": (("pixel",), gain), "pixel_counts": (("pixel",), photons)}
 
 
 def _readings(scans: Sequence[xr.Dataset], places: list[Index], n: int) -> dict[str, tuple[tuple[str, ...], Float]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import Comparison, Feature, Region
-from rixs_pipeline.core import amplitudes, combine, comparison, regions
+from rixs_pipeline.core import amplitudes, combine, comparison, regions, scale_shifts
 from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import comparison as comparison_schema
 
@@ -66,7 +66,8 @@ def compare_region(sources: Mapping[str, Sources], asked: Comparison, limits: Re
         raise ValueError(f"the test needs an axis of the map, not {axis}")
     energy = maps[0][axis].values
     places = _window(energy, asked.window)
-    tests = [_test(maps[0], other, limits, asked, axis, places) for other in maps[1:]]
+    apart = [_apart(maps[0], other, limits, axis) for other in maps[1:]]
+    tests = [_test(maps[0], other, limits, asked, axis, places, a) for other, a in zip(maps[1:], apart, strict=True)]
     factor = np.array([1.0, *(test.factor[1] for test in tests)])
     relative = np.array([0.0, *(test.factor_errors[1] for test in tests)])
     spectra = [_unscaled(of.spectra[region], axis, energy) for of in sources.values()]
@@ -88,9 +89,13 @@ def compare_region(sources: Mapping[str, Sources], asked: Comparison, limits: Re
         "chi_square": (("compared",), np.array([t.chi_square for t in tests])),
         "degrees_of_freedom": (("compared",), np.array([t.degrees_of_freedom for t in tests])),
         "p": (("compared",), np.array([t.p for t in tests])),
+        "scales_apart": (("compared",), np.array([a.deviation if a else np.nan for a in apart])),
     }
+    if any(apart):
+        moved = [s * a.slope * a.deviation if a else np.nan * s for s, a in zip(intensity[1:], apart, strict=True)]
+        values["difference_energy_errors"] = compared, np.array(moved)[:, taken]
     if asked.feature is not None and asked.feature.region == region:
-        values |= _amplitudes(sources, asked.feature, axis, energy, (divisor, relative))
+        values |= _amplitudes(sources, maps, asked.feature, axis, (divisor, relative))
     dataset = labelled(values, comparison_schema(axis))
     units = sources[samples[0]].spectra[region]["intensity"].attrs.get("units", "")
     for variable in ("intensity", "intensity_errors", "difference", "difference_errors"):
@@ -125,8 +130,34 @@ def _on_shared_points(maps: Sequence[xr.Dataset]) -> list[xr.Dataset]:
     return [one.isel(incident_energy=row) for one, row in zip(maps, rows, strict=True)]
 
 
+def _apart(first: xr.Dataset, second: xr.Dataset, limits: Region, axis: str) -> comparison.Apart | None:
+    """How far the second map's emission scale may stand from the first's, and what that does to a region; None where
+    too few pixels tell.
+    """
+    if not all("misalignment" in one for one in (first, second)):
+        return None
+    _, here, there = np.intersect1d(first["pixel"].values, second["pixel"].values, return_indices=True)
+    gains = first["misalignment"].values[here], second["misalignment"].values[there]
+    photons = first["pixel_counts"].values[here] + second["pixel_counts"].values[there]
+    relative, freedom = scale_shifts.scales_apart(*gains, photons)
+    if not freedom:
+        return None
+    incident, edges = first["incident_energy"].values, first["emission_energy_edges"].values
+    counts = first["counts"].values + second["counts"].values
+    slope = scale_shifts.relative_slope(counts, limits, incident, edges, axis == "emission_energy")
+    seen = (regions.weights(limits, incident, edges) * counts).sum(axis=0)
+    energy = float(seen @ first["emission_energy"].values) / max(float(seen.sum()), 1.0)
+    return comparison.Apart(slope, relative * energy, freedom)
+
+
 def _test(
-    first: xr.Dataset, second: xr.Dataset, limits: Region, asked: Comparison, axis: str, places: Mask
+    first: xr.Dataset,
+    second: xr.Dataset,
+    limits: Region,
+    asked: Comparison,
+    axis: str,
+    places: Mask,
+    apart: comparison.Apart | None,
 ) -> comparison.Homogeneity:
     """Two samples' counts in a region."""
     pair = (first, second)
@@ -138,7 +169,7 @@ def _test(
         scaled_by = tested
     elif asked.scale != "known":
         scaled_by = cells.within(_window(first[axis].values, asked.scale))
-    test = comparison.homogeneity(tested, scaled_by)
+    test = comparison.homogeneity(tested, scaled_by, apart)
     if test is None:
         raise ValueError("no counts to compare, or none to scale by")
     return test
@@ -167,15 +198,17 @@ def _unscaled(spectrum: xr.Dataset, axis: str, energy: Floats) -> tuple[Floats, 
 
 def _amplitudes(
     sources: Mapping[str, Sources],
+    maps: Sequence[xr.Dataset],
     feature: Feature,
     axis: str,
-    energy: Floats,
     scale: tuple[Floats, Floats],
 ) -> dict[str, tuple[tuple[str, ...], Any]]:
     """Amplitude in each sample, and its ratio to the first one's; points that a sample lacks count in none.
 
-    `scale`: what each sample's intensity is divided by, and its relative error.
+    `maps`: of the samples on shared points; `scale`: what each sample's intensity is divided by, and its relative
+    error. The ratio's error holds what the emission scales may stand apart.
     """
+    energy = maps[0][axis].values
     names = [feature.region, *([feature.rest] if feature.rest else [])]
     missing = [n for n in names if not all(n in of.spectra for of in sources.values())]
     if missing:
@@ -185,15 +218,29 @@ def _amplitudes(
     window, baseline = (
         _window(energy[known], limits) if limits else None for limits in (feature.window, feature.baseline)
     )
-    found = []
-    for of_sample in columns:
+
+    def strength(of_sample: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
         measured = [amplitudes.Measured(value[known], error[known]) for value, error in of_sample]
         rest = measured[1] if feature.rest else None
-        found.append(amplitudes.amplitude(measured[0], window, baseline, rest))  # type: ignore[arg-type]
-    ratios = []
-    for (value, error), divisor, relative in zip(found[1:], scale[0][1:], scale[1][1:], strict=True):
-        scaled = value / divisor, float(np.hypot(error, value * relative)) / divisor
+        return amplitudes.amplitude(measured[0], window, baseline, rest)  # type: ignore[arg-type]
+
+    found = [strength(of_sample) for of_sample in columns]
+    limits = [Region.model_validate(json.loads(next(iter(sources.values())).spectra[n].attrs["region"])) for n in names]
+    ratios, chances = [], []
+    for k, (value, error) in enumerate(found[1:], start=1):
+        apart = [_apart(maps[0], maps[k], one, axis) for one in limits]
+        up, down = (
+            [
+                (v * (1 + s * (a.slope * a.deviation if a else 0.0)), e)
+                for (v, e), a in zip(columns[k], apart, strict=True)
+            ]
+            for s in (1, -1)
+        )
+        shared = (strength(up)[0] - strength(down)[0]) / 2
+        spread = float(np.sqrt(error**2 + (value * scale[1][k]) ** 2 + shared**2))
+        scaled = value / scale[0][k], spread / scale[0][k]
         ratios.append(amplitudes.ratio(scaled, found[0]))
+        chances.append(amplitudes.equal(scaled, found[0]))
     value, lower, upper = np.array(ratios).T
     amplitude, errors = np.array(found).T
     return {
@@ -202,6 +249,7 @@ def _amplitudes(
         "ratio": (("compared",), value),
         "ratio_lower": (("compared",), lower),
         "ratio_upper": (("compared",), upper),
+        "ratio_p": (("compared",), np.array(chances)),
     }
 
 
@@ -215,5 +263,6 @@ def told(dataset: xr.Dataset, region: str) -> list[str]:
         line += f" degrees of freedom, p {of['p']:.2g}, common factor {of['factor']:.3f} ± {of['factor_errors']:.3f}"
         if "ratio" in of:
             line += f", feature {of['ratio']:.3f} ({of['ratio_lower']:.3f} to {of['ratio_upper']:.3f}) times as strong"
+            line += f", p {of['ratio_p']:.2g}"
         lines.append(line)
     return lines

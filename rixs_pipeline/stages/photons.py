@@ -12,7 +12,13 @@ from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.bin import Binned
 from rixs_pipeline.stages.calibrations import PixelEnergy
 
-FUNCTIONS = ("used", "status", "alignment", "alignment_error")  # what is known of each pixel's energy function
+FUNCTIONS = (
+    "used",
+    "status",
+    "alignment",
+    "alignment_error",
+    "misalignment",
+)  # what is known of each pixel's energy function
 PIXELS = ("pixel", "triggers", "countable", "accepted", "live_time", "after_trigger", "cut_counts", "cut_limits")
 
 
@@ -50,7 +56,7 @@ def read(path: Path, edges: NDArray[np.float64]) -> tuple[Binned, tuple[PixelEne
     columns = {name: pixels[name] for name in PIXELS}
     rows = zip(*(pixels[name].tolist() for name in FUNCTIONS), strict=True)
     functions = tuple(
-        PixelEnergy(status, calibrated=used, alignment=shift, alignment_error=error)
-        for used, status, shift, error in rows
+        PixelEnergy(status, calibrated=used, alignment=shift, alignment_error=error, misalignment=measured)
+        for used, status, shift, error, measured in rows
     )
     return Binned(counts=counts[:, :-1], pixel_counts=in_map, **columns), functions

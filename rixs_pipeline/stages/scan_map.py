@@ -138,6 +138,7 @@ def scan_dataset(
         "throughput": (("pixel",), weights),
         "alignment": (("pixel",), np.array([f.alignment for f in functions])),
         "alignment_errors": (("pixel",), np.array([f.alignment_error for f in functions])),
+        "misalignment": (("pixel",), np.array([f.misalignment for f in functions])),
         "pixel_status": (("pixel",), np.array([f.status for f in functions], dtype=object)),
         "cut": (("cut",), np.array(CUT_NAMES, dtype=object)),
         "cut_counts": (("pixel", "cut"), binned.cut_counts),

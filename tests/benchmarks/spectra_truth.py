@@ -43,6 +43,11 @@ def settings(seed: int, rate: float, pixels: int = 12) -> SimulationSettings:
     )  # fmt: skip
 
 
+def few_counts(seed: int) -> SimulationSettings:
+    """Many points of 10 to 30 counts in the O K emission of the Co L scans."""
+    return settings(seed, 10.0).model_copy(update={"edges": ("Co_L",), "points": 240, "dwell": 0.2})
+
+
 @dataclass(frozen=True)
 class Points:
     """Points of one spectrum: measured value, its error, interval, the truth and the counts expected there."""
@@ -84,7 +89,7 @@ def points(settings: SimulationSettings, beamtime: Path, out: Path) -> list[Poin
     for path in sorted((out / "maps").glob("*.nxs")):
         rixs_map = open_product(path)
         scans = [open_product(out / "scans" / f"{name}.nxs") for name in json.loads(rixs_map.attrs["scans"])]
-        shown = _shown(settings, rixs_map, _responses(truth, scans))
+        shown = shown_map(settings, rixs_map, pixel_responses(truth, scans))
         for name, how in REGIONS.items():
             if how["edge"] == rixs_map.attrs["edge"]:
                 spectrum = open_product(out / "spectra" / path.name)[name]
@@ -92,7 +97,7 @@ def points(settings: SimulationSettings, beamtime: Path, out: Path) -> list[Poin
     return found
 
 
-def _responses(truth, scans) -> list[tuple[float, tuple[float, float, float]]]:
+def pixel_responses(truth, scans) -> list[tuple[float, tuple[float, float, float]]]:
     """Share of the photons and response (FWHM, tail fraction, tail length) of every used pixel."""
     counts: dict[int, int] = {}
     for scan in scans:
@@ -104,7 +109,7 @@ def _responses(truth, scans) -> list[tuple[float, tuple[float, float, float]]]:
     return [(n / total, tuple(pixels[p][k] for k in keys)) for p, n in counts.items() if n]
 
 
-def _shown(settings, rixs_map, responses):
+def shown_map(settings, rixs_map, responses):
     """shift -> the map as the detector shows it, photons/s (point, bin), if its energy scale stands higher by `shift`.
 
     The response is a convolution, so that of all pixels together is the mean of theirs.

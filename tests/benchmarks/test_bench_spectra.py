@@ -13,6 +13,8 @@ SEEDS = {2.0: (301, 302, 303), 10.0: (101, 102, 103), 50.0: (201, 202, 203)}  # 
 ENOUGH = 10.0  # counts expected in a point whose pull counts
 BIAS, BIAS_PULL, PULLS = 0.005, 0.2, 0.05  # relative, or of a standard deviation; of the pulls' from 1
 COVERED, COVERED_AT_MOST = 0.94, 0.985  # by the 95 % interval, from 0.3 counts; from 3 counts
+FEW_COUNTS = range(401, 409)  # seeds of beamtimes with few counts in their inverse yields
+BIAS_INVERSE = 0.01  # from `ENOUGH` counts
 THIRDS = ("lowest", "middle", "highest")
 
 measured: list[spectra_truth.Points] = []  # of all beamtimes of this session
@@ -20,22 +22,42 @@ measured: list[spectra_truth.Points] = []  # of all beamtimes of this session
 
 @pytest.mark.parametrize("rate", SEEDS)
 def test_beamtimes_of_a_rate(benchmark, table, tmp_path, command_line, rate):
-    def measure():
-        found = []
-        for seed in SEEDS[rate]:
-            settings, folder = spectra_truth.settings(seed, rate), tmp_path / str(seed)
-            folder.mkdir()
-            out = spectra_truth.reduce(settings, folder, command_line)
-            found += spectra_truth.points(settings, folder / "beamtime", out)
-        return found
-
-    found = benchmark.pedantic(measure, rounds=1)
+    beamtimes = [spectra_truth.settings(seed, rate) for seed in SEEDS[rate]]
+    found = benchmark.pedantic(points_of, args=(beamtimes, tmp_path, command_line), rounds=1)
     measured.extend(found)
     rows = [row(f"{kind}, {rate:g}/s", [p for p in found if p.kind == kind], 3.0) for kind in spectra_truth.REGIONS]
     rows.append(row(f"all, {rate:g}/s", found))
     for one in rows:
         table("spectra", one)
     assert not [m for one in rows for m in one["missed"]], rows
+
+
+def points_of(beamtimes, folder, command_line):
+    """All points of some beamtimes."""
+    found = []
+    for settings in beamtimes:
+        place = folder / str(settings.seed)
+        place.mkdir()
+        out = spectra_truth.reduce(settings, place, command_line)
+        found += spectra_truth.points(settings, place / "beamtime", out)
+    return found
+
+
+def test_inverse_yields_of_few_counts(benchmark, table, tmp_path, command_line):
+    beamtimes = [spectra_truth.few_counts(seed) for seed in FEW_COUNTS]
+    every = benchmark.pedantic(points_of, args=(beamtimes, tmp_path, command_line), rounds=1)
+    found = [p for p in every if p.kind == "iPFY"]
+    value, truth, expected, covered = (
+        np.concatenate([getattr(p, n) for p in found]) for n in ("value", "truth", "expected", "covered")
+    )
+    enough = expected >= ENOUGH
+    off, n = (value / truth - 1)[enough], int(enough.sum())
+    bias, error = float(off.mean()), float(off.std() / np.sqrt(n))
+    table("inverse yields", {"row": "few counts", "points": n, "median counts": float(np.median(expected[enough])),
+                             "% bias": 100 * bias, "% error": 100 * error,
+                             "covered": float(covered.mean())})  # fmt: skip
+    assert n >= 3000
+    assert abs(bias) < BIAS_INVERSE + 2 * error
 
 
 def test_all_rates_together(benchmark, table):

@@ -54,3 +54,14 @@ def test_windows_without_points_are_refused():
         amplitudes.amplitude(spectrum, none, None, None)
     with pytest.raises(ValueError, match="no intensity in the baseline"):
         amplitudes.amplitude(spectrum, WINDOW, BASELINE, amplitudes.Measured(0 * FEATURE, FEATURE))
+
+
+def test_equal_amplitudes_have_uniform_p():
+    from scipy import stats
+
+    rng = np.random.default_rng(4)
+    pairs = [(amplitude(rng, 1.0, 200.0), amplitude(rng, 1.0, 400.0)) for _ in range(300)]
+    p = np.array([amplitudes.equal(first, second) for first, second in pairs])
+    assert np.sum(p < 0.05) <= 25
+    assert stats.kstest(p, "uniform").pvalue > 0.005
+    assert amplitudes.equal((2.0, 0.1), (1.0, 0.1)) < 1e-10

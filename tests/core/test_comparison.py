@@ -53,6 +53,40 @@ def test_a_changed_spectrum_is_seen():
     assert np.median(p_values(300, change=0.5, seeds=8)) < 1e-3
 
 
+BINS = np.arange(40)
+LINE = 1500 * np.exp(-0.5 * ((BINS - 20) / 4) ** 2)  # counts
+APART = comparison.Apart((BINS - 20) / 4**2, 0.25, 5)  # four standard errors of the line's place
+
+
+def cut(rng, shift, bump=0.0):
+    """An emission spectrum and another one whose scale is shifted, and that may have a bump beside the line's top."""
+    moved = LINE * np.exp(APART.slope * shift) + bump * LINE.max() * np.exp(-0.5 * ((BINS - 27) / 1.5) ** 2)
+    counts = [rng.poisson(mean)[None, :] for mean in (LINE, 1.3 * moved)]
+    return comparison.cells(counts, [np.ones(1), np.ones(1)], np.ones((1, 40)), along_emission=True)
+
+
+def p_apart(apart, scale="free", bump=0.0, seeds=SEEDS):
+    found = []
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        cells = cut(rng, APART.deviation * rng.standard_t(APART.freedom), bump)
+        scaled_by = {"free": cells, "top": cells.within(np.abs(BINS - 20) < 4)}[scale]
+        found.append(comparison.homogeneity(cells, scaled_by, apart))
+    return np.array([test.p for test in found])
+
+
+@pytest.mark.parametrize("scale", ["free", "top"])
+def test_scales_that_stand_apart_are_no_difference(scale):
+    assert np.sum(p_apart(None, scale) < 0.05) > 30  # the shift is seen where it is not allowed for
+    p = p_apart(APART, scale)
+    assert np.sum(p < 0.05) <= 12
+    assert stats.kstest(p, "uniform").pvalue > 0.005
+
+
+def test_what_no_shift_explains_is_seen_although_scales_may_stand_apart():
+    assert np.median(p_apart(APART, bump=0.15, seeds=20)) < 1e-3
+
+
 def test_the_p_of_a_change_that_no_draw_reaches_is_that_of_a_chi_squared_tail():
     cells = comparison.cells(*drawn(np.random.default_rng(1), 3000, change=0.5), SHARE, False)
     test = comparison.homogeneity(cells, cells)
@@ -87,7 +121,7 @@ def test_the_statistic_does_not_depend_on_the_order_of_the_points(seed, order):
     other = comparison.cells([n[order] for n in counts], [x[order] for x in exposure], SHARE[order], False)
     every = slice(0, len(cells.place))
     ones = np.ones((1, 2))
-    statistic = [comparison._chi_square(c, c.counts[None], ones, every)[0] for c in (cells, other)]
+    statistic = [comparison._chi_square(c, c.counts[None], ones, every, None, False)[0] for c in (cells, other)]
     assert statistic[0] == pytest.approx(statistic[1])
 
 

@@ -80,6 +80,52 @@ def test_a_feature_is_seen_and_measured():
     assert one.sizes["compared"] == 2
 
 
+def with_pixels(rixs_map, seed, wander):
+    """The map with 8 pixels whose gains were found to differ by `wander`."""
+    gain = np.random.default_rng(seed).normal(0, wander, 8)
+    columns = {"pixel": np.arange(1, 17, 2), "misalignment": gain, "pixel_counts": np.full(8, 1000)}
+    return rixs_map.assign({name: (("pixel",), values) for name, values in columns.items()})
+
+
+def test_scales_stand_apart_as_far_as_pixels_wander():
+    maps = {"a": with_pixels(scan(1), 1, 2e-4), "b": with_pixels(scan(2), 2, 2e-4)}
+    one = compared(maps, regions=["Co_PFY"])[0]["Co_PFY"]
+    gains = maps["b"]["misalignment"].values - maps["a"]["misalignment"].values
+    assert one["scales_apart"].item() == pytest.approx(776 * gains.std(ddof=1) / np.sqrt(8), rel=2e-3)
+    assert (np.abs(one["difference_energy_errors"]) < one["difference_errors"]).all()  # all of the line is in it
+    assert np.isnan(compared({"a": scan(1), "b": scan(2)}, regions=["Co_PFY"])[0]["Co_PFY"]["scales_apart"].item())
+
+
+def test_a_shift_within_what_scales_stand_apart_is_no_difference_and_a_ratio_holds_it():
+    """The second map's scale is 0.5 eV higher; pixels that wander by 0.01 or by 1.5 eV each."""
+    second = scan(2, rate=4000.0)
+    centre = second["emission_energy"].values
+    moved = np.stack([np.interp(centre, centre + 0.5, row) for row in second["counts"].values])
+    counts = np.random.default_rng(3).poisson(moved)
+    maps = {"a": scan(1, rate=4000.0), "b": second.assign(counts=(second["counts"].dims, counts))}
+    flank = {"Co_XES_L3": REGIONS["Co_XES_L3"].model_copy(update={"emission": (766.0, 786.0)})}
+    feature = {"region": "Co_XES_L3", "window": [770, 774]}
+    told = []
+    for wander in (1e-5, 2e-3):
+        placed = {name: with_pixels(one, seed, wander) for seed, (name, one) in enumerate(maps.items(), start=1)}
+        spectra = {n: {"Co_XES_L3": extract.extract_region(m, flank["Co_XES_L3"])} for n, m in placed.items()}
+        of = {name: compare.Sources(placed[name], spectra[name]) for name in placed}
+        config = Comparison(samples=("a", "b"), feature=feature)
+        told.append(compare.compare_samples(of, config, flank, "c")[0]["Co_XES_L3"])
+    assert told[0]["p"].item() < 1e-3 < told[1]["p"].item()
+    assert told[0]["ratio_p"].item() < 1e-3 < told[1]["ratio_p"].item()
+    assert told[0]["ratio_lower"].item() > told[1]["ratio_lower"].item()
+
+
+def test_a_comparison_of_another_edge_s_regions_is_no_failure(small):
+    regions = {
+        "Co_PFY": {"edge": "Co_L", "kind": "pfy", "emission": [762, 800]},
+        "O_sPFY": {"edge": "O_K", "kind": "spfy", "emission": [523, 524]},
+    }
+    of_oxygen = {"samples": ["LMR_RT", "LMR_100C"], "regions": ["O_sPFY"]}
+    assert small.run({"regions": regions, "compare": {"redox": of_oxygen}}, until="compare").failed == {}
+
+
 def test_the_window_limits_what_is_tested():
     maps = {"a": scan(1), "b": scan(2, feature=0.5)}
     inside, outside = (
@@ -160,7 +206,7 @@ def test_figures_and_products_of_a_run(small):
     assert {"tey.png", "maps.png", "cuts.png", "compare-heating-Co_L-Co_PFY.png", "LMR_RT-Co_L-xas.png"} <= names
     found = open_product(small.out / "comparisons" / "heating-Co_L.nxs")["Co_PFY"]
     assert set(comparison("incident_energy")) - set(found.variables) == {
-        "amplitude", "amplitude_errors", "ratio", "ratio_lower", "ratio_upper"
+        "amplitude", "amplitude_errors", "ratio", "ratio_lower", "ratio_upper", "ratio_p", "difference_energy_errors"
     }  # fmt: skip
     assert "p " in summary.items["compare heating-Co_L"]["results"][0]
     rixs_map = open_product(small.out / "maps" / "LMR_RT-Co_L.nxs")

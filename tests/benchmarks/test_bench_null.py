@@ -1,0 +1,47 @@
+"""What the tests of samples and passes say where nothing differs, and the redox amplitude where it does.
+
+Small beamtimes through the whole chain, 300 in all; one row of the table a kind of test. A sound test has more than
+`ALARMS` false alarms in `SEEDS` once in a hundred.
+"""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.null_beamtimes import all_told, settings
+
+SEEDS, FIRST = 200, 20_000
+ALARMS, LEVEL = 17, 0.05
+UNIFORM = 1e-3  # least p of a Kolmogorov-Smirnov test: there are 20 of them
+STRONGER, GROWN = 100, 30_000  # beamtimes with a stronger feature
+REDOX, BIAS = 1.4, 0.02
+
+
+@pytest.mark.slow
+def test_false_alarms(benchmark, table):
+    beamtimes = [settings(seed) for seed in range(FIRST, FIRST + SEEDS)]
+    found = [one.chances for one in benchmark.pedantic(all_told, args=(beamtimes,), rounds=1)]
+    rows = [row(name, np.array([one[name] for one in found])) for name in found[0]]
+    for one in rows:
+        table("equal samples", one)
+    assert not [one for one in rows if one["alarms"] > ALARMS or one["uniform"] < UNIFORM]
+
+
+def row(name, p):
+    """How often a test's p is below the level, and the p of their being uniform."""
+    return {"test": name, "alarms": int((p < LEVEL).sum()), "of": len(p), "mean p": float(p.mean()),
+            "uniform": float(stats.kstest(p, "uniform").pvalue)}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_redox_amplitude(benchmark, table):
+    beamtimes = [settings(seed, REDOX) for seed in range(GROWN, GROWN + STRONGER)]
+    found = benchmark.pedantic(all_told, args=(beamtimes,), rounds=1)
+    value, lower, upper, true = np.array([(*one.ratio, one.endless) for one in found]).T
+    off = value / true - 1
+    error = float(off.std(ddof=1) / np.sqrt(len(off)))
+    covered = float(np.mean((lower < true) & (true < upper)))
+    means = {"beamtimes": str(len(off)), "ratio": float(value.mean()), "endless": float(true.mean())}
+    table("redox amplitude", means | {"% off": 100 * float(off.mean()), "% error": 100 * error, "covered": covered})
+    assert abs(off.mean()) < BIAS + 2 * error
+    assert covered > stats.binom.ppf(0.01, len(off), 0.95) / len(off)
