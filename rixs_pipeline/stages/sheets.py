@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +11,16 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config, FigureSheet, Region
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import products
-from rixs_pipeline.plots import sheets
+from rixs_pipeline.plots import overview, sheets
 from rixs_pipeline.plots.style import save
 from rixs_pipeline.stages import extract
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.figure import Figure
 
 Group = tuple[str, str]  # sample, edge
+Edges = Mapping[str, Sequence[str]]  # edge -> samples
 Planned = tuple[tuple[Path, ...], Callable[[], list[Path]]]
 
 
@@ -35,39 +37,71 @@ def plan(out: Path, name: str, sheet: FigureSheet, config: Config, groups: Seque
 
 
 def draw(out: Path, name: str, sheet: FigureSheet, config: Config, groups: Sequence[Group]) -> list[Path]:
-    """Draw one sheet.
+    """Draw one sheet, of samples and edges that have what it shows; files by what tells several apart.
 
     Raises:
-        RunFailed: an edge has no such region or channel.
+        RunFailed: none has such a region or channel.
     """
     by_edge = {edge: [sample for sample, at in groups if at == edge] for edge in dict.fromkeys(e for _, e in groups)}
-    if sheet.kind == "xas":
-        figure = sheets.xas_sheet(
-            {edge: _absorption(out, edge, of, sheet) for edge, of in by_edge.items()}, sheet.channel
-        )
-        return [save(figure, paths.figure(out, name))]
+    figures = {
+        "xas": _xas, "maps": _maps, "cuts": _cuts, "spectra": _spectra, "overview": _overviews
+    }[sheet.kind](out, by_edge, sheet, config)  # fmt: skip
+    return [
+        save(figure, paths.figure(out, name, *([of] if len(figures) > 1 else []))) for of, figure in figures.items()
+    ]
+
+
+def _xas(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> dict[str, Figure]:
+    rows: dict[str, dict[str, dict[str, xr.Dataset]]] = {}
+    for edge, samples in by_edge.items():
+        for sample in samples:
+            found = products.read_entries(paths.xas_product(out, sample, edge))
+            for channel in (c for c in sheet.channel if c in found):
+                rows.setdefault(channel, {}).setdefault(edge, {})[sample] = found[channel]
+    if not rows:
+        raise RunFailed(f"figures: no channel {' or '.join(sheet.channel)} at {', '.join(by_edge)}")
+    shown = {channel: rows[channel] for channel in sheet.channel if channel in rows}
+    return {"": sheets.xas_sheet(shown, config.xas.scale)}
+
+
+def _maps(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> dict[str, Figure]:
     rows = {edge: _row(out, edge, samples, sheet, config) for edge, samples in by_edge.items()}
-    if sheet.kind == "maps":
-        return [save(sheets.map_sheet(rows, sheet.emission), paths.figure(out, name))]
-    written = []
-    for edge, (rixs_maps, spectra, region) in rows.items():
+    return {"": sheets.map_sheet(rows, sheet.emission)}
+
+
+def _spectra(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> dict[str, Figure]:
+    rows = {edge: _row(out, edge, samples, sheet, config) for edge, samples in by_edge.items()}
+    return {"": sheets.spectra_sheet({edge: (spectra, region) for edge, (_, spectra, region) in rows.items()})}
+
+
+def _cuts(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> dict[str, Figure]:
+    """A figure an edge."""
+    compared = sheet.incident[len(sheet.incident) // 2] if sheet.compared is None else sheet.compared
+    figures = {}
+    for edge, samples in by_edge.items():
+        rixs_maps, spectra, region = _row(out, edge, samples, sheet, config)
         cuts = {
             sample: {energy: _cut(rixs_map, energy, sheet.width) for energy in sheet.incident}
             for sample, rixs_map in rixs_maps.items()
         }
-        compared = sheet.incident[len(sheet.incident) // 2] if sheet.compared is None else sheet.compared
-        figure = sheets.cut_sheet(edge, rixs_maps, spectra, region, cuts, compared, sheet.emission)
-        written.append(save(figure, paths.figure(out, name, *([edge] if len(rows) > 1 else []))))
-    return written
+        figures[edge] = sheets.cut_sheet(edge, rixs_maps, spectra, region, cuts, compared, sheet.emission)
+    return figures
 
 
-def _absorption(out: Path, edge: str, samples: Sequence[str], sheet: FigureSheet) -> dict[str, xr.Dataset]:
-    """The samples' absorption at an edge."""
-    found = {sample: products.read_entries(paths.xas_product(out, sample, edge)) for sample in samples}
-    missing = [sample for sample, of in found.items() if sheet.channel not in of]
-    if missing:
-        raise RunFailed(f"figures: no channel '{sheet.channel}' at {edge} of {', '.join(missing)}")
-    return {sample: of[sheet.channel] for sample, of in found.items()}
+def _overviews(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> dict[str, Figure]:
+    """A figure a sample; its yields are TFY and the first PFY of the edge."""
+    figures = {}
+    for sample in dict.fromkeys(sample for samples in by_edge.values() for sample in samples):
+        shown = {}
+        for edge in (edge for edge, samples in by_edge.items() if sample in samples):
+            rixs_map = products.read_entry(paths.map_product(out, sample, edge))
+            regions = extract.regions_of(edge, config.regions).values()
+            pfy = next((region for region in regions if region.kind == "pfy"), None)
+            yields = {"TFY": Region(kind="tfy")} | ({"PFY": pfy.model_copy(update={"background": None})} if pfy else {})
+            spectra = {name: extract.extract_region(rixs_map, region) for name, region in yields.items()}
+            shown[edge] = rixs_map, spectra, extract.extract_region(rixs_map, Region(kind="xes"))
+        figures[sample] = overview.overview_sheet(sample, shown, sheet.emission)
+    return figures
 
 
 def _row(
