@@ -512,7 +512,8 @@ class Reduction:
                 key = self.ledger.key(science, inputs)
                 if self.ledger.wanted(name, path, key):
                     rixs_map = products.read_entry(source)
-                    beside = self._beside(blanks, rixs_map)
+                    blank_maps = {n: products.read_entry(p) for n, p in blanks.items()}
+                    beside = extract.beside(self.config, self.reference, rixs_map, blank_maps)
                     spectra, warnings = extract.extract_spectra(rixs_map, self.config.regions, path.stem, beside)
                     if not spectra:
                         raise RunFailed(f"{path.stem}: no region touches this map; see `regions` in the config")
@@ -524,19 +525,6 @@ class Reduction:
         names = extract.blanks_of(edge, self.config.regions)
         found = {name: paths.map_product(self.out, name, edge) for name in names if name != sample}
         return {name: path for name, path in found.items() if path in self.ledger.keys}
-
-    def _beside(self, blanks: dict[str, Path], rixs_map: xr.Dataset) -> extract.Beside:
-        """What spectra need beside their map; the energy scale of a photon list is not known here."""
-        lines = self.reference.lines
-        known = sorted((line.energy, line.uncertainty) for line in lines.values() if not line.satellite_of)
-        calibrated = "reference_set" in rixs_map.attrs
-        return extract.Beside(
-            normalise=self.config.normalise,
-            geometry=self.config.geometry,
-            blanks={name: products.read_entry(path) for name, path in blanks.items()},
-            lines={name: line.energy for name, line in lines.items()},
-            energy_uncertainty=(np.array(known)[:, 0], np.array(known)[:, 1]) if calibrated else None,
-        )
 
     def _absorption(self) -> None:
         """TEY, TFY and XAS of every sample and edge whose scans have such readings."""

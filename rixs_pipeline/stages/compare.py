@@ -113,6 +113,8 @@ def compare_region(sources: Mapping[str, Sources], asked: Comparison, limits: Re
         "comparison": json.dumps(asked.model_dump(mode="json", exclude_unset=True)),
         "window": json.dumps([float(energy[places].min()), float(energy[places].max())]),
         "scale": json.dumps(asked.scale),
+        "errors": "those of the spectra over the factors; the factors' own, common to all points, stands beside them; "
+        "p: drawn from the multinomial law of the counts, exposures taken as known",
     }
     check(dataset, comparison_schema(axis), region)
     return dataset

@@ -41,9 +41,9 @@ def absorption_spectra(
             found[channel].attrs["errors"] = "scatter between passes, one size for all points; unknown of a single pass"
     if found and pfy is not None:
         energy, errors = pfy["incident_energy"].values, pfy["intensity_errors"].values
-        (values,), divisor, how = _normalised(energy, [pfy["intensity"].values], config, windows)
+        values, divisor, how = _normalised(energy, [pfy["intensity"].values], config, windows)
         errors = np.divide(errors, divisor, out=np.full(len(errors), np.nan), where=divisor > 0)
-        found["pfy"] = _dataset(energy, values, errors, how | {"channel": "PFY", "region": pfy.attrs["region"]})
+        found["pfy"] = _dataset(energy, values[0], errors, how | {"channel": "PFY", "region": pfy.attrs["region"]})
         found["pfy"].attrs["errors"] = "those of the PFY; not in it, common to all points: pre-edge line and divisor"
     for dataset in found.values():
         dataset.attrs |= {key: scans[0].attrs[key] for key in ("sample", "edge")}
