@@ -51,7 +51,7 @@ def _block(figure: "Figure", place: "SubplotSpec", edge: str, shown: Shown, emis
     beside.plot(values, energy, color=style.BLACK, lw=0.8)
     style.dress(below, "incident energy (eV)", "emission energy (eV)", size=9)
     style.dress(above, "", "yield / maximum", edge.replace("_", " ") + " edge", 9)
-    style.dress(beside, "emission, all points", "", size=9)
+    style.dress(beside, "counts/(s eV)", "", size=9)
     above.set(xlim=below.get_xlim(), xticklabels=[])
     beside.set(ylim=window, yticklabels=[], xlim=(0, None))
     beside.locator_params(axis="x", nbins=3, prune="lower")

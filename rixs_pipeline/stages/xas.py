@@ -27,7 +27,8 @@ def absorption_spectra(
 
     A reading is divided by I0 point by point, its pre-edge line subtracted and the rest normalised in every pass, then
     the passes are averaged: equal weights, errors from their scatter. A reading that drops at the edge is -1 at its
-    minimum, or after its jump.
+    minimum, or after its jump. Of a PFY the mean before the edge is subtracted: hardly anything is under it, and counts
+    tell no slope.
     """
     energies = np.concatenate([scan["incident_energy"].values for scan in scans])
     windows, warnings = edge_windows(str(scans[0].attrs["edge"]), config, energies)
@@ -36,12 +37,13 @@ def absorption_spectra(
         having = [scan for scan in scans if f"reading_{channel}" in scan]
         if having:
             energy, passes = _passes(having, channel)
-            values, _, how = _normalised(energy, passes, config, windows)
+            sloped = xas.tells_slope(energy, xas.averaged(passes)[0], windows)
+            values, _, how = _normalised(energy, passes, config, windows, sloped)
             found[channel] = _dataset(energy, *xas.averaged(values), how | {"channel": channel, "passes": len(passes)})
             found[channel].attrs["errors"] = "scatter between passes, one size for all points; unknown of a single pass"
     if found and pfy is not None:
         energy, errors = pfy["incident_energy"].values, pfy["intensity_errors"].values
-        values, divisor, how = _normalised(energy, [pfy["intensity"].values], config, windows)
+        values, divisor, how = _normalised(energy, [pfy["intensity"].values], config, windows, sloped=False)
         errors = np.divide(errors, divisor, out=np.full(len(errors), np.nan), where=divisor > 0)
         found["pfy"] = _dataset(energy, values[0], errors, how | {"channel": "PFY", "region": pfy.attrs["region"]})
         found["pfy"].attrs["errors"] = "those of the PFY; not in it, common to all points: pre-edge line and divisor"
@@ -52,11 +54,13 @@ def absorption_spectra(
 
 
 def _normalised(
-    energy: Floats, passes: list[Floats], config: XasConfig, windows: scaling.EdgeWindows
+    energy: Floats, passes: list[Floats], config: XasConfig, windows: scaling.EdgeWindows, sloped: bool
 ) -> tuple[list[Floats], float, dict[str, object]]:
-    """The passes, normalised alike as their mean asks for; the divisor of the last one; and how."""
-    mean = xas.averaged(passes)[0]
-    sloped = xas.tells_slope(energy, mean, windows) or config.pre_edge is not None
+    """The passes, normalised alike as their mean asks for; the divisor of the last one; and how.
+
+    `sloped`: whether the line before the edge has a slope where the config does not name its points.
+    """
+    mean, sloped = xas.averaged(passes)[0], sloped or config.pre_edge is not None
     sign = -1 if xas.falls(energy, mean, config.scale, windows, sloped) else 1
     done = [xas.normalised(energy, sign * one, config.scale, windows, sloped) for one in passes]
     line = "linear" if sloped or config.scale == "edge" else "constant"
@@ -67,7 +71,7 @@ def _told(found: dict[str, xr.Dataset]) -> list[str]:
     """What a reader of the spectra should know, a line each."""
     which = {
         "no slope is told by the points before the edge: their mean is subtracted; set xas.pre_edge":
-            [n for n, d in found.items() if d.attrs["pre_edge_line"] == "constant"],
+            [n for n, d in found.items() if n != "pfy" and d.attrs["pre_edge_line"] == "constant"],
         "it drops at the edge, as light of other elements does: -1 is its lowest":
             [n for n, d in found.items() if d.attrs["sign"] < 0],
         "cannot be normalised; set xas.pre_edge and xas.post_edge":
