@@ -15,6 +15,7 @@ from rixs_pipeline.stages import extract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from matplotlib.figure import Figure
 
@@ -33,6 +34,44 @@ class RixsAccessor:
     def __init__(self, dataset: xr.Dataset) -> None:
         check(dataset, RIXS_MAP, "ds.rixs needs a map (maps/*.nxs or scans/*.nxs)")
         self._map = dataset
+        self._known = extract.Beside()
+
+    def using(
+        self, config: "str | Path | None" = None, blanks: "Mapping[str, xr.Dataset] | None" = None
+    ) -> "RixsAccessor":
+        """The same with what a run knows beside its map: efficiency, geometry, uncertainty of the energy scale.
+
+        Args:
+            config: a config file, such as out/config.yaml; None: the defaults.
+            blanks: sample -> map, for backgrounds of `kind: blank`.
+
+        Raises:
+            ConfigError: the file has mistakes.
+        """
+        from pathlib import Path
+
+        from rixs_pipeline.io.config_files import load_config
+        from rixs_pipeline.io.reference_sets import load_reference_set
+
+        loaded = load_config(Path(config) if config else None)
+        reference = load_reference_set(loaded.calibration.reference, loaded.calibration.variants)
+        found = RixsAccessor(self._map)
+        found._known = extract.beside(loaded, reference, self._map, blanks or {})
+        return found
+
+    def spectrum(self, kind: str, **limits: Any) -> xr.Dataset:
+        """The spectrum of any region as its product holds it, features and absorption as well.
+
+        Raises:
+            ValueError: a key or value that no region has, another edge, or several cuts; the message names it.
+        """
+        edge = str(self._map.attrs["edge"])
+        regions = extract.regions_of(edge, {"region": Region.model_validate({"kind": kind} | limits)})
+        if not regions:
+            raise ValueError(f"edge: the map is of {edge}")
+        if len(regions) > 1:
+            raise ValueError("cuts: several are several spectra; ask for one at a time")
+        return extract.extract_region(self._map, next(iter(regions.values())), self._known)
 
     def region(self, kind: str, **limits: Any) -> xr.DataArray:
         """The spectrum of any region, with the keys of the config's `regions`, e.g. `region("pfy", loss=[1, 6])`.
@@ -40,7 +79,7 @@ class RixsAccessor:
         Raises:
             ValueError: a key or value that no region has; the message names it.
         """
-        dataset = extract.extract_region(self._map, Region.model_validate({"kind": kind} | limits))
+        dataset = self.spectrum(kind, **limits)
         spectrum = dataset["intensity"]
         beside = {str(name): dataset[name] for name in dataset.data_vars if name != "intensity"}
         named = {n: v for n, v in beside.items() if v.dims == spectrum.dims}
@@ -81,5 +120,4 @@ class RixsAccessor:
         """A region's spectrum with its bars and its 95 % interval."""
         from rixs_pipeline.plots.spectra import spectrum_figure
 
-        region = Region.model_validate({"kind": kind} | limits)
-        return spectrum_figure(extract.extract_region(self._map, region), title or kind)
+        return spectrum_figure(self.spectrum(kind, **limits), title or kind)

@@ -305,15 +305,24 @@ class XasConfig(Model):
 class FigureSheet(Model):
     """One figure with several panels, as a paper shows it."""
 
-    kind: Literal["xas", "maps", "cuts"]
+    kind: Literal["xas", "maps", "cuts", "spectra", "overview"]
     samples: tuple[str, ...] = Field(min_length=1)
     edges: tuple[Edge, ...] = Field(min_length=1)
-    channel: str = Field("tey", description="xas: reading that is shown, or pfy")
-    region: str | None = Field(None, description="maps, cuts: kind of region (pfy, spfy) or its name; framed, overlaid")
+    channel: tuple[str, ...] = Field(("tey",), min_length=1, description="xas: reading, or pfy; of several a row each")
+    region: str | None = Field(
+        None, description="maps, cuts, spectra: kind of region (pfy, spfy) or its name; framed, overlaid"
+    )
     emission: tuple[float, float] | None = Field(None, description="[low, high] that the maps show, eV")
     incident: tuple[float, ...] = Field((), description="cuts: incident energies of the emission spectra, eV")
     width: float = Field(0.5, gt=0, description="cuts: width of the incident band around each, eV")
     compared: float | None = Field(None, description="cuts: the one of them at which the samples are overlaid, eV")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_channel_is_a_list_of_one(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("channel"), str):
+            return values | {"channel": [values["channel"]]}
+        return values
 
     @model_validator(mode="after")
     def _cuts_have_energies(self) -> "FigureSheet":

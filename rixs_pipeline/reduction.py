@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rixs_pipeline import blocks, paths, progress
-from rixs_pipeline.config import Config, ReferenceSet
+from rixs_pipeline.config import Comparison, Config, ReferenceSet
 from rixs_pipeline.errors import InputError, RunFailed
 from rixs_pipeline.execution import Executor
 from rixs_pipeline.io import products, provenance
@@ -541,14 +541,15 @@ class Reduction:
             with self.ledger.attempt(name, path):
                 regions = extract.regions_of(edge, self.config.regions)
                 blanks = self._blank_maps(edge, sample)
-                science = {"regions": {n: r.model_dump(mode="json") for n, r in regions.items()}}
+                science = {"regions": {n: r.model_dump(mode="json", exclude_unset=True) for n, r in regions.items()}}
                 science |= {"efficiency": self.config.normalise.efficiency} | self.config.science("geometry")
                 inputs = {"map": provenance.config_hash(self.ledger.keys[source])}
                 inputs |= {f"blank {n}": provenance.config_hash(self.ledger.keys[p]) for n, p in blanks.items()}
                 key = self.ledger.key(science, inputs)
                 if self.ledger.wanted(name, path, key):
                     rixs_map = products.read_entry(source)
-                    beside = self._beside(blanks, rixs_map)
+                    blank_maps = {n: products.read_entry(p) for n, p in blanks.items()}
+                    beside = extract.beside(self.config, self.reference, rixs_map, blank_maps)
                     spectra, warnings = extract.extract_spectra(rixs_map, self.config.regions, path.stem, beside)
                     if not spectra:
                         raise RunFailed(f"{path.stem}: no region touches this map; see `regions` in the config")
@@ -560,19 +561,6 @@ class Reduction:
         names = extract.blanks_of(edge, self.config.regions)
         found = {name: paths.map_product(self.out, name, edge) for name in names if name != sample}
         return {name: path for name, path in found.items() if path in self.ledger.keys}
-
-    def _beside(self, blanks: dict[str, Path], rixs_map: xr.Dataset) -> extract.Beside:
-        """What spectra need beside their map; the energy scale of a photon list is not known here."""
-        lines = self.reference.lines
-        known = sorted((line.energy, line.uncertainty) for line in lines.values() if not line.satellite_of)
-        calibrated = "reference_set" in rixs_map.attrs
-        return extract.Beside(
-            normalise=self.config.normalise,
-            geometry=self.config.geometry,
-            blanks={name: products.read_entry(path) for name, path in blanks.items()},
-            lines={name: line.energy for name, line in lines.items()},
-            energy_uncertainty=(np.array(known)[:, 0], np.array(known)[:, 1]) if calibrated else None,
-        )
 
     def _absorption(self) -> None:
         """TEY, TFY and XAS of every sample and edge whose scans have such readings."""
@@ -599,9 +587,14 @@ class Reduction:
             done = [g for g in self._groups() if paths.spectra_product(self.out, *g) in self.ledger.keys]
             for edge in dict.fromkeys(edge for _, edge in done):
                 samples = [sample for sample in asked.samples if (sample, edge) in done]
-                here = extract.regions_of(edge, self.config.regions)
-                if len(samples) > 1 and (asked.regions is None or set(asked.regions) & set(here)):
+                if len(samples) > 1 and self._is_compared(asked, edge):
                     self._compare_at(name, edge, samples)
+
+    def _is_compared(self, asked: Comparison, edge: str) -> bool:
+        """Whether a comparison has anything to do at an edge."""
+        energy = np.concatenate([one.points.incident_energy for one in self.scans if one.edge == edge])
+        limits = float(np.nanmin(energy)), float(np.nanmax(energy))
+        return compare.concerns(asked, extract.regions_of(edge, self.config.regions), limits)
 
     def _compare_at(self, name: str, edge: str, samples: Sequence[str]) -> None:
         """Samples at one edge, each against the first."""
@@ -619,12 +612,12 @@ class Reduction:
                 sample: compare.Sources(products.read_entry(rixs_map), products.read_entries(found))
                 for sample, rixs_map, found in zip(samples, maps, spectra, strict=True)
             }
-            entries, results, warnings = compare.compare_samples(sources, asked, regions, path.stem)
+            entries, results, refused = compare.compare_samples(sources, asked, regions)
             if not entries:
-                reasons = "; ".join(warnings) or "the samples share none of its regions"
+                reasons = "; ".join(refused) or "the samples share none of its regions"
                 raise RunFailed(f"{path.stem}: nothing is compared: {reasons}")
             self.ledger.write(path, entries, "difference")
-            self.summary.made(told, {"results": results}, warnings)
+            self.summary.made(told, {"results": results}, [f"{path.stem}: {line}" for line in refused])
 
     def _report(self) -> None:
         groups = [g for g in self._groups() if paths.spectra_product(self.out, *g) in self.ledger.keys]

@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.config import Config, ExecutionConfig
+from rixs_pipeline.config import Config, ExecutionConfig, FigureSheet
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.execution import Executor, available_cores
 from rixs_pipeline.io import discovery, inspection, off
@@ -88,7 +89,7 @@ def _make_folder(out: Path, beamtime: Path) -> None:
 
 
 def asked_in_vain(beamtime: Beamtime, config: Config) -> list[str]:
-    """One line for each pixel, scan, sample and region of the config that the beamtime does not have: likely a slip."""
+    """One line for each thing that the config asks for and the beamtime does not have: a slip, or left out."""
     scans, exclude = beamtime.scans, config.beamtime.exclude
     pixels = {off.pixel_number(path) for run in beamtime.runs for path in run.pulse_files}
     samples = dict.fromkeys(s.sample for s in scans)
@@ -100,8 +101,26 @@ def asked_in_vain(beamtime: Beamtime, config: Config) -> list[str]:
     lines = [f"beamtime.{line}" for line in lines]
     for name, comparison in config.compare.items():
         lines += [f"compare.{name}: no sample '{one}'" for one in comparison.samples if one not in samples]
-        lines += [f"compare.{name}: no region '{one}'" for one in comparison.regions or () if one not in regions]
+        feature = comparison.feature
+        asked = [*(comparison.regions or ()), *filter(None, [feature and feature.region, feature and feature.rest])]
+        lines += [f"compare.{name}: no region '{one}'" for one in dict.fromkeys(asked) if one not in regions]
+    for name, sheet in config.figures.items():
+        lines += [f"figures.{name}: no {what}" for what in _not_shown(sheet, scans)]
     return [f"config: {line} in this beamtime" for line in lines]
+
+
+def _not_shown(sheet: FigureSheet, scans: Sequence[Run]) -> list[str]:
+    """What a figure leaves out: samples and edges that are not there, pairs and channels of those that are."""
+    samples, edges = ({getattr(s, of) for s in scans} for of in ("sample", "edge"))
+    lines = [f"sample '{sample}'" for sample in sheet.samples if sample not in samples]
+    lines += [f"edge {edge}" for edge in sheet.edges if edge not in edges]
+    for sample, edge in product(sheet.samples, sheet.edges):
+        passes = [s for s in scans if (s.sample, s.edge) == (sample, edge)]
+        if not passes and sample in samples and edge in edges:
+            lines.append(f"{sample} at {edge}")
+        channels = [c for c in sheet.channel if sheet.kind == "xas" and c != "pfy"]
+        lines += [f"{c} of {sample} at {edge}" for c in channels if passes and not any(c in s.readings for s in passes)]
+    return lines
 
 
 def select_scans(scans: Sequence[Run], wanted: str | None) -> list[Run]:

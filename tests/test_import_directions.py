@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "schema": {"errors"},
     "errors": set(),
     "paths": set(),
-    "accessor": {"stages", "plots"},
+    "accessor": {"stages", "plots", "io"},
     "__init__": {"io", "accessor"},  # open_product, loaded on first use
 }
 CLUSTER = {"dask", "distributed", "dask_jobqueue"}

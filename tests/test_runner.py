@@ -393,7 +393,19 @@ def test_what_the_config_asks_for_in_vain_is_said(small_beamtime):
             "beamtime": {"exclude": {"pixels": [3, 99], "points": {1: [0], 77: [0]}}},
             "compare": {
                 "good": {"samples": ["LMR_RT", "LMR_100C"], "regions": ["Co_PFY", "log_tey"]},
-                "bad": {"samples": ["LMR_RT", "LMR_200C"], "regions": ["Co_PFI"]},
+                "bad": {
+                    "samples": ["LMR_RT", "LMR_200C"],
+                    "regions": ["Co_PFI"],
+                    "feature": {"region": "Co_PFT", "window": [780, 781]},
+                },
+            },
+            "figures": {
+                "fig1": {
+                    "kind": "xas",
+                    "samples": ["LMR_RT", "LMR_200C"],
+                    "edges": ["Co_L", "Ni_L"],
+                    "channel": ["tey", "drain", "pfy"],
+                }
             },
         }
     )
@@ -403,6 +415,10 @@ def test_what_the_config_asks_for_in_vain_is_said(small_beamtime):
         "config: beamtime.exclude.points: no scan 77 in this beamtime",
         "config: compare.bad: no sample 'LMR_200C' in this beamtime",
         "config: compare.bad: no region 'Co_PFI' in this beamtime",
+        "config: compare.bad: no region 'Co_PFT' in this beamtime",
+        "config: figures.fig1: no sample 'LMR_200C' in this beamtime",
+        "config: figures.fig1: no edge Ni_L in this beamtime",
+        "config: figures.fig1: no drain of LMR_RT at Co_L in this beamtime",
     ]
 
 

@@ -13,11 +13,14 @@ Floats = NDArray[np.float64]
 ELASTIC_EV = 1.0  # half width around emission = incident that is the elastic line itself
 PEAK_EV, BESIDE_EV = 2.0, (4.0, 7.0)  # where a line is looked for, and what it is compared with
 CLEAR = 5.0  # standard deviations from which on a line is there
+# of binders and salts, in no reference sample: W. T. Elam et al., Radiat. Phys. Chem. 63, 121 (2002), eV
+OTHER_LINES = {"F_Ka": 676.8}
 _OWN_EV = 25.0  # so near a line of the edge's own, another cannot be told from it
 
 
 def unintended(region: Region, data: MapData, share: Floats, edge: str, lines: Mapping[str, float]) -> list[str]:
-    """What to tell about a region, one line each; `share` (point, bin) its weights, `lines` name -> eV.
+    """What to tell about a region, one line each; `share` (point, bin) its weights, `lines` name -> eV
+    beside `OTHER_LINES`.
 
     The elastic line is meant where the region has `loss` or says anything of `exclude_elastic`, be it null.
     Only yields over a window are looked at: TFY, emission spectra and the elastic region take in everything by
@@ -30,7 +33,7 @@ def unintended(region: Region, data: MapData, share: Floats, edge: str, lines: M
     meant = region.loss is not None or "exclude_elastic" in region.model_fields_set
     if not meant and (taken := elastic_points(data, share)):
         told.append(f"holds the elastic line at {taken} points; exclude_elastic leaves it out, null says it is meant")
-    element = edge.split("_")[0]
+    element, lines = edge.split("_")[0], OTHER_LINES | dict(lines)
     inside = {n: e for n, e in lines_inside(data, share, lines).items() if _is_peak(data, share, e)}
     own = {n for n in lines if n.split("_")[0] == element}
     foreign = {n: e for n, e in inside.items() if n not in own}

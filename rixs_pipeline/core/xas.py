@@ -9,20 +9,28 @@ from numpy.typing import NDArray
 from rixs_pipeline.core import scaling
 
 Floats = NDArray[np.float64]
+How = Literal["max", "edge"]
+
+
+REACH, KNOWN = (
+    0.1,
+    0.1,
+)  # least span of a pre-edge line over what it is drawn on; largest error over the spectrum's span
 
 
 def normalised(
-    energy: Floats, values: Floats, how: Literal["max", "edge"], windows: scaling.EdgeWindows
+    energy: Floats, values: Floats, how: How, windows: scaling.EdgeWindows, sloped: bool = True
 ) -> tuple[Floats, float]:
     """A spectrum without its pre-edge line, at the maximum 1 (`max`) or with a jump of 1 (`edge`); and the divisor.
 
-    The line goes through the points of `windows.pre` by least squares; with fewer than two of them nothing is
-    subtracted for `max`. NaN and 0 where nothing positive is left, or `edge` lacks points.
+    For `max` the line goes through the points of `windows.pre` by least squares; with fewer than two of them nothing
+    is subtracted. NaN and 0 where nothing positive is left, or `edge` lacks points.
 
     Args:
         energy, values: f8 (point,), eV and any unit; NaN where there is none.
         how: what it is divided by.
         windows: before and after the edge, eV.
+        sloped: False takes the mean of the points before the edge for the line of `max`.
     """
     good = np.isfinite(values)
     before = good & (energy >= windows.pre[0]) & (energy < windows.pre[1])
@@ -31,9 +39,38 @@ def normalised(
         return scaled.intensity, float(np.nan_to_num(scaled.factor))
     above = values
     if len(np.unique(energy[before])) > 1:
-        above = values - scaling.line_weights(energy, before, energy) @ np.where(good, values, 0.0)
+        line = scaling.line_weights(energy, before, energy) @ np.where(good, values, 0.0)
+        above = values - (line if sloped else values[before].mean())
     top = float(np.nanmax(above, initial=0.0))
     return (above / top, top) if top > 0 else (np.full(len(values), np.nan), 0.0)
+
+
+def tells_slope(energy: Floats, values: Floats, windows: scaling.EdgeWindows) -> bool:
+    """Whether the points before the edge tell the slope of a line that is drawn on to the end of the scan.
+
+    They span a tenth of the way to it or more (fewer are the foot of the edge), and the line's error there, from
+    their scatter, is a tenth of the spectrum's span or less. Arguments as of `normalised`.
+    """
+    good = np.isfinite(values)
+    before = good & (energy >= windows.pre[0]) & (energy < windows.pre[1])
+    number = int(before.sum())
+    if number < 3 or len(np.unique(energy[before])) < 3:
+        return False
+    last = energy[good].max()
+    residual = (values - scaling.line_weights(energy, before, energy) @ np.where(good, values, 0.0))[before]
+    weights = scaling.line_weights(energy, before, np.array([last]))[0]
+    error = np.sqrt((residual**2).sum() / (number - 2) * (weights**2).sum())
+    reached = np.ptp(energy[before]) >= REACH * (last - energy[before].max())
+    return bool(reached and error <= KNOWN * np.ptp(values[good]))
+
+
+def falls(energy: Floats, values: Floats, how: How, windows: scaling.EdgeWindows, sloped: bool = True) -> bool:
+    """Whether a spectrum drops at the edge: the light of everything else dims where the sample absorbs.
+
+    Its largest excursion from the pre-edge line, or its jump, is negative. Arguments as of `normalised`.
+    """
+    up, down = (normalised(energy, sign * values, how, windows, sloped)[1] for sign in (1, -1))
+    return down > up
 
 
 def averaged(passes: Sequence[Floats]) -> tuple[Floats, Floats]:

@@ -77,8 +77,14 @@ def _check_lines(config: Config, document: Document) -> None:
 
 
 def dump_config(config: Config) -> str:
-    """The whole config, defaults included, as YAML that loads back to an equal one."""
-    return write(_plain(config.model_dump()))
+    """The whole config, defaults included, as YAML that loads back to one that means the same.
+
+    Regions hold what was said alone: what they leave unsaid, a preset fills in.
+    """
+    values = config.model_dump()
+    if config.regions is not None:
+        values["regions"] = {name: region.model_dump(exclude_unset=True) for name, region in config.regions.items()}
+    return write(_plain(values))
 
 
 def config_schema() -> dict[str, Any]:

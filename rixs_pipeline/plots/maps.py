@@ -59,7 +59,7 @@ def map_figure(dataset: "xr.Dataset", title: str, regions: "Mapping[str, Region]
     """
     image = image_of(dataset)
     figure = style.new_figure(12, 5.4, title)
-    windows = [window for window in (_counts_window(dataset), _edge_window(dataset)) if window[0] < window[1]]
+    windows = [window for window in (counts_window(dataset), _edge_window(dataset)) if window[0] < window[1]]
     panels = list(style.grid(figure, columns=len(windows)).subplots(squeeze=False)[0])
     bars = []
     for axes, window, subtitle in zip(panels, windows, (_summary(dataset), ""), strict=False):
@@ -95,8 +95,8 @@ def image_of(dataset: "xr.Dataset") -> _Image:
     return _Image(edges, dataset["emission_energy_edges"].values, intensity[:, order])
 
 
-def _counts_window(dataset: "xr.Dataset") -> Limits:
-    """The emission energies that have counts, at bin edges."""
+def counts_window(dataset: "xr.Dataset") -> Limits:
+    """The emission energies that have counts, at bin edges, eV."""
     edges = dataset["emission_energy_edges"].values
     counts = dataset["counts"].values[~_masked(dataset)].sum(axis=0)
     low, high = style.where_counts_are(dataset["emission_energy"].values, counts, margin=15.0)

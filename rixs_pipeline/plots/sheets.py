@@ -20,19 +20,42 @@ Overlay = Mapping[str, "xr.Dataset"]  # sample -> spectrum
 
 BESIDE_EV = 5.0  # above and below a framed region, in its map
 CELL = 3.6, 2.9  # inches of a panel with its labels
+LEGEND = 0.06  # of a panel's height, for each sample in its legend
 
 
-def xas_sheet(edges: Mapping[str, Overlay], channel: str) -> "Figure":
-    """A panel an edge, in it the samples' absorption overlaid (Fig. 1 of an absorption study).
+def xas_sheet(rows: "Mapping[str, Mapping[str, Overlay]]", scale: str) -> "Figure":
+    """A row a channel and a panel an edge, in it the samples' absorption overlaid (Fig. 1 of an absorption study).
 
     Args:
-        edges: edge -> sample -> normalised spectrum as `schema.spectrum`.
-        channel: what is shown, for the title.
+        rows: channel -> edge -> sample -> normalised spectrum as `schema.spectrum`.
+        scale: how they are normalised, `max` or `edge`, for the title.
     """
-    figure = style.new_figure(CELL[0] * len(edges), 3.2, f"{channel.upper()}, normalised")
+    columns = list(dict.fromkeys(edge for edges in rows.values() for edge in edges))
+    how = {"max": "normalised at the maximum", "edge": "normalised by the edge jump"}[scale]
+    title = f"{', '.join(rows).upper()}: {how}"
+    figure = style.new_figure(CELL[0] * len(columns), 0.3 + CELL[1] * len(rows), title)
+    panels = style.grid(figure, len(rows), len(columns), gaps=(0.75, 0.8)).subplots(squeeze=False)
+    letters = iter(ascii_lowercase)
+    for row, (channel, edges) in zip(panels, rows.items(), strict=True):
+        for axes, edge in zip(row, columns, strict=True):
+            if edge in edges:
+                label = f"{channel.upper()} (normalised)"
+                _overlay(axes, edges[edge], f"({next(letters)}) {_edge(edge)}", errors=channel == "pfy", label=label)
+            else:
+                axes.set_visible(False)
+    return figure
+
+
+def spectra_sheet(edges: "Mapping[str, tuple[Overlay, Region]]") -> "Figure":
+    """A panel an edge, in it the samples' spectra of a region overlaid.
+
+    Args:
+        edges: edge -> sample -> spectrum as `schema.spectrum`, and the region.
+    """
+    figure = style.new_figure(max(CELL[0] * len(edges), 5.0), 0.3 + CELL[1], "Spectra of the samples")
     panels = style.grid(figure, 1, len(edges), gaps=(0.75, 0.8)).subplots(squeeze=False)[0]
-    for letter, axes, (edge, overlay) in zip(ascii_lowercase, panels, edges.items(), strict=False):
-        _overlay(axes, overlay, f"({letter}) {_edge(edge)}", errors=False)
+    for letter, axes, (edge, (overlay, region)) in zip(ascii_lowercase, panels, edges.items(), strict=False):
+        _overlay(axes, overlay, f"({letter}) {_edge(edge)} {_kind(region)}{_scaled(region)}")
     return figure
 
 
@@ -87,9 +110,10 @@ def cut_sheet(
     letters = iter(ascii_lowercase)
     _maps(panels[0], edge, rixs_maps, region, window, letters)
     _overlay(panels[0][len(rixs_maps)], spectra, f"({next(letters)}) {_kind(region)}")
+    highest = max(waterfall.highest(of_sample, window) for of_sample in cuts.values())
     for axes, (sample, of_sample) in zip(panels[1], cuts.items(), strict=False):
         excited = {f"{energy:g} eV": dataset for energy, dataset in of_sample.items()}
-        waterfall.draw(axes, excited, window, f"({next(letters)}) {sample}", 9)
+        waterfall.draw(axes, excited, window, f"({next(letters)}) {sample}", 9, highest)
     both = {sample: of_sample[compared] for sample, of_sample in cuts.items()}
     _overlay(panels[1][len(cuts)], both, f"({next(letters)}) excited at {compared:g} eV", window)
     return figure
@@ -123,8 +147,10 @@ def _around(region: "Region", margin: float) -> Limits:
     return low - margin, high + margin
 
 
-def _overlay(axes: "Axes", overlay: Overlay, title: str, window: Limits | None = None, errors: bool = True) -> None:
-    """Samples in one panel: joined points, with bars of one standard deviation."""
+def _overlay(
+    axes: "Axes", overlay: Overlay, title: str, window: Limits | None = None, errors: bool = True, label: str = ""
+) -> None:
+    """Samples in one panel: joined points, with bars of one standard deviation; `label`: instead of the intensity's."""
     for index, (sample, dataset) in enumerate(overlay.items()):
         energy, values, bars = waterfall.columns(dataset, window)
         colour = style.SERIES[index % len(style.SERIES)]
@@ -134,13 +160,25 @@ def _overlay(axes: "Axes", overlay: Overlay, title: str, window: Limits | None =
     first = next(iter(overlay.values()))["intensity"]
     axes.margins(x=0.01)
     axes.locator_params(axis="x", nbins=6)
-    style.dress(axes, f"{str(first.dims[0]).replace('_', ' ')} (eV)", style.quantity(first, "intensity"), title, 9)
-    axes.legend(frameon=False, fontsize=style.SMALL_SIZE)
+    x_label, y_label = f"{str(first.dims[0]).replace('_', ' ')} (eV)", label or style.quantity(first, "intensity")
+    style.dress(axes, x_label, y_label, title, 9)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + LEGEND * len(overlay) * (high - low))
+    axes.legend(frameon=False, fontsize=style.SMALL_SIZE, loc="upper right")
 
 
 def _edge(edge: str) -> str:
     """`Ni L edge` for Ni_L."""
     return f"{edge.replace('_', ' ')} edge"
+
+
+def _scaled(region: "Region") -> str:
+    """What a spectrum is divided by, in words."""
+    if isinstance(region.scale, tuple):
+        return f", 1 on average over {region.scale[0]:g}–{region.scale[1]:g} eV"
+    return {"none": "", "max": " over its maximum", "area": " over its area", "edge": " over its edge jump"}[
+        region.scale
+    ]
 
 
 def _kind(region: "Region") -> str:

@@ -1,7 +1,7 @@
 """Emission spectra of several incident energies, one above the other."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,12 +32,18 @@ def waterfall_figure(cuts: Cuts, title: str, window: Limits) -> "Figure":
     return figure
 
 
-def draw(axes: "Axes", cuts: Cuts, window: Limits, title: str = "", size: float = style.TEXT_SIZE) -> None:
-    """The spectra in a panel, each on a zero line of its own, its label at the end of low intensity."""
+def draw(
+    axes: "Axes", cuts: Cuts, window: Limits, title: str = "", size: float = style.TEXT_SIZE, top: float | None = None
+) -> None:
+    """The spectra in a panel, each on a zero line of its own, its label at the end of low intensity.
+
+    `top`: the highest intensity of all panels that share a scale; default: of these spectra.
+    """
     shown = {label: columns(dataset, window) for label, dataset in cuts.items()}
     first = next(iter(cuts.values()))["intensity"]
     right = first.dims[0] == "energy_loss"  # where the spectra are low
-    step = STEP * max((np.nanmax(values, initial=0.0) for _, values, _ in shown.values()), default=1.0)
+    top = highest(cuts, window) if top is None else top
+    step = STEP * top
     for index, (label, (energy, values, bars)) in enumerate(shown.items()):
         colour, zero = style.SERIES[index % len(style.SERIES)], index * step
         axes.axhline(zero, color=style.GREY, lw=0.4, zorder=0)
@@ -47,9 +53,16 @@ def draw(axes: "Axes", cuts: Cuts, window: Limits, title: str = "", size: float 
             ha="right" if right else "left", size=style.SMALL_SIZE, color=colour,
         )  # fmt: skip
     axes.set_xlim(window)
+    if top > 0:
+        axes.set_ylim(-0.1 * top, (len(shown) - 1) * step + 1.15 * top)
     axes.locator_params(axis="x", nbins=5)
     style.dress(axes, f"{str(first.dims[0]).replace('_', ' ')} (eV)", style.quantity(first, "intensity, shifted"),
                 title, size)  # fmt: skip
+
+
+def highest(cuts: "Mapping[Any, xr.Dataset]", window: Limits) -> float:
+    """The highest intensity of spectra in a window, eV."""
+    return max((float(np.nanmax(columns(cut, window)[1], initial=0.0)) for cut in cuts.values()), default=1.0)
 
 
 def columns(dataset: "xr.Dataset", window: Limits | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

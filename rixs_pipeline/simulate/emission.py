@@ -115,7 +115,10 @@ def _arctans(energy: Array, steps: Peaks) -> Array:
 
 
 def _amount(element: str, sample: Sample) -> float:
-    return sample.fluorine if element == "F" else ABSORBERS[element].amount
+    """The binder's elements stay where the oxide's are scaled."""
+    if element == "F":
+        return sample.fluorine
+    return ABSORBERS[element].amount * (1.0 if element == "C" else sample.oxide)
 
 
 def _edge_parts(element: str, energy: Array, sample: Sample, surface: bool) -> tuple[Array, Array, Array]:
@@ -135,7 +138,7 @@ def _edge_parts(element: str, energy: Array, sample: Sample, surface: bool) -> t
 
 
 def _redox(energy: Array, sample: Sample) -> Array:
-    return sample.redox * REDOX_SHARE * np.exp(-0.5 * ((energy - REDOX_INCIDENT) / REDOX_SIGMA[0]) ** 2)
+    return sample.oxide * sample.redox * REDOX_SHARE * np.exp(-0.5 * ((energy - REDOX_INCIDENT) / REDOX_SIGMA[0]) ** 2)
 
 
 def absorption(energy: Array, sample: Sample, surface: bool = False) -> Array:

@@ -105,7 +105,7 @@ def plan(settings: SimulationSettings) -> tuple[PlannedRun, ...]:
     runs = [_calibration(settings, 0, FIRST_RUN)]
     for sample in settings.samples:
         begin = runs[-1].end[-1] + BETWEEN_SAMPLES
-        for edge in settings.edges:
+        for edge in settings.edges_of(sample):
             for _ in range(settings.passes):
                 runs.append(_scan(settings, len(runs), begin, edge, sample))
                 begin = runs[-1].end[-1] + BETWEEN_SCANS

@@ -26,6 +26,8 @@ class Sample(Model):
         0.0, ge=0, le=1, description="share of the metals at the surface that is reduced: TEY only"
     )
     fluorine: float = Field(0.0, ge=0, description="amount of fluorine (PVDF, LiPF6): F Ka in the Co and Ni maps")
+    oxide: float = Field(1.0, ge=0, description="amount of the oxide: 0 is an electrode without it, carbon alone")
+    edges: tuple[ScanEdge, ...] = Field((), description="edges at which it is scanned; default: all")
 
 
 class BeamDump(Model):
@@ -111,6 +113,10 @@ class SimulationSettings(Model):
                 raise ValueError(f"{what}: {names} must differ from each other")
         return self
 
+    def edges_of(self, sample: Sample) -> tuple[ScanEdge, ...]:
+        """The edges at which a sample is scanned, in this order."""
+        return tuple(edge for edge in self.edges if not sample.edges or edge in sample.edges)
+
     @property
     def channels(self) -> range:
         """Channel numbers of the pixels: odd, as a time-division readout numbers them."""
@@ -133,7 +139,9 @@ PRESETS: dict[str, SimulationSettings] = {
     "paper": SimulationSettings(
         pixels=64, edges=("Ni_L", "Co_L", "Mn_L", "O_K"), passes=5, points=240, dwell=1.95, rate=4.0,
         samples=(
-            Sample(name="LMR_RT", fluorine=0.3), Sample(name="LMR_100C", redox=1.4, reduction=0.3, fluorine=0.3)
+            Sample(name="LMR_RT", fluorine=0.3), Sample(name="LMR_100C", redox=1.4, reduction=0.3, fluorine=0.3),
+            Sample(name="pristine", redox=0.0, fluorine=0.3, edges=("O_K",)),
+            Sample(name="LMR_free", oxide=0.0, fluorine=0.3, edges=("O_K",)),
         ),
         dead_pixels=(21,), noisy_pixels=(33,), jumping_pixels=(9,), scan_jumping_pixels=(57,), truncated_pixels=(101,),
     ),

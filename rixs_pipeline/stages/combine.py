@@ -18,6 +18,8 @@ from rixs_pipeline.stages.scan_map import intensities, label_readings
 if TYPE_CHECKING:
     import xarray as xr
 
+MEASURED = "measured_energy"  # of a scan whose incident energies were moved: as they were
+
 Float = NDArray[np.float64]
 Index = NDArray[np.intp]
 
@@ -30,13 +32,14 @@ def combine_scans(
     """Co-add the passes; returns the map as `schema.RIXS_MAP` and warnings.
 
     Equal incident grids are matched exactly. Differing ones go into the config's incident bins or, without them,
-    into bins around the points of the longest pass, with a warning. Counts are never interpolated.
+    into bins around the points of the longest pass, with a warning; passes that were moved onto one scale, into bins
+    around the points that they were measured at, so that maps of all samples share them. Counts are never interpolated.
 
     Raises:
         RunFailed: the passes differ and no bins follow from their points.
     """
-    incident = [scan["incident_energy"].values for scan in scans]
-    energy, edges, warnings = _incident_axis(incident, config, name)
+    incident = [(scan[MEASURED] if MEASURED in scan.coords else scan["incident_energy"]).values for scan in scans]
+    energy, edges, warnings = _incident_axis(incident, config, name, any(MEASURED in s.coords for s in scans))
     places = [_places(scan, energy, edges) for scan in scans]
     n, first = len(energy), scans[0]
     counts = combine.add([s["counts"].values for s in scans], places, n)
@@ -93,14 +96,18 @@ def _on_the_emission_scale(dataset: xr.Dataset, scans: Sequence[xr.Dataset], nam
     return dataset.assign_attrs(elastic_offset_applied=offset, elastic_offset_errors=error), []
 
 
-def _incident_axis(incident: list[Float], config: MapConfig, name: str) -> tuple[Float, Float | None, list[str]]:
-    """Centres, edges (None: the points themselves) and warnings."""
+def _incident_axis(
+    incident: list[Float], config: MapConfig, name: str, moved: bool
+) -> tuple[Float, Float | None, list[str]]:
+    """Centres, edges (None: the points themselves) and warnings; `moved`: the passes do not stand at these points."""
     if config.incident is not None and config.incident_step is not None:
         edges = binning.emission_edges(config.incident, config.incident_step)
         return (edges[1:] + edges[:-1]) / 2, edges, []
     grid = combine.common_grid(incident)
-    if grid is not None:
+    if grid is not None and not moved:
         return grid, None, []
+    if grid is not None and len(grid) > 1:
+        return grid, combine.midpoint_bins(grid), []
     longest = max(incident, key=len)
     points = combine.common_grid([longest])
     try:

@@ -30,12 +30,24 @@ class Sources:
     spectra: Mapping[str, xr.Dataset]
 
 
+def concerns(asked: Comparison, configured: Mapping[str, Region], incident: tuple[float, float]) -> bool:
+    """Whether a comparison asks for anything at an edge: one of its regions, and its window on that region's axis.
+
+    `configured`: the edge's regions; `incident`: [low, high] of its scans, eV.
+    """
+    window = asked.window or incident
+    reached = window[0] <= incident[1] and window[1] > incident[0]
+    wanted = (region for name, region in configured.items() if asked.regions is None or name in asked.regions)
+    return any(reached or region.kind == "xes" for region in wanted)
+
+
 def compare_samples(
-    sources: Mapping[str, Sources], asked: Comparison, configured: Mapping[str, Region], name: str
+    sources: Mapping[str, Sources], asked: Comparison, configured: Mapping[str, Region]
 ) -> tuple[dict[str, xr.Dataset], list[str], list[str]]:
-    """All regions that the samples share, as `schema.comparison`; what came out in a line each; warnings."""
+    """All regions that the samples share, as `schema.comparison`; what came out in a line each; why others did not."""
     found: dict[str, xr.Dataset] = {}
-    results, warnings = [], []
+    results: list[str] = []
+    refused: dict[str, list[str]] = {}  # reason -> regions
     for region, limits in configured.items():
         if asked.regions is not None and region not in asked.regions:
             continue
@@ -44,10 +56,10 @@ def compare_samples(
         try:
             found[region] = compare_region(sources, asked, limits, region)
         except ValueError as error:
-            warnings.append(f"{name}: region '{region}' is not compared: {error}")
+            refused.setdefault(str(error), []).append(region)
         else:
             results += told(found[region], region)
-    return found, results, warnings
+    return found, results, [f"{', '.join(names)} not compared: {reason}" for reason, names in refused.items()]
 
 
 def compare_region(sources: Mapping[str, Sources], asked: Comparison, limits: Region, region: str) -> xr.Dataset:
@@ -106,6 +118,8 @@ def compare_region(sources: Mapping[str, Sources], asked: Comparison, limits: Re
         "comparison": json.dumps(asked.model_dump(mode="json", exclude_unset=True)),
         "window": json.dumps([float(energy[places].min()), float(energy[places].max())]),
         "scale": json.dumps(asked.scale),
+        "errors": "those of the spectra over the factors; the factors' own, common to all points, stands beside them; "
+        "p: drawn from the multinomial law of the counts, exposures taken as known",
     }
     check(dataset, comparison_schema(axis), region)
     return dataset

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config import REFERENCE_ATTRIBUTES, Blank, GeometryConfig, NormaliseConfig, Region
+from rixs_pipeline.config import (
+    REFERENCE_ATTRIBUTES,
+    Blank,
+    Config,
+    GeometryConfig,
+    NormaliseConfig,
+    ReferenceSet,
+    Region,
+)
 from rixs_pipeline.core import regions as core_regions
 from rixs_pipeline.core import spectra
 from rixs_pipeline.core.inverse_yield import LineTest, choose_line, line_test
@@ -57,6 +65,19 @@ class Beside:
     energy_uncertainty: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
 
+def beside(config: Config, reference: ReferenceSet, rixs_map: xr.Dataset, blanks: Mapping[str, xr.Dataset]) -> Beside:
+    """What a config and its reference set say; the energy scale of a map from a photon list is not known here."""
+    known = sorted((line.energy, line.uncertainty) for line in reference.lines.values() if not line.satellite_of)
+    calibrated = "reference_set" in rixs_map.attrs
+    return Beside(
+        normalise=config.normalise,
+        geometry=config.geometry,
+        blanks=blanks,
+        lines={name: line.energy for name, line in reference.lines.items()},
+        energy_uncertainty=(np.array(known)[:, 0], np.array(known)[:, 1]) if calibrated else None,
+    )
+
+
 def regions_of(edge: str, configured: Mapping[str, Region] | None) -> dict[str, Region]:
     """The regions of a map: the config's for its edge or for every edge; where the config has none, the presets."""
     if configured is None:
@@ -71,14 +92,14 @@ def blanks_of(edge: str, configured: Mapping[str, Region] | None) -> list[str]:
 
 
 def extract_spectra(
-    rixs_map: xr.Dataset, configured: Mapping[str, Region] | None, name: str, beside: Beside | None = None
+    rixs_map: xr.Dataset, configured: Mapping[str, Region] | None, name: str, known: Beside | None = None
 ) -> tuple[dict[str, xr.Dataset], list[str]]:
     """All spectra of a map, named after their regions, with `log_tey`, `log_tfy` beside them; and warnings."""
     found: dict[str, xr.Dataset] = {}
     warnings = []
     for region_name, region in regions_of(str(rixs_map.attrs["edge"]), configured).items():
         try:
-            dataset, told = _extracted(rixs_map, region, beside or Beside())
+            dataset, told = _extracted(rixs_map, region, known or Beside())
         except ValueError as error:
             warnings.append(f"{name}: region '{region_name}': {error}: no spectrum")
             continue
@@ -97,21 +118,21 @@ def extract_spectra(
     return found, warnings
 
 
-def extract_region(rixs_map: xr.Dataset, region: Region, beside: Beside | None = None) -> xr.Dataset:
+def extract_region(rixs_map: xr.Dataset, region: Region, known: Beside | None = None) -> xr.Dataset:
     """One spectrum as `schema.spectrum`; the region stands word for word in the attribute `region`.
 
     Raises:
         ValueError: a background, or a line for the inverse yield, that cannot be had; one line.
     """
-    return _extracted(rixs_map, region, beside or Beside())[0]
+    return _extracted(rixs_map, region, known or Beside())[0]
 
 
-def _extracted(rixs_map: xr.Dataset, region: Region, beside: Beside) -> tuple[xr.Dataset, list[str]]:
+def _extracted(rixs_map: xr.Dataset, region: Region, known: Beside) -> tuple[xr.Dataset, list[str]]:
     """The spectrum, and what to tell about it."""
-    edge, data = str(rixs_map.attrs["edge"]), map_data(rixs_map, beside.normalise)
+    edge, data = str(rixs_map.attrs["edge"]), map_data(rixs_map, known.normalise)
     used, line = _with_line(region, data, edge)
-    blanks = {name: map_data(blank, beside.normalise) for name, blank in beside.blanks.items()}
-    setting = Setting(edge, blanks, beside.energy_uncertainty)
+    blanks = {name: map_data(blank, known.normalise) for name, blank in known.blanks.items()}
+    setting = Setting(edge, blanks, known.energy_uncertainty)
     result = spectra.extract(data, used, setting)
     dataset = _dataset(result)
     dataset.attrs = {
@@ -121,14 +142,14 @@ def _extracted(rixs_map: xr.Dataset, region: Region, beside: Beside) -> tuple[xr
         "errors": errors_told(result, used),
         **{key: json.dumps(value) for key, value in result.told.items()},
     }
-    told = unintended(used, data, core_regions.weights(used, data.incident, data.emission_edges), edge, beside.lines)
+    told = unintended(used, data, core_regions.weights(used, data.incident, data.emission_edges), edge, known.lines)
     if used.kind == "ipfy" and len(result.energy):
-        told += _tell_line(dataset, data, used, line, beside.geometry.factor)
+        told += _tell_line(dataset, data, used, line, known.geometry.factor)
     told += _tell_windows(result, used, edge)
     if used.features:
         dataset = dataset.assign(derived.feature_variables(spectra.extract(data, used, setting), used.features))
     if used.self_absorption and len(result.energy):
-        dataset, more = derived.with_absorption(dataset, data, used, setting, beside.geometry.factor)
+        dataset, more = derived.with_absorption(dataset, data, used, setting, known.geometry.factor)
         told = told + more
     check(dataset, spectrum_schema(result.axis), "spectrum")
     return dataset, told
@@ -273,4 +294,5 @@ def log_spectrum(rixs_map: xr.Dataset, channel: str) -> xr.Dataset:
     units = channel if i0 is None else f"{channel}/i0"
     dataset["intensity"].attrs["units"] = dataset["intensity_errors"].attrs["units"] = units
     dataset.attrs["region"] = json.dumps({"kind": "reading", "channel": channel})
+    dataset.attrs["errors"] = "not known from the log"
     return dataset

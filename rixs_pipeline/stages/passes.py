@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rixs_pipeline.config import PassesConfig
 from rixs_pipeline.core import binning, combine, comparison, passes, regions
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_USED
+from rixs_pipeline.stages.combine import MEASURED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -146,7 +147,9 @@ def _moved(scans: list[xr.Dataset], shifts: dict[str, tuple[float, float]]) -> l
     for scan in scans:
         value = shifts[str(scan.attrs["run"])][0]
         energy = scan["incident_energy"] - (part * value if np.isfinite(value) else 0.0)
-        moved.append(scan.assign_coords(incident_energy=energy.assign_attrs(scan["incident_energy"].attrs)))
+        measured = ("incident_energy", scan["incident_energy"].values)
+        energies = {"incident_energy": energy.assign_attrs(scan["incident_energy"].attrs), MEASURED: measured}
+        moved.append(scan.assign_coords(energies))
     return moved
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config, FigureSheet, Region
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import products
-from rixs_pipeline.plots import sheets
+from rixs_pipeline.plots import overview, sheets
 from rixs_pipeline.stages import extract
 from rixs_pipeline.stages.drawing import Drawing
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Group = tuple[str, str]  # sample, edge
+Edges = Mapping[str, Sequence[str]]  # edge -> samples
 Planned = tuple[tuple[Path, ...], Callable[[Drawing], None]]
+Sheets = dict[str, tuple[Any, Callable[[], "Figure"]]]  # what tells several apart -> what it shows, the figure
 
 
 def plan(out: Path, name: str, sheet: FigureSheet, config: Config, groups: Sequence[Group]) -> Iterator[Planned]:
@@ -36,47 +38,81 @@ def plan(out: Path, name: str, sheet: FigureSheet, config: Config, groups: Seque
 
 
 def draw(name: str, sheet: FigureSheet, config: Config, groups: Sequence[Group], drawing: Drawing) -> None:
-    """Draw one sheet.
+    """Draw one sheet, of samples and edges that have what it shows; files by what tells several apart.
 
     Raises:
-        RunFailed: an edge has no such region or channel.
+        RunFailed: none has such a region or channel.
     """
-    out, path = drawing.out, partial(paths.figure, drawing.out, name)
-    asked = sheet.model_dump(mode="json")
     by_edge = {edge: [sample for sample, at in groups if at == edge] for edge in dict.fromkeys(e for _, e in groups)}
-    if sheet.kind == "xas":
-        found = {edge: _absorption(out, edge, of, sheet) for edge, of in by_edge.items()}
-        drawing.add(path(), [found, asked], partial(sheets.xas_sheet, found, sheet.channel))
-        return
+    make = {"xas": _xas, "maps": _maps, "cuts": _cuts, "spectra": _spectra, "overview": _overviews}[sheet.kind]
+    figures = make(drawing.out, by_edge, sheet, config)
+    for of, (shows, figure) in figures.items():
+        path = paths.figure(drawing.out, name, *([of] if len(figures) > 1 else []))
+        drawing.add(path, [shows, sheet.model_dump(mode="json")], figure)
+
+
+def _xas(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Sheets:
+    rows: dict[str, dict[str, dict[str, xr.Dataset]]] = {}
+    for edge, samples in by_edge.items():
+        for sample in samples:
+            found = products.read_entries(paths.xas_product(out, sample, edge))
+            for channel in (c for c in sheet.channel if c in found):
+                rows.setdefault(channel, {}).setdefault(edge, {})[sample] = found[channel]
+    if not rows:
+        raise RunFailed(f"figures: no channel {' or '.join(sheet.channel)} at {', '.join(by_edge)}")
+    shown = {channel: rows[channel] for channel in sheet.channel if channel in rows}
+    scale = config.xas.scale
+    return {"": ([shown, scale], partial(sheets.xas_sheet, shown, scale))}
+
+
+def _maps(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Sheets:
     rows = {edge: _row(out, edge, samples, sheet, config) for edge, samples in by_edge.items()}
-    shown = {edge: [*row[:2], row[2].model_dump(mode="json"), asked] for edge, row in rows.items()}
-    if sheet.kind == "maps":
-        drawing.add(path(), shown, partial(sheets.map_sheet, rows, sheet.emission))
-        return
-    for edge, row in rows.items():
-        figure = partial(_cut_sheet, edge, *row, sheet)
-        drawing.add(path(*([edge] if len(rows) > 1 else [])), shown[edge], figure)
+    return {"": (_plain(rows), partial(sheets.map_sheet, rows, sheet.emission))}
+
+
+def _spectra(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Sheets:
+    rows = {edge: _row(out, edge, samples, sheet, config) for edge, samples in by_edge.items()}
+    shown = {edge: (spectra, region) for edge, (_, spectra, region) in rows.items()}
+    return {"": (_plain(shown), partial(sheets.spectra_sheet, shown))}
+
+
+def _cuts(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Sheets:
+    """A figure an edge."""
+    rows = {edge: _row(out, edge, samples, sheet, config) for edge, samples in by_edge.items()}
+    return {edge: (_plain({edge: row}), partial(_cut_sheet, edge, *row, sheet)) for edge, row in rows.items()}
 
 
 def _cut_sheet(
     edge: str, rixs_maps: dict[str, xr.Dataset], spectra: dict[str, xr.Dataset], region: Region, sheet: FigureSheet
 ) -> Figure:
     """Maps, spectra and cuts of the samples at an edge."""
+    compared = sheet.incident[len(sheet.incident) // 2] if sheet.compared is None else sheet.compared
     cuts = {
         sample: {energy: _cut(rixs_map, energy, sheet.width) for energy in sheet.incident}
         for sample, rixs_map in rixs_maps.items()
     }
-    compared = sheet.incident[len(sheet.incident) // 2] if sheet.compared is None else sheet.compared
     return sheets.cut_sheet(edge, rixs_maps, spectra, region, cuts, compared, sheet.emission)
 
 
-def _absorption(out: Path, edge: str, samples: Sequence[str], sheet: FigureSheet) -> dict[str, xr.Dataset]:
-    """The samples' absorption at an edge."""
-    found = {sample: products.read_entries(paths.xas_product(out, sample, edge)) for sample in samples}
-    missing = [sample for sample, of in found.items() if sheet.channel not in of]
-    if missing:
-        raise RunFailed(f"figures: no channel '{sheet.channel}' at {edge} of {', '.join(missing)}")
-    return {sample: of[sheet.channel] for sample, of in found.items()}
+def _overviews(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Sheets:
+    """A figure a sample; its yields are TFY and the first PFY of the edge."""
+    figures: Sheets = {}
+    for sample in dict.fromkeys(sample for samples in by_edge.values() for sample in samples):
+        shown = {}
+        for edge in (edge for edge, samples in by_edge.items() if sample in samples):
+            rixs_map = products.read_entry(paths.map_product(out, sample, edge))
+            regions = extract.regions_of(edge, config.regions).values()
+            pfy = next((region for region in regions if region.kind == "pfy"), None)
+            yields = {"TFY": Region(kind="tfy")} | ({"PFY": pfy.model_copy(update={"background": None})} if pfy else {})
+            spectra = {name: extract.extract_region(rixs_map, region) for name, region in yields.items()}
+            shown[edge] = rixs_map, spectra, extract.extract_region(rixs_map, Region(kind="xes"))
+        figures[sample] = shown, partial(overview.overview_sheet, sample, shown, sheet.emission)
+    return figures
+
+
+def _plain(rows: Mapping[str, tuple[Any, ...]]) -> dict[str, list[Any]]:
+    """The rows with their region as plain values, to tell whether they show something else."""
+    return {edge: [*row[:-1], row[-1].model_dump(mode="json")] for edge, row in rows.items()}
 
 
 def _row(

@@ -44,3 +44,21 @@ def test_passes_are_averaged_with_the_error_of_their_scatter():
     assert np.sum(((mean - EDGE) / errors) ** 2) == pytest.approx(len(ENERGY), abs=5 * np.sqrt(2 * len(ENERGY)))
     assert errors[3] > errors[2]
     assert np.isnan(xas.averaged(passes[:1])[1]).all()
+
+
+def test_what_drops_at_the_edge_is_told() -> None:
+    assert not xas.falls(ENERGY, LINE + EDGE, "max", WINDOWS)
+    assert xas.falls(ENERGY, LINE - EDGE, "max", WINDOWS)
+    assert xas.falls(ENERGY, LINE - EDGE, "edge", WINDOWS)
+
+
+def test_a_slope_is_taken_where_the_points_before_the_edge_tell_it() -> None:
+    noise = np.random.default_rng(3).normal(0, 1, len(ENERGY))
+    assert xas.tells_slope(ENERGY, LINE + EDGE + 1e-3 * noise, WINDOWS)
+    assert not xas.tells_slope(ENERGY, LINE + EDGE + 0.5 * noise, WINDOWS), "noise"
+    first = int(np.searchsorted(ENERGY, WINDOWS.pre[1])) - 3
+    assert not xas.tells_slope(ENERGY[first:], (LINE + EDGE)[first:], WINDOWS), "the foot of the edge"
+    flat, _ = xas.normalised(ENERGY, LINE + EDGE, "max", WINDOWS, sloped=False)
+    before = WINDOWS.pre[1] > ENERGY
+    assert flat[before].mean() == pytest.approx(0, abs=1e-9)
+    assert np.ptp(flat[before]) > 0

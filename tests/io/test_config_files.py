@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from rixs_pipeline.config import EDGES, Config, Region
+from rixs_pipeline.core.regions import resolved
 from rixs_pipeline.errors import ConfigError
 from rixs_pipeline.io.config_files import config_schema, dump_config, initial_config, load_config
 from rixs_pipeline.paths import configs_folder
@@ -283,6 +284,18 @@ def test_a_dumped_config_loads_back_equal(config: Config, tmp_path_factory: pyte
     path = tmp_path_factory.getbasetemp() / "dumped.yaml"
     path.write_text(dump_config(config), encoding="utf-8")
     assert load_config(path) == config
+
+
+def test_what_a_region_leaves_unsaid_stays_unsaid_in_a_dumped_config(tmp_path: Path) -> None:
+    """Written out, `emission: null` would stand against the preset, and the region would be all of the map."""
+    text = "regions: {Co: {preset: Co_L, kind: pfy}, O: {kind: pfy, emission: [510, 540], exclude_elastic: null}}"
+    config = loaded(tmp_path, text)
+    again = loaded(tmp_path, dump_config(config))
+    assert config.regions and again.regions
+    assert resolved(again.regions) == resolved(config.regions)
+    assert resolved(again.regions)["Co"].emission == (762, 800)
+    said = {name: region.model_fields_set for name, region in again.regions.items()}
+    assert said == {"Co": {"preset", "kind"}, "O": {"kind", "emission", "exclude_elastic"}}
 
 
 def test_the_schema_knows_every_section() -> None:

@@ -117,3 +117,12 @@ def test_the_reference_holds_its_lines_and_contaminants():
     assert ni > 3 * mn
     assert elastic > 0.1
     assert window(density, 515, 535)[0] < 0.01
+
+
+def test_an_electrode_without_oxide_has_no_oxygen_emission():
+    incident, emission = scan_energies("O_K", 20), np.arange(500.0, 530.0, 0.5)
+    whole, none = (intensity(incident, emission, "O_K", Sample(name="s", oxide=o)) for o in (1.0, 0.0))
+    band = (emission > 518) & (emission < 526)
+    assert none[:, band].sum() < 0.01 * whole[:, band].sum()
+    carbon = np.arange(265.0, 290.0, 0.5)
+    assert intensity(incident, carbon, "O_K", Sample(name="s", oxide=0.0)).sum() > 0

@@ -56,3 +56,12 @@ def test_the_command_line_changes_only_what_it_names(tmp_path):
     with pytest.raises(UsageError, match="edges"):
         from_options(tmp_path / "c", "sample", edges="O_K,Xx_L")
     assert not (tmp_path / "c").exists()
+
+
+def test_a_sample_may_be_scanned_at_some_edges_alone():
+    from rixs_pipeline.simulate.schedule import plan
+
+    samples = [{"name": "a"}, {"name": "b", "edges": ["O_K"]}]
+    runs = plan(preset("sample", samples=samples, edges=["Co_L", "O_K"], passes=1))
+    scans = [(run.sample.name, run.edge) for run in runs if run.sample]
+    assert scans == [("a", "Co_L"), ("a", "O_K"), ("b", "O_K")]

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from rixs_pipeline import open_product
-from rixs_pipeline.config import Comparison, PassesConfig, XasConfig
+from rixs_pipeline.config import Comparison, MapConfig, PassesConfig, XasConfig
 from rixs_pipeline.io.config_files import load_config
 from rixs_pipeline.schema import comparison, labelled
 from rixs_pipeline.stages import compare, extract, passes, xas
+from rixs_pipeline.stages.combine import combine_scans
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 ENERGY = np.arange(770.0, 800.0, 0.5)
@@ -53,7 +54,7 @@ def sources(**maps):
 
 def compared(maps, **asked):
     config = Comparison.model_validate({"samples": list(maps)} | asked)
-    return compare.compare_samples(sources(**maps), config, REGIONS, "heating-Co_L")
+    return compare.compare_samples(sources(**maps), config, REGIONS)
 
 
 def test_equal_samples_are_equal_and_their_factor_is_found():
@@ -139,7 +140,7 @@ def test_an_inverse_yield_is_brought_to_one_scale():
     maps = {"a": scan(1), "b": scan(2, factor=2.0)}
     of = {n: compare.Sources(m, {"Co_iPFY": extract.extract_region(m, rate["Co_iPFY"])}) for n, m in maps.items()}
     asked = Comparison(samples=("a", "b"))
-    one = compare.compare_samples(of, asked, rate, "c")[0]["Co_iPFY"]
+    one = compare.compare_samples(of, asked, rate)[0]["Co_iPFY"]
     means = np.nanmean(one["intensity"].values[:, 16:30], axis=1)
     assert means[1] == pytest.approx(means[0], rel=0.1)
 
@@ -198,12 +199,17 @@ def test_figures_and_products_of_a_run(small):
             "maps": {"kind": "maps", "samples": ["LMR_RT", "LMR_100C"], "edges": ["Co_L", "O_K"]},
             "cuts": {"kind": "cuts", "samples": ["LMR_RT", "LMR_100C"], "edges": ["Co_L"], "region": "Co_PFY",
                      "incident": [780.0, 795.0], "width": 6.0},
+            "rows": {"kind": "xas", "samples": ["LMR_RT"], "edges": ["Co_L"], "channel": ["tfy", "pfy"]},
+            "one": {"kind": "spectra", "samples": ["LMR_RT", "LMR_100C"], "edges": ["Co_L"], "region": "Co_PFY"},
+            "all": {"kind": "overview", "samples": ["LMR_RT", "LMR_100C"], "edges": ["Co_L"]},
         },
     }  # fmt: skip
     summary = small.run(config, until="report")
     assert summary.failed == {}
     names = {path.name for path in (small.out / "figures").glob("*.png")}
     assert {"tey.png", "maps.png", "cuts.png", "compare-heating-Co_L-Co_PFY.png", "LMR_RT-Co_L-xas.png"} <= names
+    assert {"rows.png", "one.png", "all-LMR_RT.png", "all-LMR_100C.png"} <= names
+    assert "config: figures.maps: no edge O_K in this beamtime" in summary.warnings
     found = open_product(small.out / "comparisons" / "heating-Co_L.nxs")["Co_PFY"]
     assert set(comparison("incident_energy")) - set(found.variables) == {
         "amplitude", "amplitude_errors", "ratio", "ratio_lower", "ratio_upper", "ratio_p", "difference_energy_errors"
@@ -214,6 +220,48 @@ def test_figures_and_products_of_a_run(small):
     assert small.run(config, until="report").executed == []
 
 
+def test_an_edge_that_is_not_asked_for_is_not_compared():
+    def concerned(incident, **asked):
+        return compare.concerns(Comparison(samples=("a", "b"), **asked), REGIONS, incident)
+
+    assert concerned((770.0, 800.0))
+    assert concerned((770.0, 800.0), window=(778, 784), regions=("Co_PFY",))
+    assert not concerned((770.0, 800.0), window=(528, 534), regions=("Co_PFY",))
+    assert not concerned((770.0, 800.0), regions=("O_sPFY",))
+    assert concerned((770.0, 800.0), window=(528, 534), regions=("Co_XES_L3",)), "its axis is the emission energy"
+
+
+def test_a_reading_that_drops_is_minus_one_at_its_lowest():
+    scans = [scan(k, name=f"scan{k:04d}") for k in range(3)]
+    white = np.exp(-0.5 * ((ENERGY - 780.5) / 1.0) ** 2)
+    noise = np.random.default_rng(4).normal(0, 0.02, (3, len(ENERGY)))
+    readings = [one["i0"].values * (2 - white + n) for one, n in zip(scans, noise, strict=True)]
+    scans = [one.assign(reading_tfy=("incident_energy", r)) for one, r in zip(scans, readings, strict=True)]
+    found, warnings = xas.absorption_spectra(scans, None, XasConfig(channels=("tfy",)), "LMR-Co_L")
+    assert found["tfy"]["intensity"].values == pytest.approx(-white, abs=0.12)
+    assert found["tfy"].attrs["sign"] == -1
+    assert "tfy: it drops at the edge" in warnings[-1]
+
+
+def test_a_spectrum_without_a_jump_is_told():
+    scans = [scan(k).isel(incident_energy=slice(0, 14)) for k in range(2)]
+    found, warnings = xas.absorption_spectra(scans, None, XasConfig(scale="edge"), "LMR-Co_L")
+    assert not np.isfinite(found["tey"]["intensity"].values).any()
+    assert any("tey: cannot be normalised" in line for line in warnings)
+
+
+def test_aligned_passes_keep_the_points_at_which_they_were_measured():
+    scans = [scan(k, name=f"scan{k:04d}", shift=1.2 * (k == 1), rate=4000) for k in range(1, 3)]
+    moved = passes.examine(scans, PassesConfig(align="apply", channel="tey"), "LMR-Co_L").scans
+    found, warnings = combine_scans(moved, MapConfig(), "LMR-Co_L")
+    assert found["incident_energy"].values.tolist() == ENERGY.tolist()
+    assert warnings == []
+    plain = combine_scans(scans, MapConfig(), "LMR-Co_L")[0]
+    yields = [(one["counts"].sum("emission_energy") / one["exposure"]).values for one in (found, plain)]
+    white = slice(14, 28)
+    assert np.nanmax(yields[0][white]) > 1.08 * np.nanmax(yields[1][white]), "the white line is sharper"
+
+
 def test_the_config_of_the_paper_is_one():
     config = load_config(CONFIGS / "lmr_paper.yaml")
-    assert set(config.figures) == {"fig1", "fig2", "fig3"}
+    assert set(config.figures) == {"fig1", "fig2", "fig3", "supp3", "supp4", "supp5", "supp6"}
