@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "ledger": {"summary", "io"},
     "summary": {"io"},
     "stages": {"core", "io", "plots"},
-    "blocks": {"execution", "result_tree", "io"},
+    "blocks": {"result_tree", "io"},
     "execution": {"dask_cluster", "result_tree"},
     "dask_cluster": {"result_tree"},
     "result_tree": set(),
