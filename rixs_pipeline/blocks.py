@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.execution import AHEAD
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.result_tree import FAN_IN
 
 PIXELS_A_BLOCK = 32  # at most: a block has a map of its own, which must not cost more than its pixels
 BLOCKS_A_WORKER = 4  # at least, where there are as many pixels, so that none waits long for the last one
+AHEAD = 8  # blocks a worker that are handed out at most, so that workers go on while a scan is written
 PROGRAM = 350_000_000  # bytes that the program takes itself, its libraries and what does not grow with the maps
 WRITING = 8  # maps while a scan is written: counts, intensities, errors, and what it takes to make them
 

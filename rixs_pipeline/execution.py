@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 Progress = Callable[[int], None]  # called in the main thread with the number of items done
 
 SWITCH_S = 2e-4
-AHEAD = 2  # items a worker that are handed out, so that none waits for the next one
+_AHEAD = 2  # items a worker that are handed out, so that none waits for the next one
 _DEATHS = 3  # of workers at one item, after which it is taken as the cause
 _SHARING = "forkserver" in multiprocessing.get_all_start_methods()  # whether processes can share loaded modules
 
@@ -119,7 +119,7 @@ class Executor:
         """
         if self._cluster:
             return self._cluster.map_reduce(function, groups, combine, progress)
-        return self._on_pool(function, groups, combine, progress, at_once or AHEAD * self.workers)
+        return self._on_pool(function, groups, combine, progress, at_once or _AHEAD * self.workers)
 
     def _open(self, stack: ExitStack) -> None:
         """Set `_pool` or `_cluster`, and leave on the stack what closes it."""

@@ -23,7 +23,7 @@ def most_held(pixels: int, size: int) -> int:
 
 
 def test_the_default_keeps_all_workers_busy() -> None:
-    assert blocks.plan([240] * 12, 8 * 240 * 1801, 2, GB) == blocks.Blocks(32, 4)
+    assert blocks.plan([240] * 12, 8 * 240 * 1801, 2, GB) == blocks.Blocks(32, 16)
     assert blocks.plan([16], 8 * 240 * 1801, 2, GB).size == 2
     assert blocks.plan([], 0, 2, GB).size == 1
 
@@ -36,7 +36,7 @@ def test_what_is_held_at_once_fits(pixels: list[int], map_mb: int, workers: int,
     memory, largest = tenths * GB // 10, map_mb * MB
     found = blocks.plan(pixels, largest, workers, memory)
     assert 1 <= found.size <= max(pixels) or found.size <= blocks.PIXELS_A_BLOCK
-    assert 1 <= found.at_once <= 2 * workers
+    assert 1 <= found.at_once <= blocks.AHEAD * workers
     held = blocks.WRITING + found.at_once * (1 + most_held(max(pixels), found.size))
     if blocks.PROGRAM + (blocks.WRITING + 2) * largest <= memory:
         assert blocks.PROGRAM + held * largest <= memory
@@ -44,7 +44,7 @@ def test_what_is_held_at_once_fits(pixels: list[int], map_mb: int, workers: int,
 
 def test_larger_maps_make_larger_blocks_before_workers_wait() -> None:
     small, large, huge = (blocks.plan([240], mb * MB, 2, GB) for mb in (3, 40, 60))
-    assert small == blocks.Blocks(30, 4)
+    assert small == blocks.Blocks(30, 16)
     assert large == blocks.Blocks(80, 2)
     assert huge == blocks.Blocks(240, 1)
 

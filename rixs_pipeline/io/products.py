@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _NO_COORDINATE = "This is a netCDF dimension but not a netCDF variable. {:>9}"
+LARGE = 10_000  # values, from which on a table is compressed
+CHUNK_BYTES = 1 << 22
 
 
 @contextmanager
@@ -76,7 +79,9 @@ def _write_data(group: h5py.Group, dataset: xr.Dataset, signal: str, axes: tuple
     group.attrs["signal"] = _text(signal)
     group.attrs["axes"] = _texts(axes)
     for name, variable in dataset.variables.items():
-        written = group.create_dataset(str(name), data=_values(variable), **_storage(variable))
+        values = _values(variable)
+        large = values.size > LARGE and values.dtype.kind in "iuf"
+        written = _write_table(group, str(name), values) if large else group.create_dataset(str(name), data=values)
         for key, value in variable.attrs.items():
             written.attrs[key] = _text(value) if isinstance(value, str) else value
         if written.dtype.kind == "S":
@@ -98,9 +103,20 @@ def _values(variable: xr.Variable) -> np.ndarray[Any, Any]:
     return values.astype(np.int8) if values.dtype.kind == "b" else values
 
 
-def _storage(variable: xr.Variable) -> dict[str, Any]:
-    """Large tables are compressed (maps are mostly zeros); gzip is what every HDF5 build reads."""
-    return {"compression": "gzip", "compression_opts": 1, "shuffle": True} if variable.size > 10_000 else {}
+def _write_table(group: h5py.Group, name: str, values: np.ndarray[Any, Any]) -> h5py.Dataset:
+    """A large table, compressed (maps are mostly zeros) with what every HDF5 build reads: shuffle and gzip.
+
+    HDF5's own filters would do it with the interpreter's lock held, and all other threads would wait.
+    """
+    rows = min(len(values), max(1, CHUNK_BYTES // values[0].nbytes))
+    filters = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    table = group.create_dataset(name, values.shape, values.dtype, chunks=(rows, *values.shape[1:]), **filters)
+    for first in range(0, len(values), rows):
+        chunk, part = np.zeros(table.chunks, values.dtype), values[first : first + rows]
+        chunk[: len(part)] = part
+        shuffled = chunk.reshape(-1).view(np.uint8).reshape(-1, chunk.itemsize).T.tobytes()
+        table.id.write_direct_chunk((first, *[0] * (values.ndim - 1)), zlib.compress(shuffled, 1))
+    return table
 
 
 def _text(text: str) -> np.ndarray[Any, Any]:

@@ -26,12 +26,14 @@ Status = list[int]  # size in bytes, mtime in ns, inode
 
 
 def digest_file_range(path: Path, first: int, stop: int) -> str:
-    """BLAKE2b (256 bit, hex) of the bytes first <= i < stop of a file; what is appended later does not change it.
+    """SHA-1 (hex) of the bytes first <= i < stop of a file; what is appended later does not change it.
 
     Raises:
         InputError: the file cannot be read, or ends before `stop`.
     """
-    digest = hashlib.blake2b(digest_size=32)
+    digest = hashlib.sha1(
+        usedforsecurity=False
+    )  # tells a change, not a forger; twice to three times as fast as BLAKE2b
     try:
         with path.open("rb") as file:
             file.seek(first)

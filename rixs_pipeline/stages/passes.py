@@ -32,7 +32,7 @@ class Examined:
 
 @dataclass(frozen=True)
 class _Aligned:
-    """The passes on shared points: `place` of each scan's points, and sums there."""
+    """The passes on shared points: `place` of each scan's points, and sums there, of counts in the region's bins."""
 
     grid: Floats
     place: list[NDArray[np.intp]]
@@ -49,10 +49,12 @@ def examine(scans: Sequence[xr.Dataset], config: PassesConfig, name: str) -> Exa
     scans = list(scans)
     if len(scans) < 2:
         return Examined(scans)
-    lying = _on_shared_points(scans)
     edge = str(scans[0].attrs["edge"])
     region = next(r for r in regions.preset_regions(edge).values() if r.kind == "pfy")  # type: ignore[arg-type]
-    share = regions.weights(region, lying.grid, scans[0]["emission_energy_edges"].values)
+    grid, place = _shared_points(scans)
+    share = regions.weights(region, grid, scans[0]["emission_energy_edges"].values)
+    inside = np.asarray((share > 0).any(axis=0))  # of the maps of many passes no more than this is held
+    lying, share = _on_shared_points(scans, grid, place, inside), share[:, inside]
     cells = comparison.cells(lying.counts, lying.exposure, share, along_emission=False)
     if not len(cells.place):
         return Examined(scans, warnings=[f"{name}: no counts in the PFY of its passes: not tested against each other"])
@@ -66,8 +68,8 @@ def examine(scans: Sequence[xr.Dataset], config: PassesConfig, name: str) -> Exa
     return Examined(kept, facts, _told(facts), _warnings(facts, config, name))
 
 
-def _on_shared_points(scans: list[xr.Dataset]) -> _Aligned:
-    """Passes with different points are binned around those of the longest one, as in the map."""
+def _shared_points(scans: list[xr.Dataset]) -> tuple[Floats, list[NDArray[np.intp]]]:
+    """Passes with different points are binned around those of the longest one, as in the map; -1: left out."""
     incident = [scan["incident_energy"].values for scan in scans]
     grid = combine.common_grid(incident)
     if grid is not None:
@@ -77,11 +79,15 @@ def _on_shared_points(scans: list[xr.Dataset]) -> _Aligned:
         grid = (edges[1:] + edges[:-1]) / 2
         place = [binning.bin_index(energy, edges) for energy in incident]
     place = [np.where(s["point_status"].values == POINT_USED, at, -1) for s, at in zip(scans, place, strict=True)]
-    sums = [
-        [combine.add([scan[name].values], [at], len(grid)) for scan, at in zip(scans, place, strict=True)]
-        for name in ("counts", "exposure")
-    ]
-    return _Aligned(grid, place, sums[0], sums[1])
+    return grid, place
+
+
+def _on_shared_points(
+    scans: list[xr.Dataset], grid: Floats, place: list[NDArray[np.intp]], inside: NDArray[np.bool_]
+) -> _Aligned:
+    pairs, n = list(zip(scans, place, strict=True)), len(grid)
+    counts = [combine.add([scan["counts"].values[:, inside]], [at], n) for scan, at in pairs]
+    return _Aligned(grid, place, counts, [combine.add([scan["exposure"].values], [at], n) for scan, at in pairs])
 
 
 def _to_align(

@@ -17,11 +17,11 @@ from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
 
 # one edge and sample, so that more pulses are more scans; a reference run of 0.6 million pulses
 BEAMTIME = {
-    "seed": 5, "pixels": 64, "edges": ["Co_L"], "samples": [{"name": "LMR"}], "points": 200, "rate": 100.0,
+    "seed": 5, "pixels": 64, "edges": ["Co_L"], "samples": [{"name": "LMR"}], "points": 200, "rate": 160.0,
     "calibrations": 1, "dead_pixels": [], "noisy_pixels": [], "jumping_pixels": [], "truncated_pixels": [],
     "beam_dumps": [], "projector_samples": 8,
 }  # fmt: skip
-SIZES = {"1e6": {"passes": 1, "rate": 20.0}, "1e7": {"passes": 5}, "1e8": {"passes": 50}}
+SIZES = {"1e6": {"passes": 1, "rate": 30.0}, "1e7": {"passes": 5}, "1e8": {"passes": 50}}
 
 
 @pytest.fixture(scope="module", params=["1e6", "1e7", pytest.param("1e8", marks=pytest.mark.slow)])

@@ -225,3 +225,18 @@ def test_whatever_bytes_are_damaged_nothing_but_an_input_error_comes_out(tmp_pat
             read(path)
         except InputError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("shape", [(20_001,), (300, 41), (1100, 700)])
+@pytest.mark.parametrize("dtype", ["i8", "f8", "f4", "i2"])
+def test_large_tables_are_compressed_as_any_hdf5_reads_them(tmp_path, shape, dtype):
+    """In whole chunks and a last one that the table does not fill."""
+    values = np.random.default_rng(1).poisson(0.3, shape).astype(dtype)
+    dims = tuple(f"d{k}" for k in range(len(shape)))
+    products.write_product(tmp_path / "a.nxs", {"entry": xr.Dataset({"counts": (dims, values)})}, {}, "counts")
+    with h5py.File(tmp_path / "a.nxs") as file:
+        table = file["entry/data/counts"]
+        assert table.compression == "gzip" and table.shuffle
+        assert table.id.get_storage_size() < 0.5 * values.nbytes
+        np.testing.assert_array_equal(table[()], values)
+        np.testing.assert_array_equal(table[-3:], values[-3:])
