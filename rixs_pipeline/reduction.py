@@ -87,6 +87,7 @@ class Reduction:
             )
         if not self.summary.dry_run:
             self._write_config()
+            self.ledger.read_pulses([*self.beamtime.calibrations, *(self.scans if self.until != STAGES[0] else [])])
         for name in STAGES[: STAGES.index(self.until) + 1]:
             started = time.perf_counter()
             getattr(self, f"_{name}")()
