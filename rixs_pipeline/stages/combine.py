@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rixs_pipeline.config import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfig
 from rixs_pipeline.core import binning, combine, scale_shifts
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.schema import POINT_USED, RIXS_MAP, check, labelled
+from rixs_pipeline.schema import COADDED_MAP, POINT_USED, check, labelled
 from rixs_pipeline.stages.response import map_response
 from rixs_pipeline.stages.scan_map import intensities, label_readings
 
@@ -29,7 +29,7 @@ NOT_ADDED = ("intensity", "intensity_errors")  # of scans: they follow from the 
 def combine_scans(
     scans: Sequence[xr.Dataset], config: MapConfig, name: str, normalise: NormaliseConfig | None = None
 ) -> tuple[xr.Dataset, list[str]]:
-    """Co-add the passes; returns the map as `schema.RIXS_MAP` and warnings.
+    """Co-add the passes; returns the map as `schema.COADDED_MAP` and warnings.
 
     Equal incident grids are matched exactly. Differing ones go into the config's incident bins or, without them,
     into bins around the points of the longest pass, with a warning; passes that were moved onto one scale, into bins
@@ -63,7 +63,7 @@ def combine_scans(
     if edges is not None:
         values["incident_energy_edges"] = (("incident_energy_edge",), edges)
     values |= _readings(scans, places, n) | _pixels(scans)
-    dataset = labelled(values, RIXS_MAP)
+    dataset = labelled(values, COADDED_MAP)
     label_readings(dataset)
     dataset.attrs = {
         "sample": first.attrs["sample"],
@@ -77,7 +77,7 @@ def combine_scans(
     if config.elastic_offset == "apply":
         dataset, more = _on_the_emission_scale(dataset, scans, name)
         warnings += more
-    check(dataset, RIXS_MAP, name)
+    check(dataset, COADDED_MAP, name)
     return dataset, warnings
 
 
