@@ -36,7 +36,7 @@ def combine_scans(
     Raises:
         RunFailed: the passes differ and no bins follow from their points.
     """
-    incident = [(scan[MEASURED] if MEASURED in scan.coords else scan["incident_energy"]).values for scan in scans]
+    incident = [measured_energy(scan) for scan in scans]
     energy, edges, warnings = _incident_axis(incident, config, name, any(MEASURED in s.coords for s in scans))
     places = [_places(scan, energy, edges) for scan in scans]
     n, first = len(energy), scans[0]
@@ -77,6 +77,11 @@ def combine_scans(
         warnings += more
     check(dataset, RIXS_MAP, name)
     return dataset, warnings
+
+
+def measured_energy(scan: xr.Dataset) -> Float:
+    """The incident energies (point,) of a scan as they were before it was moved, eV."""
+    return np.asarray((scan[MEASURED] if MEASURED in scan.coords else scan["incident_energy"]).values)
 
 
 def _on_the_emission_scale(dataset: xr.Dataset, scans: Sequence[xr.Dataset], name: str) -> tuple[xr.Dataset, list[str]]:
