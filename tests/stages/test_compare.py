@@ -194,6 +194,7 @@ def test_an_edge_that_is_not_asked_for_is_not_compared():
     assert not concerned((770.0, 800.0), window=(528, 534), regions=("Co_PFY",))
     assert not concerned((770.0, 800.0), regions=("O_sPFY",))
     assert concerned((770.0, 800.0), window=(528, 534), regions=("Co_XES_L3",)), "its axis is the emission energy"
+    assert not concerned((770.0, 800.0), window=(850, 860)), "no light is emitted there"
 
 
 def test_a_reading_that_drops_is_minus_one_at_its_lowest():
