@@ -69,6 +69,7 @@ def combine_scans(
         "scans": [str(scan.attrs["run"]) for scan in scans],
         "normalisation": " / ".join(sorted({str(scan.attrs["normalisation"]) for scan in scans})),
         "incident_binning": "scan points" if edges is None else "bins",
+        "errors": "sqrt(counts) over exposure and bin width; noise of I0 apart, as exposure_errors where known",
     }
     dataset.attrs |= {key: first.attrs[key] for key in REFERENCE_ATTRIBUTES if key in first.attrs}
     dataset.attrs |= map_response(scans)
