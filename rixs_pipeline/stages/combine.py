@@ -38,7 +38,7 @@ def combine_scans(
     Raises:
         RunFailed: the passes differ and no bins follow from their points.
     """
-    incident = [(scan[MEASURED] if MEASURED in scan.coords else scan["incident_energy"]).values for scan in scans]
+    incident = [measured_energy(scan) for scan in scans]
     energy, edges, warnings = _incident_axis(incident, config, name, any(MEASURED in s.coords for s in scans))
     places = [_places(scan, energy, edges) for scan in scans]
     n, first = len(energy), scans[0]
@@ -71,6 +71,7 @@ def combine_scans(
         "scans": [str(scan.attrs["run"]) for scan in scans],
         "normalisation": " / ".join(sorted({str(scan.attrs["normalisation"]) for scan in scans})),
         "incident_binning": "scan points" if edges is None else "bins",
+        "errors": "sqrt(counts) over exposure and bin width; noise of I0 apart, as exposure_errors where known",
     }
     dataset.attrs |= {key: first.attrs[key] for key in REFERENCE_ATTRIBUTES if key in first.attrs}
     dataset.attrs |= map_response(scans)
@@ -79,6 +80,11 @@ def combine_scans(
         warnings += more
     check(dataset, COADDED_MAP, name)
     return dataset, warnings
+
+
+def measured_energy(scan: xr.Dataset) -> Float:
+    """The incident energies (point,) of a scan as they were before it was moved, eV."""
+    return np.asarray((scan[MEASURED] if MEASURED in scan.coords else scan["incident_energy"]).values)
 
 
 def _on_the_emission_scale(dataset: xr.Dataset, scans: Sequence[xr.Dataset], name: str) -> tuple[xr.Dataset, list[str]]:
