@@ -163,6 +163,14 @@ class Sideband(Model):
         min_length=1, max_length=2, description="one window (low, high), eV: flat; two: a straight line between them"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_window_is_a_list_of_one(cls, values: Any) -> Any:
+        window = values.get("emission") if isinstance(values, dict) else None
+        if isinstance(window, list | tuple) and all(isinstance(each, int | float) for each in window):
+            return values | {"emission": [window]}
+        return values
+
     @model_validator(mode="after")
     def _windows_ascend(self) -> "Sideband":
         for low, high in self.emission:
@@ -190,7 +198,7 @@ class Leak(Model):
     tail_length: float | None = Field(None, gt=0, description="decay length of the tail, eV; default: so too")
 
 
-Background = PreEdge | Sideband | Blank | Leak
+Background = Annotated[PreEdge | Sideband | Blank | Leak, Field(discriminator="kind")]
 Kind = Literal["pfy", "spfy", "ipfy", "tfy", "xes", "elastic"]
 
 

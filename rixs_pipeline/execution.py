@@ -27,7 +27,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int], None]  # called in the main thread with the number of items done
 
-SWITCH_S = 2e-4
 _AHEAD = 2  # items a worker that are handed out, so that none waits for the next one
 _DEATHS = 3  # of workers at one item, after which it is taken as the cause
 _SHARING = "forkserver" in multiprocessing.get_all_start_methods()  # whether processes can share loaded modules
@@ -138,9 +137,6 @@ class Executor:
         if self.config.scheduler == "serial":
             return _Serial()
         if self.config.scheduler == "threads":
-            # A thread that comes back from compiled code waits up to this long for one that is in Python; with the
-            # usual 5 ms, two calibrations side by side take as long as one after the other.
-            sys.setswitchinterval(SWITCH_S)
             return futures.ThreadPoolExecutor(self.workers)
         # no fork of this process: it would copy HDF5's lock and open files
         context = multiprocessing.get_context("forkserver" if self.preload and _SHARING else "spawn")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -74,16 +74,23 @@ class Ledger:
         changed = [CHANGED[name] for name, value in key.items() if attributes.get(name) != value]
         return f"another {', '.join(changed)}" if changed else ""
 
+    def read_pulses(self, runs: Iterable[Run]) -> None:
+        """Digest what runs use of the pulse files, every file in one go: what is asked for later is known then."""
+        windows: dict[Path, list[tuple[int, int]]] = {}
+        for one in runs:
+            for path in one.pulse_files:
+                windows.setdefault(path, []).append(span_ns(one))
+        with ThreadPoolExecutor() as pool:  # reading and hashing let go of the interpreter
+            for told in [pool.submit(self.digests.records, *of) for of in windows.items()]:
+                told.exception()  # a file that cannot be read is told by the runs that need it
+
     def pulse_digest(self, one: Run) -> str:
         """Of the records that a run uses, in all its files."""
         if one.photon_list is not None:
             return self.digests.file(one.photon_list)
-        start, end = int(one.points.start_ns[0]), int(one.points.end_ns[-1])
-        with ThreadPoolExecutor() as pool:  # reading and hashing let go of the interpreter
-            digests = pool.map(lambda path: self.digests.records(path, start, end), one.pulse_files)
-            return provenance.config_hash(
-                {path.name: digest for path, digest in zip(one.pulse_files, digests, strict=True)}
-            )
+        return provenance.config_hash(
+            {path.name: self.digests.records(path, [span_ns(one)])[0] for path in one.pulse_files}
+        )
 
     def write(self, path: Path, entries: dict[str, xr.Dataset], signal: str) -> None:
         """Write a product with its key; `signal` is the variable that viewers plot."""
@@ -125,3 +132,8 @@ class Ledger:
             name = str(path.relative_to(self.out))
             if path not in self.keys and name not in failed:
                 self.summary.warn(f"{path}: left from an earlier run, not part of this one; delete it if it is stale")
+
+
+def span_ns(one: Run) -> tuple[int, int]:
+    """Start and end of a run, ns since 1970."""
+    return int(one.points.start_ns[0]), int(one.points.end_ns[-1])

@@ -87,6 +87,7 @@ class Reduction:
             )
         if not self.summary.dry_run:
             self._write_config()
+            self.ledger.read_pulses([*self.beamtime.calibrations, *(self.scans if self.until != STAGES[0] else [])])
         for name in STAGES[: STAGES.index(self.until) + 1]:
             started = time.perf_counter()
             getattr(self, f"_{name}")()
@@ -541,7 +542,7 @@ class Reduction:
             with self.ledger.attempt(name, path):
                 regions = extract.regions_of(edge, self.config.regions)
                 blanks = self._blank_maps(edge, sample)
-                science = {"regions": {n: r.model_dump(mode="json", exclude_unset=True) for n, r in regions.items()}}
+                science = {"regions": {n: r.model_dump(mode="json") for n, r in regions.items()}}
                 science |= {"efficiency": self.config.normalise.efficiency} | self.config.science("geometry")
                 inputs = {"map": provenance.config_hash(self.ledger.keys[source])}
                 inputs |= {f"blank {n}": provenance.config_hash(self.ledger.keys[p]) for n, p in blanks.items()}

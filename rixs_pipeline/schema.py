@@ -50,9 +50,13 @@ RIXS_MAP = {
     "i0": Variable(_POINT, "f", "", "incident flux", False),
     "intensity": Variable(_MAP_DIMS, "f", "counts/(s eV)", "counts / exposure / bin width"),
     "intensity_errors": Variable(_MAP_DIMS, "f", "counts/(s eV)", "one standard deviation of the intensity"),
+    "misalignment": Variable(("pixel",), "f", "", "relative, against the other pixels, as measured", False),
+}
+
+# what the map of aligned scans carries on top
+COADDED_MAP = RIXS_MAP | {
     "pixel": Variable(("pixel",), "i", "", "channel number", False),
     "pixel_counts": Variable(("pixel",), "i", "counts", "photons of the pixel in the map", False),
-    "misalignment": Variable(("pixel",), "f", "", "relative, against the other pixels, as measured", False),
 }
 
 # what a scan's map carries on top; readings of the log stand beside as `reading_<channel>` (incident_energy)

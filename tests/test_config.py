@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rixs_pipeline.config import EDGES, Config, ExecutionConfig, MapConfig, Region
+from rixs_pipeline.config import EDGES, Config, ExecutionConfig, FigureSheet, MapConfig, Region
 
 
 def refused(model, values, *expected):
@@ -90,3 +90,16 @@ def test_whole_numbers_of_bins_are_taken_whatever_the_rounding(low, number, step
 @pytest.mark.parametrize("edge", EDGES)
 def test_every_edge_is_a_region_s(edge):
     assert Region(kind="pfy", edge=edge).edge == edge
+
+
+def test_one_thing_stands_for_a_list_of_one():
+    one, several = (
+        Region.model_validate({"kind": "pfy", "background": background})
+        for background in (
+            {"kind": "sideband", "emission": [500, 508]},
+            [{"kind": "sideband", "emission": [[500, 508]]}],
+        )
+    )
+    assert one == several
+    sheets = [{"kind": "xas", "samples": ["a"], "edges": ["Co_L"], "channel": channel} for channel in ("tfy", ["tfy"])]
+    assert FigureSheet.model_validate(sheets[0]) == FigureSheet.model_validate(sheets[1])

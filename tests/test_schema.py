@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.schema import PIXEL_CALIBRATION, RIXS_MAP, SCAN_MAP, Variable, check, labelled, spectrum
+from rixs_pipeline.schema import COADDED_MAP, PIXEL_CALIBRATION, RIXS_MAP, SCAN_MAP, Variable, check, labelled, spectrum
 
 SMALL = {
     "x": Variable(("x",), "f", "eV", "energy"),
@@ -18,7 +18,7 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("table", [RIXS_MAP, SCAN_MAP, PIXEL_CALIBRATION, spectrum("incident_energy")])
+@pytest.mark.parametrize("table", [RIXS_MAP, COADDED_MAP, SCAN_MAP, PIXEL_CALIBRATION, spectrum("incident_energy")])
 def test_every_variable_of_every_product_is_told(table):
     for name, variable in table.items():
         assert variable.kind in "fiS" and variable.long_name and variable.dims, name

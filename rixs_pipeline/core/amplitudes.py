@@ -1,5 +1,6 @@
 """How strong a feature is in a spectrum, and in another one relative to it, with errors."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,7 +82,5 @@ def ratio(
 def equal(first: tuple[float, float], second: tuple[float, float]) -> float:
     """Chance of such a difference of two independent amplitudes (value, standard deviation), or a larger one, if they
     are equal: two-sided, normal; NaN where neither has an error."""
-    from scipy.stats import norm
-
-    spread = float(np.hypot(first[1], second[1]))
-    return float(2 * norm.sf(abs(first[0] - second[0]) / spread)) if spread > 0 else float("nan")
+    spread = math.hypot(first[1], second[1])
+    return math.erfc(abs(first[0] - second[0]) / spread / math.sqrt(2)) if spread > 0 else math.nan

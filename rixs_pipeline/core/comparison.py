@@ -54,6 +54,18 @@ class Apart:
 
 
 @dataclass(frozen=True)
+class _Problem:
+    """What a statistic is made of: cells, where the factors are fitted (cell,), which of the cells are tested, whether
+    the factors are fitted to these, and how far the scales may stand apart."""
+
+    joint: Cells
+    fitted: NDArray[np.bool_]
+    used: slice
+    free: bool
+    apart: Apart | None
+
+
+@dataclass(frozen=True)
 class Homogeneity:
     """Outcome of a test. `factor`, its relative error (K,): of the first spectrum 1 and 0; `points`: with counts."""
 
@@ -124,18 +136,18 @@ def homogeneity(
     if not len(tested.place) or (scaled_by is not None and not joint.counts[fitted].sum(axis=0).all()):
         return None
     factor = _factors(joint, joint.counts[None], fitted)
-    free = scaled_by is tested
-    chi_square = float(_chi_square(joint, joint.counts[None], factor, used, apart, free)[0])
-    law = None if elsewhere or apart else _law(tested, factor, free)
+    problem = _Problem(joint, fitted, used, scaled_by is tested, apart)
+    chi_square = float(_chi_square(problem, joint.counts[None], factor)[0])
+    law = _law(problem, factor)
     null = np.empty(0)
-    for draw in () if law else _draws(joint, factor[0], apart, seed):
-        null = np.append(null, _null(joint, draw, fitted, used, apart, free))
+    for draw in () if law else _draws(problem, factor[0], seed):
+        null = np.append(null, _null(problem, draw))
         if np.sum(_reach(null, chi_square)) >= ENOUGH:
             break
     known = np.maximum.reduceat(tested.exposure > 0, _starts(tested.place), axis=0).sum(axis=1) - 1
     return Homogeneity(
         chi_square=chi_square,
-        degrees_of_freedom=int(known.sum()) - (tested.counts.shape[1] - 1) * free,
+        degrees_of_freedom=int(known.sum()) - (tested.counts.shape[1] - 1) * problem.free,
         p=chi_squared.tail(chi_square, *law) if law else _p_value(chi_square, null),
         factor=factor[0],
         factor_errors=_factor_errors(joint, fitted),
@@ -176,10 +188,9 @@ def _factors(joint: Cells, counts: NDArray[np.int64], fitted: NDArray[np.bool_])
     return factor
 
 
-def _chi_square(
-    joint: Cells, counts: NDArray[np.int64], factor: Floats, used: slice, apart: Apart | None, free: bool
-) -> Floats:
-    """The statistic of every draw, (draw,); `free`: the factors are fitted to what is tested."""
+def _chi_square(problem: _Problem, counts: NDArray[np.int64], factor: Floats) -> Floats:
+    """The statistic of every draw, (draw,), at its factors (draw, K)."""
+    joint, used, apart = problem.joint, problem.used, problem.apart
     weight, place = joint.weight[used], joint.place[used]
     shares, total = _shares(joint, factor)[:, used], joint.counts[used].sum(axis=1)
     expected = shares * total[:, None]
@@ -191,9 +202,8 @@ def _chi_square(
     if apart is None:
         return chi_square
     rise = np.add.reduceat(shares.prod(axis=-1) * total * weight, first, axis=1)  # of N_j2, if all of it rises by 1
-    return chi_square - _shared(
-        excess[..., 1], variance, rise, rise * apart.slope[place[first]] * apart.deviation, free
-    )
+    moved = rise * apart.slope[place[first]] * apart.deviation
+    return chi_square - _shared(excess[..., 1], variance, rise, moved, problem.free)
 
 
 def _shared(excess: Floats, variance: Floats, rise: Floats, moved: Floats, free: bool) -> Floats:
@@ -209,15 +219,18 @@ def _starts(place: Index) -> Index:
     return np.flatnonzero(np.diff(place, prepend=-1))
 
 
-def _law(tested: Cells, factor: Floats, free: bool) -> tuple[float, float] | None:
+def _law(problem: _Problem, factor: Floats) -> tuple[float, float] | None:
     """Mean and variance of the statistic, where a chi-squared law with these is as good as draws."""
-    fitted = (tested.counts.shape[1] - 1) * free
-    shares = _shares(tested, factor)[0]
-    return chi_squared.moments(tested.counts.sum(axis=1), tested.weight, shares, _starts(tested.place), fitted)
+    if problem.apart or (problem.fitted.any() and not problem.free):
+        return None
+    joint, factors = problem.joint, (factor.shape[1] - 1) * problem.free
+    shares = _shares(joint, factor)[0]
+    return chi_squared.moments(joint.counts.sum(axis=1), joint.weight, shares, _starts(joint.place), factors)
 
 
-def _draws(joint: Cells, factor: Floats, apart: Apart | None, seed: int) -> Iterator[NDArray[np.int64]]:
+def _draws(problem: _Problem, factor: Floats, seed: int) -> Iterator[NDArray[np.int64]]:
     """Counts (draw, cell, K) under the null hypothesis, in pieces."""
+    joint, apart = problem.joint, problem.apart
     rng = np.random.default_rng(seed)
     total = joint.counts.sum(axis=1)
     piece = max(1, min(_DRAWS_AT_ONCE, _VALUES_AT_ONCE // joint.counts.size))
@@ -232,18 +245,11 @@ def _draws(joint: Cells, factor: Floats, apart: Apart | None, seed: int) -> Iter
             yield rng.multinomial(total, _shares(joint, rates))
 
 
-def _null(
-    joint: Cells,
-    draw: NDArray[np.int64],
-    fitted: NDArray[np.bool_],
-    used: slice,
-    apart: Apart | None,
-    free: bool,
-) -> Floats:
+def _null(problem: _Problem, draw: NDArray[np.int64]) -> Floats:
     """The statistic of draws; without those in which a spectrum has nothing to be scaled by."""
-    if fitted.any():
-        draw = draw[draw[:, fitted].sum(axis=1).all(axis=1)]
-    return _chi_square(joint, draw, _factors(joint, draw, fitted), used, apart, free)
+    if problem.fitted.any():
+        draw = draw[draw[:, problem.fitted].sum(axis=1).all(axis=1)]
+    return _chi_square(problem, draw, _factors(problem.joint, draw, problem.fitted))
 
 
 def _reach(null: Floats, chi_square: float) -> NDArray[np.bool_]:

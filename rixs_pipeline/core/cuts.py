@@ -37,26 +37,19 @@ class CutLimits:
         return np.array([self.residual, self.pretrigger, self.phase, self.since_last])
 
 
-def median(values: Float) -> float:
-    """That of finite values (event,), at least one: np.median without what it costs beside the sorting."""
-    middle = len(values) // 2
-    if len(values) % 2:
-        return float(np.partition(values, middle)[middle])
-    parted = np.partition(values, (middle - 1, middle))
-    return float((parted[middle - 1] + parted[middle]) / 2)
-
-
 def robust_range(values: Float, width: float) -> tuple[float, float]:
-    """Median +- `width` robust standard deviations (from the median absolute deviation) of values (event,)."""
-    middle = median(values)
-    spread = ROBUST_SIGMA * median(np.abs(values - middle))
-    return middle - width * spread, middle + width * spread
+    """Median +- `width` robust standard deviations (from the median absolute deviation) of finite values (event,)."""
+    from rixs_pipeline.core import pulse_kernels
+
+    low, high = pulse_kernels.robust_range(values, width, ROBUST_SIGMA)
+    return float(low), float(high)
 
 
 def finite(pulse_height: Float, phase: Float, pretrigger_mean: Float, residual: Float) -> Bool:
     """Pulses (event,) that hold numbers at all and point upwards."""
-    numbers = np.isfinite(pulse_height) & np.isfinite(phase) & np.isfinite(pretrigger_mean) & np.isfinite(residual)
-    return np.asarray(numbers & (pulse_height > 0))
+    from rixs_pipeline.core import pulse_kernels
+
+    return np.asarray(pulse_kernels.finite(pulse_height, phase, pretrigger_mean, residual))
 
 
 def learn(

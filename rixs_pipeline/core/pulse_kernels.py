@@ -9,8 +9,94 @@ from numpy.typing import NDArray
 from rixs_pipeline.core.compiling import compiled
 
 Float = NDArray[np.float64]
+Float4 = NDArray[np.float32]
 Int = NDArray[np.int64]
 Bool = NDArray[np.bool_]
+
+
+@compiled
+def kth(values: Float, k: int) -> float:
+    """The k-th smallest (from 0) of finite values (n,): by histograms, as far as they narrow it down."""
+    left, n = values.copy(), len(values)
+    counts = np.empty(256, np.int64)
+    while n > 32:
+        low, high = left[0], left[0]
+        for i in range(n):
+            low, high = min(low, left[i]), max(high, left[i])
+        per_bin = 255.0 / (high - low)
+        if not (per_bin > 0.0 and per_bin < np.inf):
+            break
+        counts[:] = 0
+        for i in range(n):
+            counts[int((left[i] - low) * per_bin)] += 1
+        place, rest = 0, k
+        while rest >= counts[place]:
+            rest -= counts[place]
+            place += 1
+        if counts[place] > 0.7 * n:
+            break
+        k, found = rest, 0
+        for i in range(n):
+            value = left[i]
+            left[found] = value
+            found += int((value - low) * per_bin) == place
+        n = found
+    return np.partition(left[:n], k)[k]
+
+
+@compiled
+def median(values: Float) -> float:
+    """That of finite values (n,), at least one."""
+    middle = len(values) // 2
+    upper = kth(values, middle)
+    if len(values) % 2:
+        return upper
+    below, lower = 0, -np.inf
+    for value in values:
+        if value < upper:
+            below, lower = below + 1, max(lower, value)
+    return 0.5 * (lower + upper) if below == middle else upper
+
+
+@compiled
+def robust_range(values: Float, width: float, per_deviation: float) -> tuple[float, float]:
+    """Median +- `width` robust standard deviations of finite values (n,), at least one."""
+    middle = median(values)
+    spread = width * per_deviation * median(np.abs(values - middle))
+    return middle - spread, middle + spread
+
+
+@compiled
+def finite(height: Float, phase: Float, base: Float, residual: Float) -> Bool:
+    """Pulses (n,) that hold numbers at all and point upwards."""
+    out = np.empty(len(height), np.bool_)
+    for i in range(len(height)):
+        numbers = (abs(phase[i]) < np.inf) & (abs(base[i]) < np.inf) & (abs(residual[i]) < np.inf)
+        out[i] = numbers & (height[i] > 0.0) & (height[i] < np.inf)
+    return out
+
+
+@compiled
+def some_pulses(
+    base: Float4, residual: Float4, coefs: Float4, first: Int, stop: Int, most: int
+) -> tuple[Float, Float, Float, Float]:
+    """Height, phase, base line and residual (n,) of at most `most` records, evenly spread over slices first:stop.
+
+    `coefs` (record, k) as in the file: derivativeLike is its second column, filtValue the third.
+    """
+    total = np.sum(stop - first)
+    every = max(1, -(-total // most))
+    columns, n, offset = np.empty((4, -(-total // every))), 0, 0
+    for j in range(len(first)):
+        while offset < stop[j] - first[j]:
+            i = first[j] + offset
+            height = np.float64(coefs[i, 2])
+            columns[0, n], columns[1, n] = height, np.float64(coefs[i, 1]) / height
+            columns[2, n], columns[3, n] = base[i], residual[i]
+            n += 1
+            offset += every
+        offset -= stop[j] - first[j]
+    return columns[0], columns[1], columns[2], columns[3]
 
 
 @compiled
@@ -37,7 +123,7 @@ def centred(values: Float, group: Int, n_groups: int) -> Float:
     for k in range(n_groups):
         mine = group == k
         if mine.any():
-            middle = np.median(values[mine])
+            middle = median(values[mine])
             for i in range(len(values)):
                 if mine[i]:
                     out[i] -= middle
@@ -52,14 +138,14 @@ def detrended(values: Float, block: int) -> Float:
     for k in range(n_blocks):
         piece = out[k * block : (k + 1) * block if k + 1 < n_blocks else len(values)]
         if len(piece):
-            piece -= np.median(values[k * block : min((k + 1) * block, len(values))])
+            piece -= median(values[k * block : min((k + 1) * block, len(values))])
     return out
 
 
 @compiled
 def standardised(values: Float, per_deviation: float, clip: float) -> Float:
     """Values (pulse,) about 0 in robust standard deviations, clipped; 0 where they do not scatter."""
-    spread = per_deviation * np.median(np.abs(values)) if len(values) else 0.0
+    spread = per_deviation * median(np.abs(values)) if len(values) else 0.0
     out = np.zeros(len(values))
     if spread > 0:
         for i in range(len(values)):

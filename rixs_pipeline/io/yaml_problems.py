@@ -27,6 +27,8 @@ _EXPECTED = {
     "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",
     "missing": "must have more items",
+    "union_tag_invalid": "must be of kind {expected_tags}",
+    "union_tag_not_found": "must say its kind",
 }
 _EXPECTED_KIND = {
     "int": "must be a whole number",
@@ -159,8 +161,11 @@ def _at(annotation: Any, keys: Keys) -> tuple[list[Any], str]:
     description = ""
     members = _members(annotation)
     for key in keys:
+        members = members + _items(members) if isinstance(key, str) else members  # one may stand for a list of one
         fields = _fields(members)
-        if key in fields:
+        if isinstance(key, int) and _items(members):
+            members = _items(members)
+        elif key in fields:
             description = fields[key].description or ""
             members = _members(fields[key].annotation)
         else:
@@ -168,8 +173,14 @@ def _at(annotation: Any, keys: Keys) -> tuple[list[Any], str]:
     return members, description
 
 
+def _items(members: list[Any]) -> list[Any]:
+    """What the lists among the members of a union hold."""
+    return [each for m in members if get_origin(m) is tuple for each in _members(get_args(m)[0])]
+
+
 def _allowed(model: type[BaseModel], keys: Keys) -> list[str]:
-    return list(_fields(_at(model, keys)[0]))
+    members = _at(model, keys)[0]
+    return list(_fields(members + _items(members)))
 
 
 def _fields(members: list[Any]) -> dict[str, FieldInfo]:

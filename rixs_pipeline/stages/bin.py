@@ -160,22 +160,13 @@ def _limits(pulses: off.Columns, first: Int, stop: Int, function: PixelEnergy, w
     reference = cuts.from_table(function.limits) if function.limits is not None else None
     if reference is None or (stop - first).sum() < LEARN_FROM:
         return reference
-    some = _some(first, stop)
-    slope, height = (pulses.coefs[some, k].astype(np.float64) for k in (off.DERIVATIVE_LIKE, off.FILT_VALUE))
-    phase = np.divide(slope, height, out=np.full(len(some), np.nan), where=height > 0)
-    base, residual = (column[some].astype(np.float64) for column in (pulses.pretrigger_mean, pulses.residual))
-    own = cuts.learn(height, phase, base, residual, width)
+    from rixs_pipeline.core import pulse_kernels
+
+    columns = pulses.pretrigger_mean, pulses.residual, pulses.coefs
+    own = cuts.learn(*pulse_kernels.some_pulses(*columns, first, stop, cuts.ENOUGH), width)
     if own is None:
         return reference
     return None if cuts.changed(own, reference.table()) else own.held_off(reference.hold_off)
-
-
-def _some(first: Int, stop: Int) -> Int:
-    """Indices of at most `cuts.ENOUGH` records, evenly spread over those that lie in the points."""
-    end = np.cumsum(stop - first)
-    row = np.arange(0, end[-1], max(1, -(-end[-1] // cuts.ENOUGH)))
-    point = np.searchsorted(end, row, side="right")
-    return np.asarray(row + (stop - end)[point])
 
 
 def without_changed(binned: Binned, functions: tuple[PixelEnergy, ...]) -> tuple[PixelEnergy, ...]:

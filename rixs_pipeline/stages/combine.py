@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rixs_pipeline.config import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfig
 from rixs_pipeline.core import binning, combine, scale_shifts
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.schema import POINT_USED, RIXS_MAP, check, labelled
+from rixs_pipeline.schema import COADDED_MAP, POINT_USED, check, labelled
 from rixs_pipeline.stages.response import map_response
 from rixs_pipeline.stages.scan_map import intensities, label_readings
 
@@ -29,7 +29,7 @@ NOT_ADDED = ("intensity", "intensity_errors")  # of scans: they follow from the 
 def combine_scans(
     scans: Sequence[xr.Dataset], config: MapConfig, name: str, normalise: NormaliseConfig | None = None
 ) -> tuple[xr.Dataset, list[str]]:
-    """Co-add the passes; returns the map as `schema.RIXS_MAP` and warnings.
+    """Co-add the passes; returns the map as `schema.COADDED_MAP` and warnings.
 
     Equal incident grids are matched exactly. Differing ones go into the config's incident bins or, without them,
     into bins around the points of the longest pass, with a warning; passes that were moved onto one scale, into bins
@@ -38,7 +38,7 @@ def combine_scans(
     Raises:
         RunFailed: the passes differ and no bins follow from their points.
     """
-    incident = [(scan[MEASURED] if MEASURED in scan.coords else scan["incident_energy"]).values for scan in scans]
+    incident = [measured_energy(scan) for scan in scans]
     energy, edges, warnings = _incident_axis(incident, config, name, any(MEASURED in s.coords for s in scans))
     places = [_places(scan, energy, edges) for scan in scans]
     n, first = len(energy), scans[0]
@@ -63,7 +63,7 @@ def combine_scans(
     if edges is not None:
         values["incident_energy_edges"] = (("incident_energy_edge",), edges)
     values |= _readings(scans, places, n) | _pixels(scans)
-    dataset = labelled(values, RIXS_MAP)
+    dataset = labelled(values, COADDED_MAP)
     label_readings(dataset)
     dataset.attrs = {
         "sample": first.attrs["sample"],
@@ -71,14 +71,20 @@ def combine_scans(
         "scans": [str(scan.attrs["run"]) for scan in scans],
         "normalisation": " / ".join(sorted({str(scan.attrs["normalisation"]) for scan in scans})),
         "incident_binning": "scan points" if edges is None else "bins",
+        "errors": "sqrt(counts) over exposure and bin width; noise of I0 apart, as exposure_errors where known",
     }
     dataset.attrs |= {key: first.attrs[key] for key in REFERENCE_ATTRIBUTES if key in first.attrs}
     dataset.attrs |= map_response(scans)
     if config.elastic_offset == "apply":
         dataset, more = _on_the_emission_scale(dataset, scans, name)
         warnings += more
-    check(dataset, RIXS_MAP, name)
+    check(dataset, COADDED_MAP, name)
     return dataset, warnings
+
+
+def measured_energy(scan: xr.Dataset) -> Float:
+    """The incident energies (point,) of a scan as they were before it was moved, eV."""
+    return np.asarray((scan[MEASURED] if MEASURED in scan.coords else scan["incident_energy"]).values)
 
 
 def _on_the_emission_scale(dataset: xr.Dataset, scans: Sequence[xr.Dataset], name: str) -> tuple[xr.Dataset, list[str]]:

@@ -33,12 +33,12 @@ class Sources:
 def concerns(asked: Comparison, configured: Mapping[str, Region], incident: tuple[float, float]) -> bool:
     """Whether a comparison asks for anything at an edge: one of its regions, and its window on that region's axis.
 
-    `configured`: the edge's regions; `incident`: [low, high] of its scans, eV.
+    `configured`: the edge's regions; `incident`: [low, high] of its scans, eV. Emission spectra end with the incident
+    energy.
     """
-    window = asked.window or incident
-    reached = window[0] <= incident[1] and window[1] > incident[0]
+    low, high = asked.window or incident
     wanted = (region for name, region in configured.items() if asked.regions is None or name in asked.regions)
-    return any(reached or region.kind == "xes" for region in wanted)
+    return any(low <= incident[1] and (high > incident[0] or region.kind == "xes") for region in wanted)
 
 
 def compare_samples(

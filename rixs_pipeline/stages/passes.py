@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from rixs_pipeline.config import PassesConfig
 from rixs_pipeline.core import binning, combine, comparison, passes, regions
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_USED
-from rixs_pipeline.stages.combine import MEASURED
+from rixs_pipeline.stages.combine import MEASURED, measured_energy
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Floats = NDArray[np.float64]
+
+CLEAR = 5.0  # standard deviations from which on a shift is told
 
 
 @dataclass(frozen=True)
@@ -43,40 +45,47 @@ class _Aligned:
 def examine(scans: Sequence[xr.Dataset], config: PassesConfig, name: str) -> Examined:
     """Test the passes in the preset PFY of their edge, so that the config's regions move no map; see `core.passes`.
 
-    With `outliers: leave_out` odd passes are not added and odd points neither; with `align: apply` the incident
-    energies of the passes are moved onto their mean. Nothing is tested with one pass.
+    With `align: apply` the incident energies of the passes are moved onto their mean first; with `outliers: leave_out`
+    odd passes are not added and odd points neither. Nothing is tested with one pass.
     """
     scans = list(scans)
     if len(scans) < 2:
         return Examined(scans)
-    edge = str(scans[0].attrs["edge"])
-    region = next(r for r in regions.preset_regions(edge).values() if r.kind == "pfy")  # type: ignore[arg-type]
-    grid, place = _shared_points(scans)
-    share = regions.weights(region, grid, scans[0]["emission_energy_edges"].values)
-    inside = np.asarray((share > 0).any(axis=0))  # of the maps of many passes no more than this is held
-    lying, share = _on_shared_points(scans, grid, place, inside), share[:, inside]
-    cells = comparison.cells(lying.counts, lying.exposure, share, along_emission=False)
+    runs = [str(scan.attrs["run"]) for scan in scans]
+    lying, share, cells = _laid_out(scans)
     if not len(cells.place):
         return Examined(scans, warnings=[f"{name}: no counts in the PFY of its passes: not tested against each other"])
-    found = passes.consistency(cells, config.level)
     moved = passes.shifts(lying.grid, *_to_align(scans, lying, share, config.channel))
-    runs = [str(scan.attrs["run"]) for scan in scans]
+    if config.align == "apply":
+        scans = _moved(scans, dict(zip(runs, moved, strict=True)))
+        lying, share, cells = _laid_out(scans)
+    found = passes.consistency(cells, config.level)
     facts = _facts(found, moved, runs, lying.grid, config)
     kept = _left_out(scans, found, lying) if config.outliers == "leave_out" else scans
-    if config.align == "apply":
-        kept = _moved([s.copy() for s in kept], dict(zip(runs, moved, strict=True)))
     return Examined(kept, facts, _told(facts), _warnings(facts, config, name))
 
 
+def _laid_out(scans: list[xr.Dataset]) -> tuple[_Aligned, Floats, comparison.Cells]:
+    """The passes on shared points, the weights (point, bin) of their edge's PFY, and their counts in it."""
+    grid, place = _shared_points(scans)
+    edge = str(scans[0].attrs["edge"])
+    region = next(r for r in regions.preset_regions(edge).values() if r.kind == "pfy")  # type: ignore[arg-type]
+    share = regions.weights(region, grid, scans[0]["emission_energy_edges"].values)
+    inside = np.asarray((share > 0).any(axis=0))  # of the maps of many passes no more than this is held
+    lying, share = _on_shared_points(scans, grid, place, inside), share[:, inside]
+    return lying, share, comparison.cells(lying.counts, lying.exposure, share, along_emission=False)
+
+
 def _shared_points(scans: list[xr.Dataset]) -> tuple[Floats, list[NDArray[np.intp]]]:
-    """Passes with different points are binned around those of the longest one, as in the map; -1: left out."""
-    incident = [scan["incident_energy"].values for scan in scans]
-    grid = combine.common_grid(incident)
-    if grid is not None:
+    """Passes with different points are binned around those of the longest one, as in the map; moved ones around those
+    at which they were measured; -1: left out."""
+    incident, measured = [scan["incident_energy"].values for scan in scans], [measured_energy(scan) for scan in scans]
+    grid = combine.common_grid(measured)
+    if grid is not None and MEASURED not in scans[0].coords:
         place = [combine.group_points(energy, grid) for energy in incident]
     else:
-        edges = combine.midpoint_bins(max(incident, key=len))
-        grid = (edges[1:] + edges[:-1]) / 2
+        edges = combine.midpoint_bins(max(measured, key=len) if grid is None else grid)
+        grid = (edges[1:] + edges[:-1]) / 2 if grid is None else grid
         place = [binning.bin_index(energy, edges) for energy in incident]
     place = [np.where(s["point_status"].values == POINT_USED, at, -1) for s, at in zip(scans, place, strict=True)]
     return grid, place
@@ -180,8 +189,14 @@ def _warnings(facts: dict[str, Any], config: PassesConfig, name: str) -> list[st
     for run, energies in facts["odd_points"].items():
         where = ", ".join(f"{energy:.2f}" for energy in energies[:5])
         lines.append(f"{name}: {run} has {len(energies)} odd points ({where} eV): {done}")
+    for run, (value, error) in facts["shift"].items():
+        if not facts["shift_applied"] and value is not None and error and abs(value) > CLEAR * error:
+            lines.append(
+                f"{name}: the incident scale of {run} stands {value:+.2f} ± {error:.2f} eV from the other passes'; "
+                "passes.align: apply takes it out"
+            )
     pairs = {pair: p for pair, p in facts["consecutive_p"].items() if p is not None}
     for pair, p in pairs.items():
-        if p < config.level / len(pairs):
+        if p < config.level / len(pairs) and not set(pair.split(", ")) & set(facts["odd_passes"]):
             lines.append(f"{name}: {pair} differ from one pass to the next (p {p:.2g}): radiation damage?")
     return lines

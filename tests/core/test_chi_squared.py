@@ -17,16 +17,21 @@ def spectra(places, ratios, rate, seed=1):
     return cells, comparison._factors(cells, cells.counts[None], np.ones(len(cells.place), bool))
 
 
+def problem(cells):
+    """Their test with free factors."""
+    return comparison._Problem(cells, np.ones(len(cells.place), bool), slice(0, len(cells.place)), True, None)
+
+
 def law(places, ratios, rate):
-    return comparison._law(*spectra(places, ratios, rate), True)
+    cells, factor = spectra(places, ratios, rate)
+    return comparison._law(problem(cells), factor)
 
 
 def draws(places, ratios, rate):
     """The statistic of three times as many draws as a test takes."""
     cells, factor = spectra(places, ratios, rate)
-    fitted, every = np.ones(len(cells.place), bool), slice(0, len(cells.place))
-    counts = (draw for seed in range(3) for draw in comparison._draws(cells, factor[0], None, seed))
-    return np.concatenate([comparison._null(cells, draw, fitted, every, None, True) for draw in counts])
+    counts = (draw for seed in range(3) for draw in comparison._draws(problem(cells), factor[0], seed))
+    return np.concatenate([comparison._null(problem(cells), draw) for draw in counts])
 
 
 @pytest.mark.parametrize(("places", "ratios", "rate"), [(40, (1, 1), 15), (40, (1, 0.3, 2), 15), (80, (1, 2), 12)])
@@ -44,7 +49,7 @@ def test_equal_spectra_have_uniform_p_without_draws():
     p = []
     for seed in range(400):
         cells, factor = spectra(60, (1, 1.5), 12, seed)
-        assert comparison._law(cells, factor, True)
+        assert comparison._law(problem(cells), factor)
         p.append(comparison.homogeneity(cells, cells).p)
     assert np.sum(np.array(p) < 0.05) <= 31  # a sound test has more once in a hundred
     assert stats.kstest(p, "uniform").pvalue > 0.005

@@ -120,8 +120,11 @@ def test_the_statistic_does_not_depend_on_the_order_of_the_points(seed, order):
     cells = comparison.cells(counts, exposure, SHARE, False)
     other = comparison.cells([n[order] for n in counts], [x[order] for x in exposure], SHARE[order], False)
     every = slice(0, len(cells.place))
-    ones = np.ones((1, 2))
-    statistic = [comparison._chi_square(c, c.counts[None], ones, every, None, False)[0] for c in (cells, other)]
+    ones, none = np.ones((1, 2)), np.zeros(len(cells.place), bool)
+    statistic = [
+        comparison._chi_square(comparison._Problem(c, none, every, False, None), c.counts[None], ones)[0]
+        for c in (cells, other)
+    ]
     assert statistic[0] == pytest.approx(statistic[1])
 
 

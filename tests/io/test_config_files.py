@@ -56,6 +56,19 @@ def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
         ("\n\nmap:\n  # wide\n\n\n  step: -1\n", "c.yaml:7: map.step: must be greater than 0, not -1"),
         ("normalize: {}\n", "c.yaml:1: normalize: unknown key (did you mean 'normalise'?)"),
         (
+            "regions: {A: {kind: pfy, background: {kind: linea}}}\n",
+            "c.yaml:1: regions.A.background: must be of kind 'constant', 'linear', 'sideband', 'blank', 'leak', "
+            "not {'kind': 'linea'}",
+        ),
+        (
+            "regions: {A: {kind: pfy, background: {kind: sideband}}}\n",
+            "c.yaml:1: regions.A.background.emission: is missing",
+        ),
+        (
+            "regions: {A: {kind: pfy, background: [{kind: leak, tail_fracton: 0.1}]}}\n",
+            "c.yaml:1: regions.A.background.0.tail_fracton: unknown key (did you mean 'tail_fraction'?)",
+        ),
+        (
             "regions:\n  a:\n    kind: pfi\n",
             "c.yaml:3: regions.a.kind: must be one of 'pfy', 'spfy', 'ipfy', 'tfy', 'xes' or 'elastic', not 'pfi'",
         ),

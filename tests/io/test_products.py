@@ -236,7 +236,7 @@ def test_large_tables_are_compressed_as_any_hdf5_reads_them(tmp_path, shape, dty
     products.write_product(tmp_path / "a.nxs", {"entry": xr.Dataset({"counts": (dims, values)})}, {}, "counts")
     with h5py.File(tmp_path / "a.nxs") as file:
         table = file["entry/data/counts"]
-        assert table.compression == "gzip" and table.shuffle
+        assert table.compression == "gzip" and table.shuffle == (dtype in ("i8", "i2"))
         assert table.id.get_storage_size() < 0.5 * values.nbytes
         np.testing.assert_array_equal(table[()], values)
         np.testing.assert_array_equal(table[-3:], values[-3:])

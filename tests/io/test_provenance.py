@@ -127,17 +127,17 @@ def test_the_records_of_a_run_do_not_change_with_later_ones(tmp_path: Path, read
     times = [T0 + n * SECOND for n in range(100)]
     path = write_off(tmp_path / "a_chan1.off", times[:60])
     cache = DigestCache(tmp_path / "c.json")
-    early = cache.records(path, T0, T0 + 50 * SECOND)
-    late = cache.records(path, T0 + 50 * SECOND, T0 + 90 * SECOND)
-    assert cache.records(path, T0, T0 + 50 * SECOND) == early != late
+    early = cache.records(path, [(T0, T0 + 50 * SECOND)])
+    late = cache.records(path, [(T0 + 50 * SECOND, T0 + 90 * SECOND)])
+    assert cache.records(path, [(T0, T0 + 50 * SECOND)]) == early != late
     path.write_bytes(path.read_bytes() + off_records(times)[60:].tobytes())
     reads.clear()
-    assert cache.records(path, T0, T0 + 50 * SECOND) == early
+    assert cache.records(path, [(T0, T0 + 50 * SECOND)]) == early
     size = off_records([T0]).itemsize
     assert (50 * size) not in [stop - first for _, first, stop in reads]  # the 50 records were not read again
-    assert cache.records(path, T0 + 50 * SECOND, T0 + 90 * SECOND) != late
+    assert cache.records(path, [(T0 + 50 * SECOND, T0 + 90 * SECOND)]) != late
     fresh = DigestCache(tmp_path / "d.json")
-    assert fresh.records(path, T0, T0 + 50 * SECOND) == early
+    assert fresh.records(path, [(T0, T0 + 50 * SECOND)]) == early
 
 
 def test_the_records_of_dead_and_broken_files_have_a_digest(tmp_path: Path) -> None:
@@ -147,18 +147,18 @@ def test_the_records_of_dead_and_broken_files_have_a_digest(tmp_path: Path) -> N
     broken.write_bytes(b"{ no header")
     empty = tmp_path / "a_chan3.off"
     empty.write_bytes(b"")
-    digests = [cache.records(path, T0, T0 + SECOND) for path in (dead, broken, empty)]
+    digests = [cache.records(path, [(T0, T0 + SECOND)])[0] for path in (dead, broken, empty)]
     assert len(set(digests)) == 3
     with pytest.raises(InputError):
-        cache.records(tmp_path / "a_chan4.off", T0, T0 + SECOND)
+        cache.records(tmp_path / "a_chan4.off", [(T0, T0 + SECOND)])
 
 
 def test_the_real_files_ranges_are_those_of_the_records(real_data: Path, tmp_path: Path) -> None:
     path = real_data / "20200219_chan1.off"
     cache = DigestCache(tmp_path / "c.json")
     start, end = 1582151025932277000, 1582152196789819000
-    assert cache.records(path, start, end) == cache.records(path, start, end)
-    assert cache.records(path, start, end) != cache.records(path, start, end - 10**11)
+    assert cache.records(path, [(start, end)]) == cache.records(path, [(start, end)])
+    assert cache.records(path, [(start, end)]) != cache.records(path, [(start, end - 10**11)])
 
 
 json_values = st.recursive(

@@ -112,7 +112,7 @@ def test_a_shift_within_what_scales_stand_apart_is_no_difference_and_a_ratio_hol
         spectra = {n: {"Co_XES_L3": extract.extract_region(m, flank["Co_XES_L3"])} for n, m in placed.items()}
         of = {name: compare.Sources(placed[name], spectra[name]) for name in placed}
         config = Comparison(samples=("a", "b"), feature=feature)
-        told.append(compare.compare_samples(of, config, flank, "c")[0]["Co_XES_L3"])
+        told.append(compare.compare_region(of, config, flank["Co_XES_L3"], "Co_XES_L3"))
     assert told[0]["p"].item() < 1e-3 < told[1]["p"].item()
     assert told[0]["ratio_p"].item() < 1e-3 < told[1]["ratio_p"].item()
     assert told[0]["ratio_lower"].item() > told[1]["ratio_lower"].item()
@@ -173,6 +173,17 @@ def test_a_shifted_pass_is_moved_back_where_asked():
     assert moved[0] - moved[1] == pytest.approx(-0.3, abs=0.1)
 
 
+def test_a_shift_is_told_and_no_pass_is_odd_for_it_once_it_is_taken_out():
+    scans = [scan(k, name=f"scan{k:04d}", shift=0.7 * (k == 2)) for k in range(1, 6)]
+    told = passes.examine(scans, PassesConfig(), "LMR-Co_L")
+    assert told.facts["odd_passes"] == ["scan0002"]
+    assert any("incident scale of scan0002 stands +0." in text for text in told.warnings)
+    assert not any("radiation damage" in text for text in told.warnings), "the odd pass is what differs"
+    both = passes.examine(scans, PassesConfig(align="apply", outliers="leave_out"), "LMR-Co_L")
+    assert both.facts["odd_passes"] == []
+    assert len(both.scans) == 5
+
+
 def test_one_pass_is_not_tested():
     assert passes.examine([scan(1)], PassesConfig(), "x").facts == {}
 
@@ -229,6 +240,7 @@ def test_an_edge_that_is_not_asked_for_is_not_compared():
     assert not concerned((770.0, 800.0), window=(528, 534), regions=("Co_PFY",))
     assert not concerned((770.0, 800.0), regions=("O_sPFY",))
     assert concerned((770.0, 800.0), window=(528, 534), regions=("Co_XES_L3",)), "its axis is the emission energy"
+    assert not concerned((770.0, 800.0), window=(850, 860)), "no light is emitted there"
 
 
 def test_a_reading_that_drops_is_minus_one_at_its_lowest():
