@@ -523,15 +523,17 @@ class Reduction:
                     science, {"scans": provenance.config_hash({"keys": [self.ledger.keys[p] for p in scan_paths]})}
                 )
                 if self.ledger.wanted(name, path, key):
-                    done = [products.read_entry(p, without=combine.NOT_ADDED) for p in scan_paths]
-                    examined = passes.examine(done, self.config.passes, name)
-                    dataset, warnings = combine.combine_scans(
-                        examined.scans, self.config.map, name, self.config.normalise
-                    )
-                    dataset = dataset.assign_attrs(passes=examined.facts)
+                    dataset, facts, warnings = self._combined(scan_paths, name)
                     self.ledger.write(path, {"entry": dataset}, "intensity")
-                    facts = {"scans": [s.name for s in scans], "passes": examined.facts, "results": examined.results}
-                    self.summary.made(name, facts, examined.warnings + warnings)
+                    self.summary.made(name, {"scans": [s.name for s in scans]} | facts, warnings)
+
+    def _combined(self, scan_paths: Sequence[Path], name: str) -> tuple[xr.Dataset, dict[str, Any], list[str]]:
+        """A map, what is told of its passes, and warnings; the passes themselves are held no longer."""
+        done = [products.read_entry(p, without=combine.NOT_ADDED) for p in scan_paths]
+        examined = passes.examine(done, self.config.passes, name)
+        dataset, warnings = combine.combine_scans(examined.scans, self.config.map, name, self.config.normalise)
+        facts = {"passes": examined.facts, "results": examined.results}
+        return dataset.assign_attrs(passes=examined.facts), facts, examined.warnings + warnings
 
     def _extract(self) -> None:
         for sample, edge in self._groups():
@@ -577,7 +579,8 @@ class Reduction:
                 key = self.ledger.key({"xas": asked.model_dump(mode="json")}, inputs)
                 if self.ledger.wanted(name, path, key):
                     pfys = [s for s in products.read_entries(spectra).values() if '"pfy"' in s.attrs["region"]]
-                    done = [products.read_entry(p) for p in scan_paths]
+                    tables = "counts", *combine.NOT_ADDED  # large ones, of which no reading is taken
+                    done = [products.read_entry(p, without=tables) for p in scan_paths]
                     found, warnings = xas.absorption_spectra(done, next(iter(pfys), None), asked, path.stem)
                     self.ledger.write(path, found, "intensity")
                     self.summary.made(name, {"channels": list(found)}, warnings)

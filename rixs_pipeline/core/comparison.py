@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rixs_pipeline.core import chi_squared
+
 Floats = NDArray[np.float64]
 Index = NDArray[np.intp]
 
@@ -109,7 +111,8 @@ def homogeneity(
 
     Its p is the share of draws from the multinomial null hypothesis that reach it, the factors fitted to each draw
     anew. Drawn is until `ENOUGH` have reached it or there are `REPLICAS` (J. Besag, P. Clifford, Biometrika 78, 301
-    (1991)); where none did, p is the tail of a chi-squared distribution with the draws' mean and variance.
+    (1991)); where none did, p is the tail of a chi-squared distribution with the draws' mean and variance. Where
+    places and counts are many enough that these follow from a formula (`core.chi_squared`), nothing is drawn.
 
     Where the scales may stand `apart`, the draws do too, and chi^2 is that of the covariance with this shared term:
     with the change u_j of N_j2 for a shift of one standard deviation, less what the factor takes of it,
@@ -135,8 +138,9 @@ def homogeneity(
     factor = _factors(joint, joint.counts[None], fitted)
     problem = _Problem(joint, fitted, used, scaled_by is tested, apart)
     chi_square = float(_chi_square(problem, joint.counts[None], factor)[0])
+    law = _law(problem, factor)
     null = np.empty(0)
-    for draw in _draws(problem, factor[0], seed):
+    for draw in () if law else _draws(problem, factor[0], seed):
         null = np.append(null, _null(problem, draw))
         if np.sum(_reach(null, chi_square)) >= ENOUGH:
             break
@@ -144,7 +148,7 @@ def homogeneity(
     return Homogeneity(
         chi_square=chi_square,
         degrees_of_freedom=int(known.sum()) - (tested.counts.shape[1] - 1) * problem.free,
-        p=_p_value(chi_square, null),
+        p=chi_squared.tail(chi_square, *law) if law else _p_value(chi_square, null),
         factor=factor[0],
         factor_errors=_factor_errors(joint, fitted),
         points=len(known),
@@ -215,6 +219,15 @@ def _starts(place: Index) -> Index:
     return np.flatnonzero(np.diff(place, prepend=-1))
 
 
+def _law(problem: _Problem, factor: Floats) -> tuple[float, float] | None:
+    """Mean and variance of the statistic, where a chi-squared law with these is as good as draws."""
+    if problem.apart or (problem.fitted.any() and not problem.free):
+        return None
+    joint, factors = problem.joint, (factor.shape[1] - 1) * problem.free
+    shares = _shares(joint, factor)[0]
+    return chi_squared.moments(joint.counts.sum(axis=1), joint.weight, shares, _starts(joint.place), factors)
+
+
 def _draws(problem: _Problem, factor: Floats, seed: int) -> Iterator[NDArray[np.int64]]:
     """Counts (draw, cell, K) under the null hypothesis, in pieces."""
     joint, apart = problem.joint, problem.apart
@@ -246,15 +259,12 @@ def _reach(null: Floats, chi_square: float) -> NDArray[np.bool_]:
 
 def _p_value(chi_square: float, null: Floats) -> float:
     """Share of the draws that reach the statistic; in a tail that none reaches, a matched chi-squared distribution."""
-    from scipy.special import chdtrc  # scipy.stats takes half a second to import
-
     reached = np.flatnonzero(_reach(null, chi_square))
     if len(reached) >= ENOUGH:
         return float(ENOUGH / (reached[ENOUGH - 1] + 1))
     if len(reached) or not null.std():
         return (len(reached) + 1) / (len(null) + 1)
-    stretch = null.var() / (2 * null.mean())
-    return float(min(chdtrc(null.mean() / stretch, chi_square / stretch), 1 / (len(null) + 1)))
+    return min(chi_squared.tail(chi_square, null.mean(), null.var()), 1 / (len(null) + 1))
 
 
 def _factor_errors(joint: Cells, fitted: NDArray[np.bool_]) -> Floats:

@@ -43,7 +43,8 @@ def consistency(cells: Cells, level: float) -> Consistency:
     """
     number = cells.counts.shape[1]
     together = homogeneity(cells, cells)
-    consecutive = [homogeneity(pair, pair) for k in range(number - 1) if (pair := _pair(cells, [k], [k + 1]))]
+    pairs = [_pair(cells, [k], [k + 1]) for k in range(number - 1)]
+    consecutive = [homogeneity(pair, pair) for pair in pairs]
     others = _against_others(cells, list(range(number)))
     everyone = list(range(number))
     odd_ones = _odd_points(cells, everyone, others, level)
@@ -95,11 +96,12 @@ def _odd_passes(cells: Cells, others: dict[int, Homogeneity | None], level: floa
 
 
 def _pair(cells: Cells, some: list[int], rest: list[int]) -> Cells:
-    """Two sums of passes."""
-    columns = [
+    """Two sums of passes, where both were measured."""
+    counts, exposure = (
         np.stack([of[:, ks].sum(axis=1) for ks in (some, rest)], axis=1) for of in (cells.counts, cells.exposure)
-    ]
-    return Cells(cells.place, cells.weight, *columns)
+    )
+    both = (exposure > 0).all(axis=1)
+    return Cells(cells.place[both], cells.weight[both], counts[both], exposure[both])
 
 
 def _odd_points(
@@ -120,7 +122,8 @@ def _odd_points(
         pair = _pair(cells, [k], [m for m in among if m != k])
         rate = pair.exposure * test.factor
         total, share = pair.counts.sum(axis=1), rate[:, 0] / rate.sum(axis=1)
-        n, expected, seen = (np.bincount(pair.place, v)[places] for v in (total, total * share, pair.counts[:, 0]))
+        summed = (total, total * share, pair.counts[:, 0])
+        n, expected, seen = (np.bincount(pair.place, v, places[-1] + 1)[places] for v in summed)
         mean = np.divide(expected, n, out=np.zeros(len(n)), where=n > 0)
         tails[row] = np.minimum(bdtr(seen, n.astype(int), mean), bdtrc(seen - 1, n.astype(int), mean))
     odd = (2 * tails < level / tails.size) & (tails == tails.min(axis=0))

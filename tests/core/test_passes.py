@@ -52,6 +52,16 @@ def test_of_two_passes_none_is_the_odd_one():
     assert (found.odd_passes, found.odd_points) == ((), {})
 
 
+def test_passes_that_were_stopped_early_are_tested_as_far_as_they_came():
+    rng = np.random.default_rng(6)
+    exposure = [np.where(np.arange(len(GRID)) < (20 if k < 2 else len(GRID)), 1.0, 0.0) for k in range(4)]
+    counts = [rng.poisson(60 * x * spectrum(GRID))[:, None] for x in exposure]
+    found = passes.consistency(comparison.cells(counts, exposure, EVERY, False), 0.01)
+    assert found.degrees_of_freedom == 3 * 20 + len(GRID) - 20 - 3
+    assert np.all(found.consecutive > 1e-3)
+    assert (found.odd_passes, found.odd_points) == ((), {})
+
+
 @pytest.mark.parametrize("shift", [0.0, 0.2])
 def test_the_shift_of_a_yield_is_found_with_its_error(shift):
     """To a fifth: the slope of a local line is a little less than that of the spectrum."""
