@@ -179,12 +179,15 @@ def _correct(states: Sequence[PixelState], lines: Lines, scale: _Scale, config: 
     """Learn phase and drift of every pixel."""
     shapes = corrections.profiles(scale.fits.density(lines.emitted(GRID), GRID), _inside(lines), GRID)
     windows = lines.windows()
-    for row, state in enumerate(states):
-        if state.good and scale.usable[row].any():
-            pulses = _line_pulses(state, windows, scale.usable[row], scale.position[row])
-            for block, asked in ((ef.PHASE, config.phase), (ef.DRIFT, config.drift)):
-                if asked:
-                    state.params = corrections.correct(pulses, state.params, shapes.pixel(row), block, judge)[0]
+    told = [row for row, state in enumerate(states) if state.good and scale.usable[row].any()]
+    # the first round, in which nothing is judged, tells what the array's pixels have in common
+    drift = corrections.drift_prior(np.array([states[row].params[ef.DRIFT] for row in told]) if judge else None)
+    priors = [(ef.PHASE, corrections.no_effect(ef.PHASE))] * config.phase + [(ef.DRIFT, drift)] * config.drift
+    for row in told:
+        state = states[row]
+        pulses = _line_pulses(state, windows, scale.usable[row], scale.position[row])
+        for block, prior in priors:
+            state.params = corrections.correct(pulses, state.params, shapes.pixel(row), block, prior, judge)[0]
 
 
 def _line_pulses(

@@ -20,8 +20,9 @@ from rixs_pipeline.core.line_shapes import LineGrid
 Float = NDArray[np.float64]
 Int = NDArray[np.intp]
 
-PHASE_PRIOR = 5e-3  # relative: 9 eV peak to peak at 1000 eV is the largest seen
-DRIFT_PRIOR = 7e-5  # relative per unit of pretrigger mean, the largest seen
+PHASE_WIDTH = 5e-3  # relative: 9 eV peak to peak at 1000 eV is the largest seen
+DRIFT_WIDTH = 7e-5  # relative per unit of pretrigger mean, the largest seen
+OPEN_WIDTH = 1e-3  # says nothing of a drift
 MIN_PULSES = 200
 SLICES, ENOUGH = 8, 4000  # of pulse height, and pulses that tell where the phase lies
 MIN_GAIN = 1.0  # in cross-validated log likelihood: less is what noise brings
@@ -39,6 +40,30 @@ class Profiles:
     def pixel(self, row: int) -> "Profiles":
         """Those of one pixel."""
         return Profiles(self.grid, self.log_density[row], self.score[row], self.information[row])
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known of the parameters of a correction beforehand: Gaussians, `centre` (parameter,) and one `width`."""
+
+    centre: Float
+    width: float
+
+
+def no_effect(block: slice) -> Prior:
+    """Of `core.energy.PHASE` or `DRIFT`, where nothing else is known: none, or one as large as arrays show."""
+    return Prior(np.zeros(block.stop - block.start), PHASE_WIDTH if block == ef.PHASE else DRIFT_WIDTH)
+
+
+def drift_prior(drifts: Float | None) -> Prior:
+    """Of a pixel's drift, from that of all pixels (pixel, parameter): around their median; without them, open.
+
+    Around zero, pixels would all err to the same side, and lines of low energy with them: a drift that falls towards
+    them is told by few units of the base line, against which the prior has weight.
+    """
+    if drifts is None or not len(drifts):
+        return Prior(np.zeros(ef.DRIFT.stop - ef.DRIFT.start), OPEN_WIDTH)
+    return Prior(np.median(drifts, axis=0), DRIFT_WIDTH)
 
 
 @dataclass(frozen=True)
@@ -62,7 +87,9 @@ def profiles(fitted: tuple[Float, Float], inside: NDArray[np.bool_], grid: LineG
     return Profiles(grid, np.log(density), score, (weight * score**2).sum(axis=-1) / total)
 
 
-def correct(pulses: LinePulses, params: Float, shapes: Profiles, block: slice, judge: bool) -> tuple[Float, float]:
+def correct(
+    pulses: LinePulses, params: Float, shapes: Profiles, block: slice, prior: Prior, judge: bool
+) -> tuple[Float, float]:
     """Learn one correction of one pixel, `core.energy.PHASE` or `DRIFT`.
 
     `judge`: apply it only where it passes cross-validation; without, it is a step on the way.
@@ -77,17 +104,16 @@ def correct(pulses: LinePulses, params: Float, shapes: Profiles, block: slice, j
         return params, 0.0
     from rixs_pipeline.core import kernels
 
-    prior = PHASE_PRIOR if block == ef.PHASE else DRIFT_PRIOR
     energies, lever = ef.levers(pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, params, block)
     grid = shapes.grid  # places, scores and levers in bins of it: the shifts are a few eV, linear to a percent
     x = (energies - pulses.line_position[pulses.line] - grid.offsets[0]) / grid.width
     score, information = shapes.score * grid.width, shapes.information * grid.width**2
     problem = pulses.line, x, lever / grid.width
-    start, gain = np.zeros(len(lever)), 0.0
+    start, gain, known = np.zeros(len(lever)), 0.0, (prior.centre, prior.width**-2)
     if judge:
-        start, gain = kernels.cross_validated(*problem, score, shapes.log_density, information, prior**-2, before)
+        start, gain = kernels.cross_validated(*problem, score, shapes.log_density, information, *known, before)
     if gain > MIN_GAIN or not judge:
-        params[block] = kernels.learned(*problem, score, information, prior**-2, start)
+        params[block] = kernels.learned(*problem, score, information, *known, start)
     return params, gain
 
 

@@ -213,17 +213,18 @@ def looked_up(table: Float, line: Int, x: Float) -> Float:
 
 @compiled
 def learned(
-    line: Int, x: Float, lever: Float, score: Float, information: Float, precision: float, start: Float
+    line: Int, x: Float, lever: Float, score: Float, information: Float, centre: Float, precision: float, start: Float
 ) -> Float:
     """Parameters of a correction that maximise the posterior of pulses, by Fisher scoring; see `core.corrections`.
 
-    `line`, `x` (pulse,); `lever` (parameter, pulse); `score` (line, bin) and `information` (line,) per bin of x.
+    `line`, `x` (pulse,); `lever` (parameter, pulse); `score` (line, bin) and `information` (line,) per bin of x;
+    `centre` (parameter,) and `precision` of the Gaussian prior.
     """
     prior = np.eye(len(start)) * precision
     normal = np.dot(lever * information[line], lever.T) + prior
     beta = start.copy()
     for _ in range(ITERATIONS):
-        gradient = np.dot(lever, looked_up(score, line, x + np.dot(beta, lever))) - precision * beta
+        gradient = np.dot(lever, looked_up(score, line, x + np.dot(beta, lever))) - precision * (beta - centre)
         step = np.linalg.solve(normal, gradient)
         beta += step
         if np.sum(step * gradient) < CONVERGED:
@@ -239,6 +240,7 @@ def cross_validated(
     score: Float,
     log_density: Float,
     information: Float,
+    centre: Float,
     precision: float,
     start: Float,
 ) -> tuple[Float, float]:
@@ -249,7 +251,7 @@ def cross_validated(
     gain, mean = 0.0, np.zeros(len(lever))
     for half in range(2):
         one, own, moves = line[half::2].copy(), x[half::2].copy(), lever[:, half::2].copy()
-        beta = learned(one, own, moves, score, information, precision, start)
+        beta = learned(one, own, moves, score, information, centre, precision, start)
         mean += 0.5 * beta
         one, own, moves = line[1 - half :: 2].copy(), x[1 - half :: 2].copy(), lever[:, 1 - half :: 2].copy()
         with_it = looked_up(log_density, one, own + np.dot(beta, moves))

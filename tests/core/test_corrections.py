@@ -41,13 +41,19 @@ class Pulses:
 
 
 def draw(
-    rng: np.random.Generator, counts: int, phase: float = 0.0, drift: float = 0.0, fwhm: float = 2.5, noise: float = 1.0
+    rng: np.random.Generator,
+    counts: int,
+    phase: float = 0.0,
+    drift: float = 0.0,
+    fwhm: float = 2.5,
+    noise: float = 1.0,
+    wander: float = 30.0,
 ) -> Pulses:
     """A reference run, base line wandering by +-30 units; effects of 1 as in real pixels, `noise` of the readings."""
     nominal = np.concatenate([seen(rng, emitted(rng, name, counts), fwhm) for name in SIX])
     rng.shuffle(nominal)
     n = len(nominal)
-    x, base = rng.uniform(-1, 1, n), BASE + 30 * np.sin(np.linspace(0, 9, n))
+    x, base = rng.uniform(-1, 1, n), BASE + wander * np.sin(np.linspace(0, 9, n))
     shifted = nominal + phase * phase_effect(nominal, x) + drift * drift_effect(nominal, base)
     reading = -0.2 - 0.5 * (nominal - 600) / 400 + 0.5 * x + noise * rng.normal(0, 0.04, n)
     return Pulses(height(shifted, *GAIN), base + noise * rng.normal(0, 4.5, n), reading, nominal)
@@ -69,9 +75,14 @@ def energies(pulses: Pulses, params: np.ndarray) -> np.ndarray:
     return ef.energy(pulses.height, pulses.base, pulses.phase, np.zeros(len(pulses.height)), params)
 
 
-def learned(pulses: Pulses, blocks: tuple[slice, ...] = (ef.PHASE, ef.DRIFT)) -> tuple[np.ndarray, list[float]]:
+def learned(
+    pulses: Pulses, blocks: tuple[slice, ...] = (ef.PHASE, ef.DRIFT), drift: corrections.Prior | None = None
+) -> tuple[np.ndarray, list[float]]:
     """Parameters after three rounds of line fits and corrections, and the gains that the last round found."""
     params, gains = start(pulses), [0.0] * len(blocks)
+    priors = {block.start: corrections.no_effect(block) for block in blocks} | (
+        {ef.DRIFT.start: drift} if drift else {}
+    )
     for last in (False, False, True):
         now = energies(pulses, params)
         nearest = np.abs(now[:, None] - ENERGY).argmin(axis=1)
@@ -85,7 +96,7 @@ def learned(pulses: Pulses, blocks: tuple[slice, ...] = (ef.PHASE, ef.DRIFT)) ->
             pulses.height[near], pulses.base[near], pulses.phase[near], nearest[near], ENERGY + fits.shift[0]
         )
         for index, block in enumerate(blocks):
-            params, gains[index] = corrections.correct(mine, params, shapes, block, last)
+            params, gains[index] = corrections.correct(mine, params, shapes, block, priors[block.start], last)
     return params, gains
 
 
@@ -154,6 +165,25 @@ def test_an_effect_far_wider_than_the_line_is_judged_from_where_it_was_found() -
         params, (gain_found,) = learned(pulses, (ef.PHASE,))
         assert params[ef.PHASE].any() and gain_found > 100
         assert spread(fresh(phase=6.0), params) < 0.2 * spread(fresh(phase=6.0), start(fresh(phase=6.0)))
+
+
+def test_pixels_do_not_all_err_to_one_side_where_drift_falls_towards_low_energy() -> None:
+    """No drift at N Ka, as in real pixels, told by a base line that hardly moves."""
+    pixels = [draw(np.random.default_rng(seed), 200, drift=1.0, noise=0.0, wander=12.0) for seed in range(30)]
+
+    def at_nitrogen(prior: corrections.Prior) -> tuple[float, np.ndarray]:
+        """Of all pixels, in units of the true drift at 851 eV: eV that a unit of the base line moves N Ka."""
+        params = np.array([learned(one, (ef.DRIFT,), prior)[0] for one in pixels])
+        line = Pulses(height(np.full(2, 392.0), *GAIN), BASE + np.array([0.0, 10.0]), np.zeros(2), np.full(2, 392.0))
+        moved = [np.diff(energies(line, p))[0] for p in params]
+        return float(np.mean(moved) / drift_effect(np.array([851.0]), np.array([BASE + 10.0]))[0]), params[:, ef.DRIFT]
+
+    biased, _ = at_nitrogen(corrections.no_effect(ef.DRIFT))
+    _, drifts = at_nitrogen(corrections.drift_prior(None))
+    found, _ = at_nitrogen(corrections.drift_prior(drifts))
+    assert biased < -0.1
+    assert abs(found) < 0.6 * abs(biased)
+    assert corrections.drift_prior(drifts).width == corrections.no_effect(ef.DRIFT).width
 
 
 def test_too_few_pulses_learn_nothing() -> None:
