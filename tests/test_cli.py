@@ -356,7 +356,8 @@ def test_export_of_several_formats(cli, small):
 
 
 def test_watch_ends_after_its_rounds(cli, small, monkeypatch):
-    monkeypatch.setattr(reduction.report, "plan", lambda *_: iter(()))
+    for plan in ("plan_calibrations", "plan_results"):
+        monkeypatch.setattr(reduction.report, plan, lambda *_: iter(()))
     started = time.perf_counter()
     assert cli("watch", small.beamtime, "-o", small.out, "--rounds", "2", "--every", "0.1").code == 0
     assert time.perf_counter() - started > 0.1

@@ -487,7 +487,8 @@ def test_watch_adds_what_appears_and_says_things_once(small, monkeypatch, caplog
     from rixs_pipeline.config import Config
 
     config = Config.model_validate({"execution": {"scheduler": "serial"}, "regions": {"P": {"kind": "pfy"}}})
-    monkeypatch.setattr(reduction.report, "plan", lambda *_: iter(()))
+    for plan in ("plan_calibrations", "plan_results"):
+        monkeypatch.setattr(reduction.report, plan, lambda *_: iter(()))
     assert runner.watch(small.beamtime, config, small.out, 7.5, 3) == 0
     assert rounds == [7.5, 7.5]
     assert (small.out / "scans/scan0004.nxs").is_file()

@@ -53,6 +53,8 @@ def read(path: Path) -> AsciiScan:
         raise InputError(f"{path}: not an SSRL ASCII scan: no 'PTS: n COLS: m' in line 3, or no line 'Data:'")
     n_columns, first = int(size[1]), lines.index("Data:") + 1
     names = [line.strip() for line in lines[first : first + n_columns]]
+    if len(names) < n_columns:
+        raise InputError(f"{path}: ends after {len(names)} of {n_columns} column names; the readings are not used")
     rows = [line.split() for line in lines[first + n_columns :]]
     try:
         values = np.array([row for row in rows if len(row) == n_columns], dtype=np.float64)

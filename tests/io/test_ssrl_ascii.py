@@ -43,3 +43,12 @@ def test_a_broken_file_is_named(tmp_path, old, new):
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(InputError, match=r"a\.dat"):
         ssrl_ascii.read(path)
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_a_file_that_ends_in_its_column_names_is_named(tmp_path, left):
+    path = write_ascii(tmp_path / "a.dat", 1, COLUMNS)
+    lines = path.read_text().split("\n")
+    path.write_text("\n".join(lines[: lines.index("Data:") + 1 + left]))
+    with pytest.raises(InputError, match=rf"a\.dat: ends after {left} of 3 column names"):
+        ssrl_ascii.read(path)

@@ -50,6 +50,7 @@ def ns(seconds):
 def recount(scan, calibrations, files, start_ns, end_ns):
     """Count a scan again: its cut limits, and the calibrations that its pixel status names, are taken from products.
 
+    Between two calibrations energies hold for the middle of a point, and they are rounded to f4, as in the pipeline.
     `scan`: the scan's product; `calibrations`: run -> product; `files`: pixel -> OFF file; windows i8 (point,).
     """
     assert np.all(start_ns < end_ns) and np.all(end_ns[:-1] <= start_ns[1:])  # no pulse is in two points
@@ -71,7 +72,8 @@ def recount(scan, calibrations, files, start_ns, end_ns):
         values["since_last"] = np.diff(time, prepend=np.iinfo(np.int64).min // 2) / 1e9
         for name, (low, high) in zip(("residual", "pretrigger", "phase", "since_last"), limits, strict=True):
             passed &= (values[name] >= low) & (values[name] <= high)
-        emission = _energy(status, pixel, values, time / 1e9, calibrations)
+        middle = (start_ns / 2 + end_ns / 2)[point] / 1e9
+        emission = _energy(status, pixel, values, middle, calibrations).astype(np.float32).astype(float)
         bin_ = np.searchsorted(edges, emission, side="right") - 1
         passed &= (emission >= edges[0]) & (emission < edges[-1])
         np.add.at(counts, (point[passed], bin_[passed]), 1)
