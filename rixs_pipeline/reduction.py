@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rixs_pipeline import blocks, paths, progress
+from rixs_pipeline import blocks, heap, paths, progress
 from rixs_pipeline.config import Comparison, Config, ReferenceSet
 from rixs_pipeline.errors import InputError, RunFailed
 from rixs_pipeline.execution import Executor
@@ -91,6 +91,7 @@ class Reduction:
         for name in STAGES[: STAGES.index(self.until) + 1]:
             started = time.perf_counter()
             getattr(self, f"_{name}")()
+            heap.give_back()
             self.summary.timings[name] = round(time.perf_counter() - started, 3)
         if not self.partial:
             self.ledger.tell_leftovers()
