@@ -94,7 +94,9 @@ def prominence(values: Float, tops: NDArray[np.intp]) -> Float:
     return np.asarray(kernels.prominences(values, tops))
 
 
-def assign(peaks: Peaks, lines: Float, weights: Float, parked: float = np.nan) -> Assignment | None:
+def assign(
+    peaks: Peaks, lines: Float, weights: Float, parked: float = np.nan, curvatures: Float = CURVATURES_EV
+) -> Assignment | None:
     """Assign peaks to lines; None where there are fewer than three peaks or lines.
 
     Args:
@@ -103,6 +105,7 @@ def assign(peaks: Peaks, lines: Float, weights: Float, parked: float = np.nan) -
         weights: f8 (line,), 1 for a line that must be there, less for one that may be.
         parked: eV, where the elastic line of the parked monochromator may stand; it counts as one more line that may
             be there, and is no anchor: what comes out is only a start for the fits.
+        curvatures: eV, the b that are tried.
     """
     line_energies, line_weights = lines, weights
     if np.isfinite(parked):
@@ -111,7 +114,7 @@ def assign(peaks: Peaks, lines: Float, weights: Float, parked: float = np.nan) -
         line_energies, line_weights = line_energies[order], line_weights[order]
     if len(peaks.pulse_height) < 3 or len(lines) < 3:
         return None
-    a, b, d = hypotheses(peaks, line_energies)
+    a, b, d = hypotheses(peaks, line_energies, curvatures)
     if not len(a):
         return None
     scores = score(a, b, d, peaks, line_energies, line_weights)
@@ -134,16 +137,16 @@ def heights(a: Float | float, b: Float | float, d: Float | float, energies: Floa
     return np.asarray(a * (1 - np.exp(-np.asarray(energies) / b)) + d)
 
 
-def hypotheses(peaks: Peaks, line_energies: Float) -> tuple[Float, Float, Float]:
+def hypotheses(peaks: Peaks, line_energies: Float, curvatures: Float) -> tuple[Float, Float, Float]:
     """All curves (a, b, d) through a pair of the strongest peaks and a pair of lines, with d and a sane."""
     h = np.sort(peaks.pulse_height[:PAIR_PEAKS])
     low, high = np.array(list(combinations(range(len(h)), 2))).T
     line_low, line_high = np.array(list(combinations(range(len(line_energies)), 2))).T
-    x = 1 - np.exp(-line_energies[None, :] / CURVATURES_EV[:, None])  # (b, line)
+    x = 1 - np.exp(-line_energies[None, :] / curvatures[:, None])  # (b, line)
     rise = (x[:, line_high] - x[:, line_low])[:, None, :]
     a = (h[high] - h[low])[None, :, None] / rise
     d = h[low][None, :, None] - a * x[:, line_low][:, None, :]
-    b = np.broadcast_to(CURVATURES_EV[:, None, None], a.shape)
+    b = np.broadcast_to(curvatures[:, None, None], a.shape)
     sane = np.abs(d) < 3 * OFFSET_SPREAD * a
     return a[sane], b[sane], d[sane]
 

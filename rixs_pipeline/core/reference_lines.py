@@ -17,6 +17,7 @@ WINDOW_EV = (-25.0, 28.0)  # around a line: its low tail, and the Lb of metals a
 ELASTIC_REACH_EV = 15.0  # how far from the parked monochromator's reading its line is looked for
 ELASTIC = "elastic"
 VOTERS = 24  # pixels that tell which lines are there: more say the same
+FEWEST, N_BENDS = 3, 9  # pixels that tell how an array's gains bend, and how many bends are tried within what they show
 MAY_BE = 0.05  # weight of a line that may be there, against 1 for one that the config names
 
 
@@ -56,6 +57,7 @@ def identify(
     energy = np.array([reference.lines[name].energy for name in names])
     for state in states:
         state.assignment = peaks.assign(state.found, energy, np.ones(len(energy)), parked_energy)
+    _assign_as_the_array(states, energy, parked_energy)
     lines = [(name, reference.lines[name], True) for name in names]
     elastic = _elastic(states, parked_energy)
     if elastic is not None and all(abs(elastic - e) > 10 for e in energy):
@@ -103,6 +105,22 @@ def _present(
         return ()  # the pixels, taken together, could be explained by other lines as well: the user has to name them
     votes = np.array([one.line_peaks >= 0 for one in told])
     return tuple(name for name, share in zip(candidates, votes.mean(axis=0), strict=True) if share > 0.5)
+
+
+def _assign_as_the_array(states: Sequence[PixelState], energy: Float, parked: float) -> None:
+    """Pixels whose assignment does not stand out, once more with the curvatures of those whose does.
+
+    Gains of one array differ twofold, but they bend alike: another assignment often needs a bend that no pixel has.
+    """
+    assigned = [state.assignment for state in states if state.assignment is not None]
+    bends = [one.b for one in assigned if one.clear]
+    if len(bends) < max(FEWEST, 0.5 * len(assigned)):
+        return
+    curvatures = np.geomspace(min(bends), max(bends), N_BENDS)
+    for state in states:
+        if state.assignment is not None and not state.assignment.clear:
+            weights = np.ones(len(energy))
+            state.assignment = peaks.assign(state.found, energy, weights, parked, curvatures) or state.assignment
 
 
 def _elastic(states: Sequence[PixelState], parked: float) -> float | None:
