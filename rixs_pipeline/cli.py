@@ -51,7 +51,7 @@ SchedulerOption = Annotated[
     str | None, typer.Option("--scheduler", help="serial, threads, processes, slurm or tcp://HOST:PORT.")
 ]
 WorkersOption = Annotated[int | None, typer.Option("--workers", help="How many workers; default: the cores.")]
-MemoryOption = Annotated[str | None, typer.Option("--memory", help="Memory of a worker, such as 1GB.")]
+MemoryOption = Annotated[str | None, typer.Option("--memory", help="What binning may take, such as 1GB.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Tell more, with tracebacks of defects.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell only errors.")]
 
@@ -190,7 +190,7 @@ def inspect(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Tell what is there: runs, samples, edges, points, pixels, events, problems."""
+    """Tell what is there: runs, samples, edges, points, pixels, pulses, problems."""
     from rixs_pipeline.io.config_files import load_config
     from rixs_pipeline.io.discovery import discover
     from rixs_pipeline.io.inspection import as_text, describe
