@@ -1,0 +1,101 @@
+"""Calibrates reference runs, and tells which of them scans may rest on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rixs_pipeline import paths, progress
+from rixs_pipeline.config import Config, ReferenceSet
+from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.io import products, provenance
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.reduction.work import Work
+from rixs_pipeline.stages import calibrate as calibrate_stage
+from rixs_pipeline.stages import references
+from rixs_pipeline.stages.calibrations import is_ok
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def calibrate(work: Work) -> set[Path]:
+    """Calibrate what is not fresh; returns the products of reference runs that scans may rest on."""
+    stale = []
+    for one in work.beamtime.calibrations:
+        path = work.product_of(one)
+        with work.ledger.attempt(one.name, path):
+            key = {} if work.is_plainly_stale(path) else _key(work, one)
+            if work.ledger.wanted(one.name, path, key):
+                stale.append(one)
+    task = CalibrateTask(work.reference, work.config)
+    with progress.shown("calibrating", len(stale), "reference runs") as tell:
+        for one, (dataset, error) in zip(stale, work.executor.map(task, stale, tell), strict=True):
+            path = work.product_of(one)
+            with work.ledger.attempt(one.name, path):
+                if dataset is None:
+                    raise error or RunFailed(f"{one.name}: no calibration came back")
+                work.ledger.write(path, {"entry": dataset}, "spectrum")
+                work.summary.calibrated(one.name, dataset)
+    usable = _usable(work)
+    _compare_references(work)
+    return usable
+
+
+def _key(work: Work, one: Run) -> dict[str, str]:
+    science = work.config.science("calibration")
+    del science["calibration"]["align"]  # of scans
+    science |= {"reference": work.reference.model_dump(mode="json")}
+    inputs = {"pulses": work.ledger.pulse_digest(one), "run": provenance.run_digest(one)}
+    return work.ledger.key(science, inputs)
+
+
+def _compare_references(work: Work) -> None:
+    """The table of what each line says about the reference set, from all reference runs that are done."""
+    sources = [path for c in work.beamtime.calibrations if (path := work.product_of(c)) in work.ledger.keys]
+    path = paths.references_table(work.out)
+    if not sources:
+        return
+    with work.ledger.attempt("references", path):
+        key = work.ledger.key({}, {p.stem: provenance.config_hash(work.ledger.keys[p]) for p in sources})
+        if work.ledger.wanted("references", path, key):
+            done = [products.read_entry(p) for p in sources]
+            table = references.reference_table(done, work.config.calibration.curve)
+            work.ledger.write_table(path, table, work.reference.attributes())
+            verdicts = dict(zip(table["line"], table["verdict"], strict=True))
+            work.summary.made("references", work.reference.attributes() | {"lines": verdicts}, [])
+
+
+def _usable(work: Work) -> set[Path]:
+    """Reference runs with at least half as many good pixels as the best one: a short one hides no good one."""
+    good: dict[str, int] = {}
+    usable = set()
+    for one in work.beamtime.calibrations:
+        path = work.product_of(one)
+        if path in work.ledger.keys and path.is_file():
+            good[one.name] = sum(map(is_ok, products.read_values(path, "status")))
+        elif path in work.ledger.keys:  # a dry run: not made yet
+            usable.add(path)
+    for one in work.beamtime.calibrations:
+        if one.name in good and good[one.name] >= 0.5 * max(good.values()):
+            usable.add(work.product_of(one))
+        elif one.name in good:
+            text = f"{one.name}: only {good[one.name]} pixels calibrated, others have {max(good.values())}"
+            work.summary.warn(f"{text}: not used for scans")
+    return usable
+
+
+@dataclass(frozen=True)
+class CalibrateTask:
+    """Calibrates one run, in any process; what goes wrong comes back as a value, so that other runs go on."""
+
+    reference: ReferenceSet
+    config: Config
+
+    def __call__(self, one: Run) -> tuple[xr.Dataset | None, Exception | None]:
+        """The calibration, or why there is none."""
+        try:
+            return calibrate_stage.calibrate_run(one, self.reference, self.config.calibration), None
+        except Exception as error:
+            return None, error
