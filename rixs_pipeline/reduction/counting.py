@@ -66,15 +66,20 @@ class Counting:
         with progress.shown("aligning", sum(map(len, groups)), "blocks of pixels") as tell:
             done = self.work.executor.map_reduce(align.spectra_block, filter(None, groups), align.side_by_side, tell)
             for k, counts in zip([k for k, group in enumerate(groups) if group], done, strict=True):
-                found[k] = counts if isinstance(counts, Exception) else self._aligned(scans[k], found[k], counts, edges)
+                found[k] = self._aligned(scans[k], found[k], counts, edges)
         return list(zip(scans, found, strict=True))
 
     def _aligned(
-        self, one: Run, functions: Functions | Exception, counts: align.Int, edges: align.Float
+        self, one: Run, functions: Functions | Exception, counts: align.Int | Exception, edges: align.Float
     ) -> Functions | Exception:
         if isinstance(functions, Exception):
             return functions
-        return align.align(one, functions, counts, edges, [align.LineErrors(c) for c in self.references.read(one)])
+        if isinstance(counts, Exception):
+            return counts
+        try:
+            return align.align(one, functions, counts, edges, [align.LineErrors(c) for c in self.references.read(one)])
+        except Exception as error:  # of this scan alone
+            return error
 
     def _counted(
         self, one: Run, functions: Functions | Exception, binned: bin_stage.Binned | Exception
