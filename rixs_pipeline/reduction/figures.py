@@ -26,6 +26,7 @@ def begin(work: Work, drawing: Executor, planned: Iterable[report.Figures]) -> D
             work.summary.fresh(name)
         elif work.summary.stale(name, work.out / "figures", "not made yet from these sources"):
             known = {} if work.ledger.force else work.summary.shown_before(figures.name)
+            work.summary.drawing(figures.name)
             named.append((figures.name, key))
             tasks.append(report.DrawTask(work.out, figures.add, known))
     done = drawing.outcomes(report.DrawTask.__call__, tasks)
