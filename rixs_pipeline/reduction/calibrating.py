@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rixs_pipeline import paths, progress
-from rixs_pipeline.config import Config, ReferenceSet
-from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import products, provenance
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.reduction.work import Work
-from rixs_pipeline.stages import calibrate as calibrate_stage
 from rixs_pipeline.stages import references
+from rixs_pipeline.stages.calibrate import calibrate_run
 from rixs_pipeline.stages.calibrations import is_ok
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 
 def calibrate(work: Work) -> set[Path]:
@@ -29,15 +23,15 @@ def calibrate(work: Work) -> set[Path]:
             key = {} if work.is_plainly_stale(path) else _key(work, one)
             if work.ledger.wanted(one.name, path, key):
                 stale.append(one)
-    task = CalibrateTask(work.reference, work.config)
+    task = partial(calibrate_run, reference=work.reference, config=work.config.calibration)
     with progress.shown("calibrating", len(stale), "reference runs") as tell:
-        for one, (dataset, error) in zip(stale, work.executor.map(task, stale, tell), strict=True):
+        for one, outcome in zip(stale, work.executor.outcomes(task, stale, tell), strict=True):
             path = work.product_of(one)
             with work.ledger.attempt(one.name, path):
-                if dataset is None:
-                    raise error or RunFailed(f"{one.name}: no calibration came back")
-                work.ledger.write(path, {"entry": dataset}, "spectrum")
-                work.summary.calibrated(one.name, dataset)
+                if isinstance(outcome, Exception):
+                    raise outcome
+                work.ledger.write(path, {"entry": outcome}, "spectrum")
+                work.summary.calibrated(one.name, outcome)
     usable = _usable(work)
     _compare_references(work)
     return usable
@@ -84,18 +78,3 @@ def _usable(work: Work) -> set[Path]:
             text = f"{one.name}: only {good[one.name]} pixels calibrated, others have {max(good.values())}"
             work.summary.warn(f"{text}: not used for scans")
     return usable
-
-
-@dataclass(frozen=True)
-class CalibrateTask:
-    """Calibrates one run, in any process; what goes wrong comes back as a value, so that other runs go on."""
-
-    reference: ReferenceSet
-    config: Config
-
-    def __call__(self, one: Run) -> tuple[xr.Dataset | None, Exception | None]:
-        """The calibration, or why there is none."""
-        try:
-            return calibrate_stage.calibrate_run(one, self.reference, self.config.calibration), None
-        except Exception as error:
-            return None, error
