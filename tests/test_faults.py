@@ -113,6 +113,12 @@ def test_a_folder_in_the_way_of_a_file_costs_that_product(small):
     assert "Is a directory" in reduced(small, failed=["scan0002"]).failed["scan0002"]
 
 
+def test_a_dry_run_takes_a_damaged_calibration_for_one_to_be_made(small):
+    (small.out / "calibration/cal0000.nxs").write_bytes(b"no HDF5")
+    summary = reduced(small, dry_run=True)
+    assert "cal0000" in summary.planned and "cal0005" not in summary.planned
+
+
 def test_a_full_disk_costs_what_does_not_fit(small, monkeypatch):
     for name in ("scan0001", "scan0002"):
         paths.scan_product(small.out, name).unlink()

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from rixs_pipeline import paths, progress
+from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import products, provenance
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.reduction.work import Work
@@ -67,10 +68,11 @@ def _usable(work: Work) -> set[Path]:
     usable = set()
     for one in work.beamtime.calibrations:
         path = work.product_of(one)
-        if path in work.ledger.keys and path.is_file():
-            good[one.name] = sum(map(is_ok, products.read_values(path, "status")))
-        elif path in work.ledger.keys:  # a dry run: not made yet
-            usable.add(path)
+        if path in work.ledger.keys:
+            try:
+                good[one.name] = sum(map(is_ok, products.read_values(path, "status")))
+            except InputError:  # in a dry run: not made yet, or damaged
+                usable.add(path)
     for one in work.beamtime.calibrations:
         if one.name in good and good[one.name] >= 0.5 * max(good.values()):
             usable.add(work.product_of(one))
