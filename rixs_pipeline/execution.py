@@ -172,9 +172,8 @@ class Executor:
                     while active and active[0].done:
                         yield active.popleft().outcome
                     fill()
-            finally:
-                for future in running:
-                    future.cancel()
+            finally:  # who cleans up after it finds no item at work
+                futures.wait([future for future in running if not future.cancel()])
 
         fill()
         return results()

@@ -110,6 +110,23 @@ def test_all_schedulers_give_the_same_and_raise_the_same(executor: Executor) -> 
     assert sorted(set(seen)) == list(range(1, 21)) if len(seen) == 40 else seen[-1] == 20
 
 
+def test_results_that_are_no_longer_wanted_leave_no_item_at_work() -> None:
+    """The parts of a photon list are removed then: whoever writes one has to be done."""
+    at_work: list[int] = []
+
+    def work(number: int) -> int:
+        at_work.append(number)
+        time.sleep(0.02 if number == 0 else 0.2)
+        at_work.remove(number)
+        return number
+
+    with Executor(ExecutionConfig(scheduler="threads", workers=3)) as executor:
+        results = executor.outcomes(work, range(20))
+        assert next(results) == 0
+        results.close()  # type: ignore[attr-defined]
+        assert at_work == []
+
+
 def test_items_are_opaque() -> None:
     with Executor(ExecutionConfig(scheduler="serial")) as executor:
         awkward = [(print, "x"), "item-0", {"a": [1]}, None]
