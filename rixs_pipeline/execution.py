@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Progress = Callable[[int], None]  # called in the main thread with the number of items done
+Progress = Callable[[int], None]  # called in the main thread with the number of items done, at least 1
 
 _AHEAD = 2  # items a worker that are handed out, so that none waits for the next one
 _DEATHS = 3  # of workers at one item, after which it is taken as the cause
@@ -165,15 +165,15 @@ class Executor:
             try:
                 while running or active:
                     if running:
-                        done += self._collect(function, running)
-                        if progress:
+                        finished = self._collect(function, running)
+                        done += finished
+                        if progress and finished:
                             progress(done)
                     while active and active[0].done:
                         yield active.popleft().outcome
                     fill()
-            finally:
-                for future in running:
-                    future.cancel()
+            finally:  # who cleans up after it finds no item at work
+                futures.wait([future for future in running if not future.cancel()])
 
         fill()
         return results()
@@ -267,9 +267,11 @@ def _leaves(groups: Iterable[Sequence[Any]], join: Callable[[list[Any]], Any], a
 def _leave_out_dask() -> None:
     """Spare this process the half second that dask's arrays take to load.
 
-    xarray loads them when it first sees any array, to ask whether it is one of theirs. Here none ever is.
+    xarray loads them when it first sees any array, to ask whether it is one of theirs. Here none ever is, unless the
+    process uses dask for something else: then it is left alone.
     """
-    sys.modules.setdefault("dask.array", None)  # type: ignore[arg-type] # the import system's word for: not there
+    if "dask" not in sys.modules:
+        sys.modules["dask.array"] = None  # type: ignore[assignment] # the import system's word for: not there
 
 
 def _let_dask_in() -> None:

@@ -80,9 +80,12 @@ class Ledger:
         for one in runs:
             for path in one.pulse_files:
                 windows.setdefault(path, []).append(span_ns(one))
-        with ThreadPoolExecutor() as pool:  # reading and hashing let go of the interpreter
+        pool = ThreadPoolExecutor()  # reading and hashing let go of the interpreter
+        try:
             for told in [pool.submit(self.digests.records, *of) for of in windows.items()]:
-                told.exception()  # a file that cannot be read is told by the runs that need it
+                told.exception()  # kept nowhere: the runs that need the file read it again, and tell it
+        finally:  # a Ctrl-C waits for the files that are being read, not for all
+            pool.shutdown(cancel_futures=True)
 
     def pulse_digest(self, one: Run) -> str:
         """Of the records that a run uses, in all its files."""

@@ -18,7 +18,8 @@ from rixs_pipeline.io.config_files import initial_config, load_config
 from rixs_pipeline.io.reference_sets import load_reference_set
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.ledger import Ledger
-from rixs_pipeline.reduction import STAGES, Reduction
+from rixs_pipeline.reduction.order import STAGES, Reduction
+from rixs_pipeline.reduction.work import Work
 from rixs_pipeline.stages import extract, report
 from rixs_pipeline.summary import Summary
 from rixs_pipeline.summary import read as read_summary
@@ -61,8 +62,8 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
         ledger = Ledger(out, summary, options.force, options.command, begin)
         partial = options.scans is not None
         try:
-            workers = executor, drawing
-            Reduction(beamtime, scans, config, out, options.until, partial, reference, *workers, summary, ledger).run()
+            work = Work(beamtime, scans, config, out, reference, executor, summary, ledger)
+            Reduction(work, drawing, options.until, partial).run()
         finally:
             if not options.dry_run:
                 ledger.digests.save()

@@ -15,7 +15,7 @@ from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.io.config_files import dump_config
 from rixs_pipeline.io.products import atomic_path
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.reduction import group_of, leader
+from rixs_pipeline.reduction.binning import group_of, leader
 from rixs_pipeline.runner import Options, run
 
 STEPS = ("calibrate", "leading", "bin", "run")

@@ -120,6 +120,10 @@ class Summary:
         self.figures[name] = before
         return True
 
+    def drawing(self, name: str) -> None:
+        """Figures of that name are being made: until `drew`, none of them is known to show what it did."""
+        self.figures[name] = {"key": "", "shows": dict.fromkeys(self.shown_before(name), "")}
+
     def drew(self, name: str, key: str, shows: Mapping[str, str], drawn: Sequence[str]) -> None:
         """Figures were made; those of the same name that an earlier run had and this one has not go.
 

@@ -13,7 +13,8 @@ import pytest
 
 import rixs_pipeline
 from rixs_pipeline import cli as cli_module
-from rixs_pipeline import reduction, runner
+from rixs_pipeline import runner
+from rixs_pipeline.stages import report
 
 VERBS = ["run", "inspect", "init", "calibrate", "bin", "extract", "report", "status", "export", "watch", "simulate"]
 HEAVY = ("numpy", "scipy", "xarray", "pandas", "h5py", "dask", "distributed", "matplotlib", "ruamel", "numba")
@@ -357,7 +358,7 @@ def test_export_of_several_formats(cli, small):
 
 def test_watch_ends_after_its_rounds(cli, small, monkeypatch):
     for plan in ("plan_calibrations", "plan_results"):
-        monkeypatch.setattr(reduction.report, plan, lambda *_: iter(()))
+        monkeypatch.setattr(report, plan, lambda *_: iter(()))
     started = time.perf_counter()
     assert cli("watch", small.beamtime, "-o", small.out, "--rounds", "2", "--every", "0.1").code == 0
     assert time.perf_counter() - started > 0.1

@@ -110,6 +110,23 @@ def test_all_schedulers_give_the_same_and_raise_the_same(executor: Executor) -> 
     assert sorted(set(seen)) == list(range(1, 21)) if len(seen) == 40 else seen[-1] == 20
 
 
+def test_results_that_are_no_longer_wanted_leave_no_item_at_work() -> None:
+    """The parts of a photon list are removed then: whoever writes one has to be done."""
+    at_work: list[int] = []
+
+    def work(number: int) -> int:
+        at_work.append(number)
+        time.sleep(0.02 if number == 0 else 0.2)
+        at_work.remove(number)
+        return number
+
+    with Executor(ExecutionConfig(scheduler="threads", workers=3)) as executor:
+        results = executor.outcomes(work, range(20))
+        assert next(results) == 0
+        results.close()  # type: ignore[attr-defined]
+        assert at_work == []
+
+
 def test_items_are_opaque() -> None:
     with Executor(ExecutionConfig(scheduler="serial")) as executor:
         awkward = [(print, "x"), "item-0", {"a": [1]}, None]
@@ -162,8 +179,10 @@ def test_scratch_folder_is_private_and_goes(cluster_address: str) -> None:
 
 def test_a_dead_worker_is_replaced_and_its_work_done_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     groups = [[(tmp_path / "died", k) for k in range(5)] for _ in range(4)]
+    seen: list[int] = []
     with Executor(ExecutionConfig(scheduler="processes", workers=2)) as executor:
-        assert reduced(executor, die_once, groups, operator.add) == [10, 10, 10, 10]
+        assert reduced(executor, die_once, groups, operator.add, seen.append) == [10, 10, 10, 10]
+    assert min(seen) > 0, "of nothing done no time left can be told"
     assert (tmp_path / "died").exists()
     assert "a worker process died: it is replaced, and its work is done again" in caplog.messages
 
@@ -174,6 +193,27 @@ def test_work_that_kills_its_workers_is_given_up_in_one_line() -> None:
         pytest.raises(RixsError, match="worker processes died 3 times over the same work"),
     ):
         list(executor.map(die, [1]))
+
+
+LEFT_OUT = """
+import sys
+from rixs_pipeline.config import ExecutionConfig
+from rixs_pipeline.execution import Executor
+if sys.argv[1] == "used":
+    import dask
+serial = ExecutionConfig(scheduler="serial")
+with Executor(serial), Executor(serial):
+    print("dask.array" in sys.modules)
+import dask.array
+print(dask.array.zeros(4, chunks=2).sum().compute())
+"""
+
+
+@pytest.mark.parametrize(("dask_is", "left_out"), [("unused", "True"), ("used", "False")])
+def test_arrays_of_dask_are_there_afterwards_and_always_for_who_uses_dask(dask_is: str, left_out: str) -> None:
+    """As in a notebook."""
+    done = subprocess.run([sys.executable, "-c", LEFT_OUT, dask_is], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [left_out, "0.0"]
 
 
 def test_no_scheduler_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:

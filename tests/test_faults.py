@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from rixs_pipeline import open_product, paths, runner
+from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import products
+from rixs_pipeline.reduction import counting
 
 PIXELS = (1, 3, 5)
 SCANS = ("scan0001", "scan0002", "scan0003", "scan0004")
@@ -109,6 +111,12 @@ def test_a_folder_in_the_way_of_a_file_costs_that_product(small):
     (small.out / "scans/scan0002.nxs").unlink()
     (small.out / "scans/scan0002.nxs").mkdir()
     assert "Is a directory" in reduced(small, failed=["scan0002"]).failed["scan0002"]
+
+
+def test_a_dry_run_takes_a_damaged_calibration_for_one_to_be_made(small):
+    (small.out / "calibration/cal0000.nxs").write_bytes(b"no HDF5")
+    summary = reduced(small, dry_run=True)
+    assert "cal0000" in summary.planned and "cal0005" not in summary.planned
 
 
 def test_a_full_disk_costs_what_does_not_fit(small, monkeypatch):
@@ -217,6 +225,21 @@ def test_a_file_that_vanishes_while_it_is_reduced_is_told(small, monkeypatch):
     assert all("chan3.off: cannot be read: No such file" in reason for reason in summary.failed.values())
     monkeypatch.undo()
     assert reduced(small).exit_code == 0
+
+
+def test_a_scan_whose_pixels_cannot_be_aligned_fails_alone(small, monkeypatch):
+    (small.out / "scans/scan0002.nxs").unlink()
+    (small.out / "scans/scan0003.nxs").unlink()
+    align = counting.align.align
+
+    def fails(one, *rest):
+        if one.name == "scan0002":
+            raise RunFailed("scan0002: no way")
+        return align(one, *rest)
+
+    monkeypatch.setattr(counting.align, "align", fails)
+    summary = reduced(small, failed=["scan0002"])
+    assert summary.failed["scan0002"] == "scan0002: no way" and "scans/scan0003.nxs" in summary.executed
 
 
 def test_one_pixel_is_a_beamtime(small):

@@ -8,11 +8,13 @@ import h5py
 import numpy as np
 import pytest
 
-from rixs_pipeline import blocks, open_product, reduction, runner
+from rixs_pipeline import blocks, open_product, runner
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io import off
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.runs import Points, Run
+from rixs_pipeline.reduction.counting import Counting
+from rixs_pipeline.stages import report
 
 CALIBRATIONS = {"calibration/cal0000.nxs", "calibration/cal0005.nxs"}
 SCANS = {f"scans/scan{n:04d}.nxs" for n in (1, 2, 3, 4)}
@@ -295,10 +297,8 @@ def test_the_leading_scan_is_counted_again_only_where_it_has_to_be(small, reduce
     (small.out / "scans/scan0002.nxs").unlink()
     if not lead_is_there:
         (small.out / "scans/scan0001.nxs").unlink()
-    counted, counts = [], reduction.Reduction._counts
-    monkeypatch.setattr(
-        reduction.Reduction, "_counts", lambda *args: counted.extend(s.name for s in args[1]) or counts(*args)
-    )
+    counted, counts = [], Counting.counts
+    monkeypatch.setattr(Counting, "counts", lambda *args: counted.extend(s.name for s in args[1]) or counts(*args))
     summary = small.run(until="bin", scans="2")
     assert summary.executed == ["scans/scan0002.nxs"]
     assert counted == ([] if lead_is_there else ["scan0001"]) + ["scan0002"]
@@ -488,7 +488,7 @@ def test_watch_adds_what_appears_and_says_things_once(small, monkeypatch, caplog
 
     config = Config.model_validate({"execution": {"scheduler": "serial"}, "regions": {"P": {"kind": "pfy"}}})
     for plan in ("plan_calibrations", "plan_results"):
-        monkeypatch.setattr(reduction.report, plan, lambda *_: iter(()))
+        monkeypatch.setattr(report, plan, lambda *_: iter(()))
     assert runner.watch(small.beamtime, config, small.out, 7.5, 3) == 0
     assert rounds == [7.5, 7.5]
     assert (small.out / "scans/scan0004.nxs").is_file()

@@ -98,6 +98,19 @@ def test_figures_are_fresh_while_their_sources_and_files_are(summary):
     assert not later.figures_fresh("a", "key")
 
 
+def test_figures_whose_drawing_did_not_end_are_not_as_they_were(summary):
+    """Some of them may show other sources by then: even where the old ones are asked for again, all are drawn."""
+    figure = summary.out / "figures/scan.png"
+    figure.parent.mkdir()
+    figure.write_text("")
+    summary.drew("scan", "old", {"figures/scan.png": "what it shows"}, ["figures/scan.png"])
+    broken_off = again(summary)
+    broken_off.drawing("scan")
+    later = again(broken_off, whole=False)
+    assert not later.figures_fresh("scan", "old")
+    assert later.shown_before("scan") == {"figures/scan.png": ""}, "known still, so that it goes when it is not drawn"
+
+
 def test_a_dry_run_plans(summary):
     assert summary.stale("scan0001", summary.out / "scans/scan0001.nxs", "not made yet")
     assert summary.items["scan0001"] == {

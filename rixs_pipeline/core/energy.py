@@ -108,13 +108,6 @@ def curve(corrected: Float, params: Float) -> Float:
     return np.asarray(kernels.curve(*_columns(np.ravel(corrected), params))).reshape(np.shape(corrected))
 
 
-def curve_slope(corrected: Float, params: Float) -> Float:
-    """dE/dh' f8 (...,), eV per unit of pulse height."""
-    from rixs_pipeline.core import kernels
-
-    return np.asarray(kernels.slopes(*_columns(np.ravel(corrected), params))).reshape(np.shape(corrected))
-
-
 def height_of(energies: Float, params: Float) -> Float:
     """Corrected pulse heights (...,) at which the curve, which rises, reaches energies f8 (...,) eV, to rounding."""
     from rixs_pipeline.core import kernels

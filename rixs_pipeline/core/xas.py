@@ -11,11 +11,8 @@ from rixs_pipeline.core import scaling
 Floats = NDArray[np.float64]
 How = Literal["max", "edge"]
 
-
-REACH, KNOWN = (
-    0.1,
-    0.1,
-)  # least span of a pre-edge line over what it is drawn on; largest error over the spectrum's span
+REACH = 0.1  # least span of the points before the edge, over how far their line is drawn on
+KNOWN = 0.1  # largest error of that line, over the spectrum's span
 
 
 def normalised(

@@ -46,7 +46,9 @@ def _block(figure: "Figure", place: "SubplotSpec", edge: str, shown: Shown, emis
     below.set_ylim(window)
     for colour, (name, dataset) in zip(style.SERIES, yields.items(), strict=False):
         energy, values, _ = waterfall.columns(dataset, None)
-        above.plot(energy, values / np.nanmax(values, initial=0.0), color=colour, lw=1.0, label=style.plain(name))
+        above.plot(
+            energy, values / (np.nanmax(values, initial=0.0) or 1.0), color=colour, lw=1.0, label=style.plain(name)
+        )
     energy, values, _ = waterfall.columns(spectrum, window)
     beside.plot(values, energy, color=style.BLACK, lw=0.8)
     style.dress(below, "incident energy (eV)", "emission energy (eV)", size=9)

@@ -119,7 +119,7 @@ def compare_region(sources: Mapping[str, Sources], asked: Comparison, limits: Re
         "window": json.dumps([float(energy[places].min()), float(energy[places].max())]),
         "scale": json.dumps(asked.scale),
         "errors": "those of the spectra over the factors; the factors' own, common to all points, stands beside them; "
-        "p: drawn from the multinomial law of the counts, exposures taken as known",
+        "p: by the multinomial law of the counts, exposures taken as known",
     }
     check(dataset, comparison_schema(axis), region)
     return dataset

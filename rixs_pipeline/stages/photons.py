@@ -12,13 +12,8 @@ from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.bin import Binned
 from rixs_pipeline.stages.calibrations import PixelEnergy
 
-FUNCTIONS = (
-    "used",
-    "status",
-    "alignment",
-    "alignment_error",
-    "misalignment",
-)  # what is known of each pixel's energy function
+# what is known of each pixel's energy function
+FUNCTIONS = ("used", "status", "alignment", "alignment_error", "misalignment")
 PIXELS = ("pixel", "triggers", "countable", "accepted", "live_time", "after_trigger", "cut_counts", "cut_limits")
 
 

@@ -5,7 +5,7 @@ import pytest
 from photons import energy, height
 from scipy.stats import chi2
 
-from rixs_pipeline.core import diagnostics
+from rixs_pipeline.core import diagnostics, kernels
 from rixs_pipeline.core import energy as ef
 from rixs_pipeline.core.pixels import ReferencePulses
 
@@ -130,7 +130,7 @@ def test_a_drift_that_the_base_line_does_not_show_stays() -> None:
     slow = [replace(one, pulse_height=one.pulse_height * (1 + 2e-6 * one.time)) for one in made.pulses]
     found = replace(made, pulses=slow).diagnose().drift
     np.testing.assert_array_equal(found.corrected, found.uncorrected)
-    shift = 2e-6 * np.mean([ef.curve_slope(ef.height_of(LINES, p), p) * ef.height_of(LINES, p) for p in made.params])
+    shift = 2e-6 * np.mean([kernels.slopes(ef.height_of(LINES, p), p) * ef.height_of(LINES, p) for p in made.params])
     assert np.polyfit(np.arange(12) * 50.0, found.corrected, 1)[0] == pytest.approx(shift, rel=0.15)
 
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import BSpline
 
 from rixs_pipeline.core import energy as ef
+from rixs_pipeline.core import kernels
 
 some = settings(max_examples=40, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -44,7 +45,7 @@ def test_curve_is_the_cubic_bspline(seed: int) -> None:
     heights[-1] -= 1e-6
     spline = as_bspline(params)
     np.testing.assert_allclose(ef.curve(heights, params), spline(heights), rtol=1e-12, atol=1e-9)
-    np.testing.assert_allclose(ef.curve_slope(heights, params), spline.derivative()(heights), rtol=1e-9)
+    np.testing.assert_allclose(kernels.slopes(heights, params), spline.derivative()(heights), rtol=1e-9)
 
 
 @some
@@ -61,9 +62,9 @@ def test_linear_beyond_the_ends(seed: int) -> None:
     params = toy_params(seed)
     low, high = ends(params)
     for end, distance in ((low, -np.arange(0.0, 5000.0, 100.0)), (high, np.arange(0.0, 5000.0, 100.0))):
-        line = ef.curve(np.array([end]), params) + distance * ef.curve_slope(np.array([end]), params)
+        line = ef.curve(np.array([end]), params) + distance * kernels.slopes(np.array([end]), params)
         np.testing.assert_allclose(ef.curve(end + distance, params), line, rtol=1e-10, atol=1e-7)
-    assert float(np.diff(ef.curve_slope(np.array([high, high + 1e4]), params))[0]) == pytest.approx(0, abs=1e-12)
+    assert float(np.diff(kernels.slopes(np.array([high, high + 1e4]), params))[0]) == pytest.approx(0, abs=1e-12)
 
 
 @some
@@ -93,7 +94,7 @@ def test_a_pixel_without_a_curve_has_no_energy_and_no_warning() -> None:
     params = np.full(ef.N_PARAMS, np.nan)
     ones = np.ones(3)
     assert np.isnan(ef.energy(ones, ones, ones, ones, params)).all()
-    assert np.isnan(ef.curve_slope(ones, params)).all()
+    assert np.isnan(kernels.slopes(ones, params)).all()
 
 
 def test_a_pulse_that_is_no_number_has_no_energy() -> None:

@@ -7,7 +7,7 @@ from scipy.interpolate import BSpline
 
 from rixs_pipeline.config import CurveName
 from rixs_pipeline.core import energy as ef
-from rixs_pipeline.core import gain
+from rixs_pipeline.core import gain, kernels
 from rixs_pipeline.simulate.detector import draw_pixel
 from rixs_pipeline.simulate.settings import SimulationSettings
 
@@ -176,7 +176,7 @@ def test_curves_rise_over_the_whole_spline(curve: CurveName) -> None:
     _, params = curves_of(height(ENERGY + own, *abd), curve=curve)
     for row, one in zip(abd.transpose(1, 2, 0)[:, 0], params, strict=True):
         heights = np.linspace(row[2], height(np.array([1450.0]), *row)[0], 500)
-        assert (ef.curve_slope(heights, one) > 0).all()
+        assert (kernels.slopes(heights, one) > 0).all()
 
 
 @pytest.mark.parametrize("curve", CURVES)

@@ -23,6 +23,15 @@ def test_an_overview_has_the_map_its_yields_and_its_emission_on_shared_axes(make
     inside(figure)
 
 
+def test_an_overview_of_a_map_without_counts_is_flat(make_map, inside):
+    rixs_map = make_map().assign_attrs(edge="Co_L")
+    dark = rixs_map.assign({n: rixs_map[n] * 0 for n in ("counts", "intensity")})
+    shown = dark, {"TFY": extract_region(dark, Region(kind="tfy"))}, extract_region(dark, Region(kind="xes"))
+    figure = overview_sheet("LMR", {"Co_L": shown}, None)
+    assert not np.nan_to_num(figure.axes[0].lines[0].get_ydata()).any()
+    inside(figure)
+
+
 def test_absorption_has_a_row_a_channel_and_a_column_an_edge(make_map, inside):
     spectrum = extract_region(make_map().assign_attrs(edge="Co_L"), Region(kind="tfy", scale="max"))
     both = {"a": spectrum, "b": spectrum}
