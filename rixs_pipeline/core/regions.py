@@ -25,7 +25,8 @@ _NEAREST_EV = 1.0  # so far outside a scan a cut still means its first or last p
 def preset_regions(edge: Edge) -> dict[str, Region]:
     """The default regions of an edge, e.g. Co_PFY, Co_iPFY, Co_TFY, Co_XES_L3, Co_ELASTIC; their names begin with it.
 
-    The L edges' PFY leaves out the elastic line, which crosses the fluorescence at the white line.
+    The L edges' PFY leaves out the elastic line, which crosses the fluorescence at the white line; at the K edges it
+    crosses it below the edge, and is meant.
     """
     element, preset = edge.split("_")[0], PRESETS[edge]
     kinds: dict[str, Kind] = {"PFY": "pfy", "TFY": "tfy", f"XES_{preset.band_name}": "xes", "ELASTIC": "elastic"}
@@ -40,7 +41,7 @@ def _preset(kind: Kind, edge: Edge) -> dict[str, Any]:
     """The limits of one kind of region at an edge."""
     preset = PRESETS[edge]
     limits: dict[Kind, dict[str, Any]] = {
-        "pfy": {"emission": preset.emission} | ({"exclude_elastic": _EXCLUDE_ELASTIC} if edge.endswith("_L") else {}),
+        "pfy": {"emission": preset.emission, "exclude_elastic": _EXCLUDE_ELASTIC if edge.endswith("_L") else None},
         "spfy": {"emission": preset.super_partial or preset.emission},
         "ipfy": {"emission": preset.inverse} if preset.inverse else {},
         "xes": {"incident": preset.band},

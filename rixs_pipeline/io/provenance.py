@@ -21,7 +21,10 @@ LOG = logging.getLogger(__name__)
 
 _CHUNK = 1 << 20  # bytes
 _TAIL = 1 << 16  # bytes at the end of a file by which it is known again
-_LIBRARIES = ("numpy", "scipy", "h5py", "h5netcdf", "xarray", "dask", "distributed", "pydantic", "ruamel.yaml")
+_LIBRARIES = (
+    "numpy", "scipy", "numba", "h5py", "h5netcdf", "xarray", "dask", "distributed", "matplotlib", "pydantic",
+    "ruamel.yaml",
+)  # fmt: skip
 
 Status = list[int]  # size in bytes, mtime in ns, inode
 
