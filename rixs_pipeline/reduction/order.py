@@ -77,6 +77,6 @@ class Reduction:
     def _report(self) -> None:
         work = self.work
         groups = [g for g in maps.groups(work) if paths.spectra_product(work.out, *g) in work.ledger.keys]
-        planned = report.plan_results(work.out, work.config, groups)
+        planned = report.plan_results(work.out, work.config, groups, work.ledger.keys)
         self._begun.append(figures.begin(work, self.drawing, planned))
         figures.tell(work, chain.from_iterable(self._begun))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -65,8 +65,13 @@ def plan_calibrations(out: Path, calibrations: Sequence[str]) -> Iterator[Figure
         yield Figures(f"{before}-{after}", both, None, partial(draw_moved, f"{before}-{after}", *both))
 
 
-def plan_results(out: Path, config: Config, groups: Sequence[tuple[str, str]]) -> Iterator[Figures]:
-    """The figures of each sample and edge, each comparison, each sheet."""
+def plan_results(
+    out: Path, config: Config, groups: Sequence[tuple[str, str]], made: Collection[Path]
+) -> Iterator[Figures]:
+    """The figures of each sample and edge, each comparison, each sheet.
+
+    `groups`: those with spectra; `made`: products of this run: others that are there are from an earlier one.
+    """
     for sample, edge in groups:
         sources = paths.map_product(out, sample, edge), paths.spectra_product(out, sample, edge)
         regions = extract.regions_of(edge, config.regions)
@@ -76,14 +81,14 @@ def plan_results(out: Path, config: Config, groups: Sequence[tuple[str, str]]) -
         yield Figures(sources[0].stem, sources, options | {"": cuts}, together)
     for sample, edge in groups:
         absorption = paths.xas_product(out, sample, edge)
-        if absorption.is_file():
+        if absorption in made:
             yield Figures(f"{absorption.stem} xas", (absorption,), None, partial(draw_absorption, absorption))
     for name, asked in config.compare.items():
-        yield from _comparisons(out, name, asked, groups)
+        yield from _comparisons(out, name, asked, groups, made)
     for name, sheet in config.figures.items():
         framed = {edge: sorted(extract.regions_of(edge, config.regions)) for edge in sheet.edges}
         shown = {"sheet": sheet.model_dump(mode="json"), "regions": framed}
-        for products_shown, add in sheets.plan(out, name, sheet, config, groups):
+        for products_shown, add in sheets.plan(out, name, sheet, config, groups, made):
             yield Figures(f"{name} sheet", products_shown, shown, add)
 
 
@@ -162,26 +167,29 @@ def draw_absorption(source: Path, drawing: Drawing) -> None:
     drawing.add(paths.figure(drawing.out, source.stem, "xas"), overlay, figure)
 
 
-def _comparisons(out: Path, name: str, asked: Comparison, groups: Sequence[tuple[str, str]]) -> Iterator[Figures]:
+def _comparisons(
+    out: Path, name: str, asked: Comparison, groups: Sequence[tuple[str, str]], made: Collection[Path]
+) -> Iterator[Figures]:
     """One set for every edge that at least two of the samples have."""
     for edge in dict.fromkeys(edge for _, edge in groups):
         samples = [s for s in asked.samples if (s, edge) in groups]
         if len(samples) < 2:
             continue
         spectra_of = {sample: paths.spectra_product(out, sample, edge) for sample in samples}
-        tested = paths.comparison_product(out, name, edge)
+        test = paths.comparison_product(out, name, edge)
+        tested = test if test in made else None
         add = partial(draw_comparison, f"{name}-{edge}", spectra_of, asked.regions, tested)
-        yield Figures(f"{name}-{edge}", (*spectra_of.values(), tested), asked.model_dump(mode="json"), add)
+        yield Figures(f"{name}-{edge}", (*spectra_of.values(), test), asked.model_dump(mode="json"), add)
 
 
 def draw_comparison(
-    name: str, sources: dict[str, Path], regions: tuple[str, ...] | None, tested: Path, drawing: Drawing
+    name: str, sources: dict[str, Path], regions: tuple[str, ...] | None, tested: Path | None, drawing: Drawing
 ) -> None:
     """Every region that all the samples have: with its test where it was tested (`tested`), else as an overlay.
 
     `sources`: sample -> its spectra.
     """
-    outcomes = products.read_entries(tested) if tested.is_file() else {}
+    outcomes = products.read_entries(tested) if tested else {}
     found = {sample: products.read_entries(path) for sample, path in sources.items()}
     shared = [r for r in next(iter(found.values())) if all(r in spectra_of for spectra_of in found.values())]
     for region in (r for r in shared if regions is None or r in regions):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +25,13 @@ Planned = tuple[tuple[Path, ...], Callable[[Drawing], None]]
 Sheets = dict[str, tuple[Any, Callable[[], "Figure"]]]  # what tells several apart -> what it shows, the figure
 
 
-def plan(out: Path, name: str, sheet: FigureSheet, config: Config, groups: Sequence[Group]) -> Iterator[Planned]:
-    """Sources and drawing of one sheet: of what it asks for and there is; nothing where none of it is there."""
+def plan(
+    out: Path, name: str, sheet: FigureSheet, config: Config, groups: Sequence[Group], made: Collection[Path]
+) -> Iterator[Planned]:
+    """Sources and drawing of one sheet: of what it asks for and was `made`; nothing where none of it was."""
     wanted = [(sample, edge) for edge in sheet.edges for sample in sheet.samples if (sample, edge) in groups]
     if sheet.kind == "xas":
-        wanted = [group for group in wanted if paths.xas_product(out, *group).is_file()]
+        wanted = [group for group in wanted if paths.xas_product(out, *group) in made]
         sources = tuple(paths.xas_product(out, *group) for group in wanted)
     else:
         sources = tuple(p for g in wanted for p in (paths.map_product(out, *g), paths.spectra_product(out, *g)))

@@ -13,8 +13,9 @@ from stages.builders import calibration
 GROUPS = [("LMR_RT", "Co_L"), ("LMR_100C", "Co_L"), ("LMR_RT", "O_K")]
 
 
-def planned(tmp_path, **config):
-    return {one.name: one for one in report.plan_results(tmp_path, Config.model_validate(config), GROUPS)}
+def planned(tmp_path, made=(), **config):
+    plan = report.plan_results(tmp_path, Config.model_validate(config), GROUPS, made)
+    return {one.name: one for one in plan}
 
 
 def test_every_map_has_its_figures(tmp_path):
@@ -51,6 +52,20 @@ def test_comparisons_are_drawn_for_edges_that_two_samples_share(tmp_path):
     assert [name for name in found if name.startswith("heating")] == ["heating-Co_L"]
     spectra = [tmp_path / f"spectra/{s}-Co_L.nxs" for s in ("LMR_RT", "LMR_100C")]
     assert found["heating-Co_L"].sources == (*spectra, tmp_path / "comparisons/heating-Co_L.nxs")
+
+
+def test_products_that_an_earlier_run_left_are_not_drawn(tmp_path):
+    left = [tmp_path / "xas/LMR_RT-Co_L.nxs", tmp_path / "comparisons/heating-Co_L.nxs"]
+    for path in left:
+        path.parent.mkdir()
+        path.write_text("of another config")
+    config = {
+        "compare": {"heating": {"samples": ["LMR_RT", "LMR_100C"]}},
+        "figures": {"fig1": {"kind": "xas", "samples": ["LMR_RT"], "edges": ["Co_L"]}},
+    }
+    before, now = planned(tmp_path, **config), planned(tmp_path, left, **config)
+    assert now.keys() - before.keys() == {"LMR_RT-Co_L xas", "fig1 sheet"}
+    assert before["heating-Co_L"].add.args[-1] is None and now["heating-Co_L"].add.args[-1] == left[1]
 
 
 @pytest.fixture
