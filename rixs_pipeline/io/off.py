@@ -5,6 +5,7 @@ import mmap
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -16,6 +17,7 @@ from rixs_pipeline.paths import OFF_FILE
 
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0")
 DERIVATIVE_LIKE, FILT_VALUE = 1, 2  # columns of `coefs`
+KEPT_OPEN = 256  # files: a whole array, and a quarter of the descriptors that a process may have as a rule
 _FIRST_READ = 1 << 12
 _LARGEST_HEADER = 1 << 26  # 0.1.0 holds its matrices in the header: some MB at most
 
@@ -92,20 +94,34 @@ def read_header(path: Path) -> OffHeader:
         raise InputError(f"{path}: broken OFF header ({error!r}); the pixel cannot be read") from error
 
 
-def open_records(path: Path) -> NDArray[np.void]:
-    """All whole records, (record,), as a read-only memory map; without records a plain empty array.
+def open_file(path: Path) -> tuple[OffHeader, NDArray[np.void]]:
+    """The header, and all whole records, (record,), as a read-only memory map; without records a plain empty array.
 
     Fields: record_samples, record_presamples i4; framecount, unixnano i8; pretrigger_mean, residual_stddev f4;
     pretrigger_delta f4 from version 0.3.0 on; coefs f4 (number_of_bases,).
 
+    The files that were opened last stay mapped, while they are what they were: their pages need not be found again.
+
     Raises:
         InputError: as `read_header`.
     """
-    return map_records(path, read_header(path))
+    status = path.stat()
+    return _opened(path, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
-def map_records(path: Path, header: OffHeader) -> NDArray[np.void]:
-    """As `open_records` of a file whose header is known: the whole records that it counted, since the file may grow."""
+def open_records(path: Path) -> NDArray[np.void]:
+    """The records of `open_file`."""
+    return open_file(path)[1]
+
+
+@lru_cache(maxsize=KEPT_OPEN)
+def _opened(path: Path, *_: int) -> tuple[OffHeader, NDArray[np.void]]:
+    header = read_header(path)
+    return header, _map_records(path, header)
+
+
+def _map_records(path: Path, header: OffHeader) -> NDArray[np.void]:
+    """The whole records that the header counted: the file may have grown since."""
     if header.n_records == 0:
         return np.empty(0, header.record_dtype)
     size = header.data_offset + header.n_records * header.record_dtype.itemsize
@@ -174,8 +190,7 @@ def read_pulses(path: Path, start_ns: int, end_ns: int) -> Pulses:
     Raises:
         InputError: as `read_header`, or no pixel number in the file's name.
     """
-    header = read_header(path)
-    everything = map_records(path, header)
+    header, everything = open_file(path)
     first, last = record_range(everything, start_ns, end_ns)
     before = everything["unixnano"][max(first - 1, 0) : first]
     records = np.array(everything[first:last])

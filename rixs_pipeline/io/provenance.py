@@ -118,10 +118,10 @@ class DigestCache:
 
     def _records(self, path: Path, windows: Sequence[tuple[int, int]]) -> list[str]:
         try:
-            header = off.read_header(path)
+            header, records = off.open_file(path)
         except InputError:
             return [self.file(path)] * len(windows)
-        records, size = off.map_records(path, header), header.record_dtype.itemsize
+        size = header.record_dtype.itemsize
         limits = [off.record_range(records, *window) for window in windows]
         ranges = [(header.data_offset + first * size, header.data_offset + stop * size) for first, stop in limits]
         own, *digests = self._ranges(path, [(0, header.data_offset), *ranges])

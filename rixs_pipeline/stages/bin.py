@@ -74,8 +74,7 @@ def _bin_pixel(path: Path, function: PixelEnergy, task: BinTask, counts: Int) ->
     from rixs_pipeline.core import map_kernel
 
     start, end = task.points.start_ns, task.points.end_ns
-    header = off.read_header(path)
-    records = off.map_records(path, header)
+    header, records = off.open_file(path)
     dead_time, after_trigger = (of(records, header) / 1e9 for of in (off.dead_time_ns, off.after_trigger_ns))
     pulses, first, stop = point_records(records, start, end)
     limits = _limits(pulses, first, stop, function, task.residual_cut)
