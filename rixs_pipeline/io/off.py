@@ -17,7 +17,9 @@ from rixs_pipeline.paths import OFF_FILE
 
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0")
 DERIVATIVE_LIKE, FILT_VALUE = 1, 2  # columns of `coefs`
-KEPT_OPEN = 256  # files: a whole array, and a quarter of the descriptors that a process may have as a rule
+# Files that stay mapped: a whole array, and a quarter of the descriptors that a process may have as a rule. To open a
+# larger one takes little beside reading it, and what is mapped counts as memory of the process.
+KEPT_OPEN, KEPT_BYTES = 256, 1 << 24
 _FIRST_READ = 1 << 12
 _LARGEST_HEADER = 1 << 26  # 0.1.0 holds its matrices in the header: some MB at most
 
@@ -100,13 +102,14 @@ def open_file(path: Path) -> tuple[OffHeader, NDArray[np.void]]:
     Fields: record_samples, record_presamples i4; framecount, unixnano i8; pretrigger_mean, residual_stddev f4;
     pretrigger_delta f4 from version 0.3.0 on; coefs f4 (number_of_bases,).
 
-    The files that were opened last stay mapped, while they are what they were: their pages need not be found again.
+    Small files that were opened last stay mapped, while they are what they were: their pages need not be found again.
 
     Raises:
         InputError: as `read_header`.
     """
     status = path.stat()
-    return _opened(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    opened = _opened if status.st_size <= KEPT_BYTES else _opened.__wrapped__
+    return opened(path, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def open_records(path: Path) -> NDArray[np.void]:
