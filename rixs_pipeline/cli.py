@@ -1,5 +1,6 @@
 """The command line: parse, call, print. No logic, and nothing heavy imported before a command needs it."""
 
+import gc
 import json
 import logging
 import os
@@ -80,6 +81,7 @@ def main() -> None:
     if code == _CLICK_INTERRUPTED:
         code = INTERRUPTED
         _say("interrupted: what was finished is kept; the same command goes on from there")
+    gc.freeze()  # the interpreter would look through all that was loaded, and the system takes it anyhow
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -180,7 +180,13 @@ def _line(line: _LineEntry, measured: _LineEntry | None, source: str) -> Referen
 
 
 def _entries(path: Path) -> _SetFile:
-    """The file as written, with its references between lines checked."""
+    """The file as written, with its references between lines checked; read once while it does not change."""
+    status = path.stat() if path.is_file() else None
+    return _read_entries(path, status and (status.st_mtime_ns, status.st_size))
+
+
+@cache
+def _read_entries(path: Path, _: tuple[int, int] | None) -> _SetFile:
     document = read(path)
     entries = validate(_SetFile, document)
     for name, line in entries.lines.items():
