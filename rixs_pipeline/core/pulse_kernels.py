@@ -1,5 +1,5 @@
-"""What is counted and compared pulse by pulse, compiled: `core.hold_off`, `core.calibration` and `core.diagnostics`
-say what it is for. A pixel has thousands of pulses: array by array, numpy's calls cost more than
+"""What is counted and compared pulse by pulse, compiled: `core.cuts`, `core.hold_off`, `core.calibration` and
+`core.diagnostics` say what it is for. A pixel has thousands of pulses: array by array, numpy's calls cost more than
 their work, and threads that calibrate side by side would wait for each other.
 """
 

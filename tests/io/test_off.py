@@ -185,3 +185,14 @@ def test_real_pulses_of_the_reference_stand_where_the_public_analysis_finds_them
     heights = np.sort(pulses.pulse_height[np.abs(pulses.pulse_height - 7800) < 300])
     inside = np.searchsorted(heights, heights + 40) - np.arange(len(heights))
     assert abs(heights[np.argmax(inside)] + 20 - 7792.1) < 40
+
+
+def test_a_file_that_grew_or_was_replaced_is_opened_anew(tmp_path):
+    """Small files stay mapped from one call to the next, while they are what they were."""
+    path = write_off(tmp_path / "a_chan1.off", TIMES[:4])
+    assert off.open_records(path) is off.open_records(path)
+    write_off(path, TIMES)
+    assert off.open_records(path)["unixnano"].tolist() == list(TIMES)
+    other = write_off(tmp_path / "other", [t + 1 for t in TIMES])
+    other.replace(path)
+    assert off.open_records(path)["unixnano"].tolist() == [t + 1 for t in TIMES]
