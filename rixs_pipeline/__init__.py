@@ -11,5 +11,5 @@ def __getattr__(name: str) -> Any:
     """Load the public functions on first use, so that `import rixs_pipeline` stays instant."""
     if name == "open_product":
         import_module("rixs_pipeline.accessor")  # what is opened has `.rixs`
-        return import_module("rixs_pipeline.io.products").open_product
+        return import_module("rixs_pipeline.io.nexus").open_product
     raise AttributeError(f"module 'rixs_pipeline' has no attribute {name!r}")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from rixs_pipeline.config import Region
+from rixs_pipeline.config.models import Region
 from rixs_pipeline.schema import RIXS_MAP, check
-from rixs_pipeline.stages import extract
+from rixs_pipeline.stages.sample import region_spectra as extract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +37,9 @@ class RixsAccessor:
         self._known = extract.Beside()
 
     def using(
-        self, config: "str | Path | None" = None, blanks: "Mapping[str, xr.Dataset] | None" = None
+        self,
+        config: "str | Path | None" = None,
+        blanks: "Mapping[str, xr.Dataset] | None" = None,
     ) -> "RixsAccessor":
         """The same with what a run knows beside its map: efficiency, geometry, uncertainty of the energy scale.
 
@@ -50,11 +52,13 @@ class RixsAccessor:
         """
         from pathlib import Path
 
-        from rixs_pipeline.io.config_files import load_config
-        from rixs_pipeline.io.reference_sets import load_reference_set
+        from rixs_pipeline.config.load import load_config
+        from rixs_pipeline.config.reference_sets import load_reference_set
 
         loaded = load_config(Path(config) if config else None)
-        reference = load_reference_set(loaded.calibration.reference, loaded.calibration.variants)
+        reference = load_reference_set(
+            loaded.calibration.reference, loaded.calibration.variants
+        )
         found = RixsAccessor(self._map)
         found._known = extract.beside(loaded, reference, self._map, blanks or {})
         return found
@@ -66,12 +70,16 @@ class RixsAccessor:
             ValueError: a key or value that no region has, another edge, or several cuts; the message names it.
         """
         edge = str(self._map.attrs["edge"])
-        regions = extract.regions_of(edge, {"region": Region.model_validate({"kind": kind} | limits)})
+        regions = extract.regions_of(
+            edge, {"region": Region.model_validate({"kind": kind} | limits)}
+        )
         if not regions:
             raise ValueError(f"edge: the map is of {edge}")
         if len(regions) > 1:
             raise ValueError("cuts: several are several spectra; ask for one at a time")
-        return extract.extract_region(self._map, next(iter(regions.values())), self._known)
+        return extract.extract_region(
+            self._map, next(iter(regions.values())), self._known
+        )
 
     def region(self, kind: str, **limits: Any) -> xr.DataArray:
         """The spectrum of any region, with the keys of the config's `regions`, e.g. `region("pfy", loss=[1, 6])`.
@@ -81,7 +89,11 @@ class RixsAccessor:
         """
         dataset = self.spectrum(kind, **limits)
         spectrum = dataset["intensity"]
-        beside = {str(name): dataset[name] for name in dataset.data_vars if name != "intensity"}
+        beside = {
+            str(name): dataset[name]
+            for name in dataset.data_vars
+            if name != "intensity"
+        }
         named = {n: v for n, v in beside.items() if v.dims == spectrum.dims}
         return spectrum.assign_coords(named).assign_attrs(dataset.attrs)
 
@@ -109,12 +121,19 @@ class RixsAccessor:
         """Emission spectrum at an incident energy: the points within half the `width` around it."""
         return self.xes((incident - width / 2, incident + width / 2), **limits)
 
-    def plot_map(self, title: str = "", regions: "Mapping[str, Mapping[str, Any]] | None" = None) -> "Figure":
+    def plot_map(
+        self, title: str = "", regions: "Mapping[str, Mapping[str, Any]] | None" = None
+    ) -> "Figure":
         """The map with its elastic line; `regions` (name -> keys of a config's region) are framed."""
         from rixs_pipeline.plots.maps import map_figure
 
-        framed = {name: Region.model_validate(dict(region)) for name, region in (regions or {}).items()}
-        return map_figure(self._map, title or str(self._map.attrs.get("sample", "")), framed)
+        framed = {
+            name: Region.model_validate(dict(region))
+            for name, region in (regions or {}).items()
+        }
+        return map_figure(
+            self._map, title or str(self._map.attrs.get("sample", "")), framed
+        )
 
     def plot_region(self, kind: str, title: str = "", **limits: Any) -> "Figure":
         """A region's spectrum with its bars and its 95 % interval."""

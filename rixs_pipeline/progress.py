@@ -21,7 +21,9 @@ def shown(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     def tell(done: int) -> None:
         nonlocal told
         now = time.monotonic()
-        if now - told < (_TERMINAL_S if terminal else _LOG_S) or not log.isEnabledFor(logging.INFO):
+        if now - told < (_TERMINAL_S if terminal else _LOG_S) or not log.isEnabledFor(
+            logging.INFO
+        ):
             return
         told = now
         left = (now - started) / done * (total - done)

@@ -39,41 +39,78 @@ _POINT = ("incident_energy",)
 RIXS_MAP = {
     "incident_energy": Variable(_POINT, "f", "eV", "incident energy"),
     "emission_energy": Variable(("emission_energy",), "f", "eV", "emission energy"),
-    "emission_energy_edges": Variable(("emission_energy_edge",), "f", "eV", "edges of the emission bins"),
-    "incident_energy_edges": Variable(("incident_energy_edge",), "f", "eV", "edges of the incident bins", False),
+    "emission_energy_edges": Variable(
+        ("emission_energy_edge",), "f", "eV", "edges of the emission bins"
+    ),
+    "incident_energy_edges": Variable(
+        ("incident_energy_edge",), "f", "eV", "edges of the incident bins", False
+    ),
     "counts": Variable(_MAP_DIMS, "i", "counts", "photons"),
-    "exposure": Variable(_POINT, "f", "s", "live time x throughput x I0 / I0_ref, summed over the pixels"),
+    "exposure": Variable(
+        _POINT, "f", "s", "live time x throughput x I0 / I0_ref, summed over the pixels"
+    ),
     "exposure_errors": Variable(
-        _POINT, "f", "s", "one standard deviation of the exposure, from the noise of I0", False
+        _POINT,
+        "f",
+        "s",
+        "one standard deviation of the exposure, from the noise of I0",
+        False,
     ),
     "live_time": Variable(_POINT, "f", "s", "live time summed over the pixels"),
     "i0": Variable(_POINT, "f", "", "incident flux", False),
-    "intensity": Variable(_MAP_DIMS, "f", "counts/(s eV)", "counts / exposure / bin width"),
-    "intensity_errors": Variable(_MAP_DIMS, "f", "counts/(s eV)", "one standard deviation of the intensity"),
-    "misalignment": Variable(("pixel",), "f", "", "relative, against the other pixels, as measured", False),
+    "intensity": Variable(
+        _MAP_DIMS, "f", "counts/(s eV)", "counts / exposure / bin width"
+    ),
+    "intensity_errors": Variable(
+        _MAP_DIMS, "f", "counts/(s eV)", "one standard deviation of the intensity"
+    ),
+    "misalignment": Variable(
+        ("pixel",), "f", "", "relative, against the other pixels, as measured", False
+    ),
 }
 
 # what the map of aligned scans carries on top
 COADDED_MAP = RIXS_MAP | {
     "pixel": Variable(("pixel",), "i", "", "channel number", False),
-    "pixel_counts": Variable(("pixel",), "i", "counts", "photons of the pixel in the map", False),
+    "pixel_counts": Variable(
+        ("pixel",), "i", "counts", "photons of the pixel in the map", False
+    ),
 }
 
 # what a scan's map carries on top; readings of the log stand beside as `reading_<channel>` (incident_energy)
 SCAN_MAP = RIXS_MAP | {
-    "point_status": Variable(_POINT, "i", "", "0 used, 1 no beam or no pulses, 2 excluded by the config"),
+    "point_status": Variable(
+        _POINT, "i", "", "0 used, 1 no beam or no pulses, 2 excluded by the config"
+    ),
     "dwell": Variable(_POINT, "f", "s", "length of the point's time window"),
     "pixel": Variable(("pixel",), "i", "", "channel number"),
-    "pixel_counts": Variable(("pixel",), "i", "counts", "photons of the pixel in the map"),
-    "pixel_live_time": Variable(("pixel",), "f", "s", "live time of the pixel"),
-    "throughput": Variable(("pixel",), "f", "", "throughput relative to the mean pixel"),
-    "alignment": Variable(
-        ("pixel",), "f", "", "energies were multiplied by 1 - alignment, to align the pixel with the others", False
+    "pixel_counts": Variable(
+        ("pixel",), "i", "counts", "photons of the pixel in the map"
     ),
-    "alignment_errors": Variable(("pixel",), "f", "", "one standard deviation, counting statistics", False),
-    "pixel_status": Variable(("pixel",), "S", "", "ok, with the calibrations used, or why the pixel is left out"),
+    "pixel_live_time": Variable(("pixel",), "f", "s", "live time of the pixel"),
+    "throughput": Variable(
+        ("pixel",), "f", "", "throughput relative to the mean pixel"
+    ),
+    "alignment": Variable(
+        ("pixel",),
+        "f",
+        "",
+        "energies were multiplied by 1 - alignment, to align the pixel with the others",
+        False,
+    ),
+    "alignment_errors": Variable(
+        ("pixel",), "f", "", "one standard deviation, counting statistics", False
+    ),
+    "pixel_status": Variable(
+        ("pixel",),
+        "S",
+        "",
+        "ok, with the calibrations used, or why the pixel is left out",
+    ),
     "cut": Variable(("cut",), "S", "", "name of the cut"),
-    "cut_counts": Variable(("pixel", "cut"), "i", "counts", "pulses that are left after the cut"),
+    "cut_counts": Variable(
+        ("pixel", "cut"), "i", "counts", "pulses that are left after the cut"
+    ),
     "cut_limits": CUT_LIMITS,
 }
 
@@ -85,77 +122,175 @@ PIXEL_CALIBRATION = {
     "status": Variable(("pixel",), "S", "", "ok, or why the pixel is not used"),
     "line_name": Variable(("line",), "S", "", "reference line"),
     "line_energy": Variable(("line",), "f", "eV", "energy of the reference line"),
-    "line_energy_errors": Variable(("line",), "f", "eV", "uncertainty of the reference line"),
-    "line_variant": Variable(("line",), "S", "", "chemical state of the reference line", False),
+    "line_energy_errors": Variable(
+        ("line",), "f", "eV", "uncertainty of the reference line"
+    ),
+    "line_variant": Variable(
+        ("line",), "S", "", "chemical state of the reference line", False
+    ),
     "line_pulse_height": Variable(_LINE, "f", "", "fitted pulse height of the line"),
-    "line_residual": Variable(_LINE, "f", "eV", "energy of the line on the fitted scale - reference"),
-    "line_residual_errors": Variable(_LINE, "f", "eV", "one standard deviation, counting statistics"),
-    "line_left_out": Variable(_LINE, "f", "eV", "line on the curve through the other lines - reference"),
+    "line_residual": Variable(
+        _LINE, "f", "eV", "energy of the line on the fitted scale - reference"
+    ),
+    "line_residual_errors": Variable(
+        _LINE, "f", "eV", "one standard deviation, counting statistics"
+    ),
+    "line_left_out": Variable(
+        _LINE, "f", "eV", "line on the curve through the other lines - reference"
+    ),
     "line_counts": Variable(_LINE, "f", "counts", "counts in the fitted line"),
-    "fwhm": Variable(_LINE, "f", "eV", "resolution of the pixel at the line, full width at half maximum"),
-    "tail_fraction": Variable(_LINE, "f", "", "share of the line in the low-energy tail"),
+    "fwhm": Variable(
+        _LINE,
+        "f",
+        "eV",
+        "resolution of the pixel at the line, full width at half maximum",
+    ),
+    "tail_fraction": Variable(
+        _LINE, "f", "", "share of the line in the low-energy tail"
+    ),
     "tail_length": Variable(_LINE, "f", "eV", "decay length of the low-energy tail"),
-    "elastic_energy": Variable(("pixel",), "f", "eV", "parked elastic line on the fitted scale: never a reference"),
-    "elastic_energy_errors": Variable(("pixel",), "f", "eV", "one standard deviation, counting statistics"),
-    "elastic_fwhm": Variable(("pixel",), "f", "eV", "Gaussian width of the elastic line, full width at half maximum"),
+    "elastic_energy": Variable(
+        ("pixel",),
+        "f",
+        "eV",
+        "parked elastic line on the fitted scale: never a reference",
+    ),
+    "elastic_energy_errors": Variable(
+        ("pixel",), "f", "eV", "one standard deviation, counting statistics"
+    ),
+    "elastic_fwhm": Variable(
+        ("pixel",),
+        "f",
+        "eV",
+        "Gaussian width of the elastic line, full width at half maximum",
+    ),
     "params": Variable(("pixel", "param"), "f", "", "parameters of core.energy.energy"),
-    "params_covariance": Variable(("pixel", "param", "param_2"), "f", "", "covariance of the parameters"),
+    "params_covariance": Variable(
+        ("pixel", "param", "param_2"), "f", "", "covariance of the parameters"
+    ),
     "cut": Variable(("cut",), "S", "", "name of the cut"),
-    "cut_counts": Variable(("pixel", "cut"), "i", "counts", "pulses that are left after the cut"),
+    "cut_counts": Variable(
+        ("pixel", "cut"), "i", "counts", "pulses that are left after the cut"
+    ),
     "cut_limits": CUT_LIMITS,
     "emission_energy": Variable(("emission_energy",), "f", "eV", "emission energy"),
-    "spectrum": Variable(("pixel", "emission_energy"), "i", "counts", "calibrated reference run"),
-    "fitted_line": Variable(("fitted_line",), "S", "", "line of the run, the parked elastic line among them"),
-    "phase_bin": Variable(("phase_bin",), "f", "", "arrival phase within a sample, -1 to 1"),
-    "phase_offset": Variable(_PHASE, "f", "eV", "line at this arrival phase - line, good pixels together"),
-    "phase_offset_errors": Variable(_PHASE, "f", "eV", "one standard deviation, counting statistics"),
-    "phase_offset_uncorrected": Variable(_PHASE, "f", "eV", "the same without the phase correction"),
-    "phase_offset_uncorrected_errors": Variable(_PHASE, "f", "eV", "one standard deviation, counting statistics"),
+    "spectrum": Variable(
+        ("pixel", "emission_energy"), "i", "counts", "calibrated reference run"
+    ),
+    "fitted_line": Variable(
+        ("fitted_line",), "S", "", "line of the run, the parked elastic line among them"
+    ),
+    "phase_bin": Variable(
+        ("phase_bin",), "f", "", "arrival phase within a sample, -1 to 1"
+    ),
+    "phase_offset": Variable(
+        _PHASE, "f", "eV", "line at this arrival phase - line, good pixels together"
+    ),
+    "phase_offset_errors": Variable(
+        _PHASE, "f", "eV", "one standard deviation, counting statistics"
+    ),
+    "phase_offset_uncorrected": Variable(
+        _PHASE, "f", "eV", "the same without the phase correction"
+    ),
+    "phase_offset_uncorrected_errors": Variable(
+        _PHASE, "f", "eV", "one standard deviation, counting statistics"
+    ),
     "time_bin": Variable(_TIME, "f", "s", "time since the start of the run"),
-    "time_offset": Variable(_TIME, "f", "eV", "lines at this time - lines, good pixels together"),
-    "time_offset_errors": Variable(_TIME, "f", "eV", "one standard deviation, counting statistics"),
-    "time_offset_uncorrected": Variable(_TIME, "f", "eV", "the same without the drift correction"),
-    "time_offset_uncorrected_errors": Variable(_TIME, "f", "eV", "one standard deviation, counting statistics"),
-    "pretrigger_offset": Variable(_TIME, "f", "", "pretrigger mean - its mean in the run, good pixels together"),
-    "pretrigger_offset_errors": Variable(_TIME, "f", "", "one standard deviation of the mean"),
-    "curve_pulse_height": Variable(("pixel", "curve_point"), "f", "", "pulse heights over the gain curve", False),
-    "curve_energy": Variable(("pixel", "curve_point"), "f", "eV", "the gain curve", False),
+    "time_offset": Variable(
+        _TIME, "f", "eV", "lines at this time - lines, good pixels together"
+    ),
+    "time_offset_errors": Variable(
+        _TIME, "f", "eV", "one standard deviation, counting statistics"
+    ),
+    "time_offset_uncorrected": Variable(
+        _TIME, "f", "eV", "the same without the drift correction"
+    ),
+    "time_offset_uncorrected_errors": Variable(
+        _TIME, "f", "eV", "one standard deviation, counting statistics"
+    ),
+    "pretrigger_offset": Variable(
+        _TIME, "f", "", "pretrigger mean - its mean in the run, good pixels together"
+    ),
+    "pretrigger_offset_errors": Variable(
+        _TIME, "f", "", "one standard deviation of the mean"
+    ),
+    "curve_pulse_height": Variable(
+        ("pixel", "curve_point"), "f", "", "pulse heights over the gain curve", False
+    ),
+    "curve_energy": Variable(
+        ("pixel", "curve_point"), "f", "eV", "the gain curve", False
+    ),
 }
 
 _SPECTRUM_VALUES = {
     "intensity": Variable((), "f", "counts/s", "intensity"),
-    "intensity_errors": Variable((), "f", "counts/s", "one standard deviation of the intensity"),
-    "intensity_lower": Variable((), "f", "counts/s", "lower end of the 95 % interval", False),
-    "intensity_upper": Variable((), "f", "counts/s", "upper end of the 95 % interval", False),
-    "counts": Variable((), "f", "counts", "photons in the region, cut bins by their share"),
-    "exposure": Variable((), "f", "s", "exposure"),
-    "intensity_i0_errors": Variable((), "f", "counts/s", "the part of intensity_errors that comes from I0", False),
-    "intensity_energy_errors": Variable(
-        (), "f", "counts/s", "change if the emission scale moves up by its standard deviation", False
+    "intensity_errors": Variable(
+        (), "f", "counts/s", "one standard deviation of the intensity"
     ),
-    "background": Variable((), "f", "counts/s", "background that was subtracted", False),
-    "background_errors": Variable((), "f", "counts/s", "one standard deviation of the background", False),
-    "absorption": Variable((), "f", "", "absorption, freed from self-absorption, 1 after the edge", False),
-    "absorption_errors": Variable((), "f", "", "one standard deviation of the absorption", False),
+    "intensity_lower": Variable(
+        (), "f", "counts/s", "lower end of the 95 % interval", False
+    ),
+    "intensity_upper": Variable(
+        (), "f", "counts/s", "upper end of the 95 % interval", False
+    ),
+    "counts": Variable(
+        (), "f", "counts", "photons in the region, cut bins by their share"
+    ),
+    "exposure": Variable((), "f", "s", "exposure"),
+    "intensity_i0_errors": Variable(
+        (), "f", "counts/s", "the part of intensity_errors that comes from I0", False
+    ),
+    "intensity_energy_errors": Variable(
+        (),
+        "f",
+        "counts/s",
+        "change if the emission scale moves up by its standard deviation",
+        False,
+    ),
+    "background": Variable(
+        (), "f", "counts/s", "background that was subtracted", False
+    ),
+    "background_errors": Variable(
+        (), "f", "counts/s", "one standard deviation of the background", False
+    ),
+    "absorption": Variable(
+        (), "f", "", "absorption, freed from self-absorption, 1 after the edge", False
+    ),
+    "absorption_errors": Variable(
+        (), "f", "", "one standard deviation of the absorption", False
+    ),
 }
 
 _FEATURE = ("feature",)
 _FEATURES = {
     "feature": Variable(_FEATURE, "S", "", "name of the feature", False),
-    "feature_area": Variable(_FEATURE, "f", "eV counts/s", "integrated intensity", False),
-    "feature_area_errors": Variable(_FEATURE, "f", "eV counts/s", "one standard deviation of the area", False),
+    "feature_area": Variable(
+        _FEATURE, "f", "eV counts/s", "integrated intensity", False
+    ),
+    "feature_area_errors": Variable(
+        _FEATURE, "f", "eV counts/s", "one standard deviation of the area", False
+    ),
     "feature_centre": Variable(_FEATURE, "f", "eV", "centre of mass", False),
-    "feature_centre_errors": Variable(_FEATURE, "f", "eV", "one standard deviation of the centre", False),
-    "feature_centre_energy_errors": Variable(_FEATURE, "f", "eV", "what the energy scale adds to the centre", False),
+    "feature_centre_errors": Variable(
+        _FEATURE, "f", "eV", "one standard deviation of the centre", False
+    ),
+    "feature_centre_energy_errors": Variable(
+        _FEATURE, "f", "eV", "what the energy scale adds to the centre", False
+    ),
     "feature_fwhm": Variable(_FEATURE, "f", "eV", "full width at half maximum", False),
-    "feature_fwhm_errors": Variable(_FEATURE, "f", "eV", "one standard deviation of the width", False),
+    "feature_fwhm_errors": Variable(
+        _FEATURE, "f", "eV", "one standard deviation of the width", False
+    ),
 }
 
 
 def spectrum(dim: str) -> dict[str, Variable]:
     """The variables of a spectrum along `dim`: `incident_energy`, `emission_energy` or `energy_loss`."""
     axis = Variable((dim,), "f", "eV", dim.replace("_", " "))
-    values = {name: Variable((dim,), v.kind, v.units, v.long_name, v.required) for name, v in _SPECTRUM_VALUES.items()}
+    values = {
+        name: Variable((dim,), v.kind, v.units, v.long_name, v.required)
+        for name, v in _SPECTRUM_VALUES.items()
+    }
     return {dim: axis} | values | _FEATURES
 
 
@@ -165,37 +300,110 @@ def comparison(dim: str) -> dict[str, Variable]:
     return {
         dim: Variable((dim,), "f", "eV", dim.replace("_", " ")),
         "sample": Variable(("sample",), "S", "", "sample"),
-        "compared": Variable(("compared",), "S", "", "sample that is compared with the first one"),
+        "compared": Variable(
+            ("compared",), "S", "", "sample that is compared with the first one"
+        ),
         "intensity": Variable(every, "f", "counts/s", "intensity / common factor"),
-        "intensity_errors": Variable(every, "f", "counts/s", "one standard deviation of the intensity"),
-        "difference": Variable(others, "f", "counts/s", "intensity / common factor - that of the first sample"),
-        "difference_errors": Variable(others, "f", "counts/s", "one standard deviation of the difference"),
+        "intensity_errors": Variable(
+            every, "f", "counts/s", "one standard deviation of the intensity"
+        ),
+        "difference": Variable(
+            others,
+            "f",
+            "counts/s",
+            "intensity / common factor - that of the first sample",
+        ),
+        "difference_errors": Variable(
+            others, "f", "counts/s", "one standard deviation of the difference"
+        ),
         "difference_energy_errors": Variable(
-            others, "f", "counts/s", "change if the emission scales stand apart by scales_apart", False
+            others,
+            "f",
+            "counts/s",
+            "change if the emission scales stand apart by scales_apart",
+            False,
         ),
         "scales_apart": Variable(
-            ("compared",), "f", "eV", "standard deviation of the difference of the emission scales, NaN: not known"
+            ("compared",),
+            "f",
+            "eV",
+            "standard deviation of the difference of the emission scales, NaN: not known",
         ),
-        "factor": Variable(("compared",), "f", "", "common factor of the sample relative to the first one"),
-        "factor_errors": Variable(("compared",), "f", "", "one standard deviation of the factor"),
-        "chi_square": Variable(("compared",), "f", "", "of the counts of both samples, if they are the same"),
+        "factor": Variable(
+            ("compared",),
+            "f",
+            "",
+            "common factor of the sample relative to the first one",
+        ),
+        "factor_errors": Variable(
+            ("compared",), "f", "", "one standard deviation of the factor"
+        ),
+        "chi_square": Variable(
+            ("compared",),
+            "f",
+            "",
+            "of the counts of both samples, if they are the same",
+        ),
         "degrees_of_freedom": Variable(("compared",), "i", "", "of chi_square"),
-        "p": Variable(("compared",), "f", "", "chance of such a chi_square or a larger one, if they are the same"),
-        "amplitude": Variable(("sample",), "f", "counts/s", "strength of the feature, in the sample's own unit", False),
-        "amplitude_errors": Variable(("sample",), "f", "counts/s", "one standard deviation of the amplitude", False),
-        "ratio": Variable(("compared",), "f", "", "amplitude / common factor / that of the first sample", False),
-        "ratio_lower": Variable(("compared",), "f", "", "lower end of the 95 % interval of the ratio", False),
-        "ratio_upper": Variable(("compared",), "f", "", "upper end of the 95 % interval of the ratio", False),
-        "ratio_p": Variable(("compared",), "f", "", "chance of such a ratio or one farther from 1, if it is 1", False),
+        "p": Variable(
+            ("compared",),
+            "f",
+            "",
+            "chance of such a chi_square or a larger one, if they are the same",
+        ),
+        "amplitude": Variable(
+            ("sample",),
+            "f",
+            "counts/s",
+            "strength of the feature, in the sample's own unit",
+            False,
+        ),
+        "amplitude_errors": Variable(
+            ("sample",),
+            "f",
+            "counts/s",
+            "one standard deviation of the amplitude",
+            False,
+        ),
+        "ratio": Variable(
+            ("compared",),
+            "f",
+            "",
+            "amplitude / common factor / that of the first sample",
+            False,
+        ),
+        "ratio_lower": Variable(
+            ("compared",), "f", "", "lower end of the 95 % interval of the ratio", False
+        ),
+        "ratio_upper": Variable(
+            ("compared",), "f", "", "upper end of the 95 % interval of the ratio", False
+        ),
+        "ratio_p": Variable(
+            ("compared",),
+            "f",
+            "",
+            "chance of such a ratio or one farther from 1, if it is 1",
+            False,
+        ),
     }
 
 
-def labelled(values: Mapping[str, tuple[tuple[str, ...], Any]], variables: dict[str, Variable]) -> "xr.Dataset":
+def labelled(
+    values: Mapping[str, tuple[tuple[str, ...], Any]], variables: dict[str, Variable]
+) -> "xr.Dataset":
     """A dataset of `name -> (dims, array)` in which every variable has its unit and long name."""
     import xarray as xr
 
-    attributes = {name: {"units": v.units, "long_name": v.long_name} for name, v in variables.items()}
-    return xr.Dataset({name: (dims, array, attributes.get(name, {})) for name, (dims, array) in values.items()})
+    attributes = {
+        name: {"units": v.units, "long_name": v.long_name}
+        for name, v in variables.items()
+    }
+    return xr.Dataset(
+        {
+            name: (dims, array, attributes.get(name, {}))
+            for name, (dims, array) in values.items()
+        }
+    )
 
 
 def check(dataset: "xr.Dataset", variables: dict[str, Variable], where: str) -> None:

@@ -14,7 +14,10 @@ from hypothesis import HealthCheck, settings
 # On a loaded machine the time of an example says nothing. Continuous integration tries the same examples every time;
 # elsewhere new ones are tried.
 settings.register_profile(
-    "here", deadline=None, derandomize="CI" in os.environ, suppress_health_check=[HealthCheck.too_slow]
+    "here",
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("here")
 
@@ -22,10 +25,23 @@ CHECKOUT = Path(__file__).parent.parent
 
 # a beamtime that is reduced in seconds: a reference run before and after, two samples with two passes each
 SMALL = {
-    "seed": 5, "pixels": 3, "edges": ["Co_L"], "passes": 2, "points": 12, "dwell": 4.0, "rate": 15.0,
-    "calibration_rate": 20.0, "calibration_duration": 150.0, "last_calibration_after": 600.0, "dead_pixels": [],
-    "noisy_pixels": [], "jumping_pixels": [], "truncated_pixels": [], "beam_dumps": [], "projector_samples": 16,
-}  # fmt: skip
+    "seed": 5,
+    "pixels": 3,
+    "edges": ["Co_L"],
+    "passes": 2,
+    "points": 12,
+    "dwell": 4.0,
+    "rate": 15.0,
+    "calibration_rate": 20.0,
+    "calibration_duration": 150.0,
+    "last_calibration_after": 600.0,
+    "dead_pixels": [],
+    "noisy_pixels": [],
+    "jumping_pixels": [],
+    "truncated_pixels": [],
+    "beam_dumps": [],
+    "projector_samples": 16,
+}
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +50,9 @@ def real_data() -> Path:
     folder = Path(os.environ.get("RIXS_REAL_DATA", CHECKOUT.parent / "shared" / "real"))
     beamtime = folder / "ssrl_10_1_20200219"
     if not beamtime.is_dir():
-        pytest.skip(f"no real data: {beamtime} is not there; set RIXS_REAL_DATA to the folder that holds it")
+        pytest.skip(
+            f"no real data: {beamtime} is not there; set RIXS_REAL_DATA to the folder that holds it"
+        )
     return beamtime
 
 
@@ -44,7 +62,9 @@ def sample_beamtime() -> Path:
     return CHECKOUT / "data_samples" / "lmr_beamtime"
 
 
-def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+def made_once(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
+) -> Path:
     """A folder for all tests of a session to read: the first of the parallel workers makes it, the others wait."""
     root = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -97,7 +117,9 @@ def small_beamtime(tmp_path_factory) -> Path:
     from rixs_pipeline.simulate.settings import SimulationSettings
 
     return made_once(
-        tmp_path_factory, "small_beamtime", lambda path: simulate(path, SimulationSettings.model_validate(SMALL))
+        tmp_path_factory,
+        "small_beamtime",
+        lambda path: simulate(path, SimulationSettings.model_validate(SMALL)),
     )
 
 
@@ -129,11 +151,18 @@ class Small:
 
     def run(self, config: dict | None = None, **options):
         """What `runner.run` returns; with no more than spectra, and serial, where nothing else is asked for."""
-        from rixs_pipeline import runner
-        from rixs_pipeline.config import Config
+        from rixs_pipeline.config.models import Config
+        from rixs_pipeline.runner import run as runner
 
-        resolved = Config.model_validate({"execution": {"scheduler": "serial"}} | (config or {}))
-        return runner.run(self.beamtime, resolved, self.out, runner.Options(**{"until": "extract"} | options))
+        resolved = Config.model_validate(
+            {"execution": {"scheduler": "serial"}} | (config or {})
+        )
+        return runner.run(
+            self.beamtime,
+            resolved,
+            self.out,
+            runner.Options(**{"until": "extract"} | options),
+        )
 
 
 @pytest.fixture
@@ -181,6 +210,11 @@ def cli(monkeypatch, capsys) -> Callable[..., Said]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """The numbers of the jobs that the tests gave to a real SLURM."""
     reports = [report for group in terminalreporter.stats.values() for report in group]
-    told = [value for one in reports for name, value in getattr(one, "user_properties", ()) if name == "slurm"]
+    told = [
+        value
+        for one in reports
+        for name, value in getattr(one, "user_properties", ())
+        if name == "slurm"
+    ]
     for value in dict.fromkeys(told):
         terminalreporter.line(f"SLURM {value}")

@@ -23,55 +23,81 @@ def test_a_region_is_what_the_pipeline_extracts(rixs_map, reduced_small):
     written = open_product(reduced_small / "spectra" / "LMR_RT-Co_L.nxs")["Co_PFY"]
     found = rixs_map.rixs.pfy([762, 800], exclude_elastic=3, edge="Co_L")
     assert found.values == pytest.approx(written["intensity"].values, nan_ok=True)
-    assert found.intensity_errors.values == pytest.approx(written["intensity_errors"].values, nan_ok=True)
+    assert found.intensity_errors.values == pytest.approx(
+        written["intensity_errors"].values, nan_ok=True
+    )
     assert found.units == "counts/s"
 
 
 @pytest.mark.parametrize(
     ("call", "dim", "units"),
-    [(lambda r: r.tfy(), "incident_energy", "counts/s"), (lambda r: r.ipfy([510, 540]), "incident_energy", "s/counts"),
-     (lambda r: r.spfy([776, 777]), "incident_energy", "counts/s"),
-     (lambda r: r.xes([778, 784]), "emission_energy", "counts/(s eV)"),
-     (lambda r: r.cut(780.0, width=6), "emission_energy", "counts/(s eV)"),
-     (lambda r: r.region("pfy", loss=[1, 6]), "incident_energy", "counts/s")],
-)  # fmt: skip
+    [
+        (lambda r: r.tfy(), "incident_energy", "counts/s"),
+        (lambda r: r.ipfy([510, 540]), "incident_energy", "s/counts"),
+        (lambda r: r.spfy([776, 777]), "incident_energy", "counts/s"),
+        (lambda r: r.xes([778, 784]), "emission_energy", "counts/(s eV)"),
+        (lambda r: r.cut(780.0, width=6), "emission_energy", "counts/(s eV)"),
+        (lambda r: r.region("pfy", loss=[1, 6]), "incident_energy", "counts/s"),
+    ],
+)
 def test_every_kind_is_an_array_with_units_and_errors(rixs_map, call, dim, units):
     found = call(rixs_map.rixs)
     assert (found.dims, found.units) == ((dim,), units)
-    assert {"intensity_errors", "intensity_lower", "intensity_upper", "counts", "exposure"} <= set(found.coords)
+    assert {
+        "intensity_errors",
+        "intensity_lower",
+        "intensity_upper",
+        "counts",
+        "exposure",
+    } <= set(found.coords)
     assert np.isfinite(found).any()
     assert found[dim].attrs["units"] == "eV"
 
 
 def test_a_preset_is_that_of_the_edge(rixs_map):
     found = rixs_map.rixs.region("pfy", preset="Co_L")
-    assert found.values == pytest.approx(rixs_map.rixs.pfy([762, 800], exclude_elastic=3).values, nan_ok=True)
+    assert found.values == pytest.approx(
+        rixs_map.rixs.pfy([762, 800], exclude_elastic=3).values, nan_ok=True
+    )
     with pytest.raises(ValueError, match="map is of Co_L"):
         rixs_map.rixs.region("pfy", preset="O_K")
     with pytest.raises(ValueError, match="one at a time"):
         rixs_map.rixs.region("xes", cuts=[779, 781])
 
 
-def test_a_config_brings_efficiency_energy_scale_and_blanks(rixs_map, reduced_small, tmp_path):
+def test_a_config_brings_efficiency_energy_scale_and_blanks(
+    rixs_map, reduced_small, tmp_path
+):
     path = tmp_path / "c.yaml"
-    path.write_text("normalise: {efficiency: [[200, 0.5], [1100, 0.5]]}\ngeometry: {incidence: 30, takeoff: 90}\n")
+    path.write_text(
+        "normalise: {efficiency: [[200, 0.5], [1100, 0.5]]}\ngeometry: {incidence: 30, takeoff: 90}\n"
+    )
     blank = open_product(reduced_small / "maps" / "LMR_100C-Co_L.nxs")
     known = rixs_map.rixs.using(path, {"LMR_100C": blank})
     plain, found = rixs_map.rixs.pfy([762, 800]), known.pfy([762, 800])
     assert found.values == pytest.approx(2 * plain.values, nan_ok=True)
-    assert "intensity_energy_errors" in found.coords and "intensity_energy_errors" not in plain.coords
+    assert (
+        "intensity_energy_errors" in found.coords
+        and "intensity_energy_errors" not in plain.coords
+    )
     assert known.ipfy([510, 540]).geometry_factor == pytest.approx(0.5)
     net = known.pfy([762, 800], background={"kind": "blank", "sample": "LMR_100C"})
-    assert net.values == pytest.approx(found.values - 2 * blank.rixs.pfy([762, 800]).values, nan_ok=True)
+    assert net.values == pytest.approx(
+        found.values - 2 * blank.rixs.pfy([762, 800]).values, nan_ok=True
+    )
 
 
 def test_features_are_in_the_whole_spectrum(rixs_map):
-    found = rixs_map.rixs.spectrum("xes", incident=[778, 784], features={"La": [765, 790]})
+    found = rixs_map.rixs.spectrum(
+        "xes", incident=[778, 784], features={"La": [765, 790]}
+    )
     assert 770 < found["feature_centre"].item() < 782
 
 
 def test_plots_are_figures(rixs_map):
-    assert rixs_map.rixs.plot_map(regions={"Co": {"kind": "pfy", "emission": [762, 800]}}).axes
+    assert rixs_map.rixs.plot_map(
+        regions={"Co": {"kind": "pfy", "emission": [762, 800]}}
+    ).axes
     assert rixs_map.rixs.plot_region("pfy", emission=[762, 800]).axes
 
 
@@ -84,10 +110,16 @@ def test_slips_are_told(rixs_map):
 
 def test_the_tutorial_runs(reduced_sample, tmp_path, monkeypatch):
     mpl.use("Agg")
-    blocks = re.findall(r"```python\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(
+        r"```python\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL
+    )
     (tmp_path / "out").mkdir()
     for folder in ("maps", "spectra"):
         (tmp_path / "out" / folder).symlink_to(reduced_sample / folder)
     monkeypatch.chdir(tmp_path)
     exec("\n".join(blocks), {})
-    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {"map.png", "cobalt.png", "oxygen.png"}
+    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {
+        "map.png",
+        "cobalt.png",
+        "oxygen.png",
+    }

@@ -13,30 +13,61 @@ import pytest
 
 import rixs_pipeline
 from rixs_pipeline import cli as cli_module
-from rixs_pipeline import runner
-from rixs_pipeline.stages import report
+from rixs_pipeline.runner import run as runner
+from rixs_pipeline.stages.figures import plan as report
 
-VERBS = ["run", "inspect", "init", "calibrate", "bin", "extract", "report", "status", "export", "watch", "simulate"]
-HEAVY = ("numpy", "scipy", "xarray", "pandas", "h5py", "dask", "distributed", "matplotlib", "ruamel", "numba")
+VERBS = [
+    "run",
+    "inspect",
+    "init",
+    "calibrate",
+    "bin",
+    "extract",
+    "report",
+    "status",
+    "export",
+    "watch",
+    "simulate",
+]
+HEAVY = (
+    "numpy",
+    "scipy",
+    "xarray",
+    "pandas",
+    "h5py",
+    "dask",
+    "distributed",
+    "matplotlib",
+    "ruamel",
+    "numba",
+)
 
 
 def one_line(said):
     """The one line of an error."""
     lines = said.err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("rixs-pipeline: ") and said.out == "", said
+    assert (
+        len(lines) == 1 and lines[0].startswith("rixs-pipeline: ") and said.out == ""
+    ), said
     return lines[0].removeprefix("rixs-pipeline: ")
 
 
 # ---- light and helpful
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["run", "-h"], ["config", "--help"], ["--version"]], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["-h"], ["run", "-h"], ["config", "--help"], ["--version"]],
+    ids=str,
+)
 def test_help_loads_nothing_heavy(arguments):
     code = (
         "import atexit, sys; from rixs_pipeline.cli import main; sys.argv = ['rixs-pipeline', *sys.argv[1:]]\n"
         f"atexit.register(lambda: print('LOADED', *sorted(set({HEAVY!r}) & sys.modules.keys())))\nmain()"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
     *text, loaded = done.stdout.splitlines()
     assert loaded == "LOADED" and text
@@ -49,8 +80,18 @@ def test_a_run_loads_no_more_than_it_needs(small_beamtime, tmp_path):
         "import atexit, sys; from rixs_pipeline.cli import main; sys.argv = ['rixs-pipeline', *sys.argv[1:]]\n"
         f"atexit.register(lambda: print('LOADED', *sorted(set({slow!r}) & sys.modules.keys())))\nmain()"
     )
-    arguments = ["run", str(small_beamtime), "-o", str(tmp_path / "out"), "--scheduler", "serial", "-q"]
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    arguments = [
+        "run",
+        str(small_beamtime),
+        "-o",
+        str(tmp_path / "out"),
+        "--scheduler",
+        "serial",
+        "-q",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "LOADED"
 
@@ -66,7 +107,11 @@ def test_every_verb_is_in_the_help_and_has_its_own(cli):
 
 def test_the_module_is_the_command(command_line):
     done = command_line("--version")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{rixs_pipeline.__version__}\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        f"{rixs_pipeline.__version__}\n",
+        "",
+    )
 
 
 def test_without_arguments_the_help_is_shown(cli):
@@ -84,24 +129,42 @@ def test_without_arguments_the_help_is_shown(cli):
         (["nosuch"], "No such command 'nosuch'"),
         (["run"], "Missing argument"),
         (["run", "{beamtime}", "--nosuch"], "No such option: --nosuch"),
-        (["run", "{beamtime}", "--until", "lunch"], "--until lunch: no such stage; there are calibrate, bin, combine"),
-        (["run", "{beamtime}", "--scans", "99"], "--scans 99: '99' names no scan; there are scan0001, scan0002"),
-        (["run", "{beamtime}", "--scheduler", "lightning"], "command line: execution.scheduler"),
+        (
+            ["run", "{beamtime}", "--until", "lunch"],
+            "--until lunch: no such stage; there are calibrate, bin, combine",
+        ),
+        (
+            ["run", "{beamtime}", "--scans", "99"],
+            "--scans 99: '99' names no scan; there are scan0001, scan0002",
+        ),
+        (
+            ["run", "{beamtime}", "--scheduler", "lightning"],
+            "command line: execution.scheduler",
+        ),
         (["run", "{beamtime}", "--workers", "0"], "execution.workers"),
         (["run", "{beamtime}", "--workers", "two"], "--workers"),
         (["run", "{beamtime}", "--memory", "lots"], "execution.memory"),
         (["run", "{beamtime}", "-c", "{tmp}/none.yaml"], "none.yaml"),
         (["watch", "{beamtime}", "--every", "0"], "--every"),
-        (["export", "{out}", "--format", "pdf"], "'pdf' is no export format; there are xdi, athena, csv, nexus"),
+        (
+            ["export", "{out}", "--format", "pdf"],
+            "'pdf' is no export format; there are xdi, athena, csv, nexus",
+        ),
         (["export", "{out}", "--format", ","], "is no export format"),
         (["simulate", "{tmp}/new", "--preset", "big"], "unknown preset 'big'"),
         (["simulate", "{tmp}/new", "--pixels", "-3"], "simulate: pixels"),
         (["simulate", "{beamtime}"], "empty"),
         (["config", "check", "{tmp}/none.yaml"], "none.yaml"),
     ],
-    ids=lambda value: " ".join(value).replace("{", "").replace("}", "") if isinstance(value, list) else "",
+    ids=lambda value: (
+        " ".join(value).replace("{", "").replace("}", "")
+        if isinstance(value, list)
+        else ""
+    ),
 )
-def test_a_wrong_command_line_is_refused(cli, small_beamtime, reduced_small, tmp_path, arguments, expected):
+def test_a_wrong_command_line_is_refused(
+    cli, small_beamtime, reduced_small, tmp_path, arguments, expected
+):
     places = {"beamtime": small_beamtime, "out": reduced_small, "tmp": tmp_path}
     arguments = [part.format(**places) for part in arguments]
     if arguments[0] == "run":
@@ -114,23 +177,41 @@ def test_a_wrong_command_line_is_refused(cli, small_beamtime, reduced_small, tmp
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("map:\n  stepp: 1\n", r"c\.yaml:2: map\.stepp: unknown key \(did you mean 'step'\?\)"),
+        (
+            "map:\n  stepp: 1\n",
+            r"c\.yaml:2: map\.stepp: unknown key \(did you mean 'step'\?\)",
+        ),
         ("map:\n  step: 0.5 keV\n", r"c\.yaml:2: map\.step: .*'0\.5 keV' has a unit"),
         ("map: {emission: [900, 200]}\n", r"c\.yaml:1: map"),
-        ("calibration: {lines: [C_Ka, Qq_La, O_Ka]}\n", r"c\.yaml:1: calibration\.lines\.1: no line 'Qq_La' in srd128"),
-        ("calibration: {lines: [C_Ka, O_Ka]}\n", r"c\.yaml:1: calibration\.lines: .*at least 3"),
-        ("calibration: {reference: nosuch}\n", r"c\.yaml:1: calibration\.reference: .*nosuch"),
+        (
+            "calibration: {lines: [C_Ka, Qq_La, O_Ka]}\n",
+            r"c\.yaml:1: calibration\.lines\.1: no line 'Qq_La' in srd128",
+        ),
+        (
+            "calibration: {lines: [C_Ka, O_Ka]}\n",
+            r"c\.yaml:1: calibration\.lines: .*at least 3",
+        ),
+        (
+            "calibration: {reference: nosuch}\n",
+            r"c\.yaml:1: calibration\.reference: .*nosuch",
+        ),
         ("regions:\n  A:\n    kind: pie\n", r"c\.yaml:3: regions\.A\.kind"),
         ("regions: {A: {kind: pfy}, A: {kind: tfy}}\n", r"c\.yaml:1"),
         ("map: [\n", r"c\.yaml:\d"),
     ],
 )
 @pytest.mark.parametrize("verb", ["run", "config check"])
-def test_a_wrong_config_is_refused_with_file_line_and_key(cli, small_beamtime, tmp_path, verb, text, expected):
+def test_a_wrong_config_is_refused_with_file_line_and_key(
+    cli, small_beamtime, tmp_path, verb, text, expected
+):
     path = tmp_path / "c.yaml"
     path.write_text(text)
     out = tmp_path / "out"
-    said = cli("config", "check", path) if "check" in verb else cli("run", small_beamtime, "-c", path, "-o", out)
+    said = (
+        cli("config", "check", path)
+        if "check" in verb
+        else cli("run", small_beamtime, "-c", path, "-o", out)
+    )
     assert said.code == 2 and re.search(expected, one_line(said)), said.err
     assert not out.exists()
 
@@ -146,7 +227,10 @@ def test_a_file_in_the_way_of_the_results_is_refused(cli, small_beamtime, tmp_pa
     (tmp_path / "file").write_text("")
     for out in ("file", "file/below"):
         said = cli("run", small_beamtime, "-o", tmp_path / out)
-        assert said.code == 2 and "no folder for results can be made there" in one_line_of(said)
+        assert (
+            said.code == 2
+            and "no folder for results can be made there" in one_line_of(said)
+        )
     said = cli("run", small_beamtime, "-o", small_beamtime)
     assert said.code == 2 and "is the beamtime itself" in one_line_of(said)
     assert not (small_beamtime / "run.json").exists()
@@ -154,7 +238,9 @@ def test_a_file_in_the_way_of_the_results_is_refused(cli, small_beamtime, tmp_pa
 
 def one_line_of(said):
     """The error, after what the beamtime itself has to say."""
-    errors = [line for line in said.err.splitlines() if line.startswith("rixs-pipeline: ")]
+    errors = [
+        line for line in said.err.splitlines() if line.startswith("rixs-pipeline: ")
+    ]
     assert len(errors) == 1
     return errors[0]
 
@@ -175,9 +261,15 @@ def test_input_that_cannot_be_used(cli, tmp_path, monkeypatch, verb, what):
         (place / "notes.txt").write_text("scan 1 was good\n")
     said = cli(verb, place)
     assert said.code == 3
-    expected = "not a directory" if what in ("nothing", "file") else "no scan and no calibration that can be used"
+    expected = (
+        "not a directory"
+        if what in ("nothing", "file")
+        else "no scan and no calibration that can be used"
+    )
     assert f"{place}: {expected}" in one_line(said)
-    assert [p.name for p in tmp_path.iterdir()] == (["there"] if what != "nothing" else [])
+    assert [p.name for p in tmp_path.iterdir()] == (
+        ["there"] if what != "nothing" else []
+    )
 
 
 @pytest.mark.parametrize("verb", ["status", "export"])
@@ -186,7 +278,9 @@ def test_a_folder_that_run_did_not_write(cli, tmp_path, verb):
         assert cli(verb, place).code == 3
 
 
-def test_a_full_disk_or_a_defect_is_one_line(cli, monkeypatch, small_beamtime, tmp_path):
+def test_a_full_disk_or_a_defect_is_one_line(
+    cli, monkeypatch, small_beamtime, tmp_path
+):
     def full(*_, **__):
         raise OSError(28, "No space left on device", "out/run.json")
 
@@ -197,7 +291,9 @@ def test_a_full_disk_or_a_defect_is_one_line(cli, monkeypatch, small_beamtime, t
     said = cli("run", small_beamtime)
     assert said.code == 3 and one_line(said) == "out/run.json: No space left on device"
     monkeypatch.setattr(runner, "run", defect)
-    with pytest.raises(AssertionError, match="a defect, please report it: IndexError: 17"):  # what `cli` never allows
+    with pytest.raises(
+        AssertionError, match="a defect, please report it: IndexError: 17"
+    ):  # what `cli` never allows
         cli("run", small_beamtime)
 
 
@@ -207,17 +303,32 @@ def test_a_full_disk_or_a_defect_is_one_line(cli, monkeypatch, small_beamtime, t
 def test_ctrl_c_leaves_nothing_half_written_and_the_next_run_goes_on(small):
     for path in small.out.rglob("*.nxs"):
         path.unlink()
-    command = [sys.executable, "-m", "rixs_pipeline", "extract", str(small.beamtime), "-o", str(small.out)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    command = [
+        sys.executable,
+        "-m",
+        "rixs_pipeline",
+        "extract",
+        str(small.beamtime),
+        "-o",
+        str(small.out),
+    ]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         for line in process.stderr:
             if line.startswith("wrote"):
                 break
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 4, err
-    assert "Traceback" not in err and err.splitlines()[-1].startswith("rixs-pipeline: interrupted")
+    assert "Traceback" not in err and err.splitlines()[-1].startswith(
+        "rixs-pipeline: interrupted"
+    )
     files = [path for path in small.out.rglob("*") if path.is_file()]
-    assert all(path.suffix in (".nxs", ".csv", ".json", ".yaml") or path.name == ".lock" for path in files)
+    assert all(
+        path.suffix in (".nxs", ".csv", ".json", ".yaml") or path.name == ".lock"
+        for path in files
+    )
     kept = [path for path in files if path.suffix == ".nxs"]
     assert 0 < len(kept) < 10
     for path in kept:
@@ -233,7 +344,9 @@ def test_ctrl_c_before_anything_is_done(cli, monkeypatch, small_beamtime):
 
     monkeypatch.setattr(runner, "run", interrupted)
     said = cli("run", small_beamtime)
-    assert said.code == 4 and one_line(said).startswith("interrupted: what was finished is kept")
+    assert said.code == 4 and one_line(said).startswith(
+        "interrupted: what was finished is kept"
+    )
     monkeypatch.setattr(cli_module, "app", interrupted)
     assert cli("run", small_beamtime).code == 4
 
@@ -244,11 +357,17 @@ def test_ctrl_c_before_anything_is_done(cli, monkeypatch, small_beamtime):
 def test_run_tells_where_the_results_are(cli, small):
     said = cli("extract", small.beamtime, "-o", small.out)
     assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines() == ["11 fresh", f"results: {small.out}, summary: {small.out / 'run.json'}"]
+    assert said.out.splitlines() == [
+        "11 fresh",
+        f"results: {small.out}, summary: {small.out / 'run.json'}",
+    ]
     told = json.loads(cli("extract", small.beamtime, "-o", small.out, "--json").out)
     assert told["executed"] == [] and told["failed"] == {}
     run = json.loads((small.out / "run.json").read_text())
-    assert run["command"] == f"rixs-pipeline extract {small.beamtime} -o {small.out} --json"
+    assert (
+        run["command"]
+        == f"rixs-pipeline extract {small.beamtime} -o {small.out} --json"
+    )
 
 
 def test_a_failed_run_is_named_at_the_end(cli, small):
@@ -259,10 +378,17 @@ def test_a_failed_run_is_named_at_the_end(cli, small):
     said = cli("extract", small.beamtime, "-o", small.out)
     assert said.code == 1
     assert "scan0003: has no pulse files" in said.err.splitlines()
-    assert [line for line in said.out.splitlines() if line.startswith("failed: scan0003 ")]
-    assert cli("extract", small.beamtime, "-o", small.out, "-q").err.splitlines() == ["scan0003: has no pulse files"]
+    assert [
+        line for line in said.out.splitlines() if line.startswith("failed: scan0003 ")
+    ]
+    assert cli("extract", small.beamtime, "-o", small.out, "-q").err.splitlines() == [
+        "scan0003: has no pulse files"
+    ]
     status = json.loads(cli("status", small.out, "--json").out)
-    assert status["scan0003"] == "failed: scan0003: has no pulse files" and status["scan0004"] == "fresh"
+    assert (
+        status["scan0003"] == "failed: scan0003: has no pulse files"
+        and status["scan0004"] == "fresh"
+    )
 
 
 def test_dry_run_tells_what_it_would_make(cli, small):
@@ -270,7 +396,10 @@ def test_dry_run_tells_what_it_would_make(cli, small):
     said = cli("extract", small.beamtime, "-o", small.out, "--dry-run")
     assert (said.code, said.out) == (0, "LMR_RT-Co_L\n")
     small.run()
-    assert cli("extract", small.beamtime, "-o", small.out, "--dry-run").out == "everything is fresh\n"
+    assert (
+        cli("extract", small.beamtime, "-o", small.out, "--dry-run").out
+        == "everything is fresh\n"
+    )
 
 
 def test_verbose_and_quiet(cli, small):
@@ -287,7 +416,11 @@ def test_verbose_and_quiet(cli, small):
 def test_status(cli, small):
     small.run()  # its run.json names the copy of the beamtime
     said = cli("status", small.out)
-    assert said.code == 0 and re.search(r"^scan0001 +fresh$", said.out, re.M) and said.err == ""
+    assert (
+        said.code == 0
+        and re.search(r"^scan0001 +fresh$", said.out, re.M)
+        and said.err == ""
+    )
     assert set(json.loads(cli("status", small.out, "--json").out).values()) >= {"fresh"}
 
 
@@ -303,17 +436,34 @@ def test_status_wherever_it_is_called(cli, small, monkeypatch):
 def test_inspect(cli, small_beamtime):
     told = json.loads(cli("inspect", small_beamtime, "--json").out)
     assert [run["name"] for run in told["runs"]] == [
-        "cal0000", "scan0001", "scan0002", "scan0003", "scan0004", "cal0005"
-    ]  # fmt: skip
-    assert told["problems"] == [] and told["runs"][1]["sample"] == "LMR_RT" and told["runs"][1]["events"] > 1000
+        "cal0000",
+        "scan0001",
+        "scan0002",
+        "scan0003",
+        "scan0004",
+        "cal0005",
+    ]
+    assert (
+        told["problems"] == []
+        and told["runs"][1]["sample"] == "LMR_RT"
+        and told["runs"][1]["events"] > 1000
+    )
     text = cli("inspect", small_beamtime)
     assert text.code == 0 and "LMR_100C" in text.out and "no problems" in text.out
 
 
 def test_inspect_corrects_as_the_config_says(cli, small_beamtime, tmp_path):
-    (tmp_path / "c.yaml").write_text("beamtime: {samples: {LMR_RT: pristine}, exclude: {scans: [2]}}\n")
-    runs = json.loads(cli("inspect", small_beamtime, "-c", tmp_path / "c.yaml", "--json").out)["runs"]
-    assert [run["sample"] for run in runs if run["kind"] == "scan"] == ["pristine", "LMR_100C", "LMR_100C"]
+    (tmp_path / "c.yaml").write_text(
+        "beamtime: {samples: {LMR_RT: pristine}, exclude: {scans: [2]}}\n"
+    )
+    runs = json.loads(
+        cli("inspect", small_beamtime, "-c", tmp_path / "c.yaml", "--json").out
+    )["runs"]
+    assert [run["sample"] for run in runs if run["kind"] == "scan"] == [
+        "pristine",
+        "LMR_100C",
+        "LMR_100C",
+    ]
 
 
 def test_init_writes_a_config_once(cli, small_beamtime, tmp_path):
@@ -325,7 +475,10 @@ def test_init_writes_a_config_once(cli, small_beamtime, tmp_path):
     said = cli("init", small_beamtime, "-o", path)
     assert said.code == 2 and "is there already" in one_line(said)
     path.write_text("map: {step: 1.0}\n")
-    assert cli("init", small_beamtime, "-o", path, "--force").code == 0 and path.read_text() == written
+    assert (
+        cli("init", small_beamtime, "-o", path, "--force").code == 0
+        and path.read_text() == written
+    )
     assert cli("init", small_beamtime, "-o", tmp_path / "none" / "c.yaml").code == 3
 
 
@@ -341,11 +494,16 @@ def test_config_show_and_schema(cli, tmp_path):
     assert schema["additionalProperties"] is False and "map" in schema["properties"]
 
 
-@pytest.mark.parametrize(("name", "suffix"), [("xdi", "xdi"), ("athena", "dat"), ("csv", "csv"), ("nexus", "nxs")])
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("xdi", "xdi"), ("athena", "dat"), ("csv", "csv"), ("nexus", "nxs")],
+)
 def test_export(cli, small, name, suffix):
     said = cli("export", small.out, "--format", name)
     written = sorted((small.out / "export" / name).iterdir())
-    assert said.code == 0 and sorted(said.out.splitlines()) == [str(path) for path in written]
+    assert said.code == 0 and sorted(said.out.splitlines()) == [
+        str(path) for path in written
+    ]
     assert {path.suffix for path in written} == {f".{suffix}"} and written
     if name == "athena":
         assert np.loadtxt(written[0]).shape[0] > 3
@@ -360,20 +518,42 @@ def test_watch_ends_after_its_rounds(cli, small, monkeypatch):
     for plan in ("plan_calibrations", "plan_results"):
         monkeypatch.setattr(report, plan, lambda *_: iter(()))
     started = time.perf_counter()
-    assert cli("watch", small.beamtime, "-o", small.out, "--rounds", "2", "--every", "0.1").code == 0
+    assert (
+        cli(
+            "watch", small.beamtime, "-o", small.out, "--rounds", "2", "--every", "0.1"
+        ).code
+        == 0
+    )
     assert time.perf_counter() - started > 0.1
 
 
 def test_simulate(cli, tmp_path):
     out = tmp_path / "beamtime"
-    said = cli("simulate", out, "--pixels", 1, "--passes", 1, "--edges", "O_K", "--seed", 3, "--rate", 1)
+    said = cli(
+        "simulate",
+        out,
+        "--pixels",
+        1,
+        "--passes",
+        1,
+        "--edges",
+        "O_K",
+        "--seed",
+        3,
+        "--rate",
+        1,
+    )
     assert said.code == 0 and said.out == f"wrote {out}: rixs-pipeline run {out}\n"
     runs = json.loads(cli("inspect", out, "--json").out)["runs"]
-    assert {run["edge"] for run in runs if run["kind"] == "scan"} == {"O_K"} and runs[0]["pixels"] == 1
+    assert {run["edge"] for run in runs if run["kind"] == "scan"} == {"O_K"} and runs[
+        0
+    ]["pixels"] == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell with pipes")
 def test_a_reader_that_stops_reading_is_no_error(small_beamtime):
-    command = f"{sys.executable} -m rixs_pipeline inspect {small_beamtime} --json | head -c 1"
+    command = (
+        f"{sys.executable} -m rixs_pipeline inspect {small_beamtime} --json | head -c 1"
+    )
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("{", "")

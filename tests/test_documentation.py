@@ -8,13 +8,18 @@ import pytest
 import typer.main
 from pydantic import BaseModel
 
-from rixs_pipeline import config, schema
+from rixs_pipeline import schema
 from rixs_pipeline.cli import app
+from rixs_pipeline.config import models as config
 
 CHECKOUT = Path(__file__).parent.parent
 REFERENCE = CHECKOUT / "docs" / "reference"
 PAGES = sorted([*(CHECKOUT / "docs").glob("**/*.md"), CHECKOUT / "README.md"])
-SECTIONS = {"regions": config.Region, "compare": config.Comparison, "figures": config.FigureSheet}
+SECTIONS = {
+    "regions": config.Region,
+    "compare": config.Comparison,
+    "figures": config.FigureSheet,
+}
 
 
 def page(name: str) -> str:
@@ -43,11 +48,20 @@ def test_every_config_key_is_described(section: str) -> None:
 def test_every_verb_and_option_is_described() -> None:
     text = page("cli")
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    nested = {f"config {name}": verb for name, verb in commands.pop("config").commands.items()}
+    nested = {
+        f"config {name}": verb for name, verb in commands.pop("config").commands.items()
+    }
     for name, verb in (commands | nested).items():
         assert re.search(rf"`{name}\b", text), f"verb {name}"
-        options = {option for parameter in verb.params for option in parameter.opts if option.startswith("--")}
-        assert {option for option in options - {"--help"} if option not in text} == set(), f"options of {name}"
+        options = {
+            option
+            for parameter in verb.params
+            for option in parameter.opts
+            if option.startswith("--")
+        }
+        assert {
+            option for option in options - {"--help"} if option not in text
+        } == set(), f"options of {name}"
 
 
 @pytest.mark.parametrize(
@@ -66,9 +80,13 @@ def test_every_variable_is_described(variables: dict[str, schema.Variable]) -> N
     assert [name for name in variables if f"`{name}`" not in text] == []
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(CHECKOUT)))
+@pytest.mark.parametrize(
+    "path", PAGES, ids=lambda path: str(path.relative_to(CHECKOUT))
+)
 def test_links_lead_to_files(path: Path) -> None:
-    targets = re.findall(r"\]\(([^)#]+)(?:#[\w-]+)?\)", path.read_text(encoding="utf-8"))
+    targets = re.findall(
+        r"\]\(([^)#]+)(?:#[\w-]+)?\)", path.read_text(encoding="utf-8")
+    )
     local = [target for target in targets if "://" not in target]
     assert [target for target in local if not (path.parent / target).exists()] == []
 
@@ -76,7 +94,11 @@ def test_links_lead_to_files(path: Path) -> None:
 def test_the_example_config_of_the_readme_is_one() -> None:
     import yaml
 
-    blocks = re.findall(r"```yaml\n(.*?)```", (CHECKOUT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(
+        r"```yaml\n(.*?)```",
+        (CHECKOUT / "README.md").read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
     assert blocks
     for block in blocks:
         config.Config.model_validate(yaml.safe_load(block))

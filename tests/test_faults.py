@@ -10,10 +10,11 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from rixs_pipeline import open_product, paths, runner
+from rixs_pipeline import open_product, paths
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.io import products
-from rixs_pipeline.reduction import counting
+from rixs_pipeline.io import nexus as products
+from rixs_pipeline.runner import run as runner
+from rixs_pipeline.stages.scan import count_scans as counting
 
 PIXELS = (1, 3, 5)
 SCANS = ("scan0001", "scan0002", "scan0003", "scan0004")
@@ -27,8 +28,15 @@ def layout(data):
     start = data.index(b"\n}\n") + 3
     header = json.loads(data[:start])
     shape, bases = header["ModelInfo"]["Projectors"], header["NumberOfBases"]
-    fields = [("samples", "<i4", (2,)), ("frame", "<i8"), ("ns", "<i8"), ("values", "<f4", (3,))]
-    return start + 16 * shape["Rows"] * shape["Cols"], np.dtype([*fields, ("coefs", "<f4", (bases,))])
+    fields = [
+        ("samples", "<i4", (2,)),
+        ("frame", "<i8"),
+        ("ns", "<i8"),
+        ("values", "<f4", (3,)),
+    ]
+    return start + 16 * shape["Rows"] * shape["Cols"], np.dtype(
+        [*fields, ("coefs", "<f4", (bases,))]
+    )
 
 
 @contextmanager
@@ -52,14 +60,18 @@ def log(path):
 def windows(small, number):
     """Starts and ends of a scan's points, ns."""
     content = json.loads(small.log(number).read_text())
-    return tuple(np.array(content[f"epoch_time_{end}_s"]) * 1e9 for end in ("start", "end"))
+    return tuple(
+        np.array(content[f"epoch_time_{end}_s"]) * 1e9 for end in ("start", "end")
+    )
 
 
 def silence(small, start_ns, end_ns):
     """Take the pulses of all pixels in a time."""
     for pixel in PIXELS:
         with records(small.off(pixel)) as holder:
-            holder[0] = holder[0][(holder[0]["ns"] < start_ns) | (holder[0]["ns"] >= end_ns)]
+            holder[0] = holder[0][
+                (holder[0]["ns"] < start_ns) | (holder[0]["ns"] >= end_ns)
+            ]
 
 
 def forget_calibration(small, number):
@@ -92,7 +104,13 @@ def rixs_map(small, sample="LMR_RT", edge="Co_L"):
 
 
 def statuses(dataset):
-    return dict(zip(dataset["pixel"].values.tolist(), dataset["pixel_status"].values.tolist(), strict=True))
+    return dict(
+        zip(
+            dataset["pixel"].values.tolist(),
+            dataset["pixel_status"].values.tolist(),
+            strict=True,
+        )
+    )
 
 
 # ---- where the results go
@@ -104,7 +122,10 @@ def test_a_file_in_the_way_of_a_folder_costs_its_products(small):
     summary = reduced(small, failed=["LMR_RT-Co_L", "LMR_100C-Co_L"])
     assert all("maps" in reason for reason in summary.failed.values())
     (small.out / "maps").unlink()
-    assert set(reduced(small).executed) == {"maps/LMR_RT-Co_L.nxs", "maps/LMR_100C-Co_L.nxs"}
+    assert set(reduced(small).executed) == {
+        "maps/LMR_RT-Co_L.nxs",
+        "maps/LMR_100C-Co_L.nxs",
+    }
 
 
 def test_a_folder_in_the_way_of_a_file_costs_that_product(small):
@@ -145,11 +166,19 @@ def test_a_disk_without_any_space_is_one_line(small, cli, monkeypatch):
         yield
 
     (small.out / "config.yaml").unlink()
-    before = {path: path.read_bytes() for path in small.out.rglob("*") if path.is_file()}
+    before = {
+        path: path.read_bytes() for path in small.out.rglob("*") if path.is_file()
+    }
     monkeypatch.setattr(products, "atomic_path", full)
     said = cli("extract", small.beamtime, "-o", small.out)
-    assert said.code == 3 and len(said.err.splitlines()) == 1 and "No space left on device" in said.err
-    assert {path: path.read_bytes() for path in small.out.rglob("*") if path.is_file()} == before
+    assert (
+        said.code == 3
+        and len(said.err.splitlines()) == 1
+        and "No space left on device" in said.err
+    )
+    assert {
+        path: path.read_bytes() for path in small.out.rglob("*") if path.is_file()
+    } == before
 
 
 @pytest.mark.parametrize("limit", [3000, 20_000])
@@ -163,11 +192,22 @@ def test_a_disk_that_is_really_full_is_a_line_a_product(small, limit):
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
         "from rixs_pipeline.cli import main\nmain()"
     )
-    command = [sys.executable, "-B", "-c", code, "bin", str(small.beamtime), "-o", str(small.out)]
+    command = [
+        sys.executable,
+        "-B",
+        "-c",
+        code,
+        "bin",
+        str(small.beamtime),
+        "-o",
+        str(small.out),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     lines = done.stderr.splitlines()
     assert done.returncode == (1 if limit > 10_000 else 3), done.stderr
-    assert all("File too large" in line and "defect" not in line for line in lines), lines
+    assert all("File too large" in line and "defect" not in line for line in lines), (
+        lines
+    )
     assert len(lines) == 4 + (done.returncode == 3)
     assert list((small.out / "scans").iterdir()) == []
 
@@ -198,14 +238,19 @@ def test_a_pixel_without_pulses_is_dead_and_the_rest_goes_on(small):
     reduced(small, until="combine")
     dataset = scan(small, "scan0001")
     assert "dead" in statuses(dataset)[3]
-    assert dataset["pixel_counts"].values.tolist()[1] == 0 and dataset["pixel_live_time"].values[1] == 0
+    assert (
+        dataset["pixel_counts"].values.tolist()[1] == 0
+        and dataset["pixel_live_time"].values[1] == 0
+    )
 
 
 def test_records_of_nonsense_are_no_photons_and_the_rest_goes_on(small):
     rng = np.random.default_rng(1)
     with records(small.off(3)) as holder:
         for column in (holder[0]["coefs"], holder[0]["values"]):
-            column[:] = rng.integers(0, 2**32, column.shape, dtype=np.uint32).view("<f4")  # NaN and infinity too
+            column[:] = rng.integers(0, 2**32, column.shape, dtype=np.uint32).view(
+                "<f4"
+            )  # NaN and infinity too
             column[::3] = rng.choice([0, 1, -1, 1e30, -1e30, 1e-30], column[::3].shape)
     reduced(small, until="combine")
     assert not statuses(scan(small, "scan0001"))[3].startswith("ok")
@@ -222,7 +267,10 @@ def test_a_file_that_vanishes_while_it_is_reduced_is_told(small, monkeypatch):
 
     monkeypatch.setattr(runner.discovery, "discover", discovered)
     summary = reduced(small, failed=["cal0000", "cal0005", *SCANS])
-    assert all("chan3.off: cannot be read: No such file" in reason for reason in summary.failed.values())
+    assert all(
+        "chan3.off: cannot be read: No such file" in reason
+        for reason in summary.failed.values()
+    )
     monkeypatch.undo()
     assert reduced(small).exit_code == 0
 
@@ -239,7 +287,10 @@ def test_a_scan_whose_pixels_cannot_be_aligned_fails_alone(small, monkeypatch):
 
     monkeypatch.setattr(counting.align, "align", fails)
     summary = reduced(small, failed=["scan0002"])
-    assert summary.failed["scan0002"] == "scan0002: no way" and "scans/scan0003.nxs" in summary.executed
+    assert (
+        summary.failed["scan0002"] == "scan0002: no way"
+        and "scans/scan0003.nxs" in summary.executed
+    )
 
 
 def test_one_pixel_is_a_beamtime(small):
@@ -247,7 +298,9 @@ def test_one_pixel_is_a_beamtime(small):
         small.off(pixel).unlink()
     reduced(small)
     dataset = scan(small, "scan0001")
-    assert dataset["pixel"].values.tolist() == [1] and dataset["throughput"].values.tolist() == [1.0]
+    assert dataset["pixel"].values.tolist() == [1] and dataset[
+        "throughput"
+    ].values.tolist() == [1.0]
     assert rixs_map(small)["exposure"].values.sum() > 0
 
 
@@ -255,14 +308,19 @@ def test_another_pixel_may_be_lost_in_one_scan_without_moving_the_intensity(smal
     """Weights by throughput: the scan with fewer pixels has less exposure, not less intensity."""
     start, end = windows(small, 2)
     with records(small.off(1)) as holder:
-        holder[0] = holder[0][(holder[0]["ns"] < start[0]) | (holder[0]["ns"] >= end[-1])]
+        holder[0] = holder[0][
+            (holder[0]["ns"] < start[0]) | (holder[0]["ns"] >= end[-1])
+        ]
     before = scan(small, "scan0002")
     summary = reduced(small, until="combine")
     after = scan(small, "scan0002")
-    assert [text for text in summary.warnings if "scan0002" in text and "pixel 1" in text]
+    assert [
+        text for text in summary.warnings if "scan0002" in text and "pixel 1" in text
+    ]
     assert statuses(after)[1] == "no pulses in this scan"
     ratio = float(
-        (after["counts"].sum() / after["exposure"].sum()) / (before["counts"].sum() / before["exposure"].sum())
+        (after["counts"].sum() / after["exposure"].sum())
+        / (before["counts"].sum() / before["exposure"].sum())
     )
     assert ratio == pytest.approx(1, abs=4 / np.sqrt(float(after["counts"].sum())))
 
@@ -285,7 +343,9 @@ def test_an_aborted_scan_counts_as_far_as_it_went(small):
         content["epoch_time_end_s"] = content["epoch_time_end_s"][:5]
         content["epoch_time_start_s"] = content["epoch_time_start_s"][:6]
     summary = reduced(small)
-    assert [problem for problem in summary.problems if "aborted or still running" in problem]
+    assert [
+        problem for problem in summary.problems if "aborted or still running" in problem
+    ]
     whole, part = scan(small, "scan0001"), scan(small, "scan0002")
     assert part.sizes["incident_energy"] == 5 and part.attrs["complete"] == "false"
     total = rixs_map(small)["counts"].values
@@ -323,39 +383,66 @@ def test_numbers_that_come_back_carry_their_day(small):
                 content[name] = [second_ + day for second_ in content[name]]
     reduced(small, until="combine")
     names = {path.stem for path in (small.out / "scans").glob("2026*.nxs")}
-    assert names == {f"2026010{d}-0000-scan000{n}" for d in (1, 2) for n in (1, 2, 3, 4)}
-    first, late = scan(small, "20260101-0000-scan0001"), scan(small, "20260102-0000-scan0001")
+    assert names == {
+        f"2026010{d}-0000-scan000{n}" for d in (1, 2) for n in (1, 2, 3, 4)
+    }
+    first, late = (
+        scan(small, "20260101-0000-scan0001"),
+        scan(small, "20260102-0000-scan0001"),
+    )
     assert statuses(late)[1] == "ok: cal0005 alone"
-    assert abs(int(first["counts"].sum()) - int(late["counts"].sum())) < 0.01 * int(first["counts"].sum())
+    assert abs(int(first["counts"].sum()) - int(late["counts"].sum())) < 0.01 * int(
+        first["counts"].sum()
+    )
     others = 2 + 1  # reference runs, and their table
     assert len(reduced(small, until="bin", scans="1", force=True).items) == others + 2
-    assert len(reduced(small, until="bin", scans="20260102-0000-scan0001,20260101-0000-scan0003").items) == others + 2
+    assert (
+        len(
+            reduced(
+                small,
+                until="bin",
+                scans="20260102-0000-scan0001,20260101-0000-scan0003",
+            ).items
+        )
+        == others + 2
+    )
 
 
 @pytest.mark.parametrize(
     ("names", "files"),
     [
-        (("LMR charged, 4.8 V", "größe/µm"), ("LMR_charged_4.8_V-Co_L", "größe_µm-Co_L")),
+        (
+            ("LMR charged, 4.8 V", "größe/µm"),
+            ("LMR_charged_4.8_V-Co_L", "größe_µm-Co_L"),
+        ),
         (("../../etc/passwd", "日本"), ("etc_passwd-Co_L", "日本-Co_L")),
         (("", "%&?"), ("unnamed-Co_L", "unnamed-Co_L")),
     ],
 )
 def test_any_sample_name_makes_a_file_within_the_folder(small, names, files):
-    config = {"beamtime": {"samples": dict(zip(("LMR_RT", "LMR_100C"), names, strict=True))}}
+    config = {
+        "beamtime": {"samples": dict(zip(("LMR_RT", "LMR_100C"), names, strict=True))}
+    }
     clash = [f"{names[1]}-Co_L"] if len(set(files)) == 1 else []
     reduced(small, config, failed=clash, until="extract")
     for name, file in list(zip(names, files, strict=True))[: 2 - len(clash)]:
         opened = open_product(small.out / "maps" / f"{file}.nxs")
         assert opened.attrs["sample"] == name.encode(errors="backslashreplace").decode()
         assert (small.out / "spectra" / f"{file}.nxs").is_file()
-    assert {path.parent.name for path in small.out.parent.rglob("*.nxs")} == {"calibration", "scans", "maps", "spectra"}
+    assert {path.parent.name for path in small.out.parent.rglob("*.nxs")} == {
+        "calibration",
+        "scans",
+        "maps",
+        "spectra",
+    }
 
 
 def test_samples_that_share_a_file_name_are_not_mixed(small):
     config = {"beamtime": {"samples": {"LMR_RT": "a b", "LMR_100C": "a/b"}}}
     summary = reduced(small, config, failed=["a/b-Co_L"])
     assert (
-        "samples 'a b' and 'a/b' would share their files; rename one in beamtime.samples" in summary.failed["a/b-Co_L"]
+        "samples 'a b' and 'a/b' would share their files; rename one in beamtime.samples"
+        in summary.failed["a/b-Co_L"]
     )
     assert json.loads(rixs_map(small, "a b").attrs["scans"]) == ["scan0001", "scan0002"]
 
@@ -366,16 +453,25 @@ def test_a_reading_may_have_any_name(small):
             extra.update({"det/1 (raw)": 3.5, "größe": 1.0, "": 2.0})
     reduced(small)
     found = scan(small, "scan0001")
-    assert np.all(found["reading_det_1 (raw)"].values == 3.5) and np.all(found["reading_größe"].values == 1.0)
+    assert np.all(found["reading_det_1 (raw)"].values == 3.5) and np.all(
+        found["reading_größe"].values == 1.0
+    )
 
 
 def test_passes_with_other_points_are_binned_and_told(small):
     with log(small.log(2)) as content:
         content["var_values"] = [value + 0.3 for value in content["var_values"]]
     summary = reduced(small)
-    assert [text for text in summary.warnings if "its passes have different incident points" in text]
+    assert [
+        text
+        for text in summary.warnings
+        if "its passes have different incident points" in text
+    ]
     assert rixs_map(small).attrs["incident_binning"] == "bins"
-    total = int(scan(small, "scan0001")["counts"].sum() + scan(small, "scan0002")["counts"].sum())
+    total = int(
+        scan(small, "scan0001")["counts"].sum()
+        + scan(small, "scan0002")["counts"].sum()
+    )
     assert 0.8 * total < int(rixs_map(small)["counts"].sum()) <= total
 
 
@@ -397,8 +493,14 @@ def test_a_scan_of_no_known_edge_is_binned_and_told(small):
             content["extra"] = {}
             content["var_values"] = [value - 600 for value in content["var_values"]]
     summary = reduced(small, until="extract")
-    assert len([text for text in summary.warnings if "set beamtime.scans." in text]) == 4
-    reduced(small, {"beamtime": {"scans": {n: {"edge": "Co_L"} for n in (1, 2, 3, 4)}}}, until="combine")
+    assert (
+        len([text for text in summary.warnings if "set beamtime.scans." in text]) == 4
+    )
+    reduced(
+        small,
+        {"beamtime": {"scans": {n: {"edge": "Co_L"} for n in (1, 2, 3, 4)}}},
+        until="combine",
+    )
 
 
 # ---- beam and detector
@@ -409,12 +511,23 @@ def test_a_detector_that_stood_still_is_left_out_though_the_beam_was_there(small
     silence(small, start[4], end[6])
     before = rixs_map(small)
     summary = reduced(small, until="combine")
-    assert scan(small, "scan0002")["point_status"].values.tolist() == [0] * 4 + [1] * 3 + [0] * 5
-    assert [text for text in summary.warnings if "scan0002: no pulses at 3 of 12 points" in text]
+    assert (
+        scan(small, "scan0002")["point_status"].values.tolist()
+        == [0] * 4 + [1] * 3 + [0] * 5
+    )
+    assert [
+        text
+        for text in summary.warnings
+        if "scan0002: no pulses at 3 of 12 points" in text
+    ]
     after, first = rixs_map(small), scan(small, "scan0001")
     assert np.array_equal(after["counts"].values[4:7], first["counts"].values[4:7])
-    np.testing.assert_allclose(after["exposure"].values[4:7], first["exposure"].values[4:7])
-    np.testing.assert_array_equal(after["counts"].values[:4], before["counts"].values[:4])
+    np.testing.assert_allclose(
+        after["exposure"].values[4:7], first["exposure"].values[4:7]
+    )
+    np.testing.assert_array_equal(
+        after["counts"].values[:4], before["counts"].values[:4]
+    )
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -423,7 +536,10 @@ def test_a_scan_without_any_pulse_fails_and_dilutes_nothing(small, number):
     silence(small, start[0], end[-1])
     name = f"scan{number:04d}"
     summary = reduced(small, failed=[name])
-    assert summary.failed[name] == f"{name}: no pulses in its points; check its times and pulse files"
+    assert (
+        summary.failed[name]
+        == f"{name}: no pulses in its points; check its times and pulse files"
+    )
     assert json.loads(rixs_map(small).attrs["scans"]) == [f"scan{3 - number:04d}"]
 
 
@@ -436,12 +552,25 @@ def test_an_i0_that_is_none(small, value):
     summary = reduced(small)
     found = scan(small, "scan0002")
     if value in (0.0, -5.0):
-        assert set(found["point_status"].values) == {1} and found["exposure"].values.sum() == 0
-        assert [text for text in summary.warnings if "scan0002: no beam at 12 of 12 points" in text]
-        assert np.array_equal(rixs_map(small)["counts"].values, scan(small, "scan0001")["counts"].values)
+        assert (
+            set(found["point_status"].values) == {1}
+            and found["exposure"].values.sum() == 0
+        )
+        assert [
+            text
+            for text in summary.warnings
+            if "scan0002: no beam at 12 of 12 points" in text
+        ]
+        assert np.array_equal(
+            rixs_map(small)["counts"].values, scan(small, "scan0001")["counts"].values
+        )
     else:
         assert found.attrs["normalisation"] == "live time"
-        assert [text for text in summary.warnings if "scan0002: no reading 'i0' in its log" in text]
+        assert [
+            text
+            for text in summary.warnings
+            if "scan0002: no reading 'i0' in its log" in text
+        ]
         assert rixs_map(small).attrs["normalisation"] == "i0 and live time / live time"
 
 
@@ -461,7 +590,11 @@ def test_an_i0_that_is_missing_at_points(small):
         del content["point_extras"]["3"]
         content["point_extras"]["5"] = {}
     reduced(small)
-    assert np.flatnonzero(scan(small, "scan0002")["point_status"].values).tolist() == [1, 3, 5]
+    assert np.flatnonzero(scan(small, "scan0002")["point_status"].values).tolist() == [
+        1,
+        3,
+        5,
+    ]
     assert np.isfinite(rixs_map(small)["exposure"].values).all()
 
 
@@ -472,7 +605,9 @@ def test_without_any_calibration_every_scan_fails_and_says_why(small):
     forget_calibration(small, 0)
     forget_calibration(small, 5)
     summary = reduced(small, failed=SCANS)
-    assert summary.failed["scan0003"] == "scan0003: no pixel can be used (no calibration)"
+    assert (
+        summary.failed["scan0003"] == "scan0003: no pixel can be used (no calibration)"
+    )
     assert [problem for problem in summary.problems if "no calibrations" in problem]
 
 
@@ -492,15 +627,24 @@ def test_a_calibration_that_only_the_states_know(small):
     reduced(small, {"calibration": {"lines": lines}}, until="combine")
     after = open_product(small.out / "calibration/cal0005.nxs")
     assert after["status"].values.tolist() == ["ok"] * 3
-    assert np.abs(after["line_residual"].values - before["line_residual"].values).max() < 1.0
+    assert (
+        np.abs(after["line_residual"].values - before["line_residual"].values).max()
+        < 1.0
+    )
     assert set(statuses(scan(small, "scan0001")).values()) == {"ok: cal0000 to cal0005"}
 
 
 def test_a_calibration_without_pulses_fails_and_the_other_serves(small):
     content = json.loads((small.beamtime / "logs/calibration0000.json").read_text())
-    silence(small, content["epoch_time_start_s"][0] * 1e9, content["epoch_time_end_s"][0] * 1e9)
+    silence(
+        small,
+        content["epoch_time_start_s"][0] * 1e9,
+        content["epoch_time_end_s"][0] * 1e9,
+    )
     summary = reduced(small, failed=["cal0000"], until="combine")
-    assert summary.failed["cal0000"].startswith("cal0000: no pixel has pulses in this reference run")
+    assert summary.failed["cal0000"].startswith(
+        "cal0000: no pixel has pulses in this reference run"
+    )
     assert set(statuses(scan(small, "scan0002")).values()) == {"ok: cal0005 alone"}
 
 
@@ -510,7 +654,10 @@ def test_a_calibration_that_is_much_too_short_calibrates_no_pixel_and_says_so(sm
         content["epoch_time_end_s"] = [content["epoch_time_start_s"][0] + 0.5]
     summary = reduced(small, failed=SCANS)
     assert "cal0000: no pixel could be calibrated" in summary.warnings
-    assert all("no pixel can be used (cal0000: " in reason for reason in summary.failed.values())
+    assert all(
+        "no pixel can be used (cal0000: " in reason
+        for reason in summary.failed.values()
+    )
 
 
 # ---- what the config leaves out
@@ -522,30 +669,62 @@ def test_a_pixel_that_is_left_out(small):
     after = scan(small, "scan0001")
     assert statuses(after)[3] == "excluded by the config"
     row = after["pixel"].values.tolist().index(3)
-    assert int(before["counts"].sum() - after["counts"].sum()) == int(before["pixel_counts"].values[row]) > 0
-    assert after["pixel_counts"].values[row] == 0 and after["pixel_live_time"].values[row] == 0
+    assert (
+        int(before["counts"].sum() - after["counts"].sum())
+        == int(before["pixel_counts"].values[row])
+        > 0
+    )
+    assert (
+        after["pixel_counts"].values[row] == 0
+        and after["pixel_live_time"].values[row] == 0
+    )
 
 
 def test_all_pixels_left_out(small):
-    summary = reduced(small, {"beamtime": {"exclude": {"pixels": list(PIXELS)}}}, failed=SCANS)
-    assert summary.failed["scan0001"] == "scan0001: no pixel can be used (excluded by the config)"
+    summary = reduced(
+        small, {"beamtime": {"exclude": {"pixels": list(PIXELS)}}}, failed=SCANS
+    )
+    assert (
+        summary.failed["scan0001"]
+        == "scan0001: no pixel can be used (excluded by the config)"
+    )
 
 
 def test_points_and_scans_that_are_left_out(small):
-    config = {"beamtime": {"exclude": {"scans": [4, 44], "points": {"scan0001": [2, 99, -1]}, "pixels": [77]}}}
+    config = {
+        "beamtime": {
+            "exclude": {
+                "scans": [4, 44],
+                "points": {"scan0001": [2, 99, -1]},
+                "pixels": [77],
+            }
+        }
+    }
     summary = reduced(small, config)
-    assert scan(small, "scan0001")["point_status"].values.tolist() == [0, 0, 2] + [0] * 9
+    assert (
+        scan(small, "scan0001")["point_status"].values.tolist() == [0, 0, 2] + [0] * 9
+    )
     assert json.loads(rixs_map(small, "LMR_100C").attrs["scans"]) == ["scan0003"]
-    first, both = scan(small, "scan0002")["counts"].values, rixs_map(small)["counts"].values
+    first, both = (
+        scan(small, "scan0002")["counts"].values,
+        rixs_map(small)["counts"].values,
+    )
     assert np.array_equal(both[2], first[2]) and both[3].sum() > first[3].sum()
     said = " / ".join(summary.warnings + summary.problems)
-    for text in ("scan0001: exclude.points names points beyond", "no scan 44", "no pixel 77"):
+    for text in (
+        "scan0001: exclude.points names points beyond",
+        "no scan 44",
+        "no pixel 77",
+    ):
         assert text in said
 
 
 def test_a_comparison_with_an_unknown_sample_is_said(small):
     config = {"compare": {"heating": {"samples": ["LMR_RT", "LMR_200C"]}}}
-    assert "config: compare.heating: no sample 'LMR_200C' in this beamtime" in reduced(small, config).warnings
+    assert (
+        "config: compare.heating: no sample 'LMR_200C' in this beamtime"
+        in reduced(small, config).warnings
+    )
 
 
 def test_an_emission_range_without_a_photon(small):
@@ -554,10 +733,22 @@ def test_an_emission_range_without_a_photon(small):
 
 
 def test_regions_that_touch_nothing(small):
-    config = {"regions": {"A": {"kind": "pfy", "emission": [5000, 5100]}, "B": {"kind": "tfy"}}}
+    config = {
+        "regions": {
+            "A": {"kind": "pfy", "emission": [5000, 5100]},
+            "B": {"kind": "tfy"},
+        }
+    }
     summary = reduced(small, config)
-    assert "LMR_RT-Co_L: region 'A' touches no bin of the map: no spectrum" in summary.warnings
-    assert set(open_product(small.out / "spectra/LMR_RT-Co_L.nxs")) == {"B", "log_tey", "log_tfy"}
+    assert (
+        "LMR_RT-Co_L: region 'A' touches no bin of the map: no spectrum"
+        in summary.warnings
+    )
+    assert set(open_product(small.out / "spectra/LMR_RT-Co_L.nxs")) == {
+        "B",
+        "log_tey",
+        "log_tfy",
+    }
 
 
 # ---- photons that are calibrated already
@@ -576,8 +767,10 @@ def photon_lists(small):
         time = np.sort(rng.integers(int(start[0]), int(end[-1]), n))
         np.savez(
             small.pulses / f"20260101_run0000_SCAN{number}.npz",
-            timestamps=time, energies=rng.normal(776, 5, n), channels=rng.choice(PIXELS, n),
-        )  # fmt: skip
+            timestamps=time,
+            energies=rng.normal(776, 5, n),
+            channels=rng.choice(PIXELS, n),
+        )
     for pixel in PIXELS:
         small.off(pixel).unlink()
     (small.pulses / "20260101_run0000_experiment_state.txt").unlink()
@@ -596,11 +789,21 @@ def test_photon_lists_need_no_calibration(photon_lists):
     start, end = windows(photon_lists, 2)
     point = np.searchsorted(start, listed["timestamps"], side="right") - 1
     inside = (
-        (point >= 0) & (listed["timestamps"] < end[point]) & (listed["energies"] >= 200) & (listed["energies"] < 1100)
+        (point >= 0)
+        & (listed["timestamps"] < end[point])
+        & (listed["energies"] >= 200)
+        & (listed["energies"] < 1100)
     )
     edges = dataset["emission_energy_edges"].values
     counts = np.zeros(dataset["counts"].shape, int)
-    np.add.at(counts, (point[inside], np.searchsorted(edges, listed["energies"][inside], side="right") - 1), 1)
+    np.add.at(
+        counts,
+        (
+            point[inside],
+            np.searchsorted(edges, listed["energies"][inside], side="right") - 1,
+        ),
+        1,
+    )
     np.testing.assert_array_equal(dataset["counts"].values, counts)
     assert reduced(photon_lists).executed == []
 
@@ -629,6 +832,12 @@ def test_a_photon_list_that_is_damaged(photon_lists, damage):
         np.savez(path, **listed | {"energies": np.array([{}] * 3000, dtype=object)})
     else:
         np.savez(path, **listed | {"energies": listed["energies"][:7]})
-    summary = reduced(photon_lists, failed=[] if damage == "unsorted" else ["scan0002"], until="combine")
+    summary = reduced(
+        photon_lists,
+        failed=[] if damage == "unsorted" else ["scan0002"],
+        until="combine",
+    )
     if damage != "unsorted":
-        assert json.loads(rixs_map(photon_lists).attrs["scans"]) == ["scan0001"], summary.failed
+        assert json.loads(rixs_map(photon_lists).attrs["scans"]) == ["scan0001"], (
+            summary.failed
+        )

@@ -14,17 +14,28 @@ import rixs_pipeline
 CHECKOUT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = ("requirements.lock", "requirements-dev.lock")
-PIN = re.compile(r"^([a-z0-9.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
+PIN = re.compile(
+    r"^([a-z0-9.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)",
+    re.MULTILINE,
+)
 
 
 def pins(lock: str) -> dict[str, str]:
     """Package -> version of every pin that has a hash."""
-    return {name: version for name, version, _ in PIN.findall((CHECKOUT / lock).read_text(encoding="utf-8"))}
+    return {
+        name: version
+        for name, version, _ in PIN.findall(
+            (CHECKOUT / lock).read_text(encoding="utf-8")
+        )
+    }
 
 
 def names(requirements: list[str]) -> set[str]:
     """Names of requirements as lock files write them."""
-    return {re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", text)[0]).lower() for text in requirements}
+    return {
+        re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", text)[0]).lower()
+        for text in requirements
+    }
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -32,14 +43,22 @@ def test_lock_files_hold_pins_with_hashes_and_no_hosts(lock: str) -> None:
     lines = (CHECKOUT / lock).read_text(encoding="utf-8").splitlines()
     wanted = [line for line in lines if line and not line.startswith((" ", "#"))]
     assert len(wanted) == len(pins(lock)) > 0
-    assert not [line for line in lines if "://" in line or line.startswith("-") or " @ " in line]
+    assert not [
+        line for line in lines if "://" in line or line.startswith("-") or " @ " in line
+    ]
 
 
 def test_lock_files_cover_the_requirements() -> None:
     project = PROJECT["project"]
-    runtime = names(project["dependencies"]) | names(PROJECT["build-system"]["requires"])
+    runtime = names(project["dependencies"]) | names(
+        PROJECT["build-system"]["requires"]
+    )
     assert runtime <= pins("requirements.lock").keys()
-    optional = {name for group in project["optional-dependencies"].values() for name in names(group)}
+    optional = {
+        name
+        for group in project["optional-dependencies"].values()
+        for name in names(group)
+    }
     assert optional <= pins("requirements-dev.lock").keys()
 
 
@@ -55,14 +74,30 @@ def test_versions_agree() -> None:
 
 
 def test_the_wheel_holds_package_configs_and_licence(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "-t",
+        "wheel",
+        "-d",
+        str(tmp_path),
+    ]
     subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     shipped = set(zipfile.ZipFile(wheel).namelist())
-    modules = {path.relative_to(CHECKOUT).as_posix() for path in (CHECKOUT / "rixs_pipeline").rglob("*.py")}
+    modules = {
+        path.relative_to(CHECKOUT).as_posix()
+        for path in (CHECKOUT / "rixs_pipeline").rglob("*.py")
+    }
     configs = {
-        f"rixs_pipeline/{path.relative_to(CHECKOUT).as_posix()}" for path in (CHECKOUT / "configs").rglob("*.yaml")
+        f"rixs_pipeline/{path.relative_to(CHECKOUT).as_posix()}"
+        for path in (CHECKOUT / "configs").rglob("*.yaml")
     }
     assert modules | configs | {"rixs_pipeline/py.typed"} <= shipped
     assert any(name.endswith("licenses/LICENSE") for name in shipped)
-    assert {name.split("/")[0] for name in shipped} <= {"rixs_pipeline", wheel.name.rsplit("-py3")[0] + ".dist-info"}
+    assert {name.split("/")[0] for name in shipped} <= {
+        "rixs_pipeline",
+        wheel.name.rsplit("-py3")[0] + ".dist-info",
+    }

@@ -3,7 +3,16 @@ import pytest
 import xarray as xr
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.schema import COADDED_MAP, PIXEL_CALIBRATION, RIXS_MAP, SCAN_MAP, Variable, check, labelled, spectrum
+from rixs_pipeline.schema import (
+    COADDED_MAP,
+    PIXEL_CALIBRATION,
+    RIXS_MAP,
+    SCAN_MAP,
+    Variable,
+    check,
+    labelled,
+    spectrum,
+)
 
 SMALL = {
     "x": Variable(("x",), "f", "eV", "energy"),
@@ -18,7 +27,10 @@ VALUES = {
 }
 
 
-@pytest.mark.parametrize("table", [RIXS_MAP, COADDED_MAP, SCAN_MAP, PIXEL_CALIBRATION, spectrum("incident_energy")])
+@pytest.mark.parametrize(
+    "table",
+    [RIXS_MAP, COADDED_MAP, SCAN_MAP, PIXEL_CALIBRATION, spectrum("incident_energy")],
+)
 def test_every_variable_of_every_product_is_told(table):
     for name, variable in table.items():
         assert variable.kind in "fiS" and variable.long_name and variable.dims, name
@@ -31,7 +43,10 @@ def test_a_scan_is_a_map_and_more():
 
 def test_a_spectrum_runs_along_its_axis():
     dims = {name: v.dims for name, v in spectrum("emission_energy").items()}
-    assert all(d == (("feature",) if name.startswith("feature") else ("emission_energy",)) for name, d in dims.items())
+    assert all(
+        d == (("feature",) if name.startswith("feature") else ("emission_energy",))
+        for name, d in dims.items()
+    )
 
 
 def test_values_get_their_units_and_names():
@@ -45,13 +60,18 @@ def test_values_get_their_units_and_names():
     ("change", "expected"),
     [
         ({"n": None}, "here: variable 'n' is missing"),
-        ({"n": (("x",), np.zeros(2))}, "here: variable 'n' has dims .* dtype float64, expected .* kind 'i'"),
+        (
+            {"n": (("x",), np.zeros(2))},
+            "here: variable 'n' has dims .* dtype float64, expected .* kind 'i'",
+        ),
         ({"n": (("y",), np.arange(2))}, r"here: variable 'n' has dims \('y',\)"),
         ({"name": (("x",), np.arange(2))}, "variable 'name' has .* kind 'S'"),
         ({"extra": (("y",), np.zeros(3))}, "variable 'extra' has dims"),
     ],
 )
 def test_what_differs_is_named(change, expected):
-    values = {name: value for name, value in (VALUES | change).items() if value is not None}
+    values = {
+        name: value for name, value in (VALUES | change).items() if value is not None
+    }
     with pytest.raises(InputError, match=expected):
         check(xr.Dataset(values), SMALL, "here")

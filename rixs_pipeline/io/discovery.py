@@ -8,10 +8,15 @@ from pathlib import Path
 from stat import S_ISREG
 
 from rixs_pipeline import paths
-from rixs_pipeline.config import BeamtimeConfig
+from rixs_pipeline.config.models import BeamtimeConfig
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io import experiment_state, joining, json_logs, off, photon_lists, run_records, ssrl_ascii, ssrl_logs
-from rixs_pipeline.io.log_runs import LogRun
+from rixs_pipeline.io import build_runs as run_records
+from rixs_pipeline.io import joining
+from rixs_pipeline.io.formats import experiment_state, off, ssrl_ascii
+from rixs_pipeline.io.formats import json_log as json_logs
+from rixs_pipeline.io.formats import photon_list as photon_lists
+from rixs_pipeline.io.formats import ssrl_log as ssrl_logs
+from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.runs import Beamtime
 
 _HEAD_BYTES = 4096
@@ -23,7 +28,9 @@ class _Found:
     """What the walk met, by kind."""
 
     logs: list[LogRun] = field(default_factory=list)
-    off_files: dict[tuple[Path, str], list[Path]] = field(default_factory=lambda: defaultdict(list))
+    off_files: dict[tuple[Path, str], list[Path]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     state_files: dict[tuple[Path, str], Path] = field(default_factory=dict)
     ascii_scans: list[ssrl_ascii.AsciiScan] = field(default_factory=list)
     photon_lists: list[Path] = field(default_factory=list)
@@ -45,19 +52,26 @@ def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
     if not path.is_dir():
         raise InputError(f"{path}: not a directory; give the folder of a beamtime")
     found = _collect(path)
-    sets = [_pulse_set(key, files, found) for key, files in sorted(found.off_files.items())]
+    sets = [
+        _pulse_set(key, files, found) for key, files in sorted(found.off_files.items())
+    ]
     joined, problems = joining.join(found.logs, sets, found.photon_lists)
     if not joined:
         reasons = found.problems + problems
         raise InputError(
-            f"{path}: no scan and no calibration that can be used" + (f" ({reasons[0]})" if reasons else "")
+            f"{path}: no scan and no calibration that can be used"
+            + (f" ({reasons[0]})" if reasons else "")
         )
-    runs, config_problems = run_records.finish(joined, found.ascii_scans, config or BeamtimeConfig(), path)
+    runs, config_problems = run_records.finish(
+        joined, found.ascii_scans, config or BeamtimeConfig(), path
+    )
     for kind in ("scan", "calibration"):
         if not any(run.kind == kind for run in runs):
             problems.append(f"{path}: no {kind}s; look for missing or unreadable logs")
     everything = found.problems + _not_read(found) + problems + config_problems
-    return Beamtime(path, runs, tuple(run_records.relative(problem, path) for problem in everything))
+    return Beamtime(
+        path, runs, tuple(run_records.relative(problem, path) for problem in everything)
+    )
 
 
 def _collect(root: Path) -> _Found:
@@ -69,7 +83,9 @@ def _collect(root: Path) -> _Found:
         except InputError as error:
             found.problems.append(str(error))
         except OSError as error:
-            found.problems.append(f"{file}: cannot be read ({error.strerror}); check the link and its permissions")
+            found.problems.append(
+                f"{file}: cannot be read ({error.strerror}); check the link and its permissions"
+            )
     return found
 
 
@@ -77,10 +93,14 @@ def _files(root: Path, problems: list[str]) -> Iterator[Path]:
     """All files in a stable order; links are followed, each folder once; what the pipeline wrote is left out."""
 
     def unreadable(error: OSError) -> None:
-        problems.append(f"{error.filename}: cannot be read ({error.strerror}); check its permissions")
+        problems.append(
+            f"{error.filename}: cannot be read ({error.strerror}); check its permissions"
+        )
 
     seen: set[tuple[int, int]] = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True, onerror=unreadable):
+    for folder, subfolders, names in os.walk(
+        root, followlinks=True, onerror=unreadable
+    ):
         about = Path(folder).stat()
         is_output = {paths.RUN_SUMMARY, paths.RESOLVED_CONFIG} <= set(names)
         if is_output or (about.st_dev, about.st_ino) in seen:
@@ -88,7 +108,9 @@ def _files(root: Path, problems: list[str]) -> Iterator[Path]:
             continue
         seen.add((about.st_dev, about.st_ino))
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+        yield from (
+            Path(folder, name) for name in sorted(names) if not name.startswith(".")
+        )
 
 
 def _sort(file: Path, found: _Found) -> None:
@@ -97,7 +119,9 @@ def _sort(file: Path, found: _Found) -> None:
         found.off_files[file.parent, match["prefix"]].append(file)
         return
     if file.name.endswith(paths.EXPERIMENT_STATE_SUFFIX):
-        found.state_files[file.parent, file.name.removesuffix(paths.EXPERIMENT_STATE_SUFFIX)] = file
+        found.state_files[
+            file.parent, file.name.removesuffix(paths.EXPERIMENT_STATE_SUFFIX)
+        ] = file
         return
     if not S_ISREG(file.stat().st_mode):  # a named pipe would block for ever
         return
@@ -126,7 +150,9 @@ def _may_be_json_log(file: Path, head: bytes) -> bool:
     return named or (head.lstrip().startswith(b"{") and b'"scan_num"' in head)
 
 
-def _pulse_set(key: tuple[Path, str], files: list[Path], found: _Found) -> joining.PulseSet:
+def _pulse_set(
+    key: tuple[Path, str], files: list[Path], found: _Found
+) -> joining.PulseSet:
     """Read the headers of one set of OFF files and its experiment states; broken files are left out."""
     folder, prefix = key
     headers: dict[Path, off.OffHeader] = {}
@@ -138,22 +164,39 @@ def _pulse_set(key: tuple[Path, str], files: list[Path], found: _Found) -> joini
         except InputError as error:
             found.problems.append(str(error))
         except OSError as error:
-            found.problems.append(f"{file}: cannot be read ({error.strerror}); check the link and its permissions")
+            found.problems.append(
+                f"{file}: cannot be read ({error.strerror}); check the link and its permissions"
+            )
     states: list[experiment_state.Interval] = []
     if key in found.state_files:
         states, state_problems = experiment_state.read(found.state_files[key])
         found.problems.extend(state_problems)
     name = folder / prefix
-    empty = [off.pixel_number(file) for file, header in headers.items() if header.n_records == 0]
-    cut = [off.pixel_number(file) for file, header in headers.items() if header.truncated_bytes]
+    empty = [
+        off.pixel_number(file)
+        for file, header in headers.items()
+        if header.n_records == 0
+    ]
+    cut = [
+        off.pixel_number(file)
+        for file, header in headers.items()
+        if header.truncated_bytes
+    ]
     if empty:
-        found.problems.append(f"{name}: no pulses in pixel {_listed(empty)} (dead or switched off): left out")
+        found.problems.append(
+            f"{name}: no pulses in pixel {_listed(empty)} (dead or switched off): left out"
+        )
     if cut:
         found.problems.append(
             f"{name}: the last record of pixel {_listed(cut)} is cut short (file still written?): ignored"
         )
     return joining.PulseSet(
-        folder, prefix, tuple(headers), min(times, default=None), max(times, default=None), tuple(states)
+        folder,
+        prefix,
+        tuple(headers),
+        min(times, default=None),
+        max(times, default=None),
+        tuple(states),
     )
 
 

@@ -4,7 +4,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from rixs_pipeline.io import off, photon_lists
+from rixs_pipeline.io.formats import off
+from rixs_pipeline.io.formats import photon_list as photon_lists
 from rixs_pipeline.io.runs import Beamtime, Run
 
 
@@ -19,7 +20,10 @@ def describe(beamtime: Beamtime) -> dict[str, Any]:
     return {
         "path": str(beamtime.path),
         "runs": [_describe_run(run, counts[run.name]) for run in beamtime.runs],
-        "problems": [*beamtime.problems, *(problem for run in beamtime.runs for problem in run.problems)],
+        "problems": [
+            *beamtime.problems,
+            *(problem for run in beamtime.runs for problem in run.problems),
+        ],
     }
 
 
@@ -37,7 +41,9 @@ def _pixel_events(beamtime: Beamtime) -> dict[str, dict[int, int]]:
             counts[run.name][off.pixel_number(path)] = last - first
     for run in beamtime.runs:
         if run.photon_list:
-            counts[run.name] = photon_lists.read(run.photon_list).pixel_counts(*_window(run))
+            counts[run.name] = photon_lists.read(run.photon_list).pixel_counts(
+                *_window(run)
+            )
     return counts
 
 
@@ -49,7 +55,10 @@ def _window(run: Run) -> tuple[int, int]:
 def _describe_run(run: Run, pixel_events: dict[int, int]) -> dict[str, Any]:
     """One run as JSON values: no NaN, no numpy."""
     start_ns, end_ns = _window(run)
-    energies = [float(run.points.incident_energy.min()), float(run.points.incident_energy.max())]
+    energies = [
+        float(run.points.incident_energy.min()),
+        float(run.points.incident_energy.max()),
+    ]
     return {
         "name": run.name,
         "kind": run.kind,
@@ -62,7 +71,9 @@ def _describe_run(run: Run, pixel_events: dict[int, int]) -> dict[str, Any]:
         "start_ns": start_ns,
         "duration_s": (end_ns - start_ns) / 1e9,
         "pixels": len(pixel_events),
-        "dead_pixels": sorted(pixel for pixel, events in pixel_events.items() if events == 0),
+        "dead_pixels": sorted(
+            pixel for pixel, events in pixel_events.items() if events == 0
+        ),
         "events": sum(pixel_events.values()),
         "readings": sorted(run.readings),
         "complete": run.complete,
@@ -73,7 +84,17 @@ def _describe_run(run: Run, pixel_events: dict[int, int]) -> dict[str, Any]:
 def as_text(description: dict[str, Any]) -> str:
     """What `describe` gives, as a table for people."""
     columns = "{:24} {:11} {:14} {:6} {:>6} {:>19} {:>8} {:>7} {:>9}"
-    head = columns.format("run", "kind", "sample", "edge", "points", "incident / eV", "time / s", "pixels", "pulses")
+    head = columns.format(
+        "run",
+        "kind",
+        "sample",
+        "edge",
+        "points",
+        "incident / eV",
+        "time / s",
+        "pixels",
+        "pulses",
+    )
     rows = [columns.format(*_row(run)) for run in description["runs"]]
     problems = [f"problem: {problem}" for problem in description["problems"]]
     return "\n".join([description["path"], head, *rows, *(problems or ["no problems"])])
@@ -82,9 +103,22 @@ def as_text(description: dict[str, Any]) -> str:
 def _row(run: dict[str, Any]) -> tuple[str, ...]:
     """The cells of one run."""
     span = run["incident_energy"]
-    incident = "" if span is None else f"{span[0]:.2f}" if span[0] == span[1] else f"{span[0]:.2f} - {span[1]:.2f}"
+    incident = (
+        ""
+        if span is None
+        else f"{span[0]:.2f}"
+        if span[0] == span[1]
+        else f"{span[0]:.2f} - {span[1]:.2f}"
+    )
     alive = run["pixels"] - len(run["dead_pixels"])
     pixels = str(alive) if alive == run["pixels"] else f"{alive}/{run['pixels']}"
     name = run["name"] if run["complete"] else f"{run['name']} (aborted)"
-    cells = (name, run["kind"], run["sample"], run["edge"] or "", str(run["points"]), incident)
+    cells = (
+        name,
+        run["kind"],
+        run["sample"],
+        run["edge"] or "",
+        str(run["points"]),
+        incident,
+    )
     return (*cells, f"{run['duration_s']:.0f}", pixels, str(run["events"]))

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from rixs_pipeline.io.experiment_state import Interval
-from rixs_pipeline.io.log_runs import LogRun, reference_window
-from rixs_pipeline.io.photon_lists import PHOTON_LIST
-from rixs_pipeline.io.ssrl_ascii import AsciiScan
+from rixs_pipeline.io.formats.experiment_state import Interval
+from rixs_pipeline.io.formats.log import LogRun, reference_window
+from rixs_pipeline.io.formats.photon_list import PHOTON_LIST
+from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
 
 _STATE = re.compile(r"(SCAN|CAL)(\d+)")
 _HOUR = 3_600_000_000_000  # ns
@@ -41,7 +41,9 @@ class PulseSet:
         """How long the pulses and the run coincide, ns; 0 if they do not."""
         if self.first_ns is None or self.last_ns is None:
             return 0
-        return max(min(self.last_ns + 1, log.end_ns) - max(self.first_ns, log.start_ns), 0)
+        return max(
+            min(self.last_ns + 1, log.end_ns) - max(self.first_ns, log.start_ns), 0
+        )
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,10 @@ def join(
     problems: list[str] = []
     for log in logs:
         if len(log.points) == 0:
-            problems += [*log.problems, f"{log.log}: {log.state} has no usable point; it is left out"]
+            problems += [
+                *log.problems,
+                f"{log.log}: {log.state} has no usable point; it is left out",
+            ]
     usable, copies = _without_copies([log for log in logs if len(log.points)])
     joined = [_with_pulses(log, sets, photon_lists) for log in usable]
     for pulses in sets:
@@ -91,16 +96,31 @@ def _without_copies(logs: Sequence[LogRun]) -> tuple[list[LogRun], list[str]]:
     """scan_server writes each log twice, for the user and beside the pulses: keep the fuller, then the deeper one."""
     best: dict[tuple[str, int, int], LogRun] = {}
     problems = []
-    for log in sorted(logs, key=lambda log: (len(log.points), log.complete, len(log.log.parts if log.log else ()))):
+    for log in sorted(
+        logs,
+        key=lambda log: (
+            len(log.points),
+            log.complete,
+            len(log.log.parts if log.log else ()),
+        ),
+    ):
         key = (log.kind, log.number, log.start_ns)
         other = best.get(key)
-        if other and (len(other.points), other.sample, other.edge) != (len(log.points), log.sample, log.edge):
-            problems.append(f"{other.log}: differs from {log.log} of the same run; the latter is used")
+        if other and (len(other.points), other.sample, other.edge) != (
+            len(log.points),
+            log.sample,
+            log.edge,
+        ):
+            problems.append(
+                f"{other.log}: differs from {log.log} of the same run; the latter is used"
+            )
         best[key] = log
     return list(best.values()), problems
 
 
-def _with_pulses(log: LogRun, sets: Sequence[PulseSet], photon_lists: Sequence[Path]) -> Joined:
+def _with_pulses(
+    log: LogRun, sets: Sequence[PulseSet], photon_lists: Sequence[Path]
+) -> Joined:
     """The set of pulses that the log names, if its times fit; else the set with most time in common."""
     in_time = [pulses for pulses in sets if pulses.overlap_ns(log)]
     named = [pulses for pulses in sets if _named_by(log, pulses) > (0, 0)]
@@ -114,7 +134,14 @@ def _with_pulses(log: LogRun, sets: Sequence[PulseSet], photon_lists: Sequence[P
     if photons:
         return Joined(log, None, photons)
     where = f"in {named[0].name}" if named else "in any pulse file"
-    return Joined(log, None, None, (f"{log.log}: no pulses at the time of {log.state} {where}; it cannot be reduced",))
+    return Joined(
+        log,
+        None,
+        None,
+        (
+            f"{log.log}: no pulses at the time of {log.state} {where}; it cannot be reduced",
+        ),
+    )
 
 
 def _last_parts(log: LogRun) -> list[str]:
@@ -149,21 +176,40 @@ def _fit(log: LogRun, pulses: PulseSet) -> tuple[tuple[int, int], int, int]:
 def _photon_list(log: LogRun, photon_lists: Sequence[Path]) -> Path | None:
     """The list of the run's state with the log's prefix; without a data_path the only list of that state."""
     matches = [(PHOTON_LIST.fullmatch(path.name), path) for path in photon_lists]
-    of_state = [(match["prefix"], path) for match, path in matches if match and match["state"] == log.state]
+    of_state = [
+        (match["prefix"], path)
+        for match, path in matches
+        if match and match["state"] == log.state
+    ]
     if log.data_path:
         last = _last_parts(log)[0]
-        of_state = [(prefix, path) for prefix, path in of_state if f"{last}_".startswith(f"{prefix}_")]
+        of_state = [
+            (prefix, path)
+            for prefix, path in of_state
+            if f"{last}_".startswith(f"{prefix}_")
+        ]
     return of_state[0][1] if len(of_state) == 1 else None
 
 
-def _from_states(pulses: PulseSet, logs: Sequence[LogRun]) -> tuple[list[Joined], list[str]]:
+def _from_states(
+    pulses: PulseSet, logs: Sequence[LogRun]
+) -> tuple[list[Joined], list[str]]:
     """CAL<n> that no log covers is a reference run with the times of the state; SCAN<n> has no incident energies."""
     joined, problems = [], []
     for interval in pulses.states:
         match = _STATE.fullmatch(interval.label)
-        end_ns = interval.end_ns if interval.end_ns is not None else (pulses.last_ns or 0) + 1
+        end_ns = (
+            interval.end_ns
+            if interval.end_ns is not None
+            else (pulses.last_ns or 0) + 1
+        )
         kind = "scan" if match and match[1] == "SCAN" else "calibration"
-        covered = any(log.kind == kind and log.start_ns < end_ns and log.end_ns > interval.start_ns for log in logs)
+        covered = any(
+            log.kind == kind
+            and log.start_ns < end_ns
+            and log.end_ns > interval.start_ns
+            for log in logs
+        )
         if match is None or covered or end_ns <= interval.start_ns:
             continue
         if kind == "scan":
@@ -172,9 +218,15 @@ def _from_states(pulses: PulseSet, logs: Sequence[LogRun]) -> tuple[list[Joined]
                 "its incident energies are unknown, it cannot be mapped"
             )
             continue
-        points = reference_window(float("nan"), np.array([interval.start_ns]), np.array([end_ns]))
-        log = LogRun("calibration", int(match[2]), "unknown", points, np.zeros(1, np.int64), 1)
-        joined.append(Joined(replace(log, complete=interval.end_ns is not None), pulses))
+        points = reference_window(
+            float("nan"), np.array([interval.start_ns]), np.array([end_ns])
+        )
+        log = LogRun(
+            "calibration", int(match[2]), "unknown", points, np.zeros(1, np.int64), 1
+        )
+        joined.append(
+            Joined(replace(log, complete=interval.end_ns is not None), pulses)
+        )
     return joined, problems
 
 
@@ -195,7 +247,12 @@ def join_readings(
     for number in sorted({file.number for file in files if file.number is not None}):
         same = {name: run for name, run in scans.items() if run.log.number == number}
         of_number = [file for file in files if file.number == number]
-        owners = {file.path: _told(list(same), [_evidence(run, file) for run in same.values()]) for file in of_number}
+        owners = {
+            file.path: _told(
+                list(same), [_evidence(run, file) for run in same.values()]
+            )
+            for file in of_number
+        }
         open_files: dict[str, list[AsciiScan]] = {}
         for name, run in same.items():
             mine = [file for file in of_number if name in owners[file.path]]
@@ -211,8 +268,15 @@ def join_readings(
             elif fitting and name not in settled:
                 open_files[name] = fitting
         if open_files:
-            paths = dict.fromkeys(str(file.path) for mine in open_files.values() for file in mine)
-            told = dict.fromkeys(name for file in of_number if str(file.path) in paths for name in owners[file.path])
+            paths = dict.fromkeys(
+                str(file.path) for mine in open_files.values() for file in mine
+            )
+            told = dict.fromkeys(
+                name
+                for file in of_number
+                if str(file.path) in paths
+                for name in owners[file.path]
+            )
             unclear.append(
                 f"{', '.join(paths)}: may hold the readings of {', '.join(told)}: folder, date and sample do not "
                 f"tell; not used; set beamtime.scans.<name>.readings for {', '.join(open_files)}"
@@ -228,7 +292,9 @@ def fits(log: LogRun, file: AsciiScan) -> bool:
 def _told(candidates: Sequence[_T], evidence: Sequence[tuple[bool, ...]]) -> list[_T]:
     """The candidates for which all speaks that speaks for any; all of them where what speaks is in contradiction."""
     speaking = [kind for kind in zip(*evidence, strict=True) if any(kind)]
-    best = [one for i, one in enumerate(candidates) if all(kind[i] for kind in speaking)]
+    best = [
+        one for i, one in enumerate(candidates) if all(kind[i] for kind in speaking)
+    ]
     return best or list(candidates)
 
 
@@ -237,13 +303,21 @@ def _evidence(run: Joined, file: AsciiScan) -> tuple[bool, ...]:
     folders = [run.pulses.folder] if run.pulses else []
     folders += [run.log.log.parent] if run.log.log else []
     sample = file.sample.casefold()
-    return file.path.parent in folders, _in_time(run.log, file.date), sample == run.log.sample.strip().casefold()
+    return (
+        file.path.parent in folders,
+        _in_time(run.log, file.date),
+        sample == run.log.sample.strip().casefold(),
+    )
 
 
 def _in_time(log: LogRun, date: str) -> bool:
     """Whether a date without a time zone can be within the run: local time is UTC - 12 h to UTC + 14 h."""
     try:
-        seconds = datetime.strptime(date, "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC).timestamp()
+        seconds = (
+            datetime.strptime(date, "%a %b %d %H:%M:%S %Y")
+            .replace(tzinfo=UTC)
+            .timestamp()
+        )
     except ValueError:
         return False  # another form of date tells nothing
     return log.start_ns - 12 * _HOUR <= seconds * 1e9 <= log.end_ns + 14 * _HOUR

@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 
 from rixs_pipeline import __version__
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io import off
+from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Run
 
@@ -22,9 +22,18 @@ LOG = logging.getLogger(__name__)
 _CHUNK = 1 << 20  # bytes
 _TAIL = 1 << 16  # bytes at the end of a file by which it is known again
 _LIBRARIES = (
-    "numpy", "scipy", "numba", "h5py", "h5netcdf", "xarray", "dask", "distributed", "matplotlib", "pydantic",
+    "numpy",
+    "scipy",
+    "numba",
+    "h5py",
+    "h5netcdf",
+    "xarray",
+    "dask",
+    "distributed",
+    "matplotlib",
+    "pydantic",
     "ruamel.yaml",
-)  # fmt: skip
+)
 
 Status = list[int]  # size in bytes, mtime in ns, inode
 
@@ -57,7 +66,9 @@ def _digest(file: FileIO, path: Path, first: int, stop: int) -> str:
         digest.update(chunk)
         left -= len(chunk)
     if left > 0:
-        raise InputError(f"{path}: ends {left} bytes before byte {stop}; it was cut after it was first read")
+        raise InputError(
+            f"{path}: ends {left} bytes before byte {stop}; it was cut after it was first read"
+        )
     return digest.hexdigest()
 
 
@@ -67,7 +78,9 @@ class _Known(TypedDict):
     status: Status
     tail: str  # digest of its last bytes
     ranges: dict[str, str]  # first-stop, bytes -> digest
-    windows: dict[str, str]  # start-end, ns -> digest; a file that grows may get more records of a window
+    windows: dict[
+        str, str
+    ]  # start-end, ns -> digest; a file that grows may get more records of a window
 
 
 class DigestCache:
@@ -81,7 +94,9 @@ class DigestCache:
         """`path`: the JSON file; it need not exist. One that cannot be used is ignored, with a logged warning."""
         self.path = path
         self._files: dict[str, _Known] = _load(path)
-        self._names: dict[Path, str] = {}  # of files in the cache: to follow links takes longer than the rest
+        self._names: dict[
+            Path, str
+        ] = {}  # of files in the cache: to follow links takes longer than the rest
         self._changed = False
 
     def get(self, path: Path, first: int, stop: int) -> str:
@@ -112,7 +127,9 @@ class DigestCache:
         known = self._known(path)["windows"]
         missing = [window for window in windows if _named(window) not in known]
         if missing:
-            known |= zip(map(_named, missing), self._records(path, missing), strict=True)
+            known |= zip(
+                map(_named, missing), self._records(path, missing), strict=True
+            )
             self._changed = True
         return [known[_named(window)] for window in windows]
 
@@ -123,7 +140,10 @@ class DigestCache:
             return [self.file(path)] * len(windows)
         size = header.record_dtype.itemsize
         limits = [off.record_range(records, *window) for window in windows]
-        ranges = [(header.data_offset + first * size, header.data_offset + stop * size) for first, stop in limits]
+        ranges = [
+            (header.data_offset + first * size, header.data_offset + stop * size)
+            for first, stop in limits
+        ]
         own, *digests = self._ranges(path, [(0, header.data_offset), *ranges])
         return [config_hash({"header": own, "records": digest}) for digest in digests]
 
@@ -132,7 +152,9 @@ class DigestCache:
         known = self._known(path)["ranges"]
         missing = [one for one in dict.fromkeys(ranges) if _named(one) not in known]
         if missing:
-            known |= zip(map(_named, missing), digest_file_ranges(path, missing), strict=True)
+            known |= zip(
+                map(_named, missing), digest_file_ranges(path, missing), strict=True
+            )
             self._changed = True
         return [known[_named(one)] for one in ranges]
 
@@ -142,15 +164,22 @@ class DigestCache:
         key = self._names.get(path) or self._names.setdefault(path, str(path.resolve()))
         known = self._files.get(key)
         if known is None or known["status"] != status:
-            ranges = known["ranges"] if known and _has_grown(path, known, status) else {}
+            ranges = (
+                known["ranges"] if known and _has_grown(path, known, status) else {}
+            )
             tail = digest_file_range(path, max(0, status[0] - _TAIL), status[0])
-            known = self._files[key] = {"status": status, "tail": tail, "ranges": ranges, "windows": {}}
+            known = self._files[key] = {
+                "status": status,
+                "tail": tail,
+                "ranges": ranges,
+                "windows": {},
+            }
             self._changed = True
         return known
 
     def save(self) -> None:
         """Write the cache, whole or not at all, with what other runs have added; nothing if nothing was added."""
-        from rixs_pipeline.io.products import atomic_path
+        from rixs_pipeline.io.nexus import atomic_path
 
         if self._changed:
             with locked(self.path.parent):
@@ -161,7 +190,9 @@ class DigestCache:
                         known["windows"] |= others[name]["windows"]
                 self._files = others | self._files
                 with atomic_path(self.path) as temporary:
-                    temporary.write_text(json.dumps(self._files, indent=0), encoding="utf-8")
+                    temporary.write_text(
+                        json.dumps(self._files, indent=0), encoding="utf-8"
+                    )
             self._changed = False
 
 
@@ -191,13 +222,23 @@ def _load(path: Path) -> dict[str, _Known]:
     try:
         files = json.loads(path.read_text(encoding="utf-8"))
         for known in files.values():
-            texts = [known["tail"], *known["ranges"].values(), *known["windows"].values()]
-            if len(known["status"]) != 3 or not all(isinstance(each, str) for each in texts):
+            texts = [
+                known["tail"],
+                *known["ranges"].values(),
+                *known["windows"].values(),
+            ]
+            if len(known["status"]) != 3 or not all(
+                isinstance(each, str) for each in texts
+            ):
                 raise ValueError("an entry is not of the expected form")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        LOG.warning("%s: the cache of digests is damaged and ignored (%s); inputs are read again", path, error)
+        LOG.warning(
+            "%s: the cache of digests is damaged and ignored (%s); inputs are read again",
+            path,
+            error,
+        )
         return {}
     return dict(files)
 
@@ -205,10 +246,20 @@ def _load(path: Path) -> dict[str, _Known]:
 def run_digest(run: Run) -> str:
     """Hash of what the logs say of a run, the config's corrections included; where the files are does not count."""
     points = run.points
-    arrays = {"incident_energy": points.incident_energy, "start_ns": points.start_ns, "end_ns": points.end_ns}
+    arrays = {
+        "incident_energy": points.incident_energy,
+        "start_ns": points.start_ns,
+        "end_ns": points.end_ns,
+    }
     arrays |= {f"reading {channel}": values for channel, values in run.readings.items()}
-    told = {name: hashlib.blake2b(values.tobytes(), digest_size=16).hexdigest() for name, values in arrays.items()}
-    told |= {name: getattr(run, name) for name in ("kind", "name", "sample", "edge", "reference_run", "complete")}
+    told = {
+        name: hashlib.blake2b(values.tobytes(), digest_size=16).hexdigest()
+        for name, values in arrays.items()
+    }
+    told |= {
+        name: getattr(run, name)
+        for name in ("kind", "name", "sample", "edge", "reference_run", "complete")
+    }
     return config_hash(told)
 
 
@@ -236,14 +287,20 @@ def code_version() -> str:
     package = Path(__file__).parent.parent
     digest = hashlib.blake2b(digest_size=6)
     for source in sorted(package.rglob("*.py")):
-        digest.update(f"{source.relative_to(package).as_posix()}\0{source.stat().st_size}\0".encode())
+        digest.update(
+            f"{source.relative_to(package).as_posix()}\0{source.stat().st_size}\0".encode()
+        )
         digest.update(source.read_bytes())
     return f"{__version__}+{digest.hexdigest()}"
 
 
 def environment() -> dict[str, str]:
     """Versions of this program, Python, the platform and the main libraries, without importing them."""
-    versions = {"rixs_pipeline": __version__, "python": platform.python_version(), "platform": platform.platform()}
+    versions = {
+        "rixs_pipeline": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
     return versions | {name: _version(name) for name in _LIBRARIES}
 
 

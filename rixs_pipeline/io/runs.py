@@ -34,14 +34,20 @@ class Run:
     name: str  # `scan0001`, `cal0000`; with the run directory in front where numbers come back
     directory: str  # run directory relative to the beamtime, parts joined by `-`; "" for a flat beamtime
     sample: str
-    edge: str | None  # a name of config.EDGES; None where neither the log nor the incident range tells
+    edge: (
+        str | None
+    )  # a name of config.EDGES; None where neither the log nor the incident range tells
     points: Points
-    readings: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # channel -> (point,), NaN where missing
+    readings: dict[str, NDArray[np.float64]] = field(
+        default_factory=dict
+    )  # channel -> (point,), NaN where missing
     pulse_files: tuple[Path, ...] = ()  # one OFF file a pixel
     photon_list: Path | None = None  # an already calibrated list instead
     log: Path | None = None
     readings_file: Path | None = None  # the SSRL ASCII file that the readings came from
-    reference_run: str | None = None  # what the log names as the calibration to use, as written there
+    reference_run: str | None = (
+        None  # what the log names as the calibration to use, as written there
+    )
     complete: bool = True  # False: aborted, or still running
     problems: tuple[str, ...] = ()  # one line each, in the user's words
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.plots import frames, style
+from rixs_pipeline.plots import region_outlines as frames
+from rixs_pipeline.plots import style
 from rixs_pipeline.schema import POINT_USED
 
 if TYPE_CHECKING:
@@ -17,13 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-    from rixs_pipeline.config import Region
+    from rixs_pipeline.config.models import Region
 
 Floats = NDArray[np.float64]
 Limits = tuple[float, float]
 Scale = Literal["sqrt", "log"]
 
-ZOOM_BELOW, ZOOM_ABOVE = 60.0, 10.0  # eV around the incident energies: fluorescence of the edge and elastic line
+ZOOM_BELOW, ZOOM_ABOVE = (
+    60.0,
+    10.0,
+)  # eV around the incident energies: fluorescence of the edge and elastic line
 MAX_ROWS = 500  # of a panel, about its height in dots
 COLOUR_MAP = "viridis"
 NARROWEST = 1.5  # inches of a panel, however long the names in its margin
@@ -39,16 +43,27 @@ class _Image:
 
     def cropped(self, low: float, high: float) -> "_Image":
         """The bins that reach into [low, high], averaged to what a panel can show: thinner rows would be dropped."""
-        inside = np.flatnonzero((self.emission_edges[1:] > low) & (self.emission_edges[:-1] < high))
+        inside = np.flatnonzero(
+            (self.emission_edges[1:] > low) & (self.emission_edges[:-1] < high)
+        )
         group = max(1, -(-len(inside) // MAX_ROWS))
         starts = inside[::group]
-        edges = np.append(self.emission_edges[starts], self.emission_edges[inside[-1] + 1])
+        edges = np.append(
+            self.emission_edges[starts], self.emission_edges[inside[-1] + 1]
+        )
         width = np.diff(self.emission_edges)[inside, None]
-        weighted = np.add.reduceat(self.intensity[inside] * width, starts - inside[0], axis=0)
+        weighted = np.add.reduceat(
+            self.intensity[inside] * width, starts - inside[0], axis=0
+        )
         return _Image(self.incident_edges, edges, weighted / np.diff(edges)[:, None])
 
 
-def map_figure(dataset: "xr.Dataset", title: str, regions: "Mapping[str, Region]", scale: Scale = "sqrt") -> "Figure":
+def map_figure(
+    dataset: "xr.Dataset",
+    title: str,
+    regions: "Mapping[str, Region]",
+    scale: Scale = "sqrt",
+) -> "Figure":
     """A map twice: all emission energies that have counts, and the window around the edge.
 
     Args:
@@ -59,15 +74,26 @@ def map_figure(dataset: "xr.Dataset", title: str, regions: "Mapping[str, Region]
     """
     image = image_of(dataset)
     figure = style.new_figure(12, 5.4, title)
-    windows = [window for window in (counts_window(dataset), _edge_window(dataset)) if window[0] < window[1]]
+    windows = [
+        window
+        for window in (counts_window(dataset), _edge_window(dataset))
+        if window[0] < window[1]
+    ]
     panels = list(style.grid(figure, columns=len(windows)).subplots(squeeze=False)[0])
     bars = []
-    for axes, window, subtitle in zip(panels, windows, (_summary(dataset), ""), strict=False):
+    for axes, window, subtitle in zip(
+        panels, windows, (_summary(dataset), ""), strict=False
+    ):
         mesh = draw_map(axes, image.cropped(*window), scale)
         axes.set_ylim(window)
-        x_label, y_label = style.quantity(dataset["incident_energy"]), style.quantity(dataset["emission_energy"])
+        x_label, y_label = (
+            style.quantity(dataset["incident_energy"]),
+            style.quantity(dataset["emission_energy"]),
+        )
         style.dress(axes, x_label, y_label, subtitle)
-        bars.append(_draw_colour_bar(mesh, style.quantity(dataset["intensity"], "intensity")))
+        bars.append(
+            _draw_colour_bar(mesh, style.quantity(dataset["intensity"], "intensity"))
+        )
     frames.draw(panels, regions)
     _place(figure, panels, bars)
     return figure
@@ -81,17 +107,27 @@ def point_edges(incident: Floats) -> Floats:
     if incident[0] == incident[-1]:
         return np.asarray(incident[0] + np.linspace(-0.5, 0.5, len(incident) + 1))
     middle = (incident[1:] + incident[:-1]) / 2
-    return np.concatenate([[2 * incident[0] - middle[0]], middle, [2 * incident[-1] - middle[-1]]])
+    return np.concatenate(
+        [[2 * incident[0] - middle[0]], middle, [2 * incident[-1] - middle[-1]]]
+    )
 
 
 def image_of(dataset: "xr.Dataset") -> _Image:
     """Points in ascending order; masked ones are NaN."""
     incident = dataset["incident_energy"].values
     order = np.argsort(incident, kind="stable")
-    intensity = dataset["intensity"].transpose("emission_energy", "incident_energy").values.astype(float)
+    intensity = (
+        dataset["intensity"]
+        .transpose("emission_energy", "incident_energy")
+        .values.astype(float)
+    )
     intensity[:, _masked(dataset)] = np.nan
     given = "incident_energy_edges" in dataset
-    edges = dataset["incident_energy_edges"].values if given else point_edges(incident[order])
+    edges = (
+        dataset["incident_energy_edges"].values
+        if given
+        else point_edges(incident[order])
+    )
     return _Image(edges, dataset["emission_energy_edges"].values, intensity[:, order])
 
 
@@ -99,21 +135,33 @@ def counts_window(dataset: "xr.Dataset") -> Limits:
     """The emission energies that have counts, at bin edges, eV."""
     edges = dataset["emission_energy_edges"].values
     counts = dataset["counts"].values[~_masked(dataset)].sum(axis=0)
-    low, high = style.where_counts_are(dataset["emission_energy"].values, counts, margin=15.0)
+    low, high = style.where_counts_are(
+        dataset["emission_energy"].values, counts, margin=15.0
+    )
     return float(edges[edges <= low][-1]), float(edges[edges >= high][0])
 
 
 def _edge_window(dataset: "xr.Dataset") -> Limits:
     """The emission energies around the edge, as far as the map goes."""
-    edges, incident = dataset["emission_energy_edges"].values, dataset["incident_energy"].values
-    return max(edges[0], incident.min() - ZOOM_BELOW), min(edges[-1], incident.max() + ZOOM_ABOVE)
+    edges, incident = (
+        dataset["emission_energy_edges"].values,
+        dataset["incident_energy"].values,
+    )
+    return max(edges[0], incident.min() - ZOOM_BELOW), min(
+        edges[-1], incident.max() + ZOOM_ABOVE
+    )
 
 
 def _summary(dataset: "xr.Dataset") -> str:
     """What the map rests on, in a line."""
     used = ~_masked(dataset)
-    photons, hours = dataset["counts"].values[used].sum(), dataset["live_time"].values[used].sum() / 3600
-    points = f"{used.size} points" + (f" ({np.sum(~used)} masked)" if not used.all() else "")
+    photons, hours = (
+        dataset["counts"].values[used].sum(),
+        dataset["live_time"].values[used].sum() / 3600,
+    )
+    points = f"{used.size} points" + (
+        f" ({np.sum(~used)} masked)" if not used.all() else ""
+    )
     return f"{photons:,} photons, {points}, {hours:.1f} pixel hours"
 
 
@@ -137,10 +185,16 @@ def colour_norm(intensity: Floats, scale: Scale) -> "Normalize":
     highest = float(highest if highest > 0 else positive.max())
     if scale == "sqrt":
         return PowerNorm(0.5, vmin=0.0, vmax=highest)
-    return LogNorm(vmin=min(float(np.percentile(positive, 1)), highest / 10), vmax=highest, clip=True)
+    return LogNorm(
+        vmin=min(float(np.percentile(positive, 1)), highest / 10),
+        vmax=highest,
+        clip=True,
+    )
 
 
-def draw_map(axes: "Axes", image: _Image, scale: Scale, norm: "Normalize | None" = None) -> "QuadMesh":
+def draw_map(
+    axes: "Axes", image: _Image, scale: Scale, norm: "Normalize | None" = None
+) -> "QuadMesh":
     """Intensities, masked points in grey, and the elastic line; `norm`: colours that several maps share."""
     from matplotlib import colormaps
     from matplotlib.patheffects import withStroke
@@ -148,10 +202,20 @@ def draw_map(axes: "Axes", image: _Image, scale: Scale, norm: "Normalize | None"
     colours = colormaps[COLOUR_MAP].with_extremes(bad=style.LIGHT_GREY)
     norm = norm or colour_norm(image.intensity, scale)
     edges = image.incident_edges, image.emission_edges
-    mesh = axes.pcolormesh(*edges, image.intensity, norm=norm, cmap=colours, rasterized=True)
+    mesh = axes.pcolormesh(
+        *edges, image.intensity, norm=norm, cmap=colours, rasterized=True
+    )
     ends = float(edges[0][0]), float(edges[0][-1])
     stroke = [withStroke(linewidth=1.8, foreground="0.2")]
-    axes.plot(ends, ends, "--", color="white", lw=1.0, label="elastic line", path_effects=stroke)
+    axes.plot(
+        ends,
+        ends,
+        "--",
+        color="white",
+        lw=1.0,
+        label="elastic line",
+        path_effects=stroke,
+    )
     axes.set_xlim(ends)
     return mesh
 
@@ -176,7 +240,10 @@ def _place(figure: "Figure", panels: "list[Axes]", bars: "list[Axes]") -> None:
     width, height = figure.get_size_inches()
     bottom, top = 0.55 / height, 1 - 0.6 / height
     for index, (axes, bar) in enumerate(zip(panels, bars, strict=True)):
-        left, bar_left = index * width / len(panels) + 0.8, (index + 1) * width / len(panels) - 0.9
+        left, bar_left = (
+            index * width / len(panels) + 0.8,
+            (index + 1) * width / len(panels) - 0.9,
+        )
         right = max(left + NARROWEST, bar_left - 0.12 - frames.margin(axes))
         axes.set_position((left / width, bottom, (right - left) / width, top - bottom))
         bar.set_position((bar_left / width, bottom, 0.15 / width, top - bottom))

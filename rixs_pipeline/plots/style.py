@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 DPI = 150
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 13, 10, 8  # points
-POWERS = -3, 5  # powers of ten from which numbers on an axis are written with one: longer ones would leave the margin
+POWERS = (
+    -3,
+    5,
+)  # powers of ten from which numbers on an axis are written with one: longer ones would leave the margin
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -49,7 +52,14 @@ def new_figure(width: float, height: float, title: str) -> "Figure":
 def _entitle(figure: "Figure", title: str) -> "Figure":
     """Put a title at the top left."""
     width, height = figure.get_size_inches()
-    figure.suptitle(plain(title), x=0.18 / width, y=1 - 0.1 / height, ha="left", size=TITLE_SIZE, weight="bold")
+    figure.suptitle(
+        plain(title),
+        x=0.18 / width,
+        y=1 - 0.1 / height,
+        ha="left",
+        size=TITLE_SIZE,
+        weight="bold",
+    )
     return figure
 
 
@@ -89,7 +99,12 @@ def grid(
     width, height = figure.get_size_inches()
     left, bottom, right, top = margins
     across, down = ((width - left - right) / columns, (height - bottom - top) / rows)
-    ends = {"left": left / width, "bottom": bottom / height, "right": 1 - right / width, "top": 1 - top / height}
+    ends = {
+        "left": left / width,
+        "bottom": bottom / height,
+        "right": 1 - right / width,
+        "top": 1 - top / height,
+    }
     spaces = {
         "wspace": gaps[0] / (across - gaps[0] * (columns - 1) / columns),
         "hspace": gaps[1] / (down - gaps[1] * (rows - 1) / rows),
@@ -97,16 +112,22 @@ def grid(
     return figure.add_gridspec(rows, columns, **ends, **spaces, **ratios)
 
 
-def dress(axes: "Axes", x_label: str, y_label: str, title: str = "", size: float = TEXT_SIZE) -> None:
+def dress(
+    axes: "Axes", x_label: str, y_label: str, title: str = "", size: float = TEXT_SIZE
+) -> None:
     """Labels, ticks and an optional small title, the same on all axes."""
     axes.set_xlabel(x_label, size=size)
     axes.set_ylabel(y_label, size=size)
-    axes.set_title(plain(title), loc="left", size=size, color="0.25", y=1.0)  # y: matplotlib need not search for it
+    axes.set_title(
+        plain(title), loc="left", size=size, color="0.25", y=1.0
+    )  # y: matplotlib need not search for it
     if axes.get_yscale() == "linear":
         axes.ticklabel_format(axis="y", scilimits=POWERS)
     axes.yaxis.set_offset_position("right")  # a power of ten would stand in the title
     axes.yaxis.get_offset_text().set_fontsize(size - 1)
-    axes.tick_params(which="both", direction="in", top=True, right=True, labelsize=size - 1)
+    axes.tick_params(
+        which="both", direction="in", top=True, right=True, labelsize=size - 1
+    )
 
 
 def save(figure: "Figure", path: Path) -> Path:
@@ -129,7 +150,9 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
     of the time. Format: W3C, "Portable Network Graphics (PNG) Specification" (2003).
     """
     height, width, _ = pixels.shape
-    rows = np.zeros((height, 1 + 4 * width), np.uint8)  # each begins with its filter: none
+    rows = np.zeros(
+        (height, 1 + 4 * width), np.uint8
+    )  # each begins with its filter: none
     rows[:, 1:] = pixels.reshape(height, -1)
     metre = round(DPI / 0.0254)
     chunks = {
@@ -138,7 +161,10 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
         b"IDAT": zlib.compress(rows.data, 3),
         b"IEND": b"",
     }
-    parts = [pack(">I", len(data)) + kind + data + pack(">I", zlib.crc32(kind + data)) for kind, data in chunks.items()]
+    parts = [
+        pack(">I", len(data)) + kind + data + pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks.items()
+    ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
@@ -149,7 +175,10 @@ def plain(text: str) -> str:
 
 def quantity(variable: "xr.DataArray", name: str = "") -> str:
     """Label of an axis: name or the variable's long name, and its unit where it has one: `emission energy (eV)`."""
-    what, units = name or variable.attrs.get("long_name", variable.name), variable.attrs.get("units", "")
+    what, units = (
+        name or variable.attrs.get("long_name", variable.name),
+        variable.attrs.get("units", ""),
+    )
     return plain(f"{what} ({units})" if units else str(what))
 
 
@@ -161,7 +190,9 @@ def line_label(name: str) -> str:
 
 def texts(values: Iterable[Any]) -> list[str]:
     """Strings of a product, which h5py gives as bytes."""
-    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    return [
+        value.decode() if isinstance(value, bytes) else str(value) for value in values
+    ]
 
 
 def spread(positions: Iterable[float], distance: float) -> list[float]:
@@ -184,7 +215,9 @@ def log_ticks(axis: "Axis") -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def where_counts_are(energy: NDArray[np.float64], counts: NDArray[Any], margin: float) -> tuple[float, float]:
+def where_counts_are(
+    energy: NDArray[np.float64], counts: NDArray[Any], margin: float
+) -> tuple[float, float]:
     """Energies in eV between which nearly all counts lie, `margin` eV around them; stray counts (0.05 %) do not matter.
 
     `energy` and `counts` (bin,), energies ascending; all energies where there are no counts.
@@ -193,4 +226,6 @@ def where_counts_are(energy: NDArray[np.float64], counts: NDArray[Any], margin: 
     if not total.size or total[-1] <= 0:
         return float(energy.min(initial=np.inf)), float(energy.max(initial=-np.inf))
     low, high = energy[np.searchsorted(total, (0.0005 * total[-1], 0.9995 * total[-1]))]
-    return max(float(energy[0]), float(low) - margin), min(float(energy[-1]), float(high) + margin)
+    return max(float(energy[0]), float(low) - margin), min(
+        float(energy[-1]), float(high) + margin
+    )

@@ -33,7 +33,12 @@ def waterfall_figure(cuts: Cuts, title: str, window: Limits) -> "Figure":
 
 
 def draw(
-    axes: "Axes", cuts: Cuts, window: Limits, title: str = "", size: float = style.TEXT_SIZE, top: float | None = None
+    axes: "Axes",
+    cuts: Cuts,
+    window: Limits,
+    title: str = "",
+    size: float = style.TEXT_SIZE,
+    top: float | None = None,
 ) -> None:
     """The spectra in a panel, each on a zero line of its own, its label at the end of low intensity.
 
@@ -49,26 +54,48 @@ def draw(
         axes.axhline(zero, color=style.GREY, lw=0.4, zorder=0)
         axes.errorbar(energy, values + zero, bars, color=colour, lw=1.0, elinewidth=0.5)
         axes.annotate(
-            label, (window[right], zero), (-5 if right else 5, 7), textcoords="offset points",
-            ha="right" if right else "left", size=style.SMALL_SIZE, color=colour,
-        )  # fmt: skip
+            label,
+            (window[right], zero),
+            (-5 if right else 5, 7),
+            textcoords="offset points",
+            ha="right" if right else "left",
+            size=style.SMALL_SIZE,
+            color=colour,
+        )
     axes.set_xlim(window)
     if top > 0:
         axes.set_ylim(-0.1 * top, (len(shown) - 1) * step + 1.15 * top)
     axes.locator_params(axis="x", nbins=5)
-    style.dress(axes, f"{str(first.dims[0]).replace('_', ' ')} (eV)", style.quantity(first, "intensity, shifted"),
-                title, size)  # fmt: skip
+    style.dress(
+        axes,
+        f"{str(first.dims[0]).replace('_', ' ')} (eV)",
+        style.quantity(first, "intensity, shifted"),
+        title,
+        size,
+    )
 
 
 def highest(cuts: "Mapping[Any, xr.Dataset]", window: Limits) -> float:
     """The highest intensity of spectra in a window, eV."""
-    return max((float(np.nanmax(columns(cut, window)[1], initial=0.0)) for cut in cuts.values()), default=1.0)
+    return max(
+        (
+            float(np.nanmax(columns(cut, window)[1], initial=0.0))
+            for cut in cuts.values()
+        ),
+        default=1.0,
+    )
 
 
-def columns(dataset: "xr.Dataset", window: Limits | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def columns(
+    dataset: "xr.Dataset", window: Limits | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Energy, intensity and errors of a spectrum in the window, energies ascending, f8 (energy,) each."""
     energy = dataset[str(dataset["intensity"].dims[0])].values
     order = np.argsort(energy, kind="stable")
     if window is not None:
         order = order[(energy[order] >= window[0]) & (energy[order] <= window[1])]
-    return energy[order], dataset["intensity"].values[order], dataset["intensity_errors"].values[order]
+    return (
+        energy[order],
+        dataset["intensity"].values[order],
+        dataset["intensity_errors"].values[order],
+    )

@@ -27,7 +27,9 @@ def from_options(
     from rixs_pipeline.simulate import beamtime, settings
 
     given = {"seed": seed, "pixels": pixels, "rate": rate, "passes": passes}
-    changes: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+    changes: dict[str, object] = {
+        name: value for name, value in given.items() if value is not None
+    }
     if edges is not None:
         changes["edges"] = [edge.strip() for edge in edges.split(",")]
     beamtime.simulate(out, settings.preset(preset, **changes))

@@ -12,7 +12,12 @@ from rixs_pipeline.simulate.drift import BaseLine, base_line, late_jump, scan_ju
 from rixs_pipeline.simulate.pulses import Pulses, Spectra, record_pulses
 from rixs_pipeline.simulate.schedule import PlannedRun, plan, with_readings
 from rixs_pipeline.simulate.settings import PRESETS, SimulationSettings, preset
-from rixs_pipeline.simulate.truth import EVENTS_FILE, append_events, run_spectra, write_truth
+from rixs_pipeline.simulate.truth import (
+    EVENTS_FILE,
+    append_events,
+    run_spectra,
+    write_truth,
+)
 from rixs_pipeline.simulate.writers import (
     RUN_FOLDER,
     off_header,
@@ -60,7 +65,11 @@ def _jobs(settings: SimulationSettings) -> list[Job]:
     known: dict[tuple[str | None, str | None, int], Spectra] = {}
     jobs = []
     for run in runs:
-        key = (run.edge, run.sample.name if run.sample else str(run.number), len(run.energy))
+        key = (
+            run.edge,
+            run.sample.name if run.sample else str(run.number),
+            len(run.energy),
+        )
         if key not in known:
             known[key] = run_spectra(settings, run, last=run is runs[-1])
         jobs.append((with_readings(run, known[key].yields, settings.seed), known[key]))
@@ -68,26 +77,49 @@ def _jobs(settings: SimulationSettings) -> list[Job]:
 
 
 def _write_pixels(
-    out: Path, settings: SimulationSettings, jobs: list[Job], pixels: list[Pixel], drift: BaseLine
+    out: Path,
+    settings: SimulationSettings,
+    jobs: list[Job],
+    pixels: list[Pixel],
+    drift: BaseLine,
 ) -> dict[int, int]:
     """Write the OFF files one after the other; the number of whole records of each channel."""
     dtype = record_dtype(settings.off_version, settings.bases)
     records = {}
     with ExitStack() as stack:
-        archive = stack.enter_context(zipfile.ZipFile(out / EVENTS_FILE, "w")) if settings.event_truth else None
+        archive = (
+            stack.enter_context(zipfile.ZipFile(out / EVENTS_FILE, "w"))
+            if settings.event_truth
+            else None
+        )
         for pixel in pixels:
             dead = pixel.channel in settings.dead_pixels
-            parts = [] if dead else [record_pulses(settings, pixel, *job, drift, dtype) for job in jobs]
-            records[pixel.channel] = _write_pixel(out, settings, pixel.channel, parts, dtype)
+            parts = (
+                []
+                if dead
+                else [
+                    record_pulses(settings, pixel, *job, drift, dtype) for job in jobs
+                ]
+            )
+            records[pixel.channel] = _write_pixel(
+                out, settings, pixel.channel, parts, dtype
+            )
             if archive is not None and parts:
                 n = records[pixel.channel]
-                energy, good = (np.concatenate([getattr(p, name) for p in parts])[:n] for name in ("energy", "good"))
+                energy, good = (
+                    np.concatenate([getattr(p, name) for p in parts])[:n]
+                    for name in ("energy", "good")
+                )
                 append_events(archive, pixel.channel, energy, good)
     return records
 
 
 def _write_pixel(
-    out: Path, settings: SimulationSettings, channel: int, parts: list[Pulses], dtype: np.dtype[np.void]
+    out: Path,
+    settings: SimulationSettings,
+    channel: int,
+    parts: list[Pulses],
+    dtype: np.dtype[np.void],
 ) -> int:
     """Write one OFF file; the number of its whole records."""
     number = sum(len(part.records) for part in parts)

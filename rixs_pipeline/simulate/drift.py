@@ -10,7 +10,11 @@ from rixs_pipeline.simulate.schedule import PlannedRun
 Array = NDArray[np.float64]
 
 KNOT = 60.0  # seconds between the knots of the random walk
-TREND, WAVE, WALK = 7.0 / 3600, 4.0, 2.5  # units of pretriggerMean: a second; amplitude; a square root of an hour
+TREND, WAVE, WALK = (
+    7.0 / 3600,
+    4.0,
+    2.5,
+)  # units of pretriggerMean: a second; amplitude; a square root of an hour
 WAVE_PERIOD = 1500.0  # s
 
 

@@ -19,16 +19,29 @@ from rixs_pipeline.simulate.settings import Sample
 Array = NDArray[np.float64]
 Peaks = tuple[tuple[float, float, float], ...]
 
-GEOMETRY = np.sin(np.radians(30)) / np.sin(np.radians(60))  # g: 30 degrees in, detector at 90 degrees to the beam
+GEOMETRY = np.sin(np.radians(30)) / np.sin(
+    np.radians(60)
+)  # g: 30 degrees in, detector at 90 degrees to the beam
 REDOX_INCIDENT, REDOX_EMISSION = 531.0, 523.6  # eV
 REDOX_SIGMA = (0.55, 0.60)  # eV, along the incident and the emission energy
 REDOX_SHARE = 0.16  # of the O K jump, for a sample of amplitude 1
 ELASTIC_FWHM = 0.5  # bandwidth of the beamline, eV
-ELASTIC, ELASTIC_RESONANT = 0.008, 0.06  # elastic light: off resonance; a unit of resonant absorption
+ELASTIC, ELASTIC_RESONANT = (
+    0.008,
+    0.06,
+)  # elastic light: off resonance; a unit of resonant absorption
 CONTINUUM = 3e-5  # scattered light per eV of emission, below the incident energy
 INELASTIC_SHARE = 0.40  # of resonant absorption that is emitted at constant loss (d-d, charge transfer)
-LOSSES: Peaks = ((1.7, 0.7, 0.40), (3.2, 1.0, 0.25), (6.2, 2.0, 0.35))  # eV, sigma, share
-O_BAND: Peaks = ((525.4, 1.1, 0.55), (523.2, 1.5, 0.28), (520.3, 1.9, 0.17))  # O 2p band of the oxide: eV, sigma, share
+LOSSES: Peaks = (
+    (1.7, 0.7, 0.40),
+    (3.2, 1.0, 0.25),
+    (6.2, 2.0, 0.35),
+)  # eV, sigma, share
+O_BAND: Peaks = (
+    (525.4, 1.1, 0.55),
+    (523.2, 1.5, 0.28),
+    (520.3, 1.9, 0.17),
+)  # O 2p band of the oxide: eV, sigma, share
 COSTER_KRONIG = 0.55  # share of L2 holes that decay as L3 holes
 
 
@@ -45,10 +58,21 @@ class Absorber:
 
 
 ABSORBERS = {
-    "C": Absorber(0.30, ((285.3, 1.1, 0.7), (288.4, 1.2, 0.5), (292.8, 4.0, 0.5)), ((291.0, 1.5, 1.0),), 1.0, "C_Ka"),
+    "C": Absorber(
+        0.30,
+        ((285.3, 1.1, 0.7), (288.4, 1.2, 0.5), (292.8, 4.0, 0.5)),
+        ((291.0, 1.5, 1.0),),
+        1.0,
+        "C_Ka",
+    ),
     "O": Absorber(
         1.0,
-        ((529.2, 1.3, 0.40), (531.7, 1.8, 0.30), (537.8, 4.5, 0.50), (542.5, 6.0, 0.45)),
+        (
+            (529.2, 1.3, 0.40),
+            (531.7, 1.8, 0.30),
+            (537.8, 4.5, 0.50),
+            (542.5, 6.0, 0.45),
+        ),
         ((536.5, 2.0, 1.0),),
         1.0,
         "O_Ka",
@@ -56,7 +80,13 @@ ABSORBERS = {
     "F": Absorber(1.0, ((689.5, 2.5, 0.6),), ((692.0, 2.0, 1.0),), 1.0, "F_Ka"),
     "Mn": Absorber(
         0.75,
-        ((640.4, 1.0, 0.30), (641.9, 1.2, 0.55), (643.4, 1.7, 1.0), (652.9, 2.3, 0.35), (654.3, 2.3, 0.40)),
+        (
+            (640.4, 1.0, 0.30),
+            (641.9, 1.2, 0.55),
+            (643.4, 1.7, 1.0),
+            (652.9, 2.3, 0.35),
+            (654.3, 2.3, 0.40),
+        ),
         ((643.5, 1.0, 0.14), (654.5, 1.0, 0.07)),
         0.7,
         "Mn_La",
@@ -64,7 +94,13 @@ ABSORBERS = {
     ),
     "Co": Absorber(
         0.55,
-        ((778.9, 1.0, 0.22), (780.5, 1.4, 1.0), (782.4, 2.0, 0.40), (794.4, 2.0, 0.45), (796.2, 2.3, 0.20)),
+        (
+            (778.9, 1.0, 0.22),
+            (780.5, 1.4, 1.0),
+            (782.4, 2.0, 0.40),
+            (794.4, 2.0, 0.45),
+            (796.2, 2.3, 0.20),
+        ),
         ((782.0, 1.0, 0.14), (796.0, 1.0, 0.07)),
         1.0,
         "Co_La",
@@ -95,9 +131,13 @@ def scan_energies(edge: str, points: int) -> Array:
     """Incident energies of a scan, f8 (points,), eV, ascending on a 0.01 eV raster, denser at the features."""
     (low, high), features = SCANS[edge]
     fine = np.linspace(low, high, 4001)
-    density = 1.0 + 5.0 * np.any([(fine >= a) & (fine <= b) for a, b in features], axis=0)
+    density = 1.0 + 5.0 * np.any(
+        [(fine >= a) & (fine <= b) for a, b in features], axis=0
+    )
     position = np.cumsum(density)
-    return np.round(np.interp(np.linspace(position[0], position[-1], points), position, fine), 2)
+    return np.round(
+        np.interp(np.linspace(position[0], position[-1], points), position, fine), 2
+    )
 
 
 def _lorentzians(energy: Array, peaks: Peaks) -> Array:
@@ -121,16 +161,27 @@ def _amount(element: str, sample: Sample) -> float:
     return ABSORBERS[element].amount * (1.0 if element == "C" else sample.oxide)
 
 
-def _edge_parts(element: str, energy: Array, sample: Sample, surface: bool) -> tuple[Array, Array, Array]:
+def _edge_parts(
+    element: str, energy: Array, sample: Sample, surface: bool
+) -> tuple[Array, Array, Array]:
     """Resonant and continuum absorption of one element, and the L2 share of both together, f8 like `energy`."""
     absorber = ABSORBERS[element]
     peaks = absorber.peaks
-    if surface and absorber.l2_from < np.inf:  # reduced metal: weight moves to the first peak
+    if (
+        surface and absorber.l2_from < np.inf
+    ):  # reduced metal: weight moves to the first peak
         first, *middle, last = [p for p in peaks if p[0] < absorber.l2_from]
         taken = 0.3 * sample.reduction
-        moved = ((first[0], first[1], first[2] + taken), *middle, (last[0], last[1], last[2] - taken))
+        moved = (
+            (first[0], first[1], first[2] + taken),
+            *middle,
+            (last[0], last[1], last[2] - taken),
+        )
         peaks = moved + tuple(p for p in peaks if p[0] >= absorber.l2_from)
-    decay = _amount(element, sample) * np.maximum(energy / absorber.steps[0][0], 1.0) ** -2.7
+    decay = (
+        _amount(element, sample)
+        * np.maximum(energy / absorber.steps[0][0], 1.0) ** -2.7
+    )
     resonant, continuum = _lorentzians(energy, peaks), _arctans(energy, absorber.steps)
     l2 = _lorentzians(energy, tuple(p for p in peaks if p[0] >= absorber.l2_from))
     l2 += _arctans(energy, tuple(s for s in absorber.steps if s[0] >= absorber.l2_from))
@@ -138,7 +189,12 @@ def _edge_parts(element: str, energy: Array, sample: Sample, surface: bool) -> t
 
 
 def _redox(energy: Array, sample: Sample) -> Array:
-    return sample.oxide * sample.redox * REDOX_SHARE * np.exp(-0.5 * ((energy - REDOX_INCIDENT) / REDOX_SIGMA[0]) ** 2)
+    return (
+        sample.oxide
+        * sample.redox
+        * REDOX_SHARE
+        * np.exp(-0.5 * ((energy - REDOX_INCIDENT) / REDOX_SIGMA[0]) ** 2)
+    )
 
 
 def absorption(energy: Array, sample: Sample, surface: bool = False) -> Array:
@@ -157,38 +213,62 @@ def absorption(energy: Array, sample: Sample, surface: bool = False) -> Array:
     return total
 
 
-def _fluorescence(element: str, incident: Array, emission: Array, sample: Sample) -> Array:
+def _fluorescence(
+    element: str, incident: Array, emission: Array, sample: Sample
+) -> Array:
     """y_X mu_X F_X of one element before self-absorption, (incident, emission)."""
     absorber = ABSORBERS[element]
-    resonant, continuum, l2 = (part[:, None] for part in _edge_parts(element, incident, sample, False))
+    resonant, continuum, l2 = (
+        part[:, None] for part in _edge_parts(element, incident, sample, False)
+    )
     if element == "O":
-        band = sum(share * gaussian(emission, centre, sigma) for centre, sigma, share in O_BAND)
-        feature = _redox(incident, sample)[:, None] * gaussian(emission, REDOX_EMISSION, REDOX_SIGMA[1])
+        band = sum(
+            share * gaussian(emission, centre, sigma) for centre, sigma, share in O_BAND
+        )
+        feature = _redox(incident, sample)[:, None] * gaussian(
+            emission, REDOX_EMISSION, REDOX_SIGMA[1]
+        )
         return (resonant + continuum) * band + feature
     if element not in BETA_SHIFT:
-        return absorber.yield_ * (resonant + continuum) * line_profile(absorber.line, emission)
+        return (
+            absorber.yield_
+            * (resonant + continuum)
+            * line_profile(absorber.line, emission)
+        )
     centre = LINES[absorber.line].maximum
     beta = (1 - COSTER_KRONIG) * l2
     constant = (1 - beta) * voigt(emission, centre, 0.6, 2.4) + beta * voigt(
         emission, centre + BETA_SHIFT[element], 0.6, 3.2
     )
     loss = incident[:, None] - emission
-    following = sum(share * gaussian(loss, position, sigma) for position, sigma, share in LOSSES)
+    following = sum(
+        share * gaussian(loss, position, sigma) for position, sigma, share in LOSSES
+    )
     return absorber.yield_ * (
-        (continuum + (1 - INELASTIC_SHARE) * resonant) * constant + INELASTIC_SHARE * resonant * following
+        (continuum + (1 - INELASTIC_SHARE) * resonant) * constant
+        + INELASTIC_SHARE * resonant * following
     )
 
 
 def _elastic(incident: Array, emission: Array, sample: Sample) -> Array:
-    resonant = sum(_edge_parts(element, incident, sample, False)[0] for element in ABSORBERS)
+    resonant = sum(
+        _edge_parts(element, incident, sample, False)[0] for element in ABSORBERS
+    )
     strength = ELASTIC + ELASTIC_RESONANT * np.asarray(resonant)
-    return strength[:, None] * gaussian(emission, incident[:, None], ELASTIC_FWHM / FWHM)
+    return strength[:, None] * gaussian(
+        emission, incident[:, None], ELASTIC_FWHM / FWHM
+    )
 
 
 def _density(incident: Array, emission: Array, sample: Sample) -> Array:
-    inelastic = sum(_fluorescence(element, incident, emission, sample) for element in ABSORBERS) + CONTINUUM
+    inelastic = (
+        sum(_fluorescence(element, incident, emission, sample) for element in ABSORBERS)
+        + CONTINUUM
+    )
     # no photon leaves with more energy than came in
-    inelastic = inelastic / (1 + np.exp(np.clip((emission - incident[:, None]) / 0.2, -50, 50)))
+    inelastic = inelastic / (
+        1 + np.exp(np.clip((emission - incident[:, None]) / 0.2, -50, 50))
+    )
     mu = absorption(incident, sample)[:, None] + GEOMETRY * absorption(emission, sample)
     return np.asarray((inelastic + _elastic(incident, emission, sample)) / mu)
 
@@ -213,12 +293,25 @@ def intensity(incident: Array, emission: Array, edge: str, sample: Sample) -> Ar
     Returns:
         f8 (n, m); times `rate` and the beam it is photons/(s eV) on a mean pixel.
     """
-    return _scale(edge) * _density(np.asarray(incident, float), np.asarray(emission, float), sample)
+    return _scale(edge) * _density(
+        np.asarray(incident, float), np.asarray(emission, float), sample
+    )
 
 
-def reference_density(emission: Array, lines: tuple[str, ...], contaminants: tuple[str, ...], parked: float) -> Array:
+def reference_density(
+    emission: Array,
+    lines: tuple[str, ...],
+    contaminants: tuple[str, ...],
+    parked: float,
+) -> Array:
     """Density of the reference run, unit area, f8 like `emission`, per eV: lines, parked elastic light, continuum."""
     weights = dict.fromkeys(lines, 1.0) | dict.fromkeys(contaminants, 0.15)
-    density = sum(weight * line_profile(name, emission) for name, weight in weights.items())
-    density = density + 0.4 * gaussian(emission, parked, ELASTIC_FWHM / FWHM) + 2e-4 * (emission < parked)
+    density = sum(
+        weight * line_profile(name, emission) for name, weight in weights.items()
+    )
+    density = (
+        density
+        + 0.4 * gaussian(emission, parked, ELASTIC_FWHM / FWHM)
+        + 2e-4 * (emission < parked)
+    )
     return np.asarray(density / (sum(weights.values()) + 0.4 + 2e-4 * (parked - 200.0)))

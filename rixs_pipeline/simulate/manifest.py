@@ -17,21 +17,32 @@ _HEAD = "# sha256  bytes  path  purpose"
 
 
 def _purpose(name: str) -> str:
-    return next((purpose for pattern, purpose in _PURPOSES if re.fullmatch(pattern, name)), "other")
+    return next(
+        (purpose for pattern, purpose in _PURPOSES if re.fullmatch(pattern, name)),
+        "other",
+    )
 
 
 def _entries(folder: Path) -> dict[str, tuple[str, int]]:
     """Relative path -> (sha256, size in bytes) of every file below `folder` but the manifest itself."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST_FILE)
+    files = sorted(
+        p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST_FILE
+    )
     return {
-        p.relative_to(folder).as_posix(): (hashlib.sha256(p.read_bytes()).hexdigest(), p.stat().st_size) for p in files
+        p.relative_to(folder).as_posix(): (
+            hashlib.sha256(p.read_bytes()).hexdigest(),
+            p.stat().st_size,
+        )
+        for p in files
     }
 
 
 def manifest(folder: Path) -> str:
     """The manifest of a folder: a head line, then `sha256  bytes  path  purpose` for every file below it."""
-    lines = [f"{digest}  {size}  {path}  {_purpose(Path(path).name)}" for path, (digest, size) in
-             _entries(folder).items()]  # fmt: skip
+    lines = [
+        f"{digest}  {size}  {path}  {_purpose(Path(path).name)}"
+        for path, (digest, size) in _entries(folder).items()
+    ]
     return "\n".join([_HEAD, *lines]) + "\n"
 
 
@@ -50,8 +61,14 @@ def check_manifest(folder: Path) -> list[str]:
             digest, size, name, _ = line.split("  ", 3)
             listed[name] = (digest, int(size))
     found = _entries(folder)
-    problems = [f"{folder / name}: is missing, but {MANIFEST_FILE} lists it" for name in listed.keys() - found.keys()]
-    problems += [f"{folder / name}: is not in {MANIFEST_FILE}" for name in found.keys() - listed.keys()]
+    problems = [
+        f"{folder / name}: is missing, but {MANIFEST_FILE} lists it"
+        for name in listed.keys() - found.keys()
+    ]
+    problems += [
+        f"{folder / name}: is not in {MANIFEST_FILE}"
+        for name in found.keys() - listed.keys()
+    ]
     problems += [
         f"{folder / name}: differs from {MANIFEST_FILE} (sha256 or size)"
         for name in listed.keys() & found.keys()

@@ -25,7 +25,9 @@ Array = NDArray[np.float64]
 
 PRE_SAMPLES = 259
 FIRST_FRAME = 1_388_000_000
-TAIL_BASE_LINE = 0.3  # units by which the base line stands higher for each eV that a tail adds
+TAIL_BASE_LINE = (
+    0.3  # units by which the base line stands higher for each eV that a tail adds
+)
 # Standard deviations, units. The gain follows the base line from pulse to pulse too: of the real pulses above 690 eV,
 # 3.5 +- 0.5 e-5 relative a unit for what differs from the running median over 31 pulses, 1.7 +- 0.6 for the median.
 BASE_LINE_FLICKER, RESIDUAL_NOISE = 4.5, 2.0
@@ -63,9 +65,13 @@ def spectra(energy: Array, density: Array) -> Spectra:
     """Spectra of densities (point, energy) per eV on an even grid of `energy` eV: linear between grid points."""
     step = energy[1] - energy[0]
     areas = 0.5 * step * (density[:, 1:] + density[:, :-1])
-    cumulative = np.concatenate([np.zeros((len(density), 1)), np.cumsum(areas, axis=1)], axis=1)
+    cumulative = np.concatenate(
+        [np.zeros((len(density), 1)), np.cumsum(areas, axis=1)], axis=1
+    )
     yields = cumulative[:, -1]
-    return Spectra(energy, yields, cumulative / yields[:, None] + np.arange(len(density))[:, None])
+    return Spectra(
+        energy, yields, cumulative / yields[:, None] + np.arange(len(density))[:, None]
+    )
 
 
 @dataclass(frozen=True)
@@ -73,11 +79,15 @@ class Pulses:
     """The records of one pixel and run in the order of time, and the truth about them."""
 
     records: NDArray[np.void]
-    energy: Array  # f8 (record,), of the photon that triggered, eV; NaN where no photon did
+    energy: (
+        Array  # f8 (record,), of the photon that triggered, eV; NaN where no photon did
+    )
     good: NDArray[np.bool_]  # one photon, recorded well
 
 
-def _arrivals(run: PlannedRun, rate: Array, rng: np.random.Generator) -> tuple[Array, NDArray[np.int64]]:
+def _arrivals(
+    run: PlannedRun, rate: Array, rng: np.random.Generator
+) -> tuple[Array, NDArray[np.int64]]:
     """Times s and points of everything that arrives: `rate` f8 (point,), 1/s, from each start to the next."""
     length = run.next_start - run.start
     number = rng.poisson(rate * length)
@@ -89,20 +99,30 @@ def _residuals(pixel: Pixel, n: int, rng: np.random.Generator) -> Array:
     return rng.normal(pixel.residual, RESIDUAL_NOISE * pixel.residual / 30, n)
 
 
-def _pile_up(time: Array, height: Array, keep: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Array, Array]:
+def _pile_up(
+    time: Array, height: Array, keep: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], Array, Array]:
     """Of the kept arrivals: whether a second one fell into the record, and what it adds to height and residual."""
     kept = np.flatnonzero(keep)
     second = np.minimum(kept + 1, len(time) - 1)
     hit = ~keep[second] & (second > kept)
     delay = np.where(hit, time[second] - time[kept], DEAD_TIME)
-    apart = np.minimum(delay / PILE_UP_TIME, 1.0)  # two photons within a few samples look like one of their sum
+    apart = np.minimum(
+        delay / PILE_UP_TIME, 1.0
+    )  # two photons within a few samples look like one of their sum
     added = height[second] * (1 - apart + apart * 0.4 * (1 - delay / DEAD_TIME))
     misfit = apart * 0.25 * (1 - (delay / DEAD_TIME) ** 2) * height[second]
     return hit, np.where(hit, added, 0.0), np.where(hit, misfit, 0.0)
 
 
-def record_pulses(settings: SimulationSettings, pixel: Pixel, run: PlannedRun, source: Spectra, base_line: BaseLine,
-                  dtype: np.dtype[np.void]) -> Pulses:  # fmt: skip
+def record_pulses(
+    settings: SimulationSettings,
+    pixel: Pixel,
+    run: PlannedRun,
+    source: Spectra,
+    base_line: BaseLine,
+    dtype: np.dtype[np.void],
+) -> Pulses:
     """Simulate one pixel in one run.
 
     Args:
@@ -113,7 +133,9 @@ def record_pulses(settings: SimulationSettings, pixel: Pixel, run: PlannedRun, s
         base_line: the drift that all pixels share.
         dtype: of a record, see `writers.record_dtype`.
     """
-    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(4, pixel.channel, run.number)))
+    rng = np.random.default_rng(
+        np.random.SeedSequence(settings.seed, spawn_key=(4, pixel.channel, run.number))
+    )
     nominal = settings.rate if run.kind == "scan" else settings.calibration_rate
     photons = nominal * pixel.throughput * run.beam * source.yields
     noise = settings.noise_rate * pixel.noisy
@@ -125,10 +147,18 @@ def record_pulses(settings: SimulationSettings, pixel: Pixel, run: PlannedRun, s
     frame, phase = np.divmod(time / (FRAME_PERIOD * CLOCK), 1.0)
     seen = np.where(spurious, rng.exponential(150.0, len(time)), energy)
     flicker = rng.normal(0, BASE_LINE_FLICKER, len(time))
-    height = measured_height(pixel, settings, seen, time, phase, base_line, flicker, rng)
+    height = measured_height(
+        pixel, settings, seen, time, phase, base_line, flicker, rng
+    )
     lifted = TAIL_BASE_LINE * tail_of_last(settings, time)[keep]
     piled, more_height, more_residual = _pile_up(time, height, keep)
-    time, frame, phase, spurious, flicker = time[keep], frame[keep], phase[keep], spurious[keep], flicker[keep]
+    time, frame, phase, spurious, flicker = (
+        time[keep],
+        frame[keep],
+        phase[keep],
+        spurious[keep],
+        flicker[keep],
+    )
     seen, energy, height = seen[keep], energy[keep], height[keep] + more_height
     n = len(time)
     residual = np.hypot(_residuals(pixel, n, rng), more_residual)
@@ -136,11 +166,17 @@ def record_pulses(settings: SimulationSettings, pixel: Pixel, run: PlannedRun, s
     height = np.where(bad, height * rng.uniform(0.2, 1.1, n), height)
     residual = np.where(bad | spurious, residual + rng.lognormal(6.0, 0.7, n), residual)
 
-    drift = lifted + pixel.base_line_scale * base_line.at(time) + JUMP_BASE_LINE * (time >= pixel.jump_time)
+    drift = (
+        lifted
+        + pixel.base_line_scale * base_line.at(time)
+        + JUMP_BASE_LINE * (time >= pixel.jump_time)
+    )
     records = np.zeros(n, dtype)
     records["recordSamples"], records["recordPreSamples"] = RECORD_SAMPLES, PRE_SAMPLES
     records["framecount"] = FIRST_FRAME + frame.astype(np.int64)
-    records["unixnano"] = START_NS + np.round(frame * (FRAME_PERIOD * CLOCK * 1e9)).astype(np.int64)
+    records["unixnano"] = START_NS + np.round(
+        frame * (FRAME_PERIOD * CLOCK * 1e9)
+    ).astype(np.int64)
     records["pretriggerMean"] = pixel.base_line + drift + flicker
     if "pretriggerDelta" in (dtype.names or ()):
         records["pretriggerDelta"] = rng.normal(0, 14.0, n)

@@ -12,7 +12,11 @@ from rixs_pipeline.simulate.settings import Sample, SimulationSettings
 
 START_NS = int(datetime(2026, 1, 1, 8, tzinfo=UTC).timestamp()) * 10**9
 FIRST_RUN, BETWEEN_SCANS, BETWEEN_SAMPLES = 30.0, 15.0, 300.0  # seconds
-I0_COUNTS, TEY_COUNTS, TFY_COUNTS = 1e5, 4e4, 1e4  # readings at a beam, absorption and yield of 1
+I0_COUNTS, TEY_COUNTS, TFY_COUNTS = (
+    1e5,
+    4e4,
+    1e4,
+)  # readings at a beam, absorption and yield of 1
 NO_BEAM = 1e-3  # what a dumped beam leaves
 
 Array = NDArray[np.float64]
@@ -72,14 +76,20 @@ def with_readings(run: PlannedRun, yields: Array, seed: int) -> PlannedRun:
     tey = absorption(run.energy, run.sample, surface=True)
     readings = {
         "i0": I0_COUNTS * run.beam * rng.normal(1, 0.001, n) + rng.normal(0, 10, n),
-        "tey": TEY_COUNTS * run.beam * tey * rng.normal(1, 0.003, n) + rng.normal(0, 10, n),
-        "tfy": TFY_COUNTS * run.beam * yields * rng.normal(1, 0.01, n) + rng.normal(0, 10, n),
+        "tey": TEY_COUNTS * run.beam * tey * rng.normal(1, 0.003, n)
+        + rng.normal(0, 10, n),
+        "tfy": TFY_COUNTS * run.beam * yields * rng.normal(1, 0.01, n)
+        + rng.normal(0, 10, n),
     }
     return replace(run, readings=readings)
 
 
-def _scan(settings: SimulationSettings, number: int, begin: float, edge: str, sample: Sample) -> PlannedRun:
-    rng = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(1, number)))
+def _scan(
+    settings: SimulationSettings, number: int, begin: float, edge: str, sample: Sample
+) -> PlannedRun:
+    rng = np.random.default_rng(
+        np.random.SeedSequence(settings.seed, spawn_key=(1, number))
+    )
     energy = scan_energies(edge, settings.points)
     aborted = number in settings.aborted_scans
     if aborted:
@@ -91,13 +101,22 @@ def _scan(settings: SimulationSettings, number: int, begin: float, edge: str, sa
     for dump in settings.beam_dumps:
         if dump.scan == number:
             flux[dump.first : dump.first + dump.points] = NO_BEAM
-    return PlannedRun("scan", number, energy, start, start + dwell, flux, sample, edge, not aborted)
+    return PlannedRun(
+        "scan", number, energy, start, start + dwell, flux, sample, edge, not aborted
+    )
 
 
 def _calibration(settings: SimulationSettings, number: int, begin: float) -> PlannedRun:
     energy = np.array([settings.parked_energy])
     start = np.array([begin])
-    return PlannedRun("calibration", number, energy, start, start + settings.calibration_duration, np.ones(1))
+    return PlannedRun(
+        "calibration",
+        number,
+        energy,
+        start,
+        start + settings.calibration_duration,
+        np.ones(1),
+    )
 
 
 def plan(settings: SimulationSettings) -> tuple[PlannedRun, ...]:

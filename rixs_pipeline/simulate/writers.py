@@ -47,8 +47,14 @@ def _model(bases: int, samples: int) -> tuple[NDArray[np.float64], NDArray[np.fl
 def _matrix(values: NDArray[np.float64], version: str) -> dict[str, Any]:
     shape = {"Rows": values.shape[0], "Cols": values.shape[1]}
     if version == "0.1.0":
-        return shape | {"RowMajorFloat64ValuesBase64": base64.b64encode(values.astype("<f8").tobytes()).decode()}
-    return shape | {"SavedAs": "row-major float64 binary data after header and before records. projectors first"}
+        return shape | {
+            "RowMajorFloat64ValuesBase64": base64.b64encode(
+                values.astype("<f8").tobytes()
+            ).decode()
+        }
+    return shape | {
+        "SavedAs": "row-major float64 binary data after header and before records. projectors first"
+    }
 
 
 def off_header(settings: SimulationSettings, channel: int) -> bytes:
@@ -93,7 +99,10 @@ def write_state(beamtime: Path, runs: tuple[PlannedRun, ...]) -> None:
     """The experiment-state file: START, each run's label, PAUSE after it, STOP."""
     lines = ["# unixnano, state label", f"{epoch_ns(0.0)}, START"]
     for run in runs:
-        lines += [f"{epoch_ns(run.start[0])}, {run.state}", f"{epoch_ns(run.end[-1])}, PAUSE"]
+        lines += [
+            f"{epoch_ns(run.start[0])}, {run.state}",
+            f"{epoch_ns(run.end[-1])}, PAUSE",
+        ]
     lines.append(f"{epoch_ns(runs[-1].end[-1] + 1.0)}, STOP")
     path = beamtime / RUN_FOLDER / f"{PREFIX}_experiment_state.txt"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -101,11 +110,24 @@ def write_state(beamtime: Path, runs: tuple[PlannedRun, ...]) -> None:
 
 def _log(run: PlannedRun, settings: SimulationSettings) -> dict[str, Any]:
     n = len(run.energy)
-    columns = {name: np.round(values, 2).tolist() for name, values in run.readings.items()}
-    extras = {str(i): {name: values[i] for name, values in columns.items()} for i in range(n)} if columns else {}
+    columns = {
+        name: np.round(values, 2).tolist() for name, values in run.readings.items()
+    }
+    extras = (
+        {
+            str(i): {name: values[i] for name, values in columns.items()}
+            for i in range(n)
+        }
+        if columns
+        else {}
+    )
     ends = seconds(epoch_ns(run.end)).tolist()
     sample = run.sample.name if run.sample else "reference_mix"
-    own = {"cal_number": 0, "calibration": False} if run.sample else {"routine": "reference_mix", "calibration": True}
+    own = (
+        {"cal_number": 0, "calibration": False}
+        if run.sample
+        else {"routine": "reference_mix", "calibration": True}
+    )
     return {
         "var_name": "mono",
         "var_unit": "eV",

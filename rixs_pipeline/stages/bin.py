@@ -1,238 +1,253 @@
-"""Scans -> RIXS maps: every accepted pulse in a scan point's window is counted once."""
+"""Bins scans into maps, and keeps lists of their photons: what each is made from, and its making."""
 
-from dataclasses import dataclass, fields
-from itertools import pairwise
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from rixs_pipeline import paths
+from rixs_pipeline.config.models import Config
+from rixs_pipeline.errors import InputError, RunFailed
+from rixs_pipeline.io import nexus as products
+from rixs_pipeline.io import provenance
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.stages.context import Work
+from rixs_pipeline.stages.scan import calibrated_photons as photons
+from rixs_pipeline.stages.scan import count_pulses as bin_stage
+from rixs_pipeline.stages.scan import response, scan_map
+from rixs_pipeline.stages.scan.count_scans import Counted, Counting
+from rixs_pipeline.stages.scan.surrounding_calibrations import ReferenceRuns
 
-from rixs_pipeline.config import MapConfig
-from rixs_pipeline.core import binning, cuts, exposure
-from rixs_pipeline.core import energy as ef
-from rixs_pipeline.core.verdicts import OK
-from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.io import kept_photons, off, photon_lists
-from rixs_pipeline.io.runs import Points, Run
-from rixs_pipeline.stages.calibrations import PixelEnergy
-
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-
-MANY = 100  # pulses of one pixel in a scan: throughputs differ twofold, so none in another is no chance
-CHANGED = "noisy: residual or base line far from those of its reference run"
-SILENT = "no pulses in this scan"
-NOT_KEPT = np.empty(0, np.float32)
-LEARN_FROM = 200  # pulses that a pixel needs in a scan to learn its cuts there, else those of the reference run
+Throughput = (
+    dict[int, float] | Exception | None
+)  # by pixel; what was wrong; or not known yet
 
 
-@dataclass(frozen=True)
-class BinTask:
-    """A block of pixels of one scan: a unit of parallel work. Paths travel, not pulses."""
+class Binning:
+    """The stage; of its scans, those that are `listed` have a fresh list of their photons."""
 
-    files: tuple[Path, ...]
-    energies: tuple[PixelEnergy, ...]
-    points: Points
-    edges: Float
-    residual_cut: float
-    keep: Path | None = None  # where the photons are written to, see `io.kept_photons`
-
-
-@dataclass(frozen=True)
-class Binned:
-    """Counts of a block of pixels, and per pixel what exposure and report need."""
-
-    counts: Int  # (point, bin)
-    pixel: Int  # (pixel,)
-    triggers: Int  # (pixel, point): every record, cut or not
-    countable: Int  # (pixel, point): those of them that came after the hold-off
-    accepted: Int  # (pixel, point): those of them that pass all cuts
-    live_time: Float  # (pixel, point) s in which a record would have been countable
-    after_trigger: Float  # (pixel,) s, the part of a record that follows its trigger; 0 where there are no records
-    pixel_counts: Int  # (pixel,) photons in the map
-    cut_counts: Int  # (pixel, cut)
-    cut_limits: Float  # (pixel, quantity, 2)
-
-
-def map_edges(config: MapConfig) -> Float:
-    """Edges (bin + 1,) eV of the emission bins of every map."""
-    return binning.emission_edges(config.emission, config.step)
-
-
-def bin_block(task: BinTask) -> Binned:
-    """Count the pulses of a block of pixels into the scan's points and emission bins."""
-    if task.keep:
-        task.keep.write_bytes(b"")  # whatever a worker that died may have left
-    counts = np.zeros((len(task.points), len(task.edges)), np.int64)  # and a last column for what is in no bin
-    rows = [_bin_pixel(path, energy, task, counts) for path, energy in zip(task.files, task.energies, strict=True)]
-    return Binned(counts[:, :-1], *(np.array(column) for column in zip(*rows, strict=True)))
-
-
-def _bin_pixel(path: Path, function: PixelEnergy, task: BinTask, counts: Int) -> tuple[Any, ...]:
-    """Add one pixel to the counts; returns its row of every other column of `Binned`."""
-    from rixs_pipeline.core import map_kernel
-
-    start, end = task.points.start_ns, task.points.end_ns
-    header, records = off.open_file(path)
-    dead_time, after_trigger = (of(records, header) / 1e9 for of in (off.dead_time_ns, off.after_trigger_ns))
-    pulses, first, stop = point_records(records, start, end)
-    limits = _limits(pulses, first, stop, function, task.residual_cut)
-    hold_off = limits.hold_off if limits else 0.0
-    table = cuts.tables([limits])[0]
-    used = function.params is not None and limits is not None
-    params = np.stack(function.params) if function.params is not None else np.zeros((2, ef.N_PARAMS))
-    middle = (start / 2 + end / 2) / 1e9
-    share = ef.late_share(middle, function.params, function.reference_times) if function.params else 0 * middle
-    accepting = table if used else np.array([[np.nan, np.nan]] * 3 + [[hold_off, np.inf]])
-    in_no_bin = int(counts[:, -1].sum())
-    grid = binning.uniform(task.edges)
-    if task.keep and used:
-        steps = accepting, params, share, grid, counts
-        accepted, countable, left = _count_and_keep(task.keep, off.pixel_number(path), pulses, first, stop, *steps)
-    else:
-        accepted, countable, left = map_kernel.bin_records(
-            *pulses, first, stop, accepting, params, share, grid, np.arange(len(first)), counts, NOT_KEPT
+    def __init__(self, work: Work, references: ReferenceRuns) -> None:
+        """`references`: the reference runs that scans rest on."""
+        self.work = work
+        self.references = references
+        self.listed: set[str] = set()
+        scans, normalise = work.beamtime.scans, work.config.normalise
+        self.flux = next(
+            filter(None, (scan_map.i0_reference(s, normalise) for s in scans)), None
         )
-    if hold_off > dead_time:
-        live = exposure.live_time_held_off(pulses.time_ns, start, end, hold_off)
-    else:
-        live = exposure.live_time((end - start) / 1e9, (stop - first)[None], np.array([dead_time]))[0]
-    if not used:
-        left[1:] = 0
-    photons = int((stop - first).sum()) - (int(counts[:, -1].sum()) - in_no_bin)
-    return off.pixel_number(path), stop - first, countable, accepted, live, after_trigger, photons, left, table
+        self.leads = {one.name: leader(scans, group_of(one)) for one in work.scans}
 
+    def run(self) -> None:
+        """Scans in order of time, but the one that sets the scale of its sample and edge before the others."""
+        stale: dict[str, Run] = {}
+        for one in sorted(
+            self.work.scans, key=lambda s: self.leads[s.name].name != s.name
+        ):
+            path = paths.scan_product(self.work.out, one.name)
+            with self.work.ledger.attempt(one.name, path):
+                key = (
+                    {}
+                    if self.work.is_plainly_stale(path)
+                    else self._scan_key(one, self.leads[one.name])
+                )
+                if self.work.ledger.wanted(one.name, path, key):
+                    stale[one.name] = one
+        with self._photon_lists() as unlisted:
+            self._bin_scans(stale, unlisted)
 
-def _count_and_keep(
-    part: Path,
-    pixel: int,
-    pulses: off.Columns,
-    first: Int,
-    stop: Int,
-    limits: Float,
-    params: Float,
-    share: Float,
-    grid: tuple[float, float, float],
-    counts: Int,
-) -> tuple[Int, Int, Int]:
-    """As `map_kernel.bin_records`, with the photons appended to a file, a bounded number of records at a time."""
-    from rixs_pipeline.core import map_kernel
+    def _counted_from(self, one: Run) -> tuple[dict[str, Any], dict[str, str]]:
+        """The config and the inputs that the counts of a scan, and with them its throughput, follow from."""
+        config = self.work.config
+        science = {
+            "map": [config.map.emission, config.map.step],
+            "residual_cut": config.calibration.residual_cut,
+            "align": config.calibration.align,
+            "pixels": sorted(config.beamtime.exclude.pixels),
+            "best_pixels": self.references.best(one),
+        }
+        ledger = self.work.ledger
+        around = [ledger.keys[path] for path in self.references.around(one)]
+        inputs = {
+            "pulses": ledger.pulse_digest(one),
+            "run": provenance.run_digest(one),
+            "calibrations": provenance.config_hash({"keys": around}),
+            "between": provenance.config_hash(
+                {s.name: ledger.pulse_digest(s) for s in self.references.between(one)}
+            ),
+        }
+        return science, inputs
 
-    found, number, row = [], stop - first, np.arange(len(first))
-    last = np.flatnonzero(np.diff(np.cumsum(number) // kept_photons.AT_ONCE)) + 1
-    for some in (slice(a, b) for a, b in pairwise([0, *last, len(first)])):
-        kept = np.empty(number[some].sum(), np.float32)
-        found.append(
-            map_kernel.bin_records(
-                *pulses, first[some], stop[some], limits, params, share[some], grid, row[some], counts, kept
+    def _scan_key(self, one: Run, lead: Run) -> dict[str, str]:
+        science, inputs = self._counted_from(one)
+        science |= {
+            "i0_ref": self.flux,
+            "normalise": self.work.config.normalise.model_dump(
+                mode="json", exclude={"i0_noise", "efficiency"}
+            ),
+            "points": points_excluded(one, self.work.config),
+            "reference": provenance.config_hash(
+                self.work.reference.model_dump(mode="json")
+            ),
+        }
+        weights = {"counts": self._counted_from(lead)} if lead is not one else {}
+        return self.work.ledger.key(
+            science, inputs | {"throughput": provenance.config_hash(weights)}
+        )
+
+    @contextmanager
+    def _photon_lists(self) -> Iterator[dict[str, Path]]:
+        """Scans whose photons are to be kept and have no fresh list, and a folder for the parts of each."""
+        unlisted: list[Run] = []
+        for one in self.work.scans if self.work.config.map.keep_photons else []:
+            path = paths.photon_list(self.work.out, one.name)
+            if one.photon_list is None:
+                with self.work.ledger.attempt(f"{one.name} photons", path):
+                    key = (
+                        {}
+                        if self.work.is_plainly_stale(path)
+                        else self._photons_key(one)
+                    )
+                    if self.work.ledger.wanted(f"{one.name} photons", path, key):
+                        unlisted.append(one)
+                    elif not self.work.summary.dry_run:
+                        self.listed.add(one.name)
+        if not unlisted:
+            yield {}
+            return
+        parent = paths.photon_list(self.work.out, "").parent
+        parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".", dir=parent) as folder:
+            yield {one.name: Path(folder) / one.name for one in unlisted}
+
+    def _photons_key(self, one: Run) -> dict[str, str]:
+        """What a list is made from: what the counts are, but for the bins."""
+        science, inputs = self._counted_from(one)
+        del science["map"]
+        return self.work.ledger.key(science, inputs)
+
+    def _bin_scans(self, stale: dict[str, Run], unlisted: dict[str, Path]) -> None:
+        """Count the scans, and before them the leading ones that have no fresh product; write each as it is done.
+
+        `unlisted`: scans of which a photon list is written too, and the folder for its parts.
+        """
+        needed = {self.leads[name].name: self.leads[name] for name in stale}
+        known = {
+            name: self._throughput_in_product(lead)
+            for name, lead in needed.items()
+            if name not in stale
+        }
+        uncounted = [needed[name] for name, weights in known.items() if weights is None]
+        listing = [one for one in self.work.scans if one.name in unlisted]
+        todo = {one.name: one for one in (*uncounted, *stale.values(), *listing)}
+        counting = Counting(self.work, self.references, self.listed)
+        for one, counted in counting.counts(list(todo.values()), unlisted):
+            if one.name in unlisted:
+                self._write_photons(one, counted, unlisted[one.name])
+            if one.name in needed:
+                known[one.name] = self._throughput_from(one, counted)
+            path = paths.scan_product(self.work.out, one.name)
+            if one.name in stale:
+                with self.work.ledger.attempt(one.name, path):
+                    self._write_scan(
+                        one, counted, known[self.leads[one.name].name], path
+                    )
+
+    def _write_photons(
+        self, one: Run, counted: Counted | Exception, parts: Path
+    ) -> None:
+        path = paths.photon_list(self.work.out, one.name)
+        with self.work.ledger.attempt(f"{one.name} photons", path):
+            if isinstance(counted, Exception):
+                raise counted
+            about = self.work.ledger.keys[path] | {"command": self.work.ledger.command}
+            number = photons.write(path, one, *counted, sorted(parts.iterdir()), about)
+            self.work.ledger.wrote(path)
+            self.work.summary.made(f"{one.name} photons", {"photons": number}, [])
+            shutil.rmtree(parts)
+
+    def _write_scan(
+        self, one: Run, counted: Counted | Exception, throughput: Throughput, path: Path
+    ) -> None:
+        if isinstance(counted, Exception):
+            raise counted
+        binned, functions = counted
+        if not any(f.used for f in functions):
+            reasons = sorted({f.status for f in functions})
+            raise RunFailed(
+                f"{one.name}: no pixel can be used ({'; '.join(reasons[:3])})"
             )
+        if not binned.triggers[[f.used for f in functions]].any():
+            raise RunFailed(
+                f"{one.name}: no pulses in its points; check its times and pulse files"
+            )
+        if isinstance(throughput, Exception):
+            raise throughput
+        config = self.work.config
+        points, edges = points_excluded(one, config), bin_stage.map_edges(config.map)
+        scale = scan_map.Scale(self.flux or 1.0, throughput or {})
+        dataset, warnings = scan_map.scan_dataset(
+            one, binned, functions, edges, config.normalise, scale, points
         )
-        photon = np.isfinite(kept)
-        point = np.repeat(row[some], number[some])
-        kept_photons.append(part, kept[photon], point[photon], pixel)
-    accepted, countable, left = zip(*found, strict=True)
-    return np.concatenate(accepted), np.concatenate(countable), np.sum(left, axis=0)
+        dataset = scan_map.with_elastic_offset(dataset, self.work.reference)
+        if one.photon_list is None:  # whose energies are somebody else's
+            dataset = dataset.assign_attrs(
+                response.scan_response(dataset, self.references.tails(one))
+            )
+            dataset = dataset.assign_attrs(self.work.reference.attributes())
+        self.work.ledger.write(path, {"entry": dataset}, "counts")
+        self.work.summary.binned(one.name, dataset, warnings)
+
+    def _throughput_from(self, lead: Run, counted: Counted | Exception) -> Throughput:
+        """Throughput from the counts of a group's leading scan; or what is wrong with them."""
+        if isinstance(counted, Exception):
+            return counted
+        try:
+            binned, functions = counted
+            brightness = self.references.brightness(lead)
+            return scan_map.relative_throughput(
+                binned, lead, functions, self.work.config.normalise, brightness
+            )
+        except Exception as error:
+            return error
+
+    def _throughput_in_product(self, lead: Run) -> Throughput:
+        """Throughput from the product of a group's leading scan; None where it is not there or not fresh."""
+        path = paths.scan_product(self.work.out, lead.name)
+        if path not in self.work.ledger.keys and self.work.ledger.why_stale(
+            path, self._scan_key(lead, lead)
+        ):
+            return None
+        try:
+            dataset = products.read_entry(path)
+        except InputError:  # damaged: counted again
+            return None
+        used = [str(s).startswith("ok") for s in dataset["pixel_status"].values]
+        rows = zip(
+            dataset["pixel"].values, dataset["throughput"].values, used, strict=True
+        )
+        return {int(p): float(w) for p, w, u in rows if u}
 
 
-def point_records(records: NDArray[np.void], start: Int, end: Int) -> tuple[off.Columns, Int, Int]:
-    """Columns of the records in order of time, and the slices of the points, first:stop (point,).
+def group_of(one: Run) -> tuple[str, str]:
+    """Sample and edge."""
+    return one.sample, one.edge or ""
 
-    Only what lies in the points is read. Records that are not in order, which the acquisition does not write, are
-    sorted in memory.
+
+def leader(scans: Sequence[Run], group: tuple[str, str]) -> Run:
+    """The scan whose photons set the pixels' throughput for a sample and edge: its first complete one with pulses.
+
+    One scan, not all: so that a scan that is added later moves nothing that is done.
     """
-    from rixs_pipeline.core import map_kernel
-
-    pulses = off.columns(records)
-    first, stop = map_kernel.slices(pulses.time_ns, start, end)
-    if not map_kernel.in_order(pulses.time_ns, first, stop):
-        pulses = off.columns(records[np.argsort(pulses.time_ns, kind="stable")])
-        first, stop = map_kernel.slices(pulses.time_ns, start, end)
-    return pulses, first, stop
+    members = [s for s in scans if group_of(s) == group]
+    members = [s for s in members if s.pulse_files or s.photon_list] or members
+    return next((s for s in members if s.complete), members[0])
 
 
-def _limits(pulses: off.Columns, first: Int, stop: Int, function: PixelEnergy, width: float) -> cuts.CutLimits | None:
-    """A pixel's cuts in this scan: learned here where it has enough pulses, with the hold-off of its reference run.
-
-    None where it is not calibrated, or its pulses are no longer those of that run: told by `without_changed`.
-    """
-    reference = cuts.from_table(function.limits) if function.limits is not None else None
-    if reference is None or (stop - first).sum() < LEARN_FROM:
-        return reference
-    from rixs_pipeline.core import pulse_kernels
-
-    columns = pulses.pretrigger_mean, pulses.residual, pulses.coefs
-    own = cuts.learn(*pulse_kernels.some_pulses(*columns, first, stop, cuts.ENOUGH), width)
-    if own is None:
-        return reference
-    return None if cuts.changed(own, reference.table()) else own.held_off(reference.hold_off)
-
-
-def without_changed(binned: Binned, functions: tuple[PixelEnergy, ...]) -> tuple[PixelEnergy, ...]:
-    """The energy functions, with the pixels left out (and not counted) whose pulses are no longer as they were."""
-    seen = binned.triggers.sum(axis=1) >= LEARN_FROM
-    no_limits = np.isnan(binned.cut_limits).any(axis=(1, 2))
-    return tuple(
-        PixelEnergy(CHANGED) if f.params is not None and changed else f
-        for f, changed in zip(functions, seen & no_limits, strict=True)
-    )
-
-
-def without_silent(binned: Binned, functions: tuple[PixelEnergy, ...]) -> tuple[PixelEnergy, ...]:
-    """The energy functions, with the pixels left out that were silent in a scan in which others had many pulses.
-
-    Such a pixel was switched off or out of lock: time in which it could not have seen a photon is not exposure.
-    """
-    pulses = binned.triggers.sum(axis=1)
-    used = np.array([f.used for f in functions])
-    if pulses[used].max(initial=0) <= MANY:
-        return functions
-    silent = used & (pulses == 0)
-    return tuple(PixelEnergy(SILENT) if s else f for f, s in zip(functions, silent, strict=True))
-
-
-def add_blocks(first: Binned, second: Binned) -> Binned:
-    """Two blocks of pixels as one: counts add, pixels stand side by side in order of their number."""
-    pixel = np.concatenate([first.pixel, second.pixel])
-    order = np.argsort(pixel, kind="stable")
-    side_by_side = {
-        field.name: np.concatenate([getattr(first, field.name), getattr(second, field.name)])[order]
-        for field in fields(Binned)
-        if field.name not in ("counts", "pixel")
-    }
-    return Binned(first.counts + second.counts, pixel[order], **side_by_side)
-
-
-def bin_photon_list(run: Run, edges: Float, excluded: tuple[int, ...]) -> tuple[Binned, tuple[PixelEnergy, ...]]:
-    """Count a processed photon list, which is calibrated already: no cuts, and no dead time is known.
-
-    Raises:
-        RunFailed: the run has no photon list, or an empty one.
-    """
-    photons = photon_lists.read(run.photon_list) if run.photon_list else None
-    if photons is None or not len(photons):
-        raise RunFailed(f"{run.name}: has neither pulse files nor a photon list that holds photons")
-    pixels = np.unique(photons.pixel).astype(np.int64)
-    functions = tuple(
-        PixelEnergy("excluded by the config")
-        if p in excluded
-        else PixelEnergy(f"{OK}: calibrated list", calibrated=True)
-        for p in pixels
-    )
-    counts = np.zeros((len(run.points), len(edges) - 1), np.int64)
-    triggers, photons_in = [], []
-    for pixel, function in zip(pixels, functions, strict=True):
-        mine = photons.pixel == pixel
-        first, stop = binning.point_slices(photons.time_ns[mine], run.points.start_ns, run.points.end_ns)
-        before = int(counts.sum())
-        if function.used:
-            binning.histogram_points(photons.energy[mine], first, stop, edges, counts)
-        triggers.append(stop - first)
-        photons_in.append(int(counts.sum()) - before)
-    total = np.stack(triggers)
-    flow = np.repeat(total.sum(axis=1)[:, None], len(cuts.CUT_NAMES), axis=1)
-    no_limits = cuts.tables([None] * len(pixels))
-    nothing = np.zeros(len(pixels))
-    live = np.broadcast_to((run.points.end_ns - run.points.start_ns) / 1e9, total.shape)
-    binned = Binned(counts, pixels, total, total, total, live, nothing, np.array(photons_in), flow, no_limits)
-    return binned, without_silent(binned, functions)
+def points_excluded(one: Run, config: Config) -> tuple[int, ...]:
+    """Numbers of the points that the config leaves out of a scan."""
+    points = config.beamtime.exclude.points
+    return points.get(one.name, points.get(one.number, ()))

@@ -1,167 +1,98 @@
-"""Reference runs -> pixel calibrations."""
+"""Calibrates reference runs, and tells which of them scans may rest on."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rixs_pipeline.config import CalibrationConfig, ReferenceSet
-from rixs_pipeline.core import calibration as core
-from rixs_pipeline.core import diagnostics
-from rixs_pipeline.core import energy as ef
-from rixs_pipeline.core.binning import bin_index, emission_edges
-from rixs_pipeline.core.cuts import CUT_NAMES
-from rixs_pipeline.core.verdicts import OK
-from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.io import off
+from rixs_pipeline import paths, progress
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io import nexus as products
+from rixs_pipeline.io import provenance
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.schema import PIXEL_CALIBRATION, check, labelled
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-LINE_TABLES = ("line_pulse_height", "line_residual", "line_residual_errors", "line_left_out", "line_counts", "fwhm",
-               "tail_fraction", "tail_length")  # fmt: skip
-SPECTRUM_EDGES = emission_edges((100.0, 1100.0), 0.25)
+from rixs_pipeline.stages.context import Work
+from rixs_pipeline.stages.reference import reference_table as references
+from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
+from rixs_pipeline.stages.scan.pixel_energies import is_ok
 
 
-def calibrate_run(run: Run, reference: ReferenceSet, config: CalibrationConfig) -> xr.Dataset:
-    """Calibrate all pixels of one reference run.
-
-    Returns:
-        A dataset as `schema.PIXEL_CALIBRATION`, with the time of the run in its attributes.
-
-    Raises:
-        RunFailed: no pixel has a pulse in the run.
-        ConfigError: the config names a line that the reference set does not have.
-    """
-    pulses = [read_reference_pulses(run, path) for path in run.pulse_files]
-    if not any(len(one.pulse_height) for one in pulses):
-        raise RunFailed(f"{run.name}: no pixel has pulses in this reference run; check its times and pulse files")
-    parked = float(run.points.incident_energy[0])
-    result = core.calibrate(pulses, reference, config, parked)
-    dataset = to_dataset(result, [spectrum(one, result, row) for row, one in enumerate(pulses)])
-    duration = (int(run.points.end_ns[-1]) - int(run.points.start_ns[0])) / 1e9
-    dataset = dataset.assign(labelled(offsets(pulses, result, duration), PIXEL_CALIBRATION).variables)
-    middle = (int(run.points.start_ns[0]) + int(run.points.end_ns[-1])) / 2e9
-    dataset["line_variant"] = line_variants(reference, [str(name) for name in dataset["line_name"].values])
-    dataset.attrs |= {"run": run.name, "sample": run.sample, "time": middle, "parked_energy": parked}
-    dataset.attrs |= reference.attributes()
-    check(dataset, PIXEL_CALIBRATION, run.name)
-    return dataset
-
-
-def line_variants(reference: ReferenceSet, names: list[str]) -> xr.Variable:
-    """The chemical state of each line's reference, (line,); empty where the set states none."""
-    import xarray as xr
-
-    words = np.array([reference.lines[name].variant for name in names], dtype=object)
-    attributes = {"units": "", "long_name": PIXEL_CALIBRATION["line_variant"].long_name}
-    return xr.Variable(("line",), words, attributes)
-
-
-def read_reference_pulses(run: Run, path: Path) -> core.ReferencePulses:
-    """The pulses of one pixel in the run."""
-    start = int(run.points.start_ns[0])
-    pulses = off.read_pulses(path, start, int(run.points.end_ns[-1]))
-    return core.ReferencePulses(
-        pixel=pulses.pixel,
-        pulse_height=pulses.pulse_height,
-        pretrigger_mean=pulses.pretrigger_mean,
-        phase=pulses.phase,
-        residual=pulses.residual,
-        time=(pulses.time_ns - start) / 1e9,
-        since_last=pulses.since_last,
+def calibrate(work: Work) -> set[Path]:
+    """Calibrate what is not fresh; returns the products of reference runs that scans may rest on."""
+    stale = []
+    for one in work.beamtime.calibrations:
+        path = work.product_of(one)
+        with work.ledger.attempt(one.name, path):
+            key = {} if work.is_plainly_stale(path) else _key(work, one)
+            if work.ledger.wanted(one.name, path, key):
+                stale.append(one)
+    task = partial(
+        calibrate_run, reference=work.reference, config=work.config.calibration
     )
+    with progress.shown("calibrating", len(stale), "reference runs") as tell:
+        for one, outcome in zip(
+            stale, work.executor.outcomes(task, stale, tell), strict=True
+        ):
+            path = work.product_of(one)
+            with work.ledger.attempt(one.name, path):
+                if isinstance(outcome, Exception):
+                    raise outcome
+                work.ledger.write(path, {"entry": outcome}, "spectrum")
+                work.summary.calibrated(one.name, outcome)
+    usable = _usable(work)
+    _compare_references(work)
+    return usable
 
 
-def spectrum(pulses: core.ReferencePulses, result: core.Calibration, row: int) -> NDArray[np.int64]:
-    """The pixel's calibrated reference run, i8 (emission_energy,)."""
-    energies = ef.curve(
-        ef.corrected_height(pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, result.params[row]),
-        result.params[row],
-    )[result.accepted[row]]
-    index = bin_index(energies, SPECTRUM_EDGES)
-    return np.bincount(index[index >= 0], minlength=len(SPECTRUM_EDGES) - 1)
-
-
-def offsets(
-    pulses: list[core.ReferencePulses], result: core.Calibration, duration: float
-) -> dict[str, tuple[tuple[str, ...], NDArray[Any]]]:
-    """Where the line pulses of the good pixels stand against arrival phase and time; `duration` of the run, s."""
-    used = [row for row, status in enumerate(result.status) if status == OK]
-    position = result.lines.energy + np.nan_to_num(result.line_residual[used])
-    found = diagnostics.diagnose(
-        [pulses[row] for row in used],
-        [result.accepted[row] for row in used],
-        result.params[used],
-        position,
-        duration,
-    )
-    by_phase, by_time = ("fitted_line", "phase_bin"), ("time_bin",)
-    values: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
-        "fitted_line": (("fitted_line",), np.array(result.lines.names, dtype=object)),
-        "phase_bin": (("phase_bin",), diagnostics.PHASE_BINS),
-        "time_bin": (by_time, found.time),
-        "pretrigger_offset": (by_time, found.pretrigger),
-        "pretrigger_offset_errors": (by_time, found.pretrigger_errors),
+def _key(work: Work, one: Run) -> dict[str, str]:
+    science = work.config.science("calibration")
+    del science["calibration"]["align"]  # of scans
+    science |= {"reference": work.reference.model_dump(mode="json")}
+    inputs = {
+        "pulses": work.ledger.pulse_digest(one),
+        "run": provenance.run_digest(one),
     }
-    for name, dims, which in (("phase_offset", by_phase, found.phase), ("time_offset", by_time, found.drift)):
-        values[name], values[f"{name}_errors"] = (dims, which.corrected), (dims, which.corrected_errors)
-        values[f"{name}_uncorrected"] = dims, which.uncorrected
-        values[f"{name}_uncorrected_errors"] = dims, which.uncorrected_errors
-    return values
+    return work.ledger.key(science, inputs)
 
 
-def to_dataset(result: core.Calibration, spectra: list[NDArray[np.int64]]) -> xr.Dataset:
-    """The product's dataset from the calibration's tables: reference lines along `line`, the elastic line apart."""
-    lines, pixel_line = result.lines, ("pixel", "line")
-    heights = np.stack([curve_heights(params) for params in result.params])
-    values: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
-        "pixel": (("pixel",), result.pixel),
-        "status": (("pixel",), np.array(result.status, dtype=object)),
-        "line_name": (("line",), np.array(lines.names, dtype=object)[lines.anchors]),
-        "line_energy": (("line",), lines.energy[lines.anchors]),
-        "line_energy_errors": (("line",), lines.errors[lines.anchors]),
-    }
-    for name in LINE_TABLES:
-        values[name] = (pixel_line, getattr(result, name)[:, lines.anchors])
-    values |= elastic(result)
-    values |= {
-        "params": (("pixel", "param"), result.params),
-        "params_covariance": (("pixel", "param", "param_2"), result.params_covariance),
-        "cut": (("cut",), np.array(CUT_NAMES, dtype=object)),
-        "cut_counts": (("pixel", "cut"), result.cut_counts),
-        "cut_limits": (("pixel", "cut_quantity", "limit"), result.cut_limits),
-        "emission_energy": (("emission_energy",), (SPECTRUM_EDGES[1:] + SPECTRUM_EDGES[:-1]) / 2),
-        "spectrum": (("pixel", "emission_energy"), np.stack(spectra).astype(np.int64)),
-        "curve_pulse_height": (("pixel", "curve_point"), heights),
-        "curve_energy": (
-            ("pixel", "curve_point"),
-            np.stack([ef.curve(h, params) for h, params in zip(heights, result.params, strict=True)]),
-        ),
-    }
-    return labelled(values, PIXEL_CALIBRATION)
+def _compare_references(work: Work) -> None:
+    """The table of what each line says about the reference set, from all reference runs that are done."""
+    sources = [
+        path
+        for c in work.beamtime.calibrations
+        if (path := work.product_of(c)) in work.ledger.keys
+    ]
+    path = paths.references_table(work.out)
+    if not sources:
+        return
+    with work.ledger.attempt("references", path):
+        key = work.ledger.key(
+            {}, {p.stem: provenance.config_hash(work.ledger.keys[p]) for p in sources}
+        )
+        if work.ledger.wanted("references", path, key):
+            done = [products.read_entry(p) for p in sources]
+            table = references.reference_table(done, work.config.calibration.curve)
+            work.ledger.write_table(path, table, work.reference.attributes())
+            verdicts = dict(zip(table["line"], table["verdict"], strict=True))
+            work.summary.made(
+                "references", work.reference.attributes() | {"lines": verdicts}, []
+            )
 
 
-def elastic(result: core.Calibration) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]:
-    """The parked monochromator's line in every pixel; NaN where it was not seen."""
-    seen = np.flatnonzero(~result.lines.anchors)
-    if not len(seen):
-        nothing = np.full(len(result.pixel), np.nan)
-        columns = nothing, nothing, nothing
-    else:
-        line = seen[0]
-        position = result.lines.energy[line] + result.line_residual[:, line]
-        columns = position, result.line_residual_errors[:, line], result.fwhm[:, line]
-    names = ("elastic_energy", "elastic_energy_errors", "elastic_fwhm")
-    return {name: (("pixel",), column) for name, column in zip(names, columns, strict=True)}
-
-
-def curve_heights(params: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pulse heights (100,) over which the pixel's curve is drawn; NaN where it has none."""
-    lowest, step = params[ef.CURVE_GRID]
-    return np.asarray(lowest + step * np.linspace(0.0, ef.N_COEFFICIENTS - 3, 100))
+def _usable(work: Work) -> set[Path]:
+    """Reference runs with at least half as many good pixels as the best one: a short one hides no good one."""
+    good: dict[str, int] = {}
+    usable = set()
+    for one in work.beamtime.calibrations:
+        path = work.product_of(one)
+        if path in work.ledger.keys:
+            try:
+                good[one.name] = sum(map(is_ok, products.read_values(path, "status")))
+            except InputError:  # in a dry run: not made yet, or damaged
+                usable.add(path)
+    for one in work.beamtime.calibrations:
+        if one.name in good and good[one.name] >= 0.5 * max(good.values()):
+            usable.add(work.product_of(one))
+        elif one.name in good:
+            text = f"{one.name}: only {good[one.name]} pixels calibrated, others have {max(good.values())}"
+            work.summary.warn(f"{text}: not used for scans")
+    return usable

@@ -1,298 +1,106 @@
-"""Maps and regions -> spectra."""
+"""Extracts the spectra of every map, the absorption beside them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rixs_pipeline.config import (
-    REFERENCE_ATTRIBUTES,
-    Blank,
-    Config,
-    GeometryConfig,
-    NormaliseConfig,
-    ReferenceSet,
-    Region,
-)
-from rixs_pipeline.core import regions as core_regions
-from rixs_pipeline.core import spectra
-from rixs_pipeline.core.inverse_yield import LineTest, choose_line, line_test
-from rixs_pipeline.core.presets import PRESETS
-from rixs_pipeline.core.region_checks import unintended
-from rixs_pipeline.core.self_absorption import agreement
-from rixs_pipeline.core.spectra import MapData, Setting, Spectrum
-from rixs_pipeline.core.sums import Tail
-from rixs_pipeline.schema import check, labelled
-from rixs_pipeline.schema import spectrum as spectrum_schema
-from rixs_pipeline.stages import derived
-from rixs_pipeline.stages.response import FRACTION, FRACTION_ERRORS, LENGTH
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-# readings that are spectra in their own right; I0 and the clock are not
-LOG_SPECTRA = ("tey", "tfy")
-
-_ARRAYS = {  # variable of the product -> field of the spectrum
-    "intensity": "intensity",
-    "intensity_errors": "intensity_errors",
-    "intensity_lower": "intensity_lower",
-    "intensity_upper": "intensity_upper",
-    "intensity_i0_errors": "i0_errors",
-    "intensity_energy_errors": "energy_errors",
-    "background": "background",
-    "background_errors": "background_errors",
-    "counts": "counts",
-    "exposure": "exposure",
-}
-_OF_INTENSITY = tuple(_ARRAYS)[:8]
+from rixs_pipeline import paths
+from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.io import nexus as products
+from rixs_pipeline.io import provenance
+from rixs_pipeline.stages.combine import groups
+from rixs_pipeline.stages.context import Work
+from rixs_pipeline.stages.sample import absorption_spectra as xas
+from rixs_pipeline.stages.sample import region_spectra as extract_stage
+from rixs_pipeline.stages.sample.combine_scans import NOT_ADDED
 
 
-@dataclass(frozen=True)
-class Beside:
-    """What spectra need beside their map and region: parts of the config, the maps of blank samples by name, the
-    reference's lines (name -> eV), and the uncertainty of the emission scale (energies, standard deviations)."""
-
-    normalise: NormaliseConfig = field(default_factory=NormaliseConfig)
-    geometry: GeometryConfig = field(default_factory=GeometryConfig)
-    blanks: Mapping[str, xr.Dataset] = field(default_factory=dict)
-    lines: Mapping[str, float] = field(default_factory=dict)
-    energy_uncertainty: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
-
-
-def beside(config: Config, reference: ReferenceSet, rixs_map: xr.Dataset, blanks: Mapping[str, xr.Dataset]) -> Beside:
-    """What a config and its reference set say; the energy scale of a map from a photon list is not known here."""
-    known = sorted((line.energy, line.uncertainty) for line in reference.lines.values() if not line.satellite_of)
-    calibrated = "reference_set" in rixs_map.attrs
-    return Beside(
-        normalise=config.normalise,
-        geometry=config.geometry,
-        blanks=blanks,
-        lines={name: line.energy for name, line in reference.lines.items()},
-        energy_uncertainty=(np.array(known)[:, 0], np.array(known)[:, 1]) if calibrated else None,
-    )
-
-
-def regions_of(edge: str, configured: Mapping[str, Region] | None) -> dict[str, Region]:
-    """The regions of a map: the config's for its edge or for every edge; where the config has none, the presets."""
-    if configured is None:
-        return core_regions.preset_regions(edge)  # type: ignore[arg-type]  # the edge comes from discovery
-    return {n: region for n, region in core_regions.resolved(configured).items() if region.edge in (None, edge)}
-
-
-def blanks_of(edge: str, configured: Mapping[str, Region] | None) -> list[str]:
-    """The samples whose maps are subtracted somewhere at an edge."""
-    regions = regions_of(edge, configured).values()
-    return sorted({b.sample for r in regions for b in r.background or () if isinstance(b, Blank)})
-
-
-def extract_spectra(
-    rixs_map: xr.Dataset, configured: Mapping[str, Region] | None, name: str, known: Beside | None = None
-) -> tuple[dict[str, xr.Dataset], list[str]]:
-    """All spectra of a map, named after their regions, with `log_tey`, `log_tfy` beside them; and warnings."""
-    found: dict[str, xr.Dataset] = {}
-    warnings = []
-    for region_name, region in regions_of(str(rixs_map.attrs["edge"]), configured).items():
-        try:
-            dataset, told = _extracted(rixs_map, region, known or Beside())
-        except ValueError as error:
-            warnings.append(f"{name}: region '{region_name}': {error}: no spectrum")
+def extract(work: Work) -> None:
+    """Make the spectra of every map that are not fresh."""
+    for sample, edge in groups(work):
+        source, path = (
+            paths.map_product(work.out, sample, edge),
+            paths.spectra_product(work.out, sample, edge),
+        )
+        name = f"{path.stem} spectra"
+        if source not in work.ledger.keys:
             continue
-        if dataset.sizes[str(dataset["intensity"].dims[0])] == 0:
-            warnings.append(f"{name}: region '{region_name}' touches no bin of the map: no spectrum")
-            continue
-        warnings += [f"{name}: region '{region_name}' {line}" for line in told]
-        found[region_name] = dataset
-    warnings += [f"{name}: {line}" for line in _held_against_inverse(found)]
-    for channel in LOG_SPECTRA:
-        if f"reading_{channel}" in rixs_map:
-            found[f"log_{channel}"] = log_spectrum(rixs_map, channel)
-    for dataset in found.values():
-        dataset.attrs |= {"sample": rixs_map.attrs["sample"], "edge": rixs_map.attrs["edge"]}
-        dataset.attrs |= {key: rixs_map.attrs[key] for key in REFERENCE_ATTRIBUTES if key in rixs_map.attrs}
-    return found, warnings
+        with work.ledger.attempt(name, path):
+            regions = extract_stage.regions_of(edge, work.config.regions)
+            blanks = _blank_maps(work, edge, sample)
+            science = {
+                "regions": {n: r.model_dump(mode="json") for n, r in regions.items()}
+            }
+            science |= {
+                "efficiency": work.config.normalise.efficiency
+            } | work.config.science("geometry")
+            inputs = {"map": provenance.config_hash(work.ledger.keys[source])}
+            inputs |= {
+                f"blank {n}": provenance.config_hash(work.ledger.keys[p])
+                for n, p in blanks.items()
+            }
+            key = work.ledger.key(science, inputs)
+            if work.ledger.wanted(name, path, key):
+                rixs_map = products.read_entry(source)
+                blank_maps = {n: products.read_entry(p) for n, p in blanks.items()}
+                beside = extract_stage.beside(
+                    work.config, work.reference, rixs_map, blank_maps
+                )
+                spectra, warnings = extract_stage.extract_spectra(
+                    rixs_map, work.config.regions, path.stem, beside
+                )
+                if not spectra:
+                    raise RunFailed(
+                        f"{path.stem}: no region touches this map; see `regions` in the config"
+                    )
+                work.ledger.write(path, spectra, "intensity")
+                work.summary.made(name, {"regions": list(spectra)}, warnings)
 
 
-def extract_region(rixs_map: xr.Dataset, region: Region, known: Beside | None = None) -> xr.Dataset:
-    """One spectrum as `schema.spectrum`; the region stands word for word in the attribute `region`.
-
-    Raises:
-        ValueError: a background, or a line for the inverse yield, that cannot be had; one line.
-    """
-    return _extracted(rixs_map, region, known or Beside())[0]
-
-
-def _extracted(rixs_map: xr.Dataset, region: Region, known: Beside) -> tuple[xr.Dataset, list[str]]:
-    """The spectrum, and what to tell about it."""
-    edge, data = str(rixs_map.attrs["edge"]), map_data(rixs_map, known.normalise)
-    used, line = _with_line(region, data, edge)
-    blanks = {name: map_data(blank, known.normalise) for name, blank in known.blanks.items()}
-    setting = Setting(edge, blanks, known.energy_uncertainty)
-    result = spectra.extract(data, used, setting)
-    dataset = _dataset(result)
-    dataset.attrs = {
-        "region": json.dumps(region.model_dump(mode="json", exclude_unset=True)),
-        "scale_factor": result.scale_factor,
-        "scale_factor_errors": result.scale_factor_errors,
-        "errors": errors_told(result, used),
-        **{key: json.dumps(value) for key, value in result.told.items()},
+def _blank_maps(work: Work, edge: str, sample: str) -> dict[str, Path]:
+    """The maps of the blank samples that regions of an edge subtract; what is not there is told by the region."""
+    names = extract_stage.blanks_of(edge, work.config.regions)
+    found = {
+        name: paths.map_product(work.out, name, edge)
+        for name in names
+        if name != sample
     }
-    told = unintended(used, data, core_regions.weights(used, data.incident, data.emission_edges), edge, known.lines)
-    if used.kind == "ipfy" and len(result.energy):
-        told += _tell_line(dataset, data, used, line, known.geometry.factor)
-    told += _tell_windows(result, used, edge)
-    if used.features:
-        dataset = dataset.assign(derived.feature_variables(spectra.extract(data, used, setting), used.features))
-    if used.self_absorption and len(result.energy):
-        dataset, more = derived.with_absorption(dataset, data, used, setting, known.geometry.factor)
-        told = told + more
-    check(dataset, spectrum_schema(result.axis), "spectrum")
-    return dataset, told
+    return {name: path for name, path in found.items() if path in work.ledger.keys}
 
 
-def map_data(rixs_map: xr.Dataset, normalise: NormaliseConfig) -> MapData:
-    """The arrays of a map that spectra are made from."""
-    efficiency = None
-    if normalise.efficiency:
-        energy, values = np.array(normalise.efficiency).T
-        efficiency = np.interp(rixs_map["emission_energy"].values, energy, values)
-    return MapData(
-        rixs_map["counts"].values,
-        rixs_map["exposure"].values,
-        rixs_map["emission_energy_edges"].values,
-        rixs_map["incident_energy"].values,
-        rixs_map["exposure_errors"].values if "exposure_errors" in rixs_map else None,
-        efficiency,
-        _tail(rixs_map),
-    )
-
-
-def _tail(rixs_map: xr.Dataset) -> Tail | None:
-    """The tail of the detector's response, of maps that carry it."""
-    values = [float(rixs_map.attrs.get(name, np.nan)) for name in (FRACTION, FRACTION_ERRORS, LENGTH)]
-    return Tail(*values) if np.isfinite(values).all() else None
-
-
-def errors_told(result: Spectrum, region: Region) -> str:
-    """How the errors were computed, in a sentence."""
-    counting = "counting: (N + 1)^-2 (N + 2)^-1 (1 + 15/4/(N + 1))" if region.kind == "ipfy" else "counting: V + w^2"
-    parts = [counting]
-    if result.background is not None:
-        parts.append("background: " + ", ".join(b.kind for b in region.background or ()))
-    if result.i0_errors is not None:
-        shared = "" if result.axis == "incident_energy" else ", common to all points"
-        parts.append(f"I0{shared}")
-    if region.scale != "none":
-        parts.append("scale factor, correlation ignored" if region.scale == "max" else "scale factor, with correlation")
-    apart = "" if result.energy_errors is None else "; apart, common to all points: energy scale"
-    return f"variances of {'; '.join(parts)}{apart}; interval: 95 %, gamma with Blaker's ends, MOVER"
-
-
-def _with_line(region: Region, data: MapData, edge: str) -> tuple[Region, str]:
-    """An inverse yield without a window gets the best line's; its name."""
-    if region.kind != "ipfy" or region.emission or region.polygon or region.pieces or region.loss:
-        return region, ""
-    line, window = choose_line(data, edge)
-    return region.model_copy(update={"emission": window}), line
-
-
-def _tell_windows(result: Spectrum, region: Region, edge: str) -> list[str]:
-    """Where the lines of `scale: edge` rest on the outermost points, for lack of others."""
-    preset = next((p.edge for name, p in PRESETS.items() if name == edge), None)
-    if region.scale != "edge" or preset is None:
-        return []
-    windows = result.told["scale_windows"]
-    asked = {"pre_edge": (region.pre_edge, preset.pre), "post_edge": (region.post_edge, preset.post)}
-    moved = [n for n, (own, default) in asked.items() if own is None and tuple(windows[n]) != tuple(default)]
-    return [
-        f"scale edge: the scan does not reach the default window; its line rests on "
-        f"{windows[n][0]:.1f} to {windows[n][1]:.1f} eV: set {n}"
-        for n in moved
-    ]
-
-
-def _tell_line(dataset: xr.Dataset, data: MapData, region: Region, line: str, geometry: float) -> list[str]:
-    """The test of the line into the attributes; a warning where it is not passed."""
-    share = core_regions.weights(region, data.incident, data.emission_edges)
-    found: LineTest = line_test(data, share)
-    dataset.attrs |= {"line_test": json.dumps(found.told()), "geometry_factor": geometry}
-    if line:
-        dataset.attrs |= {"line": line, "line_window": json.dumps(region.emission)}
-    if found.passed:
-        return []
-    why = "rises with the other emission" if found.rises else f"changes its shape over the scan (p = {found.p:.1g})"
-    return [f"is no inverse yield of a line that does not resonate: it {why}"]
-
-
-def _held_against_inverse(found: Mapping[str, xr.Dataset]) -> list[str]:
-    """Each corrected absorption against the first inverse yield of the map; into its attributes, and warnings."""
-    import xarray as xr
-
-    inverse = next((d for d in found.values() if '"kind": "ipfy"' in d.attrs["region"]), None)
-    warnings = []
-    for name, dataset in found.items():
-        if "absorption" not in dataset or inverse is None:
+def absorption(work: Work) -> None:
+    """TEY, TFY and XAS of every sample and edge whose scans have such readings."""
+    asked = work.config.xas
+    for (sample, edge), scans in groups(work).items():
+        spectra, path = (
+            paths.spectra_product(work.out, sample, edge),
+            paths.xas_product(work.out, sample, edge),
+        )
+        if spectra not in work.ledger.keys or not any(
+            c in s.readings for s in scans for c in asked.channels
+        ):
             continue
-        both, other = xr.align(dataset, inverse, join="inner") if _unique(dataset, inverse) else (None, None)
-        held = None if both is None or other is None else _agreement(both, other)
-        if held is not None:
-            dataset.attrs["absorption_against_ipfy"] = json.dumps(held)
-            if held["p"] < 1e-3:
-                warnings.append(f"region '{name}': its absorption is no straight line in iPFY (p = {held['p']:.1g})")
-    return warnings
-
-
-def _unique(*datasets: xr.Dataset) -> bool:
-    return all(dataset.indexes["incident_energy"].is_unique for dataset in datasets)
-
-
-def _agreement(both: xr.Dataset, inverse: xr.Dataset) -> dict[str, float] | None:
-    names = ("absorption", "absorption_errors")
-    held = agreement(*(both[n].values for n in names), *(inverse[n].values for n in ("intensity", "intensity_errors")))
-    return None if held is None else vars(held)
-
-
-def _dataset(result: Spectrum) -> xr.Dataset:
-    """The arrays of a spectrum with their units."""
-    axis: str = result.axis
-    values: dict[str, Any] = {axis: ((axis,), result.energy)}
-    arrays = {name: getattr(result, attribute) for name, attribute in _ARRAYS.items()}
-    values |= {name: ((axis,), array) for name, array in arrays.items() if array is not None}
-    dataset = labelled(values, spectrum_schema(axis))
-    for name in _OF_INTENSITY:
-        if name in dataset:
-            dataset[name].attrs["units"] = result.units
-    return dataset
-
-
-def log_spectrum(rixs_map: xr.Dataset, channel: str) -> xr.Dataset:
-    """A reading of the log, divided by I0 where there is one: TEY or TFY as measured beside the detector.
-
-    Its error is not known from the log: NaN, not zero.
-    """
-    reading = rixs_map[f"reading_{channel}"].values
-    i0 = rixs_map["i0"].values if "i0" in rixs_map else None
-    unknown = np.full(len(reading), np.nan)
-    lit = rixs_map["exposure"].values > 0
-    values = np.divide(reading, 1.0 if i0 is None else i0, out=unknown.copy(), where=lit)
-    axis = ("incident_energy",)
-    dataset = labelled(
-        {
-            "incident_energy": (axis, rixs_map["incident_energy"].values),
-            "intensity": (axis, values),
-            "intensity_errors": (axis, unknown),
-            "counts": (axis, unknown),
-            "exposure": (axis, rixs_map["exposure"].values),
-        },
-        spectrum_schema("incident_energy"),
-    )
-    units = channel if i0 is None else f"{channel}/i0"
-    dataset["intensity"].attrs["units"] = dataset["intensity_errors"].attrs["units"] = units
-    dataset.attrs["region"] = json.dumps({"kind": "reading", "channel": channel})
-    dataset.attrs["errors"] = "not known from the log"
-    return dataset
+        name = f"{path.stem} xas"
+        with work.ledger.attempt(name, path):
+            scan_paths = [paths.scan_product(work.out, s.name) for s in scans]
+            inputs = {
+                p.stem: provenance.config_hash(work.ledger.keys[p])
+                for p in (*scan_paths, spectra)
+            }
+            key = work.ledger.key({"xas": asked.model_dump(mode="json")}, inputs)
+            if work.ledger.wanted(name, path, key):
+                pfys = [
+                    s
+                    for s in products.read_entries(spectra).values()
+                    if '"pfy"' in s.attrs["region"]
+                ]
+                tables = (
+                    "counts",
+                    *NOT_ADDED,
+                )  # large ones, of which no reading is taken
+                done = [products.read_entry(p, without=tables) for p in scan_paths]
+                found, warnings = xas.absorption_spectra(
+                    done, next(iter(pfys), None), asked, path.stem
+                )
+                work.ledger.write(path, found, "intensity")
+                work.summary.made(name, {"channels": list(found)}, warnings)

@@ -14,30 +14,50 @@ from typing import Any
 
 import pytest
 
-from rixs_pipeline.core.calibration import ReferencePulses
-from rixs_pipeline.execution import available_cores
+from rixs_pipeline.core.calibration.reference_run import ReferencePulses
 from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.runner.executor import available_cores
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
-from rixs_pipeline.stages.calibrate import read_reference_pulses
+from rixs_pipeline.stages.reference.calibrate_run import read_reference_pulses
 
 HERE = Path(__file__).parent
-RESULTS = Path(os.environ.get("RIXS_BENCHMARKS", HERE.parent.parent / "build" / "benchmarks.json"))
+RESULTS = Path(
+    os.environ.get("RIXS_BENCHMARKS", HERE.parent.parent / "build" / "benchmarks.json")
+)
 ROWS = pytest.StashKey[list[dict[str, str | float]]]()
 TABLES = pytest.StashKey[dict[str, list[dict[str, Any]]]]()
 
 # one reference run of 15 minutes, and as little else as there can be
 REFERENCE_RUN = {
-    "seed": 3, "pixels": 120, "edges": ["Co_L"], "samples": [{"name": "LMR"}], "passes": 1, "points": 5,
-    "calibrations": 1, "calibration_duration": 900.0, "calibration_rate": 10.0, "dead_pixels": [], "noisy_pixels": [],
-    "jumping_pixels": [], "truncated_pixels": [], "beam_dumps": [], "projector_samples": 8,
-}  # fmt: skip
+    "seed": 3,
+    "pixels": 120,
+    "edges": ["Co_L"],
+    "samples": [{"name": "LMR"}],
+    "passes": 1,
+    "points": 5,
+    "calibrations": 1,
+    "calibration_duration": 900.0,
+    "calibration_rate": 10.0,
+    "dead_pixels": [],
+    "noisy_pixels": [],
+    "jumping_pixels": [],
+    "truncated_pixels": [],
+    "beam_dumps": [],
+    "projector_samples": 8,
+}
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
     if not config.getoption("benchmark_only"):
         for item in items:
             if HERE in item.path.parents:
-                item.add_marker(pytest.mark.skip(reason="a benchmark: needs --benchmark-only (make bench)"))
+                item.add_marker(
+                    pytest.mark.skip(
+                        reason="a benchmark: needs --benchmark-only (make bench)"
+                    )
+                )
 
 
 @pytest.fixture
@@ -45,11 +65,21 @@ def timed(request, benchmark) -> Callable[..., Any]:
     """Calls a function on an amount of something a few times; the fastest call becomes a row of the table."""
 
     def run(group, what, function, amount, unit, rounds=20, setup=None):
-        result = benchmark.pedantic(function, setup=setup, rounds=rounds, warmup_rounds=0)
+        result = benchmark.pedantic(
+            function, setup=setup, rounds=rounds, warmup_rounds=0
+        )
         rows = request.config.stash.setdefault(ROWS, [])
         seconds = benchmark.stats.stats.min
-        first = next((row for row in rows if row["group"] == group), {"rate": amount / seconds})
-        row = {"group": group, "what": what, "seconds": seconds, "rate": amount / seconds, "unit": unit}
+        first = next(
+            (row for row in rows if row["group"] == group), {"rate": amount / seconds}
+        )
+        row = {
+            "group": group,
+            "what": what,
+            "seconds": seconds,
+            "rate": amount / seconds,
+            "unit": unit,
+        }
         rows.append(row | {"relative": row["rate"] / first["rate"]})
         return result
 
@@ -62,7 +92,13 @@ def table(request) -> Callable[[str, dict[str, Any]], None]:
 
     def add(name, row):
         rows = request.config.stash.setdefault(TABLES, {}).setdefault(name, [])
-        rows.append({column: value for column, value in row.items() if not column.startswith("_")})
+        rows.append(
+            {
+                column: value
+                for column, value in row.items()
+                if not column.startswith("_")
+            }
+        )
 
     return add
 
@@ -76,18 +112,28 @@ def reference_pulses(tmp_path_factory) -> Sequence[ReferencePulses]:
     return [read_reference_pulses(run, path) for path in run.pulse_files]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     rows, tables = config.stash.get(ROWS, []), config.stash.get(TABLES, {})
     if not rows and not tables:
         return
-    machine = {"cores": available_cores(), "python": platform.python_version(), "platform": platform.platform()}
+    machine = {
+        "cores": available_cores(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     results = {"machine": machine, "rows": rows, **tables}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    terminalreporter.section(f"benchmarks, {machine['cores']} cores; relative: rate over that of the group's first")
+    terminalreporter.section(
+        f"benchmarks, {machine['cores']} cores; relative: rate over that of the group's first"
+    )
     for row in rows:
         seconds, rate = f"{row['seconds']:.3f} s", f"{row['rate']:.3g} {row['unit']}/s"
-        terminalreporter.line(f"{row['group']:<20}{row['what']:<44}{seconds:>10}{rate:>22}{row['relative']:>9.2f}")
+        terminalreporter.line(
+            f"{row['group']:<20}{row['what']:<44}{seconds:>10}{rate:>22}{row['relative']:>9.2f}"
+        )
     for name, entries in tables.items():
         terminalreporter.section(name)
         for line in _lines(entries):
@@ -97,15 +143,33 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def _lines(entries: Sequence[dict[str, Any]]) -> list[str]:
     """A table as text; lists, such as what missed its limits, stand below their row."""
-    columns = [column for column, value in entries[0].items() if not isinstance(value, list)]
+    columns = [
+        column for column, value in entries[0].items() if not isinstance(value, list)
+    ]
     first = max(len(str(row[columns[0]])) for row in entries) + 2
-    lines = [columns[0].ljust(first) + "".join(column.rjust(len(column) + 2) for column in columns[1:])]
+    lines = [
+        columns[0].ljust(first)
+        + "".join(column.rjust(len(column) + 2) for column in columns[1:])
+    ]
     for row in entries:
-        values = (_text(row.get(column)).rjust(len(column) + 2) for column in columns[1:])
+        values = (
+            _text(row.get(column)).rjust(len(column) + 2) for column in columns[1:]
+        )
         lines.append(str(row[columns[0]]).ljust(first) + "".join(values))
-        lines += [f"    {text}" for value in row.values() if isinstance(value, list) for text in value]
+        lines += [
+            f"    {text}"
+            for value in row.values()
+            if isinstance(value, list)
+            for text in value
+        ]
     return lines
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+    return (
+        ""
+        if value is None
+        else f"{value:.3g}"
+        if isinstance(value, float)
+        else str(value)
+    )

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from rixs_pipeline.core import energy as ef
+from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.simulate.detector import JUMP_BASE_LINE, draw_pixel, measured_height
 from rixs_pipeline.simulate.drift import base_line, late_jump, scan_jump
 from rixs_pipeline.simulate.pulses import BASE_LINE_FLICKER
 from rixs_pipeline.simulate.schedule import plan
-from rixs_pipeline.stages.calibrations import is_ok
+from rixs_pipeline.stages.scan.pixel_energies import is_ok
 
 PROBES = 3000  # photons a line: 0.3 eV of scatter leave 0.005 eV
 PHASE_NOISE = 0.04  # of derivativeLike / filtValue, as recorded
@@ -26,7 +26,10 @@ def line_errors(settings, calibration, number, energies):
     `number`: of the run, 0 the first and -1 the last.
     """
     runs = plan(settings)
-    jumps, drift = (late_jump(runs), scan_jump(runs)), base_line(settings.seed, runs[-1].end[-1], settings.drift)
+    jumps, drift = (
+        (late_jump(runs), scan_jump(runs)),
+        base_line(settings.seed, runs[-1].end[-1], settings.drift),
+    )
     run, rng = runs[number], np.random.default_rng(1)
     time = np.linspace(run.start[0], run.end[-1], PROBES)
     phase = rng.permutation((np.arange(PROBES) + 0.5) / PROBES)
@@ -34,14 +37,24 @@ def line_errors(settings, calibration, number, energies):
     for row, channel in enumerate(calibration["pixel"].values):
         if not is_ok(str(calibration["status"].values[row])):
             continue
-        pixel = replace(draw_pixel(settings, int(channel), jumps), fwhm=0.0, tail_fraction=0.0)
-        base = pixel.base_line + pixel.base_line_scale * drift.at(time) + JUMP_BASE_LINE * (time >= pixel.jump_time)
+        pixel = replace(
+            draw_pixel(settings, int(channel), jumps), fwhm=0.0, tail_fraction=0.0
+        )
+        base = (
+            pixel.base_line
+            + pixel.base_line_scale * drift.at(time)
+            + JUMP_BASE_LINE * (time >= pixel.jump_time)
+        )
         flicker = rng.normal(0, BASE_LINE_FLICKER, PROBES)
         base = base + flicker
         for line, true in enumerate(energies):
             energy = np.full(PROBES, true)
-            height = measured_height(pixel, settings, energy, time, phase, drift, flicker, rng)
-            reading = pixel.phase_reading(energy, phase) + rng.normal(0, PHASE_NOISE, PROBES)
+            height = measured_height(
+                pixel, settings, energy, time, phase, drift, flicker, rng
+            )
+            reading = pixel.phase_reading(energy, phase) + rng.normal(
+                0, PHASE_NOISE, PROBES
+            )
             params = calibration["params"].values[row]
             corrected = ef.corrected_height(height, base, reading, params)
             found[row, line] = np.mean(ef.curve(corrected, params)) - true
@@ -50,5 +63,9 @@ def line_errors(settings, calibration, number, energies):
 
 def pulls(settings, calibration, number):
     """(Fitted - true position of a line on the fitted scale) / its error, (pixel, line); NaN where not fitted."""
-    truth = line_errors(settings, calibration, number, calibration["line_energy"].values)
-    return (calibration["line_residual"].values - truth) / calibration["line_residual_errors"].values
+    truth = line_errors(
+        settings, calibration, number, calibration["line_energy"].values
+    )
+    return (calibration["line_residual"].values - truth) / calibration[
+        "line_residual_errors"
+    ].values

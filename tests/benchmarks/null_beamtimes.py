@@ -12,42 +12,88 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks import spectra_truth
-from rixs_pipeline import open_product, runner
-from rixs_pipeline.config import Config, Region
-from rixs_pipeline.core.amplitudes import Measured, amplitude
-from rixs_pipeline.core.regions import weights
-from rixs_pipeline.execution import available_cores
+from rixs_pipeline import open_product
+from rixs_pipeline.config.models import Config, Region
+from rixs_pipeline.core.spectra.amplitudes import Measured, amplitude
+from rixs_pipeline.core.spectra.regions import weights
+from rixs_pipeline.runner import run as runner
+from rixs_pipeline.runner.executor import available_cores
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
+from tests.benchmarks import spectra_truth
 
 SAMPLES = ("LMR_RT", "LMR_100C")
 REGIONS = {
     "Co_PFY": {"kind": "pfy", "edge": "Co_L", "emission": [762, 800]},
     "Co_sPFY": {"kind": "spfy", "edge": "Co_L", "emission": [775, 777]},
-    "Co_XES": {"kind": "xes", "edge": "Co_L", "incident": [779, 783], "emission": [740, 795]},
+    "Co_XES": {
+        "kind": "xes",
+        "edge": "Co_L",
+        "incident": [779, 783],
+        "emission": [740, 795],
+    },
     "O_PFY": {"kind": "pfy", "edge": "O_K", "emission": [515, 530]},
     "O_sPFY": {"kind": "spfy", "edge": "O_K", "emission": [523, 524]},
-    "O_band": {"kind": "pfy", "edge": "O_K", "emission": [525.5, 528], "exclude_elastic": None},
-    "O_XES": {"kind": "xes", "edge": "O_K", "incident": [530.5, 531.5], "emission": [505, 535]},
-}  # fmt: skip
-FEATURE = {"region": "O_sPFY", "window": [530, 532], "baseline": [534, 551], "rest": "O_band"}
+    "O_band": {
+        "kind": "pfy",
+        "edge": "O_K",
+        "emission": [525.5, 528],
+        "exclude_elastic": None,
+    },
+    "O_XES": {
+        "kind": "xes",
+        "edge": "O_K",
+        "incident": [530.5, 531.5],
+        "emission": [505, 535],
+    },
+}
+FEATURE = {
+    "region": "O_sPFY",
+    "window": [530, 532],
+    "baseline": [534, 551],
+    "rest": "O_band",
+}
 COMPARISONS = {
     "free": {"samples": SAMPLES, "feature": FEATURE},
     "known": {"samples": SAMPLES, "scale": "known"},
-    "feature": {"samples": SAMPLES, "regions": ["O_sPFY"], "window": [530, 532], "scale": [534, 551]},
-    "flank": {"samples": SAMPLES, "regions": ["O_XES"], "window": [520, 525], "scale": [525, 530]},
-}  # fmt: skip
+    "feature": {
+        "samples": SAMPLES,
+        "regions": ["O_sPFY"],
+        "window": [530, 532],
+        "scale": [534, 551],
+    },
+    "flank": {
+        "samples": SAMPLES,
+        "regions": ["O_XES"],
+        "window": [520, 525],
+        "scale": [525, 530],
+    },
+}
 
 
 def settings(seed: int, redox: float = 1.0) -> SimulationSettings:
     """Six pixels without defects at 10 counts/s, 600 photons a point of a pass and 6000 in a pixel's reference run;
     the second sample's redox feature is `redox` times as strong."""
     return SimulationSettings(
-        seed=seed, pixels=6, rate=10.0, calibration_rate=10.0, calibration_duration=600.0, points=40, dwell=10.0,
-        settle=0.1, passes=2, edges=("O_K", "Co_L"), last_calibration_after=3600.0, projector_samples=8, bases=3,
+        seed=seed,
+        pixels=6,
+        rate=10.0,
+        calibration_rate=10.0,
+        calibration_duration=600.0,
+        points=40,
+        dwell=10.0,
+        settle=0.1,
+        passes=2,
+        edges=("O_K", "Co_L"),
+        last_calibration_after=3600.0,
+        projector_samples=8,
+        bases=3,
         samples=({"name": SAMPLES[0]}, {"name": SAMPLES[1], "redox": redox}),
-        dead_pixels=(), noisy_pixels=(), jumping_pixels=(), truncated_pixels=(), beam_dumps=(),
-    )  # fmt: skip
+        dead_pixels=(),
+        noisy_pixels=(),
+        jumping_pixels=(),
+        truncated_pixels=(),
+        beam_dumps=(),
+    )
 
 
 @dataclass(frozen=True)
@@ -63,21 +109,32 @@ def told(one: SimulationSettings) -> Told:
     """Of a beamtime that is simulated, reduced and thrown away."""
     with TemporaryDirectory() as folder:
         out = reduce(one, Path(folder))
-        return Told(chances(out), ratio(out), endless_ratio(one, Path(folder) / "beamtime", out))
+        return Told(
+            chances(out), ratio(out), endless_ratio(one, Path(folder) / "beamtime", out)
+        )
 
 
 def all_told(many: list[SimulationSettings]) -> list[Told]:
     """Of many beamtimes, on all cores."""
-    with ProcessPoolExecutor(available_cores(), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(
+        available_cores(), mp_context=get_context("spawn")
+    ) as pool:
         return list(pool.map(told, many))
 
 
 def reduce(one: SimulationSettings, folder: Path) -> Path:
     """A beamtime reduced up to its comparisons, in this process."""
     simulate(folder / "beamtime", one)
-    config = {"regions": REGIONS, "compare": COMPARISONS, "execution": {"scheduler": "serial"}}
+    config = {
+        "regions": REGIONS,
+        "compare": COMPARISONS,
+        "execution": {"scheduler": "serial"},
+    }
     summary = runner.run(
-        folder / "beamtime", Config.model_validate(config), folder / "out", runner.Options(until="compare")
+        folder / "beamtime",
+        Config.model_validate(config),
+        folder / "out",
+        runner.Options(until="compare"),
     )
     assert summary.failed == {}
     return folder / "out"
@@ -94,14 +151,18 @@ def chances(out: Path) -> dict[str, float]:
                 found["redox amplitude"] = float(one["ratio_p"][0])
     for path in sorted((out / "maps").glob("*.nxs")):
         passes = json.loads(open_product(path).attrs["passes"])
-        found[f"consecutive passes, {path.stem}"] = next(iter(passes["consecutive_p"].values()))
+        found[f"consecutive passes, {path.stem}"] = next(
+            iter(passes["consecutive_p"].values())
+        )
     return found
 
 
 def ratio(out: Path) -> tuple[float, float, float]:
     """The redox amplitude of the second sample over that of the first, and its 95 % interval."""
     one = open_product(out / "comparisons" / "free-O_K.nxs")["O_sPFY"]
-    return tuple(float(one[name][0]) for name in ("ratio", "ratio_lower", "ratio_upper"))
+    return tuple(
+        float(one[name][0]) for name in ("ratio", "ratio_lower", "ratio_upper")
+    )
 
 
 def endless_ratio(one: SimulationSettings, beamtime: Path, out: Path) -> float:
@@ -111,17 +172,36 @@ def endless_ratio(one: SimulationSettings, beamtime: Path, out: Path) -> float:
     strengths, levels = [], []
     for sample in SAMPLES:
         rixs_map = open_product(out / "maps" / f"{sample}-O_K.nxs")
-        scans = [open_product(out / "scans" / f"{name}.nxs") for name in json.loads(rixs_map.attrs["scans"])]
-        shown = spectra_truth.shown_map(one, rixs_map, spectra_truth.pixel_responses(truth, scans))(0.0)
-        incident, edges = rixs_map["incident_energy"].values, rixs_map["emission_energy_edges"].values
+        scans = [
+            open_product(out / "scans" / f"{name}.nxs")
+            for name in json.loads(rixs_map.attrs["scans"])
+        ]
+        shown = spectra_truth.shown_map(
+            one, rixs_map, spectra_truth.pixel_responses(truth, scans)
+        )(0.0)
+        incident, edges = (
+            rixs_map["incident_energy"].values,
+            rixs_map["emission_energy_edges"].values,
+        )
         yields = {
-            name: (shown * weights(Region(**REGIONS[name]), incident, edges)).sum(axis=1)
+            name: (shown * weights(Region(**REGIONS[name]), incident, edges)).sum(
+                axis=1
+            )
             for name in ("O_sPFY", "O_band")
         }
         window, baseline = (
-            (incident >= low) & (incident < high) for low, high in (FEATURE["window"], FEATURE["baseline"])
+            (incident >= low) & (incident < high)
+            for low, high in (FEATURE["window"], FEATURE["baseline"])
         )
-        measured = [Measured(values, np.ones(len(values))) for values in yields.values()]
+        measured = [
+            Measured(values, np.ones(len(values))) for values in yields.values()
+        ]
         strengths.append(amplitude(measured[0], window, baseline, measured[1])[0])
-        levels.append(float(yields["O_sPFY"] @ rixs_map["exposure"].values / rixs_map["exposure"].values.sum()))
+        levels.append(
+            float(
+                yields["O_sPFY"]
+                @ rixs_map["exposure"].values
+                / rixs_map["exposure"].values.sum()
+            )
+        )
     return strengths[1] / strengths[0] * levels[0] / levels[1]

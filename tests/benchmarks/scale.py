@@ -12,16 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peak_fits import Model, fit
 from rixs_pipeline import open_product
-from rixs_pipeline.core import energy as ef
-from rixs_pipeline.io import off
+from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.formats import off
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
-from rixs_pipeline.stages.calibrations import jumped_by, pixel_energies
-from rixs_pipeline.stages.jumps import jump_times
+from rixs_pipeline.stages.scan.jump_times import jump_times
+from rixs_pipeline.stages.scan.pixel_energies import jumped_by, pixel_energies
+from tests.benchmarks.peak_fits import Model, fit
 
-AT_LINE, BESIDE_LINE = 8.0, 12.0  # eV: a window at a line reaches so far; one between lines begins so far away
+AT_LINE, BESIDE_LINE = (
+    8.0,
+    12.0,
+)  # eV: a window at a line reaches so far; one between lines begins so far away
 ERRORS = (-15.0, 10.0)  # eV, of the fit
 ENOUGH = 30  # photons without which a window, or a pixel in it, tells nothing
 
@@ -33,15 +36,33 @@ def settings(seed, pixels, rate, fwhm=1.4, counts=None) -> SimulationSettings:
     of an hour gives, at most 1000. Arrays of more than 100 pixels have three dead, three noisy and four jumping ones.
     """
     share = 6.6  # photons of the reference run for each in a line
-    defects = ((5,), (9,), (13,), (7,)) if pixels <= 100 else ((5, 101, 201), (9, 55, 77), (13, 113), (15, 151))
+    defects = (
+        ((5,), (9,), (13,), (7,))
+        if pixels <= 100
+        else ((5, 101, 201), (9, 55, 77), (13, 113), (15, 151))
+    )
     dead, noisy, jumping, scan_jumping = defects
     return SimulationSettings(
-        seed=seed, pixels=pixels, rate=rate, calibration_rate=rate, fwhm=fwhm, points=60, dwell=4.0, passes=1,
-        calibration_duration=share * (counts or min(1000, 900 * rate / share)) / rate, last_calibration_after=3600.0,
-        edges=("O_K", "Co_L", "Ni_L"), samples=({"name": "LMR"},), dead_pixels=dead, noisy_pixels=noisy,
-        jumping_pixels=jumping, scan_jumping_pixels=scan_jumping, truncated_pixels=(3,), event_truth=True,
+        seed=seed,
+        pixels=pixels,
+        rate=rate,
+        calibration_rate=rate,
+        fwhm=fwhm,
+        points=60,
+        dwell=4.0,
+        passes=1,
+        calibration_duration=share * (counts or min(1000, 900 * rate / share)) / rate,
+        last_calibration_after=3600.0,
+        edges=("O_K", "Co_L", "Ni_L"),
+        samples=({"name": "LMR"},),
+        dead_pixels=dead,
+        noisy_pixels=noisy,
+        jumping_pixels=jumping,
+        scan_jumping_pixels=scan_jumping,
+        truncated_pixels=(3,),
+        event_truth=True,
         projector_samples=8,
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -69,7 +90,8 @@ class Reduced:
         self.beamtime = discover(folder / "beamtime")
         self.truth = np.load(folder / "beamtime" / "truth.npz")
         self.calibrations = [
-            open_product(self.out / "calibration" / f"{run.name}.nxs") for run in self.beamtime.calibrations
+            open_product(self.out / "calibration" / f"{run.name}.nxs")
+            for run in self.beamtime.calibrations
         ]
         self.jumps = jump_times(self.beamtime.scans, *self.calibrations)
         self.jumped = jumped_by(*self.calibrations)
@@ -77,7 +99,11 @@ class Reduced:
         self.bad = {*s.dead_pixels, *s.noisy_pixels}
         self.jumping = {*s.jumping_pixels, *s.scan_jumping_pixels}
         self.healthy = set(s.channels) - self.bad
-        self.runs = [*self.beamtime.calibrations[:1], *self.beamtime.scans, *self.beamtime.calibrations[1:]]
+        self.runs = [
+            *self.beamtime.calibrations[:1],
+            *self.beamtime.scans,
+            *self.beamtime.calibrations[1:],
+        ]
         self.functions = {run.name: self._functions(run) for run in self.runs}
         self.photons = {run.name: self._photons(run) for run in self.runs}
 
@@ -93,7 +119,9 @@ class Reduced:
         """The good photons of every pixel that is used, with their errors."""
         start, end = int(run.points.start_ns[0]), int(run.points.end_ns[-1])
         columns, aligned = [], self._alignment(run)
-        for path, function in zip(run.pulse_files, self.functions[run.name], strict=True):
+        for path, function in zip(
+            run.pulse_files, self.functions[run.name], strict=True
+        ):
             if not function.used:
                 continue
             pulses = off.read_pulses(path, start, end)
@@ -101,11 +129,17 @@ class Reduced:
             true = self.truth[f"energy_chan{pulses.pixel}"][first:last]
             good = self.truth[f"good_chan{pulses.pixel}"][first:last]
             found = ef.interpolated_energy(
-                pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, pulses.time_ns / 1e9,
-                function.params, function.reference_times,
-            )  # fmt: skip
+                pulses.pulse_height,
+                pulses.pretrigger_mean,
+                pulses.phase,
+                pulses.time_ns / 1e9,
+                function.params,
+                function.reference_times,
+            )
             found = found * (1 - aligned.get(pulses.pixel, 0.0))
-            columns.append((np.full(good.sum(), pulses.pixel), true[good], (found - true)[good]))
+            columns.append(
+                (np.full(good.sum(), pulses.pixel), true[good], (found - true)[good])
+            )
         return Photons(*(np.concatenate(c) for c in zip(*columns, strict=True)))
 
     def _alignment(self, run) -> dict[int, float]:
@@ -113,7 +147,13 @@ class Reduced:
         if run.kind != "scan":
             return {}
         product = open_product(self.out / "scans" / f"{run.name}.nxs")
-        return dict(zip(product["pixel"].values.tolist(), product["alignment"].values.tolist(), strict=True))
+        return dict(
+            zip(
+                product["pixel"].values.tolist(),
+                product["alignment"].values.tolist(),
+                strict=True,
+            )
+        )
 
     def used(self, run) -> set[int]:
         """Pixels that count in a run, by the product of the command line."""
@@ -123,15 +163,27 @@ class Reduced:
         else:
             product = open_product(self.out / "scans" / f"{run.name}.nxs")
             status = product["pixel_status"].values
-        return {int(p) for p, s in zip(product["pixel"].values, status, strict=True) if str(s).startswith("ok")}
+        return {
+            int(p)
+            for p, s in zip(product["pixel"].values, status, strict=True)
+            if str(s).startswith("ok")
+        }
 
     def windows(self) -> list[tuple[str, float, float, bool]]:
         """Windows of true energy: name, low, high, whether at a line."""
-        lines = dict(zip(map(str, self.calibrations[0]["line_name"].values),
-                         self.calibrations[0]["line_energy"].values, strict=True))  # fmt: skip
+        lines = dict(
+            zip(
+                map(str, self.calibrations[0]["line_name"].values),
+                self.calibrations[0]["line_energy"].values,
+                strict=True,
+            )
+        )
         at = [(name, e - AT_LINE, e + AT_LINE, True) for name, e in lines.items()]
         names = list(lines)
-        between = [(f"{a}-{b}", lines[a] + BESIDE_LINE, lines[b] - BESIDE_LINE, False) for a, b in pairwise(names)]
+        between = [
+            (f"{a}-{b}", lines[a] + BESIDE_LINE, lines[b] - BESIDE_LINE, False)
+            for a, b in pairwise(names)
+        ]
         return at + between
 
 
@@ -159,11 +211,19 @@ class Place:
 
         limit, missed = 0.1 if self.at_line else 0.2, []
         if abs(self.bias) > limit + 2 * self.bias_error:
-            missed.append(f"{self.run} {self.window}: bias {self.bias:+.3f} +- {self.bias_error:.3f} eV")
-        chance = chi2.ppf(0.975, self.pixels - 1) / (self.pixels - 1) if self.pixels > 1 else np.inf
+            missed.append(
+                f"{self.run} {self.window}: bias {self.bias:+.3f} +- {self.bias_error:.3f} eV"
+            )
+        chance = (
+            chi2.ppf(0.975, self.pixels - 1) / (self.pixels - 1)
+            if self.pixels > 1
+            else np.inf
+        )
         if self.rms**2 > chance * (0.2**2 + (1.1 * self.counting) ** 2):
-            missed.append(f"{self.run} {self.window}: {self.rms:.2f} eV rms over {self.pixels} pixels, "
-                          f"counting {self.counting:.2f}")  # fmt: skip
+            missed.append(
+                f"{self.run} {self.window}: {self.rms:.2f} eV rms over {self.pixels} pixels, "
+                f"counting {self.counting:.2f}"
+            )
         return missed
 
 
@@ -175,7 +235,9 @@ def places(reduced: Reduced) -> list[Place]:
         for name, low, high, at_line in reduced.windows():
             here = reduced.photons[run.name].within(low, high)
             if len(here.error) >= 2 * ENOUGH:
-                found.append(_place(reduced, run, name, at_line, here, (low + high) / 2))
+                found.append(
+                    _place(reduced, run, name, at_line, here, (low + high) / 2)
+                )
     return found
 
 
@@ -183,13 +245,25 @@ def _place(reduced, run, name, at_line, here, energy) -> Place:
     pooled = fit(here.error, ERRORS, sigma=reduced.settings.fwhm / 2.355)
     pixels, counts, location, error = locations(here, pooled)
     n, weight = len(pixels), counts / counts.sum()
-    bias_error = np.sqrt(n / max(n - 1, 1) * (weight**2 * (location - pooled.position) ** 2).sum())
+    bias_error = np.sqrt(
+        n / max(n - 1, 1) * (weight**2 * (location - pooled.position) ** 2).sum()
+    )
     enough = counts >= ENOUGH
     calibration = calibration_errors(reduced, run, energy)
-    counting = error[enough] ** 2 + np.array([calibration[p] for p in pixels[enough]]) ** 2
+    counting = (
+        error[enough] ** 2 + np.array([calibration[p] for p in pixels[enough]]) ** 2
+    )
     rms = np.std(location[enough], ddof=1) if enough.sum() > 1 else np.nan
-    return Place(run.name, name, at_line, pooled.position, float(bias_error), int(enough.sum()), float(rms),
-                 float(np.sqrt(counting.mean())) if enough.any() else np.nan)  # fmt: skip
+    return Place(
+        run.name,
+        name,
+        at_line,
+        pooled.position,
+        float(bias_error),
+        int(enough.sum()),
+        float(rms),
+        float(np.sqrt(counting.mean())) if enough.any() else np.nan,
+    )
 
 
 def locations(photons: Photons, pooled):
@@ -207,7 +281,10 @@ def locations(photons: Photons, pooled):
     information = (score**2 * density).sum() * counts
     location = np.full(len(pixels), pooled.position)
     for _ in range(20):
-        step = np.bincount(row, np.interp(error - location[row], centres, score)) / information
+        step = (
+            np.bincount(row, np.interp(error - location[row], centres, score))
+            / information
+        )
         location += np.clip(step, -0.5, 0.5)
     return pixels, counts, location, information**-0.5
 
@@ -219,16 +296,22 @@ def calibration_errors(reduced, run, energy) -> dict[int, float]:
     """
     time = (int(run.points.start_ns[0]) + int(run.points.end_ns[-1])) / 2e9
     result = {}
-    for path, function in zip(run.pulse_files, reduced.functions[run.name], strict=True):
+    for path, function in zip(
+        run.pulse_files, reduced.functions[run.name], strict=True
+    ):
         if not function.used:
             continue
         pixel, (first, second) = off.pixel_number(path), function.reference_times
-        late = np.clip((time - first) / (second - first), 0, 1) if second > first else 0.0
+        late = (
+            np.clip((time - first) / (second - first), 0, 1) if second > first else 0.0
+        )
         variance = 0.0
         for params, share in zip(function.params, (1 - late, late), strict=True):
             for calibration in reduced.calibrations:
                 row = list(calibration["pixel"].values).index(pixel)
-                if np.array_equal(calibration["params"].values[row], params, equal_nan=True):
+                if np.array_equal(
+                    calibration["params"].values[row], params, equal_nan=True
+                ):
                     errors = calibration["line_residual_errors"].values[row]
                     known = np.isfinite(errors)
                     lines = calibration["line_energy"].values[known]
@@ -260,9 +343,16 @@ class Resolution:
         `few_counts`: what counting statistics alone move is allowed on top, in quadrature.
         """
         missed, moved = [], 1.1 * 2.355 * self.counting * few_counts
-        for against, error in ((self.median, self.median_error), (self.aligned, self.total_error)):
-            if self.total > np.hypot(1.05 * against, moved) + 2 * np.hypot(self.total_error, error):
-                missed.append(f"{self.run}: the sum has {self.total:.3f} eV FWHM, {against:.3f} +- {error:.3f} alone")
+        for against, error in (
+            (self.median, self.median_error),
+            (self.aligned, self.total_error),
+        ):
+            if self.total > np.hypot(1.05 * against, moved) + 2 * np.hypot(
+                self.total_error, error
+            ):
+                missed.append(
+                    f"{self.run}: the sum has {self.total:.3f} eV FWHM, {against:.3f} +- {error:.3f} alone"
+                )
         return missed
 
 
@@ -276,7 +366,9 @@ def _resolution(reduced, run) -> Resolution:
     for _, low, high, at_line in reduced.windows():
         here = reduced.photons[run.name].within(low, high)
         if at_line and len(here.error):
-            pixels, _, location, _ = locations(here, fit(here.error, ERRORS, sigma=sigma))
+            pixels, _, location, _ = locations(
+                here, fit(here.error, ERRORS, sigma=sigma)
+            )
             known = np.isin(here.pixel, pixels)
             raw.append(here.error[known])
             pixel.append(here.pixel[known])
@@ -285,22 +377,42 @@ def _resolution(reduced, run) -> Resolution:
             counting += [allowed[p] for p in pixels]
     pixel, raw, moved = (np.concatenate(column) for column in (pixel, raw, moved))
     total, aligned = (fit(errors, ERRORS, sigma=sigma) for errors in (raw, raw - moved))
-    own = np.array([fit((raw - moved)[pixel == p], ERRORS, sigma=sigma).fwhm for p in np.unique(pixel)])
+    own = np.array(
+        [
+            fit((raw - moved)[pixel == p], ERRORS, sigma=sigma).fwhm
+            for p in np.unique(pixel)
+        ]
+    )
     median_error = 1.25 * np.nanstd(own, ddof=1) / np.sqrt(len(own))
-    return Resolution(run.name, total.fwhm, aligned.fwhm, float(np.nanmedian(own)), total.fwhm_error,
-                      float(median_error), float(np.sqrt(np.mean(np.square(counting)))))  # fmt: skip
+    return Resolution(
+        run.name,
+        total.fwhm,
+        aligned.fwhm,
+        float(np.nanmedian(own)),
+        total.fwhm_error,
+        float(median_error),
+        float(np.sqrt(np.mean(np.square(counting)))),
+    )
 
 
 def lost(reduced: Reduced) -> set[int]:
     """Healthy pixels that are not used in one of the runs."""
-    return {pixel for run in reduced.runs for pixel in reduced.healthy - reduced.used(run)}
+    return {
+        pixel for run in reduced.runs for pixel in reduced.healthy - reduced.used(run)
+    }
 
 
 def flaws(reduced: Reduced) -> list[str]:
     """Dead and noisy pixels without the right reason, jumps that are not found or not split, misassigned pixels."""
     s, missed = reduced.settings, []
     for calibration in reduced.calibrations:
-        status = dict(zip(calibration["pixel"].values.tolist(), map(str, calibration["status"].values), strict=True))
+        status = dict(
+            zip(
+                calibration["pixel"].values.tolist(),
+                map(str, calibration["status"].values),
+                strict=True,
+            )
+        )
         for reason, pixels in (("dead", s.dead_pixels), ("noisy", s.noisy_pixels)):
             missed += [
                 f"{calibration.attrs['run']}: pixel {p} is {reason}, but '{status[p]}'"
@@ -308,8 +420,15 @@ def flaws(reduced: Reduced) -> list[str]:
                 if not status[p].startswith(reason)
             ]
     for run in reduced.beamtime.scans:
-        missed += [f"{run.name}: bad pixel {p} is used" for p in reduced.used(run) & reduced.bad]
-    known = {p for p in reduced.jumping if all(p in reduced.used(run) for run in (reduced.runs[0], reduced.runs[-1]))}
+        missed += [
+            f"{run.name}: bad pixel {p} is used"
+            for p in reduced.used(run) & reduced.bad
+        ]
+    known = {
+        p
+        for p in reduced.jumping
+        if all(p in reduced.used(run) for run in (reduced.runs[0], reduced.runs[-1]))
+    }
     if set(reduced.jumped) != known:
         missed.append(f"jumped: {sorted(known)}, found: {sorted(reduced.jumped)}")
     return missed + _not_where_they_belong(reduced)
@@ -321,7 +440,11 @@ def _not_where_they_belong(reduced) -> list[str]:
     for run in reduced.runs:
         photons = reduced.photons[run.name]
         for pixel in np.unique(photons.pixel):
-            far = np.abs(photons.error[photons.pixel == pixel]) > 8  # of the tail, 7 to 15 % stand so far away
+            far = (
+                np.abs(photons.error[photons.pixel == pixel]) > 8
+            )  # of the tail, 7 to 15 % stand so far away
             if far.mean() > 0.3:
-                missed.append(f"{run.name}: {far.mean():.0%} of pixel {pixel}'s photons are 8 eV off or more")
+                missed.append(
+                    f"{run.name}: {far.mean():.0%} of pixel {pixel}'s photons are 8 eV off or more"
+                )
     return missed

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from rixs_pipeline import open_product
-from rixs_pipeline.config import Region
-from rixs_pipeline.core.regions import weights
+from rixs_pipeline.config.models import Region
+from rixs_pipeline.core.spectra.regions import weights
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
 from rixs_pipeline.simulate.truth import FINE, blurred, true_map
 
@@ -23,9 +23,19 @@ REGIONS = {
     "iPFY": {"kind": "ipfy", "edge": "Co_L", "emission": [510, 540]},
     "O_PFY": {"kind": "pfy", "edge": "O_K", "emission": [515, 530]},
     "sPFY": {"kind": "spfy", "edge": "O_K", "emission": [523, 524]},
-    "XES": {"kind": "xes", "edge": "O_K", "incident": [530.5, 531.5], "emission": [505, 535]},
-    "Co_XES": {"kind": "xes", "edge": "Co_L", "incident": [779, 783], "emission": [740, 795]},
-}  # fmt: skip
+    "XES": {
+        "kind": "xes",
+        "edge": "O_K",
+        "incident": [530.5, 531.5],
+        "emission": [505, 535],
+    },
+    "Co_XES": {
+        "kind": "xes",
+        "edge": "Co_L",
+        "incident": [779, 783],
+        "emission": [740, 795],
+    },
+}
 AROUND = 6.0  # eV beside a region in which its shift is fitted
 SHIFTS = np.arange(-1.5, 1.51, 0.1)  # eV
 
@@ -37,15 +47,26 @@ def settings(seed: int, rate: float, pixels: int = 12) -> SimulationSettings:
     hour.
     """
     return SimulationSettings(
-        seed=seed, pixels=pixels, rate=rate, calibration_rate=rate, calibration_duration=min(900, 6600 / rate),
-        points=60, dwell=min(600 / (2 * pixels * rate), 8.0), settle=0.1, passes=2, edges=("O_K", "Co_L"),
-        last_calibration_after=3600.0, projector_samples=8,
-    )  # fmt: skip
+        seed=seed,
+        pixels=pixels,
+        rate=rate,
+        calibration_rate=rate,
+        calibration_duration=min(900, 6600 / rate),
+        points=60,
+        dwell=min(600 / (2 * pixels * rate), 8.0),
+        settle=0.1,
+        passes=2,
+        edges=("O_K", "Co_L"),
+        last_calibration_after=3600.0,
+        projector_samples=8,
+    )
 
 
 def few_counts(seed: int) -> SimulationSettings:
     """Many points of 10 to 30 counts in the O K emission of the Co L scans."""
-    return settings(seed, 10.0).model_copy(update={"edges": ("Co_L",), "points": 240, "dwell": 0.2})
+    return settings(seed, 10.0).model_copy(
+        update={"edges": ("Co_L",), "points": 240, "dwell": 0.2}
+    )
 
 
 @dataclass(frozen=True)
@@ -77,7 +98,9 @@ def reduce(settings: SimulationSettings, folder: Path, command_line) -> Path:
     simulate(folder / "beamtime", settings)
     config = folder / "config.yaml"
     config.write_text(json.dumps({"regions": REGIONS}))
-    done = command_line("extract", folder / "beamtime", "-c", config, "-o", folder / "out", "-q")
+    done = command_line(
+        "extract", folder / "beamtime", "-c", config, "-o", folder / "out", "-q"
+    )
     assert done.returncode == 0, done.stderr
     return folder / "out"
 
@@ -88,12 +111,19 @@ def points(settings: SimulationSettings, beamtime: Path, out: Path) -> list[Poin
     found = []
     for path in sorted((out / "maps").glob("*.nxs")):
         rixs_map = open_product(path)
-        scans = [open_product(out / "scans" / f"{name}.nxs") for name in json.loads(rixs_map.attrs["scans"])]
+        scans = [
+            open_product(out / "scans" / f"{name}.nxs")
+            for name in json.loads(rixs_map.attrs["scans"])
+        ]
         shown = shown_map(settings, rixs_map, pixel_responses(truth, scans))
         for name, how in REGIONS.items():
             if how["edge"] == rixs_map.attrs["edge"]:
                 spectrum = open_product(out / "spectra" / path.name)[name]
-                found.append(_points(name, settings.rate, Region(**how), rixs_map, spectrum, shown))
+                found.append(
+                    _points(
+                        name, settings.rate, Region(**how), rixs_map, spectrum, shown
+                    )
+                )
     return found
 
 
@@ -101,12 +131,16 @@ def pixel_responses(truth, scans) -> list[tuple[float, tuple[float, float, float
     """Share of the photons and response (FWHM, tail fraction, tail length) of every used pixel."""
     counts: dict[int, int] = {}
     for scan in scans:
-        for pixel, n in zip(scan["pixel"].values, scan["pixel_counts"].values, strict=True):
+        for pixel, n in zip(
+            scan["pixel"].values, scan["pixel_counts"].values, strict=True
+        ):
             counts[int(pixel)] = counts.get(int(pixel), 0) + int(n)
     total = sum(counts.values())
     pixels = {p["channel"]: p for p in truth["pixels"]}
     keys = ("fwhm", "tail_fraction", "tail_length")
-    return [(n / total, tuple(pixels[p][k] for k in keys)) for p, n in counts.items() if n]
+    return [
+        (n / total, tuple(pixels[p][k] for k in keys)) for p, n in counts.items() if n
+    ]
 
 
 def shown_map(settings, rixs_map, responses):
@@ -114,40 +148,66 @@ def shown_map(settings, rixs_map, responses):
 
     The response is a convolution, so that of all pixels together is the mean of theirs.
     """
-    incident, edges = rixs_map["incident_energy"].values, rixs_map["emission_energy_edges"].values
+    incident, edges = (
+        rixs_map["incident_energy"].values,
+        rixs_map["emission_energy_edges"].values,
+    )
     fine = np.arange(edges[0] - 2, edges[-1] + 2 + FINE / 2, FINE)
-    ideal = true_map(settings, str(rixs_map.attrs["edge"]), str(rixs_map.attrs["sample"]), incident, fine)
+    ideal = true_map(
+        settings,
+        str(rixs_map.attrs["edge"]),
+        str(rixs_map.attrs["sample"]),
+        incident,
+        fine,
+    )
     size = len(fine) - 1
     delta = np.zeros((1, size - 1 + size % 2))  # odd: it has a middle
     delta[0, delta.shape[1] // 2] = 1.0
     response = sum(share * blurred(delta, FINE, *how) for share, how in responses)
     density = fftconvolve(ideal, response, mode="same", axes=1)
-    cumulative = np.concatenate([np.zeros((len(incident), 1)), np.cumsum(density, axis=1)], axis=1)
+    cumulative = np.concatenate(
+        [np.zeros((len(incident), 1)), np.cumsum(density, axis=1)], axis=1
+    )
 
     def shown(shift):
-        return np.diff([np.interp(edges - shift, fine, row) for row in cumulative], axis=1)
+        return np.diff(
+            [np.interp(edges - shift, fine, row) for row in cumulative], axis=1
+        )
 
     return shown
 
 
 def _points(name, rate, region, rixs_map, spectrum, shown) -> Points:
-    incident, edges = rixs_map["incident_energy"].values, rixs_map["emission_energy_edges"].values
+    incident, edges = (
+        rixs_map["incident_energy"].values,
+        rixs_map["emission_energy_edges"].values,
+    )
     exposure = rixs_map["exposure"].values
     share = weights(region, incident, edges)
     around = (region.emission[0] - AROUND, region.emission[1] + AROUND)
-    near = weights(Region(kind="pfy", incident=region.incident, emission=around), incident, edges)
+    near = weights(
+        Region(kind="pfy", incident=region.incident, emission=around), incident, edges
+    )
     truth = share * shown(_shift(near, rixs_map["counts"].values, exposure, shown))
     if region.kind == "xes":
         taken = share.any(axis=0)
-        true = ((truth * exposure[:, None]).sum(axis=0) / (share * exposure[:, None]).sum(axis=0).clip(1e-300))[taken]
+        true = (
+            (truth * exposure[:, None]).sum(axis=0)
+            / (share * exposure[:, None]).sum(axis=0).clip(1e-300)
+        )[taken]
         true = true / np.diff(edges).mean()
     else:
         taken = share.any(axis=1)
         true = truth.sum(axis=1)[taken]
-    seen = {n: spectrum[n].values for n in ("intensity", "intensity_errors", "intensity_lower", "intensity_upper")}
+    seen = {
+        n: spectrum[n].values
+        for n in ("intensity", "intensity_errors", "intensity_lower", "intensity_upper")
+    }
     seconds = np.nan_to_num(spectrum["exposure"].values)
     worth = seconds * (np.diff(edges).mean() if region.kind == "xes" else 1.0)
-    factor = spectrum["counts"].values[seconds > 0].sum() / (true * worth)[seconds > 0].sum()
+    factor = (
+        spectrum["counts"].values[seconds > 0].sum() / (true * worth)[seconds > 0].sum()
+    )
     expected = factor * true * worth
     true = 1 / (factor * true) if region.kind == "ipfy" else factor * true
     good = (seconds > 0) & np.isfinite(seen["intensity"])

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.config import CalibrationConfig
-from rixs_pipeline.core import energy as ef
-from rixs_pipeline.core.binning import emission_edges, histogram_points
-from rixs_pipeline.core.calibration import calibrate
-from rixs_pipeline.io.reference_sets import load_reference_set
+from rixs_pipeline.config.models import CalibrationConfig
+from rixs_pipeline.config.reference_sets import load_reference_set
+from rixs_pipeline.core.calibration.reference_run import calibrate
+from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.maps.binning import emission_edges, histogram_points
 
 PULSES, POINTS = 1_000_000, 240
 EDGES = emission_edges((200.0, 1100.0), 0.5)
@@ -18,10 +18,15 @@ FIRST, STOP = LIMITS[:-1], LIMITS[1:]
 @pytest.fixture(scope="module")
 def pixel(reference_pulses):
     """Pulse height, pretrigger mean, phase and time of a pixel's pulses, again and again, and its parameters."""
-    result = calibrate(reference_pulses[:8], load_reference_set("srd128"), CalibrationConfig(), 1000.0)
+    result = calibrate(
+        reference_pulses[:8], load_reference_set("srd128"), CalibrationConfig(), 1000.0
+    )
     row = result.status.index("ok")
     one = reference_pulses[row]
-    columns = [np.resize(values, PULSES) for values in (one.pulse_height, one.pretrigger_mean, one.phase)]
+    columns = [
+        np.resize(values, PULSES)
+        for values in (one.pulse_height, one.pretrigger_mean, one.phase)
+    ]
     return *columns, np.linspace(0.0, 500.0, PULSES), result.params[row]
 
 
@@ -33,24 +38,38 @@ def energies(pixel):
 @pytest.fixture(scope="module")
 def expected(energies):
     points = np.repeat(np.arange(POINTS), STOP - FIRST)
-    return np.histogram2d(points, energies, bins=(np.arange(POINTS + 1) - 0.5, EDGES))[0]
+    return np.histogram2d(points, energies, bins=(np.arange(POINTS + 1) - 0.5, EDGES))[
+        0
+    ]
 
 
 def test_numpy_histogram2d(timed, energies):
     points = np.repeat(np.arange(POINTS), STOP - FIRST)
     bins = np.arange(POINTS + 1) - 0.5, EDGES
-    timed("bin", "np.histogram2d of energies", lambda: np.histogram2d(points, energies, bins=bins), PULSES, "pulses")
+    timed(
+        "bin",
+        "np.histogram2d of energies",
+        lambda: np.histogram2d(points, energies, bins=bins),
+        PULSES,
+        "pulses",
+    )
 
 
 def test_counts(timed, energies, expected):
     counts = timed(
-        "bin", "histogram_points of energies", lambda: histogram_points(energies, FIRST, STOP, EDGES), PULSES, "pulses"
+        "bin",
+        "histogram_points of energies",
+        lambda: histogram_points(energies, FIRST, STOP, EDGES),
+        PULSES,
+        "pulses",
     )
     assert np.array_equal(counts, expected)
 
 
 def test_energies(timed, pixel, energies):
-    found = timed("bin", "energy of pulses", lambda: ef.energy(*pixel), PULSES, "pulses")
+    found = timed(
+        "bin", "energy of pulses", lambda: ef.energy(*pixel), PULSES, "pulses"
+    )
     assert np.array_equal(found, energies)
 
 
@@ -58,4 +77,7 @@ def test_pulses_into_the_map(timed, pixel, expected):
     def run():
         return histogram_points(ef.energy(*pixel), FIRST, STOP, EDGES)
 
-    assert np.array_equal(timed("bin", "energy and histogram_points of pulses", run, PULSES, "pulses"), expected)
+    assert np.array_equal(
+        timed("bin", "energy and histogram_points of pulses", run, PULSES, "pulses"),
+        expected,
+    )

@@ -10,14 +10,18 @@ import shutil
 
 import pytest
 
-from benchmarks.conftest import REFERENCE_RUN
 from rixs_pipeline import open_product
-from rixs_pipeline.io import off
+from rixs_pipeline.io.formats import off
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
+from tests.benchmarks.conftest import REFERENCE_RUN
 
 pytestmark = pytest.mark.slow
 
-TWO_RUNS = REFERENCE_RUN | {"pixels": 240, "calibrations": 2, "last_calibration_after": 1800.0}
+TWO_RUNS = REFERENCE_RUN | {
+    "pixels": 240,
+    "calibrations": 2,
+    "last_calibration_after": 1800.0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +33,15 @@ def array(tmp_path_factory):
     def first(pixels):
         folder = root / str(pixels)
         if not folder.exists():
-            keep = set(sorted(map(off.pixel_number, (root / "240").rglob("*.off")))[:pixels])
-            shutil.copytree(root / "240", folder, symlinks=True, ignore=shutil.ignore_patterns("*.off"))
+            keep = set(
+                sorted(map(off.pixel_number, (root / "240").rglob("*.off")))[:pixels]
+            )
+            shutil.copytree(
+                root / "240",
+                folder,
+                symlinks=True,
+                ignore=shutil.ignore_patterns("*.off"),
+            )
             for path in (root / "240").rglob("*.off"):
                 if off.pixel_number(path) in keep:
                     (folder / path.relative_to(root / "240")).symlink_to(path)
@@ -46,12 +57,23 @@ def test_calibrate(timed, table, command_line, array, tmp_path, pixels):
     def run():
         return command_line("calibrate", beamtime, "-o", out, "-q", "--workers", 2)
 
-    done = timed("calibrate command", f"two reference runs of {pixels} pixels", run, pixels, "pixels", rounds=2,
-                 setup=lambda: shutil.rmtree(out, ignore_errors=True))  # fmt: skip
+    done = timed(
+        "calibrate command",
+        f"two reference runs of {pixels} pixels",
+        run,
+        pixels,
+        "pixels",
+        rounds=2,
+        setup=lambda: shutil.rmtree(out, ignore_errors=True),
+    )
     assert done.returncode == 0, done.stderr
-    stage = json.loads((out / "run.json").read_text(encoding="utf-8"))["timings"]["calibrate"]
+    stage = json.loads((out / "run.json").read_text(encoding="utf-8"))["timings"][
+        "calibrate"
+    ]
     table("calibration stage", {"pixels": pixels, "seconds of the last run": stage})
-    calibrations = [open_product(path) for path in sorted((out / "calibration").glob("*.nxs"))]
+    calibrations = [
+        open_product(path) for path in sorted((out / "calibration").glob("*.nxs"))
+    ]
     assert len(calibrations) == 2
     for calibration in calibrations:
         assert len(calibration["line_name"]) == 6

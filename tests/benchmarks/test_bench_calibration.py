@@ -2,9 +2,9 @@
 
 import pytest
 
-from rixs_pipeline.config import CalibrationConfig
-from rixs_pipeline.core.calibration import calibrate
-from rixs_pipeline.io.reference_sets import load_reference_set
+from rixs_pipeline.config.models import CalibrationConfig
+from rixs_pipeline.config.reference_sets import load_reference_set
+from rixs_pipeline.core.calibration.reference_run import calibrate
 
 
 @pytest.mark.parametrize("pixels", [8, 32, 120])
@@ -14,5 +14,12 @@ def test_a_reference_run(timed, reference_pulses, pixels):
     def run():
         return calibrate(pulses, reference, CalibrationConfig(), 1000.0)
 
-    result = timed("calibrate", f"a reference run of {pixels} pixels", run, pixels, "pixels", rounds=5)
+    result = timed(
+        "calibrate",
+        f"a reference run of {pixels} pixels",
+        run,
+        pixels,
+        "pixels",
+        rounds=5,
+    )
     assert sum(status == "ok" for status in result.status) >= 0.9 * pixels

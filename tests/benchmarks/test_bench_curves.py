@@ -4,10 +4,10 @@ docs/explanation/calibration.md."""
 import numpy as np
 import pytest
 
-from rixs_pipeline.core import energy as ef
-from rixs_pipeline.core import gain
-from rixs_pipeline.core.gain_forms import FORMS
-from rixs_pipeline.io.reference_sets import load_reference_set
+from rixs_pipeline.config.reference_sets import load_reference_set
+from rixs_pipeline.core.calibration import gain_curve as gain
+from rixs_pipeline.core.calibration.gain_forms import FORMS
+from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.simulate.detector import draw_pixel
 from rixs_pipeline.simulate.settings import SimulationSettings
 
@@ -29,20 +29,30 @@ def array(seed, pixels, case):
     """Heights (pixel, line) of the lines as measured, their energies and uncertainties, true heights along."""
     roughness, names, off = CASES[case]
     reference = load_reference_set("srd128").lines
-    energy, uncertainty = np.array([(reference[name].energy, reference[name].uncertainty) for name in names]).T
+    energy, uncertainty = np.array(
+        [(reference[name].energy, reference[name].uncertainty) for name in names]
+    ).T
     rng = np.random.default_rng(seed)
     settings = SimulationSettings(seed=seed, pixels=pixels, gain_roughness=roughness)
-    drawn = [draw_pixel(settings, channel, (np.inf, np.inf)) for channel in settings.channels]
+    drawn = [
+        draw_pixel(settings, channel, (np.inf, np.inf)) for channel in settings.channels
+    ]
     stands = energy + off * rng.normal(0, uncertainty)
-    heights = np.stack([one.pulse_height(stands + rng.normal(0, STAT, len(energy))) for one in drawn])
-    true = np.stack([one.pulse_height(np.concatenate([ALONG, energy])) for one in drawn])
+    heights = np.stack(
+        [one.pulse_height(stands + rng.normal(0, STAT, len(energy))) for one in drawn]
+    )
+    true = np.stack(
+        [one.pulse_height(np.concatenate([ALONG, energy])) for one in drawn]
+    )
     return heights, energy, uncertainty, true
 
 
 def errors(seed, case, curve, pixels=24):
     """Energy on the curve - true energy (pixel, [ALONG, lines]) eV, and whether each curve rises (pixel,)."""
     heights, energy, uncertainty, true = array(seed, pixels, case)
-    params, rising = gain.spline_params(gain.fit(heights, np.full(heights.shape, STAT), energy, uncertainty, curve))
+    params, rising = gain.spline_params(
+        gain.fit(heights, np.full(heights.shape, STAT), energy, uncertainty, curve)
+    )
     found = np.stack([ef.curve(h, p) for h, p in zip(true, params, strict=True)])
     return found - np.concatenate([ALONG, energy]), rising
 
@@ -50,12 +60,17 @@ def errors(seed, case, curve, pixels=24):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("curve", FORMS)
 def test_errors_of_the_forms(curve, case, benchmark, capsys):
-    found = benchmark.pedantic(lambda: [errors(seed, case, curve) for seed in range(12)], rounds=1)
+    found = benchmark.pedantic(
+        lambda: [errors(seed, case, curve) for seed in range(12)], rounds=1
+    )
     miss = np.stack([one for one, _ in found])
     mean = miss.mean(axis=1, keepdims=True)
     places = [np.arange(len(ALONG), miss.shape[2])]
     places += [np.flatnonzero((low <= ALONG) & (high >= ALONG)) for low, high in RANGES]
-    cells = [f"{np.sqrt(np.mean(mean[..., at] ** 2)):.2f} / {np.std((miss - mean)[..., at]):.2f}" for at in places]
+    cells = [
+        f"{np.sqrt(np.mean(mean[..., at] ** 2)):.2f} / {np.std((miss - mean)[..., at]):.2f}"
+        for at in places
+    ]
     with capsys.disabled():
         print(f"\n| {case} | `{curve}` | {' | '.join(cells)} |", end="")
     assert all(rising.all() for _, rising in found)
@@ -66,7 +81,15 @@ def test_240_pixels(timed, curve):
     heights, energy, uncertainty, _ = array(0, 240, "six lines")
 
     def run():
-        curves = gain.fit(heights, np.full(heights.shape, STAT), energy, uncertainty, curve)
-        return *gain.spline_params(curves), gain.spline_covariance(curves), gain.left_out(curves, uncertainty)
+        curves = gain.fit(
+            heights, np.full(heights.shape, STAT), energy, uncertainty, curve
+        )
+        return (
+            *gain.spline_params(curves),
+            gain.spline_covariance(curves),
+            gain.left_out(curves, uncertainty),
+        )
 
-    assert timed("curves", f"240 gain curves, {curve}", run, 240, "pixels", rounds=5)[1].all()
+    assert timed("curves", f"240 gain curves, {curve}", run, 240, "pixels", rounds=5)[
+        1
+    ].all()

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numba import njit
-from stages.builders import LIMITS, Points, params
 
-from rixs_pipeline.config import ExecutionConfig
-from rixs_pipeline.core import map_kernel
-from rixs_pipeline.core.binning import emission_edges, uniform
-from rixs_pipeline.execution import Executor, available_cores
-from rixs_pipeline.io import off
-from rixs_pipeline.stages.bin import BinTask, bin_block
-from rixs_pipeline.stages.calibrations import PixelEnergy
+from rixs_pipeline.config.models import ExecutionConfig
+from rixs_pipeline.core.maps import bin_kernel as map_kernel
+from rixs_pipeline.core.maps.binning import emission_edges, uniform
+from rixs_pipeline.io.formats import off
+from rixs_pipeline.runner.executor import Executor, available_cores
+from rixs_pipeline.stages.scan.count_pulses import BinTask, bin_block
+from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from tests.stages.builders import LIMITS, Points, params
 
 RECORD = off.record_dtype("0.3.0", 5)
 PULSES, POINTS = 10_000_000, 240
@@ -39,20 +39,36 @@ def records(n, first=0):
     """Clean pulses of 480 to 1050 eV, all corrections at work, 10 ms apart."""
     rng = np.random.default_rng(first)
     found = np.zeros(n, RECORD)
-    found["record_samples"], found["unixnano"] = 1000, START_NS + (first + np.arange(n)) * STEP_NS
-    found["pretrigger_mean"], found["residual_stddev"] = 7000 + rng.normal(0, 3, n), 20 + rng.normal(0, 1, n)
+    found["record_samples"], found["unixnano"] = (
+        1000,
+        START_NS + (first + np.arange(n)) * STEP_NS,
+    )
+    found["pretrigger_mean"], found["residual_stddev"] = (
+        7000 + rng.normal(0, 3, n),
+        20 + rng.normal(0, 1, n),
+    )
     found["coefs"][:, off.FILT_VALUE] = rng.uniform(4800, 10500, n)
-    found["coefs"][:, off.DERIVATIVE_LIKE] = found["coefs"][:, off.FILT_VALUE] * (0.5 + rng.normal(0, 0.01, n))
+    found["coefs"][:, off.DERIVATIVE_LIKE] = found["coefs"][:, off.FILT_VALUE] * (
+        0.5 + rng.normal(0, 0.01, n)
+    )
     return found
 
 
 def corrected(shift=0.0):
     """Parameters with drift and arrival phase."""
-    from rixs_pipeline.core import energy as ef
+    from rixs_pipeline.core.energy import function as ef
 
     found = params(shift)
-    found[ef.HEIGHT_REF], found[ef.PRETRIGGER_REF], found[ef.PHASE_HALF_WIDTH] = 8000.0, 7000.0, 0.5
-    found[ef.DRIFT], found[ef.PHASE], found[ef.PHASE_CENTRE] = 5e-6, 1e-4, [0.5, 0.0, 0.0]
+    found[ef.HEIGHT_REF], found[ef.PRETRIGGER_REF], found[ef.PHASE_HALF_WIDTH] = (
+        8000.0,
+        7000.0,
+        0.5,
+    )
+    found[ef.DRIFT], found[ef.PHASE], found[ef.PHASE_CENTRE] = (
+        5e-6,
+        1e-4,
+        [0.5, 0.0, 0.0],
+    )
     return found
 
 
@@ -64,10 +80,22 @@ def pulses():
 def count(pulses, points=slice(None)):
     limits = np.linspace(0, len(pulses), POINTS + 1).astype(np.int64)
     first, stop = limits[:-1][points], limits[1:][points]
-    counts, pair = np.zeros((len(first), len(EDGES)), np.int64), np.stack([corrected(), corrected(1.0)])
+    counts, pair = (
+        np.zeros((len(first), len(EDGES)), np.int64),
+        np.stack([corrected(), corrected(1.0)]),
+    )
     share = np.linspace(0, 1, POINTS)[points]
     map_kernel.bin_records(
-        *off.columns(pulses), first, stop, LIMITS, pair, share, uniform(EDGES), np.arange(len(first)), counts, NOTHING
+        *off.columns(pulses),
+        first,
+        stop,
+        LIMITS,
+        pair,
+        share,
+        uniform(EDGES),
+        np.arange(len(first)),
+        counts,
+        NOTHING,
     )
     return counts[:, :-1]
 
@@ -81,13 +109,17 @@ def halves(function):
 @pytest.fixture(scope="module")
 def words():
     """As many bytes as the records have, and nothing that is slow to add."""
-    return np.ones(PULSES * RECORD.itemsize // 8)  # zeros would be one page of the kernel, read again and again
+    return np.ones(
+        PULSES * RECORD.itemsize // 8
+    )  # zeros would be one page of the kernel, read again and again
 
 
 READERS = {
     "read by one thread, compiled": lambda words: read(words),
     "read by one thread, numpy sum": lambda words: words.sum(),
-    "read by two threads, compiled": lambda words: halves(lambda k: read(np.array_split(words, 2)[k])),
+    "read by two threads, compiled": lambda words: halves(
+        lambda k: read(np.array_split(words, 2)[k])
+    ),
 }
 
 
@@ -100,7 +132,13 @@ def test_memory(timed, words, what):
 def test_kernel(timed, pulses):
     expected = count(pulses)
     assert expected.sum() > 0.99 * PULSES
-    found = timed("memory", "records into counts, one thread", lambda: count(pulses), pulses.nbytes, "B")
+    found = timed(
+        "memory",
+        "records into counts, one thread",
+        lambda: count(pulses),
+        pulses.nbytes,
+        "B",
+    )
     assert np.array_equal(found, expected)
 
 
@@ -116,13 +154,23 @@ def fill_numpy(point, energy):
 
 
 def fill_uniform(point, energy):
-    return np.histogram2d(point, energy, (POINTS, len(EDGES) - 1), [(-0.5, POINTS - 0.5), (EDGES[0], EDGES[-1])])[0]
+    return np.histogram2d(
+        point,
+        energy,
+        (POINTS, len(EDGES) - 1),
+        [(-0.5, POINTS - 0.5), (EDGES[0], EDGES[-1])],
+    )[0]
 
 
 def fill_boost(point, energy):
     boost = pytest.importorskip("boost_histogram")
-    axes = boost.axis.Integer(0, POINTS), boost.axis.Regular(len(EDGES) - 1, EDGES[0], EDGES[-1])
-    return boost.Histogram(*axes, storage=boost.storage.Int64()).fill(point, energy).view()
+    axes = (
+        boost.axis.Integer(0, POINTS),
+        boost.axis.Regular(len(EDGES) - 1, EDGES[0], EDGES[-1]),
+    )
+    return (
+        boost.Histogram(*axes, storage=boost.storage.Int64()).fill(point, energy).view()
+    )
 
 
 FILLS = {
@@ -136,12 +184,25 @@ FILLS = {
 def test_histograms(timed, pulses, what):
     energy = pulses["coefs"][:, off.FILT_VALUE] * 0.1
     point = np.repeat(np.arange(POINTS), PULSES // POINTS + 1)[:PULSES]
-    counts = timed("histogram", what, lambda: FILLS[what](point, energy), PULSES, "pulses", rounds=5)
+    counts = timed(
+        "histogram",
+        what,
+        lambda: FILLS[what](point, energy),
+        PULSES,
+        "pulses",
+        rounds=5,
+    )
     assert counts.sum() == PULSES
 
 
 def test_kernel_beside_histograms(timed, pulses):
-    timed("histogram", "records into counts, corrections and all", lambda: count(pulses), PULSES, "pulses")
+    timed(
+        "histogram",
+        "records into counts, corrections and all",
+        lambda: count(pulses),
+        PULSES,
+        "pulses",
+    )
 
 
 # ---- the stage, from files
@@ -150,14 +211,19 @@ def test_kernel_beside_histograms(timed, pulses):
 def anonymous() -> int:
     """Memory of this process that is no file's, bytes."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
+    return 1024 * next(
+        int(line.split()[1]) for line in lines if line.startswith("RssAnon")
+    )
 
 
 def write(path: Path, n: int) -> Path:
     header = {
-        "FileFormat": "OFF", "FileFormatVersion": "0.3.0", "NumberOfBases": 5, "FramePeriodSeconds": 5e-6,
+        "FileFormat": "OFF",
+        "FileFormatVersion": "0.3.0",
+        "NumberOfBases": 5,
+        "FramePeriodSeconds": 5e-6,
         "ModelInfo": {"Projectors": {"Rows": 5, "Cols": 2}},
-    }  # fmt: skip
+    }
     with path.open("wb") as file:
         file.write(json.dumps(header, indent=1).encode() + b"\n" + bytes(2 * 8 * 10))
         for first in range(0, n, 1_000_000):
@@ -169,15 +235,26 @@ def task(files, n) -> BinTask:
     limits = START_NS + np.linspace(0, n * STEP_NS, POINTS + 1).astype(np.int64)
     cuts = LIMITS.copy()
     cuts[3, 0] = 0.008  # a hold-off longer than a record
-    function = PixelEnergy("ok", (corrected(), corrected(1.0)), cuts, (START_NS / 1e9, START_NS / 1e9 + 1e6))
+    function = PixelEnergy(
+        "ok",
+        (corrected(), corrected(1.0)),
+        cuts,
+        (START_NS / 1e9, START_NS / 1e9 + 1e6),
+    )
     points = Points(np.arange(float(POINTS)), limits[:-1], limits[1:])
     return BinTask(tuple(files), (function,) * len(files), points, EDGES, 6.0)
 
 
-@pytest.mark.parametrize("n", [10**6, 10**7, pytest.param(10**8, marks=pytest.mark.slow)], ids=["1e6", "1e7", "1e8"])
+@pytest.mark.parametrize(
+    "n",
+    [10**6, 10**7, pytest.param(10**8, marks=pytest.mark.slow)],
+    ids=["1e6", "1e7", "1e8"],
+)
 def test_one_file_of_any_length(timed, table, tmp_path, n):
     one = task([write(tmp_path / "x_chan1.off", n)], n)
-    bin_block(task([write(tmp_path / "y_chan1.off", 1000)], 1000))  # compiled, and its modules loaded
+    bin_block(
+        task([write(tmp_path / "y_chan1.off", 1000)], 1000)
+    )  # compiled, and its modules loaded
     before, seen, done = anonymous(), [0], threading.Event()
 
     def watch():
@@ -188,14 +265,22 @@ def test_one_file_of_any_length(timed, table, tmp_path, n):
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        binned = timed("stage, one file", f"{n:.0e} pulses", lambda: bin_block(one), n, "pulses", rounds=3)
+        binned = timed(
+            "stage, one file",
+            f"{n:.0e} pulses",
+            lambda: bin_block(one),
+            n,
+            "pulses",
+            rounds=3,
+        )
     finally:
         done.set()
         watcher.join()
     assert binned.counts.sum() > 0.99 * n
-    table("memory of the process that is no file's", {
-        "pulses": n, "added at most, MB": (seen[0] - before) / 1e6
-    })  # fmt: skip
+    table(
+        "memory of the process that is no file's",
+        {"pulses": n, "added at most, MB": (seen[0] - before) / 1e6},
+    )
     assert seen[0] - before < 1e8  # whatever the length: a map, and little else
     for path in tmp_path.glob("*.off"):
         path.unlink()
@@ -209,4 +294,10 @@ def test_workers(timed, tmp_path, workers):
     tasks = [task(paths[k : k + 2], n) for k in range(0, files, 2)]
     bin_block(tasks[0])
     with Executor(ExecutionConfig(scheduler="threads", workers=workers)) as executor:
-        timed("workers", f"binning by {workers}", lambda: list(executor.map(bin_block, tasks)), n * files, "pulses")
+        timed(
+            "workers",
+            f"binning by {workers}",
+            lambda: list(executor.map(bin_block, tasks)),
+            n * files,
+            "pulses",
+        )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.null_beamtimes import all_told, settings
+from tests.benchmarks.null_beamtimes import all_told, settings
 
 SEEDS, FIRST = 200, 20_000
 ALARMS, LEVEL = 17, 0.05
@@ -20,17 +20,26 @@ REDOX, BIAS = 1.4, 0.02
 @pytest.mark.slow
 def test_false_alarms(benchmark, table):
     beamtimes = [settings(seed) for seed in range(FIRST, FIRST + SEEDS)]
-    found = [one.chances for one in benchmark.pedantic(all_told, args=(beamtimes,), rounds=1)]
+    found = [
+        one.chances for one in benchmark.pedantic(all_told, args=(beamtimes,), rounds=1)
+    ]
     rows = [row(name, np.array([one[name] for one in found])) for name in found[0]]
     for one in rows:
         table("equal samples", one)
-    assert not [one for one in rows if one["alarms"] > ALARMS or one["uniform"] < UNIFORM]
+    assert not [
+        one for one in rows if one["alarms"] > ALARMS or one["uniform"] < UNIFORM
+    ]
 
 
 def row(name, p):
     """How often a test's p is below the level, and the p of their being uniform."""
-    return {"test": name, "alarms": int((p < LEVEL).sum()), "of": len(p), "mean p": float(p.mean()),
-            "uniform": float(stats.kstest(p, "uniform").pvalue)}  # fmt: skip
+    return {
+        "test": name,
+        "alarms": int((p < LEVEL).sum()),
+        "of": len(p),
+        "mean p": float(p.mean()),
+        "uniform": float(stats.kstest(p, "uniform").pvalue),
+    }
 
 
 @pytest.mark.slow
@@ -41,7 +50,19 @@ def test_redox_amplitude(benchmark, table):
     off = value / true - 1
     error = float(off.std(ddof=1) / np.sqrt(len(off)))
     covered = float(np.mean((lower < true) & (true < upper)))
-    means = {"beamtimes": str(len(off)), "ratio": float(value.mean()), "endless": float(true.mean())}
-    table("redox amplitude", means | {"% off": 100 * float(off.mean()), "% error": 100 * error, "covered": covered})
+    means = {
+        "beamtimes": str(len(off)),
+        "ratio": float(value.mean()),
+        "endless": float(true.mean()),
+    }
+    table(
+        "redox amplitude",
+        means
+        | {
+            "% off": 100 * float(off.mean()),
+            "% error": 100 * error,
+            "covered": covered,
+        },
+    )
     assert abs(off.mean()) < BIAS + 2 * error
     assert covered > stats.binom.ppf(0.01, len(off), 0.95) / len(off)

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from rixs_pipeline.io import off
+from rixs_pipeline.io.formats import off
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,9 @@ def out(tmp_path_factory):
         ("run", "everything, all of it fresh", False),
     ],
 )
-def test_the_command(timed, command_line, sample_beamtime, records, out, verb, what, anew):
+def test_the_command(
+    timed, command_line, sample_beamtime, records, out, verb, what, anew
+):
     def run():
         return command_line(verb, sample_beamtime, "-o", out, "-q")
 

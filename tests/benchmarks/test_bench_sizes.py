@@ -11,19 +11,35 @@ import numpy as np
 import pytest
 
 from rixs_pipeline import open_product
-from rixs_pipeline.io import off
+from rixs_pipeline.io.formats import off
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
 
 # one edge and sample, so that more pulses are more scans; a reference run of 0.6 million pulses
 BEAMTIME = {
-    "seed": 5, "pixels": 64, "edges": ["Co_L"], "samples": [{"name": "LMR"}], "points": 200, "rate": 160.0,
-    "calibrations": 1, "dead_pixels": [], "noisy_pixels": [], "jumping_pixels": [], "truncated_pixels": [],
-    "beam_dumps": [], "projector_samples": 8,
-}  # fmt: skip
-SIZES = {"1e6": {"passes": 1, "rate": 30.0}, "1e7": {"passes": 6}, "1e8": {"passes": 60}}
+    "seed": 5,
+    "pixels": 64,
+    "edges": ["Co_L"],
+    "samples": [{"name": "LMR"}],
+    "points": 200,
+    "rate": 160.0,
+    "calibrations": 1,
+    "dead_pixels": [],
+    "noisy_pixels": [],
+    "jumping_pixels": [],
+    "truncated_pixels": [],
+    "beam_dumps": [],
+    "projector_samples": 8,
+}
+SIZES = {
+    "1e6": {"passes": 1, "rate": 30.0},
+    "1e7": {"passes": 6},
+    "1e8": {"passes": 60},
+}
 
 
-@pytest.fixture(scope="module", params=["1e6", "1e7", pytest.param("1e8", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=["1e6", "1e7", pytest.param("1e8", marks=pytest.mark.slow)]
+)
 def beamtime(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sizes") / "beamtime"
     simulate(folder, SimulationSettings.model_validate(BEAMTIME | SIZES[request.param]))
@@ -36,16 +52,24 @@ def anonymous(pid: int) -> int:
     process = Path(f"/proc/{pid}")
     try:
         lines = (process / "status").read_text(encoding="ascii").splitlines()
-        children = [int(child) for one in process.glob("task/*/children") for child in one.read_text().split()]
+        children = [
+            int(child)
+            for one in process.glob("task/*/children")
+            for child in one.read_text().split()
+        ]
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    own = 1024 * next((int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0)
+    own = 1024 * next(
+        (int(line.split()[1]) for line in lines if line.startswith("RssAnon")), 0
+    )
     return own + sum(map(anonymous, children))
 
 
 def watched(*command: object) -> int:
     """Run the command line; the most memory that it and its processes had, looked at every 10 ms."""
-    process = subprocess.Popen([sys.executable, "-m", "rixs_pipeline", *map(str, command)])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rixs_pipeline", *map(str, command)]
+    )
     most = 0
     while process.poll() is None:
         most = max(most, anonymous(process.pid))
@@ -54,25 +78,52 @@ def watched(*command: object) -> int:
     return most
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is told by Linux's /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="memory is told by Linux's /proc"
+)
 def test_whole_runs(timed, table, beamtime, tmp_path):
     """Nanoseconds a pulse are those of the stages that grow with the scans; the reference run is always the same."""
     pulses = sum(off.read_header(path).n_records for path in beamtime.rglob("*.off"))
     counts = []
-    for verb, *options in (("run",), ("extract", "--workers", 1), ("extract", "--workers", 2)):
+    for verb, *options in (
+        ("run",),
+        ("extract", "--workers", 1),
+        ("extract", "--workers", 2),
+    ):
         out = tmp_path / f"out{len(counts)}"
         command = verb, beamtime, "-o", out, "-q", *options
         started = time.perf_counter()
         if verb == "run":  # a benchmark has one row
-            most = timed("whole runs", f"{pulses:.1e}", lambda c=command: watched(*c), pulses, "pulses", 1)
+            most = timed(
+                "whole runs",
+                f"{pulses:.1e}",
+                lambda c=command: watched(*c),
+                pulses,
+                "pulses",
+                1,
+            )
         else:
             most = watched(*command)
         seconds = time.perf_counter() - started
         stages = json.loads((out / "run.json").read_text(encoding="utf-8"))["timings"]
         growing = stages["bin"] + stages["combine"]
-        row = {"pulses": pulses, "command": " ".join(map(str, (verb, *options))), "whole, s": seconds}
-        row |= {f"{name}, s": stages.get(name) for name in ("calibrate", "bin", "combine", "extract", "report")}
-        table("whole runs", row | {"bin and combine, ns a pulse": 1e9 * growing / pulses, "memory, MB": most / 1e6})
+        row = {
+            "pulses": pulses,
+            "command": " ".join(map(str, (verb, *options))),
+            "whole, s": seconds,
+        }
+        row |= {
+            f"{name}, s": stages.get(name)
+            for name in ("calibrate", "bin", "combine", "extract", "report")
+        }
+        table(
+            "whole runs",
+            row
+            | {
+                "bin and combine, ns a pulse": 1e9 * growing / pulses,
+                "memory, MB": most / 1e6,
+            },
+        )
         assert most < 1e9  # the default of execution.memory
         (path,) = (out / "maps").glob("*.nxs")
         counts.append(open_product(path)["counts"].values)

@@ -7,13 +7,26 @@ rows of one kind beyond three: there are a hundred and more of those to look at.
 import numpy as np
 import pytest
 
-from benchmarks import spectra_truth
+from tests.benchmarks import spectra_truth
 
-SEEDS = {2.0: (301, 302, 303), 10.0: (101, 102, 103), 50.0: (201, 202, 203)}  # counts/s on a mean pixel
+SEEDS = {
+    2.0: (301, 302, 303),
+    10.0: (101, 102, 103),
+    50.0: (201, 202, 203),
+}  # counts/s on a mean pixel
 ENOUGH = 10.0  # counts expected in a point whose pull counts
-BIAS, BIAS_PULL, PULLS = 0.005, 0.2, 0.05  # relative, or of a standard deviation; of the pulls' from 1
-COVERED, COVERED_AT_MOST = 0.94, 0.985  # by the 95 % interval, from 0.3 counts; from 3 counts
-FEW_COUNTS = range(401, 409)  # seeds of beamtimes with few counts in their inverse yields
+BIAS, BIAS_PULL, PULLS = (
+    0.005,
+    0.2,
+    0.05,
+)  # relative, or of a standard deviation; of the pulls' from 1
+COVERED, COVERED_AT_MOST = (
+    0.94,
+    0.985,
+)  # by the 95 % interval, from 0.3 counts; from 3 counts
+FEW_COUNTS = range(
+    401, 409
+)  # seeds of beamtimes with few counts in their inverse yields
 BIAS_INVERSE = 0.01  # from `ENOUGH` counts
 THIRDS = ("lowest", "middle", "highest")
 
@@ -23,9 +36,14 @@ measured: list[spectra_truth.Points] = []  # of all beamtimes of this session
 @pytest.mark.parametrize("rate", SEEDS)
 def test_beamtimes_of_a_rate(benchmark, table, tmp_path, command_line, rate):
     beamtimes = [spectra_truth.settings(seed, rate) for seed in SEEDS[rate]]
-    found = benchmark.pedantic(points_of, args=(beamtimes, tmp_path, command_line), rounds=1)
+    found = benchmark.pedantic(
+        points_of, args=(beamtimes, tmp_path, command_line), rounds=1
+    )
     measured.extend(found)
-    rows = [row(f"{kind}, {rate:g}/s", [p for p in found if p.kind == kind], 3.0) for kind in spectra_truth.REGIONS]
+    rows = [
+        row(f"{kind}, {rate:g}/s", [p for p in found if p.kind == kind], 3.0)
+        for kind in spectra_truth.REGIONS
+    ]
     rows.append(row(f"all, {rate:g}/s", found))
     for one in rows:
         table("spectra", one)
@@ -45,17 +63,28 @@ def points_of(beamtimes, folder, command_line):
 
 def test_inverse_yields_of_few_counts(benchmark, table, tmp_path, command_line):
     beamtimes = [spectra_truth.few_counts(seed) for seed in FEW_COUNTS]
-    every = benchmark.pedantic(points_of, args=(beamtimes, tmp_path, command_line), rounds=1)
+    every = benchmark.pedantic(
+        points_of, args=(beamtimes, tmp_path, command_line), rounds=1
+    )
     found = [p for p in every if p.kind == "iPFY"]
     value, truth, expected, covered = (
-        np.concatenate([getattr(p, n) for p in found]) for n in ("value", "truth", "expected", "covered")
+        np.concatenate([getattr(p, n) for p in found])
+        for n in ("value", "truth", "expected", "covered")
     )
     enough = expected >= ENOUGH
     off, n = (value / truth - 1)[enough], int(enough.sum())
     bias, error = float(off.mean()), float(off.std() / np.sqrt(n))
-    table("inverse yields", {"row": "few counts", "points": n, "median counts": float(np.median(expected[enough])),
-                             "% bias": 100 * bias, "% error": 100 * error,
-                             "covered": float(covered.mean())})  # fmt: skip
+    table(
+        "inverse yields",
+        {
+            "row": "few counts",
+            "points": n,
+            "median counts": float(np.median(expected[enough])),
+            "% bias": 100 * bias,
+            "% error": 100 * error,
+            "covered": float(covered.mean()),
+        },
+    )
     assert n >= 3000
     assert abs(bias) < BIAS_INVERSE + 2 * error
 
@@ -71,25 +100,39 @@ def test_all_rates_together(benchmark, table):
 
 def row(name, points, errors=2.0):
     """The numbers of some spectra, and which limits they miss by more than some standard errors."""
-    pull, expected, covered = (np.concatenate([getattr(p, n) for p in points]) for n in ("pull", "expected", "covered"))
+    pull, expected, covered = (
+        np.concatenate([getattr(p, n) for p in points])
+        for n in ("pull", "expected", "covered")
+    )
     enough = expected >= ENOUGH
     n, pull = int(enough.sum()), pull[enough]
-    result = {"row": name, "points": n, "median counts": float(np.median(expected[enough])), "pulls": float(pull.std()),
-              "pulls' mean": float(pull.mean())}  # fmt: skip
+    result = {
+        "row": name,
+        "points": n,
+        "median counts": float(np.median(expected[enough])),
+        "pulls": float(pull.std()),
+        "pulls' mean": float(pull.mean()),
+    }
     missed = []
     if abs(pull.std() - 1) > PULLS + errors / np.sqrt(2 * n):
-        missed.append(f"{name}: pulls have sd {pull.std():.3f} +- {1 / np.sqrt(2 * n):.3f}")
+        missed.append(
+            f"{name}: pulls have sd {pull.std():.3f} +- {1 / np.sqrt(2 * n):.3f}"
+        )
     for third, (bias, error, sigma) in zip(THIRDS, biases(points), strict=True):
         result[f"% {third}"] = 100 * bias
         result[f"+- {third}"] = 100 * error
         if abs(bias) > max(BIAS, BIAS_PULL * sigma) + errors * error:
-            missed.append(f"{name}: bias {bias:+.2%} +- {error:.2%} at the {third} third")
+            missed.append(
+                f"{name}: bias {bias:+.2%} +- {error:.2%} at the {third} third"
+            )
     for least, limits in ((0.3, (COVERED, 1.0)), (3.0, (0.0, COVERED_AT_MOST))):
         here = covered[expected >= least]
         result[f"covered from {least:g}"] = float(here.mean())
         error = np.sqrt(0.05 * 0.95 / len(here))
         if not limits[0] - errors * error <= here.mean() <= limits[1] + errors * error:
-            missed.append(f"{name}: the interval covers {here.mean():.1%} from {least:g} counts")
+            missed.append(
+                f"{name}: the interval covers {here.mean():.1%} from {least:g} counts"
+            )
     return result | {"missed": missed}
 
 
@@ -107,7 +150,9 @@ def biases(points):
                 continue
             low, high = np.quantile(p.expected[enough], [third / 3, (third + 1) / 3])
             take = enough & (p.expected >= low) & (p.expected <= high)
-            excess += float(((p.value[take] / p.truth[take] - 1) * p.expected[take]).sum())
+            excess += float(
+                ((p.value[take] / p.truth[take] - 1) * p.expected[take]).sum()
+            )
             weight += float(p.expected[take].sum())
             sigma += (p.error[take] / p.truth[take]).tolist()
         found.append((excess / weight, weight**-0.5, float(np.median(sigma))))

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from rixs_pipeline.io import off
+from rixs_pipeline.io.formats import off
 from rixs_pipeline.simulate import from_options
 
 BINS = 70, 1800  # points of a scan, 0.5 eV bins of its map
@@ -49,7 +49,12 @@ def test_histogram2d(timed, pixels, pulses):
     generator = np.random.default_rng(0)
     values = generator.random((2, pulses))
     counts, *_ = timed(
-        f"command {pixels}", "np.histogram2d", lambda: np.histogram2d(*values, BINS), pulses, "values", 3
+        f"command {pixels}",
+        "np.histogram2d",
+        lambda: np.histogram2d(*values, BINS),
+        pulses,
+        "values",
+        3,
     )
     assert counts.sum() == pulses
 
@@ -63,7 +68,9 @@ def test_from_nothing(timed, command_line, pixels, beamtime, pulses, out, verb):
         return command_line(verb, beamtime, "-o", out, "-q")
 
     what = "run: figures too" if verb == "run" else "extract: no figures"
-    done = timed(f"command {pixels}", what, run, pulses, "pulses", rounds=2, setup=prepare)
+    done = timed(
+        f"command {pixels}", what, run, pulses, "pulses", rounds=2, setup=prepare
+    )
     assert done.returncode == 0, done.stderr
     assert any(name.endswith(".png") for name in executed(out)) == (verb == "run")
 
@@ -73,12 +80,16 @@ def test_again_with_nothing_changed(timed, command_line, pixels, beamtime, pulse
         return command_line("run", beamtime, "-o", out, "-q")
 
     run()
-    again = timed(f"command {pixels}", "run: all fresh", run, pulses, "pulses", rounds=3)
+    again = timed(
+        f"command {pixels}", "run: all fresh", run, pulses, "pulses", rounds=3
+    )
     assert again.returncode == 0, again.stderr
     assert executed(out) == []
 
 
-def test_again_with_one_region_changed(timed, command_line, tmp_path, pixels, beamtime, pulses, out):
+def test_again_with_one_region_changed(
+    timed, command_line, tmp_path, pixels, beamtime, pulses, out
+):
     lows = iter(range(762, 780))
     config = tmp_path / "regions.yaml"
 
@@ -90,7 +101,15 @@ def test_again_with_one_region_changed(timed, command_line, tmp_path, pixels, be
 
     change()
     run()
-    done = timed(f"command {pixels}", "run: one region changed", run, pulses, "pulses", rounds=3, setup=change)
+    done = timed(
+        f"command {pixels}",
+        "run: one region changed",
+        run,
+        pulses,
+        "pulses",
+        rounds=3,
+        setup=change,
+    )
     assert done.returncode == 0, done.stderr
     drawn = [name for name in executed(out) if name.endswith(".png")]
     assert any("Co_PFY" in name for name in drawn)

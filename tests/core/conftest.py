@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rixs_pipeline.config import CalibrationConfig
-from rixs_pipeline.core.calibration import Calibration, ReferencePulses, calibrate
-from rixs_pipeline.io import off
+from rixs_pipeline.config.models import CalibrationConfig
+from rixs_pipeline.config.reference_sets import load_reference_set
+from rixs_pipeline.core.calibration.reference_run import (
+    Calibration,
+    ReferencePulses,
+    calibrate,
+)
 from rixs_pipeline.io.discovery import discover
-from rixs_pipeline.io.reference_sets import load_reference_set
+from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.stages.calibrate import read_reference_pulses
+from rixs_pipeline.stages.reference.calibrate_run import read_reference_pulses
 
 
 @dataclass(frozen=True)
@@ -33,30 +37,50 @@ class Calibrated:
         return np.flatnonzero([word == "ok" for word in self.result.status])
 
 
-def calibrated(run: Run, truth: dict[str, np.ndarray], fwhm: dict[int, float]) -> Calibrated:
+def calibrated(
+    run: Run, truth: dict[str, np.ndarray], fwhm: dict[int, float]
+) -> Calibrated:
     pulses = [read_reference_pulses(run, path) for path in run.pulse_files]
-    result = calibrate(pulses, load_reference_set("srd128"), CalibrationConfig(), float(run.points.incident_energy[0]))
+    result = calibrate(
+        pulses,
+        load_reference_set("srd128"),
+        CalibrationConfig(),
+        float(run.points.incident_energy[0]),
+    )
     energy, good = {}, {}
     for path, one in zip(run.pulse_files, pulses, strict=True):
         if len(one.pulse_height) and f"energy_chan{one.pixel}" in truth:
             records = off.open_records(path)
-            here = slice(*off.record_range(records, int(run.points.start_ns[0]), int(run.points.end_ns[-1])))
+            here = slice(
+                *off.record_range(
+                    records, int(run.points.start_ns[0]), int(run.points.end_ns[-1])
+                )
+            )
             energy[one.pixel] = truth[f"energy_chan{one.pixel}"][here]
             good[one.pixel] = truth[f"good_chan{one.pixel}"][here]
     return Calibrated(run, pulses, result, energy, good, fwhm)
 
 
 @pytest.fixture(scope="session", params=[11, 12])
-def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Calibrated]:
+def simulated(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> list[Calibrated]:
     """Both reference runs of a beamtime of 10 pixels: 5 is dead, 9 is noisy, 13 jumps between them."""
     from rixs_pipeline.simulate.beamtime import simulate
     from rixs_pipeline.simulate.settings import SimulationSettings
 
     folder = tmp_path_factory.mktemp("beamtime") / "simulated"
     settings = {
-        "seed": request.param, "pixels": 10, "edges": ["Co_L"], "passes": 1, "points": 5, "samples": [{"name": "LMR"}],
-        "beam_dumps": [], "event_truth": True, "projector_samples": 8,
-    }  # fmt: skip
+        "seed": request.param,
+        "pixels": 10,
+        "edges": ["Co_L"],
+        "passes": 1,
+        "points": 5,
+        "samples": [{"name": "LMR"}],
+        "beam_dumps": [],
+        "event_truth": True,
+        "projector_samples": 8,
+    }
     simulate(folder, SimulationSettings.model_validate(settings))
     with np.load(folder / "truth.npz") as truth:
         known = dict(truth)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rixs_pipeline.io.reference_sets import load_reference_set
+from rixs_pipeline.config.reference_sets import load_reference_set
 
 REFERENCE = load_reference_set("srd128")
 SIX = ("C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La")
@@ -15,14 +15,22 @@ def emitted(rng: np.random.Generator, name: str, n: int) -> np.ndarray:
     line = REFERENCE.lines[name]
     offset, fwhm, share = np.array(line.shape).T
     which = rng.choice(len(share), n, p=share / share.sum())
-    lorentz = offset[which] + 0.5 * fwhm[which] * np.clip(rng.standard_cauchy(n), -60, 60)
+    lorentz = offset[which] + 0.5 * fwhm[which] * np.clip(
+        rng.standard_cauchy(n), -60, 60
+    )
     return np.asarray(line.energy + lorentz + rng.normal(0, line.sigma, n))
 
 
-def seen(rng: np.random.Generator, energies: np.ndarray, fwhm: float, tail: float = 0.15) -> np.ndarray:
+def seen(
+    rng: np.random.Generator, energies: np.ndarray, fwhm: float, tail: float = 0.15
+) -> np.ndarray:
     """The same with the detector's resolution and low-energy tail, eV."""
-    lost = np.where(rng.random(len(energies)) < tail, rng.exponential(20.0, len(energies)), 0.0)
-    return np.maximum(energies - lost + rng.normal(0, fwhm / 2.3548, len(energies)), 1.0)
+    lost = np.where(
+        rng.random(len(energies)) < tail, rng.exponential(20.0, len(energies)), 0.0
+    )
+    return np.maximum(
+        energies - lost + rng.normal(0, fwhm / 2.3548, len(energies)), 1.0
+    )
 
 
 def height(energies: np.ndarray, a: float, b: float, d: float) -> np.ndarray:

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from writers import (
+
+from rixs_pipeline.config.models import BeamtimeConfig
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.inspection import describe
+from tests.io.writers import (
     SECOND,
     T0,
     calibration_log,
@@ -21,11 +26,6 @@ from writers import (
     yaml_pass,
 )
 
-from rixs_pipeline.config import BeamtimeConfig
-from rixs_pipeline.errors import InputError
-from rixs_pipeline.io.discovery import discover
-from rixs_pipeline.io.inspection import describe
-
 ENERGIES = [780.0, 781.0, 782.5]
 FOREIGN = "/nsls2/data/sst/raw/2026/01"
 HOUR = 3600 * SECOND
@@ -36,11 +36,15 @@ def pulses(start_ns, seconds=100):
     return start_ns + np.arange(2 * seconds) * SECOND // 2
 
 
-def run_directory(root, day="20260101", run="0000", start_ns=T0, pixels=(1, 3), **changes):
+def run_directory(
+    root, day="20260101", run="0000", start_ns=T0, pixels=(1, 3), **changes
+):
     """Pulse files of one acquisition, from `start_ns` for 100 s."""
     folder = root / day / run
     for pixel in pixels:
-        write_off(folder / f"{day}_run{run}_chan{pixel}.off", pulses(start_ns), **changes)
+        write_off(
+            folder / f"{day}_run{run}_chan{pixel}.off", pulses(start_ns), **changes
+        )
     return folder
 
 
@@ -49,7 +53,9 @@ def data_path(day="20260101", run="0000"):
 
 
 def states(folder, text):
-    (folder / f"{folder.parent.name}_run{folder.name}_experiment_state.txt").write_text(text)
+    (folder / f"{folder.parent.name}_run{folder.name}_experiment_state.txt").write_text(
+        text
+    )
 
 
 @pytest.fixture
@@ -63,7 +69,10 @@ def beamtime(tmp_path):
     }
     for name, log in logs.items():
         write_json(tmp_path / "logs" / name, log)
-    states(folder, f"#\n{T0}, CAL0\n{T0 + 25 * SECOND}, PAUSE\n{T0 + 29 * SECOND}, SCAN1\n{T0 + 40 * SECOND}, STOP\n")
+    states(
+        folder,
+        f"#\n{T0}, CAL0\n{T0 + 25 * SECOND}, PAUSE\n{T0 + 29 * SECOND}, SCAN1\n{T0 + 40 * SECOND}, STOP\n",
+    )
     return tmp_path
 
 
@@ -80,16 +89,30 @@ def test_a_tidy_beamtime_has_no_problems(beamtime):
     assert names(found) == ["cal0000", "scan0001", "scan0002"]
     assert all_problems(found) == []
     scan = found.scans[0]
-    assert (scan.kind, scan.number, scan.directory, scan.sample) == ("scan", 1, "20260101-0000", "LMR_RT")
+    assert (scan.kind, scan.number, scan.directory, scan.sample) == (
+        "scan",
+        1,
+        "20260101-0000",
+        "LMR_RT",
+    )
     assert (scan.edge, scan.reference_run, scan.complete) == ("Co_L", "0", True)
-    assert [path.name for path in scan.pulse_files] == ["20260101_run0000_chan1.off", "20260101_run0000_chan3.off"]
+    assert [path.name for path in scan.pulse_files] == [
+        "20260101_run0000_chan1.off",
+        "20260101_run0000_chan3.off",
+    ]
     assert found.calibrations[0].edge is None
 
 
 def test_pulse_files_are_in_order_of_the_pixel_number(beamtime):
     run_directory(beamtime, pixels=(10, 2, 100))
     files = discover(beamtime).scans[0].pulse_files
-    assert [path.name.split("chan")[1] for path in files] == ["1.off", "2.off", "3.off", "10.off", "100.off"]
+    assert [path.name.split("chan")[1] for path in files] == [
+        "1.off",
+        "2.off",
+        "3.off",
+        "10.off",
+        "100.off",
+    ]
 
 
 def test_copies_of_a_log_are_one_run(beamtime):
@@ -110,9 +133,16 @@ def test_numbers_that_come_back_per_day_carry_the_directory(tmp_path):
         run_directory(tmp_path, day, start_ns=start)
         log = json_log(1, start + SECOND, ENERGIES, data_path=data_path(day))
         write_json(tmp_path / day / "logs" / "scan0001.json", log)
-    write_json(tmp_path / "logs" / "scan0002.json", json_log(2, T0 + 20 * SECOND, ENERGIES, data_path=data_path()))
+    write_json(
+        tmp_path / "logs" / "scan0002.json",
+        json_log(2, T0 + 20 * SECOND, ENERGIES, data_path=data_path()),
+    )
     found = discover(tmp_path)
-    assert names(found) == ["20260101-0000-scan0001", "scan0002", "20260102-0000-scan0001"]
+    assert names(found) == [
+        "20260101-0000-scan0001",
+        "scan0002",
+        "20260102-0000-scan0001",
+    ]
     assert "comes back" not in " ".join(all_problems(found))
 
 
@@ -130,11 +160,16 @@ def test_an_aborted_first_try_and_its_repetition_are_both_runs(beamtime):
 def test_a_log_without_a_data_path_is_joined_by_time(tmp_path):
     for run, start in (("0000", T0), ("0001", T0 + HOUR)):
         run_directory(tmp_path, run=run, start_ns=start)
-    write_json(tmp_path / "logs" / "scan0001.json", json_log(1, T0 + HOUR + SECOND, ENERGIES))
+    write_json(
+        tmp_path / "logs" / "scan0001.json", json_log(1, T0 + HOUR + SECOND, ENERGIES)
+    )
     found = discover(tmp_path)
     assert found.scans[0].directory == "20260101-0001"
     assert found.scans[0].problems == ()
-    assert any("20260101_run0000: 2 pulse files without a log" in problem for problem in found.problems)
+    assert any(
+        "20260101_run0000: 2 pulse files without a log" in problem
+        for problem in found.problems
+    )
 
 
 def test_time_wins_over_a_wrong_data_path_which_is_reported(tmp_path):
@@ -155,12 +190,19 @@ def test_the_name_decides_between_two_sets_of_the_same_time_and_directory(tmp_pa
         log = json_log(number, T0 + number * 20 * SECOND, ENERGIES, data_path=path)
         write_json(tmp_path / "logs" / f"scan{number:04d}.json", log)
     first, second = discover(tmp_path).scans
-    assert {path.name.split("_chan")[0] for path in first.pulse_files} == {"20260101_run0000"}
-    assert {path.name.split("_chan")[0] for path in second.pulse_files} == {"20260101_run0001"}
+    assert {path.name.split("_chan")[0] for path in first.pulse_files} == {
+        "20260101_run0000"
+    }
+    assert {path.name.split("_chan")[0] for path in second.pulse_files} == {
+        "20260101_run0001"
+    }
 
 
 def test_a_log_without_pulses_is_a_run_that_says_so(beamtime):
-    write_json(beamtime / "logs" / "scan0003.json", json_log(3, T0 + HOUR, ENERGIES, data_path=data_path()))
+    write_json(
+        beamtime / "logs" / "scan0003.json",
+        json_log(3, T0 + HOUR, ENERGIES, data_path=data_path()),
+    )
     scan = discover(beamtime).scans[-1]
     assert (scan.name, scan.pulse_files) == ("scan0003", ())
     assert "no pulses at the time of SCAN3" in scan.problems[0]
@@ -170,11 +212,15 @@ def test_a_log_without_complete_points_is_no_run(beamtime):
     write_json(beamtime / "logs" / "scan0003.json", json_log(3, T0, []))
     found = discover(beamtime)
     assert "scan0003" not in names(found)
-    assert found.problems == ("logs/scan0003.json: SCAN3 has no usable point; it is left out",)
+    assert found.problems == (
+        "logs/scan0003.json: SCAN3 has no usable point; it is left out",
+    )
 
 
 def test_a_scan_without_incident_energies_is_left_out_with_the_reason(beamtime):
-    log = json_log(3, T0, ENERGIES, var_name="time", var_unit="s", data_path=data_path())
+    log = json_log(
+        3, T0, ENERGIES, var_name="time", var_unit="s", data_path=data_path()
+    )
     write_json(beamtime / "logs" / "scan0003.json", log)
     problems = discover(beamtime).problems
     assert len(problems) == 2
@@ -190,7 +236,11 @@ def test_states_without_logs(beamtime):
     found = discover(beamtime)
     assert names(found) == ["cal0000", "scan0002", "cal0007"]
     first, last = found.calibrations
-    assert (first.points.start_ns[0], first.points.end_ns[0], first.log) == (T0, T0 + 25 * SECOND, None)
+    assert (first.points.start_ns[0], first.points.end_ns[0], first.log) == (
+        T0,
+        T0 + 25 * SECOND,
+        None,
+    )
     assert np.isnan(first.points.incident_energy[0])
     assert len(first.pulse_files) == 2
     assert first.complete
@@ -212,7 +262,12 @@ def test_defects_of_pulse_files_are_problems_not_errors(beamtime):
     assert "20260101_run0000_chan9.off: no OFF header" in text
     assert "20260101_run0000_chan11.off: cannot be read" in text
     assert len(found.problems) == 4
-    assert [path.stem.split("chan")[1] for path in found.scans[0].pulse_files] == ["1", "3", "5", "7"]
+    assert [path.stem.split("chan")[1] for path in found.scans[0].pulse_files] == [
+        "1",
+        "3",
+        "5",
+        "7",
+    ]
 
 
 def test_what_is_not_read_is_told_and_what_is_no_data_is_not(beamtime):
@@ -246,8 +301,15 @@ def test_a_file_that_is_cut_anywhere_is_never_a_crash(tmp_path_factory, data):
     files = [
         write_off(folder / "20260101_chan1.off", pulses(T0)),
         write_off(folder / "20260101_chan3.off", pulses(T0), "0.1.0"),
-        write_json(folder / "scan0001.json", json_log(1, T0, ENERGIES, point_extras={"1": {"i0": 2.0}})),
-        write_yaml(folder / "20260101_002_log", yaml_header("data"), yaml_pass(2, T0 / 1e9, ENERGIES)),
+        write_json(
+            folder / "scan0001.json",
+            json_log(1, T0, ENERGIES, point_extras={"1": {"i0": 2.0}}),
+        ),
+        write_yaml(
+            folder / "20260101_002_log",
+            yaml_header("data"),
+            yaml_pass(2, T0 / 1e9, ENERGIES),
+        ),
         write_ascii(folder / "a.dat", 1, {"I0": [10.0, 11.0, 12.0]}),
     ]
     whole = describe(discover(folder))
@@ -282,25 +344,38 @@ def test_products_inside_the_beamtime_are_no_input(beamtime):
 
 
 def test_an_edge_is_named_by_the_config_then_the_log_then_the_range(beamtime):
-    log = json_log(2, T0 + 50 * SECOND, ENERGIES, data_path=data_path(), extra={"edge": "Ni_L"})
+    log = json_log(
+        2, T0 + 50 * SECOND, ENERGIES, data_path=data_path(), extra={"edge": "Ni_L"}
+    )
     write_json(beamtime / "logs" / "scan0002.json", log)
-    write_json(beamtime / "logs" / "scan0003.json", json_log(3, T0 + 60 * SECOND, [600.0, 620.0]))
+    write_json(
+        beamtime / "logs" / "scan0003.json",
+        json_log(3, T0 + 60 * SECOND, [600.0, 620.0]),
+    )
     assert [run.edge for run in discover(beamtime).scans] == ["Co_L", "Ni_L", None]
-    config = BeamtimeConfig(scans={2: {"edge": "Fe_L"}, "scan0003": {"edge": "O_K", "sample": "x"}})
+    config = BeamtimeConfig(
+        scans={2: {"edge": "Fe_L"}, "scan0003": {"edge": "O_K", "sample": "x"}}
+    )
     scans = discover(beamtime, config).scans
     assert [run.edge for run in scans] == ["Co_L", "Fe_L", "O_K"]
     assert scans[2].sample == "x"
 
 
 def test_config_renames_and_excludes(beamtime):
-    config = BeamtimeConfig(samples={"LMR_RT": "LMR"}, exclude={"scans": [2, "cal0000"]})
+    config = BeamtimeConfig(
+        samples={"LMR_RT": "LMR"}, exclude={"scans": [2, "cal0000"]}
+    )
     found = discover(beamtime, config)
     assert [(run.name, run.sample) for run in found.runs] == [("scan0001", "LMR")]
-    assert found.problems == (f"{beamtime}: no calibrations; look for missing or unreadable logs",)
+    assert found.problems == (
+        f"{beamtime}: no calibrations; look for missing or unreadable logs",
+    )
 
 
 def test_config_that_names_what_is_not_there_is_told(beamtime):
-    config = BeamtimeConfig(samples={"a": "b"}, scans={12: {"sample": "x"}}, exclude={"scans": ["scan0014"]})
+    config = BeamtimeConfig(
+        samples={"a": "b"}, scans={12: {"sample": "x"}}, exclude={"scans": ["scan0014"]}
+    )
     problems = discover(beamtime, config).problems
     assert len(problems) == 3
     for text in ("no scan 12", "no scan scan0014", "no log names the sample 'a'"):
@@ -310,7 +385,9 @@ def test_config_that_names_what_is_not_there_is_told(beamtime):
 def test_readings_come_from_the_ascii_file_with_the_number_and_as_many_points(beamtime):
     columns = {"MONO": ENERGIES, "I0": [10.0, 11.0, 12.0], "SC": [1.0, 2.0, 3.0]}
     write_ascii(beamtime / "a.dat", 1, columns)
-    write_ascii(beamtime / "b.dat", 2, {name: values[:2] for name, values in columns.items()})
+    write_ascii(
+        beamtime / "b.dat", 2, {name: values[:2] for name, values in columns.items()}
+    )
     first, second = discover(beamtime).scans
     assert first.readings_file == beamtime / "a.dat"
     assert first.readings["i0"].tolist() == [10.0, 11.0, 12.0]
@@ -323,7 +400,9 @@ def test_rows_of_points_that_are_left_out_are_left_out(beamtime):
     log = json_log(1, T0 + 30 * SECOND, [780.0, None, 782.0], data_path=data_path())
     log["point_extras"] = {str(i): {"i0": 100.0 + i} for i in range(3)}
     write_json(beamtime / "logs" / "scan0001.json", log)
-    write_ascii(beamtime / "a.dat", 1, {"I0": [10.0, 11.0, 12.0], "SC": [1.0, 2.0, 3.0]})
+    write_ascii(
+        beamtime / "a.dat", 1, {"I0": [10.0, 11.0, 12.0], "SC": [1.0, 2.0, 3.0]}
+    )
     scan = discover(beamtime).scans[0]
     assert scan.readings["tey"].tolist() == [1.0, 3.0]
     assert scan.readings["i0"].tolist() == [100.0, 102.0], "the log's own readings win"
@@ -332,8 +411,14 @@ def test_rows_of_points_that_are_left_out_are_left_out(beamtime):
 def test_readings_that_the_config_names(beamtime):
     write_ascii(beamtime / "a.dat", 77, {"I0": [10.0, 11.0, 12.0]})
     config = BeamtimeConfig(scans={1: {"readings": "a.dat"}})
-    assert discover(beamtime, config).scans[0].readings["i0"].tolist() == [10.0, 11.0, 12.0]
-    with pytest.raises(InputError, match=r"nowhere\.dat: no such file; beamtime\.scans\.1\.readings"):
+    assert discover(beamtime, config).scans[0].readings["i0"].tolist() == [
+        10.0,
+        11.0,
+        12.0,
+    ]
+    with pytest.raises(
+        InputError, match=r"nowhere\.dat: no such file; beamtime\.scans\.1\.readings"
+    ):
         discover(beamtime, BeamtimeConfig(scans={1: {"readings": "nowhere.dat"}}))
     write_ascii(beamtime / "a.dat", 77, {"I0": [10.0]})
     with pytest.raises(InputError, match="1 rows do not fit the 3 points of scan 1"):
@@ -343,7 +428,10 @@ def test_readings_that_the_config_names(beamtime):
 @pytest.fixture
 def two_days(tmp_path):
     """A scan 1 of each of two days, of different samples."""
-    for day, start, sample in (("20260101", T0, "a"), ("20260103", T0 + 48 * HOUR, "b")):
+    for day, start, sample in (
+        ("20260101", T0, "a"),
+        ("20260103", T0 + 48 * HOUR, "b"),
+    ):
         run_directory(tmp_path, day, start_ns=start)
         log = json_log(1, start, ENERGIES, data_path=data_path(day), sample_desc=sample)
         write_json(tmp_path / "logs" / f"{day}.json", log)
@@ -359,20 +447,34 @@ NO_DATE = {"date": "no date", "sample": "c"}
     [
         ("20260103/0000", NO_DATE),
         ("", NO_DATE | {"date": "Sat Jan  3 04:00:00 2026"}),
-        ("logs", NO_DATE | {"date": "Fri Jan  2 16:00:00 2026"}),  # local time is behind UTC
+        (
+            "logs",
+            NO_DATE | {"date": "Fri Jan  2 16:00:00 2026"},
+        ),  # local time is behind UTC
         ("", NO_DATE | {"sample": "b"}),
     ],
 )
-def test_readings_of_a_number_that_comes_back_follow_folder_date_or_sample(two_days, folder, told):
-    path = write_ascii(two_days / folder / "x.dat", 1, {"I0": [10.0, 11.0, 12.0]}, **told)
+def test_readings_of_a_number_that_comes_back_follow_folder_date_or_sample(
+    two_days, folder, told
+):
+    path = write_ascii(
+        two_days / folder / "x.dat", 1, {"I0": [10.0, 11.0, 12.0]}, **told
+    )
     found = discover(two_days)
-    assert [(run.name, run.readings_file) for run in found.scans] == [(FIRST, None), (SECOND_DAY, path)]
+    assert [(run.name, run.readings_file) for run in found.scans] == [
+        (FIRST, None),
+        (SECOND_DAY, path),
+    ]
     assert not any("x.dat" in problem for problem in all_problems(found))
 
 
 @pytest.mark.parametrize(
     ("folder", "told"),
-    [("", NO_DATE), ("20260101/0000", NO_DATE | {"sample": "b"}), ("", {"sample": "b"})],
+    [
+        ("", NO_DATE),
+        ("20260101/0000", NO_DATE | {"sample": "b"}),
+        ("", {"sample": "b"}),
+    ],
     ids=["nothing tells", "folder against sample", "date against sample"],
 )
 def test_readings_that_may_be_of_several_scans_are_not_used(two_days, folder, told):
@@ -403,12 +505,19 @@ def test_of_two_files_of_a_scan_none_is_guessed(beamtime):
 
 
 def test_a_key_by_number_that_means_several_scans_is_told(two_days):
-    config = BeamtimeConfig(scans={1: {"edge": "O_K"}}, exclude={"points": {1: [0], SECOND_DAY: [1]}})
+    config = BeamtimeConfig(
+        scans={1: {"edge": "O_K"}}, exclude={"points": {1: [0], SECOND_DAY: [1]}}
+    )
     found = discover(two_days, config)
     assert [run.edge for run in found.scans] == ["O_K", "O_K"]
-    meant = f"1 names 2 scans ({FIRST}, {SECOND_DAY}): all are meant; use the name for one"
+    meant = (
+        f"1 names 2 scans ({FIRST}, {SECOND_DAY}): all are meant; use the name for one"
+    )
     told = [problem for problem in found.problems if "are meant" in problem]
-    assert told == [f"config: beamtime.{section}: {meant}" for section in ("scans", "exclude.points")]
+    assert told == [
+        f"config: beamtime.{section}: {meant}"
+        for section in ("scans", "exclude.points")
+    ]
     log = json_log(7, T0 + 20 * SECOND, ENERGIES, data_path=data_path())
     write_json(two_days / "logs" / "scan0007.json", log)
     found = discover(two_days, BeamtimeConfig(exclude={"scans": [1]}))
@@ -420,12 +529,20 @@ def test_a_photon_list_stands_in_for_pulse_files(beamtime):
     times = T0 + HOUR + np.arange(3) * SECOND
     for state in ("SCAN3", "SCAN8"):
         path = beamtime / f"20260101_run0005_{state}.npz"
-        np.savez(path, timestamps=times, energies=np.full(3, 525.0), channels=np.array([1, 1, 4]))
+        np.savez(
+            path,
+            timestamps=times,
+            energies=np.full(3, 525.0),
+            channels=np.array([1, 1, 4]),
+        )
     log = json_log(3, T0 + HOUR, ENERGIES, data_path=data_path(run="0005"))
     write_json(beamtime / "logs" / "scan0003.json", log)
     found = discover(beamtime)
     scan = found.scans[-1]
-    assert (scan.photon_list, scan.pulse_files) == (beamtime / "20260101_run0005_SCAN3.npz", ())
+    assert (scan.photon_list, scan.pulse_files) == (
+        beamtime / "20260101_run0005_SCAN3.npz",
+        (),
+    )
     assert scan.problems == ()
     assert ["SCAN8.npz" in problem for problem in found.problems] == [True]
     assert describe(found)["runs"][-1]["events"] == 3
@@ -436,9 +553,19 @@ def test_a_flat_ssrl_beamtime(tmp_path):
     times = int(start_s * 1e9) + np.arange(400) * SECOND
     for pixel in (1, 9):
         write_off(tmp_path / f"20260101_chan{pixel}.off", times)
-    reference = {"header": {"htxs": 10, "mono": 1000.0, "start": start_s, "stop": start_s + 50}, "loop": {}}
-    write_yaml(tmp_path / "20260101_001_log", yaml_header("cal", sample="mix", pfolder="20260101_001"), reference)
-    passes = [yaml_pass(11, start_s + 60, ENERGIES), yaml_pass(12, start_s + 80, ENERGIES)]
+    reference = {
+        "header": {"htxs": 10, "mono": 1000.0, "start": start_s, "stop": start_s + 50},
+        "loop": {},
+    }
+    write_yaml(
+        tmp_path / "20260101_001_log",
+        yaml_header("cal", sample="mix", pfolder="20260101_001"),
+        reference,
+    )
+    passes = [
+        yaml_pass(11, start_s + 60, ENERGIES),
+        yaml_pass(12, start_s + 80, ENERGIES),
+    ]
     write_yaml(tmp_path / "20260101_002_log", yaml_header("data"), *passes)
     found = discover(tmp_path)
     assert names(found) == ["cal0010", "scan0011", "scan0012"]
@@ -492,7 +619,10 @@ def test_the_order_of_files_on_disk_does_not_matter(beamtime, monkeypatch):
 def test_many_pixels_are_found_fast(tmp_path):
     records = off_records(pulses(T0))
     for pixel in range(240):
-        write_off(tmp_path / "20260101" / "0000" / f"20260101_run0000_chan{pixel}.off", records=records)
+        write_off(
+            tmp_path / "20260101" / "0000" / f"20260101_run0000_chan{pixel}.off",
+            records=records,
+        )
     write_json(tmp_path / "logs" / "scan0001.json", json_log(1, T0, ENERGIES))
     started = time.process_time()
     found = discover(tmp_path)
@@ -505,13 +635,25 @@ def test_real_beamtime(real_data):
     started = time.process_time()
     found = discover(real_data)
     assert time.process_time() - started < 0.5
-    assert names(found) == ["cal0245", *(f"scan0{n}" for n in (247, 248, 249, 251, 252, 253)), "cal0288"]
+    assert names(found) == [
+        "cal0245",
+        *(f"scan0{n}" for n in (247, 248, 249, 251, 252, 253)),
+        "cal0288",
+    ]
     assert all_problems(found) == []
     for scan in found.scans:
-        assert (len(scan.points), scan.edge, scan.sample, scan.complete) == (243, "Co_L", "ad1", True)
+        assert (len(scan.points), scan.edge, scan.sample, scan.complete) == (
+            243,
+            "Co_L",
+            "ad1",
+            True,
+        )
         assert (scan.reference_run, scan.readings) == ("20200219_016", {})
     assert {len(run.pulse_files) for run in found.runs} == {4}
-    assert [float(run.points.incident_energy[0]) for run in found.calibrations] == [1000.0, 1000.0]
+    assert [float(run.points.incident_energy[0]) for run in found.calibrations] == [
+        1000.0,
+        1000.0,
+    ]
 
 
 @pytest.mark.real
@@ -519,4 +661,6 @@ def test_real_description_counts_the_pulses_of_each_run(real_data):
     runs = describe(discover(real_data))["runs"]
     assert all(run["pixels"] == 4 and run["dead_pixels"] == [] for run in runs)
     rates = [run["events"] / run["duration_s"] / run["pixels"] for run in runs]
-    assert all(1.5 < rate < 5 for rate in rates), "two to five pulses a second and pixel"
+    assert all(1.5 < rate < 5 for rate in rates), (
+        "two to five pulses a second and pixel"
+    )

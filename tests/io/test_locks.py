@@ -20,7 +20,9 @@ for _ in range(200):
 
 def test_one_at_a_time(tmp_path):
     (tmp_path / "number").write_text("0")
-    counting = [subprocess.Popen([sys.executable, "-c", COUNT, str(tmp_path)]) for _ in range(3)]
+    counting = [
+        subprocess.Popen([sys.executable, "-c", COUNT, str(tmp_path)]) for _ in range(3)
+    ]
     assert [one.wait(60) for one in counting] == [0, 0, 0]
     assert (tmp_path / "number").read_text() == "600"
 

@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from writers import SECOND, T0, off_records, write_off
 
 from rixs_pipeline import __version__
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import provenance
-from rixs_pipeline.io.provenance import DigestCache, canonical, config_hash, digest_file_range, run_digest
+from rixs_pipeline.io.provenance import (
+    DigestCache,
+    canonical,
+    config_hash,
+    digest_file_range,
+    run_digest,
+)
 from rixs_pipeline.io.runs import Points, Run
+from tests.io.writers import SECOND, T0, off_records, write_off
 
 
 @pytest.fixture
@@ -33,11 +39,24 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
 def test_a_range_does_not_depend_on_what_follows(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(bytes(range(256)) * 9000)  # more than two chunks
-    whole, part = digest_file_range(path, 0, 2_304_000), digest_file_range(path, 1000, 2_000_000)
+    whole, part = (
+        digest_file_range(path, 0, 2_304_000),
+        digest_file_range(path, 1000, 2_000_000),
+    )
     path.write_bytes(path.read_bytes() + b"more")
     assert digest_file_range(path, 0, 2_304_000) == whole
     assert digest_file_range(path, 1000, 2_000_000) == part
-    assert len({whole, part, digest_file_range(path, 1001, 2_000_000), digest_file_range(path, 0, 0)}) == 4
+    assert (
+        len(
+            {
+                whole,
+                part,
+                digest_file_range(path, 1001, 2_000_000),
+                digest_file_range(path, 0, 0),
+            }
+        )
+        == 4
+    )
 
 
 def test_a_file_that_is_too_short_or_missing_is_named(tmp_path: Path) -> None:
@@ -51,7 +70,9 @@ def test_a_file_that_is_too_short_or_missing_is_named(tmp_path: Path) -> None:
         DigestCache(tmp_path / "c.json").file(tmp_path / "nix")
 
 
-def test_nothing_is_read_twice_also_across_sessions(tmp_path: Path, reads: list[tuple[str, int, int]]) -> None:
+def test_nothing_is_read_twice_also_across_sessions(
+    tmp_path: Path, reads: list[tuple[str, int, int]]
+) -> None:
     data, store = tmp_path / "data", tmp_path / "out" / "c.json"
     data.write_bytes(b"0123456789")
     cache = DigestCache(store)
@@ -83,7 +104,9 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
     assert cache.get(data, 2, 5) == before
 
 
-def test_what_was_appended_does_not_cost_a_second_reading(tmp_path: Path, reads: list[tuple[str, int, int]]) -> None:
+def test_what_was_appended_does_not_cost_a_second_reading(
+    tmp_path: Path, reads: list[tuple[str, int, int]]
+) -> None:
     data = tmp_path / "data"
     data.write_bytes(b"x" * 200_000)
     cache = DigestCache(tmp_path / "c.json")
@@ -111,7 +134,9 @@ def test_what_was_appended_does_not_cost_a_second_reading(tmp_path: Path, reads:
         '{"a": {"status": [1, 2, 3], "ranges": {}}}',
     ],
 )
-def test_a_damaged_cache_is_ignored_and_told(tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_cache_is_ignored_and_told(
+    tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
     data, store = tmp_path / "data", tmp_path / "c.json"
     data.write_bytes(b"0123456789")
     store.write_text(content)
@@ -120,10 +145,14 @@ def test_a_damaged_cache_is_ignored_and_told(tmp_path: Path, content: str, caplo
     assert "c.json: the cache of digests is damaged" in caplog.text
     cache.get(data, 0, 5)
     cache.save()
-    assert json.loads(store.read_text())[str(data)]["ranges"] == {"0-5": digest_file_range(data, 0, 5)}
+    assert json.loads(store.read_text())[str(data)]["ranges"] == {
+        "0-5": digest_file_range(data, 0, 5)
+    }
 
 
-def test_the_records_of_a_run_do_not_change_with_later_ones(tmp_path: Path, reads: list[tuple[str, int, int]]) -> None:
+def test_the_records_of_a_run_do_not_change_with_later_ones(
+    tmp_path: Path, reads: list[tuple[str, int, int]]
+) -> None:
     times = [T0 + n * SECOND for n in range(100)]
     path = write_off(tmp_path / "a_chan1.off", times[:60])
     cache = DigestCache(tmp_path / "c.json")
@@ -134,7 +163,9 @@ def test_the_records_of_a_run_do_not_change_with_later_ones(tmp_path: Path, read
     reads.clear()
     assert cache.records(path, [(T0, T0 + 50 * SECOND)]) == early
     size = off_records([T0]).itemsize
-    assert (50 * size) not in [stop - first for _, first, stop in reads]  # the 50 records were not read again
+    assert (50 * size) not in [
+        stop - first for _, first, stop in reads
+    ]  # the 50 records were not read again
     assert cache.records(path, [(T0 + 50 * SECOND, T0 + 90 * SECOND)]) != late
     fresh = DigestCache(tmp_path / "d.json")
     assert fresh.records(path, [(T0, T0 + 50 * SECOND)]) == early
@@ -147,23 +178,35 @@ def test_the_records_of_dead_and_broken_files_have_a_digest(tmp_path: Path) -> N
     broken.write_bytes(b"{ no header")
     empty = tmp_path / "a_chan3.off"
     empty.write_bytes(b"")
-    digests = [cache.records(path, [(T0, T0 + SECOND)])[0] for path in (dead, broken, empty)]
+    digests = [
+        cache.records(path, [(T0, T0 + SECOND)])[0] for path in (dead, broken, empty)
+    ]
     assert len(set(digests)) == 3
     with pytest.raises(InputError):
         cache.records(tmp_path / "a_chan4.off", [(T0, T0 + SECOND)])
 
 
-def test_the_real_files_ranges_are_those_of_the_records(real_data: Path, tmp_path: Path) -> None:
+def test_the_real_files_ranges_are_those_of_the_records(
+    real_data: Path, tmp_path: Path
+) -> None:
     path = real_data / "20200219_chan1.off"
     cache = DigestCache(tmp_path / "c.json")
     start, end = 1582151025932277000, 1582152196789819000
     assert cache.records(path, [(start, end)]) == cache.records(path, [(start, end)])
-    assert cache.records(path, [(start, end)]) != cache.records(path, [(start, end - 10**11)])
+    assert cache.records(path, [(start, end)]) != cache.records(
+        path, [(start, end - 10**11)]
+    )
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+    ),
     max_leaves=10,
 )
 
@@ -174,7 +217,9 @@ def test_the_hash_ignores_the_order_of_keys_alone(values: dict, random: object) 
     random.shuffle(keys)  # type: ignore[attr-defined]
     assert config_hash({key: values[key] for key in keys}) == config_hash(values)
     assert json.loads(canonical(values)) == values
-    assert config_hash(values | {"another key, longer than most": 1}) != config_hash(values)
+    assert config_hash(values | {"another key, longer than most": 1}) != config_hash(
+        values
+    )
 
 
 def test_what_has_no_json_form_has_no_hash() -> None:
@@ -186,7 +231,16 @@ def test_what_has_no_json_form_has_no_hash() -> None:
 
 def run(**changes: object) -> Run:
     points = Points(np.array([780.0, 781.0]), np.array([0, 10]), np.array([9, 19]))
-    one = Run("scan", 1, "scan0001", "", "a", "Co_L", points, readings={"i0": np.array([1.0, np.nan])})
+    one = Run(
+        "scan",
+        1,
+        "scan0001",
+        "",
+        "a",
+        "Co_L",
+        points,
+        readings={"i0": np.array([1.0, np.nan])},
+    )
     return replace(one, **changes)  # type: ignore[arg-type]
 
 
@@ -206,7 +260,9 @@ def test_a_run_is_told_by_what_its_log_says_not_by_where_its_files_are() -> None
     assert len({run_digest(each) for each in [run(), *others]}) == 7
 
 
-def test_the_code_version_follows_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_version_follows_the_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = tmp_path / "rixs_pipeline"
     (package / "io").mkdir(parents=True)
     (package / "io" / "provenance.py").write_text("a = 1\n")
@@ -242,10 +298,17 @@ def test_caches_that_are_used_at_the_same_time_keep_what_each_other_found(tmp_pa
     for path in files:
         path.write_bytes(path.name.encode() * 100)
     first, second = (DigestCache(tmp_path / "cache.json") for _ in range(2))
-    digests = [first.file(files[0]), second.file(files[1]), first.get(files[2], 0, 10), second.get(files[2], 10, 20)]
+    digests = [
+        first.file(files[0]),
+        second.file(files[1]),
+        first.get(files[2], 0, 10),
+        second.get(files[2], 10, 20),
+    ]
     first.save()
     second.save()
     known = {
-        name for one in json.loads((tmp_path / "cache.json").read_text()).values() for name in one["ranges"].values()
+        name
+        for one in json.loads((tmp_path / "cache.json").read_text()).values()
+        for name in one["ranges"].values()
     }
     assert known == set(digests)

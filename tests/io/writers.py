@@ -32,7 +32,9 @@ def record_dtype(version: str, bases: int) -> np.dtype:
     )
 
 
-def off_records(times_ns: Sequence[int], version: str = "0.3.0", bases: int = 5) -> np.ndarray:
+def off_records(
+    times_ns: Sequence[int], version: str = "0.3.0", bases: int = 5
+) -> np.ndarray:
     """One record a time, every field with a value of its own."""
     records = np.zeros(len(times_ns), record_dtype(version, bases))
     index = np.arange(len(times_ns))
@@ -74,11 +76,23 @@ def write_off(
         records = off_records(times_ns, version, bases)
     matrices = b"" if version == "0.1.0" else 2 * matrix
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(json.dumps(header, indent=4).encode() + b"\n" + matrices + records.tobytes() + tail)
+    path.write_bytes(
+        json.dumps(header, indent=4).encode()
+        + b"\n"
+        + matrices
+        + records.tobytes()
+        + tail
+    )
     return path
 
 
-def json_log(number: int, start_ns: int, energies: Sequence[float], dwell_s: float = 1.0, **changes: Any) -> dict:
+def json_log(
+    number: int,
+    start_ns: int,
+    energies: Sequence[float],
+    dwell_s: float = 1.0,
+    **changes: Any,
+) -> dict:
     """A scan_server log: points of `dwell_s`, a tenth of that between them."""
     starts = [start_ns / 1e9 + i * 1.1 * dwell_s for i in range(len(energies))]
     return {
@@ -101,9 +115,19 @@ def json_log(number: int, start_ns: int, energies: Sequence[float], dwell_s: flo
     } | changes
 
 
-def calibration_log(number: int, start_ns: int, duration_s: float, **changes: Any) -> dict:
+def calibration_log(
+    number: int, start_ns: int, duration_s: float, **changes: Any
+) -> dict:
     """A reference run: the variable is the time, and there is a routine instead of a calibration number."""
-    log = json_log(number, start_ns, [0.0], duration_s, var_name="time", var_unit="s", sample_desc="mix")
+    log = json_log(
+        number,
+        start_ns,
+        [0.0],
+        duration_s,
+        var_name="time",
+        var_unit="s",
+        sample_desc="mix",
+    )
     del log["cal_number"]
     return log | {"calibration": True, "routine": "ssrl_10_1_mix_cal"} | changes
 
@@ -117,7 +141,9 @@ def write_json(path: Path, log: dict) -> Path:
 
 def write_yaml(path: Path, *documents: dict) -> Path:
     """An SSRL log as PyYAML dumps it."""
-    path.write_text(yaml.safe_dump_all(documents, explicit_start=True, default_flow_style=True))
+    path.write_text(
+        yaml.safe_dump_all(documents, explicit_start=True, default_flow_style=True)
+    )
     return path
 
 
@@ -139,7 +165,10 @@ def yaml_pass(number: int, start_s: float, energies: Sequence[float]) -> dict:
     starts = [start_s + 1 + 1.5 * i for i in range(len(energies))]
     return {
         "header": {"htxs": number, "pass": 0, "start": start_s, "stop": starts[-1] + 2},
-        "mono": {energy: [start, start + 1] for energy, start in zip(energies, starts, strict=True)},
+        "mono": {
+            energy: [start, start + 1]
+            for energy, start in zip(energies, starts, strict=True)
+        },
     }
 
 

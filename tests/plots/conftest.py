@@ -48,9 +48,15 @@ def inside() -> Callable[..., None]:
             label = one.yaxis.label.get_window_extent()
             for other in figure.axes:
                 low, high = other.get_ylim()
-                ticks = [tick for tick in other.yaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+                ticks = [
+                    tick
+                    for tick in other.yaxis.get_major_ticks()
+                    if low <= tick.get_loc() <= high
+                ]
                 boxes = [tick.label1.get_window_extent() for tick in ticks]
-                assert not any(label.overlaps(box) for box in boxes if box.width and label.width), one.get_ylabel()
+                assert not any(
+                    label.overlaps(box) for box in boxes if box.width and label.width
+                ), one.get_ylabel()
 
     return check
 
@@ -59,13 +65,17 @@ def inside() -> Callable[..., None]:
 def make_map() -> Callable[..., xr.Dataset]:
     """A Co L map: 70 points, dense at the white lines, three of them (20 to 22) without exposure."""
 
-    def make(masked: tuple[int, ...] = (20, 21, 22), rate: float = 1.0, points: int = 70) -> xr.Dataset:
+    def make(
+        masked: tuple[int, ...] = (20, 21, 22), rate: float = 1.0, points: int = 70
+    ) -> xr.Dataset:
         generator = np.random.default_rng(7)
         steps = np.where((np.arange(points) // 12) % 2 == 1, 0.2, 0.9)
         incident = 768.0 + np.cumsum(steps)
         emission = (EMISSION_EDGES[1:] + EMISSION_EDGES[:-1]) / 2
         resonance = peak(incident, 780.5, 3.0) + 0.5 * peak(incident, 794.5, 3.0)
-        density = 0.02 * peak(emission, 277.0, 8.0) + 0.3 * peak(emission, 524.9, 5.0) + 1e-6
+        density = (
+            0.02 * peak(emission, 277.0, 8.0) + 0.3 * peak(emission, 524.9, 5.0) + 1e-6
+        )
         density = density + resonance[:, None] * peak(emission, 776.3, 4.0)
         density = density + 0.1 * peak(emission, incident[:, None], 1.5)
         exposure = np.full(points, 300.0)
@@ -103,7 +113,9 @@ def make_spectrum() -> Callable[..., xr.Dataset]:
     ) -> xr.Dataset:
         generator = np.random.default_rng(3)
         energy = np.linspace(770.0, 805.0, 70) if energy is None else energy
-        shape = height * (0.2 + peak(energy, 780.5, 3.0) + 0.6 * peak(energy, 794.5, 4.0))
+        shape = height * (
+            0.2 + peak(energy, 780.5, 3.0) + 0.6 * peak(energy, 794.5, 4.0)
+        )
         exposure = np.full(len(energy), 200.0)
         exposure[list(masked)] = 0.0
         counts = generator.poisson(shape * exposure).astype(float)
@@ -116,7 +128,9 @@ def make_spectrum() -> Callable[..., xr.Dataset]:
             "counts": counts,
             "exposure": exposure,
         }
-        values = {dim: ((dim,), energy)} | {name: ((dim,), column) for name, column in columns.items()}
+        values = {dim: ((dim,), energy)} | {
+            name: ((dim,), column) for name, column in columns.items()
+        }
         dataset = schema.labelled(values, schema.spectrum(dim))
         schema.check(dataset, schema.spectrum(dim), "made-up spectrum")
         dataset.attrs = {"region": region} if region else {}
@@ -125,7 +139,9 @@ def make_spectrum() -> Callable[..., xr.Dataset]:
     return make
 
 
-def offsets(generator: np.random.Generator) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+def offsets(
+    generator: np.random.Generator,
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
     """Phase effects of 1 to 7 eV over the arrival and a drift of 1 eV, both corrected down to their errors."""
     x, time = np.linspace(-11 / 12, 11 / 12, 12), np.linspace(50, 1150, 12)
     size = np.linspace(0.5, 3.5, len(LINES))[:, None]
@@ -140,7 +156,10 @@ def offsets(generator: np.random.Generator) -> dict[str, tuple[tuple[str, ...], 
     }
     for name, effect in effects.items():
         noise = 0.1 * generator.standard_normal(effect.shape)
-        values[name], values[f"{name}_uncorrected"] = (dims[name], noise), (dims[name], effect + noise)
+        values[name], values[f"{name}_uncorrected"] = (
+            (dims[name], noise),
+            (dims[name], effect + noise),
+        )
         for kind in (name, f"{name}_uncorrected"):
             values[f"{kind}_errors"] = dims[name], np.full(effect.shape, 0.1)
     return values
@@ -161,7 +180,10 @@ def make_calibration() -> Callable[..., xr.Dataset]:
         errors = generator.uniform(0.05, 0.2, (pixels, len(energies)))
         residual = common + errors * generator.standard_normal(errors.shape)
         fwhm = 1.4 + 0.15 * generator.standard_normal(errors.shape)
-        a, b = generator.normal(3e4, 2e3, (pixels, 1)), generator.normal(2000, 80, (pixels, 1))
+        a, b = (
+            generator.normal(3e4, 2e3, (pixels, 1)),
+            generator.normal(2000, 80, (pixels, 1)),
+        )
         curve = np.tile(np.linspace(120.0, 1150.0, 100), (pixels, 1))
         tables = [residual, errors, fwhm, a * (1 - np.exp(-(energies + residual) / b))]
         curves = [a * (1 - np.exp(-curve / b)), curve]

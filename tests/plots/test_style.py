@@ -36,8 +36,15 @@ def test_the_file_holds_the_pixels_that_were_drawn(tmp_path):
 
 def test_places_are_in_inches():
     figure = style.new_figure(10, 8, "a map")
-    grid = style.grid(figure, 2, 3, (1.0, 0.5, 0.3, 0.7), (0.6, 0.9), height_ratios=(1, 3))
-    boxes = np.array([[axes.get_position().extents * (10, 8, 10, 8) for axes in row] for row in grid.subplots()])
+    grid = style.grid(
+        figure, 2, 3, (1.0, 0.5, 0.3, 0.7), (0.6, 0.9), height_ratios=(1, 3)
+    )
+    boxes = np.array(
+        [
+            [axes.get_position().extents * (10, 8, 10, 8) for axes in row]
+            for row in grid.subplots()
+        ]
+    )
     assert (boxes[..., 0].min(), boxes[..., 1].min()) == pytest.approx((1.0, 0.5))
     assert (boxes[..., 2].max(), boxes[..., 3].max()) == pytest.approx((9.7, 7.3))
     assert boxes[:, 1:, 0] - boxes[:, :-1, 2] == pytest.approx(0.6)
@@ -80,7 +87,9 @@ figure.canvas.draw()
 assert "matplotlib.pyplot" not in sys.modules
 assert {key: matplotlib.rcParams[key] for key in before} == before
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -89,7 +98,9 @@ def test_figures_made_in_threads_equal_those_made_alone(make_spectrum):
 
     def render(height):
         png = BytesIO()
-        figure = spectra.overview_figure({"PFY": make_spectrum(height=height)}, f"{height}")
+        figure = spectra.overview_figure(
+            {"PFY": make_spectrum(height=height)}, f"{height}"
+        )
         figure.savefig(png, format="png", dpi=50)
         return png.getvalue()
 
@@ -99,14 +110,17 @@ def test_figures_made_in_threads_equal_those_made_alone(make_spectrum):
 
 
 @pytest.mark.parametrize(
-    ("name", "label"), [("O_Ka", "O Kα"), ("Ni_La", "Ni Lα"), ("Mn_Lb", "Mn Lβ"), ("elastic", "elastic")]
+    ("name", "label"),
+    [("O_Ka", "O Kα"), ("Ni_La", "Ni Lα"), ("Mn_Lb", "Mn Lβ"), ("elastic", "elastic")],
 )
 def test_line_labels(name, label):
     assert style.line_label(name) == label
 
 
 def test_bytes_and_text_give_the_same_strings():
-    assert style.texts(np.array([b"ok", b"dead"])) == style.texts(np.array(["ok", "dead"], dtype=object))
+    assert style.texts(np.array([b"ok", b"dead"])) == style.texts(
+        np.array(["ok", "dead"], dtype=object)
+    )
 
 
 @settings(max_examples=50)

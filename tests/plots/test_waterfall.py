@@ -8,17 +8,35 @@ from rixs_pipeline.plots.waterfall import STEP
 
 def spectrum(dim: str, energy, height: float) -> xr.Dataset:
     values = height * np.exp(-0.5 * ((energy - energy.mean()) / 3) ** 2)
-    arrays = {"intensity": values, "intensity_errors": values / 10, "counts": values, "exposure": values + 1}
-    dataset = xr.Dataset({n: ((dim,), v, {"units": "counts/(s eV)"}) for n, v in arrays.items()}, {dim: energy})
+    arrays = {
+        "intensity": values,
+        "intensity_errors": values / 10,
+        "counts": values,
+        "exposure": values + 1,
+    }
+    dataset = xr.Dataset(
+        {n: ((dim,), v, {"units": "counts/(s eV)"}) for n, v in arrays.items()},
+        {dim: energy},
+    )
     return dataset.assign_attrs(region='{"kind": "xes", "cuts": [780.0]}')
 
 
-@pytest.mark.parametrize(("dim", "label", "window"), [
-    ("emission_energy", "emission energy (eV)", (720, 790)), ("energy_loss", "energy loss (eV)", (-10, 60)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("dim", "label", "window"),
+    [
+        ("emission_energy", "emission energy (eV)", (720, 790)),
+        ("energy_loss", "energy loss (eV)", (-10, 60)),
+    ],
+)
 def test_cuts_stand_one_above_the_other_with_their_energies(dim, label, window):
     energy = np.arange(700, 860, 0.5) - (0 if dim == "emission_energy" else 750)
-    figure = cuts_figure({"780 eV": spectrum(dim, energy, 2.0), "781–783 eV": spectrum(dim, energy, 4.0)}, "cuts")
+    figure = cuts_figure(
+        {
+            "780 eV": spectrum(dim, energy, 2.0),
+            "781–783 eV": spectrum(dim, energy, 4.0),
+        },
+        "cuts",
+    )
     (axes,) = figure.axes
     assert axes.get_xlabel() == label
     assert axes.get_xlim()[0] >= window[0]

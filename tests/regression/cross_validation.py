@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline import open_product
-from rixs_pipeline.core import energy
-from rixs_pipeline.io import off
+from rixs_pipeline.core.energy import function as energy
 from rixs_pipeline.io.discovery import discover
-from rixs_pipeline.stages.calibrations import is_ok, jumped_by
+from rixs_pipeline.io.formats import off
+from rixs_pipeline.stages.scan.pixel_energies import is_ok, jumped_by
 
 
 def write_half(beamtime: Path, out: Path, which: int) -> None:
@@ -21,8 +21,12 @@ def write_half(beamtime: Path, out: Path, which: int) -> None:
             shutil.copyfile(path, out / path.name)
             continue
         header, data = off.read_header(path), path.read_bytes()
-        records = np.frombuffer(data, header.record_dtype, header.n_records, header.data_offset)
-        (out / path.name).write_bytes(data[: header.data_offset] + records[which::2].tobytes())
+        records = np.frombuffer(
+            data, header.record_dtype, header.n_records, header.data_offset
+        )
+        (out / path.name).write_bytes(
+            data[: header.data_offset] + records[which::2].tobytes()
+        )
 
 
 @dataclass(frozen=True)
@@ -44,20 +48,32 @@ def read_held_out(beamtime: Path, out: Path) -> list[HeldOut]:
     """
     runs = discover(beamtime).calibrations
     products = [open_product(out / "calibration" / f"{run.name}.nxs") for run in runs]
-    jumped, times = jumped_by(*products), tuple(float(c.attrs["time"]) for c in products)
+    jumped, times = (
+        jumped_by(*products),
+        tuple(float(c.attrs["time"]) for c in products),
+    )
     found = []
     for run, own in zip(runs, products, strict=True):
         for row, path in enumerate(run.pulse_files):
             if not is_ok(str(own["status"].values[row])):
                 continue
-            pulses = off.read_pulses(path, int(run.points.start_ns[0]), int(run.points.end_ns[-1]))
-            before, after = (c["params"].values[row] for c in ((own, own) if pulses.pixel in jumped else products))
+            pulses = off.read_pulses(
+                path, int(run.points.start_ns[0]), int(run.points.end_ns[-1])
+            )
+            before, after = (
+                c["params"].values[row]
+                for c in ((own, own) if pulses.pixel in jumped else products)
+            )
             quantities = pulses.pulse_height, pulses.pretrigger_mean, pulses.phase
             # by hand: of residual, pretrigger mean and phase; a hold-off means nothing where every second pulse is gone
             limited = np.stack([pulses.residual, pulses.pretrigger_mean, pulses.phase])
             low, high = own["cut_limits"].values[row][:3].T[:, :, None]
-            good = np.all((limited >= low) & (limited <= high), axis=0) & (pulses.pulse_height > 0)
-            energies = energy.interpolated_energy(*quantities, pulses.time_ns / 1e9, (before, after), times)
+            good = np.all((limited >= low) & (limited <= high), axis=0) & (
+                pulses.pulse_height > 0
+            )
+            energies = energy.interpolated_energy(
+                *quantities, pulses.time_ns / 1e9, (before, after), times
+            )
             errors = np.nan_to_num(own["line_residual_errors"].values[row])
             found.append(HeldOut(run.name, pulses.pixel, energies[good], errors))
     return found

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from rixs_pipeline.core import energy
+from rixs_pipeline.core.energy import function as energy
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,17 @@ def read_off(path):
             ("coefs", "<f4", (bases,)),
         ]
     )
-    return np.fromfile(path, dtype, offset=start, count=(len(data) - start) // dtype.itemsize)
+    return np.fromfile(
+        path, dtype, offset=start, count=(len(data) - start) // dtype.itemsize
+    )
 
 
 def ns(seconds):
     """Seconds of a log, which are decimal numbers, as integer ns."""
-    return np.array([round(Decimal(repr(float(second))) * 10**9) for second in seconds], dtype=np.int64)
+    return np.array(
+        [round(Decimal(repr(float(second))) * 10**9) for second in seconds],
+        dtype=np.int64,
+    )
 
 
 def recount(scan, calibrations, files, start_ns, end_ns):
@@ -53,11 +58,18 @@ def recount(scan, calibrations, files, start_ns, end_ns):
     Between two calibrations energies hold for the middle of a point, and they are rounded to f4, as in the pipeline.
     `scan`: the scan's product; `calibrations`: run -> product; `files`: pixel -> OFF file; windows i8 (point,).
     """
-    assert np.all(start_ns < end_ns) and np.all(end_ns[:-1] <= start_ns[1:])  # no pulse is in two points
+    assert np.all(start_ns < end_ns) and np.all(
+        end_ns[:-1] <= start_ns[1:]
+    )  # no pulse is in two points
     edges = scan["emission_energy_edges"].values
     counts = np.zeros((len(start_ns), len(edges) - 1), np.int64)
     expected, of_pixel = 0, {}
-    rows = zip(scan["pixel"].values, scan["pixel_status"].values, scan["cut_limits"].values, strict=True)
+    rows = zip(
+        scan["pixel"].values,
+        scan["pixel_status"].values,
+        scan["cut_limits"].values,
+        strict=True,
+    )
     for pixel, status, limits in rows:
         if not status.startswith("ok"):
             continue
@@ -66,14 +78,31 @@ def recount(scan, calibrations, files, start_ns, end_ns):
         point = np.searchsorted(start_ns, time, side="right") - 1
         within = (point >= 0) & (time < end_ns[point])
         height, slope = (records["coefs"][:, k].astype(float) for k in (2, 1))
-        values = {"height": height, "phase": np.where(height != 0, slope / np.where(height != 0, height, 1), np.nan)}
-        values |= {name: records[name].astype(float) for name in ("residual", "pretrigger")}
-        passed = within & (height > 0) & np.all([np.isfinite(v) for v in values.values()], axis=0)
+        values = {
+            "height": height,
+            "phase": np.where(
+                height != 0, slope / np.where(height != 0, height, 1), np.nan
+            ),
+        }
+        values |= {
+            name: records[name].astype(float) for name in ("residual", "pretrigger")
+        }
+        passed = (
+            within
+            & (height > 0)
+            & np.all([np.isfinite(v) for v in values.values()], axis=0)
+        )
         values["since_last"] = np.diff(time, prepend=np.iinfo(np.int64).min // 2) / 1e9
-        for name, (low, high) in zip(("residual", "pretrigger", "phase", "since_last"), limits, strict=True):
+        for name, (low, high) in zip(
+            ("residual", "pretrigger", "phase", "since_last"), limits, strict=True
+        ):
             passed &= (values[name] >= low) & (values[name] <= high)
         middle = (start_ns / 2 + end_ns / 2)[point] / 1e9
-        emission = _energy(status, pixel, values, middle, calibrations).astype(np.float32).astype(float)
+        emission = (
+            _energy(status, pixel, values, middle, calibrations)
+            .astype(np.float32)
+            .astype(float)
+        )
         bin_ = np.searchsorted(edges, emission, side="right") - 1
         passed &= (emission >= edges[0]) & (emission < edges[-1])
         np.add.at(counts, (point[passed], bin_[passed]), 1)
@@ -87,8 +116,12 @@ def _energy(status, pixel, values, time, calibrations):
     names = status.removeprefix("ok: ").split(",")[0].split()
     of = [calibrations[name] for name in names if name in calibrations]
     assert len(of) == (2 if names[1] == "to" else 1)
-    params = [one["params"].values[list(one["pixel"].values).index(pixel)] for one in of]
+    params = [
+        one["params"].values[list(one["pixel"].values).index(pixel)] for one in of
+    ]
     pulses = values["height"], values["pretrigger"], values["phase"], time
     if len(of) == 1:
         return energy.energy(*pulses, params[0])
-    return energy.interpolated_energy(*pulses, tuple(params), tuple(one.attrs["time"] for one in of))
+    return energy.interpolated_energy(
+        *pulses, tuple(params), tuple(one.attrs["time"] for one in of)
+    )

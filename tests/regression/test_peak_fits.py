@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from benchmarks.peak_fits import FWHM, fit, half_maximum_width
 
-from rixs_pipeline.io.reference_sets import load_reference_set
+from rixs_pipeline.config.reference_sets import load_reference_set
+from tests.benchmarks.peak_fits import FWHM, fit, half_maximum_width
 
 
 def photons(rng, n, fwhm, tail_length, tail=0.16):
@@ -28,7 +28,11 @@ def test_errors_are_what_they_are_said_to_be(name):
     places = []
     for _ in range(150):
         part = rng.choice(len(share), 500, p=share / share.sum())
-        emitted = offset[part] + 0.5 * width[part] * rng.standard_cauchy(500) + rng.normal(0, line.sigma, 500)
+        emitted = (
+            offset[part]
+            + 0.5 * width[part] * rng.standard_cauchy(500)
+            + rng.normal(0, line.sigma, 500)
+        )
         values = emitted + photons(rng, 500, 1.4, 20.0)
         places.append(fit(values, (-25, 28), (line.shape, line.sigma), sigma=0.6))
     pulls = np.array([peak.position / peak.position_error for peak in places])

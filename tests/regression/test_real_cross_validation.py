@@ -7,12 +7,12 @@ moved between the two runs.
 
 import numpy as np
 import pytest
-from benchmarks.peak_fits import fit, half_maximum_width
-from cross_validation import read_held_out, write_half
 from scipy.stats import binom
 
 from rixs_pipeline import open_product
-from rixs_pipeline.io.reference_sets import load_reference_set
+from rixs_pipeline.config.reference_sets import load_reference_set
+from tests.benchmarks.peak_fits import fit, half_maximum_width
+from tests.regression.cross_validation import read_held_out, write_half
 
 pytestmark = pytest.mark.real
 
@@ -23,7 +23,9 @@ LINE_WINDOW, ELASTIC_WINDOW, PARKED = (-25.0, 28.0), (-15.0, 12.0), 1000.0  # eV
 PIXEL_FWHM, POOLED_FWHM = 4.0, 3.3  # eV, at most
 MOVED = 0.3  # eV, at most between the two runs, or two standard errors
 
-halves = pytest.mark.parametrize("half", [0, 1], ids=["first half fitted", "second half fitted"])
+halves = pytest.mark.parametrize(
+    "half", [0, 1], ids=["first half fitted", "second half fitted"]
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,10 @@ def folder(tmp_path_factory, real_data, command_line):
 @pytest.fixture(scope="module")
 def held_out(folder):
     """Half that was fitted -> the other half's photons."""
-    return [read_held_out(folder / f"half{1 - half}", folder / f"out{half}") for half in (0, 1)]
+    return [
+        read_held_out(folder / f"half{1 - half}", folder / f"out{half}")
+        for half in (0, 1)
+    ]
 
 
 @halves
@@ -49,14 +54,18 @@ def test_half_of_the_pulses_assigns_all_lines(folder, half, run):
     calibration = open_product(folder / f"out{half}/calibration/{run}.nxs")
     assert set(calibration["status"].values) == {"ok"}
     assert tuple(calibration["line_name"].values) == LINES
-    assert np.nanmax(np.abs(calibration["line_residual"].values)) < 3  # a line taken for another is off by 70 eV
+    assert (
+        np.nanmax(np.abs(calibration["line_residual"].values)) < 3
+    )  # a line taken for another is off by 70 eV
 
 
 @halves
 def test_the_pixel_that_jumped_keeps_its_scans(folder, half):
     for number in SCANS:
         scan = open_product(folder / f"out{half}/scans/scan{number:04d}.nxs")
-        status = dict(zip(scan["pixel"].values.tolist(), scan["pixel_status"].values, strict=True))
+        status = dict(
+            zip(scan["pixel"].values.tolist(), scan["pixel_status"].values, strict=True)
+        )
         assert status[9].startswith("ok: cal0245 alone, jumped by +2")
         assert {status[pixel] for pixel in (1, 3, 7)} == {"ok: cal0245 to cal0288"}
 
@@ -90,7 +99,10 @@ def _places(held_out):
             offset = one.energies - emitted.energy
             peak = fit(offset, LINE_WINDOW, (emitted.shape, emitted.sigma), sigma=1.3)
             where = RUNS.index(one.run), PIXELS.index(one.pixel), line
-            place[where], error[where] = peak.position, np.hypot(peak.position_error, one.line_errors[line])
+            place[where], error[where] = (
+                peak.position,
+                np.hypot(peak.position_error, one.line_errors[line]),
+            )
     return place, error
 
 
@@ -103,7 +115,10 @@ def test_the_lines_stand_where_they_stood_six_hours_before(held_out):
     moved, error = np.array(moved), np.array(error)  # (half, pixel, line)
     # each line of the array, of either half
     weight = 1 / error**2
-    mean, its_error = (weight * moved).sum(axis=1) / weight.sum(axis=1), weight.sum(axis=1) ** -0.5
+    mean, its_error = (
+        (weight * moved).sum(axis=1) / weight.sum(axis=1),
+        weight.sum(axis=1) ** -0.5,
+    )
     assert np.all(np.abs(mean) <= np.maximum(MOVED, 2 * its_error)), np.round(mean, 2)
     # each line of each pixel: no more of them beyond two standard errors than chance has it
     beyond = np.abs(moved) > np.maximum(MOVED, 2 * error)

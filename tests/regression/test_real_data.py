@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 import yaml
-from recount import ns, recount
 
 from rixs_pipeline import open_product
+from tests.regression.recount import ns, recount
 
 pytestmark = pytest.mark.real
 
@@ -23,7 +23,10 @@ def scans(reduced_real):
 
 @pytest.fixture(scope="module")
 def calibrations(reduced_real):
-    return {name: open_product(reduced_real / f"calibration/{name}.nxs") for name in ("cal0245", "cal0288")}
+    return {
+        name: open_product(reduced_real / f"calibration/{name}.nxs")
+        for name in ("cal0245", "cal0288")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,9 @@ def windows(real_data):
 
 
 @pytest.mark.parametrize("number", SCANS)
-def test_every_photon_is_counted_exactly_once(number, scans, calibrations, windows, real_data):
+def test_every_photon_is_counted_exactly_once(
+    number, scans, calibrations, windows, real_data
+):
     files = {pixel: real_data / f"20200219_chan{pixel}.off" for pixel in PIXELS}
     again = recount(scans[number], calibrations, files, *windows[number])
     np.testing.assert_array_equal(scans[number]["counts"].values, again.counts)
@@ -52,23 +57,36 @@ def test_the_map_is_the_sum_of_the_six(scans, reduced_real):
     rixs_map = open_product(reduced_real / "maps/ad1-Co_L.nxs")
     assert int(rixs_map["counts"].sum()) == total
     assert json.loads(rixs_map.attrs["scans"]) == [f"scan{n:04d}" for n in SCANS]
-    assert rixs_map["live_time"].values.sum() == pytest.approx(sum(s["live_time"].values.sum() for s in scans.values()))
+    assert rixs_map["live_time"].values.sum() == pytest.approx(
+        sum(s["live_time"].values.sum() for s in scans.values())
+    )
 
 
-def test_without_readings_it_is_normalised_by_live_time_and_says_so(scans, reduced_real):
+def test_without_readings_it_is_normalised_by_live_time_and_says_so(
+    scans, reduced_real
+):
     for scan in scans.values():
         assert scan.attrs["normalisation"] == "live time"
         assert "i0" not in scan
         # four pixels, weighted to a mean of one
-        assert scan["exposure"].values.sum() == pytest.approx(scan["live_time"].values.sum(), rel=0.02)
-    assert open_product(reduced_real / "maps/ad1-Co_L.nxs").attrs["normalisation"] == "live time"
+        assert scan["exposure"].values.sum() == pytest.approx(
+            scan["live_time"].values.sum(), rel=0.02
+        )
+    assert (
+        open_product(reduced_real / "maps/ad1-Co_L.nxs").attrs["normalisation"]
+        == "live time"
+    )
     warnings = json.loads((reduced_real / "run.json").read_text())["warnings"]
-    assert sum("normalised by live time alone" in warning for warning in warnings) == len(SCANS)
+    assert sum(
+        "normalised by live time alone" in warning for warning in warnings
+    ) == len(SCANS)
 
 
 def test_the_pixel_that_jumped_rests_on_the_first_calibration(scans):
     for scan in scans.values():
-        status = dict(zip(scan["pixel"].values.tolist(), scan["pixel_status"].values, strict=True))
+        status = dict(
+            zip(scan["pixel"].values.tolist(), scan["pixel_status"].values, strict=True)
+        )
         assert status[9].startswith("ok: cal0245 alone, jumped by +2")
         assert {status[pixel] for pixel in (1, 3, 7)} == {"ok: cal0245 to cal0288"}
 
@@ -76,7 +94,9 @@ def test_the_pixel_that_jumped_rests_on_the_first_calibration(scans):
 @pytest.mark.parametrize("name", ["cal0245", "cal0288"])
 def test_all_lines_are_assigned_in_every_pixel(name, calibrations):
     calibration = calibrations[name]
-    assert set(calibration["status"].values) == {"ok"} and calibration["pixel"].values.tolist() == list(PIXELS)
+    assert set(calibration["status"].values) == {"ok"} and calibration[
+        "pixel"
+    ].values.tolist() == list(PIXELS)
     assert calibration["line_name"].values.tolist() == LINES
     # the references disagree by 0.5 eV rms; a line that was mistaken for another is off by 70 eV
     assert np.abs(calibration["line_residual"].values).max() < 3  # none is NaN
@@ -85,9 +105,14 @@ def test_all_lines_are_assigned_in_every_pixel(name, calibrations):
 
 def test_the_cobalt_edge_has_its_two_lines(reduced_real):
     pfy = open_product(reduced_real / "spectra/ad1-Co_L.nxs")["Co_PFY"]
-    energy, intensity = pfy["incident_energy"].values, np.nan_to_num(pfy["intensity"].values)
+    energy, intensity = (
+        pfy["incident_energy"].values,
+        np.nan_to_num(pfy["intensity"].values),
+    )
     kernel = np.exp(-0.5 * np.linspace(-2, 2, 9) ** 2)
     smooth = np.convolve(intensity, kernel / kernel.sum(), mode="same")
     for expected, (low, high) in ((780, (776, 788)), (795, (789, 800))):
         window = (energy > low) & (energy < high)
-        assert energy[window][np.argmax(smooth[window])] == pytest.approx(expected, abs=1.5)
+        assert energy[window][np.argmax(smooth[window])] == pytest.approx(
+            expected, abs=1.5
+        )

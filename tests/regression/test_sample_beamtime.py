@@ -4,15 +4,20 @@ import json
 
 import numpy as np
 import pytest
-from recount import ns, read_off, recount
 from scipy import stats
 
 from rixs_pipeline import open_product
-from rixs_pipeline.core import continuity
+from rixs_pipeline.core.drift import line_shifts as continuity
 from rixs_pipeline.simulate.truth import read_settings, true_map
+from tests.regression.recount import ns, read_off, recount
 
 SCANS = range(1, 9)
-MAPS = {"LMR_RT-Co_L": (1, 2), "LMR_RT-O_K": (3, 4), "LMR_100C-Co_L": (5, 6), "LMR_100C-O_K": (7, 8)}
+MAPS = {
+    "LMR_RT-Co_L": (1, 2),
+    "LMR_RT-O_K": (3, 4),
+    "LMR_100C-Co_L": (5, 6),
+    "LMR_100C-O_K": (7, 8),
+}
 PIXELS = (1, 3, 5, 7, 9, 11, 13, 15)
 DEAD_TIME_S = 1024 * 4.8e-6
 RESPONSE = (1.5, 0.16, 20.0)  # FWHM, tail share and length: means of what is simulated
@@ -30,12 +35,18 @@ def maps(reduced_sample):
 
 @pytest.fixture(scope="module")
 def calibrations(reduced_sample):
-    return {name: open_product(reduced_sample / f"calibration/{name}.nxs") for name in ("cal0000", "cal0009")}
+    return {
+        name: open_product(reduced_sample / f"calibration/{name}.nxs")
+        for name in ("cal0000", "cal0009")
+    }
 
 
 @pytest.fixture(scope="module")
 def files(sample_beamtime):
-    return {n: sample_beamtime / f"20260101/0000/20260101_run0000_chan{n}.off" for n in PIXELS}
+    return {
+        n: sample_beamtime / f"20260101/0000/20260101_run0000_chan{n}.off"
+        for n in PIXELS
+    }
 
 
 @pytest.fixture(scope="module")
@@ -63,26 +74,49 @@ def expected(scans, files, truth, sample_beamtime):
     for number, scan in scans.items():
         start, end = windows(sample_beamtime, number)
         run, beam = runs[number], np.array(runs[number]["beam"])
-        incident, edges = scan["incident_energy"].values, scan["emission_energy_edges"].values
-        rates = true_map(settings, run["edge"], run["sample"], incident, edges, RESPONSE)
+        incident, edges = (
+            scan["incident_energy"].values,
+            scan["emission_energy_edges"].values,
+        )
+        rates = true_map(
+            settings, run["edge"], run["sample"], incident, edges, RESPONSE
+        )
         total = np.zeros(len(start))
-        for pixel, status in zip(scan["pixel"].values, scan["pixel_status"].values, strict=True):
+        for pixel, status in zip(
+            scan["pixel"].values, scan["pixel_status"].values, strict=True
+        ):
             if status.startswith("ok"):
-                triggers = np.searchsorted(times[pixel], end) - np.searchsorted(times[pixel], start)
+                triggers = np.searchsorted(times[pixel], end) - np.searchsorted(
+                    times[pixel], start
+                )
                 live = (end - start) / 1e9 - triggers * DEAD_TIME_S
                 rate = throughput[pixel] * beam * rates.sum(axis=1)
-                total += throughput[pixel] * beam * live * (1 - settings.bad_share) * np.exp(-rate * DEAD_TIME_S)
+                total += (
+                    throughput[pixel]
+                    * beam
+                    * live
+                    * (1 - settings.bad_share)
+                    * np.exp(-rate * DEAD_TIME_S)
+                )
         found[number] = total[:, None] * rates
     return found
 
 
 @pytest.mark.parametrize("number", SCANS)
-def test_counts_equal_a_plain_recount(number, scans, calibrations, files, sample_beamtime):
+def test_counts_equal_a_plain_recount(
+    number, scans, calibrations, files, sample_beamtime
+):
     scan = scans[number]
     again = recount(scan, calibrations, files, *windows(sample_beamtime, number))
     np.testing.assert_array_equal(scan["counts"].values, again.counts)
     assert int(scan["counts"].sum()) == again.expected > 4000  # each once
-    of_pixel = dict(zip(scan["pixel"].values.tolist(), scan["pixel_counts"].values.tolist(), strict=True))
+    of_pixel = dict(
+        zip(
+            scan["pixel"].values.tolist(),
+            scan["pixel_counts"].values.tolist(),
+            strict=True,
+        )
+    )
     assert of_pixel == dict.fromkeys(PIXELS, 0) | again.pixel_counts
 
 
@@ -92,10 +126,17 @@ def test_a_map_is_the_sum_of_its_scans(name, numbers, maps, scans):
     used = [(scans[n]["point_status"].values == 0) for n in numbers]
     order = [np.argsort(scans[n]["incident_energy"].values) for n in numbers]
     for variable in ("counts", "exposure", "live_time"):
-        values = [scans[n][variable].values * u.reshape(-1, *[1] * (scans[n][variable].ndim - 1))
-                  for n, u in zip(numbers, used, strict=True)]  # fmt: skip
+        values = [
+            scans[n][variable].values
+            * u.reshape(-1, *[1] * (scans[n][variable].ndim - 1))
+            for n, u in zip(numbers, used, strict=True)
+        ]
         total = sum(v[o] for v, o in zip(values, order, strict=True))
-        np.testing.assert_allclose(maps[name][variable].values, total, rtol=1e-12 if variable != "counts" else 0)
+        np.testing.assert_allclose(
+            maps[name][variable].values,
+            total,
+            rtol=1e-12 if variable != "counts" else 0,
+        )
     assert json.loads(maps[name].attrs["scans"]) == [f"scan{n:04d}" for n in numbers]
     one = maps[name]
     width = np.diff(one["emission_energy_edges"].values)
@@ -113,11 +154,15 @@ def test_the_dumped_beam_is_left_out_and_told(scans, maps, reduced_sample):
 
 
 def test_every_pixel_has_its_verdict(scans, calibrations):
-    assert {p for p, s in zip(PIXELS, calibrations["cal0000"]["status"].values, strict=True) if s == "ok"} == {
-        1, 3, 7, 11, 13, 15
-    }  # fmt: skip
+    assert {
+        p
+        for p, s in zip(PIXELS, calibrations["cal0000"]["status"].values, strict=True)
+        if s == "ok"
+    } == {1, 3, 7, 11, 13, 15}
     for scan in scans.values():
-        status = dict(zip(scan["pixel"].values.tolist(), scan["pixel_status"].values, strict=True))
+        status = dict(
+            zip(scan["pixel"].values.tolist(), scan["pixel_status"].values, strict=True)
+        )
         assert "dead" in status[5] and "noisy" in status[9]
         assert status[13].startswith("ok: cal0000 alone, jumped by")
         assert all(status[p] == "ok: cal0000 to cal0009" for p in (1, 3, 7, 11, 15))
@@ -127,11 +172,24 @@ def test_lines_stand_within_one_ev(calibrations, truth):
     """In both reference runs on their own scale, and those of the second on the first's where a pixel did not jump."""
     steady = [PIXELS.index(pixel) for pixel in (1, 3, 7, 11, 15)]
     for calibration in calibrations.values():
-        energy = dict(zip(calibration["line_name"].values, calibration["line_energy"].values, strict=True))
+        energy = dict(
+            zip(
+                calibration["line_name"].values,
+                calibration["line_energy"].values,
+                strict=True,
+            )
+        )
         assert energy == pytest.approx(truth["lines"])
-        assert np.abs(calibration["line_residual"].values[[*steady, PIXELS.index(13)]]).max() < 1
+        assert (
+            np.abs(
+                calibration["line_residual"].values[[*steady, PIXELS.index(13)]]
+            ).max()
+            < 1
+        )
     first, last = (one["params"].values for one in calibrations.values())
-    shifts = continuity.line_shifts(first, last, calibrations["cal0000"]["line_energy"].values)
+    shifts = continuity.line_shifts(
+        first, last, calibrations["cal0000"]["line_energy"].values
+    )
     assert np.abs(shifts[steady]).max() < 1
     assert np.nanmedian(shifts[PIXELS.index(13)]) > 10
 
@@ -139,7 +197,9 @@ def test_lines_stand_within_one_ev(calibrations, truth):
 def test_the_slip_of_the_monochromator_is_seen(calibrations, sample_beamtime):
     """The parked elastic line of the second reference run, in all pixels alike."""
     settings = read_settings(sample_beamtime)
-    parked = [np.nanmedian(one["elastic_energy"].values) for one in calibrations.values()]
+    parked = [
+        np.nanmedian(one["elastic_energy"].values) for one in calibrations.values()
+    ]
     assert parked[0] == pytest.approx(settings.parked_energy, abs=1)
     assert parked[1] - parked[0] == pytest.approx(settings.monochromator_slip, abs=0.5)
 
@@ -147,15 +207,24 @@ def test_the_slip_of_the_monochromator_is_seen(calibrations, sample_beamtime):
 @pytest.mark.parametrize("number", SCANS)
 def test_counts_are_those_of_the_truth(number, scans, expected):
     """Point by point, and in all: within what Poisson statistics allow, for a scan in a million."""
-    points, predicted = scans[number]["counts"].values.sum(axis=1), expected[number].sum(axis=1)
+    points, predicted = (
+        scans[number]["counts"].values.sum(axis=1),
+        expected[number].sum(axis=1),
+    )
     lit = predicted > 5
     chi2 = np.sum((points[lit] - predicted[lit]) ** 2 / predicted[lit])
     assert stats.chi2.sf(chi2, lit.sum()) > 1e-6
     assert abs(points.sum() - predicted.sum()) < 4 * np.sqrt(predicted.sum())
 
 
-@pytest.mark.parametrize(("name", "region"), [("LMR_RT-Co_L", (762, 800)), ("LMR_RT-Co_L", (510, 540)),
-                                              ("LMR_100C-O_K", (515, 530))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "region"),
+    [
+        ("LMR_RT-Co_L", (762, 800)),
+        ("LMR_RT-Co_L", (510, 540)),
+        ("LMR_100C-O_K", (515, 530)),
+    ],
+)
 def test_counts_of_a_window_are_those_of_the_truth(name, region, maps, expected):
     emission = maps[name]["emission_energy"].values
     inside = (emission > region[0]) & (emission < region[1])
@@ -171,16 +240,29 @@ def test_all_maps_share_one_scale(maps, truth, sample_beamtime):
     ratios, errors = [], []
     for name, rixs_map in maps.items():
         sample, edge = name.rsplit("-", 1)
-        incident, edges = rixs_map["incident_energy"].values, rixs_map["emission_energy_edges"].values
+        incident, edges = (
+            rixs_map["incident_energy"].values,
+            rixs_map["emission_energy_edges"].values,
+        )
         rate = true_map(settings, edge, sample, incident, edges, RESPONSE).sum(axis=1)
         counts = int(rixs_map["counts"].sum())
         ratios.append(counts / np.sum(rate * rixs_map["exposure"].values))
         errors.append(ratios[-1] / np.sqrt(counts))
     mean = np.average(ratios, weights=1 / np.square(errors))
-    assert stats.chi2.sf(np.sum(np.square((np.array(ratios) - mean) / errors)), 3) > 1e-4
-    used = np.array([pixel["throughput"] for pixel in truth["pixels"] if pixel["channel"] in (1, 3, 7, 11, 13, 15)])
+    assert (
+        stats.chi2.sf(np.sum(np.square((np.array(ratios) - mean) / errors)), 3) > 1e-4
+    )
+    used = np.array(
+        [
+            pixel["throughput"]
+            for pixel in truth["pixels"]
+            if pixel["channel"] in (1, 3, 7, 11, 13, 15)
+        ]
+    )
     # bad pulses are lost; what piles up is no live time
-    assert mean == pytest.approx(np.mean(used) * (1 - settings.bad_share), rel=0.02)  # four times its own error
+    assert mean == pytest.approx(
+        np.mean(used) * (1 - settings.bad_share), rel=0.02
+    )  # four times its own error
 
 
 def smooth(values):
@@ -189,11 +271,16 @@ def smooth(values):
 
 def test_the_cobalt_edge_has_its_two_lines(reduced_sample):
     pfy = open_product(reduced_sample / "spectra/LMR_RT-Co_L.nxs")["Co_PFY"]
-    energy, intensity = pfy["incident_energy"].values, smooth(np.nan_to_num(pfy["intensity"].values))
+    energy, intensity = (
+        pfy["incident_energy"].values,
+        smooth(np.nan_to_num(pfy["intensity"].values)),
+    )
     for expected_at, (low, high) in ((780.5, (775, 788)), (794.5, (789, 800))):
         window = (energy > low) & (energy < high)
         step = np.diff(energy[window]).max()
-        assert energy[window][np.argmax(intensity[window])] == pytest.approx(expected_at, abs=step + 0.5)
+        assert energy[window][np.argmax(intensity[window])] == pytest.approx(
+            expected_at, abs=step + 0.5
+        )
 
 
 def test_the_redox_feature_grows_as_simulated(maps, sample_beamtime):
@@ -202,11 +289,25 @@ def test_the_redox_feature_grows_as_simulated(maps, sample_beamtime):
     counts, found, predicted = [], [], []
     for sample in ("LMR_RT", "LMR_100C"):
         one = maps[f"{sample}-O_K"]
-        incident, emission = one["incident_energy"].values, one["emission_energy"].values
-        window = np.ix_((incident > 530) & (incident < 532), (emission > 523) & (emission < 524))
-        rate = true_map(settings, "O_K", sample, incident, one["emission_energy_edges"].values, RESPONSE)
+        incident, emission = (
+            one["incident_energy"].values,
+            one["emission_energy"].values,
+        )
+        window = np.ix_(
+            (incident > 530) & (incident < 532), (emission > 523) & (emission < 524)
+        )
+        rate = true_map(
+            settings,
+            "O_K",
+            sample,
+            incident,
+            one["emission_energy_edges"].values,
+            RESPONSE,
+        )
         counts.append(one["counts"].values[window].sum())
         found.append(counts[-1] / one["exposure"].values[window[0].ravel()].sum())
         predicted.append(rate[window].sum())
     error = np.sqrt(np.sum(1 / np.array(counts)))
-    assert found[1] / found[0] == pytest.approx(predicted[1] / predicted[0], rel=3.5 * error)
+    assert found[1] / found[0] == pytest.approx(
+        predicted[1] / predicted[0], rel=3.5 * error
+    )

@@ -3,7 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixs_pipeline.simulate.detector import DEAD_TIME, draw_pixel, tail_of_last, triggered
+from rixs_pipeline.simulate.detector import (
+    DEAD_TIME,
+    draw_pixel,
+    tail_of_last,
+    triggered,
+)
 from rixs_pipeline.simulate.settings import SimulationSettings
 
 SETTINGS = SimulationSettings(pixels=40)
@@ -22,7 +27,9 @@ def brute_force(time, dead_time):
 @given(st.lists(st.integers(0, 400), max_size=60), st.integers(1, 30))
 def test_dead_time_is_that_of_a_loop_over_the_photons(times, dead_time):
     time = np.sort(np.array(times, float))
-    np.testing.assert_array_equal(triggered(time, dead_time), brute_force(time, dead_time))
+    np.testing.assert_array_equal(
+        triggered(time, dead_time), brute_force(time, dead_time)
+    )
 
 
 @pytest.mark.parametrize("rate", [2.0, 10.0, 50.0, 250.0])
@@ -54,8 +61,15 @@ def test_no_formula_of_three_parameters_describes_the_gain():
     energy = np.linspace(277, 1000, 200)
     for pixel in PIXELS[:10]:
         height = pixel.pulse_height(energy)
-        best, _ = curve_fit(lambda e, a, b, d: a * (1 - np.exp(-e / b)) + d, energy, height, p0=pixel.gain)
-        misses = (height - best[0] * (1 - np.exp(-energy / best[1])) - best[2]) / np.gradient(height, energy)
+        best, _ = curve_fit(
+            lambda e, a, b, d: a * (1 - np.exp(-e / b)) + d,
+            energy,
+            height,
+            p0=pixel.gain,
+        )
+        misses = (
+            height - best[0] * (1 - np.exp(-energy / best[1])) - best[2]
+        ) / np.gradient(height, energy)
         low, high = SETTINGS.gain_roughness
         assert 0.95 * low < np.std(misses) < 1.05 * high
 
@@ -82,12 +96,16 @@ def test_defects_follow_the_channel():
     assert by_channel[9].noisy and by_channel[9].fwhm > 3 * by_channel[1].fwhm
     assert by_channel[13].jump_time == 1e4
     assert np.isinf(by_channel[1].jump_time)
-    scan_jumper = draw_pixel(SimulationSettings(scan_jumping_pixels=(3,)), 3, (1e4, 2e3))
+    scan_jumper = draw_pixel(
+        SimulationSettings(scan_jumping_pixels=(3,)), 3, (1e4, 2e3)
+    )
     assert scan_jumper.jump_time == 2e3
 
 
 def test_the_tail_of_a_pulse_decays_and_is_none_unless_asked_for():
     time = np.array([0.0, 0.02, 0.06])
     tail = SimulationSettings(tail_after_pulse=(6.0, 0.02))
-    np.testing.assert_allclose(tail_of_last(tail, time), [0.0, 6 * np.exp(-1), 6 * np.exp(-2)])
+    np.testing.assert_allclose(
+        tail_of_last(tail, time), [0.0, 6 * np.exp(-1), 6 * np.exp(-2)]
+    )
     assert not tail_of_last(SETTINGS, time).any()

@@ -33,7 +33,9 @@ def test_a_line_has_its_maximum_where_the_reference_has_it(name):
 @pytest.mark.parametrize("name", LINES)
 def test_a_line_has_unit_area(name):
     energy = np.arange(LINES[name].maximum - 2000, LINES[name].maximum + 2000, 0.02)
-    assert line_profile(name, energy).sum() * 0.02 == pytest.approx(1, abs=5e-3)  # Lorentzian tails go on
+    assert line_profile(name, energy).sum() * 0.02 == pytest.approx(
+        1, abs=5e-3
+    )  # Lorentzian tails go on
 
 
 @pytest.mark.parametrize("edge", SCANS)
@@ -48,7 +50,9 @@ def test_intensity_is_positive_and_its_mean_yield_is_one(edge):
 def test_no_photon_has_more_energy_than_came_in(edge):
     incident = scan_energies(edge, 20)
     density = intensity(incident, emission_grid, edge, RT)
-    above = np.array([density[j, emission_grid > e + 3].sum() for j, e in enumerate(incident)])
+    above = np.array(
+        [density[j, emission_grid > e + 3].sum() for j, e in enumerate(incident)]
+    )
     assert (above < 1e-5 * density.sum(axis=1)).all()
 
 
@@ -64,8 +68,14 @@ def test_scan_points_ascend_inside_the_scan(edge, points):
 def test_the_redox_feature_scales_with_the_sample_and_nothing_else_does():
     """At fixed absorption the difference of two samples is the feature: it peaks at 531.0 / 523.6 eV."""
     incident, emission = np.linspace(526, 550, 241), np.linspace(515, 530, 301)
-    mu = {s.name: absorption(incident, s)[:, None] + GEOMETRY * absorption(emission, s) for s in (RT, HEATED)}
-    maps = {s.name: intensity(incident, emission, "O_K", s) * mu[s.name] for s in (RT, HEATED)}
+    mu = {
+        s.name: absorption(incident, s)[:, None] + GEOMETRY * absorption(emission, s)
+        for s in (RT, HEATED)
+    }
+    maps = {
+        s.name: intensity(incident, emission, "O_K", s) * mu[s.name]
+        for s in (RT, HEATED)
+    }
     difference = maps["heated"] - maps["RT"]
     row, column = np.unravel_index(np.argmax(difference), difference.shape)
     assert (incident[row], emission[column]) == pytest.approx((531.0, 523.6), abs=0.11)
@@ -75,15 +85,22 @@ def test_the_redox_feature_scales_with_the_sample_and_nothing_else_does():
 
 def test_metal_emission_is_the_same_in_both_samples():
     incident = scan_energies("Co_L", 60)
-    co = [window(intensity(incident, emission_grid, "Co_L", s), 762, 800) for s in (RT, HEATED)]
+    co = [
+        window(intensity(incident, emission_grid, "Co_L", s), 762, 800)
+        for s in (RT, HEATED)
+    ]
     np.testing.assert_allclose(co[1], co[0], rtol=1e-3)
 
 
 def test_the_surface_of_the_heated_sample_is_reduced_and_its_bulk_is_not():
     energy = np.array([778.9, 782.4])  # low and high valence
-    low, high = absorption(energy, HEATED, surface=True) - absorption(energy, RT, surface=True)
+    low, high = absorption(energy, HEATED, surface=True) - absorption(
+        energy, RT, surface=True
+    )
     assert low > 0 > high
-    np.testing.assert_allclose(absorption(energy, HEATED), absorption(energy, RT), rtol=1e-9)
+    np.testing.assert_allclose(
+        absorption(energy, HEATED), absorption(energy, RT), rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("edge", ["Mn_L", "Co_L", "Ni_L"])
@@ -92,7 +109,9 @@ def test_oxygen_emission_is_the_inverse_of_the_absorption(edge):
     incident = scan_energies(edge, 80)
     oxygen = window(intensity(incident, emission_grid, edge, RT), 524, 526)
     inverse = incident**-2.7 / oxygen
-    expected = absorption(incident, RT) + GEOMETRY * absorption(np.array([525.0]), RT)[0]
+    expected = (
+        absorption(incident, RT) + GEOMETRY * absorption(np.array([525.0]), RT)[0]
+    )
     ratio = inverse / expected
     np.testing.assert_allclose(ratio / ratio.mean(), 1, rtol=0.02)
 
@@ -104,15 +123,22 @@ def test_losses_follow_the_incident_energy_and_fluorescence_does_not():
         emission_grid[np.argmax(np.where(emission_grid > e - 1, row, 0))]
         for e, row in zip(incident, density, strict=True)
     ]
-    fluorescence = [emission_grid[np.argmax(np.where(np.abs(emission_grid - 776) < 2, row, 0))] for row in density]
+    fluorescence = [
+        emission_grid[np.argmax(np.where(np.abs(emission_grid - 776) < 2, row, 0))]
+        for row in density
+    ]
     assert np.diff(elastic) == pytest.approx(2.0, abs=0.3)
     assert fluorescence == pytest.approx([776.25, 776.25], abs=0.6)
 
 
 def test_the_reference_holds_its_lines_and_contaminants():
-    density = reference_density(emission_grid, ("C_Ka", "Ni_La"), ("Mn_La",), 1000.0)[None, :]
+    density = reference_density(emission_grid, ("C_Ka", "Ni_La"), ("Mn_La",), 1000.0)[
+        None, :
+    ]
     assert window(density, 200, 1101)[0] == pytest.approx(1, rel=0.01)
-    c, ni, mn, elastic = (window(density, e - 4, e + 4)[0] for e in (277, 851.47, 637.44, 1000))
+    c, ni, mn, elastic = (
+        window(density, e - 4, e + 4)[0] for e in (277, 851.47, 637.44, 1000)
+    )
     assert c > 3 * mn > 0
     assert ni > 3 * mn
     assert elastic > 0.1
@@ -121,7 +147,10 @@ def test_the_reference_holds_its_lines_and_contaminants():
 
 def test_an_electrode_without_oxide_has_no_oxygen_emission():
     incident, emission = scan_energies("O_K", 20), np.arange(500.0, 530.0, 0.5)
-    whole, none = (intensity(incident, emission, "O_K", Sample(name="s", oxide=o)) for o in (1.0, 0.0))
+    whole, none = (
+        intensity(incident, emission, "O_K", Sample(name="s", oxide=o))
+        for o in (1.0, 0.0)
+    )
     band = (emission > 518) & (emission < 526)
     assert none[:, band].sum() < 0.01 * whole[:, band].sum()
     carbon = np.arange(265.0, 290.0, 0.5)

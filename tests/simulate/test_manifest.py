@@ -16,10 +16,16 @@ def test_every_kind_of_difference_is_named(tmp_path):
     (tmp_path / "new.txt").write_text("new")
     problems = check_manifest(tmp_path)
     assert len(problems) == 3
-    for name, what in (("a_chan1.off", "differs"), ("truth.json", "missing"), ("new.txt", "not in MANIFEST")):
+    for name, what in (
+        ("a_chan1.off", "differs"),
+        ("truth.json", "missing"),
+        ("new.txt", "not in MANIFEST"),
+    ):
         assert any(name in problem and what in problem for problem in problems)
 
 
 def test_the_shipped_sample_is_whole(sample_beamtime):
     assert check_manifest(sample_beamtime.parent) == []
-    assert sum(p.stat().st_size for p in sample_beamtime.rglob("*") if p.is_file()) < 5e6
+    assert (
+        sum(p.stat().st_size for p in sample_beamtime.rglob("*") if p.is_file()) < 5e6
+    )

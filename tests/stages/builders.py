@@ -5,34 +5,51 @@ import json
 import numpy as np
 import xarray as xr
 
-from rixs_pipeline.core import energy as ef
-from rixs_pipeline.core.verdicts import OK
+from rixs_pipeline.core.calibration.pixel_status import OK
+from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.schema import PIXEL_CALIBRATION, labelled
 
 SECOND = 10**9
 SAMPLES, FRAME_S = 1000, 5e-6  # of a record: 5 ms of dead time
 DEAD_S = SAMPLES * FRAME_S
-DTYPE = np.dtype([
-    ("samples", "<i4"), ("presamples", "<i4"), ("frame", "<i8"), ("ns", "<i8"), ("pretrigger", "<f4"),
-    ("residual", "<f4"), ("coefs", "<f4", (3,)),
-])  # fmt: skip
+DTYPE = np.dtype(
+    [
+        ("samples", "<i4"),
+        ("presamples", "<i4"),
+        ("frame", "<i8"),
+        ("ns", "<i8"),
+        ("pretrigger", "<f4"),
+        ("residual", "<f4"),
+        ("coefs", "<f4", (3,)),
+    ]
+)
 
 
 def write_off(path, time_ns, energy, residual=20.0, phase=0.5):
     """An OFF file 0.2.0 whose pulse heights are ten times the energies, with clean pulses."""
     header = {
-        "FileFormat": "OFF", "FileFormatVersion": "0.2.0", "NumberOfBases": 3, "FramePeriodSeconds": FRAME_S,
+        "FileFormat": "OFF",
+        "FileFormatVersion": "0.2.0",
+        "NumberOfBases": 3,
+        "FramePeriodSeconds": FRAME_S,
         "ModelInfo": {"Projectors": {"Rows": 3, "Cols": 2}},
-    }  # fmt: skip
+    }
     rng = np.random.default_rng(len(time_ns))
     records = np.zeros(len(time_ns), DTYPE)
     records["samples"], records["ns"] = SAMPLES, time_ns
     records["pretrigger"] = 7000 + rng.normal(0, 3, len(time_ns))
     records["residual"] = residual + rng.normal(0, 1, len(time_ns))
     records["coefs"][:, 2] = 10 * np.asarray(energy)
-    records["coefs"][:, 1] = records["coefs"][:, 2] * (phase + rng.normal(0, 0.01, len(time_ns)))
-    path.write_bytes(json.dumps(header, indent=1).encode() + b"\n" + bytes(2 * 8 * 6) + records.tobytes())
+    records["coefs"][:, 1] = records["coefs"][:, 2] * (
+        phase + rng.normal(0, 0.01, len(time_ns))
+    )
+    path.write_bytes(
+        json.dumps(header, indent=1).encode()
+        + b"\n"
+        + bytes(2 * 8 * 6)
+        + records.tobytes()
+    )
     return path
 
 
@@ -41,41 +58,63 @@ def params(shift=0.0, gain=0.1):
     values = np.zeros(ef.N_PARAMS)
     lowest, step = 500.0, 400.0
     values[ef.CURVE_GRID] = lowest, step
-    values[ef.CURVE] = gain * (lowest + step * (np.arange(ef.N_COEFFICIENTS) - 1)) + shift
+    values[ef.CURVE] = (
+        gain * (lowest + step * (np.arange(ef.N_COEFFICIENTS) - 1)) + shift
+    )
     values[ef.HEIGHT_REF] = values[ef.PHASE_HALF_WIDTH] = 1.0
     values[ef.VALIDITY] = -np.inf, np.inf
     return values
 
 
-LIMITS = np.array([[0.0, 100.0], [6000.0, 8000.0], [0.0, 1.0], [0.0, np.inf]])  # in the order of CUT_NAMES[2:]
+LIMITS = np.array(
+    [[0.0, 100.0], [6000.0, 8000.0], [0.0, 1.0], [0.0, np.inf]]
+)  # in the order of CUT_NAMES[2:]
 
 
 def calibration(run, time_s, pixels, fwhm=2.0):
     """A product of a reference run: `pixels` maps the number to a shift in eV, or to the reason of a bad pixel."""
     number, n = np.array(list(pixels)), len(pixels)
     good = [not isinstance(verdict, str) for verdict in pixels.values()]
-    rows = [params(v) if ok else np.full(ef.N_PARAMS, np.nan) for v, ok in zip(pixels.values(), good, strict=True)]
+    rows = [
+        params(v) if ok else np.full(ef.N_PARAMS, np.nan)
+        for v, ok in zip(pixels.values(), good, strict=True)
+    ]
     status = [OK if ok else v for v, ok in zip(pixels.values(), good, strict=True)]
     values = {
         "pixel": (("pixel",), number),
         "status": (("pixel",), np.array(status, dtype=object)),
         "line_energy": (("line",), np.array([277.0, 525.0, 930.0])),
-        "fwhm": (("pixel", "line"), np.broadcast_to(np.atleast_1d(fwhm).astype(float)[:, None], (n, 3)).copy()),
+        "fwhm": (
+            ("pixel", "line"),
+            np.broadcast_to(np.atleast_1d(fwhm).astype(float)[:, None], (n, 3)).copy(),
+        ),
         "params": (("pixel", "param"), np.array(rows)),
-        "cut_limits": (("pixel", "cut_quantity", "limit"), np.broadcast_to(LIMITS, (n, *LIMITS.shape)).copy()),
+        "cut_limits": (
+            ("pixel", "cut_quantity", "limit"),
+            np.broadcast_to(LIMITS, (n, *LIMITS.shape)).copy(),
+        ),
     }
     return labelled(values, PIXEL_CALIBRATION).assign_attrs(run=run, time=float(time_s))
 
 
 def points(n=4, dwell_s=2.0, first=780.0, start_s=1000.0):
     """Points 1 eV apart with pauses of half a second."""
-    start = np.round((start_s + np.arange(n) * (dwell_s + 0.5)) * SECOND).astype(np.int64)
+    start = np.round((start_s + np.arange(n) * (dwell_s + 0.5)) * SECOND).astype(
+        np.int64
+    )
     return Points(first + np.arange(n), start, start + round(dwell_s * SECOND))
 
 
 def scan(files=(), at=None, **more):
     """A scan of the Co L edge."""
-    told = {"kind": "scan", "number": 1, "name": "scan0001", "directory": "", "sample": "LMR", "edge": "Co_L"}
+    told = {
+        "kind": "scan",
+        "number": 1,
+        "name": "scan0001",
+        "directory": "",
+        "sample": "LMR",
+        "edge": "Co_L",
+    }
     return Run(**told | {"points": at or points(), "pulse_files": tuple(files)} | more)
 
 
@@ -89,10 +128,23 @@ def scan_map(counts, incident, exposure=None, name="scan0001", status=None, **re
         "emission_energy": (("emission_energy",), 500.5 + np.arange(m)),
         "emission_energy_edges": (("emission_energy_edge",), 500.0 + np.arange(m + 1)),
         "counts": (("incident_energy", "emission_energy"), counts),
-        "exposure": (axis, np.ones(n) if exposure is None else np.asarray(exposure, dtype=float)),
+        "exposure": (
+            axis,
+            np.ones(n) if exposure is None else np.asarray(exposure, dtype=float),
+        ),
         "live_time": (axis, np.full(n, 2.0)),
-        "point_status": (axis, np.zeros(n, np.int64) if status is None else np.asarray(status)),
+        "point_status": (
+            axis,
+            np.zeros(n, np.int64) if status is None else np.asarray(status),
+        ),
     }
-    values |= {key: (axis, np.asarray(value, dtype=float)) for key, value in readings.items()}
-    attributes = {"run": name, "sample": "LMR", "edge": "Co_L", "normalisation": "live time"}
+    values |= {
+        key: (axis, np.asarray(value, dtype=float)) for key, value in readings.items()
+    }
+    attributes = {
+        "run": name,
+        "sample": "LMR",
+        "edge": "Co_L",
+        "normalisation": "live time",
+    }
     return xr.Dataset(values, attrs=attributes | {"elastic_offset": np.nan})

@@ -1,0 +1,1 @@
+"""The config: models, loading, messages and the template for `init`."""

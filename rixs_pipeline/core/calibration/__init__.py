@@ -1,0 +1,1 @@
+"""From pulses of a reference run to a calibrated pixel."""

@@ -1,0 +1,1 @@
+"""Changes of the energy scale in time."""

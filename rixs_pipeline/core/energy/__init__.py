@@ -1,0 +1,1 @@
+"""The energy function of a pixel, compiled kernels and corrections."""

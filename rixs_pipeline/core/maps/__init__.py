@@ -1,0 +1,1 @@
+"""From calibrated pulses to RIXS maps."""

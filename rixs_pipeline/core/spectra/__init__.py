@@ -1,0 +1,1 @@
+"""Regions of a map and the spectra from them."""

@@ -1,0 +1,1 @@
+"""Intervals, homogeneity tests and robust statistics."""

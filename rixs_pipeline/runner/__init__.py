@@ -1,0 +1,1 @@
+"""Runs the stages, decides what is fresh, and writes run.json."""

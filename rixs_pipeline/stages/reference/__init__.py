@@ -1,0 +1,1 @@
+"""Calibrations from reference runs."""

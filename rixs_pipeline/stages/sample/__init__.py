@@ -1,0 +1,1 @@
+"""Maps and spectra of a sample and edge."""

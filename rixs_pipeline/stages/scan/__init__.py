@@ -1,0 +1,1 @@
+"""RIXS maps of single scans."""

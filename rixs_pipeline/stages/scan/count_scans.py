@@ -1,0 +1,185 @@
+"""Counts the photons of scans, whose blocks of pixels are one stream of work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rixs_pipeline import paths, progress
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.runner import chunks as blocks
+from rixs_pipeline.stages.context import Work
+from rixs_pipeline.stages.scan import align_pixels as align
+from rixs_pipeline.stages.scan import calibrated_photons as photons
+from rixs_pipeline.stages.scan import count_pulses as bin_stage
+from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.scan.surrounding_calibrations import ReferenceRuns
+
+Functions = tuple[PixelEnergy, ...]  # in the order of a scan's files
+Counted = tuple[bin_stage.Binned, Functions]
+
+
+@dataclass(frozen=True)
+class Counting:
+    """What scans are counted with; those that are `listed` have a fresh list of their photons."""
+
+    work: Work
+    references: ReferenceRuns
+    listed: set[str]
+
+    def counts(
+        self, scans: Sequence[Run], unlisted: Mapping[str, Path]
+    ) -> Iterator[tuple[Run, Counted | Exception]]:
+        """Counts of each scan, and the energy functions of its pixels in the order of `binned.pixel`; or what is wrong.
+
+        The blocks of pixels of all scans are one stream of work, cut so that every worker gets some of it. Scans that
+        have a fresh photon list are no part of it.
+        """
+        files = [() if one.name in self.listed else one.pulse_files for one in scans]
+        bins, memory = (
+            len(bin_stage.map_edges(self.work.config.map)) - 1,
+            self.work.config.execution.memory_bytes,
+        )
+        largest = max((blocks.map_bytes(one, bins) for one in scans), default=0)
+        cut = blocks.plan(
+            list(map(len, files)), largest, self.work.executor.workers, memory
+        )
+        size = cut.size
+        functions = self._all_functions(scans, size)
+        groups = (
+            self._tasks(
+                one,
+                () if isinstance(own, Exception) else own,
+                size,
+                unlisted.get(one.name),
+            )
+            for one, own in functions
+        )
+        total = sum(-(-len(of) // size) for of in files)
+        with progress.shown("binning", total, "blocks of pixels") as tell:
+            done = self.work.executor.map_reduce(
+                bin_stage.bin_block, groups, bin_stage.add_blocks, tell, cut.at_once
+            )
+            for (one, own), binned in zip(functions, done, strict=True):
+                yield one, self._counted(one, own, binned)
+
+    def _all_functions(
+        self, scans: Sequence[Run], size: int
+    ) -> list[tuple[Run, Functions | Exception]]:
+        """The energy functions of each scan, its pixels aligned with each other if the config asks for it."""
+        found: list[Functions | Exception] = []
+        groups: list[list[align.AlignTask]] = []
+        memory = self.work.config.execution.memory_bytes
+        edges, asked = (
+            align.edges_of(align.EMISSION),
+            self.work.config.calibration.align,
+        )
+        for one in scans:
+            try:
+                blocks.check_fits(
+                    one, len(bin_stage.map_edges(self.work.config.map)) - 1, memory
+                )
+                functions = self._functions(one)
+                groups.append(
+                    align.tasks(one, functions, edges, size)
+                    if asked and functions
+                    else []
+                )
+                found.append(functions)
+            except Exception as error:  # of this scan alone
+                groups.append([])
+                found.append(error)
+        with progress.shown(
+            "aligning", sum(map(len, groups)), "blocks of pixels"
+        ) as tell:
+            done = self.work.executor.map_reduce(
+                align.spectra_block, filter(None, groups), align.side_by_side, tell
+            )
+            for k, counts in zip(
+                [k for k, group in enumerate(groups) if group], done, strict=True
+            ):
+                found[k] = self._aligned(scans[k], found[k], counts, edges)
+        return list(zip(scans, found, strict=True))
+
+    def _aligned(
+        self,
+        one: Run,
+        functions: Functions | Exception,
+        counts: align.Int | Exception,
+        edges: align.Float,
+    ) -> Functions | Exception:
+        if isinstance(functions, Exception):
+            return functions
+        if isinstance(counts, Exception):
+            return counts
+        try:
+            return align.align(
+                one,
+                functions,
+                counts,
+                edges,
+                [align.LineErrors(c) for c in self.references.read(one)],
+            )
+        except Exception as error:  # of this scan alone
+            return error
+
+    def _counted(
+        self,
+        one: Run,
+        functions: Functions | Exception,
+        binned: bin_stage.Binned | Exception,
+    ) -> Counted | Exception:
+        """What the blocks of a scan came to; photon lists are counted here."""
+        if isinstance(functions, Exception):
+            return functions
+        edges = bin_stage.map_edges(self.work.config.map)
+        try:
+            if one.name in self.listed:
+                return photons.read(paths.photon_list(self.work.out, one.name), edges)
+            if one.photon_list is not None:
+                return bin_stage.bin_photon_list(
+                    one, edges, self.work.config.beamtime.exclude.pixels
+                )
+            if isinstance(binned, Exception):
+                return binned
+            return binned, bin_stage.without_silent(
+                binned, bin_stage.without_changed(binned, functions)
+            )
+        except Exception as error:
+            return error
+
+    def _functions(self, one: Run) -> Functions:
+        """The energy function of each pixel of a scan; none for a photon list."""
+        return (
+            ()
+            if one.photon_list is not None or one.name in self.listed
+            else self.references.functions(one)
+        )
+
+    def _tasks(
+        self, one: Run, functions: Functions, size: int, parts: Path | None
+    ) -> list[bin_stage.BinTask]:
+        """The blocks of pixels of a scan; `parts`: the folder for the parts of its photon list."""
+        if not functions:
+            return []
+        edges, cut = (
+            bin_stage.map_edges(self.work.config.map),
+            self.work.config.calibration.residual_cut,
+        )
+        if parts:
+            parts.mkdir()
+        return [
+            bin_stage.BinTask(
+                files,
+                some,
+                one.points,
+                edges,
+                cut,
+                parts / f"{k:05d}" if parts else None,
+            )
+            for k in range(0, len(functions), size)
+            for files, some in [
+                (one.pulse_files[k : k + size], functions[k : k + size])
+            ]
+        ]

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from rixs_pipeline.core.drift import hold_off
+
+LINES = np.array([4000.0, 8000.0, 12000.0])
+WINDOW, SPREAD, BASE = 75.0, 15.0, 4.5  # 15 units are an eV
+
+
+def pixel(
+    seed: int,
+    size: float,
+    decay: float = 0.02,
+    rate: float = 10.0,
+    n: int = 9000,
+    lift: float = 0.0,
+):
+    """Pulses in three lines on background; the last pulse adds `size` x exp(-t/decay), and `lift` to the base line."""
+    rng = np.random.default_rng(seed)
+    since = rng.exponential(1 / rate, n) + 0.005
+    since[0] = np.inf
+    tail = np.exp(-since / decay)
+    height = np.where(
+        rng.random(n) < 0.6,
+        rng.choice(LINES, n) + rng.normal(0, SPREAD, n),
+        rng.uniform(2e3, 14e3, n),
+    )
+    base = np.linspace(5000, 5020, n) + rng.normal(0, BASE, n) + lift * tail
+    return hold_off.deviations(since, height + size * tail, base, LINES, WINDOW)
+
+
+def test_pulses_without_a_tail_need_no_hold_off():
+    for seed in range(20):
+        assert not hold_off.hold_offs(
+            [pixel(100 * seed + k, 0.0) for k in range(4)]
+        ).any()
+
+
+@pytest.mark.parametrize("size", [-90.0, 90.0])
+def test_a_tail_is_waited_out(size):
+    """Six eV that decay in 20 ms: what is left at the end is less than half an eV, and not much time is lost."""
+    found = hold_off.hold_offs([pixel(k, size) for k in range(8)])
+    assert np.all((found > 0.02 * np.log(90 / 7.5)) & (found < 0.15))
+
+
+def test_a_base_line_that_is_lifted_as_little_as_it_scatters_does_not_matter():
+    assert not hold_off.hold_offs([pixel(k, 0.0, lift=4.0) for k in range(20)]).any()
+    assert hold_off.hold_offs([pixel(k, 0.0, lift=40.0) for k in range(20)]).all()
+
+
+def test_a_pixel_with_a_longer_tail_than_the_array_waits_longer():
+    """One with enough pulses to tell."""
+    found = hold_off.hold_offs(
+        [pixel(k, 0.0) for k in range(30)] + [pixel(99, 120.0, decay=0.05, n=60_000)]
+    )
+    assert not found[:-1].any() and found[-1] > 0.05
+
+
+def test_pixels_without_pulses_or_lines():
+    empty = np.empty(0)
+    nothing = hold_off.deviations(empty, empty, empty, LINES, WINDOW)
+    few = hold_off.deviations(
+        np.array([np.inf, 0.1]),
+        np.array([4000.0, 4001]),
+        np.full(2, 5000.0),
+        empty,
+        WINDOW,
+    )
+    assert hold_off.hold_offs([nothing, few]).tolist() == [0, 0]
+    assert hold_off.hold_offs([]).tolist() == []
+    with_tail = [pixel(k, 90.0) for k in range(8)]
+    assert (
+        hold_off.hold_offs([*with_tail, nothing])[-1]
+        == hold_off.hold_offs(with_tail).min()
+        > 0
+    )

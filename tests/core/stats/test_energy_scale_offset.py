@@ -1,0 +1,81 @@
+"""How far two samples' scales stand apart, against pixels that wander, and what a shift does to a region's counts."""
+
+import numpy as np
+import pytest
+
+from rixs_pipeline.config.models import Region
+from rixs_pipeline.core.stats import energy_scale_offset as scale_shifts
+
+EDGES = np.arange(500.0, 545.1, 0.5)
+INCIDENT = np.array([530.0, 540.0])
+
+
+def line(centre, counts=1e6, sigma=1.5):
+    """Counts (point, bin) of a Gaussian line at both points."""
+    density = np.exp(-0.5 * (((EDGES[1:] + EDGES[:-1]) / 2 - centre) / sigma) ** 2)
+    return np.round(counts * density / density.sum() * np.ones((2, 1))).astype(np.int64)
+
+
+def test_the_mean_of_wandering_pixels_scatters_as_told():
+    rng = np.random.default_rng(1)
+    photons = rng.uniform(500, 2000, 12)
+    weight = photons / photons.sum()
+    told, moved = [], []
+    for _ in range(600):
+        wander = rng.normal(0, 2e-4, 12)
+        moved.append(weight @ wander)
+        seen = wander - weight @ wander  # what the mean did is not seen
+        told.append(
+            scale_shifts.scales_apart(seen + 1e-3, np.full(12, 1e-3), photons)[0]
+        )
+    assert np.sqrt(np.mean(np.square(told))) == pytest.approx(np.std(moved), rel=0.12)
+
+
+def test_few_pixels_tell_nothing():
+    few = np.arange(3.0)
+    assert scale_shifts.scales_apart(few, 2 * few, np.ones(3))[1] == 0
+
+
+def test_gains_of_passes_are_weighted_by_photons_and_unknown_ones_left_out():
+    pixels = [np.array([1, 3, 5]), np.array([3, 1])]
+    gains = [np.array([1e-4, 2e-4, np.nan]), np.array([4e-4, np.nan])]
+    number, gain, photons = scale_shifts.pixel_means(
+        pixels, gains, [np.array([10, 30, 7]), np.array([10, 20])]
+    )
+    assert number.tolist() == [1, 3]
+    assert gain == pytest.approx([1e-4, 2.5e-4])
+    assert photons.tolist() == [10, 40]
+
+
+def test_a_window_on_a_flank_gains_what_the_line_brings():
+    region = Region(kind="spfy", emission=(522.0, 523.0))
+    slope = scale_shifts.relative_slope(
+        line(525.0), region, INCIDENT, EDGES, along_emission=False
+    )
+    inside = [
+        (line(525.0 + s)[0] * ((EDGES[:-1] >= 522) & (EDGES[1:] <= 523))).sum()
+        for s in (-0.5, 0.0, 0.5)
+    ]
+    assert inside[0] > inside[2]
+    assert slope == pytest.approx((inside[2] - inside[0]) / inside[1], rel=0.02)
+
+
+def test_along_the_emission_a_line_falls_before_it_and_rises_behind():
+    region = Region(kind="xes", emission=(515.0, 535.0))
+    slope = scale_shifts.relative_slope(
+        line(525.0), region, INCIDENT, EDGES, along_emission=True
+    )
+    energy = (EDGES[1:] + EDGES[:-1]) / 2
+    near = np.abs(energy - 525) < 2
+    assert slope[near] == pytest.approx((energy[near] - 525) / 1.5**2, abs=0.05)
+    assert not slope[(energy < 515) | (energy > 535)].any()
+
+
+def test_few_counts_make_no_steep_slope():
+    counts = np.zeros((2, len(EDGES) - 1), np.int64)
+    counts[0, 50] = 1
+    region = Region(kind="xes", emission=(515.0, 535.0))
+    slope = scale_shifts.relative_slope(
+        counts, region, INCIDENT, EDGES, along_emission=True
+    )
+    assert np.abs(slope).max() <= 1.0

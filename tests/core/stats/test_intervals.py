@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chi2, poisson
+
+from rixs_pipeline.core.stats.intervals import count_interval, fay_feuer, garwood, mover
+
+TOYS = 20_000
+# what the intervals of a nominal 95 % cover at these means, at least
+COVERAGE = [(0.3, 0.99), (1.0, 0.98), (3.0, 0.985), (10.0, 0.97)]
+
+
+def test_garwood_is_the_textbook_interval() -> None:
+    lower, upper = garwood(np.array([0, 1, 10, 10**6]))
+    np.testing.assert_allclose(
+        lower, [0, *chi2.ppf(0.025, 2 * np.array([1, 10, 10**6])) / 2]
+    )
+    np.testing.assert_allclose(
+        upper, chi2.ppf(0.975, 2 * np.array([1, 2, 11, 10**6 + 1])) / 2
+    )
+    assert (lower[2], upper[2]) == (
+        pytest.approx(4.795, abs=1e-3),
+        pytest.approx(18.390, abs=1e-3),
+    )
+
+
+def test_garwood_at_one_standard_deviation() -> None:
+    lower, upper = garwood(np.array([100]), level=0.6827)
+    assert (100 - lower[0], upper[0] - 100) == (
+        pytest.approx(10, abs=0.6),
+        pytest.approx(11, abs=0.6),
+    )
+
+
+@pytest.mark.parametrize(("mean", "least"), COVERAGE)
+def test_garwood_covers(mean: float, least: float) -> None:
+    counts = np.arange(200)
+    lower, upper = garwood(counts)
+    covered = poisson.pmf(counts, mean)[
+        (lower <= mean) & (mean <= upper)
+    ].sum()  # exact, no toys
+    assert covered >= least - 5e-4  # the figures are rounded
+    naive = poisson.pmf(counts, mean)[
+        np.abs(counts - mean) <= 1.96 * np.sqrt(counts)
+    ].sum()
+    assert naive < 0.93, "bars of sqrt(N) must not pass this test"
+
+
+@pytest.mark.parametrize(("mean", "least"), COVERAGE)
+@pytest.mark.parametrize(
+    "weights", [[1.0], [0.3, 1.0, 0.6], [0.5, 0.5], [0.05, 1.0, 1.0, 1.0, 0.7]]
+)
+def test_fay_feuer_covers(mean: float, least: float, weights: list[float]) -> None:
+    """Cut bins at both ends of a region, as many counts as the mean in all."""
+    w = np.array(weights)
+    counts = np.random.default_rng(4).poisson(mean / len(w), (TOYS, len(w)))
+    truth = mean * w.mean()
+    lower, upper = fay_feuer(counts @ w, counts @ w**2, np.full(TOYS, w.max()))
+    covered = np.mean((lower <= truth) & (truth <= upper))
+    expected = (
+        least if len(set(weights)) == 1 else 0.95
+    )  # the figures hold for equal weights, 95 % for all
+    assert covered >= expected - 3 * np.sqrt(expected * (1 - expected) / TOYS)
+
+
+@given(st.integers(0, 10**6), st.floats(1e-3, 1e3))
+def test_equal_weights_scale_the_interval(count: int, weight: float) -> None:
+    lower, upper = fay_feuer(
+        np.array([count * weight]), np.array([count * weight**2]), np.array([weight])
+    )
+    exact_lower, exact_upper = garwood(np.array([count]))
+    np.testing.assert_allclose(
+        [lower, upper], [exact_lower * weight, exact_upper * weight], rtol=1e-9
+    )
+    assert lower[0] <= count * weight <= upper[0]
+
+
+def test_nothing_to_weigh() -> None:
+    zero = np.zeros(1)
+    assert fay_feuer(zero, zero, zero) == (0, 0)
+    lower, upper = fay_feuer(zero, zero, np.array([0.5]))
+    assert (lower[0], upper[0]) == (0, pytest.approx(0.5 * 3.689, abs=1e-3))
+
+
+def test_count_interval_covers_neither_too_little_nor_too_much() -> None:
+    """Exact coverage over means from 0.3 to 1000: 95 % or more, and 98.5 % at most from 3 on."""
+    counts = np.arange(1300)
+    lower, upper = count_interval(counts * 1.0, counts * 1.0, np.ones(len(counts)))
+    for mean in np.concatenate(
+        [np.arange(0.3, 30, 0.0317), np.geomspace(30, 1000, 60)]
+    ):
+        covered = poisson.pmf(counts, mean)[(lower <= mean) & (mean <= upper)].sum()
+        assert covered > 0.95 - 1e-9, mean
+        assert mean < 3 or covered < 0.985, mean
+
+
+def test_mover_is_normal_for_normal_errors() -> None:
+    value, sigma = np.array([100.0]), np.array([3.0])
+    lower, upper = mover(value, (value - 1.96 * 4, value + 1.96 * 4), sigma)
+    np.testing.assert_allclose(
+        [lower[0], upper[0]], [100 - 1.96 * 5, 100 + 1.96 * 5], rtol=1e-4
+    )

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.formats import photon_list as photon_lists
+from tests.io.writers import T0
+
+
+def write(path, **changes):
+    arrays = {
+        "timestamps": T0 + np.arange(5),
+        "energies": np.arange(5) + 500.5,
+        "channels": np.array([1, 3, 1, 3, 5]),
+    }
+    np.savez(path, **(arrays | changes))
+    return path
+
+
+def test_what_was_written_comes_back_typed(tmp_path):
+    path = write(
+        tmp_path / "a_SCAN1.npz", channels=np.array([1, 3, 1, 3, 5], np.uint16)
+    )
+    assert photon_lists.is_photon_list(path)
+    photons = photon_lists.read(path)
+    assert len(photons) == 5
+    assert (photons.time_ns.dtype, photons.energy.dtype, photons.pixel.dtype) == (
+        np.int64,
+        np.float64,
+        np.int32,
+    )
+    np.testing.assert_array_equal(photons.energy, np.arange(5) + 500.5)
+
+
+def test_disorder_is_sorted(tmp_path):
+    photons = photon_lists.read(
+        write(tmp_path / "a_SCAN1.npz", timestamps=T0 + np.array([4, 0, 1, 1, 3]))
+    )
+    np.testing.assert_array_equal(photons.time_ns, T0 + np.array([0, 1, 1, 3, 4]))
+    np.testing.assert_array_equal(photons.energy, [501.5, 502.5, 503.5, 504.5, 500.5])
+
+
+def test_counts_of_each_pixel_in_a_window(tmp_path):
+    photons = photon_lists.read(write(tmp_path / "a_SCAN1.npz"))
+    assert photons.pixel_counts(T0, T0 + 4) == {1: 2, 3: 2, 5: 0}
+    assert photons.pixel_counts(T0 + 4, T0 + 5) == {1: 0, 3: 0, 5: 1}
+
+
+def test_pickled_arrays_are_refused(tmp_path):
+    path = write(tmp_path / "a_SCAN1.npz", energies=np.array([print] * 5, dtype=object))
+    assert photon_lists.is_photon_list(path)
+    with pytest.raises(InputError, match=r"a_SCAN1\.npz: not a photon list"):
+        photon_lists.read(path)
+
+
+def test_arrays_of_different_lengths_are_refused(tmp_path):
+    with pytest.raises(InputError, match="different lengths"):
+        photon_lists.read(write(tmp_path / "a_SCAN1.npz", energies=np.zeros(3)))
+
+
+def test_other_archives_and_other_files_are_not_photon_lists(tmp_path):
+    np.savez(tmp_path / "a.npz", spectrum=np.zeros(3))
+    (tmp_path / "b.npz").write_bytes(b"PK not really")
+    for name in ("a.npz", "b.npz"):
+        assert not photon_lists.is_photon_list(tmp_path / name)
+    with pytest.raises(InputError, match=r"a\.npz"):
+        photon_lists.read(tmp_path / "a.npz")

@@ -1,0 +1,31 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from rixs_pipeline.config.models import EDGES
+from rixs_pipeline.io.build_runs import EDGE_WINDOWS, edge_of
+
+
+def test_every_edge_of_the_config_has_a_window():
+    assert set(EDGE_WINDOWS) == set(EDGES)
+
+
+def test_windows_do_not_overlap():
+    windows = sorted(EDGE_WINDOWS.values())
+    assert all(left[1] < right[0] for left, right in pairwise(windows))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "edge"),
+    [
+        (768.0, 804.8, "Co_L"),
+        (520.0, 560.0, "O_K"),
+        (531.0, 531.0, "O_K"),
+        (840.0, 890.0, "Ni_L"),
+        (600.0, 630.0, None),
+        (1200.0, 1300.0, None),
+    ],
+)
+def test_edge_by_the_incident_range(low, high, edge):
+    assert edge_of(np.array([high, low])) == edge

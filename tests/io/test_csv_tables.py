@@ -1,0 +1,50 @@
+import csv
+from pathlib import Path
+
+import pytest
+
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.csv_tables import read_attributes, write_table
+
+ATTRIBUTES = {"reference_set": "srd128", "input_hashes": '{"cal0000": "a\n"}'}
+
+
+def test_a_table_is_a_csv_that_says_what_it_was_made_from(tmp_path: Path) -> None:
+    path = tmp_path / "calibration" / "references.csv"
+    write_table(
+        path,
+        {
+            "line": ["C_Ka", "N_Ka"],
+            "residual": [0.12345, float("nan")],
+            "pixels": [3, 0],
+        },
+        ATTRIBUTES,
+    )
+    assert read_attributes(path) == ATTRIBUTES
+    lines = [
+        line
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
+    assert list(csv.DictReader(lines)) == [
+        {"line": "C_Ka", "residual": "0.1235", "pixels": "3"},
+        {"line": "N_Ka", "residual": "", "pixels": "0"},
+    ]
+
+
+def test_columns_of_different_lengths_leave_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    with pytest.raises(ValueError, match="shorter"):
+        write_table(path, {"a": [1, 2], "b": [1]}, {})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", ["# config_hash: not json\n", b"# \xff: 1\n", None])
+def test_what_is_no_table_is_told(tmp_path: Path, content: str | bytes | None) -> None:
+    path = tmp_path / "t.csv"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(
+        InputError, match=r"t\.csv: not a table of rixs-pipeline; remove it"
+    ):
+        read_attributes(path)

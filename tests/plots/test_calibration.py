@@ -1,0 +1,236 @@
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection
+
+from rixs_pipeline.errors import UsageError
+from rixs_pipeline.plots import calibration, style
+from rixs_pipeline.plots import pixel_strips as strips
+
+
+@pytest.fixture(scope="module")
+def twelve(make_calibration):
+    return make_calibration(12)
+
+
+@pytest.fixture(scope="module")
+def page(twelve):
+    return calibration.calibration_figure(twelve, 3)
+
+
+@pytest.fixture(scope="module")
+def array(make_calibration):
+    return make_calibration(240)
+
+
+@pytest.fixture(scope="module")
+def summary(array):
+    return calibration.calibration_summary_figure(array)
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def draw(figure):
+    figure.set(layout_engine="none", dpi=40)
+    figure.canvas.draw()
+
+
+def test_a_pixel_page_names_its_status_and_every_line(twelve, page):
+    assert page.get_suptitle() == "cal0000, pixel 3: ok"
+    spectrum = page.axes[0]
+    assert texts(spectrum) == [
+        "C Kα",
+        "N Kα",
+        "O Kα",
+        "Fe Lα",
+        "Ni Lα",
+        "Cu Lα",
+        "elastic",
+    ]
+    marks = [
+        line.get_xdata()[0] for line in spectrum.lines if line.get_linestyle() == ":"
+    ]
+    assert marks == pytest.approx(twelve["line_energy"].values)
+    assert spectrum.get_yscale() == "log"
+    assert spectrum.get_ylabel() == "counts / 1 eV"
+    assert spectrum.get_xlabel() == "emission energy (eV)"
+
+
+def test_rebinned_counts_are_those_of_the_pixel(twelve, page):
+    drawn = page.axes[0].lines[0]
+    counts = twelve["spectrum"].sel(pixel=3).values
+    assert drawn.get_ydata().sum() == counts.sum()
+    assert drawn.get_ydata()[0] == counts[:4].sum()
+    assert drawn.get_xdata()[:2] == pytest.approx([100.5, 101.5])
+
+
+def test_residuals_have_statistical_bars_over_the_uncertainty_of_the_references(
+    twelve, page
+):
+    one = twelve.sel(pixel=3)
+    axes = page.axes[1]
+    (bars,) = [c for c in axes.collections if isinstance(c, LineCollection)]
+    segments = np.array(bars.get_segments())
+    assert segments[:, :, 1].mean(axis=1) == pytest.approx(one["line_residual"].values)
+    assert np.ptp(segments[:, :, 1], axis=1) == pytest.approx(
+        2 * one["line_residual_errors"].values
+    )
+    heights = [patch.get_height() for patch in axes.patches]
+    assert heights == pytest.approx(
+        [4.0, 1.4, 1.4, 2.4, 0.52, 0.62, 0.0]
+    )  # elastic: none is known
+    assert [label.get_text() for label in axes.get_xticklabels()][:2] == [
+        "C Kα",
+        "N Kα",
+    ]
+
+
+def test_resolution_stands_beside_the_array_s_median(twelve, page):
+    medians, own = page.axes[2].lines
+    ok = twelve["status"].values == "ok"
+    assert medians.get_ydata() == pytest.approx(
+        np.median(twelve["fwhm"].values[ok], axis=0)
+    )
+    assert own.get_ydata() == pytest.approx(twelve["fwhm"].sel(pixel=3).values)
+
+
+def test_the_gain_curve_shows_its_curvature(twelve, page):
+    _, _, _, upper, lower = page.axes
+    curve, lines = upper.lines
+    assert curve.get_ydata().max() <= twelve["emission_energy"].values[-1]
+    assert lines.get_ydata() == pytest.approx(twelve["line_energy"].values)
+    bent = lower.lines[0].get_ydata()
+    assert bent[[0, -1]] == pytest.approx([0, 0])
+    assert np.all(bent[1:-1] < 0)  # E(h) of a(1 - exp(-E/b)) is convex
+    without = twelve.drop_vars(["curve_pulse_height", "curve_energy"])
+    assert len(calibration.calibration_figure(without, 3).axes) == 3
+
+
+@pytest.mark.parametrize(
+    ("pixel", "status"), [(5, "dead: no pulses"), (11, "misassigned: a line misses")]
+)
+def test_a_bad_pixel_has_a_page_too(twelve, pixel, status):
+    figure = calibration.calibration_figure(twelve, pixel)
+    assert figure.get_suptitle().startswith(f"cal0000, pixel {pixel}: {status}")
+    assert ("no gain curve" in texts(figure.axes[3])) == status.startswith("dead")
+    draw(figure)
+
+
+def test_a_sheet_drawn_anew_looks_like_a_new_one(make_calibration, tmp_path):
+    dataset = make_calibration(
+        6,
+        bad={
+            2: "dead: no pulses",
+            4: "misassigned: a line misses its reference by 22.3 eV",
+        },
+    )
+    sheet = None
+    for pixel in (1, 5, 9, 3):  # good, dead, misassigned, good
+        sheet = calibration.calibration_figure(dataset, pixel, sheet)
+        alone = style.save(
+            calibration.calibration_figure(dataset, pixel), tmp_path / "alone.png"
+        )
+        assert (
+            style.save(sheet, tmp_path / "sheet.png").read_bytes() == alone.read_bytes()
+        ), f"pixel {pixel}"
+
+
+@pytest.mark.parametrize("pixels", [4, 240])
+def test_no_label_leaves_the_figures(make_calibration, inside, pixels):
+    dataset = make_calibration(
+        pixels, bad=dict.fromkeys(range(pixels // 2), "misassigned: a line misses")
+    )
+    inside(calibration.calibration_summary_figure(dataset))
+    for pixel in (1, 2 * pixels - 1):
+        inside(calibration.calibration_figure(dataset, pixel))
+
+
+def test_an_unknown_pixel_is_named(twelve):
+    with pytest.raises(UsageError, match=r"^pixel 4: .* channel 1, 3, 5"):
+        calibration.calibration_figure(twelve, 4)
+
+
+def test_statuses_may_be_bytes(twelve):
+    as_bytes = twelve.assign(status=("pixel", twelve["status"].values.astype("S")))
+    assert (
+        calibration.calibration_figure(as_bytes, 5).get_suptitle()
+        == "cal0000, pixel 5: dead: no pulses"
+    )
+    assert (
+        calibration.calibration_summary_figure(as_bytes).get_suptitle()
+        == "cal0000, srd128, 7 of 12 pixels ok"
+    )
+
+
+def test_the_summary_sums_the_pixels_that_are_ok(array, summary):
+    assert summary.get_suptitle() == "cal0000, srd128, 235 of 240 pixels ok"
+    ok = array["status"].values == "ok"
+    assert (
+        summary.axes[0].lines[0].get_ydata().sum() == array["spectrum"].values[ok].sum()
+    )
+
+
+@pytest.mark.parametrize(("panel", "name"), [(1, "line_residual"), (2, "fwhm")])
+def test_strips_show_every_pixel_and_the_median_of_the_good_ones(
+    array, summary, panel, name
+):
+    axes = summary.axes[panel]
+    ok = array["status"].values == "ok"
+    dots, crosses = (
+        next(line for line in axes.lines if line.get_marker() == marker)
+        for marker in "ox"
+    )
+    assert np.sort(dots.get_ydata()) == pytest.approx(
+        np.sort(array[name].values[ok].ravel())
+    )
+    assert np.array_equal(
+        np.round(dots.get_xdata()).astype(int), np.tile(np.arange(7), 235)
+    )
+    assert len(crosses.get_ydata()) == np.isfinite(array[name].values[~ok]).sum()
+    low, high = axes.get_ylim()
+    assert np.all((crosses.get_ydata() >= low) & (crosses.get_ydata() <= high))
+    (medians,) = [
+        np.array(c.get_segments())[:, 0, 1]
+        for c in axes.collections
+        if isinstance(c, LineCollection)
+    ]
+    assert medians == pytest.approx(np.median(array[name].values[ok], axis=0))
+
+
+def test_a_misassigned_pixel_does_not_set_the_axis_of_residuals(summary):
+    low, high = summary.axes[1].get_ylim()
+    assert -3 < low < -2  # the references' 2 eV
+    assert 2 < high < 3
+
+
+def test_verdicts_are_counted_by_reason_and_name_their_pixels(summary):
+    _, _, _, strip, table = summary.axes
+    rows = np.array(texts(table)).reshape(-1, 4)[:, 1:].tolist()
+    assert rows == [
+        ["ok", "235", ""],
+        ["dead: no pulses", "2", "channel 5, 7"],
+        ["noisy", "2", "channel 21, 23"],
+        ["misassigned: a line misses its reference by 22.3 eV", "1", "channel 11"],
+    ]
+    cells = strip.collections[0].get_array().ravel()
+    assert cells.shape == (240,)
+    assert cells[[2, 3]].tolist() == [1, 1]
+    assert cells[[10, 11]].tolist() == [2, 2]
+    assert np.count_nonzero(cells) == 5
+
+
+def test_a_long_list_of_pixels_is_cut_short(make_calibration):
+    dataset = make_calibration(240, bad=dict.fromkeys(range(100), "dead: no pulses"))
+    row = texts(calibration.calibration_summary_figure(dataset).axes[4])[7]
+    assert row.startswith("channel 1, 3, 5")
+    assert row.endswith(f"and {100 - strips.MAX_CHANNELS} more")
+
+
+@pytest.mark.parametrize(
+    "bad", [{}, dict.fromkeys(range(4), "dead: no pulses")], ids=["all ok", "none ok"]
+)
+def test_the_summary_of_a_small_array_is_drawn(make_calibration, bad, tmp_path):
+    figure = calibration.calibration_summary_figure(make_calibration(4, bad=bad))
+    style.save(figure, tmp_path / "summary.png")
+    assert len(figure.axes) == 5

@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.collections import LineCollection
+
+from rixs_pipeline.plots import corrections, style
+
+NAMES = ["C Kα", "N Kα", "O Kα", "Fe Lα", "Ni Lα", "Cu Lα", "elastic"]
+
+
+@pytest.fixture(scope="module")
+def dataset(make_calibration):
+    return make_calibration(12)
+
+
+@pytest.fixture(scope="module")
+def figure(dataset):
+    return corrections.corrections_figure(dataset)
+
+
+def series(axes):
+    return [
+        line.get_ydata()
+        for line in axes.lines
+        if line.get_marker() in corrections.MARKERS
+    ]
+
+
+def bars(axes):
+    """Lower and upper ends of the error bars (series, point, 2)."""
+    (found,) = [
+        np.array(c.get_segments())[:, :, 1]
+        for c in axes.collections
+        if isinstance(c, LineCollection)
+    ]
+    return found.reshape(len(series(axes)), -1, 2)
+
+
+@pytest.mark.parametrize(("panel", "which"), [(0, "_uncorrected"), (1, "")])
+def test_every_line_stands_against_the_arrival_phase(dataset, figure, panel, which):
+    axes, table = figure.axes[panel], dataset[f"phase_offset{which}"].values
+    assert np.array(series(axes)) == pytest.approx(table)
+    assert bars(axes).mean(axis=2) == pytest.approx(table)
+    assert np.ptp(bars(axes), axis=2) == pytest.approx(
+        2 * dataset[f"phase_offset{which}_errors"].values
+    )
+    rms = np.sqrt(np.mean(table**2))
+    assert axes.get_title(loc="left").endswith(f": {rms:.2f} eV rms, statistics 0.10")
+    assert axes.get_xlabel() == "arrival phase within a sample"
+
+
+def test_before_and_after_share_their_scale_and_one_legend(figure):
+    before, after, *_ = figure.axes
+    assert before.get_ylim() == after.get_ylim()
+    assert [text.get_text() for text in after.texts] == [f"● {name}" for name in NAMES]
+    assert [text.get_color() for text in after.texts] == [
+        line.get_color() for line in after.lines[: len(NAMES)]
+    ]
+    assert not before.texts
+
+
+def test_the_drift_stands_beside_the_base_line(dataset, figure):
+    drift, base = figure.axes[2:]
+    assert np.array(series(drift)) == pytest.approx(
+        np.stack(
+            [dataset["time_offset_uncorrected"].values, dataset["time_offset"].values]
+        )
+    )
+    assert [text.get_text().split(":")[0] for text in drift.texts] == [
+        "● without the drift correction",
+        "● with the drift correction",
+    ]
+    assert np.array(series(base)) == pytest.approx(
+        dataset["pretrigger_offset"].values[None]
+    )
+    for axes in (drift, base):
+        assert axes.lines[0].get_xdata() == pytest.approx(
+            dataset["time_bin"].values / 60
+        )
+        assert axes.get_xlabel() == "time (min)"
+
+
+def test_a_run_that_tells_nothing_has_its_figure_too(dataset, inside):
+    names = [name for name in dataset if "offset" in name]
+    empty = dataset.assign({name: dataset[name] * np.nan for name in names})
+    figure = corrections.corrections_figure(empty)
+    assert figure.axes[1].get_title(loc="left") == "with it: too few pulses"
+    inside(figure)
+    some = dataset.copy(deep=True)
+    some["phase_offset"][0, 3] = np.nan
+    inside(corrections.corrections_figure(some))
+    inside(corrections.corrections_figure(empty.isel(fitted_line=slice(0))))
+
+
+def test_many_lines_are_told_apart(dataset, inside):
+    twice = xr.concat(
+        [dataset, dataset.assign_coords(fitted_line=[f"{n}2" for n in NAMES])],
+        "fitted_line",
+        data_vars="minimal",
+    )
+    figure = corrections.corrections_figure(twice)
+    after = figure.axes[1]
+    looks = {(line.get_color(), line.get_marker()) for line in after.lines[:14]}
+    assert len(looks) == len(after.texts) == 14
+    inside(figure)
+
+
+@pytest.fixture
+def make_moved():
+    def make(pixels=240, jumping=(6, 7)):
+        generator = np.random.default_rng(5)
+        shift = generator.normal(np.linspace(0.5, -1.5, 6), 0.4, (pixels, 6))
+        jumped = np.isin(np.arange(pixels), jumping)
+        shift[jumped] += np.linspace(15, 22, 6)
+        values = {
+            "pixel": np.arange(1, 2 * pixels, 2),
+            "line_name": (
+                "line",
+                np.array(
+                    ["C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La"], dtype=object
+                ),
+            ),
+            "shift": (("pixel", "line"), shift),
+            "jumped": ("pixel", jumped),
+        }
+        return xr.Dataset(values, attrs={"before": "cal0000", "after": "cal0009"})
+
+    return make
+
+
+def test_moved_lines_and_the_pixels_that_jumped(make_moved):
+    moved = make_moved()
+    figure = corrections.moved_figure(moved)
+    assert figure.get_suptitle() == "from cal0000 to cal0009: 2 of 240 pixels jumped"
+    axes, table = figure.axes
+    dots, crosses = (
+        next(line for line in axes.lines if line.get_marker() == marker)
+        for marker in "ox"
+    )
+    steady = moved["shift"].values[~moved["jumped"].values]
+    assert np.sort(dots.get_ydata()) == pytest.approx(np.sort(steady.ravel()))
+    assert len(crosses.get_ydata()) == 12
+    assert axes.get_ylim()[1] < 5  # the jumps do not set the scale
+    head, *rows = table.texts[0].get_text().split("\n")
+    assert head.split("  ")[0] == "jumped (eV)"
+    assert [row[:11].strip() for row in rows] == ["channel 13", "channel 15"]
+    numbers = [float(word) for word in rows[0].replace("−", "-").split()[2:]]
+    assert numbers == pytest.approx(moved["shift"].values[6], abs=0.051)
+    assert axes.get_ylabel() == "line moved by (eV)"
+
+
+@pytest.mark.parametrize(
+    ("pixels", "jumping"), [(240, range(100)), (4, ()), (3, range(3)), (0, ())]
+)
+def test_nothing_leaves_the_figure(make_moved, inside, pixels, jumping):
+    figure = corrections.moved_figure(make_moved(pixels, jumping))
+    inside(figure)
+    (text,) = figure.axes[1].texts
+    rows = text.get_text().split("\n")
+    assert len(rows) <= corrections.MAX_ROWS + 2
+    if not jumping:
+        assert rows == ["no pixel jumped"]
+    elif len(jumping) == 100:
+        assert rows[-1].startswith("and channel 17, 19, ") and rows[-1].endswith(
+            "and 76 more"
+        )
+
+
+def test_the_figures_are_saved(figure, tmp_path):
+    assert style.save(figure, tmp_path / "corrections.png").stat().st_size > 10_000

@@ -1,0 +1,337 @@
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from matplotlib.colors import LogNorm, to_rgba
+from matplotlib.patches import Polygon
+from matplotlib.path import Path
+
+from rixs_pipeline.config.models import Region
+from rixs_pipeline.plots import maps, style
+from rixs_pipeline.plots import region_outlines as frames
+from rixs_pipeline.schema import POINT_EXCLUDED
+
+PFY = Region(kind="pfy", emission=(762, 800))
+TFY = Region(kind="tfy")
+
+
+@pytest.fixture(scope="module")
+def dataset(make_map):
+    return make_map()
+
+
+@pytest.fixture(scope="module")
+def figure(dataset):
+    return maps.map_figure(dataset, "map", {})
+
+
+def panels(figure):
+    """Whole map and zoom, without the colour bars."""
+    return [axes for axes in figure.axes if axes.get_xlabel()]
+
+
+def mesh(axes):
+    return axes.collections[0]
+
+
+def column_edges(axes):
+    return np.asarray(mesh(axes).get_coordinates())[0, :, 0]
+
+
+def polygons(axes, name=None):
+    found = [patch for patch in axes.patches if isinstance(patch, Polygon)]
+    return [
+        patch.get_xy() for patch in found if name is None or patch.get_label() == name
+    ]
+
+
+def corners(xy):
+    return {(round(float(x), 6), round(float(y), 6)) for x, y in xy}
+
+
+def test_the_elastic_line_is_a_white_dashed_diagonal(figure):
+    for axes in panels(figure):
+        (line,) = [line for line in axes.lines if line.get_label() == "elastic line"]
+        assert np.array_equal(line.get_xdata(), line.get_ydata())
+        assert tuple(line.get_xdata()) == axes.get_xlim()
+        assert line.get_linestyle() == "--"
+        assert to_rgba(line.get_color()) == to_rgba("white")
+
+
+def test_left_all_emission_that_has_counts_right_the_edge(dataset, figure):
+    whole, zoom = panels(figure)
+    incident = dataset["incident_energy"].values
+    assert zoom.get_ylim() == pytest.approx((incident.min() - 60, incident.max() + 10))
+    low, high = whole.get_ylim()
+    assert 200 <= low < 277 - 8  # from below C Ka
+    assert (
+        incident.max() < high < 900
+    )  # to above the elastic line, not to the end of the axis
+
+
+def test_columns_of_an_irregular_grid_meet_halfway_between_the_points(dataset, figure):
+    incident = dataset["incident_energy"].values
+    for axes in panels(figure):
+        edges = column_edges(axes)
+        assert edges[1:-1] == pytest.approx((incident[1:] + incident[:-1]) / 2)
+        assert edges[0] == pytest.approx(incident[0] - (incident[1] - incident[0]) / 2)
+
+
+def test_a_scan_downwards_looks_like_one_upwards(dataset, figure):
+    reverse = maps.map_figure(
+        dataset.isel(incident_energy=slice(None, None, -1)), "map", {}
+    )
+    for up, down in zip(panels(figure), panels(reverse), strict=True):
+        assert np.array_equal(
+            mesh(up).get_array().filled(-1), mesh(down).get_array().filled(-1)
+        )
+        assert np.array_equal(mesh(up).get_coordinates(), mesh(down).get_coordinates())
+
+
+def test_binned_incident_energies_are_drawn_with_their_own_edges(make_map):
+    dataset = make_map()
+    edges = np.linspace(760, 810, dataset.sizes["incident_energy"] + 1)
+    binned = dataset.assign(incident_energy_edges=("incident_energy_edge", edges))
+    assert column_edges(panels(maps.map_figure(binned, "map", {}))[1]) == pytest.approx(
+        edges
+    )
+
+
+def test_points_without_exposure_and_excluded_points_are_grey(make_map):
+    dataset = make_map(masked=(20, 21, 22))
+    status = np.zeros(dataset.sizes["incident_energy"], np.int64)
+    status[40] = POINT_EXCLUDED
+    figure = maps.map_figure(
+        dataset.assign(point_status=("incident_energy", status)), "map", {}
+    )
+    for axes in panels(figure):
+        hidden = np.ma.getmaskarray(mesh(axes).get_array())
+        assert set(np.flatnonzero(hidden.all(axis=0))) == {20, 21, 22, 40}
+        assert not np.delete(hidden, [20, 21, 22, 40], axis=1).any()
+        assert to_rgba(mesh(axes).cmap.get_bad()) == to_rgba(style.LIGHT_GREY)
+    assert "(4 masked)" in panels(figure)[0].get_title(loc="left")
+
+
+def test_thin_rows_are_averaged_not_dropped(make_map):
+    dataset = make_map(masked=())
+    whole = panels(maps.map_figure(dataset, "map", {}))[0]
+    shown, edges = (
+        mesh(whole).get_array().filled(0),
+        np.asarray(mesh(whole).get_coordinates())[:, 0, 1],
+    )
+    assert shown.shape[0] <= maps.MAX_ROWS
+    inside = (dataset["emission_energy"] > edges[0]) & (
+        dataset["emission_energy"] < edges[-1]
+    )
+    expected = dataset["intensity"].where(inside, 0).sum("emission_energy") * 0.5
+    assert np.diff(edges) @ shown == pytest.approx(expected.values)
+
+
+def test_neither_a_hot_bin_nor_a_hot_column_sets_the_colours(dataset, figure):
+    calm = [mesh(axes).norm.vmax for axes in panels(figure)]
+    hot = dataset["intensity"].values.copy()
+    hot[5, 1000] = 1e4
+    hot[30] *= 1000
+    hotter = maps.map_figure(
+        dataset.assign(intensity=(dataset["intensity"].dims, hot)), "map", {}
+    )
+    for axes, before in zip(panels(hotter), calm, strict=True):
+        assert mesh(axes).norm.vmax < 1.5 * before
+
+
+def test_scales_and_the_unit_of_the_colour_bar(make_map):
+    for scale in ("sqrt", "log"):
+        figure = maps.map_figure(make_map(), "map", {}, scale)
+        bars = [axes for axes in figure.axes if not axes.get_xlabel()]
+        assert [bar.get_ylabel() for bar in bars] == ["intensity (counts/(s eV))"] * 2
+        norms = [mesh(axes).norm for axes in panels(figure)]
+        assert all(isinstance(norm, LogNorm) == (scale == "log") for norm in norms)
+        assert all(norm(norm.vmax) == pytest.approx(1.0) for norm in norms)
+        half = 0.25 * norms[0].vmax
+        assert scale == "log" or norms[0](half) == pytest.approx(
+            0.5
+        )  # the square root of a quarter
+        assert not any(
+            "$" in label.get_text() for bar in bars for label in bar.get_yticklabels()
+        )
+
+
+def test_frames_stand_at_the_limits(make_map):
+    region = Region(kind="pfy", emission=(765, 790), incident=(775, 785))
+    whole, zoom = panels(
+        maps.map_figure(make_map(), "map", {"Co_PFY": region, "Co_TFY": TFY})
+    )
+    (frame,) = polygons(zoom)  # TFY has no limits and no frame
+    assert corners(frame) == {(775, 765), (785, 765), (785, 790), (775, 790)}
+    assert polygons(whole) == []  # all of it is in the zoom
+    assert [text.get_text() for text in zoom.texts] == ["Co_PFY"]
+
+
+def test_a_region_far_from_the_edge_is_framed_in_the_whole_map(make_map):
+    whole, zoom = panels(
+        maps.map_figure(
+            make_map(), "map", {"Co_iPFY": Region(kind="ipfy", emission=(510, 540))}
+        )
+    )
+    left, right = whole.get_xlim()
+    assert corners(polygons(whole)[0]) == corners(
+        [(left, 510), (right, 510), (right, 540), (left, 540)]
+    )
+    assert polygons(zoom) == []
+    assert [text.get_text() for text in whole.texts] == ["Co_iPFY"]
+
+
+def test_an_emission_cut_is_framed_in_both(make_map):
+    whole, zoom = panels(
+        maps.map_figure(
+            make_map(), "map", {"XES": Region(kind="xes", incident=(780, 781))}
+        )
+    )
+    for axes in (whole, zoom):
+        bottom, top = axes.get_ylim()
+        assert corners(polygons(axes)[0]) == corners(
+            [(780, bottom), (781, bottom), (781, top), (780, top)]
+        )
+
+
+def test_loss_band_polygon_and_excluded_elastic_line_are_outlined():
+    panel = (770, 805), (710, 815)
+    (band,) = frames.outlines(Region(kind="pfy", loss=(2, 8)), *panel)
+    assert corners(band) == {(770, 768), (805, 803), (805, 797), (770, 762)}
+    triangle = ((775.0, 760.0), (790.0, 760.0), (790.0, 775.0))
+    (drawn,) = frames.outlines(Region(kind="pfy", polygon=triangle), *panel)
+    assert corners(drawn) == set(triangle)
+    below, above = frames.outlines(
+        Region(kind="pfy", emission=(762, 800), exclude_elastic=3), *panel
+    )
+    assert corners(below) == {
+        (770, 762),
+        (805, 762),
+        (805, 800),
+        (803, 800),
+        (770, 767),
+    }
+    assert corners(above) == {(770, 773), (797, 800), (770, 800)}
+    assert frames.outlines(Region(kind="pfy", emission=(510, 540)), *panel) == []
+
+
+def test_every_piece_and_every_cut_is_outlined():
+    panel = (770, 805), (710, 815)
+    pieces = [
+        {"emission": [762, 770]},
+        {"incident": [780, 782], "emission": [780, 790]},
+    ]
+    drawn = frames.outlines(
+        Region.model_validate(
+            {"kind": "pfy", "incident": [775, 800], "pieces": pieces}
+        ),
+        *panel,
+    )
+    expected = (
+        [(775, 762), (800, 762), (800, 770), (775, 770)],
+        [(780, 780), (782, 780), (782, 790), (780, 790)],
+    )
+    assert [corners(part) for part in drawn] == [corners(part) for part in expected]
+    (band,) = frames.outlines(
+        Region(kind="xes", cuts=((781.0, 783.0),), emission=(760, 800)), *panel
+    )
+    assert corners(band) == corners([(781, 760), (783, 760), (783, 800), (781, 800)])
+    (line,) = frames.outlines(Region(kind="xes", cuts=(780.5,)), *panel)
+    assert np.ptp(line[:, 0]) < 0.01
+    assert line[:, 0].mean() == pytest.approx(780.5)
+    assert np.ptp(line[:, 1]) == 815 - 710
+
+
+limits = st.tuples(st.integers(0, 30), st.integers(1, 20)).map(
+    lambda pair: (pair[0], pair[0] + pair[1])
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.none() | limits,
+    st.none() | limits,
+    st.none() | limits,
+    st.none() | st.integers(1, 6),
+    st.integers(0, 1000),
+)
+def test_outlines_hold_exactly_the_points_of_the_region(
+    incident, emission, loss, half, seed
+):
+    region = Region(
+        kind="pfy",
+        incident=incident,
+        emission=emission,
+        loss=loss,
+        exclude_elastic=half,
+    )
+    x, y = np.random.default_rng(seed).uniform(0, 40, (2, 200))
+    inside = np.ones(200, bool)
+    for value, bounds in ((x, incident), (y, emission), (x - y, loss)):
+        if bounds:
+            inside &= (value > bounds[0]) & (value < bounds[1])
+    if half:
+        inside &= np.abs(x - y) > half
+    parts = frames.outlines(region, (0, 40), (0, 40))
+    held = sum(
+        (Path(part).contains_points(np.stack([x, y], axis=1)) for part in parts),
+        np.zeros(200, int),
+    )
+    assume(np.all(np.abs(x - y) > 1e-6))
+    assert np.array_equal(held, inside.astype(int))
+
+
+def test_labels_in_the_margin_do_not_cover_each_other(make_map):
+    regions = {
+        f"R{i}": Region(kind="spfy", emission=(523 + i / 10, 524 + i / 10))
+        for i in range(4)
+    }
+    whole, _ = panels(maps.map_figure(make_map(), "map", regions))
+    whole.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in whole.texts]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+@pytest.mark.parametrize(
+    ("rate", "name"), [(1.0, "Co_PFY"), (1e-5, "a_region_with_a_long_name"), (1e6, "R")]
+)
+def test_names_numbers_and_colour_bars_have_room(make_map, inside, rate, name):
+    dataset = make_map()
+    dataset = dataset.assign(intensity=dataset["intensity"] * rate)
+    figure = maps.map_figure(
+        dataset, "map", {name: Region(kind="ipfy", emission=(510, 540))}
+    )
+    inside(figure)
+    whole, _ = panels(figure)
+    (tag,) = whole.texts
+    bar = min(
+        (axes for axes in figure.axes if not axes.get_xlabel()),
+        key=lambda axes: axes.get_position().x0,
+    )
+    assert tag.get_window_extent().x0 > whole.get_window_extent().x1
+    assert tag.get_window_extent().x1 < bar.get_window_extent().x0
+
+
+@pytest.mark.parametrize(("points", "scale"), [(1, "sqrt"), (2, "log"), (70, "log")])
+def test_maps_without_counts_or_exposure_or_with_one_point_are_drawn(
+    make_map, points, scale
+):
+    for dataset in (
+        make_map(masked=(), rate=0.0, points=points),
+        make_map(range(70), points=points),
+    ):
+        figure = maps.map_figure(dataset, "map", {"PFY": PFY}, scale)
+        figure.set(layout_engine="none", dpi=40)
+        figure.canvas.draw()
+        assert len(panels(figure)) == 2
+
+
+def test_repeated_points_share_their_width():
+    assert maps.point_edges(np.array([531.0, 531.0])).tolist() == [530.5, 531.0, 531.5]
+    assert maps.point_edges(np.array([530.0, 531.0, 531.0, 532.0])).tolist() == [
+        529.5,
+        530.5,
+        531.0,
+        531.5,
+        532.5,
+    ]

@@ -1,0 +1,122 @@
+"""Compare the products of two reductions of one beamtime.
+
+    python -m tests.regression.compare_reductions OUT_BEFORE OUT_AFTER
+
+Integers and texts must be equal, floats equal to 1e-12 of the larger one. What names the
+program's version, its time and its command is left out, and so are the figures.
+"""
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+TOLERANCE = 1e-12
+PROVENANCE = {
+    "program_version",
+    "config_hash",
+    "input_hashes",
+    "command",
+    "file_time",
+    "file_name",
+    "schema_version",
+    "content_digest",
+}
+FOLDERS = ("calibration", "scans", "maps", "spectra", "xas", "comparisons", "photons")
+
+
+def products(out: Path) -> dict[str, Path]:
+    """Every product below OUT, by its name relative to OUT."""
+    found = (path for folder in FOLDERS for path in (out / folder).rglob("*"))
+    return {str(path.relative_to(out)): path for path in found if path.is_file()}
+
+
+def contents(path: Path) -> dict[str, Any]:
+    """Every dataset and attribute of a product, or every cell of a table, by name."""
+    if path.suffix == ".csv":
+        return _cells(path)
+    values: dict[str, Any] = {}
+
+    def visit(name: str, node: h5py.Group | h5py.Dataset) -> None:
+        for key, value in node.attrs.items():
+            if key not in PROVENANCE and key not in ("REFERENCE_LIST", "DIMENSION_LIST"):
+                values[f"{name}@{key}"] = np.asarray(value)
+        if isinstance(node, h5py.Dataset):
+            values[name] = node[()]
+
+    with h5py.File(path) as file:
+        visit("/", file)
+        file.visititems(visit)
+    return values
+
+
+def _cells(path: Path) -> dict[str, Any]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    table = list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    return {
+        f"row {number} {name}": _number_or_text(text)
+        for number, row in enumerate(table)
+        for name, text in row.items()
+    }
+
+
+def _number_or_text(text: str) -> Any:
+    try:
+        return np.float64(text)
+    except ValueError:
+        return text
+
+
+def deviation(before: Any, after: Any) -> float | None:
+    """Return the largest relative deviation; None where shapes, types or texts differ."""
+    before, after = np.asarray(before), np.asarray(after)
+    if before.shape != after.shape or before.dtype.kind != after.dtype.kind:
+        return None
+    if before.dtype.kind != "f":
+        return 0.0 if np.array_equal(before, after) else None
+    if not np.array_equal(np.isnan(before), np.isnan(after)):
+        return None
+    known = ~np.isnan(before) & (before != after)
+    if not known.any():
+        return 0.0
+    scale = np.maximum(np.abs(before[known]), np.abs(after[known]))
+    return float(np.max(np.abs(before[known] - after[known]) / scale))
+
+
+def differences(before: Path, after: Path) -> Iterator[str]:
+    """One line for each product, dataset or attribute that is not the same."""
+    old, new = products(before), products(after)
+    yield from (f"{name}: only in {before}" for name in sorted(old.keys() - new.keys()))
+    yield from (f"{name}: only in {after}" for name in sorted(new.keys() - old.keys()))
+    for name in sorted(old.keys() & new.keys()):
+        first, second = contents(old[name]), contents(new[name])
+        for key in sorted(first.keys() | second.keys()):
+            if key not in first or key not in second:
+                where = before if key in first else after
+                yield f"{name}: {key}: only in {where}"
+                continue
+            difference = deviation(first[key], second[key])
+            if difference is None:
+                yield f"{name}: {key}: {first[key]!s:.100} became {second[key]!s:.100}"
+            elif difference > TOLERANCE:
+                yield f"{name}: {key}: differs by {difference:.2g}"
+
+
+def main(arguments: list[str]) -> int:
+    """Print what differs; 1 where anything does."""
+    before, after = map(Path, arguments)
+    lines = list(differences(before, after))
+    print(*lines, sep="\n", end="\n" if lines else "")
+    values = sum(len(contents(path)) for path in products(before).values())
+    print(
+        f"{len(products(before))} products, {values} values, {len(lines)} differences"
+    )
+    return 1 if lines or not values else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,403 @@
+"""The scheduler changes how the work is done, never what comes out."""
+
+import operator
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import dask.config
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rixs_pipeline.config.models import ExecutionConfig
+from rixs_pipeline.errors import InputError, RixsError, UsageError
+from rixs_pipeline.runner import dask_cluster
+from rixs_pipeline.runner.executor import Executor, available_cores
+
+NUMBERS = list(range(20))
+
+
+def tenths(number: int) -> float:
+    return number * 0.1
+
+
+def spectrum(number: int) -> np.ndarray:
+    return np.random.default_rng(number).poisson(3.0, (4, 5))
+
+
+def refuse(number: int) -> int:
+    if number == 3:
+        raise InputError(f"file {number}: broken header, copy it again")
+    return number
+
+
+def die(number: int) -> None:
+    os._exit(1)
+
+
+def die_once(item: tuple[Path, int]) -> int:
+    marker, number = item
+    if number == 2 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.fixture(scope="module")
+def cluster_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from distributed import (
+        LocalCluster,  # not above: every spawned process imports this module
+    )
+
+    scratch = str(tmp_path_factory.mktemp("dask"))
+    with (
+        dask.config.set(temporary_directory=scratch),
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=False,
+            protocol="tcp://",
+            host="127.0.0.1",
+            dashboard_address=":0",
+        ) as cluster,
+    ):
+        yield cluster.scheduler_address
+
+
+@pytest.fixture(params=["serial", "threads-1", "threads-3", "processes-2", "cluster"])
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    scheduler, _, workers = request.param.partition("-")
+    if scheduler == "cluster":
+        scheduler = request.getfixturevalue("cluster_address")
+    with Executor(
+        ExecutionConfig(scheduler=scheduler, workers=int(workers) if workers else None)
+    ) as opened:
+        yield opened
+
+
+def reduced(executor: Executor, function, groups, combine, progress=None) -> list:
+    return list(executor.map_reduce(function, groups, combine, progress))
+
+
+def test_all_schedulers_give_the_same_and_raise_the_same(executor: Executor) -> None:
+    # one test, so that the processes start once
+    assert list(executor.map(tenths, NUMBERS)) == [tenths(n) for n in NUMBERS]
+    assert list(executor.map(tenths, [])) == []
+    # the tree depends on the number of items alone: equal to the last bit, on every scheduler
+    eights = [
+        sum((tenths(n) for n in NUMBERS[k + 1 : k + 8]), tenths(NUMBERS[k]))
+        for k in (0, 8, 16)
+    ]
+    expected = [sum(eights[1:], eights[0]), tenths(7), tenths(1) + tenths(2)]
+    assert reduced(executor, tenths, [NUMBERS, [7], [1, 2]], operator.add) == expected
+    (total,) = reduced(executor, spectrum, [NUMBERS], operator.add)
+    np.testing.assert_array_equal(total, np.sum([spectrum(n) for n in NUMBERS], axis=0))
+
+    with pytest.raises(InputError) as caught:
+        list(executor.map(refuse, NUMBERS))
+    assert type(caught.value) is InputError
+    assert str(caught.value) == "file 3: broken header, copy it again"
+    good, bad, empty, last = reduced(
+        executor, refuse, [[1, 2], NUMBERS, [], [4, 5, 6]], operator.add
+    )
+    assert (good, last) == (3, 15), (
+        "what goes wrong in one group costs the others nothing"
+    )
+    assert type(bad) is InputError and isinstance(empty, ValueError)
+    assert list(executor.map(refuse, [1, 2])) == [1, 2], (
+        "an executor must work on after an error"
+    )
+
+    seen: list[int] = []
+    list(executor.map(tenths, NUMBERS, seen.append))
+    reduced(executor, tenths, [NUMBERS[:7], NUMBERS[7:]], operator.add, seen.append)
+    assert (
+        sorted(set(seen)) == list(range(1, 21)) if len(seen) == 40 else seen[-1] == 20
+    )
+
+
+def test_results_that_are_no_longer_wanted_leave_no_item_at_work() -> None:
+    """The parts of a photon list are removed then: whoever writes one has to be done."""
+    at_work: list[int] = []
+
+    def work(number: int) -> int:
+        at_work.append(number)
+        time.sleep(0.02 if number == 0 else 0.2)
+        at_work.remove(number)
+        return number
+
+    with Executor(ExecutionConfig(scheduler="threads", workers=3)) as executor:
+        results = executor.outcomes(work, range(20))
+        assert next(results) == 0
+        results.close()  # type: ignore[attr-defined]
+        assert at_work == []
+
+
+def test_items_are_opaque() -> None:
+    with Executor(ExecutionConfig(scheduler="serial")) as executor:
+        awkward = [(print, "x"), "item-0", {"a": [1]}, None]
+        assert list(executor.map(str, awkward)) == [str(item) for item in awkward]
+
+
+@given(st.lists(st.integers(0, 70), max_size=12), st.integers(1, 4))
+def test_groups_reduce_in_order_through_several_levels(
+    sizes: list[int], workers: int
+) -> None:
+    groups = [[f"{g}.{k}," for k in range(size)] for g, size in enumerate(sizes)]
+    with Executor(ExecutionConfig(scheduler="threads", workers=workers)) as executor:
+        found = reduced(executor, str, groups, operator.add)
+    assert [one if isinstance(one, str) else "" for one in found] == [
+        "".join(group) for group in groups
+    ]
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_few_groups_are_held_at_once(scheduler: str) -> None:
+    """A group is taken when there is room for it, and handed out before all are taken."""
+    taken: list[int] = []
+
+    def groups() -> Iterator[list[int]]:
+        for number in range(50):
+            taken.append(number)
+            yield [number] * 3
+
+    with Executor(ExecutionConfig(scheduler=scheduler, workers=2)) as executor:
+        ahead = [
+            len(taken) - k
+            for k, _ in enumerate(executor.map_reduce(tenths, groups(), operator.add))
+        ]
+    assert len(ahead) == 50 and max(ahead) <= 7
+
+
+def test_not_opened() -> None:
+    with pytest.raises(RuntimeError, match="with Executor"):
+        list(Executor(ExecutionConfig(scheduler="serial")).map(tenths, NUMBERS))
+
+
+def test_workers_default_to_the_cores() -> None:
+    assert Executor(ExecutionConfig()).workers == available_cores() >= 1
+    assert Executor(ExecutionConfig(workers=3)).workers == 3
+
+
+def test_scratch_folder_is_private_and_goes(cluster_address: str) -> None:
+    before = dask.config.get("temporary-directory", None)
+    with Executor(ExecutionConfig(scheduler=cluster_address)):
+        scratch = Path(dask.config.get("temporary-directory"))
+        assert scratch.is_dir()
+        assert scratch.name.startswith("rixs-pipeline-")
+        assert scratch.stat().st_mode & 0o077 == 0
+    assert not scratch.exists()
+    assert dask.config.get("temporary-directory", None) == before
+
+
+def test_a_dead_worker_is_replaced_and_its_work_done_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    groups = [[(tmp_path / "died", k) for k in range(5)] for _ in range(4)]
+    seen: list[int] = []
+    with Executor(ExecutionConfig(scheduler="processes", workers=2)) as executor:
+        assert reduced(executor, die_once, groups, operator.add, seen.append) == [
+            10,
+            10,
+            10,
+            10,
+        ]
+    assert min(seen) > 0, "of nothing done no time left can be told"
+    assert (tmp_path / "died").exists()
+    assert (
+        "a worker process died: it is replaced, and its work is done again"
+        in caplog.messages
+    )
+
+
+def test_work_that_kills_its_workers_is_given_up_in_one_line() -> None:
+    with (
+        Executor(ExecutionConfig(scheduler="processes", workers=1)) as executor,
+        pytest.raises(
+            RixsError, match="worker processes died 3 times over the same work"
+        ),
+    ):
+        list(executor.map(die, [1]))
+
+
+LEFT_OUT = """
+import sys
+from rixs_pipeline.config import ExecutionConfig
+from rixs_pipeline.execution import Executor
+if sys.argv[1] == "used":
+    import dask
+serial = ExecutionConfig(scheduler="serial")
+with Executor(serial), Executor(serial):
+    print("dask.array" in sys.modules)
+import dask.array
+print(dask.array.zeros(4, chunks=2).sum().compute())
+"""
+
+
+@pytest.mark.parametrize(
+    ("dask_is", "left_out"), [("unused", "True"), ("used", "False")]
+)
+def test_arrays_of_dask_are_there_afterwards_and_always_for_who_uses_dask(
+    dask_is: str, left_out: str
+) -> None:
+    """As in a notebook."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_OUT, dask_is],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [left_out, "0.0"]
+
+
+def test_no_scheduler_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dask_cluster, "_CONNECT_TIMEOUT_S", 0.3)
+    with (
+        pytest.raises(
+            UsageError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:1:"
+        ),
+        Executor(ExecutionConfig(scheduler="tcp://127.0.0.1:1")),
+    ):
+        pass
+
+
+def test_slurm_without_sbatch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(
+        sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=None)
+    )
+    monkeypatch.setenv("PATH", "")
+    with (
+        pytest.raises(UsageError, match="finds no sbatch"),
+        Executor(ExecutionConfig(scheduler="slurm")),
+    ):
+        pass
+
+
+def test_slurm_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
+    folder = dask.config.PATH
+    with (
+        pytest.raises(UsageError, match=r"pip install 'rixs-pipeline\[slurm\]'"),
+        Executor(ExecutionConfig(scheduler="slurm")),
+    ):
+        pass
+    assert folder == dask.config.PATH
+
+
+INTERRUPTED = """
+import sys, time
+from pathlib import Path
+from rixs_pipeline.config import ExecutionConfig
+from rixs_pipeline.execution import Executor
+
+def work(folder):
+    (Path(folder) / "started").touch()
+    time.sleep(0.5)
+    (Path(folder) / "ended").touch()
+
+if __name__ == "__main__":
+    try:
+        with Executor(ExecutionConfig(scheduler=sys.argv[1], workers=1)) as executor:
+            list(executor.map(work, [sys.argv[2]] * 100))
+    except KeyboardInterrupt:
+        sys.exit(4)
+"""
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+def test_interrupt_ends_cleanly(scheduler: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(INTERRUPTED))
+    process = subprocess.Popen(
+        [sys.executable, str(script), scheduler, str(tmp_path)],
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        while not (tmp_path / "started").exists():
+            assert process.poll() is None, process.communicate()[1].decode()
+        os.killpg(
+            process.pid, signal.SIGINT
+        )  # the terminal sends it to the whole group
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert (process.returncode, errors.decode()) == (4, "")
+    assert (tmp_path / "ended").exists(), (
+        "what runs ends, so that no product is half written"
+    )
+
+
+ABANDONED = """
+import os, sys, time
+from pathlib import Path
+from rixs_pipeline.config import ExecutionConfig
+from rixs_pipeline.execution import Executor
+
+def work(folder):
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    with Executor(ExecutionConfig(scheduler="processes", workers=2)) as executor:
+        list(executor.map(work, [sys.argv[1]] * 4))
+"""
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    script, folder = tmp_path / "script.py", tmp_path / "workers"
+    script.write_text(ABANDONED)
+    folder.mkdir()
+    process = subprocess.Popen([sys.executable, str(script), str(folder)])
+    try:
+        while len(list(folder.iterdir())) < 2:
+            assert process.poll() is None
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    deadline = time.monotonic() + 10
+    while any(is_running(int(one.name)) for one in folder.iterdir()):
+        assert time.monotonic() < deadline, "a worker went on without its parent"
+        time.sleep(0.05)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def signalled(event: threading.Event) -> bool:
+    event.set()
+    return True
+
+
+def test_a_pool_begins_before_results_are_asked_for() -> None:
+    begun = threading.Event()
+    with Executor(ExecutionConfig(scheduler="threads", workers=2)) as executor:
+        outcomes = executor.outcomes(signalled, [begun])
+        assert begun.wait(30)
+        assert list(outcomes) == [True]
+
+
+def test_processes_that_share_what_they_load_do_the_same_work() -> None:
+    with Executor(
+        ExecutionConfig(scheduler="processes", workers=2), preload=["json"]
+    ) as executor:
+        executor.warm_up()
+        executor.warm_up()
+        assert list(executor.map(int, ["3", "5"])) == [3, 5]
+        good, bad = executor.outcomes(int, ["7", "seven"])
+    assert good == 7 and isinstance(bad, ValueError)

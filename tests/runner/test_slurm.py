@@ -1,0 +1,339 @@
+"""`submit`: what is handed to SLURM, and that what comes back is what a serial run makes.
+
+The last tests start a SLURM of their own and are skipped, with the reason, where there is none to start.
+"""
+
+import json
+import operator
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tests.runner.one_node_slurm as one_node
+from rixs_pipeline import open_product
+from rixs_pipeline.config.models import Config, ExecutionConfig
+from rixs_pipeline.errors import RixsError
+from rixs_pipeline.runner import slurm as submit
+from rixs_pipeline.runner.executor import Executor
+
+CLUSTER = {
+    "partition": "debug",
+    "account": "a b",
+    "walltime": "00:10:00",
+    "cpus": 3,
+    "memory": "1.5GB",
+}
+
+
+def config(**cluster: object) -> Config:
+    return Config.model_validate(
+        {"execution": {"scheduler": "slurm", "cluster": cluster}}
+    )
+
+
+def scans_of(step: submit.Step) -> list[str]:
+    return [command[command.index("--scans") + 1] for command in step.commands]
+
+
+# ---- without SLURM
+
+
+def test_steps_of_a_beamtime_from_nothing(small_beamtime, tmp_path):
+    out = tmp_path / "out"
+    calibrate, leading, others, last = submit.plan(small_beamtime, config(), out)
+    where = (str(small_beamtime), "-c", str(out / "config.yaml"), "-o", str(out))
+    assert calibrate == submit.Step("calibrate", (("calibrate", *where),))
+    assert last == submit.Step("run", (("run", *where),))
+    assert (leading.name, scans_of(leading)) == ("leading", ["scan0001", "scan0003"])
+    assert (others.name, scans_of(others)) == ("bin", ["scan0002", "scan0004"])
+    assert not out.exists(), "a plan leaves no trace"
+
+
+def test_several_scans_in_a_job(small_beamtime, tmp_path):
+    _, leading, others, _ = submit.plan(
+        small_beamtime, config(scans_per_job=2), tmp_path / "out"
+    )
+    assert (scans_of(leading), scans_of(others)) == (
+        ["scan0001,scan0003"],
+        ["scan0002,scan0004"],
+    )
+
+
+def test_an_array_is_never_longer_than_slurm_takes(
+    monkeypatch, small_beamtime, tmp_path
+):
+    monkeypatch.setattr(submit, "MOST_ELEMENTS", 1)
+    _, leading, _, _ = submit.plan(small_beamtime, config(), tmp_path / "out")
+    assert scans_of(leading) == ["scan0001,scan0003"]
+
+
+def test_only_what_is_not_fresh(small):
+    assert [step.name for step in submit.plan(small.beamtime, config(), small.out)] == [
+        "run"
+    ], "the figures"
+    (small.out / "scans" / "scan0004.nxs").unlink()
+    steps = submit.plan(small.beamtime, config(), small.out)
+    assert [(step.name, len(step.commands)) for step in steps] == [
+        ("bin", 1),
+        ("run", 1),
+    ]
+    assert scans_of(steps[0]) == ["scan0004"]
+    (small.out / "calibration" / "cal0000.nxs").unlink()
+    assert submit.plan(small.beamtime, config(), small.out)[0].name == "calibrate"
+
+
+def test_the_script_asks_for_what_the_config_says(tmp_path):
+    step = submit.Step(
+        "bin", (("bin", "/a b/c", "--scans", "1"), ("bin", "/a b/c", "--scans", "2"))
+    )
+    cluster = CLUSTER | {
+        "setup": ["module load python", "export X=1"],
+        "options": ["--qos=normal"],
+    }
+    lines = submit.script(step, config(**cluster), tmp_path / "out 50%").splitlines()
+    asked = [
+        line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH")
+    ]
+    wanted = [
+        "--array=0-1",
+        "--time=00:10:00",
+        "--cpus-per-task=3",
+        "--mem=1431M",
+        "--partition=debug",
+        "--requeue",
+    ]
+    assert {*wanted, "'--account=a b'", "--qos=normal"} <= set(asked)
+    assert f"'--output={tmp_path}/out 50%%/logs/bin-%A_%a.log'" in asked
+    assert (
+        lines.index("module load python")
+        < lines.index("export X=1")
+        < lines.index('case "$SLURM_ARRAY_TASK_ID" in')
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "expected"),
+    [("bin", 0, 0), ("bin", 1, 0), ("bin", 4, 4), ("run", 1, 1)],
+)
+def test_runs_that_failed_do_not_stop_the_others(
+    monkeypatch, tmp_path, name, code, expected
+):
+    """Each element does its own command; exit code 1 (some runs failed) is the last job's alone."""
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\necho "$4 $5"\nexit {code}\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(submit.sys, "executable", str(program))
+    step = submit.Step(name, (("bin", "a"), ("bin", "b  c")))
+    path = tmp_path / "script"
+    path.write_text(submit.script(step, config(), tmp_path))
+    done = subprocess.run(
+        ["bash", path], env={"SLURM_ARRAY_TASK_ID": "1"}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (expected, "b  c \n", "")
+
+
+def test_dry_run_prints_the_scripts(cli, small, tmp_path):
+    (small.out / "scans" / "scan0004.nxs").unlink()
+    before = sorted(small.out.rglob("*"))
+    said = cli("submit", small.beamtime, "-o", small.out, "--dry-run")
+    assert said.code == 0 and said.out.count("#!/bin/bash") == 2
+    told = json.loads(
+        cli("submit", small.beamtime, "-o", small.out, "--dry-run", "--json").out
+    )
+    assert [one["step"] for one in told["scripts"]] == ["bin", "run"]
+    for one in told["scripts"]:
+        assert (
+            subprocess.run(["bash", "-n"], input=one["script"], text=True).returncode
+            == 0
+        )
+    assert sorted(small.out.rglob("*")) == before
+
+
+def test_without_sbatch(cli, small, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    said = cli("submit", small.beamtime, "-o", small.out)
+    assert said.code == 2
+    assert said.err.splitlines()[-1].startswith(
+        "rixs-pipeline: submit finds no sbatch: "
+    )
+
+
+def test_what_slurm_refuses_is_one_line(monkeypatch, tmp_path):
+    (tmp_path / "sbatch").write_text(
+        "#!/bin/sh\necho 'sbatch: error: invalid partition\nsbatch: no' >&2\nexit 1\n"
+    )
+    (tmp_path / "squeue").write_text("#!/bin/sh\n")
+    for name in ("sbatch", "squeue"):
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(
+        RixsError,
+        match=r"^sbatch: sbatch: error: invalid partition sbatch: no; see execution\.cluster",
+    ):
+        submit.submit([submit.Step("run", (("run",),))], config(), tmp_path / "out")
+
+
+# ---- with SLURM
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory) -> Iterator[Path]:
+    """The config file of a SLURM that is up."""
+    reason = one_node.why_not()
+    if reason:
+        pytest.skip(f"no SLURM to test against: {reason}")
+    with one_node.running(tmp_path_factory.mktemp("slurm")) as path:
+        yield path
+
+
+@pytest.fixture
+def queue(slurm, monkeypatch) -> Iterator[Callable[[], list[str]]]:
+    """What is in the queue: job numbers."""
+    monkeypatch.setenv("SLURM_CONF", str(slurm))
+
+    def jobs() -> list[str]:
+        told = subprocess.run(
+            ["squeue", "-h", "-o", "%A"], capture_output=True, text=True, check=True
+        )
+        return sorted(set(told.stdout.split()), key=int)
+
+    yield jobs
+    if left := jobs():
+        subprocess.run(
+            ["scancel", *left], check=False
+        )  # some may have ended by themselves just now
+
+
+def wait(what: Callable[[], object], seconds: float = 150.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "SLURM took too long"
+        time.sleep(0.2)
+
+
+def counts(out: Path) -> dict[str, np.ndarray]:
+    found = sorted([*(out / "scans").glob("*.nxs"), *(out / "maps").glob("*.nxs")])
+    return {
+        str(path.relative_to(out)): open_product(path)["counts"].values
+        for path in found
+    }
+
+
+def assert_equal_counts(found: Path, expected: Path) -> None:
+    first, second = counts(found), counts(expected)
+    assert first.keys() == second.keys() and len(first) == 6
+    for name, values in first.items():
+        assert values.sum() > 0
+        np.testing.assert_array_equal(values, second[name])
+
+
+def numbers(said) -> dict[str, int]:
+    assert said.code == 0, said.err
+    return {job["step"]: job["number"] for job in json.loads(said.out)["jobs"]}
+
+
+@pytest.mark.slow
+def test_slurm_makes_what_a_serial_run_makes(
+    queue, cli, small_beamtime, reduced_small, tmp_path, record_property, command_line
+):
+    """Stopped while it runs, submitted again: it goes on, and ends with the counts of the serial run."""
+    out, settings = tmp_path / "out 50%", tmp_path / "config.yaml"
+    cluster = {
+        "partition": "debug",
+        "cpus": 1,
+        "memory": "500MB",
+        "walltime": "00:10:00",
+        "setup": ["echo prepared"],
+    }
+    settings.write_text(json.dumps({"execution": {"cluster": cluster}}))
+    first = numbers(cli("submit", small_beamtime, "-c", settings, "-o", out, "--json"))
+    assert list(first) == ["calibrate", "leading", "bin", "run"]
+    said = cli("submit", small_beamtime, "-c", settings, "-o", out)
+    assert said.code == 2 and "still in the queue" in said.err
+
+    wait(lambda: (out / "scans").is_dir() and list((out / "scans").glob("*.nxs")))
+    subprocess.run(["scancel", *queue()], check=True)
+    wait(lambda: not queue())
+    second = numbers(cli("submit", small_beamtime, "-c", settings, "-o", out, "--json"))
+    assert "calibrate" not in second, "what was finished is kept"
+    wait(lambda: not queue())
+    record_property("slurm", f"submit: jobs {first}, stopped; again: jobs {second}")
+
+    log = (out / "logs" / f"run-{second['run']}_0.log").read_text()
+    assert log.startswith("prepared\n") and f"results: {out}" in log
+    assert_equal_counts(out, reduced_small)
+    summary = json.loads((out / "run.json").read_text())
+    assert summary["failed"] == {}
+    assert not any(
+        name.startswith(("calibration/", "scans/")) for name in summary["executed"]
+    ), "the last job adds up"
+    assert all(summary["items"][f"scan000{n}"]["photons"] > 0 for n in (1, 2, 3, 4)), (
+        "no job forgot another one's facts"
+    )
+    assert (
+        cli("submit", small_beamtime, "-c", settings, "-o", out).out
+        == "everything is fresh: nothing to submit\n"
+    )
+
+
+@pytest.mark.slow
+def test_workers_as_slurm_jobs(
+    queue, small_beamtime, reduced_small, tmp_path, record_property, command_line
+):
+    pytest.importorskip(
+        "dask_jobqueue", reason="no dask-jobqueue: pip install 'rixs-pipeline[slurm]'"
+    )
+    settings = tmp_path / "config.yaml"
+    settings.write_text(
+        json.dumps(
+            {"execution": {"memory": "500MB", "cluster": {"walltime": "00:10:00"}}}
+        )
+    )
+    arguments = ("extract", small_beamtime, "-c", settings, "-o", tmp_path / "out")
+    done = command_line(*arguments, "--scheduler", "slurm", "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    assert "distributed" not in done.stderr and "Scheduler" not in done.stderr, (
+        "only what concerns the user is told"
+    )
+    assert_equal_counts(tmp_path / "out", reduced_small)
+    jobs = sorted(
+        path.stem.rpartition("-")[2]
+        for path in (tmp_path / "out" / "logs").glob("dask-worker-*.err")
+    )
+    assert jobs
+    record_property("slurm", f"--scheduler slurm: jobs {', '.join(jobs)}")
+    wait(lambda: not queue())
+
+
+@pytest.mark.slow
+def test_a_slurm_worker_that_dies_is_replaced(queue, tmp_path, record_property):
+    pytest.importorskip(
+        "dask_jobqueue", reason="no dask-jobqueue: pip install 'rixs-pipeline[slurm]'"
+    )
+    settings = ExecutionConfig.model_validate(
+        {"scheduler": "slurm", "workers": 2, "memory": "500MB"}
+    )
+    seen: set[str] = set()
+    with Executor(settings, tmp_path / "logs") as executor:
+        naps = [[f"sleep 0.3; exit {k}"] * 4 for k in range(15)]
+        outcomes = executor.map_reduce(
+            partial(subprocess.call, shell=True), naps, operator.add
+        )
+        found: list[int | Exception] = [next(outcomes)]
+        wait(lambda: len(queue()) == 2)
+        seen |= set(queue())
+        subprocess.run(["scancel", queue()[0]], check=True)
+        for outcome in outcomes:
+            found.append(outcome)
+            seen |= set(queue())
+    record_property(
+        "slurm", f"a worker cancelled: jobs {', '.join(sorted(seen, key=int))}"
+    )
+    assert found == [4 * k for k in range(15)]
+    assert len(seen) >= 3
