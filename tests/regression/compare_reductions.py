@@ -43,7 +43,10 @@ def contents(path: Path) -> dict[str, Any]:
 
     def visit(name: str, node: h5py.Group | h5py.Dataset) -> None:
         for key, value in node.attrs.items():
-            if key not in PROVENANCE and key not in ("REFERENCE_LIST", "DIMENSION_LIST"):
+            if key not in PROVENANCE and key not in (
+                "REFERENCE_LIST",
+                "DIMENSION_LIST",
+            ):
                 values[f"{name}@{key}"] = np.asarray(value)
         if isinstance(node, h5py.Dataset):
             values[name] = node[()]

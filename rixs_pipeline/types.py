@@ -1,0 +1,110 @@
+"""Types that all layers share: arrays, edges, pixel status, outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+Result = TypeVar("Result")
+
+
+class Edge(StrEnum):
+    """Absorption edges, named by element and shell."""
+
+    C_K = "C_K"
+    N_K = "N_K"
+    O_K = "O_K"
+    Ti_L = "Ti_L"
+    V_L = "V_L"
+    Cr_L = "Cr_L"
+    Mn_L = "Mn_L"
+    Fe_L = "Fe_L"
+    Co_L = "Co_L"
+    Ni_L = "Ni_L"
+    Cu_L = "Cu_L"
+    Zn_L = "Zn_L"
+
+    @property
+    def element(self) -> str:
+        """Chemical symbol of the absorbing element."""
+        return self.value.partition("_")[0]
+
+
+class PixelState(StrEnum):
+    """Whether a pixel is used, or the kind of reason why not."""
+
+    OK = "ok"
+    DEAD = "dead"
+    NOISY = "noisy"
+    BADLY_RESOLVED = "badly resolved"
+    MISASSIGNED = "misassigned"
+    EXCLUDED = "excluded by the config"
+    SILENT = "no pulses in this scan"
+    UNCALIBRATED = ""  # the detail says it all
+
+
+@dataclass(frozen=True)
+class PixelStatus:
+    """Status of a pixel: its state and, in words, the detail.
+
+    Its text, ``state: detail``, is what products store.
+    """
+
+    state: PixelState
+    detail: str = ""
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the pixel is used."""
+        return self.state is PixelState.OK
+
+    @classmethod
+    def parse(cls, text: str) -> PixelStatus:
+        """Return the status that a product stores as `text`."""
+        head, _, detail = text.partition(": ")
+        if head in PixelState:
+            return cls(PixelState(head), detail)
+        return cls(PixelState.UNCALIBRATED, text)
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.state.value, self.detail) if part)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Result]):
+    """The result of a piece of work, or the exception that it ended with.
+
+    Failures of one run or file travel as outcomes, so that the others go on.
+    """
+
+    result: Result | None = None
+    error: Exception | None = None
+
+    @classmethod
+    def of(cls, function: Callable[..., Result], *args: Any) -> Outcome[Result]:
+        """Call a function and keep what it returns or raises."""
+        try:
+            return cls(function(*args))
+        except Exception as error:
+            return cls(error=error)
+
+    def unwrap(self) -> Result:
+        """Return the result, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        return cast(Result, self.result)
+
+    def then(self, function: Callable[[Result], Any]) -> Outcome[Any]:
+        """Return the outcome of a function of the result; an error stays as it is."""
+        if self.error is not None:
+            return Outcome(error=self.error)
+        return Outcome.of(function, self.result)
