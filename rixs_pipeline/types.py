@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar, cast
@@ -71,12 +71,18 @@ class PixelStatus:
     def parse(cls, text: str) -> PixelStatus:
         """Return the status that a product stores as `text`."""
         head, _, detail = text.partition(": ")
-        if head in PixelState:
-            return cls(PixelState(head), detail)
+        states = {state.value: state for state in PixelState}
+        if head in states:
+            return cls(states[head], detail)
         return cls(PixelState.UNCALIBRATED, text)
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.state.value, self.detail) if part)
+
+
+def are_ok(statuses: Iterable[object]) -> BoolArray:
+    """Return which pixels are ok, (pixel,), by the statuses stored in a product."""
+    return np.array([PixelStatus.parse(str(text)).is_ok for text in statuses], bool)
 
 
 @dataclass(frozen=True)
