@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_energy import PRETRIGGER_REF, toy_params
 
 from rixs_pipeline.core.calibration import cuts
 from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.core.maps import bin_kernel as map_kernel
 from rixs_pipeline.core.maps import binning
+from tests.core.energy.test_function import PRETRIGGER_REF, toy_params
 
 some = settings(max_examples=30, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
