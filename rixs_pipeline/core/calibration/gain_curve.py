@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import CurveName
-from rixs_pipeline.core.calibration.gain_common import (
+from rixs_pipeline.core.calibration.gain_forms import FORMS, Form
+from rixs_pipeline.core.calibration.shared_remainder import (
     UNUSED_EV,
     common_remainder,
     reference_share,
 )
-from rixs_pipeline.core.calibration.gain_forms import FORMS, Form
 from rixs_pipeline.core.energy import function as ef
 
 Float = NDArray[np.float64]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.calibration import cuts
+from rixs_pipeline.core.calibration import cuts, line_assignment
 from rixs_pipeline.core.calibration import gain_curve as gain
-from rixs_pipeline.core.calibration import identify_lines as peaks
+from rixs_pipeline.core.calibration.line_assignment import LineAssignment, Peaks
 from rixs_pipeline.core.drift import hold_off
 from rixs_pipeline.core.energy import corrections
 from rixs_pipeline.core.energy import function as ef
@@ -32,21 +32,19 @@ class ReferencePulses:
 
 
 @dataclass
-class PixelState:
+class Pixel:
     """What is known of one pixel; filled in step by step. `pulses` are those that pass the cuts."""
 
     pulses: ReferencePulses
     accepted: NDArray[np.bool_]  # of all its pulses
     cut_counts: NDArray[np.int64]
     limits: cuts.CutLimits | None
-    found: peaks.Peaks = field(
-        default_factory=lambda: peaks.Peaks(np.empty(0), np.empty(0))
-    )
-    assignment: peaks.Assignment | None = None
+    peaks: Peaks = field(default_factory=lambda: Peaks(np.empty(0), np.empty(0)))
+    assignment: LineAssignment | None = None
     params: Float = field(default_factory=lambda: np.full(ef.N_PARAMS, np.nan))
 
     @property
-    def good(self) -> bool:
+    def has_curve(self) -> bool:
         """Whether the pixel has an energy function at this stage."""
         return bool(np.isfinite(self.params[ef.CURVE]).all())
 
@@ -71,12 +69,12 @@ class PixelState:
         )
 
 
-def begin(states: Sequence[PixelState]) -> None:
+def begin(states: Sequence[Pixel]) -> None:
     """First parameters of the pixels whose assignment of peaks to lines is clear."""
     clear = [
         (s, s.assignment)
         for s in states
-        if s.assignment is not None and s.assignment.clear
+        if s.assignment is not None and s.assignment.is_unambiguous
     ]
     if clear:
         forms = np.array(
@@ -91,7 +89,7 @@ def begin(states: Sequence[PixelState]) -> None:
             state.begin(curve)
 
 
-def cut(pulses: ReferencePulses, width: float) -> PixelState:
+def cut(pulses: ReferencePulses, width: float) -> Pixel:
     """A pixel with its cuts learned and applied, and the peaks of what is left; `width` as in `cuts.learn`."""
     columns = pulses.pulse_height, pulses.phase, pulses.pretrigger_mean, pulses.residual
     limits = cuts.learn(*columns, width=width)
@@ -99,14 +97,14 @@ def cut(pulses: ReferencePulses, width: float) -> PixelState:
         left = np.zeros(len(cuts.CUT_NAMES), dtype=np.int64)
         left[0] = len(pulses.pulse_height)
         nothing = np.zeros(len(pulses.pulse_height), dtype=bool)
-        return PixelState(_taken(pulses, nothing), nothing, left, None)
+        return Pixel(_taken(pulses, nothing), nothing, left, None)
     accepted, left = cuts.apply(*columns, pulses.since_last, limits=limits)
-    state = PixelState(_taken(pulses, accepted), accepted, left, limits)
-    state.found = peaks.find_peaks(state.pulses.pulse_height)
+    state = Pixel(_taken(pulses, accepted), accepted, left, limits)
+    state.peaks = line_assignment.find_peaks(state.pulses.pulse_height)
     return state
 
 
-def leave_out_affected(states: Sequence[PixelState]) -> None:
+def leave_out_affected(states: Sequence[Pixel]) -> None:
     """Learn how long the pulses of these pixels affect the next one, and leave out those that come sooner."""
     alive = [state for state in states if state.limits is not None]
     most = hold_off.ENOUGH // max(len(alive), 1)
@@ -118,18 +116,18 @@ def leave_out_affected(states: Sequence[PixelState]) -> None:
             state.accepted[state.accepted] = keep
             state.cut_counts[-1] = np.count_nonzero(keep)
             state.pulses = _taken(state.pulses, keep)
-            state.found = peaks.find_peaks(state.pulses.pulse_height)
+            state.peaks = line_assignment.find_peaks(state.pulses.pulse_height)
 
 
-def _deviations(state: PixelState, most: int) -> hold_off.Deviations:
+def _deviations(state: Pixel, most: int) -> hold_off.Deviations:
     """What the first `most` pulses of a pixel tell."""
-    pulses, lines = _taken(state.pulses, slice(most)), np.sort(state.found.pulse_height)
+    pulses, lines = _taken(state.pulses, slice(most)), np.sort(state.peaks.pulse_height)
     ev = (
-        np.percentile(pulses.pulse_height, 99) / peaks.FULL_SCALE_EV
+        np.percentile(pulses.pulse_height, 99) / line_assignment.FULL_SCALE_EV
         if len(pulses.pulse_height)
         else 0.0
     )
-    window = 2 * peaks.SMOOTHING_EV * float(ev)
+    window = 2 * line_assignment.SMOOTHING_EV * float(ev)
     return hold_off.deviations(
         pulses.since_last, pulses.pulse_height, pulses.pretrigger_mean, lines, window
     )

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.calibration import identify_lines as peaks
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES, ROBUST_SIGMA
+from rixs_pipeline.core.calibration.line_assignment import LineAssignment, Peaks
 from rixs_pipeline.core.calibration.line_shapes import FWHM_PER_SIGMA
 
 __all__ = ["FWHM_PER_SIGMA", "OK", "judge"]
@@ -30,11 +30,11 @@ class Judged(Protocol):
     """What the verdict needs to know of a pixel."""
 
     cut_counts: NDArray[np.int64]
-    found: peaks.Peaks
-    assignment: peaks.Assignment | None
+    peaks: Peaks
+    assignment: LineAssignment | None
 
     @property
-    def good(self) -> bool:
+    def has_curve(self) -> bool:
         """Whether the pixel has an energy function."""
 
 
@@ -110,13 +110,13 @@ def _alone(state: Judged) -> str:
         return "dead: no pulses"
     if state.cut_counts[-1] < MIN_PULSES:
         return f"noisy: {state.cut_counts[-1]} of {state.cut_counts[0]} pulses pass the cuts"
-    if state.assignment is None and len(state.found.pulse_height) < MIN_PEAKS:
+    if state.assignment is None and len(state.peaks.pulse_height) < MIN_PEAKS:
         return "fewer than three peaks in the spectrum"
     if state.assignment is None:
         return "the peaks fit more than one set of lines: name those of the reference sample in calibration.lines"
-    if not state.assignment.clear:
+    if not state.assignment.is_unambiguous:
         return "no assignment of the peaks to lines stands out from the next one"
-    return OK if state.good else "no rising gain curve passes through the lines"
+    return OK if state.has_curve else "no rising gain curve passes through the lines"
 
 
 def _median(values: Float, alive: NDArray[np.bool_]) -> float:

@@ -15,8 +15,8 @@ from rixs_pipeline.config.models import CalibrationConfig, ReferenceSet
 from rixs_pipeline.core.calibration import cuts
 from rixs_pipeline.core.calibration import gain_curve as gain
 from rixs_pipeline.core.calibration import pixel_status as verdicts
-from rixs_pipeline.core.calibration.array_lines import Lines, identify
 from rixs_pipeline.core.calibration.line_fits import SHIFT, LineFits, fit_lines
+from rixs_pipeline.core.calibration.line_identification import Lines, identify
 from rixs_pipeline.core.calibration.line_shapes import (
     FWHM_PER_SIGMA,
     N_GRID,
@@ -24,7 +24,7 @@ from rixs_pipeline.core.calibration.line_shapes import (
     LineGrid,
 )
 from rixs_pipeline.core.calibration.pixel import (
-    PixelState,
+    Pixel,
     ReferencePulses,
     begin,
     cut,
@@ -86,7 +86,7 @@ def calibrate(
     if lines.anchors.sum() >= gain.MIN_LINES:
         begin(states)
     scale = None
-    if any(state.good for state in states):
+    if any(state.has_curve for state in states):
         for turn in range(ROUNDS):
             scale = _scale(states, lines, config, scale)
             _correct(states, lines, scale, config, judge=turn == ROUNDS - 1)
@@ -105,7 +105,7 @@ class _Scale:
 
 
 def _scale(
-    states: Sequence[PixelState],
+    states: Sequence[Pixel],
     lines: Lines,
     config: CalibrationConfig,
     before: _Scale | None,
@@ -127,7 +127,7 @@ def _scale(
 
 
 def _line_spectra(
-    states: Sequence[PixelState], lines: Lines
+    states: Sequence[Pixel], lines: Lines
 ) -> tuple[Float, NDArray[np.bool_], Complex]:
     """Spectra around the lines (pixel, line, N_GRID), empty for pixels without a curve; the bins of the fits and the
     emitted shapes, as `fit_lines` takes them."""
@@ -140,7 +140,7 @@ def _line_spectra(
     pieces = (middle - first)[:, None] + np.arange(-N_GRID // 2, N_GRID // 2)
     histogram = np.zeros((len(states), len(lines.energy), N_GRID))
     for row, state in zip(histogram, states, strict=True):
-        if state.good:
+        if state.has_curve:
             counts = pulse_kernels.histogram(
                 state.energies(), first * GRID.width, GRID.width, int(pieces.max()) + 2
             )
@@ -156,10 +156,10 @@ def _inside(lines: Lines, beside: Float | float = 0.0) -> NDArray[np.bool_]:
 
 
 def _usable(
-    states: Sequence[PixelState], fits: LineFits, config: CalibrationConfig
+    states: Sequence[Pixel], fits: LineFits, config: CalibrationConfig
 ) -> NDArray[np.bool_]:
     """Which lines (pixel, line) were fitted well enough to be used."""
-    good = np.array([state.good for state in states])
+    good = np.array([state.has_curve for state in states])
     enough = (fits.counts >= config.min_line_counts) & (
         fits.shift_errors < MAX_POSITION_ERROR_EV
     )
@@ -168,7 +168,7 @@ def _usable(
 
 
 def _curves(
-    states: Sequence[PixelState],
+    states: Sequence[Pixel],
     lines: Lines,
     fits: LineFits,
     usable: NDArray[np.bool_],
@@ -187,7 +187,7 @@ def _curves(
     params, rising = gain.spline_params(curves)
     position = np.full(heights.shape, np.nan)
     for row, state in enumerate(states):
-        if state.good:
+        if state.has_curve:
             ok = curves.used[row] and rising[row]
             for block in (ef.CURVE_GRID, ef.CURVE):
                 state.params[block] = params[row, block] if ok else np.nan
@@ -195,17 +195,17 @@ def _curves(
     return curves, position
 
 
-def _line_heights(states: Sequence[PixelState], position: Float) -> Float:
+def _line_heights(states: Sequence[Pixel], position: Float) -> Float:
     """Corrected pulse heights (pixel, line) of lines at energies (pixel, line) eV on the present scale."""
     heights = np.full(position.shape, np.nan)
     for row, state in enumerate(states):
-        if state.good:
+        if state.has_curve:
             heights[row] = ef.height_of(position[row], state.params)
     return heights
 
 
 def _correct(
-    states: Sequence[PixelState],
+    states: Sequence[Pixel],
     lines: Lines,
     scale: _Scale,
     config: CalibrationConfig,
@@ -219,7 +219,7 @@ def _correct(
     told = [
         row
         for row, state in enumerate(states)
-        if state.good and scale.usable[row].any()
+        if state.has_curve and scale.usable[row].any()
     ]
     # the first round, in which nothing is judged, tells what the array's pixels have in common
     drift = corrections.drift_prior(
@@ -238,7 +238,7 @@ def _correct(
 
 
 def _line_pulses(
-    state: PixelState, windows: Float, usable: NDArray[np.bool_], position: Float
+    state: Pixel, windows: Float, usable: NDArray[np.bool_], position: Float
 ) -> corrections.LinePulses:
     """The pulses in the windows (line, 2) eV of the usable lines."""
     from rixs_pipeline.core.calibration import pulse_kernels
@@ -254,9 +254,7 @@ def _line_pulses(
     )
 
 
-def _result(
-    states: Sequence[PixelState], lines: Lines, scale: _Scale | None
-) -> Calibration:
+def _result(states: Sequence[Pixel], lines: Lines, scale: _Scale | None) -> Calibration:
     """Tables of the product, and the verdict on every pixel."""
     nothing = np.full((len(states), len(lines.names)), np.nan)
     position, left_out = nothing, nothing.copy()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import CurveName
-from rixs_pipeline.core.calibration import reference_residuals as reference_report
+from rixs_pipeline.core.calibration import reference_consistency as reference_report
 from rixs_pipeline.stages.scan.pixel_energies import is_ok
 
 if TYPE_CHECKING:

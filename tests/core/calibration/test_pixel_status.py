@@ -3,18 +3,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.calibration import identify_lines as peaks
 from rixs_pipeline.core.calibration import pixel_status as verdicts
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
+from rixs_pipeline.core.calibration.line_assignment import LineAssignment, Peaks
 
 PIXELS, LINES = 12, 7
 ANCHORS = np.arange(LINES) < 6
 BAD = 4  # the pixel that is spoilt
-SOME_PEAKS = peaks.Peaks(np.linspace(4000, 12000, 7), np.full(7, 30.0))
+SOME_PEAKS = Peaks(np.linspace(4000, 12000, 7), np.full(7, 30.0))
 
 
-def assignment(score: float = 20.0, runner_up: float = 5.0) -> peaks.Assignment:
-    return peaks.Assignment(3e4, 2000.0, 0.0, score, runner_up, np.arange(LINES - 1))
+def assignment(score: float = 20.0, runner_up: float = 5.0) -> LineAssignment:
+    return LineAssignment(3e4, 2000.0, 0.0, score, runner_up, np.arange(LINES - 1))
 
 
 def flow(pulses: int, accepted: int) -> np.ndarray:
@@ -26,9 +26,9 @@ class State:
     """A pixel as the verdict sees it."""
 
     cut_counts: np.ndarray = field(default_factory=lambda: flow(5000, 4950))
-    found: peaks.Peaks = SOME_PEAKS
-    assignment: peaks.Assignment | None = field(default_factory=assignment)
-    good: bool = True
+    peaks: Peaks = SOME_PEAKS
+    assignment: LineAssignment | None = field(default_factory=assignment)
+    has_curve: bool = True
 
 
 @dataclass
@@ -68,26 +68,26 @@ def test_a_healthy_pixel(array: Array) -> None:
 
 def test_dead(array: Array) -> None:
     array.states[BAD] = State(
-        flow(0, 0), peaks.Peaks(np.empty(0), np.empty(0)), None, good=False
+        flow(0, 0), Peaks(np.empty(0), np.empty(0)), None, has_curve=False
     )
     array.residual[BAD] = array.fwhm[BAD] = np.nan
     assert array.verdict() == "dead: no pulses"
 
 
 def test_next_to_nothing_passes_the_cuts(array: Array) -> None:
-    array.states[BAD] = State(flow(900, 12), assignment=None, good=False)
+    array.states[BAD] = State(flow(900, 12), assignment=None, has_curve=False)
     assert array.verdict() == "noisy: 12 of 900 pulses pass the cuts"
 
 
 def test_too_few_peaks(array: Array) -> None:
-    two = peaks.Peaks(np.array([5000.0, 7000.0]), np.array([20.0, 10.0]))
-    array.states[BAD] = State(found=two, assignment=None, good=False)
+    two = Peaks(np.array([5000.0, 7000.0]), np.array([20.0, 10.0]))
+    array.states[BAD] = State(peaks=two, assignment=None, has_curve=False)
     assert array.verdict() == "fewer than three peaks in the spectrum"
 
 
 def test_no_lines_to_assign_peaks_to(array: Array) -> None:
     """The word tells what to do about it."""
-    array.states[BAD] = State(assignment=None, good=False)
+    array.states[BAD] = State(assignment=None, has_curve=False)
     assert "calibration.lines" in array.verdict()
 
 
@@ -95,12 +95,12 @@ def test_no_lines_to_assign_peaks_to(array: Array) -> None:
 def test_assignment_that_is_not_clear(
     array: Array, score: float, runner_up: float
 ) -> None:
-    array.states[BAD] = State(assignment=assignment(score, runner_up), good=False)
+    array.states[BAD] = State(assignment=assignment(score, runner_up), has_curve=False)
     assert array.verdict().startswith("no assignment of the peaks to lines")
 
 
 def test_no_curve(array: Array) -> None:
-    array.states[BAD] = State(good=False)
+    array.states[BAD] = State(has_curve=False)
     assert array.verdict().startswith("no rising gain curve")
 
 
@@ -188,7 +188,7 @@ def test_nothing_fitted_anywhere(array: Array) -> None:
 
 def test_noise_is_the_reason_why_peaks_fit_nothing(array: Array) -> None:
     array.states[BAD] = State(
-        flow(5000, 3000), assignment=assignment(runner_up=19.5), good=False
+        flow(5000, 3000), assignment=assignment(runner_up=19.5), has_curve=False
     )
     array.residual[BAD] = np.nan
     assert array.verdict().startswith("noisy: only 60 %")

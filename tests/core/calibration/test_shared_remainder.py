@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.calibration import gain_curve as gain
-from rixs_pipeline.core.calibration.gain_common import common_remainder, reference_share
 from rixs_pipeline.core.calibration.gain_forms import FORMS
+from rixs_pipeline.core.calibration.shared_remainder import (
+    common_remainder,
+    reference_share,
+)
 from tests.core.photons import ENERGY, UNCERTAINTY
 
 SMOOTH = gain.kernel(ENERGY, ENERGY)

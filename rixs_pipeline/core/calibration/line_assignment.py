@@ -37,7 +37,7 @@ class Peaks:
 
 
 @dataclass(frozen=True)
-class Assignment:
+class LineAssignment:
     """The best curve h = a (1 - exp(-E/b)) + d, its score, and the next different one's."""
 
     a: float
@@ -53,7 +53,7 @@ class Assignment:
     )
 
     @property
-    def clear(self) -> bool:
+    def is_unambiguous(self) -> bool:
         """Whether the assignment stands out from the next one, and explains more than chance peaks allow."""
         return (
             self.score > max(0.0, 0.5 * self.attainable)
@@ -122,7 +122,7 @@ def assign(
     weights: Float,
     parked: float = np.nan,
     curvatures: Float = CURVATURES_EV,
-) -> Assignment | None:
+) -> LineAssignment | None:
     """Assign peaks to lines; None where there are fewer than three peaks or lines.
 
     Args:
@@ -159,7 +159,7 @@ def assign(
         strength[:needed].sum() + strength.mean() * max(0, needed - len(strength))
     )
     nothing = np.empty(0, dtype=np.intp)
-    found = Assignment(
+    found = LineAssignment(
         a[best], b[best], d[best], float(scores[best]), runner_up, nothing, attainable
     )
     return replace(found, line_peaks=matches(found, peaks, lines))
@@ -219,7 +219,9 @@ def score(
     return np.asarray(found)
 
 
-def matches(found: Assignment, peaks: Peaks, line_energies: Float) -> NDArray[np.intp]:
+def matches(
+    found: LineAssignment, peaks: Peaks, line_energies: Float
+) -> NDArray[np.intp]:
     """Index (line,) of the peak that stands at each line within two tolerances, -1 where none does.
 
     A peak belongs to one line, the nearest.

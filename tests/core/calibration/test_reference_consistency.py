@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from rixs_pipeline.core.calibration.gain_curve import kernel
 from rixs_pipeline.core.calibration.gain_forms import FORMS
-from rixs_pipeline.core.calibration.reference_residuals import (
+from rixs_pipeline.core.calibration.reference_consistency import (
     left_out_deviation,
     report,
 )

@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from rixs_pipeline.core.calibration import array_lines as reference_lines
-from rixs_pipeline.core.calibration import identify_lines as peaks
+from rixs_pipeline.core.calibration import line_assignment as peaks
+from rixs_pipeline.core.calibration import line_identification as reference_lines
 from tests.core.photons import ENERGY, height
 
 # peaks of a simulated pixel whose gain misses the best curve by 5 eV at N Ka, so that other lines fit nearly as well
@@ -17,7 +17,7 @@ HARD = peaks.Peaks(
 
 def state(found: peaks.Peaks) -> SimpleNamespace:
     assignment = peaks.assign(found, ENERGY, np.ones(6), 1000.0)
-    return SimpleNamespace(found=found, assignment=assignment)
+    return SimpleNamespace(peaks=found, assignment=assignment)
 
 
 def array(pixels: int) -> list[SimpleNamespace]:
@@ -32,13 +32,13 @@ def array(pixels: int) -> list[SimpleNamespace]:
 def test_a_pixel_that_stands_out_no_assignment_alone_takes_the_array_s_bend() -> None:
     states = [*array(6), state(HARD)]
     assert (
-        all(one.assignment.clear for one in states[:-1])
-        and not states[-1].assignment.clear
+        all(one.assignment.is_unambiguous for one in states[:-1])
+        and not states[-1].assignment.is_unambiguous
     )
     before = [one.assignment for one in states[:-1]]
     reference_lines._assign_as_the_array(states, ENERGY, 1000.0)
     assert [one.assignment for one in states[:-1]] == before
-    assert states[-1].assignment.clear
+    assert states[-1].assignment.is_unambiguous
     assert (
         np.abs(
             states[-1].assignment.energies(HARD.pulse_height[[3, 2, 0, 4, 5, 1]])
@@ -51,4 +51,4 @@ def test_a_pixel_that_stands_out_no_assignment_alone_takes_the_array_s_bend() ->
 def test_few_pixels_tell_no_bend() -> None:
     states = [*array(2), state(HARD)]
     reference_lines._assign_as_the_array(states, ENERGY, 1000.0)
-    assert not states[-1].assignment.clear
+    assert not states[-1].assignment.is_unambiguous

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.calibration import identify_lines as peaks
+from rixs_pipeline.core.calibration import line_assignment as peaks
 from tests.core.photons import ENERGY, SIX, emitted, energy, height, seen
 
 Gain = tuple[float, float, float]
@@ -31,7 +31,7 @@ def spectrum(
     return seen(rng, np.concatenate(parts), fwhm=float(rng.uniform(1.4, 4.0)))
 
 
-def right(found: peaks.Assignment, gain: Gain, present: np.ndarray) -> bool:
+def right(found: peaks.LineAssignment, gain: Gain, present: np.ndarray) -> bool:
     """The assigned curve puts every line that is there close enough to be fitted, and to no other line."""
     return bool(
         (np.abs(found.energies(height(ENERGY, *gain)) - ENERGY) < 8)[present].all()
@@ -55,7 +55,7 @@ def outcomes(
         found = peaks.assign(at, ENERGY, ALL, parked)
         result.append(
             (
-                found is not None and found.clear,
+                found is not None and found.is_unambiguous,
                 found is not None and right(found, gain, present),
             )
         )
@@ -124,7 +124,7 @@ def test_one_line_of_the_list_is_known_to_be_missing() -> None:
         gain = random_gain(rng)
         at = peaks.find_peaks(height(spectrum(rng, 1500, PLAIN, 1.0), *gain))
         found = peaks.assign(at, ENERGY[keep], ALL[keep], 1000.0)
-        assert found is not None and found.clear
+        assert found is not None and found.is_unambiguous
         np.testing.assert_allclose(
             energy(at.pulse_height, *gain)[found.line_peaks], ENERGY[keep], atol=6
         )
@@ -168,7 +168,7 @@ def test_one_peak_cannot_be_assigned() -> None:
         height(seen(rng, np.full(3000, 1000.0), 3.0), 3e4, 2000.0, 100.0)
     )
     found = peaks.assign(at, ENERGY, ALL)
-    assert found is None or not found.clear
+    assert found is None or not found.is_unambiguous
 
 
 @pytest.mark.parametrize("number", [0, 1, 30])
@@ -202,5 +202,5 @@ def test_noise_is_not_clear(kind: str) -> None:
         )
         at = peaks.find_peaks(noise)
         found = peaks.assign(at, ENERGY, ALL)
-        clear += found is not None and found.clear
+        clear += found is not None and found.is_unambiguous
     assert clear == 0

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import CalibrationConfig, ReferenceLine, ReferenceSet
-from rixs_pipeline.core.calibration import identify_lines as peaks
+from rixs_pipeline.core.calibration import line_assignment as peaks
 from rixs_pipeline.core.calibration.line_shapes import LineGrid
-from rixs_pipeline.core.calibration.pixel import PixelState
+from rixs_pipeline.core.calibration.pixel import Pixel
 
 Float = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ class Lines:
 
 
 def identify(
-    states: Sequence[PixelState],
+    states: Sequence[Pixel],
     reference: ReferenceSet,
     config: CalibrationConfig,
     parked_energy: float,
@@ -73,7 +73,7 @@ def identify(
     energy = np.array([reference.lines[name].energy for name in names])
     for state in states:
         state.assignment = peaks.assign(
-            state.found, energy, np.ones(len(energy)), parked_energy
+            state.peaks, energy, np.ones(len(energy)), parked_energy
         )
     _assign_as_the_array(states, energy, parked_energy)
     lines = [(name, reference.lines[name], True) for name in names]
@@ -114,7 +114,7 @@ def _unfitted(names: tuple[str, ...], reference: ReferenceSet) -> Float:
 
 
 def _present(
-    states: Sequence[PixelState],
+    states: Sequence[Pixel],
     reference: ReferenceSet,
     config: CalibrationConfig,
     parked_energy: float,
@@ -131,14 +131,14 @@ def _present(
         and not abs(line.energy - parked_energy) < ELASTIC_REACH_EV
     ]
     energy = np.array([reference.lines[name].energy for name in candidates])
-    able = [state for state in states if len(state.found.pulse_height) >= 3]
-    able.sort(key=lambda state: -float(np.log1p(state.found.significance).sum()))
+    able = [state for state in states if len(state.peaks.pulse_height) >= 3]
+    able.sort(key=lambda state: -float(np.log1p(state.peaks.significance).sum()))
     voters = able[
         : min(VOTERS, (len(able) + 1) // 2)
     ]  # the better half: noise has no say
     weights = np.full(len(energy), MAY_BE)
     found = [
-        peaks.assign(state.found, energy, weights, parked_energy) for state in voters
+        peaks.assign(state.peaks, energy, weights, parked_energy) for state in voters
     ]
     told = [one for one in found if one is not None and one.score > 0]
     if not told or sum(one.runner_up for one in told) >= peaks.CLEAR * sum(
@@ -153,33 +153,31 @@ def _present(
     )
 
 
-def _assign_as_the_array(
-    states: Sequence[PixelState], energy: Float, parked: float
-) -> None:
+def _assign_as_the_array(states: Sequence[Pixel], energy: Float, parked: float) -> None:
     """Pixels whose assignment does not stand out, once more with the curvatures of those whose does.
 
     Gains of one array differ twofold, but they bend alike: another assignment often needs a bend that no pixel has.
     """
     assigned = [state.assignment for state in states if state.assignment is not None]
-    bends = [one.b for one in assigned if one.clear]
+    bends = [one.b for one in assigned if one.is_unambiguous]
     if len(bends) < max(FEWEST, 0.5 * len(assigned)):
         return
     curvatures = np.geomspace(min(bends), max(bends), N_BENDS)
     for state in states:
-        if state.assignment is not None and not state.assignment.clear:
+        if state.assignment is not None and not state.assignment.is_unambiguous:
             weights = np.ones(len(energy))
             state.assignment = (
-                peaks.assign(state.found, energy, weights, parked, curvatures)
+                peaks.assign(state.peaks, energy, weights, parked, curvatures)
                 or state.assignment
             )
 
 
-def _elastic(states: Sequence[PixelState], parked: float) -> float | None:
+def _elastic(states: Sequence[Pixel], parked: float) -> float | None:
     """Where the array sees the elastic line of the parked monochromator, eV; None where most pixels do not."""
     clear = [
-        (s.assignment, s.found)
+        (s.assignment, s.peaks)
         for s in states
-        if s.assignment is not None and s.assignment.clear
+        if s.assignment is not None and s.assignment.is_unambiguous
     ]
     seen = []
     for assignment, found in clear:
