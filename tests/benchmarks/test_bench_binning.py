@@ -21,7 +21,7 @@ def pixel(reference_pulses):
     result = calibrate(
         reference_pulses[:8], load_reference_set("srd128"), CalibrationConfig(), 1000.0
     )
-    row = result.status.index("ok")
+    row = [status.is_ok for status in result.status].index(True)
     one = reference_pulses[row]
     columns = [
         np.resize(values, PULSES)

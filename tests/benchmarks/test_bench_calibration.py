@@ -22,4 +22,4 @@ def test_a_reference_run(timed, reference_pulses, pixels):
         "pixels",
         rounds=5,
     )
-    assert sum(status == "ok" for status in result.status) >= 0.9 * pixels
+    assert sum(status.is_ok for status in result.status) >= 0.9 * pixels

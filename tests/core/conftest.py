@@ -34,7 +34,7 @@ class Calibrated:
     @property
     def ok(self) -> np.ndarray:
         """Rows of the pixels that are used."""
-        return np.flatnonzero([word == "ok" for word in self.result.status])
+        return np.flatnonzero([status.is_ok for status in self.result.status])
 
 
 def calibrated(

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import xarray as xr
 
-from rixs_pipeline.core.calibration.pixel_status import OK
 from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.schema import PIXEL_CALIBRATION, labelled
+from rixs_pipeline.types import PixelState
 
 SECOND = 10**9
 SAMPLES, FRAME_S = 1000, 5e-6  # of a record: 5 ms of dead time
@@ -79,7 +79,9 @@ def calibration(run, time_s, pixels, fwhm=2.0):
         params(v) if ok else np.full(ef.N_PARAMS, np.nan)
         for v, ok in zip(pixels.values(), good, strict=True)
     ]
-    status = [OK if ok else v for v, ok in zip(pixels.values(), good, strict=True)]
+    status = [
+        PixelState.OK if ok else v for v, ok in zip(pixels.values(), good, strict=True)
+    ]
     values = {
         "pixel": (("pixel",), number),
         "status": (("pixel",), np.array(status, dtype=object)),

@@ -1,35 +1,40 @@
-"""The verdict on every pixel of a reference run: `ok`, or the reason why it is not used.
+"""Status of every pixel of a reference run: ok, or the reason why it is not used.
 
-What is normal is learned from the array itself (medians and median absolute deviations over the pixels), with
-floors from counting statistics, so that no threshold belongs to one beamtime.
+What is normal follows from the array itself (median and median absolute deviation over
+its pixels), with a least spread from counting statistics, so that no threshold belongs
+to a particular beamtime.
 """
 
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.core.calibration.cuts import CUT_NAMES, ROBUST_SIGMA
+from rixs_pipeline.core.calibration.cuts import CUT_NAMES
 from rixs_pipeline.core.calibration.line_assignment import LineAssignment, Peaks
-from rixs_pipeline.core.calibration.line_shapes import FWHM_PER_SIGMA
+from rixs_pipeline.core.stats.robust import robust_sigma
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PixelState, PixelStatus
 
-__all__ = ["FWHM_PER_SIGMA", "OK", "judge"]
-
-Float = NDArray[np.float64]
-
-OK = "ok"
-OUTLIER = 5.0  # robust standard deviations over the array
-MIN_PULSES = 50
+MIN_PULSES = 50  # that pass the cuts
 MIN_PEAKS = 3
-NOISY_RATIO = 3.0  # how many times the array's resolution is noise, no longer a matter of optics or filters
-MISASSIGNED_EV = 5.0  # a smooth curve through rightly assigned lines never misses by this much (real: 1.3 at most)
+MIN_LINES = 3  # reference lines with a fit
+MIN_PIXELS = 3  # fewer do not show what is normal
+OUTLIER_SIGMAS = 5.0  # robust standard deviations of the array
+MIN_ACCEPTED_SPREAD = 0.02  # share of the pulses: counting statistics
+MIN_FWHM_SPREAD_EV = 0.3
+NOISY_RATIO = 3.0  # to the median resolution: no longer due to optics or filters
+# A smooth curve through correctly assigned lines misses none by so much: 1.3 eV is the
+# most in real arrays.
+MISASSIGNED_EV = 5.0
+MISASSIGNED_SIGMAS = 3.0  # statistical errors that a residual is allowed on top
+# Index of the last cut before the hold-off, which removes more at higher rates.
+LAST_QUALITY_CUT = CUT_NAMES.index("since_last") - 1
 
 
-class Judged(Protocol):
-    """What the verdict needs to know of a pixel."""
+class CalibratedPixel(Protocol):
+    """Properties of a pixel that its status depends on."""
 
-    cut_counts: NDArray[np.int64]
+    cut_counts: IntArray  # (cut,) pulses left after each of `CUT_NAMES`
     peaks: Peaks
     assignment: LineAssignment | None
 
@@ -38,99 +43,130 @@ class Judged(Protocol):
         """Whether the pixel has an energy function."""
 
 
-def judge(
-    states: Sequence[Judged],
-    residual: Float,
-    errors: Float,
-    fwhm: Float,
-    anchors: NDArray[np.bool_],
-) -> tuple[str, ...]:
-    """One status a pixel.
+def determine_pixel_statuses(
+    pixels: Sequence[CalibratedPixel],
+    residual: FloatArray,
+    errors: FloatArray,
+    fwhm: FloatArray,
+    is_anchor: BoolArray,
+) -> tuple[PixelStatus, ...]:
+    """Return the status of each pixel of a reference run.
 
-    Args:
-        states: of the pixels.
-        residual: f8 (pixel, line), line on the final scale - reference, eV; NaN where not fitted.
-        errors: f8 (pixel, line), their statistical errors.
-        fwhm: f8 (pixel, line), resolution, eV.
-        anchors: bool (line,), which lines carry the scale.
+    Parameters
+    ----------
+    pixels
+        The pixels, in the order of the rows of the tables.
+    residual
+        (pixel, line) position on the final scale - reference, eV; NaN without a fit.
+    errors
+        (pixel, line) statistical errors of the residuals, eV.
+    fwhm
+        (pixel, line) resolution, eV; NaN without a fit.
+    is_anchor
+        (line,) whether the line carries the energy scale.
+
+    Returns
+    -------
+    tuple of PixelStatus
+        One for each pixel.
     """
-    status = [_alone(state) for state in states]
-    alive = np.array([s == OK for s in status], dtype=bool)
-    # without the hold-off, which takes the more the higher the rate
-    passed = CUT_NAMES.index("since_last") - 1
-    accepted = np.array(
-        [state.cut_counts[passed] / max(state.cut_counts[0], 1) for state in states]
-    )
-    width = np.array(
-        [
-            np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan
-            for row in fwhm
-        ]
-    )
-    rejecting, wide, usual = (
-        _outlier(-accepted, alive, 0.02),
-        _outlier(width, alive, 0.3),
-        _median(width, alive),
-    )
-    for row, state in enumerate(states):
-        anchored = residual[row, anchors]
-        if not alive[row]:
-            if (
-                rejecting[row] and state.cut_counts[-1] >= MIN_PULSES
-            ):  # the reason for what else is wrong with it
-                status[row] = (
-                    f"noisy: only {100 * accepted[row]:.0f} % of the pulses pass the cuts; {status[row]}"
-                )
-        elif np.isfinite(anchored).sum() < 3:
-            status[row] = (
-                f"fewer than three of {int(anchors.sum())} lines could be fitted"
-            )
-        elif np.nanmax(np.abs(anchored) - 3 * errors[row, anchors]) > MISASSIGNED_EV:
-            status[row] = (
-                f"misassigned: a line misses its reference by {np.nanmax(np.abs(anchored)):.1f} eV"
-            )
-        elif rejecting[row]:
-            status[row] = (
-                f"noisy: only {100 * accepted[row]:.0f} % of the pulses pass the cuts"
-            )
-        elif wide[row] and width[row] > NOISY_RATIO * usual:
-            status[row] = (
-                f"noisy: {width[row]:.1f} eV FWHM, the array's median is {usual:.1f}"
-            )
-        elif wide[row]:
-            status[row] = (
-                f"badly resolved: {width[row]:.1f} eV FWHM, the array's median is {usual:.1f}"
-            )
-    return tuple(status)
+    statuses = [_status_without_array(pixel) for pixel in pixels]
+    is_alive = np.array([status.is_ok for status in statuses], dtype=bool)
+    accepted = np.array([_accepted_share(pixel) for pixel in pixels])
+    resolution = np.array([_median_of_finite(row) for row in fwhm])
+    usual_resolution = _median_of_finite(resolution[is_alive])
+    is_rejecting = _find_high_outliers(-accepted, is_alive, MIN_ACCEPTED_SPREAD)
+    is_wide = _find_high_outliers(resolution, is_alive, MIN_FWHM_SPREAD_EV)
+    for row, pixel in enumerate(pixels):
+        few_accepted = f"only {100 * accepted[row]:.0f} % of the pulses pass the cuts"
+        widths = (
+            f"{resolution[row]:.1f} eV FWHM, "
+            f"the array's median is {usual_resolution:.1f}"
+        )
+        if not is_alive[row]:
+            if is_rejecting[row] and pixel.cut_counts[-1] >= MIN_PULSES:
+                # noise explains the defect that was noticed first
+                detail = f"{few_accepted}; {statuses[row]}"
+                statuses[row] = PixelStatus(PixelState.NOISY, detail)
+            continue
+        line_status = _status_of_lines(residual[row, is_anchor], errors[row, is_anchor])
+        if not line_status.is_ok:
+            statuses[row] = line_status
+        elif is_rejecting[row]:
+            statuses[row] = PixelStatus(PixelState.NOISY, few_accepted)
+        elif is_wide[row] and resolution[row] > NOISY_RATIO * usual_resolution:
+            statuses[row] = PixelStatus(PixelState.NOISY, widths)
+        elif is_wide[row]:
+            statuses[row] = PixelStatus(PixelState.BADLY_RESOLVED, widths)
+    return tuple(statuses)
 
 
-def _alone(state: Judged) -> str:
-    """The verdict that needs no other pixel."""
-    if state.cut_counts[0] == 0:
-        return "dead: no pulses"
-    if state.cut_counts[-1] < MIN_PULSES:
-        return f"noisy: {state.cut_counts[-1]} of {state.cut_counts[0]} pulses pass the cuts"
-    if state.assignment is None and len(state.peaks.pulse_height) < MIN_PEAKS:
-        return "fewer than three peaks in the spectrum"
-    if state.assignment is None:
-        return "the peaks fit more than one set of lines: name those of the reference sample in calibration.lines"
-    if not state.assignment.is_unambiguous:
-        return "no assignment of the peaks to lines stands out from the next one"
-    return OK if state.has_curve else "no rising gain curve passes through the lines"
+def _status_without_array(pixel: CalibratedPixel) -> PixelStatus:
+    """Return the status as far as it does not depend on the other pixels."""
+    triggers, accepted = pixel.cut_counts[0], pixel.cut_counts[-1]
+    if triggers == 0:
+        return PixelStatus(PixelState.DEAD, "no pulses")
+    if accepted < MIN_PULSES:
+        detail = f"{accepted} of {triggers} pulses pass the cuts"
+        return PixelStatus(PixelState.NOISY, detail)
+    if (
+        pixel.has_curve
+        and pixel.assignment is not None
+        and pixel.assignment.is_unambiguous
+    ):
+        return PixelStatus(PixelState.OK)
+    if pixel.assignment is None and len(pixel.peaks.pulse_height) < MIN_PEAKS:
+        reason = "fewer than three peaks in the spectrum"
+    elif pixel.assignment is None:
+        reason = (
+            "the peaks fit more than one set of lines: "
+            "name those of the reference sample in calibration.lines"
+        )
+    elif not pixel.assignment.is_unambiguous:
+        reason = "ambiguous line identification; name the lines in `calibration.lines`"
+    else:
+        reason = "no rising gain curve passes through the lines"
+    return PixelStatus(PixelState.UNCALIBRATED, reason)
 
 
-def _median(values: Float, alive: NDArray[np.bool_]) -> float:
-    """Median over the pixels that are alive; NaN where none has a value."""
-    known = values[alive & np.isfinite(values)]
-    return float(np.median(known)) if len(known) else np.nan
+def _status_of_lines(residual: FloatArray, errors: FloatArray) -> PixelStatus:
+    """Return the status by the residuals (line,) eV of the lines that carry the scale.
+
+    `errors` (line,) eV are the statistical errors of the residuals.
+    """
+    if np.isfinite(residual).sum() < MIN_LINES:
+        reason = f"fewer than three of {len(residual)} lines could be fitted"
+        return PixelStatus(PixelState.UNCALIBRATED, reason)
+    miss = np.abs(residual)
+    if np.nanmax(miss - MISASSIGNED_SIGMAS * errors) > MISASSIGNED_EV:
+        detail = f"a line misses its reference by {np.nanmax(miss):.1f} eV"
+        return PixelStatus(PixelState.MISASSIGNED, detail)
+    return PixelStatus(PixelState.OK)
 
 
-def _outlier(
-    values: Float, alive: NDArray[np.bool_], floor: float
-) -> NDArray[np.bool_]:
-    """Which values (pixel,) stand far above the array's, in robust deviations that are at least `floor`."""
-    if alive.sum() < 3:
+def _accepted_share(pixel: CalibratedPixel) -> float:
+    """Return the share of the pixel's pulses that pass the cuts on their quality."""
+    share: float = pixel.cut_counts[LAST_QUALITY_CUT] / max(pixel.cut_counts[0], 1)
+    return share
+
+
+def _median_of_finite(values: FloatArray) -> float:
+    """Return the median of the finite ones of some values (n,); NaN without any."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else np.nan
+
+
+def _find_high_outliers(
+    values: FloatArray, is_alive: BoolArray, min_spread: float
+) -> BoolArray:
+    """Return which values (pixel,) lie far above those of the pixels that are alive.
+
+    They are more than `OUTLIER_SIGMAS` robust standard deviations, of at least
+    `min_spread` each, above the median.
+    """
+    if is_alive.sum() < MIN_PIXELS:
         return np.zeros(len(values), dtype=bool)
-    middle = _median(values, alive)
-    spread = ROBUST_SIGMA * _median(np.abs(values - middle), alive)
-    return np.asarray(values - middle > OUTLIER * max(spread, floor))
+    usual = values[is_alive & np.isfinite(values)]
+    spread = robust_sigma(usual)
+    limit = OUTLIER_SIGMAS * max(spread, min_spread)
+    return np.asarray(values - _median_of_finite(usual) > limit)

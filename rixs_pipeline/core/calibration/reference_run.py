@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from rixs_pipeline.config.models import CalibrationConfig, ReferenceSet
 from rixs_pipeline.core.calibration import cuts
 from rixs_pipeline.core.calibration import gain_curve as gain
-from rixs_pipeline.core.calibration import pixel_status as verdicts
 from rixs_pipeline.core.calibration.line_fits import SHIFT, LineFits, fit_lines
 from rixs_pipeline.core.calibration.line_identification import Lines, identify
 from rixs_pipeline.core.calibration.line_shapes import (
@@ -31,8 +30,10 @@ from rixs_pipeline.core.calibration.pixel import (
     leave_out_affected,
 )
 from rixs_pipeline.core.calibration.pixel_response import shared_prior
+from rixs_pipeline.core.calibration.pixel_status import determine_pixel_statuses
 from rixs_pipeline.core.energy import corrections
 from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.types import PixelStatus
 
 __all__ = ["Calibration", "Lines", "ReferencePulses", "calibrate"]
 
@@ -49,7 +50,7 @@ class Calibration:
     """The result, rows in the order of the pixels given; see `schema.PIXEL_CALIBRATION` for the meaning."""
 
     pixel: NDArray[np.int64]
-    status: tuple[str, ...]
+    status: tuple[PixelStatus, ...]
     lines: Lines
     line_pulse_height: Float
     line_residual: Float
@@ -255,7 +256,7 @@ def _line_pulses(
 
 
 def _result(states: Sequence[Pixel], lines: Lines, scale: _Scale | None) -> Calibration:
-    """Tables of the product, and the verdict on every pixel."""
+    """Tables of the product, and the status of every pixel."""
     nothing = np.full((len(states), len(lines.names)), np.nan)
     position, left_out = nothing, nothing.copy()
     errors = counts = fwhm = tail_fraction = tail_length = nothing
@@ -276,7 +277,9 @@ def _result(states: Sequence[Pixel], lines: Lines, scale: _Scale | None) -> Cali
     params[:, ef.VALIDITY] = -np.inf, np.inf
     return Calibration(
         np.array([state.pulses.pixel for state in states], dtype=np.int64),
-        verdicts.judge(states, position - lines.energy, errors, fwhm, lines.anchors),
+        determine_pixel_statuses(
+            states, position - lines.energy, errors, fwhm, lines.anchors
+        ),
         lines,
         _line_heights(states, position),
         position - lines.energy,

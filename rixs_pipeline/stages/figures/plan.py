@@ -14,7 +14,6 @@ import numpy as np
 
 from rixs_pipeline import paths
 from rixs_pipeline.config.models import Comparison, Config, Region
-from rixs_pipeline.core.calibration.pixel_status import OK
 from rixs_pipeline.core.drift import line_shifts as continuity
 from rixs_pipeline.core.spectra.regions import cut_names
 from rixs_pipeline.io import nexus as products
@@ -22,6 +21,7 @@ from rixs_pipeline.plots import calibration, comparison, corrections, maps, spec
 from rixs_pipeline.stages.figures import multi_panel as sheets
 from rixs_pipeline.stages.figures.draw import Drawing, Reused
 from rixs_pipeline.stages.sample import region_spectra as extract
+from rixs_pipeline.types import PixelState
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -149,7 +149,7 @@ def draw_moved(name: str, before: Path, after: Path, drawing: Drawing) -> None:
 def moved(before: xr.Dataset, after: xr.Dataset) -> xr.Dataset:
     """As `corrections.moved_figure` takes it: the shifts of the pixels that are ok in both calibrations."""
     early, late = (
-        one.isel(pixel=one["status"].values == OK) for one in (before, after)
+        one.isel(pixel=one["status"].values == PixelState.OK) for one in (before, after)
     )
     shared, first, last = np.intersect1d(
         early["pixel"].values, late["pixel"].values, return_indices=True
@@ -173,7 +173,7 @@ def pages(dataset: xr.Dataset) -> list[int]:
         dataset["pixel"].values.tolist(), dataset["status"].values.tolist(), strict=True
     ):
         reason = status.partition(":")[0]
-        order.append((reason == OK, met[reason], pixel))
+        order.append((reason == PixelState.OK, met[reason], pixel))
         met[reason] += 1
     return [pixel for *_, pixel in sorted(order)[:PAGES]]
 

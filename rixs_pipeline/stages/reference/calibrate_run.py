@@ -12,7 +12,6 @@ from rixs_pipeline.config.models import CalibrationConfig, ReferenceSet
 from rixs_pipeline.core.calibration import diagnostics
 from rixs_pipeline.core.calibration import reference_run as core
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
-from rixs_pipeline.core.calibration.pixel_status import OK
 from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.core.maps.binning import bin_index, emission_edges
 from rixs_pipeline.errors import RunFailed
@@ -122,7 +121,7 @@ def offsets(
     pulses: list[core.ReferencePulses], result: core.Calibration, duration: float
 ) -> dict[str, tuple[tuple[str, ...], NDArray[Any]]]:
     """Where the line pulses of the good pixels stand against arrival phase and time; `duration` of the run, s."""
-    used = [row for row, status in enumerate(result.status) if status == OK]
+    used = [row for row, status in enumerate(result.status) if status.is_ok]
     position = result.lines.energy + np.nan_to_num(result.line_residual[used])
     found = diagnostics.diagnose(
         [pulses[row] for row in used],
@@ -160,7 +159,10 @@ def to_dataset(
     heights = np.stack([curve_heights(params) for params in result.params])
     values: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
         "pixel": (("pixel",), result.pixel),
-        "status": (("pixel",), np.array(result.status, dtype=object)),
+        "status": (
+            ("pixel",),
+            np.array([str(status) for status in result.status], dtype=object),
+        ),
         "line_name": (("line",), np.array(lines.names, dtype=object)[lines.anchors]),
         "line_energy": (("line",), lines.energy[lines.anchors]),
         "line_energy_errors": (("line",), lines.errors[lines.anchors]),

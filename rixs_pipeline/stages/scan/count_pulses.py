@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import MapConfig
 from rixs_pipeline.core.calibration import cuts
-from rixs_pipeline.core.calibration.pixel_status import OK
 from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.core.maps import binning, exposure
 from rixs_pipeline.errors import RunFailed
@@ -19,6 +18,7 @@ from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.formats import photon_list as photon_lists
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.types import PixelState
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -296,7 +296,7 @@ def bin_photon_list(
     functions = tuple(
         PixelEnergy("excluded by the config")
         if p in excluded
-        else PixelEnergy(f"{OK}: calibrated list", calibrated=True)
+        else PixelEnergy(f"{PixelState.OK}: calibrated list", calibrated=True)
         for p in pixels
     )
     counts = np.zeros((len(run.points), len(edges) - 1), np.int64)

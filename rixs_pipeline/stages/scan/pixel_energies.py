@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.calibration.pixel_status import OK
 from rixs_pipeline.core.drift import line_shifts as continuity
 from rixs_pipeline.io.formats import off
+from rixs_pipeline.types import PixelState
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -24,7 +24,7 @@ AT_ONCE = 1e-6  # s: an interpolation over so short a time is a step
 
 def is_ok(status: str) -> bool:
     """Whether a pixel's verdict in a reference run is that it can be used."""
-    return status == OK
+    return status == PixelState.OK
 
 
 @dataclass(frozen=True)
@@ -211,10 +211,10 @@ def _steady(
     (first, name), (last, other) = good[0], good[-1]
     if len(good) == 1:
         return PixelEnergy(
-            f"{OK}: {name} alone", (first.params, first.params), first.limits
+            f"{PixelState.OK}: {name} alone", (first.params, first.params), first.limits
         )
     return PixelEnergy(
-        f"{OK}: {name} to {other}",
+        f"{PixelState.OK}: {name} to {other}",
         (first.params, last.params),
         first.limits,
         (times[0], times[1]),
@@ -231,12 +231,12 @@ def _jumping(
 ) -> PixelEnergy:
     """A pixel that jumped by `by` eV at the time `at` (s)."""
     if at >= span[1]:
-        status = f"{OK}: {names[0]} alone, jumped by {by:+.1f} eV before {names[1]}"
+        status = f"{PixelState.OK}: {names[0]} alone, jumped by {by:+.1f} eV before {names[1]}"
         return PixelEnergy(status, (early.params, early.params), early.limits)
     if at <= span[0]:
-        status = f"{OK}: {names[1]} alone, jumped by {by:+.1f} eV after {names[0]}"
+        status = f"{PixelState.OK}: {names[1]} alone, jumped by {by:+.1f} eV after {names[0]}"
         return PixelEnergy(status, (late.params, late.params), late.limits)
-    status = f"{OK}: {names[0]}, then {names[1]} from {at - span[0]:.0f} s on, when it jumped by {by:+.1f} eV"
+    status = f"{PixelState.OK}: {names[0]}, then {names[1]} from {at - span[0]:.0f} s on, when it jumped by {by:+.1f} eV"
     return PixelEnergy(
         status, (early.params, late.params), early.limits, (at, at + AT_ONCE)
     )

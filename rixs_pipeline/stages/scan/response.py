@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.calibration.pixel_status import OK
 from rixs_pipeline.schema import POINT_USED
+from rixs_pipeline.types import PixelState
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,7 +85,10 @@ def pixel_tails(calibrations: Sequence[xr.Dataset]) -> Mapping[int, Floats]:
         )
         for pixel, status, f, tau, counts in zip(*columns, strict=True):
             good = (
-                np.isfinite(f) & np.isfinite(tau) & (counts > 0) & (str(status) == OK)
+                np.isfinite(f)
+                & np.isfinite(tau)
+                & (counts > 0)
+                & (str(status) == PixelState.OK)
             )
             found.setdefault(int(pixel), []).extend(
                 zip(f[good], tau[good], counts[good], strict=True)

@@ -12,12 +12,14 @@ from rixs_pipeline.core.calibration.reference_run import (
 )
 from rixs_pipeline.core.drift import line_shifts as continuity
 from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.types import PixelState, PixelStatus
 from tests.core.photons import ENERGY, REFERENCE, SIX, emitted, height, seen
 
 if TYPE_CHECKING:
     from conftest import Calibrated
 
 DEAD, NOISY, JUMPING = 5, 9, 13
+OK = PixelStatus(PixelState.OK)
 LINES = (*SIX, "elastic")
 CONFIG = CalibrationConfig()
 
@@ -52,12 +54,12 @@ def bias(run: "Calibrated", row: int, line: float) -> float:
 def test_every_pixel_has_the_right_word(simulated: "list[Calibrated]") -> None:
     for run in simulated:
         words = {
-            int(pixel): word
-            for pixel, word in zip(run.result.pixel, run.result.status, strict=True)
+            int(pixel): str(status)
+            for pixel, status in zip(run.result.pixel, run.result.status, strict=True)
         }
         assert words.pop(DEAD) == "dead: no pulses"
         assert words.pop(NOISY).startswith("noisy")
-        assert set(words.values()) == {"ok"}
+        assert set(words.values()) == {OK}
 
 
 def test_the_lines_are_found_and_the_elastic_one_carries_nothing(
@@ -184,7 +186,7 @@ def test_real_pixels_have_the_six_lines(real: "list[Calibrated]") -> None:
     assert len(real) == 2
     for run in real:
         assert run.result.pixel.tolist() == [1, 3, 7, 9]
-        assert run.result.status == ("ok",) * 4
+        assert run.result.status == (OK,) * 4
         assert run.result.lines.names == LINES
         uncertainty = run.result.lines.errors[:6]
         assert (
@@ -276,13 +278,13 @@ def test_the_order_of_the_pixels_does_not_matter() -> None:
     one, other = (
         calibrate(order, REFERENCE, CONFIG, 1000.0) for order in (pulses, pulses[::-1])
     )
-    assert set(one.status) == {"ok"}
+    assert set(one.status) == {OK}
     np.testing.assert_allclose(other.params[::-1], one.params, rtol=1e-6, atol=1e-9)
 
 
 def test_one_pixel_alone() -> None:
     result = calibrate(array(1), REFERENCE, CONFIG, 1000.0)
-    assert result.status == ("ok",)
+    assert result.status == (OK,)
     assert result.lines.names == LINES
 
 
@@ -290,7 +292,7 @@ def test_nothing_is_corrected_where_the_config_forbids_it() -> None:
     result = calibrate(
         array(3), REFERENCE, CalibrationConfig(phase=False, drift=False), 1000.0
     )
-    assert set(result.status) == {"ok"}
+    assert set(result.status) == {OK}
     assert not result.params[:, ef.PHASE].any() and not result.params[:, ef.DRIFT].any()
 
 
@@ -304,14 +306,14 @@ def test_lines_that_the_config_names_are_taken() -> None:
     names = ("Cu_La", "C_Ka", "O_Ka", "Ni_La", "N_Ka")
     result = calibrate(array(), REFERENCE, CalibrationConfig(lines=names), 1000.0)
     assert result.lines.names == ("C_Ka", "N_Ka", "O_Ka", "Ni_La", "Cu_La", "elastic")
-    assert set(result.status) == {"ok"}
+    assert set(result.status) == {OK}
 
 
 def test_a_line_that_the_sample_lacks_is_not_invented() -> None:
     present = tuple(name for name in SIX if name != "N_Ka")
     result = calibrate(array(lines=present), REFERENCE, CONFIG, 1000.0)
     assert result.lines.names == (*present, "elastic")
-    assert set(result.status) == {"ok"}
+    assert set(result.status) == {OK}
 
 
 def test_a_line_that_one_pixel_lacks_costs_that_pixel_the_line() -> None:
@@ -321,7 +323,7 @@ def test_a_line_that_one_pixel_lacks_costs_that_pixel_the_line() -> None:
     )
     result = calibrate(pulses, REFERENCE, CONFIG, 1000.0)
     assert result.lines.names == LINES
-    assert set(result.status) == {"ok"}
+    assert set(result.status) == {OK}
     assert np.isfinite(result.line_residual).sum(axis=1).tolist() == [7, 7, 6, 7, 7]
 
 
@@ -329,15 +331,15 @@ def test_spurious_triggers_are_not_ok() -> None:
     rng = np.random.default_rng(3)
     noise = [pulses_of(90 + i, rng, rng.exponential(2000, 5000)) for i in range(5)]
     result = calibrate([*array(6, counts=200), *noise], REFERENCE, CONFIG, 1000.0)
-    assert set(result.status[:6]) == {"ok"}
-    assert "ok" not in result.status[6:]
+    assert set(result.status[:6]) == {OK}
+    assert OK not in result.status[6:]
 
 
 def test_a_flat_spectrum_is_not_ok() -> None:
     rng = np.random.default_rng(0)
     noise = [pulses_of(90 + i, rng, rng.uniform(100, 12000, 5000)) for i in range(24)]
     result = calibrate([*array(26, counts=200), *noise], REFERENCE, CONFIG, 1000.0)
-    assert "ok" not in result.status[26:]
+    assert OK not in result.status[26:]
 
 
 def test_an_array_of_noise_does_not_crash() -> None:
@@ -345,17 +347,17 @@ def test_an_array_of_noise_does_not_crash() -> None:
     pulses = [pulses_of(i, rng, rng.uniform(100, 12000, 3000)) for i in range(3)]
     pulses.append(pulses_of(3, rng, np.empty(0)))
     result = calibrate(pulses, REFERENCE, CONFIG, 1000.0)
-    assert "ok" not in result.status
+    assert OK not in result.status
     assert result.params.shape == (4, ef.N_PARAMS)
 
 
 def test_few_counts_say_so() -> None:
     """25 counts a line are below what is asked for; 100 are enough, with wider errors than 1600."""
-    assert "ok" not in calibrate(array(counts=12), REFERENCE, CONFIG, 1000.0).status
+    assert OK not in calibrate(array(counts=12), REFERENCE, CONFIG, 1000.0).status
     few, many = (
         calibrate(array(counts=n), REFERENCE, CONFIG, 1000.0) for n in (100, 1600)
     )
-    assert set(few.status) == set(many.status) == {"ok"}
+    assert set(few.status) == set(many.status) == {OK}
     ratio = np.nanmedian(few.line_residual_errors[:, :6]) / np.nanmedian(
         many.line_residual_errors[:, :6]
     )
