@@ -1,6 +1,7 @@
 """Config files: read with the line of every mistake, written resolved, and begun for a beamtime."""
 
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +119,9 @@ def config_schema() -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists: YAML has no tuples."""
+    """Return what YAML can hold: lists for tuples, text for members of an Enum."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return (
-        [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-    )
+        return {_plain(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value.value if isinstance(value, Enum) else value

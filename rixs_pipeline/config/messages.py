@@ -18,6 +18,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 _NUMBER_WITH_UNIT = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*[^\W\d_].*")
 _EXPECTED = {
     "literal_error": "must be one of {expected}",
+    "enum": "must be one of {expected}",
     "greater_than": "must be greater than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be less than {lt:g}",

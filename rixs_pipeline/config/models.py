@@ -10,34 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-EDGES = (
-    "C_K",
-    "N_K",
-    "O_K",
-    "Ti_L",
-    "V_L",
-    "Cr_L",
-    "Mn_L",
-    "Fe_L",
-    "Co_L",
-    "Ni_L",
-    "Cu_L",
-    "Zn_L",
-)
-Edge = Literal[
-    "C_K",
-    "N_K",
-    "O_K",
-    "Ti_L",
-    "V_L",
-    "Cr_L",
-    "Mn_L",
-    "Fe_L",
-    "Co_L",
-    "Ni_L",
-    "Cu_L",
-    "Zn_L",
-]
+from rixs_pipeline.types import Edge
+
 CurveName = Literal["physical", "gain", "loglog"]
 REFERENCE_ATTRIBUTES = (
     "reference_set",

@@ -14,25 +14,26 @@ from rixs_pipeline.io.formats import ssrl_ascii
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.joining import Joined, fits, join_readings
 from rixs_pipeline.io.runs import Run
+from rixs_pipeline.types import Edge
 
 # incident range, eV, in which an edge is scanned: proposals around the L3, L2 or K threshold
 EDGE_WINDOWS = {
-    "C_K": (280.0, 310.0),
-    "N_K": (395.0, 425.0),
-    "Ti_L": (450.0, 475.0),
-    "V_L": (508.0, 525.0),
-    "O_K": (526.0, 550.0),
-    "Cr_L": (570.0, 595.0),
-    "Mn_L": (635.0, 660.0),
-    "Fe_L": (700.0, 730.0),
-    "Co_L": (770.0, 805.0),
-    "Ni_L": (845.0, 880.0),
-    "Cu_L": (925.0, 960.0),
-    "Zn_L": (1015.0, 1050.0),
+    Edge.C_K: (280.0, 310.0),
+    Edge.N_K: (395.0, 425.0),
+    Edge.Ti_L: (450.0, 475.0),
+    Edge.V_L: (508.0, 525.0),
+    Edge.O_K: (526.0, 550.0),
+    Edge.Cr_L: (570.0, 595.0),
+    Edge.Mn_L: (635.0, 660.0),
+    Edge.Fe_L: (700.0, 730.0),
+    Edge.Co_L: (770.0, 805.0),
+    Edge.Ni_L: (845.0, 880.0),
+    Edge.Cu_L: (925.0, 960.0),
+    Edge.Zn_L: (1015.0, 1050.0),
 }
 
 
-def edge_of(incident_energy: NDArray[np.float64]) -> str | None:
+def edge_of(incident_energy: NDArray[np.float64]) -> Edge | None:
     """The edge whose window has most of the range of the incident energies (eV) in common; None where none has any."""
     low, high = float(np.min(incident_energy)), float(np.max(incident_energy))
     common = {

@@ -37,24 +37,18 @@ def _pixel_events(beamtime: Beamtime) -> dict[str, dict[int, int]]:
     for path, runs in users.items():
         records = off.open_records(path)
         for run in runs:
-            first, last = off.record_range(records, *_window(run))
+            first, last = off.record_range(records, run.start_ns, run.end_ns)
             counts[run.name][off.pixel_number(path)] = last - first
     for run in beamtime.runs:
         if run.photon_list:
             counts[run.name] = photon_lists.read(run.photon_list).pixel_counts(
-                *_window(run)
+                run.start_ns, run.end_ns
             )
     return counts
 
 
-def _window(run: Run) -> tuple[int, int]:
-    """First start and last end of the run's points, ns since 1970."""
-    return int(run.points.start_ns[0]), int(run.points.end_ns[-1])
-
-
 def _describe_run(run: Run, pixel_events: dict[int, int]) -> dict[str, Any]:
     """One run as JSON values: no NaN, no numpy."""
-    start_ns, end_ns = _window(run)
     energies = [
         float(run.points.incident_energy.min()),
         float(run.points.incident_energy.max()),
@@ -68,8 +62,8 @@ def _describe_run(run: Run, pixel_events: dict[int, int]) -> dict[str, Any]:
         "edge": run.edge,
         "points": len(run.points),
         "incident_energy": energies if isfinite(sum(energies)) else None,
-        "start_ns": start_ns,
-        "duration_s": (end_ns - start_ns) / 1e9,
+        "start_ns": run.start_ns,
+        "duration_s": run.duration,
         "pixels": len(pixel_events),
         "dead_pixels": sorted(
             pixel for pixel, events in pixel_events.items() if events == 0

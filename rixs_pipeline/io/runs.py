@@ -5,28 +5,77 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rixs_pipeline.types import Edge, FloatArray, IntArray
+
+NS_PER_S = 1e9
 
 
 @dataclass(frozen=True)
 class Points:
     """The points of a run in the order they were measured.
 
-    `incident_energy` f8 (point,) eV; `start_ns`, `end_ns` i8 (point,) ns since 1970, half open:
-    a pulse at t belongs to a point when start <= t < end. Windows ascend and do not overlap.
-    A reference run has one point, whose energy is that of the parked monochromator (NaN: unknown).
+    A pulse at time t belongs to a point when start <= t < end. The time windows ascend
+    and do not overlap. A reference run has one point, whose energy is that of the
+    parked monochromator (NaN: unknown).
     """
 
-    incident_energy: NDArray[np.float64]
-    start_ns: NDArray[np.int64]
-    end_ns: NDArray[np.int64]
+    incident_energy: FloatArray  # (point,), eV
+    start_ns: IntArray  # (point,), ns since 1970
+    end_ns: IntArray  # (point,), ns since 1970
 
     def __len__(self) -> int:
         return len(self.incident_energy)
 
+    @property
+    def duration(self) -> FloatArray:
+        """Duration of each point, (point,), s."""
+        return np.asarray((self.end_ns - self.start_ns) / NS_PER_S)
+
+    @property
+    def middle(self) -> FloatArray:
+        """Middle of each point, (point,), seconds since 1970."""
+        return np.asarray((self.start_ns / 2 + self.end_ns / 2) / NS_PER_S)
+
+
+class Timed:
+    """Times of a run, from its first point to its last."""
+
+    points: Points
+
+    @property
+    def start_ns(self) -> int:
+        """Start of the first point, ns since 1970."""
+        return int(self.points.start_ns[0])
+
+    @property
+    def end_ns(self) -> int:
+        """End of the last point, ns since 1970."""
+        return int(self.points.end_ns[-1])
+
+    @property
+    def start(self) -> float:
+        """Start of the first point, seconds since 1970."""
+        return self.start_ns / NS_PER_S
+
+    @property
+    def end(self) -> float:
+        """End of the last point, seconds since 1970."""
+        return self.end_ns / NS_PER_S
+
+    @property
+    def middle(self) -> float:
+        """Half way between start and end, seconds since 1970."""
+        return (self.start_ns + self.end_ns) / (2 * NS_PER_S)
+
+    @property
+    def duration(self) -> float:
+        """Time from start to end, s."""
+        return (self.end_ns - self.start_ns) / NS_PER_S
+
 
 @dataclass(frozen=True)
-class Run:
+class Run(Timed):
     """One scan (a pass) or one reference run."""
 
     kind: Literal["scan", "calibration"]
@@ -34,11 +83,9 @@ class Run:
     name: str  # `scan0001`, `cal0000`; with the run directory in front where numbers come back
     directory: str  # run directory relative to the beamtime, parts joined by `-`; "" for a flat beamtime
     sample: str
-    edge: (
-        str | None
-    )  # a name of config.EDGES; None where neither the log nor the incident range tells
+    edge: Edge | None  # None: neither in the log nor clear from the incident range
     points: Points
-    readings: dict[str, NDArray[np.float64]] = field(
+    readings: dict[str, FloatArray] = field(
         default_factory=dict
     )  # channel -> (point,), NaN where missing
     pulse_files: tuple[Path, ...] = ()  # one OFF file a pixel

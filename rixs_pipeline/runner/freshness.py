@@ -99,7 +99,7 @@ class Ledger:
         windows: dict[Path, list[tuple[int, int]]] = {}
         for one in runs:
             for path in one.pulse_files:
-                windows.setdefault(path, []).append(span_ns(one))
+                windows.setdefault(path, []).append((one.start_ns, one.end_ns))
         pool = ThreadPoolExecutor()  # reading and hashing let go of the interpreter
         try:
             for told in [
@@ -115,7 +115,7 @@ class Ledger:
             return self.digests.file(one.photon_list)
         return provenance.config_hash(
             {
-                path.name: self.digests.records(path, [span_ns(one)])[0]
+                path.name: self.digests.records(path, [(one.start_ns, one.end_ns)])[0]
                 for path in one.pulse_files
             }
         )
@@ -179,8 +179,3 @@ class Ledger:
                 self.summary.warn(
                     f"{path}: left from an earlier run, not part of this one; delete it if it is stale"
                 )
-
-
-def span_ns(one: Run) -> tuple[int, int]:
-    """Start and end of a run, ns since 1970."""
-    return int(one.points.start_ns[0]), int(one.points.end_ns[-1])

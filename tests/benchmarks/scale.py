@@ -109,7 +109,7 @@ class Reduced:
 
     def _functions(self, run):
         """The energy function of every pixel: a scan's, or in a reference run the one that was fitted to it."""
-        span = int(run.points.start_ns[0]) / 1e9, int(run.points.end_ns[-1]) / 1e9
+        span = run.start, run.end
         known, jumps = self.calibrations, self.jumps
         if run.kind != "scan":
             known, jumps = [c for c in known if c.attrs["run"] == run.name], {}
@@ -117,7 +117,7 @@ class Reduced:
 
     def _photons(self, run) -> Photons:
         """The good photons of every pixel that is used, with their errors."""
-        start, end = int(run.points.start_ns[0]), int(run.points.end_ns[-1])
+        start, end = run.start_ns, run.end_ns
         columns, aligned = [], self._alignment(run)
         for path, function in zip(
             run.pulse_files, self.functions[run.name], strict=True
@@ -294,7 +294,7 @@ def calibration_errors(reduced, run, energy) -> dict[int, float]:
 
     The errors of the lines' positions, linear in energy between the lines; of two reference runs by their shares.
     """
-    time = (int(run.points.start_ns[0]) + int(run.points.end_ns[-1])) / 2e9
+    time = run.middle
     result = {}
     for path, function in zip(
         run.pulse_files, reduced.functions[run.name], strict=True

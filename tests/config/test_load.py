@@ -13,10 +13,11 @@ from rixs_pipeline.config.load import (
     initial_config,
     load_config,
 )
-from rixs_pipeline.config.models import EDGES, Config, Region
+from rixs_pipeline.config.models import Config, Region
 from rixs_pipeline.core.spectra.regions import resolved
 from rixs_pipeline.errors import ConfigError
 from rixs_pipeline.paths import configs_folder
+from rixs_pipeline.types import Edge
 
 EXAMPLE_LINE = re.compile(
     r"^#(?! \S)(?=.)", re.MULTILINE
@@ -120,7 +121,7 @@ def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
         (
             "beamtime:\n  scans:\n    12:\n      edge: Co\n",
             "c.yaml:4: beamtime.scans.12.edge: must be one of "
-            + ", ".join(f"'{e}'" for e in EDGES[:-1])
+            + ", ".join(f"'{e}'" for e in list(Edge)[:-1])
             + " or 'Zn_L', not 'Co'",
         ),
         (

@@ -4,13 +4,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rixs_pipeline.config.models import (
-    EDGES,
     Config,
     ExecutionConfig,
     FigureSheet,
     MapConfig,
     Region,
 )
+from rixs_pipeline.types import Edge
 
 
 def refused(model, values, *expected):
@@ -112,7 +112,7 @@ def test_whole_numbers_of_bins_are_taken_whatever_the_rounding(low, number, step
     assert MapConfig(emission=(low, low + number * step), step=step).step == step
 
 
-@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("edge", Edge)
 def test_every_edge_is_a_region_s(edge):
     assert Region(kind="pfy", edge=edge).edge == edge
 

@@ -51,11 +51,7 @@ def calibrated(
     for path, one in zip(run.pulse_files, pulses, strict=True):
         if len(one.pulse_height) and f"energy_chan{one.pixel}" in truth:
             records = off.open_records(path)
-            here = slice(
-                *off.record_range(
-                    records, int(run.points.start_ns[0]), int(run.points.end_ns[-1])
-                )
-            )
+            here = slice(*off.record_range(records, run.start_ns, run.end_ns))
             energy[one.pixel] = truth[f"energy_chan{one.pixel}"][here]
             good[one.pixel] = truth[f"good_chan{one.pixel}"][here]
     return Calibrated(run, pulses, result, energy, good, fwhm)

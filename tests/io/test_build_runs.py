@@ -3,12 +3,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import EDGES
 from rixs_pipeline.io.build_runs import EDGE_WINDOWS, edge_of
+from rixs_pipeline.types import Edge
 
 
 def test_every_edge_of_the_config_has_a_window():
-    assert set(EDGE_WINDOWS) == set(EDGES)
+    assert set(EDGE_WINDOWS) == set(Edge)
 
 
 def test_windows_do_not_overlap():

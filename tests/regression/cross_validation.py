@@ -57,9 +57,7 @@ def read_held_out(beamtime: Path, out: Path) -> list[HeldOut]:
         for row, path in enumerate(run.pulse_files):
             if not is_ok(str(own["status"].values[row])):
                 continue
-            pulses = off.read_pulses(
-                path, int(run.points.start_ns[0]), int(run.points.end_ns[-1])
-            )
+            pulses = off.read_pulses(path, run.start_ns, run.end_ns)
             before, after = (
                 c["params"].values[row]
                 for c in ((own, own) if pulses.pixel in jumped else products)

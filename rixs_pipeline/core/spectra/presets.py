@@ -8,8 +8,8 @@ Sources:
 
 from dataclasses import dataclass
 
-from rixs_pipeline.config.models import Edge
 from rixs_pipeline.core.spectra.normalisation import EdgeWindows, Limits
+from rixs_pipeline.types import Edge
 
 PROPOSAL, LINES = "proposal", "lines"
 O_KA: Limits = (510, 540)
@@ -41,7 +41,7 @@ def _lines(
 
 
 PRESETS: dict[Edge, Preset] = {
-    "C_K": Preset(
+    Edge.C_K: Preset(
         (265, 285),
         "285",
         (284.9, 285.9),
@@ -49,7 +49,7 @@ PRESETS: dict[Edge, Preset] = {
         EdgeWindows((260, 283.5), (298, 330), 290.0),
         PROPOSAL,
     ),
-    "N_K": Preset(
+    Edge.N_K: Preset(
         (380, 398),
         "400",
         (399, 402),
@@ -57,7 +57,7 @@ PRESETS: dict[Edge, Preset] = {
         EdgeWindows((375, 396), (412, 440), 403.0),
         PROPOSAL,
     ),
-    "O_K": Preset(
+    Edge.O_K: Preset(
         (515, 530),
         "531",
         (530.5, 531.5),
@@ -66,13 +66,13 @@ PRESETS: dict[Edge, Preset] = {
         PROPOSAL,
         (523, 524),
     ),
-    "Ti_L": _lines((439, 467), (457.5, 461), None),
-    "V_L": _lines((498, 528), (516, 520), None),
-    "Cr_L": _lines((560, 592), (576, 580), O_KA),
-    "Mn_L": _lines((625, 655), (640, 643.5), (510, 535), PROPOSAL),
-    "Fe_L": _lines((690, 725), (708, 710), O_KA, PROPOSAL),
-    "Co_L": _lines((762, 800), (780, 781), O_KA, PROPOSAL),
-    "Ni_L": _lines((838, 880), (852.5, 855.5), O_KA, PROPOSAL),
-    "Cu_L": _lines((917, 959), (930.5, 932), O_KA),
-    "Zn_L": _lines((999, 1044), (1023, 1027), O_KA),
+    Edge.Ti_L: _lines((439, 467), (457.5, 461), None),
+    Edge.V_L: _lines((498, 528), (516, 520), None),
+    Edge.Cr_L: _lines((560, 592), (576, 580), O_KA),
+    Edge.Mn_L: _lines((625, 655), (640, 643.5), (510, 535), PROPOSAL),
+    Edge.Fe_L: _lines((690, 725), (708, 710), O_KA, PROPOSAL),
+    Edge.Co_L: _lines((762, 800), (780, 781), O_KA, PROPOSAL),
+    Edge.Ni_L: _lines((838, 880), (852.5, 855.5), O_KA, PROPOSAL),
+    Edge.Cu_L: _lines((917, 959), (930.5, 932), O_KA),
+    Edge.Zn_L: _lines((999, 1044), (1023, 1027), O_KA),
 }

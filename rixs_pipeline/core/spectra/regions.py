@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import Edge, Kind, Piece, Region
+from rixs_pipeline.config.models import Kind, Piece, Region
 from rixs_pipeline.core.spectra.presets import PRESETS
+from rixs_pipeline.types import Edge
 
 Floats = NDArray[np.float64]
 Interval = tuple[

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import EDGES
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.formats.log import (
     LogRun,
@@ -16,9 +15,10 @@ from rixs_pipeline.io.formats.log import (
     reference_window,
     windows_ns,
 )
+from rixs_pipeline.types import Edge
 
 _KEYS = {"scan_num", "var_values", "epoch_time_start_s", "epoch_time_end_s"}
-_EDGES = {edge.lower(): edge for edge in EDGES}
+_EDGES = {edge.lower(): edge for edge in Edge}
 _EV = {"ev": 1.0, "kev": 1000.0}
 
 
@@ -121,8 +121,8 @@ def _parked(energy: NDArray[np.float64]) -> float:
     )
 
 
-def _edge(extra: dict[str, Any], path: Path) -> tuple[str | None, tuple[str, ...]]:
-    """The edge in the spelling of `config.EDGES`; one that is not in it is a problem, and is found otherwise."""
+def _edge(extra: dict[str, Any], path: Path) -> tuple[Edge | None, tuple[str, ...]]:
+    """The edge that the log names; an unknown one is a problem."""
     told = extra.get("edge")
     if told in (None, ""):
         return None, ()
@@ -130,7 +130,7 @@ def _edge(extra: dict[str, Any], path: Path) -> tuple[str | None, tuple[str, ...
     if edge:
         return edge, ()
     return None, (
-        f"{path}: edge '{told}' is not one of {', '.join(EDGES)}: named by the incident range instead",
+        f"{path}: edge '{told}' is not one of {', '.join(Edge)}: named by the incident range instead",
     )
 
 

@@ -10,11 +10,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.io.runs import Points
+from rixs_pipeline.io.runs import Points, Timed
+from rixs_pipeline.types import Edge
 
 
 @dataclass(frozen=True)
-class LogRun:
+class LogRun(Timed):
     """One scan or reference run as its log has it.
 
     `position` i8 (point,): where each point stands in the log, of the `logged` points that it names.
@@ -26,7 +27,7 @@ class LogRun:
     points: Points
     position: NDArray[np.int64]
     logged: int
-    edge: str | None = None
+    edge: Edge | None = None
     readings: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     data_path: str | None = (
         None  # a pulse file or folder, as written: often of another machine
@@ -43,16 +44,6 @@ class LogRun:
     def state(self) -> str:
         """The label of this run in the experiment states and in the names of photon lists."""
         return f"{'SCAN' if self.kind == 'scan' else 'CAL'}{self.number}"
-
-    @property
-    def start_ns(self) -> int:
-        """Start of the first point, ns since 1970."""
-        return int(self.points.start_ns[0])
-
-    @property
-    def end_ns(self) -> int:
-        """End of the last point, ns since 1970."""
-        return int(self.points.end_ns[-1])
 
 
 def nanoseconds(seconds: float) -> int:

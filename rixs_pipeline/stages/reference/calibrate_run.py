@@ -57,18 +57,16 @@ def calibrate_run(
     dataset = to_dataset(
         result, [spectrum(one, result, row) for row, one in enumerate(pulses)]
     )
-    duration = (int(run.points.end_ns[-1]) - int(run.points.start_ns[0])) / 1e9
     dataset = dataset.assign(
-        labelled(offsets(pulses, result, duration), PIXEL_CALIBRATION).variables
+        labelled(offsets(pulses, result, run.duration), PIXEL_CALIBRATION).variables
     )
-    middle = (int(run.points.start_ns[0]) + int(run.points.end_ns[-1])) / 2e9
     dataset["line_variant"] = line_variants(
         reference, [str(name) for name in dataset["line_name"].values]
     )
     dataset.attrs |= {
         "run": run.name,
         "sample": run.sample,
-        "time": middle,
+        "time": run.middle,
         "parked_energy": parked,
     }
     dataset.attrs |= reference.attributes()
@@ -87,15 +85,14 @@ def line_variants(reference: ReferenceSet, names: list[str]) -> xr.Variable:
 
 def read_reference_pulses(run: Run, path: Path) -> core.ReferencePulses:
     """The pulses of one pixel in the run."""
-    start = int(run.points.start_ns[0])
-    pulses = off.read_pulses(path, start, int(run.points.end_ns[-1]))
+    pulses = off.read_pulses(path, run.start_ns, run.end_ns)
     return core.ReferencePulses(
         pixel=pulses.pixel,
         pulse_height=pulses.pulse_height,
         pretrigger_mean=pulses.pretrigger_mean,
         phase=pulses.phase,
         residual=pulses.residual,
-        time=(pulses.time_ns - start) / 1e9,
+        time=(pulses.time_ns - run.start_ns) / 1e9,
         since_last=pulses.since_last,
     )
 

@@ -71,7 +71,6 @@ def tasks(
 
 def _every(one: Run, functions: tuple[PixelEnergy, ...]) -> int:
     """How many points one is read of: the same for all pixels, which must see the same emission."""
-    start, end = int(one.points.start_ns[0]), int(one.points.end_ns[-1])
     used = [
         path
         for path, f in zip(one.pulse_files, functions, strict=True)
@@ -79,7 +78,7 @@ def _every(one: Run, functions: tuple[PixelEnergy, ...]) -> int:
     ]
     numbers = []
     for path in used[:: max(1, len(used) // ASKED)]:
-        first, stop = off.record_range(off.open_records(path), start, end)
+        first, stop = off.record_range(off.open_records(path), one.start_ns, one.end_ns)
         numbers.append(stop - first)
     return (
         int(np.clip(np.median(numbers) // ENOUGH, 1, len(one.points))) if numbers else 1
@@ -169,7 +168,6 @@ def align(
         edges: f8 (bin + 1,) eV of these.
         calibrations: which the functions rest on.
     """
-    time = (int(one.points.start_ns[0]) + int(one.points.end_ns[-1])) / 2e9
     lines = (
         np.unique(np.concatenate([c.line_energy for c in calibrations]))
         if calibrations
@@ -177,7 +175,10 @@ def align(
     )
     pairs = zip(map(off.pixel_number, one.pulse_files), functions, strict=True)
     errors = np.stack(
-        [_calibration_error(pixel, f, calibrations, time, lines) for pixel, f in pairs]
+        [
+            _calibration_error(pixel, f, calibrations, one.middle, lines)
+            for pixel, f in pairs
+        ]
     )
     found = alignment.align(counts, (edges[1:] + edges[:-1]) / 2, lines, errors)
     rows = zip(functions, found.gain, found.error, found.measured, strict=True)

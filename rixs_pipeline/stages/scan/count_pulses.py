@@ -100,7 +100,7 @@ def _bin_pixel(
         if function.params is not None
         else np.zeros((2, ef.N_PARAMS))
     )
-    middle = (start / 2 + end / 2) / 1e9
+    middle = task.points.middle
     share = (
         ef.late_share(middle, function.params, function.reference_times)
         if function.params
@@ -315,7 +315,7 @@ def bin_photon_list(
     flow = np.repeat(total.sum(axis=1)[:, None], len(cuts.CUT_NAMES), axis=1)
     no_limits = cuts.tables([None] * len(pixels))
     nothing = np.zeros(len(pixels))
-    live = np.broadcast_to((run.points.end_ns - run.points.start_ns) / 1e9, total.shape)
+    live = np.broadcast_to(run.points.duration, total.shape)
     binned = Binned(
         counts,
         pixels,

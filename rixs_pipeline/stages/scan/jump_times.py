@@ -68,9 +68,7 @@ def _pulses(scans: Sequence[Run], pixel: int, row: PixelRow) -> off.Pulses | Non
     for one in scans:
         for path in one.pulse_files:
             if off.pixel_number(path) == pixel:
-                pulses = off.read_pulses(
-                    path, int(one.points.start_ns[0]), int(one.points.end_ns[-1])
-                )
+                pulses = off.read_pulses(path, one.start_ns, one.end_ns)
                 parts.append(pulses.take(_accepted(pulses, one, row)))
     return off.joined(parts) if parts else None
 

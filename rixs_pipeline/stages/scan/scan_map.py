@@ -128,7 +128,7 @@ def _weights(binned: Binned, live: Float, throughput: dict[int, float]) -> Float
 
 
 def _dwell(run: Run) -> Float:
-    return (run.points.end_ns - run.points.start_ns) / 1e9
+    return run.points.duration
 
 
 def scan_dataset(

@@ -51,9 +51,9 @@ class ReferenceRuns:
             if (path := self.work.product_of(c)) in self.usable
         ]
         own = [(c, path) for c, path in done if c.directory == one.directory] or done
-        now = run_time(one)
-        before = [path for c, path in own if run_time(c) <= now]
-        return before[-1:] + [path for c, path in own if run_time(c) > now][:1]
+        now = one.middle
+        before = [path for c, path in own if c.middle <= now]
+        return before[-1:] + [path for c, path in own if c.middle > now][:1]
 
     def read(self, one: Run) -> list[xr.Dataset]:
         """The calibrations around a scan: each is read once, and forgotten where no later scan needs it."""
@@ -154,14 +154,8 @@ class ReferenceRuns:
             raise RunFailed(f"{one.name}: has no pulse files")
         calibrations = self.read(one)
         excluded = self.work.config.beamtime.exclude.pixels
-        span = int(one.points.start_ns[0]) / 1e9, int(one.points.end_ns[-1]) / 1e9
         moved, jumps = self._moved_by(one, calibrations), self._jumps(one, calibrations)
         functions = pixel_energies(
-            one.pulse_files, span, calibrations, excluded, jumps, moved
+            one.pulse_files, (one.start, one.end), calibrations, excluded, jumps, moved
         )
         return best_resolved(one.pulse_files, functions, calibrations, self.best(one))
-
-
-def run_time(one: Run) -> float:
-    """The middle of a run, seconds since 1970."""
-    return (int(one.points.start_ns[0]) + int(one.points.end_ns[-1])) / 2e9
