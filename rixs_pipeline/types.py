@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,30 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+Float32Array = NDArray[np.float32]
 
 Result = TypeVar("Result")
+
+
+class PulseColumns(NamedTuple):
+    """Columns (record,) of pulse records, as views with the strides of their file.
+
+    Attributes
+    ----------
+    time_ns
+        Time of the trigger, i8, ns since 1970.
+    pretrigger_mean
+        Baseline before the pulse, f4.
+    residual
+        Standard deviation of what the projectors leave of the record, f4.
+    coefs
+        Coefficients of the projectors, f4 (record, number of bases).
+    """
+
+    time_ns: IntArray
+    pretrigger_mean: Float32Array
+    residual: Float32Array
+    coefs: Float32Array
 
 
 class Edge(StrEnum):

@@ -8,11 +8,12 @@ from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.core.calibration.reference_run import calibrate
 from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.core.maps.binning import emission_edges, histogram_points
+from rixs_pipeline.core.maps.kernel_arguments import PointSlices
 
 PULSES, POINTS = 1_000_000, 240
 EDGES = emission_edges((200.0, 1100.0), 0.5)
 LIMITS = np.linspace(0, PULSES, POINTS + 1).astype(np.int64)
-FIRST, STOP = LIMITS[:-1], LIMITS[1:]
+SLICES = PointSlices(LIMITS[:-1], LIMITS[1:])
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +38,14 @@ def energies(pixel):
 
 @pytest.fixture(scope="module")
 def expected(energies):
-    points = np.repeat(np.arange(POINTS), STOP - FIRST)
+    points = np.repeat(np.arange(POINTS), np.diff(LIMITS))
     return np.histogram2d(points, energies, bins=(np.arange(POINTS + 1) - 0.5, EDGES))[
         0
     ]
 
 
 def test_numpy_histogram2d(timed, energies):
-    points = np.repeat(np.arange(POINTS), STOP - FIRST)
+    points = np.repeat(np.arange(POINTS), np.diff(LIMITS))
     bins = np.arange(POINTS + 1) - 0.5, EDGES
     timed(
         "bin",
@@ -59,7 +60,7 @@ def test_counts(timed, energies, expected):
     counts = timed(
         "bin",
         "histogram_points of energies",
-        lambda: histogram_points(energies, FIRST, STOP, EDGES),
+        lambda: histogram_points(energies, SLICES, EDGES),
         PULSES,
         "pulses",
     )
@@ -75,7 +76,7 @@ def test_energies(timed, pixel, energies):
 
 def test_pulses_into_the_map(timed, pixel, expected):
     def run():
-        return histogram_points(ef.energy(*pixel), FIRST, STOP, EDGES)
+        return histogram_points(ef.energy(*pixel), SLICES, EDGES)
 
     assert np.array_equal(
         timed("bin", "energy and histogram_points of pulses", run, PULSES, "pulses"),

@@ -11,8 +11,13 @@ import pytest
 from numba import njit
 
 from rixs_pipeline.config.models import ExecutionConfig
-from rixs_pipeline.core.maps import bin_kernel as map_kernel
-from rixs_pipeline.core.maps.binning import emission_edges, uniform
+from rixs_pipeline.core.maps import bin_kernel
+from rixs_pipeline.core.maps.binning import emission_edges, uniform_bins
+from rixs_pipeline.core.maps.kernel_arguments import (
+    NO_PHOTON_LIST,
+    BinOptions,
+    PointBatch,
+)
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.runner.executor import Executor, available_cores
 from rixs_pipeline.stages.scan.count_pulses import BinTask, bin_block
@@ -23,7 +28,6 @@ RECORD = off.record_dtype("0.3.0", 5)
 PULSES, POINTS = 10_000_000, 240
 EDGES = emission_edges((200.0, 1100.0), 0.5)
 STEP_NS, START_NS = 10_000_000, 10**12
-NOTHING = np.empty(0, np.float32)
 
 
 @njit(nogil=True, error_model="numpy", fastmath=True)
@@ -80,23 +84,13 @@ def pulses():
 def count(pulses, points=slice(None)):
     limits = np.linspace(0, len(pulses), POINTS + 1).astype(np.int64)
     first, stop = limits[:-1][points], limits[1:][points]
-    counts, pair = (
-        np.zeros((len(first), len(EDGES)), np.int64),
-        np.stack([corrected(), corrected(1.0)]),
-    )
+    counts = np.zeros((len(first), len(EDGES)), np.int64)
     share = np.linspace(0, 1, POINTS)[points]
-    map_kernel.bin_records(
-        *off.columns(pulses),
-        first,
-        stop,
-        LIMITS,
-        pair,
-        share,
-        uniform(EDGES),
-        np.arange(len(first)),
-        counts,
-        NOTHING,
-    )
+    batch = PointBatch(first, stop, np.arange(len(first)), share)
+    pair = np.stack([corrected(), corrected(1.0)])
+    options = BinOptions(LIMITS, pair, uniform_bins(EDGES))
+    columns = off.columns(pulses)
+    bin_kernel.bin_records(columns, batch, options, counts, NO_PHOTON_LIST)
     return counts[:, :-1]
 
 

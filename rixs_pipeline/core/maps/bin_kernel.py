@@ -1,40 +1,62 @@
-"""Pulse records -> counts in one pass, compiled: cuts, corrections, energy and bins while a record is in the cache.
+"""Count pulse records in one compiled pass: cuts, corrections, energy, bins.
 
-Nothing as long as the scan is ever made: records are taken in blocks that stay in the first-level cache, each step a
-loop over a block, so that the processor's vector units are used. The energy is that of `core.energy`, with its code.
+Records are taken in blocks that stay in the first-level cache; no array is as long as
+the scan. Each step is a loop over a block, so that the processor's vector units are
+used. The energy is that of `core.energy`, with its code.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline.core.energy import kernels
 from rixs_pipeline.core.energy.compile import compiled, exact, prefetch
 from rixs_pipeline.core.energy.kernels import HEIGHT_REF, LOWEST, STEP, Index, within
+from rixs_pipeline.core.maps.kernel_arguments import (
+    BinOptions,
+    PointBatch,
+    PointSlices,
+    RecordTally,
+    UniformBins,
+)
+from rixs_pipeline.types import (
+    BoolArray,
+    Float32Array,
+    FloatArray,
+    IntArray,
+    PulseColumns,
+)
 
-Float = NDArray[np.float64]
-Float4 = NDArray[np.float32]
-Int = NDArray[np.int64]
-Int4 = NDArray[np.int32]
-Bool = NDArray[np.bool_]
-Grid = tuple[float, float, float]
-
-BLOCK = 192
+BLOCK = 192  # records: all arrays of a block fit into the first-level cache
 CACHE_LINE = 64  # bytes, at least
-SLOPE, HEIGHT = 1, 2  # columns of `coefs`: derivativeLike, filtValue
-RESIDUAL, BASE, PHASE, SINCE_LAST = range(4)  # rows of the cuts' limits
-N_STAGES = 6  # of the cut flow, as `cuts.CUT_NAMES`
+SLOPE_COEFFICIENT, HEIGHT_COEFFICIENT = 1, 2  # derivativeLike, filtValue in `coefs`
+HEIGHT, PHASE, PRETRIGGER, RESIDUAL = range(4)  # rows of a block
+RESIDUAL_CUT, PRETRIGGER_CUT, PHASE_CUT, TIME_CUT = range(4)  # rows of the cut limits
+N_CUTS = 6  # as `cuts.CUT_NAMES`
 
 
 @compiled
-def slices(time_ns: Int, start_ns: Int, end_ns: Int) -> tuple[Int, Int]:
-    """First record of each point (point,) and the one after its last, by bisection: few records are read.
+def find_point_slices(
+    time_ns: IntArray, start_ns: IntArray, end_ns: IntArray
+) -> PointSlices:
+    """Return the records of each point, found by bisection: few records are read.
 
-    `time_ns` (record,) ascends; windows are half open, start <= time < end.
+    Parameters
+    ----------
+    time_ns
+        Times of the records, i8 (record,), ascending, ns since 1970.
+    start_ns, end_ns
+        Half-open windows of the points, i8 (point,): start <= time < end.
+
+    Returns
+    -------
+    PointSlices
+        First record of each point and the one after its last.
     """
-    first, stop = np.empty(len(start_ns), np.int64), np.empty(len(start_ns), np.int64)
+    first = np.empty(len(start_ns), np.int64)
+    stop = np.empty(len(start_ns), np.int64)
     for j in range(len(start_ns)):
         for out, limit in ((first, start_ns[j]), (stop, end_ns[j])):
-            low, high = 0, len(time_ns)
+            low = 0
+            high = len(time_ns)
             while low < high:
                 middle = (low + high) // 2
                 if time_ns[middle] < limit:
@@ -43,62 +65,98 @@ def slices(time_ns: Int, start_ns: Int, end_ns: Int) -> tuple[Int, Int]:
                     high = middle
             out[j] = low
         stop[j] = max(first[j], stop[j])
-    return first, stop
+    return PointSlices(first, stop)
 
 
 @compiled
-def in_order(time_ns: Int, first: Int, stop: Int) -> bool:
-    """Whether the records of slices (point,) are in order of time, one slice after the other."""
-    falls, previous = 0, np.int64(np.iinfo(np.int64).min)
-    for j in range(len(first)):
-        for i in range(first[j], stop[j]):
+def is_in_order(time_ns: IntArray, points: PointSlices) -> bool:
+    """Return whether the records of the points, one after the other, ascend in time.
+
+    Parameters
+    ----------
+    time_ns
+        Times of the records, i8 (record,), ns.
+    points
+        Records of each point.
+
+    Returns
+    -------
+    bool
+        Records outside the points do not matter.
+    """
+    n_falls = 0
+    previous = np.int64(np.iinfo(np.int64).min)
+    for j in range(len(points.first)):
+        for i in range(points.first[j], points.stop[j]):
             now = time_ns[Index(i)]
-            falls += now < previous
+            n_falls += now < previous
             previous = now
-    return falls == 0
+    return n_falls == 0
 
 
 @compiled
-def blind_ns(
-    time_ns: Int, first: Int, stop: Int, start_ns: Int, end_ns: Int, hold_ns: int
-) -> Int:
-    """How much of each point (point,) lies within `hold_ns` after a record, what overlaps counted once; ns."""
-    blind = np.zeros(len(first), np.int64)
-    for j in range(len(first)):
-        until = start_ns[j]
-        for i in range(max(first[j] - 1, 0), stop[j]):
+def blind_time_ns(
+    time_ns: IntArray,
+    points: PointSlices,
+    start_ns: IntArray,
+    end_ns: IntArray,
+    hold_off_ns: int,
+) -> IntArray:
+    """Return the time of each point within a hold-off after a record.
+
+    Parameters
+    ----------
+    time_ns
+        Times of the records, i8 (record,), ascending, ns since 1970.
+    points
+        Records of each point.
+    start_ns, end_ns
+        Windows of the points, i8 (point,).
+    hold_off_ns
+        Length of the hold-off.
+
+    Returns
+    -------
+    IntArray
+        Blind time of each point, i8 (point,), ns; overlaps count once.
+    """
+    blind = np.zeros(len(start_ns), np.int64)
+    for j in range(len(start_ns)):
+        blind_until = start_ns[j]
+        for i in range(max(points.first[j] - 1, 0), points.stop[j]):
             time = time_ns[Index(i)]
-            begin = max(time, until)
-            until = max(until, min(time + hold_ns, end_ns[j]))
-            blind[j] += max(until - begin, 0)
+            begin = max(time, blind_until)
+            blind_until = max(blind_until, min(time + hold_off_ns, end_ns[j]))
+            blind[j] += max(blind_until - begin, 0)
     return blind
 
 
 @compiled
-def ask_for(address: int, size: int, quarter: int) -> None:
-    """Have one quarter of the `size` bytes at an address brought into the cache while others are worked on."""
-    for at in range(
-        address + quarter * size // 4, address + (quarter + 1) * size // 4, CACHE_LINE
-    ):
-        prefetch(at)
+def prefetch_quarter(address: int, size: int, quarter: int) -> None:
+    """Bring one quarter of the `size` bytes at an address into the cache."""
+    begin = address + quarter * size // 4
+    end = address + (quarter + 1) * size // 4
+    for line in range(begin, end, CACHE_LINE):
+        prefetch(line)
 
 
 @compiled
-def load(
-    begin: int, base_in: Float4, residual_in: Float4, coefs: Float4, block: Float
-) -> None:
-    """Height, derivativeLike, base line and residual of a block of records into the rows of `block` (4, n)."""
+def load_block(records: PulseColumns, begin: int, block: FloatArray) -> None:
+    """Copy the records from `begin` on into the rows of a block (4, n).
+
+    The row of the phase takes derivativeLike; `apply_cuts` divides it by the height.
+    """
     for i in range(block.shape[1]):
         row = Index(begin + i)
-        block[0, i] = coefs[row, Index(HEIGHT)]
-        block[1, i] = coefs[row, Index(SLOPE)]
-        block[2, i] = base_in[row]
-        block[3, i] = residual_in[row]
+        block[HEIGHT, i] = records.coefs[row, Index(HEIGHT_COEFFICIENT)]
+        block[PHASE, i] = records.coefs[row, Index(SLOPE_COEFFICIENT)]
+        block[PRETRIGGER, i] = records.pretrigger_mean[row]
+        block[RESIDUAL, i] = records.residual[row]
 
 
 @compiled
-def since_last(begin: int, time_ns: Int, out: Float) -> None:
-    """Seconds since the previous record (n,); inf for the first of the file."""
+def fill_time_since_last(begin: int, time_ns: IntArray, out: FloatArray) -> None:
+    """Write the seconds since the previous record (n,); inf for the file's first."""
     previous = time_ns[Index(begin - 1)] if begin > 0 else np.int64(0)
     for i in range(len(out)):
         now = time_ns[Index(begin + i)]
@@ -109,48 +167,70 @@ def since_last(begin: int, time_ns: Int, out: Float) -> None:
 
 
 @compiled
-def cut(
-    block: Float, since: Float, limits: Float, safe: float, accepted: Bool, flow: Int
+def apply_cuts(
+    block: FloatArray,
+    time_since_last: FloatArray,
+    limits: FloatArray,
+    safe_height: float,
+    accepted: BoolArray,
+    cut_counts: IntArray,
 ) -> None:
-    """Which records of a block are photons (n,), and `flow` (N_STAGES,) with those left after each cut added to it.
+    """Mark the records of a block that are photons and count those left by each cut.
 
-    Turns derivativeLike into the phase; what is not accepted becomes the pulse height `safe`, so that nothing after
-    this meets a NaN.
+    Parameters
+    ----------
+    block
+        Rows of `load_block`, f8 (4, n). Derivative becomes phase; a rejected record
+        gets the pulse height `safe_height`, so that no later step meets a NaN.
+    time_since_last
+        Time since the previous record, f8 (n,), s.
+    limits
+        See `BinOptions.cut_limits`.
+    safe_height
+        Any pulse height for which the energy is finite.
+    accepted
+        Written: which records pass all cuts, bool (n,).
+    cut_counts
+        Added to: records left after each cut, i8 (N_CUTS,).
     """
-    residual_low, residual_high = limits[RESIDUAL, 0], limits[RESIDUAL, 1]
-    base_low, base_high = limits[BASE, 0], limits[BASE, 1]
-    phase_low, phase_high = limits[PHASE, 0], limits[PHASE, 1]
-    since_low, since_high = limits[SINCE_LAST, 0], limits[SINCE_LAST, 1]
-    finite, with_residual, with_base, with_phase, with_all = 0, 0, 0, 0, 0
+    residual_low, residual_high = limits[RESIDUAL_CUT, 0], limits[RESIDUAL_CUT, 1]
+    base_low, base_high = limits[PRETRIGGER_CUT, 0], limits[PRETRIGGER_CUT, 1]
+    phase_low, phase_high = limits[PHASE_CUT, 0], limits[PHASE_CUT, 1]
+    time_low, time_high = limits[TIME_CUT, 0], limits[TIME_CUT, 1]
+    n_finite, n_residual, n_baseline, n_phase, n_accepted = 0, 0, 0, 0, 0
     for i in range(block.shape[1]):
-        height, base, residual = block[0, i], block[2, i], block[3, i]
-        phase = block[1, i] / height
-        # of f4 and their quotients: far below the largest f8, and infinite or NaN where one of them is
-        ok = (height > 0.0) & (height + abs(phase) + abs(base) + abs(residual) < np.inf)
-        finite += ok
+        height = block[HEIGHT, i]
+        base = block[PRETRIGGER, i]
+        residual = block[RESIDUAL, i]
+        phase = block[PHASE, i] / height
+        # Sums of f4 and their quotients stay far below the largest f8, so that the sum
+        # is infinite or NaN only where one of them is.
+        total = height + abs(phase) + abs(base) + abs(residual)
+        ok = (height > 0.0) & (total < np.inf)
+        n_finite += ok
         ok &= (residual >= residual_low) & (residual <= residual_high)
-        with_residual += ok
+        n_residual += ok
         ok &= (base >= base_low) & (base <= base_high)
-        with_base += ok
+        n_baseline += ok
         ok &= (phase >= phase_low) & (phase <= phase_high)
-        with_phase += ok
-        ok &= (since[i] >= since_low) & (since[i] <= since_high)
-        with_all += ok
+        n_phase += ok
+        ok &= (time_since_last[i] >= time_low) & (time_since_last[i] <= time_high)
+        n_accepted += ok
         accepted[i] = ok
-        block[0, i] = height if ok else safe
-        block[1, i] = phase if ok else 0.0
-        block[2, i] = base if ok else 0.0
-    flow[0] += block.shape[1]
-    flow[1] += finite
-    flow[2] += with_residual
-    flow[3] += with_base
-    flow[4] += with_phase
-    flow[5] += with_all
+        block[HEIGHT, i] = height if ok else safe_height
+        block[PHASE, i] = phase if ok else 0.0
+        block[PRETRIGGER, i] = base if ok else 0.0
+    cut_counts[0] += block.shape[1]
+    cut_counts[1] += n_finite
+    cut_counts[2] += n_residual
+    cut_counts[3] += n_baseline
+    cut_counts[4] += n_phase
+    cut_counts[5] += n_accepted
 
 
 @compiled
-def at_least(values: Float, low: float) -> int:
-    """How many values are `low` or more."""
+def count_at_least(values: FloatArray, low: float) -> int:
+    """Return how many values are `low` or more."""
     number = 0
     for i in range(len(values)):
         number += values[i] >= low
@@ -158,123 +238,174 @@ def at_least(values: Float, low: float) -> int:
 
 
 @exact
-def places(energy: Float4, accepted: Bool, grid: Grid, n_bins: int, place: Int) -> None:
-    """Bins (n,) of a block's energies (n,); `n_bins` for what is in none.
+def find_bins(
+    energy: Float32Array,
+    accepted: BoolArray,
+    bins: UniformBins,
+    n_bins: int,
+    out: IntArray,
+) -> None:
+    """Write the bins of a block's energies.
 
-    Bins are low + k step <= E < low + (k + 1) step, exactly: the bin guessed by a division is compared with its
-    edges, computed as the edges are.
+    Bins are lowest + k width <= E < lowest + (k + 1) width, exactly: the bin guessed by
+    a division is compared with its edges, computed as the edges are.
+
+    Parameters
+    ----------
+    energy
+        f4 (n,), eV.
+    accepted
+        Which of them are photons, bool (n,) or longer.
+    bins, n_bins
+        The emission bins and their number.
+    out
+        Written: the bin, i8 (n,) or longer; `n_bins` for a photon outside all bins and
+        for what is not accepted.
     """
-    low, step, top = grid
-    per_step, last = 1.0 / step, n_bins - 1.0
+    per_width = 1.0 / bins.width
+    last = n_bins - 1.0
     for i in range(len(energy)):
         e = np.float64(energy[i])
-        guess = np.float64(np.int64(within((e - low) * per_step, 0.0, last)))
-        guess += 1.0 if e >= low + step * (guess + 1.0) else 0.0
-        guess -= 1.0 if e < low + step * guess else 0.0
-        inside = accepted[i] & (e >= low) & (e < top)
-        place[i] = np.int64(min(guess, last)) if inside else n_bins
+        guess = np.float64(np.int64(within((e - bins.lowest) * per_width, 0.0, last)))
+        guess += 1.0 if e >= bins.lowest + bins.width * (guess + 1.0) else 0.0
+        guess -= 1.0 if e < bins.lowest + bins.width * guess else 0.0
+        is_inside = accepted[i] & (e >= bins.lowest) & (e < bins.highest)
+        out[i] = np.int64(min(guess, last)) if is_inside else n_bins
 
 
 @compiled
 def count_photons(
-    energy: Float4, point: Int4, row: Int, grid: Grid, counts: Int, in_map: Int
+    energy: Float32Array,
+    point: IntArray,
+    pixel_row: IntArray,
+    bins: UniformBins,
+    counts: IntArray,
+    pixel_counts: IntArray,
 ) -> None:
-    """Add photons (photon,) that are calibrated already to the counts of a scan.
+    """Add calibrated photons to the counts of a scan.
 
-    Args:
-        energy: f4 (photon,), eV.
-        point, row: of each photon: its place in `counts` and in `in_map`.
-        grid: lowest edge, step and highest edge of the bins, eV.
-        counts: i8 (point, bin + 1), added to; the last column takes what is in no bin.
-        in_map: i8 (pixel,), added to: photons that are in a bin.
+    Parameters
+    ----------
+    energy
+        f4 (photon,), eV.
+    point, pixel_row
+        Row of each photon in `counts` and in `pixel_counts`, (photon,).
+    bins
+        The emission bins.
+    counts
+        Added to: i8 (point, bin + 1); the last column takes photons outside all bins.
+    pixel_counts
+        Added to: photons within the bins, i8 (pixel,).
     """
     n_bins = counts.shape[1] - 1
-    accepted, place = np.ones(BLOCK, np.bool_), np.empty(BLOCK, np.int64)
+    accepted = np.ones(BLOCK, np.bool_)
+    bin_index = np.empty(BLOCK, np.int64)
     for begin in range(0, len(energy), BLOCK):
         n = min(BLOCK, len(energy) - begin)
-        places(energy[begin : begin + n], accepted, grid, n_bins, place)
+        find_bins(energy[begin : begin + n], accepted, bins, n_bins, bin_index)
         for i in range(n):
-            counts[Index(point[begin + i]), Index(place[i])] += 1
-            in_map[Index(row[begin + i])] += place[i] < n_bins
+            counts[Index(point[begin + i]), Index(bin_index[i])] += 1
+            pixel_counts[Index(pixel_row[begin + i])] += bin_index[i] < n_bins
 
 
 @compiled
 def bin_records(
-    time_ns: Int,
-    base: Float4,
-    residual: Float4,
-    coefs: Float4,
-    first: Int,
-    stop: Int,
-    limits: Float,
-    params: Float,
-    late_share: Float,
-    grid: Grid,
-    row: Int,
-    counts: Int,
-    kept: Float4,
-) -> tuple[Int, Int, Int]:
+    records: PulseColumns,
+    points: PointBatch,
+    options: BinOptions,
+    counts: IntArray,
+    photon_energies: Float32Array,
+) -> RecordTally:
     """Add the records of one pixel to the counts of a scan.
 
-    Args:
-        time_ns, base, residual, coefs: columns of the records (record,) in order of time, `coefs` (record, k), strided
-            as they lie in the file.
-        first, stop: slices (point,) of the records.
-        limits: f8 (4, 2), of residual, base line, phase, time since the last record; NaN accepts nothing.
-        params: f8 (2, N_PARAMS), the energy function before and after.
-        late_share: f8 (point,), how much of the latter holds in a point.
-        grid: lowest edge, step and highest edge of the bins, eV.
-        row: of each point (point,): its place in `counts`.
-        counts: i8 (row, bin + 1), added to; the last column takes what is in no bin.
-        kept: f4 (record in a point,) or (0,): energies of the records of one point after the other are written here;
-            NaN for those that are not photons.
+    Energies are rounded to f4 before they are counted (an error of 3e-5 eV at most), so
+    that the counts are those of a list of the energies.
 
-    Energies are rounded to f4 before they are counted, 3e-5 eV at most: so counts are those of a list of them.
+    Parameters
+    ----------
+    records
+        Columns of the records in order of time.
+    points
+        Records of each point, their row in `counts`, and the weight of the later
+        calibration.
+    options
+        Cut limits, energy functions and emission bins.
+    counts
+        Added to: i8 (row, bin + 1); the last column takes photons outside all bins and
+        rejected records.
+    photon_energies
+        Written: energies of the records of all points in turn, f4 (record in a point,),
+        NaN for rejected records; `NO_PHOTON_LIST` where they are not needed.
 
-    Returns:
-        Accepted records (point,), records after the hold-off (point,), and the cut flow (N_STAGES,).
+    Returns
+    -------
+    RecordTally
+        Accepted and countable records of each point, and records left by each cut.
     """
+    limits = options.cut_limits
+    params = options.params
     n_bins = counts.shape[1] - 1
-    early, late = kernels.power_series(params[0]), kernels.power_series(params[1])
-    rows, now = early.copy(), params[:1].copy()
-    block, energy = np.empty((4, BLOCK)), np.empty(BLOCK)
-    since, accepted = np.full(BLOCK, np.inf), np.empty(BLOCK, np.bool_)
-    held_off = limits[SINCE_LAST, 0] > 0.0 or limits[SINCE_LAST, 1] < np.inf
-    rounded, place = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.int64)
-    passed, countable = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
-    flow = np.zeros(N_STAGES, np.int64)
-    written, n_bytes = 0, BLOCK * time_ns.strides[0]
-    for j in range(len(first)):
-        kernels.between(params[:1], params[1:], late_share[j], now)
-        kernels.between(early, late, late_share[j], rows)
-        before, into = flow[N_STAGES - 1], Index(row[j])
-        for begin in range(first[j], stop[j], BLOCK):
-            n = min(BLOCK, stop[j] - begin)
-            # the next block, a part between any two steps: the processor takes only so many requests at once
-            following = time_ns.ctypes.data + (begin + BLOCK) * time_ns.strides[0]
-            load(begin, base, residual, coefs, block[:, :n])
-            ask_for(following, n_bytes, 0)
-            if held_off:
-                since_last(begin, time_ns, since[:n])
-            countable[j] += at_least(since[:n], limits[SINCE_LAST, 0])
-            cut(block[:, :n], since, limits, now[0, HEIGHT_REF], accepted, flow)
-            ask_for(following, n_bytes, 1)
-            kernels.corrected(
-                block[0, :n], block[2, :n], block[1, :n], now[0], energy[:n]
+    time_ns = records.time_ns
+    with_time_cut = limits[TIME_CUT, 0] > 0.0 or limits[TIME_CUT, 1] < np.inf
+    before = kernels.power_series(params[0])
+    after = kernels.power_series(params[1])
+    curve = before.copy()
+    point_params = params[:1].copy()
+    block = np.empty((4, BLOCK))
+    energy = np.empty(BLOCK)
+    rounded = np.empty(BLOCK, np.float32)
+    time_since_last = np.full(BLOCK, np.inf)
+    accepted = np.empty(BLOCK, np.bool_)
+    bin_index = np.empty(BLOCK, np.int64)
+    n_accepted = np.zeros(len(points.first), np.int64)
+    n_countable = np.zeros(len(points.first), np.int64)
+    cut_counts = np.zeros(N_CUTS, np.int64)
+    n_written = 0
+    n_bytes = BLOCK * time_ns.strides[0]
+    for j in range(len(points.first)):
+        kernels.between(params[:1], params[1:], points.later_share[j], point_params)
+        kernels.between(before, after, points.later_share[j], curve)
+        now = point_params[0]
+        n_before = cut_counts[N_CUTS - 1]
+        row = Index(points.row[j])
+        for begin in range(points.first[j], points.stop[j], BLOCK):
+            n = min(BLOCK, points.stop[j] - begin)
+            # The next block is prefetched in quarters between the steps: the processor
+            # takes only so many requests at once.
+            next_block = time_ns.ctypes.data + (begin + BLOCK) * time_ns.strides[0]
+            load_block(records, begin, block[:, :n])
+            prefetch_quarter(next_block, n_bytes, 0)
+            if with_time_cut:
+                fill_time_since_last(begin, time_ns, time_since_last[:n])
+            n_countable[j] += count_at_least(time_since_last[:n], limits[TIME_CUT, 0])
+            apply_cuts(
+                block[:, :n],
+                time_since_last,
+                limits,
+                now[HEIGHT_REF],
+                accepted,
+                cut_counts,
             )
-            ask_for(following, n_bytes, 2)
-            kernels.on_curve(energy[:n], now[0, LOWEST], now[0, STEP], rows, energy[:n])
-            ask_for(following, n_bytes, 3)
+            prefetch_quarter(next_block, n_bytes, 1)
+            kernels.corrected(
+                block[HEIGHT, :n],
+                block[PRETRIGGER, :n],
+                block[PHASE, :n],
+                now,
+                energy[:n],
+            )
+            prefetch_quarter(next_block, n_bytes, 2)
+            kernels.on_curve(energy[:n], now[LOWEST], now[STEP], curve, energy[:n])
+            prefetch_quarter(next_block, n_bytes, 3)
             for i in range(n):
                 rounded[i] = np.float32(energy[i])
-            places(rounded[:n], accepted, grid, n_bins, place)
+            find_bins(rounded[:n], accepted, options.bins, n_bins, bin_index)
             for i in range(n):
-                counts[into, Index(place[i])] += 1
-            if len(kept):
+                counts[row, Index(bin_index[i])] += 1
+            if len(photon_energies):
                 for i in range(n):
-                    kept[Index(written + i)] = (
-                        rounded[i] if accepted[i] else np.float32(np.nan)
-                    )
-                written += n
-        passed[j] = flow[N_STAGES - 1] - before
-    return passed, countable, flow
+                    kept = rounded[i] if accepted[i] else np.float32(np.nan)
+                    photon_energies[Index(n_written + i)] = kept
+                n_written += n
+        n_accepted[j] = cut_counts[N_CUTS - 1] - n_before
+    return RecordTally(n_accepted, n_countable, cut_counts)

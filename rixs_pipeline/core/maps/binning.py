@@ -1,113 +1,165 @@
-"""Bins: exact indices, time windows as slices, and the two-dimensional histogram of scan point and energy."""
+"""Bins: exact indices, scan points as slices of events, counts of point and energy."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rixs_pipeline.core.maps.kernel_arguments import PointSlices, UniformBins
 from rixs_pipeline.errors import ConfigError
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
-_BLOCK = 1 << 15  # events binned at a time: the temporaries stay in the cache
+EVENTS_AT_ONCE = 1 << 15  # binned at a time: the temporaries stay in the cache
 
 
-def emission_edges(limits: tuple[float, float], step: float) -> NDArray[np.float64]:
-    """Edges of uniform bins, f8 (bin + 1,): `low + (high - low) / n * k`, the last exactly `high`; all in eV.
+def emission_edges(limits: tuple[float, float], step: float) -> FloatArray:
+    """Return the edges of uniform bins.
 
-    Raises:
-        ConfigError: the limits do not hold a whole number of bins.
+    Parameters
+    ----------
+    limits
+        Lowest and highest edge, eV.
+    step
+        Width of a bin, eV.
+
+    Returns
+    -------
+    FloatArray
+        `low + (high - low) / n * k`, f8 (bin + 1,), eV; the last is exactly `high`.
+
+    Raises
+    ------
+    ConfigError
+        The range is no multiple of the bin width.
     """
     low, high = limits
     number = round((high - low) / step)
     if number < 1 or abs((high - low) / step - number) > 1e-6:
         raise ConfigError(
-            f"[{low:g}, {high:g}] does not hold a whole number of bins of {step:g} eV: change one of them"
+            f"emission range [{low:g}, {high:g}] is not a whole number of bins of "
+            f"{step:g} eV; change the range or the bin width"
         )
-    edges: NDArray[np.float64] = low + np.float64((high - low) / number) * np.arange(
-        number + 1
-    )
+    width = np.float64((high - low) / number)
+    edges: FloatArray = low + width * np.arange(number + 1)
     edges[-1] = high
     return edges
 
 
-def uniform(edges: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Lowest edge, step and highest edge of `emission_edges`, eV: bit by bit those that the edges are made of."""
-    return (
-        float(edges[0]),
-        float((edges[-1] - edges[0]) / (len(edges) - 1)),
-        float(edges[-1]),
-    )
+def uniform_bins(edges: FloatArray) -> UniformBins:
+    """Return the bins of `emission_edges`, bit by bit as the edges are computed."""
+    width = (edges[-1] - edges[0]) / (len(edges) - 1)
+    return UniformBins(float(edges[0]), float(width), float(edges[-1]))
 
 
-def bin_index(
-    values: NDArray[np.floating], edges: NDArray[np.float64]
-) -> NDArray[np.intp]:
-    """The bin of every value, int (value,): `edges[i] <= value < edges[i + 1]`; -1 below, above and for NaN.
+def bin_index(values: NDArray[np.floating], edges: FloatArray) -> IntArray:
+    """Return the bin of every value: `edges[i] <= value < edges[i + 1]`.
 
-    Exact for every float: the bin guessed from the mean step is compared with the edges themselves and moved by one
-    where rounding put it wrong. `edges` f8 (bin + 1,) ascend; where they are not uniform they are searched instead.
+    Exact for every float: the bin guessed from the mean width is compared with the
+    edges themselves and corrected by one where rounding put it wrong. Edges that are
+    not uniform are searched instead.
+
+    Parameters
+    ----------
+    values
+        (value,)
+    edges
+        Ascending, f8 (bin + 1,).
+
+    Returns
+    -------
+    IntArray
+        Bin of each value, (value,); -1 below, above and for NaN.
     """
     low, high, number = edges[0], edges[-1], len(edges) - 1
-    inside = (values >= low) & (values < high)
-    value = values[inside].astype(np.float64, copy=False)
+    is_inside = (values >= low) & (values < high)
+    value = values[is_inside].astype(np.float64, copy=False)
     step = (high - low) / number
-    if np.abs(edges - (low + step * np.arange(number + 1))).max() < 0.25 * step:
-        found = np.minimum(((value - low) / step).astype(np.intp), number - 1)
-        found += value >= edges[1:][found]
-        found -= value < edges[found]
+    uniform_edges = low + step * np.arange(number + 1)
+    if np.abs(edges - uniform_edges).max() < 0.25 * step:
+        guess = np.minimum(((value - low) / step).astype(np.intp), number - 1)
+        guess += value >= edges[1:][guess]
+        guess -= value < edges[guess]
+        inside_index = guess
     else:
-        found = np.searchsorted(edges, value, side="right") - 1
+        inside_index = np.searchsorted(edges, value, side="right") - 1
     index = np.full(len(values), -1, np.intp)
-    index[inside] = found
+    index[is_inside] = inside_index
     return index
 
 
-def point_slices(
-    time_ns: NDArray[np.int64], start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The events of each point as slices `first:stop` of the events, i8 (point,) each.
+def find_point_slices(
+    time_ns: IntArray, start_ns: IntArray, end_ns: IntArray
+) -> PointSlices:
+    """Return the events of each scan point as slices of the events.
 
-    `time_ns` i8 (event,) ascends; windows `start_ns`, `end_ns` i8 (point,) are half open: `start <= time < end`.
-    All are integer ns since 1970, so that nothing is lost to rounding.
+    For records mapped from a file `bin_kernel.find_point_slices` reads fewer of them.
+
+    Parameters
+    ----------
+    time_ns
+        Times of the events, i8 (event,), ascending, ns since 1970.
+    start_ns, end_ns
+        Half-open windows of the points, i8 (point,): start <= time < end.
+
+    Returns
+    -------
+    PointSlices
+        First event of each point and the one after its last.
     """
     first = np.searchsorted(time_ns, start_ns, side="left")
     stop = np.searchsorted(time_ns, end_ns, side="left")
-    return first.astype(np.int64), np.maximum(first, stop).astype(np.int64)
+    return PointSlices(first.astype(np.int64), np.maximum(first, stop).astype(np.int64))
 
 
-def inside(
-    first: NDArray[np.int64], stop: NDArray[np.int64], n: int
-) -> NDArray[np.bool_]:
-    """Which of `n` events lie in any point, bool (event,); points as slices `first:stop`, i8 (point,) each."""
-    change = np.zeros(n + 1, np.int64)
-    np.add.at(change, first, 1)
-    np.add.at(change, stop, -1)
+def is_in_points(points: PointSlices, n_events: int) -> BoolArray:
+    """Return which of the events lie in any scan point, bool (event,)."""
+    change = np.zeros(n_events + 1, np.int64)
+    np.add.at(change, points.first, 1)
+    np.add.at(change, points.stop, -1)
     return np.asarray(np.cumsum(change[:-1]) > 0)
 
 
 def histogram_points(
     energy: NDArray[np.floating],
-    first: NDArray[np.int64],
-    stop: NDArray[np.int64],
-    edges: NDArray[np.float64],
-    out: NDArray[np.int64] | None = None,
-) -> NDArray[np.int64]:
-    """Counts of every point and bin, i8 (point, bin).
+    points: PointSlices,
+    edges: FloatArray,
+    out: IntArray | None = None,
+) -> IntArray:
+    """Return the counts of every scan point and bin.
 
-    `energy` (event,) in order of time, NaN where a cut took the event; point j holds the events `first[j]:stop[j]`
-    (from `point_slices`); `edges` f8 (bin + 1,). The incident axis is the number of the point, never a float.
-    `out`, i8 (point, bin), C order, is added to where given (pixel after pixel into one map) and returned.
+    Parameters
+    ----------
+    energy
+        Energies (event,) in order of time, eV; NaN for events that a cut rejects.
+    points
+        Events of each point.
+    edges
+        Emission bins, f8 (bin + 1,), eV.
+    out
+        Counts i8 (point, bin) in C order, added to where given.
+
+    Returns
+    -------
+    IntArray
+        Counts i8 (point, bin): `out` where given.
+
+    Raises
+    ------
+    ValueError
+        `out` has the wrong shape or order.
     """
-    shape = len(first), len(edges) - 1
+    shape = len(points.first), len(edges) - 1
     counts = np.zeros(shape, np.int64) if out is None else out
     if counts.shape != shape or not counts.flags.c_contiguous:
-        raise ValueError(f"out has shape {counts.shape}: needs {shape}, in C order")
-    end = np.cumsum(
-        stop - first
-    )  # where each point ends in the row of all events that lie in a point
-    shift = stop - end
+        raise ValueError(f"out has shape {counts.shape}; needs {shape} in C order")
+    # Events of all points in turn: where each point ends in that row, and how far an
+    # event lies from its place in the row.
+    end = np.cumsum(points.stop - points.first)
+    shift = points.stop - end
     total = int(end[-1]) if len(end) else 0
-    for begin in range(0, total, _BLOCK):
-        row = np.arange(begin, min(begin + _BLOCK, total))
+    for begin in range(0, total, EVENTS_AT_ONCE):
+        row = np.arange(begin, min(begin + EVENTS_AT_ONCE, total))
         point = np.searchsorted(end, row, side="right")
-        found = bin_index(energy[row + shift[point]], edges)
-        inside = found >= 0
-        np.add.at(counts.reshape(-1), point[inside] * shape[1] + found[inside], 1)
+        index = bin_index(energy[row + shift[point]], edges)
+        is_inside = index >= 0
+        cell = point[is_inside] * shape[1] + index[is_inside]
+        np.add.at(counts.reshape(-1), cell, 1)
     return counts

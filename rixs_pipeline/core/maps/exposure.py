@@ -34,11 +34,11 @@ def live_time_held_off(
     [t, t + hold-off) of all triggers are joined before they are taken off, so that what overlaps counts once; all in
     integer ns, so that the result is exact. Nothing as long as `time_ns` is made.
     """
-    from rixs_pipeline.core.maps import bin_kernel as map_kernel
+    from rixs_pipeline.core.maps import bin_kernel
 
-    first, stop = map_kernel.slices(time_ns, start_ns, end_ns)
-    blind = map_kernel.blind_ns(
-        time_ns, first, stop, start_ns, end_ns, round(hold_off_s * 1e9)
+    points = bin_kernel.find_point_slices(time_ns, start_ns, end_ns)
+    blind = bin_kernel.blind_time_ns(
+        time_ns, points, start_ns, end_ns, round(hold_off_s * 1e9)
     )
     return np.asarray((end_ns - start_ns - blind) / 1e9)
 

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.paths import OFF_FILE
+from rixs_pipeline.types import PulseColumns
 
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0")
 DERIVATIVE_LIKE, FILT_VALUE = 1, 2  # columns of `coefs`
@@ -157,24 +158,15 @@ def _map_records(path: Path, header: OffHeader) -> NDArray[np.void]:
     )
 
 
-class Columns(NamedTuple):
-    """The columns of records that hold what a photon needs, (record,), strided as they lie in the file."""
-
-    time_ns: NDArray[np.int64]
-    pretrigger_mean: NDArray[np.float32]
-    residual: NDArray[np.float32]
-    coefs: NDArray[np.float32]  # (record, number_of_bases)
-
-
-def columns(records: NDArray[np.void]) -> Columns:
-    """Views of the records' columns, read-only."""
+def columns(records: NDArray[np.void]) -> PulseColumns:
+    """Return read-only views of the records' columns."""
     plain = records.view()
     plain.flags.writeable = False
-    return Columns(
-        *(
-            plain[name]
-            for name in ("unixnano", "pretrigger_mean", "residual_stddev", "coefs")
-        )
+    return PulseColumns(
+        time_ns=plain["unixnano"],
+        pretrigger_mean=plain["pretrigger_mean"],
+        residual=plain["residual_stddev"],
+        coefs=plain["coefs"],
     )
 
 

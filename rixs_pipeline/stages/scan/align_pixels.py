@@ -13,9 +13,15 @@ from numpy.typing import NDArray
 from rixs_pipeline.core.drift import pixel_alignment as alignment
 from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.core.maps import binning
+from rixs_pipeline.core.maps.kernel_arguments import (
+    NO_PHOTON_LIST,
+    BinOptions,
+    PointBatch,
+    UniformBins,
+)
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points, Run
-from rixs_pipeline.stages.scan.count_pulses import NOT_KEPT, point_records
+from rixs_pipeline.stages.scan.count_pulses import point_records
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 
 if TYPE_CHECKING:
@@ -100,27 +106,23 @@ def _add_photons(
     path: Path, function: PixelEnergy, start: Int, end: Int, edges: Float, counts: Int
 ) -> None:
     """Add the photons of one pixel to counts (1, bin + 1), by the cuts of its reference run."""
-    from rixs_pipeline.core.maps import bin_kernel as map_kernel
+    from rixs_pipeline.core.maps import bin_kernel
 
     if function.params is None or function.limits is None:
         return
-    pulses, first, stop = point_records(off.open_records(path), start, end)
+    pulses, points = point_records(off.open_records(path), start, end)
     share = ef.late_share(
         (start / 2 + end / 2) / 1e9, function.params, function.reference_times
     )
-    grid = float(edges[0]), float(edges[1] - edges[0]), float(edges[-1])
-    map_kernel.bin_records(
-        *pulses,
-        first,
-        stop,
-        function.limits,
-        np.stack(function.params),
-        share,
-        grid,
-        0 * first,
-        counts,
-        NOT_KEPT,
+    bins = UniformBins(float(edges[0]), float(edges[1] - edges[0]), float(edges[-1]))
+    batch = PointBatch(
+        first=points.first,
+        stop=points.stop,
+        row=np.zeros(len(start), np.int64),
+        later_share=share,
     )
+    options = BinOptions(function.limits, np.stack(function.params), bins)
+    bin_kernel.bin_records(pulses, batch, options, counts, NO_PHOTON_LIST)
 
 
 def side_by_side(first: Int, second: Int) -> Int:

@@ -60,8 +60,7 @@ def read(
     Raises:
         InputError: not a photon list, or a damaged one.
     """
-    from rixs_pipeline.core.maps import bin_kernel as map_kernel
-    from rixs_pipeline.core.maps import binning
+    from rixs_pipeline.core.maps import bin_kernel, binning
 
     pixels = kept_photons.read_table(path, "pixels")
     number, points = pixels["triggers"].shape
@@ -72,8 +71,8 @@ def read(
     order = np.argsort(pixels["pixel"])
     for energy, point, pixel in kept_photons.read(path):
         row = order[np.searchsorted(pixels["pixel"], pixel, sorter=order)]
-        map_kernel.count_photons(
-            energy, point, row, binning.uniform(edges), counts, in_map
+        bin_kernel.count_photons(
+            energy, point, row, binning.uniform_bins(edges), counts, in_map
         )
     columns = {name: pixels[name] for name in PIXELS}
     rows = zip(*(pixels[name].tolist() for name in FUNCTIONS), strict=True)

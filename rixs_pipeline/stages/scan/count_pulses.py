@@ -12,13 +12,20 @@ from rixs_pipeline.config.models import MapConfig
 from rixs_pipeline.core.calibration import cuts
 from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.core.maps import binning, exposure
+from rixs_pipeline.core.maps.kernel_arguments import (
+    NO_PHOTON_LIST,
+    BinOptions,
+    PointBatch,
+    PointSlices,
+    RecordTally,
+)
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import photon_store as kept_photons
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.formats import photon_list as photon_lists
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
-from rixs_pipeline.types import PixelState
+from rixs_pipeline.types import PixelState, PulseColumns
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -26,7 +33,6 @@ Int = NDArray[np.int64]
 MANY = 100  # pulses of one pixel in a scan: throughputs differ twofold, so none in another is no chance
 CHANGED = "noisy: residual or base line far from those of its reference run"
 SILENT = "no pulses in this scan"
-NOT_KEPT = np.empty(0, np.float32)
 LEARN_FROM = 200  # pulses that a pixel needs in a scan to learn its cuts there, else those of the reference run
 
 
@@ -83,15 +89,16 @@ def _bin_pixel(
     path: Path, function: PixelEnergy, task: BinTask, counts: Int
 ) -> tuple[Any, ...]:
     """Add one pixel to the counts; returns its row of every other column of `Binned`."""
-    from rixs_pipeline.core.maps import bin_kernel as map_kernel
+    from rixs_pipeline.core.maps import bin_kernel
 
     start, end = task.points.start_ns, task.points.end_ns
     header, records = off.open_file(path)
     dead_time, after_trigger = (
         of(records, header) / 1e9 for of in (off.dead_time_ns, off.after_trigger_ns)
     )
-    pulses, first, stop = point_records(records, start, end)
-    limits = _limits(pulses, first, stop, function, task.residual_cut)
+    pulses, points = point_records(records, start, end)
+    triggers = points.stop - points.first
+    limits = _limits(pulses, points, function, task.residual_cut)
     hold_off = limits.hold_off if limits else 0.0
     table = cuts.tables([limits])[0]
     used = function.params is not None and limits is not None
@@ -110,43 +117,33 @@ def _bin_pixel(
         table if used else np.array([[np.nan, np.nan]] * 3 + [[hold_off, np.inf]])
     )
     in_no_bin = int(counts[:, -1].sum())
-    grid = binning.uniform(task.edges)
+    bins = binning.uniform_bins(task.edges)
+    options = BinOptions(accepting, params, bins)
+    batch = PointBatch(points.first, points.stop, np.arange(len(start)), share)
     if task.keep and used:
-        steps = accepting, params, share, grid, counts
-        accepted, countable, left = _count_and_keep(
-            task.keep, off.pixel_number(path), pulses, first, stop, *steps
+        tally = _count_and_keep(
+            task.keep, off.pixel_number(path), pulses, batch, options, counts
         )
     else:
-        accepted, countable, left = map_kernel.bin_records(
-            *pulses,
-            first,
-            stop,
-            accepting,
-            params,
-            share,
-            grid,
-            np.arange(len(first)),
-            counts,
-            NOT_KEPT,
-        )
+        tally = bin_kernel.bin_records(pulses, batch, options, counts, NO_PHOTON_LIST)
     if hold_off > dead_time:
         live = exposure.live_time_held_off(pulses.time_ns, start, end, hold_off)
     else:
         live = exposure.live_time(
-            (end - start) / 1e9, (stop - first)[None], np.array([dead_time])
+            (end - start) / 1e9, triggers[None], np.array([dead_time])
         )[0]
     if not used:
-        left[1:] = 0
-    photons = int((stop - first).sum()) - (int(counts[:, -1].sum()) - in_no_bin)
+        tally.cut_counts[1:] = 0
+    photons = int(triggers.sum()) - (int(counts[:, -1].sum()) - in_no_bin)
     return (
         off.pixel_number(path),
-        stop - first,
-        countable,
-        accepted,
+        triggers,
+        tally.countable,
+        tally.accepted,
         live,
         after_trigger,
         photons,
-        left,
+        tally.cut_counts,
         table,
     )
 
@@ -154,63 +151,51 @@ def _bin_pixel(
 def _count_and_keep(
     part: Path,
     pixel: int,
-    pulses: off.Columns,
-    first: Int,
-    stop: Int,
-    limits: Float,
-    params: Float,
-    share: Float,
-    grid: tuple[float, float, float],
+    pulses: PulseColumns,
+    points: PointBatch,
+    options: BinOptions,
     counts: Int,
-) -> tuple[Int, Int, Int]:
-    """As `map_kernel.bin_records`, with the photons appended to a file, a bounded number of records at a time."""
-    from rixs_pipeline.core.maps import bin_kernel as map_kernel
+) -> RecordTally:
+    """As `bin_kernel.bin_records`, with the photons appended to a file, a bounded number of records at a time."""
+    from rixs_pipeline.core.maps import bin_kernel
 
-    found, number, row = [], stop - first, np.arange(len(first))
+    number = points.stop - points.first
     last = np.flatnonzero(np.diff(np.cumsum(number) // kept_photons.AT_ONCE)) + 1
-    for some in (slice(a, b) for a, b in pairwise([0, *last, len(first)])):
-        kept = np.empty(number[some].sum(), np.float32)
-        found.append(
-            map_kernel.bin_records(
-                *pulses,
-                first[some],
-                stop[some],
-                limits,
-                params,
-                share[some],
-                grid,
-                row[some],
-                counts,
-                kept,
-            )
-        )
+    tallies = []
+    for begin, end in pairwise([0, *last, len(number)]):
+        batch = points.select(slice(begin, end))
+        kept = np.empty(number[begin:end].sum(), np.float32)
+        tallies.append(bin_kernel.bin_records(pulses, batch, options, counts, kept))
         photon = np.isfinite(kept)
-        point = np.repeat(row[some], number[some])
+        point = np.repeat(batch.row, number[begin:end])
         kept_photons.append(part, kept[photon], point[photon], pixel)
-    accepted, countable, left = zip(*found, strict=True)
-    return np.concatenate(accepted), np.concatenate(countable), np.sum(left, axis=0)
+    return RecordTally(
+        accepted=np.concatenate([tally.accepted for tally in tallies]),
+        countable=np.concatenate([tally.countable for tally in tallies]),
+        cut_counts=np.sum([tally.cut_counts for tally in tallies], axis=0),
+    )
 
 
 def point_records(
     records: NDArray[np.void], start: Int, end: Int
-) -> tuple[off.Columns, Int, Int]:
-    """Columns of the records in order of time, and the slices of the points, first:stop (point,).
+) -> tuple[PulseColumns, PointSlices]:
+    """Columns of the records in order of time, and the records of each point.
 
     Only what lies in the points is read. Records that are not in order, which the acquisition does not write, are
     sorted in memory.
     """
-    from rixs_pipeline.core.maps import bin_kernel as map_kernel
+    from rixs_pipeline.core.maps import bin_kernel
 
     pulses = off.columns(records)
-    first, stop = map_kernel.slices(pulses.time_ns, start, end)
-    if not map_kernel.in_order(pulses.time_ns, first, stop):
+    points = bin_kernel.find_point_slices(pulses.time_ns, start, end)
+    if not bin_kernel.is_in_order(pulses.time_ns, points):
         pulses = off.columns(records[np.argsort(pulses.time_ns, kind="stable")])
-        first, stop = map_kernel.slices(pulses.time_ns, start, end)
-    return pulses, first, stop
+        points = bin_kernel.find_point_slices(pulses.time_ns, start, end)
+    return pulses, points
 
 
 def _limits(
-    pulses: off.Columns, first: Int, stop: Int, function: PixelEnergy, width: float
+    pulses: PulseColumns, points: PointSlices, function: PixelEnergy, width: float
 ) -> cuts.CutLimits | None:
     """A pixel's cuts in this scan: learned here where it has enough pulses, with the hold-off of its reference run.
 
@@ -219,14 +204,12 @@ def _limits(
     reference = (
         cuts.from_table(function.limits) if function.limits is not None else None
     )
-    if reference is None or (stop - first).sum() < LEARN_FROM:
+    if reference is None or (points.stop - points.first).sum() < LEARN_FROM:
         return reference
     from rixs_pipeline.core.calibration import pulse_kernels
 
     columns = pulses.pretrigger_mean, pulses.residual, pulses.coefs
-    own = cuts.learn(
-        *pulse_kernels.some_pulses(*columns, first, stop, cuts.ENOUGH), width
-    )
+    own = cuts.learn(*pulse_kernels.some_pulses(*columns, *points, cuts.ENOUGH), width)
     if own is None:
         return reference
     return (
@@ -303,13 +286,13 @@ def bin_photon_list(
     triggers, photons_in = [], []
     for pixel, function in zip(pixels, functions, strict=True):
         mine = photons.pixel == pixel
-        first, stop = binning.point_slices(
+        points = binning.find_point_slices(
             photons.time_ns[mine], run.points.start_ns, run.points.end_ns
         )
         before = int(counts.sum())
         if function.used:
-            binning.histogram_points(photons.energy[mine], first, stop, edges, counts)
-        triggers.append(stop - first)
+            binning.histogram_points(photons.energy[mine], points, edges, counts)
+        triggers.append(points.stop - points.first)
         photons_in.append(int(counts.sum()) - before)
     total = np.stack(triggers)
     flow = np.repeat(total.sum(axis=1)[:, None], len(cuts.CUT_NAMES), axis=1)

@@ -74,7 +74,7 @@ def _pulses(scans: Sequence[Run], pixel: int, row: PixelRow) -> off.Pulses | Non
 
 
 def _accepted(pulses: off.Pulses, one: Run, row: PixelRow) -> NDArray[np.bool_]:
-    first, stop = binning.point_slices(
+    points = binning.find_point_slices(
         pulses.time_ns, one.points.start_ns, one.points.end_ns
     )
     limits = cuts.from_table(row.limits)
@@ -88,7 +88,7 @@ def _accepted(pulses: off.Pulses, one: Run, row: PixelRow) -> NDArray[np.bool_]:
         pulses.since_last,
     )
     good, _ = cuts.apply(*columns, limits=limits)
-    return good & binning.inside(first, stop, len(pulses))
+    return good & binning.is_in_points(points, len(pulses))
 
 
 def _energies(pulses: off.Pulses, row: PixelRow) -> Float:

@@ -5,262 +5,231 @@ from hypothesis import strategies as st
 
 from rixs_pipeline.core.calibration import cuts
 from rixs_pipeline.core.energy import function as ef
-from rixs_pipeline.core.maps import bin_kernel as map_kernel
-from rixs_pipeline.core.maps import binning
+from rixs_pipeline.core.maps import bin_kernel, binning
+from rixs_pipeline.core.maps.kernel_arguments import (
+    NO_PHOTON_LIST,
+    BinOptions,
+    PointBatch,
+    PointSlices,
+    UniformBins,
+)
+from rixs_pipeline.types import PulseColumns
 from tests.core.energy.test_function import PRETRIGGER_REF, toy_params
 
-some = settings(max_examples=30, deadline=None)
+thirty_examples = settings(max_examples=30, deadline=None)
 SEEDS = st.integers(0, 2**32 - 1)
+WIDTHS = st.sampled_from([0.1, 0.3, 0.5, 7.0])
+N_BINS = 600
 RECORD = np.dtype(
     [
-        ("time", "<i8"),
-        ("base", "<f4"),
-        ("odd", "u1"),
+        ("time_ns", "<i8"),
+        ("pretrigger_mean", "<f4"),
+        ("odd_byte", "u1"),
         ("residual", "<f4"),
         ("coefs", "<f4", (3,)),
     ]
 )
 LIMITS = np.array([[20.0, 40.0], [4900.0, 5100.0], [-0.9, 0.4], [0.004, np.inf]])
+BINS = UniformBins(200.0, 0.5, 500.0)
 
 
-def records(seed: int, n: int = 700) -> np.ndarray:
-    """Packed records in order of time, some of them not numbers or beyond a cut."""
+def pulse_columns(seed: int, n: int = 700) -> PulseColumns:
+    """Packed records in order of time, some with values that are no numbers or cut."""
     rng = np.random.default_rng(seed)
-    one = np.zeros(n, RECORD)
-    one["time"] = np.sort(rng.integers(0, 10**10, n))
-    one["base"], one["residual"] = (
-        rng.normal(PRETRIGGER_REF, 40, n),
-        rng.normal(30, 4, n),
-    )
+    records = np.zeros(n, RECORD)
+    records["time_ns"] = np.sort(rng.integers(0, 10**10, n))
+    records["pretrigger_mean"] = rng.normal(PRETRIGGER_REF, 40, n)
+    records["residual"] = rng.normal(30, 4, n)
     height = rng.uniform(100, 12500, n)
-    one["coefs"][:, 2], one["coefs"][:, 1] = height, height * rng.normal(-0.2, 0.3, n)
-    for name in ("base", "residual"):
-        one[name][rng.random(n) < 0.02] = rng.choice([np.nan, np.inf, -np.inf])
-    one["coefs"][rng.random(n) < 0.02, 2] = rng.choice([0.0, -1.0, np.nan])
-    return one
-
-
-def columns(one: np.ndarray) -> tuple[np.ndarray, ...]:
-    return one["time"], one["base"], one["residual"], one["coefs"]
+    records["coefs"][:, 2] = height
+    records["coefs"][:, 1] = height * rng.normal(-0.2, 0.3, n)
+    for name in ("pretrigger_mean", "residual"):
+        is_bad = rng.random(n) < 0.02
+        records[name][is_bad] = rng.choice([np.nan, np.inf, -np.inf])
+    records["coefs"][rng.random(n) < 0.02, 2] = rng.choice([0.0, -1.0, np.nan])
+    return PulseColumns(*(records[name] for name in PulseColumns._fields))
 
 
 def toy_pair(seed: int) -> np.ndarray:
-    pair = np.stack(
-        [
-            toy_params(seed, drift=5e-5, phase=3e-3),
-            toy_params(seed + 1, drift=5e-5, phase=3e-3),
-        ]
-    )
+    """Parameters of two calibrations, f8 (2, N_PARAMS)."""
+    before = toy_params(seed, drift=5e-5, phase=3e-3)
+    after = toy_params(seed + 1, drift=5e-5, phase=3e-3)
+    pair = np.stack([before, after])
     pair[:, ef.VALIDITY] = 0.0, 1e9
     return pair
 
 
-def windows(seed: int, points: int) -> tuple[np.ndarray, np.ndarray]:
-    """Disjoint half-open windows with gaps, i8 (point,)."""
-    limits = np.sort(
-        np.random.default_rng(seed).choice(10**10, 2 * points, replace=False)
-    ).reshape(-1, 2)
-    return limits[:, 0], limits[:, 1]
+def random_points(seed: int, number: int, pulses: PulseColumns) -> PointBatch:
+    """Points with disjoint windows and gaps between them, and their records."""
+    rng = np.random.default_rng(seed)
+    limits = np.sort(rng.choice(10**10, 2 * number, replace=False)).reshape(-1, 2)
+    slices = bin_kernel.find_point_slices(pulses.time_ns, limits[:, 0], limits[:, 1])
+    by_search = binning.find_point_slices(pulses.time_ns, limits[:, 0], limits[:, 1])
+    np.testing.assert_array_equal(slices.first, by_search.first)
+    np.testing.assert_array_equal(slices.stop, by_search.stop)
+    return PointBatch(*slices, np.arange(number), rng.uniform(0, 1, number))
 
 
-@some
-@given(SEEDS, st.integers(1, 30), st.sampled_from([0.1, 0.3, 0.5, 7.0]))
+def edges_of_width(width: float) -> np.ndarray:
+    return binning.emission_edges((200.0, 200.0 + N_BINS * width), width)
+
+
+def no_counts(points: int) -> np.ndarray:
+    return np.zeros((points, N_BINS + 1), np.int64)
+
+
+def no_energies(points: PointBatch) -> np.ndarray:
+    return np.empty((points.stop - points.first).sum(), np.float32)
+
+
+@thirty_examples
+@given(SEEDS, st.integers(1, 30), WIDTHS)
 def test_counts_are_those_of_the_steps_one_by_one(
-    seed: int, points: int, step: float
+    seed: int, number: int, width: float
 ) -> None:
-    """Cuts, energies and bins of the array functions, record by record the same."""
-    one, pair, (start, end) = records(seed), toy_pair(seed), windows(seed, points)
-    share = np.random.default_rng(seed).uniform(0, 1, points)
-    edges = binning.emission_edges((200.0, 200.0 + 600 * step), step)
-    first, stop = map_kernel.slices(one["time"], start, end)
-    counts, kept = (
-        np.zeros((points, 601), np.int64),
-        np.empty((stop - first).sum(), np.float32),
-    )
-    accepted, countable, flow = map_kernel.bin_records(
-        *columns(one),
-        first,
-        stop,
-        LIMITS,
-        pair,
-        share,
-        binning.uniform(edges),
-        np.arange(points),
-        counts,
-        kept,
-    )
+    """Cuts, energies and bins of the array functions give the same for each record."""
+    pulses, pair = pulse_columns(seed), toy_pair(seed)
+    points = random_points(seed, number, pulses)
+    edges = edges_of_width(width)
+    options = BinOptions(LIMITS, pair, binning.uniform_bins(edges))
+    counts, energies = no_counts(number), no_energies(points)
+    tally = bin_kernel.bin_records(pulses, points, options, counts, energies)
 
-    np.testing.assert_array_equal(
-        first, binning.point_slices(one["time"], start, end)[0]
-    )
-    expected, left, late = (
-        np.zeros((points, 600), np.int64),
-        np.zeros(len(cuts.CUT_NAMES), np.int64),
-        0,
-    )
+    expected = np.zeros((number, N_BINS), np.int64)
+    cut_counts = np.zeros(len(cuts.CUT_NAMES), np.int64)
+    n_countable = 0
+    height = pulses.coefs[:, 2].astype(float)
+    base = pulses.pretrigger_mean.astype(float)
+    residual = pulses.residual.astype(float)
     with np.errstate(all="ignore"):
-        height, base, residual = (
-            column.astype(float)
-            for column in (one["coefs"][:, 2], one["base"], one["residual"])
+        phase = pulses.coefs[:, 1].astype(float) / height
+    time_since_last = np.diff(pulses.time_ns, prepend=-(10**18)) / 1e9
+    limits = cuts.from_table(LIMITS)
+    for j in range(number):
+        part = slice(points.first[j], points.stop[j])
+        good, point_cut_counts = cuts.apply(
+            height[part],
+            phase[part],
+            base[part],
+            residual[part],
+            time_since_last[part],
+            limits,
         )
-        phase = one["coefs"][:, 1].astype(float) / height
-    since = np.diff(one["time"], prepend=-(10**18)) / 1e9
-    for j, here in enumerate(slice(*ends) for ends in zip(first, stop, strict=True)):
-        good, flow_here = cuts.apply(
-            height[here],
-            phase[here],
-            base[here],
-            residual[here],
-            since[here],
-            cuts.from_table(LIMITS),
-        )
-        params = pair[0] + share[j] * (pair[1] - pair[0])
-        values = ef.energies(height[here], base[here], phase[here], params)[
-            good
-        ].astype(np.float32)
+        params = pair[0] + points.later_share[j] * (pair[1] - pair[0])
+        values = ef.energies(height[part], base[part], phase[part], params)
+        values = values[good].astype(np.float32)
         index = binning.bin_index(values, edges)
         np.add.at(expected[j], index[index >= 0], 1)
-        mine, kept = np.split(kept, [here.stop - here.start])
-        np.testing.assert_array_equal(mine[good], values)
-        assert np.isnan(mine[~good]).all()
-        left += flow_here
-        late += int((since[here] >= LIMITS[3, 0]).sum())
-        assert accepted[j] == good.sum()
+        point_energies, energies = np.split(energies, [part.stop - part.start])
+        np.testing.assert_array_equal(point_energies[good], values)
+        assert np.isnan(point_energies[~good]).all()
+        cut_counts += point_cut_counts
+        n_countable += int((time_since_last[part] >= LIMITS[3, 0]).sum())
+        assert tally.accepted[j] == good.sum()
     np.testing.assert_array_equal(counts[:, :-1], expected)
-    np.testing.assert_array_equal(flow, left)
-    assert countable.sum() == late
-    assert counts.sum() == (stop - first).sum()
+    np.testing.assert_array_equal(tally.cut_counts, cut_counts)
+    assert tally.countable.sum() == n_countable
+    assert counts.sum() == (points.stop - points.first).sum()
 
 
-@some
+@thirty_examples
 @given(st.floats(-500, 500), st.floats(0.01, 20), st.integers(1, 4000), SEEDS)
 def test_bins_are_exact_at_their_edges(
-    low: float, step: float, number: int, seed: int
+    low: float, width: float, number: int, seed: int
 ) -> None:
-    edges = binning.emission_edges((low, low + step * number), step)
+    edges = binning.emission_edges((low, low + width * number), width)
     nearest = edges.astype(np.float32)
-    below, above = (
-        np.nextafter(nearest, np.float32(-np.inf)),
-        np.nextafter(nearest, np.float32(np.inf)),
-    )
-    energy = np.random.default_rng(seed).permutation(
-        np.concatenate([nearest, below, above])
-    )
-    place = np.empty(len(energy), np.int64)
-    map_kernel.places(
-        energy, np.ones(len(energy), bool), binning.uniform(edges), number, place
-    )
-    index = binning.bin_index(energy, edges)
-    np.testing.assert_array_equal(np.where(place < number, place, -1), index)
+    below = np.nextafter(nearest, np.float32(-np.inf))
+    above = np.nextafter(nearest, np.float32(np.inf))
+    rng = np.random.default_rng(seed)
+    energy = rng.permutation(np.concatenate([nearest, below, above]))
+    is_photon = np.ones(len(energy), bool)
+    index = np.empty(len(energy), np.int64)
+    bin_kernel.find_bins(energy, is_photon, binning.uniform_bins(edges), number, index)
+    expected = binning.bin_index(energy, edges)
+    np.testing.assert_array_equal(np.where(index < number, index, -1), expected)
 
 
-@some
-@given(SEEDS, st.integers(1, 30), st.sampled_from([0.1, 0.3, 0.5, 7.0]))
-def test_a_list_of_the_photons_gives_the_same_counts(
-    seed: int, points: int, step: float
+@thirty_examples
+@given(SEEDS, st.integers(1, 30), WIDTHS)
+def test_a_photon_list_gives_the_same_counts(
+    seed: int, number: int, width: float
 ) -> None:
-    """Whatever the bins, also those that the list was not kept with."""
-    one, pair, (start, end) = records(seed), toy_pair(seed), windows(seed, points)
-    share, (first, stop) = (
-        np.linspace(0, 1, points),
-        map_kernel.slices(one["time"], start, end),
-    )
-    kept = np.empty((stop - first).sum(), np.float32)
-    counts, other, again = (np.zeros((points, 601), np.int64) for _ in range(3))
-    args = *columns(one), first, stop, LIMITS, pair, share
-    map_kernel.bin_records(*args, (300.0, 0.5, 600.0), np.arange(points), other, kept)
-    grid = binning.uniform(binning.emission_edges((200.0, 200.0 + 600 * step), step))
-    map_kernel.bin_records(
-        *args, grid, np.arange(points), counts, np.empty(0, np.float32)
-    )
-    good, in_map = np.isfinite(kept), np.zeros(2, np.int64)
-    point = np.repeat(np.arange(points, dtype=np.int32), stop - first)
-    row = np.random.default_rng(seed).integers(0, 2, good.sum())
-    map_kernel.count_photons(kept[good], point[good], row, grid, again, in_map)
-    np.testing.assert_array_equal(again[:, :-1], counts[:, :-1])
-    assert again.sum() == good.sum()
-    assert in_map.sum() == counts[:, :-1].sum()
+    """In whatever bins, also in those that the list was not made with."""
+    pulses, pair = pulse_columns(seed), toy_pair(seed)
+    points = random_points(seed, number, pulses)
+    energies = no_energies(points)
+    listing = BinOptions(LIMITS, pair, BINS)
+    bin_kernel.bin_records(pulses, points, listing, no_counts(number), energies)
+    bins = binning.uniform_bins(edges_of_width(width))
+    direct = no_counts(number)
+    options = BinOptions(LIMITS, pair, bins)
+    bin_kernel.bin_records(pulses, points, options, direct, NO_PHOTON_LIST)
+
+    is_photon = np.isfinite(energies)
+    photons = energies[is_photon]
+    n_records = points.stop - points.first
+    point = np.repeat(np.arange(number, dtype=np.int32), n_records)[is_photon]
+    pixel_row = np.random.default_rng(seed).integers(0, 2, len(photons))
+    counts, pixel_counts = no_counts(number), np.zeros(2, np.int64)
+    bin_kernel.count_photons(photons, point, pixel_row, bins, counts, pixel_counts)
+    np.testing.assert_array_equal(counts[:, :-1], direct[:, :-1])
+    assert counts.sum() == len(photons)
+    assert pixel_counts.sum() == direct[:, :-1].sum()
 
 
-@some
+@thirty_examples
 @given(SEEDS, st.integers(1, 12), st.integers(1, 12))
-def test_any_cut_of_the_points_gives_the_same(seed: int, points: int, at: int) -> None:
-    one, pair, (start, end) = records(seed), toy_pair(seed), windows(seed, points)
-    share, grid = np.linspace(0, 1, points), (200.0, 0.5, 500.0)
-    first, stop = map_kernel.slices(one["time"], start, end)
-    whole, parts, row = (
-        np.zeros((points, 601), np.int64),
-        np.zeros((points, 601), np.int64),
-        np.arange(points),
-    )
-    nothing = np.empty(0, np.float32)
-    map_kernel.bin_records(
-        *columns(one), first, stop, LIMITS, pair, share, grid, row, whole, nothing
-    )
-    for part in (slice(0, min(at, points)), slice(min(at, points), points)):
-        args = (
-            first[part],
-            stop[part],
-            LIMITS,
-            pair,
-            share[part],
-            grid,
-            row[part],
-            parts,
-            nothing,
-        )
-        map_kernel.bin_records(*columns(one), *args)
+def test_batches_of_points_add_up(seed: int, number: int, split: int) -> None:
+    pulses = pulse_columns(seed)
+    points = random_points(seed, number, pulses)
+    options = BinOptions(LIMITS, toy_pair(seed), BINS)
+    whole, parts, together = no_counts(number), no_counts(number), no_counts(1)
+    bin_kernel.bin_records(pulses, points, options, whole, NO_PHOTON_LIST)
+    for part in (slice(0, split), slice(split, None)):
+        batch = points.select(part)
+        bin_kernel.bin_records(pulses, batch, options, parts, NO_PHOTON_LIST)
     np.testing.assert_array_equal(whole, parts)
-    together = np.zeros((1, 601), np.int64)
-    map_kernel.bin_records(
-        *columns(one),
-        first,
-        stop,
-        LIMITS,
-        pair,
-        share,
-        grid,
-        0 * row,
-        together,
-        nothing,
-    )
+    into_first_row = points._replace(row=0 * points.row)
+    bin_kernel.bin_records(pulses, into_first_row, options, together, NO_PHOTON_LIST)
     np.testing.assert_array_equal(together[0], whole.sum(axis=0))
 
 
-def test_nothing_passes_cuts_that_are_not_numbers() -> None:
-    one, pair = records(1), toy_pair(1)
-    counts, limits = np.zeros((1, 601), np.int64), np.full((4, 2), np.nan)
-    args = (
-        np.zeros(1, np.int64),
-        np.array([len(one)]),
-        limits,
-        pair,
-        np.zeros(1),
-        (200.0, 0.5, 500.0),
-        np.zeros(1, int),
-        counts,
-    )
-    accepted, _, _ = map_kernel.bin_records(
-        *columns(one), *args, np.empty(0, np.float32)
-    )
-    assert accepted.sum() == 0
-    assert counts[0, -1] == len(one)
+def test_nothing_passes_cut_limits_that_are_no_numbers() -> None:
+    pulses = pulse_columns(1)
+    n_records = len(pulses.time_ns)
+    zero = np.zeros(1, np.int64)
+    points = PointBatch(zero, np.array([n_records]), zero, np.zeros(1))
+    options = BinOptions(np.full((4, 2), np.nan), toy_pair(1), BINS)
+    counts = no_counts(1)
+    tally = bin_kernel.bin_records(pulses, points, options, counts, NO_PHOTON_LIST)
+    assert tally.accepted.sum() == 0
+    assert counts[0, -1] == n_records
 
 
 @pytest.mark.parametrize(
-    ("times", "slices", "ordered"),
+    ("times", "slices", "is_ordered"),
     [
         ([1, 2, 2, 5], [(0, 4)], True),
         ([1, 3, 2, 5], [(0, 4)], False),
         ([1, 3, 2, 5], [(0, 2), (2, 4)], False),
-        ([1, 3, 9, 5, 6], [(0, 2), (3, 5)], True),  # the one that is not is in no slice
+        ([1, 3, 9, 5, 6], [(0, 2), (3, 5)], True),  # the disorder is outside all points
         ([5, 1, 2], [(0, 0), (1, 3)], True),
         ([], [], True),
     ],
 )
-def test_order(times: list[int], slices: list[tuple[int, int]], ordered: bool) -> None:
+def test_order(
+    times: list[int], slices: list[tuple[int, int]], is_ordered: bool
+) -> None:
     first, stop = np.array(slices, np.int64).reshape(-1, 2).T
-    assert (
-        map_kernel.in_order(np.array(times, np.int64), first.copy(), stop.copy())
-        == ordered
-    )
+    points = PointSlices(first.copy(), stop.copy())
+    assert bin_kernel.is_in_order(np.array(times, np.int64), points) == is_ordered
+
+
+def test_blind_time_counts_overlaps_once_and_ends_with_the_point() -> None:
+    time = np.array([5, 90, 100, 115, 190], np.int64)
+    start, end = np.array([10, 100, 180], np.int64), np.array([100, 180, 200], np.int64)
+    points = bin_kernel.find_point_slices(time, start, end)
+    blind = bin_kernel.blind_time_ns(time, points, start, end, 20)
+    # 5-25 reaches into the first point, 90-100; 90-135 and 190-200 in the others
+    assert blind.tolist() == [15 + 10, 35, 10]

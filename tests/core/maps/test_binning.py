@@ -8,9 +8,11 @@ from rixs_pipeline.core.maps import binning
 from rixs_pipeline.core.maps.binning import (
     bin_index,
     emission_edges,
+    find_point_slices,
     histogram_points,
-    point_slices,
+    is_in_points,
 )
+from rixs_pipeline.core.maps.kernel_arguments import PointSlices
 from rixs_pipeline.errors import ConfigError
 
 any_float = st.floats(allow_nan=True, allow_infinity=True)
@@ -36,12 +38,10 @@ def searched(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return index
 
 
-def recount(
-    energy: np.ndarray, first: np.ndarray, stop: np.ndarray, edges: np.ndarray
-) -> np.ndarray:
-    """One event at a time."""
-    counts = np.zeros((len(first), len(edges) - 1), np.int64)
-    for point, (begin, end) in enumerate(zip(first, stop, strict=True)):
+def recount(energy: np.ndarray, points: PointSlices, edges: np.ndarray) -> np.ndarray:
+    """Count event by event."""
+    counts = np.zeros((len(points.first), len(edges) - 1), np.int64)
+    for point, (begin, end) in enumerate(zip(*points, strict=True)):
         for value in energy[begin:end]:
             counts[point] += (edges[:-1] <= value) & (value < edges[1:])
     return counts
@@ -95,19 +95,23 @@ def test_slices_are_half_open_to_the_nanosecond(
     times: list[int], marks: list[int]
 ) -> None:
     epoch = 1_582_152_304_889_971_201  # float64 would round these to 256 ns
-    time, mark = (
-        np.sort(np.array(times, np.int64)) + epoch,
-        np.sort(np.array(marks, np.int64)) + epoch,
-    )
-    first, stop = point_slices(time, mark[:-1], mark[1:])
-    for j in range(len(first)):
+    time = np.sort(np.array(times, np.int64)) + epoch
+    mark = np.sort(np.array(marks, np.int64)) + epoch
+    points = find_point_slices(time, mark[:-1], mark[1:])
+    for j, (begin, end) in enumerate(zip(*points, strict=True)):
         expected = np.flatnonzero((time >= mark[j]) & (time < mark[j + 1]))
-        np.testing.assert_array_equal(np.arange(first[j], stop[j]), expected)
+        np.testing.assert_array_equal(np.arange(begin, end), expected)
 
 
 def test_slice_of_a_reversed_window_is_empty() -> None:
-    first, stop = point_slices(np.arange(10), np.array([5]), np.array([2]))
-    assert stop[0] - first[0] == 0
+    points = find_point_slices(np.arange(10), np.array([5]), np.array([2]))
+    assert points.stop[0] == points.first[0]
+
+
+def test_events_in_points() -> None:
+    points = PointSlices(np.array([1, 4, 4]), np.array([3, 4, 6]))
+    expected = [False, True, True, False, True, True, False]
+    assert is_in_points(points, 7).tolist() == expected
 
 
 @st.composite
@@ -132,20 +136,18 @@ def test_counts_do_not_depend_on_blocks_chunks_or_pixel_order(
 ) -> None:
     time, energy, pixel, marks = scan
     edges = emission_edges((0, 10), 0.1)
-    first, stop = point_slices(time, marks[:-1], marks[1:])
-    expected = recount(energy, first, stop, edges)
+    points = find_point_slices(time, marks[:-1], marks[1:])
+    expected = recount(energy, points, edges)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(binning, "_BLOCK", block)
-        np.testing.assert_array_equal(
-            histogram_points(energy, first, stop, edges), expected
-        )
+        patch.setattr(binning, "EVENTS_AT_ONCE", block)
+        counts = histogram_points(energy, points, edges)
+    np.testing.assert_array_equal(counts, expected)
     total = np.zeros_like(expected)
     for number in order:
         for chunk in np.array_split(np.flatnonzero(pixel == number), 3):
-            first, stop = point_slices(time[chunk], marks[:-1], marks[1:])
-            assert (
-                histogram_points(energy[chunk], first, stop, edges, out=total) is total
-            )
+            points = find_point_slices(time[chunk], marks[:-1], marks[1:])
+            counts = histogram_points(energy[chunk], points, edges, out=total)
+            assert counts is total
     np.testing.assert_array_equal(total, expected)
 
 
@@ -159,27 +161,25 @@ def test_counts_equal_boost_histogram_away_from_the_edges(seed: int) -> None:
     time, marks = np.sort(rng.integers(0, 1000, len(energy))), np.arange(0, 1001, 50)
     oracle = bh.Histogram(bh.axis.Variable(marks), bh.axis.Regular(1800, 200, 1100))
     oracle.fill(time, energy)
-    counts = histogram_points(energy, *point_slices(time, marks[:-1], marks[1:]), edges)
+    points = find_point_slices(time, marks[:-1], marks[1:])
+    counts = histogram_points(energy, points, edges)
     assert counts.dtype == np.int64
     np.testing.assert_array_equal(counts, oracle.values())
 
 
+def no_events(points: int) -> PointSlices:
+    return PointSlices(np.zeros(points, int), np.zeros(points, int))
+
+
 def test_no_points_and_no_events() -> None:
-    none = np.zeros(0, np.int64)
-    assert histogram_points(np.zeros(5), none, none, np.arange(4.0)).shape == (0, 3)
-    assert (
-        histogram_points(
-            np.zeros(0), np.zeros(2, int), np.zeros(2, int), np.arange(4.0)
-        ).sum()
-        == 0
-    )
+    edges = np.arange(4.0)
+    assert histogram_points(np.zeros(5), no_events(0), edges).shape == (0, 3)
+    assert histogram_points(np.zeros(0), no_events(2), edges).sum() == 0
 
 
 @pytest.mark.parametrize(
     "out", [np.zeros((2, 4), np.int64), np.zeros((3, 2), np.int64).T]
 )
 def test_out_that_cannot_be_added_to(out: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"needs \(2, 3\), in C order"):
-        histogram_points(
-            np.zeros(0), np.zeros(2, int), np.zeros(2, int), np.arange(4.0), out=out
-        )
+    with pytest.raises(ValueError, match=r"needs \(2, 3\) in C order"):
+        histogram_points(np.zeros(0), no_events(2), np.arange(4.0), out=out)
