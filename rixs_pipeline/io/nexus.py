@@ -56,7 +56,10 @@ def write_product(
         signal: the variable that viewers plot.
         axes: its dimensions; default: the signal's.
     """
-    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+    # the order of the entries is tracked: HDF5 would sort them by name
+    with h5py.File(
+        path.name, "w", driver="core", backing_store=False, track_order=True
+    ) as file:
         file.attrs["NX_class"] = _text("NXroot")
         file.attrs["default"] = _text(next(iter(entries)))
         for name, dataset in entries.items():

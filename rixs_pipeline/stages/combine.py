@@ -77,13 +77,13 @@ def _combined(
 ) -> tuple[xr.Dataset, dict[str, Any], list[str]]:
     """A map, what is told of its passes, and warnings; the passes themselves are held no longer."""
     done = [products.read_entry(p, without=combine_stage.NOT_ADDED) for p in scan_paths]
-    examined = passes.examine(done, work.config.passes, name)
-    dataset, warnings = combine_stage.combine_scans(
+    examined = passes.examine_passes(done, work.config.passes, name)
+    combined = combine_stage.combine_scans(
         examined.scans, work.config.map, name, work.config.normalise
     )
     facts = {"passes": examined.facts, "results": examined.results}
     return (
-        dataset.assign_attrs(passes=examined.facts),
+        combined.dataset.assign_attrs(passes=examined.facts),
         facts,
-        examined.warnings + warnings,
+        examined.warnings + combined.warnings,
     )

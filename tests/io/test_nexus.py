@@ -67,6 +67,12 @@ def write(path, **entries):
     return path
 
 
+def test_entries_keep_their_order(tmp_path):
+    path = write(tmp_path / "p.nxs", b=dataset(), a=dataset(), c=dataset())
+    assert list(products.read_entries(path)) == ["b", "a", "c"]
+    assert list(products.open_product(path)) == ["b", "a", "c"]
+
+
 def items(path):
     """Of every group and dataset of a file: its attributes, their dtypes, and its own dtype (None: a group)."""
     found = {}

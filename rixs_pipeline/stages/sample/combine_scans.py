@@ -1,35 +1,45 @@
-"""Scans of one sample and edge -> one map: counts add, exposures add, then divide."""
+"""Scans of one sample and edge -> one map: counts and exposures add, then divide."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfig
-from rixs_pipeline.core.maps import binning, combine
-from rixs_pipeline.core.stats import energy_scale_offset as scale_shifts
+from rixs_pipeline.core.maps import combine, i0_noise, incident_axis
+from rixs_pipeline.core.maps.incident_axis import IncidentAxis
+from rixs_pipeline.core.stats import energy_scale_offset, weighted_mean
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.schema import COADDED_MAP, POINT_USED, check, labelled
 from rixs_pipeline.stages.scan.response import map_response
 from rixs_pipeline.stages.scan.scan_map import intensities, label_readings
+from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
 
-MEASURED = (
-    "measured_energy"  # of a scan whose incident energies were moved: as they were
+Variables = dict[str, tuple[tuple[str, ...], Any]]
+
+# coordinate of scans whose incident energies were shifted: the energies as measured
+MEASURED_ENERGY = "measured_energy"
+# variables of scans that the sums replace; they are as large as the counts
+NOT_ADDED = ("intensity", "intensity_errors")
+ERRORS_TEXT = (
+    "sqrt(counts) over exposure and bin width; "
+    "noise of I0 apart, as exposure_errors where known"
 )
 
-Float = NDArray[np.float64]
-Index = NDArray[np.intp]
 
-NOT_ADDED = (
-    "intensity",
-    "intensity_errors",
-)  # of scans: they follow from the sums, and are as large as the counts
+@dataclass(frozen=True)
+class CombinedMap:
+    """A co-added map as `schema.COADDED_MAP`, and warnings."""
+
+    dataset: xr.Dataset
+    warnings: list[str]
 
 
 def combine_scans(
@@ -37,198 +47,230 @@ def combine_scans(
     config: MapConfig,
     name: str,
     normalise: NormaliseConfig | None = None,
-) -> tuple[xr.Dataset, list[str]]:
-    """Co-add the passes; returns the map as `schema.COADDED_MAP` and warnings.
+) -> CombinedMap:
+    """Add the passes of one sample and edge.
 
-    Equal incident grids are matched exactly. Differing ones go into the config's incident bins or, without them,
-    into bins around the points of the longest pass, with a warning; passes that were moved onto one scale, into bins
-    around the points that they were measured at, so that maps of all samples share them. Counts are never interpolated.
+    Equal incident grids are matched exactly. Different ones go into the incident bins
+    of the config or, without these, into bins around the points of the longest pass,
+    with a warning. Passes that were shifted onto one scale go into bins around the
+    points at which they were measured, so that the maps of all samples share them.
+    Counts are never interpolated.
 
-    Raises:
-        RunFailed: the passes differ and no bins follow from their points.
+    Parameters
+    ----------
+    scans
+        Maps of the passes as `schema.SCAN_MAP`; `NOT_ADDED` is not needed.
+    config, normalise
+        Bins of the map; noise of I0.
+    name
+        Name of the map, for messages.
+
+    Returns
+    -------
+    CombinedMap
+
+    Raises
+    ------
+    RunFailed
+        The passes have different points, and no bins follow from these.
     """
-    incident = [measured_energy(scan) for scan in scans]
-    energy, edges, warnings = _incident_axis(
-        incident, config, name, any(MEASURED in s.coords for s in scans)
-    )
-    places = [_places(scan, energy, edges) for scan in scans]
-    n, first = len(energy), scans[0]
-    counts = combine.add([s["counts"].values for s in scans], places, n)
-    seconds = combine.add([s["exposure"].values for s in scans], places, n)
-    live = combine.add([s["live_time"].values for s in scans], places, n)
-    emission_edges = first["emission_energy_edges"].values
-    values = {
-        "incident_energy": (("incident_energy",), energy),
-        "emission_energy": (("emission_energy",), first["emission_energy"].values),
-        "emission_energy_edges": (("emission_energy_edge",), emission_edges),
-        "counts": (("incident_energy", "emission_energy"), counts),
-        "exposure": (("incident_energy",), seconds),
-        "live_time": (("incident_energy",), live),
-    }
-    values |= intensities(counts, seconds, emission_edges)
-    noise, more = _exposure_errors(scans, normalise or NormaliseConfig())
-    warnings += [f"{name}: {line}" for line in more]
-    if noise is not None:
-        squares = combine.add([error**2 for error in noise], places, n)
-        values["exposure_errors"] = (("incident_energy",), np.sqrt(squares))
-    if edges is not None:
-        values["incident_energy_edges"] = (("incident_energy_edge",), edges)
-    values |= _readings(scans, places, n) | _pixels(scans)
-    dataset = labelled(values, COADDED_MAP)
-    label_readings(dataset)
-    dataset.attrs = {
-        "sample": first.attrs["sample"],
-        "edge": first.attrs["edge"],
-        "scans": [str(scan.attrs["run"]) for scan in scans],
-        "normalisation": " / ".join(
-            sorted({str(scan.attrs["normalisation"]) for scan in scans})
-        ),
-        "incident_binning": "scan points" if edges is None else "bins",
-        "errors": "sqrt(counts) over exposure and bin width; noise of I0 apart, as exposure_errors where known",
-    }
-    dataset.attrs |= {
-        key: first.attrs[key] for key in REFERENCE_ATTRIBUTES if key in first.attrs
-    }
-    dataset.attrs |= map_response(scans)
+    axis = _map_axis(scans, config, name)
+    warnings = _axis_warnings(axis, name)
+    dataset = _added(scans, axis)
+    noise = normalise or NormaliseConfig()
+    if noise.i0_noise and all("i0" in scan for scan in scans):
+        dataset = dataset.assign(exposure_errors=_exposure_errors(scans, axis, noise))
+    elif noise.i0_noise:
+        warnings.append(f"{name}: i0_noise ignored: a pass has no I0")
+    dataset = dataset.assign_attrs(_map_attributes(scans, axis))
     if config.elastic_offset == "apply":
-        dataset, more = _on_the_emission_scale(dataset, scans, name)
-        warnings += more
-    check(dataset, COADDED_MAP, name)
-    return dataset, warnings
-
-
-def measured_energy(scan: xr.Dataset) -> Float:
-    """The incident energies (point,) of a scan as they were before it was moved, eV."""
-    return np.asarray(
-        (scan[MEASURED] if MEASURED in scan.coords else scan["incident_energy"]).values
-    )
-
-
-def _on_the_emission_scale(
-    dataset: xr.Dataset, scans: Sequence[xr.Dataset], name: str
-) -> tuple[xr.Dataset, list[str]]:
-    """The map with the offset of the elastic line, the passes' weighted mean, added to its incident energies."""
-    told = [
-        (s.attrs["elastic_offset"], s.attrs["elastic_offset_errors"]) for s in scans
-    ]
-    offsets, errors = (
-        np.array([pair for pair in told if np.isfinite(pair).all()]).reshape(-1, 2).T
-    )
-    if not len(offsets):
-        return dataset, [
-            f"{name}: no pass shows an elastic line clear of others: elastic_offset is not applied"
-        ]
-    offset, error = (
-        float(np.average(offsets, weights=errors**-2)),
-        float((errors**-2).sum() ** -0.5),
-    )
-    for axis in ("incident_energy", "incident_energy_edges"):
-        if axis in dataset.variables:
-            old = dataset[axis]
-            moved = {axis: (old.dims, old.values + offset, old.attrs)}
-            dataset = (
-                dataset.assign_coords(moved)
-                if axis in dataset.coords
-                else dataset.assign(moved)
+        moved = _shift_to_emission_scale(dataset, scans)
+        if moved is None:
+            warnings.append(
+                f"{name}: elastic_offset not applied: "
+                "no pass has an elastic line clear of emission lines"
             )
-    return dataset.assign_attrs(
-        elastic_offset_applied=offset, elastic_offset_errors=error
-    ), []
+        dataset = dataset if moved is None else moved
+    check(dataset, COADDED_MAP, name)
+    return CombinedMap(dataset, warnings)
 
 
-def _incident_axis(
-    incident: list[Float], config: MapConfig, name: str, moved: bool
-) -> tuple[Float, Float | None, list[str]]:
-    """Centres, edges (None: the points themselves) and warnings; `moved`: the passes do not stand at these points."""
-    if config.incident is not None and config.incident_step is not None:
-        edges = binning.emission_edges(config.incident, config.incident_step)
-        return (edges[1:] + edges[:-1]) / 2, edges, []
-    grid = combine.common_grid(incident)
-    if grid is not None and not moved:
-        return grid, None, []
-    if grid is not None and len(grid) > 1:
-        return grid, combine.midpoint_bins(grid), []
-    longest = max(incident, key=len)
-    points = combine.common_grid([longest])
+def measured_energy(scan: xr.Dataset) -> FloatArray:
+    """Return the incident energies (point,) at which a scan was measured, eV."""
+    is_shifted = MEASURED_ENERGY in scan.coords
+    name = MEASURED_ENERGY if is_shifted else "incident_energy"
+    return np.asarray(scan[name].values)
+
+
+def axis_of_passes(scans: Sequence[xr.Dataset], name: str) -> IncidentAxis:
+    """Return the incident axis that the passes share: see `incident_axis.shared_axis`.
+
+    Raises
+    ------
+    RunFailed
+        The passes have different points, and no bins follow from these.
+    """
+    measured = [measured_energy(scan) for scan in scans]
+    has_moved = any(MEASURED_ENERGY in scan.coords for scan in scans)
     try:
-        edges = combine.midpoint_bins(longest)
+        return incident_axis.shared_axis(measured, has_moved=has_moved)
     except ValueError as error:
-        raise RunFailed(
-            f"{name}: {error}; set map.incident and map.incident_step"
-        ) from error
-    warning = (
-        f"{name}: its passes have different incident points: binned around the points of the longest pass; "
-        "set map.incident and map.incident_step to choose the bins"
-    )
-    # the points themselves, each in its bin; centres only where points lie too close to be told apart
-    return (edges[1:] + edges[:-1]) / 2 if points is None else points, edges, [warning]
+        advice = "set map.incident and map.incident_step"
+        raise RunFailed(f"{name}: {error}; {advice}") from error
+
+
+def point_index(scan: xr.Dataset, axis: IncidentAxis) -> NDArray[np.intp]:
+    """Return the place of each point (point,) on the axis; -1: not used."""
+    index = axis.index(scan["incident_energy"].values)
+    return np.where(scan["point_status"].values == POINT_USED, index, -1)
+
+
+def _map_axis(
+    scans: Sequence[xr.Dataset], config: MapConfig, name: str
+) -> IncidentAxis:
+    """Return the incident axis of the map: the config's bins, or that of the passes."""
+    if config.incident is not None and config.incident_step is not None:
+        return incident_axis.axis_of_bins(config.incident, config.incident_step)
+    axis = axis_of_passes(scans, name)
+    if axis.is_common:
+        return axis
+    # the map shows the points of the longest pass; the middles of its bins only
+    # where the points lie too close to be distinguished
+    longest = max((measured_energy(scan) for scan in scans), key=len)
+    points = combine.common_grid([longest])
+    return axis if points is None else replace(axis, energy=points)
+
+
+def _axis_warnings(axis: IncidentAxis, name: str) -> list[str]:
+    """Return a warning where the bins of the map follow from one of the passes."""
+    if axis.is_common:
+        return []
+    return [
+        f"{name}: passes have different incident points; "
+        "binned around the points of the longest pass "
+        "(set map.incident and map.incident_step to choose the bins)"
+    ]
+
+
+def _added(scans: Sequence[xr.Dataset], axis: IncidentAxis) -> xr.Dataset:
+    """Return the sums of the passes, their intensity, and means of their readings."""
+    indices = [point_index(scan, axis) for scan in scans]
+    n_points = len(axis.energy)
+
+    def total(name: str) -> NDArray[Any]:
+        return combine.add([scan[name].values for scan in scans], indices, n_points)
+
+    counts, exposure = total("counts"), total("exposure")
+    point, emission = ("incident_energy",), ("emission_energy",)
+    emission_edges = scans[0]["emission_energy_edges"].values
+    variables: Variables = {
+        "incident_energy": (point, axis.energy),
+        "emission_energy": (emission, scans[0]["emission_energy"].values),
+        "emission_energy_edges": (("emission_energy_edge",), emission_edges),
+        "counts": ((*point, *emission), counts),
+        "exposure": (point, exposure),
+        "live_time": (point, total("live_time")),
+    }
+    variables |= intensities(counts, exposure, emission_edges)
+    if axis.edges is not None:
+        variables["incident_energy_edges"] = (("incident_energy_edge",), axis.edges)
+    variables |= _mean_readings(scans, indices, n_points)
+    variables |= _mean_misalignment(scans)
+    dataset = labelled(variables, COADDED_MAP)
+    label_readings(dataset)
+    return dataset
+
+
+def _map_attributes(
+    scans: Sequence[xr.Dataset], axis: IncidentAxis
+) -> dict[str, object]:
+    """Return the attributes of the map."""
+    first = scans[0].attrs
+    normalisations = {str(scan.attrs["normalisation"]) for scan in scans}
+    attributes: dict[str, object] = {
+        "sample": first["sample"],
+        "edge": first["edge"],
+        "scans": [str(scan.attrs["run"]) for scan in scans],
+        "normalisation": " / ".join(sorted(normalisations)),
+        "incident_binning": "scan points" if axis.edges is None else "bins",
+        "errors": ERRORS_TEXT,
+    }
+    attributes |= {key: first[key] for key in REFERENCE_ATTRIBUTES if key in first}
+    return attributes | map_response(scans)
 
 
 def _exposure_errors(
-    scans: Sequence[xr.Dataset], config: NormaliseConfig
-) -> tuple[list[Float] | None, list[str]]:
-    """The noise of I0 in each point's exposure (point,) of each pass, s, and what to tell; None without any.
+    scans: Sequence[xr.Dataset], axis: IncidentAxis, config: NormaliseConfig
+) -> xr.DataArray:
+    """Return the standard deviation of the exposure (point,) from the noise of I0, s.
 
-    It is common to all emission bins of a point, and independent from point to point and from pass to pass.
+    It is common to all emission bins of a point, and independent from point to point
+    and from pass to pass.
     """
-    if not config.i0_noise:
-        return None, []
-    if any("i0" not in scan for scan in scans):
-        return None, ["i0_noise: a pass has no I0: its noise is not part of the errors"]
-    return [
-        scan["exposure"].values * _i0_noise(scan["i0"].values, config) for scan in scans
-    ], []
+    variances = []
+    for scan in scans:
+        if isinstance(config.i0_noise, float):
+            relative: float | FloatArray = config.i0_noise
+        else:
+            i0 = scan["i0"].values
+            relative = i0_noise.counter_noise(i0, config.i0_offset)
+        variances.append((scan["exposure"].values * relative) ** 2)
+    indices = [point_index(scan, axis) for scan in scans]
+    variance = combine.add(variances, indices, len(axis.energy))
+    values: Variables = {"exposure_errors": (("incident_energy",), np.sqrt(variance))}
+    return labelled(values, COADDED_MAP)["exposure_errors"]
 
 
-def _i0_noise(i0: Float, config: NormaliseConfig) -> Float:
-    """Relative standard deviation of I0 (point,): a number, or that of a counter, sqrt(i0 + offset) / i0."""
-    if isinstance(config.i0_noise, float):
-        return np.full(len(i0), config.i0_noise)
-    counted = np.sqrt(np.maximum(np.nan_to_num(i0) + config.i0_offset, 0.0))
-    return np.asarray(np.divide(counted, i0, out=np.zeros(len(i0)), where=i0 > 0))
+def _mean_readings(
+    scans: Sequence[xr.Dataset], indices: list[NDArray[np.intp]], n_points: int
+) -> Variables:
+    """Return the means of I0 and of the log's readings that every pass has.
+
+    They are weighted by live time.
+    """
+    live_time = [scan["live_time"].values for scan in scans]
+    variables: Variables = {}
+    for name in map(str, scans[0].data_vars):
+        is_reading = name.startswith("reading_") or name == "i0"
+        if is_reading and all(name in scan for scan in scans):
+            readings = [scan[name].values for scan in scans]
+            mean = combine.weighted_mean(readings, live_time, indices, n_points)
+            variables[name] = (("incident_energy",), mean)
+    return variables
 
 
-def _places(scan: xr.Dataset, energy: Float, edges: Float | None) -> Index:
-    """Where each point of a scan goes; -1 for points that are left out."""
-    incident = scan["incident_energy"].values
-    place = (
-        combine.group_points(incident, energy)
-        if edges is None
-        else binning.bin_index(incident, edges)
-    )
-    return np.where(scan["point_status"].values == POINT_USED, place, -1)
-
-
-def _pixels(scans: Sequence[xr.Dataset]) -> dict[str, tuple[tuple[str, ...], Any]]:
-    """How far the pixels stood from each other, of scans that were aligned: their means over the passes, by photons."""
-    told = [s for s in scans if "misalignment" in s]
-    columns = [
-        [s[name].values for s in told]
-        for name in ("pixel", "misalignment", "pixel_counts")
-    ]
-    if not told:
+def _mean_misalignment(scans: Sequence[xr.Dataset]) -> Variables:
+    """Return how far the pixels of aligned scans differed: means by photons."""
+    aligned = [scan for scan in scans if "misalignment" in scan]
+    if not aligned:
         return {}
-    pixel, gain, photons = scale_shifts.pixel_means(*columns)
-    return {
-        "pixel": (("pixel",), pixel),
-        "misalignment": (("pixel",), gain),
-        "pixel_counts": (("pixel",), photons),
-    }
+    names = ("pixel", "misalignment", "pixel_counts")
+    columns = [[scan[name].values for scan in aligned] for name in names]
+    means = energy_scale_offset.pixel_means(*columns)
+    pixel = ("pixel",)
+    return {name: (pixel, mean) for name, mean in zip(names, means, strict=True)}
 
 
-def _readings(
-    scans: Sequence[xr.Dataset], places: list[Index], n: int
-) -> dict[str, tuple[tuple[str, ...], Float]]:
-    """Means of the log's readings and of I0, weighted by live time, for channels that every pass has."""
-    names = [
-        v for v in scans[0].data_vars if str(v).startswith("reading_") or v == "i0"
-    ]
-    live = [s["live_time"].values for s in scans]
-    return {
-        str(name): (
-            ("incident_energy",),
-            combine.weighted_mean([s[name].values for s in scans], live, places, n),
-        )
-        for name in names
-        if all(name in scan for scan in scans)
-    }
+def _shift_to_emission_scale(
+    dataset: xr.Dataset, scans: Sequence[xr.Dataset]
+) -> xr.Dataset | None:
+    """Return the map with the offset of its elastic line added to incident energies.
+
+    The offset is the weighted mean of those of the passes; None where none has one.
+    """
+    names = ("elastic_offset", "elastic_offset_errors")
+    rows = [[scan.attrs[name] for name in names] for scan in scans]
+    measured = [row for row in rows if np.isfinite(row).all()]
+    if not measured:
+        return None
+    offset = weighted_mean.weighted_mean(*np.array(measured).T)
+    for name in ("incident_energy", "incident_energy_edges"):
+        if name in dataset.variables:
+            axis = dataset[name]
+            shifted = {name: (axis.dims, axis.values + offset.value, axis.attrs)}
+            is_coordinate = name in dataset.coords
+            assign = dataset.assign_coords if is_coordinate else dataset.assign
+            dataset = assign(shifted)
+    return dataset.assign_attrs(
+        elastic_offset_applied=offset.value, elastic_offset_errors=offset.error
+    )

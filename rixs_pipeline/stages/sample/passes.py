@@ -1,280 +1,315 @@
-"""The passes of one sample and edge before they are added: consistent, aligned, without odd ones."""
+"""The passes of one sample and edge before they are added: consistent, and aligned."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import PassesConfig
-from rixs_pipeline.core.maps import binning, combine
-from rixs_pipeline.core.maps import pass_tests as passes
+from rixs_pipeline.core.maps import combine, pass_tests
+from rixs_pipeline.core.maps.pass_counts import PassCounts, PassValues
+from rixs_pipeline.core.maps.pass_tests import Consistency
 from rixs_pipeline.core.spectra import regions
-from rixs_pipeline.core.stats import homogeneity as comparison
-from rixs_pipeline.schema import POINT_EXCLUDED, POINT_USED
-from rixs_pipeline.stages.sample.combine_scans import MEASURED, measured_energy
+from rixs_pipeline.schema import POINT_EXCLUDED
+from rixs_pipeline.stages.sample.combine_scans import (
+    MEASURED_ENERGY,
+    axis_of_passes,
+    point_index,
+)
+from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Floats = NDArray[np.float64]
-
-CLEAR = 5.0  # standard deviations from which on a shift is told
+SIGNIFICANT = 5.0  # standard deviations from which on a shift is reported
+SHOWN_POINTS = 5  # energies of odd points that a warning names
 
 
 @dataclass(frozen=True)
-class Examined:
-    """The passes to add, and what is known of all of them."""
+class ExaminedPasses:
+    """The passes to add, and what the tests of all of them gave.
+
+    Attributes
+    ----------
+    scans
+        Maps of the passes to add.
+    facts
+        Plain JSON values: statistics, odd passes and points, shifts.
+    results, warnings
+        For the user, a line each.
+    """
 
     scans: list[xr.Dataset]
-    facts: dict[str, Any] = field(default_factory=dict)  # plain JSON values
+    facts: dict[str, Any] = field(default_factory=dict)
     results: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class _Aligned:
-    """The passes on shared points: `place` of each scan's points, and sums there, of counts in the region's bins."""
+class _PassesInPfy:
+    """Passes on shared points: energies (point,), the place of each scan's points
+    there, and the counts in the bins of the PFY."""
 
-    grid: Floats
-    place: list[NDArray[np.intp]]
-    counts: list[NDArray[np.int64]]
-    exposure: list[Floats]
+    energy: FloatArray
+    indices: list[NDArray[np.intp]]
+    pfy: PassCounts
 
 
-def examine(scans: Sequence[xr.Dataset], config: PassesConfig, name: str) -> Examined:
-    """Test the passes in the preset PFY of their edge, so that the config's regions move no map; see `core.passes`.
+@dataclass(frozen=True)
+class _PassTests:
+    """Outcome of the tests of some `runs`; `energy` (point,) of the shared points."""
 
-    With `align: apply` the incident energies of the passes are moved onto their mean first; with `outliers: leave_out`
-    odd passes are not added and odd points neither. Nothing is tested with one pass.
+    runs: list[str]
+    energy: FloatArray
+    consistency: Consistency
+    shifts: Sequence[tuple[float, float]]
+
+    @property
+    def consecutive(self) -> list[tuple[str, ...]]:
+        """Names of each pass and the next one."""
+        return list(pairwise(self.runs))
+
+    @property
+    def odd_points(self) -> dict[str, list[float]]:
+        """Incident energies of the odd points of each pass that has some, eV."""
+        return {
+            self.runs[number]: [float(self.energy[point]) for point in points]
+            for number, points in self.consistency.odd_points.items()
+        }
+
+
+def examine_passes(
+    scans: Sequence[xr.Dataset], config: PassesConfig, name: str
+) -> ExaminedPasses:
+    """Test whether passes agree, and whether their incident scales do.
+
+    With ``align: apply`` the incident energies of the passes are first shifted onto
+    their mean scale; with ``outliers: leave_out`` odd passes and odd points are left
+    out. A single pass is not tested.
+
+    Parameters
+    ----------
+    scans
+        Maps of the passes as `schema.SCAN_MAP`.
+    config
+        What is done about odd passes and shifts.
+    name
+        Name of the map, for messages.
+
+    Returns
+    -------
+    ExaminedPasses
+
+    Notes
+    -----
+    The tests are those of `core.maps.pass_tests`, in the preset PFY of the edge: so
+    the regions of the config do not change the map.
     """
     scans = list(scans)
     if len(scans) < 2:
-        return Examined(scans)
-    runs = [str(scan.attrs["run"]) for scan in scans]
-    lying, share, cells = _laid_out(scans)
+        return ExaminedPasses(scans)
+    aligned = _in_pfy(scans, name)
+    cells = aligned.pfy.cells()
     if not len(cells.place):
-        return Examined(
-            scans,
-            warnings=[
-                f"{name}: no counts in the PFY of its passes: not tested against each other"
-            ],
-        )
-    moved = passes.shifts(lying.grid, *_to_align(scans, lying, share, config.channel))
+        warning = f"{name}: no counts in the PFY of the passes; not tested"
+        return ExaminedPasses(scans, warnings=[warning])
+    spectra = _spectra_to_align(scans, aligned, config.channel)
+    shifts = pass_tests.shifts(aligned.energy, spectra.values, spectra.errors)
     if config.align == "apply":
-        scans = _moved(scans, dict(zip(runs, moved, strict=True)))
-        lying, share, cells = _laid_out(scans)
-    found = passes.consistency(cells, config.level)
-    facts = _facts(found, moved, runs, lying.grid, config)
-    kept = _left_out(scans, found, lying) if config.outliers == "leave_out" else scans
-    return Examined(kept, facts, _told(facts), _warnings(facts, config, name))
+        scans = _shifted(scans, shifts)
+        aligned = _in_pfy(scans, name)
+        cells = aligned.pfy.cells()
+    runs = [str(scan.attrs["run"]) for scan in scans]
+    consistency = pass_tests.consistency(cells, config.level)
+    tests = _PassTests(runs, aligned.energy, consistency, shifts)
+    if config.outliers == "leave_out":
+        scans = _without_outliers(scans, consistency, aligned.indices)
+    facts = _facts(tests, config)
+    return ExaminedPasses(
+        scans, facts, _results(consistency), _warnings(tests, config, name)
+    )
 
 
-def _laid_out(scans: list[xr.Dataset]) -> tuple[_Aligned, Floats, comparison.Cells]:
-    """The passes on shared points, the weights (point, bin) of their edge's PFY, and their counts in it."""
-    grid, place = _shared_points(scans)
+def _in_pfy(scans: list[xr.Dataset], name: str) -> _PassesInPfy:
+    """Return the passes on shared points, with their counts in the edge's PFY."""
+    axis = axis_of_passes(scans, name)
+    indices = [point_index(scan, axis) for scan in scans]
     edge = str(scans[0].attrs["edge"])
-    region = next(r for r in regions.preset_regions(edge).values() if r.kind == "pfy")  # type: ignore[arg-type]
-    share = regions.weights(region, grid, scans[0]["emission_energy_edges"].values)
-    inside = np.asarray(
-        (share > 0).any(axis=0)
-    )  # of the maps of many passes no more than this is held
-    lying, share = _on_shared_points(scans, grid, place, inside), share[:, inside]
-    return (
-        lying,
-        share,
-        comparison.cells(lying.counts, lying.exposure, share, along_emission=False),
-    )
+    presets = regions.preset_regions(edge)  # type: ignore[arg-type]
+    pfy = next(region for region in presets.values() if region.kind == "pfy")
+    emission_edges = scans[0]["emission_energy_edges"].values
+    weights = regions.weights(pfy, axis.energy, emission_edges)
+    # only the bins of the PFY are kept: maps of many passes are large
+    is_inside = np.asarray((weights > 0).any(axis=0))
+    counts, exposures = [], []
+    for scan, index in zip(scans, indices, strict=True):
+        inside = scan["counts"].values[:, is_inside]
+        counts.append(combine.add([inside], [index], len(axis.energy)))
+        exposure = scan["exposure"].values
+        exposures.append(combine.add([exposure], [index], len(axis.energy)))
+    pass_counts = PassCounts(counts, exposures, weights[:, is_inside])
+    return _PassesInPfy(axis.energy, indices, pass_counts)
 
 
-def _shared_points(scans: list[xr.Dataset]) -> tuple[Floats, list[NDArray[np.intp]]]:
-    """Passes with different points are binned around those of the longest one, as in the map; moved ones around those
-    at which they were measured; -1: left out."""
-    incident, measured = (
-        [scan["incident_energy"].values for scan in scans],
-        [measured_energy(scan) for scan in scans],
-    )
-    grid = combine.common_grid(measured)
-    if grid is not None and MEASURED not in scans[0].coords:
-        place = [combine.group_points(energy, grid) for energy in incident]
-    else:
-        edges = combine.midpoint_bins(max(measured, key=len) if grid is None else grid)
-        grid = (edges[1:] + edges[:-1]) / 2 if grid is None else grid
-        place = [binning.bin_index(energy, edges) for energy in incident]
-    place = [
-        np.where(s["point_status"].values == POINT_USED, at, -1)
-        for s, at in zip(scans, place, strict=True)
-    ]
-    return grid, place
+def _spectra_to_align(
+    scans: list[xr.Dataset], aligned: _PassesInPfy, channel: str | None
+) -> PassValues:
+    """Return the spectra that show the incident scale of each pass.
 
-
-def _on_shared_points(
-    scans: list[xr.Dataset],
-    grid: Floats,
-    place: list[NDArray[np.intp]],
-    inside: NDArray[np.bool_],
-) -> _Aligned:
-    pairs, n = list(zip(scans, place, strict=True)), len(grid)
-    counts = [
-        combine.add([scan["counts"].values[:, inside]], [at], n) for scan, at in pairs
-    ]
-    return _Aligned(
-        grid,
-        place,
-        counts,
-        [combine.add([scan["exposure"].values], [at], n) for scan, at in pairs],
-    )
-
-
-def _to_align(
-    scans: list[xr.Dataset], lying: _Aligned, share: Floats, channel: str | None
-) -> tuple[list[Floats], list[Floats] | None]:
-    """What the incident scales are told from: a reading over I0, of which no errors are known; or the PFY with its."""
+    They are a reading over I0, whose errors are unknown, or else the PFY.
+    """
     name = f"reading_{channel}"
-    if channel is not None and all(name in scan for scan in scans):
-        n, live = len(lying.grid), [scan["live_time"].values for scan in scans]
-        readings = [
-            s[name].values / (s["i0"].values if "i0" in s else 1.0) for s in scans
-        ]
-        rows = zip(readings, live, lying.place, strict=True)
-        return [
-            combine.weighted_mean([reading], [seconds], [at], n)
-            for reading, seconds, at in rows
-        ], None
-    values, errors = [], []
-    for counts, exposure in zip(lying.counts, lying.exposure, strict=True):
-        seconds = np.where(exposure > 0, exposure, np.nan)
-        values.append((counts * share).sum(axis=1) / seconds)
-        variance = (counts * share**2).sum(axis=1)
-        errors.append(
-            np.sqrt(np.maximum(variance, 1.0)) / np.where(exposure > 0, exposure, 1.0)
-        )
-    return values, errors
+    if channel is None or not all(name in scan for scan in scans):
+        return aligned.pfy.yields()
+    readings = []
+    for scan, index in zip(scans, aligned.indices, strict=True):
+        i0 = scan["i0"].values if "i0" in scan else 1.0
+        reading = scan[name].values / i0
+        live_time = scan["live_time"].values
+        n_points = len(aligned.energy)
+        mean = combine.weighted_mean([reading], [live_time], [index], n_points)
+        readings.append(mean)
+    return PassValues(readings)
 
 
-def _facts(
-    found: passes.Consistency,
-    moved: list[tuple[float, float]],
-    runs: list[str],
-    grid: Floats,
-    config: PassesConfig,
-) -> dict[str, Any]:
-    """Plain values for the map's attribute `passes` and run.json."""
-    left = config.outliers == "leave_out"
+def _shifted(
+    scans: list[xr.Dataset], shifts: Sequence[tuple[float, float]]
+) -> list[xr.Dataset]:
+    """Return the passes with incident energies on their mean scale.
+
+    A shift is against the mean of the K - 1 others: (K - 1) / K of it is taken off.
+    """
+    share = (len(scans) - 1) / len(scans)
+    shifted = []
+    for scan, (shift, _) in zip(scans, shifts, strict=True):
+        measured = scan["incident_energy"]
+        energy = measured - (share * shift if np.isfinite(shift) else 0.0)
+        coordinates = {
+            "incident_energy": energy.assign_attrs(measured.attrs),
+            MEASURED_ENERGY: ("incident_energy", measured.values),
+        }
+        shifted.append(scan.assign_coords(coordinates))
+    return shifted
+
+
+def _without_outliers(
+    scans: list[xr.Dataset], consistency: Consistency, indices: list[NDArray[np.intp]]
+) -> list[xr.Dataset]:
+    """Return the passes without odd ones, odd points marked as excluded."""
+    kept = []
+    for number, (scan, index) in enumerate(zip(scans, indices, strict=True)):
+        if number in consistency.odd_passes:
+            continue
+        odd_points = consistency.odd_points.get(number, ())
+        is_odd = np.isin(index, odd_points) & (index >= 0)
+        status = np.where(is_odd, POINT_EXCLUDED, scan["point_status"].values)
+        kept.append(scan.assign(point_status=scan["point_status"].copy(data=status)))
+    return kept
+
+
+def _facts(tests: _PassTests, config: PassesConfig) -> dict[str, Any]:
+    """Return the outcome of the tests as JSON values, for the map and `run.json`."""
+    consistency = tests.consistency
+    pairs = [", ".join(pair) for pair in tests.consecutive]
+    has_outliers = bool(consistency.odd_passes or consistency.odd_points)
+    odd_points, shifts = {}, {}
+    for run, energies in tests.odd_points.items():
+        odd_points[run] = [round(energy, 3) for energy in energies]
+    for run, (shift, error) in zip(tests.runs, tests.shifts, strict=True):
+        shifts[run] = [_json_number(shift), _json_number(error)]
     return {
-        "p": _number(found.p),
-        "chi_square": _number(found.chi_square),
-        "degrees_of_freedom": found.degrees_of_freedom,
-        "consecutive_p": {
-            f"{a}, {b}": _number(p)
-            for a, b, p in zip(runs, runs[1:], found.consecutive, strict=False)
-        },
-        "against_others_p": {
-            run: _number(p) for run, p in zip(runs, found.against_others, strict=True)
-        },
-        "odd_passes": [runs[k] for k in found.odd_passes],
-        "odd_points": {
-            runs[k]: [round(float(grid[j]), 3) for j in places]
-            for k, places in found.odd_points.items()
-        },
-        "left_out": left and bool(found.odd_passes or found.odd_points),
-        "shift": {
-            run: [_number(value), _number(error)]
-            for run, (value, error) in zip(runs, moved, strict=True)
-        },
+        "p": _json_number(consistency.p),
+        "chi_square": _json_number(consistency.chi_square),
+        "degrees_of_freedom": consistency.degrees_of_freedom,
+        "consecutive_p": _json_numbers(pairs, consistency.consecutive),
+        "against_others_p": _json_numbers(tests.runs, consistency.against_others),
+        "odd_passes": [tests.runs[number] for number in consistency.odd_passes],
+        "odd_points": odd_points,
+        "left_out": config.outliers == "leave_out" and has_outliers,
+        "shift": shifts,
         "shift_from": config.channel or "PFY",
         "shift_applied": config.align == "apply",
     }
 
 
-def _number(value: float) -> float | None:
-    """For JSON, which knows no NaN."""
+def _json_number(value: float) -> float | None:
+    """Return four digits of a number; JSON has no NaN, so that becomes None."""
     return float(f"{value:.4g}") if np.isfinite(value) else None
 
 
-def _left_out(
-    scans: list[xr.Dataset], found: passes.Consistency, lying: _Aligned
-) -> list[xr.Dataset]:
-    """The passes without the odd ones, their odd points marked as excluded."""
-    kept = []
-    for k, (scan, at) in enumerate(zip(scans, lying.place, strict=True)):
-        if k in found.odd_passes:
-            continue
-        odd = np.isin(at, found.odd_points.get(k, ())) & (at >= 0)
-        status = scan["point_status"].copy(
-            data=np.where(odd, POINT_EXCLUDED, scan["point_status"].values)
-        )
-        kept.append(scan.assign(point_status=status))
-    return kept
+def _json_numbers(names: list[str], values: FloatArray) -> dict[str, float | None]:
+    numbers = map(_json_number, values)
+    return dict(zip(names, numbers, strict=True))
 
 
-def _moved(
-    scans: list[xr.Dataset], shifts: dict[str, tuple[float, float]]
-) -> list[xr.Dataset]:
-    """Incident energies on the passes' mean scale: a shift is against the others' mean, (K - 1) / K of it remains."""
-    part = (len(shifts) - 1) / len(shifts)
-    moved = []
-    for scan in scans:
-        value = shifts[str(scan.attrs["run"])][0]
-        energy = scan["incident_energy"] - (part * value if np.isfinite(value) else 0.0)
-        measured = ("incident_energy", scan["incident_energy"].values)
-        energies = {
-            "incident_energy": energy.assign_attrs(scan["incident_energy"].attrs),
-            MEASURED: measured,
-        }
-        moved.append(scan.assign_coords(energies))
-    return moved
-
-
-def _told(facts: dict[str, Any]) -> list[str]:
-    """One line on what the passes came to."""
-    if facts["p"] is None:
+def _results(consistency: Consistency) -> list[str]:
+    """Return a line with the outcome of the tests."""
+    if not np.isfinite(consistency.p):
         return []
-    consecutive = ", ".join(
-        f"{p:.2g}" for p in facts["consecutive_p"].values() if p is not None
-    )
+    tested = consistency.consecutive[np.isfinite(consistency.consecutive)]
+    consecutive = ", ".join(f"{p:.2g}" for p in tested)
     return [
-        f"passes: chi2 {facts['chi_square']:.1f} for {facts['degrees_of_freedom']} degrees of freedom, "
-        f"p {facts['p']:.2g}; each with the next: p {consecutive}"
+        f"passes: chi2 {consistency.chi_square:.1f} "
+        f"for {consistency.degrees_of_freedom} degrees of freedom, "
+        f"p = {consistency.p:.2g}; consecutive passes: p = {consecutive}"
     ]
 
 
-def _warnings(facts: dict[str, Any], config: PassesConfig, name: str) -> list[str]:
-    """What a user should look at."""
-    done = (
-        "left out"
-        if config.outliers == "leave_out"
-        else "kept; passes.outliers: leave_out leaves it out"
-    )
-    lines = [
-        f"{name}: {run} does not go with the other passes (p {facts['against_others_p'][run]:.2g}): {done}"
-        for run in facts["odd_passes"]
-    ]
-    for run, energies in facts["odd_points"].items():
-        where = ", ".join(f"{energy:.2f}" for energy in energies[:5])
+def _warnings(tests: _PassTests, config: PassesConfig, name: str) -> list[str]:
+    """Return warnings on odd passes and points, shifts, and radiation damage."""
+    lines = _outlier_warnings(tests, is_left_out=config.outliers == "leave_out")
+    if config.align != "apply":
+        lines += _shift_warnings(tests)
+    lines += _damage_warnings(tests, config.level)
+    return [f"{name}: {line}" for line in lines]
+
+
+def _outlier_warnings(tests: _PassTests, *, is_left_out: bool) -> list[str]:
+    """Return a warning for each odd pass, and for each pass with odd points."""
+    action = "kept (to leave it out, set passes.outliers: leave_out)"
+    if is_left_out:
+        action = "left out"
+    lines = []
+    for number in tests.consistency.odd_passes:
+        p = tests.consistency.against_others[number]
         lines.append(
-            f"{name}: {run} has {len(energies)} odd points ({where} eV): {done}"
+            f"{tests.runs[number]} is inconsistent with the other passes "
+            f"(p = {p:.2g}): {action}"
         )
-    for run, (value, error) in facts["shift"].items():
-        if (
-            not facts["shift_applied"]
-            and value is not None
-            and error
-            and abs(value) > CLEAR * error
-        ):
+    for run, energies in tests.odd_points.items():
+        listed = ", ".join(f"{energy:.2f}" for energy in energies[:SHOWN_POINTS])
+        lines.append(f"{run} has {len(energies)} odd points ({listed} eV): {action}")
+    return lines
+
+
+def _shift_warnings(tests: _PassTests) -> list[str]:
+    """Return a warning for each pass whose incident scale is shifted."""
+    lines = []
+    for run, (shift, error) in zip(tests.runs, tests.shifts, strict=True):
+        if error > 0 and abs(shift) > SIGNIFICANT * error:
             lines.append(
-                f"{name}: the incident scale of {run} stands {value:+.2f} ± {error:.2f} eV from the other passes'; "
-                "passes.align: apply takes it out"
+                f"incident energy scale of {run} is shifted by {shift:+.2f} ± "
+                f"{error:.2f} eV against the other passes "
+                "(to correct it, set passes.align: apply)"
             )
-    pairs = {pair: p for pair, p in facts["consecutive_p"].items() if p is not None}
-    for pair, p in pairs.items():
-        if p < config.level / len(pairs) and not set(pair.split(", ")) & set(
-            facts["odd_passes"]
-        ):
+    return lines
+
+
+def _damage_warnings(tests: _PassTests, level: float) -> list[str]:
+    """Return a warning for consecutive passes that differ, without odd passes."""
+    p_values = tests.consistency.consecutive
+    threshold = level / max(np.isfinite(p_values).sum(), 1)
+    odd_passes = {tests.runs[number] for number in tests.consistency.odd_passes}
+    lines = []
+    for pair, p in zip(tests.consecutive, p_values, strict=True):
+        if p < threshold and not odd_passes & set(pair):
             lines.append(
-                f"{name}: {pair} differ from one pass to the next (p {p:.2g}): radiation damage?"
+                f"consecutive passes {' and '.join(pair)} differ (p = {p:.2g}): "
+                "radiation damage?"
             )
     return lines

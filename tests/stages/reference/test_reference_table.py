@@ -99,7 +99,7 @@ def test_the_scale_travels_from_scans_to_maps_and_spectra():
         scan_map([[3, 4], [5, 6]], [700.0, 701.0], name=name).assign_attrs(told)
         for name in ("a", "b")
     ]
-    rixs_map = combine_scans(scans, MapConfig(), "LMR-Co_L")[0]
+    rixs_map = combine_scans(scans, MapConfig(), "LMR-Co_L").dataset
     spectra = extract_spectra(rixs_map, {"all": Region(kind="tfy")}, "LMR-Co_L")[0]
     for product in (rixs_map, spectra["all"]):
         assert {key: product.attrs[key] for key in told} == told

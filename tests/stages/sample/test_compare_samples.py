@@ -8,52 +8,14 @@ import pytest
 
 from rixs_pipeline import open_product
 from rixs_pipeline.config.load import load_config
-from rixs_pipeline.config.models import Comparison, MapConfig, PassesConfig, XasConfig
-from rixs_pipeline.schema import comparison, labelled
-from rixs_pipeline.stages.sample import absorption_spectra as xas
+from rixs_pipeline.config.models import Comparison
+from rixs_pipeline.schema import comparison
 from rixs_pipeline.stages.sample import compare_samples as compare
-from rixs_pipeline.stages.sample import passes
 from rixs_pipeline.stages.sample import region_spectra as extract
-from rixs_pipeline.stages.sample.combine_scans import combine_scans
+from tests.stages.sample.cobalt_scans import ENERGY, scan, with_pixels
 
 CONFIGS = Path(__file__).parents[3] / "configs"
-ENERGY = np.arange(770.0, 800.0, 0.5)
-EDGES = np.arange(700.0, 810.5, 2.0)
 REGIONS = extract.regions_of("Co_L", None)
-
-
-def scan(
-    seed, factor=1.0, feature=0.0, shift=0.0, rate=400.0, name="scan0001", **attributes
-):
-    """Counts of a Co La line that follows a white line, with a reading `tey` of the same shape on a line."""
-    rng = np.random.default_rng(seed)
-    white = 0.1 + np.exp(-0.5 * ((ENERGY - shift - 780.5) / 1.0) ** 2)
-    white = white + feature * np.exp(-0.5 * ((ENERGY - 790) / 1.0) ** 2)
-    centre = (EDGES[1:] + EDGES[:-1]) / 2
-    exposure = rng.uniform(0.8, 1.2, len(ENERGY))
-    truth = (
-        factor
-        * rate
-        * exposure[:, None]
-        * white[:, None]
-        * np.exp(-0.5 * ((centre - 776) / 3) ** 2)
-        / 4
-    )
-    point, counts = ("incident_energy",), rng.poisson(truth)
-    values = {
-        "incident_energy": (point, ENERGY),
-        "emission_energy": (("emission_energy",), centre),
-        "emission_energy_edges": (("emission_energy_edge",), EDGES),
-        "counts": ((*point, "emission_energy"), counts),
-        "exposure": (point, exposure),
-        "live_time": (point, exposure),
-        "dwell": (point, np.ones(len(ENERGY))),
-        "i0": (point, exposure),
-        "point_status": (point, np.zeros(len(ENERGY), np.int64)),
-        "reading_tey": (point, exposure * (3 + 0.02 * (ENERGY - 770) + white)),
-    }
-    told = {"run": name, "sample": "LMR", "edge": "Co_L", "normalisation": "i0"}
-    return labelled(values, {}).assign_attrs(told | attributes)
 
 
 def sources(**maps):
@@ -97,19 +59,6 @@ def test_a_feature_is_seen_and_measured():
     assert (one["ratio_lower"].values < [2.0, 1.0]).all()
     assert (one["ratio_upper"].values > [2.0, 1.0]).all()
     assert one.sizes["compared"] == 2
-
-
-def with_pixels(rixs_map, seed, wander):
-    """The map with 8 pixels whose gains were found to differ by `wander`."""
-    gain = np.random.default_rng(seed).normal(0, wander, 8)
-    columns = {
-        "pixel": np.arange(1, 17, 2),
-        "misalignment": gain,
-        "pixel_counts": np.full(8, 1000),
-    }
-    return rixs_map.assign(
-        {name: (("pixel",), values) for name, values in columns.items()}
-    )
 
 
 def test_scales_stand_apart_as_far_as_pixels_wander():
@@ -208,70 +157,6 @@ def test_samples_on_other_points_are_refused_with_a_reason():
     assert "other incident energies; set map.incident" in warnings[0]
 
 
-def test_an_odd_pass_is_told_and_left_out_where_asked():
-    scans = [scan(k, name=f"scan{k:04d}", shift=1.0 * (k == 3)) for k in range(1, 6)]
-    told = passes.examine(scans, PassesConfig(), "LMR-Co_L")
-    assert told.facts["odd_passes"] == ["scan0003"]
-    assert len(told.scans) == 5
-    assert any(
-        "scan0003 does not go with the other passes" in text and "kept" in text
-        for text in told.warnings
-    )
-    left = passes.examine(scans, PassesConfig(outliers="leave_out"), "LMR-Co_L")
-    assert [s.attrs["run"] for s in left.scans] == [
-        "scan0001",
-        "scan0002",
-        "scan0004",
-        "scan0005",
-    ]
-    assert left.facts["left_out"] is True
-    json.dumps(left.facts, allow_nan=False)
-
-
-def test_a_shifted_pass_is_moved_back_where_asked():
-    scans = [scan(k, name=f"scan{k:04d}", shift=0.3 * (k == 1)) for k in range(1, 5)]
-    told = passes.examine(scans, PassesConfig(align="apply", channel="tey"), "LMR-Co_L")
-    value, error = told.facts["shift"]["scan0001"]
-    assert value == pytest.approx(0.3, abs=0.06 + 4 * error)
-    moved = [s["incident_energy"].values[0] for s in told.scans]
-    assert moved[0] - moved[1] == pytest.approx(-0.3, abs=0.1)
-
-
-def test_a_shift_is_told_and_no_pass_is_odd_for_it_once_it_is_taken_out():
-    scans = [scan(k, name=f"scan{k:04d}", shift=0.7 * (k == 2)) for k in range(1, 6)]
-    told = passes.examine(scans, PassesConfig(), "LMR-Co_L")
-    assert told.facts["odd_passes"] == ["scan0002"]
-    assert any(
-        "incident scale of scan0002 stands +0." in text for text in told.warnings
-    )
-    assert not any("radiation damage" in text for text in told.warnings), (
-        "the odd pass is what differs"
-    )
-    both = passes.examine(
-        scans, PassesConfig(align="apply", outliers="leave_out"), "LMR-Co_L"
-    )
-    assert both.facts["odd_passes"] == []
-    assert len(both.scans) == 5
-
-
-def test_one_pass_is_not_tested():
-    assert passes.examine([scan(1)], PassesConfig(), "x").facts == {}
-
-
-def test_absorption_is_normalised_and_beside_the_yield():
-    scans = [scan(k, name=f"scan{k:04d}") for k in range(3)]
-    pfy = extract.extract_region(scans[0], REGIONS["Co_PFY"])
-    found, warnings = xas.absorption_spectra(
-        scans, pfy, XasConfig(pre_edge=(770, 776)), "LMR-Co_L"
-    )
-    assert warnings == []
-    assert set(found) == {"tey", "pfy"}
-    shape = np.exp(-0.5 * ((ENERGY - 780.5) / 1.0) ** 2)
-    assert found["tey"]["intensity"].values == pytest.approx(shape, abs=0.01)
-    assert found["pfy"]["intensity"].max().item() == 1
-    assert found["tey"].attrs["passes"] == 3
-
-
 def test_figures_and_products_of_a_run(small):
     """A run with a comparison and sheets: what is there, what status tells, and that a second run makes nothing."""
     config = {
@@ -357,56 +242,6 @@ def test_an_edge_that_is_not_asked_for_is_not_compared():
         "its axis is the emission energy"
     )
     assert not concerned((770.0, 800.0), window=(850, 860)), "no light is emitted there"
-
-
-def test_a_reading_that_drops_is_minus_one_at_its_lowest():
-    scans = [scan(k, name=f"scan{k:04d}") for k in range(3)]
-    white = np.exp(-0.5 * ((ENERGY - 780.5) / 1.0) ** 2)
-    noise = np.random.default_rng(4).normal(0, 0.02, (3, len(ENERGY)))
-    readings = [
-        one["i0"].values * (2 - white + n) for one, n in zip(scans, noise, strict=True)
-    ]
-    scans = [
-        one.assign(reading_tfy=("incident_energy", r))
-        for one, r in zip(scans, readings, strict=True)
-    ]
-    found, warnings = xas.absorption_spectra(
-        scans, None, XasConfig(channels=("tfy",)), "LMR-Co_L"
-    )
-    assert found["tfy"]["intensity"].values == pytest.approx(-white, abs=0.12)
-    assert found["tfy"].attrs["sign"] == -1
-    assert "tfy: it drops at the edge" in warnings[-1]
-
-
-def test_a_spectrum_without_a_jump_is_told():
-    scans = [scan(k).isel(incident_energy=slice(0, 14)) for k in range(2)]
-    found, warnings = xas.absorption_spectra(
-        scans, None, XasConfig(scale="edge"), "LMR-Co_L"
-    )
-    assert not np.isfinite(found["tey"]["intensity"].values).any()
-    assert any("tey: cannot be normalised" in line for line in warnings)
-
-
-def test_aligned_passes_keep_the_points_at_which_they_were_measured():
-    scans = [
-        scan(k, name=f"scan{k:04d}", shift=1.2 * (k == 1), rate=4000)
-        for k in range(1, 3)
-    ]
-    moved = passes.examine(
-        scans, PassesConfig(align="apply", channel="tey"), "LMR-Co_L"
-    ).scans
-    found, warnings = combine_scans(moved, MapConfig(), "LMR-Co_L")
-    assert found["incident_energy"].values.tolist() == ENERGY.tolist()
-    assert warnings == []
-    plain = combine_scans(scans, MapConfig(), "LMR-Co_L")[0]
-    yields = [
-        (one["counts"].sum("emission_energy") / one["exposure"]).values
-        for one in (found, plain)
-    ]
-    white = slice(14, 28)
-    assert np.nanmax(yields[0][white]) > 1.08 * np.nanmax(yields[1][white]), (
-        "the white line is sharper"
-    )
 
 
 def test_the_config_of_the_paper_is_one():

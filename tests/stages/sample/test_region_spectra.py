@@ -22,7 +22,7 @@ X = np.array([1.0, 2.0, 4.0])
 
 
 def rixs_map(**readings):
-    return combine_scans([scan_map(COUNTS, E, X, **readings)], MapConfig(), "m")[0]
+    return combine_scans([scan_map(COUNTS, E, X, **readings)], MapConfig(), "m").dataset
 
 
 def region(**values):
@@ -123,14 +123,14 @@ def test_readings_of_the_log_stand_beside():
 def test_a_reading_without_i0_or_exposure():
     one = combine_scans(
         [scan_map(COUNTS, E, [1, 0, 1], reading_tfy=[5, 6, 7])], MapConfig(), "m"
-    )[0]
+    ).dataset
     tfy = log_spectrum(one, "tfy")
     np.testing.assert_array_equal(tfy["intensity"].values, [5, np.nan, 7])
     assert tfy["intensity"].attrs["units"] == "tfy"
 
 
 def test_spectra_of_a_map_without_a_count_are_numbers():
-    empty = combine_scans([scan_map(np.zeros((3, 3)), E, X)], MapConfig(), "m")[0]
+    empty = combine_scans([scan_map(np.zeros((3, 3)), E, X)], MapConfig(), "m").dataset
     for name, found in extract_spectra(empty, None, "m")[0].items():
         assert isinstance(found, xr.Dataset) and found["counts"].values.sum() == 0, name
         assert not np.isinf(found["intensity"].values).any()
@@ -142,7 +142,7 @@ def test_products_say_how_their_errors_were_computed_and_what_was_subtracted():
         MapConfig(),
         "m",
         NormaliseConfig(i0_noise=0.05),
-    )[0]
+    ).dataset
     background = {"kind": "sideband", "emission": [[502.0, 503.0]]}
     found = extract_region(
         noisy,
@@ -171,16 +171,16 @@ def test_i0_noise_of_passes_adds_in_squares():
         (0.1, np.hypot(0.1 * X, 0.2 * X)),
         ("poisson", np.hypot(X / 2, 2 * X / 10)),
     ):
-        found = combine_scans(scans, MapConfig(), "m", NormaliseConfig(i0_noise=noise))[
-            0
-        ]
+        found = combine_scans(
+            scans, MapConfig(), "m", NormaliseConfig(i0_noise=noise)
+        ).dataset
         np.testing.assert_allclose(found["exposure_errors"].values, expected)
-    assert "exposure_errors" not in combine_scans(scans, MapConfig(), "m")[0]
+    assert "exposure_errors" not in combine_scans(scans, MapConfig(), "m").dataset
     without = [scan_map(COUNTS, E, X)]
-    found, warnings = combine_scans(
-        without, MapConfig(), "m", NormaliseConfig(i0_noise=0.1)
-    )
-    assert "exposure_errors" not in found and "no I0" in warnings[0]
+    noisy = NormaliseConfig(i0_noise=0.1)
+    combined = combine_scans(without, MapConfig(), "m", noisy)
+    assert "exposure_errors" not in combined.dataset
+    assert combined.warnings == ["m: i0_noise ignored: a pass has no I0"]
 
 
 def test_a_blank_that_is_not_there_is_said():
@@ -202,14 +202,16 @@ def test_a_blank_is_subtracted_by_exposure():
     )
     other = combine_scans(
         [scan_map(COUNTS[:, ::-1] // 2, E, 10 * X)], MapConfig(), "m"
-    )[0]
+    ).dataset
     found = extract_region(rixs_map(), configured, Beside(blanks={"bare": other}))
     expected = COUNTS.sum(axis=1) / X - (COUNTS // 2).sum(axis=1) / (10 * X)
     np.testing.assert_allclose(found["intensity"].values, expected)
 
 
 def test_features_and_cuts_and_presets_come_out():
-    one = combine_scans([scan_map(np.full((3, 60), 50), E, X)], MapConfig(), "m")[0]
+    one = combine_scans(
+        [scan_map(np.full((3, 60), 50), E, X)], MapConfig(), "m"
+    ).dataset
     configured = {
         "X": Region.model_validate(
             {
