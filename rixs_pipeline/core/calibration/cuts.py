@@ -1,137 +1,200 @@
-"""Which pulses are photons: cuts learned per pixel and run from the pulses themselves, each named and counted."""
+"""Cuts that separate photons from other pulses, learned for each pixel and run.
+
+The limits follow from the pulses themselves, and each cut has a name and a count.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
+from rixs_pipeline.core.stats.robust import Range
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
+# In the order in which they are applied. "all" counts every pulse.
 CUT_NAMES = ("all", "finite", "residual", "pretrigger", "phase", "since_last")
-ENOUGH = 4000  # pulses, evenly spread over the run, that tell a median and its spread to two percent
-ROBUST_SIGMA = 1.4826  # median absolute deviation -> standard deviation of a Gaussian
+N_QUANTITIES = len(CUT_NAMES) - 2  # that have limits: neither "all" nor "finite"
+# Pulses, evenly spread over a run: enough for a median and its spread to 2 %.
+SAMPLE_PULSES = 4000
+MIN_PULSES = 20  # from which limits are learned
+# The pretrigger mean drifts within a run; its range is wider by this factor.
+PRETRIGGER_WIDENING = 3
+NO_HOLD_OFF = Range(0.0, np.inf)  # s
+
+
+class PulseSample(Protocol):
+    """Quantities of pulses of one pixel, each (pulse,)."""
+
+    @property
+    def pulse_height(self) -> FloatArray:
+        """Pulse height, filtValue."""
+
+    @property
+    def phase(self) -> FloatArray:
+        """Arrival phase, derivativeLike / filtValue."""
+
+    @property
+    def pretrigger_mean(self) -> FloatArray:
+        """Mean of the signal before the trigger."""
+
+    @property
+    def residual(self) -> FloatArray:
+        """Misfit of the pulse model, residualStdDev."""
+
+
+class TimedPulses(PulseSample, Protocol):
+    """Quantities of consecutive pulses of one pixel, each (pulse,)."""
+
+    @property
+    def since_last(self) -> FloatArray:
+        """Time since the previous record of the pixel, s."""
 
 
 @dataclass(frozen=True)
 class CutLimits:
-    """What one pixel's pulses must satisfy: `low <= value <= high` of each quantity."""
+    """Limits of one pixel: pulses with `low <= value <= high` are accepted."""
 
-    residual: tuple[float, float]
-    pretrigger: tuple[float, float]
-    phase: tuple[float, float]
-    since_last: tuple[float, float] = (
-        0.0,
-        np.inf,
-    )  # s; the lower one is the hold-off, see `core.pile_up`
+    residual: Range
+    pretrigger: Range
+    phase: Range
+    since_last: Range = NO_HOLD_OFF  # s; the lower limit is the hold-off
 
     @property
     def hold_off(self) -> float:
-        """Seconds after every record in which pulses are left out."""
-        return self.since_last[0]
+        """Time after every record in which pulses are rejected, s."""
+        return self.since_last.low
 
-    def held_off(self, seconds: float) -> "CutLimits":
-        """The same limits with another hold-off, s."""
-        return replace(self, since_last=(seconds, np.inf))
+    def with_hold_off(self, seconds: float) -> CutLimits:
+        """Return the same limits with another hold-off, s."""
+        return replace(self, since_last=Range(seconds, np.inf))
 
-    def table(self) -> Float:
-        """The limits as a row (quantity, 2) of a product, quantities in the order of `CUT_NAMES[2:]`."""
+    def to_table(self) -> FloatArray:
+        """Return the limits (quantity, 2) as products hold them.
+
+        The quantities are in the order of `CUT_NAMES[2:]`.
+        """
         return np.array([self.residual, self.pretrigger, self.phase, self.since_last])
 
+    @classmethod
+    def from_table(cls, table: FloatArray) -> CutLimits | None:
+        """Return the limits (quantity, 2) of a product; None where they are NaN."""
+        if np.isnan(table).any():
+            return None
+        return cls(*(Range(float(low), float(high)) for low, high in table))
 
-def robust_range(values: Float, width: float) -> tuple[float, float]:
-    """Median +- `width` robust standard deviations (from the median absolute deviation) of finite values (event,)."""
-    from rixs_pipeline.core.calibration import pulse_kernels
 
-    low, high = pulse_kernels.robust_range(values, width, ROBUST_SIGMA)
-    return float(low), float(high)
+@dataclass(frozen=True)
+class CutResult:
+    """Pulses that pass the cuts of their pixel."""
+
+    is_accepted: BoolArray  # (pulse,)
+    counts: IntArray  # (cut,) pulses that remain after each of `CUT_NAMES`
 
 
-def finite(
-    pulse_height: Float, phase: Float, pretrigger_mean: Float, residual: Float
-) -> Bool:
-    """Pulses (event,) that hold numbers at all and point upwards."""
-    from rixs_pipeline.core.calibration import pulse_kernels
+def learn_limits(pulses: PulseSample, width: float) -> CutLimits | None:
+    """Learn the limits of one pixel from the bulk of its pulses.
 
-    return np.asarray(
-        pulse_kernels.finite(pulse_height, phase, pretrigger_mean, residual)
+    Parameters
+    ----------
+    pulses
+        Pulses of one pixel in one run.
+    width
+        Half width of the ranges in robust standard deviations, for the pretrigger mean
+        three times that: this rejects nonsense and leaves slow drift alone.
+
+    Returns
+    -------
+    CutLimits or None
+        Without a hold-off, which follows from the whole array. None for fewer than
+        `MIN_PULSES` finite pulses.
+
+    Notes
+    -----
+    Residuals of photons form a narrow peak (10 % wide), with the outliers far above.
+    """
+    from rixs_pipeline.core.calibration.pulse_kernels import (  # numba: slow to import
+        robust_range,
+        select_finite,
     )
 
-
-def learn(
-    pulse_height: Float,
-    phase: Float,
-    pretrigger_mean: Float,
-    residual: Float,
-    width: float,
-    at_least: int = 20,
-) -> CutLimits | None:
-    """Limits from the bulk of one pixel's pulses (event,); None where fewer than `at_least` pulses hold numbers.
-
-    The residual's bulk is a narrow peak (10 % wide) and its outliers stand far above; pretrigger mean and phase are
-    cut at three times that width, which takes out the nonsense and leaves slow drift alone. The hold-off is none: one
-    pixel does not tell it.
-    """
-    good = np.flatnonzero(finite(pulse_height, phase, pretrigger_mean, residual))
-    if len(good) < at_least:
+    is_finite = select_finite(
+        pulses.pulse_height, pulses.phase, pulses.pretrigger_mean, pulses.residual
+    )
+    sample = np.flatnonzero(is_finite)
+    if len(sample) < MIN_PULSES:
         return None
-    good = good[:: max(1, len(good) // ENOUGH)]
+    sample = sample[:: max(1, len(sample) // SAMPLE_PULSES)]
+    pretrigger = pulses.pretrigger_mean[sample]
     return CutLimits(
-        robust_range(residual[good], width),
-        robust_range(pretrigger_mean[good], 3 * width),
-        robust_range(phase[good], width),
+        residual=robust_range(pulses.residual[sample], width),
+        pretrigger=robust_range(pretrigger, PRETRIGGER_WIDENING * width),
+        phase=robust_range(pulses.phase[sample], width),
     )
 
 
-def changed(own: CutLimits, reference: Float) -> bool:
-    """Whether a pixel's pulses are no longer those of its reference run (limits (quantity, 2)).
+def have_changed(limits: CutLimits, reference: CutLimits) -> bool:
+    """Return whether a pixel's pulses differ from those of its reference run.
 
-    The middle of its residuals or of its base line lies outside the reference's limits by more than their width: far
-    beyond drift, which moves both by a fraction of it.
+    Parameters
+    ----------
+    limits
+        Learned in a scan.
+    reference
+        Learned in the reference run.
+
+    Returns
+    -------
+    bool
+        Whether the middle of the residuals or of the pretrigger means lies outside the
+        reference's limits by more than the distance between these. Drift moves both by
+        a fraction of it.
     """
-    if np.isnan(reference).any():
-        return False
-    middle = own.table()[:2].mean(axis=1)
-    low, high = reference[:2].T
-    return bool(np.any((middle < low - (high - low)) | (middle > high + (high - low))))
+    middle = limits.to_table()[:2].mean(axis=1)
+    low, high = reference.to_table()[:2].T
+    width = high - low
+    is_outside = (middle < low - width) | (middle > high + width)
+    return bool(np.any(is_outside))
 
 
-def from_table(table: Float) -> CutLimits | None:
-    """Limits from a row (quantity, 2) of a product; None where it holds none (NaN)."""
-    if np.isnan(table).any():
-        return None
-    return CutLimits(*((float(low), float(high)) for low, high in table))
+def stack_limits(limits: Sequence[CutLimits | None]) -> FloatArray:
+    """Return the limits of all pixels (pixel, quantity, 2); NaN where one has none."""
+    missing = np.full((N_QUANTITIES, 2), np.nan)
+    tables = [missing if pixel is None else pixel.to_table() for pixel in limits]
+    return np.stack(tables)
 
 
-def tables(limits: Sequence[CutLimits | None]) -> Float:
-    """Limits of all pixels (pixel, quantity, 2); NaN where a pixel has none."""
-    rows = [
-        np.full((len(CUT_NAMES) - 2, 2), np.nan) if one is None else one.table()
-        for one in limits
-    ]
-    return np.stack(rows)
+def apply_cuts(pulses: TimedPulses, limits: CutLimits) -> CutResult:
+    """Select the pulses of one pixel that pass its cuts.
 
+    Parameters
+    ----------
+    pulses
+        Pulses of one pixel.
+    limits
+        Its limits.
 
-def apply(
-    pulse_height: Float,
-    phase: Float,
-    pretrigger_mean: Float,
-    residual: Float,
-    since_last: Float,
-    limits: CutLimits,
-) -> tuple[Bool, NDArray[np.int64]]:
-    """Accepted pulses bool (event,) and how many are left after each of `CUT_NAMES`, i8 (cut,)."""
-    accepted = np.ones(len(pulse_height), dtype=bool)
-    left = [len(accepted)]
-    accepted &= finite(pulse_height, phase, pretrigger_mean, residual)
-    left.append(int(np.count_nonzero(accepted)))
+    Returns
+    -------
+    CutResult
+        The accepted pulses, and how many remain after each cut.
+    """
+    from rixs_pipeline.core.calibration.pulse_kernels import (  # numba: slow to import
+        select_finite,
+    )
+
+    is_accepted = select_finite(
+        pulses.pulse_height, pulses.phase, pulses.pretrigger_mean, pulses.residual
+    )
+    counts = [len(is_accepted), np.count_nonzero(is_accepted)]
     for values, (low, high) in (
-        (residual, limits.residual),
-        (pretrigger_mean, limits.pretrigger),
-        (phase, limits.phase),
-        (since_last, limits.since_last),
+        (pulses.residual, limits.residual),
+        (pulses.pretrigger_mean, limits.pretrigger),
+        (pulses.phase, limits.phase),
+        (pulses.since_last, limits.since_last),
     ):
-        accepted &= (values >= low) & (values <= high)
-        left.append(int(np.count_nonzero(accepted)))
-    return accepted, np.array(left, dtype=np.int64)
+        is_accepted &= (values >= low) & (values <= high)
+        counts.append(np.count_nonzero(is_accepted))
+    return CutResult(is_accepted, np.array(counts, dtype=np.int64))

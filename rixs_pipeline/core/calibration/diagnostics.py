@@ -115,10 +115,10 @@ def _add(
     from rixs_pipeline.core.calibration import pulse_kernels
 
     height, pretrigger, phase, time = pulses
-    near, line, _ = pulse_kernels.near_lines(
-        ef.energies(height, pretrigger, phase, params), lines, REACH_EV
-    )
-    height, pretrigger, phase, time = (column[near] for column in pulses)
+    energies = ef.energies(height, pretrigger, phase, params)
+    near = pulse_kernels.find_near_lines(energies, lines, REACH_EV)
+    line = near.line
+    height, pretrigger, phase, time = (column[near.index] for column in pulses)
     by_phase, by_time = (
         _bins((arrival(height, phase, params) + 1) / 2, N_BINS),
         _bins(time / duration, N_BINS),
@@ -134,7 +134,7 @@ def _add(
             ef.energies(height, pretrigger, phase, _without(params, block))
             - lines[line]
         )
-        pulse_kernels.add_offsets(table, line, bins, away, REACH_EV)
+        pulse_kernels.add_to_offset_histograms(table, line, bins, away, REACH_EV)
     deviation = pretrigger - params[ef.PRETRIGGER_REF]
     base += [
         np.bincount(by_time, weights, N_BINS)

@@ -90,16 +90,16 @@ def begin(states: Sequence[Pixel]) -> None:
 
 
 def cut(pulses: ReferencePulses, width: float) -> Pixel:
-    """A pixel with its cuts learned and applied, and the peaks of what is left; `width` as in `cuts.learn`."""
-    columns = pulses.pulse_height, pulses.phase, pulses.pretrigger_mean, pulses.residual
-    limits = cuts.learn(*columns, width=width)
+    """A pixel with its cuts learned and applied, and the peaks of what is left; `width` as in `cuts.learn_limits`."""
+    limits = cuts.learn_limits(pulses, width)
     if limits is None:
         left = np.zeros(len(cuts.CUT_NAMES), dtype=np.int64)
         left[0] = len(pulses.pulse_height)
         nothing = np.zeros(len(pulses.pulse_height), dtype=bool)
         return Pixel(_taken(pulses, nothing), nothing, left, None)
-    accepted, left = cuts.apply(*columns, pulses.since_last, limits=limits)
-    state = Pixel(_taken(pulses, accepted), accepted, left, limits)
+    passed = cuts.apply_cuts(pulses, limits)
+    accepted = _taken(pulses, passed.is_accepted)
+    state = Pixel(accepted, passed.is_accepted, passed.counts, limits)
     state.peaks = line_assignment.find_peaks(state.pulses.pulse_height)
     return state
 
@@ -107,12 +107,12 @@ def cut(pulses: ReferencePulses, width: float) -> Pixel:
 def leave_out_affected(states: Sequence[Pixel]) -> None:
     """Learn how long the pulses of these pixels affect the next one, and leave out those that come sooner."""
     alive = [state for state in states if state.limits is not None]
-    most = hold_off.ENOUGH // max(len(alive), 1)
-    learned = hold_off.hold_offs([_deviations(state, most) for state in alive])
+    most = hold_off.MAX_PULSES // max(len(alive), 1)
+    learned = hold_off.estimate_hold_offs([_deviations(state, most) for state in alive])
     for state, seconds in zip(alive, learned.tolist(), strict=True):
         if seconds > 0 and state.limits is not None:
             keep = state.pulses.since_last >= seconds
-            state.limits = state.limits.held_off(seconds)
+            state.limits = state.limits.with_hold_off(seconds)
             state.accepted[state.accepted] = keep
             state.cut_counts[-1] = np.count_nonzero(keep)
             state.pulses = _taken(state.pulses, keep)
@@ -128,7 +128,7 @@ def _deviations(state: Pixel, most: int) -> hold_off.Deviations:
         else 0.0
     )
     window = 2 * line_assignment.SMOOTHING_EV * float(ev)
-    return hold_off.deviations(
+    return hold_off.measure_deviations(
         pulses.since_last, pulses.pulse_height, pulses.pretrigger_mean, lines, window
     )
 

@@ -1,195 +1,392 @@
-"""What is counted and compared pulse by pulse, compiled: `core.cuts`, `core.hold_off`, `core.calibration` and
-`core.diagnostics` say what it is for. A pixel has thousands of pulses: array by array, numpy's calls cost more than
-their work, and threads that calibrate side by side would wait for each other.
+"""Compiled loops over the pulses of one pixel: medians, histograms, nearest lines.
+
+A pixel has thousands of pulses. Array by array, the calls of numpy cost more than the
+work, and threads that calibrate several pixels would wait for each other.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline.core.energy.compile import compiled
+from rixs_pipeline.core.stats.robust import SIGMA_PER_MAD, Range
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PulseColumns
 
-Float = NDArray[np.float64]
-Float4 = NDArray[np.float32]
-Int = NDArray[np.int64]
-Bool = NDArray[np.bool_]
+N_SELECT_BINS = 256  # of the histograms that narrow down a value by its rank
+SORTED_SIZE = 32  # so few values are sorted
+MAX_SHARE = 0.7  # of the values in a single bin: another histogram would not help
+
+
+class SampledPulses(NamedTuple):
+    """Quantities of a sample of pulses, each (pulse,)."""
+
+    pulse_height: FloatArray
+    phase: FloatArray
+    pretrigger_mean: FloatArray
+    residual: FloatArray
+
+
+class NearLines(NamedTuple):
+    """Values close to a line, each (n,)."""
+
+    index: IntArray  # of the value
+    line: IntArray  # index of the nearest line
+    offset: FloatArray  # value - line
+
+
+class PulsesInWindows(NamedTuple):
+    """Pulses in the windows of lines, each (n,)."""
+
+    index: IntArray  # of the pulse
+    line: IntArray  # index of the line
 
 
 @compiled
-def kth(values: Float, k: int) -> float:
-    """The k-th smallest (from 0) of finite values (n,): by histograms, as far as they narrow it down."""
-    left, n = values.copy(), len(values)
-    counts = np.empty(256, np.int64)
-    while n > 32:
-        low, high = left[0], left[0]
+def select_by_rank(values: FloatArray, rank: int) -> float:
+    """Return the value of the given rank (0: the smallest) of finite values (n,).
+
+    Histograms narrow down the candidates as far as they can.
+    """
+    candidates = values.copy()
+    n = len(values)
+    counts = np.empty(N_SELECT_BINS, np.int64)
+    while n > SORTED_SIZE:
+        low = high = candidates[0]
         for i in range(n):
-            low, high = min(low, left[i]), max(high, left[i])
-        per_bin = 255.0 / (high - low)
-        if not (per_bin > 0.0 and per_bin < np.inf):
+            low = min(low, candidates[i])
+            high = max(high, candidates[i])
+        bins_per_unit = (N_SELECT_BINS - 1.0) / (high - low)
+        if not (bins_per_unit > 0.0 and bins_per_unit < np.inf):
             break
         counts[:] = 0
         for i in range(n):
-            counts[int((left[i] - low) * per_bin)] += 1
-        place, rest = 0, k
-        while rest >= counts[place]:
-            rest -= counts[place]
-            place += 1
-        if counts[place] > 0.7 * n:
+            counts[int((candidates[i] - low) * bins_per_unit)] += 1
+        target = 0
+        rank_in_bin = rank
+        while rank_in_bin >= counts[target]:
+            rank_in_bin -= counts[target]
+            target += 1
+        if counts[target] > MAX_SHARE * n:
             break
-        k, found = rest, 0
+        rank = rank_in_bin
+        n_in_bin = 0
         for i in range(n):
-            value = left[i]
-            left[found] = value
-            found += int((value - low) * per_bin) == place
-        n = found
-    return np.partition(left[:n], k)[k]
+            value = candidates[i]
+            candidates[n_in_bin] = value
+            n_in_bin += int((value - low) * bins_per_unit) == target
+        n = n_in_bin
+    return np.partition(candidates[:n], rank)[rank]
 
 
 @compiled
-def median(values: Float) -> float:
-    """That of finite values (n,), at least one."""
+def median(values: FloatArray) -> float:
+    """Return the median of finite values (n,), at least one."""
     middle = len(values) // 2
-    upper = kth(values, middle)
+    upper = select_by_rank(values, middle)
     if len(values) % 2:
         return upper
-    below, lower = 0, -np.inf
+    n_below = 0
+    lower = -np.inf
     for value in values:
         if value < upper:
-            below, lower = below + 1, max(lower, value)
-    return 0.5 * (lower + upper) if below == middle else upper
+            n_below += 1
+            lower = max(lower, value)
+    return 0.5 * (lower + upper) if n_below == middle else upper
 
 
 @compiled
-def robust_range(
-    values: Float, width: float, per_deviation: float
-) -> tuple[float, float]:
-    """Median +- `width` robust standard deviations of finite values (n,), at least one."""
+def robust_range(values: FloatArray, width: float) -> Range:
+    """Return the median +- `width` robust standard deviations.
+
+    Parameters
+    ----------
+    values
+        (n,) finite values, at least one.
+    width
+        Half width of the range in standard deviations of the bulk.
+
+    Returns
+    -------
+    Range
+        Unaffected by outliers.
+    """
     middle = median(values)
-    spread = width * per_deviation * median(np.abs(values - middle))
-    return middle - spread, middle + spread
+    half_width = width * SIGMA_PER_MAD * median(np.abs(values - middle))
+    return Range(middle - half_width, middle + half_width)
 
 
 @compiled
-def finite(height: Float, phase: Float, base: Float, residual: Float) -> Bool:
-    """Pulses (n,) that hold numbers at all and point upwards."""
-    out = np.empty(len(height), np.bool_)
-    for i in range(len(height)):
-        numbers = (
+def select_finite(
+    pulse_height: FloatArray,
+    phase: FloatArray,
+    pretrigger_mean: FloatArray,
+    residual: FloatArray,
+) -> BoolArray:
+    """Select the pulses with finite values and a positive pulse height.
+
+    Parameters
+    ----------
+    pulse_height, phase, pretrigger_mean, residual
+        (pulse,) quantities.
+
+    Returns
+    -------
+    bool array
+        (pulse,)
+    """
+    is_finite = np.empty(len(pulse_height), np.bool_)
+    for i in range(len(pulse_height)):
+        has_numbers = (
             (abs(phase[i]) < np.inf)
-            & (abs(base[i]) < np.inf)
+            & (abs(pretrigger_mean[i]) < np.inf)
             & (abs(residual[i]) < np.inf)
         )
-        out[i] = numbers & (height[i] > 0.0) & (height[i] < np.inf)
-    return out
+        is_upward = (pulse_height[i] > 0.0) & (pulse_height[i] < np.inf)
+        is_finite[i] = has_numbers & is_upward
+    return is_finite
 
 
 @compiled
-def some_pulses(
-    base: Float4, residual: Float4, coefs: Float4, first: Int, stop: Int, most: int
-) -> tuple[Float, Float, Float, Float]:
-    """Height, phase, base line and residual (n,) of at most `most` records, evenly spread over slices first:stop.
+def sample_pulses(
+    pulses: PulseColumns, first: IntArray, stop: IntArray, max_pulses: int
+) -> SampledPulses:
+    """Sample records evenly from slices of a pixel's file.
 
-    `coefs` (record, k) as in the file: derivativeLike is its second column, filtValue the third.
+    Parameters
+    ----------
+    pulses
+        Columns (record,) of the file. Of `coefs` derivativeLike is the second,
+        filtValue the third.
+    first, stop
+        (slice,) bounds of the slices of records.
+    max_pulses
+        Size of the sample, at most.
+
+    Returns
+    -------
+    SampledPulses
+        In the order of the records.
     """
-    total = np.sum(stop - first)
-    every = max(1, -(-total // most))
-    columns, n, offset = np.empty((4, -(-total // every))), 0, 0
+    n_records = np.sum(stop - first)
+    step = max(1, -(-n_records // max_pulses))
+    columns = np.empty((4, -(-n_records // step)))
+    n = 0
+    offset = 0
     for j in range(len(first)):
         while offset < stop[j] - first[j]:
             i = first[j] + offset
-            height = np.float64(coefs[i, 2])
-            columns[0, n], columns[1, n] = height, np.float64(coefs[i, 1]) / height
-            columns[2, n], columns[3, n] = base[i], residual[i]
+            height = np.float64(pulses.coefs[i, 2])
+            columns[0, n] = height
+            columns[1, n] = np.float64(pulses.coefs[i, 1]) / height
+            columns[2, n] = pulses.pretrigger_mean[i]
+            columns[3, n] = pulses.residual[i]
             n += 1
-            offset += every
+            offset += step
         offset -= stop[j] - first[j]
-    return columns[0], columns[1], columns[2], columns[3]
+    return SampledPulses(columns[0], columns[1], columns[2], columns[3])
 
 
 @compiled
-def near_lines(values: Float, lines: Float, reach: float) -> tuple[Int, Int, Float]:
-    """Which values (pulse,) lie within `reach` of the nearest of the lines (line,), ascending; that line; how far."""
-    index, line = np.empty(len(values), np.int64), np.empty(len(values), np.int64)
-    away = np.empty(len(values))
+def find_near_lines(values: FloatArray, lines: FloatArray, reach: float) -> NearLines:
+    """Find the values close to a line.
+
+    Parameters
+    ----------
+    values
+        (pulse,)
+    lines
+        (line,) ascending, in the unit of the values.
+    reach
+        Largest distance from the nearest line.
+
+    Returns
+    -------
+    NearLines
+        Which values are within reach of which line, and how far from it.
+    """
+    index = np.empty(len(values), np.int64)
+    line = np.empty(len(values), np.int64)
+    offset = np.empty(len(values))
     n = 0
     for i in range(len(values) if len(lines) else 0):
-        k = 0
-        while k + 1 < len(lines) and values[i] > 0.5 * (lines[k] + lines[k + 1]):
-            k += 1
-        distance = values[i] - lines[k]
+        nearest = 0
+        while nearest + 1 < len(lines) and values[i] > 0.5 * (
+            lines[nearest] + lines[nearest + 1]
+        ):
+            nearest += 1
+        distance = values[i] - lines[nearest]
         if abs(distance) < reach:
-            index[n], line[n], away[n] = i, k, distance
+            index[n] = i
+            line[n] = nearest
+            offset[n] = distance
             n += 1
-    return index[:n], line[:n], away[:n]
+    return NearLines(index[:n], line[:n], offset[:n])
 
 
 @compiled
-def centred(values: Float, group: Int, n_groups: int) -> Float:
-    """Values (pulse,) less the median of their group (pulse,)."""
-    out = values.copy()
+def subtract_group_medians(
+    values: FloatArray, group: IntArray, n_groups: int
+) -> FloatArray:
+    """Subtract from each value the median of its group.
+
+    Parameters
+    ----------
+    values
+        (pulse,)
+    group
+        (pulse,) group of each value, 0 to `n_groups` - 1.
+    n_groups
+        Number of groups.
+
+    Returns
+    -------
+    float array
+        (pulse,)
+    """
+    centred = values.copy()
     for k in range(n_groups):
-        mine = group == k
-        if mine.any():
-            middle = median(values[mine])
+        is_member = group == k
+        if is_member.any():
+            middle = median(values[is_member])
             for i in range(len(values)):
-                if mine[i]:
-                    out[i] -= middle
-    return out
+                if is_member[i]:
+                    centred[i] -= middle
+    return centred
 
 
 @compiled
-def detrended(values: Float, block: int) -> Float:
-    """Values (pulse,) less the median of the block of pulses that each belongs to; the last block takes the rest."""
-    out = values.copy()
+def subtract_block_medians(values: FloatArray, block: int) -> FloatArray:
+    """Subtract the median of each block of consecutive values, which removes drift.
+
+    Parameters
+    ----------
+    values
+        (pulse,) in order of time.
+    block
+        Number of values in a block. The remaining ones belong to the last block, whose
+        median is that of its first `block` values.
+
+    Returns
+    -------
+    float array
+        (pulse,)
+    """
+    centred = values.copy()
     n_blocks = max(1, len(values) // block)
     for k in range(n_blocks):
-        piece = out[k * block : (k + 1) * block if k + 1 < n_blocks else len(values)]
-        if len(piece):
-            piece -= median(values[k * block : min((k + 1) * block, len(values))])
-    return out
+        start = k * block
+        stop = start + block if k + 1 < n_blocks else len(values)
+        if stop > start:
+            centred[start:stop] -= median(values[start : min(start + block, stop)])
+    return centred
 
 
 @compiled
-def standardised(values: Float, per_deviation: float, clip: float) -> Float:
-    """Values (pulse,) about 0 in robust standard deviations, clipped; 0 where they do not scatter."""
-    spread = per_deviation * median(np.abs(values)) if len(values) else 0.0
-    out = np.zeros(len(values))
+def standardise(values: FloatArray, limit: float) -> FloatArray:
+    """Divide values that scatter about 0 by their robust standard deviation.
+
+    Parameters
+    ----------
+    values
+        (pulse,)
+    limit
+        Largest absolute value of the result; values beyond it are set to it.
+
+    Returns
+    -------
+    float array
+        (pulse,) 0 everywhere where the values have no spread.
+    """
+    spread = SIGMA_PER_MAD * median(np.abs(values)) if len(values) else 0.0
+    standardised = np.zeros(len(values))
     if spread > 0:
         for i in range(len(values)):
-            out[i] = max(-clip, min(clip, values[i] / spread))
-    return out
+            standardised[i] = max(-limit, min(limit, values[i] / spread))
+    return standardised
 
 
 @compiled
-def histogram(values: Float, low: float, step: float, n_bins: int) -> Float:
-    """Counts (n_bins,) in bins of `step` from `low` on; the first and the last hold what lies beyond them."""
+def histogram(values: FloatArray, low: float, step: float, n_bins: int) -> FloatArray:
+    """Count values in uniform bins.
+
+    Parameters
+    ----------
+    values
+        (pulse,)
+    low
+        Lower edge of the first bin.
+    step
+        Width of a bin.
+    n_bins
+        Number of bins.
+
+    Returns
+    -------
+    float array
+        (bin,) counts; the first and the last bin hold the values beyond them too.
+    """
     counts = np.zeros(n_bins)
-    per_step = 1.0 / step
+    bins_per_unit = 1.0 / step
     for i in range(len(values)):
-        place = np.floor((values[i] - low) * per_step)
+        place = np.floor((values[i] - low) * bins_per_unit)
         counts[int(max(0.0, min(n_bins - 1.0, place)))] += 1.0
     return counts
 
 
 @compiled
-def in_windows(energies: Float, windows: Float, usable: Bool) -> tuple[Int, Int]:
-    """Which pulses (pulse,) lie in the window of a usable line, and that line; windows (line, 2) do not overlap."""
-    index, line = np.empty(len(energies), np.int64), np.empty(len(energies), np.int64)
+def find_in_windows(
+    energies: FloatArray, windows: FloatArray, is_usable: BoolArray
+) -> PulsesInWindows:
+    """Find the pulses in the windows of usable lines.
+
+    Parameters
+    ----------
+    energies
+        (pulse,) eV
+    windows
+        (line, 2) eV, `low <= energy < high`, without overlap.
+    is_usable
+        (line,)
+
+    Returns
+    -------
+    PulsesInWindows
+        Indices of the pulses and of their lines.
+    """
+    index = np.empty(len(energies), np.int64)
+    line = np.empty(len(energies), np.int64)
     n = 0
     for i in range(len(energies)):
         for k in range(len(windows)):
             if energies[i] >= windows[k, 0] and energies[i] < windows[k, 1]:
-                if usable[k]:
-                    index[n], line[n] = i, k
+                if is_usable[k]:
+                    index[n] = i
+                    line[n] = k
                     n += 1
                 break
-    return index[:n], line[:n]
+    return PulsesInWindows(index[:n], line[:n])
 
 
 @compiled
-def add_offsets(counts: Float, line: Int, bins: Int, away: Float, reach: float) -> None:
-    """Add pulses (pulse,) to counts (line, bin, step) by how far they are from their line, -reach ... reach."""
+def add_to_offset_histograms(
+    counts: FloatArray, line: IntArray, bins: IntArray, offset: FloatArray, reach: float
+) -> None:
+    """Count pulses by their line, their bin, and their offset from the line.
+
+    Parameters
+    ----------
+    counts
+        (line, bin, step) to which the pulses are added; the steps divide the offsets
+        from -reach to reach evenly.
+    line, bins
+        (pulse,) indices.
+    offset
+        (pulse,) distance from the line, in the unit of `reach`.
+    reach
+        Largest offset.
+    """
     n_steps = counts.shape[2]
-    per_step = n_steps / (2.0 * reach)
+    steps_per_unit = n_steps / (2.0 * reach)
     for i in range(len(line)):
-        step = int(max(0.0, min(n_steps - 1.0, (away[i] + reach) * per_step)))
+        step = int(max(0.0, min(n_steps - 1.0, (offset[i] + reach) * steps_per_unit)))
         counts[line[i], bins[i], step] += 1.0

@@ -244,13 +244,13 @@ def _line_pulses(
     """The pulses in the windows (line, 2) eV of the usable lines."""
     from rixs_pipeline.core.calibration import pulse_kernels
 
-    take, line = pulse_kernels.in_windows(state.energies(), windows, usable)
+    near = pulse_kernels.find_in_windows(state.energies(), windows, usable)
     pulses = state.pulses
     return corrections.LinePulses(
-        pulses.pulse_height[take],
-        pulses.pretrigger_mean[take],
-        pulses.phase[take],
-        line,
+        pulses.pulse_height[near.index],
+        pulses.pretrigger_mean[near.index],
+        pulses.phase[near.index],
+        near.line,
         position,
     )
 
@@ -292,6 +292,6 @@ def _result(states: Sequence[Pixel], lines: Lines, scale: _Scale | None) -> Cali
         params,
         covariance,
         np.stack([state.cut_counts for state in states]),
-        cuts.tables([state.limits for state in states]),
+        cuts.stack_limits([state.limits for state in states]),
         tuple(state.accepted for state in states),
     )

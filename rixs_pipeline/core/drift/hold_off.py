@@ -1,8 +1,10 @@
-"""How long after a pulse the next one is still affected: it sits on the tail of the first.
+"""Hold-off: the time for which a pulse still affects the next one, on its tail.
 
-Learned from a reference run: what the pulses of a line say (their mean offset from it) and what the base line says,
-against pulses that come long after, in bins of the time since the last pulse. The decay is that of absorber and
-readout and is shared by the array, so the pixels are pooled; a pixel with enough pulses of its own speaks for itself.
+It is learned from a reference run. In bins of the time since the last pulse, the mean
+offset of pulses from their line, and of the baseline from its usual value, are compared
+with those of pulses that come long after the last one. The decay is that of absorber
+and readout and is common to the array, so the pixels are pooled. A pixel with enough
+pulses has a hold-off from its pulses alone.
 """
 
 from collections.abc import Sequence
@@ -11,143 +13,182 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from rixs_pipeline.types import BoolArray, FloatArray
 
-EDGES_S = np.geomspace(
-    1e-3, 3.0, 22
-)  # of the bins in time since the last pulse: 1.46 from one to the next
-LATE = len(EDGES_S) - 1  # the bin of the pulses that count as unaffected
-LONG_AFTER = 0.8  # quantile of the time since the last pulse beyond which a pulse counts as unaffected
-SIGNIFICANT = 5.0  # standard errors
-FADING = (
-    2.0  # standard errors, of bins that follow a significant one: a tail ends slowly
-)
-# robust standard deviations: 0.1 eV in a line; a base line lifted by as much as it scatters anyhow, which the drift
-# correction (5e-5 a unit of 4.5) turns into 0.2 eV. Real base lines are lifted by half of that 5 ms after a pulse, and
-# the lines do not move
-MATTERS = np.array([[0.05], [1.0]])
-CLIP = 4.0  # robust standard deviations: outliers count no more than that
-ENOUGH = 400_000  # pulses of the whole array: what matters is seen in its shortest bins
-BLOCK = 64  # pulses over which the base line does not drift
-ROBUST_SIGMA = 1.4826
+# Edges of the bins in time since the last pulse, s; each is 1.46 times the one before.
+EDGES_S = np.geomspace(1e-3, 3.0, 22)
+LATE_BIN = len(EDGES_S) - 1  # index of the pulses that count as unaffected
+LATE_QUANTILE = 0.8  # of the time since the last pulse; later ones are unaffected
+SIGNIFICANCE = 5.0  # standard errors
+# Standard errors in the bins that follow a significant one: a tail ends slowly.
+FADING_SIGNIFICANCE = 2.0
+# Deviations that matter (quantity, 1), robust standard deviations. Lines: 0.1 eV.
+# Baseline: lifted by as much as it scatters, which the drift correction (5e-5 for a
+# unit, with a scatter of 4.5 units) turns into 0.2 eV. Real baselines are lifted by
+# half of that 5 ms after a pulse, without an effect on the lines.
+MIN_DEVIATION = np.array([[0.05], [1.0]])
+CLIP = 4.0  # robust standard deviations: outliers count as this
+MAX_PULSES = 400_000  # of the whole array: enough in the shortest bins
+BLOCK = 64  # consecutive pulses, over which the baseline does not drift
 
 
 @dataclass(frozen=True)
 class Deviations:
-    """How pulses differ from those long after the last one, each f8 (quantity, bin) in robust standard deviations.
+    """Mean deviations of pulses from those that come long after the last pulse.
 
-    Quantities: offset from the line, base line. Without pulses the error is infinite.
+    In robust standard deviations. The quantities are the offset from the line and the
+    baseline.
     """
 
-    mean: Float
-    error: Float
+    mean: FloatArray  # (quantity, bin)
+    error: FloatArray  # (quantity, bin) standard error; infinite without pulses
 
 
-def deviations(
-    since_last: Float,
-    pulse_height: Float,
-    pretrigger_mean: Float,
-    lines: Float,
+@dataclass(frozen=True)
+class _TailEnd:
+    """End of the bins in which pulses are affected by the last pulse."""
+
+    seconds: float  # 0 where no bin is affected
+    is_certain: bool  # whether a bin follows that is certainly not affected
+
+
+def measure_deviations(
+    since_last: FloatArray,
+    pulse_height: FloatArray,
+    pretrigger_mean: FloatArray,
+    lines: FloatArray,
     window: float,
 ) -> Deviations:
-    """One pixel's deviations by time since the last pulse.
+    """Measure the deviations of one pixel's pulses by time since the last pulse.
 
-    Args:
-        since_last: s, f8 (pulse,), pulses in order of time.
-        pulse_height: (pulse,).
-        pretrigger_mean: (pulse,).
-        lines: pulse heights of the spectrum's lines, f8 (line,), ascending.
-        window: half width around each line in which a pulse belongs to it, pulse height.
+    Parameters
+    ----------
+    since_last
+        (pulse,) s, pulses in order of time.
+    pulse_height
+        (pulse,)
+    pretrigger_mean
+        (pulse,)
+    lines
+        (line,) pulse heights of the lines in the spectrum, ascending.
+    window
+        Largest distance of a pulse from its line, pulse height.
+
+    Returns
+    -------
+    Deviations
+        (2, bin)
     """
-    from rixs_pipeline.core.calibration import pulse_kernels
+    from rixs_pipeline.core.calibration import pulse_kernels  # numba: slow to import
 
-    place = int(LONG_AFTER * (len(since_last) - 1))
-    late = float(np.partition(since_last, place)[place]) if len(since_last) else np.inf
-    near, line, away = pulse_kernels.near_lines(pulse_height, lines, window)
-    offset = pulse_kernels.centred(away, line, len(lines))
-    base = pulse_kernels.detrended(pretrigger_mean, BLOCK)
-    bins = np.where(since_last < late, _bin(since_last), LATE)
-    rows = [
-        _compared(which, pulse_kernels.standardised(values, ROBUST_SIGMA, CLIP))
-        for which, values in ((bins[near], offset), (bins, base))
-    ]
-    return Deviations(*(np.stack(values) for values in zip(*rows, strict=True)))
+    bins = _time_bins(since_last)
+    near = pulse_kernels.find_near_lines(pulse_height, lines, window)
+    offset = pulse_kernels.subtract_group_medians(near.offset, near.line, len(lines))
+    baseline = pulse_kernels.subtract_block_medians(pretrigger_mean, BLOCK)
+    offset_deviations = _compare_with_late(
+        bins[near.index], pulse_kernels.standardise(offset, CLIP)
+    )
+    baseline_deviations = _compare_with_late(
+        bins, pulse_kernels.standardise(baseline, CLIP)
+    )
+    quantities = (offset_deviations, baseline_deviations)
+    return Deviations(
+        mean=np.stack([quantity.mean for quantity in quantities]),
+        error=np.stack([quantity.error for quantity in quantities]),
+    )
 
 
-def hold_offs(pixels: Sequence[Deviations]) -> Float:
-    """The hold-off of each pixel, s, f8 (pixel,): 0 where pulses are not affected by the one before.
+def estimate_hold_offs(pixels: Sequence[Deviations]) -> FloatArray:
+    """Return the hold-off (pixel,) of each pixel, s; 0 where pulses are not affected.
 
-    It is where the last bin ends whose deviation is both significant and large enough to matter, before the first
-    bin in which a deviation that matters would have been seen and was not. In the pooled array, bins next to it in
-    which the deviation fades are added. A pixel whose own pulses show where it ends has its own hold-off; any other has
-    that of the pooled array, or its own where that is longer.
+    It ends with the last bin whose deviation is both significant and large enough to
+    matter, before the first bin that certainly has no such deviation. In the pooled
+    array, adjacent bins in which the deviation fades are added. A pixel whose pulses
+    show the end of their tail has a hold-off of its own; any other has that of the
+    pooled array, or that of its pulses where it is longer.
     """
     if not pixels:
         return np.zeros(0)
-    pooled, _ = _end(_pooled(pixels), FADING)
-    own = [_end(one, SIGNIFICANT) for one in pixels]
-    return np.array(
-        [seconds if told else max(seconds, pooled) for seconds, told in own]
-    )
+    pooled = _find_tail_end(_pool(pixels), FADING_SIGNIFICANCE).seconds
+    hold_offs = np.empty(len(pixels))
+    for row, deviations in enumerate(pixels):
+        end = _find_tail_end(deviations, SIGNIFICANCE)
+        hold_offs[row] = end.seconds if end.is_certain else max(end.seconds, pooled)
+    return hold_offs
 
 
-def _bin(since_last: Float) -> NDArray[np.intp]:
-    """The bin of each time, (pulse,); the first and the last hold what is beyond them."""
-    place = np.log(np.clip(since_last, EDGES_S[0], EDGES_S[-1]) / EDGES_S[0]) / np.log(
-        EDGES_S[1] / EDGES_S[0]
-    )
-    return np.asarray(np.minimum(place.astype(np.intp), LATE - 1))
+def _time_bins(since_last: FloatArray) -> NDArray[np.intp]:
+    """Return the bin (pulse,) of each time since the last pulse, s.
 
-
-def _compared(bins: NDArray[np.intp], values: Float) -> tuple[Float, Float]:
-    """Mean (bin,) of the values less that of the late ones, and its standard error, infinite where it is not known."""
-    number = np.bincount(bins, minlength=LATE + 1)
-    total = np.bincount(bins, weights=values, minlength=LATE + 1)
-    mean, error = np.zeros(LATE), np.full(LATE, np.inf)
-    told = np.flatnonzero(number[:LATE])
-    if number[LATE] > 1 and (spread := values.std()) > 0:
-        mean[told] = total[told] / number[told] - total[LATE] / number[LATE]
-        error[told] = spread * np.sqrt(1 / number[told] + 1 / number[LATE])
-    return mean, error
-
-
-def _pooled(pixels: Sequence[Deviations]) -> Deviations:
-    """Weighted mean of the pixels that do not stand apart from the median pixel in any bin."""
-    mean, error = (
-        np.stack([one.mean for one in pixels]),
-        np.stack([one.error for one in pixels]),
-    )
-    told = np.isfinite(error)
-    middle = np.ma.median(np.ma.array(mean, mask=~told), axis=0).filled(0.0)  # type: ignore[no-untyped-call]
-    apart = np.abs(mean - middle) > SIGNIFICANT * error
-    weight = np.where(apart.any(axis=(1, 2), keepdims=True), 0.0, 1 / error**2)
-    total = weight.sum(axis=0)
-    told = total > 0
-    pooled = np.full(total.shape, np.inf)
-    pooled[told] = total[told] ** -0.5
-    return Deviations(
-        np.divide(
-            (weight * mean).sum(axis=0), total, out=np.zeros(total.shape), where=told
-        ),
-        pooled,
-    )
-
-
-def _end(found: Deviations, fading: float) -> tuple[float, bool]:
-    """Where the affected bins end, s, and whether a bin that is certainly not affected ends them.
-
-    The bins that follow an affected one are so from `fading` standard errors on.
+    The last bin is that of the pulses that count as unaffected; of the others, the
+    first and the last hold the times beyond them too.
     """
-    size = np.abs(found.mean)
-    matters = size > MATTERS
-    seen = np.asarray((matters & (size > SIGNIFICANT * found.error)).any(axis=0))
-    fades = np.asarray((matters & (size > fading * found.error)).any(axis=0))
-    clear = np.flatnonzero(~seen & np.all(SIGNIFICANT * found.error < MATTERS, axis=0))
-    stop = int(clear[0]) if len(clear) else seen.size
-    affected = np.flatnonzero(seen[:stop])
+    if not len(since_last):
+        return np.zeros(0, dtype=np.intp)
+    rank = int(LATE_QUANTILE * (len(since_last) - 1))
+    late = float(np.partition(since_last, rank)[rank])
+    clipped = np.clip(since_last, EDGES_S[0], EDGES_S[-1])
+    place = np.log(clipped / EDGES_S[0]) / np.log(EDGES_S[1] / EDGES_S[0])
+    bins = np.minimum(place.astype(np.intp), LATE_BIN - 1)
+    return np.where(since_last < late, bins, LATE_BIN)
+
+
+def _compare_with_late(bins: NDArray[np.intp], values: FloatArray) -> Deviations:
+    """Return the mean (bin,) of values (pulse,) less that of the late pulses."""
+    number = np.bincount(bins, minlength=LATE_BIN + 1)
+    total = np.bincount(bins, weights=values, minlength=LATE_BIN + 1)
+    mean = np.zeros(LATE_BIN)
+    error = np.full(LATE_BIN, np.inf)
+    n_late = number[LATE_BIN]
+    if n_late > 1 and (spread := values.std()) > 0:
+        filled = np.flatnonzero(number[:LATE_BIN])
+        mean[filled] = total[filled] / number[filled] - total[LATE_BIN] / n_late
+        error[filled] = spread * np.sqrt(1 / number[filled] + 1 / n_late)
+    return Deviations(mean, error)
+
+
+def _pool(pixels: Sequence[Deviations]) -> Deviations:
+    """Return the weighted mean of the pixels that agree with the median pixel."""
+    mean = np.stack([deviations.mean for deviations in pixels])
+    error = np.stack([deviations.error for deviations in pixels])
+    masked = np.ma.array(mean, mask=~np.isfinite(error))
+    # numpy.ma has no types
+    median = np.ma.median(masked, axis=0)  # type: ignore[no-untyped-call]
+    is_far = np.abs(mean - median.filled(0.0)) > SIGNIFICANCE * error
+    is_odd = is_far.any(axis=(1, 2), keepdims=True)
+    weight = np.where(is_odd, 0.0, 1 / error**2)
+    total = weight.sum(axis=0)
+    has_pulses = total > 0
+    pooled_error = np.full(total.shape, np.inf)
+    pooled_error[has_pulses] = total[has_pulses] ** -0.5
+    pooled_mean = np.zeros(total.shape)
+    np.divide((weight * mean).sum(axis=0), total, out=pooled_mean, where=has_pulses)
+    return Deviations(pooled_mean, pooled_error)
+
+
+def _find_tail_end(deviations: Deviations, fading_significance: float) -> _TailEnd:
+    """Find the last bin in which pulses are affected.
+
+    The bins that follow an affected one are affected as well where their deviation is
+    `fading_significance` standard errors or more.
+    """
+    size = np.abs(deviations.mean)
+    matters = size > MIN_DEVIATION
+    is_affected = _any_quantity(matters & (size > SIGNIFICANCE * deviations.error))
+    is_fading = _any_quantity(matters & (size > fading_significance * deviations.error))
+    is_precise = np.all(SIGNIFICANCE * deviations.error < MIN_DEVIATION, axis=0)
+    clear = np.flatnonzero(~is_affected & is_precise)
+    is_certain = len(clear) > 0
+    stop = int(clear[0]) if is_certain else len(is_affected)
+    affected = np.flatnonzero(is_affected[:stop])
     if not len(affected):
-        return 0.0, len(clear) > 0
+        return _TailEnd(0.0, is_certain)
     end = int(affected[-1]) + 1
-    while end < stop and fades[end]:
+    while end < stop and is_fading[end]:
         end += 1
-    return float(EDGES_S[end]), len(clear) > 0
+    return _TailEnd(float(EDGES_S[end]), is_certain)
+
+
+def _any_quantity(table: BoolArray) -> BoolArray:
+    """Return in which bins (bin,) a table (quantity, bin) holds for any quantity."""
+    return np.asarray(table.any(axis=0))

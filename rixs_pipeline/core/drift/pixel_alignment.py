@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rixs_pipeline.core.stats.robust import robust_sigma
+
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
@@ -99,7 +101,7 @@ def drift_spread(gain: Float, error: Float) -> float:
     Values beyond three robust standard deviations count as that: one odd pixel does not make the others wander.
     """
     middle = float(np.median(gain))
-    reach = 3 * 1.4826 * float(np.median(np.abs(gain - middle)))
+    reach = 3 * robust_sigma(gain)
     square = np.clip(gain - middle, -reach, reach) ** 2
     variance = np.append(SPREADS, 0.0)[:, None] ** 2 + error**2
     likelihood = -0.5 * (square / variance + np.log(variance)).sum(axis=1)

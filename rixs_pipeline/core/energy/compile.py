@@ -28,6 +28,7 @@ def folder() -> Path:
     sources = [
         Path(__file__),
         CORE / "energy/function.py",
+        CORE / "stats/robust.py",
         CORE.parent / "types.py",  # fields of PulseColumns
         *sorted(CORE.rglob("*kernel*.py")),
     ]

@@ -100,7 +100,7 @@ def _bin_pixel(
     triggers = points.stop - points.first
     limits = _limits(pulses, points, function, task.residual_cut)
     hold_off = limits.hold_off if limits else 0.0
-    table = cuts.tables([limits])[0]
+    table = cuts.stack_limits([limits])[0]
     used = function.params is not None and limits is not None
     params = (
         np.stack(function.params)
@@ -202,20 +202,22 @@ def _limits(
     None where it is not calibrated, or its pulses are no longer those of that run: told by `without_changed`.
     """
     reference = (
-        cuts.from_table(function.limits) if function.limits is not None else None
+        cuts.CutLimits.from_table(function.limits)
+        if function.limits is not None
+        else None
     )
     if reference is None or (points.stop - points.first).sum() < LEARN_FROM:
         return reference
     from rixs_pipeline.core.calibration import pulse_kernels
 
-    columns = pulses.pretrigger_mean, pulses.residual, pulses.coefs
-    own = cuts.learn(*pulse_kernels.some_pulses(*columns, *points, cuts.ENOUGH), width)
+    sample = pulse_kernels.sample_pulses(pulses, *points, cuts.SAMPLE_PULSES)
+    own = cuts.learn_limits(sample, width)
     if own is None:
         return reference
     return (
         None
-        if cuts.changed(own, reference.table())
-        else own.held_off(reference.hold_off)
+        if cuts.have_changed(own, reference)
+        else own.with_hold_off(reference.hold_off)
     )
 
 
@@ -296,7 +298,7 @@ def bin_photon_list(
         photons_in.append(int(counts.sum()) - before)
     total = np.stack(triggers)
     flow = np.repeat(total.sum(axis=1)[:, None], len(cuts.CUT_NAMES), axis=1)
-    no_limits = cuts.tables([None] * len(pixels))
+    no_limits = cuts.stack_limits([None] * len(pixels))
     nothing = np.zeros(len(pixels))
     live = np.broadcast_to(run.points.duration, total.shape)
     binned = Binned(

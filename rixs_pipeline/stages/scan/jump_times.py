@@ -77,18 +77,11 @@ def _accepted(pulses: off.Pulses, one: Run, row: PixelRow) -> NDArray[np.bool_]:
     points = binning.find_point_slices(
         pulses.time_ns, one.points.start_ns, one.points.end_ns
     )
-    limits = cuts.from_table(row.limits)
+    limits = cuts.CutLimits.from_table(row.limits)
     if limits is None:
         return np.zeros(len(pulses), dtype=bool)
-    columns = (
-        pulses.pulse_height,
-        pulses.phase,
-        pulses.pretrigger_mean,
-        pulses.residual,
-        pulses.since_last,
-    )
-    good, _ = cuts.apply(*columns, limits=limits)
-    return good & binning.is_in_points(points, len(pulses))
+    passed = cuts.apply_cuts(pulses, limits)
+    return passed.is_accepted & binning.is_in_points(points, len(pulses))
 
 
 def _energies(pulses: off.Pulses, row: PixelRow) -> Float:

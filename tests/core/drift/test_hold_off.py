@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.drift import hold_off
+from rixs_pipeline.core.drift.hold_off import estimate_hold_offs, measure_deviations
 
 LINES = np.array([4000.0, 8000.0, 12000.0])
 WINDOW, SPREAD, BASE = 75.0, 15.0, 4.5  # 15 units are an eV
@@ -26,12 +26,12 @@ def pixel(
         rng.uniform(2e3, 14e3, n),
     )
     base = np.linspace(5000, 5020, n) + rng.normal(0, BASE, n) + lift * tail
-    return hold_off.deviations(since, height + size * tail, base, LINES, WINDOW)
+    return measure_deviations(since, height + size * tail, base, LINES, WINDOW)
 
 
 def test_pulses_without_a_tail_need_no_hold_off():
     for seed in range(20):
-        assert not hold_off.hold_offs(
+        assert not estimate_hold_offs(
             [pixel(100 * seed + k, 0.0) for k in range(4)]
         ).any()
 
@@ -39,18 +39,18 @@ def test_pulses_without_a_tail_need_no_hold_off():
 @pytest.mark.parametrize("size", [-90.0, 90.0])
 def test_a_tail_is_waited_out(size):
     """Six eV that decay in 20 ms: what is left at the end is less than half an eV, and not much time is lost."""
-    found = hold_off.hold_offs([pixel(k, size) for k in range(8)])
+    found = estimate_hold_offs([pixel(k, size) for k in range(8)])
     assert np.all((found > 0.02 * np.log(90 / 7.5)) & (found < 0.15))
 
 
 def test_a_base_line_that_is_lifted_as_little_as_it_scatters_does_not_matter():
-    assert not hold_off.hold_offs([pixel(k, 0.0, lift=4.0) for k in range(20)]).any()
-    assert hold_off.hold_offs([pixel(k, 0.0, lift=40.0) for k in range(20)]).all()
+    assert not estimate_hold_offs([pixel(k, 0.0, lift=4.0) for k in range(20)]).any()
+    assert estimate_hold_offs([pixel(k, 0.0, lift=40.0) for k in range(20)]).all()
 
 
 def test_a_pixel_with_a_longer_tail_than_the_array_waits_longer():
     """One with enough pulses to tell."""
-    found = hold_off.hold_offs(
+    found = estimate_hold_offs(
         [pixel(k, 0.0) for k in range(30)] + [pixel(99, 120.0, decay=0.05, n=60_000)]
     )
     assert not found[:-1].any() and found[-1] > 0.05
@@ -58,19 +58,19 @@ def test_a_pixel_with_a_longer_tail_than_the_array_waits_longer():
 
 def test_pixels_without_pulses_or_lines():
     empty = np.empty(0)
-    nothing = hold_off.deviations(empty, empty, empty, LINES, WINDOW)
-    few = hold_off.deviations(
+    nothing = measure_deviations(empty, empty, empty, LINES, WINDOW)
+    few = measure_deviations(
         np.array([np.inf, 0.1]),
         np.array([4000.0, 4001]),
         np.full(2, 5000.0),
         empty,
         WINDOW,
     )
-    assert hold_off.hold_offs([nothing, few]).tolist() == [0, 0]
-    assert hold_off.hold_offs([]).tolist() == []
+    assert estimate_hold_offs([nothing, few]).tolist() == [0, 0]
+    assert estimate_hold_offs([]).tolist() == []
     with_tail = [pixel(k, 90.0) for k in range(8)]
     assert (
-        hold_off.hold_offs([*with_tail, nothing])[-1]
-        == hold_off.hold_offs(with_tail).min()
+        estimate_hold_offs([*with_tail, nothing])[-1]
+        == estimate_hold_offs(with_tail).min()
         > 0
     )

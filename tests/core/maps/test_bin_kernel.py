@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -104,17 +106,19 @@ def test_counts_are_those_of_the_steps_one_by_one(
     with np.errstate(all="ignore"):
         phase = pulses.coefs[:, 1].astype(float) / height
     time_since_last = np.diff(pulses.time_ns, prepend=-(10**18)) / 1e9
-    limits = cuts.from_table(LIMITS)
+    limits = cuts.CutLimits.from_table(LIMITS)
+    assert limits is not None
     for j in range(number):
         part = slice(points.first[j], points.stop[j])
-        good, point_cut_counts = cuts.apply(
-            height[part],
-            phase[part],
-            base[part],
-            residual[part],
-            time_since_last[part],
-            limits,
+        pulses_in_point = SimpleNamespace(
+            pulse_height=height[part],
+            phase=phase[part],
+            pretrigger_mean=base[part],
+            residual=residual[part],
+            since_last=time_since_last[part],
         )
+        passed = cuts.apply_cuts(pulses_in_point, limits)
+        good, point_cut_counts = passed.is_accepted, passed.counts
         params = pair[0] + points.later_share[j] * (pair[1] - pair[0])
         values = ef.energies(height[part], base[part], phase[part], params)
         values = values[good].astype(np.float32)
