@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 from pydantic import BaseModel
+from ruamel.yaml import YAML
 
 from rixs_pipeline import schema
 from rixs_pipeline.cli import app
@@ -92,8 +93,6 @@ def test_links_lead_to_files(path: Path) -> None:
 
 
 def test_the_example_config_of_the_readme_is_one() -> None:
-    import yaml
-
     blocks = re.findall(
         r"```yaml\n(.*?)```",
         (CHECKOUT / "README.md").read_text(encoding="utf-8"),
@@ -101,4 +100,4 @@ def test_the_example_config_of_the_readme_is_one() -> None:
     )
     assert blocks
     for block in blocks:
-        config.Config.model_validate(yaml.safe_load(block))
+        config.Config.model_validate(YAML(typ="safe").load(block))

@@ -228,7 +228,7 @@ def _named_readings(log: LogRun, path: Path) -> ssrl_ascii.AsciiScan:
     named = ssrl_ascii.read(path)
     if not fits(log, named):
         raise InputError(
-            f"{path}: {named.n_rows} rows do not fit the {log.logged} points of scan {log.number}; "
+            f"{path}: {named.n_rows} rows do not fit the {log.n_logged} points of scan {log.number}; "
             f"beamtime.scans.{log.number}.readings names it"
         )
     return named
@@ -236,4 +236,4 @@ def _named_readings(log: LogRun, path: Path) -> ssrl_ascii.AsciiScan:
 
 def _at_points(log: LogRun, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The rows of a file at the points that are used, (point,)."""
-    return values[log.position] if len(values) == log.logged else values
+    return values[log.position] if len(values) == log.n_logged else values

@@ -130,9 +130,9 @@ def _sort(file: Path, found: _Found) -> None:
     if paths.LJH_FILE.fullmatch(file.name) or head.startswith(b"#LJH"):
         found.ljh_files.append(file)
     elif b"file_header: true" in head:
-        runs, problems = ssrl_logs.read(file)
-        found.logs.extend(runs)
-        found.problems.extend(problems)
+        log = ssrl_logs.read(file)
+        found.logs.extend(log.runs)
+        found.problems.extend(log.problems)
     elif _may_be_json_log(file, head):
         run = json_logs.read(file)
         found.logs.extend([run] if run else [])
@@ -167,10 +167,10 @@ def _pulse_set(
             found.problems.append(
                 f"{file}: cannot be read ({error.strerror}); check the link and its permissions"
             )
-    states: list[experiment_state.Interval] = []
+    states = experiment_state.ExperimentStates()
     if key in found.state_files:
-        states, state_problems = experiment_state.read(found.state_files[key])
-        found.problems.extend(state_problems)
+        states = experiment_state.read(found.state_files[key])
+        found.problems.extend(states.problems)
     name = folder / prefix
     empty = [
         off.pixel_number(file)
@@ -196,7 +196,7 @@ def _pulse_set(
         tuple(headers),
         min(times, default=None),
         max(times, default=None),
-        tuple(states),
+        states.intervals,
     )
 
 

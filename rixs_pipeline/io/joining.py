@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from rixs_pipeline.io.formats.experiment_state import Interval
-from rixs_pipeline.io.formats.log import LogRun, reference_window
+from rixs_pipeline.io.formats.experiment_state import StateInterval
+from rixs_pipeline.io.formats.log import LogRun, TimeWindows, reference_window
 from rixs_pipeline.io.formats.photon_list import PHOTON_LIST
 from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
 
@@ -30,7 +30,7 @@ class PulseSet:
     files: tuple[Path, ...]
     first_ns: int | None  # of all pixels; None: no pulse at all
     last_ns: int | None
-    states: tuple[Interval, ...] = ()
+    states: tuple[StateInterval, ...] = ()
 
     @property
     def name(self) -> Path:
@@ -219,7 +219,7 @@ def _from_states(
             )
             continue
         points = reference_window(
-            float("nan"), np.array([interval.start_ns]), np.array([end_ns])
+            float("nan"), TimeWindows(np.array([interval.start_ns]), np.array([end_ns]))
         )
         log = LogRun(
             "calibration", int(match[2]), "unknown", points, np.zeros(1, np.int64), 1
@@ -260,7 +260,7 @@ def join_readings(
             best = _told(fitting, [_evidence(run, file) for file in fitting])
             if mine and not fitting:
                 misfits[name] = (
-                    f"{mine[0].path}: {mine[0].n_rows} rows do not fit the {run.log.logged} points of scan {number}; "
+                    f"{mine[0].path}: {mine[0].n_rows} rows do not fit the {run.log.n_logged} points of scan {number}; "
                     "its readings are not used"
                 )
             elif len(best) == 1 and owners[best[0].path] == [name]:
@@ -286,7 +286,7 @@ def join_readings(
 
 def fits(log: LogRun, file: AsciiScan) -> bool:
     """A row for each point that the log names, or for each that was completed."""
-    return file.n_rows in (log.logged, len(log.points))
+    return file.n_rows in (log.n_logged, len(log.points))
 
 
 def _told(candidates: Sequence[_T], evidence: Sequence[tuple[bool, ...]]) -> list[_T]:

@@ -224,7 +224,7 @@ def test_a_scan_without_incident_energies_is_left_out_with_the_reason(beamtime):
     write_json(beamtime / "logs" / "scan0003.json", log)
     problems = discover(beamtime).problems
     assert len(problems) == 2
-    assert "3 of 3 points without a finite incident energy" in problems[0]
+    assert "3 of 3 points have no finite incident energy" in problems[0]
 
 
 def test_states_without_logs(beamtime):

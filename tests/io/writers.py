@@ -3,11 +3,12 @@
 import base64
 import json
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
+from ruamel.yaml import YAML
 
 T0 = 1_767_225_600_000_000_000  # 2026-01-01, ns
 SECOND = 1_000_000_000
@@ -140,11 +141,19 @@ def write_json(path: Path, log: dict) -> Path:
 
 
 def write_yaml(path: Path, *documents: dict) -> Path:
-    """An SSRL log as PyYAML dumps it."""
-    path.write_text(
-        yaml.safe_dump_all(documents, explicit_start=True, default_flow_style=True)
-    )
+    """An SSRL log, laid out as PyYAML dumps it."""
+    path.write_text(dump_yaml(*documents))
     return path
+
+
+def dump_yaml(*documents: dict) -> str:
+    """Documents on one line each, keys sorted."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.explicit_start = True
+    yaml.default_flow_style = True
+    stream = StringIO()
+    yaml.dump_all(documents, stream)
+    return stream.getvalue()
 
 
 def yaml_header(dtype: str, **changes: Any) -> dict:

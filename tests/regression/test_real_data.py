@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from rixs_pipeline import open_product
 from tests.regression.recount import ns, recount
@@ -34,7 +34,7 @@ def windows(real_data):
     """Scan -> its windows, ns, read from the YAML logs without the package."""
     found = {}
     for log in real_data.glob("*_log"):
-        for document in yaml.safe_load_all(log.read_text()):
+        for document in YAML(typ="safe").load_all(log.read_text()):
             if document and isinstance(document.get("mono"), dict):
                 times = np.array(list(document["mono"].values()))
                 found[document["header"]["htxs"]] = ns(times[:, 0]), ns(times[:, 1])

@@ -1,45 +1,54 @@
-"""`<prefix>_experiment_state.txt`: what the detector was recording, from one moment to the next."""
+"""`<prefix>_experiment_state.txt`: what the detector recorded, from when to when."""
 
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
 
-class Interval(NamedTuple):
-    """One state, start_ns <= t < end_ns, ns since 1970; `end_ns` None: it is the last one and has no end."""
+@dataclass(frozen=True)
+class StateInterval:
+    """One state, start_ns <= t < end_ns in ns since 1970."""
 
     start_ns: int
-    end_ns: int | None
+    end_ns: int | None  # None: the last state, which has no end
     label: str
 
 
-def read(path: Path) -> tuple[list[Interval], list[str]]:
-    """Read the states in order of time; a label that is only repeated does not start a new one.
+@dataclass(frozen=True)
+class ExperimentStates:
+    """The states of one file in order of time, and one line for each malformed line."""
 
-    Returns:
-        The intervals, and one line for each line of the file that is malformed (and was left out).
-    """
+    intervals: tuple[StateInterval, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def read(path: Path) -> ExperimentStates:
+    """Read the states of a file; a repeated label does not start a new state."""
     changes: list[tuple[int, str]] = []
-    problems: list[str] = []
-    for number, line in enumerate(
-        path.read_text(errors="replace").splitlines(), start=1
-    ):
+    problems = []
+    lines = path.read_text(errors="replace").splitlines()
+    for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
             continue
-        time, comma, label = line.partition(",")
-        if not comma or not time.strip().isdecimal() or not label.strip():
+        time, comma, label = (part.strip() for part in line.partition(","))
+        if comma and time.isdecimal() and label:
+            changes.append((int(time), label))
+        else:
             problems.append(
-                f"{path}: line {number}: '{line.strip()[:60]}' is not 'unixnano, LABEL'; ignored"
+                f"{path}: line {number}: '{line.strip()[:60]}' is not "
+                "'unixnano, LABEL'; line ignored"
             )
-            continue
-        changes.append((int(time), label.strip()))
     changes.sort(key=lambda change: change[0])
-    changes = [
-        change
-        for i, change in enumerate(changes)
-        if i == 0 or change[1] != changes[i - 1][1]
+    return ExperimentStates(_intervals(changes), tuple(problems))
+
+
+def _intervals(changes: list[tuple[int, str]]) -> tuple[StateInterval, ...]:
+    """Return the intervals between changes: time in ns, new label."""
+    starts = [
+        next(group) for _, group in groupby(changes, key=lambda change: change[1])
     ]
-    ends = [*(time for time, _ in changes[1:]), None]
-    return [
-        Interval(start, end, label)
-        for (start, label), end in zip(changes, ends, strict=False)
-    ], problems
+    ends = [*(time for time, _ in starts[1:]), None]
+    return tuple(
+        StateInterval(start_ns, end_ns, label)
+        for (start_ns, label), end_ns in zip(starts, ends, strict=False)
+    )

@@ -81,7 +81,7 @@ def test_aborted_scan_keeps_its_complete_points(tmp_path):
     log = json_log(1, T0, ENERGIES, _ended=False)
     log["epoch_time_end_s"].pop()
     run = read(tmp_path, log)
-    assert (len(run.points), run.logged, run.complete) == (2, 3, False)
+    assert (len(run.points), run.n_logged, run.complete) == (2, 3, False)
     assert "2 complete of 3 points" in run.problems[0]
 
 
@@ -114,7 +114,7 @@ def test_overlapping_points_are_cut_and_reported(tmp_path):
     log["epoch_time_end_s"][0] += 0.5
     run = read(tmp_path, log)
     assert run.points.end_ns[0] == run.points.start_ns[1]
-    assert "1 of 3 points that overlap" in run.problems[0]
+    assert "1 of 3 points overlap" in run.problems[0]
 
 
 @pytest.mark.parametrize(
@@ -171,10 +171,10 @@ def test_a_scan_in_time_has_the_energy_of_the_parked_monochromator(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("told", "edge"), [("Co_L", "Co_L"), ("o k", "O_K"), ("Ni-L", "Ni_L"), ("", None)]
+    ("name", "edge"), [("Co_L", "Co_L"), ("o k", "O_K"), ("Ni-L", "Ni_L"), ("", None)]
 )
-def test_spellings_of_the_edge(tmp_path, told, edge):
-    run = read(tmp_path, json_log(1, T0, ENERGIES, extra={"edge": told}))
+def test_spellings_of_the_edge(tmp_path, name, edge):
+    run = read(tmp_path, json_log(1, T0, ENERGIES, extra={"edge": name}))
     assert (run.edge, run.problems) == (edge, ())
 
 
@@ -240,5 +240,5 @@ def test_binary_file_is_an_input_error(tmp_path):
     ],
 )
 def test_values_of_the_wrong_type_are_an_input_error(tmp_path, changes):
-    with pytest.raises(InputError, match=r"scan0001\.json: a value of the wrong type"):
+    with pytest.raises(InputError, match=r"scan0001\.json: a value has the wrong type"):
         read(tmp_path, json_log(1, T0, ENERGIES, **changes))

@@ -4,11 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rixs_pipeline.io.formats.log import (
+    TimeWindows,
     clean_points,
     nanoseconds,
     number_or_nan,
     reference_window,
-    windows_ns,
+    time_windows,
 )
 
 
@@ -19,10 +20,11 @@ def test_microseconds_of_a_log_survive(microseconds):
 
 
 def test_windows_without_a_time_are_empty():
-    start, end = windows_ns([(1.5, 2), (None, 3.0), (4.0, float("nan"))])
-    assert start.tolist() == [1_500_000_000, 0, 0]
-    assert end.tolist() == [2_000_000_000, 0, 0]
-    assert len(windows_ns([])[0]) == 0
+    windows = time_windows([(1.5, 2), (None, 3.0), (4.0, float("nan"))])
+    assert windows.start_ns.tolist() == [1_500_000_000, 0, 0]
+    assert windows.end_ns.tolist() == [2_000_000_000, 0, 0]
+    assert windows.has_length.tolist() == [True, False, False]
+    assert len(time_windows([])) == 0
 
 
 @pytest.mark.parametrize("value", [None, "x", [1.0], float("nan")])
@@ -30,26 +32,29 @@ def test_what_is_no_number_is_nan(value):
     assert np.isnan(number_or_nan(value))
 
 
-def test_points_are_ordered_by_time_and_each_kind_of_defect_is_told():
+def test_points_are_ordered_by_time_and_each_kind_of_defect_is_reported():
     energy = np.array([3.0, 1.0, 2.0, np.nan, 9.0, 8.0])
-    start = np.array([30, 10, 20, 40, 60, 0])
-    end = np.array([40, 22, 30, 50, 60, 0])
-    points, position, problems = clean_points(energy, start, end, "a.json")
+    windows = TimeWindows(
+        np.array([30, 10, 20, 40, 60, 0]), np.array([40, 22, 30, 50, 60, 0])
+    )
+    clean = clean_points(energy, windows, "a.json")
+    points, problems = clean.points, clean.problems
     assert points.incident_energy.tolist() == [1.0, 2.0, 3.0]
     assert points.start_ns.tolist() == [10, 20, 30]
     assert points.end_ns.tolist() == [20, 30, 40]
-    assert position.tolist() == [1, 2, 0]
+    assert clean.position.tolist() == [1, 2, 0]
     assert len(problems) == 3
-    assert "a.json: 1 of 6 points without a finite incident energy" in problems[0]
-    assert "2 of 6 points that end before they start" in problems[1]
-    assert "1 of 6 points that overlap" in problems[2]
+    assert "a.json: 1 of 6 points have no finite incident energy" in problems[0]
+    assert "2 of 6 points have no time, or end before they start" in problems[1]
+    assert "1 of 6 points overlap" in problems[2]
 
 
 def test_clean_windows_stay_as_they_are():
-    points, position, problems = clean_points(
-        np.array([1.0, 2.0]), np.array([0, 5]), np.array([5, 9]), "a"
-    )
-    assert (points.end_ns.tolist(), position.tolist(), problems) == ([5, 9], [0, 1], ())
+    windows = TimeWindows(np.array([0, 5]), np.array([5, 9]))
+    clean = clean_points(np.array([1.0, 2.0]), windows, "a")
+    assert clean.points.end_ns.tolist() == [5, 9]
+    assert clean.position.tolist() == [0, 1]
+    assert clean.problems == ()
 
 
 @given(
@@ -67,7 +72,8 @@ def test_no_moment_belongs_to_two_points_and_none_is_invented(windows):
         [(start, start + length) for start, length, _ in windows], np.int64
     ).reshape(-1, 2)
     energy = np.array([energy for *_, energy in windows])
-    points, position, _ = clean_points(energy, table[:, 0], table[:, 1], "log")
+    clean = clean_points(energy, TimeWindows(table[:, 0], table[:, 1]), "log")
+    points, position = clean.points, clean.position
     assert np.all(points.end_ns > points.start_ns)
     assert np.all(points.start_ns[1:] >= points.end_ns[:-1])
     assert np.all(points.end_ns <= table[position, 1])
@@ -83,7 +89,9 @@ def test_no_moment_belongs_to_two_points_and_none_is_invented(windows):
 
 
 def test_reference_window_spans_the_windows_that_last():
-    points = reference_window(1000.0, np.array([5, 0, 20]), np.array([9, 0, 30]))
+    windows = TimeWindows(np.array([5, 0, 20]), np.array([9, 0, 30]))
+    points = reference_window(1000.0, windows)
     assert (points.start_ns.tolist(), points.end_ns.tolist()) == ([5], [30])
     assert points.incident_energy.tolist() == [1000.0]
-    assert len(reference_window(1000.0, np.array([5]), np.array([5]))) == 0
+    empty = TimeWindows(np.array([5]), np.array([5]))
+    assert len(reference_window(1000.0, empty)) == 0
