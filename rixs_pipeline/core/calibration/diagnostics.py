@@ -1,10 +1,16 @@
-"""What the corrections do: where the line pulses of a reference run stand against arrival phase and time.
+"""Offsets of line pulses by arrival phase and by time, with and without corrections.
 
-The offset of a set of pulses is the maximum of their density smoothed with a Gaussian of `SMOOTHING_EV`, found by mean
-shift (K. Fukunaga, L. D. Hostetler, IEEE Trans. Inf. Theory 21, 32 (1975)). It is an M-estimate with
-psi(e) = e exp(-e^2 / 2 c^2), so tails and background have little weight, and n pulses know it to
-sqrt(<psi^2> / n) / <psi'> (P. J. Huber, Robust Statistics, Wiley (1981), ch. 3). Zero is where the same estimate finds
-the line in all pulses, fully corrected, so that the line's own asymmetry cancels.
+The offset of a set of pulses is the maximum of their density, smoothed with a Gaussian
+of `SMOOTHING_EV` and found by mean shift [1]_. It is an M-estimate with
+psi(e) = e exp(-e^2 / 2 c^2), in which tails and background have little weight; its
+standard error from n pulses is sqrt(<psi^2> / n) / <psi'> [2]_. Offsets are measured
+from the line in all fully corrected pulses, by the same estimate, so that the line's
+asymmetry cancels.
+
+References
+----------
+.. [1] K. Fukunaga, L. D. Hostetler, IEEE Trans. Inf. Theory 21, 32 (1975).
+.. [2] P. J. Huber, Robust Statistics, Wiley (1981), ch. 3.
 """
 
 from collections.abc import Sequence
@@ -14,231 +20,305 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import function as energy_function
+from rixs_pipeline.types import BoolArray, FloatArray
 
-Float = NDArray[np.float64]
-
-N_BINS = 12
+N_BINS = 12  # of the arrival phase, and of the time
 REACH_EV = 20.0  # pulses farther from a line belong to none
 N_STEPS = 200  # of 0.2 eV, over twice the reach
-PLACES = np.asarray(
+OFFSETS_EV = np.asarray(
     (np.arange(N_STEPS) + 0.5) * (2 * REACH_EV / N_STEPS) - REACH_EV, dtype=np.float64
 )
 SMOOTHING_EV = 3.0  # about twice the standard deviation of a line
-ITERATIONS = 30
-MIN_PULSES = 10  # fewer tell no offset
-MAX_PULSES = 1_000_000  # of all pixels: enough for 0.02 eV in every bin, so of more only every second, third, ... counts
-PHASE_BINS = (np.arange(N_BINS) + 0.5) * 2 / N_BINS - 1
+ITERATIONS = 30  # of the mean shift
+MIN_PULSES = 10  # from which an offset is estimated
+# Of all pixels: enough for 0.02 eV in every bin. Of more, every second, third, ...
+# pulse counts.
+MAX_PULSES = 1_000_000
+PHASE_BINS = (np.arange(N_BINS) + 0.5) * 2 / N_BINS - 1  # bin centres, arrival phase
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Values and their standard errors, of one shape; NaN from too few pulses."""
+
+    values: FloatArray
+    errors: FloatArray
 
 
 @dataclass(frozen=True)
 class Offsets:
-    """Offsets of line pulses from their lines and standard errors, eV, each f8 of one shape; NaN from too few pulses.
+    """Offsets of pulses from their lines, eV."""
 
-    `corrected` are those on the finished scale, `uncorrected` those without the one correction that is looked at.
-    """
-
-    corrected: Float
-    corrected_errors: Float
-    uncorrected: Float
-    uncorrected_errors: Float
+    corrected: Estimates  # on the final energy scale
+    uncorrected: Estimates  # without the correction in question
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """Of one reference run, pooled over its pixels.
+    """Offsets of the line pulses of one reference run, pooled over its pixels."""
 
-    `phase` (line, bin) against `PHASE_BINS`, the arrival phase as in `core.energy`; `drift` (bin,) against `time`
-    (bin,), s, the middles of the bins; `pretrigger` (bin,), mean deviation of pretrigger_mean from its reference.
-    """
-
-    phase: Offsets
-    time: Float
-    drift: Offsets
-    pretrigger: Float
-    pretrigger_errors: Float
+    by_phase: Offsets  # (line, bin), with and without phase correction, `PHASE_BINS`
+    bin_time: FloatArray  # (bin,) centres of the bins in time, s since the run's start
+    by_time: Offsets  # (bin,), with and without drift correction
+    pretrigger: Estimates  # (bin,) mean deviation of the baseline from its reference
 
 
-def diagnose(
+@dataclass(frozen=True)
+class _Histograms:
+    """Line pulses of all pixels by their bin and their offset from the line."""
+
+    by_phase: FloatArray  # (line, bin, step)
+    by_phase_uncorrected: FloatArray
+    by_time: FloatArray
+    by_time_uncorrected: FloatArray
+    # (3, bin) number, sum, and sum of squares of the baseline's deviations
+    pretrigger_moments: FloatArray
+
+
+@dataclass(frozen=True)
+class _Influence:
+    """Sums over pulses of psi' and psi^2 of the M-estimate."""
+
+    slope: FloatArray
+    square: FloatArray
+
+
+def diagnose_corrections(
     pulses: Sequence[ReferencePulses],
-    accepted: Sequence[NDArray[np.bool_]],
-    params: Float,
-    position: Float,
+    is_accepted: Sequence[BoolArray],
+    params: FloatArray,
+    line_position: FloatArray,
     duration: float,
 ) -> Diagnostics:
-    """Offsets of the line pulses by arrival phase and by time, each with and without its correction.
+    """Return the offsets of line pulses by arrival phase and by time.
 
-    Args:
-        pulses: of each pixel that is used.
-        accepted: which of them pass the cuts, bool (pulse,) each.
-        params: f8 (pixel, N_PARAMS), finished.
-        position: f8 (pixel, line), where each pixel's scale has its lines, eV, ascending.
-        duration: of the run, s.
+    Parameters
+    ----------
+    pulses
+        Of each pixel in use.
+    is_accepted
+        (pulse,) for each pixel, whether the pulses pass the cuts.
+    params
+        (pixel, param) of the final energy functions.
+    line_position
+        (pixel, line) where each pixel's scale has its lines, eV, ascending.
+    duration
+        Of the run, s.
+
+    Returns
+    -------
+    Diagnostics
+        With and without the correction for arrival phase and that for drift.
     """
-    counts = np.zeros((4, position.shape[1], N_BINS, N_STEPS))
-    base = np.zeros((3, N_BINS))
-    every = 1 + sum(len(one.time) for one in pulses) // MAX_PULSES
-    for one, which, own, lines in zip(pulses, accepted, params, position, strict=True):
-        columns = (one.pulse_height, one.pretrigger_mean, one.phase, one.time)
-        _add(
-            counts,
-            base,
-            [column[which][::every] for column in columns],
-            own,
-            lines,
-            duration,
-        )
-    middles = (np.arange(N_BINS) + 0.5) * duration / N_BINS
+    n_lines = line_position.shape[1]
+    tables = np.zeros((4, n_lines, N_BINS, N_STEPS))
+    histograms = _Histograms(*tables, pretrigger_moments=np.zeros((3, N_BINS)))
+    step = 1 + sum(len(pixel.time) for pixel in pulses) // MAX_PULSES
+    for row, pixel in enumerate(pulses):
+        sample = np.flatnonzero(is_accepted[row])[::step]
+        sampled = _take_pulses(pixel, sample)
+        _add_pixel(histograms, sampled, params[row], line_position[row], duration)
     return Diagnostics(
-        _by_phase(*counts[:2]), middles, _by_time(*counts[2:]), *_means(*base)
+        by_phase=_offsets_of_lines(
+            histograms.by_phase, histograms.by_phase_uncorrected
+        ),
+        bin_time=(np.arange(N_BINS) + 0.5) * duration / N_BINS,
+        by_time=_offsets_of_all_lines(
+            histograms.by_time, histograms.by_time_uncorrected
+        ),
+        pretrigger=_estimate_means(*histograms.pretrigger_moments),
     )
 
 
-def _add(
-    counts: Float,
-    base: Float,
-    pulses: list[Float],
-    params: Float,
-    lines: Float,
+def _take_pulses(pulses: ReferencePulses, index: NDArray[np.intp]) -> ReferencePulses:
+    """Return the pulses of the given indices (n,)."""
+    return ReferencePulses(
+        pixel=pulses.pixel,
+        pulse_height=pulses.pulse_height[index],
+        pretrigger_mean=pulses.pretrigger_mean[index],
+        phase=pulses.phase[index],
+        residual=pulses.residual[index],
+        time=pulses.time[index],
+        since_last=pulses.since_last[index],
+    )
+
+
+def _add_pixel(
+    histograms: _Histograms,
+    pulses: ReferencePulses,
+    params: FloatArray,
+    lines: FloatArray,
     duration: float,
 ) -> None:
-    """Add a pixel's pulses (height, pretrigger mean, phase, time) to the tables.
+    """Add the pulses of one pixel to the histograms.
 
-    Args:
-        counts: f8 (4, line, bin, step): by phase, corrected and not; by time, corrected and not.
-        base: f8 (3, bin): number, sum, and sum of squares of the deviations of pretrigger_mean.
-        pulses: the columns, f8 (pulse,) each.
-        params: f8 (N_PARAMS,).
-        lines: f8 (line,) eV.
-        duration: s.
+    `params` (param,); `lines` (line,) eV; `duration` of the run, s.
     """
-    from rixs_pipeline.core.calibration import pulse_kernels
+    from rixs_pipeline.core.calibration import pulse_kernels  # numba: slow to import
 
-    height, pretrigger, phase, time = pulses
-    energies = ef.energies(height, pretrigger, phase, params)
+    energies = _energies(pulses, params)
     near = pulse_kernels.find_near_lines(energies, lines, REACH_EV)
-    line = near.line
-    height, pretrigger, phase, time = (column[near.index] for column in pulses)
-    by_phase, by_time = (
-        _bins((arrival(height, phase, params) + 1) / 2, N_BINS),
-        _bins(time / duration, N_BINS),
-    )
-    variants = (
-        (by_phase, None),
-        (by_phase, ef.PHASE),
-        (by_time, None),
-        (by_time, ef.DRIFT),
-    )
-    for table, (bins, block) in zip(counts, variants, strict=True):
-        away = (
-            ef.energies(height, pretrigger, phase, _without(params, block))
-            - lines[line]
-        )
-        pulse_kernels.add_to_offset_histograms(table, line, bins, away, REACH_EV)
-    deviation = pretrigger - params[ef.PRETRIGGER_REF]
-    base += [
-        np.bincount(by_time, weights, N_BINS)
-        for weights in (np.ones_like(time), deviation, deviation**2)
-    ]
+    pulses = _take_pulses(pulses, near.index)
+    arrival = arrival_phase(pulses.pulse_height, pulses.phase, params)
+    phase_bins = _bins((arrival + 1) / 2)
+    time_bins = _bins(pulses.time / duration)
+    for table, bins, removed in (
+        (histograms.by_phase, phase_bins, None),
+        (histograms.by_phase_uncorrected, phase_bins, energy_function.PHASE),
+        (histograms.by_time, time_bins, None),
+        (histograms.by_time_uncorrected, time_bins, energy_function.DRIFT),
+    ):
+        params_used = params.copy()
+        if removed is not None:
+            params_used[removed] = 0.0
+        offset = _energies(pulses, params_used) - lines[near.line]
+        pulse_kernels.add_to_offset_histograms(table, near.line, bins, offset, REACH_EV)
+    deviation = pulses.pretrigger_mean - params[energy_function.PRETRIGGER_REF]
+    weights = (np.ones_like(deviation), deviation, deviation**2)
+    for moment, weight in zip(histograms.pretrigger_moments, weights, strict=True):
+        moment += np.bincount(time_bins, weight, N_BINS)
 
 
-def arrival(pulse_height: Float, phase: Float, params: Float) -> Float:
-    """The arrival phase x (pulse,) within a sample, -1 to 1, as in `core.energy`."""
-    centre = np.polynomial.polynomial.polyval(
-        pulse_height / params[ef.HEIGHT_REF], params[ef.PHASE_CENTRE]
-    )
-    return np.asarray(
-        np.clip((phase - centre) / params[ef.PHASE_HALF_WIDTH], -1.0, 1.0)
+def _energies(pulses: ReferencePulses, params: FloatArray) -> FloatArray:
+    """Return the energies (pulse,) eV of pulses with the parameters (param,)."""
+    return energy_function.energies(
+        pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, params
     )
 
 
-def _without(params: Float, block: slice | None) -> Float:
-    """The parameters with one correction at zero."""
-    params = params.copy()
-    if block is not None:
-        params[block] = 0.0
-    return params
+def arrival_phase(
+    pulse_height: FloatArray, phase: FloatArray, params: FloatArray
+) -> FloatArray:
+    """Return the arrival phase within a sample, -1 to 1, as in `core.energy.function`.
 
+    Parameters
+    ----------
+    pulse_height
+        (pulse,)
+    phase
+        (pulse,) derivativeLike / filtValue.
+    params
+        (param,) of the pixel's energy function.
 
-def _bins(share: Float, number: int) -> NDArray[np.intp]:
-    """Bin (pulse,) of places from 0 to 1, both ends included; what lies outside goes to the ends."""
-    return np.clip((share * number).astype(np.intp), 0, number - 1)
-
-
-def _by_phase(finished: Float, without: Float) -> Offsets:
-    """Of each line (line, bin), from counts (line, bin, step)."""
-    zero = _zeros(finished)[:, None]
-    one = np.ones_like(zero)
-    pairs = (_offsets(counts[:, :, None], zero, one) for counts in (finished, without))
-    return Offsets(*(table for pair in pairs for table in pair))
-
-
-def _by_time(finished: Float, without: Float) -> Offsets:
-    """Of all lines together (bin,), weighted with their information, from counts (line, bin, step)."""
-    zero = _zeros(finished)
-    slope, square = _moments(finished.sum(axis=1), PLACES - zero[:, None])
-    weight = np.divide(slope, square, out=np.zeros_like(slope), where=slope > 0)
-    pairs = (
-        _offsets(counts.swapaxes(0, 1)[None], zero[None], weight[None])
-        for counts in (finished, without)
-    )
-    return Offsets(*(table[0] for pair in pairs for table in pair))
-
-
-def _zeros(finished: Float) -> Float:
-    """Where all pulses together have the lines: (line,) eV, from counts (line, bin, step)."""
-    return _locate(finished.sum(axis=1)[:, None], PLACES)
-
-
-def _offsets(counts: Float, zero: Float, weight: Float) -> tuple[Float, Float]:
-    """Offsets and standard errors (group, bin) eV of lines that move together.
-
-    Args:
-        counts: f8 (group, bin, line, step).
-        zero: f8 (group, line) eV, where the lines stand.
-        weight: f8 (group, line), of the pulses.
+    Returns
+    -------
+    float array
+        (pulse,)
     """
-    weight, places = weight[:, None], PLACES - zero[:, None, :, None]
-    offset = _locate(weight[..., None] * counts, places)
-    slope, square = _moments(counts, places - offset[..., None, None])
+    relative_height = pulse_height / params[energy_function.HEIGHT_REF]
+    centre = np.polynomial.polynomial.polyval(
+        relative_height, params[energy_function.PHASE_CENTRE]
+    )
+    half_width = params[energy_function.PHASE_HALF_WIDTH]
+    return np.asarray(np.clip((phase - centre) / half_width, -1.0, 1.0))
+
+
+def _bins(share: FloatArray) -> NDArray[np.intp]:
+    """Return the bin (pulse,) of places from 0 to 1; places beyond belong to the ends."""
+    return np.clip((share * N_BINS).astype(np.intp), 0, N_BINS - 1)
+
+
+def _offsets_of_lines(corrected: FloatArray, uncorrected: FloatArray) -> Offsets:
+    """Return the offsets (line, bin) of each line from counts (line, bin, step)."""
+    zero = _line_offsets(corrected)[:, None]
+    weight = np.ones_like(zero)
+    return Offsets(
+        corrected=_estimate_offsets(corrected[:, :, None], zero, weight),
+        uncorrected=_estimate_offsets(uncorrected[:, :, None], zero, weight),
+    )
+
+
+def _offsets_of_all_lines(corrected: FloatArray, uncorrected: FloatArray) -> Offsets:
+    """Return the offsets (bin,) of all lines together from counts (line, bin, step).
+
+    Each line is weighted with its information.
+    """
+    zero = _line_offsets(corrected)
+    influence = _sum_influence(corrected.sum(axis=1), OFFSETS_EV - zero[:, None])
+    weight = np.zeros_like(zero)
+    has_pulses = influence.slope > 0
+    np.divide(influence.slope, influence.square, out=weight, where=has_pulses)
+
+    def estimate(counts: FloatArray) -> Estimates:
+        counts = counts.swapaxes(0, 1)[None]
+        offsets = _estimate_offsets(counts, zero[None], weight[None])
+        return Estimates(offsets.values[0], offsets.errors[0])
+
+    return Offsets(estimate(corrected), estimate(uncorrected))
+
+
+def _line_offsets(counts: FloatArray) -> FloatArray:
+    """Return the offset (line,) eV of all pulses of a line; counts (line, bin, step)."""
+    return _find_maximum(counts.sum(axis=1)[:, None], OFFSETS_EV)
+
+
+def _estimate_offsets(
+    counts: FloatArray, zero: FloatArray, weight: FloatArray
+) -> Estimates:
+    """Estimate offsets (group, bin) eV of lines that move together.
+
+    Parameters
+    ----------
+    counts
+        (group, bin, line, step)
+    zero
+        (group, line) offsets of the lines in all pulses, eV.
+    weight
+        (group, line) of a pulse.
+    """
+    weight = weight[:, None]
+    places = OFFSETS_EV - zero[:, None, :, None]
+    offset = _find_maximum(weight[..., None] * counts, places)
+    influence = _sum_influence(counts, places - offset[..., None, None])
     number = counts.sum(axis=-1)
     share = number / np.maximum(number.sum(axis=1, keepdims=True), 1.0)
-    # the shape of a line is that of all its pulses: a bin's own few would not know it
-    slope, square = (
-        share * total.sum(axis=1, keepdims=True) for total in (slope, square)
-    )
+    # The few pulses of a bin do not determine the shape of the line; all pulses do.
+    slope = share * influence.slope.sum(axis=1, keepdims=True)
+    square = share * influence.square.sum(axis=1, keepdims=True)
+    total_square = (weight**2 * square).sum(axis=-1)
+    total_slope = (weight * slope).sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        errors = np.sqrt((weight**2 * square).sum(axis=-1)) / (weight * slope).sum(
-            axis=-1
-        )
-    known = (number.sum(axis=-1) >= MIN_PULSES) & np.isfinite(errors) & (errors > 0)
-    return np.where(known, offset, np.nan), np.where(known, errors, np.nan)
+        errors = np.sqrt(total_square) / total_slope
+    is_valid = number.sum(axis=-1) >= MIN_PULSES
+    is_valid &= np.isfinite(errors) & (errors > 0)
+    return Estimates(
+        np.where(is_valid, offset, np.nan), np.where(is_valid, errors, np.nan)
+    )
 
 
-def _locate(counts: Float, places: Float) -> Float:
-    """Offset (...) at which sum counts psi(places - offset) = 0; counts (..., line, step), places fit them."""
+def _find_maximum(counts: FloatArray, places: FloatArray) -> FloatArray:
+    """Find by mean shift the offset (...) eV where the smoothed density is highest.
+
+    `counts` (..., line, step) at `places` eV, which broadcast to the counts.
+    """
     offset = np.zeros(counts.shape[:-2])
     for _ in range(ITERATIONS):
-        away = places - offset[..., None, None]
-        weight = counts * np.exp(-0.5 * (away / SMOOTHING_EV) ** 2)
-        step = (weight * away).sum(axis=(-2, -1)) / np.maximum(
-            weight.sum(axis=(-2, -1)), 1e-300
-        )
-        offset += step
+        distance = places - offset[..., None, None]
+        weight = counts * np.exp(-0.5 * (distance / SMOOTHING_EV) ** 2)
+        total = np.maximum(weight.sum(axis=(-2, -1)), 1e-300)
+        offset += (weight * distance).sum(axis=(-2, -1)) / total
     return offset
 
 
-def _moments(counts: Float, away: Float) -> tuple[Float, Float]:
-    """Sums over the steps of psi' and psi^2, both (...), of counts (..., step) at `away` eV from where they belong."""
-    square = (away / SMOOTHING_EV) ** 2
+def _sum_influence(counts: FloatArray, distance: FloatArray) -> _Influence:
+    """Return the sums (...) over the steps of counts (..., step).
+
+    `distance` (..., step) of the steps from the offset, eV.
+    """
+    square = (distance / SMOOTHING_EV) ** 2
     bell = np.exp(-0.5 * square)
-    return (counts * (1 - square) * bell).sum(axis=-1), (
-        counts * (away * bell) ** 2
-    ).sum(axis=-1)
+    return _Influence(
+        slope=(counts * (1 - square) * bell).sum(axis=-1),
+        square=(counts * (distance * bell) ** 2).sum(axis=-1),
+    )
 
 
-def _means(number: Float, total: Float, squares: Float) -> tuple[Float, Float]:
-    """Means and their standard errors (bin,); NaN from fewer than two values."""
+def _estimate_means(
+    number: FloatArray, total: FloatArray, squares: FloatArray
+) -> Estimates:
+    """Return means (bin,) and their standard errors; NaN from fewer than two values."""
     n = np.where(number > 1, number, np.nan)
     mean = total / n
-    return mean, np.sqrt(np.maximum(squares / n - mean**2, 0.0) / (n - 1))
+    variance = np.maximum(squares / n - mean**2, 0.0)
+    return Estimates(mean, np.sqrt(variance / (n - 1)))

@@ -120,7 +120,7 @@ def offsets(
     """Where the line pulses of the good pixels stand against arrival phase and time; `duration` of the run, s."""
     used = [row for row, status in enumerate(result.status) if status.is_ok]
     position = result.lines.energy + np.nan_to_num(result.line_residual[used])
-    found = diagnostics.diagnose(
+    found = diagnostics.diagnose_corrections(
         [pulses[row] for row in used],
         [result.accepted[row] for row in used],
         result.params[used],
@@ -131,20 +131,20 @@ def offsets(
     values: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
         "fitted_line": (("fitted_line",), np.array(result.lines.names, dtype=object)),
         "phase_bin": (("phase_bin",), diagnostics.PHASE_BINS),
-        "time_bin": (by_time, found.time),
-        "pretrigger_offset": (by_time, found.pretrigger),
-        "pretrigger_offset_errors": (by_time, found.pretrigger_errors),
+        "time_bin": (by_time, found.bin_time),
+        "pretrigger_offset": (by_time, found.pretrigger.values),
+        "pretrigger_offset_errors": (by_time, found.pretrigger.errors),
     }
     for name, dims, which in (
-        ("phase_offset", by_phase, found.phase),
-        ("time_offset", by_time, found.drift),
+        ("phase_offset", by_phase, found.by_phase),
+        ("time_offset", by_time, found.by_time),
     ):
         values[name], values[f"{name}_errors"] = (
-            (dims, which.corrected),
-            (dims, which.corrected_errors),
+            (dims, which.corrected.values),
+            (dims, which.corrected.errors),
         )
-        values[f"{name}_uncorrected"] = dims, which.uncorrected
-        values[f"{name}_uncorrected_errors"] = dims, which.uncorrected_errors
+        values[f"{name}_uncorrected"] = dims, which.uncorrected.values
+        values[f"{name}_uncorrected_errors"] = dims, which.uncorrected.errors
     return values
 
 
