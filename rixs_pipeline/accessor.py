@@ -12,6 +12,10 @@ import xarray as xr
 from rixs_pipeline.config.models import Region
 from rixs_pipeline.schema import RIXS_MAP, check
 from rixs_pipeline.stages.sample import region_spectra as extract
+from rixs_pipeline.stages.sample.configured_regions import (
+    outlines_on_map,
+    select_regions,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +74,7 @@ class RixsAccessor:
             ValueError: a key or value that no region has, another edge, or several cuts; the message names it.
         """
         edge = str(self._map.attrs["edge"])
-        regions = extract.regions_of(
+        regions = select_regions(
             edge, {"region": Region.model_validate({"kind": kind} | limits)}
         )
         if not regions:
@@ -127,12 +131,15 @@ class RixsAccessor:
         """The map with its elastic line; `regions` (name -> keys of a config's region) are framed."""
         from rixs_pipeline.plots.maps import map_figure
 
-        framed = {
+        edge = str(self._map.attrs.get("edge", ""))
+        configured = {
             name: Region.model_validate(dict(region))
             for name, region in (regions or {}).items()
         }
+        selected = select_regions(edge, configured)
+        outlines = outlines_on_map(self._map, selected)
         return map_figure(
-            self._map, title or str(self._map.attrs.get("sample", "")), framed
+            self._map, title or str(self._map.attrs.get("sample", "")), outlines
         )
 
     def plot_region(self, kind: str, title: str = "", **limits: Any) -> "Figure":

@@ -1,14 +1,14 @@
 """RIXS maps: intensity over incident and emission energy, with the elastic line and the regions of interest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.plots import region_outlines as frames
 from rixs_pipeline.plots import style
+from rixs_pipeline.plots.region_outlines import draw_outlines, margin_width
 from rixs_pipeline.schema import POINT_USED
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.collections import QuadMesh
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
-
-    from rixs_pipeline.config.models import Region
 
 Floats = NDArray[np.float64]
 Limits = tuple[float, float]
@@ -61,7 +59,7 @@ class _Image:
 def map_figure(
     dataset: "xr.Dataset",
     title: str,
-    regions: "Mapping[str, Region]",
+    outlines: Mapping[str, Sequence[Floats]],
     scale: Scale = "sqrt",
 ) -> "Figure":
     """A map twice: all emission energies that have counts, and the window around the edge.
@@ -69,7 +67,7 @@ def map_figure(
     Args:
         dataset: as `schema.RIXS_MAP` or `SCAN_MAP`; at least one incident point and one emission bin.
         title: of the figure.
-        regions: framed where they are limited in anything.
+        outlines: region -> polygons (corner, 2) of incident and emission energy in eV.
         scale: of the colours; their upper end leaves out single hot bins and points of little exposure.
     """
     image = image_of(dataset)
@@ -94,7 +92,7 @@ def map_figure(
         bars.append(
             _draw_colour_bar(mesh, style.quantity(dataset["intensity"], "intensity"))
         )
-    frames.draw(panels, regions)
+    draw_outlines(panels, outlines)
     _place(figure, panels, bars)
     return figure
 
@@ -244,6 +242,6 @@ def _place(figure: "Figure", panels: "list[Axes]", bars: "list[Axes]") -> None:
             index * width / len(panels) + 0.8,
             (index + 1) * width / len(panels) - 0.9,
         )
-        right = max(left + NARROWEST, bar_left - 0.12 - frames.margin(axes))
+        right = max(left + NARROWEST, bar_left - 0.12 - margin_width(axes))
         axes.set_position((left / width, bottom, (right - left) / width, top - bottom))
         bar.set_position((bar_left / width, bottom, 0.15 / width, top - bottom))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.plots import maps, style, waterfall
-from rixs_pipeline.plots import region_outlines as frames
+from rixs_pipeline.plots.region_outlines import clip_to_panel
+from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Limits = tuple[float, float]
 Overlay = Mapping[str, "xr.Dataset"]  # sample -> spectrum
+Outlines = Mapping[str, Sequence[FloatArray]]  # sample -> polygons of a region, eV
 
 BESIDE_EV = 5.0  # above and below a framed region, in its map
 CELL = 3.6, 2.9  # inches of a panel with its labels
@@ -79,12 +81,13 @@ def spectra_sheet(edges: "Mapping[str, tuple[Overlay, Region]]") -> "Figure":
 
 
 def map_sheet(
-    rows: "Mapping[str, tuple[Overlay, Overlay, Region]]", emission: Limits | None
+    rows: "Mapping[str, tuple[Overlay, Overlay, Region, Outlines]]",
+    emission: Limits | None,
 ) -> "Figure":
     """A row an edge: the map of each sample with the region framed and the elastic line dashed, then the overlay.
 
     Args:
-        rows: edge -> maps of the samples, their spectra of the region, and the region.
+        rows: edge -> maps of the samples, their spectra of the region, the region, and its outlines on the maps.
         emission: what the maps show, eV; default: around the region.
     """
     columns = 1 + max(len(of[0]) for of in rows.values())
@@ -97,10 +100,11 @@ def map_sheet(
         figure, len(rows), columns, (0.75, 0.5, 0.15, 0.75), (0.75, 0.75)
     ).subplots(squeeze=False)
     letters = iter(ascii_lowercase)
-    for row, (edge, (rixs_maps, spectra, region)) in zip(
+    for row, (edge, (rixs_maps, spectra, region, outlines)) in zip(
         panels, rows.items(), strict=True
     ):
-        _maps(row, edge, rixs_maps, region, emission, letters)
+        window = emission or _around(region, BESIDE_EV)
+        _maps(row, edge, rixs_maps, outlines, window, letters)
         _overlay(
             row[len(rixs_maps)],
             spectra,
@@ -114,6 +118,7 @@ def cut_sheet(
     rixs_maps: Overlay,
     spectra: Overlay,
     region: "Region",
+    outlines: Outlines,
     cuts: Mapping[str, Mapping[float, "xr.Dataset"]],
     compared: float,
     emission: Limits | None,
@@ -123,7 +128,8 @@ def cut_sheet(
     Args:
         edge: of all of it.
         rixs_maps, spectra: sample -> map, and its spectrum of `region`.
-        region: framed and overlaid.
+        region: overlaid.
+        outlines: of the region on the map of each sample.
         cuts: sample -> incident energy in eV -> emission spectrum.
         compared: the incident energy at which the samples are overlaid, eV.
         emission: what maps and cuts show, eV; default: around the region, at least 15 eV.
@@ -139,7 +145,7 @@ def cut_sheet(
     )
     panels = places.subplots(squeeze=False)
     letters = iter(ascii_lowercase)
-    _maps(panels[0], edge, rixs_maps, region, window, letters)
+    _maps(panels[0], edge, rixs_maps, outlines, window, letters)
     _overlay(panels[0][len(rixs_maps)], spectra, f"({next(letters)}) {_kind(region)}")
     highest = max(waterfall.highest(of_sample, window) for of_sample in cuts.values())
     for axes, (sample, of_sample) in zip(panels[1], cuts.items(), strict=False):
@@ -159,12 +165,11 @@ def _maps(
     row: "Sequence[Axes]",
     edge: str,
     rixs_maps: Overlay,
-    region: "Region",
-    emission: Limits | None,
+    outlines: Outlines,
+    window: Limits,
     letters: "Iterator[str]",
 ) -> None:
     """The samples' maps on one colour scale."""
-    window = emission or _around(region, BESIDE_EV)
     images = {
         sample: maps.image_of(dataset).cropped(*window)
         for sample, dataset in rixs_maps.items()
@@ -187,7 +192,7 @@ def _maps(
             f"({letter}) {sample}, {_edge(edge)}",
             9,
         )
-        for part in frames.outlines(region, axes.get_xlim(), axes.get_ylim()):
+        for part in clip_to_panel(outlines[sample], axes):
             axes.plot(
                 *np.append(part, part[:1], axis=0).T,
                 color="white",

@@ -25,6 +25,7 @@ from rixs_pipeline.runner.summary import read as read_summary
 from rixs_pipeline.stages.context import Work
 from rixs_pipeline.stages.figures import plan as report
 from rixs_pipeline.stages.sample import region_spectra as extract
+from rixs_pipeline.stages.sample.configured_regions import select_regions
 
 log = logging.getLogger("rixs_pipeline")
 
@@ -112,10 +113,7 @@ def asked_in_vain(beamtime: Beamtime, config: Config) -> list[str]:
     }
     samples = dict.fromkeys(s.sample for s in scans)
     regions = {
-        name
-        for s in scans
-        if s.edge
-        for name in extract.regions_of(s.edge, config.regions)
+        name for s in scans if s.edge for name in select_regions(s.edge, config.regions)
     }
     regions |= {f"log_{channel}" for channel in extract.LOG_SPECTRA}
     lines = [
@@ -208,7 +206,7 @@ def first_config(beamtime: Path) -> str:
     found = inspection.describe(discovery.discover(beamtime))
     edges = {run["edge"] for run in found["runs"] if run["edge"]}
     return initial_config(
-        found, {edge: extract.regions_of(edge, None) for edge in sorted(edges)}
+        found, {edge: select_regions(edge, None) for edge in sorted(edges)}
     )
 
 

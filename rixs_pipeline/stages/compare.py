@@ -14,7 +14,7 @@ from rixs_pipeline.io import provenance
 from rixs_pipeline.stages.combine import groups
 from rixs_pipeline.stages.context import Work
 from rixs_pipeline.stages.sample import compare_samples as compare_stage
-from rixs_pipeline.stages.sample import region_spectra as extract
+from rixs_pipeline.stages.sample.configured_regions import select_regions
 
 
 def compare(work: Work) -> None:
@@ -38,7 +38,7 @@ def _is_compared(work: Work, asked: Comparison, edge: str) -> bool:
     )
     limits = float(np.nanmin(energy)), float(np.nanmax(energy))
     return compare_stage.concerns(
-        asked, extract.regions_of(edge, work.config.regions), limits
+        asked, select_regions(edge, work.config.regions), limits
     )
 
 
@@ -52,7 +52,7 @@ def _compare_at(work: Work, name: str, edge: str, samples: Sequence[str]) -> Non
     maps = [paths.map_product(work.out, sample, edge) for sample in samples]
     spectra = [paths.spectra_product(work.out, sample, edge) for sample in samples]
     with work.ledger.attempt(told, path):
-        regions = extract.regions_of(edge, work.config.regions)
+        regions = select_regions(edge, work.config.regions)
         science = {"compare": asked.model_dump(mode="json"), "samples": list(samples)}
         inputs = {p.stem: provenance.config_hash(work.ledger.keys[p]) for p in spectra}
         if not work.ledger.wanted(told, path, work.ledger.key(science, inputs)):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from rixs_pipeline import paths
+from rixs_pipeline.core.spectra.regions import RegionKind
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus as products
 from rixs_pipeline.io import provenance
 from rixs_pipeline.stages.combine import groups
 from rixs_pipeline.stages.context import Work
 from rixs_pipeline.stages.sample import absorption_spectra as xas
+from rixs_pipeline.stages.sample import configured_regions
 from rixs_pipeline.stages.sample import region_spectra as extract_stage
 from rixs_pipeline.stages.sample.combine_scans import NOT_ADDED
 
@@ -26,7 +28,7 @@ def extract(work: Work) -> None:
         if source not in work.ledger.keys:
             continue
         with work.ledger.attempt(name, path):
-            regions = extract_stage.regions_of(edge, work.config.regions)
+            regions = configured_regions.select_regions(edge, work.config.regions)
             blanks = _blank_maps(work, edge, sample)
             science = {
                 "regions": {n: r.model_dump(mode="json") for n, r in regions.items()}
@@ -59,7 +61,7 @@ def extract(work: Work) -> None:
 
 def _blank_maps(work: Work, edge: str, sample: str) -> dict[str, Path]:
     """The maps of the blank samples that regions of an edge subtract; what is not there is told by the region."""
-    names = extract_stage.blanks_of(edge, work.config.regions)
+    names = configured_regions.select_blank_samples(edge, work.config.regions)
     found = {
         name: paths.map_product(work.out, name, edge)
         for name in names
@@ -92,7 +94,7 @@ def absorption(work: Work) -> None:
                 pfys = [
                     s
                     for s in products.read_entries(spectra).values()
-                    if '"pfy"' in s.attrs["region"]
+                    if s.attrs.get("kind") == RegionKind.PFY
                 ]
                 tables = (
                     "counts",

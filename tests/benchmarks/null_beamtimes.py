@@ -13,13 +13,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from rixs_pipeline import open_product
-from rixs_pipeline.config.models import Config, Region
+from rixs_pipeline.config.models import Config
 from rixs_pipeline.core.spectra.amplitudes import Measured, amplitude
-from rixs_pipeline.core.spectra.regions import weights
+from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.runner import run as runner
 from rixs_pipeline.runner.executor import available_cores
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
 from tests.benchmarks import spectra_truth
+from tests.core.spectra.builders import make_region
 
 SAMPLES = ("LMR_RT", "LMR_100C")
 REGIONS = {
@@ -184,9 +185,9 @@ def endless_ratio(one: SimulationSettings, beamtime: Path, out: Path) -> float:
             rixs_map["emission_energy_edges"].values,
         )
         yields = {
-            name: (shown * weights(Region(**REGIONS[name]), incident, edges)).sum(
-                axis=1
-            )
+            name: (
+                shown * region_weights(make_region(**REGIONS[name]), incident, edges)
+            ).sum(axis=1)
             for name in ("O_sPFY", "O_band")
         }
         window, baseline = (

@@ -13,10 +13,10 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from rixs_pipeline import open_product
-from rixs_pipeline.config.models import Region
-from rixs_pipeline.core.spectra.regions import weights
+from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
 from rixs_pipeline.simulate.truth import FINE, blurred, true_map
+from tests.core.spectra.builders import make_region
 
 REGIONS = {
     "PFY": {"kind": "pfy", "edge": "Co_L", "emission": [762, 800]},
@@ -121,7 +121,12 @@ def points(settings: SimulationSettings, beamtime: Path, out: Path) -> list[Poin
                 spectrum = open_product(out / "spectra" / path.name)[name]
                 found.append(
                     _points(
-                        name, settings.rate, Region(**how), rixs_map, spectrum, shown
+                        name,
+                        settings.rate,
+                        make_region(**how),
+                        rixs_map,
+                        spectrum,
+                        shown,
                     )
                 )
     return found
@@ -183,10 +188,12 @@ def _points(name, rate, region, rixs_map, spectrum, shown) -> Points:
         rixs_map["emission_energy_edges"].values,
     )
     exposure = rixs_map["exposure"].values
-    share = weights(region, incident, edges)
+    share = region_weights(region, incident, edges)
     around = (region.emission[0] - AROUND, region.emission[1] + AROUND)
-    near = weights(
-        Region(kind="pfy", incident=region.incident, emission=around), incident, edges
+    near = region_weights(
+        make_region(kind="pfy", incident=region.incident, emission=around),
+        incident,
+        edges,
     )
     truth = share * shown(_shift(near, rixs_map["counts"].values, exposure, shown))
     if region.kind == "xes":

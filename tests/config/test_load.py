@@ -14,9 +14,9 @@ from rixs_pipeline.config.load import (
     load_config,
 )
 from rixs_pipeline.config.models import Config, Region
-from rixs_pipeline.core.spectra.regions import resolved
 from rixs_pipeline.errors import ConfigError
 from rixs_pipeline.paths import configs_folder
+from rixs_pipeline.stages.sample.configured_regions import resolve_regions
 from rixs_pipeline.types import Edge
 
 EXAMPLE_LINE = re.compile(
@@ -389,8 +389,8 @@ def test_what_a_region_leaves_unsaid_stays_unsaid_in_a_dumped_config(
     config = loaded(tmp_path, text)
     again = loaded(tmp_path, dump_config(config))
     assert config.regions and again.regions
-    assert resolved(again.regions) == resolved(config.regions)
-    assert resolved(again.regions)["Co"].emission == (762, 800)
+    assert resolve_regions(again.regions) == resolve_regions(config.regions)
+    assert resolve_regions(again.regions)["Co"].emission == (762, 800)
     said = {name: region.model_fields_set for name, region in again.regions.items()}
     assert said == {
         "Co": {"preset", "kind"},

@@ -1,18 +1,22 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 from matplotlib.colors import LogNorm, to_rgba
 from matplotlib.patches import Polygon
-from matplotlib.path import Path
 
 from rixs_pipeline.config.models import Region
 from rixs_pipeline.plots import maps, style
-from rixs_pipeline.plots import region_outlines as frames
 from rixs_pipeline.schema import POINT_EXCLUDED
+from rixs_pipeline.stages.sample.configured_regions import outlines_on_map
 
-PFY = Region(kind="pfy", emission=(762, 800))
-TFY = Region(kind="tfy")
+PFY = {"kind": "pfy", "emission": (762, 800)}
+TFY = {"kind": "tfy"}
+
+
+def outlined_map(dataset, regions, scale="sqrt"):
+    """Return the figure of a map with regions as a config writes them."""
+    configured = {name: Region(**region) for name, region in regions.items()}
+    outlines = outlines_on_map(dataset, configured)
+    return maps.map_figure(dataset, "map", outlines, scale)
 
 
 @pytest.fixture(scope="module")
@@ -157,10 +161,8 @@ def test_scales_and_the_unit_of_the_colour_bar(make_map):
 
 
 def test_frames_stand_at_the_limits(make_map):
-    region = Region(kind="pfy", emission=(765, 790), incident=(775, 785))
-    whole, zoom = panels(
-        maps.map_figure(make_map(), "map", {"Co_PFY": region, "Co_TFY": TFY})
-    )
+    region = {"kind": "pfy", "emission": (765, 790), "incident": (775, 785)}
+    whole, zoom = panels(outlined_map(make_map(), {"Co_PFY": region, "Co_TFY": TFY}))
     (frame,) = polygons(zoom)  # TFY has no limits and no frame
     assert corners(frame) == {(775, 765), (785, 765), (785, 790), (775, 790)}
     assert polygons(whole) == []  # all of it is in the zoom
@@ -169,9 +171,7 @@ def test_frames_stand_at_the_limits(make_map):
 
 def test_a_region_far_from_the_edge_is_framed_in_the_whole_map(make_map):
     whole, zoom = panels(
-        maps.map_figure(
-            make_map(), "map", {"Co_iPFY": Region(kind="ipfy", emission=(510, 540))}
-        )
+        outlined_map(make_map(), {"Co_iPFY": {"kind": "ipfy", "emission": (510, 540)}})
     )
     left, right = whole.get_xlim()
     assert corners(polygons(whole)[0]) == corners(
@@ -183,9 +183,7 @@ def test_a_region_far_from_the_edge_is_framed_in_the_whole_map(make_map):
 
 def test_an_emission_cut_is_framed_in_both(make_map):
     whole, zoom = panels(
-        maps.map_figure(
-            make_map(), "map", {"XES": Region(kind="xes", incident=(780, 781))}
-        )
+        outlined_map(make_map(), {"XES": {"kind": "xes", "incident": (780, 781)}})
     )
     for axes in (whole, zoom):
         bottom, top = axes.get_ylim()
@@ -194,99 +192,12 @@ def test_an_emission_cut_is_framed_in_both(make_map):
         )
 
 
-def test_loss_band_polygon_and_excluded_elastic_line_are_outlined():
-    panel = (770, 805), (710, 815)
-    (band,) = frames.outlines(Region(kind="pfy", loss=(2, 8)), *panel)
-    assert corners(band) == {(770, 768), (805, 803), (805, 797), (770, 762)}
-    triangle = ((775.0, 760.0), (790.0, 760.0), (790.0, 775.0))
-    (drawn,) = frames.outlines(Region(kind="pfy", polygon=triangle), *panel)
-    assert corners(drawn) == set(triangle)
-    below, above = frames.outlines(
-        Region(kind="pfy", emission=(762, 800), exclude_elastic=3), *panel
-    )
-    assert corners(below) == {
-        (770, 762),
-        (805, 762),
-        (805, 800),
-        (803, 800),
-        (770, 767),
-    }
-    assert corners(above) == {(770, 773), (797, 800), (770, 800)}
-    assert frames.outlines(Region(kind="pfy", emission=(510, 540)), *panel) == []
-
-
-def test_every_piece_and_every_cut_is_outlined():
-    panel = (770, 805), (710, 815)
-    pieces = [
-        {"emission": [762, 770]},
-        {"incident": [780, 782], "emission": [780, 790]},
-    ]
-    drawn = frames.outlines(
-        Region.model_validate(
-            {"kind": "pfy", "incident": [775, 800], "pieces": pieces}
-        ),
-        *panel,
-    )
-    expected = (
-        [(775, 762), (800, 762), (800, 770), (775, 770)],
-        [(780, 780), (782, 780), (782, 790), (780, 790)],
-    )
-    assert [corners(part) for part in drawn] == [corners(part) for part in expected]
-    (band,) = frames.outlines(
-        Region(kind="xes", cuts=((781.0, 783.0),), emission=(760, 800)), *panel
-    )
-    assert corners(band) == corners([(781, 760), (783, 760), (783, 800), (781, 800)])
-    (line,) = frames.outlines(Region(kind="xes", cuts=(780.5,)), *panel)
-    assert np.ptp(line[:, 0]) < 0.01
-    assert line[:, 0].mean() == pytest.approx(780.5)
-    assert np.ptp(line[:, 1]) == 815 - 710
-
-
-limits = st.tuples(st.integers(0, 30), st.integers(1, 20)).map(
-    lambda pair: (pair[0], pair[0] + pair[1])
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    st.none() | limits,
-    st.none() | limits,
-    st.none() | limits,
-    st.none() | st.integers(1, 6),
-    st.integers(0, 1000),
-)
-def test_outlines_hold_exactly_the_points_of_the_region(
-    incident, emission, loss, half, seed
-):
-    region = Region(
-        kind="pfy",
-        incident=incident,
-        emission=emission,
-        loss=loss,
-        exclude_elastic=half,
-    )
-    x, y = np.random.default_rng(seed).uniform(0, 40, (2, 200))
-    inside = np.ones(200, bool)
-    for value, bounds in ((x, incident), (y, emission), (x - y, loss)):
-        if bounds:
-            inside &= (value > bounds[0]) & (value < bounds[1])
-    if half:
-        inside &= np.abs(x - y) > half
-    parts = frames.outlines(region, (0, 40), (0, 40))
-    held = sum(
-        (Path(part).contains_points(np.stack([x, y], axis=1)) for part in parts),
-        np.zeros(200, int),
-    )
-    assume(np.all(np.abs(x - y) > 1e-6))
-    assert np.array_equal(held, inside.astype(int))
-
-
 def test_labels_in_the_margin_do_not_cover_each_other(make_map):
     regions = {
-        f"R{i}": Region(kind="spfy", emission=(523 + i / 10, 524 + i / 10))
+        f"R{i}": {"kind": "spfy", "emission": (523 + i / 10, 524 + i / 10)}
         for i in range(4)
     }
-    whole, _ = panels(maps.map_figure(make_map(), "map", regions))
+    whole, _ = panels(outlined_map(make_map(), regions))
     whole.figure.canvas.draw()
     boxes = [text.get_window_extent() for text in whole.texts]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
@@ -298,9 +209,7 @@ def test_labels_in_the_margin_do_not_cover_each_other(make_map):
 def test_names_numbers_and_colour_bars_have_room(make_map, inside, rate, name):
     dataset = make_map()
     dataset = dataset.assign(intensity=dataset["intensity"] * rate)
-    figure = maps.map_figure(
-        dataset, "map", {name: Region(kind="ipfy", emission=(510, 540))}
-    )
+    figure = outlined_map(dataset, {name: {"kind": "ipfy", "emission": (510, 540)}})
     inside(figure)
     whole, _ = panels(figure)
     (tag,) = whole.texts
@@ -320,7 +229,7 @@ def test_maps_without_counts_or_exposure_or_with_one_point_are_drawn(
         make_map(masked=(), rate=0.0, points=points),
         make_map(range(70), points=points),
     ):
-        figure = maps.map_figure(dataset, "map", {"PFY": PFY}, scale)
+        figure = outlined_map(dataset, {"PFY": PFY}, scale)
         figure.set(layout_engine="none", dpi=40)
         figure.canvas.draw()
         assert len(panels(figure)) == 2

@@ -11,15 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import (
-    Background,
-    Blank,
-    Leak,
-    PreEdge,
-    Region,
-    Sideband,
-)
 from rixs_pipeline.core.spectra.normalisation import Limits
+from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.region_sums import (
     MapData,
     Sums,
@@ -28,7 +21,15 @@ from rixs_pipeline.core.spectra.region_sums import (
     along_incident,
     along_loss,
 )
-from rixs_pipeline.core.spectra.regions import weights
+from rixs_pipeline.core.spectra.regions import (
+    Background,
+    BlankBackground,
+    LeakBackground,
+    PreEdgeBackground,
+    Region,
+    RegionKind,
+    SidebandBackground,
+)
 from rixs_pipeline.core.stats.intervals import Z_95, Interval, count_interval
 
 Floats = NDArray[np.float64]
@@ -84,14 +85,14 @@ def under(
     Raises:
         ValueError: a blank is not there, or a fit has too few points; one line.
     """
-    asked: Sequence[Background] = region.background or ()
+    asked: Sequence[Background] = region.background
     total = None
-    for one in sorted(asked, key=lambda b: isinstance(b, PreEdge)):
-        if isinstance(one, Sideband):
+    for one in sorted(asked, key=lambda b: isinstance(b, PreEdgeBackground)):
+        if isinstance(one, SidebandBackground):
             found = _sideband(data, one, share, sums)
-        elif isinstance(one, Blank):
+        elif isinstance(one, BlankBackground):
             found = _blank(one, region, sums, blanks)
-        elif isinstance(one, Leak):
+        elif isinstance(one, LeakBackground):
             found = _leak(data, one, share)
         else:
             found = _before_edge(one, sums, total, pre_edge)
@@ -100,7 +101,7 @@ def under(
 
 
 def _before_edge(
-    asked: PreEdge, sums: Sums, others: Under | None, default: Limits | None
+    asked: PreEdgeBackground, sums: Sums, others: Under | None, default: Limits | None
 ) -> Under:
     """A yield that is constant, or a straight line in incident energy, before the edge; extrapolated under all.
 
@@ -197,7 +198,9 @@ def _maximised(
     return theta
 
 
-def _sideband(data: MapData, asked: Sideband, share: Floats, sums: Sums) -> Under:
+def _sideband(
+    data: MapData, asked: SidebandBackground, share: Floats, sums: Sums
+) -> Under:
     """Counts beside the region: flat in emission from one window, a straight line through the levels of two.
 
     For spectra against incident energy every point has its own; for emission spectra the levels are shared by all
@@ -205,7 +208,9 @@ def _sideband(data: MapData, asked: Sideband, share: Floats, sums: Sums) -> Unde
     """
     incident = np.asarray(data.incident)
     beside = [
-        weights(Region(kind="pfy", emission=e), incident, data.emission_edges)
+        region_weights(
+            Region(kind=RegionKind.PFY, emission=e), incident, data.emission_edges
+        )
         for e in asked.emission
     ]
     for side in beside:
@@ -287,7 +292,7 @@ def _level_under_emission(
 
 
 def _blank(
-    asked: Blank, region: Region, sums: Sums, blanks: Mapping[str, MapData]
+    asked: BlankBackground, region: Region, sums: Sums, blanks: Mapping[str, MapData]
 ) -> Under:
     """The same region of the blank's map, per exposure; straight lines between its incident points."""
     if asked.sample not in blanks:
@@ -295,7 +300,7 @@ def _blank(
             f"background blank: no other map of sample '{asked.sample}' at this edge"
         )
     data = blanks[asked.sample]
-    share = weights(region, data.incident, data.emission_edges)
+    share = region_weights(region, data.incident, data.emission_edges)
     along = {
         "incident_energy": along_incident,
         "emission_energy": along_emission,
@@ -342,7 +347,7 @@ def _blank(
     )
 
 
-def _leak(data: MapData, asked: Leak, share: Floats) -> Under:
+def _leak(data: MapData, asked: LeakBackground, share: Floats) -> Under:
     """Photons of energies outside the region whose low-energy tail falls into it.
 
     A bin's counts are n = [(1 - f) + f Q] c, with c the counts of a detector without tail and Q_ik the part of the
@@ -378,7 +383,7 @@ def _leak(data: MapData, asked: Leak, share: Floats) -> Under:
     )
 
 
-def _tail(data: MapData, asked: Leak) -> Tail:
+def _tail(data: MapData, asked: LeakBackground) -> Tail:
     """The response's tail: what the config says, for the rest what the reference runs say."""
     known = data.tail or Tail(*(np.nan,) * 3)
     fraction = known.fraction if asked.tail_fraction is None else asked.tail_fraction

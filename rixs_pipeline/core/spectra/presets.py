@@ -1,78 +1,171 @@
-"""The windows of every edge: where to look when the config says no more than `preset: Co_L`. All eV.
+"""Default windows and regions of every edge, for `preset: Co_L` in the config. All eV.
 
 Sources:
-- proposal: chosen by eye for oxide electrodes (sPFY of O K at 523-524) and organic carbon and nitrogen; no table.
-- lines: emission La - 13 to Lb + 9 around the lines of NIST SRD-128 (R. D. Deslattes et al., Rev. Mod. Phys. 75, 35
-  (2003)); incident bands are proposals.
+
+- PROPOSAL: chosen by eye for oxide electrodes (sPFY of O K at 523-524) and for organic
+  carbon and nitrogen; from no table.
+- LINES: emission from 13 below La to 9 above Lb, lines of NIST SRD-128 (R. D. Deslattes
+  et al., Rev. Mod. Phys. 75, 35 (2003)); the incident bands are proposals.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-from rixs_pipeline.core.spectra.normalisation import EdgeWindows, Limits
+from rixs_pipeline.core.spectra.normalisation import EdgeWindows
+from rixs_pipeline.core.spectra.regions import Limits, Region, RegionKind
 from rixs_pipeline.types import Edge
 
-PROPOSAL, LINES = "proposal", "lines"
-O_KA: Limits = (510, 540)
+O_KA: Limits = (510, 540)  # emission of O Ka
+EXCLUDE_ELASTIC_EV = 3.0  # half width around the elastic line, in the PFY of L edges
+
+
+class PresetSource(StrEnum):
+    """Where the numbers of a preset are from."""
+
+    PROPOSAL = "proposal"
+    LINES = "lines"
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Windows of one edge: `emission` of PFY, `band` of incident energies for XES and its name, the emission of a
-    line that does not resonate, the lines before and after the edge, and where the numbers are from."""
+    """Windows of one edge, eV.
+
+    Attributes
+    ----------
+    emission : (low, high)
+        Emission of the PFY.
+    band_name : str
+        Name of the band of incident energies for the emission spectrum.
+    band : (low, high)
+        That band.
+    inverse : (low, high) or None
+        Emission of a line that does not resonate, for the iPFY.
+    edge : EdgeWindows
+        Windows before and after the edge.
+    source : PresetSource
+        Where the numbers are from.
+    super_partial : (low, high) or None
+        Emission of the sPFY.
+    """
 
     emission: Limits
     band_name: str
     band: Limits
     inverse: Limits | None
     edge: EdgeWindows
-    source: str
+    source: PresetSource
     super_partial: Limits | None = None
 
 
-def _lines(
-    emission: Limits, band: Limits, inverse: Limits | None, source: str = LINES
+def _l_edge(
+    emission: Limits,
+    band: Limits,
+    inverse: Limits | None,
+    source: PresetSource = PresetSource.LINES,
 ) -> Preset:
-    """An L edge: the line before it ends 4 eV below the white line; the one after begins 18 eV above it."""
+    """Return the preset of an L edge, its white line in the middle of the band.
+
+    The pre-edge window ends 4 eV below the white line, the post-edge window begins
+    18 eV above it.
+    """
     position = (band[0] + band[1]) / 2
     windows = EdgeWindows(
-        (position - 30, position - 4), (position + 18, position + 60), position
+        pre=(position - 30, position - 4),
+        post=(position + 18, position + 60),
+        position=position,
     )
     return Preset(emission, "L3", band, inverse, windows, source)
 
 
 PRESETS: dict[Edge, Preset] = {
     Edge.C_K: Preset(
-        (265, 285),
-        "285",
-        (284.9, 285.9),
-        None,
-        EdgeWindows((260, 283.5), (298, 330), 290.0),
-        PROPOSAL,
+        emission=(265, 285),
+        band_name="285",
+        band=(284.9, 285.9),
+        inverse=None,
+        edge=EdgeWindows(pre=(260, 283.5), post=(298, 330), position=290.0),
+        source=PresetSource.PROPOSAL,
     ),
     Edge.N_K: Preset(
-        (380, 398),
-        "400",
-        (399, 402),
-        None,
-        EdgeWindows((375, 396), (412, 440), 403.0),
-        PROPOSAL,
+        emission=(380, 398),
+        band_name="400",
+        band=(399, 402),
+        inverse=None,
+        edge=EdgeWindows(pre=(375, 396), post=(412, 440), position=403.0),
+        source=PresetSource.PROPOSAL,
     ),
     Edge.O_K: Preset(
-        (515, 530),
-        "531",
-        (530.5, 531.5),
-        None,
-        EdgeWindows((510, 527.5), (544, 580), 535.0),
-        PROPOSAL,
-        (523, 524),
+        emission=(515, 530),
+        band_name="531",
+        band=(530.5, 531.5),
+        inverse=None,
+        edge=EdgeWindows(pre=(510, 527.5), post=(544, 580), position=535.0),
+        source=PresetSource.PROPOSAL,
+        super_partial=(523, 524),
     ),
-    Edge.Ti_L: _lines((439, 467), (457.5, 461), None),
-    Edge.V_L: _lines((498, 528), (516, 520), None),
-    Edge.Cr_L: _lines((560, 592), (576, 580), O_KA),
-    Edge.Mn_L: _lines((625, 655), (640, 643.5), (510, 535), PROPOSAL),
-    Edge.Fe_L: _lines((690, 725), (708, 710), O_KA, PROPOSAL),
-    Edge.Co_L: _lines((762, 800), (780, 781), O_KA, PROPOSAL),
-    Edge.Ni_L: _lines((838, 880), (852.5, 855.5), O_KA, PROPOSAL),
-    Edge.Cu_L: _lines((917, 959), (930.5, 932), O_KA),
-    Edge.Zn_L: _lines((999, 1044), (1023, 1027), O_KA),
+    Edge.Ti_L: _l_edge((439, 467), (457.5, 461), None),
+    Edge.V_L: _l_edge((498, 528), (516, 520), None),
+    Edge.Cr_L: _l_edge((560, 592), (576, 580), O_KA),
+    Edge.Mn_L: _l_edge((625, 655), (640, 643.5), (510, 535), PresetSource.PROPOSAL),
+    Edge.Fe_L: _l_edge((690, 725), (708, 710), O_KA, PresetSource.PROPOSAL),
+    Edge.Co_L: _l_edge((762, 800), (780, 781), O_KA, PresetSource.PROPOSAL),
+    Edge.Ni_L: _l_edge((838, 880), (852.5, 855.5), O_KA, PresetSource.PROPOSAL),
+    Edge.Cu_L: _l_edge((917, 959), (930.5, 932), O_KA),
+    Edge.Zn_L: _l_edge((999, 1044), (1023, 1027), O_KA),
 }
+
+
+def preset_regions(edge: Edge) -> dict[str, Region]:
+    """Return the default regions of an edge by name, e.g. Co_PFY, Co_iPFY, Co_XES_L3."""
+    preset = PRESETS[edge]
+    kinds = {
+        "PFY": RegionKind.PFY,
+        "TFY": RegionKind.TFY,
+        f"XES_{preset.band_name}": RegionKind.XES,
+        "ELASTIC": RegionKind.ELASTIC,
+    }
+    if preset.super_partial:
+        kinds["sPFY"] = RegionKind.SPFY
+    if preset.inverse:
+        kinds["iPFY"] = RegionKind.IPFY
+    return {
+        f"{edge.element}_{name}": preset_region(edge, kind)
+        for name, kind in kinds.items()
+    }
+
+
+def preset_region(edge: Edge, kind: RegionKind) -> Region:
+    """Return the default region of one kind at an edge.
+
+    Parameters
+    ----------
+    edge : Edge
+        The edge.
+    kind : RegionKind
+        Its sPFY is the PFY where the edge has no window of its own for it.
+
+    Returns
+    -------
+    Region
+        The PFY of an L edge leaves out the elastic line, which crosses the fluorescence
+        at the white line; at a K edge it crosses it below the edge and is accepted.
+    """
+    preset = PRESETS[edge]
+    match kind:
+        case RegionKind.PFY:
+            exclude_elastic = EXCLUDE_ELASTIC_EV if edge.endswith("_L") else None
+            return Region(
+                kind=kind,
+                emission=preset.emission,
+                exclude_elastic=exclude_elastic,
+                accepts_elastic=True,
+            )
+        case RegionKind.SPFY:
+            emission = preset.super_partial or preset.emission
+            return Region(kind=kind, emission=emission)
+        case RegionKind.IPFY:
+            return Region(kind=kind, emission=preset.inverse)
+        case RegionKind.XES:
+            return Region(kind=kind, incident=preset.band)
+        case _:
+            return Region(kind=kind)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import Region
 from rixs_pipeline.core.spectra.region_sums import MapData
+from rixs_pipeline.core.spectra.regions import Region
 
 Floats = NDArray[np.float64]
 
@@ -37,8 +37,7 @@ def unintended(
     if region.kind not in ("pfy", "spfy", "ipfy"):
         return []
     told = []
-    meant = region.loss is not None or "exclude_elastic" in region.model_fields_set
-    if not meant and (taken := elastic_points(data, share)):
+    if not region.accepts_elastic and (taken := elastic_points(data, share)):
         told.append(
             f"holds the elastic line at {taken} points; exclude_elastic leaves it out, null says it is meant"
         )

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import Region
 from rixs_pipeline.core.spectra.backgrounds import Under, under
 from rixs_pipeline.core.spectra.normalisation import EdgeWindows, Limits, scale, within
 from rixs_pipeline.core.spectra.presets import PRESETS
+from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.region_sums import (
     Axis,
     MapData,
@@ -19,7 +19,7 @@ from rixs_pipeline.core.spectra.region_sums import (
     along_incident,
     along_loss,
 )
-from rixs_pipeline.core.spectra.regions import weights
+from rixs_pipeline.core.spectra.regions import Region
 from rixs_pipeline.core.stats.intervals import count_interval, mover
 
 Floats = NDArray[np.float64]
@@ -127,7 +127,7 @@ def _unscaled(
     data: MapData, region: Region, setting: Setting
 ) -> tuple[Spectrum, NDArray[np.bool_]]:
     """The spectrum on the whole axis, and which points belong to it."""
-    share = weights(region, data.incident, data.emission_edges)
+    share = region_weights(region, data.incident, data.emission_edges)
     emission = along_loss if region.axis == "loss" else along_emission
     sums = (emission if region.kind == "xes" else along_incident)(data, share)
     windows = setting.windows(region, data.incident)
@@ -256,7 +256,7 @@ def _energy_errors(
         if spectrum.axis == "energy_loss":
             moved, emission = -moved, float(data.incident.mean()) - spectrum.energy
         return np.asarray(moved / (2 * SHIFT_EV) * np.interp(emission, at, deviation))
-    share = weights(region, data.incident, data.emission_edges)
+    share = region_weights(region, data.incident, data.emission_edges)
     up, down = (
         _unscaled(data.shifted(s), region, setting)[0].intensity
         for s in (SHIFT_EV, -SHIFT_EV)

@@ -7,8 +7,8 @@ the runs, each by itself, and time shares the reference runs' errors out differe
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import Region
-from rixs_pipeline.core.spectra.regions import weights
+from rixs_pipeline.core.spectra.region_geometry import region_weights
+from rixs_pipeline.core.spectra.regions import Region
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -58,7 +58,7 @@ def relative_slope(
     of each point, so that few make no steep slope.
     """
     if along_emission:
-        middle = weights(region, incident, edges)
+        middle = region_weights(region, incident, edges)
         taken = np.flatnonzero(middle.any(axis=0))
         seen = np.zeros(len(edges) - 1)
         seen[taken] = (middle * counts).sum(axis=0)[taken]
@@ -69,7 +69,7 @@ def relative_slope(
         )
     else:
         up, seen, down = (
-            (weights(region, incident, edges + shift) * counts).sum(axis=1)
+            (region_weights(region, incident, edges + shift) * counts).sum(axis=1)
             for shift in (STEP_EV, 0.0, -STEP_EV)
         )
     return np.asarray((up - down) / (2 * STEP_EV) / (seen + 1))

@@ -15,6 +15,11 @@ from rixs_pipeline.plots import multi_panel as sheets
 from rixs_pipeline.plots import overview
 from rixs_pipeline.stages.figures.draw import Drawing
 from rixs_pipeline.stages.sample import region_spectra as extract
+from rixs_pipeline.stages.sample.configured_regions import (
+    outlines_on_map,
+    select_regions,
+)
+from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -108,7 +113,8 @@ def _maps(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Shee
         edge: _row(out, edge, samples, sheet, config)
         for edge, samples in by_edge.items()
     }
-    return {"": (_plain(rows), partial(sheets.map_sheet, rows, sheet.emission))}
+    outlined = {edge: (*row, _outlines(row[0], row[2])) for edge, row in rows.items()}
+    return {"": (_plain(rows), partial(sheets.map_sheet, outlined, sheet.emission))}
 
 
 def _spectra(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Sheets:
@@ -152,8 +158,25 @@ def _cut_sheet(
         for sample, rixs_map in rixs_maps.items()
     }
     return sheets.cut_sheet(
-        edge, rixs_maps, spectra, region, cuts, compared, sheet.emission
+        edge,
+        rixs_maps,
+        spectra,
+        region,
+        _outlines(rixs_maps, region),
+        cuts,
+        compared,
+        sheet.emission,
     )
+
+
+def _outlines(
+    rixs_maps: Mapping[str, xr.Dataset], region: Region
+) -> dict[str, list[FloatArray]]:
+    """Return the outlines of a region on the map of each sample; none of a whole map."""
+    return {
+        sample: outlines_on_map(rixs_map, {"": region}).get("", [])
+        for sample, rixs_map in rixs_maps.items()
+    }
 
 
 def _overviews(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Sheets:
@@ -165,7 +188,7 @@ def _overviews(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) ->
         shown = {}
         for edge in (edge for edge, samples in by_edge.items() if sample in samples):
             rixs_map = products.read_entry(paths.map_product(out, sample, edge))
-            regions = extract.regions_of(edge, config.regions).values()
+            regions = select_regions(edge, config.regions).values()
             pfy = next((region for region in regions if region.kind == "pfy"), None)
             yields = {"TFY": Region(kind="tfy")} | (
                 {"PFY": pfy.model_copy(update={"background": None})} if pfy else {}
@@ -198,7 +221,7 @@ def _row(
 ) -> tuple[dict[str, xr.Dataset], dict[str, xr.Dataset], Region]:
     """The samples' maps and spectra of the sheet's region at an edge."""
     asked = sheet.region or ("spfy" if sheet.kind == "cuts" else "pfy")
-    regions = extract.regions_of(edge, config.regions)
+    regions = select_regions(edge, config.regions)
     name = next((n for n, region in regions.items() if asked in (n, region.kind)), None)
     if name is None:
         raise RunFailed(

@@ -15,12 +15,15 @@ import numpy as np
 from rixs_pipeline import paths
 from rixs_pipeline.config.models import Comparison, Config, Region
 from rixs_pipeline.core.drift import line_shifts as continuity
-from rixs_pipeline.core.spectra.regions import cut_names
 from rixs_pipeline.io import nexus as products
 from rixs_pipeline.plots import calibration, comparison, corrections, maps, spectra
 from rixs_pipeline.stages.figures import multi_panel as sheets
 from rixs_pipeline.stages.figures.draw import Drawing, Reused
-from rixs_pipeline.stages.sample import region_spectra as extract
+from rixs_pipeline.stages.sample.configured_regions import (
+    cut_names,
+    outlines_on_map,
+    select_regions,
+)
 from rixs_pipeline.types import PixelState
 
 if TYPE_CHECKING:
@@ -91,7 +94,7 @@ def plan_results(
             paths.map_product(out, sample, edge),
             paths.spectra_product(out, sample, edge),
         )
-        regions = extract.regions_of(edge, config.regions)
+        regions = select_regions(edge, config.regions)
         cuts = cut_names(config.regions or {})
         options: Any = {
             name: region.model_dump(mode="json") for name, region in regions.items()
@@ -111,8 +114,7 @@ def plan_results(
         yield from _comparisons(out, name, asked, groups, made)
     for name, sheet in config.figures.items():
         framed = {
-            edge: sorted(extract.regions_of(edge, config.regions))
-            for edge in sheet.edges
+            edge: sorted(select_regions(edge, config.regions)) for edge in sheet.edges
         }
         shown = {"sheet": sheet.model_dump(mode="json"), "regions": framed}
         for products_shown, add in sheets.plan(out, name, sheet, config, groups, made):
@@ -192,11 +194,15 @@ def draw_group(
     rixs_map, found = products.read_entry(map_path), products.read_entries(spectra_path)
     title = f"{rixs_map.attrs['sample']}, {rixs_map.attrs['edge']}"
     path = partial(paths.figure, drawing.out, map_path.stem)
-    framed = {name: region.model_dump(mode="json") for name, region in regions.items()}
+    outlines = outlines_on_map(rixs_map, regions)
+    corners = {
+        name: [polygon.tolist() for polygon in polygons]
+        for name, polygons in outlines.items()
+    }
     drawing.add(
         path("map"),
-        [rixs_map, framed],
-        partial(maps.map_figure, rixs_map, title, regions),
+        [rixs_map, corners],
+        partial(maps.map_figure, rixs_map, title, outlines),
     )
     page = Reused(spectra.spectrum_figure)
     for region, dataset in found.items():

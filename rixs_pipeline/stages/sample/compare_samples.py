@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import Comparison, Feature, Region
 from rixs_pipeline.core.maps import combine
-from rixs_pipeline.core.spectra import amplitudes, regions
+from rixs_pipeline.core.spectra import amplitudes
+from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.stats import energy_scale_offset as scale_shifts
 from rixs_pipeline.core.stats import homogeneity as comparison
 from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import comparison as comparison_schema
+from rixs_pipeline.stages.sample.configured_regions import core_region
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -214,9 +216,9 @@ def _apart(
     )
     counts = first["counts"].values + second["counts"].values
     slope = scale_shifts.relative_slope(
-        counts, limits, incident, edges, axis == "emission_energy"
+        counts, core_region(limits), incident, edges, axis == "emission_energy"
     )
-    seen = (regions.weights(limits, incident, edges) * counts).sum(axis=0)
+    seen = (region_weights(core_region(limits), incident, edges) * counts).sum(axis=0)
     energy = float(seen @ first["emission_energy"].values) / max(float(seen.sum()), 1.0)
     return comparison.Apart(slope, relative * energy, freedom)
 
@@ -232,8 +234,10 @@ def _test(
 ) -> comparison.Homogeneity:
     """Two samples' counts in a region."""
     pair = (first, second)
-    share = regions.weights(
-        limits, first["incident_energy"].values, first["emission_energy_edges"].values
+    share = region_weights(
+        core_region(limits),
+        first["incident_energy"].values,
+        first["emission_energy_edges"].values,
     )
     exposure = [one["exposure"].values for one in pair]
     cells = comparison.cells(

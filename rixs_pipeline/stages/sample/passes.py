@@ -14,14 +14,16 @@ from rixs_pipeline.config.models import PassesConfig
 from rixs_pipeline.core.maps import combine, pass_tests
 from rixs_pipeline.core.maps.pass_counts import PassCounts, PassValues
 from rixs_pipeline.core.maps.pass_tests import Consistency
-from rixs_pipeline.core.spectra import regions
+from rixs_pipeline.core.spectra.presets import preset_region
+from rixs_pipeline.core.spectra.region_geometry import region_weights
+from rixs_pipeline.core.spectra.regions import RegionKind
 from rixs_pipeline.schema import POINT_EXCLUDED
 from rixs_pipeline.stages.sample.combine_scans import (
     MEASURED_ENERGY,
     axis_of_passes,
     point_index,
 )
-from rixs_pipeline.types import FloatArray
+from rixs_pipeline.types import Edge, FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -139,11 +141,10 @@ def _in_pfy(scans: list[xr.Dataset], name: str) -> _PassesInPfy:
     """Return the passes on shared points, with their counts in the edge's PFY."""
     axis = axis_of_passes(scans, name)
     indices = [point_index(scan, axis) for scan in scans]
-    edge = str(scans[0].attrs["edge"])
-    presets = regions.preset_regions(edge)  # type: ignore[arg-type]
-    pfy = next(region for region in presets.values() if region.kind == "pfy")
+    edge = Edge(scans[0].attrs["edge"])
+    pfy = preset_region(edge, RegionKind.PFY)
     emission_edges = scans[0]["emission_energy_edges"].values
-    weights = regions.weights(pfy, axis.energy, emission_edges)
+    weights = region_weights(pfy, axis.energy, emission_edges)
     # only the bins of the PFY are kept: maps of many passes are large
     is_inside = np.asarray((weights > 0).any(axis=0))
     counts, exposures = [], []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import (
     REFERENCE_ATTRIBUTES,
-    Blank,
     Config,
     GeometryConfig,
     NormaliseConfig,
     ReferenceSet,
     Region,
 )
-from rixs_pipeline.core.spectra import regions as core_regions
+from rixs_pipeline.core.spectra import regions
 from rixs_pipeline.core.spectra import yields as spectra
 from rixs_pipeline.core.spectra.inverse_yield_line import (
     LineTest,
@@ -28,12 +27,14 @@ from rixs_pipeline.core.spectra.inverse_yield_line import (
 )
 from rixs_pipeline.core.spectra.presets import PRESETS
 from rixs_pipeline.core.spectra.region_checks import unintended
+from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.region_sums import Tail
 from rixs_pipeline.core.spectra.self_absorption import agreement
 from rixs_pipeline.core.spectra.yields import MapData, Setting, Spectrum
 from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
 from rixs_pipeline.stages.sample import spectrum_features as derived
+from rixs_pipeline.stages.sample.configured_regions import core_region, select_regions
 from rixs_pipeline.stages.scan.response import FRACTION, FRACTION_ERRORS, LENGTH
 
 if TYPE_CHECKING:
@@ -93,25 +94,6 @@ def beside(
     )
 
 
-def regions_of(edge: str, configured: Mapping[str, Region] | None) -> dict[str, Region]:
-    """The regions of a map: the config's for its edge or for every edge; where the config has none, the presets."""
-    if configured is None:
-        return core_regions.preset_regions(edge)  # type: ignore[arg-type]  # the edge comes from discovery
-    return {
-        n: region
-        for n, region in core_regions.resolved(configured).items()
-        if region.edge in (None, edge)
-    }
-
-
-def blanks_of(edge: str, configured: Mapping[str, Region] | None) -> list[str]:
-    """The samples whose maps are subtracted somewhere at an edge."""
-    regions = regions_of(edge, configured).values()
-    return sorted(
-        {b.sample for r in regions for b in r.background or () if isinstance(b, Blank)}
-    )
-
-
 def extract_spectra(
     rixs_map: xr.Dataset,
     configured: Mapping[str, Region] | None,
@@ -121,7 +103,7 @@ def extract_spectra(
     """All spectra of a map, named after their regions, with `log_tey`, `log_tfy` beside them; and warnings."""
     found: dict[str, xr.Dataset] = {}
     warnings = []
-    for region_name, region in regions_of(
+    for region_name, region in select_regions(
         str(rixs_map.attrs["edge"]), configured
     ).items():
         try:
@@ -169,7 +151,7 @@ def _extracted(
 ) -> tuple[xr.Dataset, list[str]]:
     """The spectrum, and what to tell about it."""
     edge, data = str(rixs_map.attrs["edge"]), map_data(rixs_map, known.normalise)
-    used, line = _with_line(region, data, edge)
+    used, line = _with_line(core_region(region), data, edge)
     blanks = {
         name: map_data(blank, known.normalise) for name, blank in known.blanks.items()
     }
@@ -178,6 +160,7 @@ def _extracted(
     dataset = _dataset(result)
     dataset.attrs = {
         "region": json.dumps(region.model_dump(mode="json", exclude_unset=True)),
+        "kind": used.kind.value,
         "scale_factor": result.scale_factor,
         "scale_factor_errors": result.scale_factor_errors,
         "errors": errors_told(result, used),
@@ -186,17 +169,17 @@ def _extracted(
     told = unintended(
         used,
         data,
-        core_regions.weights(used, data.incident, data.emission_edges),
+        region_weights(used, data.incident, data.emission_edges),
         edge,
         known.lines,
     )
     if used.kind == "ipfy" and len(result.energy):
         told += _tell_line(dataset, data, used, line, known.geometry.factor)
     told += _tell_windows(result, used, edge)
-    if used.features:
+    if region.features:
         dataset = dataset.assign(
             derived.feature_variables(
-                spectra.extract(data, used, setting), used.features
+                spectra.extract(data, used, setting), region.features
             )
         )
     if used.self_absorption and len(result.energy):
@@ -234,7 +217,7 @@ def _tail(rixs_map: xr.Dataset) -> Tail | None:
     return Tail(*values) if np.isfinite(values).all() else None
 
 
-def errors_told(result: Spectrum, region: Region) -> str:
+def errors_told(result: Spectrum, region: regions.Region) -> str:
     """How the errors were computed, in a sentence."""
     counting = (
         "counting: (N + 1)^-2 (N + 2)^-1 (1 + 15/4/(N + 1))"
@@ -243,9 +226,7 @@ def errors_told(result: Spectrum, region: Region) -> str:
     )
     parts = [counting]
     if result.background is not None:
-        parts.append(
-            "background: " + ", ".join(b.kind for b in region.background or ())
-        )
+        parts.append("background: " + ", ".join(b.kind for b in region.background))
     if result.i0_errors is not None:
         shared = "" if result.axis == "incident_energy" else ", common to all points"
         parts.append(f"I0{shared}")
@@ -263,7 +244,9 @@ def errors_told(result: Spectrum, region: Region) -> str:
     return f"variances of {'; '.join(parts)}{apart}; interval: 95 %, gamma with Blaker's ends, MOVER"
 
 
-def _with_line(region: Region, data: MapData, edge: str) -> tuple[Region, str]:
+def _with_line(
+    region: regions.Region, data: MapData, edge: str
+) -> tuple[regions.Region, str]:
     """An inverse yield without a window gets the best line's; its name."""
     if (
         region.kind != "ipfy"
@@ -274,10 +257,10 @@ def _with_line(region: Region, data: MapData, edge: str) -> tuple[Region, str]:
     ):
         return region, ""
     line, window = choose_line(data, edge)
-    return region.model_copy(update={"emission": window}), line
+    return replace(region, emission=window), line
 
 
-def _tell_windows(result: Spectrum, region: Region, edge: str) -> list[str]:
+def _tell_windows(result: Spectrum, region: regions.Region, edge: str) -> list[str]:
     """Where the lines of `scale: edge` rest on the outermost points, for lack of others."""
     preset = next((p.edge for name, p in PRESETS.items() if name == edge), None)
     if region.scale != "edge" or preset is None:
@@ -300,10 +283,14 @@ def _tell_windows(result: Spectrum, region: Region, edge: str) -> list[str]:
 
 
 def _tell_line(
-    dataset: xr.Dataset, data: MapData, region: Region, line: str, geometry: float
+    dataset: xr.Dataset,
+    data: MapData,
+    region: regions.Region,
+    line: str,
+    geometry: float,
 ) -> list[str]:
     """The test of the line into the attributes; a warning where it is not passed."""
-    share = core_regions.weights(region, data.incident, data.emission_edges)
+    share = region_weights(region, data.incident, data.emission_edges)
     found: LineTest = line_test(data, share)
     dataset.attrs |= {
         "line_test": json.dumps(found.told()),
@@ -326,7 +313,7 @@ def _held_against_inverse(found: Mapping[str, xr.Dataset]) -> list[str]:
     import xarray as xr
 
     inverse = next(
-        (d for d in found.values() if '"kind": "ipfy"' in d.attrs["region"]), None
+        (d for d in found.values() if d.attrs["kind"] == regions.RegionKind.IPFY), None
     )
     warnings = []
     for name, dataset in found.items():
@@ -402,6 +389,7 @@ def log_spectrum(rixs_map: xr.Dataset, channel: str) -> xr.Dataset:
     dataset["intensity"].attrs["units"] = dataset["intensity_errors"].attrs["units"] = (
         units
     )
+    dataset.attrs["kind"] = "reading"
     dataset.attrs["region"] = json.dumps({"kind": "reading", "channel": channel})
     dataset.attrs["errors"] = "not known from the log"
     return dataset

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rixs_pipeline.config.models import Region
 from rixs_pipeline.core.spectra.features import Feature, feature
+from rixs_pipeline.core.spectra.regions import Region, Scale
 from rixs_pipeline.core.spectra.self_absorption import Y_LARGEST, absorption
 from rixs_pipeline.core.spectra.yields import MapData, Setting, Spectrum, extract
 from rixs_pipeline.schema import spectrum as spectrum_schema
@@ -67,7 +67,7 @@ def with_absorption(
         raise ValueError(
             "self_absorption: needs post_edge: [low, high], the edge is not known"
         )
-    plain = extract(data, region.model_copy(update={"scale": "none"}), setting)
+    plain = extract(data, replace(region, scale=Scale.NONE), setting)
     fluorescence = geometry * asked.fluorescence
     found = absorption(
         plain.energy,

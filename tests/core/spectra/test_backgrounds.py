@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import Region
 from rixs_pipeline.core.spectra.backgrounds import poisson_fit
 from rixs_pipeline.core.spectra.region_sums import Tail
 from rixs_pipeline.core.spectra.yields import MapData, Setting, extract
+from tests.core.spectra.builders import make_region
 
 EDGES = np.arange(500.0, 520.1, 0.5)
 INCIDENT = np.arange(770.0, 800.0, 0.25)
@@ -26,7 +26,7 @@ def pulls(
         data = MapData(
             rng.poisson(means), np.full(len(INCIDENT), 100.0), EDGES, INCIDENT
         )
-        found = extract(data, Region.model_validate({"kind": "pfy", **region}), setting)
+        found = extract(data, make_region(**region), setting)
         found_pulls.append((found.intensity - truth) / found.intensity_errors)
         covered.append(
             (found.intensity_lower <= truth) & (truth <= found.intensity_upper)
@@ -72,8 +72,8 @@ def test_no_counts_before_the_edge_is_no_background_with_an_error() -> None:
     counts[60:] = 1
     data = MapData(counts, np.full(len(INCIDENT), 100.0), EDGES, INCIDENT)
     for kind in ("constant", "linear"):
-        region = Region.model_validate(
-            {"kind": "pfy", "background": {"kind": kind, "incident": [770, 778]}}
+        region = make_region(
+            **{"kind": "pfy", "background": {"kind": kind, "incident": [770, 778]}}
         )
         found = extract(data, region)
         np.testing.assert_allclose(found.background, 0)
@@ -117,11 +117,7 @@ def test_blank_on_other_points_and_exposures() -> None:
     data = MapData(
         np.ones((len(INCIDENT), 40), int), np.full(len(INCIDENT), 1.0), EDGES, INCIDENT
     )
-    ends = extract(
-        data,
-        Region.model_validate({"kind": "pfy", **region}),
-        Setting(blanks={"bare": short}),
-    )
+    ends = extract(data, make_region(**region), Setting(blanks={"bare": short}))
     np.testing.assert_array_equal(
         np.isnan(ends.intensity), ~((INCIDENT > 771.99) & (other[-6] >= INCIDENT))
     )
@@ -176,7 +172,7 @@ def test_leak_takes_the_maps_tail_unless_told_otherwise() -> None:
             "emission": [502, 506],
             "background": {"kind": "leak"} | how,
         }
-        return extract(data, Region.model_validate(region))
+        return extract(data, make_region(**region))
 
     known, given = leak(data), leak(replace(data, tail=None), **told)
     np.testing.assert_array_equal(known.intensity, given.intensity)
@@ -208,8 +204,8 @@ def test_what_cannot_be_had_is_one_line(background: dict, words: str) -> None:
     data = MapData(
         np.ones((len(INCIDENT), 40), int), np.full(len(INCIDENT), 1.0), EDGES, INCIDENT
     )
-    region = Region.model_validate(
-        {"kind": "pfy", "emission": [509, 511], "background": background}
+    region = make_region(
+        **{"kind": "pfy", "emission": [509, 511], "background": background}
     )
     with pytest.raises(ValueError, match=words):
         extract(data, region)
@@ -233,10 +229,10 @@ def test_inverse_yield_without_its_background() -> None:
         "emission": [520, 525],
         "background": {"kind": "sideband", "emission": [[525, 530]]},
     }
-    found = extract(data, Region.model_validate(region))
+    found = extract(data, make_region(**region))
     assert np.median(found.intensity) == pytest.approx(10, rel=0.1)
     covered = np.mean((found.intensity_lower <= 10) & (found.intensity_upper >= 10))
     assert 0.94 < covered < 0.985
-    emission = Region.model_validate(region | {"kind": "xes"})
+    emission = make_region(**region | {"kind": "xes"})
     shared = extract(data, emission)
     assert shared.intensity[0] == pytest.approx(10 / 100 / 5, rel=0.02)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import Region
 from rixs_pipeline.core.spectra.features import feature, fwhm
 from rixs_pipeline.core.spectra.yields import MapData, Setting, extract
+from tests.core.spectra.builders import make_region
 
 EDGES = np.arange(500.0, 540.1, 0.5)
 CENTRES = (EDGES[1:] + EDGES[:-1]) / 2
@@ -38,7 +38,9 @@ def test_fwhm_of_clean_shapes() -> None:
 def test_area_centre_and_width_have_pulls_of_one(i0: float) -> None:
     rng, found = np.random.default_rng(5), []
     for _ in range(150):
-        found.append(feature(extract(measured(rng, i0), Region(kind="xes")), WINDOW))
+        found.append(
+            feature(extract(measured(rng, i0), make_region(kind="xes")), WINDOW)
+        )
     area = 60 * SHAPE[(CENTRES > 510) & (CENTRES < 530)].sum() / 50
     for name, truth in (("area", area), ("centre", 520.3), ("fwhm", 1.7 * 2.3548)):
         values, errors = (
@@ -58,12 +60,14 @@ def test_energy_scale_moves_the_centre_by_its_own_error() -> None:
     data = MapData(
         np.round(1e6 * SHAPE)[None, :].astype(int), np.ones(1), EDGES, np.array([600.0])
     )
-    found = feature(extract(data, Region(kind="xes"), setting), WINDOW)
+    found = feature(extract(data, make_region(kind="xes"), setting), WINDOW)
     assert found.centre_energy_errors == pytest.approx(0.3, rel=0.01)
 
 
 def test_nothing_there_is_nan() -> None:
     data = MapData(np.zeros((1, 80), int), np.ones(1), EDGES, np.array([600.0]))
-    found = feature(extract(data, Region(kind="xes")), WINDOW)
+    found = feature(extract(data, make_region(kind="xes")), WINDOW)
     assert found.area == 0 and np.isnan(found.centre) and np.isnan(found.fwhm)
-    assert np.isnan(feature(extract(data, Region(kind="xes")), (700.0, 710.0)).area)
+    assert np.isnan(
+        feature(extract(data, make_region(kind="xes")), (700.0, 710.0)).area
+    )

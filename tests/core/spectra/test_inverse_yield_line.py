@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from rixs_pipeline.config.models import Region
 from rixs_pipeline.core.spectra.inverse_yield_line import choose_line, line_test
 from rixs_pipeline.core.spectra.region_checks import unintended
-from rixs_pipeline.core.spectra.regions import weights
+from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.self_absorption import absorption, agreement
 from rixs_pipeline.core.spectra.yields import MapData, extract
+from tests.core.spectra.builders import make_region
 
 EDGES = np.arange(500.0, 820.1, 0.5)
 CENTRES = (EDGES[1:] + EDGES[:-1]) / 2
@@ -48,7 +48,7 @@ def sample(
 
 def judged(data: MapData, window: tuple[float, float]):
     return line_test(
-        data, weights(Region(kind="ipfy", emission=window), INCIDENT, EDGES)
+        data, region_weights(make_region(kind="ipfy", emission=window), INCIDENT, EDGES)
     )
 
 
@@ -77,7 +77,7 @@ def test_the_brightest_line_that_passes_is_chosen() -> None:
 def test_self_absorption_is_undone_and_agrees_with_the_inverse_yield() -> None:
     """Truth: MU, scaled to its own value after the edge; and chi-squared against iPFY that is uniform."""
     after = float(MU[INCIDENT >= 798].mean())
-    clean = extract(sample(), Region(kind="pfy", emission=(762, 800)))
+    clean = extract(sample(), make_region(kind="pfy", emission=(762, 800)))
     exact = absorption(
         INCIDENT,
         clean.intensity,
@@ -90,7 +90,7 @@ def test_self_absorption_is_undone_and_agrees_with_the_inverse_yield() -> None:
     rng, p, pulls = np.random.default_rng(4), [], []
     for _ in range(40):
         data = sample(rng)
-        pfy = extract(data, Region(kind="pfy", emission=(762, 800)))
+        pfy = extract(data, make_region(kind="pfy", emission=(762, 800)))
         found = absorption(
             INCIDENT,
             pfy.intensity,
@@ -100,7 +100,7 @@ def test_self_absorption_is_undone_and_agrees_with_the_inverse_yield() -> None:
             G_MU_F / after,
         )
         pulls.append((found.values - MU / after) / found.errors)
-        inverse = extract(data, Region(kind="ipfy", emission=(510, 540)))
+        inverse = extract(data, make_region(kind="ipfy", emission=(510, 540)))
         held = agreement(
             found.values, found.errors, inverse.intensity, inverse.intensity_errors
         )
@@ -109,7 +109,7 @@ def test_self_absorption_is_undone_and_agrees_with_the_inverse_yield() -> None:
     assert kstest(p, "uniform").pvalue > 1e-3
     bright = sample(rng, 400.0)
     pfy, inverse = (
-        extract(bright, Region(kind=k, emission=e))
+        extract(bright, make_region(kind=k, emission=e))
         for k, e in (("pfy", (762, 800)), ("ipfy", (510, 540)))
     )
     raw = agreement(
@@ -134,8 +134,10 @@ LINES = {"O_Ka": 524.9, "Co_La": 776.0, "Co_Lb": 791.0, "V_La": 511.0}
 
 
 def told(data: MapData, **region: object) -> list[str]:
-    asked = Region.model_validate(region)
-    return unintended(asked, data, weights(asked, INCIDENT, EDGES), "Co_L", LINES)
+    asked = make_region(**region)
+    return unintended(
+        asked, data, region_weights(asked, INCIDENT, EDGES), "Co_L", LINES
+    )
 
 
 def test_what_a_region_was_not_meant_to_hold_is_said() -> None:

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixs_pipeline.config.models import Region
-from rixs_pipeline.core.spectra.regions import weights
+from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.yields import MapData, Setting, extract
 from rixs_pipeline.core.stats.intervals import count_interval
+from tests.core.spectra.builders import make_region
 
 EDGES = np.arange(510.0, 530.1, 0.5)
 INCIDENT = np.arange(528.0, 534.0, 0.5)
@@ -20,10 +20,7 @@ EXPOSURE = RNG.uniform(50.0, 100.0, len(INCIDENT))
 def spectrum(
     counts: np.ndarray = COUNTS, exposure: np.ndarray = EXPOSURE, **region: object
 ):
-    return extract(
-        MapData(counts, exposure, EDGES, INCIDENT),
-        Region.model_validate({"kind": "pfy", **region}),
-    )
+    return extract(MapData(counts, exposure, EDGES, INCIDENT), make_region(**region))
 
 
 @pytest.mark.parametrize("kind", ["pfy", "spfy"])
@@ -128,15 +125,17 @@ def toys(kind: str, mean: float, n: int):
             np.arange(n + 1) / 2,
             np.arange(3) + n,
         )
-        return extract(data, Region(kind="xes")), np.full(n, mean / 150)
+        return extract(data, make_region(kind="xes")), np.full(n, mean / 150)
     exposure = rng.uniform(80.0, 120.0, n)
     counts = rng.poisson(mean / 100 * exposure[:, None] / 10 * np.ones(10))
     data = MapData(
         counts, exposure, np.arange(510.0, 515.1, 0.5), 600 + 0.01 * np.arange(n)
     )
     if kind == "ipfy":
-        return extract(data, Region(kind="ipfy", emission=(510, 515))), 100 / mean
-    return extract(data, Region(kind=kind, emission=(510.2, 515))), mean / 100 * 4.8 / 5
+        return extract(data, make_region(kind="ipfy", emission=(510, 515))), 100 / mean
+    return extract(
+        data, make_region(kind=kind, emission=(510.2, 515))
+    ), mean / 100 * 4.8 / 5
 
 
 @pytest.mark.parametrize("kind", ["pfy", "spfy", "ipfy", "xes"])
@@ -200,8 +199,8 @@ def test_counts_add_over_runs_and_over_regions(seed: int, split: int) -> None:
 
 
 def test_errors_are_the_scatter_of_toys() -> None:
-    region = Region(kind="pfy", emission=(515.25, 518.4), loss=(11, 15.3))
-    w = weights(region, INCIDENT, EDGES)
+    region = make_region(kind="pfy", emission=(515.25, 518.4), loss=(11, 15.3))
+    w = region_weights(region, INCIDENT, EDGES)
     toys = np.random.default_rng(7).poisson(4.0, (4000, *COUNTS.shape))
     scatter = ((toys * w).sum(axis=2) / EXPOSURE).std(axis=0)
     expected = np.sqrt(4.0 * (w**2).sum(axis=1)) / EXPOSURE
@@ -236,7 +235,7 @@ def test_scale_divides_all_alike(kind: str, scale: object) -> None:
 def test_scale_ignores_points_without_exposure_and_the_direction_of_the_scan() -> None:
     dark = EXPOSURE.copy()
     dark[3] = 0.0
-    region = Region(kind="pfy", scale="area")
+    region = make_region(kind="pfy", scale="area")
     forth = extract(MapData(COUNTS, dark, EDGES, INCIDENT), region)
     back = extract(MapData(COUNTS[::-1], dark[::-1], EDGES, INCIDENT[::-1]), region)
     assert forth.scale_factor > 0
@@ -277,7 +276,7 @@ def edge_data(
 def test_scaled_spectra_have_pulls_of_one(scale: object, i0_noise: float) -> None:
     """The true spectrum, scaled alike, against many measured ones: the factor's error and I0 are in the bars."""
     rng, pulls, covered = np.random.default_rng(3), [], []
-    region = Region.model_validate({"kind": "pfy", "scale": scale, **LINES})
+    region = make_region(**{"kind": "pfy", "scale": scale, **LINES})
     _, rate = edge_data(rng)
     true_data = MapData(
         np.round(rate[:, None] * np.full(4, 2.5e9)).astype(int),
@@ -300,19 +299,17 @@ def test_edge_scale_subtracts_the_line_before_and_divides_by_the_jump() -> None:
     rate = np.where(EDGE_E < 783, before, after)
     counts = np.round(rate * 1e9).astype(int)[:, None]
     data = MapData(counts, np.full(len(rate), 1e9), np.array([510.0, 512.0]), EDGE_E)
-    found = extract(
-        data, Region.model_validate({"kind": "pfy", "scale": "edge", **LINES})
-    )
+    found = extract(data, make_region(**{"kind": "pfy", "scale": "edge", **LINES}))
     assert found.scale_factor == pytest.approx(1.3)  # halfway between the windows
     np.testing.assert_allclose(found.intensity, (rate - before) / 1.3, atol=1e-7)
     assert found.told["scale_windows"]["pre_edge"] == (770, 776)
     with pytest.raises(ValueError, match="the edge is not known"):
-        extract(data, Region(kind="pfy", scale="edge"))
+        extract(data, make_region(kind="pfy", scale="edge"))
     with pytest.raises(ValueError, match="fewer than 2 points in post_edge"):
         extract(
             data,
-            Region.model_validate(
-                {"kind": "pfy", "scale": "edge", **LINES, "post_edge": [900, 950]}
+            make_region(
+                **{"kind": "pfy", "scale": "edge", **LINES, "post_edge": [900, 950]}
             ),
         )
 
@@ -331,7 +328,7 @@ def test_edge_scale_subtracts_the_line_before_and_divides_by_the_jump() -> None:
 )
 def test_default_edge_windows_go_as_far_as_the_scan(scan, pre, post) -> None:
     incident = np.arange(scan[0], scan[1] + 0.01, 0.5)
-    found = Setting("Co_L").windows(Region(kind="pfy", scale="edge"), incident)
+    found = Setting("Co_L").windows(make_region(kind="pfy", scale="edge"), incident)
     assert found.pre == pytest.approx(pre)
     assert found.post == pytest.approx(post)
     data = MapData(
@@ -341,15 +338,15 @@ def test_default_edge_windows_go_as_far_as_the_scan(scan, pre, post) -> None:
         incident,
     )
     data = replace(data, counts=np.where(incident > 780, 500, 50)[:, None])
-    scaled = extract(data, Region(kind="pfy", scale="edge"), Setting("Co_L"))
+    scaled = extract(data, make_region(kind="pfy", scale="edge"), Setting("Co_L"))
     assert scaled.scale_factor == pytest.approx(450)
 
 
 def test_points_far_after_the_edge_tell_no_slope() -> None:
     """Noise in the last 6 eV, drawn on over 18 eV, would make half of the edge jump."""
     rate = np.where(EDGE_E < 780, 1.0, 3.0)
-    region = Region.model_validate(
-        {
+    region = make_region(
+        **{
             "kind": "pfy",
             "scale": "edge",
             "pre_edge": [770, 776],
@@ -381,21 +378,21 @@ def test_i0_noise_is_independent_along_incident_and_common_along_emission_energy
     None
 ):
     noisy = MapData(COUNTS * 100, EXPOSURE, EDGES, INCIDENT, EXPOSURE * 0.02)
-    pfy, xes = (extract(noisy, Region(kind=kind)) for kind in ("pfy", "xes"))
+    pfy, xes = (extract(noisy, make_region(kind=kind)) for kind in ("pfy", "xes"))
     np.testing.assert_allclose(pfy.i0_errors, 0.02 * pfy.intensity)
     share = (
         np.sqrt((EXPOSURE**2).sum()) / EXPOSURE.sum()
     )  # twelve points, each with its own I0
     np.testing.assert_allclose(xes.i0_errors, 0.02 * share * xes.intensity)
     clean = extract(
-        MapData(COUNTS * 100, EXPOSURE, EDGES, INCIDENT), Region(kind="pfy")
+        MapData(COUNTS * 100, EXPOSURE, EDGES, INCIDENT), make_region(kind="pfy")
     )
     np.testing.assert_allclose(
         pfy.intensity_errors, np.hypot(clean.intensity_errors, pfy.i0_errors)
     )
     assert clean.i0_errors is None
     assert (
-        extract(noisy, Region(kind="xes", scale="area")).i0_errors == 0
+        extract(noisy, make_region(kind="xes", scale="area")).i0_errors == 0
     ).all()  # one factor: scaled away
 
 
@@ -406,13 +403,13 @@ def test_energy_scale_is_a_shared_signed_term() -> None:
     setting = Setting(
         energy_uncertainty=(np.array([500.0, 600.0]), np.array([0.2, 0.2]))
     )
-    pfy = extract(data, Region(kind="pfy", emission=(515, 520)), setting)
+    pfy = extract(data, make_region(kind="pfy", emission=(515, 520)), setting)
     np.testing.assert_allclose(
         pfy.energy_errors, -0.2 * 10 * 10 / 0.5 * 10 / 10
     )  # 10 bins, 10 counts/s per bin step
-    xes = extract(data, Region(kind="xes"), setting)
+    xes = extract(data, make_region(kind="xes"), setting)
     np.testing.assert_allclose(xes.energy_errors[4:-4], -0.2 * 20 / 0.5)
-    assert extract(data, Region(kind="pfy")).energy_errors is None
+    assert extract(data, make_region(kind="pfy")).energy_errors is None
 
 
 def test_efficiency_divides_counts_not_exposure() -> None:
@@ -420,12 +417,12 @@ def test_efficiency_divides_counts_not_exposure() -> None:
     data = MapData(COUNTS, EXPOSURE, EDGES, INCIDENT, efficiency=efficiency)
     plain = MapData(COUNTS, EXPOSURE, EDGES, INCIDENT)
     np.testing.assert_allclose(
-        extract(data, Region(kind="tfy")).intensity,
+        extract(data, make_region(kind="tfy")).intensity,
         (COUNTS / efficiency).sum(1) / EXPOSURE,
     )
     ratio = (
-        extract(data, Region(kind="xes")).intensity
-        / extract(plain, Region(kind="xes")).intensity
+        extract(data, make_region(kind="xes")).intensity
+        / extract(plain, make_region(kind="xes")).intensity
     )
     np.testing.assert_allclose(ratio, 1 / efficiency)
 
@@ -436,12 +433,12 @@ def test_loss_axis_keeps_the_counts_and_puts_elastic_light_at_zero() -> None:
     for row, energy in zip(counts, incident, strict=True):
         row[np.searchsorted(EDGES, energy, side="right") - 1] = 1000
     data = MapData(counts, np.full(3, 10.0), EDGES, incident)
-    found = extract(data, Region(kind="xes", axis="loss"))
+    found = extract(data, make_region(kind="xes", axis="loss"))
     assert found.axis == "energy_loss"
     assert np.nansum(found.counts) == pytest.approx(3000)
     assert np.nansum(found.counts * found.energy) / 3000 == pytest.approx(0, abs=0.25)
     inner = np.isfinite(found.intensity)
     assert inner.sum() > 30
     flat = MapData(np.full((3, len(EDGES) - 1), 100), np.full(3, 10.0), EDGES, incident)
-    level = extract(flat, Region(kind="xes", axis="loss")).intensity
+    level = extract(flat, make_region(kind="xes", axis="loss")).intensity
     np.testing.assert_allclose(level[np.isfinite(level)], 100 / 10 / 0.5)

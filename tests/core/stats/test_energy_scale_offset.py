@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import Region
 from rixs_pipeline.core.stats import energy_scale_offset as scale_shifts
+from tests.core.spectra.builders import make_region
 
 EDGES = np.arange(500.0, 545.1, 0.5)
 INCIDENT = np.array([530.0, 540.0])
@@ -48,7 +48,7 @@ def test_gains_of_passes_are_weighted_by_photons_and_unknown_ones_left_out():
 
 
 def test_a_window_on_a_flank_gains_what_the_line_brings():
-    region = Region(kind="spfy", emission=(522.0, 523.0))
+    region = make_region(kind="spfy", emission=(522.0, 523.0))
     slope = scale_shifts.relative_slope(
         line(525.0), region, INCIDENT, EDGES, along_emission=False
     )
@@ -61,7 +61,7 @@ def test_a_window_on_a_flank_gains_what_the_line_brings():
 
 
 def test_along_the_emission_a_line_falls_before_it_and_rises_behind():
-    region = Region(kind="xes", emission=(515.0, 535.0))
+    region = make_region(kind="xes", emission=(515.0, 535.0))
     slope = scale_shifts.relative_slope(
         line(525.0), region, INCIDENT, EDGES, along_emission=True
     )
@@ -74,7 +74,7 @@ def test_along_the_emission_a_line_falls_before_it_and_rises_behind():
 def test_few_counts_make_no_steep_slope():
     counts = np.zeros((2, len(EDGES) - 1), np.int64)
     counts[0, 50] = 1
-    region = Region(kind="xes", emission=(515.0, 535.0))
+    region = make_region(kind="xes", emission=(515.0, 535.0))
     slope = scale_shifts.relative_slope(
         counts, region, INCIDENT, EDGES, along_emission=True
     )

@@ -6,9 +6,10 @@ import pytest
 from rixs_pipeline.config.models import XasConfig
 from rixs_pipeline.stages.sample import absorption_spectra as xas
 from rixs_pipeline.stages.sample import region_spectra as extract
+from rixs_pipeline.stages.sample.configured_regions import select_regions
 from tests.stages.sample.cobalt_scans import ENERGY, scan
 
-REGIONS = extract.regions_of("Co_L", None)
+REGIONS = select_regions("Co_L", None)
 
 
 def test_absorption_is_normalised_and_beside_the_yield():

@@ -12,10 +12,11 @@ from rixs_pipeline.config.models import Comparison
 from rixs_pipeline.schema import comparison
 from rixs_pipeline.stages.sample import compare_samples as compare
 from rixs_pipeline.stages.sample import region_spectra as extract
+from rixs_pipeline.stages.sample.configured_regions import select_regions
 from tests.stages.sample.cobalt_scans import ENERGY, scan, with_pixels
 
 CONFIGS = Path(__file__).parents[3] / "configs"
-REGIONS = extract.regions_of("Co_L", None)
+REGIONS = select_regions("Co_L", None)
 
 
 def sources(**maps):

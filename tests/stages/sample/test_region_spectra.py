@@ -7,12 +7,12 @@ import xarray as xr
 from rixs_pipeline.config.models import MapConfig, NormaliseConfig, Region
 from rixs_pipeline.schema import check, spectrum
 from rixs_pipeline.stages.sample.combine_scans import combine_scans
+from rixs_pipeline.stages.sample.configured_regions import select_regions
 from rixs_pipeline.stages.sample.region_spectra import (
     Beside,
     extract_region,
     extract_spectra,
     log_spectrum,
-    regions_of,
 )
 from tests.stages.builders import scan_map
 
@@ -76,14 +76,14 @@ def test_a_scaled_spectrum_tells_its_factor(kind):
 
 
 def test_without_regions_of_the_config_there_are_the_presets_of_the_edge():
-    assert {"Co_PFY", "Co_iPFY", "Co_TFY"} <= regions_of("Co_L", None).keys()
-    assert "O_sPFY" in regions_of("O_K", None)
+    assert {"Co_PFY", "Co_iPFY", "Co_TFY"} <= select_regions("Co_L", None).keys()
+    assert "O_sPFY" in select_regions("O_K", None)
 
 
 def test_regions_of_the_config_replace_the_presets_and_keep_to_their_edge():
     configured = {"A": region(edge="Co_L"), "B": region(edge="O_K"), "C": region()}
-    assert list(regions_of("Co_L", configured)) == ["A", "C"]
-    assert regions_of("Co_L", {}) == {}
+    assert list(select_regions("Co_L", configured)) == ["A", "C"]
+    assert select_regions("Co_L", {}) == {}
 
 
 def test_a_region_that_touches_nothing_is_said():

@@ -1,0 +1,220 @@
+"""Regions of the config: presets filled in, cuts separated, in the terms of core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rixs_pipeline.config import models
+from rixs_pipeline.config.models import Region
+from rixs_pipeline.core.spectra import regions
+from rixs_pipeline.core.spectra.presets import preset_region, preset_regions
+from rixs_pipeline.core.spectra.region_geometry import region_outlines
+from rixs_pipeline.core.spectra.regions import RegionKind, Scale
+from rixs_pipeline.types import Edge, FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Cut = float | tuple[float, float]
+ConfiguredRegions = Mapping[str, Region] | None  # None: the presets of the edge
+
+
+def select_regions(edge: str, configured: ConfiguredRegions) -> dict[str, Region]:
+    """Return the regions of the maps of an edge by name, in the order of the config.
+
+    Parameters
+    ----------
+    edge : str
+        Edge of the maps.
+    configured : mapping of str to Region, or None
+        The config's regions; None: the presets of the edge.
+
+    Returns
+    -------
+    dict of str to Region
+        Without presets, and with one cut each at most.
+    """
+    if configured is None:
+        return _preset_members(Edge(edge))
+    resolved = resolve_regions(configured)
+    return {
+        name: region
+        for name, region in resolved.items()
+        if region.edge is None or region.edge == edge
+    }
+
+
+def select_blank_samples(edge: str, configured: ConfiguredRegions) -> list[str]:
+    """Return the samples that regions of an edge subtract as blanks."""
+    backgrounds = [
+        background
+        for region in select_regions(edge, configured).values()
+        for background in region.background or ()
+    ]
+    return sorted({b.sample for b in backgrounds if isinstance(b, models.Blank)})
+
+
+def resolve_regions(configured: Mapping[str, Region]) -> dict[str, Region]:
+    """Return the regions that a config means, without presets and with one cut each.
+
+    A preset gives the limits that a region leaves open; without a kind it means all
+    regions of its edge, whose names are appended to the region's. Each of several cuts
+    is a region of its own, named after its energy.
+    """
+    resolved: dict[str, Region] = {}
+    for name, region in configured.items():
+        for member_name, member in _fill_in_preset(name, region).items():
+            if member.cuts:
+                resolved |= _separate_cuts(member_name, member)
+            else:
+                resolved[member_name] = member
+    return resolved
+
+
+def _fill_in_preset(name: str, region: Region) -> dict[str, Region]:
+    """Return the regions that one with a preset means, by name."""
+    if region.preset is None:
+        return {name: region}
+    given_names = region.model_fields_set - {"preset"}
+    given = {field: getattr(region, field) for field in given_names}
+    if region.kind is None:
+        return {
+            f"{name}_{member_name.split('_', 1)[1]}": member.model_copy(update=given)
+            for member_name, member in _preset_members(Edge(region.preset)).items()
+        }
+    edge = Edge(region.preset)
+    preset = _preset_mapping(preset_region(edge, RegionKind(region.kind)), edge)
+    return {name: Region.model_validate(preset | given)}
+
+
+def _preset_members(edge: Edge) -> dict[str, Region]:
+    """Return all default regions of an edge as the config would write them."""
+    return {
+        name: Region.model_validate(_preset_mapping(region, edge))
+        for name, region in preset_regions(edge).items()
+    }
+
+
+def _preset_mapping(region: regions.Region, edge: Edge) -> dict[str, object]:
+    """Return a default region as the config would write it."""
+    mapping: dict[str, object] = {"kind": region.kind.value, "edge": edge.value}
+    for name in ("emission", "incident"):
+        limits = getattr(region, name)
+        if limits is not None:
+            mapping[name] = limits
+    if region.accepts_elastic:
+        mapping["exclude_elastic"] = region.exclude_elastic
+    return mapping
+
+
+def cut_names(configured: Mapping[str, Region]) -> dict[str, dict[str, str]]:
+    """Return the regions of several cuts: name -> incident energies -> region name."""
+    return {
+        name: {
+            f"{_cut_text(member.cuts[0])} eV": member_name
+            for member_name, member in _separate_cuts(name, region).items()
+        }
+        for name, region in configured.items()
+        if len(region.cuts) > 1
+    }
+
+
+def _cut_text(cut: Cut) -> str:
+    return f"{cut[0]:g}–{cut[1]:g}" if isinstance(cut, tuple) else f"{cut:g}"
+
+
+def _separate_cuts(name: str, region: Region) -> dict[str, Region]:
+    """Return a region for each cut, e.g. X_530p3 and X_531_532."""
+    separated = {}
+    for cut in region.cuts:
+        limits = cut if isinstance(cut, tuple) else (cut,)
+        label = "_".join(f"{limit:g}" for limit in dict.fromkeys(limits))
+        label = label.replace(".", "p").replace("-", "m")
+        update = {"cuts": (cut,), "incident": None}
+        separated[f"{name}_{label}"] = region.model_copy(update=update)
+    return separated
+
+
+def core_region(region: Region) -> regions.Region:
+    """Return a resolved region in the terms of core."""
+    incident, nearest_incident = region.incident, None
+    if region.cuts:
+        (cut,) = region.cuts
+        incident, nearest_incident = (
+            (cut, None) if isinstance(cut, tuple) else (None, cut)
+        )
+    accepts_elastic = "exclude_elastic" in region.model_fields_set
+    return regions.Region(
+        kind=RegionKind(region.kind),
+        emission=region.emission,
+        incident=incident,
+        nearest_incident=nearest_incident,
+        loss=region.loss,
+        polygon=region.polygon,
+        pieces=tuple(_core_piece(piece) for piece in region.pieces),
+        exclude_elastic=region.exclude_elastic,
+        accepts_elastic=region.loss is not None or accepts_elastic,
+        background=tuple(map(_core_background, region.background or ())),
+        scale=_core_scale(region.scale),
+        pre_edge=region.pre_edge,
+        post_edge=region.post_edge,
+        self_absorption=_core_self_absorption(region.self_absorption),
+        axis=regions.EmissionAxis(region.axis),
+    )
+
+
+def _core_piece(piece: models.Piece) -> regions.RegionPiece:
+    return regions.RegionPiece(**piece.model_dump())
+
+
+def _core_scale(scale: str | tuple[float, float]) -> Scale | tuple[float, float]:
+    return Scale(scale) if isinstance(scale, str) else scale
+
+
+def _core_background(background: models.Background) -> regions.Background:
+    match background:
+        case models.Sideband():
+            return regions.SidebandBackground(background.emission)
+        case models.Blank():
+            return regions.BlankBackground(background.sample, background.factor)
+        case models.Leak():
+            return regions.LeakBackground(**background.model_dump())
+        case models.PreEdge():
+            shape = regions.PreEdgeShape(background.kind)
+            return regions.PreEdgeBackground(shape, background.incident)
+
+
+def _core_self_absorption(
+    configured: models.SelfAbsorption | None,
+) -> regions.SelfAbsorption | None:
+    if configured is None:
+        return None
+    return regions.SelfAbsorption(**configured.model_dump())
+
+
+def outlines_on_map(
+    rixs_map: xr.Dataset, configured: Mapping[str, Region]
+) -> dict[str, list[FloatArray]]:
+    """Return the outlines of resolved regions on a map, to be drawn in figures.
+
+    Parameters
+    ----------
+    rixs_map : Dataset
+        As `schema.RIXS_MAP`.
+    configured : mapping of str to Region
+        Regions by name, as `select_regions` returns them.
+
+    Returns
+    -------
+    dict of str to list of f8 (corner, 2)
+        Polygons (incident, emission) in eV of each region that is less than the map.
+    """
+    incident = rixs_map["incident_energy"].values
+    emission_edges = rixs_map["emission_energy_edges"].values
+    core_regions = {name: core_region(region) for name, region in configured.items()}
+    return {
+        name: region_outlines(region, incident, emission_edges)
+        for name, region in core_regions.items()
+        if region.is_limited
+    }
