@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from rixs_pipeline import open_product
-from rixs_pipeline.core.drift import line_shifts as continuity
+from rixs_pipeline.core.drift import line_shifts
 from rixs_pipeline.simulate.truth import read_settings, true_map
 from tests.regression.recount import ns, read_off, recount
 
@@ -187,7 +187,7 @@ def test_lines_stand_within_one_ev(calibrations, truth):
             < 1
         )
     first, last = (one["params"].values for one in calibrations.values())
-    shifts = continuity.line_shifts(
+    shifts = line_shifts.line_shifts(
         first, last, calibrations["cal0000"]["line_energy"].values
     )
     assert np.abs(shifts[steady]).max() < 1

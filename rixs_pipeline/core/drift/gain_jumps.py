@@ -1,59 +1,101 @@
-"""When a pixel jumped between two calibrations, told by the photons that it saw in between.
+"""Time of a gain jump between two calibrations, from the photons in between.
 
-A pulse has one energy on the earlier calibration and another on the later one. What the sample emits is known from
-the pixels that did not jump: p(E). The log likelihood ratio of a pulse, ln p(E_before) - ln p(E_after), is positive
-while the earlier calibration holds, so the time of the jump is where its running sum is highest (the maximum
-likelihood change point; Hinkley, Biometrika 57, 1 (1970)).
+A pulse has one energy on the earlier calibration and another on the later one. The
+pixels that did not jump show what the sample emits: p(E). The log likelihood ratio of a
+pulse, ln p(E_before) - ln p(E_after), is positive while the earlier calibration holds,
+so the jump is where its running sum is highest, the maximum likelihood change point
+[1]_.
+
+References
+----------
+.. [1] D. V. Hinkley, Biometrika 57, 1 (1970).
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+from rixs_pipeline.types import FloatArray, IntArray
 
 STEP_EV = 1.0
 TOP_EV = 1500.0
-SMOOTH_EV = 2.0  # wider than the drift between scans, narrower than a jump
-FLOOR = 0.02  # share of a flat background: a stray pulse decides nothing
+SMOOTHING_EV = 2.0  # wider than the drift between scans, narrower than a jump
+BACKGROUND_SHARE = 0.02  # flat, so that a stray pulse decides nothing
 
 
-def emission_density(energies: Float) -> Float:
-    """Density (bin,) per bin of `STEP_EV` from 0 to `TOP_EV`, of photons at energies (photon,) eV of good pixels."""
+def emission_density(energies: FloatArray) -> FloatArray:
+    """Return the density of emitted photons, per bin of `STEP_EV` from 0 to `TOP_EV`.
+
+    Parameters
+    ----------
+    energies
+        (photon,) eV, of pixels that did not jump.
+
+    Returns
+    -------
+    float array
+        (bin,) smoothed, with a sum of 1.
+    """
     from scipy.ndimage import gaussian_filter1d
 
-    bins = int(TOP_EV / STEP_EV)
-    counts = np.histogram(energies, bins, (0.0, TOP_EV))[0].astype(float)
-    smooth = gaussian_filter1d(counts, SMOOTH_EV / STEP_EV, mode="constant")
-    return np.asarray((1 - FLOOR) * smooth / max(smooth.sum(), 1.0) + FLOOR / bins)
+    n_bins = int(TOP_EV / STEP_EV)
+    counts = np.histogram(energies, n_bins, (0.0, TOP_EV))[0].astype(float)
+    smooth = gaussian_filter1d(counts, SMOOTHING_EV / STEP_EV, mode="constant")
+    emitted = (1 - BACKGROUND_SHARE) * smooth / max(smooth.sum(), 1.0)
+    return np.asarray(emitted + BACKGROUND_SHARE / n_bins)
 
 
-def log_ratio(before: Float, after: Float, density: Float) -> Float:
-    """ln p(E_before) - ln p(E_after) of pulses (pulse,) whose energies on the two calibrations are given, eV."""
+def log_ratio(before: FloatArray, after: FloatArray, density: FloatArray) -> FloatArray:
+    """Return how much better pulses fit the earlier calibration than the later one.
 
-    def log_density(energies: Float) -> Float:
-        inside = np.clip(np.nan_to_num(energies) / STEP_EV, 0, len(density) - 1).astype(
-            np.intp
-        )
-        return np.asarray(np.log(density[inside]))
+    Parameters
+    ----------
+    before, after
+        (pulse,) energies on the two calibrations, eV.
+    density
+        (bin,) from `emission_density`.
 
-    return log_density(before) - log_density(after)
+    Returns
+    -------
+    float array
+        (pulse,) ln p(E_before) - ln p(E_after).
+    """
+    return _log_density(before, density) - _log_density(after, density)
 
 
-def jump_time(time_ns: Int, ratio: Float) -> float:
-    """The time of the jump, seconds since 1970, from pulses (pulse,) in order of time and their log ratios.
+def _log_density(energies: FloatArray, density: FloatArray) -> FloatArray:
+    """Return the logarithm of the density (pulse,) at energies (pulse,) eV."""
+    place = np.clip(np.nan_to_num(energies) / STEP_EV, 0, len(density) - 1)
+    return np.asarray(np.log(density[place.astype(np.intp)]))
 
-    -inf if all of them fit the later calibration, inf if all fit the earlier.
 
-    Raises:
-        ValueError: there are no pulses.
+def jump_time(time_ns: IntArray, log_ratios: FloatArray) -> float:
+    """Return the time of the gain jump of a pixel.
+
+    Parameters
+    ----------
+    time_ns
+        (pulse,) ns since 1970, ascending.
+    log_ratios
+        (pulse,) from `log_ratio`.
+
+    Returns
+    -------
+    float
+        s since 1970; -inf if all pulses fit the later calibration, inf if all fit the
+        earlier one.
+
+    Raises
+    ------
+    ValueError
+        Without pulses.
     """
     if not len(time_ns):
-        raise ValueError("without pulses there is no telling when the pixel jumped")
-    running = np.concatenate([[0.0], np.cumsum(ratio)])
-    best = int(np.argmax(running))
-    if best == 0:
+        raise ValueError("no pulses in between: time of the gain jump undetermined")
+    running_sum = np.concatenate([[0.0], np.cumsum(log_ratios)])
+    n_before = int(np.argmax(running_sum))
+    if n_before == 0:
         return -np.inf
-    if best == len(time_ns):
+    if n_before == len(time_ns):
         return np.inf
-    return (int(time_ns[best - 1]) + int(time_ns[best])) / 2e9
+    last_before = int(time_ns[n_before - 1])
+    first_after = int(time_ns[n_before])
+    return (last_before + first_after) / 2e9

@@ -1,43 +1,57 @@
-"""Two calibrations of one pixel at different times: how far its lines moved between them, and whether it jumped."""
+"""Shifts of a pixel's lines between two calibrations, and gain jumps."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import function as energy_function
+from rixs_pipeline.types import BoolArray, FloatArray
 
-Float = NDArray[np.float64]
-
-# Slow drift moves the lines of a pixel by up to 4.3 eV in six hours (measured); a jump moves them by 15 eV and more.
+# Slow drift moves the lines of a pixel by up to 4.3 eV in six hours (measured); a gain
+# jump moves them by 15 eV and more.
 JUMP_EV = 8.0
 
 
-def line_shifts(before: Float, after: Float, line_energy: Float) -> Float:
-    """Energy that the earlier calibration gives to lines of the later one, minus their energy there.
+def line_shifts(
+    before: FloatArray, after: FloatArray, line_energy: FloatArray
+) -> FloatArray:
+    """Return how far lines have moved between two calibrations of the same pixels.
 
-    Args:
-        before, after: f8 (pixel, N_PARAMS) of the same pixels.
-        line_energy: f8 (line,) eV.
+    Parameters
+    ----------
+    before, after
+        (pixel, param) of the energy functions.
+    line_energy
+        (line,) eV on the later calibration.
 
-    Returns:
-        f8 (pixel, line) eV, base-line drift corrected; NaN where a pixel has no calibration.
+    Returns
+    -------
+    float array
+        (pixel, line) energies on the earlier calibration minus `line_energy`, eV,
+        corrected for the drift of the baseline; NaN without a calibration.
     """
     shifts = np.full((len(before), len(line_energy)), np.nan)
-    for pixel, (early, late) in enumerate(zip(before, after, strict=True)):
-        if np.isfinite(early[ef.CURVE]).all() and np.isfinite(late[ef.CURVE]).all():
-            heights = ef.height_of(line_energy, late)
-            drift = (
-                ef.drift_basis(
-                    heights, np.full(len(heights), late[ef.PRETRIGGER_REF]), early
-                )
-                @ early[ef.DRIFT]
-            )
-            shifts[pixel] = ef.curve(heights * (1 - drift), early) - line_energy
+    for pixel in np.flatnonzero(_have_curves(before) & _have_curves(after)):
+        early = before[pixel]
+        late = after[pixel]
+        heights = energy_function.height_of(line_energy, late)
+        baseline = np.full(len(heights), late[energy_function.PRETRIGGER_REF])
+        basis = energy_function.drift_basis(heights, baseline, early)
+        drift = basis @ early[energy_function.DRIFT]
+        early_energy = energy_function.curve(heights * (1 - drift), early)
+        shifts[pixel] = early_energy - line_energy
     return shifts
 
 
-def jumps(shifts: Float) -> NDArray[np.bool_]:
-    """Pixels bool (pixel,) whose lines moved by more than slow drift can: the median over the lines decides."""
-    known = np.isfinite(shifts).any(axis=1)
-    middle = np.full(len(shifts), 0.0)
-    middle[known] = np.nanmedian(shifts[known], axis=1)
-    return np.asarray(np.abs(middle) > JUMP_EV)
+def have_jumped(shifts: FloatArray) -> BoolArray:
+    """Return which pixels (pixel,) moved by more than slow drift can move them.
+
+    The median over the lines of `shifts` (pixel, line) eV decides.
+    """
+    has_lines = np.isfinite(shifts).any(axis=1)
+    median_shift = np.zeros(len(shifts))
+    median_shift[has_lines] = np.nanmedian(shifts[has_lines], axis=1)
+    return np.asarray(np.abs(median_shift) > JUMP_EV)
+
+
+def _have_curves(params: FloatArray) -> BoolArray:
+    """Return which pixels (pixel,) have an energy function; `params` (pixel, param)."""
+    return np.asarray(np.isfinite(params[:, energy_function.CURVE]).all(axis=1))

@@ -1,15 +1,22 @@
-"""Pixels of one scan aligned with each other by what the sample emits, without moving what they show together.
+"""Alignment of the pixels of a scan by what the sample emits.
 
-Between two calibrations the gain of a pixel wanders by a few 1e-4 in ways that the base line does not tell. Within a
-scan all pixels see the same emission, so each can be held against the density p(E) of the others: pixel p reads E
-where E (1 - g_p) is right, and g_p maximises sum ln p(E (1 - g_p)) over its photons (Fisher scoring; the score of a
-photon is -E d ln p/dE, less its mean). Errors are those of an M-estimate, B / (N A^2), with the mean square B of the
-score and its slope A, both from the photons themselves: p is made of few counts and not the truth (P. J. Huber,
-Robust Statistics, Wiley (1981), ch. 6).
+Between two calibrations the gain of a pixel wanders by a few 1e-4 in ways that the
+baseline does not show. Within a scan all pixels see the same emission, so each pixel is
+compared with the density p(E) of the others: it reads E where E (1 - g) is right, and
+its g maximises the sum of ln p(E (1 - g)) over its photons. This is Fisher scoring; the
+score of a photon is -E d ln p/dE, less its mean. As p is made of few counts and is not
+the truth, the errors are those of an M-estimate, B / (N A^2), with the mean square B of
+the score and its slope A, both from the photons [1]_.
 
-The g are small, and noise must not be taken for them: they are drawn from N(0, tau^2), with the tau that makes the
-array's own most likely (empirical Bayes), and each is shrunk accordingly. Errors of the calibrations are not gains;
-what they allow counts as noise. The mean of the g, weighted by photons, is taken out: the absolute scale stays.
+The gains are small, and noise must not pass for gains: they are drawn from N(0, tau^2),
+with the tau that makes the gains of the array most likely (empirical Bayes), and are
+shrunk accordingly. Errors of the calibrations are not gains; what they allow counts as
+noise. The mean of the gains, weighted with photons, is subtracted, so that the absolute
+scale stays.
+
+References
+----------
+.. [1] P. J. Huber, Robust Statistics, Wiley (1981), ch. 6.
 """
 
 from dataclasses import dataclass
@@ -18,193 +25,288 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.core.stats.robust import robust_sigma
+from rixs_pipeline.types import FloatArray, IntArray
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-
-FEWEST_PIXELS = 4  # fewer cannot tell drift from noise
-FEWEST_PHOTONS = 30  # of a pixel, to take part
-FLOOR = 0.02  # share of a flat background: a stray pulse decides nothing
-WIDTHS_EV = (
-    0.5,
-    1.0,
-    2.0,
-    4.0,
-)  # of the smoothing of p(E), the one that foretells the other pixels best
-TAILS_EV = (
-    8.0,
-    25.0,
-)  # decay lengths of the low-energy tails in which pixels may differ
+MIN_PIXELS = 4  # fewer do not separate drift from noise
+MIN_PHOTONS = 30  # of a pixel, to take part
+BACKGROUND_SHARE = 0.02  # flat, so that a stray pulse decides nothing
+# Smoothing of p(E), eV; the one that predicts the other pixels best is used.
+SMOOTHING_EV = (0.5, 1.0, 2.0, 4.0)
+# Decay lengths of the low-energy tails in which pixels may differ, eV.
+TAILS_EV = (8.0, 25.0)
 ROUNDS = 3  # of scoring: the density of the others sharpens as they are aligned
-GROUPS = 8  # of pixels, each held against the others: cheaper than each pixel by itself, and as good
-SPREADS = np.geomspace(
-    1e-5, 2e-3, 93
-)  # tau: up to 1 eV at O Ka, beyond which lines are no longer told apart
-EVIDENCE = 1.0  # gain in log likelihood without which there is no tau
+# Groups of pixels, each compared with the other groups: faster than pixel by pixel,
+# with the same result.
+MAX_GROUPS = 8
+# Values of tau that are tried: up to 1 eV at O Ka, where lines begin to overlap.
+SPREADS = np.geomspace(1e-5, 2e-3, 93)
+MAX_SIGMAS = 3  # gains farther from the median count as so far
+MIN_EVIDENCE = 1.0  # gain in log likelihood below which tau is 0
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """What aligns the pixels of a scan: energies E become E (1 - gain)."""
+    """Gains that align the pixels of a scan: energies E become E (1 - gain)."""
 
-    gain: Float  # (pixel,), relative; 0 where a pixel has too few photons, or the array shows no drift
-    error: (
-        Float  # (pixel,), one standard deviation; NaN where a pixel has too few photons
-    )
-    measured: Float  # (pixel,), before it is shrunk; NaN as above
-    spread: float  # tau; 0: no drift seen
+    # (pixel,) relative; 0 for a pixel with too few photons, or if nothing drifts
+    gain: FloatArray
+    error: FloatArray  # (pixel,) standard deviation; NaN with too few photons
+    measured: FloatArray  # (pixel,) gain before it was shrunk; NaN with too few photons
+    spread: float  # tau; 0 without drift
+
+
+@dataclass(frozen=True)
+class _Density:
+    """Smoothed density of photons, (group, bin), per bin."""
+
+    value: FloatArray
+    slope: FloatArray  # per bin
+
+
+@dataclass(frozen=True)
+class _ScoredGains:
+    """Gains after a step of scoring."""
+
+    gain: FloatArray  # (pixel,)
+    error: FloatArray  # (pixel,) infinite if the pixels have no structure in common
+    information: FloatArray  # (bin,) share of the bins in what determines the gains
 
 
 def align(
-    counts: Int, centres: Float, line_energy: Float, line_errors: Float
+    counts: IntArray,
+    centres: FloatArray,
+    line_energy: FloatArray,
+    line_errors: FloatArray,
 ) -> Alignment:
-    """The gains of the pixels of one scan relative to each other.
+    """Estimate the gains of the pixels of one scan relative to each other.
 
-    Args:
-        counts: i8 (pixel, bin), photons of each pixel in the same points of the scan.
-        centres: f8 (bin,) eV, uniform.
-        line_energy: f8 (line,) eV, ascending: where the pixels' energies were measured,
-        line_errors: f8 (pixel, line) eV, and what their errors are there; taken as linear between the lines.
+    Parameters
+    ----------
+    counts
+        (pixel, bin) photons of each pixel in the same points of the scan.
+    centres
+        (bin,) eV, uniform.
+    line_energy
+        (line,) eV, ascending: energies at which the errors are given.
+    line_errors
+        (pixel, line) errors of the pixels' energies there, eV; linear between them.
+
+    Returns
+    -------
+    Alignment
+        No gains for fewer than `MIN_PIXELS` pixels with enough photons.
     """
-    n = len(counts)
-    known = np.flatnonzero(counts.sum(axis=1) >= FEWEST_PHOTONS)
-    gain, error, measured = np.zeros(n), np.full(n, np.nan), np.full(n, np.nan)
-    if len(known) < FEWEST_PIXELS:
-        return Alignment(gain, error, measured, 0.0)
-    own, variance = counts[known].astype(np.float64), line_errors[known] ** 2
+    n_pixels = len(counts)
+    missing = np.full(n_pixels, np.nan)
+    unaligned = Alignment(np.zeros(n_pixels), missing, missing, 0.0)
+    used = np.flatnonzero(counts.sum(axis=1) >= MIN_PHOTONS)
+    if len(used) < MIN_PIXELS:
+        return unaligned
+    spectra = counts[used].astype(np.float64)
+    photons = spectra.sum(axis=1)
+    line_variance = line_errors[used] ** 2
+    units = np.eye(len(line_energy))
+    # (line, bin) relative error of the energy for an error of 1 eV in the line
     levers = (
-        np.stack(
-            [np.interp(centres, line_energy, one) for one in np.eye(len(line_energy))]
-        )
-        / centres
+        np.stack([np.interp(centres, line_energy, unit) for unit in units]) / centres
     )
-    width, shrunk, spread = best_width(own, centres), np.zeros(len(known)), 0.0
+    width = best_smoothing(spectra, centres)
+    shrunk = np.zeros(len(used))
     for _ in range(ROUNDS):
-        found, sigma, where = _scored(own, centres, shrunk, width)
-        if np.isinf(sigma).any():
-            return Alignment(gain, error, measured, 0.0)
-        noise = variance @ (levers @ where) ** 2
-        spread = drift_spread(found, np.sqrt(sigma**2 + noise))
-        shrunk = found * spread**2 / (spread**2 + sigma**2 + noise)
-        shrunk -= np.average(shrunk, weights=own.sum(axis=1))
-    gain[known], error[known], measured[known] = (
-        shrunk + 0.0,
-        sigma,
-        found,
-    )  # never -0.0
+        scored = _score_gains(spectra, centres, shrunk, width)
+        if np.isinf(scored.error).any():
+            return unaligned
+        noise = line_variance @ (levers @ scored.information) ** 2
+        spread = drift_spread(scored.gain, np.sqrt(scored.error**2 + noise))
+        shrunk = scored.gain * spread**2 / (spread**2 + scored.error**2 + noise)
+        shrunk -= np.average(shrunk, weights=photons)
+    gain = np.zeros(n_pixels)
+    error = missing.copy()
+    measured = missing.copy()
+    gain[used] = shrunk + 0.0  # not -0.0
+    error[used] = scored.error
+    measured[used] = scored.gain
     return Alignment(gain, error, measured, spread)
 
 
-def drift_spread(gain: Float, error: Float) -> float:
-    """The standard deviation tau of true gains that makes those found (pixel,) most likely; 0 without evidence.
+def drift_spread(gain: FloatArray, error: FloatArray) -> float:
+    """Return the standard deviation tau of true gains that is the most likely one.
 
-    Values beyond three robust standard deviations count as that: one odd pixel does not make the others wander.
+    Parameters
+    ----------
+    gain
+        (pixel,) measured gains. Values beyond `MAX_SIGMAS` robust standard deviations
+        count as so far: an odd pixel does not make the others wander.
+    error
+        (pixel,) their standard deviations without drift.
+
+    Returns
+    -------
+    float
+        0 without evidence of drift.
     """
-    middle = float(np.median(gain))
-    reach = 3 * robust_sigma(gain)
-    square = np.clip(gain - middle, -reach, reach) ** 2
-    variance = np.append(SPREADS, 0.0)[:, None] ** 2 + error**2
+    reach = MAX_SIGMAS * robust_sigma(gain)
+    square = np.clip(gain - np.median(gain), -reach, reach) ** 2
+    candidates = np.append(SPREADS, 0.0)
+    variance = candidates[:, None] ** 2 + error**2
     likelihood = -0.5 * (square / variance + np.log(variance)).sum(axis=1)
     best = int(np.argmax(likelihood))
-    return float(SPREADS[best]) if likelihood[best] - likelihood[-1] > EVIDENCE else 0.0
+    if likelihood[best] - likelihood[-1] > MIN_EVIDENCE:
+        return float(SPREADS[best])
+    return 0.0
 
 
-def best_width(counts: Float, centres: Float) -> float:
-    """The smoothing, eV, with which the density of the other pixels foretells each pixel's photons best."""
+def best_smoothing(counts: FloatArray, centres: FloatArray) -> float:
+    """Return the smoothing, eV, that predicts the photons of each pixel best.
+
+    Parameters
+    ----------
+    counts
+        (pixel, bin)
+    centres
+        (bin,) eV, uniform.
+
+    Returns
+    -------
+    float
+        The one of `SMOOTHING_EV` with the highest likelihood of the photons under the
+        density of the other pixels.
+    """
     step = centres[1] - centres[0]
-    groups = _by_group(counts)
-    foretold = [
-        float((groups * np.log(_others(groups, w / step)[0])).sum()) for w in WIDTHS_EV
-    ]
-    return WIDTHS_EV[int(np.argmax(foretold))]
+    groups = _sum_groups(counts)
+    likelihood = []
+    for width in SMOOTHING_EV:
+        density = _density_of_other_groups(groups, width / step)
+        likelihood.append(float((groups * np.log(density.value)).sum()))
+    return SMOOTHING_EV[int(np.argmax(likelihood))]
 
 
-def _group(pixels: int) -> NDArray[np.intp]:
-    """The group of each pixel (pixel,): a pixel is held against those of all other groups."""
-    return np.arange(pixels) % min(pixels, GROUPS)
+def _group_of_pixels(n_pixels: int) -> NDArray[np.intp]:
+    """Return the group (pixel,) of each pixel."""
+    return np.arange(n_pixels) % min(n_pixels, MAX_GROUPS)
 
 
-def _by_group(counts: Float) -> Float:
-    """Counts (group, bin) of the groups' pixels together."""
-    number = min(len(counts), GROUPS)
-    return np.stack([counts[group::number].sum(axis=0) for group in range(number)])
+def _sum_groups(counts: FloatArray) -> FloatArray:
+    """Return the counts (group, bin) of the pixels of each group together."""
+    n_groups = min(len(counts), MAX_GROUPS)
+    return np.stack([counts[group::n_groups].sum(axis=0) for group in range(n_groups)])
 
 
-def _others(groups: Float, width: float) -> tuple[Float, Float]:
-    """Density (group, bin) per bin of the pixels of all other groups, smoothed with `width` bins, and its slope."""
+def _density_of_other_groups(groups: FloatArray, width: float) -> _Density:
+    """Return, for each group, the smoothed density of all other groups.
+
+    `groups` (group, bin) counts; `width` of the Gaussian in bins.
+    """
     from scipy.ndimage import gaussian_filter1d
 
-    rest = groups.sum(axis=0) - groups
-    share = (1 - FLOOR) / rest.sum(axis=1, keepdims=True)
-    density = (
-        share * gaussian_filter1d(rest, width, mode="nearest") + FLOOR / groups.shape[1]
-    )
-    return np.asarray(density), np.asarray(
-        share * gaussian_filter1d(rest, width, order=1, mode="nearest")
-    )
+    counts = groups.sum(axis=0) - groups
+    scale = (1 - BACKGROUND_SHARE) / counts.sum(axis=1, keepdims=True)
+    smooth = gaussian_filter1d(counts, width, mode="nearest")
+    slope = gaussian_filter1d(counts, width, order=1, mode="nearest")
+    background = BACKGROUND_SHARE / groups.shape[1]
+    return _Density(np.asarray(scale * smooth + background), np.asarray(scale * slope))
 
 
-def _scored(
-    counts: Float, centres: Float, gain: Float, width: float
-) -> tuple[Float, Float, Float]:
-    """Gains (pixel,) after a step of scoring from `gain`, against the others as these align them, and their errors;
-    which share of what tells them lies in which bin (bin,)."""
-    step, group = centres[1] - centres[0], _group(len(counts))
-    aligned = _moved(counts, centres, gain)
-    groups = _by_group(aligned)
-    density, slope = _others(groups, width / step)
-    score = _efficient(
-        -centres * slope / density / step,
-        density,
-        _tails(groups.sum(axis=0), step, width / step),
-    )
-    photons, telling = aligned.sum(axis=1), (groups * score**2).sum(axis=0)
-    share = photons / photons.sum()
-    per_photon = (
-        groups * centres * np.gradient(score, step, axis=1)
-    ).sum() / photons.sum()
-    if not per_photon > 0:  # nothing in the spectrum that others have too
-        return gain, np.full(len(counts), np.inf), telling
-    change = np.einsum("pb,pb->p", aligned, score[group]) / photons / per_photon
-    # the others stand where their own mean is: measured from the mean of all instead
+def _score_gains(
+    counts: FloatArray, centres: FloatArray, gain: FloatArray, width: float
+) -> _ScoredGains:
+    """Improve the gains by a step of Fisher scoring against the other pixels.
+
+    Parameters
+    ----------
+    counts
+        (pixel, bin)
+    centres
+        (bin,) eV, uniform.
+    gain
+        (pixel,) with which the pixels are aligned before the step.
+    width
+        Smoothing of the density, eV.
+    """
+    step = centres[1] - centres[0]
+    group = _group_of_pixels(len(counts))
+    aligned = _apply_gains(counts, centres, gain)
+    groups = _sum_groups(aligned)
+    density = _density_of_other_groups(groups, width / step)
+    score = -centres * density.slope / density.value / step
+    tails = _tail_changes(groups.sum(axis=0), step, width / step)
+    score = _remove_nuisance(score, density.value, tails)
+    information = (groups * score**2).sum(axis=0)
+    photons = aligned.sum(axis=1)
+    total = photons.sum()
+    share = photons / total
+    slope = (groups * centres * np.gradient(score, step, axis=1)).sum() / total
+    if not slope > 0:  # no structure that the pixels have in common
+        return _ScoredGains(gain, np.full(len(counts), np.inf), information)
+    change = np.einsum("pb,pb->p", aligned, score[group]) / photons / slope
+    # Relative to the mean of the other groups: refer to the mean of all pixels instead.
     change -= np.bincount(group, share * change)[group]
-    change -= share @ change  # smoothing and tails move all alike
-    error = np.sqrt((1 - share) * telling.sum() / photons.sum() / photons) / per_photon
-    return gain + change, error, telling / telling.sum()
+    change -= share @ change  # smoothing and tails move all pixels alike
+    error = np.sqrt((1 - share) * information.sum() / total / photons) / slope
+    return _ScoredGains(gain + change, error, information / information.sum())
 
 
-def _efficient(score: Float, density: Float, tails: Float) -> Float:
-    """The score (group, bin) less its mean and what a change of the tails (k, bin) could make of it."""
-    shapes = np.concatenate([np.ones((1, tails.shape[1])), tails])
+def _remove_nuisance(
+    score: FloatArray, density: FloatArray, tails: FloatArray
+) -> FloatArray:
+    """Return the score (group, bin) less its mean and the part that tails can cause.
+
+    Parameters
+    ----------
+    score, density
+        (group, bin)
+    tails
+        (tail, bin) relative changes of the density from `_tail_changes`.
+    """
+    constant = np.ones((1, tails.shape[1]))
+    shapes = np.concatenate([constant, tails])
     products = np.einsum("gb,kb,lb->gkl", density, shapes, shapes, optimize=True)
-    made = np.linalg.solve(
-        products, np.einsum("gb,kb->gk", score * density, shapes)[..., None]
-    )[..., 0]
-    return np.asarray(score - made @ shapes)
+    projections = np.einsum("gb,kb->gk", score * density, shapes)[..., None]
+    coefficients = np.linalg.solve(products, projections)[..., 0]
+    return np.asarray(score - coefficients @ shapes)
 
 
-def _tails(counts: Float, step: float, width: float) -> Float:
-    """Relative change (k, bin) of the density of all pixels where photons lose energy to tails of `TAILS_EV`."""
+def _tail_changes(counts: FloatArray, step: float, width: float) -> FloatArray:
+    """Return how the density changes where photons lose energy to low-energy tails.
+
+    Parameters
+    ----------
+    counts
+        (bin,) of all pixels.
+    step
+        Width of a bin, eV.
+    width
+        Smoothing, bins.
+
+    Returns
+    -------
+    float array
+        (tail, bin) relative changes, for tails of `TAILS_EV`.
+    """
     from scipy.ndimage import gaussian_filter1d
 
-    smooth = gaussian_filter1d(counts, width, mode="nearest") + FLOOR * counts.mean()
-    rows = []
+    background = BACKGROUND_SHARE * counts.mean()
+    smooth = gaussian_filter1d(counts, width, mode="nearest") + background
+    changes = []
     for length in TAILS_EV:
         kernel = np.exp(-np.arange(0, 6 * length, step) / length)
-        rows.append(
-            np.convolve(smooth[::-1], kernel / kernel.sum())[: len(smooth)][::-1]
-            / smooth
-            - 1
-        )
-    return np.stack(rows)
+        kernel /= kernel.sum()
+        tail = np.convolve(smooth[::-1], kernel)[: len(smooth)][::-1]
+        changes.append(tail / smooth - 1)
+    return np.stack(changes)
 
 
-def _moved(counts: Float, centres: Float, gain: Float) -> Float:
-    """Counts (pixel, bin) after energies E became E (1 - gain): bins are cut where the new edges lie."""
+def _apply_gains(
+    counts: FloatArray, centres: FloatArray, gain: FloatArray
+) -> FloatArray:
+    """Return counts (pixel, bin) after energies E became E (1 - gain).
+
+    Counts of a bin that a new edge divides are shared by width.
+    """
     step = centres[1] - centres[0]
     edges = np.append(centres, centres[-1] + step) - step / 2
-    below = np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))
-    rows = zip(below, gain, strict=True)
-    return np.diff(
-        np.stack([np.interp(edges / (1 - g), edges, row) for row, g in rows]), axis=1
-    )
+    cumulative = np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))
+    aligned = np.empty_like(cumulative)
+    for pixel, pixel_gain in enumerate(gain):
+        aligned[pixel] = np.interp(edges / (1 - pixel_gain), edges, cumulative[pixel])
+    return np.diff(aligned, axis=1)

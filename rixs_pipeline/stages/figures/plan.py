@@ -14,7 +14,7 @@ import numpy as np
 
 from rixs_pipeline import paths
 from rixs_pipeline.config.models import Comparison, Config, Region
-from rixs_pipeline.core.drift import line_shifts as continuity
+from rixs_pipeline.core.drift import line_shifts
 from rixs_pipeline.io import nexus as products
 from rixs_pipeline.plots import calibration, comparison, corrections, maps, spectra
 from rixs_pipeline.stages.figures import multi_panel as sheets
@@ -157,11 +157,11 @@ def moved(before: xr.Dataset, after: xr.Dataset) -> xr.Dataset:
         early["pixel"].values, late["pixel"].values, return_indices=True
     )
     params = early["params"].values[first], late["params"].values[last]
-    shifts = continuity.line_shifts(*params, before["line_energy"].values)
+    shifts = line_shifts.line_shifts(*params, before["line_energy"].values)
     values = {
         "pixel": shared,
         "shift": (("pixel", "line"), shifts),
-        "jumped": ("pixel", continuity.jumps(shifts)),
+        "jumped": ("pixel", line_shifts.have_jumped(shifts)),
     }
     attributes = {"before": before.attrs["run"], "after": after.attrs["run"]}
     return before[["line_name"]].assign(values).assign_attrs(attributes)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.core.calibration import cuts
-from rixs_pipeline.core.drift import gain_jumps as jumps
+from rixs_pipeline.core.drift import gain_jumps
 from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.io.formats import off
@@ -45,17 +45,17 @@ def jump_times(
     donors = [
         (_pulses(scans, pixel, early[pixel]), early[pixel]) for pixel in steady[:DONORS]
     ]
-    density = jumps.emission_density(
+    density = gain_jumps.emission_density(
         np.concatenate([_energies(d, row) for d, row in donors if d is not None])
     )
     found = {}
     for pixel in moved:
         pulses = _pulses(scans, pixel, early[pixel])
         if pulses is not None and len(pulses):
-            ratio = jumps.log_ratio(
+            ratio = gain_jumps.log_ratio(
                 _energies(pulses, early[pixel]), _energies(pulses, late[pixel]), density
             )
-            found[pixel] = jumps.jump_time(pulses.time_ns, ratio)
+            found[pixel] = gain_jumps.jump_time(pulses.time_ns, ratio)
     return found
 
 

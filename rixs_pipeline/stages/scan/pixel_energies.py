@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.drift import line_shifts as continuity
+from rixs_pipeline.core.drift import line_shifts
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.types import PixelState
 
@@ -86,8 +86,8 @@ def jumped_by(before: xr.Dataset, after: xr.Dataset) -> dict[int, float]:
     first, last = (
         np.stack([table[pixel].params for pixel in shared]) for table in (early, late)
     )
-    shifts = continuity.line_shifts(first, last, before["line_energy"].values)
-    jumped = continuity.jumps(shifts)
+    shifts = line_shifts.line_shifts(first, last, before["line_energy"].values)
+    jumped = line_shifts.have_jumped(shifts)
     return {
         p: float(np.nanmedian(s))
         for p, s, j in zip(shared, shifts, jumped, strict=True)

@@ -10,7 +10,7 @@ from rixs_pipeline.core.calibration.reference_run import (
     ReferencePulses,
     calibrate,
 )
-from rixs_pipeline.core.drift import line_shifts as continuity
+from rixs_pipeline.core.drift import line_shifts
 from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.types import PixelState, PixelStatus
 from tests.core.photons import ENERGY, REFERENCE, SIX, emitted, height, seen
@@ -175,8 +175,8 @@ def test_cut_flow_is_that_of_the_pulses(simulated: "list[Calibrated]") -> None:
 
 def test_the_jump_is_found_and_no_other(simulated: "list[Calibrated]") -> None:
     before, after = (run.result for run in simulated)
-    shifts = continuity.line_shifts(before.params, after.params, ENERGY)
-    assert before.pixel[continuity.jumps(shifts)].tolist() == [JUMPING]
+    shifts = line_shifts.line_shifts(before.params, after.params, ENERGY)
+    assert before.pixel[line_shifts.have_jumped(shifts)].tolist() == [JUMPING]
 
 
 # --- the real beamtime
@@ -206,10 +206,10 @@ def test_real_elastic_light_is_near_the_reading(real: "list[Calibrated]") -> Non
 
 
 def test_real_pixel_9_jumped(real: "list[Calibrated]") -> None:
-    shifts = continuity.line_shifts(
+    shifts = line_shifts.line_shifts(
         real[0].result.params, real[1].result.params, ENERGY
     )
-    assert continuity.jumps(shifts).tolist() == [False, False, False, True]
+    assert line_shifts.have_jumped(shifts).tolist() == [False, False, False, True]
     assert 14 < shifts[3, 0] < 17 and 20 < shifts[3, 4] < 27  # eV, C Ka and Ni La
     assert np.abs(shifts[:3]).max() < 4.3
 

@@ -4,7 +4,7 @@ import pytest
 from rixs_pipeline.core.drift.hold_off import estimate_hold_offs, measure_deviations
 
 LINES = np.array([4000.0, 8000.0, 12000.0])
-WINDOW, SPREAD, BASE = 75.0, 15.0, 4.5  # 15 units are an eV
+WINDOW, SPREAD, NOISE = 75.0, 15.0, 4.5  # 15 units are an eV
 
 
 def pixel(
@@ -15,7 +15,11 @@ def pixel(
     n: int = 9000,
     lift: float = 0.0,
 ):
-    """Pulses in three lines on background; the last pulse adds `size` x exp(-t/decay), and `lift` to the base line."""
+    """Return the deviations of pulses in three lines on a background.
+
+    The last pulse adds `size` exp(-t/decay) to the pulse height, and `lift` times that
+    decay to the baseline.
+    """
     rng = np.random.default_rng(seed)
     since = rng.exponential(1 / rate, n) + 0.005
     since[0] = np.inf
@@ -25,7 +29,7 @@ def pixel(
         rng.choice(LINES, n) + rng.normal(0, SPREAD, n),
         rng.uniform(2e3, 14e3, n),
     )
-    base = np.linspace(5000, 5020, n) + rng.normal(0, BASE, n) + lift * tail
+    base = np.linspace(5000, 5020, n) + rng.normal(0, NOISE, n) + lift * tail
     return measure_deviations(since, height + size * tail, base, LINES, WINDOW)
 
 
@@ -37,28 +41,28 @@ def test_pulses_without_a_tail_need_no_hold_off():
 
 
 @pytest.mark.parametrize("size", [-90.0, 90.0])
-def test_a_tail_is_waited_out(size):
-    """Six eV that decay in 20 ms: what is left at the end is less than half an eV, and not much time is lost."""
-    found = estimate_hold_offs([pixel(k, size) for k in range(8)])
-    assert np.all((found > 0.02 * np.log(90 / 7.5)) & (found < 0.15))
+def test_the_hold_off_covers_the_tail(size):
+    """Of six eV that decay in 20 ms, less than half an eV remains."""
+    seconds = estimate_hold_offs([pixel(k, size) for k in range(8)])
+    assert np.all((seconds > 0.02 * np.log(90 / 7.5)) & (seconds < 0.15))
 
 
-def test_a_base_line_that_is_lifted_as_little_as_it_scatters_does_not_matter():
+def test_a_baseline_lifted_by_less_than_its_scatter_does_not_matter():
     assert not estimate_hold_offs([pixel(k, 0.0, lift=4.0) for k in range(20)]).any()
     assert estimate_hold_offs([pixel(k, 0.0, lift=40.0) for k in range(20)]).all()
 
 
-def test_a_pixel_with_a_longer_tail_than_the_array_waits_longer():
-    """One with enough pulses to tell."""
-    found = estimate_hold_offs(
+def test_a_pixel_with_a_longer_tail_has_a_longer_hold_off():
+    """With enough pulses of its own."""
+    seconds = estimate_hold_offs(
         [pixel(k, 0.0) for k in range(30)] + [pixel(99, 120.0, decay=0.05, n=60_000)]
     )
-    assert not found[:-1].any() and found[-1] > 0.05
+    assert not seconds[:-1].any() and seconds[-1] > 0.05
 
 
 def test_pixels_without_pulses_or_lines():
     empty = np.empty(0)
-    nothing = measure_deviations(empty, empty, empty, LINES, WINDOW)
+    no_pulses = measure_deviations(empty, empty, empty, LINES, WINDOW)
     few = measure_deviations(
         np.array([np.inf, 0.1]),
         np.array([4000.0, 4001]),
@@ -66,11 +70,11 @@ def test_pixels_without_pulses_or_lines():
         empty,
         WINDOW,
     )
-    assert estimate_hold_offs([nothing, few]).tolist() == [0, 0]
+    assert estimate_hold_offs([no_pulses, few]).tolist() == [0, 0]
     assert estimate_hold_offs([]).tolist() == []
     with_tail = [pixel(k, 90.0) for k in range(8)]
     assert (
-        estimate_hold_offs([*with_tail, nothing])[-1]
+        estimate_hold_offs([*with_tail, no_pulses])[-1]
         == estimate_hold_offs(with_tail).min()
         > 0
     )

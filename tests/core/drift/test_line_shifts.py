@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.calibration import gain_curve as gain
-from rixs_pipeline.core.drift import line_shifts as continuity
+from rixs_pipeline.core.drift import line_shifts
 from rixs_pipeline.core.energy import function as ef
 from tests.core.photons import ENERGY, height
 
@@ -15,7 +15,7 @@ def calibration(
     base: float = BASE,
     drift: tuple[float, float] = (0.0, 0.0),
 ) -> np.ndarray:
-    """Parameters (1, param) of a pixel whose lines stand `moved` eV higher in pulse height than its gain says."""
+    """Return parameters (1, param) of a pixel whose lines have moved by `moved` eV."""
     heights = height(ENERGY + moved, *GAIN)[None]
     curves = gain.fit(heights, np.full((1, 6), 0.01), ENERGY, np.full(6, 0.01))
     params = gain.spline_params(curves)[0]
@@ -31,7 +31,7 @@ def calibration(
 
 def test_shifts_are_those_of_the_lines() -> None:
     moved = np.array([1.0, 1.5, 2.0, 2.5, 3.0, 3.5])
-    shifts = continuity.line_shifts(calibration(), calibration(moved), ENERGY)
+    shifts = line_shifts.line_shifts(calibration(), calibration(moved), ENERGY)
     np.testing.assert_allclose(shifts[0], moved, atol=0.1)
 
 
@@ -47,21 +47,23 @@ def test_shifts_are_those_of_the_lines() -> None:
     ],
     ids=["nothing", "drift up", "drift down", "jump up", "jump down", "the real jump"],
 )
-def test_a_jump_is_told_from_drift(moved: np.ndarray | float, jump: bool) -> None:
-    shifts = continuity.line_shifts(calibration(), calibration(moved), ENERGY)
-    assert continuity.jumps(shifts).tolist() == [jump]
+def test_jumps_are_distinguished_from_drift(
+    moved: np.ndarray | float, jump: bool
+) -> None:
+    shifts = line_shifts.line_shifts(calibration(), calibration(moved), ENERGY)
+    assert line_shifts.have_jumped(shifts).tolist() == [jump]
 
 
-def test_what_the_base_line_explains_is_no_shift() -> None:
-    """20 units of base line and 5e-5 a unit make 1e-3 of the pulse height; the drift correction knows it."""
+def test_drift_of_the_baseline_is_no_shift() -> None:
+    """A baseline 20 units higher, at 5e-5 a unit, changes the pulse height by 1e-3."""
     early = calibration(drift=(5e-5, 0.0))
     relative = 1e-3
     slope = height(ENERGY + 0.5, *GAIN) - height(ENERGY - 0.5, *GAIN)
     late = calibration(relative * height(ENERGY, *GAIN) / slope, base=BASE + 20)
     np.testing.assert_allclose(
-        continuity.line_shifts(early, late, ENERGY), 0.0, atol=0.02
+        line_shifts.line_shifts(early, late, ENERGY), 0.0, atol=0.02
     )
-    without = continuity.line_shifts(calibration(), late, ENERGY)
+    without = line_shifts.line_shifts(calibration(), late, ENERGY)
     assert (np.abs(without) > 0.25).all()
 
 
@@ -69,13 +71,13 @@ def test_one_bad_line_is_no_jump() -> None:
     shifts = np.array(
         [[0.5, 30.0, 0.7, 0.9, -40.0, 1.2], [np.nan, 16.0, np.nan, 17.0, 18.0, np.nan]]
     )
-    assert continuity.jumps(shifts).tolist() == [False, True]
+    assert line_shifts.have_jumped(shifts).tolist() == [False, True]
 
 
 def test_a_pixel_without_a_calibration_neither_moves_nor_jumps() -> None:
     nothing = np.full((1, ef.N_PARAMS), np.nan)
     early = np.concatenate([calibration(), nothing, calibration()])
     late = np.concatenate([nothing, calibration(), calibration(20.0)])
-    shifts = continuity.line_shifts(early, late, ENERGY)
+    shifts = line_shifts.line_shifts(early, late, ENERGY)
     assert np.isnan(shifts).all(axis=1).tolist() == [True, True, False]
-    assert continuity.jumps(shifts).tolist() == [False, False, True]
+    assert line_shifts.have_jumped(shifts).tolist() == [False, False, True]

@@ -3,16 +3,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rixs_pipeline.core.drift import pixel_alignment as alignment
+from rixs_pipeline.core.drift import pixel_alignment
 
 EDGES = np.arange(400.0, 900.01, 0.5)
 CENTRES = (EDGES[1:] + EDGES[:-1]) / 2
 LINES = np.array([525.0, 851.0])
-EV = 851.0  # where relative numbers are told in eV
+EV = 851.0  # energy at which relative numbers are given in eV
 
 
 def spectrum(rng, photons, gain=0.0, fwhm=1.4, tail=0.16, length=20.0):
-    """Counts (bin,) of a pixel whose energies are 1 + gain times too large: O Ka, Co La and Lb, and light between."""
+    """Return counts (bin,) of a pixel whose energies are 1 + gain times too large.
+
+    Light: O Ka, Co La and Lb, and a continuum between these.
+    """
     kind = rng.choice(4, photons, p=[0.45, 0.3, 0.1, 0.15])
     energy = np.array([525.0, 776.0, 791.0, 0.0])[kind]
     energy += (
@@ -28,7 +31,10 @@ def spectrum(rng, photons, gain=0.0, fwhm=1.4, tail=0.16, length=20.0):
 
 
 def array(rng, pixels, photons, drift_ev):
-    """Counts (pixel, bin) of pixels with throughputs that differ twofold, and their gains about the photons' mean."""
+    """Return counts (pixel, bin), and gains (pixel,) relative to the photons' mean.
+
+    Throughputs of the pixels differ twofold.
+    """
     gain = rng.normal(0, drift_ev / EV, pixels)
     many = rng.poisson(photons * 2 ** rng.uniform(-0.5, 0.5, pixels))
     counts = np.stack([spectrum(rng, n, g) for n, g in zip(many, gain, strict=True)])
@@ -36,7 +42,7 @@ def array(rng, pixels, photons, drift_ev):
 
 
 def align(counts, line_error=0.0):
-    return alignment.align(
+    return pixel_alignment.align(
         counts, CENTRES, LINES, np.full((len(counts), len(LINES)), line_error)
     )
 
@@ -48,39 +54,39 @@ def test_drift_is_taken_out(pixels, photons):
         counts, gain = array(
             np.random.default_rng(seed), pixels, photons, drift_ev=0.25
         )
-        found = align(counts)
+        alignment = align(counts)
         before.append(gain)
-        after.append(gain - found.gain)
-        errors.append(found.error)
-    left, allowed = (
-        np.std(np.concatenate(after)),
-        np.sqrt(np.mean(np.concatenate(errors) ** 2)),
-    )
-    assert (
-        left < 1.2 * allowed
-    )  # 48 and 160 pixels: a standard deviation is known to 10 % or better
-    assert left < 0.6 * np.std(np.concatenate(before))
+        after.append(gain - alignment.gain)
+        errors.append(alignment.error)
+    remaining = np.std(np.concatenate(after))
+    expected = np.sqrt(np.mean(np.concatenate(errors) ** 2))
+    # 48 and 160 pixels: the standard deviation is known to 10 % or better
+    assert remaining < 1.2 * expected
+    assert remaining < 0.6 * np.std(np.concatenate(before))
 
 
 def test_errors_are_what_the_gains_scatter_by():
     pulls = []
     for seed in range(6):
         counts, gain = array(np.random.default_rng(seed), 30, 400, drift_ev=0.2)
-        found = align(counts)
-        pulls.append((found.measured - gain) / found.error)
+        alignment = align(counts)
+        pulls.append((alignment.measured - gain) / alignment.error)
     pulls = np.concatenate(pulls)
     assert abs(pulls.std() - 1) < 4 / np.sqrt(2 * len(pulls))
     assert abs(pulls.mean()) < 4 / np.sqrt(len(pulls))
 
 
 @pytest.mark.parametrize(("pixels", "photons"), [(4, 500), (24, 200), (24, 2000)])
-def test_without_drift_next_to_nothing_is_done(pixels, photons):
+def test_without_drift_gains_are_small(pixels, photons):
     injected, errors = [], []
     for seed in range(24):
-        found = align(array(np.random.default_rng(100 + seed), pixels, photons, 0.0)[0])
-        injected.append(found.gain)
-        errors.append(found.error)
-    # one array in twelve shows drift by chance (chi2_1 > 2, half of it): 2 of 24, 7 beyond three standard deviations
+        alignment = align(
+            array(np.random.default_rng(100 + seed), pixels, photons, 0.0)[0]
+        )
+        injected.append(alignment.gain)
+        errors.append(alignment.error)
+    # One array in twelve shows drift by chance (half of chi2_1 > 2): 2 of 24. More than
+    # 7 are beyond three standard deviations.
     assert sum(np.any(g != 0) for g in injected) <= 7
     assert np.sqrt(np.mean(np.square(injected))) < np.sqrt(7 / 24) * np.mean(errors)
 
@@ -115,32 +121,32 @@ def test_another_line_shape_is_not_a_shift(odd):
     counts = np.stack(
         [spectrum(rng, 60_000, **(odd if pixel < 4 else {})) for pixel in range(16)]
     )
-    found = align(counts)
-    bias = found.measured[:4].mean() - found.measured[4:].mean()
-    error = found.error[0] * np.sqrt(1 / 4 + 1 / 12)
+    alignment = align(counts)
+    bias = alignment.measured[:4].mean() - alignment.measured[4:].mean()
+    error = alignment.error[0] * np.sqrt(1 / 4 + 1 / 12)
     assert abs(bias) * EV < 0.05 + 2 * error * EV
 
 
-def test_few_pixels_or_photons_take_no_part():
+def test_few_pixels_or_photons_are_not_aligned():
     counts, _ = array(np.random.default_rng(1), 12, 1500, drift_ev=0.3)
-    found = align(counts[:3])
-    assert not found.gain.any() and np.isnan(found.error).all()
+    alignment = align(counts[:3])
+    assert not alignment.gain.any() and np.isnan(alignment.error).all()
     counts[5] = 0
     counts[5, 300] = 20
-    found = align(counts)
-    assert found.gain[5] == 0 and np.isnan(found.error[5])
-    assert np.count_nonzero(found.gain) == 11
+    alignment = align(counts)
+    assert alignment.gain[5] == 0 and np.isnan(alignment.error[5])
+    assert np.count_nonzero(alignment.gain) == 11
 
 
-def test_nothing_to_hold_on_to():
+def test_pixels_without_common_structure_are_not_aligned():
     rng = np.random.default_rng(2)
     flat = rng.poisson(2.0, (8, len(CENTRES)))
-    found = align(flat)
-    assert np.abs(found.gain).max() * EV < 1e-9
-    apart = np.zeros((4, len(CENTRES)), np.int64)  # no two pixels have a line in common
+    alignment = align(flat)
+    assert np.abs(alignment.gain).max() * EV < 1e-9
+    disjoint = np.zeros((4, len(CENTRES)), np.int64)  # no line is in two pixels
     for pixel in range(4):
-        apart[pixel, 200 * pixel + 100] = 500
-    assert np.isfinite(align(apart).gain).all()
+        disjoint[pixel, 200 * pixel + 100] = 500
+    assert np.isfinite(align(disjoint).gain).all()
 
 
 def test_one_odd_pixel_does_not_make_the_others_wander():
@@ -148,6 +154,6 @@ def test_one_odd_pixel_does_not_make_the_others_wander():
     gain = np.zeros(12)
     gain[4] = 2.0 / EV
     counts = np.stack([spectrum(rng, 1500, g) for g in gain])
-    found = align(counts)
-    others = np.delete(found.gain, 4)
-    assert np.std(others) < 0.5 * found.error[0]
+    alignment = align(counts)
+    gains = np.delete(alignment.gain, 4)
+    assert np.std(gains) < 0.5 * alignment.error[0]
