@@ -278,14 +278,14 @@ def test_a_file_that_vanishes_while_it_is_reduced_is_told(small, monkeypatch):
 def test_a_scan_whose_pixels_cannot_be_aligned_fails_alone(small, monkeypatch):
     (small.out / "scans/scan0002.nxs").unlink()
     (small.out / "scans/scan0003.nxs").unlink()
-    align = counting.align.align
+    align = counting.align.align_pixels
 
     def fails(one, *rest):
         if one.name == "scan0002":
             raise RunFailed("scan0002: no way")
         return align(one, *rest)
 
-    monkeypatch.setattr(counting.align, "align", fails)
+    monkeypatch.setattr(counting.align, "align_pixels", fails)
     summary = reduced(small, failed=["scan0002"])
     assert (
         summary.failed["scan0002"] == "scan0002: no way"

@@ -16,11 +16,13 @@ from rixs_pipeline.io import nexus as products
 from rixs_pipeline.io import provenance
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import Work
-from rixs_pipeline.stages.scan import calibrated_photons as photons
-from rixs_pipeline.stages.scan import count_pulses as bin_stage
-from rixs_pipeline.stages.scan import response, scan_map
-from rixs_pipeline.stages.scan.count_scans import Counted, Counting
+from rixs_pipeline.stages.scan import scan_map
+from rixs_pipeline.stages.scan.calibrated_photons import write_calibrated_photons
+from rixs_pipeline.stages.scan.count_scans import Counting
+from rixs_pipeline.stages.scan.counted_scan import CountedScan
+from rixs_pipeline.stages.scan.response_tail import average_tail_over_pixels
 from rixs_pipeline.stages.scan.surrounding_calibrations import ReferenceRuns
+from rixs_pipeline.types import are_ok
 
 Throughput = (
     dict[int, float] | Exception | None
@@ -157,59 +159,63 @@ class Binning:
                     )
 
     def _write_photons(
-        self, one: Run, counted: Counted | Exception, parts: Path
+        self, one: Run, counted: CountedScan | Exception, parts: Path
     ) -> None:
         path = paths.photon_list(self.work.out, one.name)
         with self.work.ledger.attempt(f"{one.name} photons", path):
             if isinstance(counted, Exception):
                 raise counted
             about = self.work.ledger.keys[path] | {"command": self.work.ledger.command}
-            number = photons.write(path, one, *counted, sorted(parts.iterdir()), about)
+            number = write_calibrated_photons(
+                path, counted, sorted(parts.iterdir()), about
+            )
             self.work.ledger.wrote(path)
             self.work.summary.made(f"{one.name} photons", {"photons": number}, [])
             shutil.rmtree(parts)
 
     def _write_scan(
-        self, one: Run, counted: Counted | Exception, throughput: Throughput, path: Path
+        self,
+        one: Run,
+        counted: CountedScan | Exception,
+        throughput: Throughput,
+        path: Path,
     ) -> None:
         if isinstance(counted, Exception):
             raise counted
-        binned, functions = counted
-        if not any(f.used for f in functions):
-            reasons = sorted({f.status for f in functions})
+        is_used = counted.is_used
+        if not is_used.any():
+            reasons = sorted({str(energy.status) for energy in counted.energies})
             raise RunFailed(
                 f"{one.name}: no pixel can be used ({'; '.join(reasons[:3])})"
             )
-        if not binned.triggers[[f.used for f in functions]].any():
+        if not counted.counts.triggers[is_used].any():
             raise RunFailed(
                 f"{one.name}: no pulses in its points; check its times and pulse files"
             )
         if isinstance(throughput, Exception):
             raise throughput
         config = self.work.config
-        points, edges = points_excluded(one, config), bin_stage.map_edges(config.map)
-        scale = scan_map.Scale(self.flux or 1.0, throughput or {})
-        dataset, warnings = scan_map.scan_dataset(
-            one, binned, functions, edges, config.normalise, scale, points
-        )
-        dataset = scan_map.with_elastic_offset(dataset, self.work.reference)
+        points, edges = points_excluded(one, config), scan_map.map_edges(config.map)
+        scale = scan_map.ExposureScale(self.flux or 1.0, throughput or {})
+        made = scan_map.make_scan_map(counted, edges, config.normalise, scale, points)
+        dataset = scan_map.with_elastic_offset(made.dataset, self.work.reference)
         if one.photon_list is None:  # whose energies are somebody else's
             dataset = dataset.assign_attrs(
-                response.scan_response(dataset, self.references.tails(one))
+                average_tail_over_pixels(dataset, self.references.tails(one))
             )
             dataset = dataset.assign_attrs(self.work.reference.attributes())
         self.work.ledger.write(path, {"entry": dataset}, "counts")
-        self.work.summary.binned(one.name, dataset, warnings)
+        self.work.summary.binned(one.name, dataset, made.warnings)
 
-    def _throughput_from(self, lead: Run, counted: Counted | Exception) -> Throughput:
+    def _throughput_from(
+        self, lead: Run, counted: CountedScan | Exception
+    ) -> Throughput:
         """Throughput from the counts of a group's leading scan; or what is wrong with them."""
         if isinstance(counted, Exception):
             return counted
         try:
-            binned, functions = counted
-            brightness = self.references.brightness(lead)
-            return scan_map.relative_throughput(
-                binned, lead, functions, self.work.config.normalise, brightness
+            return scan_map.estimate_throughput(
+                counted, self.work.config.normalise, self.references.brightness(lead)
             )
         except Exception as error:
             return error
@@ -225,7 +231,7 @@ class Binning:
             dataset = products.read_entry(path)
         except InputError:  # damaged: counted again
             return None
-        used = [str(s).startswith("ok") for s in dataset["pixel_status"].values]
+        used = are_ok(dataset["pixel_status"].values)
         rows = zip(
             dataset["pixel"].values, dataset["throughput"].values, used, strict=True
         )

@@ -13,7 +13,7 @@ from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import Work
 from rixs_pipeline.stages.reference import reference_table as references
 from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
-from rixs_pipeline.stages.scan.pixel_energies import is_ok
+from rixs_pipeline.types import are_ok
 
 
 def calibrate(work: Work) -> set[Path]:
@@ -86,7 +86,7 @@ def _usable(work: Work) -> set[Path]:
         path = work.product_of(one)
         if path in work.ledger.keys:
             try:
-                good[one.name] = sum(map(is_ok, products.read_values(path, "status")))
+                good[one.name] = int(are_ok(products.read_values(path, "status")).sum())
             except InputError:  # in a dry run: not made yet, or damaged
                 usable.add(path)
     for one in work.beamtime.calibrations:

@@ -14,7 +14,7 @@ from rixs_pipeline.simulate.detector import JUMP_BASE_LINE, draw_pixel, measured
 from rixs_pipeline.simulate.drift import base_line, late_jump, scan_jump
 from rixs_pipeline.simulate.pulses import BASE_LINE_FLICKER
 from rixs_pipeline.simulate.schedule import plan
-from rixs_pipeline.stages.scan.pixel_energies import is_ok
+from rixs_pipeline.types import are_ok
 
 PROBES = 3000  # photons a line: 0.3 eV of scatter leave 0.005 eV
 PHASE_NOISE = 0.04  # of derivativeLike / filtValue, as recorded
@@ -34,8 +34,9 @@ def line_errors(settings, calibration, number, energies):
     time = np.linspace(run.start[0], run.end[-1], PROBES)
     phase = rng.permutation((np.arange(PROBES) + 0.5) / PROBES)
     found = np.full((len(calibration["pixel"]), len(energies)), np.nan)
+    is_ok = are_ok(calibration["status"].values)
     for row, channel in enumerate(calibration["pixel"].values):
-        if not is_ok(str(calibration["status"].values[row])):
+        if not is_ok[row]:
             continue
         pixel = replace(
             draw_pixel(settings, int(channel), jumps), fwhm=0.0, tail_fraction=0.0

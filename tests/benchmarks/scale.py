@@ -6,7 +6,7 @@ windows of true energy: at the reference lines, and between them. On synthetic e
 less than 0.01 eV for decay lengths of the tail from 10 to 30 eV, at 3 eV by less than 0.04 eV.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
-from rixs_pipeline.stages.scan.jump_times import jump_times
-from rixs_pipeline.stages.scan.pixel_energies import jumped_by, pixel_energies
+from rixs_pipeline.stages.scan.gain_jumps import find_gain_jumps, find_jump_times
+from rixs_pipeline.stages.scan.pixel_energies import select_pixel_energies
 from tests.benchmarks.peak_fits import Model, fit
 
 AT_LINE, BESIDE_LINE = (
@@ -93,8 +93,11 @@ class Reduced:
             open_product(self.out / "calibration" / f"{run.name}.nxs")
             for run in self.beamtime.calibrations
         ]
-        self.jumps = jump_times(self.beamtime.scans, *self.calibrations)
-        self.jumped = jumped_by(*self.calibrations)
+        times = find_jump_times(self.beamtime.scans, *self.calibrations)
+        self.jumped = {
+            pixel: replace(jump, time=times.get(pixel, np.inf))
+            for pixel, jump in find_gain_jumps(self.calibrations).items()
+        }
         s = settings
         self.bad = {*s.dead_pixels, *s.noisy_pixels}
         self.jumping = {*s.jumping_pixels, *s.scan_jumping_pixels}
@@ -109,11 +112,11 @@ class Reduced:
 
     def _functions(self, run):
         """The energy function of every pixel: a scan's, or in a reference run the one that was fitted to it."""
-        span = run.start, run.end
-        known, jumps = self.calibrations, self.jumps
+        calibrations, jumps = self.calibrations, self.jumped
         if run.kind != "scan":
-            known, jumps = [c for c in known if c.attrs["run"] == run.name], {}
-        return pixel_energies(run.pulse_files, span, known, (), jumps)
+            calibrations = [c for c in calibrations if c.attrs["run"] == run.name]
+            jumps = {}
+        return select_pixel_energies(run, calibrations, jumps=jumps)
 
     def _photons(self, run) -> Photons:
         """The good photons of every pixel that is used, with their errors."""
@@ -122,7 +125,7 @@ class Reduced:
         for path, function in zip(
             run.pulse_files, self.functions[run.name], strict=True
         ):
-            if not function.used:
+            if not function.is_used:
                 continue
             pulses = off.read_pulses(path, start, end)
             first, last = off.record_range(off.open_records(path), start, end)
@@ -299,7 +302,7 @@ def calibration_errors(reduced, run, energy) -> dict[int, float]:
     for path, function in zip(
         run.pulse_files, reduced.functions[run.name], strict=True
     ):
-        if not function.used:
+        if not function.is_used:
             continue
         pixel, (first, second) = off.pixel_number(path), function.reference_times
         late = (

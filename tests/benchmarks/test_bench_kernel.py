@@ -20,9 +20,9 @@ from rixs_pipeline.core.maps.kernel_arguments import (
 )
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.runner.executor import Executor, available_cores
-from rixs_pipeline.stages.scan.count_pulses import BinTask, bin_block
+from rixs_pipeline.stages.scan.count_pulses import CountTask, count_block
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
-from tests.stages.builders import LIMITS, Points, params
+from tests.stages.builders import LIMITS, OK, Points, params
 
 RECORD = off.record_dtype("0.3.0", 5)
 PULSES, POINTS = 10_000_000, 240
@@ -225,18 +225,15 @@ def write(path: Path, n: int) -> Path:
     return path
 
 
-def task(files, n) -> BinTask:
+def task(files, n) -> CountTask:
     limits = START_NS + np.linspace(0, n * STEP_NS, POINTS + 1).astype(np.int64)
     cuts = LIMITS.copy()
     cuts[3, 0] = 0.008  # a hold-off longer than a record
     function = PixelEnergy(
-        "ok",
-        (corrected(), corrected(1.0)),
-        cuts,
-        (START_NS / 1e9, START_NS / 1e9 + 1e6),
+        OK, (corrected(), corrected(1.0)), cuts, (START_NS / 1e9, START_NS / 1e9 + 1e6)
     )
     points = Points(np.arange(float(POINTS)), limits[:-1], limits[1:])
-    return BinTask(tuple(files), (function,) * len(files), points, EDGES, 6.0)
+    return CountTask(tuple(files), (function,) * len(files), points, EDGES, 6.0)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +243,7 @@ def task(files, n) -> BinTask:
 )
 def test_one_file_of_any_length(timed, table, tmp_path, n):
     one = task([write(tmp_path / "x_chan1.off", n)], n)
-    bin_block(
+    count_block(
         task([write(tmp_path / "y_chan1.off", 1000)], 1000)
     )  # compiled, and its modules loaded
     before, seen, done = anonymous(), [0], threading.Event()
@@ -262,7 +259,7 @@ def test_one_file_of_any_length(timed, table, tmp_path, n):
         binned = timed(
             "stage, one file",
             f"{n:.0e} pulses",
-            lambda: bin_block(one),
+            lambda: count_block(one),
             n,
             "pulses",
             rounds=3,
@@ -286,12 +283,12 @@ def test_workers(timed, tmp_path, workers):
     n, files = 200_000, 16
     paths = [write(tmp_path / f"x_chan{k}.off", n) for k in range(files)]
     tasks = [task(paths[k : k + 2], n) for k in range(0, files, 2)]
-    bin_block(tasks[0])
+    count_block(tasks[0])
     with Executor(ExecutionConfig(scheduler="threads", workers=workers)) as executor:
         timed(
             "workers",
             f"binning by {workers}",
-            lambda: list(executor.map(bin_block, tasks)),
+            lambda: list(executor.map(count_block, tasks)),
             n * files,
             "pulses",
         )

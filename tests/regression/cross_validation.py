@@ -10,7 +10,8 @@ from rixs_pipeline import open_product
 from rixs_pipeline.core.energy import function as energy
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.formats import off
-from rixs_pipeline.stages.scan.pixel_energies import is_ok, jumped_by
+from rixs_pipeline.stages.scan.gain_jumps import find_gain_jumps
+from rixs_pipeline.types import are_ok
 
 
 def write_half(beamtime: Path, out: Path, which: int) -> None:
@@ -49,13 +50,14 @@ def read_held_out(beamtime: Path, out: Path) -> list[HeldOut]:
     runs = discover(beamtime).calibrations
     products = [open_product(out / "calibration" / f"{run.name}.nxs") for run in runs]
     jumped, times = (
-        jumped_by(*products),
+        find_gain_jumps(products),
         tuple(float(c.attrs["time"]) for c in products),
     )
     found = []
     for run, own in zip(runs, products, strict=True):
+        is_ok = are_ok(own["status"].values)
         for row, path in enumerate(run.pulse_files):
-            if not is_ok(str(own["status"].values[row])):
+            if not is_ok[row]:
                 continue
             pulses = off.read_pulses(path, run.start_ns, run.end_ns)
             before, after = (

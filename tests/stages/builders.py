@@ -8,7 +8,7 @@ import xarray as xr
 from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.schema import PIXEL_CALIBRATION, labelled
-from rixs_pipeline.types import PixelState
+from rixs_pipeline.types import PixelState, PixelStatus
 
 SECOND = 10**9
 SAMPLES, FRAME_S = 1000, 5e-6  # of a record: 5 ms of dead time
@@ -69,6 +69,11 @@ def params(shift=0.0, gain=0.1):
 LIMITS = np.array(
     [[0.0, 100.0], [6000.0, 8000.0], [0.0, 1.0], [0.0, np.inf]]
 )  # in the order of CUT_NAMES[2:]
+
+
+OK = PixelStatus(PixelState.OK)
+NOISY = PixelStatus(PixelState.NOISY)
+DEAD = PixelStatus(PixelState.DEAD)
 
 
 def calibration(run, time_s, pixels, fwhm=2.0):

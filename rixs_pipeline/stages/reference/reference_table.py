@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import CurveName
 from rixs_pipeline.core.calibration import reference_consistency as reference_report
-from rixs_pipeline.stages.scan.pixel_energies import is_ok
+from rixs_pipeline.types import are_ok
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -78,7 +78,7 @@ def _aligned(
 ) -> NDArray[np.float64]:
     """A variable (pixel, line) of a run on the pixels and lines of the table; NaN where it has none that is ok."""
     values = np.full((len(pixels), len(names)), np.nan)
-    ok = [is_ok(str(status)) for status in calibration["status"].values]
+    ok = are_ok(calibration["status"].values)
     rows = [pixels.index(int(p)) for p in calibration["pixel"].values[ok]]
     columns = [names.index(str(name)) for name in calibration["line_name"].values]
     values[np.ix_(rows, columns)] = calibration[variable].values[ok]

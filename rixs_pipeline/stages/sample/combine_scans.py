@@ -15,8 +15,8 @@ from rixs_pipeline.core.maps.incident_axis import IncidentAxis
 from rixs_pipeline.core.stats import energy_scale_offset, weighted_mean
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.schema import COADDED_MAP, POINT_USED, check, labelled
-from rixs_pipeline.stages.scan.response import map_response
-from rixs_pipeline.stages.scan.scan_map import intensities, label_readings
+from rixs_pipeline.stages.scan.response_tail import average_tail_over_scans
+from rixs_pipeline.stages.scan.scan_map import intensity_variables, label_readings
 from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _added(scans: Sequence[xr.Dataset], axis: IncidentAxis) -> xr.Dataset:
         "exposure": (point, exposure),
         "live_time": (point, total("live_time")),
     }
-    variables |= intensities(counts, exposure, emission_edges)
+    variables |= intensity_variables(counts, exposure, emission_edges)
     if axis.edges is not None:
         variables["incident_energy_edges"] = (("incident_energy_edge",), axis.edges)
     variables |= _mean_readings(scans, indices, n_points)
@@ -196,7 +196,7 @@ def _map_attributes(
         "errors": ERRORS_TEXT,
     }
     attributes |= {key: first[key] for key in REFERENCE_ATTRIBUTES if key in first}
-    return attributes | map_response(scans)
+    return attributes | average_tail_over_scans(scans)
 
 
 def _exposure_errors(

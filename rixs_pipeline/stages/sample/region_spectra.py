@@ -35,7 +35,7 @@ from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
 from rixs_pipeline.stages.sample import spectrum_features as derived
 from rixs_pipeline.stages.sample.configured_regions import core_region, select_regions
-from rixs_pipeline.stages.scan.response import FRACTION, FRACTION_ERRORS, LENGTH
+from rixs_pipeline.stages.scan.response_tail import FRACTION, FRACTION_ERRORS, LENGTH
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -1,4 +1,8 @@
-"""Pixels of a scan aligned with each other: a first pass over some of its pulses, before they are counted."""
+"""Align the pixels of a scan with each other, before its pulses are counted.
+
+A first pass over some of the points gives the emission spectrum of each pixel;
+`core.drift.pixel_alignment` finds the gains that bring these spectra together.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.core.drift import pixel_alignment as alignment
+from rixs_pipeline.core.drift import pixel_alignment
 from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.core.maps.kernel_arguments import (
@@ -21,213 +24,263 @@ from rixs_pipeline.core.maps.kernel_arguments import (
 )
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points, Run
-from rixs_pipeline.stages.scan.count_pulses import point_records
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.scan.point_records import find_point_records
+from rixs_pipeline.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-
-EMISSION = (
-    200.0,
-    1100.0,
-)  # eV, of all edges: not the map's range, so that other bins move no energy
-STEP_EV = 0.5  # narrower than any line that a detector shows
-ENOUGH = 3000  # pulses of a pixel that are read: they tell its place to less than a tenth of an eV
-ASKED = 5  # pixels whose pulses are counted to tell how many there are
+# eV, of all edges. It is not the range of the map, so that the alignment, and with it
+# the energies, do not depend on the bins of the map.
+EMISSION = (200.0, 1100.0)
+BIN_WIDTH = 0.5  # eV: narrower than any line that a detector shows
+ENOUGH_PULSES = 3000  # of a pixel: they place it to less than 0.1 eV
+SAMPLED_PIXELS = 5  # whose pulses are counted to estimate how many a pixel has
 
 
 @dataclass(frozen=True)
 class AlignTask:
-    """A block of pixels of one scan: a unit of parallel work."""
+    """Pixels of one scan whose spectra are needed: a unit of parallel work.
+
+    Attributes
+    ----------
+    files, energies
+        OFF file and energy function of each pixel.
+    points
+        The points of the scan; only each `point_step`-th is read.
+    edges
+        Edges of the emission bins, f8 (bin + 1,), eV.
+    """
 
     files: tuple[Path, ...]
     energies: tuple[PixelEnergy, ...]
     points: Points
-    edges: Float
-    every: int  # each so many-th point is read
+    point_step: int
+    edges: FloatArray
 
 
-def edges_of(emission: tuple[float, float]) -> Float:
-    """Edges (bin + 1,) eV of the spectra: uniform, over `emission` (eV) or just beyond."""
+def spectrum_edges(emission: tuple[float, float] = EMISSION) -> FloatArray:
+    """Return the edges (bin + 1,) of uniform bins that cover a range, eV."""
     low, high = emission
-    return binning.emission_edges(
-        (low, low + STEP_EV * float(np.ceil((high - low) / STEP_EV))), STEP_EV
-    )
+    number = float(np.ceil((high - low) / BIN_WIDTH))
+    return binning.emission_edges((low, low + BIN_WIDTH * number), BIN_WIDTH)
 
 
-def tasks(
-    one: Run, functions: tuple[PixelEnergy, ...], edges: Float, size: int
+def align_tasks(
+    scan: Run, energies: tuple[PixelEnergy, ...], edges: FloatArray, block_size: int
 ) -> list[AlignTask]:
-    """The blocks of `size` pixels of a scan."""
-    every = _every(one, functions)
-    return [
-        AlignTask(
-            one.pulse_files[k : k + size],
-            functions[k : k + size],
-            one.points,
-            edges,
-            every,
-        )
-        for k in range(0, len(one.pulse_files), size)
-    ]
+    """Return the tasks that give the spectra of a scan.
+
+    Parameters
+    ----------
+    scan
+        The scan, with one OFF file a pixel.
+    energies
+        Energy functions of its pixels.
+    edges
+        Edges of the emission bins, f8 (bin + 1,), eV.
+    block_size
+        Pixels of a task.
+
+    Returns
+    -------
+    list of AlignTask
+        In the order of the scan's files.
+    """
+    point_step = _point_step(scan, energies)
+    tasks = []
+    for first in range(0, len(scan.pulse_files), block_size):
+        block = slice(first, first + block_size)
+        files = scan.pulse_files[block]
+        task = AlignTask(files, energies[block], scan.points, point_step, edges)
+        tasks.append(task)
+    return tasks
 
 
-def _every(one: Run, functions: tuple[PixelEnergy, ...]) -> int:
-    """How many points one is read of: the same for all pixels, which must see the same emission."""
+def _point_step(scan: Run, energies: tuple[PixelEnergy, ...]) -> int:
+    """Return how far apart the points are that are read, as a number of points.
+
+    It is the same for all pixels, which must see the same emission.
+    """
     used = [
         path
-        for path, f in zip(one.pulse_files, functions, strict=True)
-        if f.params is not None
+        for path, energy in zip(scan.pulse_files, energies, strict=True)
+        if energy.is_used
     ]
+    if not used:
+        return 1
     numbers = []
-    for path in used[:: max(1, len(used) // ASKED)]:
-        first, stop = off.record_range(off.open_records(path), one.start_ns, one.end_ns)
+    for path in used[:: max(1, len(used) // SAMPLED_PIXELS)]:
+        records = off.open_records(path)
+        first, stop = off.record_range(records, scan.start_ns, scan.end_ns)
         numbers.append(stop - first)
-    return (
-        int(np.clip(np.median(numbers) // ENOUGH, 1, len(one.points))) if numbers else 1
-    )
+    step = np.median(numbers) // ENOUGH_PULSES
+    return int(np.clip(step, 1, len(scan.points)))
 
 
-def spectra_block(task: AlignTask) -> Int:
-    """Counts (pixel, bin) of each pixel of a block in the points that are read; none where it is not used."""
-    start, end = task.points.start_ns[:: task.every], task.points.end_ns[:: task.every]
-    spectra = np.zeros(
-        (len(task.files), len(task.edges)), np.int64
-    )  # and a last column for what is in no bin
-    for k, (path, function) in enumerate(zip(task.files, task.energies, strict=True)):
-        _add_photons(path, function, start, end, task.edges, spectra[k : k + 1])
+def measure_spectra(task: AlignTask) -> IntArray:
+    """Return the spectra (pixel, bin) of a block in the points that are read.
+
+    A pixel that is not used has no counts.
+    """
+    # The last column takes rejected records and photons outside all bins.
+    spectra = np.zeros((len(task.files), len(task.edges)), np.int64)
+    for row, (path, energy) in enumerate(zip(task.files, task.energies, strict=True)):
+        _add_photons(path, energy, task, spectra[row : row + 1])
     return spectra[:, :-1]
 
 
 def _add_photons(
-    path: Path, function: PixelEnergy, start: Int, end: Int, edges: Float, counts: Int
+    path: Path, energy: PixelEnergy, task: AlignTask, counts: IntArray
 ) -> None:
-    """Add the photons of one pixel to counts (1, bin + 1), by the cuts of its reference run."""
+    """Add the photons of a pixel by the cuts of its reference run to (1, bin + 1)."""
     from rixs_pipeline.core.maps import bin_kernel
 
-    if function.params is None or function.limits is None:
+    if energy.params is None or energy.cut_limits is None:
         return
-    pulses, points = point_records(off.open_records(path), start, end)
-    share = ef.late_share(
-        (start / 2 + end / 2) / 1e9, function.params, function.reference_times
-    )
-    bins = UniformBins(float(edges[0]), float(edges[1] - edges[0]), float(edges[-1]))
-    batch = PointBatch(
-        first=points.first,
-        stop=points.stop,
-        row=np.zeros(len(start), np.int64),
-        later_share=share,
-    )
-    options = BinOptions(function.limits, np.stack(function.params), bins)
-    bin_kernel.bin_records(pulses, batch, options, counts, NO_PHOTON_LIST)
+    start_ns = task.points.start_ns[:: task.point_step]
+    end_ns = task.points.end_ns[:: task.point_step]
+    records = find_point_records(off.open_records(path), start_ns, end_ns)
+    middle = (start_ns / 2 + end_ns / 2) / 1e9
+    later_share = ef.late_share(middle, energy.params, energy.reference_times)
+    row = np.zeros(len(start_ns), np.int64)
+    batch = PointBatch(*records.slices, row, later_share)
+    width = float(task.edges[1] - task.edges[0])
+    bins = UniformBins(float(task.edges[0]), width, float(task.edges[-1]))
+    options = BinOptions(energy.cut_limits, np.stack(energy.params), bins)
+    bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
 
 
-def side_by_side(first: Int, second: Int) -> Int:
-    """Two blocks of pixels as one."""
+def join_spectra(first: IntArray, second: IntArray) -> IntArray:
+    """Join the spectra (pixel, bin) of two blocks of pixels."""
     return np.concatenate([first, second])
 
 
 class LineErrors:
-    """What counting statistics of a reference run allow the lines of each pixel to err."""
+    """Statistical errors of the lines of each pixel in a reference run."""
 
     def __init__(self, calibration: xr.Dataset) -> None:
-        """From its product."""
-        self.line_energy: Float = calibration["line_energy"].values
-        columns = (
-            calibration[name].values
-            for name in ("pixel", "params", "line_residual_errors")
-        )
-        self.rows = {
-            int(pixel): (params, errors)
-            for pixel, params, errors in zip(*columns, strict=True)
-        }
+        """Read them from the product of the reference run."""
+        self.line_energy: FloatArray = calibration["line_energy"].values
+        pixels = calibration["pixel"].values.tolist()
+        params = calibration["params"].values
+        errors = calibration["line_residual_errors"].values
+        self._params = dict(zip(pixels, params, strict=True))
+        self._errors = dict(zip(pixels, errors, strict=True))
 
-    def at(self, pixel: int, params: Float, energies: Float) -> Float | None:
-        """At energies (n,) eV, linear between the lines; None where the pixel's `params` are not from this run."""
-        own, errors = self.rows.get(pixel, (None, None))
-        if own is None or errors is None or not np.array_equal(own, params):
+    def interpolate(
+        self, pixel: int, params: FloatArray, energies: FloatArray
+    ) -> FloatArray | None:
+        """Return the errors at other energies, linear between the lines.
+
+        Parameters
+        ----------
+        pixel
+            Channel number.
+        params
+            Parameters of the pixel's energy function.
+        energies
+            f8 (n,), eV.
+
+        Returns
+        -------
+        FloatArray or None
+            f8 (n,), eV; None where the parameters are not from this reference run.
+        """
+        if pixel not in self._params:
             return None
-        seen = np.isfinite(errors)
-        return np.asarray(np.interp(energies, self.line_energy[seen], errors[seen]))
+        if not np.array_equal(self._params[pixel], params):
+            return None
+        errors = self._errors[pixel]
+        is_fitted = np.isfinite(errors)
+        line_energy, fitted = self.line_energy[is_fitted], errors[is_fitted]
+        return np.asarray(np.interp(energies, line_energy, fitted))
 
 
-def align(
-    one: Run,
-    functions: tuple[PixelEnergy, ...],
-    counts: Int,
-    edges: Float,
-    calibrations: Sequence[LineErrors],
+def align_pixels(
+    scan: Run,
+    energies: tuple[PixelEnergy, ...],
+    spectra: IntArray,
+    edges: FloatArray,
+    line_errors: Sequence[LineErrors],
 ) -> tuple[PixelEnergy, ...]:
-    """The energy functions of a scan aligned with each other.
+    """Align the energy functions of the pixels of a scan with each other.
 
-    Args:
-        one: the scan.
-        functions: of its pixels, in the order of its files.
-        counts: i8 (pixel, bin) from `spectra_block`.
-        edges: f8 (bin + 1,) eV of these.
-        calibrations: which the functions rest on.
+    Parameters
+    ----------
+    scan
+        The scan, with one OFF file a pixel.
+    energies
+        Energy functions of its pixels.
+    spectra
+        Counts of each pixel, i8 (pixel, bin), from `measure_spectra`.
+    edges
+        Edges of the bins, f8 (bin + 1,), eV.
+    line_errors
+        Errors of the reference runs on which the energy functions rest.
+
+    Returns
+    -------
+    tuple of PixelEnergy
+        In the order of the scan's files.
     """
-    lines = (
-        np.unique(np.concatenate([c.line_energy for c in calibrations]))
-        if calibrations
-        else np.ones(1)
-    )
-    pairs = zip(map(off.pixel_number, one.pulse_files), functions, strict=True)
-    errors = np.stack(
-        [
-            _calibration_error(pixel, f, calibrations, one.middle, lines)
-            for pixel, f in pairs
-        ]
-    )
-    found = alignment.align(counts, (edges[1:] + edges[:-1]) / 2, lines, errors)
-    rows = zip(functions, found.gain, found.error, found.measured, strict=True)
-    return tuple(_scaled(*row) for row in rows)
-
-
-def _scaled(
-    function: PixelEnergy, gain: float, error: float, measured: float
-) -> PixelEnergy:
-    """The energy function whose energies are 1 - gain times as large."""
-    if function.params is None:
-        return function
-    early, late = (params.copy() for params in function.params)
-    for params in (early, late):
-        params[ef.CURVE] *= 1 - gain
-    return replace(
-        function,
-        params=(early, late),
-        alignment=float(gain),
-        alignment_error=float(error),
-        misalignment=float(measured),
-    )
+    lines = np.ones(1)
+    if line_errors:
+        lines = np.unique(np.concatenate([run.line_energy for run in line_errors]))
+    errors = [
+        _calibration_error(
+            off.pixel_number(path), energy, line_errors, scan.middle, lines
+        )
+        for path, energy in zip(scan.pulse_files, energies, strict=True)
+    ]
+    centres = (edges[1:] + edges[:-1]) / 2
+    alignment = pixel_alignment.align(spectra, centres, lines, np.stack(errors))
+    aligned = []
+    for row, energy in enumerate(energies):
+        if energy.params is None:
+            aligned.append(energy)
+            continue
+        gain = alignment.gain[row]
+        early, late = (params.copy() for params in energy.params)
+        early[ef.CURVE] *= 1 - gain
+        late[ef.CURVE] *= 1 - gain
+        aligned.append(
+            replace(
+                energy,
+                params=(early, late),
+                alignment=float(gain),
+                alignment_error=float(alignment.error[row]),
+                misalignment=float(alignment.measured[row]),
+            )
+        )
+    return tuple(aligned)
 
 
 def _calibration_error(
     pixel: int,
-    function: PixelEnergy,
-    calibrations: Sequence[LineErrors],
+    energy: PixelEnergy,
+    line_errors: Sequence[LineErrors],
     time: float,
-    lines: Float,
-) -> Float:
-    """What a pixel's energies at lines (line,) eV may err at `time` (s) for want of counts in the reference runs, eV.
+    lines: FloatArray,
+) -> FloatArray:
+    """Return the statistical errors (line,) of a pixel's energies at lines, eV.
 
-    Of two runs by their shares.
+    The errors of two reference runs are added in quadrature, each times its share at
+    `time` (seconds since 1970).
     """
     variance = np.zeros(len(lines))
-    if function.params is None:
+    if energy.params is None:
         return variance
-    first, second = function.reference_times
-    late = (
-        float(np.clip((time - first) / (second - first), 0, 1))
-        if second > first
-        else 0.0
-    )
-    for params, share in zip(function.params, (1 - late, late), strict=True):
-        found = (calibration.at(pixel, params, lines) for calibration in calibrations)
-        errors = next((e for e in found if e is not None), None)
-        if errors is not None:
-            variance += (share * errors) ** 2
+    first, second = energy.reference_times
+    later_share = 0.0
+    if second > first:
+        later_share = float(np.clip((time - first) / (second - first), 0, 1))
+    shares = (1 - later_share, later_share)
+    for params, share in zip(energy.params, shares, strict=True):
+        for run in line_errors:
+            errors = run.interpolate(pixel, params, lines)
+            if errors is not None:
+                variance += (share * errors) ** 2
+                break
     return np.sqrt(variance)

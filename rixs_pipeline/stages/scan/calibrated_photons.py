@@ -1,89 +1,115 @@
-"""Photon lists of scans: what a map is made of, apart from its bins; and maps with other bins from them."""
+"""Calibrated photons of a scan, kept beside its map: other bins need no pulses."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.io import photon_store as kept_photons
+from rixs_pipeline.core.maps.scan_counts import PIXEL_ARRAYS, ScanCounts
+from rixs_pipeline.io import photon_store
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.stages.scan.count_pulses import Binned
+from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.types import FloatArray, PixelStatus
 
-# what is known of each pixel's energy function
-FUNCTIONS = ("used", "status", "alignment", "alignment_error", "misalignment")
-PIXELS = (
-    "pixel",
-    "triggers",
-    "countable",
-    "accepted",
-    "live_time",
-    "after_trigger",
-    "cut_counts",
-    "cut_limits",
-)
+# Columns of the table of pixels; the photons in the map depend on its bins.
+COLUMNS = tuple(name for name in PIXEL_ARRAYS if name != "pixel_counts")
+ALIGNMENT = ("alignment", "alignment_error", "misalignment")
 
 
-def write(
+def write_calibrated_photons(
     path: Path,
-    run: Run,
-    binned: Binned,
-    functions: tuple[PixelEnergy, ...],
+    counted: CountedScan,
     parts: Sequence[Path],
     attributes: Mapping[str, Any],
 ) -> int:
-    """Write the list of a scan from its parts, with what exposure needs of each pixel; how many photons it holds."""
-    pixels = {name: getattr(binned, name) for name in PIXELS}
-    pixels |= {
-        name: np.array([getattr(f, name) for f in functions]) for name in FUNCTIONS
+    """Write the photons of a scan, with what the exposure needs of each pixel.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    counted
+        The scan with its counts.
+    parts
+        Files with the photons of blocks of pixels, see `photon_store.append`.
+    attributes
+        Attributes of the entry, text or numbers.
+
+    Returns
+    -------
+    int
+        Photons written.
+    """
+    scan, energies = counted.scan, counted.energies
+    pixels = {name: getattr(counted.counts, name) for name in COLUMNS}
+    pixels["used"] = counted.is_used
+    pixels["status"] = np.array([str(energy.status) for energy in energies])
+    for name in ALIGNMENT:
+        pixels[name] = np.array([getattr(energy, name) for energy in energies])
+    points = {"incident_energy": scan.points.incident_energy}
+    description = {
+        "run": scan.name,
+        "scan": scan.number,
+        "sample": scan.sample,
+        "edge": scan.edge or "",
     }
-    tables = {
-        "pixels": pixels,
-        "points": {"incident_energy": run.points.incident_energy},
-    }
-    about = {
-        "run": run.name,
-        "scan": run.number,
-        "sample": run.sample,
-        "edge": run.edge or "",
-    }
-    return kept_photons.write(path, parts, tables, dict(attributes) | about)
+    tables = {"pixels": pixels, "points": points}
+    return photon_store.write(path, parts, tables, dict(attributes) | description)
 
 
-def read(
-    path: Path, edges: NDArray[np.float64]
-) -> tuple[Binned, tuple[PixelEnergy, ...]]:
-    """Count the photons of a list into bins, `edges` f8 (bin + 1,) eV: what counting the pulses into them gives.
+def count_calibrated_photons(
+    scan: Run, path: Path, emission_edges: FloatArray
+) -> CountedScan:
+    """Count calibrated photons into emission bins, as counting the pulses would.
 
-    Raises:
-        InputError: not a photon list, or a damaged one.
+    Parameters
+    ----------
+    scan
+        The scan.
+    path
+        File with its photons, from `write_calibrated_photons`.
+    emission_edges
+        Edges of the bins, f8 (bin + 1,), eV.
+
+    Returns
+    -------
+    CountedScan
+        Its energy functions have a status and the alignment, and no parameters.
+
+    Raises
+    ------
+    InputError
+        The file holds no photons of a scan, or is damaged.
     """
     from rixs_pipeline.core.maps import bin_kernel, binning
 
-    pixels = kept_photons.read_table(path, "pixels")
-    number, points = pixels["triggers"].shape
-    counts, in_map = (
-        np.zeros((points, len(edges)), np.int64),
-        np.zeros(number, np.int64),
-    )
+    pixels = photon_store.read_table(path, "pixels")
+    n_pixels, n_points = pixels["triggers"].shape
+    # The last column takes photons outside all bins.
+    map_counts = np.zeros((n_points, len(emission_edges)), np.int64)
+    pixel_counts = np.zeros(n_pixels, np.int64)
+    bins = binning.uniform_bins(emission_edges)
     order = np.argsort(pixels["pixel"])
-    for energy, point, pixel in kept_photons.read(path):
+    for energy, point, pixel in photon_store.read(path):
         row = order[np.searchsorted(pixels["pixel"], pixel, sorter=order)]
-        bin_kernel.count_photons(
-            energy, point, row, binning.uniform_bins(edges), counts, in_map
-        )
-    columns = {name: pixels[name] for name in PIXELS}
-    rows = zip(*(pixels[name].tolist() for name in FUNCTIONS), strict=True)
-    functions = tuple(
-        PixelEnergy(
-            status,
-            calibrated=used,
-            alignment=shift,
-            alignment_error=error,
-            misalignment=measured,
-        )
-        for used, status, shift, error, measured in rows
+        bin_kernel.count_photons(energy, point, row, bins, map_counts, pixel_counts)
+    counts = ScanCounts(
+        map_counts=map_counts[:, :-1],
+        pixel_counts=pixel_counts,
+        **{name: pixels[name] for name in COLUMNS},
     )
-    return Binned(counts=counts[:, :-1], pixel_counts=in_map, **columns), functions
+    columns = [pixels[name].tolist() for name in ("status", *ALIGNMENT)]
+    energies = tuple(
+        PixelEnergy(
+            PixelStatus.parse(status),
+            alignment=gain,
+            alignment_error=gain_error,
+            misalignment=measured_gain,
+        )
+        for status, gain, gain_error, measured_gain in zip(*columns, strict=True)
+    )
+    return CountedScan(scan, counts, energies)

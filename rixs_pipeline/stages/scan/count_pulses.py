@@ -1,14 +1,13 @@
-"""Scans -> RIXS maps: every accepted pulse in a scan point's window is counted once."""
+"""Count the pulses of a scan: each accepted pulse within a point is counted once."""
 
-from dataclasses import dataclass, fields
+from __future__ import annotations
+
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import MapConfig
 from rixs_pipeline.core.calibration import cuts
 from rixs_pipeline.core.energy import function as ef
 from rixs_pipeline.core.maps import binning, exposure
@@ -16,159 +15,135 @@ from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
     BinOptions,
     PointBatch,
-    PointSlices,
     RecordTally,
 )
-from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.io import photon_store as kept_photons
+from rixs_pipeline.core.maps.scan_counts import PixelCounts, ScanCounts, stack_pixels
+from rixs_pipeline.io import photon_store
 from rixs_pipeline.io.formats import off
-from rixs_pipeline.io.formats import photon_list as photon_lists
-from rixs_pipeline.io.runs import Points, Run
+from rixs_pipeline.io.runs import Points
+from rixs_pipeline.stages.scan.counted_scan import MIN_PULSES_FOR_CUTS
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
-from rixs_pipeline.types import PixelState, PulseColumns
+from rixs_pipeline.stages.scan.point_records import PointRecords, find_point_records
+from rixs_pipeline.types import FloatArray, IntArray
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
-
-MANY = 100  # pulses of one pixel in a scan: throughputs differ twofold, so none in another is no chance
-CHANGED = "noisy: residual or base line far from those of its reference run"
-SILENT = "no pulses in this scan"
-LEARN_FROM = 200  # pulses that a pixel needs in a scan to learn its cuts there, else those of the reference run
+# Cut limits (cut quantity, 2) that accept no record; all of them are countable.
+REJECT_ALL = np.array([[np.nan, np.nan]] * 3 + [[0.0, np.inf]])
 
 
 @dataclass(frozen=True)
-class BinTask:
-    """A block of pixels of one scan: a unit of parallel work. Paths travel, not pulses."""
+class CountTask:
+    """Pixels of one scan to count: a unit of parallel work.
+
+    Attributes
+    ----------
+    files, energies
+        OFF file and energy function of each pixel.
+    points
+        The points of the scan.
+    emission_edges
+        Edges of the emission bins, f8 (bin + 1,), eV.
+    residual_cut
+        Width of the cuts, robust standard deviations.
+    photon_part
+        Where the photons are written to, see `io.photon_store`; None: nowhere.
+    """
 
     files: tuple[Path, ...]
     energies: tuple[PixelEnergy, ...]
     points: Points
-    edges: Float
+    emission_edges: FloatArray
     residual_cut: float
-    keep: Path | None = None  # where the photons are written to, see `io.kept_photons`
+    photon_part: Path | None = None
 
 
-@dataclass(frozen=True)
-class Binned:
-    """Counts of a block of pixels, and per pixel what exposure and report need."""
-
-    counts: Int  # (point, bin)
-    pixel: Int  # (pixel,)
-    triggers: Int  # (pixel, point): every record, cut or not
-    countable: Int  # (pixel, point): those of them that came after the hold-off
-    accepted: Int  # (pixel, point): those of them that pass all cuts
-    live_time: Float  # (pixel, point) s in which a record would have been countable
-    after_trigger: Float  # (pixel,) s, the part of a record that follows its trigger; 0 where there are no records
-    pixel_counts: Int  # (pixel,) photons in the map
-    cut_counts: Int  # (pixel, cut)
-    cut_limits: Float  # (pixel, quantity, 2)
-
-
-def map_edges(config: MapConfig) -> Float:
-    """Edges (bin + 1,) eV of the emission bins of every map."""
-    return binning.emission_edges(config.emission, config.step)
-
-
-def bin_block(task: BinTask) -> Binned:
-    """Count the pulses of a block of pixels into the scan's points and emission bins."""
-    if task.keep:
-        task.keep.write_bytes(b"")  # whatever a worker that died may have left
-    counts = np.zeros(
-        (len(task.points), len(task.edges)), np.int64
-    )  # and a last column for what is in no bin
-    rows = [
-        _bin_pixel(path, energy, task, counts)
+def count_block(task: CountTask) -> ScanCounts:
+    """Count the pulses of a block of pixels into scan points and emission bins."""
+    if task.photon_part:
+        task.photon_part.write_bytes(b"")  # a worker that died may have left a part
+    # The last column takes rejected records and photons outside all bins.
+    map_counts = np.zeros((len(task.points), len(task.emission_edges)), np.int64)
+    pixels = [
+        _count_pixel(path, energy, task, map_counts)
         for path, energy in zip(task.files, task.energies, strict=True)
     ]
-    return Binned(
-        counts[:, :-1], *(np.array(column) for column in zip(*rows, strict=True))
-    )
+    return stack_pixels(map_counts[:, :-1], pixels)
 
 
-def _bin_pixel(
-    path: Path, function: PixelEnergy, task: BinTask, counts: Int
-) -> tuple[Any, ...]:
-    """Add one pixel to the counts; returns its row of every other column of `Binned`."""
+def _count_pixel(
+    path: Path, energy: PixelEnergy, task: CountTask, map_counts: IntArray
+) -> PixelCounts:
+    """Count the pulses of one pixel, and add its photons to the map counts."""
     from rixs_pipeline.core.maps import bin_kernel
 
-    start, end = task.points.start_ns, task.points.end_ns
-    header, records = off.open_file(path)
-    dead_time, after_trigger = (
-        of(records, header) / 1e9 for of in (off.dead_time_ns, off.after_trigger_ns)
-    )
-    pulses, points = point_records(records, start, end)
-    triggers = points.stop - points.first
-    limits = _limits(pulses, points, function, task.residual_cut)
-    hold_off = limits.hold_off if limits else 0.0
-    table = cuts.stack_limits([limits])[0]
-    used = function.params is not None and limits is not None
-    params = (
-        np.stack(function.params)
-        if function.params is not None
-        else np.zeros((2, ef.N_PARAMS))
-    )
-    middle = task.points.middle
-    share = (
-        ef.late_share(middle, function.params, function.reference_times)
-        if function.params
-        else 0 * middle
-    )
-    accepting = (
-        table if used else np.array([[np.nan, np.nan]] * 3 + [[hold_off, np.inf]])
-    )
-    in_no_bin = int(counts[:, -1].sum())
-    bins = binning.uniform_bins(task.edges)
-    options = BinOptions(accepting, params, bins)
-    batch = PointBatch(points.first, points.stop, np.arange(len(start)), share)
-    if task.keep and used:
-        tally = _count_and_keep(
-            task.keep, off.pixel_number(path), pulses, batch, options, counts
+    pixel = off.pixel_number(path)
+    points = task.points
+    header, file_records = off.open_file(path)
+    records = find_point_records(file_records, points.start_ns, points.end_ns)
+    limits = select_cuts(records, energy, task.residual_cut)
+    bins = binning.uniform_bins(task.emission_edges)
+    cut_limits, params = REJECT_ALL, np.zeros((2, ef.N_PARAMS))
+    later_share = np.zeros(len(points))
+    is_counted = energy.params is not None and limits is not None
+    if energy.params is not None and limits is not None:
+        cut_limits, params = limits.to_table(), np.stack(energy.params)
+        later_share = ef.late_share(
+            points.middle, energy.params, energy.reference_times
+        )
+    options = BinOptions(cut_limits, params, bins)
+    batch = PointBatch(*records.slices, np.arange(len(points)), later_share)
+    outside_before = int(map_counts[:, -1].sum())
+    if task.photon_part and is_counted:
+        tally = _count_and_keep_photons(
+            task.photon_part, pixel, records, batch, options, map_counts
         )
     else:
-        tally = bin_kernel.bin_records(pulses, batch, options, counts, NO_PHOTON_LIST)
-    if hold_off > dead_time:
-        live = exposure.live_time_held_off(pulses.time_ns, start, end, hold_off)
-    else:
-        live = exposure.live_time(
-            (end - start) / 1e9, triggers[None], np.array([dead_time])
-        )[0]
-    if not used:
+        tally = bin_kernel.bin_records(
+            records.columns, batch, options, map_counts, NO_PHOTON_LIST
+        )
+    if not is_counted:
         tally.cut_counts[1:] = 0
-    photons = int(triggers.sum()) - (int(counts[:, -1].sum()) - in_no_bin)
-    return (
-        off.pixel_number(path),
-        triggers,
-        tally.countable,
-        tally.accepted,
-        live,
-        after_trigger,
-        photons,
-        tally.cut_counts,
-        table,
+    outside = int(map_counts[:, -1].sum()) - outside_before
+    dead_time = off.dead_time_ns(file_records, header) / 1e9
+    return PixelCounts(
+        pixel=pixel,
+        triggers=records.number,
+        countable=tally.countable,
+        accepted=tally.accepted,
+        live_time=_live_time(records, points, dead_time, limits),
+        after_trigger=off.after_trigger_ns(file_records, header) / 1e9,
+        pixel_counts=int(records.number.sum()) - outside,
+        cut_counts=tally.cut_counts,
+        cut_limits=cuts.stack_limits([limits])[0],
     )
 
 
-def _count_and_keep(
+def _count_and_keep_photons(
     part: Path,
     pixel: int,
-    pulses: PulseColumns,
-    points: PointBatch,
+    records: PointRecords,
+    batch: PointBatch,
     options: BinOptions,
-    counts: Int,
+    map_counts: IntArray,
 ) -> RecordTally:
-    """As `bin_kernel.bin_records`, with the photons appended to a file, a bounded number of records at a time."""
+    """Count the records of a pixel, and append its photons to a file.
+
+    A limited number of records is in memory at once.
+    """
     from rixs_pipeline.core.maps import bin_kernel
 
-    number = points.stop - points.first
-    last = np.flatnonzero(np.diff(np.cumsum(number) // kept_photons.AT_ONCE)) + 1
+    number = records.number
+    chunk = np.cumsum(number) // photon_store.AT_ONCE  # of each point
+    chunk_ends = np.flatnonzero(np.diff(chunk)) + 1
     tallies = []
-    for begin, end in pairwise([0, *last, len(number)]):
-        batch = points.select(slice(begin, end))
-        kept = np.empty(number[begin:end].sum(), np.float32)
-        tallies.append(bin_kernel.bin_records(pulses, batch, options, counts, kept))
-        photon = np.isfinite(kept)
-        point = np.repeat(batch.row, number[begin:end])
-        kept_photons.append(part, kept[photon], point[photon], pixel)
+    for begin, end in pairwise([0, *chunk_ends, len(number)]):
+        points = batch.select(slice(begin, end))
+        energy = np.empty(number[begin:end].sum(), np.float32)
+        tallies.append(
+            bin_kernel.bin_records(records.columns, points, options, map_counts, energy)
+        )
+        is_photon = np.isfinite(energy)
+        point = np.repeat(points.row, number[begin:end])
+        photon_store.append(part, energy[is_photon], point[is_photon], pixel)
     return RecordTally(
         accepted=np.concatenate([tally.accepted for tally in tallies]),
         countable=np.concatenate([tally.countable for tally in tallies]),
@@ -176,141 +151,58 @@ def _count_and_keep(
     )
 
 
-def point_records(
-    records: NDArray[np.void], start: Int, end: Int
-) -> tuple[PulseColumns, PointSlices]:
-    """Columns of the records in order of time, and the records of each point.
-
-    Only what lies in the points is read. Records that are not in order, which the acquisition does not write, are
-    sorted in memory.
-    """
-    from rixs_pipeline.core.maps import bin_kernel
-
-    pulses = off.columns(records)
-    points = bin_kernel.find_point_slices(pulses.time_ns, start, end)
-    if not bin_kernel.is_in_order(pulses.time_ns, points):
-        pulses = off.columns(records[np.argsort(pulses.time_ns, kind="stable")])
-        points = bin_kernel.find_point_slices(pulses.time_ns, start, end)
-    return pulses, points
+def _live_time(
+    records: PointRecords,
+    points: Points,
+    dead_time: float,
+    limits: cuts.CutLimits | None,
+) -> FloatArray:
+    """Return the live time (point,) of a pixel, s: without dead time and hold-off."""
+    if limits is not None and limits.hold_off > dead_time:
+        return exposure.live_time_held_off(
+            records.columns.time_ns, points.start_ns, points.end_ns, limits.hold_off
+        )
+    triggers, dead_times = records.number[None, :], np.array([dead_time])
+    live_time = exposure.live_time(points.duration, triggers, dead_times)
+    return np.asarray(live_time[0])
 
 
-def _limits(
-    pulses: PulseColumns, points: PointSlices, function: PixelEnergy, width: float
+def select_cuts(
+    records: PointRecords, energy: PixelEnergy, width: float
 ) -> cuts.CutLimits | None:
-    """A pixel's cuts in this scan: learned here where it has enough pulses, with the hold-off of its reference run.
+    """Select the cuts of a pixel in a scan.
 
-    None where it is not calibrated, or its pulses are no longer those of that run: told by `without_changed`.
+    They are learned from its pulses in the scan where there are enough, and are those
+    of the reference run otherwise; the hold-off is always that of the reference run.
+
+    Parameters
+    ----------
+    records
+        Records of the pixel in the points of the scan.
+    energy
+        Energy function of the pixel, with the cuts of the reference run.
+    width
+        Width of the cuts, robust standard deviations.
+
+    Returns
+    -------
+    CutLimits or None
+        None where the pixel has no calibration, or its pulses differ from those of the
+        reference run (see `counted_scan.exclude_changed_pixels`).
     """
-    reference = (
-        cuts.CutLimits.from_table(function.limits)
-        if function.limits is not None
-        else None
-    )
-    if reference is None or (points.stop - points.first).sum() < LEARN_FROM:
+    if energy.cut_limits is None:
+        return None
+    reference = cuts.CutLimits.from_table(energy.cut_limits)
+    if reference is None or records.number.sum() < MIN_PULSES_FOR_CUTS:
         return reference
     from rixs_pipeline.core.calibration import pulse_kernels
 
-    sample = pulse_kernels.sample_pulses(pulses, *points, cuts.SAMPLE_PULSES)
-    own = cuts.learn_limits(sample, width)
-    if own is None:
+    sample = pulse_kernels.sample_pulses(
+        records.columns, *records.slices, cuts.SAMPLE_PULSES
+    )
+    learned = cuts.learn_limits(sample, width)
+    if learned is None:
         return reference
-    return (
-        None
-        if cuts.have_changed(own, reference)
-        else own.with_hold_off(reference.hold_off)
-    )
-
-
-def without_changed(
-    binned: Binned, functions: tuple[PixelEnergy, ...]
-) -> tuple[PixelEnergy, ...]:
-    """The energy functions, with the pixels left out (and not counted) whose pulses are no longer as they were."""
-    seen = binned.triggers.sum(axis=1) >= LEARN_FROM
-    no_limits = np.isnan(binned.cut_limits).any(axis=(1, 2))
-    return tuple(
-        PixelEnergy(CHANGED) if f.params is not None and changed else f
-        for f, changed in zip(functions, seen & no_limits, strict=True)
-    )
-
-
-def without_silent(
-    binned: Binned, functions: tuple[PixelEnergy, ...]
-) -> tuple[PixelEnergy, ...]:
-    """The energy functions, with the pixels left out that were silent in a scan in which others had many pulses.
-
-    Such a pixel was switched off or out of lock: time in which it could not have seen a photon is not exposure.
-    """
-    pulses = binned.triggers.sum(axis=1)
-    used = np.array([f.used for f in functions])
-    if pulses[used].max(initial=0) <= MANY:
-        return functions
-    silent = used & (pulses == 0)
-    return tuple(
-        PixelEnergy(SILENT) if s else f for f, s in zip(functions, silent, strict=True)
-    )
-
-
-def add_blocks(first: Binned, second: Binned) -> Binned:
-    """Two blocks of pixels as one: counts add, pixels stand side by side in order of their number."""
-    pixel = np.concatenate([first.pixel, second.pixel])
-    order = np.argsort(pixel, kind="stable")
-    side_by_side = {
-        field.name: np.concatenate(
-            [getattr(first, field.name), getattr(second, field.name)]
-        )[order]
-        for field in fields(Binned)
-        if field.name not in ("counts", "pixel")
-    }
-    return Binned(first.counts + second.counts, pixel[order], **side_by_side)
-
-
-def bin_photon_list(
-    run: Run, edges: Float, excluded: tuple[int, ...]
-) -> tuple[Binned, tuple[PixelEnergy, ...]]:
-    """Count a processed photon list, which is calibrated already: no cuts, and no dead time is known.
-
-    Raises:
-        RunFailed: the run has no photon list, or an empty one.
-    """
-    photons = photon_lists.read(run.photon_list) if run.photon_list else None
-    if photons is None or not len(photons):
-        raise RunFailed(
-            f"{run.name}: has neither pulse files nor a photon list that holds photons"
-        )
-    pixels = np.unique(photons.pixel).astype(np.int64)
-    functions = tuple(
-        PixelEnergy("excluded by the config")
-        if p in excluded
-        else PixelEnergy(f"{PixelState.OK}: calibrated list", calibrated=True)
-        for p in pixels
-    )
-    counts = np.zeros((len(run.points), len(edges) - 1), np.int64)
-    triggers, photons_in = [], []
-    for pixel, function in zip(pixels, functions, strict=True):
-        mine = photons.pixel == pixel
-        points = binning.find_point_slices(
-            photons.time_ns[mine], run.points.start_ns, run.points.end_ns
-        )
-        before = int(counts.sum())
-        if function.used:
-            binning.histogram_points(photons.energy[mine], points, edges, counts)
-        triggers.append(points.stop - points.first)
-        photons_in.append(int(counts.sum()) - before)
-    total = np.stack(triggers)
-    flow = np.repeat(total.sum(axis=1)[:, None], len(cuts.CUT_NAMES), axis=1)
-    no_limits = cuts.stack_limits([None] * len(pixels))
-    nothing = np.zeros(len(pixels))
-    live = np.broadcast_to(run.points.duration, total.shape)
-    binned = Binned(
-        counts,
-        pixels,
-        total,
-        total,
-        total,
-        live,
-        nothing,
-        np.array(photons_in),
-        flow,
-        no_limits,
-    )
-    return binned, without_silent(binned, functions)
+    if cuts.have_changed(learned, reference):
+        return None
+    return learned.with_hold_off(reference.hold_off)

@@ -7,17 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rixs_pipeline import paths, progress
+from rixs_pipeline.core.maps.scan_counts import ScanCounts, merge_blocks
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner import chunks as blocks
 from rixs_pipeline.stages.context import Work
 from rixs_pipeline.stages.scan import align_pixels as align
-from rixs_pipeline.stages.scan import calibrated_photons as photons
-from rixs_pipeline.stages.scan import count_pulses as bin_stage
+from rixs_pipeline.stages.scan.calibrated_photons import count_calibrated_photons
+from rixs_pipeline.stages.scan.count_photon_list import count_photon_list
+from rixs_pipeline.stages.scan.count_pulses import CountTask, count_block
+from rixs_pipeline.stages.scan.counted_scan import (
+    CountedScan,
+    exclude_changed_pixels,
+    exclude_silent_pixels,
+)
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.scan.scan_map import map_edges
 from rixs_pipeline.stages.scan.surrounding_calibrations import ReferenceRuns
+from rixs_pipeline.types import FloatArray, IntArray
 
 Functions = tuple[PixelEnergy, ...]  # in the order of a scan's files
-Counted = tuple[bin_stage.Binned, Functions]
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Counting:
 
     def counts(
         self, scans: Sequence[Run], unlisted: Mapping[str, Path]
-    ) -> Iterator[tuple[Run, Counted | Exception]]:
+    ) -> Iterator[tuple[Run, CountedScan | Exception]]:
         """Counts of each scan, and the energy functions of its pixels in the order of `binned.pixel`; or what is wrong.
 
         The blocks of pixels of all scans are one stream of work, cut so that every worker gets some of it. Scans that
@@ -38,7 +46,7 @@ class Counting:
         """
         files = [() if one.name in self.listed else one.pulse_files for one in scans]
         bins, memory = (
-            len(bin_stage.map_edges(self.work.config.map)) - 1,
+            len(map_edges(self.work.config.map)) - 1,
             self.work.config.execution.memory_bytes,
         )
         largest = max((blocks.map_bytes(one, bins) for one in scans), default=0)
@@ -59,7 +67,7 @@ class Counting:
         total = sum(-(-len(of) // size) for of in files)
         with progress.shown("binning", total, "blocks of pixels") as tell:
             done = self.work.executor.map_reduce(
-                bin_stage.bin_block, groups, bin_stage.add_blocks, tell, cut.at_once
+                count_block, groups, merge_blocks, tell, cut.at_once
             )
             for (one, own), binned in zip(functions, done, strict=True):
                 yield one, self._counted(one, own, binned)
@@ -71,18 +79,13 @@ class Counting:
         found: list[Functions | Exception] = []
         groups: list[list[align.AlignTask]] = []
         memory = self.work.config.execution.memory_bytes
-        edges, asked = (
-            align.edges_of(align.EMISSION),
-            self.work.config.calibration.align,
-        )
+        edges, asked = (align.spectrum_edges(), self.work.config.calibration.align)
         for one in scans:
             try:
-                blocks.check_fits(
-                    one, len(bin_stage.map_edges(self.work.config.map)) - 1, memory
-                )
+                blocks.check_fits(one, len(map_edges(self.work.config.map)) - 1, memory)
                 functions = self._functions(one)
                 groups.append(
-                    align.tasks(one, functions, edges, size)
+                    align.align_tasks(one, functions, edges, size)
                     if asked and functions
                     else []
                 )
@@ -94,7 +97,7 @@ class Counting:
             "aligning", sum(map(len, groups)), "blocks of pixels"
         ) as tell:
             done = self.work.executor.map_reduce(
-                align.spectra_block, filter(None, groups), align.side_by_side, tell
+                align.measure_spectra, filter(None, groups), align.join_spectra, tell
             )
             for k, counts in zip(
                 [k for k, group in enumerate(groups) if group], done, strict=True
@@ -106,15 +109,15 @@ class Counting:
         self,
         one: Run,
         functions: Functions | Exception,
-        counts: align.Int | Exception,
-        edges: align.Float,
+        counts: IntArray | Exception,
+        edges: FloatArray,
     ) -> Functions | Exception:
         if isinstance(functions, Exception):
             return functions
         if isinstance(counts, Exception):
             return counts
         try:
-            return align.align(
+            return align.align_pixels(
                 one,
                 functions,
                 counts,
@@ -125,27 +128,25 @@ class Counting:
             return error
 
     def _counted(
-        self,
-        one: Run,
-        functions: Functions | Exception,
-        binned: bin_stage.Binned | Exception,
-    ) -> Counted | Exception:
+        self, one: Run, functions: Functions | Exception, binned: ScanCounts | Exception
+    ) -> CountedScan | Exception:
         """What the blocks of a scan came to; photon lists are counted here."""
         if isinstance(functions, Exception):
             return functions
-        edges = bin_stage.map_edges(self.work.config.map)
+        edges = map_edges(self.work.config.map)
         try:
             if one.name in self.listed:
-                return photons.read(paths.photon_list(self.work.out, one.name), edges)
+                return count_calibrated_photons(
+                    one, paths.photon_list(self.work.out, one.name), edges
+                )
             if one.photon_list is not None:
-                return bin_stage.bin_photon_list(
+                return count_photon_list(
                     one, edges, self.work.config.beamtime.exclude.pixels
                 )
             if isinstance(binned, Exception):
                 return binned
-            return binned, bin_stage.without_silent(
-                binned, bin_stage.without_changed(binned, functions)
-            )
+            counted = CountedScan(one, binned, functions)
+            return exclude_silent_pixels(exclude_changed_pixels(counted))
         except Exception as error:
             return error
 
@@ -159,18 +160,18 @@ class Counting:
 
     def _tasks(
         self, one: Run, functions: Functions, size: int, parts: Path | None
-    ) -> list[bin_stage.BinTask]:
+    ) -> list[CountTask]:
         """The blocks of pixels of a scan; `parts`: the folder for the parts of its photon list."""
         if not functions:
             return []
         edges, cut = (
-            bin_stage.map_edges(self.work.config.map),
+            map_edges(self.work.config.map),
             self.work.config.calibration.residual_cut,
         )
         if parts:
             parts.mkdir()
         return [
-            bin_stage.BinTask(
+            CountTask(
                 files,
                 some,
                 one.points,

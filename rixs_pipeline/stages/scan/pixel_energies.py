@@ -1,242 +1,255 @@
-"""Which energy function every pixel has during a scan, from the reference runs around it."""
+"""Energy function of each pixel during a scan, from the surrounding reference runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.core.drift import line_shifts
 from rixs_pipeline.io.formats import off
-from rixs_pipeline.types import PixelState
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.stages.scan.gain_jumps import GainJump, find_gain_jumps
+from rixs_pipeline.stages.scan.pixel_calibrations import (
+    PixelCalibration,
+    RunCalibration,
+    read_run_calibration,
+)
+from rixs_pipeline.types import FloatArray, PixelState, PixelStatus
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Float = NDArray[np.float64]
-
-AT_ONCE = 1e-6  # s: an interpolation over so short a time is a step
-
-
-def is_ok(status: str) -> bool:
-    """Whether a pixel's verdict in a reference run is that it can be used."""
-    return status == PixelState.OK
-
-
-@dataclass(frozen=True)
-class PixelRow:
-    """One pixel of one calibration."""
-
-    status: str
-    params: Float
-    limits: Float  # (quantity, 2), of the cuts
-
-    @property
-    def ok(self) -> bool:
-        """Whether the pixel was calibrated."""
-        return is_ok(self.status)
+STEP_DURATION = 1e-6  # s: an interpolation over so short a time is a step
+SETUP_CHANGE_SHARE = 0.5  # of the good pixels: more do not jump at once by chance
 
 
 @dataclass(frozen=True)
 class PixelEnergy:
-    """The energy function of one pixel during a scan: one calibration, or two and the times between which it moves."""
+    """Energy function of one pixel during a scan.
 
-    status: str  # `ok ...`, or why the pixel is not used
-    params: tuple[Float, Float] | None = None
-    limits: Float | None = None  # (quantity, 2) cut limits of the reference run
+    It rests on one calibration, or on two, between which it is interpolated in time.
+
+    Attributes
+    ----------
+    status
+        Whether the pixel is used and on which reference runs it rests, or why it is
+        not used.
+    params
+        Parameters (N_PARAMS,) of the earlier and the later calibration; None where the
+        pixel is not used, and for photons that are calibrated already.
+    cut_limits
+        Cuts of the reference run, (cut quantity, 2).
+    reference_times
+        When the earlier and the later parameters hold, seconds since 1970; equal where
+        both are the same.
+    alignment, alignment_error
+        Relative gain that aligns the pixel with the others, and its standard deviation:
+        energies are multiplied by 1 - alignment.
+    misalignment
+        The relative gain as measured, before it is shrunk towards 0.
+    """
+
+    status: PixelStatus
+    params: tuple[FloatArray, FloatArray] | None = None
+    cut_limits: FloatArray | None = None
     reference_times: tuple[float, float] = (0.0, 0.0)
-    calibrated: bool = False  # a photon list, which needs no parameters
-    alignment: float = 0.0  # relative: energies were multiplied by 1 - this, to align the pixel with the others
+    alignment: float = 0.0
     alignment_error: float = np.nan
-    misalignment: float = (
-        np.nan
-    )  # relative, as measured: the alignment before it was drawn to 0
+    misalignment: float = np.nan
 
     @property
-    def used(self) -> bool:
+    def is_used(self) -> bool:
         """Whether the pixel's pulses are counted."""
-        return self.params is not None or self.calibrated
+        return self.status.is_ok
 
 
-def rows(calibration: xr.Dataset) -> dict[int, PixelRow]:
-    """The pixels of a calibration by number."""
-    columns = (
-        calibration[name].values for name in ("pixel", "status", "params", "cut_limits")
-    )
-    return {
-        int(pixel): PixelRow(str(status), params, limits)
-        for pixel, status, params, limits in zip(*columns, strict=True)
-    }
+def select_surrounding(
+    time: float, calibrations: Sequence[xr.Dataset]
+) -> list[xr.Dataset]:
+    """Select the calibrations just before and just after a time, where there are any.
 
+    Parameters
+    ----------
+    time
+        Seconds since 1970.
+    calibrations
+        Products of reference runs, in order of time.
 
-def jumped_by(before: xr.Dataset, after: xr.Dataset) -> dict[int, float]:
-    """Pixels that jumped between two calibrations, and by how many eV."""
-    early, late = rows(before), rows(after)
-    shared = [
-        pixel
-        for pixel, row in early.items()
-        if row.ok and pixel in late and late[pixel].ok
-    ]
-    if not shared:
-        return {}
-    first, last = (
-        np.stack([table[pixel].params for pixel in shared]) for table in (early, late)
-    )
-    shifts = line_shifts.line_shifts(first, last, before["line_energy"].values)
-    jumped = line_shifts.have_jumped(shifts)
-    return {
-        p: float(np.nanmedian(s))
-        for p, s, j in zip(shared, shifts, jumped, strict=True)
-        if j
-    }
-
-
-def around(time: float, calibrations: Sequence[xr.Dataset]) -> list[xr.Dataset]:
-    """The calibrations just before and just after `time` (s), as far as there are such."""
-    before = [c for c in calibrations if c.attrs["time"] <= time][-1:]
-    return before + [c for c in calibrations if c.attrs["time"] > time][:1]
-
-
-def pixel_energies(
-    files: tuple[Path, ...],
-    span: tuple[float, float],
-    calibrations: Sequence[xr.Dataset],
-    excluded: tuple[int, ...],
-    jump_at: Mapping[int, float] | None = None,
-    moved: Mapping[int, float] | None = None,
-) -> tuple[PixelEnergy, ...]:
-    """The energy function of every pixel for a scan.
-
-    The calibrations just before and just after are interpolated; a pixel that is bad in one of them rests on the
-    other. A pixel that jumped between them rests on the earlier one up to its jump and on the later one from then on.
-
-    Args:
-        files: one OFF file a pixel.
-        span: start and end of the scan, seconds since 1970.
-        calibrations: of the beamtime, in order of time.
-        excluded: pixels that the config leaves out.
-        jump_at: pixel -> time of its jump; where it is not known, the earlier calibration is used for all of the scan.
-        moved: what `jumped_by` says of the two calibrations, where it is known already.
+    Returns
+    -------
+    list of xr.Dataset
+        At most two, in order of time.
     """
-    known = around(sum(span) / 2, calibrations)
-    if moved is None or len(known) < 2:
-        moved = jumped_by(*known) if len(known) == 2 else {}
-    tables = [rows(c) for c in known]
-    if moved and len(moved) > max(1, 0.5 * sum(row.ok for row in tables[0].values())):
-        # most pixels at once: another setup, not a jump; the reference run that is nearer in time has the scan's
-        known = [min(known, key=lambda c: abs(float(c.attrs["time"]) - sum(span) / 2))]
-        moved, tables = {}, [rows(known[0])]
-    names = [str(c.attrs["run"]) for c in known]
-    times = [float(c.attrs["time"]) for c in known]
-    found = []
-    for pixel in map(off.pixel_number, files):
+    before = [product for product in calibrations if product.attrs["time"] <= time]
+    after = [product for product in calibrations if product.attrs["time"] > time]
+    return before[-1:] + after[:1]
+
+
+def select_pixel_energies(
+    scan: Run,
+    calibrations: Sequence[xr.Dataset],
+    *,
+    excluded: Sequence[int] = (),
+    jumps: Mapping[int, GainJump] | None = None,
+) -> tuple[PixelEnergy, ...]:
+    """Select the energy function of every pixel of a scan.
+
+    The calibrations just before and just after are interpolated. A pixel that is bad in
+    one of them rests on the other. A pixel whose gain jumps between them rests on the
+    earlier one up to the jump and on the later one from then on.
+
+    Parameters
+    ----------
+    scan
+        The scan, with one OFF file a pixel.
+    calibrations
+        Products of reference runs, in order of time.
+    excluded
+        Pixels that the config excludes.
+    jumps
+        Gain jumps between the two surrounding calibrations, by pixel; by default they
+        are found here, at unknown times. The earlier calibration serves all of the scan
+        where the time of a jump is unknown.
+
+    Returns
+    -------
+    tuple of PixelEnergy
+        In the order of the scan's files.
+    """
+    products = select_surrounding(scan.middle, calibrations)
+    if jumps is None:
+        jumps = find_gain_jumps(products)
+    surrounding = [read_run_calibration(product) for product in products]
+    if _is_setup_change(surrounding, jumps):
+        nearest = min(surrounding, key=lambda run: abs(run.time - scan.middle))
+        surrounding, jumps = [nearest], {}
+    energies = []
+    for pixel in map(off.pixel_number, scan.pulse_files):
         if pixel in excluded:
-            found.append(PixelEnergy("excluded by the config"))
-        elif pixel in moved:
-            jump = (jump_at or {}).get(pixel, np.inf)
-            found.append(
-                _jumping(
-                    tables[0][pixel], tables[1][pixel], names, moved[pixel], jump, span
-                )
-            )
+            energy = PixelEnergy(PixelStatus(PixelState.EXCLUDED))
+        elif pixel in jumps:
+            energy = _energy_with_jump(pixel, surrounding, jumps[pixel], scan)
         else:
-            found.append(_steady([table.get(pixel) for table in tables], names, times))
-    return tuple(found)
+            energy = _energy_without_jump(pixel, surrounding)
+        energies.append(energy)
+    return tuple(energies)
 
 
-def best_resolved(
-    files: tuple[Path, ...],
-    functions: tuple[PixelEnergy, ...],
+def _is_setup_change(
+    surrounding: Sequence[RunCalibration], jumps: Mapping[int, GainJump]
+) -> bool:
+    """Return whether so many pixels jump at once that the setup must have changed."""
+    if not jumps:
+        return False
+    return len(jumps) > max(1, SETUP_CHANGE_SHARE * len(surrounding[0].good_pixels))
+
+
+def _energy_without_jump(
+    pixel: int, surrounding: Sequence[RunCalibration]
+) -> PixelEnergy:
+    """Interpolate the calibrations of a pixel, or take the one that is good."""
+    if not surrounding:
+        return PixelEnergy(PixelStatus(PixelState.UNCALIBRATED, "no calibration"))
+    good = [run for run in surrounding if pixel in run.good_pixels]
+    if not good:
+        reasons = []
+        for run in surrounding:
+            status: PixelStatus | str = "not in this reference run"
+            if pixel in run.pixels:
+                status = run.pixels[pixel].status
+            reasons.append(f"{run.run}: {status}")
+        return PixelEnergy(PixelStatus(PixelState.UNCALIBRATED, "; ".join(reasons)))
+    first, last = good[0], good[-1]
+    if len(good) == 1:
+        return _constant_energy(first.pixels[pixel], f"{first.run} alone")
+    return PixelEnergy(
+        PixelStatus(PixelState.OK, f"{first.run} to {last.run}"),
+        (first.pixels[pixel].params, last.pixels[pixel].params),
+        first.pixels[pixel].cut_limits,
+        (first.time, last.time),
+    )
+
+
+def _energy_with_jump(
+    pixel: int, surrounding: Sequence[RunCalibration], jump: GainJump, scan: Run
+) -> PixelEnergy:
+    """Change from one calibration to the other at the time of the gain jump."""
+    before, after = surrounding
+    early, late = before.pixels[pixel], after.pixels[pixel]
+    jumped = f"jumped by {jump.shift:+.1f} eV"
+    if jump.time >= scan.end:
+        return _constant_energy(
+            early, f"{before.run} alone, {jumped} before {after.run}"
+        )
+    if jump.time <= scan.start:
+        return _constant_energy(late, f"{after.run} alone, {jumped} after {before.run}")
+    delay = f"{jump.time - scan.start:.0f} s"
+    detail = f"{before.run}, then {after.run} from {delay} on, when it {jumped}"
+    return PixelEnergy(
+        PixelStatus(PixelState.OK, detail),
+        (early.params, late.params),
+        early.cut_limits,
+        (jump.time, jump.time + STEP_DURATION),
+    )
+
+
+def _constant_energy(calibration: PixelCalibration, detail: str) -> PixelEnergy:
+    """Return an energy function that rests on one calibration."""
+    return PixelEnergy(
+        PixelStatus(PixelState.OK, detail),
+        (calibration.params, calibration.params),
+        calibration.cut_limits,
+    )
+
+
+def keep_best_resolved(
+    scan: Run,
+    energies: tuple[PixelEnergy, ...],
     calibrations: Sequence[xr.Dataset],
     number: int | None,
 ) -> tuple[PixelEnergy, ...]:
-    """The energy functions with all but the `number` best resolved of the used pixels left out; None: all stay.
+    """Use only the pixels with the best resolution.
 
-    The resolution of a pixel is the median over the lines of `calibrations`.
+    The resolution of a pixel is the median FWHM over the lines of the calibrations.
+
+    Parameters
+    ----------
+    scan
+        The scan, with one OFF file a pixel.
+    energies
+        Energy functions of its pixels.
+    calibrations
+        Products of the reference runs on which the energy functions rest.
+    number
+        How many pixels are used; None: all.
+
+    Returns
+    -------
+    tuple of PixelEnergy
+        In the order of the scan's files.
     """
-    used = {
-        off.pixel_number(f)
-        for f, function in zip(files, functions, strict=True)
-        if function.used
-    }
+    pixels = [off.pixel_number(path) for path in scan.pulse_files]
+    used = [p for p, energy in zip(pixels, energies, strict=True) if energy.is_used]
     if number is None or len(used) <= number:
-        return functions
-    widths: dict[int, list[float]] = {pixel: [] for pixel in used}
-    for calibration in calibrations:
-        for pixel, fwhm in zip(
-            calibration["pixel"].values, calibration["fwhm"].values, strict=True
-        ):
-            if int(pixel) in used:
-                widths[int(pixel)] += fwhm[np.isfinite(fwhm)].tolist()
-    best = sorted(
-        used,
-        key=lambda pixel: (
-            float(np.median(widths[pixel])) if widths[pixel] else np.inf,
-            pixel,
-        ),
-    )
-    left_out = used - set(best[:number])
+        return energies
+    best = sorted(used, key=lambda pixel: (_median_fwhm(pixel, calibrations), pixel))
+    rejected = set(best[number:])
+    reason = f"not among the {number} best resolved pixels"
+    status = PixelStatus(PixelState.UNCALIBRATED, reason)
     return tuple(
-        PixelEnergy(f"not among the {number} best resolved pixels")
-        if off.pixel_number(f) in left_out
-        else function
-        for f, function in zip(files, functions, strict=True)
+        PixelEnergy(status) if pixel in rejected else energy
+        for pixel, energy in zip(pixels, energies, strict=True)
     )
 
 
-def _steady(
-    found: list[PixelRow | None], names: list[str], times: list[float]
-) -> PixelEnergy:
-    """A pixel that did not jump: both calibrations interpolated, or the one in which it is good."""
-    good = [
-        (row, name)
-        for row, name in zip(found, names, strict=True)
-        if row is not None and row.ok
-    ]
-    if not names:
-        return PixelEnergy("no calibration")
-    if not good:
-        reasons = (
-            "not in this reference run" if row is None else row.status for row in found
-        )
-        return PixelEnergy(
-            "; ".join(
-                f"{name}: {reason}" for name, reason in zip(names, reasons, strict=True)
-            )
-        )
-    (first, name), (last, other) = good[0], good[-1]
-    if len(good) == 1:
-        return PixelEnergy(
-            f"{PixelState.OK}: {name} alone", (first.params, first.params), first.limits
-        )
-    return PixelEnergy(
-        f"{PixelState.OK}: {name} to {other}",
-        (first.params, last.params),
-        first.limits,
-        (times[0], times[1]),
-    )
-
-
-def _jumping(
-    early: PixelRow,
-    late: PixelRow,
-    names: list[str],
-    by: float,
-    at: float,
-    span: tuple[float, float],
-) -> PixelEnergy:
-    """A pixel that jumped by `by` eV at the time `at` (s)."""
-    if at >= span[1]:
-        status = f"{PixelState.OK}: {names[0]} alone, jumped by {by:+.1f} eV before {names[1]}"
-        return PixelEnergy(status, (early.params, early.params), early.limits)
-    if at <= span[0]:
-        status = f"{PixelState.OK}: {names[1]} alone, jumped by {by:+.1f} eV after {names[0]}"
-        return PixelEnergy(status, (late.params, late.params), late.limits)
-    status = f"{PixelState.OK}: {names[0]}, then {names[1]} from {at - span[0]:.0f} s on, when it jumped by {by:+.1f} eV"
-    return PixelEnergy(
-        status, (early.params, late.params), early.limits, (at, at + AT_ONCE)
-    )
+def _median_fwhm(pixel: int, calibrations: Sequence[xr.Dataset]) -> float:
+    """Return the median FWHM (eV) of a pixel's lines; inf where none was fitted."""
+    widths = [np.empty(0)]
+    for product in calibrations:
+        is_pixel = product["pixel"].values == pixel
+        widths.append(product["fwhm"].values[is_pixel].ravel())
+    fwhm = np.concatenate(widths)
+    is_fitted = np.isfinite(fwhm)
+    return float(np.median(fwhm[is_fitted])) if is_fitted.any() else np.inf

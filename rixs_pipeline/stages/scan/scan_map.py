@@ -1,17 +1,23 @@
-"""The binned scan with its exposure: the product `scans/scan0001.nxs`."""
+"""RIXS map of a scan: counts, exposure and intensity, the product `scans/*.nxs`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import NormaliseConfig, ReferenceSet
+from rixs_pipeline.config.models import MapConfig, NormaliseConfig, ReferenceSet
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
-from rixs_pipeline.core.maps import exposure, pile_up
+from rixs_pipeline.core.maps import binning, exposure
+from rixs_pipeline.core.maps.effective_live_time import (
+    EffectiveLiveTime,
+    effective_live_time,
+)
 from rixs_pipeline.core.maps.elastic_line import elastic_offset
+from rixs_pipeline.core.maps.throughput import complete_throughput
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import (
     POINT_EXCLUDED,
@@ -21,259 +27,284 @@ from rixs_pipeline.schema import (
     check,
     labelled,
 )
-from rixs_pipeline.stages.scan.count_pulses import SILENT, Binned
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.scan.counted_scan import CountedScan
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PixelState
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Float = NDArray[np.float64]
+LISTED_POINTS = 5  # energies that a warning lists at most
+
+Variables = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
 
 
 @dataclass(frozen=True)
-class Scale:
+class ExposureScale:
     """What makes the exposures of all scans comparable."""
 
-    i0_ref: float  # one number a beamtime and channel
-    throughput: dict[
-        int, float
-    ]  # pixel -> throughput relative to the mean pixel; missing: 1
+    i0_ref: float  # one number for the beamtime and I0 channel
+    throughput: Mapping[int, float]  # by pixel, relative to the mean pixel
 
 
-def channel(run: Run, config: NormaliseConfig) -> Float | None:
-    """The incident flux (point,) of a scan, dark offset subtracted; None where the scan has none."""
-    values = run.readings.get(config.i0) if config.i0 is not None else None
-    if values is None or not np.isfinite(values).any():
+@dataclass(frozen=True)
+class ScanMap:
+    """The map of a scan, and what a user should know about it."""
+
+    dataset: xr.Dataset  # as `schema.SCAN_MAP`
+    warnings: list[str]  # one line each
+
+
+@dataclass(frozen=True)
+class PointStatus:
+    """Which points of a scan are used."""
+
+    status: IntArray  # (point,), POINT_USED, POINT_NO_BEAM or POINT_EXCLUDED
+    warnings: list[str]
+
+
+def map_edges(config: MapConfig) -> FloatArray:
+    """Return the edges (bin + 1,) of the emission bins of every map, eV."""
+    return binning.emission_edges(config.emission, config.step)
+
+
+def read_i0(scan: Run, config: NormaliseConfig) -> FloatArray | None:
+    """Return the incident flux of a scan.
+
+    Parameters
+    ----------
+    scan
+        The scan with its readings.
+    config
+        Names the channel and its dark offset.
+
+    Returns
+    -------
+    FloatArray or None
+        I0 less the dark offset, f8 (point,), NaN where it was not read; None where the
+        scan has no such reading.
+    """
+    if config.i0 is None or config.i0 not in scan.readings:
         return None
-    return np.where(np.isfinite(values), values - config.i0_offset, np.nan)
+    reading = scan.readings[config.i0]
+    is_read = np.isfinite(reading)
+    if not is_read.any():
+        return None
+    return np.where(is_read, reading - config.i0_offset, np.nan)
 
 
-def i0_reference(run: Run, config: NormaliseConfig) -> float | None:
-    """The mean flux of the points with beam: the reference, when the scan is the beamtime's first that has it."""
-    i0 = channel(run, config)
+def i0_reference(scan: Run, config: NormaliseConfig) -> float | None:
+    """Return the mean incident flux of the points with beam.
+
+    The first scan of a beamtime that has one sets the reference of all its scans.
+
+    Parameters
+    ----------
+    scan
+        The scan with its readings.
+    config
+        Names the channel of I0.
+
+    Returns
+    -------
+    float or None
+        None where the scan has no I0, or no beam.
+    """
+    i0 = read_i0(scan, config)
     if i0 is None:
         return None
-    dwell = np.ones(len(i0))
-    lit = ~exposure.beam_off(
-        i0, np.zeros(len(i0), np.int64), dwell, config.beam_off_below
+    is_dark = exposure.beam_off(
+        i0, np.zeros(len(i0), np.int64), np.ones(len(i0)), config.beam_off_below
     )
-    return float(i0[lit].mean()) if lit.any() else None
+    return None if is_dark.all() else float(i0[~is_dark].mean())
 
 
-def relative_throughput(
-    binned: Binned,
-    run: Run,
-    functions: tuple[PixelEnergy, ...],
-    config: NormaliseConfig,
-    brightness: dict[int, float],
+def estimate_throughput(
+    counted: CountedScan, config: NormaliseConfig, brightness: Mapping[int, float]
 ) -> dict[int, float]:
-    """Throughput of the used pixels from the photons of one scan, relative to the mean pixel of the array.
+    """Estimate the throughput of pixels from the photons of the leading scan.
 
-    `brightness`: accepted pulses of each pixel in a reference run. It tells what the mean over this scan's pixels is
-    relative to the whole array's, so that scans in which different pixels are lost share a scale.
+    It is relative to the mean pixel of the array: the reference run shows how the
+    pixels that are used in this scan compare with all others. So scans in which
+    different pixels are lost share a scale.
+
+    Parameters
+    ----------
+    counted
+        The leading scan of a sample and edge with its counts.
+    config
+        Names the channel of I0.
+    brightness
+        Accepted pulses of each good pixel in a reference run.
+
+    Returns
+    -------
+    dict of int to float
+        By pixel; pixels without photons are missing.
     """
-    used = np.array([f.used for f in functions]) & (binned.pixel_counts > 0)
-    dwell = _dwell(run)
-    dark = exposure.beam_off(
-        channel(run, config), binned.triggers.sum(axis=0), dwell, config.beam_off_below
+    scan, counts = counted.scan, counted.counts
+    has_photons = counted.is_used & (counts.pixel_counts > 0)
+    is_dark = exposure.beam_off(
+        read_i0(scan, config),
+        counts.triggers.sum(axis=0),
+        scan.points.duration,
+        config.beam_off_below,
     )
-    live = (_live(binned, used)[0] * ~dark).sum(axis=1)
-    values = exposure.throughput(
-        np.where(used, binned.pixel_counts, 0), np.where(used, live, 0.0)
+    live = effective_live_time(counts, has_photons)
+    live_time = (live.seconds * ~is_dark).sum(axis=1)
+    relative_rate = exposure.throughput(
+        np.where(has_photons, counts.pixel_counts, 0),
+        np.where(has_photons, live_time, 0.0),
     )
-    found = {
-        int(p): float(w)
-        for p, w, u in zip(binned.pixel, values, used, strict=True)
-        if u
-    }
-    here = [brightness[p] for p in found if p in brightness]
-    mean = (
-        np.mean(here) / np.mean(list(brightness.values()))
-        if here and any(here)
-        else 1.0
-    )
-    return {p: w * float(mean) for p, w in found.items()}
-
-
-def _live(
-    binned: Binned, used: NDArray[np.bool_]
-) -> tuple[Float, pile_up.SpoilingTime]:
-    """Seconds (pixel, point) in which a photon of each used pixel would have passed the cuts, and the pile-up in it.
-
-    The time T in which a second photon spoils the first is this scan's own: its cuts are, later scans move nothing,
-    and its error falls with the passes like that of the counts.
-    """
-    live = binned.live_time * used[:, None]
-    live[used] *= ~exposure.silent_stretches(binned.triggers[used])
-    on = live > 0
-    countable, accepted = binned.countable * on, binned.accepted * on
-    expected = float(np.median(binned.after_trigger[used])) if used.any() else 0.0
-    time = pile_up.spoiling_time(countable, accepted, live, expected)
-    return live * pile_up.efficiency(countable, accepted, live, time), time
-
-
-def _weights(binned: Binned, live: Float, throughput: dict[int, float]) -> Float:
-    """Throughput (pixel,); a pixel that the leading scan did not have is measured here, beside those that it had."""
-    rate = np.divide(
-        binned.pixel_counts,
-        live.sum(axis=1),
-        out=np.zeros(len(live)),
-        where=live.sum(axis=1) > 0,
-    )
-    known = np.array([int(p) in throughput for p in binned.pixel])
-    weights = np.array([throughput.get(int(p), 1.0) for p in binned.pixel])
-    if rate[known].sum() > 0:
-        weights[~known] = rate[~known] * weights[known].sum() / rate[known].sum()
-    return weights
-
-
-def _dwell(run: Run) -> Float:
-    return run.points.duration
-
-
-def scan_dataset(
-    run: Run,
-    binned: Binned,
-    functions: tuple[PixelEnergy, ...],
-    edges: Float,
-    config: NormaliseConfig,
-    scale: Scale,
-    excluded_points: tuple[int, ...],
-) -> tuple[xr.Dataset, list[str]]:
-    """The product's dataset as `schema.SCAN_MAP`, and warnings, one line each.
-
-    Points without beam or excluded keep their counts here, with exposure 0; they stay out of the co-added map.
-    """
-    used = np.array([f.used for f in functions])
-    dwell, i0 = _dwell(run), channel(run, config)
-    live, pile_up_time = _live(binned, used)
-    weights = (
-        _weights(binned, live, scale.throughput) if config.throughput else used * 1.0
-    )
-    triggers = binned.triggers[used].sum(axis=0)
-    status, warnings = _point_status(run, triggers, i0, dwell, config, excluded_points)
-    seconds = exposure.exposure(live, weights * used, i0, scale.i0_ref)
-    seconds = np.where(status == POINT_USED, seconds, 0.0)
-    warnings += _told(run, binned, functions, live, i0, config)
-    values = {
-        "incident_energy": (("incident_energy",), run.points.incident_energy),
-        "emission_energy": (("emission_energy",), (edges[1:] + edges[:-1]) / 2),
-        "emission_energy_edges": (("emission_energy_edge",), edges),
-        "counts": (("incident_energy", "emission_energy"), binned.counts),
-        "exposure": (("incident_energy",), seconds),
-        "live_time": (("incident_energy",), live.sum(axis=0)),
-        "point_status": (("incident_energy",), status),
-        "dwell": (("incident_energy",), dwell),
-        "pixel": (("pixel",), binned.pixel),
-        "pixel_counts": (("pixel",), binned.pixel_counts),
-        "pixel_live_time": (("pixel",), live.sum(axis=1)),
-        "throughput": (("pixel",), weights),
-        "alignment": (("pixel",), np.array([f.alignment for f in functions])),
-        "alignment_errors": (
-            ("pixel",),
-            np.array([f.alignment_error for f in functions]),
-        ),
-        "misalignment": (("pixel",), np.array([f.misalignment for f in functions])),
-        "pixel_status": (
-            ("pixel",),
-            np.array([f.status for f in functions], dtype=object),
-        ),
-        "cut": (("cut",), np.array(CUT_NAMES, dtype=object)),
-        "cut_counts": (("pixel", "cut"), binned.cut_counts),
-        "cut_limits": (("pixel", "cut_quantity", "limit"), binned.cut_limits),
-    }
-    values |= intensities(binned.counts, seconds, edges)
-    if i0 is not None:
-        values["i0"] = (("incident_energy",), i0)
-    for name, reading in run.readings.items():
-        values[reading_name(name)] = (
-            ("incident_energy",),
-            np.where(np.isfinite(reading), reading, np.nan),
+    throughput = dict(
+        zip(
+            counts.pixel[has_photons].tolist(),
+            relative_rate[has_photons].tolist(),
+            strict=True,
         )
-    dataset = labelled(values, SCAN_MAP)
+    )
+    in_scan = [brightness[pixel] for pixel in throughput if pixel in brightness]
+    scale = 1.0
+    if any(in_scan):
+        scale = float(np.mean(in_scan) / np.mean(list(brightness.values())))
+    return {pixel: value * scale for pixel, value in throughput.items()}
+
+
+def make_scan_map(
+    counted: CountedScan,
+    emission_edges: FloatArray,
+    config: NormaliseConfig,
+    scale: ExposureScale,
+    excluded_points: Sequence[int],
+) -> ScanMap:
+    """Make the map of a scan.
+
+    Points without beam and excluded points keep their counts here, with exposure 0;
+    the co-added map does not contain them.
+
+    Parameters
+    ----------
+    counted
+        The scan with its counts.
+    emission_edges
+        Edges of the emission bins, f8 (bin + 1,), eV.
+    config
+        How the exposure is computed.
+    scale
+        What is common to all scans.
+    excluded_points
+        Numbers of the points that the config excludes.
+
+    Returns
+    -------
+    ScanMap
+        The dataset and the warnings.
+    """
+    scan, counts = counted.scan, counted.counts
+    is_used = counted.is_used
+    i0 = read_i0(scan, config)
+    live = effective_live_time(counts, is_used)
+    throughput = is_used.astype(np.float64)
+    if config.throughput:
+        throughput = complete_throughput(
+            np.array([scale.throughput.get(p, 1.0) for p in counts.pixel.tolist()]),
+            np.array([p in scale.throughput for p in counts.pixel.tolist()], bool),
+            counts.pixel_counts,
+            live.seconds.sum(axis=1),
+        )
+    points = _find_point_status(counted, i0, config, excluded_points)
+    weight = throughput * is_used
+    seconds = exposure.exposure(live.seconds, weight, i0, scale.i0_ref)
+    seconds = np.where(points.status == POINT_USED, seconds, 0.0)
+
+    per_point = ("incident_energy",)
+    variables: Variables = {
+        "incident_energy": (per_point, scan.points.incident_energy),
+        "emission_energy": (
+            ("emission_energy",),
+            (emission_edges[1:] + emission_edges[:-1]) / 2,
+        ),
+        "emission_energy_edges": (("emission_energy_edge",), emission_edges),
+        "counts": (("incident_energy", "emission_energy"), counts.map_counts),
+        "exposure": (per_point, seconds),
+        "live_time": (per_point, live.seconds.sum(axis=0)),
+        "point_status": (per_point, points.status),
+        "dwell": (per_point, scan.points.duration),
+    }
+    variables |= _pixel_variables(counted, live, throughput)
+    variables |= intensity_variables(counts.map_counts, seconds, emission_edges)
+    if i0 is not None:
+        variables["i0"] = (per_point, i0)
+    for channel, reading in scan.readings.items():
+        finite = np.where(np.isfinite(reading), reading, np.nan)
+        variables[reading_name(channel)] = (per_point, finite)
+    dataset = labelled(variables, SCAN_MAP)
     label_readings(dataset)
     dataset.attrs = {
-        "run": run.name,
-        "number": run.number,
-        "sample": run.sample,
-        "edge": run.edge or "",
-        "complete": run.complete,
+        "run": scan.name,
+        "number": scan.number,
+        "sample": scan.sample,
+        "edge": scan.edge or "",
+        "complete": scan.complete,
         "i0_ref": scale.i0_ref,
-        "pile_up_time": pile_up_time.seconds,
-        "pile_up_time_errors": pile_up_time.error,
-        "normalisation": f"{config.i0} and live time"
-        if i0 is not None
-        else "live time",
+        "pile_up_time": live.spoiling_time.seconds,
+        "pile_up_time_errors": live.spoiling_time.error,
+        "normalisation": "live time" if i0 is None else f"{config.i0} and live time",
     }
-    check(dataset, SCAN_MAP, run.name)
-    return dataset, warnings
+    check(dataset, SCAN_MAP, scan.name)
+    warnings = [
+        *points.warnings,
+        *_i0_warnings(scan, i0, config),
+        *_silent_pixel_warnings(counted, live),
+    ]
+    return ScanMap(dataset, warnings)
 
 
-def _told(
-    run: Run,
-    binned: Binned,
-    functions: tuple[PixelEnergy, ...],
-    live: Float,
-    i0: Float | None,
-    config: NormaliseConfig,
-) -> list[str]:
-    """What a user should know of a scan's flux and pixels, one line each."""
-    warnings = []
-    if i0 is not None and not (i0 > 0).any():
-        warnings.append(
-            f"{run.name}: '{config.i0}' is nowhere above 0: check its sign and normalise.i0_offset"
-        )
-    if i0 is None and config.i0 is not None:
-        warnings.append(
-            f"{run.name}: no reading '{config.i0}' in its log: normalised by live time alone"
-        )
-    used = np.array([f.used for f in functions])
-    lost = (live == 0) & (binned.triggers == 0) & used[:, None] & (_dwell(run) > 0)
-    for pixel, points in zip(
-        binned.pixel[lost.any(axis=1)], lost[lost.any(axis=1)].sum(axis=1), strict=True
-    ):
-        warnings.append(
-            f"{run.name}: pixel {pixel} silent at {points} of {len(run.points)} points: not exposed there"
-        )
-    silent = ", ".join(
-        str(p)
-        for p, f in zip(binned.pixel, functions, strict=True)
-        if f.status == SILENT
-    )
-    if silent:
-        warnings.append(
-            f"{run.name}: no pulses from pixel {silent}: left out of this scan"
-        )
-    return warnings
-
-
-def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet) -> xr.Dataset:
-    """The scan with the offset of its elastic line in the attributes (NaN where it cannot be told)."""
-    element = str(dataset.attrs["edge"]).split("_")[
-        0
-    ]  # other metals' L lines are far away, C, N and O everywhere
-    lines = {
-        n: line.energy
-        for n, line in reference.lines.items()
-        if "_K" in n or n.split("_")[0] == element
+def _pixel_variables(
+    counted: CountedScan, live: EffectiveLiveTime, throughput: FloatArray
+) -> Variables:
+    """Return the variables of the dataset that have one value, or more, per pixel."""
+    counts, energies = counted.counts, counted.energies
+    status = [str(energy.status) for energy in energies]
+    gain = [energy.alignment for energy in energies]
+    gain_error = [energy.alignment_error for energy in energies]
+    measured_gain = [energy.misalignment for energy in energies]
+    return {
+        "pixel": (("pixel",), counts.pixel),
+        "pixel_counts": (("pixel",), counts.pixel_counts),
+        "pixel_live_time": (("pixel",), live.seconds.sum(axis=1)),
+        "throughput": (("pixel",), throughput),
+        "alignment": (("pixel",), np.array(gain)),
+        "alignment_errors": (("pixel",), np.array(gain_error)),
+        "misalignment": (("pixel",), np.array(measured_gain)),
+        "pixel_status": (("pixel",), np.array(status, dtype=object)),
+        "cut": (("cut",), np.array(CUT_NAMES, dtype=object)),
+        "cut_counts": (("pixel", "cut"), counts.cut_counts),
+        "cut_limits": (("pixel", "cut_quantity", "limit"), counts.cut_limits),
     }
-    used = dataset["point_status"].values == POINT_USED
-    found = elastic_offset(
-        dataset["counts"].values[used],
-        dataset["incident_energy"].values[used],
-        dataset["emission_energy_edges"].values,
-        lines,
-    )
-    told = (found.offset, found.error, found.counts) if found else (np.nan, np.nan, 0.0)
-    names = ("elastic_offset", "elastic_offset_errors", "elastic_counts")
-    return dataset.assign_attrs(dict(zip(names, told, strict=True)))
 
 
-def intensities(
-    counts: NDArray[np.int64], seconds: Float, edges: Float
-) -> dict[str, tuple[tuple[str, ...], Float]]:
-    """Intensity and its standard deviation, sqrt(N), both (point, bin); NaN where there is no exposure."""
-    divisor = np.where(seconds > 0, seconds, np.nan)[:, None] * np.diff(edges)[None, :]
+def intensity_variables(
+    counts: IntArray, seconds: FloatArray, emission_edges: FloatArray
+) -> Variables:
+    """Return the intensity of a map and its standard deviation as variables.
+
+    Parameters
+    ----------
+    counts
+        i8 (point, bin).
+    seconds
+        Exposure, f8 (point,), s.
+    emission_edges
+        f8 (bin + 1,), eV.
+
+    Returns
+    -------
+    dict
+        `intensity` = counts / exposure / bin width, 1/(s eV), and `intensity_errors`,
+        the same of sqrt(counts); NaN where there is no exposure.
+    """
+    exposed = np.where(seconds > 0, seconds, np.nan)
+    divisor = exposed[:, None] * np.diff(emission_edges)[None, :]
     dims = ("incident_energy", "emission_energy")
     return {
         "intensity": (dims, counts / divisor),
@@ -282,51 +313,131 @@ def intensities(
 
 
 def reading_name(channel: str) -> str:
-    """The variable of a reading; a slash would make a group of it."""
+    """Return the name of the variable of a reading; a slash would make a group."""
     return f"reading_{channel.replace('/', '_')}"
 
 
 def label_readings(dataset: xr.Dataset) -> None:
-    """Unit and long name of the readings: the logs do not tell the unit."""
+    """Set the long name of the readings; the logs do not give their units."""
     for name in map(str, dataset.data_vars):
         if name.startswith("reading_"):
-            dataset[name].attrs = {
-                "units": "",
-                "long_name": f"{name.removeprefix('reading_')}, from the log",
-            }
+            channel = name.removeprefix("reading_")
+            long_name = f"{channel}, from the log"
+            dataset[name].attrs = {"units": "", "long_name": long_name}
 
 
-def _point_status(
-    run: Run,
-    triggers: NDArray[np.int64],
-    i0: Float | None,
-    dwell: Float,
-    config: NormaliseConfig,
-    excluded: tuple[int, ...],
-) -> tuple[NDArray[np.int64], list[str]]:
-    """Status of every point (point,), and what to tell about it.
+def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet) -> xr.Dataset:
+    """Return the map of a scan with the offset of its elastic line as attributes.
 
-    I0 tells a dumped beam; `triggers` of the used pixels (point,) tell a closed shutter and a detector that stood
-    still, for which I0 is as always.
+    Parameters
+    ----------
+    dataset
+        As `schema.SCAN_MAP`.
+    reference
+        Emission lines, which the elastic line must not be confused with.
+
+    Returns
+    -------
+    xr.Dataset
+        With `elastic_offset` (eV, NaN where it cannot be measured), its standard
+        deviation and the counts of the line.
     """
-    status = np.full(len(run.points), POINT_USED, np.int64)
-    no_beam = exposure.beam_off(i0, triggers, dwell, config.beam_off_below)
-    silent = exposure.beam_off(None, triggers, dwell, config.beam_off_below) & ~no_beam
-    status[no_beam | silent] = POINT_NO_BEAM
-    known = [p for p in excluded if 0 <= p < len(status)]
-    status[known] = POINT_EXCLUDED
+    # L lines of other metals are far away; C, N and O are in every sample.
+    element = str(dataset.attrs["edge"]).partition("_")[0]
+    lines = {
+        name: line.energy
+        for name, line in reference.lines.items()
+        if "_K" in name or name.partition("_")[0] == element
+    }
+    is_used = dataset["point_status"].values == POINT_USED
+    offset = elastic_offset(
+        dataset["counts"].values[is_used],
+        dataset["incident_energy"].values[is_used],
+        dataset["emission_energy_edges"].values,
+        lines,
+    )
+    return dataset.assign_attrs(
+        elastic_offset=offset.offset if offset else np.nan,
+        elastic_offset_errors=offset.error if offset else np.nan,
+        elastic_counts=offset.counts if offset else 0.0,
+    )
+
+
+def _find_point_status(
+    counted: CountedScan,
+    i0: FloatArray | None,
+    config: NormaliseConfig,
+    excluded_points: Sequence[int],
+) -> PointStatus:
+    """Find the points without beam or pulses, and those that the config excludes.
+
+    A low I0 shows that the beam is off. Few triggers of the used pixels show a closed
+    shutter, or a detector that does not record, for which I0 is as usual.
+    """
+    points = counted.scan.points
+    triggers = counted.counts.triggers[counted.is_used].sum(axis=0)
+    below = config.beam_off_below
+    has_no_beam = exposure.beam_off(i0, triggers, points.duration, below)
+    has_few_pulses = exposure.beam_off(None, triggers, points.duration, below)
+    has_no_pulses = has_few_pulses & ~has_no_beam
+    status = np.full(len(points), POINT_USED, np.int64)
+    status[has_no_beam | has_no_pulses] = POINT_NO_BEAM
+    existing = [point for point in excluded_points if 0 <= point < len(points)]
+    status[existing] = POINT_EXCLUDED
     warnings = []
-    for dark, why in ((no_beam, "no beam"), (silent, "no pulses")):
-        if dark.any():
-            energies = ", ".join(
-                f"{e:.2f}" for e in run.points.incident_energy[dark][:5]
-            )
-            more = ", ..." if dark.sum() > 5 else ""
-            warnings.append(
-                f"{run.name}: {why} at {dark.sum()} of {len(status)} points ({energies}{more} eV): left out"
-            )
-    if len(known) < len(excluded):
+    for is_dark, problem in ((has_no_beam, "no beam"), (has_no_pulses, "no pulses")):
+        if is_dark.any():
+            warnings.append(_dark_points_warning(counted.scan, is_dark, problem))
+    if len(existing) < len(excluded_points):
         warnings.append(
-            f"{run.name}: exclude.points names points beyond its {len(status)} points"
+            f"{counted.scan.name}: `beamtime.exclude.points` lists points beyond the "
+            f"{len(points)} of this scan"
         )
-    return status, warnings
+    return PointStatus(status, warnings)
+
+
+def _dark_points_warning(scan: Run, is_dark: BoolArray, problem: str) -> str:
+    """Return the warning about points without beam or pulses, with their energies."""
+    energies = scan.points.incident_energy[is_dark]
+    listed = ", ".join(f"{energy:.2f}" for energy in energies[:LISTED_POINTS])
+    if len(energies) > LISTED_POINTS:
+        listed += ", ..."
+    share = f"{len(energies)} of {len(scan.points)} points ({listed} eV)"
+    return f"{scan.name}: {problem} at {share}; not used"
+
+
+def _i0_warnings(
+    scan: Run, i0: FloatArray | None, config: NormaliseConfig
+) -> list[str]:
+    """Return the warnings about the incident flux of a scan."""
+    if config.i0 is None:
+        return []
+    if i0 is None:
+        problem = f"no reading '{config.i0}' in the log; normalised by live time alone"
+        return [f"{scan.name}: {problem}"]
+    if not (i0 > 0).any():
+        problem = f"no positive '{config.i0}' reading"
+        return [f"{scan.name}: {problem}; check its sign and `normalise.i0_offset`"]
+    return []
+
+
+def _silent_pixel_warnings(counted: CountedScan, live: EffectiveLiveTime) -> list[str]:
+    """Return the warnings about pixels without pulses in a part or all of a scan."""
+    scan, counts = counted.scan, counted.counts
+    has_time = scan.points.duration > 0
+    is_silent = (live.seconds == 0) & (counts.triggers == 0) & has_time
+    is_silent &= counted.is_used[:, None]
+    warnings = []
+    for row in np.flatnonzero(is_silent.any(axis=1)):
+        share = f"{is_silent[row].sum()} of {len(scan.points)} points"
+        problem = f"pixel {counts.pixel[row]} has no pulses at {share}"
+        warnings.append(f"{scan.name}: {problem}; its exposure there is 0")
+    silent = [
+        str(pixel)
+        for pixel, energy in zip(counts.pixel, counted.energies, strict=True)
+        if energy.status.state is PixelState.SILENT
+    ]
+    if silent:
+        problem = f"no pulses from pixel {', '.join(silent)}"
+        warnings.append(f"{scan.name}: {problem}; not used in this scan")
+    return warnings

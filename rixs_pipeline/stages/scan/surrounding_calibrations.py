@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,20 +12,21 @@ from rixs_pipeline.io import nexus as products
 from rixs_pipeline.io import provenance
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import Work
-from rixs_pipeline.stages.scan import response
-from rixs_pipeline.stages.scan.jump_times import jump_times
+from rixs_pipeline.stages.scan.gain_jumps import (
+    GainJump,
+    find_gain_jumps,
+    find_jump_times,
+)
 from rixs_pipeline.stages.scan.pixel_energies import (
     PixelEnergy,
-    best_resolved,
-    is_ok,
-    jumped_by,
-    pixel_energies,
+    keep_best_resolved,
+    select_pixel_energies,
 )
+from rixs_pipeline.stages.scan.response_tail import PixelTail, average_tail_over_lines
+from rixs_pipeline.types import are_ok
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from rixs_pipeline.stages.scan.response import Floats
 
 
 class ReferenceRuns:
@@ -37,8 +39,8 @@ class ReferenceRuns:
         self._read: dict[Path, xr.Dataset] = {}
         self._moved: dict[tuple[Path, ...], bool] = {}
         self._jump_times: dict[tuple[Path, ...], dict[int, float]] = {}
-        self._shifts: dict[tuple[Path, ...], dict[int, float]] = {}
-        self._tails: dict[tuple[Path, ...], Mapping[int, Floats]] = {}
+        self._shifts: dict[tuple[Path, ...], dict[int, GainJump]] = {}
+        self._tails: dict[tuple[Path, ...], Mapping[int, PixelTail]] = {}
 
     def around(self, one: Run) -> list[Path]:
         """Products of the usable reference runs just before and just after a scan.
@@ -100,13 +102,13 @@ class ReferenceRuns:
             return False
         return bool(self._moved_by(one, calibrations))
 
-    def _moved_by(self, one: Run, calibrations: list[xr.Dataset]) -> dict[int, float]:
+    def _moved_by(
+        self, one: Run, calibrations: list[xr.Dataset]
+    ) -> dict[int, GainJump]:
         """Which pixels jumped between the reference runs around a scan, and by how many eV."""
         around = tuple(self.around(one))
         if around not in self._shifts:
-            self._shifts[around] = (
-                jumped_by(*calibrations) if len(calibrations) == 2 else {}
-            )
+            self._shifts[around] = find_gain_jumps(calibrations)
         return self._shifts[around]
 
     def _jumps(self, one: Run, calibrations: list[xr.Dataset]) -> dict[int, float]:
@@ -115,7 +117,7 @@ class ReferenceRuns:
         if not between:
             return {}
         if around not in self._jump_times:
-            self._jump_times[around] = jump_times(
+            self._jump_times[around] = find_jump_times(
                 between, calibrations[0], calibrations[1]
             )
         return self._jump_times[around]
@@ -133,15 +135,15 @@ class ReferenceRuns:
             return {
                 int(pixel): float(left[-1])
                 for pixel, status, left in rows
-                if is_ok(status)
+                if are_ok([status])[0]
             }
         return {}
 
-    def tails(self, one: Run) -> Mapping[int, Floats]:
-        """Tails of the pixels' response in a scan: `stages.response.pixel_tails`."""
+    def tails(self, one: Run) -> Mapping[int, PixelTail]:
+        """Tails of the pixels' response in a scan: `response_tail.average_tail_over_lines`."""
         around = tuple(self.around(one))
         if around not in self._tails:
-            self._tails[around] = response.pixel_tails(self.read(one))
+            self._tails[around] = average_tail_over_lines(self.read(one))
         return self._tails[around]
 
     def functions(self, one: Run) -> tuple[PixelEnergy, ...]:
@@ -154,8 +156,12 @@ class ReferenceRuns:
             raise RunFailed(f"{one.name}: has no pulse files")
         calibrations = self.read(one)
         excluded = self.work.config.beamtime.exclude.pixels
-        moved, jumps = self._moved_by(one, calibrations), self._jumps(one, calibrations)
-        functions = pixel_energies(
-            one.pulse_files, (one.start, one.end), calibrations, excluded, jumps, moved
+        times = self._jumps(one, calibrations)
+        jumps = {
+            pixel: replace(jump, time=times.get(pixel, jump.time))
+            for pixel, jump in self._moved_by(one, calibrations).items()
+        }
+        functions = select_pixel_energies(
+            one, calibrations, excluded=excluded, jumps=jumps
         )
-        return best_resolved(one.pulse_files, functions, calibrations, self.best(one))
+        return keep_best_resolved(one, functions, calibrations, self.best(one))

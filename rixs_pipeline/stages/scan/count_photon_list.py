@@ -1,0 +1,81 @@
+"""Count a photon list that other software has calibrated, such as that of ucalpost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rixs_pipeline.core.calibration.cuts import CUT_NAMES
+from rixs_pipeline.core.maps import binning
+from rixs_pipeline.core.maps.scan_counts import PixelCounts, stack_pixels
+from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.io.formats import photon_list
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.stages.scan.counted_scan import CountedScan, exclude_silent_pixels
+from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.types import FloatArray, PixelState, PixelStatus
+
+CALIBRATED = PixelStatus(PixelState.OK, "calibrated list")
+NO_CUTS = np.full((len(CUT_NAMES) - 2, 2), np.nan)  # (cut quantity, 2)
+
+
+def count_photon_list(
+    scan: Run, emission_edges: FloatArray, excluded: Sequence[int]
+) -> CountedScan:
+    """Count the photons of a list: no cuts are applied, the dead time is unknown.
+
+    Parameters
+    ----------
+    scan
+        A scan with a photon list.
+    emission_edges
+        Edges of the emission bins, f8 (bin + 1,), eV.
+    excluded
+        Pixels that the config excludes.
+
+    Returns
+    -------
+    CountedScan
+        Pixels in order of their number; the live time is that of the points.
+
+    Raises
+    ------
+    RunFailed
+        The scan has no photon list, or an empty one.
+    """
+    photons = photon_list.read(scan.photon_list) if scan.photon_list else None
+    if photons is None or not len(photons):
+        raise RunFailed(f"{scan.name}: neither pulse files nor a list with photons")
+    points = scan.points
+    map_counts = np.zeros((len(points), len(emission_edges) - 1), np.int64)
+    energies, pixels = [], []
+    for pixel in np.unique(photons.pixel).tolist():
+        is_excluded = pixel in excluded
+        status = PixelStatus(PixelState.EXCLUDED) if is_excluded else CALIBRATED
+        of_pixel = photons.pixel == pixel
+        slices = binning.find_point_slices(
+            photons.time_ns[of_pixel], points.start_ns, points.end_ns
+        )
+        number = slices.stop - slices.first
+        counts_before = int(map_counts.sum())
+        if not is_excluded:
+            binning.histogram_points(
+                photons.energy[of_pixel], slices, emission_edges, map_counts
+            )
+        energies.append(PixelEnergy(status))
+        pixels.append(
+            PixelCounts(
+                pixel=pixel,
+                triggers=number,
+                countable=number,
+                accepted=number,
+                live_time=points.duration,
+                after_trigger=0.0,
+                pixel_counts=int(map_counts.sum()) - counts_before,
+                cut_counts=np.repeat(number.sum(), len(CUT_NAMES)),
+                cut_limits=NO_CUTS,
+            )
+        )
+    counts = stack_pixels(map_counts, pixels)
+    return exclude_silent_pixels(CountedScan(scan, counts, tuple(energies)))
