@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import corrected_pulse_height, curve_energy
 from rixs_pipeline.simulate.detector import JUMP_BASE_LINE, draw_pixel, measured_height
 from rixs_pipeline.simulate.drift import base_line, late_jump, scan_jump
 from rixs_pipeline.simulate.pulses import BASE_LINE_FLICKER
@@ -57,8 +57,8 @@ def line_errors(settings, calibration, number, energies):
                 0, PHASE_NOISE, PROBES
             )
             params = calibration["params"].values[row]
-            corrected = ef.corrected_height(height, base, reading, params)
-            found[row, line] = np.mean(ef.curve(corrected, params)) - true
+            corrected = corrected_pulse_height(height, base, reading, params)
+            found[row, line] = np.mean(curve_energy(corrected, params)) - true
     return found
 
 

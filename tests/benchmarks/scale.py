@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline import open_product
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import interpolated_energy
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
@@ -131,7 +131,7 @@ class Reduced:
             first, last = off.record_range(off.open_records(path), start, end)
             true = self.truth[f"energy_chan{pulses.pixel}"][first:last]
             good = self.truth[f"good_chan{pulses.pixel}"][first:last]
-            found = ef.interpolated_energy(
+            found = interpolated_energy(
                 pulses.pulse_height,
                 pulses.pretrigger_mean,
                 pulses.phase,

@@ -6,7 +6,7 @@ import pytest
 from rixs_pipeline.config.models import CalibrationConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.core.calibration.reference_run import calibrate
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import energy
 from rixs_pipeline.core.maps.binning import emission_edges, histogram_points
 from rixs_pipeline.core.maps.kernel_arguments import PointSlices
 
@@ -33,7 +33,7 @@ def pixel(reference_pulses):
 
 @pytest.fixture(scope="module")
 def energies(pixel):
-    return ef.energy(*pixel)
+    return energy(*pixel)
 
 
 @pytest.fixture(scope="module")
@@ -68,15 +68,13 @@ def test_counts(timed, energies, expected):
 
 
 def test_energies(timed, pixel, energies):
-    found = timed(
-        "bin", "energy of pulses", lambda: ef.energy(*pixel), PULSES, "pulses"
-    )
+    found = timed("bin", "energy of pulses", lambda: energy(*pixel), PULSES, "pulses")
     assert np.array_equal(found, energies)
 
 
 def test_pulses_into_the_map(timed, pixel, expected):
     def run():
-        return histogram_points(ef.energy(*pixel), SLICES, EDGES)
+        return histogram_points(energy(*pixel), SLICES, EDGES)
 
     assert np.array_equal(
         timed("bin", "energy and histogram_points of pulses", run, PULSES, "pulses"),

@@ -7,7 +7,7 @@ import pytest
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.core.calibration import gain_curve as gain
 from rixs_pipeline.core.calibration.gain_forms import FORMS
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import curve_energy
 from rixs_pipeline.simulate.detector import draw_pixel
 from rixs_pipeline.simulate.settings import SimulationSettings
 
@@ -53,7 +53,7 @@ def errors(seed, case, curve, pixels=24):
     params, rising = gain.spline_params(
         gain.fit(heights, np.full(heights.shape, STAT), energy, uncertainty, curve)
     )
-    found = np.stack([ef.curve(h, p) for h, p in zip(true, params, strict=True)])
+    found = np.stack([curve_energy(h, p) for h, p in zip(true, params, strict=True)])
     return found - np.concatenate([ALONG, energy]), rising
 
 

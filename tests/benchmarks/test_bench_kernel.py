@@ -60,15 +60,15 @@ def records(n, first=0):
 
 def corrected(shift=0.0):
     """Parameters with drift and arrival phase."""
-    from rixs_pipeline.core.energy import function as ef
+    from rixs_pipeline.core.energy import layout
 
     found = params(shift)
-    found[ef.HEIGHT_REF], found[ef.PRETRIGGER_REF], found[ef.PHASE_HALF_WIDTH] = (
-        8000.0,
-        7000.0,
-        0.5,
-    )
-    found[ef.DRIFT], found[ef.PHASE], found[ef.PHASE_CENTRE] = (
+    (
+        found[layout.HEIGHT_REF],
+        found[layout.PRETRIGGER_REF],
+        found[layout.PHASE_HALF_WIDTH],
+    ) = (8000.0, 7000.0, 0.5)
+    found[layout.DRIFT], found[layout.PHASE], found[layout.PHASE_CENTRE] = (
         5e-6,
         1e-4,
         [0.5, 0.0, 0.0],

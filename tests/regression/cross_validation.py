@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline import open_product
-from rixs_pipeline.core.energy import function as energy
+from rixs_pipeline.core.energy import interpolated_energy
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.stages.scan.gain_jumps import find_gain_jumps
@@ -71,7 +71,7 @@ def read_held_out(beamtime: Path, out: Path) -> list[HeldOut]:
             good = np.all((limited >= low) & (limited <= high), axis=0) & (
                 pulses.pulse_height > 0
             )
-            energies = energy.interpolated_energy(
+            energies = interpolated_energy(
                 *quantities, pulses.time_ns / 1e9, (before, after), times
             )
             errors = np.nan_to_num(own["line_residual_errors"].values[row])

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from rixs_pipeline.core.energy import function as energy
+from rixs_pipeline.core.energy import energy, interpolated_energy
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _energy(status, pixel, values, time, calibrations):
     ]
     pulses = values["height"], values["pretrigger"], values["phase"], time
     if len(of) == 1:
-        return energy.energy(*pulses, params[0])
-    return energy.interpolated_energy(
+        return energy(*pulses, params[0])
+    return interpolated_energy(
         *pulses, tuple(params), tuple(one.attrs["time"] for one in of)
     )

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import xarray as xr
 
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import layout
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.schema import PIXEL_CALIBRATION, labelled
 from rixs_pipeline.types import PixelState, PixelStatus
@@ -55,14 +55,14 @@ def write_off(path, time_ns, energy, residual=20.0, phase=0.5):
 
 def params(shift=0.0, gain=0.1):
     """Energy = gain x pulse height + shift, in eV, at all times and without any correction."""
-    values = np.zeros(ef.N_PARAMS)
+    values = np.zeros(layout.N_PARAMS)
     lowest, step = 500.0, 400.0
-    values[ef.CURVE_GRID] = lowest, step
-    values[ef.CURVE] = (
-        gain * (lowest + step * (np.arange(ef.N_COEFFICIENTS) - 1)) + shift
+    values[layout.CURVE_GRID] = lowest, step
+    values[layout.CURVE] = (
+        gain * (lowest + step * (np.arange(layout.N_COEFFICIENTS) - 1)) + shift
     )
-    values[ef.HEIGHT_REF] = values[ef.PHASE_HALF_WIDTH] = 1.0
-    values[ef.VALIDITY] = -np.inf, np.inf
+    values[layout.HEIGHT_REF] = values[layout.PHASE_HALF_WIDTH] = 1.0
+    values[layout.VALIDITY] = -np.inf, np.inf
     return values
 
 
@@ -81,7 +81,7 @@ def calibration(run, time_s, pixels, fwhm=2.0):
     number, n = np.array(list(pixels)), len(pixels)
     good = [not isinstance(verdict, str) for verdict in pixels.values()]
     rows = [
-        params(v) if ok else np.full(ef.N_PARAMS, np.nan)
+        params(v) if ok else np.full(layout.N_PARAMS, np.nan)
         for v, ok in zip(pixels.values(), good, strict=True)
     ]
     status = [

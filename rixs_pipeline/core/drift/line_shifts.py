@@ -2,8 +2,12 @@
 
 import numpy as np
 
-from rixs_pipeline.core.energy import function as energy_function
+<<<<<<< HEAD
+from rixs_pipeline.core.energy import curve_energy, curve_height, drift_basis, layout
 from rixs_pipeline.types import BoolArray, FloatArray
+=======
+from rixs_pipeline.core.energy import curve_energy, curve_height, drift_basis, layout
+>>>>>>> 12f484a (Energy function: its package exports it, the layout of its parameters is a module, compiled results have names)
 
 # Slow drift moves the lines of a pixel by up to 4.3 eV in six hours (measured); a gain
 # jump moves them by 15 eV and more.
@@ -29,15 +33,31 @@ def line_shifts(
         corrected for the drift of the baseline; NaN without a calibration.
     """
     shifts = np.full((len(before), len(line_energy)), np.nan)
+<<<<<<< HEAD
     for pixel in np.flatnonzero(_have_curves(before) & _have_curves(after)):
         early = before[pixel]
         late = after[pixel]
-        heights = energy_function.height_of(line_energy, late)
-        baseline = np.full(len(heights), late[energy_function.PRETRIGGER_REF])
-        basis = energy_function.drift_basis(heights, baseline, early)
-        drift = basis @ early[energy_function.DRIFT]
-        early_energy = energy_function.curve(heights * (1 - drift), early)
+        heights = curve_height(line_energy, late)
+        baseline = np.full(len(heights), late[layout.PRETRIGGER_REF])
+        basis = drift_basis(heights, baseline, early)
+        drift = basis @ early[layout.DRIFT]
+        early_energy = curve_energy(heights * (1 - drift), early)
         shifts[pixel] = early_energy - line_energy
+=======
+    for pixel, (early, late) in enumerate(zip(before, after, strict=True)):
+        if (
+            np.isfinite(early[layout.CURVE]).all()
+            and np.isfinite(late[layout.CURVE]).all()
+        ):
+            heights = curve_height(line_energy, late)
+            drift = (
+                drift_basis(
+                    heights, np.full(len(heights), late[layout.PRETRIGGER_REF]), early
+                )
+                @ early[layout.DRIFT]
+            )
+            shifts[pixel] = curve_energy(heights * (1 - drift), early) - line_energy
+>>>>>>> 12f484a (Energy function: its package exports it, the layout of its parameters is a module, compiled results have names)
     return shifts
 
 
@@ -54,4 +74,4 @@ def have_jumped(shifts: FloatArray) -> BoolArray:
 
 def _have_curves(params: FloatArray) -> BoolArray:
     """Return which pixels (pixel,) have an energy function; `params` (pixel, param)."""
-    return np.asarray(np.isfinite(params[:, energy_function.CURVE]).all(axis=1))
+    return np.asarray(np.isfinite(params[:, layout.CURVE]).all(axis=1))

@@ -27,8 +27,8 @@ def folder() -> Path:
     """The folder of compiled code: in NUMBA_CACHE_DIR, else beside the sources, else in the user's cache."""
     sources = [
         Path(__file__),
-        CORE / "energy/function.py",
-        CORE / "stats/robust.py",
+        CORE / "energy/layout.py",
+        CORE.parent / "types.py",  # fields of PulseColumns
         CORE.parent / "types.py",  # fields of PulseColumns
         *sorted(CORE.rglob("*kernel*.py")),
     ]

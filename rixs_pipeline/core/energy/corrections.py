@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.core.calibration.line_shapes import LineGrid
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import correction_derivatives, layout
 
 Float = NDArray[np.float64]
 Int = NDArray[np.intp]
@@ -56,7 +56,7 @@ def no_effect(block: slice) -> Prior:
     """Of `core.energy.PHASE` or `DRIFT`, where nothing else is known: none, or one as large as arrays show."""
     return Prior(
         np.zeros(block.stop - block.start),
-        PHASE_WIDTH if block == ef.PHASE else DRIFT_WIDTH,
+        PHASE_WIDTH if block == layout.PHASE else DRIFT_WIDTH,
     )
 
 
@@ -67,7 +67,7 @@ def drift_prior(drifts: Float | None) -> Prior:
     them is told by few units of the base line, against which the prior has weight.
     """
     if drifts is None or not len(drifts):
-        return Prior(np.zeros(ef.DRIFT.stop - ef.DRIFT.start), OPEN_WIDTH)
+        return Prior(np.zeros(layout.DRIFT.stop - layout.DRIFT.start), OPEN_WIDTH)
     return Prior(np.median(drifts, axis=0), DRIFT_WIDTH)
 
 
@@ -99,7 +99,7 @@ def profiles(
 def correct(
     pulses: LinePulses,
     params: Float,
-    shapes: Profiles,
+    profiles: Profiles,
     block: slice,
     prior: Prior,
     judge: bool,
@@ -115,25 +115,35 @@ def correct(
     params, before = params.copy(), params[block].copy()
     params[block] = 0.0
     if len(pulses.line) < MIN_PULSES or (
-        block == ef.PHASE and np.ptp(pulses.phase) == 0
+        block == layout.PHASE and np.ptp(pulses.phase) == 0
     ):
         return params, 0.0
-    from rixs_pipeline.core.energy import kernels
+    from rixs_pipeline.core.energy import correction_kernels as kernels
 
-    energies, lever = ef.levers(
+    uncorrected = correction_derivatives(
         pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, params, block
     )
-    grid = shapes.grid  # places, scores and levers in bins of it: the shifts are a few eV, linear to a percent
-    x = (energies - pulses.line_position[pulses.line] - grid.offsets[0]) / grid.width
-    score, information = shapes.score * grid.width, shapes.information * grid.width**2
-    problem = pulses.line, x, lever / grid.width
-    start, gain, known = np.zeros(len(lever)), 0.0, (prior.centre, prior.width**-2)
+    # Places and their derivatives in bins of the profiles: the shifts are a few eV,
+    # linear to a percent.
+    grid = profiles.grid
+    distance = uncorrected.energy - pulses.line_position[pulses.line]
+    shifted_pulses = kernels.ShiftedPulses(
+        line=pulses.line,
+        position=(distance - grid.offsets[0]) / grid.width,
+        lever=uncorrected.derivatives / grid.width,
+    )
+    tables = kernels.LineTables(
+        score=profiles.score * grid.width,
+        log_density=profiles.log_density,
+        information=profiles.information * grid.width**2,
+    )
+    gaussian = kernels.GaussianPrior(prior.centre, prior.width**-2)
+    start, gain = np.zeros(len(before)), 0.0
     if judge:
-        start, gain = kernels.cross_validated(
-            *problem, score, shapes.log_density, information, *known, before
-        )
+        halves = kernels.cross_validate(shifted_pulses, tables, gaussian, before)
+        start, gain = halves.parameters, halves.gain
     if gain > MIN_GAIN or not judge:
-        params[block] = kernels.learned(*problem, score, information, *known, start)
+        params[block] = kernels.fit_correction(shifted_pulses, tables, gaussian, start)
     return params, gain
 
 

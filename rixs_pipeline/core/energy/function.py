@@ -1,190 +1,331 @@
-"""The one energy function: pulse height -> emission energy. Fits, maps and reports all use it.
+r"""The energy function: pulse height to emission energy, for fits, maps and reports.
 
-A pixel's parameters are one vector of fixed length, whatever the kind of curve, laid out as the slices below.
-The curve is a uniform cubic B-spline in corrected pulse height, so that any gain curve is one lookup of four
-coefficients, and its covariance is that of the coefficients. The corrections are relative to the pulse height h:
+The parameters of a pixel are one vector, see `layout`. The gain curve is a uniform
+cubic B-spline in the corrected pulse height, so that any curve is one lookup of four
+coefficients, and its covariance is that of the coefficients. The corrections are
+relative to the pulse height h::
 
     h' = h (1 - drift - phase_effect)
-    drift = (d0 + d1 (u - 1)) (pretrigger_mean - pretrigger_ref),                  u = h / height_ref
-    phase_effect = sum_km p_km u^m P_k(x),  x = (phase - centre(u)) / half_width   clipped to [-1, 1]
-    P_1 = x, P_2 = x^2 - 1/3, P_3 = x^3 - 3x/5  (no mean over a uniform phase: the scale does not move)
+    u = h / height_ref
+    drift = (d0 + d1 (u - 1)) (pretrigger_mean - pretrigger_ref)
+    phase_effect = sum_km p_km u^m P_k(x)
+    x = (phase - centre(u)) / half_width, clipped to [-1, 1]
+    P_1 = x, P_2 = x^2 - 1/3, P_3 = x^3 - 3x/5
 
-Forms: measured on real pulses of the array that the pipeline began with (the phase effect differs from line to
-line; the drift is not a pure gain, and follows the base line from pulse to pulse, so that this is not smoothed).
+The P_k have no mean over a uniform phase, so that the energy scale does not move.
+
+The forms follow measurements on real pulses of a 240-pixel array: the phase effect
+differs from line to line; the drift is not a pure gain, and it follows the pretrigger
+mean from pulse to pulse, so that the latter is not smoothed.
 """
 
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from rixs_pipeline.core.energy.layout import (
+    HEIGHT_REF,
+    N_COEFFICIENTS,
+    PHASE,
+    PRETRIGGER_REF,
+    VALIDITY,
+)
+from rixs_pipeline.types import FloatArray
 
-N_COEFFICIENTS = 40
-PHASE_ORDERS = 3  # P_1 ... P_3
-PHASE_POWERS = 3  # u^0 ... u^2
-N_PHASE = PHASE_ORDERS * PHASE_POWERS
+# Cubic B-spline on uniform knots: rows are powers of t, columns the four coefficients
+# of an interval.
+B_SPLINE = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6
 
-CURVE_GRID = slice(0, 2)  # lowest pulse height of the spline, distance of its knots
-CURVE = slice(2, 2 + N_COEFFICIENTS)
-HEIGHT_REF = CURVE.stop
-PRETRIGGER_REF = HEIGHT_REF + 1
-DRIFT = slice(PRETRIGGER_REF + 1, PRETRIGGER_REF + 3)
-PHASE_CENTRE = slice(DRIFT.stop, DRIFT.stop + 3)  # polynomial in u
-PHASE_HALF_WIDTH = PHASE_CENTRE.stop
-PHASE = slice(PHASE_HALF_WIDTH + 1, PHASE_HALF_WIDTH + 1 + N_PHASE)
-VALIDITY = slice(PHASE.stop, PHASE.stop + 2)  # seconds since 1970, from <= time < until
-N_PARAMS = VALIDITY.stop
+
+@dataclass(frozen=True)
+class CorrectionDerivatives:
+    """Energies without one correction and how they depend on its parameters.
+
+    Attributes
+    ----------
+    energy
+        f8 (event,), eV, with the parameters of the correction at zero.
+    derivatives
+        dE / d parameter, f8 (parameter, event), eV.
+    """
+
+    energy: FloatArray
+    derivatives: FloatArray
 
 
 def energy(
-    pulse_height: Float,
-    pretrigger_mean: Float,
-    phase: Float,
-    time: Float,
-    params: Float,
-) -> Float:
-    """Emission energy of pulses of one pixel.
+    pulse_height: FloatArray,
+    pretrigger_mean: FloatArray,
+    phase: FloatArray,
+    time: FloatArray,
+    params: FloatArray,
+) -> FloatArray:
+    """Return the emission energy of pulses of one pixel.
 
-    Args:
-        pulse_height: f8 (event,), arbitrary units of the pulse filter.
-        pretrigger_mean: f8 (event,), base line before the pulse.
-        phase: f8 (event,), arrival phase, derivativeLike / filtValue.
-        time: f8 (event,), seconds since 1970.
-        params: f8 (N_PARAMS,), the pixel's parameters.
+    Parameters
+    ----------
+    pulse_height
+        f8 (event,), arbitrary units of the pulse filter.
+    pretrigger_mean
+        Baseline before the pulse, f8 (event,).
+    phase
+        Arrival phase, derivativeLike / filtValue, f8 (event,).
+    time
+        f8 (event,), s since 1970.
+    params
+        Parameters of the pixel, f8 (N_PARAMS,).
 
-    Returns:
-        f8 (event,) eV; NaN outside the time in which the parameters are valid.
+    Returns
+    -------
+    FloatArray
+        f8 (event,), eV; NaN outside the time in which the parameters are valid.
     """
-    values = energies(pulse_height, pretrigger_mean, phase, params)
-    valid_from, valid_until = params[VALIDITY]
-    return np.where((time >= valid_from) & (time < valid_until), values, np.nan)
+    values = energy_at_any_time(pulse_height, pretrigger_mean, phase, params)
+    return np.where(_is_valid(time, params), values, np.nan)
 
 
-def energies(
-    pulse_height: Float, pretrigger_mean: Float, phase: Float, params: Float
-) -> Float:
-    """`energy` f8 (event,) eV whatever the time."""
-    from rixs_pipeline.core.energy import kernels
+def energy_at_any_time(
+    pulse_height: FloatArray,
+    pretrigger_mean: FloatArray,
+    phase: FloatArray,
+    params: FloatArray,
+) -> FloatArray:
+    """Return the emission energy of pulses, whether the parameters are valid or not.
 
-    return np.asarray(
-        kernels.energies(*_columns(pulse_height, pretrigger_mean, phase, params))
-    )
+    Parameters
+    ----------
+    pulse_height, pretrigger_mean, phase, params
+        As in `energy`.
+
+    Returns
+    -------
+    FloatArray
+        f8 (event,), eV.
+    """
+    columns = _contiguous(pulse_height, pretrigger_mean, phase, params)
+    return np.asarray(_kernels().pulse_energies(*columns))
 
 
-def corrected_height(
-    pulse_height: Float, pretrigger_mean: Float, phase: Float, params: Float
-) -> Float:
-    """Pulse height f8 (event,) freed from base-line drift and arrival phase (formula: see the module)."""
-    from rixs_pipeline.core.energy import kernels
+def corrected_pulse_height(
+    pulse_height: FloatArray,
+    pretrigger_mean: FloatArray,
+    phase: FloatArray,
+    params: FloatArray,
+) -> FloatArray:
+    """Return pulse heights corrected for baseline drift and arrival phase.
 
+    Parameters
+    ----------
+    pulse_height, pretrigger_mean, phase, params
+        As in `energy`.
+
+    Returns
+    -------
+    FloatArray
+        h' of the module's formulae, f8 (event,).
+    """
     out = np.empty(len(pulse_height))
-    height, base, at, now = _columns(pulse_height, pretrigger_mean, phase, params)
-    kernels.corrected(height, base, at, now, out)
+    columns = _contiguous(pulse_height, pretrigger_mean, phase, params)
+    _kernels().correct_heights(*columns, out)
     return out
 
 
-def levers(
-    pulse_height: Float,
-    pretrigger_mean: Float,
-    phase: Float,
-    params: Float,
+def correction_derivatives(
+    pulse_height: FloatArray,
+    pretrigger_mean: FloatArray,
+    phase: FloatArray,
+    params: FloatArray,
     block: slice,
-) -> tuple[Float, Float]:
-    """Energies f8 (event,) eV with the parameters in `block`, PHASE or DRIFT, at zero; derivatives (parameter, event).
+) -> CorrectionDerivatives:
+    """Return energies without one correction, and their derivatives by its parameters.
 
-    The energy is linear in these parameters to a percent over the few eV that they move it.
+    The energy is linear in these parameters to a percent over the few eV by which they
+    change it.
+
+    Parameters
+    ----------
+    pulse_height, pretrigger_mean, phase, params
+        As in `energy`.
+    block
+        Parameters of the correction: `layout.PHASE` or `layout.DRIFT`.
+
+    Returns
+    -------
+    CorrectionDerivatives
+        Energies with the parameters in `block` at zero, and the derivatives.
     """
-    from rixs_pipeline.core.energy import kernels
-
-    function = kernels.phase_levers if block == PHASE else kernels.drift_levers
-    values, derivatives = function(
-        *_columns(pulse_height, pretrigger_mean, phase, params)
-    )
-    return np.asarray(values), np.asarray(derivatives)
+    kernels = _kernels()
+    is_phase = block == PHASE
+    derive = kernels.phase_derivatives if is_phase else kernels.drift_derivatives
+    columns = _contiguous(pulse_height, pretrigger_mean, phase, params)
+    return CorrectionDerivatives(*derive(*columns))
 
 
-def _columns(*columns: Float) -> tuple[Float, ...]:
-    """As the compiled code takes them."""
-    return tuple(np.ascontiguousarray(column, dtype=np.float64) for column in columns)
+def drift_basis(
+    pulse_height: FloatArray, pretrigger_mean: FloatArray, params: FloatArray
+) -> FloatArray:
+    """Return the functions whose sum with `params[DRIFT]` is the relative drift.
 
+    Parameters
+    ----------
+    pulse_height, pretrigger_mean
+        f8 (event,).
+    params
+        Parameters of the pixel, f8 (N_PARAMS,).
 
-def drift_basis(pulse_height: Float, pretrigger_mean: Float, params: Float) -> Float:
-    """The functions (event, 2) whose sum with `params[DRIFT]` is the relative drift of the pulse height."""
+    Returns
+    -------
+    FloatArray
+        f8 (event, 2).
+    """
     difference = pretrigger_mean - params[PRETRIGGER_REF]
-    return np.stack(
-        [difference, difference * (pulse_height / params[HEIGHT_REF] - 1.0)], axis=-1
-    )
+    relative_height = pulse_height / params[HEIGHT_REF]
+    return np.stack([difference, difference * (relative_height - 1.0)], axis=-1)
 
 
-# cubic B-spline on uniform knots: rows are powers of t, columns the four coefficients of an interval
-_BASIS = np.array([[1, 4, 1, 0], [-3, 0, 3, 0], [3, -6, 3, 0], [-1, 3, -3, 1]]) / 6
+def curve_energy(corrected_height: FloatArray, params: FloatArray) -> FloatArray:
+    """Return the energies of corrected pulse heights on the gain curve.
+
+    Parameters
+    ----------
+    corrected_height
+        Corrected pulse heights, (...).
+    params
+        Parameters of the pixel, f8 (N_PARAMS,).
+
+    Returns
+    -------
+    FloatArray
+        f8 (...), eV; the curve continues linearly beyond the ends of the spline.
+    """
+    heights, params = _contiguous(np.ravel(corrected_height), params)
+    energies = np.asarray(_kernels().curve_energies(heights, params))
+    return energies.reshape(np.shape(corrected_height))
 
 
-def curve(corrected: Float, params: Float) -> Float:
-    """Energy f8 (...,) eV of corrected pulse heights (...,); linear beyond the ends of the spline."""
-    from rixs_pipeline.core.energy import kernels
+def curve_height(energies: FloatArray, params: FloatArray) -> FloatArray:
+    """Return the corrected pulse heights at which the gain curve reaches energies.
 
-    return np.asarray(kernels.curve(*_columns(np.ravel(corrected), params))).reshape(
-        np.shape(corrected)
-    )
+    Parameters
+    ----------
+    energies
+        (...), eV.
+    params
+        Parameters of the pixel, f8 (N_PARAMS,); the curve must rise.
 
-
-def height_of(energies: Float, params: Float) -> Float:
-    """Corrected pulse heights (...,) at which the curve, which rises, reaches energies f8 (...,) eV, to rounding."""
-    from rixs_pipeline.core.energy import kernels
-
-    return np.asarray(
-        kernels.heights_of(*_columns(np.ravel(energies), params))
-    ).reshape(np.shape(energies))
+    Returns
+    -------
+    FloatArray
+        f8 (...), exact to rounding.
+    """
+    values, params = _contiguous(np.ravel(energies), params)
+    heights = np.asarray(_kernels().curve_heights(values, params))
+    return heights.reshape(np.shape(energies))
 
 
 @cache
-def fitting_matrix(n: int) -> Float:
-    """Matrix (N_COEFFICIENTS, n) that takes energies at n equidistant heights over the whole spline, ends included,
-    to the coefficients of the spline through them (least squares)."""
+def spline_fit_matrix(n: int) -> FloatArray:
+    """Return the matrix that turns energies into spline coefficients (least squares).
+
+    It is (N_COEFFICIENTS, n) and takes the energies at `n` equidistant pulse heights
+    over the whole spline, ends included.
+    """
     x = np.linspace(0.0, N_COEFFICIENTS - 3, n)
-    first = np.minimum(x, N_COEFFICIENTS - 4).astype(np.intp)
-    t = x - first
-    weights = np.stack([np.ones_like(t), t, t**2, t**3], axis=-1) @ _BASIS
+    interval = np.minimum(x, N_COEFFICIENTS - 4).astype(np.intp)
+    t = x - interval
+    weights = np.stack([np.ones_like(t), t, t**2, t**3], axis=-1) @ B_SPLINE
     matrix = np.zeros((n, N_COEFFICIENTS))
-    np.put_along_axis(matrix, first[:, None] + np.arange(4), weights, axis=1)
+    np.put_along_axis(matrix, interval[:, None] + np.arange(4), weights, axis=1)
     return np.asarray(np.linalg.pinv(matrix))
 
 
-def late_share(
-    time: Float, params: tuple[Float, Float], reference_times: tuple[float, float]
-) -> Float:
-    """The share f8 (n,) of the later of two calibrations at times f8 (n,) s: linear between `reference_times`, when
-    they were measured, and constant outside; 0 where these are equal, which means that there is only one.
+def later_share(
+    time: FloatArray,
+    params: tuple[FloatArray, FloatArray],
+    reference_times: tuple[float, float],
+) -> FloatArray:
+    """Return the weight of the later of two calibrations.
 
-    NaN at times for which the parameters of the earlier one are not valid.
+    Parameters
+    ----------
+    time
+        f8 (n,), s since 1970.
+    params
+        Parameters of the earlier and the later calibration, f8 (N_PARAMS,) each.
+    reference_times
+        When they were measured, s since 1970; equal where there is only one.
+
+    Returns
+    -------
+    FloatArray
+        f8 (n,), 0 to 1: linear between the reference times, constant outside, 0 where
+        they are equal; NaN where the earlier parameters are not valid.
     """
     first, second = reference_times
-    share = (
-        np.clip((time - first) / (second - first), 0.0, 1.0)
-        if second > first
-        else np.zeros(np.shape(time))
-    )
-    valid_from, valid_until = params[0][VALIDITY]
-    return np.where((time >= valid_from) & (time < valid_until), share, np.nan)
+    if second > first:
+        share = np.clip((time - first) / (second - first), 0.0, 1.0)
+    else:
+        share = np.zeros(np.shape(time))
+    return np.where(_is_valid(time, params[0]), share, np.nan)
 
 
 def interpolated_energy(
-    pulse_height: Float,
-    pretrigger_mean: Float,
-    phase: Float,
-    time: Float,
-    params: tuple[Float, Float],
+    pulse_height: FloatArray,
+    pretrigger_mean: FloatArray,
+    phase: FloatArray,
+    time: FloatArray,
+    params: tuple[FloatArray, FloatArray],
     reference_times: tuple[float, float],
-) -> Float:
-    """Emission energy f8 (event,) eV between two calibrations, whose parameters are interpolated in time.
+) -> FloatArray:
+    """Return the emission energy of pulses between two calibrations.
 
-    So base line and curve are referred to the same moment: interpolated energies would keep the noise of each
-    calibration's drift coefficient times how far the base line has moved since. Arguments as in `late_share`.
+    The parameters are interpolated in time, not the energies: so pretrigger mean and
+    curve refer to the same moment. Interpolated energies would keep the noise of each
+    calibration's drift coefficient times the change of the pretrigger mean since then.
+
+    Parameters
+    ----------
+    pulse_height, pretrigger_mean, phase, time
+        As in `energy`.
+    params, reference_times
+        As in `later_share`.
+
+    Returns
+    -------
+    FloatArray
+        f8 (event,), eV; NaN where the earlier parameters are not valid.
     """
+    share = later_share(time, params, reference_times)
+    columns = _contiguous(pulse_height, pretrigger_mean, phase, share)
+    return np.asarray(_kernels().interpolated_energies(*columns, np.stack(params)))
+
+
+def _is_valid(time: FloatArray, params: FloatArray) -> Any:
+    """Return whether the parameters are valid at times (n,)."""
+    valid_from, valid_until = params[VALIDITY]
+    return (time >= valid_from) & (time < valid_until)
+
+
+def _contiguous(*columns: FloatArray) -> tuple[FloatArray, ...]:
+    """Return the columns as the compiled code takes them."""
+    return tuple(np.ascontiguousarray(column, dtype=np.float64) for column in columns)
+
+
+def _kernels() -> Any:
+    """Return the compiled kernels, imported when an energy is needed: numba is slow."""
     from rixs_pipeline.core.energy import kernels
 
-    share = late_share(time, params, reference_times)
-    height, base, at, late = _columns(pulse_height, pretrigger_mean, phase, share)
-    return np.asarray(kernels.interpolated(height, base, at, late, np.stack(params)))
+    return kernels
+
+
+# Former names, until all modules use the new ones.
+from rixs_pipeline.core.energy.layout import *  # noqa: E402, F403
+
+energies = energy_at_any_time
+corrected_height = corrected_pulse_height
+curve = curve_energy
+height_of = curve_height
+fitting_matrix = spline_fit_matrix
+late_share = later_share

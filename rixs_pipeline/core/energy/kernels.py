@@ -1,106 +1,115 @@
-"""The energy function and what is learned with it, pulse by pulse, compiled: `core.energy` and `core.corrections`
-say in arrays what happens here.
-"""
+"""The energy function, compiled. `function` gives the formulae in arrays."""
+
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import layout
 from rixs_pipeline.core.energy.compile import compiled
+from rixs_pipeline.types import FloatArray, IntArray
 
-Float = NDArray[np.float64]
-Int = NDArray[np.intp]
+BLOCK = 256  # pulses: the intermediate values stay in the first-level cache
+NEWTON_STEPS = 20  # more than a rising curve needs
 
-ITERATIONS = 6  # of Fisher scoring
-AT_ONCE = 256  # pulses whose intermediate values are kept, in the first-level cache
-CONVERGED = 0.05  # gain in log likelihood that the next step would bring, roughly
+# numba takes plain integers as constants.
+FIRST_COEFFICIENT = layout.CURVE.start
+N_INTERVALS = layout.N_COEFFICIENTS - 3
+LOWEST = layout.CURVE_GRID.start
+STEP = layout.CURVE_GRID.start + 1
+HEIGHT_REF = layout.HEIGHT_REF
+PRETRIGGER_REF = layout.PRETRIGGER_REF
+DRIFT = layout.DRIFT.start
+CENTRE = layout.PHASE_CENTRE.start
+HALF_WIDTH = layout.PHASE_HALF_WIDTH
+PHASE = layout.PHASE.start
+N_PHASE = layout.N_PHASE
 
-FIRST_COEFFICIENT = ef.CURVE.start
-N_INTERVALS = ef.N_COEFFICIENTS - 3
-LOWEST, STEP = ef.CURVE_GRID.start, ef.CURVE_GRID.start + 1
-HEIGHT_REF, PRETRIGGER_REF, DRIFT = ef.HEIGHT_REF, ef.PRETRIGGER_REF, ef.DRIFT.start
-CENTRE, HALF_WIDTH, PHASE, N_PHASE = (
-    ef.PHASE_CENTRE.start,
-    ef.PHASE_HALF_WIDTH,
-    ef.PHASE.start,
-    ef.N_PHASE,
-)
-
-# An index that is known not to be negative spares the test for it, without which loops are not vectorised.
+# An index that cannot be negative needs no test for it; with the test, loops are not
+# vectorised.
 Index = np.uint64
 
 
+class EnergyDerivatives(NamedTuple):
+    """Energies (pulse,) without a correction; derivatives (parameter, pulse), eV."""
+
+    energy: FloatArray
+    derivatives: FloatArray
+
+
 @compiled
-def within(x: float, low: float, high: float) -> float:
-    """x, or the end of low ... high that it lies beyond; NaN becomes low."""
+def clip(x: float, low: float, high: float) -> float:
+    """Return x within low ... high; NaN becomes low."""
     x = x if x > low else low
     return x if x < high else high
 
 
 @compiled
-def corrected(
-    height: Float, base: Float, phase: Float, params: Float, out: Float
+def correct_heights(
+    height: FloatArray,
+    base: FloatArray,
+    phase: FloatArray,
+    params: FloatArray,
+    out: FloatArray,
 ) -> None:
-    """Pulse heights (pulse,) freed from base-line drift and arrival phase; a phase that is not corrected may be NaN."""
+    """Write pulse heights corrected for baseline drift and arrival phase.
+
+    The phase may be NaN where its correction is zero.
+
+    Parameters
+    ----------
+    height, base, phase
+        Pulse height, pretrigger mean and arrival phase, f8 (pulse,).
+    params
+        f8 (N_PARAMS,).
+    out
+        Written: f8 (pulse,).
+    """
     p = params[PHASE : PHASE + N_PHASE]
-    with_phase = np.any(p != 0.0)
-    inverse, d0, d1, ref = (
-        1.0 / params[HEIGHT_REF],
-        params[DRIFT],
-        params[DRIFT + 1],
-        params[PRETRIGGER_REF],
-    )
+    inverse = 1.0 / params[HEIGHT_REF]
+    d0, d1 = params[DRIFT], params[DRIFT + 1]
+    base_ref = params[PRETRIGGER_REF]
     for i in range(len(height)):
-        effect = (d0 + d1 * (height[i] * inverse - 1.0)) * (base[i] - ref)
-        out[i] = height[i] * (1.0 - effect)
-    if not with_phase:
+        drift = (d0 + d1 * (height[i] * inverse - 1.0)) * (base[i] - base_ref)
+        out[i] = height[i] * (1.0 - drift)
+    if not np.any(p != 0.0):
         return
     c0, c1, c2 = params[CENTRE], params[CENTRE + 1], params[CENTRE + 2]
-    per_width = 1.0 / params[HALF_WIDTH]
-    p0, p1, p2, p3, p4, p5, p6, p7, p8 = (
-        p[0],
-        p[1],
-        p[2],
-        p[3],
-        p[4],
-        p[5],
-        p[6],
-        p[7],
-        p[8],
-    )
+    inverse_width = 1.0 / params[HALF_WIDTH]
+    p0, p1, p2 = p[0], p[1], p[2]
+    p3, p4, p5 = p[3], p[4], p[5]
+    p6, p7, p8 = p[6], p[7], p[8]
     for i in range(len(height)):
         u = height[i] * inverse
-        x = (phase[i] - (c0 + u * (c1 + u * c2))) * per_width
+        x = (phase[i] - (c0 + u * (c1 + u * c2))) * inverse_width
         x = -1.0 if x < -1.0 else x
         x = 1.0 if x > 1.0 else x
         square = x * x
-        effect = x * (
-            p0 + u * (p1 + u * p2) + (square - 0.6) * (p6 + u * (p7 + u * p8))
-        )
+        first_order = p0 + u * (p1 + u * p2)
+        third_order = (square - 0.6) * (p6 + u * (p7 + u * p8))
+        effect = x * (first_order + third_order)
         effect += (square - 1.0 / 3.0) * (p3 + u * (p4 + u * p5))
         out[i] -= height[i] * effect
 
 
 @compiled
-def power_series(params: Float) -> Float:
-    """The curve as polynomials in t, from 0 to 1 in each interval of the spline, (2 + N_INTERVALS, 4).
+def spline_polynomials(params: FloatArray) -> FloatArray:
+    """Return the curve as polynomials in t, 0 to 1 within each interval of the spline.
 
-    The first row is the straight line below the spline, the last one that above it.
+    Rows (N_INTERVALS + 2, 4) hold the powers of t; the first is the straight line below
+    the spline, the last the one above it.
     """
     rows = np.zeros((N_INTERVALS + 2, 4))
     for k in range(N_INTERVALS):
-        first = FIRST_COEFFICIENT + k
-        c0, c1, c2, c3 = (
-            params[first],
-            params[first + 1],
-            params[first + 2],
-            params[first + 3],
-        )
+        c0 = params[FIRST_COEFFICIENT + k]
+        c1 = params[FIRST_COEFFICIENT + k + 1]
+        c2 = params[FIRST_COEFFICIENT + k + 2]
+        c3 = params[FIRST_COEFFICIENT + k + 3]
         rows[k + 1, 0] = (c0 + 4.0 * c1 + c2) / 6.0
         rows[k + 1, 1] = 0.5 * (c2 - c0)
         rows[k + 1, 2] = 0.5 * (c0 + c2) - c1
         rows[k + 1, 3] = (c3 - c0) / 6.0 + 0.5 * (c1 - c2)
-    rows[0, 0], rows[0, 1] = rows[1, 0] - rows[1, 1], rows[1, 1]
+    rows[0, 0] = rows[1, 0] - rows[1, 1]
+    rows[0, 1] = rows[1, 1]
     last = rows[N_INTERVALS]
     rows[-1, 0] = last[0] + last[1] + last[2] + last[3]
     rows[-1, 1] = last[1] + 2.0 * last[2] + 3.0 * last[3]
@@ -108,90 +117,166 @@ def power_series(params: Float) -> Float:
 
 
 @compiled
-def on_curve(
-    heights: Float, lowest: float, step: float, rows: Float, out: Float
+def evaluate_curve(
+    heights: FloatArray,
+    lowest: float,
+    step: float,
+    polynomials: FloatArray,
+    out: FloatArray,
 ) -> None:
-    """Energies (n,) eV of corrected pulse heights (n,), on the curve `rows` from `power_series`.
+    """Write the energies of corrected pulse heights.
 
-    The interval of a few pulses at a time is found first: in vectors, for which looking up its row is too slow.
+    The intervals of a few pulses at a time are found first, in vectors; looking up
+    their rows does not vectorise.
+
+    Parameters
+    ----------
+    heights
+        f8 (n,).
+    lowest, step
+        Lowest pulse height of the spline, distance of its knots.
+    polynomials
+        From `spline_polynomials`.
+    out
+        Written: f8 (n,), eV; may be `heights`.
     """
-    per_step = 1.0 / step
-    interval, part = np.empty(AT_ONCE, np.int64), np.empty(AT_ONCE)
-    for begin in range(0, len(heights), AT_ONCE):
-        n = min(AT_ONCE, len(heights) - begin)
+    inverse_step = 1.0 / step
+    interval = np.empty(BLOCK, np.int64)
+    remainder = np.empty(BLOCK)
+    for begin in range(0, len(heights), BLOCK):
+        n = min(BLOCK, len(heights) - begin)
         for i in range(n):
-            x = (heights[Index(begin + i)] - lowest) * per_step + 1.0
-            interval[i] = np.int64(within(x, 0.0, N_INTERVALS + 1.0))
-            part[i] = x - np.float64(interval[i])
+            x = (heights[Index(begin + i)] - lowest) * inverse_step + 1.0
+            interval[i] = np.int64(clip(x, 0.0, N_INTERVALS + 1.0))
+            remainder[i] = x - np.float64(interval[i])
         for i in range(n):
-            k, t = Index(interval[i]), part[i]
-            out[Index(begin + i)] = rows[k, 0] + t * (
-                rows[k, 1] + t * (rows[k, 2] + t * rows[k, 3])
+            k = Index(interval[i])
+            t = remainder[i]
+            out[Index(begin + i)] = polynomials[k, 0] + t * (
+                polynomials[k, 1] + t * (polynomials[k, 2] + t * polynomials[k, 3])
             )
 
 
 @compiled
-def slopes(heights: Float, params: Float) -> Float:
-    """dE/dh (n,) eV per unit of corrected pulse height (n,)."""
-    rows, out = power_series(params), np.empty(len(heights))
+def curve_slopes(heights: FloatArray, params: FloatArray) -> FloatArray:
+    """Return dE/dh (n,), eV per unit of corrected pulse height (n,)."""
+    rows = spline_polynomials(params)
+    out = np.empty(len(heights))
     for i in range(len(heights)):
         x = (heights[i] - params[LOWEST]) / params[STEP] + 1.0
-        k = Index(within(x, 0.0, N_INTERVALS + 1.0))
+        k = Index(clip(x, 0.0, N_INTERVALS + 1.0))
         t = x - np.float64(np.int64(k))
-        out[i] = (rows[k, 1] + t * (2.0 * rows[k, 2] + 3.0 * t * rows[k, 3])) / params[
-            STEP
-        ]
+        per_interval = rows[k, 1] + t * (2.0 * rows[k, 2] + 3.0 * t * rows[k, 3])
+        out[i] = per_interval / params[STEP]
     return out
 
 
 @compiled
-def curve(heights: Float, params: Float) -> Float:
-    """Energies (n,) eV of corrected pulse heights (n,)."""
+def curve_energies(heights: FloatArray, params: FloatArray) -> FloatArray:
+    """Return the energies (n,), eV, of corrected pulse heights (n,)."""
     out = np.empty(len(heights))
-    on_curve(heights, params[LOWEST], params[STEP], power_series(params), out)
+    polynomials = spline_polynomials(params)
+    evaluate_curve(heights, params[LOWEST], params[STEP], polynomials, out)
     return out
 
 
 @compiled
-def energies(height: Float, base: Float, phase: Float, params: Float) -> Float:
-    """Energies (pulse,) eV of pulses, whenever they came."""
+def pulse_energies(
+    height: FloatArray, base: FloatArray, phase: FloatArray, params: FloatArray
+) -> FloatArray:
+    """Return the energies (pulse,), eV, of pulses at any time.
+
+    Parameters
+    ----------
+    height, base, phase
+        Pulse height, pretrigger mean and arrival phase, f8 (pulse,).
+    params
+        f8 (N_PARAMS,).
+
+    Returns
+    -------
+    FloatArray
+        f8 (pulse,), eV.
+    """
     out = np.empty(len(height))
-    corrected(height, base, phase, params, out)
-    on_curve(out, params[LOWEST], params[STEP], power_series(params), out)
+    correct_heights(height, base, phase, params, out)
+    polynomials = spline_polynomials(params)
+    evaluate_curve(out, params[LOWEST], params[STEP], polynomials, out)
     return out
 
 
 @compiled
-def between(early: Float, late: Float, weight: float, out: Float) -> None:
-    """early + weight x (late - early), element by element of arrays (n, m)."""
-    for i in range(early.shape[0]):
-        for k in range(early.shape[1]):
-            out[i, k] = early[i, k] + weight * (late[i, k] - early[i, k])
+def interpolate(
+    before: FloatArray, after: FloatArray, weight: float, out: FloatArray
+) -> None:
+    """Write before + weight x (after - before), element by element of (n, m)."""
+    for i in range(before.shape[0]):
+        for k in range(before.shape[1]):
+            out[i, k] = before[i, k] + weight * (after[i, k] - before[i, k])
 
 
 @compiled
-def interpolated(
-    height: Float, base: Float, phase: Float, weight: Float, params: Float
-) -> Float:
-    """Energies (pulse,) eV with parameters between the two rows of `params`, by `weight` (pulse,) of the second."""
-    early, late = power_series(params[0]), power_series(params[1])
-    rows, now, out = early.copy(), params[:1].copy(), np.empty(len(height))
+def interpolated_energies(
+    height: FloatArray,
+    base: FloatArray,
+    phase: FloatArray,
+    later_share: FloatArray,
+    params: FloatArray,
+) -> FloatArray:
+    """Return the energies of pulses with parameters between those of two calibrations.
+
+    Parameters
+    ----------
+    height, base, phase
+        Pulse height, pretrigger mean and arrival phase, f8 (pulse,).
+    later_share
+        Weight of the later calibration for each pulse, f8 (pulse,).
+    params
+        Parameters of both calibrations, f8 (2, N_PARAMS).
+
+    Returns
+    -------
+    FloatArray
+        f8 (pulse,), eV.
+    """
+    before = spline_polynomials(params[0])
+    after = spline_polynomials(params[1])
+    polynomials = before.copy()
+    now = params[:1].copy()
+    out = np.empty(len(height))
     for i in range(len(height)):
-        one = slice(i, i + 1)
-        between(params[:1], params[1:], weight[i], now)
-        between(early, late, weight[i], rows)
-        corrected(height[one], base[one], phase[one], now[0], out[one])
-        on_curve(out[one], now[0, LOWEST], now[0, STEP], rows, out[one])
+        pulse = slice(i, i + 1)
+        interpolate(params[:1], params[1:], later_share[i], now)
+        interpolate(before, after, later_share[i], polynomials)
+        correct_heights(height[pulse], base[pulse], phase[pulse], now[0], out[pulse])
+        lowest, step = now[0, LOWEST], now[0, STEP]
+        evaluate_curve(out[pulse], lowest, step, polynomials, out[pulse])
     return out
 
 
 @compiled
-def heights_of(values: Float, params: Float) -> Float:
-    """Corrected pulse heights (n,) at which a rising curve reaches energies (n,) eV: Newton steps from the knots."""
+def curve_heights(energies: FloatArray, params: FloatArray) -> FloatArray:
+    """Return the corrected pulse heights at which a rising curve reaches energies.
+
+    Newton steps from the linear interpolation between the knots.
+
+    Parameters
+    ----------
+    energies
+        f8 (n,), eV.
+    params
+        f8 (N_PARAMS,).
+
+    Returns
+    -------
+    FloatArray
+        f8 (n,).
+    """
     knots = params[LOWEST] + params[STEP] * np.arange(N_INTERVALS + 1)
-    out = np.interp(values, curve(knots, params), knots)
-    for _ in range(20):
-        step = (curve(out, params) - values) / slopes(out, params)
+    out = np.interp(energies, curve_energies(knots, params), knots)
+    for _ in range(NEWTON_STEPS):
+        difference = curve_energies(out, params) - energies
+        step = difference / curve_slopes(out, params)
         out -= step
         if not np.any(np.abs(step) > 1e-12 * params[STEP]):
             break
@@ -199,140 +284,97 @@ def heights_of(values: Float, params: Float) -> Float:
 
 
 @compiled
-def phase_levers(
-    height: Float, base: Float, phase: Float, params: Float
-) -> tuple[Float, Float]:
-    """Energies (pulse,) eV without the phase correction, and their derivatives by its parameters, (9, pulse)."""
-    bare = params.copy()
-    bare[PHASE : PHASE + N_PHASE] = 0.0
-    heights, lever = np.empty(len(height)), np.empty((N_PHASE, len(height)))
-    corrected(height, base, phase, bare, heights)
-    slope = slopes(heights, params)
+def phase_derivatives(
+    height: FloatArray, base: FloatArray, phase: FloatArray, params: FloatArray
+) -> EnergyDerivatives:
+    """Return energies without the phase correction, and derivatives by its parameters.
+
+    Parameters
+    ----------
+    height, base, phase
+        Pulse height, pretrigger mean and arrival phase, f8 (pulse,).
+    params
+        f8 (N_PARAMS,).
+
+    Returns
+    -------
+    EnergyDerivatives
+        Derivatives (9, pulse).
+    """
+    uncorrected = params.copy()
+    uncorrected[PHASE : PHASE + N_PHASE] = 0.0
+    heights = np.empty(len(height))
+    derivatives = np.empty((N_PHASE, len(height)))
+    correct_heights(height, base, phase, uncorrected, heights)
+    slope = curve_slopes(heights, params)
     c0, c1, c2 = params[CENTRE], params[CENTRE + 1], params[CENTRE + 2]
     for i in range(len(height)):
         u = height[i] / params[HEIGHT_REF]
         x = (phase[i] - (c0 + u * (c1 + u * c2))) / params[HALF_WIDTH]
         x = -1.0 if x < -1.0 else x
         x = 1.0 if x > 1.0 else x
-        first = -slope[i] * height[i]
-        second, third = first * (x * x - 1.0 / 3.0), first * x * (x * x - 0.6)
-        first *= x
+        per_effect = -slope[i] * height[i]
+        first_order = per_effect * x
+        second_order = per_effect * (x * x - 1.0 / 3.0)
+        third_order = per_effect * x * (x * x - 0.6)
         for power in range(3):
-            lever[power, i], lever[3 + power, i], lever[6 + power, i] = (
-                first,
-                second,
-                third,
-            )
-            first, second, third = first * u, second * u, third * u
-    return curve(heights, params), lever
+            derivatives[power, i] = first_order
+            derivatives[3 + power, i] = second_order
+            derivatives[6 + power, i] = third_order
+            first_order = first_order * u
+            second_order = second_order * u
+            third_order = third_order * u
+    return EnergyDerivatives(curve_energies(heights, params), derivatives)
 
 
 @compiled
-def drift_levers(
-    height: Float, base: Float, phase: Float, params: Float
-) -> tuple[Float, Float]:
-    """Energies (pulse,) eV without the drift correction, and their derivatives by its parameters, (2, pulse)."""
-    bare = params.copy()
-    bare[DRIFT] = bare[DRIFT + 1] = 0.0
-    heights, lever = np.empty(len(height)), np.empty((2, len(height)))
-    corrected(height, base, phase, bare, heights)
-    slope = slopes(heights, params)
+def drift_derivatives(
+    height: FloatArray, base: FloatArray, phase: FloatArray, params: FloatArray
+) -> EnergyDerivatives:
+    """Return energies without the drift correction, and derivatives by its parameters.
+
+    Parameters
+    ----------
+    height, base, phase
+        Pulse height, pretrigger mean and arrival phase, f8 (pulse,).
+    params
+        f8 (N_PARAMS,).
+
+    Returns
+    -------
+    EnergyDerivatives
+        Derivatives (2, pulse).
+    """
+    uncorrected = params.copy()
+    uncorrected[DRIFT] = 0.0
+    uncorrected[DRIFT + 1] = 0.0
+    heights = np.empty(len(height))
+    derivatives = np.empty((2, len(height)))
+    correct_heights(height, base, phase, uncorrected, heights)
+    slope = curve_slopes(heights, params)
     for i in range(len(height)):
-        lever[0, i] = -slope[i] * height[i] * (base[i] - params[PRETRIGGER_REF])
-        lever[1, i] = lever[0, i] * (height[i] / params[HEIGHT_REF] - 1.0)
-    return curve(heights, params), lever
+        difference = base[i] - params[PRETRIGGER_REF]
+        derivatives[0, i] = -slope[i] * height[i] * difference
+        relative_height = height[i] / params[HEIGHT_REF]
+        derivatives[1, i] = derivatives[0, i] * (relative_height - 1.0)
+    return EnergyDerivatives(curve_energies(heights, params), derivatives)
 
 
-@compiled
-def looked_up(table: Float, line: Int, x: Float) -> Float:
-    """A table (line, bin) at the places x (pulse,), in bins, of pulses of the lines `line` (pulse,)."""
-    out = np.empty(len(x))
-    for i in range(len(x)):
-        at = within(x[i], 0.0, table.shape[1] - 1.001)
-        low = Index(at)
-        share = at - np.float64(np.int64(low))
-        row = Index(line[i])
-        out[i] = table[row, low] * (1.0 - share) + table[row, low + Index(1)] * share
-    return out
-
-
-@compiled
-def learned(
-    line: Int,
-    x: Float,
-    lever: Float,
-    score: Float,
-    information: Float,
-    centre: Float,
-    precision: float,
-    start: Float,
-) -> Float:
-    """Parameters of a correction that maximise the posterior of pulses, by Fisher scoring; see `core.corrections`.
-
-    `line`, `x` (pulse,); `lever` (parameter, pulse); `score` (line, bin) and `information` (line,) per bin of x;
-    `centre` (parameter,) and `precision` of the Gaussian prior.
-    """
-    prior = np.eye(len(start)) * precision
-    normal = np.dot(lever * information[line], lever.T) + prior
-    beta = start.copy()
-    for _ in range(ITERATIONS):
-        gradient = np.dot(
-            lever, looked_up(score, line, x + np.dot(beta, lever))
-        ) - precision * (beta - centre)
-        step = np.linalg.solve(normal, gradient)
-        beta += step
-        if np.sum(step * gradient) < CONVERGED:
-            break
-    return beta
-
-
-@compiled
-def cross_validated(
-    line: Int,
-    x: Float,
-    lever: Float,
-    score: Float,
-    log_density: Float,
-    information: Float,
-    centre: Float,
-    precision: float,
-    start: Float,
-) -> tuple[Float, float]:
-    """The mean of what both halves of the pulses teach, and how much log likelihood each brings to the other half.
-
-    `start` (parameter,) is near the maximum: from zero, an effect wider than the line takes more steps than there are.
-    """
-    gain, mean = 0.0, np.zeros(len(lever))
-    for half in range(2):
-        one, own, moves = (
-            line[half::2].copy(),
-            x[half::2].copy(),
-            lever[:, half::2].copy(),
-        )
-        beta = learned(one, own, moves, score, information, centre, precision, start)
-        mean += 0.5 * beta
-        one, own, moves = (
-            line[1 - half :: 2].copy(),
-            x[1 - half :: 2].copy(),
-            lever[:, 1 - half :: 2].copy(),
-        )
-        with_it = looked_up(log_density, one, own + np.dot(beta, moves))
-        gain += np.sum(with_it - looked_up(log_density, one, own))
-    return mean, gain
+slopes = curve_slopes  # former name, until all modules use the new one
 
 
 @compiled
 def assignment_scores(
-    a: Float,
-    b: Float,
-    d: Float,
-    peaks: Float,
-    strength: Float,
-    lines: Float,
-    weights: Float,
+    a: FloatArray,
+    b: FloatArray,
+    d: FloatArray,
+    peaks: FloatArray,
+    strength: FloatArray,
+    lines: FloatArray,
+    weights: FloatArray,
     offset: float,
     reach: float,
-) -> Float:
+) -> FloatArray:
     """Scores (hypothesis,) of curves h = a (1 - exp(-E/b)) + d; see `core.peaks.score`.
 
     `peaks`, `strength` (peak,); `lines`, `weights` (line,); `offset` of d / a and `reach` eV, standard deviations.
@@ -358,7 +400,7 @@ def assignment_scores(
 
 
 @compiled
-def prominences(values: Float, tops: Int) -> Float:
+def prominences(values: FloatArray, tops: IntArray) -> FloatArray:
     """Heights (n,) of local maxima above the higher of their two saddles; see `core.peaks.prominence`."""
     out = np.empty(len(tops))
     for i in range(len(tops)):

@@ -9,7 +9,7 @@ import numpy as np
 
 from rixs_pipeline.core.energy import kernels
 from rixs_pipeline.core.energy.compile import compiled, exact, prefetch
-from rixs_pipeline.core.energy.kernels import HEIGHT_REF, LOWEST, STEP, Index, within
+from rixs_pipeline.core.energy.kernels import HEIGHT_REF, LOWEST, STEP, Index, clip
 from rixs_pipeline.core.maps.kernel_arguments import (
     BinOptions,
     PointBatch,
@@ -266,7 +266,7 @@ def find_bins(
     last = n_bins - 1.0
     for i in range(len(energy)):
         e = np.float64(energy[i])
-        guess = np.float64(np.int64(within((e - bins.lowest) * per_width, 0.0, last)))
+        guess = np.float64(np.int64(clip((e - bins.lowest) * per_width, 0.0, last)))
         guess += 1.0 if e >= bins.lowest + bins.width * (guess + 1.0) else 0.0
         guess -= 1.0 if e < bins.lowest + bins.width * guess else 0.0
         is_inside = accepted[i] & (e >= bins.lowest) & (e < bins.highest)
@@ -347,9 +347,9 @@ def bin_records(
     n_bins = counts.shape[1] - 1
     time_ns = records.time_ns
     with_time_cut = limits[TIME_CUT, 0] > 0.0 or limits[TIME_CUT, 1] < np.inf
-    before = kernels.power_series(params[0])
-    after = kernels.power_series(params[1])
-    curve = before.copy()
+    before = kernels.spline_polynomials(params[0])
+    after = kernels.spline_polynomials(params[1])
+    polynomials = before.copy()
     point_params = params[:1].copy()
     block = np.empty((4, BLOCK))
     energy = np.empty(BLOCK)
@@ -363,8 +363,8 @@ def bin_records(
     n_written = 0
     n_bytes = BLOCK * time_ns.strides[0]
     for j in range(len(points.first)):
-        kernels.between(params[:1], params[1:], points.later_share[j], point_params)
-        kernels.between(before, after, points.later_share[j], curve)
+        kernels.interpolate(params[:1], params[1:], points.later_share[j], point_params)
+        kernels.interpolate(before, after, points.later_share[j], polynomials)
         now = point_params[0]
         n_before = cut_counts[N_CUTS - 1]
         row = Index(points.row[j])
@@ -387,7 +387,7 @@ def bin_records(
                 cut_counts,
             )
             prefetch_quarter(next_block, n_bytes, 1)
-            kernels.corrected(
+            kernels.correct_heights(
                 block[HEIGHT, :n],
                 block[PRETRIGGER, :n],
                 block[PHASE, :n],
@@ -395,7 +395,9 @@ def bin_records(
                 energy[:n],
             )
             prefetch_quarter(next_block, n_bytes, 2)
-            kernels.on_curve(energy[:n], now[LOWEST], now[STEP], curve, energy[:n])
+            kernels.evaluate_curve(
+                energy[:n], now[LOWEST], now[STEP], polynomials, energy[:n]
+            )
             prefetch_quarter(next_block, n_bytes, 3)
             for i in range(n):
                 rounded[i] = np.float32(energy[i])

@@ -12,7 +12,7 @@ from rixs_pipeline.config.models import CalibrationConfig, ReferenceSet
 from rixs_pipeline.core.calibration import diagnostics
 from rixs_pipeline.core.calibration import reference_run as core
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import corrected_pulse_height, curve_energy, layout
 from rixs_pipeline.core.maps.binning import bin_index, emission_edges
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.formats import off
@@ -101,8 +101,8 @@ def spectrum(
     pulses: core.ReferencePulses, result: core.Calibration, row: int
 ) -> NDArray[np.int64]:
     """The pixel's calibrated reference run, i8 (emission_energy,)."""
-    energies = ef.curve(
-        ef.corrected_height(
+    energies = curve_energy(
+        corrected_pulse_height(
             pulses.pulse_height,
             pulses.pretrigger_mean,
             pulses.phase,
@@ -183,7 +183,7 @@ def to_dataset(
             ("pixel", "curve_point"),
             np.stack(
                 [
-                    ef.curve(h, params)
+                    curve_energy(h, params)
                     for h, params in zip(heights, result.params, strict=True)
                 ]
             ),
@@ -212,5 +212,5 @@ def elastic(
 
 def curve_heights(params: NDArray[np.float64]) -> NDArray[np.float64]:
     """Pulse heights (100,) over which the pixel's curve is drawn; NaN where it has none."""
-    lowest, step = params[ef.CURVE_GRID]
-    return np.asarray(lowest + step * np.linspace(0.0, ef.N_COEFFICIENTS - 3, 100))
+    lowest, step = params[layout.CURVE_GRID]
+    return np.asarray(lowest + step * np.linspace(0.0, layout.N_COEFFICIENTS - 3, 100))

@@ -2,8 +2,13 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.calibration import gain_curve as gain
+<<<<<<< HEAD
 from rixs_pipeline.core.drift import line_shifts
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import 
+=======
+from rixs_pipeline.core.drift import line_shifts as continuity
+from rixs_pipeline.core.energy import layout
+>>>>>>> 12f484a (Energy function: its package exports it, the layout of its parameters is a module, compiled results have names)
 from tests.core.photons import ENERGY, height
 
 GAIN = (3e4, 2000.0, 100.0)
@@ -19,13 +24,13 @@ def calibration(
     heights = height(ENERGY + moved, *GAIN)[None]
     curves = gain.fit(heights, np.full((1, 6), 0.01), ENERGY, np.full(6, 0.01))
     params = gain.spline_params(curves)[0]
-    params[:, ef.HEIGHT_REF], params[:, ef.PRETRIGGER_REF] = (
+    params[:, layout.HEIGHT_REF], params[:, layout.PRETRIGGER_REF] = (
         height(np.array([1000.0]), *GAIN)[0],
         base,
     )
-    params[:, ef.DRIFT], params[:, ef.PHASE] = drift, 0.0
-    params[:, ef.PHASE_CENTRE], params[:, ef.PHASE_HALF_WIDTH] = 0.0, 1.0
-    params[:, ef.VALIDITY] = -np.inf, np.inf
+    params[:, layout.DRIFT], params[:, layout.PHASE] = drift, 0.0
+    params[:, layout.PHASE_CENTRE], params[:, layout.PHASE_HALF_WIDTH] = 0.0, 1.0
+    params[:, layout.VALIDITY] = -np.inf, np.inf
     return np.asarray(params)
 
 
@@ -75,7 +80,7 @@ def test_one_bad_line_is_no_jump() -> None:
 
 
 def test_a_pixel_without_a_calibration_neither_moves_nor_jumps() -> None:
-    nothing = np.full((1, ef.N_PARAMS), np.nan)
+    nothing = np.full((1, layout.N_PARAMS), np.nan)
     early = np.concatenate([calibration(), nothing, calibration()])
     late = np.concatenate([nothing, calibration(), calibration(20.0)])
     shifts = line_shifts.line_shifts(early, late, ENERGY)

@@ -6,8 +6,7 @@ import pytest
 from rixs_pipeline.core.calibration import gain_curve as gain
 from rixs_pipeline.core.calibration.line_fits import fit_lines
 from rixs_pipeline.core.calibration.line_shapes import N_GRID, LineGrid
-from rixs_pipeline.core.energy import corrections
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import corrections, energy, layout
 from tests.core.photons import ENERGY, REFERENCE, SIX, emitted, height, seen
 
 GRID = LineGrid(0.5)
@@ -79,34 +78,34 @@ def start(pulses: Pulses) -> np.ndarray:
         height(ENERGY, *GAIN)[None], np.full((1, 6), 0.01), ENERGY, np.full(6, 0.01)
     )
     params = np.asarray(gain.spline_params(curves)[0][0])
-    params[ef.HEIGHT_REF], params[ef.PRETRIGGER_REF] = (
+    params[layout.HEIGHT_REF], params[layout.PRETRIGGER_REF] = (
         height(np.array([1000.0]), *GAIN)[0],
         BASE,
     )
-    params[ef.DRIFT] = params[ef.PHASE] = 0.0
+    params[layout.DRIFT] = params[layout.PHASE] = 0.0
     centre, half = corrections.phase_reference(
-        pulses.height, pulses.phase, params[ef.HEIGHT_REF]
+        pulses.height, pulses.phase, params[layout.HEIGHT_REF]
     )
-    params[ef.PHASE_CENTRE], params[ef.PHASE_HALF_WIDTH] = centre, half
-    params[ef.VALIDITY] = -np.inf, np.inf
+    params[layout.PHASE_CENTRE], params[layout.PHASE_HALF_WIDTH] = centre, half
+    params[layout.VALIDITY] = -np.inf, np.inf
     return params
 
 
 def energies(pulses: Pulses, params: np.ndarray) -> np.ndarray:
-    return ef.energy(
+    return energy(
         pulses.height, pulses.base, pulses.phase, np.zeros(len(pulses.height)), params
     )
 
 
 def learned(
     pulses: Pulses,
-    blocks: tuple[slice, ...] = (ef.PHASE, ef.DRIFT),
+    blocks: tuple[slice, ...] = (layout.PHASE, layout.DRIFT),
     drift: corrections.Prior | None = None,
 ) -> tuple[np.ndarray, list[float]]:
     """Parameters after three rounds of line fits and corrections, and the gains that the last round found."""
     params, gains = start(pulses), [0.0] * len(blocks)
     priors = {block.start: corrections.no_effect(block) for block in blocks} | (
-        {ef.DRIFT.start: drift} if drift else {}
+        {layout.DRIFT.start: drift} if drift else {}
     )
     for last in (False, False, True):
         now = energies(pulses, params)
@@ -193,7 +192,7 @@ def test_both_effects_together() -> None:
     assert spread(others, params) < 0.2 * spread(others, start(others))
 
 
-@pytest.mark.parametrize("block", [ef.PHASE, ef.DRIFT], ids=["phase", "drift"])
+@pytest.mark.parametrize("block", [layout.PHASE, layout.DRIFT], ids=["phase", "drift"])
 def test_where_there_is_no_effect_none_is_learned(block: slice) -> None:
     """In most pixels; elsewhere it adds less than its free parameters would without the judgement."""
     others, applied, worse, counts, pixels = fresh(), 0, [], 300, 20
@@ -213,8 +212,8 @@ def test_an_effect_far_wider_than_the_line_is_judged_from_where_it_was_found() -
     """Six times that of real pixels: the halves start from what all rounds before have found, and lose nothing."""
     for seed in range(5):
         pulses = draw(np.random.default_rng(seed), 150, phase=6.0, fwhm=1.4)
-        params, (gain_found,) = learned(pulses, (ef.PHASE,))
-        assert params[ef.PHASE].any() and gain_found > 100
+        params, (gain_found,) = learned(pulses, (layout.PHASE,))
+        assert params[layout.PHASE].any() and gain_found > 100
         assert spread(fresh(phase=6.0), params) < 0.2 * spread(
             fresh(phase=6.0), start(fresh(phase=6.0))
         )
@@ -231,7 +230,7 @@ def test_pixels_do_not_all_err_to_one_side_where_drift_falls_towards_low_energy(
 
     def at_nitrogen(prior: corrections.Prior) -> tuple[float, np.ndarray]:
         """Of all pixels, in units of the true drift at 851 eV: eV that a unit of the base line moves N Ka."""
-        params = np.array([learned(one, (ef.DRIFT,), prior)[0] for one in pixels])
+        params = np.array([learned(one, (layout.DRIFT,), prior)[0] for one in pixels])
         line = Pulses(
             height(np.full(2, 392.0), *GAIN),
             BASE + np.array([0.0, 10.0]),
@@ -241,22 +240,23 @@ def test_pixels_do_not_all_err_to_one_side_where_drift_falls_towards_low_energy(
         moved = [np.diff(energies(line, p))[0] for p in params]
         return float(
             np.mean(moved) / drift_effect(np.array([851.0]), np.array([BASE + 10.0]))[0]
-        ), params[:, ef.DRIFT]
+        ), params[:, layout.DRIFT]
 
-    biased, _ = at_nitrogen(corrections.no_effect(ef.DRIFT))
+    biased, _ = at_nitrogen(corrections.no_effect(layout.DRIFT))
     _, drifts = at_nitrogen(corrections.drift_prior(None))
     found, _ = at_nitrogen(corrections.drift_prior(drifts))
     assert biased < -0.1
     assert abs(found) < 0.6 * abs(biased)
     assert (
-        corrections.drift_prior(drifts).width == corrections.no_effect(ef.DRIFT).width
+        corrections.drift_prior(drifts).width
+        == corrections.no_effect(layout.DRIFT).width
     )
 
 
 def test_too_few_pulses_learn_nothing() -> None:
     params, gains = learned(draw(np.random.default_rng(7), 20, phase=1.0, drift=1.0))
     assert gains == [0.0, 0.0]
-    assert not params[ef.PHASE].any() and not params[ef.DRIFT].any()
+    assert not params[layout.PHASE].any() and not params[layout.DRIFT].any()
 
 
 def test_where_the_phase_of_a_height_is_centred() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rixs_pipeline.core.calibration import cuts
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import energy_at_any_time, layout
 from rixs_pipeline.core.maps import bin_kernel, binning
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
@@ -57,7 +57,7 @@ def toy_pair(seed: int) -> np.ndarray:
     before = toy_params(seed, drift=5e-5, phase=3e-3)
     after = toy_params(seed + 1, drift=5e-5, phase=3e-3)
     pair = np.stack([before, after])
-    pair[:, ef.VALIDITY] = 0.0, 1e9
+    pair[:, layout.VALIDITY] = 0.0, 1e9
     return pair
 
 
@@ -120,7 +120,7 @@ def test_counts_are_those_of_the_steps_one_by_one(
         passed = cuts.apply_cuts(pulses_in_point, limits)
         good, point_cut_counts = passed.is_accepted, passed.counts
         params = pair[0] + points.later_share[j] * (pair[1] - pair[0])
-        values = ef.energies(height[part], base[part], phase[part], params)
+        values = energy_at_any_time(height[part], base[part], phase[part], params)
         values = values[good].astype(np.float32)
         index = binning.bin_index(values, edges)
         np.add.at(expected[j], index[index >= 0], 1)

@@ -3,7 +3,7 @@ import pytest
 
 from rixs_pipeline.config.models import CalibrationConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import curve_energy, energy, layout
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.schema import PIXEL_CALIBRATION, check
@@ -25,7 +25,7 @@ def product(run):
 
 def test_it_keeps_to_the_schema_and_says_where_it_comes_from(product, run):
     check(product, PIXEL_CALIBRATION, "here")
-    assert product.sizes["param"] == ef.N_PARAMS and product[
+    assert product.sizes["param"] == layout.N_PARAMS and product[
         "pixel"
     ].values.tolist() == [1, 3, 5]
     assert (product.attrs["run"], product.attrs["sample"]) == (
@@ -60,7 +60,7 @@ def test_the_spectrum_holds_the_accepted_pulses_between_its_ends(product, run):
         )
         params = product["params"].values[row]
         time = np.full(len(good), product.attrs["time"])
-        energies = ef.energy(
+        energies = energy(
             pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, time, params
         )[good]
         expected, _ = np.histogram(energies, np.arange(100, 1100.1, 0.25))
@@ -72,7 +72,7 @@ def test_the_curve_is_the_energy_function(product):
     heights, params = product["curve_pulse_height"].values, product["params"].values
     for row in range(len(params)):
         np.testing.assert_allclose(
-            product["curve_energy"].values[row], ef.curve(heights[row], params[row])
+            product["curve_energy"].values[row], curve_energy(heights[row], params[row])
         )
         assert np.all(np.diff(product["curve_energy"].values[row]) > 0)
 
