@@ -28,7 +28,7 @@ def folder() -> Path:
     sources = [
         Path(__file__),
         CORE / "energy/layout.py",
-        CORE.parent / "types.py",  # fields of PulseColumns
+        CORE / "stats/robust.py",
         CORE.parent / "types.py",  # fields of PulseColumns
         *sorted(CORE.rglob("*kernel*.py")),
     ]
