@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
-from rixs_pipeline.core.energy import function as energy_function
+from rixs_pipeline.core.energy import energy_at_any_time, layout
 from rixs_pipeline.types import BoolArray, FloatArray
 
 N_BINS = 12  # of the arrival phase, and of the time
@@ -165,16 +165,16 @@ def _add_pixel(
     time_bins = _bins(pulses.time / duration)
     for table, bins, removed in (
         (histograms.by_phase, phase_bins, None),
-        (histograms.by_phase_uncorrected, phase_bins, energy_function.PHASE),
+        (histograms.by_phase_uncorrected, phase_bins, layout.PHASE),
         (histograms.by_time, time_bins, None),
-        (histograms.by_time_uncorrected, time_bins, energy_function.DRIFT),
+        (histograms.by_time_uncorrected, time_bins, layout.DRIFT),
     ):
         params_used = params.copy()
         if removed is not None:
             params_used[removed] = 0.0
         offset = _energies(pulses, params_used) - lines[near.line]
         pulse_kernels.add_to_offset_histograms(table, near.line, bins, offset, REACH_EV)
-    deviation = pulses.pretrigger_mean - params[energy_function.PRETRIGGER_REF]
+    deviation = pulses.pretrigger_mean - params[layout.PRETRIGGER_REF]
     weights = (np.ones_like(deviation), deviation, deviation**2)
     for moment, weight in zip(histograms.pretrigger_moments, weights, strict=True):
         moment += np.bincount(time_bins, weight, N_BINS)
@@ -182,7 +182,7 @@ def _add_pixel(
 
 def _energies(pulses: ReferencePulses, params: FloatArray) -> FloatArray:
     """Return the energies (pulse,) eV of pulses with the parameters (param,)."""
-    return energy_function.energies(
+    return energy_at_any_time(
         pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, params
     )
 
@@ -206,11 +206,11 @@ def arrival_phase(
     float array
         (pulse,)
     """
-    relative_height = pulse_height / params[energy_function.HEIGHT_REF]
+    relative_height = pulse_height / params[layout.HEIGHT_REF]
     centre = np.polynomial.polynomial.polyval(
-        relative_height, params[energy_function.PHASE_CENTRE]
+        relative_height, params[layout.PHASE_CENTRE]
     )
-    half_width = params[energy_function.PHASE_HALF_WIDTH]
+    half_width = params[layout.PHASE_HALF_WIDTH]
     return np.asarray(np.clip((phase - centre) / half_width, -1.0, 1.0))
 
 

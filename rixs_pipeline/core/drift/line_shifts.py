@@ -2,12 +2,8 @@
 
 import numpy as np
 
-<<<<<<< HEAD
 from rixs_pipeline.core.energy import curve_energy, curve_height, drift_basis, layout
 from rixs_pipeline.types import BoolArray, FloatArray
-=======
-from rixs_pipeline.core.energy import curve_energy, curve_height, drift_basis, layout
->>>>>>> 12f484a (Energy function: its package exports it, the layout of its parameters is a module, compiled results have names)
 
 # Slow drift moves the lines of a pixel by up to 4.3 eV in six hours (measured); a gain
 # jump moves them by 15 eV and more.
@@ -33,7 +29,6 @@ def line_shifts(
         corrected for the drift of the baseline; NaN without a calibration.
     """
     shifts = np.full((len(before), len(line_energy)), np.nan)
-<<<<<<< HEAD
     for pixel in np.flatnonzero(_have_curves(before) & _have_curves(after)):
         early = before[pixel]
         late = after[pixel]
@@ -43,21 +38,6 @@ def line_shifts(
         drift = basis @ early[layout.DRIFT]
         early_energy = curve_energy(heights * (1 - drift), early)
         shifts[pixel] = early_energy - line_energy
-=======
-    for pixel, (early, late) in enumerate(zip(before, after, strict=True)):
-        if (
-            np.isfinite(early[layout.CURVE]).all()
-            and np.isfinite(late[layout.CURVE]).all()
-        ):
-            heights = curve_height(line_energy, late)
-            drift = (
-                drift_basis(
-                    heights, np.full(len(heights), late[layout.PRETRIGGER_REF]), early
-                )
-                @ early[layout.DRIFT]
-            )
-            shifts[pixel] = curve_energy(heights * (1 - drift), early) - line_energy
->>>>>>> 12f484a (Energy function: its package exports it, the layout of its parameters is a module, compiled results have names)
     return shifts
 
 

@@ -10,7 +10,7 @@ from rixs_pipeline.core.energy.function import (
     energy,
     energy_at_any_time,
     interpolated_energy,
-    later_share,
+    later_calibration_share,
     spline_fit_matrix,
 )
 
@@ -24,6 +24,6 @@ __all__ = [
     "energy",
     "energy_at_any_time",
     "interpolated_energy",
-    "later_share",
+    "later_calibration_share",
     "spline_fit_matrix",
 ]

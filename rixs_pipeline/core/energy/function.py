@@ -241,7 +241,7 @@ def spline_fit_matrix(n: int) -> FloatArray:
     return np.asarray(np.linalg.pinv(matrix))
 
 
-def later_share(
+def later_calibration_share(
     time: FloatArray,
     params: tuple[FloatArray, FloatArray],
     reference_times: tuple[float, float],
@@ -290,14 +290,14 @@ def interpolated_energy(
     pulse_height, pretrigger_mean, phase, time
         As in `energy`.
     params, reference_times
-        As in `later_share`.
+        As in `later_calibration_share`.
 
     Returns
     -------
     FloatArray
         f8 (event,), eV; NaN where the earlier parameters are not valid.
     """
-    share = later_share(time, params, reference_times)
+    share = later_calibration_share(time, params, reference_times)
     columns = _contiguous(pulse_height, pretrigger_mean, phase, share)
     return np.asarray(_kernels().interpolated_energies(*columns, np.stack(params)))
 
@@ -328,4 +328,4 @@ corrected_height = corrected_pulse_height
 curve = curve_energy
 height_of = curve_height
 fitting_matrix = spline_fit_matrix
-late_share = later_share
+late_share = later_calibration_share

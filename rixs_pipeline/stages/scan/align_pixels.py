@@ -13,13 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-<<<<<<< HEAD
 from rixs_pipeline.core.drift import pixel_alignment
-from rixs_pipeline.core.energy import later_share, layout
-=======
-from rixs_pipeline.core.drift import pixel_alignment as alignment
-from rixs_pipeline.core.energy import later_share, layout
->>>>>>> 12f484a (Energy function: its package exports it, the layout of its parameters is a module, compiled results have names)
+from rixs_pipeline.core.energy import later_calibration_share, layout
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
@@ -144,33 +139,17 @@ def _add_photons(
 
     if energy.params is None or energy.cut_limits is None:
         return
-<<<<<<< HEAD
     start_ns = task.points.start_ns[:: task.point_step]
     end_ns = task.points.end_ns[:: task.point_step]
     records = find_point_records(off.open_records(path), start_ns, end_ns)
     middle = (start_ns / 2 + end_ns / 2) / 1e9
-    later_share = later_share(middle, energy.params, energy.reference_times)
+    later_share = later_calibration_share(middle, energy.params, energy.reference_times)
     row = np.zeros(len(start_ns), np.int64)
     batch = PointBatch(*records.slices, row, later_share)
     width = float(task.edges[1] - task.edges[0])
     bins = UniformBins(float(task.edges[0]), width, float(task.edges[-1]))
     options = BinOptions(energy.cut_limits, np.stack(energy.params), bins)
     bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
-=======
-    pulses, points = point_records(off.open_records(path), start, end)
-    share = later_share(
-        (start / 2 + end / 2) / 1e9, function.params, function.reference_times
-    )
-    bins = UniformBins(float(edges[0]), float(edges[1] - edges[0]), float(edges[-1]))
-    batch = PointBatch(
-        first=points.first,
-        stop=points.stop,
-        row=np.zeros(len(start), np.int64),
-        later_share=share,
-    )
-    options = BinOptions(function.limits, np.stack(function.params), bins)
-    bin_kernel.bin_records(pulses, batch, options, counts, NO_PHOTON_LIST)
->>>>>>> 12f484a (Energy function: its package exports it, the layout of its parameters is a module, compiled results have names)
 
 
 def join_spectra(first: IntArray, second: IntArray) -> IntArray:
@@ -246,7 +225,6 @@ def align_pixels(
     tuple of PixelEnergy
         In the order of the scan's files.
     """
-<<<<<<< HEAD
     lines = np.ones(1)
     if line_errors:
         lines = np.unique(np.concatenate([run.line_energy for run in line_errors]))
@@ -277,41 +255,6 @@ def align_pixels(
             )
         )
     return tuple(aligned)
-=======
-    lines = (
-        np.unique(np.concatenate([c.line_energy for c in calibrations]))
-        if calibrations
-        else np.ones(1)
-    )
-    pairs = zip(map(off.pixel_number, one.pulse_files), functions, strict=True)
-    errors = np.stack(
-        [
-            _calibration_error(pixel, f, calibrations, one.middle, lines)
-            for pixel, f in pairs
-        ]
-    )
-    found = alignment.align(counts, (edges[1:] + edges[:-1]) / 2, lines, errors)
-    rows = zip(functions, found.gain, found.error, found.measured, strict=True)
-    return tuple(_scaled(*row) for row in rows)
-
-
-def _scaled(
-    function: PixelEnergy, gain: float, error: float, measured: float
-) -> PixelEnergy:
-    """The energy function whose energies are 1 - gain times as large."""
-    if function.params is None:
-        return function
-    early, late = (params.copy() for params in function.params)
-    for params in (early, late):
-        params[layout.CURVE] *= 1 - gain
-    return replace(
-        function,
-        params=(early, late),
-        alignment=float(gain),
-        alignment_error=float(error),
-        misalignment=float(measured),
-    )
->>>>>>> 12f484a (Energy function: its package exports it, the layout of its parameters is a module, compiled results have names)
 
 
 def _calibration_error(

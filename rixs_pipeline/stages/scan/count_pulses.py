@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline.core.calibration import cuts
-from rixs_pipeline.core.energy import later_share, layout
+from rixs_pipeline.core.energy import layout
 from rixs_pipeline.core.maps import binning, exposure
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
@@ -75,19 +75,18 @@ def _count_pixel(
     """Count the pulses of one pixel, and add its photons to the map counts."""
     from rixs_pipeline.core.maps import bin_kernel
 
-<<<<<<< HEAD
     pixel = off.pixel_number(path)
     points = task.points
     header, file_records = off.open_file(path)
     records = find_point_records(file_records, points.start_ns, points.end_ns)
     limits = select_cuts(records, energy, task.residual_cut)
     bins = binning.uniform_bins(task.emission_edges)
-    cut_limits, params = REJECT_ALL, np.zeros((2, ef.N_PARAMS))
+    cut_limits, params = REJECT_ALL, np.zeros((2, layout.N_PARAMS))
     later_share = np.zeros(len(points))
     is_counted = energy.params is not None and limits is not None
     if energy.params is not None and limits is not None:
         cut_limits, params = limits.to_table(), np.stack(energy.params)
-        later_share = ef.late_share(
+        later_share = later_calibration_share(
             points.middle, energy.params, energy.reference_times
         )
     options = BinOptions(cut_limits, params, bins)
@@ -96,40 +95,6 @@ def _count_pixel(
     if task.photon_part and is_counted:
         tally = _count_and_keep_photons(
             task.photon_part, pixel, records, batch, options, map_counts
-=======
-    start, end = task.points.start_ns, task.points.end_ns
-    header, records = off.open_file(path)
-    dead_time, after_trigger = (
-        of(records, header) / 1e9 for of in (off.dead_time_ns, off.after_trigger_ns)
-    )
-    pulses, points = point_records(records, start, end)
-    triggers = points.stop - points.first
-    limits = _limits(pulses, points, function, task.residual_cut)
-    hold_off = limits.hold_off if limits else 0.0
-    table = cuts.stack_limits([limits])[0]
-    used = function.params is not None and limits is not None
-    params = (
-        np.stack(function.params)
-        if function.params is not None
-        else np.zeros((2, layout.N_PARAMS))
-    )
-    middle = task.points.middle
-    share = (
-        later_share(middle, function.params, function.reference_times)
-        if function.params
-        else 0 * middle
-    )
-    accepting = (
-        table if used else np.array([[np.nan, np.nan]] * 3 + [[hold_off, np.inf]])
-    )
-    in_no_bin = int(counts[:, -1].sum())
-    bins = binning.uniform_bins(task.edges)
-    options = BinOptions(accepting, params, bins)
-    batch = PointBatch(points.first, points.stop, np.arange(len(start)), share)
-    if task.keep and used:
-        tally = _count_and_keep(
-            task.keep, off.pixel_number(path), pulses, batch, options, counts
->>>>>>> 12f484a (Energy function: its package exports it, the layout of its parameters is a module, compiled results have names)
         )
     else:
         tally = bin_kernel.bin_records(

@@ -10,7 +10,7 @@ import numpy as np
 
 from rixs_pipeline.core.calibration import cuts
 from rixs_pipeline.core.drift import gain_jumps, line_shifts
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import energy
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
@@ -140,7 +140,7 @@ def _is_accepted(
 
 def _energies(pulses: off.Pulses, calibration: PixelCalibration) -> FloatArray:
     """Return the energies (pulse,) of pulses by one calibration, eV."""
-    return ef.energy(
+    return energy(
         pulses.pulse_height,
         pulses.pretrigger_mean,
         pulses.phase,

@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.calibration import gain_curve as gain
-<<<<<<< HEAD
 from rixs_pipeline.core.drift import line_shifts
-from rixs_pipeline.core.energy import 
-=======
-from rixs_pipeline.core.drift import line_shifts as continuity
 from rixs_pipeline.core.energy import layout
->>>>>>> 12f484a (Energy function: its package exports it, the layout of its parameters is a module, compiled results have names)
 from tests.core.photons import ENERGY, height
 
 GAIN = (3e4, 2000.0, 100.0)

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-<<<<<<< HEAD
 from rixs_pipeline.core.energy import curve_energy
 from rixs_pipeline.stages.scan import align_pixels
 from rixs_pipeline.stages.scan.align_pixels import (
@@ -21,12 +20,6 @@ from tests.stages.builders import (
     scan,
     write_off,
 )
-=======
-from rixs_pipeline.core.energy import curve_energy
-from rixs_pipeline.stages.scan import align_pixels as stage
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy, pixel_energies
-from tests.stages.builders import LIMITS, calibration, params, points, scan, write_off
->>>>>>> 12f484a (Energy function: its package exports it, the layout of its parameters is a module, compiled results have names)
 
 EDGES = spectrum_edges((500.0, 1000.0))
 GOOD = PixelEnergy(OK, (params(), params()), LIMITS)
@@ -82,13 +75,8 @@ def test_pixels_are_brought_together_and_their_mean_stays(tmp_path):
         for original, scaled in zip(before.params, after.params, strict=True):
             heights = np.array([4000.0, 7000.0])
             np.testing.assert_allclose(
-<<<<<<< HEAD
                 curve_energy(heights, scaled),
                 (1 - gain) * curve_energy(heights, original),
-=======
-                curve_energy(heights, scaled),
-                (1 - gain) * curve_energy(heights, own),
->>>>>>> 12f484a (Energy function: its package exports it, the layout of its parameters is a module, compiled results have names)
                 rtol=1e-12,
             )
     after = align_pixels.align_pixels(run, aligned, measure(run, aligned), EDGES, [])
