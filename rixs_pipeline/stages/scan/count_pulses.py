@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline.core.calibration import cuts
-from rixs_pipeline.core.energy import layout
+from rixs_pipeline.core.energy import later_calibration_share, layout
 from rixs_pipeline.core.maps import binning, exposure
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
