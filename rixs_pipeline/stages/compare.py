@@ -37,7 +37,7 @@ def _is_compared(work: Work, asked: Comparison, edge: str) -> bool:
         [one.points.incident_energy for one in work.scans if one.edge == edge]
     )
     limits = float(np.nanmin(energy)), float(np.nanmax(energy))
-    return compare_stage.concerns(
+    return compare_stage.is_requested(
         asked, select_regions(edge, work.config.regions), limits
     )
 
@@ -58,18 +58,20 @@ def _compare_at(work: Work, name: str, edge: str, samples: Sequence[str]) -> Non
         if not work.ledger.wanted(told, path, work.ledger.key(science, inputs)):
             return
         sources = {
-            sample: compare_stage.Sources(
+            sample: compare_stage.SampleProducts(
                 products.read_entry(rixs_map), products.read_entries(found)
             )
             for sample, rixs_map, found in zip(samples, maps, spectra, strict=True)
         }
-        entries, results, refused = compare_stage.compare_samples(
-            sources, asked, regions
-        )
-        if not entries:
-            reasons = "; ".join(refused) or "the samples share none of its regions"
+        compared = compare_stage.compare_samples(sources, asked, regions)
+        if not compared.by_region:
+            reasons = (
+                "; ".join(compared.refusals) or "the samples share none of its regions"
+            )
             raise RunFailed(f"{path.stem}: nothing is compared: {reasons}")
-        work.ledger.write(path, entries, "difference")
+        work.ledger.write(path, compared.by_region, "difference")
         work.summary.made(
-            told, {"results": results}, [f"{path.stem}: {line}" for line in refused]
+            told,
+            {"results": compared.results},
+            [f"{path.stem}: {line}" for line in compared.refusals],
         )

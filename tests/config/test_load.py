@@ -548,3 +548,9 @@ def test_the_first_config_of_real_data(real_data: Path, tmp_path: Path) -> None:
     text = initial_config(describe(discover(real_data)), PRESETS)
     assert loaded(tmp_path, text).normalise.i0 is None
     assert "ad1" in text and "Co_PFY" in text and "mixv4b" in text
+
+
+def test_the_config_of_the_paper_has_all_its_figures() -> None:
+    path = Path(__file__).parents[2] / "configs" / "lmr_paper.yaml"
+    figures = {"fig1", "fig2", "fig3", "supp3", "supp4", "supp5", "supp6"}
+    assert set(load_config(path).figures) == figures

@@ -1,372 +1,516 @@
-"""Maps and spectra of several samples -> are they the same, what differs, how strong is a feature in each."""
+"""Maps and spectra of several samples -> are they equal, and how do they differ."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import Comparison, Feature, Region
-from rixs_pipeline.core.maps import combine
-from rixs_pipeline.core.spectra import amplitudes
+from rixs_pipeline.core.maps import combine, incident_axis
+from rixs_pipeline.core.spectra import regions
+from rixs_pipeline.core.spectra.amplitudes import Measured
 from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.core.stats import energy_scale_offset as scale_shifts
-from rixs_pipeline.core.stats import homogeneity as comparison
+from rixs_pipeline.core.spectra.regions import RegionKind
+from rixs_pipeline.core.spectra.sample_comparison import (
+    FeatureChanges,
+    FeatureSpectra,
+    FeatureWindows,
+    IntensityScale,
+    SampleIntensities,
+    compare_amplitudes,
+    mean_emission_energy,
+)
+from rixs_pipeline.core.stats import energy_scale_offset, homogeneity
+from rixs_pipeline.core.stats.homogeneity import Apart, Homogeneity
 from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import comparison as comparison_schema
 from rixs_pipeline.stages.sample.configured_regions import core_region
+from rixs_pipeline.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+Variables = dict[str, tuple[tuple[str, ...], Any]]
+
+LEAST_SHARED = 0.5  # share of a sample's incident points that all samples must have
+OF_INTENSITY = ("intensity", "intensity_errors", "difference", "difference_errors")
+ERRORS_TEXT = (
+    "those of the spectra over the factors; the factors' own, common to all points, "
+    "stands beside them; p: by the multinomial law of the counts, "
+    "exposures taken as known"
+)
 
 
 @dataclass(frozen=True)
-class Sources:
-    """What is known of one sample: its map, and its spectra by region."""
+class SampleProducts:
+    """Products of one sample at an edge: its map, and its spectra by region."""
 
     rixs_map: xr.Dataset
     spectra: Mapping[str, xr.Dataset]
 
 
-def concerns(
-    asked: Comparison, configured: Mapping[str, Region], incident: tuple[float, float]
-) -> bool:
-    """Whether a comparison asks for anything at an edge: one of its regions, and its window on that region's axis.
+@dataclass(frozen=True)
+class ComparedSamples:
+    """Comparisons by region as `schema.comparison`.
 
-    `configured`: the edge's regions; `incident`: [low, high] of its scans, eV. Emission spectra end with the incident
-    energy.
+    `results`: the outcome, a line each; `refusals`: why regions were not compared.
     """
-    low, high = asked.window or incident
-    wanted = (
-        region
-        for name, region in configured.items()
-        if asked.regions is None or name in asked.regions
-    )
-    return any(
-        low <= incident[1] and (high > incident[0] or region.kind == "xes")
-        for region in wanted
-    )
+
+    by_region: dict[str, xr.Dataset]
+    results: list[str]
+    refusals: list[str]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The maps of two samples on shared points, a region, and the axis of its spectra."""
+
+    first: xr.Dataset
+    second: xr.Dataset
+    region: regions.Region
+    axis: str
+
+    @property
+    def incident(self) -> FloatArray:
+        """Incident energies (point,), eV."""
+        return np.asarray(self.first["incident_energy"].values)
+
+    @property
+    def emission_edges(self) -> FloatArray:
+        """Edges of the emission bins (bin + 1,), eV."""
+        return np.asarray(self.first["emission_energy_edges"].values)
+
+    @property
+    def weights(self) -> FloatArray:
+        """Share of each bin in the region, (point, bin)."""
+        return region_weights(self.region, self.incident, self.emission_edges)
+
+    @property
+    def energy(self) -> FloatArray:
+        """Energies of the spectra, eV."""
+        return np.asarray(self.first[self.axis].values)
+
+    @property
+    def is_along_emission(self) -> bool:
+        """Whether the spectra run along the emission energy, not the incident one."""
+        return self.axis == "emission_energy"
+
+
+@dataclass(frozen=True)
+class _TestedPairs:
+    """Each sample with the first one: offsets of the emission scales, and tests."""
+
+    pairs: Sequence[_Pair]
+    offsets: Sequence[Apart | None]
+    tests: Sequence[Homogeneity]
+
+    @property
+    def factors(self) -> FloatArray:
+        """Common factors of the counts relative to the first sample, (sample,)."""
+        return np.array([1.0, *(test.factor[1] for test in self.tests)])
+
+    @property
+    def scale(self) -> IntensityScale:
+        """What the intensities are divided by: an inverse yield falls with counts."""
+        errors = np.array([0.0, *(test.factor_errors[1] for test in self.tests)])
+        is_inverse = self.pairs[0].region.kind is RegionKind.IPFY
+        return IntensityScale(1 / self.factors if is_inverse else self.factors, errors)
+
+
+def is_requested(
+    comparison: Comparison,
+    configured: Mapping[str, Region],
+    incident: tuple[float, float],
+) -> bool:
+    """Return whether a comparison requests anything at an edge.
+
+    Parameters
+    ----------
+    comparison
+        Its regions, and its window on the axis of their spectra.
+    configured
+        The regions of the edge.
+    incident
+        Lowest and highest incident energy of the edge's scans, eV. Emission spectra
+        end at the incident energy.
+
+    Returns
+    -------
+    bool
+    """
+    lowest, highest = incident
+    window_low, window_high = comparison.window or incident
+    for name, region in configured.items():
+        is_named = comparison.regions is None or name in comparison.regions
+        is_reached = window_high > lowest or region.kind == "xes"
+        if is_named and is_reached and window_low <= highest:
+            return True
+    return False
 
 
 def compare_samples(
-    sources: Mapping[str, Sources], asked: Comparison, configured: Mapping[str, Region]
-) -> tuple[dict[str, xr.Dataset], list[str], list[str]]:
-    """All regions that the samples share, as `schema.comparison`; what came out in a line each; why others did not."""
-    found: dict[str, xr.Dataset] = {}
+    products: Mapping[str, SampleProducts],
+    comparison: Comparison,
+    configured: Mapping[str, Region],
+) -> ComparedSamples:
+    """Compare all regions that the samples share, each sample with the first.
+
+    Parameters
+    ----------
+    products
+        Sample -> its products.
+    comparison
+        What to compare, and how.
+    configured
+        The regions of the edge.
+
+    Returns
+    -------
+    ComparedSamples
+    """
+    by_region: dict[str, xr.Dataset] = {}
     results: list[str] = []
     refused: dict[str, list[str]] = {}  # reason -> regions
-    for region, limits in configured.items():
-        if asked.regions is not None and region not in asked.regions:
-            continue
-        if not all(region in of.spectra for of in sources.values()):
+    for name in configured:
+        is_named = comparison.regions is None or name in comparison.regions
+        is_shared = all(name in sample.spectra for sample in products.values())
+        if not (is_named and is_shared):
             continue
         try:
-            found[region] = compare_region(sources, asked, limits, region)
+            dataset = compare_region(products, comparison, configured, name)
         except ValueError as error:
-            refused.setdefault(str(error), []).append(region)
+            refused.setdefault(str(error), []).append(name)
         else:
-            results += told(found[region], region)
-    return (
-        found,
-        results,
-        [
-            f"{', '.join(names)} not compared: {reason}"
-            for reason, names in refused.items()
-        ],
-    )
+            by_region[name] = dataset
+            results += _result_lines(dataset, name)
+    refusals = []
+    for reason, names in refused.items():
+        refusals.append(f"{', '.join(names)} not compared: {reason}")
+    return ComparedSamples(by_region, results, refusals)
 
 
 def compare_region(
-    sources: Mapping[str, Sources], asked: Comparison, limits: Region, region: str
+    products: Mapping[str, SampleProducts],
+    comparison: Comparison,
+    configured: Mapping[str, Region],
+    name: str,
 ) -> xr.Dataset:
-    """One region: each sample against the first.
+    """Compare one region of each sample with that of the first.
 
-    The test is one of counts, as they are in the region; the intensities are those of the spectra, with what was
-    subtracted there, before they were scaled.
+    Parameters
+    ----------
+    products
+        Sample -> its products.
+    comparison
+        Window, common factor and feature.
+    configured
+        The regions of the edge.
+    name
+        The region to compare.
 
-    Raises:
-        ValueError: the samples lie on other incident energies, or nothing can be tested; the message tells.
+    Returns
+    -------
+    Dataset
+        As `schema.comparison`.
+
+    Raises
+    ------
+    ValueError
+        The samples have different incident energies, or nothing can be tested.
+
+    Notes
+    -----
+    The test is one of the counts in the region. The intensities are those of the
+    spectra, backgrounds subtracted, before they were scaled.
     """
-    samples = list(sources)
-    maps = _on_shared_points([of.rixs_map for of in sources.values()])
-    axis = str(sources[samples[0]].spectra[region]["intensity"].dims[0])
+    region = configured[name]
+    maps = _on_shared_points([sample.rixs_map for sample in products.values()])
+    spectra = [sample.spectra[name] for sample in products.values()]
+    axis = str(spectra[0]["intensity"].dims[0])
     if axis not in maps[0].coords:
         raise ValueError(f"the test needs an axis of the map, not {axis}")
-    energy = maps[0][axis].values
-    places = _window(energy, asked.window)
-    apart = [_apart(maps[0], other, limits, axis) for other in maps[1:]]
-    tests = [
-        _test(maps[0], other, limits, asked, axis, places, a)
-        for other, a in zip(maps[1:], apart, strict=True)
-    ]
-    factor = np.array([1.0, *(test.factor[1] for test in tests)])
-    relative = np.array([0.0, *(test.factor_errors[1] for test in tests)])
-    spectra = [_unscaled(of.spectra[region], axis, energy) for of in sources.values()]
-    divisor = (
-        1 / factor if limits.kind == "ipfy" else factor
-    )  # an inverse yield falls where the counts rise
-    intensity = np.array([s[0] for s in spectra]) / divisor[:, None]
-    errors = np.array([s[1] for s in spectra]) / divisor[:, None]
-    taken = np.isfinite(intensity).any(axis=0)
-    both, compared = ("sample", axis), ("compared", axis)
-    values: dict[str, tuple[tuple[str, ...], Any]] = {
-        axis: ((axis,), energy[taken]),
-        "sample": (("sample",), np.array(samples, dtype=object)),
-        "compared": (("compared",), np.array(samples[1:], dtype=object)),
-        "intensity": (both, intensity[:, taken]),
-        "intensity_errors": (both, errors[:, taken]),
-        "difference": (compared, (intensity[1:] - intensity[0])[:, taken]),
-        "difference_errors": (compared, np.hypot(errors[1:], errors[0])[:, taken]),
-        "factor": (("compared",), factor[1:]),
-        "factor_errors": (("compared",), (factor * relative)[1:]),
-        "chi_square": (("compared",), np.array([t.chi_square for t in tests])),
-        "degrees_of_freedom": (
-            ("compared",),
-            np.array([t.degrees_of_freedom for t in tests]),
-        ),
-        "p": (("compared",), np.array([t.p for t in tests])),
-        "scales_apart": (
-            ("compared",),
-            np.array([a.deviation if a else np.nan for a in apart]),
-        ),
+    pairs = [_Pair(maps[0], second, core_region(region), axis) for second in maps[1:]]
+    tested = _test_pairs(pairs, comparison)
+    intensities = _unscaled_intensities(spectra, axis, maps[0][axis].values)
+    shown = intensities.divide(tested.scale.divisors)
+    variables: Variables = {
+        "sample": (("sample",), np.array(list(products), dtype=object)),
+        "compared": (("compared",), np.array(list(products)[1:], dtype=object)),
     }
-    if any(apart):
-        moved = [
-            s * a.slope * a.deviation if a else np.nan * s
-            for s, a in zip(intensity[1:], apart, strict=True)
-        ]
-        values["difference_energy_errors"] = compared, np.array(moved)[:, taken]
-    if asked.feature is not None and asked.feature.region == region:
-        values |= _amplitudes(sources, maps, asked.feature, axis, (divisor, relative))
-    dataset = labelled(values, comparison_schema(axis))
-    units = sources[samples[0]].spectra[region]["intensity"].attrs.get("units", "")
-    for variable in (
-        "intensity",
-        "intensity_errors",
-        "difference",
-        "difference_errors",
-    ):
+    variables |= _test_variables(tested)
+    variables |= _intensity_variables(shown, tested.offsets, maps[0][axis])
+    feature = comparison.feature
+    if feature is not None and feature.region == name:
+        variables |= _feature_variables(products, tested, configured, feature)
+    dataset = labelled(variables, comparison_schema(axis))
+    units = spectra[0]["intensity"].attrs.get("units", "")
+    for variable in OF_INTENSITY:
         dataset[variable].attrs["units"] = units
+    tested_energy = maps[0][axis].values[_tested_points(pairs[0], comparison)]
+    window = [float(tested_energy.min()), float(tested_energy.max())]
+    options = comparison.model_dump(mode="json", exclude_unset=True)
     dataset.attrs = {
         "edge": maps[0].attrs["edge"],
-        "region": json.dumps(limits.model_dump(mode="json", exclude_unset=True)),
-        "comparison": json.dumps(asked.model_dump(mode="json", exclude_unset=True)),
-        "window": json.dumps(
-            [float(energy[places].min()), float(energy[places].max())]
-        ),
-        "scale": json.dumps(asked.scale),
-        "errors": "those of the spectra over the factors; the factors' own, common to all points, stands beside them; "
-        "p: by the multinomial law of the counts, exposures taken as known",
+        "region": json.dumps(region.model_dump(mode="json", exclude_unset=True)),
+        "comparison": json.dumps(options),
+        "window": json.dumps(window),
+        "scale": json.dumps(comparison.scale),
+        "errors": ERRORS_TEXT,
     }
-    check(dataset, comparison_schema(axis), region)
+    check(dataset, comparison_schema(axis), name)
     return dataset
 
 
 def _on_shared_points(maps: Sequence[xr.Dataset]) -> list[xr.Dataset]:
-    """The maps on the incident points that all of them have.
+    """Return the maps on the incident points that all of them have.
 
-    Raises:
-        ValueError: hardly any are shared, or the emission bins differ.
+    Raises
+    ------
+    ValueError
+        Too few points are shared, or the emission bins differ.
     """
-    first = maps[0]
-    edges = [one["emission_energy_edges"].values for one in maps]
-    if not all(np.array_equal(edge, edges[0]) for edge in edges):
+    edges = [rixs_map["emission_energy_edges"].values for rixs_map in maps]
+    if not all(np.array_equal(edges[0], other) for other in edges):
         raise ValueError("the maps have different emission bins")
-    grid = first["incident_energy"].values
-    places = [combine.group_points(one["incident_energy"].values, grid) for one in maps]
-    shared = np.flatnonzero(
-        np.all([np.isin(np.arange(len(grid)), place) for place in places], axis=0)
-    )
-    if len(shared) < 0.5 * min(one.sizes["incident_energy"] for one in maps):
+    incident = [rixs_map["incident_energy"].values for rixs_map in maps]
+    rows = incident_axis.shared_rows(incident)
+    if len(rows[0]) < LEAST_SHARED * min(map(len, incident)):
         raise ValueError(
-            "the samples were measured at other incident energies; set map.incident and incident_step"
+            "the samples have different incident energies "
+            "(set map.incident and map.incident_step)"
         )
-    rows = [
-        [int(np.flatnonzero(place == point)[0]) for point in shared] for place in places
+    return [
+        rixs_map.isel(incident_energy=row)
+        for rixs_map, row in zip(maps, rows, strict=True)
     ]
-    return [one.isel(incident_energy=row) for one, row in zip(maps, rows, strict=True)]
 
 
-def _apart(
-    first: xr.Dataset, second: xr.Dataset, limits: Region, axis: str
-) -> comparison.Apart | None:
-    """How far the second map's emission scale may stand from the first's, and what that does to a region; None where
-    too few pixels tell.
+def _scale_offset(pair: _Pair) -> Apart | None:
+    """Return what is known of the offset between the emission scales of two maps.
+
+    None where too few pixels show it.
     """
-    if not all("misalignment" in one for one in (first, second)):
+    first, second = pair.first, pair.second
+    if "misalignment" not in first or "misalignment" not in second:
         return None
-    _, here, there = np.intersect1d(
+    _, first_rows, second_rows = np.intersect1d(
         first["pixel"].values, second["pixel"].values, return_indices=True
     )
-    gains = first["misalignment"].values[here], second["misalignment"].values[there]
-    photons = first["pixel_counts"].values[here] + second["pixel_counts"].values[there]
-    relative, freedom = scale_shifts.scales_apart(*gains, photons)
+    first_pixels = first.isel(pixel=first_rows)
+    second_pixels = second.isel(pixel=second_rows)
+    photons = first_pixels["pixel_counts"].values + second_pixels["pixel_counts"].values
+    relative, freedom = energy_scale_offset.scales_apart(
+        first_pixels["misalignment"].values,
+        second_pixels["misalignment"].values,
+        photons,
+    )
     if not freedom:
         return None
-    incident, edges = (
-        first["incident_energy"].values,
-        first["emission_energy_edges"].values,
-    )
     counts = first["counts"].values + second["counts"].values
-    slope = scale_shifts.relative_slope(
-        counts, core_region(limits), incident, edges, axis == "emission_energy"
+    slope = energy_scale_offset.relative_slope(
+        counts, pair.region, pair.incident, pair.emission_edges, pair.is_along_emission
     )
-    seen = (region_weights(core_region(limits), incident, edges) * counts).sum(axis=0)
-    energy = float(seen @ first["emission_energy"].values) / max(float(seen.sum()), 1.0)
-    return comparison.Apart(slope, relative * energy, freedom)
+    emission = first["emission_energy"].values
+    energy = mean_emission_energy(counts, pair.weights, emission)
+    return Apart(slope, relative * energy, freedom)
 
 
-def _test(
-    first: xr.Dataset,
-    second: xr.Dataset,
-    limits: Region,
-    asked: Comparison,
-    axis: str,
-    places: Mask,
-    apart: comparison.Apart | None,
-) -> comparison.Homogeneity:
-    """Two samples' counts in a region."""
-    pair = (first, second)
-    share = region_weights(
-        core_region(limits),
-        first["incident_energy"].values,
-        first["emission_energy_edges"].values,
-    )
-    exposure = [one["exposure"].values for one in pair]
-    cells = comparison.cells(
-        [one["counts"].values for one in pair],
-        exposure,
-        share,
-        axis == "emission_energy",
-    )
-    tested, scaled_by = cells.within(places), None
-    if asked.scale == "free":
+def _test_pairs(pairs: Sequence[_Pair], comparison: Comparison) -> _TestedPairs:
+    """Test each sample against the first one."""
+    offsets = [_scale_offset(pair) for pair in pairs]
+    tests = []
+    for pair, offset in zip(pairs, offsets, strict=True):
+        tests.append(_test(pair, comparison, offset))
+    return _TestedPairs(pairs, offsets, tests)
+
+
+def _tested_points(pair: _Pair, comparison: Comparison) -> BoolArray:
+    """Return which points (point,) of the spectra are tested."""
+    return _in_window(pair.energy, comparison.window)
+
+
+def _test(pair: _Pair, comparison: Comparison, offset: Apart | None) -> Homogeneity:
+    """Test whether the counts of two samples in a region are equal.
+
+    Raises
+    ------
+    ValueError
+        There are no counts.
+    """
+    maps = (pair.first, pair.second)
+    counts = [rixs_map["counts"].values for rixs_map in maps]
+    exposure = [rixs_map["exposure"].values for rixs_map in maps]
+    cells = homogeneity.cells(counts, exposure, pair.weights, pair.is_along_emission)
+    tested = cells.within(_tested_points(pair, comparison))
+    scaled_by = None
+    if comparison.scale == "free":
         scaled_by = tested
-    elif asked.scale != "known":
-        scaled_by = cells.within(_window(first[axis].values, asked.scale))
-    test = comparison.homogeneity(tested, scaled_by, apart)
+    elif comparison.scale != "known":
+        scaled_by = cells.within(_in_window(pair.energy, comparison.scale))
+    test = homogeneity.homogeneity(tested, scaled_by, offset)
     if test is None:
         raise ValueError("no counts to compare, or none to scale by")
     return test
 
 
-def _window(energy: Floats, limits: tuple[float, float] | None) -> Mask:
-    """Which energies lie in `low <= E < high`; all without limits.
+def _in_window(energy: FloatArray, limits: tuple[float, float] | None) -> BoolArray:
+    """Return which energies (point,) are in ``low <= E < high``; all without limits.
 
-    Raises:
-        ValueError: none does.
+    Raises
+    ------
+    ValueError
+        None is.
     """
-    inside = (
-        np.ones(len(energy), bool)
-        if limits is None
-        else (energy >= limits[0]) & (energy < limits[1])
-    )
-    if not inside.any():
-        raise ValueError(f"no point in the window {list(limits or ())}")
-    return inside
+    if limits is None:
+        return np.ones(len(energy), bool)
+    is_inside = (energy >= limits[0]) & (energy < limits[1])
+    if not is_inside.any():
+        raise ValueError(f"no point in the window {list(limits)}")
+    return np.asarray(is_inside)
 
 
-def _unscaled(spectrum: xr.Dataset, axis: str, energy: Floats) -> tuple[Floats, Floats]:
-    """Intensity and errors (energy,) as they were before `scale`; NaN where the spectrum has no such energy."""
-    place = combine.group_points(energy, spectrum[axis].values)
-    factor = float(spectrum.attrs.get("scale_factor", 1.0))
-    columns = (
-        spectrum[name].values * factor for name in ("intensity", "intensity_errors")
-    )
-    first, second = (np.where(place >= 0, column[place], np.nan) for column in columns)
-    return first, second
+def _unscaled_intensities(
+    spectra: Sequence[xr.Dataset], axis: str, energy: FloatArray
+) -> SampleIntensities:
+    """Return the intensities at some energies (point,), as they were before `scale`."""
+    columns: dict[str, list[FloatArray]] = {"intensity": [], "intensity_errors": []}
+    for spectrum in spectra:
+        row = combine.group_points(energy, spectrum[axis].values)
+        factor = float(spectrum.attrs.get("scale_factor", 1.0))
+        for name, column in columns.items():
+            values = spectrum[name].values * factor
+            column.append(np.where(row >= 0, values[row], np.nan))
+    return SampleIntensities(*map(np.array, columns.values()))
 
 
-def _amplitudes(
-    sources: Mapping[str, Sources],
-    maps: Sequence[xr.Dataset],
+def _test_variables(tested: _TestedPairs) -> Variables:
+    """Return the outcome of the tests, (compared,)."""
+    factors = tested.factors[1:]
+    columns = {
+        "factor": factors,
+        "factor_errors": factors * tested.scale.relative_errors[1:],
+        "chi_square": [test.chi_square for test in tested.tests],
+        "degrees_of_freedom": [test.degrees_of_freedom for test in tested.tests],
+        "p": [test.p for test in tested.tests],
+        "scales_apart": [
+            offset.deviation if offset else np.nan for offset in tested.offsets
+        ],
+    }
+    compared = ("compared",)
+    return {name: (compared, np.array(column)) for name, column in columns.items()}
+
+
+def _intensity_variables(
+    intensities: SampleIntensities,
+    offsets: Sequence[Apart | None],
+    energy: xr.DataArray,
+) -> Variables:
+    """Return intensities and differences at the points that have values."""
+    is_finite = np.isfinite(intensities.intensity)
+    has_values: BoolArray = np.any(is_finite, axis=0)
+    shown = intensities.select(has_values)
+    difference = shown.differences()
+    axis = str(energy.name)
+    samples, compared = ("sample", axis), ("compared", axis)
+    variables: Variables = {
+        axis: ((axis,), energy.values[has_values]),
+        "intensity": (samples, shown.intensity),
+        "intensity_errors": (samples, shown.errors),
+        "difference": (compared, difference.intensity),
+        "difference_errors": (compared, difference.errors),
+    }
+    if not any(offsets):
+        return variables
+    changes = []
+    for intensity, offset in zip(shown.intensity[1:], offsets, strict=True):
+        change = np.nan * intensity
+        if offset is not None:
+            change = intensity * offset.slope[has_values] * offset.deviation
+        changes.append(change)
+    return variables | {"difference_energy_errors": (compared, np.array(changes))}
+
+
+def _feature_variables(
+    products: Mapping[str, SampleProducts],
+    tested: _TestedPairs,
+    configured: Mapping[str, Region],
     feature: Feature,
-    axis: str,
-    scale: tuple[Floats, Floats],
-) -> dict[str, tuple[tuple[str, ...], Any]]:
-    """Amplitude in each sample, and its ratio to the first one's; points that a sample lacks count in none.
+) -> Variables:
+    """Return the strength of a feature in each sample, and relative to the first.
 
-    `maps`: of the samples on shared points; `scale`: what each sample's intensity is divided by, and its relative
-    error. The ratio's error holds what the emission scales may stand apart.
+    Points that a sample lacks do not count in any.
     """
-    energy = maps[0][axis].values
-    names = [feature.region, *([feature.rest] if feature.rest else [])]
-    missing = [n for n in names if not all(n in of.spectra for of in sources.values())]
-    if missing:
-        raise ValueError(f"feature: there is no region '{missing[0]}'")
-    columns = [
-        [_unscaled(of.spectra[n], axis, energy) for n in names]
-        for of in sources.values()
-    ]
-    known = np.isfinite(np.array(columns)).all(axis=(0, 1, 2))
-    window, baseline = (
-        _window(energy[known], limits) if limits else None
-        for limits in (feature.window, feature.baseline)
-    )
-
-    def strength(of_sample: Sequence[tuple[Floats, Floats]]) -> tuple[float, float]:
-        measured = [
-            amplitudes.Measured(value[known], error[known])
-            for value, error in of_sample
+    names = [name for name in (feature.region, feature.rest) if name is not None]
+    for name in names:
+        is_shared = all(name in sample.spectra for sample in products.values())
+        if name not in configured or not is_shared:
+            raise ValueError(f"feature: there is no region '{name}'")
+    axis, energy = tested.pairs[0].axis, tested.pairs[0].energy
+    intensities = []
+    for sample in products.values():
+        spectra = [sample.spectra[name] for name in names]
+        intensities.append(_unscaled_intensities(spectra, axis, energy))
+    finite = [np.isfinite([s.intensity, s.errors]) for s in intensities]
+    is_known: BoolArray = np.all(finite, axis=(0, 1, 2))
+    samples = []
+    for rows in (sample.select(is_known) for sample in intensities):
+        samples.append(FeatureSpectra(*map(Measured, rows.intensity, rows.errors)))
+    changes = []
+    for pair in tested.pairs:
+        of_regions = [
+            replace(pair, region=core_region(configured[name])) for name in names
         ]
-        rest = measured[1] if feature.rest else None
-        return amplitudes.amplitude(measured[0], window, baseline, rest)  # type: ignore[arg-type]
-
-    found = [strength(of_sample) for of_sample in columns]
-    limits = [
-        Region.model_validate(
-            json.loads(next(iter(sources.values())).spectra[n].attrs["region"])
-        )
-        for n in names
-    ]
-    ratios, chances = [], []
-    for k, (value, error) in enumerate(found[1:], start=1):
-        apart = [_apart(maps[0], maps[k], one, axis) for one in limits]
-        up, down = (
-            [
-                (v * (1 + s * (a.slope * a.deviation if a else 0.0)), e)
-                for (v, e), a in zip(columns[k], apart, strict=True)
-            ]
-            for s in (1, -1)
-        )
-        shared = (strength(up)[0] - strength(down)[0]) / 2
-        spread = float(np.sqrt(error**2 + (value * scale[1][k]) ** 2 + shared**2))
-        scaled = value / scale[0][k], spread / scale[0][k]
-        ratios.append(amplitudes.ratio(scaled, found[0]))
-        chances.append(amplitudes.equal(scaled, found[0]))
-    value, lower, upper = np.array(ratios).T
-    amplitude, errors = np.array(found).T
+        relative = [_relative_change(pair)[is_known] for pair in of_regions]
+        changes.append(FeatureChanges(*relative))
+    is_feature = _in_window(energy[is_known], feature.window)
+    is_baseline = None
+    if feature.baseline:
+        is_baseline = _in_window(energy[is_known], feature.baseline)
+    windows = FeatureWindows(is_feature, is_baseline)
+    compared = compare_amplitudes(samples, windows, tested.scale, changes)
     return {
-        "amplitude": (("sample",), amplitude),
-        "amplitude_errors": (("sample",), errors),
-        "ratio": (("compared",), value),
-        "ratio_lower": (("compared",), lower),
-        "ratio_upper": (("compared",), upper),
-        "ratio_p": (("compared",), np.array(chances)),
+        "amplitude": (("sample",), compared.amplitude),
+        "amplitude_errors": (("sample",), compared.errors),
+        "ratio": (("compared",), compared.ratio),
+        "ratio_lower": (("compared",), compared.lower),
+        "ratio_upper": (("compared",), compared.upper),
+        "ratio_p": (("compared",), compared.p),
     }
 
 
-def told(dataset: xr.Dataset, region: str) -> list[str]:
-    """What a comparison of one region came to, a line for each sample."""
-    first = str(dataset["sample"].values[0])
+def _relative_change(pair: _Pair) -> FloatArray:
+    """Return the relative change (point,) of a region by the energy-scale offset.
+
+    It is for one standard deviation of the offset, and 0 where that is unknown.
+    """
+    offset = _scale_offset(pair)
+    if offset is None:
+        return np.zeros(len(pair.energy))
+    return offset.slope * offset.deviation
+
+
+def _result_lines(dataset: xr.Dataset, name: str) -> list[str]:
+    """Return the outcome of the comparison of a region, a line for each sample."""
+    first = dataset["sample"].values[0]
+    columns = [name for name, var in dataset.items() if var.dims == ("compared",)]
     lines = []
-    for index, sample in enumerate(map(str, dataset["compared"].values)):
-        of = {
-            name: dataset[name].values[index]
-            for name in dataset.variables
-            if dataset[name].dims == ("compared",)
-        }
-        line = f"{region}, {sample} against {first}: chi2 {of['chi_square']:.1f} for {of['degrees_of_freedom']}"
-        line += f" degrees of freedom, p {of['p']:.2g}, common factor {of['factor']:.3f} ± {of['factor_errors']:.3f}"
-        if "ratio" in of:
-            line += f", feature {of['ratio']:.3f} ({of['ratio_lower']:.3f} to {of['ratio_upper']:.3f}) times as strong"
-            line += f", p {of['ratio_p']:.2g}"
+    for row, sample in enumerate(dataset["compared"].values):
+        value = {name: dataset[name].values[row] for name in columns}
+        line = (
+            f"{name}, {sample} against {first}: chi2 {value['chi_square']:.1f} "
+            f"for {value['degrees_of_freedom']} degrees of freedom, "
+            f"p = {value['p']:.2g}, common factor {value['factor']:.3f} ± "
+            f"{value['factor_errors']:.3f}"
+        )
+        if "ratio" in value:
+            line += (
+                f", feature {value['ratio']:.3f} ({value['ratio_lower']:.3f} to "
+                f"{value['ratio_upper']:.3f}) times as strong, "
+                f"p = {value['ratio_p']:.2g}"
+            )
         lines.append(line)
     return lines
