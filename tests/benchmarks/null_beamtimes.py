@@ -15,9 +15,14 @@ import numpy as np
 from rixs_pipeline import open_product
 from rixs_pipeline.config.models import Config
 from rixs_pipeline.core.spectra.amplitudes import Measured, amplitude
+<<<<<<< HEAD
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.runner import run as runner
+=======
+from rixs_pipeline.core.spectra.regions import weights
+>>>>>>> 684aad5 (One concept Stage: inputs, options, computation and outputs in one file a stage)
 from rixs_pipeline.runner.executor import available_cores
+from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
 from tests.benchmarks import spectra_truth
 from tests.core.spectra.builders import make_region
@@ -131,11 +136,11 @@ def reduce(one: SimulationSettings, folder: Path) -> Path:
         "compare": COMPARISONS,
         "execution": {"scheduler": "serial"},
     }
-    summary = runner.run(
+    summary = run(
         folder / "beamtime",
         Config.model_validate(config),
         folder / "out",
-        runner.Options(until="compare"),
+        Options(until="compare"),
     )
     assert summary.failed == {}
     return folder / "out"
