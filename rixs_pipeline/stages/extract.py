@@ -30,9 +30,7 @@ class Extract(Stage[SampleEdge]):
     def options(self, product: Product[SampleEdge]) -> Mapping[str, Any]:
         """Return the regions of the edge, the detection efficiency and the geometry."""
         config = self.context.config
-        regions = configured_regions.select_regions(
-            product.source.edge, config.regions
-        )
+        regions = configured_regions.select_regions(product.source.edge, config.regions)
         return {
             "regions": {
                 name: region.model_dump(mode="json") for name, region in regions.items()

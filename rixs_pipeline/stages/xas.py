@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.core.spectra.regions import RegionKind
 from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.context import SampleEdge
 from rixs_pipeline.stages.sample.absorption_spectra import absorption_spectra

@@ -175,10 +175,7 @@ class ScanCounter:
         return tasks
 
     def _counted(
-        self,
-        scan: Run,
-        energies: Outcome[PixelEnergies],
-        counts: Outcome[ScanCounts],
+        self, scan: Run, energies: Outcome[PixelEnergies], counts: Outcome[ScanCounts]
     ) -> CountedScan:
         """Return the counts of a scan; calibrated photons are counted here."""
         pixel_energies = energies.unwrap()
