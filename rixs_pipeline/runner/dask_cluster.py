@@ -117,7 +117,8 @@ class _TaskStream:
         self.function = function
         self.combine = combine
         self.tasks: set[str] = set()
-        self.watched = as_completed(loop=client.loop)  # type: ignore[no-untyped-call]
+        ended: Any = as_completed(loop=client.loop)  # type: ignore[no-untyped-call]
+        self.watched = ended
 
     def submit(self, tasks: Sequence[Any]) -> TreeReduction:
         """Submit the tasks of a group; its nodes are futures."""

@@ -180,8 +180,8 @@ class Bin(Stage[Run | PhotonStore]):
                 if name in leading:
                     throughput[name] = counted.then(self._estimate_throughput)
                 if name in maps:
-                    weights = throughput[self.leading_scans[name].name]
-                    make_map = partial(self._map_content, weights)
+                    leading_name = self.leading_scans[name].name
+                    make_map = partial(self._map_content, throughput[leading_name])
                     yield Result(maps[name], counted.then(make_map))
 
     def _fresh_photon_stores(self, stale: Mapping[str, Any]) -> dict[str, Path]:

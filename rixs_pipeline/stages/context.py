@@ -49,7 +49,10 @@ class Executor(Protocol):
 class ProductKeys(Protocol):
     """The keys of the products that are there: `runner.freshness.Freshness`."""
 
-    keys: Mapping[Path, Mapping[str, str]]
+    @property
+    def keys(self) -> Mapping[Path, Mapping[str, str]]:
+        """The keys by path: attributes that each product carries."""
+        ...
 
     def pulse_digest(self, run: Run) -> str:
         """Return a digest of the pulses that a run uses."""

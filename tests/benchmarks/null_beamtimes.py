@@ -15,12 +15,7 @@ import numpy as np
 from rixs_pipeline import open_product
 from rixs_pipeline.config.models import Config
 from rixs_pipeline.core.spectra.amplitudes import Measured, amplitude
-<<<<<<< HEAD
 from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.runner import run as runner
-=======
-from rixs_pipeline.core.spectra.regions import weights
->>>>>>> 684aad5 (One concept Stage: inputs, options, computation and outputs in one file a stage)
 from rixs_pipeline.runner.executor import available_cores
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
