@@ -151,28 +151,25 @@ class Bin(Stage[Run | PhotonStore]):
                 stores[product.source.scan.name] = product
             else:
                 maps[product.source.name] = product
-        leading = {}
-        for name in maps:
-            scan = self.leading_scans[name]
-            leading[scan.name] = scan
-        throughput: dict[str, Outcome[Throughput]] = {}
-        scans: dict[str, Run] = {}  # to count, in this order
-        for name, scan in leading.items():
-            if name not in maps:
-                weights = self._read_throughput(scan)
-                throughput[name] = Outcome(weights)
-                if weights is None:
-                    scans[name] = scan
-        by_name = {scan.name: scan for scan in self.context.scans}
-        scans |= {name: by_name[name] for name in maps}
-        scans |= {name: by_name[name] for name in by_name if name in stores}
+        leading = {
+            scan.name: scan for scan in (self.leading_scans[name] for name in maps)
+        }
+        throughput = {
+            name: Outcome(weights)
+            for name, scan in leading.items()
+            if name not in maps and (weights := self._read_throughput(scan))
+        }
+        uncounted = [name for name in leading if name not in throughput]
+        by_name = {scan.name: scan for scan in self.context.scans} | leading
+        # leading scans come before those that need their throughput
+        names = dict.fromkeys([*uncounted, *maps, *stores])
+        scans = [by_name[name] for name in names]
         counter = ScanCounter(
             self.context, self.calibrations, self._fresh_photon_stores(stores)
         )
         with self._part_folders(stores) as part_folders:
-            to_count = list(scans.values())
-            outcomes = counter.count(to_count, part_folders)
-            for scan, counted in zip(to_count, outcomes, strict=True):
+            outcomes = counter.count(scans, part_folders)
+            for scan, counted in zip(scans, outcomes, strict=True):
                 name = scan.name
                 if name in stores:
                     write = partial(_photon_content, part_folders[name])
