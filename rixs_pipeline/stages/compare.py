@@ -72,22 +72,21 @@ class Compare(Stage[EdgeComparison]):
         out, comparison = self.context.out, product.source
         edge, name = comparison.edge, product.path.stem
         sources = {
-            sample: compare_samples.Sources(
+            sample: compare_samples.SampleProducts(
                 nexus.read_entry(paths.map_product(out, sample, edge)),
                 nexus.read_entries(paths.spectra_product(out, sample, edge)),
             )
             for sample in comparison.samples
         }
         regions = select_regions(edge, self.context.config.regions)
-        entries, results, refused = compare_samples.compare_samples(
-            sources, comparison.config, regions
-        )
-        if not entries:
-            reasons = "; ".join(refused) or "the samples share none of its regions"
+        compared = compare_samples.compare_samples(sources, comparison.config, regions)
+        if not compared.by_region:
+            reasons = "; ".join(compared.refusals)
+            reasons = reasons or "the samples share none of its regions"
             raise RunFailed(f"{name}: no region can be compared: {reasons}")
-        warnings = [f"{name}: {reason}" for reason in refused]
-        write = dataset_writer(entries, "difference")
-        return Content(write, {"results": results}, warnings)
+        warnings = [f"{name}: {reason}" for reason in compared.refusals]
+        write = dataset_writer(compared.by_region, "difference")
+        return Content(write, {"results": compared.results}, warnings)
 
     def _is_concerned(self, comparison: Comparison, edge: Edge) -> bool:
         """Whether the comparison has a region at the edge."""
@@ -95,4 +94,4 @@ class Compare(Stage[EdgeComparison]):
         energies = np.concatenate([scan.points.incident_energy for scan in scans])
         limits = float(np.nanmin(energies)), float(np.nanmax(energies))
         regions = select_regions(edge, self.context.config.regions)
-        return compare_samples.concerns(comparison, regions, limits)
+        return compare_samples.is_requested(comparison, regions, limits)
