@@ -51,7 +51,7 @@ def calibrated(
     for path, one in zip(run.pulse_files, pulses, strict=True):
         if len(one.pulse_height) and f"energy_chan{one.pixel}" in truth:
             records = off.open_records(path)
-            here = slice(*off.record_range(records, run.start_ns, run.end_ns))
+            here = off.record_range(records, run.start_ns, run.end_ns)
             energy[one.pixel] = truth[f"energy_chan{one.pixel}"][here]
             good[one.pixel] = truth[f"good_chan{one.pixel}"][here]
     return Calibrated(run, pulses, result, energy, good, fwhm)
