@@ -15,8 +15,8 @@ from rixs_pipeline.types import BoolArray, PixelState, PixelStatus
 # Pulses of one pixel: with as many, a pixel without any is no chance, since throughputs
 # differ twofold.
 MANY_PULSES = 100
-# Pulses that a pixel needs in a scan to learn its cuts there; with fewer it has those of
-# the reference run.
+# Pulses that a pixel needs in a scan to learn its cuts there; with fewer it has those
+# of the reference run.
 MIN_PULSES_FOR_CUTS = 200
 
 CHANGED = PixelStatus(
