@@ -9,7 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.calibration.line_shapes import N_GRID, Complex, LineGrid
+from rixs_pipeline.core.calibration.line_shapes import (
+    FWHM_PER_SIGMA,
+    N_GRID,
+    Complex,
+    LineGrid,
+)
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]
@@ -66,6 +71,11 @@ class LineFits:
     def sigma(self) -> Float:
         """Gaussian resolution (pixel, line), eV."""
         return np.asarray(np.exp(self.theta[..., LOG_SIGMA]))
+
+    @property
+    def fwhm(self) -> Float:
+        """Resolution (pixel, line), full width at half maximum, eV."""
+        return self.sigma * FWHM_PER_SIGMA
 
     @property
     def sigma_errors(self) -> Float:

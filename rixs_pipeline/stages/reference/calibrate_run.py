@@ -6,8 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rixs_pipeline.config.models import CalibrationConfig, ReferenceSet
-from rixs_pipeline.core.calibration import reference_run
-from rixs_pipeline.core.calibration.reference_run import ReferencePulses
+from rixs_pipeline.core.calibration.line_identification import ReferenceLine
+from rixs_pipeline.core.calibration.pixel import ReferencePulses
+from rixs_pipeline.core.calibration.reference_run import (
+    CalibrationOptions,
+    calibrate_pixels,
+)
+from rixs_pipeline.core.gain.forms import CurveForm
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import NS_PER_S, Run
@@ -54,7 +59,9 @@ def calibrate_run(
             "check its times and pulse files"
         )
     parked_energy = float(run.points.incident_energy[0])
-    result = reference_run.calibrate(pulses, reference, config, parked_energy)
+    result = calibrate_pixels(
+        pulses, reference_lines(reference), calibration_options(config), parked_energy
+    )
     variables = calibration_variables(result, pulses, reference)
     variables |= correction_variables(result, pulses, run.duration)
     dataset = labelled(variables, PIXEL_CALIBRATION)
@@ -67,6 +74,33 @@ def calibrate_run(
     dataset.attrs |= reference.attributes()
     check(dataset, PIXEL_CALIBRATION, run.name)
     return dataset
+
+
+def calibration_options(config: CalibrationConfig) -> CalibrationOptions:
+    """Return the options of a calibration that the config sets."""
+    return CalibrationOptions(
+        line_names=config.lines,
+        curve_form=CurveForm(config.curve),
+        correct_phase=config.phase,
+        correct_drift=config.drift,
+        cut_width=config.residual_cut,
+        min_line_counts=config.min_line_counts,
+    )
+
+
+def reference_lines(reference: ReferenceSet) -> list[ReferenceLine]:
+    """Return the lines of a reference set."""
+    return [
+        ReferenceLine(
+            name=name,
+            energy=line.energy,
+            uncertainty=line.uncertainty,
+            shape=line.shape,
+            sigma=line.sigma,
+            is_satellite=line.satellite_of is not None,
+        )
+        for name, line in reference.lines.items()
+    ]
 
 
 def read_reference_pulses(run: Run, path: Path) -> ReferencePulses:

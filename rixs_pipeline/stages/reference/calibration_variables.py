@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rixs_pipeline.config.models import ReferenceSet
 from rixs_pipeline.core.calibration import diagnostics
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
-from rixs_pipeline.core.calibration.reference_run import Calibration, ReferencePulses
+from rixs_pipeline.core.calibration.pixel import ReferencePulses
+from rixs_pipeline.core.calibration.reference_run import Calibration
 from rixs_pipeline.core.energy import corrected_pulse_height, curve_energy, layout
 from rixs_pipeline.core.maps.binning import bin_index, emission_edges
 from rixs_pipeline.types import FloatArray, IntArray
@@ -52,7 +53,7 @@ def calibration_variables(
         Name -> (dimensions, array). Reference lines are along `line`; the elastic line
         has variables of its own.
     """
-    is_anchor = result.lines.anchors
+    is_anchor = result.lines.is_anchor
     names = np.array(result.lines.names, dtype=object)[is_anchor]
     variants = [reference.lines[name].variant for name in names]
     variables: Variables = {
@@ -60,7 +61,7 @@ def calibration_variables(
         "status": (("pixel",), _text([str(status) for status in result.status])),
         "line_name": (("line",), names),
         "line_energy": (("line",), result.lines.energy[is_anchor]),
-        "line_energy_errors": (("line",), result.lines.errors[is_anchor]),
+        "line_energy_errors": (("line",), result.lines.energy_errors[is_anchor]),
         "line_variant": (("line",), _text(variants)),
     }
     for name in LINE_TABLES:
@@ -151,7 +152,7 @@ def _elastic_line_variables(result: Calibration) -> Variables:
     All values are NaN where the run shows no elastic line.
     """
     position = errors = fwhm = np.full(len(result.pixel), np.nan)
-    elastic_lines = np.flatnonzero(~result.lines.anchors)
+    elastic_lines = np.flatnonzero(~result.lines.is_anchor)
     if len(elastic_lines):
         line = elastic_lines[0]
         position = result.lines.energy[line] + result.line_residual[:, line]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rixs_pipeline.config.models import CurveName
-from rixs_pipeline.core.calibration import reference_consistency
+from rixs_pipeline.core.calibration.reference_consistency import compare_lines
+from rixs_pipeline.core.gain.forms import CurveForm
 from rixs_pipeline.types import FloatArray, are_ok
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def reference_table(
     uncertainty = np.array([lines[name].uncertainty for name in names], float)
     residual = [_on_grid(c, "line_residual", pixels, names) for c in calibrations]
     left_out = [_on_grid(c, "line_left_out", pixels, names) for c in calibrations]
-    result = reference_consistency.report(
-        energy, uncertainty, np.stack(residual), np.stack(left_out), curve
+    result = compare_lines(
+        energy, uncertainty, np.stack(residual), np.stack(left_out), CurveForm(curve)
     )
     line_sets = [set(map(str, c["line_name"].values)) for c in calibrations]
     columns: dict[str, list[Any]] = {
@@ -76,7 +77,7 @@ def reference_table(
         "runs": [sum(name in line_set for line_set in line_sets) for name in names],
     }
     columns |= {name: getattr(result, name).tolist() for name in RESULT_COLUMNS}
-    columns["verdict"] = result.verdicts
+    columns["verdict"] = result.conclusions
     return columns
 
 
