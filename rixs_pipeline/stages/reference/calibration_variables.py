@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.calibration.reference_run import Calibration
 from rixs_pipeline.core.energy import corrected_pulse_height, curve_energy, layout
 from rixs_pipeline.core.maps.binning import bin_index, emission_edges
+from rixs_pipeline.schema import Variables
 from rixs_pipeline.types import FloatArray, IntArray
 
 LINE_TABLES = (
@@ -30,7 +30,8 @@ LINE_TABLES = (
 SPECTRUM_EDGES = emission_edges((100.0, 1100.0), 0.25)  # eV
 CURVE_POINTS = 100  # at which the gain curve of a pixel is drawn
 
-Variables = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
+PIXEL = ("pixel",)
+LINE = ("line",)
 
 
 def calibration_variables(
@@ -57,37 +58,35 @@ def calibration_variables(
     names = np.array(result.lines.names, dtype=object)[is_anchor]
     variants = [reference.lines[name].variant for name in names]
     variables: Variables = {
-        "pixel": (("pixel",), result.pixel),
-        "status": (("pixel",), _text([str(status) for status in result.status])),
-        "line_name": (("line",), names),
-        "line_energy": (("line",), result.lines.energy[is_anchor]),
-        "line_energy_errors": (("line",), result.lines.energy_errors[is_anchor]),
-        "line_variant": (("line",), _text(variants)),
+        "pixel": (PIXEL, result.pixel),
+        "status": (PIXEL, _text([str(status) for status in result.status])),
+        "line_name": (LINE, names),
+        "line_energy": (LINE, result.lines.energy[is_anchor]),
+        "line_energy_errors": (LINE, result.lines.energy_errors[is_anchor]),
+        "line_variant": (LINE, _text(variants)),
     }
     for name in LINE_TABLES:
         variables[name] = (("pixel", "line"), getattr(result, name)[:, is_anchor])
     variables |= _elastic_line_variables(result)
-    spectra = np.stack(
-        [_spectrum(pixel, result, row) for row, pixel in enumerate(pulses)]
-    )
+    spectra = [_spectrum(pixel, result, row) for row, pixel in enumerate(pulses)]
+    spectrum_centres = (SPECTRUM_EDGES[1:] + SPECTRUM_EDGES[:-1]) / 2
     variables |= {
         "params": (("pixel", "param"), result.params),
         "params_covariance": (("pixel", "param", "param_2"), result.params_covariance),
         "cut": (("cut",), _text(CUT_NAMES)),
         "cut_counts": (("pixel", "cut"), result.cut_counts),
         "cut_limits": (("pixel", "cut_quantity", "limit"), result.cut_limits),
-        "emission_energy": (
-            ("emission_energy",),
-            (SPECTRUM_EDGES[1:] + SPECTRUM_EDGES[:-1]) / 2,
-        ),
-        "spectrum": (("pixel", "emission_energy"), spectra),
+        "emission_energy": (("emission_energy",), spectrum_centres),
+        "spectrum": (("pixel", "emission_energy"), np.stack(spectra)),
     }
-    heights = np.stack([_curve_heights(params) for params in result.params])
-    energies = np.stack(
-        [curve_energy(heights[row], params) for row, params in enumerate(result.params)]
-    )
-    variables["curve_pulse_height"] = (("pixel", "curve_point"), heights)
-    variables["curve_energy"] = (("pixel", "curve_point"), energies)
+    heights, energies = [], []
+    for params in result.params:
+        curve_heights = _curve_heights(params)
+        heights.append(curve_heights)
+        energies.append(curve_energy(curve_heights, params))
+    dims = ("pixel", "curve_point")
+    variables["curve_pulse_height"] = (dims, np.stack(heights))
+    variables["curve_energy"] = (dims, np.stack(energies))
     return variables
 
 
@@ -159,9 +158,9 @@ def _elastic_line_variables(result: Calibration) -> Variables:
         errors = result.line_residual_errors[:, line]
         fwhm = result.fwhm[:, line]
     return {
-        "elastic_energy": (("pixel",), position),
-        "elastic_energy_errors": (("pixel",), errors),
-        "elastic_fwhm": (("pixel",), fwhm),
+        "elastic_energy": (PIXEL, position),
+        "elastic_energy_errors": (PIXEL, errors),
+        "elastic_fwhm": (PIXEL, fwhm),
     }
 
 

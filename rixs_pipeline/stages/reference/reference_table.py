@@ -11,7 +11,7 @@ import numpy as np
 from rixs_pipeline.config.models import CurveName
 from rixs_pipeline.core.calibration.reference_consistency import compare_lines
 from rixs_pipeline.core.gain.forms import CurveForm
-from rixs_pipeline.types import FloatArray, are_ok
+from rixs_pipeline.types import FloatArray, IntArray, are_ok
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,23 +58,24 @@ def reference_table(
     for product in calibrations:
         lines |= _read_lines(product)
     names = sorted(lines, key=lambda name: lines[name].energy)
-    numbers = {pixel for c in calibrations for pixel in c["pixel"].values.tolist()}
-    pixels = sorted(numbers)
+    pixels = np.unique(np.concatenate([c["pixel"].values for c in calibrations]))
     energy = np.array([lines[name].energy for name in names], float)
     uncertainty = np.array([lines[name].uncertainty for name in names], float)
-    residual = [_on_grid(c, "line_residual", pixels, names) for c in calibrations]
-    left_out = [_on_grid(c, "line_left_out", pixels, names) for c in calibrations]
+    residual, left_out, line_names = [], [], []
+    for product in calibrations:
+        residual.append(_on_grid(product, "line_residual", pixels, names))
+        left_out.append(_on_grid(product, "line_left_out", pixels, names))
+        line_names += map(str, product["line_name"].values)
     result = compare_lines(
         energy, uncertainty, np.stack(residual), np.stack(left_out), CurveForm(curve)
     )
-    line_sets = [set(map(str, c["line_name"].values)) for c in calibrations]
     columns: dict[str, list[Any]] = {
         "line": names,
         "variant": [lines[name].variant for name in names],
         "energy": energy.tolist(),
         "uncertainty": uncertainty.tolist(),
         "pixels": result.pixels.tolist(),
-        "runs": [sum(name in line_set for line_set in line_sets) for name in names],
+        "runs": [line_names.count(name) for name in names],
     }
     columns |= {name: getattr(result, name).tolist() for name in RESULT_COLUMNS}
     columns["verdict"] = result.conclusions
@@ -92,7 +93,7 @@ def _read_lines(calibration: xr.Dataset) -> dict[str, _Line]:
 
 
 def _on_grid(
-    calibration: xr.Dataset, variable: str, pixels: list[int], names: list[str]
+    calibration: xr.Dataset, variable: str, pixels: IntArray, names: list[str]
 ) -> FloatArray:
     """Return a variable of a run on the pixels and lines of the table, (pixel, line).
 
@@ -100,7 +101,7 @@ def _on_grid(
     """
     values = np.full((len(pixels), len(names)), np.nan)
     is_ok = are_ok(calibration["status"].values)
-    rows = [pixels.index(p) for p in calibration["pixel"].values[is_ok].tolist()]
+    rows = np.searchsorted(pixels, calibration["pixel"].values[is_ok])
     columns = [names.index(str(name)) for name in calibration["line_name"].values]
     values[np.ix_(rows, columns)] = calibration[variable].values[is_ok]
     return values

@@ -83,8 +83,9 @@ def _count_pixel(
     bins = binning.uniform_bins(task.emission_edges)
     cut_limits, params = REJECT_ALL, np.zeros((2, layout.N_PARAMS))
     later_share = np.zeros(len(points))
-    is_counted = energy.params is not None and limits is not None
+    is_counted = False
     if energy.params is not None and limits is not None:
+        is_counted = True
         cut_limits, params = limits.to_table(), np.stack(energy.params)
         later_share = later_calibration_share(
             points.middle, energy.params, energy.reference_times
