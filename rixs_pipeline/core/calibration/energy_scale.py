@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.calibration.line_fits import SHIFT, LineFits, fit_lines
+from rixs_pipeline.core.calibration.line_fits import LineFits, LineSpectra, fit_lines
 from rixs_pipeline.core.calibration.line_identification import FittedLines
-from rixs_pipeline.core.calibration.line_shapes import N_GRID, Complex, LineGrid
+from rixs_pipeline.core.calibration.line_shapes import N_GRID, SHIFT, LineGrid
 from rixs_pipeline.core.calibration.pixel import Pixel
-from rixs_pipeline.core.calibration.pixel_response import shared_prior
+from rixs_pipeline.core.calibration.pixel_response import learn_shape_prior
 from rixs_pipeline.core.energy import curve_energy, curve_height, layout
 from rixs_pipeline.core.gain.curves import (
     GainCurves,
@@ -50,25 +50,6 @@ class EnergyScale:
     position: FloatArray
 
 
-@dataclass(frozen=True)
-class _LineSpectra:
-    """Spectra around the lines, as the line fits take them.
-
-    Attributes
-    ----------
-    counts
-        (pixel, line, N_GRID) zero for pixels without an energy function.
-    is_inside
-        (line, N_GRID) bins that belong to the fit.
-    emitted
-        (line, k) transforms of the emitted shapes.
-    """
-
-    counts: FloatArray
-    is_inside: BoolArray
-    emitted: Complex
-
-
 def fit_energy_scale(
     pixels: Sequence[Pixel],
     lines: FittedLines,
@@ -102,13 +83,12 @@ def fit_energy_scale(
         start = previous.fits.theta.copy()
         start[..., SHIFT] = previous.position - lines.energy
     spectra = _make_line_spectra(pixels, lines)
-    arguments = spectra.counts, spectra.is_inside, spectra.emitted, GRID
-    fits = fit_lines(*arguments, start=start)
+    fits = fit_lines(spectra, start=start)
     if previous is not None:
         # before the corrections, the width of a line depends on its arrival phases and
         # says nothing about the other lines
-        prior = shared_prior(fits, _find_usable(pixels, fits, min_line_counts))
-        fits = fit_lines(*arguments, prior, fits.theta)
+        prior = learn_shape_prior(fits, _find_usable(pixels, fits, min_line_counts))
+        fits = fit_lines(spectra, prior=prior, start=fits.theta)
     is_usable = _find_usable(pixels, fits, min_line_counts)
 
     heights = line_heights(pixels, lines.energy + fits.shift)
@@ -124,7 +104,7 @@ def fit_energy_scale(
     return EnergyScale(fits, is_usable, curves, position)
 
 
-def _make_line_spectra(pixels: Sequence[Pixel], lines: FittedLines) -> _LineSpectra:
+def _make_line_spectra(pixels: Sequence[Pixel], lines: FittedLines) -> LineSpectra:
     """Count the pulses of every pixel around every line."""
     from rixs_pipeline.core.calibration import pulse_kernels  # numba: slow to import
 
@@ -143,7 +123,7 @@ def _make_line_spectra(pixels: Sequence[Pixel], lines: FittedLines) -> _LineSpec
             )
             counts[row] = histogram[bins]
     emitted = lines.emitted_shapes(GRID) * np.exp(-1j * GRID.k * offset[:, None])
-    return _LineSpectra(counts, lines.fitted_bins(GRID, offset), emitted)
+    return LineSpectra(counts, lines.fitted_bins(GRID, offset), emitted, GRID)
 
 
 def _find_usable(
@@ -154,7 +134,7 @@ def _find_usable(
     has_counts = fits.counts >= min_line_counts
     is_precise = fits.shift_errors < MAX_POSITION_ERROR_EV
     is_significant = fits.significance(GRID.width) > MIN_SIGNIFICANCE
-    is_good = has_counts & is_precise & is_significant & fits.converged
+    is_good = has_counts & is_precise & is_significant & fits.is_converged
     return np.asarray(is_good & has_curve[:, None])
 
 

@@ -15,7 +15,7 @@ from rixs_pipeline.core.calibration.line_assignment import (
     LineAssignment,
     assign_lines,
 )
-from rixs_pipeline.core.calibration.line_shapes import Complex, LineGrid
+from rixs_pipeline.core.calibration.line_shapes import ComplexArray, LineGrid
 from rixs_pipeline.core.calibration.pixel import Pixel
 from rixs_pipeline.types import BoolArray, FloatArray
 
@@ -105,9 +105,11 @@ class FittedLines:
         errors = np.array([line.uncertainty for line in self.lines])
         return np.where(self.is_anchor, errors, np.nan)
 
-    def emitted_shapes(self, grid: LineGrid) -> Complex:
+    def emitted_shapes(self, grid: LineGrid) -> ComplexArray:
         """Return the transforms (line, k) of the emitted shapes."""
-        return np.stack([grid.emitted(line.shape, line.sigma) for line in self.lines])
+        return np.stack(
+            [grid.emitted_transform(line.shape, line.sigma) for line in self.lines]
+        )
 
     def windows(self) -> FloatArray:
         """Return the limits (line, 2) of the fits, eV, half way to a neighbour at most."""

@@ -166,8 +166,8 @@ def _fit_corrections(
     In the last turn, only corrections that pass cross-validation are kept. The turn
     before shows what drift the pixels of the array have in common.
     """
-    density = scale.fits.density(lines.emitted_shapes(GRID), GRID)
-    profiles = corrections.profiles(density, lines.fitted_bins(GRID), GRID)
+    densities = scale.fits.densities(lines.emitted_shapes(GRID), GRID)
+    profiles = corrections.profiles(densities, lines.fitted_bins(GRID), GRID)
     windows = lines.windows()
     rows = [
         row

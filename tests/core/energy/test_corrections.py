@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.calibration.line_fits import fit_lines
+from rixs_pipeline.core.calibration.line_fits import LineSpectra, fit_lines
 from rixs_pipeline.core.calibration.line_shapes import N_GRID, LineGrid
 from rixs_pipeline.core.energy import corrections, energy, layout
 from rixs_pipeline.core.gain.curves import LinePositions, fit_gain_curves, fit_splines
@@ -15,7 +15,7 @@ BASE = 5000.0  # pretrigger mean
 WINDOW = (-25.0, 28.0)
 SHAPES = np.stack(
     [
-        GRID.emitted(REFERENCE.lines[name].shape, REFERENCE.lines[name].sigma)
+        GRID.emitted_transform(REFERENCE.lines[name].shape, REFERENCE.lines[name].sigma)
         for name in SIX
     ]
 )
@@ -121,8 +121,10 @@ def learned(
             ),
             1,
         )
-        fits = fit_lines(histogram[None], INSIDE, SHAPES, GRID)
-        shapes = corrections.profiles(fits.density(SHAPES, GRID), INSIDE, GRID).pixel(0)
+        fits = fit_lines(LineSpectra(histogram[None], INSIDE, SHAPES, GRID))
+        shapes = corrections.profiles(fits.densities(SHAPES, GRID), INSIDE, GRID).pixel(
+            0
+        )
         mine = corrections.LinePulses(
             pulses.height[near],
             pulses.base[near],
