@@ -150,15 +150,18 @@ class Small:
         return self.beamtime / "logs" / f"scan{number:04d}.json"
 
     def run(self, config: dict | None = None, **options):
-        """Reduce it serially, up to the spectra, unless other options are given."""
+        """What `runner.run` returns; with no more than spectra, and serial, where nothing else is asked for."""
         from rixs_pipeline.config.models import Config
-        from rixs_pipeline.runner.run import Options, run
+        from rixs_pipeline.runner import run as runner
 
         resolved = Config.model_validate(
             {"execution": {"scheduler": "serial"}} | (config or {})
         )
-        return run(
-            self.beamtime, resolved, self.out, Options(**{"until": "extract"} | options)
+        return runner.run(
+            self.beamtime,
+            resolved,
+            self.out,
+            runner.Options(**{"until": "extract"} | options),
         )
 
 

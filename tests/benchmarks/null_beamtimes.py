@@ -14,10 +14,10 @@ import numpy as np
 
 from rixs_pipeline import open_product
 from rixs_pipeline.config.models import Config
-from rixs_pipeline.core.spectra.amplitudes import Measured, amplitude
+from rixs_pipeline.core.spectra.amplitudes import SpectrumPoints, feature_amplitude
 from rixs_pipeline.core.spectra.region_geometry import region_weights
+from rixs_pipeline.runner import run as runner
 from rixs_pipeline.runner.executor import available_cores
-from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
 from tests.benchmarks import spectra_truth
 from tests.core.spectra.builders import make_region
@@ -131,11 +131,11 @@ def reduce(one: SimulationSettings, folder: Path) -> Path:
         "compare": COMPARISONS,
         "execution": {"scheduler": "serial"},
     }
-    summary = run(
+    summary = runner.run(
         folder / "beamtime",
         Config.model_validate(config),
         folder / "out",
-        Options(until="compare"),
+        runner.Options(until="compare"),
     )
     assert summary.failed == {}
     return folder / "out"
@@ -195,9 +195,10 @@ def endless_ratio(one: SimulationSettings, beamtime: Path, out: Path) -> float:
             for low, high in (FEATURE["window"], FEATURE["baseline"])
         )
         measured = [
-            Measured(values, np.ones(len(values))) for values in yields.values()
+            SpectrumPoints(values, np.ones(len(values))) for values in yields.values()
         ]
-        strengths.append(amplitude(measured[0], window, baseline, measured[1])[0])
+        amplitude = feature_amplitude(measured[0], window, baseline, measured[1])
+        strengths.append(amplitude.value)
         levels.append(
             float(
                 yields["O_sPFY"]

@@ -29,7 +29,6 @@ def folder() -> Path:
         Path(__file__),
         CORE / "energy/layout.py",
         CORE / "stats/robust.py",
-        CORE / "calibration/line_shapes.py",
         CORE.parent / "types.py",  # fields of PulseColumns
         *sorted(CORE.rglob("*kernel*.py")),
     ]

@@ -1,100 +1,164 @@
-"""How strong a feature is in a spectrum, and in another one relative to it, with errors."""
+"""Strength of a feature in a spectrum, and relative to that in another, with errors."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from rixs_pipeline.types import BoolArray, FloatArray
 
-_SIGMAS_95 = 1.959964
+DEVIATIONS_95 = 1.959964  # standard deviations of a two-sided 95 % interval
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A spectrum at the points that count: f8 (point,), all finite."""
+class Amplitude:
+    """Strength of a feature and one standard deviation, in units of the spectrum."""
 
-    intensity: Floats
-    errors: Floats
-
-    def mean(self, where: Mask) -> tuple[float, float]:
-        """Mean over points and its variance: each point counts alike, so that exposures do not move it."""
-        return float(self.intensity[where].mean()), float(
-            (self.errors[where] ** 2).sum() / where.sum() ** 2
-        )
+    value: float
+    error: float
 
 
-def amplitude(
-    spectrum: Measured, window: Mask, baseline: Mask | None, rest: Measured | None
-) -> tuple[float, float]:
-    """Mean intensity of a feature in a window and its standard deviation, in the unit of the spectrum.
+@dataclass(frozen=True)
+class AmplitudeRatio:
+    """Ratio of two amplitudes and the ends of its 95 % interval."""
 
-    - alone: a = m(window)
-    - with a `baseline`, points where the feature is absent: a = m(window) - m(baseline)
-    - with the `rest` as well, a spectrum that shows everything but the feature (the same points of another region),
-      brought to this one's height where the feature is absent:
+    value: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class _Mean:
+    """Mean intensity over points and its variance."""
+
+    value: float
+    variance: float
+
+
+@dataclass(frozen=True)
+class SpectrumPoints:
+    """The points of a spectrum that are used: f8 (point,), all finite."""
+
+    intensity: FloatArray
+    errors: FloatArray
+
+    def mean(self, points: BoolArray) -> _Mean:
+        """Return the mean of points: equal weights, so that exposures do not move it."""
+        variance = (self.errors[points] ** 2).sum() / points.sum() ** 2
+        return _Mean(float(self.intensity[points].mean()), float(variance))
+
+
+def feature_amplitude(
+    spectrum: SpectrumPoints,
+    window: BoolArray,
+    baseline: BoolArray | None = None,
+    rest: SpectrumPoints | None = None,
+) -> Amplitude:
+    """Return the amplitude of a feature of a spectrum.
+
+    Parameters
+    ----------
+    spectrum : SpectrumPoints
+        Of n points.
+    window : bool (n,)
+        Where the feature is.
+    baseline : bool (n,) or None
+        Where it is absent.
+    rest : SpectrumPoints or None
+        Everything but the feature, at the same points: another region's spectrum.
+        Used with a baseline only.
+
+    Returns
+    -------
+    Amplitude
+        Its error by first-order propagation.
+
+    Raises
+    ------
+    ValueError
+        No points in a window, or no intensity in the baseline.
+
+    Notes
+    -----
+    With m the mean over points:
+
+    - without baseline: a = m(window)
+    - with a baseline: a = m(window) - m(baseline)
+    - with the rest as well, scaled so that both agree in the baseline:
       a = m(window) - k m_rest(window),  k = m(baseline) / m_rest(baseline)
-
-    m: means over the points, variances propagated to first order.
-
-    Raises:
-        ValueError: a window without points, or a rest without intensity in the baseline.
     """
-    value, variance = spectrum.mean(_some(window, "window"))
+    if not window.any():
+        raise ValueError("no point in the window")
+    signal = spectrum.mean(window)
     if baseline is None:
-        return value, float(np.sqrt(variance))
-    height, height_variance = spectrum.mean(_some(baseline, "baseline"))
+        return Amplitude(signal.value, float(np.sqrt(signal.variance)))
+    if not baseline.any():
+        raise ValueError("no point in the baseline")
+    level = spectrum.mean(baseline)
     if rest is None:
-        return value - height, float(np.sqrt(variance + height_variance))
-    below, below_variance = rest.mean(window)
-    level, level_variance = rest.mean(baseline)
-    if level <= 0 or height <= 0:
+        error = np.sqrt(signal.variance + level.variance)
+        return Amplitude(signal.value - level.value, float(error))
+    rest_signal, rest_level = rest.mean(window), rest.mean(baseline)
+    if rest_level.value <= 0 or level.value <= 0:
         raise ValueError("no intensity in the baseline")
-    factor = height / level
-    relative = height_variance / height**2 + level_variance / level**2
-    variance += factor**2 * (below_variance + below**2 * relative)
-    return value - factor * below, float(np.sqrt(variance))
+    factor = level.value / rest_level.value
+    relative_variance = level.variance / level.value**2
+    relative_variance += rest_level.variance / rest_level.value**2
+    factor_variance = rest_signal.value**2 * relative_variance
+    variance = signal.variance
+    variance += factor**2 * (rest_signal.variance + factor_variance)
+    value = signal.value - factor * rest_signal.value
+    return Amplitude(value, float(np.sqrt(variance)))
 
 
-def _some(where: Mask, what: str) -> Mask:
-    if not where.any():
-        raise ValueError(f"no point in the {what}")
-    return where
+def amplitude_ratio(numerator: Amplitude, denominator: Amplitude) -> AmplitudeRatio:
+    """Return the ratio of two independent amplitudes.
 
+    Parameters
+    ----------
+    numerator, denominator : Amplitude
+        a +- sigma_a and b +- sigma_b.
 
-def ratio(
-    numerator: tuple[float, float],
-    denominator: tuple[float, float],
-    level: float = _SIGMAS_95,
-) -> tuple[float, float, float]:
-    """Ratio of two independent amplitudes (value, standard deviation) and the ends of its interval (95 %).
+    Returns
+    -------
+    AmplitudeRatio
+        The interval is (-inf, inf) where the denominator is consistent with 0.
 
-    r = a b / (b^2 + sigma_b^2), which lacks the bias +sigma_b^2 / b^2 of a / b (for counts it is a / (b + 1));
-    interval: E. C. Fieller, J. R. Stat. Soc. B 16, 175 (1954). It has no ends (-inf, inf) where the denominator is not
-    told from zero.
+    Notes
+    -----
+    r = a b / (b^2 + sigma_b^2), which lacks the bias +sigma_b^2 / b^2 of a / b (for
+    counts it is a / (b + 1)). Interval: E. C. Fieller, J. R. Stat. Soc. B 16, 175
+    (1954).
     """
-    (a, sigma_a), (b, sigma_b) = numerator, denominator
-    value = a * b / (b**2 + sigma_b**2) if b or sigma_b else np.nan
-    g = (level * sigma_b / b) ** 2 if b else np.inf
+    a, b = numerator.value, denominator.value
+    value = np.nan
+    if b or denominator.error:
+        value = a * b / (b**2 + denominator.error**2)
+    g = (DEVIATIONS_95 * denominator.error / b) ** 2 if b else np.inf
     if g >= 1:
-        return value, -np.inf, np.inf
+        return AmplitudeRatio(value, -np.inf, np.inf)
     plain = a / b
-    half = level / abs(b) * np.sqrt(sigma_a**2 * (1 - g) + plain**2 * sigma_b**2)
-    return (
-        float(value),
-        float((plain - half) / (1 - g)),
-        float((plain + half) / (1 - g)),
-    )
+    spread = numerator.error**2 * (1 - g) + plain**2 * denominator.error**2
+    half_width = DEVIATIONS_95 / abs(b) * np.sqrt(spread)
+    lower, upper = (plain - half_width) / (1 - g), (plain + half_width) / (1 - g)
+    return AmplitudeRatio(float(value), float(lower), float(upper))
 
 
-def equal(first: tuple[float, float], second: tuple[float, float]) -> float:
-    """Chance of such a difference of two independent amplitudes (value, standard deviation), or a larger one, if they
-    are equal: two-sided, normal; NaN where neither has an error."""
-    spread = math.hypot(first[1], second[1])
-    return (
-        math.erfc(abs(first[0] - second[0]) / spread / math.sqrt(2))
-        if spread > 0
-        else math.nan
-    )
+def equality_p(first: Amplitude, second: Amplitude) -> float:
+    """Return the p value of two independent amplitudes being equal.
+
+    Parameters
+    ----------
+    first, second : Amplitude
+        With normal errors.
+
+    Returns
+    -------
+    float
+        Two-sided; NaN where neither has an error.
+    """
+    spread = math.hypot(first.error, second.error)
+    if not spread > 0:
+        return math.nan
+    deviations = abs(first.value - second.value) / spread
+    return math.erfc(deviations / math.sqrt(2))

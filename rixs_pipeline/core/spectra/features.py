@@ -1,24 +1,38 @@
-"""Integrated intensity, centre of mass and width of a feature of a spectrum, with errors."""
+"""Area, centre of mass and width of a feature of a spectrum, with errors."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.core.spectra.yields import Spectrum
+from rixs_pipeline.core.spectra.region_sums import SpectrumAxis
+from rixs_pipeline.core.spectra.regions import Limits
+from rixs_pipeline.core.spectra.spectrum import Spectrum
+from rixs_pipeline.types import FloatArray
 
-Floats = NDArray[np.float64]
-
-HALF = float(
-    np.sqrt(2 * np.log(2))
-)  # half width at half maximum of a Gaussian over its standard deviation
+SIGMA_TO_HWHM = float(np.sqrt(2 * np.log(2)))  # of a Gaussian
+LEAST_POINTS = 3  # for area and centre
+LEAST_POINTS_FWHM = 5  # for the four parameters of the width
+MAX_LOG_WIDTH = 20  # of exp: keeps steps of the fit finite
 
 
 @dataclass(frozen=True)
 class Feature:
-    """`area` in intensity x eV; `centre` of mass and `fwhm`, eV; each with one standard deviation (counts, background,
-    I0). `centre_energy_errors`: what the energy scale adds to the centre, with its sign, NaN where not known. NaN
-    where a feature has no such thing: no positive area, no peak within the window."""
+    """A feature of a spectrum; each value with one standard deviation.
+
+    The errors hold counts, background and I0. NaN where a value is undefined: no
+    positive area, no peak within the window.
+
+    Attributes
+    ----------
+    area, area_errors : float
+        Intensity x eV.
+    centre, centre_errors : float
+        Centre of mass, eV.
+    centre_energy_errors : float
+        What the energy scale adds to the centre, with its sign, eV; NaN if unknown.
+    fwhm, fwhm_errors : float
+        Full width at half maximum, eV.
+    """
 
     area: float
     area_errors: float
@@ -29,122 +43,153 @@ class Feature:
     fwhm_errors: float
 
 
-def feature(spectrum: Spectrum, window: tuple[float, float]) -> Feature:
-    """The feature within `low <= E < high` of a spectrum's axis, above zero (subtract a background first).
+@dataclass(frozen=True)
+class Width:
+    """Full width at half maximum and one standard deviation, eV; NaN without a peak."""
 
-    Area: sum of I dE (emission, loss: bins) or trapezoids (incident). Centre: sum of E I dE / area. Errors of points
-    are independent, but for the parts that they share (I0 of emission spectra, fitted backgrounds), which move all
-    alike. FWHM: of a split Gaussian, see `fwhm`.
+    fwhm: float
+    error: float
+
+
+def measure_feature(spectrum: Spectrum, window: Limits) -> Feature:
+    """Measure a feature above zero: subtract a background first.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        The spectrum.
+    window : (low, high)
+        The points with low <= E < high on its axis, eV.
+
+    Returns
+    -------
+    Feature
+        Area: sum of I dE with bins for emission and loss, trapezoids for incident
+        energy. Centre: sum of E I dE / area. FWHM: see `fit_fwhm`.
+
+    Notes
+    -----
+    Errors of points are independent, apart from the parts that all points share (I0 of
+    emission spectra, fitted backgrounds).
     """
-    inside = (
-        np.isfinite(spectrum.intensity)
-        & (spectrum.energy >= window[0])
-        & (spectrum.energy < window[1])
-    )
-    if inside.sum() < 3:
+    inside = np.isfinite(spectrum.intensity)
+    inside &= (spectrum.energy >= window[0]) & (spectrum.energy < window[1])
+    if inside.sum() < LEAST_POINTS:
         return Feature(*[float("nan")] * 7)
-    part = spectrum.at(inside)
-    order = np.argsort(part.energy, kind="stable")
-    energy, intensity, w = (
-        part.energy[order],
-        part.intensity[order],
-        _widths(part, order),
-    )
-    own, common = (errors[..., order] for errors in _errors(part))
-    area = float(w @ intensity)
-    centre = float(w @ (energy * intensity) / area) if area > 0 else float("nan")
-    shape = w * (energy - centre) / area if area > 0 else np.full(len(w), np.nan)
-    scale = (
-        np.nan
-        if part.energy_errors is None
-        else float(shape @ part.energy_errors[order])
-    )
-    width, width_errors = fwhm(energy, intensity, own)
+    order = np.argsort(spectrum.energy[inside], kind="stable")
+    part = spectrum.select(np.flatnonzero(inside)[order])
+    errors = _split_errors(part)
+    widths = _point_widths(part)
+    area = float(widths @ part.intensity)
+    centre, gradient = float("nan"), np.full(len(widths), np.nan)
+    if area > 0:
+        centre = float(widths @ (part.energy * part.intensity) / area)
+        gradient = widths * (part.energy - centre) / area
+    centre_energy_errors = np.nan
+    if part.energy_errors is not None:
+        centre_energy_errors = float(gradient @ part.energy_errors)
+    width = fit_fwhm(part.energy, part.intensity, errors.independent)
     return Feature(
         area=area,
-        area_errors=_error(w, own, common),
+        area_errors=errors.propagate(widths),
         centre=centre,
-        centre_errors=_error(shape, own, common),
-        centre_energy_errors=scale,
-        fwhm=width,
-        fwhm_errors=width_errors,
+        centre_errors=errors.propagate(gradient),
+        centre_energy_errors=centre_energy_errors,
+        fwhm=width.fwhm,
+        fwhm_errors=width.error,
     )
 
 
-def _widths(part: Spectrum, order: NDArray[np.intp]) -> Floats:
-    """What each point stands for, eV."""
-    energy = part.energy[order]
-    if part.axis != "incident_energy":
-        return np.full(len(energy), float(np.median(np.diff(energy))))
-    return (
-        np.asarray(
-            np.concatenate([[0], np.diff(energy)])
-            + np.concatenate([np.diff(energy), [0]])
-        )
-        / 2
-    )
+def _point_widths(spectrum: Spectrum) -> FloatArray:
+    """Return the width (n,) that each point stands for, eV."""
+    steps = np.diff(spectrum.energy)
+    if spectrum.axis is not SpectrumAxis.INCIDENT:
+        return np.full(len(spectrum.energy), float(np.median(steps)))
+    below, above = np.concatenate([[0], steps]), np.concatenate([steps, [0]])
+    return np.asarray(below + above) / 2
 
 
-def _errors(part: Spectrum) -> tuple[Floats, Floats]:
-    """The errors that a point has of its own (n,), and those that all share, (part, n)."""
-    shared = []
-    if part.axis != "incident_energy" and part.i0_errors is not None:
-        shared.append(part.i0_errors)
-    if part.background_errors is not None and (
-        part.axis != "incident_energy" or "background_parameters" in part.told
-    ):
-        shared.append(part.background_errors)
-    common = np.array(shared).reshape(len(shared), len(part.energy))
-    return np.sqrt(
-        np.maximum(part.intensity_errors**2 - (common**2).sum(axis=0), 0.0)
-    ), common
+@dataclass(frozen=True)
+class _Errors:
+    """Errors independent between points, f8 (n,), and parts common to all, (part, n)."""
+
+    independent: FloatArray
+    common: FloatArray
+
+    def propagate(self, weights: FloatArray) -> float:
+        """Return the standard deviation of a sum of intensities with weights (n,)."""
+        independent = weights**2 @ self.independent**2
+        return float(np.sqrt(independent + ((self.common @ weights) ** 2).sum()))
 
 
-def _error(weights: Floats, own: Floats, common: Floats) -> float:
-    """Standard deviation of sum w I."""
-    return float(np.sqrt(weights**2 @ own**2 + ((common @ weights) ** 2).sum()))
+def _split_errors(spectrum: Spectrum) -> _Errors:
+    """Return the independent and the common errors of a spectrum."""
+    is_emission = spectrum.axis is not SpectrumAxis.INCIDENT
+    parts = []
+    if is_emission and spectrum.i0_errors is not None:
+        parts.append(spectrum.i0_errors)
+    is_fitted = "background_parameters" in spectrum.facts
+    if spectrum.background_errors is not None and (is_emission or is_fitted):
+        parts.append(spectrum.background_errors)
+    common = np.array(parts).reshape(len(parts), len(spectrum.energy))
+    variance = spectrum.intensity_errors**2 - (common**2).sum(axis=0)
+    return _Errors(np.sqrt(np.maximum(variance, 0.0)), common)
 
 
-def fwhm(energy: Floats, intensity: Floats, errors: Floats) -> tuple[float, float]:
-    """Full width at half maximum of a split Gaussian, and its standard deviation, eV; NaN where none fits.
+def fit_fwhm(energy: FloatArray, intensity: FloatArray, errors: FloatArray) -> Width:
+    """Fit a split Gaussian, and return its full width at half maximum.
 
-    Height, position and the widths of both sides by least squares, unweighted (weights from the data would bias it);
-    the error from the points' own: (J^T J)^-1 J^T diag(errors^2) J (J^T J)^-1. All arrays f8 (n,).
+    Parameters
+    ----------
+    energy : f8 (n,)
+        Ascending, eV.
+    intensity, errors : f8 (n,)
+        Any unit; one standard deviation.
+
+    Returns
+    -------
+    Width
+        NaN where none fits.
+
+    Notes
+    -----
+    Height, position and the widths of both sides by least squares, unweighted (weights
+    from the data would bias it); the error from the points' errors:
+    (J^T J)^-1 J^T diag(errors^2) J (J^T J)^-1.
     """
-    from scipy.optimize import least_squares
+    from scipy.optimize import least_squares  # takes long to load
 
-    nothing = float("nan"), float("nan")
+    no_width = Width(float("nan"), float("nan"))
     top, step = int(np.argmax(intensity)), float(np.median(np.diff(energy)))
-    if len(energy) < 5 or not intensity[top] > 0 or not step > 0:
-        return nothing
-    width = max(
-        float(np.maximum(intensity, 0).sum())
-        * step
-        / float(intensity[top])
-        / np.sqrt(2 * np.pi),
-        step,
-    )
-    unit = float(intensity[top])
-    start = [1.0, energy[top], np.log(width), np.log(width)]
+    height = float(intensity[top])
+    if len(energy) < LEAST_POINTS_FWHM or not height > 0 or not step > 0:
+        return no_width
+    area = float(np.maximum(intensity, 0).sum()) * step
+    sigma = max(area / height / np.sqrt(2 * np.pi), step)
+    start = [1.0, energy[top], np.log(sigma), np.log(sigma)]
     fit = least_squares(
-        lambda p: _split_gaussian(p, energy) - intensity / unit, start, method="lm"
+        lambda parameters: _split_gaussian(parameters, energy) - intensity / height,
+        start,
+        method="lm",
     )
-    span = float(np.ptp(energy))
-    left, right = np.exp(np.clip(fit.x[2:], -20, 20))
-    if (
-        not fit.success
-        or not fit.x[0] > 0
-        or not energy[0] < fit.x[1] < energy[-1]
-        or not left + right < span
-    ):
-        return nothing
-    pseudo = np.linalg.pinv(fit.jac)
-    slope = HALF * np.array([0.0, 0.0, left, right]) @ pseudo
-    return float(HALF * (left + right)), float(np.sqrt(slope**2 @ (errors / unit) ** 2))
+    position = fit.x[1]
+    left, right = np.exp(np.clip(fit.x[2:], -MAX_LOG_WIDTH, MAX_LOG_WIDTH))
+    is_peak = fit.success and fit.x[0] > 0 and energy[0] < position < energy[-1]
+    if not is_peak or not left + right < float(np.ptp(energy)):
+        return no_width
+    gradient = (
+        SIGMA_TO_HWHM * np.array([0.0, 0.0, left, right]) @ np.linalg.pinv(fit.jac)
+    )
+    error = float(np.sqrt(gradient**2 @ (errors / height) ** 2))
+    return Width(float(SIGMA_TO_HWHM * (left + right)), error)
 
 
-def _split_gaussian(parameters: Floats, energy: Floats) -> Floats:
-    """Height, position, logarithms of the widths below and above it."""
-    height, centre, left, right = parameters
-    sigma = np.exp(np.clip(np.where(energy < centre, left, right), -20, 20))
-    return np.asarray(height * np.exp(-0.5 * ((energy - centre) / sigma) ** 2))
+def _split_gaussian(parameters: FloatArray, energy: FloatArray) -> FloatArray:
+    """Return a peak of a height and position with its own width on either side.
+
+    `parameters` (4,): height, position, logarithms of the widths below and above it.
+    """
+    height, position, log_below, log_above = parameters
+    log_sigma = np.where(energy < position, log_below, log_above)
+    sigma = np.exp(np.clip(log_sigma, -MAX_LOG_WIDTH, MAX_LOG_WIDTH))
+    return np.asarray(height * np.exp(-0.5 * ((energy - position) / sigma) ** 2))

@@ -1,19 +1,18 @@
-"""The line that an inverse yield rests on: which one, and whether it keeps its shape while the scan goes over the edge.
+"""The emission line of an inverse yield: which one, and whether it does not resonate.
 
-A line that does not resonate dims where the sample absorbs, as a whole: its share of counts in every bin stays. A line
-that resonates, or that another line overlaps, changes its shape. So the test is one of homogeneity.
+A line that does not resonate dims as a whole where the sample absorbs: the fraction of
+its counts in every bin stays. A line that resonates, or that another line overlaps,
+changes its shape. So the test is one of homogeneity.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.core.spectra.normalisation import Limits
+from rixs_pipeline.core.spectra.map_data import MapData
 from rixs_pipeline.core.spectra.presets import O_KA, PRESETS
-from rixs_pipeline.core.spectra.region_sums import MapData
-
-Floats = NDArray[np.float64]
+from rixs_pipeline.core.spectra.regions import Limits
+from rixs_pipeline.types import BoolArray, Edge, FloatArray, IntArray
 
 CANDIDATES: dict[str, Limits] = {
     "O_Ka": O_KA,
@@ -21,18 +20,28 @@ CANDIDATES: dict[str, Limits] = {
     "N_Ka": (380, 402),
     "F_Ka": (665, 690),
 }
-CLEARANCE_EV = (
-    5.0  # between a candidate's window and the scan, or the edge's own emission
-)
-P_LEAST = 1e-3  # a line with a smaller p is called resonant
-_GROUPS, _EXPECTED = 4, 10.0
-_RISE_Z, _RISE = 4.0, 0.3
+CLEARANCE_EV = 5.0  # of a candidate's window from the scan and the edge's emission
+RESONANT_P = 1e-3  # lines with a smaller p value are called resonant
+GROUPS = 4  # of incident points, in the test of shape
+LEAST_EXPECTED = 10.0  # counts in a cell of the test
+MAX_CELLS = 40  # of emission energy, in the test
+RISING_CORRELATION = 0.3  # with all other emission, from which on a line rises with it
+RISING_DEVIATIONS = 4.0  # standard deviations of the correlation, by Fisher's z
 
 
 @dataclass(frozen=True)
 class LineTest:
-    """Homogeneity of a line's shape over the scan: `chi2` with `dof` and `p`; `correlation` of its yield with all
-    other emission, and whether it `rises` with it, as a resonance does. Too few counts: p is NaN."""
+    """Homogeneity of a line's shape over a scan.
+
+    Attributes
+    ----------
+    chi2, dof, p : float, int, float
+        Of the test; p is NaN with too few counts.
+    correlation : float
+        Of the line's yield with all other emission.
+    rises : bool
+        Whether it rises with the other emission, as a resonance does.
+    """
 
     chi2: float
     dof: int
@@ -43,103 +52,135 @@ class LineTest:
     @property
     def passed(self) -> bool:
         """Whether nothing speaks against the line; too few counts do not."""
-        return not self.p < P_LEAST and not self.rises
+        return not self.p < RESONANT_P and not self.rises
 
-    def told(self) -> dict[str, float | int | bool | None]:
-        """As plain values; a p that is not known is None."""
-        values = {"chi2": self.chi2, "dof": self.dof, "correlation": self.correlation}
-        return values | {
+    def plain_values(self) -> dict[str, float | int | bool | None]:
+        """Return the test for JSON; an unknown p is None."""
+        return {
+            "chi2": self.chi2,
+            "dof": self.dof,
+            "correlation": self.correlation,
             "p": None if np.isnan(self.p) else self.p,
             "rises": self.rises,
             "passed": self.passed,
         }
 
 
-def line_test(data: MapData, share: Floats) -> LineTest:
-    """Chi-squared test that the emission spectrum within a region has one shape over the scan.
+@dataclass(frozen=True)
+class LineWindow:
+    """Name and emission window, eV, of a line."""
 
-    Contiguous groups of incident points with about equal counts against emission bins, merged until each cell expects
-    10 counts. It rises where its yield correlates with that of all bins outside by more than 0.3, at 4 standard
-    deviations of the correlation (Fisher's z). `share` (point, bin); bins that count by less than half are left out.
+    name: str
+    window: Limits
+
+
+def check_line(data: MapData, weights: FloatArray) -> LineTest:
+    """Test whether the emission spectrum within a region has one shape over the scan.
+
+    Parameters
+    ----------
+    data : MapData
+        The map.
+    weights : f8 (point, bin)
+        Of the region; bins that count by half or less are left out.
+
+    Returns
+    -------
+    LineTest
+        Chi-squared of contiguous groups of incident points with about equal counts
+        against emission bins, merged until each cell expects 10 counts.
     """
     from scipy.special import chdtrc  # scipy.stats takes a second to load
 
-    inside = share > 0.5
-    used = (data.exposure > 0) & inside.any(axis=1)
-    table = _cells(
-        np.where(inside, data.counts, 0)[used][np.argsort(data.incident[used])]
-    )
-    statistic, dof, p = 0.0, 0, float("nan")
+    inside = weights > 0.5
+    is_used = (data.exposure > 0) & inside.any(axis=1)
+    line_counts = np.where(inside, data.counts, 0)
+    table = _group_counts(line_counts[is_used][np.argsort(data.incident[is_used])])
+    chi2, dof, p = 0.0, 0, float("nan")
     if min(table.shape) > 1:
-        expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
-        statistic = float(((table - expected) ** 2 / expected).sum())
+        row_totals, column_totals = table.sum(axis=1, keepdims=True), table.sum(axis=0)
+        expected = row_totals * column_totals / table.sum()
+        chi2 = float(((table - expected) ** 2 / expected).sum())
         dof = (table.shape[0] - 1) * (table.shape[1] - 1)
-        p = float(chdtrc(dof, statistic))
-    own = np.where(inside, data.counts, 0).sum(axis=1)[used] / data.exposure[used]
-    rest = np.where(inside, 0, data.counts).sum(axis=1)[used] / data.exposure[used]
-    spread = (
-        min((float(np.ptp(v)) for v in (own, rest)), default=0.0)
-        if used.sum() > 3
-        else 0.0
-    )
-    correlation = float(np.corrcoef(own, rest)[0, 1]) if spread > 0 else 0.0
-    significance = np.arctanh(min(correlation, 0.999999)) * np.sqrt(
-        max(int(used.sum()) - 3, 0)
-    )
-    return LineTest(
-        statistic,
-        dof,
-        p,
-        correlation,
-        bool(correlation > _RISE and significance > _RISE_Z),
-    )
+        p = float(chdtrc(dof, chi2))
+    correlation = _correlate_with_rest(data, inside, is_used)
+    fisher_z = np.arctanh(min(correlation, 0.999999))
+    deviations = fisher_z * np.sqrt(max(int(is_used.sum()) - 3, 0))
+    rises = correlation > RISING_CORRELATION and deviations > RISING_DEVIATIONS
+    return LineTest(chi2, dof, p, correlation, bool(rises))
 
 
-def _cells(counts: NDArray[np.int64]) -> Floats:
-    """Groups of points by groups of bins (group, cell), of about equal counts each."""
+def _correlate_with_rest(data: MapData, inside: BoolArray, is_used: BoolArray) -> float:
+    """Return the correlation over points of a line's yield with all other emission."""
+    exposure = data.exposure[is_used]
+    line = np.where(inside, data.counts, 0).sum(axis=1)[is_used] / exposure
+    rest = np.where(inside, 0, data.counts).sum(axis=1)[is_used] / exposure
+    if is_used.sum() <= 3 or not min(np.ptp(line), np.ptp(rest)) > 0:
+        return 0.0
+    return float(np.corrcoef(line, rest)[0, 1])
+
+
+def _group_counts(counts: IntArray) -> FloatArray:
+    """Return counts (point, bin) in groups of about equal counts, (group, cell)."""
     total = int(counts.sum())
     if not total:
         return np.zeros((1, 1))
-    cells = int(max(1, min(total / (_GROUPS * _EXPECTED * 2), 40)))
-    rows = np.minimum(
-        (np.cumsum(counts.sum(axis=1)) * _GROUPS - 1) // total, _GROUPS - 1
-    )
-    columns = np.minimum(
-        (np.cumsum(counts.sum(axis=0)) * cells - 1) // total, cells - 1
-    )
-    table = np.zeros((_GROUPS, cells))
-    np.add.at(
-        table, (np.maximum(rows, 0)[:, None], np.maximum(columns, 0)[None, :]), counts
-    )
+    n_cells = total / (GROUPS * LEAST_EXPECTED * 2)
+    n_cells = int(max(1, min(n_cells, MAX_CELLS)))
+    row_sums = np.cumsum(counts.sum(axis=1))
+    column_sums = np.cumsum(counts.sum(axis=0))
+    rows = np.minimum((row_sums * GROUPS - 1) // total, GROUPS - 1)
+    columns = np.minimum((column_sums * n_cells - 1) // total, n_cells - 1)
+    table = np.zeros((GROUPS, n_cells))
+    place = np.maximum(rows, 0)[:, None], np.maximum(columns, 0)[None, :]
+    np.add.at(table, place, counts)
     return np.asarray(table[table.any(axis=1)][:, table.any(axis=0)])
 
 
-def choose_line(data: MapData, edge: str) -> tuple[str, Limits]:
-    """Name and emission window of the brightest candidate that passes `line_test`.
+def choose_line(data: MapData, edge: Edge | None) -> LineWindow:
+    """Return the brightest line that does not resonate.
 
-    Candidates are K lines below the whole scan that stay clear of the edge's own emission.
+    Parameters
+    ----------
+    data : MapData
+        The map.
+    edge : Edge or None
+        The scanned edge.
 
-    Raises:
-        ValueError: there is none.
+    Returns
+    -------
+    LineWindow
+        Of `CANDIDATES`: K lines below the whole scan, clear of the edge's emission,
+        that pass `check_line`.
+
+    Raises
+    ------
+    ValueError
+        There is none.
     """
-    own = next(
-        (p.emission for name, p in PRESETS.items() if name == edge), (np.inf, np.inf)
-    )
-    found: list[tuple[int, str, Limits]] = []
-    for name, (low, high) in CANDIDATES.items():
-        clear = high + CLEARANCE_EV < data.incident.min() and (
-            high + CLEARANCE_EV < own[0] or low > own[1]
-        )
+    brightest, most_counts = None, 0
+    for name, window in CANDIDATES.items():
+        low, high = window
+        if not _is_clear(window, data, edge):
+            continue
         bins = (data.emission_edges[:-1] >= low) & (data.emission_edges[1:] <= high)
         counts = int(data.counts[:, bins].sum())
-        if (
-            clear
-            and counts
-            and line_test(data, np.broadcast_to(bins * 1.0, data.counts.shape)).passed
-        ):
-            found.append((counts, name, (low, high)))
-    if not found:
+        weights = np.broadcast_to(bins * 1.0, data.counts.shape)
+        if counts > most_counts and check_line(data, weights).passed:
+            brightest, most_counts = LineWindow(name, window), counts
+    if brightest is None:
         raise ValueError(
-            "ipfy: no line below the scan keeps its shape over it; name a window with emission"
+            "ipfy: every line below the scan resonates or is too weak; set `emission`"
         )
-    return max(found)[1:]
+    return brightest
+
+
+def _is_clear(window: Limits, data: MapData, edge: Edge | None) -> bool:
+    """Return whether a window is clear of the scan and of the edge's emission."""
+    low, high = window[0], window[1] + CLEARANCE_EV
+    if high >= data.incident.min():
+        return False
+    if edge is None:
+        return True
+    emission = PRESETS[edge].emission
+    return high < emission[0] or low > emission[1]

@@ -1,7 +1,8 @@
-"""What a spectrum is divided by, with its error: maximum, area, a window's mean, or the jump at an edge.
+"""Division of a spectrum by its maximum, its area, a window's mean, or the edge jump.
 
-But for the maximum, the scaled spectrum is y = (I - P I) / (a . I) with fixed weights P (baseline) and a (factor), so
-that its errors follow from those of I exactly to first order, the correlation with the factor included:
+Apart from the maximum, the scaled spectrum is y = (I - P I) / (a . I) with fixed weights P
+(baseline) and a (factor), so that its errors follow from those of I exactly to first
+order, the correlation with the factor included:
 
     dy_i = sum_k [delta_ik - P_ik - y_i a_k] dI_k / (a . I)
 """
@@ -9,178 +10,223 @@ that its errors follow from those of I exactly to first order, the correlation w
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Limits = tuple[float, float]
-
-LEAST, OUTERMOST = (
-    3,
-    0.1,
-)  # points of a line that tell more than themselves; share of a scan
+from rixs_pipeline.core.spectra.edge_windows import EdgeWindows
+from rixs_pipeline.core.spectra.regions import Limits, Scale
+from rixs_pipeline.types import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
-class EdgeWindows:
-    """Where the lines before and after an edge are fitted, and where their distance is the jump, eV."""
+class ScaledValues:
+    """A spectrum after division by a factor.
 
-    pre: Limits
-    post: Limits
-    position: float
+    Attributes
+    ----------
+    intensity, errors : f8 (n,)
+        Values and their standard deviation.
+    factor, factor_error : float
+        What was divided by, and its standard deviation.
+    stretch : f8 (n,)
+        Factor for the distances to the ends of an interval.
+    baseline : f8 (n, n) or None
+        P of the module's formula; None: nothing was subtracted.
+    factor_weights : f8 (n,) or None
+        a of the module's formula; None: divided by the maximum.
+    """
 
-
-def within(windows: EdgeWindows, incident: Floats) -> EdgeWindows:
-    """The same windows for a scan (point,) eV: one that holds fewer than `LEAST` energies becomes the outermost
-    `OUTERMOST` of the scan's span on its side of the edge."""
-    energies = np.unique(incident)
-    low, high = float(energies[0]), float(energies[-1])
-    part = OUTERMOST * (high - low)
-
-    def held(window: Limits) -> int:
-        return int(((energies >= window[0]) & (energies < window[1])).sum())
-
-    pre, post = windows.pre, windows.post
-    if held(pre) < LEAST:
-        pre = (low, max(min(low + part, windows.position), low))
-    if held(post) < LEAST:
-        post = (
-            min(max(high - part, windows.position), high),
-            float(np.nextafter(high, np.inf)),
-        )
-    return EdgeWindows(pre, post, windows.position)
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """`intensity` and its standard deviation `errors`, f8 (n,); `factor` +- `factor_error`; `stretch` f8 (n,): what
-    distances to the ends of an interval are multiplied by."""
-
-    intensity: Floats
-    errors: Floats
+    intensity: FloatArray
+    errors: FloatArray
     factor: float
     factor_error: float
-    stretch: Floats
-    baseline: Floats | None  # P I
-    weights: Floats | None  # a
+    stretch: FloatArray
+    baseline: FloatArray | None
+    factor_weights: FloatArray | None
 
-    def moved(self, change: Floats) -> Floats:
-        """The change of the scaled spectrum for a small change (n,) of the spectrum."""
-        shift = (
-            change
-            if self.baseline is None
-            else change - self.baseline @ np.nan_to_num(change)
-        )
-        own = 0.0 if self.weights is None else self.weights @ np.nan_to_num(change)
-        return np.asarray((shift - self.intensity * own) / self.factor)
+    def propagate(self, change: FloatArray) -> FloatArray:
+        """Return the change (n,) of the scaled for a small change of the spectrum."""
+        shift = change
+        if self.baseline is not None:
+            shift = change - self.baseline @ np.nan_to_num(change)
+        factor_change = 0.0
+        if self.factor_weights is not None:
+            factor_change = self.factor_weights @ np.nan_to_num(change)
+        return np.asarray((shift - self.intensity * factor_change) / self.factor)
 
 
-def scale(
-    energy: Floats,
-    intensity: Floats,
-    errors: Floats,
-    how: str | Limits,
-    edge: EdgeWindows | None = None,
-) -> Scaled:
-    """Scale a spectrum with independent errors, all f8 (n,), NaN where there is no value.
+def scale_values(
+    energy: FloatArray,
+    intensity: FloatArray,
+    errors: FloatArray,
+    scale: Scale | Limits,
+    windows: EdgeWindows | None = None,
+) -> ScaledValues:
+    """Scale a spectrum with independent errors.
 
-    - max: the largest value. Its place is chosen by noise: the errors of factor and values count as independent.
-    - area: trapezoids, eV.
-    - a window [low, high]: the mean over `low <= E < high`.
-    - edge: straight lines through the points of the windows before and after the edge, unweighted (weights from the
-      data would bias them); the one before is subtracted, and their distance at `edge.position` is the factor. Points
-      after the edge that span less than their distance to it tell no slope: their mean is the line.
+    Parameters
+    ----------
+    energy, intensity, errors : f8 (n,)
+        eV, and any unit; NaN where there is no value.
+    scale : Scale or (low, high)
+        MAX: the largest value. Its place is chosen by noise, so the errors of factor
+        and values count as independent.
+        AREA: trapezoids, in eV.
+        Limits: the mean over `low <= E < high`, eV.
+        EDGE: straight lines through the points before and after the edge, unweighted
+        (weights from the data would bias them); the line before is subtracted, and
+        the distance of both at the edge is the factor. Points after the edge that
+        span less than their distance to it give no slope: their mean is the line.
+    windows : EdgeWindows or None
+        For EDGE.
 
-    Where the factor is not positive, or a window holds too few points, all is NaN.
+    Returns
+    -------
+    ScaledValues
+        All NaN where the factor is not positive or a window holds too few points.
     """
-    good = np.isfinite(intensity)
-    y, variance = np.where(good, intensity, 0.0), np.where(good, errors, 0.0) ** 2
-    if how == "max":
-        return _by_maximum(intensity, errors)
-    baseline, weights = _weights(energy, good, how, edge)
-    factor = float(weights @ y)
+    if scale is Scale.MAX:
+        return _divide_by_maximum(intensity, errors)
+    is_valid = np.isfinite(intensity)
+    values = np.where(is_valid, intensity, 0.0)
+    variance = np.where(is_valid, errors, 0.0) ** 2
+    baseline = None
+    if scale is Scale.EDGE:
+        lines = _edge_lines(energy, is_valid, windows)
+        if lines is None:
+            return _no_values(intensity)
+        baseline, weights = lines.baseline, lines.jump
+    elif isinstance(scale, tuple):
+        weights = _mean_weights(energy, is_valid, scale)
+    else:
+        weights = _trapezoid_weights(energy, is_valid)
+    factor = float(weights @ values)
     if not factor > 0:
-        return _nothing(intensity)
-    values = (y - (0.0 if baseline is None else baseline @ y)) / factor
-    deviation = np.sqrt(_variance(values, variance, baseline, weights)) / factor
-    stretch = np.divide(
-        deviation, errors, out=np.full(len(y), 1 / factor), where=good & (errors > 0)
-    )
-    error = float(np.sqrt(weights**2 @ variance))
-    empty = np.where(good, 0.0, np.nan)
-    return Scaled(
-        values + empty, deviation + empty, factor, error, stretch, baseline, weights
+        return _no_values(intensity)
+    scaled = (values - (0.0 if baseline is None else baseline @ values)) / factor
+    scaled_variance = _propagate_variance(scaled, variance, baseline, weights)
+    deviation = np.sqrt(scaled_variance) / factor
+    stretch = np.full(len(values), 1 / factor)
+    np.divide(deviation, errors, out=stretch, where=is_valid & (errors > 0))
+    missing = np.where(is_valid, 0.0, np.nan)
+    return ScaledValues(
+        intensity=scaled + missing,
+        errors=deviation + missing,
+        factor=factor,
+        factor_error=float(np.sqrt(weights**2 @ variance)),
+        stretch=stretch,
+        baseline=baseline,
+        factor_weights=weights,
     )
 
 
-def _variance(
-    values: Floats, variance: Floats, baseline: Floats | None, weights: Floats
-) -> Floats:
-    """Diagonal of J diag(variance) J^T with J = 1 - P - y a^T."""
+def _propagate_variance(
+    scaled: FloatArray,
+    variance: FloatArray,
+    baseline: FloatArray | None,
+    weights: FloatArray,
+) -> FloatArray:
+    """Return the diagonal of J diag(variance) J^T with J = 1 - P - y a^T."""
     if baseline is None:
-        return np.asarray(
-            variance
-            - 2 * values * weights * variance
-            + values**2 * (weights**2 @ variance)
-        )
-    jacobian = np.eye(len(values)) - baseline - values[:, None] * weights[None, :]
+        correlation = 2 * scaled * weights * variance
+        factor_variance = scaled**2 * (weights**2 @ variance)
+        return np.asarray(variance - correlation + factor_variance)
+    jacobian = np.eye(len(scaled)) - baseline - scaled[:, None] * weights[None, :]
     return np.asarray(jacobian**2 @ variance)
 
 
-def _by_maximum(intensity: Floats, errors: Floats) -> Scaled:
-    top = int(np.nanargmax(intensity)) if np.isfinite(intensity).any() else 0
-    factor = float(intensity[top]) if len(intensity) else 0.0
+def _divide_by_maximum(intensity: FloatArray, errors: FloatArray) -> ScaledValues:
+    """Return a spectrum over its largest value; all NaN where that is not positive."""
+    if not np.isfinite(intensity).any():
+        return _no_values(intensity)
+    top = int(np.nanargmax(intensity))
+    factor = float(intensity[top])
     if not factor > 0:
-        return _nothing(intensity)
-    values, relative = intensity / factor, float(errors[top]) / factor
-    deviation = np.hypot(errors / factor, values * relative)
-    stretch = np.divide(
-        deviation, errors, out=np.full(len(values), 1 / factor), where=errors > 0
+        return _no_values(intensity)
+    scaled = intensity / factor
+    relative_error = float(errors[top]) / factor
+    deviation = np.hypot(errors / factor, scaled * relative_error)
+    stretch = np.full(len(scaled), 1 / factor)
+    np.divide(deviation, errors, out=stretch, where=errors > 0)
+    return ScaledValues(
+        scaled, deviation, factor, float(errors[top]), stretch, None, None
     )
-    return Scaled(values, deviation, factor, float(errors[top]), stretch, None, None)
 
 
-def _nothing(intensity: Floats) -> Scaled:
-    none = np.full(len(intensity), np.nan)
-    return Scaled(none, none, float("nan"), float("nan"), none, None, None)
+def _no_values(intensity: FloatArray) -> ScaledValues:
+    """Return NaN for a spectrum that cannot be scaled."""
+    nan = np.full(len(intensity), np.nan)
+    return ScaledValues(nan, nan, float("nan"), float("nan"), nan, None, None)
 
 
-def _weights(
-    energy: Floats, good: NDArray[np.bool_], how: str | Limits, edge: EdgeWindows | None
-) -> tuple[Floats | None, Floats]:
-    """P (n, n), None for no baseline, and a (n,); a of zeros where the points do not suffice."""
-    none = np.zeros(len(energy))
-    if how == "area":
-        return None, _trapezoids(energy, good)
-    if how != "edge":
-        window = good & (energy >= float(how[0])) & (energy < float(how[1]))
-        return None, window / window.sum() if window.any() else none
-    if edge is None:
-        return None, none
-    pre, post = (
-        good & (energy >= low) & (energy < high) for low, high in (edge.pre, edge.post)
-    )
-    if min(len(np.unique(energy[w])) for w in (pre, post)) < 2:
-        return None, none
-    at = np.array([edge.position])
-    reach, span = (
-        float(np.abs(energy[post] - edge.position).min()),
-        float(np.ptp(energy[post])),
-    )
-    after = line_weights(energy, post, at)[0] if span >= reach else post / post.sum()
-    return line_weights(energy, pre, energy), after - line_weights(energy, pre, at)[0]
+def _mean_weights(
+    energy: FloatArray, is_valid: BoolArray, limits: Limits
+) -> FloatArray:
+    """Return weights (n,) of the mean over a window; 0 without points in it."""
+    window = is_valid & (energy >= limits[0]) & (energy < limits[1])
+    if not window.any():
+        return np.zeros(len(energy))
+    return np.asarray(window / window.sum())
 
 
-def _trapezoids(energy: Floats, good: NDArray[np.bool_]) -> Floats:
-    order = np.flatnonzero(good)[np.argsort(energy[good])]
+def _trapezoid_weights(energy: FloatArray, is_valid: BoolArray) -> FloatArray:
+    """Return weights (n,) of the area below the points, eV."""
+    order = np.flatnonzero(is_valid)[np.argsort(energy[is_valid])]
     weights = np.zeros(len(energy))
-    width = np.diff(energy[order]) / 2
-    weights[order[1:]] += width
-    weights[order[:-1]] += width
+    half_widths = np.diff(energy[order]) / 2
+    weights[order[1:]] += half_widths
+    weights[order[:-1]] += half_widths
     return weights
 
 
-def line_weights(energy: Floats, window: NDArray[np.bool_], at: Floats) -> Floats:
-    """W (m, n) with W I = the straight line through the points in `window` (n,), at energies `at` (m,)."""
-    x = np.where(window, energy - energy[window].mean(), 0.0)
-    place = at - energy[window].mean()
-    return np.asarray(window / window.sum() + place[:, None] * x / (x**2).sum())
+@dataclass(frozen=True)
+class _EdgeLines:
+    """Weights of the line before the edge (n, n), and of the edge jump (n,)."""
+
+    baseline: FloatArray
+    jump: FloatArray
+
+
+def _edge_lines(
+    energy: FloatArray, is_valid: BoolArray, windows: EdgeWindows | None
+) -> _EdgeLines | None:
+    """Return the weights of the lines around an edge; None without enough points."""
+    if windows is None:
+        return None
+    (pre_low, pre_high), (post_low, post_high) = windows.pre_edge, windows.post_edge
+    before = is_valid & (energy >= pre_low) & (energy < pre_high)
+    after = is_valid & (energy >= post_low) & (energy < post_high)
+    if min(len(np.unique(energy[before])), len(np.unique(energy[after]))) < 2:
+        return None
+    position = np.array([windows.position])
+    distance = float(np.abs(energy[after] - windows.position).min())
+    if float(np.ptp(energy[after])) >= distance:
+        level = line_weights(energy, after, position)[0]
+    else:
+        level = after / after.sum()
+    baseline = line_weights(energy, before, energy)
+    jump = level - line_weights(energy, before, position)[0]
+    return _EdgeLines(baseline, jump)
+
+
+def line_weights(
+    energy: FloatArray, window: BoolArray, positions: FloatArray
+) -> FloatArray:
+    """Return the weights of a straight line through points, by least squares.
+
+    Parameters
+    ----------
+    energy : f8 (n,)
+        Energies of all points, eV.
+    window : bool (n,)
+        The points that the line goes through.
+    positions : f8 (m,)
+        Where the line is evaluated, eV.
+
+    Returns
+    -------
+    f8 (m, n)
+        Weights W: W @ intensity is the line at the positions.
+    """
+    mean = energy[window].mean()
+    x = np.where(window, energy - mean, 0.0)
+    distance = positions - mean
+    return np.asarray(window / window.sum() + distance[:, None] * x / (x**2).sum())

@@ -11,7 +11,7 @@ Sources:
 from dataclasses import dataclass
 from enum import StrEnum
 
-from rixs_pipeline.core.spectra.normalisation import EdgeWindows
+from rixs_pipeline.core.spectra.edge_windows import EdgeWindows
 from rixs_pipeline.core.spectra.regions import Limits, Region, RegionKind
 from rixs_pipeline.types import Edge
 
@@ -70,8 +70,8 @@ def _l_edge(
     """
     position = (band[0] + band[1]) / 2
     windows = EdgeWindows(
-        pre=(position - 30, position - 4),
-        post=(position + 18, position + 60),
+        pre_edge=(position - 30, position - 4),
+        post_edge=(position + 18, position + 60),
         position=position,
     )
     return Preset(emission, "L3", band, inverse, windows, source)
@@ -83,7 +83,7 @@ PRESETS: dict[Edge, Preset] = {
         band_name="285",
         band=(284.9, 285.9),
         inverse=None,
-        edge=EdgeWindows(pre=(260, 283.5), post=(298, 330), position=290.0),
+        edge=EdgeWindows(pre_edge=(260, 283.5), post_edge=(298, 330), position=290.0),
         source=PresetSource.PROPOSAL,
     ),
     Edge.N_K: Preset(
@@ -91,7 +91,7 @@ PRESETS: dict[Edge, Preset] = {
         band_name="400",
         band=(399, 402),
         inverse=None,
-        edge=EdgeWindows(pre=(375, 396), post=(412, 440), position=403.0),
+        edge=EdgeWindows(pre_edge=(375, 396), post_edge=(412, 440), position=403.0),
         source=PresetSource.PROPOSAL,
     ),
     Edge.O_K: Preset(
@@ -99,7 +99,7 @@ PRESETS: dict[Edge, Preset] = {
         band_name="531",
         band=(530.5, 531.5),
         inverse=None,
-        edge=EdgeWindows(pre=(510, 527.5), post=(544, 580), position=535.0),
+        edge=EdgeWindows(pre_edge=(510, 527.5), post_edge=(544, 580), position=535.0),
         source=PresetSource.PROPOSAL,
         super_partial=(523, 524),
     ),

@@ -1,104 +1,164 @@
-"""What a region takes in that its user may not have meant: the elastic line, another element's emission."""
+"""What a region includes unintentionally: the elastic line, another element's lines."""
 
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.core.spectra.region_sums import MapData
-from rixs_pipeline.core.spectra.regions import Region
+from rixs_pipeline.core.spectra.map_data import MapData
+from rixs_pipeline.core.spectra.regions import Region, RegionKind
+from rixs_pipeline.types import Edge, FloatArray
 
-Floats = NDArray[np.float64]
-
-ELASTIC_EV = (
-    1.0  # half width around emission = incident that is the elastic line itself
-)
-PEAK_EV, BESIDE_EV = (
-    2.0,
-    (4.0, 7.0),
-)  # where a line is looked for, and what it is compared with
-CLEAR = 5.0  # standard deviations from which on a line is there
-# of binders and salts, in no reference sample: W. T. Elam et al., Radiat. Phys. Chem. 63, 121 (2002), eV
-OTHER_LINES = {"F_Ka": 676.8}
-_OWN_EV = 25.0  # so near a line of the edge's own, another cannot be told from it
+ELASTIC_EV = 1.0  # half width of the elastic line itself, around emission = incident
+PEAK_EV = 2.0  # half width in which the counts of a line are summed
+COMPARED_EV = (4.0, 7.0)  # distances on both sides that they are compared with
+PEAK_DEVIATIONS = 5.0  # standard deviations from which on a line is present
+# of binders and salts, in no reference sample:
+# W. T. Elam et al., Radiat. Phys. Chem. 63, 121 (2002), eV
+ADDITIONAL_LINES = {"F_Ka": 676.8}
+OVERLAP_EV = 25.0  # lines this near to one of the edge cannot be distinguished from it
+YIELDS = (RegionKind.PFY, RegionKind.SPFY, RegionKind.IPFY)
 
 
-def unintended(
-    region: Region, data: MapData, share: Floats, edge: str, lines: Mapping[str, float]
+def find_unintended(
+    region: Region,
+    data: MapData,
+    weights: FloatArray,
+    edge: Edge,
+    lines: Mapping[str, float],
 ) -> list[str]:
-    """What to tell about a region, one line each; `share` (point, bin) its weights, `lines` name -> eV
-    beside `OTHER_LINES`.
+    """Return what a region includes that its user may not want, one line each.
 
-    The elastic line is meant where the region has `loss` or says anything of `exclude_elastic`, be it null.
-    Only yields over a window are looked at: TFY, emission spectra and the elastic region take in everything by
-    intention. A line counts as there when the map has a peak at its place: more counts within 2 eV than 4 to 7 eV
-    beside it, by five standard deviations. An inverse yield may hold one line that is not the scanned element's.
+    Parameters
+    ----------
+    region : Region
+        Only yields over a window are checked: TFY, emission spectra and the elastic
+        region include everything by intention.
+    data : MapData
+        The map.
+    weights : f8 (point, bin)
+        Of the region.
+    edge : Edge
+        Of the map.
+    lines : mapping of str to float
+        Emission lines, eV, besides `ADDITIONAL_LINES`; e.g. Fe_La.
+
+    Returns
+    -------
+    list of str
+        The elastic line is intended where the region has `loss` or sets
+        `exclude_elastic`, be it to null. An inverse yield may hold one line that is not
+        the scanned element's.
     """
-    if region.kind not in ("pfy", "spfy", "ipfy"):
+    if region.kind not in YIELDS:
         return []
-    told = []
-    if not region.accepts_elastic and (taken := elastic_points(data, share)):
-        told.append(
-            f"holds the elastic line at {taken} points; exclude_elastic leaves it out, null says it is meant"
+    findings = []
+    n_points = count_elastic_points(data, weights)
+    if n_points and not region.accepts_elastic:
+        findings.append(
+            f"includes the elastic line at {n_points} points; set `exclude_elastic`, "
+            "or null to accept it"
         )
-    element, lines = edge.split("_")[0], OTHER_LINES | dict(lines)
-    inside = {
-        n: e
-        for n, e in lines_inside(data, share, lines).items()
-        if _is_peak(data, share, e)
+    all_lines = ADDITIONAL_LINES | dict(lines)
+    inside = select_lines_inside(data, weights, all_lines)
+    present = {
+        name: energy
+        for name, energy in inside.items()
+        if _is_peak(data, weights, energy)
     }
-    own = {n for n in lines if n.split("_")[0] == element}
-    foreign = {n: e for n, e in inside.items() if n not in own}
-    if region.kind == "ipfy":
-        bad = {n: e for n, e in inside.items() if n in own} or (
-            foreign if len(foreign) > 1 else {}
-        )
-    else:
-        near = [e for n, e in lines.items() if n in own]
-        bad = {
-            n: e for n, e in foreign.items() if all(abs(e - o) > _OWN_EV for o in near)
-        }
-    if bad:
-        told.append(
-            "holds emission of "
-            + ", ".join(f"{n} ({e:.1f} eV)" for n, e in sorted(bad.items()))
-        )
-    return told
+    unwanted = _select_unwanted(region, edge, present, all_lines)
+    if unwanted:
+        names = [
+            f"{name} ({energy:.1f} eV)" for name, energy in sorted(unwanted.items())
+        ]
+        findings.append(f"includes emission of {', '.join(names)}")
+    return findings
 
 
-def elastic_points(data: MapData, share: Floats) -> int:
-    """At how many points more than half of the elastic line's core lies in the region."""
-    core = np.abs(data.centres[None, :] - data.incident[:, None]) < ELASTIC_EV
-    return int(
-        np.sum((core * share).sum(axis=1) > 0.5 * np.maximum(core.sum(axis=1), 1))
-    )
-
-
-def lines_inside(
-    data: MapData, share: Floats, lines: Mapping[str, float]
+def _select_unwanted(
+    region: Region, edge: Edge, present: Mapping[str, float], lines: Mapping[str, float]
 ) -> dict[str, float]:
-    """The lines whose place is in the region, at points that have enough energy to excite them."""
-    edges, found = data.emission_edges, {}
+    """Return the lines present in a region that spoil its yield, eV."""
+    edge_lines = {
+        name: energy
+        for name, energy in lines.items()
+        if name.partition("_")[0] == edge.element
+    }
+    foreign = {n: energy for n, energy in present.items() if n not in edge_lines}
+    if region.kind is RegionKind.IPFY:
+        resonant = {n: energy for n, energy in present.items() if n in edge_lines}
+        return resonant or (foreign if len(foreign) > 1 else {})
+    return {
+        name: energy
+        for name, energy in foreign.items()
+        if all(abs(energy - line) > OVERLAP_EV for line in edge_lines.values())
+    }
+
+
+def count_elastic_points(data: MapData, weights: FloatArray) -> int:
+    """Count the points where more than half of the elastic line is in a region.
+
+    Parameters
+    ----------
+    data : MapData
+        The map.
+    weights : f8 (point, bin)
+        Of the region.
+
+    Returns
+    -------
+    int
+        Number of points.
+    """
+    distance = np.abs(data.centres[None, :] - data.incident[:, None])
+    is_elastic = distance < ELASTIC_EV
+    n_bins = np.maximum(is_elastic.sum(axis=1), 1)
+    return int(np.sum((is_elastic * weights).sum(axis=1) > 0.5 * n_bins))
+
+
+def select_lines_inside(
+    data: MapData, weights: FloatArray, lines: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the lines in a region, at points with enough energy to excite them.
+
+    Parameters
+    ----------
+    data : MapData
+        The map.
+    weights : f8 (point, bin)
+        Of the region.
+    lines : mapping of str to float
+        Emission lines, eV.
+
+    Returns
+    -------
+    dict of str to float
+        Those whose bin has a weight there.
+    """
+    inside = {}
     for name, energy in lines.items():
-        place = int(np.searchsorted(edges, energy, side="right")) - 1
-        if (
-            0 <= place < share.shape[1]
-            and (share[:, place] * (data.incident > energy + ELASTIC_EV)).any()
-        ):
-            found[name] = energy
-    return found
+        bin_index = int(np.searchsorted(data.emission_edges, energy, side="right")) - 1
+        if not 0 <= bin_index < weights.shape[1]:
+            continue
+        is_excited = data.incident > energy + ELASTIC_EV
+        if (weights[:, bin_index] * is_excited).any():
+            inside[name] = energy
+    return inside
 
 
-def _is_peak(data: MapData, share: Floats, energy: float) -> bool:
-    """Whether the map's counts stand out at a line, over the points where the region takes it and light excites it."""
-    rows = (data.incident > energy + 2 * BESIDE_EV[1]) & share.any(axis=1)
-    away = np.abs(data.centres - energy)
-    total = data.counts[rows].sum(axis=0)
-    on, beside = away < PEAK_EV, (away >= BESIDE_EV[0]) & (away < BESIDE_EV[1])
-    if not (on.any() and beside.any()):
+def _is_peak(data: MapData, weights: FloatArray, energy: float) -> bool:
+    """Return whether the map has a peak at a line.
+
+    Counts within 2 eV exceed those 4 to 7 eV away by five standard deviations, over the
+    points where the region has a weight and the line is excited.
+    """
+    is_excited = data.incident > energy + 2 * COMPARED_EV[1]
+    counts = data.counts[is_excited & weights.any(axis=1)].sum(axis=0)
+    distance = np.abs(data.centres - energy)
+    peak = distance < PEAK_EV
+    sides = (distance >= COMPARED_EV[0]) & (distance < COMPARED_EV[1])
+    if not (peak.any() and sides.any()):
         return False
-    ratio = on.sum() / beside.sum()
-    excess = total[on].sum() - ratio * total[beside].sum()
-    return bool(
-        excess > CLEAR * np.sqrt(total[on].sum() + ratio**2 * total[beside].sum() + 1)
-    )
+    ratio = peak.sum() / sides.sum()
+    excess = counts[peak].sum() - ratio * counts[sides].sum()
+    variance = counts[peak].sum() + ratio**2 * counts[sides].sum() + 1
+    return bool(excess > PEAK_DEVIATIONS * np.sqrt(variance))

@@ -1,181 +1,199 @@
-"""Sums of a map over a region, along each axis that a spectrum can have; nothing is divided yet."""
+"""Sums of a map over a region, along each axis of a spectrum, before any division."""
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Axis = Literal["incident_energy", "emission_energy", "energy_loss"]
+from rixs_pipeline.core.spectra.map_data import MapData
+from rixs_pipeline.core.spectra.region_geometry import region_weights
+from rixs_pipeline.core.spectra.regions import EmissionAxis, Region, RegionKind
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
+
+
+class SpectrumAxis(StrEnum):
+    """Axes of spectra; the values are the names of dimensions in products."""
+
+    INCIDENT = "incident_energy"
+    EMISSION = "emission_energy"
+    LOSS = "energy_loss"
 
 
 @dataclass(frozen=True)
-class Tail:
-    """The low-energy tail of the detector's response: its `fraction` of a line, standard deviation `fraction_error`,
-    and decay `length` in eV."""
+class RegionSums:
+    """Sums over a region with weights w of counts n, at each of n energies.
 
-    fraction: float
-    fraction_error: float
-    length: float
-
-
-@dataclass(frozen=True)
-class MapData:
-    """A map as plain arrays.
-
-    `counts` i8 (point, bin), `exposure` s (point,), `emission_edges` eV (bin + 1,), uniform, `incident` eV (point,),
-    `exposure_errors` s (point,): independent errors of the exposures (I0); `efficiency` (bin,): counts are divided
-    by it; `tail`: of the detector's response, where it is known.
+    Attributes
+    ----------
+    axis : SpectrumAxis
+        What the energies are of.
+    energy : f8 (n,)
+        eV.
+    weights : f8 (point, bin)
+        Fractions of the map's bins that lie in the region.
+    number : f8 (n,)
+        sum w n, counts over the efficiency.
+    variance : f8 (n,)
+        sum w^2 n.
+    largest_weight : f8 (n,)
+        Largest w.
+    counts : f8 (n,)
+        Photons, cut bins by their fraction.
+    exposure : f8 (n,)
+        Seconds; NaN without exposure.
+    divisor : f8 (n,)
+        What intensities are divided by: the exposure, for emission spectra times the
+        bin width in eV.
+    relative_error : f8 (n,)
+        Relative standard deviation of the divisor, from I0.
+    is_covered : bool (n,)
+        Where the region has any weight.
     """
 
-    counts: NDArray[np.int64]
-    exposure: Floats
-    emission_edges: Floats
-    incident: Floats
-    exposure_errors: Floats | None = None
-    efficiency: Floats | None = None
-    tail: Tail | None = None
-
-    @property
-    def centres(self) -> Floats:
-        """Middles of the emission bins (bin,), eV."""
-        return np.asarray((self.emission_edges[1:] + self.emission_edges[:-1]) / 2)
-
-    def shifted(self, shift: float) -> "MapData":
-        """The map if the emission scale were higher by `shift` eV."""
-        return replace(self, emission_edges=self.emission_edges + shift)
-
-    def detected(self, share: Floats) -> Floats:
-        """Weights (point, bin) of counts from shares of bins: over the efficiency."""
-        return share if self.efficiency is None else np.asarray(share / self.efficiency)
-
-    @property
-    def relative_errors(self) -> Floats:
-        """Relative errors of the exposures (point,)."""
-        if self.exposure_errors is None:
-            return np.zeros(len(self.incident))
-        return np.divide(
-            self.exposure_errors,
-            self.exposure,
-            out=np.zeros(len(self.incident)),
-            where=self.exposure > 0,
-        )
+    axis: SpectrumAxis
+    energy: FloatArray
+    weights: FloatArray
+    number: FloatArray
+    variance: FloatArray
+    largest_weight: FloatArray
+    counts: FloatArray
+    exposure: FloatArray
+    divisor: FloatArray
+    relative_error: FloatArray
+    is_covered: BoolArray
 
 
-@dataclass(frozen=True)
-class Sums:
-    """Along `axis`, all f8 (n,): `number` = sum w n, its `variance` = sum w^2 n, the `largest` weight, `counts` = sum
-    of photons by share, `exposure` s (NaN without), `divisor` = exposure, for emission spectra x bin width in eV, and
-    `relative` error of the divisor (I0). `taken`: where the region takes anything.
+def sum_region(data: MapData, region: Region) -> RegionSums:
+    """Return the sums over a region of a map, along the axis of the region's spectrum.
+
+    Parameters
+    ----------
+    data : MapData
+        The map.
+    region : Region
+        Emission spectra run along emission energy or energy loss, others along
+        incident energy.
+
+    Returns
+    -------
+    RegionSums
+        At all points or bins, also those that the region does not cover.
     """
-
-    axis: Axis
-    energy: Floats
-    number: Floats
-    variance: Floats
-    largest: Floats
-    counts: Floats
-    exposure: Floats
-    divisor: Floats
-    relative: Floats
-    taken: NDArray[np.bool_]
+    weights = region_weights(region, data.incident, data.emission_edges)
+    if region.kind is not RegionKind.XES:
+        return _sum_along_incident(data, weights)
+    if region.axis is EmissionAxis.LOSS:
+        return _sum_along_loss(data, weights)
+    return sum_along_emission(data, weights)
 
 
-def along_incident(data: MapData, share: Floats) -> Sums:
-    """Sums over emission at every incident point; `share` (point, bin) of each bin in the region."""
-    w = data.detected(share)
+def _sum_along_incident(data: MapData, weights: FloatArray) -> RegionSums:
+    """Return the sums over emission at every incident point."""
+    count_weights = data.weigh_counts(weights)
     exposure = np.where(data.exposure > 0, data.exposure, np.nan)
-    return Sums(
-        axis="incident_energy",
+    return RegionSums(
+        axis=SpectrumAxis.INCIDENT,
         energy=data.incident,
-        number=(w * data.counts).sum(axis=1),
-        variance=(w**2 * data.counts).sum(axis=1),
-        largest=w.max(axis=1, initial=0.0),
-        counts=(share * data.counts).sum(axis=1),
+        weights=weights,
+        number=(count_weights * data.counts).sum(axis=1),
+        variance=(count_weights**2 * data.counts).sum(axis=1),
+        largest_weight=count_weights.max(axis=1, initial=0.0),
+        counts=(weights * data.counts).sum(axis=1),
         exposure=exposure,
         divisor=exposure,
-        relative=data.relative_errors,
-        taken=np.asarray(share.any(axis=1)),
+        relative_error=data.relative_exposure_errors,
+        is_covered=np.asarray(weights.any(axis=1)),
     )
 
 
-def along_emission(data: MapData, share: Floats) -> Sums:
-    """Sums over the incident points that have exposure in every emission bin, numerator and denominator alike."""
-    index = np.broadcast_to(np.arange(share.shape[1]), share.shape)
-    return _summed(data, "emission_energy", data.centres, [(index, share)])
+def sum_along_emission(data: MapData, weights: FloatArray) -> RegionSums:
+    """Return the sums over incident points with exposure, in every emission bin.
 
+    Parameters
+    ----------
+    data : MapData
+        The map.
+    weights : f8 (point, bin)
+        Weights of its bins.
 
-def along_loss(data: MapData, share: Floats) -> Sums:
-    """Sums in bins of incident - emission energy as wide as the emission bins; cut bins count by their share.
-
-    A bin of a point falls on two bins of the loss, so that neighbours are correlated where several points add up.
+    Returns
+    -------
+    RegionSums
+        Counts and exposures are summed over the same points.
     """
-    step = float(np.diff(data.emission_edges).mean())
-    place = (data.incident[:, None] - data.emission_edges[None, 1:]) / step
-    first = int(np.floor(place.min()))
-    index = np.floor(place).astype(np.int64)
-    over = place - index
+    index = np.broadcast_to(np.arange(weights.shape[1]), weights.shape)
+    parts = [_BinPart(index, weights)]
+    return _sum_parts(data, weights, SpectrumAxis.EMISSION, data.centres, parts)
+
+
+def _sum_along_loss(data: MapData, weights: FloatArray) -> RegionSums:
+    """Return the sums in bins of energy loss as wide as the emission bins.
+
+    A bin of a point falls on two bins of the loss and counts in both by its share, so
+    that neighbours are correlated where several points add up.
+    """
+    step = data.bin_width
+    position = (data.incident[:, None] - data.emission_edges[None, 1:]) / step
+    first = int(np.floor(position.min()))
+    index = np.floor(position).astype(np.int64)
+    upper_share = position - index
     energy = (np.arange(first, index.max() + 2) + 0.5) * step
-    return _summed(
-        data,
-        "energy_loss",
-        energy,
-        [(index - first, share * (1 - over)), (index - first + 1, share * over)],
-    )
+    lower = _BinPart(index - first, weights * (1 - upper_share))
+    upper = _BinPart(index - first + 1, weights * upper_share)
+    return _sum_parts(data, weights, SpectrumAxis.LOSS, energy, [lower, upper])
 
 
-def _summed(
+@dataclass(frozen=True)
+class _BinPart:
+    """Where bins of a map go: `index` i8 (point, bin) by `weights` f8 (point, bin)."""
+
+    index: IntArray
+    weights: FloatArray
+
+
+def _sum_parts(
     data: MapData,
-    axis: Axis,
-    energy: Floats,
-    parts: list[tuple[NDArray[np.int64], Floats]],
-) -> Sums:
-    """Sums in the bins `index` (point, bin) by `share` (point, bin) of each part."""
-    exposed: NDArray[np.bool_] = data.exposure > 0
-    n, size = data.counts, len(energy)
-    x, x_error = (
-        np.where(exposed, v, 0.0)[:, None]
-        for v in (data.exposure, data.relative_errors * data.exposure)
-    )
-    total = {
-        name: np.zeros(size)
-        for name in ("number", "variance", "counts", "exposure", "largest")
-    }
-    errors = (
-        np.zeros((len(data.incident), size))
-        if data.exposure_errors is not None
-        else None
-    )
-    taken: NDArray[np.bool_] = np.zeros(size, bool)
-    for index, share in parts:
-        taken |= np.bincount(index.ravel(), share.ravel(), size) > 0
-        share = share * exposed[:, None]
-        w = data.detected(share)
-        values = {
-            "number": w * n,
-            "variance": w**2 * n,
-            "counts": share * n,
-            "exposure": share * x,
-        }
-        for name, value in values.items():
-            total[name] += np.bincount(index.ravel(), value.ravel(), size)
-        np.maximum.at(total["largest"], index, w)
-        if errors is not None:
-            np.add.at(errors, (np.arange(len(n))[:, None], index), share * x_error)
-    seconds = np.where(total["exposure"] > 0, total["exposure"], np.nan)
-    common = (
-        np.zeros(size)
-        if errors is None
-        else np.nan_to_num(np.sqrt((errors**2).sum(axis=0)) / seconds)
-    )
-    step = float(np.diff(data.emission_edges).mean())
-    total["exposure"] = seconds
-    return Sums(
+    weights: FloatArray,
+    axis: SpectrumAxis,
+    energy: FloatArray,
+    parts: list[_BinPart],
+) -> RegionSums:
+    """Return the sums of the parts in bins around the energies (n,)."""
+    size = len(energy)
+    is_exposed = data.exposure > 0
+    exposure = np.where(is_exposed, data.exposure, 0.0)[:, None]
+    errors = data.relative_exposure_errors * data.exposure
+    errors = np.where(is_exposed, errors, 0.0)[:, None]
+    number, variance, largest = np.zeros(size), np.zeros(size), np.zeros(size)
+    counts, seconds = np.zeros(size), np.zeros(size)
+    is_covered: BoolArray = np.zeros(size, bool)
+    point_errors = np.zeros((len(data.incident), size))
+    rows = np.arange(len(data.incident))[:, None]
+    for part in parts:
+        index = part.index.ravel()
+        is_covered |= np.bincount(index, part.weights.ravel(), size) > 0
+        shares = part.weights * is_exposed[:, None]
+        count_weights = data.weigh_counts(shares)
+        number += np.bincount(index, (count_weights * data.counts).ravel(), size)
+        squares = count_weights**2 * data.counts
+        variance += np.bincount(index, squares.ravel(), size)
+        counts += np.bincount(index, (shares * data.counts).ravel(), size)
+        seconds += np.bincount(index, (shares * exposure).ravel(), size)
+        np.maximum.at(largest, part.index, count_weights)
+        if data.exposure_errors is not None:
+            np.add.at(point_errors, (rows, part.index), shares * errors)
+    seconds = np.where(seconds > 0, seconds, np.nan)
+    relative_error = np.sqrt((point_errors**2).sum(axis=0)) / seconds
+    return RegionSums(
         axis=axis,
         energy=energy,
-        divisor=seconds * step,
-        relative=common,
-        taken=taken,
-        **total,
+        weights=weights,
+        number=number,
+        variance=variance,
+        largest_weight=largest,
+        counts=counts,
+        exposure=seconds,
+        divisor=seconds * data.bin_width,
+        relative_error=np.nan_to_num(relative_error),
+        is_covered=is_covered,
     )

@@ -8,8 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rixs_pipeline.core.spectra import amplitudes
-from rixs_pipeline.core.spectra.amplitudes import Measured
+from rixs_pipeline.core.spectra.amplitudes import (
+    Amplitude,
+    SpectrumPoints,
+    amplitude_ratio,
+    equality_p,
+    feature_amplitude,
+)
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 
@@ -63,14 +68,14 @@ class FeatureSpectra:
 
     Attributes
     ----------
-    region : Measured
+    region : SpectrumPoints
         The spectrum with the feature.
-    rest : Measured or None
+    rest : SpectrumPoints or None
         The spectrum that shows everything else, on the same points.
     """
 
-    region: Measured
-    rest: Measured | None = None
+    region: SpectrumPoints
+    rest: SpectrumPoints | None = None
 
     def change(self, changes: "FeatureChanges", sign: int) -> "FeatureSpectra":
         """Return the spectra after a relative change, up (1) or down (-1)."""
@@ -143,21 +148,26 @@ def compare_amplitudes(
         No point in a window, or no intensity in the baseline.
     """
     measured = [_amplitude(spectra, windows) for spectra in samples]
-    amplitude, errors = np.array(measured).T
+    errors = np.array([amplitude.error for amplitude in measured])
     ratios, p_values = [], []
     for row, change in enumerate(changes, start=1):
         raised = _amplitude(samples[row].change(change, 1), windows)
         lowered = _amplitude(samples[row].change(change, -1), windows)
-        offset_error = (raised[0] - lowered[0]) / 2
-        factor_error = amplitude[row] * scale.relative_errors[row]
+        offset_error = (raised.value - lowered.value) / 2
+        value = measured[row].value
+        factor_error = value * scale.relative_errors[row]
         variance = errors[row] ** 2 + factor_error**2 + offset_error**2
         divisor = scale.divisors[row]
-        scaled = amplitude[row] / divisor, float(np.sqrt(variance)) / divisor
-        ratios.append(amplitudes.ratio(scaled, measured[0]))
-        p_values.append(amplitudes.equal(scaled, measured[0]))
-    ratio, lower, upper = np.array(ratios).T
+        scaled = Amplitude(value / divisor, float(np.sqrt(variance)) / divisor)
+        ratios.append(amplitude_ratio(scaled, measured[0]))
+        p_values.append(equality_p(scaled, measured[0]))
     return ComparedAmplitudes(
-        amplitude, errors, ratio, lower, upper, np.array(p_values)
+        amplitude=np.array([amplitude.value for amplitude in measured]),
+        errors=errors,
+        ratio=np.array([ratio.value for ratio in ratios]),
+        lower=np.array([ratio.lower for ratio in ratios]),
+        upper=np.array([ratio.upper for ratio in ratios]),
+        p=np.array(p_values),
     )
 
 
@@ -183,11 +193,11 @@ def mean_emission_energy(
     return float(spectrum @ emission) / max(float(spectrum.sum()), 1.0)
 
 
-def _scaled(spectrum: Measured, factor: FloatArray) -> Measured:
+def _scaled(spectrum: SpectrumPoints, factor: FloatArray) -> SpectrumPoints:
     return replace(spectrum, intensity=spectrum.intensity * factor)
 
 
-def _amplitude(spectra: FeatureSpectra, windows: FeatureWindows) -> tuple[float, float]:
-    return amplitudes.amplitude(
+def _amplitude(spectra: FeatureSpectra, windows: FeatureWindows) -> Amplitude:
+    return feature_amplitude(
         spectra.region, windows.feature, windows.baseline, spectra.rest
     )

@@ -1,75 +1,95 @@
-"""Self-absorption of a thick sample's fluorescence yield, undone, and held against the inverse yield."""
+"""Correction of a thick sample's yield for self-absorption, and its check by the iPFY."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.core.spectra.normalisation import Limits
+from rixs_pipeline.core.spectra.regions import Limits
+from rixs_pipeline.core.spectra.spectrum import Spectrum
+from rixs_pipeline.types import BoolArray, FloatArray
 
-Floats = NDArray[np.float64]
-
-Y_LARGEST = 0.9  # of the yield's ceiling K: beyond, the correction multiplies errors by more than a hundred
+# of the yield's ceiling K: beyond, errors are multiplied by more than a hundred
+LARGEST_YIELD = 0.9
+ITERATIONS = 20  # of the line fit with errors in both variables
+LEAST_POINTS = 4  # of that fit
 
 
 @dataclass(frozen=True)
 class Absorption:
-    """`values` and standard deviation `errors`, f8 (n,), in units of the element's own absorption after the edge;
-    NaN at the `refused` points, whose yield is too near its ceiling."""
+    """Absorption in units of the element's own after the edge.
 
-    values: Floats
-    errors: Floats
-    refused: NDArray[np.bool_]
+    `values` and standard deviation `errors`, f8 (n,); NaN at the `refused` points, whose
+    yield is too near its ceiling.
+    """
+
+    values: FloatArray
+    errors: FloatArray
+    refused: BoolArray
 
 
-def absorption(
-    energy: Floats,
-    intensity: Floats,
-    errors: Floats,
-    post_edge: Limits,
-    background: float,
-    fluorescence: float,
+def correct_self_absorption(
+    spectrum: Spectrum, post_edge: Limits, background: float, fluorescence: float
 ) -> Absorption:
-    """The absorption mu_X behind a yield I = K mu_X / (mu_X + mu_b + g mu_f), pre-edge background subtracted.
+    """Return the absorption mu_X behind a fluorescence yield.
 
-    With r = (mu_b + g mu_f) / mu_X after the edge, K = I(post_edge) (1 + r), y = I / K:
+    Parameters
+    ----------
+    spectrum : Spectrum
+        The yield, its pre-edge background subtracted.
+    post_edge : (low, high)
+        Where the element's own absorption is 1, eV.
+    background : float
+        mu_b, absorption of everything else, relative to the element's own.
+    fluorescence : float
+        g mu_f, absorption of the emitted light times the geometry factor, relative to
+        the same.
+
+    Returns
+    -------
+    Absorption
+        At all points of the spectrum.
+
+    Raises
+    ------
+    ValueError
+        No points, or no intensity, in `post_edge`.
+
+    Notes
+    -----
+    I = K mu_X / (mu_X + mu_b + g mu_f). With r = (mu_b + g mu_f) / mu_X after the edge,
+    K = I(post_edge) (1 + r) and y = I / K:
 
         mu_X = r y / (1 - y),   d mu_X / d I = r / (K (1 - y)^2)
 
-    so that the relative error grows by 1 + mu_X / r. The error of I(post_edge), the mean of its points, is added. A
-    point with y, or y + 2 standard deviations, beyond 0.9 or 1 is refused. Formula: as for the inverse yield, A. J.
-    Achkar et al., Phys. Rev. B 83, 081106 (2011).
-
-    Args:
-        energy, intensity, errors: f8 (n,), NaN where there is no value.
-        post_edge: where the element's own absorption is 1, eV.
-        background: mu_b, absorption of all else, relative to the element's after the edge.
-        fluorescence: g mu_f, absorption of the emitted light times the geometry factor, relative to the same.
-
-    Raises:
-        ValueError: no points, or no intensity, in `post_edge`.
+    so that the relative error grows by 1 + mu_X / r. The error of I(post_edge), the mean
+    of its points, is added. A point with y beyond 0.9, or y + 2 standard deviations
+    beyond 1, is refused. Formula: as for the inverse yield, A. J. Achkar et al., Phys.
+    Rev. B 83, 081106 (2011).
     """
+    energy, intensity = spectrum.energy, spectrum.intensity
+    errors = spectrum.intensity_errors
     window = np.isfinite(intensity) & (energy >= post_edge[0]) & (energy < post_edge[1])
-    after = float(intensity[window].mean()) if window.any() else 0.0
-    if not after > 0:
+    level = float(intensity[window].mean()) if window.any() else 0.0
+    if not level > 0:
         raise ValueError(
             f"self_absorption: no intensity in post_edge {list(post_edge)} eV"
         )
     ratio = background + fluorescence
-    ceiling = after * (1 + ratio)
+    ceiling = level * (1 + ratio)
     y, deviation = intensity / ceiling, errors / ceiling
-    after_error = float(np.sqrt((errors[window] ** 2).sum())) / window.sum() / after
-    refused = np.isfinite(y) & ((y > Y_LARGEST) | (y + 2 * deviation > 1))
+    sum_error = float(np.sqrt((errors[window] ** 2).sum()))
+    level_error = sum_error / window.sum() / level
+    is_beyond = (y > LARGEST_YIELD) | (y + 2 * deviation > 1)
+    refused = np.isfinite(y) & is_beyond
     y = np.where(refused, np.nan, y)
     slope = ratio / (1 - y) ** 2
-    return Absorption(
-        ratio * y / (1 - y), slope * np.hypot(deviation, y * after_error), refused
-    )
+    absorption_errors = slope * np.hypot(deviation, y * level_error)
+    return Absorption(ratio * y / (1 - y), absorption_errors, refused)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Chi-squared of absorption = offset + slope x inverse yield, and its p."""
+    """Chi-squared test of absorption = offset + slope x inverse yield."""
 
     chi2: float
     dof: int
@@ -78,40 +98,46 @@ class Agreement:
     offset: float
 
 
-def agreement(
-    values: Floats, errors: Floats, inverse: Floats, inverse_errors: Floats
+def compare_with_inverse_yield(
+    values: FloatArray,
+    errors: FloatArray,
+    inverse: FloatArray,
+    inverse_errors: FloatArray,
 ) -> Agreement | None:
-    """Whether an absorption is a straight line in the inverse yield, which has an offset and no self-absorption.
+    """Test whether an absorption is linear in the inverse yield.
 
-    All f8 (n,) on the same points; points without a value are left out. The line is fitted with the errors of both
-    (effective variance); None with fewer than four points.
+    Parameters
+    ----------
+    values, errors : f8 (n,)
+        Absorption and one standard deviation; NaN where there is no value.
+    inverse, inverse_errors : f8 (n,)
+        Inverse yield at the same points: it has an offset and no self-absorption.
+
+    Returns
+    -------
+    Agreement or None
+        Of a line fitted with the errors of both (effective variance); None with fewer
+        than four points.
     """
     from scipy.special import chdtrc  # scipy.stats takes a second to load
 
-    good = (
-        np.isfinite(values)
-        & np.isfinite(inverse)
-        & (errors > 0)
-        & np.isfinite(inverse_errors)
-    )
-    if good.sum() < 4:
+    is_valid = np.isfinite(values) & np.isfinite(inverse)
+    is_valid &= (errors > 0) & np.isfinite(inverse_errors)
+    if is_valid.sum() < LEAST_POINTS:
         return None
-    y, x, dy, dx = values[good], inverse[good], errors[good], inverse_errors[good]
+    y, x = values[is_valid], inverse[is_valid]
+    y_errors, x_errors = errors[is_valid], inverse_errors[is_valid]
     slope = 0.0
-    for _ in range(20):
-        weight = 1 / (dy**2 + (slope * dx) ** 2)
+    for _ in range(ITERATIONS):
+        weight = 1 / (y_errors**2 + (slope * x_errors) ** 2)
         mean_x, mean_y = np.average(x, weights=weight), np.average(y, weights=weight)
-        spread = weight @ (
-            (x - mean_x) ** 2 - dx**2
-        )  # less what noise adds: a fit's slope would be pulled to zero
-        slope = (
-            float(weight @ ((x - mean_x) * (y - mean_y)) / spread)
-            if spread > 0
-            else 0.0
-        )
+        # less what noise adds, which would pull the slope to zero
+        spread = weight @ ((x - mean_x) ** 2 - x_errors**2)
+        covariance = weight @ ((x - mean_x) * (y - mean_y))
+        slope = float(covariance / spread) if spread > 0 else 0.0
     offset = float(mean_y - slope * mean_x)
-    statistic = float(
-        ((y - offset - slope * x) ** 2 / (dy**2 + (slope * dx) ** 2)).sum()
-    )
-    dof = int(good.sum()) - 2
-    return Agreement(statistic, dof, float(chdtrc(dof, statistic)), slope, offset)
+    residuals = y - offset - slope * x
+    variance = y_errors**2 + (slope * x_errors) ** 2
+    chi2 = float((residuals**2 / variance).sum())
+    dof = int(is_valid.sum()) - 2
+    return Agreement(chi2, dof, float(chdtrc(dof, chi2)), slope, offset)

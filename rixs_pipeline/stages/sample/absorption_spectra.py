@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +10,12 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import XasConfig
 from rixs_pipeline.core.maps import binning, combine
-from rixs_pipeline.core.spectra import normalisation as scaling
 from rixs_pipeline.core.spectra import presets, xas
+from rixs_pipeline.core.spectra.edge_windows import EdgeWindows, find_edge_windows
+from rixs_pipeline.core.spectra.regions import Scale
 from rixs_pipeline.schema import POINT_USED, check, labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
+from rixs_pipeline.types import Edge
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,17 +34,20 @@ def absorption_spectra(
     tell no slope.
     """
     energies = np.concatenate([scan["incident_energy"].values for scan in scans])
-    windows, warnings = edge_windows(str(scans[0].attrs["edge"]), config, energies)
+    windows, warnings = edge_windows(Edge(scans[0].attrs["edge"]), config, energies)
     found = {}
     for channel in config.channels:
         having = [scan for scan in scans if f"reading_{channel}" in scan]
         if having:
             energy, passes = _passes(having, channel)
-            sloped = xas.tells_slope(energy, xas.averaged(passes)[0], windows)
+            mean = xas.average_passes(passes).mean
+            sloped = xas.has_pre_edge_slope(energy, mean, windows)
             values, _, how = _normalised(energy, passes, config, windows, sloped)
+            average = xas.average_passes(values)
             found[channel] = _dataset(
                 energy,
-                *xas.averaged(values),
+                average.mean,
+                average.errors,
                 how | {"channel": channel, "passes": len(passes)},
             )
             found[channel].attrs["errors"] = (
@@ -70,8 +74,8 @@ def absorption_spectra(
         dataset.attrs |= {key: scans[0].attrs[key] for key in ("sample", "edge")}
         dataset.attrs |= {
             "scale": config.scale,
-            "pre_edge": list(windows.pre),
-            "post_edge": list(windows.post),
+            "pre_edge": list(windows.pre_edge),
+            "post_edge": list(windows.post_edge),
         }
     return found, [f"{name}: {line}" for line in warnings + _told(found)]
 
@@ -80,23 +84,26 @@ def _normalised(
     energy: Floats,
     passes: list[Floats],
     config: XasConfig,
-    windows: scaling.EdgeWindows,
+    windows: EdgeWindows,
     sloped: bool,
 ) -> tuple[list[Floats], float, dict[str, object]]:
     """The passes, normalised alike as their mean asks for; the divisor of the last one; and how.
 
     `sloped`: whether the line before the edge has a slope where the config does not name its points.
     """
-    mean, sloped = xas.averaged(passes)[0], sloped or config.pre_edge is not None
-    sign = -1 if xas.falls(energy, mean, config.scale, windows, sloped) else 1
-    done = [
-        xas.normalised(energy, sign * one, config.scale, windows, sloped)
-        for one in passes
+    mean = xas.average_passes(passes).mean
+    sloped = sloped or config.pre_edge is not None
+    scale = Scale(config.scale)
+    decreases = xas.decreases_at_edge(energy, mean, scale, windows, sloped)
+    sign = -1 if decreases else 1
+    normalised = [
+        xas.normalise_absorption(energy, sign * values, scale, windows, sloped)
+        for values in passes
     ]
     line = "linear" if sloped or config.scale == "edge" else "constant"
     return (
-        [sign * values for values, _ in done],
-        done[-1][1],
+        [sign * spectrum.values for spectrum in normalised],
+        normalised[-1].divisor,
         {"pre_edge_line": line, "sign": sign},
     )
 
@@ -120,29 +127,28 @@ def _told(found: dict[str, xr.Dataset]) -> list[str]:
 
 
 def edge_windows(
-    edge: str, config: XasConfig, energies: Floats
-) -> tuple[scaling.EdgeWindows, list[str]]:
+    edge: Edge, config: XasConfig, energies: Floats
+) -> tuple[EdgeWindows, list[str]]:
     """The windows of the edge's preset as far as the scans' `energies` (point,) eV go, with what the config says
     instead; and warnings."""
-    preset = presets.PRESETS[edge].edge  # type: ignore[index]  # the edge comes from discovery
-    reached = scaling.within(preset, energies) if config.scale == "edge" else preset
-    windows = replace(
-        reached,
-        pre=config.pre_edge or reached.pre,
-        post=config.post_edge or reached.post,
+    windows = find_edge_windows(
+        presets.PRESETS[edge].edge,
+        energies if config.scale == "edge" else None,
+        pre_edge=config.pre_edge,
+        post_edge=config.post_edge,
     )
-    warnings = [
-        f"absorption: the scans do not reach the default window; its line rests on {own[0]:.1f} to {own[1]:.1f} eV: "
-        f"set xas.{key}"
-        for key, own, default in (
-            ("pre_edge", windows.pre, config.pre_edge or preset.pre),
-            ("post_edge", windows.post, config.post_edge or preset.post),
-        )
-        if own != default
-    ]
-    if np.sum((energies >= windows.pre[0]) & (energies < windows.pre[1])) < 2:
+    assert windows is not None  # the edge has defaults
+    warnings = []
+    for name in windows.unreached:
+        low, high = getattr(windows, name)
         warnings.append(
-            f"no pre-edge line, too few points in {list(windows.pre)} eV; set xas.pre_edge"
+            "absorption: default window outside the scans; "
+            f"fitted from {low:.1f} to {high:.1f} eV (set `xas.{name}`)"
+        )
+    low, high = windows.pre_edge
+    if np.sum((energies >= low) & (energies < high)) < 2:
+        warnings.append(
+            f"no pre-edge line, too few points in [{low}, {high}] eV; set xas.pre_edge"
         )
     return windows, warnings
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rixs_pipeline.config.models import Comparison, Feature, Region
 from rixs_pipeline.core.maps import combine, incident_axis
 from rixs_pipeline.core.spectra import regions
-from rixs_pipeline.core.spectra.amplitudes import Measured
+from rixs_pipeline.core.spectra.amplitudes import SpectrumPoints
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.regions import RegionKind
 from rixs_pipeline.core.spectra.sample_comparison import (
@@ -26,7 +26,7 @@ from rixs_pipeline.core.spectra.sample_comparison import (
 )
 from rixs_pipeline.core.stats import energy_scale_offset, homogeneity
 from rixs_pipeline.core.stats.homogeneity import Apart, Homogeneity
-from rixs_pipeline.schema import Variables, check, labelled
+from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import comparison as comparison_schema
 from rixs_pipeline.stages.sample.configured_regions import core_region
 from rixs_pipeline.types import BoolArray, FloatArray
@@ -34,6 +34,7 @@ from rixs_pipeline.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import xarray as xr
 
+Variables = dict[str, tuple[tuple[str, ...], Any]]
 
 LEAST_SHARED = 0.5  # share of a sample's incident points that all samples must have
 OF_INTENSITY = ("intensity", "intensity_errors", "difference", "difference_errors")
@@ -457,7 +458,9 @@ def _feature_variables(
     is_known: BoolArray = np.all(finite, axis=(0, 1, 2))
     samples = []
     for rows in (sample.select(is_known) for sample in intensities):
-        samples.append(FeatureSpectra(*map(Measured, rows.intensity, rows.errors)))
+        samples.append(
+            FeatureSpectra(*map(SpectrumPoints, rows.intensity, rows.errors))
+        )
     changes = []
     for pair in tested.pairs:
         of_regions = [

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import (
     REFERENCE_ATTRIBUTES,
@@ -19,23 +18,24 @@ from rixs_pipeline.config.models import (
     Region,
 )
 from rixs_pipeline.core.spectra import regions
-from rixs_pipeline.core.spectra import yields as spectra
-from rixs_pipeline.core.spectra.inverse_yield_line import (
-    LineTest,
-    choose_line,
-    line_test,
-)
-from rixs_pipeline.core.spectra.presets import PRESETS
-from rixs_pipeline.core.spectra.region_checks import unintended
+from rixs_pipeline.core.spectra.inverse_yield_line import check_line, choose_line
+from rixs_pipeline.core.spectra.map_data import MapData, ResponseTail
+from rixs_pipeline.core.spectra.region_checks import find_unintended
 from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.core.spectra.region_sums import Tail
-from rixs_pipeline.core.spectra.self_absorption import agreement
-from rixs_pipeline.core.spectra.yields import MapData, Setting, Spectrum
+from rixs_pipeline.core.spectra.region_sums import SpectrumAxis
+from rixs_pipeline.core.spectra.self_absorption import compare_with_inverse_yield
+from rixs_pipeline.core.spectra.spectrum import Spectrum
+from rixs_pipeline.core.spectra.yields import (
+    EnergyUncertainty,
+    ExtractionInputs,
+    extract_spectrum,
+)
 from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
 from rixs_pipeline.stages.sample import spectrum_features as derived
 from rixs_pipeline.stages.sample.configured_regions import core_region, select_regions
 from rixs_pipeline.stages.scan.response_tail import FRACTION, FRACTION_ERRORS, LENGTH
+from rixs_pipeline.types import Edge
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,13 +61,13 @@ _OF_INTENSITY = tuple(_ARRAYS)[:8]
 @dataclass(frozen=True)
 class Beside:
     """What spectra need beside their map and region: parts of the config, the maps of blank samples by name, the
-    reference's lines (name -> eV), and the uncertainty of the emission scale (energies, standard deviations)."""
+    reference's lines (name -> eV), and the uncertainty of the emission scale."""
 
     normalise: NormaliseConfig = field(default_factory=NormaliseConfig)
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
     blanks: Mapping[str, xr.Dataset] = field(default_factory=dict)
     lines: Mapping[str, float] = field(default_factory=dict)
-    energy_uncertainty: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    energy_uncertainty: EnergyUncertainty | None = None
 
 
 def beside(
@@ -88,7 +88,7 @@ def beside(
         geometry=config.geometry,
         blanks=blanks,
         lines={name: line.energy for name, line in reference.lines.items()},
-        energy_uncertainty=(np.array(known)[:, 0], np.array(known)[:, 1])
+        energy_uncertainty=EnergyUncertainty(*np.array(known).T)
         if calibrated
         else None,
     )
@@ -150,13 +150,13 @@ def _extracted(
     rixs_map: xr.Dataset, region: Region, known: Beside
 ) -> tuple[xr.Dataset, list[str]]:
     """The spectrum, and what to tell about it."""
-    edge, data = str(rixs_map.attrs["edge"]), map_data(rixs_map, known.normalise)
+    edge, data = Edge(rixs_map.attrs["edge"]), map_data(rixs_map, known.normalise)
     used, line = _with_line(core_region(region), data, edge)
     blanks = {
         name: map_data(blank, known.normalise) for name, blank in known.blanks.items()
     }
-    setting = Setting(edge, blanks, known.energy_uncertainty)
-    result = spectra.extract(data, used, setting)
+    inputs = ExtractionInputs(edge, blanks, known.energy_uncertainty)
+    result = extract_spectrum(data, used, inputs)
     dataset = _dataset(result)
     dataset.attrs = {
         "region": json.dumps(region.model_dump(mode="json", exclude_unset=True)),
@@ -164,9 +164,9 @@ def _extracted(
         "scale_factor": result.scale_factor,
         "scale_factor_errors": result.scale_factor_errors,
         "errors": errors_told(result, used),
-        **{key: json.dumps(value) for key, value in result.told.items()},
+        **{key: json.dumps(value) for key, value in result.facts.items()},
     }
-    told = unintended(
+    told = find_unintended(
         used,
         data,
         region_weights(used, data.incident, data.emission_edges),
@@ -175,16 +175,16 @@ def _extracted(
     )
     if used.kind == "ipfy" and len(result.energy):
         told += _tell_line(dataset, data, used, line, known.geometry.factor)
-    told += _tell_windows(result, used, edge)
+    told += _tell_windows(used, inputs, data)
     if region.features:
         dataset = dataset.assign(
             derived.feature_variables(
-                spectra.extract(data, used, setting), region.features
+                extract_spectrum(data, used, inputs), region.features
             )
         )
     if used.self_absorption and len(result.energy):
         dataset, more = derived.with_absorption(
-            dataset, data, used, setting, known.geometry.factor
+            dataset, data, used, inputs, known.geometry.factor
         )
         told = told + more
     check(dataset, spectrum_schema(result.axis), "spectrum")
@@ -208,13 +208,13 @@ def map_data(rixs_map: xr.Dataset, normalise: NormaliseConfig) -> MapData:
     )
 
 
-def _tail(rixs_map: xr.Dataset) -> Tail | None:
+def _tail(rixs_map: xr.Dataset) -> ResponseTail | None:
     """The tail of the detector's response, of maps that carry it."""
     values = [
         float(rixs_map.attrs.get(name, np.nan))
         for name in (FRACTION, FRACTION_ERRORS, LENGTH)
     ]
-    return Tail(*values) if np.isfinite(values).all() else None
+    return ResponseTail(*values) if np.isfinite(values).all() else None
 
 
 def errors_told(result: Spectrum, region: regions.Region) -> str:
@@ -228,7 +228,9 @@ def errors_told(result: Spectrum, region: regions.Region) -> str:
     if result.background is not None:
         parts.append("background: " + ", ".join(b.kind for b in region.background))
     if result.i0_errors is not None:
-        shared = "" if result.axis == "incident_energy" else ", common to all points"
+        shared = (
+            "" if result.axis is SpectrumAxis.INCIDENT else ", common to all points"
+        )
         parts.append(f"I0{shared}")
     if region.scale != "none":
         parts.append(
@@ -245,7 +247,7 @@ def errors_told(result: Spectrum, region: regions.Region) -> str:
 
 
 def _with_line(
-    region: regions.Region, data: MapData, edge: str
+    region: regions.Region, data: MapData, edge: Edge
 ) -> tuple[regions.Region, str]:
     """An inverse yield without a window gets the best line's; its name."""
     if (
@@ -256,30 +258,25 @@ def _with_line(
         or region.loss
     ):
         return region, ""
-    line, window = choose_line(data, edge)
-    return replace(region, emission=window), line
+    line = choose_line(data, edge)
+    return replace(region, emission=line.window), line.name
 
 
-def _tell_windows(result: Spectrum, region: regions.Region, edge: str) -> list[str]:
-    """Where the lines of `scale: edge` rest on the outermost points, for lack of others."""
-    preset = next((p.edge for name, p in PRESETS.items() if name == edge), None)
-    if region.scale != "edge" or preset is None:
+def _tell_windows(
+    region: regions.Region, inputs: ExtractionInputs, data: MapData
+) -> list[str]:
+    """Return a line for each window of `scale: edge` whose default is unreached."""
+    windows = inputs.edge_windows(region, data.incident)
+    if region.scale is not regions.Scale.EDGE or windows is None:
         return []
-    windows = result.told["scale_windows"]
-    asked = {
-        "pre_edge": (region.pre_edge, preset.pre),
-        "post_edge": (region.post_edge, preset.post),
-    }
-    moved = [
-        n
-        for n, (own, default) in asked.items()
-        if own is None and tuple(windows[n]) != tuple(default)
-    ]
-    return [
-        f"scale edge: the scan does not reach the default window; its line rests on "
-        f"{windows[n][0]:.1f} to {windows[n][1]:.1f} eV: set {n}"
-        for n in moved
-    ]
+    warnings = []
+    for name in windows.unreached:
+        low, high = getattr(windows, name)
+        warnings.append(
+            "scale edge: default window outside the scan; "
+            f"fitted from {low:.1f} to {high:.1f} eV (set {name})"
+        )
+    return warnings
 
 
 def _tell_line(
@@ -291,9 +288,9 @@ def _tell_line(
 ) -> list[str]:
     """The test of the line into the attributes; a warning where it is not passed."""
     share = region_weights(region, data.incident, data.emission_edges)
-    found: LineTest = line_test(data, share)
+    found = check_line(data, share)
     dataset.attrs |= {
-        "line_test": json.dumps(found.told()),
+        "line_test": json.dumps(found.plain_values()),
         "geometry_factor": geometry,
     }
     if line:
@@ -340,7 +337,7 @@ def _unique(*datasets: xr.Dataset) -> bool:
 
 def _agreement(both: xr.Dataset, inverse: xr.Dataset) -> dict[str, float] | None:
     names = ("absorption", "absorption_errors")
-    held = agreement(
+    held = compare_with_inverse_yield(
         *(both[n].values for n in names),
         *(inverse[n].values for n in ("intensity", "intensity_errors")),
     )
@@ -349,7 +346,7 @@ def _agreement(both: xr.Dataset, inverse: xr.Dataset) -> dict[str, float] | None
 
 def _dataset(result: Spectrum) -> xr.Dataset:
     """The arrays of a spectrum with their units."""
-    axis: str = result.axis
+    axis = result.axis.value
     values: dict[str, Any] = {axis: ((axis,), result.energy)}
     arrays = {name: getattr(result, attribute) for name, attribute in _ARRAYS.items()}
     values |= {

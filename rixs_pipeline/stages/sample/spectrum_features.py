@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rixs_pipeline.core.spectra.features import Feature, feature
+from rixs_pipeline.core.spectra.features import Feature, measure_feature
+from rixs_pipeline.core.spectra.map_data import MapData
 from rixs_pipeline.core.spectra.regions import Region, Scale
-from rixs_pipeline.core.spectra.self_absorption import Y_LARGEST, absorption
-from rixs_pipeline.core.spectra.yields import MapData, Setting, Spectrum, extract
+from rixs_pipeline.core.spectra.self_absorption import (
+    LARGEST_YIELD,
+    correct_self_absorption,
+)
+from rixs_pipeline.core.spectra.spectrum import Spectrum
+from rixs_pipeline.core.spectra.yields import ExtractionInputs, extract_spectrum
 from rixs_pipeline.schema import spectrum as spectrum_schema
 
 if TYPE_CHECKING:
@@ -22,7 +27,7 @@ def feature_variables(
     spectrum: Spectrum, windows: Mapping[str, tuple[float, float]]
 ) -> dict[str, Any]:
     """Variables (feature,) of every window: name, area, centre of mass, width, with errors."""
-    found = [feature(spectrum, window) for window in windows.values()]
+    found = [measure_feature(spectrum, window) for window in windows.values()]
     schema = spectrum_schema(spectrum.axis)
     names = {
         f"feature_{f.name}": [getattr(one, f.name) for one in found]
@@ -51,7 +56,7 @@ def with_absorption(
     dataset: xr.Dataset,
     data: MapData,
     region: Region,
-    setting: Setting,
+    inputs: ExtractionInputs,
     geometry: float,
 ) -> tuple[xr.Dataset, list[str]]:
     """The spectrum with `absorption` and its errors beside it, and what to tell.
@@ -59,24 +64,17 @@ def with_absorption(
     Raises:
         ValueError: the window after the edge is not known, or holds nothing.
     """
-    asked, windows = region.self_absorption, setting.windows(region, data.incident)
+    asked, windows = region.self_absorption, inputs.edge_windows(region, data.incident)
     if asked is None:
         return dataset, []
-    post_edge = asked.post_edge or (windows.post if windows else None)
+    post_edge = asked.post_edge or (windows.post_edge if windows else None)
     if post_edge is None:
         raise ValueError(
             "self_absorption: needs post_edge: [low, high], the edge is not known"
         )
-    plain = extract(data, replace(region, scale=Scale.NONE), setting)
+    plain = extract_spectrum(data, replace(region, scale=Scale.NONE), inputs)
     fluorescence = geometry * asked.fluorescence
-    found = absorption(
-        plain.energy,
-        plain.intensity,
-        plain.intensity_errors,
-        post_edge,
-        asked.background,
-        fluorescence,
-    )
+    found = correct_self_absorption(plain, post_edge, asked.background, fluorescence)
     schema, dims = spectrum_schema("incident_energy"), ("incident_energy",)
     arrays = {"absorption": found.values, "absorption_errors": found.errors}
     variables = {
@@ -86,7 +84,7 @@ def with_absorption(
     refused = int(found.refused.sum())
     told = (
         [
-            f"self_absorption: {refused} points refused: their yield is beyond {Y_LARGEST} of its ceiling"
+            f"self_absorption: {refused} points refused: their yield is beyond {LARGEST_YIELD} of its ceiling"
         ]
         if refused
         else []

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.spectra.backgrounds import poisson_fit
-from rixs_pipeline.core.spectra.region_sums import Tail
-from rixs_pipeline.core.spectra.yields import MapData, Setting, extract
+from rixs_pipeline.core.spectra.map_data import MapData, ResponseTail
+from rixs_pipeline.core.spectra.poisson_fit import fit_poisson
+from rixs_pipeline.core.spectra.yields import ExtractionInputs, extract_spectrum
 from tests.core.spectra.builders import make_region
 
 EDGES = np.arange(500.0, 520.1, 0.5)
@@ -17,7 +17,7 @@ def pulls(
     region: dict,
     means: np.ndarray,
     truth: np.ndarray,
-    setting: Setting | None = None,
+    setting: ExtractionInputs | None = None,
     toys: int = 40,
 ):
     """Pulls and coverage of many measured maps with these means, exposure 100 s a point."""
@@ -26,7 +26,7 @@ def pulls(
         data = MapData(
             rng.poisson(means), np.full(len(INCIDENT), 100.0), EDGES, INCIDENT
         )
-        found = extract(data, make_region(**region), setting)
+        found = extract_spectrum(data, make_region(**region), setting)
         found_pulls.append((found.intensity - truth) / found.intensity_errors)
         covered.append(
             (found.intensity_lower <= truth) & (truth <= found.intensity_upper)
@@ -54,14 +54,14 @@ def test_covariance_of_the_fit_is_its_scatter() -> None:
     rng, x = np.random.default_rng(2), np.linspace(-4, 4, 20)
     design = np.stack([np.full(20, 10.0), 10 * x], axis=1)
     fits = [
-        poisson_fit(
+        fit_poisson(
             rng.poisson(design @ [0.4, 0.05]).astype(float), design, np.zeros(20)
         )
         for _ in range(600)
     ]
     theta, covariance = (
-        np.array([f[0] for f in fits]),
-        np.mean([f[1] for f in fits], axis=0),
+        np.array([f.parameters for f in fits]),
+        np.mean([f.covariance for f in fits], axis=0),
     )
     np.testing.assert_allclose(np.diag(covariance), theta.var(axis=0), rtol=0.2)
     np.testing.assert_allclose(theta.mean(axis=0), [0.4, 0.05], rtol=0.03)
@@ -75,7 +75,7 @@ def test_no_counts_before_the_edge_is_no_background_with_an_error() -> None:
         region = make_region(
             **{"kind": "pfy", "background": {"kind": kind, "incident": [770, 778]}}
         )
-        found = extract(data, region)
+        found = extract_spectrum(data, region)
         np.testing.assert_allclose(found.background, 0)
         assert (found.background_errors > 0).all() and np.isfinite(
             found.intensity_upper
@@ -110,14 +110,18 @@ def test_blank_on_other_points_and_exposures() -> None:
         other,
     )
     region = {"background": {"kind": "blank", "sample": "bare"}}
-    found, covered = pulls(region, means, SIGNAL, Setting(blanks={"bare": blank}))
+    found, covered = pulls(
+        region, means, SIGNAL, ExtractionInputs(blanks={"bare": blank})
+    )
     assert 0.95 < found.std() < 1.05
     assert 0.94 < covered.mean() < 0.985
     short = MapData(blank.counts[5:-5], blank.exposure[5:-5], EDGES, other[5:-5])
     data = MapData(
         np.ones((len(INCIDENT), 40), int), np.full(len(INCIDENT), 1.0), EDGES, INCIDENT
     )
-    ends = extract(data, make_region(**region), Setting(blanks={"bare": short}))
+    ends = extract_spectrum(
+        data, make_region(**region), ExtractionInputs(blanks={"bare": short})
+    )
     np.testing.assert_array_equal(
         np.isnan(ends.intensity), ~((INCIDENT > 771.99) & (other[-6] >= INCIDENT))
     )
@@ -162,7 +166,7 @@ def test_leak_takes_the_maps_tail_unless_told_otherwise() -> None:
         np.full(len(INCIDENT), 1.0),
         EDGES,
         INCIDENT,
-        tail=Tail(0.15, 0.03, 12.0),
+        tail=ResponseTail(0.15, 0.03, 12.0),
     )
     told = {"tail_fraction": 0.15, "tail_fraction_errors": 0.03, "tail_length": 12.0}
 
@@ -172,17 +176,17 @@ def test_leak_takes_the_maps_tail_unless_told_otherwise() -> None:
             "emission": [502, 506],
             "background": {"kind": "leak"} | how,
         }
-        return extract(data, make_region(**region))
+        return extract_spectrum(data, make_region(**region))
 
     known, given = leak(data), leak(replace(data, tail=None), **told)
     np.testing.assert_array_equal(known.intensity, given.intensity)
     np.testing.assert_array_equal(known.intensity_errors, given.intensity_errors)
-    assert known.told["tail"] == {
+    assert known.facts["tail"] == {
         "fraction": 0.15,
         "fraction_error": 0.03,
         "length": 12.0,
     }
-    assert leak(data, tail_fraction=0.3).told["tail"] == {
+    assert leak(data, tail_fraction=0.3).facts["tail"] == {
         "fraction": 0.3,
         "fraction_error": 0.0,
         "length": 12.0,
@@ -192,12 +196,12 @@ def test_leak_takes_the_maps_tail_unless_told_otherwise() -> None:
 @pytest.mark.parametrize(
     ("background", "words"),
     [
-        ({"kind": "linear"}, "needs incident"),
+        ({"kind": "linear"}, "edge unknown; set `incident"),
         ({"kind": "linear", "incident": [1, 2]}, "fewer than 2 points"),
-        ({"kind": "sideband", "emission": [[508, 512]]}, "inside the region"),
-        ({"kind": "sideband", "emission": [[700, 712]]}, "touches no bin"),
-        ({"kind": "blank", "sample": "x"}, "no other map of sample 'x'"),
-        ({"kind": "leak", "tail_length": 20}, "knows no tail"),
+        ({"kind": "sideband", "emission": [[508, 512]]}, "overlaps the region"),
+        ({"kind": "sideband", "emission": [[700, 712]]}, "outside the map"),
+        ({"kind": "blank", "sample": "x"}, "no map of sample 'x'"),
+        ({"kind": "leak", "tail_length": 20}, "has no tail"),
     ],
 )
 def test_what_cannot_be_had_is_one_line(background: dict, words: str) -> None:
@@ -208,7 +212,7 @@ def test_what_cannot_be_had_is_one_line(background: dict, words: str) -> None:
         **{"kind": "pfy", "emission": [509, 511], "background": background}
     )
     with pytest.raises(ValueError, match=words):
-        extract(data, region)
+        extract_spectrum(data, region)
 
 
 def test_inverse_yield_without_its_background() -> None:
@@ -229,10 +233,10 @@ def test_inverse_yield_without_its_background() -> None:
         "emission": [520, 525],
         "background": {"kind": "sideband", "emission": [[525, 530]]},
     }
-    found = extract(data, make_region(**region))
+    found = extract_spectrum(data, make_region(**region))
     assert np.median(found.intensity) == pytest.approx(10, rel=0.1)
     covered = np.mean((found.intensity_lower <= 10) & (found.intensity_upper >= 10))
     assert 0.94 < covered < 0.985
     emission = make_region(**region | {"kind": "xes"})
-    shared = extract(data, emission)
+    shared = extract_spectrum(data, emission)
     assert shared.intensity[0] == pytest.approx(10 / 100 / 5, rel=0.02)

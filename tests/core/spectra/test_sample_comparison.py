@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.spectra.amplitudes import Measured
+from rixs_pipeline.core.spectra.amplitudes import SpectrumPoints
 from rixs_pipeline.core.spectra.sample_comparison import (
     FeatureChanges,
     FeatureSpectra,
@@ -20,7 +20,7 @@ NO_CHANGE = FeatureChanges(np.zeros(4))
 
 def spectra(height, error=0.1):
     intensity = np.array([height, height, 1.0, 1.0])
-    return FeatureSpectra(Measured(intensity, np.full(4, error)))
+    return FeatureSpectra(SpectrumPoints(intensity, np.full(4, error)))
 
 
 def scale(divisor=1.0, relative_error=0.0):
@@ -60,8 +60,8 @@ def test_common_errors_widen_the_interval(options, change):
 
 
 def test_the_rest_is_subtracted_at_equal_baseline():
-    region = Measured(np.array([5.0, 5.0, 2.0, 2.0]), np.full(4, 0.1))
-    rest = Measured(np.array([1.5, 1.5, 1.0, 1.0]), np.full(4, 0.1))
+    region = SpectrumPoints(np.array([5.0, 5.0, 2.0, 2.0]), np.full(4, 0.1))
+    rest = SpectrumPoints(np.array([1.5, 1.5, 1.0, 1.0]), np.full(4, 0.1))
     samples = [FeatureSpectra(region, rest)] * 2
     windows = FeatureWindows(WINDOWS.feature, ~WINDOWS.feature)
     changes = [FeatureChanges(np.zeros(4), np.zeros(4))]

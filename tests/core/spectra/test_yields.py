@@ -5,9 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rixs_pipeline.core.spectra.map_data import MapData
 from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.core.spectra.yields import MapData, Setting, extract
+from rixs_pipeline.core.spectra.yields import (
+    EnergyUncertainty,
+    ExtractionInputs,
+    extract_spectrum,
+)
 from rixs_pipeline.core.stats.intervals import count_interval
+from rixs_pipeline.types import Edge
 from tests.core.spectra.builders import make_region
 
 EDGES = np.arange(510.0, 530.1, 0.5)
@@ -20,7 +26,9 @@ EXPOSURE = RNG.uniform(50.0, 100.0, len(INCIDENT))
 def spectrum(
     counts: np.ndarray = COUNTS, exposure: np.ndarray = EXPOSURE, **region: object
 ):
-    return extract(MapData(counts, exposure, EDGES, INCIDENT), make_region(**region))
+    return extract_spectrum(
+        MapData(counts, exposure, EDGES, INCIDENT), make_region(**region)
+    )
 
 
 @pytest.mark.parametrize("kind", ["pfy", "spfy"])
@@ -125,15 +133,17 @@ def toys(kind: str, mean: float, n: int):
             np.arange(n + 1) / 2,
             np.arange(3) + n,
         )
-        return extract(data, make_region(kind="xes")), np.full(n, mean / 150)
+        return extract_spectrum(data, make_region(kind="xes")), np.full(n, mean / 150)
     exposure = rng.uniform(80.0, 120.0, n)
     counts = rng.poisson(mean / 100 * exposure[:, None] / 10 * np.ones(10))
     data = MapData(
         counts, exposure, np.arange(510.0, 515.1, 0.5), 600 + 0.01 * np.arange(n)
     )
     if kind == "ipfy":
-        return extract(data, make_region(kind="ipfy", emission=(510, 515))), 100 / mean
-    return extract(
+        return extract_spectrum(
+            data, make_region(kind="ipfy", emission=(510, 515))
+        ), 100 / mean
+    return extract_spectrum(
         data, make_region(kind=kind, emission=(510.2, 515))
     ), mean / 100 * 4.8 / 5
 
@@ -211,7 +221,9 @@ def test_errors_are_the_scatter_of_toys() -> None:
     one_count = w.max(axis=1)[taken] / EXPOSURE[taken]
     data = [MapData(t, EXPOSURE, EDGES, INCIDENT) for t in toys[:500]]
     errors = (
-        np.mean([extract(d, region).intensity_errors ** 2 for d in data], axis=0)
+        np.mean(
+            [extract_spectrum(d, region).intensity_errors ** 2 for d in data], axis=0
+        )
         - one_count**2
     )
     np.testing.assert_allclose(np.sqrt(errors), expected[taken], rtol=0.1)
@@ -236,8 +248,10 @@ def test_scale_ignores_points_without_exposure_and_the_direction_of_the_scan() -
     dark = EXPOSURE.copy()
     dark[3] = 0.0
     region = make_region(kind="pfy", scale="area")
-    forth = extract(MapData(COUNTS, dark, EDGES, INCIDENT), region)
-    back = extract(MapData(COUNTS[::-1], dark[::-1], EDGES, INCIDENT[::-1]), region)
+    forth = extract_spectrum(MapData(COUNTS, dark, EDGES, INCIDENT), region)
+    back = extract_spectrum(
+        MapData(COUNTS[::-1], dark[::-1], EDGES, INCIDENT[::-1]), region
+    )
     assert forth.scale_factor > 0
     assert forth.scale_factor == pytest.approx(back.scale_factor)
 
@@ -283,9 +297,11 @@ def test_scaled_spectra_have_pulls_of_one(scale: object, i0_noise: float) -> Non
         np.full(len(rate), 1e10),
         *([np.arange(510.0, 512.1, 0.5), EDGE_E]),
     )
-    truth = extract(true_data, region, Setting("Co_L")).intensity
+    truth = extract_spectrum(true_data, region, ExtractionInputs(Edge.Co_L)).intensity
     for _ in range(60):
-        found = extract(edge_data(rng, i0_noise)[0], region, Setting("Co_L"))
+        found = extract_spectrum(
+            edge_data(rng, i0_noise)[0], region, ExtractionInputs(Edge.Co_L)
+        )
         pulls.append((found.intensity - truth) / found.intensity_errors)
         covered.append(
             (found.intensity_lower <= truth) & (truth <= found.intensity_upper)
@@ -299,14 +315,16 @@ def test_edge_scale_subtracts_the_line_before_and_divides_by_the_jump() -> None:
     rate = np.where(EDGE_E < 783, before, after)
     counts = np.round(rate * 1e9).astype(int)[:, None]
     data = MapData(counts, np.full(len(rate), 1e9), np.array([510.0, 512.0]), EDGE_E)
-    found = extract(data, make_region(**{"kind": "pfy", "scale": "edge", **LINES}))
+    found = extract_spectrum(
+        data, make_region(**{"kind": "pfy", "scale": "edge", **LINES})
+    )
     assert found.scale_factor == pytest.approx(1.3)  # halfway between the windows
     np.testing.assert_allclose(found.intensity, (rate - before) / 1.3, atol=1e-7)
-    assert found.told["scale_windows"]["pre_edge"] == (770, 776)
-    with pytest.raises(ValueError, match="the edge is not known"):
-        extract(data, make_region(kind="pfy", scale="edge"))
+    assert found.facts["scale_windows"]["pre_edge"] == (770, 776)
+    with pytest.raises(ValueError, match="edge unknown; set pre_edge and post_edge"):
+        extract_spectrum(data, make_region(kind="pfy", scale="edge"))
     with pytest.raises(ValueError, match="fewer than 2 points in post_edge"):
-        extract(
+        extract_spectrum(
             data,
             make_region(
                 **{"kind": "pfy", "scale": "edge", **LINES, "post_edge": [900, 950]}
@@ -328,9 +346,11 @@ def test_edge_scale_subtracts_the_line_before_and_divides_by_the_jump() -> None:
 )
 def test_default_edge_windows_go_as_far_as_the_scan(scan, pre, post) -> None:
     incident = np.arange(scan[0], scan[1] + 0.01, 0.5)
-    found = Setting("Co_L").windows(make_region(kind="pfy", scale="edge"), incident)
-    assert found.pre == pytest.approx(pre)
-    assert found.post == pytest.approx(post)
+    found = ExtractionInputs(Edge.Co_L).edge_windows(
+        make_region(kind="pfy", scale="edge"), incident
+    )
+    assert found.pre_edge == pytest.approx(pre)
+    assert found.post_edge == pytest.approx(post)
     data = MapData(
         np.full((len(incident), 1), 50),
         np.ones(len(incident)),
@@ -338,7 +358,9 @@ def test_default_edge_windows_go_as_far_as_the_scan(scan, pre, post) -> None:
         incident,
     )
     data = replace(data, counts=np.where(incident > 780, 500, 50)[:, None])
-    scaled = extract(data, make_region(kind="pfy", scale="edge"), Setting("Co_L"))
+    scaled = extract_spectrum(
+        data, make_region(kind="pfy", scale="edge"), ExtractionInputs(Edge.Co_L)
+    )
     assert scaled.scale_factor == pytest.approx(450)
 
 
@@ -359,7 +381,7 @@ def test_points_far_after_the_edge_tell_no_slope() -> None:
         data = MapData(
             counts, np.full(len(rate), 30.0), np.array([510.0, 512.0]), EDGE_E
         )
-        found = extract(data, region, Setting("Co_L"))
+        found = extract_spectrum(data, region, ExtractionInputs(Edge.Co_L))
         factors.append(found.scale_factor)
         told.append(found.scale_factor_errors)
     before = np.hypot(1, 7.5 / np.sqrt(3)) * np.sqrt(
@@ -378,13 +400,15 @@ def test_i0_noise_is_independent_along_incident_and_common_along_emission_energy
     None
 ):
     noisy = MapData(COUNTS * 100, EXPOSURE, EDGES, INCIDENT, EXPOSURE * 0.02)
-    pfy, xes = (extract(noisy, make_region(kind=kind)) for kind in ("pfy", "xes"))
+    pfy, xes = (
+        extract_spectrum(noisy, make_region(kind=kind)) for kind in ("pfy", "xes")
+    )
     np.testing.assert_allclose(pfy.i0_errors, 0.02 * pfy.intensity)
     share = (
         np.sqrt((EXPOSURE**2).sum()) / EXPOSURE.sum()
     )  # twelve points, each with its own I0
     np.testing.assert_allclose(xes.i0_errors, 0.02 * share * xes.intensity)
-    clean = extract(
+    clean = extract_spectrum(
         MapData(COUNTS * 100, EXPOSURE, EDGES, INCIDENT), make_region(kind="pfy")
     )
     np.testing.assert_allclose(
@@ -392,7 +416,7 @@ def test_i0_noise_is_independent_along_incident_and_common_along_emission_energy
     )
     assert clean.i0_errors is None
     assert (
-        extract(noisy, make_region(kind="xes", scale="area")).i0_errors == 0
+        extract_spectrum(noisy, make_region(kind="xes", scale="area")).i0_errors == 0
     ).all()  # one factor: scaled away
 
 
@@ -400,16 +424,18 @@ def test_energy_scale_is_a_shared_signed_term() -> None:
     """A spectrum whose density rises along emission gains counts when the scale, and not the window, moves down."""
     density = np.tile(np.arange(1, len(EDGES)) * 100, (len(INCIDENT), 1))
     data = MapData(density, np.full(len(INCIDENT), 10.0), EDGES, INCIDENT)
-    setting = Setting(
-        energy_uncertainty=(np.array([500.0, 600.0]), np.array([0.2, 0.2]))
+    setting = ExtractionInputs(
+        energy_uncertainty=EnergyUncertainty(
+            np.array([500.0, 600.0]), np.array([0.2, 0.2])
+        )
     )
-    pfy = extract(data, make_region(kind="pfy", emission=(515, 520)), setting)
+    pfy = extract_spectrum(data, make_region(kind="pfy", emission=(515, 520)), setting)
     np.testing.assert_allclose(
         pfy.energy_errors, -0.2 * 10 * 10 / 0.5 * 10 / 10
     )  # 10 bins, 10 counts/s per bin step
-    xes = extract(data, make_region(kind="xes"), setting)
+    xes = extract_spectrum(data, make_region(kind="xes"), setting)
     np.testing.assert_allclose(xes.energy_errors[4:-4], -0.2 * 20 / 0.5)
-    assert extract(data, make_region(kind="pfy")).energy_errors is None
+    assert extract_spectrum(data, make_region(kind="pfy")).energy_errors is None
 
 
 def test_efficiency_divides_counts_not_exposure() -> None:
@@ -417,12 +443,12 @@ def test_efficiency_divides_counts_not_exposure() -> None:
     data = MapData(COUNTS, EXPOSURE, EDGES, INCIDENT, efficiency=efficiency)
     plain = MapData(COUNTS, EXPOSURE, EDGES, INCIDENT)
     np.testing.assert_allclose(
-        extract(data, make_region(kind="tfy")).intensity,
+        extract_spectrum(data, make_region(kind="tfy")).intensity,
         (COUNTS / efficiency).sum(1) / EXPOSURE,
     )
     ratio = (
-        extract(data, make_region(kind="xes")).intensity
-        / extract(plain, make_region(kind="xes")).intensity
+        extract_spectrum(data, make_region(kind="xes")).intensity
+        / extract_spectrum(plain, make_region(kind="xes")).intensity
     )
     np.testing.assert_allclose(ratio, 1 / efficiency)
 
@@ -433,12 +459,12 @@ def test_loss_axis_keeps_the_counts_and_puts_elastic_light_at_zero() -> None:
     for row, energy in zip(counts, incident, strict=True):
         row[np.searchsorted(EDGES, energy, side="right") - 1] = 1000
     data = MapData(counts, np.full(3, 10.0), EDGES, incident)
-    found = extract(data, make_region(kind="xes", axis="loss"))
+    found = extract_spectrum(data, make_region(kind="xes", axis="loss"))
     assert found.axis == "energy_loss"
     assert np.nansum(found.counts) == pytest.approx(3000)
     assert np.nansum(found.counts * found.energy) / 3000 == pytest.approx(0, abs=0.25)
     inner = np.isfinite(found.intensity)
     assert inner.sum() > 30
     flat = MapData(np.full((3, len(EDGES) - 1), 100), np.full(3, 10.0), EDGES, incident)
-    level = extract(flat, make_region(kind="xes", axis="loss")).intensity
+    level = extract_spectrum(flat, make_region(kind="xes", axis="loss")).intensity
     np.testing.assert_allclose(level[np.isfinite(level)], 100 / 10 / 0.5)

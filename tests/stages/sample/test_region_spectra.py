@@ -192,7 +192,7 @@ def test_a_blank_that_is_not_there_is_said():
     found, warnings = extract_spectra(rixs_map(), configured, "LMR-Co_L")
     assert not found
     assert warnings == [
-        "LMR-Co_L: region 'A': background blank: no other map of sample 'nobody' at this edge: no spectrum"
+        "LMR-Co_L: region 'A': background blank: no map of sample 'nobody' at this edge: no spectrum"
     ]
 
 

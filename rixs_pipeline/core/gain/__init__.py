@@ -1,1 +1,0 @@
-"""Gain curves: pulse heights to energies by the reference lines."""

@@ -1,0 +1,85 @@
+"""A RIXS map as plain arrays."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rixs_pipeline.types import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class ResponseTail:
+    """Low-energy tail of the detector's response.
+
+    `fraction` of a line in its tail, `fraction_error` one standard deviation of it,
+    `length` of the exponential decay in eV.
+    """
+
+    fraction: float
+    fraction_error: float
+    length: float
+
+
+@dataclass(frozen=True)
+class MapData:
+    """A RIXS map as plain arrays.
+
+    Attributes
+    ----------
+    counts : i8 (point, bin)
+        Photons.
+    exposure : f8 (point,)
+        Seconds.
+    emission_edges : f8 (bin + 1,)
+        Edges of the emission bins, uniform, eV.
+    incident : f8 (point,)
+        Incident energies, eV.
+    exposure_errors : f8 (point,) or None
+        Independent standard deviations of the exposures, from I0, s.
+    efficiency : f8 (bin,) or None
+        Counts are divided by it.
+    tail : ResponseTail or None
+        Of the detector's response, if known.
+    """
+
+    counts: IntArray
+    exposure: FloatArray
+    emission_edges: FloatArray
+    incident: FloatArray
+    exposure_errors: FloatArray | None = None
+    efficiency: FloatArray | None = None
+    tail: ResponseTail | None = None
+
+    @property
+    def centres(self) -> FloatArray:
+        """Middles of the emission bins (bin,), eV."""
+        return np.asarray((self.emission_edges[1:] + self.emission_edges[:-1]) / 2)
+
+    @property
+    def bin_width(self) -> float:
+        """Width of an emission bin, eV."""
+        return float(np.diff(self.emission_edges).mean())
+
+    @property
+    def relative_exposure_errors(self) -> FloatArray:
+        """Relative standard deviations of the exposures (point,)."""
+        relative_errors = np.zeros(len(self.incident))
+        if self.exposure_errors is not None:
+            is_exposed = self.exposure > 0
+            np.divide(
+                self.exposure_errors,
+                self.exposure,
+                out=relative_errors,
+                where=is_exposed,
+            )
+        return relative_errors
+
+    def shift_emission(self, shift: float) -> "MapData":
+        """Return the map on an emission scale that is higher by `shift` eV."""
+        return replace(self, emission_edges=self.emission_edges + shift)
+
+    def weigh_counts(self, weights: FloatArray) -> FloatArray:
+        """Return weights (point, bin) of bins over the detector's efficiency."""
+        if self.efficiency is None:
+            return weights
+        return np.asarray(weights / self.efficiency)

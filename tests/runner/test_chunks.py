@@ -1,0 +1,64 @@
+"""Blocks of pixels: enough for all workers, and no more maps at once than there is memory for."""
+
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.runner import chunks as blocks
+from rixs_pipeline.runner.tree_reduction import FAN_IN
+
+GB, MB = 10**9, 10**6
+
+
+def most_held(pixels: int, size: int) -> int:
+    """Maps of a scan that wait at the worst moment: before the last block, none of those above can be joined."""
+    number, held = -(-pixels // size), 0
+    while number > 1:
+        held += min(number, FAN_IN) - 1
+        number = -(-number // FAN_IN)
+    return held + 1
+
+
+def test_the_default_keeps_all_workers_busy() -> None:
+    assert blocks.plan([240] * 12, 8 * 240 * 1801, 2, GB) == blocks.Blocks(32, 16)
+    assert blocks.plan([16], 8 * 240 * 1801, 2, GB).size == 2
+    assert blocks.plan([], 0, 2, GB).size == 1
+
+
+@given(
+    st.lists(st.integers(1, 300), min_size=1, max_size=4),
+    st.integers(1, 300),
+    st.integers(1, 64),
+    st.integers(1, 40),
+)
+def test_what_is_held_at_once_fits(
+    pixels: list[int], map_mb: int, workers: int, tenths: int
+) -> None:
+    """Wherever a map can be made at all."""
+    memory, largest = tenths * GB // 10, map_mb * MB
+    found = blocks.plan(pixels, largest, workers, memory)
+    assert 1 <= found.size <= max(pixels) or found.size <= blocks.PIXELS_A_BLOCK
+    assert 1 <= found.at_once <= blocks.AHEAD * workers
+    held = blocks.WRITING + found.at_once * (1 + most_held(max(pixels), found.size))
+    if blocks.PROGRAM + (blocks.WRITING + 2) * largest <= memory:
+        assert blocks.PROGRAM + held * largest <= memory
+
+
+def test_larger_maps_make_larger_blocks_before_workers_wait() -> None:
+    small, large, huge = (blocks.plan([240], mb * MB, 2, GB) for mb in (3, 40, 60))
+    assert small == blocks.Blocks(30, 16)
+    assert large == blocks.Blocks(80, 2)
+    assert huge == blocks.Blocks(240, 1)
+
+
+def test_a_map_that_cannot_be_made_is_told() -> None:
+    one = SimpleNamespace(name="scan0007", points=range(2000))
+    blocks.check_fits(one, 1800, GB)
+    with pytest.raises(
+        RunFailed,
+        match=r"scan0007: its map of 2000 points and 9000 bins takes 1\.8 GB to make, exec",
+    ):
+        blocks.check_fits(one, 9000, GB)
