@@ -45,9 +45,10 @@ def effective_live_time(counts: ScanCounts, is_used: BoolArray) -> EffectiveLive
     is_live = live > 0
     countable = counts.countable * is_live
     accepted = counts.accepted * is_live
+    pulses = pile_up.CountedPulses(countable, accepted, live)
     expected = 0.0
     if is_used.any():
         expected = float(np.median(counts.after_trigger[is_used]))
-    spoiling_time = pile_up.spoiling_time(countable, accepted, live, expected)
-    efficiency = pile_up.efficiency(countable, accepted, live, spoiling_time)
+    spoiling_time = pile_up.fit_spoiling_time(pulses, expected)
+    efficiency = pile_up.efficiency(pulses, spoiling_time)
     return EffectiveLiveTime(live * efficiency, spoiling_time)

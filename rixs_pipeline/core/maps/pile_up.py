@@ -1,189 +1,331 @@
-"""Pulses that a second photon in the same record spoils: the cuts reject them, the more the higher the rate.
+"""Pile-up: pulses that a second photon in the same record spoils, so that cuts reject them.
 
-A second photon within some time T after the first makes no record of its own and spoils that of the first. Photons
-come at random, so of a pixel's pulses at the rate r the share
+A second photon within a time T after the first makes no record of its own and spoils
+that of the first. Photons arrive at random, so of the pulses of pixel p at the rate r
+the share::
 
     accepted(r) = a_p exp(-r T)
 
-passes the cuts; a_p (what the cuts cost at any rate) is the pixel's, its mean is the array's, T is the readout's and
-the cuts' and shared by the array. Without it, spectra are squashed where the rate is high.
+passes the cuts. a_p (what the cuts reject at any rate) belongs to the pixel, its mean
+to the array; T belongs to readout and cuts and is shared by the array. Without this
+correction, spectra are squashed where the rate is high.
 
-The same photons are the counts that are divided by this share: what tells it has to be chosen so that counts and share
-do not err together (`efficiency`).
+The same photons are the counts that are divided by this share: `efficiency` is built so
+that counts and share do not err together.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
-Int = NDArray[np.int64]
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
-EXPECTED_ERROR = (
-    0.5  # relative, of the spoiling time that is expected before looking at the pulses
-)
-OUTLIER = 4.0  # standard errors by which one pixel's spoiling time may miss the array's
-PRECISION = 1e-5  # of the expected time, at which the search ends
-_STEPS, _SMALLEST = 50, 1e-6
+EXPECTED_ERROR = 0.5  # relative standard deviation of T before looking at the pulses
+OUTLIER = 4.0  # standard errors by which T of one pixel may miss that of the array
+PRECISION = 1e-5  # of the expected time, at which the search for T ends
+STEPS = 50  # of that search, at most
+SMALLEST_EXPONENT = 1e-6  # of c_p + r T: keeps the odds finite
+FACTOR_ROUNDS = 10  # a steady array needs one, silent stretches a few
+
+# Largest r T that is a measurement. Beyond it, fewer than one photon in twenty is alone
+# in its record, and the live time is a small rest of the dwell: the dwell less the dead
+# time of the triggers may even be a rounding error instead of 0. Arrays stay below 1.
+MAX_PILE_UP = 3.0
 
 
-class SpoilingTime(NamedTuple):
-    """The time T after a photon in which a second one spoils it, s, its standard error, and which pixels told it."""
+@dataclass(frozen=True)
+class CountedPulses:
+    """Pulses of pixels in the points of a scan.
+
+    Attributes
+    ----------
+    triggers
+        Records that may be counted, i8 (pixel, point).
+    accepted
+        Records of these that pass the cuts, i8 (pixel, point).
+    live_time
+        Time in which a record could be counted, f8 (pixel, point), s.
+    """
+
+    triggers: IntArray
+    accepted: IntArray
+    live_time: FloatArray
+
+    def select(self, pixels: BoolArray) -> CountedPulses:
+        """Return the pulses of some pixels, (pixel,)."""
+        return CountedPulses(
+            self.triggers[pixels], self.accepted[pixels], self.live_time[pixels]
+        )
+
+
+@dataclass(frozen=True)
+class SpoilingTime:
+    """The time T after a photon in which a second one spoils its pulse.
+
+    Attributes
+    ----------
+    seconds
+        T, s.
+    error
+        Its standard error, s.
+    is_used
+        Which pixels it rests on, (pixel,).
+    """
 
     seconds: float
     error: float
-    told: NDArray[np.bool_]
+    is_used: BoolArray
 
 
-def rates(triggers: Int, live_time_s: Float) -> Float:
-    """Photons/s that arrive at each pixel in each point, f8 (pixel, point): a_p b_j.
+@dataclass(frozen=True)
+class RateFactors:
+    """Rates as a product: relative rate (pixel,) times rate of the array (point,), 1/s."""
 
-    `triggers`, `live_time_s` (pixel, point), both of the records that may be counted. The rate of each pixel relative
-    to the others is taken from the whole scan, that of the array from the point: the maximum of the Poisson
-    likelihood of `triggers` about a_p b_j x live time. So the noise of one pixel's few counts in a point does not
-    enter; 0 where nothing was seen.
+    pixel: FloatArray
+    point: FloatArray
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Maximum of the likelihood: T, its standard error (s), and c_p (pixel,)."""
+
+    seconds: float
+    error: float
+    lost: FloatArray
+
+
+@dataclass(frozen=True)
+class _Likelihood:
+    """Binomial likelihood of accepted pulses, which pass with exp(-(c_p + r T)).
+
+    All arrays (pixel, point); `rate` in 1/s.
     """
-    pixel, point = _factors(triggers, live_time_s)
-    return pixel[:, None] * point
+
+    triggers: IntArray
+    accepted: IntArray
+    rate: FloatArray
+
+    def odds(self, lost: FloatArray, seconds: float) -> FloatArray:
+        """Return accepted over rejected pulses as expected, (pixel, point)."""
+        exponent = lost[:, None] + self.rate * seconds
+        exponent = np.maximum(exponent, SMALLEST_EXPONENT)
+        return np.asarray(np.exp(-exponent) / -np.expm1(-exponent))
+
+    def slope(self, odds: FloatArray) -> FloatArray:
+        """Return the derivative of the log likelihood in the exponent."""
+        return (self.triggers - self.accepted) * odds - self.accepted
+
+    def pixel_lever(self, odds: FloatArray) -> FloatArray:
+        """Return the rates minus their weighted mean over the points of each pixel."""
+        weight = self.triggers * odds
+        mean = _ratio((weight * self.rate).sum(axis=1), weight.sum(axis=1))
+        return self.rate - mean[:, None]
+
+    def score(self, lost: FloatArray, seconds: float) -> FloatArray:
+        """Return the derivative in T (pixel,), with c_p eliminated."""
+        odds = self.odds(lost, seconds)
+        return np.asarray((self.slope(odds) * self.pixel_lever(odds)).sum(axis=1))
+
+    def information(self, lost: FloatArray, seconds: float) -> FloatArray:
+        """Return the Fisher information of T (pixel,), with c_p eliminated."""
+        odds = self.odds(lost, seconds)
+        weight = self.triggers * odds
+        return np.asarray((weight * self.pixel_lever(odds) ** 2).sum(axis=1))
+
+    def improve_lost(self, lost: FloatArray, seconds: float) -> FloatArray:
+        """Return c_p (pixel,) after one step of Fisher scoring, at least 0."""
+        odds = self.odds(lost, seconds)
+        weight = self.triggers * odds
+        step = _ratio(self.slope(odds).sum(axis=1), weight.sum(axis=1))
+        return np.maximum(lost + step, 0.0)
 
 
-def spoiling_time(
-    triggers: Int, accepted: Int, live_time_s: Float, expected_s: float
-) -> SpoilingTime:
-    """T from the share of accepted pulses at different rates: the maximum of the binomial likelihood.
+def rates(triggers: IntArray, live_time: FloatArray) -> FloatArray:
+    """Return the rates at which photons arrive, a_p b_j.
 
-    `accepted` of `triggers` pulses in `live_time_s` s (pixel, point) pass with the probability exp(-(c_p + r T)),
-    c_p >= 0, T >= 0, at the rates r of `_rates_beside`. Expected before is `expected_s` (the part of a record that
-    follows its trigger) with a relative standard deviation of a half, a Gaussian factor of the likelihood: where the
-    pulses tell little it stands for them. Pixels whose own T is far from the array's (spurious triggers) are left
-    out. Without an expected time, as for photon lists, T is 0.
+    The rate of each pixel relative to the others is that of the whole scan, the rate of
+    the array that of the point: the maximum of the Poisson likelihood of the triggers
+    about a_p b_j x live time. So the noise of the few counts of one pixel in a point
+    does not enter.
+
+    Parameters
+    ----------
+    triggers
+        Records that may be counted, i8 (pixel, point).
+    live_time
+        Time in which they could be counted, f8 (pixel, point), s.
+
+    Returns
+    -------
+    FloatArray
+        f8 (pixel, point), 1/s; 0 where no pixel has a trigger.
     """
-    everyone = np.ones(len(triggers), bool)
-    if not expected_s > 0:
-        return SpoilingTime(0.0, 0.0, everyone)
-    rate = _rates_beside(triggers, live_time_s)
-    seconds, error, lost = _fit(triggers, accepted, rate, expected_s)
-    score, precision = _by_pixel(triggers, accepted, rate, lost, seconds)
-    pull = np.abs(_ratio(score, np.sqrt(precision)))
-    take = pull <= OUTLIER * max(1.0, float(np.median(pull)))
-    if not take.all():
-        seconds, error, _ = _fit(triggers[take], accepted[take], rate[take], expected_s)
-    return SpoilingTime(seconds, error, take)
+    factors = rate_factors(triggers, live_time)
+    return factors.pixel[:, None] * factors.point
 
 
-def _factors(triggers: Int, live_time_s: Float) -> tuple[Float, Float]:
-    """Relative rate (pixel,) and the array's rate (point,), 1/s."""
-    pixel, point = np.ones(len(triggers)), np.zeros(triggers.shape[1])
-    for _ in range(
-        10
-    ):  # a steady array is there after one turn, silent stretches take a few
-        point = _ratio(triggers.sum(axis=0), pixel @ live_time_s)
-        pixel = _ratio(triggers.sum(axis=1), live_time_s @ point)
-    return pixel, point
+def rate_factors(triggers: IntArray, live_time: FloatArray) -> RateFactors:
+    """Return the factors of `rates`, which has the same parameters."""
+    pixel = np.ones(len(triggers))
+    point = np.zeros(triggers.shape[1])
+    for _ in range(FACTOR_ROUNDS):
+        point = _ratio(triggers.sum(axis=0), pixel @ live_time)
+        pixel = _ratio(triggers.sum(axis=1), live_time @ point)
+    return RateFactors(pixel, point)
 
 
-def _rates_beside(triggers: Int, live_time_s: Float) -> Float:
-    """The rates (pixel, point) as far as they are sure, from the other pixels alone.
+def fit_spoiling_time(pulses: CountedPulses, expected: float) -> SpoilingTime:
+    """Fit T to the shares of accepted pulses at different rates.
 
-    A chance pair of photons takes a trigger and an accepted pulse away at once: a pixel's own triggers would show a
-    share that rises with the rate. What the counting noise of the others adds to the differences between points is
-    taken off by drawing them to their mean, by the share of their variance that is the noise's: so the slope against
-    the rate is not flattened.
+    Accepted pulses are binomial with the probability exp(-(c_p + r T)), c_p >= 0,
+    T >= 0, at the rates of `_rates_of_other_pixels`. The expected time is a Gaussian
+    factor of the likelihood with a relative standard deviation of `EXPECTED_ERROR`: it
+    decides where there are few pulses. Pixels whose T is far from that of the array
+    (spurious triggers) are left out.
+
+    Parameters
+    ----------
+    pulses
+        Pulses of the used pixels.
+    expected
+        The part of a record that follows its trigger, s; 0, as for photon lists,
+        makes T 0.
+
+    Returns
+    -------
+    SpoilingTime
+        T, its error, and the pixels that it rests on.
     """
-    pixel, _ = _factors(triggers, live_time_s)
-    seen = pixel[:, None] * live_time_s
-    number = triggers.sum(axis=0) - triggers
-    point = _ratio(number, seen.sum(axis=0) - seen)
-    known = (number > 0) & (live_time_s > 0)
-    weight = number * known  # of a point, as its rate's relative precision
+    all_pixels = np.ones(len(pulses.triggers), bool)
+    if not expected > 0:
+        return SpoilingTime(0.0, 0.0, all_pixels)
+    rate = _rates_of_other_pixels(pulses, MAX_PILE_UP / expected)
+    likelihood = _Likelihood(pulses.triggers, pulses.accepted, rate)
+    fit = _fit_time(likelihood, expected)
+    score = likelihood.score(fit.lost, fit.seconds)
+    information = likelihood.information(fit.lost, fit.seconds)
+    pull = np.abs(_ratio(score, np.sqrt(information)))
+    is_used = pull <= OUTLIER * max(1.0, float(np.median(pull)))
+    if not is_used.all():
+        used = pulses.select(is_used)
+        likelihood = _Likelihood(used.triggers, used.accepted, rate[is_used])
+        fit = _fit_time(likelihood, expected)
+    return SpoilingTime(fit.seconds, fit.error, is_used)
+
+
+def efficiency(pulses: CountedPulses, time: SpoilingTime) -> FloatArray:
+    """Return the share of photons that pass the cuts, c exp(-r T) (a / A)^s.
+
+    Of the pulses of a point `a` are accepted, where `A` are expected of its triggers
+    from exp(-r T) and the other losses of each pixel; both are sums over the pixels on
+    which T rests, as is c, which makes the share right over the whole scan. So the
+    error of T acts on differences of the rate alone. exp(-r T) falls where chance
+    brings more counts, a / A rises: with the exponent s of `_balance`, the intensity,
+    counts / live time, varies as the counts alone do. Where the rate of a point is not
+    measured (`MAX_PILE_UP`), s is 1: the share is that of the accepted pulses.
+
+    Parameters
+    ----------
+    pulses
+        Pulses of the used pixels.
+    time
+        T from `fit_spoiling_time` of the same pulses.
+
+    Returns
+    -------
+    FloatArray
+        f8 (pixel, point), positive.
+    """
+    pile_up = rates(pulses.triggers, pulses.live_time) * time.seconds
+    unspoiled = np.exp(-np.minimum(pile_up, MAX_PILE_UP))
+    # From here on, arrays are of the pixels on which T rests.
+    used = pulses.select(time.is_used)
+    pile_up = np.minimum(pile_up[time.is_used], MAX_PILE_UP)
+    is_measured = pile_up < MAX_PILE_UP
+    unspoiled_triggers = used.triggers * unspoiled[time.is_used]
+    accepted_sum = (used.accepted * is_measured).sum(axis=1)
+    unspoiled_sum = (unspoiled_triggers * is_measured).sum(axis=1)
+    common_share = 1.0
+    if accepted_sum.any():
+        common_share = accepted_sum.sum() / unspoiled_sum.sum()
+    pixel_share = _ratio(accepted_sum, unspoiled_sum, otherwise=common_share)
+    shares = unspoiled[time.is_used] * pixel_share[:, None]
+    expected = used.triggers * shares
+    point_expected = expected.sum(axis=0)
+    point_accepted = used.accepted.sum(axis=0)
+    spoiled = _ratio((expected * pile_up).sum(axis=0), point_expected)
+    expected_variance = (expected * np.clip(1 - shares, 0, 1)).sum(axis=0)
+    point_triggers = used.triggers.sum(axis=0)
+    rejected = _ratio(point_triggers * expected_variance, point_expected**2)
+    exponent = np.where(is_measured.any(axis=0), _balance(spoiled, rejected), 1.0)
+    surplus = _ratio(point_accepted, point_expected, otherwise=1.0)
+    surplus[point_accepted == 0] = 1.0
+    return np.asarray(common_share * unspoiled * surplus**exponent)
+
+
+def _rates_of_other_pixels(pulses: CountedPulses, max_rate: float) -> FloatArray:
+    """Return the rates (pixel, point), 1/s, as other pixels measure them.
+
+    A chance pair of photons takes away a trigger and an accepted pulse at once: with
+    the triggers of the pixel itself, the share would seem to rise with the rate. The
+    counting noise of the other pixels adds to the differences between points and would
+    flatten the slope against the rate: the rates are drawn to their mean by the share
+    of their variance that is noise. Points whose rate is not measured have the mean.
+    """
+    triggers, live_time = pulses.triggers, pulses.live_time
+    pixel = rate_factors(triggers, live_time).pixel[:, None]
+    weighted_time = pixel * live_time
+    n_others = triggers.sum(axis=0) - triggers
+    other_time = weighted_time.sum(axis=0) - weighted_time
+    point = _ratio(n_others, other_time)
+    is_measured = (n_others > 0) & (live_time > 0) & (pixel * point < max_rate)
+    point = np.where(is_measured, point, 0.0)
+    weight = n_others * is_measured  # the relative precision of a rate
     total = weight.sum(axis=1)
     mean = _ratio((weight * point).sum(axis=1), total)[:, None]
-    noise = _ratio((known * point**2).sum(axis=1), total)
+    noise = _ratio((is_measured * point**2).sum(axis=1), total)
     variance = _ratio((weight * (point - mean) ** 2).sum(axis=1), total)
     share = np.clip(1 - _ratio(noise, variance), 0.0, 1.0)[:, None]
-    return pixel[:, None] * np.where(known, mean + share * (point - mean), mean)
+    return pixel * np.where(is_measured, mean + share * (point - mean), mean)
 
 
-def efficiency(
-    triggers: Int, accepted: Int, live_time_s: Float, time: SpoilingTime
-) -> Float:
-    """Share of photons that pass the cuts, f8 (pixel, point): c exp(-r T) (a / A)^s.
+def _balance(spoiled: FloatArray, rejected: FloatArray) -> FloatArray:
+    """Return the exponent s with which counts over their share vary as the counts do.
 
-    `a` of a point's pulses are accepted, where A are expected of its triggers from exp(-r T) and each pixel's other
-    losses; both are sums over the pixels that told T, as is c, which makes the share right over the whole scan: the
-    error of T acts on differences of the rate alone. exp(-r T) falls where chance brings more counts, a / A rises:
-    with the exponent s of `_balance` the intensity, counts / live time, varies as the counts alone do.
-    """
-    rate = rates(triggers, live_time_s)
-    alone = np.exp(-rate * time.seconds)
-    number, share, passed = triggers[time.told], alone[time.told], accepted[time.told]
-    pixel = _ratio(passed.sum(axis=1), (number * share).sum(axis=1))
-    shares = share * pixel[:, None]
-    expected = number * shares
-    total, found = expected.sum(axis=0), passed.sum(axis=0)
-    spoiled = _ratio((expected * rate[time.told]).sum(axis=0), total) * time.seconds
-    rejected = _ratio(
-        number.sum(axis=0) * (expected * np.clip(1 - shares, 0, 1)).sum(axis=0),
-        total**2,
-    )
-    ratio = np.divide(
-        found, total, out=np.ones(len(total)), where=(found > 0) & (total > 0)
-    )
-    common = found.sum() / (number * share).sum() if found.any() else 1.0
-    return np.asarray(common * alone * ratio ** _balance(spoiled, rejected))
-
-
-def _balance(spoiled: Float, rejected: Float) -> Float:
-    """The exponent s at which counts over their share have the relative variance of the counts, f8 (point,).
-
-    Of n triggers a share q is accepted; x = r T (`spoiled`), v = 1/q - 1 (`rejected`). To first order the logarithm
-    of the share, -(1 - s) x dn/n + s (da/a - dn/n), has the covariance (s v - (1 - s) x) / n with that of the
-    accepted counts, in any part of the spectrum, and the variance ((1 - s)^2 x^2 + s^2 v) / n: s makes the latter
-    twice the former. 2 - sqrt(2) where all that is lost is spoiled and that is little; 0 where nothing is spoiled.
+    Of n triggers a share q is accepted; x = r T (`spoiled`), v = 1/q - 1 (`rejected`).
+    To first order the logarithm of the share is -(1 - s) x dn/n + s (da/a - dn/n). Its
+    covariance with that of the accepted counts, in any part of the spectrum, is
+    (s v - (1 - s) x) / n; its variance is ((1 - s)^2 x^2 + s^2 v) / n. With s the
+    latter is twice the former: 2 - sqrt(2) where all losses are spoiled pulses and
+    few; 0 where nothing is spoiled.
     """
     x, v = spoiled, rejected
-    return _ratio(2 * x + x**2, x + v + x**2 + np.sqrt(x**2 + v**2 + v * x**2))
+    root = np.sqrt(x**2 + v**2 + v * x**2)
+    return _ratio(2 * x + x**2, x + v + x**2 + root)
 
 
-def _fit(
-    triggers: Int, accepted: Int, rate: Float, expected_s: float
-) -> tuple[float, float, Float]:
-    """T, its error and c (pixel,): the maximum of the likelihood by Fisher scoring, c eliminated."""
-    seconds, lost = expected_s, np.full(len(triggers), 0.01)
-    weight = 1 / (EXPECTED_ERROR * expected_s) ** 2
-    for _ in range(_STEPS):
-        score, precision = _by_pixel(triggers, accepted, rate, lost, seconds)
-        information = precision.sum() + weight
-        step = (score.sum() - weight * (seconds - expected_s)) / information
+def _fit_time(likelihood: _Likelihood, expected: float) -> _Fit:
+    """Maximise the likelihood by Fisher scoring, with c_p eliminated."""
+    seconds = expected
+    lost = np.full(len(likelihood.triggers), 0.01)
+    prior = 1 / (EXPECTED_ERROR * expected) ** 2
+    for _ in range(STEPS):
+        score = likelihood.score(lost, seconds).sum() - prior * (seconds - expected)
+        information = likelihood.information(lost, seconds).sum() + prior
+        step = score / information
         seconds = max(seconds + float(step), 0.0)
-        slope, expected = _terms(triggers, accepted, rate, lost, seconds)
-        lost = np.maximum(lost + _ratio(slope.sum(axis=1), expected.sum(axis=1)), 0.0)
-        if abs(step) < PRECISION * expected_s:
+        lost = likelihood.improve_lost(lost, seconds)
+        if abs(step) < PRECISION * expected:
             break
-    return seconds, float(information**-0.5), lost
+    return _Fit(seconds, float(information**-0.5), lost)
 
 
-def _terms(
-    triggers: Int, accepted: Int, rate: Float, lost: Float, seconds: float
-) -> tuple[Float, Float]:
-    """First derivative of the log likelihood in c_p + r T, and the expected second one, each (pixel, point)."""
-    exponent = np.maximum(lost[:, None] + rate * seconds, _SMALLEST)
-    odds = np.exp(-exponent) / -np.expm1(-exponent)
-    return (triggers - accepted) * odds - accepted, triggers * odds
-
-
-def _by_pixel(
-    triggers: Int, accepted: Int, rate: Float, lost: Float, seconds: float
-) -> tuple[Float, Float]:
-    """Derivative of the log likelihood in T and its information (pixel,), what c_p takes of both taken off."""
-    slope, weight = _terms(triggers, accepted, rate, lost, seconds)
-    mean = _ratio((weight * rate).sum(axis=1), weight.sum(axis=1))[:, None]
-    beside = rate - mean
-    return (slope * beside).sum(axis=1), (weight * beside**2).sum(axis=1)
-
-
-def _ratio(above: NDArray[np.generic], below: Float) -> Float:
-    return np.asarray(
-        np.divide(above, below, out=np.zeros(np.shape(below)), where=below > 0)
-    )
+def _ratio(
+    numerator: NDArray[np.generic], denominator: FloatArray, otherwise: float = 0.0
+) -> FloatArray:
+    """Return the ratio, or a constant where the denominator is not positive."""
+    out = np.full(np.shape(denominator), otherwise)
+    return np.asarray(np.divide(numerator, denominator, out=out, where=denominator > 0))
