@@ -1,27 +1,28 @@
-"""The command line: parse, call, print. No logic, and nothing heavy imported before a command needs it."""
+"""The command line: parse, call, print.
 
-import gc
+No logic, and nothing heavy is imported before a command needs it.
+"""
+
 import json
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rixs_pipeline import __version__
+from rixs_pipeline import __version__, interrupt
 from rixs_pipeline.errors import InputError, RixsError, UsageError
-from rixs_pipeline.progress import CLEAR
 
 if TYPE_CHECKING:
     from rixs_pipeline.config.models import Config
+    from rixs_pipeline.runner.run import Options
     from rixs_pipeline.runner.summary import Summary
 
 app = typer.Typer(
     name="rixs-pipeline",
-    help="From the pulses of a TES spectrometer to calibrated RIXS maps and spectra with honest errors.",
+    help="From the pulses of a TES spectrometer to calibrated RIXS maps and spectra.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -34,7 +35,9 @@ config_app = typer.Typer(
 app.add_typer(config_app, name="config")
 
 INTERRUPTED = 4
-_BLAS_THREADS = (
+INTERNAL_ERROR = 70  # EX_SOFTWARE of BSD's sysexits.h
+CLICK_INTERRUPTED = 130  # what click makes of Ctrl-C
+BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OMP_NUM_THREADS",
@@ -42,12 +45,6 @@ _BLAS_THREADS = (
 )
 
 log = logging.getLogger("rixs_pipeline")
-
-_CLICK_INTERRUPTED = 130  # what click makes of Ctrl-C
-# click's base of usage errors; newer versions of typer have a click of their own, so it is found by way of typer
-_CLICK_ERROR: Any = next(
-    one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException"
-)
 
 BeamtimeArgument = Annotated[
     Path, typer.Argument(help="A beamtime directory.", show_default=False)
@@ -61,7 +58,9 @@ ConfigOption = Annotated[
 ]
 SiteOption = Annotated[
     Path | None,
-    typer.Option("--site", help="Config file of the site, below the beamtime's."),
+    typer.Option(
+        "--site", help="Config file of the site; the beamtime's overrides it."
+    ),
 ]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for all results.")]
 ScansOption = Annotated[
@@ -71,7 +70,7 @@ ForceOption = Annotated[
     bool, typer.Option("--force", help="Make everything again, fresh or not.")
 ]
 DryOption = Annotated[
-    bool, typer.Option("--dry-run", help="Tell what would be made; make nothing.")
+    bool, typer.Option("--dry-run", help="Show what would be made; make nothing.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 SchedulerOption = Annotated[
@@ -81,98 +80,106 @@ SchedulerOption = Annotated[
     ),
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option("--workers", help="How many workers; default: the cores.")
+    int | None, typer.Option("--workers", help="Number of workers; default: the cores.")
 ]
 MemoryOption = Annotated[
-    str | None, typer.Option("--memory", help="What binning may take, such as 1GB.")
+    str | None, typer.Option("--memory", help="Memory limit for binning, such as 1GB.")
 ]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Tell more, with tracebacks of defects.")
+    bool, typer.Option("--verbose", "-v", help="Log more, with tracebacks.")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell only errors.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Log only errors.")]
 
 
 def main() -> None:
-    """Run the command line; errors that users can mend are one line and an exit code, never a traceback."""
-    for name in (
-        _BLAS_THREADS
-    ):  # before numpy is loaded; the work itself is shared between workers
+    """Run the command line.
+
+    Errors that users can mend are one line and an exit code, never a traceback.
+    """
+    for name in BLAS_THREADS:  # before numpy is loaded: workers share the work instead
         os.environ.setdefault(name, "1")
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # a time limit of a cluster ends it as Ctrl-C does
+    interrupt.install()
     try:
         code = app(standalone_mode=False)
-        sys.stdout.flush()  # a closed pipe (`| head`) must show here, not when the interpreter ends
+        sys.stdout.flush()  # a closed pipe (`| head`) shows here, not at exit
+        interrupt.check()
     except RixsError as error:
         code = error.exit_code
-        _say(str(error))
+        _print_error(str(error))
     except BrokenPipeError:
         sys.stdout = None
         code = 0
     except OSError as error:
         code = InputError.exit_code
-        _say(f"{error.filename or 'file system'}: {error.strerror or error}")
+        where = error.filename or "file system"
+        _print_error(f"{where}: {error.strerror or error}")
     except KeyboardInterrupt:
-        code = _CLICK_INTERRUPTED
+        code = CLICK_INTERRUPTED
     except Exception as error:
-        code = _of_click(error)
-    if code == _CLICK_INTERRUPTED:
+        code = _report_exception(error)
+    if code == CLICK_INTERRUPTED:
         code = INTERRUPTED
-        _say(
-            "interrupted: what was finished is kept; the same command goes on from there"
+        _print_error(
+            "interrupted; finished products are kept, and the same command continues"
         )
-    gc.freeze()  # the interpreter would look through all that was loaded, and the system takes it anyhow
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _of_click(error: Exception) -> int:
-    """The exit code for what click raises, told in one line; anything else is a defect, told in one line too."""
+def _report_exception(error: Exception) -> int:
+    """Report an exception of click, or an internal error; return the exit code."""
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, typer.Abort):
-        return _CLICK_INTERRUPTED
-    if isinstance(error, _CLICK_ERROR):
-        text = error.format_message()
+        return CLICK_INTERRUPTED
+    if any(base.__name__ == "ClickException" for base in type(error).__mro__):
+        # found by name: newer versions of typer have a click of their own
+        text = error.format_message()  # type: ignore[attr-defined]
         if text:  # empty where a command without arguments has printed its help
-            _say(f"{text} (see rixs-pipeline --help)")
+            _print_error(f"{text} (see rixs-pipeline --help)")
         return UsageError.exit_code
     log.debug("traceback", exc_info=error)
-    _say(
-        f"a defect, please report it: {type(error).__name__}: {error} (-v shows where)"
+    _print_error(
+        f"internal error: {type(error).__name__}: {error}; "
+        "please report it with the output of -v"
     )
-    return InputError.exit_code
+    return INTERNAL_ERROR
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     print(f"rixs-pipeline: {text}", file=sys.stderr)
 
 
-def _logging(verbose: bool, quiet: bool) -> None:
-    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
-    clear = CLEAR if sys.stderr.isatty() else ""
+class _StderrHandler(logging.StreamHandler[Any]):
+    """Logs to what is sys.stderr at the time, so that lines stay above a bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def _set_up_logging(verbose: bool = False, quiet: bool = False) -> None:
+    level = logging.INFO
+    if verbose:
+        level = logging.DEBUG
+    elif quiet:
+        level = logging.ERROR
     logging.basicConfig(
-        stream=sys.stderr,
+        handlers=[_StderrHandler()],
         level=logging.WARNING,
-        format=f"{clear}%(message)s",
+        format="%(message)s",
         force=True,
     )
     logging.getLogger("rixs_pipeline").setLevel(level)
 
 
-def _load(
-    config: Path | None,
-    site: Path | None,
-    scheduler: str | None,
-    workers: int | None,
-    memory: str | None,
+def _load_config(
+    config: Path | None, site: Path | None = None, **execution: Any
 ) -> "Config":
-    """The config with what the command line says about execution on top."""
+    """Load the config; what the command line says about execution comes on top."""
     from rixs_pipeline.config.load import load_config
 
-    given = {"scheduler": scheduler, "workers": workers, "memory": memory}
-    execution = {key: value for key, value in given.items() if value is not None}
-    return load_config(config, site, {"execution": execution} if execution else None)
+    given = {key: value for key, value in execution.items() if value is not None}
+    return load_config(config, site, {"execution": given} if given else None)
 
 
 @app.callback(invoke_without_command=True)
@@ -187,32 +194,27 @@ def _version(
 
 
 def _reduce(
-    beamtime: Path, config: "Config", out: Path, as_json: bool, **options: Any
+    beamtime: Path, config: "Config", out: Path, as_json: bool, options: "Options"
 ) -> int:
     """Run the pipeline, print where the results are, return the exit code."""
-    from rixs_pipeline.runner import run as runner
+    from rixs_pipeline.runner.run import run
 
-    command = " ".join(["rixs-pipeline", *sys.argv[1:]])
-    summary = runner.run(
-        beamtime, config, out, runner.Options(command=command, **options)
-    )
-    _print_summary(summary, out, as_json)
+    summary = run(beamtime, config, out, options)
+    _print_summary(summary, as_json)
     return summary.exit_code
 
 
-def _print_summary(summary: "Summary", out: Path, as_json: bool) -> None:
+def _print_summary(summary: "Summary", as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary.as_dict(), indent=1))
-        return
-    if summary.dry_run:
+    elif summary.dry_run:
         print("\n".join(summary.planned) or "everything is fresh")
-        return
-    for line in summary.text():
-        print(line)
+    else:
+        print("\n".join(summary.text()))
 
 
-def _stage_command(name: str, stage: str, text: str) -> None:
-    """Register `run` or one of the verbs that are `run --until` a stage."""
+def _add_reduction(name: str, last_stage: str, text: str) -> None:
+    """Add `run`, or a command that is `run --until` a stage."""
 
     def command(
         beamtime: BeamtimeArgument,
@@ -226,9 +228,9 @@ def _stage_command(name: str, stage: str, text: str) -> None:
             str,
             typer.Option(
                 "--until",
-                help="Last stage: calibrate, bin, combine, extract, compare, report.",
+                help="Last stage: calibrate, bin, combine, extract, xas, compare, report.",
             ),
-        ] = stage,
+        ] = last_stage,
         scheduler: SchedulerOption = None,
         workers: WorkersOption = None,
         memory: MemoryOption = None,
@@ -236,41 +238,43 @@ def _stage_command(name: str, stage: str, text: str) -> None:
         verbose: VerboseOption = False,
         quiet: QuietOption = False,
     ) -> int:
-        _logging(verbose, quiet)
-        resolved = _load(config, site, scheduler, workers, memory)
-        return _reduce(
-            beamtime,
-            resolved,
-            out,
-            as_json,
+        from rixs_pipeline.runner.run import Options
+
+        _set_up_logging(verbose, quiet)
+        resolved = _load_config(
+            config, site, scheduler=scheduler, workers=workers, memory=memory
+        )
+        options = Options(
+            until=until,
             scans=scans,
             force=force,
             dry_run=dry_run,
-            until=until,
+            command=" ".join(["rixs-pipeline", *sys.argv[1:]]),
         )
+        return _reduce(beamtime, resolved, out, as_json, options)
 
     app.command(name, help=text)(command)
 
 
-_stage_command("run", "report", "Reduce a beamtime: make everything that is not fresh.")
-_stage_command("calibrate", "calibrate", "Calibrate the pixels: run --until calibrate.")
-_stage_command("bin", "bin", "Bin the scans into maps: run --until bin.")
-_stage_command("extract", "extract", "Extract the spectra: run --until extract.")
-_stage_command("report", "report", "Draw the figures: run --until report.")
+_add_reduction("run", "report", "Reduce a beamtime: make everything that is not fresh.")
+_add_reduction("calibrate", "calibrate", "Calibrate the pixels: run --until calibrate.")
+_add_reduction("bin", "bin", "Bin the scans into maps: run --until bin.")
+_add_reduction("extract", "extract", "Extract the spectra: run --until extract.")
+_add_reduction("report", "report", "Draw the figures: run --until report.")
 
 
 @app.command()
 def inspect(
     beamtime: BeamtimeArgument, config: ConfigOption = None, as_json: JsonOption = False
 ) -> int:
-    """Tell what is there: runs, samples, edges, points, pixels, pulses, problems."""
-    from rixs_pipeline.config.load import load_config
+    """List runs, samples, edges, points, pixels, pulses and problems."""
     from rixs_pipeline.io.discovery import discover
     from rixs_pipeline.io.inspection import as_text, describe
 
-    _logging(False, False)
-    found = describe(discover(beamtime, load_config(config).beamtime))
-    print(json.dumps(found, indent=1) if as_json else as_text(found))
+    _set_up_logging()
+    resolved = _load_config(config)
+    contents = describe(discover(beamtime, resolved.beamtime))
+    print(json.dumps(contents, indent=1) if as_json else as_text(contents))
     return 0
 
 
@@ -282,30 +286,27 @@ def init(
     ] = Path("config.yaml"),
     force: Annotated[bool, typer.Option("--force", help="Overwrite it.")] = False,
 ) -> int:
-    """Write a commented config fitted to what is there."""
-    from rixs_pipeline.runner.run import first_config
+    """Write a commented config fitted to a beamtime."""
+    from rixs_pipeline.runner.initial_config import initial_config
 
     if out.exists() and not force:
-        raise UsageError(
-            f"{out}: is there already; give another name with -o, or --force"
-        )
-    out.write_text(first_config(beamtime), encoding="utf-8")
-    print(f"wrote {out}: look at it, then rixs-pipeline run {beamtime} -c {out}")
+        raise UsageError(f"{out}: exists already; choose another name or use --force")
+    out.write_text(initial_config(beamtime), encoding="utf-8")
+    print(f"wrote {out}; check it, then rixs-pipeline run {beamtime} -c {out}")
     return 0
 
 
 @app.command()
 def status(out: OutArgument, as_json: JsonOption = False) -> int:
-    """Tell what is done, stale or failed, and why."""
-    from rixs_pipeline.runner import run as runner
+    """Show what is done, stale or failed, and why."""
+    from rixs_pipeline.runner.status import status as find_status
 
-    _logging(False, True)
-    found = runner.status(out)
-    print(
-        json.dumps(found, indent=1)
-        if as_json
-        else "\n".join(f"{k:30} {v}" for k, v in found.items())
-    )
+    _set_up_logging(quiet=True)
+    states = find_status(out)
+    if as_json:
+        print(json.dumps(states, indent=1))
+    else:
+        print("\n".join(f"{name:30} {state}" for name, state in states.items()))
     return 0
 
 
@@ -335,21 +336,21 @@ def watch(
     config: ConfigOption = None,
     out: OutOption = Path("out"),
     every: Annotated[
-        float, typer.Option("--every", min=0.1, help="Seconds between looks.")
+        float, typer.Option("--every", min=0.1, help="Seconds between rounds.")
     ] = 10.0,
     rounds: Annotated[
         int | None,
-        typer.Option("--rounds", help="Stop after so many looks; default: Ctrl-C."),
+        typer.Option("--rounds", help="Number of rounds; default: until Ctrl-C."),
     ] = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
 ) -> int:
     """Reduce what appears while the beamtime runs, until Ctrl-C."""
-    from rixs_pipeline.runner import run as runner
+    from rixs_pipeline.runner.watch import watch as watch_beamtime
 
-    _logging(False, False)
-    resolved = _load(config, None, scheduler, workers, None)
-    return runner.watch(beamtime, resolved, out, every, rounds)
+    _set_up_logging()
+    resolved = _load_config(config, scheduler=scheduler, workers=workers)
+    return watch_beamtime(beamtime, resolved, out, every, rounds)
 
 
 @app.command()
@@ -364,32 +365,32 @@ def submit(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Reduce a beamtime as SLURM jobs: everything that is not fresh. The same again goes on where it was stopped."""
+    """Reduce a beamtime as SLURM jobs; repeated, it continues where it stopped."""
     from dataclasses import asdict
 
     from rixs_pipeline.runner import slurm
 
-    _logging(False, quiet)
-    resolved = _load(config, site, None, None, None)
-    steps = slurm.plan(beamtime, resolved, out)
+    _set_up_logging(quiet=quiet)
+    resolved = _load_config(config, site)
+    steps = slurm.plan_steps(beamtime, resolved, out)
     if dry_run:
-        told: list[dict[str, Any]] = [
-            {"step": s.name, "script": slurm.script(s, resolved, out)} for s in steps
+        scripts = [slurm.batch_script(step, resolved, out) for step in steps]
+        listing = [
+            {"step": step.name, "script": script}
+            for step, script in zip(steps, scripts, strict=True)
         ]
+        content: dict[str, Any] = {"scripts": listing}
+        lines = scripts
     else:
-        told = (
-            [asdict(job) for job in slurm.submit(steps, resolved, out)] if steps else []
-        )
+        jobs = slurm.submit(steps, resolved, out) if steps else []
+        content = {"jobs": [asdict(job) for job in jobs]}
+        lines = [
+            f"{job.step:10} job {job.number}, array of {job.elements}" for job in jobs
+        ]
     if as_json:
-        print(json.dumps({"scripts" if dry_run else "jobs": told}, indent=1))
-    for one in [] if as_json else told:
-        print(
-            one["script"]
-            if dry_run
-            else f"{one['step']:10} job {one['number']}, {one['elements']} in the array"
-        )
-    if not told and not as_json:
-        print("everything is fresh: nothing to submit")
+        print(json.dumps(content, indent=1))
+    else:
+        print("\n".join(lines) or "everything is fresh; nothing to submit")
     return 0
 
 
@@ -423,7 +424,7 @@ def simulate(
     """Write a beamtime with known truth in the real formats."""
     from rixs_pipeline.simulate import from_options
 
-    _logging(False, False)
+    _set_up_logging()
     from_options(
         out, preset, seed=seed, pixels=pixels, rate=rate, passes=passes, edges=edges
     )

@@ -74,9 +74,14 @@ def xas_product(out: Path, sample: str, edge: str) -> Path:
     return out / "xas" / f"{safe_name(sample)}-{edge}.nxs"
 
 
+def figures_folder(out: Path) -> Path:
+    """The folder of all figures."""
+    return out / "figures"
+
+
 def figure(out: Path, *parts: str) -> Path:
     """A figure named after what it shows, e.g. `figures/LMR_RT-Co_L-map.png`."""
-    return out / "figures" / ("-".join(safe_name(part) for part in parts) + ".png")
+    return figures_folder(out) / ("-".join(safe_name(part) for part in parts) + ".png")
 
 
 def export_folder(out: Path, export_format: str) -> Path:

@@ -1,4 +1,4 @@
-"""Progress of long work on stderr: a line that is kept up to date on a terminal, now and then a new one in a log."""
+"""Progress of long work on stderr: a bar on a terminal, now and then a line in a log."""
 
 import logging
 import sys
@@ -6,35 +6,75 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-CLEAR = "\r\033[K"  # what a terminal needs before something else is written where a line was kept up to date
-_TERMINAL_S, _LOG_S = 0.2, 30.0  # seconds between two lines
+LOG_INTERVAL_S = 30.0  # between two lines in a log
 
 log = logging.getLogger("rixs_pipeline")
 
 
 @contextmanager
-def shown(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
-    """A function that is told how many of `total` are done; nothing is shown of work that is over in no time."""
-    terminal = sys.stderr.isatty()
-    started = told = time.monotonic()
+def shown(activity: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """Show the progress of an activity.
 
-    def tell(done: int) -> None:
-        nonlocal told
+    Parameters
+    ----------
+    activity : str
+        Such as "binning".
+    total : int
+        Number of tasks.
+    unit : str
+        What a task is, in the plural.
+
+    Yields
+    ------
+    callable
+        To be called with the number of tasks done.
+    """
+    if not total or not log.isEnabledFor(logging.INFO):
+        yield lambda done: None
+    elif sys.stderr.isatty():
+        with _bar(activity, total, unit) as report:
+            yield report
+    else:
+        yield _LogLines(activity, total, unit).report
+
+
+@contextmanager
+def _bar(activity: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    from rich import progress  # takes 50 ms to load, which only a terminal needs
+    from rich.console import Console
+
+    columns = (
+        progress.TextColumn(f"{activity}: {{task.completed}} of {{task.total}} {unit}"),
+        progress.BarColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with progress.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(activity, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+class _LogLines:
+    """A line with the estimated remaining time every `LOG_INTERVAL_S`."""
+
+    def __init__(self, activity: str, total: int, unit: str) -> None:
+        self.activity = activity
+        self.total = total
+        self.unit = unit
+        self.started = self.logged = time.monotonic()
+
+    def report(self, done: int) -> None:
         now = time.monotonic()
-        if now - told < (_TERMINAL_S if terminal else _LOG_S) or not log.isEnabledFor(
-            logging.INFO
-        ):
+        if now - self.logged < LOG_INTERVAL_S:
             return
-        told = now
-        left = (now - started) / done * (total - done)
-        text = f"{what}: {done} of {total} {unit}, {100 * done // total} %, about {left:.0f} s left"
-        if terminal:
-            print(CLEAR + text, end="", file=sys.stderr, flush=True)
-        else:
-            log.info("%s", text)
-
-    try:
-        yield tell
-    finally:
-        if terminal and told > started:
-            print(CLEAR, end="", file=sys.stderr, flush=True)
+        self.logged = now
+        remaining = (now - self.started) / done * (self.total - done)
+        log.info(
+            "%s: %d of %d %s, %d %%, about %.0f s left",
+            self.activity,
+            done,
+            self.total,
+            self.unit,
+            100 * done // self.total,
+            remaining,
+        )

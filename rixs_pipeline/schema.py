@@ -388,6 +388,10 @@ def comparison(dim: str) -> dict[str, Variable]:
     }
 
 
+# Variables of a dataset: name -> (dimensions, array).
+Variables = dict[str, tuple[tuple[str, ...], Any]]
+
+
 def labelled(
     values: Mapping[str, tuple[tuple[str, ...], Any]], variables: dict[str, Variable]
 ) -> "xr.Dataset":

@@ -150,18 +150,15 @@ class Small:
         return self.beamtime / "logs" / f"scan{number:04d}.json"
 
     def run(self, config: dict | None = None, **options):
-        """What `runner.run` returns; with no more than spectra, and serial, where nothing else is asked for."""
+        """Reduce it serially, up to the spectra, unless other options are given."""
         from rixs_pipeline.config.models import Config
-        from rixs_pipeline.runner import run as runner
+        from rixs_pipeline.runner.run import Options, run
 
         resolved = Config.model_validate(
             {"execution": {"scheduler": "serial"}} | (config or {})
         )
-        return runner.run(
-            self.beamtime,
-            resolved,
-            self.out,
-            runner.Options(**{"until": "extract"} | options),
+        return run(
+            self.beamtime, resolved, self.out, Options(**{"until": "extract"} | options)
         )
 
 

@@ -160,7 +160,9 @@ def _pulse_set(
     for file in sorted(files, key=off.pixel_number):
         try:
             headers[file] = off.read_header(file)
-            times.extend(off.time_range(file, headers[file]) or ())
+            record_times = off.read_record_times(file, headers[file])
+            if record_times:
+                times += [record_times.first_ns, record_times.last_ns]
         except InputError as error:
             found.problems.append(str(error))
         except OSError as error:

@@ -37,8 +37,8 @@ def _pixel_events(beamtime: Beamtime) -> dict[str, dict[int, int]]:
     for path, runs in users.items():
         records = off.open_records(path)
         for run in runs:
-            first, last = off.record_range(records, run.start_ns, run.end_ns)
-            counts[run.name][off.pixel_number(path)] = last - first
+            rows = off.record_range(records, run.start_ns, run.end_ns)
+            counts[run.name][off.pixel_number(path)] = rows.stop - rows.start
     for run in beamtime.runs:
         if run.photon_list:
             counts[run.name] = photon_lists.read(run.photon_list).pixel_counts(

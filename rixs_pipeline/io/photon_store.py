@@ -37,6 +37,11 @@ def append(
         photons.tofile(file)
 
 
+def count_photons(parts: Sequence[Path]) -> int:
+    """Return how many photons the parts hold."""
+    return sum(part.stat().st_size for part in parts) // PHOTON.itemsize
+
+
 def write(
     path: Path,
     parts: Sequence[Path],
@@ -56,7 +61,7 @@ def write(
     """
     import h5py
 
-    total = sum(part.stat().st_size for part in parts) // PHOTON.itemsize
+    total = count_photons(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(path.parent).free < total * PHOTON.itemsize + (1 << 20):
         raise OSError(

@@ -135,14 +135,14 @@ class DigestCache:
 
     def _records(self, path: Path, windows: Sequence[tuple[int, int]]) -> list[str]:
         try:
-            header, records = off.open_file(path)
+            file = off.open_file(path)
         except InputError:
             return [self.file(path)] * len(windows)
-        size = header.record_dtype.itemsize
-        limits = [off.record_range(records, *window) for window in windows]
+        header, size = file.header, file.header.record_dtype.itemsize
+        rows = [off.record_range(file.records, *window) for window in windows]
         ranges = [
-            (header.data_offset + first * size, header.data_offset + stop * size)
-            for first, stop in limits
+            (header.data_offset + r.start * size, header.data_offset + r.stop * size)
+            for r in rows
         ]
         own, *digests = self._ranges(path, [(0, header.data_offset), *ranges])
         return [config_hash({"header": own, "records": digest}) for digest in digests]

@@ -1,4 +1,7 @@
-"""Work on a cluster: a dask scheduler that is running, or SLURM jobs. The only module that imports dask."""
+"""Work on a cluster: a dask scheduler that is running, or SLURM jobs.
+
+The only module that imports dask.
+"""
 
 import functools
 import shutil
@@ -10,18 +13,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rixs_pipeline import interrupt
 from rixs_pipeline.config.models import ExecutionConfig
 from rixs_pipeline.errors import RixsError, UsageError
-from rixs_pipeline.runner.tree_reduction import Group
+from rixs_pipeline.runner.tree_reduction import TreeReduction
+from rixs_pipeline.types import Outcome
 
-Item = TypeVar("Item")
+Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_AHEAD = 2  # items a worker that are handed out, so that none waits for the next one
-_CONNECT_TIMEOUT_S = 10
-_NODE_SCRATCH = (
-    "${TMPDIR:-/tmp}/rixs-pipeline-$USER"  # of SLURM workers, each on its own node
-)
+TASKS_AHEAD = 2  # tasks a worker that are handed out, so that none waits for the next
+CONNECT_TIMEOUT_S = 10
+# of SLURM workers, each on its own node
+NODE_SCRATCH = "${TMPDIR:-/tmp}/rixs-pipeline-$USER"
 
 
 class Cluster:
@@ -32,116 +36,145 @@ class Cluster:
     ) -> None:
         """Connect.
 
-        Args:
-            config: its scheduler is `slurm` or an address.
-            workers: how many SLURM is asked for.
-            logs: folder for what SLURM jobs write; None: the current one.
-            stack: closes it.
+        Parameters
+        ----------
+        config : ExecutionConfig
+            With the scheduler `slurm` or an address.
+        workers : int
+            How many workers to ask SLURM for.
+        logs : Path or None
+            Folder for the logs of SLURM jobs; None: the current one.
+        stack : ExitStack
+            Closes the connection.
 
-        Raises:
-            UsageError: no scheduler answers at the address, or what SLURM needs is not installed.
+        Raises
+        ------
+        UsageError
+            No scheduler answers at the address, or SLURM or dask-jobqueue is missing.
         """
         stack.enter_context(_scratch_folder())
-        _quiet()
-        slurm = config.scheduler == "slurm"
-        self.client = _connect(
-            stack,
-            _slurm_cluster(stack, config, workers, logs) if slurm else config.scheduler,
-        )
-        found = 0 if slurm or config.workers else sum(self.client.nthreads().values())
-        self.workers = found or workers
+        _silence_distributed()
+        if config.scheduler == "slurm":
+            cluster = _slurm_cluster(stack, config, workers, logs)
+            self.client = _connect(stack, cluster)
+            self.workers = workers
+        else:
+            self.client = _connect(stack, config.scheduler)
+            threads = sum(self.client.nthreads().values())
+            self.workers = config.workers or threads or workers
 
     def map_reduce(
         self,
-        function: Callable[[Item], Result],
-        groups: Iterable[Sequence[Item]],
+        function: Callable[[Task], Result],
+        groups: Iterable[Sequence[Task]],
         combine: Callable[[Result, Result], Result],
         progress: Callable[[int], None] | None,
-    ) -> Iterator[Result | Exception]:
-        """`Executor.map_reduce`: results are combined by the workers, and only a group's whole result comes here.
+    ) -> Iterator[Outcome[Result]]:
+        """See `Executor.map_reduce`; the workers combine, only totals come here.
 
-        A worker that dies is left to the scheduler of the cluster, which does its work again elsewhere.
+        A worker that dies is left to the scheduler of the cluster, which repeats its
+        tasks elsewhere.
         """
-        from distributed import as_completed
-
-        source, watched = iter(groups), as_completed(loop=self.client.loop)  # type: ignore[no-untyped-call]
-        active: deque[Any] = deque()
-        left: set[str] = set()  # keys of items
-        room, done, exhausted = _AHEAD * self.workers, 0, False
-        while active or not exhausted:
-            while not exhausted and len(left) < room and len(active) <= room:
-                items = next(source, None)
-                exhausted = items is None
-                if items is not None:
-                    active.append(
-                        _submit_group(
-                            self.client, function, items, combine, watched, left
-                        )
-                    )
-            if len(left) >= room or (active and not _is_done(active[0])):
-                key = next(watched).key
-                counted = key in left
-                done += counted
-                left.discard(key)
-                if progress and counted:
+        stream = _TaskStream(self.client, function, combine)
+        source = iter(groups)
+        active: deque[TreeReduction] = deque()
+        room, done, is_exhausted = TASKS_AHEAD * self.workers, 0, False
+        while active or not is_exhausted:
+            interrupt.check()
+            while not is_exhausted and len(stream.tasks) < room and len(active) <= room:
+                tasks = next(source, None)
+                if tasks is None:
+                    is_exhausted = True
+                else:
+                    active.append(stream.submit(tasks))
+            if len(stream.tasks) >= room or (active and not _is_done(active[0])):
+                is_task = stream.wait()
+                done += is_task
+                if progress and is_task:
                     progress(done)
             while active and _is_done(active[0]):
-                yield _outcome(active.popleft())
+                yield _collect(active.popleft())
 
 
-def _submit_group(
-    client: Any,
-    function: Callable[[Any], Any],
-    items: Sequence[Any],
-    combine: Callable[[Any, Any], Any],
-    watched: Any,
-    left: set[str],
-) -> Any:
-    """The future of a group's result, or the error of an empty one. Its futures are watched until they are done."""
-    group = Group(
-        len(items),
-        lambda nodes: client.submit(functools.reduce, combine, nodes, pure=False),
-    )
-    for k, item in enumerate(items):
-        # bound to the function, so that dask never looks inside the item
-        future = client.submit(functools.partial(function, item), pure=False)
-        left.add(future.key)
-        watched.add(future)
-        group.put(k, future)
-    if len(items) > 1:
-        watched.add(group.outcome)
-    return group.outcome
+class _TaskStream:
+    """Tasks that were handed to the cluster and have not ended.
+
+    Attributes
+    ----------
+    tasks : set of str
+        Their keys.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        function: Callable[[Any], Any],
+        combine: Callable[[Any, Any], Any],
+    ) -> None:
+        from distributed import as_completed
+
+        self.client = client
+        self.function = function
+        self.combine = combine
+        self.tasks: set[str] = set()
+        ended: Any = as_completed(loop=client.loop)  # type: ignore[no-untyped-call]
+        self.watched = ended
+
+    def submit(self, tasks: Sequence[Any]) -> TreeReduction:
+        """Submit the tasks of a group; its nodes are futures."""
+        group = TreeReduction(len(tasks), self._join)
+        for index, task in enumerate(tasks):
+            # bound to the function, so that dask never looks inside the task
+            bound = functools.partial(self.function, task)
+            future = self.client.submit(bound, pure=False)
+            self.tasks.add(future.key)
+            self.watched.add(future)
+            group.put(index, future)
+        if len(tasks) > 1:
+            self.watched.add(group.outcome.unwrap())
+        return group
+
+    def _join(self, nodes: list[Any]) -> Any:
+        return self.client.submit(functools.reduce, self.combine, nodes, pure=False)
+
+    def wait(self) -> bool:
+        """Wait for a future to end; whether it was a task, not a sum."""
+        key = next(self.watched).key
+        is_task = key in self.tasks
+        self.tasks.discard(key)
+        return is_task
 
 
-def _is_done(future: Any) -> bool:
-    return isinstance(future, Exception) or future.done()
+def _is_done(group: TreeReduction) -> bool:
+    return group.error is not None or group.outcome.unwrap().done()
 
 
-def _outcome(future: Any) -> Any:
-    """What a group came to.
+def _collect(group: TreeReduction) -> Outcome[Any]:
+    """Return the outcome of a group that is done.
 
-    Raises:
-        RixsError: not for what its items did, but for the cluster.
+    Raises
+    ------
+    RixsError
+        The cluster failed, not a task.
     """
     from distributed import KilledWorker
 
-    try:
-        return future if isinstance(future, Exception) else future.result()
-    except KilledWorker as error:
+    outcome = group.outcome.then(lambda future: future.result())
+    if isinstance(outcome.error, KilledWorker):
         raise RixsError(
-            f"the cluster's workers died, most likely for want of memory: {error}"
-        ) from error
-    except futures.CancelledError as error:
+            "the workers of the cluster died, most likely for lack of memory: "
+            f"{outcome.error}"
+        ) from outcome.error
+    if isinstance(outcome.error, futures.CancelledError):
         raise RixsError(
-            "the connection to the dask scheduler was lost; what was finished is kept"
-        ) from error
-    except Exception as error:
-        return error
+            "the connection to the dask scheduler was lost; finished products are kept"
+        ) from outcome.error
+    return outcome
 
 
 @contextmanager
 def _scratch_folder() -> Iterator[None]:
-    """A private folder for what dask writes on the side, instead of /tmp/dask-scratch-space."""
+    """Provide a private folder for dask's files, instead of /tmp/dask-scratch-space."""
     import dask.config
 
     with (
@@ -153,22 +186,24 @@ def _scratch_folder() -> Iterator[None]:
         yield
 
 
-def _quiet() -> None:
-    """What distributed tells of its own work is no concern of the user's; it reads this when it is imported."""
+def _silence_distributed() -> None:
+    """Log errors of distributed alone; it reads this when it is imported."""
     import dask.config
 
     dask.config.set({"logging.distributed": "error"})
 
 
-def _connect(stack: ExitStack, address: Any) -> Any:
-    """A client of the scheduler at an address, or of a cluster object."""
+def _connect(stack: ExitStack, cluster: Any) -> Any:
+    """Return a client of the scheduler at an address, or of a cluster object."""
     from distributed import Client
 
     try:
-        client = Client(address, timeout=_CONNECT_TIMEOUT_S, set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(  # type: ignore[no-untyped-call]
+            cluster, timeout=CONNECT_TIMEOUT_S, set_as_default=False
+        )
     except OSError as error:
         raise UsageError(
-            f"no dask scheduler answers at {address}: start one with `dask scheduler`"
+            f"no dask scheduler answers at {cluster}; start one with `dask scheduler`"
         ) from error
     return stack.enter_context(client)
 
@@ -176,29 +211,28 @@ def _connect(stack: ExitStack, address: Any) -> Any:
 def _slurm_cluster(
     stack: ExitStack, config: ExecutionConfig, workers: int, logs: Path | None
 ) -> Any:
-    """Workers as SLURM jobs of one core each; what `cluster` leaves open comes from dask-jobqueue's own config.
+    """Return workers as SLURM jobs of one core each.
 
-    A job that ends, by its time limit or otherwise, is followed by another one.
+    What `cluster` leaves open comes from dask-jobqueue's own config. A job that ends,
+    by its time limit or otherwise, is followed by another one.
     """
     import dask.config
 
-    config_folder = dask.config.PATH
     try:
-        with (
-            tempfile.TemporaryDirectory() as dask.config.PATH
-        ):  # where the import writes a template of its config
-            from dask_jobqueue import SLURMCluster  # type: ignore[attr-defined,import-not-found,import-untyped,unused-ignore]
+        from dask_jobqueue import (  # type: ignore[attr-defined,import-not-found,import-untyped,unused-ignore]
+            SLURMCluster,
+        )
     except ImportError as error:
         raise UsageError(
             "--scheduler slurm needs dask-jobqueue: pip install 'rixs-pipeline[slurm]'"
         ) from error
-    finally:
-        dask.config.PATH = config_folder
     if not shutil.which("sbatch"):
         raise UsageError(
-            "--scheduler slurm finds no sbatch: run on a node that submits jobs, or choose another scheduler"
+            "--scheduler slurm: sbatch not found; run on a node that submits jobs, or "
+            "choose another scheduler"
         )
     site = config.cluster
+    site_scratch = dask.config.get("jobqueue.slurm.local-directory", None)
     cluster = SLURMCluster(
         cores=1,
         processes=1,
@@ -210,8 +244,7 @@ def _slurm_cluster(
         job_extra_directives=list(site.options) or None,
         log_directory=str(logs) if logs else None,
         scheduler_options={"dashboard_address": ":0"},  # any free port
-        local_directory=dask.config.get("jobqueue.slurm.local-directory", None)
-        or _NODE_SCRATCH,
+        local_directory=site_scratch or NODE_SCRATCH,
     )
     stack.enter_context(cluster)
     cluster.adapt(minimum=workers, maximum=workers)

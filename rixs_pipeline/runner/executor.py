@@ -1,4 +1,7 @@
-"""How the work is done: in a row, in threads, in processes, or on a cluster. Never what comes out."""
+"""How work is executed: serially, in threads, in processes, or on a cluster.
+
+The results do not depend on it.
+"""
 
 import functools
 import logging
@@ -10,41 +13,43 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from rixs_pipeline import interrupt
 from rixs_pipeline.config.models import ExecutionConfig
 from rixs_pipeline.errors import RixsError
-from rixs_pipeline.runner.tree_reduction import Group
+from rixs_pipeline.runner.tree_reduction import TreeReduction
+from rixs_pipeline.types import Outcome
 
 if TYPE_CHECKING:
     from rixs_pipeline.runner.dask_cluster import Cluster
 
-Item = TypeVar("Item")
+Task = TypeVar("Task")
 Result = TypeVar("Result")
 Progress = Callable[
     [int], None
-]  # called in the main thread with the number of items done, at least 1
+]  # called in the main thread: number of tasks done, >= 1
 
-_AHEAD = 2  # items a worker that are handed out, so that none waits for the next one
-_DEATHS = 3  # of workers at one item, after which it is taken as the cause
-_SHARING = (
-    "forkserver" in multiprocessing.get_all_start_methods()
-)  # whether processes can share loaded modules
+TASKS_AHEAD = 2  # tasks a worker that are handed out, so that none waits for the next
+MAX_DEATHS = 3  # of workers over one task, after which the task counts as the cause
+POLL_S = 0.2  # at most this long between two looks for Ctrl-C
+HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
 
 log = logging.getLogger("rixs_pipeline")
 
 
 class Executor:
-    """Runs functions on items; `with Executor(config) as executor:` opens and closes what it takes.
+    """Runs functions on tasks; `with Executor(config) as executor:` opens and closes it.
 
-    Functions and items are pickled where they leave the process: pass module-level functions, paths and plain values,
-    and open HDF5 files inside the function. What a function raises comes out with its own type. Ctrl-C starts nothing
-    new, lets the running items end (so that no product is half written), and comes out as KeyboardInterrupt. A worker
-    that dies is replaced and its items are done again.
+    Functions and tasks are pickled where they leave the process: pass module-level
+    functions, paths and plain values, and open HDF5 files inside the function. Ctrl-C
+    starts nothing new, lets the running tasks end (so that no product is half written),
+    and comes out as KeyboardInterrupt. A worker that dies is replaced, and its tasks are
+    done again.
     """
 
     def __init__(
@@ -53,13 +58,23 @@ class Executor:
         logs: Path | None = None,
         preload: Sequence[str] = (),
     ) -> None:
-        """`logs`: folder for what jobs of a cluster write; `preload`: modules that all worker processes share."""
+        """Configure.
+
+        Parameters
+        ----------
+        config : ExecutionConfig
+            Scheduler and number of workers.
+        logs : Path, optional
+            Folder for the logs of cluster jobs.
+        preload : sequence of str
+            Modules that all worker processes share.
+        """
         self.config = config
         self.logs = logs
         self.preload = list(preload)
-        self.workers = (
-            1 if config.scheduler == "serial" else config.workers or available_cores()
-        )
+        self.workers = config.workers or available_cores()
+        if config.scheduler == "serial":
+            self.workers = 1
         self._stack = ExitStack()
         self._pool: futures.Executor | None = None
         self._cluster: Cluster | None = None
@@ -67,8 +82,10 @@ class Executor:
     def __enter__(self) -> Self:
         """Open the pool or the connection.
 
-        Raises:
-            UsageError: no scheduler answers at the address, or what SLURM needs is not installed.
+        Raises
+        ------
+        UsageError
+            No scheduler answers at the address, or SLURM or dask-jobqueue is missing.
         """
         with ExitStack() as stack:
             self._open(stack)
@@ -84,119 +101,126 @@ class Executor:
         """Close it, and wait for what still runs."""
         self._stack.close()
 
-    def map(
-        self,
-        function: Callable[[Item], Result],
-        items: Iterable[Item],
-        progress: Progress | None = None,
-    ) -> Iterator[Result]:
-        """`function` of every item, in the order of the items, each as soon as it and those before it are done."""
-        for outcome in self.outcomes(function, items, progress):
-            if isinstance(outcome, Exception):
-                raise outcome
-            yield outcome
-
     def outcomes(
         self,
-        function: Callable[[Item], Result],
-        items: Iterable[Item],
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
         progress: Progress | None = None,
-    ) -> Iterator[Result | Exception]:
-        """As `map`, but what an item raises is its outcome; pools here begin before the first is asked for."""
-        return self.map_reduce(function, ((item,) for item in items), _only, progress)
-
-    def warm_up(self) -> None:
-        """Have the modules that worker processes share loaded meanwhile, so that none waits for them later."""
-        if (
-            isinstance(self._pool, futures.ProcessPoolExecutor)
-            and self.preload
-            and _SHARING
-        ):
-            from multiprocessing import forkserver
-
-            # a Ctrl-C that comes while they are loaded is for this process alone
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                forkserver.set_forkserver_preload(self.preload)
-                forkserver.ensure_running()
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    ) -> Iterator[Outcome[Result]]:
+        """Yield the outcome of every task, in order; see `map_reduce`."""
+        groups = ((task,) for task in tasks)
+        return self.map_reduce(function, groups, _never_combined, progress)
 
     def map_reduce(
         self,
-        function: Callable[[Item], Result],
-        groups: Iterable[Sequence[Item]],
+        function: Callable[[Task], Result],
+        groups: Iterable[Sequence[Task]],
         combine: Callable[[Result, Result], Result],
         progress: Progress | None = None,
         at_once: int | None = None,
-    ) -> Iterator[Result | Exception]:
-        """For every group, in order: `function` of its items, combined in a tree; or what one of them raised.
+    ) -> Iterator[Outcome[Result]]:
+        """Apply a function to all tasks, and combine the results of each group.
 
-        The items of all groups are one stream of work. Groups are taken from the iterable as workers become free, and
-        a group's result is handed out, and forgotten, as soon as it and those before it are done: few are held at once.
-        How items are combined depends on their number alone. Of a group without items the outcome is a ValueError.
-        On this machine at most `at_once` items are handed out and groups begun, where that is given.
+        The tasks of all groups are one stream of work, which begins at once on a local
+        pool. Groups are taken from the iterable as workers become free. How results are
+        combined depends on their number alone.
 
-        Raises:
-            RixsError: workers died again and again.
+        Parameters
+        ----------
+        function : callable
+            Of a task.
+        groups : iterable of sequences of tasks
+            The work.
+        combine : callable
+            Combines two results.
+        progress : callable, optional
+            Called with the number of tasks done.
+        at_once : int, optional
+            How many tasks are handed out and groups begun at most, on this machine.
+
+        Yields
+        ------
+        Outcome
+            Of every group, in order, as soon as it and those before it are done; it is
+            forgotten then. A group without tasks ends with a ValueError.
+
+        Raises
+        ------
+        RixsError
+            Workers died again and again.
         """
         if self._cluster:
             return self._cluster.map_reduce(function, groups, combine, progress)
-        return self._on_pool(
-            function, groups, combine, progress, at_once or _AHEAD * self.workers
-        )
+        room = at_once or TASKS_AHEAD * self.workers
+        if self.config.scheduler == "serial":
+            room = 1
+        return self._map_reduce_on_pool(function, groups, combine, progress, room)
+
+    def warm_up(self) -> None:
+        """Load the modules that worker processes share, while other work goes on."""
+        is_process_pool = isinstance(self._pool, futures.ProcessPoolExecutor)
+        if not (is_process_pool and self.preload and HAS_FORKSERVER):
+            return
+        from multiprocessing import forkserver
+
+        # Ctrl-C while they are loaded is for this process alone
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.set_forkserver_preload(self.preload)
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
     def _open(self, stack: ExitStack) -> None:
-        """Set `_pool` or `_cluster`, and leave on the stack what closes it."""
+        """Set `_pool` or `_cluster`, and register what closes it."""
         if self.config.scheduler in ("serial", "threads", "processes"):
             self._pool = self._new_pool()
-            _leave_out_dask()
-            stack.callback(_let_dask_in)
-            stack.callback(
-                lambda: self._pool.shutdown(cancel_futures=True) if self._pool else None
-            )
+            stack.enter_context(_without_dask_arrays())
+            stack.callback(self._shut_down)
         else:
             from rixs_pipeline.runner.dask_cluster import Cluster
 
             self._cluster = Cluster(self.config, self.workers, self.logs, stack)
             self.workers = self._cluster.workers
 
+    def _shut_down(self) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
     def _new_pool(self) -> futures.Executor:
         if self.config.scheduler == "serial":
-            return _Serial()
+            return _SerialPool()
         if self.config.scheduler == "threads":
             return futures.ThreadPoolExecutor(self.workers)
-        # no fork of this process: it would copy HDF5's lock and open files
-        context = multiprocessing.get_context(
-            "forkserver" if self.preload and _SHARING else "spawn"
-        )
+        # never fork this process: it would copy HDF5's lock and open files
+        can_share = bool(self.preload) and HAS_FORKSERVER
+        context = multiprocessing.get_context("forkserver" if can_share else "spawn")
         return futures.ProcessPoolExecutor(
-            self.workers, context, initializer=_begin_worker
+            self.workers, context, initializer=_initialise_worker
         )
 
-    def _on_pool(
+    def _map_reduce_on_pool(
         self,
-        function: Callable[[Item], Result],
-        groups: Iterable[Sequence[Item]],
+        function: Callable[[Task], Result],
+        groups: Iterable[Sequence[Task]],
         combine: Callable[[Result, Result], Result],
         progress: Progress | None,
-        at_once: int,
-    ) -> Iterator[Result | Exception]:
-        """`map_reduce` in this machine; results are combined in this thread, as they come in."""
-        active: deque[Group] = deque()
+        room: int,
+    ) -> Iterator[Outcome[Result]]:
+        """`map_reduce` on this machine; this thread combines results as they arrive."""
+        active: deque[TreeReduction] = deque()
         running: _Running = {}
-        leaves = _leaves(groups, functools.partial(functools.reduce, combine), active)
-        room = 1 if self.config.scheduler == "serial" else at_once
+        join = functools.partial(functools.reduce, combine)
+        tasks = _tasks(groups, join, active)
 
-        def fill() -> None:
-            while (
-                len(running) < room
-                and len(active) <= room
-                and (leaf := next(leaves, None))
-            ):
-                running[self._submit(function, leaf)] = leaf
+        def submit_more() -> None:
+            while len(running) < room and len(active) <= room:
+                task = next(tasks, None)
+                if task is None:
+                    return
+                running[self._submit(function, task)] = task
 
-        def results() -> Iterator[Result | Exception]:
+        def results() -> Iterator[Outcome[Result]]:
             done = 0
             try:
                 while running or active:
@@ -205,147 +229,154 @@ class Executor:
                         done += finished
                         if progress and finished:
                             progress(done)
-                    while active and active[0].done:
+                    while active and active[0].is_done:
                         yield active.popleft().outcome
-                    fill()
-            finally:  # who cleans up after it finds no item at work
+                    submit_more()
+            finally:  # no task is at work any more when others clean up
                 futures.wait([future for future in running if not future.cancel()])
 
-        fill()
+        submit_more()
         return results()
 
     def _submit(
-        self, function: Callable[[Any], Any], leaf: "_Leaf"
+        self, function: Callable[[Any], Any], task: "_Task"
     ) -> "futures.Future[Any]":
         if not self._pool:
-            raise RuntimeError(
-                "the executor is not open: use it as `with Executor(config) as executor:`"
-            )
+            raise RuntimeError("executor not open: use `with Executor(config) as ...:`")
         try:
-            return self._pool.submit(function, leaf.item)
-        except (
-            futures.BrokenExecutor
-        ) as error:  # told by the future, as where the worker dies a moment later
+            return self._pool.submit(function, task.value)
+        except futures.BrokenExecutor as error:  # as if the worker died a moment later
             broken: futures.Future[Any] = futures.Future()
             broken.set_exception(error)
             return broken
 
     def _collect(self, function: Callable[[Any], Any], running: "_Running") -> int:
-        """Wait for at least one item, take what is there out of `running`; how many items were finished."""
-        ended, _ = futures.wait(running, return_when=futures.FIRST_COMPLETED)
-        lost = [
-            running.pop(one)
-            for one in ended
-            if isinstance(one.exception(), futures.BrokenExecutor)
-        ]
+        """Wait for a task, remove those that ended from `running`, return how many."""
+        ended: set[futures.Future[Any]] = set()
+        while not ended:
+            interrupt.check()
+            ended = futures.wait(running, POLL_S, futures.FIRST_COMPLETED).done
+        lost = []
+        for future in ended:
+            if isinstance(future.exception(), futures.BrokenExecutor):
+                lost.append(running.pop(future))
         finished = ended & running.keys()
-        for one in finished:
-            running.pop(one).take(one)
+        for future in finished:
+            running.pop(future).take_result(future)
         if lost:
             lost += (
                 running.values()
-            )  # a pool that loses one process loses all that it had begun
+            )  # a pool that loses one process loses all its tasks
             running.clear()
             self._replace_pool(lost)
-            running |= {self._submit(function, leaf): leaf for leaf in lost}
+            for task in lost:
+                running[self._submit(function, task)] = task
         return len(finished)
 
-    def _replace_pool(self, lost: "list[_Leaf]") -> None:
-        for leaf in lost:
-            leaf.deaths += 1
-        if max(leaf.deaths for leaf in lost) >= _DEATHS:
-            text = f"worker processes died {_DEATHS} times over the same work, most likely for want of memory"
-            raise RixsError(f"{text}: use fewer --workers; what was finished is kept")
-        log.warning("a worker process died: it is replaced, and its work is done again")
-        if self._pool:
-            self._pool.shutdown()
+    def _replace_pool(self, lost: "list[_Task]") -> None:
+        for task in lost:
+            task.deaths += 1
+        if max(task.deaths for task in lost) >= MAX_DEATHS:
+            raise RixsError(
+                f"worker processes died {MAX_DEATHS} times over the same task, most "
+                "likely for lack of memory; use fewer --workers (finished products "
+                "are kept)"
+            )
+        log.warning("a worker process died; it is replaced and its tasks are repeated")
+        self._shut_down()
         self._pool = self._new_pool()
 
 
-class _Serial(futures.Executor):
+class _SerialPool(futures.Executor):
     """A pool without workers: what is submitted is done at once."""
 
     def submit(
         self, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> "futures.Future[Any]":
         future: futures.Future[Any] = futures.Future()
-        try:
-            future.set_result(function(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
+        outcome = Outcome.of(functools.partial(function, *args, **kwargs))
+        if outcome.error is None:
+            future.set_result(outcome.result)
+        else:
+            future.set_exception(outcome.error)
         return future
 
 
 @dataclass
-class _Leaf:
-    """An item of a group, and how many workers died over it."""
+class _Task:
+    """A task of a group, and how many workers died over it."""
 
-    group: Group
+    group: TreeReduction
     index: int
-    item: Any
+    value: Any
     deaths: int = 0
 
-    def take(self, future: "futures.Future[Any]") -> None:
-        """Hand what the item came to to its group."""
-        try:
-            self.group.put(self.index, future.result())
-        except Exception as error:
-            self.group.error = self.group.error or error
+    def take_result(self, future: "futures.Future[Any]") -> None:
+        """Hand the result to the group."""
+        outcome = Outcome.of(future.result)
+        if outcome.error is None:
+            outcome = Outcome.of(self.group.put, self.index, outcome.result)
+        self.group.error = self.group.error or outcome.error
 
 
-_Running = dict["futures.Future[Any]", _Leaf]
+_Running = dict["futures.Future[Any]", _Task]
 
 
 def available_cores() -> int:
-    """The cores that this process may use, which on a shared machine are fewer than there are."""
-    return (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-def _only(first: Any, _: Any) -> Any:
-    """How the results of a single item are combined: never called."""
-    return first
+def _never_combined(result: Any, _: Any) -> Any:
+    """Combine the results of a single task, which needs no call."""
+    return result
 
 
-def _leaves(
+def _tasks(
     groups: Iterable[Sequence[Any]],
     join: Callable[[list[Any]], Any],
-    active: deque[Group],
-) -> Iterator[_Leaf]:
-    """The items of all groups in order; each group is put into `active` when its turn comes."""
-    for items in groups:
-        group = Group(len(items), join)
+    active: deque[TreeReduction],
+) -> Iterator[_Task]:
+    """Yield the tasks of all groups; a group joins `active` when its turn comes."""
+    for values in groups:
+        group = TreeReduction(len(values), join)
         active.append(group)
-        yield from (_Leaf(group, k, item) for k, item in enumerate(items))
+        for index, value in enumerate(values):
+            yield _Task(group, index, value)
 
 
-def _leave_out_dask() -> None:
-    """Spare this process the half second that dask's arrays take to load.
+@contextmanager
+def _without_dask_arrays() -> Iterator[None]:
+    """Spare this process the import of dask's arrays, unless it uses dask already.
 
-    xarray loads them when it first sees any array, to ask whether it is one of theirs. Here none ever is, unless the
-    process uses dask for something else: then it is left alone.
+    xarray imports them when it first sees an array, to ask whether it is one of theirs;
+    here none ever is.
     """
-    if "dask" not in sys.modules:
-        sys.modules["dask.array"] = None  # type: ignore[assignment] # the import system's word for: not there
+    is_hidden = "dask" not in sys.modules
+    if is_hidden:
+        _hide_dask_arrays()
+    try:
+        yield
+    finally:
+        if is_hidden and sys.modules.get("dask.array", "loaded") is None:
+            del sys.modules["dask.array"]
 
 
-def _let_dask_in() -> None:
-    if sys.modules.get("dask.array", "loaded") is None:
-        del sys.modules["dask.array"]
+def _hide_dask_arrays() -> None:
+    sys.modules["dask.array"] = None  # type: ignore[assignment]  # means: not there
 
 
-def _begin_worker() -> None:
-    """A worker process leaves Ctrl-C to its parent, and ends when the parent does, even when that was killed."""
+def _initialise_worker() -> None:
+    """Leave Ctrl-C to the parent process, and end when it ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _leave_out_dask()
+    _hide_dask_arrays()
     parent = multiprocessing.parent_process()
 
-    def follow() -> None:
+    def follow_parent() -> None:
         if parent:
             parent.join()
             os._exit(1)
 
-    threading.Thread(target=follow, daemon=True).start()
+    threading.Thread(target=follow_parent, daemon=True).start()

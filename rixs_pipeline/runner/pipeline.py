@@ -1,106 +1,155 @@
-"""The stages of one reduction in order."""
+"""The list of stages, and the loop over them."""
 
+import logging
 import time
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
-from rixs_pipeline import paths
-from rixs_pipeline.config.load import dump_config
-from rixs_pipeline.io import nexus as products
-from rixs_pipeline.runner import memory as heap
-from rixs_pipeline.runner.executor import Executor
-from rixs_pipeline.stages import calibrate as calibrating
-from rixs_pipeline.stages import combine as maps
-from rixs_pipeline.stages import compare as comparing
-from rixs_pipeline.stages import extract as spectra
-from rixs_pipeline.stages import report as figures
-from rixs_pipeline.stages.bin import Binning
-from rixs_pipeline.stages.context import Work
-from rixs_pipeline.stages.figures import plan as report
-from rixs_pipeline.stages.scan.surrounding_calibrations import ReferenceRuns
+from rixs_pipeline import interrupt
+from rixs_pipeline.errors import RixsError
+from rixs_pipeline.io import provenance
+from rixs_pipeline.runner.freshness import Freshness
+from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.stages.bin import Bin
+from rixs_pipeline.stages.calibrate import Calibrate, ReferenceTable
+from rixs_pipeline.stages.combine import Combine
+from rixs_pipeline.stages.compare import Compare
+from rixs_pipeline.stages.context import RunContext
+from rixs_pipeline.stages.extract import Extract
+from rixs_pipeline.stages.report import ReferenceRunFigures, ResultFigures
+from rixs_pipeline.stages.stage import FigureFiles, Product, Result, Stage
+from rixs_pipeline.stages.xas import Xas
 
-STAGES = ("calibrate", "bin", "combine", "extract", "compare", "report")
+STAGES: tuple[type[Stage[Any]], ...] = (
+    Calibrate,
+    ReferenceTable,
+    Bin,
+    ReferenceRunFigures,
+    Combine,
+    Extract,
+    Xas,
+    Compare,
+    ResultFigures,
+)
+VERBS = ("calibrate", "bin", "combine", "extract", "xas", "compare", "report")
+
+log = logging.getLogger("rixs_pipeline")
 
 
 @dataclass
-class Reduction:
-    """One pass over the stages up to the one asked for."""
+class Pipeline:
+    """One pass over the stages.
 
-    work: Work
-    drawing: Executor  # of figures, whose drawing holds the interpreter: threads would wait for each other
-    until: str
-    partial: bool  # only some scans were asked for
+    Attributes
+    ----------
+    context : RunContext
+        What the stages share.
+    summary : Summary
+        Records what happens.
+    freshness : Freshness
+        Decides what has to be made.
+    command : str
+        Stored in products.
+    """
 
-    def __post_init__(self) -> None:
-        self._begun: list[figures.Drawn] = []
+    context: RunContext
+    summary: Summary
+    freshness: Freshness
+    command: str
+    _pending: list[Iterator[Result[Any]]] = field(default_factory=list)
 
-    def run(self) -> None:
-        """All stages up to the one asked for."""
-        work, summary = self.work, self.work.summary
-        if self.partial and STAGES.index(self.until) > STAGES.index("bin"):
-            summary.warn(
-                "maps, spectra and figures hold only the scans of --scans; run without it to add them all"
-            )
-        if not summary.dry_run:
-            self._write_config()
-            scans = work.scans if self.until != STAGES[0] else []
-            work.ledger.read_pulses([*work.beamtime.calibrations, *scans])
-        for name in STAGES[: STAGES.index(self.until) + 1]:
-            started = time.perf_counter()
-            getattr(self, f"_{name}")()
-            heap.give_back()
-            summary.timings[name] = round(time.perf_counter() - started, 3)
-        if not self.partial:
-            work.ledger.tell_leftovers()
-        summary.whole = self.until == STAGES[-1] and not self.partial
+    def run(self, until: str) -> None:
+        """Make what is not fresh, up to the stages of the verb `until`."""
+        verbs = VERBS[: VERBS.index(until) + 1]
+        for stage_class in STAGES:
+            if stage_class.verb in verbs:
+                started = time.perf_counter()
+                self._run_stage(stage_class(self.context), VERBS[-1] in verbs)
+                self.summary.add_time(stage_class.verb, time.perf_counter() - started)
+        started = time.perf_counter()
+        for results in self._pending:
+            self._record(results)
+        if self._pending:
+            self.summary.add_time(VERBS[-1], time.perf_counter() - started)
 
-    def _write_config(self) -> None:
-        text = dump_config(self.work.config)
-        path = self.work.out / paths.RESOLVED_CONFIG
-        if (
-            not path.is_file()
-            or path.read_text(encoding="utf-8", errors="replace") != text
-        ):
-            with products.atomic_path(path) as temporary:
-                temporary.write_text(text, encoding="utf-8")
-
-    def _calibrate(self) -> None:
-        self._references = ReferenceRuns(self.work, calibrating.calibrate(self.work))
-
-    def _bin(self) -> None:
-        Binning(self.work, self._references).run()
-
-    def _combine(self) -> None:
-        if (
-            self.until == STAGES[-1]
-        ):  # in other processes, while the rest is done in this one
-            work = self.work
-            calibrated = [
-                c.name
-                for c in work.beamtime.calibrations
-                if work.product_of(c) in work.ledger.keys
-            ]
-            self._begun.append(
-                figures.begin(
-                    work, self.drawing, report.plan_calibrations(work.out, calibrated)
-                )
-            )
-        maps.combine(self.work)
-
-    def _extract(self) -> None:
-        spectra.extract(self.work)
-
-    def _compare(self) -> None:
-        spectra.absorption(self.work)
-        comparing.compare(self.work)
-
-    def _report(self) -> None:
-        work = self.work
-        groups = [
-            g
-            for g in maps.groups(work)
-            if paths.spectra_product(work.out, *g) in work.ledger.keys
+    def _run_stage(self, stage: Stage[Any], with_figures: bool) -> None:
+        stale = [
+            product for product in stage.products() if self._is_due(stage, product)
         ]
-        planned = report.plan_results(work.out, work.config, groups, work.ledger.keys)
-        self._begun.append(figures.begin(work, self.drawing, planned))
-        figures.tell(work, chain.from_iterable(self._begun))
+        if not stale:
+            return
+        if with_figures:
+            self.context.figure_executor.warm_up()
+        results = stage.compute(stale)
+        if stage.in_background:
+            self._pending.append(results)
+        else:
+            self._record(results)
+
+    def _is_due(self, stage: Stage[Any], product: Product[Any]) -> bool:
+        """Whether a product has to be computed now; record whether it is fresh."""
+        interrupt.check()
+        path, is_due = product.path, False
+        with self._isolated(product):
+            if product.problem:
+                raise product.problem
+            key = {}
+            # a dry run need not read pulses to see that a product is missing
+            is_missing = stage.reads_pulses and not path.is_file()
+            if not (is_missing and self.context.dry_run):
+                key = self.freshness.key(stage.options(product), stage.inputs(product))
+            self.freshness.keys[path] = key
+            if stage.has_figures:
+                digest = provenance.config_hash(key)
+                is_fresh = self.summary.has_fresh_figures(product.name, digest)
+                reason = (
+                    "" if is_fresh and not self.freshness.force else "not drawn yet"
+                )
+            else:
+                reason = self.freshness.why_stale(path, key)
+            if reason:
+                self.summary.add_stale(product.name, path, reason)
+                is_due = not self.context.dry_run
+            else:
+                self.summary.add_fresh(product.name)
+        return is_due
+
+    def _record(self, results: Iterator[Result[Any]]) -> None:
+        """Write products as they come, and record what became of them."""
+        for result in results:
+            interrupt.check()
+            product = result.product
+            with self._isolated(product, is_computed=True):
+                content = result.content.unwrap()
+                key = self.freshness.keys[product.path]
+                if isinstance(content, FigureFiles):
+                    digest = provenance.config_hash(key)
+                    self.summary.add_figures(product.name, digest, content)
+                    continue
+                content.write(product.path, key | {"command": self.command})
+                log.info("wrote %s", product.path)
+                self.summary.add_product(product.name, product.path, content)
+
+    @contextmanager
+    def _isolated(
+        self, product: Product[Any], is_computed: bool = False
+    ) -> Iterator[None]:
+        """Record what goes wrong with one product; the others go on."""
+        try:
+            yield
+            return
+        except RixsError as error:
+            reason = str(error)
+        except OSError as error:
+            reason = f"{error.filename or product.path}: {error.strerror or error}"
+        except Exception as error:
+            log.debug("%s", product.name, exc_info=True)
+            reason = (
+                f"{type(error).__name__}: {error} "
+                "(internal error; please report it with the output of -v)"
+            )
+        if is_computed:
+            self.freshness.keys.pop(product.path, None)
+        self.summary.add_failure(product.name, reason)

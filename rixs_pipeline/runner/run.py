@@ -1,280 +1,209 @@
-"""What is run, in which order, what is fresh, and the summary of it all (`run.json`)."""
+"""Reduce a beamtime: discover it, check the config against it, run the stages."""
 
 import logging
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
-from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.config.load import initial_config, load_config
-from rixs_pipeline.config.models import Config, ExecutionConfig, FigureSheet
+from rixs_pipeline.config.load import dump_config
+from rixs_pipeline.config.models import Config, ExecutionConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
-from rixs_pipeline.errors import InputError, UsageError
-from rixs_pipeline.io import discovery, inspection
-from rixs_pipeline.io.formats import off
-from rixs_pipeline.io.runs import Beamtime, Run
+from rixs_pipeline.errors import UsageError
+from rixs_pipeline.io import discovery, nexus
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.runner.config_checks import unmatched_entries
 from rixs_pipeline.runner.executor import Executor, available_cores
-from rixs_pipeline.runner.freshness import Ledger
-from rixs_pipeline.runner.pipeline import STAGES, Reduction
+from rixs_pipeline.runner.freshness import Freshness
+from rixs_pipeline.runner.pipeline import VERBS, Pipeline
 from rixs_pipeline.runner.summary import Summary
-from rixs_pipeline.runner.summary import read as read_summary
-from rixs_pipeline.stages.context import Work
-from rixs_pipeline.stages.figures import plan as report
-from rixs_pipeline.stages.sample import region_spectra as extract
-from rixs_pipeline.stages.sample.configured_regions import select_regions
+from rixs_pipeline.stages.context import RunContext
+from rixs_pipeline.stages.figures.plan import MODULES
+
+SHOWN_NAMES = 12  # scans that an error message lists
 
 log = logging.getLogger("rixs_pipeline")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a command line asks for, apart from the config."""
+    """What a command line asks for, apart from the config.
 
-    until: str = "report"
-    scans: str | None = None  # "1,3-7" or names
+    Attributes
+    ----------
+    until : str
+        The verb of the last stage.
+    scans : str or None
+        As `--scans`: numbers, ranges and names.
+    force : bool
+        Make everything again.
+    dry_run : bool
+        Make nothing.
+    command : str
+        Stored in products.
+    """
+
+    until: str = VERBS[-1]
+    scans: str | None = None
     force: bool = False
     dry_run: bool = False
     command: str = ""
 
 
 def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Summary:
-    """Reduce a beamtime: everything that is not fresh, up to the stage asked for.
+    """Reduce a beamtime: make everything that is not fresh.
 
-    Raises:
-        RixsError: the input as a whole cannot be used; a single run that fails is part of the summary instead.
+    Parameters
+    ----------
+    beamtime_path : Path
+        The beamtime directory.
+    config : Config
+        Resolved.
+    out : Path
+        The folder of the results.
+    options : Options
+        What to make.
+
+    Returns
+    -------
+    Summary
+        What was made; a run that failed is part of it.
+
+    Raises
+    ------
+    RixsError
+        The input as a whole cannot be used.
     """
-    if options.until not in STAGES:
+    if options.until not in VERBS:
         raise UsageError(
-            f"--until {options.until}: no such stage; there are {', '.join(STAGES)}"
+            f"--until {options.until}: no such stage; the stages are {', '.join(VERBS)}"
         )
     beamtime = discovery.discover(beamtime_path, config.beamtime)
-    reference = load_reference_set(
-        config.calibration.reference, config.calibration.variants
-    )
+    calibration = config.calibration
+    reference_set = load_reference_set(calibration.reference, calibration.variants)
     scans = select_scans(beamtime.scans, options.scans)
     if not options.dry_run:
         _make_folder(out, beamtime_path)
     summary = Summary(out, beamtime, options.command, options.dry_run)
-    for text in summary.problems:
-        log.warning("%s", text)
-    for text in asked_in_vain(beamtime, config):
-        summary.warn(text)
-    how = ExecutionConfig(scheduler="serial") if options.dry_run else config.execution
+    for problem in summary.problems:
+        log.warning("%s", problem)
+    for warning in unmatched_entries(beamtime, config):
+        summary.warn(warning)
+    is_partial = options.scans is not None
+    if is_partial and VERBS.index(options.until) > VERBS.index("bin"):
+        summary.warn(
+            "maps, spectra and figures contain only the scans of --scans; "
+            "run without it to add all scans"
+        )
+    execution = config.execution
+    if options.dry_run:
+        execution = ExecutionConfig(scheduler="serial")
+    freshness = Freshness(out, summary, options.force)
     with (
-        Executor(how, out / paths.LOGS) as executor,
-        Executor(_drawing(executor), preload=report.MODULES) as drawing,
+        Executor(execution, out / paths.LOGS) as executor,
+        Executor(_figure_execution(executor), preload=MODULES) as figure_executor,
     ):
-        begin = drawing.warm_up if options.until == STAGES[-1] else lambda: None
-        ledger = Ledger(out, summary, options.force, options.command, begin)
-        partial = options.scans is not None
+        context = RunContext(
+            beamtime=beamtime,
+            scans=scans,
+            config=config,
+            out=out,
+            reference_set=reference_set,
+            executor=executor,
+            figure_executor=figure_executor,
+            products=freshness,
+            warn=summary.warn,
+            dry_run=options.dry_run,
+            drawn_figures={} if options.force else summary.drawn_figures(),
+            gain_jump_memo=summary.gain_jumps,
+        )
         try:
-            work = Work(
-                beamtime, scans, config, out, reference, executor, summary, ledger
-            )
-            Reduction(work, drawing, options.until, partial).run()
+            if not options.dry_run:
+                _write_config(config, out)
+                used = scans if options.until != VERBS[0] else []
+                freshness.read_pulses([*beamtime.calibrations, *used])
+            Pipeline(context, summary, freshness, options.command).run(options.until)
+            if not is_partial:
+                freshness.warn_leftovers()
+            summary.is_complete = options.until == VERBS[-1] and not is_partial
         finally:
             if not options.dry_run:
-                ledger.digests.save()
+                freshness.digests.save()
                 summary.write()
     return summary
 
 
-def _drawing(executor: Executor) -> ExecutionConfig:
-    """How figures are drawn: in as many processes as there are workers, but in this machine."""
+def _figure_execution(executor: Executor) -> ExecutionConfig:
+    """Draw figures in as many processes as there are workers, on this machine."""
     workers = min(executor.workers, available_cores())
-    return ExecutionConfig(
-        scheduler="processes" if workers > 1 else "serial", workers=workers
-    )
+    scheduler = "processes" if workers > 1 else "serial"
+    return ExecutionConfig(scheduler=scheduler, workers=workers)
 
 
-def _make_folder(out: Path, beamtime: Path) -> None:
-    """The folder for the results."""
+def _make_folder(out: Path, beamtime_path: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"{out}: no folder for results can be made there ({error.strerror}); choose another"
+            f"{out}: cannot create the folder ({error.strerror}); choose another one"
         ) from error
-    if out.resolve() == beamtime.resolve():
+    if out.resolve() == beamtime_path.resolve():
         raise UsageError(
-            f"{out}: is the beamtime itself; choose another folder for the results"
+            f"{out}: is the beamtime directory; choose another folder for the results"
         )
 
 
-def asked_in_vain(beamtime: Beamtime, config: Config) -> list[str]:
-    """One line for each thing that the config asks for and the beamtime does not have: a slip, or left out."""
-    scans, exclude = beamtime.scans, config.beamtime.exclude
-    pixels = {
-        off.pixel_number(path) for run in beamtime.runs for path in run.pulse_files
-    }
-    samples = dict.fromkeys(s.sample for s in scans)
-    regions = {
-        name for s in scans if s.edge for name in select_regions(s.edge, config.regions)
-    }
-    regions |= {f"log_{channel}" for channel in extract.LOG_SPECTRA}
-    lines = [
-        f"exclude.pixels: no pixel {p}"
-        for p in exclude.pixels
-        if pixels and p not in pixels
-    ]
-    known = {s.name for s in scans} | {s.number for s in scans}
-    lines += [
-        f"exclude.points: no scan {key}" for key in exclude.points if key not in known
-    ]
-    lines = [f"beamtime.{line}" for line in lines]
-    for name, comparison in config.compare.items():
-        lines += [
-            f"compare.{name}: no sample '{one}'"
-            for one in comparison.samples
-            if one not in samples
-        ]
-        feature = comparison.feature
-        asked = [
-            *(comparison.regions or ()),
-            *filter(None, [feature and feature.region, feature and feature.rest]),
-        ]
-        lines += [
-            f"compare.{name}: no region '{one}'"
-            for one in dict.fromkeys(asked)
-            if one not in regions
-        ]
-    for name, sheet in config.figures.items():
-        lines += [f"figures.{name}: no {what}" for what in _not_shown(sheet, scans)]
-    return [f"config: {line} in this beamtime" for line in lines]
+def _write_config(config: Config, out: Path) -> None:
+    """Write the resolved config, unless the file holds it already."""
+    text, path = dump_config(config), out / paths.RESOLVED_CONFIG
+    if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
+        return
+    with nexus.atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
-def _not_shown(sheet: FigureSheet, scans: Sequence[Run]) -> list[str]:
-    """What a figure leaves out: samples and edges that are not there, pairs and channels of those that are."""
-    samples, edges = ({getattr(s, of) for s in scans} for of in ("sample", "edge"))
-    lines = [f"sample '{sample}'" for sample in sheet.samples if sample not in samples]
-    lines += [f"edge {edge}" for edge in sheet.edges if edge not in edges]
-    for sample, edge in product(sheet.samples, sheet.edges):
-        passes = [s for s in scans if (s.sample, s.edge) == (sample, edge)]
-        if not passes and sample in samples and edge in edges:
-            lines.append(f"{sample} at {edge}")
-        channels = [c for c in sheet.channel if sheet.kind == "xas" and c != "pfy"]
-        lines += [
-            f"{c} of {sample} at {edge}"
-            for c in channels
-            if passes and not any(c in s.readings for s in passes)
-        ]
-    return lines
+def select_scans(scans: Sequence[Run], selection: str | None) -> list[Run]:
+    """Return the scans that `--scans` selects.
 
+    Parameters
+    ----------
+    scans : sequence of Run
+        All scans.
+    selection : str or None
+        Numbers, ranges of numbers (`3-7`) or names, separated by commas; None selects
+        all.
 
-def select_scans(scans: Sequence[Run], wanted: str | None) -> list[Run]:
-    """The scans that `--scans` names: numbers, ranges of numbers `3-7`, or names, separated by commas.
+    Returns
+    -------
+    list of Run
+        In the order of `scans`.
 
-    Raises:
-        UsageError: a part that names no scan.
+    Raises
+    ------
+    UsageError
+        A part of the selection matches no scan.
     """
-    if wanted is None:
+    if selection is None:
         return list(scans)
-    chosen: list[Run] = []
-    for part in filter(None, (p.strip() for p in wanted.split(","))):
+    selected: set[str] = set()
+    for part in filter(None, (text.strip() for text in selection.split(","))):
         low, dash, high = part.partition("-")
         is_range = low.isdecimal() and (high.isdecimal() or not dash)
         numbers = range(int(low), int(high or low) + 1) if is_range else ()
-        found = [s for s in scans if s.name == part or s.number in numbers]
-        if not found:
+        names = {s.name for s in scans if s.name == part or s.number in numbers}
+        if not names:
             raise UsageError(
-                f"--scans {wanted}: '{part}' names no scan; there are {_names(scans)}"
+                f"--scans {selection}: '{part}' matches no scan; "
+                f"there are {_list_names(scans)}"
             )
-        chosen += [s for s in found if s not in chosen]
-    if not chosen:
-        raise UsageError(f"--scans {wanted}: names no scan; there are {_names(scans)}")
-    return sorted(chosen, key=lambda s: scans.index(s))
-
-
-def _names(scans: Sequence[Run]) -> str:
-    return (
-        ", ".join(s.name for s in scans[:12]) + (", ..." if len(scans) > 12 else "")
-        if scans
-        else "none"
-    )
-
-
-def first_config(beamtime: Path) -> str:
-    """A commented config fitted to a beamtime, for a person to go on from.
-
-    Raises:
-        InputError: not a beamtime directory.
-    """
-    found = inspection.describe(discovery.discover(beamtime))
-    edges = {run["edge"] for run in found["runs"] if run["edge"]}
-    return initial_config(
-        found, {edge: select_regions(edge, None) for edge in sorted(edges)}
-    )
-
-
-def status(out: Path) -> dict[str, str]:
-    """What is done, stale or failed in a folder that `run` wrote: name -> state, with the reason.
-
-    Raises:
-        InputError: the folder has no run.json, or its beamtime is no longer there.
-    """
-    before = read_summary(out)
-    if "beamtime" not in before:
-        raise InputError(
-            f"{out}: no {paths.RUN_SUMMARY} there: not a folder that `rixs-pipeline run` wrote"
+        selected |= names
+    if not selected:
+        raise UsageError(
+            f"--scans {selection}: matches no scan; there are {_list_names(scans)}"
         )
-    config = load_config(out / paths.RESOLVED_CONFIG)
-    now = run(Path(before["beamtime"]), config, out, Options(dry_run=True))
-    states = {name: _state(item) for name, item in now.items.items()}
-    failed = {
-        name: f"failed: {reason}"
-        for name, reason in (before["failed"] | now.failed).items()
-    }
-    return states | failed
+    return [scan for scan in scans if scan.name in selected]
 
 
-def _state(item: Mapping[str, Any]) -> str:
-    """Status, reason and results of an item in one line."""
-    parts = [str(item[key]) for key in ("status", "reason") if key in item]
-    return ": ".join(
-        [*parts, *(["; ".join(item["results"])] if item.get("results") else [])]
-    )
-
-
-def watch(
-    beamtime: Path, config: Config, out: Path, every: float, rounds: int | None
-) -> int:
-    """Reduce again and again, `every` seconds, until interrupted or for a number of rounds; the last exit code.
-
-    A beamtime that has nothing to show yet is waited for. What was said once is not said every round.
-    """
-    code, done = 0, 0
-    with _no_repeats():
-        while True:
-            try:
-                code = run(
-                    beamtime, config, out, Options(command="rixs-pipeline watch")
-                ).exit_code
-            except InputError as error:
-                log.warning("%s", error)
-                code = error.exit_code
-            done += 1
-            if rounds is not None and done >= rounds:
-                return code
-            time.sleep(every)
-
-
-@contextmanager
-def _no_repeats() -> Iterator[None]:
-    """Warnings and errors are logged once."""
-    told: set[str] = set()
-
-    def is_new(record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        repeated = record.levelno >= logging.WARNING and text in told
-        told.add(text)
-        return not repeated
-
-    log.addFilter(is_new)
-    try:
-        yield
-    finally:
-        log.removeFilter(is_new)
+def _list_names(scans: Sequence[Run]) -> str:
+    names = ", ".join(scan.name for scan in scans[:SHOWN_NAMES]) or "none"
+    return f"{names}, ..." if len(scans) > SHOWN_NAMES else names

@@ -1,4 +1,4 @@
-"""The reduction as SLURM jobs: arrays of the command line over the scans, each step after the one before."""
+"""The reduction as SLURM jobs: arrays of commands over the scans, one step after another."""
 
 import hashlib
 import shlex
@@ -16,54 +16,67 @@ from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner.run import Options, run
-from rixs_pipeline.stages.bin import group_of, leader
+from rixs_pipeline.stages.bin import leading_scan
 
 STEPS = ("calibrate", "leading", "bin", "run")
-MOST_ELEMENTS = 1000  # of one array: SLURM's own default limit
+MAX_ARRAY_SIZE = 1000  # SLURM's own default limit
+
+Command = tuple[str, ...]  # arguments of `rixs-pipeline`
 
 
 @dataclass(frozen=True)
 class Step:
-    """Jobs that may run at the same time, as one array."""
+    """Jobs that may run at the same time, as one array with a command for each."""
 
     name: str
-    commands: tuple[
-        tuple[str, ...], ...
-    ]  # arguments of the command line, an element each
+    commands: tuple[Command, ...]
 
 
 @dataclass(frozen=True)
 class Job:
-    """A step as SLURM knows it."""
+    """A step that was submitted."""
 
     step: str
     number: int
     elements: int
 
 
-def plan(beamtime: Path, config: Config, out: Path) -> list[Step]:
-    """The steps that make all that is not fresh, in order; none where everything is.
+def plan_steps(beamtime: Path, config: Config, out: Path) -> list[Step]:
+    """Return the steps that make all that is not fresh.
 
-    First the calibrations, then the leading scans, on whose throughput the others of their sample and edge rest, then
-    these, and at last what needs them all. Each step does also what is left of the ones before it.
+    The calibrations come first; then the leading scans, which set the throughput of the
+    others of their sample and edge; then these; at last what needs them all. Each step
+    also makes what the steps before it left undone.
 
-    Raises:
-        RixsError: the beamtime as a whole cannot be used.
+    Parameters
+    ----------
+    beamtime : Path
+        The beamtime directory.
+    config : Config
+        Resolved.
+    out : Path
+        The folder of the results.
+
+    Returns
+    -------
+    list of Step
+        In order; none where everything is fresh.
+
+    Raises
+    ------
+    RixsError
+        The beamtime as a whole cannot be used.
     """
     summary = run(beamtime, config, out, Options(dry_run=True))
     if not summary.planned:
         return []
-    folders = {
-        Path(summary.items[name]["product"]).parts[0] for name in summary.planned
-    }
-    names = {name.removesuffix(" photons") for name in summary.planned}
-    scans = [one for one in summary.beamtime.scans if one.name in names]
-    leads = [
-        one
-        for one in scans
-        if leader(summary.beamtime.scans, group_of(one)).name == one.name
-    ]
-    others = [one for one in scans if one.name not in {lead.name for lead in leads}]
+    planned = [Path(summary.items[name]["product"]) for name in summary.planned]
+    has_calibrations = any(path.parts[0] == "calibration" for path in planned)
+    stale = {name.removesuffix(" photons") for name in summary.planned}
+    all_scans = summary.beamtime.scans
+    scans = [scan for scan in all_scans if scan.name in stale]
+    leading = [scan for scan in scans if leading_scan(all_scans, scan) is scan]
+    others = [scan for scan in scans if leading_scan(all_scans, scan) is not scan]
     where = (
         str(beamtime.resolve()),
         "-c",
@@ -72,35 +85,47 @@ def plan(beamtime: Path, config: Config, out: Path) -> list[Step]:
         str(out.resolve()),
     )
     per_job = config.execution.cluster.scans_per_job
-    calibrate = [("calibrate", *where)] if "calibration" in folders else []
+    calibrate = (("calibrate", *where),) if has_calibrations else ()
     steps = [
-        Step("calibrate", tuple(calibrate)),
-        Step(
-            "leading",
-            tuple(("bin", *where, "--scans", part) for part in _parts(leads, per_job)),
-        ),
-        Step(
-            "bin",
-            tuple(("bin", *where, "--scans", part) for part in _parts(others, per_job)),
-        ),
+        Step("calibrate", calibrate),
+        Step("leading", _bin_commands(where, leading, per_job)),
+        Step("bin", _bin_commands(where, others, per_job)),
         Step("run", (("run", *where),)),
     ]
     return [step for step in steps if step.commands]
 
 
-def _parts(scans: Sequence[Run], per_job: int) -> list[str]:
-    """What `--scans` is for each element of an array."""
-    size = max(per_job, -(-len(scans) // MOST_ELEMENTS))
-    return [
-        ",".join(one.name for one in scans[k : k + size])
-        for k in range(0, len(scans), size)
-    ]
+def _bin_commands(
+    where: Command, scans: Sequence[Run], per_job: int
+) -> tuple[Command, ...]:
+    """Return a command for each element of the array that bins scans."""
+    size = max(per_job, -(-len(scans) // MAX_ARRAY_SIZE))
+    commands = []
+    for first in range(0, len(scans), size):
+        names = ",".join(scan.name for scan in scans[first : first + size])
+        commands.append(("bin", *where, "--scans", names))
+    return tuple(commands)
 
 
-def script(step: Step, config: Config, out: Path) -> str:
-    """The batch script of a step.
+def batch_script(step: Step, config: Config, out: Path) -> str:
+    """Return the batch script of a step.
 
-    That some runs failed (exit code 1) does not keep the steps that follow from being done; only the last one tells it.
+    Failed runs (exit code 1) do not stop the steps that follow; only the last step
+    reports them.
+
+    Parameters
+    ----------
+    step : Step
+        What to run.
+    config : Config
+        With the options of the cluster.
+    out : Path
+        The folder of the results.
+
+    Returns
+    -------
+    str
+        For sbatch.
     """
     cluster = config.execution.cluster
     logs = str(out.resolve() / paths.LOGS).replace("%", "%%")
@@ -115,71 +140,89 @@ def script(step: Step, config: Config, out: Path) -> str:
         "partition": cluster.partition,
         "account": cluster.account,
     }
-    told = [
+    directives = [
         shlex.quote(f"--{name}={value}")
         for name, value in options.items()
         if value is not None
     ]
+    directives += ["--requeue", *cluster.options]
     program = [sys.executable, "-m", "rixs_pipeline"]
-    return "\n".join(
-        [
-            "#!/bin/bash",
-            *(f"#SBATCH {option}" for option in (*told, "--requeue", *cluster.options)),
-            *cluster.setup,
-            'case "$SLURM_ARRAY_TASK_ID" in',
-            *(
-                f"{k}) {shlex.join([*program, *arguments])} ;;"
-                for k, arguments in enumerate(step.commands)
-            ),
-            "esac",
-            "code=$?",
-            "exit $code"
-            if step.name == STEPS[-1]
-            else "exit $((code == 1 ? 0 : code))",
-            "",
-        ]
-    )
+    cases = [
+        f"{index}) {shlex.join([*program, *command])} ;;"
+        for index, command in enumerate(step.commands)
+    ]
+    is_last = step.name == STEPS[-1]
+    lines = [
+        "#!/bin/bash",
+        *(f"#SBATCH {directive}" for directive in directives),
+        *cluster.setup,
+        'case "$SLURM_ARRAY_TASK_ID" in',
+        *cases,
+        "esac",
+        "code=$?",
+        "exit $code" if is_last else "exit $((code == 1 ? 0 : code))",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def job_name(step: str, out: Path) -> str:
-    """The name of the jobs of a step for one folder of results, by which they are found again in the queue."""
-    return f"rixs-{step}-{hashlib.blake2b(str(out.resolve()).encode(), digest_size=4).hexdigest()}"
+    """Return the name of a step's jobs, by which they are found in the queue."""
+    digest = hashlib.blake2b(str(out.resolve()).encode(), digest_size=4)
+    return f"rixs-{step}-{digest.hexdigest()}"
 
 
 def submit(steps: Sequence[Step], config: Config, out: Path) -> list[Job]:
-    """Hand the steps to SLURM, each to begin when the one before it has ended well.
+    """Submit the steps, each to begin when the one before it has ended well.
 
-    What the config says now holds for all jobs: it is written to the folder of results.
+    All jobs use the config as it is now: it is written to the folder of the results.
 
-    Raises:
-        UsageError: there is no sbatch, or jobs for this folder are still in the queue.
-        RixsError: SLURM refuses a job; those before it are cancelled.
+    Parameters
+    ----------
+    steps : sequence of Step
+        In order.
+    config : Config
+        Resolved.
+    out : Path
+        The folder of the results.
+
+    Returns
+    -------
+    list of Job
+        One a step.
+
+    Raises
+    ------
+    UsageError
+        There is no sbatch, or jobs for this folder are still in the queue.
+    RixsError
+        SLURM refuses a job; those before it are cancelled.
     """
     if not shutil.which("sbatch"):
         raise UsageError(
-            "submit finds no sbatch: run it on a node that submits jobs, or use `rixs-pipeline run` here"
+            "submit: sbatch not found; run it on a node that submits jobs, or use "
+            "`rixs-pipeline run` here"
         )
     _check_queue(out)
     logs = out / paths.LOGS
     logs.mkdir(parents=True, exist_ok=True)
     with atomic_path(_config_path(out)) as temporary:
-        temporary.write_text(dump_config(_of_jobs(config)), encoding="utf-8")
+        temporary.write_text(dump_config(_job_config(config)), encoding="utf-8")
     jobs: list[Job] = []
     for step in steps:
         path = logs / f"{step.name}.sh"
-        path.write_text(script(step, config, out), encoding="utf-8")
-        after = (
-            [f"--dependency=afterok:{jobs[-1].number}", "--kill-on-invalid-dep=yes"]
-            if jobs
-            else []
-        )
+        path.write_text(batch_script(step, config, out), encoding="utf-8")
+        dependency = []
+        if jobs:
+            after = f"--dependency=afterok:{jobs[-1].number}"
+            dependency = [after, "--kill-on-invalid-dep=yes"]
         try:
-            number = _slurm("sbatch", "--parsable", *after, str(path)).split(";")[0]
+            answer = _run_slurm("sbatch", "--parsable", *dependency, str(path))
         except RixsError:
             if jobs:
-                _slurm("scancel", *(str(job.number) for job in jobs))
+                _run_slurm("scancel", *(str(job.number) for job in jobs))
             raise
-        jobs.append(Job(step.name, int(number), len(step.commands)))
+        number = int(answer.split(";")[0])
+        jobs.append(Job(step.name, number, len(step.commands)))
     return jobs
 
 
@@ -187,35 +230,31 @@ def _config_path(out: Path) -> Path:
     return out.resolve() / paths.RESOLVED_CONFIG
 
 
-def _of_jobs(config: Config) -> Config:
-    """The config of the jobs: workers of their own instead of a cluster's."""
+def _job_config(config: Config) -> Config:
+    """Return the config of the jobs, which have workers of their own."""
     execution = config.execution
-    local = (
-        execution.scheduler
-        if execution.scheduler in ("serial", "threads", "processes")
-        else "threads"
-    )
-    mine = execution.model_copy(
-        update={"scheduler": local, "workers": execution.cluster.cpus}
-    )
-    return config.model_copy(update={"execution": mine})
+    is_local = execution.scheduler in ("serial", "threads", "processes")
+    scheduler = execution.scheduler if is_local else "threads"
+    workers = execution.cluster.cpus
+    of_jobs = execution.model_copy(update={"scheduler": scheduler, "workers": workers})
+    return config.model_copy(update={"execution": of_jobs})
 
 
 def _check_queue(out: Path) -> None:
-    names = ",".join(job_name(name, out) for name in STEPS)
-    waiting = sorted(
-        set(_slurm("squeue", "--noheader", "--format=%A", f"--name={names}").split())
-    )
+    names = ",".join(job_name(step, out) for step in STEPS)
+    listing = _run_slurm("squeue", "--noheader", "--format=%A", f"--name={names}")
+    waiting = sorted(set(listing.split()))
     if waiting:
         raise UsageError(
-            f"{out}: jobs {' '.join(waiting)} are still in the queue; wait for them, or scancel them"
+            f"{out}: jobs {' '.join(waiting)} are still in the queue; "
+            "wait for them, or scancel them"
         )
 
 
-def _slurm(*command: str) -> str:
-    """What a command of SLURM prints."""
+def _run_slurm(*command: str) -> str:
+    """Return what a command of SLURM prints."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        told = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise RixsError(f"{command[0]}: {told}; see execution.cluster in the config")
+        reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise RixsError(f"{command[0]}: {reason}; see execution.cluster in the config")
     return done.stdout

@@ -1,31 +1,46 @@
 """`run.json`: what was done with every run, what was made, what went wrong."""
 
-from __future__ import annotations
-
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.io import nexus as products
-from rixs_pipeline.io import provenance
+from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.stages.stage import Content, FigureFiles
 
-if TYPE_CHECKING:
-    import xarray as xr
+FIGURES = " figures"  # how the names of sets of figures end
 
 log = logging.getLogger("rixs_pipeline")
 
 
 @dataclass
 class Summary:
-    """Collects while the stages run; written at the end, also after a failure."""
+    """Collects while the stages run; written at the end, also after a failure.
+
+    Attributes
+    ----------
+    items : dict
+        Product -> its status, and facts about it.
+    failed : dict
+        Product -> the reason.
+    executed : list of str
+        The files that were written.
+    planned : list of str
+        The products that are not fresh.
+    figures : dict
+        Set of figures -> its key and the files with digests of what they show.
+    gain_jumps : dict
+        Whether the gain of a pixel jumped between two reference runs.
+    is_complete : bool
+        Whether everything was looked at: what is not listed is then no longer part of
+        the results.
+    """
 
     out: Path
     beamtime: Beamtime
@@ -38,141 +53,103 @@ class Summary:
     timings: dict[str, float] = field(default_factory=dict)
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    moved: dict[str, bool] = field(
-        default_factory=dict
-    )  # whether any pixel jumped, by the key of two reference runs
-    whole: bool = False  # everything was looked at: what is not mentioned is no longer part of the results
+    gain_jumps: dict[str, bool] = field(default_factory=dict)
+    is_complete: bool = False
 
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
         self.previous = read(self.out)
+        self.gain_jumps = dict(self.previous.get("gain_jumps", {}))
 
     @property
     def exit_code(self) -> int:
-        """0 done, 1 finished but some runs failed."""
+        """0: done; 1: some products failed."""
         return 1 if self.failed else 0
 
     def warn(self, text: str) -> None:
-        """Tell once."""
+        """Report a line once."""
         if text not in self.warnings:
             self.warnings.append(text)
             log.warning("%s", text)
 
-    def fresh(self, name: str) -> None:
-        """Nothing to do; what was known of it stays known, its warnings too."""
+    def add_time(self, verb: str, seconds: float) -> None:
+        """Add to the time that the stages of a verb took."""
+        self.timings[verb] = round(self.timings.get(verb, 0.0) + seconds, 3)
+
+    def add_fresh(self, name: str) -> None:
+        """Record a product as fresh; its earlier facts and warnings still hold."""
         self.items[name] = self.previous["items"].get(name, {}) | {"status": "fresh"}
         for text in self.items[name].get("warnings", []):
             self.warn(text)
 
-    def stale(self, name: str, path: Path, reason: str) -> bool:
-        """Note that a product has to be made, and why; whether to go on and make it (not in a dry run)."""
+    def add_stale(self, name: str, path: Path, reason: str) -> None:
+        """Record that a product has to be made, and why."""
         self.planned.append(name)
-        self.items[name] = {
-            "status": "stale",
-            "reason": reason,
-            "product": str(path.relative_to(self.out)),
-        }
-        return not self.dry_run
+        product = str(path.relative_to(self.out))
+        self.items[name] = {"status": "stale", "reason": reason, "product": product}
+        if name.endswith(FIGURES):
+            # until they are drawn, the files are not known to show what they did
+            shown = dict.fromkeys(self.shown_figures(name), "")
+            self.figures[name.removesuffix(FIGURES)] = {"key": "", "shows": shown}
 
-    def made(self, name: str, facts: dict[str, Any], warnings: list[str]) -> None:
-        """A product was made."""
-        self.items[name] = (
-            {"status": "done"} | facts | ({"warnings": warnings} if warnings else {})
-        )
+    def add_product(self, name: str, path: Path, content: Content) -> None:
+        """Record a product that was made."""
+        warnings = list(content.warnings)
+        item = {"status": "done", **content.facts}
+        self.items[name] = item | ({"warnings": warnings} if warnings else {})
+        self.executed.append(str(path.relative_to(self.out)))
         for text in warnings:
             self.warn(text)
 
-    def fail(self, name: str, reason: str) -> None:
-        """A run or map failed."""
+    def add_failure(self, name: str, reason: str) -> None:
+        """Record a product that could not be made."""
         self.failed[name] = reason
         self.items[name] = {"status": "failed", "reason": reason}
         log.error("%s", reason if reason.startswith(name) else f"{name}: {reason}")
 
-    def calibrated(self, name: str, dataset: xr.Dataset) -> None:
-        """Facts of a calibration: verdicts, cut-flow, lines."""
-        statuses = [str(s) for s in dataset["status"].values]
-        bad = {
-            int(p): s
-            for p, s in zip(dataset["pixel"].values, statuses, strict=True)
-            if s != "ok"
-        }
-        facts = {
-            "pixels_ok": statuses.count("ok"),
-            "pixels_bad": bad,
-            "lines": [str(n) for n in dataset["line_name"].values],
-            "cuts": _cut_flow(dataset),
-        }
-        warnings = (
-            [] if facts["pixels_ok"] else [f"{name}: no pixel could be calibrated"]
-        )
-        self.made(name, facts, warnings)
+    def drawn_figures(self) -> dict[str, dict[str, str]]:
+        """Return the files of every set of figures in the last run, with digests."""
+        sets = self.previous["figures"].items()
+        return {name: dict(figures.get("shows", {})) for name, figures in sets}
 
-    def binned(self, name: str, dataset: xr.Dataset, warnings: list[str]) -> None:
-        """Facts of a scan: photons, pixels, cut-flow, and how each pixel was calibrated."""
-        statuses = Counter(str(s) for s in dataset["pixel_status"].values)
-        facts = {
-            "sample": dataset.attrs["sample"],
-            "edge": dataset.attrs["edge"],
-            "photons": int(dataset["counts"].values.sum()),
-            "elastic_offset": _told(dataset.attrs["elastic_offset"]),
-            "elastic_offset_errors": _told(dataset.attrs["elastic_offset_errors"]),
-            "points_used": int((dataset["point_status"].values == 0).sum()),
-            "points": dataset.sizes["incident_energy"],
-            "pixels": dict(statuses),
-            "cuts": _cut_flow(dataset),
-        }
-        self.made(name, facts, warnings)
+    def shown_figures(self, name: str) -> dict[str, str]:
+        """Return the files of a set of figures in the last run, with their digests."""
+        figures = self.previous["figures"].get(name.removesuffix(FIGURES), {})
+        return dict(figures.get("shows", {}))
 
-    def shown_before(self, name: str) -> dict[str, str]:
-        """The figures of that name in the last run: file -> digest of what it shows."""
-        return dict(self.previous["figures"].get(name, {}).get("shows", {}))
-
-    def figures_fresh(self, name: str, key: str) -> bool:
-        """Whether figures of that name were made from the same sources and are still there."""
-        before = self.previous["figures"].get(name, {})
-        if before.get("key") != key or not all(
-            (self.out / p).is_file() for p in self.shown_before(name)
-        ):
+    def has_fresh_figures(self, name: str, key: str) -> bool:
+        """Whether a set of figures has this key, and all its files are there."""
+        set_name = name.removesuffix(FIGURES)
+        figures = self.previous["figures"].get(set_name, {})
+        files = [self.out / file for file in self.shown_figures(name)]
+        if figures.get("key") != key or not all(file.is_file() for file in files):
             return False
-        self.figures[name] = before
+        self.figures[set_name] = figures
         return True
 
-    def drawing(self, name: str) -> None:
-        """Figures of that name are being made: until `drew`, none of them is known to show what it did."""
-        self.figures[name] = {
-            "key": "",
-            "shows": dict.fromkeys(self.shown_before(name), ""),
-        }
-
-    def drew(
-        self, name: str, key: str, shows: Mapping[str, str], drawn: Sequence[str]
-    ) -> None:
-        """Figures were made; those of the same name that an earlier run had and this one has not go.
-
-        `shows`: file -> digest of what it shows; `drawn`: those that were not there as they are.
-        """
-        for old in self.shown_before(name).keys() - shows.keys():
-            (self.out / old).unlink(missing_ok=True)
-        self.figures[name] = {"key": key, "shows": dict(shows)}
-        self.items[f"{name} figures"] = {"status": "done"}
-        self.executed += drawn
+    def add_figures(self, name: str, key: str, figures: FigureFiles) -> None:
+        """Record a set of figures; files that are no longer part of it are deleted."""
+        for file in self.shown_figures(name).keys() - figures.shown.keys():
+            (self.out / file).unlink(missing_ok=True)
+        set_name = name.removesuffix(FIGURES)
+        self.figures[set_name] = {"key": key, "shows": dict(figures.shown)}
+        self.items[name] = {"status": "done"}
+        self.executed += figures.drawn
 
     def text(self) -> list[str]:
-        """What a user wants to read at the end."""
-        states = Counter(item["status"] for item in self.items.values())
-        lines = [
-            ", ".join(f"{n} {state}" for state, n in states.items()) or "nothing to do"
-        ]
+        """Return the lines that end the output of a command."""
+        statuses = Counter(item["status"] for item in self.items.values())
+        counts = [f"{number} {status}" for status, number in statuses.items()]
+        lines = [", ".join(counts) or "nothing to do"]
         if self.failed:
-            lines.append(
-                f"failed: {', '.join(self.failed)} (why: above, and in the summary)"
-            )
+            lines.append(f"failed: {', '.join(self.failed)} (reasons above)")
         if self.figures:
-            lines.append(f"figures: {self.out / 'figures'}")
-        return [*lines, f"results: {self.out}, summary: {self.out / paths.RUN_SUMMARY}"]
+            lines.append(f"figures: {paths.figures_folder(self.out)}")
+        summary_file = self.out / paths.RUN_SUMMARY
+        return [*lines, f"results: {self.out}, summary: {summary_file}"]
 
     def as_dict(self) -> dict[str, Any]:
-        """What run.json holds."""
+        """Return the content of run.json."""
         return {
             "program_version": provenance.code_version(),
             "environment": provenance.environment(),
@@ -185,63 +162,46 @@ class Summary:
             "warnings": self.warnings,
             "problems": self.problems,
             "figures": self.figures,
-            "moved": self.moved,
+            "gain_jumps": self.gain_jumps,
             "timings": self.timings,
         }
 
     @property
     def problems(self) -> list[str]:
-        """What did not fit in the beamtime, one line each."""
-        return [
-            *self.beamtime.problems,
-            *(problem for run in self.beamtime.runs for problem in run.problems),
-        ]
+        """One line for each thing in the beamtime that could not be used as it is."""
+        of_runs = [line for run in self.beamtime.runs for line in run.problems]
+        return [*self.beamtime.problems, *of_runs]
 
     def write(self) -> None:
-        """Write run.json. What a partial or interrupted run did not look at stays in it as it is by now.
+        """Write run.json.
 
-        Other runs into the same folder may have written theirs since this one began.
+        What an interrupted or partial run did not look at is kept as the file on disk
+        has it by now: other runs into the same folder may have written theirs since.
         """
-        whole = self.as_dict()
+        content = self.as_dict()
         with locked(self.out):
-            if not self.whole:
-                now = read(self.out)
-                whole |= {
-                    name: now[name] | whole[name] for name in ("items", "figures")
-                }
-                whole["failed"] |= {
-                    name: why
-                    for name, why in now["failed"].items()
-                    if name not in self.items
-                }
-            with products.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
-                temporary.write_text(json.dumps(whole, indent=1), encoding="utf-8")
+            if not self.is_complete:
+                on_disk = read(self.out)
+                for name in ("items", "figures"):
+                    content[name] = on_disk[name] | content[name]
+                for name, reason in on_disk["failed"].items():
+                    if name not in self.items:
+                        content["failed"][name] = reason
+            with nexus.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
+                temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def read(out: Path) -> dict[str, Any]:
-    """The summary of the last run in a folder; with empty `items`, `figures` and `failed` where there is none."""
+    """Return the summary of the last run; its parts are empty where there is none."""
     path = out / paths.RUN_SUMMARY
-    parts: dict[str, Any] = {"items": {}, "figures": {}, "failed": {}}
+    empty: dict[str, Any] = {"items": {}, "figures": {}, "failed": {}}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(found[name], dict) for name in parts):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(content[name], dict) for name in empty):
             raise ValueError("not a summary of rixs-pipeline")
     except FileNotFoundError:
-        return parts
+        return empty
     except (OSError, ValueError, TypeError, KeyError) as error:
-        log.warning("%s: not read (%s): the run goes on without it", path, error)
-        return parts
-    return dict(found)
-
-
-def _told(value: float) -> float | None:
-    """A number for JSON, which knows no NaN."""
-    return round(float(value), 4) if value == value else None
-
-
-def _cut_flow(dataset: xr.Dataset) -> dict[str, int]:
-    """Pulses left after each cut, all pixels together."""
-    left = dataset["cut_counts"].values.sum(axis=0)
-    return {
-        str(name): int(n) for name, n in zip(dataset["cut"].values, left, strict=True)
-    }
+        log.warning("%s: not readable (%s); continuing without it", path, error)
+        return empty
+    return dict(content)

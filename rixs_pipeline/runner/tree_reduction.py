@@ -1,45 +1,61 @@
-"""Results combined in a tree whose shape depends on their number alone, so that no scheduler changes the last bit."""
+"""Combine results in a tree whose shape depends on their number alone.
+
+So the last bit of a sum does not depend on the scheduler.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
-FAN_IN = 8  # results that are combined at once
+from rixs_pipeline.stages.scan.chunks import FAN_IN
+from rixs_pipeline.types import Outcome
 
 
-class Group:
-    """What the items of a group came to, combined in a tree whose shape depends on their number alone."""
+class TreeReduction:
+    """The results of a group of tasks, joined as they arrive.
 
-    def __init__(self, number: int, join: Callable[[list[Any]], Any]) -> None:
+    Attributes
+    ----------
+    error : Exception or None
+        The first failure of a task; the group then has no result.
+    """
+
+    def __init__(self, tasks: int, join: Callable[[list[Any]], Any]) -> None:
+        """Begin.
+
+        Parameters
+        ----------
+        tasks : int
+            How many results will come.
+        join : callable
+            Joins a list of at most `FAN_IN` results.
+        """
         self.join = join
-        self.sizes = [number]  # of the levels of the tree
-        while self.sizes[-1] > 1:
-            self.sizes.append(-(-self.sizes[-1] // FAN_IN))
-        self.root = len(self.sizes) - 1, 0
+        self.level_sizes = [tasks]
+        while self.level_sizes[-1] > 1:
+            self.level_sizes.append(-(-self.level_sizes[-1] // FAN_IN))
+        self.root = len(self.level_sizes) - 1, 0
         self.nodes: dict[tuple[int, int], Any] = {}
-        self.error: Exception | None = (
-            None if number else ValueError("a group without items has no result")
-        )
+        self.error: Exception | None = None
+        if not tasks:
+            self.error = ValueError("a group without tasks has no result")
 
     def put(self, index: int, value: Any, level: int = 0) -> None:
-        """Add a result; results that are complete are joined."""
+        """Add the result of a task; join siblings that are complete."""
         self.nodes[level, index] = value
         first = index - index % FAN_IN
-        siblings = [
-            (level, k) for k in range(first, min(first + FAN_IN, self.sizes[level]))
-        ]
-        if (level, index) != self.root and all(one in self.nodes for one in siblings):
-            self.put(
-                index // FAN_IN,
-                self.join([self.nodes.pop(one) for one in siblings]),
-                level + 1,
-            )
+        stop = min(first + FAN_IN, self.level_sizes[level])
+        siblings = [(level, k) for k in range(first, stop)]
+        is_complete = all(sibling in self.nodes for sibling in siblings)
+        if (level, index) != self.root and is_complete:
+            joined = self.join([self.nodes.pop(sibling) for sibling in siblings])
+            self.put(index // FAN_IN, joined, level + 1)
 
     @property
-    def done(self) -> bool:
+    def is_done(self) -> bool:
         """Whether there is an outcome."""
         return self.error is not None or self.root in self.nodes
 
     @property
-    def outcome(self) -> Any:
-        """The result, or what one of the items raised."""
-        return self.nodes[self.root] if self.error is None else self.error
+    def outcome(self) -> Outcome[Any]:
+        """The joined result, or the first failure."""
+        return Outcome(self.nodes.get(self.root), self.error)

@@ -1,10 +1,10 @@
-"""Bins scans into maps, and keeps lists of their photons: what each is made from, and its making."""
-
-from __future__ import annotations
+"""Bin: the pulses of a scan become its map and, if asked for, calibrated photons."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,248 +12,274 @@ from typing import Any
 from rixs_pipeline import paths
 from rixs_pipeline.config.models import Config
 from rixs_pipeline.errors import InputError, RunFailed
-from rixs_pipeline.io import nexus as products
-from rixs_pipeline.io import provenance
+from rixs_pipeline.io import nexus, photon_store, provenance
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.stages.context import Work
-from rixs_pipeline.stages.scan import scan_map
+from rixs_pipeline.stages.context import RunContext
+from rixs_pipeline.stages.facts import scan_facts
 from rixs_pipeline.stages.scan.calibrated_photons import write_calibrated_photons
-from rixs_pipeline.stages.scan.count_scans import Counting
+from rixs_pipeline.stages.scan.count_scans import ScanCounter
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.response_tail import average_tail_over_pixels
-from rixs_pipeline.stages.scan.surrounding_calibrations import ReferenceRuns
-from rixs_pipeline.types import are_ok
+from rixs_pipeline.stages.scan.scan_map import (
+    ExposureScale,
+    estimate_throughput,
+    i0_reference,
+    make_scan_map,
+    map_edges,
+    with_elastic_offset,
+)
+from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
+from rixs_pipeline.stages.stage import Content, Product, Result, Stage, dataset_writer
+from rixs_pipeline.types import Outcome, are_ok
 
-Throughput = (
-    dict[int, float] | Exception | None
-)  # by pixel; what was wrong; or not known yet
+Throughput = dict[int, float]  # pixel -> relative to the mean pixel
 
 
-class Binning:
-    """The stage; of its scans, those that are `listed` have a fresh list of their photons."""
+@dataclass(frozen=True)
+class PhotonStore:
+    """The calibrated photons of a scan, kept beside its map."""
 
-    def __init__(self, work: Work, references: ReferenceRuns) -> None:
-        """`references`: the reference runs that scans rest on."""
-        self.work = work
-        self.references = references
-        self.listed: set[str] = set()
-        scans, normalise = work.beamtime.scans, work.config.normalise
-        self.flux = next(
-            filter(None, (scan_map.i0_reference(s, normalise) for s in scans)), None
-        )
-        self.leads = {one.name: leader(scans, group_of(one)) for one in work.scans}
+    scan: Run
 
-    def run(self) -> None:
-        """Scans in order of time, but the one that sets the scale of its sample and edge before the others."""
-        stale: dict[str, Run] = {}
-        for one in sorted(
-            self.work.scans, key=lambda s: self.leads[s.name].name != s.name
-        ):
-            path = paths.scan_product(self.work.out, one.name)
-            with self.work.ledger.attempt(one.name, path):
-                key = (
-                    {}
-                    if self.work.is_plainly_stale(path)
-                    else self._scan_key(one, self.leads[one.name])
-                )
-                if self.work.ledger.wanted(one.name, path, key):
-                    stale[one.name] = one
-        with self._photon_lists() as unlisted:
-            self._bin_scans(stale, unlisted)
 
-    def _counted_from(self, one: Run) -> tuple[dict[str, Any], dict[str, str]]:
-        """The config and the inputs that the counts of a scan, and with them its throughput, follow from."""
-        config = self.work.config
-        science = {
-            "map": [config.map.emission, config.map.step],
+class Bin(Stage[Run | PhotonStore]):
+    """The maps and the calibrated photons of scans."""
+
+    verb = "bin"
+    reads_pulses = True
+
+    def __init__(self, context: RunContext) -> None:
+        super().__init__(context)
+        self.calibrations = SurroundingCalibrations(context)
+        scans, normalise = context.beamtime.scans, context.config.normalise
+        i0_means = (i0_reference(scan, normalise) for scan in scans)
+        self.i0_reference = next((mean for mean in i0_means if mean), None)
+        self.leading_scans = {s.name: leading_scan(scans, s) for s in context.scans}
+
+    def products(self) -> list[Product[Run | PhotonStore]]:
+        """Return the maps, those of leading scans first, then the photon stores."""
+        out, scans = self.context.out, self.context.scans
+        ordered = sorted(scans, key=lambda s: self.leading_scans[s.name].name != s.name)
+        maps: list[Product[Run | PhotonStore]] = [
+            Product(scan.name, paths.scan_product(out, scan.name), scan)
+            for scan in ordered
+        ]
+        if not self.context.config.map.keep_photons:
+            return maps
+        stores: list[Product[Run | PhotonStore]] = [
+            Product(
+                f"{scan.name} photons",
+                paths.photon_list(out, scan.name),
+                PhotonStore(scan),
+            )
+            for scan in scans
+            if scan.photon_list is None
+        ]
+        return maps + stores
+
+    def options(self, product: Product[Run | PhotonStore]) -> Mapping[str, Any]:
+        """Return what counts depend on; of a map also bins, I0 and excluded points."""
+        if isinstance(product.source, PhotonStore):
+            return self._photon_options(product.source.scan)
+        return self._map_options(product.source)
+
+    def _photon_options(self, scan: Run) -> dict[str, Any]:
+        config = self.context.config
+        return {
             "residual_cut": config.calibration.residual_cut,
             "align": config.calibration.align,
             "pixels": sorted(config.beamtime.exclude.pixels),
-            "best_pixels": self.references.best(one),
+            "best_pixels": self.calibrations.best_pixels(scan),
         }
-        ledger = self.work.ledger
-        around = [ledger.keys[path] for path in self.references.around(one)]
-        inputs = {
-            "pulses": ledger.pulse_digest(one),
-            "run": provenance.run_digest(one),
-            "calibrations": provenance.config_hash({"keys": around}),
-            "between": provenance.config_hash(
-                {s.name: ledger.pulse_digest(s) for s in self.references.between(one)}
-            ),
-        }
-        return science, inputs
 
-    def _scan_key(self, one: Run, lead: Run) -> dict[str, str]:
-        science, inputs = self._counted_from(one)
-        science |= {
-            "i0_ref": self.flux,
-            "normalise": self.work.config.normalise.model_dump(
-                mode="json", exclude={"i0_noise", "efficiency"}
-            ),
-            "points": points_excluded(one, self.work.config),
-            "reference": provenance.config_hash(
-                self.work.reference.model_dump(mode="json")
-            ),
+    def _count_options(self, scan: Run) -> dict[str, Any]:
+        bins = self.context.config.map
+        return self._photon_options(scan) | {"map": [bins.emission, bins.step]}
+
+    def _map_options(self, scan: Run) -> dict[str, Any]:
+        config = self.context.config
+        of_combining = {"i0_noise", "efficiency"}
+        reference_set = self.context.reference_set.model_dump(mode="json")
+        return self._count_options(scan) | {
+            "i0_ref": self.i0_reference,
+            "normalise": config.normalise.model_dump(mode="json", exclude=of_combining),
+            "points": excluded_points(scan, config),
+            "reference": provenance.config_hash(reference_set),
         }
-        weights = {"counts": self._counted_from(lead)} if lead is not one else {}
-        return self.work.ledger.key(
-            science, inputs | {"throughput": provenance.config_hash(weights)}
+
+    def inputs(self, product: Product[Run | PhotonStore]) -> Mapping[str, str]:
+        """Return digests of pulses, log, calibrations, and of the leading scan."""
+        if isinstance(product.source, PhotonStore):
+            return self._count_inputs(product.source.scan)
+        return self._map_inputs(product.source)
+
+    def _count_inputs(self, scan: Run) -> dict[str, str]:
+        context, calibrations = self.context, self.calibrations
+        scans_with_jumps = {
+            other.name: context.products.pulse_digest(other)
+            for other in calibrations.scans_with_jumps(scan)
+        }
+        return {
+            "pulses": context.products.pulse_digest(scan),
+            "run": provenance.run_digest(scan),
+            "calibrations": context.key_digests(calibrations.interval(scan)),
+            "between": provenance.config_hash(scans_with_jumps),
+        }
+
+    def _map_inputs(self, scan: Run) -> dict[str, str]:
+        leading = leading_scan(self.context.beamtime.scans, scan)
+        sources: dict[str, Any] = {}
+        if leading is not scan:
+            sources["counts"] = [
+                self._count_options(leading),
+                self._count_inputs(leading),
+            ]
+        throughput = provenance.config_hash(sources)
+        return self._count_inputs(scan) | {"throughput": throughput}
+
+    def compute(
+        self, products: Sequence[Product[Run | PhotonStore]]
+    ) -> Iterator[Result[Run | PhotonStore]]:
+        """Count every scan once, and make its map and its photon store from that.
+
+        A leading scan without a fresh map is counted too: the throughput of the pixels
+        comes from it.
+        """
+        maps, stores = {}, {}
+        for product in products:
+            if isinstance(product.source, PhotonStore):
+                stores[product.source.scan.name] = product
+            else:
+                maps[product.source.name] = product
+        leading = {
+            scan.name: scan for scan in (self.leading_scans[name] for name in maps)
+        }
+        throughput = {
+            name: Outcome(weights)
+            for name, scan in leading.items()
+            if name not in maps and (weights := self._read_throughput(scan))
+        }
+        uncounted = [name for name in leading if name not in throughput]
+        by_name = {scan.name: scan for scan in self.context.scans} | leading
+        # leading scans come before those that need their throughput
+        names = dict.fromkeys([*uncounted, *maps, *stores])
+        scans = [by_name[name] for name in names]
+        counter = ScanCounter(
+            self.context, self.calibrations, self._fresh_photon_stores(stores)
         )
+        with self._part_folders(stores) as part_folders:
+            outcomes = counter.count(scans, part_folders)
+            for scan, counted in zip(scans, outcomes, strict=True):
+                name = scan.name
+                if name in stores:
+                    write = partial(_photon_content, part_folders[name])
+                    yield Result(stores[name], counted.then(write))
+                if name in leading:
+                    throughput[name] = counted.then(self._estimate_throughput)
+                if name in maps:
+                    leading_name = self.leading_scans[name].name
+                    make_map = partial(self._map_content, throughput[leading_name])
+                    yield Result(maps[name], counted.then(make_map))
+
+    def _fresh_photon_stores(self, stale: Mapping[str, Any]) -> dict[str, Path]:
+        stores = {
+            product.source.scan.name: product.path
+            for product in self.products()
+            if isinstance(product.source, PhotonStore)
+        }
+        return {
+            name: path
+            for name, path in stores.items()
+            if name not in stale and self.context.has(path)
+        }
 
     @contextmanager
-    def _photon_lists(self) -> Iterator[dict[str, Path]]:
-        """Scans whose photons are to be kept and have no fresh list, and a folder for the parts of each."""
-        unlisted: list[Run] = []
-        for one in self.work.scans if self.work.config.map.keep_photons else []:
-            path = paths.photon_list(self.work.out, one.name)
-            if one.photon_list is None:
-                with self.work.ledger.attempt(f"{one.name} photons", path):
-                    key = (
-                        {}
-                        if self.work.is_plainly_stale(path)
-                        else self._photons_key(one)
-                    )
-                    if self.work.ledger.wanted(f"{one.name} photons", path, key):
-                        unlisted.append(one)
-                    elif not self.work.summary.dry_run:
-                        self.listed.add(one.name)
-        if not unlisted:
+    def _part_folders(self, stores: Mapping[str, Any]) -> Iterator[dict[str, Path]]:
+        """Provide a folder for the parts of each photon store."""
+        if not stores:
             yield {}
             return
-        parent = paths.photon_list(self.work.out, "").parent
+        parent = paths.photon_list(self.context.out, "").parent
         parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".", dir=parent) as folder:
-            yield {one.name: Path(folder) / one.name for one in unlisted}
+            yield {name: Path(folder) / name for name in stores}
 
-    def _photons_key(self, one: Run) -> dict[str, str]:
-        """What a list is made from: what the counts are, but for the bins."""
-        science, inputs = self._counted_from(one)
-        del science["map"]
-        return self.work.ledger.key(science, inputs)
-
-    def _bin_scans(self, stale: dict[str, Run], unlisted: dict[str, Path]) -> None:
-        """Count the scans, and before them the leading ones that have no fresh product; write each as it is done.
-
-        `unlisted`: scans of which a photon list is written too, and the folder for its parts.
-        """
-        needed = {self.leads[name].name: self.leads[name] for name in stale}
-        known = {
-            name: self._throughput_in_product(lead)
-            for name, lead in needed.items()
-            if name not in stale
-        }
-        uncounted = [needed[name] for name, weights in known.items() if weights is None]
-        listing = [one for one in self.work.scans if one.name in unlisted]
-        todo = {one.name: one for one in (*uncounted, *stale.values(), *listing)}
-        counting = Counting(self.work, self.references, self.listed)
-        for one, counted in counting.counts(list(todo.values()), unlisted):
-            if one.name in unlisted:
-                self._write_photons(one, counted, unlisted[one.name])
-            if one.name in needed:
-                known[one.name] = self._throughput_from(one, counted)
-            path = paths.scan_product(self.work.out, one.name)
-            if one.name in stale:
-                with self.work.ledger.attempt(one.name, path):
-                    self._write_scan(
-                        one, counted, known[self.leads[one.name].name], path
-                    )
-
-    def _write_photons(
-        self, one: Run, counted: CountedScan | Exception, parts: Path
-    ) -> None:
-        path = paths.photon_list(self.work.out, one.name)
-        with self.work.ledger.attempt(f"{one.name} photons", path):
-            if isinstance(counted, Exception):
-                raise counted
-            about = self.work.ledger.keys[path] | {"command": self.work.ledger.command}
-            number = write_calibrated_photons(
-                path, counted, sorted(parts.iterdir()), about
-            )
-            self.work.ledger.wrote(path)
-            self.work.summary.made(f"{one.name} photons", {"photons": number}, [])
-            shutil.rmtree(parts)
-
-    def _write_scan(
-        self,
-        one: Run,
-        counted: CountedScan | Exception,
-        throughput: Throughput,
-        path: Path,
-    ) -> None:
-        if isinstance(counted, Exception):
-            raise counted
-        is_used = counted.is_used
+    def _map_content(
+        self, throughput: Outcome[Throughput], counted: CountedScan
+    ) -> Content:
+        """Return the map of a scan."""
+        scan, is_used = counted.scan, counted.is_used
         if not is_used.any():
             reasons = sorted({str(energy.status) for energy in counted.energies})
-            raise RunFailed(
-                f"{one.name}: no pixel can be used ({'; '.join(reasons[:3])})"
-            )
+            raise RunFailed(f"{scan.name}: no usable pixel ({'; '.join(reasons[:3])})")
         if not counted.counts.triggers[is_used].any():
             raise RunFailed(
-                f"{one.name}: no pulses in its points; check its times and pulse files"
+                f"{scan.name}: no pulses in its points; check its times and pulse files"
             )
-        if isinstance(throughput, Exception):
-            raise throughput
-        config = self.work.config
-        points, edges = points_excluded(one, config), scan_map.map_edges(config.map)
-        scale = scan_map.ExposureScale(self.flux or 1.0, throughput or {})
-        made = scan_map.make_scan_map(counted, edges, config.normalise, scale, points)
-        dataset = scan_map.with_elastic_offset(made.dataset, self.work.reference)
-        if one.photon_list is None:  # whose energies are somebody else's
-            dataset = dataset.assign_attrs(
-                average_tail_over_pixels(dataset, self.references.tails(one))
-            )
-            dataset = dataset.assign_attrs(self.work.reference.attributes())
-        self.work.ledger.write(path, {"entry": dataset}, "counts")
-        self.work.summary.binned(one.name, dataset, made.warnings)
-
-    def _throughput_from(
-        self, lead: Run, counted: CountedScan | Exception
-    ) -> Throughput:
-        """Throughput from the counts of a group's leading scan; or what is wrong with them."""
-        if isinstance(counted, Exception):
-            return counted
-        try:
-            return scan_map.estimate_throughput(
-                counted, self.work.config.normalise, self.references.brightness(lead)
-            )
-        except Exception as error:
-            return error
-
-    def _throughput_in_product(self, lead: Run) -> Throughput:
-        """Throughput from the product of a group's leading scan; None where it is not there or not fresh."""
-        path = paths.scan_product(self.work.out, lead.name)
-        if path not in self.work.ledger.keys and self.work.ledger.why_stale(
-            path, self._scan_key(lead, lead)
-        ):
-            return None
-        try:
-            dataset = products.read_entry(path)
-        except InputError:  # damaged: counted again
-            return None
-        used = are_ok(dataset["pixel_status"].values)
-        rows = zip(
-            dataset["pixel"].values, dataset["throughput"].values, used, strict=True
+        config, reference_set = self.context.config, self.context.reference_set
+        scan_map = make_scan_map(
+            counted,
+            map_edges(config.map),
+            config.normalise,
+            ExposureScale(self.i0_reference or 1.0, throughput.unwrap()),
+            excluded_points(scan, config),
         )
-        return {int(p): float(w) for p, w, u in rows if u}
+        dataset = with_elastic_offset(scan_map.dataset, reference_set)
+        if scan.photon_list is None:  # otherwise calibrated elsewhere
+            tail = average_tail_over_pixels(dataset, self.calibrations.tails(scan))
+            dataset = dataset.assign_attrs(tail)
+            dataset = dataset.assign_attrs(reference_set.attributes())
+        write = dataset_writer({"entry": dataset}, "counts")
+        return Content(write, scan_facts(dataset), scan_map.warnings)
+
+    def _estimate_throughput(self, counted: CountedScan) -> Throughput:
+        """Return the throughput of the pixels from the counts of a leading scan."""
+        brightness = self.calibrations.brightness(counted.scan)
+        normalise = self.context.config.normalise
+        return estimate_throughput(counted, normalise, brightness)
+
+    def _read_throughput(self, scan: Run) -> Throughput | None:
+        """Return the throughput from the map of a leading scan, if it is fresh."""
+        path = paths.scan_product(self.context.out, scan.name)
+        options, inputs = self._map_options(scan), self._map_inputs(scan)
+        if not self.context.products.has_product(path, options, inputs):
+            return None
+        try:
+            dataset = nexus.read_entry(path)
+        except InputError:  # damaged: the scan is counted again
+            return None
+        pixels, weights = dataset["pixel"].values, dataset["throughput"].values
+        is_used = are_ok(dataset["pixel_status"].values)
+        return {
+            int(pixel): float(weight)
+            for pixel, weight in zip(pixels[is_used], weights[is_used], strict=True)
+        }
 
 
-def group_of(one: Run) -> tuple[str, str]:
-    """Sample and edge."""
-    return one.sample, one.edge or ""
+def _photon_content(parts: Path, counted: CountedScan) -> Content:
+    """Return the photon store of a scan; its parts are removed when it is written."""
+    part_files = sorted(parts.iterdir())
+
+    def write(path: Path, attributes: Mapping[str, str]) -> None:
+        write_calibrated_photons(path, counted, part_files, attributes)
+        shutil.rmtree(parts)
+
+    return Content(write, {"photons": photon_store.count_photons(part_files)})
 
 
-def leader(scans: Sequence[Run], group: tuple[str, str]) -> Run:
-    """The scan whose photons set the pixels' throughput for a sample and edge: its first complete one with pulses.
+def leading_scan(scans: Sequence[Run], scan: Run) -> Run:
+    """Return the scan that sets the pixels' throughput for a scan's sample and edge.
 
-    One scan, not all: so that a scan that is added later moves nothing that is done.
+    It is the first complete one with pulses: one scan, not all, so that a scan that is
+    added later changes no earlier one.
     """
-    members = [s for s in scans if group_of(s) == group]
-    members = [s for s in members if s.pulse_files or s.photon_list] or members
-    return next((s for s in members if s.complete), members[0])
+    group = [s for s in scans if (s.sample, s.edge) == (scan.sample, scan.edge)]
+    with_pulses = [s for s in group if s.pulse_files or s.photon_list]
+    candidates = with_pulses or group
+    return next((s for s in candidates if s.complete), candidates[0])
 
 
-def points_excluded(one: Run, config: Config) -> tuple[int, ...]:
-    """Numbers of the points that the config leaves out of a scan."""
+def excluded_points(scan: Run, config: Config) -> tuple[int, ...]:
+    """Return the numbers of a scan's points that the config excludes."""
     points = config.beamtime.exclude.points
-    return points.get(one.name, points.get(one.number, ()))
+    return points.get(scan.name, points.get(scan.number, ()))

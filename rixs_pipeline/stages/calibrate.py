@@ -1,98 +1,108 @@
-"""Calibrates reference runs, and tells which of them scans may rest on."""
+"""Calibrate: reference runs become pixel calibrations, and a table of their lines."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 from rixs_pipeline import paths, progress
-from rixs_pipeline.errors import InputError
-from rixs_pipeline.io import nexus as products
-from rixs_pipeline.io import provenance
+from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.stages.context import Work
-from rixs_pipeline.stages.reference import reference_table as references
+from rixs_pipeline.stages.facts import calibration_facts
 from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
-from rixs_pipeline.types import are_ok
+from rixs_pipeline.stages.reference.reference_table import reference_table
+from rixs_pipeline.stages.scan.surrounding_calibrations import find_usable_calibrations
+from rixs_pipeline.stages.stage import (
+    Content,
+    Product,
+    Result,
+    Stage,
+    dataset_writer,
+    table_writer,
+)
 
 
-def calibrate(work: Work) -> set[Path]:
-    """Calibrate what is not fresh; returns the products of reference runs that scans may rest on."""
-    stale = []
-    for one in work.beamtime.calibrations:
-        path = work.product_of(one)
-        with work.ledger.attempt(one.name, path):
-            key = {} if work.is_plainly_stale(path) else _key(work, one)
-            if work.ledger.wanted(one.name, path, key):
-                stale.append(one)
-    task = partial(
-        calibrate_run, reference=work.reference, config=work.config.calibration
-    )
-    with progress.shown("calibrating", len(stale), "reference runs") as tell:
-        for one, outcome in zip(
-            stale, work.executor.outcomes(task, stale, tell), strict=True
-        ):
-            path = work.product_of(one)
-            with work.ledger.attempt(one.name, path):
-                if isinstance(outcome, Exception):
-                    raise outcome
-                work.ledger.write(path, {"entry": outcome}, "spectrum")
-                work.summary.calibrated(one.name, outcome)
-    usable = _usable(work)
-    _compare_references(work)
-    return usable
+class Calibrate(Stage[Run]):
+    """One calibration a reference run."""
 
+    verb = "calibrate"
+    reads_pulses = True
 
-def _key(work: Work, one: Run) -> dict[str, str]:
-    science = work.config.science("calibration")
-    del science["calibration"]["align"]  # of scans
-    science |= {"reference": work.reference.model_dump(mode="json")}
-    inputs = {
-        "pulses": work.ledger.pulse_digest(one),
-        "run": provenance.run_digest(one),
-    }
-    return work.ledger.key(science, inputs)
+    def products(self) -> list[Product[Run]]:
+        """Return a product for every reference run."""
+        out = self.context.out
+        return [
+            Product(run.name, paths.calibration_product(out, run.name), run)
+            for run in self.context.beamtime.calibrations
+        ]
 
+    def options(self, product: Product[Run]) -> Mapping[str, Any]:
+        """Return the calibration's options but for the alignment, which is of scans."""
+        options = self.context.config.science("calibration")
+        del options["calibration"]["align"]
+        reference_set = self.context.reference_set.model_dump(mode="json")
+        return options | {"reference": reference_set}
 
-def _compare_references(work: Work) -> None:
-    """The table of what each line says about the reference set, from all reference runs that are done."""
-    sources = [
-        path
-        for c in work.beamtime.calibrations
-        if (path := work.product_of(c)) in work.ledger.keys
-    ]
-    path = paths.references_table(work.out)
-    if not sources:
-        return
-    with work.ledger.attempt("references", path):
-        key = work.ledger.key(
-            {}, {p.stem: provenance.config_hash(work.ledger.keys[p]) for p in sources}
+    def inputs(self, product: Product[Run]) -> Mapping[str, str]:
+        """Return digests of the pulses and of what the log says of the run."""
+        run = product.source
+        return {
+            "pulses": self.context.products.pulse_digest(run),
+            "run": provenance.run_digest(run),
+        }
+
+    def compute(self, products: Sequence[Product[Run]]) -> Iterator[Result[Run]]:
+        """Calibrate the reference runs side by side."""
+        task = partial(
+            calibrate_run,
+            reference=self.context.reference_set,
+            config=self.context.config.calibration,
         )
-        if work.ledger.wanted("references", path, key):
-            done = [products.read_entry(p) for p in sources]
-            table = references.reference_table(done, work.config.calibration.curve)
-            work.ledger.write_table(path, table, work.reference.attributes())
-            verdicts = dict(zip(table["line"], table["verdict"], strict=True))
-            work.summary.made(
-                "references", work.reference.attributes() | {"lines": verdicts}, []
-            )
+        runs = [product.source for product in products]
+        with progress.shown("calibrating", len(runs), "reference runs") as report:
+            datasets = self.context.executor.outcomes(task, runs, report)
+            for product, dataset in zip(products, datasets, strict=True):
+                yield Result(product, dataset.then(partial(_content, product.name)))
 
 
-def _usable(work: Work) -> set[Path]:
-    """Reference runs with at least half as many good pixels as the best one: a short one hides no good one."""
-    good: dict[str, int] = {}
-    usable = set()
-    for one in work.beamtime.calibrations:
-        path = work.product_of(one)
-        if path in work.ledger.keys:
-            try:
-                good[one.name] = int(are_ok(products.read_values(path, "status")).sum())
-            except InputError:  # in a dry run: not made yet, or damaged
-                usable.add(path)
-    for one in work.beamtime.calibrations:
-        if one.name in good and good[one.name] >= 0.5 * max(good.values()):
-            usable.add(work.product_of(one))
-        elif one.name in good:
-            text = f"{one.name}: only {good[one.name]} pixels calibrated, others have {max(good.values())}"
-            work.summary.warn(f"{text}: not used for scans")
-    return usable
+def _content(name: str, dataset: Any) -> Content:
+    facts = calibration_facts(dataset)
+    warnings = [] if facts["pixels_ok"] else [f"{name}: no pixel could be calibrated"]
+    return Content(dataset_writer({"entry": dataset}, "spectrum"), facts, warnings)
+
+
+class ReferenceTable(Stage[None]):
+    """What each line says of the reference set, from all reference runs that are done."""
+
+    verb = "calibrate"
+
+    def products(self) -> list[Product[None]]:
+        """Return the table, where there is a calibration."""
+        if not self._calibrations():
+            return []
+        path = paths.references_table(self.context.out)
+        return [Product("references", path, None)]
+
+    def options(self, product: Product[None]) -> Mapping[str, Any]:
+        """Return nothing: the options are those of the calibrations."""
+        return {}
+
+    def inputs(self, product: Product[None]) -> Mapping[str, str]:
+        """Return the digests of the calibrations."""
+        return {
+            path.stem: self.context.key_digest(path) for path in self._calibrations()
+        }
+
+    def compute_product(self, product: Product[None]) -> Content:
+        """Compare the lines of all calibrations with the reference set."""
+        calibrations = [nexus.read_entry(path) for path in self._calibrations()]
+        curve = self.context.config.calibration.curve
+        table = reference_table(calibrations, curve)
+        attributes = self.context.reference_set.attributes()
+        verdicts = dict(zip(table["line"], table["verdict"], strict=True))
+        facts = attributes | {"lines": verdicts}
+        warnings = find_usable_calibrations(self.context).warnings
+        return Content(table_writer(table, attributes), facts, warnings)
+
+    def _calibrations(self) -> list[Any]:
+        paths_of_runs = self.context.calibration_paths()
+        return [path for path in paths_of_runs if self.context.has(path)]

@@ -1,89 +1,79 @@
-"""Co-adds the scans of every sample and edge."""
+"""Combine: the scans of a sample and edge become one map."""
 
-from __future__ import annotations
+from collections.abc import Mapping
+from typing import Any
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from rixs_pipeline import paths
-from rixs_pipeline.io import nexus as products
-from rixs_pipeline.io import provenance
-from rixs_pipeline.io.runs import Run
-from rixs_pipeline.stages.context import Work
-from rixs_pipeline.stages.sample import combine_scans as combine_stage
+from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.io import nexus
+from rixs_pipeline.stages.context import SampleEdge
 from rixs_pipeline.stages.sample import passes
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-
-def groups(work: Work) -> dict[tuple[str, str], list[Run]]:
-    """Scans of every sample and edge whose product is there."""
-    found: dict[tuple[str, str], list[Run]] = {}
-    for one in work.scans:
-        if (
-            one.edge is not None
-            and paths.scan_product(work.out, one.name) in work.ledger.keys
-        ):
-            found.setdefault((one.sample, one.edge), []).append(one)
-    owners: dict[Path, str] = {}
-    for sample, edge in list(found):
-        owner = owners.setdefault(paths.map_product(work.out, sample, edge), sample)
-        if owner != sample:
-            del found[sample, edge]
-            clash = f"samples '{owner}' and '{sample}' would share their files; rename one in beamtime.samples"
-            work.summary.fail(f"{sample}-{edge}", clash)
-    return found
+from rixs_pipeline.stages.sample.combine_scans import NOT_ADDED, combine_scans
+from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
 
 
-def combine(work: Work) -> None:
-    """Make every map that is not fresh."""
-    for one in work.scans:
-        if one.edge is None:
-            work.summary.warn(
-                f"{one.name}: its edge is not known: not part of a map; set beamtime.scans.{one.number}.edge"
-            )
-    for (sample, edge), scans in groups(work).items():
-        path = paths.map_product(work.out, sample, edge)
-        name = path.stem
-        with work.ledger.attempt(name, path):
-            scan_paths = [paths.scan_product(work.out, s.name) for s in scans]
-            bins = work.config.map
-            science: dict[str, Any] = {"incident": [bins.incident, bins.incident_step]}
-            science |= {
-                "elastic_offset": bins.elastic_offset,
-                "i0_noise": work.config.normalise.i0_noise,
-            }
-            science |= {"passes": work.config.passes.model_dump(mode="json")}
-            key = work.ledger.key(
-                science,
-                {
-                    "scans": provenance.config_hash(
-                        {"keys": [work.ledger.keys[p] for p in scan_paths]}
-                    )
-                },
-            )
-            if work.ledger.wanted(name, path, key):
-                dataset, facts, warnings = _combined(work, scan_paths, name)
-                work.ledger.write(path, {"entry": dataset}, "intensity")
-                work.summary.made(
-                    name, {"scans": [s.name for s in scans]} | facts, warnings
+class Combine(Stage[SampleEdge]):
+    """One map a sample and edge."""
+
+    verb = "combine"
+
+    def products(self) -> list[Product[SampleEdge]]:
+        """Return a map for every sample and edge that has scans."""
+        context = self.context
+        for scan in context.scans:
+            if scan.edge is None:
+                context.warn(
+                    f"{scan.name}: edge unknown, not part of a map; "
+                    f"set beamtime.scans.{scan.number}.edge"
                 )
+        owners = {
+            group.map_path(context.out): group for group in context.sample_edges()
+        }
+        products = []
+        for group in context.scan_groups():
+            path = group.map_path(context.out)
+            owner = owners[path]
+            if owner == group:
+                products.append(Product(path.stem, path, group))
+            else:
+                problem = RunFailed(
+                    f"samples '{owner.sample}' and '{group.sample}' have the same file "
+                    "names; rename one in beamtime.samples"
+                )
+                name = f"{group.sample}-{group.edge}"
+                products.append(Product(name, path, group, problem))
+        return products
 
+    def options(self, product: Product[SampleEdge]) -> Mapping[str, Any]:
+        """Return how incident points are binned, offsets applied, and passes tested."""
+        config = self.context.config
+        return {
+            "incident": [config.map.incident, config.map.incident_step],
+            "elastic_offset": config.map.elastic_offset,
+            "i0_noise": config.normalise.i0_noise,
+            "passes": config.passes.model_dump(mode="json"),
+        }
 
-def _combined(
-    work: Work, scan_paths: Sequence[Path], name: str
-) -> tuple[xr.Dataset, dict[str, Any], list[str]]:
-    """A map, what is told of its passes, and warnings; the passes themselves are held no longer."""
-    done = [products.read_entry(p, without=combine_stage.NOT_ADDED) for p in scan_paths]
-    examined = passes.examine_passes(done, work.config.passes, name)
-    combined = combine_stage.combine_scans(
-        examined.scans, work.config.map, name, work.config.normalise
-    )
-    facts = {"passes": examined.facts, "results": examined.results}
-    return (
-        combined.dataset.assign_attrs(passes=examined.facts),
-        facts,
-        examined.warnings + combined.warnings,
-    )
+    def inputs(self, product: Product[SampleEdge]) -> Mapping[str, str]:
+        """Return one digest of the keys of all scans."""
+        scan_paths = product.source.scan_paths(self.context.out)
+        return {"scans": self.context.key_digests(scan_paths)}
+
+    def compute_product(self, product: Product[SampleEdge]) -> Content:
+        """Test the passes against each other and add them."""
+        config, group = self.context.config, product.source
+        scans = [
+            nexus.read_entry(path, without=NOT_ADDED)
+            for path in group.scan_paths(self.context.out)
+        ]
+        tested = passes.examine_passes(scans, config.passes, product.name)
+        combined = combine_scans(
+            tested.scans, config.map, product.name, config.normalise
+        )
+        rixs_map = combined.dataset.assign_attrs(passes=tested.facts)
+        facts = {
+            "scans": [scan.name for scan in group.scans],
+            "passes": tested.facts,
+            "results": tested.results,
+        }
+        write = dataset_writer({"entry": rixs_map}, "intensity")
+        return Content(write, facts, [*tested.warnings, *combined.warnings])

@@ -1,77 +1,97 @@
-"""Compares samples at every edge."""
+"""Compare: the spectra of samples are tested against each other."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from rixs_pipeline import paths
 from rixs_pipeline.config.models import Comparison
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.io import nexus as products
-from rixs_pipeline.io import provenance
-from rixs_pipeline.stages.combine import groups
-from rixs_pipeline.stages.context import Work
-from rixs_pipeline.stages.sample import compare_samples as compare_stage
+from rixs_pipeline.io import nexus
+from rixs_pipeline.stages.sample import compare_samples
 from rixs_pipeline.stages.sample.configured_regions import select_regions
+from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
+from rixs_pipeline.types import Edge
 
 
-def compare(work: Work) -> None:
-    """Make every comparison that is not fresh."""
-    for name, asked in work.config.compare.items():
-        done = [
-            g
-            for g in groups(work)
-            if paths.spectra_product(work.out, *g) in work.ledger.keys
+@dataclass(frozen=True)
+class EdgeComparison:
+    """A comparison of the config at one edge; the first sample is the reference."""
+
+    config: Comparison
+    edge: Edge
+    samples: tuple[str, ...]
+
+
+class Compare(Stage[EdgeComparison]):
+    """One comparison at one edge, one entry a region."""
+
+    verb = "compare"
+
+    def products(self) -> list[Product[EdgeComparison]]:
+        """Return every comparison of the config at every edge that it concerns."""
+        out = self.context.out
+        groups = [
+            group
+            for group in self.context.sample_edges()
+            if self.context.has(group.spectra_path(out))
         ]
-        for edge in dict.fromkeys(edge for _, edge in done):
-            samples = [sample for sample in asked.samples if (sample, edge) in done]
-            if len(samples) > 1 and _is_compared(work, asked, edge):
-                _compare_at(work, name, edge, samples)
+        edges = dict.fromkeys(group.edge for group in groups)
+        products = []
+        for name, config in self.context.config.compare.items():
+            for edge in edges:
+                measured = {group.sample for group in groups if group.edge == edge}
+                samples = tuple(s for s in config.samples if s in measured)
+                if len(samples) > 1 and self._is_concerned(config, edge):
+                    path = paths.comparison_product(out, name, edge)
+                    source = EdgeComparison(config, edge, samples)
+                    products.append(Product(f"compare {path.stem}", path, source))
+        return products
 
-
-def _is_compared(work: Work, asked: Comparison, edge: str) -> bool:
-    """Whether a comparison has anything to do at an edge."""
-    energy = np.concatenate(
-        [one.points.incident_energy for one in work.scans if one.edge == edge]
-    )
-    limits = float(np.nanmin(energy)), float(np.nanmax(energy))
-    return compare_stage.is_requested(
-        asked, select_regions(edge, work.config.regions), limits
-    )
-
-
-def _compare_at(work: Work, name: str, edge: str, samples: Sequence[str]) -> None:
-    """Samples at one edge, each against the first."""
-    asked, path = (
-        work.config.compare[name],
-        paths.comparison_product(work.out, name, edge),
-    )
-    told = f"compare {path.stem}"
-    maps = [paths.map_product(work.out, sample, edge) for sample in samples]
-    spectra = [paths.spectra_product(work.out, sample, edge) for sample in samples]
-    with work.ledger.attempt(told, path):
-        regions = select_regions(edge, work.config.regions)
-        science = {"compare": asked.model_dump(mode="json"), "samples": list(samples)}
-        inputs = {p.stem: provenance.config_hash(work.ledger.keys[p]) for p in spectra}
-        if not work.ledger.wanted(told, path, work.ledger.key(science, inputs)):
-            return
-        sources = {
-            sample: compare_stage.SampleProducts(
-                products.read_entry(rixs_map), products.read_entries(found)
-            )
-            for sample, rixs_map, found in zip(samples, maps, spectra, strict=True)
+    def options(self, product: Product[EdgeComparison]) -> Mapping[str, Any]:
+        """Return the comparison's section and the samples that were measured."""
+        comparison = product.source
+        return {
+            "compare": comparison.config.model_dump(mode="json"),
+            "samples": list(comparison.samples),
         }
-        compared = compare_stage.compare_samples(sources, asked, regions)
-        if not compared.by_region:
-            reasons = (
-                "; ".join(compared.refusals) or "the samples share none of its regions"
+
+    def inputs(self, product: Product[EdgeComparison]) -> Mapping[str, str]:
+        """Return the digests of the samples' spectra."""
+        out, comparison = self.context.out, product.source
+        spectra = [
+            paths.spectra_product(out, sample, comparison.edge)
+            for sample in comparison.samples
+        ]
+        return {path.stem: self.context.key_digest(path) for path in spectra}
+
+    def compute_product(self, product: Product[EdgeComparison]) -> Content:
+        """Test every sample against the first one, region by region."""
+        out, comparison = self.context.out, product.source
+        edge, name = comparison.edge, product.path.stem
+        sources = {
+            sample: compare_samples.SampleProducts(
+                nexus.read_entry(paths.map_product(out, sample, edge)),
+                nexus.read_entries(paths.spectra_product(out, sample, edge)),
             )
-            raise RunFailed(f"{path.stem}: nothing is compared: {reasons}")
-        work.ledger.write(path, compared.by_region, "difference")
-        work.summary.made(
-            told,
-            {"results": compared.results},
-            [f"{path.stem}: {line}" for line in compared.refusals],
-        )
+            for sample in comparison.samples
+        }
+        regions = select_regions(edge, self.context.config.regions)
+        compared = compare_samples.compare_samples(sources, comparison.config, regions)
+        if not compared.by_region:
+            reasons = "; ".join(compared.refusals)
+            reasons = reasons or "the samples share none of its regions"
+            raise RunFailed(f"{name}: no region can be compared: {reasons}")
+        warnings = [f"{name}: {reason}" for reason in compared.refusals]
+        write = dataset_writer(compared.by_region, "difference")
+        return Content(write, {"results": compared.results}, warnings)
+
+    def _is_concerned(self, comparison: Comparison, edge: Edge) -> bool:
+        """Whether the comparison has a region at the edge."""
+        scans = [scan for scan in self.context.scans if scan.edge == edge]
+        energies = np.concatenate([scan.points.incident_energy for scan in scans])
+        limits = float(np.nanmin(energies)), float(np.nanmax(energies))
+        regions = select_regions(edge, self.context.config.regions)
+        return compare_samples.is_requested(comparison, regions, limits)

@@ -1,33 +1,174 @@
-"""What there is to reduce, and with what: shared by all stages of one reduction."""
+"""What all stages of a reduction share."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from rixs_pipeline import paths
 from rixs_pipeline.config.models import Config, ReferenceSet
+from rixs_pipeline.io import provenance
 from rixs_pipeline.io.runs import Beamtime, Run
-from rixs_pipeline.runner.executor import Executor
-from rixs_pipeline.runner.freshness import Ledger
-from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.types import Edge, Outcome
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Progress = Callable[[int], None]
+
+
+class Executor(Protocol):
+    """Runs functions on tasks, here or elsewhere: `runner.executor.Executor`."""
+
+    workers: int
+
+    def warm_up(self) -> None:
+        """Load what worker processes share, while other work goes on."""
+        ...
+
+    def outcomes(
+        self,
+        function: Callable[[Task], Result],
+        tasks: Iterable[Task],
+        progress: Progress | None = None,
+    ) -> Iterator[Outcome[Result]]:
+        """Yield the outcome of every task, in order."""
+        ...
+
+    def map_reduce(
+        self,
+        function: Callable[[Task], Result],
+        groups: Iterable[Sequence[Task]],
+        combine: Callable[[Result, Result], Result],
+        progress: Progress | None = None,
+        at_once: int | None = None,
+    ) -> Iterator[Outcome[Result]]:
+        """Yield the combined outcome of every group of tasks, in order."""
+        ...
+
+
+class ProductKeys(Protocol):
+    """The keys of the products that are there: `runner.freshness.Freshness`."""
+
+    @property
+    def keys(self) -> Mapping[Path, Mapping[str, str]]:
+        """The keys by path: attributes that each product carries."""
+        ...
+
+    def pulse_digest(self, run: Run) -> str:
+        """Return a digest of the pulses that a run uses."""
+        ...
+
+    def has_product(
+        self, path: Path, options: Mapping[str, object], inputs: Mapping[str, str]
+    ) -> bool:
+        """Whether a fresh product with these options and inputs is on disk."""
+        ...
 
 
 @dataclass(frozen=True)
-class Work:
-    """One reduction; `scans`: those that were asked for, of all in `beamtime`."""
+class SampleEdge:
+    """The scans of one sample at one edge, in order of time."""
+
+    sample: str
+    edge: Edge
+    scans: tuple[Run, ...]
+
+    def map_path(self, out: Path) -> Path:
+        """Return the path of the co-added map."""
+        return paths.map_product(out, self.sample, self.edge)
+
+    def spectra_path(self, out: Path) -> Path:
+        """Return the path of the spectra."""
+        return paths.spectra_product(out, self.sample, self.edge)
+
+    def scan_paths(self, out: Path) -> list[Path]:
+        """Return the paths of the maps of the single scans."""
+        return [paths.scan_product(out, scan.name) for scan in self.scans]
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One reduction: the beamtime, the config, and the means.
+
+    Attributes
+    ----------
+    beamtime : Beamtime
+        All runs.
+    scans : sequence of Run
+        The scans that were asked for.
+    config : Config
+        Resolved.
+    out : Path
+        The folder of the results.
+    reference_set : ReferenceSet
+        The reference lines.
+    executor, figure_executor : Executor
+        For numbers; for figures, which hold the interpreter's lock.
+    products : ProductKeys
+        What is there by now.
+    warn : callable
+        Reports a line once.
+    dry_run : bool
+        Nothing is computed.
+    drawn_figures : mapping
+        Set of figures -> the files that are there: path -> digest of what it shows.
+    gain_jump_memo : dict
+        Whether any pixel's gain jumped between two reference runs, by the digest of
+        their keys; kept in run.json.
+    """
 
     beamtime: Beamtime
-    scans: list[Run]
+    scans: Sequence[Run]
     config: Config
     out: Path
-    reference: ReferenceSet
+    reference_set: ReferenceSet
     executor: Executor
-    summary: Summary
-    ledger: Ledger
+    figure_executor: Executor
+    products: ProductKeys
+    warn: Callable[[str], None]
+    dry_run: bool = False
+    drawn_figures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    gain_jump_memo: dict[str, bool] = field(default_factory=dict)
 
-    def product_of(self, calibration: Run) -> Path:
-        """The product of a reference run."""
-        return paths.calibration_product(self.out, calibration.name)
+    def has(self, path: Path) -> bool:
+        """Whether a product is there, as made by this reduction or fresh."""
+        return path in self.products.keys
 
-    def is_plainly_stale(self, path: Path) -> bool:
-        """A dry run reads no pulses to find that what was never made has to be made."""
-        return self.summary.dry_run and not path.is_file()
+    def key_digest(self, path: Path) -> str:
+        """Return a digest of the key of a product."""
+        return provenance.config_hash(self.products.keys[path])
+
+    def key_digests(self, products: Sequence[Path]) -> str:
+        """Return one digest of the keys of several products."""
+        keys = [self.products.keys[path] for path in products]
+        return provenance.config_hash({"keys": keys})
+
+    def calibration_paths(self) -> list[Path]:
+        """Return the products of all reference runs, in order of time."""
+        return [
+            paths.calibration_product(self.out, run.name)
+            for run in self.beamtime.calibrations
+        ]
+
+    def scan_groups(self) -> list[SampleEdge]:
+        """Return the scans that have a product, grouped by sample and edge."""
+        groups: dict[tuple[str, Edge], list[Run]] = {}
+        for scan in self.scans:
+            if scan.edge is None:
+                continue
+            if self.has(paths.scan_product(self.out, scan.name)):
+                groups.setdefault((scan.sample, scan.edge), []).append(scan)
+        return [
+            SampleEdge(sample, edge, tuple(scans))
+            for (sample, edge), scans in groups.items()
+        ]
+
+    def sample_edges(self) -> list[SampleEdge]:
+        """Return the samples and edges to reduce.
+
+        Of samples whose names make the same file name, only the first one is returned.
+        """
+        by_path: dict[Path, SampleEdge] = {}
+        for group in self.scan_groups():
+            by_path.setdefault(group.map_path(self.out), group)
+        return list(by_path.values())

@@ -1,49 +1,101 @@
-"""Figures, which are drawn in other processes."""
+"""Report: figures of reference runs, maps, spectra and comparisons.
 
-from __future__ import annotations
+Figures are drawn in other processes; a set of figures is one product. Their keys are in
+run.json, since PNG files carry none.
+"""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
-from rixs_pipeline.io import provenance
-from rixs_pipeline.runner.executor import Executor
-from rixs_pipeline.stages.context import Work
-from rixs_pipeline.stages.figures import plan as report
+from rixs_pipeline import paths
 from rixs_pipeline.stages.figures.draw import Drawing
+from rixs_pipeline.stages.figures.plan import (
+    DrawTask,
+    Figures,
+    plan_calibrations,
+    plan_results,
+)
+from rixs_pipeline.stages.stage import FigureFiles, Product, Result, Stage
 
-Drawn = Iterator[
-    tuple[str, str, Drawing | Exception]
-]  # name and key of figures, and what came of drawing them
 
+class _FigureStage(Stage[Figures]):
+    """Sets of figures."""
 
-def begin(work: Work, drawing: Executor, planned: Iterable[report.Figures]) -> Drawn:
-    """Have those figures drawn that are not fresh."""
-    named, tasks = [], []
-    for figures in planned:
-        key = provenance.config_hash(
-            {
-                "sources": [work.ledger.keys.get(p) for p in figures.sources],
-                "options": figures.options,
-            }
-            | {"code": provenance.code_version()}
+    verb = "report"
+    has_figures = True
+    in_background = True
+
+    def plan(self) -> Iterator[Figures]:
+        """Yield the sets of figures."""
+        raise NotImplementedError
+
+    def products(self) -> list[Product[Figures]]:
+        """Return one product a set of figures."""
+        folder = paths.figures_folder(self.context.out)
+        return [
+            Product(f"{figures.name} figures", folder / figures.name, figures)
+            for figures in self.plan()
+        ]
+
+    def options(self, product: Product[Figures]) -> Mapping[str, Any]:
+        """Return what the figures show besides their sources."""
+        return {"options": product.source.options}
+
+    def inputs(self, product: Product[Figures]) -> Mapping[str, str]:
+        """Return the digests of the sources; one that is missing is not drawn."""
+        sources = [path for path in product.source.sources if self.context.has(path)]
+        return {
+            str(path.relative_to(self.context.out)): self.context.key_digest(path)
+            for path in sources
+        }
+
+    def compute(
+        self, products: Sequence[Product[Figures]]
+    ) -> Iterator[Result[Figures]]:
+        """Draw those figures of each set that would look different.
+
+        Drawing begins at once; results come when they are asked for.
+        """
+        out, drawn = self.context.out, self.context.drawn_figures
+        tasks = [
+            DrawTask(out, product.source.add, drawn.get(product.source.name, {}))
+            for product in products
+        ]
+        drawings = self.context.figure_executor.outcomes(DrawTask.__call__, tasks)
+        return (
+            Result(product, drawing.then(partial(_content, product)))
+            for product, drawing in zip(products, drawings, strict=True)
         )
-        name = f"{figures.name} figures"
-        if work.summary.figures_fresh(figures.name, key) and not work.ledger.force:
-            work.summary.fresh(name)
-        elif work.summary.stale(
-            name, work.out / "figures", "not made yet from these sources"
-        ):
-            known = {} if work.ledger.force else work.summary.shown_before(figures.name)
-            work.summary.drawing(figures.name)
-            named.append((figures.name, key))
-            tasks.append(report.DrawTask(work.out, figures.add, known))
-    done = drawing.outcomes(report.DrawTask.__call__, tasks)
-    return ((*about, outcome) for about, outcome in zip(named, done, strict=True))
 
 
-def tell(work: Work, begun: Drawn) -> None:
-    """Wait for figures, and note them, or what went wrong with them."""
-    for name, key, outcome in begun:
-        with work.ledger.attempt(f"{name} figures", work.out / "figures"):
-            if isinstance(outcome, Exception):
-                raise outcome
-            work.summary.drew(name, key, outcome.shown, outcome.drawn)
+def _content(product: Product[Figures], drawing: Drawing) -> FigureFiles:
+    return FigureFiles(drawing.shown, tuple(drawing.drawn))
+
+
+class ReferenceRunFigures(_FigureStage):
+    """Figures of the reference runs, drawn while maps are combined."""
+
+    def plan(self) -> Iterator[Figures]:
+        """Yield the figures of every calibration, and of each pair of neighbours."""
+        names = [
+            path.stem
+            for path in self.context.calibration_paths()
+            if self.context.has(path)
+        ]
+        return plan_calibrations(self.context.out, names)
+
+
+class ResultFigures(_FigureStage):
+    """Figures of maps, spectra, absorption, comparisons, and those of the config."""
+
+    def plan(self) -> Iterator[Figures]:
+        """Yield the figures of all samples and edges that have spectra."""
+        context = self.context
+        groups = [
+            (group.sample, group.edge)
+            for group in context.sample_edges()
+            if context.has(group.spectra_path(context.out))
+        ]
+        made = context.products.keys
+        return plan_results(context.out, context.config, groups, made)

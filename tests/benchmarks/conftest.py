@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rixs_pipeline.core.calibration.reference_run import ReferencePulses
+from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.runner.executor import available_cores
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate

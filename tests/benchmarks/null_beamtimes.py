@@ -16,8 +16,8 @@ from rixs_pipeline import open_product
 from rixs_pipeline.config.models import Config
 from rixs_pipeline.core.spectra.amplitudes import SpectrumPoints, feature_amplitude
 from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.runner import run as runner
 from rixs_pipeline.runner.executor import available_cores
+from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
 from tests.benchmarks import spectra_truth
 from tests.core.spectra.builders import make_region
@@ -131,11 +131,11 @@ def reduce(one: SimulationSettings, folder: Path) -> Path:
         "compare": COMPARISONS,
         "execution": {"scheduler": "serial"},
     }
-    summary = runner.run(
+    summary = run(
         folder / "beamtime",
         Config.model_validate(config),
         folder / "out",
-        runner.Options(until="compare"),
+        Options(until="compare"),
     )
     assert summary.failed == {}
     return folder / "out"

@@ -128,9 +128,9 @@ class Reduced:
             if not function.is_used:
                 continue
             pulses = off.read_pulses(path, start, end)
-            first, last = off.record_range(off.open_records(path), start, end)
-            true = self.truth[f"energy_chan{pulses.pixel}"][first:last]
-            good = self.truth[f"good_chan{pulses.pixel}"][first:last]
+            rows = off.record_range(off.open_records(path), start, end)
+            true = self.truth[f"energy_chan{pulses.pixel}"][rows]
+            good = self.truth[f"good_chan{pulses.pixel}"][rows]
             found = interpolated_energy(
                 pulses.pulse_height,
                 pulses.pretrigger_mean,

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import CalibrationConfig
-from rixs_pipeline.config.reference_sets import load_reference_set
-from rixs_pipeline.core.calibration.reference_run import calibrate
+from rixs_pipeline.core.calibration.reference_run import calibrate_pixels
 from rixs_pipeline.core.energy import energy
 from rixs_pipeline.core.maps.binning import emission_edges, histogram_points
 from rixs_pipeline.core.maps.kernel_arguments import PointSlices
+from tests.core.photons import OPTIONS, REFERENCE_LINES
 
 PULSES, POINTS = 1_000_000, 240
 EDGES = emission_edges((200.0, 1100.0), 0.5)
@@ -19,9 +18,7 @@ SLICES = PointSlices(LIMITS[:-1], LIMITS[1:])
 @pytest.fixture(scope="module")
 def pixel(reference_pulses):
     """Pulse height, pretrigger mean, phase and time of a pixel's pulses, again and again, and its parameters."""
-    result = calibrate(
-        reference_pulses[:8], load_reference_set("srd128"), CalibrationConfig(), 1000.0
-    )
+    result = calibrate_pixels(reference_pulses[:8], REFERENCE_LINES, OPTIONS, 1000.0)
     row = [status.is_ok for status in result.status].index(True)
     one = reference_pulses[row]
     columns = [

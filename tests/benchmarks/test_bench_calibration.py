@@ -2,17 +2,16 @@
 
 import pytest
 
-from rixs_pipeline.config.models import CalibrationConfig
-from rixs_pipeline.config.reference_sets import load_reference_set
-from rixs_pipeline.core.calibration.reference_run import calibrate
+from rixs_pipeline.core.calibration.reference_run import calibrate_pixels
+from tests.core.photons import OPTIONS, REFERENCE_LINES
 
 
 @pytest.mark.parametrize("pixels", [8, 32, 120])
 def test_a_reference_run(timed, reference_pulses, pixels):
-    pulses, reference = reference_pulses[:pixels], load_reference_set("srd128")
+    pulses = reference_pulses[:pixels]
 
     def run():
-        return calibrate(pulses, reference, CalibrationConfig(), 1000.0)
+        return calibrate_pixels(pulses, REFERENCE_LINES, OPTIONS, 1000.0)
 
     result = timed(
         "calibrate",

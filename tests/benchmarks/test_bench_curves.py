@@ -5,9 +5,15 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.config.reference_sets import load_reference_set
-from rixs_pipeline.core.calibration import gain_curve as gain
-from rixs_pipeline.core.calibration.gain_forms import FORMS
 from rixs_pipeline.core.energy import curve_energy
+from rixs_pipeline.core.gain.curves import (
+    LinePositions,
+    fit_gain_curves,
+    fit_splines,
+    left_out_residuals,
+    spline_covariance,
+)
+from rixs_pipeline.core.gain.forms import FORMS
 from rixs_pipeline.simulate.detector import draw_pixel
 from rixs_pipeline.simulate.settings import SimulationSettings
 
@@ -50,11 +56,11 @@ def array(seed, pixels, case):
 def errors(seed, case, curve, pixels=24):
     """Energy on the curve - true energy (pixel, [ALONG, lines]) eV, and whether each curve rises (pixel,)."""
     heights, energy, uncertainty, true = array(seed, pixels, case)
-    params, rising = gain.spline_params(
-        gain.fit(heights, np.full(heights.shape, STAT), energy, uncertainty, curve)
-    )
-    found = np.stack([curve_energy(h, p) for h, p in zip(true, params, strict=True)])
-    return found - np.concatenate([ALONG, energy]), rising
+    stat_errors = np.full(heights.shape, STAT)
+    positions = LinePositions(heights, stat_errors, energy, uncertainty)
+    splines = fit_splines(fit_gain_curves(positions, curve))
+    on_curve = [curve_energy(h, p) for h, p in zip(true, splines.params, strict=True)]
+    return np.stack(on_curve) - np.concatenate([ALONG, energy]), splines.is_rising
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -79,17 +85,16 @@ def test_errors_of_the_forms(curve, case, benchmark, capsys):
 @pytest.mark.parametrize("curve", FORMS)
 def test_240_pixels(timed, curve):
     heights, energy, uncertainty, _ = array(0, 240, "six lines")
+    stat_errors = np.full(heights.shape, STAT)
+    positions = LinePositions(heights, stat_errors, energy, uncertainty)
 
     def run():
-        curves = gain.fit(
-            heights, np.full(heights.shape, STAT), energy, uncertainty, curve
-        )
-        return (
-            *gain.spline_params(curves),
-            gain.spline_covariance(curves),
-            gain.left_out(curves, uncertainty),
-        )
+        curves = fit_gain_curves(positions, curve)
+        splines = fit_splines(curves)
+        spline_covariance(curves)
+        left_out_residuals(curves, uncertainty)
+        return splines
 
-    assert timed("curves", f"240 gain curves, {curve}", run, 240, "pixels", rounds=5)[
-        1
-    ].all()
+    name = f"240 gain curves, {curve}"
+    splines = timed("curves", name, run, 240, "pixels", rounds=5)
+    assert splines.is_rising.all()

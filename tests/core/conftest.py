@@ -7,17 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import CalibrationConfig
-from rixs_pipeline.config.reference_sets import load_reference_set
-from rixs_pipeline.core.calibration.reference_run import (
-    Calibration,
-    ReferencePulses,
-    calibrate,
-)
+from rixs_pipeline.core.calibration.pixel import ReferencePulses
+from rixs_pipeline.core.calibration.reference_run import Calibration, calibrate_pixels
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.reference.calibrate_run import read_reference_pulses
+from tests.core.photons import OPTIONS, REFERENCE_LINES
 
 
 @dataclass(frozen=True)
@@ -41,17 +37,14 @@ def calibrated(
     run: Run, truth: dict[str, np.ndarray], fwhm: dict[int, float]
 ) -> Calibrated:
     pulses = [read_reference_pulses(run, path) for path in run.pulse_files]
-    result = calibrate(
-        pulses,
-        load_reference_set("srd128"),
-        CalibrationConfig(),
-        float(run.points.incident_energy[0]),
+    result = calibrate_pixels(
+        pulses, REFERENCE_LINES, OPTIONS, float(run.points.incident_energy[0])
     )
     energy, good = {}, {}
     for path, one in zip(run.pulse_files, pulses, strict=True):
         if len(one.pulse_height) and f"energy_chan{one.pixel}" in truth:
             records = off.open_records(path)
-            here = slice(*off.record_range(records, run.start_ns, run.end_ns))
+            here = off.record_range(records, run.start_ns, run.end_ns)
             energy[one.pixel] = truth[f"energy_chan{one.pixel}"][here]
             good[one.pixel] = truth[f"good_chan{one.pixel}"][here]
     return Calibrated(run, pulses, result, energy, good, fwhm)

@@ -2,9 +2,16 @@
 
 import numpy as np
 
+from rixs_pipeline.config.models import CalibrationConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
+from rixs_pipeline.stages.reference.calibrate_run import (
+    calibration_options,
+    reference_lines,
+)
 
 REFERENCE = load_reference_set("srd128")
+REFERENCE_LINES = reference_lines(REFERENCE)
+OPTIONS = calibration_options(CalibrationConfig())
 SIX = ("C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La")
 ENERGY = np.array([REFERENCE.lines[name].energy for name in SIX])
 UNCERTAINTY = np.array([REFERENCE.lines[name].uncertainty for name in SIX])

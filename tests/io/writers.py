@@ -10,27 +10,12 @@ from typing import Any
 import numpy as np
 from ruamel.yaml import YAML
 
+from rixs_pipeline.io.formats.off import record_dtype
+
 T0 = 1_767_225_600_000_000_000  # 2026-01-01, ns
 SECOND = 1_000_000_000
 FRAME_S = 4.8e-6
 SAMPLES = 1000
-
-
-def record_dtype(version: str, bases: int) -> np.dtype:
-    """The layout that the format's description gives, written down independently of the reader."""
-    delta = [("pretriggerDelta", "<f4")] if version == "0.3.0" else []
-    return np.dtype(
-        [
-            ("recordSamples", "<i4"),
-            ("recordPreSamples", "<i4"),
-            ("framecount", "<i8"),
-            ("unixnano", "<i8"),
-            ("pretriggerMean", "<f4"),
-            *delta,
-            ("residualStdDev", "<f4"),
-            ("coefs", "<f4", (bases,)),
-        ]
-    )
 
 
 def off_records(
@@ -39,11 +24,11 @@ def off_records(
     """One record a time, every field with a value of its own."""
     records = np.zeros(len(times_ns), record_dtype(version, bases))
     index = np.arange(len(times_ns))
-    records["recordSamples"], records["recordPreSamples"] = SAMPLES, 256
+    records["record_samples"], records["record_presamples"] = SAMPLES, 256
     records["framecount"], records["unixnano"] = index, times_ns
-    records["pretriggerMean"], records["residualStdDev"] = 6000 + index, 10 + index
+    records["pretrigger_mean"], records["residual_stddev"] = 6000 + index, 10 + index
     if version == "0.3.0":
-        records["pretriggerDelta"] = 0.5
+        records["pretrigger_delta"] = 0.5
     records["coefs"][:, 0] = 1000 + index  # pulseMean
     records["coefs"][:, 1] = 50 + index  # derivativeLike
     records["coefs"][:, 2] = 8000 + index  # filtValue

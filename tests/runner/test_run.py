@@ -13,10 +13,15 @@ from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points, Run
-from rixs_pipeline.runner import chunks as blocks
-from rixs_pipeline.runner import run as runner
-from rixs_pipeline.stages.figures import plan as report
-from rixs_pipeline.stages.scan.count_scans import Counting
+from rixs_pipeline.runner import watch as watch_module
+from rixs_pipeline.runner.config_checks import unmatched_entries
+from rixs_pipeline.runner.initial_config import initial_config
+from rixs_pipeline.runner.run import select_scans
+from rixs_pipeline.runner.status import status as find_status
+from rixs_pipeline.runner.watch import watch
+from rixs_pipeline.stages import report
+from rixs_pipeline.stages.scan import chunks
+from rixs_pipeline.stages.scan.count_scans import ScanCounter
 
 CALIBRATIONS = {"calibration/cal0000.nxs", "calibration/cal0005.nxs"}
 SCANS = {f"scans/scan{n:04d}.nxs" for n in (1, 2, 3, 4)}
@@ -127,7 +132,7 @@ def test_a_renamed_sample_moves_to_a_map_of_its_own(small):
     assert [
         w
         for w in summary.warnings
-        if "maps/LMR_RT-Co_L.nxs" in w and "left from an earlier run" in w
+        if "maps/LMR_RT-Co_L.nxs" in w and "product of an earlier run" in w
     ]
 
 
@@ -183,7 +188,7 @@ def test_a_damaged_record_of_the_last_run_does_no_harm(small, name, text):
 def test_a_product_of_another_version_is_made_again(small):
     with h5py.File(small.out / "maps/LMR_RT-Co_L.nxs", "a") as file:
         file["entry"].attrs["program_version"] = b"0.0.1+0123456789ab"
-    assert runner.status(small.out)["LMR_RT-Co_L"] == "stale: another program version"
+    assert find_status(small.out)["LMR_RT-Co_L"] == "stale: program version changed"
     assert made(small) == {"maps/LMR_RT-Co_L.nxs"}
 
 
@@ -297,7 +302,7 @@ def test_until_a_stage(small, until, expected):
 
 def test_an_unknown_stage_is_refused(small):
     with pytest.raises(
-        UsageError, match="--until nosuch: no such stage; there are calibrate, bin"
+        UsageError, match="--until nosuch: no such stage; the stages are calibrate, bin"
     ):
         small.run(until="nosuch")
 
@@ -345,22 +350,20 @@ def named(*names):
 
 def test_scans_are_chosen_by_number_and_name():
     scans = named("d1-scan0001", "d1-scan0002", "d2-scan0001", "scan0010")
-    assert [s.name for s in runner.select_scans(scans, None)] == [s.name for s in scans]
-    assert [s.name for s in runner.select_scans(scans, "10, 1")] == [
+    assert [s.name for s in select_scans(scans, None)] == [s.name for s in scans]
+    assert [s.name for s in select_scans(scans, "10, 1")] == [
         "d1-scan0001",
         "d2-scan0001",
         "scan0010",
     ]
-    assert [s.name for s in runner.select_scans(scans, "2-9,2")] == ["d1-scan0002"]
-    assert [s.name for s in runner.select_scans(scans, "d2-scan0001")] == [
-        "d2-scan0001"
-    ]
+    assert [s.name for s in select_scans(scans, "2-9,2")] == ["d1-scan0002"]
+    assert [s.name for s in select_scans(scans, "d2-scan0001")] == ["d2-scan0001"]
     with pytest.raises(
-        UsageError, match=r"'11' names no scan; there are d1-scan0001, d1-scan0002"
+        UsageError, match=r"'11' matches no scan; there are d1-scan0001, d1-scan0002"
     ):
-        runner.select_scans(scans, "11")
+        select_scans(scans, "11")
     with pytest.raises(UsageError, match="there are none"):
-        runner.select_scans([], "1")
+        select_scans([], "1")
 
 
 # ---- execution
@@ -380,7 +383,7 @@ def test_no_scheduler_changes_what_comes_out(
     small, reduced_small, monkeypatch, scheduler, workers, block
 ):
     """The reference is what threads made with the default block, in another process."""
-    monkeypatch.setattr(blocks, "PIXELS_A_BLOCK", block)
+    monkeypatch.setattr(chunks, "PIXELS_PER_BLOCK", block)
     for name in of("LMR_RT", 1) | of("LMR_RT", 2):
         (small.out / name).unlink()
     summary = small.run({"execution": {"scheduler": scheduler, "workers": workers}})
@@ -406,11 +409,11 @@ def test_the_leading_scan_is_counted_again_only_where_it_has_to_be(
     (small.out / "scans/scan0002.nxs").unlink()
     if not lead_is_there:
         (small.out / "scans/scan0001.nxs").unlink()
-    counted, counts = [], Counting.counts
+    counted, count = [], ScanCounter.count
     monkeypatch.setattr(
-        Counting,
-        "counts",
-        lambda *args: counted.extend(s.name for s in args[1]) or counts(*args),
+        ScanCounter,
+        "count",
+        lambda *args: counted.extend(s.name for s in args[1]) or count(*args),
     )
     summary = small.run(until="bin", scans="2")
     assert summary.executed == ["scans/scan0002.nxs"]
@@ -550,7 +553,7 @@ def test_what_the_config_asks_for_in_vain_is_said(small_beamtime):
             },
         }
     )
-    lines = runner.asked_in_vain(discover(small_beamtime), config)
+    lines = unmatched_entries(discover(small_beamtime), config)
     assert lines == [
         "config: beamtime.exclude.pixels: no pixel 99 in this beamtime",
         "config: beamtime.exclude.points: no scan 77 in this beamtime",
@@ -576,7 +579,7 @@ def test_status_tells_what_is_fresh_stale_or_failed_and_why(small):
     run["beamtime"] = str(small.beamtime)
     (small.out / "run.json").write_text(json.dumps(run))
     before = tree(small.out)
-    status = runner.status(small.out)
+    status = find_status(small.out)
     assert tree(small.out) == before
     assert (
         status["scan0001"]
@@ -585,7 +588,7 @@ def test_status_tells_what_is_fresh_stale_or_failed_and_why(small):
         == "fresh"
     )
     assert status["LMR_RT-Co_L"] == "stale: not made yet"
-    assert status["scan0004"] == status["LMR_100C-Co_L"] == "stale: another input"
+    assert status["scan0004"] == status["LMR_100C-Co_L"] == "stale: inputs changed"
     assert status["scan0009"] == "failed: it was bad"
 
 
@@ -594,7 +597,7 @@ def test_status_of_a_foreign_folder_is_refused(tmp_path, text):
     if text is not None:
         (tmp_path / "run.json").write_text(text)
     with pytest.raises(InputError, match=r"no run\.json there|run\.json"):
-        runner.status(tmp_path)
+        find_status(tmp_path)
 
 
 def test_a_part_of_a_run_forgets_nothing(small):
@@ -610,7 +613,7 @@ def test_the_first_config_fits_and_changes_nothing(small, tmp_path):
     from rixs_pipeline.config.load import load_config
 
     path = tmp_path / "config.yaml"
-    text = runner.first_config(small.beamtime)
+    text = initial_config(small.beamtime)
     path.write_text(text)
     assert "Co_PFY" in text and load_config(path).regions is None
     path.write_text(text.replace("#regions:", "regions:").replace("#  Co_", "  Co_"))
@@ -629,7 +632,7 @@ def test_watch_adds_what_appears_and_says_things_once(small, monkeypatch, caplog
         if len(rounds) == 2:
             hidden.rename(small.log(4))
 
-    monkeypatch.setattr(runner.time, "sleep", appears)
+    monkeypatch.setattr(watch_module.time, "sleep", appears)
     from rixs_pipeline.config.models import Config
 
     config = Config.model_validate(
@@ -637,7 +640,7 @@ def test_watch_adds_what_appears_and_says_things_once(small, monkeypatch, caplog
     )
     for plan in ("plan_calibrations", "plan_results"):
         monkeypatch.setattr(report, plan, lambda *_: iter(()))
-    assert runner.watch(small.beamtime, config, small.out, 7.5, 3) == 0
+    assert watch(small.beamtime, config, small.out, 7.5, 3) == 0
     assert rounds == [7.5, 7.5]
     assert (small.out / "scans/scan0004.nxs").is_file()
     assert (
@@ -649,6 +652,6 @@ def test_watch_adds_what_appears_and_says_things_once(small, monkeypatch, caplog
 def test_watch_waits_for_a_beamtime_that_is_still_empty(tmp_path, monkeypatch):
     from rixs_pipeline.config.models import Config
 
-    monkeypatch.setattr(runner.time, "sleep", lambda _: None)
-    assert runner.watch(tmp_path / "later", Config(), tmp_path / "out", 1.0, 2) == 3
+    monkeypatch.setattr(watch_module.time, "sleep", lambda _: None)
+    assert watch(tmp_path / "later", Config(), tmp_path / "out", 1.0, 2) == 3
     assert not (tmp_path / "out").exists()

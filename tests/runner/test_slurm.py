@@ -19,7 +19,7 @@ import tests.runner.one_node_slurm as one_node
 from rixs_pipeline import open_product
 from rixs_pipeline.config.models import Config, ExecutionConfig
 from rixs_pipeline.errors import RixsError
-from rixs_pipeline.runner import slurm as submit
+from rixs_pipeline.runner import slurm
 from rixs_pipeline.runner.executor import Executor
 
 CLUSTER = {
@@ -37,7 +37,7 @@ def config(**cluster: object) -> Config:
     )
 
 
-def scans_of(step: submit.Step) -> list[str]:
+def scans_of(step: slurm.Step) -> list[str]:
     return [command[command.index("--scans") + 1] for command in step.commands]
 
 
@@ -46,17 +46,17 @@ def scans_of(step: submit.Step) -> list[str]:
 
 def test_steps_of_a_beamtime_from_nothing(small_beamtime, tmp_path):
     out = tmp_path / "out"
-    calibrate, leading, others, last = submit.plan(small_beamtime, config(), out)
+    calibrate, leading, others, last = slurm.plan_steps(small_beamtime, config(), out)
     where = (str(small_beamtime), "-c", str(out / "config.yaml"), "-o", str(out))
-    assert calibrate == submit.Step("calibrate", (("calibrate", *where),))
-    assert last == submit.Step("run", (("run", *where),))
+    assert calibrate == slurm.Step("calibrate", (("calibrate", *where),))
+    assert last == slurm.Step("run", (("run", *where),))
     assert (leading.name, scans_of(leading)) == ("leading", ["scan0001", "scan0003"])
     assert (others.name, scans_of(others)) == ("bin", ["scan0002", "scan0004"])
     assert not out.exists(), "a plan leaves no trace"
 
 
 def test_several_scans_in_a_job(small_beamtime, tmp_path):
-    _, leading, others, _ = submit.plan(
+    _, leading, others, _ = slurm.plan_steps(
         small_beamtime, config(scans_per_job=2), tmp_path / "out"
     )
     assert (scans_of(leading), scans_of(others)) == (
@@ -68,35 +68,37 @@ def test_several_scans_in_a_job(small_beamtime, tmp_path):
 def test_an_array_is_never_longer_than_slurm_takes(
     monkeypatch, small_beamtime, tmp_path
 ):
-    monkeypatch.setattr(submit, "MOST_ELEMENTS", 1)
-    _, leading, _, _ = submit.plan(small_beamtime, config(), tmp_path / "out")
+    monkeypatch.setattr(slurm, "MAX_ARRAY_SIZE", 1)
+    _, leading, _, _ = slurm.plan_steps(small_beamtime, config(), tmp_path / "out")
     assert scans_of(leading) == ["scan0001,scan0003"]
 
 
 def test_only_what_is_not_fresh(small):
-    assert [step.name for step in submit.plan(small.beamtime, config(), small.out)] == [
-        "run"
-    ], "the figures"
+    assert [
+        step.name for step in slurm.plan_steps(small.beamtime, config(), small.out)
+    ] == ["run"], "the figures"
     (small.out / "scans" / "scan0004.nxs").unlink()
-    steps = submit.plan(small.beamtime, config(), small.out)
+    steps = slurm.plan_steps(small.beamtime, config(), small.out)
     assert [(step.name, len(step.commands)) for step in steps] == [
         ("bin", 1),
         ("run", 1),
     ]
     assert scans_of(steps[0]) == ["scan0004"]
     (small.out / "calibration" / "cal0000.nxs").unlink()
-    assert submit.plan(small.beamtime, config(), small.out)[0].name == "calibrate"
+    assert slurm.plan_steps(small.beamtime, config(), small.out)[0].name == "calibrate"
 
 
 def test_the_script_asks_for_what_the_config_says(tmp_path):
-    step = submit.Step(
+    step = slurm.Step(
         "bin", (("bin", "/a b/c", "--scans", "1"), ("bin", "/a b/c", "--scans", "2"))
     )
     cluster = CLUSTER | {
         "setup": ["module load python", "export X=1"],
         "options": ["--qos=normal"],
     }
-    lines = submit.script(step, config(**cluster), tmp_path / "out 50%").splitlines()
+    lines = slurm.batch_script(
+        step, config(**cluster), tmp_path / "out 50%"
+    ).splitlines()
     asked = [
         line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH")
     ]
@@ -128,10 +130,10 @@ def test_runs_that_failed_do_not_stop_the_others(
     program = tmp_path / "python"
     program.write_text(f'#!/bin/sh\necho "$4 $5"\nexit {code}\n')
     program.chmod(0o755)
-    monkeypatch.setattr(submit.sys, "executable", str(program))
-    step = submit.Step(name, (("bin", "a"), ("bin", "b  c")))
+    monkeypatch.setattr(slurm.sys, "executable", str(program))
+    step = slurm.Step(name, (("bin", "a"), ("bin", "b  c")))
     path = tmp_path / "script"
-    path.write_text(submit.script(step, config(), tmp_path))
+    path.write_text(slurm.batch_script(step, config(), tmp_path))
     done = subprocess.run(
         ["bash", path], env={"SLURM_ARRAY_TASK_ID": "1"}, capture_output=True, text=True
     )
@@ -160,7 +162,7 @@ def test_without_sbatch(cli, small, monkeypatch):
     said = cli("submit", small.beamtime, "-o", small.out)
     assert said.code == 2
     assert said.err.splitlines()[-1].startswith(
-        "rixs-pipeline: submit finds no sbatch: "
+        "rixs-pipeline: submit: sbatch not found; "
     )
 
 
@@ -176,14 +178,14 @@ def test_what_slurm_refuses_is_one_line(monkeypatch, tmp_path):
         RixsError,
         match=r"^sbatch: sbatch: error: invalid partition sbatch: no; see execution\.cluster",
     ):
-        submit.submit([submit.Step("run", (("run",),))], config(), tmp_path / "out")
+        slurm.submit([slurm.Step("run", (("run",),))], config(), tmp_path / "out")
 
 
 # ---- with SLURM
 
 
 @pytest.fixture(scope="session")
-def slurm(tmp_path_factory) -> Iterator[Path]:
+def slurm_conf(tmp_path_factory) -> Iterator[Path]:
     """The config file of a SLURM that is up."""
     reason = one_node.why_not()
     if reason:
@@ -193,9 +195,9 @@ def slurm(tmp_path_factory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def queue(slurm, monkeypatch) -> Iterator[Callable[[], list[str]]]:
+def queue(slurm_conf, monkeypatch) -> Iterator[Callable[[], list[str]]]:
     """What is in the queue: job numbers."""
-    monkeypatch.setenv("SLURM_CONF", str(slurm))
+    monkeypatch.setenv("SLURM_CONF", str(slurm_conf))
 
     def jobs() -> list[str]:
         told = subprocess.run(

@@ -1,234 +1,316 @@
-"""Peaks in a pulse-height spectrum and their assignment to reference lines, in any pixel without a first guess.
+"""Find peaks in the pulse heights of a pixel and assign them to reference lines.
 
-A gain curve h = a (1 - exp(-E/b)) + d is linear in (a, d) once b is given. So every pair of peaks, set against every
-pair of lines, on a short list of b, is one hypothesis of the whole curve; its score is how well all peaks are then
-explained. The number of hypotheses grows with the square of peaks and of lines, never combinatorially.
+No first guess of the gain is needed. A gain curve h = a (1 - exp(-E / b)) + d is linear
+in a and d once b is given. So every pair of peaks, matched with every pair of lines,
+for each b of a short list, is a hypothesis of the whole curve; its score is how well
+the curve explains all peaks. The number of hypotheses grows with the squares of the
+numbers of peaks and of lines.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+from rixs_pipeline.types import FloatArray
 
-SMOOTHING_EV = 2.5  # resolution of the peak search, about that of a TES pixel
-FULL_SCALE_EV = 1000.0  # the highest pulses of a reference run, roughly: sets the scale of the search
-MIN_PROMINENCE = 4.0  # standard deviations of a Poisson count (in square-root space) above the saddle
+IndexArray = NDArray[np.intp]
+
+# resolution of the peak search: about that of a TES pixel
+SMOOTHING_EV = 2.5
+# approximate energy of the highest pulses of a reference run, which sets the scale of
+# the peak search: one bin is about 1 eV
+FULL_SCALE_EV = 1000.0
+N_BINS = int(1.3 * FULL_SCALE_EV)
+# fewer pulses have no peaks
+MIN_PULSES = 50
+# height above the saddle in standard deviations of a Poisson count
+MIN_SIGNIFICANCE = 4.0
 MAX_PEAKS = 16
-PAIR_PEAKS = 9  # the strongest ones, which form hypotheses
-CURVATURES_EV = np.append(
-    np.geomspace(1000.0, 5000.0, 13), 1e4
-)  # b; half a step bends a curve by about 1 eV
-OFFSET_SPREAD = 0.015  # standard deviation of d / a in real arrays
-CLEAR = 0.9  # an assignment stands out where the next one has less than this share of its score
-TOLERANCE_EV = (
-    3.0  # how far a physical curve without its smooth remainder misses a line
-)
+# the strongest peaks, pairs of which form hypotheses
+N_PAIRED_PEAKS = 9
+# peaks, and lines, that an assignment needs
+MIN_MATCHES = 3
+# values of b that are tried, eV; half a step bends a curve by about 1 eV
+SATURATION_ENERGIES_EV = np.append(np.geomspace(1000.0, 5000.0, 13), 1e4)
+# standard deviation of d / a in real arrays, and the largest that is tried
+OFFSET_SPREAD = 0.015
+MAX_OFFSET = 3 * OFFSET_SPREAD
+# distance by which a curve without its smooth remainder misses a line
+TOLERANCE_EV = 3.0
+# relative difference in pulse height between curves that are different assignments
+DISTINCT_CURVES = 0.03
+# an assignment is ambiguous if the next one has more than this share of its score
+MAX_RUNNER_UP_SHARE = 0.9
+# ... and explains no more than chance if it has less than this share of the score of
+# strong peaks at all required lines
+MIN_ATTAINED_SHARE = 0.5
+# lines of a higher weight are required, the others may be missing
+REQUIRED_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
 class Peaks:
-    """Peaks of one pixel, in order of height: positions (peak,) in pulse height, significance (peak,) in sigma."""
+    """Peaks of one pixel, the most significant first.
 
-    pulse_height: Float
-    significance: Float
+    Attributes
+    ----------
+    pulse_height
+        (peak,).
+    significance
+        (peak,) in standard deviations.
+    """
+
+    pulse_height: FloatArray
+    significance: FloatArray
+
+
+NO_PEAKS = Peaks(np.empty(0), np.empty(0))
+
+
+@dataclass(frozen=True)
+class SaturatingCurve:
+    """Gain curve of a saturating sensor, h = a (1 - exp(-E / b)) + d.
+
+    Attributes
+    ----------
+    a
+        Pulse height at saturation.
+    b
+        Energy scale of the saturation, eV.
+    d
+        Pulse height at 0 eV.
+
+    Each is a number, or an array (curve,) of several curves.
+    """
+
+    a: FloatArray
+    b: FloatArray
+    d: FloatArray
+
+    def __getitem__(self, index: IndexArray | int) -> "SaturatingCurve":
+        """Return selected curves."""
+        return SaturatingCurve(self.a[index], self.b[index], self.d[index])
+
+    def pulse_height(self, energy: FloatArray) -> FloatArray:
+        """Return the pulse heights of energies in eV."""
+        return np.asarray(self.a * (1 - np.exp(-energy / self.b)) + self.d)
+
+    def energy(self, pulse_height: FloatArray) -> FloatArray:
+        """Return the energies of pulse heights, eV; limited near the saturation."""
+        x = np.clip((pulse_height - self.d) / self.a, -1.0, 0.95)
+        return np.asarray(-self.b * np.log1p(-x))
 
 
 @dataclass(frozen=True)
 class LineAssignment:
-    """The best curve h = a (1 - exp(-E/b)) + d, its score, and the next different one's."""
+    """Best gain curve of a pixel and the lines that its peaks belong to.
 
-    a: float
-    b: float
-    d: float
+    Attributes
+    ----------
+    curve
+        The best hypothesis.
+    score
+        Its score.
+    runner_up_score
+        Score of the best hypothesis that differs from it.
+    line_peaks
+        (line,) index of each line's peak; -1 where it has none.
+    attainable_score
+        Score of strong peaks at all required lines.
+    """
+
+    curve: SaturatingCurve
     score: float
-    runner_up: float
-    line_peaks: NDArray[
-        np.intp
-    ]  # (line,) index of the line's peak, -1 where it has none
-    attainable: float = (
-        0.0  # score of a curve on which every line that must be there has a strong peak
-    )
+    runner_up_score: float
+    line_peaks: IndexArray
+    attainable_score: float = 0.0
 
     @property
     def is_unambiguous(self) -> bool:
-        """Whether the assignment stands out from the next one, and explains more than chance peaks allow."""
-        return (
-            self.score > max(0.0, 0.5 * self.attainable)
-            and self.runner_up < CLEAR * self.score
-        )
-
-    def pulse_height(self, energies: Float) -> Float:
-        """Pulse heights at energies (n,) eV."""
-        return self.a * (1 - np.exp(-energies / self.b)) + self.d
-
-    def energies(self, pulse_height: Float) -> Float:
-        """Energies (n,) eV of pulse heights, linear far above the last line where the curve saturates."""
-        x = np.clip((pulse_height - self.d) / self.a, -1.0, 0.95)
-        return -self.b * np.log1p(-x)
+        """Whether it is clearly better than the next one and than chance."""
+        min_score = max(0.0, MIN_ATTAINED_SHARE * self.attainable_score)
+        max_runner_up = MAX_RUNNER_UP_SHARE * self.score
+        return self.score > min_score and self.runner_up_score < max_runner_up
 
 
-def find_peaks(pulse_height: Float) -> Peaks:
-    """Peaks in the pulse heights (event,) of one pixel.
+def find_peaks(pulse_height: FloatArray) -> Peaks:
+    """Find the peaks in the pulse heights (event,) of one pixel.
 
-    The spectrum is smoothed with the detector's resolution; a peak must stand `MIN_PROMINENCE` Poisson standard
-    deviations above the higher saddle beside it.
+    The spectrum is smoothed with the resolution of the detector. A peak must rise
+    `MIN_SIGNIFICANCE` standard deviations of a Poisson count above the higher of the
+    saddles on its sides.
     """
-    from scipy.ndimage import gaussian_filter1d
+    from scipy.ndimage import gaussian_filter1d  # slow to import
 
-    if len(pulse_height) < 50:
-        return Peaks(np.empty(0), np.empty(0))
-    top = float(np.percentile(pulse_height, 99))
-    width = top / FULL_SCALE_EV  # one bin is about 1 eV
-    n_bins = int(1.3 * FULL_SCALE_EV)
-    counts = np.bincount(
-        (np.clip(pulse_height, 0.0, 2.0 * top) / width).astype(np.intp),
-        minlength=n_bins,
-    )[:n_bins]
+    if len(pulse_height) < MIN_PULSES:
+        return NO_PEAKS
+    highest = float(np.percentile(pulse_height, 99))
+    bin_width = highest / FULL_SCALE_EV
+    clipped = np.clip(pulse_height, 0.0, 2.0 * highest)
+    bins = (clipped / bin_width).astype(np.intp)
+    counts = np.bincount(bins, minlength=N_BINS)[:N_BINS]
+    smooth = gaussian_filter1d(counts.astype(float), SMOOTHING_EV, mode="constant")
+    # the square root of the counts under the kernel has a standard deviation of 1/2
     kernel_area = 2 * np.sqrt(np.pi) * SMOOTHING_EV
-    # effective counts under the kernel: their square root has a standard deviation of one half
-    root = np.sqrt(
-        gaussian_filter1d(counts.astype(float), SMOOTHING_EV, mode="constant")
-        * kernel_area
-    )
-    positions = np.flatnonzero((root[1:-1] > root[:-2]) & (root[1:-1] >= root[2:])) + 1
-    positions = positions[
-        2 * root[positions] > MIN_PROMINENCE
-    ]  # lower ones cannot stand out
-    significance = 2 * prominence(root, positions)
-    positions, significance = (
-        positions[significance > MIN_PROMINENCE],
-        significance[significance > MIN_PROMINENCE],
-    )
+    root = np.sqrt(smooth * kernel_area)
+    is_maximum = (root[1:-1] > root[:-2]) & (root[1:-1] >= root[2:])
+    maxima = np.flatnonzero(is_maximum) + 1
+    maxima = maxima[2 * root[maxima] > MIN_SIGNIFICANCE]
+    significance = 2 * prominence(root, maxima)
+    is_significant = significance > MIN_SIGNIFICANCE
+    maxima, significance = maxima[is_significant], significance[is_significant]
     strongest = np.argsort(significance)[::-1][:MAX_PEAKS]
-    return Peaks((positions[strongest] + 0.5) * width, significance[strongest])
+    return Peaks((maxima[strongest] + 0.5) * bin_width, significance[strongest])
 
 
-def prominence(values: Float, tops: NDArray[np.intp]) -> Float:
-    """Height (n,) of the local maxima at `tops` (n,) above the higher of their two saddles.
+def prominence(values: FloatArray, maxima: IndexArray) -> FloatArray:
+    """Return how far local maxima rise above the higher of their two saddles.
 
-    The same as scipy.signal's, whose import takes longer than a calibration.
+    Parameters
+    ----------
+    values
+        (n,).
+    maxima
+        (peak,) indices of the maxima.
+
+    Returns
+    -------
+    FloatArray
+        (peak,) the same as scipy.signal's, whose import takes longer than a
+        calibration.
     """
     from rixs_pipeline.core.energy import kernels
 
-    return np.asarray(kernels.prominences(values, tops))
+    return np.asarray(kernels.prominences(values, maxima))
 
 
-def assign(
+def assign_lines(
     peaks: Peaks,
-    lines: Float,
-    weights: Float,
-    parked: float = np.nan,
-    curvatures: Float = CURVATURES_EV,
+    line_energy: FloatArray,
+    line_weight: FloatArray,
+    elastic_energy: float = np.nan,
+    saturation_energies: FloatArray = SATURATION_ENERGIES_EV,
 ) -> LineAssignment | None:
-    """Assign peaks to lines; None where there are fewer than three peaks or lines.
+    """Assign the peaks of a pixel to lines.
 
-    Args:
-        peaks: of one pixel.
-        lines: f8 (line,) eV, ascending.
-        weights: f8 (line,), 1 for a line that must be there, less for one that may be.
-        parked: eV, where the elastic line of the parked monochromator may stand; it counts as one more line that may
-            be there, and is no anchor: what comes out is only a start for the fits.
-        curvatures: eV, the b that are tried.
+    Parameters
+    ----------
+    peaks
+        Of the pixel.
+    line_energy
+        (line,) ascending, eV.
+    line_weight
+        (line,) 1 for a line that is required, less for one that may be missing.
+    elastic_energy
+        Reading of the parked monochromator, eV, NaN if unknown; its elastic line may be
+        among the peaks.
+    saturation_energies
+        (n,) values of b that are tried, eV.
+
+    Returns
+    -------
+    LineAssignment or None
+        The best assignment, or None with fewer than three peaks or lines.
     """
-    line_energies, line_weights = lines, weights
-    if np.isfinite(parked):
-        line_energies, line_weights = np.append(lines, parked), np.append(weights, 0.0)
-        order = np.argsort(line_energies)
-        line_energies, line_weights = line_energies[order], line_weights[order]
-    if len(peaks.pulse_height) < 3 or len(lines) < 3:
+    if min(len(peaks.pulse_height), len(line_energy)) < MIN_MATCHES:
         return None
-    a, b, d = hypotheses(peaks, line_energies, curvatures)
-    if not len(a):
+    energy, weight = line_energy, line_weight
+    if np.isfinite(elastic_energy):
+        energy = np.append(line_energy, elastic_energy)
+        order = np.argsort(energy)
+        energy = energy[order]
+        weight = np.append(line_weight, 0.0)[order]
+    curves = _propose_curves(peaks, energy, saturation_energies)
+    if not len(curves.a):
         return None
-    scores = score(a, b, d, peaks, line_energies, line_weights)
+    scores = _score_curves(curves, peaks, energy, weight)
     best = int(np.argmax(scores))
-    # the next hypothesis that is another assignment, not the same one with slightly other parameters
-    probe = line_energies[[0, len(line_energies) // 2, -1]]
-    moved = [
-        np.abs(heights(a, b, d, e) / heights(a[best], b[best], d[best], e) - 1)
-        for e in probe
+    best_curve = curves[best]
+    # the runner-up must be another assignment, not slightly different parameters
+    probes = energy[[0, len(energy) // 2, -1]]
+    changes = [
+        np.abs(curves.pulse_height(probe) / best_curve.pulse_height(probe) - 1)
+        for probe in probes
     ]
-    other = np.max(moved, axis=0) > 0.03
-    runner_up = float(np.max(scores[other], initial=0.0))
+    is_different = np.max(changes, axis=0) > DISTINCT_CURVES
+    return LineAssignment(
+        curve=best_curve,
+        score=float(scores[best]),
+        runner_up_score=float(np.max(scores[is_different], initial=0.0)),
+        line_peaks=_match_peaks(best_curve, peaks, line_energy),
+        attainable_score=_attainable_score(peaks, line_weight),
+    )
+
+
+def _attainable_score(peaks: Peaks, line_weight: FloatArray) -> float:
+    """Return the score of a curve that puts a strong peak on every required line."""
     strength = np.sort(np.log1p(peaks.significance))[::-1]
-    needed = int((weights > 0.5).sum())
-    attainable = float(
-        strength[:needed].sum() + strength.mean() * max(0, needed - len(strength))
-    )
-    nothing = np.empty(0, dtype=np.intp)
-    found = LineAssignment(
-        a[best], b[best], d[best], float(scores[best]), runner_up, nothing, attainable
-    )
-    return replace(found, line_peaks=matches(found, peaks, lines))
+    n_required = int((line_weight > REQUIRED_WEIGHT).sum())
+    n_missing = max(0, n_required - len(strength))
+    return float(strength[:n_required].sum() + strength.mean() * n_missing)
 
 
-def heights(
-    a: Float | float, b: Float | float, d: Float | float, energies: Float | float
-) -> Float:
-    """Pulse height a (1 - exp(-E/b)) + d."""
-    return np.asarray(a * (1 - np.exp(-np.asarray(energies) / b)) + d)
+def _propose_curves(
+    peaks: Peaks, line_energy: FloatArray, saturation_energies: FloatArray
+) -> SaturatingCurve:
+    """Return the curves (hypothesis,) through two peaks and two lines each.
+
+    Only curves that rise and whose offset d is within `MAX_OFFSET` are proposed.
+    """
+    heights = np.sort(peaks.pulse_height[:N_PAIRED_PEAKS])
+    low_peak, high_peak = np.array(list(combinations(range(len(heights)), 2))).T
+    low_line, high_line = np.array(list(combinations(range(len(line_energy)), 2))).T
+    x = 1 - np.exp(-line_energy[None, :] / saturation_energies[:, None])  # (b, line)
+    rise = (x[:, high_line] - x[:, low_line])[:, None, :]
+    a = (heights[high_peak] - heights[low_peak])[None, :, None] / rise
+    d = heights[low_peak][None, :, None] - a * x[:, low_line][:, None, :]
+    b = np.broadcast_to(saturation_energies[:, None, None], a.shape)
+    is_plausible = np.abs(d) < MAX_OFFSET * a
+    return SaturatingCurve(a[is_plausible], b[is_plausible], d[is_plausible])
 
 
-def hypotheses(
-    peaks: Peaks, line_energies: Float, curvatures: Float
-) -> tuple[Float, Float, Float]:
-    """All curves (a, b, d) through a pair of the strongest peaks and a pair of lines, with d and a sane."""
-    h = np.sort(peaks.pulse_height[:PAIR_PEAKS])
-    low, high = np.array(list(combinations(range(len(h)), 2))).T
-    line_low, line_high = np.array(list(combinations(range(len(line_energies)), 2))).T
-    x = 1 - np.exp(-line_energies[None, :] / curvatures[:, None])  # (b, line)
-    rise = (x[:, line_high] - x[:, line_low])[:, None, :]
-    a = (h[high] - h[low])[None, :, None] / rise
-    d = h[low][None, :, None] - a * x[:, line_low][:, None, :]
-    b = np.broadcast_to(curvatures[:, None, None], a.shape)
-    sane = np.abs(d) < 3 * OFFSET_SPREAD * a
-    return a[sane], b[sane], d[sane]
-
-
-def score(
-    a: Float,
-    b: Float,
-    d: Float,
+def _score_curves(
+    curves: SaturatingCurve,
     peaks: Peaks,
-    line_energies: Float,
-    line_weights: Float,
-) -> Float:
-    """How well each curve (hypothesis,) explains the peaks.
+    line_energy: FloatArray,
+    line_weight: FloatArray,
+) -> FloatArray:
+    """Return how well each curve explains the peaks, (hypothesis,).
 
-    The sum over lines of the peak that stands nearest, weighted with its significance (logarithmic, so that one
-    strong line does not outvote five weak ones) and its distance; lines without a peak count against it, and so
-    does an offset d beyond what arrays show.
+    The score is a sum over lines of the nearest peak, weighted by its distance and the
+    logarithm of its significance, so that one strong line does not outvote five weak
+    ones. Lines without a peak reduce it, and so does an offset d larger than in real
+    arrays.
     """
     from rixs_pipeline.core.energy import kernels
 
-    strength = np.log1p(peaks.significance)
-    found = kernels.assignment_scores(
-        a,
-        b,
-        d,
+    scores = kernels.assignment_scores(
+        curves.a,
+        curves.b,
+        curves.d,
         peaks.pulse_height,
-        strength,
-        line_energies,
-        line_weights,
+        np.log1p(peaks.significance),
+        line_energy,
+        line_weight,
         OFFSET_SPREAD,
         TOLERANCE_EV,
     )
-    return np.asarray(found)
+    return np.asarray(scores)
 
 
-def matches(
-    found: LineAssignment, peaks: Peaks, line_energies: Float
-) -> NDArray[np.intp]:
-    """Index (line,) of the peak that stands at each line within two tolerances, -1 where none does.
+def _match_peaks(
+    curve: SaturatingCurve, peaks: Peaks, line_energy: FloatArray
+) -> IndexArray:
+    """Return the index (line,) of each line's peak, -1 without one within 6 eV.
 
-    A peak belongs to one line, the nearest.
+    A peak belongs to the nearest line only.
     """
-    distance = np.abs(
-        found.energies(peaks.pulse_height)[None, :] - line_energies[:, None]
-    )
-    nearest = distance.argmin(axis=1)
-    mine = distance.argmin(axis=0)[nearest] == np.arange(len(line_energies))
-    return np.where(mine & (distance.min(axis=1) < 2 * TOLERANCE_EV), nearest, -1)
+    peak_energy = curve.energy(peaks.pulse_height)
+    distance = np.abs(peak_energy[None, :] - line_energy[:, None])
+    peak = distance.argmin(axis=1)
+    nearest_line = distance.argmin(axis=0)
+    is_mutual = nearest_line[peak] == np.arange(len(line_energy))
+    is_near = distance.min(axis=1) < 2 * TOLERANCE_EV
+    return np.where(is_mutual & is_near, peak, -1)

@@ -1,7 +1,9 @@
-"""Emission lines fitted in one batch: every (pixel, line) spectrum by maximum Poisson likelihood.
+"""Fits of emission lines in one batch: every spectrum (pixel, line) by itself.
 
-The model of a bin is  N p(shift, sigma, f, tau) + background,  with p from `line_shapes`. Fisher scoring with
-damping: the expected information needs only first derivatives, which are products in Fourier space.
+The expected counts of a bin are  N p(shift, sigma, f, tau) + background,  with p from
+`line_shapes`. The maximum of the Poisson likelihood is found by Fisher scoring with
+damping: the expected information needs only first derivatives, which are products in
+Fourier space.
 """
 
 from dataclasses import dataclass
@@ -9,278 +11,341 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.calibration.line_shapes import N_GRID, Complex, LineGrid
-
-Float = NDArray[np.float64]
-Bool = NDArray[np.bool_]
-
-# columns of theta, as in `line_kernels`
-SHIFT, LOG_SIGMA, TAIL, LOG_TAU, LOG_COUNTS, LOG_BACKGROUND = range(6)
-SHAPE = slice(LOG_SIGMA, LOG_TAU + 1)
-N_FIT = 6
-MAX_ITERATIONS = 60
-TOLERANCE = 1e-3  # a fit ends when the next step promises less log likelihood: 0.04 standard deviations
-SHIFT_LIMIT = 15.0  # eV
-START_REACH_EV = 6.0  # provisional curves put a line this close to its place
-# Weak knowledge that keeps a fit with few counts finite: resolution within a factor of e, tail fraction and decay
-# length as arrays show them (0.12 to 0.20, 10 to 30 eV).
-WEAK_CENTRE = np.array([np.log(1.5), 0.15, np.log(20.0)])
-WEAK_WIDTH = np.array([1.0, 0.10, 0.4])
-# What a line can be. A Gaussian narrower than a bin of 0.5 eV would ring; less background than that may drown in it.
-LOWEST = np.array(
-    [-SHIFT_LIMIT, np.log(0.5), 0.0, np.log(3.0), np.log(0.1), np.log(1e-3)]
+from rixs_pipeline.core.calibration.line_shapes import (
+    FWHM_PER_SIGMA,
+    LOG_BACKGROUND,
+    LOG_COUNTS,
+    LOG_SIGMA,
+    LOG_TAU,
+    N_FIT,
+    N_GRID,
+    N_SHAPE,
+    SHAPE,
+    SHIFT,
+    TAIL,
+    ComplexArray,
+    LineGrid,
+    ShapePrior,
 )
-HIGHEST = np.array([SHIFT_LIMIT, np.log(15.0), 0.6, np.log(80.0), 25.0, 25.0])
+from rixs_pipeline.types import BoolArray, FloatArray
+
+MAX_ITERATIONS = 60
+# Gain in log likelihood of the next step below which a fit ends: 0.04 standard
+# deviations.
+TOLERANCE = 1e-3
+ROUNDING = 1e-9  # loss in log likelihood that counts as none
+# Damping of the steps: its start, its change after a good or a bad step, its limits,
+# and the one below which a fit may end.
+START_DAMPING = 1e-2
+GOOD_STEP_DIVISOR, BAD_STEP_FACTOR = 5, 8
+DAMPING_RANGE = 1e-7, 1e8
+MAX_FINAL_DAMPING = 1
+SHIFT_LIMIT_EV = 15.0
+START_REACH_EV = 6.0  # provisional curves place a line this close to its energy
+START_SMOOTHING = 3.0  # bins
+# Weak priors that keep fits of few counts finite: resolution within a factor of e, tail
+# fraction and decay length as in real arrays (0.12 to 0.20, 10 to 30 eV).
+WEAK_PRIOR = ShapePrior(
+    centre=np.array([np.log(1.5), 0.15, np.log(20.0)]), width=np.array([1.0, 0.10, 0.4])
+)
+# Ranges of the parameters. A Gaussian narrower than a bin of 0.5 eV would ring, and
+# a background that falls without limit would make the information singular.
+LOWEST = np.array(
+    [-SHIFT_LIMIT_EV, np.log(0.5), 0.0, np.log(3.0), np.log(0.1), np.log(1e-3)]
+)
+HIGHEST = np.array([SHIFT_LIMIT_EV, np.log(15.0), 0.6, np.log(80.0), 25.0, 25.0])
 
 
 @dataclass(frozen=True)
-class ShapePrior:
-    """What is known of log sigma, f and log tau before a fit: Gaussians, `centre` and `width` (..., 3)."""
+class LineSpectra:
+    """Spectra of all pixels around all lines."""
 
-    centre: Float
-    width: Float
+    counts: FloatArray  # (pixel, line, N_GRID) around each line's reference energy
+    is_inside: BoolArray  # (line, N_GRID) bins that belong to the fit
+    emitted: ComplexArray  # (line, k) transforms of the emitted lines
+    grid: LineGrid
 
 
-WEAK = ShapePrior(WEAK_CENTRE, WEAK_WIDTH)
+@dataclass(frozen=True)
+class LineDensities:
+    """Fitted spectra of lines in the middle of the grid."""
+
+    content: FloatArray  # (pixel, line, N_GRID) counts, background included
+    slope: FloatArray  # (pixel, line, N_GRID) derivative by energy, counts per eV
 
 
 @dataclass(frozen=True)
 class LineFits:
-    """Parameters and their standard deviations, (pixel, line, N_FIT), and whether each fit converged (pixel, line)."""
+    """Fitted lines of all pixels."""
 
-    theta: Float
-    errors: Float
-    converged: Bool
+    theta: FloatArray  # (pixel, line, N_FIT) parameters
+    errors: FloatArray  # (pixel, line, N_FIT) their standard deviations
+    is_converged: BoolArray  # (pixel, line)
 
     @property
-    def shift(self) -> Float:
+    def shift(self) -> FloatArray:
         """Position - reference energy (pixel, line), eV."""
         return self.theta[..., SHIFT]
 
     @property
-    def shift_errors(self) -> Float:
+    def shift_errors(self) -> FloatArray:
         """Standard deviation of the position (pixel, line), eV."""
         return self.errors[..., SHIFT]
 
     @property
-    def sigma(self) -> Float:
+    def sigma(self) -> FloatArray:
         """Gaussian resolution (pixel, line), eV."""
         return np.asarray(np.exp(self.theta[..., LOG_SIGMA]))
 
     @property
-    def sigma_errors(self) -> Float:
+    def sigma_errors(self) -> FloatArray:
         """Standard deviation of the resolution (pixel, line), eV."""
         return np.asarray(self.sigma * self.errors[..., LOG_SIGMA])
 
     @property
-    def tail_fraction(self) -> Float:
+    def fwhm(self) -> FloatArray:
+        """Resolution (pixel, line), full width at half maximum, eV."""
+        return self.sigma * FWHM_PER_SIGMA
+
+    @property
+    def tail_fraction(self) -> FloatArray:
         """Share of the line in the low-energy tail (pixel, line)."""
         return self.theta[..., TAIL]
 
     @property
-    def tail_length(self) -> Float:
+    def tail_length(self) -> FloatArray:
         """Decay length of the tail (pixel, line), eV."""
         return np.asarray(np.exp(self.theta[..., LOG_TAU]))
 
     @property
-    def counts(self) -> Float:
+    def counts(self) -> FloatArray:
         """Counts of the line (pixel, line)."""
         return np.asarray(np.exp(self.theta[..., LOG_COUNTS]))
 
-    def significance(self, width: float) -> Float:
-        """Counts of each line over the standard deviation of all counts under it; `width` of the bins, eV."""
-        under = np.exp(self.theta[..., LOG_BACKGROUND]) * 4 * self.sigma / width
-        return np.asarray(self.counts / np.sqrt(self.counts + under))
+    def significance(self, bin_width: float) -> FloatArray:
+        """Return the counts of each line in standard deviations of all counts there.
 
-    def density(self, emitted: Complex, grid: LineGrid) -> tuple[Float, Float]:
-        """Fitted content of the bins, each line in the middle of the grid, and its derivative by energy.
+        Parameters
+        ----------
+        bin_width
+            Width of the bins, eV.
 
-        Both (pixel, line, N_GRID), background included; arguments as in `fit_lines`.
+        Returns
+        -------
+        float array
+            (pixel, line)
         """
+        background = np.exp(self.theta[..., LOG_BACKGROUND])
+        background_counts = background * 4 * self.sigma / bin_width
+        return np.asarray(self.counts / np.sqrt(self.counts + background_counts))
+
+    def densities(self, emitted: ComplexArray, grid: LineGrid) -> LineDensities:
+        """Return the fitted spectra, with each line in the middle of the grid.
+
+        Parameters
+        ----------
+        emitted
+            (line, k) transforms of the emitted lines.
+        grid
+            The bins.
+
+        Returns
+        -------
+        LineDensities
+            (pixel, line, N_GRID)
+        """
+        n_pixels, n_lines = self.theta.shape[:2]
         theta = self.theta.reshape(-1, N_FIT).copy()
         theta[:, SHIFT] = 0.0
-        line = np.tile(np.arange(len(emitted)), len(self.theta))
-        bins = np.exp(theta[:, LOG_COUNTS, None, None]) * grid.bins(
-            grid.detected(emitted, line, theta)[:, :2]
-        )
-        shape = (*self.theta.shape[:2], N_GRID)
-        content = bins[:, 0] + np.exp(theta[:, LOG_BACKGROUND, None])
-        return content.reshape(shape), -bins[:, 1].reshape(shape)
+        line = np.tile(np.arange(n_lines), n_pixels)
+        transforms = grid.detected_transforms(emitted, line, theta)
+        line_counts = np.exp(theta[:, LOG_COUNTS, None, None])
+        line_and_derivative = transforms[:, [0, 1 + SHIFT]]
+        contents = line_counts * grid.bin_contents(line_and_derivative)
+        background = np.exp(theta[:, LOG_BACKGROUND, None])
+        content = contents[:, 0] + background
+        slope = -contents[:, 1]  # by energy, opposite to that by shift
+        shape = (n_pixels, n_lines, N_GRID)
+        return LineDensities(content.reshape(shape), slope.reshape(shape))
 
 
 def fit_lines(
-    histogram: Float,
-    inside: Bool,
-    emitted: Complex,
-    grid: LineGrid,
-    prior: ShapePrior = WEAK,
-    start: Float | None = None,
+    spectra: LineSpectra,
+    *,
+    prior: ShapePrior = WEAK_PRIOR,
+    start: FloatArray | None = None,
 ) -> LineFits:
-    """Fit the lines of all pixels at once.
+    """Fit the lines of all pixels.
 
-    Args:
-        histogram: f8 (pixel, line, N_GRID), around each line's reference energy, in bins of `grid`.
-        inside: bool (line, N_GRID), the bins that belong to the fit.
-        emitted: complex (line, N_GRID // 2 + 1), transforms of the emitted shapes.
-        grid: the bins.
-        prior: of the shape, arrays that broadcast to (pixel, line, 3).
-        start: f8 (pixel, line, N_FIT), values to start from; default: looked for in the spectra.
+    Parameters
+    ----------
+    spectra
+        Spectra around the lines.
+    prior
+        Of the shapes; its arrays broadcast to (pixel, line, 3).
+    start
+        (pixel, line, N_FIT) parameters to start from. By default they are estimated
+        from the spectra.
 
-    Returns:
-        Positions relative to the reference energy, widths, counts, (pixel, line), with errors from the expected
-        information. Spectra without counts do not converge.
+    Returns
+    -------
+    LineFits
+        With errors from the expected information. Spectra without counts do not
+        converge.
     """
-    shape = histogram.shape[:2]
-    everything = histogram.reshape(-1, N_GRID)
-    filled = np.flatnonzero(everything.any(axis=1))
-    lines = np.tile(np.arange(shape[1]), shape[0])[filled]
-    centre, width = (
-        np.ascontiguousarray(
-            np.broadcast_to(one, (*shape, WEAK_CENTRE.size)).reshape(
-                len(everything), -1
-            )[filled]
-        )
-        for one in (prior.centre, prior.width)
-    )
-    theta, errors = (
-        np.zeros((len(everything), N_FIT)),
-        np.full((len(everything), N_FIT), np.inf),
-    )
-    converged = np.zeros(len(everything), dtype=bool)
+    shape = spectra.counts.shape[:2]
+    n_spectra = shape[0] * shape[1]
+    filled = np.flatnonzero(spectra.counts.reshape(n_spectra, N_GRID).any(axis=1))
+    theta = np.zeros((n_spectra, N_FIT))
+    errors = np.full((n_spectra, N_FIT), np.inf)
+    is_converged = np.zeros(n_spectra, dtype=bool)
     if len(filled):
-        problem = _Problem(
-            everything[filled], inside, lines, emitted, grid, centre, width
-        )
-        first = problem.start() if start is None else start.reshape(-1, N_FIT)[filled]
-        theta[filled], errors[filled], converged[filled] = problem.maximise(
-            _clip(first)
-        )
+        problem = _Problem(spectra, prior, filled)
+        if start is None:
+            first = problem.estimate_start()
+        else:
+            first = start.reshape(n_spectra, N_FIT)[filled]
+        maximum = problem.maximise(_clip(first))
+        theta[filled] = maximum.theta
+        errors[filled] = maximum.errors
+        is_converged[filled] = maximum.is_converged
     return LineFits(
         theta.reshape(*shape, N_FIT),
         errors.reshape(*shape, N_FIT),
-        converged.reshape(shape),
+        is_converged.reshape(shape),
     )
 
 
 class _Problem:
-    """The fits of n spectra (n, bin), cut to the bins that any fit looks at."""
+    """Fits of the n spectra that have counts, in the bins that any fit uses."""
 
     def __init__(
-        self,
-        counts: Float,
-        inside: Bool,
-        line: NDArray[np.intp],
-        emitted: Complex,
-        grid: LineGrid,
-        centre: Float,
-        width: Float,
+        self, spectra: LineSpectra, prior: ShapePrior, filled: NDArray[np.intp]
     ) -> None:
-        used = np.flatnonzero(inside.any(axis=0))
+        """Select the spectra of the indices `filled` (n,) in the order (pixel, line)."""
+        n_pixels, n_lines = spectra.counts.shape[:2]
+        used = np.flatnonzero(spectra.is_inside.any(axis=0))
         self.window = slice(used[0], used[-1] + 1) if len(used) else slice(0, 1)
+        counts = spectra.counts.reshape(-1, N_GRID)[filled]
         self.counts = np.ascontiguousarray(counts[:, self.window])
-        self.inside = np.ascontiguousarray(inside[:, self.window])
-        self.line, self.emitted, self.grid, self.centre, self.width = (
-            line,
-            emitted,
-            grid,
-            centre,
-            width,
+        self.is_inside = np.ascontiguousarray(spectra.is_inside[:, self.window])
+        self.line = np.tile(np.arange(n_lines), n_pixels)[filled]
+        self.emitted = spectra.emitted
+        self.grid = spectra.grid
+        shape = (n_pixels, n_lines, N_SHAPE)
+        centre = np.broadcast_to(prior.centre, shape).reshape(-1, N_SHAPE)[filled]
+        width = np.broadcast_to(prior.width, shape).reshape(-1, N_SHAPE)[filled]
+        self.prior = ShapePrior(
+            np.ascontiguousarray(centre), np.ascontiguousarray(width)
         )
 
-    def start(self) -> Float:
-        """Start values (n, N_FIT): half way to the highest smoothed place near the line, its counts, a flat floor."""
+    def estimate_start(self) -> FloatArray:
+        """Return parameters (n, N_FIT) to start from.
+
+        The shift is half way to the highest smoothed bin near the line; the background
+        is flat.
+        """
         from scipy.ndimage import gaussian_filter1d
 
-        inside, offsets = self.inside[self.line], self.grid.offsets[self.window]
-        windowed = np.where(inside, self.counts, 0.0)
-        smooth = gaussian_filter1d(windowed, 3.0, axis=1, mode="constant")
+        is_inside = self.is_inside[self.line]
+        offsets = self.grid.offsets[self.window]
+        counts = np.where(is_inside, self.counts, 0.0)
+        smooth = gaussian_filter1d(counts, START_SMOOTHING, axis=1, mode="constant")
         near = np.where(np.abs(offsets) < START_REACH_EV, smooth, -1.0)
-        total = np.maximum(windowed.sum(axis=1), 1.0)
-        theta = np.empty((len(windowed), N_FIT))
+        total = np.maximum(counts.sum(axis=1), 1.0)
+        background = 0.1 * total / np.maximum(is_inside.sum(axis=1), 1)
+        theta = np.empty((len(counts), N_FIT))
         theta[:, SHIFT] = 0.5 * offsets[near.argmax(axis=1)]
-        theta[:, SHAPE] = self.centre
+        theta[:, SHAPE] = self.prior.centre
         theta[:, LOG_COUNTS] = np.log(0.8 * total)
-        theta[:, LOG_BACKGROUND] = np.log(
-            np.maximum(0.1 * total / np.maximum(inside.sum(axis=1), 1), 1e-3)
-        )
+        theta[:, LOG_BACKGROUND] = np.log(np.maximum(background, 1e-3))
         return theta
 
-    def maximise(self, theta: Float) -> tuple[Float, Float, Bool]:
-        """Parameters (n, N_FIT) of the maximum, their standard deviations, and convergence (n,)."""
-        damping = np.full(len(theta), 1e-2)
-        objective, gradient, information = self.evaluate(theta, np.arange(len(theta)))
-        converged = np.zeros(len(theta), dtype=bool)
+    def maximise(self, theta: FloatArray) -> LineFits:
+        """Return the fits at the maximum, with axes (n, ...), from a start (n, N_FIT)."""
+        from rixs_pipeline.core.calibration.line_kernels import (  # numba: slow import
+            Posterior,
+            WindowedSpectra,
+            evaluate_posterior,
+        )
+
+        def evaluate(parameters: FloatArray, index: NDArray[np.intp]) -> Posterior:
+            """Return the posterior of the fits `index` (m,) at parameters (m, N_FIT)."""
+            line = self.line[index]
+            transforms = self.grid.detected_transforms(self.emitted, line, parameters)
+            contents = self.grid.bin_contents(transforms)[..., self.window]
+            spectra = WindowedSpectra(self.counts[index], self.is_inside, line)
+            prior = ShapePrior(self.prior.centre[index], self.prior.width[index])
+            return evaluate_posterior(
+                spectra, np.ascontiguousarray(contents), parameters, prior
+            )
+
+        n_fits = len(theta)
+        damping = np.full(n_fits, START_DAMPING)
+        is_converged = np.zeros(n_fits, dtype=bool)
+        value, gradient, information = evaluate(theta, np.arange(n_fits))
         for _ in range(MAX_ITERATIONS):
-            active = np.flatnonzero(~converged)
+            active = np.flatnonzero(~is_converged)
             step = _damped_step(
                 theta[active], gradient[active], information[active], damping[active]
             )
-            promised = 0.5 * (step * gradient[active]).sum(axis=1)
-            ready = (promised < TOLERANCE) & (damping[active] < 1)
-            converged[active[ready]] = True
-            active, step = active[~ready], step[~ready]
+            expected_gain = 0.5 * (step * gradient[active]).sum(axis=1)
+            is_ready = expected_gain < TOLERANCE
+            is_ready &= damping[active] < MAX_FINAL_DAMPING
+            is_converged[active[is_ready]] = True
+            active = active[~is_ready]
             if not len(active):
                 break
-            trial = _clip(theta[active] + step)
-            result = self.evaluate(trial, active)
-            better = result[0] >= objective[active] - 1e-9
-            moved = active[better]
-            theta[moved], objective[moved] = trial[better], result[0][better]
-            gradient[moved], information[moved] = result[1][better], result[2][better]
-            damping[active] = np.clip(
-                np.where(better, damping[active] / 5, damping[active] * 8), 1e-7, 1e8
-            )
-        return (
-            theta,
-            _errors(information),
-            converged & (np.abs(theta[:, SHIFT]) < SHIFT_LIMIT - 1e-6),
-        )
-
-    def evaluate(
-        self, theta: Float, which: NDArray[np.intp]
-    ) -> tuple[Float, Float, Float]:
-        """Log posterior (m,), its gradient (m, N_FIT) and expected information (m, N_FIT, N_FIT) of some fits (m,)."""
-        from rixs_pipeline.core.calibration import line_kernels
-
-        line = self.line[which]
-        contents = np.ascontiguousarray(
-            self.grid.bins(self.grid.detected(self.emitted, line, theta))[
-                ..., self.window
-            ]
-        )
-        prior = self.centre[which], self.width[which]
-        result: tuple[Float, Float, Float] = line_kernels.posterior(
-            self.counts[which], self.inside, line, contents, theta, *prior
-        )
-        return result
+            trial = _clip(theta[active] + step[~is_ready])
+            posterior = evaluate(trial, active)
+            is_better = posterior.value >= value[active] - ROUNDING
+            better = active[is_better]
+            theta[better] = trial[is_better]
+            value[better] = posterior.value[is_better]
+            gradient[better] = posterior.gradient[is_better]
+            information[better] = posterior.information[is_better]
+            less_damping = damping[active] / GOOD_STEP_DIVISOR
+            more_damping = damping[active] * BAD_STEP_FACTOR
+            new_damping = np.where(is_better, less_damping, more_damping)
+            damping[active] = np.clip(new_damping, *DAMPING_RANGE)
+        is_converged &= np.abs(theta[:, SHIFT]) < SHIFT_LIMIT_EV - 1e-6
+        return LineFits(theta, _standard_deviations(information), is_converged)
 
 
 def _damped_step(
-    theta: Float, gradient: Float, information: Float, damping: Float
-) -> Float:
-    """Step (n, N_FIT) of the damped scoring equations; a parameter that presses against its end stays there."""
-    free = ~((theta <= LOWEST) & (gradient < 0) | (theta >= HIGHEST) & (gradient > 0))
-    gradient = gradient * free
-    information = (
-        information * free[:, :, None] * free[:, None, :]
-        + np.eye(N_FIT) * ~free[:, :, None]
-    )
+    theta: FloatArray,
+    gradient: FloatArray,
+    information: FloatArray,
+    damping: FloatArray,
+) -> FloatArray:
+    """Return the step (n, N_FIT) of the damped scoring equations.
+
+    A parameter at the end of its range that would leave it stays there.
+    """
+    is_stuck_low = (theta <= LOWEST) & (gradient < 0)
+    is_stuck_high = (theta >= HIGHEST) & (gradient > 0)
+    is_free = ~(is_stuck_low | is_stuck_high)
+    identity = np.eye(N_FIT)
+    free_information = information * is_free[:, :, None] * is_free[:, None, :]
+    information = free_information + identity * ~is_free[:, :, None]
     diagonal = np.einsum("nii->ni", information)
-    damped = information + (damping[:, None] * diagonal + 1e-9)[:, :, None] * np.eye(
-        N_FIT
-    )
-    return np.asarray(np.linalg.solve(damped, gradient[..., None])[..., 0])
+    added = damping[:, None] * diagonal + 1e-9
+    damped = information + added[:, :, None] * identity
+    free_gradient = (gradient * is_free)[..., None]
+    return np.asarray(np.linalg.solve(damped, free_gradient)[..., 0])
 
 
-def _clip(theta: Float) -> Float:
-    """Parameters within what a line can be."""
+def _clip(theta: FloatArray) -> FloatArray:
+    """Return parameters (n, N_FIT) within their ranges."""
     return np.clip(theta, LOWEST, HIGHEST)
 
 
-def _errors(information: Float) -> Float:
-    """Standard deviations (n, N_FIT): the covariance is the inverse of the expected information."""
+def _standard_deviations(information: FloatArray) -> FloatArray:
+    """Return the standard deviations (n, N_FIT) from the expected information.
+
+    The covariance is its inverse, here of a matrix scaled to a diagonal of 1.
+    """
     scale = 1 / np.sqrt(np.einsum("nii->ni", information) + 1e-12)
-    correlation = information * scale[:, :, None] * scale[:, None, :] + 1e-9 * np.eye(
-        N_FIT
-    )
-    return np.asarray(np.sqrt(np.einsum("nii->ni", np.linalg.inv(correlation))) * scale)
+    scaled = information * scale[:, :, None] * scale[:, None, :]
+    covariance = np.linalg.inv(scaled + 1e-9 * np.eye(N_FIT))
+    return np.asarray(np.sqrt(np.einsum("nii->ni", covariance)) * scale)

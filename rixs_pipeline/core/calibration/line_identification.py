@@ -1,188 +1,310 @@
-"""Which lines a reference run shows, told by the array as a whole, and each pixel's assignment to them."""
+"""Identify the reference lines of a run from the array as a whole.
+
+Each pixel alone may be ambiguous. The best pixels together determine which lines the
+reference sample shows and how the gains bend; then the peaks of every pixel are
+assigned to these lines.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import CalibrationConfig, ReferenceLine, ReferenceSet
-from rixs_pipeline.core.calibration import line_assignment as peaks
-from rixs_pipeline.core.calibration.line_shapes import LineGrid
+from rixs_pipeline.core.calibration.line_assignment import (
+    MAX_RUNNER_UP_SHARE,
+    LineAssignment,
+    assign_lines,
+)
+from rixs_pipeline.core.calibration.line_shapes import ComplexArray, LineGrid
 from rixs_pipeline.core.calibration.pixel import Pixel
+from rixs_pipeline.types import BoolArray, FloatArray
 
-Float = NDArray[np.float64]
-
-WINDOW_EV = (-25.0, 28.0)  # around a line: its low tail, and the Lb of metals above
-ELASTIC_REACH_EV = (
-    15.0  # how far from the parked monochromator's reading its line is looked for
-)
+# range of a line's fit: its low-energy tail, and the Lb line of metals above
+WINDOW_EV = (-25.0, 28.0)
+# distance from the reading of the monochromator within which its elastic line is sought
+ELASTIC_REACH_EV = 15.0
+# distance of the elastic line from the reference lines above which it is fitted
+ELASTIC_MIN_DISTANCE_EV = 10.0
 ELASTIC = "elastic"
-VOTERS = 24  # pixels that tell which lines are there: more say the same
-FEWEST, N_BENDS = (
-    3,
-    9,
-)  # pixels that tell how an array's gains bend, and how many bends are tried within what they show
-MAY_BE = (
-    0.05  # weight of a line that may be there, against 1 for one that the config names
-)
+# pixels that determine which lines are there: more would agree with them
+MAX_VOTERS = 24
+# share of the pixels that must show a line
+MAJORITY = 0.5
+# peaks of a pixel that may vote
+MIN_PEAKS = 3
+# weight of a line that may be missing; a line that the config names has 1
+OPTIONAL_WEIGHT = 0.05
+# pixels that determine how the gains of an array bend, and their share of all pixels
+MIN_UNAMBIGUOUS = 3
+MIN_UNAMBIGUOUS_SHARE = 0.5
+# saturation energies that are tried within the range of these pixels
+N_SATURATION_ENERGIES = 9
 
 
 @dataclass(frozen=True)
-class Lines:
-    """The lines that a reference run is fitted with, ascending; `anchors` bool (line,): those that carry the scale."""
+class ReferenceLine:
+    """A tabulated emission line.
 
-    names: tuple[str, ...]
-    energy: Float
-    errors: Float
-    shapes: tuple[ReferenceLine, ...]
-    anchors: NDArray[np.bool_]
-    beside: Float  # energies (m,) of lines that are there too but not fitted: no window reaches into them
+    Attributes
+    ----------
+    name
+        Element and line, such as ``Fe_La``.
+    energy
+        Position of the maximum, eV.
+    uncertainty
+        One standard deviation of the energy, eV.
+    shape
+        Lorentzian components: offset from `energy` in eV, FWHM in eV, share of the
+        area.
+    sigma
+        Gaussian broadening of the emitted shape, eV.
+    is_satellite
+        Whether the line is part of the shape of another line, and never fitted alone.
+    """
 
-    def emitted(self, grid: LineGrid) -> NDArray[np.complex128]:
-        """Transforms (line, k) of the emitted shapes."""
-        return np.stack([grid.emitted(line.shape, line.sigma) for line in self.shapes])
+    name: str
+    energy: float
+    uncertainty: float
+    shape: tuple[tuple[float, float, float], ...]
+    sigma: float = 0.0
+    is_satellite: bool = False
 
-    def windows(self) -> Float:
-        """Limits (line, 2) eV of the fits: never beyond half way to the next line."""
-        everything = np.sort(
-            np.concatenate([self.energy, self.beside, [-np.inf, np.inf]])
+
+@dataclass(frozen=True)
+class FittedLines:
+    """Lines that are fitted in a reference run, in ascending order of energy.
+
+    Attributes
+    ----------
+    lines
+        (line,) reference lines, and the elastic line where the array shows it.
+    is_anchor
+        (line,) whether the line carries the energy scale; the elastic line does not.
+    neighbour_energy
+        (m,) energies of lines that the sample shows but that are not fitted, eV. No fit
+        extends to them.
+    """
+
+    lines: tuple[ReferenceLine, ...]
+    is_anchor: BoolArray
+    neighbour_energy: FloatArray
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the lines."""
+        return tuple(line.name for line in self.lines)
+
+    @property
+    def energy(self) -> FloatArray:
+        """Energies of the lines (line,), eV."""
+        return np.array([line.energy for line in self.lines])
+
+    @property
+    def energy_errors(self) -> FloatArray:
+        """Uncertainties (line,) of the energies, eV; NaN for the elastic line."""
+        errors = np.array([line.uncertainty for line in self.lines])
+        return np.where(self.is_anchor, errors, np.nan)
+
+    def emitted_shapes(self, grid: LineGrid) -> ComplexArray:
+        """Return the transforms (line, k) of the emitted shapes."""
+        return np.stack(
+            [grid.emitted_transform(line.shape, line.sigma) for line in self.lines]
         )
-        place = np.searchsorted(everything, self.energy)
-        low = np.maximum(
-            self.energy + WINDOW_EV[0], (self.energy + everything[place - 1]) / 2
-        )
-        high = np.minimum(
-            self.energy + WINDOW_EV[1], (self.energy + everything[place + 1]) / 2
-        )
+
+    def windows(self) -> FloatArray:
+        """Return the limits (line, 2) of the fits, eV, half way to a neighbour at most."""
+        ends = [-np.inf, np.inf]
+        energies = np.sort(np.concatenate([self.energy, self.neighbour_energy, ends]))
+        index = np.searchsorted(energies, self.energy)
+        below = (self.energy + energies[index - 1]) / 2
+        above = (self.energy + energies[index + 1]) / 2
+        low = np.maximum(self.energy + WINDOW_EV[0], below)
+        high = np.minimum(self.energy + WINDOW_EV[1], above)
         return np.stack([low, high], axis=1)
 
+    def fitted_bins(
+        self, grid: LineGrid, offset: FloatArray | float = 0.0
+    ) -> BoolArray:
+        """Return which bins of the grid belong to the fit of each line.
 
-def identify(
-    states: Sequence[Pixel],
-    reference: ReferenceSet,
-    config: CalibrationConfig,
-    parked_energy: float,
-) -> Lines:
-    """Find the lines of a run and assign every pixel's peaks to them (set in the states).
+        Parameters
+        ----------
+        grid
+            Bins of the fits.
+        offset
+            (line,) distance of the line from the middle of the grid, eV.
 
-    The anchors are the config's lines or those that most pixels agree on; the parked monochromator's elastic line
-    is added where most pixels show it, and is never an anchor.
+        Returns
+        -------
+        BoolArray
+            (line, N_GRID).
+        """
+        limits = self.windows() - (self.energy - offset)[:, None]
+        is_above = grid.offsets > limits[:, :1]
+        is_below = grid.offsets < limits[:, 1:]
+        return np.asarray(is_above & is_below)
+
+
+def identify_lines(
+    pixels: Sequence[Pixel],
+    reference_lines: Sequence[ReferenceLine],
+    elastic_energy: float,
+    line_names: Sequence[str] | None = None,
+) -> FittedLines:
+    """Identify the lines of a run and assign the peaks of every pixel to them.
+
+    Parameters
+    ----------
+    pixels
+        Pixels with their peaks; their assignments are set.
+    reference_lines
+        Lines that the reference sample may show.
+    elastic_energy
+        Reading of the parked monochromator, eV; NaN if unknown.
+    line_names
+        Names of the lines that the sample shows. Default: the lines on which most
+        pixels agree.
+
+    Returns
+    -------
+    FittedLines
+        The lines that carry the energy scale, and the elastic line where most pixels
+        show it.
     """
-    names = _present(states, reference, config, parked_energy)
-    energy = np.array([reference.lines[name].energy for name in names])
-    for state in states:
-        state.assignment = peaks.assign(
-            state.peaks, energy, np.ones(len(energy)), parked_energy
-        )
-    _assign_as_the_array(states, energy, parked_energy)
-    lines = [(name, reference.lines[name], True) for name in names]
-    elastic = _elastic(states, parked_energy)
-    if elastic is not None and all(abs(elastic - e) > 10 for e in energy):
-        line = ReferenceLine(
-            energy=elastic,
-            uncertainty=1.0,
-            source="monochromator",
-            shape=((0.0, 0.01, 1.0),),
-        )
-        lines.append((ELASTIC, line, False))
-    lines.sort(key=lambda item: item[1].energy)
-    return Lines(
-        tuple(name for name, _, _ in lines),
-        np.array([line.energy for _, line, _ in lines]),
-        np.array([line.uncertainty if anchor else np.nan for _, line, anchor in lines]),
-        tuple(line for _, line, _ in lines),
-        np.array([anchor for _, _, anchor in lines], dtype=bool),
-        _unfitted(names, reference),
+    reference_lines = sorted(reference_lines, key=lambda line: line.energy)
+    if line_names is None:
+        anchors = _find_anchors(pixels, reference_lines, elastic_energy)
+    else:
+        anchors = [line for line in reference_lines if line.name in line_names]
+    anchor_energy = np.array([line.energy for line in anchors])
+    _assign_pixels(pixels, anchor_energy, elastic_energy)
+    lines = list(anchors)
+    elastic = _find_elastic_line(pixels, elastic_energy)
+    if elastic is not None:
+        distance = np.abs(anchor_energy - elastic.energy)
+        if (distance > ELASTIC_MIN_DISTANCE_EV).all():
+            lines.append(elastic)
+    lines.sort(key=lambda line: line.energy)
+    return FittedLines(
+        lines=tuple(lines),
+        is_anchor=np.array([line is not elastic for line in lines], dtype=bool),
+        neighbour_energy=_neighbour_energies(anchors, reference_lines),
     )
 
 
-def _unfitted(names: tuple[str, ...], reference: ReferenceSet) -> Float:
-    """Energies of the Lb lines beside the anchors that are no part of their La's shape."""
-    partners = (
-        reference.lines.get(name.removesuffix("_La") + "_Lb")
-        for name in names
-        if name.endswith("_La")
-    )
-    return np.array(
-        [
-            line.energy
-            for line in partners
-            if line is not None and line.satellite_of is None
-        ]
-    )
+def _neighbour_energies(
+    anchors: Sequence[ReferenceLine], reference_lines: Sequence[ReferenceLine]
+) -> FloatArray:
+    """Return the energies (m,) eV of the Lb lines beside the shapes of the anchors."""
+    names = [line.name for line in anchors if line.name.endswith("_La")]
+    partners = {name.removesuffix("_La") + "_Lb" for name in names}
+    energies = [
+        line.energy
+        for line in reference_lines
+        if line.name in partners and not line.is_satellite
+    ]
+    return np.array(energies)
 
 
-def _present(
-    states: Sequence[Pixel],
-    reference: ReferenceSet,
-    config: CalibrationConfig,
-    parked_energy: float,
-) -> tuple[str, ...]:
-    """Names of the anchors, ascending in energy."""
-    ordered = sorted(reference.lines.items(), key=lambda item: item[1].energy)
-    if config.lines is not None:
-        return tuple(name for name, _ in ordered if name in config.lines)
+def _find_anchors(
+    pixels: Sequence[Pixel],
+    reference_lines: Sequence[ReferenceLine],
+    elastic_energy: float,
+) -> list[ReferenceLine]:
+    """Find the lines that most of the best pixels show; none if they are ambiguous."""
     candidates = [
-        name
-        for name, line in ordered
-        if line.satellite_of is None
-        and not name.endswith("_Lb")  # never there without its stronger La
-        and not abs(line.energy - parked_energy) < ELASTIC_REACH_EV
+        line
+        for line in reference_lines
+        if not line.is_satellite
+        and not line.name.endswith("_Lb")  # never there without its stronger La
+        # true for all lines if the elastic energy is NaN
+        and not abs(line.energy - elastic_energy) < ELASTIC_REACH_EV
     ]
-    energy = np.array([reference.lines[name].energy for name in candidates])
-    able = [state for state in states if len(state.peaks.pulse_height) >= 3]
-    able.sort(key=lambda state: -float(np.log1p(state.peaks.significance).sum()))
-    voters = able[
-        : min(VOTERS, (len(able) + 1) // 2)
-    ]  # the better half: noise has no say
-    weights = np.full(len(energy), MAY_BE)
-    found = [
-        peaks.assign(state.peaks, energy, weights, parked_energy) for state in voters
+    energy = np.array([line.energy for line in candidates])
+    weight = np.full(len(candidates), OPTIONAL_WEIGHT)
+    assignments = [
+        assign_lines(pixel.peaks, energy, weight, elastic_energy)
+        for pixel in _select_voters(pixels)
     ]
-    told = [one for one in found if one is not None and one.score > 0]
-    if not told or sum(one.runner_up for one in told) >= peaks.CLEAR * sum(
-        one.score for one in told
-    ):
-        return ()  # the pixels, taken together, could be explained by other lines as well: the user has to name them
-    votes = np.array([one.line_peaks >= 0 for one in told])
-    return tuple(
-        name
-        for name, share in zip(candidates, votes.mean(axis=0), strict=True)
-        if share > 0.5
-    )
+    votes = [vote for vote in assignments if vote is not None and vote.score > 0]
+    score = sum(vote.score for vote in votes)
+    runner_up_score = sum(vote.runner_up_score for vote in votes)
+    if not votes or runner_up_score >= MAX_RUNNER_UP_SHARE * score:
+        return []  # other lines explain the peaks as well: the user has to name them
+    has_line = np.array([vote.line_peaks >= 0 for vote in votes])
+    is_present = has_line.mean(axis=0) > MAJORITY
+    return [candidates[index] for index in np.flatnonzero(is_present)]
 
 
-def _assign_as_the_array(states: Sequence[Pixel], energy: Float, parked: float) -> None:
-    """Pixels whose assignment does not stand out, once more with the curvatures of those whose does.
+def _select_voters(pixels: Sequence[Pixel]) -> list[Pixel]:
+    """Select the better half of the pixels with enough peaks, up to `MAX_VOTERS`."""
 
-    Gains of one array differ twofold, but they bend alike: another assignment often needs a bend that no pixel has.
+    def total_strength(pixel: Pixel) -> float:
+        return float(np.log1p(pixel.peaks.significance).sum())
+
+    able = [pixel for pixel in pixels if len(pixel.peaks.pulse_height) >= MIN_PEAKS]
+    able.sort(key=total_strength, reverse=True)
+    return able[: min(MAX_VOTERS, (len(able) + 1) // 2)]
+
+
+def _assign_pixels(
+    pixels: Sequence[Pixel], line_energy: FloatArray, elastic_energy: float
+) -> None:
+    """Assign the peaks of every pixel to lines (line,) eV that are all required.
+
+    Ambiguous pixels are assigned once more, with the saturation energies of the
+    others: gains of one array differ by a factor of two but bend alike, and a wrong
+    assignment often needs a bend that no pixel has.
     """
-    assigned = [state.assignment for state in states if state.assignment is not None]
-    bends = [one.b for one in assigned if one.is_unambiguous]
-    if len(bends) < max(FEWEST, 0.5 * len(assigned)):
+    weight = np.ones(len(line_energy))
+    for pixel in pixels:
+        pixel.assignment = assign_lines(
+            pixel.peaks, line_energy, weight, elastic_energy
+        )
+    assigned = [pixel for pixel in pixels if pixel.assignment is not None]
+    unambiguous = _unambiguous_assignments(pixels)
+    if len(unambiguous) < max(MIN_UNAMBIGUOUS, MIN_UNAMBIGUOUS_SHARE * len(assigned)):
         return
-    curvatures = np.geomspace(min(bends), max(bends), N_BENDS)
-    for state in states:
-        if state.assignment is not None and not state.assignment.is_unambiguous:
-            weights = np.ones(len(energy))
-            state.assignment = (
-                peaks.assign(state.peaks, energy, weights, parked, curvatures)
-                or state.assignment
+    bends = [assignment.curve.b for assignment in unambiguous]
+    saturation_energies = np.geomspace(min(bends), max(bends), N_SATURATION_ENERGIES)
+    for pixel in assigned:
+        assignment = pixel.assignment
+        if assignment is not None and not assignment.is_unambiguous:
+            second = assign_lines(
+                pixel.peaks, line_energy, weight, elastic_energy, saturation_energies
             )
+            pixel.assignment = second or assignment
 
 
-def _elastic(states: Sequence[Pixel], parked: float) -> float | None:
-    """Where the array sees the elastic line of the parked monochromator, eV; None where most pixels do not."""
-    clear = [
-        (s.assignment, s.peaks)
-        for s in states
-        if s.assignment is not None and s.assignment.is_unambiguous
-    ]
-    seen = []
-    for assignment, found in clear:
-        energy = assignment.energies(found.pulse_height)
-        near = np.abs(energy - parked) < ELASTIC_REACH_EV
-        if near.any():
-            seen.append(energy[near][np.argmax(found.significance[near])])
-    return float(np.median(seen)) if seen and len(seen) > 0.5 * len(clear) else None
+def _unambiguous_assignments(pixels: Sequence[Pixel]) -> list[LineAssignment]:
+    """Return the assignments that are unambiguous."""
+    assignments = [pixel.assignment for pixel in pixels]
+    return [a for a in assignments if a is not None and a.is_unambiguous]
+
+
+def _find_elastic_line(
+    pixels: Sequence[Pixel], elastic_energy: float
+) -> ReferenceLine | None:
+    """Find the elastic line near the reading of the parked monochromator, eV.
+
+    It is the median of the pixels; None where most of them do not show it.
+    """
+    n_unambiguous = 0
+    energies = []
+    for pixel in pixels:
+        if pixel.assignment is None or not pixel.assignment.is_unambiguous:
+            continue
+        n_unambiguous += 1
+        energy = pixel.assignment.curve.energy(pixel.peaks.pulse_height)
+        is_near = np.abs(energy - elastic_energy) < ELASTIC_REACH_EV
+        if is_near.any():
+            strongest = np.argmax(pixel.peaks.significance[is_near])
+            energies.append(energy[is_near][strongest])
+    if not energies or len(energies) <= MAJORITY * n_unambiguous:
+        return None
+    return ReferenceLine(
+        name=ELASTIC,
+        energy=float(np.median(energies)),
+        uncertainty=1.0,
+        shape=((0.0, 0.01, 1.0),),
+    )

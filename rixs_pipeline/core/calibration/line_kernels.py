@@ -1,107 +1,155 @@
-"""Emission lines fit by fit, compiled: `core.line_shapes` and `core.line_fits` say in arrays what happens here."""
+"""Compiled loops of the line fits; `line_shapes` and `line_fits` give the formulae."""
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rixs_pipeline.core.calibration.line_shapes import (
+    LOG_BACKGROUND,
+    LOG_COUNTS,
+    LOG_SIGMA,
+    LOG_TAU,
+    N_DETECTOR,
+    N_FIT,
+    N_SHAPE,
+    SHIFT,
+    TAIL,
+    ComplexArray,
+    ShapePrior,
+)
 from rixs_pipeline.core.energy.compile import compiled
+from rixs_pipeline.types import BoolArray, FloatArray
 
-Float = NDArray[np.float64]
-Complex = NDArray[np.complex128]
-Bool = NDArray[np.bool_]
-Int = NDArray[np.intp]
+MIN_EXPECTED = 1e-9  # counts in a bin: keeps the logarithm finite
 
-# columns of theta, the parameters of a fit; the first four are the line's place and shape
-SHIFT, LOG_SIGMA, TAIL, LOG_TAU, LOG_COUNTS, LOG_BACKGROUND = range(6)
-N_FIT = 6
-N_SHAPE = 3  # LOG_SIGMA, TAIL, LOG_TAU
-N_COLUMNS = 5  # a line and its derivatives by the first four
+
+class WindowedSpectra(NamedTuple):
+    """Spectra of n fits in the bins that the fits use."""
+
+    counts: FloatArray  # (n, bin)
+    is_inside: BoolArray  # (line, bin) whether the bin belongs to the fit of the line
+    line: NDArray[np.intp]  # (n,)
+
+
+class Posterior(NamedTuple):
+    """Log posterior of n fits, and its derivatives by the parameters."""
+
+    value: FloatArray  # (n,)
+    gradient: FloatArray  # (n, N_FIT)
+    information: FloatArray  # (n, N_FIT, N_FIT) expected information
 
 
 @compiled
-def transforms(emitted: Complex, line: Int, theta: Float, dk: float) -> Complex:
-    """Transforms (n, N_COLUMNS, k) of n lines in the detector and their derivatives by the first four of `theta`.
+def transform_lines(
+    emitted: ComplexArray, line: NDArray[np.intp], theta: FloatArray, dk: float
+) -> ComplexArray:
+    """Return the transforms of lines in the detector, and of their derivatives.
 
-    `emitted` (line, k) at the wave numbers k = 0, dk, 2 dk, ...; `line` (n,) its row. Phase and Gaussian by
-    recurrence: no exponential a wave number.
+    Parameters
+    ----------
+    emitted
+        (line, k) transforms of the emitted lines at k = 0, dk, 2 dk, ...
+    line
+        (n,) row of `emitted` for each detected line.
+    theta
+        (n, >= 4) shift, log sigma, f, log tau.
+    dk
+        Distance of the wave numbers, 1/eV.
+
+    Returns
+    -------
+    complex array
+        (n, 5, k) the lines, then their derivatives by the parameters.
+
+    Notes
+    -----
+    Phase and Gaussian follow by recurrence, without an exponential for each k.
     """
     n_k = emitted.shape[1]
-    out = np.empty((len(line), N_COLUMNS, n_k), dtype=np.complex128)
+    transforms = np.empty((len(line), 1 + N_DETECTOR, n_k), dtype=np.complex128)
     for i in range(len(line)):
-        sigma, f, tau = (
-            np.exp(theta[i, LOG_SIGMA]),
-            theta[i, TAIL],
-            np.exp(theta[i, LOG_TAU]),
-        )
-        turn = complex(np.cos(dk * theta[i, SHIFT]), -np.sin(dk * theta[i, SHIFT]))
-        ratio = np.exp(
-            -0.5 * (sigma * dk) ** 2
-        )  # of neighbours of the Gaussian, which falls by its square each time
-        fall = ratio * ratio
-        gauss, rotation = 1.0, complex(1.0, 0.0)
+        sigma = np.exp(theta[i, LOG_SIGMA])
+        f = theta[i, TAIL]
+        tau = np.exp(theta[i, LOG_TAU])
+        angle = dk * theta[i, SHIFT]
+        phase_step = complex(np.cos(angle), -np.sin(angle))
+        # The ratio of successive values of a Gaussian falls by a constant factor.
+        ratio = np.exp(-0.5 * (sigma * dk) ** 2)
+        ratio_step = ratio * ratio
+        gauss = 1.0
+        phase = complex(1.0, 0.0)
         for j in range(n_k):
             k = j * dk
-            narrow = emitted[line[i], j] * rotation * gauss
-            spread = (1.0 + 1j * k * tau) / (1.0 + (k * tau) ** 2)
-            whole = narrow * (1.0 - f + f * spread)
-            out[i, 0, j] = whole
-            out[i, 1, j] = -1j * k * whole
-            out[i, 2, j] = -((sigma * k) ** 2) * whole
-            out[i, 3, j] = narrow * (spread - 1.0)
-            out[i, 4, j] = narrow * f * (1j * k * tau) * spread * spread
-            rotation *= turn
+            narrow = emitted[line[i], j] * phase * gauss
+            tail = (1.0 + 1j * k * tau) / (1.0 + (k * tau) ** 2)
+            detected = narrow * (1.0 - f + f * tail)
+            transforms[i, 0, j] = detected
+            transforms[i, 1 + SHIFT, j] = -1j * k * detected
+            transforms[i, 1 + LOG_SIGMA, j] = -((sigma * k) ** 2) * detected
+            transforms[i, 1 + TAIL, j] = narrow * (tail - 1.0)
+            transforms[i, 1 + LOG_TAU, j] = narrow * f * (1j * k * tau) * tail * tail
+            phase *= phase_step
             gauss *= ratio
-            ratio *= fall
-    return out
+            ratio *= ratio_step
+    return transforms
 
 
 @compiled
-def posterior(
-    counts: Float,
-    inside: Bool,
-    line: Int,
-    contents: Float,
-    theta: Float,
-    centre: Float,
-    width: Float,
-) -> tuple[Float, Float, Float]:
-    """Log posterior (n,), its gradient (n, N_FIT) and expected information (n, N_FIT, N_FIT).
+def evaluate_posterior(
+    spectra: WindowedSpectra, contents: FloatArray, theta: FloatArray, prior: ShapePrior
+) -> Posterior:
+    """Return the log posterior of n fits, its gradient and expected information.
 
-    `counts` (n, bin); `inside` (line, bin); `contents` (n, N_COLUMNS, bin) from `transforms`; `centre`, `width`
-    (n, N_SHAPE) of the Gaussian priors.
+    Parameters
+    ----------
+    spectra
+        Spectra of the fits.
+    contents
+        (n, 5, bin) contents of the bins for lines of area 1, and their derivatives.
+    theta
+        (n, N_FIT) parameters.
+    prior
+        (n, 3)
+
+    Returns
+    -------
+    Posterior
+        Poisson likelihood of the counts times the priors of the shapes.
     """
-    n = len(counts)
-    objective, gradient, information = (
-        np.zeros(n),
-        np.zeros((n, N_FIT)),
-        np.zeros((n, N_FIT, N_FIT)),
-    )
-    column = np.empty(N_FIT)
-    for i in range(n):
-        number, background = (
-            np.exp(theta[i, LOG_COUNTS]),
-            np.exp(theta[i, LOG_BACKGROUND]),
-        )
+    counts = spectra.counts
+    n_fits = len(counts)
+    value = np.zeros(n_fits)
+    gradient = np.zeros((n_fits, N_FIT))
+    information = np.zeros((n_fits, N_FIT, N_FIT))
+    derivative = np.empty(N_FIT)  # of the expected counts in a bin
+    for i in range(n_fits):
+        line_counts = np.exp(theta[i, LOG_COUNTS])
+        background = np.exp(theta[i, LOG_BACKGROUND])
+        is_inside = spectra.is_inside[spectra.line[i]]
         for b in range(counts.shape[1]):
-            if not inside[line[i], b]:
+            if not is_inside[b]:
                 continue
-            for c in range(4):
-                column[c] = number * contents[i, c + 1, b]
-            column[LOG_COUNTS] = number * contents[i, 0, b]
-            column[LOG_BACKGROUND] = background
-            expected = max(column[LOG_COUNTS] + background, 1e-9)
-            objective[i] += counts[i, b] * np.log(expected) - expected
+            for p in range(N_DETECTOR):
+                derivative[p] = line_counts * contents[i, p + 1, b]
+            derivative[LOG_COUNTS] = line_counts * contents[i, 0, b]
+            derivative[LOG_BACKGROUND] = background
+            expected = max(derivative[LOG_COUNTS] + background, MIN_EXPECTED)
+            value[i] += counts[i, b] * np.log(expected) - expected
             excess = counts[i, b] / expected - 1.0
             for p in range(N_FIT):
-                gradient[i, p] += excess * column[p]
-                weighted = column[p] / expected
+                gradient[i, p] += excess * derivative[p]
+                weighted = derivative[p] / expected
                 for q in range(p + 1):
-                    information[i, p, q] += weighted * column[q]
+                    information[i, p, q] += weighted * derivative[q]
         for s in range(N_SHAPE):
-            pull = (theta[i, LOG_SIGMA + s] - centre[i, s]) / width[i, s]
-            objective[i] -= 0.5 * pull**2
-            gradient[i, LOG_SIGMA + s] -= pull / width[i, s]
-            information[i, LOG_SIGMA + s, LOG_SIGMA + s] += 1.0 / width[i, s] ** 2
+            p = LOG_SIGMA + s
+            width = prior.width[i, s]
+            pull = (theta[i, p] - prior.centre[i, s]) / width
+            value[i] -= 0.5 * pull**2
+            gradient[i, p] -= pull / width
+            information[i, p, p] += 1.0 / width**2
         for p in range(N_FIT):
             for q in range(p):
                 information[i, q, p] = information[i, p, q]
-    return objective, gradient, information
+    return Posterior(value, gradient, information)

@@ -1,78 +1,124 @@
-"""Shapes of emission lines as the detector sees them, in Fourier space, where every part is a product.
+"""Shapes of emission lines in the detector, in Fourier space.
 
-A line is a sum of Lorentzians with a Gaussian of its own (the emitted shape), convolved with a Gaussian (the
-resolution) and with (1 - f) delta + f exponential towards low energy (the tail), integrated over the bins. Its
-transform, with k the angular wave number in 1/eV, is
+The emitted shape is a sum of Lorentzians, broadened with a Gaussian of the line. The
+detector convolves it with a Gaussian (the resolution) and, for the share f of the
+photons, with an exponential towards low energy (the tail) [1]_. The result is
+integrated over the bins. With k the angular wave number in 1/eV, the transform is
 
-    sum_c share_c exp(-ik offset_c - |k| fwhm_c / 2 - sigma_line^2 k^2 / 2)  exp(-sigma^2 k^2 / 2)
-    (1 - f + f / (1 - ik tau))  exp(-ik shift)  sinc(k width / 2)
+    sum_c share_c exp(-ik offset_c - |k| fwhm_c / 2 - sigma_line^2 k^2 / 2)
+    exp(-sigma^2 k^2 / 2)  (1 - f + f / (1 - ik tau))
+    exp(-ik shift)  sinc(k width / 2)
 
-so that derivatives with respect to shift, log sigma, f and log tau are products as well, and thousands of lines are
-fitted in one batch of fast transforms. Tail: Fowler et al., Metrologia 54, 494 (2017), as an exponential of
-probability f.
+The derivatives with respect to shift, log sigma, f and log tau are products too, so
+that thousands of lines are fitted in one batch of fast transforms.
+
+References
+----------
+.. [1] J. W. Fowler et al., Metrologia 54, 494 (2017).
 """
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
-Complex = NDArray[np.complex128]
-Int = NDArray[np.intp]
+from rixs_pipeline.types import FloatArray
+
+ComplexArray = NDArray[np.complex128]
 
 FWHM_PER_SIGMA = float(2 * np.sqrt(2 * np.log(2)))
 N_GRID = 384  # bins of the periodic grid: 192 eV at 0.5 eV, wide enough for the tail
 
+# Parameters theta of a line fit: shift in eV; log of sigma in eV, f and log of tau in
+# eV, which are the shape; log of the counts, and of the background in counts per bin.
+SHIFT, LOG_SIGMA, TAIL, LOG_TAU, LOG_COUNTS, LOG_BACKGROUND = range(6)
+N_FIT = 6
+N_DETECTOR = 4  # the first four, on which the detected shape depends
+SHAPE = slice(LOG_SIGMA, LOG_TAU + 1)
+N_SHAPE = 3
+
+
+class ShapePrior(NamedTuple):
+    """Gaussian priors of the shape parameters log sigma, f and log tau."""
+
+    centre: FloatArray  # (..., 3)
+    width: FloatArray  # (..., 3) standard deviations
+
 
 @dataclass(frozen=True)
 class LineGrid:
-    """A periodic grid of `N_GRID` bins of `width` eV around the reference energy of a line (bin centres from -N/2)."""
+    """A periodic grid of `N_GRID` bins around the reference energy of a line."""
 
-    width: float
-
-    @cached_property
-    def offsets(self) -> Float:
-        """Bin centres (N_GRID,) eV relative to the line."""
-        return np.asarray(
-            (np.arange(N_GRID) - N_GRID // 2 + 0.5) * self.width, dtype=np.float64
-        )
+    width: float  # of a bin, eV
 
     @cached_property
-    def k(self) -> Float:
+    def offsets(self) -> FloatArray:
+        """Bin centres (N_GRID,) relative to the line, eV."""
+        place = np.arange(N_GRID) - N_GRID // 2 + 0.5
+        return np.asarray(place * self.width, dtype=np.float64)
+
+    @cached_property
+    def k(self) -> FloatArray:
         """Angular wave numbers (N_GRID // 2 + 1,), 1/eV."""
-        return np.asarray(
-            2 * np.pi * np.fft.rfftfreq(N_GRID, self.width), dtype=np.float64
-        )
+        frequencies = np.fft.rfftfreq(N_GRID, self.width)
+        return np.asarray(2 * np.pi * frequencies, dtype=np.float64)
 
     @cached_property
-    def placement(self) -> Complex:
-        """Transform of a unit impulse at offset 0, integrated over a bin: puts the line into the middle."""
-        return np.asarray(
-            np.exp(1j * self.k * self.offsets[0])
-            * np.sinc(self.k * self.width / (2 * np.pi))
-        )
+    def placement(self) -> ComplexArray:
+        """Transform (k,) of a unit impulse at offset 0, integrated over the bins."""
+        shift = np.exp(1j * self.k * self.offsets[0])
+        return np.asarray(shift * np.sinc(self.k * self.width / (2 * np.pi)))
 
-    def emitted(
+    def emitted_transform(
         self, shape: tuple[tuple[float, float, float], ...], sigma: float
-    ) -> Complex:
-        """Transform (k,) of Lorentzian components (offset eV, FWHM eV, share) convolved with a Gaussian of sigma eV."""
+    ) -> ComplexArray:
+        """Return the transform of an emitted line.
+
+        Parameters
+        ----------
+        shape
+            Lorentzian components: offset in eV, FWHM in eV, share.
+        sigma
+            Standard deviation of the Gaussian that broadens the line, eV.
+
+        Returns
+        -------
+        complex array
+            (k,)
+        """
         offset, fwhm, share = np.array(shape, dtype=float).T[:, :, None]
         components = share * np.exp(-1j * self.k * offset - np.abs(self.k) * fwhm / 2)
-        return np.asarray(components.sum(axis=0) * np.exp(-0.5 * (sigma * self.k) ** 2))
+        broadening = np.exp(-0.5 * (sigma * self.k) ** 2)
+        return np.asarray(components.sum(axis=0) * broadening)
 
-    def detected(self, emitted: Complex, line: Int, theta: Float) -> Complex:
-        """Transforms (n, 5, k) of n unit lines in the detector, then of their derivatives by the columns of `theta`.
+    def detected_transforms(
+        self, emitted: ComplexArray, line: NDArray[np.intp], theta: FloatArray
+    ) -> ComplexArray:
+        """Return the transforms of lines of area 1 in the detector.
 
-        `emitted` (line, k); `line` (n,), which row of it each is; `theta` (n, 4): shift eV, log sigma, f, log tau.
+        Parameters
+        ----------
+        emitted
+            (line, k) transforms of the emitted lines.
+        line
+            (n,) row of `emitted` for each of n detected lines.
+        theta
+            (n, >= 4) shift, log sigma, f, log tau.
+
+        Returns
+        -------
+        complex array
+            (n, 5, k) the lines, then their derivatives by the parameters.
         """
-        from rixs_pipeline.core.calibration import line_kernels
-
-        return np.asarray(
-            line_kernels.transforms(emitted * self.placement, line, theta, self.k[1])
+        from rixs_pipeline.core.calibration.line_kernels import (  # numba: slow import
+            transform_lines,
         )
 
-    def bins(self, transform: Complex) -> Float:
-        """Content of the bins (..., N_GRID) of a unit line from its transform (..., k)."""
-        return np.fft.irfft(transform, n=N_GRID, axis=-1)
+        placed = emitted * self.placement
+        return np.asarray(transform_lines(placed, line, theta, self.k[1]))
+
+    def bin_contents(self, transforms: ComplexArray) -> FloatArray:
+        """Return the contents (..., N_GRID) of the bins from transforms (..., k)."""
+        return np.fft.irfft(transforms, n=N_GRID, axis=-1)

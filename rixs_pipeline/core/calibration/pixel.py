@@ -1,147 +1,230 @@
-"""One pixel while it is being calibrated: its pulses, cuts, peaks, assignment, and energy function so far."""
+"""A pixel during the calibration of a reference run: what the steps learn about it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.core.calibration import cuts, line_assignment
-from rixs_pipeline.core.calibration import gain_curve as gain
-from rixs_pipeline.core.calibration.line_assignment import LineAssignment, Peaks
+from rixs_pipeline.core.calibration import cuts
+from rixs_pipeline.core.calibration.line_assignment import (
+    FULL_SCALE_EV,
+    NO_PEAKS,
+    SMOOTHING_EV,
+    LineAssignment,
+    Peaks,
+    find_peaks,
+)
 from rixs_pipeline.core.drift import hold_off
-from rixs_pipeline.core.energy import corrections
-from rixs_pipeline.core.energy import function as ef
+from rixs_pipeline.core.energy import (
+    corrections,
+    curve_height,
+    energy_at_any_time,
+    layout,
+)
+from rixs_pipeline.core.gain.curves import GainCurves, fit_splines
+from rixs_pipeline.core.gain.forms import CurveForm
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
-Float = NDArray[np.float64]
-
-HEIGHT_REF_EV = 1000.0  # the pulse height there is the unit of a pixel's corrections
+# the pulse height of this energy is the unit of a pixel's corrections
+HEIGHT_REF_EV = 1000.0
 
 
 @dataclass(frozen=True)
 class ReferencePulses:
-    """All pulses of one pixel in one reference run, each f8 (pulse,); `time` in s since the start of the run."""
+    """All pulses of one pixel in one reference run.
+
+    Attributes
+    ----------
+    pixel
+        Channel number.
+    pulse_height, pretrigger_mean, phase, residual
+        (pulse,) as in the pulse file.
+    time
+        (pulse,) since the start of the run, s.
+    since_last
+        (pulse,) since the previous record of the pixel, s; infinite for the first.
+    """
 
     pixel: int
-    pulse_height: Float
-    pretrigger_mean: Float
-    phase: Float
-    residual: Float
-    time: Float
-    since_last: Float  # s since the previous record of the pixel; inf for the first
+    pulse_height: FloatArray
+    pretrigger_mean: FloatArray
+    phase: FloatArray
+    residual: FloatArray
+    time: FloatArray
+    since_last: FloatArray
+
+    def select(self, index: BoolArray | slice) -> "ReferencePulses":
+        """Return selected pulses."""
+        return ReferencePulses(
+            pixel=self.pixel,
+            pulse_height=self.pulse_height[index],
+            pretrigger_mean=self.pretrigger_mean[index],
+            phase=self.phase[index],
+            residual=self.residual[index],
+            time=self.time[index],
+            since_last=self.since_last[index],
+        )
 
 
 @dataclass
 class Pixel:
-    """What is known of one pixel; filled in step by step. `pulses` are those that pass the cuts."""
+    """A pixel during the calibration; each step sets some of the attributes.
+
+    Attributes
+    ----------
+    pulses
+        Pulses that pass the cuts.
+    accepted
+        (all pulses,) whether they pass the cuts.
+    cut_counts
+        (cut,) pulses that remain after each cut.
+    limits
+        Limits of the cuts; None with too few pulses.
+    peaks
+        Peaks in the pulse heights.
+    assignment
+        Lines that the peaks belong to; None before it is known, or with too few peaks.
+    params
+        (N_PARAMS,) of the energy function; NaN without one.
+    """
 
     pulses: ReferencePulses
-    accepted: NDArray[np.bool_]  # of all its pulses
-    cut_counts: NDArray[np.int64]
+    accepted: BoolArray
+    cut_counts: IntArray
     limits: cuts.CutLimits | None
-    peaks: Peaks = field(default_factory=lambda: Peaks(np.empty(0), np.empty(0)))
+    peaks: Peaks = NO_PEAKS
     assignment: LineAssignment | None = None
-    params: Float = field(default_factory=lambda: np.full(ef.N_PARAMS, np.nan))
+    params: FloatArray = field(default_factory=lambda: np.full(layout.N_PARAMS, np.nan))
 
     @property
     def has_curve(self) -> bool:
-        """Whether the pixel has an energy function at this stage."""
-        return bool(np.isfinite(self.params[ef.CURVE]).all())
+        """Whether the pixel has an energy function."""
+        return bool(np.isfinite(self.params[layout.CURVE]).all())
 
-    def energies(self) -> Float:
-        """Energies (pulse,) eV with the present parameters."""
+    def energies(self) -> FloatArray:
+        """Return the energies (pulse,) eV of the accepted pulses."""
         pulses = self.pulses
-        return ef.energies(
+        return energy_at_any_time(
             pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, self.params
         )
 
-    def begin(self, curve: Float) -> None:
-        """First parameters: `curve` (N_PARAMS,) of the bare form, no corrections."""
-        pulses, self.params = self.pulses, curve.copy()
-        self.params[ef.HEIGHT_REF] = ef.height_of(np.array([HEIGHT_REF_EV]), curve)[0]
-        self.params[ef.PRETRIGGER_REF] = np.mean(pulses.pretrigger_mean)
-        self.params[ef.DRIFT] = 0.0
-        self.params[ef.PHASE] = 0.0
-        self.params[ef.PHASE_CENTRE], self.params[ef.PHASE_HALF_WIDTH] = (
-            corrections.phase_reference(
-                pulses.pulse_height, pulses.phase, self.params[ef.HEIGHT_REF]
-            )
+    def select_line_pulses(
+        self, windows: FloatArray, is_usable: BoolArray, position: FloatArray
+    ) -> corrections.LinePulses:
+        """Select the accepted pulses of the usable lines.
+
+        Parameters
+        ----------
+        windows
+            (line, 2) limits of the lines, eV.
+        is_usable
+            (line,) which lines are used.
+        position
+            (line,) energies of the lines on the scale of the pixel, eV.
+
+        Returns
+        -------
+        LinePulses
+            Pulses within the windows.
+        """
+        from rixs_pipeline.core.calibration import pulse_kernels  # numba: slow import
+
+        energies = self.energies()
+        near = pulse_kernels.find_in_windows(energies, windows, is_usable)
+        return corrections.LinePulses(
+            pulse_height=self.pulses.pulse_height[near.index],
+            pretrigger_mean=self.pulses.pretrigger_mean[near.index],
+            phase=self.pulses.phase[near.index],
+            line=near.line,
+            line_position=position,
         )
 
-
-def begin(states: Sequence[Pixel]) -> None:
-    """First parameters of the pixels whose assignment of peaks to lines is clear."""
-    clear = [
-        (s, s.assignment)
-        for s in states
-        if s.assignment is not None and s.assignment.is_unambiguous
-    ]
-    if clear:
-        forms = np.array(
-            [
-                [np.log(found.a), np.log(found.b), found.d / found.a]
-                for _, found in clear
-            ]
+    def start_energy_function(self, curve: FloatArray) -> None:
+        """Set the first parameters: a curve (N_PARAMS,) without corrections."""
+        pulses = self.pulses
+        params = curve.copy()
+        height_ref = curve_height(np.array([HEIGHT_REF_EV]), curve)[0]
+        params[layout.HEIGHT_REF] = height_ref
+        params[layout.PRETRIGGER_REF] = np.mean(pulses.pretrigger_mean)
+        params[layout.DRIFT] = 0.0
+        params[layout.PHASE] = 0.0
+        params[layout.PHASE_CENTRE], params[layout.PHASE_HALF_WIDTH] = (
+            corrections.phase_reference(pulses.pulse_height, pulses.phase, height_ref)
         )
-        for (state, _), curve in zip(
-            clear, gain.spline_params(gain.bare("physical", forms))[0], strict=True
-        ):
-            state.begin(curve)
+        self.params = params
 
 
-def cut(pulses: ReferencePulses, width: float) -> Pixel:
-    """A pixel with its cuts learned and applied, and the peaks of what is left; `width` as in `cuts.learn_limits`."""
-    limits = cuts.learn_limits(pulses, width)
+def make_pixel(pulses: ReferencePulses, cut_width: float) -> Pixel:
+    """Learn and apply the cuts of a pixel, and find the peaks of its pulses.
+
+    Parameters
+    ----------
+    pulses
+        All pulses of the pixel.
+    cut_width
+        Half width of the accepted ranges, in robust standard deviations.
+
+    Returns
+    -------
+    Pixel
+        Without accepted pulses if there are too few to learn the cuts from.
+    """
+    limits = cuts.learn_limits(pulses, cut_width)
     if limits is None:
-        left = np.zeros(len(cuts.CUT_NAMES), dtype=np.int64)
-        left[0] = len(pulses.pulse_height)
-        nothing = np.zeros(len(pulses.pulse_height), dtype=bool)
-        return Pixel(_taken(pulses, nothing), nothing, left, None)
-    passed = cuts.apply_cuts(pulses, limits)
-    accepted = _taken(pulses, passed.is_accepted)
-    state = Pixel(accepted, passed.is_accepted, passed.counts, limits)
-    state.peaks = line_assignment.find_peaks(state.pulses.pulse_height)
-    return state
+        is_accepted = np.zeros(len(pulses.pulse_height), dtype=bool)
+        cut_counts = np.zeros(len(cuts.CUT_NAMES), dtype=np.int64)
+        cut_counts[0] = len(pulses.pulse_height)
+        return Pixel(pulses.select(is_accepted), is_accepted, cut_counts, limits)
+    result = cuts.apply_cuts(pulses, limits)
+    accepted = pulses.select(result.is_accepted)
+    pixel = Pixel(accepted, result.is_accepted, result.counts, limits)
+    pixel.peaks = find_peaks(pixel.pulses.pulse_height)
+    return pixel
 
 
-def leave_out_affected(states: Sequence[Pixel]) -> None:
-    """Learn how long the pulses of these pixels affect the next one, and leave out those that come sooner."""
-    alive = [state for state in states if state.limits is not None]
-    most = hold_off.MAX_PULSES // max(len(alive), 1)
-    learned = hold_off.estimate_hold_offs([_deviations(state, most) for state in alive])
-    for state, seconds in zip(alive, learned.tolist(), strict=True):
-        if seconds > 0 and state.limits is not None:
-            keep = state.pulses.since_last >= seconds
-            state.limits = state.limits.with_hold_off(seconds)
-            state.accepted[state.accepted] = keep
-            state.cut_counts[-1] = np.count_nonzero(keep)
-            state.pulses = _taken(state.pulses, keep)
-            state.peaks = line_assignment.find_peaks(state.pulses.pulse_height)
+def apply_hold_offs(pixels: Sequence[Pixel]) -> None:
+    """Leave out pulses that are affected by the one before, as the array shows."""
+    alive = [pixel for pixel in pixels if pixel.limits is not None]
+    max_pulses = hold_off.MAX_PULSES // max(len(alive), 1)
+    deviations = [_pulse_deviations(pixel, max_pulses) for pixel in alive]
+    seconds = hold_off.estimate_hold_offs(deviations).tolist()
+    for pixel, pixel_seconds in zip(alive, seconds, strict=True):
+        if pixel_seconds > 0 and pixel.limits is not None:
+            is_unaffected = pixel.pulses.since_last >= pixel_seconds
+            pixel.limits = pixel.limits.with_hold_off(pixel_seconds)
+            pixel.accepted[pixel.accepted] = is_unaffected
+            pixel.cut_counts[-1] = np.count_nonzero(is_unaffected)
+            pixel.pulses = pixel.pulses.select(is_unaffected)
+            pixel.peaks = find_peaks(pixel.pulses.pulse_height)
 
 
-def _deviations(state: Pixel, most: int) -> hold_off.Deviations:
-    """What the first `most` pulses of a pixel tell."""
-    pulses, lines = _taken(state.pulses, slice(most)), np.sort(state.peaks.pulse_height)
-    ev = (
-        np.percentile(pulses.pulse_height, 99) / line_assignment.FULL_SCALE_EV
-        if len(pulses.pulse_height)
-        else 0.0
-    )
-    window = 2 * line_assignment.SMOOTHING_EV * float(ev)
+def _pulse_deviations(pixel: Pixel, max_pulses: int) -> hold_off.Deviations:
+    """Return how the first pulses of a pixel deviate by the time since the last one."""
+    pulses = pixel.pulses.select(slice(max_pulses))
+    height_per_ev = 0.0
+    if len(pulses.pulse_height):
+        highest = np.percentile(pulses.pulse_height, 99)
+        height_per_ev = float(highest / FULL_SCALE_EV)
     return hold_off.measure_deviations(
-        pulses.since_last, pulses.pulse_height, pulses.pretrigger_mean, lines, window
+        pulses.since_last,
+        pulses.pulse_height,
+        pulses.pretrigger_mean,
+        np.sort(pixel.peaks.pulse_height),
+        2 * SMOOTHING_EV * height_per_ev,
     )
 
 
-def _taken(
-    pulses: ReferencePulses, which: NDArray[np.bool_] | slice
-) -> ReferencePulses:
-    return ReferencePulses(
-        pulses.pixel,
-        pulses.pulse_height[which],
-        pulses.pretrigger_mean[which],
-        pulses.phase[which],
-        pulses.residual[which],
-        pulses.time[which],
-        pulses.since_last[which],
-    )
+def start_energy_functions(pixels: Sequence[Pixel]) -> None:
+    """Give pixels with an unambiguous assignment the energy function of its curve."""
+    started = []
+    parameters = []
+    for pixel in pixels:
+        if pixel.assignment is not None and pixel.assignment.is_unambiguous:
+            curve = pixel.assignment.curve
+            started.append(pixel)
+            parameters.append([np.log(curve.a), np.log(curve.b), curve.d / curve.a])
+    if not started:
+        return
+    curves = GainCurves.without_remainder(CurveForm.PHYSICAL, np.array(parameters))
+    for pixel, params in zip(started, fit_splines(curves).params, strict=True):
+        pixel.start_energy_function(params)

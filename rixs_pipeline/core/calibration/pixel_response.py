@@ -1,92 +1,122 @@
-"""What a pixel's lines tell about each other's shape: one detector sees them all.
+"""Priors for the shape of a line from the other lines of its pixel.
 
-Resolution, tail fraction and tail length of the line l in the pixel p, each as x_pl, are taken as
+One detector sees all lines of a pixel. Resolution, tail fraction and tail length of the
+line l in the pixel p, each as x_pl, are taken as
 
-    x_pl = pixel_p + line_l + scatter,     pixel_p ~ N(array, spread^2),  scatter ~ N(0, tau^2)
+    x_pl = pixel_p + line_l + scatter,
+    pixel_p ~ N(array, spread^2),   scatter ~ N(0, tau^2)
 
-with line_l what the array shares (a line whose tabulated shape is too narrow looks wide in every pixel), and tau, the
-spread and the rest learned from the fits of all pixels. The prior of a line's fit is what its pixel's *other* lines
-say: so no count is used twice, and the errors of the fit are those of a fit of all lines together (belief propagation
-on a tree; Pearl, Probabilistic Reasoning in Intelligent Systems, 1988, ch. 4).
+where line_l is common to the array: a line whose tabulated shape is too narrow looks
+wide in every pixel. All other quantities are estimated from the fits of all pixels. The
+prior of a line follows from the *other* lines of its pixel, so that no count is used
+twice, and the errors of the fit are those of a fit of all lines together: belief
+propagation on a tree [1]_.
+
+References
+----------
+.. [1] J. Pearl, Probabilistic Reasoning in Intelligent Systems (1988), ch. 4.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.core.calibration.line_fits import (
-    SHAPE,
-    WEAK_CENTRE,
-    WEAK_WIDTH,
-    LineFits,
-    ShapePrior,
-)
+from rixs_pipeline.core.calibration.line_fits import WEAK_PRIOR, LineFits
+from rixs_pipeline.core.calibration.line_shapes import N_SHAPE, SHAPE, ShapePrior
+from rixs_pipeline.types import BoolArray, FloatArray
 
-Float = NDArray[np.float64]
-
-LINE_SPREAD = np.array(
-    [0.3, 0.05, 0.3]
-)  # how far a line's own term may lie from the others': log sigma, f, log tau
-SCATTER_FLOOR = np.array(
-    [0.03, 0.01, 0.05]
-)  # no line is known to be exactly like the others
-ROUNDS = 30  # of expectation maximisation, which creeps
+# Of log sigma, f, log tau: standard deviation of line_l ...
+LINE_SPREAD = np.array([0.3, 0.05, 0.3])
+# ... and the least of the scatter: no line is exactly like the others.
+MIN_SCATTER = np.array([0.03, 0.01, 0.05])
+START_SCATTER = 0.2  # of the width of the weak prior
+ROUNDS = 30  # of expectation maximisation, which converges slowly
+MIN_PRECISION = 0.05  # of the weak prior's, for a fit to count
+SMALLEST = 1e-300  # precision that stands for none
 
 
-def shared_prior(fits: LineFits, used: NDArray[np.bool_]) -> ShapePrior:
-    """Priors of the shapes (pixel, line, 3) from fits with the prior `line_fits.WEAK`.
+def learn_shape_prior(fits: LineFits, is_used: BoolArray) -> ShapePrior:
+    """Return the priors of the shapes from fits with `line_fits.WEAK_PRIOR`.
 
-    Args:
-        fits: of all lines of all pixels.
-        used: bool (pixel, line), the lines that tell something.
+    Parameters
+    ----------
+    fits
+        Of all lines of all pixels.
+    is_used
+        (pixel, line) the lines that are reliable.
+
+    Returns
+    -------
+    ShapePrior
+        (pixel, line, 3)
     """
-    errors = np.where(used[..., None], fits.errors[..., SHAPE], np.inf)
-    # what the counts say: the fit without its prior, as Gaussians
-    precision = np.maximum(1 / errors**2 - 1 / WEAK_WIDTH**2, 0.0)
-    posterior = np.where(used[..., None], fits.theta[..., SHAPE], WEAK_CENTRE)
+    weak_precision = 1 / WEAK_PRIOR.width**2
+    errors = np.where(is_used[..., None], fits.errors[..., SHAPE], np.inf)
+    posterior = np.where(is_used[..., None], fits.theta[..., SHAPE], WEAK_PRIOR.centre)
+    # likelihood of the counts alone, as Gaussians: the fit without its prior
+    precision = np.maximum(1 / errors**2 - weak_precision, 0.0)
+    weak_part = WEAK_PRIOR.centre / WEAK_PRIOR.width**2
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = (posterior / errors**2 - WEAK_CENTRE / WEAK_WIDTH**2) / precision
-    known = precision > 0.05 / WEAK_WIDTH**2
-    value, precision = (
-        np.where(known, value, WEAK_CENTRE),
-        np.where(known, precision, 0.0),
-    )
-    columns = [
-        _leave_one_out(value[..., k], precision[..., k], k)
-        for k in range(value.shape[-1])
+        value = (posterior / errors**2 - weak_part) / precision
+    is_informative = precision > MIN_PRECISION / WEAK_PRIOR.width**2
+    value = np.where(is_informative, value, WEAK_PRIOR.centre)
+    precision = np.where(is_informative, precision, 0.0)
+    priors = [
+        _prior_from_other_lines(value[..., column], precision[..., column], column)
+        for column in range(N_SHAPE)
     ]
     return ShapePrior(
-        *(np.stack(parts, axis=-1) for parts in zip(*columns, strict=True))
+        centre=np.stack([prior.centre for prior in priors], axis=-1),
+        width=np.stack([prior.width for prior in priors], axis=-1),
     )
 
 
-def _leave_one_out(value: Float, precision: Float, which: int) -> tuple[Float, Float]:
-    """Centre and width (pixel, line) of one quantity: `value` (pixel, line) with its `precision`."""
-    line, scatter = np.zeros(value.shape[1]), 0.2 * WEAK_WIDTH[which]
-    array, spread = WEAK_CENTRE[which], WEAK_WIDTH[which]
+def _prior_from_other_lines(
+    value: FloatArray, precision: FloatArray, column: int
+) -> ShapePrior:
+    """Return the prior (pixel, line) of one shape parameter.
+
+    Parameters
+    ----------
+    value, precision
+        (pixel, line) of the parameter as the counts have it; precision 0 without
+        information.
+    column
+        Which parameter it is.
+    """
+    line = np.zeros(value.shape[1])
+    array = WEAK_PRIOR.centre[column]
+    spread = WEAK_PRIOR.width[column]
+    scatter = START_SCATTER * WEAK_PRIOR.width[column]
+    line_prior = 1 / LINE_SPREAD[column] ** 2
+    has_lines = precision.any(axis=1)
     for _ in range(ROUNDS):
-        weight = 1 / (1 / np.maximum(precision, 1e-300) + scatter**2)
-        prior = 1 / spread**2
-        total = weight.sum(axis=1) + prior
-        pixel = ((weight * (value - line)).sum(axis=1) + prior * array) / total
-        seen = precision.any(axis=1)
-        if not seen.any():
+        weight = 1 / (1 / np.maximum(precision, SMALLEST) + scatter**2)
+        pixel_prior = 1 / spread**2
+        total = weight.sum(axis=1) + pixel_prior
+        weighted_sum = (weight * (value - line)).sum(axis=1)
+        pixel = (weighted_sum + pixel_prior * array) / total
+        if not has_lines.any():
             break
-        array = float(np.mean(pixel[seen]))
-        spread = float(np.sqrt(np.mean((pixel[seen] - array) ** 2 + 1 / total[seen])))
+        array = float(np.mean(pixel[has_lines]))
+        deviation = pixel[has_lines] - array
+        spread = float(np.sqrt(np.mean(deviation**2 + 1 / total[has_lines])))
         rest = value - pixel[:, None]
-        line = (weight * rest).sum(axis=0) / (
-            weight.sum(axis=0) + 1 / LINE_SPREAD[which] ** 2
-        )
-        scatter = max(_scatter(rest - line, precision, scatter), SCATTER_FLOOR[which])
-    others = total[:, None] - weight
-    centre = ((total * pixel)[:, None] - weight * (value - line)) / others
-    return centre + line, np.sqrt(1 / others + scatter**2)
+        line = (weight * rest).sum(axis=0) / (weight.sum(axis=0) + line_prior)
+        estimate = _update_scatter(rest - line, precision, scatter)
+        scatter = max(estimate, MIN_SCATTER[column])
+    other_weight = total[:, None] - weight
+    other_sum = (total * pixel)[:, None] - weight * (value - line)
+    centre = other_sum / other_weight + line
+    return ShapePrior(centre, np.sqrt(1 / other_weight + scatter**2))
 
 
-def _scatter(rest: Float, precision: Float, scatter: float) -> float:
-    """Standard deviation beyond counting, for rest ~ N(0, scatter^2 + 1 / precision): one step of an EM algorithm."""
-    told = precision > 0
-    if not told.any():
+def _update_scatter(rest: FloatArray, precision: FloatArray, scatter: float) -> float:
+    """Return the standard deviation beyond counting after one step of an EM algorithm.
+
+    The model is rest ~ N(0, scatter^2 + 1 / precision), each (pixel, line).
+    """
+    has_counts = precision > 0
+    if not has_counts.any():
         return scatter
-    share = scatter**2 / (scatter**2 + 1 / precision[told])
-    return float(np.sqrt(np.mean((share * rest[told]) ** 2 + scatter**2 * (1 - share))))
+    share = scatter**2 / (scatter**2 + 1 / precision[has_counts])
+    mean_square = np.mean((share * rest[has_counts]) ** 2 + scatter**2 * (1 - share))
+    return float(np.sqrt(mean_square))

@@ -1,155 +1,206 @@
-"""What the residual of each line says about the set of reference lines.
+"""Test the reference lines of a set against each other.
 
-A calibration is a smooth curve through lines whose energies are taken from a table. Where the curve through the other
-lines puts a line, against what the table says of it, tests the table: an array of pixels does so to better than the
-tables' own uncertainties. Which of the lines is wrong, or whether all are off together, it cannot tell.
+A calibration is a smooth curve through lines whose energies come from a table. Where
+the curve through the other lines puts a line, compared with the table, tests the table:
+an array of pixels does so more precisely than the uncertainties of the table. It cannot
+show which of the lines is wrong, or whether all of them are shifted together.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import CurveName
-from rixs_pipeline.core.calibration.gain_curve import kernel
-from rixs_pipeline.core.calibration.gain_forms import FORMS
+from rixs_pipeline.core.gain.curves import remainder_covariance
+from rixs_pipeline.core.gain.forms import FORMS, CurveForm
+from rixs_pipeline.types import FloatArray, IntArray
 
-Float = NDArray[np.float64]
-
-MIN_PIXELS = 3  # fewer tell nothing of their spread
-DISAGREES = 2.0  # standard deviations
+# pixels from which a spread can be judged
+MIN_PIXELS = 3
+# standard deviations from which a line disagrees with the others
+MAX_DEVIATIONS = 2.0
 
 
 @dataclass(frozen=True)
-class LineReport:
-    """What is known of every line, f8 (line,) in eV, `pixels` and `deviations` plain numbers.
+class LineConsistency:
+    """Comparison of every line with the others, all attributes (line,).
 
-    `residual` is the mean over the pixels of the line on the fitted scale - reference, `spread` its standard deviation
-    between pixels; `left_out` the mean of the line on the curve through the other lines - reference. `_errors` are
-    standard errors of these means, from the spread. `ratio` is left_out / uncertainty of the reference; `expected`
-    the standard deviation of left_out that the uncertainties of all lines and the freedom of the curve allow, and
-    `deviations` is left_out in units of it.
+    Attributes
+    ----------
+    pixels
+        Number of pixels with the line.
+    residual
+        Mean over the pixels: energy on the fitted scale - reference energy, eV.
+    residual_errors
+        Standard error of `residual` from the spread, eV.
+    spread
+        Standard deviation of the residual between pixels, eV.
+    left_out
+        Mean over the pixels: energy on the curve through the other lines - reference
+        energy, eV.
+    left_out_errors
+        Standard error of `left_out` from the spread, eV.
+    ratio
+        `left_out` / uncertainty of the reference.
+    expected
+        Standard deviation of `left_out` that the uncertainties of all lines and the
+        freedom of the curve allow, eV.
+    deviations
+        `left_out` / `expected`.
     """
 
-    pixels: NDArray[np.int64]
-    residual: Float
-    residual_errors: Float
-    spread: Float
-    left_out: Float
-    left_out_errors: Float
-    ratio: Float
-    expected: Float
-    deviations: Float
+    pixels: IntArray
+    residual: FloatArray
+    residual_errors: FloatArray
+    spread: FloatArray
+    left_out: FloatArray
+    left_out_errors: FloatArray
+    ratio: FloatArray
+    expected: FloatArray
+    deviations: FloatArray
 
     @property
-    def verdicts(self) -> list[str]:
-        """A few words for each line."""
-        return [
-            _verdict(*row)
-            for row in zip(
-                self.pixels, self.left_out, self.expected, self.deviations, strict=True
-            )
-        ]
+    def conclusions(self) -> list[str]:
+        """Conclusion on each line in words."""
+        return [self._conclusion(line) for line in range(len(self.pixels))]
+
+    def _conclusion(self, line: int) -> str:
+        """Return the conclusion on one line in words."""
+        n_pixels = self.pixels[line]
+        if n_pixels < MIN_PIXELS:
+            plural = "" if n_pixels == 1 else "s"
+            return f"cannot tell: only {n_pixels} pixel{plural}"
+        left_out = self.left_out[line]
+        expected = self.expected[line]
+        deviations = self.deviations[line]
+        if abs(deviations) < MAX_DEVIATIONS:
+            return f"agrees with the other lines: {left_out:+.1f} +- {expected:.1f} eV"
+        side = "above" if left_out > 0 else "below"
+        return (
+            f"the other lines put it {abs(left_out):.1f} eV {side} its reference: "
+            f"{abs(deviations):.1f} times what the uncertainties allow"
+        )
 
 
-def report(
-    line_energy: Float,
-    uncertainty: Float,
-    residual: Float,
-    left_out: Float,
-    curve: CurveName = "physical",
-) -> LineReport:
+def compare_lines(
+    line_energy: FloatArray,
+    uncertainty: FloatArray,
+    residual: FloatArray,
+    left_out: FloatArray,
+    curve_form: CurveForm = CurveForm.PHYSICAL,
+) -> LineConsistency:
     """Compare the lines of a set with each other.
 
-    The runs of a pixel are averaged first: pixels are independent of each other, runs of one pixel are not.
+    Parameters
+    ----------
+    line_energy
+        (line,) reference energies, eV.
+    uncertainty
+        (line,) one standard deviation of the reference energies, eV.
+    residual
+        (run, pixel, line) energy on the fitted scale - reference energy, eV; NaN where
+        a pixel is not used or lacks the line.
+    left_out
+        (run, pixel, line) the same on the curve through the other lines.
+    curve_form
+        Form of the gain curves.
 
-    Args:
-        line_energy: f8 (line,), eV.
-        uncertainty: f8 (line,), one standard deviation of the reference, eV.
-        residual: f8 (run, pixel, line), eV; NaN where a pixel is not used or does not have the line.
-        left_out: f8 (run, pixel, line), eV, likewise.
-        curve: the form that the gain curves were fitted with.
+    Returns
+    -------
+    LineConsistency
+        The comparison of every line.
+
+    Notes
+    -----
+    The runs of a pixel are averaged first: pixels are independent of each other, runs
+    of one pixel are not.
     """
-    of_pixels, others = _mean(residual, 0), _mean(left_out, 0)
-    pixels = np.isfinite(others).sum(axis=0)
-    spread, errors = _scatter(of_pixels)
-    mean, mean_errors = _mean(others, 0), _scatter(others)[1]
+    pixel_residual = _mean(residual)
+    pixel_left_out = _mean(left_out)
+    n_pixels = np.isfinite(pixel_left_out).sum(axis=0)
+    mean_left_out = _mean(pixel_left_out)
+    left_out_errors = _standard_error(pixel_left_out)
+    has_pixels = n_pixels > 0
     expected = np.full(len(line_energy), np.nan)
-    seen = pixels > 0
-    expected[seen] = left_out_deviation(line_energy[seen], uncertainty[seen], curve)
-    expected = np.hypot(expected, mean_errors)
-    return LineReport(
-        pixels,
-        _mean(of_pixels, 0),
-        errors,
-        spread,
-        mean,
-        mean_errors,
-        mean / uncertainty,
-        expected,
-        mean / expected,
+    expected[has_pixels] = left_out_deviation(
+        line_energy[has_pixels], uncertainty[has_pixels], curve_form
+    )
+    expected = np.hypot(expected, left_out_errors)
+    return LineConsistency(
+        pixels=n_pixels,
+        residual=_mean(pixel_residual),
+        residual_errors=_standard_error(pixel_residual),
+        spread=_standard_deviation(pixel_residual),
+        left_out=mean_left_out,
+        left_out_errors=left_out_errors,
+        ratio=mean_left_out / uncertainty,
+        expected=expected,
+        deviations=mean_left_out / expected,
     )
 
 
 def left_out_deviation(
-    line_energy: Float, uncertainty: Float, curve: CurveName = "physical"
-) -> Float:
-    """Standard deviation (line,) eV of a line on the curve through the other lines - its reference.
+    line_energy: FloatArray,
+    uncertainty: FloatArray,
+    curve_form: CurveForm = CurveForm.PHYSICAL,
+) -> FloatArray:
+    """Return how far a line may lie from the curve through the other lines.
 
-    With C the covariance of the remainder of the curve plus that of the references, and J the derivatives of the
-    curve's form, the precision after the parameters is P = C^-1 - C^-1 J (J' C^-1 J + prior)^-1 J' C^-1, and the
-    variance of a datum left out is 1 / P_ll (Dubrule, Math. Geology 15, 687 (1983)). The derivatives are those of a
-    typical pixel.
+    Parameters
+    ----------
+    line_energy
+        (line,) reference energies, eV.
+    uncertainty
+        (line,) one standard deviation of the reference energies, eV.
+    curve_form
+        Form of the gain curves.
 
-    Args:
-        line_energy: f8 (line,), eV.
-        uncertainty: f8 (line,), one standard deviation of the references, eV.
-        curve: the form of the gain curves.
+    Returns
+    -------
+    FloatArray
+        (line,) standard deviation, eV.
+
+    Notes
+    -----
+    With C the covariance of the smooth remainder plus that of the references, and J the
+    derivatives of the form in a typical pixel, the precision after the parameters are
+    fitted is P = C^-1 - C^-1 J (J' C^-1 J + prior)^-1 J' C^-1, and the variance of a
+    datum left out is 1 / P_ll [1]_.
+
+    References
+    ----------
+    .. [1] O. Dubrule, Math. Geology 15, 687 (1983).
     """
-    form = FORMS[curve]
-    typical = form.start(np.ones(1))
-    jacobian = form.energy(form.height(line_energy, typical), typical)[1][0]
-    inverse = np.linalg.inv(kernel(line_energy, line_energy) + np.diag(uncertainty**2))
-    through = inverse @ jacobian
-    precision = (
-        inverse
-        - through
-        @ np.linalg.inv(jacobian.T @ through + np.diag(form.prior[1]))
-        @ through.T
-    )
+    form = FORMS[curve_form]
+    typical_pixel = form.start(np.ones(1))
+    jacobian = form.jacobian(line_energy, typical_pixel)[0]
+    smooth = remainder_covariance(line_energy, line_energy)
+    inverse = np.linalg.inv(smooth + np.diag(uncertainty**2))
+    weighted = inverse @ jacobian
+    information = jacobian.T @ weighted + np.diag(form.prior.precision)
+    precision = inverse - weighted @ np.linalg.inv(information) @ weighted.T
     return np.asarray(1 / np.sqrt(np.diag(precision)))
 
 
-def _mean(values: Float, axis: int) -> Float:
-    """The mean of what is not NaN; NaN where there is nothing."""
-    have = np.isfinite(values)
-    number = have.sum(axis=axis)
-    total = np.where(have, values, 0.0).sum(axis=axis)
-    return np.asarray(
-        np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
-    )
+def _mean(values: FloatArray) -> FloatArray:
+    """Return the mean of the finite values over the first axis; NaN without any."""
+    is_finite = np.isfinite(values)
+    number = is_finite.sum(axis=0)
+    total = np.where(is_finite, values, 0.0).sum(axis=0)
+    mean = np.full(total.shape, np.nan)
+    return np.asarray(np.divide(total, number, out=mean, where=number > 0))
 
 
-def _scatter(values: Float) -> tuple[Float, Float]:
-    """Standard deviation over the rows (pixel, line), and the standard error of their mean; NaN below two rows."""
+def _standard_deviation(values: FloatArray) -> FloatArray:
+    """Return the standard deviation of pixels (pixel, line); NaN for a single one."""
     number = np.isfinite(values).sum(axis=0)
-    squares = _mean((values - _mean(values, 0)) ** 2, 0)
-    spread = np.sqrt(
-        squares
-        * np.divide(
-            number, number - 1, out=np.full(len(number), np.nan), where=number > 1
-        )
-    )
-    return spread, spread / np.sqrt(np.maximum(number, 1))
+    mean_square = _mean((values - _mean(values)) ** 2)
+    bessel = np.full(len(number), np.nan)
+    np.divide(number, number - 1, out=bessel, where=number > 1)
+    return np.asarray(np.sqrt(mean_square * bessel))
 
 
-def _verdict(pixels: int, left_out: float, expected: float, deviations: float) -> str:
-    if pixels < MIN_PIXELS:
-        return f"cannot tell: only {pixels} pixel{'' if pixels == 1 else 's'}"
-    if abs(deviations) < DISAGREES:
-        return f"agrees with the other lines: {left_out:+.1f} +- {expected:.1f} eV"
-    where = "above" if left_out > 0 else "below"
-    return (
-        f"the other lines put it {abs(left_out):.1f} eV {where} its reference: "
-        f"{abs(deviations):.1f} times what the uncertainties allow"
-    )
+def _standard_error(values: FloatArray) -> FloatArray:
+    """Return the standard error of the mean of pixels (pixel, line)."""
+    number = np.isfinite(values).sum(axis=0)
+    error = _standard_deviation(values) / np.sqrt(np.maximum(number, 1))
+    return np.asarray(error)

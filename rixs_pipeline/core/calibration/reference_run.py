@@ -1,297 +1,260 @@
-"""The calibration of one reference run: pulses of all pixels in, energy functions with their residuals out.
+"""Calibrate a reference run: from the pulses of all pixels to their energy functions.
 
-In this order: cuts and peaks of every pixel; the lines that the array shows and each pixel's assignment to them;
-then, a few times over, line fits, gain curves, corrections for arrival phase and base line; at last fits and curves
-once more.
+The steps are the cuts and the peaks of every pixel; the lines that the array shows and
+the assignment of the peaks to them; then, in turns, line fits, gain curves, and
+corrections for arrival phase and drift; finally line fits and gain curves once more.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import CalibrationConfig, ReferenceSet
-from rixs_pipeline.core.calibration import cuts
-from rixs_pipeline.core.calibration import gain_curve as gain
-from rixs_pipeline.core.calibration.line_fits import SHIFT, LineFits, fit_lines
-from rixs_pipeline.core.calibration.line_identification import Lines, identify
-from rixs_pipeline.core.calibration.line_shapes import (
-    FWHM_PER_SIGMA,
-    N_GRID,
-    Complex,
-    LineGrid,
+from rixs_pipeline.core.calibration.cuts import stack_limits
+from rixs_pipeline.core.calibration.energy_scale import (
+    GRID,
+    EnergyScale,
+    fit_energy_scale,
+    line_heights,
+)
+from rixs_pipeline.core.calibration.line_identification import (
+    FittedLines,
+    ReferenceLine,
+    identify_lines,
 )
 from rixs_pipeline.core.calibration.pixel import (
     Pixel,
     ReferencePulses,
-    begin,
-    cut,
-    leave_out_affected,
+    apply_hold_offs,
+    make_pixel,
+    start_energy_functions,
 )
-from rixs_pipeline.core.calibration.pixel_response import shared_prior
 from rixs_pipeline.core.calibration.pixel_status import determine_pixel_statuses
-from rixs_pipeline.core.energy import corrections
-from rixs_pipeline.core.energy import function as ef
-from rixs_pipeline.types import PixelStatus
+from rixs_pipeline.core.energy import corrections, layout
+from rixs_pipeline.core.gain.curves import (
+    MIN_LINES,
+    left_out_residuals,
+    spline_covariance,
+)
+from rixs_pipeline.core.gain.forms import CurveForm
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PixelStatus
 
-__all__ = ["Calibration", "Lines", "ReferencePulses", "calibrate"]
+# turns of fits and corrections: a third one changes the lines by less than a tenth of
+# their errors
+N_TURNS = 2
 
-Float = NDArray[np.float64]
 
-GRID = LineGrid(0.5)
-ROUNDS = 2  # a third changes the lines by less than a tenth of their errors
-MIN_SIGNIFICANCE = 4.0  # of a line above its background
-MAX_POSITION_ERROR_EV = 3.0  # a line whose position is less certain tells nothing
+@dataclass(frozen=True)
+class CalibrationOptions:
+    """Options of a calibration.
+
+    Attributes
+    ----------
+    line_names
+        Lines that the reference sample shows; None: those on which most pixels agree.
+    curve_form
+        Form of the gain curves.
+    correct_phase, correct_drift
+        Whether pulse heights are corrected for arrival phase and drift where the pulses
+        support it.
+    cut_width
+        Half width of the cuts, robust standard deviations.
+    min_line_counts
+        Counts of a line from which it is used in a pixel.
+    """
+
+    line_names: tuple[str, ...] | None
+    curve_form: CurveForm
+    correct_phase: bool
+    correct_drift: bool
+    cut_width: float
+    min_line_counts: int
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The result, rows in the order of the pixels given; see `schema.PIXEL_CALIBRATION` for the meaning."""
+    """Calibration of all pixels of a reference run, in the order of their pulses.
 
-    pixel: NDArray[np.int64]
+    The attributes have the names, shapes and units of the variables in
+    `schema.PIXEL_CALIBRATION`, except for these.
+
+    Attributes
+    ----------
+    lines
+        The fitted lines. The tables of lines are (pixel, line) in their order, the
+        elastic line included.
+    accepted
+        For each pixel, which of its pulses pass the cuts.
+    """
+
+    pixel: IntArray
     status: tuple[PixelStatus, ...]
-    lines: Lines
-    line_pulse_height: Float
-    line_residual: Float
-    line_residual_errors: Float
-    line_left_out: Float
-    line_counts: Float
-    fwhm: Float
-    tail_fraction: Float
-    tail_length: Float
-    params: Float
-    params_covariance: Float
-    cut_counts: NDArray[np.int64]
-    cut_limits: Float
-    accepted: tuple[NDArray[np.bool_], ...]
+    lines: FittedLines
+    line_pulse_height: FloatArray
+    line_residual: FloatArray
+    line_residual_errors: FloatArray
+    line_left_out: FloatArray
+    line_counts: FloatArray
+    fwhm: FloatArray
+    tail_fraction: FloatArray
+    tail_length: FloatArray
+    params: FloatArray
+    params_covariance: FloatArray
+    cut_counts: IntArray
+    cut_limits: FloatArray
+    accepted: tuple[BoolArray, ...]
 
 
-def calibrate(
+def calibrate_pixels(
     pulses: Sequence[ReferencePulses],
-    reference: ReferenceSet,
-    config: CalibrationConfig,
-    parked_energy: float,
+    reference_lines: Sequence[ReferenceLine],
+    options: CalibrationOptions,
+    elastic_energy: float,
 ) -> Calibration:
     """Calibrate all pixels of one reference run.
 
-    Args:
-        pulses: of each pixel; a dead pixel's are empty.
-        reference: the lines and their shapes.
-        config: the options.
-        parked_energy: reading of the monochromator, eV; NaN where unknown. Its elastic line is never an anchor.
+    Parameters
+    ----------
+    pulses
+        Of each pixel; empty for a dead pixel.
+    reference_lines
+        Lines that the reference sample may show.
+    options
+        Options of the calibration.
+    elastic_energy
+        Reading of the parked monochromator, eV; NaN if unknown. The elastic line does
+        not carry the energy scale.
+
+    Returns
+    -------
+    Calibration
+        Of all pixels, with the reason for each one that cannot be used.
     """
-    states = [cut(one, config.residual_cut) for one in pulses]
-    leave_out_affected(states)
-    lines = identify(states, reference, config, parked_energy)
-    if lines.anchors.sum() >= gain.MIN_LINES:
-        begin(states)
+    pixels = [make_pixel(pixel_pulses, options.cut_width) for pixel_pulses in pulses]
+    apply_hold_offs(pixels)
+    lines = identify_lines(pixels, reference_lines, elastic_energy, options.line_names)
+    if lines.is_anchor.sum() >= MIN_LINES:
+        start_energy_functions(pixels)
     scale = None
-    if any(state.has_curve for state in states):
-        for turn in range(ROUNDS):
-            scale = _scale(states, lines, config, scale)
-            _correct(states, lines, scale, config, judge=turn == ROUNDS - 1)
-        scale = _scale(states, lines, config, scale)
-    return _result(states, lines, scale)
+    if any(pixel.has_curve for pixel in pixels):
+        fit_scale = partial(
+            fit_energy_scale,
+            pixels,
+            lines,
+            curve_form=options.curve_form,
+            min_line_counts=options.min_line_counts,
+        )
+        for turn in range(N_TURNS):
+            scale = fit_scale(scale)
+            is_last = turn == N_TURNS - 1
+            _fit_corrections(pixels, lines, options, scale, is_last=is_last)
+        scale = fit_scale(scale)
+    return _make_calibration(pixels, lines, scale)
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """Fitted lines and the curves through them: which lines were usable, and where they stand, eV (pixel, line)."""
-
-    fits: LineFits
-    usable: NDArray[np.bool_]
-    curves: gain.GainCurves
-    position: Float
-
-
-def _scale(
-    states: Sequence[Pixel],
-    lines: Lines,
-    config: CalibrationConfig,
-    before: _Scale | None,
-) -> _Scale:
-    """Fit the lines on the present scale, and set new curves through them in the states."""
-    start = None
-    if before is not None:  # the corrections have moved the lines by little
-        start = before.fits.theta.copy()
-        start[..., SHIFT] = before.position - lines.energy
-    spectra, inside, emitted = _line_spectra(states, lines)
-    fits = fit_lines(spectra, inside, emitted, GRID, start=start)
-    if (
-        before is not None
-    ):  # uncorrected, the width of a line tells of its arrival phases, not of the others' widths
-        prior = shared_prior(fits, _usable(states, fits, config))
-        fits = fit_lines(spectra, inside, emitted, GRID, prior, fits.theta)
-    usable = _usable(states, fits, config)
-    return _Scale(fits, usable, *_curves(states, lines, fits, usable, config))
-
-
-def _line_spectra(
-    states: Sequence[Pixel], lines: Lines
-) -> tuple[Float, NDArray[np.bool_], Complex]:
-    """Spectra around the lines (pixel, line, N_GRID), empty for pixels without a curve; the bins of the fits and the
-    emitted shapes, as `fit_lines` takes them."""
-    from rixs_pipeline.core.calibration import pulse_kernels
-
-    # one histogram a pixel, in which every line has its piece: the line stands `beside` the middle of its piece
-    middle = np.round(lines.energy / GRID.width).astype(np.int64)
-    beside = lines.energy - middle * GRID.width
-    first = middle.min(initial=0) - N_GRID
-    pieces = (middle - first)[:, None] + np.arange(-N_GRID // 2, N_GRID // 2)
-    histogram = np.zeros((len(states), len(lines.energy), N_GRID))
-    for row, state in zip(histogram, states, strict=True):
-        if state.has_curve:
-            counts = pulse_kernels.histogram(
-                state.energies(), first * GRID.width, GRID.width, int(pieces.max()) + 2
-            )
-            row[:] = counts[pieces]
-    emitted = lines.emitted(GRID) * np.exp(-1j * GRID.k * beside[:, None])
-    return histogram, _inside(lines, beside), emitted
-
-
-def _inside(lines: Lines, beside: Float | float = 0.0) -> NDArray[np.bool_]:
-    """Bins of the grid that belong to each line's fit, (line, N_GRID); `beside`: of the line, from the middle, eV."""
-    limits = lines.windows() - (lines.energy - beside)[:, None]
-    return np.asarray((GRID.offsets > limits[:, :1]) & (GRID.offsets < limits[:, 1:]))
-
-
-def _usable(
-    states: Sequence[Pixel], fits: LineFits, config: CalibrationConfig
-) -> NDArray[np.bool_]:
-    """Which lines (pixel, line) were fitted well enough to be used."""
-    good = np.array([state.has_curve for state in states])
-    enough = (fits.counts >= config.min_line_counts) & (
-        fits.shift_errors < MAX_POSITION_ERROR_EV
-    )
-    enough &= fits.significance(GRID.width) > MIN_SIGNIFICANCE
-    return np.asarray(enough & fits.converged & good[:, None])
-
-
-def _curves(
-    states: Sequence[Pixel],
-    lines: Lines,
-    fits: LineFits,
-    usable: NDArray[np.bool_],
-    config: CalibrationConfig,
-) -> tuple[gain.GainCurves, Float]:
-    """New gain curves from the fitted lines, set in the states, and where they put the lines: eV (pixel, line)."""
-    heights = _line_heights(states, lines.energy + fits.shift)
-    anchors = lines.anchors
-    curves = gain.fit(
-        np.where(usable, heights, np.nan)[:, anchors],
-        fits.shift_errors[:, anchors],
-        lines.energy[anchors],
-        lines.errors[anchors],
-        config.curve,
-    )
-    params, rising = gain.spline_params(curves)
-    position = np.full(heights.shape, np.nan)
-    for row, state in enumerate(states):
-        if state.has_curve:
-            ok = curves.used[row] and rising[row]
-            for block in (ef.CURVE_GRID, ef.CURVE):
-                state.params[block] = params[row, block] if ok else np.nan
-            position[row] = ef.curve(heights[row], state.params)
-    return curves, position
-
-
-def _line_heights(states: Sequence[Pixel], position: Float) -> Float:
-    """Corrected pulse heights (pixel, line) of lines at energies (pixel, line) eV on the present scale."""
-    heights = np.full(position.shape, np.nan)
-    for row, state in enumerate(states):
-        if state.has_curve:
-            heights[row] = ef.height_of(position[row], state.params)
-    return heights
-
-
-def _correct(
-    states: Sequence[Pixel],
-    lines: Lines,
-    scale: _Scale,
-    config: CalibrationConfig,
-    judge: bool,
+def _fit_corrections(
+    pixels: Sequence[Pixel],
+    lines: FittedLines,
+    options: CalibrationOptions,
+    scale: EnergyScale,
+    *,
+    is_last: bool,
 ) -> None:
-    """Learn phase and drift of every pixel."""
-    shapes = corrections.profiles(
-        scale.fits.density(lines.emitted(GRID), GRID), _inside(lines), GRID
-    )
+    """Fit the corrections of every pixel for arrival phase and drift.
+
+    In the last turn, only corrections that pass cross-validation are kept. The turn
+    before shows what drift the pixels of the array have in common.
+    """
+    densities = scale.fits.densities(lines.emitted_shapes(GRID), GRID)
+    profiles = corrections.profiles(densities, lines.fitted_bins(GRID), GRID)
     windows = lines.windows()
-    told = [
+    rows = [
         row
-        for row, state in enumerate(states)
-        if state.has_curve and scale.usable[row].any()
+        for row, pixel in enumerate(pixels)
+        if pixel.has_curve and scale.is_usable[row].any()
     ]
-    # the first round, in which nothing is judged, tells what the array's pixels have in common
-    drift = corrections.drift_prior(
-        np.array([states[row].params[ef.DRIFT] for row in told]) if judge else None
-    )
-    priors = [(ef.PHASE, corrections.no_effect(ef.PHASE))] * config.phase + [
-        (ef.DRIFT, drift)
-    ] * config.drift
-    for row in told:
-        state = states[row]
-        pulses = _line_pulses(state, windows, scale.usable[row], scale.position[row])
-        for block, prior in priors:
-            state.params = corrections.correct(
-                pulses, state.params, shapes.pixel(row), block, prior, judge
+    previous_drifts = None
+    if is_last:
+        previous_drifts = np.array([pixels[row].params[layout.DRIFT] for row in rows])
+    blocks = []
+    if options.correct_phase:
+        blocks.append((layout.PHASE, corrections.no_effect(layout.PHASE)))
+    if options.correct_drift:
+        blocks.append((layout.DRIFT, corrections.drift_prior(previous_drifts)))
+    for row in rows:
+        pixel = pixels[row]
+        line_pulses = pixel.select_line_pulses(
+            windows, scale.is_usable[row], scale.position[row]
+        )
+        for block, prior in blocks:
+            pixel.params = corrections.correct(
+                line_pulses, pixel.params, profiles.pixel(row), block, prior, is_last
             )[0]
 
 
-def _line_pulses(
-    state: Pixel, windows: Float, usable: NDArray[np.bool_], position: Float
-) -> corrections.LinePulses:
-    """The pulses in the windows (line, 2) eV of the usable lines."""
-    from rixs_pipeline.core.calibration import pulse_kernels
-
-    near = pulse_kernels.find_in_windows(state.energies(), windows, usable)
-    pulses = state.pulses
-    return corrections.LinePulses(
-        pulses.pulse_height[near.index],
-        pulses.pretrigger_mean[near.index],
-        pulses.phase[near.index],
-        near.line,
-        position,
-    )
-
-
-def _result(states: Sequence[Pixel], lines: Lines, scale: _Scale | None) -> Calibration:
-    """Tables of the product, and the status of every pixel."""
-    nothing = np.full((len(states), len(lines.names)), np.nan)
-    position, left_out = nothing, nothing.copy()
-    errors = counts = fwhm = tail_fraction = tail_length = nothing
-    covariance = np.zeros((len(states), ef.N_PARAMS, ef.N_PARAMS))
-    covariance[:, ef.CURVE, ef.CURVE] = np.nan
+def _make_calibration(
+    pixels: Sequence[Pixel], lines: FittedLines, scale: EnergyScale | None
+) -> Calibration:
+    """Collect the tables of the calibration and the status of every pixel."""
+    params = np.stack([pixel.params for pixel in pixels])
+    params[:, layout.VALIDITY] = -np.inf, np.inf
+    covariance = np.zeros((len(pixels), layout.N_PARAMS, layout.N_PARAMS))
+    covariance[:, layout.CURVE, layout.CURVE] = np.nan
     if scale is not None:
-        covariance[:, ef.CURVE, ef.CURVE] = gain.spline_covariance(scale.curves)
-        left_out[:, lines.anchors] = gain.left_out(
-            scale.curves, lines.errors[lines.anchors]
-        )
-        fits = scale.fits
-        shape = fits.sigma * FWHM_PER_SIGMA, fits.tail_fraction, fits.tail_length
-        position, errors, counts, fwhm, tail_fraction, tail_length = (
-            np.where(scale.usable, values, np.nan)
-            for values in (scale.position, fits.shift_errors, fits.counts, *shape)
-        )
-    params = np.stack([state.params for state in states])
-    params[:, ef.VALIDITY] = -np.inf, np.inf
-    return Calibration(
-        np.array([state.pulses.pixel for state in states], dtype=np.int64),
-        determine_pixel_statuses(
-            states, position - lines.energy, errors, fwhm, lines.anchors
-        ),
-        lines,
-        _line_heights(states, position),
-        position - lines.energy,
-        errors,
-        left_out,
-        counts,
-        fwhm,
-        tail_fraction,
-        tail_length,
-        params,
-        covariance,
-        np.stack([state.cut_counts for state in states]),
-        cuts.stack_limits([state.limits for state in states]),
-        tuple(state.accepted for state in states),
+        covariance[:, layout.CURVE, layout.CURVE] = spline_covariance(scale.curves)
+    line_tables = _make_line_tables(pixels, lines, scale)
+    status = determine_pixel_statuses(
+        pixels,
+        line_tables["line_residual"],
+        line_tables["line_residual_errors"],
+        line_tables["fwhm"],
+        lines.is_anchor,
     )
+    return Calibration(
+        pixel=np.array([pixel.pulses.pixel for pixel in pixels], dtype=np.int64),
+        status=status,
+        lines=lines,
+        params=params,
+        params_covariance=covariance,
+        cut_counts=np.stack([pixel.cut_counts for pixel in pixels]),
+        cut_limits=stack_limits([pixel.limits for pixel in pixels]),
+        accepted=tuple(pixel.accepted for pixel in pixels),
+        **line_tables,
+    )
+
+
+def _make_line_tables(
+    pixels: Sequence[Pixel], lines: FittedLines, scale: EnergyScale | None
+) -> dict[str, FloatArray]:
+    """Return the tables (pixel, line) of `Calibration`; NaN for lines not used."""
+    missing = np.full((len(pixels), len(lines.names)), np.nan)
+    if scale is None:
+        names = (
+            "line_pulse_height",
+            "line_residual",
+            "line_residual_errors",
+            "line_left_out",
+            "line_counts",
+            "fwhm",
+            "tail_fraction",
+            "tail_length",
+        )
+        return dict.fromkeys(names, missing)
+    left_out = missing.copy()
+    anchor_errors = lines.energy_errors[lines.is_anchor]
+    left_out[:, lines.is_anchor] = left_out_residuals(scale.curves, anchor_errors)
+    line_tables = {
+        "line_pulse_height": line_heights(pixels, scale.position),
+        "line_residual": scale.position - lines.energy,
+        "line_residual_errors": scale.fits.shift_errors,
+        "line_left_out": left_out,
+        "line_counts": scale.fits.counts,
+        "fwhm": scale.fits.fwhm,
+        "tail_fraction": scale.fits.tail_fraction,
+        "tail_length": scale.fits.tail_length,
+    }
+    return {
+        name: np.where(scale.is_usable, table, np.nan)
+        for name, table in line_tables.items()
+    }

@@ -36,6 +36,7 @@ def compiled_folder() -> Path:
         Path(__file__),
         CORE / "energy" / "layout.py",
         CORE / "stats" / "robust.py",
+        CORE / "calibration" / "line_shapes.py",
         CORE.parent / "types.py",
         *sorted(CORE.rglob("*kernel*.py")),
     ]

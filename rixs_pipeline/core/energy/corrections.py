@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rixs_pipeline.core.calibration.line_fits import LineDensities
 from rixs_pipeline.core.calibration.line_shapes import LineGrid
 from rixs_pipeline.core.energy import correction_derivatives, layout
 
@@ -83,12 +84,12 @@ class LinePulses:
 
 
 def profiles(
-    fitted: tuple[Float, Float], inside: NDArray[np.bool_], grid: LineGrid
+    fitted: LineDensities, inside: NDArray[np.bool_], grid: LineGrid
 ) -> Profiles:
     """Profiles from the fitted content of the bins (..., line, N_GRID) and its derivative by energy."""
-    density, slope = fitted
-    density = np.maximum(density, 1e-9 * density.max(axis=-1, keepdims=True) + 1e-12)
-    score = slope / density
+    floor = 1e-9 * fitted.content.max(axis=-1, keepdims=True) + 1e-12
+    density = np.maximum(fitted.content, floor)
+    score = fitted.slope / density
     weight = np.where(inside, density, 0.0)
     total = np.maximum(weight.sum(axis=-1), 1e-12)
     return Profiles(

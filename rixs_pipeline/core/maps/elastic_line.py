@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.calibration.line_fits import fit_lines
+from rixs_pipeline.core.calibration.line_fits import LineSpectra, fit_lines
 from rixs_pipeline.core.calibration.line_shapes import N_GRID, LineGrid
 
 Float = NDArray[np.float64]
@@ -68,7 +68,7 @@ def elastic_offset(
         return None
     # a point's line lies anywhere within a bin: that spreads it by a box of one bin
     spread = np.sinc(grid.k * grid.width / (2 * np.pi))[None, :].astype(complex)
-    fit = fit_lines(histogram, inside, spread, grid)
+    fit = fit_lines(LineSpectra(histogram, inside, spread, grid))
     shift, error, number = (
         float(getattr(fit, name)[0, 0]) for name in ("shift", "shift_errors", "counts")
     )
@@ -76,7 +76,7 @@ def elastic_offset(
         number >= MIN_COUNTS and fit.significance(grid.width)[0, 0] >= MIN_SIGNIFICANCE
     )
     if (
-        not fit.converged[0, 0]
+        not fit.is_converged[0, 0]
         or not clear_line
         or not OFFSET_EV[0] < shift < OFFSET_EV[1]
     ):

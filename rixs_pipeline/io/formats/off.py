@@ -7,69 +7,114 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.runs import NS_PER_S
 from rixs_pipeline.paths import OFF_FILE
-from rixs_pipeline.types import PulseColumns
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0")
 DERIVATIVE_LIKE, FILT_VALUE = 1, 2  # columns of `coefs`
-# Files that stay mapped: a whole array, and a quarter of the descriptors that a process may have as a rule. To open a
-# larger one takes little beside reading it, and what is mapped counts as memory of the process.
-KEPT_OPEN, KEPT_BYTES = 256, 1 << 24
-_FIRST_READ = 1 << 12
-_LARGEST_HEADER = 1 << 26  # 0.1.0 holds its matrices in the header: some MB at most
+# A whole array of pixels may stay mapped: a quarter of the file descriptors that a
+# process usually has. Larger files take long to read anyway, so that opening them
+# again costs little, and mapped pages count as memory of the process.
+MAX_MAPPED_FILES = 256
+MAX_MAPPED_BYTES = 1 << 24
+_FIRST_READ_BYTES = 1 << 12
+_MAX_HEADER_BYTES = 1 << 26  # 0.1.0 has its matrices in the header: some MB at most
+_HEADER_END = b"\n}\n"
+_MATRIX_VALUE_BYTES = 8  # float64
 
 
 @dataclass(frozen=True)
 class OffHeader:
-    """What is needed to read the records: their layout, where they start, and how many are whole."""
+    """Layout of the records, where they start, and how many are complete."""
 
     version: str
     number_of_bases: int
     frame_period_s: float
     record_dtype: np.dtype[np.void]
     data_offset: int  # bytes before the first record
-    n_records: int
-    truncated_bytes: (
-        int  # of a last record that is cut short; it is not part of n_records
-    )
+    n_records: int  # complete ones
+    truncated_bytes: int  # of an incomplete last record
+
+
+@dataclass(frozen=True)
+class OffFile:
+    """Header and complete records of a file.
+
+    Fields of a record: record_samples, record_presamples i4; framecount, unixnano i8;
+    pretrigger_mean, residual_stddev f4; from version 0.3.0 on pretrigger_delta f4;
+    coefs f4 (number_of_bases,).
+    """
+
+    header: OffHeader
+    records: NDArray[np.void]  # (record,), read-only
+
+    @property
+    def dead_time(self) -> float:
+        """How long the pixel is blind after a trigger, s; 0 without records.
+
+        recordSamples x FramePeriodSeconds, rounded to ns.
+        """
+        return self._duration("record_samples")
+
+    @property
+    def after_trigger(self) -> float:
+        """Duration of the part of a record after its trigger, s; 0 without records.
+
+        (recordSamples - recordPreSamples) x FramePeriodSeconds, rounded to ns.
+        """
+        return self._duration("record_samples", minus="record_presamples")
+
+    def _duration(self, samples_field: str, minus: str = "") -> float:
+        """Return the duration of samples of the first record, s."""
+        if len(self.records) == 0:
+            return 0.0
+        samples = int(self.records[0][samples_field])
+        if minus:
+            samples -= int(self.records[0][minus])
+        return round(samples * self.header.frame_period_s * NS_PER_S) / NS_PER_S
+
+
+@dataclass(frozen=True)
+class RecordTimes:
+    """Times of the first and last record of a file, ns since 1970."""
+
+    first_ns: int
+    last_ns: int
 
 
 @dataclass(frozen=True)
 class Pulses:
-    """The pulses of one pixel in order of time, one contiguous array a quantity, all (pulse,)."""
+    """The pulses of one pixel in order of time, one contiguous array a quantity."""
 
-    time_ns: NDArray[np.int64]
-    pulse_height: NDArray[np.float64]  # filtValue
-    pretrigger_mean: NDArray[np.float64]
-    phase: NDArray[
-        np.float64
-    ]  # derivativeLike / filtValue: arrival within a sample; NaN where filtValue is 0
-    residual: NDArray[np.float64]  # residualStdDev: misfit of the pulse model
-    since_last: NDArray[
-        np.float64
-    ]  # s since the pixel's previous record, wherever that lies; inf for the file's first
+    time_ns: IntArray  # (pulse,), ns since 1970
+    pulse_height: FloatArray  # (pulse,), filtValue
+    pretrigger_mean: FloatArray  # (pulse,)
+    phase: FloatArray  # (pulse,), derivativeLike / filtValue: arrival within a sample
+    residual: FloatArray  # (pulse,), residualStdDev: misfit of the pulse model
+    since_last: FloatArray  # (pulse,), s since the previous record; inf: the first
     dead_time_s: float  # after each pulse
-    after_trigger_s: float  # the part of a record that follows its trigger: a second photon in it spoils the first
+    after_trigger_s: float  # a second photon within it distorts the first
     pixel: int
 
     def __len__(self) -> int:
         return len(self.time_ns)
 
-    def take(self, which: NDArray[np.bool_]) -> "Pulses":
-        """Some of the pulses, `which` bool (pulse,)."""
-        columns: dict[str, Any] = {
-            name: getattr(self, name)[which] for name in _COLUMNS
+    def select(self, is_selected: BoolArray) -> "Pulses":
+        """Return the pulses where `is_selected`, (pulse,), is true."""
+        arrays: dict[str, Any] = {
+            name: getattr(self, name)[is_selected] for name in _PULSE_ARRAYS
         }
-        return replace(self, **columns)
+        return replace(self, **arrays)
 
 
-_COLUMNS = (
+_PULSE_ARRAYS = (
     "time_ns",
     "pulse_height",
     "pretrigger_mean",
@@ -79,20 +124,22 @@ _COLUMNS = (
 )
 
 
-def joined(parts: Sequence[Pulses]) -> Pulses:
-    """Pulses of one pixel from one or several runs, one after the other."""
-    columns: dict[str, Any] = {
+def concatenate(parts: Sequence[Pulses]) -> Pulses:
+    """Return the pulses of one pixel from several runs, one run after the other."""
+    arrays: dict[str, Any] = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in _COLUMNS
+        for name in _PULSE_ARRAYS
     }
-    return replace(parts[0], **columns)
+    return replace(parts[0], **arrays)
 
 
 def pixel_number(path: Path) -> int:
-    """The channel number in a file name `<prefix>_chan<N>.off`.
+    """Return the channel number in a file name `<prefix>_chan<N>.off`.
 
-    Raises:
-        InputError: the name has none.
+    Raises
+    ------
+    InputError
+        The name has none.
     """
     match = OFF_FILE.fullmatch(path.name)
     if match is None:
@@ -105,208 +152,269 @@ def pixel_number(path: Path) -> int:
 def read_header(path: Path) -> OffHeader:
     """Read the header alone; the number of records follows from the size of the file.
 
-    Raises:
-        InputError: not an OFF file, a version that is not known, or a header that is broken.
+    Raises
+    ------
+    InputError
+        Not an OFF file, an unsupported version, or a damaged header.
     """
     try:
         with path.open("rb") as file:
             text = _header_text(file, path)
-            size = file.seek(0, 2)
-        return _parse_header(json.loads(text), len(text), size, path)
+            file_bytes = file.seek(0, 2)
+        return _parse_header(json.loads(text), len(text), file_bytes, path)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: broken OFF header ({error!r}); the pixel cannot be read"
+            f"{path}: broken OFF header ({error!r}); pixel not used"
         ) from error
 
 
-def open_file(path: Path) -> tuple[OffHeader, NDArray[np.void]]:
-    """The header, and all whole records, (record,), as a read-only memory map; without records a plain empty array.
+def open_file(path: Path) -> OffFile:
+    """Return the header and a memory map of the complete records.
 
-    Fields: record_samples, record_presamples i4; framecount, unixnano i8; pretrigger_mean, residual_stddev f4;
-    pretrigger_delta f4 from version 0.3.0 on; coefs f4 (number_of_bases,).
+    Small files opened recently stay mapped while they are unchanged, which saves
+    finding their pages again.
 
-    Small files that were opened last stay mapped, while they are what they were: their pages need not be found again.
-
-    Raises:
-        InputError: as `read_header`.
+    Raises
+    ------
+    InputError
+        As for `read_header`.
     """
     status = path.stat()
-    opened = _opened if status.st_size <= KEPT_BYTES else _opened.__wrapped__
-    return opened(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    is_small = status.st_size <= MAX_MAPPED_BYTES
+    open_mapped = _open_mapped if is_small else _open_mapped.__wrapped__
+    return open_mapped(path, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@lru_cache(maxsize=MAX_MAPPED_FILES)
+def _open_mapped(path: Path, *_version_of_the_file: int) -> OffFile:
+    header = read_header(path)
+    if header.n_records == 0:
+        return OffFile(header, np.empty(0, header.record_dtype))
+    # the file may have grown since: map the records that the header counted
+    end = header.data_offset + header.n_records * header.record_dtype.itemsize
+    with path.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), end, access=mmap.ACCESS_READ)
+    records = np.frombuffer(
+        mapped, header.record_dtype, header.n_records, header.data_offset
+    )
+    return OffFile(header, records)
 
 
 def open_records(path: Path) -> NDArray[np.void]:
-    """The records of `open_file`."""
-    return open_file(path)[1]
+    """Return the records of `open_file`."""
+    return open_file(path).records
 
 
-@lru_cache(maxsize=KEPT_OPEN)
-def _opened(path: Path, *_: int) -> tuple[OffHeader, NDArray[np.void]]:
-    header = read_header(path)
-    return header, _map_records(path, header)
+class Columns(NamedTuple):
+    """Columns of records that hold what a photon needs; strided views of the file.
+
+    A tuple, since compiled code takes them apart.
+    """
+
+    time_ns: IntArray  # (record,)
+    pretrigger_mean: NDArray[np.float32]  # (record,)
+    residual: NDArray[np.float32]  # (record,)
+    coefs: NDArray[np.float32]  # (record, number_of_bases)
 
 
-def _map_records(path: Path, header: OffHeader) -> NDArray[np.void]:
-    """The whole records that the header counted: the file may have grown since."""
-    if header.n_records == 0:
-        return np.empty(0, header.record_dtype)
-    size = header.data_offset + header.n_records * header.record_dtype.itemsize
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-    return np.frombuffer(
-        mapped, header.record_dtype, header.n_records, header.data_offset
+def columns(records: NDArray[np.void]) -> Columns:
+    """Return read-only views of columns of the records."""
+    view = records.view()
+    view.flags.writeable = False
+    return Columns(
+        time_ns=view["unixnano"],
+        pretrigger_mean=view["pretrigger_mean"],
+        residual=view["residual_stddev"],
+        coefs=view["coefs"],
     )
 
 
-def columns(records: NDArray[np.void]) -> PulseColumns:
-    """Return read-only views of the records' columns."""
-    plain = records.view()
-    plain.flags.writeable = False
-    return PulseColumns(
-        time_ns=plain["unixnano"],
-        pretrigger_mean=plain["pretrigger_mean"],
-        residual=plain["residual_stddev"],
-        coefs=plain["coefs"],
-    )
+def record_range(records: NDArray[np.void], start_ns: int, end_ns: int) -> slice:
+    """Return which records have start_ns <= unixnano < end_ns.
 
+    By bisection, which reads a few pages.
 
-def record_range(
-    records: NDArray[np.void], start_ns: int, end_ns: int
-) -> tuple[int, int]:
-    """First record with start_ns <= unixnano, and first with end_ns <= unixnano: `records[first:last]`.
+    Parameters
+    ----------
+    records
+        (record,) in order of time, as the acquisition writes them.
+    start_ns, end_ns
+        ns since 1970.
 
-    By bisection, so the records must be in order of time, as the acquisition writes them; a few pages are read.
+    Returns
+    -------
+    slice
+        With integer `start` and `stop`.
     """
     time = records["unixnano"]
     first = bisect_left(time, start_ns)
-    return first, bisect_left(time, end_ns, lo=first)
+    return slice(first, bisect_left(time, end_ns, lo=first))
 
 
-def time_range(path: Path, header: OffHeader) -> tuple[int, int] | None:
-    """Times of the first and the last record, ns since 1970, without mapping the file; None without records."""
+def read_record_times(path: Path, header: OffHeader) -> RecordTimes | None:
+    """Read the times of the first and last record without mapping the file.
+
+    Parameters
+    ----------
+    path
+        The OFF file.
+    header
+        Its header.
+
+    Returns
+    -------
+    RecordTimes or None
+        None: no records.
+    """
     if header.n_records == 0:
         return None
-    size = header.record_dtype.itemsize
+    record_bytes = header.record_dtype.itemsize
     with path.open("rb") as file:
         file.seek(header.data_offset)
-        first = file.read(size)
-        file.seek(header.data_offset + (header.n_records - 1) * size)
-        both = np.frombuffer(first + file.read(size), header.record_dtype)["unixnano"]
-    return int(both[0]), int(both[1])
-
-
-def dead_time_ns(records: NDArray[np.void], header: OffHeader) -> int:
-    """How long a pixel is blind after a trigger: recordSamples x FramePeriodSeconds, in ns; 0 without records."""
-    if len(records) == 0:
-        return 0
-    return round(int(records[0]["record_samples"]) * header.frame_period_s * 1e9)
-
-
-def after_trigger_ns(records: NDArray[np.void], header: OffHeader) -> int:
-    """The part of a record after its trigger: (recordSamples - recordPreSamples) x FramePeriodSeconds, in ns."""
-    if len(records) == 0:
-        return 0
-    samples = int(records[0]["record_samples"]) - int(records[0]["record_presamples"])
-    return round(samples * header.frame_period_s * 1e9)
+        first = file.read(record_bytes)
+        file.seek(header.data_offset + (header.n_records - 1) * record_bytes)
+        last = file.read(record_bytes)
+    times = np.frombuffer(first + last, header.record_dtype)["unixnano"]
+    return RecordTimes(int(times[0]), int(times[1]))
 
 
 def read_pulses(path: Path, start_ns: int, end_ns: int) -> Pulses:
-    """The pulses of one pixel with start_ns <= time < end_ns, in order of time.
+    """Read the pulses of one pixel in a time window.
 
-    Raises:
-        InputError: as `read_header`, or no pixel number in the file's name.
+    Parameters
+    ----------
+    path
+        The OFF file.
+    start_ns, end_ns
+        The window, start_ns <= time < end_ns, ns since 1970.
+
+    Returns
+    -------
+    Pulses
+        In order of time; `phase` is NaN where the pulse height is 0.
+
+    Raises
+    ------
+    InputError
+        As for `read_header`, or no pixel number in the name of the file.
     """
-    header, everything = open_file(path)
-    first, last = record_range(everything, start_ns, end_ns)
-    before = everything["unixnano"][max(first - 1, 0) : first]
-    records = np.array(everything[first:last])
+    file = open_file(path)
+    rows = record_range(file.records, start_ns, end_ns)
+    records = np.array(file.records[rows])
     if np.any(np.diff(records["unixnano"]) < 0):
         records = records[np.argsort(records["unixnano"], kind="stable")]
     time = records["unixnano"].astype(np.int64)
-    since_last = (
-        np.maximum(np.diff(time, prepend=before[-1] if len(before) else time[:1]), 0)
-        / 1e9
-    )
-    if not len(before):
-        since_last[:1] = np.inf
     with np.errstate(invalid="ignore"):  # damaged records may hold signalling NaNs
-        height, slope = (
-            records["coefs"][:, k].astype(np.float64)
-            for k in (FILT_VALUE, DERIVATIVE_LIKE)
-        )
-        base, residual = (
-            records[name].astype(np.float64)
-            for name in ("pretrigger_mean", "residual_stddev")
-        )
+        height = records["coefs"][:, FILT_VALUE].astype(np.float64)
+        slope = records["coefs"][:, DERIVATIVE_LIKE].astype(np.float64)
+        pretrigger_mean = records["pretrigger_mean"].astype(np.float64)
+        residual = records["residual_stddev"].astype(np.float64)
+    has_phase = (height != 0) & np.isfinite(height) & np.isfinite(slope)
     phase = np.full(len(records), np.nan)
-    np.divide(
-        slope,
-        height,
-        out=phase,
-        where=(height != 0) & np.isfinite(height) & np.isfinite(slope),
-    )
+    np.divide(slope, height, out=phase, where=has_phase)
+    previous = file.records["unixnano"][max(rows.start - 1, 0) : rows.start]
     return Pulses(
         time_ns=time,
         pulse_height=height,
-        pretrigger_mean=base,
+        pretrigger_mean=pretrigger_mean,
         phase=phase,
         residual=residual,
-        since_last=since_last,
-        dead_time_s=dead_time_ns(everything, header) / 1e9,
-        after_trigger_s=after_trigger_ns(everything, header) / 1e9,
+        since_last=_since_last(time, previous),
+        dead_time_s=file.dead_time,
+        after_trigger_s=file.after_trigger,
         pixel=pixel_number(path),
     )
 
 
+def _since_last(time_ns: IntArray, previous: IntArray) -> FloatArray:
+    """Return the time since the previous record, (pulse,), s.
+
+    `previous` holds the time of the record before the first one, or nothing.
+    """
+    if len(previous) == 0:
+        since_last = np.diff(time_ns, prepend=time_ns[:1]) / NS_PER_S
+        since_last[:1] = np.inf
+        return np.asarray(since_last)
+    steps = np.diff(time_ns, prepend=previous[-1])
+    return np.asarray(np.maximum(steps, 0) / NS_PER_S)
+
+
 def _header_text(file: BinaryIO, path: Path) -> bytes:
-    """Everything up to and including the line that holds only `}`."""
+    """Return all bytes up to and including the line that holds only `}`."""
     text = b""
-    while len(text) < _LARGEST_HEADER:
-        chunk = file.read(max(_FIRST_READ, len(text)))
+    while len(text) < _MAX_HEADER_BYTES:
+        chunk = file.read(max(_FIRST_READ_BYTES, len(text)))
         text += chunk
         if not text.lstrip().startswith(b"{") or not chunk:
             break
-        end = text.find(b"\n}\n")
+        end = text.find(_HEADER_END)
         if end >= 0:
-            return text[: end + 3]
+            return text[: end + len(_HEADER_END)]
     raise InputError(
-        f"{path}: no OFF header (a JSON object that ends with a line of only a brace); not an OFF file?"
+        f"{path}: no OFF header (a JSON object whose last line is a brace); "
+        "probably not an OFF file"
     )
 
 
 def _parse_header(
     header: dict[str, Any], text_bytes: int, file_bytes: int, path: Path
 ) -> OffHeader:
-    """Some versions write numbers as strings: everything is converted."""
+    """Return the checked header; some versions write numbers as text."""
+    file_format = header["FileFormat"]
     version = str(header["FileFormatVersion"])
-    if header["FileFormat"] != "OFF" or version not in VERSIONS:
+    if file_format != "OFF" or version not in VERSIONS:
         raise InputError(
-            f"{path}: {header['FileFormat']} {version} cannot be read; known is OFF {', '.join(VERSIONS)}"
+            f"{path}: {file_format} {version} is not supported; supported: OFF "
+            f"{', '.join(VERSIONS)}"
         )
-    bases = int(header["NumberOfBases"])
-    if bases <= FILT_VALUE:
+    number_of_bases = int(header["NumberOfBases"])
+    if number_of_bases <= FILT_VALUE:
         raise InputError(
-            f"{path}: NumberOfBases is {bases}: without filtValue, the third, there is no pulse height"
+            f"{path}: NumberOfBases is {number_of_bases}: no pulse heights, which are "
+            "the third (filtValue)"
         )
-    projectors = header["ModelInfo"]["Projectors"]
-    numbers = (
-        0
-        if version == "0.1.0"
-        else 2 * int(projectors["Rows"]) * int(projectors["Cols"])
-    )
-    offset = text_bytes + 8 * numbers
+    data_offset = text_bytes
+    if version != "0.1.0":  # the matrices follow the header
+        projectors = header["ModelInfo"]["Projectors"]
+        matrix_values = int(projectors["Rows"]) * int(projectors["Cols"])
+        data_offset += 2 * matrix_values * _MATRIX_VALUE_BYTES
     frame_period_s = float(header["FramePeriodSeconds"])
     if not frame_period_s > 0:
         raise ValueError(f"FramePeriodSeconds is {frame_period_s}")
-    if not text_bytes <= offset <= file_bytes:
-        raise ValueError(f"records would start at byte {offset} of {file_bytes}")
-    dtype = record_dtype(version, bases)
-    whole, rest = divmod(file_bytes - offset, dtype.itemsize)
-    return OffHeader(version, bases, frame_period_s, dtype, offset, whole, rest)
+    if not text_bytes <= data_offset <= file_bytes:
+        raise ValueError(f"records would start at byte {data_offset} of {file_bytes}")
+    dtype = record_dtype(version, number_of_bases)
+    n_records, truncated_bytes = divmod(file_bytes - data_offset, dtype.itemsize)
+    return OffHeader(
+        version=version,
+        number_of_bases=number_of_bases,
+        frame_period_s=frame_period_s,
+        record_dtype=dtype,
+        data_offset=data_offset,
+        n_records=n_records,
+        truncated_bytes=truncated_bytes,
+    )
 
 
 def record_dtype(version: str, number_of_bases: int) -> np.dtype[np.void]:
-    """The layout of a record, little endian, packed."""
+    """Return the layout of a record.
+
+    Parameters
+    ----------
+    version
+        One of `VERSIONS`.
+    number_of_bases
+        Length of `coefs`.
+
+    Returns
+    -------
+    numpy.dtype
+        Little endian, packed.
+
+    References
+    ----------
+    Package `off` of DASTARD, https://github.com/usnistgov/dastard.
+    """
     fields: list[Any] = [
         ("record_samples", "<i4"),
         ("record_presamples", "<i4"),
@@ -316,6 +424,5 @@ def record_dtype(version: str, number_of_bases: int) -> np.dtype[np.void]:
     ]
     if version == "0.3.0":
         fields.append(("pretrigger_delta", "<f4"))
-    return np.dtype(
-        [*fields, ("residual_stddev", "<f4"), ("coefs", "<f4", (number_of_bases,))]
-    )
+    fields += [("residual_stddev", "<f4"), ("coefs", "<f4", (number_of_bases,))]
+    return np.dtype(fields)

@@ -1,27 +1,30 @@
-"""SSRL ASCII scans (`.dat`): where I0, TEY and TFY come from at that beamline."""
+"""SSRL ASCII scans (`.dat`): where that beamline stores I0, TEY and TFY."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
+from rixs_pipeline.types import FloatArray
 
 _SIZE = re.compile(r"\s*PTS:\s*\d+\s+COLS:\s*(\d+)\s*")
+_SIZE_LINE = 2  # counted from 0
+_SCAN = re.compile(r"^Scan:\s*(\d+)\s*$", re.MULTILINE)
+_SAMPLE = re.compile(r"^Sample:\s*(.*?)\s*(?:loadid:.*)?$", re.MULTILINE)
 _ALIASES = {"sc": "tey"}  # the drain current of the sample
 
 
 @dataclass(frozen=True)
 class AsciiScan:
-    """One scan; `columns` by the name in the file, each f8 (row,), in the order measured."""
+    """One scan."""
 
     path: Path
     number: int | None  # `Scan:`
     sample: str
     date: str
-    columns: dict[str, NDArray[np.float64]]
+    columns: dict[str, FloatArray]  # name in the file -> (row,), in order of time
 
     @property
     def n_rows(self) -> int:
@@ -29,57 +32,64 @@ class AsciiScan:
         return len(next(iter(self.columns.values())))
 
     @property
-    def readings(self) -> dict[str, NDArray[np.float64]]:
-        """The columns by channel: names in lower case, SC as `tey` too."""
+    def readings(self) -> dict[str, FloatArray]:
+        """Columns by channel: names in lower case, SC also as `tey`."""
         channels = {name.lower(): values for name, values in self.columns.items()}
-        return channels | {
-            alias: channels[name]
-            for name, alias in _ALIASES.items()
-            if name in channels
-        }
+        for name, alias in _ALIASES.items():
+            if name in channels:
+                channels[alias] = channels[name]
+        return channels
 
 
 def is_ascii_scan(head: bytes) -> bool:
-    """Whether the first bytes of a file are the fixed header: its third line holds the number of rows and columns."""
-    lines = head.decode(errors="replace").splitlines()
-    return len(lines) > 2 and _SIZE.fullmatch(lines[2]) is not None
+    """Return whether a file that begins with `head` is an SSRL ASCII scan."""
+    return _match_size(head.decode(errors="replace").splitlines()) is not None
+
+
+def _match_size(lines: list[str]) -> re.Match[str] | None:
+    """Match the line of the header that holds the number of rows and columns."""
+    return _SIZE.fullmatch(lines[_SIZE_LINE]) if len(lines) > _SIZE_LINE else None
 
 
 def read(path: Path) -> AsciiScan:
-    """Read one file; a last row that is cut short is left out.
+    """Read one file; an incomplete last row is left out.
 
-    Raises:
-        InputError: the header is broken, or a value is not a number.
+    Raises
+    ------
+    InputError
+        The header is damaged, or a value is not a number.
     """
     lines = [line.rstrip() for line in path.read_text(errors="replace").splitlines()]
-    size = _SIZE.fullmatch(lines[2]) if len(lines) > 2 else None
+    size = _match_size(lines)
     if size is None or int(size[1]) == 0 or "Data:" not in lines:
         raise InputError(
-            f"{path}: not an SSRL ASCII scan: no 'PTS: n COLS: m' in line 3, or no line 'Data:'"
+            f"{path}: not an SSRL ASCII scan: no 'PTS: n COLS: m' in line 3, or no "
+            "line 'Data:'"
         )
-    n_columns, first = int(size[1]), lines.index("Data:") + 1
-    names = [line.strip() for line in lines[first : first + n_columns]]
+    n_columns = int(size[1])
+    data_start = lines.index("Data:") + 1
+    rows_start = data_start + n_columns
+    names = [line.strip() for line in lines[data_start:rows_start]]
     if len(names) < n_columns:
         raise InputError(
-            f"{path}: ends after {len(names)} of {n_columns} column names; the readings are not used"
+            f"{path}: ends after {len(names)} of {n_columns} column names; readings "
+            "not used"
         )
-    rows = [line.split() for line in lines[first + n_columns :]]
+    rows = [line.split() for line in lines[rows_start:]]
+    complete_rows = [row for row in rows if len(row) == n_columns]
     try:
-        values = np.array(
-            [row for row in rows if len(row) == n_columns], dtype=np.float64
-        )
+        table = np.array(complete_rows, dtype=np.float64).reshape(-1, n_columns)
     except ValueError as error:
         raise InputError(
-            f"{path}: a value is not a number ({error}); the readings are not used"
+            f"{path}: a value is not a number ({error}); readings not used"
         ) from error
-    values = values.reshape(-1, n_columns)
-    header = "\n".join(lines[:first])
-    number = re.search(r"^Scan:\s*(\d+)\s*$", header, re.MULTILINE)
-    sample = re.search(r"^Sample:\s*(.*?)\s*(?:loadid:.*)?$", header, re.MULTILINE)
+    header = "\n".join(lines[:data_start])
+    number = _SCAN.search(header)
+    sample = _SAMPLE.search(header)
     return AsciiScan(
         path=path,
         number=int(number[1]) if number else None,
         sample=sample[1] if sample else "",
         date=lines[1].strip(),
-        columns={name: values[:, i] for i, name in enumerate(names)},
+        columns=dict(zip(names, table.T, strict=True)),
     )

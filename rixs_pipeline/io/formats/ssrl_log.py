@@ -29,22 +29,23 @@ _TEXT_LIKE_INT = re.compile(r"[-+]?0[o_\d].*")
 class _LogConstructor(SafeConstructor):
     """Distinguishes numbers and text as PyYAML does."""
 
-    def construct_yaml_float(self, node: ScalarNode) -> float | str:
-        """Return the number, or the text that looks like one."""
+    def float_or_text(self, node: ScalarNode) -> float | str:
+        """Return a number, or the text that looks like one."""
         text = str(node.value)
         is_text = _TEXT_LIKE_FLOAT.fullmatch(text)
-        return text if is_text else float(super().construct_yaml_float(node))
+        return text if is_text else float(self.construct_yaml_float(node))
 
-    def construct_yaml_int(self, node: ScalarNode) -> int | str:
-        """Return the number, or the text that looks like one."""
+    def int_or_text(self, node: ScalarNode) -> int | str:
+        """Return a whole number, or the text that looks like one."""
         text = str(node.value)
         is_text = _TEXT_LIKE_INT.fullmatch(text)
-        return text if is_text else int(super().construct_yaml_int(node))
+        return text if is_text else int(self.construct_yaml_int(node))
 
 
-for _kind in ("float", "int"):
-    _construct = getattr(_LogConstructor, f"construct_yaml_{_kind}")
-    _LogConstructor.add_constructor(f"tag:yaml.org,2002:{_kind}", _construct)
+_LogConstructor.add_constructor(
+    "tag:yaml.org,2002:float", _LogConstructor.float_or_text
+)
+_LogConstructor.add_constructor("tag:yaml.org,2002:int", _LogConstructor.int_or_text)
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,22 @@
-"""Pixel calibrations -> the table of what each line says about the reference set."""
+"""Table that compares each reference line with the others, over all reference runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import CurveName
-from rixs_pipeline.core.calibration import reference_consistency as reference_report
-from rixs_pipeline.types import are_ok
+from rixs_pipeline.core.calibration.reference_consistency import compare_lines
+from rixs_pipeline.core.gain.forms import CurveForm
+from rixs_pipeline.types import FloatArray, IntArray, are_ok
 
 if TYPE_CHECKING:
     import xarray as xr
 
-_COLUMNS = (
+RESULT_COLUMNS = (
     "residual",
     "residual_errors",
     "spread",
@@ -27,59 +28,80 @@ _COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A reference line as the product of a reference run holds it."""
+
+    energy: float  # eV
+    uncertainty: float  # one standard deviation, eV
+    variant: str  # chemical state; "" where the reference set states none
+
+
 def reference_table(
     calibrations: Sequence[xr.Dataset], curve: CurveName
 ) -> dict[str, list[Any]]:
-    """Columns of the table, a row for each line of any of the reference runs, in the order of their energies."""
-    energies = {name: row for one in calibrations for name, row in _lines(one).items()}
-    names = sorted(energies, key=lambda name: energies[name][0])
-    pixels = sorted({int(p) for one in calibrations for p in one["pixel"].values})
-    energy, uncertainty = (
-        np.array([energies[name][:2] for name in names], dtype=float).reshape(-1, 2).T
+    """Return the columns of the table, with a row for each line of any reference run.
+
+    Parameters
+    ----------
+    calibrations
+        Products of the reference runs.
+    curve
+        The form of the gain curves.
+
+    Returns
+    -------
+    dict of str to list
+        Rows are in the order of the line energies.
+    """
+    lines: dict[str, _Line] = {}
+    for product in calibrations:
+        lines |= _read_lines(product)
+    names = sorted(lines, key=lambda name: lines[name].energy)
+    pixels = np.unique(np.concatenate([c["pixel"].values for c in calibrations]))
+    energy = np.array([lines[name].energy for name in names], float)
+    uncertainty = np.array([lines[name].uncertainty for name in names], float)
+    residual, left_out, line_names = [], [], []
+    for product in calibrations:
+        residual.append(_on_grid(product, "line_residual", pixels, names))
+        left_out.append(_on_grid(product, "line_left_out", pixels, names))
+        line_names += map(str, product["line_name"].values)
+    result = compare_lines(
+        energy, uncertainty, np.stack(residual), np.stack(left_out), CurveForm(curve)
     )
-    tables = [
-        np.stack([_aligned(one, variable, pixels, names) for one in calibrations])
-        for variable in ("line_residual", "line_left_out")
-    ]
-    result = reference_report.report(energy, uncertainty, tables[0], tables[1], curve)
     columns: dict[str, list[Any]] = {
         "line": names,
-        "variant": [energies[name][2] for name in names],
-    }
-    columns |= {
+        "variant": [lines[name].variant for name in names],
         "energy": energy.tolist(),
         "uncertainty": uncertainty.tolist(),
         "pixels": result.pixels.tolist(),
+        "runs": [line_names.count(name) for name in names],
     }
-    columns["runs"] = [
-        sum(name in _lines(one) for one in calibrations) for name in names
-    ]
-    return (
-        columns
-        | {c: getattr(result, c).tolist() for c in _COLUMNS}
-        | {"verdict": result.verdicts}
-    )
+    columns |= {name: getattr(result, name).tolist() for name in RESULT_COLUMNS}
+    columns["verdict"] = result.conclusions
+    return columns
 
 
-def _lines(calibration: xr.Dataset) -> dict[str, tuple[float, float, str]]:
-    """Energy, uncertainty and variant of the lines of a run, by name."""
-    columns = (
-        calibration[f"line_{what}"].values
-        for what in ("name", "energy", "energy_errors", "variant")
-    )
-    return {
-        str(name): (float(e), float(u), str(v))
-        for name, e, u, v in zip(*columns, strict=True)
-    }
+def _read_lines(calibration: xr.Dataset) -> dict[str, _Line]:
+    """Read the lines of a reference run, by name."""
+    names = map(str, calibration["line_name"].values)
+    energy = calibration["line_energy"].values.tolist()
+    uncertainty = calibration["line_energy_errors"].values.tolist()
+    variant = map(str, calibration["line_variant"].values)
+    lines = map(_Line, energy, uncertainty, variant)
+    return dict(zip(names, lines, strict=True))
 
 
-def _aligned(
-    calibration: xr.Dataset, variable: str, pixels: list[int], names: list[str]
-) -> NDArray[np.float64]:
-    """A variable (pixel, line) of a run on the pixels and lines of the table; NaN where it has none that is ok."""
+def _on_grid(
+    calibration: xr.Dataset, variable: str, pixels: IntArray, names: list[str]
+) -> FloatArray:
+    """Return a variable of a run on the pixels and lines of the table, (pixel, line).
+
+    NaN where the run does not have the line, or the pixel is not ok.
+    """
     values = np.full((len(pixels), len(names)), np.nan)
-    ok = are_ok(calibration["status"].values)
-    rows = [pixels.index(int(p)) for p in calibration["pixel"].values[ok]]
+    is_ok = are_ok(calibration["status"].values)
+    rows = np.searchsorted(pixels, calibration["pixel"].values[is_ok])
     columns = [names.index(str(name)) for name in calibration["line_name"].values]
-    values[np.ix_(rows, columns)] = calibration[variable].values[ok]
+    values[np.ix_(rows, columns)] = calibration[variable].values[is_ok]
     return values

@@ -14,7 +14,7 @@ from rixs_pipeline.core.maps import combine, i0_noise, incident_axis
 from rixs_pipeline.core.maps.incident_axis import IncidentAxis
 from rixs_pipeline.core.stats import energy_scale_offset, weighted_mean
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.schema import COADDED_MAP, POINT_USED, check, labelled
+from rixs_pipeline.schema import COADDED_MAP, POINT_USED, Variables, check, labelled
 from rixs_pipeline.stages.scan.response_tail import average_tail_over_scans
 from rixs_pipeline.stages.scan.scan_map import intensity_variables, label_readings
 from rixs_pipeline.types import FloatArray
@@ -22,7 +22,6 @@ from rixs_pipeline.types import FloatArray
 if TYPE_CHECKING:
     import xarray as xr
 
-Variables = dict[str, tuple[tuple[str, ...], Any]]
 
 # coordinate of scans whose incident energies were shifted: the energies as measured
 MEASURED_ENERGY = "measured_energy"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from rixs_pipeline.core.spectra.sample_comparison import (
 )
 from rixs_pipeline.core.stats import energy_scale_offset, homogeneity
 from rixs_pipeline.core.stats.homogeneity import Apart, Homogeneity
-from rixs_pipeline.schema import check, labelled
+from rixs_pipeline.schema import Variables, check, labelled
 from rixs_pipeline.schema import comparison as comparison_schema
 from rixs_pipeline.stages.sample.configured_regions import core_region
 from rixs_pipeline.types import BoolArray, FloatArray
@@ -34,7 +34,6 @@ from rixs_pipeline.types import BoolArray, FloatArray
 if TYPE_CHECKING:
     import xarray as xr
 
-Variables = dict[str, tuple[tuple[str, ...], Any]]
 
 LEAST_SHARED = 0.5  # share of a sample's incident points that all samples must have
 OF_INTENSITY = ("intensity", "intensity_errors", "difference", "difference_errors")

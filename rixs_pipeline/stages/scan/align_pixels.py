@@ -113,8 +113,8 @@ def _point_step(scan: Run, energies: tuple[PixelEnergy, ...]) -> int:
     numbers = []
     for path in used[:: max(1, len(used) // SAMPLED_PIXELS)]:
         records = off.open_records(path)
-        first, stop = off.record_range(records, scan.start_ns, scan.end_ns)
-        numbers.append(stop - first)
+        rows = off.record_range(records, scan.start_ns, scan.end_ns)
+        numbers.append(rows.stop - rows.start)
     step = np.median(numbers) // ENOUGH_PULSES
     return int(np.clip(step, 1, len(scan.points)))
 

@@ -77,14 +77,15 @@ def _count_pixel(
 
     pixel = off.pixel_number(path)
     points = task.points
-    header, file_records = off.open_file(path)
-    records = find_point_records(file_records, points.start_ns, points.end_ns)
+    off_file = off.open_file(path)
+    records = find_point_records(off_file.records, points.start_ns, points.end_ns)
     limits = select_cuts(records, energy, task.residual_cut)
     bins = binning.uniform_bins(task.emission_edges)
     cut_limits, params = REJECT_ALL, np.zeros((2, layout.N_PARAMS))
     later_share = np.zeros(len(points))
-    is_counted = energy.params is not None and limits is not None
+    is_counted = False
     if energy.params is not None and limits is not None:
+        is_counted = True
         cut_limits, params = limits.to_table(), np.stack(energy.params)
         later_share = later_calibration_share(
             points.middle, energy.params, energy.reference_times
@@ -103,14 +104,13 @@ def _count_pixel(
     if not is_counted:
         tally.cut_counts[1:] = 0
     outside = int(map_counts[:, -1].sum()) - outside_before
-    dead_time = off.dead_time_ns(file_records, header) / 1e9
     return PixelCounts(
         pixel=pixel,
         triggers=records.number,
         countable=tally.countable,
         accepted=tally.accepted,
-        live_time=_live_time(records, points, dead_time, limits),
-        after_trigger=off.after_trigger_ns(file_records, header) / 1e9,
+        live_time=_live_time(records, points, off_file.dead_time, limits),
+        after_trigger=off_file.after_trigger,
         pixel_counts=int(records.number.sum()) - outside,
         cut_counts=tally.cut_counts,
         cut_limits=cuts.stack_limits([limits])[0],

@@ -1,17 +1,14 @@
-"""Counts the photons of scans, whose blocks of pixels are one stream of work."""
-
-from __future__ import annotations
+"""Count the photons of scans; the blocks of pixels of all scans are one stream."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rixs_pipeline import paths, progress
+from rixs_pipeline import progress
 from rixs_pipeline.core.maps.scan_counts import ScanCounts, merge_blocks
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.runner import chunks as blocks
-from rixs_pipeline.stages.context import Work
-from rixs_pipeline.stages.scan import align_pixels as align
+from rixs_pipeline.stages.context import RunContext
+from rixs_pipeline.stages.scan import align_pixels, chunks
 from rixs_pipeline.stages.scan.calibrated_photons import count_calibrated_photons
 from rixs_pipeline.stages.scan.count_photon_list import count_photon_list
 from rixs_pipeline.stages.scan.count_pulses import CountTask, count_block
@@ -22,165 +19,171 @@ from rixs_pipeline.stages.scan.counted_scan import (
 )
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.scan_map import map_edges
-from rixs_pipeline.stages.scan.surrounding_calibrations import ReferenceRuns
-from rixs_pipeline.types import FloatArray, IntArray
+from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
+from rixs_pipeline.types import FloatArray, IntArray, Outcome
 
-Functions = tuple[PixelEnergy, ...]  # in the order of a scan's files
+PixelEnergies = tuple[PixelEnergy, ...]  # in the order of a scan's files
 
 
 @dataclass(frozen=True)
-class Counting:
-    """What scans are counted with; those that are `listed` have a fresh list of their photons."""
+class ScanCounter:
+    """Counts scans.
 
-    work: Work
-    references: ReferenceRuns
-    listed: set[str]
+    Attributes
+    ----------
+    context : RunContext
+        The reduction.
+    calibrations : SurroundingCalibrations
+        Of the scans.
+    photon_stores : mapping of str to Path
+        Scans whose calibrated photons are stored already: their pulses are not read.
+    """
 
-    def counts(
-        self, scans: Sequence[Run], unlisted: Mapping[str, Path]
-    ) -> Iterator[tuple[Run, CountedScan | Exception]]:
-        """Counts of each scan, and the energy functions of its pixels in the order of `binned.pixel`; or what is wrong.
+    context: RunContext
+    calibrations: SurroundingCalibrations
+    photon_stores: Mapping[str, Path]
 
-        The blocks of pixels of all scans are one stream of work, cut so that every worker gets some of it. Scans that
-        have a fresh photon list are no part of it.
+    def count(
+        self, scans: Sequence[Run], part_folders: Mapping[str, Path]
+    ) -> Iterator[Outcome[CountedScan]]:
+        """Count the photons of scans.
+
+        Parameters
+        ----------
+        scans : sequence of Run
+            To count.
+        part_folders : mapping of str to Path
+            Scans whose calibrated photons are to be stored, and the folder for the
+            parts that the blocks of pixels write.
+
+        Yields
+        ------
+        Outcome of CountedScan
+            For each scan in order, as soon as it and those before it are counted.
         """
-        files = [() if one.name in self.listed else one.pulse_files for one in scans]
-        bins, memory = (
-            len(map_edges(self.work.config.map)) - 1,
-            self.work.config.execution.memory_bytes,
-        )
-        largest = max((blocks.map_bytes(one, bins) for one in scans), default=0)
-        cut = blocks.plan(
-            list(map(len, files)), largest, self.work.executor.workers, memory
-        )
-        size = cut.size
-        functions = self._all_functions(scans, size)
-        groups = (
+        plan = self._plan_blocks(scans)
+        energies = self._pixel_energies(scans, plan.size)
+        tasks = (
             self._tasks(
-                one,
-                () if isinstance(own, Exception) else own,
-                size,
-                unlisted.get(one.name),
+                scan, energies[scan.name], plan.size, part_folders.get(scan.name)
             )
-            for one, own in functions
+            for scan in scans
         )
-        total = sum(-(-len(of) // size) for of in files)
-        with progress.shown("binning", total, "blocks of pixels") as tell:
-            done = self.work.executor.map_reduce(
-                count_block, groups, merge_blocks, tell, cut.at_once
+        blocks = sum(-(-len(self._files(scan)) // plan.size) for scan in scans)
+        with progress.shown("binning", blocks, "blocks of pixels") as report:
+            outcomes = self.context.executor.map_reduce(
+                count_block, tasks, merge_blocks, report, plan.at_once
             )
-            for (one, own), binned in zip(functions, done, strict=True):
-                yield one, self._counted(one, own, binned)
+            for scan, counts in zip(scans, outcomes, strict=True):
+                yield Outcome.of(self._counted, scan, energies[scan.name], counts)
 
-    def _all_functions(
-        self, scans: Sequence[Run], size: int
-    ) -> list[tuple[Run, Functions | Exception]]:
-        """The energy functions of each scan, its pixels aligned with each other if the config asks for it."""
-        found: list[Functions | Exception] = []
-        groups: list[list[align.AlignTask]] = []
-        memory = self.work.config.execution.memory_bytes
-        edges, asked = (align.spectrum_edges(), self.work.config.calibration.align)
-        for one in scans:
-            try:
-                blocks.check_fits(one, len(map_edges(self.work.config.map)) - 1, memory)
-                functions = self._functions(one)
-                groups.append(
-                    align.align_tasks(one, functions, edges, size)
-                    if asked and functions
-                    else []
-                )
-                found.append(functions)
-            except Exception as error:  # of this scan alone
-                groups.append([])
-                found.append(error)
-        with progress.shown(
-            "aligning", sum(map(len, groups)), "blocks of pixels"
-        ) as tell:
-            done = self.work.executor.map_reduce(
-                align.measure_spectra, filter(None, groups), align.join_spectra, tell
+    def _files(self, scan: Run) -> tuple[Path, ...]:
+        """Return the pulse files that have to be read for a scan."""
+        return () if scan.name in self.photon_stores else scan.pulse_files
+
+    def _edges(self) -> FloatArray:
+        return map_edges(self.context.config.map)
+
+    def _plan_blocks(self, scans: Sequence[Run]) -> chunks.BlockPlan:
+        n_bins = len(self._edges()) - 1
+        sizes = [len(self._files(scan)) for scan in scans]
+        largest_map = max((chunks.map_bytes(s, n_bins) for s in scans), default=0)
+        memory = self.context.config.execution.memory_bytes
+        workers = self.context.executor.workers
+        return chunks.plan_blocks(sizes, largest_map, workers, memory)
+
+    def _pixel_energies(
+        self, scans: Sequence[Run], block_size: int
+    ) -> dict[str, Outcome[PixelEnergies]]:
+        """Return the energy functions of each scan, aligned if the config says so."""
+        energies = {
+            scan.name: Outcome.of(self._calibrated_energies, scan) for scan in scans
+        }
+        if not self.context.config.calibration.align:
+            return energies
+        to_align = [scan for scan in scans if energies[scan.name].result]
+        edges = align_pixels.spectrum_edges()
+        tasks = {}
+        for scan in to_align:
+            calibrated = energies[scan.name].unwrap()
+            outcome = Outcome.of(
+                align_pixels.align_tasks, scan, calibrated, edges, block_size
             )
-            for k, counts in zip(
-                [k for k, group in enumerate(groups) if group], done, strict=True
-            ):
-                found[k] = self._aligned(scans[k], found[k], counts, edges)
-        return list(zip(scans, found, strict=True))
-
-    def _aligned(
-        self,
-        one: Run,
-        functions: Functions | Exception,
-        counts: IntArray | Exception,
-        edges: FloatArray,
-    ) -> Functions | Exception:
-        if isinstance(functions, Exception):
-            return functions
-        if isinstance(counts, Exception):
-            return counts
-        try:
-            return align.align_pixels(
-                one,
-                functions,
-                counts,
-                edges,
-                [align.LineErrors(c) for c in self.references.read(one)],
+            if outcome.error:
+                energies[scan.name] = Outcome(error=outcome.error)
+            else:
+                tasks[scan.name] = outcome.unwrap()
+        blocks = sum(len(group) for group in tasks.values())
+        with progress.shown("aligning", blocks, "blocks of pixels") as report:
+            spectra = self.context.executor.map_reduce(
+                align_pixels.measure_spectra,
+                tasks.values(),
+                align_pixels.join_spectra,
+                report,
             )
-        except Exception as error:  # of this scan alone
-            return error
-
-    def _counted(
-        self, one: Run, functions: Functions | Exception, binned: ScanCounts | Exception
-    ) -> CountedScan | Exception:
-        """What the blocks of a scan came to; photon lists are counted here."""
-        if isinstance(functions, Exception):
-            return functions
-        edges = map_edges(self.work.config.map)
-        try:
-            if one.name in self.listed:
-                return count_calibrated_photons(
-                    one, paths.photon_list(self.work.out, one.name), edges
+            by_name = {scan.name: scan for scan in to_align}
+            for name, counts in zip(tasks, spectra, strict=True):
+                calibrated = energies[name].unwrap()
+                energies[name] = Outcome.of(
+                    self._aligned_energies, by_name[name], calibrated, counts
                 )
-            if one.photon_list is not None:
-                return count_photon_list(
-                    one, edges, self.work.config.beamtime.exclude.pixels
-                )
-            if isinstance(binned, Exception):
-                return binned
-            counted = CountedScan(one, binned, functions)
-            return exclude_silent_pixels(exclude_changed_pixels(counted))
-        except Exception as error:
-            return error
+        return energies
 
-    def _functions(self, one: Run) -> Functions:
-        """The energy function of each pixel of a scan; none for a photon list."""
-        return (
-            ()
-            if one.photon_list is not None or one.name in self.listed
-            else self.references.functions(one)
+    def _calibrated_energies(self, scan: Run) -> PixelEnergies:
+        """Return the energy functions before alignment; none for calibrated photons."""
+        memory = self.context.config.execution.memory_bytes
+        chunks.check_memory(scan, len(self._edges()) - 1, memory)
+        if scan.photon_list is not None or scan.name in self.photon_stores:
+            return ()
+        return self.calibrations.pixel_energies(scan)
+
+    def _aligned_energies(
+        self, scan: Run, energies: PixelEnergies, spectra: Outcome[IntArray]
+    ) -> PixelEnergies:
+        errors = [align_pixels.LineErrors(c) for c in self.calibrations.read(scan)]
+        edges = align_pixels.spectrum_edges()
+        return align_pixels.align_pixels(
+            scan, energies, spectra.unwrap(), edges, errors
         )
 
     def _tasks(
-        self, one: Run, functions: Functions, size: int, parts: Path | None
+        self,
+        scan: Run,
+        energies: Outcome[PixelEnergies],
+        block_size: int,
+        part_folder: Path | None,
     ) -> list[CountTask]:
-        """The blocks of pixels of a scan; `parts`: the folder for the parts of its photon list."""
-        if not functions:
+        """Return the blocks of pixels of a scan; none where it cannot be counted."""
+        if not energies.result:
             return []
-        edges, cut = (
-            map_edges(self.work.config.map),
-            self.work.config.calibration.residual_cut,
-        )
-        if parts:
-            parts.mkdir()
-        return [
-            CountTask(
-                files,
-                some,
-                one.points,
+        if part_folder:
+            part_folder.mkdir()
+        edges = self._edges()
+        residual_cut = self.context.config.calibration.residual_cut
+        tasks = []
+        for first in range(0, len(energies.result), block_size):
+            pixels = slice(first, first + block_size)
+            task = CountTask(
+                scan.pulse_files[pixels],
+                energies.result[pixels],
+                scan.points,
                 edges,
-                cut,
-                parts / f"{k:05d}" if parts else None,
+                residual_cut,
+                part_folder / f"{first:05d}" if part_folder else None,
             )
-            for k in range(0, len(functions), size)
-            for files, some in [
-                (one.pulse_files[k : k + size], functions[k : k + size])
-            ]
-        ]
+            tasks.append(task)
+        return tasks
+
+    def _counted(
+        self, scan: Run, energies: Outcome[PixelEnergies], counts: Outcome[ScanCounts]
+    ) -> CountedScan:
+        """Return the counts of a scan; calibrated photons are counted here."""
+        pixel_energies = energies.unwrap()
+        if scan.name in self.photon_stores:
+            store = self.photon_stores[scan.name]
+            return count_calibrated_photons(scan, store, self._edges())
+        if scan.photon_list is not None:
+            excluded = self.context.config.beamtime.exclude.pixels
+            return count_photon_list(scan, self._edges(), excluded)
+        counted = CountedScan(scan, counts.unwrap(), pixel_energies)
+        return exclude_silent_pixels(exclude_changed_pixels(counted))

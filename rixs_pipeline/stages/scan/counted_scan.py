@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,8 +14,8 @@ from rixs_pipeline.types import BoolArray, PixelState, PixelStatus
 # Pulses of one pixel: with as many, a pixel without any is no chance, since throughputs
 # differ twofold.
 MANY_PULSES = 100
-# Pulses that a pixel needs in a scan to learn its cuts there; with fewer it has those of
-# the reference run.
+# Pulses that a pixel needs in a scan to learn its cuts there; with fewer it has those
+# of the reference run.
 MIN_PULSES_FOR_CUTS = 200
 
 CHANGED = PixelStatus(
@@ -38,13 +37,25 @@ class CountedScan:
         """Which pixels are used, (pixel,)."""
         return np.array([energy.is_used for energy in self.energies], bool)
 
-    def without(self, rejected: Sequence[bool], status: PixelStatus) -> CountedScan:
-        """Return the scan without the rejected pixels, which get a status."""
-        energies = tuple(
-            PixelEnergy(status) if is_rejected else energy
-            for energy, is_rejected in zip(self.energies, rejected, strict=True)
-        )
-        return replace(self, energies=energies)
+    def without(self, is_rejected: BoolArray, status: PixelStatus) -> CountedScan:
+        """Return the scan without some of its pixels.
+
+        Parameters
+        ----------
+        is_rejected
+            Whether a pixel is rejected, bool (pixel,).
+        status
+            The status that the rejected pixels get.
+
+        Returns
+        -------
+        CountedScan
+            Its counts are the same: rejected pixels have no exposure.
+        """
+        energies = list(self.energies)
+        for row in np.flatnonzero(is_rejected):
+            energies[row] = PixelEnergy(status)
+        return replace(self, energies=tuple(energies))
 
 
 def exclude_changed_pixels(counted: CountedScan) -> CountedScan:

@@ -120,8 +120,8 @@ def _read_accepted_pulses(
         for path in scan.pulse_files:
             if off.pixel_number(path) == pixel:
                 pulses = off.read_pulses(path, scan.start_ns, scan.end_ns)
-                parts.append(pulses.take(_is_accepted(pulses, scan, calibration)))
-    return off.joined(parts) if parts else None
+                parts.append(pulses.select(_is_accepted(pulses, scan, calibration)))
+    return off.concatenate(parts) if parts else None
 
 
 def _is_accepted(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.schema import POINT_USED
-from rixs_pipeline.types import FloatArray, are_ok
+from rixs_pipeline.types import FloatArray, IntArray, are_ok
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,6 +35,16 @@ class PixelTail:
 
     fraction: float  # of the photons of a line
     length: float  # decay length, eV
+
+
+@dataclass(frozen=True)
+class _FittedLines:
+    """Lines of pixels whose tail was fitted, all (line,)."""
+
+    pixel: IntArray
+    fraction: FloatArray
+    length: FloatArray  # eV
+    counts: FloatArray
 
 
 def average_tail_over_pixels(
@@ -59,20 +69,24 @@ def average_tail_over_pixels(
         pixels and a fit error common to all) and `tail_length` (eV); NaN where no pixel
         with photons has a tail.
     """
-    pixels, counts = dataset["pixel"].values, dataset["pixel_counts"].values
-    photons = dict(zip(pixels.tolist(), counts.tolist(), strict=True))
+    pixels = dataset["pixel"].values.tolist()
+    pixel_counts = dataset["pixel_counts"].values.tolist()
+    photons = dict(zip(pixels, pixel_counts, strict=True))
     used = [pixel for pixel in tails if photons.get(pixel, 0) > 0]
     if not used:
         return dict.fromkeys(ATTRIBUTES, np.nan)
     used_photons = np.array([photons[pixel] for pixel in used], float)
-    weight = used_photons / sum(photons[pixel] for pixel in used)
+    weight = used_photons / used_photons.sum()
     fraction = np.array([tails[pixel].fraction for pixel in used])
     length = np.array([tails[pixel].length for pixel in used])
     mean = float(weight @ fraction)
     variance = (weight**2) @ (fraction - mean) ** 2
-    error = np.sqrt(variance + (FIT_ERROR * mean) ** 2)
-    mean_length = float(weight @ (fraction * length) / mean)
-    return {FRACTION: mean, FRACTION_ERRORS: float(error), LENGTH: mean_length}
+    fit_error = FIT_ERROR * mean
+    return {
+        FRACTION: mean,
+        FRACTION_ERRORS: float(np.sqrt(variance + fit_error**2)),
+        LENGTH: float(weight @ (fraction * length) / mean),
+    }
 
 
 def average_tail_over_scans(scans: Sequence[xr.Dataset]) -> dict[str, float]:
@@ -80,15 +94,18 @@ def average_tail_over_scans(scans: Sequence[xr.Dataset]) -> dict[str, float]:
 
     Empty where no scan has a tail.
     """
-    with_tail = [s for s in scans if np.isfinite(s.attrs.get(FRACTION, np.nan))]
+    with_tail = [
+        scan for scan in scans if np.isfinite(scan.attrs.get(FRACTION, np.nan))
+    ]
     if not with_tail:
         return {}
     photons = np.array([_used_counts(scan) for scan in with_tail])
     weights = photons if photons.any() else np.ones(len(with_tail))
-    return {
-        name: float(np.average([s.attrs[name] for s in with_tail], weights=weights))
-        for name in ATTRIBUTES
-    }
+    averages = {}
+    for name in ATTRIBUTES:
+        values = [scan.attrs[name] for scan in with_tail]
+        averages[name] = float(np.average(values, weights=weights))
+    return averages
 
 
 def _used_counts(scan: xr.Dataset) -> float:
@@ -103,22 +120,36 @@ def average_tail_over_lines(calibrations: Sequence[xr.Dataset]) -> dict[int, Pix
     Lines of all calibrations are weighted by their counts, the decay length by counts x
     fraction. A pixel without a fitted tail is missing.
     """
-    lines: dict[int, list[FloatArray]] = {}
-    for product in calibrations:
-        pixels = product["pixel"].values.tolist()
-        is_ok = are_ok(product["status"].values)
-        columns = [product[name].values for name in (FRACTION, LENGTH, "line_counts")]
-        table = np.stack(columns, axis=-1).astype(float)  # (pixel, line, quantity)
-        for row, pixel in enumerate(pixels):
-            is_fitted = np.isfinite(table[row]).all(axis=1) & (table[row, :, 2] > 0)
-            fitted = table[row, is_fitted & is_ok[row]]
-            lines.setdefault(pixel, []).append(fitted)
+    if not calibrations:
+        return {}
+    lines = [_read_fitted_lines(product) for product in calibrations]
+    line_pixel = np.concatenate([part.pixel for part in lines])
+    line_fraction = np.concatenate([part.fraction for part in lines])
+    line_length = np.concatenate([part.length for part in lines])
+    line_counts = np.concatenate([part.counts for part in lines])
     tails = {}
-    for pixel, tables in lines.items():
-        fraction, length, counts = np.concatenate(tables).T
-        if (fraction * counts).sum() > 0:
-            tails[pixel] = PixelTail(
-                fraction=float(np.average(fraction, weights=counts)),
-                length=float(np.average(length, weights=fraction * counts)),
-            )
+    for pixel in np.unique(line_pixel).tolist():
+        is_pixel = line_pixel == pixel
+        fraction, counts = line_fraction[is_pixel], line_counts[is_pixel]
+        lost_counts = fraction * counts
+        if lost_counts.sum() > 0:
+            length = np.average(line_length[is_pixel], weights=lost_counts)
+            mean_fraction = np.average(fraction, weights=counts)
+            tails[pixel] = PixelTail(float(mean_fraction), float(length))
     return tails
+
+
+def _read_fitted_lines(product: xr.Dataset) -> _FittedLines:
+    """Read the lines with a fitted tail of all pixels that are ok."""
+    fraction = product[FRACTION].values
+    length = product[LENGTH].values
+    counts = product["line_counts"].values
+    is_fitted = np.isfinite(fraction) & np.isfinite(length) & (counts > 0)
+    is_fitted &= are_ok(product["status"].values)[:, None]
+    rows, _ = np.nonzero(is_fitted)
+    return _FittedLines(
+        pixel=product["pixel"].values[rows],
+        fraction=fraction[is_fitted],
+        length=length[is_fitted],
+        counts=counts[is_fitted],
+    )

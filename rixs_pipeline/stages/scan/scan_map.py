@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import MapConfig, NormaliseConfig, ReferenceSet
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
@@ -17,6 +16,7 @@ from rixs_pipeline.core.maps.effective_live_time import (
     effective_live_time,
 )
 from rixs_pipeline.core.maps.elastic_line import elastic_offset
+from rixs_pipeline.core.maps.scan_counts import ScanCounts
 from rixs_pipeline.core.maps.throughput import complete_throughput
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import (
@@ -24,6 +24,7 @@ from rixs_pipeline.schema import (
     POINT_NO_BEAM,
     POINT_USED,
     SCAN_MAP,
+    Variables,
     check,
     labelled,
 )
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
 
 LISTED_POINTS = 5  # energies that a warning lists at most
 
-Variables = dict[str, tuple[tuple[str, ...], NDArray[Any]]]
+POINT = ("incident_energy",)
+PIXEL = ("pixel",)
+MAP = ("incident_energy", "emission_energy")
 
 
 @dataclass(frozen=True)
@@ -155,17 +158,14 @@ def estimate_throughput(
         np.where(has_photons, counts.pixel_counts, 0),
         np.where(has_photons, live_time, 0.0),
     )
-    throughput = dict(
-        zip(
-            counts.pixel[has_photons].tolist(),
-            relative_rate[has_photons].tolist(),
-            strict=True,
-        )
-    )
+    pixels = counts.pixel[has_photons].tolist()
+    rates = relative_rate[has_photons].tolist()
+    throughput = dict(zip(pixels, rates, strict=True))
     in_scan = [brightness[pixel] for pixel in throughput if pixel in brightness]
     scale = 1.0
     if any(in_scan):
-        scale = float(np.mean(in_scan) / np.mean(list(brightness.values())))
+        array_mean = np.mean(list(brightness.values()))
+        scale = float(np.mean(in_scan) / array_mean)
     return {pixel: value * scale for pixel, value in throughput.items()}
 
 
@@ -205,38 +205,30 @@ def make_scan_map(
     live = effective_live_time(counts, is_used)
     throughput = is_used.astype(np.float64)
     if config.throughput:
-        throughput = complete_throughput(
-            np.array([scale.throughput.get(p, 1.0) for p in counts.pixel.tolist()]),
-            np.array([p in scale.throughput for p in counts.pixel.tolist()], bool),
-            counts.pixel_counts,
-            live.seconds.sum(axis=1),
-        )
+        throughput = _throughput_on_scale(counts, live, scale)
     points = _find_point_status(counted, i0, config, excluded_points)
     weight = throughput * is_used
     seconds = exposure.exposure(live.seconds, weight, i0, scale.i0_ref)
     seconds = np.where(points.status == POINT_USED, seconds, 0.0)
 
-    per_point = ("incident_energy",)
+    emission_centres = (emission_edges[1:] + emission_edges[:-1]) / 2
     variables: Variables = {
-        "incident_energy": (per_point, scan.points.incident_energy),
-        "emission_energy": (
-            ("emission_energy",),
-            (emission_edges[1:] + emission_edges[:-1]) / 2,
-        ),
+        "incident_energy": (POINT, scan.points.incident_energy),
+        "emission_energy": (("emission_energy",), emission_centres),
         "emission_energy_edges": (("emission_energy_edge",), emission_edges),
-        "counts": (("incident_energy", "emission_energy"), counts.map_counts),
-        "exposure": (per_point, seconds),
-        "live_time": (per_point, live.seconds.sum(axis=0)),
-        "point_status": (per_point, points.status),
-        "dwell": (per_point, scan.points.duration),
+        "counts": (MAP, counts.map_counts),
+        "exposure": (POINT, seconds),
+        "live_time": (POINT, live.seconds.sum(axis=0)),
+        "point_status": (POINT, points.status),
+        "dwell": (POINT, scan.points.duration),
     }
     variables |= _pixel_variables(counted, live, throughput)
     variables |= intensity_variables(counts.map_counts, seconds, emission_edges)
     if i0 is not None:
-        variables["i0"] = (per_point, i0)
+        variables["i0"] = (POINT, i0)
     for channel, reading in scan.readings.items():
         finite = np.where(np.isfinite(reading), reading, np.nan)
-        variables[reading_name(channel)] = (per_point, finite)
+        variables[reading_name(channel)] = (POINT, finite)
     dataset = labelled(variables, SCAN_MAP)
     label_readings(dataset)
     dataset.attrs = {
@@ -259,6 +251,17 @@ def make_scan_map(
     return ScanMap(dataset, warnings)
 
 
+def _throughput_on_scale(
+    counts: ScanCounts, live: EffectiveLiveTime, scale: ExposureScale
+) -> FloatArray:
+    """Return the throughput (pixel,) of all pixels, also of those not in the scale."""
+    pixels = counts.pixel.tolist()
+    throughput = np.array([scale.throughput.get(pixel, 1.0) for pixel in pixels])
+    is_known = np.array([pixel in scale.throughput for pixel in pixels], bool)
+    live_time = live.seconds.sum(axis=1)
+    return complete_throughput(throughput, is_known, counts.pixel_counts, live_time)
+
+
 def _pixel_variables(
     counted: CountedScan, live: EffectiveLiveTime, throughput: FloatArray
 ) -> Variables:
@@ -269,14 +272,14 @@ def _pixel_variables(
     gain_error = [energy.alignment_error for energy in energies]
     measured_gain = [energy.misalignment for energy in energies]
     return {
-        "pixel": (("pixel",), counts.pixel),
-        "pixel_counts": (("pixel",), counts.pixel_counts),
-        "pixel_live_time": (("pixel",), live.seconds.sum(axis=1)),
-        "throughput": (("pixel",), throughput),
-        "alignment": (("pixel",), np.array(gain)),
-        "alignment_errors": (("pixel",), np.array(gain_error)),
-        "misalignment": (("pixel",), np.array(measured_gain)),
-        "pixel_status": (("pixel",), np.array(status, dtype=object)),
+        "pixel": (PIXEL, counts.pixel),
+        "pixel_counts": (PIXEL, counts.pixel_counts),
+        "pixel_live_time": (PIXEL, live.seconds.sum(axis=1)),
+        "throughput": (PIXEL, throughput),
+        "alignment": (PIXEL, np.array(gain)),
+        "alignment_errors": (PIXEL, np.array(gain_error)),
+        "misalignment": (PIXEL, np.array(measured_gain)),
+        "pixel_status": (PIXEL, np.array(status, dtype=object)),
         "cut": (("cut",), np.array(CUT_NAMES, dtype=object)),
         "cut_counts": (("pixel", "cut"), counts.cut_counts),
         "cut_limits": (("pixel", "cut_quantity", "limit"), counts.cut_limits),
@@ -305,10 +308,9 @@ def intensity_variables(
     """
     exposed = np.where(seconds > 0, seconds, np.nan)
     divisor = exposed[:, None] * np.diff(emission_edges)[None, :]
-    dims = ("incident_energy", "emission_energy")
     return {
-        "intensity": (dims, counts / divisor),
-        "intensity_errors": (dims, np.sqrt(counts) / divisor),
+        "intensity": (MAP, counts / divisor),
+        "intensity_errors": (MAP, np.sqrt(counts) / divisor),
     }
 
 

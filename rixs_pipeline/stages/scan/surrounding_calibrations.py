@@ -1,17 +1,15 @@
-"""The reference runs that scans rest on, and what follows from them: energy functions, jumps, tails."""
-
-from __future__ import annotations
+"""The calibrations before and after each scan, and the pixels' energy functions."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError, RunFailed
-from rixs_pipeline.io import nexus as products
-from rixs_pipeline.io import provenance
+from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.stages.context import Work
+from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.scan.gain_jumps import (
     GainJump,
     find_gain_jumps,
@@ -28,140 +26,183 @@ from rixs_pipeline.types import are_ok
 if TYPE_CHECKING:
     import xarray as xr
 
+USABLE_SHARE = 0.5  # of the good pixels of the best reference run
 
-class ReferenceRuns:
-    """What is known of them is read, or found, once."""
+Interval = tuple[Path, ...]  # the calibrations at its ends, of which one may be missing
 
-    def __init__(self, work: Work, usable: set[Path]) -> None:
-        """`usable`: products that scans may rest on."""
-        self.work = work
-        self.usable = usable
-        self._read: dict[Path, xr.Dataset] = {}
-        self._moved: dict[tuple[Path, ...], bool] = {}
-        self._jump_times: dict[tuple[Path, ...], dict[int, float]] = {}
-        self._shifts: dict[tuple[Path, ...], dict[int, GainJump]] = {}
-        self._tails: dict[tuple[Path, ...], Mapping[int, PixelTail]] = {}
 
-    def around(self, one: Run) -> list[Path]:
-        """Products of the usable reference runs just before and just after a scan.
+@dataclass(frozen=True)
+class UsableCalibrations:
+    """The calibrations that scans may use, and a warning for each of the others."""
 
-        Those of the scan's own run directory, where it has any: another one may have other filters or gains.
-        """
-        done = [
-            (c, path)
-            for c in self.work.beamtime.calibrations
-            if (path := self.work.product_of(c)) in self.usable
+    paths: tuple[Path, ...]
+    warnings: tuple[str, ...]
+
+
+def find_usable_calibrations(context: RunContext) -> UsableCalibrations:
+    """Return the calibrations with enough good pixels.
+
+    A reference run with less than half the good pixels of the best one, such as a short
+    one, would hide good calibrations from the scans around it. In a dry run a
+    calibration that is not made yet counts as usable.
+    """
+    good_pixels: dict[Path, int] = {}
+    unknown = set()
+    for path in context.calibration_paths():
+        if not context.has(path):
+            continue
+        try:
+            statuses = nexus.read_values(path, "status")
+        except InputError:
+            unknown.add(path)
+            continue
+        good_pixels[path] = int(are_ok(statuses).sum())
+    most = max(good_pixels.values(), default=0)
+    too_few = [path for path, n in good_pixels.items() if n < USABLE_SHARE * most]
+    usable = [
+        path
+        for path in context.calibration_paths()
+        if path in unknown or (path in good_pixels and path not in too_few)
+    ]
+    warnings = [
+        f"{path.stem}: only {good_pixels[path]} pixels calibrated, {most} in the best "
+        "reference run; not used for scans"
+        for path in too_few
+    ]
+    return UsableCalibrations(tuple(usable), tuple(warnings))
+
+
+class SurroundingCalibrations:
+    """What scans take from the reference runs around them.
+
+    Everything that scans of one interval share is read or computed once.
+    """
+
+    def __init__(self, context: RunContext) -> None:
+        self.context = context
+        usable = find_usable_calibrations(context).paths
+        self._usable = [
+            run
+            for run in context.beamtime.calibrations
+            if paths.calibration_product(context.out, run.name) in usable
         ]
-        own = [(c, path) for c, path in done if c.directory == one.directory] or done
-        now = one.middle
-        before = [path for c, path in own if c.middle <= now]
-        return before[-1:] + [path for c, path in own if c.middle > now][:1]
+        self._intervals: dict[str, Interval] = {}
+        self._scans: dict[Interval, list[Run]] = {}
+        for scan in context.beamtime.scans:
+            interval = self._find_interval(scan)
+            self._intervals[scan.name] = interval
+            self._scans.setdefault(interval, []).append(scan)
+        self._datasets: dict[Path, xr.Dataset] = {}
+        self._jumps: dict[Interval, dict[int, GainJump]] = {}
+        self._jump_times: dict[Interval, dict[int, float]] = {}
+        self._tails: dict[Interval, Mapping[int, PixelTail]] = {}
 
-    def read(self, one: Run) -> list[xr.Dataset]:
-        """The calibrations around a scan: each is read once, and forgotten where no later scan needs it."""
-        around = self.around(one)
-        known = self._read
-        self._read = {
-            path: known[path] if path in known else products.read_entry(path)
-            for path in around
-        }
-        return list(self._read.values())
+    def interval(self, scan: Run) -> Interval:
+        """Return the products of the usable reference runs just before and after.
 
-    def best(self, one: Run) -> int | None:
-        """How many pixels the config asks for at the edge of a scan."""
-        return next(
-            (
-                n
-                for edge, n in self.work.config.map.best_pixels.items()
-                if edge == one.edge
-            ),
-            None,
+        Those of the scan's own run directory are preferred: another directory may have
+        been taken with other filters or gains.
+        """
+        return self._intervals[scan.name]
+
+    def _find_interval(self, scan: Run) -> Interval:
+        same_directory = [r for r in self._usable if r.directory == scan.directory]
+        candidates = same_directory or self._usable
+        before = [run for run in candidates if run.middle <= scan.middle]
+        after = [run for run in candidates if run.middle > scan.middle]
+        return tuple(
+            paths.calibration_product(self.context.out, run.name)
+            for run in (*before[-1:], *after[:1])
         )
 
-    def between(self, one: Run) -> list[Run]:
-        """All scans between the two reference runs around a scan, where a pixel jumped between these; else none."""
-        around = tuple(self.around(one))
-        if around not in self._moved:
-            key = provenance.config_hash(
-                {"keys": [self.work.ledger.keys[path] for path in around]}
-            )
-            known = self.work.summary.previous.get("moved", {})
-            self._moved[around] = self.work.summary.moved[key] = (
-                known[key] if key in known else self._has_jumped(one)
-            )
-        between = [
-            s for s in self.work.beamtime.scans if tuple(self.around(s)) == around
-        ]
-        return between if self._moved[around] else []
+    def read(self, scan: Run) -> list["xr.Dataset"]:
+        """Return the calibrations around a scan; only those are held in memory."""
+        datasets = {
+            path: self._datasets[path]
+            if path in self._datasets
+            else nexus.read_entry(path)
+            for path in self.interval(scan)
+        }
+        self._datasets = datasets
+        return list(datasets.values())
 
-    def _has_jumped(self, one: Run) -> bool:
-        """Whether a pixel jumped between the reference runs around a scan; unknown, so no, before both are made."""
-        try:
-            calibrations = self.read(one)
-        except InputError:  # in a dry run
-            return False
-        return bool(self._moved_by(one, calibrations))
+    def best_pixels(self, scan: Run) -> int | None:
+        """Return how many of the best pixels the config asks for at the scan's edge."""
+        if scan.edge is None:
+            return None
+        return self.context.config.map.best_pixels.get(scan.edge)
 
-    def _moved_by(
-        self, one: Run, calibrations: list[xr.Dataset]
-    ) -> dict[int, GainJump]:
-        """Which pixels jumped between the reference runs around a scan, and by how many eV."""
-        around = tuple(self.around(one))
-        if around not in self._shifts:
-            self._shifts[around] = find_gain_jumps(calibrations)
-        return self._shifts[around]
+    def scans_with_jumps(self, scan: Run) -> list[Run]:
+        """Return all scans of a scan's interval, if the gain of a pixel jumped in it.
 
-    def _jumps(self, one: Run, calibrations: list[xr.Dataset]) -> dict[int, float]:
-        """When pixels jumped between the two reference runs around a scan, told once from all scans between them."""
-        around, between = tuple(self.around(one)), self.between(one)
-        if not between:
+        The time of the jump is found from all of them.
+        """
+        interval = self.interval(scan)
+        memo = self.context.gain_jump_memo
+        key = self.context.key_digests(interval)
+        if key not in memo:
+            try:
+                memo[key] = bool(self._gain_jumps(scan))
+            except InputError:  # in a dry run, before the calibrations are made
+                return []
+        return self._scans[interval] if memo[key] else []
+
+    def _gain_jumps(self, scan: Run) -> dict[int, GainJump]:
+        """Return the gain jumps between the calibrations around a scan, by pixel."""
+        interval = self.interval(scan)
+        if interval not in self._jumps:
+            self._jumps[interval] = find_gain_jumps(self.read(scan))
+        return self._jumps[interval]
+
+    def _gain_jump_times(self, scan: Run) -> dict[int, float]:
+        """Return the times (s since 1970) of the jumps in a scan's interval, by pixel."""
+        interval, scans = self.interval(scan), self.scans_with_jumps(scan)
+        if not scans:
             return {}
-        if around not in self._jump_times:
-            self._jump_times[around] = find_jump_times(
-                between, calibrations[0], calibrations[1]
-            )
-        return self._jump_times[around]
+        if interval not in self._jump_times:
+            before, after = self.read(scan)
+            self._jump_times[interval] = find_jump_times(scans, before, after)
+        return self._jump_times[interval]
 
-    def brightness(self, one: Run) -> dict[int, float]:
-        """Accepted pulses of every good pixel in the reference run that a scan rests on; none without one."""
-        for path in self.around(one)[:1]:
-            rows = zip(
-                *(
-                    products.read_values(path, name)
-                    for name in ("pixel", "status", "cut_counts")
-                ),
-                strict=True,
-            )
+    def brightness(self, scan: Run) -> dict[int, float]:
+        """Return the accepted pulses of each good pixel in the reference run before."""
+        for path in self.interval(scan)[:1]:
+            pixels = nexus.read_values(path, "pixel")
+            is_ok = are_ok(nexus.read_values(path, "status"))
+            cut_counts = nexus.read_values(path, "cut_counts")
             return {
-                int(pixel): float(left[-1])
-                for pixel, status, left in rows
-                if are_ok([status])[0]
+                int(pixel): float(counts[-1])
+                for pixel, ok, counts in zip(pixels, is_ok, cut_counts, strict=True)
+                if ok
             }
         return {}
 
-    def tails(self, one: Run) -> Mapping[int, PixelTail]:
-        """Tails of the pixels' response in a scan: `response_tail.average_tail_over_lines`."""
-        around = tuple(self.around(one))
-        if around not in self._tails:
-            self._tails[around] = average_tail_over_lines(self.read(one))
-        return self._tails[around]
+    def tails(self, scan: Run) -> Mapping[int, PixelTail]:
+        """Return the low-energy tail of each pixel's response."""
+        interval = self.interval(scan)
+        if interval not in self._tails:
+            self._tails[interval] = average_tail_over_lines(self.read(scan))
+        return self._tails[interval]
 
-    def functions(self, one: Run) -> tuple[PixelEnergy, ...]:
-        """The energy function of each pixel of a scan.
+    def pixel_energies(self, scan: Run) -> tuple[PixelEnergy, ...]:
+        """Return the energy function of each pixel, in the order of the scan's files.
 
-        Raises:
-            RunFailed: it has no pulse files.
+        Raises
+        ------
+        RunFailed
+            The scan has no pulse files.
         """
-        if not one.pulse_files:
-            raise RunFailed(f"{one.name}: has no pulse files")
-        calibrations = self.read(one)
-        excluded = self.work.config.beamtime.exclude.pixels
-        times = self._jumps(one, calibrations)
+        if not scan.pulse_files:
+            raise RunFailed(f"{scan.name}: has no pulse files")
+        calibrations = self.read(scan)
+        times = self._gain_jump_times(scan)
         jumps = {
             pixel: replace(jump, time=times.get(pixel, jump.time))
-            for pixel, jump in self._moved_by(one, calibrations).items()
+            for pixel, jump in self._gain_jumps(scan).items()
         }
-        functions = select_pixel_energies(
-            one, calibrations, excluded=excluded, jumps=jumps
+        excluded = self.context.config.beamtime.exclude.pixels
+        energies = select_pixel_energies(
+            scan, calibrations, excluded=excluded, jumps=jumps
         )
-        return keep_best_resolved(one, functions, calibrations, self.best(one))
+        best = self.best_pixels(scan)
+        return keep_best_resolved(scan, energies, calibrations, best)

@@ -1,54 +1,98 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
-from rixs_pipeline.core.calibration import line_assignment as peaks
-from rixs_pipeline.core.calibration import line_identification as reference_lines
-from tests.core.photons import ENERGY, height
+from rixs_pipeline.core.calibration.line_assignment import Peaks, assign_lines
+from rixs_pipeline.core.calibration.line_identification import (
+    WINDOW_EV,
+    FittedLines,
+    ReferenceLine,
+    identify_lines,
+)
+from tests.core.photons import ENERGY, REFERENCE_LINES, SIX, height
 
-# peaks of a simulated pixel whose gain misses the best curve by 5 eV at N Ka, so that other lines fit nearly as well
-HARD = peaks.Peaks(
+ELASTIC_ENERGY = 1000.0
+# The gain of this simulated pixel misses the best curve by 5 eV at N Ka, so that other
+# lines fit nearly as well.
+AMBIGUOUS_PEAKS = Peaks(
     np.array(
         [7158.0, 11454.0, 5512.0, 4133.0, 9179.0, 10691.0, 12083.0, 11635.0, 10861.0]
     ),
     np.array([54.8, 46.6, 44.5, 42.6, 40.9, 40.3, 30.6, 7.8, 5.5]),
 )
+AMBIGUOUS_ORDER = [3, 2, 0, 4, 5, 1]  # its peaks of the six lines
 
 
-def state(found: peaks.Peaks) -> SimpleNamespace:
-    assignment = peaks.assign(found, ENERGY, np.ones(6), 1000.0)
-    return SimpleNamespace(peaks=found, assignment=assignment)
+def make_pixel(peaks: Peaks) -> SimpleNamespace:
+    assignment = assign_lines(peaks, ENERGY, np.ones(6), ELASTIC_ENERGY)
+    return SimpleNamespace(peaks=peaks, assignment=assignment)
 
 
-def array(pixels: int) -> list[SimpleNamespace]:
-    """Pixels that bend alike, with gains that differ twofold."""
-    gains = np.geomspace(2.2e4, 4.4e4, pixels)
+def make_array(
+    pixels: int, energies: np.ndarray = ENERGY, strength: float = 40.0
+) -> list[SimpleNamespace]:
+    """Return pixels that bend alike, with gains that differ by a factor of two."""
+    significance = np.full(len(energies), strength)
     return [
-        state(peaks.Peaks(height(ENERGY, a, 2000.0, 50.0), np.full(6, 40.0)))
-        for a in gains
+        make_pixel(Peaks(height(energies, a, 2000.0, 50.0), significance))
+        for a in np.geomspace(2.2e4, 4.4e4, pixels)
     ]
 
 
-def test_a_pixel_that_stands_out_no_assignment_alone_takes_the_array_s_bend() -> None:
-    states = [*array(6), state(HARD)]
-    assert (
-        all(one.assignment.is_unambiguous for one in states[:-1])
-        and not states[-1].assignment.is_unambiguous
-    )
-    before = [one.assignment for one in states[:-1]]
-    reference_lines._assign_as_the_array(states, ENERGY, 1000.0)
-    assert [one.assignment for one in states[:-1]] == before
-    assert states[-1].assignment.is_unambiguous
-    assert (
-        np.abs(
-            states[-1].assignment.energies(HARD.pulse_height[[3, 2, 0, 4, 5, 1]])
-            - ENERGY
-        ).max()
-        < 8
-    )
+def test_an_ambiguous_pixel_is_assigned_with_the_bend_of_the_array() -> None:
+    pixels = make_array(6)
+    ambiguous = make_pixel(AMBIGUOUS_PEAKS)
+    assert all(pixel.assignment.is_unambiguous for pixel in pixels)
+    assert not ambiguous.assignment.is_unambiguous
+    scores = [pixel.assignment.score for pixel in pixels]
+    identify_lines([*pixels, ambiguous], REFERENCE_LINES, ELASTIC_ENERGY, SIX)
+    assert [pixel.assignment.score for pixel in pixels] == scores
+    assert ambiguous.assignment.is_unambiguous
+    heights = AMBIGUOUS_PEAKS.pulse_height[AMBIGUOUS_ORDER]
+    assert np.abs(ambiguous.assignment.curve.energy(heights) - ENERGY).max() < 8
 
 
-def test_few_pixels_tell_no_bend() -> None:
-    states = [*array(2), state(HARD)]
-    reference_lines._assign_as_the_array(states, ENERGY, 1000.0)
-    assert not states[-1].assignment.is_unambiguous
+def test_two_pixels_do_not_determine_the_bend() -> None:
+    ambiguous = make_pixel(AMBIGUOUS_PEAKS)
+    pixels = [*make_array(2), ambiguous]
+    identify_lines(pixels, REFERENCE_LINES, ELASTIC_ENERGY, SIX)
+    assert not ambiguous.assignment.is_unambiguous
+
+
+def test_the_lines_are_those_that_most_pixels_show() -> None:
+    lines = identify_lines(make_array(6), REFERENCE_LINES, ELASTIC_ENERGY)
+    assert lines.names == SIX
+    assert lines.is_anchor.all()
+    np.testing.assert_array_equal(lines.energy, ENERGY)
+
+
+def test_the_elastic_line_is_fitted_where_the_pixels_show_it() -> None:
+    pixels = make_array(6, np.append(ENERGY, 1003.0))
+    lines = identify_lines(pixels, REFERENCE_LINES, ELASTIC_ENERGY)
+    assert lines.names == (*SIX, "elastic")
+    assert lines.is_anchor.tolist() == [True] * 6 + [False]
+    assert lines.energy[-1] == pytest.approx(1003.0, abs=4)
+    assert np.isnan(lines.energy_errors).tolist() == [False] * 6 + [True]
+
+
+def test_no_lines_are_identified_without_peaks() -> None:
+    empty = Peaks(np.empty(0), np.empty(0))
+    pixel = SimpleNamespace(peaks=empty, assignment=None)
+    lines = identify_lines([pixel], REFERENCE_LINES, ELASTIC_ENERGY)
+    assert lines.names == ()
+    assert pixel.assignment is None
+
+
+def make_line(energy: float) -> ReferenceLine:
+    return ReferenceLine("X_Ka", energy, 0.5, ((0.0, 1.0, 1.0),))
+
+
+def test_windows_end_half_way_to_the_next_line() -> None:
+    lines = FittedLines(
+        lines=(make_line(500.0), make_line(520.0)),
+        is_anchor=np.array([True, True]),
+        neighbour_energy=np.array([540.0]),
+    )
+    low = 500.0 + WINDOW_EV[0]
+    np.testing.assert_array_equal(lines.windows(), [[low, 510.0], [510.0, 530.0]])

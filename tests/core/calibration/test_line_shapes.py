@@ -19,23 +19,31 @@ FINE = 0.02  # eV
 
 
 def batch(grid: LineGrid, emitted: np.ndarray, detectors: np.ndarray) -> np.ndarray:
-    """Bins (n, 5, N_GRID) of lines, one a row of `emitted`, and of their derivatives; detectors (n, 4) as below."""
+    """Return bins (n, 5, N_GRID) of the lines `emitted` and of their derivatives.
+
+    `detectors` (n, 4) as in `DETECTORS`.
+    """
     theta = np.array(detectors, dtype=float)
     theta[:, [1, 3]] = np.log(theta[:, [1, 3]])
-    return grid.bins(grid.detected(emitted, np.arange(len(emitted)), theta))
+    return grid.bin_contents(
+        grid.detected_transforms(emitted, np.arange(len(emitted)), theta)
+    )
 
 
 def detected(shape: Shape, line_sigma: float, *detector: float) -> np.ndarray:
-    """Bins of one line as the module computes them: detector is shift eV, sigma eV, tail fraction, decay length eV."""
-    return batch(GRID, GRID.emitted(shape, line_sigma)[None], np.array([detector]))[
-        0, 0
-    ]
+    """Return the bins of a line as the module computes them, `detector` as above."""
+    return batch(
+        GRID, GRID.emitted_transform(shape, line_sigma)[None], np.array([detector])
+    )[0, 0]
 
 
 def convolved(
     shape: Shape, line_sigma: float, shift: float, sigma: float, f: float, tau: float
 ) -> np.ndarray:
-    """The same by direct summation: Voigt profiles, and a running exponential sum; (image, N_GRID) of nine periods."""
+    """Return the bins by direct summation, (image, N_GRID) of nine periods.
+
+    Voigt profiles, and a running exponential sum.
+    """
     x = np.arange(EDGES[0] - 4 * PERIOD, EDGES[-1] + 4 * PERIOD, FINE) + FINE / 2
     width = np.hypot(sigma, line_sigma)
     density = np.sum(
@@ -58,15 +66,15 @@ def test_bins_are_those_of_the_direct_convolution(
     name: str, detector: tuple[float, ...]
 ) -> None:
     line = LINES[name]
-    found = detected(line.shape, line.sigma, *detector)
+    contents = detected(line.shape, line.sigma, *detector)
     images = convolved(line.shape, line.sigma, *detector)
     np.testing.assert_allclose(
-        found, images.sum(axis=0), atol=1e-4 * images.max(), rtol=0
+        contents, images.sum(axis=0), atol=1e-4 * images.max(), rtol=0
     )
-    # what the Lorentzian wings bring in from the neighbouring periods is next to nothing where fits look
+    # the Lorentzian wings of neighbouring periods are small in the range of the fits
     window = (GRID.offsets > -25) & (GRID.offsets < 28)
     np.testing.assert_allclose(
-        found[window], images[4][window], atol=1e-3 * images.max(), rtol=0
+        contents[window], images[4][window], atol=1e-3 * images.max(), rtol=0
     )
 
 
@@ -78,9 +86,9 @@ def test_a_narrow_line_is_the_response_itself(detector: tuple[float, ...]) -> No
     tail = exponnorm.sf(-EDGES, tau / sigma, -shift, sigma)
     expected = np.diff((1 - f) * narrow + f * tail)
     window = np.abs(GRID.offsets) < 60
-    found = detected(((0.0, 1e-6, 1.0),), 0.0, *detector)
+    contents = detected(((0.0, 1e-6, 1.0),), 0.0, *detector)
     np.testing.assert_allclose(
-        found[window], expected[window], atol=2e-4 * expected.max(), rtol=0
+        contents[window], expected[window], atol=2e-4 * expected.max(), rtol=0
     )
 
 
@@ -114,14 +122,16 @@ def test_position_does_not_depend_on_the_bins(width: float) -> None:
     shifts = np.linspace(-1.0, 1.0, 9)
     detectors = np.stack([shifts, np.full(9, 1.3), np.zeros(9), np.ones(9)], axis=1)
     bins = batch(
-        grid, np.tile(grid.emitted(((0.0, 1e-6, 1.0),), 0.0), (9, 1)), detectors
+        grid,
+        np.tile(grid.emitted_transform(((0.0, 1e-6, 1.0),), 0.0), (9, 1)),
+        detectors,
     )[:, 0]
     np.testing.assert_allclose(bins @ grid.offsets, shifts, atol=2e-3)
 
 
 def test_lines_of_a_batch_are_those_of_single_calls() -> None:
     shapes = [(LINES[name].shape, LINES[name].sigma) for name in NAMES[:3]]
-    emitted = np.stack([GRID.emitted(*shape) for shape in shapes])
+    emitted = np.stack([GRID.emitted_transform(*shape) for shape in shapes])
     detectors = np.array(
         [[0.0, 0.6, 0.15, 20.0], [-1.0, 1.3, 0.1, 10.0], [0.4, 2.0, 0.2, 30.0]]
     )
@@ -135,17 +145,17 @@ def test_lines_of_a_batch_are_those_of_single_calls() -> None:
 def test_derivatives_are_those_of_the_bins(column: int) -> None:
     """By shift, log sigma, tail fraction, log tau."""
     line, step = LINES["Ni_La"], 1e-5
-    emitted = GRID.emitted(line.shape, line.sigma)[None]
+    emitted = GRID.emitted_transform(line.shape, line.sigma)[None]
     here = np.array([0.3, np.log(0.8), 0.15, np.log(20.0)])
-    up, down = (
-        GRID.bins(
-            GRID.detected(
-                emitted, np.zeros(1, int), (here + s * np.eye(4)[column])[None]
-            )
-        )[0, 0]
-        for s in (step, -step)
-    )
-    found = GRID.bins(GRID.detected(emitted, np.zeros(1, int), here[None]))[
-        0, 1 + column
-    ]
-    np.testing.assert_allclose(found, (up - down) / (2 * step), atol=1e-8)
+    change = step * np.eye(4)[column]
+
+    def contents(theta: np.ndarray) -> np.ndarray:
+        """Return the bins (5, N_GRID) of the line and its derivatives."""
+        line = np.zeros(1, int)
+        return GRID.bin_contents(GRID.detected_transforms(emitted, line, theta[None]))[
+            0
+        ]
+
+    difference = contents(here + change)[0] - contents(here - change)[0]
+    derivative = contents(here)[1 + column]
+    np.testing.assert_allclose(derivative, difference / (2 * step), atol=1e-8)

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
-from rixs_pipeline.core.calibration.line_assignment import LineAssignment, Peaks
+from rixs_pipeline.core.calibration.line_assignment import (
+    LineAssignment,
+    Peaks,
+    SaturatingCurve,
+)
 from rixs_pipeline.core.calibration.pixel_status import determine_pixel_statuses
 from rixs_pipeline.types import PixelState, PixelStatus
 
@@ -12,11 +16,12 @@ PIXELS, LINES = 12, 7
 ANCHORS = np.arange(LINES) < 6
 BAD = 4  # row of the pixel that a test changes
 OK = PixelStatus(PixelState.OK)
+CURVE = SaturatingCurve(3e4, 2000.0, 0.0)
 SEVEN_PEAKS = Peaks(np.linspace(4000, 12000, 7), np.full(7, 30.0))
 
 
 def assignment(score: float = 20.0, runner_up: float = 5.0) -> LineAssignment:
-    return LineAssignment(3e4, 2000.0, 0.0, score, runner_up, np.arange(LINES - 1))
+    return LineAssignment(CURVE, score, runner_up, np.arange(LINES - 1))
 
 
 def cut_counts(pulses: int, accepted: int) -> np.ndarray:

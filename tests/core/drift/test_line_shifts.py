@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.calibration import gain_curve as gain
 from rixs_pipeline.core.drift import line_shifts
 from rixs_pipeline.core.energy import layout
+from rixs_pipeline.core.gain.curves import LinePositions, fit_gain_curves, fit_splines
 from tests.core.photons import ENERGY, height
 
 GAIN = (3e4, 2000.0, 100.0)
@@ -17,8 +17,9 @@ def calibration(
 ) -> np.ndarray:
     """Return parameters (1, param) of a pixel whose lines have moved by `moved` eV."""
     heights = height(ENERGY + moved, *GAIN)[None]
-    curves = gain.fit(heights, np.full((1, 6), 0.01), ENERGY, np.full(6, 0.01))
-    params = gain.spline_params(curves)[0]
+    errors = np.full((1, 6), 0.01)
+    positions = LinePositions(heights, errors, ENERGY, np.full(6, 0.01))
+    params = fit_splines(fit_gain_curves(positions)).params
     params[:, layout.HEIGHT_REF], params[:, layout.PRETRIGGER_REF] = (
         height(np.array([1000.0]), *GAIN)[0],
         base,

@@ -3,10 +3,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.calibration import gain_curve as gain
-from rixs_pipeline.core.calibration.line_fits import fit_lines
+from rixs_pipeline.core.calibration.line_fits import LineSpectra, fit_lines
 from rixs_pipeline.core.calibration.line_shapes import N_GRID, LineGrid
 from rixs_pipeline.core.energy import corrections, energy, layout
+from rixs_pipeline.core.gain.curves import LinePositions, fit_gain_curves, fit_splines
 from tests.core.photons import ENERGY, REFERENCE, SIX, emitted, height, seen
 
 GRID = LineGrid(0.5)
@@ -15,7 +15,7 @@ BASE = 5000.0  # pretrigger mean
 WINDOW = (-25.0, 28.0)
 SHAPES = np.stack(
     [
-        GRID.emitted(REFERENCE.lines[name].shape, REFERENCE.lines[name].sigma)
+        GRID.emitted_transform(REFERENCE.lines[name].shape, REFERENCE.lines[name].sigma)
         for name in SIX
     ]
 )
@@ -74,10 +74,10 @@ def draw(
 
 def start(pulses: Pulses) -> np.ndarray:
     """Parameters with the true gain curve and no corrections."""
-    curves = gain.fit(
-        height(ENERGY, *GAIN)[None], np.full((1, 6), 0.01), ENERGY, np.full(6, 0.01)
-    )
-    params = np.asarray(gain.spline_params(curves)[0][0])
+    heights = height(ENERGY, *GAIN)[None]
+    errors = np.full((1, 6), 0.01)
+    positions = LinePositions(heights, errors, ENERGY, np.full(6, 0.01))
+    params = fit_splines(fit_gain_curves(positions)).params[0]
     params[layout.HEIGHT_REF], params[layout.PRETRIGGER_REF] = (
         height(np.array([1000.0]), *GAIN)[0],
         BASE,
@@ -121,8 +121,10 @@ def learned(
             ),
             1,
         )
-        fits = fit_lines(histogram[None], INSIDE, SHAPES, GRID)
-        shapes = corrections.profiles(fits.density(SHAPES, GRID), INSIDE, GRID).pixel(0)
+        fits = fit_lines(LineSpectra(histogram[None], INSIDE, SHAPES, GRID))
+        shapes = corrections.profiles(fits.densities(SHAPES, GRID), INSIDE, GRID).pixel(
+            0
+        )
         mine = corrections.LinePulses(
             pulses.height[near],
             pulses.base[near],

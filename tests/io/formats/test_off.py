@@ -8,15 +8,6 @@ from rixs_pipeline.io.formats import off
 from tests.io.writers import FRAME_S, SAMPLES, SECOND, T0, off_records, write_off
 
 TIMES = [T0 + i * SECOND for i in range(10)]
-OURS = {
-    "record_samples": "recordSamples",
-    "record_presamples": "recordPreSamples",
-    "framecount": "framecount",
-    "unixnano": "unixnano",
-    "pretrigger_mean": "pretriggerMean",
-    "residual_stddev": "residualStdDev",
-    "coefs": "coefs",
-}
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "0.3.0"])
@@ -25,8 +16,7 @@ def test_every_version_gives_back_what_was_written(tmp_path, version, bases):
     path = write_off(tmp_path / "a_chan1.off", TIMES, version, bases)
     records = off.open_records(path)
     written = off_records(TIMES, version, bases)
-    for ours, theirs in OURS.items():
-        np.testing.assert_array_equal(records[ours], written[theirs])
+    np.testing.assert_array_equal(records, written)
     assert ("pretrigger_delta" in records.dtype.names) == (version == "0.3.0")
     header = off.read_header(path)
     assert (header.version, header.number_of_bases, header.n_records) == (
@@ -35,6 +25,25 @@ def test_every_version_gives_back_what_was_written(tmp_path, version, bases):
         10,
     )
     assert (header.truncated_bytes, header.frame_period_s) == (0, FRAME_S)
+
+
+def test_a_record_has_the_layout_of_the_format():
+    """DASTARD writes the fields one after the other, without padding."""
+    dtype = off.record_dtype("0.3.0", 5)
+    offsets = {name: dtype.fields[name][1] for name in dtype.names}
+    assert offsets == {
+        "record_samples": 0,
+        "record_presamples": 4,
+        "framecount": 8,
+        "unixnano": 16,
+        "pretrigger_mean": 24,
+        "pretrigger_delta": 28,
+        "residual_stddev": 32,
+        "coefs": 36,
+    }
+    assert dtype.itemsize == 36 + 5 * 4
+    assert off.record_dtype("0.2.0", 3).fields["residual_stddev"][1] == 28
+    assert off.record_dtype("0.1.0", 3).itemsize == 32 + 3 * 4
 
 
 def test_large_header_of_0_1_0_is_read_in_several_pieces(tmp_path):
@@ -56,9 +65,10 @@ def test_dead_pixel_has_no_records(tmp_path):
     header = off.read_header(path)
     assert len(records) == 0
     assert records.dtype == header.record_dtype
-    assert off.record_range(records, T0, T0 + SECOND) == (0, 0)
-    assert off.time_range(path, header) is None
-    assert off.dead_time_ns(records, header) == 0
+    assert off.record_range(records, T0, T0 + SECOND) == slice(0, 0)
+    assert off.read_record_times(path, header) is None
+    assert off.open_file(path).dead_time == 0
+    assert off.open_file(path).after_trigger == 0
     assert len(off.read_pulses(path, T0, T0 + SECOND)) == 0
 
 
@@ -109,10 +119,10 @@ def test_header_with_an_unusable_value_is_an_input_error(tmp_path, changes):
 def test_time_range_and_dead_time(tmp_path):
     path = write_off(tmp_path / "a_chan1.off", TIMES, tail=b"123")
     header = off.read_header(path)
-    assert off.time_range(path, header) == (TIMES[0], TIMES[-1])
-    assert off.dead_time_ns(off.open_records(path), header) == round(
-        SAMPLES * FRAME_S * 1e9
-    )
+    assert off.read_record_times(path, header) == off.RecordTimes(TIMES[0], TIMES[-1])
+    file = off.open_file(path)
+    assert file.dead_time == round(SAMPLES * FRAME_S * 1e9) / 1e9
+    assert file.after_trigger == round((SAMPLES - 256) * FRAME_S * 1e9) / 1e9
 
 
 @settings(max_examples=50, deadline=None)
@@ -127,9 +137,9 @@ def test_record_range_selects_what_a_comparison_of_the_column_selects(
     path = write_off(tmp_path_factory.mktemp("off") / "a_chan1.off", times)
     start, end = T0 + min(window), T0 + max(window)
     records = off.open_records(path)
-    first, last = off.record_range(records, start, end)
+    rows = off.record_range(records, start, end)
     selected = np.flatnonzero((times >= start) & (times < end))
-    np.testing.assert_array_equal(np.arange(first, last), selected)
+    np.testing.assert_array_equal(np.arange(rows.start, rows.stop), selected)
 
 
 def test_pulses_of_a_range(tmp_path):
@@ -145,8 +155,8 @@ def test_pulses_of_a_range(tmp_path):
     )  # the first after one before the range
     assert np.isinf(off.read_pulses(path, TIMES[0], TIMES[5]).since_last[0])
     np.testing.assert_array_equal(pulses.pulse_height, written["coefs"][:, 2])
-    np.testing.assert_array_equal(pulses.pretrigger_mean, written["pretriggerMean"])
-    np.testing.assert_array_equal(pulses.residual, written["residualStdDev"])
+    np.testing.assert_array_equal(pulses.pretrigger_mean, written["pretrigger_mean"])
+    np.testing.assert_array_equal(pulses.residual, written["residual_stddev"])
     np.testing.assert_allclose(
         pulses.phase, written["coefs"][:, 1] / written["coefs"][:, 2], rtol=1e-6
     )
@@ -202,10 +212,9 @@ def test_real_files(real_data):
         records = off.open_records(path)
         assert len(records) == header.n_records > 5000
         assert np.all(np.diff(records["unixnano"]) >= 0)
-        assert off.dead_time_ns(records, header) == round(1024 * 4.8e-6 * 1e9)
-        assert off.time_range(path, header) == (
-            records["unixnano"][0],
-            records["unixnano"][-1],
+        assert off.open_file(path).dead_time == round(1024 * 4.8e-6 * 1e9) / 1e9
+        assert off.read_record_times(path, header) == off.RecordTimes(
+            records["unixnano"][0], records["unixnano"][-1]
         )
 
 

@@ -4,8 +4,7 @@ import xarray as xr
 
 from rixs_pipeline.config.models import CalibrationConfig, MapConfig, Region
 from rixs_pipeline.config.reference_sets import load_reference_set
-from rixs_pipeline.io.discovery import discover
-from rixs_pipeline.stages.reference import calibrate_run as calibrate
+from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
 from rixs_pipeline.stages.reference.reference_table import reference_table
 from rixs_pipeline.stages.sample.combine_scans import combine_scans
 from rixs_pipeline.stages.sample.region_spectra import extract_spectra
@@ -39,7 +38,7 @@ def calibration(lines, pixels, residual, status=None):
     )
 
 
-def test_runs_with_other_pixels_and_lines_are_brought_together_by_name():
+def test_runs_with_different_pixels_and_lines_are_matched_by_name():
     first = calibration(
         ["C_Ka", "O_Ka", "Ni_La"],
         [3, 1, 7],
@@ -62,20 +61,18 @@ def test_runs_with_other_pixels_and_lines_are_brought_together_by_name():
     assert len({len(column) for column in table.values()}) == 1
 
 
-def test_runs_without_a_good_pixel_or_a_line_leave_an_honest_table():
+def test_runs_without_a_good_pixel_or_a_line_give_no_verdict():
     dead = calibration(["C_Ka", "O_Ka", "Ni_La"], [1], [[0, 0, 0]], ["dead: no pulses"])
     assert set(reference_table([dead], "physical")["verdict"]) == {
         "cannot tell: only 0 pixels"
     }
-    nothing = calibration([], [1], np.zeros((1, 0)), ["no assignment"])
-    assert reference_table([nothing], "physical")["line"] == []
+    no_lines = calibration([], [1], np.zeros((1, 0)), ["no assignment"])
+    assert reference_table([no_lines], "physical")["line"] == []
 
 
-def test_it_reads_what_a_calibration_writes(small_beamtime):
-    run = discover(small_beamtime).calibrations[0]
-    product = calibrate.calibrate_run(
-        run, load_reference_set("srd128", "oxide"), CalibrationConfig()
-    )
+def test_the_table_reads_the_product_of_a_reference_run(run):
+    reference = load_reference_set("srd128", "oxide")
+    product = calibrate_run(run, reference, CalibrationConfig())
     assert product["line_variant"].values.tolist() == [
         "",
         "",
@@ -93,17 +90,17 @@ def test_it_reads_what_a_calibration_writes(small_beamtime):
     )
 
 
-def test_the_scale_travels_from_scans_to_maps_and_spectra():
-    told = load_reference_set("ucal", {"Fe_La": "oxide"}).attributes()
+def test_maps_and_spectra_carry_the_reference_set_of_their_scans():
+    attributes = load_reference_set("ucal", {"Fe_La": "oxide"}).attributes()
     scans = [
-        scan_map([[3, 4], [5, 6]], [700.0, 701.0], name=name).assign_attrs(told)
+        scan_map([[3, 4], [5, 6]], [700.0, 701.0], name=name).assign_attrs(attributes)
         for name in ("a", "b")
     ]
     rixs_map = combine_scans(scans, MapConfig(), "LMR-Co_L").dataset
     spectra = extract_spectra(rixs_map, {"all": Region(kind="tfy")}, "LMR-Co_L")[0]
     for product in (rixs_map, spectra["all"]):
-        assert {key: product.attrs[key] for key in told} == told
-    assert told == {
+        assert {key: product.attrs[key] for key in attributes} == attributes
+    assert attributes == {
         "reference_set": "ucal",
         "reference_source": "ucal (NSLS-II), ucalpost",
         "reference_variants": '{"Fe_La": "oxide"}',

@@ -273,7 +273,7 @@ def test_throughput_of_a_scan_without_its_best_pixel_stays_on_the_scale_of_the_a
     assert found == {1: pytest.approx(0.5), 3: pytest.approx(0.5)}
 
 
-def test_a_pixel_that_the_leading_scan_did_not_have_is_measured_relative_to_the_others():
+def test_a_pixel_that_the_leading_scan_lacks_is_measured_relative_to_the_others():
     product = make_map([[50] * N, [100] * N], throughput={1: 0.8})
     dead = (DWELL - 50 * DEAD) / (DWELL - 100 * DEAD)
     assert product.dataset["throughput"].values == pytest.approx([0.8, 0.8 * 2 * dead])

@@ -1,0 +1,166 @@
+"""Fit reference lines and the gain curves through them: one turn of a calibration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rixs_pipeline.core.calibration.line_fits import LineFits, LineSpectra, fit_lines
+from rixs_pipeline.core.calibration.line_identification import FittedLines
+from rixs_pipeline.core.calibration.line_shapes import N_GRID, SHIFT, LineGrid
+from rixs_pipeline.core.calibration.pixel import Pixel
+from rixs_pipeline.core.calibration.pixel_response import learn_shape_prior
+from rixs_pipeline.core.energy import curve_energy, curve_height, layout
+from rixs_pipeline.core.gain.curves import (
+    GainCurves,
+    LinePositions,
+    fit_gain_curves,
+    fit_splines,
+)
+from rixs_pipeline.core.gain.forms import CurveForm
+from rixs_pipeline.types import BoolArray, FloatArray
+
+# bins of the line fits, eV
+GRID = LineGrid(0.5)
+# counts of a line above its background, in standard deviations
+MIN_SIGNIFICANCE = 4.0
+# largest statistical error of the position of a line that is used
+MAX_POSITION_ERROR_EV = 3.0
+
+
+@dataclass(frozen=True)
+class EnergyScale:
+    """Fitted lines and the gain curves through them.
+
+    Attributes
+    ----------
+    fits
+        Fits of the lines.
+    is_usable
+        (pixel, line) whether a fit is good enough.
+    curves
+        Gain curves through the usable lines.
+    position
+        (pixel, line) energies of the lines on the curves, eV.
+    """
+
+    fits: LineFits
+    is_usable: BoolArray
+    curves: GainCurves
+    position: FloatArray
+
+
+def fit_energy_scale(
+    pixels: Sequence[Pixel],
+    lines: FittedLines,
+    previous: EnergyScale | None,
+    *,
+    curve_form: CurveForm,
+    min_line_counts: int,
+) -> EnergyScale:
+    """Fit the lines on the present scale and set new gain curves in the pixels.
+
+    Parameters
+    ----------
+    pixels
+        Pixels with their energy functions, whose curves are replaced.
+    lines
+        Lines of the run.
+    previous
+        Scale of the previous turn; None in the first one.
+    curve_form
+        Form of the gain curves.
+    min_line_counts
+        Counts of a line from which it is used in a pixel.
+
+    Returns
+    -------
+    EnergyScale
+        The fits and curves.
+    """
+    start = None
+    if previous is not None:  # the corrections have shifted the lines only slightly
+        start = previous.fits.theta.copy()
+        start[..., SHIFT] = previous.position - lines.energy
+    spectra = _make_line_spectra(pixels, lines)
+    fits = fit_lines(spectra, start=start)
+    if previous is not None:
+        # before the corrections, the width of a line depends on its arrival phases and
+        # says nothing about the other lines
+        prior = learn_shape_prior(fits, _find_usable(pixels, fits, min_line_counts))
+        fits = fit_lines(spectra, prior=prior, start=fits.theta)
+    is_usable = _find_usable(pixels, fits, min_line_counts)
+
+    heights = line_heights(pixels, lines.energy + fits.shift)
+    anchors = lines.is_anchor
+    positions = LinePositions(
+        heights=np.where(is_usable, heights, np.nan)[:, anchors],
+        errors=fits.shift_errors[:, anchors],
+        energy=lines.energy[anchors],
+        reference_errors=lines.energy_errors[anchors],
+    )
+    curves = fit_gain_curves(positions, curve_form)
+    position = _set_curves(pixels, curves, heights)
+    return EnergyScale(fits, is_usable, curves, position)
+
+
+def _make_line_spectra(pixels: Sequence[Pixel], lines: FittedLines) -> LineSpectra:
+    """Count the pulses of every pixel around every line."""
+    from rixs_pipeline.core.calibration import pulse_kernels  # numba: slow to import
+
+    # One histogram of a pixel holds the spectra of all lines. A line lies `offset` from
+    # the middle of its spectrum, which is a bin edge.
+    middle = np.round(lines.energy / GRID.width).astype(np.int64)
+    offset = lines.energy - middle * GRID.width
+    first = middle.min(initial=0) - N_GRID
+    bins = (middle - first)[:, None] + np.arange(-N_GRID // 2, N_GRID // 2)
+    n_bins = int(bins.max()) + 2
+    counts = np.zeros((len(pixels), len(lines.energy), N_GRID))
+    for row, pixel in enumerate(pixels):
+        if pixel.has_curve:
+            histogram = pulse_kernels.histogram(
+                pixel.energies(), first * GRID.width, GRID.width, n_bins
+            )
+            counts[row] = histogram[bins]
+    emitted = lines.emitted_shapes(GRID) * np.exp(-1j * GRID.k * offset[:, None])
+    return LineSpectra(counts, lines.fitted_bins(GRID, offset), emitted, GRID)
+
+
+def _find_usable(
+    pixels: Sequence[Pixel], fits: LineFits, min_line_counts: int
+) -> BoolArray:
+    """Return which lines (pixel, line) are fitted well enough to be used."""
+    has_curve = np.array([pixel.has_curve for pixel in pixels])
+    has_counts = fits.counts >= min_line_counts
+    is_precise = fits.shift_errors < MAX_POSITION_ERROR_EV
+    is_significant = fits.significance(GRID.width) > MIN_SIGNIFICANCE
+    is_good = has_counts & is_precise & is_significant & fits.is_converged
+    return np.asarray(is_good & has_curve[:, None])
+
+
+def line_heights(pixels: Sequence[Pixel], position: FloatArray) -> FloatArray:
+    """Return the corrected pulse heights of energies (pixel, line) eV."""
+    heights = np.full(position.shape, np.nan)
+    for row, pixel in enumerate(pixels):
+        if pixel.has_curve:
+            heights[row] = curve_height(position[row], pixel.params)
+    return heights
+
+
+def _set_curves(
+    pixels: Sequence[Pixel], curves: GainCurves, heights: FloatArray
+) -> FloatArray:
+    """Set new gain curves in the pixels.
+
+    Return the energies (pixel, line) eV of pulse heights (pixel, line) on the curves.
+    """
+    splines = fit_splines(curves)
+    is_valid = curves.is_used & splines.is_rising
+    position = np.full(heights.shape, np.nan)
+    for row, pixel in enumerate(pixels):
+        if pixel.has_curve:
+            for block in (layout.CURVE_GRID, layout.CURVE):
+                values = splines.params[row, block]
+                pixel.params[block] = values if is_valid[row] else np.nan
+            position[row] = curve_energy(heights[row], pixel.params)
+    return position

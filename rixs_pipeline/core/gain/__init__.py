@@ -1,0 +1,1 @@
+"""Gain curves: pulse heights to energies by the reference lines."""

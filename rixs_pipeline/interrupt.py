@@ -1,0 +1,29 @@
+"""Ctrl-C and SIGTERM: raised at once, and once more where the first was lost.
+
+Python prints and drops an exception that is raised while a finaliser or a callback of
+the garbage collector runs, a KeyboardInterrupt too. So the handler also keeps the
+request, and `check`, called between two pieces of work, raises it again.
+"""
+
+import signal
+from types import FrameType
+
+_requested = False
+
+
+def install() -> None:
+    """Handle Ctrl-C, and the SIGTERM by which a cluster ends a job, alike."""
+    signal.signal(signal.SIGINT, _handle)
+    signal.signal(signal.SIGTERM, _handle)
+
+
+def check() -> None:
+    """Raise KeyboardInterrupt if the user has asked to stop."""
+    if _requested:
+        raise KeyboardInterrupt
+
+
+def _handle(signal_number: int, frame: FrameType | None) -> None:
+    global _requested
+    _requested = True
+    raise KeyboardInterrupt

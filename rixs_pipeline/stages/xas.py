@@ -1,0 +1,59 @@
+"""XAS: TEY and TFY of the logs and the PFY of the map, normalised alike."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rixs_pipeline import paths
+from rixs_pipeline.io import nexus
+from rixs_pipeline.stages.context import SampleEdge
+from rixs_pipeline.stages.sample.absorption_spectra import absorption_spectra
+from rixs_pipeline.stages.sample.combine_scans import NOT_ADDED
+from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
+
+
+class Xas(Stage[SampleEdge]):
+    """The absorption spectra of one sample and edge, one entry a channel."""
+
+    verb = "xas"
+
+    def products(self) -> list[Product[SampleEdge]]:
+        """Return a product where there are spectra, and readings of a channel."""
+        out = self.context.out
+        products = []
+        for group in self.context.sample_edges():
+            path = paths.xas_product(out, group.sample, group.edge)
+            if self.context.has(group.spectra_path(out)) and self._has_readings(group):
+                products.append(Product(f"{path.stem} xas", path, group))
+        return products
+
+    def options(self, product: Product[SampleEdge]) -> Mapping[str, Any]:
+        """Return the section `xas`."""
+        return {"xas": self.context.config.xas.model_dump(mode="json")}
+
+    def inputs(self, product: Product[SampleEdge]) -> Mapping[str, str]:
+        """Return the digests of the scans and of the spectra."""
+        out, group = self.context.out, product.source
+        sources = [*group.scan_paths(out), group.spectra_path(out)]
+        return {path.stem: self.context.key_digest(path) for path in sources}
+
+    def compute_product(self, product: Product[SampleEdge]) -> Content:
+        """Normalise the readings of the scans and the first PFY of the map."""
+        out, group = self.context.out, product.source
+        spectra = nexus.read_entries(group.spectra_path(out))
+        pfy = next((s for s in spectra.values() if '"pfy"' in s.attrs["region"]), None)
+        large_variables = "counts", *NOT_ADDED
+        scans = [
+            nexus.read_entry(path, without=large_variables)
+            for path in group.scan_paths(out)
+        ]
+        absorption, warnings = absorption_spectra(
+            scans, pfy, self.context.config.xas, product.path.stem
+        )
+        facts = {"channels": list(absorption)}
+        return Content(dataset_writer(absorption, "intensity"), facts, warnings)
+
+    def _has_readings(self, group: SampleEdge) -> bool:
+        channels = self.context.config.xas.channels
+        return any(
+            channel in scan.readings for scan in group.scans for channel in channels
+        )

@@ -1,0 +1,18 @@
+"""A reference run of the simulated beamtime, and its product."""
+
+import pytest
+
+from rixs_pipeline.config.models import CalibrationConfig
+from rixs_pipeline.config.reference_sets import load_reference_set
+from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
+
+
+@pytest.fixture(scope="package")
+def run(small_beamtime):
+    return discover(small_beamtime).calibrations[0]
+
+
+@pytest.fixture(scope="package")
+def product(run):
+    return calibrate_run(run, load_reference_set("srd128"), CalibrationConfig())

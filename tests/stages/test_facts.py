@@ -1,0 +1,53 @@
+"""Facts that run.json states."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rixs_pipeline.stages.facts import calibration_facts, scan_facts
+
+CUTS = {
+    "cut": ("cut", np.array(["all", "finite"], dtype=object)),
+    "cut_counts": (("pixel", "cut"), [[5, 4], [0, 0], [7, 7]]),
+}
+
+
+def test_calibration():
+    status = np.array(["ok", "dead: no pulses", "ok"], dtype=object)
+    dataset = xr.Dataset(
+        {
+            "pixel": ("pixel", [1, 3, 5]),
+            "status": ("pixel", status),
+            "line_name": ("line", np.array(["C_Ka"], dtype=object)),
+            **CUTS,
+        }
+    )
+    assert calibration_facts(dataset) == {
+        "pixels_ok": 2,
+        "pixels_bad": {3: "dead: no pulses"},
+        "lines": ["C_Ka"],
+        "cuts": {"all": 12, "finite": 11},
+    }
+
+
+@pytest.mark.parametrize(("offset", "expected"), [(np.nan, None), (0.123456, 0.1235)])
+def test_scan(offset, expected):
+    status = np.array(["ok: cal0000 alone", "ok: cal0000 alone", "dead"], dtype=object)
+    dataset = xr.Dataset(
+        {
+            "pixel_status": ("pixel", status),
+            "counts": (("incident_energy", "bin"), [[1, 2], [3, 4]]),
+            "point_status": ("incident_energy", [0, 1]),
+            **CUTS,
+        },
+        attrs={
+            "sample": "LMR",
+            "edge": "Co_L",
+            "elastic_offset": offset,
+            "elastic_offset_errors": offset,
+        },
+    )
+    facts = scan_facts(dataset)
+    assert (facts["photons"], facts["points"], facts["points_used"]) == (10, 2, 1)
+    assert facts["elastic_offset"] == facts["elastic_offset_errors"] == expected
+    assert facts["pixels"] == {"ok: cal0000 alone": 2, "dead": 1}
