@@ -76,7 +76,8 @@ class CutLimits:
 
         The quantities are in the order of `CUT_NAMES[2:]`.
         """
-        return np.array([self.residual, self.pretrigger, self.phase, self.since_last])
+        limits = (self.residual, self.pretrigger, self.phase, self.since_last)
+        return np.array(limits)
 
     @classmethod
     def from_table(cls, table: FloatArray) -> CutLimits | None:

@@ -26,9 +26,8 @@ from rixs_pipeline.types import BoolArray, FloatArray
 N_BINS = 12  # of the arrival phase, and of the time
 REACH_EV = 20.0  # pulses farther from a line belong to none
 N_STEPS = 200  # of 0.2 eV, over twice the reach
-OFFSETS_EV = np.asarray(
-    (np.arange(N_STEPS) + 0.5) * (2 * REACH_EV / N_STEPS) - REACH_EV, dtype=np.float64
-)
+STEP_EV = 2 * REACH_EV / N_STEPS
+OFFSETS_EV = (np.arange(N_STEPS) + 0.5) * STEP_EV - REACH_EV  # centres of the steps
 SMOOTHING_EV = 3.0  # about twice the standard deviation of a line
 ITERATIONS = 30  # of the mean shift
 MIN_PULSES = 10  # from which an offset is estimated
@@ -64,16 +63,18 @@ class Diagnostics:
     pretrigger: Estimates  # (bin,) mean deviation of the baseline from its reference
 
 
-@dataclass(frozen=True)
 class _Histograms:
     """Line pulses of all pixels by their bin and their offset from the line."""
 
-    by_phase: FloatArray  # (line, bin, step)
-    by_phase_uncorrected: FloatArray
-    by_time: FloatArray
-    by_time_uncorrected: FloatArray
-    # (3, bin) number, sum, and sum of squares of the baseline's deviations
-    pretrigger_moments: FloatArray
+    def __init__(self, n_lines: int) -> None:
+        """Start without pulses."""
+        shape = (n_lines, N_BINS, N_STEPS)
+        self.by_phase = np.zeros(shape)
+        self.by_phase_uncorrected = np.zeros(shape)
+        self.by_time = np.zeros(shape)
+        self.by_time_uncorrected = np.zeros(shape)
+        # number, sum, and sum of squares of the baseline's deviations by time
+        self.pretrigger_moments = np.zeros((3, N_BINS))
 
 
 @dataclass(frozen=True)
@@ -111,36 +112,23 @@ def diagnose_corrections(
     Diagnostics
         With and without the correction for arrival phase and that for drift.
     """
-    n_lines = line_position.shape[1]
-    tables = np.zeros((4, n_lines, N_BINS, N_STEPS))
-    histograms = _Histograms(*tables, pretrigger_moments=np.zeros((3, N_BINS)))
-    step = 1 + sum(len(pixel.time) for pixel in pulses) // MAX_PULSES
+    histograms = _Histograms(line_position.shape[1])
+    n_pulses = sum(len(pixel.time) for pixel in pulses)
+    step = 1 + n_pulses // MAX_PULSES
     for row, pixel in enumerate(pulses):
         sample = np.flatnonzero(is_accepted[row])[::step]
-        sampled = _take_pulses(pixel, sample)
+        sampled = pixel.select(sample)
         _add_pixel(histograms, sampled, params[row], line_position[row], duration)
+    bin_number = np.arange(N_BINS) + 0.5
     return Diagnostics(
         by_phase=_offsets_of_lines(
             histograms.by_phase, histograms.by_phase_uncorrected
         ),
-        bin_time=(np.arange(N_BINS) + 0.5) * duration / N_BINS,
+        bin_time=bin_number * duration / N_BINS,
         by_time=_offsets_of_all_lines(
             histograms.by_time, histograms.by_time_uncorrected
         ),
         pretrigger=_estimate_means(*histograms.pretrigger_moments),
-    )
-
-
-def _take_pulses(pulses: ReferencePulses, index: NDArray[np.intp]) -> ReferencePulses:
-    """Return the pulses of the given indices (n,)."""
-    return ReferencePulses(
-        pixel=pulses.pixel,
-        pulse_height=pulses.pulse_height[index],
-        pretrigger_mean=pulses.pretrigger_mean[index],
-        phase=pulses.phase[index],
-        residual=pulses.residual[index],
-        time=pulses.time[index],
-        since_last=pulses.since_last[index],
     )
 
 
@@ -159,7 +147,7 @@ def _add_pixel(
 
     energies = _energies(pulses, params)
     near = pulse_kernels.find_near_lines(energies, lines, REACH_EV)
-    pulses = _take_pulses(pulses, near.index)
+    pulses = pulses.select(near.pulse)
     arrival = arrival_phase(pulses.pulse_height, pulses.phase, params)
     phase_bins = _bins((arrival + 1) / 2)
     time_bins = _bins(pulses.time / duration)
@@ -207,16 +195,16 @@ def arrival_phase(
         (pulse,)
     """
     relative_height = pulse_height / params[layout.HEIGHT_REF]
-    centre = np.polynomial.polynomial.polyval(
-        relative_height, params[layout.PHASE_CENTRE]
-    )
-    half_width = params[layout.PHASE_HALF_WIDTH]
-    return np.asarray(np.clip((phase - centre) / half_width, -1.0, 1.0))
+    coefficients = params[layout.PHASE_CENTRE]
+    centre = np.polynomial.polynomial.polyval(relative_height, coefficients)
+    arrival = (phase - centre) / params[layout.PHASE_HALF_WIDTH]
+    return np.asarray(np.clip(arrival, -1.0, 1.0))
 
 
 def _bins(share: FloatArray) -> NDArray[np.intp]:
-    """Return the bin (pulse,) of places from 0 to 1; places beyond belong to the ends."""
-    return np.clip((share * N_BINS).astype(np.intp), 0, N_BINS - 1)
+    """Return the bin (pulse,) of places from 0 to 1; the ends hold those beyond."""
+    bins = (share * N_BINS).astype(np.intp)
+    return np.clip(bins, 0, N_BINS - 1)
 
 
 def _offsets_of_lines(corrected: FloatArray, uncorrected: FloatArray) -> Offsets:
@@ -235,22 +223,24 @@ def _offsets_of_all_lines(corrected: FloatArray, uncorrected: FloatArray) -> Off
     Each line is weighted with its information.
     """
     zero = _line_offsets(corrected)
-    influence = _sum_influence(corrected.sum(axis=1), OFFSETS_EV - zero[:, None])
+    distance = OFFSETS_EV - zero[:, None]
+    influence = _sum_influence(corrected.sum(axis=1), distance)
     weight = np.zeros_like(zero)
     has_pulses = influence.slope > 0
     np.divide(influence.slope, influence.square, out=weight, where=has_pulses)
 
     def estimate(counts: FloatArray) -> Estimates:
-        counts = counts.swapaxes(0, 1)[None]
-        offsets = _estimate_offsets(counts, zero[None], weight[None])
+        by_bin = counts.swapaxes(0, 1)
+        offsets = _estimate_offsets(by_bin[None], zero[None], weight[None])
         return Estimates(offsets.values[0], offsets.errors[0])
 
     return Offsets(estimate(corrected), estimate(uncorrected))
 
 
 def _line_offsets(counts: FloatArray) -> FloatArray:
-    """Return the offset (line,) eV of all pulses of a line; counts (line, bin, step)."""
-    return _find_maximum(counts.sum(axis=1)[:, None], OFFSETS_EV)
+    """Return the offset (line,) eV of each line, from counts (line, bin, step)."""
+    total = counts.sum(axis=1)
+    return _find_maximum(total[:, None], OFFSETS_EV)
 
 
 def _estimate_offsets(
@@ -272,7 +262,8 @@ def _estimate_offsets(
     offset = _find_maximum(weight[..., None] * counts, places)
     influence = _sum_influence(counts, places - offset[..., None, None])
     number = counts.sum(axis=-1)
-    share = number / np.maximum(number.sum(axis=1, keepdims=True), 1.0)
+    total = number.sum(axis=1, keepdims=True)
+    share = number / np.maximum(total, 1.0)
     # The few pulses of a bin do not determine the shape of the line; all pulses do.
     slope = share * influence.slope.sum(axis=1, keepdims=True)
     square = share * influence.square.sum(axis=1, keepdims=True)
@@ -281,9 +272,11 @@ def _estimate_offsets(
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.sqrt(total_square) / total_slope
     is_valid = number.sum(axis=-1) >= MIN_PULSES
-    is_valid &= np.isfinite(errors) & (errors > 0)
+    is_valid &= np.isfinite(errors)
+    is_valid &= errors > 0
     return Estimates(
-        np.where(is_valid, offset, np.nan), np.where(is_valid, errors, np.nan)
+        values=np.where(is_valid, offset, np.nan),
+        errors=np.where(is_valid, errors, np.nan),
     )
 
 
@@ -292,12 +285,15 @@ def _find_maximum(counts: FloatArray, places: FloatArray) -> FloatArray:
 
     `counts` (..., line, step) at `places` eV, which broadcast to the counts.
     """
+    line_and_step = (-2, -1)
     offset = np.zeros(counts.shape[:-2])
     for _ in range(ITERATIONS):
         distance = places - offset[..., None, None]
-        weight = counts * np.exp(-0.5 * (distance / SMOOTHING_EV) ** 2)
-        total = np.maximum(weight.sum(axis=(-2, -1)), 1e-300)
-        offset += (weight * distance).sum(axis=(-2, -1)) / total
+        bell = np.exp(-0.5 * (distance / SMOOTHING_EV) ** 2)
+        weight = counts * bell
+        total = weight.sum(axis=line_and_step)
+        moment = (weight * distance).sum(axis=line_and_step)
+        offset += moment / np.maximum(total, 1e-300)
     return offset
 
 
@@ -308,10 +304,9 @@ def _sum_influence(counts: FloatArray, distance: FloatArray) -> _Influence:
     """
     square = (distance / SMOOTHING_EV) ** 2
     bell = np.exp(-0.5 * square)
-    return _Influence(
-        slope=(counts * (1 - square) * bell).sum(axis=-1),
-        square=(counts * (distance * bell) ** 2).sum(axis=-1),
-    )
+    slope = counts * (1 - square) * bell
+    psi = distance * bell
+    return _Influence(slope=slope.sum(axis=-1), square=(counts * psi**2).sum(axis=-1))
 
 
 def _estimate_means(
@@ -321,4 +316,5 @@ def _estimate_means(
     n = np.where(number > 1, number, np.nan)
     mean = total / n
     variance = np.maximum(squares / n - mean**2, 0.0)
-    return Estimates(mean, np.sqrt(variance / (n - 1)))
+    errors = np.sqrt(variance / (n - 1))
+    return Estimates(mean, errors)

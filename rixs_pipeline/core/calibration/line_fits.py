@@ -195,7 +195,8 @@ def fit_lines(
     """
     shape = spectra.counts.shape[:2]
     n_spectra = shape[0] * shape[1]
-    filled = np.flatnonzero(spectra.counts.reshape(n_spectra, N_GRID).any(axis=1))
+    counts = spectra.counts.reshape(n_spectra, N_GRID)
+    filled = np.flatnonzero(counts.any(axis=1))
     theta = np.zeros((n_spectra, N_FIT))
     errors = np.full((n_spectra, N_FIT), np.inf)
     is_converged = np.zeros(n_spectra, dtype=bool)
@@ -222,10 +223,12 @@ class _Problem:
     def __init__(
         self, spectra: LineSpectra, prior: ShapePrior, filled: NDArray[np.intp]
     ) -> None:
-        """Select the spectra of the indices `filled` (n,) in the order (pixel, line)."""
+        """Select spectra by their indices (n,) in the order (pixel, line)."""
         n_pixels, n_lines = spectra.counts.shape[:2]
         used = np.flatnonzero(spectra.is_inside.any(axis=0))
-        self.window = slice(used[0], used[-1] + 1) if len(used) else slice(0, 1)
+        self.window = slice(0, 1)
+        if len(used):
+            self.window = slice(used[0], used[-1] + 1)
         counts = spectra.counts.reshape(-1, N_GRID)[filled]
         self.counts = np.ascontiguousarray(counts[:, self.window])
         self.is_inside = np.ascontiguousarray(spectra.is_inside[:, self.window])
@@ -251,7 +254,8 @@ class _Problem:
         offsets = self.grid.offsets[self.window]
         counts = np.where(is_inside, self.counts, 0.0)
         smooth = gaussian_filter1d(counts, START_SMOOTHING, axis=1, mode="constant")
-        near = np.where(np.abs(offsets) < START_REACH_EV, smooth, -1.0)
+        is_near = np.abs(offsets) < START_REACH_EV
+        near = np.where(is_near, smooth, -1.0)
         total = np.maximum(counts.sum(axis=1), 1.0)
         background = 0.1 * total / np.maximum(is_inside.sum(axis=1), 1)
         theta = np.empty((len(counts), N_FIT))
@@ -262,7 +266,7 @@ class _Problem:
         return theta
 
     def maximise(self, theta: FloatArray) -> LineFits:
-        """Return the fits at the maximum, with axes (n, ...), from a start (n, N_FIT)."""
+        """Return the fits, with axes (n, ...), from start parameters (n, N_FIT)."""
         from rixs_pipeline.core.calibration.line_kernels import (  # numba: slow import
             Posterior,
             WindowedSpectra,
@@ -270,7 +274,7 @@ class _Problem:
         )
 
         def evaluate(parameters: FloatArray, index: NDArray[np.intp]) -> Posterior:
-            """Return the posterior of the fits `index` (m,) at parameters (m, N_FIT)."""
+            """Evaluate the fits `index` (m,) at parameters (m, N_FIT)."""
             line = self.line[index]
             transforms = self.grid.detected_transforms(self.emitted, line, parameters)
             contents = self.grid.bin_contents(transforms)[..., self.window]
@@ -331,8 +335,9 @@ def _damped_step(
     diagonal = np.einsum("nii->ni", information)
     added = damping[:, None] * diagonal + 1e-9
     damped = information + added[:, :, None] * identity
-    free_gradient = (gradient * is_free)[..., None]
-    return np.asarray(np.linalg.solve(damped, free_gradient)[..., 0])
+    free_gradient = gradient * is_free
+    step = np.linalg.solve(damped, free_gradient[..., None])
+    return np.asarray(step[..., 0])
 
 
 def _clip(theta: FloatArray) -> FloatArray:
@@ -345,7 +350,9 @@ def _standard_deviations(information: FloatArray) -> FloatArray:
 
     The covariance is its inverse, here of a matrix scaled to a diagonal of 1.
     """
-    scale = 1 / np.sqrt(np.einsum("nii->ni", information) + 1e-12)
+    diagonal = np.einsum("nii->ni", information)
+    scale = 1 / np.sqrt(diagonal + 1e-12)
     scaled = information * scale[:, :, None] * scale[:, None, :]
     covariance = np.linalg.inv(scaled + 1e-9 * np.eye(N_FIT))
-    return np.asarray(np.sqrt(np.einsum("nii->ni", covariance)) * scale)
+    variance = np.einsum("nii->ni", covariance)
+    return np.asarray(np.sqrt(variance) * scale)

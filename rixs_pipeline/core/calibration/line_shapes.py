@@ -69,7 +69,8 @@ class LineGrid:
     def placement(self) -> ComplexArray:
         """Transform (k,) of a unit impulse at offset 0, integrated over the bins."""
         shift = np.exp(1j * self.k * self.offsets[0])
-        return np.asarray(shift * np.sinc(self.k * self.width / (2 * np.pi)))
+        bin_average = np.sinc(self.k * self.width / (2 * np.pi))
+        return np.asarray(shift * bin_average)
 
     def emitted_transform(
         self, shape: tuple[tuple[float, float, float], ...], sigma: float
@@ -88,8 +89,10 @@ class LineGrid:
         complex array
             (k,)
         """
-        offset, fwhm, share = np.array(shape, dtype=float).T[:, :, None]
-        components = share * np.exp(-1j * self.k * offset - np.abs(self.k) * fwhm / 2)
+        columns = np.array(shape, dtype=float).T
+        offset, fwhm, share = columns[:, :, None]
+        decay = np.abs(self.k) * fwhm / 2
+        components = share * np.exp(-1j * self.k * offset - decay)
         broadening = np.exp(-0.5 * (sigma * self.k) ** 2)
         return np.asarray(components.sum(axis=0) * broadening)
 

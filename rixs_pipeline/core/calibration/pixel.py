@@ -53,7 +53,7 @@ class ReferencePulses:
     time: FloatArray
     since_last: FloatArray
 
-    def select(self, index: BoolArray | slice) -> "ReferencePulses":
+    def select(self, index: BoolArray | IntArray | slice) -> "ReferencePulses":
         """Return selected pulses."""
         return ReferencePulses(
             pixel=self.pixel,
@@ -132,9 +132,9 @@ class Pixel:
         energies = self.energies()
         near = pulse_kernels.find_in_windows(energies, windows, is_usable)
         return corrections.LinePulses(
-            pulse_height=self.pulses.pulse_height[near.index],
-            pretrigger_mean=self.pulses.pretrigger_mean[near.index],
-            phase=self.pulses.phase[near.index],
+            pulse_height=self.pulses.pulse_height[near.pulse],
+            pretrigger_mean=self.pulses.pretrigger_mean[near.pulse],
+            phase=self.pulses.phase[near.pulse],
             line=near.line,
             line_position=position,
         )

@@ -49,8 +49,9 @@ def learn_shape_prior(fits: LineFits, is_used: BoolArray) -> ShapePrior:
         (pixel, line, 3)
     """
     weak_precision = 1 / WEAK_PRIOR.width**2
-    errors = np.where(is_used[..., None], fits.errors[..., SHAPE], np.inf)
-    posterior = np.where(is_used[..., None], fits.theta[..., SHAPE], WEAK_PRIOR.centre)
+    use_shape = is_used[..., None]
+    errors = np.where(use_shape, fits.errors[..., SHAPE], np.inf)
+    posterior = np.where(use_shape, fits.theta[..., SHAPE], WEAK_PRIOR.centre)
     # likelihood of the counts alone, as Gaussians: the fit without its prior
     precision = np.maximum(1 / errors**2 - weak_precision, 0.0)
     weak_part = WEAK_PRIOR.centre / WEAK_PRIOR.width**2
@@ -98,7 +99,8 @@ def _prior_from_other_lines(
             break
         array = float(np.mean(pixel[has_lines]))
         deviation = pixel[has_lines] - array
-        spread = float(np.sqrt(np.mean(deviation**2 + 1 / total[has_lines])))
+        variance = np.mean(deviation**2 + 1 / total[has_lines])
+        spread = float(np.sqrt(variance))
         rest = value - pixel[:, None]
         line = (weight * rest).sum(axis=0) / (weight.sum(axis=0) + line_prior)
         estimate = _update_scatter(rest - line, precision, scatter)
@@ -106,7 +108,8 @@ def _prior_from_other_lines(
     other_weight = total[:, None] - weight
     other_sum = (total * pixel)[:, None] - weight * (value - line)
     centre = other_sum / other_weight + line
-    return ShapePrior(centre, np.sqrt(1 / other_weight + scatter**2))
+    variance = 1 / other_weight + scatter**2
+    return ShapePrior(centre, np.sqrt(variance))
 
 
 def _update_scatter(rest: FloatArray, precision: FloatArray, scatter: float) -> float:
@@ -117,6 +120,8 @@ def _update_scatter(rest: FloatArray, precision: FloatArray, scatter: float) -> 
     has_counts = precision > 0
     if not has_counts.any():
         return scatter
-    share = scatter**2 / (scatter**2 + 1 / precision[has_counts])
-    mean_square = np.mean((share * rest[has_counts]) ** 2 + scatter**2 * (1 - share))
+    variance = scatter**2
+    share = variance / (variance + 1 / precision[has_counts])
+    square = (share * rest[has_counts]) ** 2
+    mean_square = np.mean(square + variance * (1 - share))
     return float(np.sqrt(mean_square))

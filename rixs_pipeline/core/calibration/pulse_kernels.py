@@ -27,17 +27,17 @@ class SampledPulses(NamedTuple):
 
 
 class NearLines(NamedTuple):
-    """Values close to a line, each (n,)."""
+    """Pulses close to a line, each (n,)."""
 
-    index: IntArray  # of the value
+    pulse: IntArray  # index of the pulse
     line: IntArray  # index of the nearest line
-    offset: FloatArray  # value - line
+    offset: FloatArray  # distance from the line
 
 
 class PulsesInWindows(NamedTuple):
     """Pulses in the windows of lines, each (n,)."""
 
-    index: IntArray  # of the pulse
+    pulse: IntArray  # index of the pulse
     line: IntArray  # index of the line
 
 
@@ -136,13 +136,13 @@ def select_finite(
     """
     is_finite = np.empty(len(pulse_height), np.bool_)
     for i in range(len(pulse_height)):
-        has_numbers = (
+        is_finite[i] = (
             (abs(phase[i]) < np.inf)
             & (abs(pretrigger_mean[i]) < np.inf)
             & (abs(residual[i]) < np.inf)
+            & (pulse_height[i] > 0.0)
+            & (pulse_height[i] < np.inf)
         )
-        is_upward = (pulse_height[i] > 0.0) & (pulse_height[i] < np.inf)
-        is_finite[i] = has_numbers & is_upward
     return is_finite
 
 
@@ -187,40 +187,42 @@ def sample_pulses(
 
 
 @compiled
-def find_near_lines(values: FloatArray, lines: FloatArray, reach: float) -> NearLines:
-    """Find the values close to a line.
+def find_near_lines(heights: FloatArray, lines: FloatArray, reach: float) -> NearLines:
+    """Find the pulses close to a line.
 
     Parameters
     ----------
-    values
-        (pulse,)
+    heights
+        (pulse,) pulse heights or energies.
     lines
-        (line,) ascending, in the unit of the values.
+        (line,) ascending, in the same unit.
     reach
         Largest distance from the nearest line.
 
     Returns
     -------
     NearLines
-        Which values are within reach of which line, and how far from it.
+        Which pulses are within reach of which line, and how far from it.
     """
-    index = np.empty(len(values), np.int64)
-    line = np.empty(len(values), np.int64)
-    offset = np.empty(len(values))
+    n_pulses = len(heights) if len(lines) else 0
+    pulse = np.empty(n_pulses, np.int64)
+    line = np.empty(n_pulses, np.int64)
+    offset = np.empty(n_pulses)
     n = 0
-    for i in range(len(values) if len(lines) else 0):
+    for i in range(n_pulses):
         nearest = 0
-        while nearest + 1 < len(lines) and values[i] > 0.5 * (
-            lines[nearest] + lines[nearest + 1]
-        ):
+        while nearest + 1 < len(lines):
+            boundary = 0.5 * (lines[nearest] + lines[nearest + 1])
+            if not heights[i] > boundary:
+                break
             nearest += 1
-        distance = values[i] - lines[nearest]
+        distance = heights[i] - lines[nearest]
         if abs(distance) < reach:
-            index[n] = i
+            pulse[n] = i
             line[n] = nearest
             offset[n] = distance
             n += 1
-    return NearLines(index[:n], line[:n], offset[:n])
+    return NearLines(pulse[:n], line[:n], offset[:n])
 
 
 @compiled
@@ -327,9 +329,10 @@ def histogram(values: FloatArray, low: float, step: float, n_bins: int) -> Float
     """
     counts = np.zeros(n_bins)
     bins_per_unit = 1.0 / step
-    for i in range(len(values)):
-        place = np.floor((values[i] - low) * bins_per_unit)
-        counts[int(max(0.0, min(n_bins - 1.0, place)))] += 1.0
+    last = n_bins - 1.0
+    for value in values:
+        place = np.floor((value - low) * bins_per_unit)
+        counts[int(max(0.0, min(last, place)))] += 1.0
     return counts
 
 
@@ -353,18 +356,20 @@ def find_in_windows(
     PulsesInWindows
         Indices of the pulses and of their lines.
     """
-    index = np.empty(len(energies), np.int64)
-    line = np.empty(len(energies), np.int64)
+    n_pulses = len(energies)
+    pulse = np.empty(n_pulses, np.int64)
+    line = np.empty(n_pulses, np.int64)
     n = 0
-    for i in range(len(energies)):
+    for i in range(n_pulses):
+        energy = energies[i]
         for k in range(len(windows)):
-            if energies[i] >= windows[k, 0] and energies[i] < windows[k, 1]:
+            if energy >= windows[k, 0] and energy < windows[k, 1]:
                 if is_usable[k]:
-                    index[n] = i
+                    pulse[n] = i
                     line[n] = k
                     n += 1
                 break
-    return PulsesInWindows(index[:n], line[:n])
+    return PulsesInWindows(pulse[:n], line[:n])
 
 
 @compiled
@@ -386,7 +391,9 @@ def add_to_offset_histograms(
         Largest offset.
     """
     n_steps = counts.shape[2]
+    last = n_steps - 1.0
     steps_per_unit = n_steps / (2.0 * reach)
     for i in range(len(line)):
-        step = int(max(0.0, min(n_steps - 1.0, (offset[i] + reach) * steps_per_unit)))
+        place = (offset[i] + reach) * steps_per_unit
+        step = int(max(0.0, min(last, place)))
         counts[line[i], bins[i], step] += 1.0

@@ -37,7 +37,8 @@ def emission_density(energies: FloatArray) -> FloatArray:
     from scipy.ndimage import gaussian_filter1d
 
     n_bins = int(TOP_EV / STEP_EV)
-    counts = np.histogram(energies, n_bins, (0.0, TOP_EV))[0].astype(float)
+    counts, _ = np.histogram(energies, n_bins, (0.0, TOP_EV))
+    counts = counts.astype(np.float64)
     smooth = gaussian_filter1d(counts, SMOOTHING_EV / STEP_EV, mode="constant")
     emitted = (1 - BACKGROUND_SHARE) * smooth / max(smooth.sum(), 1.0)
     return np.asarray(emitted + BACKGROUND_SHARE / n_bins)
@@ -63,8 +64,10 @@ def log_ratio(before: FloatArray, after: FloatArray, density: FloatArray) -> Flo
 
 def _log_density(energies: FloatArray, density: FloatArray) -> FloatArray:
     """Return the logarithm of the density (pulse,) at energies (pulse,) eV."""
-    place = np.clip(np.nan_to_num(energies) / STEP_EV, 0, len(density) - 1)
-    return np.asarray(np.log(density[place.astype(np.intp)]))
+    last = len(density) - 1
+    place = np.clip(np.nan_to_num(energies) / STEP_EV, 0, last)
+    values = density[place.astype(np.intp)]
+    return np.asarray(np.log(values))
 
 
 def jump_time(time_ns: IntArray, log_ratios: FloatArray) -> float:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.types import BoolArray, FloatArray
+from rixs_pipeline.types import FloatArray
 
 # Edges of the bins in time since the last pulse, s; each is 1.46 times the one before.
 EDGES_S = np.geomspace(1e-3, 3.0, 22)
+LOG_STEP = np.log(EDGES_S[1] / EDGES_S[0])
 LATE_BIN = len(EDGES_S) - 1  # index of the pulses that count as unaffected
 LATE_QUANTILE = 0.8  # of the time since the last pulse; later ones are unaffected
 SIGNIFICANCE = 5.0  # standard errors
@@ -86,7 +87,7 @@ def measure_deviations(
     offset = pulse_kernels.subtract_group_medians(near.offset, near.line, len(lines))
     baseline = pulse_kernels.subtract_block_medians(pretrigger_mean, BLOCK)
     offset_deviations = _compare_with_late(
-        bins[near.index], pulse_kernels.standardise(offset, CLIP)
+        bins[near.pulse], pulse_kernels.standardise(offset, CLIP)
     )
     baseline_deviations = _compare_with_late(
         bins, pulse_kernels.standardise(baseline, CLIP)
@@ -127,8 +128,9 @@ def _time_bins(since_last: FloatArray) -> NDArray[np.intp]:
         return np.zeros(0, dtype=np.intp)
     rank = int(LATE_QUANTILE * (len(since_last) - 1))
     late = float(np.partition(since_last, rank)[rank])
-    clipped = np.clip(since_last, EDGES_S[0], EDGES_S[-1])
-    place = np.log(clipped / EDGES_S[0]) / np.log(EDGES_S[1] / EDGES_S[0])
+    shortest, longest = EDGES_S[0], EDGES_S[-1]
+    clipped = np.clip(since_last, shortest, longest)
+    place = np.log(clipped / shortest) / LOG_STEP
     bins = np.minimum(place.astype(np.intp), LATE_BIN - 1)
     return np.where(since_last < late, bins, LATE_BIN)
 
@@ -142,7 +144,8 @@ def _compare_with_late(bins: NDArray[np.intp], values: FloatArray) -> Deviations
     n_late = number[LATE_BIN]
     if n_late > 1 and (spread := values.std()) > 0:
         filled = np.flatnonzero(number[:LATE_BIN])
-        mean[filled] = total[filled] / number[filled] - total[LATE_BIN] / n_late
+        late_mean = total[LATE_BIN] / n_late
+        mean[filled] = total[filled] / number[filled] - late_mean
         error[filled] = spread * np.sqrt(1 / number[filled] + 1 / n_late)
     return Deviations(mean, error)
 
@@ -151,10 +154,12 @@ def _pool(pixels: Sequence[Deviations]) -> Deviations:
     """Return the weighted mean of the pixels that agree with the median pixel."""
     mean = np.stack([deviations.mean for deviations in pixels])
     error = np.stack([deviations.error for deviations in pixels])
-    masked = np.ma.array(mean, mask=~np.isfinite(error))
+    has_no_pulses = ~np.isfinite(error)
+    masked = np.ma.array(mean, mask=has_no_pulses)
     # numpy.ma has no types
     median = np.ma.median(masked, axis=0)  # type: ignore[no-untyped-call]
-    is_far = np.abs(mean - median.filled(0.0)) > SIGNIFICANCE * error
+    distance = np.abs(mean - median.filled(0.0))
+    is_far = distance > SIGNIFICANCE * error
     is_odd = is_far.any(axis=(1, 2), keepdims=True)
     weight = np.where(is_odd, 0.0, 1 / error**2)
     total = weight.sum(axis=0)
@@ -162,7 +167,8 @@ def _pool(pixels: Sequence[Deviations]) -> Deviations:
     pooled_error = np.full(total.shape, np.inf)
     pooled_error[has_pulses] = total[has_pulses] ** -0.5
     pooled_mean = np.zeros(total.shape)
-    np.divide((weight * mean).sum(axis=0), total, out=pooled_mean, where=has_pulses)
+    weighted_sum = (weight * mean).sum(axis=0)
+    pooled_mean[has_pulses] = weighted_sum[has_pulses] / total[has_pulses]
     return Deviations(pooled_mean, pooled_error)
 
 
@@ -173,10 +179,12 @@ def _find_tail_end(deviations: Deviations, fading_significance: float) -> _TailE
     `fading_significance` standard errors or more.
     """
     size = np.abs(deviations.mean)
+    error = deviations.error
     matters = size > MIN_DEVIATION
-    is_affected = _any_quantity(matters & (size > SIGNIFICANCE * deviations.error))
-    is_fading = _any_quantity(matters & (size > fading_significance * deviations.error))
-    is_precise = np.all(SIGNIFICANCE * deviations.error < MIN_DEVIATION, axis=0)
+    is_significant = size > SIGNIFICANCE * error
+    is_affected = np.any(matters & is_significant, axis=0)
+    is_fading = np.any(matters & (size > fading_significance * error), axis=0)
+    is_precise = np.all(SIGNIFICANCE * error < MIN_DEVIATION, axis=0)
     clear = np.flatnonzero(~is_affected & is_precise)
     is_certain = len(clear) > 0
     stop = int(clear[0]) if is_certain else len(is_affected)
@@ -187,8 +195,3 @@ def _find_tail_end(deviations: Deviations, fading_significance: float) -> _TailE
     while end < stop and is_fading[end]:
         end += 1
     return _TailEnd(float(EDGES_S[end]), is_certain)
-
-
-def _any_quantity(table: BoolArray) -> BoolArray:
-    """Return in which bins (bin,) a table (quantity, bin) holds for any quantity."""
-    return np.asarray(table.any(axis=0))

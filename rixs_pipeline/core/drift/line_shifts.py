@@ -29,7 +29,8 @@ def line_shifts(
         corrected for the drift of the baseline; NaN without a calibration.
     """
     shifts = np.full((len(before), len(line_energy)), np.nan)
-    for pixel in np.flatnonzero(_have_curves(before) & _have_curves(after)):
+    is_calibrated = _have_curves(before) & _have_curves(after)
+    for pixel in np.flatnonzero(is_calibrated):
         early = before[pixel]
         late = after[pixel]
         heights = curve_height(line_energy, late)
@@ -54,4 +55,5 @@ def have_jumped(shifts: FloatArray) -> BoolArray:
 
 def _have_curves(params: FloatArray) -> BoolArray:
     """Return which pixels (pixel,) have an energy function; `params` (pixel, param)."""
-    return np.asarray(np.isfinite(params[:, layout.CURVE]).all(axis=1))
+    curves = params[:, layout.CURVE]
+    return np.asarray(np.isfinite(curves).all(axis=1))

@@ -107,9 +107,8 @@ def align(
     line_variance = line_errors[used] ** 2
     units = np.eye(len(line_energy))
     # (line, bin) relative error of the energy for an error of 1 eV in the line
-    levers = (
-        np.stack([np.interp(centres, line_energy, unit) for unit in units]) / centres
-    )
+    interpolations = [np.interp(centres, line_energy, unit) for unit in units]
+    levers = np.stack(interpolations) / centres
     width = best_smoothing(spectra, centres)
     shrunk = np.zeros(len(used))
     for _ in range(ROUNDS):
@@ -117,16 +116,21 @@ def align(
         if np.isinf(scored.error).any():
             return unaligned
         noise = line_variance @ (levers @ scored.information) ** 2
-        spread = drift_spread(scored.gain, np.sqrt(scored.error**2 + noise))
-        shrunk = scored.gain * spread**2 / (spread**2 + scored.error**2 + noise)
+        error = np.sqrt(scored.error**2 + noise)
+        spread = drift_spread(scored.gain, error)
+        total_variance = spread**2 + scored.error**2 + noise
+        shrunk = scored.gain * spread**2 / total_variance
         shrunk -= np.average(shrunk, weights=photons)
-    gain = np.zeros(n_pixels)
-    error = missing.copy()
-    measured = missing.copy()
-    gain[used] = shrunk + 0.0  # not -0.0
-    error[used] = scored.error
-    measured[used] = scored.gain
-    return Alignment(gain, error, measured, spread)
+    alignment = Alignment(
+        gain=np.zeros(n_pixels),
+        error=missing.copy(),
+        measured=missing.copy(),
+        spread=spread,
+    )
+    alignment.gain[used] = shrunk + 0.0  # not -0.0
+    alignment.error[used] = scored.error
+    alignment.measured[used] = scored.gain
+    return alignment
 
 
 def drift_spread(gain: FloatArray, error: FloatArray) -> float:
@@ -146,10 +150,12 @@ def drift_spread(gain: FloatArray, error: FloatArray) -> float:
         0 without evidence of drift.
     """
     reach = MAX_SIGMAS * robust_sigma(gain)
-    square = np.clip(gain - np.median(gain), -reach, reach) ** 2
+    deviation = gain - np.median(gain)
+    square = np.clip(deviation, -reach, reach) ** 2
     candidates = np.append(SPREADS, 0.0)
     variance = candidates[:, None] ** 2 + error**2
-    likelihood = -0.5 * (square / variance + np.log(variance)).sum(axis=1)
+    terms = square / variance + np.log(variance)
+    likelihood = -0.5 * terms.sum(axis=1)
     best = int(np.argmax(likelihood))
     if likelihood[best] - likelihood[-1] > MIN_EVIDENCE:
         return float(SPREADS[best])
@@ -177,7 +183,8 @@ def best_smoothing(counts: FloatArray, centres: FloatArray) -> float:
     likelihood = []
     for width in SMOOTHING_EV:
         density = _density_of_other_groups(groups, width / step)
-        likelihood.append(float((groups * np.log(density.value)).sum()))
+        log_density = np.log(density.value)
+        likelihood.append((groups * log_density).sum())
     return SMOOTHING_EV[int(np.argmax(likelihood))]
 
 
@@ -189,7 +196,10 @@ def _group_of_pixels(n_pixels: int) -> NDArray[np.intp]:
 def _sum_groups(counts: FloatArray) -> FloatArray:
     """Return the counts (group, bin) of the pixels of each group together."""
     n_groups = min(len(counts), MAX_GROUPS)
-    return np.stack([counts[group::n_groups].sum(axis=0) for group in range(n_groups)])
+    groups = np.zeros((n_groups, counts.shape[1]))
+    for group in range(n_groups):
+        groups[group] = counts[group::n_groups].sum(axis=0)
+    return groups
 
 
 def _density_of_other_groups(groups: FloatArray, width: float) -> _Density:
@@ -200,11 +210,12 @@ def _density_of_other_groups(groups: FloatArray, width: float) -> _Density:
     from scipy.ndimage import gaussian_filter1d
 
     counts = groups.sum(axis=0) - groups
-    scale = (1 - BACKGROUND_SHARE) / counts.sum(axis=1, keepdims=True)
+    total = counts.sum(axis=1, keepdims=True)
+    scale = (1 - BACKGROUND_SHARE) / total
     smooth = gaussian_filter1d(counts, width, mode="nearest")
     slope = gaussian_filter1d(counts, width, order=1, mode="nearest")
     background = BACKGROUND_SHARE / groups.shape[1]
-    return _Density(np.asarray(scale * smooth + background), np.asarray(scale * slope))
+    return _Density(value=scale * smooth + background, slope=scale * slope)
 
 
 def _score_gains(
@@ -235,14 +246,18 @@ def _score_gains(
     photons = aligned.sum(axis=1)
     total = photons.sum()
     share = photons / total
-    slope = (groups * centres * np.gradient(score, step, axis=1)).sum() / total
+    score_slope = np.gradient(score, step, axis=1)
+    slope = (groups * centres * score_slope).sum() / total
     if not slope > 0:  # no structure that the pixels have in common
-        return _ScoredGains(gain, np.full(len(counts), np.inf), information)
-    change = np.einsum("pb,pb->p", aligned, score[group]) / photons / slope
+        infinite = np.full(len(counts), np.inf)
+        return _ScoredGains(gain, infinite, information)
+    score_sum = np.einsum("pb,pb->p", aligned, score[group])
+    change = score_sum / photons / slope
     # Relative to the mean of the other groups: refer to the mean of all pixels instead.
     change -= np.bincount(group, share * change)[group]
     change -= share @ change  # smoothing and tails move all pixels alike
-    error = np.sqrt((1 - share) * information.sum() / total / photons) / slope
+    score_variance = (1 - share) * information.sum() / total / photons
+    error = np.sqrt(score_variance) / slope
     return _ScoredGains(gain + change, error, information / information.sum())
 
 
@@ -261,8 +276,8 @@ def _remove_nuisance(
     constant = np.ones((1, tails.shape[1]))
     shapes = np.concatenate([constant, tails])
     products = np.einsum("gb,kb,lb->gkl", density, shapes, shapes, optimize=True)
-    projections = np.einsum("gb,kb->gk", score * density, shapes)[..., None]
-    coefficients = np.linalg.solve(products, projections)[..., 0]
+    projections = np.einsum("gb,kb->gk", score * density, shapes)
+    coefficients = np.linalg.solve(products, projections[..., None])[..., 0]
     return np.asarray(score - coefficients @ shapes)
 
 
@@ -289,7 +304,8 @@ def _tail_changes(counts: FloatArray, step: float, width: float) -> FloatArray:
     smooth = gaussian_filter1d(counts, width, mode="nearest") + background
     changes = []
     for length in TAILS_EV:
-        kernel = np.exp(-np.arange(0, 6 * length, step) / length)
+        loss = np.arange(0, 6 * length, step)
+        kernel = np.exp(-loss / length)
         kernel /= kernel.sum()
         tail = np.convolve(smooth[::-1], kernel)[: len(smooth)][::-1]
         changes.append(tail / smooth - 1)
@@ -305,8 +321,10 @@ def _apply_gains(
     """
     step = centres[1] - centres[0]
     edges = np.append(centres, centres[-1] + step) - step / 2
-    cumulative = np.pad(np.cumsum(counts, axis=1), ((0, 0), (1, 0)))
-    aligned = np.empty_like(cumulative)
-    for pixel, pixel_gain in enumerate(gain):
-        aligned[pixel] = np.interp(edges / (1 - pixel_gain), edges, cumulative[pixel])
-    return np.diff(aligned, axis=1)
+    n_pixels, n_bins = counts.shape
+    below = np.zeros((n_pixels, n_bins + 1))  # counts below each edge
+    below[:, 1:] = np.cumsum(counts, axis=1)
+    for pixel in range(n_pixels):
+        old_edges = edges / (1 - gain[pixel])
+        below[pixel] = np.interp(old_edges, edges, below[pixel])
+    return np.diff(below, axis=1)

@@ -36,11 +36,11 @@ def test_values_belong_to_the_nearest_line_within_reach() -> None:
     lines = np.array([10.0, 20.0, 23.0])
     values = np.array([7.0, 13.9, 17.0, 21.4, 21.6, 40.0])
     near = pulse_kernels.find_near_lines(values, lines, 4.0)
-    assert near.index.tolist() == [0, 1, 2, 3, 4]
+    assert near.pulse.tolist() == [0, 1, 2, 3, 4]
     assert near.line.tolist() == [0, 0, 1, 1, 2]
     np.testing.assert_allclose(near.offset, [-3.0, 3.9, -3.0, 1.4, -1.4])
     without_lines = pulse_kernels.find_near_lines(np.ones(3), np.empty(0), 4.0)
-    assert not len(without_lines.index)
+    assert not len(without_lines.pulse)
 
 
 def test_groups_and_blocks_are_centred_on_their_medians() -> None:
@@ -75,7 +75,7 @@ def test_pulses_in_the_windows_of_usable_lines() -> None:
     energies = np.array([1.0, 2.0, 5.0, 6.0, 8.0])
     is_usable = np.array([True, False, True])
     pulses = pulse_kernels.find_in_windows(energies, windows, is_usable)
-    assert pulses.index.tolist() == [0, 3]
+    assert pulses.pulse.tolist() == [0, 3]
     assert pulses.line.tolist() == [0, 2]
 
 
