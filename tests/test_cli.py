@@ -264,7 +264,7 @@ def test_input_that_cannot_be_used(cli, tmp_path, monkeypatch, verb, what):
     expected = (
         "not a directory"
         if what in ("nothing", "file")
-        else "no scan and no calibration that can be used"
+        else "no usable scan or reference run"
     )
     assert f"{place}: {expected}" in one_line(said)
     assert [p.name for p in tmp_path.iterdir()] == (

@@ -1,22 +1,23 @@
-"""From joined logs to the records that the stages see: names, samples, edges, readings, the config's corrections."""
+"""Turn joined logs into runs: names, samples, edges, readings, the config's corrections."""
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import BeamtimeConfig, ScanCorrection
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.formats import ssrl_ascii
 from rixs_pipeline.io.formats.log import LogRun
-from rixs_pipeline.io.joining import Joined, fits, join_readings
+from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
+from rixs_pipeline.io.join_pulses import JoinedRun
+from rixs_pipeline.io.join_readings import fits, join_readings
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.types import Edge
+from rixs_pipeline.types import Edge, FloatArray
 
-# incident range, eV, in which an edge is scanned: proposals around the L3, L2 or K threshold
+# Incident range in which an edge is scanned, eV: around the L3, L2 or K threshold, as
+# beamtime proposals ask for it
 EDGE_WINDOWS = {
     Edge.C_K: (280.0, 310.0),
     Edge.N_K: (395.0, 425.0),
@@ -33,207 +34,239 @@ EDGE_WINDOWS = {
 }
 
 
-def edge_of(incident_energy: NDArray[np.float64]) -> Edge | None:
-    """The edge whose window has most of the range of the incident energies (eV) in common; None where none has any."""
-    low, high = float(np.min(incident_energy)), float(np.max(incident_energy))
-    common = {
-        edge: min(high, window[1]) - max(low, window[0])
-        for edge, window in EDGE_WINDOWS.items()
+@dataclass(frozen=True)
+class BuiltRuns:
+    """Runs in order of time, and one line for each ambiguity or unused config key."""
+
+    runs: tuple[Run, ...]
+    problems: tuple[str, ...]
+
+
+def find_edge(incident_energy: FloatArray) -> Edge | None:
+    """Return the edge whose window overlaps most with the incident energies, eV."""
+    low = float(incident_energy.min())
+    high = float(incident_energy.max())
+    overlaps = {
+        edge: min(high, window_high) - max(low, window_low)
+        for edge, (window_low, window_high) in EDGE_WINDOWS.items()
     }
-    best = max(common, key=lambda edge: common[edge])
-    return best if common[best] >= 0 else None
+    best = max(overlaps, key=lambda edge: overlaps[edge])
+    return best if overlaps[best] >= 0 else None
 
 
-def finish(
-    joined: Sequence[Joined],
-    ascii_scans: Sequence[ssrl_ascii.AsciiScan],
+def build_runs(
+    joined: Sequence[JoinedRun],
+    ascii_scans: Sequence[AsciiScan],
     config: BeamtimeConfig,
     root: Path,
-) -> tuple[tuple[Run, ...], list[str]]:
-    """Name the runs, correct them, give them their readings, leave out what the config excludes.
+) -> BuiltRuns:
+    """Name the runs, correct them, add their readings, leave out excluded ones.
 
-    Returns:
-        The runs in the order of `joined`, and one line for what is ambiguous or asked for in vain.
+    Parameters
+    ----------
+    joined
+        Logs with their pulses, in order of time.
+    ascii_scans
+        Files that may hold readings.
+    config
+        Corrections and exclusions.
+    root
+        Folder of the beamtime.
 
-    Raises:
-        InputError: a file of readings named in the config is not there or does not fit its scan.
+    Returns
+    -------
+    BuiltRuns
+        Runs in the order of `joined`.
+
+    Raises
+    ------
+    InputError
+        A file of readings that the config names is missing or does not fit its scan.
     """
-    names, problems = _names(joined, root)
-    scans = {
-        name: run
-        for run, name in zip(joined, names, strict=True)
-        if run.log.kind == "scan"
-    }
+    problems: list[str] = []
+    names = _name_runs(joined, root, problems)
+    named = dict(zip(names, joined, strict=True))
+    logs = {name: run.log for name, run in named.items()}
     corrections = {
-        name: _correction(run.log, name, config)
-        for run, name in zip(joined, names, strict=True)
+        name: _find_correction(log, name, config) for name, log in logs.items()
     }
     excluded = {
-        name
-        for run, name in zip(joined, names, strict=True)
-        if _chosen(run.log, name, config.exclude.scans)
+        name for name, log in logs.items() if _is_meant(log, name, config.exclude.scans)
     }
-    named = {
-        name: root / one.readings for name, one in corrections.items() if one.readings
+    configured_files = {
+        name: root / correction.readings
+        for name, correction in corrections.items()
+        if correction.readings
     }
-    spare = [file for file in ascii_scans if file.path not in named.values()]
-    readings, misfits, unclear = join_readings(scans, spare, excluded | set(named))
+    readings = join_readings(
+        scans={name: run for name, run in named.items() if run.log.kind == "scan"},
+        files=[
+            file for file in ascii_scans if file.path not in configured_files.values()
+        ],
+        settled=excluded | set(configured_files),
+    )
     runs = []
-    for run, name in zip(joined, names, strict=True):
+    for name, log in logs.items():
         if name in excluded:
             continue
-        more: tuple[str, ...] = ()
-        from_file = readings.get(name)
-        if name in scans and name in named:
-            from_file = _named_readings(run.log, named[name])
-        elif name in misfits:
-            more = (misfits[name],)
-        runs.append(
-            _record(run, name, corrections[name], from_file, more, config, root)
-        )
-    return tuple(runs), problems + unclear + _asked_wrongly(joined, names, config)
+        run = _build_run(named[name], name, root)
+        run = _correct(run, corrections[name], config.samples)
+        if log.kind == "scan" and name in configured_files:
+            file = _read_configured_file(log, configured_files[name])
+            run = _add_readings(run, log, file)
+        elif name in readings.files:
+            run = _add_readings(run, log, readings.files[name])
+        elif name in readings.misfits:
+            misfit = make_relative(readings.misfits[name], root)
+            run = replace(run, problems=(*run.problems, misfit))
+        runs.append(run)
+    problems += readings.ambiguous + _check_keys(logs, config)
+    return BuiltRuns(tuple(runs), tuple(problems))
 
 
-def _correction(log: LogRun, name: str, config: BeamtimeConfig) -> ScanCorrection:
-    """What the config says of a run; the last key that means it counts."""
-    keys = [key for key in config.scans if _chosen(log, name, (key,))]
-    return config.scans[keys[-1]] if keys else ScanCorrection()
+def _name_runs(
+    joined: Sequence[JoinedRun], root: Path, problems: list[str]
+) -> list[str]:
+    """Return the names of runs, and add repeated numbers to the problems.
+
+    `scan0001`; with the directory in front where the number comes back; with `-2` at
+    the end where the directory is the same too.
+    """
+    short_names = [_short_name(run.log) for run in joined]
+    uses = Counter(short_names)
+    repetitions: Counter[str] = Counter()
+    names = []
+    for run, name in zip(joined, short_names, strict=True):
+        directory = _directory(run, root)
+        if uses[name] > 1 and directory:
+            name = f"{directory}-{name}"
+        repetitions[name] += 1
+        if repetitions[name] > 1:
+            source = run.log.log or (run.pulses and run.pulses.name)
+            unique_name = f"{name}-{repetitions[name]}"
+            problems.append(
+                f"{source}: the number of {name} comes back in the same folder; "
+                f"named {unique_name}"
+            )
+            name = unique_name
+        names.append(name)
+    return names
 
 
-def _record(
-    run: Joined,
-    name: str,
-    correction: ScanCorrection,
-    from_file: ssrl_ascii.AsciiScan | None,
-    more: tuple[str, ...],
-    config: BeamtimeConfig,
-    root: Path,
-) -> Run:
-    """The final record of one run; `more`: problems of its readings."""
-    log = run.log
-    columns = from_file.readings if from_file else {}
-    readings = {channel: _at_points(log, values) for channel, values in columns.items()}
-    edge = correction.edge or log.edge
-    if edge is None and log.kind == "scan":
-        edge = edge_of(log.points.incident_energy)
+def _short_name(log: LogRun) -> str:
+    """Return a name such as scan0001 or cal0000."""
+    prefix = "scan" if log.kind == "scan" else "cal"
+    return f"{prefix}{log.number:04d}"
+
+
+def _directory(run: JoinedRun, root: Path) -> str:
+    """Return the folder of the pulses (or of the log), its parts joined by `-`."""
+    if run.pulses:
+        return "-".join(run.pulses.folder.relative_to(root).parts)
+    if run.log.log is None:
+        return ""
+    parts = run.log.log.parent.relative_to(root).parts
+    return "-".join(part for part in parts if part != "logs")
+
+
+def _build_run(joined: JoinedRun, name: str, root: Path) -> Run:
+    """Return a run as its log describes it."""
+    log = joined.log
+    problems = log.problems + joined.problems
     return Run(
         kind=log.kind,
         number=log.number,
         name=name,
-        directory=_directory(run, root),
-        sample=correction.sample or config.samples.get(log.sample, log.sample),
-        edge=edge,
+        directory=_directory(joined, root),
+        sample=log.sample,
+        edge=log.edge,
         points=log.points,
-        readings=readings | log.readings,
-        pulse_files=run.pulses.files if run.pulses else (),
-        photon_list=run.photon_list,
+        readings=log.readings,
+        pulse_files=joined.pulses.files if joined.pulses else (),
+        photon_list=joined.photon_list,
         log=log.log,
-        readings_file=from_file.path if from_file else None,
         reference_run=log.reference,
         complete=log.complete,
-        problems=tuple(
-            relative(problem, root) for problem in log.problems + run.problems + more
-        ),
+        problems=tuple(make_relative(problem, root) for problem in problems),
     )
 
 
-def relative(problem: str, root: Path) -> str:
-    """A problem with its paths relative to the beamtime."""
-    return problem if root == Path() else problem.replace(f"{root}{os.sep}", "")
+def _find_correction(log: LogRun, name: str, config: BeamtimeConfig) -> ScanCorrection:
+    """Return the config's correction of a run; of several keys the last one counts."""
+    keys = [key for key in config.scans if _is_meant(log, name, (key,))]
+    return config.scans[keys[-1]] if keys else ScanCorrection()
 
 
-def _directory(run: Joined, root: Path) -> str:
-    """Where the pulses are, relative to the beamtime, parts joined by `-`; without pulses where the log is."""
-    if run.pulses:
-        return "-".join(run.pulses.folder.relative_to(root).parts)
-    parts = run.log.log.parent.relative_to(root).parts if run.log.log else ()
-    return "-".join(part for part in parts if part != "logs")
+def _correct(
+    run: Run, correction: ScanCorrection, sample_names: Mapping[str, str]
+) -> Run:
+    """Return a run with the sample and edge of the config, or the edge of its range."""
+    edge = correction.edge or run.edge
+    if edge is None and run.kind == "scan":
+        edge = find_edge(run.points.incident_energy)
+    sample = correction.sample or sample_names.get(run.sample, run.sample)
+    return replace(run, sample=sample, edge=edge)
 
 
-def _names(joined: Sequence[Joined], root: Path) -> tuple[list[str], list[str]]:
-    """`scan0001`; with the directory in front where the number comes back; with `-2` where that is not enough."""
-    short = [
-        f"{'scan' if run.log.kind == 'scan' else 'cal'}{run.log.number:04d}"
-        for run in joined
-    ]
-    often = Counter(short)
-    full = [
-        f"{_directory(run, root)}-{name}"
-        if often[name] > 1 and _directory(run, root)
-        else name
-        for run, name in zip(joined, short, strict=True)
-    ]
-    names, problems = [], []
-    seen: Counter[str] = Counter()
-    for run, name in zip(joined, full, strict=True):
-        seen[name] += 1
-        again = seen[name] > 1
-        names.append(f"{name}-{seen[name]}" if again else name)
-        if again:
-            where = run.log.log or (run.pulses and run.pulses.name)
-            problems.append(
-                f"{where}: the number of {name} comes back in the same folder; named {names[-1]}"
-            )
-    return names, problems
+def _read_configured_file(log: LogRun, path: Path) -> AsciiScan:
+    """Read the file of readings that the config names."""
+    key = f"beamtime.scans.{log.number}.readings"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; set in {key}")
+    file = ssrl_ascii.read(path)
+    if not fits(log, file):
+        raise InputError(
+            f"{path}: {file.n_rows} rows do not fit the {log.n_logged} points of scan "
+            f"{log.number}; set in {key}"
+        )
+    return file
 
 
-def _chosen(log: LogRun, name: str, keys: Sequence[int | str]) -> bool:
-    """Whether the config means this run: scans by number, all runs by name."""
-    by_number = log.kind == "scan" and (log.number in keys or str(log.number) in keys)
-    return by_number or name in keys
+def _add_readings(run: Run, log: LogRun, file: AsciiScan) -> Run:
+    """Return a run with the readings of a file; those of its log take precedence."""
+    readings = file.readings
+    if file.n_rows == log.n_logged:
+        readings = {
+            channel: values[log.position] for channel, values in readings.items()
+        }
+    return replace(run, readings=readings | run.readings, readings_file=file.path)
 
 
-def _asked_wrongly(
-    joined: Sequence[Joined], names: Sequence[str], config: BeamtimeConfig
-) -> list[str]:
-    """One line for each key of the config that no run answers to, or several do: most likely a slip."""
-    asked = [("scans", key) for key in config.scans] + [
-        ("exclude.scans", key) for key in config.exclude.scans
-    ]
-    asked += [
+def _is_meant(log: LogRun, name: str, keys: Sequence[int | str]) -> bool:
+    """Return whether keys of the config mean a run: its name, or a scan's number."""
+    if log.kind == "scan" and (log.number in keys or str(log.number) in keys):
+        return True
+    return name in keys
+
+
+def _check_keys(logs: Mapping[str, LogRun], config: BeamtimeConfig) -> list[str]:
+    """Return a line for each config key that means several runs, or none."""
+    keys = [("scans", key) for key in config.scans]
+    keys += [("exclude.scans", key) for key in config.exclude.scans]
+    keys += [
         ("exclude.points", key) for key in config.exclude.points if isinstance(key, int)
     ]
     problems = []
-    for section, key in asked:
-        meant = [
-            name
-            for run, name in zip(joined, names, strict=True)
-            if _chosen(run.log, name, (key,))
-        ]
-        if len(meant) > 1:
+    for section, key in keys:
+        names = [name for name, log in logs.items() if _is_meant(log, name, (key,))]
+        if len(names) > 1:
             problems.append(
-                f"config: beamtime.{section}: {key} names {len(meant)} scans ({', '.join(meant)}): all are meant; "
-                "use the name for one"
+                f"config: beamtime.{section}: {key} means {len(names)} scans "
+                f"({', '.join(names)}): applied to all; to mean one, use its name"
             )
-        elif (
-            not meant and section != "exclude.points"
-        ):  # those in vain are told with the pixels'
+        elif not names and section != "exclude.points":  # reported with the pixels
             problems.append(
                 f"config: beamtime.{section}: no scan {key} in this beamtime"
             )
-    samples = {run.log.sample for run in joined}
-    return problems + [
-        f"config: beamtime.samples: no log names the sample '{sample}'"
-        for sample in config.samples
-        if sample not in samples
-    ]
+    log_samples = {log.sample for log in logs.values()}
+    for sample in config.samples:
+        if sample not in log_samples:
+            problems.append(
+                f"config: beamtime.samples: no log names the sample '{sample}'"
+            )
+    return problems
 
 
-def _named_readings(log: LogRun, path: Path) -> ssrl_ascii.AsciiScan:
-    """The file of readings that the config names."""
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such file; beamtime.scans.{log.number}.readings names it"
-        )
-    named = ssrl_ascii.read(path)
-    if not fits(log, named):
-        raise InputError(
-            f"{path}: {named.n_rows} rows do not fit the {log.n_logged} points of scan {log.number}; "
-            f"beamtime.scans.{log.number}.readings names it"
-        )
-    return named
-
-
-def _at_points(log: LogRun, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rows of a file at the points that are used, (point,)."""
-    return values[log.position] if len(values) == log.n_logged else values
+def make_relative(problem: str, root: Path) -> str:
+    """Return a problem with its paths relative to the folder of the beamtime."""
+    return problem if root == Path() else problem.replace(f"{root}{os.sep}", "")

@@ -1,4 +1,7 @@
-"""Find the runs of a beamtime directory: walk it, recognise every file by its content, join what belongs together."""
+"""Find the runs of a beamtime directory.
+
+Walk it, recognise each file by its content, and join logs, pulses and readings.
+"""
 
 import os
 from collections import defaultdict
@@ -10,213 +13,247 @@ from stat import S_ISREG
 from rixs_pipeline import paths
 from rixs_pipeline.config.models import BeamtimeConfig
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io import build_runs as run_records
-from rixs_pipeline.io import joining
-from rixs_pipeline.io.formats import experiment_state, off, ssrl_ascii
-from rixs_pipeline.io.formats import json_log as json_logs
-from rixs_pipeline.io.formats import photon_list as photon_lists
-from rixs_pipeline.io.formats import ssrl_log as ssrl_logs
+from rixs_pipeline.io.build_runs import build_runs, make_relative
+from rixs_pipeline.io.formats import (
+    experiment_state,
+    json_log,
+    off,
+    photon_list,
+    ssrl_ascii,
+    ssrl_log,
+)
 from rixs_pipeline.io.formats.log import LogRun
+from rixs_pipeline.io.join_pulses import PulseSet, join_pulses
 from rixs_pipeline.io.runs import Beamtime
 
-_HEAD_BYTES = 4096
+_HEAD_BYTES = 4096  # of a file, by which its format is recognised
 _DATA_SUFFIXES = {".off", ".ljh", ".dat", ".npz", ".npy", ".h5", ".hdf5", ".spec"}
+
+_PulseSetKey = tuple[Path, str]  # folder, prefix of the file names
 
 
 @dataclass
-class _Found:
-    """What the walk met, by kind."""
+class _BeamtimeFiles:
+    """The files of a beamtime, by format; logs and SSRL ASCII scans are read."""
 
     logs: list[LogRun] = field(default_factory=list)
-    off_files: dict[tuple[Path, str], list[Path]] = field(
+    off_files: dict[_PulseSetKey, list[Path]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    state_files: dict[tuple[Path, str], Path] = field(default_factory=dict)
+    state_files: dict[_PulseSetKey, Path] = field(default_factory=dict)
     ascii_scans: list[ssrl_ascii.AsciiScan] = field(default_factory=list)
     photon_lists: list[Path] = field(default_factory=list)
     ljh_files: list[Path] = field(default_factory=list)
-    unknown: list[Path] = field(default_factory=list)
+    unknown_files: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
 def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
-    """What a beamtime directory holds; reads logs and the headers of pulse files, no pulses.
+    """Return the runs of a beamtime directory; reads logs and headers, no pulses.
 
-    `config` corrects samples, edges and readings, and leaves out scans. What does not fit is a problem, one line
-    that names the file and what to do: of a run in `Run.problems`, of everything else in `Beamtime.problems`.
+    Problems are one line each, with the file and what to do: those of a run in
+    `Run.problems`, all others in `Beamtime.problems`.
 
-    Raises:
-        InputError: not a directory, nothing in it that can be used, or the config names a file of readings
-            that is not there or does not fit its scan.
+    Parameters
+    ----------
+    path
+        The directory.
+    config
+        Corrects samples, edges and readings, and excludes scans.
+
+    Returns
+    -------
+    Beamtime
+        Runs in order of time.
+
+    Raises
+    ------
+    InputError
+        Not a directory, no usable run, or the config names a file of readings that is
+        missing or does not fit its scan.
     """
     if not path.is_dir():
         raise InputError(f"{path}: not a directory; give the folder of a beamtime")
-    found = _collect(path)
-    sets = [
-        _pulse_set(key, files, found) for key, files in sorted(found.off_files.items())
+    files = _collect_files(path)
+    pulse_sets = [
+        _read_pulse_set(key, off_files, files)
+        for key, off_files in sorted(files.off_files.items())
     ]
-    joined, problems = joining.join(found.logs, sets, found.photon_lists)
-    if not joined:
-        reasons = found.problems + problems
-        raise InputError(
-            f"{path}: no scan and no calibration that can be used"
-            + (f" ({reasons[0]})" if reasons else "")
-        )
-    runs, config_problems = run_records.finish(
-        joined, found.ascii_scans, config or BeamtimeConfig(), path
-    )
-    for kind in ("scan", "calibration"):
-        if not any(run.kind == kind for run in runs):
-            problems.append(f"{path}: no {kind}s; look for missing or unreadable logs")
-    everything = found.problems + _not_read(found) + problems + config_problems
-    return Beamtime(
-        path, runs, tuple(run_records.relative(problem, path) for problem in everything)
-    )
+    joined = join_pulses(files.logs, pulse_sets, files.photon_lists)
+    if not joined.runs:
+        reasons = [*files.problems, *joined.problems]
+        reason = f" ({reasons[0]})" if reasons else ""
+        raise InputError(f"{path}: no usable scan or reference run{reason}")
+    built = build_runs(joined.runs, files.ascii_scans, config or BeamtimeConfig(), path)
+    problems = [
+        *files.problems,
+        *_unread_files(files),
+        *joined.problems,
+        *_missing_kinds(path, {run.kind for run in built.runs}),
+        *built.problems,
+    ]
+    relative_problems = tuple(make_relative(problem, path) for problem in problems)
+    return Beamtime(path, built.runs, relative_problems)
 
 
-def _collect(root: Path) -> _Found:
-    """Walk the tree and sort its files; a file that cannot be read is a problem."""
-    found = _Found()
-    for file in _files(root, found.problems):
+def _missing_kinds(path: Path, kinds: set[str]) -> list[str]:
+    """Return one line for each kind of run that the beamtime lacks."""
+    names = {"scan": "scans", "calibration": "reference runs"}
+    return [
+        f"{path}: no {name}; look for missing or unreadable logs"
+        for kind, name in names.items()
+        if kind not in kinds
+    ]
+
+
+def _collect_files(root: Path) -> _BeamtimeFiles:
+    """Walk the directory and sort its files by format."""
+    files = _BeamtimeFiles()
+    for path in _walk(root, files.problems):
         try:
-            _sort(file, found)
-        except InputError as error:
-            found.problems.append(str(error))
-        except OSError as error:
-            found.problems.append(
-                f"{file}: cannot be read ({error.strerror}); check the link and its permissions"
-            )
-    return found
+            _sort_file(path, files)
+        except (InputError, OSError) as error:
+            files.problems.append(_read_problem(path, error))
+    return files
 
 
-def _files(root: Path, problems: list[str]) -> Iterator[Path]:
-    """All files in a stable order; links are followed, each folder once; what the pipeline wrote is left out."""
+def _read_problem(path: Path, error: InputError | OSError) -> str:
+    """Return one line for a file that cannot be read."""
+    if isinstance(error, InputError):
+        return str(error)
+    return (
+        f"{path}: cannot be read ({error.strerror}); check the link and its permissions"
+    )
 
-    def unreadable(error: OSError) -> None:
+
+def _walk(root: Path, problems: list[str]) -> Iterator[Path]:
+    """Yield all files in a stable order, without hidden files and our own products.
+
+    Links are followed, each folder once.
+    """
+
+    def report_unreadable(error: OSError) -> None:
         problems.append(
             f"{error.filename}: cannot be read ({error.strerror}); check its permissions"
         )
 
-    seen: set[tuple[int, int]] = set()
+    visited: set[tuple[int, int]] = set()
     for folder, subfolders, names in os.walk(
-        root, followlinks=True, onerror=unreadable
+        root, followlinks=True, onerror=report_unreadable
     ):
-        about = Path(folder).stat()
+        status = Path(folder).stat()
+        identity = status.st_dev, status.st_ino
         is_output = {paths.RUN_SUMMARY, paths.RESOLVED_CONFIG} <= set(names)
-        if is_output or (about.st_dev, about.st_ino) in seen:
+        if is_output or identity in visited:
             subfolders.clear()
             continue
-        seen.add((about.st_dev, about.st_ino))
+        visited.add(identity)
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        yield from (
-            Path(folder, name) for name in sorted(names) if not name.startswith(".")
-        )
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(folder, name)
 
 
-def _sort(file: Path, found: _Found) -> None:
-    """Put one file where it belongs; what is neither known nor looks like data is left alone."""
-    if match := paths.OFF_FILE.fullmatch(file.name):
-        found.off_files[file.parent, match["prefix"]].append(file)
+def _sort_file(path: Path, files: _BeamtimeFiles) -> None:
+    """Add one file to those of its format; what does not look like data is ignored."""
+    if match := paths.OFF_FILE.fullmatch(path.name):
+        files.off_files[path.parent, match["prefix"]].append(path)
         return
-    if file.name.endswith(paths.EXPERIMENT_STATE_SUFFIX):
-        found.state_files[
-            file.parent, file.name.removesuffix(paths.EXPERIMENT_STATE_SUFFIX)
-        ] = file
+    if path.name.endswith(paths.EXPERIMENT_STATE_SUFFIX):
+        prefix = path.name.removesuffix(paths.EXPERIMENT_STATE_SUFFIX)
+        files.state_files[path.parent, prefix] = path
         return
-    if not S_ISREG(file.stat().st_mode):  # a named pipe would block for ever
+    if not S_ISREG(path.stat().st_mode):  # a named pipe would block for ever
         return
-    with file.open("rb") as stream:
+    with path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
-    if paths.LJH_FILE.fullmatch(file.name) or head.startswith(b"#LJH"):
-        found.ljh_files.append(file)
+    if paths.LJH_FILE.fullmatch(path.name) or head.startswith(b"#LJH"):
+        files.ljh_files.append(path)
     elif b"file_header: true" in head:
-        log = ssrl_logs.read(file)
-        found.logs.extend(log.runs)
-        found.problems.extend(log.problems)
-    elif _may_be_json_log(file, head):
-        run = json_logs.read(file)
-        found.logs.extend([run] if run else [])
+        log = ssrl_log.read(path)
+        files.logs.extend(log.runs)
+        files.problems.extend(log.problems)
+    elif _may_be_json_log(path, head):
+        run = json_log.read(path)
+        files.logs.extend([run] if run else [])
     elif ssrl_ascii.is_ascii_scan(head):
-        found.ascii_scans.append(ssrl_ascii.read(file))
-    elif head.startswith(b"PK") and photon_lists.is_photon_list(file):
-        found.photon_lists.append(file)
-    elif file.suffix.lower() in _DATA_SUFFIXES:
-        found.unknown.append(file)
+        files.ascii_scans.append(ssrl_ascii.read(path))
+    elif head.startswith(b"PK") and photon_list.is_photon_list(path):
+        files.photon_lists.append(path)
+    elif path.suffix.lower() in _DATA_SUFFIXES:
+        files.unknown_files.append(path)
 
 
-def _may_be_json_log(file: Path, head: bytes) -> bool:
-    """By its keys; a log that broke before the first of them is known by its name."""
-    named = file.suffix == ".json" and file.name.startswith(("scan", "calibration"))
-    return named or (head.lstrip().startswith(b"{") and b'"scan_num"' in head)
+def _may_be_json_log(path: Path, head: bytes) -> bool:
+    """Return whether a file has the name of a JSON log, or its keys.
+
+    A log that is truncated before its keys is known by its name.
+    """
+    if path.suffix == ".json" and path.name.startswith(("scan", "calibration")):
+        return True
+    return head.lstrip().startswith(b"{") and b'"scan_num"' in head
 
 
-def _pulse_set(
-    key: tuple[Path, str], files: list[Path], found: _Found
-) -> joining.PulseSet:
-    """Read the headers of one set of OFF files and its experiment states; broken files are left out."""
+def _read_pulse_set(
+    key: _PulseSetKey, paths_of_set: list[Path], files: _BeamtimeFiles
+) -> PulseSet:
+    """Read the headers and experiment states of a set of OFF files.
+
+    Unreadable files are left out and added to the problems.
+    """
     folder, prefix = key
     headers: dict[Path, off.OffHeader] = {}
     times: list[int] = []
-    for file in sorted(files, key=off.pixel_number):
+    for path in sorted(paths_of_set, key=off.pixel_number):
         try:
-            headers[file] = off.read_header(file)
-            record_times = off.read_record_times(file, headers[file])
-            if record_times:
-                times += [record_times.first_ns, record_times.last_ns]
-        except InputError as error:
-            found.problems.append(str(error))
-        except OSError as error:
-            found.problems.append(
-                f"{file}: cannot be read ({error.strerror}); check the link and its permissions"
-            )
+            headers[path] = off.read_header(path)
+            record_times = off.read_record_times(path, headers[path])
+        except (InputError, OSError) as error:
+            files.problems.append(_read_problem(path, error))
+            continue
+        if record_times:
+            times += [record_times.first_ns, record_times.last_ns]
     states = experiment_state.ExperimentStates()
-    if key in found.state_files:
-        states = experiment_state.read(found.state_files[key])
-        found.problems.extend(states.problems)
-    name = folder / prefix
-    empty = [
-        off.pixel_number(file)
-        for file, header in headers.items()
-        if header.n_records == 0
-    ]
-    cut = [
-        off.pixel_number(file)
-        for file, header in headers.items()
-        if header.truncated_bytes
-    ]
+    if key in files.state_files:
+        states = experiment_state.read(files.state_files[key])
+        files.problems.extend(states.problems)
+    empty = [path for path, header in headers.items() if header.n_records == 0]
+    truncated = [path for path, header in headers.items() if header.truncated_bytes]
     if empty:
-        found.problems.append(
-            f"{name}: no pulses in pixel {_listed(empty)} (dead or switched off): left out"
+        files.problems.append(
+            f"{folder / prefix}: no pulses in pixel {_pixel_numbers(empty)} (dead or "
+            "switched off); pixel not used"
         )
-    if cut:
-        found.problems.append(
-            f"{name}: the last record of pixel {_listed(cut)} is cut short (file still written?): ignored"
+    if truncated:
+        files.problems.append(
+            f"{folder / prefix}: last record of pixel {_pixel_numbers(truncated)} is "
+            "incomplete (file still being written?); record not used"
         )
-    return joining.PulseSet(
-        folder,
-        prefix,
-        tuple(headers),
-        min(times, default=None),
-        max(times, default=None),
-        states.intervals,
+    return PulseSet(
+        folder=folder,
+        prefix=prefix,
+        files=tuple(headers),
+        first_ns=min(times, default=None),
+        last_ns=max(times, default=None),
+        states=states.intervals,
     )
 
 
-def _not_read(found: _Found) -> list[str]:
-    """One line for each kind of file that looks like data and is not read."""
+def _pixel_numbers(off_files: list[Path]) -> str:
+    """Return the pixel numbers of files, such as `3, 5, 7`."""
+    return ", ".join(str(off.pixel_number(path)) for path in off_files)
+
+
+def _unread_files(files: _BeamtimeFiles) -> list[str]:
+    """Return one line for each kind of file that looks like data and is not read."""
     problems = []
-    if found.ljh_files:
+    if files.ljh_files:
         problems.append(
-            f"{found.ljh_files[0]}: raw pulses; {len(found.ljh_files)} LJH files are not read: "
-            "they need an optimal filter first, make OFF files of them"
+            f"{files.ljh_files[0]}: {len(files.ljh_files)} LJH files of raw pulses not "
+            "read; apply an optimal filter and write OFF files"
         )
-    for suffix in sorted({file.suffix.lower() for file in found.unknown}):
-        files = [file for file in found.unknown if file.suffix.lower() == suffix]
-        more = f" and {len(files) - 1} more {suffix} files" if len(files) > 1 else ""
-        problems.append(f"{files[0]}{more}: not a format that is known here; not read")
+    for suffix in sorted({path.suffix.lower() for path in files.unknown_files}):
+        same = [path for path in files.unknown_files if path.suffix.lower() == suffix]
+        rest = f" and {len(same) - 1} more {suffix} files" if len(same) > 1 else ""
+        problems.append(f"{same[0]}{rest}: unknown format; not read")
     return problems
-
-
-def _listed(numbers: list[int]) -> str:
-    """`3, 5, 7`."""
-    return ", ".join(str(number) for number in numbers)

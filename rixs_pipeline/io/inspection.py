@@ -1,58 +1,70 @@
-"""What a beamtime holds, as plain JSON values: for `inspect` and the report."""
+"""Describe what a beamtime holds, as plain JSON values: for `inspect` and the report."""
 
+from collections import defaultdict
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from rixs_pipeline.io.formats import off
-from rixs_pipeline.io.formats import photon_list as photon_lists
+from rixs_pipeline.io.formats import off, photon_list
 from rixs_pipeline.io.runs import Beamtime, Run
+
+_ROW = "{:24} {:11} {:14} {:6} {:>6} {:>19} {:>8} {:>7} {:>9}"
+_HEAD = (
+    "run",
+    "kind",
+    "sample",
+    "edge",
+    "points",
+    "incident / eV",
+    "time / s",
+    "pixels",
+    "pulses",
+)
 
 
 def describe(beamtime: Beamtime) -> dict[str, Any]:
-    """The beamtime as JSON values: `path`, `runs`, `problems` (all of them, those of the runs included).
+    """Return a beamtime as JSON values: `path`, `runs`, `problems` (of runs too).
 
-    A run: `name`, `kind`, `number`, `directory`, `sample`, `edge`, `points`, `incident_energy` [lowest, highest] eV
-    or null, `start_ns`, `duration_s`, `pixels`, `dead_pixels` (without a pulse in the run), `events` (pulses between
-    its first start and its last end), `readings`, `complete`, `problems`.
+    A run has `name`, `kind`, `number`, `directory`, `sample`, `edge`, `points`,
+    `incident_energy` [lowest, highest] in eV or null, `start_ns`, `duration_s`,
+    `pixels`, `dead_pixels` (without pulses in the run), `events` (pulses between its
+    start and its end), `readings`, `complete`, `problems`.
     """
-    counts = _pixel_events(beamtime)
+    counts = _count_pulses(beamtime)
+    run_problems = [problem for run in beamtime.runs for problem in run.problems]
     return {
         "path": str(beamtime.path),
         "runs": [_describe_run(run, counts[run.name]) for run in beamtime.runs],
-        "problems": [
-            *beamtime.problems,
-            *(problem for run in beamtime.runs for problem in run.problems),
-        ],
+        "problems": [*beamtime.problems, *run_problems],
     }
 
 
-def _pixel_events(beamtime: Beamtime) -> dict[str, dict[int, int]]:
-    """Run -> pixel -> pulses in the run; each file is opened once, however many runs it holds."""
-    users: dict[Path, list[Run]] = {}
+def _count_pulses(beamtime: Beamtime) -> dict[str, dict[int, int]]:
+    """Return run -> pixel -> pulses in the run; each file is opened once."""
+    runs_of_file: dict[Path, list[Run]] = defaultdict(list)
     for run in beamtime.runs:
         for path in run.pulse_files:
-            users.setdefault(path, []).append(run)
+            runs_of_file[path].append(run)
     counts: dict[str, dict[int, int]] = {run.name: {} for run in beamtime.runs}
-    for path, runs in users.items():
+    for path, runs in runs_of_file.items():
         records = off.open_records(path)
+        pixel = off.pixel_number(path)
         for run in runs:
             rows = off.record_range(records, run.start_ns, run.end_ns)
-            counts[run.name][off.pixel_number(path)] = rows.stop - rows.start
+            counts[run.name][pixel] = rows.stop - rows.start
     for run in beamtime.runs:
         if run.photon_list:
-            counts[run.name] = photon_lists.read(run.photon_list).pixel_counts(
-                run.start_ns, run.end_ns
-            )
+            photons = photon_list.read(run.photon_list)
+            counts[run.name] = photons.pixel_counts(run.start_ns, run.end_ns)
     return counts
 
 
-def _describe_run(run: Run, pixel_events: dict[int, int]) -> dict[str, Any]:
-    """One run as JSON values: no NaN, no numpy."""
-    energies = [
-        float(run.points.incident_energy.min()),
-        float(run.points.incident_energy.max()),
-    ]
+def _describe_run(run: Run, pixel_counts: dict[int, int]) -> dict[str, Any]:
+    """Return a run as JSON values: no NaN, no numpy."""
+    lowest = float(run.points.incident_energy.min())
+    highest = float(run.points.incident_energy.max())
+    has_energy = isfinite(lowest) and isfinite(highest)
+    dead_pixels = [pixel for pixel, count in pixel_counts.items() if count == 0]
     return {
         "name": run.name,
         "kind": run.kind,
@@ -61,14 +73,12 @@ def _describe_run(run: Run, pixel_events: dict[int, int]) -> dict[str, Any]:
         "sample": run.sample,
         "edge": run.edge,
         "points": len(run.points),
-        "incident_energy": energies if isfinite(sum(energies)) else None,
+        "incident_energy": [lowest, highest] if has_energy else None,
         "start_ns": run.start_ns,
         "duration_s": run.duration,
-        "pixels": len(pixel_events),
-        "dead_pixels": sorted(
-            pixel for pixel, events in pixel_events.items() if events == 0
-        ),
-        "events": sum(pixel_events.values()),
+        "pixels": len(pixel_counts),
+        "dead_pixels": sorted(dead_pixels),
+        "events": sum(pixel_counts.values()),
         "readings": sorted(run.readings),
         "complete": run.complete,
         "problems": list(run.problems),
@@ -76,43 +86,35 @@ def _describe_run(run: Run, pixel_events: dict[int, int]) -> dict[str, Any]:
 
 
 def as_text(description: dict[str, Any]) -> str:
-    """What `describe` gives, as a table for people."""
-    columns = "{:24} {:11} {:14} {:6} {:>6} {:>19} {:>8} {:>7} {:>9}"
-    head = columns.format(
-        "run",
-        "kind",
-        "sample",
-        "edge",
-        "points",
-        "incident / eV",
-        "time / s",
-        "pixels",
-        "pulses",
-    )
-    rows = [columns.format(*_row(run)) for run in description["runs"]]
+    """Return the result of `describe` as a table for people."""
+    rows = [_ROW.format(*_cells(run)) for run in description["runs"]]
     problems = [f"problem: {problem}" for problem in description["problems"]]
-    return "\n".join([description["path"], head, *rows, *(problems or ["no problems"])])
+    lines = [description["path"], _ROW.format(*_HEAD), *rows]
+    return "\n".join(lines + (problems or ["no problems"]))
 
 
-def _row(run: dict[str, Any]) -> tuple[str, ...]:
-    """The cells of one run."""
-    span = run["incident_energy"]
-    incident = (
-        ""
-        if span is None
-        else f"{span[0]:.2f}"
-        if span[0] == span[1]
-        else f"{span[0]:.2f} - {span[1]:.2f}"
-    )
-    alive = run["pixels"] - len(run["dead_pixels"])
-    pixels = str(alive) if alive == run["pixels"] else f"{alive}/{run['pixels']}"
-    name = run["name"] if run["complete"] else f"{run['name']} (aborted)"
-    cells = (
-        name,
+def _cells(run: dict[str, Any]) -> tuple[str, ...]:
+    """Return the cells of one run."""
+    used_pixels = run["pixels"] - len(run["dead_pixels"])
+    pixels = str(used_pixels)
+    if run["dead_pixels"]:
+        pixels = f"{used_pixels}/{run['pixels']}"
+    return (
+        run["name"] if run["complete"] else f"{run['name']} (aborted)",
         run["kind"],
         run["sample"],
         run["edge"] or "",
         str(run["points"]),
-        incident,
+        _incident_range(run["incident_energy"]),
+        f"{run['duration_s']:.0f}",
+        pixels,
+        str(run["events"]),
     )
-    return (*cells, f"{run['duration_s']:.0f}", pixels, str(run["events"]))
+
+
+def _incident_range(limits: list[float] | None) -> str:
+    """Return an incident range such as `768.00 - 804.80`, or the energy of one point."""
+    if limits is None:
+        return ""
+    low, high = limits
+    return f"{low:.2f}" if low == high else f"{low:.2f} - {high:.2f}"

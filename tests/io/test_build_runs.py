@@ -3,11 +3,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rixs_pipeline.io.build_runs import EDGE_WINDOWS, edge_of
+from rixs_pipeline.io.build_runs import EDGE_WINDOWS, find_edge
 from rixs_pipeline.types import Edge
 
 
-def test_every_edge_of_the_config_has_a_window():
+def test_every_find_edge_the_config_has_a_window():
     assert set(EDGE_WINDOWS) == set(Edge)
 
 
@@ -28,4 +28,4 @@ def test_windows_do_not_overlap():
     ],
 )
 def test_edge_by_the_incident_range(low, high, edge):
-    assert edge_of(np.array([high, low])) == edge
+    assert find_edge(np.array([high, low])) == edge

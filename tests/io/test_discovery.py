@@ -179,7 +179,7 @@ def test_time_wins_over_a_wrong_data_path_which_is_reported(tmp_path):
     write_json(tmp_path / "logs" / "scan0001.json", log)
     scan = discover(tmp_path).scans[0]
     assert scan.directory == "20260101-0001"
-    assert "no pulses at its time" in scan.problems[0]
+    assert "at its time; using" in scan.problems[0]
 
 
 def test_the_name_decides_between_two_sets_of_the_same_time_and_directory(tmp_path):
@@ -213,7 +213,7 @@ def test_a_log_without_complete_points_is_no_run(beamtime):
     found = discover(beamtime)
     assert "scan0003" not in names(found)
     assert found.problems == (
-        "logs/scan0003.json: SCAN3 has no usable point; it is left out",
+        "logs/scan0003.json: SCAN3 has no usable point; not used",
     )
 
 
@@ -258,7 +258,7 @@ def test_defects_of_pulse_files_are_problems_not_errors(beamtime):
     found = discover(beamtime)
     text = "\n".join(found.problems)
     assert "20260101/0000/20260101_run0000: no pulses in pixel 5" in text
-    assert "last record of pixel 7 is cut short" in text
+    assert "last record of pixel 7 is incomplete" in text
     assert "20260101_run0000_chan9.off: no OFF header" in text
     assert "20260101_run0000_chan11.off: cannot be read" in text
     assert len(found.problems) == 4
@@ -283,9 +283,9 @@ def test_what_is_not_read_is_told_and_what_is_no_data_is_not(beamtime):
     assert len(problems) == 4
     text = "\n".join(problems)
     assert "logs/scan0009.json: broken JSON at line 1, column" in text
-    assert "2 LJH files are not read: they need an optimal filter" in text
-    assert "mystery.dat: not a format" in text
-    assert "mass.hdf5: not a format" in text
+    assert "2 LJH files of raw pulses not read" in text
+    assert "mystery.dat: unknown format" in text
+    assert "mass.hdf5: unknown format" in text
     assert str(beamtime) not in text
 
 
@@ -368,7 +368,7 @@ def test_config_renames_and_excludes(beamtime):
     found = discover(beamtime, config)
     assert [(run.name, run.sample) for run in found.runs] == [("scan0001", "LMR")]
     assert found.problems == (
-        f"{beamtime}: no calibrations; look for missing or unreadable logs",
+        f"{beamtime}: no reference runs; look for missing or unreadable logs",
     )
 
 
@@ -417,7 +417,8 @@ def test_readings_that_the_config_names(beamtime):
         12.0,
     ]
     with pytest.raises(
-        InputError, match=r"nowhere\.dat: no such file; beamtime\.scans\.1\.readings"
+        InputError,
+        match=r"nowhere\.dat: no such file; set in beamtime\.scans\.1\.readings",
     ):
         discover(beamtime, BeamtimeConfig(scans={1: {"readings": "nowhere.dat"}}))
     write_ascii(beamtime / "a.dat", 77, {"I0": [10.0]})
@@ -511,9 +512,10 @@ def test_a_key_by_number_that_means_several_scans_is_told(two_days):
     found = discover(two_days, config)
     assert [run.edge for run in found.scans] == ["O_K", "O_K"]
     meant = (
-        f"1 names 2 scans ({FIRST}, {SECOND_DAY}): all are meant; use the name for one"
+        f"1 means 2 scans ({FIRST}, {SECOND_DAY}): applied to all; to mean one, use "
+        "its name"
     )
-    told = [problem for problem in found.problems if "are meant" in problem]
+    told = [problem for problem in found.problems if "applied to all" in problem]
     assert told == [
         f"config: beamtime.{section}: {meant}"
         for section in ("scans", "exclude.points")

@@ -1,0 +1,265 @@
+"""Join what the logs say with the pulses: by name, checked against the times."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+
+from rixs_pipeline.io.formats.experiment_state import StateInterval
+from rixs_pipeline.io.formats.log import LogRun, TimeWindows, reference_window
+from rixs_pipeline.io.formats.photon_list import PHOTON_LIST
+
+_RUN_STATE = re.compile(r"(SCAN|CAL)(\d+)")
+_PATH_SEPARATORS = re.compile(r"[/\\]+")  # of any operating system
+
+
+@dataclass(frozen=True)
+class PulseSet:
+    """The OFF files of one acquisition: same folder and prefix, one file a pixel."""
+
+    folder: Path
+    prefix: str
+    files: tuple[Path, ...]  # in order of the pixels
+    first_ns: int | None  # first pulse of any pixel, ns since 1970; None: no pulses
+    last_ns: int | None  # last pulse of any pixel
+    states: tuple[StateInterval, ...] = ()
+
+    @property
+    def name(self) -> Path:
+        """Common part of the file names, as a path."""
+        return self.folder / self.prefix
+
+    def overlap_ns(self, log: LogRun) -> int:
+        """Return how long the pulses and a run coincide, ns; 0 if they do not."""
+        if self.first_ns is None or self.last_ns is None:
+            return 0
+        start_ns = max(self.first_ns, log.start_ns)
+        end_ns = min(self.last_ns + 1, log.end_ns)
+        return max(end_ns - start_ns, 0)
+
+
+@dataclass(frozen=True)
+class JoinedRun:
+    """A run with its pulses, before it is named."""
+
+    log: LogRun
+    pulses: PulseSet | None
+    photon_list: Path | None = None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class JoinedRuns:
+    """Runs in order of time, and one line for each problem of joining."""
+
+    runs: tuple[JoinedRun, ...]
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, order=True)
+class _Match:
+    """How well a set of pulses matches a log; earlier fields outweigh later ones."""
+
+    prefix_length: int  # of the data_path that names the set; 0: it does not
+    common_folders: int  # in the data_path and the path of the pulses
+    overlap_ns: int
+    common_parents: int  # in the path of the log and the path of the pulses
+
+
+def join_pulses(
+    logs: Sequence[LogRun], pulse_sets: Sequence[PulseSet], photon_lists: Sequence[Path]
+) -> JoinedRuns:
+    """Join each log with its pulses.
+
+    Parameters
+    ----------
+    logs
+        Runs of all logs.
+    pulse_sets
+        Their experiment states give reference runs that have no log.
+    photon_lists
+        Used for runs without pulses.
+
+    Returns
+    -------
+    JoinedRuns
+        With a problem for each unused log, set of pulses, state or photon list.
+    """
+    usable = [log for log in logs if len(log.points)]
+    problems: list[str] = []
+    for log in logs:
+        if len(log.points) == 0:
+            problems += log.problems
+            problems.append(f"{log.log}: {log.state} has no usable point; not used")
+    different_copies: list[str] = []
+    usable = _drop_copies(usable, different_copies)
+    runs = [_find_pulses(log, pulse_sets, photon_lists) for log in usable]
+    for pulses in pulse_sets:
+        runs += _runs_from_states(pulses, usable, problems)
+    used_sets = {id(run.pulses) for run in runs}
+    for pulses in pulse_sets:
+        if pulses.files and id(pulses) not in used_sets:
+            problems.append(
+                f"{pulses.name}: {len(pulses.files)} pulse files without a log or a "
+                "CAL state; not used"
+            )
+    unused_lists = set(photon_lists) - {run.photon_list for run in runs}
+    if unused_lists:
+        problems.append(
+            f"{min(unused_lists)}: {len(unused_lists)} photon lists not used: their "
+            "runs have pulses, or no log"
+        )
+    runs.sort(key=lambda run: (run.log.start_ns, run.log.end_ns))
+    return JoinedRuns(tuple(runs), tuple(different_copies + problems))
+
+
+def _drop_copies(logs: Sequence[LogRun], problems: list[str]) -> list[LogRun]:
+    """Return each log once: of copies the one with more points, else in more folders.
+
+    scan_server writes each log twice, for the user and next to the pulses. Copies that
+    differ are added to the problems.
+    """
+    kept: dict[tuple[str, int, int], LogRun] = {}
+    for log in sorted(logs, key=_completeness):
+        key = (log.kind, log.number, log.start_ns)
+        copy = kept.get(key)
+        if copy and _content(copy) != _content(log):
+            problems.append(
+                f"{copy.log}: differs from {log.log} of the same run; using the latter"
+            )
+        kept[key] = log
+    return list(kept.values())
+
+
+def _completeness(log: LogRun) -> tuple[int, ...]:
+    """Return what decides between copies of a log; the largest wins."""
+    n_folders = len(log.log.parts) if log.log else 0
+    return len(log.points), int(log.complete), n_folders
+
+
+def _content(log: LogRun) -> tuple[object, ...]:
+    """Return what copies of a log have in common."""
+    return len(log.points), log.sample, log.edge
+
+
+def _find_pulses(
+    log: LogRun, pulse_sets: Sequence[PulseSet], photon_lists: Sequence[Path]
+) -> JoinedRun:
+    """Join a log with the best match of all pulses at its time, or a photon list."""
+    matches = [_match(log, pulses) for pulses in pulse_sets]
+    pairs = list(zip(matches, pulse_sets, strict=True))
+    named = [pulses for match, pulses in pairs if match.prefix_length]
+    in_time = [(match, pulses) for match, pulses in pairs if match.overlap_ns]
+    if in_time:
+        best, pulses = max(in_time, key=lambda pair: pair[0])
+        if named and not best.prefix_length:
+            problem = (
+                f"{log.log}: no pulses in its data_path '{log.data_path}' at its time; "
+                f"using {pulses.name}"
+            )
+            return JoinedRun(log, pulses, problems=(problem,))
+        return JoinedRun(log, pulses)
+    photon_list = _find_photon_list(log, photon_lists)
+    if photon_list:
+        return JoinedRun(log, pulses=None, photon_list=photon_list)
+    place = f"in {named[0].name}" if named else "in any pulse file"
+    problem = f"{log.log}: no pulses at the time of {log.state} {place}; not reduced"
+    return JoinedRun(log, pulses=None, problems=(problem,))
+
+
+def _match(log: LogRun, pulses: PulseSet) -> _Match:
+    """Return how well a set of pulses matches a log.
+
+    The data_path of a log is the file of any pixel, a pfolder or a run directory.
+    """
+    name, *folders = _data_path_parts(log)
+    prefix_length = 0
+    if name == pulses.prefix or name.startswith(f"{pulses.prefix}_"):
+        prefix_length = len(pulses.prefix)
+    elif name == pulses.folder.name:
+        prefix_length = 1
+    common_folders = 0
+    if prefix_length:
+        pulse_folders = tuple(reversed(pulses.folder.parts))
+        common_folders = _count_equal(folders, pulse_folders)
+    log_folders = log.log.parent.parts if log.log else ()
+    return _Match(
+        prefix_length=prefix_length,
+        common_folders=common_folders,
+        overlap_ns=pulses.overlap_ns(log),
+        common_parents=_count_equal(log_folders, pulses.folder.parts),
+    )
+
+
+def _data_path_parts(log: LogRun) -> list[str]:
+    """Return the parts of the log's data_path, the last part first."""
+    data_path = (log.data_path or "").rstrip("/\\")
+    return list(reversed(_PATH_SEPARATORS.split(data_path)))
+
+
+def _count_equal(parts: Sequence[str], reference: Sequence[str]) -> int:
+    """Return how many parts are equal, from the first on."""
+    pairs = zip(parts, reference, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _find_photon_list(log: LogRun, photon_lists: Sequence[Path]) -> Path | None:
+    """Return the only photon list of the run's state whose prefix fits its data_path.
+
+    Without a data_path any prefix fits.
+    """
+    data_name = f"{_data_path_parts(log)[0]}_"
+    fitting = []
+    for path in photon_lists:
+        match = PHOTON_LIST.fullmatch(path.name)
+        if match is None or match["state"] != log.state:
+            continue
+        if not log.data_path or data_name.startswith(f"{match['prefix']}_"):
+            fitting.append(path)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _runs_from_states(
+    pulses: PulseSet, logs: Sequence[LogRun], problems: list[str]
+) -> list[JoinedRun]:
+    """Return the reference runs that only the experiment states know.
+
+    CAL<n> without a log is a reference run with the times of the state. SCAN<n> without
+    a log has no incident energies, which is added to the problems.
+    """
+    runs = []
+    for interval in pulses.states:
+        state = _RUN_STATE.fullmatch(interval.label)
+        start_ns, end_ns = interval.start_ns, interval.end_ns
+        if end_ns is None:
+            end_ns = (pulses.last_ns or 0) + 1
+        if state is None or end_ns <= start_ns:
+            continue
+        kind = "scan" if state[1] == "SCAN" else "calibration"
+        has_log = any(
+            log.kind == kind and log.start_ns < end_ns and log.end_ns > start_ns
+            for log in logs
+        )
+        if has_log:
+            continue
+        if kind == "scan":
+            problems.append(
+                f"{pulses.name}: state {interval.label} has no log with complete "
+                "points: incident energies unknown; not used"
+            )
+            continue
+        windows = TimeWindows(np.array([start_ns]), np.array([end_ns]))
+        log = LogRun(
+            kind="calibration",
+            number=int(state[2]),
+            sample="unknown",
+            points=reference_window(float("nan"), windows),
+            position=np.zeros(1, np.int64),
+            n_logged=1,
+            complete=interval.end_ns is not None,
+        )
+        runs.append(JoinedRun(log, pulses))
+    return runs

@@ -1,0 +1,69 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
+from rixs_pipeline.io.join_pulses import JoinedRun
+from rixs_pipeline.io.join_readings import fits, join_readings
+from tests.io.test_join_pulses import log_run
+
+NOON = 1_767_268_800_000_000_000  # ns: 2026-01-01 12:00 UTC
+DATE = "Thu Jan  1 12:00:00 2026"
+
+
+def scan(folder="a", sample="LMR"):
+    log = log_run(start_ns=NOON, end_ns=NOON + 1000, log=Path(folder, "scan.json"))
+    return JoinedRun(replace(log, sample=sample), pulses=None)
+
+
+def ascii_scan(folder="a", rows=1, date=DATE, sample="LMR", name="x.dat"):
+    columns = {"I0": np.arange(float(rows))}
+    return AsciiScan(Path(folder, name), 1, sample, date, columns)
+
+
+def test_the_only_file_of_the_only_scan():
+    file = ascii_scan("elsewhere", date="yesterday", sample="another")
+    joined = join_readings({"scan0001": scan()}, [file], ())
+    assert joined.files == {"scan0001": file}
+    assert (joined.misfits, joined.ambiguous) == ({}, [])
+
+
+def test_another_number_of_rows_does_not_fit():
+    joined = join_readings({"scan0001": scan()}, [ascii_scan(rows=3)], ())
+    assert joined.files == {}
+    assert "3 rows do not fit the 1 points of scan 1" in joined.misfits["scan0001"]
+
+
+def test_rows_of_the_logged_or_of_the_usable_points_fit():
+    log = replace(log_run(), n_logged=3)
+    assert [fits(log, ascii_scan(rows=rows)) for rows in (1, 2, 3)] == [
+        True,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    "evidence", [{"folder": "b"}, {"sample": "LMR charged"}], ids=["folder", "sample"]
+)
+def test_folder_or_sample_single_out_a_scan(evidence):
+    scans = {"first": scan(), "second": scan(**evidence)}
+    file = ascii_scan(**{"folder": "c", "sample": "another"} | evidence)
+    assert join_readings(scans, [file], ()).files == {"second": file}
+
+
+def test_an_ambiguous_file_is_reported_unless_its_scans_are_settled():
+    scans = {"first": scan(), "second": scan()}
+    joined = join_readings(scans, [ascii_scan()], ())
+    assert joined.files == {}
+    assert "a/x.dat: may hold the readings of first, second" in joined.ambiguous[0]
+    assert join_readings(scans, [ascii_scan()], ("first", "second")).ambiguous == []
+
+
+def test_the_date_singles_out_a_file_whatever_the_time_zone():
+    early = ascii_scan(date="Wed Dec 31 12:00:00 2025", name="early.dat")
+    near = ascii_scan(date="Thu Jan  1 23:00:00 2026", name="near.dat")
+    joined = join_readings({"scan0001": scan()}, [early, near], ())
+    assert joined.files == {"scan0001": near}
