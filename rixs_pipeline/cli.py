@@ -16,9 +16,8 @@ from rixs_pipeline import __version__, interrupt
 from rixs_pipeline.errors import InputError, RixsError, UsageError
 
 if TYPE_CHECKING:
-    from rixs_pipeline.config.models import Config
-    from rixs_pipeline.runner.run import Options
-    from rixs_pipeline.runner.summary import Summary
+    from rixs_pipeline.config.load import Config
+    from rixs_pipeline.runner.run import Options, Summary
 
 app = typer.Typer(
     name="rixs-pipeline",
@@ -268,13 +267,11 @@ def inspect(
     beamtime: BeamtimeArgument, config: ConfigOption = None, as_json: JsonOption = False
 ) -> int:
     """List runs, samples, edges, points, pixels, pulses and problems."""
-    from rixs_pipeline.io.discovery import discover
-    from rixs_pipeline.io.inspection import as_text, describe
+    from rixs_pipeline.runner.inspect import inspect_beamtime
 
     _set_up_logging()
-    resolved = _load_config(config)
-    contents = describe(discover(beamtime, resolved.beamtime))
-    print(json.dumps(contents, indent=1) if as_json else as_text(contents))
+    contents = inspect_beamtime(beamtime, _load_config(config), as_json=as_json)
+    print(json.dumps(contents, indent=1) if as_json else contents)
     return 0
 
 
@@ -287,7 +284,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite it.")] = False,
 ) -> int:
     """Write a commented config fitted to a beamtime."""
-    from rixs_pipeline.runner.initial_config import initial_config
+    from rixs_pipeline.runner.inspect import initial_config
 
     if out.exists() and not force:
         raise UsageError(f"{out}: exists already; choose another name or use --force")
@@ -299,7 +296,7 @@ def init(
 @app.command()
 def status(out: OutArgument, as_json: JsonOption = False) -> int:
     """Show what is done, stale or failed, and why."""
-    from rixs_pipeline.runner.status import status as find_status
+    from rixs_pipeline.runner.inspect import status as find_status
 
     _set_up_logging(quiet=True)
     states = find_status(out)

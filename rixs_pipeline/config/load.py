@@ -12,7 +12,7 @@ from rixs_pipeline.config.template import initial_config
 from rixs_pipeline.config.yaml_lines import Document, Place, merge, read, said, write
 from rixs_pipeline.errors import ConfigError
 
-__all__ = ["config_schema", "dump_config", "initial_config", "load_config"]
+__all__ = ["Config", "config_schema", "dump_config", "initial_config", "load_config"]
 
 _REPLACED = (("regions",),)  # sections that a later file replaces as a whole
 

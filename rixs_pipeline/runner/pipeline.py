@@ -1,4 +1,4 @@
-"""The list of stages, and the loop over them."""
+"""The loop over the stages: what is fresh, what is computed, what becomes of it."""
 
 import logging
 import time
@@ -11,29 +11,11 @@ from rixs_pipeline import interrupt
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.io import provenance
 from rixs_pipeline.runner.freshness import Freshness
+from rixs_pipeline.runner.options import Options
+from rixs_pipeline.runner.stage_list import STAGES, VERBS
 from rixs_pipeline.runner.summary import Summary
-from rixs_pipeline.stages.bin import Bin
-from rixs_pipeline.stages.calibrate import Calibrate, ReferenceTable
-from rixs_pipeline.stages.combine import Combine
-from rixs_pipeline.stages.compare import Compare
 from rixs_pipeline.stages.context import RunContext
-from rixs_pipeline.stages.extract import Extract
-from rixs_pipeline.stages.report import ReferenceRunFigures, ResultFigures
 from rixs_pipeline.stages.stage import FigureFiles, Product, Result, Stage
-from rixs_pipeline.stages.xas import Xas
-
-STAGES: tuple[type[Stage[Any]], ...] = (
-    Calibrate,
-    ReferenceTable,
-    Bin,
-    ReferenceRunFigures,
-    Combine,
-    Extract,
-    Xas,
-    Compare,
-    ResultFigures,
-)
-VERBS = ("calibrate", "bin", "combine", "extract", "xas", "compare", "report")
 
 log = logging.getLogger("rixs_pipeline")
 
@@ -60,19 +42,25 @@ class Pipeline:
     command: str
     _pending: list[Iterator[Result[Any]]] = field(default_factory=list)
 
-    def run(self, until: str) -> None:
-        """Make what is not fresh, up to the stages of the verb `until`."""
-        verbs = VERBS[: VERBS.index(until) + 1]
+    def run(self, options: Options) -> None:
+        """Make what is not fresh, up to the last stage that was asked for."""
+        with_figures = VERBS[-1] in options.verbs
+        if not options.dry_run:
+            used = self.context.scans if len(options.verbs) > 1 else ()
+            self.freshness.read_pulses([*self.context.beamtime.calibrations, *used])
         for stage_class in STAGES:
-            if stage_class.verb in verbs:
+            if stage_class.verb in options.verbs:
                 started = time.perf_counter()
-                self._run_stage(stage_class(self.context), VERBS[-1] in verbs)
+                self._run_stage(stage_class(self.context), with_figures)
                 self.summary.add_time(stage_class.verb, time.perf_counter() - started)
         started = time.perf_counter()
         for results in self._pending:
             self._record(results)
         if self._pending:
             self.summary.add_time(VERBS[-1], time.perf_counter() - started)
+        if not options.is_partial:
+            self.freshness.warn_leftovers()
+        self.summary.is_complete = options.is_complete
 
     def _run_stage(self, stage: Stage[Any], with_figures: bool) -> None:
         stale = [

@@ -6,7 +6,7 @@ So the last bit of a sum does not depend on the scheduler.
 from collections.abc import Callable
 from typing import Any
 
-from rixs_pipeline.stages.scan.chunks import FAN_IN
+from rixs_pipeline.stages.chunks import FAN_IN
 from rixs_pipeline.types import Outcome
 
 

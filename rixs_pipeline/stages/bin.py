@@ -1,6 +1,5 @@
 """Bin: the pulses of a scan become its map and, if asked for, calibrated photons."""
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,29 +9,22 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.config.models import Config
-from rixs_pipeline.errors import InputError, RunFailed
-from rixs_pipeline.io import nexus, photon_store, provenance
+from rixs_pipeline.io import provenance
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
-from rixs_pipeline.stages.facts import scan_facts
-from rixs_pipeline.stages.scan.calibrated_photons import write_calibrated_photons
-from rixs_pipeline.stages.scan.count_scans import ScanCounter
-from rixs_pipeline.stages.scan.counted_scan import CountedScan
-from rixs_pipeline.stages.scan.response_tail import average_tail_over_pixels
-from rixs_pipeline.stages.scan.scan_map import (
-    ExposureScale,
+from rixs_pipeline.stages.scan.calibrated_photons import photon_content
+from rixs_pipeline.stages.scan.count_scans import count_scans
+from rixs_pipeline.stages.scan.leading_scan import (
+    Throughput,
     estimate_throughput,
-    i0_reference,
-    make_scan_map,
-    map_edges,
-    with_elastic_offset,
+    find_i0_reference,
+    leading_scan,
+    read_throughput,
 )
+from rixs_pipeline.stages.scan.scan_product import excluded_points, map_content
 from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
-from rixs_pipeline.stages.stage import Content, Product, Result, Stage, dataset_writer
-from rixs_pipeline.types import Outcome, are_ok
-
-Throughput = dict[int, float]  # pixel -> relative to the mean pixel
+from rixs_pipeline.stages.stage import Content, Product, Result, Stage
+from rixs_pipeline.types import Outcome
 
 
 @dataclass(frozen=True)
@@ -51,9 +43,8 @@ class Bin(Stage[Run | PhotonStore]):
     def __init__(self, context: RunContext) -> None:
         super().__init__(context)
         self.calibrations = SurroundingCalibrations(context)
-        scans, normalise = context.beamtime.scans, context.config.normalise
-        i0_means = (i0_reference(scan, normalise) for scan in scans)
-        self.i0_reference = next((mean for mean in i0_means if mean), None)
+        scans = context.beamtime.scans
+        self.i0_reference = find_i0_reference(context)
         self.leading_scans = {s.name: leading_scan(scans, s) for s in context.scans}
 
     def products(self) -> list[Product[Run | PhotonStore]]:
@@ -103,7 +94,7 @@ class Bin(Stage[Run | PhotonStore]):
         return self._count_options(scan) | {
             "i0_ref": self.i0_reference,
             "normalise": config.normalise.model_dump(mode="json", exclude=of_combining),
-            "points": excluded_points(scan, config),
+            "points": excluded_points(self.context, scan),
             "reference": provenance.config_hash(reference_set),
         }
 
@@ -164,18 +155,22 @@ class Bin(Stage[Run | PhotonStore]):
         # leading scans come before those that need their throughput
         names = dict.fromkeys([*uncounted, *maps, *stores])
         scans = [by_name[name] for name in names]
-        counter = ScanCounter(
-            self.context, self.calibrations, self._fresh_photon_stores(stores)
-        )
+        estimate = partial(estimate_throughput, self.context, self.calibrations)
         with self._part_folders(stores) as part_folders:
-            outcomes = counter.count(scans, part_folders)
+            outcomes = count_scans(
+                self.context,
+                self.calibrations,
+                scans,
+                photon_stores=self._fresh_photon_stores(stores),
+                part_folders=part_folders,
+            )
             for scan, counted in zip(scans, outcomes, strict=True):
                 name = scan.name
                 if name in stores:
-                    write = partial(_photon_content, part_folders[name])
+                    write = partial(photon_content, part_folders[name])
                     yield Result(stores[name], counted.then(write))
                 if name in leading:
-                    throughput[name] = counted.then(self._estimate_throughput)
+                    throughput[name] = counted.then(estimate)
                 if name in maps:
                     leading_name = self.leading_scans[name].name
                     make_map = partial(self._map_content, throughput[leading_name])
@@ -204,39 +199,14 @@ class Bin(Stage[Run | PhotonStore]):
         with TemporaryDirectory(prefix=".", dir=parent) as folder:
             yield {name: Path(folder) / name for name in stores}
 
-    def _map_content(
-        self, throughput: Outcome[Throughput], counted: CountedScan
-    ) -> Content:
-        """Return the map of a scan."""
-        scan, is_used = counted.scan, counted.is_used
-        if not is_used.any():
-            reasons = sorted({str(energy.status) for energy in counted.energies})
-            raise RunFailed(f"{scan.name}: no usable pixel ({'; '.join(reasons[:3])})")
-        if not counted.counts.triggers[is_used].any():
-            raise RunFailed(
-                f"{scan.name}: no pulses in its points; check its times and pulse files"
-            )
-        config, reference_set = self.context.config, self.context.reference_set
-        scan_map = make_scan_map(
+    def _map_content(self, throughput: Outcome[Throughput], counted: Any) -> Content:
+        return map_content(
+            self.context,
+            self.calibrations,
+            self.i0_reference,
+            throughput.unwrap(),
             counted,
-            map_edges(config.map),
-            config.normalise,
-            ExposureScale(self.i0_reference or 1.0, throughput.unwrap()),
-            excluded_points(scan, config),
         )
-        dataset = with_elastic_offset(scan_map.dataset, reference_set)
-        if scan.photon_list is None:  # otherwise calibrated elsewhere
-            tail = average_tail_over_pixels(dataset, self.calibrations.tails(scan))
-            dataset = dataset.assign_attrs(tail)
-            dataset = dataset.assign_attrs(reference_set.attributes())
-        write = dataset_writer({"entry": dataset}, "counts")
-        return Content(write, scan_facts(dataset), scan_map.warnings)
-
-    def _estimate_throughput(self, counted: CountedScan) -> Throughput:
-        """Return the throughput of the pixels from the counts of a leading scan."""
-        brightness = self.calibrations.brightness(counted.scan)
-        normalise = self.context.config.normalise
-        return estimate_throughput(counted, normalise, brightness)
 
     def _read_throughput(self, scan: Run) -> Throughput | None:
         """Return the throughput from the map of a leading scan, if it is fresh."""
@@ -244,42 +214,4 @@ class Bin(Stage[Run | PhotonStore]):
         options, inputs = self._map_options(scan), self._map_inputs(scan)
         if not self.context.products.has_product(path, options, inputs):
             return None
-        try:
-            dataset = nexus.read_entry(path)
-        except InputError:  # damaged: the scan is counted again
-            return None
-        pixels, weights = dataset["pixel"].values, dataset["throughput"].values
-        is_used = are_ok(dataset["pixel_status"].values)
-        return {
-            int(pixel): float(weight)
-            for pixel, weight in zip(pixels[is_used], weights[is_used], strict=True)
-        }
-
-
-def _photon_content(parts: Path, counted: CountedScan) -> Content:
-    """Return the photon store of a scan; its parts are removed when it is written."""
-    part_files = sorted(parts.iterdir())
-
-    def write(path: Path, attributes: Mapping[str, str]) -> None:
-        write_calibrated_photons(path, counted, part_files, attributes)
-        shutil.rmtree(parts)
-
-    return Content(write, {"photons": photon_store.count_photons(part_files)})
-
-
-def leading_scan(scans: Sequence[Run], scan: Run) -> Run:
-    """Return the scan that sets the pixels' throughput for a scan's sample and edge.
-
-    It is the first complete one with pulses: one scan, not all, so that a scan that is
-    added later changes no earlier one.
-    """
-    group = [s for s in scans if (s.sample, s.edge) == (scan.sample, scan.edge)]
-    with_pulses = [s for s in group if s.pulse_files or s.photon_list]
-    candidates = with_pulses or group
-    return next((s for s in candidates if s.complete), candidates[0])
-
-
-def excluded_points(scan: Run, config: Config) -> tuple[int, ...]:
-    """Return the numbers of a scan's points that the config excludes."""
-    points = config.beamtime.exclude.points
-    return points.get(scan.name, points.get(scan.number, ()))
+        return read_throughput(path)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from rixs_pipeline import paths, progress
+from rixs_pipeline import paths
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.facts import calibration_facts
@@ -58,7 +58,9 @@ class Calibrate(Stage[Run]):
             config=self.context.config.calibration,
         )
         runs = [product.source for product in products]
-        with progress.shown("calibrating", len(runs), "reference runs") as report:
+        with self.context.progress(
+            "calibrating", len(runs), "reference runs"
+        ) as report:
             datasets = self.context.executor.outcomes(task, runs, report)
             for product, dataset in zip(products, datasets, strict=True):
                 yield Result(product, dataset.then(partial(_content, product.name)))

@@ -1,15 +1,19 @@
 """What all stages of a reduction share."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from rixs_pipeline import paths
+from rixs_pipeline import paths, progress
 from rixs_pipeline.config.models import Config, ReferenceSet
+from rixs_pipeline.core.maps.binning import emission_edges
 from rixs_pipeline.io import provenance
 from rixs_pipeline.io.runs import Beamtime, Run
-from rixs_pipeline.types import Edge, Outcome
+from rixs_pipeline.stages import chunks
+from rixs_pipeline.types import Edge, FloatArray, Outcome
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -129,6 +133,50 @@ class RunContext:
     dry_run: bool = False
     drawn_figures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     gain_jump_memo: dict[str, bool] = field(default_factory=dict)
+
+    @cached_property
+    def emission_edges(self) -> FloatArray:
+        """Edges of the emission bins of all maps, f8 (bin + 1,), eV."""
+        return emission_edges(self.config.map.emission, self.config.map.step)
+
+    def progress(
+        self, activity: str, total: int, unit: str
+    ) -> AbstractContextManager[Progress]:
+        """Show the progress of an activity; see `progress.shown`."""
+        return progress.shown(activity, total, unit)
+
+    def check_memory(self, scan: Run) -> None:
+        """Check that the map of a scan fits in the memory that the config allows.
+
+        Raises
+        ------
+        RunFailed
+            It does not.
+        """
+        memory = self.config.execution.memory_bytes
+        chunks.check_memory(scan, len(self.emission_edges) - 1, memory)
+
+    def plan_blocks(
+        self, scans: Sequence[Run], pixels: Sequence[int]
+    ) -> chunks.BlockPlan:
+        """Divide the pixels of scans into blocks.
+
+        Parameters
+        ----------
+        scans : sequence of Run
+            The scans.
+        pixels : sequence of int
+            How many pixels of each scan have to be counted.
+
+        Returns
+        -------
+        BlockPlan
+            Within the memory that the config allows.
+        """
+        n_bins = len(self.emission_edges) - 1
+        largest_map = max((chunks.map_bytes(scan, n_bins) for scan in scans), default=0)
+        memory = self.config.execution.memory_bytes
+        return chunks.plan_blocks(pixels, largest_map, self.executor.workers, memory)
 
     def has(self, path: Path) -> bool:
         """Whether a product is there, as made by this reduction or fresh."""

@@ -15,13 +15,12 @@ from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.runner import watch as watch_module
 from rixs_pipeline.runner.config_checks import unmatched_entries
-from rixs_pipeline.runner.initial_config import initial_config
-from rixs_pipeline.runner.run import select_scans
-from rixs_pipeline.runner.status import status as find_status
+from rixs_pipeline.runner.inspect import initial_config
+from rixs_pipeline.runner.inspect import status as find_status
+from rixs_pipeline.runner.select_scans import select_scans
 from rixs_pipeline.runner.watch import watch
-from rixs_pipeline.stages import report
-from rixs_pipeline.stages.scan import chunks
-from rixs_pipeline.stages.scan.count_scans import ScanCounter
+from rixs_pipeline.stages import chunks, report
+from rixs_pipeline.stages.scan.count_scans import count_scans
 
 CALIBRATIONS = {"calibration/cal0000.nxs", "calibration/cal0005.nxs"}
 SCANS = {f"scans/scan{n:04d}.nxs" for n in (1, 2, 3, 4)}
@@ -409,12 +408,13 @@ def test_the_leading_scan_is_counted_again_only_where_it_has_to_be(
     (small.out / "scans/scan0002.nxs").unlink()
     if not lead_is_there:
         (small.out / "scans/scan0001.nxs").unlink()
-    counted, count = [], ScanCounter.count
-    monkeypatch.setattr(
-        ScanCounter,
-        "count",
-        lambda *args: counted.extend(s.name for s in args[1]) or count(*args),
-    )
+    counted = []
+
+    def record(context, calibrations, scans, **options):
+        counted.extend(scan.name for scan in scans)
+        return count_scans(context, calibrations, scans, **options)
+
+    monkeypatch.setattr("rixs_pipeline.stages.bin.count_scans", record)
     summary = small.run(until="bin", scans="2")
     assert summary.executed == ["scans/scan0002.nxs"]
     assert counted == ([] if lead_is_there else ["scan0001"]) + ["scan0002"]

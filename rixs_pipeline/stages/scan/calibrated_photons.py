@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rixs_pipeline.io import photon_store
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.stage import Content
 from rixs_pipeline.types import FloatArray, PixelStatus
 
 # Columns of the table of pixels; the photons in the map depend on its bins.
@@ -113,3 +115,27 @@ def count_calibrated_photons(
         for status, gain, gain_error, measured_gain in zip(*columns, strict=True)
     )
     return CountedScan(scan, counts, energies)
+
+
+def photon_content(parts: Path, counted: CountedScan) -> Content:
+    """Return the calibrated photons of a scan.
+
+    Parameters
+    ----------
+    parts : Path
+        Folder of the parts, which is removed when they are one file.
+    counted : CountedScan
+        The scan with its counts.
+
+    Returns
+    -------
+    Content
+        With the number of photons for run.json.
+    """
+    part_files = sorted(parts.iterdir())
+
+    def write(path: Path, attributes: Mapping[str, str]) -> None:
+        write_calibrated_photons(path, counted, part_files, attributes)
+        shutil.rmtree(parts)
+
+    return Content(write, {"photons": photon_store.count_photons(part_files)})

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.stages.scan import chunks
-from rixs_pipeline.stages.scan.chunks import FAN_IN, BlockPlan
+from rixs_pipeline.stages import chunks
+from rixs_pipeline.stages.chunks import FAN_IN, BlockPlan
 
 GB, MB = 10**9, 10**6
 

@@ -1,0 +1,83 @@
+"""Look at a beamtime, or at a folder of results, without reducing anything."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rixs_pipeline import paths
+from rixs_pipeline.config import template
+from rixs_pipeline.config.load import load_config
+from rixs_pipeline.config.models import Config
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io import discovery, inspection
+from rixs_pipeline.runner import summary
+from rixs_pipeline.runner.run import Options, run
+from rixs_pipeline.stages.sample.configured_regions import select_regions
+
+
+def inspect_beamtime(beamtime: Path, config: Config, *, as_json: bool) -> Any:
+    """Return what is in a beamtime directory.
+
+    Parameters
+    ----------
+    beamtime : Path
+        The beamtime directory.
+    config : Config
+        May exclude files, and name samples and edges.
+    as_json : bool
+        As JSON values instead of text.
+
+    Returns
+    -------
+    str or dict
+        Runs, samples, edges, points, pixels, pulses and problems.
+
+    Raises
+    ------
+    InputError
+        Not a beamtime directory.
+    """
+    contents = inspection.describe(discovery.discover(beamtime, config.beamtime))
+    return contents if as_json else inspection.as_text(contents)
+
+
+def initial_config(beamtime: Path) -> str:
+    """Return the text of a commented config that fits a beamtime, to start from.
+
+    Raises
+    ------
+    InputError
+        Not a beamtime directory.
+    """
+    contents = inspection.describe(discovery.discover(beamtime))
+    edges = sorted({run["edge"] for run in contents["runs"] if run["edge"]})
+    regions = {edge: select_regions(edge, None) for edge in edges}
+    return template.initial_config(contents, regions)
+
+
+def status(out: Path) -> dict[str, str]:
+    """Return the state of every product, with the reason.
+
+    Raises
+    ------
+    InputError
+        The folder has no run.json, or its beamtime is no longer there.
+    """
+    last_run = summary.read(out)
+    if "beamtime" not in last_run:
+        raise InputError(
+            f"{out}: no {paths.RUN_SUMMARY}; not a folder that `rixs-pipeline run` wrote"
+        )
+    config = load_config(out / paths.RESOLVED_CONFIG)
+    current = run(Path(last_run["beamtime"]), config, out, Options(dry_run=True))
+    states = {name: _describe(item) for name, item in current.items.items()}
+    failed = last_run["failed"] | current.failed
+    return states | {name: f"failed: {reason}" for name, reason in failed.items()}
+
+
+def _describe(item: Mapping[str, Any]) -> str:
+    """Return the status, the reason and the results of a product in one line."""
+    parts = [str(item[key]) for key in ("status", "reason") if key in item]
+    if item.get("results"):
+        parts.append("; ".join(item["results"]))
+    return ": ".join(parts)

@@ -1,0 +1,84 @@
+"""What a reduction needs: executors, the reference set, the digests of the inputs."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rixs_pipeline import paths
+from rixs_pipeline.config.models import Config, ExecutionConfig
+from rixs_pipeline.config.reference_sets import load_reference_set
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.runner.executor import Executor, available_cores
+from rixs_pipeline.runner.freshness import Freshness
+from rixs_pipeline.runner.options import Options
+from rixs_pipeline.runner.pipeline import Pipeline
+from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.stages.context import RunContext
+
+# what a process that draws figures needs, and takes long to load
+DRAWING_MODULES = (
+    "rixs_pipeline.cli",
+    "rixs_pipeline.stages.figures.plan",
+    "matplotlib.backends.backend_agg",
+    "xarray",
+)
+
+
+@contextmanager
+def open_pipeline(
+    scans: Sequence[Run], config: Config, summary: Summary, options: Options
+) -> Iterator[Pipeline]:
+    """Open the executors; write the digests and run.json at the end, come what may.
+
+    Parameters
+    ----------
+    scans : sequence of Run
+        The scans to reduce.
+    config : Config
+        Resolved.
+    summary : Summary
+        Of this run.
+    options : Options
+        Of the command line.
+
+    Yields
+    ------
+    Pipeline
+        To be run.
+    """
+    out, calibration = summary.out, config.calibration
+    reference_set = load_reference_set(calibration.reference, calibration.variants)
+    execution = config.execution
+    if options.dry_run:
+        execution = ExecutionConfig(scheduler="serial")
+    freshness = Freshness(out, summary, options.force)
+    with (
+        Executor(execution, out / paths.LOGS) as executor,
+        Executor(_figure_execution(executor), preload=DRAWING_MODULES) as figures,
+    ):
+        context = RunContext(
+            beamtime=summary.beamtime,
+            scans=scans,
+            config=config,
+            out=out,
+            reference_set=reference_set,
+            executor=executor,
+            figure_executor=figures,
+            products=freshness,
+            warn=summary.warn,
+            dry_run=options.dry_run,
+            drawn_figures={} if options.force else summary.drawn_figures(),
+            gain_jump_memo=summary.gain_jumps,
+        )
+        try:
+            yield Pipeline(context, summary, freshness, options.command)
+        finally:
+            if not options.dry_run:
+                freshness.digests.save()
+                summary.write()
+
+
+def _figure_execution(executor: Executor) -> ExecutionConfig:
+    """Draw figures in as many processes as there are workers, on this machine."""
+    workers = min(executor.workers, available_cores())
+    scheduler = "processes" if workers > 1 else "serial"
+    return ExecutionConfig(scheduler=scheduler, workers=workers)

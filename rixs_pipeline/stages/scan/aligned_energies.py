@@ -1,0 +1,96 @@
+"""The energy functions of scans: from the calibrations around, aligned by the sample."""
+
+from collections.abc import Collection, Sequence
+
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.stages.context import RunContext
+from rixs_pipeline.stages.scan import align_pixels
+from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
+from rixs_pipeline.types import IntArray, Outcome
+
+PixelEnergies = tuple[PixelEnergy, ...]  # in the order of a scan's files
+
+
+def find_pixel_energies(
+    context: RunContext,
+    calibrations: SurroundingCalibrations,
+    scans: Sequence[Run],
+    *,
+    calibrated: Collection[str],
+    block_size: int,
+) -> dict[str, Outcome[PixelEnergies]]:
+    """Return the energy functions of the pixels of scans.
+
+    Parameters
+    ----------
+    context : RunContext
+        The reduction.
+    calibrations : SurroundingCalibrations
+        Of the scans.
+    scans : sequence of Run
+        The scans.
+    calibrated : collection of str
+        Scans whose photons are calibrated already; they get no energy functions.
+    block_size : int
+        Pixels that are aligned in one task.
+
+    Returns
+    -------
+    dict of str to Outcome
+        By scan; aligned with each other, if the config says so.
+    """
+    energies = {}
+    for scan in scans:
+        energies[scan.name] = Outcome.of(
+            _calibrated_energies, context, calibrations, scan, calibrated
+        )
+    if not context.config.calibration.align:
+        return energies
+    edges = align_pixels.spectrum_edges()
+    to_align, tasks = [], []
+    for scan in scans:
+        functions = energies[scan.name].result
+        if not functions:
+            continue
+        group = Outcome.of(align_pixels.align_tasks, scan, functions, edges, block_size)
+        if group.error:
+            energies[scan.name] = Outcome(error=group.error)
+        else:
+            to_align.append(scan)
+            tasks.append(group.unwrap())
+    blocks = sum(len(group) for group in tasks)
+    with context.progress("aligning", blocks, "blocks of pixels") as report:
+        spectra = context.executor.map_reduce(
+            align_pixels.measure_spectra, tasks, align_pixels.join_spectra, report
+        )
+        for scan, counts in zip(to_align, spectra, strict=True):
+            functions = energies[scan.name].unwrap()
+            energies[scan.name] = Outcome.of(
+                _aligned_energies, calibrations, scan, functions, counts
+            )
+    return energies
+
+
+def _calibrated_energies(
+    context: RunContext,
+    calibrations: SurroundingCalibrations,
+    scan: Run,
+    calibrated: Collection[str],
+) -> PixelEnergies:
+    """Return the energy functions before alignment; none for calibrated photons."""
+    context.check_memory(scan)
+    if scan.photon_list is not None or scan.name in calibrated:
+        return ()
+    return calibrations.pixel_energies(scan)
+
+
+def _aligned_energies(
+    calibrations: SurroundingCalibrations,
+    scan: Run,
+    energies: PixelEnergies,
+    spectra: Outcome[IntArray],
+) -> PixelEnergies:
+    errors = [align_pixels.LineErrors(c) for c in calibrations.read(scan)]
+    edges = align_pixels.spectrum_edges()
+    return align_pixels.align_pixels(scan, energies, spectra.unwrap(), edges, errors)

@@ -1,0 +1,75 @@
+"""The product of a scan: its map."""
+
+from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.stages.context import RunContext
+from rixs_pipeline.stages.facts import scan_facts
+from rixs_pipeline.stages.scan.counted_scan import CountedScan
+from rixs_pipeline.stages.scan.leading_scan import Throughput
+from rixs_pipeline.stages.scan.response_tail import average_tail_over_pixels
+from rixs_pipeline.stages.scan.scan_map import (
+    ExposureScale,
+    make_scan_map,
+    with_elastic_offset,
+)
+from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
+from rixs_pipeline.stages.stage import Content, dataset_writer
+
+
+def excluded_points(context: RunContext, scan: Run) -> tuple[int, ...]:
+    """Return the numbers of a scan's points that the config excludes."""
+    points = context.config.beamtime.exclude.points
+    return points.get(scan.name, points.get(scan.number, ()))
+
+
+def map_content(
+    context: RunContext,
+    calibrations: SurroundingCalibrations,
+    i0_reference: float | None,
+    throughput: Throughput,
+    counted: CountedScan,
+) -> Content:
+    """Return the map of a scan.
+
+    Parameters
+    ----------
+    context : RunContext
+        The reduction.
+    calibrations : SurroundingCalibrations
+        Of the scan.
+    i0_reference : float or None
+        The I0 that all exposures are relative to; None without I0.
+    throughput : dict of int to float
+        Of the pixels, from the leading scan.
+    counted : CountedScan
+        The scan with its counts.
+
+    Returns
+    -------
+    Content
+        With the facts for run.json.
+
+    Raises
+    ------
+    RunFailed
+        No pixel can be used, or has pulses.
+    """
+    scan, is_used = counted.scan, counted.is_used
+    if not is_used.any():
+        reasons = sorted({str(energy.status) for energy in counted.energies})
+        raise RunFailed(f"{scan.name}: no usable pixel ({'; '.join(reasons[:3])})")
+    if not counted.counts.triggers[is_used].any():
+        raise RunFailed(
+            f"{scan.name}: no pulses in its points; check its times and pulse files"
+        )
+    points = excluded_points(context, scan)
+    normalise = context.config.normalise
+    scale = ExposureScale(i0_reference or 1.0, throughput)
+    scan_map = make_scan_map(counted, context.emission_edges, normalise, scale, points)
+    dataset = with_elastic_offset(scan_map.dataset, context.reference_set)
+    if scan.photon_list is None:  # otherwise calibrated elsewhere
+        tails = calibrations.tails(scan)
+        dataset = dataset.assign_attrs(average_tail_over_pixels(dataset, tails))
+        dataset = dataset.assign_attrs(context.reference_set.attributes())
+    write = dataset_writer({"entry": dataset}, "counts")
+    return Content(write, scan_facts(dataset), scan_map.warnings)
