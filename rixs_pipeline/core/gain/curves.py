@@ -80,37 +80,38 @@ class LinePositions:
 
 @dataclass(frozen=True)
 class GainCurves:
-    """Gain curves of all pixels, with what is needed to evaluate them at any energy.
+    """Gain curves, with what is needed to evaluate them at any energy.
 
     Attributes
     ----------
     form
         Form of the curves.
+    is_used
+        (pixel,) whether the pixel has enough lines. The tables below have rows for the
+        used pixels only.
     parameters
-        (pixel, k) of the form; NaN where a pixel is not used.
+        (used, k) of the form.
     line_energy
         (line,) reference energies, eV.
     shared_weights
         (line,) weights of the common remainder, 1/eV.
     pixel_weights
-        (pixel, line) weights of the pixels' remainders, 1/eV.
+        (used, line) weights of the remainders of the pixels, 1/eV.
     stat_errors
-        (pixel, line) eV; `UNUSED_EV` where a pixel lacks a line.
-    is_used
-        (pixel,) whether the pixel has enough lines.
+        (used, line) eV; `UNUSED_EV` where a pixel lacks a line.
     remainder
-        (pixel, line) reference energy - form, eV; NaN where not measured.
+        (used, line) reference energy - form, eV; NaN where a pixel lacks a line.
     reference_share
         How much of the references' uncertainties shows in the pixels.
     """
 
     form: GainForm
+    is_used: BoolArray
     parameters: FloatArray
     line_energy: FloatArray
     shared_weights: FloatArray
     pixel_weights: FloatArray
     stat_errors: FloatArray
-    is_used: BoolArray
     remainder: FloatArray
     reference_share: float = 1.0
 
@@ -128,20 +129,26 @@ class GainCurves:
         Returns
         -------
         GainCurves
-            Curves of as many pixels as there are rows of parameters.
+            A curve for each row of the parameters.
         """
         n_pixels = len(parameters)
         zeros = np.zeros((n_pixels, 1))
         return cls(
             form=FORMS[form],
+            is_used=np.ones(n_pixels, dtype=bool),
             parameters=parameters,
             line_energy=np.zeros(1),
             shared_weights=np.zeros(1),
             pixel_weights=zeros,
             stat_errors=zeros + 1,
-            is_used=np.ones(n_pixels, dtype=bool),
             remainder=zeros,
         )
+
+    def for_all_pixels(self, values: FloatArray) -> FloatArray:
+        """Return values (used, ...) with rows of NaN for the other pixels."""
+        expanded = np.full((len(self.is_used), *values.shape[1:]), np.nan)
+        expanded[self.is_used] = values
+        return expanded
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,15 @@ class SplineCurves:
 
 @dataclass(frozen=True)
 class _FormFit:
-    """Form fitted to the lines: parameters (pixel, k), remainder (pixel, line) eV."""
+    """Form fitted to the lines.
+
+    Attributes
+    ----------
+    parameters
+        (used, k).
+    remainder
+        (used, line) reference energy - form, eV; NaN where a pixel lacks a line.
+    """
 
     parameters: FloatArray
     remainder: FloatArray
@@ -170,12 +185,12 @@ class _FormFit:
 
 @dataclass(frozen=True)
 class _CurveSamples:
-    """Form of the used pixels at equidistant pulse heights over the whole curve.
+    """Form at equidistant pulse heights over the whole curve.
 
     Attributes
     ----------
     heights
-        (used, n).
+        (used, n) pulse heights.
     energy
         (used, n) eV.
     jacobian
@@ -189,7 +204,7 @@ class _CurveSamples:
 
 @dataclass(frozen=True)
 class _LineCovariance:
-    """Covariances of the used pixels at their lines.
+    """Covariances of the pixels at their lines.
 
     Attributes
     ----------
@@ -246,43 +261,37 @@ def fit_gain_curves(
     form = FORMS[curve_form]
     is_measured = np.isfinite(lines.heights) & np.isfinite(lines.errors)
     is_used = is_measured.sum(axis=1) >= MIN_LINES
+    heights = np.where(is_measured, lines.heights, np.nan)
     stat_errors = np.maximum(lines.errors, MIN_ERROR_EV)
     stat_errors = np.where(is_measured, stat_errors, UNUSED_EV)
-    is_measured &= is_used[:, None]
-    heights = np.where(is_measured, lines.heights, np.nan)
-    lines = replace(lines, heights=heights, errors=stat_errors)
+    lines = replace(lines, heights=heights[is_used], errors=stat_errors[is_used])
 
     fit = _fit_form(form, lines, lines.reference_errors)
     smooth = remainder_covariance(lines.energy, lines.energy)
     reference_share = 1.0
     if is_used.any():
-        median_pixel = np.median(fit.parameters[is_used], axis=0)[None]
+        median_pixel = np.median(fit.parameters, axis=0)[None]
+        jacobian = form.jacobian(lines.energy, median_pixel)[0]
         reference_share = estimate_reference_share(
-            fit.remainder,
-            stat_errors,
-            form.jacobian(lines.energy, median_pixel)[0],
-            smooth,
-            lines.reference_errors,
+            fit.remainder, lines.errors, jacobian, smooth, lines.reference_errors
         )
     reference_errors = reference_share * lines.reference_errors
     if reference_share < 1:
         fit = _fit_form(form, lines, reference_errors)
 
-    shared = average_remainder(fit.remainder, stat_errors)
+    shared = average_remainder(fit.remainder, lines.errors)
     shared_noise = np.diag(shared.errors**2 + reference_errors**2)
     shared_weights = np.linalg.solve(smooth + shared_noise, shared.values)
-    difference = fit.remainder - shared.values
-    difference = np.where(np.isfinite(fit.remainder), difference, 0.0)
-    covariance = _add_noise(smooth, stat_errors)
-    pixel_weights = np.linalg.solve(covariance, difference[..., None])[..., 0]
+    difference = np.nan_to_num(fit.remainder - shared.values)
+    pixel_weights = _solve(_add_noise(smooth, lines.errors), difference)
     return GainCurves(
         form=form,
+        is_used=is_used,
         parameters=fit.parameters,
         line_energy=lines.energy,
         shared_weights=np.asarray(shared_weights),
-        pixel_weights=np.asarray(pixel_weights),
-        stat_errors=stat_errors,
-        is_used=is_used,
+        pixel_weights=pixel_weights,
+        stat_errors=lines.errors,
         remainder=fit.remainder,
         reference_share=reference_share,
     )
@@ -299,87 +308,63 @@ def _add_noise(smooth: FloatArray, errors: FloatArray) -> FloatArray:
 def _fit_form(
     form: GainForm, lines: LinePositions, reference_errors: FloatArray
 ) -> _FormFit:
-    """Fit the form to the measured lines of every pixel; NaN where there are none."""
-    is_measured = np.isfinite(lines.heights)
-    used = np.asarray(is_measured.any(axis=1))
-    parameters = np.full((len(used), form.n_parameters), np.nan)
-    remainder = np.full(is_measured.shape, np.nan)
-    if used.any():
-        errors = np.hypot(lines.errors[used], reference_errors)
-        smooth = remainder_covariance(lines.energy, lines.energy)
-        weight = np.asarray(np.linalg.inv(_add_noise(smooth, errors)))
-        # any finite pulse height will do for a line that is not measured
-        mean_height = np.nanmean(lines.heights[used])
-        heights = np.where(is_measured, lines.heights, mean_height)[used]
-        parameters[used] = _fit_parameters(
-            form, heights, is_measured[used], lines.energy, weight
-        )
-        energy = form.energies(heights, parameters[used]).energy
-        remainder[used] = lines.energy - energy
-    return _FormFit(parameters, np.where(is_measured, remainder, np.nan))
+    """Fit the form to the lines by generalised least squares, in Gauss-Newton steps.
 
-
-def _fit_parameters(
-    form: GainForm,
-    heights: FloatArray,
-    is_measured: BoolArray,
-    line_energy: FloatArray,
-    weight: FloatArray,
-) -> FloatArray:
-    """Fit the parameters (pixel, k) by generalised least squares, Gauss-Newton steps.
-
-    `heights` and `is_measured` are (pixel, line), `weight` (pixel, line, line) in
-    1/eV^2.
+    `lines` of the used pixels; `reference_errors` (line,) in eV.
     """
     prior = form.prior
-    height_per_ev = np.where(is_measured, heights, np.nan) / line_energy
-    parameters = form.start(np.nanmedian(height_per_ev, axis=1))
     prior_information = np.diag(prior.precision + REGULARISATION)
+    smooth = remainder_covariance(lines.energy, lines.energy)
+    errors = np.hypot(lines.errors, reference_errors)
+    weight = np.linalg.inv(_add_noise(smooth, errors))
+    is_measured = np.isfinite(lines.heights)
+    heights = np.nan_to_num(lines.heights)
+    height_per_ev = np.nanmedian(lines.heights / lines.energy, axis=1)
+    parameters = form.start(height_per_ev)
     for _ in range(MAX_STEPS):
         fitted = form.energies(heights, parameters)
         jacobian = fitted.jacobian * is_measured[..., None]
-        misfit = (fitted.energy - line_energy) * is_measured
+        misfit = (fitted.energy - lines.energy) * is_measured
         weighted = weight @ jacobian
-        information = _transpose(jacobian) @ weighted + prior_information
+        information = jacobian.mT @ weighted + prior_information
         gradient = (misfit[:, None] @ weighted)[:, 0]
         gradient = gradient + prior.precision * (parameters - prior.centre)
-        step = np.linalg.solve(information, gradient[..., None])[..., 0]
-        step = np.clip(step, -MAX_STEP, MAX_STEP)
+        step = np.clip(_solve(information, gradient), -MAX_STEP, MAX_STEP)
         parameters = parameters - step
-        if np.abs(step).max() < STEP_TOLERANCE:
+        if np.abs(step).max(initial=0.0) < STEP_TOLERANCE:
             break
-    return parameters
+    remainder = lines.energy - form.energies(heights, parameters).energy
+    return _FormFit(parameters, np.where(is_measured, remainder, np.nan))
 
 
 def fit_splines(curves: GainCurves) -> SplineCurves:
-    """Return the gain curves as splines, the form in which products store them."""
-    n_pixels = len(curves.is_used)
-    params = np.full((n_pixels, layout.N_PARAMS), np.nan)
-    is_rising = np.zeros(n_pixels, dtype=bool)
+    """Return the gain curves as splines, which products store."""
     samples = _sample_curves(curves, N_CURVE_HEIGHTS)
     covariance = remainder_covariance(samples.energy, curves.line_energy)
-    weights = curves.shared_weights + curves.pixel_weights[curves.is_used]
-    energy = samples.energy + (covariance @ weights[:, :, None])[:, :, 0]
+    weights = curves.shared_weights + curves.pixel_weights
+    energy = samples.energy + _multiply(covariance, weights)
 
     lowest = samples.heights[:, 0]
     spacing = (samples.heights[:, -1] - lowest) / (layout.N_COEFFICIENTS - 3)
-    params[curves.is_used, layout.CURVE_GRID] = np.stack([lowest, spacing], axis=1)
-    params[curves.is_used, layout.CURVE] = energy @ spline_fit_matrix(N_CURVE_HEIGHTS).T
+    params = np.full((len(energy), layout.N_PARAMS), np.nan)
+    params[:, layout.CURVE_GRID] = np.stack([lowest, spacing], axis=1)
+    params[:, layout.CURVE] = energy @ spline_fit_matrix(N_CURVE_HEIGHTS).T
 
     misses = np.abs(samples.energy[:, [0, -1]] - [0.0, CURVE_TOP_EV])
     reaches_ends = misses.max(axis=1) < CURVE_END_TOLERANCE_EV
     rises = np.all(np.diff(energy, axis=1) > 0, axis=1)
+    is_rising = np.zeros(len(curves.is_used), dtype=bool)
     is_rising[curves.is_used] = reaches_ends & (spacing > 0) & rises
-    return SplineCurves(params, is_rising)
+    return SplineCurves(curves.for_all_pixels(params), is_rising)
 
 
 def _sample_curves(curves: GainCurves, n_heights: int) -> _CurveSamples:
-    """Evaluate the form of every used pixel at equidistant pulse heights."""
-    parameters = curves.parameters[curves.is_used]
-    ends = curves.form.heights(np.array([0.0, CURVE_TOP_EV]), parameters)
+    """Evaluate the form at equidistant pulse heights."""
+    form = curves.form
+    ends = form.heights(np.array([0.0, CURVE_TOP_EV]), curves.parameters)
     lowest, highest = ends[:, :1], ends[:, 1:]
     heights = lowest + (highest - lowest) * np.linspace(0.0, 1.0, n_heights)
-    values = curves.form.energies(heights, parameters)
+    values = form.energies(heights, curves.parameters)
     return _CurveSamples(heights, values.energy, values.jacobian)
 
 
@@ -409,20 +394,17 @@ def left_out_residuals(curves: GainCurves, reference_errors: FloatArray) -> Floa
     .. [1] O. Dubrule, Math. Geology 15, 687 (1983).
     """
     reference_noise = curves.reference_share * reference_errors
-    errors = np.hypot(curves.stat_errors[curves.is_used], reference_noise)
+    errors = np.hypot(curves.stat_errors, reference_noise)
     lines = _line_covariance(curves, errors)
     weighted = lines.inverse @ lines.jacobian
-    precision = lines.inverse - weighted @ lines.parameters @ _transpose(weighted)
+    precision = lines.inverse - weighted @ lines.parameters @ weighted.mT
     # the precision includes the prior of the shape, so the data are relative to it
-    deviation = curves.parameters[curves.is_used] - curves.form.prior.centre
-    shape_deviation = deviation[:, 1:, None]
-    remainder = np.nan_to_num(curves.remainder[curves.is_used])[:, :, None]
-    data = remainder + lines.jacobian[:, :, 1:] @ shape_deviation
-    diagonal = np.einsum("pll->pl", precision)
-    result = np.full(curves.remainder.shape, np.nan)
-    result[curves.is_used] = -((precision @ data)[:, :, 0] / diagonal)
-    result[~np.isfinite(curves.remainder)] = np.nan
-    return result
+    shape_deviation = (curves.parameters - curves.form.prior.centre)[:, 1:]
+    by_shape = lines.jacobian[:, :, 1:]
+    data = np.nan_to_num(curves.remainder) + _multiply(by_shape, shape_deviation)
+    residual = -_multiply(precision, data) / np.einsum("pll->pl", precision)
+    residual[np.isnan(curves.remainder)] = np.nan
+    return curves.for_all_pixels(residual)
 
 
 def spline_covariance(curves: GainCurves) -> FloatArray:
@@ -444,7 +426,7 @@ def spline_covariance(curves: GainCurves) -> FloatArray:
     .. [1] C. E. Rasmussen and C. K. I. Williams, Gaussian Processes for Machine
        Learning (2006), eq. 2.41.
     """
-    lines = _line_covariance(curves, curves.stat_errors[curves.is_used])
+    lines = _line_covariance(curves, curves.stat_errors)
     samples = _sample_curves(curves, N_COVARIANCE_HEIGHTS)
     to_coefficients = spline_fit_matrix(N_COVARIANCE_HEIGHTS)
     to_lines = remainder_covariance(samples.energy, curves.line_energy)
@@ -452,27 +434,27 @@ def spline_covariance(curves: GainCurves) -> FloatArray:
     influence = to_coefficients @ to_lines
     prediction = influence @ lines.inverse
     by_parameters = to_coefficients @ samples.jacobian - prediction @ lines.jacobian
-    total = to_coefficients @ (smooth @ to_coefficients.T)
-    total += by_parameters @ lines.parameters @ _transpose(
-        by_parameters
-    ) - prediction @ _transpose(influence)
-    shape = (len(curves.is_used), layout.N_COEFFICIENTS, layout.N_COEFFICIENTS)
-    covariance = np.full(shape, np.nan)
-    covariance[curves.is_used] = total
-    return covariance
+    from_parameters = by_parameters @ lines.parameters @ by_parameters.mT
+    prior = to_coefficients @ (smooth @ to_coefficients.T)
+    return curves.for_all_pixels(prior + (from_parameters - prediction @ influence.mT))
 
 
 def _line_covariance(curves: GainCurves, errors: FloatArray) -> _LineCovariance:
-    """Return covariances of the used pixels whose lines have `errors` (used, line)."""
-    parameters = curves.parameters[curves.is_used]
-    jacobian = curves.form.jacobian(curves.line_energy, parameters)
+    """Return the covariances at lines with given errors (used, line) eV."""
+    jacobian = curves.form.jacobian(curves.line_energy, curves.parameters)
     smooth = remainder_covariance(curves.line_energy, curves.line_energy)
-    inverse = np.asarray(np.linalg.inv(_add_noise(smooth, errors)))
+    inverse = np.linalg.inv(_add_noise(smooth, errors))
     prior_information = np.diag(curves.form.prior.precision)
-    information = _transpose(jacobian) @ inverse @ jacobian + prior_information
-    return _LineCovariance(inverse, jacobian, np.asarray(np.linalg.inv(information)))
+    information = jacobian.mT @ inverse @ jacobian + prior_information
+    parameters = np.linalg.inv(information)
+    return _LineCovariance(np.asarray(inverse), jacobian, np.asarray(parameters))
 
 
-def _transpose(matrices: FloatArray) -> FloatArray:
-    """Return the transposes of matrices (pixel, n, m)."""
-    return matrices.transpose(0, 2, 1)
+def _multiply(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Return matrices (pixel, n, m) times vectors (pixel, m)."""
+    return np.asarray((matrices @ vectors[..., None])[..., 0])
+
+
+def _solve(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
+    """Return the solutions of matrices (pixel, n, n) for vectors (pixel, n)."""
+    return np.asarray(np.linalg.solve(matrices, vectors[..., None])[..., 0])
