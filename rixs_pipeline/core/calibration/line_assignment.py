@@ -144,6 +144,10 @@ def find_peaks(pulse_height: FloatArray) -> Peaks:
     """
     from scipy.ndimage import gaussian_filter1d  # slow to import
 
+    from rixs_pipeline.core.calibration.assignment_kernels import (  # and numba
+        prominences,
+    )
+
     if len(pulse_height) < MIN_PULSES:
         return NO_PEAKS
     highest = float(np.percentile(pulse_height, 99))
@@ -158,32 +162,11 @@ def find_peaks(pulse_height: FloatArray) -> Peaks:
     is_maximum = (root[1:-1] > root[:-2]) & (root[1:-1] >= root[2:])
     maxima = np.flatnonzero(is_maximum) + 1
     maxima = maxima[2 * root[maxima] > MIN_SIGNIFICANCE]
-    significance = 2 * prominence(root, maxima)
+    significance = 2 * prominences(root, maxima)
     is_significant = significance > MIN_SIGNIFICANCE
     maxima, significance = maxima[is_significant], significance[is_significant]
     strongest = np.argsort(significance)[::-1][:MAX_PEAKS]
     return Peaks((maxima[strongest] + 0.5) * bin_width, significance[strongest])
-
-
-def prominence(values: FloatArray, maxima: IndexArray) -> FloatArray:
-    """Return how far local maxima rise above the higher of their two saddles.
-
-    Parameters
-    ----------
-    values
-        (n,).
-    maxima
-        (peak,) indices of the maxima.
-
-    Returns
-    -------
-    FloatArray
-        (peak,) the same as scipy.signal's, whose import takes longer than a
-        calibration.
-    """
-    from rixs_pipeline.core.energy import kernels
-
-    return np.asarray(kernels.prominences(values, maxima))
 
 
 def assign_lines(
@@ -284,16 +267,14 @@ def _score_curves(
     ones. Lines without a peak reduce it, and so does an offset d larger than in real
     arrays.
     """
-    from rixs_pipeline.core.energy import kernels
+    from rixs_pipeline.core.calibration import assignment_kernels  # numba: slow import
 
-    scores = kernels.assignment_scores(
-        curves.a,
-        curves.b,
-        curves.d,
-        peaks.pulse_height,
-        np.log1p(peaks.significance),
-        line_energy,
-        line_weight,
+    scores = assignment_kernels.score_curves(
+        assignment_kernels.CurveColumns(curves.a, curves.b, curves.d),
+        assignment_kernels.PeakColumns(
+            peaks.pulse_height, np.log1p(peaks.significance)
+        ),
+        assignment_kernels.LineColumns(line_energy, line_weight),
         OFFSET_SPREAD,
         TOLERANCE_EV,
     )

@@ -6,7 +6,7 @@ import numpy as np
 
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.core.energy.compile import compiled
-from rixs_pipeline.types import FloatArray, IntArray
+from rixs_pipeline.types import FloatArray
 
 BLOCK = 256  # pulses: the intermediate values stay in the first-level cache
 NEWTON_STEPS = 20  # more than a rising curve needs
@@ -361,55 +361,3 @@ def drift_derivatives(
 
 
 slopes = curve_slopes  # former name, until all modules use the new one
-
-
-@compiled
-def assignment_scores(
-    a: FloatArray,
-    b: FloatArray,
-    d: FloatArray,
-    peaks: FloatArray,
-    strength: FloatArray,
-    lines: FloatArray,
-    weights: FloatArray,
-    offset: float,
-    reach: float,
-) -> FloatArray:
-    """Scores (hypothesis,) of curves h = a (1 - exp(-E/b)) + d; see `core.peaks.score`.
-
-    `peaks`, `strength` (peak,); `lines`, `weights` (line,); `offset` of d / a and `reach` eV, standard deviations.
-    """
-    total = np.empty(len(a))
-    missing, weakest = strength.mean(), 0.3 * strength.min()
-    for i in range(len(a)):
-        total[i] = -0.5 * (d[i] / (offset * a[i])) ** 2
-        for k in range(len(lines)):
-            falling = np.exp(-lines[k] / b[i])
-            height, per_ev = a[i] * (1.0 - falling) + d[i], a[i] / b[i] * falling
-            explained = 0.0
-            for p in range(len(peaks)):
-                distance = abs(peaks[p] - height) / (per_ev * reach)
-                if distance < 5.0:
-                    explained = max(
-                        explained, strength[p] * np.exp(-0.5 * distance * distance)
-                    )
-            total[i] += explained
-            if explained <= weakest:
-                total[i] -= weights[k] * missing
-    return total
-
-
-@compiled
-def prominences(values: FloatArray, tops: IntArray) -> FloatArray:
-    """Heights (n,) of local maxima above the higher of their two saddles; see `core.peaks.prominence`."""
-    out = np.empty(len(tops))
-    for i in range(len(tops)):
-        saddle = -np.inf
-        for step in (-1, 1):
-            lowest, k = values[tops[i]], tops[i]
-            while 0 <= k < len(values) and values[k] <= values[tops[i]]:
-                lowest = min(lowest, values[k])
-                k += step
-            saddle = max(saddle, lowest)
-        out[i] = values[tops[i]] - saddle
-    return out
