@@ -27,7 +27,8 @@ N_BINS = 12  # of the arrival phase, and of the time
 REACH_EV = 20.0  # pulses farther from a line belong to none
 N_STEPS = 200  # of 0.2 eV, over twice the reach
 STEP_EV = 2 * REACH_EV / N_STEPS
-OFFSETS_EV = (np.arange(N_STEPS) + 0.5) * STEP_EV - REACH_EV  # centres of the steps
+_STEP_CENTRES = np.arange(N_STEPS) + 0.5
+OFFSETS_EV = np.asarray(_STEP_CENTRES * STEP_EV - REACH_EV, dtype=np.float64)
 SMOOTHING_EV = 3.0  # about twice the standard deviation of a line
 ITERATIONS = 30  # of the mean shift
 MIN_PULSES = 10  # from which an offset is estimated
@@ -304,9 +305,10 @@ def _sum_influence(counts: FloatArray, distance: FloatArray) -> _Influence:
     """
     square = (distance / SMOOTHING_EV) ** 2
     bell = np.exp(-0.5 * square)
-    slope = counts * (1 - square) * bell
     psi = distance * bell
-    return _Influence(slope=slope.sum(axis=-1), square=(counts * psi**2).sum(axis=-1))
+    slopes = counts * (1 - square) * bell
+    squares = counts * psi**2
+    return _Influence(slope=slopes.sum(axis=-1), square=squares.sum(axis=-1))
 
 
 def _estimate_means(

@@ -46,14 +46,22 @@ START_SMOOTHING = 3.0  # bins
 # Weak priors that keep fits of few counts finite: resolution within a factor of e, tail
 # fraction and decay length as in real arrays (0.12 to 0.20, 10 to 30 eV).
 WEAK_PRIOR = ShapePrior(
-    centre=np.array([np.log(1.5), 0.15, np.log(20.0)]), width=np.array([1.0, 0.10, 0.4])
+    centre=np.array([np.log(1.5), 0.15, np.log(20.0)]),  # 1.5 eV, 15 %, 20 eV
+    width=np.array([1.0, 0.10, 0.4]),
 )
 # Ranges of the parameters. A Gaussian narrower than a bin of 0.5 eV would ring, and
 # a background that falls without limit would make the information singular.
-LOWEST = np.array(
-    [-SHIFT_LIMIT_EV, np.log(0.5), 0.0, np.log(3.0), np.log(0.1), np.log(1e-3)]
+RANGES = np.array(
+    [
+        (-SHIFT_LIMIT_EV, SHIFT_LIMIT_EV),
+        (np.log(0.5), np.log(15.0)),  # sigma, eV
+        (0.0, 0.6),  # f
+        (np.log(3.0), np.log(80.0)),  # tau, eV
+        (np.log(0.1), 25.0),  # counts
+        (np.log(1e-3), 25.0),  # background, counts per bin
+    ]
 )
-HIGHEST = np.array([SHIFT_LIMIT_EV, np.log(15.0), 0.6, np.log(80.0), 25.0, 25.0])
+LOWEST, HIGHEST = RANGES.T
 
 
 @dataclass(frozen=True)

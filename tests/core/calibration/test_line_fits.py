@@ -30,7 +30,7 @@ def emitted(shapes: Shapes) -> np.ndarray:
 def toys(
     shapes: Shapes, counts: float, sigma: float, n: int, background: float = 8e-4
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return spectra (n, line, N_GRID) of simulated lines, and their shifts (n, line)."""
+    """Return spectra (n, line, N_GRID) of simulated lines, and shifts (n, line)."""
     rng = np.random.default_rng([int(counts), int(100 * sigma)])
     size = (n, len(shapes))
     shift = rng.uniform(-2, 2, size)

@@ -13,7 +13,7 @@ PERIOD = N_GRID * GRID.width
 EDGES = np.append(GRID.offsets - GRID.width / 2, GRID.offsets[-1] + GRID.width / 2)
 LINES = load_reference_set("srd128").lines
 NAMES = ("C_Ka", "N_Ka", "O_Ka", "Mn_La", "Fe_La", "Ni_La", "Cu_La")
-# shift eV, sigma eV, tail fraction, decay length eV: the paper's resolution, the real data's
+# shift eV, sigma eV, tail fraction, decay length eV: of the paper, of the real data
 DETECTORS = [(0.0, 0.6, 0.15, 20.0), (1.37, 1.3, 0.2, 10.0)]
 FINE = 0.02  # eV
 
