@@ -741,7 +741,7 @@ def test_regions_that_touch_nothing(small):
     }
     summary = reduced(small, config)
     assert (
-        "LMR_RT-Co_L: region 'A' touches no bin of the map: no spectrum"
+        "LMR_RT-Co_L: region 'A' has no spectrum: it contains no bin of the map"
         in summary.warnings
     )
     assert set(open_product(small.out / "spectra/LMR_RT-Co_L.nxs")) == {

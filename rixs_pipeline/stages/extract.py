@@ -56,19 +56,20 @@ class Extract(Stage[SampleEdge]):
             sample: nexus.read_entry(path)
             for sample, path in self._blank_maps(group).items()
         }
-        beside = region_spectra.beside(
+        inputs = region_spectra.SpectrumInputs.from_config(
             context.config, context.reference_set, rixs_map, blanks
         )
-        spectra, warnings = region_spectra.extract_spectra(
-            rixs_map, context.config.regions, product.path.stem, beside
+        spectra = region_spectra.extract_spectra(
+            rixs_map, context.config.regions, product.path.stem, inputs
         )
-        if not spectra:
+        if not spectra.by_region:
             raise RunFailed(
                 f"{product.path.stem}: no region overlaps this map; "
                 "see `regions` in the config"
             )
-        facts = {"regions": list(spectra)}
-        return Content(dataset_writer(spectra, "intensity"), facts, warnings)
+        facts = {"regions": list(spectra.by_region)}
+        write = dataset_writer(spectra.by_region, "intensity")
+        return Content(write, facts, spectra.warnings)
 
     def _blank_maps(self, group: SampleEdge) -> dict[str, Path]:
         """Return the blank maps by sample; regions report those that are missing."""

@@ -6,7 +6,10 @@ from typing import Any
 from rixs_pipeline import paths
 from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.context import SampleEdge
-from rixs_pipeline.stages.sample.absorption_spectra import absorption_spectra
+from rixs_pipeline.stages.sample.absorption_spectra import (
+    absorption_spectra,
+    select_pfy,
+)
 from rixs_pipeline.stages.sample.combine_scans import NOT_ADDED
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
 
@@ -40,17 +43,18 @@ class Xas(Stage[SampleEdge]):
         """Normalise the readings of the scans and the first PFY of the map."""
         out, group = self.context.out, product.source
         spectra = nexus.read_entries(group.spectra_path(out))
-        pfy = next((s for s in spectra.values() if '"pfy"' in s.attrs["region"]), None)
+        pfy = select_pfy(spectra)
         large_variables = "counts", *NOT_ADDED
         scans = [
             nexus.read_entry(path, without=large_variables)
             for path in group.scan_paths(out)
         ]
-        absorption, warnings = absorption_spectra(
+        absorption = absorption_spectra(
             scans, pfy, self.context.config.xas, product.path.stem
         )
-        facts = {"channels": list(absorption)}
-        return Content(dataset_writer(absorption, "intensity"), facts, warnings)
+        facts = {"channels": list(absorption.by_channel)}
+        write = dataset_writer(absorption.by_channel, "intensity")
+        return Content(write, facts, absorption.warnings)
 
     def _has_readings(self, group: SampleEdge) -> bool:
         channels = self.context.config.xas.channels

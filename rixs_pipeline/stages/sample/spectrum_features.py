@@ -1,55 +1,69 @@
-"""What is computed from a finished spectrum and stands in the same product: features, corrected absorption."""
+"""What follows from a finished spectrum: features, absorption without self-absorption."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rixs_pipeline.core.spectra.features import Feature, measure_feature
 from rixs_pipeline.core.spectra.map_data import MapData
-from rixs_pipeline.core.spectra.regions import Region, Scale
+from rixs_pipeline.core.spectra.regions import Region, RegionKind, Scale
 from rixs_pipeline.core.spectra.self_absorption import (
     LARGEST_YIELD,
+    compare_with_inverse_yield,
     correct_self_absorption,
 )
 from rixs_pipeline.core.spectra.spectrum import Spectrum
 from rixs_pipeline.core.spectra.yields import ExtractionInputs, extract_spectrum
+from rixs_pipeline.schema import labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
 
 if TYPE_CHECKING:
     import xarray as xr
 
+NOT_LINEAR_P = 1e-3  # of absorption against iPFY: below, a warning is given
 
-def feature_variables(
+
+@dataclass(frozen=True)
+class CorrectedSpectrum:
+    """A spectrum with its `absorption`, and warnings."""
+
+    dataset: xr.Dataset
+    warnings: list[str]
+
+
+def feature_dataset(
     spectrum: Spectrum, windows: Mapping[str, tuple[float, float]]
-) -> dict[str, Any]:
-    """Variables (feature,) of every window: name, area, centre of mass, width, with errors."""
-    found = [measure_feature(spectrum, window) for window in windows.values()]
-    schema = spectrum_schema(spectrum.axis)
-    names = {
-        f"feature_{f.name}": [getattr(one, f.name) for one in found]
-        for f in fields(Feature)
-    }
-    values: dict[str, Any] = {
-        name: np.array(column, dtype=float) for name, column in names.items()
-    }
-    values["feature"] = np.array(list(windows), dtype=object)
-    area = "eV " + spectrum.units if spectrum.units != "1/eV" else ""
-    units = {name: schema[name].units for name in values} | {
-        "feature_area": area,
-        "feature_area_errors": area,
-    }
-    return {
-        name: (
-            ("feature",),
-            array,
-            {"units": units[name], "long_name": schema[name].long_name},
-        )
-        for name, array in values.items()
-    }
+) -> xr.Dataset:
+    """Measure the features of a spectrum.
+
+    Parameters
+    ----------
+    spectrum
+        The spectrum.
+    windows
+        Feature -> [low, high] on the axis of the spectrum, eV.
+
+    Returns
+    -------
+    Dataset
+        Name, area, centre of mass and width, with errors, (feature,).
+    """
+    features = [measure_feature(spectrum, window) for window in windows.values()]
+    names = np.array(list(windows), dtype=object)
+    variables = {"feature": (("feature",), names)}
+    for field in fields(Feature):
+        column = [getattr(feature, field.name) for feature in features]
+        variables[f"feature_{field.name}"] = (("feature",), np.array(column, float))
+    dataset = labelled(variables, spectrum_schema(spectrum.axis.value))
+    is_normalised = spectrum.units == "1/eV"
+    for name in ("feature_area", "feature_area_errors"):
+        dataset[name].attrs["units"] = "" if is_normalised else f"eV {spectrum.units}"
+    return dataset
 
 
 def with_absorption(
@@ -57,37 +71,112 @@ def with_absorption(
     data: MapData,
     region: Region,
     inputs: ExtractionInputs,
-    geometry: float,
-) -> tuple[xr.Dataset, list[str]]:
-    """The spectrum with `absorption` and its errors beside it, and what to tell.
+    geometry_factor: float,
+) -> CorrectedSpectrum:
+    """Add the absorption behind a yield to its spectrum.
 
-    Raises:
-        ValueError: the window after the edge is not known, or holds nothing.
+    Parameters
+    ----------
+    dataset
+        The spectrum of the region.
+    data, region, inputs
+        What it is made from; the region says how thick the sample is.
+    geometry_factor
+        sin(incidence) / sin(takeoff).
+
+    Returns
+    -------
+    CorrectedSpectrum
+
+    Raises
+    ------
+    ValueError
+        The window after the edge is unknown, or empty.
     """
-    asked, windows = region.self_absorption, inputs.edge_windows(region, data.incident)
-    if asked is None:
-        return dataset, []
-    post_edge = asked.post_edge or (windows.post_edge if windows else None)
+    sample = region.self_absorption
+    if sample is None:
+        return CorrectedSpectrum(dataset, [])
+    windows = inputs.edge_windows(region, data.incident)
+    post_edge = sample.post_edge or (windows.post_edge if windows else None)
     if post_edge is None:
-        raise ValueError(
-            "self_absorption: needs post_edge: [low, high], the edge is not known"
-        )
-    plain = extract_spectrum(data, replace(region, scale=Scale.NONE), inputs)
-    fluorescence = geometry * asked.fluorescence
-    found = correct_self_absorption(plain, post_edge, asked.background, fluorescence)
-    schema, dims = spectrum_schema("incident_energy"), ("incident_energy",)
-    arrays = {"absorption": found.values, "absorption_errors": found.errors}
-    variables = {
-        n: (dims, a, {"units": "", "long_name": schema[n].long_name})
-        for n, a in arrays.items()
-    }
-    refused = int(found.refused.sum())
-    told = (
-        [
-            f"self_absorption: {refused} points refused: their yield is beyond {LARGEST_YIELD} of its ceiling"
-        ]
-        if refused
-        else []
+        raise ValueError("self_absorption: edge unknown; set post_edge: [low, high]")
+    unscaled = extract_spectrum(data, replace(region, scale=Scale.NONE), inputs)
+    fluorescence = geometry_factor * sample.fluorescence
+    absorption = correct_self_absorption(
+        unscaled, post_edge, sample.background, fluorescence
     )
-    attributes = {"absorption_refused": refused, "geometry_factor": geometry}
-    return dataset.assign(variables).assign_attrs(attributes), told
+    axis = ("incident_energy",)
+    variables = {
+        "absorption": (axis, absorption.values),
+        "absorption_errors": (axis, absorption.errors),
+    }
+    corrected = dataset.assign(labelled(variables, spectrum_schema(*axis)))
+    refused = int(absorption.refused.sum())
+    corrected.attrs |= {
+        "absorption_refused": refused,
+        "geometry_factor": geometry_factor,
+    }
+    warnings = []
+    if refused:
+        warnings.append(
+            f"has {refused} points whose self-absorption cannot be corrected: "
+            f"their yield exceeds {LARGEST_YIELD} of its ceiling"
+        )
+    return CorrectedSpectrum(corrected, warnings)
+
+
+def check_absorption(by_region: Mapping[str, xr.Dataset]) -> list[str]:
+    """Compare each absorption of a map with its first inverse yield.
+
+    Parameters
+    ----------
+    by_region
+        Spectra of a map; those with an absorption get the outcome as attribute
+        `absorption_against_ipfy`.
+
+    Returns
+    -------
+    list of str
+        Warnings.
+    """
+    inverse_yields = [
+        spectrum
+        for spectrum in by_region.values()
+        if spectrum.attrs["kind"] == RegionKind.IPFY
+    ]
+    warnings = []
+    for name, dataset in by_region.items():
+        if "absorption" not in dataset or not inverse_yields:
+            continue
+        agreement = _agreement(dataset, inverse_yields[0])
+        if agreement is None:
+            continue
+        dataset.attrs["absorption_against_ipfy"] = json.dumps(agreement)
+        if agreement["p"] < NOT_LINEAR_P:
+            warnings.append(
+                f"region '{name}' has an absorption that is not linear in the iPFY "
+                f"(p = {agreement['p']:.1g})"
+            )
+    return warnings
+
+
+def _agreement(
+    dataset: xr.Dataset, inverse_yield: xr.Dataset
+) -> dict[str, float] | None:
+    """Return the test of an absorption against an inverse yield on shared points.
+
+    None with too few points, or with points that have the same energy.
+    """
+    import xarray as xr  # loaded only where spectra are compared
+
+    both = (dataset, inverse_yield)
+    if not all(spectrum.indexes["incident_energy"].is_unique for spectrum in both):
+        return None
+    shared, inverse = xr.align(*both, join="inner")
+    agreement = compare_with_inverse_yield(
+        shared["absorption"].values,
+        shared["absorption_errors"].values,
+        inverse["intensity"].values,
+        inverse["intensity_errors"].values,
+    )
+    return None if agreement is None else asdict(agreement)

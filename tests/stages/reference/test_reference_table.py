@@ -97,7 +97,9 @@ def test_maps_and_spectra_carry_the_reference_set_of_their_scans():
         for name in ("a", "b")
     ]
     rixs_map = combine_scans(scans, MapConfig(), "LMR-Co_L").dataset
-    spectra = extract_spectra(rixs_map, {"all": Region(kind="tfy")}, "LMR-Co_L")[0]
+    spectra = extract_spectra(
+        rixs_map, {"all": Region(kind="tfy")}, "LMR-Co_L"
+    ).by_region
     for product in (rixs_map, spectra["all"]):
         assert {key: product.attrs[key] for key in attributes} == attributes
     assert attributes == {

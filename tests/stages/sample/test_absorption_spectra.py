@@ -1,54 +1,96 @@
-"""TEY, TFY and PFY of a sample, normalised alike."""
+"""TEY, TFY and PFY of a sample, normalised in the same way."""
 
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import XasConfig
-from rixs_pipeline.stages.sample import absorption_spectra as xas
-from rixs_pipeline.stages.sample import region_spectra as extract
+from rixs_pipeline.config.models import Region, XasConfig
+from rixs_pipeline.stages.sample.absorption_spectra import (
+    absorption_spectra,
+    select_pfy,
+)
 from rixs_pipeline.stages.sample.configured_regions import select_regions
-from tests.stages.sample.cobalt_scans import ENERGY, scan
+from rixs_pipeline.stages.sample.region_spectra import extract_region, extract_spectra
+from tests.stages.sample.cobalt_scans import ENERGY, numbered_scans, scan, white_line
 
-REGIONS = select_regions("Co_L", None)
+NAME = "LMR-Co_L"
+PFY = select_regions("Co_L", None)["Co_PFY"]
 
 
-def test_absorption_is_normalised_and_beside_the_yield():
-    scans = [scan(k, name=f"scan{k:04d}") for k in range(3)]
-    pfy = extract.extract_region(scans[0], REGIONS["Co_PFY"])
-    found, warnings = xas.absorption_spectra(
-        scans, pfy, XasConfig(pre_edge=(770, 776)), "LMR-Co_L"
+def test_readings_and_pfy_are_normalised_to_the_same_maximum():
+    scans = numbered_scans(0, 2)
+    config = XasConfig(pre_edge=(770, 776))
+    absorption = absorption_spectra(scans, extract_region(scans[0], PFY), config, NAME)
+    assert absorption.warnings == []
+    assert list(absorption.by_channel) == ["tey", "pfy"]
+    tey, pfy = absorption.by_channel["tey"], absorption.by_channel["pfy"]
+    assert tey["intensity"].values == pytest.approx(white_line(ENERGY), abs=0.01)
+    assert pfy["intensity"].max().item() == 1
+    assert tey.attrs["passes"] == 3
+    assert tey.attrs["pre_edge_line"] == "linear"
+    assert tey.attrs["pre_edge"] == [770, 776]
+
+
+def decreasing_scans():
+    """Return scans whose TFY drops by half at the white line."""
+    rng, scans = np.random.default_rng(4), []
+    for measured in numbered_scans(0, 2):
+        signal = 2 - white_line(ENERGY) + rng.normal(0, 0.02, len(ENERGY))
+        tfy = ("incident_energy", measured["i0"].values * signal)
+        scans.append(measured.assign(reading_tfy=tfy))
+    return scans
+
+
+def test_a_reading_that_decreases_at_the_edge_is_minus_one_at_its_minimum():
+    config = XasConfig(channels=("tfy",))
+    absorption = absorption_spectra(decreasing_scans(), None, config, NAME)
+    tfy = absorption.by_channel["tfy"]
+    assert tfy["intensity"].values == pytest.approx(-white_line(ENERGY), abs=0.12)
+    assert tfy.attrs["sign"] == -1
+    assert absorption.warnings[-1] == (
+        "LMR-Co_L: tfy: signal decreases at the edge; scaled so that its minimum is -1"
     )
-    assert warnings == []
-    assert set(found) == {"tey", "pfy"}
-    shape = np.exp(-0.5 * ((ENERGY - 780.5) / 1.0) ** 2)
-    assert found["tey"]["intensity"].values == pytest.approx(shape, abs=0.01)
-    assert found["pfy"]["intensity"].max().item() == 1
-    assert found["tey"].attrs["passes"] == 3
 
 
-def test_a_reading_that_drops_is_minus_one_at_its_lowest():
-    scans = [scan(k, name=f"scan{k:04d}") for k in range(3)]
-    white = np.exp(-0.5 * ((ENERGY - 780.5) / 1.0) ** 2)
-    noise = np.random.default_rng(4).normal(0, 0.02, (3, len(ENERGY)))
-    readings = [
-        one["i0"].values * (2 - white + n) for one, n in zip(scans, noise, strict=True)
-    ]
-    scans = [
-        one.assign(reading_tfy=("incident_energy", r))
-        for one, r in zip(scans, readings, strict=True)
-    ]
-    found, warnings = xas.absorption_spectra(
-        scans, None, XasConfig(channels=("tfy",)), "LMR-Co_L"
-    )
-    assert found["tfy"]["intensity"].values == pytest.approx(-white, abs=0.12)
-    assert found["tfy"].attrs["sign"] == -1
-    assert "tfy: it drops at the edge" in warnings[-1]
-
-
-def test_a_spectrum_without_a_jump_is_told():
+def test_a_spectrum_that_ends_before_the_edge_cannot_be_normalised():
     scans = [scan(k).isel(incident_energy=slice(0, 14)) for k in range(2)]
-    found, warnings = xas.absorption_spectra(
-        scans, None, XasConfig(scale="edge"), "LMR-Co_L"
-    )
-    assert not np.isfinite(found["tey"]["intensity"].values).any()
-    assert any("tey: cannot be normalised" in line for line in warnings)
+    absorption = absorption_spectra(scans, None, XasConfig(scale="edge"), NAME)
+    assert not np.isfinite(absorption.by_channel["tey"]["intensity"].values).any()
+    advice = "tey: cannot be normalised; set xas.pre_edge and xas.post_edge"
+    assert any(advice in warning for warning in absorption.warnings)
+
+
+def test_a_default_window_without_points_is_replaced_with_a_warning():
+    scans = [scan(k).isel(incident_energy=slice(12, None)) for k in range(2)]
+    absorption = absorption_spectra(scans, None, XasConfig(scale="edge"), NAME)
+    expected = "LMR-Co_L: too few points in the default pre_edge window; fitted from "
+    warning = next(w for w in absorption.warnings if w.startswith(expected))
+    assert "776.0 to" in warning
+    assert warning.endswith("eV (set xas.pre_edge)")
+
+
+def test_scans_without_the_channel_have_no_absorption_spectra():
+    config = XasConfig(channels=("current",))
+    absorption = absorption_spectra([scan(1)], None, config, NAME)
+    assert absorption.by_channel == {}
+
+
+def test_the_pfy_is_chosen_by_its_kind_and_not_by_a_name():
+    """A feature called pfy does not make a TFY a PFY."""
+    features = {"pfy": (778.0, 784.0)}
+    regions = {
+        "A_TFY": Region(kind="tfy", features=features),
+        "Z_PFY": PFY,
+        "B_PFY": PFY,
+    }
+    spectra = extract_spectra(scan(1), regions, NAME).by_region
+    pfy = select_pfy(spectra)
+    assert pfy is spectra["Z_PFY"], "the first one in the order of the config"
+    without_pfy = {name: spectra[name] for name in ("A_TFY", "log_tey")}
+    assert select_pfy(without_pfy) is None
+
+
+def test_a_run_takes_no_tfy_for_the_pfy(small):
+    region = {"edge": "Co_L", "kind": "tfy", "features": {"pfy": [778, 784]}}
+    summary = small.run({"regions": {"A": region}}, until="xas")
+    assert summary.failed == {}
+    assert "pfy" not in summary.items["LMR_RT-Co_L xas"]["channels"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rixs_pipeline.config.models import MapConfig
+from rixs_pipeline.config.models import MapConfig, NormaliseConfig
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, RIXS_MAP, check
 from rixs_pipeline.stages.sample.combine_scans import combine_scans
@@ -182,3 +182,27 @@ def test_the_misalignment_of_the_pixels_is_a_mean_by_photons():
     rixs_map = combine(first, second, scan_map(FIRST, E)).dataset
     np.testing.assert_allclose(rixs_map["misalignment"].values, [1.75e-3])
     assert rixs_map["pixel_counts"].values.tolist() == [400]
+
+
+@pytest.mark.parametrize(
+    ("noise", "errors"),
+    [
+        (0.1, np.hypot(0.1 * np.array([1, 2, 4]), 0.2 * np.array([1, 2, 4]))),
+        ("poisson", np.hypot(np.array([1, 2, 4]) / 2, np.array([2, 4, 8]) / 10)),
+    ],
+)
+def test_i0_noise_of_passes_adds_in_squares(noise, errors):
+    exposure = np.array([1.0, 2.0, 4.0])
+    first = scan_map(FIRST, E, exposure, i0=[4, 4, 4])
+    second = scan_map(SECOND, E, 2 * exposure, i0=[100, 100, 100])
+    config = NormaliseConfig(i0_noise=noise)
+    combined = combine_scans([first, second], PLAIN, "m", config)
+    np.testing.assert_allclose(combined.dataset["exposure_errors"].values, errors)
+    assert "exposure_errors" not in combine(first, second).dataset
+
+
+def test_i0_noise_without_i0_is_ignored_with_a_warning():
+    config = NormaliseConfig(i0_noise=0.1)
+    combined = combine_scans([scan_map(FIRST, E)], PLAIN, "m", config)
+    assert "exposure_errors" not in combined.dataset
+    assert combined.warnings == ["m: i0_noise ignored: a pass has no I0"]
