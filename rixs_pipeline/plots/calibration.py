@@ -1,5 +1,8 @@
-"""Reference runs: how well the lines of each pixel, and of the whole array, stand where they should."""
+"""Reference runs: spectrum, residuals and resolution of a pixel and of the array."""
 
+from __future__ import annotations
+
+from collections import Counter
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -7,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.plots import pixel_strips as strips
-from rixs_pipeline.plots import style
+from rixs_pipeline.plots import labels, line_strips, style
+from rixs_pipeline.plots.spectrum_data import find_counts_window
+from rixs_pipeline.plots.style import Spacing
+from rixs_pipeline.types import BoolArray, FloatArray, PixelState, are_ok
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
-
-PIXEL_BIN_EV, SUM_BIN_EV = (
-    1.0,
-    0.5,
-)  # a single pixel's counts are too few for the product's 0.25 eV
-OK = "ok"
+# a single pixel has too few counts for the product's bins of 0.25 eV
+PIXEL_BIN_EV, ARRAY_BIN_EV = 1.0, 0.5
+COUNTS_MARGIN_EV = 15.0  # around the counts of a spectrum
+LINE_MARGIN_EV = 25.0  # at least, around the reference lines
+NAME_SPACING = 0.013  # of a panel's width: least distance between names of lines
 REASON_COLOURS = (
     style.VERMILLION,
     style.ORANGE,
@@ -31,146 +34,153 @@ REASON_COLOURS = (
     style.GREEN,
     style.BLUE,
 )
+MIN_STATUS_ROWS = 6  # a table of fewer reasons does not fill its panel
+STATUS_TICKS = 13  # channel numbers along the strip of pixels
 
 
-def calibration_figure(
-    dataset: "xr.Dataset", pixel: int, sheet: "Figure | None" = None
-) -> "Figure":
-    """One pixel's reference run: calibrated spectrum, line residuals, resolution and, where given, its gain curve.
+def calibration_figure(dataset: xr.Dataset, pixel: int) -> Figure:
+    """Plot the reference run of a pixel.
 
-    Args:
-        dataset: as `schema.PIXEL_CALIBRATION`.
-        pixel: its channel number.
-        sheet: such a figure of another pixel of this dataset, to be drawn anew: in a third of the time.
+    Shows its calibrated spectrum, the residuals of its lines, its resolution and, where
+    the dataset has one, its gain curve.
 
-    Raises:
-        UsageError: no such pixel in the dataset.
+    Parameters
+    ----------
+    dataset : Dataset
+        As `schema.PIXEL_CALIBRATION`; its attribute `run` is part of the title.
+    pixel : int
+        Channel number.
+
+    Returns
+    -------
+    Figure
+        With 3 panels, or 5 with the gain curve.
+
+    Raises
+    ------
+    UsageError
+        The dataset has no such pixel.
     """
-    rows = np.flatnonzero(dataset["pixel"].values == pixel)
+    channels = dataset["pixel"].values
+    rows = np.flatnonzero(channels == pixel)
     if not rows.size:
+        available = labels.list_channels(channels)
         raise UsageError(
-            f"pixel {pixel}: not in the calibration, which has {strips.listed(dataset['pixel'].values)}"
+            f"pixel {pixel}: not in the calibration, which has {available}"
         )
-    one = dataset.isel(pixel=rows[0])
-    (status,) = style.texts([one["status"].item()])
-    run = [str(dataset.attrs["run"])] if "run" in dataset.attrs else []
-    title = ", ".join([*run, f"pixel {pixel}: {status}"])
-    has_curve = "curve_pulse_height" in one and "curve_energy" in one
-    figure = style.wipe(sheet, title) if sheet else _page(title, has_curve)
-    spectrum, residuals, resolution, *curve = figure.axes
-    _draw_spectrum(spectrum, one, one["spectrum"].values, PIXEL_BIN_EV)
-    _draw_residuals(residuals, one)
-    _draw_resolution(
-        resolution, one, strips.medians(dataset["fwhm"].values, _used(dataset))
-    )
-    if has_curve:
-        _draw_curve(curve, one)
-    return figure
-
-
-def _page(title: str, has_curve: bool) -> "Figure":
-    """Empty axes for a pixel: spectrum above; residuals, resolution and the two of the gain curve below."""
+    pixel_data = dataset.isel(pixel=rows[0])
+    (status,) = labels.decode_texts([pixel_data["status"].item()])
+    title = ", ".join([*_attributes(dataset, "run"), f"pixel {pixel}: {status}"])
+    has_curve = "curve_pulse_height" in dataset and "curve_energy" in dataset
     figure = style.new_figure(12, 7, title)
-    grid = style.grid(figure, 2, 2 + has_curve, (0.8, 0.5, 0.2, 0.9), (0.85, 0.85))
-    for place in (grid[0, :], grid[1, 0], grid[1, 1]):
-        figure.add_subplot(place)
+    spacing = Spacing(0.8, 0.5, 0.2, 0.9, 0.85, 0.85)
+    grid = style.add_grid(figure, 2, 3 if has_curve else 2, spacing)
+    spectrum = figure.add_subplot(grid[0, :])
+    residuals = figure.add_subplot(grid[1, 0])
+    resolution = figure.add_subplot(grid[1, 1])
+    _draw_spectrum(spectrum, pixel_data, pixel_data["spectrum"].values, PIXEL_BIN_EV)
+    _draw_residuals(residuals, pixel_data)
+    is_ok = _are_pixels_ok(dataset)
+    medians = line_strips.median_per_line(dataset["fwhm"].values, is_ok)
+    _draw_resolution(resolution, pixel_data, medians)
     if has_curve:
-        grid[1, 2].subgridspec(2, 1, hspace=0.08).subplots()
+        curve, curvature = grid[1, 2].subgridspec(2, 1, hspace=0.08).subplots()
+        _draw_curve(curve, curvature, pixel_data)
     return figure
 
 
-def calibration_summary_figure(dataset: "xr.Dataset") -> "Figure":
-    """All pixels: the good ones' summed spectrum, residuals and resolution line by line, and every verdict.
+def calibration_summary_figure(dataset: xr.Dataset) -> Figure:
+    """Plot a reference run of the whole array.
 
-    Args:
-        dataset: as `schema.PIXEL_CALIBRATION`; its attributes `run` and `reference_set` stand in the title.
+    Shows the summed spectrum of the pixels that are ok, residuals and resolution line
+    by line, and the status of every pixel. The attributes `run` and `reference_set` of
+    the dataset, which is as `schema.PIXEL_CALIBRATION`, are part of the title.
     """
-    used = _used(dataset)
-    named = [
-        str(dataset.attrs[key])
-        for key in ("run", "reference_set")
-        if key in dataset.attrs
-    ]
-    figure = style.new_figure(
-        12, 10, ", ".join([*named, f"{used.sum()} of {used.size} pixels ok"])
-    )
-    grid = style.grid(
-        figure, 3, 2, (0.8, 0.1, 0.2, 0.9), (0.85, 0.75), height_ratios=(4, 4.5, 2)
-    )
-    below = grid[2, :].subgridspec(2, 1, height_ratios=(1, 4), hspace=0.45)
-    _draw_spectrum(
-        figure.add_subplot(grid[0, :]),
-        dataset,
-        dataset["spectrum"].values[used].sum(axis=0),
-        SUM_BIN_EV,
-    )
-    residual, resolution = (
-        figure.add_subplot(grid[1, 0]),
-        figure.add_subplot(grid[1, 1]),
-    )
-    strips.draw(
-        residual,
-        dataset["line_residual"].values,
-        used,
-        _draw_uncertainties(residual, dataset),
-    )
-    strips.draw(resolution, dataset["fwhm"].values, used, np.zeros(1))
-    style.dress(
-        residual,
-        "",
-        "line − reference (eV)",
-        "bars: median of the pixels that are ok; grey: reference ±1σ",
-    )
-    style.dress(
-        resolution,
-        "",
-        "resolution, FWHM (eV)",
-        "dots: pixels in order of channel; crosses: not ok",
-    )
+    is_ok = _are_pixels_ok(dataset)
+    names = _attributes(dataset, "run", "reference_set")
+    title = ", ".join([*names, f"{is_ok.sum()} of {is_ok.size} pixels ok"])
+    figure = style.new_figure(12, 10, title)
+    spacing = Spacing(0.8, 0.1, 0.2, 0.9, 0.85, 0.75)
+    grid = style.add_grid(figure, 3, 2, spacing, height_ratios=(4, 4.5, 2))
+    spectrum = figure.add_subplot(grid[0, :])
+    residual = figure.add_subplot(grid[1, 0])
+    resolution = figure.add_subplot(grid[1, 1])
+    counts = dataset["spectrum"].values[is_ok].sum(axis=0)
+    _draw_spectrum(spectrum, dataset, counts, ARRAY_BIN_EV)
+
+    uncertainties = _draw_uncertainties(residual, dataset)
+    residuals = dataset["line_residual"].values
+    line_strips.draw_line_strips(residual, residuals, is_ok, uncertainties)
+    residual_title = "bars: median of the ok pixels; grey: reference lines ±1σ"
+    style.label_axes(residual, "", "measured − reference line (eV)", residual_title)
+
+    fwhm = dataset["fwhm"].values
+    line_strips.draw_line_strips(resolution, fwhm, is_ok, np.zeros(1))
+    resolution_title = "dots: pixels in order of channel; crosses: not ok"
+    style.label_axes(resolution, "", "resolution, FWHM (eV)", resolution_title)
     resolution.set_ylim(bottom=0)
     for axes in (residual, resolution):
-        strips.name_lines(axes, dataset)
-    _draw_verdicts(figure.add_subplot(below[0]), figure.add_subplot(below[1]), dataset)
+        line_strips.name_line_axis(axes, _line_names(dataset))
+
+    bottom = grid[2, :].subgridspec(2, 1, height_ratios=(1, 4), hspace=0.45)
+    status_strip = figure.add_subplot(bottom[0])
+    status_table = figure.add_subplot(bottom[1])
+    _draw_statuses(status_strip, status_table, dataset)
     return figure
 
 
-def _used(dataset: "xr.Dataset") -> NDArray[np.bool_]:
-    """Which pixels (pixel,) are ok."""
-    return np.array(
-        [status == OK for status in style.texts(dataset["status"].values)], dtype=bool
-    )
+def _attributes(dataset: xr.Dataset, *names: str) -> list[str]:
+    """Return those of the attributes that a dataset has."""
+    return [str(dataset.attrs[name]) for name in names if name in dataset.attrs]
+
+
+def _line_names(dataset: xr.Dataset) -> list[str]:
+    return labels.decode_texts(dataset["line_name"].values)
+
+
+def _are_pixels_ok(dataset: xr.Dataset) -> BoolArray:
+    return are_ok(labels.decode_texts(dataset["status"].values))
 
 
 def _draw_spectrum(
-    axes: "Axes", dataset: "xr.Dataset", counts: NDArray[Any], bin_ev: float
+    axes: Axes, dataset: xr.Dataset, counts: NDArray[Any], bin_ev: float
 ) -> None:
-    """Counts of a calibrated reference run in bins of `bin_ev`, logarithmic, its lines marked and named."""
+    """Draw the counts (bin,) of a calibrated reference run in bins of about `bin_ev`.
+
+    The scale is logarithmic; reference lines are marked and named.
+    """
     energy, lines = dataset["emission_energy"].values, dataset["line_energy"].values
     step = (energy[-1] - energy[0]) / max(len(energy) - 1, 1)
     group = max(1, round(bin_ev / step))
     summed = np.add.reduceat(counts, np.arange(0, len(counts), group))
     centres = energy[::group] + (group - 1) * step / 2
     axes.plot(centres, summed, drawstyle="steps-mid", color=style.BLUE, lw=0.9)
-    low, high = style.where_counts_are(energy, counts, margin=15.0)
-    axes.set_xlim(min([low, *(lines - 25)]), max([high, *(lines + 25)]))
+    low, high = find_counts_window(energy, counts, COUNTS_MARGIN_EV)
+    axes.set_xlim(
+        min([low, *(lines - LINE_MARGIN_EV)]), max([high, *(lines + LINE_MARGIN_EV)])
+    )
     axes.set_ylim(0.5, 2 * max(summed.max(initial=0), 5))
     axes.set_yscale("log", nonpositive="clip")
-    style.dress(
-        axes,
-        style.quantity(dataset["emission_energy"]),
-        f"counts / {group * step:g} eV",
-    )
-    style.log_ticks(axes.yaxis)
-    order = np.argsort(lines)
-    places = style.spread(
-        [axes.transLimits.transform((line, 0))[0] for line in lines[order]], 0.013
-    )
-    names = style.texts(dataset["line_name"].values[order])
-    for name, line, place in zip(names, lines[order], places, strict=True):
+    x_label = labels.quantity_label(dataset["emission_energy"])
+    style.label_axes(axes, x_label, f"counts / {group * step:g} eV")
+    style.use_plain_log_ticks(axes.yaxis)
+    _mark_lines(axes, dataset)
+
+
+def _mark_lines(axes: Axes, dataset: xr.Dataset) -> None:
+    """Mark the reference lines in a spectrum, their names above it."""
+    energies = dataset["line_energy"].values
+    order = np.argsort(energies)
+    positions = [axes.transLimits.transform((line, 0))[0] for line in energies[order]]
+    name_positions = labels.spread_positions(positions, NAME_SPACING)
+    names = labels.decode_texts(dataset["line_name"].values[order])
+    for name, line, position in zip(
+        names, energies[order], name_positions, strict=True
+    ):
         axes.axvline(line, color=style.VERMILLION, lw=0.8, ls=":", zorder=0)
         axes.annotate(
-            style.line_label(name),
-            (place, 1.0),
+            labels.line_label(name),
+            (position, 1.0),
             (0, 3),
             xycoords="axes fraction",
             textcoords="offset points",
@@ -182,18 +192,23 @@ def _draw_spectrum(
         )
 
 
-def _draw_uncertainties(axes: "Axes", dataset: "xr.Dataset") -> Floats:
-    """Grey boxes around zero, as high as the uncertainty of each reference line; their ends (2 x line,), eV."""
-    half = np.nan_to_num(dataset["line_energy_errors"].values)
-    axes.bar(range(len(half)), 2 * half, 0.86, bottom=-half, color="0.9", zorder=0)
+def _draw_uncertainties(axes: Axes, dataset: xr.Dataset) -> FloatArray:
+    """Draw the standard deviation of each reference line as a grey box around zero.
+
+    Returns the ends of the boxes (2 x line,), eV.
+    """
+    errors = np.nan_to_num(dataset["line_energy_errors"].values)
+    positions = range(len(errors))
+    axes.bar(positions, 2 * errors, 0.86, bottom=-errors, color="0.9", zorder=0)
     axes.axhline(0, color=style.GREY, lw=0.8, zorder=0.5)
-    return np.concatenate([-half, half])
+    return np.concatenate([-errors, errors])
 
 
-def _draw_residuals(axes: "Axes", one: "xr.Dataset") -> None:
-    """Residuals of one pixel's lines with their statistical errors, over the uncertainty of the references."""
-    ends = _draw_uncertainties(axes, one)
-    residual, errors = one["line_residual"].values, one["line_residual_errors"].values
+def _draw_residuals(axes: Axes, pixel_data: xr.Dataset) -> None:
+    """Draw the residuals of a pixel's lines with their statistical errors."""
+    uncertainties = _draw_uncertainties(axes, pixel_data)
+    residual = pixel_data["line_residual"].values
+    errors = pixel_data["line_residual_errors"].values
     fitted = np.flatnonzero(np.isfinite(residual))
     axes.errorbar(
         fitted,
@@ -205,130 +220,133 @@ def _draw_residuals(axes: "Axes", one: "xr.Dataset") -> None:
         color=style.BLUE,
     )
     bars = np.nan_to_num(errors[fitted])
-    axes.set_ylim(
-        strips.limits(
-            np.concatenate([ends, residual[fitted] - bars, residual[fitted] + bars])
-        )
-    )
-    style.dress(
-        axes, "", "line − reference (eV)", "bars: statistics; grey: reference ±1σ"
-    )
-    strips.name_lines(axes, one)
+    lower_ends, upper_ends = residual[fitted] - bars, residual[fitted] + bars
+    shown_values = np.concatenate([uncertainties, lower_ends, upper_ends])
+    axes.set_ylim(line_strips.padded_limits(shown_values))
+    title = "bars: statistical errors; grey: reference lines ±1σ"
+    style.label_axes(axes, "", "measured − reference line (eV)", title)
+    line_strips.name_line_axis(axes, _line_names(pixel_data))
 
 
-def _draw_resolution(axes: "Axes", one: "xr.Dataset", medians: Floats) -> None:
-    """Resolution of one pixel at its lines, beside the median of the array."""
-    fwhm = one["fwhm"].values
-    axes.plot(range(len(fwhm)), medians, "_", ms=22, mew=1.5, color=style.GREY)
-    axes.plot(range(len(fwhm)), fwhm, "o", ms=5, color=style.BLUE)
-    axes.set_ylim(0, 1.25 * max(1.0, *np.nan_to_num(np.concatenate([fwhm, medians]))))
-    style.dress(
-        axes, "", "resolution, FWHM (eV)", "bars: median of the pixels that are ok"
-    )
-    strips.name_lines(axes, one)
+def _draw_resolution(axes: Axes, pixel_data: xr.Dataset, medians: FloatArray) -> None:
+    """Draw the resolution of a pixel at its lines, and the medians (line,) of all."""
+    fwhm = pixel_data["fwhm"].values
+    positions = range(len(fwhm))
+    axes.plot(positions, medians, "_", ms=22, mew=1.5, color=style.GREY)
+    axes.plot(positions, fwhm, "o", ms=5, color=style.BLUE)
+    highest = max(1.0, *np.nan_to_num(np.concatenate([fwhm, medians])))
+    axes.set_ylim(0, 1.25 * highest)
+    title = "bars: median of the ok pixels"
+    style.label_axes(axes, "", "resolution, FWHM (eV)", title)
+    line_strips.name_line_axis(axes, _line_names(pixel_data))
 
 
-def _draw_curve(panels: "list[Axes]", one: "xr.Dataset") -> None:
-    """The gain curve with the lines on it, and both again after the straight line through the curve's ends."""
-    upper, lower = panels
-    height, energy = one["curve_pulse_height"].values, one["curve_energy"].values
-    scale = one["emission_energy"].values
-    shown = np.isfinite(height) & (energy >= scale[0]) & (energy <= scale[-1])
-    style.dress(upper, "", "energy (eV)", "gain curve and lines", style.SMALL_SIZE + 1)
-    style.dress(
-        lower, "pulse height", "− straight line (eV)", size=style.SMALL_SIZE + 1
-    )
-    upper.tick_params(labelbottom=False)
-    for axes in panels:
+def _draw_curve(curve: Axes, curvature: Axes, pixel_data: xr.Dataset) -> None:
+    """Draw a gain curve with its lines, and its deviation from a straight line.
+
+    The straight line goes through the ends of the curve.
+    """
+    size = style.PANEL_SIZE
+    style.label_axes(curve, "", "energy (eV)", "gain curve and lines", size)
+    style.label_axes(curvature, "pulse height", "− straight line (eV)", size=size)
+    curve.tick_params(labelbottom=False)
+    for axes in (curve, curvature):
         axes.locator_params(nbins=5)
-    if shown.sum() < 2:
-        upper.text(
-            0.5,
-            0.5,
-            "no gain curve",
-            transform=upper.transAxes,
-            ha="center",
-            color=style.GREY,
-        )
+    pulse_height = pixel_data["curve_pulse_height"].values
+    energy = pixel_data["curve_energy"].values
+    emission = pixel_data["emission_energy"].values
+    is_on_scale = (energy >= emission[0]) & (energy <= emission[-1])
+    is_shown = np.isfinite(pulse_height) & is_on_scale
+    if is_shown.sum() < 2:
+        centre = {"transform": curve.transAxes, "ha": "center"}
+        curve.text(0.5, 0.5, "no gain curve", color=style.GREY, **centre)
         return
-    height, energy = height[shown], energy[shown]
-    slope = (energy[-1] - energy[0]) / (height[-1] - height[0])
-    at, lines = one["line_pulse_height"].values, one["line_energy"].values
-    for axes, tilt in ((upper, 0.0), (lower, 1.0)):
-        axes.plot(
-            height,
-            energy - tilt * (energy[0] + slope * (height - height[0])),
-            color=style.BLUE,
-            lw=1.2,
-        )
-        axes.plot(
-            at,
-            lines - tilt * (energy[0] + slope * (at - height[0])),
-            "o",
-            ms=4,
-            color=style.VERMILLION,
-        )
-    lower.axhline(0, color=style.GREY, lw=0.8, zorder=0)
+    pulse_height, energy = pulse_height[is_shown], energy[is_shown]
+    slope = (energy[-1] - energy[0]) / (pulse_height[-1] - pulse_height[0])
+
+    def straight_line(height: FloatArray) -> FloatArray:
+        return np.asarray(energy[0] + slope * (height - pulse_height[0]))
+
+    line_height = pixel_data["line_pulse_height"].values
+    line_energy = pixel_data["line_energy"].values
+    lines: dict[str, Any] = {
+        "marker": "o",
+        "ms": 4,
+        "ls": "",
+        "color": style.VERMILLION,
+    }
+    curve.plot(pulse_height, energy, color=style.BLUE, lw=1.2)
+    curve.plot(line_height, line_energy, **lines)
+    deviation = energy - straight_line(pulse_height)
+    curvature.plot(pulse_height, deviation, color=style.BLUE, lw=1.2)
+    curvature.plot(line_height, line_energy - straight_line(line_height), **lines)
+    curvature.axhline(0, color=style.GREY, lw=0.8, zorder=0)
 
 
-def _draw_verdicts(strip: "Axes", table: "Axes", dataset: "xr.Dataset") -> None:
-    """Every pixel's verdict as a coloured cell, and a table of the reasons that is its legend."""
+def _draw_statuses(strip: Axes, table: Axes, dataset: xr.Dataset) -> None:
+    """Draw the status of every pixel as a coloured cell, and a table as its legend."""
+    statuses = labels.decode_texts(dataset["status"].values)
+    reasons = [status.partition(":")[0] for status in statuses]
+    ordered = _order_reasons(reasons)
+    colours = dict(zip(ordered, _status_colours(ordered), strict=True))
+    _draw_status_strip(strip, dataset["pixel"].values, reasons, colours)
+    table.set_axis_off()
+    row_height = 1 / max(len(ordered), MIN_STATUS_ROWS)
+    for row, (reason, colour) in enumerate(colours.items()):
+        is_member = np.array([other == reason for other in reasons])
+        members = np.flatnonzero(is_member)
+        texts = {statuses[pixel] for pixel in members}
+        # numbers in a status differ from pixel to pixel
+        text = texts.pop() if len(texts) == 1 else reason
+        channels = dataset["pixel"].values[members]
+        listed = "" if reason == PixelState.OK else labels.list_channels(channels)
+        y = 1 - (row + 0.5) * row_height
+        options: dict[str, Any] = {
+            "transform": table.transAxes,
+            "va": "center",
+            "size": style.PANEL_SIZE,
+        }
+        table.text(0.0, y, "■", color=colour, **options)
+        table.text(0.02, y, labels.escape_math(text), **options)
+        table.text(0.47, y, f"{len(members)}", ha="right", **options)
+        table.text(0.49, y, listed, **options)
+
+
+def _draw_status_strip(
+    axes: Axes, channels: NDArray[Any], reasons: list[str], colours: dict[str, str]
+) -> None:
+    """Draw a cell a pixel in the colour of its reason."""
     from matplotlib.colors import ListedColormap
 
-    statuses, channels = style.texts(dataset["status"].values), dataset["pixel"].values
-    groups = _reasons(statuses)
-    others = cycle(REASON_COLOURS)
-    colours = [style.SKY if reason == OK else next(others) for reason in groups]
-    cells = np.zeros((1, len(statuses)))
-    for index, members in enumerate(groups.values()):
-        cells[0, members] = index
-    strip.pcolormesh(
-        np.arange(len(statuses) + 1),
+    numbers = {reason: number for number, reason in enumerate(colours)}
+    axes.pcolormesh(
+        np.arange(len(reasons) + 1),
         [0, 1],
-        cells,
-        cmap=ListedColormap(colours),
+        np.array([[numbers[reason] for reason in reasons]], float),
+        cmap=ListedColormap(list(colours.values())),
         vmin=-0.5,
-        vmax=len(groups) - 0.5,
+        vmax=len(colours) - 0.5,
         edgecolors="white",
         linewidth=0.4,
     )
-    style.dress(strip, "", "", "pixels by channel", style.SMALL_SIZE + 1)
-    ticks = np.unique(np.linspace(0, len(channels) - 1, 13).astype(int))
-    strip.set_xticks(ticks + 0.5, [str(channels[i]) for i in ticks])
-    strip.set_yticks([])
-    table.set_axis_off()
-    for row, ((reason, members), colour) in enumerate(
-        zip(groups.items(), colours, strict=True)
-    ):
-        y = 1 - (row + 0.5) / max(len(groups), 6)
-        how: dict[str, Any] = {
-            "transform": table.transAxes,
-            "va": "center",
-            "size": style.SMALL_SIZE + 1,
-        }
-        table.text(0.0, y, "■", color=colour, **how)
-        table.text(
-            0.02,
-            y,
-            style.plain(_in_full(reason, [statuses[i] for i in members])),
-            **how,
-        )
-        table.text(0.47, y, f"{len(members)}", ha="right", **how)
-        table.text(
-            0.49, y, "" if reason == OK else strips.listed(channels[members]), **how
-        )
+    style.label_axes(axes, "", "", "pixel status by channel", style.PANEL_SIZE)
+    ticks = np.linspace(0, len(channels) - 1, STATUS_TICKS).astype(int)
+    ticks = np.unique(ticks)
+    axes.set_xticks(ticks + 0.5, [str(channel) for channel in channels[ticks]])
+    axes.set_yticks([])
 
 
-def _reasons(statuses: list[str]) -> dict[str, list[int]]:
-    """Rows of the pixels by reason (the status up to its colon): ok first, then the most frequent."""
-    groups: dict[str, list[int]] = {}
-    for row, status in enumerate(statuses):
-        groups.setdefault(status.partition(":")[0], []).append(row)
-    return dict(
-        sorted(groups.items(), key=lambda item: (item[0] != OK, -len(item[1]), item[0]))
+def _order_reasons(reasons: list[str]) -> list[str]:
+    """Return the different reasons: ok first, then the most frequent."""
+    counts = Counter(reasons)
+    return sorted(
+        counts, key=lambda reason: (reason != PixelState.OK, -counts[reason], reason)
     )
 
 
-def _in_full(reason: str, statuses: list[str]) -> str:
-    """The whole status where all pixels of a reason share it: the numbers in it differ from pixel to pixel."""
-    return statuses[0] if len(set(statuses)) == 1 else reason
+def _status_colours(reasons: list[str]) -> list[str]:
+    """Return a colour for each reason."""
+    colours = cycle(REASON_COLOURS)
+    return [
+        style.SKY if reason == PixelState.OK else next(colours) for reason in reasons
+    ]

@@ -1,98 +1,110 @@
-"""Samples compared: spectra overlaid on the first one's scale, differences with their errors, the test's outcome."""
+"""Samples compared: their spectra on a common scale, differences, and the test."""
+
+from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.plots import style
+from rixs_pipeline.plots import labels, style
+from rixs_pipeline.plots.spectrum_data import Limits, find_counts_window
+from rixs_pipeline.plots.style import Spacing
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MAX_SPAN = (
-    120.0  # eV: an emission spectrum longer than that is shown where the counts are
-)
+LONG_SPECTRUM_EV = 120.0  # longer emission spectra are shown where they have counts
+COUNTS_MARGIN_EV = 15.0  # around the counts of a spectrum
 
 
-def comparison_figure(dataset: "xr.Dataset", title: str) -> "Figure":
-    """Intensities over their common factors above, the differences to the first sample below, each with its p.
+def comparison_figure(dataset: xr.Dataset, title: str) -> Figure:
+    """Plot the spectra of samples and their differences to the first one.
 
-    Args:
-        dataset: as `schema.comparison`.
-        title: of the figure.
+    Parameters
+    ----------
+    dataset : Dataset
+        As `schema.comparison`.
+    title : str
+        Of the figure.
+
+    Returns
+    -------
+    Figure
+        Intensities over their common factors above; differences below, each with the
+        result of the test.
     """
     axis = str(dataset["difference"].dims[1])
     order = np.argsort(dataset[axis].values, kind="stable")
     ordered = dataset.isel({axis: order})
     figure = style.new_figure(8, 6.4, title)
-    (above,), (below,) = style.grid(
-        figure, 2, gaps=(0, 0.45), height_ratios=(3, 1.4)
-    ).subplots(squeeze=False, sharex=True)
-    for index, sample in enumerate(style.texts(ordered["sample"].values)):
-        one = ordered.isel(sample=index)
-        _bars(
-            above,
-            axis,
-            one,
-            "intensity",
-            style.SERIES[index % len(style.SERIES)],
-            sample,
-        )
-    for index, sample in enumerate(style.texts(ordered["compared"].values)):
-        one = ordered.isel(compared=index)
-        colour = style.SERIES[(index + 1) % len(style.SERIES)]
-        _bars(below, axis, one, "difference", colour, f"{sample}: {_outcome(one)}")
-    style.dress(
-        above, "", style.quantity(ordered["intensity"], "intensity / common factor")
+    spacing = Spacing(across=0, down=0.45)
+    grid = style.add_grid(figure, 2, spacing=spacing, height_ratios=(3, 1.4))
+    above, below = grid.subplots(sharex=True)
+    for row, sample in enumerate(labels.decode_texts(ordered["sample"].values)):
+        spectrum = ordered.isel(sample=row)
+        _draw_spectrum(above, spectrum, "intensity", _colour(row), sample)
+    for row, sample in enumerate(labels.decode_texts(ordered["compared"].values)):
+        difference = ordered.isel(compared=row)
+        label = f"{sample}: {_test_result(difference)}"
+        _draw_spectrum(below, difference, "difference", _colour(row + 1), label)
+    intensity_label = labels.quantity_label(
+        ordered["intensity"], "intensity / common factor"
     )
-    style.dress(
-        below,
-        style.quantity(ordered[axis]),
-        style.quantity(ordered["difference"], "difference"),
-    )
+    style.label_axes(above, "", intensity_label)
+    energy_label = labels.quantity_label(ordered[axis])
+    difference_label = labels.quantity_label(ordered["difference"], "difference")
+    style.label_axes(below, energy_label, difference_label)
     below.axhline(0, color=style.GREY, lw=0.8, zorder=0)
     for axes in (above, below):
         axes.legend(frameon=False, fontsize=style.SMALL_SIZE)
         axes.margins(x=0.01, y=0.12)
-    below.set_xlim(_window(ordered, axis))
+    below.set_xlim(_shown_energies(ordered, axis))
     return figure
 
 
-def _bars(
-    axes: "Axes", axis: str, one: "xr.Dataset", name: str, colour: str, label: str
+def _colour(row: int) -> str:
+    """Return the colour of a sample."""
+    return style.SERIES[row % len(style.SERIES)]
+
+
+def _draw_spectrum(
+    axes: Axes, spectrum: xr.Dataset, name: str, colour: str, label: str
 ) -> None:
-    """Values that are joined, with bars of one standard deviation."""
-    energy, values, errors = (one[n].values for n in (axis, name, f"{name}_errors"))
-    style_of_line = "steps-mid" if axis == "emission_energy" else "default"
+    """Draw a variable along energy, joined, with bars of one standard deviation."""
+    axis = str(spectrum[name].dims[0])
+    energy, values = spectrum[axis].values, spectrum[name].values
     axes.plot(
         energy,
         values,
         color=colour,
         lw=0.9,
-        drawstyle=style_of_line,
-        label=style.plain(label),
+        drawstyle="steps-mid" if axis == "emission_energy" else "default",
+        label=labels.escape_math(label),
     )
-    axes.errorbar(
-        energy, values, errors, fmt="none", ecolor=colour, elinewidth=0.6, alpha=0.6
+    style.draw_error_bars(
+        axes, energy, values, spectrum[f"{name}_errors"].values, colour
     )
 
 
-def _outcome(one: "xr.Dataset") -> str:
-    """The test's outcome, and the feature's ratio where there is one."""
-    text = f"χ² {float(one['chi_square']):.1f} / {int(one['degrees_of_freedom'])}, p = {float(one['p']):.2g}"
-    if "ratio" in one:
-        low, high = float(one["ratio_lower"]), float(one["ratio_upper"])
-        text += f", feature × {float(one['ratio']):.2f} ({low:.2f} to {high:.2f})"
-    return text
+def _test_result(difference: xr.Dataset) -> str:
+    """Return the result of the test, and the ratio of a feature if there is one."""
+    chi_square = float(difference["chi_square"])
+    degrees_of_freedom = int(difference["degrees_of_freedom"])
+    p = float(difference["p"])
+    text = f"χ² {chi_square:.1f} / {degrees_of_freedom}, p = {p:.2g}"
+    if "ratio" not in difference:
+        return text
+    ratio = float(difference["ratio"])
+    low, high = float(difference["ratio_lower"]), float(difference["ratio_upper"])
+    return f"{text}, feature × {ratio:.2f} ({low:.2f} to {high:.2f})"
 
 
-def _window(dataset: "xr.Dataset", axis: str) -> tuple[float, float]:
-    """All of it; of a long emission spectrum where the intensity is."""
+def _shown_energies(dataset: xr.Dataset, axis: str) -> Limits:
+    """Return all energies; of a long emission spectrum those with counts, eV."""
     energy = dataset[axis].values
-    if axis == "emission_energy" and np.ptp(energy) > MAX_SPAN:
-        return style.where_counts_are(
-            energy, np.nan_to_num(dataset["intensity"].values.sum(axis=0)), 15.0
-        )
-    return float(energy[0]), float(energy[-1])
+    if axis == "emission_energy" and np.ptp(energy) > LONG_SPECTRUM_EV:
+        total = np.nan_to_num(dataset["intensity"].values.sum(axis=0))
+        return find_counts_window(energy, total, COUNTS_MARGIN_EV)
+    return Limits(float(energy[0]), float(energy[-1]))

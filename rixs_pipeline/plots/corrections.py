@@ -1,226 +1,261 @@
-"""Reference runs: what the corrections for arrival phase and drift did, and how far lines moved from run to run."""
+"""Reference runs: what the corrections for arrival phase and drift achieve.
 
+Also how far the lines of each pixel shift from one reference run to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import cycle, islice, product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.plots import pixel_strips as strips
-from rixs_pipeline.plots import style
+from rixs_pipeline.plots import labels, line_strips, style
+from rixs_pipeline.plots.style import Spacing
+from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
-
-MARKERS = {
-    "o": "●",
-    "s": "■",
-    "^": "▲",
-    "D": "◆",
-}  # of the next lines, when the colours begin anew; their letters
-MAX_ROWS = 8  # jumping pixels whose lines are listed
+UNCORRECTED = "_uncorrected"  # end of the names of variables before a correction
+# Markers of the next lines, when the colours are used up, and the letters for legends.
+MARKER_LETTERS = {"o": "●", "s": "■", "^": "▲", "D": "◆"}
+MAX_JUMP_ROWS = 8  # pixels with gain jumps whose lines are listed
 
 
-def corrections_figure(dataset: "xr.Dataset") -> "Figure":
-    """Offsets of the lines against arrival phase and against time, before and after the correction for each.
+@dataclass(frozen=True)
+class _SeriesStyle:
+    """Marker and colour of a series of points."""
 
-    Args:
-        dataset: as `schema.PIXEL_CALIBRATION`; its attribute `run` stands in the title.
+    marker: str
+    colour: str
+
+    @property
+    def letter(self) -> str:
+        """The marker as a letter, for legends."""
+        return MARKER_LETTERS[self.marker]
+
+
+@dataclass(frozen=True)
+class _Series:
+    """Points that are joined, with their errors: x (point,), others (series, point)."""
+
+    x: FloatArray
+    values: FloatArray
+    errors: FloatArray
+
+
+def corrections_figure(dataset: xr.Dataset) -> Figure:
+    """Plot offsets of the lines against arrival phase and time.
+
+    Shows them before and after the correction for each, and the baseline in time. The
+    dataset is as `schema.PIXEL_CALIBRATION`; its attribute `run` is part of the title.
     """
-    figure = style.new_figure(
-        12,
-        7,
-        ": ".join([*_run(dataset), "arrival phase and drift, good pixels together"]),
-    )
-    grid = style.grid(
-        figure, 2, 2, (0.8, 0.55, 1.15, 0.8), (0.85, 0.9), height_ratios=(3, 2)
-    )
-    before, after, drift, base = (figure.add_subplot(grid[k]) for k in range(4))
-    _draw_phase(before, dataset, "_uncorrected", "without the phase correction")
-    _draw_phase(after, dataset, "", "with it")
-    ends = [
-        dataset[f"phase_offset{which}"].values.ravel() for which in ("_uncorrected", "")
+    title = "arrival phase and drift, all ok pixels"
+    if "run" in dataset.attrs:
+        title = f"{dataset.attrs['run']}: {title}"
+    figure = style.new_figure(12, 7, title)
+    spacing = Spacing(0.8, 0.55, 1.15, 0.8, 0.85, 0.9)
+    grid = style.add_grid(figure, 2, 2, spacing, height_ratios=(3, 2))
+    before, after, drift, baseline = (figure.add_subplot(grid[k]) for k in range(4))
+    _draw_phase(before, dataset, UNCORRECTED, "without phase correction")
+    _draw_phase(after, dataset, "", "with phase correction")
+    offsets = [
+        dataset[f"phase_offset{ending}"].values.ravel() for ending in (UNCORRECTED, "")
     ]
+    limits = line_strips.padded_limits(np.concatenate(offsets))
     for axes in (before, after):
-        axes.set_ylim(strips.limits(np.concatenate(ends)))
-    before.set_ylabel("line at this phase − line (eV)", size=style.TEXT_SIZE)
+        axes.set_ylim(limits)
+    before.set_ylabel("line shift (eV)", size=style.TEXT_SIZE)
     after.tick_params(labelleft=False)
-    _name_series(after, dataset)
+    _name_lines(after, dataset)
     _draw_drift(drift, dataset)
-    mean, errors = _with_errors(dataset, "pretrigger_offset")
     _draw_series(
-        base, _minutes(dataset), mean[None], errors[None], [("o", style.BLACK)]
+        baseline,
+        _Series(
+            _minutes(dataset),
+            dataset["pretrigger_offset"].values[None],
+            dataset["pretrigger_offset_errors"].values[None],
+        ),
+        [_SeriesStyle("o", style.BLACK)],
     )
-    style.dress(
-        base,
-        "time (min)",
-        "pretrigger mean",
-        "deviation of the base line from its mean in the run",
-    )
+    baseline_title = "deviation of the baseline from its mean over the run"
+    style.label_axes(baseline, "time (min)", "pretrigger mean", baseline_title)
     return figure
 
 
-def _run(dataset: "xr.Dataset") -> list[str]:
-    return [str(dataset.attrs[key]) for key in ("run",) if key in dataset.attrs]
-
-
-def _minutes(dataset: "xr.Dataset") -> Floats:
+def _minutes(dataset: xr.Dataset) -> FloatArray:
+    """Return the times (time_bin,), minutes."""
     return np.asarray(dataset["time_bin"].values / 60.0)
 
 
-def _with_errors(dataset: "xr.Dataset", name: str) -> tuple[Floats, Floats]:
-    return dataset[name].values, dataset[f"{name}_errors"].values
-
-
-def _scatter(dataset: "xr.Dataset", name: str) -> str:
-    """How far the offsets of a variable scatter, and how far they would by statistics alone."""
-    offsets, errors = _with_errors(dataset, name)
-    known = np.isfinite(offsets)
-    if not known.any():
+def _scatter_text(dataset: xr.Dataset, name: str) -> str:
+    """Return the scatter of offsets, and the one expected from statistics alone."""
+    offsets, errors = dataset[name].values, dataset[f"{name}_errors"].values
+    is_measured = np.isfinite(offsets)
+    if not is_measured.any():
         return "too few pulses"
-    rms, expected = (
-        np.sqrt(np.mean(values[known] ** 2)) for values in (offsets, errors)
-    )
-    return f"{rms:.2f} eV rms, statistics {expected:.2f}"
+    scatter = np.sqrt(np.mean(offsets[is_measured] ** 2))
+    expected = np.sqrt(np.mean(errors[is_measured] ** 2))
+    return f"{scatter:.2f} eV rms, statistics {expected:.2f}"
 
 
-def _draw_phase(axes: "Axes", dataset: "xr.Dataset", which: str, what: str) -> None:
-    """Offsets of every line against the arrival phase, `which`: `_uncorrected` or nothing."""
-    variable = f"phase_offset{which}"
-    names = style.texts(dataset["fitted_line"].values)
-    looks = list(islice(cycle(product(MARKERS, style.SERIES)), len(names)))
-    _draw_series(
-        axes, dataset["phase_bin"].values, *_with_errors(dataset, variable), looks
+def _draw_phase(axes: Axes, dataset: xr.Dataset, ending: str, title: str) -> None:
+    """Draw the offsets of every line against the arrival phase.
+
+    `ending` of the variable's name: UNCORRECTED or nothing.
+    """
+    name = f"phase_offset{ending}"
+    series = _Series(
+        dataset["phase_bin"].values,
+        dataset[name].values,
+        dataset[f"{name}_errors"].values,
     )
+    _draw_series(axes, series, _series_styles(dataset.sizes["fitted_line"]))
     axes.set_xlim(-1, 1)
-    style.dress(
-        axes,
-        "arrival phase within a sample",
-        "",
-        f"{what}: {_scatter(dataset, variable)}",
+    title = f"{title}: {_scatter_text(dataset, name)}"
+    style.label_axes(axes, "arrival phase within a sample", "", title)
+
+
+def _series_styles(number: int) -> list[_SeriesStyle]:
+    """Return that many styles: all colours with the first marker, then the next."""
+    combinations = cycle(product(MARKER_LETTERS, style.SERIES))
+    return [
+        _SeriesStyle(marker, colour) for marker, colour in islice(combinations, number)
+    ]
+
+
+def _name_lines(axes: Axes, dataset: xr.Dataset) -> None:
+    """Write the names of the lines in their colours right of a panel."""
+    names = labels.decode_texts(dataset["fitted_line"].values)
+    styles = _series_styles(len(names))
+    for row, (name, series_style) in enumerate(zip(names, styles, strict=True)):
+        text = f"{series_style.letter} {labels.line_label(name)}"
+        position = 1.02, 0.96 - 0.068 * row
+        _write_legend_entry(axes, position, text, series_style.colour)
+
+
+def _draw_drift(axes: Axes, dataset: xr.Dataset) -> None:
+    """Draw offsets of all lines together in time, before and after the correction."""
+    names = ["time_offset_uncorrected", "time_offset"]
+    colours = [style.VERMILLION, style.BLUE]
+    series = _Series(
+        _minutes(dataset),
+        np.stack([dataset[name].values for name in names]),
+        np.stack([dataset[f"{name}_errors"].values for name in names]),
     )
+    _draw_series(axes, series, [_SeriesStyle("o", colour) for colour in colours])
+    without = f"● without drift correction: {_scatter_text(dataset, names[0])}"
+    _write_legend_entry(axes, (0, 1.13), without, colours[0])
+    corrected = f"● with drift correction: {_scatter_text(dataset, names[1])}"
+    _write_legend_entry(axes, (0, 1.04), corrected, colours[1])
+    style.label_axes(axes, "time (min)", "line shift (eV)")
 
 
-def _name_series(axes: "Axes", dataset: "xr.Dataset") -> None:
-    """The lines' names in their colours, right of the axes."""
-    looks = cycle(product(MARKERS.values(), style.SERIES))
-    for row, name in enumerate(style.texts(dataset["fitted_line"].values)):
-        letter, colour = next(looks)
-        _tell(
-            axes, 1.02, 0.96 - 0.068 * row, f"{letter} {style.line_label(name)}", colour
-        )
+def _write_legend_entry(
+    axes: Axes, position: tuple[float, float], text: str, colour: str
+) -> None:
+    """Write a text at a position in fractions of the axes.
 
-
-def _draw_drift(axes: "Axes", dataset: "xr.Dataset") -> None:
-    """Offsets of all lines together against time, before and after the drift correction."""
-    variables, looks = (
-        ("time_offset_uncorrected", "time_offset"),
-        (("o", style.VERMILLION), ("o", style.BLUE)),
-    )
-    offsets, errors = np.stack(
-        [_with_errors(dataset, name) for name in variables], axis=1
-    )
-    _draw_series(axes, _minutes(dataset), offsets, errors, looks)
-    for name, what, height, (_, colour) in zip(
-        variables, ("without", "with"), (1.13, 1.04), looks, strict=True
-    ):
-        _tell(
-            axes,
-            0,
-            height,
-            f"● {what} the drift correction: {_scatter(dataset, name)}",
-            colour,
-        )
-    style.dress(axes, "time (min)", "shift of the lines (eV)")
-
-
-def _tell(axes: "Axes", x: float, y: float, text: str, colour: str) -> None:
-    """An entry of a legend; a text, because matplotlib's legends take as long as a panel."""
+    A legend by matplotlib takes as long as a panel.
+    """
     axes.text(
-        x,
-        y,
+        *position,
         text,
         transform=axes.transAxes,
         va="center",
-        size=style.SMALL_SIZE + 1,
+        size=style.PANEL_SIZE,
         color=colour,
     )
 
 
-def _draw_series(
-    axes: "Axes",
-    x: Floats,
-    y: Floats,
-    errors: Floats,
-    looks: "Sequence[tuple[str, str]]",
-) -> None:
-    """Series (n, point) of values with their errors as joined points; `looks`: marker and colour of each."""
-    for values, (marker, colour) in zip(y, looks, strict=True):
-        axes.plot(x, values, marker=marker, ms=4, lw=1, color=colour)
-    row, point = np.nonzero(np.isfinite(y) & np.isfinite(errors))
-    colours = [looks[k][1] for k in row.tolist()]
+def _draw_series(axes: Axes, series: _Series, styles: Sequence[_SeriesStyle]) -> None:
+    """Draw series of joined points with error bars and a line at zero."""
+    for values, series_style in zip(series.values, styles, strict=True):
+        axes.plot(
+            series.x,
+            values,
+            marker=series_style.marker,
+            ms=4,
+            lw=1,
+            color=series_style.colour,
+        )
+    is_measured = np.isfinite(series.values) & np.isfinite(series.errors)
+    row, point = np.nonzero(is_measured)
     axes.vlines(
-        x[point],
-        (y - errors)[row, point],
-        (y + errors)[row, point],
+        series.x[point],
+        (series.values - series.errors)[is_measured],
+        (series.values + series.errors)[is_measured],
         lw=1,
-        colors=colours,
+        colors=[styles[k].colour for k in row.tolist()],
     )
     axes.axhline(0, color=style.GREY, lw=0.8, zorder=0)
     axes.locator_params(nbins=5)
 
 
-def moved_figure(moved: "xr.Dataset") -> "Figure":
-    """How far each pixel's lines moved from one reference run to the next, and which pixels jumped.
+def line_shifts_figure(dataset: xr.Dataset) -> Figure:
+    """Plot how far the lines of each pixel shift from one reference run to the next.
 
-    Args:
-        moved: `shift` f8 (pixel, line) eV, `jumped` bool (pixel,), `pixel`, `line_name`; attributes `before`, `after`,
-            the names of the runs.
+    Parameters
+    ----------
+    dataset : Dataset
+        `shift` f8 (pixel, line) eV, `has_jumped` bool (pixel,), `pixel`, `line_name`;
+        attributes `before` and `after`: the names of the runs.
+
+    Returns
+    -------
+    Figure
+        Shifts line by line, and those of pixels with a gain jump as a table.
     """
-    jumped = moved["jumped"].values
-    named = f"from {moved.attrs['before']} to {moved.attrs['after']}"
-    figure = style.new_figure(
-        12, 7, f"{named}: {jumped.sum()} of {jumped.size} pixels jumped"
-    )
-    grid = style.grid(
-        figure, 2, 1, (0.8, 0.1, 0.2, 0.8), (0.8, 0.5), height_ratios=(5, 2)
-    )
+    has_jumped = dataset["has_jumped"].values
+    runs = f"{dataset.attrs['before']} to {dataset.attrs['after']}"
+    title = f"{runs}: gain jumps in {has_jumped.sum()} of {has_jumped.size} pixels"
+    figure = style.new_figure(12, 7, title)
+    spacing = Spacing(0.8, 0.1, 0.2, 0.8, 0.8, 0.5)
+    grid = style.add_grid(figure, 2, 1, spacing, height_ratios=(5, 2))
     axes, table = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
     axes.axhline(0, color=style.GREY, lw=0.8, zorder=0)
-    strips.draw(axes, moved["shift"].values, ~jumped, np.zeros(1))
-    title = "later run on the earlier scale; dots: pixels in order of channel; bars: median; crosses: jumped"
-    style.dress(axes, "", "line moved by (eV)", title)
-    strips.name_lines(axes, moved)
-    _list_jumps(table, moved.isel(pixel=np.flatnonzero(jumped)))
+    shifts = dataset["shift"].values
+    line_strips.draw_line_strips(axes, shifts, ~has_jumped, np.zeros(1))
+    subtitle = (
+        "later run on the energy scale of the earlier one; dots: pixels in order of "
+        "channel; bars: median; crosses: gain jump"
+    )
+    style.label_axes(axes, "", "line shift (eV)", subtitle)
+    line_strips.name_line_axis(axes, labels.decode_texts(dataset["line_name"].values))
+    _list_jumps(table, dataset.isel(pixel=np.flatnonzero(has_jumped)))
     return figure
 
 
-def _list_jumps(table: "Axes", jumped: "xr.Dataset") -> None:
-    """The shifts of the lines of the pixels that jumped, a row each."""
+def _list_jumps(table: Axes, jumped: xr.Dataset) -> None:
+    """Write the line shifts of the pixels with a gain jump, one row each."""
     table.set_axis_off()
-    names = [style.line_label(name) for name in style.texts(jumped["line_name"].values)]
-    rows = [f"{'jumped (eV)':16}" + "".join(f"{name:>9}" for name in names)]
-    for one, shifts in zip(
-        jumped["pixel"].values[:MAX_ROWS], jumped["shift"].values, strict=False
-    ):
-        numbers = "".join(f"{shift:+9.1f}" for shift in shifts).replace("-", "−")
-        rows.append(f"{f'channel {one}':16}" + numbers)
-    more = jumped.sizes["pixel"] - MAX_ROWS
-    if more > 0:
-        rows.append("and " + strips.listed(jumped["pixel"].values[MAX_ROWS:]))
-    text = "\n".join(rows) if jumped.sizes["pixel"] else "no pixel jumped"
     table.text(
         0,
         1,
-        text,
+        "\n".join(_jump_rows(jumped)) or "no gain jumps",
         transform=table.transAxes,
         va="top",
-        size=style.SMALL_SIZE + 1,
+        size=style.PANEL_SIZE,
         family="monospace",
     )
+
+
+def _jump_rows(jumped: xr.Dataset) -> list[str]:
+    """Return the rows of the table of gain jumps; none without any."""
+    channels, shifts = jumped["pixel"].values, jumped["shift"].values
+    if not channels.size:
+        return []
+    line_names = labels.decode_texts(jumped["line_name"].values)
+    names = "".join(f"{labels.line_label(name):>9}" for name in line_names)
+    rows = [f"{'shift (eV)':16}{names}"]
+    for channel, pixel_shifts in zip(channels[:MAX_JUMP_ROWS], shifts, strict=False):
+        numbers = "".join(f"{shift:+9.1f}" for shift in pixel_shifts)
+        rows.append(f"{f'channel {channel}':16}" + numbers.replace("-", "−"))
+    if channels.size > MAX_JUMP_ROWS:
+        rows.append("and " + labels.list_channels(channels[MAX_JUMP_ROWS:]))
+    return rows

@@ -1,15 +1,19 @@
-"""RIXS maps: intensity over incident and emission energy, with the elastic line and the regions of interest."""
+"""RIXS maps: intensity against incident and emission energy, elastic line, regions."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.plots import style
+from rixs_pipeline.plots import labels, style
 from rixs_pipeline.plots.region_outlines import draw_outlines, margin_width
+from rixs_pipeline.plots.spectrum_data import Limits, find_counts_window
 from rixs_pipeline.schema import POINT_USED
+from rixs_pipeline.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,193 +22,237 @@ if TYPE_CHECKING:
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
-Limits = tuple[float, float]
-Scale = Literal["sqrt", "log"]
-
-ZOOM_BELOW, ZOOM_ABOVE = (
-    60.0,
-    10.0,
-)  # eV around the incident energies: fluorescence of the edge and elastic line
-MAX_ROWS = 500  # of a panel, about its height in dots
+# around the incident energies: fluorescence of the edge, and the elastic line
+EDGE_BELOW_EV, EDGE_ABOVE_EV = 60.0, 10.0
+COUNTS_MARGIN_EV = 15.0  # around the counts of a map
+MAX_ROWS = 500  # of a panel: about its height in dots
 COLOUR_MAP = "viridis"
-NARROWEST = 1.5  # inches of a panel, however long the names in its margin
+BRIGHTEST_PERCENTILE = 98  # of the strongest emission energy: the end of the colours
+MIN_PANEL_INCHES = 1.5  # width of a panel, however long the names in its margin
+COLOUR_BAR_INCHES = 0.15  # width
+COLOUR_BAR_GAP_INCHES = 0.12  # between a panel with its names and its colour bar
+
+
+class ColourScale(StrEnum):
+    """How colours follow the intensity."""
+
+    SQRT = "sqrt"
+    LOG = "log"
 
 
 @dataclass(frozen=True)
-class _Image:
-    """A map ready to be drawn: ascending edges (point + 1,) and (bin + 1,) eV; intensity (bin, point), NaN masked."""
+class MapImage:
+    """Intensities of a map, ready to be drawn.
 
-    incident_edges: Floats
-    emission_edges: Floats
-    intensity: Floats
+    Attributes
+    ----------
+    incident_edges : f8 (point + 1,)
+        Ascending edges of the columns, eV.
+    emission_edges : f8 (bin + 1,)
+        Ascending edges of the rows, eV.
+    intensity : f8 (bin, point)
+        NaN at masked points.
+    """
 
-    def cropped(self, low: float, high: float) -> "_Image":
-        """The bins that reach into [low, high], averaged to what a panel can show: thinner rows would be dropped."""
-        inside = np.flatnonzero(
-            (self.emission_edges[1:] > low) & (self.emission_edges[:-1] < high)
-        )
+    incident_edges: FloatArray
+    emission_edges: FloatArray
+    intensity: FloatArray
+
+    def crop(self, window: Limits) -> MapImage:
+        """Return the bins that reach into a window of emission energy, eV.
+
+        Neighbouring bins are averaged where there are more than a panel has dots:
+        matplotlib would drop them.
+        """
+        reaches_in = self.emission_edges[1:] > window.low
+        reaches_in &= self.emission_edges[:-1] < window.high
+        inside = np.flatnonzero(reaches_in)
         group = max(1, -(-len(inside) // MAX_ROWS))
-        starts = inside[::group]
-        edges = np.append(
-            self.emission_edges[starts], self.emission_edges[inside[-1] + 1]
-        )
-        width = np.diff(self.emission_edges)[inside, None]
-        weighted = np.add.reduceat(
-            self.intensity[inside] * width, starts - inside[0], axis=0
-        )
-        return _Image(self.incident_edges, edges, weighted / np.diff(edges)[:, None])
+        first_bins = inside[::group]
+        upper_end = self.emission_edges[inside[-1] + 1]
+        edges = np.append(self.emission_edges[first_bins], upper_end)
+        widths = np.diff(self.emission_edges)[inside, None]
+        counts = self.intensity[inside] * widths
+        summed = np.add.reduceat(counts, first_bins - inside[0], axis=0)
+        return MapImage(self.incident_edges, edges, summed / np.diff(edges)[:, None])
 
 
 def map_figure(
-    dataset: "xr.Dataset",
+    dataset: xr.Dataset,
     title: str,
-    outlines: Mapping[str, Sequence[Floats]],
-    scale: Scale = "sqrt",
-) -> "Figure":
-    """A map twice: all emission energies that have counts, and the window around the edge.
+    outlines: Mapping[str, Sequence[FloatArray]],
+    colour_scale: ColourScale = ColourScale.SQRT,
+) -> Figure:
+    """Plot a map twice: wherever it has counts, and around the edge.
 
-    Args:
-        dataset: as `schema.RIXS_MAP` or `SCAN_MAP`; at least one incident point and one emission bin.
-        title: of the figure.
-        outlines: region -> polygons (corner, 2) of incident and emission energy in eV.
-        scale: of the colours; their upper end leaves out single hot bins and points of little exposure.
+    Parameters
+    ----------
+    dataset : Dataset
+        As `schema.RIXS_MAP` or `SCAN_MAP`; at least one incident point and one bin.
+    title : str
+        Of the figure.
+    outlines : mapping of str to sequence of f8 (corner, 2)
+        Region -> polygons (incident, emission), eV.
+    colour_scale : ColourScale
+        How colours follow the intensity.
+
+    Returns
+    -------
+    Figure
+        Panels and colour bars; only one panel where a window would be empty.
     """
-    image = image_of(dataset)
+    image = map_image(dataset)
     figure = style.new_figure(12, 5.4, title)
-    windows = [
-        window
-        for window in (counts_window(dataset), _edge_window(dataset))
-        if window[0] < window[1]
-    ]
-    panels = list(style.grid(figure, columns=len(windows)).subplots(squeeze=False)[0])
-    bars = []
-    for axes, window, subtitle in zip(
-        panels, windows, (_summary(dataset), ""), strict=False
-    ):
-        mesh = draw_map(axes, image.cropped(*window), scale)
+    windows = [counts_window(dataset), _edge_window(dataset)]
+    windows = [window for window in windows if window.low < window.high]
+    grid = style.add_grid(figure, columns=len(windows))
+    panels = list(grid.subplots(squeeze=False)[0])
+    x_label = labels.quantity_label(dataset["incident_energy"])
+    y_label = labels.quantity_label(dataset["emission_energy"])
+    colour_label = labels.quantity_label(dataset["intensity"], "intensity")
+    subtitles = [_summarise(dataset), ""]
+    colour_bars = []
+    for axes, window, subtitle in zip(panels, windows, subtitles, strict=False):
+        mesh = draw_map(axes, image.crop(window), colour_scale)
         axes.set_ylim(window)
-        x_label, y_label = (
-            style.quantity(dataset["incident_energy"]),
-            style.quantity(dataset["emission_energy"]),
-        )
-        style.dress(axes, x_label, y_label, subtitle)
-        bars.append(
-            _draw_colour_bar(mesh, style.quantity(dataset["intensity"], "intensity"))
-        )
+        style.label_axes(axes, x_label, y_label, subtitle)
+        colour_bars.append(_add_colour_bar(mesh, colour_label))
     draw_outlines(panels, outlines)
-    _place(figure, panels, bars)
+    _place_panels(figure, panels, colour_bars)
     return figure
 
 
-def point_edges(incident: Floats) -> Floats:
-    """Edges (point + 1,) of columns around ascending points (point,): halfway between, symmetric at the ends, eV.
+def map_image(dataset: xr.Dataset) -> MapImage:
+    """Return the intensities of a map with ascending points."""
+    incident = dataset["incident_energy"].values
+    order = np.argsort(incident, kind="stable")
+    transposed = dataset["intensity"].transpose("emission_energy", "incident_energy")
+    intensity = transposed.values.astype(float)
+    intensity[:, _is_masked(dataset)] = np.nan
+    if "incident_energy_edges" in dataset:
+        incident_edges = dataset["incident_energy_edges"].values
+    else:
+        incident_edges = point_edges(incident[order])
+    emission_edges = dataset["emission_energy_edges"].values
+    return MapImage(incident_edges, emission_edges, intensity[:, order])
 
-    Points that all have one energy share 1 eV.
+
+def point_edges(incident: FloatArray) -> FloatArray:
+    """Return edges (point + 1,) halfway between ascending points (point,), eV.
+
+    Those at the ends are symmetric; points that all have one energy share 1 eV.
     """
     if incident[0] == incident[-1]:
         return np.asarray(incident[0] + np.linspace(-0.5, 0.5, len(incident) + 1))
     middle = (incident[1:] + incident[:-1]) / 2
-    return np.concatenate(
-        [[2 * incident[0] - middle[0]], middle, [2 * incident[-1] - middle[-1]]]
-    )
+    first, last = 2 * incident[0] - middle[0], 2 * incident[-1] - middle[-1]
+    return np.concatenate([[first], middle, [last]])
 
 
-def image_of(dataset: "xr.Dataset") -> _Image:
-    """Points in ascending order; masked ones are NaN."""
-    incident = dataset["incident_energy"].values
-    order = np.argsort(incident, kind="stable")
-    intensity = (
-        dataset["intensity"]
-        .transpose("emission_energy", "incident_energy")
-        .values.astype(float)
-    )
-    intensity[:, _masked(dataset)] = np.nan
-    given = "incident_energy_edges" in dataset
-    edges = (
-        dataset["incident_energy_edges"].values
-        if given
-        else point_edges(incident[order])
-    )
-    return _Image(edges, dataset["emission_energy_edges"].values, intensity[:, order])
-
-
-def counts_window(dataset: "xr.Dataset") -> Limits:
-    """The emission energies that have counts, at bin edges, eV."""
+def counts_window(dataset: xr.Dataset) -> Limits:
+    """Return the emission energies of a map that have counts, at bin edges, eV."""
     edges = dataset["emission_energy_edges"].values
-    counts = dataset["counts"].values[~_masked(dataset)].sum(axis=0)
-    low, high = style.where_counts_are(
-        dataset["emission_energy"].values, counts, margin=15.0
+    counts = dataset["counts"].values[~_is_masked(dataset)].sum(axis=0)
+    energy = dataset["emission_energy"].values
+    low, high = find_counts_window(energy, counts, COUNTS_MARGIN_EV)
+    return Limits(float(edges[edges <= low][-1]), float(edges[edges >= high][0]))
+
+
+def _edge_window(dataset: xr.Dataset) -> Limits:
+    """Return the emission energies around the edge, as far as the map goes, eV."""
+    edges = dataset["emission_energy_edges"].values
+    incident = dataset["incident_energy"].values
+    low = max(edges[0], incident.min() - EDGE_BELOW_EV)
+    high = min(edges[-1], incident.max() + EDGE_ABOVE_EV)
+    return Limits(low, high)
+
+
+def _summarise(dataset: xr.Dataset) -> str:
+    """Return photons, points and measuring time of a map as text."""
+    is_used = ~_is_masked(dataset)
+    photons = dataset["counts"].values[is_used].sum()
+    hours = dataset["live_time"].values[is_used].sum() / 3600
+    masked = "" if is_used.all() else f" ({np.sum(~is_used)} masked)"
+    return (
+        f"{photons:,} photons, {is_used.size} points{masked}, {hours:.1f} pixel hours"
     )
-    return float(edges[edges <= low][-1]), float(edges[edges >= high][0])
 
 
-def _edge_window(dataset: "xr.Dataset") -> Limits:
-    """The emission energies around the edge, as far as the map goes."""
-    edges, incident = (
-        dataset["emission_energy_edges"].values,
-        dataset["incident_energy"].values,
-    )
-    return max(edges[0], incident.min() - ZOOM_BELOW), min(
-        edges[-1], incident.max() + ZOOM_ABOVE
-    )
-
-
-def _summary(dataset: "xr.Dataset") -> str:
-    """What the map rests on, in a line."""
-    used = ~_masked(dataset)
-    photons, hours = (
-        dataset["counts"].values[used].sum(),
-        dataset["live_time"].values[used].sum() / 3600,
-    )
-    points = f"{used.size} points" + (
-        f" ({np.sum(~used)} masked)" if not used.all() else ""
-    )
-    return f"{photons:,} photons, {points}, {hours:.1f} pixel hours"
-
-
-def _masked(dataset: "xr.Dataset") -> NDArray[np.bool_]:
-    """Points (point,) without exposure or left out of the map."""
-    masked = dataset["exposure"].values <= 0
+def _is_masked(dataset: xr.Dataset) -> BoolArray:
+    """Return which points (point,) have no exposure or are excluded from the map."""
+    is_masked = dataset["exposure"].values <= 0
     if "point_status" in dataset:
-        masked = masked | (dataset["point_status"].values != POINT_USED)
-    return np.asarray(masked)
+        is_masked = is_masked | (dataset["point_status"].values != POINT_USED)
+    return np.asarray(is_masked)
 
 
-def colour_norm(intensity: Floats, scale: Scale) -> "Normalize":
-    """Colours up to the 98th percentile along the strongest emission energy, which no hot bin or column moves."""
+def colour_norm(
+    intensity: FloatArray, colour_scale: ColourScale = ColourScale.SQRT
+) -> Normalize:
+    """Return colours that neither a hot bin nor a hot column determines.
+
+    Parameters
+    ----------
+    intensity : f8 (bin, point)
+        NaN at masked points.
+    colour_scale : ColourScale
+        How colours follow the intensity.
+
+    Returns
+    -------
+    Normalize
+        Up to the 98th percentile over the points at the strongest emission energy.
+    """
     from matplotlib.colors import LogNorm, PowerNorm
 
     exposed = intensity[:, np.isfinite(intensity).any(axis=0)]
     positive = exposed[exposed > 0]
     if not positive.size:
         return PowerNorm(0.5, vmin=0.0, vmax=1.0)
-    highest = np.percentile(exposed, 98, axis=1).max()
+    highest = np.percentile(exposed, BRIGHTEST_PERCENTILE, axis=1).max()
     highest = float(highest if highest > 0 else positive.max())
-    if scale == "sqrt":
+    if colour_scale is ColourScale.SQRT:
         return PowerNorm(0.5, vmin=0.0, vmax=highest)
-    return LogNorm(
-        vmin=min(float(np.percentile(positive, 1)), highest / 10),
-        vmax=highest,
-        clip=True,
-    )
+    lowest = min(float(np.percentile(positive, 1)), highest / 10)
+    return LogNorm(vmin=lowest, vmax=highest, clip=True)
 
 
 def draw_map(
-    axes: "Axes", image: _Image, scale: Scale, norm: "Normalize | None" = None
-) -> "QuadMesh":
-    """Intensities, masked points in grey, and the elastic line; `norm`: colours that several maps share."""
+    axes: Axes,
+    image: MapImage,
+    colour_scale: ColourScale = ColourScale.SQRT,
+    norm: Normalize | None = None,
+) -> QuadMesh:
+    """Draw intensities, masked points in grey, and the elastic line.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel.
+    image : MapImage
+        The intensities.
+    colour_scale : ColourScale
+        How colours follow the intensity.
+    norm : Normalize, optional
+        Colours that several maps share, in place of `colour_scale`.
+
+    Returns
+    -------
+    QuadMesh
+        The intensities as drawn, for a colour bar.
+    """
     from matplotlib import colormaps
     from matplotlib.patheffects import withStroke
 
-    colours = colormaps[COLOUR_MAP].with_extremes(bad=style.LIGHT_GREY)
-    norm = norm or colour_norm(image.intensity, scale)
-    edges = image.incident_edges, image.emission_edges
     mesh = axes.pcolormesh(
-        *edges, image.intensity, norm=norm, cmap=colours, rasterized=True
+        image.incident_edges,
+        image.emission_edges,
+        image.intensity,
+        norm=norm or colour_norm(image.intensity, colour_scale),
+        cmap=colormaps[COLOUR_MAP].with_extremes(bad=style.LIGHT_GREY),
+        rasterized=True,
     )
-    ends = float(edges[0][0]), float(edges[0][-1])
-    stroke = [withStroke(linewidth=1.8, foreground="0.2")]
+    ends = float(image.incident_edges[0]), float(image.incident_edges[-1])
     axes.plot(
         ends,
         ends,
@@ -212,14 +260,14 @@ def draw_map(
         color="white",
         lw=1.0,
         label="elastic line",
-        path_effects=stroke,
+        path_effects=[withStroke(linewidth=1.8, foreground="0.2")],
     )
     axes.set_xlim(ends)
     return mesh
 
 
-def _draw_colour_bar(mesh: "QuadMesh", label: str) -> "Axes":
-    """Axes with the colours of a map, yet to be placed."""
+def _add_colour_bar(mesh: QuadMesh, label: str) -> Axes:
+    """Add axes with the colours of a map, yet to be placed."""
     from matplotlib.colors import LogNorm
 
     figure = mesh.figure
@@ -227,21 +275,24 @@ def _draw_colour_bar(mesh: "QuadMesh", label: str) -> "Axes":
     bar.set_label(label, size=style.TEXT_SIZE)
     bar.ax.tick_params(labelsize=style.SMALL_SIZE)
     if isinstance(mesh.norm, LogNorm):
-        style.log_ticks(bar.ax.yaxis)
+        style.use_plain_log_ticks(bar.ax.yaxis)
     else:
-        bar.ax.ticklabel_format(axis="y", scilimits=style.POWERS)
+        bar.ax.ticklabel_format(axis="y", scilimits=style.WRITTEN_OUT_POWERS)
     return bar.ax
 
 
-def _place(figure: "Figure", panels: "list[Axes]", bars: "list[Axes]") -> None:
-    """Panels side by side, each with its colour bar, between them the names of frames in the panel's right margin."""
+def _place_panels(
+    figure: Figure, panels: Sequence[Axes], colour_bars: Sequence[Axes]
+) -> None:
+    """Place panels side by side, with space for the names of regions in the margin."""
     width, height = figure.get_size_inches()
     bottom, top = 0.55 / height, 1 - 0.6 / height
-    for index, (axes, bar) in enumerate(zip(panels, bars, strict=True)):
-        left, bar_left = (
-            index * width / len(panels) + 0.8,
-            (index + 1) * width / len(panels) - 0.9,
-        )
-        right = max(left + NARROWEST, bar_left - 0.12 - margin_width(axes))
-        axes.set_position((left / width, bottom, (right - left) / width, top - bottom))
-        bar.set_position((bar_left / width, bottom, 0.15 / width, top - bottom))
+    for column, (axes, bar) in enumerate(zip(panels, colour_bars, strict=True)):
+        left = column * width / len(panels) + 0.8
+        bar_left = (column + 1) * width / len(panels) - 0.9
+        names_left = bar_left - COLOUR_BAR_GAP_INCHES - margin_width(axes)
+        right = max(left + MIN_PANEL_INCHES, names_left)
+        panel_width = (right - left) / width
+        axes.set_position((left / width, bottom, panel_width, top - bottom))
+        bar_width = COLOUR_BAR_INCHES / width
+        bar.set_position((bar_left / width, bottom, bar_width, top - bottom))

@@ -1,13 +1,24 @@
-"""Figures with several panels, as a paper shows them: absorption of every edge, maps beside PFY, maps and cuts."""
+"""Multi-panel figures as in a paper: absorption, maps beside yields, maps and cuts."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.plots import maps, style, waterfall
+from rixs_pipeline.plots import labels, maps, style
 from rixs_pipeline.plots.region_outlines import clip_to_panel
+from rixs_pipeline.plots.spectrum_data import (
+    Limits,
+    highest_intensity,
+    sort_spectrum,
+    spectrum_axis,
+)
+from rixs_pipeline.plots.style import Spacing
+from rixs_pipeline.plots.waterfall import draw_waterfall, label_waterfall
 from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
@@ -15,253 +26,319 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rixs_pipeline.config.models import Region
+    Datasets = Mapping[str, xr.Dataset]  # sample -> map or spectrum
 
-Limits = tuple[float, float]
-Overlay = Mapping[str, "xr.Dataset"]  # sample -> spectrum
-Outlines = Mapping[str, Sequence[FloatArray]]  # sample -> polygons of a region, eV
+MAP_MARGIN_EV = 5.0  # above and below a region, in maps
+CUT_MARGIN_EV = 7.5  # above and below a region, in maps beside cuts
+WHOLE_EMISSION = Limits(200.0, 1100.0)  # eV; of a region without emission limits
+PANEL_WIDTH_INCHES, PANEL_HEIGHT_INCHES = 3.6, 2.9  # with labels
+TITLE_INCHES, MAP_TITLE_INCHES = 0.3, 0.5
+MIN_WIDTH_INCHES = 5.0  # the title needs it
+LEGEND_HEIGHT = 0.06  # of a panel, for each sample
+SPECTRA_SPACING = Spacing(across=0.75)
+MAP_SPACING = Spacing(0.75, 0.5, 0.15, 0.75, 0.75, 0.75)
 
-BESIDE_EV = 5.0  # above and below a framed region, in its map
-CELL = 3.6, 2.9  # inches of a panel with its labels
-LEGEND = 0.06  # of a panel's height, for each sample in its legend
+_KIND_LABELS = {"spfy": "sPFY", "ipfy": "iPFY"}
+_SCALE_LABELS = {
+    "none": "",
+    "max": " / maximum",
+    "area": " / area",
+    "edge": " / edge jump",
+}
 
 
-def xas_sheet(rows: "Mapping[str, Mapping[str, Overlay]]", scale: str) -> "Figure":
-    """A row a channel and a panel an edge, in it the samples' absorption overlaid (Fig. 1 of an absorption study).
+@dataclass(frozen=True)
+class RegionDescription:
+    """What figures need to know of a region.
 
-    Args:
-        rows: channel -> edge -> sample -> normalised spectrum as `schema.spectrum`.
-        scale: how they are normalised, `max` or `edge`, for the title.
+    Attributes
+    ----------
+    kind : str
+        `pfy`, `spfy`, ...
+    scale : str or (float, float)
+        What its spectra are divided by: `none`, `max`, `area`, `edge`, or the mean over
+        a window in eV.
+    emission : (float, float) or None
+        Its emission limits, eV.
     """
-    columns = list(dict.fromkeys(edge for edges in rows.values() for edge in edges))
-    how = {"max": "normalised at the maximum", "edge": "normalised by the edge jump"}[
-        scale
-    ]
-    title = f"{', '.join(rows).upper()}: {how}"
-    figure = style.new_figure(CELL[0] * len(columns), 0.3 + CELL[1] * len(rows), title)
-    panels = style.grid(figure, len(rows), len(columns), gaps=(0.75, 0.8)).subplots(
-        squeeze=False
+
+    kind: str
+    scale: str | tuple[float, float]
+    emission: tuple[float, float] | None
+
+    @property
+    def label(self) -> str:
+        """The kind as spectroscopists write it."""
+        return _KIND_LABELS.get(self.kind, self.kind.upper())
+
+    @property
+    def scale_label(self) -> str:
+        """What spectra are divided by."""
+        if isinstance(self.scale, str):
+            return _SCALE_LABELS[self.scale]
+        return f" / mean ({self.scale[0]:g}–{self.scale[1]:g} eV)"
+
+    def window(self, margin: float) -> Limits:
+        """Return its emission energies with a margin, eV."""
+        low, high = self.emission or WHOLE_EMISSION
+        return Limits(low - margin, high + margin)
+
+
+@dataclass(frozen=True)
+class SamplesAtEdge:
+    """Maps and spectra of a region of several samples at an edge.
+
+    Attributes
+    ----------
+    edge : str
+        E.g. Ni_L.
+    region : RegionDescription
+        The region.
+    spectra : mapping of str to Dataset
+        Sample -> spectrum of the region.
+    rixs_maps : mapping of str to Dataset
+        Sample -> map.
+    outlines : mapping of str to sequence of f8 (corner, 2)
+        Sample -> polygons (incident, emission) of the region on its map, eV.
+    """
+
+    edge: str
+    region: RegionDescription
+    spectra: Datasets
+    rixs_maps: Datasets
+    outlines: Mapping[str, Sequence[FloatArray]]
+
+
+@dataclass(frozen=True)
+class EmissionCuts:
+    """Emission spectra of several samples at several incident energies.
+
+    Attributes
+    ----------
+    spectra : mapping of str to mapping of float to Dataset
+        Sample -> incident energy in eV -> emission spectrum.
+    compared : float
+        The incident energy at which the samples are overlaid, eV.
+    """
+
+    spectra: Mapping[str, Mapping[float, xr.Dataset]]
+    compared: float
+
+
+class _Letters:
+    """The letters of the panels, in order."""
+
+    def __init__(self) -> None:
+        self._letters: Iterator[str] = iter(ascii_lowercase)
+
+    def label(self, text: str) -> str:
+        """Return a panel's title with the next letter, e.g. `(a) Ni L edge`."""
+        return f"({next(self._letters)}) {text}"
+
+
+def absorption_figure(
+    channels: Mapping[str, Mapping[str, Datasets]], scale: str
+) -> Figure:
+    """Plot absorption with a row a channel and a column an edge, samples overlaid.
+
+    Parameters
+    ----------
+    channels : mapping
+        Channel -> edge -> sample -> normalised spectrum as `schema.spectrum`.
+    scale : str
+        How they are normalised: `max` or `edge`.
+
+    Returns
+    -------
+    Figure
+        Panels without data are not visible.
+    """
+    edges = list(dict.fromkeys(edge for row in channels.values() for edge in row))
+    names = ", ".join(channels).upper()
+    figure = style.new_figure(
+        PANEL_WIDTH_INCHES * len(edges),
+        TITLE_INCHES + PANEL_HEIGHT_INCHES * len(channels),
+        f"{names}: {labels.normalisation_label(scale)}",
     )
-    letters = iter(ascii_lowercase)
-    for row, (channel, edges) in zip(panels, rows.items(), strict=True):
-        for axes, edge in zip(row, columns, strict=True):
-            if edge in edges:
-                label = f"{channel.upper()} (normalised)"
-                _overlay(
-                    axes,
-                    edges[edge],
-                    f"({next(letters)}) {_edge(edge)}",
-                    errors=channel == "pfy",
-                    label=label,
-                )
-            else:
+    grid = style.add_grid(figure, len(channels), len(edges), SPECTRA_SPACING)
+    letters = _Letters()
+    rows = grid.subplots(squeeze=False)
+    for panels, (channel, samples_at) in zip(rows, channels.items(), strict=True):
+        for axes, edge in zip(panels, edges, strict=True):
+            if edge not in samples_at:
                 axes.set_visible(False)
+                continue
+            _overlay_spectra(axes, samples_at[edge], has_errors=channel == "pfy")
+            title = letters.label(labels.edge_label(edge))
+            y_label = f"{channel.upper()} (normalised)"
+            _finish_overlay(axes, samples_at[edge], title, y_label)
     return figure
 
 
-def spectra_sheet(edges: "Mapping[str, tuple[Overlay, Region]]") -> "Figure":
-    """A panel an edge, in it the samples' spectra of a region overlaid.
+def spectra_figure(edges: Sequence[SamplesAtEdge]) -> Figure:
+    """Plot the spectra of a region with a panel an edge, samples overlaid.
 
-    Args:
-        edges: edge -> sample -> spectrum as `schema.spectrum`, and the region.
+    Maps and outlines of `edges` are not used.
     """
     figure = style.new_figure(
-        max(CELL[0] * len(edges), 5.0), 0.3 + CELL[1], "Spectra of the samples"
+        max(PANEL_WIDTH_INCHES * len(edges), MIN_WIDTH_INCHES),
+        TITLE_INCHES + PANEL_HEIGHT_INCHES,
+        "Spectra of the samples",
     )
-    panels = style.grid(figure, 1, len(edges), gaps=(0.75, 0.8)).subplots(
-        squeeze=False
-    )[0]
-    for letter, axes, (edge, (overlay, region)) in zip(
-        ascii_lowercase, panels, edges.items(), strict=False
-    ):
-        _overlay(
-            axes, overlay, f"({letter}) {_edge(edge)} {_kind(region)}{_scaled(region)}"
-        )
+    grid = style.add_grid(figure, 1, len(edges), SPECTRA_SPACING)
+    letters = _Letters()
+    for axes, samples in zip(grid.subplots(squeeze=False)[0], edges, strict=True):
+        _overlay_spectra(axes, samples.spectra)
+        region = f"{samples.region.label}{samples.region.scale_label}"
+        title = letters.label(f"{labels.edge_label(samples.edge)} {region}")
+        _finish_overlay(axes, samples.spectra, title)
     return figure
 
 
-def map_sheet(
-    rows: "Mapping[str, tuple[Overlay, Overlay, Region, Outlines]]",
-    emission: Limits | None,
-) -> "Figure":
-    """A row an edge: the map of each sample with the region framed and the elastic line dashed, then the overlay.
+def maps_figure(edges: Sequence[SamplesAtEdge], emission: Limits | None) -> Figure:
+    """Plot maps of the samples with the overlay of their spectra, a row an edge.
 
-    Args:
-        rows: edge -> maps of the samples, their spectra of the region, the region, and its outlines on the maps.
-        emission: what the maps show, eV; default: around the region.
+    Parameters
+    ----------
+    edges : sequence of SamplesAtEdge
+        One for each row.
+    emission : Limits, optional
+        Emission energies of the maps, eV; default: around the region.
+
+    Returns
+    -------
+    Figure
+        Regions are outlined in the maps.
     """
-    columns = 1 + max(len(of[0]) for of in rows.values())
+    columns = 1 + max(len(samples.rixs_maps) for samples in edges)
     figure = style.new_figure(
-        CELL[0] * columns,
-        0.5 + CELL[1] * len(rows),
+        PANEL_WIDTH_INCHES * columns,
+        MAP_TITLE_INCHES + PANEL_HEIGHT_INCHES * len(edges),
         "RIXS maps (colours: square root of intensity) and fluorescence yield",
     )
-    panels = style.grid(
-        figure, len(rows), columns, (0.75, 0.5, 0.15, 0.75), (0.75, 0.75)
-    ).subplots(squeeze=False)
-    letters = iter(ascii_lowercase)
-    for row, (edge, (rixs_maps, spectra, region, outlines)) in zip(
-        panels, rows.items(), strict=True
-    ):
-        window = emission or _around(region, BESIDE_EV)
-        _maps(row, edge, rixs_maps, outlines, window, letters)
-        _overlay(
-            row[len(rixs_maps)],
-            spectra,
-            f"({next(letters)}) {_edge(edge)} {_kind(region)}",
-        )
+    grid = style.add_grid(figure, len(edges), columns, MAP_SPACING)
+    letters = _Letters()
+    for panels, samples in zip(grid.subplots(squeeze=False), edges, strict=True):
+        window = emission or samples.region.window(MAP_MARGIN_EV)
+        _draw_maps(panels, samples, window, letters)
+        axes = panels[len(samples.rixs_maps)]
+        _overlay_spectra(axes, samples.spectra)
+        text = f"{labels.edge_label(samples.edge)} {samples.region.label}"
+        _finish_overlay(axes, samples.spectra, letters.label(text))
     return figure
 
 
-def cut_sheet(
-    edge: str,
-    rixs_maps: Overlay,
-    spectra: Overlay,
-    region: "Region",
-    outlines: Outlines,
-    cuts: Mapping[str, Mapping[float, "xr.Dataset"]],
-    compared: float,
-    emission: Limits | None,
-) -> "Figure":
-    """Maps (a, b) and the overlay of a region (c); below, emission spectra of each sample (d, e) and compared (f).
+def cuts_figure(
+    samples: SamplesAtEdge, cuts: EmissionCuts, emission: Limits | None
+) -> Figure:
+    """Plot maps and spectra of the samples, and below their emission spectra.
 
-    Args:
-        edge: of all of it.
-        rixs_maps, spectra: sample -> map, and its spectrum of `region`.
-        region: overlaid.
-        outlines: of the region on the map of each sample.
-        cuts: sample -> incident energy in eV -> emission spectrum.
-        compared: the incident energy at which the samples are overlaid, eV.
-        emission: what maps and cuts show, eV; default: around the region, at least 15 eV.
+    Parameters
+    ----------
+    samples : SamplesAtEdge
+        For the upper row.
+    cuts : EmissionCuts
+        For the lower row: those of each sample, and the samples compared.
+    emission : Limits, optional
+        Emission energies of maps and cuts, eV; default: around the region.
+
+    Returns
+    -------
+    Figure
+        With two rows.
     """
-    window = emission or _around(region, 7.5)
+    window = emission or samples.region.window(CUT_MARGIN_EV)
+    columns = len(samples.rixs_maps) + 1
+    edge = labels.edge_label(samples.edge)
     figure = style.new_figure(
-        CELL[0] * (len(rixs_maps) + 1),
-        0.5 + CELL[1] * 2,
-        f"{_edge(edge)}: maps (colours: square root of intensity) and emission",
+        PANEL_WIDTH_INCHES * columns,
+        MAP_TITLE_INCHES + PANEL_HEIGHT_INCHES * 2,
+        f"{edge}: maps (colours: square root of intensity) and emission",
     )
-    places = style.grid(
-        figure, 2, len(rixs_maps) + 1, (0.75, 0.5, 0.15, 0.75), (0.75, 0.75)
-    )
-    panels = places.subplots(squeeze=False)
-    letters = iter(ascii_lowercase)
-    _maps(panels[0], edge, rixs_maps, outlines, window, letters)
-    _overlay(panels[0][len(rixs_maps)], spectra, f"({next(letters)}) {_kind(region)}")
-    highest = max(waterfall.highest(of_sample, window) for of_sample in cuts.values())
-    for axes, (sample, of_sample) in zip(panels[1], cuts.items(), strict=False):
-        excited = {f"{energy:g} eV": dataset for energy, dataset in of_sample.items()}
-        waterfall.draw(axes, excited, window, f"({next(letters)}) {sample}", 9, highest)
-    both = {sample: of_sample[compared] for sample, of_sample in cuts.items()}
-    _overlay(
-        panels[1][len(cuts)],
-        both,
-        f"({next(letters)}) excited at {compared:g} eV",
-        window,
-    )
+    grid = style.add_grid(figure, 2, columns, MAP_SPACING)
+    upper_row, lower_row = grid.subplots(squeeze=False)
+    letters = _Letters()
+    _draw_maps(upper_row, samples, window, letters)
+    axes = upper_row[-1]
+    _overlay_spectra(axes, samples.spectra)
+    _finish_overlay(axes, samples.spectra, letters.label(samples.region.label))
+    _draw_cuts(lower_row, cuts, window, letters)
     return figure
 
 
-def _maps(
-    row: "Sequence[Axes]",
-    edge: str,
-    rixs_maps: Overlay,
-    outlines: Outlines,
-    window: Limits,
-    letters: "Iterator[str]",
+def _draw_maps(
+    panels: Sequence[Axes], samples: SamplesAtEdge, window: Limits, letters: _Letters
 ) -> None:
-    """The samples' maps on one colour scale."""
+    """Draw the samples' maps on one colour scale, the region outlined."""
     images = {
-        sample: maps.image_of(dataset).cropped(*window)
-        for sample, dataset in rixs_maps.items()
+        sample: maps.map_image(rixs_map).crop(window)
+        for sample, rixs_map in samples.rixs_maps.items()
     }
-    norm = maps.colour_norm(
-        np.concatenate([image.intensity for image in images.values()], axis=1), "sqrt"
-    )
-    for axes, (sample, image) in zip(row, images.items(), strict=False):
-        maps.draw_map(axes, image, "sqrt", norm)
-        axes.set_ylim(
-            max(window[0], image.emission_edges[0]),
-            min(window[1], image.emission_edges[-1]),
-        )
+    intensities = [image.intensity for image in images.values()]
+    norm = maps.colour_norm(np.concatenate(intensities, axis=1))
+    for axes, (sample, image) in zip(panels, images.items(), strict=False):
+        maps.draw_map(axes, image, norm=norm)
+        low = max(window.low, image.emission_edges[0])
+        high = min(window.high, image.emission_edges[-1])
+        axes.set_ylim(low, high)
         axes.locator_params(nbins=6, steps=[1, 2, 5, 10])
-        letter = next(letters)
-        style.dress(
-            axes,
-            "incident energy (eV)",
-            "emission energy (eV)",
-            f"({letter}) {sample}, {_edge(edge)}",
-            9,
-        )
-        for part in clip_to_panel(outlines[sample], axes):
-            axes.plot(
-                *np.append(part, part[:1], axis=0).T,
-                color="white",
-                lw=1.3,
-                label="region",
-            )
+        title = letters.label(f"{sample}, {labels.edge_label(samples.edge)}")
+        x_label, y_label = "incident energy (eV)", "emission energy (eV)"
+        style.label_axes(axes, x_label, y_label, title, style.PANEL_SIZE)
+        for polygon in clip_to_panel(samples.outlines[sample], axes):
+            incident, emission = np.append(polygon, polygon[:1], axis=0).T
+            axes.plot(incident, emission, color="white", lw=1.3, label="region")
 
 
-def _around(region: "Region", margin: float) -> Limits:
-    """The emission energies of a region and what is beside it."""
-    low, high = region.emission or (200.0, 1100.0)
-    return low - margin, high + margin
-
-
-def _overlay(
-    axes: "Axes",
-    overlay: Overlay,
-    title: str,
-    window: Limits | None = None,
-    errors: bool = True,
-    label: str = "",
+def _draw_cuts(
+    panels: Sequence[Axes], cuts: EmissionCuts, window: Limits, letters: _Letters
 ) -> None:
-    """Samples in one panel: joined points, with bars of one standard deviation; `label`: instead of the intensity's."""
-    for index, (sample, dataset) in enumerate(overlay.items()):
-        energy, values, bars = waterfall.columns(dataset, window)
-        colour = style.SERIES[index % len(style.SERIES)]
-        axes.plot(energy, values, color=colour, lw=1.0, label=style.plain(sample))
-        if errors and np.isfinite(bars).any():
-            axes.errorbar(
-                energy,
-                values,
-                bars,
-                fmt="none",
-                ecolor=colour,
-                elinewidth=0.6,
-                alpha=0.6,
-            )
-    first = next(iter(overlay.values()))["intensity"]
+    """Draw the emission spectra of each sample, and overlay those to be compared."""
+    *sample_panels, overlay = panels
+    top = max(
+        highest_intensity(spectra.values(), window) for spectra in cuts.spectra.values()
+    )
+    for axes, (sample, spectra) in zip(
+        sample_panels, cuts.spectra.items(), strict=True
+    ):
+        labelled = {f"{energy:g} eV": cut for energy, cut in spectra.items()}
+        draw_waterfall(axes, labelled, window, top)
+        label_waterfall(axes, labelled, letters.label(sample), style.PANEL_SIZE)
+    compared = {
+        sample: sort_spectrum(spectra[cuts.compared], window)
+        for sample, spectra in cuts.spectra.items()
+    }
+    _overlay_spectra(overlay, compared)
+    title = letters.label(f"excited at {cuts.compared:g} eV")
+    _finish_overlay(overlay, compared, title)
+
+
+def _overlay_spectra(axes: Axes, spectra: Datasets, has_errors: bool = True) -> None:
+    """Draw spectra of samples, with bars of one standard deviation."""
+    for row, (sample, spectrum) in enumerate(spectra.items()):
+        ordered = sort_spectrum(spectrum)
+        energy, values = spectrum_axis(ordered).values, ordered["intensity"].values
+        errors = ordered["intensity_errors"].values
+        colour = style.SERIES[row % len(style.SERIES)]
+        label = labels.escape_math(sample)
+        axes.plot(energy, values, color=colour, lw=1.0, label=label)
+        if has_errors and np.isfinite(errors).any():
+            style.draw_error_bars(axes, energy, values, errors, colour)
+
+
+def _finish_overlay(
+    axes: Axes, spectra: Datasets, title: str, y_label: str = ""
+) -> None:
+    """Set labels and legend, with space above the spectra for it.
+
+    `y_label`: default is the intensity with its unit.
+    """
+    first = next(iter(spectra.values()))
     axes.margins(x=0.01)
     axes.locator_params(axis="x", nbins=6)
-    x_label, y_label = (
-        f"{str(first.dims[0]).replace('_', ' ')} (eV)",
-        label or style.quantity(first, "intensity"),
-    )
-    style.dress(axes, x_label, y_label, title, 9)
+    x_label = labels.axis_label(str(spectrum_axis(first).name))
+    y_label = y_label or labels.quantity_label(first["intensity"], "intensity")
+    style.label_axes(axes, x_label, y_label, title, style.PANEL_SIZE)
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high + LEGEND * len(overlay) * (high - low))
+    axes.set_ylim(low, high + LEGEND_HEIGHT * len(spectra) * (high - low))
     axes.legend(frameon=False, fontsize=style.SMALL_SIZE, loc="upper right")
-
-
-def _edge(edge: str) -> str:
-    """`Ni L edge` for Ni_L."""
-    return f"{edge.replace('_', ' ')} edge"
-
-
-def _scaled(region: "Region") -> str:
-    """What a spectrum is divided by, in words."""
-    if isinstance(region.scale, tuple):
-        return f", 1 on average over {region.scale[0]:g}–{region.scale[1]:g} eV"
-    return {
-        "none": "",
-        "max": " over its maximum",
-        "area": " over its area",
-        "edge": " over its edge jump",
-    }[region.scale]
-
-
-def _kind(region: "Region") -> str:
-    """How a spectroscopist writes the kind of a region."""
-    return {"spfy": "sPFY", "ipfy": "iPFY"}.get(
-        region.kind or "", (region.kind or "").upper()
-    )

@@ -1,80 +1,118 @@
-"""What a scan over an edge shows at once: the map, its yields above it, its emission beside it."""
+"""Overview of a sample: at every edge the map, its yields and its emission."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.plots import maps, style, waterfall
+from rixs_pipeline.plots import labels, maps, style
+from rixs_pipeline.plots.spectrum_data import Limits, sort_spectrum, spectrum_axis
+from rixs_pipeline.plots.style import Spacing
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.gridspec import SubplotSpec
 
-Limits = tuple[float, float]
-Shown = tuple["xr.Dataset", Mapping[str, "xr.Dataset"], "xr.Dataset"]
-
-BLOCK = 5.6, 4.6  # inches of an edge
+EDGE_WIDTH_INCHES, EDGE_HEIGHT_INCHES = 5.6, 4.6
 COLUMNS = 2
+TITLE_INCHES = 0.4
 
 
-def overview_sheet(
-    sample: str, edges: "Mapping[str, Shown]", emission: Limits | None
-) -> "Figure":
-    """A block an edge.
+@dataclass(frozen=True)
+class EdgeOverview:
+    """A map at an edge and what is summed from it.
 
-    Args:
-        sample: for the title.
-        edges: edge -> map, yields by name against incident energy, and the emission spectrum of all points.
-        emission: what the maps show, eV; default: where the counts are.
+    Attributes
+    ----------
+    rixs_map : Dataset
+        As `schema.RIXS_MAP`.
+    yields : mapping of str to Dataset
+        Name -> spectrum against incident energy.
+    emission_spectrum : Dataset
+        Of all incident points.
+    """
+
+    rixs_map: xr.Dataset
+    yields: Mapping[str, xr.Dataset]
+    emission_spectrum: xr.Dataset
+
+
+def sample_overview_figure(
+    sample: str, edges: Mapping[str, EdgeOverview], emission: Limits | None
+) -> Figure:
+    """Plot map, yields and emission of a sample at every edge.
+
+    Parameters
+    ----------
+    sample : str
+        For the title.
+    edges : mapping of str to EdgeOverview
+        Edge -> its data.
+    emission : Limits, optional
+        Emission energies that are shown, eV; default: those with counts.
+
+    Returns
+    -------
+    Figure
+        With three panels an edge.
     """
     columns = min(COLUMNS, len(edges))
     rows = -(-len(edges) // columns)
-    figure = style.new_figure(
-        BLOCK[0] * columns,
-        0.4 + BLOCK[1] * rows,
-        f"{sample}: maps, yields and emission",
-    )
-    blocks = style.grid(figure, rows, columns, (0.75, 0.55, 0.15, 0.75), (0.85, 0.95))
-    for index, (edge, shown) in enumerate(edges.items()):
-        _block(figure, blocks[index // columns, index % columns], edge, shown, emission)
+    width = EDGE_WIDTH_INCHES * columns
+    height = TITLE_INCHES + EDGE_HEIGHT_INCHES * rows
+    title = f"{sample}: maps, yields and emission"
+    figure = style.new_figure(width, height, title)
+    spacing = Spacing(0.75, 0.55, 0.15, 0.75, 0.85, 0.95)
+    grid = style.add_grid(figure, rows, columns, spacing)
+    for number, (edge, overview) in enumerate(edges.items()):
+        place = grid[number // columns, number % columns].subgridspec(
+            2, 2, height_ratios=(1, 2.2), width_ratios=(2.4, 1), hspace=0.08, wspace=0.1
+        )
+        yield_axes = figure.add_subplot(place[0, 0])
+        map_axes = figure.add_subplot(place[1, 0])
+        emission_axes = figure.add_subplot(place[1, 1])
+        window = emission or maps.counts_window(overview.rixs_map)
+        _draw_map(map_axes, overview.rixs_map, window)
+        _draw_yields(yield_axes, overview.yields, labels.edge_label(edge))
+        yield_axes.set(xlim=map_axes.get_xlim(), xticklabels=[])
+        _draw_emission(emission_axes, overview.emission_spectrum, window)
     return figure
 
 
-def _block(
-    figure: "Figure",
-    place: "SubplotSpec",
-    edge: str,
-    shown: Shown,
-    emission: Limits | None,
-) -> None:
-    """The map below on the left; yields, each over its maximum, share its incident axis, emission its other one."""
-    rixs_map, yields, spectrum = shown
-    inner = place.subgridspec(
-        2, 2, height_ratios=(1, 2.2), width_ratios=(2.4, 1), hspace=0.08, wspace=0.1
-    )
-    above, below, beside = (
-        figure.add_subplot(inner[at]) for at in ((0, 0), (1, 0), (1, 1))
-    )
-    window = emission or maps.counts_window(rixs_map)
-    maps.draw_map(below, maps.image_of(rixs_map).cropped(*window), "sqrt")
-    below.set_ylim(window)
-    for colour, (name, dataset) in zip(style.SERIES, yields.items(), strict=False):
-        energy, values, _ = waterfall.columns(dataset, None)
-        above.plot(
-            energy,
-            values / (np.nanmax(values, initial=0.0) or 1.0),
+def _draw_map(axes: Axes, rixs_map: xr.Dataset, window: Limits) -> None:
+    """Draw the map within a window of emission energy."""
+    maps.draw_map(axes, maps.map_image(rixs_map).crop(window))
+    axes.set_ylim(window)
+    x_label, y_label = "incident energy (eV)", "emission energy (eV)"
+    style.label_axes(axes, x_label, y_label, size=style.PANEL_SIZE)
+
+
+def _draw_yields(axes: Axes, yields: Mapping[str, xr.Dataset], title: str) -> None:
+    """Draw yields, each divided by its maximum."""
+    for colour, (name, spectrum) in zip(style.SERIES, yields.items(), strict=False):
+        ordered = sort_spectrum(spectrum)
+        values = ordered["intensity"].values
+        maximum = np.nanmax(values, initial=0.0) or 1.0
+        axes.plot(
+            spectrum_axis(ordered).values,
+            values / maximum,
             color=colour,
             lw=1.0,
-            label=style.plain(name),
+            label=labels.escape_math(name),
         )
-    energy, values, _ = waterfall.columns(spectrum, window)
-    beside.plot(values, energy, color=style.BLACK, lw=0.8)
-    style.dress(below, "incident energy (eV)", "emission energy (eV)", size=9)
-    style.dress(above, "", "yield / maximum", edge.replace("_", " ") + " edge", 9)
-    style.dress(beside, "counts/(s eV)", "", size=9)
-    above.set(xlim=below.get_xlim(), xticklabels=[])
-    beside.set(ylim=window, yticklabels=[], xlim=(0, None))
-    beside.locator_params(axis="x", nbins=3, prune="lower")
-    above.legend(frameon=False, fontsize=style.SMALL_SIZE)
+    style.label_axes(axes, "", "yield / maximum", title, style.PANEL_SIZE)
+    axes.legend(frameon=False, fontsize=style.SMALL_SIZE)
+
+
+def _draw_emission(axes: Axes, spectrum: xr.Dataset, window: Limits) -> None:
+    """Draw an emission spectrum upright, along the emission axis of the map."""
+    ordered = sort_spectrum(spectrum, window)
+    energy = spectrum_axis(ordered).values
+    axes.plot(ordered["intensity"].values, energy, color=style.BLACK, lw=0.8)
+    style.label_axes(axes, "counts/(s eV)", "", size=style.PANEL_SIZE)
+    axes.set(ylim=window, yticklabels=[], xlim=(0, None))
+    axes.locator_params(axis="x", nbins=3, prune="lower")

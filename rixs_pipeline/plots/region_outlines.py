@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rixs_pipeline.plots import style
+from rixs_pipeline.plots.labels import spread_positions
 from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def draw_outlines(
 
 
 def margin_width(axes: "Axes") -> float:
-    """Return the width of the names in a panel's right margin, inches; 0 without any."""
+    """Return the width of the names in a panel's right margin, inches, or 0."""
     names = [text for text in axes.texts if getattr(text, "xycoords", "") == IN_MARGIN]
     if not names:
         return 0.0
@@ -101,7 +102,7 @@ def clip_to_panel(polygons: Sequence[FloatArray], axes: "Axes") -> list[FloatArr
 
 
 def _clip(corners: FloatArray, excess: FloatArray) -> FloatArray:
-    """Return the part of a polygon (corner, 2) where `excess` (corner,) is not positive.
+    """Return the part of a polygon (corner, 2) where the excess (corner,) is <= 0.
 
     I. Sutherland, G. Hodgman, Commun. ACM 17, 32 (1974).
     """
@@ -156,7 +157,7 @@ def _write_names(axes: "Axes", labels: Sequence[_Label]) -> None:
             angle = 90 if is_narrow else 0
             _write(axes, label, foot, (2, -5), rotation=angle, ha="left", va="top")
     in_margin.sort(key=lambda entry: entry[0])
-    heights = style.spread([height for height, _ in in_margin], SPACING)
+    heights = spread_positions([height for height, _ in in_margin], SPACING)
     for height, (_, label) in zip(heights, in_margin, strict=True):
         place = {"xycoords": IN_MARGIN, "ha": "left", "va": "center"}
         _write(axes, label, (1.0, height), (4, 0), **place)

@@ -1,13 +1,21 @@
-"""Spectra with their errors: one, several samples overlaid, all regions of a sample and edge on a page."""
+"""Spectra with their errors: a single one, several samples, all regions on a page."""
+
+from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.plots import style
+from rixs_pipeline.plots import labels, style
+from rixs_pipeline.plots.spectrum_data import (
+    Limits,
+    find_counts_window,
+    sort_spectrum,
+    spectrum_axis,
+)
+from rixs_pipeline.plots.style import Spacing
 from rixs_pipeline.plots.waterfall import waterfall_figure
 
 if TYPE_CHECKING:
@@ -15,206 +23,211 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
-Limits = tuple[float, float]
-
-ZOOM_BELOW, ZOOM_ABOVE = (
-    60.0,
-    10.0,
-)  # eV around a region's incident energies, where its emission spectrum is shown
-MANY_POINTS = 120  # from here on smaller dots
-LITTLE_EXPOSURE = (
-    0.1  # of the median: such a point is drawn, but does not set the intensity axis
-)
+# around a region's incident energies, where its emission spectrum is shown
+EDGE_BELOW_EV, EDGE_ABOVE_EV = 60.0, 10.0
+COUNTS_MARGIN_EV = 15.0  # around the counts of an emission spectrum
+POINTS_MARGIN = 0.015  # of the range of incident points, at both ends of the axis
+MANY_POINTS = 120  # from here on dots are smaller
+LITTLE_EXPOSURE = 0.1  # of the median: less does not determine the intensity axis
 SAME_ENERGY_EV = 1e-3
+BAND_LIMIT = 1.5  # bands determine the intensity axis up to this multiple of the bars
+INFINITE_BAND = 100.0  # a band without upper end goes to this multiple of the intensity
+OVERVIEW_COLUMNS = 3
 
 
-def spectrum_figure(
-    dataset: "xr.Dataset", title: str, sheet: "Figure | None" = None
-) -> "Figure":
-    """One spectrum with bars of one standard deviation, and its 95 % interval as a band where there is one.
+def spectrum_figure(dataset: xr.Dataset, title: str) -> Figure:
+    """Plot a spectrum with bars of one standard deviation and its 95 % interval.
 
-    An emission spectrum that runs far beyond the edge is shown around it, and as a whole in a small panel above.
+    An emission spectrum that extends far beyond the edge is shown around the edge, and
+    as a whole in a small panel above.
 
-    Args:
-        dataset: as `schema.spectrum`; its attribute `region` (the region's mapping as JSON) tells where the edge is.
-        title: of the figure.
-        sheet: such a figure of another spectrum, to be drawn anew where it has the same panels: in half of the time.
+    Parameters
+    ----------
+    dataset : Dataset
+        As `schema.spectrum`; its attribute `region` (the config's mapping as JSON) has
+        the incident energies.
+    title : str
+        Of the figure.
+
+    Returns
+    -------
+    Figure
+        With 1 or 2 panels.
     """
-    window, whole = _window(dataset), _whole(dataset)
-    number = 1 if window == whole else 2
-    figure = (
-        style.wipe(sheet, title)
-        if sheet and len(sheet.axes) == number
-        else _page(title, number)
-    )
-    *above, axes = figure.axes
-    if above:
-        _draw_whole(above[0], dataset, whole, window)
-    _draw(axes, dataset, style.BLUE, window)
-    _finish(
-        axes,
-        [dataset],
-        window,
-        "bars: one standard deviation; band: 95 %" if _has_band(dataset) else "",
-    )
-    return figure
-
-
-def _page(title: str, number: int) -> "Figure":
-    """Empty axes for a spectrum, and where there are two a low one above them for all of it."""
+    window, whole = _edge_window(dataset), _whole_window(dataset)
+    is_part = window != whole
     figure = style.new_figure(8, 5, title)
-    style.grid(figure, number, gaps=(0, 0.3), height_ratios=(1, 3)[-number:]).subplots()
+    spacing = Spacing(across=0, down=0.3)
+    height_ratios = (1, 3) if is_part else (3,)
+    grid = style.add_grid(figure, len(height_ratios), 1, spacing, height_ratios)
+    *whole_panels, axes = grid.subplots(squeeze=False)[:, 0]
+    for panel in whole_panels:
+        _draw_whole_spectrum(panel, dataset, whole, window)
+    _draw_spectrum(axes, dataset, style.BLUE, window)
+    subtitle = "bars: one standard deviation; band: 95 %" if _has_band(dataset) else ""
+    _finish_panel(axes, [dataset], window, subtitle)
     return figure
 
 
-def overlay_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure":
-    """Several samples' spectra of one region; for two on the same energies their difference with its errors below.
+def overlay_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
+    """Plot the spectra of several samples, and the difference of two.
 
-    Args:
-        spectra: label -> dataset as `schema.spectrum`, at least one, all along the same dimension.
-        title: of the figure.
+    Parameters
+    ----------
+    spectra : mapping of str to Dataset
+        Label -> as `schema.spectrum`; at least one, all along the same dimension.
+    title : str
+        Of the figure.
+
+    Returns
+    -------
+    Figure
+        The difference of two spectra on the same energies is in a panel below.
     """
     datasets = list(spectra.values())
-    difference = _same_energies(datasets)
-    figure = style.new_figure(8, 6.4 if difference else 5, title)
-    grid = style.grid(
-        figure, 1 + difference, gaps=(0, 0.3), height_ratios=(3, 1)[: 1 + difference]
-    )
-    rows = grid.subplots(squeeze=False, sharex=True)
-    axes = rows[0, 0]
-    window = min(_window(d)[0] for d in datasets), max(_window(d)[1] for d in datasets)
-    for index, (label, dataset) in enumerate(spectra.items()):
-        _draw(axes, dataset, style.SERIES[index % len(style.SERIES)], window, label)
-    _finish(axes, datasets, window)
+    has_difference = _have_same_energies(datasets)
+    figure = style.new_figure(8, 6.4 if has_difference else 5, title)
+    spacing = Spacing(across=0, down=0.3)
+    height_ratios = (3, 1) if has_difference else (3,)
+    grid = style.add_grid(figure, len(height_ratios), 1, spacing, height_ratios)
+    panels = grid.subplots(squeeze=False, sharex=True)[:, 0]
+    axes = panels[0]
+    window = _enclose([_edge_window(dataset) for dataset in datasets])
+    for row, (label, dataset) in enumerate(spectra.items()):
+        colour = style.SERIES[row % len(style.SERIES)]
+        _draw_spectrum(axes, dataset, colour, window, label)
+    _finish_panel(axes, datasets, window)
     axes.legend(frameon=False, fontsize=style.TEXT_SIZE)
-    if difference:
+    if has_difference:
         axes.set_xlabel("")
-        both = _difference(*datasets)
-        _draw(rows[1, 0], both, style.BLACK, window)
-        _finish(rows[1, 0], [both], window, "{1} − {0}".format(*spectra))
+        first, second = spectra
+        difference = _subtract(spectra[second], spectra[first])
+        _draw_spectrum(panels[1], difference, style.BLACK, window)
+        _finish_panel(panels[1], [difference], window, f"{second} − {first}")
     return figure
 
 
-def cuts_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure":
-    """Emission spectra of several incident energies, one above the other, around the edge or the elastic line.
+def cuts_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
+    """Plot emission spectra of several incident energies, one above the other.
 
-    Args:
-        spectra: incident energies as text -> dataset as `schema.spectrum`, ascending.
-        title: of the figure.
+    Parameters
+    ----------
+    spectra : mapping of str to Dataset
+        Incident energies as text -> as `schema.spectrum`, ascending.
+    title : str
+        Of the figure.
+
+    Returns
+    -------
+    Figure
+        Around the edge, or around the elastic line.
     """
-    windows = [_window(dataset) for dataset in spectra.values()]
-    return waterfall_figure(
-        spectra, title, (min(w[0] for w in windows), max(w[1] for w in windows))
-    )
+    window = _enclose([_edge_window(dataset) for dataset in spectra.values()])
+    return waterfall_figure(spectra, title, window)
 
 
-def overview_figure(spectra: "Mapping[str, xr.Dataset]", title: str) -> "Figure":
-    """Small multiples of all regions of a sample and edge, in the order given.
+def overview_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
+    """Plot all regions of a sample and edge as small panels, in the order given.
 
-    Args:
-        spectra: name of the region -> dataset as `schema.spectrum`.
-        title: of the figure.
+    Parameters
+    ----------
+    spectra : mapping of str to Dataset
+        Region -> as `schema.spectrum`.
+    title : str
+        Of the figure.
+
+    Returns
+    -------
+    Figure
+        With a panel a region.
     """
-    columns = min(3, max(1, len(spectra)))
-    rows = -(-len(spectra) // columns)
-    figure = style.new_figure(4 * columns, 0.6 + 2.7 * max(rows, 1), title)
-    grid = style.grid(
-        figure, max(rows, 1), columns, (0.7, 0.45, 0.15, 0.75), (0.7, 0.72)
-    )
-    for index, (name, dataset) in enumerate(spectra.items()):
-        axes = figure.add_subplot(grid[index // columns, index % columns])
-        window = _window(dataset)
-        _draw(axes, dataset, style.BLUE, window)
-        _finish(axes, [dataset], window, name, style.SMALL_SIZE)
+    columns = min(OVERVIEW_COLUMNS, max(1, len(spectra)))
+    rows = max(1, -(-len(spectra) // columns))
+    figure = style.new_figure(4 * columns, 0.6 + 2.7 * rows, title)
+    spacing = Spacing(0.7, 0.45, 0.15, 0.75, 0.7, 0.72)
+    grid = style.add_grid(figure, rows, columns, spacing)
+    for number, (name, dataset) in enumerate(spectra.items()):
+        axes = figure.add_subplot(grid[number // columns, number % columns])
+        window = _edge_window(dataset)
+        _draw_spectrum(axes, dataset, style.BLUE, window)
+        _finish_panel(axes, [dataset], window, name, style.SMALL_SIZE)
         axes.locator_params(nbins=5)
     return figure
 
 
-def _energy(dataset: "xr.Dataset") -> "xr.DataArray":
-    """The spectrum's axis, eV."""
-    return dataset[str(dataset["intensity"].dims[0])]
-
-
-def _has_band(dataset: "xr.Dataset") -> bool:
-    """Whether it has the 95 % interval."""
+def _has_band(dataset: xr.Dataset) -> bool:
+    """Return whether a spectrum has the 95 % interval."""
     return "intensity_lower" in dataset and "intensity_upper" in dataset
 
 
-def _columns(dataset: "xr.Dataset", *names: str) -> list[Floats]:
-    """Energy and further variables f8 (energy,), energies ascending."""
-    order = np.argsort(_energy(dataset).values, kind="stable")
-    return [
-        _energy(dataset).values[order],
-        *(dataset[name].values[order] for name in names),
-    ]
+def _is_binned(dataset: xr.Dataset) -> bool:
+    """Return whether energies are bins, unlike incident points."""
+    return spectrum_axis(dataset).name != "incident_energy"
 
 
-def _whole(dataset: "xr.Dataset") -> Limits:
-    """All points of a scan; of an emission spectrum the energies that have counts."""
-    energy, counts = _columns(dataset, "counts")
-    if _energy(dataset).name != "incident_energy":
-        return style.where_counts_are(energy, counts, margin=15.0)
-    margin = 0.015 * float(np.ptp(energy)) or 0.5
-    return float(energy[0]) - margin, float(energy[-1]) + margin
-
-
-def _window(dataset: "xr.Dataset") -> Limits:
-    """The energies worth a close look: for an emission spectrum of an incident band, those around the edge."""
-    (low, high), near = _whole(dataset), None
-    region = json.loads(dataset.attrs.get("region", "{}"))
-    excited = np.ravel(region.get("incident") or region.get("cuts") or [])
-    if _energy(dataset).name == "energy_loss":
-        near = max(low, -ZOOM_ABOVE), min(high, ZOOM_BELOW)
-    elif (
-        _energy(dataset).name == "emission_energy"
-        and excited.size
-        and not region.get("emission")
-    ):
-        near = (
-            max(low, float(excited.min()) - ZOOM_BELOW),
-            min(high, float(excited.max()) + ZOOM_ABOVE),
-        )
-    return near if near and near[0] < near[1] else (low, high)
-
-
-def _draw(
-    axes: "Axes", dataset: "xr.Dataset", colour: str, window: Limits, label: str = ""
-) -> None:
-    """Values, bars of one standard deviation, the 95 % interval as a band; points without a value are gaps.
-
-    Only the bars in the window are made: a thousand of them take longer than the rest of a figure.
-
-    Incident energies are points, emission energies bins: the one is drawn as dots that are joined, the other as steps.
-    """
-    energy, intensity, errors = _columns(dataset, "intensity", "intensity_errors")
-    bins = _energy(dataset).name != "incident_energy"
-    if _has_band(dataset):
-        _, lower, upper = _columns(dataset, "intensity_lower", "intensity_upper")
-        top = 100 * np.abs(intensity[np.isfinite(intensity)]).max(initial=1.0)
-        upper = np.where(
-            np.isposinf(upper), top, upper
-        )  # an interval without an upper end leaves the axes
-        axes.fill_between(
-            energy,
-            lower,
-            upper,
-            step="mid" if bins else None,
-            color=colour,
-            alpha=0.18,
-            lw=0,
-        )
-    line = (
-        {"drawstyle": "steps-mid"}
-        if bins
-        else {"marker": "o", "ms": 3.2 if len(energy) < MANY_POINTS else 2.0}
+def _enclose(windows: Sequence[Limits]) -> Limits:
+    """Return the smallest window that encloses all windows."""
+    return Limits(
+        min(window.low for window in windows), max(window.high for window in windows)
     )
-    axes.plot(energy, intensity, color=colour, lw=0.9, label=style.plain(label), **line)
-    good = np.isfinite(intensity) & (energy >= window[0]) & (energy <= window[1])
+
+
+def _whole_window(dataset: xr.Dataset) -> Limits:
+    """Return the energies of all points; of an emission spectrum those with counts."""
+    ordered = sort_spectrum(dataset)
+    energy = spectrum_axis(ordered).values
+    if _is_binned(dataset):
+        counts = ordered["counts"].values
+        return find_counts_window(energy, counts, COUNTS_MARGIN_EV)
+    margin = POINTS_MARGIN * float(np.ptp(energy)) or 0.5
+    return Limits(float(energy[0]) - margin, float(energy[-1]) + margin)
+
+
+def _edge_window(dataset: xr.Dataset) -> Limits:
+    """Return the energies worth a close look, eV.
+
+    Around the elastic line for energy losses; around the edge for an emission spectrum
+    of certain incident energies, unless the region has emission limits; else all.
+    """
+    whole = _whole_window(dataset)
+    region = json.loads(dataset.attrs.get("region", "{}"))
+    axis = spectrum_axis(dataset).name
+    incident = np.ravel(region.get("incident") or region.get("cuts") or [])
+    if axis == "energy_loss":
+        low, high = -EDGE_ABOVE_EV, EDGE_BELOW_EV
+    elif axis == "emission_energy" and incident.size and not region.get("emission"):
+        low = float(incident.min()) - EDGE_BELOW_EV
+        high = float(incident.max()) + EDGE_ABOVE_EV
+    else:
+        return whole
+    window = Limits(max(whole.low, low), min(whole.high, high))
+    return window if window.low < window.high else whole
+
+
+def _draw_spectrum(
+    axes: Axes, dataset: xr.Dataset, colour: str, window: Limits, label: str = ""
+) -> None:
+    """Draw values, bars of one standard deviation, and the 95 % interval as a band.
+
+    Incident points are dots that are joined, emission bins are steps; points without a
+    value are gaps. Only bars in the window are made: a thousand of them take longer
+    than the rest of a figure.
+    """
+    ordered = sort_spectrum(dataset)
+    energy, intensity = spectrum_axis(ordered).values, ordered["intensity"].values
+    if _has_band(ordered):
+        _draw_band(axes, ordered, colour)
+    look: dict[str, Any] = {"drawstyle": "steps-mid"}
+    if not _is_binned(ordered):
+        look = {"marker": "o", "ms": 3.2 if len(energy) < MANY_POINTS else 2.0}
+    label = labels.escape_math(label)
+    axes.plot(energy, intensity, color=colour, lw=0.9, label=label, **look)
+    is_inside = (energy >= window.low) & (energy <= window.high)
+    has_bar = np.isfinite(intensity) & is_inside
     axes.errorbar(
-        energy[good],
-        intensity[good],
-        errors[good],
+        energy[has_bar],
+        intensity[has_bar],
+        ordered["intensity_errors"].values[has_bar],
         fmt="none",
         ecolor=colour,
         elinewidth=0.7,
@@ -222,104 +235,109 @@ def _draw(
     )
 
 
-def _finish(
-    axes: "Axes",
-    datasets: "list[xr.Dataset]",
+def _draw_band(axes: Axes, ordered: xr.Dataset, colour: str) -> None:
+    """Draw the 95 % interval; one without an upper end leaves the axes."""
+    intensity = ordered["intensity"].values
+    largest = np.abs(intensity[np.isfinite(intensity)]).max(initial=1.0)
+    upper = ordered["intensity_upper"].values
+    axes.fill_between(
+        spectrum_axis(ordered).values,
+        ordered["intensity_lower"].values,
+        np.where(np.isposinf(upper), INFINITE_BAND * largest, upper),
+        step="mid" if _is_binned(ordered) else None,
+        color=colour,
+        alpha=0.18,
+        lw=0,
+    )
+
+
+def _finish_panel(
+    axes: Axes,
+    datasets: Sequence[xr.Dataset],
     window: Limits,
     title: str = "",
     size: float = style.TEXT_SIZE,
 ) -> None:
-    """Labels, zero line and limits."""
-    style.dress(
-        axes,
-        style.quantity(_energy(datasets[0])),
-        style.quantity(datasets[0]["intensity"]),
-        title,
-        size,
-    )
+    """Set labels, zero line and limits."""
+    x_label = labels.quantity_label(spectrum_axis(datasets[0]))
+    y_label = labels.quantity_label(datasets[0]["intensity"])
+    style.label_axes(axes, x_label, y_label, title, size)
     axes.axhline(0, color=style.GREY, lw=0.8, zorder=0)
     axes.set_xlim(window)
     axes.set_ylim(_intensity_limits(datasets, window))
 
 
-def _intensity_limits(datasets: "Iterable[xr.Dataset]", window: Limits) -> Limits:
-    """Limits that hold zero and all bars in the window, but for those of points with hardly any exposure.
+def _intensity_limits(datasets: Sequence[xr.Dataset], window: Limits) -> Limits:
+    """Return limits around zero and all bars in the window.
 
-    Bands too, but for what is half as far again as the bars: that of an inverse yield of a few counts has no end.
+    Points with hardly any exposure are not regarded, and bands only up to half as far
+    again as the bars: that of an inverse yield of a few counts has no end.
     """
-    ends, bands = [np.zeros(1)], [np.zeros(1)]
+    bar_ends, band_ends = [np.zeros(1)], [np.zeros(1)]
     for dataset in datasets:
-        energy, intensity, errors, exposure = _columns(
-            dataset, "intensity", "intensity_errors", "exposure"
-        )
-        exposed = exposure >= LITTLE_EXPOSURE * np.median(exposure)
-        inside = (
-            np.isfinite(intensity)
-            & exposed
-            & (energy >= window[0])
-            & (energy <= window[1])
-        )
-        bars = np.nan_to_num(errors[inside])
-        ends += [intensity[inside] - bars, intensity[inside] + bars]
-        if _has_band(dataset):
-            bands += [
-                end[inside]
-                for end in _columns(dataset, "intensity_lower", "intensity_upper")[1:]
-            ]
-    low, high = np.min(np.concatenate(ends)), np.max(np.concatenate(ends))
-    band = np.clip(
-        np.nan_to_num(np.concatenate(bands), posinf=np.inf, neginf=-np.inf),
-        1.5 * low,
-        1.5 * high,
-    )
-    low, high = min(low, band.min()), max(high, band.max())
+        ordered = sort_spectrum(dataset, window)
+        intensity = ordered["intensity"].values
+        least_exposure = LITTLE_EXPOSURE * np.median(dataset["exposure"].values)
+        is_exposed = ordered["exposure"].values >= least_exposure
+        counts = np.isfinite(intensity) & is_exposed
+        bars = np.nan_to_num(ordered["intensity_errors"].values[counts])
+        bar_ends += [intensity[counts] - bars, intensity[counts] + bars]
+        if _has_band(ordered):
+            band_ends.append(ordered["intensity_lower"].values[counts])
+            band_ends.append(ordered["intensity_upper"].values[counts])
+    bars = np.concatenate(bar_ends)
+    low, high = np.min(bars), np.max(bars)
+    bands = np.nan_to_num(np.concatenate(band_ends), posinf=np.inf, neginf=-np.inf)
+    bands = np.clip(bands, BAND_LIMIT * low, BAND_LIMIT * high)
+    low, high = min(low, bands.min()), max(high, bands.max())
     margin = 0.08 * (high - low) or 1.0
-    return float(low - margin), float(high + margin)
+    return Limits(float(low - margin), float(high + margin))
 
 
-def _draw_whole(
-    axes: "Axes", dataset: "xr.Dataset", whole: Limits, window: Limits
+def _draw_whole_spectrum(
+    axes: Axes, dataset: xr.Dataset, whole: Limits, window: Limits
 ) -> None:
-    """All of an emission spectrum on a logarithmic scale, the window marked."""
-    energy, intensity = _columns(dataset, "intensity")
+    """Draw all of an emission spectrum on a logarithmic scale, the window shaded."""
+    ordered = sort_spectrum(dataset)
+    energy, intensity = spectrum_axis(ordered).values, ordered["intensity"].values
     axes.plot(energy, intensity, drawstyle="steps-mid", color=style.BLUE, lw=0.8)
     axes.axvspan(*window, color=style.ORANGE, alpha=0.2, lw=0)
     axes.set_xlim(whole)
     positive = intensity[intensity > 0]
     axes.set_yscale("log", nonpositive="clip")
     axes.set_ylim(0.7 * positive.min(), 2 * positive.max())
-    style.dress(
-        axes,
-        "",
-        "",
-        "all emission, logarithmic; marked: the part below",
-        style.SMALL_SIZE,
-    )
-    style.log_ticks(axes.yaxis)
+    title = "whole spectrum, logarithmic; shaded: range shown below"
+    style.label_axes(axes, "", "", title, style.SMALL_SIZE)
+    style.use_plain_log_ticks(axes.yaxis)
 
 
-def _same_energies(datasets: "list[xr.Dataset]") -> bool:
-    """Whether these are two spectra on the same energies."""
-    if len(datasets) != 2 or _energy(datasets[0]).shape != _energy(datasets[1]).shape:
+def _have_same_energies(datasets: Sequence[xr.Dataset]) -> bool:
+    """Return whether there are two spectra, on the same energies."""
+    if len(datasets) != 2:
         return False
-    (first,), (second,) = (_columns(dataset) for dataset in datasets)
+    first, second = (
+        spectrum_axis(sort_spectrum(dataset)).values for dataset in datasets
+    )
+    if first.shape != second.shape:
+        return False
     return bool(np.all(np.abs(first - second) <= SAME_ENERGY_EV))
 
 
-def _difference(first: "xr.Dataset", second: "xr.Dataset") -> "xr.Dataset":
-    """The second spectrum minus the first, points in ascending order; the variances add."""
-    names = ("intensity", "intensity_errors", "exposure")
-    energy, below, below_errors, below_exposure = _columns(first, *names)
-    _, above, above_errors, above_exposure = _columns(second, *names)
-    dim = str(_energy(first).name)
+def _subtract(minuend: xr.Dataset, subtrahend: xr.Dataset) -> xr.Dataset:
+    """Return the difference of two spectra on the same energies; variances add."""
+    upper, lower = sort_spectrum(minuend), sort_spectrum(subtrahend)
+    axis = spectrum_axis(lower)
+    dims = (str(axis.name),)
+    difference = upper["intensity"].values - lower["intensity"].values
+    attributes = lower["intensity"].attrs | {"long_name": "difference"}
+    errors = np.hypot(
+        upper["intensity_errors"].values, lower["intensity_errors"].values
+    )
+    exposure = np.minimum(upper["exposure"].values, lower["exposure"].values)
     values = {
-        dim: ((dim,), energy, _energy(first).attrs),
-        "intensity": (
-            (dim,),
-            above - below,
-            first["intensity"].attrs | {"long_name": "difference"},
-        ),
-        "intensity_errors": ((dim,), np.hypot(above_errors, below_errors)),
-        "exposure": ((dim,), np.minimum(above_exposure, below_exposure)),
+        dims[0]: (dims, axis.values, axis.attrs),
+        "intensity": (dims, difference, attributes),
+        "intensity_errors": (dims, errors),
+        "exposure": (dims, exposure),
     }
-    return type(first)(values)
+    return type(minuend)(values)

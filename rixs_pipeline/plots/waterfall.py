@@ -1,101 +1,122 @@
 """Emission spectra of several incident energies, one above the other."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from rixs_pipeline.plots import style
+from rixs_pipeline.plots import labels, style
+from rixs_pipeline.plots.spectrum_data import (
+    Limits,
+    highest_intensity,
+    sort_spectrum,
+    spectrum_axis,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Limits = tuple[float, float]
-Cuts = Mapping[str, "xr.Dataset"]  # what it was excited with -> spectrum
+SHIFT = 0.6  # between spectra, as a fraction of the highest intensity
+WIDTH_INCHES = 6.5
+HEIGHT_INCHES = 2.0  # without spectra
+SPECTRUM_INCHES = 0.8  # height that each spectrum adds
 
-STEP = 0.6  # between spectra, of the highest of them
-SIZE = 6.5, 2.0, 0.8  # inches: width; height without spectra, and for each
 
+def waterfall_figure(
+    spectra: Mapping[str, xr.Dataset], title: str, window: Limits
+) -> Figure:
+    """Plot emission spectra against emission energy or energy loss.
 
-def waterfall_figure(cuts: Cuts, title: str, window: Limits) -> "Figure":
-    """Emission spectra against emission energy or loss, the first at the bottom.
+    Parameters
+    ----------
+    spectra : mapping of str to Dataset
+        Label -> as `schema.spectrum`, the first at the bottom; at least one, all along
+        the same dimension.
+    title : str
+        Of the figure.
+    window : Limits
+        Energies that are shown, eV.
 
-    Args:
-        cuts: label -> dataset as `schema.spectrum`, at least one, all along the same dimension.
-        title: of the figure.
-        window: what is shown of their axis, eV.
+    Returns
+    -------
+    Figure
+        With one panel.
     """
-    figure = style.new_figure(SIZE[0], SIZE[1] + SIZE[2] * len(cuts), title)
-    draw(style.grid(figure).subplots(squeeze=False)[0, 0], cuts, window)
+    height = HEIGHT_INCHES + SPECTRUM_INCHES * len(spectra)
+    figure = style.new_figure(WIDTH_INCHES, height, title)
+    axes = figure.add_subplot(style.add_grid(figure)[0])
+    top = highest_intensity(spectra.values(), window)
+    draw_waterfall(axes, spectra, window, top)
+    label_waterfall(axes, spectra)
     return figure
 
 
-def draw(
-    axes: "Axes",
-    cuts: Cuts,
-    window: Limits,
-    title: str = "",
-    size: float = style.TEXT_SIZE,
-    top: float | None = None,
+def draw_waterfall(
+    axes: Axes, spectra: Mapping[str, xr.Dataset], window: Limits, top: float
 ) -> None:
-    """The spectra in a panel, each on a zero line of its own, its label at the end of low intensity.
+    """Draw spectra in a panel, each above a zero line of its own.
 
-    `top`: the highest intensity of all panels that share a scale; default: of these spectra.
+    Labels stand where intensities are low: at the left end of emission energies, at
+    the right end of energy losses.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel.
+    spectra : mapping of str to Dataset
+        Label -> as `schema.spectrum`, the first at the bottom.
+    window : Limits
+        Energies that are shown, eV.
+    top : float
+        Highest intensity of all panels that share a scale.
     """
-    shown = {label: columns(dataset, window) for label, dataset in cuts.items()}
-    first = next(iter(cuts.values()))["intensity"]
-    right = first.dims[0] == "energy_loss"  # where the spectra are low
-    top = highest(cuts, window) if top is None else top
-    step = STEP * top
-    for index, (label, (energy, values, bars)) in enumerate(shown.items()):
-        colour, zero = style.SERIES[index % len(style.SERIES)], index * step
+    axis = _common_axis(spectra)
+    is_loss = axis == "energy_loss"
+    label_position = window.high if is_loss else window.low
+    for row, (label, spectrum) in enumerate(spectra.items()):
+        shown = sort_spectrum(spectrum, window)
+        colour = style.SERIES[row % len(style.SERIES)]
+        zero = row * (SHIFT * top)
         axes.axhline(zero, color=style.GREY, lw=0.4, zorder=0)
-        axes.errorbar(energy, values + zero, bars, color=colour, lw=1.0, elinewidth=0.5)
+        axes.errorbar(
+            shown[axis].values,
+            shown["intensity"].values + zero,
+            shown["intensity_errors"].values,
+            color=colour,
+            lw=1.0,
+            elinewidth=0.5,
+        )
         axes.annotate(
             label,
-            (window[right], zero),
-            (-5 if right else 5, 7),
+            (label_position, zero),
+            (-5 if is_loss else 5, 7),
             textcoords="offset points",
-            ha="right" if right else "left",
+            ha="right" if is_loss else "left",
             size=style.SMALL_SIZE,
             color=colour,
         )
     axes.set_xlim(window)
     if top > 0:
-        axes.set_ylim(-0.1 * top, (len(shown) - 1) * step + 1.15 * top)
+        highest_zero = (len(spectra) - 1) * (SHIFT * top)
+        axes.set_ylim(-0.1 * top, highest_zero + 1.15 * top)
     axes.locator_params(axis="x", nbins=5)
-    style.dress(
-        axes,
-        f"{str(first.dims[0]).replace('_', ' ')} (eV)",
-        style.quantity(first, "intensity, shifted"),
-        title,
-        size,
-    )
 
 
-def highest(cuts: "Mapping[Any, xr.Dataset]", window: Limits) -> float:
-    """The highest intensity of spectra in a window, eV."""
-    return max(
-        (
-            float(np.nanmax(columns(cut, window)[1], initial=0.0))
-            for cut in cuts.values()
-        ),
-        default=1.0,
-    )
+def label_waterfall(
+    axes: Axes,
+    spectra: Mapping[str, xr.Dataset],
+    title: str = "",
+    size: float = style.TEXT_SIZE,
+) -> None:
+    """Set the labels and the small title of a panel of shifted spectra."""
+    intensity = next(iter(spectra.values()))["intensity"]
+    x_label = labels.axis_label(_common_axis(spectra))
+    y_label = labels.quantity_label(intensity, "intensity, shifted")
+    style.label_axes(axes, x_label, y_label, title, size)
 
 
-def columns(
-    dataset: "xr.Dataset", window: Limits | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Energy, intensity and errors of a spectrum in the window, energies ascending, f8 (energy,) each."""
-    energy = dataset[str(dataset["intensity"].dims[0])].values
-    order = np.argsort(energy, kind="stable")
-    if window is not None:
-        order = order[(energy[order] >= window[0]) & (energy[order] <= window[1])]
-    return (
-        energy[order],
-        dataset["intensity"].values[order],
-        dataset["intensity_errors"].values[order],
-    )
+def _common_axis(spectra: Mapping[str, xr.Dataset]) -> str:
+    """Return the name of the spectra's axis."""
+    return str(spectrum_axis(next(iter(spectra.values()))).name)

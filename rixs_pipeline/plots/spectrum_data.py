@@ -1,0 +1,102 @@
+"""Spectra as figures need them: energies ascending, and the energies worth showing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rixs_pipeline.types import FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+STRAY_SHARE = 0.0005  # of all counts at either end: too few to set a window
+
+
+class Limits(NamedTuple):
+    """Lower and upper end of a window or an axis, eV where it is an energy."""
+
+    low: float
+    high: float
+
+
+def spectrum_axis(spectrum: xr.Dataset) -> xr.DataArray:
+    """Return the energies of a spectrum, eV."""
+    return spectrum[str(spectrum["intensity"].dims[0])]
+
+
+def sort_spectrum(spectrum: xr.Dataset, window: Limits | None = None) -> xr.Dataset:
+    """Return a spectrum with ascending energies.
+
+    Parameters
+    ----------
+    spectrum : Dataset
+        As `schema.spectrum`.
+    window : Limits, optional
+        Energies to be kept, eV; default: all.
+
+    Returns
+    -------
+    Dataset
+        The same variables.
+    """
+    axis = spectrum_axis(spectrum)
+    order = np.argsort(axis.values, kind="stable")
+    if window is not None:
+        energy = axis.values[order]
+        order = order[(energy >= window.low) & (energy <= window.high)]
+    return spectrum.isel({str(axis.name): order})
+
+
+def highest_intensity(spectra: Iterable[xr.Dataset], window: Limits) -> float:
+    """Return the highest intensity that spectra reach in a window, at least 0.
+
+    Parameters
+    ----------
+    spectra : iterable of Dataset
+        At least one, as `schema.spectrum`.
+    window : Limits
+        Energies, eV.
+
+    Returns
+    -------
+    float
+        In the spectra's unit.
+    """
+    shown = [sort_spectrum(spectrum, window) for spectrum in spectra]
+    return max(
+        float(np.nanmax(spectrum["intensity"].values, initial=0.0))
+        for spectrum in shown
+    )
+
+
+def find_counts_window(
+    energy: FloatArray, counts: NDArray[Any], margin: float
+) -> Limits:
+    """Return the energies between which nearly all counts lie.
+
+    Parameters
+    ----------
+    energy : f8 (bin,)
+        Ascending, eV.
+    counts : (bin,)
+        Counts; stray ones at the ends, less than 0.05 %, are not regarded.
+    margin : float
+        Added at both ends, eV.
+
+    Returns
+    -------
+    Limits
+        Within the energies; all of them where there are no counts, eV.
+    """
+    total = np.cumsum(np.nan_to_num(counts))
+    if not total.size or total[-1] <= 0:
+        lowest, highest = energy.min(initial=np.inf), energy.max(initial=-np.inf)
+        return Limits(float(lowest), float(highest))
+    shares = (STRAY_SHARE * total[-1], (1 - STRAY_SHARE) * total[-1])
+    low, high = energy[np.searchsorted(total, shares)]
+    lowest, highest = float(energy[0]), float(energy[-1])
+    return Limits(max(lowest, float(low) - margin), min(highest, float(high) + margin))
