@@ -14,7 +14,7 @@ import pytest
 import rixs_pipeline
 from rixs_pipeline import cli as cli_module
 from rixs_pipeline.runner import run as runner
-from rixs_pipeline.stages.figures import plan as report
+from rixs_pipeline.stages import report
 
 VERBS = [
     "run",
@@ -515,7 +515,7 @@ def test_export_of_several_formats(cli, small):
 
 
 def test_watch_ends_after_its_rounds(cli, small, monkeypatch):
-    for plan in ("plan_calibrations", "plan_results"):
+    for plan in ("plan_reference_runs", "plan_results"):
         monkeypatch.setattr(report, plan, lambda *_: iter(()))
     started = time.perf_counter()
     assert (

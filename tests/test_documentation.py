@@ -19,7 +19,7 @@ PAGES = sorted([*(CHECKOUT / "docs").glob("**/*.md"), CHECKOUT / "README.md"])
 SECTIONS = {
     "regions": config.Region,
     "compare": config.Comparison,
-    "figures": config.FigureSheet,
+    "figures": config.MultiPanelFigure,
 }
 
 

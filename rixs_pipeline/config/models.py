@@ -460,7 +460,7 @@ class XasConfig(Model):
     )
 
 
-class FigureSheet(Model):
+class MultiPanelFigure(Model):
     """One figure with several panels, as a paper shows it."""
 
     kind: Literal["xas", "maps", "cuts", "spectra", "overview"]
@@ -496,7 +496,7 @@ class FigureSheet(Model):
         return values
 
     @model_validator(mode="after")
-    def _cuts_have_energies(self) -> "FigureSheet":
+    def _cuts_have_energies(self) -> "MultiPanelFigure":
         if self.kind == "cuts" and (
             not self.incident or self.compared not in (None, *self.incident)
         ):
@@ -648,7 +648,7 @@ class Config(Model):
     compare: dict[str, Comparison] = {}
     passes: PassesConfig = PassesConfig()
     xas: XasConfig = XasConfig()
-    figures: dict[str, FigureSheet] = {}
+    figures: dict[str, MultiPanelFigure] = {}
     execution: ExecutionConfig = ExecutionConfig()
 
     def science(self, *sections: str) -> dict[str, Any]:

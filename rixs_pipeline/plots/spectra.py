@@ -17,6 +17,7 @@ from rixs_pipeline.plots.spectrum_data import (
 )
 from rixs_pipeline.plots.style import Spacing
 from rixs_pipeline.plots.waterfall import waterfall_figure
+from rixs_pipeline.types import BoolArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,7 +55,8 @@ def spectrum_figure(dataset: xr.Dataset, title: str) -> Figure:
     Figure
         With 1 or 2 panels.
     """
-    window, whole = _edge_window(dataset), _whole_window(dataset)
+    spectrum = sort_spectrum(dataset)
+    window, whole = _edge_window(spectrum), _whole_window(spectrum)
     is_part = window != whole
     figure = style.new_figure(8, 5, title)
     spacing = Spacing(across=0, down=0.3)
@@ -62,10 +64,10 @@ def spectrum_figure(dataset: xr.Dataset, title: str) -> Figure:
     grid = style.add_grid(figure, len(height_ratios), 1, spacing, height_ratios)
     *whole_panels, axes = grid.subplots(squeeze=False)[:, 0]
     for panel in whole_panels:
-        _draw_whole_spectrum(panel, dataset, whole, window)
-    _draw_spectrum(axes, dataset, style.BLUE, window)
-    subtitle = "bars: one standard deviation; band: 95 %" if _has_band(dataset) else ""
-    _finish_panel(axes, [dataset], window, subtitle)
+        _draw_whole_spectrum(panel, spectrum, whole, window)
+    _draw_spectrum(axes, spectrum, style.BLUE, window)
+    subtitle = "bars: one standard deviation; band: 95 %" if _has_band(spectrum) else ""
+    _finish_panel(axes, [spectrum], window, subtitle)
     return figure
 
 
@@ -84,24 +86,24 @@ def overlay_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
     Figure
         The difference of two spectra on the same energies is in a panel below.
     """
-    datasets = list(spectra.values())
-    has_difference = _have_same_energies(datasets)
+    ordered = [sort_spectrum(spectrum) for spectrum in spectra.values()]
+    has_difference = _have_same_energies(ordered)
     figure = style.new_figure(8, 6.4 if has_difference else 5, title)
     spacing = Spacing(across=0, down=0.3)
     height_ratios = (3, 1) if has_difference else (3,)
     grid = style.add_grid(figure, len(height_ratios), 1, spacing, height_ratios)
     panels = grid.subplots(squeeze=False, sharex=True)[:, 0]
     axes = panels[0]
-    window = _enclose([_edge_window(dataset) for dataset in datasets])
-    for row, (label, dataset) in enumerate(spectra.items()):
+    window = _enclose([_edge_window(spectrum) for spectrum in ordered])
+    for row, (label, spectrum) in enumerate(zip(spectra, ordered, strict=True)):
         colour = style.SERIES[row % len(style.SERIES)]
-        _draw_spectrum(axes, dataset, colour, window, label)
-    _finish_panel(axes, datasets, window)
+        _draw_spectrum(axes, spectrum, colour, window, label)
+    _finish_panel(axes, ordered, window)
     axes.legend(frameon=False, fontsize=style.TEXT_SIZE)
     if has_difference:
         axes.set_xlabel("")
+        difference = _subtract(ordered[1], ordered[0])
         first, second = spectra
-        difference = _subtract(spectra[second], spectra[first])
         _draw_spectrum(panels[1], difference, style.BLACK, window)
         _finish_panel(panels[1], [difference], window, f"{second} − {first}")
     return figure
@@ -122,7 +124,8 @@ def cuts_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
     Figure
         Around the edge, or around the elastic line.
     """
-    window = _enclose([_edge_window(dataset) for dataset in spectra.values()])
+    ordered = [sort_spectrum(spectrum) for spectrum in spectra.values()]
+    window = _enclose([_edge_window(spectrum) for spectrum in ordered])
     return waterfall_figure(spectra, title, window)
 
 
@@ -148,21 +151,22 @@ def overview_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
     grid = style.add_grid(figure, rows, columns, spacing)
     for number, (name, dataset) in enumerate(spectra.items()):
         axes = figure.add_subplot(grid[number // columns, number % columns])
-        window = _edge_window(dataset)
-        _draw_spectrum(axes, dataset, style.BLUE, window)
-        _finish_panel(axes, [dataset], window, name, style.SMALL_SIZE)
+        spectrum = sort_spectrum(dataset)
+        window = _edge_window(spectrum)
+        _draw_spectrum(axes, spectrum, style.BLUE, window)
+        _finish_panel(axes, [spectrum], window, name, style.SMALL_SIZE)
         axes.locator_params(nbins=5)
     return figure
 
 
-def _has_band(dataset: xr.Dataset) -> bool:
+def _has_band(spectrum: xr.Dataset) -> bool:
     """Return whether a spectrum has the 95 % interval."""
-    return "intensity_lower" in dataset and "intensity_upper" in dataset
+    return "intensity_lower" in spectrum and "intensity_upper" in spectrum
 
 
-def _is_binned(dataset: xr.Dataset) -> bool:
+def _is_binned(spectrum: xr.Dataset) -> bool:
     """Return whether energies are bins, unlike incident points."""
-    return spectrum_axis(dataset).name != "incident_energy"
+    return spectrum_axis(spectrum).name != "incident_energy"
 
 
 def _enclose(windows: Sequence[Limits]) -> Limits:
@@ -172,26 +176,25 @@ def _enclose(windows: Sequence[Limits]) -> Limits:
     )
 
 
-def _whole_window(dataset: xr.Dataset) -> Limits:
+def _whole_window(spectrum: xr.Dataset) -> Limits:
     """Return the energies of all points; of an emission spectrum those with counts."""
-    ordered = sort_spectrum(dataset)
-    energy = spectrum_axis(ordered).values
-    if _is_binned(dataset):
-        counts = ordered["counts"].values
+    energy = spectrum_axis(spectrum).values
+    if _is_binned(spectrum):
+        counts = spectrum["counts"].values
         return find_counts_window(energy, counts, COUNTS_MARGIN_EV)
     margin = POINTS_MARGIN * float(np.ptp(energy)) or 0.5
     return Limits(float(energy[0]) - margin, float(energy[-1]) + margin)
 
 
-def _edge_window(dataset: xr.Dataset) -> Limits:
+def _edge_window(spectrum: xr.Dataset) -> Limits:
     """Return the energies worth a close look, eV.
 
     Around the elastic line for energy losses; around the edge for an emission spectrum
     of certain incident energies, unless the region has emission limits; else all.
     """
-    whole = _whole_window(dataset)
-    region = json.loads(dataset.attrs.get("region", "{}"))
-    axis = spectrum_axis(dataset).name
+    whole = _whole_window(spectrum)
+    region = json.loads(spectrum.attrs.get("region", "{}"))
+    axis = spectrum_axis(spectrum).name
     incident = np.ravel(region.get("incident") or region.get("cuts") or [])
     if axis == "energy_loss":
         low, high = -EDGE_ABOVE_EV, EDGE_BELOW_EV
@@ -205,7 +208,7 @@ def _edge_window(dataset: xr.Dataset) -> Limits:
 
 
 def _draw_spectrum(
-    axes: Axes, dataset: xr.Dataset, colour: str, window: Limits, label: str = ""
+    axes: Axes, spectrum: xr.Dataset, colour: str, window: Limits, label: str = ""
 ) -> None:
     """Draw values, bars of one standard deviation, and the 95 % interval as a band.
 
@@ -213,21 +216,19 @@ def _draw_spectrum(
     value are gaps. Only bars in the window are made: a thousand of them take longer
     than the rest of a figure.
     """
-    ordered = sort_spectrum(dataset)
-    energy, intensity = spectrum_axis(ordered).values, ordered["intensity"].values
-    if _has_band(ordered):
-        _draw_band(axes, ordered, colour)
+    energy, intensity = spectrum_axis(spectrum).values, spectrum["intensity"].values
+    if _has_band(spectrum):
+        _draw_band(axes, spectrum, colour)
     look: dict[str, Any] = {"drawstyle": "steps-mid"}
-    if not _is_binned(ordered):
+    if not _is_binned(spectrum):
         look = {"marker": "o", "ms": 3.2 if len(energy) < MANY_POINTS else 2.0}
     label = labels.escape_math(label)
     axes.plot(energy, intensity, color=colour, lw=0.9, label=label, **look)
-    is_inside = (energy >= window.low) & (energy <= window.high)
-    has_bar = np.isfinite(intensity) & is_inside
+    has_bar = _has_bar(spectrum, window)
     axes.errorbar(
         energy[has_bar],
         intensity[has_bar],
-        ordered["intensity_errors"].values[has_bar],
+        spectrum["intensity_errors"].values[has_bar],
         fmt="none",
         ecolor=colour,
         elinewidth=0.7,
@@ -235,16 +236,23 @@ def _draw_spectrum(
     )
 
 
-def _draw_band(axes: Axes, ordered: xr.Dataset, colour: str) -> None:
+def _has_bar(spectrum: xr.Dataset, window: Limits) -> BoolArray:
+    """Return which points (energy,) have a value and are in a window."""
+    energy = spectrum_axis(spectrum).values
+    is_inside = (energy >= window.low) & (energy <= window.high)
+    return np.asarray(np.isfinite(spectrum["intensity"].values) & is_inside)
+
+
+def _draw_band(axes: Axes, spectrum: xr.Dataset, colour: str) -> None:
     """Draw the 95 % interval; one without an upper end leaves the axes."""
-    intensity = ordered["intensity"].values
+    intensity = spectrum["intensity"].values
     largest = np.abs(intensity[np.isfinite(intensity)]).max(initial=1.0)
-    upper = ordered["intensity_upper"].values
+    upper = spectrum["intensity_upper"].values
     axes.fill_between(
-        spectrum_axis(ordered).values,
-        ordered["intensity_lower"].values,
+        spectrum_axis(spectrum).values,
+        spectrum["intensity_lower"].values,
         np.where(np.isposinf(upper), INFINITE_BAND * largest, upper),
-        step="mid" if _is_binned(ordered) else None,
+        step="mid" if _is_binned(spectrum) else None,
         color=colour,
         alpha=0.18,
         lw=0,
@@ -253,38 +261,37 @@ def _draw_band(axes: Axes, ordered: xr.Dataset, colour: str) -> None:
 
 def _finish_panel(
     axes: Axes,
-    datasets: Sequence[xr.Dataset],
+    spectra: Sequence[xr.Dataset],
     window: Limits,
     title: str = "",
     size: float = style.TEXT_SIZE,
 ) -> None:
     """Set labels, zero line and limits."""
-    x_label = labels.quantity_label(spectrum_axis(datasets[0]))
-    y_label = labels.quantity_label(datasets[0]["intensity"])
+    x_label = labels.quantity_label(spectrum_axis(spectra[0]))
+    y_label = labels.quantity_label(spectra[0]["intensity"])
     style.label_axes(axes, x_label, y_label, title, size)
     axes.axhline(0, color=style.GREY, lw=0.8, zorder=0)
     axes.set_xlim(window)
-    axes.set_ylim(_intensity_limits(datasets, window))
+    axes.set_ylim(_intensity_limits(spectra, window))
 
 
-def _intensity_limits(datasets: Sequence[xr.Dataset], window: Limits) -> Limits:
+def _intensity_limits(spectra: Sequence[xr.Dataset], window: Limits) -> Limits:
     """Return limits around zero and all bars in the window.
 
     Points with hardly any exposure are not regarded, and bands only up to half as far
     again as the bars: that of an inverse yield of a few counts has no end.
     """
     bar_ends, band_ends = [np.zeros(1)], [np.zeros(1)]
-    for dataset in datasets:
-        ordered = sort_spectrum(dataset, window)
-        intensity = ordered["intensity"].values
-        least_exposure = LITTLE_EXPOSURE * np.median(dataset["exposure"].values)
-        is_exposed = ordered["exposure"].values >= least_exposure
-        counts = np.isfinite(intensity) & is_exposed
-        bars = np.nan_to_num(ordered["intensity_errors"].values[counts])
-        bar_ends += [intensity[counts] - bars, intensity[counts] + bars]
-        if _has_band(ordered):
-            band_ends.append(ordered["intensity_lower"].values[counts])
-            band_ends.append(ordered["intensity_upper"].values[counts])
+    for spectrum in spectra:
+        intensity, exposure = spectrum["intensity"].values, spectrum["exposure"].values
+        is_exposed = exposure >= LITTLE_EXPOSURE * np.median(exposure)
+        is_regarded = _has_bar(spectrum, window) & is_exposed
+        values = intensity[is_regarded]
+        errors = np.nan_to_num(spectrum["intensity_errors"].values[is_regarded])
+        bar_ends += [values - errors, values + errors]
+        if _has_band(spectrum):
+            band_ends.append(spectrum["intensity_lower"].values[is_regarded])
+            band_ends.append(spectrum["intensity_upper"].values[is_regarded])
     bars = np.concatenate(bar_ends)
     low, high = np.min(bars), np.max(bars)
     bands = np.nan_to_num(np.concatenate(band_ends), posinf=np.inf, neginf=-np.inf)
@@ -295,11 +302,10 @@ def _intensity_limits(datasets: Sequence[xr.Dataset], window: Limits) -> Limits:
 
 
 def _draw_whole_spectrum(
-    axes: Axes, dataset: xr.Dataset, whole: Limits, window: Limits
+    axes: Axes, spectrum: xr.Dataset, whole: Limits, window: Limits
 ) -> None:
     """Draw all of an emission spectrum on a logarithmic scale, the window shaded."""
-    ordered = sort_spectrum(dataset)
-    energy, intensity = spectrum_axis(ordered).values, ordered["intensity"].values
+    energy, intensity = spectrum_axis(spectrum).values, spectrum["intensity"].values
     axes.plot(energy, intensity, drawstyle="steps-mid", color=style.BLUE, lw=0.8)
     axes.axvspan(*window, color=style.ORANGE, alpha=0.2, lw=0)
     axes.set_xlim(whole)
@@ -311,13 +317,11 @@ def _draw_whole_spectrum(
     style.use_plain_log_ticks(axes.yaxis)
 
 
-def _have_same_energies(datasets: Sequence[xr.Dataset]) -> bool:
+def _have_same_energies(spectra: Sequence[xr.Dataset]) -> bool:
     """Return whether there are two spectra, on the same energies."""
-    if len(datasets) != 2:
+    if len(spectra) != 2:
         return False
-    first, second = (
-        spectrum_axis(sort_spectrum(dataset)).values for dataset in datasets
-    )
+    first, second = (spectrum_axis(spectrum).values for spectrum in spectra)
     if first.shape != second.shape:
         return False
     return bool(np.all(np.abs(first - second) <= SAME_ENERGY_EV))
@@ -325,15 +329,14 @@ def _have_same_energies(datasets: Sequence[xr.Dataset]) -> bool:
 
 def _subtract(minuend: xr.Dataset, subtrahend: xr.Dataset) -> xr.Dataset:
     """Return the difference of two spectra on the same energies; variances add."""
-    upper, lower = sort_spectrum(minuend), sort_spectrum(subtrahend)
-    axis = spectrum_axis(lower)
+    axis = spectrum_axis(subtrahend)
     dims = (str(axis.name),)
-    difference = upper["intensity"].values - lower["intensity"].values
-    attributes = lower["intensity"].attrs | {"long_name": "difference"}
+    difference = minuend["intensity"].values - subtrahend["intensity"].values
+    attributes = subtrahend["intensity"].attrs | {"long_name": "difference"}
     errors = np.hypot(
-        upper["intensity_errors"].values, lower["intensity_errors"].values
+        minuend["intensity_errors"].values, subtrahend["intensity_errors"].values
     )
-    exposure = np.minimum(upper["exposure"].values, lower["exposure"].values)
+    exposure = np.minimum(minuend["exposure"].values, subtrahend["exposure"].values)
     values = {
         dims[0]: (dims, axis.values, axis.attrs),
         "intensity": (dims, difference, attributes),

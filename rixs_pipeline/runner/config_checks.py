@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from rixs_pipeline.config.models import Comparison, Config, FigureSheet
+from rixs_pipeline.config.models import Comparison, Config, MultiPanelFigure
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages.sample import region_spectra
@@ -74,7 +74,7 @@ def _regions_of(comparison: Comparison) -> list[str]:
     return regions
 
 
-def _missing_panels(figure: FigureSheet, scans: Sequence[Run]) -> Iterator[str]:
+def _missing_panels(figure: MultiPanelFigure, scans: Sequence[Run]) -> Iterator[str]:
     """Yield the samples, edges and channels of a multi-panel figure without data."""
     samples = {scan.sample for scan in scans}
     edges = {scan.edge for scan in scans}

@@ -5,32 +5,26 @@ run.json, since PNG files carry none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.stages.figures.draw import Drawing
-from rixs_pipeline.stages.figures.plan import (
-    DrawTask,
-    Figures,
-    plan_calibrations,
-    plan_results,
-)
-from rixs_pipeline.stages.stage import FigureFiles, Product, Result, Stage
+from rixs_pipeline.stages.figures.draw import FigureSet, FigureTask, draw_figures
+from rixs_pipeline.stages.figures.plan import plan_reference_runs, plan_results
+from rixs_pipeline.stages.stage import Product, Result, Stage
 
 
-class _FigureStage(Stage[Figures]):
+class _FigureStage(Stage[FigureSet]):
     """Sets of figures."""
 
     verb = "report"
     has_figures = True
     in_background = True
 
-    def plan(self) -> Iterator[Figures]:
+    def plan(self) -> Iterator[FigureSet]:
         """Yield the sets of figures."""
         raise NotImplementedError
 
-    def products(self) -> list[Product[Figures]]:
+    def products(self) -> list[Product[FigureSet]]:
         """Return one product a set of figures."""
         folder = paths.figures_folder(self.context.out)
         return [
@@ -38,11 +32,11 @@ class _FigureStage(Stage[Figures]):
             for figures in self.plan()
         ]
 
-    def options(self, product: Product[Figures]) -> Mapping[str, Any]:
+    def options(self, product: Product[FigureSet]) -> Mapping[str, Any]:
         """Return what the figures show besides their sources."""
         return {"options": product.source.options}
 
-    def inputs(self, product: Product[Figures]) -> Mapping[str, str]:
+    def inputs(self, product: Product[FigureSet]) -> Mapping[str, str]:
         """Return the digests of the sources; one that is missing is not drawn."""
         sources = [path for path in product.source.sources if self.context.has(path)]
         return {
@@ -51,45 +45,41 @@ class _FigureStage(Stage[Figures]):
         }
 
     def compute(
-        self, products: Sequence[Product[Figures]]
-    ) -> Iterator[Result[Figures]]:
+        self, products: Sequence[Product[FigureSet]]
+    ) -> Iterator[Result[FigureSet]]:
         """Draw those figures of each set that would look different.
 
         Drawing begins at once; results come when they are asked for.
         """
         out, drawn = self.context.out, self.context.drawn_figures
         tasks = [
-            DrawTask(out, product.source.add, drawn.get(product.source.name, {}))
+            FigureTask(out, product.source.plan, drawn.get(product.source.name, {}))
             for product in products
         ]
-        drawings = self.context.figure_executor.outcomes(DrawTask.__call__, tasks)
+        outcomes = self.context.figure_executor.outcomes(draw_figures, tasks)
         return (
-            Result(product, drawing.then(partial(_content, product)))
-            for product, drawing in zip(products, drawings, strict=True)
+            Result(product, outcome)
+            for product, outcome in zip(products, outcomes, strict=True)
         )
-
-
-def _content(product: Product[Figures], drawing: Drawing) -> FigureFiles:
-    return FigureFiles(drawing.shown, tuple(drawing.drawn))
 
 
 class ReferenceRunFigures(_FigureStage):
     """Figures of the reference runs, drawn while maps are combined."""
 
-    def plan(self) -> Iterator[Figures]:
+    def plan(self) -> Iterator[FigureSet]:
         """Yield the figures of every calibration, and of each pair of neighbours."""
         names = [
             path.stem
             for path in self.context.calibration_paths()
             if self.context.has(path)
         ]
-        return plan_calibrations(self.context.out, names)
+        return plan_reference_runs(self.context.out, names)
 
 
 class ResultFigures(_FigureStage):
     """Figures of maps, spectra, absorption, comparisons, and those of the config."""
 
-    def plan(self) -> Iterator[Figures]:
+    def plan(self) -> Iterator[FigureSet]:
         """Yield the figures of all samples and edges that have spectra."""
         context = self.context
         groups = [

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from rixs_pipeline.config.models import (
     Config,
     ExecutionConfig,
-    FigureSheet,
+    MultiPanelFigure,
     MapConfig,
     Region,
 )
@@ -130,6 +130,6 @@ def test_one_thing_stands_for_a_list_of_one():
         {"kind": "xas", "samples": ["a"], "edges": ["Co_L"], "channel": channel}
         for channel in ("tfy", ["tfy"])
     ]
-    assert FigureSheet.model_validate(sheets[0]) == FigureSheet.model_validate(
+    assert MultiPanelFigure.model_validate(sheets[0]) == MultiPanelFigure.model_validate(
         sheets[1]
     )

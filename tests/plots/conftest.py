@@ -1,4 +1,4 @@
-"""Made-up datasets as the figures get them: laid out as in `schema`, with Poisson counts and the usual defects."""
+"""Synthetic datasets as in `schema`, with Poisson counts and the usual defects."""
 
 from collections.abc import Callable
 
@@ -32,38 +32,39 @@ def peak(x: np.ndarray, centre: np.ndarray | float, fwhm: float) -> np.ndarray:
     return np.exp(-4 * np.log(2) * ((x - centre) / fwhm) ** 2)
 
 
+def number_boxes(axes):
+    """Where the numbers along a vertical axis are, apart from empty ones."""
+    low, high = axes.get_ylim()
+    ticks = axes.yaxis.get_major_ticks()
+    visible = [tick for tick in ticks if low <= tick.get_loc() <= high]
+    boxes = [tick.label1.get_window_extent() for tick in visible]
+    return [box for box in boxes if box.width]
+
+
 @pytest.fixture(scope="session")
 def inside() -> Callable[..., None]:
-    """Checks that all that is drawn stands within the figure, and that no axis label covers a number."""
+    """Check that all artists are in the figure, and that no label covers a number."""
 
     def check(figure) -> None:
         figure.canvas.draw()
         width, height = figure.get_size_inches()
-        drawn = figure.get_tightbbox()
-        assert drawn.x0 >= 0
-        assert drawn.y0 >= 0
-        assert drawn.x1 <= width
-        assert drawn.y1 <= height
-        for one in figure.axes:
-            label = one.yaxis.label.get_window_extent()
-            for other in figure.axes:
-                low, high = other.get_ylim()
-                ticks = [
-                    tick
-                    for tick in other.yaxis.get_major_ticks()
-                    if low <= tick.get_loc() <= high
-                ]
-                boxes = [tick.label1.get_window_extent() for tick in ticks]
-                assert not any(
-                    label.overlaps(box) for box in boxes if box.width and label.width
-                ), one.get_ylabel()
+        box = figure.get_tightbbox()
+        assert box.x0 >= 0
+        assert box.y0 >= 0
+        assert box.x1 <= width
+        assert box.y1 <= height
+        numbers = [number for axes in figure.axes for number in number_boxes(axes)]
+        for axes in figure.axes:
+            label = axes.yaxis.label.get_window_extent()
+            if label.width:
+                assert not any(map(label.overlaps, numbers)), axes.get_ylabel()
 
     return check
 
 
 @pytest.fixture(scope="session")
 def make_map() -> Callable[..., xr.Dataset]:
-    """A Co L map: 70 points, dense at the white lines, three of them (20 to 22) without exposure."""
+    """Make a Co L map, dense at the white lines; masked points have no exposure."""
 
     def make(
         masked: tuple[int, ...] = (20, 21, 22), rate: float = 1.0, points: int = 70
@@ -94,7 +95,7 @@ def make_map() -> Callable[..., xr.Dataset]:
             "intensity_errors": (dims, np.sqrt(counts) / divisor),
         }
         dataset = schema.labelled(values, schema.RIXS_MAP)
-        schema.check(dataset, schema.RIXS_MAP, "made-up map")
+        schema.check(dataset, schema.RIXS_MAP, "synthetic map")
         return dataset
 
     return make
@@ -102,7 +103,7 @@ def make_map() -> Callable[..., xr.Dataset]:
 
 @pytest.fixture(scope="session")
 def make_spectrum() -> Callable[..., xr.Dataset]:
-    """A spectrum with its 95 % interval; the points `masked` have no exposure and no value."""
+    """Make a spectrum with its 95 % interval; masked points have no exposure."""
 
     def make(
         energy: np.ndarray | None = None,
@@ -132,7 +133,7 @@ def make_spectrum() -> Callable[..., xr.Dataset]:
             name: ((dim,), column) for name, column in columns.items()
         }
         dataset = schema.labelled(values, schema.spectrum(dim))
-        schema.check(dataset, schema.spectrum(dim), "made-up spectrum")
+        schema.check(dataset, schema.spectrum(dim), "synthetic spectrum")
         dataset.attrs = {"region": region} if region else {}
         return dataset
 
@@ -142,7 +143,7 @@ def make_spectrum() -> Callable[..., xr.Dataset]:
 def offsets(
     generator: np.random.Generator,
 ) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-    """Phase effects of 1 to 7 eV over the arrival and a drift of 1 eV, both corrected down to their errors."""
+    """Phase effects of 1 to 7 eV and a drift of 1 eV, corrected to their errors."""
     x, time = np.linspace(-11 / 12, 11 / 12, 12), np.linspace(50, 1150, 12)
     size = np.linspace(0.5, 3.5, len(LINES))[:, None]
     effects = {"phase_offset": size * x, "time_offset": (time - 600) / 1100}
@@ -167,7 +168,7 @@ def offsets(
 
 @pytest.fixture(scope="session")
 def make_calibration() -> Callable[..., xr.Dataset]:
-    """A reference run: odd channels, dead, noisy and misassigned pixels in it, gain curves a(1 - exp(-E/b))."""
+    """Make a reference run of odd channels, some bad; gain curves a(1 - exp(-E/b))."""
 
     def make(pixels: int = 240, bad: dict[int, str] = BAD) -> xr.Dataset:
         generator = np.random.default_rng(11)

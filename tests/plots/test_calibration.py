@@ -3,8 +3,7 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.plots import calibration, style
-from rixs_pipeline.plots import pixel_strips as strips
+from rixs_pipeline.plots import calibration, labels, style
 
 
 @pytest.fixture(scope="module")
@@ -65,34 +64,36 @@ def test_rebinned_counts_are_those_of_the_pixel(twelve, page):
     assert drawn.get_xdata()[:2] == pytest.approx([100.5, 101.5])
 
 
-def test_residuals_have_statistical_bars_over_the_uncertainty_of_the_references(
+def test_residuals_have_statistical_bars_and_boxes_for_the_reference_lines(
     twelve, page
 ):
-    one = twelve.sel(pixel=3)
+    pixel_data = twelve.sel(pixel=3)
     axes = page.axes[1]
     (bars,) = [c for c in axes.collections if isinstance(c, LineCollection)]
     segments = np.array(bars.get_segments())
-    assert segments[:, :, 1].mean(axis=1) == pytest.approx(one["line_residual"].values)
+    assert segments[:, :, 1].mean(axis=1) == pytest.approx(
+        pixel_data["line_residual"].values
+    )
     assert np.ptp(segments[:, :, 1], axis=1) == pytest.approx(
-        2 * one["line_residual_errors"].values
+        2 * pixel_data["line_residual_errors"].values
     )
     heights = [patch.get_height() for patch in axes.patches]
     assert heights == pytest.approx(
         [4.0, 1.4, 1.4, 2.4, 0.52, 0.62, 0.0]
-    )  # elastic: none is known
+    )  # elastic: no uncertainty
     assert [label.get_text() for label in axes.get_xticklabels()][:2] == [
         "C Kα",
         "N Kα",
     ]
 
 
-def test_resolution_stands_beside_the_array_s_median(twelve, page):
-    medians, own = page.axes[2].lines
+def test_resolution_is_shown_with_the_median_of_the_array(twelve, page):
+    medians, resolution = page.axes[2].lines
     ok = twelve["status"].values == "ok"
     assert medians.get_ydata() == pytest.approx(
         np.median(twelve["fwhm"].values[ok], axis=0)
     )
-    assert own.get_ydata() == pytest.approx(twelve["fwhm"].sel(pixel=3).values)
+    assert resolution.get_ydata() == pytest.approx(twelve["fwhm"].sel(pixel=3).values)
 
 
 def test_the_gain_curve_shows_its_curvature(twelve, page):
@@ -115,25 +116,6 @@ def test_a_bad_pixel_has_a_page_too(twelve, pixel, status):
     assert figure.get_suptitle().startswith(f"cal0000, pixel {pixel}: {status}")
     assert ("no gain curve" in texts(figure.axes[3])) == status.startswith("dead")
     draw(figure)
-
-
-def test_a_sheet_drawn_anew_looks_like_a_new_one(make_calibration, tmp_path):
-    dataset = make_calibration(
-        6,
-        bad={
-            2: "dead: no pulses",
-            4: "misassigned: a line misses its reference by 22.3 eV",
-        },
-    )
-    sheet = None
-    for pixel in (1, 5, 9, 3):  # good, dead, misassigned, good
-        sheet = calibration.calibration_figure(dataset, pixel, sheet)
-        alone = style.save(
-            calibration.calibration_figure(dataset, pixel), tmp_path / "alone.png"
-        )
-        assert (
-            style.save(sheet, tmp_path / "sheet.png").read_bytes() == alone.read_bytes()
-        ), f"pixel {pixel}"
 
 
 @pytest.mark.parametrize("pixels", [4, 240])
@@ -200,11 +182,11 @@ def test_strips_show_every_pixel_and_the_median_of_the_good_ones(
 
 def test_a_misassigned_pixel_does_not_set_the_axis_of_residuals(summary):
     low, high = summary.axes[1].get_ylim()
-    assert -3 < low < -2  # the references' 2 eV
+    assert -3 < low < -2  # the 2 eV of C Ka
     assert 2 < high < 3
 
 
-def test_verdicts_are_counted_by_reason_and_name_their_pixels(summary):
+def test_statuses_are_counted_by_reason_with_their_pixels(summary):
     _, _, _, strip, table = summary.axes
     rows = np.array(texts(table)).reshape(-1, 4)[:, 1:].tolist()
     assert rows == [
@@ -224,7 +206,7 @@ def test_a_long_list_of_pixels_is_cut_short(make_calibration):
     dataset = make_calibration(240, bad=dict.fromkeys(range(100), "dead: no pulses"))
     row = texts(calibration.calibration_summary_figure(dataset).axes[4])[7]
     assert row.startswith("channel 1, 3, 5")
-    assert row.endswith(f"and {100 - strips.MAX_CHANNELS} more")
+    assert row.endswith(f"and {100 - labels.MAX_CHANNELS} more")
 
 
 @pytest.mark.parametrize(
@@ -232,5 +214,5 @@ def test_a_long_list_of_pixels_is_cut_short(make_calibration):
 )
 def test_the_summary_of_a_small_array_is_drawn(make_calibration, bad, tmp_path):
     figure = calibration.calibration_summary_figure(make_calibration(4, bad=bad))
-    style.save(figure, tmp_path / "summary.png")
+    style.save_figure(figure, tmp_path / "summary.png")
     assert len(figure.axes) == 5

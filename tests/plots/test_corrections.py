@@ -22,27 +22,27 @@ def series(axes):
     return [
         line.get_ydata()
         for line in axes.lines
-        if line.get_marker() in corrections.MARKERS
+        if line.get_marker() in corrections.MARKER_LETTERS
     ]
 
 
 def bars(axes):
     """Lower and upper ends of the error bars (series, point, 2)."""
-    (found,) = [
+    (bar_ends,) = [
         np.array(c.get_segments())[:, :, 1]
         for c in axes.collections
         if isinstance(c, LineCollection)
     ]
-    return found.reshape(len(series(axes)), -1, 2)
+    return bar_ends.reshape(len(series(axes)), -1, 2)
 
 
-@pytest.mark.parametrize(("panel", "which"), [(0, "_uncorrected"), (1, "")])
-def test_every_line_stands_against_the_arrival_phase(dataset, figure, panel, which):
-    axes, table = figure.axes[panel], dataset[f"phase_offset{which}"].values
+@pytest.mark.parametrize(("panel", "ending"), [(0, "_uncorrected"), (1, "")])
+def test_every_line_is_shown_against_the_arrival_phase(dataset, figure, panel, ending):
+    axes, table = figure.axes[panel], dataset[f"phase_offset{ending}"].values
     assert np.array(series(axes)) == pytest.approx(table)
     assert bars(axes).mean(axis=2) == pytest.approx(table)
     assert np.ptp(bars(axes), axis=2) == pytest.approx(
-        2 * dataset[f"phase_offset{which}_errors"].values
+        2 * dataset[f"phase_offset{ending}_errors"].values
     )
     rms = np.sqrt(np.mean(table**2))
     assert axes.get_title(loc="left").endswith(f": {rms:.2f} eV rms, statistics 0.10")
@@ -59,40 +59,42 @@ def test_before_and_after_share_their_scale_and_one_legend(figure):
     assert not before.texts
 
 
-def test_the_drift_stands_beside_the_base_line(dataset, figure):
-    drift, base = figure.axes[2:]
+def test_the_drift_is_shown_with_the_baseline(dataset, figure):
+    drift, baseline = figure.axes[2:]
     assert np.array(series(drift)) == pytest.approx(
         np.stack(
             [dataset["time_offset_uncorrected"].values, dataset["time_offset"].values]
         )
     )
     assert [text.get_text().split(":")[0] for text in drift.texts] == [
-        "● without the drift correction",
-        "● with the drift correction",
+        "● without drift correction",
+        "● with drift correction",
     ]
-    assert np.array(series(base)) == pytest.approx(
+    assert np.array(series(baseline)) == pytest.approx(
         dataset["pretrigger_offset"].values[None]
     )
-    for axes in (drift, base):
+    for axes in (drift, baseline):
         assert axes.lines[0].get_xdata() == pytest.approx(
             dataset["time_bin"].values / 60
         )
         assert axes.get_xlabel() == "time (min)"
 
 
-def test_a_run_that_tells_nothing_has_its_figure_too(dataset, inside):
+def test_a_run_with_too_few_pulses_has_its_figure_too(dataset, inside):
     names = [name for name in dataset if "offset" in name]
     empty = dataset.assign({name: dataset[name] * np.nan for name in names})
     figure = corrections.corrections_figure(empty)
-    assert figure.axes[1].get_title(loc="left") == "with it: too few pulses"
+    assert (
+        figure.axes[1].get_title(loc="left") == "with phase correction: too few pulses"
+    )
     inside(figure)
-    some = dataset.copy(deep=True)
-    some["phase_offset"][0, 3] = np.nan
-    inside(corrections.corrections_figure(some))
+    partial = dataset.copy(deep=True)
+    partial["phase_offset"][0, 3] = np.nan
+    inside(corrections.corrections_figure(partial))
     inside(corrections.corrections_figure(empty.isel(fitted_line=slice(0))))
 
 
-def test_many_lines_are_told_apart(dataset, inside):
+def test_many_lines_differ_in_colour_or_marker(dataset, inside):
     twice = xr.concat(
         [dataset, dataset.assign_coords(fitted_line=[f"{n}2" for n in NAMES])],
         "fitted_line",
@@ -106,12 +108,12 @@ def test_many_lines_are_told_apart(dataset, inside):
 
 
 @pytest.fixture
-def make_moved():
+def make_shifts():
     def make(pixels=240, jumping=(6, 7)):
         generator = np.random.default_rng(5)
         shift = generator.normal(np.linspace(0.5, -1.5, 6), 0.4, (pixels, 6))
-        jumped = np.isin(np.arange(pixels), jumping)
-        shift[jumped] += np.linspace(15, 22, 6)
+        has_jumped = np.isin(np.arange(pixels), jumping)
+        shift[has_jumped] += np.linspace(15, 22, 6)
         values = {
             "pixel": np.arange(1, 2 * pixels, 2),
             "line_name": (
@@ -121,45 +123,45 @@ def make_moved():
                 ),
             ),
             "shift": (("pixel", "line"), shift),
-            "jumped": ("pixel", jumped),
+            "has_jumped": ("pixel", has_jumped),
         }
         return xr.Dataset(values, attrs={"before": "cal0000", "after": "cal0009"})
 
     return make
 
 
-def test_moved_lines_and_the_pixels_that_jumped(make_moved):
-    moved = make_moved()
-    figure = corrections.moved_figure(moved)
-    assert figure.get_suptitle() == "from cal0000 to cal0009: 2 of 240 pixels jumped"
+def test_line_shifts_and_pixels_with_gain_jumps(make_shifts):
+    dataset = make_shifts()
+    figure = corrections.line_shifts_figure(dataset)
+    assert figure.get_suptitle() == "cal0000 to cal0009: gain jumps in 2 of 240 pixels"
     axes, table = figure.axes
     dots, crosses = (
         next(line for line in axes.lines if line.get_marker() == marker)
         for marker in "ox"
     )
-    steady = moved["shift"].values[~moved["jumped"].values]
+    steady = dataset["shift"].values[~dataset["has_jumped"].values]
     assert np.sort(dots.get_ydata()) == pytest.approx(np.sort(steady.ravel()))
     assert len(crosses.get_ydata()) == 12
     assert axes.get_ylim()[1] < 5  # the jumps do not set the scale
     head, *rows = table.texts[0].get_text().split("\n")
-    assert head.split("  ")[0] == "jumped (eV)"
+    assert head.split("  ")[0] == "shift (eV)"
     assert [row[:11].strip() for row in rows] == ["channel 13", "channel 15"]
     numbers = [float(word) for word in rows[0].replace("−", "-").split()[2:]]
-    assert numbers == pytest.approx(moved["shift"].values[6], abs=0.051)
-    assert axes.get_ylabel() == "line moved by (eV)"
+    assert numbers == pytest.approx(dataset["shift"].values[6], abs=0.051)
+    assert axes.get_ylabel() == "line shift (eV)"
 
 
 @pytest.mark.parametrize(
     ("pixels", "jumping"), [(240, range(100)), (4, ()), (3, range(3)), (0, ())]
 )
-def test_nothing_leaves_the_figure(make_moved, inside, pixels, jumping):
-    figure = corrections.moved_figure(make_moved(pixels, jumping))
+def test_nothing_leaves_the_figure(make_shifts, inside, pixels, jumping):
+    figure = corrections.line_shifts_figure(make_shifts(pixels, jumping))
     inside(figure)
     (text,) = figure.axes[1].texts
     rows = text.get_text().split("\n")
-    assert len(rows) <= corrections.MAX_ROWS + 2
+    assert len(rows) <= corrections.MAX_JUMP_ROWS + 2
     if not jumping:
-        assert rows == ["no pixel jumped"]
+        assert rows == ["no gain jumps"]
     elif len(jumping) == 100:
         assert rows[-1].startswith("and channel 17, 19, ") and rows[-1].endswith(
             "and 76 more"
@@ -167,4 +169,6 @@ def test_nothing_leaves_the_figure(make_moved, inside, pixels, jumping):
 
 
 def test_the_figures_are_saved(figure, tmp_path):
-    assert style.save(figure, tmp_path / "corrections.png").stat().st_size > 10_000
+    assert (
+        style.save_figure(figure, tmp_path / "corrections.png").stat().st_size > 10_000
+    )

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from matplotlib.colors import LogNorm, to_rgba
-from matplotlib.patches import Polygon
 
 from rixs_pipeline.config.models import Region
 from rixs_pipeline.plots import maps, style
@@ -12,7 +11,7 @@ PFY = {"kind": "pfy", "emission": (762, 800)}
 TFY = {"kind": "tfy"}
 
 
-def outlined_map(dataset, regions, scale="sqrt"):
+def outlined_map(dataset, regions, scale=maps.ColourScale.SQRT):
     """Return the figure of a map with regions as a config writes them."""
     configured = {name: Region(**region) for name, region in regions.items()}
     outlines = outlines_on_map(dataset, configured)
@@ -40,17 +39,6 @@ def mesh(axes):
 
 def column_edges(axes):
     return np.asarray(mesh(axes).get_coordinates())[0, :, 0]
-
-
-def polygons(axes, name=None):
-    found = [patch for patch in axes.patches if isinstance(patch, Polygon)]
-    return [
-        patch.get_xy() for patch in found if name is None or patch.get_label() == name
-    ]
-
-
-def corners(xy):
-    return {(round(float(x), 6), round(float(y), 6)) for x, y in xy}
 
 
 def test_the_elastic_line_is_a_white_dashed_diagonal(figure):
@@ -145,7 +133,7 @@ def test_neither_a_hot_bin_nor_a_hot_column_sets_the_colours(dataset, figure):
 
 def test_scales_and_the_unit_of_the_colour_bar(make_map):
     for scale in ("sqrt", "log"):
-        figure = maps.map_figure(make_map(), "map", {}, scale)
+        figure = maps.map_figure(make_map(), "map", {}, maps.ColourScale(scale))
         bars = [axes for axes in figure.axes if not axes.get_xlabel()]
         assert [bar.get_ylabel() for bar in bars] == ["intensity (counts/(s eV))"] * 2
         norms = [mesh(axes).norm for axes in panels(figure)]
@@ -160,67 +148,6 @@ def test_scales_and_the_unit_of_the_colour_bar(make_map):
         )
 
 
-def test_frames_stand_at_the_limits(make_map):
-    region = {"kind": "pfy", "emission": (765, 790), "incident": (775, 785)}
-    whole, zoom = panels(outlined_map(make_map(), {"Co_PFY": region, "Co_TFY": TFY}))
-    (frame,) = polygons(zoom)  # TFY has no limits and no frame
-    assert corners(frame) == {(775, 765), (785, 765), (785, 790), (775, 790)}
-    assert polygons(whole) == []  # all of it is in the zoom
-    assert [text.get_text() for text in zoom.texts] == ["Co_PFY"]
-
-
-def test_a_region_far_from_the_edge_is_framed_in_the_whole_map(make_map):
-    whole, zoom = panels(
-        outlined_map(make_map(), {"Co_iPFY": {"kind": "ipfy", "emission": (510, 540)}})
-    )
-    left, right = whole.get_xlim()
-    assert corners(polygons(whole)[0]) == corners(
-        [(left, 510), (right, 510), (right, 540), (left, 540)]
-    )
-    assert polygons(zoom) == []
-    assert [text.get_text() for text in whole.texts] == ["Co_iPFY"]
-
-
-def test_an_emission_cut_is_framed_in_both(make_map):
-    whole, zoom = panels(
-        outlined_map(make_map(), {"XES": {"kind": "xes", "incident": (780, 781)}})
-    )
-    for axes in (whole, zoom):
-        bottom, top = axes.get_ylim()
-        assert corners(polygons(axes)[0]) == corners(
-            [(780, bottom), (781, bottom), (781, top), (780, top)]
-        )
-
-
-def test_labels_in_the_margin_do_not_cover_each_other(make_map):
-    regions = {
-        f"R{i}": {"kind": "spfy", "emission": (523 + i / 10, 524 + i / 10)}
-        for i in range(4)
-    }
-    whole, _ = panels(outlined_map(make_map(), regions))
-    whole.figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in whole.texts]
-    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-
-
-@pytest.mark.parametrize(
-    ("rate", "name"), [(1.0, "Co_PFY"), (1e-5, "a_region_with_a_long_name"), (1e6, "R")]
-)
-def test_names_numbers_and_colour_bars_have_room(make_map, inside, rate, name):
-    dataset = make_map()
-    dataset = dataset.assign(intensity=dataset["intensity"] * rate)
-    figure = outlined_map(dataset, {name: {"kind": "ipfy", "emission": (510, 540)}})
-    inside(figure)
-    whole, _ = panels(figure)
-    (tag,) = whole.texts
-    bar = min(
-        (axes for axes in figure.axes if not axes.get_xlabel()),
-        key=lambda axes: axes.get_position().x0,
-    )
-    assert tag.get_window_extent().x0 > whole.get_window_extent().x1
-    assert tag.get_window_extent().x1 < bar.get_window_extent().x0
-
-
 @pytest.mark.parametrize(("points", "scale"), [(1, "sqrt"), (2, "log"), (70, "log")])
 def test_maps_without_counts_or_exposure_or_with_one_point_are_drawn(
     make_map, points, scale
@@ -229,7 +156,7 @@ def test_maps_without_counts_or_exposure_or_with_one_point_are_drawn(
         make_map(masked=(), rate=0.0, points=points),
         make_map(range(70), points=points),
     ):
-        figure = outlined_map(dataset, {"PFY": PFY}, scale)
+        figure = outlined_map(dataset, {"PFY": PFY}, maps.ColourScale(scale))
         figure.set(layout_engine="none", dpi=40)
         figure.canvas.draw()
         assert len(panels(figure)) == 2

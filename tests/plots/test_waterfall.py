@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from rixs_pipeline.plots.spectra import cuts_figure
-from rixs_pipeline.plots.waterfall import STEP
+from rixs_pipeline.plots.waterfall import SHIFT
 
 
 def spectrum(dim: str, energy, height: float) -> xr.Dataset:
@@ -45,4 +45,4 @@ def test_cuts_stand_one_above_the_other_with_their_energies(dim, label, window):
     curves = [line for line in axes.lines if len(line.get_xdata()) > 2]
     peak = max(4.0 * np.exp(-0.5 * ((energy - energy.mean()) / 3) ** 2))
     assert curves[0].get_ydata().max() == pytest.approx(2.0, rel=0.1)
-    assert curves[1].get_ydata().max() == pytest.approx(peak * (1 + STEP))
+    assert curves[1].get_ydata().max() == pytest.approx(peak * (1 + SHIFT))

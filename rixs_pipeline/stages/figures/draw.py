@@ -1,92 +1,127 @@
-"""Figures that are drawn together, of which only those are drawn again that would show something else."""
+"""Draw figures, except those that would look the same as before."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rixs_pipeline.io import provenance
-from rixs_pipeline.plots.style import save
+from rixs_pipeline.plots.style import save_figure
+from rixs_pipeline.stages.stage import FigureFiles
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-HOW_MADE = (
-    "config_hash",
-    "input_hashes",
-    "program_version",
-    "command",
-)  # attributes that no figure shows
-Shown = dict[str, str]  # file, relative to the output folder -> digest of what it shows
+# attributes of products that no figure shows
+PROVENANCE = {"config_hash", "input_hashes", "program_version", "command"}
 
 
-@dataclass
-class Reused:
-    """Makes figures, each in the one before it, which is saved by then: axes take longer to make than to fill."""
+@dataclass(frozen=True)
+class PlannedFigure:
+    """A figure, before it is drawn.
 
-    make: Callable[..., Figure]  # its last argument: a figure to draw in, or None
-    last: Figure | None = None
+    Attributes
+    ----------
+    path : Path
+        Of the file.
+    content : JSON values, datasets, arrays and dataclasses of them
+        All that the figure depends on, apart from the code.
+    plot : callable
+        Returns the figure.
+    """
 
-    def __call__(self, *what: Any) -> Figure:
-        """The figure of that."""
-        self.last = self.make(*what, self.last)
-        return self.last
+    path: Path
+    content: Any
+    plot: Callable[[], Figure]
 
 
-@dataclass
-class Drawing:
-    """The figures of one set, as they are added."""
+@dataclass(frozen=True)
+class FigureSet:
+    """Figures that are made from the same products.
+
+    Attributes
+    ----------
+    name : str
+        As `status` lists it.
+    sources : tuple of Path
+        The products.
+    options : JSON values
+        What the figures depend on besides the sources.
+    plan : callable
+        Reads the sources and yields the figures; can be sent to another process.
+    """
+
+    name: str
+    sources: tuple[Path, ...]
+    options: Any
+    plan: Callable[[], Iterable[PlannedFigure]]
+
+
+@dataclass(frozen=True)
+class FigureTask:
+    """The work of drawing a set of figures.
+
+    Attributes
+    ----------
+    out : Path
+        Folder of the results.
+    plan : callable
+        As in `FigureSet`.
+    digests : mapping of str to str
+        Files that are there, relative to `out` -> digest of what they show.
+    """
 
     out: Path
-    known: Mapping[str, str]  # of the figures that are there: as `shown`
-    shown: Shown = field(default_factory=dict)
-    drawn: list[str] = field(default_factory=list)
-
-    def add(self, path: Path, shows: Any, make: Callable[[], Figure]) -> None:
-        """Draw a figure, unless the file is there and shows just this already.
-
-        Args:
-            path: of the figure.
-            shows: datasets and plain JSON values, in lists and dicts: all that the figure depends on.
-            make: the figure.
-        """
-        name = str(path.relative_to(self.out))
-        self.shown[name] = _digest(shows)
-        if self.known.get(name) != self.shown[name] or not path.is_file():
-            save(make(), path)
-            self.drawn.append(name)
+    plan: Callable[[], Iterable[PlannedFigure]]
+    digests: Mapping[str, str]
 
 
-def _digest(shows: Any) -> str:
-    """Of datasets and plain JSON values, and of the code that draws them."""
+def draw_figures(task: FigureTask) -> FigureFiles:
+    """Draw those figures of a set that are missing or would look different."""
+    digests: dict[str, str] = {}
+    drawn = []
+    for figure in task.plan():
+        name = str(figure.path.relative_to(task.out))
+        digests[name] = _digest(figure.content)
+        if task.digests.get(name) != digests[name] or not figure.path.is_file():
+            save_figure(figure.plot(), figure.path)
+            drawn.append(name)
+    return FigureFiles(digests, tuple(drawn))
+
+
+def _digest(content: Any) -> str:
+    """Return a digest of what a figure shows, and of the code that draws it."""
     text = json.dumps(
-        [shows, provenance.code_version()], sort_keys=True, default=_contents
+        [content, provenance.code_version()], sort_keys=True, default=_describe
     )
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _contents(dataset: xr.Dataset) -> dict[str, Any]:
-    """A dataset's values as digests, and what is said of them, but for how they were made."""
-    found: dict[str, Any] = {
-        name: value for name, value in dataset.attrs.items() if name not in HOW_MADE
+def _describe(value: Any) -> Any:
+    """Return arrays, dataclasses and datasets as JSON values."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if is_dataclass(value):
+        return vars(value)
+    return _describe_dataset(value)
+
+
+def _describe_dataset(dataset: xr.Dataset) -> dict[str, Any]:
+    """Return attributes, and digests of the variables, of a dataset."""
+    described: dict[str, Any] = {
+        name: value for name, value in dataset.attrs.items() if name not in PROVENANCE
     }
     for name, variable in dataset.variables.items():
         values = np.asarray(variable.values)
-        data = (
-            repr(values.tolist()).encode()
-            if values.dtype.kind == "O"
-            else values.tobytes()
-        )
-        found[f"variable {name}"] = [
-            variable.dims,
-            variable.attrs,
-            hashlib.blake2b(data).hexdigest(),
-        ]
-    return found
+        is_text = values.dtype.kind == "O"
+        data = repr(values.tolist()).encode() if is_text else values.tobytes()
+        digest = hashlib.blake2b(data).hexdigest()
+        described[f"variable {name}"] = [variable.dims, variable.attrs, digest]
+    return described

@@ -1,245 +1,281 @@
-"""Products -> figures with several panels, as the config's `figures` asks for them."""
+"""Multi-panel figures, as the config's `figures` describes them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rixs_pipeline import paths
-from rixs_pipeline.config.models import Config, FigureSheet, Region
+from rixs_pipeline.config.models import Config, MultiPanelFigure, Region
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.io import nexus as products
-from rixs_pipeline.plots import multi_panel as sheets
-from rixs_pipeline.plots import overview
-from rixs_pipeline.stages.figures.draw import Drawing
-from rixs_pipeline.stages.sample import region_spectra as extract
+from rixs_pipeline.io import nexus
+from rixs_pipeline.plots import multi_panel, overview
+from rixs_pipeline.plots.spectrum_data import Limits
+from rixs_pipeline.stages.figures.draw import FigureSet, PlannedFigure
 from rixs_pipeline.stages.sample.configured_regions import (
     outlines_on_map,
     select_regions,
 )
-from rixs_pipeline.types import FloatArray
+from rixs_pipeline.stages.sample.region_spectra import extract_region
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-Group = tuple[str, str]  # sample, edge
-Edges = Mapping[str, Sequence[str]]  # edge -> samples
-Planned = tuple[tuple[Path, ...], Callable[[Drawing], None]]
-Sheets = dict[
-    str, tuple[Any, Callable[[], "Figure"]]
-]  # what tells several apart -> what it shows, the figure
+DEFAULT_REGIONS = {"cuts": "spfy"}  # kind of figure -> kind of region; others: pfy
 
 
-def plan(
-    out: Path,
-    name: str,
-    sheet: FigureSheet,
-    config: Config,
-    groups: Sequence[Group],
-    made: Collection[Path],
-) -> Iterator[Planned]:
-    """Sources and drawing of one sheet: of what it asks for and was `made`; nothing where none of it was."""
-    wanted = [
-        (sample, edge)
-        for edge in sheet.edges
-        for sample in sheet.samples
-        if (sample, edge) in groups
-    ]
-    if sheet.kind == "xas":
-        wanted = [group for group in wanted if paths.xas_product(out, *group) in made]
-        sources = tuple(paths.xas_product(out, *group) for group in wanted)
-    else:
-        sources = tuple(
-            p
-            for g in wanted
-            for p in (paths.map_product(out, *g), paths.spectra_product(out, *g))
-        )
-    if wanted:
-        yield sources, partial(draw, name, sheet, config, wanted)
+@dataclass(frozen=True)
+class _Request:
+    """A multi-panel figure of the config, and the data that there are for it.
 
-
-def draw(
-    name: str,
-    sheet: FigureSheet,
-    config: Config,
-    groups: Sequence[Group],
-    drawing: Drawing,
-) -> None:
-    """Draw one sheet, of samples and edges that have what it shows; files by what tells several apart.
-
-    Raises:
-        RunFailed: none has such a region or channel.
+    Attributes
+    ----------
+    out : Path
+        Folder of the results.
+    name : str
+        Of the figure in the config.
+    figure : MultiPanelFigure
+        Its mapping in the config.
+    config : Config
+        The whole config.
+    samples_at : mapping of str to sequence of str
+        Edge -> samples that are there.
     """
-    by_edge = {
-        edge: [sample for sample, at in groups if at == edge]
-        for edge in dict.fromkeys(e for _, e in groups)
-    }
-    make = {
-        "xas": _xas,
-        "maps": _maps,
-        "cuts": _cuts,
-        "spectra": _spectra,
-        "overview": _overviews,
-    }[sheet.kind]
-    figures = make(drawing.out, by_edge, sheet, config)
-    for of, (shows, figure) in figures.items():
-        path = paths.figure(drawing.out, name, *([of] if len(figures) > 1 else []))
-        drawing.add(path, [shows, sheet.model_dump(mode="json")], figure)
+
+    out: Path
+    name: str
+    figure: MultiPanelFigure
+    config: Config
+    samples_at: Mapping[str, Sequence[str]]
+
+    @property
+    def emission(self) -> Limits | None:
+        """Emission energies that maps show, eV."""
+        return None if self.figure.emission is None else Limits(*self.figure.emission)
+
+    def path(self, *parts: str) -> Path:
+        """Return the path of a file of this figure."""
+        return paths.figure(self.out, self.name, *parts)
+
+    def planned(
+        self, content: object, plot: Callable[[], Figure], *parts: str
+    ) -> PlannedFigure:
+        """Return a file that depends on the figure's mapping and on data."""
+        mapping = self.figure.model_dump(mode="json")
+        return PlannedFigure(self.path(*parts), [content, mapping], plot)
 
 
-def _xas(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Sheets:
-    rows: dict[str, dict[str, dict[str, xr.Dataset]]] = {}
-    for edge, samples in by_edge.items():
-        for sample in samples:
-            found = products.read_entries(paths.xas_product(out, sample, edge))
-            for channel in (c for c in sheet.channel if c in found):
-                rows.setdefault(channel, {}).setdefault(edge, {})[sample] = found[
-                    channel
-                ]
-    if not rows:
-        raise RunFailed(
-            f"figures: no channel {' or '.join(sheet.channel)} at {', '.join(by_edge)}"
-        )
-    shown = {channel: rows[channel] for channel in sheet.channel if channel in rows}
-    scale = config.xas.scale
-    return {"": ([shown, scale], partial(sheets.xas_sheet, shown, scale))}
+def plan_multi_panel(
+    out: Path,
+    config: Config,
+    sample_edges: Sequence[tuple[str, str]],
+    products: Collection[Path],
+) -> Iterator[FigureSet]:
+    """Yield the multi-panel figures for which there are data.
 
+    Parameters
+    ----------
+    out : Path
+        Folder of the results.
+    config : Config
+        Its `figures` are the multi-panel figures.
+    sample_edges : sequence of (str, str)
+        Samples and edges that have spectra.
+    products : collection of Path
+        Products of this reduction; others that are there are of an earlier one.
 
-def _maps(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Sheets:
-    rows = {
-        edge: _row(out, edge, samples, sheet, config)
-        for edge, samples in by_edge.items()
-    }
-    outlined = {edge: (*row, _outlines(row[0], row[2])) for edge, row in rows.items()}
-    return {"": (_plain(rows), partial(sheets.map_sheet, outlined, sheet.emission))}
-
-
-def _spectra(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Sheets:
-    rows = {
-        edge: _row(out, edge, samples, sheet, config)
-        for edge, samples in by_edge.items()
-    }
-    shown = {edge: (spectra, region) for edge, (_, spectra, region) in rows.items()}
-    return {"": (_plain(shown), partial(sheets.spectra_sheet, shown))}
-
-
-def _cuts(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Sheets:
-    """A figure an edge."""
-    rows = {
-        edge: _row(out, edge, samples, sheet, config)
-        for edge, samples in by_edge.items()
-    }
-    return {
-        edge: (_plain({edge: row}), partial(_cut_sheet, edge, *row, sheet))
-        for edge, row in rows.items()
-    }
-
-
-def _cut_sheet(
-    edge: str,
-    rixs_maps: dict[str, xr.Dataset],
-    spectra: dict[str, xr.Dataset],
-    region: Region,
-    sheet: FigureSheet,
-) -> Figure:
-    """Maps, spectra and cuts of the samples at an edge."""
-    compared = (
-        sheet.incident[len(sheet.incident) // 2]
-        if sheet.compared is None
-        else sheet.compared
-    )
-    cuts = {
-        sample: {
-            energy: _cut(rixs_map, energy, sheet.width) for energy in sheet.incident
+    Yields
+    ------
+    FigureSet
+        One for each figure of the config.
+    """
+    for name, figure in config.figures.items():
+        available = [
+            (sample, edge)
+            for edge in figure.edges
+            for sample in figure.samples
+            if (sample, edge) in sample_edges
+        ]
+        sources: list[Path] = []
+        if figure.kind == "xas":
+            available = [
+                group
+                for group in available
+                if paths.xas_product(out, *group) in products
+            ]
+            sources = [paths.xas_product(out, *group) for group in available]
+        else:
+            for group in available:
+                sources.append(paths.map_product(out, *group))
+                sources.append(paths.spectra_product(out, *group))
+        if not available:
+            continue
+        samples_at: dict[str, list[str]] = {}
+        for sample, edge in available:
+            samples_at.setdefault(edge, []).append(sample)
+        request = _Request(out, name, figure, config, samples_at)
+        options = {
+            "figure": figure.model_dump(mode="json"),
+            "regions": {
+                edge: sorted(select_regions(edge, config.regions))
+                for edge in figure.edges
+            },
         }
-        for sample, rixs_map in rixs_maps.items()
+        plan = partial(multi_panel_figures, request)
+        yield FigureSet(f"{name} multi-panel", tuple(sources), options, plan)
+
+
+def multi_panel_figures(request: _Request) -> Iterator[PlannedFigure]:
+    """Yield the files of a multi-panel figure.
+
+    Raises
+    ------
+    RunFailed
+        No sample has such a region or channel.
+    """
+    match request.figure.kind:
+        case "xas":
+            yield _plan_absorption(request)
+        case "maps":
+            edges = _read_edges(request)
+            plot = partial(multi_panel.maps_figure, edges, request.emission)
+            yield request.planned(edges, plot)
+        case "spectra":
+            edges = _read_edges(request)
+            yield request.planned(edges, partial(multi_panel.spectra_figure, edges))
+        case "cuts":
+            yield from _plan_cuts(request)
+        case "overview":
+            yield from _plan_overviews(request)
+
+
+def _plan_absorption(request: _Request) -> PlannedFigure:
+    """Return the figure of absorption: channel -> edge -> sample -> spectrum."""
+    rows: dict[str, dict[str, dict[str, xr.Dataset]]] = {
+        channel: {} for channel in request.figure.channel
     }
-    return sheets.cut_sheet(
-        edge,
-        rixs_maps,
-        spectra,
-        region,
-        _outlines(rixs_maps, region),
-        cuts,
-        compared,
-        sheet.emission,
-    )
-
-
-def _outlines(
-    rixs_maps: Mapping[str, xr.Dataset], region: Region
-) -> dict[str, list[FloatArray]]:
-    """Return the outlines of a region on the map of each sample; none of a whole map."""
-    return {
-        sample: outlines_on_map(rixs_map, {"": region}).get("", [])
-        for sample, rixs_map in rixs_maps.items()
-    }
-
-
-def _overviews(out: Path, by_edge: Edges, sheet: FigureSheet, config: Config) -> Sheets:
-    """A figure a sample; its yields are TFY and the first PFY of the edge."""
-    figures: Sheets = {}
-    for sample in dict.fromkeys(
-        sample for samples in by_edge.values() for sample in samples
-    ):
-        shown = {}
-        for edge in (edge for edge, samples in by_edge.items() if sample in samples):
-            rixs_map = products.read_entry(paths.map_product(out, sample, edge))
-            regions = select_regions(edge, config.regions).values()
-            pfy = next((region for region in regions if region.kind == "pfy"), None)
-            yields = {"TFY": Region(kind="tfy")} | (
-                {"PFY": pfy.model_copy(update={"background": None})} if pfy else {}
-            )
-            spectra = {
-                name: extract.extract_region(rixs_map, region)
-                for name, region in yields.items()
-            }
-            shown[edge] = (
-                rixs_map,
-                spectra,
-                extract.extract_region(rixs_map, Region(kind="xes")),
-            )
-        figures[sample] = (
-            shown,
-            partial(overview.overview_sheet, sample, shown, sheet.emission),
-        )
-    return figures
-
-
-def _plain(rows: Mapping[str, tuple[Any, ...]]) -> dict[str, list[Any]]:
-    """The rows with their region as plain values, to tell whether they show something else."""
-    return {
-        edge: [*row[:-1], row[-1].model_dump(mode="json")] for edge, row in rows.items()
-    }
-
-
-def _row(
-    out: Path, edge: str, samples: Sequence[str], sheet: FigureSheet, config: Config
-) -> tuple[dict[str, xr.Dataset], dict[str, xr.Dataset], Region]:
-    """The samples' maps and spectra of the sheet's region at an edge."""
-    asked = sheet.region or ("spfy" if sheet.kind == "cuts" else "pfy")
-    regions = select_regions(edge, config.regions)
-    name = next((n for n, region in regions.items() if asked in (n, region.kind)), None)
-    if name is None:
+    for edge, samples in request.samples_at.items():
+        for sample in samples:
+            spectra = nexus.read_entries(paths.xas_product(request.out, sample, edge))
+            for channel, edges in rows.items():
+                if channel in spectra:
+                    edges.setdefault(edge, {})[sample] = spectra[channel]
+    rows = {channel: edges for channel, edges in rows.items() if edges}
+    if not rows:
+        channels = " or ".join(request.figure.channel)
+        edges_text = ", ".join(request.samples_at)
         raise RunFailed(
-            f"figures: no region '{asked}' at {edge}; there are {', '.join(regions)}"
+            f"figures.{request.name}: no absorption spectrum {channels} at {edges_text}"
         )
-    maps = {
-        sample: products.read_entry(paths.map_product(out, sample, edge))
-        for sample in samples
-    }
+    scale = request.config.xas.scale
+    plot = partial(multi_panel.absorption_figure, rows, scale)
+    return request.planned([rows, scale], plot)
+
+
+def _plan_cuts(request: _Request) -> Iterator[PlannedFigure]:
+    """Yield a figure for each edge."""
+    edges = _read_edges(request)
+    for samples in edges:
+        parts = [samples.edge] if len(edges) > 1 else []
+        plot = partial(_plot_cuts, request, samples)
+        yield request.planned(samples, plot, *parts)
+
+
+def _plot_cuts(request: _Request, samples: multi_panel.SamplesAtEdge) -> Figure:
+    """Return maps, spectra and emission spectra of the samples at an edge."""
+    energies, width = request.figure.incident, request.figure.width
     spectra = {
-        sample: products.read_entry(paths.spectra_product(out, sample, edge), name)
+        sample: {energy: _extract_cut(rixs_map, energy, width) for energy in energies}
+        for sample, rixs_map in samples.rixs_maps.items()
+    }
+    compared = request.figure.compared
+    if compared is None:
+        compared = energies[len(energies) // 2]
+    cuts = multi_panel.EmissionCuts(spectra, compared)
+    return multi_panel.cuts_figure(samples, cuts, request.emission)
+
+
+def _extract_cut(rixs_map: xr.Dataset, energy: float, width: float) -> xr.Dataset:
+    """Return the emission spectrum of a band of incident energies, eV."""
+    band = (energy - width / 2, energy + width / 2)
+    return extract_region(rixs_map, Region(kind="xes", incident=band))
+
+
+def _plan_overviews(request: _Request) -> Iterator[PlannedFigure]:
+    """Yield a figure for each sample."""
+    edges_of: dict[str, list[str]] = {}
+    for edge, samples in request.samples_at.items():
+        for sample in samples:
+            edges_of.setdefault(sample, []).append(edge)
+    for sample, edges in edges_of.items():
+        overviews = {edge: _overview(request, sample, edge) for edge in edges}
+        parts = [sample] if len(edges_of) > 1 else []
+        plot = partial(
+            overview.sample_overview_figure, sample, overviews, request.emission
+        )
+        yield request.planned(overviews, plot, *parts)
+
+
+def _overview(request: _Request, sample: str, edge: str) -> overview.EdgeOverview:
+    """Return a map, its TFY, the first PFY of the edge, and its emission."""
+    rixs_map = nexus.read_entry(paths.map_product(request.out, sample, edge))
+    regions = {"TFY": Region(kind="tfy")}
+    for region in select_regions(edge, request.config.regions).values():
+        if region.kind == "pfy":
+            regions["PFY"] = region.model_copy(update={"background": None})
+            break
+    yields = {name: extract_region(rixs_map, r) for name, r in regions.items()}
+    emission = extract_region(rixs_map, Region(kind="xes"))
+    return overview.EdgeOverview(rixs_map, yields, emission)
+
+
+def _read_edges(request: _Request) -> list[multi_panel.SamplesAtEdge]:
+    """Return maps and spectra of the figure's region at every edge."""
+    return [
+        _read_samples(request, edge, samples)
+        for edge, samples in request.samples_at.items()
+    ]
+
+
+def _read_samples(
+    request: _Request, edge: str, samples: Sequence[str]
+) -> multi_panel.SamplesAtEdge:
+    """Return maps and spectra of the figure's region at an edge.
+
+    The region is given by name or kind; the first of its kind is meant.
+    """
+    figure, out = request.figure, request.out
+    wanted = figure.region or DEFAULT_REGIONS.get(figure.kind, "pfy")
+    regions = select_regions(edge, request.config.regions)
+    names = [name for name, region in regions.items() if wanted in (name, region.kind)]
+    if not names:
+        raise RunFailed(
+            f"figures.{request.name}: no region '{wanted}' at {edge}; "
+            f"available: {', '.join(regions)}"
+        )
+    name, region = names[0], regions[names[0]]
+    spectra = {
+        sample: nexus.read_entry(paths.spectra_product(out, sample, edge), name)
         for sample in samples
     }
-    return maps, spectra, regions[name]
-
-
-def _cut(rixs_map: xr.Dataset, energy: float, width: float) -> xr.Dataset:
-    """The emission spectrum of a band around an incident energy."""
-    return extract.extract_region(
-        rixs_map, Region(kind="xes", incident=(energy - width / 2, energy + width / 2))
+    rixs_maps = {
+        sample: nexus.read_entry(paths.map_product(out, sample, edge))
+        for sample in samples
+    }
+    outlines = {
+        sample: outlines_on_map(rixs_map, {name: region}).get(name, [])
+        for sample, rixs_map in rixs_maps.items()
+    }
+    return multi_panel.SamplesAtEdge(
+        edge=edge,
+        region=multi_panel.RegionDescription(
+            str(region.kind), region.scale, region.emission
+        ),
+        spectra=spectra,
+        rixs_maps=rixs_maps,
+        outlines=outlines,
     )

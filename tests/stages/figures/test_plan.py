@@ -2,40 +2,36 @@
 
 import json
 
-import numpy as np
 import pytest
-import xarray as xr
 
 from rixs_pipeline.config.models import Config
-from rixs_pipeline.stages.figures import draw as drawing
-from rixs_pipeline.stages.figures import plan as report
-from tests.stages.builders import calibration
+from rixs_pipeline.plots import maps
+from rixs_pipeline.stages.figures import draw, reference_runs
+from rixs_pipeline.stages.figures.plan import plan_reference_runs, plan_results
 
 GROUPS = [("LMR_RT", "Co_L"), ("LMR_100C", "Co_L"), ("LMR_RT", "O_K")]
 
 
-def planned(tmp_path, made=(), **config):
-    plan = report.plan_results(tmp_path, Config.model_validate(config), GROUPS, made)
-    return {one.name: one for one in plan}
+def planned(tmp_path, products=(), **config):
+    sets = plan_results(tmp_path, Config.model_validate(config), GROUPS, products)
+    return {figure_set.name: figure_set for figure_set in sets}
 
 
 def test_every_map_has_its_figures(tmp_path):
-    found = planned(tmp_path)
-    assert list(found) == ["LMR_RT-Co_L", "LMR_100C-Co_L", "LMR_RT-O_K"]
-    assert found["LMR_RT-O_K"].sources == (
+    figure_sets = planned(tmp_path)
+    assert list(figure_sets) == ["LMR_RT-Co_L", "LMR_100C-Co_L", "LMR_RT-O_K"]
+    assert figure_sets["LMR_RT-O_K"].sources == (
         tmp_path / "maps/LMR_RT-O_K.nxs",
         tmp_path / "spectra/LMR_RT-O_K.nxs",
     )
-    assert "O_sPFY" in found["LMR_RT-O_K"].options and json.dumps(
-        found["LMR_RT-O_K"].options
-    )
+    options = figure_sets["LMR_RT-O_K"].options
+    assert "O_sPFY" in options["regions"]
+    assert json.dumps(options)
 
 
-def test_what_moved_is_drawn_between_consecutive_calibrations(tmp_path):
-    names = [
-        one.name
-        for one in report.plan_calibrations(tmp_path, ["cal0000", "cal0004", "cal0009"])
-    ]
+def test_line_shifts_are_drawn_between_consecutive_reference_runs(tmp_path):
+    runs = ["cal0000", "cal0004", "cal0009"]
+    names = [figure_set.name for figure_set in plan_reference_runs(tmp_path, runs)]
     assert names == [
         "cal0000",
         "cal0004",
@@ -45,62 +41,51 @@ def test_what_moved_is_drawn_between_consecutive_calibrations(tmp_path):
     ]
 
 
-def test_what_moved_is_told_of_the_pixels_that_are_good_in_both_calibrations():
-    named = {"line_name": ("line", np.array(["C_Ka", "O_Ka", "Cu_La"], dtype=object))}
-    before = calibration(
-        "cal0000", 0.0, {1: 0.0, 3: "dead: no pulses", 5: 0.0, 9: 0.0}
-    ).assign(named)
-    after = calibration(
-        "cal0009", 1.0, {9: -20.0, 7: 0.0, 5: "noisy: 9 eV", 3: 0.0, 1: 0.5}
-    ).assign(named)
-    found = report.moved(before, after)
-    assert found["pixel"].values.tolist() == [1, 9]
-    assert found["jumped"].values.tolist() == [False, True]
-    assert np.abs(found["shift"].values[0]) == pytest.approx(0.5, abs=0.05)
-    assert np.abs(found["shift"].values[1]) == pytest.approx(20, abs=1)
-    assert (found.attrs["before"], found.attrs["after"]) == ("cal0000", "cal0009")
-
-
-def test_figures_depend_on_the_regions_that_they_frame(tmp_path):
-    one, other = (
+def test_figures_depend_on_the_regions_that_they_outline(tmp_path):
+    first, second = (
         planned(tmp_path, regions={"P": {"kind": "pfy", "emission": [770, high]}})
         for high in (780, 790)
     )
-    assert one["LMR_RT-Co_L"].options != other["LMR_RT-Co_L"].options
+    assert first["LMR_RT-Co_L"].options != second["LMR_RT-Co_L"].options
 
 
 def test_comparisons_are_drawn_for_edges_that_two_samples_share(tmp_path):
-    found = planned(
+    figure_sets = planned(
         tmp_path, compare={"heating": {"samples": ["LMR_RT", "LMR_100C", "unknown"]}}
     )
-    assert [name for name in found if name.startswith("heating")] == ["heating-Co_L"]
+    assert [name for name in figure_sets if name.startswith("heating")] == [
+        "heating-Co_L"
+    ]
     spectra = [tmp_path / f"spectra/{s}-Co_L.nxs" for s in ("LMR_RT", "LMR_100C")]
-    assert found["heating-Co_L"].sources == (
+    assert figure_sets["heating-Co_L"].sources == (
         *spectra,
         tmp_path / "comparisons/heating-Co_L.nxs",
     )
 
 
-def test_products_that_an_earlier_run_left_are_not_drawn(tmp_path):
-    left = [tmp_path / "xas/LMR_RT-Co_L.nxs", tmp_path / "comparisons/heating-Co_L.nxs"]
-    for path in left:
+def test_products_of_an_earlier_reduction_are_not_drawn(tmp_path):
+    products = [
+        tmp_path / "xas/LMR_RT-Co_L.nxs",
+        tmp_path / "comparisons/heating-Co_L.nxs",
+    ]
+    for path in products:
         path.parent.mkdir()
         path.write_text("of another config")
     config = {
         "compare": {"heating": {"samples": ["LMR_RT", "LMR_100C"]}},
         "figures": {"fig1": {"kind": "xas", "samples": ["LMR_RT"], "edges": ["Co_L"]}},
     }
-    before, now = planned(tmp_path, **config), planned(tmp_path, left, **config)
-    assert now.keys() - before.keys() == {"LMR_RT-Co_L xas", "fig1 sheet"}
-    assert (
-        before["heating-Co_L"].add.args[-1] is None
-        and now["heating-Co_L"].add.args[-1] == left[1]
-    )
+    before, now = planned(tmp_path, **config), planned(tmp_path, products, **config)
+    assert now.keys() - before.keys() == {"LMR_RT-Co_L xas", "fig1 multi-panel"}
+    compared_before = before["heating-Co_L"].plan.args[-1]
+    compared_now = now["heating-Co_L"].plan.args[-1]
+    assert compared_before.tests_path is None
+    assert compared_now.tests_path == products[1]
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Figures are made, but not rendered: that takes most of the time, and has its own tests."""
+    """Figures are made, but not rendered, which takes most of the time."""
 
     def save(figure, path):
         assert figure.axes
@@ -108,8 +93,8 @@ def quick(monkeypatch):
         path.write_bytes(b"figure")
         return path
 
-    monkeypatch.setattr(drawing, "save", save)
-    monkeypatch.setattr(report, "PAGES", 1)
+    monkeypatch.setattr(draw, "save_figure", save)
+    monkeypatch.setattr(reference_runs, "MAX_PAGES", 1)
 
 
 REGIONS = {
@@ -118,8 +103,8 @@ REGIONS = {
 }
 
 
-def test_the_whole_report_of_a_small_beamtime(small, quick):
-    """Made once, then fresh, also after a run that stopped before the figures; a figure that is gone is made again."""
+def test_the_report_of_a_small_beamtime(small, quick):
+    """Drawn once, then fresh; a figure that is deleted is drawn again."""
     config = {
         "regions": REGIONS,
         "compare": {
@@ -177,7 +162,7 @@ def test_only_the_figures_that_show_a_changed_region_are_drawn_again(small, quic
 
 
 def test_figures_are_the_same_bytes_in_other_processes(small, monkeypatch):
-    monkeypatch.setattr(report, "PAGES", 1)  # of this process alone
+    monkeypatch.setattr(reference_runs, "MAX_PAGES", 1)  # of this process alone
     small.run(
         {"regions": REGIONS, "execution": {"scheduler": "serial"}}, until="report"
     )
@@ -204,26 +189,8 @@ def test_a_comparison_without_regions_shows_all_that_are_shared(small, quick):
 
 
 def test_a_figure_that_cannot_be_drawn_costs_only_itself(small, monkeypatch, quick):
-    monkeypatch.setattr(report.maps, "map_figure", lambda *_: 1 / 0)
+    monkeypatch.setattr(maps, "map_figure", lambda *_: 1 / 0)
     summary = small.run({"regions": REGIONS}, until="report")
     assert set(summary.failed) == {"LMR_RT-Co_L figures", "LMR_100C-Co_L figures"}
     assert (small.out / "figures/cal0000-summary.png").is_file()
     assert summary.items["LMR_RT-Co_L"]["status"] == "fresh"
-
-
-def test_pages_are_for_pixels_that_are_not_ok_every_reason_in_turn():
-    status = [
-        "ok",
-        "dead: no pulses",
-        "dead: no pulses",
-        "dead: no pulses",
-        "noisy: 9 eV",
-        "ok",
-        "noisy: 8 eV",
-        "ok",
-    ]
-    dataset = xr.Dataset(
-        {"status": ("pixel", np.array(status, object))}, {"pixel": np.arange(1, 17, 2)}
-    )
-    assert report.pages(dataset) == [3, 9, 5, 13, 7, 1]
-    assert report.pages(dataset.isel(pixel=[0, 5, 7])) == [1, 11, 15]

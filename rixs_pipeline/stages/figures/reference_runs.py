@@ -1,0 +1,121 @@
+"""Figures of reference runs, and of the line shifts between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rixs_pipeline import paths
+from rixs_pipeline.core.drift import line_shifts
+from rixs_pipeline.io import nexus
+from rixs_pipeline.plots import calibration, corrections
+from rixs_pipeline.stages.figures.draw import PlannedFigure
+from rixs_pipeline.types import PixelState
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MAX_PAGES = 6  # pixels of a reference run with a page each; the summary shows all
+
+
+def reference_run_figures(out: Path, name: str) -> Iterator[PlannedFigure]:
+    """Yield the summary of a reference run, its corrections, and pages of pixels.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the results.
+    name : str
+        Of the run.
+
+    Yields
+    ------
+    PlannedFigure
+        At most `MAX_PAGES` pixels have a page.
+    """
+    dataset = nexus.read_entry(paths.calibration_product(out, name))
+    path = partial(paths.figure, out, name)
+    summary = partial(calibration.calibration_summary_figure, dataset)
+    yield PlannedFigure(path("summary"), dataset, summary)
+    effects = partial(corrections.corrections_figure, dataset)
+    yield PlannedFigure(path("corrections"), dataset, effects)
+    for pixel in select_page_pixels(dataset):
+        page = partial(calibration.calibration_figure, dataset, pixel)
+        yield PlannedFigure(path(f"pixel{pixel:03d}"), dataset, page)
+
+
+def line_shift_figures(out: Path, before: str, after: str) -> Iterator[PlannedFigure]:
+    """Yield the figure of the line shifts between two reference runs.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the results.
+    before, after : str
+        Names of the runs.
+
+    Yields
+    ------
+    PlannedFigure
+        A single one.
+    """
+    dataset = find_line_shifts(
+        nexus.read_entry(paths.calibration_product(out, before)),
+        nexus.read_entry(paths.calibration_product(out, after)),
+    )
+    path = paths.figure(out, f"{before}-{after}", "moved")
+    plot = partial(corrections.line_shifts_figure, dataset)
+    yield PlannedFigure(path, dataset, plot)
+
+
+def find_line_shifts(before: xr.Dataset, after: xr.Dataset) -> xr.Dataset:
+    """Return the line shifts of the pixels that are ok in two calibrations.
+
+    Parameters
+    ----------
+    before, after : Dataset
+        As `schema.PIXEL_CALIBRATION`.
+
+    Returns
+    -------
+    Dataset
+        As `plots.corrections.line_shifts_figure` takes it.
+    """
+    earlier = before.isel(pixel=before["status"].values == PixelState.OK)
+    later = after.isel(pixel=after["status"].values == PixelState.OK)
+    shared, earlier_rows, later_rows = np.intersect1d(
+        earlier["pixel"].values, later["pixel"].values, return_indices=True
+    )
+    shifts = line_shifts.line_shifts(
+        earlier["params"].values[earlier_rows],
+        later["params"].values[later_rows],
+        before["line_energy"].values,
+    )
+    values = {
+        "pixel": shared,
+        "shift": (("pixel", "line"), shifts),
+        "has_jumped": ("pixel", line_shifts.have_jumped(shifts)),
+    }
+    attributes = {"before": before.attrs["run"], "after": after.attrs["run"]}
+    return before[["line_name"]].assign(values).assign_attrs(attributes)
+
+
+def select_page_pixels(dataset: xr.Dataset) -> list[int]:
+    """Return the channel numbers of the pixels that get a page.
+
+    Pixels that are not ok come first, one of each reason, then the next of each.
+    """
+    channels = dataset["pixel"].values.tolist()
+    statuses = dataset["status"].values.tolist()
+    counts: Counter[str] = Counter()
+    ranked = []
+    for channel, status in zip(channels, statuses, strict=True):
+        reason = status.partition(":")[0]
+        ranked.append((reason == PixelState.OK, counts[reason], channel))
+        counts[reason] += 1
+    return [channel for _, _, channel in sorted(ranked)[:MAX_PAGES]]

@@ -1,0 +1,171 @@
+"""Figures of samples: maps, spectra, absorption, and samples compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rixs_pipeline import paths
+from rixs_pipeline.config.models import Region
+from rixs_pipeline.io import nexus
+from rixs_pipeline.plots import comparison, labels, maps, spectra
+from rixs_pipeline.stages.figures.draw import PlannedFigure
+from rixs_pipeline.stages.sample.configured_regions import outlines_on_map
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class EdgeRegions:
+    """Regions at an edge.
+
+    Attributes
+    ----------
+    regions : mapping of str to Region
+        Name -> region, as `select_regions` returns them.
+    cuts : mapping of str to mapping of str to str
+        Region with several cuts -> incident energies as text -> name of the spectrum.
+    """
+
+    regions: Mapping[str, Region]
+    cuts: Mapping[str, Mapping[str, str]]
+
+
+def sample_figures(
+    out: Path, sample: str, edge: str, edge_regions: EdgeRegions
+) -> Iterator[PlannedFigure]:
+    """Yield the map with its regions, each spectrum, an overview of all, and cuts.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the results.
+    sample, edge : str
+        The map.
+    edge_regions : EdgeRegions
+        Regions that are outlined on the map, and cuts that are shown together.
+
+    Yields
+    ------
+    PlannedFigure
+        Named after the region, `map` and `overview`.
+    """
+    map_path = paths.map_product(out, sample, edge)
+    rixs_map = nexus.read_entry(map_path)
+    by_region = nexus.read_entries(paths.spectra_product(out, sample, edge))
+    title = f"{rixs_map.attrs['sample']}, {rixs_map.attrs['edge']}"
+    path = partial(paths.figure, out, map_path.stem)
+
+    outlines = outlines_on_map(rixs_map, edge_regions.regions)
+    outlined_map = partial(maps.map_figure, rixs_map, title, outlines)
+    yield PlannedFigure(path("map"), [rixs_map, outlines], outlined_map)
+    for name, spectrum in by_region.items():
+        plot = partial(spectra.spectrum_figure, spectrum, f"{title}: {name}")
+        yield PlannedFigure(path(name), [spectrum, title], plot)
+    overview = partial(spectra.overview_figure, by_region, title)
+    yield PlannedFigure(path("overview"), [by_region, title], overview)
+    for name, spectrum_names in edge_regions.cuts.items():
+        cuts = {
+            label: by_region[spectrum_name]
+            for label, spectrum_name in spectrum_names.items()
+            if spectrum_name in by_region
+        }
+        if len(cuts) > 1:
+            plot = partial(spectra.cuts_figure, cuts, f"{title}: {name}")
+            yield PlannedFigure(path(name), [cuts, title], plot)
+
+
+def absorption_figures(out: Path, sample: str, edge: str) -> Iterator[PlannedFigure]:
+    """Yield the figure of TEY, TFY and PFY, normalised in the same way.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the results.
+    sample, edge : str
+        The absorption spectra.
+
+    Yields
+    ------
+    PlannedFigure
+        A single one.
+    """
+    source = paths.xas_product(out, sample, edge)
+    channels = {
+        channel.upper(): spectrum
+        for channel, spectrum in nexus.read_entries(source).items()
+    }
+    attributes = next(iter(channels.values())).attrs
+    normalisation = labels.normalisation_label(attributes["scale"])
+    title = f"{attributes['sample']}, {attributes['edge']}: absorption, {normalisation}"
+    path = paths.figure(out, source.stem, "xas")
+    plot = partial(spectra.overlay_figure, channels, title)
+    yield PlannedFigure(path, channels, plot)
+
+
+@dataclass(frozen=True)
+class ComparedSamples:
+    """A comparison of samples at an edge.
+
+    Attributes
+    ----------
+    name : str
+        Of the comparison and edge, e.g. heating-Co_L.
+    spectra_paths : mapping of str to Path
+        Sample -> its spectra.
+    regions : tuple of str or None
+        The regions that are compared; None: all that the samples share.
+    tests_path : Path or None
+        The product with the tests, if it was made.
+    """
+
+    name: str
+    spectra_paths: Mapping[str, Path]
+    regions: tuple[str, ...] | None
+    tests_path: Path | None
+
+
+def comparison_figures(out: Path, compared: ComparedSamples) -> Iterator[PlannedFigure]:
+    """Yield a figure for each region that all samples of a comparison have.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the results.
+    compared : ComparedSamples
+        The comparison.
+
+    Yields
+    ------
+    PlannedFigure
+        With the test of the region if there is one; else spectra overlaid.
+    """
+    tests = nexus.read_entries(compared.tests_path) if compared.tests_path else {}
+    by_sample = {
+        sample: nexus.read_entries(path)
+        for sample, path in compared.spectra_paths.items()
+    }
+    for region in _shared_regions(by_sample):
+        if compared.regions is not None and region not in compared.regions:
+            continue
+        path = paths.figure(out, "compare", compared.name, region)
+        title = f"{compared.name}: {region}"
+        if region in tests:
+            plot = partial(comparison.comparison_figure, tests[region], title)
+            yield PlannedFigure(path, tests[region], plot)
+        else:
+            overlay = {sample: regions[region] for sample, regions in by_sample.items()}
+            plot = partial(spectra.overlay_figure, overlay, title)
+            yield PlannedFigure(path, overlay, plot)
+
+
+def _shared_regions(by_sample: Mapping[str, Mapping[str, xr.Dataset]]) -> list[str]:
+    """Return the regions that all samples have, in the order of the first one."""
+    first, *following = by_sample.values()
+    return [
+        region for region in first if all(region in regions for regions in following)
+    ]

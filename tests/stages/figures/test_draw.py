@@ -1,0 +1,60 @@
+"""Which figures are drawn again."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from rixs_pipeline.plots import style
+from rixs_pipeline.stages.figures.draw import FigureTask, PlannedFigure, draw_figures
+
+
+@dataclass(frozen=True)
+class Content:
+    spectrum: xr.Dataset
+    outlines: np.ndarray
+
+
+def content(height=1.0, corner=0.0, **attributes):
+    spectrum = xr.Dataset({"intensity": ("energy", [height, 2.0])}, attrs=attributes)
+    return {"LMR": Content(spectrum, np.array([[corner, 1.0]]))}
+
+
+@pytest.fixture
+def draw(tmp_path):
+    """Draw a figure of some content; return what was drawn, and the digests."""
+
+    def plot():
+        figure = style.new_figure(1, 1, "figure")
+        figure.subplots()
+        return figure
+
+    def draw(shown, digests):
+        figures = [PlannedFigure(tmp_path / "figures" / "map.png", shown, plot)]
+        return draw_figures(FigureTask(tmp_path, lambda: figures, digests))
+
+    return draw
+
+
+def test_a_figure_of_the_same_content_is_not_drawn_again(draw, tmp_path):
+    first = draw(content(config_hash="a"), {})
+    assert first.drawn == ("figures/map.png",)
+    assert (tmp_path / "figures/map.png").is_file()
+    again = draw(content(config_hash="b"), first.shown)  # provenance is not shown
+    assert again.drawn == ()
+    assert again.shown == first.shown
+
+
+@pytest.mark.parametrize(
+    "changed", [content(height=1.5), content(corner=0.5), content(sample="LMR")]
+)
+def test_a_figure_of_changed_content_is_drawn_again(draw, changed):
+    first = draw(content(), {})
+    assert draw(changed, first.shown).drawn == ("figures/map.png",)
+
+
+def test_a_figure_that_is_missing_is_drawn_again(draw, tmp_path):
+    first = draw(content(), {})
+    (tmp_path / "figures/map.png").unlink()
+    assert draw(content(), first.shown).drawn == ("figures/map.png",)
