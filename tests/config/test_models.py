@@ -6,8 +6,8 @@ from pydantic import ValidationError
 from rixs_pipeline.config.models import (
     Config,
     ExecutionConfig,
-    MultiPanelFigure,
     MapConfig,
+    MultiPanelFigure,
     Region,
 )
 from rixs_pipeline.types import Edge
@@ -130,6 +130,6 @@ def test_one_thing_stands_for_a_list_of_one():
         {"kind": "xas", "samples": ["a"], "edges": ["Co_L"], "channel": channel}
         for channel in ("tfy", ["tfy"])
     ]
-    assert MultiPanelFigure.model_validate(sheets[0]) == MultiPanelFigure.model_validate(
-        sheets[1]
-    )
+    assert MultiPanelFigure.model_validate(
+        sheets[0]
+    ) == MultiPanelFigure.model_validate(sheets[1])
