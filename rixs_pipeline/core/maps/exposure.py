@@ -1,131 +1,196 @@
-"""Exposure: how long, by how many pixels and with how much beam each scan point was looked at."""
+"""Exposure: for how long, by how many pixels and with how much beam a point was measured."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-_WINDOW = 9  # points of the running median
-_MIN_PREDICTED = 20.0  # triggers: with fewer predicted, few triggers may be chance
-_DARK_SHARE = 0.02
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
+
+MEDIAN_POINTS = 9  # window of the running median
+MIN_PREDICTED = 20.0  # triggers: none or few where more are predicted are no chance
+DARK_SHARE = 0.02  # of the predicted triggers: fewer are no beam
+BEAM_QUANTILE = 0.9  # of the positive I0: beam even where most of a scan has none
 
 
 def live_time(
-    dwell_s: NDArray[np.float64],
-    triggers: NDArray[np.int64],
-    dead_time_s: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Seconds that each pixel was alive in each point, f8 (pixel, point): dwell - triggers x dead time, at least 0.
+    dwell: FloatArray, triggers: IntArray, dead_time: FloatArray
+) -> FloatArray:
+    """Return the time in which pixels were alive: dwell - triggers x dead time.
 
-    `dwell_s` (point,); `triggers` (pixel, point) counts every record of the pixel in the point's window, whether a
-    cut takes it or not, since each blinds the pixel; `dead_time_s` (pixel,) is the length of a record. The dead time
-    does not extend: a trigger is followed by exactly one record.
+    The dead time does not extend: a trigger is followed by exactly one record.
+
+    Parameters
+    ----------
+    dwell
+        Duration of the points, f8 (point,), s.
+    triggers
+        Records of each pixel, whether a cut rejects them or not, i8 (pixel, point):
+        each of them blinds the pixel.
+    dead_time
+        Length of a record, f8 (pixel,), s.
+
+    Returns
+    -------
+    FloatArray
+        f8 (pixel, point), s, at least 0.
     """
-    return np.maximum(dwell_s - triggers * dead_time_s[:, None], 0.0)
+    return np.maximum(dwell - triggers * dead_time[:, None], 0.0)
 
 
 def live_time_held_off(
-    time_ns: NDArray[np.int64],
-    start_ns: NDArray[np.int64],
-    end_ns: NDArray[np.int64],
-    hold_off_s: float,
-) -> NDArray[np.float64]:
-    """Seconds of each point in which no trigger of the pixel was less than a hold-off ago, f8 (point,).
+    time_ns: IntArray, start_ns: IntArray, end_ns: IntArray, hold_off: float
+) -> FloatArray:
+    """Return the time of each point without a trigger less than a hold-off ago.
 
-    `time_ns` (trigger,) ascends; the last one before a point holds into it, so it must be there. The stretches
-    [t, t + hold-off) of all triggers are joined before they are taken off, so that what overlaps counts once; all in
-    integer ns, so that the result is exact. Nothing as long as `time_ns` is made.
+    The blind stretches of all triggers are joined before they are subtracted, so that
+    overlaps count once; in integer ns, so that the result is exact.
+
+    Parameters
+    ----------
+    time_ns
+        Triggers of one pixel, i8 (trigger,), ascending; including the last one before a
+        point, whose hold-off reaches into it.
+    start_ns, end_ns
+        Windows of the points, i8 (point,).
+    hold_off
+        In s.
+
+    Returns
+    -------
+    FloatArray
+        f8 (point,), s.
     """
-    from rixs_pipeline.core.maps import bin_kernel
+    from rixs_pipeline.core.maps import bin_kernel  # numba: slow import
 
+    hold_off_ns = round(hold_off * 1e9)
     points = bin_kernel.find_point_slices(time_ns, start_ns, end_ns)
-    blind = bin_kernel.blind_time_ns(
-        time_ns, points, start_ns, end_ns, round(hold_off_s * 1e9)
-    )
+    blind = bin_kernel.blind_time_ns(time_ns, points, start_ns, end_ns, hold_off_ns)
     return np.asarray((end_ns - start_ns - blind) / 1e9)
 
 
-def silent_stretches(triggers: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Where a pixel was silent for too long to be chance, bool (pixel, point).
+def silent_stretches(triggers: IntArray) -> BoolArray:
+    """Return where pixels were silent for too long to be chance, bool (pixel, point).
 
-    `triggers` (pixel, point) of the used pixels. In a row of points without a trigger from a pixel, as many as its
-    share of the others' triggers are expected, the share taken from the rest of the scan; more than
-    `_MIN_PREDICTED` come out as none once in 10^8. In such a stretch the pixel was out of lock, not exposed.
+    In a stretch of points without triggers of a pixel (`triggers` i8 (pixel, point), of
+    the used pixels), its share of the other pixels' triggers is expected, the share
+    taken from the rest of the scan. More than `MIN_PREDICTED` come out as none once in
+    10^8. In such a stretch the pixel was out of lock: it is no exposure.
     """
-    others = triggers.sum(axis=0)[None, :] - triggers
-    silent = np.zeros(triggers.shape, bool)
+    other_triggers = triggers.sum(axis=0)[None, :] - triggers
+    is_silent = np.zeros(triggers.shape, bool)
     for pixel, counts in enumerate(triggers):
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], counts == 0, [0]])))
-        for first, stop in zip(edges[::2], edges[1::2], strict=True):
-            seen = others[pixel, first:stop].sum()
-            elsewhere = others[pixel].sum() - seen
-            if elsewhere > 0 and counts.sum() / elsewhere * seen > _MIN_PREDICTED:
-                silent[pixel, first:stop] = True
-    return silent
+        is_zero = np.concatenate([[0], counts == 0, [0]])
+        ends = np.flatnonzero(np.diff(is_zero))
+        for first, stop in zip(ends[::2], ends[1::2], strict=True):
+            others_inside = other_triggers[pixel, first:stop].sum()
+            others_outside = other_triggers[pixel].sum() - others_inside
+            if others_outside > 0:
+                expected = counts.sum() / others_outside * others_inside
+                is_silent[pixel, first:stop] = expected > MIN_PREDICTED
+    return is_silent
 
 
-def throughput(
-    counts: NDArray[np.int64], live_time_s: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Rate of each pixel relative to the mean pixel, f8 (pixel,).
+def throughput(counts: IntArray, live_time: FloatArray) -> FloatArray:
+    """Return the rate of each pixel relative to the mean pixel.
 
-    `counts`, `live_time_s` (pixel,), summed over the set of scans that shares the throughput. Over the pixels with
-    counts the mean is 1, so that the exposure of the whole array is about its live time. A pixel without counts has
-    0, one without live time NaN; without any counts at all every live pixel has 1.
+    Over the pixels with counts the mean is 1, so that the exposure of the whole array
+    is about its live time.
+
+    Parameters
+    ----------
+    counts
+        i8 (pixel,), summed over the scans that share the throughput.
+    live_time
+        f8 (pixel,), s, of the same scans.
+
+    Returns
+    -------
+    FloatArray
+        f8 (pixel,); 0 without counts, NaN without live time. Without counts of any
+        pixel, every live pixel has 1.
     """
-    alive = live_time_s > 0
-    rate = np.divide(counts, live_time_s, out=np.full(len(counts), np.nan), where=alive)
-    seen = rate > 0
-    return rate / rate[seen].mean() if seen.any() else np.where(alive, 1.0, np.nan)
+    is_alive = live_time > 0
+    rate = np.full(len(counts), np.nan)
+    np.divide(counts, live_time, out=rate, where=is_alive)
+    has_counts = rate > 0
+    if not has_counts.any():
+        return np.where(is_alive, 1.0, np.nan)
+    return np.asarray(rate / rate[has_counts].mean())
 
 
 def exposure(
-    live_time_s: NDArray[np.float64],
-    throughput: NDArray[np.float64],
-    i0: NDArray[np.float64] | None,
+    live_time: FloatArray,
+    throughput: FloatArray,
+    i0: FloatArray | None,
     i0_ref: float,
-) -> NDArray[np.float64]:
-    """Exposure of each point in s, f8 (point,): sum over the pixels of w_p x live_pj x I0_j / I0_ref.
+) -> FloatArray:
+    """Return the exposure of each point: sum over pixels of w_p live_pj I0_j / I0_ref.
 
-    `live_time_s` (pixel, point); `throughput` (pixel,), where NaN counts as 0; `i0` (point,), or None: the factor is
-    1. A point whose I0 is NaN has the exposure NaN: it belongs left out, see `beam_off`.
+    Parameters
+    ----------
+    live_time
+        f8 (pixel, point), s.
+    throughput
+        Weights w_p, f8 (pixel,); NaN counts as 0.
+    i0
+        f8 (point,), or None: its factor is 1.
+    i0_ref
+        I0 at which the factor is 1.
+
+    Returns
+    -------
+    FloatArray
+        f8 (point,), s; NaN where I0 is NaN: such a point must be excluded, see
+        `beam_off`.
     """
-    seconds = np.where(np.isnan(throughput), 0.0, throughput) @ live_time_s
+    weights = np.where(np.isnan(throughput), 0.0, throughput)
+    seconds = weights @ live_time
     return seconds if i0 is None else seconds * i0 / i0_ref
 
 
 def beam_off(
-    i0: NDArray[np.float64] | None,
-    triggers: NDArray[np.int64],
-    dwell_s: NDArray[np.float64],
-    below: float,
-) -> NDArray[np.bool_]:
-    """Which points had no beam, bool (point,).
+    i0: FloatArray | None, triggers: IntArray, dwell: FloatArray, min_share: float
+) -> BoolArray:
+    """Return which points had no beam.
 
-    With `i0` (point,): I0 is NaN, or under `below` x the 0.9 quantile of the positive I0, which is beam even where
-    most of the scan has none; all, where none is positive.
-    Without: the pixels' summed `triggers` (point,) are under 2 % of what the rate around predicts for the point's
-    `dwell_s` (point,), where more than 20 are predicted: chance does that to one point in 10^8 at most. The rate
-    around is the running median over nine points or the median over the scan's points with triggers, whichever is
-    higher: the former follows the spectrum, the latter sees an outage that is longer than the window.
+    With I0: where it is NaN or less than `min_share` of its 0.9 quantile; everywhere if
+    it is never positive. Without I0: where the triggers are under 2 % of those
+    predicted, if more than 20 are predicted; chance does that to one point in 10^8 at
+    most. The rate predicted is the running median over nine points or the median over
+    the points with triggers, whichever is higher: the former follows the spectrum, the
+    latter detects an outage that is longer than the window.
+
+    Parameters
+    ----------
+    i0
+        f8 (point,), or None.
+    triggers
+        Of all pixels, i8 (point,).
+    dwell
+        Duration of the points, f8 (point,), s.
+    min_share
+        Of the usual I0.
+
+    Returns
+    -------
+    BoolArray
+        bool (point,).
     """
     if i0 is not None:
         positive = i0[i0 > 0]
-        return (
-            ~(i0 >= below * np.quantile(positive, 0.9))
-            if positive.size
-            else np.ones(len(i0), bool)
-        )
-    rate = np.divide(triggers, dwell_s, out=np.zeros(len(triggers)), where=dwell_s > 0)
+        if not positive.size:
+            return np.ones(len(i0), bool)
+        return np.asarray(~(i0 >= min_share * np.quantile(positive, BEAM_QUANTILE)))
+    rate = np.zeros(len(triggers))
+    np.divide(triggers, dwell, out=rate, where=dwell > 0)
     if not rate.any():
         return np.zeros(len(rate), bool)
-    predicted = np.maximum(_running_median(rate), np.median(rate[rate > 0])) * dwell_s
-    return np.asarray(
-        (predicted > _MIN_PREDICTED) & (triggers < _DARK_SHARE * predicted)
-    )
+    usual_rate = np.maximum(_running_median(rate), np.median(rate[rate > 0]))
+    predicted = usual_rate * dwell
+    is_dark = (predicted > MIN_PREDICTED) & (triggers < DARK_SHARE * predicted)
+    return np.asarray(is_dark)
 
 
-def _running_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median of the window around each value, (value,); at the ends the values are mirrored."""
-    padded = np.pad(values, _WINDOW // 2, mode="reflect")
-    return np.asarray(
-        np.median(np.lib.stride_tricks.sliding_window_view(padded, _WINDOW), axis=1)
-    )
+def _running_median(values: FloatArray) -> FloatArray:
+    """Return the median of the window around each value, mirrored at the ends."""
+    padded = np.pad(values, MEDIAN_POINTS // 2, mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_POINTS)
+    return np.asarray(np.median(windows, axis=1))

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.maps import binning, combine
+from rixs_pipeline.core.maps import binning
 from rixs_pipeline.types import FloatArray
+
+TOLERANCE_EV = 1e-3  # of the monochromator's readings: points within it are the same
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class IncidentAxis:
     def index(self, incident: FloatArray) -> NDArray[np.intp]:
         """Return the place of each incident energy (point,) on the axis; -1: none."""
         if self.edges is None:
-            return combine.group_points(incident, self.energy)
+            return grid_index(incident, self.energy)
         return binning.bin_index(incident, self.edges)
 
 
@@ -65,12 +67,12 @@ def shared_axis(
     ValueError
         The bins need two different points at least.
     """
-    grid = combine.common_grid(passes)
+    grid = common_grid(passes)
     if grid is None:
-        edges = combine.midpoint_bins(max(passes, key=len))
+        edges = midpoint_edges(max(passes, key=len))
         return IncidentAxis(bin_centres(edges), edges, is_common=False)
     if has_moved:
-        return IncidentAxis(grid, combine.midpoint_bins(grid))
+        return IncidentAxis(grid, midpoint_edges(grid))
     return IncidentAxis(grid)
 
 
@@ -80,15 +82,129 @@ def shared_rows(passes: Sequence[FloatArray]) -> list[NDArray[np.intp]]:
     The points come in the order of the first pass.
     """
     grid = passes[0]
-    indices = [combine.group_points(energy, grid) for energy in passes]
+    indices = [grid_index(energy, grid) for energy in passes]
     is_shared = [np.isin(np.arange(len(grid)), index) for index in indices]
     shared = np.flatnonzero(np.all(is_shared, axis=0))
     return [_first_rows(index, shared) for index in indices]
 
 
+def common_grid(
+    passes: Sequence[FloatArray], tolerance: float = TOLERANCE_EV
+) -> FloatArray | None:
+    """Return the incident energies that passes share, or None where they differ.
+
+    A pass may cover a part of the range (an aborted one), but it must have every point
+    of the others within its range. A pass that has all points settles it: the others
+    add nothing to the points that they lack.
+
+    Parameters
+    ----------
+    passes
+        Incident energies (point,) of each pass, in any direction, eV; repeated energies
+        are one point, NaN is none.
+    tolerance
+        Points within it are the same, eV.
+
+    Returns
+    -------
+    FloatArray or None
+        f8 (point,), ascending, eV; None where a pass lacks a point within its range, or
+        points chain into a cluster wider than the tolerance.
+    """
+    clusters = _cluster(np.concatenate(passes), tolerance)
+    if np.any(clusters.width > tolerance):
+        return None
+    grid = clusters.middle
+    longest = max(passes, key=len)
+    if len(np.unique(grid_index(longest, grid, tolerance))) == len(grid):
+        return grid
+    for energy in passes:
+        index = grid_index(energy[np.isfinite(energy)], grid, tolerance)
+        if np.any(np.diff(np.unique(index)) != 1):
+            return None
+    return grid
+
+
+def midpoint_edges(incident: FloatArray, tolerance: float = TOLERANCE_EV) -> FloatArray:
+    """Return the edges of bins around the points of a pass.
+
+    Parameters
+    ----------
+    incident
+        (point,) in any direction, eV; repeated energies are one point.
+    tolerance
+        Points within it are the same, eV.
+
+    Returns
+    -------
+    FloatArray
+        (bin + 1,), eV: halfway between the points, symmetric at the ends.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than two different points.
+    """
+    grid = _cluster(incident, tolerance).middle
+    if len(grid) < 2:
+        raise ValueError("bins around the points of a pass need two different points")
+    middle = bin_centres(grid)
+    lowest = 2 * grid[0] - middle[0]
+    highest = 2 * grid[-1] - middle[-1]
+    return np.concatenate([[lowest], middle, [highest]])
+
+
+def grid_index(
+    incident: FloatArray, grid: FloatArray, tolerance: float = TOLERANCE_EV
+) -> NDArray[np.intp]:
+    """Return the place of incident energies on a grid.
+
+    Parameters
+    ----------
+    incident
+        (point,), eV.
+    grid
+        Ascending, from `common_grid`, eV.
+    tolerance
+        Energies within it are the same, eV.
+
+    Returns
+    -------
+    integer array
+        (point,); -1 where no grid point is within the tolerance.
+    """
+    if not len(grid):
+        return np.full(len(incident), -1, np.intp)
+    above = np.minimum(np.searchsorted(grid, incident), len(grid) - 1)
+    below = np.maximum(above - 1, 0)
+    is_near_below = np.abs(incident - grid[below]) <= tolerance
+    index = np.where(is_near_below, below, above)
+    return np.where(np.abs(incident - grid[index]) <= tolerance, index, -1)
+
+
 def bin_centres(edges: FloatArray) -> FloatArray:
     """Return the middles (bin,) of bins with the given edges (bin + 1,)."""
     return np.asarray((edges[1:] + edges[:-1]) / 2)
+
+
+@dataclass(frozen=True)
+class _Clusters:
+    """Middle value and width of clusters of values, (cluster,)."""
+
+    middle: FloatArray
+    width: FloatArray
+
+
+def _cluster(values: FloatArray, tolerance: float) -> _Clusters:
+    """Group finite values whose gaps are within the tolerance."""
+    ordered = np.sort(values[np.isfinite(values)])
+    gaps = np.diff(ordered, prepend=-np.inf)
+    first = np.flatnonzero(gaps > tolerance)
+    last = first
+    if len(first):
+        last = np.append(first[1:], len(ordered)) - 1
+    middle = ordered[(first + last) // 2]
+    return _Clusters(middle, ordered[last] - ordered[first])
 
 
 def _first_rows(index: NDArray[np.intp], shared: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -136,7 +136,7 @@ def _map_axis(
     # the map shows the points of the longest pass; the middles of its bins only
     # where the points lie too close to be distinguished
     longest = max((measured_energy(scan) for scan in scans), key=len)
-    points = combine.common_grid([longest])
+    points = incident_axis.common_grid([longest])
     return axis if points is None else replace(axis, energy=points)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.config.models import Comparison, Feature, Region
-from rixs_pipeline.core.maps import combine, incident_axis
+from rixs_pipeline.core.maps import incident_axis
 from rixs_pipeline.core.spectra import regions
 from rixs_pipeline.core.spectra.amplitudes import SpectrumPoints
 from rixs_pipeline.core.spectra.region_geometry import region_weights
@@ -378,7 +378,7 @@ def _unscaled_intensities(
     """Return the intensities at some energies (point,), as they were before `scale`."""
     columns: dict[str, list[FloatArray]] = {"intensity": [], "intensity_errors": []}
     for spectrum in spectra:
-        row = combine.group_points(energy, spectrum[axis].values)
+        row = incident_axis.grid_index(energy, spectrum[axis].values)
         factor = float(spectrum.attrs.get("scale_factor", 1.0))
         for name, column in columns.items():
             values = spectrum[name].values * factor
