@@ -148,9 +148,11 @@ class Pixel:
         params[layout.PRETRIGGER_REF] = np.mean(pulses.pretrigger_mean)
         params[layout.DRIFT] = 0.0
         params[layout.PHASE] = 0.0
-        params[layout.PHASE_CENTRE], params[layout.PHASE_HALF_WIDTH] = (
-            corrections.phase_reference(pulses.pulse_height, pulses.phase, height_ref)
+        phase_reference = corrections.find_phase_reference(
+            pulses.pulse_height, pulses.phase, height_ref
         )
+        params[layout.PHASE_CENTRE] = phase_reference.centre
+        params[layout.PHASE_HALF_WIDTH] = phase_reference.half_width
         self.params = params
 
 

@@ -167,7 +167,7 @@ def _fit_corrections(
     before shows what drift the pixels of the array have in common.
     """
     densities = scale.fits.densities(lines.emitted_shapes(GRID), GRID)
-    profiles = corrections.profiles(densities, lines.fitted_bins(GRID), GRID)
+    profiles = corrections.line_profiles(densities, lines.fitted_bins(GRID), GRID)
     windows = lines.windows()
     rows = [
         row
@@ -177,20 +177,25 @@ def _fit_corrections(
     previous_drifts = None
     if is_last:
         previous_drifts = np.array([pixels[row].params[layout.DRIFT] for row in rows])
-    blocks = []
+    priors = []
     if options.correct_phase:
-        blocks.append((layout.PHASE, corrections.no_effect(layout.PHASE)))
+        priors.append(corrections.prior_without_effect(layout.PHASE))
     if options.correct_drift:
-        blocks.append((layout.DRIFT, corrections.drift_prior(previous_drifts)))
+        priors.append(corrections.drift_prior(previous_drifts))
     for row in rows:
         pixel = pixels[row]
         line_pulses = pixel.select_line_pulses(
             windows, scale.is_usable[row], scale.position[row]
         )
-        for block, prior in blocks:
-            pixel.params = corrections.correct(
-                line_pulses, pixel.params, profiles.pixel(row), block, prior, is_last
-            )[0]
+        for prior in priors:
+            correction = corrections.fit_correction(
+                line_pulses,
+                pixel.params,
+                profiles.of_pixel(row),
+                prior,
+                is_validated=is_last,
+            )
+            pixel.params = correction.params
 
 
 def _make_calibration(

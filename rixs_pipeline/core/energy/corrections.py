@@ -1,125 +1,219 @@
-"""What moves a pulse's height besides its energy, arrival phase and base line, learned from the lines' own pulses.
+r"""Corrections of the pulse height for arrival phase and baseline drift.
 
-The likelihood of all pulses in the lines' windows under the fitted line shapes is maximised over the parameters of
-the correction. For a small shift of pulse i by dE_i = -slope_i h_i sum_j z_ij beta_j, Fisher scoring reads
+They are fitted to the pulses of the lines: the likelihood of all pulses in the windows
+of the lines under the fitted line shapes is maximised over the parameters beta of the
+correction. For a small shift of pulse i by dE_i = -slope_i h_i sum_j z_ij beta_j, Fisher
+scoring reads::
 
-    beta += (sum_i I_l z z^T + prior)^-1 sum_i s(E_i) z,      s = d ln p / dE,   I_l = E[s^2]
+    beta += (sum_i I_l z z^T + prior)^-1 sum_i s(E_i) z
+    s = d ln p / dE,  I_l = E[s^2]
 
-with p the line's profile: tails and background weigh in as little as they should, and no pulse is cut by a window
-that moves with the correction. Judged by cross-validation: half of the pulses learn, the other half must gain.
+where p is the profile of the line: tails and background have as little weight as they
+should, and no pulse is cut by a window that moves with the correction. Corrections are
+cross-validated: each half of the pulses is fitted, and the other half must gain.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline.core.calibration.line_fits import LineDensities
 from rixs_pipeline.core.calibration.line_shapes import LineGrid
 from rixs_pipeline.core.energy import correction_derivatives, layout
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
-Float = NDArray[np.float64]
-Int = NDArray[np.intp]
-
-PHASE_WIDTH = 5e-3  # relative: 9 eV peak to peak at 1000 eV is the largest seen
-DRIFT_WIDTH = 7e-5  # relative per unit of pretrigger mean, the largest seen
-OPEN_WIDTH = 1e-3  # says nothing of a drift
-MIN_PULSES = 200
-SLICES, ENOUGH = 8, 4000  # of pulse height, and pulses that tell where the phase lies
-MIN_GAIN = 1.0  # in cross-validated log likelihood: less is what noise brings
+# Widths of the priors. The largest effects found in real pixels: of the phase 9 eV peak
+# to peak at 1000 eV (relative), of the drift relative per unit of pretrigger mean.
+PHASE_WIDTH = 5e-3
+DRIFT_WIDTH = 7e-5
+OPEN_WIDTH = 1e-3  # of a drift of which nothing is known
+MIN_PULSES = 200  # for a correction
+MIN_GAIN = 1.0  # in cross-validated log likelihood: noise brings less
+HEIGHT_SLICES = 8  # of pulse height, in each of which the phase is centred
+PHASE_PULSES = 4000  # that are enough for it
+PHASE_QUANTILES = (0.05, 0.95)
 
 
 @dataclass(frozen=True)
-class Profiles:
-    """Log density and score on the bins of `grid`, (..., line, N_GRID), and information (..., line) of lines."""
+class LineProfiles:
+    """Fitted shapes of lines, as a likelihood needs them.
+
+    Attributes
+    ----------
+    grid
+        The energy bins.
+    log_density
+        f8 (..., line, N_GRID).
+    score
+        d log density / dE, f8 (..., line, N_GRID), 1/eV.
+    information
+        Mean square of the score, f8 (..., line), 1/eV^2.
+    """
 
     grid: LineGrid
-    log_density: Float
-    score: Float
-    information: Float
+    log_density: FloatArray
+    score: FloatArray
+    information: FloatArray
 
-    def pixel(self, row: int) -> "Profiles":
-        """Those of one pixel."""
-        return Profiles(
+    def of_pixel(self, row: int) -> LineProfiles:
+        """Return the profiles of one pixel."""
+        return LineProfiles(
             self.grid, self.log_density[row], self.score[row], self.information[row]
         )
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What is known of the parameters of a correction beforehand: Gaussians, `centre` (parameter,) and one `width`."""
+    """Gaussian prior of the parameters of a correction.
 
-    centre: Float
-    width: float
-
-
-def no_effect(block: slice) -> Prior:
-    """Of `core.energy.PHASE` or `DRIFT`, where nothing else is known: none, or one as large as arrays show."""
-    return Prior(
-        np.zeros(block.stop - block.start),
-        PHASE_WIDTH if block == layout.PHASE else DRIFT_WIDTH,
-    )
-
-
-def drift_prior(drifts: Float | None) -> Prior:
-    """Of a pixel's drift, from that of all pixels (pixel, parameter): around their median; without them, open.
-
-    Around zero, pixels would all err to the same side, and lines of low energy with them: a drift that falls towards
-    them is told by few units of the base line, against which the prior has weight.
+    Attributes
+    ----------
+    block
+        Which parameters: `layout.PHASE` or `layout.DRIFT`.
+    centre
+        f8 (parameter,).
+    width
+        Standard deviation of each of them.
     """
-    if drifts is None or not len(drifts):
-        return Prior(np.zeros(layout.DRIFT.stop - layout.DRIFT.start), OPEN_WIDTH)
-    return Prior(np.median(drifts, axis=0), DRIFT_WIDTH)
+
+    block: slice
+    centre: FloatArray
+    width: float
 
 
 @dataclass(frozen=True)
 class LinePulses:
-    """Pulses of one pixel that lie in lines' windows, all (pulse,), and the energies (line,) of the lines."""
+    """Pulses of one pixel in the windows of lines.
 
-    pulse_height: Float
-    pretrigger_mean: Float
-    phase: Float
-    line: Int
-    line_position: Float
-
-
-def profiles(
-    fitted: LineDensities, inside: NDArray[np.bool_], grid: LineGrid
-) -> Profiles:
-    """Profiles from the fitted content of the bins (..., line, N_GRID) and its derivative by energy."""
-    floor = 1e-9 * fitted.content.max(axis=-1, keepdims=True) + 1e-12
-    density = np.maximum(fitted.content, floor)
-    score = fitted.slope / density
-    weight = np.where(inside, density, 0.0)
-    total = np.maximum(weight.sum(axis=-1), 1e-12)
-    return Profiles(
-        grid, np.log(density), score, (weight * score**2).sum(axis=-1) / total
-    )
-
-
-def correct(
-    pulses: LinePulses,
-    params: Float,
-    profiles: Profiles,
-    block: slice,
-    prior: Prior,
-    judge: bool,
-) -> tuple[Float, float]:
-    """Learn one correction of one pixel, `core.energy.PHASE` or `DRIFT`.
-
-    `judge`: apply it only where it passes cross-validation; without, it is a step on the way.
-
-    Returns:
-        The parameters f8 (N_PARAMS,), with the block at zero where the other half's likelihood does not gain
-        `MIN_GAIN`, and the cross-validated gain in log likelihood.
+    Attributes
+    ----------
+    pulse_height, pretrigger_mean, phase
+        f8 (pulse,).
+    line
+        Index of the line, (pulse,).
+    line_position
+        Energies of the lines as fitted, f8 (line,), eV.
     """
-    params, before = params.copy(), params[block].copy()
+
+    pulse_height: FloatArray
+    pretrigger_mean: FloatArray
+    phase: FloatArray
+    line: IntArray
+    line_position: FloatArray
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Parameters f8 (N_PARAMS,) with a correction, and its gain in log likelihood."""
+
+    params: FloatArray
+    gain: float
+
+
+@dataclass(frozen=True)
+class PhaseReference:
+    """Where the phase of pulses of one height is centred.
+
+    Attributes
+    ----------
+    centre
+        Polynomial in the relative pulse height u, f8 (3,).
+    half_width
+        Half of the range of phases at one height.
+    """
+
+    centre: FloatArray
+    half_width: float
+
+
+def prior_without_effect(block: slice) -> Prior:
+    """Return the prior that a correction is zero, or as large as in real pixels."""
+    width = PHASE_WIDTH if block == layout.PHASE else DRIFT_WIDTH
+    return Prior(block, np.zeros(block.stop - block.start), width)
+
+
+def drift_prior(drifts: FloatArray | None) -> Prior:
+    """Return the prior of the drift from that of all pixels (pixel, parameter).
+
+    It is centred at their median; without them it is open. With a prior around zero,
+    the pixels would all err to the same side, and lines of low energy with them: a
+    drift that falls towards these lines follows from few units of the pretrigger mean,
+    against which the prior has weight.
+    """
+    if drifts is None or not len(drifts):
+        nothing = np.zeros(layout.DRIFT.stop - layout.DRIFT.start)
+        return Prior(layout.DRIFT, nothing, OPEN_WIDTH)
+    return Prior(layout.DRIFT, np.median(drifts, axis=0), DRIFT_WIDTH)
+
+
+def line_profiles(
+    densities: LineDensities, is_fitted: BoolArray, grid: LineGrid
+) -> LineProfiles:
+    """Return the profiles of fitted lines.
+
+    Parameters
+    ----------
+    densities
+        Fitted content of the bins and its derivative by energy.
+    is_fitted
+        Bins that belong to the fit, bool (line, N_GRID).
+    grid
+        The bins.
+
+    Returns
+    -------
+    LineProfiles
+        Of all pixels.
+    """
+    floor = 1e-9 * densities.content.max(axis=-1, keepdims=True) + 1e-12
+    density = np.maximum(densities.content, floor)
+    score = densities.slope / density
+    weight = np.where(is_fitted, density, 0.0)
+    total = np.maximum(weight.sum(axis=-1), 1e-12)
+    information = (weight * score**2).sum(axis=-1) / total
+    return LineProfiles(grid, np.log(density), score, information)
+
+
+def fit_correction(
+    pulses: LinePulses,
+    params: FloatArray,
+    profiles: LineProfiles,
+    prior: Prior,
+    *,
+    is_validated: bool,
+) -> Correction:
+    """Fit one correction of one pixel.
+
+    Parameters
+    ----------
+    pulses
+        Pulses of the lines.
+    params
+        Parameters of the pixel, f8 (N_PARAMS,).
+    profiles
+        Shapes of the lines of this pixel.
+    prior
+        Of the parameters to fit.
+    is_validated
+        Whether the correction is applied only if it passes cross-validation; without,
+        it is an intermediate step.
+
+    Returns
+    -------
+    Correction
+        The parameters, zero for this correction where the other halves of the pulses do
+        not gain `MIN_GAIN`; and the cross-validated gain.
+    """
+    block = prior.block
+    previous = params[block].copy()
+    params = params.copy()
     params[block] = 0.0
-    if len(pulses.line) < MIN_PULSES or (
-        block == layout.PHASE and np.ptp(pulses.phase) == 0
-    ):
-        return params, 0.0
-    from rixs_pipeline.core.energy import correction_kernels as kernels
+    has_no_phase = block == layout.PHASE and np.ptp(pulses.phase) == 0
+    if len(pulses.line) < MIN_PULSES or has_no_phase:
+        return Correction(params, 0.0)
+    from rixs_pipeline.core.energy import correction_kernels as kernels  # numba: slow
 
     uncorrected = correction_derivatives(
         pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, params, block
@@ -139,34 +233,44 @@ def correct(
         information=profiles.information * grid.width**2,
     )
     gaussian = kernels.GaussianPrior(prior.centre, prior.width**-2)
-    start, gain = np.zeros(len(before)), 0.0
-    if judge:
-        halves = kernels.cross_validate(shifted_pulses, tables, gaussian, before)
+    start, gain = np.zeros(len(previous)), 0.0
+    if is_validated:
+        halves = kernels.cross_validate(shifted_pulses, tables, gaussian, previous)
         start, gain = halves.parameters, halves.gain
-    if gain > MIN_GAIN or not judge:
+    if gain > MIN_GAIN or not is_validated:
         params[block] = kernels.fit_correction(shifted_pulses, tables, gaussian, start)
-    return params, gain
+    return Correction(params, gain)
 
 
-def phase_reference(
-    pulse_height: Float, phase: Float, height_ref: float
-) -> tuple[Float, float]:
-    """Where the phase of pulses of one height is centred, polynomial (3,) in u, and half its width.
+def find_phase_reference(
+    pulse_height: FloatArray, phase: FloatArray, height_ref: float
+) -> PhaseReference:
+    """Return where the phase of pulses of one height is centred, and half its range.
 
-    Arrival is uniform within a sample, so centre and width follow from quantiles in slices of pulse height.
+    Photons arrive uniformly within a sample, so that centre and width follow from
+    quantiles in slices of pulse height.
+
+    Parameters
+    ----------
+    pulse_height, phase
+        f8 (pulse,).
+    height_ref
+        Pulse height at which u is 1.
+
+    Returns
+    -------
+    PhaseReference
+        The centre as a polynomial in u = pulse height / `height_ref`.
     """
-    every = max(1, len(pulse_height) // ENOUGH)
-    pulse_height, phase = pulse_height[::every], phase[::every]
-    sliced = np.argsort(pulse_height)[: len(pulse_height) // SLICES * SLICES].reshape(
-        SLICES, -1
-    )
-    ordered = np.sort(phase[sliced], axis=1)
-    bottom, top = (
-        ordered[:, int(0.05 * ordered.shape[1])],
-        ordered[:, int(0.95 * ordered.shape[1])],
-    )
-    half = 0.5 * float(np.median((top - bottom) / 0.9))
-    at = pulse_height[sliced].mean(axis=1) / height_ref
-    return np.polynomial.polynomial.polyfit(
-        at, (bottom + top) / 2, 2
-    ), half if half > 0 else 1.0
+    step = max(1, len(pulse_height) // PHASE_PULSES)
+    pulse_height, phase = pulse_height[::step], phase[::step]
+    n_used = len(pulse_height) // HEIGHT_SLICES * HEIGHT_SLICES
+    slices = np.argsort(pulse_height)[:n_used].reshape(HEIGHT_SLICES, -1)
+    ordered = np.sort(phase[slices], axis=1)
+    low, high = PHASE_QUANTILES
+    bottom = ordered[:, int(low * ordered.shape[1])]
+    top = ordered[:, int(high * ordered.shape[1])]
+    half_width = 0.5 * float(np.median((top - bottom) / 0.9))
+    relative_height = pulse_height[slices].mean(axis=1) / height_ref
+    centre = np.polynomial.polynomial.polyfit(relative_height, (bottom + top) / 2, 2)
+    return PhaseReference(centre, half_width if half_width > 0 else 1.0)

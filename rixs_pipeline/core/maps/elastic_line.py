@@ -1,41 +1,46 @@
-"""The offset between the incident and the emission scale, from the elastic line of a scan.
+"""Offset between the incident and the emission scale, from the elastic line of a scan.
 
-Elastically scattered light has the incident energy; where it stands on the emission scale, minus what the
-monochromator says, is the offset between the two scales. It tells about the monochromator as much as about the
-calibration, so it is reported and never anchors the emission scale.
+Elastically scattered light has the incident energy. Its place on the emission scale,
+minus the reading of the monochromator, is the offset between the two scales. It depends
+on the monochromator as much as on the calibration, so it is reported and never anchors
+the emission scale.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline.core.calibration.line_fits import LineSpectra, fit_lines
 from rixs_pipeline.core.calibration.line_shapes import N_GRID, LineGrid
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
-Float = NDArray[np.float64]
-
-REACH_EV = (
-    -4.0,
-    8.0,
-)  # of the fit: excitations with a loss of a few eV stand below the line
-# An emission line so far below the elastic line still disturbs the fit. Above an L edge the metals' inelastic light
-# (d-d and charge-transfer excitations) follows the elastic line a few eV below, for as long as the edge resonates.
-CLEAR_OF_K_EV, CLEAR_OF_L_EV = 9.0, 35.0
+# Range of the fit: excitations with a loss of a few eV lie below the line.
+FIT_RANGE_EV = (-4.0, 8.0)
+# An emission line that far below the elastic line still disturbs the fit. Above an L
+# edge, the inelastic light of metals (d-d and charge-transfer excitations) follows the
+# elastic line a few eV below, for as long as the edge resonates.
+CLEAR_OF_K_EV = 9.0
+CLEAR_OF_L_EV = 35.0
 ONSET_EV = (
-    2.0  # so far below its energy a line begins to shine (resonant Raman scattering)
+    2.0  # a line emits from so far below its energy on: resonant Raman scattering
 )
-OFFSET_EV = (-3.5, 6.0)  # offsets beyond these are not seen whole by the fit
+OFFSET_RANGE_EV = (-3.5, 6.0)  # the fit range does not hold the line beyond
 MIN_COUNTS = 20
-MIN_SIGNIFICANCE = (
-    4.0  # counts of the line over the standard deviation of all counts under it
-)
+MIN_SIGNIFICANCE = 4.0  # counts of the line / standard deviation of all under it
 
 
 @dataclass(frozen=True)
 class ElasticOffset:
-    """Emission - incident energy of the elastic line, its standard deviation, eV, and the counts it rests on."""
+    """Offset of the elastic line.
+
+    Attributes
+    ----------
+    offset, error
+        Emission - incident energy and its standard deviation, eV.
+    counts
+        Counts of the line.
+    """
 
     offset: float
     error: float
@@ -43,57 +48,71 @@ class ElasticOffset:
 
 
 def elastic_offset(
-    counts: NDArray[np.int64],
-    incident: Float,
-    edges: Float,
+    counts: IntArray,
+    incident: FloatArray,
+    edges: FloatArray,
     emission_lines: Mapping[str, float],
 ) -> ElasticOffset | None:
-    """Fit the elastic line of a scan; None where too few counts, or no point clear of emission lines, tell.
+    """Fit the elastic line of a scan.
 
-    Args:
-        counts: i8 (point, bin).
-        incident: f8 (point,), eV.
-        edges: f8 (bin + 1,) eV, uniform emission bins.
-        emission_lines: name (`O_Ka`, `Co_La`) -> eV, fluorescence that the sample may emit, from incident energies
-            `ONSET_EV` below each line on; the points above, as far as the line disturbs, are left out.
+    Parameters
+    ----------
+    counts
+        i8 (point, bin).
+    incident
+        f8 (point,), eV.
+    edges
+        Uniform emission bins, f8 (bin + 1,), eV.
+    emission_lines
+        Energies (eV) of fluorescence that the sample may emit, by name (``O_Ka``,
+        ``Co_La``). Points at which it disturbs the elastic line are left out.
+
+    Returns
+    -------
+    ElasticOffset or None
+        None where the line has too few counts or is not resolved.
     """
-    clear = np.ones(len(incident), dtype=bool)
-    for name, energy in emission_lines.items():
-        reach = CLEAR_OF_K_EV if "_K" in name else CLEAR_OF_L_EV
-        clear &= (incident < energy - ONSET_EV) | (incident > energy + reach)
+    is_clear = _is_clear(incident, emission_lines)
     grid = LineGrid(float(edges[1] - edges[0]))
-    histogram = _around(counts[clear], incident[clear], edges, grid)[None, None, :]
-    inside = ((grid.offsets > REACH_EV[0]) & (grid.offsets < REACH_EV[1]))[None, :]
-    if histogram[0, 0][inside[0]].sum() < MIN_COUNTS:
+    histogram = _energy_differences(counts[is_clear], incident[is_clear], edges, grid)
+    is_fitted = (grid.offsets > FIT_RANGE_EV[0]) & (grid.offsets < FIT_RANGE_EV[1])
+    if histogram[is_fitted].sum() < MIN_COUNTS:
         return None
-    # a point's line lies anywhere within a bin: that spreads it by a box of one bin
-    spread = np.sinc(grid.k * grid.width / (2 * np.pi))[None, :].astype(complex)
-    fit = fit_lines(LineSpectra(histogram, inside, spread, grid))
-    shift, error, number = (
-        float(getattr(fit, name)[0, 0]) for name in ("shift", "shift_errors", "counts")
+    # The line of a point lies anywhere within a bin: a box of one bin spreads it.
+    box = np.sinc(grid.k * grid.width / (2 * np.pi)).astype(complex)
+    spectra = LineSpectra(
+        histogram[None, None, :], is_fitted[None, :], box[None, :], grid
     )
-    clear_line = (
-        number >= MIN_COUNTS and fit.significance(grid.width)[0, 0] >= MIN_SIGNIFICANCE
-    )
-    if (
-        not fit.is_converged[0, 0]
-        or not clear_line
-        or not OFFSET_EV[0] < shift < OFFSET_EV[1]
-    ):
+    fit = fit_lines(spectra)
+    if not fit.is_converged[0, 0]:
         return None
-    return ElasticOffset(shift, error, number)
+    offset = float(fit.shift[0, 0])
+    number = float(fit.counts[0, 0])
+    significance = fit.significance(grid.width)[0, 0]
+    is_in_range = OFFSET_RANGE_EV[0] < offset < OFFSET_RANGE_EV[1]
+    if number < MIN_COUNTS or significance < MIN_SIGNIFICANCE or not is_in_range:
+        return None
+    return ElasticOffset(offset, float(fit.shift_errors[0, 0]), number)
 
 
-def _around(
-    counts: NDArray[np.int64], incident: Float, edges: Float, grid: LineGrid
-) -> Float:
-    """Counts (N_GRID,) against emission - incident: whole bins, put where their centres lie."""
+def _is_clear(incident: FloatArray, emission_lines: Mapping[str, float]) -> BoolArray:
+    """Return which points have an elastic line that no emission line disturbs."""
+    is_clear = np.ones(len(incident), dtype=bool)
+    for name, energy in emission_lines.items():
+        distance = CLEAR_OF_K_EV if "_K" in name else CLEAR_OF_L_EV
+        is_clear &= (incident < energy - ONSET_EV) | (incident > energy + distance)
+    return is_clear
+
+
+def _energy_differences(
+    counts: IntArray, incident: FloatArray, edges: FloatArray, grid: LineGrid
+) -> FloatArray:
+    """Return the counts (N_GRID,) against emission - incident energy, in whole bins."""
     centres = (edges[1:] + edges[:-1]) / 2
-    bins = (
-        np.floor((centres[None, :] - incident[:, None]) / grid.width).astype(np.int64)
-        + N_GRID // 2
+    difference = centres[None, :] - incident[:, None]
+    bins = np.floor(difference / grid.width).astype(np.int64) + N_GRID // 2
+    is_on_grid = (bins >= 0) & (bins < N_GRID)
+    histogram = np.bincount(
+        bins[is_on_grid], weights=counts[is_on_grid], minlength=N_GRID
     )
-    near = (bins >= 0) & (bins < N_GRID)
-    return np.bincount(bins[near], weights=counts[near], minlength=N_GRID).astype(
-        np.float64
-    )
+    return histogram.astype(np.float64)

@@ -117,10 +117,7 @@ def throughput(counts: IntArray, live_time: FloatArray) -> FloatArray:
 
 
 def exposure(
-    live_time: FloatArray,
-    throughput: FloatArray,
-    i0: FloatArray | None,
-    i0_ref: float,
+    live_time: FloatArray, throughput: FloatArray, i0: FloatArray | None, i0_ref: float
 ) -> FloatArray:
     """Return the exposure of each point: sum over pixels of w_p live_pj I0_j / I0_ref.
 

@@ -78,15 +78,14 @@ def start(pulses: Pulses) -> np.ndarray:
     errors = np.full((1, 6), 0.01)
     positions = LinePositions(heights, errors, ENERGY, np.full(6, 0.01))
     params = fit_splines(fit_gain_curves(positions)).params[0]
-    params[layout.HEIGHT_REF], params[layout.PRETRIGGER_REF] = (
-        height(np.array([1000.0]), *GAIN)[0],
-        BASE,
-    )
+    params[layout.HEIGHT_REF] = height(np.array([1000.0]), *GAIN)[0]
+    params[layout.PRETRIGGER_REF] = BASE
     params[layout.DRIFT] = params[layout.PHASE] = 0.0
-    centre, half = corrections.phase_reference(
+    reference = corrections.find_phase_reference(
         pulses.height, pulses.phase, params[layout.HEIGHT_REF]
     )
-    params[layout.PHASE_CENTRE], params[layout.PHASE_HALF_WIDTH] = centre, half
+    params[layout.PHASE_CENTRE] = reference.centre
+    params[layout.PHASE_HALF_WIDTH] = reference.half_width
     params[layout.VALIDITY] = -np.inf, np.inf
     return params
 
@@ -97,46 +96,51 @@ def energies(pulses: Pulses, params: np.ndarray) -> np.ndarray:
     )
 
 
-def learned(
+@dataclass
+class Learned:
+    """Parameters after three rounds, and the gains of the last round."""
+
+    params: np.ndarray
+    gains: list[float]
+
+
+def learn(
     pulses: Pulses,
     blocks: tuple[slice, ...] = (layout.PHASE, layout.DRIFT),
     drift: corrections.Prior | None = None,
-) -> tuple[np.ndarray, list[float]]:
-    """Parameters after three rounds of line fits and corrections, and the gains that the last round found."""
-    params, gains = start(pulses), [0.0] * len(blocks)
-    priors = {block.start: corrections.no_effect(block) for block in blocks} | (
-        {layout.DRIFT.start: drift} if drift else {}
-    )
-    for last in (False, False, True):
+) -> Learned:
+    """Three rounds of line fits and corrections."""
+    params = start(pulses)
+    priors = [corrections.prior_without_effect(block) for block in blocks]
+    if drift:
+        priors = [drift if prior.block == layout.DRIFT else prior for prior in priors]
+    for is_last in (False, False, True):
         now = energies(pulses, params)
         nearest = np.abs(now[:, None] - ENERGY).argmin(axis=1)
         offset = now - ENERGY[nearest]
-        near = (offset > WINDOW[0]) & (offset < WINDOW[1])
+        is_near = (offset > WINDOW[0]) & (offset < WINDOW[1])
+        line = nearest[is_near]
+        bins = np.floor(offset[is_near] / GRID.width).astype(int) + N_GRID // 2
         histogram = np.zeros((6, N_GRID))
-        np.add.at(
-            histogram,
-            (
-                nearest[near],
-                np.floor(offset[near] / GRID.width).astype(int) + N_GRID // 2,
-            ),
-            1,
-        )
+        np.add.at(histogram, (line, bins), 1)
         fits = fit_lines(LineSpectra(histogram[None], INSIDE, SHAPES, GRID))
-        shapes = corrections.profiles(fits.densities(SHAPES, GRID), INSIDE, GRID).pixel(
-            0
+        densities = fits.densities(SHAPES, GRID)
+        profiles = corrections.line_profiles(densities, INSIDE, GRID).of_pixel(0)
+        line_pulses = corrections.LinePulses(
+            pulse_height=pulses.height[is_near],
+            pretrigger_mean=pulses.base[is_near],
+            phase=pulses.phase[is_near],
+            line=line,
+            line_position=ENERGY + fits.shift[0],
         )
-        mine = corrections.LinePulses(
-            pulses.height[near],
-            pulses.base[near],
-            pulses.phase[near],
-            nearest[near],
-            ENERGY + fits.shift[0],
-        )
-        for index, block in enumerate(blocks):
-            params, gains[index] = corrections.correct(
-                mine, params, shapes, block, priors[block.start], last
+        gains = []
+        for prior in priors:
+            correction = corrections.fit_correction(
+                line_pulses, params, profiles, prior, is_validated=is_last
             )
-    return params, gains
+            params = correction.params
+            gains.append(correction.gain)
+    return Learned(params, gains)
 
 
 def spread(pulses: Pulses, params: np.ndarray) -> float:
@@ -162,12 +166,12 @@ def test_an_effect_is_removed(effect: str, fwhm: float) -> None:
     before = spread(others, start(others))
     for seed in range(3):
         pulses = draw(np.random.default_rng(seed), 1000, fwhm=fwhm, **{effect: 1.0})
-        params, _ = learned(pulses)
+        params = learn(pulses).params
         assert spread(others, params) < 0.2 * before
 
 
 def test_phase_is_removed_at_every_line_although_it_differs() -> None:
-    params, _ = learned(draw(np.random.default_rng(5), 2000, phase=1.0))
+    params = learn(draw(np.random.default_rng(5), 2000, phase=1.0)).params
     x = np.linspace(-0.95, 0.95, 39)
     for line in ENERGY:
         nominal = np.full(39, line)
@@ -189,34 +193,38 @@ def test_phase_is_removed_at_every_line_although_it_differs() -> None:
 
 def test_both_effects_together() -> None:
     others = fresh(phase=1.0, drift=1.0)
-    params, gains = learned(draw(np.random.default_rng(6), 2000, phase=1.0, drift=1.0))
-    assert min(gains) > 10
-    assert spread(others, params) < 0.2 * spread(others, start(others))
+    pulses = draw(np.random.default_rng(6), 2000, phase=1.0, drift=1.0)
+    learned = learn(pulses)
+    assert min(learned.gains) > 10
+    assert spread(others, learned.params) < 0.2 * spread(others, start(others))
 
 
 @pytest.mark.parametrize("block", [layout.PHASE, layout.DRIFT], ids=["phase", "drift"])
-def test_where_there_is_no_effect_none_is_learned(block: slice) -> None:
-    """In most pixels; elsewhere it adds less than its free parameters would without the judgement."""
-    others, applied, worse, counts, pixels = fresh(), 0, [], 300, 20
+def test_without_an_effect_no_correction_is_applied(block: slice) -> None:
+    """In most pixels; in others it adds less than it would without validation."""
+    others, n_applied, errors, counts, pixels = fresh(), 0, [], 300, 20
     for seed in range(pixels):
-        params, gains = learned(draw(np.random.default_rng(seed), counts), (block,))
-        assert params[block].any() == (gains[0] > corrections.MIN_GAIN)
-        applied += bool(params[block].any())
-        worse.append(spread(others, params))
-    assert applied < pixels / 2
-    # k parameters from N pulses, each known to the line's standard deviation (2.5 eV at least, own width included)
-    free = np.sqrt((block.stop - block.start) / (6 * counts)) * 2.5
-    assert np.sqrt(np.mean(np.square(worse))) < free
-    assert max(worse) < 3 * free
+        learned = learn(draw(np.random.default_rng(seed), counts), (block,))
+        is_applied = learned.params[block].any()
+        assert is_applied == (learned.gains[0] > corrections.MIN_GAIN)
+        n_applied += bool(is_applied)
+        errors.append(spread(others, learned.params))
+    assert n_applied < pixels / 2
+    # k parameters from N pulses, each known to the standard deviation of the line,
+    # which is 2.5 eV at least with its natural width
+    unvalidated = np.sqrt((block.stop - block.start) / (6 * counts)) * 2.5
+    assert np.sqrt(np.mean(np.square(errors))) < unvalidated
+    assert max(errors) < 3 * unvalidated
 
 
 def test_an_effect_far_wider_than_the_line_is_judged_from_where_it_was_found() -> None:
     """Six times that of real pixels: the halves start from what all rounds before have found, and lose nothing."""
     for seed in range(5):
         pulses = draw(np.random.default_rng(seed), 150, phase=6.0, fwhm=1.4)
-        params, (gain_found,) = learned(pulses, (layout.PHASE,))
-        assert params[layout.PHASE].any() and gain_found > 100
-        assert spread(fresh(phase=6.0), params) < 0.2 * spread(
+        learned = learn(pulses, (layout.PHASE,))
+        assert learned.params[layout.PHASE].any()
+        assert learned.gains[0] > 100
+        assert spread(fresh(phase=6.0), learned.params) < 0.2 * spread(
             fresh(phase=6.0), start(fresh(phase=6.0))
         )
 
@@ -230,41 +238,45 @@ def test_pixels_do_not_all_err_to_one_side_where_drift_falls_towards_low_energy(
         for seed in range(30)
     ]
 
-    def at_nitrogen(prior: corrections.Prior) -> tuple[float, np.ndarray]:
-        """Of all pixels, in units of the true drift at 851 eV: eV that a unit of the base line moves N Ka."""
-        params = np.array([learned(one, (layout.DRIFT,), prior)[0] for one in pixels])
-        line = Pulses(
-            height(np.full(2, 392.0), *GAIN),
-            BASE + np.array([0.0, 10.0]),
-            np.zeros(2),
-            np.full(2, 392.0),
-        )
-        moved = [np.diff(energies(line, p))[0] for p in params]
-        return float(
-            np.mean(moved) / drift_effect(np.array([851.0]), np.array([BASE + 10.0]))[0]
-        ), params[:, layout.DRIFT]
-
-    biased, _ = at_nitrogen(corrections.no_effect(layout.DRIFT))
-    _, drifts = at_nitrogen(corrections.drift_prior(None))
-    found, _ = at_nitrogen(corrections.drift_prior(drifts))
-    assert biased < -0.1
-    assert abs(found) < 0.6 * abs(biased)
-    assert (
-        corrections.drift_prior(drifts).width
-        == corrections.no_effect(layout.DRIFT).width
+    line = Pulses(
+        height(np.full(2, 392.0), *GAIN),
+        BASE + np.array([0.0, 10.0]),
+        np.zeros(2),
+        np.full(2, 392.0),
     )
+    true_shift = drift_effect(np.array([851.0]), np.array([BASE + 10.0]))[0]
+
+    def learn_all(prior: corrections.Prior) -> list[np.ndarray]:
+        return [learn(pulses, (layout.DRIFT,), prior).params for pulses in pixels]
+
+    def bias(all_params: list[np.ndarray]) -> float:
+        """Mean shift of N Ka in units of the true drift at 851 eV."""
+        shifts = [np.diff(energies(line, params))[0] for params in all_params]
+        return float(np.mean(shifts) / true_shift)
+
+    around_zero = corrections.prior_without_effect(layout.DRIFT)
+    drifts = np.array(learn_all(corrections.drift_prior(None)))[:, layout.DRIFT]
+    around_median = corrections.drift_prior(drifts)
+    bias_around_zero = bias(learn_all(around_zero))
+    assert bias_around_zero < -0.1
+    assert abs(bias(learn_all(around_median))) < 0.6 * abs(bias_around_zero)
+    assert around_median.width == around_zero.width
 
 
 def test_too_few_pulses_learn_nothing() -> None:
-    params, gains = learned(draw(np.random.default_rng(7), 20, phase=1.0, drift=1.0))
-    assert gains == [0.0, 0.0]
-    assert not params[layout.PHASE].any() and not params[layout.DRIFT].any()
+    learned = learn(draw(np.random.default_rng(7), 20, phase=1.0, drift=1.0))
+    assert learned.gains == [0.0, 0.0]
+    assert not learned.params[layout.PHASE].any()
+    assert not learned.params[layout.DRIFT].any()
 
 
 def test_where_the_phase_of_a_height_is_centred() -> None:
     pulses = draw(np.random.default_rng(8), 2000, noise=0.0)
     height_ref = float(height(np.array([1000.0]), *GAIN)[0])
-    centre, half = corrections.phase_reference(pulses.height, pulses.phase, height_ref)
-    assert half == pytest.approx(0.5, abs=0.02)
-    at = np.polynomial.polynomial.polyval(height(ENERGY, *GAIN) / height_ref, centre)
-    np.testing.assert_allclose(at, -0.2 - 0.5 * (ENERGY - 600) / 400, atol=0.1)
+    reference = corrections.find_phase_reference(
+        pulses.height, pulses.phase, height_ref
+    )
+    assert reference.half_width == pytest.approx(0.5, abs=0.02)
+    relative_height = height(ENERGY, *GAIN) / height_ref
+    centre = np.polynomial.polynomial.polyval(relative_height, reference.centre)
+    np.testing.assert_allclose(centre, -0.2 - 0.5 * (ENERGY - 600) / 400, atol=0.1)

@@ -65,9 +65,7 @@ def test_passes_without_a_shared_point_have_no_rows():
 
 def test_same_points_in_any_direction_aborted_and_jittered() -> None:
     jitter = 4e-4 * (-1) ** np.arange(len(SCAN))
-    grid = common_grid(
-        [SCAN, SCAN[::-1], SCAN[:10], SCAN[30:50] + jitter[30:50]]
-    )
+    grid = common_grid([SCAN, SCAN[::-1], SCAN[:10], SCAN[30:50] + jitter[30:50]])
     assert grid is not None
     np.testing.assert_allclose(grid, SCAN, atol=5e-4)
     np.testing.assert_array_equal(
