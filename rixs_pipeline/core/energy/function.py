@@ -318,14 +318,3 @@ def _kernels() -> Any:
     from rixs_pipeline.core.energy import kernels
 
     return kernels
-
-
-# Former names, until all modules use the new ones.
-from rixs_pipeline.core.energy.layout import *  # noqa: E402, F403
-
-energies = energy_at_any_time
-corrected_height = corrected_pulse_height
-curve = curve_energy
-height_of = curve_height
-fitting_matrix = spline_fit_matrix
-late_share = later_calibration_share

@@ -358,6 +358,3 @@ def drift_derivatives(
         relative_height = height[i] / params[HEIGHT_REF]
         derivatives[1, i] = derivatives[0, i] * (relative_height - 1.0)
     return EnergyDerivatives(curve_energies(heights, params), derivatives)
-
-
-slopes = curve_slopes  # former name, until all modules use the new one

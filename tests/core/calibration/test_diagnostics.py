@@ -7,8 +7,13 @@ from scipy.stats import chi2
 from rixs_pipeline.core.calibration import diagnostics
 from rixs_pipeline.core.calibration.diagnostics import Estimates
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
-from rixs_pipeline.core.energy import function as ef
-from rixs_pipeline.core.energy import kernels
+from rixs_pipeline.core.energy import (
+    corrected_pulse_height,
+    curve_height,
+    kernels,
+    layout,
+    spline_fit_matrix,
+)
 from tests.core.photons import energy, height
 
 LINES = np.array([525.0, 705.0, 930.0])
@@ -23,20 +28,23 @@ RARE = 1e-4  # probability that a correct result fails
 def parameters(
     gain: tuple[float, float, float], phase: float = 0.0, drift: float = 0.0
 ) -> np.ndarray:
-    params = np.zeros(ef.N_PARAMS)
+    params = np.zeros(layout.N_PARAMS)
     lowest, highest = height(np.array([100.0, 1200.0]), *gain)
-    step = (highest - lowest) / (ef.N_COEFFICIENTS - 3)
-    params[ef.CURVE_GRID] = lowest, step
-    params[ef.CURVE] = ef.fitting_matrix(200) @ energy(
+    step = (highest - lowest) / (layout.N_COEFFICIENTS - 3)
+    params[layout.CURVE_GRID] = lowest, step
+    params[layout.CURVE] = spline_fit_matrix(200) @ energy(
         np.linspace(lowest, highest, 200), *gain
     )
-    params[ef.HEIGHT_REF], params[ef.PRETRIGGER_REF] = (
+    params[layout.HEIGHT_REF], params[layout.PRETRIGGER_REF] = (
         height(np.array([1000.0]), *gain)[0],
         BASE,
     )
-    params[ef.PHASE_CENTRE], params[ef.PHASE_HALF_WIDTH] = (-0.2, -0.3, 0.1), 0.5
-    params[ef.PHASE.start], params[ef.DRIFT.start] = phase, drift
-    params[ef.VALIDITY] = -np.inf, np.inf
+    params[layout.PHASE_CENTRE], params[layout.PHASE_HALF_WIDTH] = (
+        (-0.2, -0.3, 0.1),
+        0.5,
+    )
+    params[layout.PHASE.start], params[layout.DRIFT.start] = phase, drift
+    params[layout.VALIDITY] = -np.inf, np.inf
     return params
 
 
@@ -88,7 +96,7 @@ def run(seed: int, counts: int = 3000, phase: float = 0.0, drift: float = 0.0) -
         base = BASE + 20 * np.sin(time / 100) + rng.normal(0, 4.5, n)
         clean = height(seen, *gain)
         read = clean / (1 - phase * x - drift * (base - BASE))
-        u = read / params[ef.HEIGHT_REF]
+        u = read / params[layout.HEIGHT_REF]
         reading = -0.2 - 0.3 * u + 0.1 * u**2 + 0.5 * x
         pulses.append(
             ReferencePulses(
@@ -179,7 +187,7 @@ def test_a_drift_without_a_moving_baseline_stays() -> None:
     )
     shift = 2e-6 * np.mean(
         [
-            kernels.slopes(ef.height_of(LINES, p), p) * ef.height_of(LINES, p)
+            kernels.curve_slopes(curve_height(LINES, p), p) * curve_height(LINES, p)
             for p in simulated.params
         ]
     )
@@ -245,7 +253,7 @@ def test_too_few_pulses_give_no_offset() -> None:
 @pytest.mark.parametrize("lines", [0, 3])
 def test_without_a_good_pixel_there_are_empty_tables(lines: int) -> None:
     diagnosed = diagnostics.diagnose_corrections(
-        [], [], np.zeros((0, ef.N_PARAMS)), np.zeros((0, lines)), DURATION
+        [], [], np.zeros((0, layout.N_PARAMS)), np.zeros((0, lines)), DURATION
     )
     assert diagnosed.by_phase.corrected.values.shape == (lines, diagnostics.N_BINS)
     tables = (
@@ -260,7 +268,7 @@ def test_without_a_good_pixel_there_are_empty_tables(lines: int) -> None:
 def test_the_arrival_is_the_one_of_the_energy_function() -> None:
     simulated, params = run(10, counts=100), parameters(GAINS[0], phase=1e-3)
     one = simulated.pulses[0]
-    corrected = ef.corrected_height(
+    corrected = corrected_pulse_height(
         one.pulse_height, one.pretrigger_mean, one.phase, params
     )
     x = diagnostics.arrival_phase(one.pulse_height, one.phase, params)
