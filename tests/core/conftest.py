@@ -18,13 +18,13 @@ from tests.core.photons import OPTIONS, REFERENCE_LINES
 
 @dataclass(frozen=True)
 class Calibrated:
-    """One reference run: its pulses, the calibration, and the true energies of its records."""
+    """A reference run: its pulses, its calibration, and the truth of its records."""
 
     run: Run
     pulses: list[ReferencePulses]
     result: Calibration
-    energy: dict[int, np.ndarray]  # pixel -> (record,) eV
-    good: dict[int, np.ndarray]  # pixel -> (record,), one photon, recorded well
+    energy: dict[int, np.ndarray]  # pixel -> true energies (record,), eV
+    good: dict[int, np.ndarray]  # pixel -> (record,) single photons, recorded well
     fwhm: dict[int, float]  # pixel -> true resolution, eV
 
     @property
@@ -41,12 +41,13 @@ def calibrated(
         pulses, REFERENCE_LINES, OPTIONS, float(run.points.incident_energy[0])
     )
     energy, good = {}, {}
-    for path, one in zip(run.pulse_files, pulses, strict=True):
-        if len(one.pulse_height) and f"energy_chan{one.pixel}" in truth:
+    for path, pixel_pulses in zip(run.pulse_files, pulses, strict=True):
+        pixel = pixel_pulses.pixel
+        if len(pixel_pulses.pulse_height) and f"energy_chan{pixel}" in truth:
             records = off.open_records(path)
-            here = off.record_range(records, run.start_ns, run.end_ns)
-            energy[one.pixel] = truth[f"energy_chan{one.pixel}"][here]
-            good[one.pixel] = truth[f"good_chan{one.pixel}"][here]
+            in_run = off.record_range(records, run.start_ns, run.end_ns)
+            energy[pixel] = truth[f"energy_chan{pixel}"][in_run]
+            good[pixel] = truth[f"good_chan{pixel}"][in_run]
     return Calibrated(run, pulses, result, energy, good, fwhm)
 
 
@@ -54,7 +55,10 @@ def calibrated(
 def simulated(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> list[Calibrated]:
-    """Both reference runs of a beamtime of 10 pixels: 5 is dead, 9 is noisy, 13 jumps between them."""
+    """Both reference runs of a beamtime of 10 pixels.
+
+    Pixel 5 is dead, pixel 9 is noisy, and the gain of pixel 13 jumps between them.
+    """
     from rixs_pipeline.simulate.beamtime import simulate
     from rixs_pipeline.simulate.settings import SimulationSettings
 
@@ -72,10 +76,10 @@ def simulated(
     }
     simulate(folder, SimulationSettings.model_validate(settings))
     with np.load(folder / "truth.npz") as truth:
-        known = dict(truth)
+        arrays = dict(truth)
     pixels = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["pixels"]
     fwhm = {pixel["channel"]: pixel["fwhm"] for pixel in pixels}
-    return [calibrated(run, known, fwhm) for run in discover(folder).calibrations]
+    return [calibrated(run, arrays, fwhm) for run in discover(folder).calibrations]
 
 
 @pytest.fixture(scope="session")
