@@ -227,7 +227,8 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
             str,
             typer.Option(
                 "--until",
-                help="Last stage: calibrate, bin, combine, extract, xas, compare, report.",
+                help="Last stage: calibrate, bin, combine, extract, xas, compare or "
+                "report.",
             ),
         ] = last_stage,
         scheduler: SchedulerOption = None,

@@ -1,4 +1,7 @@
-"""The exceptions that users see. Each is one line: what is wrong, where, what to do; each knows its exit code."""
+"""The exceptions that users see, each with its exit code.
+
+A message is one line: what is wrong, where, what to do.
+"""
 
 
 class RixsError(Exception):
@@ -8,24 +11,24 @@ class RixsError(Exception):
 
 
 class ConfigError(RixsError):
-    """A wrong config: an unknown key, a value outside its range, a file that is not YAML."""
+    """A wrong config: an unknown key, a value out of range, a file that is not YAML."""
 
     exit_code = 2
 
 
 class UsageError(RixsError):
-    """A command line that asks for something that does not exist (an unknown scan, stage or region)."""
+    """A command line that names an unknown scan, stage or region."""
 
     exit_code = 2
 
 
 class InputError(RixsError):
-    """Input that cannot be used: not a beamtime directory, a broken header, a product of another program."""
+    """Unusable input: not a beamtime directory, a broken header, a foreign product."""
 
     exit_code = 3
 
 
 class RunFailed(RixsError):
-    """One run could not be reduced; the others go on and the command ends with exit code 1."""
+    """One run could not be reduced; the others go on."""
 
     exit_code = 1

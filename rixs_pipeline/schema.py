@@ -1,7 +1,7 @@
-"""Dimensions, dtypes and units of every product that passes between stages; `check` holds a dataset to them."""
+"""Dimensions, dtypes and units of every product; `check` holds a dataset to them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rixs_pipeline.errors import InputError
@@ -17,10 +17,10 @@ POINT_USED, POINT_NO_BEAM, POINT_EXCLUDED = 0, 1, 2
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable of a product: its dimensions, numpy dtype kind (`f`, `i`, `S`), unit and long name."""
+    """One variable of a product."""
 
     dims: tuple[str, ...]
-    kind: str
+    kind: str  # of the numpy dtype: `f`, `i`, or `S` for any text
     units: str
     long_name: str
     required: bool = True
@@ -69,7 +69,7 @@ RIXS_MAP = {
     ),
 }
 
-# what the map of aligned scans carries on top
+# what the map of aligned scans has in addition
 COADDED_MAP = RIXS_MAP | {
     "pixel": Variable(("pixel",), "i", "", "channel number", False),
     "pixel_counts": Variable(
@@ -77,7 +77,8 @@ COADDED_MAP = RIXS_MAP | {
     ),
 }
 
-# what a scan's map carries on top; readings of the log stand beside as `reading_<channel>` (incident_energy)
+# what the map of a scan has in addition; readings of the log are further variables,
+# `reading_<channel>` (incident_energy)
 SCAN_MAP = RIXS_MAP | {
     "point_status": Variable(
         _POINT, "i", "", "0 used, 1 no beam or no pulses, 2 excluded by the config"
@@ -284,108 +285,131 @@ _FEATURES = {
 }
 
 
+# the axis of the compared spectra takes the place of `AXIS`
+AXIS = "axis"
+_EVERY_SAMPLE, _OTHER_SAMPLES = ("sample", AXIS), ("compared", AXIS)
+_COMPARISON = {
+    "sample": Variable(("sample",), "S", "", "sample"),
+    "compared": Variable(
+        ("compared",), "S", "", "sample that is compared with the first one"
+    ),
+    "intensity": Variable(_EVERY_SAMPLE, "f", "counts/s", "intensity / common factor"),
+    "intensity_errors": Variable(
+        _EVERY_SAMPLE, "f", "counts/s", "one standard deviation of the intensity"
+    ),
+    "difference": Variable(
+        _OTHER_SAMPLES,
+        "f",
+        "counts/s",
+        "intensity / common factor - that of the first sample",
+    ),
+    "difference_errors": Variable(
+        _OTHER_SAMPLES, "f", "counts/s", "one standard deviation of the difference"
+    ),
+    "difference_energy_errors": Variable(
+        _OTHER_SAMPLES,
+        "f",
+        "counts/s",
+        "change if the emission scales stand apart by scales_apart",
+        False,
+    ),
+    "scales_apart": Variable(
+        ("compared",),
+        "f",
+        "eV",
+        "standard deviation of the difference of the emission scales, NaN: not known",
+    ),
+    "factor": Variable(
+        ("compared",), "f", "", "common factor of the sample relative to the first one"
+    ),
+    "factor_errors": Variable(
+        ("compared",), "f", "", "one standard deviation of the factor"
+    ),
+    "chi_square": Variable(
+        ("compared",), "f", "", "of the counts of both samples, if they are the same"
+    ),
+    "degrees_of_freedom": Variable(("compared",), "i", "", "of chi_square"),
+    "p": Variable(
+        ("compared",),
+        "f",
+        "",
+        "chance of such a chi_square or a larger one, if they are the same",
+    ),
+    "amplitude": Variable(
+        ("sample",),
+        "f",
+        "counts/s",
+        "strength of the feature, in the sample's own unit",
+        False,
+    ),
+    "amplitude_errors": Variable(
+        ("sample",), "f", "counts/s", "one standard deviation of the amplitude", False
+    ),
+    "ratio": Variable(
+        ("compared",),
+        "f",
+        "",
+        "amplitude / common factor / that of the first sample",
+        False,
+    ),
+    "ratio_lower": Variable(
+        ("compared",), "f", "", "lower end of the 95 % interval of the ratio", False
+    ),
+    "ratio_upper": Variable(
+        ("compared",), "f", "", "upper end of the 95 % interval of the ratio", False
+    ),
+    "ratio_p": Variable(
+        ("compared",),
+        "f",
+        "",
+        "chance of such a ratio or one farther from 1, if it is 1",
+        False,
+    ),
+}
+
+
 def spectrum(dim: str) -> dict[str, Variable]:
-    """The variables of a spectrum along `dim`: `incident_energy`, `emission_energy` or `energy_loss`."""
-    axis = Variable((dim,), "f", "eV", dim.replace("_", " "))
+    """Return the variables of a spectrum.
+
+    Parameters
+    ----------
+    dim : str
+        `incident_energy`, `emission_energy` or `energy_loss`.
+
+    Returns
+    -------
+    dict of str to Variable
+        By name.
+    """
     values = {
-        name: Variable((dim,), v.kind, v.units, v.long_name, v.required)
-        for name, v in _SPECTRUM_VALUES.items()
+        name: replace(variable, dims=(dim,))
+        for name, variable in _SPECTRUM_VALUES.items()
     }
-    return {dim: axis} | values | _FEATURES
+    return {dim: _energy_axis(dim)} | values | _FEATURES
 
 
 def comparison(dim: str) -> dict[str, Variable]:
-    """The variables of a comparison along `dim`; the first sample is what the others are compared with."""
-    every, others = ("sample", dim), ("compared", dim)
-    return {
-        dim: Variable((dim,), "f", "eV", dim.replace("_", " ")),
-        "sample": Variable(("sample",), "S", "", "sample"),
-        "compared": Variable(
-            ("compared",), "S", "", "sample that is compared with the first one"
-        ),
-        "intensity": Variable(every, "f", "counts/s", "intensity / common factor"),
-        "intensity_errors": Variable(
-            every, "f", "counts/s", "one standard deviation of the intensity"
-        ),
-        "difference": Variable(
-            others,
-            "f",
-            "counts/s",
-            "intensity / common factor - that of the first sample",
-        ),
-        "difference_errors": Variable(
-            others, "f", "counts/s", "one standard deviation of the difference"
-        ),
-        "difference_energy_errors": Variable(
-            others,
-            "f",
-            "counts/s",
-            "change if the emission scales stand apart by scales_apart",
-            False,
-        ),
-        "scales_apart": Variable(
-            ("compared",),
-            "f",
-            "eV",
-            "standard deviation of the difference of the emission scales, NaN: not known",
-        ),
-        "factor": Variable(
-            ("compared",),
-            "f",
-            "",
-            "common factor of the sample relative to the first one",
-        ),
-        "factor_errors": Variable(
-            ("compared",), "f", "", "one standard deviation of the factor"
-        ),
-        "chi_square": Variable(
-            ("compared",),
-            "f",
-            "",
-            "of the counts of both samples, if they are the same",
-        ),
-        "degrees_of_freedom": Variable(("compared",), "i", "", "of chi_square"),
-        "p": Variable(
-            ("compared",),
-            "f",
-            "",
-            "chance of such a chi_square or a larger one, if they are the same",
-        ),
-        "amplitude": Variable(
-            ("sample",),
-            "f",
-            "counts/s",
-            "strength of the feature, in the sample's own unit",
-            False,
-        ),
-        "amplitude_errors": Variable(
-            ("sample",),
-            "f",
-            "counts/s",
-            "one standard deviation of the amplitude",
-            False,
-        ),
-        "ratio": Variable(
-            ("compared",),
-            "f",
-            "",
-            "amplitude / common factor / that of the first sample",
-            False,
-        ),
-        "ratio_lower": Variable(
-            ("compared",), "f", "", "lower end of the 95 % interval of the ratio", False
-        ),
-        "ratio_upper": Variable(
-            ("compared",), "f", "", "upper end of the 95 % interval of the ratio", False
-        ),
-        "ratio_p": Variable(
-            ("compared",),
-            "f",
-            "",
-            "chance of such a ratio or one farther from 1, if it is 1",
-            False,
-        ),
-    }
+    """Return the variables of a comparison; the first sample is the reference.
+
+    Parameters
+    ----------
+    dim : str
+        The axis of the compared spectra.
+
+    Returns
+    -------
+    dict of str to Variable
+        By name.
+    """
+    variables = {dim: _energy_axis(dim)}
+    for name, variable in _COMPARISON.items():
+        dims = tuple(dim if d == AXIS else d for d in variable.dims)
+        variables[name] = replace(variable, dims=dims)
+    return variables
+
+
+def _energy_axis(dim: str) -> Variable:
+    return Variable((dim,), "f", "eV", dim.replace("_", " "))
 
 
 # Variables of a dataset: name -> (dimensions, array).
@@ -395,12 +419,25 @@ Variables = dict[str, tuple[tuple[str, ...], Any]]
 def labelled(
     values: Mapping[str, tuple[tuple[str, ...], Any]], variables: dict[str, Variable]
 ) -> "xr.Dataset":
-    """A dataset of `name -> (dims, array)` in which every variable has its unit and long name."""
+    """Return a dataset in which every variable has its unit and long name.
+
+    Parameters
+    ----------
+    values : mapping
+        Name -> (dimensions, array).
+    variables : dict of str to Variable
+        The schema.
+
+    Returns
+    -------
+    xarray.Dataset
+        Variables that are not part of the schema have no attributes.
+    """
     import xarray as xr
 
     attributes = {
-        name: {"units": v.units, "long_name": v.long_name}
-        for name, v in variables.items()
+        name: {"units": variable.units, "long_name": variable.long_name}
+        for name, variable in variables.items()
     }
     return xr.Dataset(
         {
@@ -411,20 +448,31 @@ def labelled(
 
 
 def check(dataset: "xr.Dataset", variables: dict[str, Variable], where: str) -> None:
-    """Hold a dataset to its schema.
+    """Check a dataset against its schema.
 
-    Raises:
-        InputError: a variable is missing or has other dimensions or another kind of dtype; the message names it.
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        To check.
+    variables : dict of str to Variable
+        The schema.
+    where : str
+        Begins the message.
+
+    Raises
+    ------
+    InputError
+        A variable is missing, or has other dimensions or another kind of dtype.
     """
     for name, variable in variables.items():
         if name not in dataset.variables:
             if variable.required:
                 raise InputError(f"{where}: variable '{name}' is missing")
             continue
-        found = dataset.variables[name]
+        actual = dataset.variables[name]
         kinds = "OSU" if variable.kind == "S" else variable.kind
-        if found.dims != variable.dims or found.dtype.kind not in kinds:
+        if actual.dims != variable.dims or actual.dtype.kind not in kinds:
             raise InputError(
-                f"{where}: variable '{name}' has dims {found.dims} and dtype {found.dtype}, "
-                f"expected {variable.dims} and kind '{variable.kind}'"
+                f"{where}: variable '{name}' has dims {actual.dims} and dtype "
+                f"{actual.dtype}, expected {variable.dims} and kind '{variable.kind}'"
             )

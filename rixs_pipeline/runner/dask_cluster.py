@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -219,9 +220,7 @@ def _slurm_cluster(
     import dask.config
 
     try:
-        from dask_jobqueue import (  # type: ignore[attr-defined,import-not-found,import-untyped,unused-ignore]
-            SLURMCluster,
-        )
+        jobqueue = import_module("dask_jobqueue")  # an optional dependency
     except ImportError as error:
         raise UsageError(
             "--scheduler slurm needs dask-jobqueue: pip install 'rixs-pipeline[slurm]'"
@@ -233,7 +232,7 @@ def _slurm_cluster(
         )
     site = config.cluster
     site_scratch = dask.config.get("jobqueue.slurm.local-directory", None)
-    cluster = SLURMCluster(
+    cluster = jobqueue.SLURMCluster(
         cores=1,
         processes=1,
         memory=config.memory,

@@ -43,13 +43,13 @@ log = logging.getLogger("rixs_pipeline")
 
 
 class Executor:
-    """Runs functions on tasks; `with Executor(config) as executor:` opens and closes it.
+    """Runs functions on tasks; `with Executor(config) as executor:` opens it.
 
     Functions and tasks are pickled where they leave the process: pass module-level
     functions, paths and plain values, and open HDF5 files inside the function. Ctrl-C
     starts nothing new, lets the running tasks end (so that no product is half written),
-    and comes out as KeyboardInterrupt. A worker that dies is replaced, and its tasks are
-    done again.
+    and comes out as KeyboardInterrupt. A worker that dies is replaced, and its tasks
+    are done again.
     """
 
     def __init__(
@@ -369,7 +369,7 @@ def _hide_dask_arrays() -> None:
 
 
 def _initialise_worker() -> None:
-    """Leave Ctrl-C to the parent process, and end when it ends, even if it is killed."""
+    """Leave Ctrl-C to the parent process; end when it ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _hide_dask_arrays()
     parent = multiprocessing.parent_process()

@@ -1,4 +1,4 @@
-"""The reduction as SLURM jobs: arrays of commands over the scans, one step after another."""
+"""The reduction as SLURM jobs: one array of commands after another."""
 
 import hashlib
 import shlex

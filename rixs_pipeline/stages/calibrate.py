@@ -73,7 +73,7 @@ def _content(name: str, dataset: Any) -> Content:
 
 
 class ReferenceTable(Stage[None]):
-    """What each line says of the reference set, from all reference runs that are done."""
+    """What each line says of the reference set, from all calibrations."""
 
     verb = "calibrate"
 

@@ -142,7 +142,20 @@ class Stage(ABC, Generic[Source]):
 
 
 def dataset_writer(entries: Mapping[str, "xr.Dataset"], signal: str) -> WriteFile:
-    """Return a writer of a NeXus product; `signal` is the variable that viewers plot."""
+    """Return a writer of a NeXus product.
+
+    Parameters
+    ----------
+    entries : mapping of str to xarray.Dataset
+        The NXentry groups by name.
+    signal : str
+        The variable that viewers plot.
+
+    Returns
+    -------
+    WriteFile
+        For `Content`.
+    """
     return partial(_write_nexus, entries=dict(entries), signal=signal)
 
 
@@ -159,7 +172,20 @@ def _write_nexus(
 def table_writer(
     columns: Mapping[str, Sequence[Any]], table_attributes: Mapping[str, str]
 ) -> WriteFile:
-    """Return a writer of a CSV table with attributes of its own in the header."""
+    """Return a writer of a CSV table.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence
+        Of equal length.
+    table_attributes : mapping of str to str
+        Further lines of the header.
+
+    Returns
+    -------
+    WriteFile
+        For `Content`.
+    """
     return partial(_write_csv, columns=columns, table_attributes=table_attributes)
 
 
