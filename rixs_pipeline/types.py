@@ -21,6 +21,8 @@ Result = TypeVar("Result")
 class PulseColumns(NamedTuple):
     """Columns (record,) of pulse records, as views with the strides of their file.
 
+    A named tuple, as compiled code takes it.
+
     Attributes
     ----------
     time_ns
@@ -28,7 +30,7 @@ class PulseColumns(NamedTuple):
     pretrigger_mean
         Baseline before the pulse, f4.
     residual
-        Standard deviation of what the projectors leave of the record, f4.
+        Standard deviation of record - model (residualStdDev), f4.
     coefs
         Coefficients of the projectors, f4 (record, number of bases).
     """

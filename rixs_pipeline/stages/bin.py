@@ -14,7 +14,8 @@ from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.scan.calibrated_photons import photon_content
 from rixs_pipeline.stages.scan.count_scans import count_scans
-from rixs_pipeline.stages.scan.leading_scan import (
+from rixs_pipeline.stages.scan.counted_scan import CountedScan
+from rixs_pipeline.stages.scan.exposure_scale import (
     Throughput,
     estimate_throughput,
     find_i0_reference,
@@ -44,7 +45,7 @@ class Bin(Stage[Run | PhotonStore]):
         super().__init__(context)
         self.calibrations = SurroundingCalibrations(context)
         scans = context.beamtime.scans
-        self.i0_reference = find_i0_reference(context)
+        self.i0_reference = find_i0_reference(scans, context.config.normalise)
         self.leading_scans = {s.name: leading_scan(scans, s) for s in context.scans}
 
     def products(self) -> list[Product[Run | PhotonStore]]:
@@ -155,7 +156,6 @@ class Bin(Stage[Run | PhotonStore]):
         # leading scans come before those that need their throughput
         names = dict.fromkeys([*uncounted, *maps, *stores])
         scans = [by_name[name] for name in names]
-        estimate = partial(estimate_throughput, self.context, self.calibrations)
         with self._part_folders(stores) as part_folders:
             outcomes = count_scans(
                 self.context,
@@ -170,7 +170,7 @@ class Bin(Stage[Run | PhotonStore]):
                     write = partial(photon_content, part_folders[name])
                     yield Result(stores[name], counted.then(write))
                 if name in leading:
-                    throughput[name] = counted.then(estimate)
+                    throughput[name] = counted.then(self._estimate_throughput)
                 if name in maps:
                     leading_name = self.leading_scans[name].name
                     make_map = partial(self._map_content, throughput[leading_name])
@@ -207,6 +207,11 @@ class Bin(Stage[Run | PhotonStore]):
             throughput.unwrap(),
             counted,
         )
+
+    def _estimate_throughput(self, counted: CountedScan) -> Throughput:
+        brightness = self.calibrations.brightness(counted.scan)
+        normalise = self.context.config.normalise
+        return estimate_throughput(counted, normalise, brightness)
 
     def _read_throughput(self, scan: Run) -> Throughput | None:
         """Return the throughput from the map of a leading scan, if it is fresh."""

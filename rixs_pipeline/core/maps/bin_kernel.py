@@ -6,6 +6,7 @@ used. The energy is that of `core.energy`, with its code.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rixs_pipeline.core.energy import kernels
 from rixs_pipeline.core.energy.compile import compiled, exact, prefetch
@@ -276,7 +277,7 @@ def find_bins(
 @compiled
 def count_photons(
     energy: Float32Array,
-    point: IntArray,
+    point: NDArray[np.int32],
     pixel_row: IntArray,
     bins: UniformBins,
     counts: IntArray,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.runs import NS_PER_S
 from rixs_pipeline.paths import OFF_FILE
-from rixs_pipeline.types import BoolArray, FloatArray, IntArray
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PulseColumns
 
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0")
 DERIVATIVE_LIKE, FILT_VALUE = 1, 2  # columns of `coefs`
@@ -205,23 +205,11 @@ def open_records(path: Path) -> NDArray[np.void]:
     return open_file(path).records
 
 
-class Columns(NamedTuple):
-    """Columns of records that hold what a photon needs; strided views of the file.
-
-    A tuple, since compiled code takes them apart.
-    """
-
-    time_ns: IntArray  # (record,)
-    pretrigger_mean: NDArray[np.float32]  # (record,)
-    residual: NDArray[np.float32]  # (record,)
-    coefs: NDArray[np.float32]  # (record, number_of_bases)
-
-
-def columns(records: NDArray[np.void]) -> Columns:
+def columns(records: NDArray[np.void]) -> PulseColumns:
     """Return read-only views of columns of the records."""
     view = records.view()
     view.flags.writeable = False
-    return Columns(
+    return PulseColumns(
         time_ns=view["unixnano"],
         pretrigger_mean=view["pretrigger_mean"],
         residual=view["residual_stddev"],

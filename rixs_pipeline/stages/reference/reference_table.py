@@ -61,7 +61,8 @@ def reference_table(
     pixels = np.unique(np.concatenate([c["pixel"].values for c in calibrations]))
     energy = np.array([lines[name].energy for name in names], float)
     uncertainty = np.array([lines[name].uncertainty for name in names], float)
-    residual, left_out, line_names = [], [], []
+    residual, left_out = [], []
+    line_names: list[str] = []
     for product in calibrations:
         residual.append(_on_grid(product, "line_residual", pixels, names))
         left_out.append(_on_grid(product, "line_left_out", pixels, names))
@@ -103,5 +104,7 @@ def _on_grid(
     is_ok = are_ok(calibration["status"].values)
     rows = np.searchsorted(pixels, calibration["pixel"].values[is_ok])
     columns = [names.index(str(name)) for name in calibration["line_name"].values]
-    values[np.ix_(rows, columns)] = calibration[variable].values[is_ok]
+    values[np.ix_(rows, np.array(columns, np.intp))] = calibration[variable].values[
+        is_ok
+    ]
     return values

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.core.drift import pixel_alignment
-from rixs_pipeline.core.energy import later_calibration_share, layout
+from rixs_pipeline.core.energy import layout
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
@@ -48,7 +48,7 @@ class AlignTask:
     files, energies
         OFF file and energy function of each pixel.
     points
-        The points of the scan; only each `point_step`-th is read.
+        The points of the scan that are read.
     edges
         Edges of the emission bins, f8 (bin + 1,), eV.
     """
@@ -56,7 +56,6 @@ class AlignTask:
     files: tuple[Path, ...]
     energies: tuple[PixelEnergy, ...]
     points: Points
-    point_step: int
     edges: FloatArray
 
 
@@ -88,13 +87,17 @@ def align_tasks(
     list of AlignTask
         In the order of the scan's files.
     """
-    point_step = _point_step(scan, energies)
+    step = slice(None, None, _point_step(scan, energies))
+    points = Points(
+        incident_energy=scan.points.incident_energy[step],
+        start_ns=scan.points.start_ns[step],
+        end_ns=scan.points.end_ns[step],
+    )
     tasks = []
     for first in range(0, len(scan.pulse_files), block_size):
         block = slice(first, first + block_size)
         files = scan.pulse_files[block]
-        task = AlignTask(files, energies[block], scan.points, point_step, edges)
-        tasks.append(task)
+        tasks.append(AlignTask(files, energies[block], points, edges))
     return tasks
 
 
@@ -137,18 +140,18 @@ def _add_photons(
     """Add the photons of a pixel by the cuts of its reference run to (1, bin + 1)."""
     from rixs_pipeline.core.maps import bin_kernel
 
-    if energy.params is None or energy.cut_limits is None:
+    if energy.cut_limits is None:
         return
-    start_ns = task.points.start_ns[:: task.point_step]
-    end_ns = task.points.end_ns[:: task.point_step]
-    records = find_point_records(off.open_records(path), start_ns, end_ns)
-    middle = (start_ns / 2 + end_ns / 2) / 1e9
-    later_share = later_calibration_share(middle, energy.params, energy.reference_times)
-    row = np.zeros(len(start_ns), np.int64)
-    batch = PointBatch(*records.slices, row, later_share)
+    records = find_point_records(path, task.points)
+    batch = PointBatch(
+        first=records.slices.first,
+        stop=records.slices.stop,
+        row=np.zeros(len(task.points), np.int64),
+        later_share=energy.later_share(task.points.middle),
+    )
     width = float(task.edges[1] - task.edges[0])
     bins = UniformBins(float(task.edges[0]), width, float(task.edges[-1]))
-    options = BinOptions(energy.cut_limits, np.stack(energy.params), bins)
+    options = BinOptions(energy.cut_limits, energy.both_params, bins)
     bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
 
 

@@ -14,10 +14,10 @@ from rixs_pipeline.io.formats import photon_list
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.scan.counted_scan import CountedScan, exclude_silent_pixels
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.scan.point_records import NO_CUTS
 from rixs_pipeline.types import FloatArray, PixelState, PixelStatus
 
 CALIBRATED = PixelStatus(PixelState.OK, "calibrated list")
-NO_CUTS = np.full((len(CUT_NAMES) - 2, 2), np.nan)  # (cut quantity, 2)
 
 
 def count_photon_list(

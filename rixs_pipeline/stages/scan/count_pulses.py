@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rixs_pipeline.core.calibration import cuts
-from rixs_pipeline.core.energy import later_calibration_share, layout
-from rixs_pipeline.core.maps import binning, exposure
+from rixs_pipeline.core.maps import binning
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
     BinOptions,
@@ -19,11 +17,14 @@ from rixs_pipeline.core.maps.kernel_arguments import (
 )
 from rixs_pipeline.core.maps.scan_counts import PixelCounts, ScanCounts, stack_pixels
 from rixs_pipeline.io import photon_store
-from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points
-from rixs_pipeline.stages.scan.counted_scan import MIN_PULSES_FOR_CUTS
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
-from rixs_pipeline.stages.scan.point_records import PointRecords, find_point_records
+from rixs_pipeline.stages.scan.point_records import (
+    NO_CUTS,
+    PointRecords,
+    find_point_records,
+    select_cuts,
+)
 from rixs_pipeline.types import FloatArray, IntArray
 
 # Cut limits (cut quantity, 2) that accept no record; all of them are countable.
@@ -73,136 +74,70 @@ def _count_pixel(
     path: Path, energy: PixelEnergy, task: CountTask, map_counts: IntArray
 ) -> PixelCounts:
     """Count the pulses of one pixel, and add its photons to the map counts."""
-    from rixs_pipeline.core.maps import bin_kernel
-
-    pixel = off.pixel_number(path)
-    points = task.points
-    off_file = off.open_file(path)
-    records = find_point_records(off_file.records, points.start_ns, points.end_ns)
+    records = find_point_records(path, task.points)
     limits = select_cuts(records, energy, task.residual_cut)
-    bins = binning.uniform_bins(task.emission_edges)
-    cut_limits, params = REJECT_ALL, np.zeros((2, layout.N_PARAMS))
-    later_share = np.zeros(len(points))
-    is_counted = False
-    if energy.params is not None and limits is not None:
-        is_counted = True
-        cut_limits, params = limits.to_table(), np.stack(energy.params)
-        later_share = later_calibration_share(
-            points.middle, energy.params, energy.reference_times
-        )
-    options = BinOptions(cut_limits, params, bins)
-    batch = PointBatch(*records.slices, np.arange(len(points)), later_share)
+    cut_limits = NO_CUTS if limits is None else limits.to_table()
+    options = BinOptions(
+        cut_limits=REJECT_ALL if limits is None else cut_limits,
+        params=energy.both_params,
+        bins=binning.uniform_bins(task.emission_edges),
+    )
+    batch = PointBatch(
+        first=records.slices.first,
+        stop=records.slices.stop,
+        row=np.arange(len(task.points)),
+        later_share=energy.later_share(task.points.middle),
+    )
+    part = None if limits is None else task.photon_part
     outside_before = int(map_counts[:, -1].sum())
-    if task.photon_part and is_counted:
-        tally = _count_and_keep_photons(
-            task.photon_part, pixel, records, batch, options, map_counts
-        )
-    else:
-        tally = bin_kernel.bin_records(
-            records.columns, batch, options, map_counts, NO_PHOTON_LIST
-        )
-    if not is_counted:
-        tally.cut_counts[1:] = 0
+    tally = _count_records(records, batch, options, map_counts, part)
     outside = int(map_counts[:, -1].sum()) - outside_before
+    if limits is None:
+        tally.cut_counts[1:] = 0
     return PixelCounts(
-        pixel=pixel,
+        pixel=records.pixel,
         triggers=records.number,
         countable=tally.countable,
         accepted=tally.accepted,
-        live_time=_live_time(records, points, off_file.dead_time, limits),
-        after_trigger=off_file.after_trigger,
+        live_time=records.live_time(limits.hold_off if limits else 0.0),
+        after_trigger=records.after_trigger,
         pixel_counts=int(records.number.sum()) - outside,
         cut_counts=tally.cut_counts,
-        cut_limits=cuts.stack_limits([limits])[0],
+        cut_limits=cut_limits,
     )
 
 
-def _count_and_keep_photons(
-    part: Path,
-    pixel: int,
+def _count_records(
     records: PointRecords,
     batch: PointBatch,
     options: BinOptions,
     map_counts: IntArray,
+    photon_part: Path | None,
 ) -> RecordTally:
-    """Count the records of a pixel, and append its photons to a file.
+    """Count the records of a pixel; append its photons to a file where one is given.
 
-    A limited number of records is in memory at once.
+    Only a limited number of photons is in memory at once.
     """
-    from rixs_pipeline.core.maps import bin_kernel
+    from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
 
-    number = records.number
+    columns, number = records.columns, records.number
+    if photon_part is None:
+        return bin_kernel.bin_records(
+            columns, batch, options, map_counts, NO_PHOTON_LIST
+        )
     chunk = np.cumsum(number) // photon_store.AT_ONCE  # of each point
     chunk_ends = np.flatnonzero(np.diff(chunk)) + 1
     tallies = []
     for begin, end in pairwise([0, *chunk_ends, len(number)]):
         points = batch.select(slice(begin, end))
         energy = np.empty(number[begin:end].sum(), np.float32)
-        tallies.append(
-            bin_kernel.bin_records(records.columns, points, options, map_counts, energy)
-        )
+        tally = bin_kernel.bin_records(columns, points, options, map_counts, energy)
+        tallies.append(tally)
         is_photon = np.isfinite(energy)
-        point = np.repeat(points.row, number[begin:end])
-        photon_store.append(part, energy[is_photon], point[is_photon], pixel)
+        point = np.repeat(points.row, number[begin:end])[is_photon]
+        photon_store.append(photon_part, energy[is_photon], point, records.pixel)
     return RecordTally(
         accepted=np.concatenate([tally.accepted for tally in tallies]),
         countable=np.concatenate([tally.countable for tally in tallies]),
         cut_counts=np.sum([tally.cut_counts for tally in tallies], axis=0),
     )
-
-
-def _live_time(
-    records: PointRecords,
-    points: Points,
-    dead_time: float,
-    limits: cuts.CutLimits | None,
-) -> FloatArray:
-    """Return the live time (point,) of a pixel, s: without dead time and hold-off."""
-    if limits is not None and limits.hold_off > dead_time:
-        return exposure.live_time_held_off(
-            records.columns.time_ns, points.start_ns, points.end_ns, limits.hold_off
-        )
-    triggers, dead_times = records.number[None, :], np.array([dead_time])
-    live_time = exposure.live_time(points.duration, triggers, dead_times)
-    return np.asarray(live_time[0])
-
-
-def select_cuts(
-    records: PointRecords, energy: PixelEnergy, width: float
-) -> cuts.CutLimits | None:
-    """Select the cuts of a pixel in a scan.
-
-    They are learned from its pulses in the scan where there are enough, and are those
-    of the reference run otherwise; the hold-off is always that of the reference run.
-
-    Parameters
-    ----------
-    records
-        Records of the pixel in the points of the scan.
-    energy
-        Energy function of the pixel, with the cuts of the reference run.
-    width
-        Width of the cuts, robust standard deviations.
-
-    Returns
-    -------
-    CutLimits or None
-        None where the pixel has no calibration, or its pulses differ from those of the
-        reference run (see `counted_scan.exclude_changed_pixels`).
-    """
-    if energy.cut_limits is None:
-        return None
-    reference = cuts.CutLimits.from_table(energy.cut_limits)
-    if reference is None or records.number.sum() < MIN_PULSES_FOR_CUTS:
-        return reference
-    from rixs_pipeline.core.calibration import pulse_kernels
-
-    sample = pulse_kernels.sample_pulses(
-        records.columns, *records.slices, cuts.SAMPLE_PULSES
-    )
-    learned = cuts.learn_limits(sample, width)
-    if learned is None:
-        return reference
-    if cuts.have_changed(learned, reference):
-        return None
-    return learned.with_hold_off(reference.hold_off)

@@ -9,14 +9,12 @@ import numpy as np
 from rixs_pipeline.core.maps.scan_counts import ScanCounts
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.scan.point_records import MIN_PULSES_FOR_CUTS
 from rixs_pipeline.types import BoolArray, PixelState, PixelStatus
 
 # Pulses of one pixel: with as many, a pixel without any is no chance, since throughputs
 # differ twofold.
 MANY_PULSES = 100
-# Pulses that a pixel needs in a scan to learn its cuts there; with fewer it has those
-# of the reference run.
-MIN_PULSES_FOR_CUTS = 200
 
 CHANGED = PixelStatus(
     PixelState.NOISY, "residual or base line far from those of its reference run"
@@ -61,7 +59,7 @@ class CountedScan:
 def exclude_changed_pixels(counted: CountedScan) -> CountedScan:
     """Exclude pixels whose pulses differ from those of their reference run.
 
-    Their pulses were not counted: see `count_pulses.select_cuts`.
+    Their pulses were not counted: see `point_records.select_cuts`.
     """
     has_pulses = counted.counts.triggers.sum(axis=1) >= MIN_PULSES_FOR_CUTS
     has_no_cuts = np.isnan(counted.counts.cut_limits).any(axis=(1, 2))

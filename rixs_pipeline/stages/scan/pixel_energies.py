@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rixs_pipeline.core.energy import later_calibration_share, layout
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.scan.gain_jumps import GainJump, find_gain_jumps
@@ -63,6 +64,19 @@ class PixelEnergy:
     def is_used(self) -> bool:
         """Whether the pixel's pulses are counted."""
         return self.status.is_ok
+
+    @property
+    def both_params(self) -> FloatArray:
+        """Parameters of both calibrations, (2, N_PARAMS); zeros without any."""
+        if self.params is None:
+            return np.zeros((2, layout.N_PARAMS))
+        return np.stack(self.params)
+
+    def later_share(self, time: FloatArray) -> FloatArray:
+        """Return the weight (n,) of the later calibration at Unix times (n,), s."""
+        if self.params is None:
+            return np.zeros(len(time))
+        return later_calibration_share(time, self.params, self.reference_times)
 
 
 def select_surrounding(

@@ -1,54 +1,160 @@
-"""Pulse records of a pixel within the points of a scan."""
+"""Pulse records of a pixel in the points of a scan, with its cuts and live time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rixs_pipeline.core.calibration import cuts
+from rixs_pipeline.core.calibration.cuts import CutLimits
+from rixs_pipeline.core.maps import exposure
 from rixs_pipeline.core.maps.kernel_arguments import PointSlices
 from rixs_pipeline.io.formats import off
-from rixs_pipeline.types import IntArray, PulseColumns
+from rixs_pipeline.io.runs import Points
+from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.types import FloatArray, IntArray, PulseColumns
+
+# Pulses that a pixel needs in a scan to learn its cuts there; with fewer it has those
+# of the reference run.
+MIN_PULSES_FOR_CUTS = 200
+
+# (cut quantity, 2) of a pixel without cuts, as products hold it.
+NO_CUTS = np.full((len(cuts.CUT_NAMES) - 2, 2), np.nan)
 
 
 @dataclass(frozen=True)
 class PointRecords:
-    """Pulse records of a pixel, and which of them lie in each point of a scan."""
+    """Pulse records of a pixel in the points of a scan.
 
-    columns: PulseColumns  # in order of time within the points
+    Attributes
+    ----------
+    pixel
+        Channel number.
+    points
+        The points.
+    columns
+        Columns of all records of the file, in order of time within the points.
+    slices
+        Which records lie in each point.
+    dead_time
+        How long the pixel is blind after a trigger, s.
+    after_trigger
+        Duration of the part of a record after its trigger, s.
+    """
+
+    pixel: int
+    points: Points
+    columns: PulseColumns
     slices: PointSlices
+    dead_time: float
+    after_trigger: float
 
     @property
     def number(self) -> IntArray:
         """Records in each point, (point,)."""
         return self.slices.stop - self.slices.first
 
+    def live_time(self, hold_off: float) -> FloatArray:
+        """Return the time of each point in which a record would be countable.
 
-def find_point_records(
-    records: NDArray[np.void], start_ns: IntArray, end_ns: IntArray
-) -> PointRecords:
-    """Find the records in the points of a scan; only these are read.
+        Parameters
+        ----------
+        hold_off
+            Time after every record in which records do not count, s.
+
+        Returns
+        -------
+        FloatArray
+            f8 (point,), s: without the dead time, or the hold-off where it is longer.
+        """
+        points = self.points
+        if hold_off > self.dead_time:
+            return exposure.live_time_held_off(
+                self.columns.time_ns, points.start_ns, points.end_ns, hold_off
+            )
+        triggers, dead_times = self.number[None, :], np.array([self.dead_time])
+        live_time = exposure.live_time(points.duration, triggers, dead_times)
+        return np.asarray(live_time[0])
+
+
+def find_point_records(path: Path, points: Points) -> PointRecords:
+    """Find the records of a pixel in the points of a scan; only these are read.
 
     The acquisition writes records in order of time; others are sorted in memory.
 
     Parameters
     ----------
-    records
-        All records (record,) of the pixel's file.
-    start_ns, end_ns
-        Start and end of the points, i8 (point,), ns since 1970.
+    path
+        OFF file of the pixel.
+    points
+        Points of a scan.
 
     Returns
     -------
     PointRecords
         Columns of all records, and the slice of each point.
     """
-    from rixs_pipeline.core.maps import bin_kernel  # compiled, or read from its cache
+    from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
 
-    columns = off.columns(records)
-    slices = bin_kernel.find_point_slices(columns.time_ns, start_ns, end_ns)
+    off_file = off.open_file(path)
+    columns = off.columns(off_file.records)
+    slices = bin_kernel.find_point_slices(
+        columns.time_ns, points.start_ns, points.end_ns
+    )
     if not bin_kernel.is_in_order(columns.time_ns, slices):
-        columns = off.columns(records[np.argsort(columns.time_ns, kind="stable")])
-        slices = bin_kernel.find_point_slices(columns.time_ns, start_ns, end_ns)
-    return PointRecords(columns, slices)
+        in_order = np.argsort(columns.time_ns, kind="stable")
+        columns = off.columns(off_file.records[in_order])
+        slices = bin_kernel.find_point_slices(
+            columns.time_ns, points.start_ns, points.end_ns
+        )
+    return PointRecords(
+        pixel=off.pixel_number(path),
+        points=points,
+        columns=columns,
+        slices=slices,
+        dead_time=off_file.dead_time,
+        after_trigger=off_file.after_trigger,
+    )
+
+
+def select_cuts(
+    records: PointRecords, energy: PixelEnergy, width: float
+) -> CutLimits | None:
+    """Select the cuts of a pixel in a scan.
+
+    They are learned from its pulses in the scan where there are enough, and are those
+    of the reference run otherwise; the hold-off is always that of the reference run.
+
+    Parameters
+    ----------
+    records
+        Records of the pixel in the points of the scan.
+    energy
+        Energy function of the pixel, with the cuts of the reference run.
+    width
+        Width of the cuts, robust standard deviations.
+
+    Returns
+    -------
+    CutLimits or None
+        None where the pixel has no calibration, or its pulses differ from those of the
+        reference run (see `counted_scan.exclude_changed_pixels`).
+    """
+    if energy.cut_limits is None:
+        return None
+    reference = CutLimits.from_table(energy.cut_limits)
+    if reference is None or records.number.sum() < MIN_PULSES_FOR_CUTS:
+        return reference
+    from rixs_pipeline.core.calibration import pulse_kernels  # compiled: slow to import
+
+    sample = pulse_kernels.sample_pulses(
+        records.columns, *records.slices, cuts.SAMPLE_PULSES
+    )
+    learned = cuts.learn_limits(sample, width)
+    if learned is None:
+        return reference
+    if cuts.have_changed(learned, reference):
+        return None
+    return learned.with_hold_off(reference.hold_off)

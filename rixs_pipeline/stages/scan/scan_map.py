@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.config.models import MapConfig, NormaliseConfig, ReferenceSet
+from rixs_pipeline.config.models import NormaliseConfig, ReferenceSet
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
-from rixs_pipeline.core.maps import binning, exposure
+from rixs_pipeline.core.maps import exposure
 from rixs_pipeline.core.maps.effective_live_time import (
     EffectiveLiveTime,
     effective_live_time,
 )
 from rixs_pipeline.core.maps.elastic_line import elastic_offset
-from rixs_pipeline.core.maps.scan_counts import ScanCounts
-from rixs_pipeline.core.maps.throughput import complete_throughput
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import (
     POINT_EXCLUDED,
@@ -29,6 +27,7 @@ from rixs_pipeline.schema import (
     labelled,
 )
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
+from rixs_pipeline.stages.scan.exposure_scale import ExposureScale, read_i0
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PixelState
 
 if TYPE_CHECKING:
@@ -39,14 +38,6 @@ LISTED_POINTS = 5  # energies that a warning lists at most
 POINT = ("incident_energy",)
 PIXEL = ("pixel",)
 MAP = ("incident_energy", "emission_energy")
-
-
-@dataclass(frozen=True)
-class ExposureScale:
-    """What makes the exposures of all scans comparable."""
-
-    i0_ref: float  # one number for the beamtime and I0 channel
-    throughput: Mapping[int, float]  # by pixel, relative to the mean pixel
 
 
 @dataclass(frozen=True)
@@ -63,110 +54,6 @@ class PointStatus:
 
     status: IntArray  # (point,), POINT_USED, POINT_NO_BEAM or POINT_EXCLUDED
     warnings: list[str]
-
-
-def map_edges(config: MapConfig) -> FloatArray:
-    """Return the edges (bin + 1,) of the emission bins of every map, eV."""
-    return binning.emission_edges(config.emission, config.step)
-
-
-def read_i0(scan: Run, config: NormaliseConfig) -> FloatArray | None:
-    """Return the incident flux of a scan.
-
-    Parameters
-    ----------
-    scan
-        The scan with its readings.
-    config
-        Names the channel and its dark offset.
-
-    Returns
-    -------
-    FloatArray or None
-        I0 less the dark offset, f8 (point,), NaN where it was not read; None where the
-        scan has no such reading.
-    """
-    if config.i0 is None or config.i0 not in scan.readings:
-        return None
-    reading = scan.readings[config.i0]
-    is_read = np.isfinite(reading)
-    if not is_read.any():
-        return None
-    return np.where(is_read, reading - config.i0_offset, np.nan)
-
-
-def i0_reference(scan: Run, config: NormaliseConfig) -> float | None:
-    """Return the mean incident flux of the points with beam.
-
-    The first scan of a beamtime that has one sets the reference of all its scans.
-
-    Parameters
-    ----------
-    scan
-        The scan with its readings.
-    config
-        Names the channel of I0.
-
-    Returns
-    -------
-    float or None
-        None where the scan has no I0, or no beam.
-    """
-    i0 = read_i0(scan, config)
-    if i0 is None:
-        return None
-    is_dark = exposure.beam_off(
-        i0, np.zeros(len(i0), np.int64), np.ones(len(i0)), config.beam_off_below
-    )
-    return None if is_dark.all() else float(i0[~is_dark].mean())
-
-
-def estimate_throughput(
-    counted: CountedScan, config: NormaliseConfig, brightness: Mapping[int, float]
-) -> dict[int, float]:
-    """Estimate the throughput of pixels from the photons of the leading scan.
-
-    It is relative to the mean pixel of the array: the reference run shows how the
-    pixels that are used in this scan compare with all others. So scans in which
-    different pixels are lost share a scale.
-
-    Parameters
-    ----------
-    counted
-        The leading scan of a sample and edge with its counts.
-    config
-        Names the channel of I0.
-    brightness
-        Accepted pulses of each good pixel in a reference run.
-
-    Returns
-    -------
-    dict of int to float
-        By pixel; pixels without photons are missing.
-    """
-    scan, counts = counted.scan, counted.counts
-    has_photons = counted.is_used & (counts.pixel_counts > 0)
-    is_dark = exposure.beam_off(
-        read_i0(scan, config),
-        counts.triggers.sum(axis=0),
-        scan.points.duration,
-        config.beam_off_below,
-    )
-    live = effective_live_time(counts, has_photons)
-    live_time = (live.seconds * ~is_dark).sum(axis=1)
-    relative_rate = exposure.throughput(
-        np.where(has_photons, counts.pixel_counts, 0),
-        np.where(has_photons, live_time, 0.0),
-    )
-    pixels = counts.pixel[has_photons].tolist()
-    rates = relative_rate[has_photons].tolist()
-    throughput = dict(zip(pixels, rates, strict=True))
-    in_scan = [brightness[pixel] for pixel in throughput if pixel in brightness]
-    scale = 1.0
-    if any(in_scan):
-        array_mean = np.mean(list(brightness.values()))
-        scale = float(np.mean(in_scan) / array_mean)
-    return {pixel: value * scale for pixel, value in throughput.items()}
 
 
 def make_scan_map(
@@ -203,9 +90,10 @@ def make_scan_map(
     is_used = counted.is_used
     i0 = read_i0(scan, config)
     live = effective_live_time(counts, is_used)
+    pixel_live_time = live.seconds.sum(axis=1)
     throughput = is_used.astype(np.float64)
     if config.throughput:
-        throughput = _throughput_on_scale(counts, live, scale)
+        throughput = scale.complete_throughput(counts, pixel_live_time)
     points = _find_point_status(counted, i0, config, excluded_points)
     weight = throughput * is_used
     seconds = exposure.exposure(live.seconds, weight, i0, scale.i0_ref)
@@ -249,17 +137,6 @@ def make_scan_map(
         *_silent_pixel_warnings(counted, live),
     ]
     return ScanMap(dataset, warnings)
-
-
-def _throughput_on_scale(
-    counts: ScanCounts, live: EffectiveLiveTime, scale: ExposureScale
-) -> FloatArray:
-    """Return the throughput (pixel,) of all pixels, also of those not in the scale."""
-    pixels = counts.pixel.tolist()
-    throughput = np.array([scale.throughput.get(pixel, 1.0) for pixel in pixels])
-    is_known = np.array([pixel in scale.throughput for pixel in pixels], bool)
-    live_time = live.seconds.sum(axis=1)
-    return complete_throughput(throughput, is_known, counts.pixel_counts, live_time)
 
 
 def _pixel_variables(

@@ -4,13 +4,13 @@ from rixs_pipeline.core.maps.scan_counts import ScanCounts
 from rixs_pipeline.stages.scan.counted_scan import (
     CHANGED,
     MANY_PULSES,
-    MIN_PULSES_FOR_CUTS,
     SILENT,
     CountedScan,
     exclude_changed_pixels,
     exclude_silent_pixels,
 )
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.scan.point_records import MIN_PULSES_FOR_CUTS
 from tests.stages.builders import NOISY, OK, scan
 
 GOOD, BAD = PixelEnergy(OK), PixelEnergy(NOISY)

@@ -4,48 +4,23 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.config.models import NormaliseConfig
-from rixs_pipeline.core.maps.scan_counts import ScanCounts
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, SCAN_MAP, check
 from rixs_pipeline.stages.scan.counted_scan import SILENT, CountedScan
+from rixs_pipeline.stages.scan.exposure_scale import ExposureScale, find_i0_reference
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
-from rixs_pipeline.stages.scan.scan_map import (
-    ExposureScale,
-    estimate_throughput,
-    i0_reference,
-    make_scan_map,
+from rixs_pipeline.stages.scan.scan_map import make_scan_map
+from tests.stages.builders import points, scan
+from tests.stages.scan.counts import (
+    BAD,
+    DEAD,
+    DWELL,
+    EDGES,
+    GOOD,
+    I0,
+    N,
+    flux,
+    scan_counts,
 )
-from rixs_pipeline.types import PixelState, PixelStatus
-from tests.stages.builders import NOISY, points, scan
-
-EDGES = np.arange(500.0, 504.0)
-GOOD = PixelEnergy(PixelStatus(PixelState.OK, "cal1 alone"))
-BAD = PixelEnergy(NOISY)
-I0 = NormaliseConfig()
-N, DWELL, DEAD = 6, 2.0, 0.005
-
-
-def scan_counts(triggers, pixel_counts=None, accepted=None, after_trigger=0.0):
-    """Counts of pixels, all in one emission bin; without `after_trigger` no pile-up."""
-    triggers = np.array(triggers)
-    n = len(triggers)
-    photons = np.array(triggers.sum(axis=1) if pixel_counts is None else pixel_counts)
-    counts = np.zeros((triggers.shape[1], len(EDGES) - 1), np.int64)
-    counts[:, 1] = triggers.sum(axis=0)
-    live = np.maximum(DWELL - triggers * DEAD, 0.0)
-    accepted = triggers if accepted is None else accepted
-    after = np.full(n, after_trigger)
-    return ScanCounts(
-        map_counts=counts,
-        pixel=np.arange(1, 2 * n, 2),
-        triggers=triggers,
-        countable=triggers,
-        accepted=accepted,
-        live_time=live,
-        after_trigger=after,
-        pixel_counts=photons,
-        cut_counts=np.zeros((n, 6), np.int64),
-        cut_limits=np.full((n, 4, 2), np.nan),
-    )
 
 
 def make_map(
@@ -62,10 +37,6 @@ def make_map(
     counted = CountedScan(run, scan_counts(triggers), energies)
     scale = ExposureScale(i0_ref, throughput or {})
     return make_scan_map(counted, EDGES, config, scale, excluded)
-
-
-def flux(*values):
-    return {"i0": np.array(values, dtype=float)}
 
 
 STEADY = [[50] * N, [100] * N]
@@ -237,40 +208,8 @@ def test_the_dark_offset_of_i0_is_subtracted():
     config = NormaliseConfig(i0_offset=100.0)
     product = make_map(STEADY, flux(*[1100] * N), config=config)
     np.testing.assert_array_equal(product.dataset["i0"].values, 1000.0)
-    assert (
-        i0_reference(scan(at=points(N), readings=flux(*[1100] * N)), config) == 1000.0
-    )
-
-
-def test_the_reference_of_i0_is_the_mean_where_there_is_beam():
-    assert (
-        i0_reference(scan(at=points(4), readings=flux(1000, 1200, 0, np.nan)), I0)
-        == 1100
-    )
-    assert i0_reference(scan(at=points(2), readings=flux(0, 0)), I0) is None
-    assert i0_reference(scan(at=points(2)), I0) is None
-
-
-def test_throughput_is_relative_to_the_mean_of_the_used_pixels():
-    run = scan(at=points(N, DWELL))
-    counts = scan_counts([[50] * N, [100] * N, [900] * N])
-    found = estimate_throughput(CountedScan(run, counts, (GOOD, GOOD, BAD)), I0, {})
-    rate = {1: 50 / (DWELL - 50 * DEAD), 3: 100 / (DWELL - 100 * DEAD)}
-    mean = sum(rate.values()) / 2
-    assert found == {
-        pixel: pytest.approx(value / mean) for pixel, value in rate.items()
-    }
-    silent = CountedScan(run, scan_counts([[0] * N]), (GOOD,))
-    assert estimate_throughput(silent, I0, {}) == {}
-
-
-def test_throughput_of_a_scan_without_its_best_pixel_stays_on_the_scale_of_the_array():
-    """The reference run shows how the remaining pixels compare with all of them."""
-    run, counts = scan(at=points(N, DWELL)), scan_counts([[50] * N, [50] * N])
-    brightness = {1: 100.0, 3: 100.0, 5: 400.0}
-    counted = CountedScan(run, counts, (GOOD, GOOD))
-    found = estimate_throughput(counted, I0, brightness)
-    assert found == {1: pytest.approx(0.5), 3: pytest.approx(0.5)}
+    run = scan(at=points(N), readings=flux(*[1100] * N))
+    assert find_i0_reference([run], config) == 1000.0
 
 
 def test_a_pixel_that_the_leading_scan_lacks_is_measured_relative_to_the_others():

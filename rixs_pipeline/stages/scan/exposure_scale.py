@@ -1,0 +1,190 @@
+"""Scale of all exposures: reference I0, and throughput from the leading scan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rixs_pipeline.config.models import NormaliseConfig
+from rixs_pipeline.core.maps import exposure
+from rixs_pipeline.core.maps.effective_live_time import effective_live_time
+from rixs_pipeline.core.maps.scan_counts import ScanCounts
+from rixs_pipeline.core.maps.throughput import complete_throughput
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io import nexus
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.stages.scan.counted_scan import CountedScan
+from rixs_pipeline.types import FloatArray, are_ok
+
+Throughput = dict[int, float]  # pixel -> relative to the mean pixel
+
+
+@dataclass(frozen=True)
+class ExposureScale:
+    """Reference I0 and throughput that all scans of a group share."""
+
+    i0_ref: float  # one number for the beamtime and I0 channel
+    throughput: Mapping[int, float]  # by pixel, relative to the mean pixel of the array
+
+    def complete_throughput(
+        self, counts: ScanCounts, live_time: FloatArray
+    ) -> FloatArray:
+        """Return the throughput of all pixels of a scan.
+
+        Parameters
+        ----------
+        counts
+            Counts of the pixels.
+        live_time
+            Live time of each pixel, f8 (pixel,), s.
+
+        Returns
+        -------
+        FloatArray
+            f8 (pixel,). Pixels that the leading scan does not have are measured in this
+            scan, relative to the others.
+        """
+        pixels = counts.pixel.tolist()
+        throughput = np.array([self.throughput.get(pixel, 1.0) for pixel in pixels])
+        is_known = np.array([pixel in self.throughput for pixel in pixels], bool)
+        return complete_throughput(throughput, is_known, counts.pixel_counts, live_time)
+
+
+def leading_scan(scans: Sequence[Run], scan: Run) -> Run:
+    """Return the scan that sets the pixels' throughput for a scan's sample and edge.
+
+    It is the first complete one with pulses: one scan, not all, so that a scan that is
+    added later changes no earlier one.
+
+    Parameters
+    ----------
+    scans : sequence of Run
+        All scans of the beamtime, in order of time.
+    scan : Run
+        One of them.
+
+    Returns
+    -------
+    Run
+        Maybe the scan itself.
+    """
+    group = [s for s in scans if (s.sample, s.edge) == (scan.sample, scan.edge)]
+    with_pulses = [s for s in group if s.pulse_files or s.photon_list]
+    candidates = with_pulses or group
+    return next((s for s in candidates if s.complete), candidates[0])
+
+
+def read_i0(scan: Run, config: NormaliseConfig) -> FloatArray | None:
+    """Return the incident flux of a scan.
+
+    Parameters
+    ----------
+    scan
+        The scan with its readings.
+    config
+        Names the channel and its dark offset.
+
+    Returns
+    -------
+    FloatArray or None
+        I0 less the dark offset, f8 (point,), NaN where it was not read; None where the
+        scan has no such reading.
+    """
+    if config.i0 is None or config.i0 not in scan.readings:
+        return None
+    reading = scan.readings[config.i0]
+    is_read = np.isfinite(reading)
+    if not is_read.any():
+        return None
+    return np.where(is_read, reading - config.i0_offset, np.nan)
+
+
+def find_i0_reference(scans: Sequence[Run], config: NormaliseConfig) -> float | None:
+    """Return the I0 that the exposures of all scans are relative to.
+
+    Parameters
+    ----------
+    scans
+        All scans of the beamtime, in order of time.
+    config
+        Names the channel of I0.
+
+    Returns
+    -------
+    float or None
+        The mean over the points with beam of the first scan that has I0; None without
+        one.
+    """
+    for scan in scans:
+        i0 = read_i0(scan, config)
+        if i0 is None:
+            continue
+        no_triggers, duration = np.zeros(len(i0), np.int64), np.ones(len(i0))
+        is_dark = exposure.beam_off(i0, no_triggers, duration, config.beam_off_below)
+        mean = float(i0[~is_dark].mean()) if not is_dark.all() else 0.0
+        if mean:
+            return mean
+    return None
+
+
+def estimate_throughput(
+    counted: CountedScan, config: NormaliseConfig, brightness: Mapping[int, float]
+) -> Throughput:
+    """Estimate the throughput of pixels from the photons of the leading scan.
+
+    It is relative to the mean pixel of the array: the reference run shows how the
+    pixels that are used in this scan compare with all others. So scans in which
+    different pixels are lost share a scale.
+
+    Parameters
+    ----------
+    counted
+        The leading scan of a sample and edge with its counts.
+    config
+        Names the channel of I0.
+    brightness
+        Accepted pulses of each good pixel in a reference run.
+
+    Returns
+    -------
+    dict of int to float
+        By pixel; pixels without photons are missing.
+    """
+    scan, counts = counted.scan, counted.counts
+    has_photons = counted.is_used & (counts.pixel_counts > 0)
+    is_dark = exposure.beam_off(
+        read_i0(scan, config),
+        counts.triggers.sum(axis=0),
+        scan.points.duration,
+        config.beam_off_below,
+    )
+    live = effective_live_time(counts, has_photons)
+    live_time = (live.seconds * ~is_dark).sum(axis=1)
+    relative_rate = exposure.throughput(
+        np.where(has_photons, counts.pixel_counts, 0),
+        np.where(has_photons, live_time, 0.0),
+    )
+    pixels = counts.pixel[has_photons].tolist()
+    rates = relative_rate[has_photons].tolist()
+    throughput = dict(zip(pixels, rates, strict=True))
+    in_scan = [brightness[pixel] for pixel in throughput if pixel in brightness]
+    scale = 1.0
+    if any(in_scan):
+        array_mean = np.mean(list(brightness.values()))
+        scale = float(np.mean(in_scan) / array_mean)
+    return {pixel: value * scale for pixel, value in throughput.items()}
+
+
+def read_throughput(path: Path) -> Throughput | None:
+    """Return the throughput of the used pixels from a scan's map; None if damaged."""
+    try:
+        product = nexus.read_entry(path)
+    except InputError:
+        return None
+    is_used = are_ok(product["pixel_status"].values)
+    pixels = product["pixel"].values[is_used].tolist()
+    weights = product["throughput"].values[is_used].tolist()
+    return dict(zip(pixels, weights, strict=True))
