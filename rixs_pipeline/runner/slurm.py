@@ -16,7 +16,7 @@ from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner.run import Options, run
-from rixs_pipeline.stages.scan.leading_scan import leading_scan
+from rixs_pipeline.stages.scan.exposure_scale import leading_scan
 
 STEPS = ("calibrate", "leading", "bin", "run")
 MAX_ARRAY_SIZE = 1000  # SLURM's own default limit
