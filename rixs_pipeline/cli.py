@@ -152,6 +152,7 @@ class _StderrHandler(logging.StreamHandler[Any]):
     """Logs to what is sys.stderr at the time, so that lines stay above a bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Log one line."""
         self.stream = sys.stderr
         super().emit(record)
 
@@ -238,6 +239,7 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
         verbose: VerboseOption = False,
         quiet: QuietOption = False,
     ) -> int:
+        """Reduce; the help text is given below."""
         from rixs_pipeline.runner.run import Options
 
         _set_up_logging(verbose, quiet)

@@ -12,7 +12,9 @@ log = logging.getLogger("rixs_pipeline")
 
 
 @contextmanager
-def shown(activity: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+def show_progress(
+    activity: str, total: int, unit: str
+) -> Iterator[Callable[[int], None]]:
     """Show the progress of an activity.
 
     Parameters
@@ -64,11 +66,12 @@ class _LogLines:
         self.started = self.logged = time.monotonic()
 
     def report(self, done: int) -> None:
-        now = time.monotonic()
-        if now - self.logged < LOG_INTERVAL_S:
+        """Log a line, if the last one is old enough."""
+        time_s = time.monotonic()
+        if time_s - self.logged < LOG_INTERVAL_S:
             return
-        self.logged = now
-        remaining = (now - self.started) / done * (self.total - done)
+        self.logged = time_s
+        remaining = (time_s - self.started) / done * (self.total - done)
         log.info(
             "%s: %d of %d %s, %d %%, about %.0f s left",
             self.activity,

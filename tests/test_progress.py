@@ -16,7 +16,7 @@ def clock(monkeypatch):
 
 
 def work(clock, steps):
-    with progress.shown("binning", 10, "blocks") as report:
+    with progress.show_progress("binning", 10, "blocks") as report:
         for done, seconds in steps:
             clock[0] += seconds
             report(done)
@@ -50,6 +50,6 @@ def test_quiet(clock, caplog, monkeypatch, capsys):
 
 def test_nothing_to_do(caplog, capsys):
     caplog.set_level(logging.INFO, "rixs_pipeline")
-    with progress.shown("binning", 0, "blocks"):
+    with progress.show_progress("binning", 0, "blocks"):
         pass
     assert (caplog.messages, capsys.readouterr().err) == ([], "")

@@ -71,10 +71,25 @@ class Cluster:
         combine: Callable[[Result, Result], Result],
         progress: Callable[[int], None] | None,
     ) -> Iterator[Outcome[Result]]:
-        """See `Executor.map_reduce`; the workers combine, only totals come here.
+        """Apply a function to all tasks; the workers combine, only totals come here.
 
         A worker that dies is left to the scheduler of the cluster, which repeats its
         tasks elsewhere.
+
+        Parameters
+        ----------
+        function, groups, combine, progress
+            As of `Executor.map_reduce`.
+
+        Yields
+        ------
+        Outcome
+            Of every group, in order.
+
+        Raises
+        ------
+        RixsError
+            The cluster failed.
         """
         stream = _TaskStream(self.client, function, combine)
         source = iter(groups)

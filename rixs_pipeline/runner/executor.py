@@ -107,7 +107,22 @@ class Executor:
         tasks: Iterable[Task],
         progress: Progress | None = None,
     ) -> Iterator[Outcome[Result]]:
-        """Yield the outcome of every task, in order; see `map_reduce`."""
+        """Apply a function to tasks.
+
+        Parameters
+        ----------
+        function : callable
+            Of a task.
+        tasks : iterable
+            The work.
+        progress : callable, optional
+            Called with the number of tasks done.
+
+        Yields
+        ------
+        Outcome
+            Of every task, in order; see `map_reduce`.
+        """
         groups = ((task,) for task in tasks)
         return self.map_reduce(function, groups, _never_combined, progress)
 
@@ -214,6 +229,7 @@ class Executor:
         tasks = _tasks(groups, join, active)
 
         def submit_more() -> None:
+            """Hand out tasks while there is room."""
             while len(running) < room and len(active) <= room:
                 task = next(tasks, None)
                 if task is None:
@@ -221,6 +237,7 @@ class Executor:
                 running[self._submit(function, task)] = task
 
         def results() -> Iterator[Outcome[Result]]:
+            """Yield the groups in order."""
             done = 0
             try:
                 while running or active:
@@ -293,6 +310,7 @@ class _SerialPool(futures.Executor):
     def submit(
         self, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> "futures.Future[Any]":
+        """Call the function; return a future that is done."""
         future: futures.Future[Any] = futures.Future()
         outcome = Outcome.of(functools.partial(function, *args, **kwargs))
         if outcome.error is None:
@@ -375,6 +393,7 @@ def _initialise_worker() -> None:
     parent = multiprocessing.parent_process()
 
     def follow_parent() -> None:
+        """End this process when its parent has ended."""
         if parent:
             parent.join()
             os._exit(1)

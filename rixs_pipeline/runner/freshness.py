@@ -62,13 +62,41 @@ class Freshness:
     def has_product(
         self, path: Path, options: Mapping[str, object], inputs: Mapping[str, str]
     ) -> bool:
-        """Whether a fresh product with these options and inputs is on disk."""
+        """Whether a fresh product is on disk.
+
+        Parameters
+        ----------
+        path : Path
+            Of the product.
+        options : mapping
+            Values of the config that it depends on.
+        inputs : mapping of str to str
+            Digests of its inputs.
+
+        Returns
+        -------
+        bool
+            Also true for a product that was made just now.
+        """
         if path in self.keys:
             return True
         return not self.why_stale(path, self.key(options, inputs))
 
     def why_stale(self, path: Path, key: Key) -> str:
-        """Return why a product does not carry its key; nothing if it does."""
+        """Return why a product is not fresh.
+
+        Parameters
+        ----------
+        path : Path
+            Of the product.
+        key : dict of str to str
+            The attributes that it carries if it is fresh.
+
+        Returns
+        -------
+        str
+            For users; empty if it is fresh.
+        """
         if not path.is_file():
             return "not made yet"
         if self.force:
@@ -137,7 +165,8 @@ class Freshness:
     def warn_leftovers(self) -> None:
         """Warn of products of an earlier reduction that are not part of this one."""
         folders = {path.parent for path in self.keys}
-        listed = {str(item.get("product")) for item in self.summary.items.values()}
+        facts = self.summary.items.values()
+        listed = {str(product.get("product")) for product in facts}
         for path in sorted(p for folder in folders for p in folder.glob("*.nxs")):
             if path not in self.keys and str(path.relative_to(self.out)) not in listed:
                 self.summary.warn(

@@ -71,14 +71,14 @@ def status(out: Path) -> dict[str, str]:
         )
     config = load_config(out / paths.RESOLVED_CONFIG)
     current = run(Path(last_run["beamtime"]), config, out, Options(dry_run=True))
-    states = {name: _describe(item) for name, item in current.items.items()}
+    states = {name: _describe(facts) for name, facts in current.items.items()}
     failed = last_run["failed"] | current.failed
     return states | {name: f"failed: {reason}" for name, reason in failed.items()}
 
 
-def _describe(item: Mapping[str, Any]) -> str:
+def _describe(facts: Mapping[str, Any]) -> str:
     """Return the status, the reason and the results of a product in one line."""
-    parts = [str(item[key]) for key in ("status", "reason") if key in item]
-    if item.get("results"):
-        parts.append("; ".join(item["results"]))
+    parts = [str(facts[key]) for key in ("status", "reason") if key in facts]
+    if facts.get("results"):
+        parts.append("; ".join(facts["results"]))
     return ": ".join(parts)

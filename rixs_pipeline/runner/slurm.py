@@ -76,7 +76,7 @@ def plan_steps(beamtime: Path, config: Config, out: Path) -> list[Step]:
     all_scans = summary.beamtime.scans
     scans = [scan for scan in all_scans if scan.name in stale]
     leading = [scan for scan in scans if leading_scan(all_scans, scan) is scan]
-    others = [scan for scan in scans if leading_scan(all_scans, scan) is not scan]
+    following = [s for s in scans if leading_scan(all_scans, s) is not s]
     where = (
         str(beamtime.resolve()),
         "-c",
@@ -89,7 +89,7 @@ def plan_steps(beamtime: Path, config: Config, out: Path) -> list[Step]:
     steps = [
         Step("calibrate", calibrate),
         Step("leading", _bin_commands(where, leading, per_job)),
-        Step("bin", _bin_commands(where, others, per_job)),
+        Step("bin", _bin_commands(where, following, per_job)),
         Step("run", (("run", *where),)),
     ]
     return [step for step in steps if step.commands]
@@ -166,7 +166,20 @@ def batch_script(step: Step, config: Config, out: Path) -> str:
 
 
 def job_name(step: str, out: Path) -> str:
-    """Return the name of a step's jobs, by which they are found in the queue."""
+    """Return the name of a step's jobs, by which they are found in the queue.
+
+    Parameters
+    ----------
+    step : str
+        Name of the step.
+    out : Path
+        The folder of the results.
+
+    Returns
+    -------
+    str
+        Differs between folders.
+    """
     digest = hashlib.blake2b(str(out.resolve()).encode(), digest_size=4)
     return f"rixs-{step}-{digest.hexdigest()}"
 

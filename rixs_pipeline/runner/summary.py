@@ -89,14 +89,15 @@ class Summary:
         self.items[name] = {"status": "stale", "reason": reason, "product": product}
         if name.endswith(FIGURES):
             # until they are drawn, the files are not known to show what they did
-            shown = dict.fromkeys(self.shown_figures(name), "")
-            self.figures[name.removesuffix(FIGURES)] = {"key": "", "shows": shown}
+            files = dict.fromkeys(self.shown_figures(name), "")
+            self.figures[name.removesuffix(FIGURES)] = {"key": "", "shows": files}
 
     def add_product(self, name: str, path: Path, content: Content) -> None:
         """Record a product that was made."""
         warnings = list(content.warnings)
-        item = {"status": "done", **content.facts}
-        self.items[name] = item | ({"warnings": warnings} if warnings else {})
+        self.items[name] = {"status": "done", **content.facts}
+        if warnings:
+            self.items[name]["warnings"] = warnings
         self.executed.append(str(path.relative_to(self.out)))
         for text in warnings:
             self.warn(text)
@@ -118,7 +119,20 @@ class Summary:
         return dict(figures.get("shows", {}))
 
     def has_fresh_figures(self, name: str, key: str) -> bool:
-        """Whether a set of figures has this key, and all its files are there."""
+        """Whether a set of figures is fresh.
+
+        Parameters
+        ----------
+        name : str
+            Of the set, ending with `FIGURES`.
+        key : str
+            Digest of all that the figures are made from.
+
+        Returns
+        -------
+        bool
+            The set has this key, and all its files are there.
+        """
         set_name = name.removesuffix(FIGURES)
         figures = self.previous["figures"].get(set_name, {})
         files = [self.out / file for file in self.shown_figures(name)]
@@ -138,7 +152,7 @@ class Summary:
 
     def text(self) -> list[str]:
         """Return the lines that end the output of a command."""
-        statuses = Counter(item["status"] for item in self.items.values())
+        statuses = Counter(facts["status"] for facts in self.items.values())
         counts = [f"{number} {status}" for status, number in statuses.items()]
         lines = [", ".join(counts) or "nothing to do"]
         if self.failed:

@@ -14,7 +14,7 @@ log = logging.getLogger("rixs_pipeline")
 
 
 def watch(
-    beamtime: Path, config: Config, out: Path, every: float, rounds: int | None
+    beamtime: Path, config: Config, out: Path, interval: float, rounds: int | None
 ) -> int:
     """Reduce a beamtime periodically, until interrupted.
 
@@ -28,7 +28,7 @@ def watch(
         Resolved.
     out : Path
         The folder of the results.
-    every : float
+    interval : float
         Seconds from the end of a round to the start of the next one.
     rounds : int or None
         Number of rounds; None: no end.
@@ -50,7 +50,7 @@ def watch(
             done += 1
             if rounds is not None and done >= rounds:
                 return code
-            time.sleep(every)
+            time.sleep(interval)
 
 
 @contextmanager
@@ -59,6 +59,7 @@ def _no_repeated_warnings() -> Iterator[None]:
     logged: set[str] = set()
 
     def is_new(record: logging.LogRecord) -> bool:
+        """Whether a record is to be logged."""
         text = record.getMessage()
         is_repeated = record.levelno >= logging.WARNING and text in logged
         logged.add(text)

@@ -108,8 +108,8 @@ class Bin(Stage[Run | PhotonStore]):
     def _count_inputs(self, scan: Run) -> dict[str, str]:
         context, calibrations = self.context, self.calibrations
         scans_with_jumps = {
-            other.name: context.products.pulse_digest(other)
-            for other in calibrations.scans_with_jumps(scan)
+            scan_with_jump.name: context.products.pulse_digest(scan_with_jump)
+            for scan_with_jump in calibrations.scans_with_jumps(scan)
         }
         return {
             "pulses": context.products.pulse_digest(scan),

@@ -23,7 +23,20 @@ class BlockPlan:
 
 
 def map_bytes(scan: Run, n_bins: int) -> int:
-    """Return the size of a scan's counts in bytes."""
+    """Return the size of a scan's counts.
+
+    Parameters
+    ----------
+    scan : Run
+        The scan.
+    n_bins : int
+        Number of emission bins.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
     return 8 * len(scan.points) * (n_bins + 1)
 
 
@@ -68,13 +81,13 @@ def plan_blocks(
     BlockPlan
         The size of the blocks, and how many may be under way.
     """
-    total, most = sum(pixels), max(pixels, default=0)
+    total, largest = sum(pixels), max(pixels, default=0)
     maps_in_memory = (memory - PROGRAM_BYTES) // max(largest_map, 1)
     room = max(0, maps_in_memory - MAPS_WHILE_WRITING)
     size = max(1, min(PIXELS_PER_BLOCK, total // (BLOCKS_PER_WORKER * workers)))
-    while size < most and room // (1 + _waiting_maps(-(-most // size))) < workers:
+    while size < largest and room // (1 + _waiting_maps(-(-largest // size))) < workers:
         size += 1
-    at_once = room // (1 + _waiting_maps(-(-most // size)))
+    at_once = room // (1 + _waiting_maps(-(-largest // size)))
     return BlockPlan(size, max(1, min(BLOCKS_AHEAD * workers, at_once)))
 
 

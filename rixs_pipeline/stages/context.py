@@ -142,8 +142,19 @@ class RunContext:
     def progress(
         self, activity: str, total: int, unit: str
     ) -> AbstractContextManager[Progress]:
-        """Show the progress of an activity; see `progress.shown`."""
-        return progress.shown(activity, total, unit)
+        """Show the progress of an activity.
+
+        Parameters
+        ----------
+        activity, total, unit
+            As of `progress.show_progress`.
+
+        Returns
+        -------
+        context manager
+            Of a function to be called with the number of tasks done.
+        """
+        return progress.show_progress(activity, total, unit)
 
     def check_memory(self, scan: Run) -> None:
         """Check that the map of a scan fits in the memory that the config allows.

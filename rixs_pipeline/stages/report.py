@@ -87,5 +87,5 @@ class ResultFigures(_FigureStage):
             for group in context.sample_edges()
             if context.has(group.spectra_path(context.out))
         ]
-        made = context.products.keys
-        return plan_results(context.out, context.config, groups, made)
+        available = context.products.keys
+        return plan_results(context.out, context.config, groups, available)
