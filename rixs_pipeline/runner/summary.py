@@ -143,12 +143,12 @@ class Summary:
 
     def add_figures(self, name: str, key: str, figures: FigureFiles) -> None:
         """Record a set of figures; files that are no longer part of it are deleted."""
-        for file in self.shown_figures(name).keys() - figures.shown.keys():
+        for file in self.shown_figures(name).keys() - figures.digests.keys():
             (self.out / file).unlink(missing_ok=True)
         set_name = name.removesuffix(FIGURES)
-        self.figures[set_name] = {"key": key, "shows": dict(figures.shown)}
+        self.figures[set_name] = {"key": key, "shows": dict(figures.digests)}
         self.items[name] = {"status": "done"}
-        self.executed += figures.drawn
+        self.executed += figures.new_files
 
     def text(self) -> list[str]:
         """Return the lines that end the output of a command."""

@@ -51,9 +51,9 @@ class _FigureStage(Stage[FigureSet]):
 
         Drawing begins at once; results come when they are asked for.
         """
-        out, drawn = self.context.out, self.context.drawn_figures
+        out, on_disk = self.context.out, self.context.drawn_figures
         tasks = [
-            FigureTask(out, product.source.plan, drawn.get(product.source.name, {}))
+            FigureTask(out, product.source.plan, on_disk.get(product.source.name, {}))
             for product in products
         ]
         outcomes = self.context.figure_executor.outcomes(draw_figures, tasks)

@@ -78,14 +78,14 @@ class FigureFiles:
 
     Attributes
     ----------
-    shown : mapping of str to str
+    digests : mapping of str to str
         File, relative to the output folder -> digest of what it shows.
-    drawn : tuple of str
+    new_files : tuple of str
         The files that were drawn just now.
     """
 
-    shown: Mapping[str, str]
-    drawn: tuple[str, ...]
+    digests: Mapping[str, str]
+    new_files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
