@@ -84,7 +84,8 @@ def calibration_figure(dataset: xr.Dataset, pixel: int) -> Figure:
     medians = line_strips.median_per_line(dataset["fwhm"].values, is_ok)
     _draw_resolution(resolution, pixel_data, medians)
     if has_curve:
-        curve, curvature = grid[1, 2].subgridspec(2, 1, hspace=0.08).subplots()
+        curve_grid = grid[1, 2].subgridspec(2, 1, hspace=0.08)
+        curve, curvature = curve_grid.subplots(squeeze=False)[:, 0]
         _draw_curve(curve, curvature, pixel_data)
     return figure
 
@@ -101,7 +102,7 @@ def calibration_summary_figure(dataset: xr.Dataset) -> Figure:
     title = ", ".join([*names, f"{is_ok.sum()} of {is_ok.size} pixels ok"])
     figure = style.new_figure(12, 10, title)
     spacing = Spacing(0.8, 0.1, 0.2, 0.9, 0.85, 0.75)
-    grid = style.add_grid(figure, 3, 2, spacing, height_ratios=(4, 4.5, 2))
+    grid = style.add_grid(figure, 3, 2, spacing, (4, 4.5, 2))
     spectrum = figure.add_subplot(grid[0, :])
     residual = figure.add_subplot(grid[1, 0])
     resolution = figure.add_subplot(grid[1, 1])
@@ -149,17 +150,21 @@ def _draw_spectrum(
 
     The scale is logarithmic; reference lines are marked and named.
     """
-    energy, lines = dataset["emission_energy"].values, dataset["line_energy"].values
-    step = (energy[-1] - energy[0]) / max(len(energy) - 1, 1)
+    energy = dataset["emission_energy"].values
+    lines = dataset["line_energy"].values
+    energy_range = energy[-1] - energy[0]
+    step = energy_range / max(len(energy) - 1, 1)
     group = max(1, round(bin_ev / step))
-    summed = np.add.reduceat(counts, np.arange(0, len(counts), group))
+    first_bins = np.arange(0, len(counts), group)
+    summed = np.add.reduceat(counts, first_bins)
     centres = energy[::group] + (group - 1) * step / 2
     axes.plot(centres, summed, drawstyle="steps-mid", color=style.BLUE, lw=0.9)
     low, high = find_counts_window(energy, counts, COUNTS_MARGIN_EV)
-    axes.set_xlim(
-        min([low, *(lines - LINE_MARGIN_EV)]), max([high, *(lines + LINE_MARGIN_EV)])
-    )
-    axes.set_ylim(0.5, 2 * max(summed.max(initial=0), 5))
+    low = (lines - LINE_MARGIN_EV).min(initial=low)
+    high = (lines + LINE_MARGIN_EV).max(initial=high)
+    axes.set_xlim(low, high)
+    highest = summed.max(initial=5)
+    axes.set_ylim(0.5, 2 * highest)
     axes.set_yscale("log", nonpositive="clip")
     x_label = labels.quantity_label(dataset["emission_energy"])
     style.label_axes(axes, x_label, f"counts / {group * step:g} eV")
@@ -171,12 +176,12 @@ def _mark_lines(axes: Axes, dataset: xr.Dataset) -> None:
     """Mark the reference lines in a spectrum, their names above it."""
     energies = dataset["line_energy"].values
     order = np.argsort(energies)
-    positions = [axes.transLimits.transform((line, 0))[0] for line in energies[order]]
+    lines = energies[order]
+    on_axis = np.column_stack([lines, np.zeros(len(lines))])
+    positions = axes.transLimits.transform(on_axis)[:, 0]
     name_positions = labels.spread_positions(positions, NAME_SPACING)
     names = labels.decode_texts(dataset["line_name"].values[order])
-    for name, line, position in zip(
-        names, energies[order], name_positions, strict=True
-    ):
+    for name, line, position in zip(names, lines, name_positions, strict=True):
         axes.axvline(line, color=style.VERMILLION, lw=0.8, ls=":", zorder=0)
         axes.annotate(
             labels.line_label(name),
@@ -198,8 +203,14 @@ def _draw_uncertainties(axes: Axes, dataset: xr.Dataset) -> FloatArray:
     Returns the ends of the boxes (2 x line,), eV.
     """
     errors = np.nan_to_num(dataset["line_energy_errors"].values)
-    positions = range(len(errors))
-    axes.bar(positions, 2 * errors, 0.86, bottom=-errors, color="0.9", zorder=0)
+    axes.bar(
+        range(len(errors)),
+        height=2 * errors,
+        width=0.86,
+        bottom=-errors,
+        color=style.PALE_GREY,
+        zorder=0,
+    )
     axes.axhline(0, color=style.GREY, lw=0.8, zorder=0.5)
     return np.concatenate([-errors, errors])
 
@@ -234,7 +245,8 @@ def _draw_resolution(axes: Axes, pixel_data: xr.Dataset, medians: FloatArray) ->
     positions = range(len(fwhm))
     axes.plot(positions, medians, "_", ms=22, mew=1.5, color=style.GREY)
     axes.plot(positions, fwhm, "o", ms=5, color=style.BLUE)
-    highest = max(1.0, *np.nan_to_num(np.concatenate([fwhm, medians])))
+    resolutions = np.concatenate([fwhm, medians])
+    highest = np.nan_to_num(resolutions).max(initial=1.0)
     axes.set_ylim(0, 1.25 * highest)
     title = "bars: median of the ok pixels"
     style.label_axes(axes, "", "resolution, FWHM (eV)", title)
@@ -255,18 +267,21 @@ def _draw_curve(curve: Axes, curvature: Axes, pixel_data: xr.Dataset) -> None:
     pulse_height = pixel_data["curve_pulse_height"].values
     energy = pixel_data["curve_energy"].values
     emission = pixel_data["emission_energy"].values
-    is_on_scale = (energy >= emission[0]) & (energy <= emission[-1])
-    is_shown = np.isfinite(pulse_height) & is_on_scale
+    is_above, is_below = energy >= emission[0], energy <= emission[-1]
+    is_shown = np.isfinite(pulse_height) & is_above & is_below
     if is_shown.sum() < 2:
-        centre = {"transform": curve.transAxes, "ha": "center"}
-        curve.text(0.5, 0.5, "no gain curve", color=style.GREY, **centre)
+        curve.text(
+            0.5,
+            0.5,
+            "no gain curve",
+            transform=curve.transAxes,
+            ha="center",
+            color=style.GREY,
+        )
         return
     pulse_height, energy = pulse_height[is_shown], energy[is_shown]
-    slope = (energy[-1] - energy[0]) / (pulse_height[-1] - pulse_height[0])
-
-    def straight_line(height: FloatArray) -> FloatArray:
-        return np.asarray(energy[0] + slope * (height - pulse_height[0]))
-
+    energy_range = energy[-1] - energy[0]
+    slope = energy_range / (pulse_height[-1] - pulse_height[0])
     line_height = pixel_data["line_pulse_height"].values
     line_energy = pixel_data["line_energy"].values
     lines: dict[str, Any] = {
@@ -275,12 +290,14 @@ def _draw_curve(curve: Axes, curvature: Axes, pixel_data: xr.Dataset) -> None:
         "ls": "",
         "color": style.VERMILLION,
     }
-    curve.plot(pulse_height, energy, color=style.BLUE, lw=1.2)
+    gain: dict[str, Any] = {"color": style.BLUE, "lw": 1.2}
+    curve.plot(pulse_height, energy, **gain)
     curve.plot(line_height, line_energy, **lines)
-    deviation = energy - straight_line(pulse_height)
-    curvature.plot(pulse_height, deviation, color=style.BLUE, lw=1.2)
-    curvature.plot(line_height, line_energy - straight_line(line_height), **lines)
-    curvature.axhline(0, color=style.GREY, lw=0.8, zorder=0)
+    chord = energy[0] + slope * (pulse_height - pulse_height[0])
+    chord_at_lines = energy[0] + slope * (line_height - pulse_height[0])
+    curvature.plot(pulse_height, energy - chord, **gain)
+    curvature.plot(line_height, line_energy - chord_at_lines, **lines)
+    style.draw_zero_line(curvature)
 
 
 def _draw_statuses(strip: Axes, table: Axes, dataset: xr.Dataset) -> None:
@@ -293,8 +310,7 @@ def _draw_statuses(strip: Axes, table: Axes, dataset: xr.Dataset) -> None:
     table.set_axis_off()
     row_height = 1 / max(len(ordered), MIN_STATUS_ROWS)
     for row, (reason, colour) in enumerate(colours.items()):
-        is_member = np.array([other == reason for other in reasons])
-        members = np.flatnonzero(is_member)
+        members = np.flatnonzero(np.array(reasons) == reason)
         texts = {statuses[pixel] for pixel in members}
         # numbers in a status differ from pixel to pixel
         text = texts.pop() if len(texts) == 1 else reason
@@ -319,10 +335,11 @@ def _draw_status_strip(
     from matplotlib.colors import ListedColormap
 
     numbers = {reason: number for number, reason in enumerate(colours)}
+    cells = np.array([numbers[reason] for reason in reasons], float)
     axes.pcolormesh(
         np.arange(len(reasons) + 1),
         [0, 1],
-        np.array([[numbers[reason] for reason in reasons]], float),
+        cells[None],
         cmap=ListedColormap(list(colours.values())),
         vmin=-0.5,
         vmax=len(colours) - 0.5,
@@ -330,18 +347,19 @@ def _draw_status_strip(
         linewidth=0.4,
     )
     style.label_axes(axes, "", "", "pixel status by channel", style.PANEL_SIZE)
-    ticks = np.linspace(0, len(channels) - 1, STATUS_TICKS).astype(int)
-    ticks = np.unique(ticks)
-    axes.set_xticks(ticks + 0.5, [str(channel) for channel in channels[ticks]])
+    ticks = np.linspace(0, len(channels) - 1, STATUS_TICKS)
+    ticks = np.unique(ticks.astype(int))
+    axes.set_xticks(ticks + 0.5, channels[ticks].astype(str))
     axes.set_yticks([])
 
 
 def _order_reasons(reasons: list[str]) -> list[str]:
     """Return the different reasons: ok first, then the most frequent."""
     counts = Counter(reasons)
-    return sorted(
-        counts, key=lambda reason: (reason != PixelState.OK, -counts[reason], reason)
-    )
+    ordered = sorted(counts)
+    ordered.sort(key=lambda reason: counts[reason], reverse=True)
+    ordered.sort(key=lambda reason: reason != PixelState.OK)
+    return ordered
 
 
 def _status_colours(reasons: list[str]) -> list[str]:

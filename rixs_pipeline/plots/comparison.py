@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LONG_SPECTRUM_EV = 120.0  # longer emission spectra are shown where they have counts
+HEIGHT_RATIOS = (3, 1.4)  # of spectra and differences
 COUNTS_MARGIN_EV = 15.0  # around the counts of a spectrum
 
 
@@ -39,16 +40,19 @@ def comparison_figure(dataset: xr.Dataset, title: str) -> Figure:
     order = np.argsort(dataset[axis].values, kind="stable")
     ordered = dataset.isel({axis: order})
     figure = style.new_figure(8, 6.4, title)
-    spacing = Spacing(across=0, down=0.45)
-    grid = style.add_grid(figure, 2, spacing=spacing, height_ratios=(3, 1.4))
-    above, below = grid.subplots(sharex=True)
-    for row, sample in enumerate(labels.decode_texts(ordered["sample"].values)):
+    grid = style.add_grid(figure, 2, 1, Spacing(down=0.45), HEIGHT_RATIOS)
+    above, below = grid.subplots(squeeze=False, sharex=True)[:, 0]
+    samples = labels.decode_texts(ordered["sample"].values)
+    for row, sample in enumerate(samples):
         spectrum = ordered.isel(sample=row)
-        _draw_spectrum(above, spectrum, "intensity", _colour(row), sample)
-    for row, sample in enumerate(labels.decode_texts(ordered["compared"].values)):
+        _draw_spectrum(above, spectrum, "intensity", style.series_colour(row), sample)
+    compared = labels.decode_texts(ordered["compared"].values)
+    for row, sample in enumerate(compared):
         difference = ordered.isel(compared=row)
         label = f"{sample}: {_test_result(difference)}"
-        _draw_spectrum(below, difference, "difference", _colour(row + 1), label)
+        _draw_spectrum(
+            below, difference, "difference", style.series_colour(row + 1), label
+        )
     intensity_label = labels.quantity_label(
         ordered["intensity"], "intensity / common factor"
     )
@@ -56,7 +60,7 @@ def comparison_figure(dataset: xr.Dataset, title: str) -> Figure:
     energy_label = labels.quantity_label(ordered[axis])
     difference_label = labels.quantity_label(ordered["difference"], "difference")
     style.label_axes(below, energy_label, difference_label)
-    below.axhline(0, color=style.GREY, lw=0.8, zorder=0)
+    style.draw_zero_line(below)
     for axes in (above, below):
         axes.legend(frameon=False, fontsize=style.SMALL_SIZE)
         axes.margins(x=0.01, y=0.12)
@@ -64,17 +68,14 @@ def comparison_figure(dataset: xr.Dataset, title: str) -> Figure:
     return figure
 
 
-def _colour(row: int) -> str:
-    """Return the colour of a sample."""
-    return style.SERIES[row % len(style.SERIES)]
-
-
 def _draw_spectrum(
     axes: Axes, spectrum: xr.Dataset, name: str, colour: str, label: str
 ) -> None:
     """Draw a variable along energy, joined, with bars of one standard deviation."""
     axis = str(spectrum[name].dims[0])
-    energy, values = spectrum[axis].values, spectrum[name].values
+    energy = spectrum[axis].values
+    values = spectrum[name].values
+    errors = spectrum[f"{name}_errors"].values
     axes.plot(
         energy,
         values,
@@ -83,9 +84,7 @@ def _draw_spectrum(
         drawstyle="steps-mid" if axis == "emission_energy" else "default",
         label=labels.escape_math(label),
     )
-    style.draw_error_bars(
-        axes, energy, values, spectrum[f"{name}_errors"].values, colour
-    )
+    style.draw_error_bars(axes, energy, values, errors, colour)
 
 
 def _test_result(difference: xr.Dataset) -> str:
@@ -105,6 +104,6 @@ def _shown_energies(dataset: xr.Dataset, axis: str) -> Limits:
     """Return all energies; of a long emission spectrum those with counts, eV."""
     energy = dataset[axis].values
     if axis == "emission_energy" and np.ptp(energy) > LONG_SPECTRUM_EV:
-        total = np.nan_to_num(dataset["intensity"].values.sum(axis=0))
-        return find_counts_window(energy, total, COUNTS_MARGIN_EV)
-    return Limits(float(energy[0]), float(energy[-1]))
+        intensity = dataset["intensity"].values.sum(axis=0)
+        return find_counts_window(energy, np.nan_to_num(intensity), COUNTS_MARGIN_EV)
+    return Limits(energy[0], energy[-1])

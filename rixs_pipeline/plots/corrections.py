@@ -60,8 +60,8 @@ def corrections_figure(dataset: xr.Dataset) -> Figure:
         title = f"{dataset.attrs['run']}: {title}"
     figure = style.new_figure(12, 7, title)
     spacing = Spacing(0.8, 0.55, 1.15, 0.8, 0.85, 0.9)
-    grid = style.add_grid(figure, 2, 2, spacing, height_ratios=(3, 2))
-    before, after, drift, baseline = (figure.add_subplot(grid[k]) for k in range(4))
+    grid = style.add_grid(figure, 2, 2, spacing, (3, 2))
+    before, after, drift, baseline = grid.subplots(squeeze=False).ravel()
     _draw_phase(before, dataset, UNCORRECTED, "without phase correction")
     _draw_phase(after, dataset, "", "with phase correction")
     offsets = [
@@ -193,7 +193,7 @@ def _draw_series(axes: Axes, series: _Series, styles: Sequence[_SeriesStyle]) ->
         lw=1,
         colors=[styles[k].colour for k in row.tolist()],
     )
-    axes.axhline(0, color=style.GREY, lw=0.8, zorder=0)
+    style.draw_zero_line(axes)
     axes.locator_params(nbins=5)
 
 
@@ -216,9 +216,9 @@ def line_shifts_figure(dataset: xr.Dataset) -> Figure:
     title = f"{runs}: gain jumps in {has_jumped.sum()} of {has_jumped.size} pixels"
     figure = style.new_figure(12, 7, title)
     spacing = Spacing(0.8, 0.1, 0.2, 0.8, 0.8, 0.5)
-    grid = style.add_grid(figure, 2, 1, spacing, height_ratios=(5, 2))
-    axes, table = figure.add_subplot(grid[0]), figure.add_subplot(grid[1])
-    axes.axhline(0, color=style.GREY, lw=0.8, zorder=0)
+    grid = style.add_grid(figure, 2, 1, spacing, (5, 2))
+    axes, table = grid.subplots(squeeze=False)[:, 0]
+    style.draw_zero_line(axes)
     shifts = dataset["shift"].values
     line_strips.draw_line_strips(axes, shifts, ~has_jumped, np.zeros(1))
     subtitle = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rixs_pipeline.types import IntArray
@@ -80,12 +80,12 @@ def list_channels(channels: IntArray) -> str:
     return f"channel {listed}{ending}"
 
 
-def spread_positions(positions: Sequence[float], distance: float) -> list[float]:
+def spread_positions(positions: Iterable[float], distance: float) -> list[float]:
     """Move positions of labels up until none are closer than a distance.
 
     Parameters
     ----------
-    positions : sequence of float
+    positions : iterable of float
         Ascending.
     distance : float
         Least distance between neighbours, in the same unit.

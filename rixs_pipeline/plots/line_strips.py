@@ -39,13 +39,14 @@ def draw_line_strips(
         Further values within the limits.
     """
     number_of_pixels, number_of_lines = values.shape
-    limits = padded_limits(np.concatenate([shown_values, values[is_used].ravel()]))
+    used_values = values[is_used].ravel()
+    limits = padded_limits(np.concatenate([shown_values, used_values]))
     offsets = np.linspace(-STRIP_HALF_WIDTH, STRIP_HALF_WIDTH, number_of_pixels)
     x = np.arange(number_of_lines) + offsets[:, None]
     has_few_dots = is_used.sum() <= FEW_PIXELS
     axes.plot(
         x[is_used].ravel(),
-        values[is_used].ravel(),
+        used_values,
         "o",
         ms=5 if has_few_dots else 3,
         mew=0,
@@ -55,9 +56,8 @@ def draw_line_strips(
     is_cross = ~is_used[:, None] & np.isfinite(values)
     if is_cross.any():
         clipped = np.clip(values[is_cross], *limits)
-        axes.plot(
-            x[is_cross], clipped, "x", ms=4, color=style.VERMILLION, clip_on=False
-        )
+        (crosses,) = axes.plot(x[is_cross], clipped, "x", ms=4, color=style.VERMILLION)
+        crosses.set_clip_on(False)
     _draw_medians(axes, median_per_line(values, is_used), 1.9 if has_few_dots else 2.1)
     space_for_numbers = 0.08 * (limits.high - limits.low)
     axes.set_ylim(limits.low, limits.high + space_for_numbers)
@@ -112,15 +112,18 @@ def median_per_line(values: FloatArray, is_used: BoolArray) -> FloatArray:
     f8 (line,)
         NaN where no pixel has a value.
     """
-    columns = [column[is_used & np.isfinite(column)] for column in values.T]
-    return np.array(
-        [np.median(column) if column.size else np.nan for column in columns]
-    )
+    medians = np.full(values.shape[1], np.nan)
+    for line, column in enumerate(values[is_used].T):
+        finite = column[np.isfinite(column)]
+        if finite.size:
+            medians[line] = np.median(finite)
+    return medians
 
 
 def padded_limits(values: FloatArray) -> Limits:
     """Return limits with a margin around 0 and all finite values."""
     finite = values[np.isfinite(values)]
-    low, high = finite.min(initial=0.0), finite.max(initial=0.0)
+    low = finite.min(initial=0.0)
+    high = finite.max(initial=0.0)
     margin = VALUE_MARGIN * (high - low) or 1.0
-    return Limits(float(low - margin), float(high + margin))
+    return Limits(low - margin, high + margin)

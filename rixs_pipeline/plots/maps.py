@@ -143,19 +143,23 @@ def point_edges(incident: FloatArray) -> FloatArray:
     Those at the ends are symmetric; points that all have one energy share 1 eV.
     """
     if incident[0] == incident[-1]:
-        return np.asarray(incident[0] + np.linspace(-0.5, 0.5, len(incident) + 1))
+        half_width = 0.5
+        ends = incident[0] - half_width, incident[0] + half_width
+        return np.linspace(*ends, len(incident) + 1)
     middle = (incident[1:] + incident[:-1]) / 2
-    first, last = 2 * incident[0] - middle[0], 2 * incident[-1] - middle[-1]
+    first = 2 * incident[0] - middle[0]
+    last = 2 * incident[-1] - middle[-1]
     return np.concatenate([[first], middle, [last]])
 
 
 def counts_window(dataset: xr.Dataset) -> Limits:
     """Return the emission energies of a map that have counts, at bin edges, eV."""
     edges = dataset["emission_energy_edges"].values
-    counts = dataset["counts"].values[~_is_masked(dataset)].sum(axis=0)
+    counts = dataset["counts"].values[~_is_masked(dataset)]
     energy = dataset["emission_energy"].values
-    low, high = find_counts_window(energy, counts, COUNTS_MARGIN_EV)
-    return Limits(float(edges[edges <= low][-1]), float(edges[edges >= high][0]))
+    low, high = find_counts_window(energy, counts.sum(axis=0), COUNTS_MARGIN_EV)
+    edges_below, edges_above = edges[edges <= low], edges[edges >= high]
+    return Limits(edges_below[-1], edges_above[0])
 
 
 def _edge_window(dataset: xr.Dataset) -> Limits:
@@ -205,15 +209,17 @@ def colour_norm(
     """
     from matplotlib.colors import LogNorm, PowerNorm
 
-    exposed = intensity[:, np.isfinite(intensity).any(axis=0)]
+    is_exposed = np.isfinite(intensity).any(axis=0)
+    exposed = intensity[:, is_exposed]
     positive = exposed[exposed > 0]
     if not positive.size:
         return PowerNorm(0.5, vmin=0.0, vmax=1.0)
     highest = np.percentile(exposed, BRIGHTEST_PERCENTILE, axis=1).max()
-    highest = float(highest if highest > 0 else positive.max())
+    if highest <= 0:
+        highest = positive.max()
     if colour_scale is ColourScale.SQRT:
         return PowerNorm(0.5, vmin=0.0, vmax=highest)
-    lowest = min(float(np.percentile(positive, 1)), highest / 10)
+    lowest = min(np.percentile(positive, 1), highest / 10)
     return LogNorm(vmin=lowest, vmax=highest, clip=True)
 
 
@@ -252,7 +258,7 @@ def draw_map(
         cmap=colormaps[COLOUR_MAP].with_extremes(bad=style.LIGHT_GREY),
         rasterized=True,
     )
-    ends = float(image.incident_edges[0]), float(image.incident_edges[-1])
+    ends = Limits(image.incident_edges[0], image.incident_edges[-1])
     axes.plot(
         ends,
         ends,

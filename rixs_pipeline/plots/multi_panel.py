@@ -319,7 +319,7 @@ def _overlay_spectra(axes: Axes, spectra: Datasets, has_errors: bool = True) -> 
         ordered = sort_spectrum(spectrum)
         energy, values = spectrum_axis(ordered).values, ordered["intensity"].values
         errors = ordered["intensity_errors"].values
-        colour = style.SERIES[row % len(style.SERIES)]
+        colour = style.series_colour(row)
         label = labels.escape_math(sample)
         axes.plot(energy, values, color=colour, lw=1.0, label=label)
         if has_errors and np.isfinite(errors).any():

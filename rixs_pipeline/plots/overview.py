@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 EDGE_WIDTH_INCHES, EDGE_HEIGHT_INCHES = 5.6, 4.6
 COLUMNS = 2
+HEIGHT_RATIOS = (1, 2.2)  # of yields and map
+WIDTH_RATIOS = (2.4, 1)  # of map and emission
 TITLE_INCHES = 0.4
 
 
@@ -69,8 +71,14 @@ def sample_overview_figure(
     spacing = Spacing(0.75, 0.55, 0.15, 0.75, 0.85, 0.95)
     grid = style.add_grid(figure, rows, columns, spacing)
     for number, (edge, overview) in enumerate(edges.items()):
-        place = grid[number // columns, number % columns].subgridspec(
-            2, 2, height_ratios=(1, 2.2), width_ratios=(2.4, 1), hspace=0.08, wspace=0.1
+        row, column = divmod(number, columns)
+        place = grid[row, column].subgridspec(
+            2,
+            2,
+            height_ratios=HEIGHT_RATIOS,
+            width_ratios=WIDTH_RATIOS,
+            hspace=0.08,
+            wspace=0.1,
         )
         yield_axes = figure.add_subplot(place[0, 0])
         map_axes = figure.add_subplot(place[1, 0])
@@ -93,14 +101,14 @@ def _draw_map(axes: Axes, rixs_map: xr.Dataset, window: Limits) -> None:
 
 def _draw_yields(axes: Axes, yields: Mapping[str, xr.Dataset], title: str) -> None:
     """Draw yields, each divided by its maximum."""
-    for colour, (name, spectrum) in zip(style.SERIES, yields.items(), strict=False):
+    for row, (name, spectrum) in enumerate(yields.items()):
         ordered = sort_spectrum(spectrum)
         values = ordered["intensity"].values
         maximum = np.nanmax(values, initial=0.0) or 1.0
         axes.plot(
             spectrum_axis(ordered).values,
             values / maximum,
-            color=colour,
+            color=style.series_colour(row),
             lw=1.0,
             label=labels.escape_math(name),
         )
@@ -112,7 +120,8 @@ def _draw_emission(axes: Axes, spectrum: xr.Dataset, window: Limits) -> None:
     """Draw an emission spectrum upright, along the emission axis of the map."""
     ordered = sort_spectrum(spectrum, window)
     energy = spectrum_axis(ordered).values
-    axes.plot(ordered["intensity"].values, energy, color=style.BLACK, lw=0.8)
+    intensity = ordered["intensity"].values
+    axes.plot(intensity, energy, color=style.BLACK, lw=0.8)
     style.label_axes(axes, "counts/(s eV)", "", size=style.PANEL_SIZE)
     axes.set(ylim=window, yticklabels=[], xlim=(0, None))
     axes.locator_params(axis="x", nbins=3, prune="lower")

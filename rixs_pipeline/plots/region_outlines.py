@@ -1,5 +1,7 @@
 """Outlines of regions in the panels of a map, and their names."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -21,6 +23,7 @@ CLOSE_EV = 1e-6  # corners this close to the end of a panel touch it
 SPACING = 0.05  # of a panel's height: least distance between names in the margin
 PADDING_INCHES = 0.15  # beside the names in the margin
 IN_MARGIN = "axes fraction"  # coordinates of the names in the margin, and of no others
+NAME_BOX = {"boxstyle": "round,pad=0.2", "fc": "0.2", "ec": "none", "alpha": 0.85}
 COLOURS = ("white", style.ORANGE, style.SKY, style.PURPLE, style.YELLOW, style.GREEN)
 
 
@@ -34,7 +37,7 @@ class _Label:
 
 
 def draw_outlines(
-    panels: "Sequence[Axes]", outlines: Mapping[str, Sequence[FloatArray]]
+    panels: Sequence[Axes], outlines: Mapping[str, Sequence[FloatArray]]
 ) -> None:
     """Draw the outlines of regions, with their names, in the panels of one map.
 
@@ -65,7 +68,7 @@ def draw_outlines(
         _write_names(axes, panel_labels)
 
 
-def margin_width(axes: "Axes") -> float:
+def margin_width(axes: Axes) -> float:
     """Return the width of the names in a panel's right margin, inches, or 0."""
     names = [text for text in axes.texts if getattr(text, "xycoords", "") == IN_MARGIN]
     if not names:
@@ -74,7 +77,7 @@ def margin_width(axes: "Axes") -> float:
     return max(widths) / style.DPI + PADDING_INCHES
 
 
-def clip_to_panel(polygons: Sequence[FloatArray], axes: "Axes") -> list[FloatArray]:
+def clip_to_panel(polygons: Sequence[FloatArray], axes: Axes) -> list[FloatArray]:
     """Return the parts of polygons within the limits of a panel.
 
     Parameters
@@ -92,8 +95,7 @@ def clip_to_panel(polygons: Sequence[FloatArray], axes: "Axes") -> list[FloatArr
     clipped_polygons = []
     for polygon in polygons:
         clipped = polygon
-        for column, limits in enumerate((axes.get_xlim(), axes.get_ylim())):
-            low, high = limits
+        for column, (low, high) in enumerate([axes.get_xlim(), axes.get_ylim()]):
             clipped = _clip(clipped, clipped[:, column] - high)
             clipped = _clip(clipped, low - clipped[:, column])
         if len(clipped) > 2 and np.ptp(clipped, axis=0).min() > 0:
@@ -107,9 +109,10 @@ def _clip(corners: FloatArray, excess: FloatArray) -> FloatArray:
     I. Sutherland, G. Hodgman, Commun. ACM 17, 32 (1974).
     """
     inside = []
-    following = np.roll(corners, -1, axis=0), np.roll(excess, -1)
+    next_corners = np.roll(corners, -1, axis=0)
+    next_excess = np.roll(excess, -1)
     for start, end, before, after in zip(
-        corners, following[0], excess, following[1], strict=True
+        corners, next_corners, excess, next_excess, strict=True
     ):
         if before <= 0:
             inside.append(start)
@@ -118,7 +121,7 @@ def _clip(corners: FloatArray, excess: FloatArray) -> FloatArray:
     return np.array(inside).reshape(-1, 2)
 
 
-def _is_cut_off(polygons: Sequence[FloatArray], axes: "Axes") -> bool:
+def _is_cut_off(polygons: Sequence[FloatArray], axes: Axes) -> bool:
     """Return whether polygons touch the lower or upper end of a panel."""
     emission = np.concatenate(polygons)[:, 1:]
     return bool(np.isclose(emission, axes.get_ylim(), rtol=0, atol=CLOSE_EV).any())
@@ -126,48 +129,58 @@ def _is_cut_off(polygons: Sequence[FloatArray], axes: "Axes") -> bool:
 
 def _area(corners: FloatArray) -> float:
     """Return the area of a polygon (corner, 2), eV^2."""
-    (x, y), (x_next, y_next) = corners.T, np.roll(corners, -1, axis=0).T
+    x, y = corners.T
+    x_next, y_next = np.roll(corners, -1, axis=0).T
     return float(abs((x * y_next - x_next * y).sum()) / 2)
 
 
-def _write_names(axes: "Axes", labels: Sequence[_Label]) -> None:
-    """Write the names of outlines: in the right margin where one reaches it.
+def _write_names(axes: Axes, labels: Sequence[_Label]) -> None:
+    """Write the names of outlines: in the right margin where one reaches it."""
+    heights = np.array([_height_at_right(axes, label) for label in labels])
+    for number in np.flatnonzero(np.isnan(heights)).tolist():
+        _write_at_outline(axes, labels[number])
+    order = np.argsort(heights, kind="stable")
+    in_margin = order[np.isfinite(heights[order])]
+    spread_heights = spread_positions(heights[in_margin], SPACING)
+    for number, height in zip(in_margin.tolist(), spread_heights, strict=True):
+        place = {"xycoords": IN_MARGIN, "ha": "left", "va": "center"}
+        _write(axes, labels[number], (1.0, height), (4, 0), **place)
 
-    Others stand below their outline, upright where it is narrow; where it is cut off
-    below or above, upright beside its foot.
+
+def _height_at_right(axes: Axes, label: _Label) -> float:
+    """Return where an outline meets the right end, as a fraction of it; else NaN."""
+    right = axes.get_xlim()[1]
+    incident, emission = label.corners.T
+    at_right = emission[np.abs(incident - right) < CLOSE_EV]
+    if not len(at_right):
+        return np.nan
+    return float(axes.transLimits.transform((right, at_right.mean()))[1])
+
+
+def _write_at_outline(axes: Axes, label: _Label) -> None:
+    """Write a name below its outline, upright where it is narrow.
+
+    Where the outline is cut off below or above, the name is upright beside its foot.
     """
     left, right = axes.get_xlim()
-    in_margin = []
-    for label in labels:
-        incident, emission = label.corners.T
-        foot = (
-            incident.min(),
-            emission[np.abs(incident - incident.min()) < CLOSE_EV].min(),
-        )
-        at_right = emission[np.abs(incident - right) < CLOSE_EV]
-        if len(at_right):
-            height = axes.transLimits.transform((right, at_right.mean()))[1]
-            in_margin.append((height, label))
-        elif _is_cut_off([label.corners], axes):
-            is_leftmost = foot[0] - left < CLOSE_EV
-            side, shift = ("left", 4) if is_leftmost else ("right", -4)
-            _write(axes, label, foot, (shift, 5), rotation=90, ha=side, va="bottom")
-        else:
-            is_narrow = np.ptp(incident) < NARROW * (right - left)
-            angle = 90 if is_narrow else 0
-            _write(axes, label, foot, (2, -5), rotation=angle, ha="left", va="top")
-    in_margin.sort(key=lambda entry: entry[0])
-    heights = spread_positions([height for height, _ in in_margin], SPACING)
-    for height, (_, label) in zip(heights, in_margin, strict=True):
-        place = {"xycoords": IN_MARGIN, "ha": "left", "va": "center"}
-        _write(axes, label, (1.0, height), (4, 0), **place)
+    incident, emission = label.corners.T
+    is_at_left = np.abs(incident - incident.min()) < CLOSE_EV
+    foot = incident.min(), emission[is_at_left].min()
+    if _is_cut_off([label.corners], axes):
+        is_leftmost = foot[0] - left < CLOSE_EV
+        shift = 4 if is_leftmost else -4
+        side = "left" if is_leftmost else "right"
+        _write(axes, label, foot, (shift, 5), rotation=90, ha=side, va="bottom")
+    else:
+        is_narrow = np.ptp(incident) < NARROW * (right - left)
+        angle = 90 if is_narrow else 0
+        _write(axes, label, foot, (2, -5), rotation=angle, ha="left", va="top")
 
 
 def _write(
-    axes: "Axes", label: _Label, position: Point, offset: Point, **options: Any
+    axes: Axes, label: _Label, position: Point, offset: Point, **options: Any
 ) -> None:
     """Write a name in its colour on a dark ground, `offset` points from a position."""
-    box = {"boxstyle": "round,pad=0.2", "fc": "0.2", "ec": "none", "alpha": 0.85}
     axes.annotate(
         label.name,
         position,
@@ -175,7 +188,7 @@ def _write(
         textcoords="offset points",
         color=label.colour,
         size=style.SMALL_SIZE,
-        bbox=box,
+        bbox=NAME_BOX,
         annotation_clip=False,
         **options,
     )

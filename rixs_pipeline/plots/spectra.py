@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -56,15 +56,15 @@ def spectrum_figure(dataset: xr.Dataset, title: str) -> Figure:
         With 1 or 2 panels.
     """
     spectrum = sort_spectrum(dataset)
-    window, whole = _edge_window(spectrum), _whole_window(spectrum)
-    is_part = window != whole
+    window, full_range = _edge_window(spectrum), _full_range(spectrum)
+    is_part = window != full_range
     figure = style.new_figure(8, 5, title)
     spacing = Spacing(across=0, down=0.3)
     height_ratios = (1, 3) if is_part else (3,)
     grid = style.add_grid(figure, len(height_ratios), 1, spacing, height_ratios)
-    *whole_panels, axes = grid.subplots(squeeze=False)[:, 0]
-    for panel in whole_panels:
-        _draw_whole_spectrum(panel, spectrum, whole, window)
+    *upper_panels, axes = grid.subplots(squeeze=False)[:, 0]
+    for panel in upper_panels:
+        _draw_full_range(panel, spectrum, full_range, window)
     _draw_spectrum(axes, spectrum, style.BLUE, window)
     subtitle = "bars: one standard deviation; band: 95 %" if _has_band(spectrum) else ""
     _finish_panel(axes, [spectrum], window, subtitle)
@@ -95,9 +95,9 @@ def overlay_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
     panels = grid.subplots(squeeze=False, sharex=True)[:, 0]
     axes = panels[0]
     window = _enclose([_edge_window(spectrum) for spectrum in ordered])
-    for row, (label, spectrum) in enumerate(zip(spectra, ordered, strict=True)):
-        colour = style.SERIES[row % len(style.SERIES)]
-        _draw_spectrum(axes, spectrum, colour, window, label)
+    for number, label in enumerate(spectra):
+        colour = style.series_colour(number)
+        _draw_spectrum(axes, ordered[number], colour, window, label)
     _finish_panel(axes, ordered, window)
     axes.legend(frameon=False, fontsize=style.TEXT_SIZE)
     if has_difference:
@@ -171,19 +171,19 @@ def _is_binned(spectrum: xr.Dataset) -> bool:
 
 def _enclose(windows: Sequence[Limits]) -> Limits:
     """Return the smallest window that encloses all windows."""
-    return Limits(
-        min(window.low for window in windows), max(window.high for window in windows)
-    )
+    low = min(window.low for window in windows)
+    high = max(window.high for window in windows)
+    return Limits(low, high)
 
 
-def _whole_window(spectrum: xr.Dataset) -> Limits:
+def _full_range(spectrum: xr.Dataset) -> Limits:
     """Return the energies of all points; of an emission spectrum those with counts."""
     energy = spectrum_axis(spectrum).values
     if _is_binned(spectrum):
         counts = spectrum["counts"].values
         return find_counts_window(energy, counts, COUNTS_MARGIN_EV)
-    margin = POINTS_MARGIN * float(np.ptp(energy)) or 0.5
-    return Limits(float(energy[0]) - margin, float(energy[-1]) + margin)
+    margin = POINTS_MARGIN * np.ptp(energy) or 0.5
+    return Limits(energy[0] - margin, energy[-1] + margin)
 
 
 def _edge_window(spectrum: xr.Dataset) -> Limits:
@@ -192,19 +192,19 @@ def _edge_window(spectrum: xr.Dataset) -> Limits:
     Around the elastic line for energy losses; around the edge for an emission spectrum
     of certain incident energies, unless the region has emission limits; else all.
     """
-    whole = _whole_window(spectrum)
+    full_range = _full_range(spectrum)
     region = json.loads(spectrum.attrs.get("region", "{}"))
     axis = spectrum_axis(spectrum).name
     incident = np.ravel(region.get("incident") or region.get("cuts") or [])
     if axis == "energy_loss":
         low, high = -EDGE_ABOVE_EV, EDGE_BELOW_EV
     elif axis == "emission_energy" and incident.size and not region.get("emission"):
-        low = float(incident.min()) - EDGE_BELOW_EV
-        high = float(incident.max()) + EDGE_ABOVE_EV
+        low = incident.min() - EDGE_BELOW_EV
+        high = incident.max() + EDGE_ABOVE_EV
     else:
-        return whole
-    window = Limits(max(whole.low, low), min(whole.high, high))
-    return window if window.low < window.high else whole
+        return full_range
+    window = Limits(max(full_range.low, low), min(full_range.high, high))
+    return window if window.low < window.high else full_range
 
 
 def _draw_spectrum(
@@ -216,14 +216,17 @@ def _draw_spectrum(
     value are gaps. Only bars in the window are made: a thousand of them take longer
     than the rest of a figure.
     """
-    energy, intensity = spectrum_axis(spectrum).values, spectrum["intensity"].values
+    energy = spectrum_axis(spectrum).values
+    intensity = spectrum["intensity"].values
     if _has_band(spectrum):
         _draw_band(axes, spectrum, colour)
-    look: dict[str, Any] = {"drawstyle": "steps-mid"}
-    if not _is_binned(spectrum):
-        look = {"marker": "o", "ms": 3.2 if len(energy) < MANY_POINTS else 2.0}
-    label = labels.escape_math(label)
-    axes.plot(energy, intensity, color=colour, lw=0.9, label=label, **look)
+    (curve,) = axes.plot(energy, intensity, color=colour, lw=0.9)
+    curve.set_label(labels.escape_math(label))
+    if _is_binned(spectrum):
+        curve.set_drawstyle("steps-mid")
+    else:
+        curve.set_marker("o")
+        curve.set_markersize(3.2 if len(energy) < MANY_POINTS else 2.0)
     has_bar = _has_bar(spectrum, window)
     axes.errorbar(
         energy[has_bar],
@@ -246,7 +249,8 @@ def _has_bar(spectrum: xr.Dataset, window: Limits) -> BoolArray:
 def _draw_band(axes: Axes, spectrum: xr.Dataset, colour: str) -> None:
     """Draw the 95 % interval; one without an upper end leaves the axes."""
     intensity = spectrum["intensity"].values
-    largest = np.abs(intensity[np.isfinite(intensity)]).max(initial=1.0)
+    finite = intensity[np.isfinite(intensity)]
+    largest = np.abs(finite).max(initial=1.0)
     upper = spectrum["intensity_upper"].values
     axes.fill_between(
         spectrum_axis(spectrum).values,
@@ -270,7 +274,7 @@ def _finish_panel(
     x_label = labels.quantity_label(spectrum_axis(spectra[0]))
     y_label = labels.quantity_label(spectra[0]["intensity"])
     style.label_axes(axes, x_label, y_label, title, size)
-    axes.axhline(0, color=style.GREY, lw=0.8, zorder=0)
+    style.draw_zero_line(axes)
     axes.set_xlim(window)
     axes.set_ylim(_intensity_limits(spectra, window))
 
@@ -281,9 +285,11 @@ def _intensity_limits(spectra: Sequence[xr.Dataset], window: Limits) -> Limits:
     Points with hardly any exposure are not regarded, and bands only up to half as far
     again as the bars: that of an inverse yield of a few counts has no end.
     """
-    bar_ends, band_ends = [np.zeros(1)], [np.zeros(1)]
+    bar_ends = [np.zeros(1)]
+    band_ends = [np.zeros(1)]
     for spectrum in spectra:
-        intensity, exposure = spectrum["intensity"].values, spectrum["exposure"].values
+        intensity = spectrum["intensity"].values
+        exposure = spectrum["exposure"].values
         is_exposed = exposure >= LITTLE_EXPOSURE * np.median(exposure)
         is_regarded = _has_bar(spectrum, window) & is_exposed
         values = intensity[is_regarded]
@@ -296,19 +302,21 @@ def _intensity_limits(spectra: Sequence[xr.Dataset], window: Limits) -> Limits:
     low, high = np.min(bars), np.max(bars)
     bands = np.nan_to_num(np.concatenate(band_ends), posinf=np.inf, neginf=-np.inf)
     bands = np.clip(bands, BAND_LIMIT * low, BAND_LIMIT * high)
-    low, high = min(low, bands.min()), max(high, bands.max())
+    low = min(low, bands.min())
+    high = max(high, bands.max())
     margin = 0.08 * (high - low) or 1.0
-    return Limits(float(low - margin), float(high + margin))
+    return Limits(low - margin, high + margin)
 
 
-def _draw_whole_spectrum(
-    axes: Axes, spectrum: xr.Dataset, whole: Limits, window: Limits
+def _draw_full_range(
+    axes: Axes, spectrum: xr.Dataset, full_range: Limits, window: Limits
 ) -> None:
     """Draw all of an emission spectrum on a logarithmic scale, the window shaded."""
-    energy, intensity = spectrum_axis(spectrum).values, spectrum["intensity"].values
+    energy = spectrum_axis(spectrum).values
+    intensity = spectrum["intensity"].values
     axes.plot(energy, intensity, drawstyle="steps-mid", color=style.BLUE, lw=0.8)
     axes.axvspan(*window, color=style.ORANGE, alpha=0.2, lw=0)
-    axes.set_xlim(whole)
+    axes.set_xlim(full_range)
     positive = intensity[intensity > 0]
     axes.set_yscale("log", nonpositive="clip")
     axes.set_ylim(0.7 * positive.min(), 2 * positive.max())

@@ -66,11 +66,11 @@ def highest_intensity(spectra: Iterable[xr.Dataset], window: Limits) -> float:
     float
         In the spectra's unit.
     """
-    shown = [sort_spectrum(spectrum, window) for spectrum in spectra]
-    return max(
-        float(np.nanmax(spectrum["intensity"].values, initial=0.0))
-        for spectrum in shown
-    )
+    highest = 0.0
+    for spectrum in spectra:
+        intensity = sort_spectrum(spectrum, window)["intensity"].values
+        highest = max(highest, np.nanmax(intensity, initial=0.0))
+    return highest
 
 
 def find_counts_window(
@@ -94,9 +94,9 @@ def find_counts_window(
     """
     total = np.cumsum(np.nan_to_num(counts))
     if not total.size or total[-1] <= 0:
-        lowest, highest = energy.min(initial=np.inf), energy.max(initial=-np.inf)
-        return Limits(float(lowest), float(highest))
-    shares = (STRAY_SHARE * total[-1], (1 - STRAY_SHARE) * total[-1])
-    low, high = energy[np.searchsorted(total, shares)]
-    lowest, highest = float(energy[0]), float(energy[-1])
-    return Limits(max(lowest, float(low) - margin), min(highest, float(high) + margin))
+        return Limits(energy.min(initial=np.inf), energy.max(initial=-np.inf))
+    first_bin = np.searchsorted(total, STRAY_SHARE * total[-1])
+    last_bin = np.searchsorted(total, (1 - STRAY_SHARE) * total[-1])
+    low = energy[first_bin] - margin
+    high = energy[last_bin] + margin
+    return Limits(max(energy[0], low), min(energy[-1], high))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
@@ -38,7 +38,7 @@ PNG_COMPRESSION = 1
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 SERIES = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
-GREY, LIGHT_GREY, DARK_GREY = "0.45", "0.75", "0.25"
+DARK_GREY, GREY, LIGHT_GREY, PALE_GREY = "0.25", "0.45", "0.75", "0.9"
 
 
 @dataclass(frozen=True)
@@ -164,11 +164,22 @@ def label_axes(
     )
 
 
+def series_colour(number: int) -> str:
+    """Return the colour of a series; after the last colour the first follows."""
+    return SERIES[number % len(SERIES)]
+
+
+def draw_zero_line(axes: Axes) -> None:
+    """Draw a thin line at zero, behind all data."""
+    axes.axhline(0, color=GREY, lw=0.8, zorder=0)
+
+
 def draw_error_bars(
     axes: Axes, x: FloatArray, y: FloatArray, errors: FloatArray, colour: str
 ) -> None:
     """Draw thin bars of one standard deviation at points (point,) drawn before."""
-    axes.errorbar(x, y, errors, fmt="none", ecolor=colour, elinewidth=0.6, alpha=0.6)
+    look: dict[str, Any] = {"fmt": "none", "elinewidth": 0.6, "alpha": 0.6}
+    axes.errorbar(x, y, errors, ecolor=colour, **look)
 
 
 def use_plain_log_ticks(axis: Axis) -> None:
@@ -179,11 +190,12 @@ def use_plain_log_ticks(axis: Axis) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     low, high = axis.get_view_interval()
-    spans_decades = high > 30 * low
-    major = LogLocator(subs=(1.0,) if spans_decades else (1.0, 2.0, 5.0))
-    minor = LogLocator(subs=(2.0, 5.0)) if spans_decades else NullLocator()
-    axis.set_major_locator(major)
-    axis.set_minor_locator(minor)
+    if high > 30 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0,)))
+        axis.set_minor_locator(LogLocator(subs=(2.0, 5.0)))
+    else:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
@@ -207,8 +219,9 @@ def save_figure(figure: Figure, path: Path) -> Path:
     from PIL import Image
 
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # same
+    image = Image.fromarray(pixels).convert("RGB")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:

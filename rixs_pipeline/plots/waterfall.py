@@ -77,7 +77,7 @@ def draw_waterfall(
     label_position = window.high if is_loss else window.low
     for row, (label, spectrum) in enumerate(spectra.items()):
         shown = sort_spectrum(spectrum, window)
-        colour = style.SERIES[row % len(style.SERIES)]
+        colour = style.series_colour(row)
         zero = row * (SHIFT * top)
         axes.axhline(zero, color=style.GREY, lw=0.4, zorder=0)
         axes.errorbar(
@@ -119,4 +119,5 @@ def label_waterfall(
 
 def _common_axis(spectra: Mapping[str, xr.Dataset]) -> str:
     """Return the name of the spectra's axis."""
-    return str(spectrum_axis(next(iter(spectra.values()))).name)
+    first = next(iter(spectra.values()))
+    return str(spectrum_axis(first).name)
