@@ -1,4 +1,4 @@
-"""`rixs_map.rixs`: regions and plots of an opened map, in a notebook as in the pipeline.
+"""`rixs_map.rixs`: regions and plots of an opened map, for notebooks and scripts.
 
 import rixs_pipeline
 rixs_map = rixs_pipeline.open_product("out/maps/LMR_RT-O_K.nxs")
@@ -155,7 +155,7 @@ class RixsAccessor:
         return self.region("tfy", **limits)
 
     def xes(self, incident: Sequence[float], **limits: Any) -> xr.DataArray:
-        """Return the emission spectrum of a band of incident energies, counts/(s eV)."""
+        """Return the emission spectrum of a band of incident energies."""
         return self.region("xes", incident=tuple(incident), **limits)
 
     def cut(self, incident: float, width: float = 0.5, **limits: Any) -> xr.DataArray:

@@ -17,7 +17,7 @@ from rixs_pipeline.core.spectra.presets import PRESETS
 from rixs_pipeline.core.spectra.regions import RegionKind, Scale
 from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
-from rixs_pipeline.stages.sample.combine_scans import axis_of_passes, point_index
+from rixs_pipeline.stages.sample.pass_axis import axis_of_passes, point_index
 from rixs_pipeline.types import Edge, FloatArray
 
 if TYPE_CHECKING:
@@ -42,8 +42,10 @@ class AbsorptionSpectra:
 
 @dataclass(frozen=True)
 class _Normalisation:
-    """How all spectra are normalised; `is_sloped`: with a line before the edge, where
-    the config names its points."""
+    """How all spectra are normalised.
+
+    `is_sloped`: with a line before the edge, since the config names its points.
+    """
 
     scale: Scale
     windows: EdgeWindows

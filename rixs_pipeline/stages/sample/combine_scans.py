@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.config.models import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfig
-from rixs_pipeline.core.maps import combine, i0_noise, incident_axis
-from rixs_pipeline.core.maps.incident_axis import IncidentAxis
+from rixs_pipeline.core.maps import i0_noise
+from rixs_pipeline.core.maps.incident_axis import IncidentAxis, PassesOnAxis
 from rixs_pipeline.core.stats import energy_scale_offset, weighted_mean
-from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.schema import COADDED_MAP, POINT_USED, Variables, check, labelled
+from rixs_pipeline.schema import COADDED_MAP, Variables, check, labelled
+from rixs_pipeline.stages.sample.pass_axis import passes_on_map_axis
 from rixs_pipeline.stages.scan.response_tail import average_tail_over_scans
 from rixs_pipeline.stages.scan.scan_map import intensity_variables, label_readings
 from rixs_pipeline.types import FloatArray
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-# coordinate of scans whose incident energies were shifted: the energies as measured
-MEASURED_ENERGY = "measured_energy"
 # variables of scans that the sums replace; they are as large as the counts
 NOT_ADDED = ("intensity", "intensity_errors")
 ERRORS_TEXT = (
@@ -73,15 +71,15 @@ def combine_scans(
     RunFailed
         The passes have different points, and no bins follow from these.
     """
-    axis = _map_axis(scans, config, name)
-    warnings = _axis_warnings(axis, name)
-    dataset = _added(scans, axis)
+    passes = passes_on_map_axis(scans, config, name)
+    warnings = _axis_warnings(passes.axis, name)
+    dataset = _added(scans, passes)
     noise = normalise or NormaliseConfig()
     if noise.i0_noise and all("i0" in scan for scan in scans):
-        dataset = dataset.assign(exposure_errors=_exposure_errors(scans, axis, noise))
+        dataset = dataset.assign(exposure_errors=_exposure_errors(scans, passes, noise))
     elif noise.i0_noise:
         warnings.append(f"{name}: i0_noise ignored: a pass has no I0")
-    dataset = dataset.assign_attrs(_map_attributes(scans, axis))
+    dataset = dataset.assign_attrs(_map_attributes(scans, passes.axis))
     if config.elastic_offset == "apply":
         moved = _shift_to_emission_scale(dataset, scans)
         if moved is None:
@@ -92,52 +90,6 @@ def combine_scans(
         dataset = dataset if moved is None else moved
     check(dataset, COADDED_MAP, name)
     return CombinedMap(dataset, warnings)
-
-
-def measured_energy(scan: xr.Dataset) -> FloatArray:
-    """Return the incident energies (point,) at which a scan was measured, eV."""
-    is_shifted = MEASURED_ENERGY in scan.coords
-    name = MEASURED_ENERGY if is_shifted else "incident_energy"
-    return np.asarray(scan[name].values)
-
-
-def axis_of_passes(scans: Sequence[xr.Dataset], name: str) -> IncidentAxis:
-    """Return the incident axis that the passes share: see `incident_axis.shared_axis`.
-
-    Raises
-    ------
-    RunFailed
-        The passes have different points, and no bins follow from these.
-    """
-    measured = [measured_energy(scan) for scan in scans]
-    has_moved = any(MEASURED_ENERGY in scan.coords for scan in scans)
-    try:
-        return incident_axis.shared_axis(measured, has_moved=has_moved)
-    except ValueError as error:
-        advice = "set map.incident and map.incident_step"
-        raise RunFailed(f"{name}: {error}; {advice}") from error
-
-
-def point_index(scan: xr.Dataset, axis: IncidentAxis) -> NDArray[np.intp]:
-    """Return the place of each point (point,) on the axis; -1: not used."""
-    index = axis.index(scan["incident_energy"].values)
-    return np.where(scan["point_status"].values == POINT_USED, index, -1)
-
-
-def _map_axis(
-    scans: Sequence[xr.Dataset], config: MapConfig, name: str
-) -> IncidentAxis:
-    """Return the incident axis of the map: the config's bins, or that of the passes."""
-    if config.incident is not None and config.incident_step is not None:
-        return incident_axis.axis_of_bins(config.incident, config.incident_step)
-    axis = axis_of_passes(scans, name)
-    if axis.is_common:
-        return axis
-    # the map shows the points of the longest pass; the middles of its bins only
-    # where the points lie too close to be distinguished
-    longest = max((measured_energy(scan) for scan in scans), key=len)
-    points = incident_axis.common_grid([longest])
-    return axis if points is None else replace(axis, energy=points)
 
 
 def _axis_warnings(axis: IncidentAxis, name: str) -> list[str]:
@@ -151,19 +103,17 @@ def _axis_warnings(axis: IncidentAxis, name: str) -> list[str]:
     ]
 
 
-def _added(scans: Sequence[xr.Dataset], axis: IncidentAxis) -> xr.Dataset:
+def _added(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> xr.Dataset:
     """Return the sums of the passes, their intensity, and means of their readings."""
-    indices = [point_index(scan, axis) for scan in scans]
-    n_points = len(axis.energy)
 
     def total(name: str) -> NDArray[Any]:
-        return combine.add([scan[name].values for scan in scans], indices, n_points)
+        return passes.add([scan[name].values for scan in scans])
 
     counts, exposure = total("counts"), total("exposure")
     point, emission = ("incident_energy",), ("emission_energy",)
     emission_edges = scans[0]["emission_energy_edges"].values
     variables: Variables = {
-        "incident_energy": (point, axis.energy),
+        "incident_energy": (point, passes.axis.energy),
         "emission_energy": (emission, scans[0]["emission_energy"].values),
         "emission_energy_edges": (("emission_energy_edge",), emission_edges),
         "counts": ((*point, *emission), counts),
@@ -171,9 +121,10 @@ def _added(scans: Sequence[xr.Dataset], axis: IncidentAxis) -> xr.Dataset:
         "live_time": (point, total("live_time")),
     }
     variables |= intensity_variables(counts, exposure, emission_edges)
-    if axis.edges is not None:
-        variables["incident_energy_edges"] = (("incident_energy_edge",), axis.edges)
-    variables |= _mean_readings(scans, indices, n_points)
+    incident_edges = passes.axis.edges
+    if incident_edges is not None:
+        variables["incident_energy_edges"] = (("incident_energy_edge",), incident_edges)
+    variables |= _mean_readings(scans, passes)
     variables |= _mean_misalignment(scans)
     dataset = labelled(variables, COADDED_MAP)
     label_readings(dataset)
@@ -199,7 +150,7 @@ def _map_attributes(
 
 
 def _exposure_errors(
-    scans: Sequence[xr.Dataset], axis: IncidentAxis, config: NormaliseConfig
+    scans: Sequence[xr.Dataset], passes: PassesOnAxis, config: NormaliseConfig
 ) -> xr.DataArray:
     """Return the standard deviation of the exposure (point,) from the noise of I0, s.
 
@@ -214,15 +165,12 @@ def _exposure_errors(
             i0 = scan["i0"].values
             relative = i0_noise.counter_noise(i0, config.i0_offset)
         variances.append((scan["exposure"].values * relative) ** 2)
-    indices = [point_index(scan, axis) for scan in scans]
-    variance = combine.add(variances, indices, len(axis.energy))
+    variance = passes.add(variances)
     values: Variables = {"exposure_errors": (("incident_energy",), np.sqrt(variance))}
     return labelled(values, COADDED_MAP)["exposure_errors"]
 
 
-def _mean_readings(
-    scans: Sequence[xr.Dataset], indices: list[NDArray[np.intp]], n_points: int
-) -> Variables:
+def _mean_readings(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> Variables:
     """Return the means of I0 and of the log's readings that every pass has.
 
     They are weighted by live time.
@@ -233,7 +181,7 @@ def _mean_readings(
         is_reading = name.startswith("reading_") or name == "i0"
         if is_reading and all(name in scan for scan in scans):
             readings = [scan[name].values for scan in scans]
-            mean = combine.weighted_mean(readings, live_time, indices, n_points)
+            mean = passes.weighted_mean(readings, live_time)
             variables[name] = (("incident_energy",), mean)
     return variables
 

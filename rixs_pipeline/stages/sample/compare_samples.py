@@ -11,24 +11,25 @@ import numpy as np
 
 from rixs_pipeline.config.models import Comparison, Feature, Region
 from rixs_pipeline.core.maps import incident_axis
-from rixs_pipeline.core.spectra import regions
 from rixs_pipeline.core.spectra.amplitudes import SpectrumPoints
-from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.core.spectra.regions import RegionKind
 from rixs_pipeline.core.spectra.sample_comparison import (
     FeatureChanges,
     FeatureSpectra,
     FeatureWindows,
-    IntensityScale,
     SampleIntensities,
     compare_amplitudes,
-    mean_emission_energy,
 )
-from rixs_pipeline.core.stats import energy_scale_offset, homogeneity
-from rixs_pipeline.core.stats.homogeneity import Apart, Homogeneity
 from rixs_pipeline.schema import Variables, check, labelled
 from rixs_pipeline.schema import comparison as comparison_schema
 from rixs_pipeline.stages.sample.configured_regions import core_region
+from rixs_pipeline.stages.sample.sample_pairs import (
+    ComparedPairs,
+    SamplePair,
+    compare_pairs,
+    compared_points,
+    in_window,
+    relative_change,
+)
 from rixs_pipeline.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -62,62 +63,6 @@ class ComparedSamples:
     by_region: dict[str, xr.Dataset]
     results: list[str]
     refusals: list[str]
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """The maps of two samples on shared points, a region, and the axis of its spectra."""
-
-    first: xr.Dataset
-    second: xr.Dataset
-    region: regions.Region
-    axis: str
-
-    @property
-    def incident(self) -> FloatArray:
-        """Incident energies (point,), eV."""
-        return np.asarray(self.first["incident_energy"].values)
-
-    @property
-    def emission_edges(self) -> FloatArray:
-        """Edges of the emission bins (bin + 1,), eV."""
-        return np.asarray(self.first["emission_energy_edges"].values)
-
-    @property
-    def weights(self) -> FloatArray:
-        """Share of each bin in the region, (point, bin)."""
-        return region_weights(self.region, self.incident, self.emission_edges)
-
-    @property
-    def energy(self) -> FloatArray:
-        """Energies of the spectra, eV."""
-        return np.asarray(self.first[self.axis].values)
-
-    @property
-    def is_along_emission(self) -> bool:
-        """Whether the spectra run along the emission energy, not the incident one."""
-        return self.axis == "emission_energy"
-
-
-@dataclass(frozen=True)
-class _TestedPairs:
-    """Each sample with the first one: offsets of the emission scales, and tests."""
-
-    pairs: Sequence[_Pair]
-    offsets: Sequence[Apart | None]
-    tests: Sequence[Homogeneity]
-
-    @property
-    def factors(self) -> FloatArray:
-        """Common factors of the counts relative to the first sample, (sample,)."""
-        return np.array([1.0, *(test.factor[1] for test in self.tests)])
-
-    @property
-    def scale(self) -> IntensityScale:
-        """What the intensities are divided by: an inverse yield falls with counts."""
-        errors = np.array([0.0, *(test.factor_errors[1] for test in self.tests)])
-        is_inverse = self.pairs[0].region.kind is RegionKind.IPFY
-        return IntensityScale(1 / self.factors if is_inverse else self.factors, errors)
 
 
 def is_requested(
@@ -232,16 +177,18 @@ def compare_region(
     axis = str(spectra[0]["intensity"].dims[0])
     if axis not in maps[0].coords:
         raise ValueError(f"the test needs an axis of the map, not {axis}")
-    pairs = [_Pair(maps[0], second, core_region(region), axis) for second in maps[1:]]
-    tested = _test_pairs(pairs, comparison)
+    pairs = [
+        SamplePair(maps[0], second, core_region(region), axis) for second in maps[1:]
+    ]
+    tested = compare_pairs(pairs, comparison)
     intensities = _unscaled_intensities(spectra, axis, maps[0][axis].values)
-    shown = intensities.divide(tested.scale.divisors)
+    scaled = intensities.divide(tested.scale.divisors)
     variables: Variables = {
         "sample": (("sample",), np.array(list(products), dtype=object)),
         "compared": (("compared",), np.array(list(products)[1:], dtype=object)),
     }
     variables |= _test_variables(tested)
-    variables |= _intensity_variables(shown, tested.offsets, maps[0][axis])
+    variables |= _intensity_variables(scaled, tested, maps[0][axis])
     feature = comparison.feature
     if feature is not None and feature.region == name:
         variables |= _feature_variables(products, tested, configured, feature)
@@ -249,7 +196,7 @@ def compare_region(
     units = spectra[0]["intensity"].attrs.get("units", "")
     for variable in OF_INTENSITY:
         dataset[variable].attrs["units"] = units
-    tested_energy = maps[0][axis].values[_tested_points(pairs[0], comparison)]
+    tested_energy = maps[0][axis].values[compared_points(pairs[0], comparison)]
     window = [float(tested_energy.min()), float(tested_energy.max())]
     options = comparison.model_dump(mode="json", exclude_unset=True)
     dataset.attrs = {
@@ -273,7 +220,7 @@ def _on_shared_points(maps: Sequence[xr.Dataset]) -> list[xr.Dataset]:
         Too few points are shared, or the emission bins differ.
     """
     edges = [rixs_map["emission_energy_edges"].values for rixs_map in maps]
-    if not all(np.array_equal(edges[0], other) for other in edges):
+    if not all(np.array_equal(edges[0], map_edges) for map_edges in edges):
         raise ValueError("the maps have different emission bins")
     incident = [rixs_map["incident_energy"].values for rixs_map in maps]
     rows = incident_axis.shared_rows(incident)
@@ -286,90 +233,6 @@ def _on_shared_points(maps: Sequence[xr.Dataset]) -> list[xr.Dataset]:
         rixs_map.isel(incident_energy=row)
         for rixs_map, row in zip(maps, rows, strict=True)
     ]
-
-
-def _scale_offset(pair: _Pair) -> Apart | None:
-    """Return what is known of the offset between the emission scales of two maps.
-
-    None where too few pixels show it.
-    """
-    first, second = pair.first, pair.second
-    if "misalignment" not in first or "misalignment" not in second:
-        return None
-    _, first_rows, second_rows = np.intersect1d(
-        first["pixel"].values, second["pixel"].values, return_indices=True
-    )
-    first_pixels = first.isel(pixel=first_rows)
-    second_pixels = second.isel(pixel=second_rows)
-    photons = first_pixels["pixel_counts"].values + second_pixels["pixel_counts"].values
-    relative, freedom = energy_scale_offset.scales_apart(
-        first_pixels["misalignment"].values,
-        second_pixels["misalignment"].values,
-        photons,
-    )
-    if not freedom:
-        return None
-    counts = first["counts"].values + second["counts"].values
-    slope = energy_scale_offset.relative_slope(
-        counts, pair.region, pair.incident, pair.emission_edges, pair.is_along_emission
-    )
-    emission = first["emission_energy"].values
-    energy = mean_emission_energy(counts, pair.weights, emission)
-    return Apart(slope, relative * energy, freedom)
-
-
-def _test_pairs(pairs: Sequence[_Pair], comparison: Comparison) -> _TestedPairs:
-    """Test each sample against the first one."""
-    offsets = [_scale_offset(pair) for pair in pairs]
-    tests = []
-    for pair, offset in zip(pairs, offsets, strict=True):
-        tests.append(_test(pair, comparison, offset))
-    return _TestedPairs(pairs, offsets, tests)
-
-
-def _tested_points(pair: _Pair, comparison: Comparison) -> BoolArray:
-    """Return which points (point,) of the spectra are tested."""
-    return _in_window(pair.energy, comparison.window)
-
-
-def _test(pair: _Pair, comparison: Comparison, offset: Apart | None) -> Homogeneity:
-    """Test whether the counts of two samples in a region are equal.
-
-    Raises
-    ------
-    ValueError
-        There are no counts.
-    """
-    maps = (pair.first, pair.second)
-    counts = [rixs_map["counts"].values for rixs_map in maps]
-    exposure = [rixs_map["exposure"].values for rixs_map in maps]
-    cells = homogeneity.cells(counts, exposure, pair.weights, pair.is_along_emission)
-    tested = cells.within(_tested_points(pair, comparison))
-    scaled_by = None
-    if comparison.scale == "free":
-        scaled_by = tested
-    elif comparison.scale != "known":
-        scaled_by = cells.within(_in_window(pair.energy, comparison.scale))
-    test = homogeneity.homogeneity(tested, scaled_by, offset)
-    if test is None:
-        raise ValueError("no counts to compare, or none to scale by")
-    return test
-
-
-def _in_window(energy: FloatArray, limits: tuple[float, float] | None) -> BoolArray:
-    """Return which energies (point,) are in ``low <= E < high``; all without limits.
-
-    Raises
-    ------
-    ValueError
-        None is.
-    """
-    if limits is None:
-        return np.ones(len(energy), bool)
-    is_inside = (energy >= limits[0]) & (energy < limits[1])
-    if not is_inside.any():
-        raise ValueError(f"no point in the window {list(limits)}")
-    return np.asarray(is_inside)
 
 
 def _unscaled_intensities(
@@ -386,7 +249,7 @@ def _unscaled_intensities(
     return SampleIntensities(*map(np.array, columns.values()))
 
 
-def _test_variables(tested: _TestedPairs) -> Variables:
+def _test_variables(tested: ComparedPairs) -> Variables:
     """Return the outcome of the tests, (compared,)."""
     factors = tested.factors[1:]
     columns = {
@@ -404,28 +267,26 @@ def _test_variables(tested: _TestedPairs) -> Variables:
 
 
 def _intensity_variables(
-    intensities: SampleIntensities,
-    offsets: Sequence[Apart | None],
-    energy: xr.DataArray,
+    intensities: SampleIntensities, tested: ComparedPairs, energy: xr.DataArray
 ) -> Variables:
     """Return intensities and differences at the points that have values."""
     is_finite = np.isfinite(intensities.intensity)
     has_values: BoolArray = np.any(is_finite, axis=0)
-    shown = intensities.select(has_values)
-    difference = shown.differences()
+    selected = intensities.select(has_values)
+    difference = selected.differences()
     axis = str(energy.name)
     samples, compared = ("sample", axis), ("compared", axis)
     variables: Variables = {
         axis: ((axis,), energy.values[has_values]),
-        "intensity": (samples, shown.intensity),
-        "intensity_errors": (samples, shown.errors),
+        "intensity": (samples, selected.intensity),
+        "intensity_errors": (samples, selected.errors),
         "difference": (compared, difference.intensity),
         "difference_errors": (compared, difference.errors),
     }
-    if not any(offsets):
+    if not any(tested.offsets):
         return variables
     changes = []
-    for intensity, offset in zip(shown.intensity[1:], offsets, strict=True):
+    for intensity, offset in zip(selected.intensity[1:], tested.offsets, strict=True):
         change = np.nan * intensity
         if offset is not None:
             change = intensity * offset.slope[has_values] * offset.deviation
@@ -435,7 +296,7 @@ def _intensity_variables(
 
 def _feature_variables(
     products: Mapping[str, SampleProducts],
-    tested: _TestedPairs,
+    tested: ComparedPairs,
     configured: Mapping[str, Region],
     feature: Feature,
 ) -> Variables:
@@ -465,12 +326,12 @@ def _feature_variables(
         of_regions = [
             replace(pair, region=core_region(configured[name])) for name in names
         ]
-        relative = [_relative_change(pair)[is_known] for pair in of_regions]
+        relative = [relative_change(pair)[is_known] for pair in of_regions]
         changes.append(FeatureChanges(*relative))
-    is_feature = _in_window(energy[is_known], feature.window)
+    is_feature = in_window(energy[is_known], feature.window)
     is_baseline = None
     if feature.baseline:
-        is_baseline = _in_window(energy[is_known], feature.baseline)
+        is_baseline = in_window(energy[is_known], feature.baseline)
     windows = FeatureWindows(is_feature, is_baseline)
     compared = compare_amplitudes(samples, windows, tested.scale, changes)
     return {
@@ -481,17 +342,6 @@ def _feature_variables(
         "ratio_upper": (("compared",), compared.upper),
         "ratio_p": (("compared",), compared.p),
     }
-
-
-def _relative_change(pair: _Pair) -> FloatArray:
-    """Return the relative change (point,) of a region by the energy-scale offset.
-
-    It is for one standard deviation of the offset, and 0 where that is unknown.
-    """
-    offset = _scale_offset(pair)
-    if offset is None:
-        return np.zeros(len(pair.energy))
-    return offset.slope * offset.deviation
 
 
 def _result_lines(dataset: xr.Dataset, name: str) -> list[str]:

@@ -18,7 +18,7 @@ from rixs_pipeline.core.spectra.presets import preset_region
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.regions import RegionKind
 from rixs_pipeline.schema import POINT_EXCLUDED
-from rixs_pipeline.stages.sample.combine_scans import (
+from rixs_pipeline.stages.sample.pass_axis import (
     MEASURED_ENERGY,
     axis_of_passes,
     point_index,
@@ -54,8 +54,10 @@ class ExaminedPasses:
 
 @dataclass(frozen=True)
 class _PassesInPfy:
-    """Passes on shared points: energies (point,), the place of each scan's points
-    there, and the counts in the bins of the PFY."""
+    """Passes on shared points of some `energy` (point,), eV.
+
+    `indices`: place of the points of each scan; `pfy`: counts in the bins of the PFY.
+    """
 
     energy: FloatArray
     indices: list[NDArray[np.intp]]

@@ -11,15 +11,7 @@ import numpy as np
 
 from rixs_pipeline.config import models
 from rixs_pipeline.config.models import REFERENCE_ATTRIBUTES
-from rixs_pipeline.core.spectra.inverse_yield_line import (
-    LineTest,
-    LineWindow,
-    check_line,
-    choose_line,
-)
-from rixs_pipeline.core.spectra.region_checks import find_unintended
-from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.core.spectra.regions import Region, RegionKind, Scale
+from rixs_pipeline.core.spectra.regions import RegionKind
 from rixs_pipeline.core.spectra.yields import (
     EnergyUncertainty,
     ExtractionInputs,
@@ -29,13 +21,17 @@ from rixs_pipeline.schema import check
 from rixs_pipeline.schema import spectrum as spectrum_schema
 from rixs_pipeline.stages.sample import spectrum_features
 from rixs_pipeline.stages.sample.configured_regions import core_region, select_regions
+from rixs_pipeline.stages.sample.spectrum_checks import (
+    check_region,
+    choose_emission_line,
+)
 from rixs_pipeline.stages.sample.spectrum_datasets import (
     errors_text,
     map_data,
     reading_spectrum,
     spectrum_dataset,
 )
-from rixs_pipeline.types import Edge, FloatArray
+from rixs_pipeline.types import Edge
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -214,9 +210,9 @@ def _extract(
         for sample, blank in inputs.blanks.items()
     }
     core_inputs = ExtractionInputs(edge, blanks, inputs.energy_uncertainty)
-    region, line = core_region(configured), None
-    if region.kind is RegionKind.IPFY and not _has_emission_limits(region):
-        line = choose_line(data, edge)
+    region = core_region(configured)
+    line = choose_emission_line(region, data, edge)
+    if line is not None:
         region = replace(region, emission=line.window)
     spectrum = extract_spectrum(data, region, core_inputs)
     dataset = spectrum_dataset(spectrum)
@@ -228,64 +224,24 @@ def _extract(
         "errors": errors_text(spectrum, region),
     }
     dataset.attrs |= {key: json.dumps(fact) for key, fact in spectrum.facts.items()}
-    weights = region_weights(region, data.incident, data.emission_edges)
-    warnings = find_unintended(region, data, weights, edge, inputs.lines)
-    geometry_factor, has_points = inputs.geometry.factor, len(spectrum.energy) > 0
+    warnings: list[str] = []
+    has_points = len(spectrum.energy) > 0
+    if has_points:
+        checks = check_region(region, data, core_inputs, inputs.lines)
+        dataset.attrs |= checks.attributes
+        warnings = checks.warnings
     if region.kind is RegionKind.IPFY and has_points:
-        test = check_line(data, weights)
-        dataset.attrs |= _line_attributes(test, line)
-        dataset.attrs["geometry_factor"] = geometry_factor
-        warnings += _line_warnings(test)
-    if region.scale is Scale.EDGE:
-        warnings += _window_warnings(region, core_inputs, data.incident)
+        dataset.attrs["geometry_factor"] = inputs.geometry.factor
+    if line is not None:
+        window = json.dumps(line.window)
+        dataset.attrs |= {"line": line.name, "line_window": window}
     if configured.features:
         features = spectrum_features.feature_dataset(spectrum, configured.features)
         dataset = dataset.assign(features)
     if region.self_absorption and has_points:
         corrected = spectrum_features.with_absorption(
-            dataset, data, region, core_inputs, geometry_factor
+            dataset, data, region, core_inputs, inputs.geometry.factor
         )
         dataset, warnings = corrected.dataset, warnings + corrected.warnings
     check(dataset, spectrum_schema(spectrum.axis.value), "spectrum")
     return _RegionSpectrum(dataset, warnings)
-
-
-def _has_emission_limits(region: Region) -> bool:
-    """Return whether a region says where its emission line is."""
-    return bool(region.emission or region.polygon or region.pieces or region.loss)
-
-
-def _line_attributes(test: LineTest, line: LineWindow | None) -> dict[str, object]:
-    """Return the test of the line that an inverse yield rests on.
-
-    `line`: its name and window, where it was chosen among several.
-    """
-    attributes: dict[str, object] = {"line_test": json.dumps(test.plain_values())}
-    if line is not None:
-        attributes["line"] = line.name
-        attributes["line_window"] = json.dumps(line.window)
-    return attributes
-
-
-def _line_warnings(test: LineTest) -> list[str]:
-    """Return a warning where the line of an inverse yield resonates."""
-    if test.rises:
-        return ["rests on a line that rises with the other emission"]
-    if test.passed:
-        return []
-    return [f"rests on a line that changes its shape over the scan (p = {test.p:.1g})"]
-
-
-def _window_warnings(
-    region: Region, inputs: ExtractionInputs, incident: FloatArray
-) -> list[str]:
-    """Return a warning for each default edge window that a scan does not reach."""
-    windows = inputs.edge_windows(region, incident)
-    warnings = []
-    for window_name in windows.unreached if windows else ():
-        low, high = getattr(windows, window_name)
-        warnings.append(
-            f"has too few points in the default {window_name} window; fitted from "
-            f"{low:.1f} to {high:.1f} eV (set {window_name})"
-        )
-    return warnings

@@ -1,4 +1,4 @@
-"""What follows from a finished spectrum: features, absorption without self-absorption."""
+"""What follows from a finished spectrum: features, and its self-absorption undone."""
 
 from __future__ import annotations
 
@@ -169,10 +169,10 @@ def _agreement(
     """
     import xarray as xr  # loaded only where spectra are compared
 
-    both = (dataset, inverse_yield)
-    if not all(spectrum.indexes["incident_energy"].is_unique for spectrum in both):
+    pair = (dataset, inverse_yield)
+    if not all(spectrum.indexes["incident_energy"].is_unique for spectrum in pair):
         return None
-    shared, inverse = xr.align(*both, join="inner")
+    shared, inverse = xr.align(*pair, join="inner")
     agreement = compare_with_inverse_yield(
         shared["absorption"].values,
         shared["absorption_errors"].values,

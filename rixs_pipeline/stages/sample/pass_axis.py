@@ -1,0 +1,120 @@
+"""The incident axis of passes that are tested, averaged, or added to a map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rixs_pipeline.config.models import MapConfig
+from rixs_pipeline.core.maps import incident_axis
+from rixs_pipeline.core.maps.incident_axis import IncidentAxis, PassesOnAxis
+from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.schema import POINT_USED
+from rixs_pipeline.types import FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# coordinate of scans whose incident energies were shifted: the energies as measured
+MEASURED_ENERGY = "measured_energy"
+
+
+def measured_energy(scan: xr.Dataset) -> FloatArray:
+    """Return the incident energies (point,) at which a scan was measured, eV."""
+    is_shifted = MEASURED_ENERGY in scan.coords
+    name = MEASURED_ENERGY if is_shifted else "incident_energy"
+    return np.asarray(scan[name].values)
+
+
+def axis_of_passes(scans: Sequence[xr.Dataset], name: str) -> IncidentAxis:
+    """Return the incident axis that passes share: see `incident_axis.shared_axis`.
+
+    Parameters
+    ----------
+    scans
+        Maps of the passes.
+    name
+        Name of the map, for messages.
+
+    Returns
+    -------
+    IncidentAxis
+
+    Raises
+    ------
+    RunFailed
+        The passes have different points, and no bins follow from these.
+    """
+    measured = [measured_energy(scan) for scan in scans]
+    has_moved = any(MEASURED_ENERGY in scan.coords for scan in scans)
+    try:
+        return incident_axis.shared_axis(measured, has_moved=has_moved)
+    except ValueError as error:
+        advice = "set map.incident and map.incident_step"
+        raise RunFailed(f"{name}: {error}; {advice}") from error
+
+
+def point_index(scan: xr.Dataset, axis: IncidentAxis) -> NDArray[np.intp]:
+    """Return the place of the points of a scan on an axis.
+
+    Parameters
+    ----------
+    scan
+        Map of a pass.
+    axis
+        The axis.
+
+    Returns
+    -------
+    (point,) int
+        -1 for points outside the axis, and for points that are not used.
+    """
+    index = axis.index(scan["incident_energy"].values)
+    return np.where(scan["point_status"].values == POINT_USED, index, -1)
+
+
+def passes_on_map_axis(
+    scans: Sequence[xr.Dataset], config: MapConfig, name: str
+) -> PassesOnAxis:
+    """Return the passes on the incident axis of their map.
+
+    Parameters
+    ----------
+    scans
+        Maps of the passes.
+    config
+        Its incident bins, where it has some, are the axis.
+    name
+        Name of the map, for messages.
+
+    Returns
+    -------
+    PassesOnAxis
+
+    Raises
+    ------
+    RunFailed
+        The passes have different points, and no bins follow from these.
+    """
+    axis = _map_axis(scans, config, name)
+    return PassesOnAxis(axis, [point_index(scan, axis) for scan in scans])
+
+
+def _map_axis(
+    scans: Sequence[xr.Dataset], config: MapConfig, name: str
+) -> IncidentAxis:
+    """Return the incident axis of the map: the config's bins, or that of the passes."""
+    if config.incident is not None and config.incident_step is not None:
+        return incident_axis.axis_of_bins(config.incident, config.incident_step)
+    axis = axis_of_passes(scans, name)
+    if axis.is_common:
+        return axis
+    # the map shows the points of the longest pass; the middles of its bins only
+    # where the points lie too close to be distinguished
+    longest = max((measured_energy(scan) for scan in scans), key=len)
+    points = incident_axis.common_grid([longest])
+    return axis if points is None else replace(axis, energy=points)

@@ -1,0 +1,116 @@
+"""What users should know about a region: what it includes, and where it is fitted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rixs_pipeline.core.spectra.inverse_yield_line import (
+    LineTest,
+    LineWindow,
+    check_line,
+    choose_line,
+)
+from rixs_pipeline.core.spectra.map_data import MapData
+from rixs_pipeline.core.spectra.region_checks import find_unintended
+from rixs_pipeline.core.spectra.region_geometry import region_weights
+from rixs_pipeline.core.spectra.regions import Region, RegionKind, Scale
+from rixs_pipeline.core.spectra.yields import ExtractionInputs
+from rixs_pipeline.types import Edge, FloatArray
+
+
+@dataclass(frozen=True)
+class RegionChecks:
+    """Attributes of the spectrum, and warnings that continue "region 'X' ..."."""
+
+    attributes: dict[str, object]
+    warnings: list[str]
+
+
+def choose_emission_line(
+    region: Region, data: MapData, edge: Edge
+) -> LineWindow | None:
+    """Choose the emission line of an inverse yield that does not name one.
+
+    Parameters
+    ----------
+    region
+        None is chosen for other kinds, and where it has limits in emission.
+    data
+        The map.
+    edge
+        Edge of the map.
+
+    Returns
+    -------
+    LineWindow or None
+
+    Raises
+    ------
+    ValueError
+        The map has no suitable line.
+    """
+    has_limits = region.emission or region.polygon or region.pieces or region.loss
+    if region.kind is not RegionKind.IPFY or has_limits:
+        return None
+    return choose_line(data, edge)
+
+
+def check_region(
+    region: Region, data: MapData, inputs: ExtractionInputs, lines: Mapping[str, float]
+) -> RegionChecks:
+    """Check what a region includes and where its spectrum is fitted.
+
+    Parameters
+    ----------
+    region
+        The region.
+    data
+        The map.
+    inputs
+        What the spectrum depends on besides these.
+    lines
+        Emission lines of the reference set, name -> eV.
+
+    Returns
+    -------
+    RegionChecks
+        For an inverse yield, the attribute `line_test`.
+    """
+    attributes: dict[str, object] = {}
+    warnings: list[str] = []
+    weights = region_weights(region, data.incident, data.emission_edges)
+    if inputs.edge is not None:
+        warnings += find_unintended(region, data, weights, inputs.edge, lines)
+    if region.kind is RegionKind.IPFY:
+        test = check_line(data, weights)
+        attributes["line_test"] = json.dumps(test.plain_values())
+        warnings += _line_warnings(test)
+    if region.scale is Scale.EDGE:
+        warnings += _window_warnings(region, inputs, data.incident)
+    return RegionChecks(attributes, warnings)
+
+
+def _line_warnings(test: LineTest) -> list[str]:
+    """Return a warning where the line of an inverse yield resonates."""
+    if test.rises:
+        return ["rests on a line that rises with the other emission"]
+    if test.passed:
+        return []
+    return [f"rests on a line that changes its shape over the scan (p = {test.p:.1g})"]
+
+
+def _window_warnings(
+    region: Region, inputs: ExtractionInputs, incident: FloatArray
+) -> list[str]:
+    """Return a warning for each default edge window that a scan does not reach."""
+    windows = inputs.edge_windows(region, incident)
+    warnings = []
+    for window_name in windows.unreached if windows else ():
+        low, high = getattr(windows, window_name)
+        warnings.append(
+            f"has too few points in the default {window_name} window; fitted from "
+            f"{low:.1f} to {high:.1f} eV (set {window_name})"
+        )
+    return warnings
