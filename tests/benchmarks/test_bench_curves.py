@@ -6,14 +6,14 @@ import pytest
 
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.core.energy import curve_energy
-from rixs_pipeline.core.gain.curves import (
+from rixs_pipeline.core.gain import (
+    FORMS,
     LinePositions,
     fit_gain_curves,
     fit_splines,
     left_out_residuals,
     spline_covariance,
 )
-from rixs_pipeline.core.gain.forms import FORMS
 from rixs_pipeline.simulate.detector import draw_pixel
 from rixs_pipeline.simulate.settings import SimulationSettings
 

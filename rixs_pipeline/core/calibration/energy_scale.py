@@ -11,13 +11,13 @@ from rixs_pipeline.core.calibration.line_shapes import N_GRID, SHIFT, LineGrid
 from rixs_pipeline.core.calibration.pixel import Pixel
 from rixs_pipeline.core.calibration.pixel_response import learn_shape_prior
 from rixs_pipeline.core.energy import curve_energy, curve_height, layout
-from rixs_pipeline.core.gain.curves import (
+from rixs_pipeline.core.gain import (
+    CurveForm,
     GainCurves,
     LinePositions,
     fit_gain_curves,
     fit_splines,
 )
-from rixs_pipeline.core.gain.forms import CurveForm
 from rixs_pipeline.types import BoolArray, FloatArray
 
 # bins of the line fits, eV

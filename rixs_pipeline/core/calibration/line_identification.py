@@ -112,7 +112,7 @@ class FittedLines:
         )
 
     def windows(self) -> FloatArray:
-        """Return the limits (line, 2) of the fits, eV, up to half way to a neighbour."""
+        """Return the limits (line, 2) eV of the fits, up to half way to a neighbour."""
         ends = [-np.inf, np.inf]
         energies = np.sort(np.concatenate([self.energy, self.neighbour_energy, ends]))
         index = np.searchsorted(energies, self.energy)

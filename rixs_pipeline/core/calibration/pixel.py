@@ -21,8 +21,7 @@ from rixs_pipeline.core.energy import (
     energy_at_any_time,
     layout,
 )
-from rixs_pipeline.core.gain.curves import GainCurves, fit_splines
-from rixs_pipeline.core.gain.forms import CurveForm
+from rixs_pipeline.core.gain import CurveForm, GainCurves, fit_splines
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 # the pulse height of this energy is the unit of a pixel's corrections

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.gain.curves import remainder_covariance
-from rixs_pipeline.core.gain.forms import FORMS, CurveForm
+from rixs_pipeline.core.gain import FORMS, CurveForm, remainder_covariance
 from rixs_pipeline.types import FloatArray, IntArray
 
 # pixels from which a spread can be judged

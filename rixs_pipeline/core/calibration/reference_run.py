@@ -32,17 +32,28 @@ from rixs_pipeline.core.calibration.pixel import (
 )
 from rixs_pipeline.core.calibration.pixel_status import determine_pixel_statuses
 from rixs_pipeline.core.energy import corrections, layout
-from rixs_pipeline.core.gain.curves import (
+from rixs_pipeline.core.gain import (
     MIN_LINES,
+    CurveForm,
     left_out_residuals,
     spline_covariance,
 )
-from rixs_pipeline.core.gain.forms import CurveForm
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PixelStatus
 
 # turns of fits and corrections: a third one changes the lines by less than a tenth of
 # their errors
 N_TURNS = 2
+# tables (pixel, line) of a calibration
+LINE_TABLES = (
+    "line_pulse_height",
+    "line_residual",
+    "line_residual_errors",
+    "line_left_out",
+    "line_counts",
+    "fwhm",
+    "tail_fraction",
+    "tail_length",
+)
 
 
 @dataclass(frozen=True)
@@ -235,17 +246,7 @@ def _make_line_tables(
     """Return the tables (pixel, line) of `Calibration`; NaN for lines not used."""
     missing = np.full((len(pixels), len(lines.names)), np.nan)
     if scale is None:
-        names = (
-            "line_pulse_height",
-            "line_residual",
-            "line_residual_errors",
-            "line_left_out",
-            "line_counts",
-            "fwhm",
-            "tail_fraction",
-            "tail_length",
-        )
-        return dict.fromkeys(names, missing)
+        return dict.fromkeys(LINE_TABLES, missing)
     left_out = missing.copy()
     anchor_errors = lines.energy_errors[lines.is_anchor]
     left_out[:, lines.is_anchor] = left_out_residuals(scale.curves, anchor_errors)

@@ -235,8 +235,8 @@ def _gain(z: FloatArray, shape: FloatArray) -> FormValues:
     basis_slopes = MIDDLE_EV * (powers + inside[..., None] * _power_slopes(powers))
     basis = (MIDDLE_EV * inside)[..., None] * powers
     basis = basis + (z - inside)[..., None] * basis_slopes
-    one = np.ones_like(shape[:, :1])
-    coefficients = np.concatenate([one, shape], axis=1)[:, :, None]
+    constant = np.ones_like(shape[:, :1])
+    coefficients = np.concatenate([constant, shape], axis=1)[:, :, None]
     energy = (basis @ coefficients)[..., 0]
     slope = (basis_slopes @ coefficients)[..., 0]
     return FormValues(energy, slope, basis[..., 1:])

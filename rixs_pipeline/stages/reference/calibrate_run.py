@@ -12,7 +12,7 @@ from rixs_pipeline.core.calibration.reference_run import (
     CalibrationOptions,
     calibrate_pixels,
 )
-from rixs_pipeline.core.gain.forms import CurveForm
+from rixs_pipeline.core.gain import CurveForm
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import NS_PER_S, Run

@@ -11,22 +11,12 @@ from rixs_pipeline.config.models import ReferenceSet
 from rixs_pipeline.core.calibration import diagnostics
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
-from rixs_pipeline.core.calibration.reference_run import Calibration
+from rixs_pipeline.core.calibration.reference_run import LINE_TABLES, Calibration
 from rixs_pipeline.core.energy import corrected_pulse_height, curve_energy, layout
 from rixs_pipeline.core.maps.binning import bin_index, emission_edges
 from rixs_pipeline.schema import Variables
 from rixs_pipeline.types import FloatArray, IntArray
 
-LINE_TABLES = (
-    "line_pulse_height",
-    "line_residual",
-    "line_residual_errors",
-    "line_left_out",
-    "line_counts",
-    "fwhm",
-    "tail_fraction",
-    "tail_length",
-)
 SPECTRUM_EDGES = emission_edges((100.0, 1100.0), 0.25)  # eV
 CURVE_POINTS = 100  # at which the gain curve of a pixel is drawn
 

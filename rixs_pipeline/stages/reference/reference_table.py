@@ -10,7 +10,7 @@ import numpy as np
 
 from rixs_pipeline.config.models import CurveName
 from rixs_pipeline.core.calibration.reference_consistency import compare_lines
-from rixs_pipeline.core.gain.forms import CurveForm
+from rixs_pipeline.core.gain import CurveForm
 from rixs_pipeline.types import FloatArray, IntArray, are_ok
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from rixs_pipeline.core.calibration.pixel import (
     start_energy_functions,
 )
 from rixs_pipeline.core.energy import curve_energy
-from rixs_pipeline.core.gain.forms import CurveForm
+from rixs_pipeline.core.gain import CurveForm
 from tests.core.photons import REFERENCE_LINES
 from tests.core.reference_pulses import draw_array, make_pulses
 

@@ -10,8 +10,7 @@ from rixs_pipeline.core.calibration.reference_consistency import (
     compare_lines,
     left_out_deviation,
 )
-from rixs_pipeline.core.gain.curves import remainder_covariance
-from rixs_pipeline.core.gain.forms import FORMS, CurveForm
+from rixs_pipeline.core.gain import FORMS, CurveForm, remainder_covariance
 
 ENERGY = np.array([277.0, 392.4, 524.9, 704.8, 851.5, 929.7])
 UNCERTAINTY = np.array([2.0, 0.7, 0.7, 1.2, 0.3, 0.3])

@@ -3,7 +3,7 @@ import pytest
 
 from rixs_pipeline.core.drift import line_shifts
 from rixs_pipeline.core.energy import layout
-from rixs_pipeline.core.gain.curves import LinePositions, fit_gain_curves, fit_splines
+from rixs_pipeline.core.gain import LinePositions, fit_gain_curves, fit_splines
 from tests.core.photons import ENERGY, height
 
 GAIN = (3e4, 2000.0, 100.0)

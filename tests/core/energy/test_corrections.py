@@ -6,7 +6,7 @@ import pytest
 from rixs_pipeline.core.calibration.line_fits import LineSpectra, fit_lines
 from rixs_pipeline.core.calibration.line_shapes import N_GRID, LineGrid
 from rixs_pipeline.core.energy import corrections, energy, layout
-from rixs_pipeline.core.gain.curves import LinePositions, fit_gain_curves, fit_splines
+from rixs_pipeline.core.gain import LinePositions, fit_gain_curves, fit_splines
 from tests.core.photons import ENERGY, REFERENCE, SIX, emitted, height, seen
 
 GRID = LineGrid(0.5)

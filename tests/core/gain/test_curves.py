@@ -6,7 +6,8 @@ import pytest
 from scipy.interpolate import BSpline
 
 from rixs_pipeline.core.energy import curve_energy, kernels, layout
-from rixs_pipeline.core.gain.curves import (
+from rixs_pipeline.core.gain import (
+    CurveForm,
     GainCurves,
     LinePositions,
     fit_gain_curves,
@@ -15,7 +16,6 @@ from rixs_pipeline.core.gain.curves import (
     remainder_covariance,
     spline_covariance,
 )
-from rixs_pipeline.core.gain.forms import CurveForm
 from rixs_pipeline.simulate.detector import draw_pixel
 from rixs_pipeline.simulate.settings import SimulationSettings
 from tests.core.photons import ENERGY, UNCERTAINTY, height

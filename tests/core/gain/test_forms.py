@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixs_pipeline.core.gain.forms import FORMS, CurveForm
+from rixs_pipeline.core.gain import FORMS, CurveForm
 
 ENERGIES = np.array([0.0, 5.0, 100.0, 277.0, 600.0, 930.0, 1300.0, 1500.0])  # eV
 SHAPE_OFFSETS = st.lists(st.floats(-1.0, 1.0), min_size=3, max_size=3)

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.gain.curves import remainder_covariance
-from rixs_pipeline.core.gain.forms import FORMS, CurveForm
+from rixs_pipeline.core.gain import FORMS, CurveForm, remainder_covariance
 from rixs_pipeline.core.gain.shared_remainder import (
     UNUSED_EV,
     average_remainder,
