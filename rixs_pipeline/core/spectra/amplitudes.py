@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from rixs_pipeline.types import BoolArray, FloatArray
 
 DEVIATIONS_95 = 1.959964  # standard deviations of a two-sided 95 % interval
@@ -43,9 +41,10 @@ class SpectrumPoints:
     errors: FloatArray
 
     def mean(self, points: BoolArray) -> _Mean:
-        """Return the mean of points: equal weights, so that exposures do not move it."""
-        variance = (self.errors[points] ** 2).sum() / points.sum() ** 2
-        return _Mean(float(self.intensity[points].mean()), float(variance))
+        """Return the mean of points: unweighted, so that exposures do not move it."""
+        mean = self.intensity[points].mean()
+        sum_variance = (self.errors[points] ** 2).sum()
+        return _Mean(float(mean), float(sum_variance / points.sum() ** 2))
 
 
 def feature_amplitude(
@@ -91,14 +90,15 @@ def feature_amplitude(
         raise ValueError("no point in the window")
     signal = spectrum.mean(window)
     if baseline is None:
-        return Amplitude(signal.value, float(np.sqrt(signal.variance)))
+        return Amplitude(signal.value, math.sqrt(signal.variance))
     if not baseline.any():
         raise ValueError("no point in the baseline")
     level = spectrum.mean(baseline)
     if rest is None:
-        error = np.sqrt(signal.variance + level.variance)
-        return Amplitude(signal.value - level.value, float(error))
-    rest_signal, rest_level = rest.mean(window), rest.mean(baseline)
+        error = math.sqrt(signal.variance + level.variance)
+        return Amplitude(signal.value - level.value, error)
+    rest_signal = rest.mean(window)
+    rest_level = rest.mean(baseline)
     if rest_level.value <= 0 or level.value <= 0:
         raise ValueError("no intensity in the baseline")
     factor = level.value / rest_level.value
@@ -108,7 +108,7 @@ def feature_amplitude(
     variance = signal.variance
     variance += factor**2 * (rest_signal.variance + factor_variance)
     value = signal.value - factor * rest_signal.value
-    return Amplitude(value, float(np.sqrt(variance)))
+    return Amplitude(value, math.sqrt(variance))
 
 
 def amplitude_ratio(numerator: Amplitude, denominator: Amplitude) -> AmplitudeRatio:
@@ -131,17 +131,21 @@ def amplitude_ratio(numerator: Amplitude, denominator: Amplitude) -> AmplitudeRa
     (1954).
     """
     a, b = numerator.value, denominator.value
-    value = np.nan
-    if b or denominator.error:
-        value = a * b / (b**2 + denominator.error**2)
-    g = (DEVIATIONS_95 * denominator.error / b) ** 2 if b else np.inf
+    sigma_a, sigma_b = numerator.error, denominator.error
+    value = math.nan
+    if b or sigma_b:
+        value = a * b / (b**2 + sigma_b**2)
+    g = (DEVIATIONS_95 * sigma_b / b) ** 2 if b else math.inf
     if g >= 1:
-        return AmplitudeRatio(value, -np.inf, np.inf)
+        return AmplitudeRatio(value, -math.inf, math.inf)
     plain = a / b
-    spread = numerator.error**2 * (1 - g) + plain**2 * denominator.error**2
-    half_width = DEVIATIONS_95 / abs(b) * np.sqrt(spread)
-    lower, upper = (plain - half_width) / (1 - g), (plain + half_width) / (1 - g)
-    return AmplitudeRatio(float(value), float(lower), float(upper))
+    spread = sigma_a**2 * (1 - g) + plain**2 * sigma_b**2
+    half_width = DEVIATIONS_95 / abs(b) * math.sqrt(spread)
+    return AmplitudeRatio(
+        value=value,
+        lower=(plain - half_width) / (1 - g),
+        upper=(plain + half_width) / (1 - g),
+    )
 
 
 def equality_p(first: Amplitude, second: Amplitude) -> float:

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rixs_pipeline.core.spectra.map_data import MapData, ResponseTail
-from rixs_pipeline.core.spectra.poisson_fit import fit_poisson
+from rixs_pipeline.core.maps.map_data import MapData, ResponseTail
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.region_sums import (
     RegionSums,
@@ -31,8 +30,10 @@ from rixs_pipeline.core.spectra.regions import (
     SidebandBackground,
 )
 from rixs_pipeline.core.stats.intervals import Z_95, Interval, count_interval
-from rixs_pipeline.types import FloatArray
+from rixs_pipeline.core.stats.poisson_fit import fit_poisson
+from rixs_pipeline.types import FloatArray, IntArray
 
+UNKNOWN_TAIL = ResponseTail(np.nan, np.nan, np.nan)
 SMALLEST = 1e-300  # avoids division by zero
 ENDS_TOLERANCE = 1e-3  # of a step: a blank's spectrum goes on so far beyond its ends
 
@@ -48,7 +49,7 @@ class BackgroundEstimate:
     photon_weight : f8 (n,)
         Largest weight of one photon in it.
     same_exposure : f8 (n,)
-        The part of `value` measured with the point's exposure, whose I0 error it shares.
+        The part of `value` measured with the point's exposure: it shares its I0 error.
     facts : dict
         Plain values for the product.
     """
@@ -66,7 +67,8 @@ class BackgroundEstimate:
         positive_value = np.maximum(self.value, 0.0)
         lower, upper = count_interval(positive_value, self.variance, self.photon_weight)
         lower = np.where(is_positive, lower, self.value - deviation)
-        return lower, np.where(is_positive, upper, self.value + deviation)
+        upper = np.where(is_positive, upper, self.value + deviation)
+        return lower, upper
 
     def __add__(self, term: "BackgroundEstimate") -> "BackgroundEstimate":
         return BackgroundEstimate(
@@ -97,7 +99,7 @@ def estimate_background(
         Of the region.
     blanks : mapping of str to MapData
         Maps of blank samples.
-    pre_edge : (low, high) or None
+    pre_edge : Limits or None
         Default window of a fit before the edge, eV.
 
     Returns
@@ -145,18 +147,20 @@ def _pre_edge_fit(
     if limits is None:
         raise ValueError(f"{name}: edge unknown; set `incident: [low, high]`")
     exposure = np.nan_to_num(sums.exposure)
-    window = sums.is_covered & (exposure > 0)
-    window &= (sums.energy >= limits[0]) & (sums.energy < limits[1])
+    is_usable = sums.is_covered & (exposure > 0)
+    window = is_usable & limits.contains(sums.energy)
     n_parameters = 1 if background.shape is PreEdgeShape.CONSTANT else 2
     if len(np.unique(sums.energy[window])) < n_parameters:
         raise ValueError(
             f"{name}: fewer than {n_parameters} points in incident {list(limits)} eV"
         )
     mean_energy = sums.energy[window].mean()
-    powers = (sums.energy - mean_energy)[:, None] ** np.arange(n_parameters)
+    distance = sums.energy - mean_energy
+    powers = distance[:, None] ** np.arange(n_parameters)
     design = exposure[:, None] * powers
-    offset = np.zeros(len(exposure)) if others is None else others.value
-    offset = np.maximum(offset[window], 0.0)
+    offset = np.zeros(int(window.sum()))
+    if others is not None:
+        offset = np.maximum(others.value[window], 0.0)
     fit = fit_poisson(sums.number[window], design[window], offset)
     largest_weight = float(sums.largest_weight[window].max())
     spread = largest_weight  # without counts
@@ -167,10 +171,12 @@ def _pre_edge_fit(
     if others is not None:  # their noise in the window changes the fit
         gain = np.linalg.pinv(design[window])
         covariance += (gain * others.variance[window]) @ gain.T
+    propagated = design @ covariance
+    exposure_fraction = exposure / exposure[window].sum()
     return BackgroundEstimate(
         value=design @ fit.parameters,
-        variance=((design @ covariance) * design).sum(axis=1),
-        photon_weight=exposure / exposure[window].sum() * largest_weight,
+        variance=(propagated * design).sum(axis=1),
+        photon_weight=exposure_fraction * largest_weight,
         same_exposure=np.zeros(len(exposure)),
         facts={
             "background_parameters": fit.parameters.tolist(),
@@ -192,7 +198,8 @@ def _sideband_level(
     for limits in background.emission:
         window = Region(kind=RegionKind.PFY, emission=limits)
         sideband = region_weights(window, data.incident, data.emission_edges)
-        if ((sideband > 0) & (sums.weights > 0)).any():
+        is_shared = (sideband > 0) & (sums.weights > 0)
+        if is_shared.any():
             raise ValueError(
                 f"background sideband: emission {list(limits)} eV overlaps the region"
             )
@@ -206,19 +213,24 @@ def _sideband_level(
         raise ValueError("background sideband: a window lies outside the map")
     if sums.axis is SpectrumAxis.EMISSION:
         return _shared_sideband_level(data, sidebands, sums)
+    n_points = len(data.incident)
     width = sums.weights.sum(axis=1)
+    is_covered = width > 0
+    middle = np.zeros(n_points)
+    np.divide(sums.weights @ data.centres, width, out=middle, where=is_covered)
     weighted_width = data.weigh_counts(sums.weights).sum(axis=1)
-    middle, efficiency = np.zeros(len(width)), np.ones(len(width))
-    np.divide(sums.weights @ data.centres, width, out=middle, where=width > 0)
-    np.divide(width, weighted_width, out=efficiency, where=width > 0)
-    value, variance = np.zeros(len(width)), np.zeros(len(width))
-    photon_weight = np.zeros(len(width))
+    efficiency = np.ones(n_points)
+    np.divide(width, weighted_width, out=efficiency, where=is_covered)
+    value = np.zeros(n_points)
+    variance = np.zeros(n_points)
+    photon_weight = np.zeros(n_points)
     parts = _interpolation_weights(sidebands, data.centres, middle)
     for sideband, part in zip(sidebands, parts, strict=True):
         scale = part * width / sideband.sum(axis=1) / efficiency
         count_weights = scale[:, None] * sideband
         if data.efficiency is not None:
-            count_weights = count_weights * (efficiency[:, None] / data.efficiency)
+            relative_efficiency = efficiency[:, None] / data.efficiency
+            count_weights = count_weights * relative_efficiency
         value += (count_weights * data.counts).sum(axis=1)
         variance += (count_weights**2 * data.counts).sum(axis=1)
         largest_weight = np.abs(count_weights).max(axis=1)
@@ -250,19 +262,21 @@ def _shared_sideband_level(
     """Estimate counts in every emission bin from sidebands over the same points."""
     points = sums.weights.max(axis=1, keepdims=True)
     exposure = np.nan_to_num(sums.exposure)
-    value, variance = np.zeros(len(exposure)), np.zeros(len(exposure))
-    photon_weight = np.zeros(len(exposure))
+    n_bins = len(exposure)
+    value = np.zeros(n_bins)
+    variance = np.zeros(n_bins)
+    photon_weight = np.zeros(n_bins)
     parts = _interpolation_weights(sidebands, data.centres, sums.energy)
     for sideband, part in zip(sidebands, parts, strict=True):
         level = sum_along_emission(data, sideband * points)
-        sideband_exposure = float(np.nansum(np.nan_to_num(level.exposure)))
+        sideband_exposure = float(np.nansum(level.exposure))
         if not sideband_exposure > 0:
             raise ValueError("background sideband: no exposure in a window")
         scale = part * exposure / sideband_exposure
         value += scale * level.number.sum()
         variance += scale**2 * level.variance.sum()
-        largest_weight = np.abs(scale) * float(level.largest_weight.max())
-        photon_weight = np.maximum(photon_weight, largest_weight)
+        largest_weight = float(level.largest_weight.max())
+        photon_weight = np.maximum(photon_weight, np.abs(scale) * largest_weight)
     return BackgroundEstimate(value, variance, photon_weight, same_exposure=value)
 
 
@@ -281,36 +295,55 @@ def _blank_spectrum(
         raise ValueError(f"background blank: no map of sample '{sample}' at this edge")
     blank = sum_region(blanks[sample], region)
     is_usable = blank.is_covered & np.isfinite(blank.exposure)
-    order = np.flatnonzero(is_usable)[np.argsort(blank.energy[is_usable])]
-    if not len(order):
+    if not is_usable.any():
         raise ValueError(f"background blank: region outside the map of '{sample}'")
-    grid = blank.energy[order]
-    right = np.zeros(1, int)
-    if len(grid) > 1:
-        right = np.clip(np.searchsorted(grid, sums.energy), 1, len(grid) - 1)
-    left = np.maximum(right - 1, 0)
-    gap = grid[right] - grid[left]
-    part = np.zeros(len(sums.energy))
-    np.divide(sums.energy - grid[left], gap, out=part, where=gap > 0)
-    is_beyond = (part < -ENDS_TOLERANCE) | (part > 1 + ENDS_TOLERANCE)
-    part = np.where(is_beyond, np.nan, np.clip(part, 0.0, 1.0))
-    exposure = blank.exposure[order]
+    ascending = np.argsort(blank.energy[is_usable])
+    order = np.flatnonzero(is_usable)[ascending]
+    neighbours = _find_neighbours(blank.energy[order], sums.energy)
+    left, right = order[neighbours.left], order[neighbours.right]
     factor = background.factor * np.nan_to_num(sums.exposure)
-    left_factor = factor * (1 - part) / exposure[left]
-    right_factor = factor * part / exposure[right]
-    number, largest_weight = blank.number[order], blank.largest_weight[order]
-    i0_variance = np.square(blank.relative_error[order] * number)
-    variance = blank.variance[order] + i0_variance
-    left_variance = left_factor**2 * variance[left]
-    right_variance = right_factor**2 * variance[right]
+    left_factor = factor * (1 - neighbours.part) / blank.exposure[left]
+    right_factor = factor * neighbours.part / blank.exposure[right]
+    i0_variance = np.square(blank.relative_error * blank.number)
+    total_variance = blank.variance + i0_variance
+    left_variance = left_factor**2 * total_variance[left]
+    right_variance = right_factor**2 * total_variance[right]
+    left_value = left_factor * blank.number[left]
+    right_value = right_factor * blank.number[right]
+    left_weight = left_factor * blank.largest_weight[left]
+    right_weight = right_factor * blank.largest_weight[right]
     return BackgroundEstimate(
-        value=left_factor * number[left] + right_factor * number[right],
+        value=left_value + right_value,
         variance=left_variance + right_variance,
-        photon_weight=np.maximum(
-            left_factor * largest_weight[left], right_factor * largest_weight[right]
-        ),
+        photon_weight=np.maximum(left_weight, right_weight),
         same_exposure=np.zeros(len(sums.energy)),
     )
+
+
+@dataclass(frozen=True)
+class _Neighbours:
+    """Points of a grid around energies (n,), and how far these are from left to right.
+
+    `left`, `right`: indices; `part`: 0 to 1, NaN beyond the ends of the grid.
+    """
+
+    left: IntArray
+    right: IntArray
+    part: FloatArray
+
+
+def _find_neighbours(grid: FloatArray, energy: FloatArray) -> _Neighbours:
+    """Return the neighbours of energies (n,) in an ascending grid, eV."""
+    right = np.zeros(len(energy), np.int64)
+    if len(grid) > 1:
+        right = np.clip(np.searchsorted(grid, energy), 1, len(grid) - 1)
+    left = np.maximum(right - 1, 0)
+    gap = grid[right] - grid[left]
+    part = np.zeros(len(energy))
+    np.divide(energy - grid[left], gap, out=part, where=gap > 0)
+    is_beyond = (part < -ENDS_TOLERANCE) | (part > 1 + ENDS_TOLERANCE)
+    part = np.where(is_beyond, np.nan, np.clip(part, 0.0, 1.0))
+    return _Neighbours(left, right, part)
 
 
 def _leaked_tails(
@@ -327,20 +360,24 @@ def _leaked_tails(
     from scipy.linalg import solve_triangular, toeplitz  # takes long to load
 
     tail = _find_tail(data, background)
-    fraction, length, step = tail.fraction, tail.length, data.bin_width
+    fraction = tail.fraction
+    length = tail.length
+    step = data.bin_width
     decay = np.exp(-step / length)
-    powers = decay ** (np.arange(weights.shape[1]) - 1.0)
-    row = length / step * (1 - decay) ** 2 * powers
+    distance = np.arange(weights.shape[1]) - 1.0
+    row = length / step * (1 - decay) ** 2 * decay**distance
     row[0] = 1 - (1 - decay) * length / step
     tails = fraction * np.triu(toeplitz(row))
     response = tails + (1 - fraction) * np.eye(len(row))
-    sent = (data.weigh_counts(weights) @ tails) * (1 - weights)
-    count_weights = solve_triangular(response, sent.T, trans="T").T
+    received = data.weigh_counts(weights) @ tails
+    from_outside = received * (1 - weights)
+    count_weights = solve_triangular(response, from_outside.T, trans="T").T
     value = (count_weights * data.counts).sum(axis=1)
     counting_variance = (count_weights**2 * data.counts).sum(axis=1)
+    tail_error = value * tail.fraction_error / fraction
     return BackgroundEstimate(
         value=value,
-        variance=counting_variance + (value * tail.fraction_error / fraction) ** 2,
+        variance=counting_variance + tail_error**2,
         photon_weight=np.abs(count_weights).max(axis=1, initial=0.0),
         same_exposure=value,
         facts={"tail": vars(tail)},
@@ -349,16 +386,19 @@ def _leaked_tails(
 
 def _find_tail(data: MapData, background: LeakBackground) -> ResponseTail:
     """Return the response's tail: the config's, else that of the reference runs."""
-    measured = data.tail or ResponseTail(np.nan, np.nan, np.nan)
-    fraction, length = measured.fraction, measured.length
+    measured = data.tail or UNKNOWN_TAIL
+    fraction = measured.fraction
     fraction_error = measured.fraction_error
+    length = measured.length
     if background.tail_fraction is not None:
-        fraction, fraction_error = background.tail_fraction, 0.0
+        fraction = background.tail_fraction
+        fraction_error = 0.0
     if background.tail_fraction_errors is not None:
         fraction_error = background.tail_fraction_errors
     if background.tail_length is not None:
         length = background.tail_length
-    if not (fraction > 0 and length > 0 and fraction_error >= 0):
+    is_known = fraction > 0 and length > 0 and fraction_error >= 0
+    if not is_known:
         raise ValueError(
             "background leak: the map has no tail of the response; "
             "set tail_fraction, tail_fraction_errors, tail_length"

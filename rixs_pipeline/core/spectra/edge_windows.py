@@ -17,7 +17,7 @@ class EdgeWindows:
 
     Attributes
     ----------
-    pre_edge, post_edge : (low, high)
+    pre_edge, post_edge : Limits
         Windows of incident energy, eV.
     position : float
         The edge jump is taken here, eV.
@@ -48,7 +48,7 @@ def find_edge_windows(
         Energies of a scan, eV: a default window that holds fewer than
         `LEAST_ENERGIES` of them is replaced by the outermost `OUTERMOST` of the scan on
         its side of the edge. None: take the defaults as they are.
-    pre_edge, post_edge : (low, high) or None
+    pre_edge, post_edge : Limits or None
         Windows of the config, eV; None: the default.
 
     Returns
@@ -60,34 +60,40 @@ def find_edge_windows(
     if default is None:
         if pre_edge is None or post_edge is None:
             return None
-        return EdgeWindows(pre_edge, post_edge, (pre_edge[1] + post_edge[0]) / 2)
+        return EdgeWindows(pre_edge, post_edge, _middle(pre_edge, post_edge))
     reached = default if incident is None else _fit_to_scan(default, incident)
     unreached = []
-    if pre_edge is None and reached.pre_edge != default.pre_edge:
-        unreached.append("pre_edge")
-    if post_edge is None and reached.post_edge != default.post_edge:
-        unreached.append("post_edge")
-    before = pre_edge or reached.pre_edge
-    after = post_edge or reached.post_edge
+    if pre_edge is None:
+        pre_edge = reached.pre_edge
+        if pre_edge != default.pre_edge:
+            unreached.append("pre_edge")
+    if post_edge is None:
+        post_edge = reached.post_edge
+        if post_edge != default.post_edge:
+            unreached.append("post_edge")
     position = default.position
-    if not before[1] <= position <= after[0]:
-        position = (before[1] + after[0]) / 2
-    return EdgeWindows(before, after, position, tuple(unreached))
+    if not pre_edge.high <= position <= post_edge.low:
+        position = _middle(pre_edge, post_edge)
+    return EdgeWindows(pre_edge, post_edge, position, tuple(unreached))
+
+
+def _middle(pre_edge: Limits, post_edge: Limits) -> float:
+    return (pre_edge.high + post_edge.low) / 2
 
 
 def _fit_to_scan(default: EdgeWindows, incident: FloatArray) -> EdgeWindows:
     """Return default windows, replaced where a scan holds too few energies in them."""
     energies = np.unique(incident)
-    low, high = float(energies[0]), float(energies[-1])
-    outermost = OUTERMOST * (high - low)
-    pre_edge, post_edge = default.pre_edge, default.post_edge
-    if _count_inside(energies, pre_edge) < LEAST_ENERGIES:
-        pre_edge = (low, max(min(low + outermost, default.position), low))
-    if _count_inside(energies, post_edge) < LEAST_ENERGIES:
-        start = min(max(high - outermost, default.position), high)
-        post_edge = (start, float(np.nextafter(high, np.inf)))
+    first = float(energies[0])
+    last = float(energies[-1])
+    outermost = OUTERMOST * (last - first)
+    pre_edge = default.pre_edge
+    post_edge = default.post_edge
+    if pre_edge.contains(energies).sum() < LEAST_ENERGIES:
+        end = min(first + outermost, default.position)
+        pre_edge = Limits(first, max(end, first))
+    if post_edge.contains(energies).sum() < LEAST_ENERGIES:
+        start = max(last - outermost, default.position)
+        beyond_last = float(np.nextafter(last, np.inf))
+        post_edge = Limits(min(start, last), beyond_last)
     return EdgeWindows(pre_edge, post_edge, default.position)
-
-
-def _count_inside(energies: FloatArray, window: Limits) -> int:
-    return int(((energies >= window[0]) & (energies < window[1])).sum())

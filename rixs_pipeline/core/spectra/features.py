@@ -51,6 +51,18 @@ class Width:
     error: float
 
 
+NO_FEATURE = Feature(
+    area=float("nan"),
+    area_errors=float("nan"),
+    centre=float("nan"),
+    centre_errors=float("nan"),
+    centre_energy_errors=float("nan"),
+    fwhm=float("nan"),
+    fwhm_errors=float("nan"),
+)
+NO_WIDTH = Width(fwhm=float("nan"), error=float("nan"))
+
+
 def measure_feature(spectrum: Spectrum, window: Limits) -> Feature:
     """Measure a feature above zero: subtract a background first.
 
@@ -58,8 +70,8 @@ def measure_feature(spectrum: Spectrum, window: Limits) -> Feature:
     ----------
     spectrum : Spectrum
         The spectrum.
-    window : (low, high)
-        The points with low <= E < high on its axis, eV.
+    window : Limits
+        Of the feature on its axis, eV.
 
     Returns
     -------
@@ -72,18 +84,19 @@ def measure_feature(spectrum: Spectrum, window: Limits) -> Feature:
     Errors of points are independent, apart from the parts that all points share (I0 of
     emission spectra, fitted backgrounds).
     """
-    inside = np.isfinite(spectrum.intensity)
-    inside &= (spectrum.energy >= window[0]) & (spectrum.energy < window[1])
+    inside = np.isfinite(spectrum.intensity) & window.contains(spectrum.energy)
     if inside.sum() < LEAST_POINTS:
-        return Feature(*[float("nan")] * 7)
-    order = np.argsort(spectrum.energy[inside], kind="stable")
-    part = spectrum.select(np.flatnonzero(inside)[order])
+        return NO_FEATURE
+    ascending = np.argsort(spectrum.energy[inside], kind="stable")
+    part = spectrum.select(np.flatnonzero(inside)[ascending])
     errors = _split_errors(part)
     widths = _point_widths(part)
     area = float(widths @ part.intensity)
-    centre, gradient = float("nan"), np.full(len(widths), np.nan)
+    centre = float("nan")
+    gradient = np.full(len(widths), np.nan)
     if area > 0:
-        centre = float(widths @ (part.energy * part.intensity) / area)
+        moment = widths @ (part.energy * part.intensity)
+        centre = float(moment / area)
         gradient = widths * (part.energy - centre) / area
     centre_energy_errors = np.nan
     if part.energy_errors is not None:
@@ -104,14 +117,16 @@ def _point_widths(spectrum: Spectrum) -> FloatArray:
     """Return the width (n,) that each point stands for, eV."""
     steps = np.diff(spectrum.energy)
     if spectrum.axis is not SpectrumAxis.INCIDENT:
-        return np.full(len(spectrum.energy), float(np.median(steps)))
-    below, above = np.concatenate([[0], steps]), np.concatenate([steps, [0]])
-    return np.asarray(below + above) / 2
+        bin_width = float(np.median(steps))
+        return np.full(len(spectrum.energy), bin_width)
+    below = np.concatenate([[0], steps])
+    above = np.concatenate([steps, [0]])
+    return np.asarray((below + above) / 2)
 
 
 @dataclass(frozen=True)
 class _Errors:
-    """Errors independent between points, f8 (n,), and parts common to all, (part, n)."""
+    """Errors independent between points f8 (n,), and common to all f8 (part, n)."""
 
     independent: FloatArray
     common: FloatArray
@@ -119,7 +134,8 @@ class _Errors:
     def propagate(self, weights: FloatArray) -> float:
         """Return the standard deviation of a sum of intensities with weights (n,)."""
         independent = weights**2 @ self.independent**2
-        return float(np.sqrt(independent + ((self.common @ weights) ** 2).sum()))
+        common = ((self.common @ weights) ** 2).sum()
+        return float(np.sqrt(independent + common))
 
 
 def _split_errors(spectrum: Spectrum) -> _Errors:
@@ -132,8 +148,10 @@ def _split_errors(spectrum: Spectrum) -> _Errors:
     if spectrum.background_errors is not None and (is_emission or is_fitted):
         parts.append(spectrum.background_errors)
     common = np.array(parts).reshape(len(parts), len(spectrum.energy))
-    variance = spectrum.intensity_errors**2 - (common**2).sum(axis=0)
-    return _Errors(np.sqrt(np.maximum(variance, 0.0)), common)
+    common_variance = (common**2).sum(axis=0)
+    variance = spectrum.intensity_errors**2 - common_variance
+    independent = np.sqrt(np.maximum(variance, 0.0))
+    return _Errors(independent, common)
 
 
 def fit_fwhm(energy: FloatArray, intensity: FloatArray, errors: FloatArray) -> Width:
@@ -159,29 +177,32 @@ def fit_fwhm(energy: FloatArray, intensity: FloatArray, errors: FloatArray) -> W
     """
     from scipy.optimize import least_squares  # takes long to load
 
-    no_width = Width(float("nan"), float("nan"))
-    top, step = int(np.argmax(intensity)), float(np.median(np.diff(energy)))
+    top = int(np.argmax(intensity))
     height = float(intensity[top])
+    step = float(np.median(np.diff(energy)))
     if len(energy) < LEAST_POINTS_FWHM or not height > 0 or not step > 0:
-        return no_width
+        return NO_WIDTH
     area = float(np.maximum(intensity, 0).sum()) * step
     sigma = max(area / height / np.sqrt(2 * np.pi), step)
-    start = [1.0, energy[top], np.log(sigma), np.log(sigma)]
-    fit = least_squares(
-        lambda parameters: _split_gaussian(parameters, energy) - intensity / height,
-        start,
-        method="lm",
-    )
-    position = fit.x[1]
-    left, right = np.exp(np.clip(fit.x[2:], -MAX_LOG_WIDTH, MAX_LOG_WIDTH))
-    is_peak = fit.success and fit.x[0] > 0 and energy[0] < position < energy[-1]
-    if not is_peak or not left + right < float(np.ptp(energy)):
-        return no_width
-    gradient = (
-        SIGMA_TO_HWHM * np.array([0.0, 0.0, left, right]) @ np.linalg.pinv(fit.jac)
-    )
-    error = float(np.sqrt(gradient**2 @ (errors / height) ** 2))
-    return Width(float(SIGMA_TO_HWHM * (left + right)), error)
+    log_sigma = np.log(sigma)
+    start = [1.0, energy[top], log_sigma, log_sigma]
+    relative = intensity / height
+
+    def residuals(parameters: FloatArray) -> FloatArray:
+        return _split_gaussian(parameters, energy) - relative
+
+    fit = least_squares(residuals, start, method="lm")
+    fitted_height, position, *log_widths = fit.x
+    below, above = np.exp(np.clip(log_widths, -MAX_LOG_WIDTH, MAX_LOG_WIDTH))
+    is_inside = energy[0] < position < energy[-1]
+    is_narrow = below + above < np.ptp(energy)
+    if not (fit.success and fitted_height > 0 and is_inside and is_narrow):
+        return NO_WIDTH
+    width_gradient = SIGMA_TO_HWHM * np.array([0.0, 0.0, below, above])
+    gradient = width_gradient @ np.linalg.pinv(fit.jac)
+    variance = gradient**2 @ (errors / height) ** 2
+    fwhm = float(SIGMA_TO_HWHM * (below + above))
+    return Width(fwhm, float(np.sqrt(variance)))
 
 
 def _split_gaussian(parameters: FloatArray, energy: FloatArray) -> FloatArray:
@@ -192,4 +213,5 @@ def _split_gaussian(parameters: FloatArray, energy: FloatArray) -> FloatArray:
     height, position, log_below, log_above = parameters
     log_sigma = np.where(energy < position, log_below, log_above)
     sigma = np.exp(np.clip(log_sigma, -MAX_LOG_WIDTH, MAX_LOG_WIDTH))
-    return np.asarray(height * np.exp(-0.5 * ((energy - position) / sigma) ** 2))
+    deviations = (energy - position) / sigma
+    return np.asarray(height * np.exp(-0.5 * deviations**2))

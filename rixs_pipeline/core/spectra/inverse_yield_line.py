@@ -9,22 +9,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.spectra.map_data import MapData
+from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.spectra.presets import O_KA, PRESETS
 from rixs_pipeline.core.spectra.regions import Limits
 from rixs_pipeline.types import BoolArray, Edge, FloatArray, IntArray
 
-CANDIDATES: dict[str, Limits] = {
+CANDIDATES = {
     "O_Ka": O_KA,
-    "C_Ka": (265, 290),
-    "N_Ka": (380, 402),
-    "F_Ka": (665, 690),
+    "C_Ka": Limits(265, 290),
+    "N_Ka": Limits(380, 402),
+    "F_Ka": Limits(665, 690),
 }
 CLEARANCE_EV = 5.0  # of a candidate's window from the scan and the edge's emission
 RESONANT_P = 1e-3  # lines with a smaller p value are called resonant
 GROUPS = 4  # of incident points, in the test of shape
 LEAST_EXPECTED = 10.0  # counts in a cell of the test
 MAX_CELLS = 40  # of emission energy, in the test
+LARGEST_CORRELATION = 0.999999  # keeps Fisher's z finite
 RISING_CORRELATION = 0.3  # with all other emission, from which on a line rises with it
 RISING_DEVIATIONS = 4.0  # standard deviations of the correlation, by Fisher's z
 
@@ -94,28 +95,37 @@ def check_line(data: MapData, weights: FloatArray) -> LineTest:
 
     inside = weights > 0.5
     is_used = (data.exposure > 0) & inside.any(axis=1)
-    line_counts = np.where(inside, data.counts, 0)
-    table = _group_counts(line_counts[is_used][np.argsort(data.incident[is_used])])
+    line_counts = np.where(inside, data.counts, 0)[is_used]
+    ascending = np.argsort(data.incident[is_used])
+    table = _group_counts(line_counts[ascending])
+    n_groups, n_cells = table.shape
     chi2, dof, p = 0.0, 0, float("nan")
-    if min(table.shape) > 1:
-        row_totals, column_totals = table.sum(axis=1, keepdims=True), table.sum(axis=0)
-        expected = row_totals * column_totals / table.sum()
+    if n_groups > 1 and n_cells > 1:
+        group_totals = table.sum(axis=1, keepdims=True)
+        cell_totals = table.sum(axis=0)
+        expected = group_totals * cell_totals / table.sum()
         chi2 = float(((table - expected) ** 2 / expected).sum())
-        dof = (table.shape[0] - 1) * (table.shape[1] - 1)
+        dof = (n_groups - 1) * (n_cells - 1)
         p = float(chdtrc(dof, chi2))
     correlation = _correlate_with_rest(data, inside, is_used)
-    fisher_z = np.arctanh(min(correlation, 0.999999))
-    deviations = fisher_z * np.sqrt(max(int(is_used.sum()) - 3, 0))
-    rises = correlation > RISING_CORRELATION and deviations > RISING_DEVIATIONS
-    return LineTest(chi2, dof, p, correlation, bool(rises))
+    fisher_z = np.arctanh(min(correlation, LARGEST_CORRELATION))
+    degrees_of_freedom = max(int(is_used.sum()) - 3, 0)
+    deviations = fisher_z * np.sqrt(degrees_of_freedom)
+    is_correlated = correlation > RISING_CORRELATION
+    rises = bool(is_correlated and deviations > RISING_DEVIATIONS)
+    return LineTest(chi2, dof, p, correlation, rises)
 
 
 def _correlate_with_rest(data: MapData, inside: BoolArray, is_used: BoolArray) -> float:
     """Return the correlation over points of a line's yield with all other emission."""
+    if is_used.sum() <= 3:
+        return 0.0
     exposure = data.exposure[is_used]
-    line = np.where(inside, data.counts, 0).sum(axis=1)[is_used] / exposure
-    rest = np.where(inside, 0, data.counts).sum(axis=1)[is_used] / exposure
-    if is_used.sum() <= 3 or not min(np.ptp(line), np.ptp(rest)) > 0:
+    line_counts = np.where(inside, data.counts, 0).sum(axis=1)
+    remaining_counts = np.where(inside, 0, data.counts).sum(axis=1)
+    line = line_counts[is_used] / exposure
+    rest = remaining_counts[is_used] / exposure
+    if not min(np.ptp(line), np.ptp(rest)) > 0:
         return 0.0
     return float(np.corrcoef(line, rest)[0, 1])
 
@@ -125,16 +135,21 @@ def _group_counts(counts: IntArray) -> FloatArray:
     total = int(counts.sum())
     if not total:
         return np.zeros((1, 1))
-    n_cells = total / (GROUPS * LEAST_EXPECTED * 2)
-    n_cells = int(max(1, min(n_cells, MAX_CELLS)))
-    row_sums = np.cumsum(counts.sum(axis=1))
-    column_sums = np.cumsum(counts.sum(axis=0))
-    rows = np.minimum((row_sums * GROUPS - 1) // total, GROUPS - 1)
-    columns = np.minimum((column_sums * n_cells - 1) // total, n_cells - 1)
+    filled_cells = total / (GROUPS * LEAST_EXPECTED * 2)
+    n_cells = int(max(1, min(filled_cells, MAX_CELLS)))
+    groups = _divide_evenly(counts.sum(axis=1), GROUPS)
+    cells = _divide_evenly(counts.sum(axis=0), n_cells)
     table = np.zeros((GROUPS, n_cells))
-    place = np.maximum(rows, 0)[:, None], np.maximum(columns, 0)[None, :]
-    np.add.at(table, place, counts)
-    return np.asarray(table[table.any(axis=1)][:, table.any(axis=0)])
+    np.add.at(table, (groups[:, None], cells[None, :]), counts)
+    filled_rows = table[table.any(axis=1)]
+    return np.asarray(filled_rows[:, table.any(axis=0)])
+
+
+def _divide_evenly(counts: IntArray, n_parts: int) -> IntArray:
+    """Return the part (n,) of each of n counts, for parts of about equal counts."""
+    total = int(counts.sum())
+    part = (np.cumsum(counts) * n_parts - 1) // total
+    return np.clip(part, 0, n_parts - 1)
 
 
 def choose_line(data: MapData, edge: Edge | None) -> LineWindow:
@@ -158,12 +173,13 @@ def choose_line(data: MapData, edge: Edge | None) -> LineWindow:
     ValueError
         There is none.
     """
-    brightest, most_counts = None, 0
+    brightest: LineWindow | None = None
+    most_counts = 0
     for name, window in CANDIDATES.items():
-        low, high = window
         if not _is_clear(window, data, edge):
             continue
-        bins = (data.emission_edges[:-1] >= low) & (data.emission_edges[1:] <= high)
+        bins = data.emission_edges[:-1] >= window.low
+        bins &= data.emission_edges[1:] <= window.high
         counts = int(data.counts[:, bins].sum())
         weights = np.broadcast_to(bins * 1.0, data.counts.shape)
         if counts > most_counts and check_line(data, weights).passed:
@@ -177,10 +193,10 @@ def choose_line(data: MapData, edge: Edge | None) -> LineWindow:
 
 def _is_clear(window: Limits, data: MapData, edge: Edge | None) -> bool:
     """Return whether a window is clear of the scan and of the edge's emission."""
-    low, high = window[0], window[1] + CLEARANCE_EV
+    high = window.high + CLEARANCE_EV
     if high >= data.incident.min():
         return False
     if edge is None:
         return True
     emission = PRESETS[edge].emission
-    return high < emission[0] or low > emission[1]
+    return high < emission.low or window.low > emission.high

@@ -1,8 +1,8 @@
 """Division of a spectrum by its maximum, its area, a window's mean, or the edge jump.
 
-Apart from the maximum, the scaled spectrum is y = (I - P I) / (a . I) with fixed weights P
-(baseline) and a (factor), so that its errors follow from those of I exactly to first
-order, the correlation with the factor included:
+Apart from the maximum, the scaled spectrum is y = (I - P I) / (a . I) with fixed
+weights P (baseline) and a (factor), so that its errors follow from those of I exactly
+to first order, the correlation with the factor included:
 
     dy_i = sum_k [delta_ik - P_ik - y_i a_k] dI_k / (a . I)
 """
@@ -44,13 +44,13 @@ class ScaledValues:
 
     def propagate(self, change: FloatArray) -> FloatArray:
         """Return the change (n,) of the scaled for a small change of the spectrum."""
-        shift = change
-        if self.baseline is not None:
-            shift = change - self.baseline @ np.nan_to_num(change)
+        finite_change = np.nan_to_num(change)
         factor_change = 0.0
         if self.factor_weights is not None:
-            factor_change = self.factor_weights @ np.nan_to_num(change)
-        return np.asarray((shift - self.intensity * factor_change) / self.factor)
+            factor_change = float(self.factor_weights @ finite_change)
+        if self.baseline is not None:
+            change = change - self.baseline @ finite_change
+        return np.asarray((change - self.intensity * factor_change) / self.factor)
 
 
 def scale_values(
@@ -66,7 +66,7 @@ def scale_values(
     ----------
     energy, intensity, errors : f8 (n,)
         eV, and any unit; NaN where there is no value.
-    scale : Scale or (low, high)
+    scale : Scale or Limits
         MAX: the largest value. Its place is chosen by noise, so the errors of factor
         and values count as independent.
         AREA: trapezoids, in eV.
@@ -88,24 +88,28 @@ def scale_values(
     is_valid = np.isfinite(intensity)
     values = np.where(is_valid, intensity, 0.0)
     variance = np.where(is_valid, errors, 0.0) ** 2
-    baseline = None
+    baseline: FloatArray | None = None
     if scale is Scale.EDGE:
         lines = _edge_lines(energy, is_valid, windows)
         if lines is None:
             return _no_values(intensity)
         baseline, weights = lines.baseline, lines.jump
-    elif isinstance(scale, tuple):
+    elif isinstance(scale, Limits):
         weights = _mean_weights(energy, is_valid, scale)
     else:
         weights = _trapezoid_weights(energy, is_valid)
     factor = float(weights @ values)
     if not factor > 0:
         return _no_values(intensity)
-    scaled = (values - (0.0 if baseline is None else baseline @ values)) / factor
+    above_baseline = values
+    if baseline is not None:
+        above_baseline = values - baseline @ values
+    scaled = above_baseline / factor
     scaled_variance = _propagate_variance(scaled, variance, baseline, weights)
     deviation = np.sqrt(scaled_variance) / factor
     stretch = np.full(len(values), 1 / factor)
-    np.divide(deviation, errors, out=stretch, where=is_valid & (errors > 0))
+    has_error = is_valid & (errors > 0)
+    np.divide(deviation, errors, out=stretch, where=has_error)
     missing = np.where(is_valid, 0.0, np.nan)
     return ScaledValues(
         intensity=scaled + missing,
@@ -129,7 +133,8 @@ def _propagate_variance(
         correlation = 2 * scaled * weights * variance
         factor_variance = scaled**2 * (weights**2 @ variance)
         return np.asarray(variance - correlation + factor_variance)
-    jacobian = np.eye(len(scaled)) - baseline - scaled[:, None] * weights[None, :]
+    factor_part = scaled[:, None] * weights[None, :]
+    jacobian = np.eye(len(scaled)) - baseline - factor_part
     return np.asarray(jacobian**2 @ variance)
 
 
@@ -147,21 +152,35 @@ def _divide_by_maximum(intensity: FloatArray, errors: FloatArray) -> ScaledValue
     stretch = np.full(len(scaled), 1 / factor)
     np.divide(deviation, errors, out=stretch, where=errors > 0)
     return ScaledValues(
-        scaled, deviation, factor, float(errors[top]), stretch, None, None
+        intensity=scaled,
+        errors=deviation,
+        factor=factor,
+        factor_error=float(errors[top]),
+        stretch=stretch,
+        baseline=None,
+        factor_weights=None,
     )
 
 
 def _no_values(intensity: FloatArray) -> ScaledValues:
     """Return NaN for a spectrum that cannot be scaled."""
     nan = np.full(len(intensity), np.nan)
-    return ScaledValues(nan, nan, float("nan"), float("nan"), nan, None, None)
+    return ScaledValues(
+        intensity=nan,
+        errors=nan,
+        factor=float("nan"),
+        factor_error=float("nan"),
+        stretch=nan,
+        baseline=None,
+        factor_weights=None,
+    )
 
 
 def _mean_weights(
     energy: FloatArray, is_valid: BoolArray, limits: Limits
 ) -> FloatArray:
     """Return weights (n,) of the mean over a window; 0 without points in it."""
-    window = is_valid & (energy >= limits[0]) & (energy < limits[1])
+    window = is_valid & limits.contains(energy)
     if not window.any():
         return np.zeros(len(energy))
     return np.asarray(window / window.sum())
@@ -169,7 +188,8 @@ def _mean_weights(
 
 def _trapezoid_weights(energy: FloatArray, is_valid: BoolArray) -> FloatArray:
     """Return weights (n,) of the area below the points, eV."""
-    order = np.flatnonzero(is_valid)[np.argsort(energy[is_valid])]
+    ascending = np.argsort(energy[is_valid])
+    order = np.flatnonzero(is_valid)[ascending]
     weights = np.zeros(len(energy))
     half_widths = np.diff(energy[order]) / 2
     weights[order[1:]] += half_widths
@@ -191,14 +211,14 @@ def _edge_lines(
     """Return the weights of the lines around an edge; None without enough points."""
     if windows is None:
         return None
-    (pre_low, pre_high), (post_low, post_high) = windows.pre_edge, windows.post_edge
-    before = is_valid & (energy >= pre_low) & (energy < pre_high)
-    after = is_valid & (energy >= post_low) & (energy < post_high)
-    if min(len(np.unique(energy[before])), len(np.unique(energy[after]))) < 2:
-        return None
+    before = is_valid & windows.pre_edge.contains(energy)
+    after = is_valid & windows.post_edge.contains(energy)
+    for window in (before, after):
+        if len(np.unique(energy[window])) < 2:
+            return None
     position = np.array([windows.position])
-    distance = float(np.abs(energy[after] - windows.position).min())
-    if float(np.ptp(energy[after])) >= distance:
+    distance = np.abs(energy[after] - windows.position).min()
+    if np.ptp(energy[after]) >= distance:
         level = line_weights(energy, after, position)[0]
     else:
         level = after / after.sum()
@@ -229,4 +249,6 @@ def line_weights(
     mean = energy[window].mean()
     x = np.where(window, energy - mean, 0.0)
     distance = positions - mean
-    return np.asarray(window / window.sum() + distance[:, None] * x / (x**2).sum())
+    mean_weights = window / window.sum()
+    slope_part = distance[:, None] * x / (x**2).sum()
+    return np.asarray(mean_weights + slope_part)

@@ -15,7 +15,7 @@ from rixs_pipeline.core.spectra.edge_windows import EdgeWindows
 from rixs_pipeline.core.spectra.regions import Limits, Region, RegionKind
 from rixs_pipeline.types import Edge
 
-O_KA: Limits = (510, 540)  # emission of O Ka
+O_KA = Limits(510, 540)  # emission of O Ka
 EXCLUDE_ELASTIC_EV = 3.0  # half width around the elastic line, in the PFY of L edges
 
 
@@ -32,19 +32,19 @@ class Preset:
 
     Attributes
     ----------
-    emission : (low, high)
+    emission : Limits
         Emission of the PFY.
     band_name : str
         Name of the band of incident energies for the emission spectrum.
-    band : (low, high)
+    band : Limits
         That band.
-    inverse : (low, high) or None
+    inverse : Limits or None
         Emission of a line that does not resonate, for the iPFY.
     edge : EdgeWindows
         Windows before and after the edge.
     source : PresetSource
         Where the numbers are from.
-    super_partial : (low, high) or None
+    super_partial : Limits or None
         Emission of the sPFY.
     """
 
@@ -58,65 +58,120 @@ class Preset:
 
 
 def _l_edge(
-    emission: Limits,
-    band: Limits,
-    inverse: Limits | None,
-    source: PresetSource = PresetSource.LINES,
+    emission: Limits, band: Limits, inverse: Limits | None, source: PresetSource
 ) -> Preset:
     """Return the preset of an L edge, its white line in the middle of the band.
 
     The pre-edge window ends 4 eV below the white line, the post-edge window begins
     18 eV above it.
     """
-    position = (band[0] + band[1]) / 2
+    position = (band.low + band.high) / 2
     windows = EdgeWindows(
-        pre_edge=(position - 30, position - 4),
-        post_edge=(position + 18, position + 60),
+        pre_edge=Limits(position - 30, position - 4),
+        post_edge=Limits(position + 18, position + 60),
         position=position,
     )
-    return Preset(emission, "L3", band, inverse, windows, source)
+    return Preset(
+        emission=emission,
+        band_name="L3",
+        band=band,
+        inverse=inverse,
+        edge=windows,
+        source=source,
+    )
 
 
 PRESETS: dict[Edge, Preset] = {
     Edge.C_K: Preset(
-        emission=(265, 285),
+        emission=Limits(265, 285),
         band_name="285",
-        band=(284.9, 285.9),
+        band=Limits(284.9, 285.9),
         inverse=None,
-        edge=EdgeWindows(pre_edge=(260, 283.5), post_edge=(298, 330), position=290.0),
+        edge=EdgeWindows(
+            pre_edge=Limits(260, 283.5), post_edge=Limits(298, 330), position=290.0
+        ),
         source=PresetSource.PROPOSAL,
     ),
     Edge.N_K: Preset(
-        emission=(380, 398),
+        emission=Limits(380, 398),
         band_name="400",
-        band=(399, 402),
+        band=Limits(399, 402),
         inverse=None,
-        edge=EdgeWindows(pre_edge=(375, 396), post_edge=(412, 440), position=403.0),
+        edge=EdgeWindows(
+            pre_edge=Limits(375, 396), post_edge=Limits(412, 440), position=403.0
+        ),
         source=PresetSource.PROPOSAL,
     ),
     Edge.O_K: Preset(
-        emission=(515, 530),
+        emission=Limits(515, 530),
         band_name="531",
-        band=(530.5, 531.5),
+        band=Limits(530.5, 531.5),
         inverse=None,
-        edge=EdgeWindows(pre_edge=(510, 527.5), post_edge=(544, 580), position=535.0),
+        edge=EdgeWindows(
+            pre_edge=Limits(510, 527.5), post_edge=Limits(544, 580), position=535.0
+        ),
         source=PresetSource.PROPOSAL,
-        super_partial=(523, 524),
+        super_partial=Limits(523, 524),
     ),
-    Edge.Ti_L: _l_edge((439, 467), (457.5, 461), None),
-    Edge.V_L: _l_edge((498, 528), (516, 520), None),
-    Edge.Cr_L: _l_edge((560, 592), (576, 580), O_KA),
-    Edge.Mn_L: _l_edge((625, 655), (640, 643.5), (510, 535), PresetSource.PROPOSAL),
-    Edge.Fe_L: _l_edge((690, 725), (708, 710), O_KA, PresetSource.PROPOSAL),
-    Edge.Co_L: _l_edge((762, 800), (780, 781), O_KA, PresetSource.PROPOSAL),
-    Edge.Ni_L: _l_edge((838, 880), (852.5, 855.5), O_KA, PresetSource.PROPOSAL),
-    Edge.Cu_L: _l_edge((917, 959), (930.5, 932), O_KA),
-    Edge.Zn_L: _l_edge((999, 1044), (1023, 1027), O_KA),
+    Edge.Ti_L: _l_edge(
+        emission=Limits(439, 467),
+        band=Limits(457.5, 461),
+        inverse=None,
+        source=PresetSource.LINES,
+    ),
+    Edge.V_L: _l_edge(
+        emission=Limits(498, 528),
+        band=Limits(516, 520),
+        inverse=None,
+        source=PresetSource.LINES,
+    ),
+    Edge.Cr_L: _l_edge(
+        emission=Limits(560, 592),
+        band=Limits(576, 580),
+        inverse=O_KA,
+        source=PresetSource.LINES,
+    ),
+    Edge.Mn_L: _l_edge(
+        emission=Limits(625, 655),
+        band=Limits(640, 643.5),
+        inverse=Limits(510, 535),
+        source=PresetSource.PROPOSAL,
+    ),
+    Edge.Fe_L: _l_edge(
+        emission=Limits(690, 725),
+        band=Limits(708, 710),
+        inverse=O_KA,
+        source=PresetSource.PROPOSAL,
+    ),
+    Edge.Co_L: _l_edge(
+        emission=Limits(762, 800),
+        band=Limits(780, 781),
+        inverse=O_KA,
+        source=PresetSource.PROPOSAL,
+    ),
+    Edge.Ni_L: _l_edge(
+        emission=Limits(838, 880),
+        band=Limits(852.5, 855.5),
+        inverse=O_KA,
+        source=PresetSource.PROPOSAL,
+    ),
+    Edge.Cu_L: _l_edge(
+        emission=Limits(917, 959),
+        band=Limits(930.5, 932),
+        inverse=O_KA,
+        source=PresetSource.LINES,
+    ),
+    Edge.Zn_L: _l_edge(
+        emission=Limits(999, 1044),
+        band=Limits(1023, 1027),
+        inverse=O_KA,
+        source=PresetSource.LINES,
+    ),
 }
 
 
 def preset_regions(edge: Edge) -> dict[str, Region]:
-    """Return the default regions of an edge by name, e.g. Co_PFY, Co_iPFY, Co_XES_L3."""
+    """Return the default regions of an edge by name, e.g. Co_PFY and Co_XES_L3."""
     preset = PRESETS[edge]
     kinds = {
         "PFY": RegionKind.PFY,

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rixs_pipeline.core.spectra.map_data import MapData
-from rixs_pipeline.core.spectra.regions import Region, RegionKind
+from rixs_pipeline.core.maps.map_data import MapData
+from rixs_pipeline.core.spectra.regions import Limits, Region, RegionKind
 from rixs_pipeline.types import Edge, FloatArray
 
 ELASTIC_EV = 1.0  # half width of the elastic line itself, around emission = incident
 PEAK_EV = 2.0  # half width in which the counts of a line are summed
-COMPARED_EV = (4.0, 7.0)  # distances on both sides that they are compared with
+COMPARED_EV = Limits(4.0, 7.0)  # distances whose counts they are compared with
 PEAK_DEVIATIONS = 5.0  # standard deviations from which on a line is present
 # of binders and salts, in no reference sample:
 # W. T. Elam et al., Radiat. Phys. Chem. 63, 121 (2002), eV
@@ -112,7 +112,8 @@ def count_elastic_points(data: MapData, weights: FloatArray) -> int:
     distance = np.abs(data.centres[None, :] - data.incident[:, None])
     is_elastic = distance < ELASTIC_EV
     n_bins = np.maximum(is_elastic.sum(axis=1), 1)
-    return int(np.sum((is_elastic * weights).sum(axis=1) > 0.5 * n_bins))
+    weight_inside = (is_elastic * weights).sum(axis=1)
+    return int(np.sum(weight_inside > 0.5 * n_bins))
 
 
 def select_lines_inside(
@@ -136,11 +137,12 @@ def select_lines_inside(
     """
     inside = {}
     for name, energy in lines.items():
-        bin_index = int(np.searchsorted(data.emission_edges, energy, side="right")) - 1
+        next_edge = int(np.searchsorted(data.emission_edges, energy, side="right"))
+        bin_index = next_edge - 1
         if not 0 <= bin_index < weights.shape[1]:
             continue
         is_excited = data.incident > energy + ELASTIC_EV
-        if (weights[:, bin_index] * is_excited).any():
+        if weights[is_excited, bin_index].any():
             inside[name] = energy
     return inside
 
@@ -151,14 +153,17 @@ def _is_peak(data: MapData, weights: FloatArray, energy: float) -> bool:
     Counts within 2 eV exceed those 4 to 7 eV away by five standard deviations, over the
     points where the region has a weight and the line is excited.
     """
-    is_excited = data.incident > energy + 2 * COMPARED_EV[1]
-    counts = data.counts[is_excited & weights.any(axis=1)].sum(axis=0)
+    is_excited = data.incident > energy + 2 * COMPARED_EV.high
+    points = is_excited & weights.any(axis=1)
+    counts = data.counts[points].sum(axis=0)
     distance = np.abs(data.centres - energy)
     peak = distance < PEAK_EV
-    sides = (distance >= COMPARED_EV[0]) & (distance < COMPARED_EV[1])
+    sides = COMPARED_EV.contains(distance)
     if not (peak.any() and sides.any()):
         return False
     ratio = peak.sum() / sides.sum()
-    excess = counts[peak].sum() - ratio * counts[sides].sum()
-    variance = counts[peak].sum() + ratio**2 * counts[sides].sum() + 1
+    peak_counts = counts[peak].sum()
+    side_counts = counts[sides].sum()
+    excess = peak_counts - ratio * side_counts
+    variance = peak_counts + ratio**2 * side_counts + 1
     return bool(excess > PEAK_DEVIATIONS * np.sqrt(variance))

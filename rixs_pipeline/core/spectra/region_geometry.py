@@ -22,6 +22,10 @@ LEAST_CONTACT_EV = 1e-6  # between trapezoids that are joined
 STRAIGHT = 1e-6  # sine of the largest angle that is no corner
 
 
+# values at both ends of a straight line, from those a quarter away from the ends
+EXTRAPOLATION = np.array([[1.5, -0.5], [-0.5, 1.5]])
+
+
 @dataclass(frozen=True)
 class EmissionInterval:
     """Emission energies from `low` to `high`, eV, f8 (incident point,) each.
@@ -58,14 +62,16 @@ def region_weights(
     f8 (point, bin)
         From 0 to 1.
     """
-    weights = np.zeros((len(incident), len(emission_edges) - 1))
-    lower_edges, upper_edges = emission_edges[:-1], emission_edges[1:]
+    n_bins = len(emission_edges) - 1
+    weights = np.zeros((len(incident), n_bins))
+    bin_widths = np.diff(emission_edges)
     for interval in emission_intervals(region, incident):
-        top = np.minimum(interval.high[:, None], upper_edges)
-        bottom = np.maximum(interval.low[:, None], lower_edges)
-        weights += np.maximum(top - bottom, 0.0) / np.diff(emission_edges)
+        bottom = np.maximum(interval.low[:, None], emission_edges[:-1])
+        top = np.minimum(interval.high[:, None], emission_edges[1:])
+        weights += np.maximum(top - bottom, 0.0) / bin_widths
     if region.nearest_incident is not None:
-        weights[~_is_nearest(region.nearest_incident, incident)] = 0.0
+        is_nearest = _is_nearest(region.nearest_incident, incident)
+        weights[~is_nearest] = 0.0
     return weights
 
 
@@ -87,22 +93,26 @@ def emission_intervals(region: Region, incident: FloatArray) -> list[EmissionInt
     """
     intervals = _piece_intervals(region, incident)
     if region.pieces:
-        pieces = [_piece_intervals(piece, incident) for piece in region.pieces]
-        united = _unite([interval for piece in pieces for interval in piece])
-        intervals = _intersect(intervals, united)
+        piece_intervals = []
+        for piece in region.pieces:
+            piece_intervals += _piece_intervals(piece, incident)
+        intervals = _intersect(intervals, _unite(piece_intervals))
     if region.exclude_elastic:
-        unlimited = np.full(len(incident), np.inf)
-        below = EmissionInterval(-unlimited, incident - region.exclude_elastic)
-        above = EmissionInterval(incident + region.exclude_elastic, unlimited)
+        infinity = np.full(len(incident), np.inf)
+        below = EmissionInterval(-infinity, incident - region.exclude_elastic)
+        above = EmissionInterval(incident + region.exclude_elastic, infinity)
         intervals = _intersect(intervals, [below, above])
     return intervals
 
 
 def _is_nearest(energy: float, incident: FloatArray) -> BoolArray:
     """Mark the points (point,) nearest to an energy that lies within the scan."""
-    lowest, highest = incident.min() - NEAREST_EV, incident.max() + NEAREST_EV
+    first = incident.min() - NEAREST_EV
+    last = incident.max() + NEAREST_EV
+    if not first <= energy <= last:
+        return np.zeros(len(incident), bool)
     distance = np.abs(incident - energy)
-    return np.asarray((lowest <= energy <= highest) & (distance == distance.min()))
+    return np.asarray(distance == distance.min())
 
 
 def _piece_intervals(
@@ -112,20 +122,21 @@ def _piece_intervals(
     zero = np.zeros_like(incident)
     intervals = [EmissionInterval(zero - np.inf, zero + np.inf)]
     if piece.emission:
-        window = EmissionInterval(zero + piece.emission[0], zero + piece.emission[1])
+        low, high = piece.emission
+        window = EmissionInterval(zero + low, zero + high)
         intervals = _intersect(intervals, [window])
-    if loss := piece.loss_limits:
-        band = EmissionInterval(incident - loss[1], incident - loss[0])
+    if piece.loss_limits:
+        low, high = piece.loss_limits
+        band = EmissionInterval(incident - high, incident - low)
         intervals = _intersect(intervals, [band])
     if piece.polygon:
-        crossed = _polygon_intervals(np.array(piece.polygon), incident)
-        intervals = _intersect(intervals, crossed)
+        corners = np.array(piece.polygon)
+        intervals = _intersect(intervals, _polygon_intervals(corners, incident))
     if piece.incident:
-        inside = (incident >= piece.incident[0]) & (incident < piece.incident[1])
-        intervals = [
-            EmissionInterval(interval.low, np.where(inside, interval.high, -np.inf))
-            for interval in intervals
-        ]
+        inside = piece.incident.contains(incident)
+        limit = np.where(inside, np.inf, -np.inf)
+        column = EmissionInterval(zero - np.inf, limit)
+        intervals = _intersect(intervals, [column])
     return intervals
 
 
@@ -133,7 +144,8 @@ def _intersect(
     intervals: list[EmissionInterval], limits: list[EmissionInterval]
 ) -> list[EmissionInterval]:
     """Return the intersections of each interval with each of the limits."""
-    return [interval.intersect(limit) for interval, limit in product(intervals, limits)]
+    pairs = product(intervals, limits)
+    return [interval.intersect(limit) for interval, limit in pairs]
 
 
 def _unite(intervals: list[EmissionInterval]) -> list[EmissionInterval]:
@@ -144,10 +156,12 @@ def _unite(intervals: list[EmissionInterval]) -> list[EmissionInterval]:
     order = np.argsort(low, axis=0)
     low = np.take_along_axis(low, order, axis=0)
     high = np.take_along_axis(high, order, axis=0)
-    is_filled = np.isfinite(low) | (low == -np.inf)
-    covered_to = np.maximum.accumulate(np.where(is_filled, high, -np.inf), axis=0)
-    start = np.full((1, low.shape[1]), -np.inf)
-    low = np.maximum(low, np.concatenate([start, covered_to[:-1]]))
+    is_filled = low < np.inf
+    filled_high = np.where(is_filled, high, -np.inf)
+    covered_to = np.maximum.accumulate(filled_high, axis=0)
+    first_row = np.full((1, low.shape[1]), -np.inf)
+    covered_before = np.concatenate([first_row, covered_to[:-1]])
+    low = np.maximum(low, covered_before)
     return [EmissionInterval(*ends) for ends in zip(low, high, strict=True)]
 
 
@@ -158,12 +172,15 @@ def _polygon_intervals(
 
     `corners` f8 (corner, 2): incident and emission energy, eV.
     """
-    x, y = corners.T[:, :, None]
-    x_next, y_next = np.roll(corners, -1, axis=0).T[:, :, None]
+    next_corners = np.roll(corners, -1, axis=0)
+    x, y = corners.T[..., None]
+    x_next, y_next = next_corners.T[..., None]
     is_crossed = (x <= incident) != (x_next <= incident)
-    slope = (y_next - y) / np.where(x_next == x, 1.0, x_next - x)
-    crossings = np.where(is_crossed, y + (incident - x) * slope, np.inf)
-    crossings = np.sort(crossings, axis=0)
+    width = np.where(x_next == x, 1.0, x_next - x)
+    slope = (y_next - y) / width
+    crossings = y + (incident - x) * slope
+    crossings = np.where(is_crossed, crossings, np.inf)
+    crossings.sort(axis=0)
     return [
         EmissionInterval(crossings[row], crossings[row + 1])
         for row in range(0, len(corners) - 1, 2)
@@ -172,26 +189,40 @@ def _polygon_intervals(
 
 @dataclass(frozen=True)
 class _Line:
-    """emission = slope x incident + intercept, eV: a border of a region, or part of it."""
+    """emission = slope x incident + intercept, eV: a border of a region."""
 
     slope: float
     intercept: float
 
+    def crossing(self, line: "_Line") -> float:
+        """Return the incident energy where two lines cross, eV."""
+        return (line.intercept - self.intercept) / (self.slope - line.slope)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Left or right side of a trapezoid: emission from `low` to `high`, eV."""
+
+    incident: float
+    low: float
+    high: float
+
+    def touches(self, side: "_Side") -> bool:
+        """Return whether two sides at the same incident energy overlap."""
+        bottom = max(self.low, side.low)
+        top = min(self.high, side.high)
+        return top - bottom > LEAST_CONTACT_EV
+
 
 @dataclass(frozen=True)
 class _Trapezoid:
-    """A region between two incident energies: borders `low` and `high` at both, eV."""
+    """A part of a region between two incident energies."""
 
-    left: float
-    right: float
-    low: Limits
-    high: Limits
+    left: _Side
+    right: _Side
 
-    def continues(self, before: "_Trapezoid") -> bool:
-        """Whether it has a part of its left side in common with the one before."""
-        bottom = max(self.low[0], before.low[1])
-        top = min(self.high[0], before.high[1])
-        return top - bottom > LEAST_CONTACT_EV
+
+_Polygon = list[_Trapezoid]  # each continues the one before it
 
 
 def region_outlines(
@@ -221,56 +252,70 @@ def region_outlines(
     straight and the region consists of trapezoids; those that continue each other make
     one outline.
     """
-    overhang = max(float(np.ptp(incident)), OVERHANG_EV)
-    ends = float(incident.min()) - overhang, float(incident.max()) + overhang
-    if region.nearest_incident is not None:
-        nearest = incident[_is_nearest(region.nearest_incident, incident)]
-        if not len(nearest):
-            return []
-        ends = nearest[0] - LINE_WIDTH_EV / 2, nearest[0] + LINE_WIDTH_EV / 2
-    emission = float(emission_edges[0]), float(emission_edges[-1])
-    breakpoints = _find_breakpoints(region, ends, emission)
-    polygons: list[list[_Trapezoid]] = []
-    growing: list[list[_Trapezoid]] = []
-    for trapezoids in _cut_into_trapezoids(region, breakpoints, emission):
-        growing = [_polygon_to_continue(t, trapezoids, growing) for t in trapezoids]
-        for polygon, trapezoid in zip(growing, trapezoids, strict=True):
+    span = _find_span(region, incident)
+    if span is None:
+        return []
+    emission = Limits(float(emission_edges[0]), float(emission_edges[-1]))
+    breakpoints = _find_breakpoints(region, span, emission)
+    polygons: list[_Polygon] = []
+    growing: list[_Polygon] = []
+    for slab in _cut_into_trapezoids(region, breakpoints, emission):
+        growing = [_polygon_to_continue(part, slab, growing) for part in slab]
+        for polygon, trapezoid in zip(growing, slab, strict=True):
             polygon.append(trapezoid)
         polygons += [polygon for polygon in growing if len(polygon) == 1]
     return [_find_corners(polygon) for polygon in polygons]
 
 
-def _find_breakpoints(region: Region, ends: Limits, emission: Limits) -> FloatArray:
+def _find_span(region: Region, incident: FloatArray) -> Limits | None:
+    """Return the incident energies within which a region is outlined, eV."""
+    if region.nearest_incident is None:
+        first = float(incident.min())
+        last = float(incident.max())
+        overhang = max(last - first, OVERHANG_EV)
+        return Limits(first - overhang, last + overhang)
+    nearest = incident[_is_nearest(region.nearest_incident, incident)]
+    if not len(nearest):
+        return None
+    point = float(nearest[0])
+    return Limits(point - LINE_WIDTH_EV / 2, point + LINE_WIDTH_EV / 2)
+
+
+def _find_breakpoints(region: Region, span: Limits, emission: Limits) -> FloatArray:
     """Return the incident energies where borders begin, end or cross, ascending, eV."""
-    positions = [*ends]
+    positions = [*span]
     lines = [_Line(0.0, limit) for limit in emission]
     for piece in (region, *region.pieces):
         positions += piece.incident or ()
         lines += [_Line(0.0, limit) for limit in piece.emission or ()]
         lines += [_Line(1.0, -limit) for limit in piece.loss_limits or ()]
-        corners = piece.polygon or ()
-        positions += [x for x, _ in corners]
-        lines += [
-            _line_through(*ends)
-            for ends in zip(corners, corners[1:] + corners[:1], strict=True)
-            if ends[0][0] != ends[1][0]
-        ]
-    if half_width := region.exclude_elastic:
-        lines += [_Line(1.0, -half_width), _Line(1.0, half_width)]
-    positions += [
-        (second.intercept - first.intercept) / (first.slope - second.slope)
-        for first, second in combinations(lines, 2)
-        if first.slope != second.slope
-    ]
-    breakpoints = np.unique(np.round(positions, ROUNDING_DECIMALS))
-    first, last = np.round(ends, ROUNDING_DECIMALS)
-    return breakpoints[(breakpoints >= first) & (breakpoints <= last)]
+        if piece.polygon:
+            positions += [corner[0] for corner in piece.polygon]
+            lines += _polygon_lines(np.array(piece.polygon))
+    if region.exclude_elastic:
+        lines.append(_Line(1.0, -region.exclude_elastic))
+        lines.append(_Line(1.0, region.exclude_elastic))
+    for first, second in combinations(lines, 2):
+        if first.slope != second.slope:
+            positions.append(first.crossing(second))
+    rounded = np.round(positions, ROUNDING_DECIMALS)
+    low, high = np.round(span, ROUNDING_DECIMALS)
+    is_inside = (rounded >= low) & (rounded <= high)
+    return np.unique(rounded[is_inside])
 
 
-def _line_through(first: Limits, second: Limits) -> _Line:
-    """Return the line through two corners (incident, emission), eV."""
-    slope = (second[1] - first[1]) / (second[0] - first[0])
-    return _Line(slope, first[1] - slope * first[0])
+def _polygon_lines(corners: FloatArray) -> list[_Line]:
+    """Return the lines through the sides of a polygon, apart from vertical ones.
+
+    `corners` f8 (corner, 2): incident and emission energy, eV.
+    """
+    lines = []
+    next_corners = np.roll(corners, -1, axis=0)
+    for (x, y), (x_next, y_next) in zip(corners, next_corners, strict=True):
+        if x != x_next:
+            slope = float((y_next - y) / (x_next - x))
+            lines.append(_Line(slope, float(y - slope * x)))
+    return lines
 
 
 def _cut_into_trapezoids(
@@ -279,66 +324,66 @@ def _cut_into_trapezoids(
     """Return the trapezoids between each breakpoint and the next, from low to high.
 
     Borders are evaluated a quarter of the way from both breakpoints, where no limit is
-    ambiguous, and drawn on as straight lines.
+    ambiguous, and extrapolated as straight lines.
     """
-    quarter = np.diff(breakpoints) / 4
-    near_left, near_right = breakpoints[:-1] + quarter, breakpoints[1:] - quarter
-    incident = np.stack([near_left, near_right]).ravel()
-    slabs: list[list[_Trapezoid]] = [[] for _ in quarter]
-    unlimited = np.ones(len(incident))
-    whole = EmissionInterval(emission[0] * unlimited, emission[1] * unlimited)
+    left, right = breakpoints[:-1], breakpoints[1:]
+    quarter = (right - left) / 4
+    incident = np.concatenate([left + quarter, right - quarter])
+    bottom = np.full(len(incident), emission.low)
+    top = np.full(len(incident), emission.high)
+    whole_map = EmissionInterval(bottom, top)
+    slabs: list[list[_Trapezoid]] = [[] for _ in left]
     for interval in emission_intervals(region, incident):
-        inside = interval.intersect(whole)
+        inside = interval.intersect(whole_map)
         low = inside.low.reshape(2, -1)
         high = inside.high.reshape(2, -1)
-        for slab in np.flatnonzero((high > low).all(axis=0)):
+        is_filled = (high > low).all(axis=0)
+        filled = np.flatnonzero(is_filled)
+        low_left, low_right = EXTRAPOLATION @ low[:, filled]
+        high_left, high_right = EXTRAPOLATION @ high[:, filled]
+        for index, slab in enumerate(filled):
             trapezoid = _Trapezoid(
-                left=float(breakpoints[slab]),
-                right=float(breakpoints[slab + 1]),
-                low=_extrapolate(low[:, slab]),
-                high=_extrapolate(high[:, slab]),
+                left=_Side(left[slab], low_left[index], high_left[index]),
+                right=_Side(right[slab], low_right[index], high_right[index]),
             )
             slabs[slab].append(trapezoid)
     return slabs
 
 
-def _extrapolate(border: FloatArray) -> Limits:
-    """Return a border at both breakpoints from its values a quarter away from them."""
-    half_step = float(border[1] - border[0]) / 2
-    return float(border[0]) - half_step, float(border[1]) + half_step
-
-
 def _polygon_to_continue(
-    trapezoid: _Trapezoid,
-    neighbours: list[_Trapezoid],
-    polygons: list[list[_Trapezoid]],
-) -> list[_Trapezoid]:
+    trapezoid: _Trapezoid, slab: list[_Trapezoid], polygons: list[_Polygon]
+) -> _Polygon:
     """Return the polygon that a trapezoid alone continues; a new one where none is.
 
-    `neighbours`: trapezoids between the same breakpoints; `polygons`: those that end at
+    `slab`: all trapezoids between the same breakpoints; `polygons`: those that end at
     the left one.
     """
-    touched = [polygon for polygon in polygons if trapezoid.continues(polygon[-1])]
+    touched = [
+        polygon for polygon in polygons if trapezoid.left.touches(polygon[-1].right)
+    ]
     if len(touched) != 1:
         return []
-    rivals = [rival for rival in neighbours if rival.continues(touched[0][-1])]
-    return touched[0] if len(rivals) == 1 else []
+    (polygon,) = touched
+    end = polygon[-1].right
+    n_continuing = sum(rival.left.touches(end) for rival in slab)
+    return polygon if n_continuing == 1 else []
 
 
-def _find_corners(trapezoids: list[_Trapezoid]) -> FloatArray:
+def _find_corners(polygon: _Polygon) -> FloatArray:
     """Return the corners (corner, 2) of joined trapezoids, counter-clockwise, eV."""
     bottom, top = [], []
-    for trapezoid in trapezoids:
-        bottom.append((trapezoid.left, trapezoid.low[0]))
-        bottom.append((trapezoid.right, trapezoid.low[1]))
-        top.append((trapezoid.left, trapezoid.high[0]))
-        top.append((trapezoid.right, trapezoid.high[1]))
-    corners = np.round([*bottom, *reversed(top)], ROUNDING_DECIMALS)
+    for trapezoid in polygon:
+        for side in (trapezoid.left, trapezoid.right):
+            bottom.append((side.incident, side.low))
+            top.append((side.incident, side.high))
+    corners = np.array([*bottom, *reversed(top)])
+    corners = np.round(corners, ROUNDING_DECIMALS)
     is_repeated = (corners == np.roll(corners, 1, axis=0)).all(axis=1)
     corners = corners[~is_repeated]
-    before = corners - np.roll(corners, 1, axis=0)
-    after = np.roll(corners, -1, axis=0) - corners
-    turn = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
-    lengths = np.hypot(*before.T) * np.hypot(*after.T)
-    is_corner = np.abs(turn) > STRAIGHT * lengths
+    x_before, y_before = (corners - np.roll(corners, 1, axis=0)).T
+    x_after, y_after = (np.roll(corners, -1, axis=0) - corners).T
+    turn = x_before * y_after - y_before * x_after
+    length_before = np.hypot(x_before, y_before)
+    length_after = np.hypot(x_after, y_after)
+    is_corner = np.abs(turn) > STRAIGHT * length_before * length_after
     return np.asarray(corners[is_corner])

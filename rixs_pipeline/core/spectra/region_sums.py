@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from rixs_pipeline.core.spectra.map_data import MapData
+from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.regions import EmissionAxis, Region, RegionKind
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
@@ -133,11 +133,13 @@ def _sum_along_loss(data: MapData, weights: FloatArray) -> RegionSums:
     that neighbours are correlated where several points add up.
     """
     step = data.bin_width
-    position = (data.incident[:, None] - data.emission_edges[None, 1:]) / step
-    first = int(np.floor(position.min()))
+    loss = data.incident[:, None] - data.emission_edges[None, 1:]
+    position = loss / step
     index = np.floor(position).astype(np.int64)
+    first = int(index.min())
     upper_share = position - index
-    energy = (np.arange(first, index.max() + 2) + 0.5) * step
+    bins = np.arange(first, index.max() + 2)
+    energy = (bins + 0.5) * step
     lower = _BinPart(index - first, weights * (1 - upper_share))
     upper = _BinPart(index - first + 1, weights * upper_share)
     return _sum_parts(data, weights, SpectrumAxis.LOSS, energy, [lower, upper])
@@ -150,6 +152,11 @@ class _BinPart:
     index: IntArray
     weights: FloatArray
 
+    def add_up(self, values: FloatArray, size: int) -> FloatArray:
+        """Return the sums (size,) of values (point, bin) that go to the same bin."""
+        sums = np.bincount(self.index.ravel(), values.ravel(), size)
+        return np.asarray(sums, dtype=float)
+
 
 def _sum_parts(
     data: MapData,
@@ -160,30 +167,33 @@ def _sum_parts(
 ) -> RegionSums:
     """Return the sums of the parts in bins around the energies (n,)."""
     size = len(energy)
+    n_points = len(data.incident)
     is_exposed = data.exposure > 0
     exposure = np.where(is_exposed, data.exposure, 0.0)[:, None]
     errors = data.relative_exposure_errors * data.exposure
     errors = np.where(is_exposed, errors, 0.0)[:, None]
-    number, variance, largest = np.zeros(size), np.zeros(size), np.zeros(size)
-    counts, seconds = np.zeros(size), np.zeros(size)
+    number = np.zeros(size)
+    variance = np.zeros(size)
+    largest = np.zeros(size)
+    counts = np.zeros(size)
+    seconds = np.zeros(size)
     is_covered: BoolArray = np.zeros(size, bool)
-    point_errors = np.zeros((len(data.incident), size))
-    rows = np.arange(len(data.incident))[:, None]
+    point_errors = np.zeros((n_points, size))
+    rows = np.arange(n_points)[:, None]
     for part in parts:
-        index = part.index.ravel()
-        is_covered |= np.bincount(index, part.weights.ravel(), size) > 0
+        is_covered |= part.add_up(part.weights, size) > 0
         shares = part.weights * is_exposed[:, None]
         count_weights = data.weigh_counts(shares)
-        number += np.bincount(index, (count_weights * data.counts).ravel(), size)
-        squares = count_weights**2 * data.counts
-        variance += np.bincount(index, squares.ravel(), size)
-        counts += np.bincount(index, (shares * data.counts).ravel(), size)
-        seconds += np.bincount(index, (shares * exposure).ravel(), size)
+        number += part.add_up(count_weights * data.counts, size)
+        variance += part.add_up(count_weights**2 * data.counts, size)
+        counts += part.add_up(shares * data.counts, size)
+        seconds += part.add_up(shares * exposure, size)
         np.maximum.at(largest, part.index, count_weights)
         if data.exposure_errors is not None:
             np.add.at(point_errors, (rows, part.index), shares * errors)
     seconds = np.where(seconds > 0, seconds, np.nan)
-    relative_error = np.sqrt((point_errors**2).sum(axis=0)) / seconds
+    exposure_variance = (point_errors**2).sum(axis=0)
+    relative_error = np.sqrt(exposure_variance) / seconds
     return RegionSums(
         axis=axis,
         energy=energy,

@@ -2,10 +2,25 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-Limits = tuple[float, float]
+import numpy as np
 
-ELASTIC_LOSS: Limits = (-3.0, 3.0)  # eV; of an elastic region without `loss`
+from rixs_pipeline.types import BoolArray, FloatArray
+
+
+class Limits(NamedTuple):
+    """Lower and upper limit, eV."""
+
+    low: float
+    high: float
+
+    def contains(self, energy: FloatArray) -> BoolArray:
+        """Mark the energies with low <= E < high."""
+        return np.asarray((energy >= self.low) & (energy < self.high))
+
+
+ELASTIC_LOSS = Limits(-3.0, 3.0)  # of an elastic region without `loss`
 
 
 class RegionKind(StrEnum):
@@ -140,9 +155,9 @@ class Region(RegionPiece):
         Whether the user decided on the elastic line, by `loss` or `exclude_elastic`.
     background : tuple of Background
         Subtracted together.
-    scale : Scale or (low, high)
+    scale : Scale or Limits
         What the spectrum is divided by: with limits, its mean over that window.
-    pre_edge, post_edge : (low, high) or None
+    pre_edge, post_edge : Limits or None
         Windows for `Scale.EDGE`; None: the defaults of the edge.
     self_absorption : SelfAbsorption or None
         Undo the self-absorption of the yield.
@@ -171,6 +186,6 @@ class Region(RegionPiece):
 
     @property
     def is_limited(self) -> bool:
-        """Whether it is less than the whole map, apart from an excluded elastic line."""
+        """Whether it is less than the map, apart from an excluded elastic line."""
         has_limits = self.emission or self.incident or self.loss_limits or self.polygon
         return bool(has_limits or self.pieces) or self.nearest_incident is not None

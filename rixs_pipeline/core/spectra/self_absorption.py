@@ -1,4 +1,4 @@
-"""Correction of a thick sample's yield for self-absorption, and its check by the iPFY."""
+"""Self-absorption of a thick sample's yield: correction, and check by the iPFY."""
 
 from dataclasses import dataclass
 
@@ -18,8 +18,8 @@ LEAST_POINTS = 4  # of that fit
 class Absorption:
     """Absorption in units of the element's own after the edge.
 
-    `values` and standard deviation `errors`, f8 (n,); NaN at the `refused` points, whose
-    yield is too near its ceiling.
+    `values` and standard deviation `errors`, f8 (n,); NaN at the `refused` points,
+    whose yield is too near its ceiling.
     """
 
     values: FloatArray
@@ -36,7 +36,7 @@ def correct_self_absorption(
     ----------
     spectrum : Spectrum
         The yield, its pre-edge background subtracted.
-    post_edge : (low, high)
+    post_edge : Limits
         Where the element's own absorption is 1, eV.
     background : float
         mu_b, absorption of everything else, relative to the element's own.
@@ -61,14 +61,14 @@ def correct_self_absorption(
 
         mu_X = r y / (1 - y),   d mu_X / d I = r / (K (1 - y)^2)
 
-    so that the relative error grows by 1 + mu_X / r. The error of I(post_edge), the mean
-    of its points, is added. A point with y beyond 0.9, or y + 2 standard deviations
-    beyond 1, is refused. Formula: as for the inverse yield, A. J. Achkar et al., Phys.
-    Rev. B 83, 081106 (2011).
+    so that the relative error grows by 1 + mu_X / r. The error of I(post_edge), the
+    mean of its points, is added. A point with y beyond 0.9, or y + 2 standard
+    deviations beyond 1, is refused. Formula: as for the inverse yield, A. J. Achkar et
+    al., Phys. Rev. B 83, 081106 (2011).
     """
-    energy, intensity = spectrum.energy, spectrum.intensity
+    intensity = spectrum.intensity
     errors = spectrum.intensity_errors
-    window = np.isfinite(intensity) & (energy >= post_edge[0]) & (energy < post_edge[1])
+    window = np.isfinite(intensity) & post_edge.contains(spectrum.energy)
     level = float(intensity[window].mean()) if window.any() else 0.0
     if not level > 0:
         raise ValueError(
@@ -76,9 +76,10 @@ def correct_self_absorption(
         )
     ratio = background + fluorescence
     ceiling = level * (1 + ratio)
-    y, deviation = intensity / ceiling, errors / ceiling
-    sum_error = float(np.sqrt((errors[window] ** 2).sum()))
-    level_error = sum_error / window.sum() / level
+    y = intensity / ceiling
+    deviation = errors / ceiling
+    sum_variance = (errors[window] ** 2).sum()
+    level_error = float(np.sqrt(sum_variance)) / window.sum() / level
     is_beyond = (y > LARGEST_YIELD) | (y + 2 * deviation > 1)
     refused = np.isfinite(y) & is_beyond
     y = np.where(refused, np.nan, y)
@@ -125,12 +126,15 @@ def compare_with_inverse_yield(
     is_valid &= (errors > 0) & np.isfinite(inverse_errors)
     if is_valid.sum() < LEAST_POINTS:
         return None
-    y, x = values[is_valid], inverse[is_valid]
-    y_errors, x_errors = errors[is_valid], inverse_errors[is_valid]
+    x = inverse[is_valid]
+    x_errors = inverse_errors[is_valid]
+    y = values[is_valid]
+    y_errors = errors[is_valid]
     slope = 0.0
     for _ in range(ITERATIONS):
         weight = 1 / (y_errors**2 + (slope * x_errors) ** 2)
-        mean_x, mean_y = np.average(x, weights=weight), np.average(y, weights=weight)
+        mean_x = np.average(x, weights=weight)
+        mean_y = np.average(y, weights=weight)
         # less what noise adds, which would pull the slope to zero
         spread = weight @ ((x - mean_x) ** 2 - x_errors**2)
         covariance = weight @ ((x - mean_x) * (y - mean_y))

@@ -10,7 +10,7 @@ from rixs_pipeline.core.spectra.normalisation import line_weights, scale_values
 from rixs_pipeline.core.spectra.regions import Scale
 from rixs_pipeline.types import BoolArray, FloatArray
 
-# least span of the pre-edge points, over the distance to which their line is extrapolated
+# least span of the pre-edge points, over the distance that their line is extrapolated
 LEAST_REACH = 0.1
 LARGEST_LINE_ERROR = 0.1  # of the extrapolated line, over the spectrum's span
 LEAST_POINTS = 3  # before the edge, for a slope with an error
@@ -30,6 +30,33 @@ class PassAverage:
 
     mean: FloatArray
     errors: FloatArray
+
+
+@dataclass(frozen=True)
+class NormalisedPasses:
+    """Passes after normalisation.
+
+    Attributes
+    ----------
+    values : list of f8 (point,)
+        The passes.
+    divisor : float
+        What the last pass was divided by.
+    sign : int
+        -1 where the signal decreases at the edge: it is -1 at its minimum, or after its
+        edge jump.
+    has_linear_pre_edge : bool
+        Whether a line was subtracted, not a constant.
+    """
+
+    values: list[FloatArray]
+    divisor: float
+    sign: int
+    has_linear_pre_edge: bool
+
+    def average(self) -> PassAverage:
+        """Return the mean of the passes with its standard error."""
+        return average_passes(self.values)
 
 
 def normalise_absorption(
@@ -61,7 +88,8 @@ def normalise_absorption(
     if scale is Scale.EDGE:
         no_errors = np.zeros(len(values))
         scaled = scale_values(energy, values, no_errors, scale, windows)
-        return NormalisedValues(scaled.intensity, float(np.nan_to_num(scaled.factor)))
+        divisor = float(np.nan_to_num(scaled.factor))
+        return NormalisedValues(scaled.intensity, divisor)
     before = _select_pre_edge(energy, values, windows)
     above = values
     if len(np.unique(energy[before])) > 1:
@@ -79,8 +107,7 @@ def _select_pre_edge(
     energy: FloatArray, values: FloatArray, windows: EdgeWindows
 ) -> BoolArray:
     """Mark the points (point,) before the edge."""
-    low, high = windows.pre_edge
-    return np.asarray(np.isfinite(values) & (energy >= low) & (energy < high))
+    return np.isfinite(values) & windows.pre_edge.contains(energy)
 
 
 def _pre_edge_line(
@@ -88,7 +115,8 @@ def _pre_edge_line(
 ) -> FloatArray:
     """Return the line (point,) through the points before the edge."""
     finite_values = np.where(np.isfinite(values), values, 0.0)
-    return np.asarray(line_weights(energy, before, energy) @ finite_values)
+    weights = line_weights(energy, before, energy)
+    return np.asarray(weights @ finite_values)
 
 
 def has_pre_edge_slope(
@@ -115,7 +143,8 @@ def has_pre_edge_slope(
     number = int(before.sum())
     if len(np.unique(energy[before])) < LEAST_POINTS:
         return False
-    residuals = (values - _pre_edge_line(energy, values, before))[before]
+    above_line = values - _pre_edge_line(energy, values, before)
+    residuals = above_line[before]
     last = energy[is_valid].max()
     weights = line_weights(energy, before, np.array([last]))[0]
     variance = (residuals**2).sum() / (number - 2)
@@ -123,7 +152,8 @@ def has_pre_edge_slope(
     distance = last - energy[before].max()
     if np.ptp(energy[before]) < LEAST_REACH * distance:
         return False
-    return bool(error <= LARGEST_LINE_ERROR * np.ptp(values[is_valid]))
+    span = np.ptp(values[is_valid])
+    return bool(error <= LARGEST_LINE_ERROR * span)
 
 
 def decreases_at_edge(
@@ -153,14 +183,16 @@ def decreases_at_edge(
 def average_passes(passes: Sequence[FloatArray]) -> PassAverage:
     """Return the mean of passes (point,) with its standard error from their scatter.
 
-    The scatter at one point rests on few passes, so that one size is taken for the whole
-    spectrum, the root mean square over the points. With one pass the errors are NaN.
+    The scatter at one point rests on few passes, so that one size is taken for the
+    whole spectrum, the root mean square over the points. With one pass the errors are
+    NaN.
     """
     values = np.array(passes)
     n_points = values.shape[1]
     n_passes = np.isfinite(values).sum(axis=0)
     is_measured = n_passes > 0
-    mean, errors = np.full(n_points, np.nan), np.full(n_points, np.nan)
+    mean = np.full(n_points, np.nan)
+    errors = np.full(n_points, np.nan)
     np.divide(np.nansum(values, axis=0), n_passes, out=mean, where=is_measured)
     degrees_of_freedom = n_passes.sum() - is_measured.sum()
     if degrees_of_freedom > 0:
@@ -168,3 +200,44 @@ def average_passes(passes: Sequence[FloatArray]) -> PassAverage:
         scatter = np.sqrt(squares / degrees_of_freedom)
         np.divide(scatter, np.sqrt(n_passes), out=errors, where=is_measured)
     return PassAverage(mean, errors)
+
+
+def normalise_passes(
+    energy: FloatArray,
+    passes: Sequence[FloatArray],
+    scale: Scale,
+    windows: EdgeWindows,
+    *,
+    is_sloped: bool,
+) -> NormalisedPasses:
+    """Subtract the pre-edge line of each pass, and divide it by its maximum or jump.
+
+    Parameters
+    ----------
+    energy : f8 (point,)
+        Incident energies, eV.
+    passes : sequence of f8 (point,)
+        Any unit; NaN where a pass has no value.
+    scale : Scale
+        MAX or EDGE.
+    windows : EdgeWindows
+        Before and after the edge.
+    is_sloped : bool
+        For MAX: subtract a line, or else the mean before the edge.
+
+    Returns
+    -------
+    NormalisedPasses
+        All with the sign of their mean.
+    """
+    mean = average_passes(passes).mean
+    decreases = decreases_at_edge(energy, mean, scale, windows, is_sloped)
+    sign = -1 if decreases else 1
+    values, divisor = [], 0.0
+    for measured in passes:
+        upward = sign * measured
+        normalised = normalise_absorption(energy, upward, scale, windows, is_sloped)
+        values.append(sign * normalised.values)
+        divisor = normalised.divisor
+    has_linear_pre_edge = is_sloped or scale is Scale.EDGE
+    return NormalisedPasses(values, divisor, sign, has_linear_pre_edge)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.spectra.backgrounds import (
     BackgroundEstimate,
     estimate_background,
 )
 from rixs_pipeline.core.spectra.edge_windows import EdgeWindows, find_edge_windows
-from rixs_pipeline.core.spectra.map_data import MapData
 from rixs_pipeline.core.spectra.normalisation import scale_values
 from rixs_pipeline.core.spectra.presets import PRESETS
 from rixs_pipeline.core.spectra.region_sums import RegionSums, SpectrumAxis, sum_region
@@ -143,8 +143,10 @@ def _unscaled_spectrum(
         pre_edge = windows.pre_edge if windows else None
         background = estimate_background(data, region, sums, inputs.blanks, pre_edge)
     net = _subtract(sums, background)
-    is_inverse = region.kind is RegionKind.IPFY
-    result = _inverse_intensity(sums, net) if is_inverse else _intensity(sums, net)
+    if region.kind is RegionKind.IPFY:
+        result = _inverse_intensity(sums, net)
+    else:
+        result = _intensity(sums, net)
     spectrum = Spectrum(
         axis=sums.axis,
         energy=sums.energy,
@@ -187,7 +189,13 @@ def _subtract(sums: RegionSums, background: BackgroundEstimate | None) -> _NetCo
     lower, upper = count_interval(number, sums.variance, sums.largest_weight)
     variance = sums.variance + sums.largest_weight**2
     if background is None:
-        return _NetCounts(number, variance, lower, upper, number)
+        return _NetCounts(
+            value=number,
+            variance=variance,
+            lower=lower,
+            upper=upper,
+            same_exposure=number,
+        )
     net = number - background.value
     background_lower, background_upper = background.interval()
     below = np.hypot(number - lower, background_upper - background.value)
@@ -222,8 +230,14 @@ def _intensity(sums: RegionSums, net: _NetCounts) -> _Intensity:
     lower, upper = mover(value, interval, i0_errors)
     errors = np.sqrt(net.variance / divisor**2 + i0_errors**2)
     is_yield = sums.axis is SpectrumAxis.INCIDENT
-    units = "counts/s" if is_yield else "counts/(s eV)"
-    return _Intensity(value, errors, lower, upper, i0_errors, units)
+    return _Intensity(
+        value=value,
+        errors=errors,
+        lower=lower,
+        upper=upper,
+        i0_errors=i0_errors,
+        units="counts/s" if is_yield else "counts/(s eV)",
+    )
 
 
 def _inverse_intensity(sums: RegionSums, net: _NetCounts) -> _Intensity:
@@ -231,8 +245,8 @@ def _inverse_intensity(sums: RegionSums, net: _NetCounts) -> _Intensity:
 
     1 / (N + 1) has the expectation (1 - exp(-mean)) / mean (A. J. Achkar et al., Phys.
     Rev. B 83, 081106 (2011) for the yield). Its variance is estimated without bias by
-    1 / ((N + 1)^2 (N + 2)), but that falls where the estimate falls: pulls would be 17 %
-    too wide at 10 counts. To first order in 1 / mean their variance is
+    1 / ((N + 1)^2 (N + 2)), but that falls where the estimate falls: pulls would be
+    17 % too wide at 10 counts. To first order in 1 / mean their variance is
     1 + 15 / (4 mean), so sigma^2 = X^2 (1 + 15 / (4 (N + 1))) / ((N + 1)^2 (N + 2)).
     Without counts the interval has no upper end (inf).
     """
@@ -250,7 +264,14 @@ def _inverse_intensity(sums: RegionSums, net: _NetCounts) -> _Intensity:
     interval = np.minimum(lower, value), np.maximum(upper, value)
     lower, upper = mover(value, interval, i0_errors)
     errors = value * np.sqrt(relative_variance + (i0_errors / value) ** 2)
-    return _Intensity(value, errors, lower, upper, i0_errors, "s/counts")
+    return _Intensity(
+        value=value,
+        errors=errors,
+        lower=lower,
+        upper=upper,
+        i0_errors=i0_errors,
+        units="s/counts",
+    )
 
 
 def _inverse(values: FloatArray) -> FloatArray:
@@ -283,14 +304,17 @@ def _energy_scale_errors(
             shifted = _unscaled_spectrum(shifted_data, region, shifted_sums, inputs)
             intensity.append(shifted.intensity)
         change = intensity[0] - intensity[1]
-        total_weight = sums.weights.sum()
-        emission = float((sums.weights @ data.centres).sum() / total_weight)
-        return np.asarray(change / (2 * SHIFT_EV) * uncertainty.at(emission))
-    change = _shift(spectrum, SHIFT_EV) - _shift(spectrum, -SHIFT_EV)
+        moment = (sums.weights @ data.centres).sum()
+        mean_emission = float(moment / sums.weights.sum())
+        deviation = uncertainty.at(mean_emission)
+    else:
+        change = _shift(spectrum, SHIFT_EV) - _shift(spectrum, -SHIFT_EV)
+        deviation = uncertainty.at(spectrum.energy)
     if spectrum.axis is SpectrumAxis.LOSS:
-        emission_energy = float(data.incident.mean()) - spectrum.energy
-        return np.asarray(-change / (2 * SHIFT_EV) * uncertainty.at(emission_energy))
-    return np.asarray(change / (2 * SHIFT_EV) * uncertainty.at(spectrum.energy))
+        change = -change
+        emission = float(data.incident.mean()) - spectrum.energy
+        deviation = uncertainty.at(emission)
+    return np.asarray(change / (2 * SHIFT_EV) * deviation)
 
 
 def _shift(spectrum: Spectrum, shift: float) -> FloatArray:
@@ -353,13 +377,14 @@ def _check_windows(spectrum: Spectrum, windows: EdgeWindows | None) -> None:
     if windows is None:
         raise ValueError("scale edge: edge unknown; set pre_edge and post_edge")
     energy = spectrum.energy[np.isfinite(spectrum.intensity)]
-    span = (
-        f"{energy.min():.1f} to {energy.max():.1f} eV" if len(energy) else "no points"
-    )
+    span = "no points"
+    if len(energy):
+        span = f"{energy.min():.1f} to {energy.max():.1f} eV"
     for name in ("pre_edge", "post_edge"):
-        low, high = getattr(windows, name)
-        if len(np.unique(energy[(energy >= low) & (energy < high)])) < 2:
+        window: Limits = getattr(windows, name)
+        inside = energy[window.contains(energy)]
+        if len(np.unique(inside)) < 2:
             raise ValueError(
-                f"scale edge: fewer than 2 points in {name} [{low}, {high}]; "
+                f"scale edge: fewer than 2 points in {name} {list(window)}; "
                 f"the scan has {span}"
             )

@@ -11,12 +11,13 @@ import numpy as np
 from rixs_pipeline.config.models import XasConfig
 from rixs_pipeline.core.maps import combine
 from rixs_pipeline.core.spectra import xas
-from rixs_pipeline.core.spectra.absorption_passes import normalise_passes
 from rixs_pipeline.core.spectra.edge_windows import EdgeWindows, find_edge_windows
 from rixs_pipeline.core.spectra.presets import PRESETS
 from rixs_pipeline.core.spectra.regions import RegionKind, Scale
+from rixs_pipeline.core.spectra.xas import normalise_passes
 from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
+from rixs_pipeline.stages.sample.configured_regions import core_limits
 from rixs_pipeline.stages.sample.pass_axis import axis_of_passes, point_index
 from rixs_pipeline.types import Edge, FloatArray
 
@@ -120,8 +121,8 @@ def _edge_windows(edge: Edge, config: XasConfig, incident: FloatArray) -> EdgeWi
     windows = find_edge_windows(
         default,
         incident if config.scale == "edge" else None,
-        pre_edge=config.pre_edge,
-        post_edge=config.post_edge,
+        pre_edge=core_limits(config.pre_edge),
+        post_edge=core_limits(config.post_edge),
     )
     # the jump is taken at the edge, wherever the config's windows are
     return replace(windows or default, position=default.position)

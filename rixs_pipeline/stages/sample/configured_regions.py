@@ -10,7 +10,7 @@ from rixs_pipeline.config.models import Region
 from rixs_pipeline.core.spectra import regions
 from rixs_pipeline.core.spectra.presets import preset_region, preset_regions
 from rixs_pipeline.core.spectra.region_geometry import region_outlines
-from rixs_pipeline.core.spectra.regions import RegionKind, Scale
+from rixs_pipeline.core.spectra.regions import Limits, RegionKind, Scale
 from rixs_pipeline.types import Edge, FloatArray
 
 if TYPE_CHECKING:
@@ -136,53 +136,66 @@ def _separate_cuts(name: str, region: Region) -> dict[str, Region]:
     return separated
 
 
+def core_limits(limits: tuple[float, float] | None) -> Limits | None:
+    """Return limits of the config in the terms of core."""
+    return None if limits is None else Limits(*limits)
+
+
 def core_region(region: Region) -> regions.Region:
-    """Return a resolved region in the terms of core."""
-    incident, nearest_incident = region.incident, None
+    """Return a resolved region of the config in the terms of core."""
+    piece = _core_piece(region)
+    incident, nearest_incident = piece.incident, None
     if region.cuts:
         (cut,) = region.cuts
-        incident, nearest_incident = (
-            (cut, None) if isinstance(cut, tuple) else (None, cut)
-        )
-    accepts_elastic = "exclude_elastic" in region.model_fields_set
+        incident = Limits(*cut) if isinstance(cut, tuple) else None
+        nearest_incident = None if isinstance(cut, tuple) else cut
+    scale = region.scale
+    mentions_elastic = "exclude_elastic" in region.model_fields_set
     return regions.Region(
-        kind=RegionKind(region.kind),
-        emission=region.emission,
+        kind=RegionKind(str(region.kind)),
+        emission=piece.emission,
         incident=incident,
         nearest_incident=nearest_incident,
-        loss=region.loss,
-        polygon=region.polygon,
-        pieces=tuple(_core_piece(piece) for piece in region.pieces),
+        loss=piece.loss,
+        polygon=piece.polygon,
+        pieces=tuple(_core_piece(part) for part in region.pieces),
         exclude_elastic=region.exclude_elastic,
-        accepts_elastic=region.loss is not None or accepts_elastic,
+        accepts_elastic=mentions_elastic or region.loss is not None,
         background=tuple(map(_core_background, region.background or ())),
-        scale=_core_scale(region.scale),
-        pre_edge=region.pre_edge,
-        post_edge=region.post_edge,
+        scale=Limits(*scale) if isinstance(scale, tuple) else Scale(scale),
+        pre_edge=core_limits(region.pre_edge),
+        post_edge=core_limits(region.post_edge),
         self_absorption=_core_self_absorption(region.self_absorption),
         axis=regions.EmissionAxis(region.axis),
     )
 
 
 def _core_piece(piece: models.Piece) -> regions.RegionPiece:
-    return regions.RegionPiece(**piece.model_dump())
-
-
-def _core_scale(scale: str | tuple[float, float]) -> Scale | tuple[float, float]:
-    return Scale(scale) if isinstance(scale, str) else scale
+    return regions.RegionPiece(
+        emission=core_limits(piece.emission),
+        incident=core_limits(piece.incident),
+        loss=core_limits(piece.loss),
+        polygon=piece.polygon,
+    )
 
 
 def _core_background(background: models.Background) -> regions.Background:
     match background:
         case models.Sideband():
-            return regions.SidebandBackground(background.emission)
+            windows = tuple(Limits(*window) for window in background.emission)
+            return regions.SidebandBackground(windows)
         case models.Blank():
             return regions.BlankBackground(background.sample, background.factor)
         case models.Leak():
-            return regions.LeakBackground(**background.model_dump())
+            return regions.LeakBackground(
+                tail_fraction=background.tail_fraction,
+                tail_fraction_errors=background.tail_fraction_errors,
+                tail_length=background.tail_length,
+            )
         case models.PreEdge():
             shape = regions.PreEdgeShape(background.kind)
-            return regions.PreEdgeBackground(shape, background.incident)
+            incident = core_limits(background.incident)
+            return regions.PreEdgeBackground(shape, incident)
 
 
 def _core_self_absorption(
@@ -190,7 +203,11 @@ def _core_self_absorption(
 ) -> regions.SelfAbsorption | None:
     if configured is None:
         return None
-    return regions.SelfAbsorption(**configured.model_dump())
+    return regions.SelfAbsorption(
+        background=configured.background,
+        fluorescence=configured.fluorescence,
+        post_edge=core_limits(configured.post_edge),
+    )
 
 
 def outlines_on_map(

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.spectra.inverse_yield_line import (
     LineTest,
     LineWindow,
     check_line,
     choose_line,
 )
-from rixs_pipeline.core.spectra.map_data import MapData
 from rixs_pipeline.core.spectra.region_checks import find_unintended
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.regions import Region, RegionKind, Scale

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.spectra.features import Feature, measure_feature
-from rixs_pipeline.core.spectra.map_data import MapData
-from rixs_pipeline.core.spectra.regions import Region, RegionKind, Scale
+from rixs_pipeline.core.spectra.regions import Limits, Region, RegionKind, Scale
 from rixs_pipeline.core.spectra.self_absorption import (
     LARGEST_YIELD,
     compare_with_inverse_yield,
@@ -53,7 +53,8 @@ def feature_dataset(
     Dataset
         Name, area, centre of mass and width, with errors, (feature,).
     """
-    features = [measure_feature(spectrum, window) for window in windows.values()]
+    limits = [Limits(*window) for window in windows.values()]
+    features = [measure_feature(spectrum, window) for window in limits]
     names = np.array(list(windows), dtype=object)
     variables = {"feature": (("feature",), names)}
     for field in fields(Feature):

@@ -3,8 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.spectra.map_data import MapData, ResponseTail
-from rixs_pipeline.core.spectra.poisson_fit import fit_poisson
+from rixs_pipeline.core.maps.map_data import MapData, ResponseTail
 from rixs_pipeline.core.spectra.yields import ExtractionInputs, extract_spectrum
 from tests.core.spectra.builders import make_region
 
@@ -48,23 +47,6 @@ def test_background_before_the_edge(kind: str) -> None:
     assert 0.93 < np.sqrt(np.mean(beyond**2)) < 1.1
     assert abs(beyond.mean()) < 0.2
     assert covered.mean() > 0.94
-
-
-def test_covariance_of_the_fit_is_its_scatter() -> None:
-    rng, x = np.random.default_rng(2), np.linspace(-4, 4, 20)
-    design = np.stack([np.full(20, 10.0), 10 * x], axis=1)
-    fits = [
-        fit_poisson(
-            rng.poisson(design @ [0.4, 0.05]).astype(float), design, np.zeros(20)
-        )
-        for _ in range(600)
-    ]
-    theta, covariance = (
-        np.array([f.parameters for f in fits]),
-        np.mean([f.covariance for f in fits], axis=0),
-    )
-    np.testing.assert_allclose(np.diag(covariance), theta.var(axis=0), rtol=0.2)
-    np.testing.assert_allclose(theta.mean(axis=0), [0.4, 0.05], rtol=0.03)
 
 
 def test_no_counts_before_the_edge_is_no_background_with_an_error() -> None:

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.spectra.features import fit_fwhm, measure_feature
-from rixs_pipeline.core.spectra.map_data import MapData
+from rixs_pipeline.core.spectra.regions import Limits
 from rixs_pipeline.core.spectra.yields import (
     EnergyUncertainty,
     ExtractionInputs,
@@ -13,7 +14,7 @@ from tests.core.spectra.builders import make_region
 EDGES = np.arange(500.0, 540.1, 0.5)
 CENTRES = (EDGES[1:] + EDGES[:-1]) / 2
 SHAPE = np.exp(-0.5 * ((CENTRES - 520.3) / 1.7) ** 2)
-WINDOW = (510.0, 530.0)
+WINDOW = Limits(510.0, 530.0)
 
 
 def measured(rng: np.random.Generator, i0: float = 0.0) -> MapData:
@@ -81,6 +82,6 @@ def test_nothing_there_is_nan() -> None:
     assert found.area == 0 and np.isnan(found.centre) and np.isnan(found.fwhm)
     assert np.isnan(
         measure_feature(
-            extract_spectrum(data, make_region(kind="xes")), (700.0, 710.0)
+            extract_spectrum(data, make_region(kind="xes")), Limits(700.0, 710.0)
         ).area
     )

@@ -5,10 +5,10 @@ import pytest
 
 from rixs_pipeline.core.spectra import xas
 from rixs_pipeline.core.spectra.edge_windows import EdgeWindows
-from rixs_pipeline.core.spectra.regions import Scale
+from rixs_pipeline.core.spectra.regions import Limits, Scale
 
 ENERGY = np.arange(760.0, 830.0, 0.5)
-WINDOWS = EdgeWindows((755, 774), (800, 840), 780.0)
+WINDOWS = EdgeWindows(Limits(755, 774), Limits(800, 840), 780.0)
 EDGE = np.exp(-0.5 * ((ENERGY - 780.5) / 1.0) ** 2) + 0.5 * (ENERGY > 780)
 LINE = 2.0 + 0.01 * (ENERGY - 700)
 
@@ -80,3 +80,47 @@ def test_a_slope_is_taken_where_the_points_before_the_edge_tell_it() -> None:
     before = WINDOWS.pre_edge[1] > ENERGY
     assert flat[before].mean() == pytest.approx(0, abs=1e-9)
     assert np.ptp(flat[before]) > 0
+
+
+PASS_ENERGY = np.linspace(770.0, 800.0, 61)
+PASS_WINDOWS = EdgeWindows(Limits(770, 776), Limits(790, 801), position=780.5)
+PEAK = np.exp(-0.5 * ((PASS_ENERGY - 780.5) / 1.0) ** 2)
+STEP = 1.0 * (PASS_ENERGY >= 780.5)
+
+
+def test_passes_of_different_size_and_slope_agree_after_normalisation():
+    passes = [2 * PEAK + 1, 5 * PEAK + 0.1 * PASS_ENERGY]
+    normalised = xas.normalise_passes(
+        PASS_ENERGY, passes, Scale.MAX, PASS_WINDOWS, is_sloped=True
+    )
+    assert normalised.sign == 1
+    assert normalised.has_linear_pre_edge
+    np.testing.assert_allclose(normalised.values[0], normalised.values[1], atol=1e-2)
+    np.testing.assert_allclose(normalised.average().mean, PEAK, atol=1e-2)
+    np.testing.assert_allclose(normalised.divisor, 5, rtol=1e-2)
+
+
+def test_a_constant_is_subtracted_where_there_is_no_slope():
+    normalised = xas.normalise_passes(
+        PASS_ENERGY, [PEAK + 3], Scale.MAX, PASS_WINDOWS, is_sloped=False
+    )
+    assert not normalised.has_linear_pre_edge
+    np.testing.assert_allclose(normalised.values[0], PEAK, atol=1e-5)
+
+
+def test_all_passes_have_the_sign_of_their_mean():
+    passes = [3 - PEAK, 3 - 2 * PEAK]
+    normalised = xas.normalise_passes(
+        PASS_ENERGY, passes, Scale.MAX, PASS_WINDOWS, is_sloped=False
+    )
+    assert normalised.sign == -1
+    for values in normalised.values:
+        np.testing.assert_allclose(values.min(), -1.0)
+
+
+def test_an_edge_jump_always_has_a_line_before_it():
+    normalised = xas.normalise_passes(
+        PASS_ENERGY, [4 * STEP + 1], Scale.EDGE, PASS_WINDOWS, is_sloped=False
+    )
+    assert normalised.has_linear_pre_edge
+    np.testing.assert_allclose(normalised.values[0], STEP, atol=1e-9)

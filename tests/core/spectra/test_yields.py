@@ -1,11 +1,9 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixs_pipeline.core.spectra.map_data import MapData
+from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.yields import (
     EnergyUncertainty,
@@ -330,38 +328,6 @@ def test_edge_scale_subtracts_the_line_before_and_divides_by_the_jump() -> None:
                 **{"kind": "pfy", "scale": "edge", **LINES, "post_edge": [900, 950]}
             ),
         )
-
-
-@pytest.mark.parametrize(
-    ("scan", "pre", "post"),
-    [
-        (
-            (752, 850),
-            (750.5, 776.5),
-            (798.5, 840.5),
-        ),  # the preset's, whole or in part, where it holds three points
-        ((776.2, 799.2), (776.2, 778.5), (796.9, 799.2)),
-        ((770, 790), (750.5, 776.5), (788, 790)),
-    ],
-)
-def test_default_edge_windows_go_as_far_as_the_scan(scan, pre, post) -> None:
-    incident = np.arange(scan[0], scan[1] + 0.01, 0.5)
-    found = ExtractionInputs(Edge.Co_L).edge_windows(
-        make_region(kind="pfy", scale="edge"), incident
-    )
-    assert found.pre_edge == pytest.approx(pre)
-    assert found.post_edge == pytest.approx(post)
-    data = MapData(
-        np.full((len(incident), 1), 50),
-        np.ones(len(incident)),
-        np.array([510.0, 512.0]),
-        incident,
-    )
-    data = replace(data, counts=np.where(incident > 780, 500, 50)[:, None])
-    scaled = extract_spectrum(
-        data, make_region(kind="pfy", scale="edge"), ExtractionInputs(Edge.Co_L)
-    )
-    assert scaled.scale_factor == pytest.approx(450)
 
 
 def test_points_far_after_the_edge_tell_no_slope() -> None:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.spectra.map_data import MapData
+from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.spectra.regions import Region, RegionKind, Scale
 from rixs_pipeline.core.spectra.yields import ExtractionInputs
 from rixs_pipeline.stages.sample.spectrum_checks import (

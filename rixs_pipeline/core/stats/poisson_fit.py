@@ -83,7 +83,7 @@ class _Likelihood:
 def _maximise(
     likelihood: _Likelihood, parameters: FloatArray, floor: FloatArray
 ) -> FloatArray:
-    """Return the most likely parameters; steps are halved until the likelihood rises."""
+    """Return the most likely parameters; halve steps until the likelihood rises."""
     current = likelihood.logarithm(parameters)
     for _ in range(MAX_STEPS):
         step = likelihood.scoring_step(parameters, floor)
