@@ -148,9 +148,9 @@ def test_without_arguments_the_help_is_shown(cli):
         (["watch", "{beamtime}", "--every", "0"], "--every"),
         (
             ["export", "{out}", "--format", "pdf"],
-            "'pdf' is no export format; there are xdi, athena, csv, nexus",
+            "unknown export format 'pdf'; choose from xdi, athena, csv, nexus",
         ),
-        (["export", "{out}", "--format", ","], "is no export format"),
+        (["export", "{out}", "--format", ","], "unknown export format"),
         (["simulate", "{tmp}/new", "--preset", "big"], "unknown preset 'big'"),
         (["simulate", "{tmp}/new", "--pixels", "-3"], "simulate: pixels"),
         (["simulate", "{beamtime}"], "empty"),

@@ -1,8 +1,12 @@
-"""Small tables as CSV that begin with what they were made from: lines `# name: value`, which pandas and numpy skip."""
+"""Small CSV tables with attributes in front: lines `# name: value`.
+
+pandas (`comment="#"`) and numpy skip these lines.
+"""
 
 import csv
 import json
 from collections.abc import Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,18 @@ from rixs_pipeline.io.nexus import atomic_path
 def write_table(
     path: Path, columns: Mapping[str, Sequence[Any]], attributes: Mapping[str, str]
 ) -> None:
-    """Write columns of equal length under their names; numbers with four decimals, an empty field for NaN."""
+    """Write columns of equal length; numbers with four decimals, NaN as an empty field.
+
+    Parameters
+    ----------
+    path
+        The table; its folder is created.
+    columns
+        Name -> values.
+    attributes
+        Name -> text, written in front.
+    """
+    rows = zip(*columns.values(), strict=True)
     with (
         atomic_path(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
@@ -22,23 +37,23 @@ def write_table(
             file.write(f"# {name}: {json.dumps(value)}\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(
-            [_field(value) for value in row]
-            for row in zip(*columns.values(), strict=True)
-        )
+        for row in rows:
+            writer.writerow([_field(value) for value in row])
 
 
 def _field(value: Any) -> str:
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.4f}" if value == value else ""
+    return "" if isnan(value) else f"{value:.4f}"
 
 
 def read_attributes(path: Path) -> dict[str, str]:
-    """The attributes that a table begins with.
+    """Read the attributes in front of a table.
 
-    Raises:
-        InputError: not such a table.
+    Raises
+    ------
+    InputError
+        Not such a table.
     """
     attributes = {}
     try:
@@ -50,6 +65,6 @@ def read_attributes(path: Path) -> dict[str, str]:
                 attributes[name] = json.loads(value)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{path}: not a table of rixs-pipeline; remove it and run again"
+            f"{path}: not a table of rixs-pipeline; delete it and run again"
         ) from error
     return attributes

@@ -1,25 +1,26 @@
-"""Spectra and photons as files for other programs: XDI, columns for Athena, CSV, copies of NeXus and photon lists."""
+"""Write spectra and photons for other programs.
+
+XDI, columns for Athena, CSV, and copies of NeXus files and photon lists.
+"""
 
 import csv
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline import __version__
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.paths import export_folder, photon_list, safe_name
+from rixs_pipeline.types import FloatArray
 
 LOG = logging.getLogger(__name__)
-
-Floats = NDArray[np.float64]
 
 _AXES = ("incident_energy", "emission_energy", "energy_loss")
 _COLUMNS = (
@@ -30,149 +31,208 @@ _COLUMNS = (
     "counts",
     "exposure",
 )
-_INTERNAL = (
-    "NX_class",
-    "default",
-    "command",
-    "input_hashes",
-)  # attributes that say nothing to a reader of a spectrum
+# Attributes that say nothing about a spectrum
+_INTERNAL_ATTRIBUTES = ("NX_class", "default", "command", "input_hashes")
 _XDI_FIELDS = {"sample": "Sample.name", "mono": "Mono.name", "time": "Scan.start_time"}
+_XDI_EDGES = {"K": "K", "L": "L3"}  # shell -> edge
 
 
 @dataclass(frozen=True)
 class Spectrum:
     """A spectrum as plain arrays.
 
-    `axis`: incident_energy or emission_energy; `energy` f8 (n,) eV; `columns`: name -> f8 (n,), intensity first;
-    `units`: column -> unit; `metadata`: what is known, one line of text each. `sample`, `edge` (such as Co_L) and
-    `region` should be there; `program_version`, `mono` and `time` (ISO 8601) have places of their own in XDI.
+    `metadata` should have `sample`, `edge` (such as Co_L) and `region`;
+    `program_version`, `mono` and `time` (ISO 8601) have fields of their own in XDI.
     """
 
-    axis: str
-    energy: Floats
-    columns: dict[str, Floats]
-    units: dict[str, str] = field(default_factory=dict)
-    metadata: dict[str, str] = field(default_factory=dict)
+    axis: str  # incident_energy, emission_energy or energy_loss
+    energy: FloatArray  # (n,), eV
+    columns: dict[str, FloatArray]  # name -> (n,), intensity first
+    units: dict[str, str] = field(default_factory=dict)  # column -> unit
+    metadata: dict[str, str] = field(default_factory=dict)  # one line of text each
+
+
+@dataclass(frozen=True)
+class XdiEdge:
+    """An absorption edge as XDI names it, such as Co and L3."""
+
+    element: str
+    edge: str
 
 
 def write_xdi(path: Path, spectrum: Spectrum) -> None:
-    """Write XDI 1.0 (https://github.com/XraySpectroscopy/XAS-Data-Interchange): points without a number are left out.
+    """Write XDI 1.0; points without a number are left out.
 
-    Raises:
-        InputError: no point has a number, or the edge is not known.
+    Parameters
+    ----------
+    path
+        The file; its folder is created.
+    spectrum
+        What is written.
+
+    Raises
+    ------
+    InputError
+        No point has a number, or the edge is unknown.
+
+    References
+    ----------
+    https://github.com/XraySpectroscopy/XAS-Data-Interchange
     """
-    symbol, edge = absorption_edge(spectrum.metadata.get("edge", ""), path)
-    energy, columns = _finite(spectrum, path)
-    names = _labels(spectrum, "mufluor", columns)
-    units = ["eV", *(spectrum.units.get(name, "") for name in columns)]
+    edge = xdi_edge(spectrum.metadata.get("edge", ""), path)
+    finite = _select_finite(spectrum, path)
+    labels = _column_labels(finite, absorption_label="mufluor")
+    units = ["eV", *(finite.units.get(name, "") for name in finite.columns)]
     version = "".join(spectrum.metadata.get("program_version", __version__).split())
-    fields = {"Element.symbol": symbol, "Element.edge": edge}
-    fields |= {
-        f"Column.{n}": f"{name} {unit}"
-        for n, (name, unit) in enumerate(zip(names, units, strict=True), 1)
-    }
+    fields = {"Element.symbol": edge.element, "Element.edge": edge.edge}
+    for number, (label, unit) in enumerate(zip(labels, units, strict=True), start=1):
+        fields[f"Column.{number}"] = f"{label} {unit}"
     for key, value in spectrum.metadata.items():
-        if key == "time":
-            value = _iso_time(value, path)
-        if value and key not in ("edge", "program_version"):
-            fields[_XDI_FIELDS.get(key, f"rixs_pipeline.{safe_name(key)}")] = value
+        if key in ("edge", "program_version"):
+            continue
+        text = _iso_time(value, path) if key == "time" else value
+        if text:
+            name = _XDI_FIELDS.get(key, f"rixs_pipeline.{safe_name(key)}")
+            fields[name] = text
     fields["rixs_pipeline.axis"] = spectrum.axis
-    header = [
-        f"XDI/1.0 rixs_pipeline/{version}",
-        *(f"{key}: {_one_line(value)}" for key, value in fields.items()),
-    ]
-    _write_columns(path, [*header, "///", "---", " ".join(names)], energy, columns)
+    header = [f"XDI/1.0 rixs_pipeline/{version}"]
+    header += [f"{name}: {_one_line(text)}" for name, text in fields.items()]
+    header += ["///", "---", " ".join(labels)]
+    _write_columns(path, header, finite)
 
 
 def write_athena(path: Path, spectrum: Spectrum) -> None:
-    """Write columns of numbers under a # header whose last line names them, energy and mu first, as Athena reads it.
+    """Write columns of numbers as Athena reads them: energy and mu first.
 
-    Raises:
-        InputError: no point has a number.
+    The last line of the header, which begins with #, names the columns.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is created.
+    spectrum
+        What is written.
+
+    Raises
+    ------
+    InputError
+        No point has a number.
     """
-    energy, columns = _finite(spectrum, path)
-    about = (
-        {"program": f"rixs_pipeline {__version__}"}
-        | spectrum.metadata
-        | {"axis": spectrum.axis}
-    )
-    header = [f"{key}: {_one_line(value)}" for key, value in about.items()]
-    _write_columns(
-        path,
-        [*header, "-" * 40, " ".join(_labels(spectrum, "mu", columns))],
-        energy,
-        columns,
-    )
+    finite = _select_finite(spectrum, path)
+    fields = {"program": f"rixs_pipeline {__version__}"}
+    fields |= spectrum.metadata
+    fields["axis"] = spectrum.axis
+    header = [f"{name}: {_one_line(text)}" for name, text in fields.items()]
+    labels = _column_labels(finite, absorption_label="mu")
+    header += ["-" * 40, " ".join(labels)]
+    _write_columns(path, header, finite)
 
 
 def write_csv(path: Path, spectrum: Spectrum) -> None:
-    """Write comma-separated values under one line of names with units; every digit is kept, NaN is written `nan`."""
+    """Write comma-separated values under a line of names with units.
+
+    Every digit is kept; NaN is written as `nan`.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is created.
+    spectrum
+        What is written.
+    """
     units = {spectrum.axis: "eV"} | spectrum.units
     columns = {spectrum.axis: spectrum.energy} | spectrum.columns
+    names = [f"{name} [{units[name]}]" if units.get(name) else name for name in columns]
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
     with (
         atomic_path(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(
-            f"{name} [{units[name]}]" if units.get(name) else name for name in columns
-        )
-        writer.writerows(
-            zip(*(values.tolist() for values in columns.values()), strict=True)
-        )
+        writer.writerow(names)
+        writer.writerows(rows)
 
 
-_WRITERS: dict[str, tuple[str, Callable[[Path, Spectrum], None]]] = {
-    "xdi": ("xdi", write_xdi),
-    "athena": ("dat", write_athena),
-    "csv": ("csv", write_csv),
+@dataclass(frozen=True)
+class _TextFormat:
+    """How spectra are written as text."""
+
+    name: str
+    extension: str
+    write: Callable[[Path, Spectrum], None]
+    has_nan: bool = False  # whether it can hold points without a number
+
+
+_TEXT_FORMATS = {
+    "xdi": _TextFormat("xdi", "xdi", write_xdi),
+    "athena": _TextFormat("athena", "dat", write_athena),
+    "csv": _TextFormat("csv", "csv", write_csv, has_nan=True),
 }
-FORMATS = (*_WRITERS, "nexus", "photons")
+FORMATS = (*_TEXT_FORMATS, "nexus", "photons")
 
 
 def export(out: Path, formats: Iterable[str]) -> list[Path]:
-    """Write every spectrum of an output folder to `export/<format>/<sample>-<edge>-<REGION>.<ext>`.
+    """Write every spectrum of an output folder in other formats.
 
-    `nexus` copies the .nxs files, `photons` the photon list of every scan. A spectrum without a single number is left
-    out of formats that cannot hold it, with a logged warning.
+    To `export/<format>/<sample>-<edge>-<REGION>.<ext>`; `nexus` copies the .nxs files,
+    `photons` the photon list of every scan. A spectrum without a single number is left
+    out of formats that cannot hold it, with a warning.
 
-    Raises:
-        UsageError: an unknown format.
-        InputError: no spectra (no photon lists) in the folder, or a file that is not a product.
+    Parameters
+    ----------
+    out
+        Output folder of a run.
+    formats
+        Some of `FORMATS`.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    UsageError
+        An unknown format.
+    InputError
+        No spectra (no photon lists) in the folder, or a file that is not a product.
     """
     formats = list(formats)
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise UsageError(
-            f"'{', '.join(unknown)}' is no export format; there are {', '.join(FORMATS)}"
+            f"unknown export format '{', '.join(unknown)}'; choose from "
+            f"{', '.join(FORMATS)}"
         )
     written = []
     for name in formats:
         folder = export_folder(out, name)
-        for file in _photon_lists(out) if name == "photons" else _spectra(out):
-            written += (
-                list(_export_file(file, folder, name))
-                if name in _WRITERS
-                else [_copy(file, folder)]
-            )
+        files = _find_photon_lists(out) if name == "photons" else _find_spectra(out)
+        for file in files:
+            if name in _TEXT_FORMATS:
+                written += _export_file(file, folder, _TEXT_FORMATS[name])
+            else:
+                written.append(_copy(file, folder))
     return written
 
 
-def _spectra(out: Path) -> list[Path]:
+def _find_spectra(out: Path) -> list[Path]:
     files = sorted((out / "spectra").glob("*.nxs"))
     if not files:
         raise InputError(
-            f"{out}: holds no spectra (spectra/*.nxs); run `rixs-pipeline run BEAMTIME -o {out}` first"
+            f"{out}: no spectra (spectra/*.nxs); run "
+            f"`rixs-pipeline run BEAMTIME -o {out}` first"
         )
     return files
 
 
-def _photon_lists(out: Path) -> list[Path]:
-    any_scan = photon_list(out, "*")
-    files = sorted(any_scan.parent.glob(any_scan.name))
+def _find_photon_lists(out: Path) -> list[Path]:
+    pattern = photon_list(out, "*")
+    files = sorted(pattern.parent.glob(pattern.name))
     if not files:
         raise InputError(
-            f"{out}: photons were not kept; set `map: {{keep_photons: true}}` in the config and run again"
+            f"{out}: no photon lists; set `map: {{keep_photons: true}}` in the config "
+            "and run again"
         )
     return files
 
@@ -183,58 +243,69 @@ def _copy(file: Path, folder: Path) -> Path:
     return folder / file.name
 
 
-def _export_file(file: Path, folder: Path, name: str) -> Iterator[Path]:
+def _export_file(file: Path, folder: Path, text_format: _TextFormat) -> list[Path]:
     """Write the spectra of one product, one file a region."""
-    extension, write = _WRITERS[name]
-    for region, spectrum in _read(file):
-        path = folder / f"{file.stem}-{safe_name(region)}.{extension}"
-        if name == "csv" or np.isfinite(spectrum.columns["intensity"]).any():
-            write(path, spectrum)
-            yield path
-        else:
+    written = []
+    for region, spectrum in _read_spectra(file).items():
+        has_numbers = np.isfinite(spectrum.columns["intensity"]).any()
+        if not has_numbers and not text_format.has_nan:
             LOG.warning(
                 "%s: region %s has no intensity at any point; not exported as %s",
                 file,
                 region,
-                name,
+                text_format.name,
             )
+            continue
+        name = f"{file.stem}-{safe_name(region)}.{text_format.extension}"
+        text_format.write(folder / name, spectrum)
+        written.append(folder / name)
+    return written
 
 
-def _read(file: Path) -> list[tuple[str, Spectrum]]:
-    """Name and spectrum of every entry of a product."""
+def _read_spectra(file: Path) -> dict[str, Spectrum]:
+    """Read the spectrum of every entry of a product."""
     try:
-        with h5py.File(file, "r") as opened:
-            return [(name, _spectrum(name, entry)) for name, entry in opened.items()]
+        with h5py.File(file, "r") as product:
+            return {
+                region: _read_spectrum(region, entry)
+                for region, entry in product.items()
+            }
     except (OSError, KeyError, StopIteration) as error:
         raise InputError(
-            f"{file}: is not a file of spectra ({error}); remove it and run `rixs-pipeline run`"
+            f"{file}: not a file of spectra ({error}); delete it and run "
+            "`rixs-pipeline run`"
         ) from error
 
 
-def _spectrum(name: str, entry: h5py.Group) -> Spectrum:
-    """The spectrum in an entry; its attributes become the metadata, the region's definition under its own name."""
+def _read_spectrum(region: str, entry: h5py.Group) -> Spectrum:
+    """Read the spectrum of an entry; its attributes become the metadata.
+
+    The definition of the region, attribute `region`, becomes `definition`.
+    """
     data = entry["data"]
     axis = next(axis for axis in _AXES if axis in data)
-    columns = {column: data[column] for column in _COLUMNS if column in data}
-    attributes = {
-        key: _text(value) for key, value in entry.attrs.items() if key not in _INTERNAL
+    metadata = {
+        key: _text(value)
+        for key, value in entry.attrs.items()
+        if key not in _INTERNAL_ATTRIBUTES
     }
     for key in ("sample", "edge", "region"):
-        if key not in attributes:
-            raise KeyError(f"entry {name} has no attribute {key}")
-    attributes["definition"] = attributes["region"]
+        if key not in metadata:
+            raise KeyError(f"entry {region} has no attribute {key}")
+    metadata["definition"] = metadata["region"]
+    metadata["region"] = region
+    stored = {column: data[column] for column in _COLUMNS if column in data}
     return Spectrum(
         axis=axis,
         energy=np.asarray(data[axis], dtype=float),
         columns={
-            column: np.asarray(values, dtype=float)
-            for column, values in columns.items()
+            column: np.asarray(values, dtype=float) for column, values in stored.items()
         },
         units={
             column: _text(values.attrs.get("units", ""))
-            for column, values in columns.items()
+            for column, values in stored.items()
         },
-        metadata=attributes | {"region": name},
+        metadata=metadata,
     )
 
 
@@ -242,68 +313,73 @@ def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def absorption_edge(edge: str, path: Path | str = "spectrum") -> tuple[str, str]:
-    """Element and edge as XDI names them: Co_L is Co and L3, O_K is O and K.
+def xdi_edge(edge: str, source: Path | str = "spectrum") -> XdiEdge:
+    """Return an edge as XDI names it: Co_L is Co and L3, O_K is O and K.
 
-    Raises:
-        InputError: it is not the name of an edge; the message names `path`.
+    Parameters
+    ----------
+    edge
+        Name of an absorption edge.
+    source
+        File that the error message names.
+
+    Returns
+    -------
+    XdiEdge
+        Element and edge.
+
+    Raises
+    ------
+    InputError
+        Not the name of an edge.
     """
-    symbol, _, shell = edge.partition("_")
-    if shell not in ("K", "L"):
+    element, _, shell = edge.partition("_")
+    if shell not in _XDI_EDGES:
         raise InputError(
-            f"{path}: '{edge}' is not an edge such as O_K or Co_L; name it in the config, beamtime.scans"
+            f"{source}: '{edge}' is not an edge such as O_K or Co_L; set it in the "
+            "config, beamtime.scans"
         )
-    return symbol, "L3" if shell == "L" else "K"
+    return XdiEdge(element, _XDI_EDGES[shell])
 
 
-def _finite(spectrum: Spectrum, path: Path) -> tuple[Floats, dict[str, Floats]]:
-    """The points at which every column has a number; a column without any number is left out."""
+def _select_finite(spectrum: Spectrum, path: Path) -> Spectrum:
+    """Return the points at which all columns that have numbers have one."""
     columns = {
         name: values
         for name, values in spectrum.columns.items()
         if np.isfinite(values).any()
     }
-    good = np.all(
-        [np.isfinite(values) for values in (spectrum.energy, *columns.values())], axis=0
+    arrays = (spectrum.energy, *columns.values())
+    is_finite = np.all([np.isfinite(values) for values in arrays], axis=0)
+    if "intensity" not in columns or not is_finite.any():
+        raise InputError(f"{path}: spectrum has no intensity at any point; not written")
+    return replace(
+        spectrum,
+        energy=spectrum.energy[is_finite],
+        columns={name: values[is_finite] for name, values in columns.items()},
     )
-    if "intensity" not in columns or not good.any():
-        raise InputError(
-            f"{path}: not written: the spectrum has no intensity at any point"
-        )
-    return spectrum.energy[good], {
-        name: values[good] for name, values in columns.items()
-    }
 
 
-def _labels(
-    spectrum: Spectrum, absorption: str, columns: dict[str, Floats]
-) -> list[str]:
-    """Column names: what is measured against the incident energy stands for the absorption."""
-    against_incident = spectrum.axis == "incident_energy"
-    return [
-        "energy",
-        *(
-            absorption if name == "intensity" and against_incident else name
-            for name in columns
-        ),
-    ]
+def _column_labels(spectrum: Spectrum, absorption_label: str) -> list[str]:
+    """Return column names; an intensity against incident energy stands for absorption."""
+    labels = ["energy"]
+    for name in spectrum.columns:
+        is_absorption = name == "intensity" and spectrum.axis == "incident_energy"
+        labels.append(absorption_label if is_absorption else name)
+    return labels
 
 
-def _write_columns(
-    path: Path, header: list[str], energy: Floats, columns: dict[str, Floats]
-) -> None:
-    """Lines that begin with #, then one row a point."""
-    table = np.column_stack([energy, *columns.values()])
-    rows = ["  ".join(f"{value:.10g}" for value in row) for row in table]
+def _write_columns(path: Path, header: list[str], spectrum: Spectrum) -> None:
+    """Write lines that begin with #, then one row a point."""
+    table = np.column_stack([spectrum.energy, *spectrum.columns.values()])
+    lines = [f"# {line}" for line in header]
+    lines += ["  ".join(f"{value:.10g}" for value in row) for row in table]
     with atomic_path(path) as temporary:
-        temporary.write_text(
-            "\n".join([*(f"# {line}" for line in header), *rows]) + "\n",
-            encoding="utf-8",
-        )
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _iso_time(value: str, path: Path) -> str:
-    """An ISO 8601 time; empty, with a logged warning, where it is none."""
+    """Return an ISO 8601 time; empty, with a warning, where it is none."""
     try:
         return datetime.fromisoformat(value).isoformat()
     except ValueError:

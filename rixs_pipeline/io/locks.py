@@ -1,4 +1,4 @@
-"""One writer at a time for the files that several runs into one folder share, on whatever nodes they are."""
+"""One writer at a time for files that several runs share, on any node of a cluster."""
 
 import logging
 from collections.abc import Iterator
@@ -7,22 +7,22 @@ from pathlib import Path
 
 from rixs_pipeline import paths
 
-log = logging.getLogger("rixs_pipeline")
+LOG = logging.getLogger("rixs_pipeline")
 
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Others that lock the same folder of results wait until the block ends.
+    """Lock a folder of results: another process that locks it waits until the block ends.
 
-    POSIX record locks: they hold between the nodes of NFS, Lustre and GPFS, and go with the process that holds them.
-    On a file system without any, the block runs all the same.
+    POSIX record locks hold between the nodes of NFS, Lustre and GPFS, and end with the
+    process that holds them. On a file system without locks the block runs unprotected.
     """
     out.mkdir(parents=True, exist_ok=True)
     with (out / paths.LOCK_FILE).open("ab") as file:
         try:
-            import fcntl
+            import fcntl  # not on Windows
 
             fcntl.lockf(file, fcntl.LOCK_EX)
         except (ImportError, OSError) as error:
-            log.debug("%s: no locks here (%s)", out, error)
+            LOG.debug("%s: file locks unavailable (%s)", out, error)
         yield

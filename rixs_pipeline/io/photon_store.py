@@ -1,15 +1,18 @@
-"""The calibrated photons of a scan, kept beside its map: HDF5 columns, so that other bins need no pulses.
+"""The calibrated photons of a scan, stored next to its map, so that it can be rebinned.
 
-Blocks of pixels write parts, plain records one after the other; the parts become one file. So nothing as long as the
-scan is ever in memory.
+Blocks of pixels write parts, plain records one after the other; the parts become one
+HDF5 file. So no array as long as the scan is ever in memory.
 """
 
 import errno
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,21 +21,48 @@ from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.schema import SCHEMA_VERSION
 
 PHOTON = np.dtype([("energy", "<f4"), ("point", "<i4"), ("pixel", "<i4")])
-COLUMNS = {
-    "energy": ("eV", "emission energy of the photon"),
-    "point": ("", "number of the scan point, from 0"),
-    "pixel": ("", "channel number of the pixel"),
+COLUMN_ATTRIBUTES = {
+    "energy": {"units": "eV", "long_name": "emission energy of the photon"},
+    "point": {"units": "", "long_name": "number of the scan point, from 0"},
+    "pixel": {"units": "", "long_name": "channel number of the pixel"},
 }
 CHUNK = 1 << 16  # photons
-AT_ONCE = 1 << 20  # photons in memory
+MAX_PHOTONS = 1 << 20  # in memory
+_MARGIN_BYTES = 1 << 20  # of free disk space beyond the photons
+
+
+@dataclass(frozen=True)
+class Photons:
+    """Calibrated photons of a scan, all (photon,)."""
+
+    energy: NDArray[np.float32]  # eV
+    point: NDArray[np.int32]  # number of the scan point, from 0
+    pixel: NDArray[np.int32]  # channel number
+
+    def __len__(self) -> int:
+        return len(self.energy)
 
 
 def append(
     part: Path, energy: NDArray[np.float32], point: NDArray[np.integer[Any]], pixel: int
 ) -> None:
-    """Append photons of one pixel, `energy` and `point` (photon,), to a part."""
+    """Append photons of one pixel to a part.
+
+    Parameters
+    ----------
+    part
+        File of records.
+    energy
+        (photon,), eV.
+    point
+        (photon,), number of the scan point.
+    pixel
+        Channel number.
+    """
     photons = np.empty(len(energy), PHOTON)
-    photons["energy"], photons["point"], photons["pixel"] = energy, point, pixel
+    photons["energy"] = energy
+    photons["point"] = point
+    photons["pixel"] = pixel
     with part.open("ab") as file:
         photons.tofile(file)
 
@@ -48,112 +78,134 @@ def write(
     tables: Mapping[str, Mapping[str, NDArray[Any]]],
     attributes: Mapping[str, Any],
 ) -> int:
-    """Write the photons of parts, one after the other, as one file; how many there are.
+    """Write the photons of parts, one part after the other, to one file.
 
-    Args:
-        path: the list; `entry/data` gets a column a field of `PHOTON`.
-        parts: files that `append` wrote.
-        tables: group of the entry -> name -> array.
-        attributes: of the entry, text or numbers.
+    Parameters
+    ----------
+    path
+        The file; `entry/data` gets a column for each field of `PHOTON`.
+    parts
+        Files that `append` wrote.
+    tables
+        Group in the entry -> name -> array.
+    attributes
+        Of the entry, text or numbers.
 
-    Raises:
-        OSError: no room on the disk. It is looked for before, since HDF5 crashes on a disk that is full.
+    Returns
+    -------
+    int
+        Number of photons.
+
+    Raises
+    ------
+    OSError
+        Not enough space on the disk. HDF5 would crash on a full disk.
     """
-    import h5py
-
-    total = count_photons(parts)
+    n_photons = count_photons(parts)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(path.parent).free < total * PHOTON.itemsize + (1 << 20):
+    needed_bytes = n_photons * PHOTON.itemsize + _MARGIN_BYTES
+    if shutil.disk_usage(path.parent).free < needed_bytes:
         raise OSError(
-            errno.ENOSPC, "no room for the photon list (map.keep_photons)", str(path)
+            errno.ENOSPC, "no space for the photon list (map.keep_photons)", str(path)
         )
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         entry = file.create_group("entry")
-        about = {
-            "NX_class": "NXentry",
-            "schema_version": SCHEMA_VERSION,
-            "photons": total,
-        } | dict(attributes)
-        entry.attrs.update(
-            {
-                k: np.bytes_(v.encode()) if isinstance(v, str) else v
-                for k, v in about.items()
-            }
-        )
+        entry.attrs["NX_class"] = np.bytes_(b"NXentry")
+        entry.attrs["schema_version"] = SCHEMA_VERSION
+        entry.attrs["photons"] = n_photons
+        for name, value in attributes.items():
+            is_text = isinstance(value, str)
+            entry.attrs[name] = np.bytes_(value.encode()) if is_text else value
         for group, columns in tables.items():
             for name, values in columns.items():
-                is_text = values.dtype.kind in "OU"
-                stored = [str(text).encode() for text in values] if is_text else values
-                entry.create_dataset(f"{group}/{name}", data=np.array(stored))
+                entry.create_dataset(f"{group}/{name}", data=_stored_values(values))
         data = entry.create_group("data")
-        for name, (unit, meaning) in COLUMNS.items():
-            kind, chunks = PHOTON[name], (CHUNK,)
-            data.create_dataset(
+        for name, column_attributes in COLUMN_ATTRIBUTES.items():
+            column = data.create_dataset(
                 name,
-                (total,),
-                kind,
+                shape=(n_photons,),
+                dtype=PHOTON[name],
                 maxshape=(None,),
-                chunks=chunks,
+                chunks=(CHUNK,),
                 compression="lzf",
                 shuffle=True,
             )
-            data[name].attrs.update({"units": unit, "long_name": meaning})
-        begin = 0
-        for photons in _records(parts):
-            for name in COLUMNS:
-                data[name][begin : begin + len(photons)] = photons[name]
-            begin += len(photons)
-    return total
+            column.attrs.update(column_attributes)
+        first = 0
+        for photons in _read_parts(parts):
+            stop = first + len(photons)
+            for name in COLUMN_ATTRIBUTES:
+                data[name][first:stop] = photons[name]
+            first = stop
+    return n_photons
 
 
-def _records(parts: Sequence[Path]) -> Iterator[NDArray[np.void]]:
-    """The photons of parts, a bounded number at a time."""
+def _stored_values(values: NDArray[Any]) -> NDArray[Any]:
+    """Return an array as HDF5 stores it: text as fixed-length UTF-8."""
+    if values.dtype.kind in "OU":
+        return np.array([str(text).encode() for text in values])
+    return np.array(values)
+
+
+def _read_parts(parts: Sequence[Path]) -> Iterator[NDArray[np.void]]:
+    """Yield the photons of parts, at most `MAX_PHOTONS` at a time."""
     for part in parts:
         with part.open("rb") as file:
-            while len(photons := np.fromfile(file, PHOTON, AT_ONCE)):
+            while len(photons := np.fromfile(file, PHOTON, MAX_PHOTONS)):
                 yield photons
 
 
-def read(
-    path: Path,
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]]]:
-    """Energy (eV), point and pixel, each (photon,), a bounded number of photons at a time.
+def read(path: Path) -> Iterator[Photons]:
+    """Yield the photons of a file, at most `MAX_PHOTONS` at a time.
 
-    Raises:
-        InputError: not a list that `write` wrote, or a damaged one.
+    Raises
+    ------
+    InputError
+        Not a file that `write` wrote, or a damaged one.
     """
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            data = file["entry/data"]
-            for begin in range(0, len(data["energy"]), AT_ONCE):
-                energy, point, pixel = (
-                    data[name][begin : begin + AT_ONCE] for name in COLUMNS
-                )
-                yield energy, point, pixel
-    except (OSError, KeyError) as error:
-        raise InputError(
-            f"{path}: cannot be read as a photon list ({error}); remove it and run again"
-        ) from error
+    with _open_entry(path) as entry:
+        data = entry["data"]
+        for first in range(0, len(data["energy"]), MAX_PHOTONS):
+            rows = slice(first, first + MAX_PHOTONS)
+            yield Photons(
+                data["energy"][rows], data["point"][rows], data["pixel"][rows]
+            )
 
 
 def read_table(path: Path, group: str) -> dict[str, NDArray[Any]]:
-    """The arrays of a group that is not the photons; text as str.
+    """Read the arrays of a group beside the photons.
 
-    Raises:
-        InputError: as `read`.
+    Parameters
+    ----------
+    path
+        The file.
+    group
+        Name of the group in the entry.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Name -> array; text as str.
+
+    Raises
+    ------
+    InputError
+        As for `read`.
     """
-    import h5py
+    with _open_entry(path) as entry:
+        return {
+            name: stored.astype("T")[()] if stored.dtype.kind == "S" else stored[()]
+            for name, stored in entry[group].items()
+        }
 
+
+@contextmanager
+def _open_entry(path: Path) -> Iterator[h5py.Group]:
+    """Open a file; errors of HDF5 in the block are an InputError."""
     try:
         with h5py.File(path, "r") as file:
-            table = file["entry"][group]
-            return {
-                name: item.astype("T")[()] if item.dtype.kind == "S" else item[()]
-                for name, item in table.items()
-            }
+            yield file["entry"]
     except (OSError, KeyError) as error:
         raise InputError(
-            f"{path}: cannot be read as a photon list ({error}); remove it and run again"
+            f"{path}: cannot be read as a photon list ({error}); delete it and run again"
         ) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from rixs_pipeline import paths
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.io import csv_tables, nexus, provenance
+from rixs_pipeline.io.digest_cache import DigestCache
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner.summary import Summary
 
@@ -35,7 +36,7 @@ class Freshness:
         self.summary = summary
         self.force = force
         self.keys: dict[Path, Key] = {}
-        self.digests = provenance.DigestCache(out / paths.DIGEST_CACHE)
+        self.digests = DigestCache(out / paths.DIGEST_CACHE)
         self.has_other_version = False
 
     def key(self, options: Mapping[str, object], inputs: Mapping[str, str]) -> Key:
@@ -54,8 +55,8 @@ class Freshness:
             The attributes that a product with this key carries.
         """
         return {
-            "config_hash": provenance.config_hash(dict(options)),
-            "input_hashes": provenance.canonical(dict(inputs)),
+            "config_hash": provenance.digest_values(dict(options)),
+            "input_hashes": provenance.canonical_json(dict(inputs)),
             "program_version": provenance.code_version(),
         }
 
@@ -142,7 +143,7 @@ class Freshness:
         )  # reading and hashing release the interpreter's lock
         try:
             futures = [
-                pool.submit(self.digests.records, path, spans)
+                pool.submit(self.digests.digest_records, path, spans)
                 for path, spans in windows.items()
             ]
             for future in futures:
@@ -153,11 +154,11 @@ class Freshness:
     def pulse_digest(self, run: Run) -> str:
         """Return a digest of the records that a run uses, in all its files."""
         if run.photon_list is not None:
-            return self.digests.file(run.photon_list)
+            return self.digests.digest_file(run.photon_list)
         span = run.start_ns, run.end_ns
-        return provenance.config_hash(
+        return provenance.digest_values(
             {
-                path.name: self.digests.records(path, [span])[0]
+                path.name: self.digests.digest_records(path, [span])[0]
                 for path in run.pulse_files
             }
         )

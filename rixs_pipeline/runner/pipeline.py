@@ -90,7 +90,7 @@ class Pipeline:
                 key = self.freshness.key(stage.options(product), stage.inputs(product))
             self.freshness.keys[path] = key
             if stage.has_figures:
-                digest = provenance.config_hash(key)
+                digest = provenance.digest_values(key)
                 is_fresh = self.summary.has_fresh_figures(product.name, digest)
                 reason = (
                     "" if is_fresh and not self.freshness.force else "not drawn yet"
@@ -113,7 +113,7 @@ class Pipeline:
                 content = result.content.unwrap()
                 key = self.freshness.keys[product.path]
                 if isinstance(content, FigureFiles):
-                    digest = provenance.config_hash(key)
+                    digest = provenance.digest_values(key)
                     self.summary.add_figures(product.name, digest, content)
                     continue
                 content.write(product.path, key | {"command": self.command})

@@ -96,7 +96,7 @@ class Bin(Stage[Run | PhotonStore]):
             "i0_ref": self.i0_reference,
             "normalise": config.normalise.model_dump(mode="json", exclude=of_combining),
             "points": excluded_points(self.context, scan),
-            "reference": provenance.config_hash(reference_set),
+            "reference": provenance.digest_values(reference_set),
         }
 
     def inputs(self, product: Product[Run | PhotonStore]) -> Mapping[str, str]:
@@ -113,9 +113,9 @@ class Bin(Stage[Run | PhotonStore]):
         }
         return {
             "pulses": context.products.pulse_digest(scan),
-            "run": provenance.run_digest(scan),
+            "run": provenance.digest_run(scan),
             "calibrations": context.key_digests(calibrations.interval(scan)),
-            "between": provenance.config_hash(scans_with_jumps),
+            "between": provenance.digest_values(scans_with_jumps),
         }
 
     def _map_inputs(self, scan: Run) -> dict[str, str]:
@@ -126,7 +126,7 @@ class Bin(Stage[Run | PhotonStore]):
                 self._count_options(leading),
                 self._count_inputs(leading),
             ]
-        throughput = provenance.config_hash(sources)
+        throughput = provenance.digest_values(sources)
         return self._count_inputs(scan) | {"throughput": throughput}
 
     def compute(

@@ -47,7 +47,7 @@ class Calibrate(Stage[Run]):
         run = product.source
         return {
             "pulses": self.context.products.pulse_digest(run),
-            "run": provenance.run_digest(run),
+            "run": provenance.digest_run(run),
         }
 
     def compute(self, products: Sequence[Product[Run]]) -> Iterator[Result[Run]]:

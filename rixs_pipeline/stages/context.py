@@ -195,12 +195,12 @@ class RunContext:
 
     def key_digest(self, path: Path) -> str:
         """Return a digest of the key of a product."""
-        return provenance.config_hash(self.products.keys[path])
+        return provenance.digest_values(self.products.keys[path])
 
     def key_digests(self, products: Sequence[Path]) -> str:
         """Return one digest of the keys of several products."""
         keys = [self.products.keys[path] for path in products]
-        return provenance.config_hash({"keys": keys})
+        return provenance.digest_values({"keys": keys})
 
     def calibration_paths(self) -> list[Path]:
         """Return the products of all reference runs, in order of time."""

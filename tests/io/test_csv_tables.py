@@ -45,6 +45,6 @@ def test_what_is_no_table_is_told(tmp_path: Path, content: str | bytes | None) -
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(
-        InputError, match=r"t\.csv: not a table of rixs-pipeline; remove it"
+        InputError, match=r"t\.csv: not a table of rixs-pipeline; delete it"
     ):
         read_attributes(path)

@@ -11,11 +11,12 @@ import pytest
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io.export import (
     Spectrum,
-    absorption_edge,
+    XdiEdge,
     export,
     write_athena,
     write_csv,
     write_xdi,
+    xdi_edge,
 )
 
 NAN = float("nan")
@@ -156,14 +157,14 @@ def test_a_spectrum_without_numbers_is_refused_and_leaves_no_file(
 def test_edges_are_named_as_xdi_names_them(
     edge: str, expected: tuple[str, str]
 ) -> None:
-    assert absorption_edge(edge) == expected
+    assert xdi_edge(edge) == XdiEdge(*expected)
 
 
-def test_what_is_no_edge_is_told() -> None:
+def test_what_is_no_edge_is_an_error() -> None:
     with pytest.raises(
         InputError, match=r"a\.xdi: 'unknown' is not an edge such as O_K or Co_L"
     ):
-        absorption_edge("unknown", Path("a.xdi"))
+        xdi_edge("unknown", Path("a.xdi"))
 
 
 # ---- a whole output folder
@@ -234,11 +235,12 @@ def test_a_second_export_replaces_the_first(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_exported_is_told_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no spectra"):
+    with pytest.raises(InputError, match="no spectra"):
         export(tmp_path, ["xdi"])
     source = write_spectra(tmp_path)
     with pytest.raises(
-        UsageError, match="'xls' is no export format; there are xdi, athena, csv, nexus"
+        UsageError,
+        match="unknown export format 'xls'; choose from xdi, athena, csv, nexus",
     ):
         export(tmp_path, ["xdi", "xls"])
     with pytest.raises(UsageError):
@@ -249,7 +251,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(tmp_path: Path) -> None:
         export(tmp_path, ["xdi"])
     source.write_bytes(b"no hdf5")
     with pytest.raises(
-        InputError, match=r"LMR_RT-Co_L\.nxs: is not a file of spectra"
+        InputError, match=r"LMR_RT-Co_L\.nxs: not a file of spectra"
     ) as caught:
         export(tmp_path, ["xdi"])
     assert "\n" not in str(caught.value)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import rixs_pipeline
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io import nexus as products
+from rixs_pipeline.io import nexus
 from rixs_pipeline.schema import SCHEMA_VERSION
 
 PRODUCTS = [
@@ -61,7 +61,7 @@ def dataset(n=3, m=4):
 
 
 def write(path, **entries):
-    products.write_product(
+    nexus.write_product(
         path, entries or {"entry": dataset()}, {"command": "x"}, "counts"
     )
     return path
@@ -69,8 +69,8 @@ def write(path, **entries):
 
 def test_entries_keep_their_order(tmp_path):
     path = write(tmp_path / "p.nxs", b=dataset(), a=dataset(), c=dataset())
-    assert list(products.read_entries(path)) == ["b", "a", "c"]
-    assert list(products.open_product(path)) == ["b", "a", "c"]
+    assert list(nexus.read_entries(path)) == ["b", "a", "c"]
+    assert list(nexus.open_product(path)) == ["b", "a", "c"]
 
 
 def items(path):
@@ -161,7 +161,7 @@ def test_every_variable_has_a_unit_and_a_name_and_every_text_a_fixed_length(
 
 def test_all_kinds_of_values_come_back(tmp_path):
     given_ = dataset()
-    found = products.read_entry(write(tmp_path / "p.nxs"))
+    found = nexus.read_entry(write(tmp_path / "p.nxs"))
     np.testing.assert_array_equal(found["name"].values, given_["name"].values)
     np.testing.assert_array_equal(found["counts"].values, given_["counts"].values)
     assert found["counts"].dtype == np.int64 and found["used"].values.tolist() == [
@@ -199,7 +199,7 @@ def test_any_text_can_be_written(tmp_path, text, n):
     """Also half a surrogate pair, as file names and broken JSON hold it: it is escaped. HDF5 ends a text at NUL."""
     given_ = dataset(n).assign_attrs(text=text)
     given_["name"] = ("x", np.array([text] * n, dtype=object), given_["name"].attrs)
-    found = products.read_entry(write(tmp_path / "p.nxs", entry=given_))
+    found = nexus.read_entry(write(tmp_path / "p.nxs", entry=given_))
     as_written = text.encode(errors="backslashreplace").decode()
     assert found.attrs["text"] == as_written and set(found["name"].values) == {
         as_written
@@ -207,11 +207,9 @@ def test_any_text_can_be_written(tmp_path, text, n):
 
 
 def test_several_entries_open_as_a_dict_in_their_order(tmp_path):
-    opened = products.open_product(
-        write(tmp_path / "p.nxs", b=dataset(2), a=dataset(3))
-    )
+    opened = nexus.open_product(write(tmp_path / "p.nxs", b=dataset(2), a=dataset(3)))
     assert {name: one.sizes["x"] for name, one in opened.items()} == {"a": 3, "b": 2}
-    assert products.read_attributes(tmp_path / "p.nxs", "b")["NX_class"] == "NXentry"
+    assert nexus.read_attributes(tmp_path / "p.nxs", "b")["NX_class"] == "NXentry"
 
 
 class Stop(BaseException):
@@ -237,7 +235,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch, error, there,
         raise error
 
     owner, name = {
-        "made": (products, "_write_data"),
+        "made": (nexus, "_write_variables"),
         "written": (Path, "write_bytes"),
         "place": (Path, "replace"),
     }[when.split()[-1]]
@@ -254,7 +252,7 @@ def test_a_file_is_replaced_while_another_program_reads_it(tmp_path):
     with h5py.File(path) as reader:
         write(path, entry=dataset(5))
         assert reader["entry/data/counts"].shape == (3, 4)
-    assert products.read_entry(path).sizes["x"] == 5
+    assert nexus.read_entry(path).sizes["x"] == 5
 
 
 def damaged(path, kind):
@@ -272,7 +270,7 @@ def damaged(path, kind):
 
 
 @pytest.mark.parametrize(
-    "read", [products.open_product, products.read_entry, products.read_attributes]
+    "read", [nexus.open_product, nexus.read_entry, nexus.read_attributes]
 )
 @pytest.mark.parametrize(
     "kind", ["empty", "text", "half", "header alone", "one byte short"]
@@ -287,7 +285,7 @@ def test_a_damaged_file_is_one_line(tmp_path, read, kind):
 
 
 @pytest.mark.parametrize(
-    "read", [products.open_product, products.read_entry, products.read_attributes]
+    "read", [nexus.open_product, nexus.read_entry, nexus.read_attributes]
 )
 def test_a_foreign_or_missing_file_is_one_line(tmp_path, read):
     for content in ([], ["entry/data/"], ["x"]):
@@ -325,7 +323,7 @@ def test_whatever_bytes_are_damaged_nothing_but_an_input_error_comes_out(
     ):
         content[place] ^= data.draw(st.integers(1, 255))
     path.write_bytes(content)
-    for read in (products.read_attributes, products.open_product):
+    for read in (nexus.read_attributes, nexus.open_product):
         try:
             read(path)
         except InputError as error:
@@ -338,7 +336,7 @@ def test_large_tables_are_compressed_as_any_hdf5_reads_them(tmp_path, shape, dty
     """In whole chunks and a last one that the table does not fill."""
     values = np.random.default_rng(1).poisson(0.3, shape).astype(dtype)
     dims = tuple(f"d{k}" for k in range(len(shape)))
-    products.write_product(
+    nexus.write_product(
         tmp_path / "a.nxs",
         {"entry": xr.Dataset({"counts": (dims, values)})},
         {},

@@ -7,8 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io import nexus as products
-from rixs_pipeline.io import photon_store as kept_photons
+from rixs_pipeline.io import nexus, photon_store
 
 NOTHING: dict = {}
 TABLE = {
@@ -26,12 +25,12 @@ def written(folder: Path, numbers: list[int]) -> tuple[Path, np.ndarray, list[Pa
             rng.uniform(100, 1200, n).astype(np.float32),
             rng.integers(0, 70000, n),
         )
-        kept_photons.append(part, energy[: n // 2], point[: n // 2], pixel)
-        kept_photons.append(part, energy[n // 2 :], point[n // 2 :], pixel)
+        photon_store.append(part, energy[: n // 2], point[: n // 2], pixel)
+        photon_store.append(part, energy[n // 2 :], point[n // 2 :], pixel)
         photons.append(np.stack([energy.astype(float), point, np.full(n, pixel)]))
     path = folder / "photons" / "scan0001.h5"
     about = {"run": "scan0001", "sample": "LMR µ", "scan": 1}
-    assert kept_photons.write(path, parts, {"pixels": TABLE}, about) == sum(numbers)
+    assert photon_store.write(path, parts, {"pixels": TABLE}, about) == sum(numbers)
     return path, np.concatenate([np.empty((3, 0)), *photons], axis=1), parts
 
 
@@ -42,54 +41,54 @@ def written(folder: Path, numbers: list[int]) -> tuple[Path, np.ndarray, list[Pa
 )
 @given(st.lists(st.integers(0, 300), max_size=5), st.integers(1, 200))
 def test_what_is_appended_is_read(
-    tmp_path: Path, numbers: list[int], at_once: int
+    tmp_path: Path, numbers: list[int], max_photons: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kept_photons, "AT_ONCE", at_once)
+        patch.setattr(photon_store, "MAX_PHOTONS", max_photons)
         path, expected, _ = written(tmp_path, numbers)
-        steps = list(kept_photons.read(path))
-    assert all(len(energy) <= at_once for energy, _, _ in steps)
-    found = np.concatenate(
-        [np.empty((3, 0)), *(np.stack(step) for step in steps)], axis=1
-    )
-    np.testing.assert_array_equal(found, expected)
+        blocks = list(photon_store.read(path))
+    assert all(len(photons) <= max_photons for photons in blocks)
+    columns = [
+        np.stack([photons.energy, photons.point, photons.pixel]) for photons in blocks
+    ]
+    photons_read = np.concatenate([np.empty((3, 0)), *columns], axis=1)
+    np.testing.assert_array_equal(photons_read, expected)
 
 
 def test_columns_say_what_they_are(tmp_path: Path) -> None:
     path, _, _ = written(tmp_path, [50_000, 70_000])
     with h5py.File(path) as file:
         data = file["entry/data"]
-        assert {name: item.dtype.str for name, item in data.items()} == {
+        assert {name: column.dtype.str for name, column in data.items()} == {
             "energy": "<f4",
             "pixel": "<i4",
             "point": "<i4",
         }
-        assert {(i.compression, i.shuffle, i.chunks) for i in data.values()} == {
-            ("lzf", True, (kept_photons.CHUNK,))
-        }
+        assert {
+            (column.compression, column.shuffle, column.chunks)
+            for column in data.values()
+        } == {("lzf", True, (photon_store.CHUNK,))}
         assert data["energy"].attrs["units"] == "eV"
-    found = products.read_attributes(path)
-    assert (found["run"], found["sample"], found["scan"], found["photons"]) == (
-        "scan0001",
-        "LMR µ",
-        1,
-        120_000,
-    )
-    table = kept_photons.read_table(path, "pixels")
+    attributes = nexus.read_attributes(path)
+    assert attributes["run"] == "scan0001"
+    assert attributes["sample"] == "LMR µ"
+    assert attributes["scan"] == 1
+    assert attributes["photons"] == 120_000
+    table = photon_store.read_table(path, "pixels")
     assert table["status"].tolist() == TABLE["status"].tolist()
     np.testing.assert_array_equal(table["live_time"], TABLE["live_time"])
 
 
-def test_a_full_disk_is_told_before_anything_is_written(
+def test_a_full_disk_is_reported_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, _, parts = written(tmp_path, [10])
     path.unlink()
     monkeypatch.setattr(
-        kept_photons.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100})
+        photon_store.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100})
     )
-    with pytest.raises(OSError, match="no room for the photon list"):
-        kept_photons.write(path, parts, NOTHING, NOTHING)
+    with pytest.raises(OSError, match="no space for the photon list"):
+        photon_store.write(path, parts, NOTHING, NOTHING)
     assert not list(path.parent.iterdir())
 
 
@@ -98,8 +97,8 @@ def test_what_is_no_list_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "scan0001.h5"
     path.write_bytes(content)
     for read in (
-        lambda: list(kept_photons.read(path)),
-        lambda: kept_photons.read_table(path, "pixels"),
+        lambda: list(photon_store.read(path)),
+        lambda: photon_store.read_table(path, "pixels"),
     ):
         with pytest.raises(
             InputError, match=r"scan0001\.h5: cannot be read as a photon list"

@@ -484,7 +484,7 @@ def test_kept_photons_are_exported(small, cli):
     said = cli("export", small.out, "--format", "photons")
     assert (
         said.code == 3
-        and "photons were not kept; set `map: {keep_photons: true}`" in said.err
+        and "no photon lists; set `map: {keep_photons: true}`" in said.err
     )
     small.run(KEEP)
     assert cli("export", small.out, "--format", "photons").code == 0

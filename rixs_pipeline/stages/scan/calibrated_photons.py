@@ -96,9 +96,11 @@ def count_calibrated_photons(
     pixel_counts = np.zeros(n_pixels, np.int64)
     bins = binning.uniform_bins(emission_edges)
     order = np.argsort(pixels["pixel"])
-    for energy, point, pixel in photon_store.read(path):
-        row = order[np.searchsorted(pixels["pixel"], pixel, sorter=order)]
-        bin_kernel.count_photons(energy, point, row, bins, map_counts, pixel_counts)
+    for photons in photon_store.read(path):
+        row = order[np.searchsorted(pixels["pixel"], photons.pixel, sorter=order)]
+        bin_kernel.count_photons(
+            photons.energy, photons.point, row, bins, map_counts, pixel_counts
+        )
     counts = ScanCounts(
         map_counts=map_counts[:, :-1],
         pixel_counts=pixel_counts,

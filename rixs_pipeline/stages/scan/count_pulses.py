@@ -125,7 +125,7 @@ def _count_records(
         return bin_kernel.bin_records(
             columns, batch, options, map_counts, NO_PHOTON_LIST
         )
-    chunk = np.cumsum(number) // photon_store.AT_ONCE  # of each point
+    chunk = np.cumsum(number) // photon_store.MAX_PHOTONS  # of each point
     chunk_ends = np.flatnonzero(np.diff(chunk)) + 1
     tallies = []
     for begin, end in pairwise([0, *chunk_ends, len(number)]):

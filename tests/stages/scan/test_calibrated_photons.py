@@ -64,7 +64,7 @@ def test_other_bins_count_as_the_pulses_do(tmp_path, seed, step, at_once):
     other_edges = emission_edges((600.0, 600.0 + 1000 * step), step)
     energies = (GOOD, GOOD, GOOD, BAD)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(photon_store, "AT_ONCE", at_once)
+        patch.setattr(photon_store, "MAX_PHOTONS", at_once)
         run, blocks = count_blocks(tmp_path, seed, map_edges, keep=True)
         counts = merge_blocks(*blocks)
         parts = [tmp_path / "part0", tmp_path / "part1"]

@@ -1,0 +1,293 @@
+"""Digests of input files, cached so that nothing is read twice."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import FileIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.formats import off
+from rixs_pipeline.io.locks import locked
+from rixs_pipeline.io.nexus import atomic_path
+from rixs_pipeline.io.provenance import digest_values
+
+LOG = logging.getLogger(__name__)
+
+_CHUNK_BYTES = 1 << 20
+_TAIL_BYTES = 1 << 16  # at the end of a file, by which a grown file is recognised
+
+Limits = tuple[int, int]  # first byte and the one after the last; or start and end, ns
+
+
+def digest_range(path: Path, limits: Limits) -> str:
+    """Return the SHA-1 (hex) of a range of bytes; bytes appended later do not change it.
+
+    SHA-1 detects changes, not forgery, two to three times as fast as BLAKE2b.
+
+    Parameters
+    ----------
+    path
+        The file.
+    limits
+        First byte, and the one after the last.
+
+    Returns
+    -------
+    str
+        40 hex digits.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or ends before the range.
+    """
+    return digest_ranges(path, [limits])[0]
+
+
+def digest_ranges(path: Path, ranges: Sequence[Limits]) -> list[str]:
+    """Return `digest_range` of several ranges of a file, which is opened once."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            return [_digest_open_file(file, path, limits) for limits in ranges]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _digest_open_file(file: FileIO, path: Path, limits: Limits) -> str:
+    first, stop = limits
+    digest = hashlib.sha1(usedforsecurity=False)
+    file.seek(first)
+    missing_bytes = stop - first
+    while missing_bytes > 0:
+        chunk = file.read(min(_CHUNK_BYTES, missing_bytes))
+        if not chunk:
+            raise InputError(
+                f"{path}: ends {missing_bytes} bytes before byte {stop}; truncated after "
+                "it was first read"
+            )
+        digest.update(chunk)
+        missing_bytes -= len(chunk)
+    return digest.hexdigest()
+
+
+class FileStatus(NamedTuple):
+    """What tells that a file is unchanged."""
+
+    size: int  # bytes
+    mtime_ns: int
+    inode: int
+
+
+@dataclass
+class _FileDigests:
+    """Cached digests of one file."""
+
+    status: FileStatus
+    tail: str  # digest of the last bytes
+    ranges: dict[str, str] = field(default_factory=dict)  # "first-stop" -> digest
+    # "start-end" in ns -> digest; not kept when the file grows: more records may follow
+    windows: dict[str, str] = field(default_factory=dict)
+
+
+class DigestCache:
+    """Digests of ranges of files, kept in a JSON file.
+
+    A file counts as unchanged while its size, mtime and inode are the same. Digests of
+    ranges of a file that has grown stay, if the last bytes that it had before are still
+    there: acquisition only appends. All others are dropped.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Load the cache; one that is damaged is ignored with a warning.
+
+        Parameters
+        ----------
+        path
+            The JSON file; it need not exist.
+        """
+        self.path = path
+        self._files: dict[str, _FileDigests] = _load(path)
+        self._resolved: dict[Path, str] = {}  # following links takes longer than lookup
+        self._has_changed = False
+
+    def digest_range(self, path: Path, limits: Limits) -> str:
+        """Return the digest of a range of bytes.
+
+        Parameters
+        ----------
+        path
+            The file.
+        limits
+            First byte, and the one after the last.
+
+        Returns
+        -------
+        str
+            As `digest_range` of this module.
+
+        Raises
+        ------
+        InputError
+            The file cannot be read, or ends before the range.
+        """
+        return self._digest_ranges(path, [limits])[0]
+
+    def digest_file(self, path: Path) -> str:
+        """Return the digest of a whole file.
+
+        Raises
+        ------
+        InputError
+            The file cannot be read.
+        """
+        return self.digest_range(path, (0, self._current(path).status.size))
+
+    def digest_records(self, path: Path, windows: Sequence[Limits]) -> list[str]:
+        """Return the digests of what runs use of an OFF file: its header and records.
+
+        Parameters
+        ----------
+        path
+            The OFF file. One with a damaged header counts as a whole: the run reports
+            that it cannot be read.
+        windows
+            Start and end of each run, start <= unixnano < end, ns since 1970.
+
+        Returns
+        -------
+        list of str
+            One digest a window.
+
+        Raises
+        ------
+        InputError
+            The file cannot be read.
+        """
+        cached = self._current(path).windows
+        missing = [window for window in windows if _key(window) not in cached]
+        if missing:
+            digests = self._digest_windows(path, missing)
+            cached.update(zip(map(_key, missing), digests, strict=True))
+            self._has_changed = True
+        return [cached[_key(window)] for window in windows]
+
+    def _digest_windows(self, path: Path, windows: Sequence[Limits]) -> list[str]:
+        """Return the digests of the records of windows, each with that of the header."""
+        try:
+            file = off.open_file(path)
+        except InputError:
+            return [self.digest_file(path)] * len(windows)
+        offset = file.header.data_offset
+        record_bytes = file.header.record_dtype.itemsize
+        ranges = [(0, offset)]
+        for start_ns, end_ns in windows:
+            rows = off.record_range(file.records, start_ns, end_ns)
+            first_byte = offset + rows.start * record_bytes
+            stop_byte = offset + rows.stop * record_bytes
+            ranges.append((first_byte, stop_byte))
+        header, *records = self._digest_ranges(path, ranges)
+        return [digest_values({"header": header, "records": part}) for part in records]
+
+    def _digest_ranges(self, path: Path, ranges: Sequence[Limits]) -> list[str]:
+        """Return digests of ranges of bytes; those not cached are read in one pass."""
+        cached = self._current(path).ranges
+        missing = [
+            limits for limits in dict.fromkeys(ranges) if _key(limits) not in cached
+        ]
+        if missing:
+            digests = digest_ranges(path, missing)
+            cached.update(zip(map(_key, missing), digests, strict=True))
+            self._has_changed = True
+        return [cached[_key(limits)] for limits in ranges]
+
+    def _current(self, path: Path) -> _FileDigests:
+        """Return the cached digests that hold for a file as it is now."""
+        status = _file_status(path)
+        if path not in self._resolved:
+            self._resolved[path] = str(path.resolve())
+        name = self._resolved[path]
+        cached = self._files.get(name)
+        if cached is not None and cached.status == status:
+            return cached
+        has_grown = cached is not None and _has_grown(path, cached, status)
+        current = _FileDigests(
+            status=status,
+            tail=_digest_tail(path, status.size),
+            ranges=cached.ranges if cached is not None and has_grown else {},
+        )
+        self._files[name] = current
+        self._has_changed = True
+        return current
+
+    def save(self) -> None:
+        """Write the cache with what other processes added meanwhile, if it changed."""
+        if not self._has_changed:
+            return
+        with locked(self.path.parent):
+            on_disk = _load(self.path)
+            for name, cached in self._files.items():
+                if name in on_disk and on_disk[name].status == cached.status:
+                    cached.ranges |= on_disk[name].ranges
+                    cached.windows |= on_disk[name].windows
+            self._files = on_disk | self._files
+            content = {name: vars(cached) for name, cached in self._files.items()}
+            with atomic_path(self.path) as temporary:
+                temporary.write_text(json.dumps(content, indent=0), encoding="utf-8")
+        self._has_changed = False
+
+
+def _key(limits: Limits) -> str:
+    """Return a range of bytes or a time window as a key of the cache."""
+    return f"{limits[0]}-{limits[1]}"
+
+
+def _file_status(path: Path) -> FileStatus:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    return FileStatus(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _digest_tail(path: Path, size: int) -> str:
+    """Return the digest of the last of the first `size` bytes."""
+    return digest_range(path, (max(0, size - _TAIL_BYTES), size))
+
+
+def _has_grown(path: Path, cached: _FileDigests, status: FileStatus) -> bool:
+    """Return whether a file is what it was, with something appended."""
+    if cached.status.inode != status.inode or cached.status.size >= status.size:
+        return False
+    return _digest_tail(path, cached.status.size) == cached.tail
+
+
+def _load(path: Path) -> dict[str, _FileDigests]:
+    """Return the content of a cache; empty where there is none or it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {name: _parse_entry(entry) for name, entry in content.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        LOG.warning(
+            "%s: cache of digests damaged (%s); input files are read again", path, error
+        )
+        return {}
+
+
+def _parse_entry(entry: dict[str, Any]) -> _FileDigests:
+    """Return the checked entry of a file."""
+    digests = _FileDigests(
+        status=FileStatus(*entry["status"]),
+        tail=entry["tail"],
+        ranges=dict(entry["ranges"]),
+        windows=dict(entry["windows"]),
+    )
+    texts = [digests.tail, *digests.ranges.values(), *digests.windows.values()]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a digest is not text")
+    return digests

@@ -1,0 +1,210 @@
+import json
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io import digest_cache
+from rixs_pipeline.io.digest_cache import DigestCache, digest_range
+from tests.io.writers import SECOND, T0, off_records, write_off
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
+    """Every range that is read from a file, in order."""
+    ranges: list[tuple[str, int, int]] = []
+
+    def recording(path: Path, limits: tuple[int, int]) -> str:
+        ranges.append((path.name, *limits))
+        return digest_range(path, limits)
+
+    monkeypatch.setattr(digest_cache, "digest_range", recording)
+    return ranges
+
+
+def test_a_range_does_not_depend_on_what_follows(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(bytes(range(256)) * 9000)  # more than two chunks
+    whole, part = (
+        digest_range(path, (0, 2_304_000)),
+        digest_range(path, (1000, 2_000_000)),
+    )
+    path.write_bytes(path.read_bytes() + b"more")
+    assert digest_range(path, (0, 2_304_000)) == whole
+    assert digest_range(path, (1000, 2_000_000)) == part
+    assert (
+        len(
+            {
+                whole,
+                part,
+                digest_range(path, (1001, 2_000_000)),
+                digest_range(path, (0, 0)),
+            }
+        )
+        == 4
+    )
+
+
+def test_a_file_that_is_too_short_or_missing_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    with pytest.raises(InputError, match=r"a: ends 3 bytes before byte 8"):
+        digest_range(path, (2, 8))
+    with pytest.raises(InputError, match="cannot be read"):
+        digest_range(tmp_path / "nix", (0, 1))
+    with pytest.raises(InputError, match="cannot be read"):
+        DigestCache(tmp_path / "c.json").digest_file(tmp_path / "nix")
+
+
+def test_nothing_is_read_twice_also_across_sessions(
+    tmp_path: Path, reads: list[tuple[str, int, int]]
+) -> None:
+    data, store = tmp_path / "data", tmp_path / "out" / "c.json"
+    data.write_bytes(b"0123456789")
+    cache = DigestCache(store)
+    first = cache.digest_range(data, (2, 5))
+    assert cache.digest_range(data, (2, 5)) == first == digest_range(data, (2, 5))
+    cache.save()
+    reads.clear()
+    again = DigestCache(store)
+    assert again.digest_range(data, (2, 5)) == first
+    assert reads == []
+    written = store.stat().st_mtime_ns
+    again.save()
+    assert store.stat().st_mtime_ns == written
+    assert sorted(path.name for path in store.parent.iterdir()) == [".lock", "c.json"]
+
+
+def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.write_bytes(b"0123456789")
+    cache = DigestCache(tmp_path / "c.json")
+    before = cache.digest_range(data, (2, 5))
+    data.write_bytes(b"01xx456789")
+    os.utime(data, ns=(1, 1))
+    assert cache.digest_range(data, (2, 5)) == digest_range(data, (2, 5)) != before
+    other = tmp_path / "other"
+    other.write_bytes(b"0123456789")
+    os.utime(other, ns=(1, 1))
+    other.replace(data)  # same size and time, another inode
+    assert cache.digest_range(data, (2, 5)) == before
+
+
+def test_what_was_appended_does_not_cost_a_second_reading(
+    tmp_path: Path, reads: list[tuple[str, int, int]]
+) -> None:
+    data = tmp_path / "data"
+    data.write_bytes(b"x" * 200_000)
+    cache = DigestCache(tmp_path / "c.json")
+    before = cache.digest_range(data, (0, 150_000))
+    with data.open("ab") as file:
+        file.write(b"y" * 100)
+    reads.clear()
+    assert cache.digest_range(data, (0, 150_000)) == before
+    assert all(stop - first <= 65_536 for _, first, stop in reads)
+    # the same file written anew, longer, is another one
+    data.write_bytes(b"z" * 300_000)
+    assert cache.digest_range(data, (0, 150_000)) != before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "5",
+        '{"a": 1}',
+        '{"a": {"status": [1, 2], "tail": "", "ranges": {}, "windows": {}}}',
+        '{"a": {"status": [1, 2, 3], "tail": "", "ranges": {"0-1": 5}, "windows": {}}}',
+        '{"a": {"status": [1, 2, 3], "ranges": {}}}',
+    ],
+)
+def test_a_damaged_cache_is_ignored_with_a_warning(
+    tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, store = tmp_path / "data", tmp_path / "c.json"
+    data.write_bytes(b"0123456789")
+    store.write_text(content)
+    with caplog.at_level(logging.WARNING):
+        cache = DigestCache(store)
+    assert "c.json: cache of digests damaged" in caplog.text
+    cache.digest_range(data, (0, 5))
+    cache.save()
+    assert json.loads(store.read_text())[str(data)]["ranges"] == {
+        "0-5": digest_range(data, (0, 5))
+    }
+
+
+def test_the_records_of_a_run_do_not_change_with_later_ones(
+    tmp_path: Path, reads: list[tuple[str, int, int]]
+) -> None:
+    times = [T0 + n * SECOND for n in range(100)]
+    path = write_off(tmp_path / "a_chan1.off", times[:60])
+    cache = DigestCache(tmp_path / "c.json")
+    early = cache.digest_records(path, [(T0, T0 + 50 * SECOND)])
+    late = cache.digest_records(path, [(T0 + 50 * SECOND, T0 + 90 * SECOND)])
+    assert cache.digest_records(path, [(T0, T0 + 50 * SECOND)]) == early != late
+    path.write_bytes(path.read_bytes() + off_records(times)[60:].tobytes())
+    reads.clear()
+    assert cache.digest_records(path, [(T0, T0 + 50 * SECOND)]) == early
+    size = off_records([T0]).itemsize
+    assert (50 * size) not in [
+        stop - first for _, first, stop in reads
+    ]  # the 50 records were not read again
+    assert cache.digest_records(path, [(T0 + 50 * SECOND, T0 + 90 * SECOND)]) != late
+    fresh = DigestCache(tmp_path / "d.json")
+    assert fresh.digest_records(path, [(T0, T0 + 50 * SECOND)]) == early
+
+
+def test_the_records_of_dead_and_broken_files_have_a_digest(tmp_path: Path) -> None:
+    cache = DigestCache(tmp_path / "c.json")
+    dead = write_off(tmp_path / "a_chan1.off")
+    broken = tmp_path / "a_chan2.off"
+    broken.write_bytes(b"{ no header")
+    empty = tmp_path / "a_chan3.off"
+    empty.write_bytes(b"")
+    digests = [
+        cache.digest_records(path, [(T0, T0 + SECOND)])[0]
+        for path in (dead, broken, empty)
+    ]
+    assert len(set(digests)) == 3
+    with pytest.raises(InputError):
+        cache.digest_records(tmp_path / "a_chan4.off", [(T0, T0 + SECOND)])
+
+
+def test_the_real_files_ranges_are_those_of_the_records(
+    real_data: Path, tmp_path: Path
+) -> None:
+    path = real_data / "20200219_chan1.off"
+    cache = DigestCache(tmp_path / "c.json")
+    start, end = 1582151025932277000, 1582152196789819000
+    assert cache.digest_records(path, [(start, end)]) == cache.digest_records(
+        path, [(start, end)]
+    )
+    assert cache.digest_records(path, [(start, end)]) != cache.digest_records(
+        path, [(start, end - 10**11)]
+    )
+
+
+def test_caches_that_are_used_at_the_same_time_keep_what_each_other_found(tmp_path):
+    files = [tmp_path / name for name in ("a", "b", "shared")]
+    for path in files:
+        path.write_bytes(path.name.encode() * 100)
+    first, second = (DigestCache(tmp_path / "cache.json") for _ in range(2))
+    digests = [
+        first.digest_file(files[0]),
+        second.digest_file(files[1]),
+        first.digest_range(files[2], (0, 10)),
+        second.digest_range(files[2], (10, 20)),
+    ]
+    first.save()
+    second.save()
+    known = {
+        name
+        for one in json.loads((tmp_path / "cache.json").read_text()).values()
+        for name in one["ranges"].values()
+    }
+    assert known == set(digests)
