@@ -14,7 +14,7 @@ from rixs_pipeline import open_product, paths
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus as products
 from rixs_pipeline.runner import run as runner
-from rixs_pipeline.stages.scan import count_scans as counting
+from rixs_pipeline.stages.scan import align_pixels
 
 PIXELS = (1, 3, 5)
 SCANS = ("scan0001", "scan0002", "scan0003", "scan0004")
@@ -278,14 +278,14 @@ def test_a_file_that_vanishes_while_it_is_reduced_is_told(small, monkeypatch):
 def test_a_scan_whose_pixels_cannot_be_aligned_fails_alone(small, monkeypatch):
     (small.out / "scans/scan0002.nxs").unlink()
     (small.out / "scans/scan0003.nxs").unlink()
-    align = counting.align.align_pixels
+    align = align_pixels.align_pixels
 
-    def fails(one, *rest):
-        if one.name == "scan0002":
+    def fail_for_one_scan(run, *arguments):
+        if run.name == "scan0002":
             raise RunFailed("scan0002: no way")
-        return align(one, *rest)
+        return align(run, *arguments)
 
-    monkeypatch.setattr(counting.align, "align_pixels", fails)
+    monkeypatch.setattr(align_pixels, "align_pixels", fail_for_one_scan)
     summary = reduced(small, failed=["scan0002"])
     assert (
         summary.failed["scan0002"] == "scan0002: no way"

@@ -103,8 +103,7 @@ def _on_grid(
     values = np.full((len(pixels), len(names)), np.nan)
     is_ok = are_ok(calibration["status"].values)
     rows = np.searchsorted(pixels, calibration["pixel"].values[is_ok])
-    columns = [names.index(str(name)) for name in calibration["line_name"].values]
-    values[np.ix_(rows, np.array(columns, np.intp))] = calibration[variable].values[
-        is_ok
-    ]
+    run_names = map(str, calibration["line_name"].values)
+    columns = np.array([names.index(name) for name in run_names], np.intp)
+    values[np.ix_(rows, columns)] = calibration[variable].values[is_ok]
     return values

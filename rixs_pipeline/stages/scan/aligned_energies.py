@@ -1,4 +1,4 @@
-"""The energy functions of scans: from the calibrations around, aligned by the sample."""
+"""Energy functions of scans: from the surrounding calibrations, then aligned."""
 
 from collections.abc import Collection, Sequence
 

@@ -49,9 +49,11 @@ def write_calibrated_photons(
     scan, energies = counted.scan, counted.energies
     pixels = {name: getattr(counted.counts, name) for name in COLUMNS}
     pixels["used"] = counted.is_used
-    pixels["status"] = np.array([str(energy.status) for energy in energies])
+    status = [str(energy.status) for energy in energies]
+    pixels["status"] = np.array(status)
     for name in ALIGNMENT:
-        pixels[name] = np.array([getattr(energy, name) for energy in energies])
+        values = [getattr(energy, name) for energy in energies]
+        pixels[name] = np.array(values)
     points = {"incident_energy": scan.points.incident_energy}
     description = {
         "run": scan.name,
@@ -106,17 +108,16 @@ def count_calibrated_photons(
         pixel_counts=pixel_counts,
         **{name: pixels[name] for name in COLUMNS},
     )
-    columns = [pixels[name].tolist() for name in ("status", *ALIGNMENT)]
-    energies = tuple(
-        PixelEnergy(
+    energies = []
+    for row, status in enumerate(pixels["status"]):
+        energy = PixelEnergy(
             PixelStatus.parse(status),
-            alignment=gain,
-            alignment_error=gain_error,
-            misalignment=measured_gain,
+            alignment=float(pixels["alignment"][row]),
+            alignment_error=float(pixels["alignment_error"][row]),
+            misalignment=float(pixels["misalignment"][row]),
         )
-        for status, gain, gain_error, measured_gain in zip(*columns, strict=True)
-    )
-    return CountedScan(scan, counts, energies)
+        energies.append(energy)
+    return CountedScan(scan, counts, tuple(energies))
 
 
 def photon_content(parts: Path, counted: CountedScan) -> Content:

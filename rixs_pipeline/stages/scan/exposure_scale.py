@@ -71,10 +71,12 @@ def leading_scan(scans: Sequence[Run], scan: Run) -> Run:
     Run
         Maybe the scan itself.
     """
-    group = [s for s in scans if (s.sample, s.edge) == (scan.sample, scan.edge)]
+    same_sample = [other for other in scans if other.sample == scan.sample]
+    group = [other for other in same_sample if other.edge == scan.edge]
     with_pulses = [s for s in group if s.pulse_files or s.photon_list]
     candidates = with_pulses or group
-    return next((s for s in candidates if s.complete), candidates[0])
+    complete = [other for other in candidates if other.complete]
+    return complete[0] if complete else candidates[0]
 
 
 def read_i0(scan: Run, config: NormaliseConfig) -> FloatArray | None:
@@ -122,11 +124,12 @@ def find_i0_reference(scans: Sequence[Run], config: NormaliseConfig) -> float | 
         i0 = read_i0(scan, config)
         if i0 is None:
             continue
-        no_triggers, duration = np.zeros(len(i0), np.int64), np.ones(len(i0))
-        is_dark = exposure.beam_off(i0, no_triggers, duration, config.beam_off_below)
-        mean = float(i0[~is_dark].mean()) if not is_dark.all() else 0.0
-        if mean:
-            return mean
+        triggers = np.zeros(len(i0), np.int64)  # not needed where there is I0
+        duration = scan.points.duration
+        is_dark = exposure.beam_off(i0, triggers, duration, config.beam_off_below)
+        with_beam = i0[~is_dark]
+        if len(with_beam):
+            return float(with_beam.mean())
     return None
 
 

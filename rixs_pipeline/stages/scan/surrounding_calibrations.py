@@ -155,7 +155,7 @@ class SurroundingCalibrations:
         return self._jumps[interval]
 
     def _gain_jump_times(self, scan: Run) -> dict[int, float]:
-        """Return the times (s since 1970) of the jumps in a scan's interval, by pixel."""
+        """Return the Unix times (s) of the jumps in a scan's interval, by pixel."""
         interval, scans = self.interval(scan), self.scans_with_jumps(scan)
         if not scans:
             return {}
