@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.maps.map_data import MapData
-from rixs_pipeline.core.spectra.regions import Region, RegionKind, Scale
+from rixs_pipeline.core.spectra.regions import Limits, Region, RegionKind, Scale
 from rixs_pipeline.core.spectra.yields import ExtractionInputs
 from rixs_pipeline.stages.sample.spectrum_checks import (
     check_region,
@@ -35,8 +35,8 @@ def test_an_inverse_yield_without_limits_gets_the_brightest_line():
     "region",
     [
         Region(kind=RegionKind.PFY),
-        Region(kind=RegionKind.IPFY, emission=(510, 540)),
-        Region(kind=RegionKind.IPFY, loss=(200, 280)),
+        Region(kind=RegionKind.IPFY, emission=Limits(510, 540)),
+        Region(kind=RegionKind.IPFY, loss=Limits(200, 280)),
     ],
 )
 def test_other_regions_get_no_line(region):
@@ -47,7 +47,7 @@ def test_a_line_that_changes_its_shape_is_reported():
     counts = np.full((len(INCIDENT), len(EDGES) - 1), 20)
     counts[15:, 20:] = 60
     counts[15:, :20] = 5
-    region = Region(kind=RegionKind.IPFY, emission=(500, 560))
+    region = Region(kind=RegionKind.IPFY, emission=Limits(500, 560))
     checks = check_region(region, rixs_map(counts), INPUTS, {})
     assert json.loads(checks.attributes["line_test"])["passed"] is False
     expected = "rests on a line that changes its shape over the scan (p = "
@@ -58,15 +58,17 @@ def test_a_region_that_includes_the_elastic_line_is_reported():
     edges = np.arange(760.0, 811.0)
     counts = np.ones((len(INCIDENT), len(edges) - 1), np.int64)
     data = MapData(counts, np.ones(len(INCIDENT)), edges, INCIDENT)
-    region = Region(kind=RegionKind.PFY, emission=(760, 810))
+    region = Region(kind=RegionKind.PFY, emission=Limits(760, 810))
     warnings = check_region(region, data, INPUTS, {}).warnings
     assert any("elastic line" in warning for warning in warnings)
-    accepted = Region(kind=RegionKind.PFY, emission=(760, 810), accepts_elastic=True)
+    accepted = Region(
+        kind=RegionKind.PFY, emission=Limits(760, 810), accepts_elastic=True
+    )
     assert check_region(accepted, data, INPUTS, {}).warnings == []
 
 
 def test_a_default_window_without_points_is_reported():
-    region = Region(kind=RegionKind.TFY, scale=Scale.EDGE, post_edge=(790, 800))
+    region = Region(kind=RegionKind.TFY, scale=Scale.EDGE, post_edge=Limits(790, 800))
     data = rixs_map(30)
     late = MapData(data.counts[7:], data.exposure[7:], EDGES, INCIDENT[7:])
     (warning,) = check_region(region, late, INPUTS, {}).warnings
