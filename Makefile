@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run submit test lint bench docs data-samples lock clean
+.PHONY: help run submit test test-slow lint bench docs data-samples lock clean
 
 BEAMTIME ?= data_samples/lmr_beamtime
 OUT ?= out
@@ -34,8 +34,11 @@ run: $(VENV)/run.stamp ## reduce BEAMTIME into OUT (default: the sample beamtime
 submit: $(VENV)/run.stamp ## the same as SLURM jobs (SITE=configs/slurm.yaml: a site's partition, account, ...)
 	$(BIN)/rixs-pipeline submit "$(BEAMTIME)" -o "$(OUT)" $(CONFIG_OPTIONS)
 
-test: $(VENV)/dev.stamp ## all tests
-	$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
+test: $(VENV)/dev.stamp ## the tests, in minutes
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m 'not slow'
+
+test-slow: $(VENV)/dev.stamp ## the tests that take longer: SLURM, real data, whole reductions
+	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m slow
 
 lint: $(VENV)/dev.stamp ## style, format and types
 	$(BIN)/ruff check .
