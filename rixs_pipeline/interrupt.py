@@ -6,6 +6,7 @@ request, and `check`, called between two pieces of work, raises it again.
 """
 
 import signal
+import sys
 from types import FrameType
 
 _requested = False
@@ -15,6 +16,7 @@ def install() -> None:
     """Handle Ctrl-C, and the SIGTERM by which a cluster ends a job, alike."""
     signal.signal(signal.SIGINT, _handle)
     signal.signal(signal.SIGTERM, _handle)
+    sys.unraisablehook = _report_unraisable
 
 
 def check() -> None:
@@ -27,3 +29,9 @@ def _handle(signal_number: int, frame: FrameType | None) -> None:
     global _requested
     _requested = True
     raise KeyboardInterrupt
+
+
+def _report_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Print what Python drops, but not an interrupt, which `check` raises again."""
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)

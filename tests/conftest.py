@@ -198,7 +198,7 @@ def cli(monkeypatch, capsys) -> Callable[..., Said]:
             package.setLevel(level)
         said = Said(exit_.value.code, *capsys.readouterr())
         assert "Traceback" not in said.err
-        assert "defect" not in said.err, said.err
+        assert "internal error" not in said.err, said.err
         return said
 
     return call
