@@ -1,7 +1,8 @@
-"""The errors of pydantic in the words of the YAML file that caused them: `file:line: key.key: what is wrong`."""
+"""Errors of pydantic in terms of the YAML file: `file:line: key.key: what is wrong`."""
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -10,13 +11,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from rixs_pipeline.config.yaml_lines import Document, Keys, show
+from rixs_pipeline.config.yaml_lines import Document, Keys, show_value
 from rixs_pipeline.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 _NUMBER_WITH_UNIT = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*[^\W\d_].*")
-_EXPECTED = {
+_EXPECTED = {  # type of an error of pydantic -> message
     "literal_error": "must be one of {expected}",
     "enum": "must be one of {expected}",
     "greater_than": "must be greater than {gt:g}",
@@ -29,9 +30,9 @@ _EXPECTED = {
     "too_long": "must have at most {max_length} items",
     "missing": "must have more items",
     "union_tag_invalid": "must be of kind {expected_tags}",
-    "union_tag_not_found": "must say its kind",
+    "union_tag_not_found": "must have a kind",
 }
-_EXPECTED_KIND = {
+_EXPECTED_KIND = {  # first word of the type of an error -> message
     "int": "must be a whole number",
     "bool": "must be true or false",
     "string": "must be text",
@@ -41,133 +42,231 @@ _EXPECTED_KIND = {
 }
 
 
-def validate(model: type[ModelT], document: Document) -> ModelT:
-    """The document as a model.
+@dataclass(frozen=True)
+class _Location:
+    """Where in the data an error is."""
 
-    Raises:
-        ConfigError: one line a problem, each `file:line: key.key: what is wrong`, in the order of the lines.
+    keys: Keys
+    union: Keys | None  # keys of the union of types on the way, if there is one
+
+
+@dataclass(frozen=True)
+class _Message:
+    """What is wrong with a value."""
+
+    keys: Keys
+    text: str
+
+
+@dataclass(frozen=True)
+class _Schema:
+    """What the model allows at some keys."""
+
+    members: list[Any]  # of the union of types
+    description: str = ""  # of the last field on the way
+
+    @property
+    def fields(self) -> dict[str, FieldInfo]:
+        """Fields of the models among the members."""
+        return {
+            name: info
+            for member in self.members
+            for name, info in getattr(member, "model_fields", {}).items()
+        }
+
+    @property
+    def element_types(self) -> list[Any]:
+        """Types of what the lists among the members hold."""
+        return [
+            element
+            for member in self.members
+            if get_origin(member) is tuple
+            for element in _union_members(get_args(member)[0])
+        ]
+
+    def enter(self, key: Any) -> "_Schema":
+        """Return what is allowed at a key."""
+        elements = self.element_types
+        if isinstance(key, int) and elements:
+            return _Schema(elements, self.description)
+        # one value may stand for a list of one
+        schema = _Schema(self.members + elements) if isinstance(key, str) else self
+        if key in schema.fields:
+            info = schema.fields[key]
+            return _Schema(_union_members(info.annotation), info.description or "")
+        values = [
+            value
+            for member in schema.members
+            if get_origin(member) is dict
+            for value in _union_members(get_args(member)[1])
+        ]
+        return _Schema(values, self.description)
+
+
+def _union_members(annotation: Any) -> list[Any]:
+    """Return the members of a union of types, without `Annotated`."""
+    if get_origin(annotation) is Annotated:
+        return _union_members(get_args(annotation)[0])
+    if get_origin(annotation) not in (Union, UnionType):
+        return [annotation]
+    nested = [_union_members(member) for member in get_args(annotation)]
+    return [member for members in nested for member in members]
+
+
+def validate(model: type[ModelT], document: Document) -> ModelT:
+    """Return a document as a model.
+
+    Parameters
+    ----------
+    model
+        A pydantic model.
+    document
+        The values, with their places.
+
+    Returns
+    -------
+    ModelT
+        The validated model.
+
+    Raises
+    ------
+    ConfigError
+        One line a problem, `file:line: key.key: what is wrong`, in order of the lines.
     """
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        raise ConfigError(
-            "\n".join(_problems(model, document, error.errors(include_url=False)))
-        ) from error
+        problems = _problems(model, document, error.errors(include_url=False))
+        raise ConfigError("\n".join(problems)) from error
 
 
 def _problems(
     model: type[BaseModel], document: Document, errors: list[ErrorDetails]
 ) -> list[str]:
-    """One line for each value that is wrong; the members of a union that all refused it are one."""
-    grouped: dict[Keys, list[tuple[Keys, ErrorDetails]]] = {}
-    for error in (each for each in errors if not _consequence(each, errors, model)):
-        keys, union = _follow(document.data, error)
-        grouped.setdefault(keys if union is None else union, []).append((keys, error))
-    found: dict[Keys, str] = {}
-    for union, members in grouped.items():
-        # an error inside one member of the union: that member was meant
-        inner = [(keys, [error]) for keys, error in members if keys != union]
-        for keys, meant in inner or [(union, [error for _, error in members])]:
-            shown, text = _sentence(model, document, keys, meant)
-            found[shown] = text
+    """Return one line for each wrong value.
+
+    The members of a union that all refuse a value give one line together.
+    """
+    by_place: dict[Keys, list[tuple[Keys, ErrorDetails]]] = {}
+    for error in errors:
+        if _is_consequence(error, errors, model):
+            continue
+        location = _locate(document.data, error)
+        place = location.keys if location.union is None else location.union
+        by_place.setdefault(place, []).append((location.keys, error))
+    texts: dict[Keys, str] = {}
+    for place, located in by_place.items():
+        # an error inside one member of the union: that member was intended
+        inner = [(keys, [error]) for keys, error in located if keys != place]
+        together = [(place, [error for _, error in located])]
+        for keys, group in inner or together:
+            message = _explain(model, document, keys, group)
+            texts[message.keys] = message.text
     lines = sorted(
         (document.place(keys), ".".join(map(str, keys)), text)
-        for keys, text in found.items()
+        for keys, text in texts.items()
     )
     return [
-        f"{place}: {dotted}: {text}" if dotted else f"{place}: {text}"
-        for place, dotted, text in lines
+        f"{place}: {dotted_keys}: {text}" if dotted_keys else f"{place}: {text}"
+        for place, dotted_keys, text in lines
     ]
 
 
-def _consequence(
-    error: ErrorDetails, others: list[ErrorDetails], model: type[BaseModel]
+def _is_consequence(
+    error: ErrorDetails, errors: list[ErrorDetails], model: type[BaseModel]
 ) -> bool:
-    """Whether an error only follows from another: a key that is missing because it is misspelt, too few good items."""
-    loc = error["loc"]
+    """Return whether an error only follows from another one.
+
+    A key that is missing because it is misspelt, or too few valid items.
+    """
+    keys = error["loc"]
     if error["type"] == "missing":
-        unknown = [
-            str(o["loc"][-1])
-            for o in others
-            if o["type"] == "extra_forbidden" and o["loc"][:-1] == loc[:-1]
+        allowed = _allowed_keys(model, keys[:-1])
+        unknown_keys = [
+            str(sibling["loc"][-1])
+            for sibling in errors
+            if sibling["type"] == "extra_forbidden" and sibling["loc"][:-1] == keys[:-1]
         ]
         return any(
-            get_close_matches(word, _allowed(model, loc[:-1]), n=1) == [loc[-1]]
-            for word in unknown
+            get_close_matches(key, allowed, n=1) == [keys[-1]] for key in unknown_keys
         )
-    return error["type"] == "too_short" and any(
-        o["loc"][: len(loc)] == loc and o is not error for o in others
-    )
+    if error["type"] == "too_short":
+        return any(
+            inner["loc"][: len(keys)] == keys and inner is not error for inner in errors
+        )
+    return False
 
 
-def _follow(data: Any, error: ErrorDetails) -> tuple[Keys, Keys | None]:
-    """The keys in the data that an error's location means, and where a union stands on the way, if one does."""
+def _locate(data: Any, error: ErrorDetails) -> _Location:
+    """Return where in the data an error is; pydantic also names members of unions."""
     keys: Keys = ()
     union = None
-    loc: Keys = error["loc"]
-    for key in loc:
-        if (isinstance(data, dict) and key in data) or (
-            isinstance(data, list) and key in range(len(data))
-        ):
-            keys, data = (*keys, key), data[key]
-        elif isinstance(data, dict) and key in map(
-            str, data
-        ):  # a whole number as a key: pydantic writes it as text
-            keys = (*keys, next(own for own in data if str(own) == key))
-            data = data[keys[-1]]
-        elif error["type"] == "missing" and key == loc[-1]:
+    location: Keys = error["loc"]
+    for key in location:
+        is_in_mapping = isinstance(data, dict) and key in data
+        is_in_list = isinstance(data, list) and key in range(len(data))
+        if is_in_mapping or is_in_list:
+            keys = (*keys, key)
+            data = data[key]
+        elif isinstance(data, dict) and key in map(str, data):
+            # pydantic writes a whole number as a key as text
+            number = next(number for number in data if str(number) == key)
+            keys = (*keys, number)
+            data = data[number]
+        elif error["type"] == "missing" and key == location[-1]:
             keys = (*keys, key)
         elif key != "[key]":
             union = keys
-    return keys, union
+    return _Location(keys, union)
 
 
-def _sentence(
+def _explain(
     model: type[BaseModel], document: Document, keys: Keys, errors: list[ErrorDetails]
-) -> tuple[Keys, str]:
-    """What is wrong with a value, and the keys to show: those of the part that a model's own check names."""
+) -> _Message:
+    """Return what is wrong with a value."""
     error = errors[0]
     if error["type"] == "extra_forbidden":
-        return keys, f"unknown key ({_hint(str(keys[-1]), _allowed(model, keys[:-1]))})"
+        hint = _hint(str(keys[-1]), _allowed_keys(model, keys[:-1]))
+        return _Message(keys, f"unknown key ({hint})")
     if error["type"] == "missing" and isinstance(keys[-1], str):
-        return keys, "is missing"
-    if error["type"] == "missing":  # of a list of fixed length
+        return _Message(keys, "is missing")
+    if error["type"] == "missing":  # in a list of fixed length
         keys = keys[:-1]
     if error["type"] == "value_error":
-        return _own_check(document, keys, error["msg"].removeprefix("Value error, "))
-    _, description = _at(model, keys)
+        return _explain_check(document, keys, error)
+    description = _schema_at(model, keys).description
     value = error["input"]
     number = "number in eV" if "eV" in description else "number"
-    if any(
-        e["type"].startswith("float") for e in errors
-    ) and _NUMBER_WITH_UNIT.fullmatch(str(value)):
-        return keys, f"a {number} is expected, {show(value)} has a unit"
-    expected = dict.fromkeys(_expectation(each, number, description) for each in errors)
-    of_key = "the name " if error["loc"][-1] == "[key]" else ""
-    return (
-        keys,
-        f"{of_key}{' or '.join(expected).replace(' or must be', ' or')}, not {show(value)}",
+    is_number_expected = any(error["type"].startswith("float") for error in errors)
+    if is_number_expected and _NUMBER_WITH_UNIT.fullmatch(str(value)):
+        text = f"a {number} is expected, {show_value(value)} has a unit"
+        return _Message(keys, text)
+    expectations = dict.fromkeys(
+        _expectation(error, number, description) for error in errors
     )
+    expected = " or ".join(expectations).replace(" or must be", " or")
+    subject = "the name " if error["loc"][-1] == "[key]" else ""
+    return _Message(keys, f"{subject}{expected}, not {show_value(value)}")
 
 
-def _own_check(document: Document, keys: Keys, message: str) -> tuple[Keys, str]:
-    """A model's own check says `key: what is wrong`: show it at that key, if the key was given."""
+def _explain_check(document: Document, keys: Keys, error: ErrorDetails) -> _Message:
+    """Return the message of a check of the model, at the key that it begins with."""
+    message = error["msg"].removeprefix("Value error, ")
     key, _, text = message.partition(": ")
-    return ((*keys, key), text) if (*keys, key) in document.places else (keys, message)
+    if (*keys, key) in document.places:
+        return _Message((*keys, key), text)
+    return _Message(keys, message)
 
 
 def _expectation(error: ErrorDetails, number: str, description: str) -> str:
-    """What would have been right, as `must ...`."""
+    """Return what would be right, as `must ...`."""
     kind = error["type"]
-    if kind.startswith(("tuple", "too_", "missing")) and "[low, high]" in description:
+    is_about_items = kind.startswith(("tuple", "too_", "missing"))
+    if is_about_items and "[low, high]" in description:
         return "must be [low, high] in eV"
     if kind in _EXPECTED:
-        return (
-            _EXPECTED[kind]
-            .format(**error.get("ctx", {}))
-            .replace("^", "")
-            .replace("$", "")
-        )
+        text = _EXPECTED[kind].format(**error.get("ctx", {}))
+        return text.replace("^", "").replace("$", "")
     if kind.startswith(("float", "finite")):
         return f"must be a {number}"
     if kind == "string_type" and isinstance(error["input"], int | float):
@@ -175,68 +274,40 @@ def _expectation(error: ErrorDetails, number: str, description: str) -> str:
     return _EXPECTED_KIND.get(kind.partition("_")[0], error["msg"])
 
 
-def _hint(word: str, allowed: list[str]) -> str:
-    close = get_close_matches(word, allowed, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"there are {', '.join(allowed)}"
+def _schema_at(model: type[BaseModel], keys: Keys) -> _Schema:
+    """Return what a model allows at the end of keys."""
+    schema = _Schema(_union_members(model))
+    for key in keys:
+        schema = schema.enter(key)
+    return schema
+
+
+def _allowed_keys(model: type[BaseModel], keys: Keys) -> list[str]:
+    """Return the keys that a model allows at the end of keys."""
+    schema = _schema_at(model, keys)
+    return list(_Schema(schema.members + schema.element_types).fields)
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """A hint for a word that is none of those allowed: the closest one, else all of them."""
+    """Return a hint for an unknown word.
+
+    Parameters
+    ----------
+    word
+        The unknown word.
+    allowed
+        The known ones.
+
+    Returns
+    -------
+    str
+        The closest one, else all of them.
+    """
     return _hint(word, sorted(allowed))
 
 
-def _members(annotation: Any) -> list[Any]:
-    """The members of a union, without `Annotated`."""
-    if get_origin(annotation) is Annotated:
-        return _members(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return [member for each in get_args(annotation) for member in _members(each)]
-    return [annotation]
-
-
-def _at(annotation: Any, keys: Keys) -> tuple[list[Any], str]:
-    """What may stand at the end of the keys, and the description of the last field on the way."""
-    description = ""
-    members = _members(annotation)
-    for key in keys:
-        members = (
-            members + _items(members) if isinstance(key, str) else members
-        )  # one may stand for a list of one
-        fields = _fields(members)
-        if isinstance(key, int) and _items(members):
-            members = _items(members)
-        elif key in fields:
-            description = fields[key].description or ""
-            members = _members(fields[key].annotation)
-        else:
-            members = [
-                each
-                for m in members
-                if get_origin(m) is dict
-                for each in _members(get_args(m)[1])
-            ]
-    return members, description
-
-
-def _items(members: list[Any]) -> list[Any]:
-    """What the lists among the members of a union hold."""
-    return [
-        each
-        for m in members
-        if get_origin(m) is tuple
-        for each in _members(get_args(m)[0])
-    ]
-
-
-def _allowed(model: type[BaseModel], keys: Keys) -> list[str]:
-    members = _at(model, keys)[0]
-    return list(_fields(members + _items(members)))
-
-
-def _fields(members: list[Any]) -> dict[str, FieldInfo]:
-    """The fields of the models among the members of a union."""
-    return {
-        name: found
-        for each in members
-        for name, found in getattr(each, "model_fields", {}).items()
-    }
+def _hint(word: str, allowed: list[str]) -> str:
+    close = get_close_matches(word, allowed, n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known: {', '.join(allowed)}"

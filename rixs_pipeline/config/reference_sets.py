@@ -1,47 +1,49 @@
-"""Sets of reference lines from YAML files: the energy scale, with the source and uncertainty of every line.
+"""Sets of reference lines from YAML files: the energy scale, with source and errors.
 
-Tables give positions; what a detector sees is a shape. A line without a shape of its own takes the one that was
-measured for it (HAUSKat 2024 fits) or, where there is none, a single Lorentzian. Every shape is moved so that its
-maximum, seen with a Gaussian resolution of 1 eV FWHM, stands at the line's energy: the maximum of such a line moves
-with the resolution, so a position means nothing without one.
+Tables give positions; a detector measures a shape. A line without a shape of its own
+takes the one that was measured for it (HAUSKat 2024 fits) or, where there is none, a
+single Lorentzian. Every shape is shifted so that its maximum, at a Gaussian resolution
+of 1 eV FWHM, is at the line's energy: the maximum of such a line depends on the
+resolution, so a position needs one.
 
-A line may have variants, such as the oxide's beside the metal's: positions, uncertainties and shapes of their own, or
-a shift from the line. The config chooses; the set that comes out tells what was chosen.
+A line may have variants, such as the oxide's beside the metal's: positions,
+uncertainties and shapes of their own, or a shift from the line. The config chooses;
+the set records the choice.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from math import hypot
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from rixs_pipeline.config.messages import did_you_mean, validate
 from rixs_pipeline.config.models import Model, ReferenceLine, ReferenceSet
-from rixs_pipeline.config.yaml_lines import Document, read
+from rixs_pipeline.config.yaml_lines import Document, read_yaml
 from rixs_pipeline.errors import ConfigError
 from rixs_pipeline.paths import configs_folder, reference_set
 
-POSITION_FWHM = 1.0  # eV: the resolution at which positions are meant
-DEFAULT_WIDTH = 3.0  # eV: between the L alpha of the 3d metals (about 2) and of their oxides (4 to 5)
-_SHAPES = "hauskat2024"
-_GRID, _GRID_STEP = (
-    1 << 14,
-    0.01,
-)  # points, eV: periodic over 160 eV, far beyond any shape
+POSITION_FWHM = 1.0  # eV: resolution at which positions are defined
+# eV: between the L alpha lines of the 3d metals (about 2) and of their oxides (4 to 5)
+DEFAULT_WIDTH = 3.0
+_SHAPES_SET = "hauskat2024"
+_GRID_POINTS = 1 << 14  # periodic over 160 eV, far beyond any shape
+_GRID_STEP = 0.01  # eV
+_FOURIER_SIGMAS = 8  # beyond them the Gaussian's Fourier transform is below 2e-14
 _SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
 
 Positive = Annotated[float, Field(gt=0)]
-Shape = tuple[tuple[float, float, float], ...]
-Variants = (
-    str | Mapping[str, str]
-)  # one word for all lines that have it, or line -> word
+Shape = tuple[tuple[float, float, float], ...]  # offset eV, FWHM eV, share of the area
+# one word for all lines that have such a variant, or line -> word
+Variants = str | Mapping[str, str]
 
 
 class _Shaped(Model):
-    """The emitted shape."""
+    """Shape of a line as it leaves the sample."""
 
     shape: tuple[tuple[float, Positive, Positive], ...] | None = Field(
         None,
@@ -54,13 +56,19 @@ class _Shaped(Model):
 
 
 class _VariantEntry(_Shaped):
-    """The line in another chemical state: `energy` and `uncertainty`, or a `shift`; without a shape, the line's."""
+    """The line in another chemical state.
+
+    Either `energy` and `uncertainty`, or a `shift`; without a shape, the line's.
+    """
 
     energy: Positive | None = Field(None, description="eV")
     uncertainty: Positive | None = Field(None, description="one standard deviation, eV")
     shift: tuple[float, Positive] | None = Field(
         None,
-        description="from the line and one standard deviation of that, eV: added to the line's in quadrature",
+        description=(
+            "from the line, and its standard deviation, eV, which adds to the line's in "
+            "quadrature"
+        ),
     )
     source: str
 
@@ -73,7 +81,9 @@ class _LineEntry(_Shaped):
     source: str | None = Field(None, description="default: the set's")
     material: str = Field(
         "",
-        description="what it was measured on: the name of the line itself among its variants",
+        description=(
+            "what it was measured on: name of the line itself among its variants"
+        ),
     )
     variants: dict[str, _VariantEntry] = Field(
         {}, description="the line in other chemical states, by name"
@@ -92,57 +102,84 @@ class _SetFile(Model):
     lines: dict[str, _LineEntry] = Field(min_length=3)
 
 
-def find(name_or_path: str | Path) -> Path:
-    """The file of a set: one of those that ship, by name, or the path of a .yaml file.
+@dataclass(frozen=True)
+class VariantProblem:
+    """What is wrong with a requested variant."""
 
-    Raises:
-        ConfigError: there is no such set; the message lists those that ship.
+    keys: tuple[str, ...]  # the line; empty: one word for all lines
+    text: str
+
+
+def find_set(name_or_path: str | Path) -> Path:
+    """Return the file of a set: a set that ships, by name, or the path of a .yaml file.
+
+    Raises
+    ------
+    ConfigError
+        No such set; the message lists those that ship.
     """
     if Path(name_or_path).suffix in (".yaml", ".yml"):
         return Path(name_or_path)
     path = reference_set(str(name_or_path))
     if not path.is_file():
         names = sorted(
-            each.stem for each in (configs_folder() / "references").glob("*.yaml")
+            path.stem for path in (configs_folder() / "references").glob("*.yaml")
         )
         raise ConfigError(
-            f"no reference set '{name_or_path}'; there are {', '.join(names)}, or give a .yaml file"
+            f"no reference set '{name_or_path}'; choose from {', '.join(names)}, or give "
+            "a .yaml file"
         )
     return path
 
 
 def line_names(name_or_path: str | Path) -> list[str]:
-    """The names of the lines of a set, in the order of the file.
+    """Return the names of the lines of a set, in the order of the file.
 
-    Raises:
-        ConfigError: no such set, or a wrong file; with file, line and key.
+    Raises
+    ------
+    ConfigError
+        No such set, or an invalid file; with file, line and key.
     """
-    return list(_entries(find(name_or_path)).lines)
+    return list(_read_entries(find_set(name_or_path)).lines)
 
 
 def load_reference_set(
     name_or_path: str | Path, variants: Variants = ""
 ) -> ReferenceSet:
-    """A set of reference lines with their shapes: offsets relative to the line's energy, shares that add up to 1.
+    """Return a set of reference lines with their shapes.
 
-    Args:
-        name_or_path: `srd128`, `elam`, `ucal`, `hauskat2024`, or the path of a .yaml file like theirs.
-        variants: line -> variant, or one word for all lines that have a variant of that name; default: the lines
-            themselves.
+    Parameters
+    ----------
+    name_or_path
+        `srd128`, `elam`, `ucal`, `hauskat2024`, or the path of a similar .yaml file.
+    variants
+        Line -> variant, or one word for all lines that have such a variant; default:
+        the lines themselves.
 
-    Raises:
-        ConfigError: no such set or variant, or a wrong file; with file, line and key.
+    Returns
+    -------
+    ReferenceSet
+        Shapes have offsets relative to the line's energy, and shares that sum to 1.
+
+    Raises
+    ------
+    ConfigError
+        No such set or variant, or an invalid file; with file, line and key.
     """
-    path = find(name_or_path)
-    problems = variant_problems(path, variants)
+    path = find_set(name_or_path)
+    problems = find_variant_problems(path, variants)
     if problems:
-        raise ConfigError("\n".join(f"variants: {text}" for _, text in problems))
-    entries, lines, chosen = _entries(path), {}, {}
-    for name, line in entries.lines.items():
+        texts = [f"variants: {problem.text}" for problem in problems]
+        raise ConfigError("\n".join(texts))
+    entries = _read_entries(path)
+    lines: dict[str, ReferenceLine] = {}
+    chosen: dict[str, str] = {}
+    for name, entry in entries.lines.items():
         word = variants if isinstance(variants, str) else variants.get(name, "")
-        if word in line.variants:
-            line, chosen[name] = _as_variant(line, word), word
-        lines[name] = _line(line, _measured().get(name), entries.source)
+        if word in entry.variants:
+            chosen[name] = word
+            entry = _apply_variant(entry, word)
+        lines[name] = _to_line(entry, _measured_lines().get(name), entries.source)
     return ReferenceSet(
         name=entries.name or path.stem,
         source=entries.source,
@@ -151,175 +188,214 @@ def load_reference_set(
     )
 
 
-def variant_problems(
+def find_variant_problems(
     name_or_path: str | Path, variants: Variants
-) -> list[tuple[tuple[str, ...], str]]:
-    """What the set does not have of the variants asked for: the key (empty for one word for all), and what is wrong.
+) -> list[VariantProblem]:
+    """Return which of the requested variants a set lacks.
 
-    Raises:
-        ConfigError: no such set, or a wrong file; with file, line and key.
+    Parameters
+    ----------
+    name_or_path
+        As for `load_reference_set`.
+    variants
+        As for `load_reference_set`.
+
+    Returns
+    -------
+    list of VariantProblem
+        Empty: none.
+
+    Raises
+    ------
+    ConfigError
+        No such set, or an invalid file; with file, line and key.
     """
-    path = find(name_or_path)
-    lines = _entries(path).lines
-    problems: list[tuple[tuple[str, ...], str]] = []
+    path = find_set(name_or_path)
+    lines = _read_entries(path).lines
+    words = {name: _variant_words(line) for name, line in lines.items()}
     if isinstance(variants, str):
-        words = {word for line in lines.values() for word in _words(line)}
-        if variants and variants not in words:
-            problems.append(
-                ((), f"no variant '{variants}' in {path.stem}; it has {_listed(words)}")
+        all_words = set().union(*words.values())
+        if variants and variants not in all_words:
+            text = (
+                f"no variant '{variants}' in {path.stem}; known: {_listed(all_words)}"
             )
-        return problems
+            return [VariantProblem((), text)]
+        return []
+    problems = []
     for name, word in variants.items():
+        text = ""
         if name not in lines:
-            problems.append(
-                (
-                    (name,),
-                    f"no line '{name}' in {path.stem} ({did_you_mean(name, lines)})",
-                )
+            text = f"no line '{name}' in {path.stem} ({did_you_mean(name, lines)})"
+        elif word not in words[name]:
+            text = (
+                f"no variant '{word}' of {name} in {path.stem}; known: "
+                f"{_listed(words[name])}"
             )
-        elif word not in (words := _words(lines[name])):
-            problems.append(
-                (
-                    (name,),
-                    f"no variant '{word}' of {name} in {path.stem}; it has {_listed(words)}",
-                )
-            )
+        if text:
+            problems.append(VariantProblem((name,), text))
     return problems
 
 
-def _words(line: _LineEntry) -> set[str]:
-    """The names of a line's variants, its own among them where it has one."""
-    return {*line.variants, *filter(None, [line.material])}
+def _variant_words(line: _LineEntry) -> set[str]:
+    """Return the names of a line's variants, including that of the line itself."""
+    return {word for word in (*line.variants, line.material) if word}
 
 
 def _listed(words: set[str]) -> str:
     return ", ".join(sorted(words)) or "none"
 
 
-def _as_variant(line: _LineEntry, word: str) -> _LineEntry:
-    """The line with what its variant says otherwise."""
+def _apply_variant(line: _LineEntry, word: str) -> _LineEntry:
+    """Return a line with the values of its variant."""
     variant = line.variants[word]
-    said = {
+    changes: dict[str, Any] = {
         "material": word,
         "source": variant.source,
         "energy": variant.energy,
         "uncertainty": variant.uncertainty,
     }
     if variant.shift is not None:
-        by, error = variant.shift
-        said |= {
-            "energy": line.energy + by,
-            "uncertainty": hypot(line.uncertainty, error),
-        }
-    return line.model_copy(
-        update=said
-        | ({"shape": variant.shape, "sigma": variant.sigma} if variant.shape else {})
-    )
+        shift, shift_error = variant.shift
+        changes["energy"] = line.energy + shift
+        changes["uncertainty"] = hypot(line.uncertainty, shift_error)
+    if variant.shape:
+        changes |= {"shape": variant.shape, "sigma": variant.sigma}
+    return line.model_copy(update=changes)
 
 
-def _line(line: _LineEntry, measured: _LineEntry | None, source: str) -> ReferenceLine:
-    """A line with its shape: its own, the measured one, or where there is none a single Lorentzian."""
-    shaped = measured if line.shape is None and measured is not None else line
+def _to_line(
+    entry: _LineEntry, measured: _LineEntry | None, source: str
+) -> ReferenceLine:
+    """Return a line with its own shape, the measured one, or a single Lorentzian."""
+    has_measured_shape = entry.shape is None and measured is not None
+    shaped = measured if has_measured_shape and measured else entry
     shape = shaped.shape or ((0.0, DEFAULT_WIDTH, 1.0),)
     return ReferenceLine(
-        energy=line.energy,
-        uncertainty=line.uncertainty,
-        source=line.source or source,
-        variant=line.material,
-        shape=_placed(shape, shaped.sigma),
+        energy=entry.energy,
+        uncertainty=entry.uncertainty,
+        source=entry.source or source,
+        variant=entry.material,
+        shape=_normalised_shape(shape, shaped.sigma),
         sigma=shaped.sigma,
-        satellite_of=line.satellite_of,
+        satellite_of=entry.satellite_of,
     )
 
 
-def _entries(path: Path) -> _SetFile:
-    """The file as written, with its references between lines checked; read once while it does not change."""
+def _read_entries(path: Path) -> _SetFile:
+    """Read and check a file; one that has not changed is read once."""
     status = path.stat() if path.is_file() else None
-    return _read_entries(path, status and (status.st_mtime_ns, status.st_size))
+    version = (status.st_mtime_ns, status.st_size) if status else None
+    return _read_version(path, version)
 
 
 @cache
-def _read_entries(path: Path, _: tuple[int, int] | None) -> _SetFile:
-    document = read(path)
+def _read_version(path: Path, _version: tuple[int, int] | None) -> _SetFile:
+    document = read_yaml(path)
     entries = validate(_SetFile, document)
     for name, line in entries.lines.items():
-        main = entries.lines.get(line.satellite_of or name)
-        if main is None or main.satellite_of == name:
-            place = document.place(("lines", name, "satellite_of"))
-            raise ConfigError(
-                f"{place}: lines.{name}.satellite_of: '{line.satellite_of}' is no other line of this set"
-            )
-        if line.shape_from and (line.shape or line.sigma):
-            raise ConfigError(
-                f"{document.place(('lines', name))}: lines.{name}: shape_from allows no shape or sigma"
-            )
-        if line.shape_from and name not in _measured():
-            place = document.place(("lines", name, "shape_from"))
-            there = ", ".join(_measured())
-            raise ConfigError(
-                f"{place}: lines.{name}.shape_from: {line.shape_from} has no {name}; it has {there}"
-            )
+        _check_satellite(name, entries, document)
+        _check_shape_source(name, line, document)
         _check_variants(name, line, document)
     return entries
 
 
+def _error(document: Document, keys: tuple[str, ...], text: str) -> ConfigError:
+    """Return an error `file:line: key.key: what is wrong`."""
+    return ConfigError(f"{document.place(keys)}: {'.'.join(keys)}: {text}")
+
+
+def _check_satellite(name: str, entries: _SetFile, document: Document) -> None:
+    """Raise an error if a satellite's main line is missing, or a satellite of it."""
+    main_name = entries.lines[name].satellite_of
+    if not main_name:
+        return
+    main = entries.lines.get(main_name)
+    if main is None or main.satellite_of == name:
+        keys = ("lines", name, "satellite_of")
+        raise _error(document, keys, f"'{main_name}' is not another line of this set")
+
+
+def _check_shape_source(name: str, line: _LineEntry, document: Document) -> None:
+    """Raise an error if a line takes its shape from two places, or from none."""
+    if not line.shape_from:
+        return
+    if line.shape or line.sigma:
+        text = "shape_from allows no shape or sigma"
+        raise _error(document, ("lines", name), text)
+    if name not in _measured_lines():
+        names = ", ".join(_measured_lines())
+        text = f"{line.shape_from} has no {name}; known: {names}"
+        raise _error(document, ("lines", name, "shape_from"), text)
+
+
 def _check_variants(name: str, line: _LineEntry, document: Document) -> None:
-    """A variant has a name of its own and one position."""
+    """Raise an error unless every variant has a name of its own and one position."""
     for word, variant in line.variants.items():
         keys = ("lines", name, "variants", word)
-        place = f"{document.place(keys)}: {'.'.join(keys)}"
         if word == line.material:
-            raise ConfigError(
-                f"{place}: is the material of the line itself; choose another name"
-            )
-        said = (
-            variant.energy is not None,
-            variant.uncertainty is not None,
-            variant.shift is not None,
-        )
-        if said not in ((True, True, False), (False, False, True)):
-            raise ConfigError(f"{place}: give either energy and uncertainty, or shift")
+            text = "is the material of the line itself; choose another name"
+            raise _error(document, keys, text)
+        has_energy = variant.energy is not None
+        has_uncertainty = variant.uncertainty is not None
+        has_shift = variant.shift is not None
+        if has_energy != has_uncertainty or has_energy == has_shift:
+            text = "give either energy and uncertainty, or shift"
+            raise _error(document, keys, text)
         if variant.sigma and not variant.shape:
+            place = f"{document.place(keys)}: {'.'.join(keys)}"
             raise ConfigError(f"{place}.sigma: is part of a shape; give shape too")
 
 
 @cache
-def _measured() -> dict[str, _LineEntry]:
-    """The lines whose shapes were measured."""
-    return _entries(reference_set(_SHAPES)).lines
+def _measured_lines() -> dict[str, _LineEntry]:
+    """Return the lines whose shapes were measured."""
+    return _read_entries(reference_set(_SHAPES_SET)).lines
 
 
 @cache
-def _placed(shape: Shape, sigma: float) -> Shape:
-    """The shape with its maximum at 0 and its area 1."""
-    total = sum(share for _, _, share in shape)
-    zero = position(shape, sigma)
+def _normalised_shape(shape: Shape, sigma: float) -> Shape:
+    """Return a shape with its maximum at 0 and an area of 1."""
+    area = sum(share for _, _, share in shape)
+    maximum = position(shape, sigma)
     return tuple(
-        (float(offset - zero), fwhm, share / total) for offset, fwhm, share in shape
+        (float(offset - maximum), fwhm, share / area) for offset, fwhm, share in shape
     )
 
 
 def position(shape: Shape, sigma: float, fwhm: float = POSITION_FWHM) -> float:
-    """Where the maximum of a line stands, seen with a Gaussian resolution, to 1e-4 eV.
+    """Return the maximum of a line at a Gaussian resolution, to 1e-4 eV.
 
-    Args:
-        shape: (offset eV, FWHM eV, share) of every Lorentzian.
-        sigma: the Gaussian part of the emitted shape, eV.
-        fwhm: the resolution's full width at half maximum, eV.
+    Parameters
+    ----------
+    shape
+        Lorentzians of the line.
+    sigma
+        Gaussian part of the emitted shape, standard deviation, eV.
+    fwhm
+        Full width at half maximum of the resolution, eV.
+
+    Returns
+    -------
+    float
+        Relative to the zero of the offsets, eV.
+
+    Notes
+    -----
+    The sum of Voigt profiles is computed as the inverse Fourier transform of
+    sum_i share_i exp(-i k offset_i - |k| fwhm_i / 2 - (k s)^2 / 2), s the total Gaussian
+    standard deviation. Its maximum is the vertex of the parabola through the three
+    highest points.
     """
     offset, width, share = np.array(shape, dtype=float).T
-    seen, middle = np.hypot(sigma, fwhm * _SIGMA_PER_FWHM), offset.mean()
-    # the Fourier transform of Voigt profiles, as far as the Gaussian leaves anything of it
-    k = 2 * np.pi * np.fft.rfftfreq(_GRID, _GRID_STEP)
-    k = k[k < 8 / seen]
-    transform = (
-        np.exp(-k[:, None] * (1j * (offset - middle) + width / 2))
-        @ share
-        * np.exp(-0.5 * (seen * k) ** 2)
-    )
-    profile = np.fft.fftshift(np.fft.irfft(transform, _GRID))
+    total_sigma = np.hypot(sigma, fwhm * _SIGMA_PER_FWHM)
+    centre = offset.mean()
+    wave_number = 2 * np.pi * np.fft.rfftfreq(_GRID_POINTS, _GRID_STEP)
+    k = wave_number[wave_number < _FOURIER_SIGMAS / total_sigma]
+    lorentzians = np.exp(-k[:, None] * (1j * (offset - centre) + width / 2)) @ share
+    transform = lorentzians * np.exp(-0.5 * (total_sigma * k) ** 2)
+    profile = np.fft.fftshift(np.fft.irfft(transform, _GRID_POINTS))
     top = int(np.argmax(profile))
-    below, at, above = profile[top - 1 : top + 2]
-    # the vertex of the parabola through the three highest points
-    vertex = top - _GRID // 2 + 0.5 * (below - above) / (below - 2 * at + above)
-    return float(middle + _GRID_STEP * vertex)
+    below, highest, above = profile[top - 1 : top + 2]
+    shift = 0.5 * (below - above) / (below - 2 * highest + above)
+    vertex = top - _GRID_POINTS // 2 + shift
+    return float(centre + _GRID_STEP * vertex)

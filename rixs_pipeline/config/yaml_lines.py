@@ -1,4 +1,4 @@
-"""YAML files whose every key knows its line, and how several of them add up."""
+"""YAML files in which every key knows its line, and how several of them merge."""
 
 import re
 from collections.abc import Iterable
@@ -7,17 +7,29 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import SafeRepresenter
+from ruamel.yaml.scalarbool import ScalarBoolean
+
 from rixs_pipeline.errors import ConfigError
 
-Keys = tuple[Any, ...]
+Keys = tuple[Any, ...]  # that lead to a value: names of mappings, indices of lists
+
+_DUPLICATE_KEY = re.compile(r'found duplicate key "?(.+?)"? with value')
+_PLAIN_WORD = re.compile(r"[A-Za-z_][\w.+/-]*", re.ASCII)
+_SHOWN_LENGTH = 60  # characters of a value in a message
+_LINE_WIDTH = 10_000  # characters: never break a line
 
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """Where a value was said: a file and a line, or the command line."""
+    """Where a value comes from: a line of a file, or the command line."""
 
     source: str
-    line: int = 0
+    line: int = 0  # 0: no lines
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line}" if self.line else self.source
@@ -25,149 +37,194 @@ class Place:
 
 @dataclass(frozen=True)
 class Document:
-    """Plain Python values, and the place of every key and list item by the keys that lead to it."""
+    """Plain Python values with the places of keys and list items."""
 
     data: dict[Any, Any]
     places: dict[Keys, Place] = field(default_factory=dict)
 
     def place(self, keys: Keys) -> Place:
-        """The place of a key, or of the nearest section around it that was said."""
-        return next(
-            self.places[keys[:n]]
-            for n in range(len(keys), -1, -1)
-            if keys[:n] in self.places
-        )
+        """Return the place of a key, or of the nearest section that contains it."""
+        length = len(keys)
+        while keys[:length] not in self.places:
+            length -= 1
+        return self.places[keys[:length]]
 
 
-def read(path: Path) -> Document:
+def read_yaml(path: Path) -> Document:
     """Read a YAML 1.2 file that holds one mapping; an empty file is an empty mapping.
 
-    Raises:
-        ConfigError: no such file, not text, not YAML, a key given twice, not a mapping; with line and column.
+    Raises
+    ------
+    ConfigError
+        No such file, not text, not YAML, a key given twice, or not a mapping; with line
+        and column.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
+    places: dict[Keys, Place] = {(): Place(str(path))}
     try:
         node = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-        places: dict[Keys, Place] = {(): Place(str(path))}
-        data = {} if node is None else _plain(node, (), places, str(path))
+        data = {} if node is None else _plain_values(node, (), places, str(path))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not a text file in UTF-8") from error
+        raise ConfigError(f"{path}: not a text file in UTF-8") from error
     except YAMLError as error:
-        raise ConfigError(_not_yaml(path, error)) from error
+        raise ConfigError(_syntax_problem(path, error)) from error
     except RecursionError as error:
-        raise ConfigError(f"{path}: is nested too deeply") from error
+        raise ConfigError(f"{path}: nested too deeply") from error
     if not isinstance(data, dict):
         raise ConfigError(
-            f"{path}:1: a mapping of keys to values is expected, not {show(data)}"
+            f"{path}:1: expected a mapping of keys to values, not {show_value(data)}"
         )
     return Document(data, places)
 
 
-def _not_yaml(path: Path, error: Exception) -> str:
-    """One line for what the parser found; it stops at the first problem."""
-    problem = str(getattr(error, "problem", None) or str(error).splitlines()[0])
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+def _syntax_problem(path: Path, error: YAMLError) -> str:
+    """Return one line for the first problem that the parser met."""
+    problem, mark = None, None
+    if isinstance(error, MarkedYAMLError):
+        problem, mark = error.problem, error.problem_mark or error.context_mark
+    text = str(problem or str(error).splitlines()[0])
     if mark is None:
-        return f"{path}: not YAML: {problem}"
-    if duplicate := re.match(r'found duplicate key "?(.+?)"? with value', problem):
-        return f"{path}:{mark.line + 1}: {duplicate[1]}: the key is given twice; remove one of the two"
-    return f"{path}:{mark.line + 1}:{mark.column + 1}: not YAML: {problem}"
-
-
-def _plain(node: Any, keys: Keys, places: dict[Keys, Place], source: str) -> Any:
-    """A node as plain Python values; the places of what is in it are noted on the way."""
-    from ruamel.yaml.comments import CommentedMap, CommentedSeq
-    from ruamel.yaml.scalarbool import ScalarBoolean
-
-    if isinstance(node, CommentedMap | CommentedSeq):
-        lines = (
-            node.lc.data or {}
-        )  # key or index -> [line, column, ...] from 0; merged keys (<<) have none
-        items = list(
-            node.items() if isinstance(node, CommentedMap) else enumerate(node)
+        return f"{path}: not YAML: {text}"
+    if duplicate := _DUPLICATE_KEY.match(text):
+        return (
+            f"{path}:{mark.line + 1}: {duplicate[1]}: key given twice; remove one of "
+            "the two"
         )
-        for key, _ in items:
+    return f"{path}:{mark.line + 1}:{mark.column + 1}: not YAML: {text}"
+
+
+def _plain_values(node: Any, keys: Keys, places: dict[Keys, Place], source: str) -> Any:
+    """Return a node as plain Python values, and add the places of what it contains."""
+    if isinstance(node, CommentedMap | CommentedSeq):
+        pairs = node.items() if isinstance(node, CommentedMap) else enumerate(node)
+        entries = dict(pairs)
+        # key or index -> [line, column, ...] from 0; keys merged by << have none
+        lines = node.lc.data or {}
+        for key in entries:
             if key in lines:
                 places[(*keys, key)] = Place(source, lines[key][0] + 1)
         values = {
-            key: _plain(value, (*keys, key), places, source) for key, value in items
+            key: _plain_values(value, (*keys, key), places, source)
+            for key, value in entries.items()
         }
         return values if isinstance(node, CommentedMap) else list(values.values())
     if isinstance(node, bool | ScalarBoolean):
         return bool(node)
-    return next(
-        (kind(node) for kind in (int, float, str) if isinstance(node, kind)), node
-    )
+    for kind in (int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
 
 
-def said(data: dict[Any, Any], source: str) -> Document:
-    """Values that come from no file, such as the options of a command line."""
+def from_values(values: dict[Any, Any], source: str) -> Document:
+    """Return values that come from no file, such as options of the command line.
+
+    Parameters
+    ----------
+    values
+        Nested mappings.
+    source
+        What messages name as their place.
+
+    Returns
+    -------
+    Document
+        Every key at the same place.
+    """
     places: dict[Keys, Place] = {}
 
-    def note(value: Any, keys: Keys) -> None:
+    def add_place(value: Any, keys: Keys) -> None:
         places[keys] = Place(source)
         if isinstance(value, dict):
-            for key, item in value.items():
-                note(item, (*keys, key))
+            for key, entry in value.items():
+                add_place(entry, (*keys, key))
 
-    note(data, ())
-    return Document(data, places)
+    add_place(values, ())
+    return Document(values, places)
 
 
 def merge(base: Document, over: Document, replaced: Iterable[Keys] = ()) -> Document:
-    """`over` on top of `base`: mappings merge key by key, all else, and the mappings at `replaced`, is replaced."""
+    """Return one document on top of another; mappings merge key by key.
+
+    Parameters
+    ----------
+    base
+        What holds unless `over` has another value.
+    over
+        Replaces values that are not mappings.
+    replaced
+        Keys of mappings that are replaced too, as a whole.
+
+    Returns
+    -------
+    Document
+        The merged values with their places.
+    """
     places = dict(base.places)
 
-    def put(below: Any, above: Any, keys: Keys) -> Any:
-        if isinstance(below, dict) and isinstance(above, dict) and keys not in replaced:
-            return below | {
-                key: put(below.get(key), value, (*keys, key))
+    def merge_values(below: Any, above: Any, keys: Keys) -> Any:
+        are_mappings = isinstance(below, dict) and isinstance(above, dict)
+        if are_mappings and keys not in replaced:
+            merged = {
+                key: merge_values(below.get(key), value, (*keys, key))
                 for key, value in above.items()
             }
-        for old in [old for old in places if old[: len(keys)] == keys]:
-            del places[old]
+            return below | merged
+        for hidden in [place for place in places if place[: len(keys)] == keys]:
+            del places[hidden]
         return above
 
-    data = put(base.data, over.data, ())
+    data = merge_values(base.data, over.data, ())
     return Document(data, places | over.places)
 
 
-def show(value: Any) -> str:
-    """A value as one would write it in YAML, short enough for one line."""
-    if value is None or isinstance(value, bool):
-        return {None: "nothing", True: "true", False: "false"}[value]
-    text = (
-        repr(value)
-        if isinstance(value, str | list | dict | int | float)
-        else str(value)
-    )
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def show_value(value: Any) -> str:
+    """Return a value as YAML has it, short enough for one line."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    is_plain = isinstance(value, str | list | dict | int | float)
+    text = repr(value) if is_plain else str(value)
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[: _SHOWN_LENGTH - 3]}..."
 
 
-def write(value: Any, one_line: bool = False) -> str:
-    """Plain Python values as YAML 1.2; by default what holds no further list or mapping stands on one line."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.representer import SafeRepresenter
+class _QuotingRepresenter(SafeRepresenter):
+    """Quotes all text but plain words: ruamel leaves some that it reads as numbers."""
 
-    class Representer(SafeRepresenter):
-        """Quotes all text but plain words: left to itself, ruamel writes some that it reads as something else."""
+    def represent_str(self, data: str) -> ScalarNode:
+        """Return text as a node, quoted unless it is a plain word."""
+        style = None if _PLAIN_WORD.fullmatch(data) else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
-        def represent_str(self, data: str) -> Any:
-            style = None if re.fullmatch(r"[A-Za-z_][\w.+/-]*", data, re.ASCII) else '"'
-            return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
-    Representer.add_representer(str, Representer.represent_str)
+_QuotingRepresenter.add_representer(str, _QuotingRepresenter.represent_str)
+
+
+def write_yaml(values: Any, one_line: bool = False) -> str:
+    """Return plain Python values as YAML 1.2.
+
+    Parameters
+    ----------
+    values
+        Mappings, lists, numbers, texts, booleans and None.
+    one_line
+        Everything on one line; default: lists and mappings without further ones.
+
+    Returns
+    -------
+    str
+        Ends with a newline.
+    """
     yaml = YAML(typ="safe", pure=True)
-    yaml.Representer = Representer
+    yaml.Representer = _QuotingRepresenter
     yaml.default_flow_style = True if one_line else None
+    # ruamel.yaml has no types for its options
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = 10_000
+    yaml.width = _LINE_WIDTH
     stream = StringIO()
-    yaml.dump(value, stream)
+    yaml.dump(values, stream)
     return stream.getvalue()

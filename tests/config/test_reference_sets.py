@@ -166,11 +166,11 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ),
         (
             THREE + "  Mn_Lb: {energy: 648, uncertainty: 1, shape_from: hauskat2024}\n",
-            "mine.yaml:6: lines.Mn_Lb.shape_from: hauskat2024 has no Mn_Lb; it has C_Ka, N_Ka",
+            "mine.yaml:6: lines.Mn_Lb.shape_from: hauskat2024 has no Mn_Lb; known: C_Ka, N_Ka",
         ),
         (
             THREE + "  Mn_Lb: {energy: 648, uncertainty: 1, satellite_of: Mn_LA}\n",
-            "mine.yaml:6: lines.Mn_Lb.satellite_of: 'Mn_LA' is no other line of this set",
+            "mine.yaml:6: lines.Mn_Lb.satellite_of: 'Mn_LA' is not another line of this set",
         ),
         (
             THREE
@@ -191,7 +191,7 @@ def test_a_mistake_is_told_with_file_line_and_key(
 def test_an_unknown_set_is_told_with_those_that_exist() -> None:
     with pytest.raises(
         ConfigError,
-        match="no reference set 'srd12'; there are elam, hauskat2024, srd128, ucal",
+        match="no reference set 'srd12'; choose from elam, hauskat2024, srd128, ucal",
     ):
         load_reference_set("srd12")
     with pytest.raises(ConfigError, match=r"nix\.yaml: no such file"):
@@ -319,10 +319,10 @@ def test_a_mistake_in_a_variant_is_told_with_file_line_and_key(
 
 def test_a_variant_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(
-        ConfigError, match="variants: no variant 'oxid' in srd128; it has metal, oxide"
+        ConfigError, match="variants: no variant 'oxid' in srd128; known: metal, oxide"
     ):
         load_reference_set("srd128", "oxid")
     with pytest.raises(
-        ConfigError, match="variants: no variant 'oxide' of C_Ka in srd128; it has none"
+        ConfigError, match="variants: no variant 'oxide' of C_Ka in srd128; known: none"
     ):
         load_reference_set("srd128", {"C_Ka": "oxide"})
