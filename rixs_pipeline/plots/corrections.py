@@ -101,7 +101,7 @@ def _scatter_text(dataset: xr.Dataset, name: str) -> str:
         return "too few pulses"
     scatter = np.sqrt(np.mean(offsets[is_measured] ** 2))
     expected = np.sqrt(np.mean(errors[is_measured] ** 2))
-    return f"{scatter:.2f} eV rms, statistics {expected:.2f}"
+    return f"{scatter:.2f} eV rms (statistics: {expected:.2f} eV)"
 
 
 def _draw_phase(axes: Axes, dataset: xr.Dataset, ending: str, title: str) -> None:

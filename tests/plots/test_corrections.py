@@ -45,7 +45,9 @@ def test_every_line_is_shown_against_the_arrival_phase(dataset, figure, panel, e
         2 * dataset[f"phase_offset{ending}_errors"].values
     )
     rms = np.sqrt(np.mean(table**2))
-    assert axes.get_title(loc="left").endswith(f": {rms:.2f} eV rms, statistics 0.10")
+    assert axes.get_title(loc="left").endswith(
+        f": {rms:.2f} eV rms (statistics: 0.10 eV)"
+    )
     assert axes.get_xlabel() == "arrival phase within a sample"
 
 

@@ -86,14 +86,14 @@ class FigureTask:
 def draw_figures(task: FigureTask) -> FigureFiles:
     """Draw those figures of a set that are missing or would look different."""
     digests: dict[str, str] = {}
-    drawn = []
+    new_files = []
     for figure in task.plan():
         name = str(figure.path.relative_to(task.out))
         digests[name] = _digest(figure.content)
         if task.digests.get(name) != digests[name] or not figure.path.is_file():
             save_figure(figure.plot(), figure.path)
-            drawn.append(name)
-    return FigureFiles(digests, tuple(drawn))
+            new_files.append(name)
+    return FigureFiles(digests, tuple(new_files))
 
 
 def _digest(content: Any) -> str:

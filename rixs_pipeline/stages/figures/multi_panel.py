@@ -249,12 +249,16 @@ def _read_samples(
     The region is given by name or kind; the first of its kind is meant.
     """
     figure, out = request.figure, request.out
-    wanted = figure.region or DEFAULT_REGIONS.get(figure.kind, "pfy")
+    region_or_kind = figure.region or DEFAULT_REGIONS.get(figure.kind, "pfy")
     regions = select_regions(edge, request.config.regions)
-    names = [name for name, region in regions.items() if wanted in (name, region.kind)]
+    names = [
+        name
+        for name, region in regions.items()
+        if region_or_kind in (name, region.kind)
+    ]
     if not names:
         raise RunFailed(
-            f"figures.{request.name}: no region '{wanted}' at {edge}; "
+            f"figures.{request.name}: no region '{region_or_kind}' at {edge}; "
             f"available: {', '.join(regions)}"
         )
     name, region = names[0], regions[names[0]]

@@ -23,15 +23,15 @@ def content(height=1.0, corner=0.0, **attributes):
 
 @pytest.fixture
 def draw(tmp_path):
-    """Draw a figure of some content; return what was drawn, and the digests."""
+    """Draw a figure of given content; return the figure files."""
 
     def plot():
         figure = style.new_figure(1, 1, "figure")
         figure.subplots()
         return figure
 
-    def draw(shown, digests):
-        figures = [PlannedFigure(tmp_path / "figures" / "map.png", shown, plot)]
+    def draw(shown_content, digests):
+        figures = [PlannedFigure(tmp_path / "figures" / "map.png", shown_content, plot)]
         return draw_figures(FigureTask(tmp_path, lambda: figures, digests))
 
     return draw
@@ -39,11 +39,11 @@ def draw(tmp_path):
 
 def test_a_figure_of_the_same_content_is_not_drawn_again(draw, tmp_path):
     first = draw(content(config_hash="a"), {})
-    assert first.drawn == ("figures/map.png",)
+    assert first.new_files == ("figures/map.png",)
     assert (tmp_path / "figures/map.png").is_file()
-    again = draw(content(config_hash="b"), first.shown)  # provenance is not shown
-    assert again.drawn == ()
-    assert again.shown == first.shown
+    again = draw(content(config_hash="b"), first.digests)  # provenance is not shown
+    assert again.new_files == ()
+    assert again.digests == first.digests
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_a_figure_of_the_same_content_is_not_drawn_again(draw, tmp_path):
 )
 def test_a_figure_of_changed_content_is_drawn_again(draw, changed):
     first = draw(content(), {})
-    assert draw(changed, first.shown).drawn == ("figures/map.png",)
+    assert draw(changed, first.digests).new_files == ("figures/map.png",)
 
 
 def test_a_figure_that_is_missing_is_drawn_again(draw, tmp_path):
     first = draw(content(), {})
     (tmp_path / "figures/map.png").unlink()
-    assert draw(content(), first.shown).drawn == ("figures/map.png",)
+    assert draw(content(), first.digests).new_files == ("figures/map.png",)
