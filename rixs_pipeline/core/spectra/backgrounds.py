@@ -94,7 +94,7 @@ def estimate_background(
     data : MapData
         The map.
     region : Region
-        The region; a fit before the edge comes last, on top of the others.
+        The region; a fit before the edge comes last, on top of the subtracted.
     sums : RegionSums
         Of the region.
     blanks : mapping of str to MapData
@@ -134,7 +134,7 @@ def _is_pre_edge_fit(background: Background) -> bool:
 def _pre_edge_fit(
     background: PreEdgeBackground,
     sums: RegionSums,
-    others: BackgroundEstimate | None,
+    subtracted: BackgroundEstimate | None,
     default: Limits | None,
 ) -> BackgroundEstimate:
     """Fit a yield that is constant, or linear in incident energy, before the edge.
@@ -159,8 +159,8 @@ def _pre_edge_fit(
     powers = distance[:, None] ** np.arange(n_parameters)
     design = exposure[:, None] * powers
     offset = np.zeros(int(window.sum()))
-    if others is not None:
-        offset = np.maximum(others.value[window], 0.0)
+    if subtracted is not None:
+        offset = np.maximum(subtracted.value[window], 0.0)
     fit = fit_poisson(sums.number[window], design[window], offset)
     largest_weight = float(sums.largest_weight[window].max())
     spread = largest_weight  # without counts
@@ -168,9 +168,9 @@ def _pre_edge_fit(
         number = max(sums.number[window].sum(), SMALLEST)
         spread = max(sums.variance[window].sum(), SMALLEST) / number
     covariance = fit.covariance * spread
-    if others is not None:  # their noise in the window changes the fit
+    if subtracted is not None:  # their noise in the window changes the fit
         gain = np.linalg.pinv(design[window])
-        covariance += (gain * others.variance[window]) @ gain.T
+        covariance += (gain * subtracted.variance[window]) @ gain.T
     propagated = design @ covariance
     exposure_fraction = exposure / exposure[window].sum()
     return BackgroundEstimate(
@@ -300,50 +300,50 @@ def _blank_spectrum(
     ascending = np.argsort(blank.energy[is_usable])
     order = np.flatnonzero(is_usable)[ascending]
     neighbours = _find_neighbours(blank.energy[order], sums.energy)
-    left, right = order[neighbours.left], order[neighbours.right]
+    lower, upper = order[neighbours.lower], order[neighbours.upper]
     factor = background.factor * np.nan_to_num(sums.exposure)
-    left_factor = factor * (1 - neighbours.part) / blank.exposure[left]
-    right_factor = factor * neighbours.part / blank.exposure[right]
+    lower_factor = factor * (1 - neighbours.part) / blank.exposure[lower]
+    upper_factor = factor * neighbours.part / blank.exposure[upper]
     i0_variance = np.square(blank.relative_error * blank.number)
     total_variance = blank.variance + i0_variance
-    left_variance = left_factor**2 * total_variance[left]
-    right_variance = right_factor**2 * total_variance[right]
-    left_value = left_factor * blank.number[left]
-    right_value = right_factor * blank.number[right]
-    left_weight = left_factor * blank.largest_weight[left]
-    right_weight = right_factor * blank.largest_weight[right]
+    lower_variance = lower_factor**2 * total_variance[lower]
+    upper_variance = upper_factor**2 * total_variance[upper]
+    lower_value = lower_factor * blank.number[lower]
+    upper_value = upper_factor * blank.number[upper]
+    lower_weight = lower_factor * blank.largest_weight[lower]
+    upper_weight = upper_factor * blank.largest_weight[upper]
     return BackgroundEstimate(
-        value=left_value + right_value,
-        variance=left_variance + right_variance,
-        photon_weight=np.maximum(left_weight, right_weight),
+        value=lower_value + upper_value,
+        variance=lower_variance + upper_variance,
+        photon_weight=np.maximum(lower_weight, upper_weight),
         same_exposure=np.zeros(len(sums.energy)),
     )
 
 
 @dataclass(frozen=True)
 class _Neighbours:
-    """Points of a grid around energies (n,), and how far these are from left to right.
+    """Points of a grid around energies (n,), and how far these are from lower to upper.
 
-    `left`, `right`: indices; `part`: 0 to 1, NaN beyond the ends of the grid.
+    `lower`, `upper`: indices; `part`: 0 to 1, NaN beyond the ends of the grid.
     """
 
-    left: IntArray
-    right: IntArray
+    lower: IntArray
+    upper: IntArray
     part: FloatArray
 
 
 def _find_neighbours(grid: FloatArray, energy: FloatArray) -> _Neighbours:
     """Return the neighbours of energies (n,) in an ascending grid, eV."""
-    right = np.zeros(len(energy), np.int64)
+    upper = np.zeros(len(energy), np.int64)
     if len(grid) > 1:
-        right = np.clip(np.searchsorted(grid, energy), 1, len(grid) - 1)
-    left = np.maximum(right - 1, 0)
-    gap = grid[right] - grid[left]
+        upper = np.clip(np.searchsorted(grid, energy), 1, len(grid) - 1)
+    lower = np.maximum(upper - 1, 0)
+    gap = grid[upper] - grid[lower]
     part = np.zeros(len(energy))
-    np.divide(energy - grid[left], gap, out=part, where=gap > 0)
+    np.divide(energy - grid[lower], gap, out=part, where=gap > 0)
     is_beyond = (part < -ENDS_TOLERANCE) | (part > 1 + ENDS_TOLERANCE)
     part = np.where(is_beyond, np.nan, np.clip(part, 0.0, 1.0))
-    return _Neighbours(left, right, part)
+    return _Neighbours(lower, upper, part)
 
 
 def _leaked_tails(

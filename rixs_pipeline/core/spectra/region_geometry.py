@@ -218,8 +218,8 @@ class _Side:
 class _Trapezoid:
     """A part of a region between two incident energies."""
 
-    left: _Side
-    right: _Side
+    left_side: _Side
+    right_side: _Side
 
 
 _Polygon = list[_Trapezoid]  # each continues the one before it
@@ -326,13 +326,13 @@ def _cut_into_trapezoids(
     Borders are evaluated a quarter of the way from both breakpoints, where no limit is
     ambiguous, and extrapolated as straight lines.
     """
-    left, right = breakpoints[:-1], breakpoints[1:]
-    quarter = (right - left) / 4
-    incident = np.concatenate([left + quarter, right - quarter])
+    starts, ends = breakpoints[:-1], breakpoints[1:]
+    quarter = (ends - starts) / 4
+    incident = np.concatenate([starts + quarter, ends - quarter])
     bottom = np.full(len(incident), emission.low)
     top = np.full(len(incident), emission.high)
     whole_map = EmissionInterval(bottom, top)
-    slabs: list[list[_Trapezoid]] = [[] for _ in left]
+    slabs: list[list[_Trapezoid]] = [[] for _ in starts]
     for interval in emission_intervals(region, incident):
         inside = interval.intersect(whole_map)
         low = inside.low.reshape(2, -1)
@@ -343,8 +343,8 @@ def _cut_into_trapezoids(
         high_left, high_right = EXTRAPOLATION @ high[:, filled]
         for index, slab in enumerate(filled):
             trapezoid = _Trapezoid(
-                left=_Side(left[slab], low_left[index], high_left[index]),
-                right=_Side(right[slab], low_right[index], high_right[index]),
+                left_side=_Side(starts[slab], low_left[index], high_left[index]),
+                right_side=_Side(ends[slab], low_right[index], high_right[index]),
             )
             slabs[slab].append(trapezoid)
     return slabs
@@ -359,13 +359,15 @@ def _polygon_to_continue(
     the left one.
     """
     touched = [
-        polygon for polygon in polygons if trapezoid.left.touches(polygon[-1].right)
+        polygon
+        for polygon in polygons
+        if trapezoid.left_side.touches(polygon[-1].right_side)
     ]
     if len(touched) != 1:
         return []
     (polygon,) = touched
-    end = polygon[-1].right
-    n_continuing = sum(rival.left.touches(end) for rival in slab)
+    end = polygon[-1].right_side
+    n_continuing = sum(rival.left_side.touches(end) for rival in slab)
     return polygon if n_continuing == 1 else []
 
 
@@ -373,7 +375,7 @@ def _find_corners(polygon: _Polygon) -> FloatArray:
     """Return the corners (corner, 2) of joined trapezoids, counter-clockwise, eV."""
     bottom, top = [], []
     for trapezoid in polygon:
-        for side in (trapezoid.left, trapezoid.right):
+        for side in (trapezoid.left_side, trapezoid.right_side):
             bottom.append((side.incident, side.low))
             top.append((side.incident, side.high))
     corners = np.array([*bottom, *reversed(top)])
