@@ -65,10 +65,10 @@ class BackgroundEstimate:
         deviation = Z_95 * np.sqrt(self.variance)
         is_positive = self.value >= 0
         positive_value = np.maximum(self.value, 0.0)
-        lower, upper = count_interval(positive_value, self.variance, self.photon_weight)
-        lower = np.where(is_positive, lower, self.value - deviation)
-        upper = np.where(is_positive, upper, self.value + deviation)
-        return lower, upper
+        counted = count_interval(positive_value, self.variance, self.photon_weight)
+        lower = np.where(is_positive, counted.lower, self.value - deviation)
+        upper = np.where(is_positive, counted.upper, self.value + deviation)
+        return Interval(lower, upper)
 
     def __add__(self, term: "BackgroundEstimate") -> "BackgroundEstimate":
         return BackgroundEstimate(

@@ -16,7 +16,7 @@ from rixs_pipeline.core.spectra.presets import PRESETS
 from rixs_pipeline.core.spectra.region_sums import RegionSums, SpectrumAxis, sum_region
 from rixs_pipeline.core.spectra.regions import Limits, Region, RegionKind, Scale
 from rixs_pipeline.core.spectra.spectrum import Spectrum
-from rixs_pipeline.core.stats.intervals import count_interval, mover
+from rixs_pipeline.core.stats.intervals import Interval, count_interval, widen_interval
 from rixs_pipeline.types import Edge, FloatArray
 
 SHIFT_EV = 1.0  # of the emission scale, for derivatives: about the resolution
@@ -117,7 +117,7 @@ def extract_spectrum(
       I = (sum w n - B) / sum w X / bin width, sums over incident points.
 
     Intervals: `intervals.count_interval` for counts and background; the others are
-    added by `intervals.mover`.
+    added by `intervals.widen_interval`.
     """
     inputs = inputs or ExtractionInputs()
     sums = sum_region(data, region)
@@ -226,8 +226,8 @@ def _intensity(sums: RegionSums, net: _NetCounts) -> _Intensity:
     divisor = sums.divisor
     value = net.value / divisor
     i0_errors = np.abs(net.same_exposure / divisor) * sums.relative_error
-    interval = net.lower / divisor, net.upper / divisor
-    lower, upper = mover(value, interval, i0_errors)
+    interval = Interval(net.lower / divisor, net.upper / divisor)
+    lower, upper = widen_interval(value, interval, i0_errors)
     errors = np.sqrt(net.variance / divisor**2 + i0_errors**2)
     is_yield = sums.axis is SpectrumAxis.INCIDENT
     return _Intensity(
@@ -261,8 +261,8 @@ def _inverse_intensity(sums: RegionSums, net: _NetCounts) -> _Intensity:
     i0_errors = same_exposure / (number + 1) * sums.relative_error * value
     lower = divisor * _inverse(net.upper)
     upper = divisor * _inverse(net.lower)
-    interval = np.minimum(lower, value), np.maximum(upper, value)
-    lower, upper = mover(value, interval, i0_errors)
+    interval = Interval(np.minimum(lower, value), np.maximum(upper, value))
+    lower, upper = widen_interval(value, interval, i0_errors)
     errors = value * np.sqrt(relative_variance + (i0_errors / value) ** 2)
     return _Intensity(
         value=value,

@@ -1,75 +1,151 @@
-"""How far the emission scales of two samples stand apart for all that is known, and what that does to their spectra.
+"""Offset between the emission scales of two samples, and its effect on their spectra.
 
-Both rest on the same reference runs, so most errors of the scale are shared. What is not: the pixels wander between
-the runs, each by itself, and time shares the reference runs' errors out differently. Every pixel is a replica of that.
+Both scales rest on the same reference runs, so that most of their errors are shared.
+What is not: pixels drift between the runs, each by itself, and the errors of the
+reference runs are shared out differently in time. Every pixel is a replica of that.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.regions import Region
+from rixs_pipeline.types import FloatArray, IntArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-STEP_EV = 0.5  # by which scales are moved to see what changes: below the resolution
-FEWEST_PIXELS = 4  # fewer do not tell how they scatter
+STEP_EV = 0.5  # by which scales are shifted for a derivative: below the resolution
+MIN_PIXELS = 4  # fewer do not show how they scatter
 
 
-def pixel_means(
-    pixels: list[Ints], gains: list[Floats], photons: list[Ints]
-) -> tuple[Ints, Floats, Ints]:
-    """Numbers i8, mean gains f8 and photons i8 of all pixels of several scans, each (pixel,); a gain that is NaN has no
-    weight, and pixels that have none anywhere are left out.
+@dataclass(frozen=True)
+class PixelMeans:
+    """Mean gains of the pixels of several scans.
 
-    `pixels`, `gains`, `photons`: (pixel,) of each scan.
+    Attributes
+    ----------
+    pixel
+        Channel numbers, ascending, i8 (pixel,).
+    gain
+        Mean relative gains, f8 (pixel,).
+    photons
+        Photons that they rest on, i8 (pixel,).
     """
-    number, gain = np.concatenate(pixels), np.concatenate(gains)
+
+    pixel: IntArray
+    gain: FloatArray
+    photons: IntArray
+
+
+@dataclass(frozen=True)
+class ScaleDifference:
+    """Standard deviation of the difference of two scales, relative to the energy.
+
+    With its degrees of `freedom`; NaN and 0 where there are too few pixels.
+    """
+
+    deviation: float
+    freedom: int
+
+
+def mean_gains(
+    pixels: list[IntArray], gains: list[FloatArray], photons: list[IntArray]
+) -> PixelMeans:
+    """Return the mean gain of each pixel over several scans, weighted by photons.
+
+    Parameters
+    ----------
+    pixels
+        Channel numbers of each scan, (pixel,).
+    gains
+        Relative gains of each scan, (pixel,); NaN has no weight.
+    photons
+        Of each scan, (pixel,).
+
+    Returns
+    -------
+    PixelMeans
+        Without the pixels that have no weight in any scan.
+    """
+    gain = np.concatenate(gains)
     weight = np.where(np.isfinite(gain), np.concatenate(photons), 0.0)
-    known, row = np.unique(number, return_inverse=True)
-    total, summed = (
-        np.bincount(row, v) for v in (weight, weight * np.nan_to_num(gain))
-    )
-    seen = total > 0
-    return known[seen], summed[seen] / total[seen], total[seen].astype(np.int64)
+    pixel, row = np.unique(np.concatenate(pixels), return_inverse=True)
+    total = np.bincount(row, weight)
+    weighted_sum = np.bincount(row, weight * np.nan_to_num(gain))
+    has_weight = total > 0
+    total = total[has_weight]
+    mean = weighted_sum[has_weight] / total
+    return PixelMeans(pixel[has_weight], mean, total.astype(np.int64))
 
 
-def scales_apart(first: Floats, second: Floats, photons: Floats) -> tuple[float, int]:
-    """Standard deviation of the difference of two samples' scales, relative to the energy, and its degrees of freedom.
+def scale_difference(
+    first: FloatArray, second: FloatArray, photons: IntArray
+) -> ScaleDifference:
+    """Return the error of the difference of the scales of two samples.
 
-    `first`, `second` (pixel,): gains of the pixels relative to each other in the two samples, `photons`: their weights.
-    That of a mean of pixels that differ as these do; NaN, 0 where there are fewer than `FEWEST_PIXELS`.
+    Parameters
+    ----------
+    first, second
+        Gains of the pixels relative to each other in the two samples, f8 (pixel,).
+    photons
+        Their weights, (pixel,).
+
+    Returns
+    -------
+    ScaleDifference
+        That of a weighted mean of pixels that differ as these do.
     """
     n = len(photons)
-    if n < FEWEST_PIXELS:
-        return float("nan"), 0
-    weight, difference = photons / photons.sum(), first - second
-    scatter = float((weight**2 * (difference - weight @ difference) ** 2).sum())
-    return float(np.sqrt(n / (n - 1) * scatter)), n - 1
+    if n < MIN_PIXELS:
+        return ScaleDifference(float("nan"), 0)
+    weight = photons / photons.sum()
+    difference = first - second
+    deviation = difference - weight @ difference
+    scatter = float((weight**2 * deviation**2).sum())
+    return ScaleDifference(float(np.sqrt(n / (n - 1) * scatter)), n - 1)
 
 
 def relative_slope(
-    counts: Ints, region: Region, incident: Floats, edges: Floats, along_emission: bool
-) -> Floats:
-    """Relative change of a region's counts at each point (point,), or bin, if the emission scale moves up by 1 eV.
+    counts: IntArray,
+    region: Region,
+    incident: FloatArray,
+    edges: FloatArray,
+    along_emission: bool,
+) -> FloatArray:
+    """Return the relative change of the counts of a region per eV of the emission scale.
 
-    `counts` i8 (point, bin) at `incident` (point,) eV and emission `edges` (bin + 1,) eV. One count is added to those
-    of each point, so that few make no steep slope.
+    One count is added to those of each point, so that few make no steep slope.
+
+    Parameters
+    ----------
+    counts
+        i8 (point, bin).
+    region
+        The region.
+    incident
+        f8 (point,), eV.
+    edges
+        Emission bins, f8 (bin + 1,), eV.
+    along_emission
+        Whether the spectrum runs along the emission energy, or along the incident one.
+
+    Returns
+    -------
+    FloatArray
+        f8 (point,), or (bin,) along the emission energy, 1/eV.
     """
-    if along_emission:
-        middle = region_weights(region, incident, edges)
-        taken = np.flatnonzero(middle.any(axis=0))
-        seen = np.zeros(len(edges) - 1)
-        seen[taken] = (middle * counts).sum(axis=0)[taken]
-        reach = STEP_EV / float(np.diff(edges).mean())
-        up, down = np.zeros(len(seen)), np.zeros(len(seen))
-        up[taken], down[taken] = (
-            np.interp(taken - s, taken, seen[taken]) for s in (reach, -reach)
-        )
-    else:
-        up, seen, down = (
+    if not along_emission:
+        lower, middle, upper = (
             (region_weights(region, incident, edges + shift) * counts).sum(axis=1)
-            for shift in (STEP_EV, 0.0, -STEP_EV)
+            for shift in (-STEP_EV, 0.0, STEP_EV)
         )
-    return np.asarray((up - down) / (2 * STEP_EV) / (seen + 1))
+        return np.asarray((upper - lower) / (2 * STEP_EV) / (middle + 1))
+    weights = region_weights(region, incident, edges)
+    inside = np.flatnonzero(weights.any(axis=0))
+    spectrum = (weights * counts).sum(axis=0)[inside]
+    step = STEP_EV / float(np.diff(edges).mean())
+    # On a scale that is shifted up, a bin shows the counts from below it.
+    upper = np.interp(inside - step, inside, spectrum)
+    lower = np.interp(inside + step, inside, spectrum)
+    slope = np.zeros(len(edges) - 1)
+    slope[inside] = (upper - lower) / (2 * STEP_EV) / (spectrum + 1)
+    return slope

@@ -1,117 +1,191 @@
-"""Confidence intervals of counts and of weighted counts that hold at few counts too, and how they combine."""
+"""Confidence intervals of counts and of weighted counts that hold at few counts too."""
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Interval = tuple[Floats, Floats]
+from rixs_pipeline.types import FloatArray, IntArray
 
-Z_95 = 1.959963984540054
-_TABLE = 12  # counts up to here take Blaker's ends; above, Garwood's are close enough
-_STEPS = 1000  # of the search for an end, between Garwood's and the count itself
+Z_95 = 1.959963984540054  # standard deviations of a Gaussian that hold 95 %
+TABLE_COUNTS = 12  # Blaker's ends below, Garwood's from here on: these are close enough
+SEARCH_STEPS = 1000  # between Garwood's end and the count itself
 
 
-def garwood(counts: NDArray[np.int64], level: float = 0.95) -> Interval:
-    """Lower and upper end of the exact central interval of a Poisson mean, f8 like `counts`.
+class Interval(NamedTuple):
+    """Lower and upper ends of confidence intervals, f8 (...)."""
 
-    Half the chi-squared quantiles with 2N and 2(N + 1) degrees of freedom: F. Garwood, Biometrika 28, 437 (1936).
+    lower: FloatArray
+    upper: FloatArray
+
+
+def garwood_interval(counts: IntArray, level: float = 0.95) -> Interval:
+    """Return the exact central interval of a Poisson mean.
+
+    Parameters
+    ----------
+    counts
+        i8 (...).
+    level
+        Of confidence.
+
+    Returns
+    -------
+    Interval
+        Half the chi-squared quantiles with 2 N and 2 (N + 1) degrees of freedom.
+
+    References
+    ----------
+    F. Garwood, Biometrika 28, 437 (1936).
     """
     ones = np.ones(np.shape(counts))
-    return fay_feuer(counts * ones, counts * ones, ones, level)
+    return gamma_interval(counts * ones, counts * ones, ones, level)
 
 
-def fay_feuer(
-    total: Floats, variance: Floats, max_weight: Floats, level: float = 0.95
+def gamma_interval(
+    total: FloatArray, variance: FloatArray, max_weight: FloatArray, level: float = 0.95
 ) -> Interval:
-    """Lower and upper end of the gamma interval of a weighted sum of Poisson counts, f8 like `total`.
+    """Return the gamma interval of a weighted sum of Poisson counts.
 
-    `total` y = sum w n, `variance` v = sum w^2 n, `max_weight` w_M = the largest weight of the sum, all (...,).
-    Lower: gamma quantile with mean y and variance v; upper: with mean y + w_M and variance v + w_M^2. With equal
-    weights it is Garwood's. M. P. Fay and E. J. Feuer, Statistics in Medicine 16, 791 (1997).
+    Parameters
+    ----------
+    total
+        y = sum w n, f8 (...).
+    variance
+        v = sum w^2 n, f8 (...).
+    max_weight
+        The largest weight w_M of the sum, f8 (...).
+    level
+        Of confidence.
+
+    Returns
+    -------
+    Interval
+        Gamma quantiles: the lower end with mean y and variance v, the upper end with
+        mean y + w_M and variance v + w_M^2. With equal weights it is Garwood's.
+
+    References
+    ----------
+    M. P. Fay and E. J. Feuer, Statistics in Medicine 16, 791 (1997).
     """
-    from scipy.special import gammaincinv
+    from scipy.special import gammaincinv  # scipy.stats takes half a second to import
 
     tail = (1 - level) / 2
-    seen = total > 0
-    y, v = np.where(seen, total, 1.0), np.where(seen, variance, 1.0)
-    lower = np.where(seen, v / y * gammaincinv(y**2 / v, tail), 0.0)
+    has_counts = total > 0
+    y = np.where(has_counts, total, 1.0)
+    v = np.where(has_counts, variance, 1.0)
+    lower = np.where(has_counts, v / y * gammaincinv(y**2 / v, tail), 0.0)
     y, v = total + max_weight, variance + max_weight**2
     shape = np.divide(y**2, v, out=np.ones(np.shape(y)), where=v > 0)
     scale = np.divide(v, y, out=np.zeros(np.shape(y)), where=y > 0)
-    return lower, scale * gammaincinv(shape, 1 - tail)
+    return Interval(lower, scale * gammaincinv(shape, 1 - tail))
 
 
-def count_interval(total: Floats, variance: Floats, max_weight: Floats) -> Interval:
-    """The 95 % interval of a weighted sum of Poisson counts, f8; arguments as in `fay_feuer`.
+def count_interval(
+    total: FloatArray, variance: FloatArray, max_weight: FloatArray
+) -> Interval:
+    """Return the 95 % interval of a weighted sum of Poisson counts.
 
-    The gamma interval, whose ends are drawn in at few counts as Blaker's are against Garwood's: Garwood's covers up
-    to 99.1 % at means of 3 to 3.7, the inverse of Blaker's test 95 to 98.5 %. With equal weights it is Blaker's
-    interval below 12 counts and Garwood's above, and never covers less than 95 %: H. Blaker, Canadian J. of
-    Statistics 28, 783 (2000). Between whole effective counts y^2 / v the ratio to the gamma's ends is interpolated.
+    It is the gamma interval, narrowed at few counts as Blaker's is against Garwood's:
+    Garwood's covers up to 99.1 % at means of 3 to 3.7, the inverse of Blaker's test 95
+    to 98.5 %. With equal weights it is Blaker's below 12 counts and Garwood's above,
+    and never covers less than 95 %. Between whole effective counts y^2 / v the ratio to
+    the ends of the gamma interval is interpolated.
+
+    Parameters
+    ----------
+    total, variance, max_weight
+        As in `gamma_interval`.
+
+    Returns
+    -------
+    Interval
+
+    References
+    ----------
+    H. Blaker, Canadian Journal of Statistics 28, 783 (2000).
     """
-    lower, upper = fay_feuer(total, variance, max_weight)
-    below = np.divide(
-        total**2, variance, out=np.zeros(np.shape(total)), where=variance > 0
+    interval = gamma_interval(total, variance, max_weight)
+    shape = np.shape(total)
+    counts_below = np.divide(
+        total**2, variance, out=np.zeros(shape), where=variance > 0
     )
     y, v = total + max_weight, variance + max_weight**2
-    above = np.divide(y**2, v, out=np.ones(np.shape(total)), where=v > 0) - 1.0
+    counts_above = np.divide(y**2, v, out=np.ones(shape), where=v > 0) - 1.0
     ratios = _blaker_to_garwood()
-    number = np.arange(_TABLE + 1)
-    return lower * np.interp(below, number, ratios[0]), upper * np.interp(
-        above, number, ratios[1]
+    counts = np.arange(TABLE_COUNTS + 1)
+    return Interval(
+        interval.lower * np.interp(counts_below, counts, ratios.lower),
+        interval.upper * np.interp(counts_above, counts, ratios.upper),
     )
 
 
-def mover(value: Floats, interval: Interval, deviation: Floats) -> Interval:
-    """The 95 % interval of a value to which an independent error of standard deviation `deviation` is added.
+def widen_interval(
+    value: FloatArray, interval: Interval, deviation: FloatArray
+) -> Interval:
+    """Return the 95 % interval of a value with an independent error added to it.
 
-    Distances from the value to its ends are added in quadrature on each side: "method of variance estimates
-    recovery", G. Y. Zou and A. Donner, Statistics in Medicine 27, 1693 (2008). All f8 (...,).
+    Parameters
+    ----------
+    value
+        f8 (...).
+    interval
+        Of the value without the error, 95 %.
+    deviation
+        Standard deviation of the error, f8 (...).
+
+    Returns
+    -------
+    Interval
+        Distances from the value are added in quadrature on each side: the "method of
+        variance estimates recovery" (MOVER).
+
+    References
+    ----------
+    G. Y. Zou and A. Donner, Statistics in Medicine 27, 1693 (2008).
     """
-    other = Z_95 * deviation
-    return value - np.hypot(value - interval[0], other), value + np.hypot(
-        interval[1] - value, other
-    )
+    added = Z_95 * deviation
+    lower = value - np.hypot(value - interval.lower, added)
+    return Interval(lower, value + np.hypot(interval.upper - value, added))
 
 
 @cache
-def _blaker_to_garwood() -> Floats:
-    """Ends of Blaker's 95 % interval over Garwood's for 0 ... `_TABLE` counts, (2, count)."""
-    numbers = np.arange(_TABLE + 1)
-    lower, upper = garwood(numbers)
-    ratios = np.ones((2, _TABLE + 1))
-    for n in numbers[:-1]:  # the last one stands for Garwood's
-        ratios[1, n] = _outermost(upper[n], n) / upper[n]
+def _blaker_to_garwood() -> Interval:
+    """Return the ends of Blaker's 95 % interval over Garwood's, (count,).
+
+    For 0 ... `TABLE_COUNTS` counts; the last ratio is 1: it stands for Garwood's.
+    """
+    counts = np.arange(TABLE_COUNTS + 1)
+    garwood = garwood_interval(counts)
+    ratios = Interval(np.ones(len(counts)), np.ones(len(counts)))
+    for n in counts[:-1]:
+        ratios.upper[n] = _blaker_end(garwood.upper[n], n) / garwood.upper[n]
         if n:
-            ratios[0, n] = _outermost(lower[n], n) / lower[n]
+            ratios.lower[n] = _blaker_end(garwood.lower[n], n) / garwood.lower[n]
     return ratios
 
 
-def _outermost(end: float, n: int) -> float:
-    """The last mean, on the way from Garwood's end to the count, before Blaker's test accepts the count."""
-    first, last = end, float(n)
+def _blaker_end(garwood_end: float, n: int) -> float:
+    """Return the last mean, from Garwood's end on, before Blaker's test accepts n."""
+    first, last = garwood_end, float(n)
     for _ in range(2):
-        means = np.linspace(first, last, _STEPS)
+        means = np.linspace(first, last, SEARCH_STEPS)
         accepted = int(np.argmax(_acceptability(means, n) > 0.05))
         first, last = means[max(accepted - 1, 0)], means[accepted]
     return float(first)
 
 
-def _acceptability(means: Floats, n: int) -> Floats:
-    """Probability of the counts that are at least as far in a tail as `n`, in both tails, (mean,)."""
+def _acceptability(means: FloatArray, n: int) -> FloatArray:
+    """Return the probability (mean,) of counts at least as far in a tail as n."""
     from scipy.special import pdtr
 
-    counts = np.arange(-1, 4 * _TABLE)[:, None]
-    at_most = np.where(
-        counts < 0, 0.0, pdtr(np.maximum(counts, 0), means)
-    )  # P(N <= count), from count -1 on
-    at_least = 1.0 - at_most[:-1]  # P(N >= count), from count 0 on
-    left, right = at_most[n + 1], at_least[n]
-    smaller = np.minimum(left, right)
+    counts = np.arange(-1, 4 * TABLE_COUNTS)[:, None]
+    probability = pdtr(np.maximum(counts, 0), means)
+    at_most = np.where(counts < 0, 0.0, probability)  # P(N <= count), count -1 first
+    at_least = 1.0 - at_most[:-1]  # P(N >= count), count 0 first
+    below, above = at_most[n + 1], at_least[n]
+    smaller = np.minimum(below, above)
     opposite_below = np.where(at_most <= smaller, at_most, 0.0).max(axis=0)
     opposite_above = np.where(at_least <= smaller, at_least, 0.0).max(axis=0)
-    return np.asarray(
-        np.where(left < right, left + opposite_above, right + opposite_below)
-    )
+    is_below = below < above
+    return np.where(is_below, below + opposite_above, above + opposite_below)

@@ -193,9 +193,10 @@ def _mean_misalignment(scans: Sequence[xr.Dataset]) -> Variables:
         return {}
     names = ("pixel", "misalignment", "pixel_counts")
     columns = [[scan[name].values for scan in aligned] for name in names]
-    means = energy_scale_offset.pixel_means(*columns)
+    means = energy_scale_offset.mean_gains(*columns)
+    values = (means.pixel, means.gain, means.photons)
     pixel = ("pixel",)
-    return {name: (pixel, mean) for name, mean in zip(names, means, strict=True)}
+    return {name: (pixel, mean) for name, mean in zip(names, values, strict=True)}
 
 
 def _shift_to_emission_scale(

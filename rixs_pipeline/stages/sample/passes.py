@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rixs_pipeline.config.models import PassesConfig
 from rixs_pipeline.core.maps import combine, pass_tests
 from rixs_pipeline.core.maps.pass_counts import PassCounts, PassValues
-from rixs_pipeline.core.maps.pass_tests import Consistency
+from rixs_pipeline.core.maps.pass_tests import Consistency, Shift
 from rixs_pipeline.core.spectra.presets import preset_region
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.regions import RegionKind
@@ -71,7 +71,7 @@ class _PassTests:
     runs: list[str]
     energy: FloatArray
     consistency: Consistency
-    shifts: Sequence[tuple[float, float]]
+    shifts: Sequence[Shift]
 
     @property
     def consecutive(self) -> list[tuple[str, ...]]:
@@ -180,18 +180,16 @@ def _spectra_to_align(
     return PassValues(readings)
 
 
-def _shifted(
-    scans: list[xr.Dataset], shifts: Sequence[tuple[float, float]]
-) -> list[xr.Dataset]:
+def _shifted(scans: list[xr.Dataset], shifts: Sequence[Shift]) -> list[xr.Dataset]:
     """Return the passes with incident energies on their mean scale.
 
     A shift is against the mean of the K - 1 others: (K - 1) / K of it is taken off.
     """
     share = (len(scans) - 1) / len(scans)
     shifted = []
-    for scan, (shift, _) in zip(scans, shifts, strict=True):
+    for scan, shift in zip(scans, shifts, strict=True):
         measured = scan["incident_energy"]
-        energy = measured - (share * shift if np.isfinite(shift) else 0.0)
+        energy = measured - (share * shift.value if np.isfinite(shift.value) else 0.0)
         coordinates = {
             "incident_energy": energy.assign_attrs(measured.attrs),
             MEASURED_ENERGY: ("incident_energy", measured.values),
@@ -223,8 +221,8 @@ def _facts(tests: _PassTests, config: PassesConfig) -> dict[str, Any]:
     odd_points, shifts = {}, {}
     for run, energies in tests.odd_points.items():
         odd_points[run] = [round(energy, 3) for energy in energies]
-    for run, (shift, error) in zip(tests.runs, tests.shifts, strict=True):
-        shifts[run] = [_json_number(shift), _json_number(error)]
+    for run, shift in zip(tests.runs, tests.shifts, strict=True):
+        shifts[run] = [_json_number(shift.value), _json_number(shift.error)]
     return {
         "p": _json_number(consistency.p),
         "chi_square": _json_number(consistency.chi_square),
@@ -293,11 +291,11 @@ def _outlier_warnings(tests: _PassTests, *, is_left_out: bool) -> list[str]:
 def _shift_warnings(tests: _PassTests) -> list[str]:
     """Return a warning for each pass whose incident scale is shifted."""
     lines = []
-    for run, (shift, error) in zip(tests.runs, tests.shifts, strict=True):
-        if error > 0 and abs(shift) > SIGNIFICANT * error:
+    for run, shift in zip(tests.runs, tests.shifts, strict=True):
+        if shift.error > 0 and abs(shift.value) > SIGNIFICANT * shift.error:
             lines.append(
-                f"incident energy scale of {run} is shifted by {shift:+.2f} ± "
-                f"{error:.2f} eV against the other passes "
+                f"incident energy scale of {run} is shifted by {shift.value:+.2f} ± "
+                f"{shift.error:.2f} eV against the other passes "
                 "(to correct it, set passes.align: apply)"
             )
     return lines

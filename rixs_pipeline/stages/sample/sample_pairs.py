@@ -17,7 +17,7 @@ from rixs_pipeline.core.spectra.sample_comparison import (
     mean_emission_energy,
 )
 from rixs_pipeline.core.stats import energy_scale_offset, homogeneity
-from rixs_pipeline.core.stats.homogeneity import Apart, Homogeneity
+from rixs_pipeline.core.stats.homogeneity import Homogeneity, ScaleOffset
 from rixs_pipeline.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ComparedPairs:
     """Each sample with the first one: offsets of the emission scales, and tests."""
 
     pairs: Sequence[SamplePair]
-    offsets: Sequence[Apart | None]
+    offsets: Sequence[ScaleOffset | None]
     tests: Sequence[Homogeneity]
 
     @property
@@ -127,7 +127,7 @@ def compared_points(pair: SamplePair, comparison: Comparison) -> BoolArray:
 
 
 def _test(
-    pair: SamplePair, comparison: Comparison, offset: Apart | None
+    pair: SamplePair, comparison: Comparison, offset: ScaleOffset | None
 ) -> Homogeneity:
     """Test whether the counts of two samples in a region are equal.
 
@@ -152,7 +152,7 @@ def _test(
     return test
 
 
-def _scale_offset(pair: SamplePair) -> Apart | None:
+def _scale_offset(pair: SamplePair) -> ScaleOffset | None:
     """Return what is known of the offset between the emission scales of two maps.
 
     None where too few pixels show it.
@@ -166,12 +166,12 @@ def _scale_offset(pair: SamplePair) -> Apart | None:
     first_pixels = first.isel(pixel=first_rows)
     second_pixels = second.isel(pixel=second_rows)
     photons = first_pixels["pixel_counts"].values + second_pixels["pixel_counts"].values
-    relative, freedom = energy_scale_offset.scales_apart(
+    difference = energy_scale_offset.scale_difference(
         first_pixels["misalignment"].values,
         second_pixels["misalignment"].values,
         photons,
     )
-    if not freedom:
+    if not difference.freedom:
         return None
     counts = first["counts"].values + second["counts"].values
     slope = energy_scale_offset.relative_slope(
@@ -179,7 +179,7 @@ def _scale_offset(pair: SamplePair) -> Apart | None:
     )
     emission = first["emission_energy"].values
     energy = mean_emission_energy(counts, pair.weights, emission)
-    return Apart(slope, relative * energy, freedom)
+    return ScaleOffset(slope, difference.deviation * energy, difference.freedom)
 
 
 def in_window(energy: FloatArray, limits: tuple[float, float] | None) -> BoolArray:

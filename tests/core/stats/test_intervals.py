@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2, poisson
 
-from rixs_pipeline.core.stats.intervals import count_interval, fay_feuer, garwood, mover
+from rixs_pipeline.core.stats.intervals import (
+    Interval,
+    count_interval,
+    gamma_interval,
+    garwood_interval,
+    widen_interval,
+)
 
 TOYS = 20_000
 # what the intervals of a nominal 95 % cover at these means, at least
@@ -12,7 +18,7 @@ COVERAGE = [(0.3, 0.99), (1.0, 0.98), (3.0, 0.985), (10.0, 0.97)]
 
 
 def test_garwood_is_the_textbook_interval() -> None:
-    lower, upper = garwood(np.array([0, 1, 10, 10**6]))
+    lower, upper = garwood_interval(np.array([0, 1, 10, 10**6]))
     np.testing.assert_allclose(
         lower, [0, *chi2.ppf(0.025, 2 * np.array([1, 10, 10**6])) / 2]
     )
@@ -26,7 +32,7 @@ def test_garwood_is_the_textbook_interval() -> None:
 
 
 def test_garwood_at_one_standard_deviation() -> None:
-    lower, upper = garwood(np.array([100]), level=0.6827)
+    lower, upper = garwood_interval(np.array([100]), level=0.6827)
     assert (100 - lower[0], upper[0] - 100) == (
         pytest.approx(10, abs=0.6),
         pytest.approx(11, abs=0.6),
@@ -36,10 +42,8 @@ def test_garwood_at_one_standard_deviation() -> None:
 @pytest.mark.parametrize(("mean", "least"), COVERAGE)
 def test_garwood_covers(mean: float, least: float) -> None:
     counts = np.arange(200)
-    lower, upper = garwood(counts)
-    covered = poisson.pmf(counts, mean)[
-        (lower <= mean) & (mean <= upper)
-    ].sum()  # exact, no toys
+    lower, upper = garwood_interval(counts)
+    covered = poisson.pmf(counts, mean)[(lower <= mean) & (mean <= upper)].sum()
     assert covered >= least - 5e-4  # the figures are rounded
     naive = poisson.pmf(counts, mean)[
         np.abs(counts - mean) <= 1.96 * np.sqrt(counts)
@@ -56,7 +60,7 @@ def test_fay_feuer_covers(mean: float, least: float, weights: list[float]) -> No
     w = np.array(weights)
     counts = np.random.default_rng(4).poisson(mean / len(w), (TOYS, len(w)))
     truth = mean * w.mean()
-    lower, upper = fay_feuer(counts @ w, counts @ w**2, np.full(TOYS, w.max()))
+    lower, upper = gamma_interval(counts @ w, counts @ w**2, np.full(TOYS, w.max()))
     covered = np.mean((lower <= truth) & (truth <= upper))
     expected = (
         least if len(set(weights)) == 1 else 0.95
@@ -66,10 +70,10 @@ def test_fay_feuer_covers(mean: float, least: float, weights: list[float]) -> No
 
 @given(st.integers(0, 10**6), st.floats(1e-3, 1e3))
 def test_equal_weights_scale_the_interval(count: int, weight: float) -> None:
-    lower, upper = fay_feuer(
+    lower, upper = gamma_interval(
         np.array([count * weight]), np.array([count * weight**2]), np.array([weight])
     )
-    exact_lower, exact_upper = garwood(np.array([count]))
+    exact_lower, exact_upper = garwood_interval(np.array([count]))
     np.testing.assert_allclose(
         [lower, upper], [exact_lower * weight, exact_upper * weight], rtol=1e-9
     )
@@ -78,8 +82,8 @@ def test_equal_weights_scale_the_interval(count: int, weight: float) -> None:
 
 def test_nothing_to_weigh() -> None:
     zero = np.zeros(1)
-    assert fay_feuer(zero, zero, zero) == (0, 0)
-    lower, upper = fay_feuer(zero, zero, np.array([0.5]))
+    assert gamma_interval(zero, zero, zero) == (0, 0)
+    lower, upper = gamma_interval(zero, zero, np.array([0.5]))
     assert (lower[0], upper[0]) == (0, pytest.approx(0.5 * 3.689, abs=1e-3))
 
 
@@ -95,9 +99,10 @@ def test_count_interval_covers_neither_too_little_nor_too_much() -> None:
         assert mean < 3 or covered < 0.985, mean
 
 
-def test_mover_is_normal_for_normal_errors() -> None:
+def test_a_widened_interval_is_normal_for_normal_errors() -> None:
     value, sigma = np.array([100.0]), np.array([3.0])
-    lower, upper = mover(value, (value - 1.96 * 4, value + 1.96 * 4), sigma)
+    interval = Interval(value - 1.96 * 4, value + 1.96 * 4)
+    lower, upper = widen_interval(value, interval, sigma)
     np.testing.assert_allclose(
         [lower[0], upper[0]], [100 - 1.96 * 5, 100 + 1.96 * 5], rtol=1e-4
     )
