@@ -2,7 +2,7 @@ r"""Corrections of the pulse height for arrival phase and baseline drift.
 
 They are fitted to the pulses of the lines: the likelihood of all pulses in the windows
 of the lines under the fitted line shapes is maximised over the parameters beta of the
-correction. For a small shift of pulse i by dE_i = -slope_i h_i sum_j z_ij beta_j, Fisher
+correction. For a small shift dE_i = -slope_i h_i sum_j z_ij beta_j of pulse i, Fisher
 scoring reads::
 
     beta += (sum_i I_l z z^T + prior)^-1 sum_i s(E_i) z

@@ -1,4 +1,4 @@
-"""Exposure: for how long, by how many pixels and with how much beam a point was measured."""
+"""Exposure of a point: how long, by how many pixels, with how much beam."""
 
 import numpy as np
 

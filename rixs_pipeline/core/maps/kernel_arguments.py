@@ -1,4 +1,4 @@
-"""What the binning kernel takes and returns: named tuples of arrays, as numba takes them."""
+"""What the binning kernel takes and returns: named tuples, as numba takes them."""
 
 from __future__ import annotations
 

@@ -224,7 +224,8 @@ def _find_odd_points(
     """Find the places at which the counts of a pass are improbable, by pass.
 
     A place is odd where the binomial law of the passes allows the counts less than once
-    in the tests made, in the pass that the others allow least: it makes theirs look odd.
+    in the tests made, in the pass that the others allow least: it makes theirs look
+    odd.
     `tests` are those of each pass against the others.
     """
     places = np.unique(cells.place)

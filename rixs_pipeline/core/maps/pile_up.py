@@ -1,4 +1,4 @@
-"""Pile-up: pulses that a second photon in the same record spoils, so that cuts reject them.
+"""Pile-up: pulses that a second photon spoils, so that the cuts reject them.
 
 A second photon within a time T after the first makes no record of its own and spoils
 that of the first. Photons arrive at random, so of the pulses of pixel p at the rate r
@@ -82,7 +82,7 @@ class SpoilingTime:
 
 @dataclass(frozen=True)
 class RateFactors:
-    """Rates as a product: relative rate (pixel,) times rate of the array (point,), 1/s."""
+    """Rates as a product: relative (pixel,) times that of the array (point,), 1/s."""
 
     pixel: FloatArray
     point: FloatArray

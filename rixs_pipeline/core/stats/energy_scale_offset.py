@@ -111,7 +111,7 @@ def relative_slope(
     edges: FloatArray,
     along_emission: bool,
 ) -> FloatArray:
-    """Return the relative change of the counts of a region per eV of the emission scale.
+    """Return the relative change of counts in a region per eV of the emission scale.
 
     One count is added to those of each point, so that few make no steep slope.
 

@@ -1,10 +1,10 @@
 """Test whether spectra of several samples, or passes, are equal; valid at few counts.
 
-Of the n photons that all spectra together have in a cell (bins of one incident point and
-one weight), spectrum k has, if they are equal, a multinomial share with the probability
-q_k = s_k X_k / sum s X: exposures X, common factors s. That is exact at any number of
-counts, and independent of the shape of the spectrum (J. Przyborowski, H. Wilenski,
-Biometrika 31, 313 (1940)).
+Of the n photons that all spectra together have in a cell (bins of one incident point
+and one weight), spectrum k has, if they are equal, a multinomial share with the
+probability q_k = s_k X_k / sum s X: exposures X, common factors s. That is exact at any
+number of counts, and independent of the shape of the spectrum (J. Przyborowski, H.
+Wilenski, Biometrika 31, 313 (1940)).
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Homogeneity:
     chi_square, degrees_of_freedom, p
         The statistic, and the probability of a larger one for equal spectra.
     factor, factor_errors
-        Common factors and their relative errors, f8 (K,); 1 and 0 of the first spectrum.
+        Common factors and their relative errors, f8 (K,); 1 and 0 of the first one.
     points
         Number of places with counts.
     """
@@ -207,7 +207,7 @@ def homogeneity(
     tested
         What is compared.
     scaled_by
-        Cells to which the factors are fitted (may be `tested` itself); None: they are 1.
+        Cells to which the factors are fitted, or `tested` itself; None: they are 1.
     offset
         Of two spectra, what is known of their scales; None: they are the same.
     seed
@@ -407,8 +407,10 @@ def _is_reached(null: FloatArray, chi_square: float) -> BoolArray:
 
 
 def _factor_errors(joint: Cells, is_fitted: BoolArray) -> FloatArray:
-    """Return the relative errors (K,) of the factors, from the counts of each spectrum
-    and of the first one."""
+    """Return the relative errors (K,) of the factors.
+
+    They follow from the counts of each spectrum and of the first one.
+    """
     if not is_fitted.any():
         return np.zeros(joint.counts.shape[1])
     weight, counts = joint.weight[is_fitted, None], joint.counts[is_fitted]
