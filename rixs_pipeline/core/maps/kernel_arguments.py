@@ -44,7 +44,12 @@ class PointBatch(NamedTuple):
 
     def select(self, points: slice) -> PointBatch:
         """Return the batch of some of the points."""
-        return PointBatch(*(column[points] for column in self))
+        return PointBatch(
+            first=self.first[points],
+            stop=self.stop[points],
+            row=self.row[points],
+            later_share=self.later_share[points],
+        )
 
 
 class BinOptions(NamedTuple):

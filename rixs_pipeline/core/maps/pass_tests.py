@@ -163,7 +163,8 @@ def _pair(cells: Cells, first: list[int], second: list[int]) -> Cells:
     counts = np.stack([cells.counts[:, k].sum(axis=1) for k in passes], axis=1)
     exposure = np.stack([cells.exposure[:, k].sum(axis=1) for k in passes], axis=1)
     pair = Cells(cells.place, cells.weight, counts, exposure)
-    return pair.select((exposure > 0).all(axis=1))
+    is_measured = (exposure > 0).all(axis=1)
+    return pair.select(np.asarray(is_measured))
 
 
 def _test_against_others(
@@ -253,7 +254,7 @@ def _binomial_tails(pair: Cells, test: Homogeneity, places: IntArray) -> FloatAr
     total = pair.counts.sum(axis=1)
     share = rate[:, 0] / rate.sum(axis=1)
 
-    def at_places(values: FloatArray) -> FloatArray:
+    def at_places(values: FloatArray | IntArray) -> FloatArray:
         return np.asarray(np.bincount(pair.place, values, places[-1] + 1)[places])
 
     n = at_places(total)

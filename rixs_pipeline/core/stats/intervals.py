@@ -188,4 +188,5 @@ def _acceptability(means: FloatArray, n: int) -> FloatArray:
     opposite_below = np.where(at_most <= smaller, at_most, 0.0).max(axis=0)
     opposite_above = np.where(at_least <= smaller, at_least, 0.0).max(axis=0)
     is_below = below < above
-    return np.where(is_below, below + opposite_above, above + opposite_below)
+    both_tails = np.where(is_below, below + opposite_above, above + opposite_below)
+    return np.asarray(both_tails)
