@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from rixs_pipeline.config.models import Region
+from rixs_pipeline.config import Region
 from rixs_pipeline.schema import RIXS_MAP, check
 from rixs_pipeline.stages.sample.configured_regions import (
     outlines_on_map,

@@ -151,7 +151,7 @@ class Small:
 
     def run(self, config: dict | None = None, **options):
         """Reduce it serially, up to the spectra, unless other options are given."""
-        from rixs_pipeline.config.models import Config
+        from rixs_pipeline.config import Config
         from rixs_pipeline.runner.run import Options, run
 
         resolved = Config.model_validate(

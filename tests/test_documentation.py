@@ -11,16 +11,12 @@ from ruamel.yaml import YAML
 
 from rixs_pipeline import schema
 from rixs_pipeline.cli import app
-from rixs_pipeline.config import models as config
+from rixs_pipeline.config import Comparison, Config, MultiPanelFigure, Region
 
 CHECKOUT = Path(__file__).parent.parent
 REFERENCE = CHECKOUT / "docs" / "reference"
 PAGES = sorted([*(CHECKOUT / "docs").glob("**/*.md"), CHECKOUT / "README.md"])
-SECTIONS = {
-    "regions": config.Region,
-    "compare": config.Comparison,
-    "figures": config.MultiPanelFigure,
-}
+SECTIONS = {"regions": Region, "compare": Comparison, "figures": MultiPanelFigure}
 
 
 def page(name: str) -> str:
@@ -37,9 +33,9 @@ def config_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield prefix + name
 
 
-@pytest.mark.parametrize("section", config.Config.model_fields)
+@pytest.mark.parametrize("section", Config.model_fields)
 def test_every_config_key_is_described(section: str) -> None:
-    model = SECTIONS.get(section) or config.Config.model_fields[section].annotation
+    model = SECTIONS.get(section) or Config.model_fields[section].annotation
     assert isinstance(model, type)
     text = page("config").split(f"\n## {section}:")[1].split("\n## ")[0]
     missing = [key for key in config_keys(model) if f"`{key}`" not in text]
@@ -100,4 +96,4 @@ def test_the_example_config_of_the_readme_is_one() -> None:
     )
     assert blocks
     for block in blocks:
-        config.Config.model_validate(YAML(typ="safe").load(block))
+        Config.model_validate(YAML(typ="safe").load(block))

@@ -141,7 +141,7 @@ def test_the_checks_see_what_they_look_for(tmp_path: Path) -> None:
     module.write_text(
         "from typing import TYPE_CHECKING\n"
         "from importlib import import_module\n"
-        "if TYPE_CHECKING:\n    from rixs_pipeline.io import off\n"
+        "if TYPE_CHECKING:\n    from rixs_pipeline.io.formats import off\n"
         "def f():\n    import dask.config\n    return import_module('rixs_pipeline.core.energy.function')\n",
         encoding="utf-8",
     )

@@ -1,1 +1,62 @@
-"""The config: models, loading, messages and the template for `init`."""
+"""The config: its parts by subject; loading, messages and the template for `init`."""
+
+from rixs_pipeline.config.base import Model
+from rixs_pipeline.config.calibration import (
+    REFERENCE_ATTRIBUTES,
+    CalibrationConfig,
+    CurveName,
+    ReferenceLine,
+    ReferenceSet,
+)
+from rixs_pipeline.config.comparison import Comparison, Feature, PassesConfig
+from rixs_pipeline.config.execution import ExecutionConfig, memory_in_bytes
+from rixs_pipeline.config.figures import MultiPanelFigure
+from rixs_pipeline.config.models import (
+    BeamtimeConfig,
+    Config,
+    GeometryConfig,
+    MapConfig,
+    NormaliseConfig,
+    ScanCorrection,
+    XasConfig,
+)
+from rixs_pipeline.config.regions import (
+    Background,
+    Blank,
+    Leak,
+    Piece,
+    PreEdge,
+    Region,
+    SelfAbsorption,
+    Sideband,
+)
+
+__all__ = [
+    "REFERENCE_ATTRIBUTES",
+    "Background",
+    "BeamtimeConfig",
+    "Blank",
+    "CalibrationConfig",
+    "Comparison",
+    "Config",
+    "CurveName",
+    "ExecutionConfig",
+    "Feature",
+    "GeometryConfig",
+    "Leak",
+    "MapConfig",
+    "Model",
+    "MultiPanelFigure",
+    "NormaliseConfig",
+    "PassesConfig",
+    "Piece",
+    "PreEdge",
+    "ReferenceLine",
+    "ReferenceSet",
+    "Region",
+    "ScanCorrection",
+    "SelfAbsorption",
+    "Sideband",
+    "XasConfig",
+    "memory_in_bytes",
+]

@@ -224,7 +224,9 @@ def _explain(
     model: type[BaseModel], document: Document, keys: Keys, errors: list[ErrorDetails]
 ) -> _Message:
     """Return what is wrong with a value."""
-    error = errors[0]
+    # a member of a union that fails its own check has the right form
+    checks = [error for error in errors if error["type"] == "value_error"]
+    error = (checks or errors)[0]
     if error["type"] == "extra_forbidden":
         hint = _hint(str(keys[-1]), _allowed_keys(model, keys[:-1]))
         return _Message(keys, f"unknown key ({hint})")

@@ -21,8 +21,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from rixs_pipeline.config.base import Model
+from rixs_pipeline.config.calibration import ReferenceLine, ReferenceSet
 from rixs_pipeline.config.messages import did_you_mean, validate
-from rixs_pipeline.config.models import Model, ReferenceLine, ReferenceSet
 from rixs_pipeline.config.yaml_lines import Document, read_yaml
 from rixs_pipeline.errors import ConfigError
 from rixs_pipeline.paths import configs_folder, reference_set

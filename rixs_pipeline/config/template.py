@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rixs_pipeline.config.models import Region
+from rixs_pipeline.config.regions import Region
 from rixs_pipeline.config.yaml_lines import write_yaml
 
 _HEAD = [

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rixs_pipeline.config.models import BeamtimeConfig, ScanCorrection
+from rixs_pipeline.config import BeamtimeConfig, ScanCorrection
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.formats import ssrl_ascii
 from rixs_pipeline.io.formats.log import LogRun

@@ -11,7 +11,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from rixs_pipeline import paths
-from rixs_pipeline.config.models import BeamtimeConfig
+from rixs_pipeline.config import BeamtimeConfig
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.build_runs import build_runs, make_relative
 from rixs_pipeline.io.formats import (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from rixs_pipeline.config.models import Comparison, Config, MultiPanelFigure
+from rixs_pipeline.config import Comparison, Config, MultiPanelFigure
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages.sample import region_spectra

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rixs_pipeline import interrupt
-from rixs_pipeline.config.models import ExecutionConfig
+from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.runner.tree_reduction import TreeReduction
 from rixs_pipeline.types import Outcome

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rixs_pipeline import interrupt
-from rixs_pipeline.config.models import ExecutionConfig
+from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.runner.tree_reduction import TreeReduction
 from rixs_pipeline.types import Outcome

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.config import template
+from rixs_pipeline.config import Config, template
 from rixs_pipeline.config.load import load_config
-from rixs_pipeline.config.models import Config
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import discovery, inspection
 from rixs_pipeline.runner import summary

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rixs_pipeline import paths
-from rixs_pipeline.config.models import Config, ExecutionConfig
+from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner.executor import Executor, available_cores

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from rixs_pipeline import paths
+from rixs_pipeline.config import Config
 from rixs_pipeline.config.load import dump_config
-from rixs_pipeline.config.models import Config
 from rixs_pipeline.errors import UsageError
 from rixs_pipeline.io import nexus
 

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from rixs_pipeline.config.models import Config
+from rixs_pipeline.config import Config
 from rixs_pipeline.io import discovery
 from rixs_pipeline.runner.config_checks import unmatched_entries
 from rixs_pipeline.runner.open_pipeline import open_pipeline

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rixs_pipeline import paths
+from rixs_pipeline.config import Config, memory_in_bytes
 from rixs_pipeline.config.load import dump_config
-from rixs_pipeline.config.models import Config, n_bytes
 from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.io.runs import Run
@@ -136,7 +136,7 @@ def batch_script(step: Step, config: Config, out: Path) -> str:
         "array": f"0-{len(step.commands) - 1}",
         "time": cluster.walltime,
         "cpus-per-task": cluster.cpus,
-        "mem": f"{-(-n_bytes(cluster.memory) // 2**20)}M",
+        "mem": f"{-(-memory_in_bytes(cluster.memory) // 2**20)}M",
         "partition": cluster.partition,
         "account": cluster.account,
     }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rixs_pipeline.config.models import Config
+from rixs_pipeline.config import Config
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.runner.run import Options, run
 

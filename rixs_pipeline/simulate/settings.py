@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from rixs_pipeline.config.models import Model
+from rixs_pipeline.config import Model
 from rixs_pipeline.errors import UsageError
 
 ScanEdge = Literal["C_K", "O_K", "Mn_L", "Co_L", "Ni_L"]

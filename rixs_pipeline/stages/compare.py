@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rixs_pipeline import paths
-from rixs_pipeline.config.models import Comparison
+from rixs_pipeline.config import Comparison
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.sample import compare_samples

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from rixs_pipeline import paths, progress
-from rixs_pipeline.config.models import Config, ReferenceSet
+from rixs_pipeline.config import Config, ReferenceSet
 from rixs_pipeline.core.maps.binning import emission_edges
 from rixs_pipeline.io import provenance
 from rixs_pipeline.io.runs import Beamtime, Run

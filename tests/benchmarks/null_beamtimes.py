@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from rixs_pipeline import open_product
-from rixs_pipeline.config.models import Config
+from rixs_pipeline.config import Config
 from rixs_pipeline.core.spectra.amplitudes import SpectrumPoints, feature_amplitude
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.runner.executor import available_cores

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from rixs_pipeline.config.models import ExecutionConfig
+from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.core.maps import bin_kernel
 from rixs_pipeline.core.maps.binning import emission_edges, uniform_bins
 from rixs_pipeline.core.maps.kernel_arguments import (

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from rixs_pipeline.config import Config
 from rixs_pipeline.config.load import load_config
-from rixs_pipeline.config.models import Config
 from rixs_pipeline.errors import ConfigError
 
 EXAMPLE_LINE = re.compile(

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from rixs_pipeline.config import Config, Region
 from rixs_pipeline.config.load import config_schema, dump_config, load_config
-from rixs_pipeline.config.models import Config, Region
 from rixs_pipeline.paths import configs_folder
 from rixs_pipeline.stages.sample.configured_regions import resolve_regions
 from tests.config.helpers import loaded, problems, uncommented

@@ -43,7 +43,8 @@ from tests.config.helpers import problems
         ),
         (
             "regions:\n  a:\n    edge: O_K\n",
-            "c.yaml:2: regions.a: kind: is needed (pfy, spfy, ipfy, tfy, xes, elastic), or preset: an edge",
+            "c.yaml:2: regions.a: kind: is missing; set it (pfy, spfy, ipfy, tfy, xes, "
+            "elastic), or set preset to an edge",
         ),
         (
             "regions:\n  a: {kind: pfy, exclude_elastic: 0.5 keV}\n",
@@ -189,12 +190,14 @@ def test_a_value_with_several_forms_has_one_readable_line(
 def test_a_models_own_check_is_shown_at_the_key_or_the_section(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, "map:\n  step: 0.7\n")
     assert line.startswith(
-        "c.yaml:1: map: emission: [200.0, 1100.0] does not hold a whole number of bins"
+        "c.yaml:1: map: emission: [200.0, 1100.0] is not a whole number of bins"
     )
     (line,) = problems(tmp_path, "map:\n  step: 0.5\n  emission: [200, 1000.3]\n")
-    assert line.startswith("c.yaml:3: map.emission: [200.0, 1000.3] does not hold")
+    assert line.startswith("c.yaml:3: map.emission: [200.0, 1000.3] is not a whole")
     (line,) = problems(tmp_path, "execution: {}\nmap:\n  incident: [1, 2]\n")
-    assert line.startswith("c.yaml:2: map: incident and incident_step go together")
+    assert line.startswith(
+        "c.yaml:2: map: incident and incident_step must both be given"
+    )
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_lines(

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from rixs_pipeline.config.models import (
+from rixs_pipeline.config import (
     Config,
     ExecutionConfig,
     MapConfig,
@@ -53,12 +53,12 @@ def test_unknown_keys_are_refused(values):
         ({"map": {"emission": [200, 200]}}, "must be [low, high] with low < high"),
         (
             {"map": {"emission": [200, 1100.3]}},
-            "does not hold a whole number of bins of 0.5 eV",
+            "is not a whole number of bins of 0.5 eV",
         ),
         ({"map": {"step": 0}}, "greater than 0"),
         ({"map": {"step": float("nan")}}, "finite"),
-        ({"map": {"incident": [770, 800]}}, "go together"),
-        ({"map": {"incident_step": 1}}, "go together"),
+        ({"map": {"incident": [770, 800]}}, "must both be given"),
+        ({"map": {"incident_step": 1}}, "must both be given"),
         ({"regions": {"A": {"kind": "pfy", "loss": [3, -3]}}}, "must be [low, high]"),
         (
             {"regions": {"A": {"kind": "pfy", "polygon": [[1, 2], [3, 4]]}}},

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from rixs_pipeline.config.models import Config, Region
+from rixs_pipeline.config import Config, Region
 from rixs_pipeline.config.template import initial_config
 from tests.config.helpers import loaded, uncommented
 

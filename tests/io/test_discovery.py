@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rixs_pipeline.config.models import BeamtimeConfig
+from rixs_pipeline.config import BeamtimeConfig
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.inspection import describe

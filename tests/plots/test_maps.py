@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import LogNorm, to_rgba
 
-from rixs_pipeline.config.models import Region
+from rixs_pipeline.config import Region
 from rixs_pipeline.plots import maps, style
 from rixs_pipeline.schema import POINT_EXCLUDED
 from rixs_pipeline.stages.sample.configured_regions import outlines_on_map

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import Region
+from rixs_pipeline.config import Region
 from rixs_pipeline.plots import multi_panel
 from rixs_pipeline.plots.spectrum_data import Limits
 from rixs_pipeline.stages.sample.configured_regions import outlines_on_map

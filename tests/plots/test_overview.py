@@ -1,6 +1,6 @@
 import numpy as np
 
-from rixs_pipeline.config.models import Region
+from rixs_pipeline.config import Region
 from rixs_pipeline.plots.overview import EdgeOverview, sample_overview_figure
 from rixs_pipeline.stages.sample.region_spectra import extract_region
 

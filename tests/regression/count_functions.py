@@ -64,7 +64,8 @@ def reduce():
     return extract.extract_region(added[0], region)
 """
 NOW = """
-from rixs_pipeline.config.models import Config, Region
+from rixs_pipeline.config import Config
+from rixs_pipeline.config import Region
 from rixs_pipeline.core.maps.binning import emission_edges
 from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.sample.combine_scans import combine_scans

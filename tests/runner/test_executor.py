@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixs_pipeline.config.models import ExecutionConfig
+from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.errors import InputError, RixsError, UsageError
 from rixs_pipeline.runner import dask_cluster
 from rixs_pipeline.runner.executor import Executor, available_cores
@@ -244,7 +244,7 @@ def test_work_that_kills_its_workers_is_given_up_in_one_line() -> None:
 
 LEFT_OUT = """
 import sys
-from rixs_pipeline.config.models import ExecutionConfig
+from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.runner.executor import Executor
 if sys.argv[1] == "used":
     import dask
@@ -307,7 +307,7 @@ def test_slurm_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
 INTERRUPTED = """
 import sys, time
 from pathlib import Path
-from rixs_pipeline.config.models import ExecutionConfig
+from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.runner.executor import Executor
 
 def work(folder):
@@ -351,7 +351,7 @@ def test_interrupt_ends_cleanly(scheduler: str, tmp_path: Path) -> None:
 ABANDONED = """
 import os, sys, time
 from pathlib import Path
-from rixs_pipeline.config.models import ExecutionConfig
+from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.runner.executor import Executor
 
 def work(folder):

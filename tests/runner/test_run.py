@@ -527,7 +527,7 @@ def assert_equal(found, expected):
 
 
 def test_what_the_config_asks_for_in_vain_is_said(small_beamtime):
-    from rixs_pipeline.config.models import Config
+    from rixs_pipeline.config import Config
 
     config = Config.model_validate(
         {
@@ -633,7 +633,7 @@ def test_watch_adds_what_appears_and_says_things_once(small, monkeypatch, caplog
             hidden.rename(small.log(4))
 
     monkeypatch.setattr(watch_module.time, "sleep", appears)
-    from rixs_pipeline.config.models import Config
+    from rixs_pipeline.config import Config
 
     config = Config.model_validate(
         {"execution": {"scheduler": "serial"}, "regions": {"P": {"kind": "pfy"}}}
@@ -650,7 +650,7 @@ def test_watch_adds_what_appears_and_says_things_once(small, monkeypatch, caplog
 
 
 def test_watch_waits_for_a_beamtime_that_is_still_empty(tmp_path, monkeypatch):
-    from rixs_pipeline.config.models import Config
+    from rixs_pipeline.config import Config
 
     monkeypatch.setattr(watch_module.time, "sleep", lambda _: None)
     assert watch(tmp_path / "later", Config(), tmp_path / "out", 1.0, 2) == 3

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rixs_pipeline import paths
-from rixs_pipeline.config.models import Config, MultiPanelFigure, Region
+from rixs_pipeline.config import Config, MultiPanelFigure, Region
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
 from rixs_pipeline.plots import multi_panel, overview

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from rixs_pipeline import paths
-from rixs_pipeline.config.models import Config
+from rixs_pipeline.config import Config
 from rixs_pipeline.stages.figures.draw import FigureSet
 from rixs_pipeline.stages.figures.multi_panel import plan_multi_panel
 from rixs_pipeline.stages.figures.reference_runs import (

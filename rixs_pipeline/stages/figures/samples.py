@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rixs_pipeline import paths
-from rixs_pipeline.config.models import Region
+from rixs_pipeline.config import Region
 from rixs_pipeline.io import nexus
 from rixs_pipeline.plots import comparison, labels, maps, spectra
 from rixs_pipeline.stages.figures.draw import PlannedFigure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rixs_pipeline.config.models import CalibrationConfig, ReferenceSet
+from rixs_pipeline.config import CalibrationConfig, ReferenceSet
 from rixs_pipeline.core.calibration.line_identification import ReferenceLine
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.calibration.reference_run import (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import ReferenceSet
+from rixs_pipeline.config import ReferenceSet
 from rixs_pipeline.core.calibration import diagnostics
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
 from rixs_pipeline.core.calibration.pixel import ReferencePulses

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rixs_pipeline.config.models import CurveName
+from rixs_pipeline.config import CurveName
 from rixs_pipeline.core.calibration.reference_consistency import compare_lines
 from rixs_pipeline.core.gain import CurveForm
 from rixs_pipeline.types import FloatArray, IntArray, are_ok

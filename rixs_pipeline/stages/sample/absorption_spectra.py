@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.config.models import XasConfig
+from rixs_pipeline.config import XasConfig
 from rixs_pipeline.core.maps import combine
 from rixs_pipeline.core.spectra import xas
 from rixs_pipeline.core.spectra.edge_windows import EdgeWindows, find_edge_windows

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfig
+from rixs_pipeline.config import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfig
 from rixs_pipeline.core.maps import i0_noise
 from rixs_pipeline.core.maps.incident_axis import IncidentAxis, PassesOnAxis
 from rixs_pipeline.core.stats import energy_scale_offset, weighted_mean

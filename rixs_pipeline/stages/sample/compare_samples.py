@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.config.models import Comparison, Feature, Region
+from rixs_pipeline.config import Comparison, Feature, Region
 from rixs_pipeline.core.maps import incident_axis
 from rixs_pipeline.core.spectra.amplitudes import SpectrumPoints
 from rixs_pipeline.core.spectra.sample_comparison import (

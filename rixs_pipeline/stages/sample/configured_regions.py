@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rixs_pipeline.config import models
-from rixs_pipeline.config.models import Region
+from rixs_pipeline.config import (
+    Background,
+    Blank,
+    Leak,
+    Piece,
+    PreEdge,
+    Region,
+    SelfAbsorption,
+    Sideband,
+)
 from rixs_pipeline.core.spectra import regions
 from rixs_pipeline.core.spectra.presets import preset_region, preset_regions
 from rixs_pipeline.core.spectra.region_geometry import region_outlines
@@ -52,7 +60,7 @@ def select_blank_samples(edge: str, configured: ConfiguredRegions) -> list[str]:
         for region in select_regions(edge, configured).values()
         for background in region.background or ()
     ]
-    return sorted({b.sample for b in backgrounds if isinstance(b, models.Blank)})
+    return sorted({b.sample for b in backgrounds if isinstance(b, Blank)})
 
 
 def resolve_regions(configured: Mapping[str, Region]) -> dict[str, Region]:
@@ -170,7 +178,7 @@ def core_region(region: Region) -> regions.Region:
     )
 
 
-def _core_piece(piece: models.Piece) -> regions.RegionPiece:
+def _core_piece(piece: Piece) -> regions.RegionPiece:
     return regions.RegionPiece(
         emission=core_limits(piece.emission),
         incident=core_limits(piece.incident),
@@ -179,27 +187,27 @@ def _core_piece(piece: models.Piece) -> regions.RegionPiece:
     )
 
 
-def _core_background(background: models.Background) -> regions.Background:
+def _core_background(background: Background) -> regions.Background:
     match background:
-        case models.Sideband():
+        case Sideband():
             windows = tuple(Limits(*window) for window in background.emission)
             return regions.SidebandBackground(windows)
-        case models.Blank():
+        case Blank():
             return regions.BlankBackground(background.sample, background.factor)
-        case models.Leak():
+        case Leak():
             return regions.LeakBackground(
                 tail_fraction=background.tail_fraction,
                 tail_fraction_errors=background.tail_fraction_errors,
                 tail_length=background.tail_length,
             )
-        case models.PreEdge():
+        case PreEdge():
             shape = regions.PreEdgeShape(background.kind)
             incident = core_limits(background.incident)
             return regions.PreEdgeBackground(shape, incident)
 
 
 def _core_self_absorption(
-    configured: models.SelfAbsorption | None,
+    configured: SelfAbsorption | None,
 ) -> regions.SelfAbsorption | None:
     if configured is None:
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import MapConfig
+from rixs_pipeline.config import MapConfig
 from rixs_pipeline.core.maps import incident_axis
 from rixs_pipeline.core.maps.incident_axis import IncidentAxis, PassesOnAxis
 from rixs_pipeline.errors import RunFailed

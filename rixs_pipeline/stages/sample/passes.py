@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.config.models import PassesConfig
+from rixs_pipeline.config import PassesConfig
 from rixs_pipeline.core.maps import combine, pass_tests
 from rixs_pipeline.core.maps.pass_counts import PassCounts, PassValues
 from rixs_pipeline.core.maps.pass_tests import Consistency, Shift

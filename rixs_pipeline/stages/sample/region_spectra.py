@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.config import models
-from rixs_pipeline.config.models import REFERENCE_ATTRIBUTES
+from rixs_pipeline.config import (
+    REFERENCE_ATTRIBUTES,
+    Config,
+    GeometryConfig,
+    NormaliseConfig,
+    ReferenceSet,
+    Region,
+)
 from rixs_pipeline.core.spectra.regions import RegionKind
 from rixs_pipeline.core.spectra.yields import (
     EnergyUncertainty,
@@ -56,8 +62,8 @@ class SpectrumInputs:
         Of the emission scale; None: unknown.
     """
 
-    normalise: models.NormaliseConfig = field(default_factory=models.NormaliseConfig)
-    geometry: models.GeometryConfig = field(default_factory=models.GeometryConfig)
+    normalise: NormaliseConfig = field(default_factory=NormaliseConfig)
+    geometry: GeometryConfig = field(default_factory=GeometryConfig)
     blanks: Mapping[str, xr.Dataset] = field(default_factory=dict)
     lines: Mapping[str, float] = field(default_factory=dict)
     energy_uncertainty: EnergyUncertainty | None = None
@@ -65,8 +71,8 @@ class SpectrumInputs:
     @classmethod
     def from_config(
         cls,
-        config: models.Config,
-        reference: models.ReferenceSet,
+        config: Config,
+        reference: ReferenceSet,
         rixs_map: xr.Dataset,
         blanks: Mapping[str, xr.Dataset],
     ) -> SpectrumInputs:
@@ -97,7 +103,7 @@ class SpectrumInputs:
         )
 
 
-def _energy_uncertainty(reference: models.ReferenceSet) -> EnergyUncertainty:
+def _energy_uncertainty(reference: ReferenceSet) -> EnergyUncertainty:
     """Return the uncertainty of the reference lines, satellites apart."""
     lines = [line for line in reference.lines.values() if not line.satellite_of]
     table = sorted((line.energy, line.uncertainty) for line in lines)
@@ -122,7 +128,7 @@ class _RegionSpectrum:
 
 def extract_spectra(
     rixs_map: xr.Dataset,
-    configured: Mapping[str, models.Region] | None,
+    configured: Mapping[str, Region] | None,
     name: str,
     inputs: SpectrumInputs | None = None,
 ) -> MapSpectra:
@@ -173,7 +179,7 @@ def extract_spectra(
 
 
 def extract_region(
-    rixs_map: xr.Dataset, region: models.Region, inputs: SpectrumInputs | None = None
+    rixs_map: xr.Dataset, region: Region, inputs: SpectrumInputs | None = None
 ) -> xr.Dataset:
     """Extract the spectrum of one region.
 
@@ -200,7 +206,7 @@ def extract_region(
 
 
 def _extract(
-    rixs_map: xr.Dataset, configured: models.Region, inputs: SpectrumInputs
+    rixs_map: xr.Dataset, configured: Region, inputs: SpectrumInputs
 ) -> _RegionSpectrum:
     """Extract the spectrum of a region, with its features and its absorption."""
     data = map_data(rixs_map, inputs.normalise)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.config.models import Comparison
+from rixs_pipeline.config import Comparison
 from rixs_pipeline.core.spectra import regions
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.regions import RegionKind

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rixs_pipeline.config.models import NormaliseConfig
+from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.core.maps.map_data import MapData, ResponseTail
 from rixs_pipeline.core.spectra.region_sums import SpectrumAxis
 from rixs_pipeline.core.spectra.regions import Region, RegionKind, Scale

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rixs_pipeline.config.models import NormaliseConfig
+from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.core.maps import exposure
 from rixs_pipeline.core.maps.effective_live_time import effective_live_time
 from rixs_pipeline.core.maps.scan_counts import ScanCounts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.config.models import NormaliseConfig, ReferenceSet
+from rixs_pipeline.config import NormaliseConfig, ReferenceSet
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
 from rixs_pipeline.core.maps import exposure
 from rixs_pipeline.core.maps.effective_live_time import (

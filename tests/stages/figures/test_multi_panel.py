@@ -2,7 +2,7 @@
 
 import pytest
 
-from rixs_pipeline.config.models import Config
+from rixs_pipeline.config import Config
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.stages.figures.multi_panel import plan_multi_panel
 

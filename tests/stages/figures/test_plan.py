@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rixs_pipeline.config.models import Config
+from rixs_pipeline.config import Config
 from rixs_pipeline.plots import maps
 from rixs_pipeline.stages.figures import draw, reference_runs
 from rixs_pipeline.stages.figures.plan import plan_reference_runs, plan_results

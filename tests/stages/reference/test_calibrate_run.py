@@ -1,6 +1,6 @@
 import pytest
 
-from rixs_pipeline.config.models import CalibrationConfig
+from rixs_pipeline.config import CalibrationConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.errors import RunFailed

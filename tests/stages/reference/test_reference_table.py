@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rixs_pipeline.config.models import CalibrationConfig, MapConfig, Region
+from rixs_pipeline.config import CalibrationConfig, MapConfig, Region
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
 from rixs_pipeline.stages.reference.reference_table import reference_table

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import Region, XasConfig
+from rixs_pipeline.config import Region, XasConfig
 from rixs_pipeline.stages.sample.absorption_spectra import (
     absorption_spectra,
     select_pfy,

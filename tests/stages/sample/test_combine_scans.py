@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rixs_pipeline.config.models import MapConfig, NormaliseConfig
+from rixs_pipeline.config import MapConfig, NormaliseConfig
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, RIXS_MAP, check
 from rixs_pipeline.stages.sample.combine_scans import combine_scans

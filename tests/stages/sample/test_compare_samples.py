@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline import open_product
-from rixs_pipeline.config.models import Comparison
+from rixs_pipeline.config import Comparison
 from rixs_pipeline.schema import comparison
 from rixs_pipeline.stages.sample import compare_samples, region_spectra
 from rixs_pipeline.stages.sample.compare_samples import SampleProducts

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rixs_pipeline.config.models import Region
+from rixs_pipeline.config import Region
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.stages.sample.configured_regions import core_region, resolve_regions
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import MapConfig
+from rixs_pipeline.config import MapConfig
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.schema import POINT_NO_BEAM
 from rixs_pipeline.stages.sample.pass_axis import (

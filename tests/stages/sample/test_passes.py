@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import MapConfig, PassesConfig
+from rixs_pipeline.config import MapConfig, PassesConfig
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.stages.sample.combine_scans import combine_scans
 from rixs_pipeline.stages.sample.passes import examine_passes

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rixs_pipeline.config.models import MapConfig, NormaliseConfig, Region
+from rixs_pipeline.config import MapConfig, NormaliseConfig, Region
 from rixs_pipeline.schema import check, spectrum
 from rixs_pipeline.stages.sample.combine_scans import combine_scans
 from rixs_pipeline.stages.sample.region_spectra import (

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import Comparison
+from rixs_pipeline.config import Comparison
 from rixs_pipeline.core.spectra.regions import Region, RegionKind
 from rixs_pipeline.stages.sample.sample_pairs import (
     SamplePair,

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import NormaliseConfig
+from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.core.spectra.region_sums import SpectrumAxis
 from rixs_pipeline.core.spectra.regions import (
     Region,

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import Region
+from rixs_pipeline.config import Region
 from rixs_pipeline.stages.sample.region_spectra import extract_region, extract_spectra
 from tests.stages.sample.cobalt_scans import scan
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rixs_pipeline.config.models import NormaliseConfig
+from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.core.maps.scan_counts import ScanCounts
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 from rixs_pipeline.types import PixelState, PixelStatus

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rixs_pipeline.config.models import NormaliseConfig
+from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.io.nexus import write_product
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import (

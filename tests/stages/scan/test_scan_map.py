@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rixs_pipeline.config.models import NormaliseConfig
+from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, SCAN_MAP, check
 from rixs_pipeline.stages.scan.counted_scan import SILENT, CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import ExposureScale, find_i0_reference

@@ -1,0 +1,30 @@
+"""The base class of all parts of the config, and the types that several parts share."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Model(BaseModel):
+    """Base of all parts of the config: frozen, unknown keys refused, numbers finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _check_ascending(limits: tuple[float, float]) -> tuple[float, float]:
+    """Refuse [high, low]: it selects nothing."""
+    low, high = limits
+    if not low < high:
+        raise ValueError(f"{list(limits)} must be [low, high] with low < high")
+    return limits
+
+
+def _wrap_single_value(value: Any) -> Any:
+    """Return a list that holds a single mapping or text; other values unchanged."""
+    return [value] if isinstance(value, str | dict) else value
+
+
+Limits = Annotated[tuple[float, float], AfterValidator(_check_ascending)]
+RegionName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+# of a field that holds a list: a single value may be given without brackets
+SINGLE_VALUE_ALLOWED = BeforeValidator(_wrap_single_value)

@@ -1,0 +1,80 @@
+"""Comparisons of samples, and of the passes of a sample."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from rixs_pipeline.config.base import Limits, Model
+
+
+class Feature(Model):
+    """A feature in the spectra of a region, whose amplitude is compared.
+
+    Its windows are on the spectrum's axis.
+    """
+
+    region: str
+    window: Limits = Field(description="[low, high] of the feature, eV")
+    baseline: Limits | None = Field(
+        None, description="[low, high] of a range without the feature, eV"
+    )
+    rest: str | None = Field(
+        None,
+        description="region with the rest of the emission, without the feature; "
+        "scaled to the same height in baseline and subtracted",
+    )
+
+    @model_validator(mode="after")
+    def _check_baseline(self) -> Self:
+        if self.rest is not None and self.baseline is None:
+            raise ValueError(
+                "rest requires baseline, the range in which both regions are scaled "
+                "to the same height"
+            )
+        return self
+
+
+class Comparison(Model):
+    """Samples to compare: each with the first.
+
+    Their spectra are overlaid, tested for equality, and subtracted.
+    """
+
+    samples: tuple[str, ...] = Field(min_length=2)
+    regions: tuple[str, ...] | None = Field(
+        None, description="regions to compare; default: all that the samples share"
+    )
+    scale: Literal["free", "known"] | Limits = Field(
+        "free",
+        description="common factor between samples: free (fitted), known (1), or "
+        "fitted in a window [low, high] in eV",
+    )
+    window: Limits | None = Field(
+        None, description="[low, high] of the test, eV; default: the whole spectrum"
+    )
+    feature: Feature | None = None
+
+
+class PassesConfig(Model):
+    """Checks of the passes of a sample and edge against each other."""
+
+    outliers: Literal["report", "leave_out"] = Field(
+        "report",
+        description="outlying passes and points: reported only, or left out of the "
+        "co-added map too",
+    )
+    level: float = Field(
+        0.01,
+        gt=0,
+        lt=0.5,
+        description="probability of a false alarm per sample and edge",
+    )
+    align: Literal["report", "apply"] = Field(
+        "report",
+        description="shifts of the incident scale between passes: reported only, or "
+        "corrected",
+    )
+    channel: str | None = Field(
+        None,
+        description="reading whose spectra are aligned, such as tey; default: the PFY",
+    )
