@@ -159,7 +159,20 @@ def evaluate_curve(
 
 @compiled
 def curve_slopes(heights: FloatArray, params: FloatArray) -> FloatArray:
-    """Return dE/dh (n,), eV per unit of corrected pulse height (n,)."""
+    """Return the slope of the gain curve.
+
+    Parameters
+    ----------
+    heights
+        Corrected pulse heights, f8 (n,).
+    params
+        f8 (N_PARAMS,).
+
+    Returns
+    -------
+    FloatArray
+        dE/dh, f8 (n,), eV per unit of pulse height.
+    """
     rows = spline_polynomials(params)
     out = np.empty(len(heights))
     for i in range(len(heights)):
@@ -173,7 +186,20 @@ def curve_slopes(heights: FloatArray, params: FloatArray) -> FloatArray:
 
 @compiled
 def curve_energies(heights: FloatArray, params: FloatArray) -> FloatArray:
-    """Return the energies (n,), eV, of corrected pulse heights (n,)."""
+    """Return the energies of corrected pulse heights.
+
+    Parameters
+    ----------
+    heights
+        f8 (n,).
+    params
+        f8 (N_PARAMS,).
+
+    Returns
+    -------
+    FloatArray
+        f8 (n,), eV.
+    """
     out = np.empty(len(heights))
     polynomials = spline_polynomials(params)
     evaluate_curve(heights, params[LOWEST], params[STEP], polynomials, out)

@@ -110,7 +110,20 @@ def find_point_slices(
 
 
 def is_in_points(points: PointSlices, n_events: int) -> BoolArray:
-    """Return which of the events lie in any scan point, bool (event,)."""
+    """Return which events lie in any scan point.
+
+    Parameters
+    ----------
+    points
+        Events of each point.
+    n_events
+        Number of events.
+
+    Returns
+    -------
+    BoolArray
+        bool (event,).
+    """
     change = np.zeros(n_events + 1, np.int64)
     np.add.at(change, points.first, 1)
     np.add.at(change, points.stop, -1)

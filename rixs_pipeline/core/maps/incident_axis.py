@@ -77,7 +77,20 @@ class PassesOnAxis:
 
 
 def axis_of_bins(limits: tuple[float, float], step: float) -> IncidentAxis:
-    """Return the axis of equal bins from the lower to the upper limit, eV."""
+    """Return the axis of equal bins.
+
+    Parameters
+    ----------
+    limits
+        Lowest and highest edge, eV.
+    step
+        Width of a bin, eV.
+
+    Returns
+    -------
+    IncidentAxis
+        Bin centres and edges.
+    """
     edges = binning.emission_edges(limits, step)
     return IncidentAxis(bin_centres(edges), edges)
 

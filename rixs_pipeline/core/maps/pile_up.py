@@ -89,12 +89,27 @@ class RateFactors:
 
 
 @dataclass(frozen=True)
-class _Fit:
-    """Maximum of the likelihood: T, its standard error (s), and c_p (pixel,)."""
+class _Parameters:
+    """T (s) and the losses c_p (pixel,)."""
 
     seconds: float
-    error: float
     lost: FloatArray
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Maximum of the likelihood, and the standard error of T, s."""
+
+    parameters: _Parameters
+    error: float
+
+
+@dataclass(frozen=True)
+class _TimeDerivatives:
+    """Derivative of the log likelihood in T and its Fisher information, (pixel,)."""
+
+    score: FloatArray
+    information: FloatArray
 
 
 @dataclass(frozen=True)
@@ -108,9 +123,9 @@ class _Likelihood:
     accepted: IntArray
     rate: FloatArray
 
-    def odds(self, lost: FloatArray, seconds: float) -> FloatArray:
+    def odds(self, parameters: _Parameters) -> FloatArray:
         """Return accepted over rejected pulses as expected, (pixel, point)."""
-        exponent = lost[:, None] + self.rate * seconds
+        exponent = parameters.lost[:, None] + self.rate * parameters.seconds
         exponent = np.maximum(exponent, SMALLEST_EXPONENT)
         return np.asarray(np.exp(-exponent) / -np.expm1(-exponent))
 
@@ -124,23 +139,22 @@ class _Likelihood:
         mean = _ratio((weight * self.rate).sum(axis=1), weight.sum(axis=1))
         return self.rate - mean[:, None]
 
-    def score(self, lost: FloatArray, seconds: float) -> FloatArray:
-        """Return the derivative in T (pixel,), with c_p eliminated."""
-        odds = self.odds(lost, seconds)
-        return np.asarray((self.slope(odds) * self.pixel_lever(odds)).sum(axis=1))
-
-    def information(self, lost: FloatArray, seconds: float) -> FloatArray:
-        """Return the Fisher information of T (pixel,), with c_p eliminated."""
-        odds = self.odds(lost, seconds)
+    def time_derivatives(self, parameters: _Parameters) -> _TimeDerivatives:
+        """Return the derivatives of the log likelihood in T, with c_p eliminated."""
+        odds = self.odds(parameters)
+        lever = self.pixel_lever(odds)
         weight = self.triggers * odds
-        return np.asarray((weight * self.pixel_lever(odds) ** 2).sum(axis=1))
+        return _TimeDerivatives(
+            score=(self.slope(odds) * lever).sum(axis=1),
+            information=(weight * lever**2).sum(axis=1),
+        )
 
-    def improve_lost(self, lost: FloatArray, seconds: float) -> FloatArray:
+    def improve_lost(self, parameters: _Parameters) -> FloatArray:
         """Return c_p (pixel,) after one step of Fisher scoring, at least 0."""
-        odds = self.odds(lost, seconds)
+        odds = self.odds(parameters)
         weight = self.triggers * odds
         step = _ratio(self.slope(odds).sum(axis=1), weight.sum(axis=1))
-        return np.maximum(lost + step, 0.0)
+        return np.maximum(parameters.lost + step, 0.0)
 
 
 def rates(triggers: IntArray, live_time: FloatArray) -> FloatArray:
@@ -168,7 +182,18 @@ def rates(triggers: IntArray, live_time: FloatArray) -> FloatArray:
 
 
 def rate_factors(triggers: IntArray, live_time: FloatArray) -> RateFactors:
-    """Return the factors of `rates`, which has the same parameters."""
+    """Return the factors of `rates`.
+
+    Parameters
+    ----------
+    triggers, live_time
+        As in `rates`.
+
+    Returns
+    -------
+    RateFactors
+        0 where there are no triggers.
+    """
     pixel = np.ones(len(triggers))
     point = np.zeros(triggers.shape[1])
     for _ in range(FACTOR_ROUNDS):
@@ -205,15 +230,14 @@ def fit_spoiling_time(pulses: CountedPulses, expected: float) -> SpoilingTime:
     rate = _rates_of_other_pixels(pulses, MAX_PILE_UP / expected)
     likelihood = _Likelihood(pulses.triggers, pulses.accepted, rate)
     fit = _fit_time(likelihood, expected)
-    score = likelihood.score(fit.lost, fit.seconds)
-    information = likelihood.information(fit.lost, fit.seconds)
-    pull = np.abs(_ratio(score, np.sqrt(information)))
+    derivatives = likelihood.time_derivatives(fit.parameters)
+    pull = np.abs(_ratio(derivatives.score, np.sqrt(derivatives.information)))
     is_used = pull <= OUTLIER * max(1.0, float(np.median(pull)))
     if not is_used.all():
         used = pulses.select(is_used)
         likelihood = _Likelihood(used.triggers, used.accepted, rate[is_used])
         fit = _fit_time(likelihood, expected)
-    return SpoilingTime(fit.seconds, fit.error, is_used)
+    return SpoilingTime(fit.parameters.seconds, fit.error, is_used)
 
 
 def efficiency(pulses: CountedPulses, time: SpoilingTime) -> FloatArray:
@@ -313,14 +337,15 @@ def _fit_time(likelihood: _Likelihood, expected: float) -> _Fit:
     lost = np.full(len(likelihood.triggers), 0.01)
     prior = 1 / (EXPECTED_ERROR * expected) ** 2
     for _ in range(STEPS):
-        score = likelihood.score(lost, seconds).sum() - prior * (seconds - expected)
-        information = likelihood.information(lost, seconds).sum() + prior
+        derivatives = likelihood.time_derivatives(_Parameters(seconds, lost))
+        score = derivatives.score.sum() - prior * (seconds - expected)
+        information = derivatives.information.sum() + prior
         step = score / information
         seconds = max(seconds + float(step), 0.0)
-        lost = likelihood.improve_lost(lost, seconds)
+        lost = likelihood.improve_lost(_Parameters(seconds, lost))
         if abs(step) < PRECISION * expected:
             break
-    return _Fit(seconds, float(information**-0.5), lost)
+    return _Fit(_Parameters(seconds, lost), float(information**-0.5))
 
 
 def _ratio(

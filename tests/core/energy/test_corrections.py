@@ -23,13 +23,13 @@ INSIDE = np.tile((GRID.offsets > WINDOW[0]) & (GRID.offsets < WINDOW[1]), (6, 1)
 
 
 def phase_effect(energies: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Shift eV by the arrival x, -1 to 1 within a sample: 1.3 eV at C Ka, 5 at Cu Ka peak to peak, P1 and P2."""
+    """Shift (eV) by the arrival x: 1.3 eV at C Ka, 5 eV at Cu Ka peak to peak."""
     size = 1.0 + 6.0 * (energies / 1000.0) ** 4
     return np.asarray(size * (0.5 * x - 0.15 * (x**2 - 1 / 3)))
 
 
 def drift_effect(energies: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Shift eV by the base line: 5e-5 of the pulse height a unit at 851 eV, nothing at 392 eV."""
+    """Shift (eV) by the baseline: 5e-5 of the height a unit at 851 eV, 0 at 392."""
     relative = -5e-5 * (energies - 392.0) / (851.0 - 392.0) * (base - BASE)
     slope = height(energies + 0.5, *GAIN) - height(energies - 0.5, *GAIN)
     return np.asarray(relative * height(energies, *GAIN) / slope)
@@ -37,7 +37,7 @@ def drift_effect(energies: np.ndarray, base: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Pulses:
-    """Pulses of one pixel; `nominal` eV is what the energy would read without effects."""
+    """Pulses of one pixel; `nominal` is their energy without effects, eV."""
 
     height: np.ndarray
     base: np.ndarray
@@ -54,7 +54,7 @@ def draw(
     noise: float = 1.0,
     wander: float = 30.0,
 ) -> Pulses:
-    """A reference run, base line wandering by +-30 units; effects of 1 as in real pixels, `noise` of the readings."""
+    """A reference run with a drifting baseline; effects of 1 are as in real pixels."""
     nominal = np.concatenate(
         [seen(rng, emitted(rng, name, counts), fwhm) for name in SIX]
     )
@@ -144,7 +144,7 @@ def learn(
 
 
 def spread(pulses: Pulses, params: np.ndarray) -> float:
-    """Standard deviation over the pulses of what the effects, or a correction, add to the energy, eV."""
+    """Standard deviation of what effects or corrections add to the energy, eV."""
     added = energies(pulses, params) - pulses.nominal
     return float(
         np.std(
@@ -155,7 +155,7 @@ def spread(pulses: Pulses, params: np.ndarray) -> float:
 
 
 def fresh(phase: float = 0.0, drift: float = 0.0) -> Pulses:
-    """Other pulses of the same pixel, with exact readings: what is left is the correction's own error."""
+    """Other pulses of the pixel with exact readings, to show a correction's error."""
     return draw(np.random.default_rng(10**6), 1000, phase, drift, noise=0.0)
 
 
@@ -187,7 +187,7 @@ def test_phase_is_removed_at_every_line_although_it_differs() -> None:
             for p in (start(draw(np.random.default_rng(5), 500)), params)
         )
         assert after < 0.35 * before
-        # and the line stays where it was, but for the centre of the phase, which is known to a tenth of its width
+        # The line stays, but for the centre of the phase: a tenth of its width.
         assert abs(np.mean(energies(pulses, params)) - line) < 0.1 * before
 
 
@@ -218,7 +218,7 @@ def test_without_an_effect_no_correction_is_applied(block: slice) -> None:
 
 
 def test_an_effect_far_wider_than_the_line_is_judged_from_where_it_was_found() -> None:
-    """Six times that of real pixels: the halves start from what all rounds before have found, and lose nothing."""
+    """Six times that of real pixels: both halves start from the rounds before."""
     for seed in range(5):
         pulses = draw(np.random.default_rng(seed), 150, phase=6.0, fwhm=1.4)
         learned = learn(pulses, (layout.PHASE,))

@@ -25,7 +25,7 @@ HEIGHT_REF, PRETRIGGER_REF = 11000.0, 5000.0
 
 
 def toy_params(seed: int = 0, drift: float = 0.0, phase: float = 0.0) -> np.ndarray:
-    """A rising curve of random steepness from about 0 to about 1000 eV, with random corrections of these sizes."""
+    """A rising curve from 0 to about 1000 eV, and corrections of these sizes."""
     rng = np.random.default_rng(seed)
     params = np.zeros(layout.N_PARAMS)
     params[layout.CURVE_GRID] = -300.0, (TOP + 300.0) / (layout.N_COEFFICIENTS - 3)

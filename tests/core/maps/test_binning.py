@@ -116,7 +116,7 @@ def test_events_in_points() -> None:
 
 @st.composite
 def scans(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Pulses of several pixels: times, energies and pixels of the events, and the edges of adjacent windows."""
+    """Times, energies and pixels of events, and the edges of adjacent windows."""
     number = draw(st.integers(0, 200))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     energy = np.round(rng.uniform(-1, 11, number), 1)  # many on edges

@@ -11,7 +11,7 @@ POINTS = np.arange(768.0, 805.0, 0.4)
 
 @st.composite
 def passes(draw: st.DrawFn) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Points, counts and exposure of passes: whole, aborted, reversed, with repeated energies."""
+    """Points, counts and exposures of passes: aborted, reversed, repeated."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     scans = []
     for _ in range(draw(st.integers(1, 4))):

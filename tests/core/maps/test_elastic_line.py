@@ -8,7 +8,7 @@ LINES = {"Co_La": 776.25, "Co_Lb": 791.41}
 
 
 def scan(seed: int, offset: float, per_point: float) -> tuple[np.ndarray, np.ndarray]:
-    """Counts and incident energies of a scan with an elastic line and two emission lines."""
+    """Counts and incident energies: an elastic line and two emission lines."""
     rng = np.random.default_rng(seed)
     incident = np.sort(rng.uniform(735.0, 815.0, 160))
     counts = np.zeros((160, len(EDGES) - 1), np.int64)

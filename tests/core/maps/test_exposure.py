@@ -21,7 +21,7 @@ def test_live_time_removes_a_record_a_trigger_and_stays_positive() -> None:
 
 
 def test_live_time_gives_the_true_rate_back() -> None:
-    """A detector that is blind for one record after each trigger, at 50 counts/s: 20 % are lost."""
+    """A record blinds the detector: at 50 counts/s, 20 % are lost."""
     rng = np.random.default_rng(1)
     rate, dead, dwell = 50.0, 0.0049, 4000.0
     gaps = rng.exponential(1 / rate, round(rate * dwell)) + dead
@@ -39,7 +39,7 @@ def test_live_time_gives_the_true_rate_back() -> None:
 def test_what_is_left_without_the_hold_offs_is_counted_tick_by_tick(
     times, limits, hold
 ):
-    """Against brute force, in ticks of a ns; live time is never negative and never more than the dwell."""
+    """Compare with ticks of a ns, counted one by one."""
     time, limits = (
         np.sort(np.array(times, dtype=np.int64)),
         np.sort(np.array(limits, dtype=np.int64)),
@@ -56,7 +56,7 @@ def test_what_is_left_without_the_hold_offs_is_counted_tick_by_tick(
 
 
 def test_a_hold_off_gives_the_true_rate_back():
-    """Pulses that come after the hold-off, per second without one: 50/s, of which 60 ms leave 5 %."""
+    """At 50 pulses/s, a hold-off of 60 ms leaves 5 % of the time."""
     time = np.cumsum(np.random.default_rng(4).exponential(1e9 / 50, 400_000)).astype(
         np.int64
     )
@@ -96,7 +96,7 @@ def test_exposure_sums_pixels_and_follows_i0() -> None:
 
 
 def test_a_lost_pixel_does_not_move_the_intensity() -> None:
-    """Two scans of one rate; the better pixel is lost in the second: expected counts over exposure stay."""
+    """Two scans of one rate; the better pixel is lost in the second."""
     rate = np.array([10.0, 30.0])
     live = np.array([[100.0, 100.0], [100.0, 0.0]])  # pixel, scan
     counts = rate[:, None] * live

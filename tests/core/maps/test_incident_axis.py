@@ -102,7 +102,7 @@ def test_differing_grids(other: np.ndarray) -> None:
 
 @pytest.mark.parametrize("other", [np.delete(SCAN, 40), SCAN[::2], SCAN[[3, 90]]])
 def test_a_pass_that_has_all_points_is_the_grid(other: np.ndarray) -> None:
-    """What another pass lacks it does not add to: counts and exposure of a point stay together."""
+    """The other pass adds nothing to the points that it lacks."""
     np.testing.assert_array_equal(common_grid([SCAN, other]), np.unique(SCAN))
     np.testing.assert_array_equal(common_grid([other, SCAN]), np.unique(SCAN))
 
@@ -131,7 +131,7 @@ def test_midpoint_edges_hold_the_points_of_their_pass() -> None:
     )
 )
 def test_a_common_grid_takes_every_point(scans: list[list[float]]) -> None:
-    """Points crowded at the scale of the tolerance: if there is a grid, no point is off it."""
+    """Points as close as the tolerance: if there is a grid, it has them all."""
     arrays = [np.array(scan) for scan in scans]
     grid = common_grid(arrays)
     assert grid is None or all((grid_index(scan, grid) >= 0).all() for scan in arrays)

@@ -72,7 +72,7 @@ def test_passes_that_were_stopped_early_are_tested_as_far_as_they_came():
 
 @pytest.mark.parametrize("shift", [0.0, 0.2])
 def test_the_shift_of_a_yield_is_found_with_its_error(shift):
-    """To a fifth: the slope of a local line is a little less than that of the spectrum."""
+    """To a fifth: a local line is a little less steep than the spectrum."""
     rng = np.random.default_rng(4)
     shifts = []
     for _ in range(150):

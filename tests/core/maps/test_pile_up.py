@@ -42,7 +42,7 @@ def simulate_photons(
 def simulate_records(
     rate: np.ndarray, dwell: float, time: float, loss: float, rng: np.random.Generator
 ) -> CountedPulses:
-    """Record by record at rates (pixel, point): what follows a trigger is independent."""
+    """Record by record, at rates (pixel, point)."""
     n_waits = int(1.2 * rate.max() * dwell + 40)
     waits = rng.exponential(1 / rate[..., None], (*rate.shape, n_waits)) + DEAD
     is_trigger = np.cumsum(waits, axis=-1) - DEAD < dwell

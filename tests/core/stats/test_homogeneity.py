@@ -15,7 +15,7 @@ SHARE[:, 1:5] = 0.4, 1.0, 1.0, 0.3  # a region that cuts the bins at its ends
 
 
 def drawn(rng, rate, number=2, factors=(1.0, 1.6), change=0.0):
-    """Counts and exposures of maps of one spectrum; the last one changed at its maximum."""
+    """Counts and exposures of equal spectra; the last may change at its maximum."""
     exposure = [rng.uniform(0.7, 1.3, POINTS) * factors[k % 2] for k in range(number)]
     counts = []
     for k, seconds in enumerate(exposure):
@@ -58,7 +58,7 @@ def p_values(
     ],
 )
 def test_equal_spectra_have_uniform_p(rate, number, scale, along_emission):
-    """At most 12 of 120 below 0.05 (a sound test has more once in a hundred), and no other shape of their law."""
+    """At most 12 of 120 are below 0.05: a sound test has more once in a hundred."""
     p = p_values(rate, number, scale, along_emission)
     assert len(p) == SEEDS
     assert np.sum(p < 0.05) <= 12
@@ -76,7 +76,7 @@ OFFSET = homogeneity.ScaleOffset(slope=(BINS - 20) / 4**2, deviation=0.25, freed
 
 
 def cut(rng, shift, bump=0.0):
-    """An emission spectrum and another one whose scale is shifted, and that may have a bump beside the line's top."""
+    """Two emission spectra; the second is shifted and may have a bump."""
     moved = LINE * np.exp(OFFSET.slope * shift) + bump * LINE.max() * np.exp(
         -0.5 * ((BINS - 27) / 1.5) ** 2
     )

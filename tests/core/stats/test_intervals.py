@@ -88,7 +88,7 @@ def test_nothing_to_weigh() -> None:
 
 
 def test_count_interval_covers_neither_too_little_nor_too_much() -> None:
-    """Exact coverage over means from 0.3 to 1000: 95 % or more, and 98.5 % at most from 3 on."""
+    """Exact: at least 95 %, and at most 98.5 % at means from 3 on."""
     counts = np.arange(1300)
     lower, upper = count_interval(counts * 1.0, counts * 1.0, np.ones(len(counts)))
     for mean in np.concatenate(
