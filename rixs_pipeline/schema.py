@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rixs_pipeline.errors import InputError
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SCHEMA_VERSION = 1
+
+READING = "reading_"  # begins the variables that hold readings of the log
 
 # why a scan point is, or is not, part of the co-added map (`point_status`)
 POINT_USED, POINT_NO_BEAM, POINT_EXCLUDED = 0, 1, 2
@@ -368,6 +371,7 @@ _COMPARISON = {
 }
 
 
+@cache
 def spectrum(dim: str) -> dict[str, Variable]:
     """Return the variables of a spectrum.
 
@@ -431,20 +435,21 @@ def labelled(
     Returns
     -------
     xarray.Dataset
-        Variables that are not part of the schema have no attributes.
+        Other variables have no attributes, but for readings of the log.
     """
     import xarray as xr
 
-    attributes = {
-        name: {"units": variable.units, "long_name": variable.long_name}
-        for name, variable in variables.items()
-    }
-    return xr.Dataset(
-        {
-            name: (dims, array, attributes.get(name, {}))
-            for name, (dims, array) in values.items()
-        }
-    )
+    labelled_values = {}
+    for name, (dims, array) in values.items():
+        attributes = {}
+        if name in variables:
+            variable = variables[name]
+            attributes = {"units": variable.units, "long_name": variable.long_name}
+        elif name.startswith(READING):  # the logs do not give units
+            channel = name.removeprefix(READING)
+            attributes = {"units": "", "long_name": f"{channel}, from the log"}
+        labelled_values[name] = (dims, array, attributes)
+    return xr.Dataset(labelled_values)
 
 
 def check(dataset: "xr.Dataset", variables: dict[str, Variable], where: str) -> None:

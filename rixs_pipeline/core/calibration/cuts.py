@@ -62,11 +62,6 @@ class CutLimits:
     phase: Range
     since_last: Range = NO_HOLD_OFF  # s; the lower limit is the hold-off
 
-    @property
-    def hold_off(self) -> float:
-        """Time after every record in which pulses are rejected, s."""
-        return self.since_last.low
-
     def with_hold_off(self, seconds: float) -> CutLimits:
         """Return the same limits with another hold-off, s."""
         return replace(self, since_last=Range(seconds, np.inf))

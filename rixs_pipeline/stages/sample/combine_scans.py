@@ -16,7 +16,7 @@ from rixs_pipeline.core.stats import energy_scale_offset, weighted_mean
 from rixs_pipeline.schema import COADDED_MAP, Variables, check, labelled
 from rixs_pipeline.stages.sample.pass_axis import passes_on_map_axis
 from rixs_pipeline.stages.scan.response_tail import average_tail_over_scans
-from rixs_pipeline.stages.scan.scan_map import intensity_variables, label_readings
+from rixs_pipeline.stages.scan.scan_map import intensity_variables
 from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
@@ -127,7 +127,6 @@ def _added(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> xr.Dataset:
     variables |= _mean_readings(scans, passes)
     variables |= _mean_misalignment(scans)
     dataset = labelled(variables, COADDED_MAP)
-    label_readings(dataset)
     return dataset
 
 

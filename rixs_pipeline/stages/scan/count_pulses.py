@@ -88,9 +88,17 @@ def _count_pixel(
         row=np.arange(len(task.points)),
         later_share=energy.later_share(task.points.middle),
     )
-    part = None if limits is None else task.photon_part
+    from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
+
     outside_before = int(map_counts[:, -1].sum())
-    tally = _count_records(records, batch, options, map_counts, part)
+    if limits is None or task.photon_part is None:
+        columns = records.columns
+        tally = bin_kernel.bin_records(
+            columns, batch, options, map_counts, NO_PHOTON_LIST
+        )
+    else:
+        part = task.photon_part
+        tally = _count_and_store_photons(records, batch, options, map_counts, part)
     outside = int(map_counts[:, -1].sum()) - outside_before
     if limits is None:
         tally.cut_counts[1:] = 0
@@ -99,7 +107,7 @@ def _count_pixel(
         triggers=records.number,
         countable=tally.countable,
         accepted=tally.accepted,
-        live_time=records.live_time(limits.hold_off if limits else 0.0),
+        live_time=records.live_time(limits.since_last.low if limits else 0.0),
         after_trigger=records.after_trigger,
         pixel_counts=int(records.number.sum()) - outside,
         cut_counts=tally.cut_counts,
@@ -107,24 +115,20 @@ def _count_pixel(
     )
 
 
-def _count_records(
+def _count_and_store_photons(
     records: PointRecords,
     batch: PointBatch,
     options: BinOptions,
     map_counts: IntArray,
-    photon_part: Path | None,
+    photon_part: Path,
 ) -> RecordTally:
-    """Count the records of a pixel; append its photons to a file where one is given.
+    """Count the records of a pixel, and append its photons to a file.
 
     Only a limited number of photons is in memory at once.
     """
     from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
 
     columns, number = records.columns, records.number
-    if photon_part is None:
-        return bin_kernel.bin_records(
-            columns, batch, options, map_counts, NO_PHOTON_LIST
-        )
     chunk = np.cumsum(number) // photon_store.MAX_PHOTONS  # of each point
     chunk_ends = np.flatnonzero(np.diff(chunk)) + 1
     tallies = []

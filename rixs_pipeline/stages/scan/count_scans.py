@@ -13,11 +13,7 @@ from rixs_pipeline.stages.scan.aligned_energies import (
 from rixs_pipeline.stages.scan.calibrated_photons import count_calibrated_photons
 from rixs_pipeline.stages.scan.count_photon_list import count_photon_list
 from rixs_pipeline.stages.scan.count_pulses import CountTask, count_block
-from rixs_pipeline.stages.scan.counted_scan import (
-    CountedScan,
-    exclude_changed_pixels,
-    exclude_silent_pixels,
-)
+from rixs_pipeline.stages.scan.counted_scan import CountedScan, exclude_unusable_pixels
 from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
 from rixs_pipeline.types import Outcome
 
@@ -119,4 +115,4 @@ def _counted_scan(
         excluded = context.config.beamtime.exclude.pixels
         return count_photon_list(scan, context.emission_edges, excluded)
     counted = CountedScan(scan, counts.unwrap(), pixel_energies)
-    return exclude_silent_pixels(exclude_changed_pixels(counted))
+    return exclude_unusable_pixels(counted)

@@ -56,23 +56,34 @@ class CountedScan:
         return replace(self, energies=tuple(energies))
 
 
-def exclude_changed_pixels(counted: CountedScan) -> CountedScan:
-    """Exclude pixels whose pulses differ from those of their reference run.
+def exclude_unusable_pixels(
+    counted: CountedScan, *, has_cuts: bool = True
+) -> CountedScan:
+    """Exclude pixels that changed since their reference run, or were silent.
 
-    Their pulses were not counted: see `point_records.select_cuts`.
-    """
-    has_pulses = counted.counts.triggers.sum(axis=1) >= MIN_PULSES_FOR_CUTS
-    has_no_cuts = np.isnan(counted.counts.cut_limits).any(axis=(1, 2))
-    return counted.without(counted.is_used & has_pulses & has_no_cuts, CHANGED)
+    The pulses of a pixel without cuts differ from those of its reference run: they were
+    not counted, see `point_records.select_cuts`. A pixel without a pulse, in a scan in
+    which another one has many, was switched off or out of lock: the time in which it
+    could not see a photon is no exposure.
 
+    Parameters
+    ----------
+    counted
+        A scan with its counts.
+    has_cuts
+        Whether cuts were applied; they are not to photons that are calibrated already.
 
-def exclude_silent_pixels(counted: CountedScan) -> CountedScan:
-    """Exclude pixels without a pulse in a scan in which another one has many.
-
-    Such a pixel was switched off or out of lock: the time in which it could not see a
-    photon is no exposure.
+    Returns
+    -------
+    CountedScan
+        The excluded pixels have a status that says why.
     """
     pulses = counted.counts.triggers.sum(axis=1)
-    if pulses[counted.is_used].max(initial=0) <= MANY_PULSES:
-        return counted
-    return counted.without(counted.is_used & (pulses == 0), SILENT)
+    has_no_cuts = np.isnan(counted.counts.cut_limits).any(axis=(1, 2))
+    has_changed = has_no_cuts & (pulses >= MIN_PULSES_FOR_CUTS) & counted.is_used
+    if has_cuts and has_changed.any():
+        counted = counted.without(has_changed, CHANGED)
+    is_silent = (pulses == 0) & counted.is_used
+    if is_silent.any() and pulses[counted.is_used].max() > MANY_PULSES:
+        counted = counted.without(is_silent, SILENT)
+    return counted

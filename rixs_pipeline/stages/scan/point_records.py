@@ -38,6 +38,8 @@ class PointRecords:
         Columns of all records of the file, in order of time within the points.
     slices
         Which records lie in each point.
+    number
+        Records in each point, (point,).
     dead_time
         How long the pixel is blind after a trigger, s.
     after_trigger
@@ -48,13 +50,9 @@ class PointRecords:
     points: Points
     columns: PulseColumns
     slices: PointSlices
+    number: IntArray
     dead_time: float
     after_trigger: float
-
-    @property
-    def number(self) -> IntArray:
-        """Records in each point, (point,)."""
-        return self.slices.stop - self.slices.first
 
     def live_time(self, hold_off: float) -> FloatArray:
         """Return the time of each point in which a record would be countable.
@@ -114,6 +112,7 @@ def find_point_records(path: Path, points: Points) -> PointRecords:
         points=points,
         columns=columns,
         slices=slices,
+        number=slices.stop - slices.first,
         dead_time=off_file.dead_time,
         after_trigger=off_file.after_trigger,
     )
@@ -140,7 +139,7 @@ def select_cuts(
     -------
     CutLimits or None
         None where the pixel has no calibration, or its pulses differ from those of the
-        reference run (see `counted_scan.exclude_changed_pixels`).
+        reference run (see `counted_scan.exclude_unusable_pixels`).
     """
     if energy.cut_limits is None:
         return None
@@ -157,4 +156,4 @@ def select_cuts(
         return reference
     if cuts.have_changed(learned, reference):
         return None
-    return learned.with_hold_off(reference.hold_off)
+    return learned.with_hold_off(reference.since_last.low)

@@ -21,6 +21,7 @@ from rixs_pipeline.schema import (
     POINT_EXCLUDED,
     POINT_NO_BEAM,
     POINT_USED,
+    READING,
     SCAN_MAP,
     Variables,
     check,
@@ -116,9 +117,9 @@ def make_scan_map(
         variables["i0"] = (POINT, i0)
     for channel, reading in scan.readings.items():
         finite = np.where(np.isfinite(reading), reading, np.nan)
-        variables[reading_name(channel)] = (POINT, finite)
+        # a slash in a name would make a group of the product
+        variables[READING + channel.replace("/", "_")] = (POINT, finite)
     dataset = labelled(variables, SCAN_MAP)
-    label_readings(dataset)
     dataset.attrs = {
         "run": scan.name,
         "number": scan.number,
@@ -131,11 +132,11 @@ def make_scan_map(
         "normalisation": "live time" if i0 is None else f"{config.i0} and live time",
     }
     check(dataset, SCAN_MAP, scan.name)
-    warnings = [
-        *points.warnings,
-        *_i0_warnings(scan, i0, config),
-        *_silent_pixel_warnings(counted, live),
-    ]
+    warnings = list(points.warnings)
+    if config.i0 is not None and (i0 is None or not (i0 > 0).any()):
+        warnings.append(_i0_warning(scan, i0, config))
+    if (live.seconds[:, scan.points.duration > 0] == 0).any():
+        warnings += _silent_pixel_warnings(counted, live)
     return ScanMap(dataset, warnings)
 
 
@@ -189,20 +190,6 @@ def intensity_variables(
         "intensity": (MAP, counts / divisor),
         "intensity_errors": (MAP, np.sqrt(counts) / divisor),
     }
-
-
-def reading_name(channel: str) -> str:
-    """Return the name of the variable of a reading; a slash would make a group."""
-    return f"reading_{channel.replace('/', '_')}"
-
-
-def label_readings(dataset: xr.Dataset) -> None:
-    """Set the long name of the readings; the logs do not give their units."""
-    for name in map(str, dataset.data_vars):
-        if name.startswith("reading_"):
-            channel = name.removeprefix("reading_")
-            long_name = f"{channel}, from the log"
-            dataset[name].attrs = {"units": "", "long_name": long_name}
 
 
 def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet) -> xr.Dataset:
@@ -285,19 +272,13 @@ def _dark_points_warning(scan: Run, is_dark: BoolArray, problem: str) -> str:
     return f"{scan.name}: {problem} at {share}; not used"
 
 
-def _i0_warnings(
-    scan: Run, i0: FloatArray | None, config: NormaliseConfig
-) -> list[str]:
-    """Return the warnings about the incident flux of a scan."""
-    if config.i0 is None:
-        return []
+def _i0_warning(scan: Run, i0: FloatArray | None, config: NormaliseConfig) -> str:
+    """Return the warning about an incident flux that cannot be used."""
     if i0 is None:
         problem = f"no reading '{config.i0}' in the log; normalised by live time alone"
-        return [f"{scan.name}: {problem}"]
-    if not (i0 > 0).any():
-        problem = f"no positive '{config.i0}' reading"
-        return [f"{scan.name}: {problem}; check its sign and `normalise.i0_offset`"]
-    return []
+        return f"{scan.name}: {problem}"
+    problem = f"no positive '{config.i0}' reading"
+    return f"{scan.name}: {problem}; check its sign and `normalise.i0_offset`"
 
 
 def _silent_pixel_warnings(counted: CountedScan, live: EffectiveLiveTime) -> list[str]:

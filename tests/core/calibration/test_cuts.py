@@ -89,7 +89,7 @@ def test_a_hold_off_rejects_pulses_that_come_too_soon_and_no_others() -> None:
     passed = apply_cuts(pulses, limits)
     np.testing.assert_array_equal(passed.is_accepted, pulses.since_last >= 0.03)
     assert passed.counts[-1] == passed.is_accepted.sum() < passed.counts[-2] == N
-    assert limits.hold_off == 0.03 and learn(pulses).hold_off == 0
+    assert limits.since_last.low == 0.03 and learn(pulses).since_last.low == 0
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3])

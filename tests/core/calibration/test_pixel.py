@@ -62,8 +62,8 @@ def test_pulses_on_the_tail_of_the_last_one_are_left_out() -> None:
     apply_hold_offs(pixels)
     for pixel, count in zip(pixels, before, strict=True):
         assert pixel.limits is not None
-        assert 0.009 < pixel.limits.hold_off < 0.03
-        assert pixel.pulses.since_last.min() >= pixel.limits.hold_off
+        assert 0.009 < pixel.limits.since_last.low < 0.03
+        assert pixel.pulses.since_last.min() >= pixel.limits.since_last.low
         assert pixel.cut_counts[-1] == pixel.accepted.sum() < count
 
 

@@ -6,8 +6,7 @@ from rixs_pipeline.stages.scan.counted_scan import (
     MANY_PULSES,
     SILENT,
     CountedScan,
-    exclude_changed_pixels,
-    exclude_silent_pixels,
+    exclude_unusable_pixels,
 )
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import MIN_PULSES_FOR_CUTS
@@ -37,28 +36,30 @@ def counted(triggers, energies, has_cuts=()):
     return CountedScan(scan(), counts, tuple(energies))
 
 
+def exclude_silent(counted_scan):
+    return exclude_unusable_pixels(counted_scan, has_cuts=False)
+
+
 def statuses(counted_scan):
     return [energy.status for energy in counted_scan.energies]
 
 
 def test_a_pixel_that_is_silent_while_others_are_not_is_excluded():
-    found = exclude_silent_pixels(counted([500, 0, 1, 0], [GOOD, GOOD, GOOD, BAD]))
+    pulses = [500, 0, 1, 0]
+    found = exclude_silent(counted(pulses, [GOOD, GOOD, GOOD, BAD]))
     assert statuses(found) == [OK, SILENT, OK, NOISY]
     assert found.is_used.tolist() == [True, False, True, False]
 
 
 def test_without_many_pulses_no_pixel_is_excluded():
     by_chance = counted([MANY_PULSES, 0], [GOOD, GOOD])
-    assert exclude_silent_pixels(by_chance) is by_chance
+    assert exclude_silent(by_chance) is by_chance
     no_beam = counted([0, 0], [GOOD, GOOD])
-    assert exclude_silent_pixels(no_beam) is no_beam
+    assert exclude_silent(no_beam) is no_beam
 
 
 def test_pulses_of_a_bad_pixel_are_no_photons():
-    assert statuses(exclude_silent_pixels(counted([9999, 0], [BAD, GOOD]))) == [
-        NOISY,
-        OK,
-    ]
+    assert statuses(exclude_silent(counted([9999, 0], [BAD, GOOD]))) == [NOISY, OK]
 
 
 def test_a_pixel_whose_pulses_changed_is_excluded():
@@ -66,4 +67,4 @@ def test_a_pixel_whose_pulses_changed_is_excluded():
     enough = MIN_PULSES_FOR_CUTS
     triggers = [enough, enough, enough - 1, enough]
     changed = counted(triggers, [GOOD, GOOD, GOOD, BAD], has_cuts=[0])
-    assert statuses(exclude_changed_pixels(changed)) == [OK, CHANGED, OK, NOISY]
+    assert statuses(exclude_unusable_pixels(changed)) == [OK, CHANGED, OK, NOISY]

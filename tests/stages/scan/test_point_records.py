@@ -61,7 +61,7 @@ def test_enough_pulses_learn_their_cuts_in_the_scan(tmp_path):
     limits[3, 0] = 0.004
     learned = select_cuts(records(tmp_path, MIN_PULSES_FOR_CUTS), energy(limits), 6.0)
     assert learned.residual == pytest.approx((14.0, 26.0), abs=2.0)
-    assert learned.hold_off == 0.004
+    assert learned.since_last.low == 0.004
 
 
 def test_few_pulses_have_the_cuts_of_the_reference_run(tmp_path):
