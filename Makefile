@@ -52,11 +52,11 @@ docs: $(VENV)/dev.stamp ## the documentation as HTML
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build
 	@echo 'docs/_build/index.html'
 
-data-samples: $(VENV)/run.stamp ## make the sample beamtime again; fails if it is not what git has
+data-samples: $(VENV)/run.stamp ## simulate the sample beamtime again; fails if it differs from git
 	rm -rf data_samples/lmr_beamtime
 	$(BIN)/rixs-pipeline simulate data_samples/lmr_beamtime --preset sample
-	$(BIN)/python -c 'from pathlib import Path; from rixs_pipeline.simulate.manifest import MANIFEST_FILE, manifest; \
-	folder = Path("data_samples"); (folder / MANIFEST_FILE).write_text(manifest(folder), encoding="utf-8")'
+	$(BIN)/python -c 'from pathlib import Path; from rixs_pipeline.simulate.manifest import write_manifest; \
+	write_manifest(Path("data_samples"))'
 	git diff --stat --exit-code -- data_samples
 
 # Keeps the versions that are locked wherever pyproject.toml allows; `make lock UPGRADE=--upgrade` takes the newest.

@@ -422,10 +422,10 @@ def simulate(
     ] = None,
 ) -> int:
     """Write a beamtime with known truth in the real formats."""
-    from rixs_pipeline.simulate import from_options
+    from rixs_pipeline.simulate import simulate_preset
 
     _set_up_logging()
-    from_options(
+    simulate_preset(
         out, preset, seed=seed, pixels=pixels, rate=rate, passes=passes, edges=edges
     )
     print(f"wrote {out}: rixs-pipeline run {out}")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 
-def from_options(
+def simulate_preset(
     out: Path,
     preset: str,
     *,
@@ -13,23 +13,32 @@ def from_options(
     passes: int | None = None,
     edges: str | None = None,
 ) -> None:
-    """Simulate a preset with what the command line changes in it; None leaves the preset's value.
+    """Simulate a preset with the changes of the command line.
 
-    Args:
-        out: a folder that does not exist yet, or an empty one.
-        preset: a key of `settings.PRESETS`.
-        seed, pixels, rate, passes: fields of `SimulationSettings`.
-        edges: names of edges, joined by commas.
+    Parameters
+    ----------
+    out
+        A directory that does not exist yet, or an empty one.
+    preset
+        A key of `settings.PRESETS`.
+    seed, pixels, rate, passes
+        Fields of `SimulationSettings`; None leaves the value of the preset.
+    edges
+        Names of edges, separated by commas; None leaves those of the preset.
 
-    Raises:
-        UsageError: an unknown preset, a value outside its range, a folder that holds something.
+    Raises
+    ------
+    UsageError
+        The preset is unknown, a value is out of its range, or `out` is not empty.
     """
-    from rixs_pipeline.simulate import beamtime, settings
+    # imported here so that `--help` does not load scipy
+    from rixs_pipeline.simulate.beamtime import simulate
+    from rixs_pipeline.simulate.settings import preset_settings
 
-    given = {"seed": seed, "pixels": pixels, "rate": rate, "passes": passes}
+    options = {"seed": seed, "pixels": pixels, "rate": rate, "passes": passes}
     changes: dict[str, object] = {
-        name: value for name, value in given.items() if value is not None
+        name: value for name, value in options.items() if value is not None
     }
     if edges is not None:
         changes["edges"] = [edge.strip() for edge in edges.split(",")]
-    beamtime.simulate(out, settings.preset(preset, **changes))
+    simulate(out, preset_settings(preset, **changes))

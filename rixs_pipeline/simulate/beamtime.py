@@ -1,133 +1,120 @@
 """Simulate a whole beamtime, pixel by pixel."""
 
 import zipfile
-from contextlib import ExitStack
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.simulate.detector import Pixel, draw_pixel
-from rixs_pipeline.simulate.drift import BaseLine, base_line, late_jump, scan_jump
-from rixs_pipeline.simulate.pulses import Pulses, Spectra, record_pulses
-from rixs_pipeline.simulate.schedule import PlannedRun, plan, with_readings
-from rixs_pipeline.simulate.settings import PRESETS, SimulationSettings, preset
-from rixs_pipeline.simulate.truth import (
-    EVENTS_FILE,
-    append_events,
-    run_spectra,
-    write_truth,
-)
-from rixs_pipeline.simulate.writers import (
-    RUN_FOLDER,
-    off_header,
-    off_path,
-    record_dtype,
-    truncate_last_record,
-    write_log,
-    write_state,
-)
+from rixs_pipeline.simulate.detector import Detector
+from rixs_pipeline.simulate.drift import draw_baseline_drift, find_jump_times
+from rixs_pipeline.simulate.logs import LOG_FOLDER, write_log, write_state_file
+from rixs_pipeline.simulate.off_files import RUN_FOLDER, write_off_file
+from rixs_pipeline.simulate.pixel import Pixel, draw_pixel
+from rixs_pipeline.simulate.pulses import record_pulses
+from rixs_pipeline.simulate.schedule import PlannedRun, add_readings, plan_runs
+from rixs_pipeline.simulate.settings import SimulationSettings
+from rixs_pipeline.simulate.source import PhotonSource, source_of_run
+from rixs_pipeline.simulate.truth import EVENTS_FILE, append_event_truth, write_truth
 
-__all__ = ["PRESETS", "SimulationSettings", "preset", "simulate"]
 
-Job = tuple[PlannedRun, Spectra]
+@dataclass(frozen=True)
+class Measurement:
+    """A run and the photons that leave the sample in it."""
+
+    run: PlannedRun
+    source: PhotonSource
 
 
 def simulate(out: Path, settings: SimulationSettings) -> None:
-    """Write a beamtime with known truth: OFF files, experiment state, logs, `truth.json` (and `truth.npz`).
+    """Write a beamtime with known truth.
 
-    Args:
-        out: a folder that does not exist yet, or an empty one.
-        settings: what is simulated; equal settings give equal bytes.
+    It consists of OFF files, experiment state, logs, `truth.json` and, if
+    `event_truth` is set, `truth.npz`.
 
-    Raises:
-        UsageError: `out` holds something.
+    Parameters
+    ----------
+    out
+        A directory that does not exist yet, or an empty one.
+    settings
+        What is simulated; equal settings give equal bytes.
+
+    Raises
+    ------
+    UsageError
+        `out` exists and is not an empty directory.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out}: is not an empty folder; name a new one")
+        raise UsageError(f"{out}: not an empty directory; give the path of a new one")
     (out / RUN_FOLDER).mkdir(parents=True)
-    (out / "logs").mkdir()
-    jobs = _jobs(settings)
-    runs = tuple(run for run, _ in jobs)
-    drift = base_line(settings.seed, runs[-1].end[-1], settings.drift)
-    jumps = (late_jump(runs), scan_jump(runs))
-    pixels = [draw_pixel(settings, channel, jumps) for channel in settings.channels]
+    (out / LOG_FOLDER).mkdir()
+
+    measurements = _plan_measurements(settings)
+    runs = tuple(measurement.run for measurement in measurements)
     for run in runs:
         write_log(out, run, settings)
-    write_state(out, runs)
-    records = _write_pixels(out, settings, jobs, pixels, drift)
-    write_truth(out, settings, runs, pixels, records)
+    write_state_file(out, runs)
+
+    duration = float(runs[-1].end[-1])
+    detector = Detector(settings, draw_baseline_drift(settings, duration))
+    jump_times = find_jump_times(runs)
+    pixels = [
+        draw_pixel(settings, channel, jump_times) for channel in settings.channels
+    ]
+    record_counts = _write_pixels(out, detector, pixels, measurements)
+    write_truth(out, settings, runs, pixels, record_counts)
 
 
-def _jobs(settings: SimulationSettings) -> list[Job]:
-    """Every run with its spectra, which passes of one edge and sample share."""
-    runs = plan(settings)
-    known: dict[tuple[str | None, str | None, int], Spectra] = {}
-    jobs = []
-    for run in runs:
-        key = (
-            run.edge,
-            run.sample.name if run.sample else str(run.number),
-            len(run.energy),
-        )
-        if key not in known:
-            known[key] = run_spectra(settings, run, last=run is runs[-1])
-        jobs.append((with_readings(run, known[key].yields, settings.seed), known[key]))
-    return jobs
+def _plan_measurements(settings: SimulationSettings) -> list[Measurement]:
+    """Plan all runs; scans of the same sample, edge and points share their source."""
+    sources: dict[tuple[str | None, str, int], PhotonSource] = {}
+    measurements = []
+    for run in plan_runs(settings):
+        name = run.sample.name if run.sample else str(run.number)
+        key = (run.edge, name, len(run.energy))
+        if key not in sources:
+            sources[key] = source_of_run(settings, run)
+        source = sources[key]
+        run_with_readings = add_readings(run, source.yields, settings.seed)
+        measurements.append(Measurement(run_with_readings, source))
+    return measurements
 
 
 def _write_pixels(
-    out: Path,
-    settings: SimulationSettings,
-    jobs: list[Job],
-    pixels: list[Pixel],
-    drift: BaseLine,
+    out: Path, detector: Detector, pixels: list[Pixel], measurements: list[Measurement]
 ) -> dict[int, int]:
-    """Write the OFF files one after the other; the number of whole records of each channel."""
-    dtype = record_dtype(settings.off_version, settings.bases)
-    records = {}
-    with ExitStack() as stack:
-        archive = (
-            stack.enter_context(zipfile.ZipFile(out / EVENTS_FILE, "w"))
-            if settings.event_truth
-            else None
-        )
+    """Write the OFF files one after the other; return whole records by channel."""
+    record_counts = {}
+    has_event_truth = detector.settings.event_truth
+    events = zipfile.ZipFile(out / EVENTS_FILE, "w") if has_event_truth else None
+    with events or nullcontext():
         for pixel in pixels:
-            dead = pixel.channel in settings.dead_pixels
-            parts = (
-                []
-                if dead
-                else [
-                    record_pulses(settings, pixel, *job, drift, dtype) for job in jobs
-                ]
-            )
-            records[pixel.channel] = _write_pixel(
-                out, settings, pixel.channel, parts, dtype
-            )
-            if archive is not None and parts:
-                n = records[pixel.channel]
-                energy, good = (
-                    np.concatenate([getattr(p, name) for p in parts])[:n]
-                    for name in ("energy", "good")
-                )
-                append_events(archive, pixel.channel, energy, good)
-    return records
+            number = _write_pixel(out, detector, pixel, measurements, events)
+            record_counts[pixel.channel] = number
+    return record_counts
 
 
 def _write_pixel(
     out: Path,
-    settings: SimulationSettings,
-    channel: int,
-    parts: list[Pulses],
-    dtype: np.dtype[np.void],
+    detector: Detector,
+    pixel: Pixel,
+    measurements: list[Measurement],
+    events: zipfile.ZipFile | None,
 ) -> int:
-    """Write one OFF file; the number of its whole records."""
-    number = sum(len(part.records) for part in parts)
-    with off_path(out, channel).open("wb") as file:
-        file.write(off_header(settings, channel))
-        for part in parts:
-            file.write(part.records.tobytes())
-        if channel in settings.truncated_pixels and number:
-            truncate_last_record(file, dtype)
-            number -= 1
+    """Write the OFF file of a pixel and its event truth; return its whole records."""
+    settings, channel = detector.settings, pixel.channel
+    if channel in settings.dead_pixels:
+        return write_off_file(out, settings, channel, [])
+    pulses = [
+        record_pulses(detector, pixel, measurement.run, measurement.source)
+        for measurement in measurements
+    ]
+    records = [part.records for part in pulses]
+    number = write_off_file(out, settings, channel, records)
+    if events is not None:
+        energy = np.concatenate([part.energy for part in pulses])[:number]
+        is_good = np.concatenate([part.is_good for part in pulses])[:number]
+        append_event_truth(events, channel, energy, is_good)
     return number

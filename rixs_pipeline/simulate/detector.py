@@ -1,252 +1,215 @@
-"""One pixel of the detector: photons in, pulse records out."""
+"""The detector: photons in, pulse heights and triggers out."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.simulate.drift import BaseLine
-from rixs_pipeline.simulate.lines import FWHM
+from rixs_pipeline.simulate.drift import BaselineDrift
+from rixs_pipeline.simulate.lines import FWHM_PER_SIGMA
+from rixs_pipeline.simulate.pixel import STATED_ENERGY, Pixel
 from rixs_pipeline.simulate.settings import SimulationSettings
-
-Array = NDArray[np.float64]
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 RECORD_SAMPLES = 1024
 FRAME_PERIOD = 4.8e-6  # s, nominal
 CLOCK = 1 + 1.25e-5  # true / nominal frame period: frame numbers are not a clock
 DEAD_TIME = RECORD_SAMPLES * FRAME_PERIOD  # s
-GAIN_RANGE = (150.0, 1100.0)  # eV, beyond which the gain's rough part is constant
-ROUGH_RANGE = (277.0, 1000.0)  # eV, over which its rms is stated
-JUMP = (11.6, 0.0122)  # eV and eV/eV: 15 eV at C Ka, 22 eV at Ni La
-JUMP_BASE_LINE = 22.0
-PILE_UP_TIME = 100e-6  # s: two photons this close begin to look like one
+# of a gain jump, eV and eV/eV: 15 eV at C Ka, 22 eV at Ni La
+JUMP_OFFSET, JUMP_SLOPE = 11.6, 0.0122
+JUMP_BASELINE = 22.0  # units of pretriggerMean, change of the baseline in a gain jump
+PILE_UP_TIME = 100e-6  # s: photons closer than this begin to look like a single photon
+# of a pulse height, the share that a second photon late in the record adds
+PILE_UP_HEIGHT = 0.4
+# of a pulse height, the misfit that a second photon early in the record causes
+PILE_UP_RESIDUAL = 0.25
 
 
 @dataclass(frozen=True)
-class Pixel:
-    """What makes one pixel: all in eV unless told otherwise; energies E in eV."""
+class Detector:
+    """What all pixels share: the settings and the drift of the baseline."""
 
-    channel: int
-    gain: tuple[float, float, float]  # a, b, d of PH = a (1 - exp(-E/b)) + d
-    rough: tuple[
-        tuple[float, float, float], ...
-    ]  # amplitude, period, phase (rad) of sines in E
-    smooth: tuple[
-        float, float, float
-    ]  # of 1, E, exp(E/b): subtracted, so that the formula above stays the best
-    fwhm: float
-    tail_fraction: float
-    tail_length: float
-    throughput: float  # relative
-    base_line: float  # pretriggerMean at the start
-    base_line_scale: float  # how much of the common drift it sees
-    drift_coefficient: (
-        float  # relative change of pulse height a unit of base line, at 851 eV
-    )
-    drift_zero: float  # energy where that coefficient passes zero
-    hidden: tuple[
-        tuple[float, float, float], ...
-    ]  # amplitude at 851 eV, period s, phase of the hidden drift
-    phase_size: tuple[
-        float, float
-    ]  # peak to peak of the arrival-phase effect: far below 1000 eV; at 1000 eV
-    phase_shape: tuple[float, float, float]  # curvature, wave, phase of the wave
-    phase_ratio: tuple[
-        float, float, float
-    ]  # derivativeLike / filtValue: centre at 600 eV, change to 1000 eV, width
-    residual: float  # residualStdDev of a good pulse, units
-    jump_time: float = np.inf  # s
-    noisy: bool = False
-
-    def roughness(self, energy: Array) -> Array:
-        """The gain's part that no formula describes, eV."""
-        energy = np.clip(energy, *GAIN_RANGE)
-        one, linear, exponential = self.smooth
-        total = one + linear * energy + exponential * np.exp(energy / self.gain[1])
-        for amplitude, period, phase in self.rough:
-            total = total + amplitude * np.sin(2 * np.pi * energy / period + phase)
-        return np.asarray(total)
-
-    def pulse_height(self, energy: Array) -> Array:
-        """PH = a (1 - exp(-E'/b)) + d, E' = E + roughness(E): at the start of the beamtime, mean over the phase."""
-        a, b, d = self.gain
-        return np.asarray(a * (1 - np.exp(-(energy + self.roughness(energy)) / b)) + d)
-
-    def relative_drift(self, energy: Array) -> Array:
-        """Relative loss of pulse height a unit of base line."""
-        return (
-            self.drift_coefficient
-            * (energy - self.drift_zero)
-            / (851.0 - self.drift_zero)
-        )
-
-    def hidden_drift(self, time: Array) -> Array:
-        """Drift that pretriggerMean does not see, eV at 851 eV; proportional to the energy."""
-        total = np.zeros_like(time)
-        for amplitude, period, phase in self.hidden:
-            total += amplitude * np.sin(2 * np.pi * time / period + phase)
-        return total
-
-    def phase_effect(self, energy: Array, phase: Array) -> Array:
-        """Shift by the arrival within a sample, `phase` in 0..1; its mean over the phase is 0, eV."""
-        low, high = self.phase_size
-        size = low + (high - low) * (np.minimum(energy, 1100.0) / 1000.0) ** 5
-        curvature, wave, offset = self.phase_shape
-        x = phase - 0.5
-        return size * (
-            x - curvature * (x**2 - 1 / 12) + wave * np.sin(2 * np.pi * phase + offset)
-        )
-
-    def phase_reading(self, energy: Array, phase: Array) -> Array:
-        """derivativeLike / filtValue: its centre falls with the pulse height, as in real data."""
-        centre, slope, width = self.phase_ratio
-        return centre + slope * (energy - 600.0) / 400.0 + width * (phase - 0.5)
-
-    def parameters(self) -> dict[str, Any]:
-        """Everything as plain JSON values."""
-        values = asdict(self)
-        return values | {
-            "jump_time": None if np.isinf(self.jump_time) else self.jump_time
-        }
+    settings: SimulationSettings
+    baseline_drift: BaselineDrift
 
 
-def _gain_roughness(b: float, rms: float, rng: np.random.Generator) -> dict[str, Any]:
-    """Three slow sines without what a change of a, b, d would describe, scaled to `rms` eV."""
-    energy = np.linspace(*ROUGH_RANGE, 300)
-    periods, phases, weights = (
-        rng.uniform(450, 1300, 3),
-        rng.uniform(0, 2 * np.pi, 3),
-        rng.uniform(0.5, 1, 3),
-    )
-    sines = np.sum(
-        weights * np.sin(2 * np.pi * energy[:, None] / periods + phases), axis=1
-    )
-    formula = np.stack([np.ones_like(energy), energy, np.exp(energy / b)], axis=1)
-    smooth = np.linalg.lstsq(formula, -sines, rcond=None)[0]
-    scale = rms / float(np.std(sines + formula @ smooth))
-    rough = zip(
-        (scale * weights).tolist(), periods.tolist(), phases.tolist(), strict=True
-    )
-    return {"rough": tuple(rough), "smooth": tuple((scale * smooth).tolist())}
+@dataclass(frozen=True)
+class Photons:
+    """Photons that arrive at a pixel in order of time, f8 (photon,).
 
-
-def draw_pixel(
-    settings: SimulationSettings, channel: int, jump_times: tuple[float, float]
-) -> Pixel:
-    """A pixel with its own character, the same whatever the other pixels are.
-
-    Args:
-        settings: the beamtime's.
-        channel: its number.
-        jump_times: when `jumping_pixels` and `scan_jumping_pixels` jump, s.
+    Attributes
+    ----------
+    energy
+        eV; of a spurious trigger the energy that its pulse shows.
+    time
+        s since the start of the beamtime, ascending.
+    phase
+        Arrival within a sample, 0 to 1.
+    flicker
+        Random part of the baseline, units of pretriggerMean.
     """
-    rng = np.random.default_rng(
-        np.random.SeedSequence(settings.seed, spawn_key=(3, channel))
-    )
-    b = 2000 * float(np.exp(rng.normal(0, 0.06)))
-    gain = (3e4 * 2 ** float(rng.uniform(-0.5, 0.5)), b, float(rng.uniform(-440, 440)))
-    jumps = [
-        t
-        for t, who in zip(
-            jump_times,
-            (settings.jumping_pixels, settings.scan_jumping_pixels),
-            strict=True,
+
+    energy: FloatArray
+    time: FloatArray
+    phase: FloatArray
+    flicker: FloatArray
+
+    def select(self, mask: BoolArray) -> "Photons":
+        """Return the photons of a mask (photon,)."""
+        return Photons(
+            energy=self.energy[mask],
+            time=self.time[mask],
+            phase=self.phase[mask],
+            flicker=self.flicker[mask],
         )
-        if channel in who
-    ]
-    noisy = channel in settings.noisy_pixels
-    hidden = [
-        (settings.hidden_drift, p, rng.uniform(0, 2 * np.pi))
-        for p in rng.uniform(5000, 15000, 2).tolist()
-    ]
-    return Pixel(
-        channel=channel,
-        gain=gain,
-        **_gain_roughness(b, float(rng.uniform(*settings.gain_roughness)), rng),
-        fwhm=settings.fwhm
-        * max(0.4, float(rng.normal(1, settings.fwhm_spread)))
-        * (8 if noisy else 1),
-        tail_fraction=float(rng.uniform(*settings.tail_fraction)),
-        tail_length=float(rng.uniform(*settings.tail_length)),
-        throughput=2 ** float(rng.uniform(-0.5, 0.5)),
-        base_line=float(rng.uniform(3500, 6500)),
-        base_line_scale=float(rng.uniform(0.6, 1.1)),
-        drift_coefficient=float(rng.uniform(3e-5, 7e-5)),
-        drift_zero=float(rng.choice([0.0, 200.0, 392.0])),
-        hidden=tuple(hidden),
-        phase_size=(
-            settings.phase * rng.uniform(0.9, 1.8),
-            settings.phase * rng.uniform(5.5, 8.5),
-        ),
-        phase_shape=(
-            rng.uniform(0.2, 0.9),
-            rng.uniform(0.02, 0.06),
-            rng.uniform(0, 2 * np.pi),
-        ),
-        phase_ratio=(
-            rng.uniform(-0.4, 0.0),
-            rng.uniform(-0.9, -0.4),
-            rng.uniform(0.8, 1.2),
-        ),
-        residual=float(rng.uniform(24, 41)) * (4 if noisy else 1),
-        jump_time=min(jumps, default=np.inf),
-        noisy=noisy,
-    )
 
 
-def triggered(time: Array, dead_time: float) -> NDArray[np.bool_]:
-    """Which arrivals make a record: non-paralyzable, so that a record blinds the pixel for `dead_time` s.
+@dataclass(frozen=True)
+class PileUp:
+    """What second photons add to the recorded pulses, arrays (record,).
 
-    Args:
-        time: f8 (photon,), s, ascending.
-        dead_time: s.
-
-    Returns:
-        bool (photon,). Of a rate r, the share 1 / (1 + r dead_time) is kept.
+    Attributes
+    ----------
+    is_piled_up
+        Whether a second photon arrived within the record.
+    added_height
+        Added to the pulse height, f8.
+    added_residual
+        Added to the residual, in quadrature, f8.
     """
-    keep = np.zeros(len(time), bool)
-    follows = np.searchsorted(
-        time, time + dead_time
-    )  # the first that can trigger after each
-    heads = np.flatnonzero(np.diff(time, prepend=-np.inf) >= dead_time)
-    free = np.append(keep, True)
-    free[heads] = True  # whatever came before, these trigger
-    keep[heads] = True
-    current = follows[heads]
-    while len(current := current[~free[current]]):
-        keep[current] = True
-        current = follows[current]
-    return keep
+
+    is_piled_up: BoolArray
+    added_height: FloatArray
+    added_residual: FloatArray
 
 
-def tail_of_last(settings: SimulationSettings, time: Array) -> Array:
-    """What the tail of the photon before adds to photons that come at `time` s (photon,), ascending: eV."""
+def find_triggers(time: FloatArray, dead_time: float) -> BoolArray:
+    """Find the arrivals that make a record.
+
+    The dead time is non-paralysable: a record blinds the pixel for `dead_time`, so that
+    of a rate r the share 1 / (1 + r dead_time) is recorded.
+
+    Parameters
+    ----------
+    time
+        f8 (photon,), s, ascending.
+    dead_time
+        s.
+
+    Returns
+    -------
+    ndarray
+        bool (photon,).
+    """
+    is_recorded = np.zeros(len(time), bool)
+    # the first arrival that can trigger after each
+    successor = np.searchsorted(time, time + dead_time)
+    is_alone = np.diff(time, prepend=-np.inf) >= dead_time
+    heads = np.flatnonzero(is_alone)
+    is_recorded[heads] = True  # these trigger whatever came before
+    # chains of successors end at a head or after the last arrival
+    is_end = np.append(is_alone, True)
+    current = successor[heads]
+    while len(current := current[~is_end[current]]):
+        is_recorded[current] = True
+        current = successor[current]
+    return is_recorded
+
+
+def tail_of_previous_photon(
+    settings: SimulationSettings, time: FloatArray
+) -> FloatArray:
+    """Return the energy that the tail of the photon before adds to each photon.
+
+    Parameters
+    ----------
+    settings
+        Settings of the beamtime.
+    time
+        Arrival of the photons, f8 (photon,), s, ascending.
+
+    Returns
+    -------
+    ndarray
+        f8 (photon,), eV.
+    """
     size, decay = settings.tail_after_pulse
-    return np.asarray(size * np.exp(-np.diff(time, prepend=-np.inf) / decay))
+    delay = np.diff(time, prepend=-np.inf)
+    return np.asarray(size * np.exp(-delay / decay))
 
 
-def measured_height(
-    pixel: Pixel,
-    settings: SimulationSettings,
-    energy: Array,
-    time: Array,
-    phase: Array,
-    base_line: BaseLine,
-    flicker: Array,
-    rng: np.random.Generator,
-) -> Array:
-    """Pulse heights of photons of `energy` eV that came at `time` s, f8 (photon,): resolution, tail, phase, drifts."""
-    n = len(energy)
-    lost = np.where(
-        rng.random(n) < pixel.tail_fraction, rng.exponential(pixel.tail_length, n), 0.0
+def draw_pulse_heights(
+    detector: Detector, pixel: Pixel, photons: Photons, rng: np.random.Generator
+) -> FloatArray:
+    """Draw the pulse heights of photons: resolution, tail, phase, drifts, gain jump.
+
+    Parameters
+    ----------
+    detector
+        Settings and common drift.
+    pixel
+        The pixel.
+    photons
+        What arrives at it.
+    rng
+        Source of resolution and tail.
+
+    Returns
+    -------
+    ndarray
+        f8 (photon,).
+    """
+    settings = detector.settings
+    energy, time = photons.energy, photons.time
+    number = len(energy)
+    is_in_tail = rng.random(number) < pixel.tail_fraction
+    loss = rng.exponential(pixel.tail_length, number)
+    apparent = np.maximum(energy - np.where(is_in_tail, loss, 0.0), 0.0)
+
+    resolution = rng.normal(0, pixel.fwhm / FWHM_PER_SIGMA, number)
+    apparent += pixel.phase_effect(apparent, photons.phase) + resolution
+    apparent += pixel.hidden_drift(time) * energy / STATED_ENERGY
+    has_jumped = time >= pixel.jump_time
+    apparent += np.where(has_jumped, JUMP_OFFSET + JUMP_SLOPE * energy, 0.0)
+    apparent += tail_of_previous_photon(settings, time)
+
+    baseline = pixel.baseline_scale * detector.baseline_drift.at(time)
+    if settings.drift > 0:
+        baseline = baseline + photons.flicker
+    gain = 1 - pixel.relative_drift(energy) * baseline
+    return pixel.pulse_height(apparent) * gain
+
+
+def find_pile_up(
+    time: FloatArray, height: FloatArray, is_recorded: BoolArray
+) -> PileUp:
+    """Find second photons within the records, and what they add.
+
+    Parameters
+    ----------
+    time
+        Arrivals, f8 (photon,), s, ascending.
+    height
+        Pulse heights, f8 (photon,).
+    is_recorded
+        Whether the photon made a record, bool (photon,).
+
+    Returns
+    -------
+    PileUp
+        Of the recorded photons.
+    """
+    recorded: IntArray = np.flatnonzero(is_recorded)
+    second = np.minimum(recorded + 1, len(time) - 1)
+    is_piled_up = ~is_recorded[second] & (second > recorded)
+    delay = np.where(is_piled_up, time[second] - time[recorded], DEAD_TIME)
+    # photons within a few samples look like a single photon of their sum
+    separation = np.minimum(delay / PILE_UP_TIME, 1.0)
+    share = separation * PILE_UP_HEIGHT * (1 - delay / DEAD_TIME)
+    added_height = height[second] * (1 - separation + share)
+    misfit = separation * PILE_UP_RESIDUAL * (1 - (delay / DEAD_TIME) ** 2)
+    added_residual = misfit * height[second]
+    return PileUp(
+        is_piled_up=is_piled_up,
+        added_height=np.where(is_piled_up, added_height, 0.0),
+        added_residual=np.where(is_piled_up, added_residual, 0.0),
     )
-    seen = np.maximum(energy - lost, 0.0)
-    seen += pixel.phase_effect(seen, phase) + rng.normal(0, pixel.fwhm / FWHM, n)
-    seen += pixel.hidden_drift(time) * energy / 851.0
-    seen += np.where(time >= pixel.jump_time, JUMP[0] + JUMP[1] * energy, 0.0)
-    seen += tail_of_last(settings, time)
-    drift = pixel.base_line_scale * base_line.at(time) + (
-        flicker if settings.drift > 0 else 0.0
-    )
-    return pixel.pulse_height(seen) * (1 - pixel.relative_drift(energy) * drift)

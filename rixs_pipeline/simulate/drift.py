@@ -1,54 +1,90 @@
-"""How the detector wanders: what all pixels share, what each adds, and jumps."""
+"""How the detector changes in time: drift that all pixels share, and gain jumps."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.simulate.schedule import PlannedRun
+from rixs_pipeline.simulate.random_streams import Stream, random_generator
+from rixs_pipeline.simulate.schedule import PlannedRun, RunKind
+from rixs_pipeline.simulate.settings import SimulationSettings
+from rixs_pipeline.types import FloatArray
 
-Array = NDArray[np.float64]
-
-KNOT = 60.0  # seconds between the knots of the random walk
-TREND, WAVE, WALK = (
-    7.0 / 3600,
-    4.0,
-    2.5,
-)  # units of pretriggerMean: a second; amplitude; a square root of an hour
+KNOT_INTERVAL = 60.0  # s, between the knots of the random walk
+# units of pretriggerMean
+TREND = 7.0 / 3600  # a second
+WAVE = 4.0  # amplitude
+WALK = 2.5  # a square root of an hour
 WAVE_PERIOD = 1500.0  # s
 
 
 @dataclass(frozen=True)
-class BaseLine:
-    """The base line's common drift in units of pretriggerMean, linear between its knots; 0 at the start."""
+class BaselineDrift:
+    """Drift of the baseline that all pixels share, linear between its knots.
 
-    time: Array  # f8 (knot,), s
-    value: Array  # f8 (knot,)
+    Attributes
+    ----------
+    time
+        f8 (knot,), s since the start of the beamtime.
+    value
+        f8 (knot,), units of pretriggerMean; 0 at the start.
+    """
 
-    def at(self, time: Array) -> Array:
-        """Base line - base line at the start, f8 like `time`."""
+    time: FloatArray
+    value: FloatArray
+
+    def at(self, time: FloatArray) -> FloatArray:
+        """Return the change of the baseline since the start, f8, shaped like `time`."""
         return np.interp(time, self.time, self.value)
 
 
-def base_line(seed: int, duration: float, size: float) -> BaseLine:
-    """A trend over hours, a slow wave and a random walk (like the real data's +13 to +45 units in six hours)."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,)))
-    time = np.arange(0.0, duration + 2 * KNOT, KNOT)
-    steps = rng.normal(0, WALK * np.sqrt(KNOT / 3600), len(time))
+def draw_baseline_drift(settings: SimulationSettings, duration: float) -> BaselineDrift:
+    """Draw a trend over hours, a slow wave and a random walk.
+
+    Parameters
+    ----------
+    settings
+        Settings of the beamtime; size 1 is like the real data, which drift by 13 to 45
+        units in six hours.
+    duration
+        Of the beamtime, s.
+
+    Returns
+    -------
+    BaselineDrift
+        The drift.
+    """
+    rng = random_generator(settings.seed, Stream.BASELINE_DRIFT)
+    time = np.arange(0.0, duration + 2 * KNOT_INTERVAL, KNOT_INTERVAL)
+    steps = rng.normal(0, WALK * np.sqrt(KNOT_INTERVAL / 3600), len(time))
+    walk = np.cumsum(steps)
     phase = rng.uniform(0, 2 * np.pi)
     wave = WAVE * (np.sin(2 * np.pi * time / WAVE_PERIOD + phase) - np.sin(phase))
-    return BaseLine(time, size * (TREND * time + wave + np.cumsum(steps) - steps[0]))
+    value = TREND * time + wave + walk - steps[0]
+    return BaselineDrift(time, settings.drift * value)
 
 
-def late_jump(runs: tuple[PlannedRun, ...]) -> float:
-    """A time without pulses between the last scan and the last reference run, s."""
-    if runs[-1].kind == "scan":
-        return float(runs[-1].end[-1])
-    return float(runs[-2].end[-1] + runs[-1].start[0]) / 2
+@dataclass(frozen=True)
+class JumpTimes:
+    """When pixels with a gain jump do so, s since the start of the beamtime.
+
+    Attributes
+    ----------
+    before_last_reference
+        Of `jumping_pixels`.
+    in_scan
+        Of `scan_jumping_pixels`.
+    """
+
+    before_last_reference: float = np.inf
+    in_scan: float = np.inf
 
 
-def scan_jump(runs: tuple[PlannedRun, ...]) -> float:
-    """The middle of the middle scan, s."""
-    scans = [run for run in runs if run.kind == "scan"]
-    middle = scans[len(scans) // 2]
-    return float(middle.start[len(middle.start) // 2])
+def find_jump_times(runs: tuple[PlannedRun, ...]) -> JumpTimes:
+    """Find the gap after the last scan, and the middle of the middle scan."""
+    scans = [run for run in runs if run.kind is RunKind.SCAN]
+    scan = scans[len(scans) // 2]
+    in_scan = float(scan.start[len(scan.start) // 2])
+    if runs[-1].kind is RunKind.SCAN:
+        return JumpTimes(float(runs[-1].end[-1]), in_scan)
+    middle_of_gap = float(runs[-2].end[-1] + runs[-1].start[0]) / 2
+    return JumpTimes(middle_of_gap, in_scan)

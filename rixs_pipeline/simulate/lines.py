@@ -2,140 +2,232 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.special import voigt_profile
 
-FWHM = 2.0 * np.sqrt(2.0 * np.log(2.0))  # of a Gaussian, in standard deviations
-FINE_STEP = 0.002  # eV, of the grid on which a line's maximum is looked for
+from rixs_pipeline.types import FloatArray
+
+# of a Gaussian
+FWHM_PER_SIGMA = 2.0 * np.sqrt(2.0 * np.log(2.0))
+# eV, step of the grid on which the maximum of a line is located
+MAXIMUM_STEP = 0.002
+# eV, half width of that grid
+MAXIMUM_HALF_WIDTH = 6
+# eV FWHM, resolution at which `Line.maximum` is defined
+MAXIMUM_RESOLUTION = 1.0
+
+
+class Lorentzian(NamedTuple):
+    """A component of a line.
+
+    Attributes
+    ----------
+    centre
+        eV.
+    fwhm
+        Full width at half maximum, eV.
+    share
+        Share of the line's area; those of a line are normalised to 1.
+    """
+
+    centre: float
+    fwhm: float
+    share: float
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line: Lorentzians (centre eV, full width at half maximum eV, share), then one Gaussian sigma, eV."""
+    """A line: a sum of Lorentzians, broadened by one Gaussian.
 
-    components: tuple[tuple[float, float, float], ...]
+    Attributes
+    ----------
+    components
+        The Lorentzians.
+    sigma
+        Standard deviation of the Gaussian, eV.
+    maximum
+        Energy of the maximum at a resolution of 1 eV FWHM, eV.
+    """
+
+    components: tuple[Lorentzian, ...]
     sigma: float
-    maximum: float  # where the maximum stands at 1 eV FWHM resolution, eV
+    maximum: float
 
 
-# Positions: NIST SRD-128. Shapes of C, N, O (polymers), Fe, Ni, Cu (metals): HAUSKat fits of 2024, Lb included;
-# the others are plain.
+# Positions: NIST SRD-128. Shapes of C, N, O (polymers) and Fe, Ni, Cu (metals): HAUSKat
+# fits of 2024, which include Lb. The shapes of the others are plain.
 LINES = {
     "C_Ka": Line(
-        (
-            (275.29, 0.62, 0.28),
-            (277.94, 0.4, 0.25),
-            (280.61, 0.4, 0.20),
-            (271.14, 5.8, 0.26),
+        components=(
+            Lorentzian(275.29, 0.62, 0.28),
+            Lorentzian(277.94, 0.4, 0.25),
+            Lorentzian(280.61, 0.4, 0.20),
+            Lorentzian(271.14, 5.8, 0.26),
         ),
-        1.09,
-        277.0,
+        sigma=1.09,
+        maximum=277.0,
     ),
     "N_Ka": Line(
-        (
-            (394.72, 0.42, 0.22),
-            (392.95, 0.54, 0.18),
-            (390.93, 2.5, 0.45),
-            (387.02, 2.0, 0.11),
-            (377.25, 8.9, 0.04),
+        components=(
+            Lorentzian(394.72, 0.42, 0.22),
+            Lorentzian(392.95, 0.54, 0.18),
+            Lorentzian(390.93, 2.5, 0.45),
+            Lorentzian(387.02, 2.0, 0.11),
+            Lorentzian(377.25, 8.9, 0.04),
         ),
-        0.35,
-        392.4,
+        sigma=0.35,
+        maximum=392.4,
     ),
     "O_Ka": Line(
-        ((526.61, 0.4, 0.20), (524.78, 0.4, 0.36), (522.93, 2.0, 0.44)), 0.98, 524.9
+        components=(
+            Lorentzian(526.61, 0.4, 0.20),
+            Lorentzian(524.78, 0.4, 0.36),
+            Lorentzian(522.93, 2.0, 0.44),
+        ),
+        sigma=0.98,
+        maximum=524.9,
     ),
-    "F_Ka": Line(((676.8, 1.5, 1.0),), 1.0, 676.8),
-    "Ti_La": Line(((452.16, 2.5, 1.0),), 0.6, 452.16),
-    "V_La": Line(((511.27, 2.5, 1.0),), 0.6, 511.27),
-    "Cr_La": Line(((572.9, 2.5, 1.0),), 0.6, 572.9),
-    "Mn_La": Line(((637.44, 2.5, 0.8), (648.8, 3.5, 0.2)), 0.6, 637.44),
+    "F_Ka": Line((Lorentzian(676.8, 1.5, 1.0),), sigma=1.0, maximum=676.8),
+    "Ti_La": Line((Lorentzian(452.16, 2.5, 1.0),), sigma=0.6, maximum=452.16),
+    "V_La": Line((Lorentzian(511.27, 2.5, 1.0),), sigma=0.6, maximum=511.27),
+    "Cr_La": Line((Lorentzian(572.9, 2.5, 1.0),), sigma=0.6, maximum=572.9),
+    "Mn_La": Line(
+        components=(Lorentzian(637.44, 2.5, 0.8), Lorentzian(648.8, 3.5, 0.2)),
+        sigma=0.6,
+        maximum=637.44,
+    ),
     "Fe_La": Line(
-        (
-            (705.51, 0.89, 0.26),
-            (703.04, 4.1, 0.38),
-            (716.91, 4.4, 0.26),
-            (718.46, 0.73, 0.04),
-            (698.55, 6.3, 0.05),
+        components=(
+            Lorentzian(705.51, 0.89, 0.26),
+            Lorentzian(703.04, 4.1, 0.38),
+            Lorentzian(716.91, 4.4, 0.26),
+            Lorentzian(718.46, 0.73, 0.04),
+            Lorentzian(698.55, 6.3, 0.05),
         ),
-        0.97,
-        704.8,
+        sigma=0.97,
+        maximum=704.8,
     ),
-    "Co_La": Line(((776.25, 2.3, 0.8), (791.41, 3.3, 0.2)), 0.6, 776.25),
+    "Co_La": Line(
+        components=(Lorentzian(776.25, 2.3, 0.8), Lorentzian(791.41, 3.3, 0.2)),
+        sigma=0.6,
+        maximum=776.25,
+    ),
     "Ni_La": Line(
-        (
-            (850.40, 1.26, 0.28),
-            (851.63, 0.4, 0.28),
-            (868.31, 2.0, 0.15),
-            (855.14, 10.0, 0.19),
-            (847.30, 5.3, 0.10),
+        components=(
+            Lorentzian(850.40, 1.26, 0.28),
+            Lorentzian(851.63, 0.4, 0.28),
+            Lorentzian(868.31, 2.0, 0.15),
+            Lorentzian(855.14, 10.0, 0.19),
+            Lorentzian(847.30, 5.3, 0.10),
         ),
-        0.59,
-        851.47,
+        sigma=0.59,
+        maximum=851.47,
     ),
     "Cu_La": Line(
-        (
-            (929.63, 1.03, 0.56),
-            (949.51, 1.9, 0.16),
-            (933.36, 4.0, 0.17),
-            (926.87, 2.9, 0.10),
+        components=(
+            Lorentzian(929.63, 1.03, 0.56),
+            Lorentzian(949.51, 1.9, 0.16),
+            Lorentzian(933.36, 4.0, 0.17),
+            Lorentzian(926.87, 2.9, 0.10),
         ),
-        0.54,
-        929.68,
+        sigma=0.54,
+        maximum=929.68,
     ),
-    "Zn_La": Line(((1011.77, 2.5, 0.8), (1034.65, 3.5, 0.2)), 0.6, 1011.77),
+    "Zn_La": Line(
+        components=(Lorentzian(1011.77, 2.5, 0.8), Lorentzian(1034.65, 3.5, 0.2)),
+        sigma=0.6,
+        maximum=1011.77,
+    ),
 }
 
 
-def voigt(
-    energy: NDArray[np.float64], centre: float, sigma: float, fwhm: float
-) -> NDArray[np.float64]:
-    """Unit-area Voigt profile per eV: Gaussian of `sigma` eV with a Lorentzian of `fwhm` eV."""
-    from scipy.special import voigt_profile
+def voigt(energy: FloatArray, centre: float, sigma: float, fwhm: float) -> FloatArray:
+    """Return a Voigt profile of unit area.
 
-    profile: NDArray[np.float64] = voigt_profile(energy - centre, sigma, fwhm / 2)
+    Parameters
+    ----------
+    energy
+        eV, any shape.
+    centre
+        eV.
+    sigma
+        Standard deviation of the Gaussian, eV.
+    fwhm
+        Full width at half maximum of the Lorentzian, eV.
+
+    Returns
+    -------
+    ndarray
+        Density per eV, shaped like `energy`.
+    """
+    profile: FloatArray = voigt_profile(energy - centre, sigma, fwhm / 2)
     return profile
 
 
 def gaussian(
-    energy: NDArray[np.float64], centre: NDArray[np.float64] | float, sigma: float
-) -> NDArray[np.float64]:
-    """Unit-area Gaussian per eV."""
-    density: NDArray[np.float64] = np.exp(-0.5 * ((energy - centre) / sigma) ** 2) / (
-        sigma * np.sqrt(2 * np.pi)
-    )
+    energy: FloatArray, centre: FloatArray | float, sigma: float
+) -> FloatArray:
+    """Return a Gaussian of unit area.
+
+    Parameters
+    ----------
+    energy
+        eV, any shape.
+    centre
+        eV; an array is broadcast against `energy`.
+    sigma
+        Standard deviation, eV.
+
+    Returns
+    -------
+    ndarray
+        Density per eV.
+    """
+    area = sigma * np.sqrt(2 * np.pi)
+    density: FloatArray = np.exp(-0.5 * ((energy - centre) / sigma) ** 2) / area
     return density
 
 
-def _components(
-    line: Line, energy: NDArray[np.float64], resolution: float
-) -> NDArray[np.float64]:
-    sigma = float(np.hypot(line.sigma, resolution / FWHM))
-    total = sum(share for _, _, share in line.components)
-    parts = [
-        share / total * voigt(energy, centre, sigma, fwhm)
-        for centre, fwhm, share in line.components
-    ]
+def _published_profile(line: Line, energy: FloatArray, resolution: float) -> FloatArray:
+    """Return a line's shape as published: its maximum is not yet at `Line.maximum`."""
+    sigma = float(np.hypot(line.sigma, resolution / FWHM_PER_SIGMA))
+    total_share = sum(component.share for component in line.components)
+    parts = []
+    for component in line.components:
+        profile = voigt(energy, component.centre, sigma, component.fwhm)
+        parts.append(component.share / total_share * profile)
     return np.asarray(np.sum(parts, axis=0))
 
 
 @cache
-def shift(name: str) -> float:
-    """What moves the published shape so that its maximum, at 1 eV FWHM resolution, stands at `Line.maximum`, eV."""
+def line_shift(name: str) -> float:
+    """Return the shift that moves a line's maximum to `Line.maximum`, eV."""
     line = LINES[name]
-    energy = np.arange(line.maximum - 6, line.maximum + 6, FINE_STEP)
-    return line.maximum - float(energy[np.argmax(_components(line, energy, 1.0))])
+    low = line.maximum - MAXIMUM_HALF_WIDTH
+    high = line.maximum + MAXIMUM_HALF_WIDTH
+    energy = np.arange(low, high, MAXIMUM_STEP)
+    profile = _published_profile(line, energy, MAXIMUM_RESOLUTION)
+    return line.maximum - float(energy[np.argmax(profile)])
 
 
-def line_profile(
-    name: str, energy: NDArray[np.float64], resolution: float = 0.0
-) -> NDArray[np.float64]:
-    """Unit-area profile of a line per eV.
+def line_profile(name: str, energy: FloatArray, resolution: float = 0.0) -> FloatArray:
+    """Return the profile of a line, of unit area.
 
-    Args:
-        name: a key of `LINES`.
-        energy: f8 (any shape), emission energy, eV.
-        resolution: FWHM of a Gaussian detector, eV; 0 is the line as it leaves the sample.
+    Parameters
+    ----------
+    name
+        A key of `LINES`.
+    energy
+        Emission energy, eV, any shape.
+    resolution
+        FWHM of a Gaussian detector, eV; 0 is the line as it leaves the sample.
+
+    Returns
+    -------
+    ndarray
+        Density per eV, shaped like `energy`.
     """
-    return _components(LINES[name], energy - shift(name), resolution)
+    shift = line_shift(name)
+    return _published_profile(LINES[name], energy - shift, resolution)

@@ -1,4 +1,4 @@
-"""What is simulated: every choice of a simulated beamtime, and the presets that ship."""
+"""Settings of a simulated beamtime, and the presets."""
 
 from typing import Annotated, Any, Literal
 
@@ -28,19 +28,20 @@ Channels = tuple[Annotated[int, Field(ge=1)], ...]
 
 
 class Sample(Model):
-    """One sample of the beamtime: an LMR cathode in one state."""
+    """A sample: an LMR cathode in one state."""
 
     name: str
     redox: float = Field(
         1.0,
         ge=0,
-        description="amplitude of the oxygen-redox feature (incident 531.0, emission 523.6)",
+        description="amplitude of the oxygen-redox feature "
+        "(incident 531.0 eV, emission 523.6 eV)",
     )
     reduction: float = Field(
         0.0,
         ge=0,
         le=1,
-        description="share of the metals at the surface that is reduced: TEY only",
+        description="reduced share of the metals at the surface; affects TEY only",
     )
     fluorine: float = Field(
         0.0,
@@ -48,12 +49,10 @@ class Sample(Model):
         description="amount of fluorine (PVDF, LiPF6): F Ka in the Co and Ni maps",
     )
     oxide: float = Field(
-        1.0,
-        ge=0,
-        description="amount of the oxide: 0 is an electrode without it, carbon alone",
+        1.0, ge=0, description="amount of the oxide; 0 is an electrode of carbon only"
     )
     edges: tuple[ScanEdge, ...] = Field(
-        (), description="edges at which it is scanned; default: all"
+        (), description="edges at which it is scanned; empty: all"
     )
 
 
@@ -62,21 +61,27 @@ class BeamDump(Model):
 
     scan: int = Field(ge=1, description="scan number")
     first: int = Field(ge=0, description="index of the first point without beam")
-    points: int = Field(ge=1, description="how many points")
+    points: int = Field(ge=1, description="number of points")
 
 
 class SimulationSettings(Model):
-    """A whole beamtime. Equal settings give equal bytes; a pixel does not depend on how many others there are."""
+    """Settings of a beamtime.
 
-    seed: int = Field(0, ge=0, description="everything random follows from it")
+    Equal settings give equal bytes. A pixel does not depend on the number of pixels.
+    """
+
+    seed: int = Field(0, ge=0, description="seed of all random numbers")
     pixels: int = Field(
-        10, ge=1, le=1000, description="pixels of the array; channels are 1, 3, 5, ..."
+        10,
+        ge=1,
+        le=1000,
+        description="number of pixels; their channels are 1, 3, 5, ...",
     )
     rate: float = Field(
         5.0,
         gt=0,
         le=500,
-        description="photons/s on a mean pixel, averaged over the points of a scan",
+        description="photons/s on a mean pixel, mean over the points of a scan",
     )
     calibration_rate: float = Field(
         10.0, gt=0, le=500, description="photons/s on a mean pixel in reference runs"
@@ -89,22 +94,22 @@ class SimulationSettings(Model):
         (Sample(name="LMR_RT"), Sample(name="LMR_100C", redox=1.4, reduction=0.3)),
         min_length=1,
     )
-    passes: int = Field(2, ge=1, description="scans of each edge and sample")
-    points: int = Field(70, ge=5, le=2000, description="incident energies of a scan")
-    dwell: float = Field(1.2, gt=0, description="seconds a point")
+    passes: int = Field(2, ge=1, description="scans of each sample at each edge")
+    points: int = Field(
+        70, ge=5, le=2000, description="number of incident energies of a scan"
+    )
+    dwell: float = Field(1.2, gt=0, description="duration of a point, s")
     settle: float = Field(
-        0.35,
-        ge=0,
-        description="seconds between points: the monochromator moves, pulses go on",
+        0.35, ge=0, description="time between points, in which pulses continue, s"
     )
     calibrations: Literal[1, 2] = Field(
-        2, description="reference runs: before the scans, and after them"
+        2, description="number of reference runs: before the scans, and after them"
     )
     calibration_duration: float = Field(
-        900.0, gt=0, description="seconds of a reference run"
+        900.0, gt=0, description="duration of a reference run, s"
     )
     last_calibration_after: float = Field(
-        7200.0, gt=0, description="seconds without beam before the last reference run"
+        7200.0, gt=0, description="time without beam before the last reference run, s"
     )
 
     lines: tuple[LineName, ...] = Field(
@@ -113,37 +118,40 @@ class SimulationSettings(Model):
         description="lines of the reference sample",
     )
     contaminants: tuple[LineName, ...] = Field(
-        (), description="weaker lines that the reference should not hold"
+        (), description="weaker lines that the reference sample should not emit"
     )
     parked_energy: float = Field(
-        1000.0, description="incident energy in reference runs, as the log has it, eV"
+        1000.0, description="logged incident energy of reference runs, eV"
     )
     monochromator_slip: float = Field(
-        -2.6, description="true - logged parked energy in the last reference run, eV"
+        -2.6,
+        description="true minus logged incident energy of the last reference run, eV",
     )
 
     fwhm: float = Field(
         1.4,
         gt=0,
-        description="resolution of a mean pixel, eV (3.0 is like the real data of 2020)",
+        description="resolution of a mean pixel, eV FWHM "
+        "(3.0 is like the real data of 2020)",
     )
     fwhm_spread: float = Field(
         0.12, ge=0, lt=1, description="relative spread of the resolution between pixels"
     )
     tail_fraction: tuple[float, float] = Field(
-        (0.12, 0.20), description="[low, high] share in the low-energy tail"
+        (0.12, 0.20), description="[low, high] share of photons in the low-energy tail"
     )
     tail_length: tuple[float, float] = Field(
         (10.0, 30.0), description="[low, high] decay length of the tail, eV"
     )
     gain_roughness: tuple[float, float] = Field(
         (0.5, 1.0),
-        description="[low, high] rms of the gain's part that no formula describes, eV over 277-1000 eV",
+        description="[low, high] rms over 277-1000 eV of the part of the gain "
+        "that no formula describes, eV",
     )
     drift: float = Field(
         1.0,
         ge=0,
-        description="size of the drift that pretriggerMean sees, 1 like the real data",
+        description="size of the drift that pretriggerMean shows; 1: as in real data",
     )
     hidden_drift: float = Field(
         0.2,
@@ -151,7 +159,7 @@ class SimulationSettings(Model):
         description="rms at 851 eV of the drift that pretriggerMean misses, eV",
     )
     phase: float = Field(
-        1.0, ge=0, description="size of the arrival-phase effect, 1 like the real data"
+        1.0, ge=0, description="size of the arrival-phase effect; 1: as in real data"
     )
     bad_share: float = Field(
         0.005,
@@ -161,70 +169,70 @@ class SimulationSettings(Model):
     )
     tail_after_pulse: tuple[float, Annotated[float, Field(gt=0)]] = Field(
         (0.0, 0.02),
-        description="[eV, s]: what a pulse adds to the next one, and the decay time of that; 0: no tail",
+        description="[eV, s] energy that a pulse adds to the next one, "
+        "and its decay time; 0 eV: no tail",
     )
     noise_rate: float = Field(
-        2.0, ge=0, description="spurious triggers/s in noisy pixels"
+        2.0, ge=0, description="spurious triggers per second in noisy pixels"
     )
 
     dead_pixels: Channels = Field(
-        (5,), description="channels whose file is a header alone"
+        (5,), description="channels whose file is a header only"
     )
     noisy_pixels: Channels = Field(
-        (9,), description="channels with a terrible resolution and spurious triggers"
+        (9,), description="channels with a bad resolution and spurious triggers"
     )
     jumping_pixels: Channels = Field(
-        (13,),
-        description="channels that jump by 15-22 eV before the last reference run",
+        (13,), description="channels with a gain jump of 15-22 eV after the last scan"
     )
     scan_jumping_pixels: Channels = Field(
-        (), description="channels that jump in the middle of the middle scan"
+        (), description="channels with a gain jump in the middle of the middle scan"
     )
     truncated_pixels: Channels = Field(
         (17,), description="channels whose last record is cut short"
     )
     aborted_scans: tuple[int, ...] = Field(
-        (), description="scans that end at 60 % of their points, unfinished"
+        (), description="scans that are aborted at 60 % of their points"
     )
     beam_dumps: tuple[BeamDump, ...] = Field(
-        (BeamDump(scan=2, first=20, points=3),), description="points with I0 about 0"
+        (BeamDump(scan=2, first=20, points=3),), description="points without beam"
     )
 
     off_version: Literal["0.1.0", "0.2.0", "0.3.0"] = "0.3.0"
-    bases: int = Field(5, ge=3, le=20, description="coefficients of a pulse")
+    bases: int = Field(5, ge=3, le=20, description="number of coefficients of a pulse")
     projector_samples: int = Field(
         1024,
         ge=8,
         le=1024,
-        description="columns of the projectors; the real ones are 1024",
+        description="samples of the projectors; real files have 1024",
     )
     event_truth: bool = Field(
-        False,
-        description="write truth.npz: the energy of every record, and whether it is good",
+        False, description="write truth.npz: energy and quality of every record"
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> "SimulationSettings":
-        """Names of samples, edges and lines must be unique: the products are named after them."""
+    def _check_names(self) -> "SimulationSettings":
+        """Products are named after samples and edges, so that names must be unique."""
         all_names: dict[str, list[str]] = {
             "samples": [sample.name for sample in self.samples],
             "edges": [*self.edges],
             "lines and contaminants": [*self.lines, *self.contaminants],
         }
-        for what, names in all_names.items():
+        for field_name, names in all_names.items():
             if len(set(names)) < len(names):
-                raise ValueError(f"{what}: {names} must differ from each other")
+                listed = ", ".join(names)
+                raise ValueError(f"{field_name}: names are not unique: {listed}")
         return self
 
     def edges_of(self, sample: Sample) -> tuple[ScanEdge, ...]:
-        """The edges at which a sample is scanned, in this order."""
+        """Return the edges at which a sample is scanned, in order of time."""
         return tuple(
             edge for edge in self.edges if not sample.edges or edge in sample.edges
         )
 
     @property
     def channels(self) -> range:
-        """Channel numbers of the pixels: odd, as a time-division readout numbers them."""
+        """Channel numbers: odd, as in a time-division readout."""
         return range(1, 2 * self.pixels, 2)
 
 
@@ -242,7 +250,7 @@ _BENCHMARK = SimulationSettings(
 )
 
 PRESETS: dict[str, SimulationSettings] = {
-    # small enough to ship, every defect in it
+    # small enough for the repository, with every defect
     "sample": SimulationSettings(
         seed=20260101,
         pixels=8,
@@ -257,7 +265,7 @@ PRESETS: dict[str, SimulationSettings] = {
         bases=3,
         projector_samples=64,
     ),
-    # the edges, passes and times of the LMR study
+    # edges, passes and times of the LMR study
     "paper": SimulationSettings(
         pixels=64,
         edges=("Ni_L", "Co_L", "Mn_L", "O_K"),
@@ -282,19 +290,34 @@ PRESETS: dict[str, SimulationSettings] = {
 }
 
 
-def preset(name: str, **changes: Any) -> SimulationSettings:
-    """A preset with some fields changed, e.g. `preset("sample", pixels=4, edges=["O_K"])`.
+def preset_settings(name: str, **changes: Any) -> SimulationSettings:
+    """Return the settings of a preset with some fields changed.
 
-    Raises:
-        UsageError: there is no such preset or field, or a value is out of its range; the message names it.
+    Parameters
+    ----------
+    name
+        A key of `PRESETS`.
+    **changes
+        Fields of `SimulationSettings`, such as `pixels=4, edges=["O_K"]`.
+
+    Returns
+    -------
+    SimulationSettings
+        The settings, checked.
+
+    Raises
+    ------
+    UsageError
+        There is no such preset or field, or a value is out of its range.
     """
     if name not in PRESETS:
+        available = ", ".join(PRESETS)
         raise UsageError(
-            f"simulate: unknown preset '{name}'; choose one of {', '.join(PRESETS)}"
+            f"simulate: unknown preset '{name}'; choose one of {available}"
         )
     try:
         return SimulationSettings.model_validate(PRESETS[name].model_dump() | changes)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "settings"
-        raise UsageError(f"simulate: {where}: {first['msg']}") from None
+        first_error = error.errors()[0]
+        field_path = ".".join(map(str, first_error["loc"])) or "settings"
+        raise UsageError(f"simulate: {field_path}: {first_error['msg']}") from None

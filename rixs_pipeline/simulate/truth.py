@@ -1,104 +1,137 @@
-"""What is true about a simulated beamtime, written beside it and computed from it again."""
+"""What is true about a simulated beamtime: written beside it, and computed again."""
 
 import json
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.signal import fftconvolve
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.simulate.detector import Pixel
-from rixs_pipeline.simulate.emission import intensity, reference_density
-from rixs_pipeline.simulate.lines import FWHM, LINES
-from rixs_pipeline.simulate.pulses import Spectra, spectra
+from rixs_pipeline.simulate.emission import EMISSION_GRID, intensity
+from rixs_pipeline.simulate.lines import FWHM_PER_SIGMA, LINES
+from rixs_pipeline.simulate.pixel import Pixel
 from rixs_pipeline.simulate.schedule import PlannedRun, epoch_ns
-from rixs_pipeline.simulate.settings import SimulationSettings
+from rixs_pipeline.simulate.settings import Sample, SimulationSettings
+from rixs_pipeline.simulate.source import photon_source
+from rixs_pipeline.types import BoolArray, FloatArray
 
-Array = NDArray[np.float64]
-
-TRUTH_FILE, EVENTS_FILE = "truth.json", "truth.npz"
-EMISSION = np.linspace(
-    200.0, 1100.0, 3601
-)  # the grid on which spectra are computed, eV
-FINE = 0.05  # eV, of the grid on which a detector's response is applied
+TRUTH_FILE = "truth.json"
+EVENTS_FILE = "truth.npz"
+FINE_STEP = 0.05  # eV, of the grid on which a detector's response is applied
+RESPONSE_WIDTHS = 5  # FWHM at which the kernel of a response is cut off
+RESPONSE_TAILS = 8  # decay lengths at which its tail is cut off
 
 
-def run_spectra(settings: SimulationSettings, run: PlannedRun, last: bool) -> Spectra:
-    """The spectra of a run's points; in the last reference run the monochromator has slipped."""
-    if run.sample is not None and run.edge is not None:
-        return spectra(EMISSION, intensity(run.energy, EMISSION, run.edge, run.sample))
-    parked = settings.parked_energy + (
-        settings.monochromator_slip if last and run.number else 0.0
-    )
-    return spectra(
-        EMISSION,
-        reference_density(EMISSION, settings.lines, settings.contaminants, parked)[
-            None, :
-        ],
-    )
+@dataclass(frozen=True)
+class DetectorResponse:
+    """Response of a detector: a Gaussian, and an exponential tail to low energy.
+
+    Attributes
+    ----------
+    fwhm
+        Resolution, eV.
+    tail_fraction
+        Share of photons in the tail.
+    tail_length
+        Decay length of the tail, eV.
+    """
+
+    fwhm: float
+    tail_fraction: float
+    tail_length: float
+
+
+def _find_sample(settings: SimulationSettings, name: str) -> Sample:
+    samples = {sample.name: sample for sample in settings.samples}
+    if name not in samples:
+        raise InputError(f"unknown sample '{name}'; choose one of {', '.join(samples)}")
+    return samples[name]
 
 
 def true_map(
     settings: SimulationSettings,
     edge: str,
     sample: str,
-    incident: Array,
-    emission_edges: Array,
-    response: tuple[float, float, float] | None = None,
-) -> Array:
-    """The map that an infinitely long measurement gives.
+    incident: FloatArray,
+    emission_edges: FloatArray,
+    *,
+    response: DetectorResponse | None = None,
+) -> FloatArray:
+    """Return the map that an infinitely long measurement gives.
 
-    Args:
-        settings: the beamtime's.
-        edge: a scanned edge.
-        sample: name of a sample.
-        incident: f8 (n,), eV.
-        emission_edges: f8 (m + 1,), eV, ascending.
-        response: of a detector: FWHM eV, share in the low-energy tail, its decay length eV; None: an ideal one.
+    Parameters
+    ----------
+    settings
+        Settings of the beamtime.
+    edge
+        A scanned edge.
+    sample
+        Name of a sample.
+    incident
+        Incident energies, f8 (point,), eV.
+    emission_edges
+        Edges of the emission bins, f8 (bin + 1,), eV, ascending.
+    response
+        Response of the detector; None: an ideal one.
 
-    Returns:
-        f8 (n, m), photons/s in each bin on a mean pixel with the mean beam.
+    Returns
+    -------
+    ndarray
+        f8 (point, bin), photons/s in each bin on a mean pixel with the mean beam.
 
-    Raises:
-        InputError: there is no such sample.
+    Raises
+    ------
+    InputError
+        There is no such sample.
     """
-    found = [s for s in settings.samples if s.name == sample]
-    if not found:
-        raise InputError(
-            f"sample '{sample}' was not simulated; there are {[s.name for s in settings.samples]}"
-        )
-    energy = (
-        EMISSION if response is None else np.arange(EMISSION[0], EMISSION[-1], FINE)
-    )
-    density = intensity(incident, energy, edge, found[0])
-    if response is not None:
-        density = blurred(density, FINE, *response)
-    return settings.rate * spectra(energy, density).binned(emission_edges)
+    true_sample = _find_sample(settings, sample)
+    if response is None:
+        energy = EMISSION_GRID
+        density = intensity(incident, energy, edge, true_sample)
+    else:
+        energy = np.arange(EMISSION_GRID[0], EMISSION_GRID[-1], FINE_STEP)
+        ideal = intensity(incident, energy, edge, true_sample)
+        density = apply_response(ideal, FINE_STEP, response)
+    return settings.rate * photon_source(energy, density).binned(emission_edges)
 
 
-def blurred(
-    density: Array, step: float, fwhm: float, tail_fraction: float, tail_length: float
-) -> Array:
-    """Densities (…, energy) on a grid of `step` eV as a detector sees them: Gaussian, and a tail to low energy."""
-    from scipy.signal import fftconvolve
+def apply_response(
+    density: FloatArray, step: float, response: DetectorResponse
+) -> FloatArray:
+    """Convolve spectra with the response of a detector.
 
-    offset = (
-        np.arange(
-            -round((8 * tail_length + 5 * fwhm) / step), round(5 * fwhm / step) + 1
-        )
-        * step
-    )
-    tail = np.where(offset <= 0, np.exp(offset / tail_length), 0.0)
-    delta = np.where(np.abs(offset) < step / 2, 1.0, 0.0)
-    kernel = (1 - tail_fraction) * delta + tail_fraction * tail / tail.sum()
-    around = np.arange(-round(5 * fwhm / step), round(5 * fwhm / step) + 1) * step
-    gauss = np.exp(-0.5 * (around * FWHM / fwhm) ** 2)
+    Parameters
+    ----------
+    density
+        Spectra, f8 (..., energy), on an evenly spaced grid.
+    step
+        Spacing of the grid, eV.
+    response
+        Response of the detector.
+
+    Returns
+    -------
+    ndarray
+        Shaped like `density`.
+    """
+    width = RESPONSE_WIDTHS * response.fwhm
+    tail_width = RESPONSE_TAILS * response.tail_length
+    right = round(width / step) + 1
+    offset = np.arange(-round((tail_width + width) / step), right) * step
+    tail = np.where(offset <= 0, np.exp(offset / response.tail_length), 0.0)
+    no_tail = np.where(np.abs(offset) < step / 2, 1.0, 0.0)
+    share = response.tail_fraction
+    kernel = (1 - share) * no_tail + share * tail / tail.sum()
+
+    distance = np.arange(-round(width / step), right) * step
+    gauss = np.exp(-0.5 * (distance * FWHM_PER_SIGMA / response.fwhm) ** 2)
     kernel = np.convolve(kernel, gauss / gauss.sum(), mode="same")
-    full = fftconvolve(density, kernel[None, :], axes=-1)
+    convolved = fftconvolve(density, kernel[None, :], axes=-1)
     start = int(np.argmin(np.abs(offset)))
-    return np.asarray(full[..., start : start + density.shape[-1]])
+    return np.asarray(convolved[..., start : start + density.shape[-1]])
 
 
 def _run_truth(run: PlannedRun) -> dict[str, Any]:
@@ -119,40 +152,63 @@ def write_truth(
     settings: SimulationSettings,
     runs: tuple[PlannedRun, ...],
     pixels: list[Pixel],
-    records: dict[int, int],
+    record_counts: dict[int, int],
 ) -> None:
-    """Write `truth.json`: settings, lines, samples, runs, and every pixel's parameters and whole records."""
+    """Write `truth.json`: settings, lines, runs, and the parameters of every pixel.
+
+    Parameters
+    ----------
+    beamtime
+        Directory of the beamtime.
+    settings
+        Settings of the beamtime.
+    runs
+        All runs in order of time.
+    pixels
+        All pixels.
+    record_counts
+        Channel number to number of whole records.
+    """
+    names = (*settings.lines, *settings.contaminants)
+    pixel_truths = []
+    for pixel in pixels:
+        records = record_counts[pixel.channel]
+        pixel_truths.append(pixel.parameters() | {"records": records})
     truth = {
         "settings": settings.model_dump(mode="json"),
-        "lines": {
-            name: LINES[name].maximum
-            for name in (*settings.lines, *settings.contaminants)
-        },
+        "lines": {name: LINES[name].maximum for name in names},
         "runs": [_run_truth(run) for run in runs],
-        "pixels": [
-            pixel.parameters() | {"records": records[pixel.channel]} for pixel in pixels
-        ],
+        "pixels": pixel_truths,
     }
-    (beamtime / TRUTH_FILE).write_text(
-        json.dumps(truth, indent=1) + "\n", encoding="utf-8"
-    )
+    text = json.dumps(truth, indent=1)
+    (beamtime / TRUTH_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def read_settings(beamtime: Path) -> SimulationSettings:
-    """The settings a beamtime was simulated with, from its `truth.json`."""
+    """Read the settings of a simulated beamtime from its `truth.json`."""
     truth = json.loads((beamtime / TRUTH_FILE).read_text(encoding="utf-8"))
     return SimulationSettings.model_validate(truth["settings"])
 
 
-def append_events(
-    archive: zipfile.ZipFile, channel: int, energy: Array, good: NDArray[np.bool_]
+def append_event_truth(
+    archive: zipfile.ZipFile, channel: int, energy: FloatArray, is_good: BoolArray
 ) -> None:
-    """Add the truth about a pixel's records to an open `truth.npz`: `energy_chan1` f8 eV, `good_chan1` bool."""
-    for name, values in (
-        (f"energy_chan{channel}", energy),
-        (f"good_chan{channel}", good),
-    ):
-        with archive.open(
-            zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True
-        ) as file:  # a fixed date: equal bytes
+    """Add the truth about a pixel's records to an open `truth.npz`.
+
+    Parameters
+    ----------
+    archive
+        The open file; it gets the arrays `energy_chan1` and `good_chan1`, for example.
+    channel
+        Channel number of the pixel.
+    energy
+        Of the photon that triggered, f8 (record,), eV; NaN where no photon did.
+    is_good
+        Whether a single photon was recorded well, bool (record,).
+    """
+    arrays = {f"energy_chan{channel}": energy, f"good_chan{channel}": is_good}
+    for name, values in arrays.items():
+        # the default date of ZipInfo is fixed, so that equal settings give equal bytes
+        entry = zipfile.ZipInfo(f"{name}.npy")
+        with archive.open(entry, "w", force_zip64=True) as file:
             np.lib.format.write_array(file, np.asarray(values))

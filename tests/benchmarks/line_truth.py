@@ -10,14 +10,19 @@ from dataclasses import replace
 import numpy as np
 
 from rixs_pipeline.core.energy import corrected_pulse_height, curve_energy
-from rixs_pipeline.simulate.detector import JUMP_BASE_LINE, draw_pixel, measured_height
-from rixs_pipeline.simulate.drift import base_line, late_jump, scan_jump
-from rixs_pipeline.simulate.pulses import BASE_LINE_FLICKER
-from rixs_pipeline.simulate.schedule import plan
+from rixs_pipeline.simulate.detector import (
+    JUMP_BASELINE,
+    Detector,
+    Photons,
+    draw_pulse_heights,
+)
+from rixs_pipeline.simulate.drift import draw_baseline_drift, find_jump_times
+from rixs_pipeline.simulate.pixel import draw_pixel
+from rixs_pipeline.simulate.pulses import BASELINE_FLICKER, PHASE_NOISE
+from rixs_pipeline.simulate.schedule import plan_runs
 from rixs_pipeline.types import are_ok
 
 PROBES = 3000  # photons a line: 0.3 eV of scatter leave 0.005 eV
-PHASE_NOISE = 0.04  # of derivativeLike / filtValue, as recorded
 
 
 def line_errors(settings, calibration, number, energies):
@@ -25,41 +30,35 @@ def line_errors(settings, calibration, number, energies):
 
     `number`: of the run, 0 the first and -1 the last.
     """
-    runs = plan(settings)
-    jumps, drift = (
-        (late_jump(runs), scan_jump(runs)),
-        base_line(settings.seed, runs[-1].end[-1], settings.drift),
-    )
+    runs = plan_runs(settings)
+    jump_times = find_jump_times(runs)
+    drift = draw_baseline_drift(settings, runs[-1].end[-1])
+    detector = Detector(settings, drift)
     run, rng = runs[number], np.random.default_rng(1)
     time = np.linspace(run.start[0], run.end[-1], PROBES)
     phase = rng.permutation((np.arange(PROBES) + 0.5) / PROBES)
-    found = np.full((len(calibration["pixel"]), len(energies)), np.nan)
+    errors = np.full((len(calibration["pixel"]), len(energies)), np.nan)
     is_ok = are_ok(calibration["status"].values)
     for row, channel in enumerate(calibration["pixel"].values):
         if not is_ok[row]:
             continue
-        pixel = replace(
-            draw_pixel(settings, int(channel), jumps), fwhm=0.0, tail_fraction=0.0
-        )
-        base = (
-            pixel.base_line
-            + pixel.base_line_scale * drift.at(time)
-            + JUMP_BASE_LINE * (time >= pixel.jump_time)
-        )
-        flicker = rng.normal(0, BASE_LINE_FLICKER, PROBES)
-        base = base + flicker
-        for line, true in enumerate(energies):
-            energy = np.full(PROBES, true)
-            height = measured_height(
-                pixel, settings, energy, time, phase, drift, flicker, rng
-            )
-            reading = pixel.phase_reading(energy, phase) + rng.normal(
-                0, PHASE_NOISE, PROBES
-            )
-            params = calibration["params"].values[row]
-            corrected = corrected_pulse_height(height, base, reading, params)
-            found[row, line] = np.mean(curve_energy(corrected, params)) - true
-    return found
+        pixel = draw_pixel(settings, int(channel), jump_times)
+        pixel = replace(pixel, fwhm=0.0, tail_fraction=0.0)
+        flicker = rng.normal(0, BASELINE_FLICKER, PROBES)
+        common_drift = pixel.baseline_scale * drift.at(time)
+        jump = JUMP_BASELINE * (time >= pixel.jump_time)
+        baseline = pixel.baseline + common_drift + jump + flicker
+        params = calibration["params"].values[row]
+        for line, true_energy in enumerate(energies):
+            energy = np.full(PROBES, true_energy)
+            photons = Photons(energy, time, phase, flicker)
+            height = draw_pulse_heights(detector, pixel, photons, rng)
+            ratio = pixel.phase_ratio(energy, phase)
+            ratio = ratio + rng.normal(0, PHASE_NOISE, PROBES)
+            corrected = corrected_pulse_height(height, baseline, ratio, params)
+            fitted_energy = np.mean(curve_energy(corrected, params))
+            errors[row, line] = fitted_energy - true_energy
+    return errors
 
 
 def pulls(settings, calibration, number):

@@ -18,7 +18,8 @@ from rixs_pipeline.core.spectra.amplitudes import SpectrumPoints, feature_amplit
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.runner.executor import available_cores
 from rixs_pipeline.runner.run import Options, run
-from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
+from rixs_pipeline.simulate.beamtime import simulate
+from rixs_pipeline.simulate.settings import SimulationSettings
 from tests.benchmarks import spectra_truth
 from tests.core.spectra.builders import make_region
 

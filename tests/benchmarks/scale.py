@@ -16,7 +16,8 @@ from rixs_pipeline import open_product
 from rixs_pipeline.core.energy import interpolated_energy
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.formats import off
-from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
+from rixs_pipeline.simulate.beamtime import simulate
+from rixs_pipeline.simulate.settings import SimulationSettings
 from rixs_pipeline.stages.scan.gain_jumps import find_gain_jumps, find_jump_times
 from rixs_pipeline.stages.scan.pixel_energies import select_pixel_energies
 from tests.benchmarks.peak_fits import Model, fit

@@ -14,8 +14,14 @@ from scipy.signal import fftconvolve
 
 from rixs_pipeline import open_product
 from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
-from rixs_pipeline.simulate.truth import FINE, blurred, true_map
+from rixs_pipeline.simulate.beamtime import simulate
+from rixs_pipeline.simulate.settings import SimulationSettings
+from rixs_pipeline.simulate.truth import (
+    FINE_STEP,
+    DetectorResponse,
+    apply_response,
+    true_map,
+)
 from tests.core.spectra.builders import make_region
 
 REGIONS = {
@@ -132,8 +138,8 @@ def points(settings: SimulationSettings, beamtime: Path, out: Path) -> list[Poin
     return found
 
 
-def pixel_responses(truth, scans) -> list[tuple[float, tuple[float, float, float]]]:
-    """Share of the photons and response (FWHM, tail fraction, tail length) of every used pixel."""
+def pixel_responses(truth, scans) -> list[tuple[float, DetectorResponse]]:
+    """Share of the photons and response of every used pixel."""
     counts: dict[int, int] = {}
     for scan in scans:
         for pixel, n in zip(
@@ -142,10 +148,17 @@ def pixel_responses(truth, scans) -> list[tuple[float, tuple[float, float, float
             counts[int(pixel)] = counts.get(int(pixel), 0) + int(n)
     total = sum(counts.values())
     pixels = {p["channel"]: p for p in truth["pixels"]}
-    keys = ("fwhm", "tail_fraction", "tail_length")
-    return [
-        (n / total, tuple(pixels[p][k] for k in keys)) for p, n in counts.items() if n
-    ]
+    responses = []
+    for channel, number in counts.items():
+        if number > 0:
+            pixel = pixels[channel]
+            response = DetectorResponse(
+                fwhm=pixel["fwhm"],
+                tail_fraction=pixel["tail_fraction"],
+                tail_length=pixel["tail_length"],
+            )
+            responses.append((number / total, response))
+    return responses
 
 
 def shown_map(settings, rixs_map, responses):
@@ -157,7 +170,7 @@ def shown_map(settings, rixs_map, responses):
         rixs_map["incident_energy"].values,
         rixs_map["emission_energy_edges"].values,
     )
-    fine = np.arange(edges[0] - 2, edges[-1] + 2 + FINE / 2, FINE)
+    fine = np.arange(edges[0] - 2, edges[-1] + 2 + FINE_STEP / 2, FINE_STEP)
     ideal = true_map(
         settings,
         str(rixs_map.attrs["edge"]),
@@ -168,7 +181,10 @@ def shown_map(settings, rixs_map, responses):
     size = len(fine) - 1
     delta = np.zeros((1, size - 1 + size % 2))  # odd: it has a middle
     delta[0, delta.shape[1] // 2] = 1.0
-    response = sum(share * blurred(delta, FINE, *how) for share, how in responses)
+    response = sum(
+        share * apply_response(delta, FINE_STEP, pixel_response)
+        for share, pixel_response in responses
+    )
     density = fftconvolve(ideal, response, mode="same", axes=1)
     cumulative = np.concatenate(
         [np.zeros((len(incident), 1)), np.cumsum(density, axis=1)], axis=1

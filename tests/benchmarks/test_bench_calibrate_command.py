@@ -12,7 +12,8 @@ import pytest
 
 from rixs_pipeline import open_product
 from rixs_pipeline.io.formats import off
-from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
+from rixs_pipeline.simulate.beamtime import simulate
+from rixs_pipeline.simulate.settings import SimulationSettings
 from tests.benchmarks.conftest import REFERENCE_RUN
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,8 @@ from rixs_pipeline.core.gain import (
     left_out_residuals,
     spline_covariance,
 )
-from rixs_pipeline.simulate.detector import draw_pixel
+from rixs_pipeline.simulate.drift import JumpTimes
+from rixs_pipeline.simulate.pixel import draw_pixel
 from rixs_pipeline.simulate.settings import SimulationSettings
 
 SIX = ("C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La")
@@ -41,7 +42,7 @@ def array(seed, pixels, case):
     rng = np.random.default_rng(seed)
     settings = SimulationSettings(seed=seed, pixels=pixels, gain_roughness=roughness)
     drawn = [
-        draw_pixel(settings, channel, (np.inf, np.inf)) for channel in settings.channels
+        draw_pixel(settings, channel, JumpTimes()) for channel in settings.channels
     ]
     stands = energy + off * rng.normal(0, uncertainty)
     heights = np.stack(

@@ -12,7 +12,8 @@ import pytest
 
 from rixs_pipeline import open_product
 from rixs_pipeline.io.formats import off
-from rixs_pipeline.simulate.beamtime import SimulationSettings, simulate
+from rixs_pipeline.simulate.beamtime import simulate
+from rixs_pipeline.simulate.settings import SimulationSettings
 
 # one edge and sample, so that more pulses are more scans; a reference run of 0.6 million pulses
 BEAMTIME = {

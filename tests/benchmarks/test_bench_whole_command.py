@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.io.formats import off
-from rixs_pipeline.simulate import from_options
+from rixs_pipeline.simulate import simulate_preset
 
 BINS = 70, 1800  # points of a scan, 0.5 eV bins of its map
 REGIONS = """
@@ -27,7 +27,7 @@ def pixels(request) -> int:
 @pytest.fixture(scope="module")
 def beamtime(tmp_path_factory, pixels):
     path = tmp_path_factory.mktemp("whole") / f"pixels{pixels}"
-    from_options(path, f"benchmark_{pixels}")
+    simulate_preset(path, f"benchmark_{pixels}")
     return path
 
 

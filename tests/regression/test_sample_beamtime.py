@@ -8,7 +8,7 @@ from scipy import stats
 
 from rixs_pipeline import open_product
 from rixs_pipeline.core.drift import line_shifts
-from rixs_pipeline.simulate.truth import read_settings, true_map
+from rixs_pipeline.simulate.truth import DetectorResponse, read_settings, true_map
 from tests.regression.recount import ns, read_off, recount
 
 SCANS = range(1, 9)
@@ -20,7 +20,8 @@ MAPS = {
 }
 PIXELS = (1, 3, 5, 7, 9, 11, 13, 15)
 DEAD_TIME_S = 1024 * 4.8e-6
-RESPONSE = (1.5, 0.16, 20.0)  # FWHM, tail share and length: means of what is simulated
+# means of the simulated pixels
+RESPONSE = DetectorResponse(fwhm=1.5, tail_fraction=0.16, tail_length=20.0)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def expected(scans, files, truth, sample_beamtime):
             scan["emission_energy_edges"].values,
         )
         rates = true_map(
-            settings, run["edge"], run["sample"], incident, edges, RESPONSE
+            settings, run["edge"], run["sample"], incident, edges, response=RESPONSE
         )
         total = np.zeros(len(start))
         for pixel, status in zip(
@@ -230,7 +231,7 @@ def test_counts_of_a_window_are_those_of_the_truth(name, region, maps, expected)
     inside = (emission > region[0]) & (emission < region[1])
     predicted = sum(expected[n][:, inside].sum() for n in MAPS[name])
     found = maps[name]["counts"].values[:, inside].sum()
-    # 1 %: the response of each pixel is its own, the truth is blurred with a mean one
+    # 1 %: the response of each pixel is its own, that of the truth is their mean
     assert abs(found - predicted) < 4 * np.sqrt(predicted) + 0.01 * predicted
 
 
@@ -244,7 +245,9 @@ def test_all_maps_share_one_scale(maps, truth, sample_beamtime):
             rixs_map["incident_energy"].values,
             rixs_map["emission_energy_edges"].values,
         )
-        rate = true_map(settings, edge, sample, incident, edges, RESPONSE).sum(axis=1)
+        rate = true_map(settings, edge, sample, incident, edges, response=RESPONSE).sum(
+            axis=1
+        )
         counts = int(rixs_map["counts"].sum())
         ratios.append(counts / np.sum(rate * rixs_map["exposure"].values))
         errors.append(ratios[-1] / np.sqrt(counts))
@@ -302,7 +305,7 @@ def test_the_redox_feature_grows_as_simulated(maps, sample_beamtime):
             sample,
             incident,
             one["emission_energy_edges"].values,
-            RESPONSE,
+            response=RESPONSE,
         )
         counts.append(one["counts"].values[window].sum())
         found.append(counts[-1] / one["exposure"].values[window[0].ravel()].sum())

@@ -8,11 +8,17 @@ import pytest
 
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.simulate.beamtime import simulate
-from rixs_pipeline.simulate.detector import draw_pixel
+from rixs_pipeline.simulate.drift import JumpTimes
 from rixs_pipeline.simulate.lines import LINES, line_profile
-from rixs_pipeline.simulate.settings import BeamDump, SimulationSettings, preset
-from rixs_pipeline.simulate.truth import read_settings, true_map
+from rixs_pipeline.simulate.pixel import draw_pixel
+from rixs_pipeline.simulate.settings import (
+    BeamDump,
+    SimulationSettings,
+    preset_settings,
+)
+from rixs_pipeline.simulate.truth import DetectorResponse, read_settings, true_map
 
+RESPONSE = DetectorResponse(fwhm=1.4, tail_fraction=0.15, tail_length=20.0)
 RUN = "20260101/0000/20260101_run0000"
 SMALL = SimulationSettings(
     seed=5,
@@ -267,7 +273,7 @@ def test_without_tail_drift_and_phase_the_gain_gives_back_the_energy_to_the_reso
     }
     settings = SimulationSettings.model_validate(SMALL.model_dump() | plain)
     simulate(tmp_path / "b", settings)
-    pixel = draw_pixel(settings, 1, (np.inf, np.inf))
+    pixel = draw_pixel(settings, 1, JumpTimes())
     _, records, _ = read_off(tmp_path / "b" / f"{RUN}_chan1.off")
     with np.load(tmp_path / "b/truth.npz") as events:
         good, energy = events["good_chan1"], events["energy_chan1"]
@@ -293,13 +299,13 @@ def test_drift_follows_the_base_line_and_grows_with_the_energy(tmp_path):
     }
     settings = SimulationSettings.model_validate(SMALL.model_dump() | quiet)
     simulate(tmp_path / "b", settings)
-    pixel = draw_pixel(settings, 1, (np.inf, np.inf))
+    pixel = draw_pixel(settings, 1, JumpTimes())
     _, records, _ = read_off(tmp_path / "b" / f"{RUN}_chan1.off")
     with np.load(tmp_path / "b/truth.npz") as events:
         good, energy = events["good_chan1"], events["energy_chan1"]
     records, energy = records[good], energy[good]
     change = records["coefs"][:, 2] / pixel.pulse_height(energy) - 1
-    expected = -pixel.relative_drift(energy) * (records["pretrigger"] - pixel.base_line)
+    expected = -pixel.relative_drift(energy) * (records["pretrigger"] - pixel.baseline)
     slope = (change * expected).sum() / (expected**2).sum()
     assert slope == pytest.approx(
         1, abs=0.05
@@ -404,15 +410,10 @@ def test_true_maps_add_over_bins_and_keep_their_photons_in_a_detector():
     np.testing.assert_allclose(fine.reshape(3, 10, 4).sum(axis=2), coarse, rtol=1e-9)
     whole = np.array([200.0, 1099.0])
     ideal = true_map(SMALL, "O_K", "LMR_RT", incident, whole)
-    seen = true_map(SMALL, "O_K", "LMR_RT", incident, whole, response=(1.4, 0.15, 20.0))
+    seen = true_map(SMALL, "O_K", "LMR_RT", incident, whole, response=RESPONSE)
     np.testing.assert_allclose(seen, ideal, rtol=5e-3)
     band = true_map(
-        SMALL,
-        "O_K",
-        "LMR_RT",
-        incident,
-        np.array([515.0, 530.0]),
-        response=(1.4, 0.15, 20.0),
+        SMALL, "O_K", "LMR_RT", incident, np.array([515.0, 530.0]), response=RESPONSE
     )
     assert (
         band < true_map(SMALL, "O_K", "LMR_RT", incident, np.array([515.0, 530.0]))
@@ -427,7 +428,7 @@ def test_the_truth_remembers_the_settings(beamtime):
 
 def test_the_shipped_sample_is_what_its_preset_makes(sample_beamtime, tmp_path):
     """Values, not bytes: the last bit of an exponential differs between processors."""
-    simulate(tmp_path / "again", preset("sample"))
+    simulate(tmp_path / "again", preset_settings("sample"))
     for path in sorted(sample_beamtime.rglob("*.off")):
         _, shipped, rest = read_off(path)
         _, again, rest_again = read_off(

@@ -2,13 +2,13 @@ import pytest
 from pydantic import ValidationError
 
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.simulate import from_options
+from rixs_pipeline.simulate import simulate_preset
 from rixs_pipeline.simulate.settings import (
     PRESETS,
     BeamDump,
     Sample,
     SimulationSettings,
-    preset,
+    preset_settings,
 )
 from rixs_pipeline.simulate.truth import read_settings
 
@@ -29,61 +29,50 @@ def test_values_outside_their_range_are_refused(wrong):
         SimulationSettings(**wrong)
 
 
-def test_names_must_differ():
-    with pytest.raises(ValidationError, match="samples"):
+def test_names_must_be_unique():
+    with pytest.raises(ValidationError, match="samples: names are not unique: a, a"):
         SimulationSettings(samples=(Sample(name="a"), Sample(name="a", redox=2)))
 
 
-def test_a_preset_takes_changes_and_checks_them():
-    changed = preset(
-        "sample",
-        pixels=3,
-        edges=["O_K"],
-        beam_dumps=[BeamDump(scan=1, first=2, points=1)],
-    )
-    assert (changed.pixels, changed.edges, changed.seed) == (
-        3,
-        ("O_K",),
-        PRESETS["sample"].seed,
-    )
+def test_preset_takes_changes_and_checks_them():
+    dump = BeamDump(scan=1, first=2, points=1)
+    changed = preset_settings("sample", pixels=3, edges=["O_K"], beam_dumps=[dump])
+    assert changed.pixels == 3
+    assert changed.edges == ("O_K",)
+    assert changed.seed == PRESETS["sample"].seed
     assert changed.channels == range(1, 6, 2)
     with pytest.raises(UsageError, match="rate"):
-        preset("sample", rate=-1)
+        preset_settings("sample", rate=-1)
     with pytest.raises(UsageError, match="benchmark_64"):
-        preset("simple")
+        preset_settings("simple")
 
 
 @pytest.mark.parametrize(
     ("name", "pulses"), [("benchmark_64", 5.9e6), ("benchmark_240", 22e6)]
 )
-def test_benchmarks_have_the_pulses_they_promise(name, pulses):
-    """Expected records from the rates alone: throughputs average 1.02, a record costs 4.9 ms of dead time."""
-    s = PRESETS[name]
-    dead = 4.9152e-3
-    scans = len(s.edges) * len(s.samples) * s.passes
-    time = scans * s.points * (s.dwell + s.settle)
-    rates = [
-        (s.rate, time),
-        (s.calibration_rate, s.calibrations * s.calibration_duration),
-    ]
-    expected = s.pixels * sum(1.02 * r / (1 + r * dead) * t for r, t in rates)
+def test_benchmarks_have_the_number_of_pulses_of_the_real_data(name, pulses):
+    """Records expected from the rates, at a mean throughput of 1.02."""
+    settings = PRESETS[name]
+    dead_time = 4.9152e-3  # s
+    scans = len(settings.edges) * len(settings.samples) * settings.passes
     assert scans == 12
+    scan_time = scans * settings.points * (settings.dwell + settings.settle)
+    reference_time = settings.calibrations * settings.calibration_duration
+
+    def records(rate, time):
+        arrived = 1.02 * rate
+        return arrived / (1 + rate * dead_time) * time
+
+    scan_records = records(settings.rate, scan_time)
+    reference_records = records(settings.calibration_rate, reference_time)
+    expected = settings.pixels * (scan_records + reference_records)
     assert expected == pytest.approx(pulses, rel=0.03)
 
 
-def test_the_command_line_changes_only_what_it_names(tmp_path):
-    from_options(tmp_path / "b", "sample", pixels=1, passes=1, edges="O_K, Co_L")
-    expected = preset("sample", pixels=1, passes=1, edges=["O_K", "Co_L"])
+def test_command_line_changes_only_the_given_options(tmp_path):
+    simulate_preset(tmp_path / "b", "sample", pixels=1, passes=1, edges="O_K, Co_L")
+    expected = preset_settings("sample", pixels=1, passes=1, edges=["O_K", "Co_L"])
     assert read_settings(tmp_path / "b") == expected
     with pytest.raises(UsageError, match="edges"):
-        from_options(tmp_path / "c", "sample", edges="O_K,Xx_L")
+        simulate_preset(tmp_path / "c", "sample", edges="O_K,Xx_L")
     assert not (tmp_path / "c").exists()
-
-
-def test_a_sample_may_be_scanned_at_some_edges_alone():
-    from rixs_pipeline.simulate.schedule import plan
-
-    samples = [{"name": "a"}, {"name": "b", "edges": ["O_K"]}]
-    runs = plan(preset("sample", samples=samples, edges=["Co_L", "O_K"], passes=1))
-    scans = [(run.sample.name, run.edge) for run in runs if run.sample]
-    assert scans == [("a", "Co_L"), ("a", "O_K"), ("b", "O_K")]

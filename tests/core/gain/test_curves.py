@@ -16,7 +16,8 @@ from rixs_pipeline.core.gain import (
     remainder_covariance,
     spline_covariance,
 )
-from rixs_pipeline.simulate.detector import draw_pixel
+from rixs_pipeline.simulate.drift import JumpTimes
+from rixs_pipeline.simulate.pixel import draw_pixel
 from rixs_pipeline.simulate.settings import SimulationSettings
 from tests.core.photons import ENERGY, UNCERTAINTY, height
 
@@ -130,7 +131,7 @@ class RoughArray:
 def simulate_rough_array(seed: int) -> RoughArray:
     settings = SimulationSettings(seed=seed, pixels=10)
     channels = settings.channels
-    pixels = [draw_pixel(settings, channel, (np.inf, np.inf)) for channel in channels]
+    pixels = [draw_pixel(settings, channel, JumpTimes()) for channel in channels]
     noise = np.random.default_rng(seed).normal(0, STAT, (10, 6))
     measured = [
         pixel.pulse_height(energy)
