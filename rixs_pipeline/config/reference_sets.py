@@ -49,7 +49,9 @@ class _Shaped(Model):
     shape: tuple[tuple[float, Positive, Positive], ...] | None = Field(
         None,
         min_length=1,
-        description="Lorentzians: [position eV from any zero, full width eV, share of the area]",
+        description=(
+            "Lorentzians: [position eV from any zero, full width eV, share of the area]"
+        ),
     )
     sigma: float = Field(
         0.0, ge=0, description="Gaussian that the Lorentzians are convolved with, eV"
@@ -67,7 +69,8 @@ class _VariantEntry(_Shaped):
     shift: tuple[float, Positive] | None = Field(
         None,
         description=(
-            "from the line, and its standard deviation, eV, which adds to the line's in "
+            "from the line, and its standard deviation, eV, which adds to the line's "
+            "in "
             "quadrature"
         ),
     )
@@ -127,7 +130,8 @@ def find_set(name_or_path: str | Path) -> Path:
             path.stem for path in (configs_folder() / "references").glob("*.yaml")
         )
         raise ConfigError(
-            f"no reference set '{name_or_path}'; choose from {', '.join(names)}, or give "
+            f"no reference set '{name_or_path}'; choose from {', '.join(names)}, or "
+            f"give "
             "a .yaml file"
         )
     return path
@@ -383,9 +387,9 @@ def position(shape: Shape, sigma: float, fwhm: float = POSITION_FWHM) -> float:
     Notes
     -----
     The sum of Voigt profiles is computed as the inverse Fourier transform of
-    sum_i share_i exp(-i k offset_i - |k| fwhm_i / 2 - (k s)^2 / 2), s the total Gaussian
-    standard deviation. Its maximum is the vertex of the parabola through the three
-    highest points.
+    sum_j share_j exp(-i k offset_j - |k| fwhm_j / 2 - (k s)^2 / 2), where s is the
+    total Gaussian standard deviation. Its maximum is the vertex of the parabola through
+    the three highest points.
     """
     offset, width, share = np.array(shape, dtype=float).T
     total_sigma = np.hypot(sigma, fwhm * _SIGMA_PER_FWHM)

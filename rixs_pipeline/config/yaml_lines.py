@@ -165,11 +165,11 @@ def merge(base: Document, over: Document, replaced: Iterable[Keys] = ()) -> Docu
     """
     places = dict(base.places)
 
-    def merge_values(below: Any, above: Any, keys: Keys) -> Any:
+    def _merge(below: Any, above: Any, keys: Keys) -> Any:
         are_mappings = isinstance(below, dict) and isinstance(above, dict)
         if are_mappings and keys not in replaced:
             merged = {
-                key: merge_values(below.get(key), value, (*keys, key))
+                key: _merge(below.get(key), value, (*keys, key))
                 for key, value in above.items()
             }
             return below | merged
@@ -177,7 +177,7 @@ def merge(base: Document, over: Document, replaced: Iterable[Keys] = ()) -> Docu
             del places[hidden]
         return above
 
-    data = merge_values(base.data, over.data, ())
+    data = _merge(base.data, over.data, ())
     return Document(data, places | over.places)
 
 

@@ -1,4 +1,4 @@
-"""Turn joined logs into runs: names, samples, edges, readings, the config's corrections."""
+"""Turn joined logs into runs: names, samples, edges, readings, corrections."""
 
 import os
 from collections import Counter
@@ -268,5 +268,18 @@ def _check_keys(logs: Mapping[str, LogRun], config: BeamtimeConfig) -> list[str]
 
 
 def make_relative(problem: str, root: Path) -> str:
-    """Return a problem with its paths relative to the folder of the beamtime."""
+    """Return a problem with paths relative to the beamtime.
+
+    Parameters
+    ----------
+    problem
+        One line.
+    root
+        Folder of the beamtime.
+
+    Returns
+    -------
+    str
+        The line without `root`.
+    """
     return problem if root == Path() else problem.replace(f"{root}{os.sep}", "")

@@ -134,7 +134,8 @@ def _walk(root: Path, problems: list[str]) -> Iterator[Path]:
 
     def report_unreadable(error: OSError) -> None:
         problems.append(
-            f"{error.filename}: cannot be read ({error.strerror}); check its permissions"
+            f"{error.filename}: cannot be read ({error.strerror}); check its "
+            f"permissions"
         )
 
     visited: set[tuple[int, int]] = set()
@@ -253,7 +254,9 @@ def _unread_files(files: _BeamtimeFiles) -> list[str]:
             "read; apply an optimal filter and write OFF files"
         )
     for suffix in sorted({path.suffix.lower() for path in files.unknown_files}):
-        same = [path for path in files.unknown_files if path.suffix.lower() == suffix]
-        rest = f" and {len(same) - 1} more {suffix} files" if len(same) > 1 else ""
-        problems.append(f"{same[0]}{rest}: unknown format; not read")
+        first, *further = [
+            path for path in files.unknown_files if path.suffix.lower() == suffix
+        ]
+        count = f" and {len(further)} more {suffix} files" if further else ""
+        problems.append(f"{first}{count}: unknown format; not read")
     return problems

@@ -361,7 +361,7 @@ def _select_finite(spectrum: Spectrum, path: Path) -> Spectrum:
 
 
 def _column_labels(spectrum: Spectrum, absorption_label: str) -> list[str]:
-    """Return column names; an intensity against incident energy stands for absorption."""
+    """Return column names; intensity against incident energy means absorption."""
     labels = ["energy"]
     for name in spectrum.columns:
         is_absorption = name == "intensity" and spectrum.axis == "incident_energy"

@@ -1,4 +1,4 @@
-"""Describe what a beamtime holds, as plain JSON values: for `inspect` and the report."""
+"""Describe what a beamtime holds, as plain JSON values."""
 
 from collections import defaultdict
 from math import isfinite
@@ -113,7 +113,7 @@ def _cells(run: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _incident_range(limits: list[float] | None) -> str:
-    """Return an incident range such as `768.00 - 804.80`, or the energy of one point."""
+    """Return an incident range such as `768.00 - 804.80`, or a single energy."""
     if limits is None:
         return ""
     low, high = limits

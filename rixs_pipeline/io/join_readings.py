@@ -99,13 +99,27 @@ def _join_number(
         )
         joined.ambiguous.append(
             f"{', '.join(map(str, paths))}: may hold the readings of "
-            f"{', '.join(owner_names)}: ambiguous by folder, date and sample; not used; set "
+            f"{', '.join(owner_names)}: ambiguous by folder, date and sample; not "
+            f"used; set "
             f"beamtime.scans.<name>.readings for {', '.join(candidates)}"
         )
 
 
 def fits(log: LogRun, file: AsciiScan) -> bool:
-    """Return whether a file has a row for each logged, or each usable, point."""
+    """Return whether the number of rows of a file is that of a run's points.
+
+    Parameters
+    ----------
+    log
+        The run.
+    file
+        A file of readings.
+
+    Returns
+    -------
+    bool
+        A row for each logged, or for each usable, point.
+    """
     return file.n_rows in (log.n_logged, len(log.points))
 
 

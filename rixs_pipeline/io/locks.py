@@ -12,7 +12,7 @@ LOG = logging.getLogger("rixs_pipeline")
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Lock a folder of results: another process that locks it waits until the block ends.
+    """Lock a folder of results; other processes that lock it wait for the block.
 
     POSIX record locks hold between the nodes of NFS, Lustre and GPFS, and end with the
     process that holds them. On a file system without locks the block runs unprotected.

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.schema import SCHEMA_VERSION
@@ -73,18 +74,15 @@ def write_product(
     in_memory = {"driver": "core", "backing_store": False}
     # HDF5 would sort the entries by name
     with h5py.File(path.name, "w", **in_memory, track_order=True) as file:
-        file.attrs["NX_class"] = _text("NXroot")
-        file.attrs["default"] = _text(next(iter(entries)))
+        _set_texts(file, NX_class="NXroot", default=next(iter(entries)))
         for name, dataset in entries.items():
             entry = file.create_group(name)
-            entry.attrs["NX_class"] = _text("NXentry")
-            entry.attrs["default"] = _text("data")
+            _set_texts(entry, NX_class="NXentry", default="data")
             entry.attrs["schema_version"] = SCHEMA_VERSION
             for key, value in {**attributes, **dataset.attrs}.items():
                 entry.attrs[str(key)] = _attribute(value)
             data = entry.create_group("data")
-            data.attrs["NX_class"] = _text("NXdata")
-            data.attrs["signal"] = _text(signal)
+            _set_texts(data, NX_class="NXdata", signal=signal)
             data.attrs["axes"] = _texts(axes or map(str, dataset[signal].dims))
             _write_variables(data, dataset)
             _attach_dimensions(data, dataset)
@@ -92,6 +90,11 @@ def write_product(
         image = file.id.get_file_image()
     with atomic_path(path) as temporary:
         temporary.write_bytes(image)
+
+
+def _set_texts(target: h5py.HLObject, **attributes: str) -> None:
+    for name, text in attributes.items():
+        target.attrs[name] = _text(text)
 
 
 def _write_variables(group: h5py.Group, dataset: xr.Dataset) -> None:
@@ -102,10 +105,10 @@ def _write_variables(group: h5py.Group, dataset: xr.Dataset) -> None:
         for key, value in variable.attrs.items():
             stored.attrs[key] = _text(value) if isinstance(value, str) else value
         if stored.dtype.kind == "S":
-            stored.attrs["_Encoding"] = _text("utf-8")
+            _set_texts(stored, _Encoding="utf-8")
 
 
-def _compression(values: np.ndarray[Any, Any]) -> dict[str, Any]:
+def _compression(values: NDArray[Any]) -> dict[str, Any]:
     """Return options that compress a large array as every HDF5 build reads it.
 
     Maps are mostly zeros. Intensities of a point are multiples of one number: without
@@ -113,7 +116,8 @@ def _compression(values: np.ndarray[Any, Any]) -> dict[str, Any]:
     """
     if values.size <= COMPRESSED_SIZE or values.dtype.kind not in "iuf":
         return {}
-    rows = min(len(values), max(1, CHUNK_BYTES // values[0].nbytes))
+    rows_of_chunk = max(1, CHUNK_BYTES // values[0].nbytes)
+    rows = min(len(values), rows_of_chunk)
     return {
         "chunks": (rows, *values.shape[1:]),
         "compression": "gzip",
@@ -132,12 +136,14 @@ def _attach_dimensions(group: h5py.Group, dataset: xr.Dataset) -> None:
             group.create_dataset(str(dim), shape=(length,), dtype="f4")
         group[str(dim)].make_scale(scale_name)
     for name, variable in dataset.variables.items():
+        stored = group[str(name)]
         for axis, dim in enumerate(variable.dims):
+            scale = group[str(dim)]
             if dim != name:
-                group[str(name)].dims[axis].attach_scale(group[str(dim)])
+                stored.dims[axis].attach_scale(scale)
 
 
-def _stored_values(variable: xr.Variable) -> np.ndarray[Any, Any]:
+def _stored_values(variable: xr.Variable) -> NDArray[Any]:
     """Return the values of a variable as HDF5 stores them."""
     values = np.asarray(variable.values)
     if values.dtype.kind in "OU":
@@ -145,26 +151,29 @@ def _stored_values(variable: xr.Variable) -> np.ndarray[Any, Any]:
     return values.astype(np.int8) if values.dtype.kind == "b" else values
 
 
-def _text(text: str) -> np.ndarray[Any, Any]:
+def _text(text: str) -> NDArray[Any]:
     """Return a fixed-length string: some readers garble variable-length ones."""
     return _texts([text]).reshape(())
 
 
-def _texts(texts: Iterable[str]) -> np.ndarray[Any, Any]:
+def _texts(texts: Iterable[str]) -> NDArray[Any]:
     """Return fixed-length strings, (text,), marked as UTF-8.
 
     What UTF-8 cannot encode (half a surrogate pair) is escaped.
     """
     encoded = [text.encode(errors="backslashreplace") for text in texts]
-    length = max(map(len, encoded), default=1) or 1
-    return np.array(encoded, dtype=h5py.string_dtype("utf-8", length))
+    longest = max(map(len, encoded), default=0)
+    dtype = h5py.string_dtype("utf-8", max(longest, 1))
+    return np.array(encoded, dtype=dtype)
 
 
 def _attribute(value: Any) -> Any:
     """Return a number or text as it is, anything else (bool, None, a list) as JSON."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    is_number = isinstance(value, int | float)
+    if is_number and not isinstance(value, bool):
         return value
-    return _text(value if isinstance(value, str) else json.dumps(value))
+    text = value if isinstance(value, str) else json.dumps(value)
+    return _text(text)
 
 
 def _plain(value: Any) -> Any:

@@ -207,5 +207,6 @@ def _open_entry(path: Path) -> Iterator[h5py.Group]:
             yield file["entry"]
     except (OSError, KeyError) as error:
         raise InputError(
-            f"{path}: cannot be read as a photon list ({error}); delete it and run again"
+            f"{path}: cannot be read as a photon list ({error}); delete it and run "
+            f"again"
         ) from error

@@ -1,4 +1,4 @@
-"""What a beamtime directory holds, as plain frozen records: the hand-over from `io.discovery` to the stages."""
+"""What a beamtime directory holds: the result of discovery, used by all stages."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,28 +80,25 @@ class Run(Timed):
 
     kind: Literal["scan", "calibration"]
     number: int  # scan_num, cal number, or htxs
-    name: str  # `scan0001`, `cal0000`; with the run directory in front where numbers come back
-    directory: str  # run directory relative to the beamtime, parts joined by `-`; "" for a flat beamtime
+    name: str  # scan0001, cal0000; after the directory where numbers come back
+    directory: str  # of the pulses in the beamtime, its parts joined by `-`
     sample: str
     edge: Edge | None  # None: neither in the log nor clear from the incident range
     points: Points
-    readings: dict[str, FloatArray] = field(
-        default_factory=dict
-    )  # channel -> (point,), NaN where missing
+    # channel -> (point,), NaN where missing
+    readings: dict[str, FloatArray] = field(default_factory=dict)
     pulse_files: tuple[Path, ...] = ()  # one OFF file a pixel
     photon_list: Path | None = None  # an already calibrated list instead
     log: Path | None = None
-    readings_file: Path | None = None  # the SSRL ASCII file that the readings came from
-    reference_run: str | None = (
-        None  # what the log names as the calibration to use, as written there
-    )
+    readings_file: Path | None = None  # SSRL ASCII file of the readings
+    reference_run: str | None = None  # that the log names, as written there
     complete: bool = True  # False: aborted, or still running
-    problems: tuple[str, ...] = ()  # one line each, in the user's words
+    problems: tuple[str, ...] = ()  # one line each
 
 
 @dataclass(frozen=True)
 class Beamtime:
-    """All runs in order of time, and everything that did not fit."""
+    """All runs in order of time, and the problems of no single run."""
 
     path: Path
     runs: tuple[Run, ...]

@@ -22,7 +22,8 @@ def test_nothing_given_is_the_defaults(tmp_path: Path) -> None:
 def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
     config = loaded(
         tmp_path,
-        "map: {step: 5e-1}\nbeamtime:\n  samples: {yes: no, on: off}\n  exclude: {pixels: [0014]}\n"
+        "map: {step: 5e-1}\nbeamtime:\n  samples: {yes: no, on: off}\n  exclude: "
+        "{pixels: [0014]}\n"
         "  scans: {0012: {sample: a}, x-scan0001: {edge: O_K}}\n",
     )
     assert config.map.step == 0.5
@@ -32,7 +33,10 @@ def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
 
 
 def test_merged_keys_and_anchors_work(tmp_path: Path) -> None:
-    text = "regions:\n  a: &a {kind: pfy, emission: [1, 2]}\n  b:\n    <<: *a\n    edge: O_K\n"
+    text = (
+        "regions:\n  a: &a {kind: pfy, emission: [1, 2]}\n"
+        "  b:\n    <<: *a\n    edge: O_K\n"
+    )
     config = loaded(tmp_path, text)
     assert config.regions == {
         "a": Region(kind="pfy", emission=(1, 2)),
@@ -147,8 +151,11 @@ def test_a_dumped_config_loads_back_equal(
 def test_what_a_region_leaves_unsaid_stays_unsaid_in_a_dumped_config(
     tmp_path: Path,
 ) -> None:
-    """Written out, `emission: null` would stand against the preset, and the region would be all of the map."""
-    text = "regions: {Co: {preset: Co_L, kind: pfy}, O: {kind: pfy, emission: [510, 540], exclude_elastic: null}}"
+    """`emission: null` would override the preset: the region would be the whole map."""
+    text = (
+        "regions: {Co: {preset: Co_L, kind: pfy}, "
+        "O: {kind: pfy, emission: [510, 540], exclude_elastic: null}}"
+    )
     config = loaded(tmp_path, text)
     again = loaded(tmp_path, dump_config(config))
     assert config.regions and again.regions
@@ -169,7 +176,7 @@ def test_the_schema_knows_every_section() -> None:
 
 
 def missing_keys(model: type[BaseModel], given: Any) -> list[str]:
-    """The fields of a model that stand nowhere in a config as a person wrote it; mappings of names are looked into."""
+    """Fields of a model that a config, as written, names nowhere."""
     missing = []
     for name, field in model.model_fields.items():
         found = [
@@ -185,7 +192,7 @@ def missing_keys(model: type[BaseModel], given: Any) -> list[str]:
 
 
 def instances(model: type[BaseModel], value: Any) -> list[Any]:
-    """What a person wrote for a model: one of it, a list of them, or a mapping of names to them."""
+    """What a config has for a model: a single value, a list, or a mapping of names."""
     if isinstance(value, list):
         return value
     if not isinstance(value, dict) or model.model_fields.keys() & value.keys():

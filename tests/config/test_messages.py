@@ -26,7 +26,8 @@ from tests.config.helpers import problems
         ),
         (
             "regions: {A: {kind: pfy, background: {kind: linea}}}\n",
-            "c.yaml:1: regions.A.background: must be of kind 'constant', 'linear', 'sideband', 'blank', 'leak', "
+            "c.yaml:1: regions.A.background: must be of kind 'constant', 'linear', "
+            "'sideband', 'blank', 'leak', "
             "not {'kind': 'linea'}",
         ),
         (
@@ -34,12 +35,15 @@ from tests.config.helpers import problems
             "c.yaml:1: regions.A.background.emission: is missing",
         ),
         (
-            "regions: {A: {kind: pfy, background: [{kind: leak, tail_fracton: 0.1}]}}\n",
-            "c.yaml:1: regions.A.background.0.tail_fracton: unknown key (did you mean 'tail_fraction'?)",
+            "regions: {A: {kind: pfy, background: [{kind: leak, tail_fracton: "
+            "0.1}]}}\n",
+            "c.yaml:1: regions.A.background.0.tail_fracton: unknown key (did you mean "
+            "'tail_fraction'?)",
         ),
         (
             "regions:\n  a:\n    kind: pfi\n",
-            "c.yaml:3: regions.a.kind: must be one of 'pfy', 'spfy', 'ipfy', 'tfy', 'xes' or 'elastic', not 'pfi'",
+            "c.yaml:3: regions.a.kind: must be one of 'pfy', 'spfy', 'ipfy', 'tfy', "
+            "'xes' or 'elastic', not 'pfi'",
         ),
         (
             "regions:\n  a:\n    edge: O_K\n",
@@ -48,11 +52,13 @@ from tests.config.helpers import problems
         ),
         (
             "regions:\n  a: {kind: pfy, exclude_elastic: 0.5 keV}\n",
-            "c.yaml:2: regions.a.exclude_elastic: a number in eV is expected, '0.5 keV' has a unit",
+            "c.yaml:2: regions.a.exclude_elastic: a number in eV is expected, '0.5 "
+            "keV' has a unit",
         ),
         (
             "map:\n  emission:\n    - 200\n    - 1000 meV\n",
-            "c.yaml:4: map.emission.1: a number in eV is expected, '1000 meV' has a unit",
+            "c.yaml:4: map.emission.1: a number in eV is expected, '1000 meV' has a "
+            "unit",
         ),
         (
             "map: {step: wide}\n",
@@ -82,7 +88,8 @@ from tests.config.helpers import problems
         ),
         (
             "beamtime:\n  exclude:\n    scans:\n      - 3\n      - 1.5\n",
-            "c.yaml:5: beamtime.exclude.scans.1: must be a whole number or text, in quotes, not 1.5",
+            "c.yaml:5: beamtime.exclude.scans.1: must be a whole number or text, in "
+            "quotes, not 1.5",
         ),
         ("map: 5\n", "c.yaml:1: map: must be a mapping of keys to values, not 5"),
         (
@@ -91,7 +98,8 @@ from tests.config.helpers import problems
         ),
         (
             "regions:\n  1st: {kind: tfy}\n",
-            "c.yaml:2: regions.1st: the name must match [A-Za-z][A-Za-z0-9_]*, not '1st'",
+            "c.yaml:2: regions.1st: the name must match [A-Za-z][A-Za-z0-9_]*, not "
+            "'1st'",
         ),
         ("[1, 2]\n", "c.yaml:1: expected a mapping of keys to values, not [1, 2]"),
         (
@@ -105,23 +113,28 @@ from tests.config.helpers import problems
         ),
         (
             "calibration:\n  lines:\n    - C_Ka\n    - Co_Ka\n    - O_Ka\n",
-            "c.yaml:4: calibration.lines.1: no line 'Co_Ka' in srd128 (did you mean 'C_Ka'?)",
+            "c.yaml:4: calibration.lines.1: no line 'Co_Ka' in srd128 (did you mean "
+            "'C_Ka'?)",
         ),
         (
             "calibration:\n  lines: [C_Ka, O_Ka]\n",
-            "c.yaml:2: calibration.lines: must have at least 3 items, not ['C_Ka', 'O_Ka']",
+            "c.yaml:2: calibration.lines: must have at least 3 items, not ['C_Ka', "
+            "'O_Ka']",
         ),
         (
             "calibration:\n  variants: {Fe_La: oxide,\n             Ni_La: oxid}\n",
-            "c.yaml:3: calibration.variants.Ni_La: no variant 'oxid' of Ni_La in srd128; known: metal, oxide",
+            "c.yaml:3: calibration.variants.Ni_La: no variant 'oxid' of Ni_La in "
+            "srd128; known: metal, oxide",
         ),
         (
             "calibration:\n  reference: ucal\n  variants: {Mn_La: oxide}\n",
-            "c.yaml:3: calibration.variants.Mn_La: no line 'Mn_La' in ucal (did you mean 'Zn_La'?)",
+            "c.yaml:3: calibration.variants.Mn_La: no line 'Mn_La' in ucal (did you "
+            "mean 'Zn_La'?)",
         ),
         (
             "calibration:\n  variants: sulfide\n",
-            "c.yaml:2: calibration.variants: no variant 'sulfide' in srd128; known: metal, oxide",
+            "c.yaml:2: calibration.variants: no variant 'sulfide' in srd128; known: "
+            "metal, oxide",
         ),
     ],
 )
@@ -165,15 +178,18 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     [
         (
             "top",
-            "scale: must be one of 'none', 'max', 'area' or 'edge' or [low, high] in eV, not 'top'",
+            "scale: must be one of 'none', 'max', 'area' or 'edge' or [low, high] in "
+            "eV, not 'top'",
         ),
         (
             "[1, 2, 3]",
-            "scale: must be one of 'none', 'max', 'area' or 'edge' or [low, high] in eV, not [1, 2, 3]",
+            "scale: must be one of 'none', 'max', 'area' or 'edge' or [low, high] in "
+            "eV, not [1, 2, 3]",
         ),
         (
             "5",
-            "scale: must be one of 'none', 'max', 'area' or 'edge' or [low, high] in eV, not 5",
+            "scale: must be one of 'none', 'max', 'area' or 'edge' or [low, high] in "
+            "eV, not 5",
         ),
         ("[1, x]", "scale.1: must be a number in eV, not 'x'"),
         ("[540 eV, 548]", "scale.0: a number in eV is expected, '540 eV' has a unit"),

@@ -17,7 +17,7 @@ SIGMA_OF_1_EV = 1 / (2 * np.sqrt(2 * np.log(2)))
 def seen(
     energy: np.ndarray, shape: tuple[tuple[float, float, float], ...], gauss: float
 ) -> np.ndarray:
-    """Lorentzians convolved with a Gaussian by plain summation: independent of the Voigt function."""
+    """Lorentzians convolved with a Gaussian by plain summation."""
     step = energy[1] - energy[0]
     bare = sum(
         share * 2 / np.pi / width / (1 + (2 * (energy - offset) / width) ** 2)
@@ -36,7 +36,8 @@ def file(folder: Path, lines: str, head: str = "source: mine\n") -> Path:
 THREE = (
     "  C_Ka: {energy: 277, uncertainty: 2}\n"
     "  Mn_La: {energy: 637, uncertainty: 1}\n"
-    "  X: {energy: 700, uncertainty: 1, source: his, sigma: 0.5, shape: [[5, 1, 1], [9, 2, 3]]}\n"
+    "  X: {energy: 700, uncertainty: 1, source: his, sigma: 0.5, shape: [[5, 1, 1], "
+    "[9, 2, 3]]}\n"
 )
 
 
@@ -166,15 +167,17 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ),
         (
             THREE + "  Mn_Lb: {energy: 648, uncertainty: 1, shape_from: hauskat2024}\n",
-            "mine.yaml:6: lines.Mn_Lb.shape_from: hauskat2024 has no Mn_Lb; known: C_Ka, N_Ka",
+            "mine.yaml:6: lines.Mn_Lb.shape_from: hauskat2024 has no Mn_Lb; known: "
+            "C_Ka, N_Ka",
         ),
         (
             THREE + "  Mn_Lb: {energy: 648, uncertainty: 1, satellite_of: Mn_LA}\n",
-            "mine.yaml:6: lines.Mn_Lb.satellite_of: 'Mn_LA' is not another line of this set",
+            "mine.yaml:6: lines.Mn_Lb.satellite_of: 'Mn_LA' is not another line of "
+            "this set",
         ),
         (
-            THREE
-            + "  N_Ka: {energy: 392, uncertainty: 1, shape_from: hauskat2024, sigma: 1}\n",
+            THREE + "  N_Ka: {energy: 392, uncertainty: 1, "
+            "shape_from: hauskat2024, sigma: 1}\n",
             "mine.yaml:6: lines.N_Ka: shape_from allows no shape or sigma",
         ),
     ],
@@ -205,11 +208,14 @@ def test_every_set_that_ships_loads() -> None:
 
 WITH_VARIANTS = (
     "  C_Ka: {energy: 277, uncertainty: 2}\n"
-    "  Ni_La: {energy: 851, uncertainty: 0.3, source: hers, shape: [[0, 2, 1]], material: metal,\n"
-    "          variants: {NiO: {energy: 851.4, uncertainty: 0.4, source: his, sigma: 0.2,"
+    "  Ni_La: {energy: 851, uncertainty: 0.3, source: hers, shape: [[0, 2, 1]], "
+    "material: metal,\n"
+    "          variants: {NiO: {energy: 851.4, uncertainty: 0.4, source: his, sigma: "
+    "0.2,"
     " shape: [[0, 4, 1], [3, 1, 1]]},"
     " oxide: {shift: [-0.2, 0.4], source: theirs}}}\n"
-    "  Cu_La: {energy: 929, uncertainty: 1, material: metal, variants: {oxide: {shift: [0.5, 1], source: theirs}}}\n"
+    "  Cu_La: {energy: 929, uncertainty: 1, material: metal, variants: {oxide: "
+    "{shift: [0.5, 1], source: theirs}}}\n"
 )
 
 
@@ -259,7 +265,8 @@ def test_choosing_a_variant_changes_that_line_alone(
     ]
     assert sorted(changed) == sorted(chosen) == sorted(varied.variants)
     for line in changed:
-        # no oxide's position is known: it stands where the metal does, and is less certain than either
+        # no oxide's position is known: it stands where the metal does, and is less
+        # certain than either
         assert varied.lines[line].energy == default.lines[line].energy
         assert varied.lines[line].uncertainty == pytest.approx(
             np.hypot(default.lines[line].uncertainty, 1.5)
@@ -284,7 +291,8 @@ def test_only_metals_have_oxides(name: str) -> None:
     [
         (
             "{energy: 1, source: a}",
-            "mine.yaml:5: lines.X.variants.b: give either energy and uncertainty, or shift",
+            "mine.yaml:5: lines.X.variants.b: give either energy and uncertainty, or "
+            "shift",
         ),
         ("{source: a}", "give either energy and uncertainty, or shift"),
         (
@@ -310,7 +318,10 @@ def test_a_mistake_in_a_variant_is_told_with_file_line_and_key(
     tmp_path: Path, variant: str, expected: str
 ) -> None:
     two = "".join(THREE.splitlines(keepends=True)[:2])
-    line = f"  X: {{energy: 700, uncertainty: 1, material: a, variants: {{b: {variant}}}}}\n"
+    line = (
+        "  X: {energy: 700, uncertainty: 1, material: a, "
+        f"variants: {{b: {variant}}}}}\n"
+    )
     with pytest.raises(ConfigError) as caught:
         load_reference_set(file(tmp_path, two + line))
     assert expected in str(caught.value)

@@ -60,7 +60,7 @@ def states(folder, text):
 
 @pytest.fixture
 def beamtime(tmp_path):
-    """One run directory, a calibration, two scans, logs as the beamline writes them: beside and in a common folder."""
+    """A reference run and two scans, each log next to the pulses and in `logs`."""
     folder = run_directory(tmp_path)
     logs = {
         "calibration0000.json": calibration_log(0, T0, 20.0, data_path=data_path()),
@@ -71,7 +71,8 @@ def beamtime(tmp_path):
         write_json(tmp_path / "logs" / name, log)
     states(
         folder,
-        f"#\n{T0}, CAL0\n{T0 + 25 * SECOND}, PAUSE\n{T0 + 29 * SECOND}, SCAN1\n{T0 + 40 * SECOND}, STOP\n",
+        f"#\n{T0}, CAL0\n{T0 + 25 * SECOND}, PAUSE\n"
+        f"{T0 + 29 * SECOND}, SCAN1\n{T0 + 40 * SECOND}, STOP\n",
     )
     return tmp_path
 

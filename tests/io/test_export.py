@@ -49,7 +49,7 @@ def spectrum(**changes: object) -> Spectrum:
 
 
 def read_xdi(path: Path) -> tuple[dict[str, str], list[str], np.ndarray]:
-    """Fields, column labels and numbers, by the grammar of the XDI 1.0 specification."""
+    """Fields, column labels and numbers, by the grammar of XDI 1.0."""
     lines = path.read_text(encoding="utf-8").splitlines()
     assert re.match(r"# XDI/1\.0( \S+)*$", lines[0])
     header = [line for line in lines if line.startswith("#")]

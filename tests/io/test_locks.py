@@ -1,4 +1,4 @@
-"""Several processes that change the same files of one folder lose nothing of each other."""
+"""Processes that change the same files of one folder wait for each other."""
 
 import fcntl
 import subprocess

@@ -1,4 +1,4 @@
-"""The files that come out: any program can open them, and they are there whole or not at all."""
+"""Products: any program can open them, and they appear complete or not at all."""
 
 import errno
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_entries_keep_their_order(tmp_path):
 
 
 def items(path):
-    """Of every group and dataset of a file: its attributes, their dtypes, and its own dtype (None: a group)."""
+    """Attributes, their dtypes, and the dtype of every group (None) and dataset."""
     found = {}
     with h5py.File(path) as file:
 
@@ -196,7 +196,7 @@ def test_all_kinds_of_values_come_back(tmp_path):
     n=st.integers(1, 5),
 )
 def test_any_text_can_be_written(tmp_path, text, n):
-    """Also half a surrogate pair, as file names and broken JSON hold it: it is escaped. HDF5 ends a text at NUL."""
+    """Half a surrogate pair, as in file names, is escaped. HDF5 ends a text at NUL."""
     given_ = dataset(n).assign_attrs(text=text)
     given_["name"] = ("x", np.array([text] * n, dtype=object), given_["name"].attrs)
     found = nexus.read_entry(write(tmp_path / "p.nxs", entry=given_))

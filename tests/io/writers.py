@@ -44,7 +44,7 @@ def write_off(
     records: np.ndarray | None = None,
     **changes: Any,
 ) -> Path:
-    """An OFF file; `changes` replace keys of its header, `tail` is a part of a record."""
+    """An OFF file; `changes` replace keys of its header, `tail` is appended."""
     columns = 7
     matrix = np.linspace(0, 1, bases * columns).tobytes()
     shape: dict[str, Any] = {"Rows": str(bases), "Cols": str(columns)}
@@ -104,7 +104,7 @@ def json_log(
 def calibration_log(
     number: int, start_ns: int, duration_s: float, **changes: Any
 ) -> dict:
-    """A reference run: the variable is the time, and there is a routine instead of a calibration number."""
+    """A reference run: the scanned variable is the time."""
     log = json_log(
         number,
         start_ns,

@@ -82,11 +82,12 @@ def _run(log: dict[str, Any], path: Path) -> LogRun:
             f"{path}: aborted or still running; using the {len(windows)} complete of "
             f"{n_logged} points",
         )
-    named_edge = (log.get("extra") or {}).get("edge")
-    edge = None if named_edge in (None, "") else _find_edge(str(named_edge))
-    if named_edge not in (None, "") and edge is None:
+    extra = log.get("extra") or {}
+    edge_name = str(extra.get("edge") or "")
+    edge = _find_edge(edge_name)
+    if edge_name and edge is None:
         problems += (
-            f"{path}: unknown edge '{named_edge}'; using the edge of the incident "
+            f"{path}: unknown edge '{edge_name}'; using the edge of the incident "
             f"range; known edges: {', '.join(Edge)}",
         )
     readings = {}
@@ -135,10 +136,12 @@ def _incident_energy(log: dict[str, Any]) -> FloatArray:
     """
     unit = str(log.get("var_unit")).lower()
     name = str(log.get("var_name")).lower()
-    values = np.array([number_or_nan(value) for value in log["var_values"]])
-    if unit in _EV_PER_UNIT or "mono" in name or "energy" in name:
-        return values * _EV_PER_UNIT.get(unit, 1.0)
-    parked_energy = number_or_nan((log.get("extra") or {}).get("mono"))
+    values = [number_or_nan(value) for value in log["var_values"]]
+    is_energy_name = "mono" in name or "energy" in name
+    if unit in _EV_PER_UNIT or is_energy_name:
+        return np.array(values) * _EV_PER_UNIT.get(unit, 1.0)
+    extra = log.get("extra") or {}
+    parked_energy = number_or_nan(extra.get("mono"))
     return np.full(len(values), parked_energy)
 
 
@@ -159,7 +162,8 @@ def _readings(extras: Any, position: IntArray) -> dict[str, FloatArray]:
     channels = dict.fromkeys(channel for row in rows for channel in row)
     readings = {}
     for channel in channels:
-        values = np.array([number_or_nan(row.get(channel)) for row in rows])
-        if not np.all(np.isnan(values)):
-            readings[channel] = values
+        values = [number_or_nan(row.get(channel)) for row in rows]
+        reading = np.array(values)
+        if not np.isnan(reading).all():
+            readings[channel] = reading
     return readings

@@ -1,4 +1,4 @@
-"""What a log says about one run, before pulses are joined to it; tools of all log readers."""
+"""What a log says about one run, before it is joined with pulses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

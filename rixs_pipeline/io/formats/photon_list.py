@@ -1,4 +1,4 @@
-"""Processed photon lists, `<prefix>_<STATE>.npz`: photons that are already calibrated."""
+"""Processed photon lists, `<prefix>_<STATE>.npz`: already calibrated photons."""
 
 import re
 import zipfile

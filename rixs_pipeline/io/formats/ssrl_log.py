@@ -50,7 +50,7 @@ _LogConstructor.add_constructor("tag:yaml.org,2002:int", _LogConstructor.int_or_
 
 @dataclass(frozen=True)
 class SsrlLog:
-    """The runs of one log in the order of the file, and a line for each unusable pass."""
+    """The runs of one log in the order of the file, and a line for each bad pass."""
 
     runs: tuple[LogRun, ...]
     problems: tuple[str, ...]

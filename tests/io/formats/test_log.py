@@ -15,7 +15,7 @@ from rixs_pipeline.io.formats.log import (
 
 @given(st.integers(10**15, 2 * 10**15))
 def test_microseconds_of_a_log_survive(microseconds):
-    """Sixteen digits fit in a float64: what was written to the microsecond comes back exactly."""
+    """Sixteen digits fit in a float64: microseconds come back exactly."""
     assert nanoseconds(microseconds / 1e6) == microseconds * 1000
 
 

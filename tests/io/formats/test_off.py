@@ -222,7 +222,7 @@ def test_real_files(real_data):
 def test_real_pulses_of_the_reference_stand_where_the_public_analysis_finds_them(
     real_data,
 ):
-    """Channel 1, first calibration: O Ka at 7792.1 in pulse height, by the densest 40 wide window."""
+    """Channel 1, first reference run: O Ka at a pulse height of 7792.1."""
     pulses = off.read_pulses(
         real_data / "20200219_chan1.off", 1582151025932277000, 1582152196789819000
     )
@@ -232,7 +232,7 @@ def test_real_pulses_of_the_reference_stand_where_the_public_analysis_finds_them
 
 
 def test_a_file_that_grew_or_was_replaced_is_opened_anew(tmp_path):
-    """Small files stay mapped from one call to the next, while they are what they were."""
+    """Small files stay mapped from one call to the next while unchanged."""
     path = write_off(tmp_path / "a_chan1.off", TIMES[:4])
     assert off.open_records(path) is off.open_records(path)
     write_off(path, TIMES)

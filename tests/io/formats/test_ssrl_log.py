@@ -94,7 +94,8 @@ def test_numbers_of_a_log(tmp_path, text):
     path = tmp_path / "20260101_001_log"
     path.write_text(
         "--- {dtype: cal, file_header: true}\n"
-        f"--- {{header: {{htxs: 1, mono: {text}, start: 100.5, stop: 200.25}}, loop: {{}}}}\n"
+        f"--- {{header: {{htxs: 1, mono: {text}, start: 100.5, stop: 200.25}}, loop: "
+        f"{{}}}}\n"
     )
     (run,) = ssrl_log.read(path).runs
     assert run.points.incident_energy.tolist() == [1000.0]
