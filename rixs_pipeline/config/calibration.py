@@ -89,7 +89,7 @@ class ReferenceLine(Model):
 
 
 class ReferenceSet(Model):
-    """A named set of reference lines: the energy scale of what is calibrated with it."""
+    """A named set of reference lines, which defines the energy scale of products."""
 
     name: str
     source: str

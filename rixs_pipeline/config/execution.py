@@ -1,4 +1,4 @@
-"""How the work is carried out: in which processes, on which machines, in which memory."""
+"""How the work is carried out: processes, machines and memory."""
 
 from typing import Annotated
 

@@ -10,7 +10,6 @@ from rixs_pipeline.config.messages import did_you_mean, validate
 from rixs_pipeline.config.models import Config
 from rixs_pipeline.config.yaml_lines import (
     Document,
-    Keys,
     Place,
     from_values,
     merge,
@@ -88,14 +87,14 @@ def _check_reference(config: Config, document: Document) -> None:
     try:
         reference_sets.find_set(calibration.reference)
     except ConfigError as error:
-        problem = _problem(document, ("calibration", "reference"), str(error))
+        problem = document.problem(("calibration", "reference"), str(error))
         raise ConfigError(problem) from error
     problems = [*_unknown_lines(config, document)]
     for variant_problem in reference_sets.find_variant_problems(
         calibration.reference, calibration.variants or ""
     ):
         keys = ("calibration", "variants", *variant_problem.keys)
-        problems.append(_problem(document, keys, variant_problem.text))
+        problems.append(document.problem(keys, variant_problem.text))
     if problems:
         raise ConfigError("\n".join(problems))
 
@@ -109,12 +108,7 @@ def _unknown_lines(config: Config, document: Document) -> Iterator[str]:
     for number, line in enumerate(lines):
         if line not in names:
             text = f"no line '{line}' in {reference} ({did_you_mean(line, names)})"
-            yield _problem(document, ("calibration", "lines", number), text)
-
-
-def _problem(document: Document, keys: Keys, text: str) -> str:
-    """Return `file:line: key.key: what is wrong`."""
-    return f"{document.place(keys)}: {'.'.join(map(str, keys))}: {text}"
+            yield document.problem(("calibration", "lines", number), text)
 
 
 def dump_config(config: Config) -> str:

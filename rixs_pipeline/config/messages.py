@@ -162,14 +162,10 @@ def _problems(
         for keys, group in inner or together:
             message = _explain(model, document, keys, group)
             texts[message.keys] = message.text
-    lines = sorted(
-        (document.place(keys), ".".join(map(str, keys)), text)
-        for keys, text in texts.items()
+    in_order = sorted(
+        texts, key=lambda keys: (document.place(keys), ".".join(map(str, keys)))
     )
-    return [
-        f"{place}: {dotted_keys}: {text}" if dotted_keys else f"{place}: {text}"
-        for place, dotted_keys, text in lines
-    ]
+    return [document.problem(keys, texts[keys]) for keys in in_order]
 
 
 def _is_consequence(

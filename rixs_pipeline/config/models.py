@@ -107,7 +107,7 @@ class NormaliseConfig(Model):
 
     i0: str | None = Field(
         "i0",
-        description="channel of the log with the incident flux; null: live time only",
+        description="channel of the log with the incident flux; null: live time alone",
     )
     i0_offset: float = Field(
         0.0, description="reading of that channel without beam, subtracted first"
@@ -164,7 +164,10 @@ class GeometryConfig(Model):
 
     @property
     def factor(self) -> float:
-        """g = sin(incidence) / sin(takeoff): Achkar et al., PRB 83, 081106 (2011)."""
+        """Factor g = sin(incidence) / sin(takeoff).
+
+        A. J. Achkar et al., Phys. Rev. B 83, 081106 (2011).
+        """
         return sin(radians(self.incidence)) / sin(radians(self.takeoff))
 
 

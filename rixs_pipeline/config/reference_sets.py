@@ -49,9 +49,8 @@ class _Shaped(Model):
     shape: tuple[tuple[float, Positive, Positive], ...] | None = Field(
         None,
         min_length=1,
-        description=(
-            "Lorentzians: [position eV from any zero, full width eV, share of the area]"
-        ),
+        description="Lorentzians: [position eV from any zero, full width eV, "
+        "share of the area]",
     )
     sigma: float = Field(
         0.0, ge=0, description="Gaussian that the Lorentzians are convolved with, eV"
@@ -68,11 +67,8 @@ class _VariantEntry(_Shaped):
     uncertainty: Positive | None = Field(None, description="one standard deviation, eV")
     shift: tuple[float, Positive] | None = Field(
         None,
-        description=(
-            "from the line, and its standard deviation, eV, which adds to the line's "
-            "in "
-            "quadrature"
-        ),
+        description="[distance from the line, its standard deviation], eV; the "
+        "latter adds in quadrature to the uncertainty of the line",
     )
     source: str
 
@@ -84,10 +80,7 @@ class _LineEntry(_Shaped):
     uncertainty: Positive = Field(description="one standard deviation, eV")
     source: str | None = Field(None, description="default: the set's")
     material: str = Field(
-        "",
-        description=(
-            "what it was measured on: name of the line itself among its variants"
-        ),
+        "", description="what the line was measured on: its name among the variants"
     )
     variants: dict[str, _VariantEntry] = Field(
         {}, description="the line in other chemical states, by name"
@@ -131,8 +124,7 @@ def find_set(name_or_path: str | Path) -> Path:
         )
         raise ConfigError(
             f"no reference set '{name_or_path}'; choose from {', '.join(names)}, or "
-            f"give "
-            "a .yaml file"
+            "give a .yaml file"
         )
     return path
 
@@ -305,8 +297,7 @@ def _read_version(path: Path, _version: tuple[int, int] | None) -> _SetFile:
 
 
 def _error(document: Document, keys: tuple[str, ...], text: str) -> ConfigError:
-    """Return an error `file:line: key.key: what is wrong`."""
-    return ConfigError(f"{document.place(keys)}: {'.'.join(keys)}: {text}")
+    return ConfigError(document.problem(keys, text))
 
 
 def _check_satellite(name: str, entries: _SetFile, document: Document) -> None:
@@ -347,8 +338,8 @@ def _check_variants(name: str, line: _LineEntry, document: Document) -> None:
             text = "give either energy and uncertainty, or shift"
             raise _error(document, keys, text)
         if variant.sigma and not variant.shape:
-            place = f"{document.place(keys)}: {'.'.join(keys)}"
-            raise ConfigError(f"{place}.sigma: is part of a shape; give shape too")
+            text = "is part of a shape; give shape too"
+            raise _error(document, (*keys, "sigma"), text)
 
 
 @cache

@@ -18,6 +18,9 @@ def _wrap_single_window(value: Any) -> Any:
     return value
 
 
+Windows = Annotated[tuple[Limits, ...], BeforeValidator(_wrap_single_window)]
+
+
 class PreEdge(Model):
     """Background fitted before the edge and extended across it."""
 
@@ -33,13 +36,11 @@ class Sideband(Model):
     """Background from windows next to the region in emission energy."""
 
     kind: Literal["sideband"]
-    emission: Annotated[tuple[Limits, ...], BeforeValidator(_wrap_single_window)] = (
-        Field(
-            min_length=1,
-            max_length=2,
-            description="a window [low, high] for a constant background, or two windows "
-            "for a straight line between them, eV",
-        )
+    emission: Windows = Field(
+        min_length=1,
+        max_length=2,
+        description="window [low, high] for a constant background, or two windows for "
+        "a straight line between them, eV",
     )
 
 

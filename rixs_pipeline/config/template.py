@@ -93,8 +93,7 @@ def _calibration_section(description: Mapping[str, Any]) -> list[str]:
     }
     return [
         "calibration:",
-        "  # the energy scale: srd128, elam, ucal, hauskat2024, or a similar .yaml "
-        "file",
+        "  # the energy scale: srd128, elam, ucal, hauskat2024, or a .yaml file",
         "  reference: srd128",
         f"  # lines of the reference sample ({_names(sorted(materials))}); "
         "default: identified",
@@ -103,7 +102,7 @@ def _calibration_section(description: Mapping[str, Any]) -> list[str]:
 
 
 def _normalise_section(readings: list[str]) -> list[str]:
-    """Return the channel of the incident flux: i0, or a name that contains i0."""
+    """Return the channel of the incident flux: i0, or the first whose name has i0."""
     exact = [name for name in readings if name.lower() == "i0"]
     similar = [name for name in readings if "i0" in name.lower()]
     flux = next(iter(exact + similar), None)

@@ -32,6 +32,7 @@ class Place:
     line: int = 0  # 0: no lines
 
     def __str__(self) -> str:
+        """Return `file:line`."""
         return f"{self.source}:{self.line}" if self.line else self.source
 
 
@@ -48,6 +49,25 @@ class Document:
         while keys[:length] not in self.places:
             length -= 1
         return self.places[keys[:length]]
+
+    def problem(self, keys: Keys, text: str) -> str:
+        """Return one line for what is wrong at a key.
+
+        Parameters
+        ----------
+        keys
+            Keys that lead to the value; empty: the whole document.
+        text
+            What is wrong.
+
+        Returns
+        -------
+        str
+            `file:line: key.key: what is wrong`.
+        """
+        dotted_keys = ".".join(map(str, keys))
+        parts = [str(self.place(keys)), dotted_keys, text]
+        return ": ".join(part for part in parts if part)
 
 
 def read_yaml(path: Path) -> Document:

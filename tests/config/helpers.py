@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.config.load import load_config
 from rixs_pipeline.errors import ConfigError
 
-EXAMPLE_LINE = re.compile(
-    r"^#(?! \S)(?=.)", re.MULTILINE
-)  # `#key:`, and what is indented below it
+# `#key:`, and what is indented below it
+EXAMPLE_LINE = re.compile(r"^#(?! \S)(?=.)", re.MULTILINE)
 
 
 def loaded(folder: Path, text: str, **options: Any) -> Config:
@@ -29,3 +29,12 @@ def problems(folder: Path, text: str, **options: Any) -> list[str]:
 
 def uncommented(text: str) -> str:
     return EXAMPLE_LINE.sub("", text)
+
+
+def assert_invalid(
+    model: type[BaseModel], values: dict[str, Any], message: str = ""
+) -> None:
+    """Assert that a model refuses values, with a part of the message."""
+    with pytest.raises(ValidationError) as error:
+        model.model_validate(values)
+    assert message in str(error.value)
