@@ -42,6 +42,20 @@ def test_every_config_key_is_described(section: str) -> None:
     assert not missing
 
 
+@pytest.mark.parametrize(
+    "section", sorted(Config.model_fields.keys() - SECTIONS.keys())
+)
+def test_the_defaults_of_the_config_page_are_those_of_the_code(section: str) -> None:
+    text = page("config").split(f"\n## {section}:")[1].split("\n## ")[0]
+    defaults = getattr(Config(), section).model_dump(mode="json")
+    cells = re.findall(r"^\| `([\w.]+)` \| `([^`]+)` \|", text, re.MULTILINE)
+    for key, cell in cells:
+        default = defaults
+        for name in key.split("."):
+            default = default[name]
+        assert YAML(typ="safe").load(cell) == default, key
+
+
 def test_every_verb_and_option_is_described() -> None:
     text = page("cli")
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
