@@ -54,12 +54,6 @@ class CountedPulses:
     accepted: IntArray
     live_time: FloatArray
 
-    def select(self, pixels: BoolArray) -> CountedPulses:
-        """Return the pulses of some pixels, (pixel,)."""
-        return CountedPulses(
-            self.triggers[pixels], self.accepted[pixels], self.live_time[pixels]
-        )
-
 
 @dataclass(frozen=True)
 class SpoilingTime:
@@ -89,76 +83,36 @@ class RateFactors:
 
 
 @dataclass(frozen=True)
-class _Parameters:
-    """T (s) and the losses c_p (pixel,)."""
+class _Derivatives:
+    """Derivatives of the log likelihood of accepted pulses, (pixel,) each.
 
-    seconds: float
-    lost: FloatArray
+    Attributes
+    ----------
+    score, information
+        Derivative by T, 1/s, and its Fisher information, 1/s^2, with c_p eliminated.
+    lost_step
+        Step of Fisher scoring in c_p.
+    """
+
+    score: FloatArray
+    information: FloatArray
+    lost_step: FloatArray
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """Maximum of the likelihood, and the standard error of T, s."""
+    """Maximum of the likelihood: T and its standard error, s, and the pixels' pulls.
 
-    parameters: _Parameters
-    error: float
-
-
-@dataclass(frozen=True)
-class _TimeDerivatives:
-    """Derivative of the log likelihood in T and its Fisher information, (pixel,)."""
-
-    score: FloatArray
-    information: FloatArray
-
-
-@dataclass(frozen=True)
-class _Likelihood:
-    """Binomial likelihood of accepted pulses, which pass with exp(-(c_p + r T)).
-
-    All arrays (pixel, point); `rate` in 1/s.
+    The pull (pixel,) is the distance of the pixel's T from T, in standard errors.
     """
 
-    triggers: IntArray
-    accepted: IntArray
-    rate: FloatArray
-
-    def odds(self, parameters: _Parameters) -> FloatArray:
-        """Return accepted over rejected pulses as expected, (pixel, point)."""
-        exponent = parameters.lost[:, None] + self.rate * parameters.seconds
-        exponent = np.maximum(exponent, SMALLEST_EXPONENT)
-        return np.asarray(np.exp(-exponent) / -np.expm1(-exponent))
-
-    def slope(self, odds: FloatArray) -> FloatArray:
-        """Return the derivative of the log likelihood in the exponent."""
-        return (self.triggers - self.accepted) * odds - self.accepted
-
-    def pixel_lever(self, odds: FloatArray) -> FloatArray:
-        """Return the rates minus their weighted mean over the points of each pixel."""
-        weight = self.triggers * odds
-        mean = _ratio((weight * self.rate).sum(axis=1), weight.sum(axis=1))
-        return self.rate - mean[:, None]
-
-    def time_derivatives(self, parameters: _Parameters) -> _TimeDerivatives:
-        """Return the derivatives of the log likelihood in T, with c_p eliminated."""
-        odds = self.odds(parameters)
-        lever = self.pixel_lever(odds)
-        weight = self.triggers * odds
-        return _TimeDerivatives(
-            score=(self.slope(odds) * lever).sum(axis=1),
-            information=(weight * lever**2).sum(axis=1),
-        )
-
-    def improve_lost(self, parameters: _Parameters) -> FloatArray:
-        """Return c_p (pixel,) after one step of Fisher scoring, at least 0."""
-        odds = self.odds(parameters)
-        weight = self.triggers * odds
-        step = _ratio(self.slope(odds).sum(axis=1), weight.sum(axis=1))
-        return np.maximum(parameters.lost + step, 0.0)
+    seconds: float
+    error: float
+    pull: FloatArray
 
 
-def rates(triggers: IntArray, live_time: FloatArray) -> FloatArray:
-    """Return the rates at which photons arrive, a_p b_j.
+def fit_rates(triggers: IntArray, live_time: FloatArray) -> RateFactors:
+    """Return the rates at which photons arrive, a_p b_j, as their factors.
 
     The rate of each pixel relative to the others is that of the whole scan, the rate of
     the array that of the point: the maximum of the Poisson likelihood of the triggers
@@ -171,23 +125,6 @@ def rates(triggers: IntArray, live_time: FloatArray) -> FloatArray:
         Records that may be counted, i8 (pixel, point).
     live_time
         Time in which they could be counted, f8 (pixel, point), s.
-
-    Returns
-    -------
-    FloatArray
-        f8 (pixel, point), 1/s; 0 where no pixel has a trigger.
-    """
-    factors = rate_factors(triggers, live_time)
-    return factors.pixel[:, None] * factors.point
-
-
-def rate_factors(triggers: IntArray, live_time: FloatArray) -> RateFactors:
-    """Return the factors of `rates`.
-
-    Parameters
-    ----------
-    triggers, live_time
-        As in `rates`.
 
     Returns
     -------
@@ -224,32 +161,24 @@ def fit_spoiling_time(pulses: CountedPulses, expected: float) -> SpoilingTime:
     SpoilingTime
         T, its error, and the pixels that it rests on.
     """
-    all_pixels = np.ones(len(pulses.triggers), bool)
     if not expected > 0:
+        all_pixels = np.ones(len(pulses.triggers), bool)
         return SpoilingTime(0.0, 0.0, all_pixels)
     rate = _rates_of_other_pixels(pulses, MAX_PILE_UP / expected)
-    likelihood = _Likelihood(pulses.triggers, pulses.accepted, rate)
-    fit = _fit_time(likelihood, expected)
-    derivatives = likelihood.time_derivatives(fit.parameters)
-    pull = np.abs(_ratio(derivatives.score, np.sqrt(derivatives.information)))
-    is_used = pull <= OUTLIER * max(1.0, float(np.median(pull)))
+    fit = _maximise_likelihood(pulses, rate, expected)
+    is_used = fit.pull <= OUTLIER * max(1.0, float(np.median(fit.pull)))
     if not is_used.all():
-        used = pulses.select(is_used)
-        likelihood = _Likelihood(used.triggers, used.accepted, rate[is_used])
-        fit = _fit_time(likelihood, expected)
-    return SpoilingTime(fit.parameters.seconds, fit.error, is_used)
+        used = CountedPulses(
+            pulses.triggers[is_used],
+            pulses.accepted[is_used],
+            pulses.live_time[is_used],
+        )
+        fit = _maximise_likelihood(used, rate[is_used], expected)
+    return SpoilingTime(fit.seconds, fit.error, is_used)
 
 
 def efficiency(pulses: CountedPulses, time: SpoilingTime) -> FloatArray:
     """Return the share of photons that pass the cuts, c exp(-r T) (a / A)^s.
-
-    Of the pulses of a point `a` are accepted, where `A` are expected of its triggers
-    from exp(-r T) and the other losses of each pixel; both are sums over the pixels on
-    which T rests, as is c, which makes the share right over the whole scan. So the
-    error of T acts on differences of the rate alone. exp(-r T) falls where chance
-    brings more counts, a / A rises: with the exponent s of `_balance`, the intensity,
-    counts / live time, varies as the counts alone do. Where the rate of a point is not
-    measured (`MAX_PILE_UP`), s is 1: the share is that of the accepted pulses.
 
     Parameters
     ----------
@@ -262,31 +191,59 @@ def efficiency(pulses: CountedPulses, time: SpoilingTime) -> FloatArray:
     -------
     FloatArray
         f8 (pixel, point), positive.
+
+    Notes
+    -----
+    Of the pulses of a point `a` are accepted, where `A` are expected of its triggers
+    from exp(-r T) and the other losses of each pixel; both are sums over the pixels on
+    which T rests, as is c, which makes the share right over the whole scan. So the
+    error of T acts on differences of the rate alone. exp(-r T) falls where chance
+    brings more counts, a / A rises: with the exponent s the intensity, counts / live
+    time, varies as the counts alone do. Where the rate of a point is not measured
+    (`MAX_PILE_UP`), s is 1: the share is that of the accepted pulses.
+
+    The exponent: of n triggers a share q is accepted; x = r T (`spoiled`), v = 1/q - 1
+    (`rejected`). To first order the logarithm of the share is
+    -(1 - s) x dn/n + s (da/a - dn/n). Its covariance with that of the accepted counts,
+    in any part of the spectrum, is (s v - (1 - s) x) / n; its variance is
+    ((1 - s)^2 x^2 + s^2 v) / n. With s the latter is twice the former: 2 - sqrt(2)
+    where all losses are spoiled pulses and few; 0 where nothing is spoiled.
     """
-    pile_up = rates(pulses.triggers, pulses.live_time) * time.seconds
-    unspoiled = np.exp(-np.minimum(pile_up, MAX_PILE_UP))
+    rate = fit_rates(pulses.triggers, pulses.live_time)
+    pile_up = rate.pixel[:, None] * rate.point * time.seconds
+    pile_up = np.minimum(pile_up, MAX_PILE_UP)
+    unspoiled = np.exp(-pile_up)
+
     # From here on, arrays are of the pixels on which T rests.
-    used = pulses.select(time.is_used)
-    pile_up = np.minimum(pile_up[time.is_used], MAX_PILE_UP)
+    triggers = pulses.triggers[time.is_used]
+    accepted = pulses.accepted[time.is_used]
+    pile_up = pile_up[time.is_used]
+    used_unspoiled = unspoiled[time.is_used]
     is_measured = pile_up < MAX_PILE_UP
-    unspoiled_triggers = used.triggers * unspoiled[time.is_used]
-    accepted_sum = (used.accepted * is_measured).sum(axis=1)
+    unspoiled_triggers = triggers * used_unspoiled
+    accepted_sum = (accepted * is_measured).sum(axis=1)
     unspoiled_sum = (unspoiled_triggers * is_measured).sum(axis=1)
     common_share = 1.0
     if accepted_sum.any():
         common_share = accepted_sum.sum() / unspoiled_sum.sum()
     pixel_share = _ratio(accepted_sum, unspoiled_sum, otherwise=common_share)
-    shares = unspoiled[time.is_used] * pixel_share[:, None]
-    expected = used.triggers * shares
-    point_expected = expected.sum(axis=0)
-    point_accepted = used.accepted.sum(axis=0)
-    spoiled = _ratio((expected * pile_up).sum(axis=0), point_expected)
-    expected_variance = (expected * np.clip(1 - shares, 0, 1)).sum(axis=0)
-    point_triggers = used.triggers.sum(axis=0)
-    rejected = _ratio(point_triggers * expected_variance, point_expected**2)
-    exponent = np.where(is_measured.any(axis=0), _balance(spoiled, rejected), 1.0)
-    surplus = _ratio(point_accepted, point_expected, otherwise=1.0)
-    surplus[point_accepted == 0] = 1.0
+    share = used_unspoiled * pixel_share[:, None]
+    expected = triggers * share
+
+    # From here on, arrays are of the points.
+    n_triggers = triggers.sum(axis=0)
+    n_accepted = accepted.sum(axis=0)
+    n_expected = expected.sum(axis=0)
+    variance = (expected * np.clip(1 - share, 0, 1)).sum(axis=0)
+    rejected = _ratio(n_triggers * variance, n_expected**2)
+    spoiled = _ratio((expected * pile_up).sum(axis=0), n_expected)
+    root = np.sqrt(spoiled**2 + rejected**2 + rejected * spoiled**2)
+    numerator = 2 * spoiled + spoiled**2
+    denominator = spoiled + rejected + spoiled**2 + root
+    exponent = _ratio(numerator, denominator)
+    exponent[~is_measured.any(axis=0)] = 1.0
+    surplus = _ratio(n_accepted, n_expected, otherwise=1.0)
+    surplus[n_accepted == 0] = 1.0
     return np.asarray(common_share * unspoiled * surplus**exponent)
 
 
@@ -299,53 +256,71 @@ def _rates_of_other_pixels(pulses: CountedPulses, max_rate: float) -> FloatArray
     flatten the slope against the rate: the rates are drawn to their mean by the share
     of their variance that is noise. Points whose rate is not measured have the mean.
     """
-    triggers, live_time = pulses.triggers, pulses.live_time
-    pixel = rate_factors(triggers, live_time).pixel[:, None]
+    triggers = pulses.triggers
+    live_time = pulses.live_time
+    pixel = fit_rates(triggers, live_time).pixel[:, None]
     weighted_time = pixel * live_time
     n_others = triggers.sum(axis=0) - triggers
     other_time = weighted_time.sum(axis=0) - weighted_time
     point = _ratio(n_others, other_time)
-    is_measured = (n_others > 0) & (live_time > 0) & (pixel * point < max_rate)
+    is_measured = (n_others > 0) & (live_time > 0)
+    is_measured &= pixel * point < max_rate
     point = np.where(is_measured, point, 0.0)
     weight = n_others * is_measured  # the relative precision of a rate
     total = weight.sum(axis=1)
     mean = _ratio((weight * point).sum(axis=1), total)[:, None]
     noise = _ratio((is_measured * point**2).sum(axis=1), total)
-    variance = _ratio((weight * (point - mean) ** 2).sum(axis=1), total)
-    share = np.clip(1 - _ratio(noise, variance), 0.0, 1.0)[:, None]
-    return pixel * np.where(is_measured, mean + share * (point - mean), mean)
+    square_sum = (weight * (point - mean) ** 2).sum(axis=1)
+    variance = _ratio(square_sum, total)
+    true_share = 1 - _ratio(noise, variance)
+    true_share = np.clip(true_share, 0.0, 1.0)[:, None]
+    drawn_to_mean = mean + true_share * (point - mean)
+    return pixel * np.where(is_measured, drawn_to_mean, mean)
 
 
-def _balance(spoiled: FloatArray, rejected: FloatArray) -> FloatArray:
-    """Return the exponent s with which counts over their share vary as the counts do.
-
-    Of n triggers a share q is accepted; x = r T (`spoiled`), v = 1/q - 1 (`rejected`).
-    To first order the logarithm of the share is -(1 - s) x dn/n + s (da/a - dn/n). Its
-    covariance with that of the accepted counts, in any part of the spectrum, is
-    (s v - (1 - s) x) / n; its variance is ((1 - s)^2 x^2 + s^2 v) / n. With s the
-    latter is twice the former: 2 - sqrt(2) where all losses are spoiled pulses and
-    few; 0 where nothing is spoiled.
-    """
-    x, v = spoiled, rejected
-    root = np.sqrt(x**2 + v**2 + v * x**2)
-    return _ratio(2 * x + x**2, x + v + x**2 + root)
-
-
-def _fit_time(likelihood: _Likelihood, expected: float) -> _Fit:
+def _maximise_likelihood(
+    pulses: CountedPulses, rate: FloatArray, expected: float
+) -> _Fit:
     """Maximise the likelihood by Fisher scoring, with c_p eliminated."""
     seconds = expected
-    lost = np.full(len(likelihood.triggers), 0.01)
+    lost = np.full(len(rate), 0.01)
     prior = 1 / (EXPECTED_ERROR * expected) ** 2
     for _ in range(STEPS):
-        derivatives = likelihood.time_derivatives(_Parameters(seconds, lost))
+        derivatives = _derive_likelihood(pulses, rate, seconds, lost)
         score = derivatives.score.sum() - prior * (seconds - expected)
         information = derivatives.information.sum() + prior
-        step = score / information
-        seconds = max(seconds + float(step), 0.0)
-        lost = likelihood.improve_lost(_Parameters(seconds, lost))
+        step = float(score / information)
+        seconds = max(seconds + step, 0.0)
+        derivatives = _derive_likelihood(pulses, rate, seconds, lost)
+        lost = np.maximum(lost + derivatives.lost_step, 0.0)
         if abs(step) < PRECISION * expected:
             break
-    return _Fit(_Parameters(seconds, lost), float(information**-0.5))
+    maximum = _derive_likelihood(pulses, rate, seconds, lost)
+    pull = np.abs(_ratio(maximum.score, np.sqrt(maximum.information)))
+    return _Fit(seconds, float(information**-0.5), pull)
+
+
+def _derive_likelihood(
+    pulses: CountedPulses, rate: FloatArray, seconds: float, lost: FloatArray
+) -> _Derivatives:
+    """Return derivatives of the binomial likelihood of accepted pulses.
+
+    Triggers pass with exp(-(c_p + r T)), at the rates (pixel, point), 1/s, with T in s
+    and the losses c_p (pixel,).
+    """
+    exponent = lost[:, None] + rate * seconds
+    exponent = np.maximum(exponent, SMALLEST_EXPONENT)
+    odds = np.exp(-exponent) / -np.expm1(-exponent)  # accepted over rejected
+    slope = (pulses.triggers - pulses.accepted) * odds - pulses.accepted
+    weight = pulses.triggers * odds
+    weight_sum = weight.sum(axis=1)
+    mean_rate = _ratio((weight * rate).sum(axis=1), weight_sum)
+    lever = rate - mean_rate[:, None]
+    return _Derivatives(
+        score=(slope * lever).sum(axis=1),
+        information=(weight * lever**2).sum(axis=1),
+        lost_step=_ratio(slope.sum(axis=1), weight_sum),
+    )
 
 
 def _ratio(
