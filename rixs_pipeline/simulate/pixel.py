@@ -265,7 +265,7 @@ class Pixel:
 
 
 def _draw_roughness(gain: Gain, rms: float, rng: np.random.Generator) -> GainRoughness:
-    """Draw three slow sines, less the part that a change of `gain` describes; rms in eV."""
+    """Draw three slow sines, less what a change of `gain` describes; rms in eV."""
     energy = np.linspace(*ROUGH_RANGE, 300)
     periods = rng.uniform(450, 1300, 3)
     phases = rng.uniform(0, 2 * np.pi, 3)
