@@ -373,7 +373,7 @@ _COMPARISON = {
 
 @cache
 def spectrum(dim: str) -> dict[str, Variable]:
-    """Return the variables of a spectrum.
+    """Return the variables of a spectrum; every call returns the same mapping.
 
     Parameters
     ----------

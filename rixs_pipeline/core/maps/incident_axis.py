@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.maps import binning, combine
+from rixs_pipeline.core.maps import binning
 from rixs_pipeline.types import FloatArray
 
 TOLERANCE_EV = 1e-3  # of the monochromator's readings: points within it are the same
@@ -52,28 +51,6 @@ class PassesOnAxis:
 
     axis: IncidentAxis
     indices: Sequence[NDArray[np.intp]]
-
-    def add(self, values: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        """Return the sum (n, ...) of the values (point, ...) of each pass."""
-        return combine.add(values, self.indices, len(self.axis.energy))
-
-    def weighted_mean(
-        self, values: Sequence[FloatArray], weights: Sequence[FloatArray]
-    ) -> FloatArray:
-        """Return the mean of values over the passes.
-
-        Parameters
-        ----------
-        values, weights : (point,) f8 of each pass
-            Missing values are NaN.
-
-        Returns
-        -------
-        (n,) f8
-            NaN where no pass has a value.
-        """
-        n_points = len(self.axis.energy)
-        return combine.weighted_mean(values, weights, self.indices, n_points)
 
 
 def axis_of_bins(limits: tuple[float, float], step: float) -> IncidentAxis:

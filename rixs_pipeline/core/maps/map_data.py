@@ -36,8 +36,8 @@ class MapData:
         Incident energies, eV.
     exposure_errors : f8 (point,) or None
         Independent standard deviations of the exposures, from I0, s.
-    efficiency : f8 (bin,) or None
-        Counts are divided by it.
+    efficiency : f8 (bin,) or float
+        Of the detector: counts are divided by it.
     tail : ResponseTail or None
         Of the detector's response, if known.
     """
@@ -47,7 +47,7 @@ class MapData:
     emission_edges: FloatArray
     incident: FloatArray
     exposure_errors: FloatArray | None = None
-    efficiency: FloatArray | None = None
+    efficiency: FloatArray | float = 1.0
     tail: ResponseTail | None = None
 
     @property
@@ -77,9 +77,3 @@ class MapData:
     def shift_emission(self, shift: float) -> "MapData":
         """Return the map on an emission scale that is higher by `shift` eV."""
         return replace(self, emission_edges=self.emission_edges + shift)
-
-    def weigh_counts(self, weights: FloatArray) -> FloatArray:
-        """Return weights (point, bin) of bins over the detector's efficiency."""
-        if self.efficiency is None:
-            return weights
-        return np.asarray(weights / self.efficiency)

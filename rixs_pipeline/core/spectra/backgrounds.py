@@ -218,7 +218,7 @@ def _sideband_level(
     is_covered = width > 0
     middle = np.zeros(n_points)
     np.divide(sums.weights @ data.centres, width, out=middle, where=is_covered)
-    weighted_width = data.weigh_counts(sums.weights).sum(axis=1)
+    weighted_width = (sums.weights / data.efficiency).sum(axis=1)
     efficiency = np.ones(n_points)
     np.divide(width, weighted_width, out=efficiency, where=is_covered)
     value = np.zeros(n_points)
@@ -227,10 +227,8 @@ def _sideband_level(
     parts = _interpolation_weights(sidebands, data.centres, middle)
     for sideband, part in zip(sidebands, parts, strict=True):
         scale = part * width / sideband.sum(axis=1) / efficiency
-        count_weights = scale[:, None] * sideband
-        if data.efficiency is not None:
-            relative_efficiency = efficiency[:, None] / data.efficiency
-            count_weights = count_weights * relative_efficiency
+        relative_efficiency = efficiency[:, None] / data.efficiency
+        count_weights = scale[:, None] * sideband * relative_efficiency
         value += (count_weights * data.counts).sum(axis=1)
         variance += (count_weights**2 * data.counts).sum(axis=1)
         largest_weight = np.abs(count_weights).max(axis=1)
@@ -369,16 +367,17 @@ def _leaked_tails(
     row[0] = 1 - (1 - decay) * length / step
     tails = fraction * np.triu(toeplitz(row))
     response = tails + (1 - fraction) * np.eye(len(row))
-    received = data.weigh_counts(weights) @ tails
+    count_weights = weights / data.efficiency
+    received = count_weights @ tails
     from_outside = received * (1 - weights)
-    count_weights = solve_triangular(response, from_outside.T, trans="T").T
-    value = (count_weights * data.counts).sum(axis=1)
-    counting_variance = (count_weights**2 * data.counts).sum(axis=1)
+    leak_weights = solve_triangular(response, from_outside.T, trans="T").T
+    value = (leak_weights * data.counts).sum(axis=1)
+    counting_variance = (leak_weights**2 * data.counts).sum(axis=1)
     tail_error = value * tail.fraction_error / fraction
     return BackgroundEstimate(
         value=value,
         variance=counting_variance + tail_error**2,
-        photon_weight=np.abs(count_weights).max(axis=1, initial=0.0),
+        photon_weight=np.abs(leak_weights).max(axis=1, initial=0.0),
         same_exposure=value,
         facts={"tail": vars(tail)},
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rixs_pipeline.core.spectra.edge_windows import EdgeWindows
-from rixs_pipeline.core.spectra.regions import Limits, Region, RegionKind
+from rixs_pipeline.core.spectra.regions import ELASTIC_LOSS, Limits, Region, RegionKind
 from rixs_pipeline.types import Edge
 
 O_KA = Limits(510, 540)  # emission of O Ka
@@ -222,5 +222,7 @@ def preset_region(edge: Edge, kind: RegionKind) -> Region:
             return Region(kind=kind, emission=preset.inverse)
         case RegionKind.XES:
             return Region(kind=kind, incident=preset.band)
+        case RegionKind.ELASTIC:
+            return Region(kind=kind, loss=ELASTIC_LOSS)
         case _:
             return Region(kind=kind)

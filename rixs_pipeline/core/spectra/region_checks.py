@@ -52,12 +52,13 @@ def find_unintended(
     if region.kind not in YIELDS:
         return []
     findings = []
-    n_points = count_elastic_points(data, weights)
-    if n_points and not region.accepts_elastic:
-        findings.append(
-            f"includes the elastic line at {n_points} points; set `exclude_elastic`, "
-            "or null to accept it"
-        )
+    if not region.accepts_elastic:
+        n_points = count_elastic_points(data, weights)
+        if n_points:
+            findings.append(
+                f"includes the elastic line at {n_points} points; "
+                "set `exclude_elastic`, or null to accept it"
+            )
     all_lines = ADDITIONAL_LINES | dict(lines)
     inside = select_lines_inside(data, weights, all_lines)
     present = {
@@ -65,12 +66,13 @@ def find_unintended(
         for name, energy in inside.items()
         if _is_peak(data, weights, energy)
     }
-    unwanted = _select_unwanted(region, edge, present, all_lines)
-    if unwanted:
+    if present:
+        unwanted = _select_unwanted(region, edge, present, all_lines)
         names = [
             f"{name} ({energy:.1f} eV)" for name, energy in sorted(unwanted.items())
         ]
-        findings.append(f"includes emission of {', '.join(names)}")
+        if names:
+            findings.append(f"includes emission of {', '.join(names)}")
     return findings
 
 

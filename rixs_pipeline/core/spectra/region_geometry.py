@@ -75,14 +75,17 @@ def region_weights(
     return weights
 
 
-def emission_intervals(region: Region, incident: FloatArray) -> list[EmissionInterval]:
+def emission_intervals(
+    region: RegionPiece, incident: FloatArray
+) -> list[EmissionInterval]:
     """Return the emission energies that a region covers at each incident energy.
 
     Parameters
     ----------
-    region : Region
-        All its limits hold at once. Loss limits and the excluded elastic line follow
-        emission = incident; pieces are united, so that overlaps count once.
+    region : RegionPiece
+        A region, or a piece of one. All its limits hold at once. Loss limits and the
+        excluded elastic line follow emission = incident; pieces are united, so that
+        overlaps count once.
     incident : f8 (point,)
         Incident energies, eV.
 
@@ -91,11 +94,26 @@ def emission_intervals(region: Region, incident: FloatArray) -> list[EmissionInt
     list of EmissionInterval
         Disjoint at every point; `nearest_incident` is not regarded.
     """
-    intervals = _piece_intervals(region, incident)
+    low = np.full(len(incident), -np.inf)
+    high = np.full(len(incident), np.inf)
+    if region.emission:
+        low = np.maximum(low, region.emission.low)
+        high = np.minimum(high, region.emission.high)
+    if region.loss:
+        low = np.maximum(low, incident - region.loss.high)
+        high = np.minimum(high, incident - region.loss.low)
+    if region.incident:
+        high = np.where(region.incident.contains(incident), high, -np.inf)
+    intervals = [EmissionInterval(low, high)]
+    if region.polygon:
+        corners = np.array(region.polygon)
+        intervals = _intersect(intervals, _polygon_intervals(corners, incident))
+    if not isinstance(region, Region):
+        return intervals
     if region.pieces:
         piece_intervals = []
         for piece in region.pieces:
-            piece_intervals += _piece_intervals(piece, incident)
+            piece_intervals += emission_intervals(piece, incident)
         intervals = _intersect(intervals, _unite(piece_intervals))
     if region.exclude_elastic:
         infinity = np.full(len(incident), np.inf)
@@ -113,31 +131,6 @@ def _is_nearest(energy: float, incident: FloatArray) -> BoolArray:
         return np.zeros(len(incident), bool)
     distance = np.abs(incident - energy)
     return np.asarray(distance == distance.min())
-
-
-def _piece_intervals(
-    piece: RegionPiece, incident: FloatArray
-) -> list[EmissionInterval]:
-    """Return the emission energies that a piece covers at each incident energy."""
-    zero = np.zeros_like(incident)
-    intervals = [EmissionInterval(zero - np.inf, zero + np.inf)]
-    if piece.emission:
-        low, high = piece.emission
-        window = EmissionInterval(zero + low, zero + high)
-        intervals = _intersect(intervals, [window])
-    if piece.loss_limits:
-        low, high = piece.loss_limits
-        band = EmissionInterval(incident - high, incident - low)
-        intervals = _intersect(intervals, [band])
-    if piece.polygon:
-        corners = np.array(piece.polygon)
-        intervals = _intersect(intervals, _polygon_intervals(corners, incident))
-    if piece.incident:
-        inside = piece.incident.contains(incident)
-        limit = np.where(inside, np.inf, -np.inf)
-        column = EmissionInterval(zero - np.inf, limit)
-        intervals = _intersect(intervals, [column])
-    return intervals
 
 
 def _intersect(
@@ -288,7 +281,7 @@ def _find_breakpoints(region: Region, span: Limits, emission: Limits) -> FloatAr
     for piece in (region, *region.pieces):
         positions += piece.incident or ()
         lines += [_Line(0.0, limit) for limit in piece.emission or ()]
-        lines += [_Line(1.0, -limit) for limit in piece.loss_limits or ()]
+        lines += [_Line(1.0, -limit) for limit in piece.loss or ()]
         if piece.polygon:
             positions += [corner[0] for corner in piece.polygon]
             lines += _polygon_lines(np.array(piece.polygon))

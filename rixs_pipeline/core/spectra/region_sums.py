@@ -80,16 +80,11 @@ def sum_region(data: MapData, region: Region) -> RegionSums:
         At all points or bins, also those that the region does not cover.
     """
     weights = region_weights(region, data.incident, data.emission_edges)
-    if region.kind is not RegionKind.XES:
-        return _sum_along_incident(data, weights)
-    if region.axis is EmissionAxis.LOSS:
-        return _sum_along_loss(data, weights)
-    return sum_along_emission(data, weights)
-
-
-def _sum_along_incident(data: MapData, weights: FloatArray) -> RegionSums:
-    """Return the sums over emission at every incident point."""
-    count_weights = data.weigh_counts(weights)
+    if region.kind is RegionKind.XES:
+        if region.axis is EmissionAxis.LOSS:
+            return _sum_along_loss(data, weights)
+        return sum_along_emission(data, weights)
+    count_weights = weights / data.efficiency
     exposure = np.where(data.exposure > 0, data.exposure, np.nan)
     return RegionSums(
         axis=SpectrumAxis.INCIDENT,
@@ -183,7 +178,7 @@ def _sum_parts(
     for part in parts:
         is_covered |= part.add_up(part.weights, size) > 0
         shares = part.weights * is_exposed[:, None]
-        count_weights = data.weigh_counts(shares)
+        count_weights = shares / data.efficiency
         number += part.add_up(count_weights * data.counts, size)
         variance += part.add_up(count_weights**2 * data.counts, size)
         counts += part.add_up(shares * data.counts, size)

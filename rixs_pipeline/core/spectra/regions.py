@@ -20,7 +20,7 @@ class Limits(NamedTuple):
         return np.asarray((energy >= self.low) & (energy < self.high))
 
 
-ELASTIC_LOSS = Limits(-3.0, 3.0)  # of an elastic region without `loss`
+ELASTIC_LOSS = Limits(-3.0, 3.0)  # `loss` of an elastic region by default
 
 
 class RegionKind(StrEnum):
@@ -131,11 +131,6 @@ class RegionPiece:
     loss: Limits | None = None
     polygon: tuple[tuple[float, float], ...] | None = None
 
-    @property
-    def loss_limits(self) -> Limits | None:
-        """Limits of the energy loss, the default of the kind included."""
-        return self.loss
-
 
 @dataclass(frozen=True, kw_only=True)
 class Region(RegionPiece):
@@ -178,14 +173,7 @@ class Region(RegionPiece):
     axis: EmissionAxis = EmissionAxis.EMISSION
 
     @property
-    def loss_limits(self) -> Limits | None:
-        """Limits of the energy loss; of an elastic region by default 3 eV around 0."""
-        if self.loss is None and self.kind is RegionKind.ELASTIC:
-            return ELASTIC_LOSS
-        return self.loss
-
-    @property
     def is_limited(self) -> bool:
         """Whether it is less than the map, apart from an excluded elastic line."""
-        has_limits = self.emission or self.incident or self.loss_limits or self.polygon
+        has_limits = self.emission or self.incident or self.loss or self.polygon
         return bool(has_limits or self.pieces) or self.nearest_incident is not None

@@ -122,8 +122,13 @@ def extract_spectrum(
     inputs = inputs or ExtractionInputs()
     sums = sum_region(data, region)
     spectrum = _unscaled_spectrum(data, region, sums, inputs)
-    energy_errors = _energy_scale_errors(data, region, sums, inputs, spectrum)
-    spectrum = replace(spectrum, energy_errors=energy_errors).select(sums.is_covered)
+    uncertainty = inputs.energy_uncertainty
+    if uncertainty is not None and sums.is_covered.any():
+        change = _change_with_scale(data, region, sums, inputs, spectrum)
+        energy_errors = change.slope * uncertainty.at(change.emission)
+        spectrum = replace(spectrum, energy_errors=energy_errors)
+    if not sums.is_covered.all():
+        spectrum = spectrum.select(sums.is_covered)
     if region.scale is Scale.NONE:
         return spectrum
     windows = None
@@ -138,11 +143,21 @@ def _unscaled_spectrum(
 ) -> Spectrum:
     """Return the spectrum at all points or bins, before it is scaled."""
     background = None
-    if sums.weights.any():
+    if region.background and sums.weights.any():
         windows = inputs.edge_windows(region, data.incident)
         pre_edge = windows.pre_edge if windows else None
         background = estimate_background(data, region, sums, inputs.blanks, pre_edge)
-    net = _subtract(sums, background)
+    count_ends = count_interval(sums.number, sums.variance, sums.largest_weight)
+    net = _NetCounts(
+        value=sums.number,
+        # of one count more
+        variance=sums.variance + sums.largest_weight**2,
+        lower=count_ends.lower,
+        upper=count_ends.upper,
+        same_exposure=sums.number,
+    )
+    if background is not None:
+        net = _subtract(net, background)
     if region.kind is RegionKind.IPFY:
         result = _inverse_intensity(sums, net)
     else:
@@ -183,29 +198,20 @@ class _NetCounts:
     same_exposure: FloatArray
 
 
-def _subtract(sums: RegionSums, background: BackgroundEstimate | None) -> _NetCounts:
-    """Return the counts less the background; the variance is that of one count more."""
-    number = sums.number
-    lower, upper = count_interval(number, sums.variance, sums.largest_weight)
-    variance = sums.variance + sums.largest_weight**2
-    if background is None:
-        return _NetCounts(
-            value=number,
-            variance=variance,
-            lower=lower,
-            upper=upper,
-            same_exposure=number,
-        )
-    net = number - background.value
+def _subtract(counts: _NetCounts, background: BackgroundEstimate) -> _NetCounts:
+    """Return the counts less the background."""
+    net = counts.value - background.value
     background_lower, background_upper = background.interval()
-    below = np.hypot(number - lower, background_upper - background.value)
-    above = np.hypot(upper - number, background.value - background_lower)
+    lower_distance = counts.value - counts.lower
+    upper_distance = counts.upper - counts.value
+    below = np.hypot(lower_distance, background_upper - background.value)
+    above = np.hypot(upper_distance, background.value - background_lower)
     return _NetCounts(
         value=net,
-        variance=variance + background.variance,
+        variance=counts.variance + background.variance,
         lower=net - below,
         upper=net + above,
-        same_exposure=number - background.same_exposure,
+        same_exposure=counts.same_exposure - background.same_exposure,
     )
 
 
@@ -280,22 +286,31 @@ def _inverse(values: FloatArray) -> FloatArray:
     return np.asarray(np.divide(1.0, values, out=infinite, where=values > 0))
 
 
-def _energy_scale_errors(
+@dataclass(frozen=True)
+class _ChangeWithScale:
+    """How an intensity depends on the emission scale.
+
+    `slope`: change per eV by which the scale moves up, f8 (n,); `emission`: where the
+    uncertainty of the scale matters, eV, f8 (n,) or one energy.
+    """
+
+    slope: FloatArray
+    emission: FloatArray | float
+
+
+def _change_with_scale(
     data: MapData,
     region: Region,
     sums: RegionSums,
     inputs: ExtractionInputs,
     spectrum: Spectrum,
-) -> FloatArray | None:
-    """Return the change (n,) of the intensity if the emission scale moves up.
+) -> _ChangeWithScale:
+    """Return the change of the intensity if the emission scale moves up.
 
-    It moves by its standard deviation; None if that is unknown. Against incident energy
-    the region is evaluated on scales shifted by `SHIFT_EV` both ways, with the
-    uncertainty at its mean emission energy; emission spectra are shifted themselves.
+    Against incident energy the region is evaluated on scales shifted by `SHIFT_EV` both
+    ways, with the uncertainty at its mean emission energy; emission spectra are shifted
+    themselves.
     """
-    uncertainty = inputs.energy_uncertainty
-    if uncertainty is None or not sums.is_covered.any():
-        return None
     if spectrum.axis is SpectrumAxis.INCIDENT:
         intensity = []
         for shift in (SHIFT_EV, -SHIFT_EV):
@@ -306,15 +321,13 @@ def _energy_scale_errors(
         change = intensity[0] - intensity[1]
         moment = (sums.weights @ data.centres).sum()
         mean_emission = float(moment / sums.weights.sum())
-        deviation = uncertainty.at(mean_emission)
-    else:
-        change = _shift(spectrum, SHIFT_EV) - _shift(spectrum, -SHIFT_EV)
-        deviation = uncertainty.at(spectrum.energy)
-    if spectrum.axis is SpectrumAxis.LOSS:
-        change = -change
-        emission = float(data.incident.mean()) - spectrum.energy
-        deviation = uncertainty.at(emission)
-    return np.asarray(change / (2 * SHIFT_EV) * deviation)
+        return _ChangeWithScale(change / (2 * SHIFT_EV), mean_emission)
+    change = _shift(spectrum, SHIFT_EV) - _shift(spectrum, -SHIFT_EV)
+    slope = change / (2 * SHIFT_EV)
+    if spectrum.axis is SpectrumAxis.EMISSION:
+        return _ChangeWithScale(slope, spectrum.energy)
+    mean_incident = float(data.incident.mean())
+    return _ChangeWithScale(-slope, mean_incident - spectrum.energy)
 
 
 def _shift(spectrum: Spectrum, shift: float) -> FloatArray:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfig
-from rixs_pipeline.core.maps import i0_noise
+from rixs_pipeline.core.maps import combine, i0_noise
 from rixs_pipeline.core.maps.incident_axis import IncidentAxis, PassesOnAxis
 from rixs_pipeline.core.stats import energy_scale_offset, weighted_mean
 from rixs_pipeline.schema import COADDED_MAP, Variables, check, labelled
@@ -72,8 +72,14 @@ def combine_scans(
         The passes have different points, and no bins follow from these.
     """
     passes = passes_on_map_axis(scans, config, name)
-    warnings = _axis_warnings(passes.axis, name)
-    dataset = _added(scans, passes)
+    warnings = []
+    if not passes.axis.is_common:
+        warnings.append(
+            f"{name}: passes have different incident points; "
+            "binned around the points of the longest pass "
+            "(set map.incident and map.incident_step to choose the bins)"
+        )
+    dataset = _add_passes(scans, passes)
     noise = normalise or NormaliseConfig()
     if noise.i0_noise and all("i0" in scan for scan in scans):
         dataset = dataset.assign(exposure_errors=_exposure_errors(scans, passes, noise))
@@ -92,40 +98,25 @@ def combine_scans(
     return CombinedMap(dataset, warnings)
 
 
-def _axis_warnings(axis: IncidentAxis, name: str) -> list[str]:
-    """Return a warning where the bins of the map follow from one of the passes."""
-    if axis.is_common:
-        return []
-    return [
-        f"{name}: passes have different incident points; "
-        "binned around the points of the longest pass "
-        "(set map.incident and map.incident_step to choose the bins)"
-    ]
-
-
-def _added(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> xr.Dataset:
+def _add_passes(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> xr.Dataset:
     """Return the sums of the passes, their intensity, and means of their readings."""
-
-    def total(name: str) -> NDArray[Any]:
-        return passes.add([scan[name].values for scan in scans])
-
-    counts, exposure = total("counts"), total("exposure")
-    point, emission = ("incident_energy",), ("emission_energy",)
+    energy, incident_edges = passes.axis.energy, passes.axis.edges
     emission_edges = scans[0]["emission_energy_edges"].values
+    point, emission = ("incident_energy",), ("emission_energy",)
     variables: Variables = {
-        "incident_energy": (point, passes.axis.energy),
+        "incident_energy": (point, energy),
         "emission_energy": (emission, scans[0]["emission_energy"].values),
         "emission_energy_edges": (("emission_energy_edge",), emission_edges),
-        "counts": ((*point, *emission), counts),
-        "exposure": (point, exposure),
-        "live_time": (point, total("live_time")),
     }
-    variables |= intensity_variables(counts, exposure, emission_edges)
-    incident_edges = passes.axis.edges
     if incident_edges is not None:
         variables["incident_energy_edges"] = (("incident_energy_edge",), incident_edges)
-    variables |= _mean_readings(scans, passes)
-    variables |= _mean_misalignment(scans)
+    sums: dict[str, NDArray[Any]] = {}
+    for name in ("counts", "exposure", "live_time"):
+        values = [scan[name].values for scan in scans]
+        sums[name] = combine.add(values, passes.indices, len(energy))
+        variables[name] = (scans[0][name].dims, sums[name])
+    variables |= intensity_variables(sums["counts"], sums["exposure"], emission_edges)
+    variables |= _average_passes(scans, passes)
     dataset = labelled(variables, COADDED_MAP)
     return dataset
 
@@ -164,38 +155,38 @@ def _exposure_errors(
             i0 = scan["i0"].values
             relative = i0_noise.counter_noise(i0, config.i0_offset)
         variances.append((scan["exposure"].values * relative) ** 2)
-    variance = passes.add(variances)
+    n_points = len(passes.axis.energy)
+    variance = combine.add(variances, passes.indices, n_points)
     values: Variables = {"exposure_errors": (("incident_energy",), np.sqrt(variance))}
     return labelled(values, COADDED_MAP)["exposure_errors"]
 
 
-def _mean_readings(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> Variables:
-    """Return the means of I0 and of the log's readings that every pass has.
+def _average_passes(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> Variables:
+    """Return the means of I0, of the log's readings, and of the pixels' misalignment.
 
-    They are weighted by live time.
+    Readings that every pass has are weighted by live time; how far the pixels of
+    aligned scans differed is weighted by photons.
     """
     live_time = [scan["live_time"].values for scan in scans]
+    n_points = len(passes.axis.energy)
     variables: Variables = {}
     for name in map(str, scans[0].data_vars):
         is_reading = name.startswith("reading_") or name == "i0"
         if is_reading and all(name in scan for scan in scans):
-            readings = [scan[name].values for scan in scans]
-            mean = passes.weighted_mean(readings, live_time)
+            values = [scan[name].values for scan in scans]
+            mean = combine.weighted_mean(values, live_time, passes.indices, n_points)
             variables[name] = (("incident_energy",), mean)
-    return variables
-
-
-def _mean_misalignment(scans: Sequence[xr.Dataset]) -> Variables:
-    """Return how far the pixels of aligned scans differed: means by photons."""
     aligned = [scan for scan in scans if "misalignment" in scan]
-    if not aligned:
-        return {}
-    names = ("pixel", "misalignment", "pixel_counts")
-    columns = [[scan[name].values for scan in aligned] for name in names]
-    means = energy_scale_offset.mean_gains(*columns)
-    values = (means.pixel, means.gain, means.photons)
-    pixel = ("pixel",)
-    return {name: (pixel, mean) for name, mean in zip(names, values, strict=True)}
+    if aligned:
+        pixels = energy_scale_offset.mean_gains(
+            [scan["pixel"].values for scan in aligned],
+            [scan["misalignment"].values for scan in aligned],
+            [scan["pixel_counts"].values for scan in aligned],
+        )
+        variables["pixel"] = (("pixel",), pixels.pixel)
+        variables["misalignment"] = (("pixel",), pixels.gain)
+        variables["pixel_counts"] = (("pixel",), pixels.photons)
+    return variables
 
 
 def _shift_to_emission_scale(

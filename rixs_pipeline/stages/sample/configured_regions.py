@@ -12,7 +12,6 @@ from rixs_pipeline.config import (
     Piece,
     PreEdge,
     Region,
-    SelfAbsorption,
     Sideband,
 )
 from rixs_pipeline.core.spectra import regions
@@ -151,29 +150,40 @@ def core_limits(limits: tuple[float, float] | None) -> Limits | None:
 
 def core_region(region: Region) -> regions.Region:
     """Return a resolved region of the config in the terms of core."""
-    piece = _core_piece(region)
-    incident, nearest_incident = piece.incident, None
-    if region.cuts:
-        (cut,) = region.cuts
-        incident = Limits(*cut) if isinstance(cut, tuple) else None
-        nearest_incident = None if isinstance(cut, tuple) else cut
+    kind = RegionKind(str(region.kind))
+    loss = core_limits(region.loss)
+    if loss is None and kind is RegionKind.ELASTIC:
+        loss = regions.ELASTIC_LOSS
+    incident, nearest_incident = core_limits(region.incident), None
+    for cut in region.cuts:  # one at most
+        if isinstance(cut, tuple):
+            incident = Limits(*cut)
+        else:
+            nearest_incident = cut
     scale = region.scale
     mentions_elastic = "exclude_elastic" in region.model_fields_set
+    self_absorption = None
+    if region.self_absorption is not None:
+        sample = region.self_absorption
+        post_edge = core_limits(sample.post_edge)
+        self_absorption = regions.SelfAbsorption(
+            sample.background, sample.fluorescence, post_edge
+        )
     return regions.Region(
-        kind=RegionKind(str(region.kind)),
-        emission=piece.emission,
+        kind=kind,
+        emission=core_limits(region.emission),
         incident=incident,
         nearest_incident=nearest_incident,
-        loss=piece.loss,
-        polygon=piece.polygon,
-        pieces=tuple(_core_piece(part) for part in region.pieces),
+        loss=loss,
+        polygon=region.polygon,
+        pieces=tuple(map(_core_piece, region.pieces)),
         exclude_elastic=region.exclude_elastic,
         accepts_elastic=mentions_elastic or region.loss is not None,
         background=tuple(map(_core_background, region.background or ())),
         scale=Limits(*scale) if isinstance(scale, tuple) else Scale(scale),
         pre_edge=core_limits(region.pre_edge),
         post_edge=core_limits(region.post_edge),
-        self_absorption=_core_self_absorption(region.self_absorption),
+        self_absorption=self_absorption,
         axis=regions.EmissionAxis(region.axis),
     )
 
@@ -204,18 +214,6 @@ def _core_background(background: Background) -> regions.Background:
             shape = regions.PreEdgeShape(background.kind)
             incident = core_limits(background.incident)
             return regions.PreEdgeBackground(shape, incident)
-
-
-def _core_self_absorption(
-    configured: SelfAbsorption | None,
-) -> regions.SelfAbsorption | None:
-    if configured is None:
-        return None
-    return regions.SelfAbsorption(
-        background=configured.background,
-        fluorescence=configured.fluorescence,
-        post_edge=core_limits(configured.post_edge),
-    )
 
 
 def outlines_on_map(

@@ -100,21 +100,24 @@ def passes_on_map_axis(
     RunFailed
         The passes have different points, and no bins follow from these.
     """
-    axis = _map_axis(scans, config, name)
-    return PassesOnAxis(axis, [point_index(scan, axis) for scan in scans])
-
-
-def _map_axis(
-    scans: Sequence[xr.Dataset], config: MapConfig, name: str
-) -> IncidentAxis:
-    """Return the incident axis of the map: the config's bins, or that of the passes."""
+    first_energy = scans[0]["incident_energy"].values
+    gaps = np.diff(first_energy, prepend=-np.inf)
+    is_ascending = np.all(gaps > incident_axis.TOLERANCE_EV)
+    is_shifted = MEASURED_ENERGY in scans[0].coords
     if config.incident is not None and config.incident_step is not None:
-        return incident_axis.axis_of_bins(config.incident, config.incident_step)
-    axis = axis_of_passes(scans, name)
-    if axis.is_common:
-        return axis
-    # the map shows the points of the longest pass; the middles of its bins only
-    # where the points lie too close to be distinguished
-    longest = max((measured_energy(scan) for scan in scans), key=len)
-    points = incident_axis.common_grid([longest])
-    return axis if points is None else replace(axis, energy=points)
+        axis = incident_axis.axis_of_bins(config.incident, config.incident_step)
+    elif len(scans) == 1 and is_ascending and not is_shifted:
+        # the points of a single pass are the axis themselves
+        is_used = scans[0]["point_status"].values == POINT_USED
+        index = np.where(is_used, np.arange(len(first_energy)), -1)
+        return PassesOnAxis(IncidentAxis(first_energy), [index])
+    else:
+        axis = axis_of_passes(scans, name)
+    if not axis.is_common:
+        # the map shows the points of the longest pass; the middles of its bins only
+        # where the points lie too close to be distinguished
+        longest = max((measured_energy(scan) for scan in scans), key=len)
+        points = incident_axis.common_grid([longest])
+        if points is not None:
+            axis = replace(axis, energy=points)
+    return PassesOnAxis(axis, [point_index(scan, axis) for scan in scans])

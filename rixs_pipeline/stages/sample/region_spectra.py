@@ -103,6 +103,9 @@ class SpectrumInputs:
         )
 
 
+DEFAULT_INPUTS = SpectrumInputs()
+
+
 def _energy_uncertainty(reference: ReferenceSet) -> EnergyUncertainty:
     """Return the uncertainty of the reference lines, satellites apart."""
     lines = [line for line in reference.lines.values() if not line.satellite_of]
@@ -130,7 +133,7 @@ def extract_spectra(
     rixs_map: xr.Dataset,
     configured: Mapping[str, Region] | None,
     name: str,
-    inputs: SpectrumInputs | None = None,
+    inputs: SpectrumInputs = DEFAULT_INPUTS,
 ) -> MapSpectra:
     """Extract all spectra of a map.
 
@@ -150,7 +153,6 @@ def extract_spectra(
     MapSpectra
         In the order of the config, followed by the readings `log_tey` and `log_tfy`.
     """
-    inputs = inputs or SpectrumInputs()
     by_region: dict[str, xr.Dataset] = {}
     warnings = []
     regions = select_regions(str(rixs_map.attrs["edge"]), configured)
@@ -179,7 +181,7 @@ def extract_spectra(
 
 
 def extract_region(
-    rixs_map: xr.Dataset, region: Region, inputs: SpectrumInputs | None = None
+    rixs_map: xr.Dataset, region: Region, inputs: SpectrumInputs = DEFAULT_INPUTS
 ) -> xr.Dataset:
     """Extract the spectrum of one region.
 
@@ -202,7 +204,7 @@ def extract_region(
     ValueError
         A background, or a line for the inverse yield, is not available.
     """
-    return _extract(rixs_map, region, inputs or SpectrumInputs()).dataset
+    return _extract(rixs_map, region, inputs).dataset
 
 
 def _extract(
@@ -217,19 +219,19 @@ def _extract(
     }
     core_inputs = ExtractionInputs(edge, blanks, inputs.energy_uncertainty)
     region = core_region(configured)
-    line = choose_emission_line(region, data, edge)
+    line = None
+    if region.kind is RegionKind.IPFY:
+        line = choose_emission_line(region, data, edge)
     if line is not None:
         region = replace(region, emission=line.window)
     spectrum = extract_spectrum(data, region, core_inputs)
     dataset = spectrum_dataset(spectrum)
-    dataset.attrs = {
-        "region": json.dumps(configured.model_dump(mode="json", exclude_unset=True)),
+    mapping = configured.model_dump(mode="json", exclude_unset=True)
+    dataset.attrs |= {
+        "region": json.dumps(mapping),
         "kind": region.kind.value,
-        "scale_factor": spectrum.scale_factor,
-        "scale_factor_errors": spectrum.scale_factor_errors,
         "errors": errors_text(spectrum, region),
     }
-    dataset.attrs |= {key: json.dumps(fact) for key, fact in spectrum.facts.items()}
     warnings: list[str] = []
     has_points = len(spectrum.energy) > 0
     if has_points:

@@ -36,7 +36,7 @@ def choose_emission_line(
     Parameters
     ----------
     region
-        None is chosen for other kinds, and where it has limits in emission.
+        An inverse yield; none is chosen where it has limits in emission.
     data
         The map.
     edge
@@ -52,9 +52,7 @@ def choose_emission_line(
         The map has no suitable line.
     """
     has_limits = region.emission or region.polygon or region.pieces or region.loss
-    if region.kind is not RegionKind.IPFY or has_limits:
-        return None
-    return choose_line(data, edge)
+    return None if has_limits else choose_line(data, edge)
 
 
 def check_region(

@@ -15,6 +15,7 @@ from rixs_pipeline.core.spectra.spectrum import Spectrum
 from rixs_pipeline.schema import labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
 from rixs_pipeline.stages.scan.response_tail import FRACTION, FRACTION_ERRORS, LENGTH
+from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,15 +47,15 @@ def map_data(rixs_map: xr.Dataset, normalise: NormaliseConfig) -> MapData:
     -------
     MapData
     """
-    exposure_errors, efficiency = None, None
+    exposure_errors = None
     if "exposure_errors" in rixs_map:
         exposure_errors = rixs_map["exposure_errors"].values
+    efficiency: FloatArray | float = 1.0
     if normalise.efficiency:
         energy, values = np.array(normalise.efficiency).T
         efficiency = np.interp(rixs_map["emission_energy"].values, energy, values)
-    tail = [
-        rixs_map.attrs.get(name, np.nan) for name in (FRACTION, FRACTION_ERRORS, LENGTH)
-    ]
+    names = (FRACTION, FRACTION_ERRORS, LENGTH)
+    tail = [rixs_map.attrs.get(name, np.nan) for name in names]
     return MapData(
         counts=rixs_map["counts"].values,
         exposure=rixs_map["exposure"].values,
@@ -67,7 +68,7 @@ def map_data(rixs_map: xr.Dataset, normalise: NormaliseConfig) -> MapData:
 
 
 def spectrum_dataset(spectrum: Spectrum) -> xr.Dataset:
-    """Return the arrays of a spectrum with their units."""
+    """Return the arrays of a spectrum with their units, its facts as attributes."""
     axis = spectrum.axis.value
     variables: dict[str, Any] = {
         axis: ((axis,), spectrum.energy),
@@ -81,6 +82,9 @@ def spectrum_dataset(spectrum: Spectrum) -> xr.Dataset:
     dataset = labelled(variables, spectrum_schema(axis))
     for name in INTENSITY_VARIABLES.keys() & variables.keys():
         dataset[name].attrs["units"] = spectrum.units
+    dataset.attrs = {key: json.dumps(fact) for key, fact in spectrum.facts.items()}
+    dataset.attrs["scale_factor"] = spectrum.scale_factor
+    dataset.attrs["scale_factor_errors"] = spectrum.scale_factor_errors
     return dataset
 
 

@@ -74,3 +74,13 @@ def test_weighted_mean() -> None:
     np.testing.assert_allclose(
         weighted_mean(i0, live, index, 4), [3.0, 2.0, np.nan, np.nan]
     )
+
+
+def test_rows_of_passes_are_added_at_their_places():
+    indices = [np.array([0, 1]), np.array([1, -1])]
+    counts = [np.array([[1, 2], [3, 4]]), np.array([[10, 20], [30, 40]])]
+    assert add(counts, indices, 3).tolist() == [[1, 2], [13, 24], [0, 0]]
+    values = [np.array([1.0, 2.0]), np.array([5.0, 9.0])]
+    weights = [np.array([1.0, 1.0]), np.array([3.0, 1.0])]
+    mean = weighted_mean(values, weights, indices, 3)
+    np.testing.assert_allclose(mean, [1.0, 17 / 4, np.nan])

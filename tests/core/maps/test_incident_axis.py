@@ -135,15 +135,3 @@ def test_a_common_grid_takes_every_point(scans: list[list[float]]) -> None:
     arrays = [np.array(scan) for scan in scans]
     grid = common_grid(arrays)
     assert grid is None or all((grid_index(scan, grid) >= 0).all() for scan in arrays)
-
-
-def test_passes_are_added_and_averaged_on_their_axis():
-    indices = [np.array([0, 1]), np.array([1, -1])]
-    axis = incident_axis.IncidentAxis(POINTS)
-    passes = incident_axis.PassesOnAxis(axis, indices)
-    counts = [np.array([[1, 2], [3, 4]]), np.array([[10, 20], [30, 40]])]
-    assert passes.add(counts).tolist() == [[1, 2], [13, 24], [0, 0]]
-    values = [np.array([1.0, 2.0]), np.array([5.0, 9.0])]
-    weights = [np.array([1.0, 1.0]), np.array([3.0, 1.0])]
-    mean = passes.weighted_mean(values, weights)
-    np.testing.assert_allclose(mean, [1.0, 17 / 4, np.nan])

@@ -29,10 +29,3 @@ def test_a_shift_moves_the_emission_scale_alone():
     shifted = make_map().shift_emission(1.0)
     assert shifted.emission_edges.tolist() == [501.0, 501.5, 502.0]
     assert shifted.incident.tolist() == [1.0, 2.0]
-
-
-def test_weights_are_divided_by_the_efficiency():
-    weights = np.ones((2, 2))
-    assert make_map().weigh_counts(weights).tolist() == weights.tolist()
-    data = make_map(efficiency=np.array([0.5, 0.25]))
-    assert data.weigh_counts(weights).tolist() == [[2, 4], [2, 4]]

@@ -33,9 +33,9 @@ def test_the_whole_map_is_not_limited():
 
 
 def test_only_an_elastic_region_has_a_default_loss():
-    assert make_region(kind="elastic").loss_limits == (-3, 3)
-    assert make_region(kind="elastic", loss=[-1, 1]).loss_limits == (-1, 1)
-    assert make_region(kind="pfy").loss_limits is None
+    assert make_region(kind="elastic").loss == (-3, 3)
+    assert make_region(kind="elastic", loss=[-1, 1]).loss == (-1, 1)
+    assert make_region(kind="pfy").loss is None
 
 
 def test_the_user_decides_on_the_elastic_line_by_loss_or_exclude_elastic():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.config import Comparison
-from rixs_pipeline.core.spectra.regions import Region, RegionKind
+from rixs_pipeline.core.spectra.regions import Limits, Region, RegionKind
 from rixs_pipeline.stages.sample.sample_pairs import (
     SamplePair,
     compare_pairs,
@@ -14,7 +14,7 @@ from rixs_pipeline.stages.sample.sample_pairs import (
 )
 from tests.stages.sample.cobalt_scans import EDGES, ENERGY, scan, with_pixels
 
-PFY = Region(kind=RegionKind.PFY, emission=(762, 800))
+PFY = Region(kind=RegionKind.PFY, emission=Limits(762, 800))
 
 
 def pair(first, second, axis="incident_energy", region=PFY):
@@ -48,7 +48,7 @@ def test_the_factor_is_fitted_fixed_or_fitted_in_a_window():
 
 
 def test_the_intensity_of_an_inverse_yield_is_multiplied_by_the_factor():
-    inverse = Region(kind=RegionKind.IPFY, emission=(762, 800))
+    inverse = Region(kind=RegionKind.IPFY, emission=Limits(762, 800))
     pairs = [pair(scan(1), scan(2, factor=2.0), region=inverse)]
     compared = compare_pairs(pairs, comparison())
     np.testing.assert_allclose(compared.scale.divisors, 1 / compared.factors)

@@ -34,12 +34,11 @@ def test_an_inverse_yield_without_limits_gets_the_brightest_line():
 @pytest.mark.parametrize(
     "region",
     [
-        Region(kind=RegionKind.PFY),
         Region(kind=RegionKind.IPFY, emission=Limits(510, 540)),
         Region(kind=RegionKind.IPFY, loss=Limits(200, 280)),
     ],
 )
-def test_other_regions_get_no_line(region):
+def test_inverse_yields_with_limits_get_no_line(region):
     assert choose_emission_line(region, rixs_map(30), Edge.Co_L) is None
 
 

@@ -50,7 +50,7 @@ def test_the_arrays_of_a_map():
     np.testing.assert_array_equal(data.incident, E)
     assert data.exposure.tolist() == [1, 2, 3]
     assert data.emission_edges.tolist() == [500, 501, 502, 503]
-    assert (data.exposure_errors, data.efficiency, data.tail) == (None, None, None)
+    assert (data.exposure_errors, data.efficiency, data.tail) == (None, 1.0, None)
 
 
 def test_the_efficiency_is_interpolated_and_the_tail_comes_from_attributes():
