@@ -237,7 +237,7 @@ def _explain(
     number = "number in eV" if "eV" in description else "number"
     is_number_expected = any(error["type"].startswith("float") for error in errors)
     if is_number_expected and _NUMBER_WITH_UNIT.fullmatch(str(value)):
-        text = f"a {number} is expected, {show_value(value)} has a unit"
+        text = f"must be a {number} without unit, not {show_value(value)}"
         return _Message(keys, text)
     expectations = dict.fromkeys(
         _expectation(error, number, description) for error in errors

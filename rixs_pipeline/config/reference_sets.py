@@ -352,13 +352,13 @@ def _measured_lines() -> dict[str, _LineEntry]:
 def _normalised_shape(shape: Shape, sigma: float) -> Shape:
     """Return a shape with its maximum at 0 and an area of 1."""
     area = sum(share for _, _, share in shape)
-    maximum = position(shape, sigma)
+    maximum = maximum_position(shape, sigma)
     return tuple(
         (float(offset - maximum), fwhm, share / area) for offset, fwhm, share in shape
     )
 
 
-def position(shape: Shape, sigma: float, fwhm: float = POSITION_FWHM) -> float:
+def maximum_position(shape: Shape, sigma: float, fwhm: float = POSITION_FWHM) -> float:
     """Return the maximum of a line at a Gaussian resolution, to 1e-4 eV.
 
     Parameters

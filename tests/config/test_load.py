@@ -13,13 +13,13 @@ from rixs_pipeline.stages.sample.configured_regions import resolve_regions
 from tests.config.helpers import loaded, problems, uncommented
 
 
-def test_nothing_given_is_the_defaults(tmp_path: Path) -> None:
+def test_an_empty_config_has_the_defaults(tmp_path: Path) -> None:
     assert load_config(None) == Config()
     assert loaded(tmp_path, "") == Config()
     assert loaded(tmp_path, "map:\n# step: 0.1\nregions:\n") == Config()
 
 
-def test_numbers_and_words_are_those_of_yaml_1_2(tmp_path: Path) -> None:
+def test_numbers_and_words_follow_yaml_1_2(tmp_path: Path) -> None:
     config = loaded(
         tmp_path,
         "map: {step: 5e-1}\nbeamtime:\n  samples: {yes: no, on: off}\n  exclude: "
@@ -44,9 +44,7 @@ def test_merged_keys_and_anchors_work(tmp_path: Path) -> None:
     }
 
 
-def test_site_beamtime_and_command_line_add_up_and_regions_replace(
-    tmp_path: Path,
-) -> None:
+def test_files_merge_and_regions_are_replaced(tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text(
         "map: {step: 0.25, emission: [100, 1000]}\nnormalise: {i0: mesh}\n"
@@ -63,7 +61,7 @@ def test_site_beamtime_and_command_line_add_up_and_regions_replace(
     assert set(loaded(tmp_path, "map: {step: 1}\n", site=site).regions or {}) == {"x"}
 
 
-def test_mistakes_are_told_with_the_file_that_made_them(tmp_path: Path) -> None:
+def test_mistakes_name_their_file(tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text("normalise:\n  throughput: 5\nmap:\n  step: 0\n")
     lines = problems(
@@ -82,7 +80,7 @@ def test_mistakes_are_told_with_the_file_that_made_them(tmp_path: Path) -> None:
     )
 
 
-def test_a_reference_set_is_found_beside_the_file_that_names_it(tmp_path: Path) -> None:
+def test_the_path_of_a_reference_set_is_relative_to_the_config(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         (configs_folder() / "references" / "ucal.yaml").read_text()
     )
@@ -148,9 +146,7 @@ def test_a_dumped_config_loads_back_equal(
     assert load_config(path) == config
 
 
-def test_what_a_region_leaves_unsaid_stays_unsaid_in_a_dumped_config(
-    tmp_path: Path,
-) -> None:
+def test_keys_that_a_region_leaves_to_its_preset_are_not_dumped(tmp_path: Path) -> None:
     """`emission: null` would override the preset: the region would be the whole map."""
     text = (
         "regions: {Co: {preset: Co_L, kind: pfy}, "
@@ -161,38 +157,36 @@ def test_what_a_region_leaves_unsaid_stays_unsaid_in_a_dumped_config(
     assert config.regions and again.regions
     assert resolve_regions(again.regions) == resolve_regions(config.regions)
     assert resolve_regions(again.regions)["Co"].emission == (762, 800)
-    said = {name: region.model_fields_set for name, region in again.regions.items()}
-    assert said == {
+    keys = {name: region.model_fields_set for name, region in again.regions.items()}
+    assert keys == {
         "Co": {"preset", "kind"},
         "O": {"kind", "emission", "exclude_elastic"},
     }
 
 
-def test_the_schema_knows_every_section() -> None:
+def test_the_schema_has_every_section() -> None:
     assert set(config_schema()["properties"]) == set(Config.model_fields)
 
 
-# ---- the files that ship
+# ---- the supplied files
 
 
 def missing_keys(model: type[BaseModel], given: Any) -> list[str]:
-    """Fields of a model that a config, as written, names nowhere."""
+    """Return the fields of a model that no mapping of a config names."""
     missing = []
+    mappings = [mapping for mapping in given if isinstance(mapping, dict)]
     for name, field in model.model_fields.items():
-        found = [
-            each[name] for each in given if isinstance(each, dict) and name in each
-        ]
-        if not found:
+        values = [mapping[name] for mapping in mappings if name in mapping]
+        if not values:
             missing.append(name)
-        nested = [m for m in models_in(field.annotation) if not isinstance(found, type)]
-        for inner in nested:
-            below = [value for each in found for value in instances(inner, each)]
-            missing += [f"{name}.{key}" for key in missing_keys(inner, below)]
+        for inner in models_in(field.annotation):
+            nested = [entry for value in values for entry in instances(inner, value)]
+            missing += [f"{name}.{key}" for key in missing_keys(inner, nested)]
     return missing
 
 
 def instances(model: type[BaseModel], value: Any) -> list[Any]:
-    """What a config has for a model: a single value, a list, or a mapping of names."""
+    """Return the values for a model: a single one, of a list, or by name."""
     if isinstance(value, list):
         return value
     if not isinstance(value, dict) or model.model_fields.keys() & value.keys():
@@ -203,14 +197,11 @@ def instances(model: type[BaseModel], value: Any) -> list[Any]:
 def models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [
-        model
-        for each in getattr(annotation, "__args__", ())
-        for model in models_in(each)
-    ]
+    arguments = getattr(annotation, "__args__", ())
+    return [model for argument in arguments for model in models_in(argument)]
 
 
-def test_the_example_config_is_the_defaults_and_names_every_key(tmp_path: Path) -> None:
+def test_the_example_config_has_the_defaults_and_every_key(tmp_path: Path) -> None:
     from rixs_pipeline.config.yaml_lines import read_yaml
 
     example = configs_folder() / "example.yaml"
@@ -221,7 +212,7 @@ def test_the_example_config_is_the_defaults_and_names_every_key(tmp_path: Path) 
     assert missing_keys(Config, [read_yaml(everything).data]) == []
 
 
-def test_missing_keys_notices_a_missing_key() -> None:
+def test_missing_keys_finds_missing_keys() -> None:
     given = [{"map": {"step": 1}, "regions": {"a": {"kind": "pfy"}}}]
     missing = missing_keys(Config, given)
     assert {"beamtime", "map.emission", "regions.edge", "beamtime.scans.edge"} <= set(

@@ -52,13 +52,13 @@ from tests.config.helpers import problems
         ),
         (
             "regions:\n  a: {kind: pfy, exclude_elastic: 0.5 keV}\n",
-            "c.yaml:2: regions.a.exclude_elastic: a number in eV is expected, '0.5 "
-            "keV' has a unit",
+            "c.yaml:2: regions.a.exclude_elastic: must be a number in eV without unit, "
+            "not '0.5 keV'",
         ),
         (
             "map:\n  emission:\n    - 200\n    - 1000 meV\n",
-            "c.yaml:4: map.emission.1: a number in eV is expected, '1000 meV' has a "
-            "unit",
+            "c.yaml:4: map.emission.1: must be a number in eV without unit, not "
+            "'1000 meV'",
         ),
         (
             "map: {step: wide}\n",
@@ -155,7 +155,7 @@ def test_a_mistake_is_one_line_with_file_line_and_key(
         ("map: \x07\n", r"c\.yaml", "not YAML"),
     ],
 )
-def test_what_is_not_yaml_is_said_with_its_place(
+def test_syntax_errors_have_a_place(
     tmp_path: Path, text: str, place: str, fragment: str
 ) -> None:
     (line,) = problems(tmp_path, text)
@@ -192,18 +192,20 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
             "eV, not 5",
         ),
         ("[1, x]", "scale.1: must be a number in eV, not 'x'"),
-        ("[540 eV, 548]", "scale.0: a number in eV is expected, '540 eV' has a unit"),
+        ("[540 eV, 548]", "scale.0: must be a number in eV without unit, not '540 eV'"),
         ("[548, 540]", "scale: [548.0, 540.0] must be [low, high] with low < high"),
     ],
 )
-def test_a_value_with_several_forms_has_one_readable_line(
+def test_a_value_of_several_types_has_one_message(
     tmp_path: Path, scale: str, expected: str
 ) -> None:
     text = f"regions:\n  O_sPFY:\n    kind: spfy\n    scale: {scale}\n"
     assert problems(tmp_path, text) == [f"c.yaml:4: regions.O_sPFY.{expected}"]
 
 
-def test_a_models_own_check_is_shown_at_the_key_or_the_section(tmp_path: Path) -> None:
+def test_checks_of_a_model_are_reported_at_the_key_or_the_section(
+    tmp_path: Path,
+) -> None:
     (line,) = problems(tmp_path, "map:\n  step: 0.7\n")
     assert line.startswith(
         "c.yaml:1: map: emission: [200.0, 1100.0] is not a whole number of bins"
@@ -216,9 +218,7 @@ def test_a_models_own_check_is_shown_at_the_key_or_the_section(tmp_path: Path) -
     )
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_lines(
-    tmp_path: Path,
-) -> None:
+def test_all_mistakes_are_reported_in_the_order_of_the_lines(tmp_path: Path) -> None:
     lines = problems(
         tmp_path,
         "execution: {workers: 0}\nmap: {step: 0, stop: 1}\ncalibration: {phase: 7}\n",
@@ -232,7 +232,7 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_lines(
     ]
 
 
-def test_no_item_hides_behind_a_second_complaint_about_its_list(tmp_path: Path) -> None:
+def test_a_wrong_item_is_reported_instead_of_its_list(tmp_path: Path) -> None:
     (line,) = problems(
         tmp_path, "regions:\n  a: {kind: pfy, polygon: [[1, 2], [2, 3], [1, 2, 3]]}\n"
     )

@@ -5,7 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rixs_pipeline.config.reference_sets import line_names, load_reference_set, position
+from rixs_pipeline.config.reference_sets import (
+    line_names,
+    load_reference_set,
+    maximum_position,
+)
 from rixs_pipeline.errors import ConfigError
 from rixs_pipeline.paths import configs_folder
 
@@ -14,10 +18,10 @@ MEASURED = ("C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La")
 SIGMA_OF_1_EV = 1 / (2 * np.sqrt(2 * np.log(2)))
 
 
-def seen(
+def convolve_numerically(
     energy: np.ndarray, shape: tuple[tuple[float, float, float], ...], gauss: float
 ) -> np.ndarray:
-    """Lorentzians convolved with a Gaussian by plain summation."""
+    """Return Lorentzians convolved with a Gaussian by plain summation."""
     step = energy[1] - energy[0]
     bare = sum(
         share * 2 / np.pi / width / (1 + (2 * (energy - offset) / width) ** 2)
@@ -27,7 +31,7 @@ def seen(
     return np.convolve(bare, kernel / kernel.sum(), "same")
 
 
-def file(folder: Path, lines: str, head: str = "source: mine\n") -> Path:
+def write_set(folder: Path, lines: str, head: str = "source: mine\n") -> Path:
     path = folder / "mine.yaml"
     path.write_text(f"{head}lines:\n{lines}")
     return path
@@ -42,13 +46,16 @@ THREE = (
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_the_maximum_of_every_line_stands_at_its_energy_at_1_ev(name: str) -> None:
+def test_the_maximum_of_every_line_is_at_its_energy_at_1_ev_resolution(
+    name: str,
+) -> None:
     grid = np.arange(-20, 20, 0.004)
     for line in load_reference_set(name).lines.values():
-        profile = seen(grid, line.shape, float(np.hypot(line.sigma, SIGMA_OF_1_EV)))
-        assert (
-            abs(grid[np.argmax(profile)]) < 0.006
-        )  # the grid's step and the discrete kernel's centre
+        profile = convolve_numerically(
+            grid, line.shape, float(np.hypot(line.sigma, SIGMA_OF_1_EV))
+        )
+        # the step of the grid, and the centre of the discrete kernel
+        assert abs(grid[np.argmax(profile)]) < 0.006
         assert sum(share for _, _, share in line.shape) == pytest.approx(1)
 
 
@@ -62,7 +69,7 @@ def test_every_line_has_a_source_and_a_plausible_uncertainty(name: str) -> None:
         assert (len(line.shape) > 1) == (line_name in MEASURED)
 
 
-def test_the_tables_stand_as_published() -> None:
+def test_the_tables_are_as_published() -> None:
     srd128, elam, ucal = (load_reference_set(name).lines for name in SETS[:3])
     values = {name: (line.energy, line.uncertainty) for name, line in srd128.items()}
     assert values["C_Ka"] == (277.0, 2.0)
@@ -87,7 +94,7 @@ def test_l_beta_that_is_part_of_a_measured_shape_is_a_satellite(name: str) -> No
     assert satellites == {"Fe_Lb": "Fe_La", "Ni_Lb": "Ni_La", "Cu_Lb": "Cu_La"}
 
 
-def test_the_measured_shapes_stand_where_they_were_measured() -> None:
+def test_measured_shapes_are_at_the_measured_energies() -> None:
     oxygen = load_reference_set("hauskat2024").lines["O_Ka"]
     centres = [oxygen.energy + offset for offset, _, _ in oxygen.shape]
     assert centres == pytest.approx([526.61, 524.78, 522.93], abs=0.01)
@@ -99,10 +106,9 @@ def test_the_measured_shapes_stand_where_they_were_measured() -> None:
 
 def test_the_maximum_moves_with_the_resolution() -> None:
     carbon = load_reference_set("srd128").lines["C_Ka"]
-    moved = position(carbon.shape, carbon.sigma, 3.0) - position(
-        carbon.shape, carbon.sigma, 1.4
-    )
-    assert moved == pytest.approx(0.9, abs=0.05)
+    at_3_ev = maximum_position(carbon.shape, carbon.sigma, 3.0)
+    at_1_ev = maximum_position(carbon.shape, carbon.sigma, 1.4)
+    assert at_3_ev - at_1_ev == pytest.approx(0.9, abs=0.05)
 
 
 @settings(deadline=None, max_examples=30)
@@ -114,20 +120,20 @@ def test_the_maximum_moves_with_the_resolution() -> None:
     ),
     st.floats(-99, 99),
 )
-def test_a_moved_shape_has_its_maximum_moved(
-    shape: list[tuple[float, float, float]], by: float
+def test_the_maximum_of_a_shifted_shape_is_shifted(
+    shape: list[tuple[float, float, float]], shift: float
 ) -> None:
-    moved = tuple((offset + by, width, share) for offset, width, share in shape)
+    shifted = tuple((offset + shift, width, share) for offset, width, share in shape)
     grid = np.arange(-9, 9, 0.01)
-    top = np.sort(seen(grid, tuple(shape), SIGMA_OF_1_EV))[-1]
-    at = np.interp(
-        position(moved, 0.0) - by, grid, seen(grid, tuple(shape), SIGMA_OF_1_EV)
-    )
-    assert at == pytest.approx(top, rel=1e-3)  # of two equal maxima either will do
+    profile = convolve_numerically(grid, tuple(shape), SIGMA_OF_1_EV)
+    position = maximum_position(shifted, 0.0) - shift
+    # the height, because a line may have two equal maxima
+    height = np.interp(position, grid, profile)
+    assert height == pytest.approx(profile.max(), rel=1e-3)
 
 
-def test_a_file_of_ones_own(tmp_path: Path) -> None:
-    reference = load_reference_set(file(tmp_path, THREE))
+def test_a_set_from_a_file_of_the_user(tmp_path: Path) -> None:
+    reference = load_reference_set(write_set(tmp_path, THREE))
     assert (reference.name, reference.source) == ("mine", "mine")
     assert (
         reference.lines["C_Ka"].shape
@@ -135,10 +141,10 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     )
     ((offset, width, share),) = reference.lines["Mn_La"].shape
     assert (offset, width, share) == (pytest.approx(0.0, abs=1e-9), 3.0, 1.0)
-    own = reference.lines["X"]
-    assert (own.source, own.sigma) == ("his", 0.5)
-    assert own.shape[1][0] - own.shape[0][0] == pytest.approx(4)
-    assert [share for _, _, share in own.shape] == [0.25, 0.75]
+    line = reference.lines["X"]
+    assert (line.source, line.sigma) == ("his", 0.5)
+    assert line.shape[1][0] - line.shape[0][0] == pytest.approx(4)
+    assert [share for _, _, share in line.shape] == [0.25, 0.75]
     assert line_names(tmp_path / "mine.yaml") == ["C_Ka", "Mn_La", "X"]
 
 
@@ -155,7 +161,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ),
         (
             THREE + "  N_Ka: {energy: 0.39 keV, uncertainty: 1}\n",
-            "a number in eV is expected, '0.39 keV' has a unit",
+            "must be a number in eV without unit, not '0.39 keV'",
         ),
         (
             THREE + "  N_Ka: {energy: 392, uncertainty: 0}\n",
@@ -182,16 +188,16 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_mistake_is_told_with_file_line_and_key(
+def test_mistakes_have_file_line_and_key(
     tmp_path: Path, lines: str, expected: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_reference_set(file(tmp_path, lines))
+        load_reference_set(write_set(tmp_path, lines))
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_an_unknown_set_is_told_with_those_that_exist() -> None:
+def test_an_unknown_set_is_reported_with_the_known_sets() -> None:
     with pytest.raises(
         ConfigError,
         match="no reference set 'srd12'; choose from elam, hauskat2024, srd128, ucal",
@@ -201,7 +207,7 @@ def test_an_unknown_set_is_told_with_those_that_exist() -> None:
         load_reference_set("nix.yaml")
 
 
-def test_every_set_that_ships_loads() -> None:
+def test_the_supplied_sets() -> None:
     names = {path.stem for path in (configs_folder() / "references").glob("*.yaml")}
     assert names == set(SETS)
 
@@ -219,8 +225,8 @@ WITH_VARIANTS = (
 )
 
 
-def test_a_variant_says_otherwise_where_its_line_stands_and_why(tmp_path: Path) -> None:
-    path = file(tmp_path, WITH_VARIANTS)
+def test_a_variant_has_its_position_and_source(tmp_path: Path) -> None:
+    path = write_set(tmp_path, WITH_VARIANTS)
     default = load_reference_set(path)
     assert (
         default.lines["Ni_La"].variant,
@@ -239,16 +245,16 @@ def test_a_variant_says_otherwise_where_its_line_stands_and_why(tmp_path: Path) 
         "theirs",
         default.lines["Ni_La"].shape,
     )
-    own = load_reference_set(path, {"Ni_La": "NiO", "Cu_La": "metal"})
-    nickel = own.lines["Ni_La"]
+    mixed = load_reference_set(path, {"Ni_La": "NiO", "Cu_La": "metal"})
+    nickel = mixed.lines["Ni_La"]
     assert (nickel.energy, nickel.uncertainty, nickel.source, nickel.sigma) == (
         851.4,
         0.4,
         "his",
         0.2,
     )
-    assert len(nickel.shape) == 2 and own.variants == {"Ni_La": "NiO"}
-    assert own.attributes()["reference_variants"] == '{"Ni_La": "NiO"}'
+    assert len(nickel.shape) == 2 and mixed.variants == {"Ni_La": "NiO"}
+    assert mixed.attributes()["reference_variants"] == '{"Ni_La": "NiO"}'
 
 
 @settings(deadline=None, max_examples=10)
@@ -265,8 +271,7 @@ def test_choosing_a_variant_changes_that_line_alone(
     ]
     assert sorted(changed) == sorted(chosen) == sorted(varied.variants)
     for line in changed:
-        # no oxide's position is known: it stands where the metal does, and is less
-        # certain than either
+        # positions of oxides are not known: that of the metal, with a larger error
         assert varied.lines[line].energy == default.lines[line].energy
         assert varied.lines[line].uncertainty == pytest.approx(
             np.hypot(default.lines[line].uncertainty, 1.5)
@@ -276,13 +281,10 @@ def test_choosing_a_variant_changes_that_line_alone(
 
 @pytest.mark.parametrize("name", SETS)
 def test_only_metals_have_oxides(name: str) -> None:
-    lines, oxides = (
-        load_reference_set(name).lines,
-        load_reference_set(name, "oxide").variants,
-    )
-    assert set(oxides) == {
-        line for line, told in lines.items() if told.variant == "metal"
-    }
+    lines = load_reference_set(name).lines
+    oxides = load_reference_set(name, "oxide").variants
+    metals = {name for name, line in lines.items() if line.variant == "metal"}
+    assert set(oxides) == metals
     assert all(line.endswith("_La") for line in oxides)
 
 
@@ -314,7 +316,7 @@ def test_only_metals_have_oxides(name: str) -> None:
         ),
     ],
 )
-def test_a_mistake_in_a_variant_is_told_with_file_line_and_key(
+def test_mistakes_in_variants_have_file_line_and_key(
     tmp_path: Path, variant: str, expected: str
 ) -> None:
     two = "".join(THREE.splitlines(keepends=True)[:2])
@@ -323,12 +325,12 @@ def test_a_mistake_in_a_variant_is_told_with_file_line_and_key(
         f"variants: {{b: {variant}}}}}\n"
     )
     with pytest.raises(ConfigError) as caught:
-        load_reference_set(file(tmp_path, two + line))
+        load_reference_set(write_set(tmp_path, two + line))
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_variant_that_is_not_there_is_told_with_those_that_are() -> None:
+def test_an_unknown_variant_is_reported_with_the_known_ones() -> None:
     with pytest.raises(
         ConfigError, match="variants: no variant 'oxid' in srd128; known: metal, oxide"
     ):

@@ -23,9 +23,7 @@ def run(**changes: Any) -> dict[str, Any]:
 PRESETS = {"Co_L": {"Co_PFY": Region(kind="pfy", edge="Co_L", emission=(762, 800))}}
 
 
-def test_the_first_config_names_what_is_there_and_loads_also_uncommented(
-    tmp_path: Path,
-) -> None:
+def test_the_first_config_loads_with_and_without_its_examples(tmp_path: Path) -> None:
     calibration = run(
         name="cal0001", kind="calibration", sample="mix", edge=None, readings=[]
     )
@@ -62,7 +60,7 @@ def test_the_first_config_names_what_is_there_and_loads_also_uncommented(
         (["mono", "nexafs_i0up"], "nexafs_i0up"),
     ],
 )
-def test_the_first_config_takes_the_flux_channel_that_is_there(
+def test_the_first_config_selects_the_flux_channel(
     tmp_path: Path, readings: list[str], i0: str | None
 ) -> None:
     text = initial_config({"runs": [run(readings=readings)], "problems": []})

@@ -13,7 +13,7 @@ from rixs_pipeline.config.yaml_lines import (
 )
 
 
-def test_keys_and_items_know_their_lines(tmp_path: Path) -> None:
+def test_keys_and_list_items_have_lines(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("a:\n  b: 1\n  c:\n  - 2\n  - {d: 3}\n")
     document = read_yaml(path)
