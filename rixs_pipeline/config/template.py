@@ -77,7 +77,7 @@ def _beamtime_section(scans: list[Any], samples: list[str]) -> list[str]:
         "beamtime:",
         "  # name in the log: name to use",
         f"#  samples: {_flow({name: name for name in samples})}",
-        "  # corrections of single scans",
+        "  # corrections of single scans, by number or name",
         f"#  scans: {{{scan}: {{sample: name, edge: O_K}}}}",
         "  # excluded scans (number or name), pixels, and points of a scan (from 0)",
         f"#  exclude: {{scans: [{scan}], pixels: [9], points: {{{scan}: [0, 1]}}}}",
@@ -96,7 +96,7 @@ def _calibration_section(description: Mapping[str, Any]) -> list[str]:
         "  # the energy scale: srd128, elam, ucal, hauskat2024, or a .yaml file",
         "  reference: srd128",
         f"  # lines of the reference sample ({_names(sorted(materials))}); "
-        "default: identified",
+        "default: identified in the spectra",
         "#  lines: [C_Ka, N_Ka, O_Ka, Fe_La, Ni_La, Cu_La]",
     ]
 
@@ -130,7 +130,7 @@ def _regions_section(presets: list[Mapping[str, Region]]) -> list[str]:
 def _compare_section(samples: list[str]) -> list[str]:
     """Return a comparison of two samples, as an example."""
     return [
-        "# samples whose spectra are overlaid; of two samples also their difference",
+        "# samples to compare: overlaid, tested for equality, subtracted",
         "#compare:",
         f"#  pair: {_flow({'samples': samples})}",
     ]
