@@ -1,6 +1,9 @@
-"""The reference pages name every verb, option, config key and variable that there is, and links lead somewhere."""
+"""Reference pages are complete, links lead to headings, and examples work."""
 
+import json
 import re
+import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,15 +19,17 @@ from rixs_pipeline.config import Comparison, Config, MultiPanelFigure, Region
 CHECKOUT = Path(__file__).parent.parent
 REFERENCE = CHECKOUT / "docs" / "reference"
 PAGES = sorted([*(CHECKOUT / "docs").glob("**/*.md"), CHECKOUT / "README.md"])
+PAGE_IDS = [str(path.relative_to(CHECKOUT)) for path in PAGES]
 SECTIONS = {"regions": Region, "compare": Comparison, "figures": MultiPanelFigure}
 
 
 def page(name: str) -> str:
+    """Return the text of a reference page."""
     return (REFERENCE / f"{name}.md").read_text(encoding="utf-8")
 
 
 def config_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """`exclude.scans` for a key of a model within the section."""
+    """Yield the keys of a model, nested ones as `exclude.scans`."""
     for name, field in model.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
@@ -56,23 +61,59 @@ def test_the_defaults_of_the_config_page_are_those_of_the_code(section: str) -> 
         assert YAML(typ="safe").load(cell) == default, key
 
 
+def options_of_verbs() -> dict[str, set[str]]:
+    """Return the options of each verb, such as `config show`."""
+    commands = dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    for name, verb in commands.pop("config").commands.items():
+        commands[f"config {name}"] = verb
+    return {
+        name: {option for parameter in verb.params for option in parameter.opts}
+        for name, verb in commands.items()
+    }
+
+
 def test_every_verb_and_option_is_described() -> None:
     text = page("cli")
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    nested = {
-        f"config {name}": verb for name, verb in commands.pop("config").commands.items()
-    }
-    for name, verb in (commands | nested).items():
+    for name, options in options_of_verbs().items():
         assert re.search(rf"`{name}\b", text), f"verb {name}"
-        options = {
-            option
-            for parameter in verb.params
-            for option in parameter.opts
-            if option.startswith("--")
-        }
-        assert {
-            option for option in options - {"--help"} if option not in text
-        } == set(), f"options of {name}"
+        long_options = {option for option in options if option.startswith("--")}
+        missing = {option for option in long_options if option not in text}
+        assert missing <= {"--help"}, f"options of {name}"
+
+
+def console_commands(path: Path) -> list[list[str]]:
+    """Return the words of each rixs-pipeline command in a page."""
+    text = path.read_text(encoding="utf-8")
+    blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    words = [shlex.split(command, comments=True) for command in commands]
+    return [w[1:] for w in words if w and w[0].endswith("rixs-pipeline")]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=PAGE_IDS)
+def test_commands_in_pages_exist(path: Path) -> None:
+    verbs = options_of_verbs()
+    for words in console_commands(path):
+        name = " ".join(words[:2]) if words[0] == "config" else words[0]
+        assert name in verbs, words
+        options = {word for word in words if re.match("--?[a-z]", word)}
+        assert options <= verbs[name], words
+
+
+def test_the_messages_in_the_tutorial_are_those_of_the_program(
+    command_line, sample_beamtime: Path, reduced_sample: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(reduced_sample, out)
+    made = json.loads((out / "run.json").read_text(encoding="utf-8"))["executed"]
+    command_line("run", sample_beamtime, "-o", out, "--until", "xas")
+    summary = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    messages = [*summary["problems"], *summary["warnings"]]
+    messages += [f"wrote out/{name}" for name in [*made, *summary["executed"]]]
+    text = (CHECKOUT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    output = re.findall(r"```text\n(.*?)```", text, re.DOTALL)[0].splitlines()
+    assert [line for line in output if line not in [*messages, "..."]] == []
 
 
 @pytest.mark.parametrize(
@@ -91,23 +132,34 @@ def test_every_variable_is_described(variables: dict[str, schema.Variable]) -> N
     assert [name for name in variables if f"`{name}`" not in text] == []
 
 
-@pytest.mark.parametrize(
-    "path", PAGES, ids=lambda path: str(path.relative_to(CHECKOUT))
-)
-def test_links_lead_to_files(path: Path) -> None:
-    targets = re.findall(
-        r"\]\(([^)#]+)(?:#[\w-]+)?\)", path.read_text(encoding="utf-8")
-    )
-    local = [target for target in targets if "://" not in target]
-    assert [target for target in local if not (path.parent / target).exists()] == []
+def anchor(heading: str) -> str:
+    """Return the anchor that Markdown gives a heading."""
+    return re.sub(r"[^\w\s-]", "", heading).strip().lower().replace(" ", "-")
 
 
-def test_the_example_config_of_the_readme_is_one() -> None:
-    blocks = re.findall(
-        r"```yaml\n(.*?)```",
-        (CHECKOUT / "README.md").read_text(encoding="utf-8"),
-        re.DOTALL,
+@pytest.mark.parametrize("path", PAGES, ids=PAGE_IDS)
+def test_links_lead_to_pages_and_headings(path: Path) -> None:
+    links = re.findall(
+        r"\]\(([^)#\s]*)(?:#([\w-]+))?\)", path.read_text(encoding="utf-8")
     )
+    broken = []
+    for target, heading in links:
+        if "://" in target:
+            continue
+        linked = path.parent / target if target else path
+        if not linked.exists():
+            broken.append(target)
+        elif heading:
+            text = linked.read_text(encoding="utf-8")
+            headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+            if heading not in map(anchor, headings):
+                broken.append(f"{target}#{heading}")
+    assert broken == []
+
+
+def test_the_config_in_the_readme_is_valid() -> None:
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     assert blocks
     for block in blocks:
         Config.model_validate(YAML(typ="safe").load(block))
