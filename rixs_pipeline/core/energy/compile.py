@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+import platformdirs
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
@@ -45,8 +46,7 @@ def compiled_folder() -> Path:
         return Path(numba_config.CACHE_DIR) / name
     if os.access(CORE, os.W_OK):
         return CORE / "__pycache__" / name
-    user_cache = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
-    return Path(user_cache) / "rixs-pipeline" / name
+    return platformdirs.user_cache_path("rixs-pipeline") / name
 
 
 def digest_of(files: Iterable[Path]) -> str:
