@@ -2,11 +2,13 @@
 
     python -m tests.regression.compare_reductions OUT_BEFORE OUT_AFTER
 
-Integers and texts must be equal, floats equal to 1e-12 of the larger one. What names the
-program's version, its time and its command is left out, and so are the figures.
+Integers and texts must be equal, floats equal to 1e-12 of the larger one, also those in
+JSON texts. What names the program's version, its time and its command is left out, and
+so are the figures.
 """
 
 import csv
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +27,7 @@ PROVENANCE = {
     "file_name",
     "schema_version",
     "content_digest",
+    "kind",  # of a region: new with the folders of `core`
 }
 FOLDERS = ("calibration", "scans", "maps", "spectra", "xas", "comparisons", "photons")
 
@@ -75,19 +78,58 @@ def _number_or_text(text: str) -> Any:
 
 
 def deviation(before: Any, after: Any) -> float | None:
-    """Return the largest relative deviation; None where shapes, types or texts differ."""
+    """Return the largest relative deviation of floats; None where all else differs.
+
+    Texts that hold JSON, such as the facts of a line test, are compared as their values.
+
+    Parameters
+    ----------
+    before, after
+        A dataset or an attribute of both products.
+
+    Returns
+    -------
+    float or None
+        0 where they are equal.
+    """
     before, after = np.asarray(before), np.asarray(after)
     if before.shape != after.shape or before.dtype.kind != after.dtype.kind:
         return None
     if before.dtype.kind != "f":
-        return 0.0 if np.array_equal(before, after) else None
+        if np.array_equal(before, after):
+            return 0.0
+        return _json_deviation(before, after) if not before.shape else None
     if not np.array_equal(np.isnan(before), np.isnan(after)):
         return None
-    known = ~np.isnan(before) & (before != after)
-    if not known.any():
+    differs = ~np.isnan(before) & (before != after)
+    if not differs.any():
         return 0.0
-    scale = np.maximum(np.abs(before[known]), np.abs(after[known]))
-    return float(np.max(np.abs(before[known] - after[known]) / scale))
+    scale = np.maximum(np.abs(before[differs]), np.abs(after[differs]))
+    return float(np.max(np.abs(before[differs] - after[differs]) / scale))
+
+
+def _json_deviation(before: Any, after: Any) -> float | None:
+    """Compare two texts as JSON values; None where they are no JSON."""
+    try:
+        values = [json.loads(value.item()) for value in (before, after)]
+    except (TypeError, ValueError):
+        return None
+    return _value_deviation(*values)
+
+
+def _value_deviation(before: Any, after: Any) -> float | None:
+    if isinstance(before, float) and isinstance(after, float):
+        return deviation(before, after)
+    if isinstance(before, dict) and isinstance(after, dict):
+        if before.keys() != after.keys():
+            return None
+        before, after = list(before.values()), list(after.values())
+    if not (isinstance(before, list) and isinstance(after, list)):
+        return 0.0 if before == after else None
+    if len(before) != len(after):
+        return None
+    parts = [_value_deviation(*pair) for pair in zip(before, after, strict=True)]
+    return None if None in parts else max(parts, default=0.0)
 
 
 def differences(before: Path, after: Path) -> Iterator[str]:
