@@ -402,23 +402,24 @@ def simulate(
     ],
     preset: Annotated[
         str,
-        typer.Option("--preset", help="sample, paper, benchmark_64, benchmark_240."),
+        typer.Option(
+            "--preset", help="Preset: sample, paper, benchmark_64 or benchmark_240."
+        ),
     ] = "sample",
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Another beamtime of the same kind.")
+        int | None, typer.Option("--seed", help="Seed of the random numbers.")
     ] = None,
     pixels: Annotated[
-        int | None, typer.Option("--pixels", help="How many pixels.")
+        int | None, typer.Option("--pixels", help="Number of pixels.")
     ] = None,
     rate: Annotated[
-        float | None,
-        typer.Option("--rate", help="Counts per second and pixel in scans."),
+        float | None, typer.Option("--rate", help="Photons/s on a mean pixel in scans.")
     ] = None,
     passes: Annotated[
-        int | None, typer.Option("--passes", help="Scans of every sample and edge.")
+        int | None, typer.Option("--passes", help="Scans of each sample at each edge.")
     ] = None,
     edges: Annotated[
-        str | None, typer.Option("--edges", help="Edges, such as Co_L,O_K.")
+        str | None, typer.Option("--edges", help="Edges to scan, such as Co_L,O_K.")
     ] = None,
 ) -> int:
     """Write a beamtime with known truth in the real formats."""

@@ -2,7 +2,6 @@
 
 import zipfile
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +13,9 @@ from rixs_pipeline.simulate.logs import LOG_FOLDER, write_log, write_state_file
 from rixs_pipeline.simulate.off_files import RUN_FOLDER, write_off_file
 from rixs_pipeline.simulate.pixel import Pixel, draw_pixel
 from rixs_pipeline.simulate.pulses import record_pulses
-from rixs_pipeline.simulate.schedule import PlannedRun, add_readings, plan_runs
 from rixs_pipeline.simulate.settings import SimulationSettings
-from rixs_pipeline.simulate.source import PhotonSource, source_of_run
+from rixs_pipeline.simulate.source import Measurement, plan_measurements
 from rixs_pipeline.simulate.truth import EVENTS_FILE, append_event_truth, write_truth
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A run and the photons that leave the sample in it."""
-
-    run: PlannedRun
-    source: PhotonSource
 
 
 def simulate(out: Path, settings: SimulationSettings) -> None:
@@ -51,7 +41,7 @@ def simulate(out: Path, settings: SimulationSettings) -> None:
     (out / RUN_FOLDER).mkdir(parents=True)
     (out / LOG_FOLDER).mkdir()
 
-    measurements = _plan_measurements(settings)
+    measurements = plan_measurements(settings)
     runs = tuple(measurement.run for measurement in measurements)
     for run in runs:
         write_log(out, run, settings)
@@ -65,21 +55,6 @@ def simulate(out: Path, settings: SimulationSettings) -> None:
     ]
     record_counts = _write_pixels(out, detector, pixels, measurements)
     write_truth(out, settings, runs, pixels, record_counts)
-
-
-def _plan_measurements(settings: SimulationSettings) -> list[Measurement]:
-    """Plan all runs; scans of the same sample, edge and points share their source."""
-    sources: dict[tuple[str | None, str, int], PhotonSource] = {}
-    measurements = []
-    for run in plan_runs(settings):
-        name = run.sample.name if run.sample else str(run.number)
-        key = (run.edge, name, len(run.energy))
-        if key not in sources:
-            sources[key] = source_of_run(settings, run)
-        source = sources[key]
-        run_with_readings = add_readings(run, source.yields, settings.seed)
-        measurements.append(Measurement(run_with_readings, source))
-    return measurements
 
 
 def _write_pixels(
@@ -108,8 +83,7 @@ def _write_pixel(
     if channel in settings.dead_pixels:
         return write_off_file(out, settings, channel, [])
     pulses = [
-        record_pulses(detector, pixel, measurement.run, measurement.source)
-        for measurement in measurements
+        record_pulses(detector, pixel, measurement) for measurement in measurements
     ]
     records = [part.records for part in pulses]
     number = write_off_file(out, settings, channel, records)

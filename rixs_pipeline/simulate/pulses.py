@@ -21,9 +21,9 @@ from rixs_pipeline.simulate.detector import (
 from rixs_pipeline.simulate.off_files import record_dtype
 from rixs_pipeline.simulate.pixel import Pixel
 from rixs_pipeline.simulate.random_streams import Stream, random_generator
-from rixs_pipeline.simulate.schedule import START_NS, PlannedRun, RunKind
+from rixs_pipeline.simulate.schedule import START_NS, RunKind
 from rixs_pipeline.simulate.settings import SimulationSettings
-from rixs_pipeline.simulate.source import PhotonSource
+from rixs_pipeline.simulate.source import Measurement
 from rixs_pipeline.types import BoolArray, FloatArray
 
 PRE_SAMPLES = 259
@@ -103,10 +103,10 @@ class Readings:
 def _draw_arrivals(
     settings: SimulationSettings,
     pixel: Pixel,
-    run: PlannedRun,
-    source: PhotonSource,
+    measurement: Measurement,
     rng: np.random.Generator,
 ) -> Arrivals:
+    run, source = measurement.run, measurement.source
     rate = settings.calibration_rate
     if run.kind is RunKind.SCAN:
         rate = settings.rate
@@ -163,9 +163,7 @@ def _fill_records(
     return records
 
 
-def record_pulses(
-    detector: Detector, pixel: Pixel, run: PlannedRun, source: PhotonSource
-) -> Pulses:
+def record_pulses(detector: Detector, pixel: Pixel, measurement: Measurement) -> Pulses:
     """Simulate one pixel in one run.
 
     Parameters
@@ -174,10 +172,8 @@ def record_pulses(
         Settings and common drift.
     pixel
         The pixel.
-    run
-        The run; pulses arrive from its first start to its last end.
-    source
-        The photons of its points.
+    measurement
+        The run, from whose first start to last end pulses arrive, and its photons.
 
     Returns
     -------
@@ -185,9 +181,10 @@ def record_pulses(
         Records, and the truth about them.
     """
     settings = detector.settings
+    run_number = measurement.run.number
     # the order of the draws is part of every simulated beamtime
-    rng = random_generator(settings.seed, Stream.PULSES, pixel.channel, run.number)
-    arrivals = _draw_arrivals(settings, pixel, run, source, rng)
+    rng = random_generator(settings.seed, Stream.PULSES, pixel.channel, run_number)
+    arrivals = _draw_arrivals(settings, pixel, measurement, rng)
     heights = draw_pulse_heights(detector, pixel, arrivals.photons, rng)
     arrival_time = arrivals.photons.time
     is_recorded = find_triggers(arrival_time, DEAD_TIME)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rixs_pipeline.simulate.emission import EMISSION_GRID, intensity, reference_density
-from rixs_pipeline.simulate.schedule import PlannedRun
+from rixs_pipeline.simulate.schedule import PlannedRun, add_readings, plan_runs
 from rixs_pipeline.simulate.settings import SimulationSettings
 from rixs_pipeline.types import FloatArray, IntArray
 
@@ -63,6 +63,14 @@ class PhotonSource:
         return np.asarray(self.yields[:, None] * np.stack(shares))
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """A run and the photons that leave the sample in it."""
+
+    run: PlannedRun
+    source: PhotonSource
+
+
 def photon_source(energy: FloatArray, density: FloatArray) -> PhotonSource:
     """Return the source of given emission spectra.
 
@@ -114,3 +122,18 @@ def source_of_run(settings: SimulationSettings, run: PlannedRun) -> PhotonSource
         EMISSION_GRID, settings.lines, settings.contaminants, parked_energy
     )
     return photon_source(EMISSION_GRID, density[None, :])
+
+
+def plan_measurements(settings: SimulationSettings) -> list[Measurement]:
+    """Plan all runs; scans of the same sample, edge and points share their source."""
+    sources: dict[tuple[str | None, str, int], PhotonSource] = {}
+    measurements = []
+    for run in plan_runs(settings):
+        name = run.sample.name if run.sample else str(run.number)
+        key = (run.edge, name, len(run.energy))
+        if key not in sources:
+            sources[key] = source_of_run(settings, run)
+        source = sources[key]
+        run_with_readings = add_readings(run, source.yields, settings.seed)
+        measurements.append(Measurement(run_with_readings, source))
+    return measurements
