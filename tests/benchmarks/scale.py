@@ -126,7 +126,7 @@ class Reduced:
         for path, function in zip(
             run.pulse_files, self.functions[run.name], strict=True
         ):
-            if not function.is_used:
+            if not function.status.is_ok:
                 continue
             pulses = off.read_pulses(path, start, end)
             rows = off.record_range(off.open_records(path), start, end)
@@ -303,7 +303,7 @@ def calibration_errors(reduced, run, energy) -> dict[int, float]:
     for path, function in zip(
         run.pulse_files, reduced.functions[run.name], strict=True
     ):
-        if not function.is_used:
+        if not function.status.is_ok:
             continue
         pixel, (first, second) = off.pixel_number(path), function.reference_times
         late = (

@@ -6,7 +6,7 @@ The limits follow from the pulses themselves, and each cut has a name and a coun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -61,10 +61,6 @@ class CutLimits:
     pretrigger: Range
     phase: Range
     since_last: Range = NO_HOLD_OFF  # s; the lower limit is the hold-off
-
-    def with_hold_off(self, seconds: float) -> CutLimits:
-        """Return the same limits with another hold-off, s."""
-        return replace(self, since_last=Range(seconds, np.inf))
 
     def to_table(self) -> FloatArray:
         """Return the limits (quantity, 2) as products hold them.

@@ -1,7 +1,7 @@
 """A pixel during the calibration of a reference run: what the steps learn about it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from rixs_pipeline.core.energy import (
     layout,
 )
 from rixs_pipeline.core.gain import CurveForm, GainCurves, fit_splines
+from rixs_pipeline.core.stats.robust import Range
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 # the pulse height of this energy is the unit of a pixel's corrections
@@ -192,7 +193,8 @@ def apply_hold_offs(pixels: Sequence[Pixel]) -> None:
     for pixel, pixel_seconds in zip(alive, seconds, strict=True):
         if pixel_seconds > 0 and pixel.limits is not None:
             is_unaffected = pixel.pulses.since_last >= pixel_seconds
-            pixel.limits = pixel.limits.with_hold_off(pixel_seconds)
+            since_last = Range(pixel_seconds, np.inf)
+            pixel.limits = replace(pixel.limits, since_last=since_last)
             pixel.accepted[pixel.accepted] = is_unaffected
             pixel.cut_counts[-1] = np.count_nonzero(is_unaffected)
             pixel.pulses = pixel.pulses.select(is_unaffected)

@@ -83,7 +83,9 @@ def energy(
         f8 (event,), eV; NaN outside the time in which the parameters are valid.
     """
     values = energy_at_any_time(pulse_height, pretrigger_mean, phase, params)
-    return np.where(_is_valid(time, params), values, np.nan)
+    valid_from, valid_until = params[VALIDITY]
+    is_valid = (time >= valid_from) & (time < valid_until)
+    return np.where(is_valid, values, np.nan)
 
 
 def energy_at_any_time(
@@ -268,7 +270,9 @@ def later_calibration_share(
         share = np.clip((time - first) / (second - first), 0.0, 1.0)
     else:
         share = np.zeros(np.shape(time))
-    return np.where(_is_valid(time, params[0]), share, np.nan)
+    valid_from, valid_until = params[0][VALIDITY]
+    is_valid = (time >= valid_from) & (time < valid_until)
+    return np.where(is_valid, share, np.nan)
 
 
 def interpolated_energy(
@@ -300,12 +304,6 @@ def interpolated_energy(
     share = later_calibration_share(time, params, reference_times)
     columns = _contiguous(pulse_height, pretrigger_mean, phase, share)
     return np.asarray(_kernels().interpolated_energies(*columns, np.stack(params)))
-
-
-def _is_valid(time: FloatArray, params: FloatArray) -> Any:
-    """Return whether the parameters are valid at times (n,)."""
-    valid_from, valid_until = params[VALIDITY]
-    return (time >= valid_from) & (time < valid_until)
 
 
 def _contiguous(*columns: FloatArray) -> tuple[FloatArray, ...]:

@@ -1,91 +1,16 @@
 """Exposure of a point: how long, by how many pixels, with how much beam."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from rixs_pipeline.core.maps.scan_counts import ScanCounts
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 MEDIAN_POINTS = 9  # window of the running median
-MIN_PREDICTED = 20.0  # triggers: none or few where more are predicted are no chance
+MIN_PREDICTED = 20.0  # triggers: few where more are predicted are no chance
 DARK_SHARE = 0.02  # of the predicted triggers: fewer are no beam
 BEAM_QUANTILE = 0.9  # of the positive I0: beam even where most of a scan has none
-
-
-def live_time(
-    dwell: FloatArray, triggers: IntArray, dead_time: FloatArray
-) -> FloatArray:
-    """Return the time in which pixels were alive: dwell - triggers x dead time.
-
-    The dead time does not extend: a trigger is followed by exactly one record.
-
-    Parameters
-    ----------
-    dwell
-        Duration of the points, f8 (point,), s.
-    triggers
-        Records of each pixel, whether a cut rejects them or not, i8 (pixel, point):
-        each of them blinds the pixel.
-    dead_time
-        Length of a record, f8 (pixel,), s.
-
-    Returns
-    -------
-    FloatArray
-        f8 (pixel, point), s, at least 0.
-    """
-    return np.maximum(dwell - triggers * dead_time[:, None], 0.0)
-
-
-def live_time_held_off(
-    time_ns: IntArray, start_ns: IntArray, end_ns: IntArray, hold_off: float
-) -> FloatArray:
-    """Return the time of each point without a trigger less than a hold-off ago.
-
-    The blind stretches of all triggers are joined before they are subtracted, so that
-    overlaps count once; in integer ns, so that the result is exact.
-
-    Parameters
-    ----------
-    time_ns
-        Triggers of one pixel, i8 (trigger,), ascending; including the last one before a
-        point, whose hold-off reaches into it.
-    start_ns, end_ns
-        Windows of the points, i8 (point,).
-    hold_off
-        In s.
-
-    Returns
-    -------
-    FloatArray
-        f8 (point,), s.
-    """
-    from rixs_pipeline.core.maps import bin_kernel  # numba: slow import
-
-    hold_off_ns = round(hold_off * 1e9)
-    points = bin_kernel.find_point_slices(time_ns, start_ns, end_ns)
-    blind = bin_kernel.blind_time_ns(time_ns, points, start_ns, end_ns, hold_off_ns)
-    return np.asarray((end_ns - start_ns - blind) / 1e9)
-
-
-def silent_stretches(triggers: IntArray) -> BoolArray:
-    """Return where pixels were silent for too long to be chance, bool (pixel, point).
-
-    In a stretch of points without triggers of a pixel (`triggers` i8 (pixel, point), of
-    the used pixels), its share of the other pixels' triggers is expected, the share
-    taken from the rest of the scan. More than `MIN_PREDICTED` come out as none once in
-    10^8. In such a stretch the pixel was out of lock: it is no exposure.
-    """
-    other_triggers = triggers.sum(axis=0)[None, :] - triggers
-    is_silent = np.zeros(triggers.shape, bool)
-    for pixel, counts in enumerate(triggers):
-        is_zero = np.concatenate([[0], counts == 0, [0]])
-        ends = np.flatnonzero(np.diff(is_zero))
-        for first, stop in zip(ends[::2], ends[1::2], strict=True):
-            others_inside = other_triggers[pixel, first:stop].sum()
-            others_outside = other_triggers[pixel].sum() - others_inside
-            if others_outside > 0:
-                expected = counts.sum() / others_outside * others_inside
-                is_silent[pixel, first:stop] = expected > MIN_PREDICTED
-    return is_silent
 
 
 def throughput(counts: IntArray, live_time: FloatArray) -> FloatArray:
@@ -114,6 +39,40 @@ def throughput(counts: IntArray, live_time: FloatArray) -> FloatArray:
     if not has_counts.any():
         return np.where(is_alive, 1.0, np.nan)
     return np.asarray(rate / rate[has_counts].mean())
+
+
+def complete_throughput(
+    throughput: Mapping[int, float], counts: ScanCounts, live_time: FloatArray
+) -> FloatArray:
+    """Return the throughput of all pixels of a scan.
+
+    A pixel without one gets its rate in this scan, on the scale that the throughputs of
+    the other pixels have to their rates: w_p = r_p (sum of w) / (sum of r).
+
+    Parameters
+    ----------
+    throughput
+        Of the pixels of the leading scan, relative to the mean pixel.
+    counts
+        Counts of the pixels of this scan.
+    live_time
+        Their live time, f8 (pixel,), s.
+
+    Returns
+    -------
+    FloatArray
+        f8 (pixel,); 1 for pixels without throughput where the others have no photons.
+    """
+    pixels = counts.pixel.tolist()
+    is_measured = np.array([pixel in throughput for pixel in pixels], bool)
+    completed = np.array([throughput.get(pixel, 1.0) for pixel in pixels])
+    rate = np.zeros(len(pixels))
+    np.divide(counts.pixel_counts, live_time, out=rate, where=live_time > 0)
+    rate_sum = rate[is_measured].sum()
+    if rate_sum > 0:
+        weight_sum = completed[is_measured].sum()
+        completed[~is_measured] = rate[~is_measured] * weight_sum / rate_sum
+    return completed
 
 
 def exposure(
@@ -175,19 +134,16 @@ def beam_off(
         positive = i0[i0 > 0]
         if not positive.size:
             return np.ones(len(i0), bool)
-        return np.asarray(~(i0 >= min_share * np.quantile(positive, BEAM_QUANTILE)))
+        usual_i0 = np.quantile(positive, BEAM_QUANTILE)
+        return np.asarray(~(i0 >= min_share * usual_i0))
     rate = np.zeros(len(triggers))
     np.divide(triggers, dwell, out=rate, where=dwell > 0)
     if not rate.any():
         return np.zeros(len(rate), bool)
-    usual_rate = np.maximum(_running_median(rate), np.median(rate[rate > 0]))
+    padded = np.pad(rate, MEDIAN_POINTS // 2, mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_POINTS)
+    running_median = np.median(windows, axis=1)
+    usual_rate = np.maximum(running_median, np.median(rate[rate > 0]))
     predicted = usual_rate * dwell
     is_dark = (predicted > MIN_PREDICTED) & (triggers < DARK_SHARE * predicted)
     return np.asarray(is_dark)
-
-
-def _running_median(values: FloatArray) -> FloatArray:
-    """Return the median of the window around each value, mirrored at the ends."""
-    padded = np.pad(values, MEDIAN_POINTS // 2, mode="reflect")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_POINTS)
-    return np.asarray(np.median(windows, axis=1))

@@ -10,6 +10,8 @@ from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.regions import EmissionAxis, Region, RegionKind
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
+STEP_EV = 0.5  # by which scales are shifted for a derivative: below the resolution
+
 
 class SpectrumAxis(StrEnum):
     """Axes of spectra; the values are the names of dimensions in products."""
@@ -99,6 +101,54 @@ def sum_region(data: MapData, region: Region) -> RegionSums:
         relative_error=data.relative_exposure_errors,
         is_covered=np.asarray(weights.any(axis=1)),
     )
+
+
+def relative_slope(
+    counts: IntArray,
+    region: Region,
+    incident: FloatArray,
+    edges: FloatArray,
+    along_emission: bool,
+) -> FloatArray:
+    """Return the relative change of counts in a region per eV of the emission scale.
+
+    One count is added to those of each point, so that few make no steep slope.
+
+    Parameters
+    ----------
+    counts
+        i8 (point, bin).
+    region
+        The region.
+    incident
+        f8 (point,), eV.
+    edges
+        Emission bins, f8 (bin + 1,), eV.
+    along_emission
+        Whether the spectrum runs along the emission energy, or along the incident one.
+
+    Returns
+    -------
+    FloatArray
+        f8 (point,), or (bin,) along the emission energy, 1/eV.
+    """
+    if not along_emission:
+        sums = []
+        for shift in (-STEP_EV, 0.0, STEP_EV):
+            weights = region_weights(region, incident, edges + shift)
+            sums.append((weights * counts).sum(axis=1))
+        lower, middle, upper = sums
+        return np.asarray((upper - lower) / (2 * STEP_EV) / (middle + 1))
+    weights = region_weights(region, incident, edges)
+    inside = np.flatnonzero(weights.any(axis=0))
+    spectrum = (weights * counts).sum(axis=0)[inside]
+    step = STEP_EV / float(np.diff(edges).mean())
+    # On a scale that is shifted up, a bin shows the counts from below it.
+    upper = np.interp(inside - step, inside, spectrum)
+    lower = np.interp(inside + step, inside, spectrum)
+    slope = np.zeros(len(edges) - 1)
+    slope[inside] = (upper - lower) / (2 * STEP_EV) / (spectrum + 1)
+    return slope
 
 
 def sum_along_emission(data: MapData, weights: FloatArray) -> RegionSums:

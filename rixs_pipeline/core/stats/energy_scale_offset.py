@@ -1,4 +1,4 @@
-"""Offset between the emission scales of two samples, and its effect on their spectra.
+"""Offset between the emission scales of two samples, from the gains of their pixels.
 
 Both scales rest on the same reference runs, so that most of their errors are shared.
 What is not: pixels drift between the runs, each by itself, and the errors of the
@@ -9,11 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.core.spectra.regions import Region
 from rixs_pipeline.types import FloatArray, IntArray
 
-STEP_EV = 0.5  # by which scales are shifted for a derivative: below the resolution
 MIN_PIXELS = 4  # fewer do not show how they scatter
 
 
@@ -102,50 +99,3 @@ def scale_difference(
     deviation = difference - weight @ difference
     scatter = float((weight**2 * deviation**2).sum())
     return ScaleDifference(float(np.sqrt(n / (n - 1) * scatter)), n - 1)
-
-
-def relative_slope(
-    counts: IntArray,
-    region: Region,
-    incident: FloatArray,
-    edges: FloatArray,
-    along_emission: bool,
-) -> FloatArray:
-    """Return the relative change of counts in a region per eV of the emission scale.
-
-    One count is added to those of each point, so that few make no steep slope.
-
-    Parameters
-    ----------
-    counts
-        i8 (point, bin).
-    region
-        The region.
-    incident
-        f8 (point,), eV.
-    edges
-        Emission bins, f8 (bin + 1,), eV.
-    along_emission
-        Whether the spectrum runs along the emission energy, or along the incident one.
-
-    Returns
-    -------
-    FloatArray
-        f8 (point,), or (bin,) along the emission energy, 1/eV.
-    """
-    if not along_emission:
-        lower, middle, upper = (
-            (region_weights(region, incident, edges + shift) * counts).sum(axis=1)
-            for shift in (-STEP_EV, 0.0, STEP_EV)
-        )
-        return np.asarray((upper - lower) / (2 * STEP_EV) / (middle + 1))
-    weights = region_weights(region, incident, edges)
-    inside = np.flatnonzero(weights.any(axis=0))
-    spectrum = (weights * counts).sum(axis=0)[inside]
-    step = STEP_EV / float(np.diff(edges).mean())
-    # On a scale that is shifted up, a bin shows the counts from below it.
-    upper = np.interp(inside - step, inside, spectrum)
-    lower = np.interp(inside + step, inside, spectrum)
-    slope = np.zeros(len(edges) - 1)
-    slope[inside] = (upper - lower) / (2 * STEP_EV) / (spectrum + 1)
-    return slope

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.config import Comparison
-from rixs_pipeline.core.spectra import regions
+from rixs_pipeline.core.spectra import region_sums, regions
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.regions import RegionKind
 from rixs_pipeline.core.spectra.sample_comparison import (
@@ -174,7 +174,7 @@ def _scale_offset(pair: SamplePair) -> ScaleOffset | None:
     if not difference.freedom:
         return None
     counts = first["counts"].values + second["counts"].values
-    slope = energy_scale_offset.relative_slope(
+    slope = region_sums.relative_slope(
         counts, pair.region, pair.incident, pair.emission_edges, pair.is_along_emission
     )
     emission = first["emission_energy"].values

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.core.drift import pixel_alignment
-from rixs_pipeline.core.energy import layout
+from rixs_pipeline.core.energy import later_calibration_share, layout
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
@@ -109,7 +109,7 @@ def _point_step(scan: Run, energies: tuple[PixelEnergy, ...]) -> int:
     used = [
         path
         for path, energy in zip(scan.pulse_files, energies, strict=True)
-        if energy.is_used
+        if energy.status.is_ok
     ]
     if not used:
         return 1
@@ -140,18 +140,20 @@ def _add_photons(
     """Add the photons of a pixel by the cuts of its reference run to (1, bin + 1)."""
     from rixs_pipeline.core.maps import bin_kernel
 
-    if energy.cut_limits is None:
+    if energy.cut_limits is None or energy.params is None:
         return
     records = find_point_records(path, task.points)
     batch = PointBatch(
         first=records.slices.first,
         stop=records.slices.stop,
         row=np.zeros(len(task.points), np.int64),
-        later_share=energy.later_share(task.points.middle),
+        later_share=later_calibration_share(
+            task.points.middle, energy.params, energy.reference_times
+        ),
     )
     width = float(task.edges[1] - task.edges[0])
     bins = UniformBins(float(task.edges[0]), width, float(task.edges[-1]))
-    options = BinOptions(energy.cut_limits, energy.both_params, bins)
+    options = BinOptions(energy.cut_limits, np.stack(energy.params), bins)
     bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rixs_pipeline.core.energy import later_calibration_share, layout
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
@@ -29,6 +30,7 @@ from rixs_pipeline.types import FloatArray, IntArray
 
 # Cut limits (cut quantity, 2) that accept no record; all of them are countable.
 REJECT_ALL = np.array([[np.nan, np.nan]] * 3 + [[0.0, np.inf]])
+NO_PARAMS = np.zeros((2, layout.N_PARAMS))  # of a pixel without calibration
 
 
 @dataclass(frozen=True)
@@ -74,31 +76,37 @@ def _count_pixel(
     path: Path, energy: PixelEnergy, task: CountTask, map_counts: IntArray
 ) -> PixelCounts:
     """Count the pulses of one pixel, and add its photons to the map counts."""
-    records = find_point_records(path, task.points)
-    limits = select_cuts(records, energy, task.residual_cut)
-    cut_limits = NO_CUTS if limits is None else limits.to_table()
-    options = BinOptions(
-        cut_limits=REJECT_ALL if limits is None else cut_limits,
-        params=energy.both_params,
-        bins=binning.uniform_bins(task.emission_edges),
-    )
-    batch = PointBatch(
-        first=records.slices.first,
-        stop=records.slices.stop,
-        row=np.arange(len(task.points)),
-        later_share=energy.later_share(task.points.middle),
-    )
     from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
 
+    records = find_point_records(path, task.points)
+    limits = select_cuts(records, energy, task.residual_cut)
+    bins = binning.uniform_bins(task.emission_edges)
+    if limits is None or energy.params is None:
+        cut_limits = NO_CUTS
+        hold_off = 0.0
+        photon_part = None
+        options = BinOptions(REJECT_ALL, NO_PARAMS, bins)
+        later_share = np.zeros(len(task.points))
+    else:
+        cut_limits = limits.to_table()
+        hold_off = limits.since_last.low
+        photon_part = task.photon_part
+        options = BinOptions(cut_limits, np.stack(energy.params), bins)
+        later_share = later_calibration_share(
+            task.points.middle, energy.params, energy.reference_times
+        )
+    slices = records.slices
+    row = np.arange(len(task.points))
+    batch = PointBatch(slices.first, slices.stop, row, later_share)
     outside_before = int(map_counts[:, -1].sum())
-    if limits is None or task.photon_part is None:
-        columns = records.columns
+    if photon_part is None:
         tally = bin_kernel.bin_records(
-            columns, batch, options, map_counts, NO_PHOTON_LIST
+            records.columns, batch, options, map_counts, NO_PHOTON_LIST
         )
     else:
-        part = task.photon_part
-        tally = _count_and_store_photons(records, batch, options, map_counts, part)
+        tally = _count_and_store_photons(
+            records, batch, options, map_counts, photon_part
+        )
     outside = int(map_counts[:, -1].sum()) - outside_before
     if limits is None:
         tally.cut_counts[1:] = 0
@@ -107,7 +115,7 @@ def _count_pixel(
         triggers=records.number,
         countable=tally.countable,
         accepted=tally.accepted,
-        live_time=records.live_time(limits.since_last.low if limits else 0.0),
+        live_time=records.live_time(hold_off),
         after_trigger=records.after_trigger,
         pixel_counts=int(records.number.sum()) - outside,
         cut_counts=tally.cut_counts,

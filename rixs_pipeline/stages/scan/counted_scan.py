@@ -33,7 +33,7 @@ class CountedScan:
     @property
     def is_used(self) -> BoolArray:
         """Which pixels are used, (pixel,)."""
-        return np.array([energy.is_used for energy in self.energies], bool)
+        return np.array([energy.status.is_ok for energy in self.energies], bool)
 
     def without(self, is_rejected: BoolArray, status: PixelStatus) -> CountedScan:
         """Return the scan without some of its pixels.

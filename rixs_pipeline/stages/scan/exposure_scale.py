@@ -10,9 +10,7 @@ import numpy as np
 
 from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.core.maps import exposure
-from rixs_pipeline.core.maps.effective_live_time import effective_live_time
-from rixs_pipeline.core.maps.scan_counts import ScanCounts
-from rixs_pipeline.core.maps.throughput import complete_throughput
+from rixs_pipeline.core.maps.live_time import effective_live_time
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
@@ -28,29 +26,6 @@ class ExposureScale:
 
     i0_ref: float  # one number for the beamtime and I0 channel
     throughput: Mapping[int, float]  # by pixel, relative to the mean pixel of the array
-
-    def complete_throughput(
-        self, counts: ScanCounts, live_time: FloatArray
-    ) -> FloatArray:
-        """Return the throughput of all pixels of a scan.
-
-        Parameters
-        ----------
-        counts
-            Counts of the pixels.
-        live_time
-            Live time of each pixel, f8 (pixel,), s.
-
-        Returns
-        -------
-        FloatArray
-            f8 (pixel,). Pixels that the leading scan does not have are measured in this
-            scan, relative to the others.
-        """
-        pixels = counts.pixel.tolist()
-        throughput = np.array([self.throughput.get(pixel, 1.0) for pixel in pixels])
-        is_known = np.array([pixel in self.throughput for pixel in pixels], bool)
-        return complete_throughput(throughput, is_known, counts.pixel_counts, live_time)
 
 
 def leading_scan(scans: Sequence[Run], scan: Run) -> Run:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.core.energy import later_calibration_share, layout
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.scan.gain_jumps import GainJump, find_gain_jumps
@@ -59,24 +58,6 @@ class PixelEnergy:
     alignment: float = 0.0
     alignment_error: float = np.nan
     misalignment: float = np.nan
-
-    @property
-    def is_used(self) -> bool:
-        """Whether the pixel's pulses are counted."""
-        return self.status.is_ok
-
-    @property
-    def both_params(self) -> FloatArray:
-        """Parameters of both calibrations, (2, N_PARAMS); zeros without any."""
-        if self.params is None:
-            return np.zeros((2, layout.N_PARAMS))
-        return np.stack(self.params)
-
-    def later_share(self, time: FloatArray) -> FloatArray:
-        """Return the weight (n,) of the later calibration at Unix times (n,), s."""
-        if self.params is None:
-            return np.zeros(len(time))
-        return later_calibration_share(time, self.params, self.reference_times)
 
 
 def select_surrounding(
@@ -245,7 +226,9 @@ def keep_best_resolved(
         In the order of the scan's files.
     """
     pixels = [off.pixel_number(path) for path in scan.pulse_files]
-    used = [p for p, energy in zip(pixels, energies, strict=True) if energy.is_used]
+    used = [
+        p for p, energy in zip(pixels, energies, strict=True) if energy.status.is_ok
+    ]
     if number is None or len(used) <= number:
         return energies
     best = sorted(used, key=lambda pixel: (_median_fwhm(pixel, calibrations), pixel))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from rixs_pipeline.core.calibration import cuts
 from rixs_pipeline.core.calibration.cuts import CutLimits
-from rixs_pipeline.core.maps import exposure
 from rixs_pipeline.core.maps.kernel_arguments import PointSlices
+from rixs_pipeline.core.maps.live_time import live_time_held_off
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
@@ -69,12 +69,12 @@ class PointRecords:
         """
         points = self.points
         if hold_off > self.dead_time:
-            return exposure.live_time_held_off(
+            return live_time_held_off(
                 self.columns.time_ns, points.start_ns, points.end_ns, hold_off
             )
-        triggers, dead_times = self.number[None, :], np.array([self.dead_time])
-        live_time = exposure.live_time(points.duration, triggers, dead_times)
-        return np.asarray(live_time[0])
+        # The dead time does not extend: a trigger is followed by exactly one record.
+        live_time = points.duration - self.number * self.dead_time
+        return np.maximum(live_time, 0.0)
 
 
 def find_point_records(path: Path, points: Points) -> PointRecords:
@@ -98,15 +98,12 @@ def find_point_records(path: Path, points: Points) -> PointRecords:
 
     off_file = off.open_file(path)
     columns = off.columns(off_file.records)
-    slices = bin_kernel.find_point_slices(
-        columns.time_ns, points.start_ns, points.end_ns
-    )
+    windows = (points.start_ns, points.end_ns)
+    slices = bin_kernel.find_point_slices(columns.time_ns, *windows)
     if not bin_kernel.is_in_order(columns.time_ns, slices):
         in_order = np.argsort(columns.time_ns, kind="stable")
         columns = off.columns(off_file.records[in_order])
-        slices = bin_kernel.find_point_slices(
-            columns.time_ns, points.start_ns, points.end_ns
-        )
+        slices = bin_kernel.find_point_slices(columns.time_ns, *windows)
     return PointRecords(
         pixel=off.pixel_number(path),
         points=points,
@@ -156,4 +153,4 @@ def select_cuts(
         return reference
     if cuts.have_changed(learned, reference):
         return None
-    return learned.with_hold_off(reference.since_last.low)
+    return replace(learned, since_last=reference.since_last)

@@ -11,11 +11,8 @@ import numpy as np
 from rixs_pipeline.config import NormaliseConfig, ReferenceSet
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
 from rixs_pipeline.core.maps import exposure
-from rixs_pipeline.core.maps.effective_live_time import (
-    EffectiveLiveTime,
-    effective_live_time,
-)
 from rixs_pipeline.core.maps.elastic_line import elastic_offset
+from rixs_pipeline.core.maps.live_time import EffectiveLiveTime, effective_live_time
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import (
     POINT_EXCLUDED,
@@ -87,38 +84,29 @@ def make_scan_map(
     ScanMap
         The dataset and the warnings.
     """
-    scan, counts = counted.scan, counted.counts
+    scan = counted.scan
+    counts = counted.counts
     is_used = counted.is_used
     i0 = read_i0(scan, config)
     live = effective_live_time(counts, is_used)
-    pixel_live_time = live.seconds.sum(axis=1)
     throughput = is_used.astype(np.float64)
     if config.throughput:
-        throughput = scale.complete_throughput(counts, pixel_live_time)
+        pixel_live_time = live.seconds.sum(axis=1)
+        throughput = exposure.complete_throughput(
+            scale.throughput, counts, pixel_live_time
+        )
     points = _find_point_status(counted, i0, config, excluded_points)
     weight = throughput * is_used
     seconds = exposure.exposure(live.seconds, weight, i0, scale.i0_ref)
     seconds = np.where(points.status == POINT_USED, seconds, 0.0)
 
-    emission_centres = (emission_edges[1:] + emission_edges[:-1]) / 2
-    variables: Variables = {
-        "incident_energy": (POINT, scan.points.incident_energy),
-        "emission_energy": (("emission_energy",), emission_centres),
-        "emission_energy_edges": (("emission_energy_edge",), emission_edges),
-        "counts": (MAP, counts.map_counts),
-        "exposure": (POINT, seconds),
-        "live_time": (POINT, live.seconds.sum(axis=0)),
-        "point_status": (POINT, points.status),
-        "dwell": (POINT, scan.points.duration),
-    }
-    variables |= _pixel_variables(counted, live, throughput)
+    variables = _count_variables(counted, live, emission_edges)
     variables |= intensity_variables(counts.map_counts, seconds, emission_edges)
+    variables["exposure"] = (POINT, seconds)
+    variables["point_status"] = (POINT, points.status)
+    variables["throughput"] = (PIXEL, throughput)
     if i0 is not None:
         variables["i0"] = (POINT, i0)
-    for channel, reading in scan.readings.items():
-        finite = np.where(np.isfinite(reading), reading, np.nan)
-        # a slash in a name would make a group of the product
-        variables[READING + channel.replace("/", "_")] = (POINT, finite)
     dataset = labelled(variables, SCAN_MAP)
     dataset.attrs = {
         "run": scan.name,
@@ -140,20 +128,28 @@ def make_scan_map(
     return ScanMap(dataset, warnings)
 
 
-def _pixel_variables(
-    counted: CountedScan, live: EffectiveLiveTime, throughput: FloatArray
+def _count_variables(
+    counted: CountedScan, live: EffectiveLiveTime, emission_edges: FloatArray
 ) -> Variables:
-    """Return the variables of the dataset that have one value, or more, per pixel."""
-    counts, energies = counted.counts, counted.energies
+    """Return what was counted and read in points and pixels, and for how long."""
+    scan = counted.scan
+    counts = counted.counts
+    energies = counted.energies
+    emission_centres = (emission_edges[1:] + emission_edges[:-1]) / 2
     status = [str(energy.status) for energy in energies]
     gain = [energy.alignment for energy in energies]
     gain_error = [energy.alignment_error for energy in energies]
     measured_gain = [energy.misalignment for energy in energies]
-    return {
+    variables: Variables = {
+        "incident_energy": (POINT, scan.points.incident_energy),
+        "emission_energy": (("emission_energy",), emission_centres),
+        "emission_energy_edges": (("emission_energy_edge",), emission_edges),
+        "counts": (MAP, counts.map_counts),
+        "live_time": (POINT, live.seconds.sum(axis=0)),
+        "dwell": (POINT, scan.points.duration),
         "pixel": (PIXEL, counts.pixel),
         "pixel_counts": (PIXEL, counts.pixel_counts),
         "pixel_live_time": (PIXEL, live.seconds.sum(axis=1)),
-        "throughput": (PIXEL, throughput),
         "alignment": (PIXEL, np.array(gain)),
         "alignment_errors": (PIXEL, np.array(gain_error)),
         "misalignment": (PIXEL, np.array(measured_gain)),
@@ -162,6 +158,11 @@ def _pixel_variables(
         "cut_counts": (("pixel", "cut"), counts.cut_counts),
         "cut_limits": (("pixel", "cut_quantity", "limit"), counts.cut_limits),
     }
+    for channel, reading in scan.readings.items():
+        finite = np.where(np.isfinite(reading), reading, np.nan)
+        # a slash in a name would make a group of the product
+        variables[READING + channel.replace("/", "_")] = (POINT, finite)
+    return variables
 
 
 def intensity_variables(

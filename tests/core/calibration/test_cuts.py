@@ -85,7 +85,7 @@ def test_every_cut_rejects_its_outliers_and_counts_them() -> None:
 
 def test_a_hold_off_rejects_pulses_that_come_too_soon_and_no_others() -> None:
     pulses = photons()
-    limits = learn(pulses).with_hold_off(0.03)
+    limits = replace(learn(pulses), since_last=Range(0.03, np.inf))
     passed = apply_cuts(pulses, limits)
     np.testing.assert_array_equal(passed.is_accepted, pulses.since_last >= 0.03)
     assert passed.counts[-1] == passed.is_accepted.sum() < passed.counts[-2] == N

@@ -5,66 +5,28 @@ from hypothesis import strategies as st
 
 from rixs_pipeline.core.maps.exposure import (
     beam_off,
+    complete_throughput,
     exposure,
-    live_time,
-    live_time_held_off,
-    silent_stretches,
     throughput,
 )
+from rixs_pipeline.core.maps.scan_counts import ScanCounts
 
 
-def test_live_time_removes_a_record_a_trigger_and_stays_positive() -> None:
-    live = live_time(
-        np.array([1.0, 2.0]), np.array([[10, 0], [100, 500]]), np.array([0.005, 0.01])
+def scan_counts(pixel_counts: list[int]) -> ScanCounts:
+    """Counts of pixels 0, 1, ... of a scan with one point, so many of each pixel."""
+    counts = np.array(pixel_counts)[:, None]
+    return ScanCounts(
+        map_counts=counts.sum(axis=0, keepdims=True),
+        pixel=np.arange(len(counts)),
+        triggers=counts,
+        countable=counts,
+        accepted=counts,
+        live_time=np.ones(counts.shape),
+        after_trigger=np.zeros(len(counts)),
+        pixel_counts=counts[:, 0],
+        cut_counts=np.zeros((len(counts), 6), np.int64),
+        cut_limits=np.zeros((len(counts), 4, 2)),
     )
-    np.testing.assert_allclose(live, [[0.95, 2.0], [0.0, 0.0]])
-
-
-def test_live_time_gives_the_true_rate_back() -> None:
-    """A record blinds the detector: at 50 counts/s, 20 % are lost."""
-    rng = np.random.default_rng(1)
-    rate, dead, dwell = 50.0, 0.0049, 4000.0
-    gaps = rng.exponential(1 / rate, round(rate * dwell)) + dead
-    triggers = int(np.searchsorted(np.cumsum(gaps), dwell))
-    live = live_time(np.array([dwell]), np.array([[triggers]]), np.array([dead]))[0, 0]
-    assert live / dwell == pytest.approx(0.80, abs=0.01)
-    assert triggers / live == pytest.approx(rate, abs=4 * rate / np.sqrt(triggers))
-
-
-@given(
-    st.lists(st.integers(-50, 150), max_size=40),
-    st.lists(st.integers(0, 100), min_size=2, max_size=8, unique=True),
-    st.integers(1, 60),
-)
-def test_what_is_left_without_the_hold_offs_is_counted_tick_by_tick(
-    times, limits, hold
-):
-    """Compare with ticks of a ns, counted one by one."""
-    time, limits = (
-        np.sort(np.array(times, dtype=np.int64)),
-        np.sort(np.array(limits, dtype=np.int64)),
-    )
-    start, end = limits[:-1], limits[1:]
-    held = {tick for t in times for tick in range(t, t + hold)}
-    left = [
-        sum(tick not in held for tick in range(s, e))
-        for s, e in zip(start, end, strict=True)
-    ]
-    found = live_time_held_off(time, start, end, hold * 1e-9)
-    np.testing.assert_array_equal(np.round(found * 1e9), left)
-    assert np.all((found >= 0) & (found <= (end - start) / 1e9))
-
-
-def test_a_hold_off_gives_the_true_rate_back():
-    """At 50 pulses/s, a hold-off of 60 ms leaves 5 % of the time."""
-    time = np.cumsum(np.random.default_rng(4).exponential(1e9 / 50, 400_000)).astype(
-        np.int64
-    )
-    hold, end = 60_000_000, time[-1]
-    countable = np.count_nonzero(np.diff(time, prepend=-hold) >= hold)
-    live = live_time_held_off(time, np.array([0]), np.array([end]), hold / 1e9)[0]
-    assert live / (end / 1e9) == pytest.approx(np.exp(-3), rel=0.02)
-    assert countable / live == pytest.approx(50, abs=4 * 50 / np.sqrt(countable))
 
 
 def test_throughput_has_mean_one_over_the_pixels_with_counts() -> None:
@@ -148,18 +110,20 @@ def test_beam_off_of_few_points(number: int) -> None:
     )
 
 
-def test_silence_by_chance_is_no_stretch():
-    rng = np.random.default_rng(0)
-    triggers = rng.poisson(2.0, (8, 300))
-    assert not silent_stretches(triggers).any()
-    triggers[3, 100:140] = 0
-    found = silent_stretches(triggers)
-    assert found[3, 100:140].all()
-    assert found.sum() <= 44  # a point beside the stretch may be silent by chance
-    assert not np.delete(found, 3, axis=0).any()
-
-
 def test_a_beam_dump_longer_than_half_of_the_scan_is_seen():
     i0 = np.concatenate([np.full(40, 1e5), np.full(60, 1e3)])
     off = beam_off(i0, np.zeros(100, np.int64), np.ones(100), 0.1)
     np.testing.assert_array_equal(off, np.arange(100) >= 40)
+
+
+def test_a_pixel_without_throughput_gets_its_rate_on_the_scale_of_the_others():
+    """Rates of 1, 2 and 3 photons/s: two pixels have the throughputs 0.5 and 1."""
+    counts = scan_counts([10, 20, 30])
+    completed = complete_throughput({0: 0.5, 1: 1.0}, counts, np.full(3, 10.0))
+    np.testing.assert_allclose(completed, [0.5, 1.0, 1.5])
+
+
+def test_without_photons_of_the_other_pixels_the_throughput_is_one():
+    counts = scan_counts([0, 30])
+    completed = complete_throughput({0: 0.5}, counts, np.array([0.0, 10.0]))
+    np.testing.assert_array_equal(completed, [0.5, 1.0])

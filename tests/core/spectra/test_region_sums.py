@@ -5,7 +5,11 @@ import pytest
 
 from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.core.spectra.region_sums import SpectrumAxis, sum_region
+from rixs_pipeline.core.spectra.region_sums import (
+    SpectrumAxis,
+    relative_slope,
+    sum_region,
+)
 from tests.core.spectra.builders import make_region
 
 EDGES = np.arange(500.0, 510.1, 0.5)
@@ -55,3 +59,51 @@ def test_counts_are_divided_by_the_efficiency():
     np.testing.assert_allclose(sums.number, 2 * COUNTS.sum(axis=1))
     np.testing.assert_allclose(sums.counts, COUNTS.sum(axis=1))
     np.testing.assert_allclose(sums.largest_weight, 2)
+
+
+LINE_EDGES = np.arange(500.0, 545.1, 0.5)
+LINE_INCIDENT = np.array([530.0, 540.0])
+
+
+def line(centre, counts=1e6, sigma=1.5):
+    """Counts (point, bin) of a Gaussian line at both points."""
+    density = np.exp(
+        -0.5 * (((LINE_EDGES[1:] + LINE_EDGES[:-1]) / 2 - centre) / sigma) ** 2
+    )
+    return np.round(counts * density / density.sum() * np.ones((2, 1))).astype(np.int64)
+
+
+def test_a_window_on_a_flank_gains_what_the_line_brings():
+    region = make_region(kind="spfy", emission=(522.0, 523.0))
+    slope = relative_slope(
+        line(525.0), region, LINE_INCIDENT, LINE_EDGES, along_emission=False
+    )
+    inside = [
+        (
+            line(525.0 + s)[0] * ((LINE_EDGES[:-1] >= 522) & (LINE_EDGES[1:] <= 523))
+        ).sum()
+        for s in (-0.5, 0.0, 0.5)
+    ]
+    assert inside[0] > inside[2]
+    assert slope == pytest.approx((inside[2] - inside[0]) / inside[1], rel=0.02)
+
+
+def test_along_the_emission_a_line_falls_before_it_and_rises_behind():
+    region = make_region(kind="xes", emission=(515.0, 535.0))
+    slope = relative_slope(
+        line(525.0), region, LINE_INCIDENT, LINE_EDGES, along_emission=True
+    )
+    energy = (LINE_EDGES[1:] + LINE_EDGES[:-1]) / 2
+    near = np.abs(energy - 525) < 2
+    assert slope[near] == pytest.approx((energy[near] - 525) / 1.5**2, abs=0.05)
+    assert not slope[(energy < 515) | (energy > 535)].any()
+
+
+def test_few_counts_make_no_steep_slope():
+    counts = np.zeros((2, len(LINE_EDGES) - 1), np.int64)
+    counts[0, 50] = 1
+    region = make_region(kind="xes", emission=(515.0, 535.0))
+    slope = relative_slope(
+        counts, region, LINE_INCIDENT, LINE_EDGES, along_emission=True
+    )
+    assert np.abs(slope).max() <= 1.0

@@ -6,7 +6,6 @@ from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.io.nexus import write_product
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import (
-    ExposureScale,
     estimate_throughput,
     find_i0_reference,
     leading_scan,
@@ -55,13 +54,6 @@ def test_throughput_of_a_scan_without_its_best_pixel_stays_on_the_scale_of_the_a
     counted = CountedScan(run, counts, (GOOD, GOOD))
     found = estimate_throughput(counted, I0, brightness)
     assert found == {1: pytest.approx(0.5), 3: pytest.approx(0.5)}
-
-
-def test_pixels_that_the_leading_scan_lacks_get_a_throughput_here():
-    counts = scan_counts([[50] * N, [100] * N])
-    scale = ExposureScale(1.0, {1: 0.8})
-    throughput = scale.complete_throughput(counts, np.array([10.0, 10.0]))
-    assert throughput == pytest.approx([0.8, 1.6])
 
 
 def test_the_first_complete_scan_with_pulses_leads_its_sample_and_edge(tmp_path):

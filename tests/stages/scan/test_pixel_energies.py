@@ -39,7 +39,7 @@ def test_the_calibrations_before_and_after_a_scan_are_interpolated(run):
     energies = select_pixel_energies(run, products)
     assert statuses(energies) == ["ok: cal1 to cal2"] * 2
     first = select_pixel_energies(run, [EARLY, LATE])[0]
-    assert first.is_used and first.reference_times == (0.0, 100.0)
+    assert first.status.is_ok and first.reference_times == (0.0, 100.0)
     np.testing.assert_array_equal(first.params, [params(0.0), params(1.0)])
 
 
@@ -58,7 +58,7 @@ def test_without_a_good_calibration_a_pixel_is_not_used(run):
     )
     energies = select_pixel_energies(run, bad)
     assert statuses(energies) == ["cal1: noisy: 9 eV; cal2: dead", "ok: cal2 alone"]
-    assert [energy.is_used for energy in energies] == [False, True]
+    assert [energy.status.is_ok for energy in energies] == [False, True]
     missing = select_pixel_energies(run, [calibration("cal1", 0, {1: 0.0})])
     assert str(missing[1].status) == "cal1: not in this reference run"
 

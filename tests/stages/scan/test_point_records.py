@@ -4,6 +4,7 @@ import pytest
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import (
     MIN_PULSES_FOR_CUTS,
+    PointRecords,
     find_point_records,
     select_cuts,
 )
@@ -41,6 +42,35 @@ def test_live_time_is_without_dead_time_or_the_longer_hold_off(tmp_path):
     np.testing.assert_allclose(records.live_time(0.0), [2.0 - 3 * DEAD_S])
     np.testing.assert_allclose(records.live_time(DEAD_S / 2), [2.0 - 3 * DEAD_S])
     np.testing.assert_allclose(records.live_time(0.1), [2.0 - 3 * 0.1])
+
+
+def records_of_counts(number, dead_time, dwell_s=1.0):
+    """Records of a pixel, so many in each point; their times do not matter."""
+    return PointRecords(
+        pixel=1,
+        points=points(len(number), dwell_s=dwell_s),
+        columns=None,
+        slices=None,
+        number=np.array(number),
+        dead_time=dead_time,
+        after_trigger=0.0,
+    )
+
+
+def test_live_time_removes_a_record_a_trigger_and_stays_positive():
+    live = records_of_counts([10, 0, 500], dead_time=0.005).live_time(0.0)
+    np.testing.assert_allclose(live, [0.95, 1.0, 0.0])
+
+
+def test_live_time_gives_the_true_rate_back():
+    """A record blinds the detector: at 50 counts/s, 20 % are lost."""
+    rng = np.random.default_rng(1)
+    rate, dead, dwell = 50.0, 0.0049, 4000.0
+    gaps = rng.exponential(1 / rate, round(rate * dwell)) + dead
+    triggers = int(np.searchsorted(np.cumsum(gaps), dwell))
+    live = records_of_counts([triggers], dead, dwell).live_time(0.0)[0]
+    assert live / dwell == pytest.approx(0.80, abs=0.01)
+    assert triggers / live == pytest.approx(rate, abs=4 * rate / np.sqrt(triggers))
 
 
 def records(folder, number, residual=20.0):
