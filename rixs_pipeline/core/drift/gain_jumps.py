@@ -37,11 +37,16 @@ def emission_density(energies: FloatArray) -> FloatArray:
     from scipy.ndimage import gaussian_filter1d
 
     n_bins = int(TOP_EV / STEP_EV)
-    counts, _ = np.histogram(energies, n_bins, (0.0, TOP_EV))
+    energy_range = (0.0, TOP_EV)
+    counts, _ = np.histogram(energies, n_bins, energy_range)
     counts = counts.astype(np.float64)
-    smooth = gaussian_filter1d(counts, SMOOTHING_EV / STEP_EV, mode="constant")
-    emitted = (1 - BACKGROUND_SHARE) * smooth / max(smooth.sum(), 1.0)
-    return np.asarray(emitted + BACKGROUND_SHARE / n_bins)
+    width = SMOOTHING_EV / STEP_EV
+    smooth = gaussian_filter1d(counts, width, mode="constant")
+    total = max(smooth.sum(), 1.0)
+    emitted = (1 - BACKGROUND_SHARE) * smooth / total
+    background = BACKGROUND_SHARE / n_bins
+    density: FloatArray = emitted + background
+    return density
 
 
 def log_ratio(before: FloatArray, after: FloatArray, density: FloatArray) -> FloatArray:
@@ -59,15 +64,19 @@ def log_ratio(before: FloatArray, after: FloatArray, density: FloatArray) -> Flo
     float array
         (pulse,) ln p(E_before) - ln p(E_after).
     """
-    return _log_density(before, density) - _log_density(after, density)
+    log_before = _log_density(before, density)
+    log_after = _log_density(after, density)
+    return log_before - log_after
 
 
 def _log_density(energies: FloatArray, density: FloatArray) -> FloatArray:
     """Return the logarithm of the density (pulse,) at energies (pulse,) eV."""
     last = len(density) - 1
-    place = np.clip(np.nan_to_num(energies) / STEP_EV, 0, last)
-    values = density[place.astype(np.intp)]
-    return np.asarray(np.log(values))
+    place = np.nan_to_num(energies) / STEP_EV
+    inside = np.clip(place, 0, last)
+    bins = inside.astype(np.intp)
+    log_density: FloatArray = np.log(density[bins])
+    return log_density
 
 
 def jump_time(time_ns: IntArray, log_ratios: FloatArray) -> float:
@@ -93,11 +102,13 @@ def jump_time(time_ns: IntArray, log_ratios: FloatArray) -> float:
     """
     if not len(time_ns):
         raise ValueError("no pulses in between: time of the gain jump undetermined")
-    running_sum = np.concatenate([[0.0], np.cumsum(log_ratios)])
+    n_pulses = len(time_ns)
+    running_sum = np.zeros(n_pulses + 1)
+    np.cumsum(log_ratios, out=running_sum[1:])
     n_before = int(np.argmax(running_sum))
     if n_before == 0:
         return -np.inf
-    if n_before == len(time_ns):
+    if n_before == n_pulses:
         return np.inf
     last_before = int(time_ns[n_before - 1])
     first_after = int(time_ns[n_before])

@@ -17,7 +17,8 @@ from rixs_pipeline.types import FloatArray
 
 # Edges of the bins in time since the last pulse, s; each is 1.46 times the one before.
 EDGES_S = np.geomspace(1e-3, 3.0, 22)
-LOG_STEP = np.log(EDGES_S[1] / EDGES_S[0])
+EDGE_RATIO = EDGES_S[1] / EDGES_S[0]
+LOG_STEP = np.log(EDGE_RATIO)
 LATE_BIN = len(EDGES_S) - 1  # index of the pulses that count as unaffected
 LATE_QUANTILE = 0.8  # of the time since the last pulse; later ones are unaffected
 SIGNIFICANCE = 5.0  # standard errors
@@ -83,20 +84,17 @@ def measure_deviations(
     from rixs_pipeline.core.calibration import pulse_kernels  # numba: slow to import
 
     bins = _time_bins(since_last)
+    n_lines = len(lines)
     near = pulse_kernels.find_near_lines(pulse_height, lines, window)
-    offset = pulse_kernels.subtract_group_medians(near.offset, near.line, len(lines))
+    offset = pulse_kernels.subtract_group_medians(near.offset, near.line, n_lines)
+    offset = pulse_kernels.standardise(offset, CLIP)
+    by_offset = _compare_with_late(bins[near.pulse], offset)
     baseline = pulse_kernels.subtract_block_medians(pretrigger_mean, BLOCK)
-    offset_deviations = _compare_with_late(
-        bins[near.pulse], pulse_kernels.standardise(offset, CLIP)
-    )
-    baseline_deviations = _compare_with_late(
-        bins, pulse_kernels.standardise(baseline, CLIP)
-    )
-    quantities = (offset_deviations, baseline_deviations)
-    return Deviations(
-        mean=np.stack([quantity.mean for quantity in quantities]),
-        error=np.stack([quantity.error for quantity in quantities]),
-    )
+    baseline = pulse_kernels.standardise(baseline, CLIP)
+    by_baseline = _compare_with_late(bins, baseline)
+    means = (by_offset.mean, by_baseline.mean)
+    errors = (by_offset.error, by_baseline.error)
+    return Deviations(mean=np.stack(means), error=np.stack(errors))
 
 
 def estimate_hold_offs(pixels: Sequence[Deviations]) -> FloatArray:
@@ -110,11 +108,15 @@ def estimate_hold_offs(pixels: Sequence[Deviations]) -> FloatArray:
     """
     if not pixels:
         return np.zeros(0)
-    pooled = _find_tail_end(_pool(pixels), FADING_SIGNIFICANCE).seconds
+    pooled = _pool(pixels)
+    pooled_end = _find_tail_end(pooled, FADING_SIGNIFICANCE)
     hold_offs = np.empty(len(pixels))
     for row, deviations in enumerate(pixels):
         end = _find_tail_end(deviations, SIGNIFICANCE)
-        hold_offs[row] = end.seconds if end.is_certain else max(end.seconds, pooled)
+        hold_off = end.seconds
+        if not end.is_certain:
+            hold_off = max(hold_off, pooled_end.seconds)
+        hold_offs[row] = hold_off
     return hold_offs
 
 
@@ -124,51 +126,66 @@ def _time_bins(since_last: FloatArray) -> NDArray[np.intp]:
     The last bin is that of the pulses that count as unaffected; of the others, the
     first and the last hold the times beyond them too.
     """
-    if not len(since_last):
+    n_pulses = len(since_last)
+    if not n_pulses:
         return np.zeros(0, dtype=np.intp)
-    rank = int(LATE_QUANTILE * (len(since_last) - 1))
-    late = float(np.partition(since_last, rank)[rank])
-    shortest, longest = EDGES_S[0], EDGES_S[-1]
+    rank = int(LATE_QUANTILE * (n_pulses - 1))
+    partitioned = np.partition(since_last, rank)
+    late = partitioned[rank]
+    shortest = EDGES_S[0]
+    longest = EDGES_S[-1]
     clipped = np.clip(since_last, shortest, longest)
     place = np.log(clipped / shortest) / LOG_STEP
-    bins = np.minimum(place.astype(np.intp), LATE_BIN - 1)
+    bins = place.astype(np.intp)
+    bins = np.minimum(bins, LATE_BIN - 1)
     return np.where(since_last < late, bins, LATE_BIN)
 
 
 def _compare_with_late(bins: NDArray[np.intp], values: FloatArray) -> Deviations:
     """Return the mean (bin,) of values (pulse,) less that of the late pulses."""
-    number = np.bincount(bins, minlength=LATE_BIN + 1)
-    total = np.bincount(bins, weights=values, minlength=LATE_BIN + 1)
+    n_bins = LATE_BIN + 1
+    counts = np.bincount(bins, minlength=n_bins)
+    sums = np.bincount(bins, weights=values, minlength=n_bins)
     mean = np.zeros(LATE_BIN)
     error = np.full(LATE_BIN, np.inf)
-    n_late = number[LATE_BIN]
-    if n_late > 1 and (spread := values.std()) > 0:
-        filled = np.flatnonzero(number[:LATE_BIN])
-        late_mean = total[LATE_BIN] / n_late
-        mean[filled] = total[filled] / number[filled] - late_mean
-        error[filled] = spread * np.sqrt(1 / number[filled] + 1 / n_late)
+    n_late = counts[LATE_BIN]
+    if n_late < 2:
+        return Deviations(mean, error)
+    spread = values.std()
+    if spread > 0:
+        filled = np.flatnonzero(counts[:LATE_BIN])
+        number = counts[filled]
+        late_mean = sums[LATE_BIN] / n_late
+        mean[filled] = sums[filled] / number - late_mean
+        relative_variance = 1 / number + 1 / n_late
+        error[filled] = spread * np.sqrt(relative_variance)
     return Deviations(mean, error)
 
 
 def _pool(pixels: Sequence[Deviations]) -> Deviations:
     """Return the weighted mean of the pixels that agree with the median pixel."""
-    mean = np.stack([deviations.mean for deviations in pixels])
-    error = np.stack([deviations.error for deviations in pixels])
+    mean = np.stack([pixel.mean for pixel in pixels])
+    error = np.stack([pixel.error for pixel in pixels])
     has_no_pulses = ~np.isfinite(error)
     masked = np.ma.array(mean, mask=has_no_pulses)
     # numpy.ma has no types
     median = np.ma.median(masked, axis=0)  # type: ignore[no-untyped-call]
-    distance = np.abs(mean - median.filled(0.0))
+    median = median.filled(0.0)
+    distance = np.abs(mean - median)
     is_far = distance > SIGNIFICANCE * error
-    is_odd = is_far.any(axis=(1, 2), keepdims=True)
-    weight = np.where(is_odd, 0.0, 1 / error**2)
+    quantity_and_bin = (1, 2)
+    is_odd = is_far.any(quantity_and_bin, keepdims=True)
+    precision = 1 / error**2
+    weight = np.where(is_odd, 0.0, precision)
+    weighted = weight * mean
+    weighted_sum = weighted.sum(axis=0)
     total = weight.sum(axis=0)
     has_pulses = total > 0
-    pooled_error = np.full(total.shape, np.inf)
-    pooled_error[has_pulses] = total[has_pulses] ** -0.5
-    pooled_mean = np.zeros(total.shape)
-    weighted_sum = (weight * mean).sum(axis=0)
-    pooled_mean[has_pulses] = weighted_sum[has_pulses] / total[has_pulses]
+    total_of_filled = total[has_pulses]
+    pooled_error = np.full_like(total, np.inf)
+    pooled_error[has_pulses] = total_of_filled**-0.5
+    pooled_mean = np.zeros_like(total)
+    pooled_mean[has_pulses] = weighted_sum[has_pulses] / total_of_filled
     return Deviations(pooled_mean, pooled_error)
 
 
@@ -182,16 +199,25 @@ def _find_tail_end(deviations: Deviations, fading_significance: float) -> _TailE
     error = deviations.error
     matters = size > MIN_DEVIATION
     is_significant = size > SIGNIFICANCE * error
-    is_affected = np.any(matters & is_significant, axis=0)
-    is_fading = np.any(matters & (size > fading_significance * error), axis=0)
-    is_precise = np.all(SIGNIFICANCE * error < MIN_DEVIATION, axis=0)
-    clear = np.flatnonzero(~is_affected & is_precise)
+    is_faintly_significant = size > fading_significance * error
+    has_precision = SIGNIFICANCE * error < MIN_DEVIATION
+    affected_quantities = matters & is_significant
+    fading_quantities = matters & is_faintly_significant
+    is_affected = affected_quantities.any(axis=0)
+    is_fading = fading_quantities.any(axis=0)
+    is_precise = has_precision.all(axis=0)
+    is_clear = is_precise & ~is_affected
+    clear = np.flatnonzero(is_clear)
     is_certain = len(clear) > 0
-    stop = int(clear[0]) if is_certain else len(is_affected)
+    stop = len(is_affected)
+    if is_certain:
+        stop = int(clear[0])
     affected = np.flatnonzero(is_affected[:stop])
     if not len(affected):
         return _TailEnd(0.0, is_certain)
-    end = int(affected[-1]) + 1
+    last_affected = int(affected[-1])
+    end = last_affected + 1
     while end < stop and is_fading[end]:
         end += 1
-    return _TailEnd(float(EDGES_S[end]), is_certain)
+    end_time = float(EDGES_S[end])
+    return _TailEnd(end_time, is_certain)

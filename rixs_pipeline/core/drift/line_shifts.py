@@ -28,17 +28,22 @@ def line_shifts(
         (pixel, line) energies on the earlier calibration minus `line_energy`, eV,
         corrected for the drift of the baseline; NaN without a calibration.
     """
-    shifts = np.full((len(before), len(line_energy)), np.nan)
+    n_pixels = len(before)
+    n_lines = len(line_energy)
+    shifts = np.full((n_pixels, n_lines), np.nan)
     is_calibrated = _have_curves(before) & _have_curves(after)
     for pixel in np.flatnonzero(is_calibrated):
         early = before[pixel]
         late = after[pixel]
         heights = curve_height(line_energy, late)
-        baseline = np.full(len(heights), late[layout.PRETRIGGER_REF])
+        late_baseline = late[layout.PRETRIGGER_REF]
+        baseline = np.full(n_lines, late_baseline)
         basis = drift_basis(heights, baseline, early)
         drift = basis @ early[layout.DRIFT]
-        early_energy = curve_energy(heights * (1 - drift), early)
-        shifts[pixel] = early_energy - line_energy
+        corrected_heights = heights * (1 - drift)
+        early_energy = curve_energy(corrected_heights, early)
+        pixel_shifts = early_energy - line_energy
+        shifts[pixel] = pixel_shifts
     return shifts
 
 
@@ -47,13 +52,18 @@ def have_jumped(shifts: FloatArray) -> BoolArray:
 
     The median over the lines of `shifts` (pixel, line) eV decides.
     """
-    has_lines = np.isfinite(shifts).any(axis=1)
+    is_measured = np.isfinite(shifts)
+    has_lines = is_measured.any(axis=1)
     median_shift = np.zeros(len(shifts))
-    median_shift[has_lines] = np.nanmedian(shifts[has_lines], axis=1)
-    return np.asarray(np.abs(median_shift) > JUMP_EV)
+    medians = np.nanmedian(shifts[has_lines], axis=1)
+    median_shift[has_lines] = medians
+    exceeds_drift: BoolArray = np.abs(median_shift) > JUMP_EV
+    return exceeds_drift
 
 
 def _have_curves(params: FloatArray) -> BoolArray:
     """Return which pixels (pixel,) have an energy function; `params` (pixel, param)."""
     curves = params[:, layout.CURVE]
-    return np.asarray(np.isfinite(curves).all(axis=1))
+    is_known = np.isfinite(curves)
+    has_curve: BoolArray = is_known.all(axis=1)
+    return has_curve

@@ -98,29 +98,40 @@ def align(
     """
     n_pixels = len(counts)
     missing = np.full(n_pixels, np.nan)
-    unaligned = Alignment(np.zeros(n_pixels), missing, missing, 0.0)
-    used = np.flatnonzero(counts.sum(axis=1) >= MIN_PHOTONS)
+    unaligned = Alignment(
+        gain=np.zeros(n_pixels), error=missing, measured=missing, spread=0.0
+    )
+    has_photons = counts.sum(axis=1) >= MIN_PHOTONS
+    used = np.flatnonzero(has_photons)
     if len(used) < MIN_PIXELS:
         return unaligned
     spectra = counts[used].astype(np.float64)
     photons = spectra.sum(axis=1)
     line_variance = line_errors[used] ** 2
-    units = np.eye(len(line_energy))
     # (line, bin) relative error of the energy for an error of 1 eV in the line
-    interpolations = [np.interp(centres, line_energy, unit) for unit in units]
-    levers = np.stack(interpolations) / centres
+    n_lines = len(line_energy)
+    one_line_off = np.eye(n_lines)
+    energy_errors = np.empty((n_lines, len(centres)))
+    for line in range(n_lines):
+        line_error = one_line_off[line]
+        energy_errors[line] = np.interp(centres, line_energy, line_error)
+    levers = energy_errors / centres
     width = best_smoothing(spectra, centres)
     shrunk = np.zeros(len(used))
     for _ in range(ROUNDS):
         scored = _score_gains(spectra, centres, shrunk, width)
-        if np.isinf(scored.error).any():
+        is_undetermined = np.isinf(scored.error)
+        if is_undetermined.any():
             return unaligned
-        noise = line_variance @ (levers @ scored.information) ** 2
-        error = np.sqrt(scored.error**2 + noise)
+        sensitivity = levers @ scored.information
+        noise = line_variance @ sensitivity**2
+        score_variance = scored.error**2
+        error = np.sqrt(score_variance + noise)
         spread = drift_spread(scored.gain, error)
-        total_variance = spread**2 + scored.error**2 + noise
+        total_variance = spread**2 + score_variance + noise
         shrunk = scored.gain * spread**2 / total_variance
-        shrunk -= np.average(shrunk, weights=photons)
+        mean_gain = np.average(shrunk, weights=photons)
+        shrunk -= mean_gain
     alignment = Alignment(
         gain=np.zeros(n_pixels),
         error=missing.copy(),
@@ -151,13 +162,16 @@ def drift_spread(gain: FloatArray, error: FloatArray) -> float:
     """
     reach = MAX_SIGMAS * robust_sigma(gain)
     deviation = gain - np.median(gain)
-    square = np.clip(deviation, -reach, reach) ** 2
+    deviation = np.clip(deviation, -reach, reach)
+    square = deviation**2
     candidates = np.append(SPREADS, 0.0)
-    variance = candidates[:, None] ** 2 + error**2
+    drift_variance = candidates[:, None] ** 2
+    variance = drift_variance + error**2
     terms = square / variance + np.log(variance)
     likelihood = -0.5 * terms.sum(axis=1)
     best = int(np.argmax(likelihood))
-    if likelihood[best] - likelihood[-1] > MIN_EVIDENCE:
+    evidence = likelihood[best] - likelihood[-1]
+    if evidence > MIN_EVIDENCE:
         return float(SPREADS[best])
     return 0.0
 
@@ -184,21 +198,26 @@ def best_smoothing(counts: FloatArray, centres: FloatArray) -> float:
     for width in SMOOTHING_EV:
         density = _density_of_other_groups(groups, width / step)
         log_density = np.log(density.value)
-        likelihood.append((groups * log_density).sum())
-    return SMOOTHING_EV[int(np.argmax(likelihood))]
+        terms = groups * log_density
+        likelihood.append(terms.sum())
+    best = int(np.argmax(likelihood))
+    return SMOOTHING_EV[best]
 
 
 def _group_of_pixels(n_pixels: int) -> NDArray[np.intp]:
     """Return the group (pixel,) of each pixel."""
-    return np.arange(n_pixels) % min(n_pixels, MAX_GROUPS)
+    n_groups = min(n_pixels, MAX_GROUPS)
+    return np.arange(n_pixels) % n_groups
 
 
 def _sum_groups(counts: FloatArray) -> FloatArray:
     """Return the counts (group, bin) of the pixels of each group together."""
-    n_groups = min(len(counts), MAX_GROUPS)
-    groups = np.zeros((n_groups, counts.shape[1]))
+    n_pixels, n_bins = counts.shape
+    n_groups = min(n_pixels, MAX_GROUPS)
+    groups = np.zeros((n_groups, n_bins))
     for group in range(n_groups):
-        groups[group] = counts[group::n_groups].sum(axis=0)
+        members = counts[group::n_groups]
+        groups[group] = members.sum(axis=0)
     return groups
 
 
@@ -209,13 +228,15 @@ def _density_of_other_groups(groups: FloatArray, width: float) -> _Density:
     """
     from scipy.ndimage import gaussian_filter1d
 
+    n_bins = groups.shape[1]
     counts = groups.sum(axis=0) - groups
     total = counts.sum(axis=1, keepdims=True)
     scale = (1 - BACKGROUND_SHARE) / total
     smooth = gaussian_filter1d(counts, width, mode="nearest")
     slope = gaussian_filter1d(counts, width, order=1, mode="nearest")
-    background = BACKGROUND_SHARE / groups.shape[1]
-    return _Density(value=scale * smooth + background, slope=scale * slope)
+    background = BACKGROUND_SHARE / n_bins
+    density = scale * smooth + background
+    return _Density(density, scale * slope)
 
 
 def _score_gains(
@@ -235,30 +256,41 @@ def _score_gains(
         Smoothing of the density, eV.
     """
     step = centres[1] - centres[0]
-    group = _group_of_pixels(len(counts))
+    width_in_bins = width / step
+    n_pixels = len(counts)
+    group = _group_of_pixels(n_pixels)
     aligned = _apply_gains(counts, centres, gain)
     groups = _sum_groups(aligned)
-    density = _density_of_other_groups(groups, width / step)
-    score = -centres * density.slope / density.value / step
-    tails = _tail_changes(groups.sum(axis=0), step, width / step)
+    density = _density_of_other_groups(groups, width_in_bins)
+    log_slope = -centres * density.slope / density.value
+    score = log_slope / step
+    array = groups.sum(axis=0)
+    tails = _tail_changes(array, step, width_in_bins)
     score = _remove_nuisance(score, density.value, tails)
-    information = (groups * score**2).sum(axis=0)
+    group_information = groups * score**2
+    information = group_information.sum(axis=0)
+    total_information = information.sum()
     photons = aligned.sum(axis=1)
     total = photons.sum()
     share = photons / total
     score_slope = np.gradient(score, step, axis=1)
-    slope = (groups * centres * score_slope).sum() / total
+    slopes = groups * centres * score_slope
+    slope = slopes.sum() / total
     if not slope > 0:  # no structure that the pixels have in common
-        infinite = np.full(len(counts), np.inf)
+        infinite = np.full(n_pixels, np.inf)
         return _ScoredGains(gain, infinite, information)
     score_sum = np.einsum("pb,pb->p", aligned, score[group])
     change = score_sum / photons / slope
     # Relative to the mean of the other groups: refer to the mean of all pixels instead.
-    change -= np.bincount(group, share * change)[group]
+    group_change = np.bincount(group, share * change)
+    change -= group_change[group]
     change -= share @ change  # smoothing and tails move all pixels alike
-    score_variance = (1 - share) * information.sum() / total / photons
-    error = np.sqrt(score_variance) / slope
-    return _ScoredGains(gain + change, error, information / information.sum())
+    score_variance = (1 - share) * total_information / total / photons
+    return _ScoredGains(
+        gain=gain + change,
+        error=np.sqrt(score_variance) / slope,
+        information=information / total_information,
+    )
 
 
 def _remove_nuisance(
@@ -273,12 +305,16 @@ def _remove_nuisance(
     tails
         (tail, bin) relative changes of the density from `_tail_changes`.
     """
-    constant = np.ones((1, tails.shape[1]))
-    shapes = np.concatenate([constant, tails])
+    n_tails, n_bins = tails.shape
+    shapes = np.ones((1 + n_tails, n_bins))  # a constant, then the tails
+    shapes[1:] = tails
     products = np.einsum("gb,kb,lb->gkl", density, shapes, shapes, optimize=True)
-    projections = np.einsum("gb,kb->gk", score * density, shapes)
-    coefficients = np.linalg.solve(products, projections[..., None])[..., 0]
-    return np.asarray(score - coefficients @ shapes)
+    weighted_score = score * density
+    projections = np.einsum("gb,kb->gk", weighted_score, shapes)
+    columns = projections[..., None]
+    coefficients = np.linalg.solve(products, columns)
+    nuisance = coefficients[..., 0] @ shapes
+    return np.asarray(score - nuisance)
 
 
 def _tail_changes(counts: FloatArray, step: float, width: float) -> FloatArray:
@@ -301,14 +337,20 @@ def _tail_changes(counts: FloatArray, step: float, width: float) -> FloatArray:
     from scipy.ndimage import gaussian_filter1d
 
     background = BACKGROUND_SHARE * counts.mean()
-    smooth = gaussian_filter1d(counts, width, mode="nearest") + background
+    smooth = gaussian_filter1d(counts, width, mode="nearest")
+    density = smooth + background
+    # the energy falls along the tails: convolve from the highest energy downwards
+    descending = density[::-1]
+    n_bins = len(density)
     changes = []
     for length in TAILS_EV:
-        loss = np.arange(0, 6 * length, step)
+        longest_loss = 6 * length
+        loss = np.arange(0, longest_loss, step)
         kernel = np.exp(-loss / length)
         kernel /= kernel.sum()
-        tail = np.convolve(smooth[::-1], kernel)[: len(smooth)][::-1]
-        changes.append(tail / smooth - 1)
+        descending_tail = np.convolve(descending, kernel)
+        tail = descending_tail[:n_bins][::-1]
+        changes.append(tail / density - 1)
     return np.stack(changes)
 
 
@@ -320,11 +362,16 @@ def _apply_gains(
     Counts of a bin that a new edge divides are shared by width.
     """
     step = centres[1] - centres[0]
-    edges = np.append(centres, centres[-1] + step) - step / 2
+    next_centre = centres[-1] + step
+    places = np.append(centres, next_centre)
+    edges = places - step / 2
     n_pixels, n_bins = counts.shape
-    below = np.zeros((n_pixels, n_bins + 1))  # counts below each edge
-    below[:, 1:] = np.cumsum(counts, axis=1)
+    n_edges = n_bins + 1
+    below = np.zeros((n_pixels, n_edges))  # counts below each edge
+    summed = np.cumsum(counts, axis=1)
+    below[:, 1:] = summed
     for pixel in range(n_pixels):
         old_edges = edges / (1 - gain[pixel])
-        below[pixel] = np.interp(old_edges, edges, below[pixel])
+        old_below = below[pixel]
+        below[pixel] = np.interp(old_edges, edges, old_below)
     return np.diff(below, axis=1)

@@ -19,7 +19,7 @@ References
    (2006), ch. 2.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -146,7 +146,9 @@ class GainCurves:
 
     def for_all_pixels(self, values: FloatArray) -> FloatArray:
         """Return values (used, ...) with rows of NaN for the other pixels."""
-        expanded = np.full((len(self.is_used), *values.shape[1:]), np.nan)
+        n_pixels = len(self.is_used)
+        value_shape = values.shape[1:]
+        expanded = np.full((n_pixels, *value_shape), np.nan)
         expanded[self.is_used] = values
         return expanded
 
@@ -237,8 +239,12 @@ def remainder_covariance(first: FloatArray, second: FloatArray) -> FloatArray:
         (..., n, m) eV^2.
     """
     scale = np.sqrt(0.5) / REMAINDER_LENGTH_EV
-    distance = (first[..., :, None] - second[..., None, :]) * scale
-    return np.asarray(REMAINDER_EV**2 * np.exp(-distance * distance))
+    rows = first[..., :, None]
+    columns = second[..., None, :]
+    distance = (rows - columns) * scale
+    correlation = np.exp(-distance * distance)
+    covariance: FloatArray = REMAINDER_EV**2 * correlation
+    return covariance
 
 
 def fit_gain_curves(
@@ -259,31 +265,43 @@ def fit_gain_curves(
         Curves of the pixels with at least `MIN_LINES` lines; the others are not used.
     """
     form = FORMS[curve_form]
-    is_measured = np.isfinite(lines.heights) & np.isfinite(lines.errors)
-    is_used = is_measured.sum(axis=1) >= MIN_LINES
+    has_height = np.isfinite(lines.heights)
+    has_error = np.isfinite(lines.errors)
+    is_measured = has_height & has_error
+    n_lines = is_measured.sum(axis=1)
+    is_used = n_lines >= MIN_LINES
     heights = np.where(is_measured, lines.heights, np.nan)
     stat_errors = np.maximum(lines.errors, MIN_ERROR_EV)
     stat_errors = np.where(is_measured, stat_errors, UNUSED_EV)
-    lines = replace(lines, heights=heights[is_used], errors=stat_errors[is_used])
+    lines = LinePositions(
+        heights=heights[is_used],
+        errors=stat_errors[is_used],
+        energy=lines.energy,
+        reference_errors=lines.reference_errors,
+    )
 
     fit = _fit_form(form, lines, lines.reference_errors)
     smooth = remainder_covariance(lines.energy, lines.energy)
     reference_share = 1.0
     if is_used.any():
-        median_pixel = np.median(fit.parameters, axis=0)[None]
-        jacobian = form.jacobian(lines.energy, median_pixel)[0]
+        median_parameters = np.median(fit.parameters, axis=0)
+        median_pixel = median_parameters[None]
+        jacobian = form.jacobian(lines.energy, median_pixel)
         reference_share = estimate_reference_share(
-            fit.remainder, lines.errors, jacobian, smooth, lines.reference_errors
+            fit.remainder, lines.errors, jacobian[0], smooth, lines.reference_errors
         )
     reference_errors = reference_share * lines.reference_errors
     if reference_share < 1:
         fit = _fit_form(form, lines, reference_errors)
 
     shared = average_remainder(fit.remainder, lines.errors)
-    shared_noise = np.diag(shared.errors**2 + reference_errors**2)
-    shared_weights = np.linalg.solve(smooth + shared_noise, shared.values)
-    difference = np.nan_to_num(fit.remainder - shared.values)
-    pixel_weights = _solve(_add_noise(smooth, lines.errors), difference)
+    shared_variance = shared.errors**2 + reference_errors**2
+    shared_covariance = smooth + np.diag(shared_variance)
+    shared_weights = np.linalg.solve(shared_covariance, shared.values)
+    difference = fit.remainder - shared.values
+    difference = np.nan_to_num(difference)
+    pixel_covariance = _add_noise(smooth, lines.errors)
+    pixel_weights = _solve(pixel_covariance, difference)
     return GainCurves(
         form=form,
         is_used=is_used,
@@ -302,7 +320,11 @@ def _add_noise(smooth: FloatArray, errors: FloatArray) -> FloatArray:
 
     `smooth` is (line, line) in eV^2, `errors` (pixel, line) in eV.
     """
-    return np.asarray(smooth + (errors**2)[:, :, None] * np.eye(errors.shape[1]))
+    n_lines = errors.shape[1]
+    variance = errors**2
+    noise = variance[:, :, None] * np.eye(n_lines)
+    covariance: FloatArray = smooth + noise
+    return covariance
 
 
 def _fit_form(
@@ -316,25 +338,34 @@ def _fit_form(
     prior_information = np.diag(prior.precision + REGULARISATION)
     smooth = remainder_covariance(lines.energy, lines.energy)
     errors = np.hypot(lines.errors, reference_errors)
-    weight = np.linalg.inv(_add_noise(smooth, errors))
+    covariance = _add_noise(smooth, errors)
+    weight = np.linalg.inv(covariance)
     is_measured = np.isfinite(lines.heights)
     heights = np.nan_to_num(lines.heights)
-    height_per_ev = np.nanmedian(lines.heights / lines.energy, axis=1)
-    parameters = form.start(height_per_ev)
+    height_per_ev = lines.heights / lines.energy
+    median_height_per_ev = np.nanmedian(height_per_ev, axis=1)
+    parameters = form.start(median_height_per_ev)
     for _ in range(MAX_STEPS):
         fitted = form.energies(heights, parameters)
         jacobian = fitted.jacobian * is_measured[..., None]
         misfit = (fitted.energy - lines.energy) * is_measured
         weighted = weight @ jacobian
         information = jacobian.mT @ weighted + prior_information
-        gradient = (misfit[:, None] @ weighted)[:, 0]
-        gradient = gradient + prior.precision * (parameters - prior.centre)
-        step = np.clip(_solve(information, gradient), -MAX_STEP, MAX_STEP)
+        misfit_row = misfit[:, None]
+        gradient = (misfit_row @ weighted)[:, 0]
+        deviation = parameters - prior.centre
+        gradient = gradient + prior.precision * deviation
+        full_step = _solve(information, gradient)
+        step = np.clip(full_step, -MAX_STEP, MAX_STEP)
         parameters = parameters - step
-        if np.abs(step).max(initial=0.0) < STEP_TOLERANCE:
+        step_size = np.abs(step)
+        largest_step = step_size.max(initial=0.0)
+        if largest_step < STEP_TOLERANCE:
             break
-    remainder = lines.energy - form.energies(heights, parameters).energy
-    return _FormFit(parameters, np.where(is_measured, remainder, np.nan))
+    fitted = form.energies(heights, parameters)
+    remainder = lines.energy - fitted.energy
+    remainder = np.where(is_measured, remainder, np.nan)
+    return _FormFit(parameters, remainder)
 
 
 def fit_splines(curves: GainCurves) -> SplineCurves:
@@ -345,25 +376,37 @@ def fit_splines(curves: GainCurves) -> SplineCurves:
     energy = samples.energy + _multiply(covariance, weights)
 
     lowest = samples.heights[:, 0]
-    spacing = (samples.heights[:, -1] - lowest) / (layout.N_COEFFICIENTS - 3)
-    params = np.full((len(energy), layout.N_PARAMS), np.nan)
-    params[:, layout.CURVE_GRID] = np.stack([lowest, spacing], axis=1)
-    params[:, layout.CURVE] = energy @ spline_fit_matrix(N_CURVE_HEIGHTS).T
+    highest = samples.heights[:, -1]
+    n_intervals = layout.N_COEFFICIENTS - 3
+    spacing = (highest - lowest) / n_intervals
+    to_coefficients = spline_fit_matrix(N_CURVE_HEIGHTS)
+    n_curves = len(energy)
+    params = np.full((n_curves, layout.N_PARAMS), np.nan)
+    grid = np.stack([lowest, spacing], axis=1)
+    params[:, layout.CURVE_GRID] = grid
+    params[:, layout.CURVE] = energy @ to_coefficients.T
 
-    misses = np.abs(samples.energy[:, [0, -1]] - [0.0, CURVE_TOP_EV])
-    reaches_ends = misses.max(axis=1) < CURVE_END_TOLERANCE_EV
-    rises = np.all(np.diff(energy, axis=1) > 0, axis=1)
-    is_rising = np.zeros(len(curves.is_used), dtype=bool)
-    is_rising[curves.is_used] = reaches_ends & (spacing > 0) & rises
+    miss_low = np.abs(samples.energy[:, 0])
+    miss_high = np.abs(samples.energy[:, -1] - CURVE_TOP_EV)
+    worst_miss = np.maximum(miss_low, miss_high)
+    reaches_ends = worst_miss < CURVE_END_TOLERANCE_EV
+    rises = np.diff(energy, axis=1) > 0
+    rises_everywhere = rises.all(axis=1)
+    is_ascending = spacing > 0
+    is_rising = np.zeros_like(curves.is_used)
+    is_rising[curves.is_used] = reaches_ends & is_ascending & rises_everywhere
     return SplineCurves(curves.for_all_pixels(params), is_rising)
 
 
 def _sample_curves(curves: GainCurves, n_heights: int) -> _CurveSamples:
     """Evaluate the form at equidistant pulse heights."""
     form = curves.form
-    ends = form.heights(np.array([0.0, CURVE_TOP_EV]), curves.parameters)
-    lowest, highest = ends[:, :1], ends[:, 1:]
-    heights = lowest + (highest - lowest) * np.linspace(0.0, 1.0, n_heights)
+    end_energies = np.array([0.0, CURVE_TOP_EV])
+    ends = form.heights(end_energies, curves.parameters)
+    lowest = ends[:, :1]
+    highest = ends[:, 1:]
+    place = np.linspace(0.0, 1.0, n_heights)
+    heights = lowest + (highest - lowest) * place
     values = form.energies(heights, curves.parameters)
     return _CurveSamples(heights, values.energy, values.jacobian)
 
@@ -397,13 +440,18 @@ def left_out_residuals(curves: GainCurves, reference_errors: FloatArray) -> Floa
     errors = np.hypot(curves.stat_errors, reference_noise)
     lines = _line_covariance(curves, errors)
     weighted = lines.inverse @ lines.jacobian
-    precision = lines.inverse - weighted @ lines.parameters @ weighted.mT
+    explained = weighted @ lines.parameters @ weighted.mT
+    precision = lines.inverse - explained
     # the precision includes the prior of the shape, so the data are relative to it
-    shape_deviation = (curves.parameters - curves.form.prior.centre)[:, 1:]
+    deviation = curves.parameters - curves.form.prior.centre
     by_shape = lines.jacobian[:, :, 1:]
-    data = np.nan_to_num(curves.remainder) + _multiply(by_shape, shape_deviation)
-    residual = -_multiply(precision, data) / np.einsum("pll->pl", precision)
-    residual[np.isnan(curves.remainder)] = np.nan
+    from_shape = _multiply(by_shape, deviation[:, 1:])
+    data = np.nan_to_num(curves.remainder) + from_shape
+    weighted_data = _multiply(precision, data)
+    diagonal = np.einsum("pll->pl", precision)
+    residual = -weighted_data / diagonal
+    is_missing = np.isnan(curves.remainder)
+    residual[is_missing] = np.nan
     return curves.for_all_pixels(residual)
 
 
@@ -433,28 +481,40 @@ def spline_covariance(curves: GainCurves) -> FloatArray:
     smooth = remainder_covariance(samples.energy, samples.energy)
     influence = to_coefficients @ to_lines
     prediction = influence @ lines.inverse
-    by_parameters = to_coefficients @ samples.jacobian - prediction @ lines.jacobian
+    at_coefficients = to_coefficients @ samples.jacobian
+    predicted = prediction @ lines.jacobian
+    by_parameters = at_coefficients - predicted
     from_parameters = by_parameters @ lines.parameters @ by_parameters.mT
-    prior = to_coefficients @ (smooth @ to_coefficients.T)
-    return curves.for_all_pixels(prior + (from_parameters - prediction @ influence.mT))
+    smooth_products = smooth @ to_coefficients.T
+    prior = to_coefficients @ smooth_products
+    explained = prediction @ influence.mT
+    covariance = prior + (from_parameters - explained)
+    return curves.for_all_pixels(covariance)
 
 
 def _line_covariance(curves: GainCurves, errors: FloatArray) -> _LineCovariance:
     """Return the covariances at lines with given errors (used, line) eV."""
     jacobian = curves.form.jacobian(curves.line_energy, curves.parameters)
     smooth = remainder_covariance(curves.line_energy, curves.line_energy)
-    inverse = np.linalg.inv(_add_noise(smooth, errors))
-    prior_information = np.diag(curves.form.prior.precision)
-    information = jacobian.mT @ inverse @ jacobian + prior_information
+    covariance = _add_noise(smooth, errors)
+    inverse = np.linalg.inv(covariance)
+    prior = curves.form.prior
+    prior_information = np.diag(prior.precision)
+    line_information = jacobian.mT @ inverse @ jacobian
+    information = line_information + prior_information
     parameters = np.linalg.inv(information)
-    return _LineCovariance(np.asarray(inverse), jacobian, np.asarray(parameters))
+    return _LineCovariance(inverse, jacobian, parameters)
 
 
 def _multiply(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
     """Return matrices (pixel, n, m) times vectors (pixel, m)."""
-    return np.asarray((matrices @ vectors[..., None])[..., 0])
+    columns = vectors[..., None]
+    products: FloatArray = matrices @ columns
+    return products[..., 0]
 
 
 def _solve(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
     """Return the solutions of matrices (pixel, n, n) for vectors (pixel, n)."""
-    return np.asarray(np.linalg.solve(matrices, vectors[..., None])[..., 0])
+    columns = vectors[..., None]
+    solutions: FloatArray = np.linalg.solve(matrices, columns)
+    return solutions[..., 0]

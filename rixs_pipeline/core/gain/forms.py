@@ -130,9 +130,10 @@ class GainForm:
     @property
     def prior(self) -> ParameterPrior:
         """Prior of all parameters; the scale is free."""
-        shape_precision = [1 / width**2 for width in self.width]
+        width = np.array(self.width)
         return ParameterPrior(
-            np.array([0.0, *self.centre]), np.array([FREE_PRECISION, *shape_precision])
+            centre=np.append(0.0, self.centre),
+            precision=np.append(FREE_PRECISION, 1 / width**2),
         )
 
     def start(self, slope: FloatArray) -> FloatArray:
@@ -148,9 +149,11 @@ class GainForm:
         FloatArray
             (pixel, 1 + k) with the shape at the centre of its prior.
         """
-        log_scale = np.log(slope * self.scale)[:, None]
-        shape = np.tile(self.centre, (len(slope), 1))
-        return np.concatenate([log_scale, shape], axis=1)
+        n_pixels = len(slope)
+        parameters = np.empty((n_pixels, self.n_parameters))
+        parameters[:, 0] = np.log(slope * self.scale)
+        parameters[:, 1:] = self.centre
+        return parameters
 
     def energies(self, heights: FloatArray, parameters: FloatArray) -> FormEnergies:
         """Return the energies of pulse heights.
@@ -167,11 +170,13 @@ class GainForm:
         FormEnergies
             Energies with their derivatives by the parameters.
         """
-        z = heights * np.exp(-parameters[:, :1])
-        values = self.evaluate(z, parameters[:, 1:])
-        log_scale_derivative = -(z * values.slope)[..., None]
+        log_scale = parameters[:, :1]
+        shape = parameters[:, 1:]
+        z = heights * np.exp(-log_scale)
+        values = self.evaluate(z, shape)
+        by_log_scale = -(z * values.slope)
         jacobian = np.concatenate(
-            [log_scale_derivative, values.shape_derivatives], axis=-1
+            [by_log_scale[..., None], values.shape_derivatives], axis=-1
         )
         return FormEnergies(values.energy, jacobian)
 
@@ -190,14 +195,19 @@ class GainForm:
         FloatArray
             (pixel, n) ; arbitrary where the form does not reach an energy.
         """
-        z = np.tile(energies / self.scale, (len(parameters), 1))
+        log_scale = parameters[:, :1]
+        shape = parameters[:, 1:]
+        start = energies / self.scale
+        n_pixels = len(parameters)
+        z = np.tile(start, (n_pixels, 1))
         for _ in range(NEWTON_STEPS):
-            values = self.evaluate(z, parameters[:, 1:])
+            values = self.evaluate(z, shape)
             slope = np.maximum(values.slope, 1.0)
             step = (values.energy - energies) / slope
             step = np.clip(step, -NEWTON_MAX_STEP, NEWTON_MAX_STEP)
             z = np.clip(z - step, *NEWTON_RANGE)
-        return np.asarray(z * np.exp(parameters[:, :1]))
+        heights: FloatArray = z * np.exp(log_scale)
+        return heights
 
     def jacobian(self, energies: FloatArray, parameters: FloatArray) -> FloatArray:
         """Return the derivatives of the energy where the form reaches given energies.
@@ -220,66 +230,100 @@ class GainForm:
 
 def _physical(z: FloatArray, shape: FloatArray) -> FormValues:
     """Evaluate the physical form; its shape is (ln b, c)."""
-    saturation = np.exp(shape[:, :1])
-    x = np.clip(z - shape[:, 1:], *PHYSICAL_RANGE)
+    log_saturation = shape[:, :1]
+    offset = shape[:, 1:]
+    saturation = np.exp(log_saturation)
+    x = np.clip(z - offset, *PHYSICAL_RANGE)
     energy = -saturation * np.log1p(-x)
     slope = saturation / (1 - x)
-    return FormValues(energy, slope, np.stack([energy, -slope], axis=-1))
+    shape_derivatives = np.stack([energy, -slope], axis=-1)
+    return FormValues(energy, slope, shape_derivatives)
 
 
 def _gain(z: FloatArray, shape: FloatArray) -> FormValues:
     """Evaluate the cubic polynomial of the gain; its shape is (c1, c2, c3)."""
+    n_pixels, degree = shape.shape
     inside = np.clip(z, *POLYNOMIAL_RANGE)
-    powers = _powers(inside - 1, shape.shape[1])
+    z_inside = inside[..., None]
+    beyond = (z - inside)[..., None]
+    powers = _powers(inside - 1, degree)
+    power_slopes = _power_slopes(powers)
     # the energy is linear in 1, c1, c2, c3: these are the functions that they multiply
-    basis_slopes = MIDDLE_EV * (powers + inside[..., None] * _power_slopes(powers))
-    basis = (MIDDLE_EV * inside)[..., None] * powers
-    basis = basis + (z - inside)[..., None] * basis_slopes
-    constant = np.ones_like(shape[:, :1])
-    coefficients = np.concatenate([constant, shape], axis=1)[:, :, None]
-    energy = (basis @ coefficients)[..., 0]
-    slope = (basis_slopes @ coefficients)[..., 0]
-    return FormValues(energy, slope, basis[..., 1:])
+    basis_slopes = MIDDLE_EV * (powers + z_inside * power_slopes)
+    basis_inside = MIDDLE_EV * z_inside * powers
+    basis = basis_inside + beyond * basis_slopes
+    coefficients = np.ones((n_pixels, 1 + degree, 1))
+    coefficients[:, 1:, 0] = shape
+    energy = basis @ coefficients
+    slope = basis_slopes @ coefficients
+    return FormValues(
+        energy=energy[..., 0], slope=slope[..., 0], shape_derivatives=basis[..., 1:]
+    )
 
 
 def _loglog(z: FloatArray, shape: FloatArray) -> FormValues:
     """Evaluate the cubic polynomial of the logarithms; its shape is (p1, p2, p3)."""
+    degree = shape.shape[1]
+    coefficients = shape[:, :, None]
     inside = np.clip(z, *POLYNOMIAL_RANGE)
-    beyond = ((z - inside) / inside)[..., None]
-    powers = _powers(np.log(inside), shape.shape[1])
-    power_slopes = _power_slopes(powers)[..., 1:]
-    powers = powers[..., 1:]
-    energy_inside = MIDDLE_EV * np.exp(powers @ shape[:, :, None])
-    log_slope = power_slopes @ shape[:, :, None]
+    relative_distance = (z - inside) / inside
+    beyond = relative_distance[..., None]
+    all_powers = _powers(np.log(inside), degree)
+    all_slopes = _power_slopes(all_powers)
+    # the polynomial has no constant term
+    powers = all_powers[..., 1:]
+    power_slopes = all_slopes[..., 1:]
+    log_energy = powers @ coefficients
+    log_slope = power_slopes @ coefficients
+    energy_inside = MIDDLE_EV * np.exp(log_energy)
     tangent = 1 + beyond * log_slope
-    energy = (energy_inside * tangent)[..., 0]
-    slope = (energy_inside * log_slope)[..., 0] / inside
-    shape_derivatives = energy_inside * (powers * tangent + beyond * power_slopes)
-    return FormValues(energy, slope, shape_derivatives)
+    energy = energy_inside * tangent
+    slope = energy_inside * log_slope
+    log_derivatives = powers * tangent + beyond * power_slopes
+    return FormValues(
+        energy=energy[..., 0],
+        slope=slope[..., 0] / inside,
+        shape_derivatives=energy_inside * log_derivatives,
+    )
 
 
 def _powers(x: FloatArray, highest: int) -> FloatArray:
     """Return x^0 ... x^highest, (..., highest + 1)."""
     powers = np.ones((*x.shape, highest + 1))
-    factors = np.broadcast_to(x[..., None], (*x.shape, highest))
-    np.cumprod(factors, axis=-1, out=powers[..., 1:])
+    for exponent in range(highest):
+        lower = powers[..., exponent]
+        powers[..., exponent + 1] = lower * x
     return powers
 
 
 def _power_slopes(powers: FloatArray) -> FloatArray:
     """Return the derivatives by x of the powers x^0, x^1, ... (..., power)."""
+    n_powers = powers.shape[-1]
+    exponents = np.arange(1, n_powers)
+    lower_powers = powers[..., :-1]
     slopes = np.zeros_like(powers)
-    slopes[..., 1:] = powers[..., :-1] * np.arange(1, powers.shape[-1])
+    slopes[..., 1:] = lower_powers * exponents
     return slopes
 
 
 # Centres of the polynomials: the expansion of a physical form with b = 2000 eV, d = 0.
 FORMS: dict[CurveForm, GainForm] = {
     CurveForm.PHYSICAL: GainForm(
-        _physical, SATURATION_SCALE_EV, (float(np.log(2000.0)), 0.0), (0.7, 0.03)
+        evaluate=_physical,
+        scale=SATURATION_SCALE_EV,
+        centre=(float(np.log(2000.0)), 0.0),
+        width=(0.7, 0.03),
     ),
-    CurveForm.GAIN: GainForm(_gain, MIDDLE_EV, (0.163, 0.031, 0.004), (0.2, 0.1, 0.05)),
+    CurveForm.GAIN: GainForm(
+        evaluate=_gain,
+        scale=MIDDLE_EV,
+        centre=(0.163, 0.031, 0.004),
+        width=(0.2, 0.1, 0.05),
+    ),
     CurveForm.LOGLOG: GainForm(
-        _loglog, MIDDLE_EV, (1.166, 0.107, 0.045), (0.2, 0.06, 0.03)
+        evaluate=_loglog,
+        scale=MIDDLE_EV,
+        centre=(1.166, 0.107, 0.045),
+        width=(0.2, 0.06, 0.03),
     ),
 }

@@ -68,10 +68,13 @@ def average_remainder(
     for line in range(n_lines):
         is_measured = np.isfinite(remainder[:, line])
         measured = remainder[is_measured, line]
-        if len(measured):
-            values[line] = np.mean(measured[_is_typical(measured)])
-            typical_error = np.median(stat_errors[is_measured, line])
-            errors[line] = typical_error / np.sqrt(len(measured))
+        n_measured = len(measured)
+        if n_measured:
+            is_typical = _is_typical(measured)
+            values[line] = np.mean(measured[is_typical])
+            line_errors = stat_errors[is_measured, line]
+            typical_error = np.median(line_errors)
+            errors[line] = typical_error / np.sqrt(n_measured)
     return SharedRemainder(values, errors)
 
 
@@ -79,9 +82,13 @@ def _is_typical(values: FloatArray) -> BoolArray:
     """Return which values (pixel, ...) are no outliers among the pixels."""
     if not len(values):
         return np.zeros(values.shape, dtype=bool)
-    distance = np.abs(values - np.median(values, axis=0))
-    limit = OUTLIER_DEVIATIONS * np.median(distance, axis=0)
-    return np.asarray(distance <= np.maximum(limit, OUTLIER_MIN_EV))
+    centre = np.median(values, axis=0)
+    distance = np.abs(values - centre)
+    median_distance = np.median(distance, axis=0)
+    limit = OUTLIER_DEVIATIONS * median_distance
+    limit = np.maximum(limit, OUTLIER_MIN_EV)
+    is_near: BoolArray = distance <= limit
+    return is_near
 
 
 def estimate_reference_share(
@@ -131,27 +138,40 @@ def estimate_reference_share(
     """
     is_measured = np.isfinite(remainder)
     has_lines = is_measured.any(axis=1)
-    min_pixels = 0.5 * max(has_lines.sum(), 1)
-    lines = is_measured.sum(axis=0) >= min_pixels
-    complete = np.flatnonzero(is_measured[:, lines].all(axis=1) & has_lines)
+    n_pixels = has_lines.sum()
+    min_pixels = 0.5 * max(n_pixels, 1)
+    pixels_of_line = is_measured.sum(axis=0)
+    lines = pixels_of_line >= min_pixels
+    has_all_lines = is_measured[:, lines].all(axis=1)
+    complete = np.flatnonzero(has_all_lines & has_lines)
     is_typical = _is_typical(remainder[complete][:, lines])
-    complete = complete[is_typical.all(axis=1)]
-    contrasts = np.linalg.svd(jacobian[lines])[0][:, jacobian.shape[1] :]
+    is_typical_pixel = is_typical.all(axis=1)
+    complete = complete[is_typical_pixel]
+    n_parameters = jacobian.shape[1]
+    # the left singular vectors beyond the parameters are orthogonal to the derivatives
+    singular_vectors = np.linalg.svd(jacobian[lines])[0]
+    contrasts = singular_vectors[:, n_parameters:]
     if len(complete) < 2 or not contrasts.size:
         return 1.0
-    noise = np.median(stat_errors[complete], axis=0) ** 2
-    pixel_covariance = smooth_covariance + np.diag(noise)
+    noise = np.median(stat_errors[complete], axis=0)
+    pixel_covariance = smooth_covariance + np.diag(noise**2)
     reference_covariance = np.diag(reference_errors**2)
     chosen = np.ix_(lines, lines)
+    from_pixels = contrasts.T @ pixel_covariance[chosen] @ contrasts
+    from_references = contrasts.T @ reference_covariance[chosen] @ contrasts
+    square_share = SHARES[:, None, None] ** 2
+    measured = remainder[complete][:, lines]
     log_likelihood = _log_likelihood(
-        remainder[complete][:, lines] @ contrasts,
-        contrasts.T @ pixel_covariance[chosen] @ contrasts,
-        SHARES[:, None, None] ** 2
-        * (contrasts.T @ reference_covariance[chosen] @ contrasts),
+        rows=measured @ contrasts,
+        prior_shape=from_pixels,
+        mean_covariance=square_share * from_references,
     )
-    posterior = np.exp(log_likelihood - log_likelihood.max())
-    posterior[0] *= PRIOR_ODDS * (len(SHARES) - 1)
-    return float(posterior @ SHARES / posterior.sum())
+    highest = log_likelihood.max()
+    posterior = np.exp(log_likelihood - highest)
+    n_positive = len(SHARES) - 1
+    posterior[0] *= PRIOR_ODDS * n_positive
+    mean_share = posterior @ SHARES / posterior.sum()
+    return float(mean_share)
 
 
 def _log_likelihood(
@@ -176,18 +196,24 @@ def _log_likelihood(
     """
     n_pixels, n_contrasts = rows.shape
     mean = rows.mean(axis=0)
-    scatter = (rows - mean).T @ (rows - mean)
+    deviation = rows - mean
+    scatter = deviation.T @ deviation
     # the size of the prior is that of all deviations from the mean
     n_deviations = (n_pixels - 1) * n_contrasts
-    size = np.trace(np.linalg.solve(prior_shape, scatter)) / n_deviations
+    relative_scatter = np.linalg.solve(prior_shape, scatter)
+    size = np.trace(relative_scatter) / n_deviations
     prior_weight = n_contrasts + 2.0
     weight = prior_weight + n_pixels - 1
     row_covariance = (prior_weight * size * prior_shape + scatter) / weight
     rounding = 1e-9 * np.eye(n_contrasts)
     total = row_covariance / n_pixels + mean_covariance + rounding
-    means = np.broadcast_to(mean[:, None], (*total.shape[:-1], 1))
-    misfit = (np.linalg.solve(total, means)[..., 0] * mean).sum(axis=-1)
+    column_shape = (*total.shape[:-1], 1)
+    means = np.broadcast_to(mean[:, None], column_shape)
+    weighted_mean = np.linalg.solve(total, means)[..., 0]
+    misfit = (weighted_mean * mean).sum(axis=-1)
     freedom = min(weight, n_deviations)
     exponent = 0.5 * (freedom + n_contrasts)
     log_determinant = np.linalg.slogdet(total)[1]
-    return np.asarray(-0.5 * log_determinant - exponent * np.log1p(misfit / freedom))
+    log_kernel = np.log1p(misfit / freedom)
+    log_likelihood = -0.5 * log_determinant - exponent * log_kernel
+    return np.asarray(log_likelihood)
