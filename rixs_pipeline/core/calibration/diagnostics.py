@@ -32,10 +32,12 @@ OFFSETS_EV = np.asarray(_STEP_CENTRES * STEP_EV - REACH_EV, dtype=np.float64)
 SMOOTHING_EV = 3.0  # about twice the standard deviation of a line
 ITERATIONS = 30  # of the mean shift
 MIN_PULSES = 10  # from which an offset is estimated
+SMALLEST = 1e-300  # weight of no pulses at all
 # Of all pixels: enough for 0.02 eV in every bin. Of more, every second, third, ...
 # pulse counts.
 MAX_PULSES = 1_000_000
-PHASE_BINS = (np.arange(N_BINS) + 0.5) * 2 / N_BINS - 1  # bin centres, arrival phase
+_BIN_NUMBER = np.arange(N_BINS) + 0.5
+PHASE_BINS = _BIN_NUMBER * 2 / N_BINS - 1  # bin centres, arrival phase
 
 
 @dataclass(frozen=True)
@@ -113,19 +115,26 @@ def diagnose_corrections(
     Diagnostics
         With and without the correction for arrival phase and that for drift.
     """
-    histograms = _Histograms(line_position.shape[1])
+    n_lines = line_position.shape[1]
+    histograms = _Histograms(n_lines)
     n_pulses = sum(len(pixel.time) for pixel in pulses)
     step = 1 + n_pulses // MAX_PULSES
     for row, pixel in enumerate(pulses):
-        sample = np.flatnonzero(is_accepted[row])[::step]
-        sampled = pixel.select(sample)
-        _add_pixel(histograms, sampled, params[row], line_position[row], duration)
-    bin_number = np.arange(N_BINS) + 0.5
+        accepted = np.flatnonzero(is_accepted[row])
+        sampled = pixel.select(accepted[::step])
+        _add_pixel(
+            histograms,
+            sampled,
+            params=params[row],
+            lines=line_position[row],
+            duration=duration,
+        )
+
     return Diagnostics(
         by_phase=_offsets_of_lines(
             histograms.by_phase, histograms.by_phase_uncorrected
         ),
-        bin_time=bin_number * duration / N_BINS,
+        bin_time=_BIN_NUMBER * duration / N_BINS,
         by_time=_offsets_of_all_lines(
             histograms.by_time, histograms.by_time_uncorrected
         ),
@@ -161,11 +170,12 @@ def _add_pixel(
         params_used = params.copy()
         if removed is not None:
             params_used[removed] = 0.0
-        offset = _energies(pulses, params_used) - lines[near.line]
+        energies = _energies(pulses, params_used)
+        offset = energies - lines[near.line]
         pulse_kernels.add_to_offset_histograms(table, near.line, bins, offset, REACH_EV)
     deviation = pulses.pretrigger_mean - params[layout.PRETRIGGER_REF]
-    weights = (np.ones_like(deviation), deviation, deviation**2)
-    for moment, weight in zip(histograms.pretrigger_moments, weights, strict=True):
+    for power, moment in enumerate(histograms.pretrigger_moments):
+        weight = deviation**power
         moment += np.bincount(time_bins, weight, N_BINS)
 
 
@@ -197,24 +207,30 @@ def arrival_phase(
     """
     relative_height = pulse_height / params[layout.HEIGHT_REF]
     coefficients = params[layout.PHASE_CENTRE]
+    half_width = params[layout.PHASE_HALF_WIDTH]
     centre = np.polynomial.polynomial.polyval(relative_height, coefficients)
-    arrival = (phase - centre) / params[layout.PHASE_HALF_WIDTH]
-    return np.asarray(np.clip(arrival, -1.0, 1.0))
+    arrival: FloatArray = (phase - centre) / half_width
+    return np.clip(arrival, -1.0, 1.0)
 
 
 def _bins(share: FloatArray) -> NDArray[np.intp]:
     """Return the bin (pulse,) of places from 0 to 1; the ends hold those beyond."""
-    bins = (share * N_BINS).astype(np.intp)
+    place = share * N_BINS
+    bins = place.astype(np.intp)
     return np.clip(bins, 0, N_BINS - 1)
 
 
 def _offsets_of_lines(corrected: FloatArray, uncorrected: FloatArray) -> Offsets:
     """Return the offsets (line, bin) of each line from counts (line, bin, step)."""
-    zero = _line_offsets(corrected)[:, None]
+    line_offsets = _line_offsets(corrected)
+    zero = line_offsets[:, None]
     weight = np.ones_like(zero)
+    # each line is a group of its own
+    corrected_groups = corrected[:, :, None]
+    uncorrected_groups = uncorrected[:, :, None]
     return Offsets(
-        corrected=_estimate_offsets(corrected[:, :, None], zero, weight),
-        uncorrected=_estimate_offsets(uncorrected[:, :, None], zero, weight),
+        corrected=_estimate_offsets(corrected_groups, zero, weight),
+        uncorrected=_estimate_offsets(uncorrected_groups, zero, weight),
     )
 
 
@@ -225,15 +241,21 @@ def _offsets_of_all_lines(corrected: FloatArray, uncorrected: FloatArray) -> Off
     """
     zero = _line_offsets(corrected)
     distance = OFFSETS_EV - zero[:, None]
-    influence = _sum_influence(corrected.sum(axis=1), distance)
+    line_counts = corrected.sum(axis=1)
+    influence = _sum_influence(line_counts, distance)
     weight = np.zeros_like(zero)
     has_pulses = influence.slope > 0
-    np.divide(influence.slope, influence.square, out=weight, where=has_pulses)
+    slope = influence.slope[has_pulses]
+    square = influence.square[has_pulses]
+    weight[has_pulses] = slope / square
 
     def estimate(counts: FloatArray) -> Estimates:
         by_bin = counts.swapaxes(0, 1)
+        # all lines form one group
         offsets = _estimate_offsets(by_bin[None], zero[None], weight[None])
-        return Estimates(offsets.values[0], offsets.errors[0])
+        values = offsets.values[0]
+        errors = offsets.errors[0]
+        return Estimates(values, errors)
 
     return Offsets(estimate(corrected), estimate(uncorrected))
 
@@ -260,25 +282,29 @@ def _estimate_offsets(
     """
     weight = weight[:, None]
     places = OFFSETS_EV - zero[:, None, :, None]
-    offset = _find_maximum(weight[..., None] * counts, places)
-    influence = _sum_influence(counts, places - offset[..., None, None])
+    weighted_counts = weight[..., None] * counts
+    offset = _find_maximum(weighted_counts, places)
+    distance = places - offset[..., None, None]
+    influence = _sum_influence(counts, distance)
     number = counts.sum(axis=-1)
     total = number.sum(axis=1, keepdims=True)
     share = number / np.maximum(total, 1.0)
     # The few pulses of a bin do not determine the shape of the line; all pulses do.
-    slope = share * influence.slope.sum(axis=1, keepdims=True)
-    square = share * influence.square.sum(axis=1, keepdims=True)
-    total_square = (weight**2 * square).sum(axis=-1)
-    total_slope = (weight * slope).sum(axis=-1)
+    line_slope = influence.slope.sum(axis=1, keepdims=True)
+    line_square = influence.square.sum(axis=1, keepdims=True)
+    slopes = weight * (share * line_slope)
+    squares = weight**2 * (share * line_square)
+    total_slope = slopes.sum(axis=-1)
+    total_square = squares.sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         errors = np.sqrt(total_square) / total_slope
-    is_valid = number.sum(axis=-1) >= MIN_PULSES
-    is_valid &= np.isfinite(errors)
-    is_valid &= errors > 0
-    return Estimates(
-        values=np.where(is_valid, offset, np.nan),
-        errors=np.where(is_valid, errors, np.nan),
-    )
+    n_pulses = number.sum(axis=-1)
+    has_enough_pulses = n_pulses >= MIN_PULSES
+    has_error = np.isfinite(errors) & (errors > 0)
+    is_valid = has_enough_pulses & has_error
+    offset[~is_valid] = np.nan
+    errors[~is_valid] = np.nan
+    return Estimates(offset, errors)
 
 
 def _find_maximum(counts: FloatArray, places: FloatArray) -> FloatArray:
@@ -287,14 +313,18 @@ def _find_maximum(counts: FloatArray, places: FloatArray) -> FloatArray:
     `counts` (..., line, step) at `places` eV, which broadcast to the counts.
     """
     line_and_step = (-2, -1)
-    offset = np.zeros(counts.shape[:-2])
+    group_shape = counts.shape[:-2]
+    offset = np.zeros(group_shape)
     for _ in range(ITERATIONS):
         distance = places - offset[..., None, None]
-        bell = np.exp(-0.5 * (distance / SMOOTHING_EV) ** 2)
+        square = (distance / SMOOTHING_EV) ** 2
+        bell = np.exp(-0.5 * square)
         weight = counts * bell
+        weighted_distance = weight * distance
         total = weight.sum(axis=line_and_step)
-        moment = (weight * distance).sum(axis=line_and_step)
-        offset += moment / np.maximum(total, 1e-300)
+        moment = weighted_distance.sum(axis=line_and_step)
+        total = np.maximum(total, SMALLEST)
+        offset += moment / total
     return offset
 
 
@@ -308,15 +338,20 @@ def _sum_influence(counts: FloatArray, distance: FloatArray) -> _Influence:
     psi = distance * bell
     slopes = counts * (1 - square) * bell
     squares = counts * psi**2
-    return _Influence(slope=slopes.sum(axis=-1), square=squares.sum(axis=-1))
+    total_slope = slopes.sum(axis=-1)
+    total_square = squares.sum(axis=-1)
+    return _Influence(total_slope, total_square)
 
 
 def _estimate_means(
     number: FloatArray, total: FloatArray, squares: FloatArray
 ) -> Estimates:
     """Return means (bin,) and their standard errors; NaN from fewer than two values."""
-    n = np.where(number > 1, number, np.nan)
+    is_enough = number > 1
+    n = np.where(is_enough, number, np.nan)
     mean = total / n
-    variance = np.maximum(squares / n - mean**2, 0.0)
+    mean_square = squares / n
+    variance = mean_square - mean**2
+    variance = np.maximum(variance, 0.0)
     errors = np.sqrt(variance / (n - 1))
     return Estimates(mean, errors)

@@ -87,14 +87,17 @@ def fit_energy_scale(
     if previous is not None:
         # before the corrections, the width of a line depends on its arrival phases and
         # says nothing about the other lines
-        prior = learn_shape_prior(fits, _find_usable(pixels, fits, min_line_counts))
+        is_reliable = _find_usable(pixels, fits, min_line_counts)
+        prior = learn_shape_prior(fits, is_reliable)
         fits = fit_lines(spectra, prior=prior, start=fits.theta)
     is_usable = _find_usable(pixels, fits, min_line_counts)
 
-    heights = line_heights(pixels, lines.energy + fits.shift)
+    fitted_energy = lines.energy + fits.shift
+    heights = line_heights(pixels, fitted_energy)
+    usable_heights = np.where(is_usable, heights, np.nan)
     anchors = lines.is_anchor
     positions = LinePositions(
-        heights=np.where(is_usable, heights, np.nan)[:, anchors],
+        heights=usable_heights[:, anchors],
         errors=fits.shift_errors[:, anchors],
         energy=lines.energy[anchors],
         reference_errors=lines.energy_errors[anchors],
@@ -110,20 +113,31 @@ def _make_line_spectra(pixels: Sequence[Pixel], lines: FittedLines) -> LineSpect
 
     # One histogram of a pixel holds the spectra of all lines. A line lies `offset` from
     # the middle of its spectrum, which is a bin edge.
-    middle = np.round(lines.energy / GRID.width).astype(np.int64)
+    place = np.round(lines.energy / GRID.width)
+    middle = place.astype(np.int64)
     offset = lines.energy - middle * GRID.width
     first = middle.min(initial=0) - N_GRID
-    bins = (middle - first)[:, None] + np.arange(-N_GRID // 2, N_GRID // 2)
+    middle_bin = middle - first
+    distance = np.arange(-N_GRID // 2, N_GRID // 2)
+    bins = middle_bin[:, None] + distance
     n_bins = int(bins.max()) + 2
-    counts = np.zeros((len(pixels), len(lines.energy), N_GRID))
+    lowest_energy = first * GRID.width
+    n_pixels = len(pixels)
+    n_lines = len(lines.energy)
+    counts = np.zeros((n_pixels, n_lines, N_GRID))
     for row, pixel in enumerate(pixels):
         if pixel.has_curve:
             histogram = pulse_kernels.histogram(
-                pixel.energies(), first * GRID.width, GRID.width, n_bins
+                pixel.energies(), lowest_energy, GRID.width, n_bins
             )
             counts[row] = histogram[bins]
-    emitted = lines.emitted_shapes(GRID) * np.exp(-1j * GRID.k * offset[:, None])
-    return LineSpectra(counts, lines.fitted_bins(GRID, offset), emitted, GRID)
+    displacement = np.exp(-1j * GRID.k * offset[:, None])
+    return LineSpectra(
+        counts=counts,
+        is_inside=lines.fitted_bins(GRID, offset),
+        emitted=lines.emitted_shapes(GRID) * displacement,
+        grid=GRID,
+    )
 
 
 def _find_usable(
@@ -135,12 +149,13 @@ def _find_usable(
     is_precise = fits.shift_errors < MAX_POSITION_ERROR_EV
     is_significant = fits.significance(GRID.width) > MIN_SIGNIFICANCE
     is_good = has_counts & is_precise & is_significant & fits.is_converged
-    return np.asarray(is_good & has_curve[:, None])
+    is_usable: BoolArray = is_good & has_curve[:, None]
+    return is_usable
 
 
 def line_heights(pixels: Sequence[Pixel], position: FloatArray) -> FloatArray:
     """Return the corrected pulse heights of energies (pixel, line) eV."""
-    heights = np.full(position.shape, np.nan)
+    heights = np.full_like(position, np.nan)
     for row, pixel in enumerate(pixels):
         if pixel.has_curve:
             heights[row] = curve_height(position[row], pixel.params)
@@ -156,11 +171,14 @@ def _set_curves(
     """
     splines = fit_splines(curves)
     is_valid = curves.is_used & splines.is_rising
-    position = np.full(heights.shape, np.nan)
+    position = np.full_like(heights, np.nan)
     for row, pixel in enumerate(pixels):
-        if pixel.has_curve:
-            for block in (layout.CURVE_GRID, layout.CURVE):
-                values = splines.params[row, block]
-                pixel.params[block] = values if is_valid[row] else np.nan
-            position[row] = curve_energy(heights[row], pixel.params)
+        if not pixel.has_curve:
+            continue
+        spline = splines.params[row]
+        for block in (layout.CURVE_GRID, layout.CURVE):
+            pixel.params[block] = np.nan
+            if is_valid[row]:
+                pixel.params[block] = spline[block]
+        position[row] = curve_energy(heights[row], pixel.params)
     return position

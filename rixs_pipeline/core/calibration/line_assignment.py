@@ -8,12 +8,11 @@ numbers of peaks and of lines.
 """
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.types import FloatArray
+from rixs_pipeline.types import BoolArray, FloatArray
 
 IndexArray = NDArray[np.intp]
 
@@ -33,7 +32,9 @@ N_PAIRED_PEAKS = 9
 # peaks, and lines, that an assignment needs
 MIN_MATCHES = 3
 # values of b that are tried, eV; half a step bends a curve by about 1 eV
-SATURATION_ENERGIES_EV = np.append(np.geomspace(1000.0, 5000.0, 13), 1e4)
+_BENT_EV = np.geomspace(1000.0, 5000.0, 13)
+_ALMOST_STRAIGHT_EV = 1e4
+SATURATION_ENERGIES_EV = np.append(_BENT_EV, _ALMOST_STRAIGHT_EV)
 # standard deviation of d / a in real arrays, and the largest that is tried
 OFFSET_SPREAD = 0.015
 MAX_OFFSET = 3 * OFFSET_SPREAD
@@ -89,18 +90,25 @@ class SaturatingCurve:
     b: FloatArray
     d: FloatArray
 
-    def __getitem__(self, index: IndexArray | int) -> "SaturatingCurve":
+    def __getitem__(self, index: IndexArray | BoolArray | int) -> "SaturatingCurve":
         """Return selected curves."""
-        return SaturatingCurve(self.a[index], self.b[index], self.d[index])
+        a = self.a[index]
+        b = self.b[index]
+        d = self.d[index]
+        return SaturatingCurve(a, b, d)
 
     def pulse_height(self, energy: FloatArray) -> FloatArray:
         """Return the pulse heights of energies in eV."""
-        return np.asarray(self.a * (1 - np.exp(-energy / self.b)) + self.d)
+        saturation = 1 - np.exp(-energy / self.b)
+        height: FloatArray = self.a * saturation + self.d
+        return height
 
     def energy(self, pulse_height: FloatArray) -> FloatArray:
         """Return the energies of pulse heights, eV; limited near the saturation."""
-        x = np.clip((pulse_height - self.d) / self.a, -1.0, 0.95)
-        return np.asarray(-self.b * np.log1p(-x))
+        saturation = (pulse_height - self.d) / self.a
+        saturation = np.clip(saturation, -1.0, 0.95)
+        energy: FloatArray = -self.b * np.log1p(-saturation)
+        return energy
 
 
 @dataclass(frozen=True)
@@ -153,20 +161,30 @@ def find_peaks(pulse_height: FloatArray) -> Peaks:
     highest = float(np.percentile(pulse_height, 99))
     bin_width = highest / FULL_SCALE_EV
     clipped = np.clip(pulse_height, 0.0, 2.0 * highest)
-    bins = (clipped / bin_width).astype(np.intp)
-    counts = np.bincount(bins, minlength=N_BINS)[:N_BINS]
-    smooth = gaussian_filter1d(counts.astype(float), SMOOTHING_EV, mode="constant")
+    place = clipped / bin_width
+    bins = place.astype(np.intp)
+    all_counts = np.bincount(bins, minlength=N_BINS)
+    counts = all_counts[:N_BINS].astype(float)
+    smooth = gaussian_filter1d(counts, SMOOTHING_EV, mode="constant")
     # the square root of the counts under the kernel has a standard deviation of 1/2
     kernel_area = 2 * np.sqrt(np.pi) * SMOOTHING_EV
     root = np.sqrt(smooth * kernel_area)
-    is_maximum = (root[1:-1] > root[:-2]) & (root[1:-1] >= root[2:])
-    maxima = np.flatnonzero(is_maximum) + 1
-    maxima = maxima[2 * root[maxima] > MIN_SIGNIFICANCE]
+    middle = root[1:-1]
+    rises_before = middle > root[:-2]
+    falls_after = middle >= root[2:]
+    maxima = np.flatnonzero(rises_before & falls_after) + 1
+    is_high = 2 * root[maxima] > MIN_SIGNIFICANCE
+    maxima = maxima[is_high]
     significance = 2 * prominences(root, maxima)
     is_significant = significance > MIN_SIGNIFICANCE
-    maxima, significance = maxima[is_significant], significance[is_significant]
-    strongest = np.argsort(significance)[::-1][:MAX_PEAKS]
-    return Peaks((maxima[strongest] + 0.5) * bin_width, significance[strongest])
+    maxima = maxima[is_significant]
+    significance = significance[is_significant]
+    descending = np.argsort(significance)[::-1]
+    strongest = descending[:MAX_PEAKS]
+    peak_bins = maxima[strongest] + 0.5
+    return Peaks(
+        pulse_height=peak_bins * bin_width, significance=significance[strongest]
+    )
 
 
 def assign_lines(
@@ -197,14 +215,18 @@ def assign_lines(
     LineAssignment or None
         The best assignment, or None with fewer than three peaks or lines.
     """
-    if min(len(peaks.pulse_height), len(line_energy)) < MIN_MATCHES:
+    n_peaks = len(peaks.pulse_height)
+    n_lines = len(line_energy)
+    if min(n_peaks, n_lines) < MIN_MATCHES:
         return None
-    energy, weight = line_energy, line_weight
+    energy = line_energy
+    weight = line_weight
     if np.isfinite(elastic_energy):
         energy = np.append(line_energy, elastic_energy)
+        weight = np.append(line_weight, 0.0)
         order = np.argsort(energy)
         energy = energy[order]
-        weight = np.append(line_weight, 0.0)[order]
+        weight = weight[order]
     curves = _propose_curves(peaks, energy, saturation_energies)
     if not len(curves.a):
         return None
@@ -212,16 +234,18 @@ def assign_lines(
     best = int(np.argmax(scores))
     best_curve = curves[best]
     # the runner-up must be another assignment, not slightly different parameters
-    probes = energy[[0, len(energy) // 2, -1]]
-    changes = [
-        np.abs(curves.pulse_height(probe) / best_curve.pulse_height(probe) - 1)
-        for probe in probes
-    ]
-    is_different = np.max(changes, axis=0) > DISTINCT_CURVES
+    middle = len(energy) // 2
+    largest_change = np.zeros_like(scores)
+    for probe in energy[[0, middle, -1]]:
+        heights = curves.pulse_height(probe)
+        change = heights / best_curve.pulse_height(probe) - 1
+        largest_change = np.maximum(largest_change, np.abs(change))
+    is_different = largest_change > DISTINCT_CURVES
+    runner_up_score = np.max(scores[is_different], initial=0.0)
     return LineAssignment(
         curve=best_curve,
         score=float(scores[best]),
-        runner_up_score=float(np.max(scores[is_different], initial=0.0)),
+        runner_up_score=float(runner_up_score),
         line_peaks=_match_peaks(best_curve, peaks, line_energy),
         attainable_score=_attainable_score(peaks, line_weight),
     )
@@ -229,10 +253,14 @@ def assign_lines(
 
 def _attainable_score(peaks: Peaks, line_weight: FloatArray) -> float:
     """Return the score of a curve that puts a strong peak on every required line."""
-    strength = np.sort(np.log1p(peaks.significance))[::-1]
-    n_required = int((line_weight > REQUIRED_WEIGHT).sum())
+    strength = np.log1p(peaks.significance)
+    descending = np.sort(strength)[::-1]
+    is_required = line_weight > REQUIRED_WEIGHT
+    n_required = np.count_nonzero(is_required)
     n_missing = max(0, n_required - len(strength))
-    return float(strength[:n_required].sum() + strength.mean() * n_missing)
+    from_peaks = descending[:n_required].sum()
+    from_missing = descending.mean() * n_missing
+    return float(from_peaks + from_missing)
 
 
 def _propose_curves(
@@ -243,15 +271,21 @@ def _propose_curves(
     Only curves that rise and whose offset d is within `MAX_OFFSET` are proposed.
     """
     heights = np.sort(peaks.pulse_height[:N_PAIRED_PEAKS])
-    low_peak, high_peak = np.array(list(combinations(range(len(heights)), 2))).T
-    low_line, high_line = np.array(list(combinations(range(len(line_energy)), 2))).T
-    x = 1 - np.exp(-line_energy[None, :] / saturation_energies[:, None])  # (b, line)
-    rise = (x[:, high_line] - x[:, low_line])[:, None, :]
-    a = (heights[high_peak] - heights[low_peak])[None, :, None] / rise
-    d = heights[low_peak][None, :, None] - a * x[:, low_line][:, None, :]
+    saturation = 1 - np.exp(-line_energy / saturation_energies[:, None])  # (b, line)
+    # pairs of peaks, and pairs of lines: the upper triangle without the diagonal
+    low_peak, high_peak = np.triu_indices(len(heights), k=1)
+    low_line, high_line = np.triu_indices(len(line_energy), k=1)
+    # axes: (b, pair of peaks, pair of lines)
+    low_height = heights[low_peak][:, None]
+    high_height = heights[high_peak][:, None]
+    low_saturation = saturation[:, None, low_line]
+    high_saturation = saturation[:, None, high_line]
+    a = (high_height - low_height) / (high_saturation - low_saturation)
+    d = low_height - a * low_saturation
     b = np.broadcast_to(saturation_energies[:, None, None], a.shape)
+    curves = SaturatingCurve(a, b, d)
     is_plausible = np.abs(d) < MAX_OFFSET * a
-    return SaturatingCurve(a[is_plausible], b[is_plausible], d[is_plausible])
+    return curves[is_plausible]
 
 
 def _score_curves(
@@ -269,16 +303,15 @@ def _score_curves(
     """
     from rixs_pipeline.core.calibration import assignment_kernels  # numba: slow import
 
-    scores = assignment_kernels.score_curves(
+    strength = np.log1p(peaks.significance)
+    scores: FloatArray = assignment_kernels.score_curves(
         assignment_kernels.CurveColumns(curves.a, curves.b, curves.d),
-        assignment_kernels.PeakColumns(
-            peaks.pulse_height, np.log1p(peaks.significance)
-        ),
+        assignment_kernels.PeakColumns(peaks.pulse_height, strength),
         assignment_kernels.LineColumns(line_energy, line_weight),
         OFFSET_SPREAD,
         TOLERANCE_EV,
     )
-    return np.asarray(scores)
+    return scores
 
 
 def _match_peaks(
@@ -289,9 +322,11 @@ def _match_peaks(
     A peak belongs to the nearest line only.
     """
     peak_energy = curve.energy(peaks.pulse_height)
-    distance = np.abs(peak_energy[None, :] - line_energy[:, None])
-    peak = distance.argmin(axis=1)
+    distance = np.abs(peak_energy - line_energy[:, None])  # (line, peak)
+    nearest_peak = distance.argmin(axis=1)
     nearest_line = distance.argmin(axis=0)
-    is_mutual = nearest_line[peak] == np.arange(len(line_energy))
-    is_near = distance.min(axis=1) < 2 * TOLERANCE_EV
-    return np.where(is_mutual & is_near, peak, -1)
+    line = np.arange(len(line_energy))
+    is_mutual = nearest_line[nearest_peak] == line
+    smallest_distance = distance.min(axis=1)
+    is_near = smallest_distance < 2 * TOLERANCE_EV
+    return np.where(is_mutual & is_near, nearest_peak, -1)

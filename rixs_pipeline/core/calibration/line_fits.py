@@ -103,12 +103,14 @@ class LineFits:
     @property
     def sigma(self) -> FloatArray:
         """Gaussian resolution (pixel, line), eV."""
-        return np.asarray(np.exp(self.theta[..., LOG_SIGMA]))
+        sigma: FloatArray = np.exp(self.theta[..., LOG_SIGMA])
+        return sigma
 
     @property
     def sigma_errors(self) -> FloatArray:
         """Standard deviation of the resolution (pixel, line), eV."""
-        return np.asarray(self.sigma * self.errors[..., LOG_SIGMA])
+        relative_errors = self.errors[..., LOG_SIGMA]
+        return self.sigma * relative_errors
 
     @property
     def fwhm(self) -> FloatArray:
@@ -123,12 +125,14 @@ class LineFits:
     @property
     def tail_length(self) -> FloatArray:
         """Decay length of the tail (pixel, line), eV."""
-        return np.asarray(np.exp(self.theta[..., LOG_TAU]))
+        tau: FloatArray = np.exp(self.theta[..., LOG_TAU])
+        return tau
 
     @property
     def counts(self) -> FloatArray:
         """Counts of the line (pixel, line)."""
-        return np.asarray(np.exp(self.theta[..., LOG_COUNTS]))
+        counts: FloatArray = np.exp(self.theta[..., LOG_COUNTS])
+        return counts
 
     def significance(self, bin_width: float) -> FloatArray:
         """Return the counts of each line in standard deviations of all counts there.
@@ -145,7 +149,9 @@ class LineFits:
         """
         background = np.exp(self.theta[..., LOG_BACKGROUND])
         background_counts = background * 4 * self.sigma / bin_width
-        return np.asarray(self.counts / np.sqrt(self.counts + background_counts))
+        total = self.counts + background_counts
+        significance: FloatArray = self.counts / np.sqrt(total)
+        return significance
 
     def densities(self, emitted: ComplexArray, grid: LineGrid) -> LineDensities:
         """Return the fitted spectra, with each line in the middle of the grid.
@@ -165,16 +171,17 @@ class LineFits:
         n_pixels, n_lines = self.theta.shape[:2]
         theta = self.theta.reshape(-1, N_FIT).copy()
         theta[:, SHIFT] = 0.0
-        line = np.tile(np.arange(n_lines), n_pixels)
+        line = _line_of_spectrum(n_pixels, n_lines)
         transforms = grid.detected_transforms(emitted, line, theta)
-        line_counts = np.exp(theta[:, LOG_COUNTS, None, None])
-        line_and_derivative = transforms[:, [0, 1 + SHIFT]]
-        contents = line_counts * grid.bin_contents(line_and_derivative)
-        background = np.exp(theta[:, LOG_BACKGROUND, None])
-        content = contents[:, 0] + background
-        slope = -contents[:, 1]  # by energy, opposite to that by shift
+        line_counts = np.exp(theta[:, LOG_COUNTS])[:, None]
+        background = np.exp(theta[:, LOG_BACKGROUND])[:, None]
+        contents = grid.bin_contents(transforms[:, [0, 1 + SHIFT]])
+        area = contents[:, 0]
+        by_shift = contents[:, 1]
+        content = line_counts * area + background
+        slope = -(line_counts * by_shift)  # by energy, opposite to that by shift
         shape = (n_pixels, n_lines, N_GRID)
-        return LineDensities(content.reshape(shape), slope.reshape(shape))
+        return LineDensities(content=content.reshape(shape), slope=slope.reshape(shape))
 
 
 def fit_lines(
@@ -201,10 +208,11 @@ def fit_lines(
         With errors from the expected information. Spectra without counts do not
         converge.
     """
-    shape = spectra.counts.shape[:2]
-    n_spectra = shape[0] * shape[1]
+    n_pixels, n_lines = spectra.counts.shape[:2]
+    n_spectra = n_pixels * n_lines
     counts = spectra.counts.reshape(n_spectra, N_GRID)
-    filled = np.flatnonzero(counts.any(axis=1))
+    has_counts = counts.any(axis=1)
+    filled = np.flatnonzero(has_counts)
     theta = np.zeros((n_spectra, N_FIT))
     errors = np.full((n_spectra, N_FIT), np.inf)
     is_converged = np.zeros(n_spectra, dtype=bool)
@@ -219,10 +227,16 @@ def fit_lines(
         errors[filled] = maximum.errors
         is_converged[filled] = maximum.is_converged
     return LineFits(
-        theta.reshape(*shape, N_FIT),
-        errors.reshape(*shape, N_FIT),
-        is_converged.reshape(shape),
+        theta=theta.reshape(n_pixels, n_lines, N_FIT),
+        errors=errors.reshape(n_pixels, n_lines, N_FIT),
+        is_converged=is_converged.reshape(n_pixels, n_lines),
     )
+
+
+def _line_of_spectrum(n_pixels: int, n_lines: int) -> NDArray[np.intp]:
+    """Return the line of each spectrum, which are in the order (pixel, line)."""
+    lines = np.arange(n_lines)
+    return np.tile(lines, n_pixels)
 
 
 class _Problem:
@@ -233,21 +247,29 @@ class _Problem:
     ) -> None:
         """Select spectra by their indices (n,) in the order (pixel, line)."""
         n_pixels, n_lines = spectra.counts.shape[:2]
-        used = np.flatnonzero(spectra.is_inside.any(axis=0))
+        is_used = spectra.is_inside.any(axis=0)
+        used = np.flatnonzero(is_used)
         self.window = slice(0, 1)
         if len(used):
-            self.window = slice(used[0], used[-1] + 1)
+            first = used[0]
+            last = used[-1]
+            self.window = slice(first, last + 1)
         counts = spectra.counts.reshape(-1, N_GRID)[filled]
-        self.counts = np.ascontiguousarray(counts[:, self.window])
-        self.is_inside = np.ascontiguousarray(spectra.is_inside[:, self.window])
-        self.line = np.tile(np.arange(n_lines), n_pixels)[filled]
+        counts = counts[:, self.window]
+        is_inside = spectra.is_inside[:, self.window]
+        self.counts = np.ascontiguousarray(counts)
+        self.is_inside = np.ascontiguousarray(is_inside)
+        line = _line_of_spectrum(n_pixels, n_lines)
+        self.line = line[filled]
         self.emitted = spectra.emitted
         self.grid = spectra.grid
         shape = (n_pixels, n_lines, N_SHAPE)
-        centre = np.broadcast_to(prior.centre, shape).reshape(-1, N_SHAPE)[filled]
-        width = np.broadcast_to(prior.width, shape).reshape(-1, N_SHAPE)[filled]
+        centre = np.broadcast_to(prior.centre, shape)
+        centre = centre.reshape(-1, N_SHAPE)[filled]
+        width = np.broadcast_to(prior.width, shape)
+        width = width.reshape(-1, N_SHAPE)[filled]
         self.prior = ShapePrior(
-            np.ascontiguousarray(centre), np.ascontiguousarray(width)
+            centre=np.ascontiguousarray(centre), width=np.ascontiguousarray(width)
         )
 
     def estimate_start(self) -> FloatArray:
@@ -264,13 +286,19 @@ class _Problem:
         smooth = gaussian_filter1d(counts, START_SMOOTHING, axis=1, mode="constant")
         is_near = np.abs(offsets) < START_REACH_EV
         near = np.where(is_near, smooth, -1.0)
-        total = np.maximum(counts.sum(axis=1), 1.0)
-        background = 0.1 * total / np.maximum(is_inside.sum(axis=1), 1)
-        theta = np.empty((len(counts), N_FIT))
-        theta[:, SHIFT] = 0.5 * offsets[near.argmax(axis=1)]
+        highest = near.argmax(axis=1)
+        total = counts.sum(axis=1)
+        total = np.maximum(total, 1.0)
+        n_bins = is_inside.sum(axis=1)
+        n_bins = np.maximum(n_bins, 1)
+        background = 0.1 * total / n_bins
+        background = np.maximum(background, 1e-3)
+        n_fits = len(counts)
+        theta = np.empty((n_fits, N_FIT))
+        theta[:, SHIFT] = 0.5 * offsets[highest]
         theta[:, SHAPE] = self.prior.centre
         theta[:, LOG_COUNTS] = np.log(0.8 * total)
-        theta[:, LOG_BACKGROUND] = np.log(np.maximum(background, 1e-3))
+        theta[:, LOG_BACKGROUND] = np.log(background)
         return theta
 
     def maximise(self, theta: FloatArray) -> LineFits:
@@ -285,23 +313,30 @@ class _Problem:
             """Evaluate the fits `index` (m,) at parameters (m, N_FIT)."""
             line = self.line[index]
             transforms = self.grid.detected_transforms(self.emitted, line, parameters)
-            contents = self.grid.bin_contents(transforms)[..., self.window]
-            spectra = WindowedSpectra(self.counts[index], self.is_inside, line)
-            prior = ShapePrior(self.prior.centre[index], self.prior.width[index])
-            return evaluate_posterior(
-                spectra, np.ascontiguousarray(contents), parameters, prior
-            )
+            contents = self.grid.bin_contents(transforms)
+            contents = np.ascontiguousarray(contents[..., self.window])
+            counts = self.counts[index]
+            spectra = WindowedSpectra(counts, self.is_inside, line)
+            centre = self.prior.centre[index]
+            width = self.prior.width[index]
+            prior = ShapePrior(centre, width)
+            return evaluate_posterior(spectra, contents, parameters, prior)
 
         n_fits = len(theta)
         damping = np.full(n_fits, START_DAMPING)
         is_converged = np.zeros(n_fits, dtype=bool)
-        value, gradient, information = evaluate(theta, np.arange(n_fits))
+        all_fits = np.arange(n_fits)
+        value, gradient, information = evaluate(theta, all_fits)
         for _ in range(MAX_ITERATIONS):
             active = np.flatnonzero(~is_converged)
             step = _damped_step(
-                theta[active], gradient[active], information[active], damping[active]
+                theta=theta[active],
+                gradient=gradient[active],
+                information=information[active],
+                damping=damping[active],
             )
-            expected_gain = 0.5 * (step * gradient[active]).sum(axis=1)
+            slope = step * gradient[active]
+            expected_gain = 0.5 * slope.sum(axis=1)
             is_ready = expected_gain < TOLERANCE
             is_ready &= damping[active] < MAX_FINAL_DAMPING
             is_converged[active[is_ready]] = True
@@ -320,8 +355,10 @@ class _Problem:
             more_damping = damping[active] * BAD_STEP_FACTOR
             new_damping = np.where(is_better, less_damping, more_damping)
             damping[active] = np.clip(new_damping, *DAMPING_RANGE)
-        is_converged &= np.abs(theta[:, SHIFT]) < SHIFT_LIMIT_EV - 1e-6
-        return LineFits(theta, _standard_deviations(information), is_converged)
+        distance = np.abs(theta[:, SHIFT])
+        is_converged &= distance < SHIFT_LIMIT_EV - 1e-6
+        errors = _standard_deviations(information)
+        return LineFits(theta, errors, is_converged)
 
 
 def _damped_step(
@@ -338,14 +375,17 @@ def _damped_step(
     is_stuck_high = (theta >= HIGHEST) & (gradient > 0)
     is_free = ~(is_stuck_low | is_stuck_high)
     identity = np.eye(N_FIT)
-    free_information = information * is_free[:, :, None] * is_free[:, None, :]
-    information = free_information + identity * ~is_free[:, :, None]
+    free_row = is_free[:, :, None]
+    free_column = is_free[:, None, :]
+    free_information = information * free_row * free_column
+    information = free_information + identity * ~free_row
     diagonal = np.einsum("nii->ni", information)
     added = damping[:, None] * diagonal + 1e-9
     damped = information + added[:, :, None] * identity
     free_gradient = gradient * is_free
-    step = np.linalg.solve(damped, free_gradient[..., None])
-    return np.asarray(step[..., 0])
+    columns = free_gradient[..., None]
+    step: FloatArray = np.linalg.solve(damped, columns)
+    return step[..., 0]
 
 
 def _clip(theta: FloatArray) -> FloatArray:
@@ -360,7 +400,11 @@ def _standard_deviations(information: FloatArray) -> FloatArray:
     """
     diagonal = np.einsum("nii->ni", information)
     scale = 1 / np.sqrt(diagonal + 1e-12)
-    scaled = information * scale[:, :, None] * scale[:, None, :]
-    covariance = np.linalg.inv(scaled + 1e-9 * np.eye(N_FIT))
+    row_scale = scale[:, :, None]
+    column_scale = scale[:, None, :]
+    scaled = information * row_scale * column_scale
+    regularisation = 1e-9 * np.eye(N_FIT)
+    covariance = np.linalg.inv(scaled + regularisation)
     variance = np.einsum("nii->ni", covariance)
-    return np.asarray(np.sqrt(variance) * scale)
+    errors: FloatArray = np.sqrt(variance) * scale
+    return errors

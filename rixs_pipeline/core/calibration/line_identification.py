@@ -107,19 +107,26 @@ class FittedLines:
 
     def emitted_shapes(self, grid: LineGrid) -> ComplexArray:
         """Return the transforms (line, k) of the emitted shapes."""
-        return np.stack(
-            [grid.emitted_transform(line.shape, line.sigma) for line in self.lines]
-        )
+        transforms = []
+        for line in self.lines:
+            transform = grid.emitted_transform(line.shape, line.sigma)
+            transforms.append(transform)
+        return np.stack(transforms)
 
     def windows(self) -> FloatArray:
         """Return the limits (line, 2) eV of the fits, up to half way to a neighbour."""
+        energy = self.energy
         ends = [-np.inf, np.inf]
-        energies = np.sort(np.concatenate([self.energy, self.neighbour_energy, ends]))
-        index = np.searchsorted(energies, self.energy)
-        below = (self.energy + energies[index - 1]) / 2
-        above = (self.energy + energies[index + 1]) / 2
-        low = np.maximum(self.energy + WINDOW_EV[0], below)
-        high = np.minimum(self.energy + WINDOW_EV[1], above)
+        all_energies = np.concatenate([energy, self.neighbour_energy, ends])
+        ascending = np.sort(all_energies)
+        index = np.searchsorted(ascending, energy)
+        next_below = ascending[index - 1]
+        next_above = ascending[index + 1]
+        half_way_below = (energy + next_below) / 2
+        half_way_above = (energy + next_above) / 2
+        reach_below, reach_above = WINDOW_EV
+        low = np.maximum(energy + reach_below, half_way_below)
+        high = np.minimum(energy + reach_above, half_way_above)
         return np.stack([low, high], axis=1)
 
     def fitted_bins(
@@ -139,7 +146,8 @@ class FittedLines:
         BoolArray
             (line, N_GRID).
         """
-        limits = self.windows() - (self.energy - offset)[:, None]
+        middle = self.energy - offset
+        limits = self.windows() - middle[:, None]
         is_above = grid.offsets > limits[:, :1]
         is_below = grid.offsets < limits[:, 1:]
         return np.asarray(is_above & is_below)
@@ -240,11 +248,17 @@ def _select_voters(pixels: Sequence[Pixel]) -> list[Pixel]:
     """Select the better half of the pixels with enough peaks, up to `MAX_VOTERS`."""
 
     def total_strength(pixel: Pixel) -> float:
-        return float(np.log1p(pixel.peaks.significance).sum())
+        strength = np.log1p(pixel.peaks.significance)
+        return float(strength.sum())
 
-    able = [pixel for pixel in pixels if len(pixel.peaks.pulse_height) >= MIN_PEAKS]
+    able = []
+    for pixel in pixels:
+        n_peaks = len(pixel.peaks.pulse_height)
+        if n_peaks >= MIN_PEAKS:
+            able.append(pixel)
     able.sort(key=total_strength, reverse=True)
-    return able[: min(MAX_VOTERS, (len(able) + 1) // 2)]
+    better_half = (len(able) + 1) // 2
+    return able[: min(MAX_VOTERS, better_half)]
 
 
 def _assign_pixels(
@@ -263,10 +277,13 @@ def _assign_pixels(
         )
     assigned = [pixel for pixel in pixels if pixel.assignment is not None]
     unambiguous = _unambiguous_assignments(pixels)
-    if len(unambiguous) < max(MIN_UNAMBIGUOUS, MIN_UNAMBIGUOUS_SHARE * len(assigned)):
+    min_share = MIN_UNAMBIGUOUS_SHARE * len(assigned)
+    if len(unambiguous) < max(MIN_UNAMBIGUOUS, min_share):
         return
     bends = [assignment.curve.b for assignment in unambiguous]
-    saturation_energies = np.geomspace(min(bends), max(bends), N_SATURATION_ENERGIES)
+    saturation_energies = np.geomspace(
+        start=min(bends), stop=max(bends), num=N_SATURATION_ENERGIES
+    )
     for pixel in assigned:
         assignment = pixel.assignment
         if assignment is not None and not assignment.is_unambiguous:
@@ -278,8 +295,12 @@ def _assign_pixels(
 
 def _unambiguous_assignments(pixels: Sequence[Pixel]) -> list[LineAssignment]:
     """Return the assignments that are unambiguous."""
-    assignments = [pixel.assignment for pixel in pixels]
-    return [a for a in assignments if a is not None and a.is_unambiguous]
+    unambiguous = []
+    for pixel in pixels:
+        assignment = pixel.assignment
+        if assignment is not None and assignment.is_unambiguous:
+            unambiguous.append(assignment)
+    return unambiguous
 
 
 def _find_elastic_line(
@@ -292,14 +313,18 @@ def _find_elastic_line(
     n_unambiguous = 0
     energies = []
     for pixel in pixels:
-        if pixel.assignment is None or not pixel.assignment.is_unambiguous:
+        assignment = pixel.assignment
+        if assignment is None or not assignment.is_unambiguous:
             continue
         n_unambiguous += 1
-        energy = pixel.assignment.curve.energy(pixel.peaks.pulse_height)
-        is_near = np.abs(energy - elastic_energy) < ELASTIC_REACH_EV
+        peaks = pixel.peaks
+        energy = assignment.curve.energy(peaks.pulse_height)
+        distance = np.abs(energy - elastic_energy)
+        is_near = distance < ELASTIC_REACH_EV
         if is_near.any():
-            strongest = np.argmax(pixel.peaks.significance[is_near])
-            energies.append(energy[is_near][strongest])
+            strongest = np.argmax(peaks.significance[is_near])
+            near_energies = energy[is_near]
+            energies.append(near_energies[strongest])
     if not energies or len(energies) <= MAJORITY * n_unambiguous:
         return None
     return ReferenceLine(

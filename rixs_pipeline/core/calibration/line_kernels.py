@@ -67,8 +67,10 @@ def transform_lines(
     Phase and Gaussian follow by recurrence, without an exponential for each k.
     """
     n_k = emitted.shape[1]
-    transforms = np.empty((len(line), 1 + N_DETECTOR, n_k), dtype=np.complex128)
-    for i in range(len(line)):
+    n_lines = len(line)
+    n_transforms = 1 + N_DETECTOR
+    transforms = np.empty((n_lines, n_transforms, n_k), dtype=np.complex128)
+    for i in range(n_lines):
         sigma = np.exp(theta[i, LOG_SIGMA])
         f = theta[i, TAIL]
         tau = np.exp(theta[i, LOG_TAU])
@@ -82,13 +84,18 @@ def transform_lines(
         for j in range(n_k):
             k = j * dk
             narrow = emitted[line[i], j] * phase * gauss
-            tail = (1.0 + 1j * k * tau) / (1.0 + (k * tau) ** 2)
+            tail_phase = 1j * k * tau
+            tail = (1.0 + tail_phase) / (1.0 + (k * tau) ** 2)
             detected = narrow * (1.0 - f + f * tail)
+            by_shift = -1j * k * detected
+            by_log_sigma = -((sigma * k) ** 2) * detected
+            by_tail = narrow * (tail - 1.0)
+            by_log_tau = narrow * f * tail_phase * tail * tail
             transforms[i, 0, j] = detected
-            transforms[i, 1 + SHIFT, j] = -1j * k * detected
-            transforms[i, 1 + LOG_SIGMA, j] = -((sigma * k) ** 2) * detected
-            transforms[i, 1 + TAIL, j] = narrow * (tail - 1.0)
-            transforms[i, 1 + LOG_TAU, j] = narrow * f * (1j * k * tau) * tail * tail
+            transforms[i, 1 + SHIFT, j] = by_shift
+            transforms[i, 1 + LOG_SIGMA, j] = by_log_sigma
+            transforms[i, 1 + TAIL, j] = by_tail
+            transforms[i, 1 + LOG_TAU, j] = by_log_tau
             phase *= phase_step
             gauss *= ratio
             ratio *= ratio_step
@@ -131,12 +138,15 @@ def evaluate_posterior(
             if not is_inside[b]:
                 continue
             for p in range(N_DETECTOR):
-                derivative[p] = line_counts * contents[i, p + 1, b]
-            derivative[LOG_COUNTS] = line_counts * contents[i, 0, b]
+                content_slope = contents[i, p + 1, b]
+                derivative[p] = line_counts * content_slope
+            line_content = line_counts * contents[i, 0, b]
+            derivative[LOG_COUNTS] = line_content
             derivative[LOG_BACKGROUND] = background
-            expected = max(derivative[LOG_COUNTS] + background, MIN_EXPECTED)
-            value[i] += counts[i, b] * np.log(expected) - expected
-            excess = counts[i, b] / expected - 1.0
+            expected = max(line_content + background, MIN_EXPECTED)
+            observed = counts[i, b]
+            value[i] += observed * np.log(expected) - expected
+            excess = observed / expected - 1.0
             for p in range(N_FIT):
                 gradient[i, p] += excess * derivative[p]
                 weighted = derivative[p] / expected
@@ -145,11 +155,13 @@ def evaluate_posterior(
         for s in range(N_SHAPE):
             p = LOG_SIGMA + s
             width = prior.width[i, s]
-            pull = (theta[i, p] - prior.centre[i, s]) / width
+            deviation = theta[i, p] - prior.centre[i, s]
+            pull = deviation / width
             value[i] -= 0.5 * pull**2
             gradient[i, p] -= pull / width
             information[i, p, p] += 1.0 / width**2
         for p in range(N_FIT):
             for q in range(p):
-                information[i, q, p] = information[i, p, q]
+                lower = information[i, p, q]
+                information[i, q, p] = lower
     return Posterior(value, gradient, information)

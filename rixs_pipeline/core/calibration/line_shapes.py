@@ -28,12 +28,18 @@ from rixs_pipeline.types import FloatArray
 
 ComplexArray = NDArray[np.complex128]
 
-FWHM_PER_SIGMA = float(2 * np.sqrt(2 * np.log(2)))
+_HALF_WIDTH = np.sqrt(2 * np.log(2))  # at half maximum, over sigma
+FWHM_PER_SIGMA = float(2 * _HALF_WIDTH)
 N_GRID = 384  # bins of the periodic grid: 192 eV at 0.5 eV, wide enough for the tail
 
 # Parameters theta of a line fit: shift in eV; log of sigma in eV, f and log of tau in
 # eV, which are the shape; log of the counts, and of the background in counts per bin.
-SHIFT, LOG_SIGMA, TAIL, LOG_TAU, LOG_COUNTS, LOG_BACKGROUND = range(6)
+SHIFT = 0
+LOG_SIGMA = 1
+TAIL = 2
+LOG_TAU = 3
+LOG_COUNTS = 4
+LOG_BACKGROUND = 5
 N_FIT = 6
 N_DETECTOR = 4  # the first four, on which the detected shape depends
 SHAPE = slice(LOG_SIGMA, LOG_TAU + 1)
@@ -68,9 +74,12 @@ class LineGrid:
     @cached_property
     def placement(self) -> ComplexArray:
         """Transform (k,) of a unit impulse at offset 0, integrated over the bins."""
-        shift = np.exp(1j * self.k * self.offsets[0])
-        bin_average = np.sinc(self.k * self.width / (2 * np.pi))
-        return np.asarray(shift * bin_average)
+        first_bin = self.offsets[0]
+        shift = np.exp(1j * self.k * first_bin)
+        half_phase = self.k * self.width / (2 * np.pi)
+        bin_average = np.sinc(half_phase)
+        placement: ComplexArray = shift * bin_average
+        return placement
 
     def emitted_transform(
         self, shape: tuple[tuple[float, float, float], ...], sigma: float
@@ -92,9 +101,12 @@ class LineGrid:
         columns = np.array(shape, dtype=float).T
         offset, fwhm, share = columns[:, :, None]
         decay = np.abs(self.k) * fwhm / 2
-        components = share * np.exp(-1j * self.k * offset - decay)
+        phase = -1j * self.k * offset
+        components = share * np.exp(phase - decay)
+        line = components.sum(axis=0)
         broadening = np.exp(-0.5 * (sigma * self.k) ** 2)
-        return np.asarray(components.sum(axis=0) * broadening)
+        transform: ComplexArray = line * broadening
+        return transform
 
     def detected_transforms(
         self, emitted: ComplexArray, line: NDArray[np.intp], theta: FloatArray
@@ -120,7 +132,8 @@ class LineGrid:
         )
 
         placed = emitted * self.placement
-        return np.asarray(transform_lines(placed, line, theta, self.k[1]))
+        dk = self.k[1]
+        return transform_lines(placed, line, theta, dk)
 
     def bin_contents(self, transforms: ComplexArray) -> FloatArray:
         """Return the contents (..., N_GRID) of the bins from transforms (..., k)."""

@@ -48,26 +48,32 @@ def learn_shape_prior(fits: LineFits, is_used: BoolArray) -> ShapePrior:
     ShapePrior
         (pixel, line, 3)
     """
-    weak_precision = 1 / WEAK_PRIOR.width**2
+    weak_centre = WEAK_PRIOR.centre
+    weak_variance = WEAK_PRIOR.width**2
     use_shape = is_used[..., None]
-    errors = np.where(use_shape, fits.errors[..., SHAPE], np.inf)
-    posterior = np.where(use_shape, fits.theta[..., SHAPE], WEAK_PRIOR.centre)
+    shape = fits.theta[..., SHAPE]
+    shape_errors = fits.errors[..., SHAPE]
+    posterior = np.where(use_shape, shape, weak_centre)
+    errors = np.where(use_shape, shape_errors, np.inf)
+    variance = errors**2
     # likelihood of the counts alone, as Gaussians: the fit without its prior
-    precision = np.maximum(1 / errors**2 - weak_precision, 0.0)
-    weak_part = WEAK_PRIOR.centre / WEAK_PRIOR.width**2
+    precision = 1 / variance - 1 / weak_variance
+    precision = np.maximum(precision, 0.0)
+    weak_part = weak_centre / weak_variance
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = (posterior / errors**2 - weak_part) / precision
-    is_informative = precision > MIN_PRECISION / WEAK_PRIOR.width**2
-    value = np.where(is_informative, value, WEAK_PRIOR.centre)
+        value = (posterior / variance - weak_part) / precision
+    is_informative = precision > MIN_PRECISION / weak_variance
+    value = np.where(is_informative, value, weak_centre)
     precision = np.where(is_informative, precision, 0.0)
-    priors = [
-        _prior_from_other_lines(value[..., column], precision[..., column], column)
-        for column in range(N_SHAPE)
-    ]
-    return ShapePrior(
-        centre=np.stack([prior.centre for prior in priors], axis=-1),
-        width=np.stack([prior.width for prior in priors], axis=-1),
-    )
+    centre = np.empty_like(value)
+    width = np.empty_like(value)
+    for column in range(N_SHAPE):
+        prior = _prior_from_other_lines(
+            value[..., column], precision[..., column], column
+        )
+        centre[..., column] = prior.centre
+        width[..., column] = prior.width
+    return ShapePrior(centre, width)
 
 
 def _prior_from_other_lines(
@@ -83,30 +89,43 @@ def _prior_from_other_lines(
     column
         Which parameter it is.
     """
-    line = np.zeros(value.shape[1])
+    n_lines = value.shape[1]
+    line = np.zeros(n_lines)
     array = WEAK_PRIOR.centre[column]
     spread = WEAK_PRIOR.width[column]
-    scatter = START_SCATTER * WEAK_PRIOR.width[column]
+    scatter = START_SCATTER * spread
     line_prior = 1 / LINE_SPREAD[column] ** 2
+    min_scatter = MIN_SCATTER[column]
     has_lines = precision.any(axis=1)
+    counting_variance = 1 / np.maximum(precision, SMALLEST)
     for _ in range(ROUNDS):
-        weight = 1 / (1 / np.maximum(precision, SMALLEST) + scatter**2)
+        weight = 1 / (counting_variance + scatter**2)
         pixel_prior = 1 / spread**2
         total = weight.sum(axis=1) + pixel_prior
-        weighted_sum = (weight * (value - line)).sum(axis=1)
-        pixel = (weighted_sum + pixel_prior * array) / total
+        weighted = weight * (value - line)
+        weighted_sum = weighted.sum(axis=1)
+        prior_part = pixel_prior * array
+        pixel = (weighted_sum + prior_part) / total
         if not has_lines.any():
             break
-        array = float(np.mean(pixel[has_lines]))
-        deviation = pixel[has_lines] - array
-        variance = np.mean(deviation**2 + 1 / total[has_lines])
-        spread = float(np.sqrt(variance))
+        pixels_with_lines = pixel[has_lines]
+        pixel_variance = 1 / total[has_lines]
+        array = float(np.mean(pixels_with_lines))
+        from_mean = pixels_with_lines - array
+        mean_square = np.mean(from_mean**2 + pixel_variance)
+        spread = float(np.sqrt(mean_square))
         rest = value - pixel[:, None]
-        line = (weight * rest).sum(axis=0) / (weight.sum(axis=0) + line_prior)
-        estimate = _update_scatter(rest - line, precision, scatter)
-        scatter = max(estimate, MIN_SCATTER[column])
+        weighted_rest = weight * rest
+        rest_sum = weighted_rest.sum(axis=0)
+        line_precision = weight.sum(axis=0) + line_prior
+        line = rest_sum / line_precision
+        deviation = rest - line
+        estimate = _update_scatter(deviation, precision, scatter)
+        scatter = max(estimate, min_scatter)
     other_weight = total[:, None] - weight
-    other_sum = (total * pixel)[:, None] - weight * (value - line)
+    pixel_sum = total * pixel
+    line_part = weight * (value - line)
+    other_sum = pixel_sum[:, None] - line_part
     centre = other_sum / other_weight + line
     variance = 1 / other_weight + scatter**2
     return ShapePrior(centre, np.sqrt(variance))
@@ -121,7 +140,9 @@ def _update_scatter(rest: FloatArray, precision: FloatArray, scatter: float) -> 
     if not has_counts.any():
         return scatter
     variance = scatter**2
-    share = variance / (variance + 1 / precision[has_counts])
-    square = (share * rest[has_counts]) ** 2
-    mean_square = np.mean(square + variance * (1 - share))
+    counting_variance = 1 / precision[has_counts]
+    share = variance / (variance + counting_variance)
+    expected = share * rest[has_counts]
+    remaining_variance = variance * (1 - share)
+    mean_square = np.mean(expected**2 + remaining_variance)
     return float(np.sqrt(mean_square))

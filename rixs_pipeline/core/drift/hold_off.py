@@ -203,9 +203,9 @@ def _find_tail_end(deviations: Deviations, fading_significance: float) -> _TailE
     has_precision = SIGNIFICANCE * error < MIN_DEVIATION
     affected_quantities = matters & is_significant
     fading_quantities = matters & is_faintly_significant
-    is_affected = affected_quantities.any(axis=0)
-    is_fading = fading_quantities.any(axis=0)
-    is_precise = has_precision.all(axis=0)
+    is_affected = np.any(affected_quantities, axis=0)
+    is_fading = np.any(fading_quantities, axis=0)
+    is_precise = np.all(has_precision, axis=0)
     is_clear = is_precise & ~is_affected
     clear = np.flatnonzero(is_clear)
     is_certain = len(clear) > 0

@@ -65,5 +65,4 @@ def _have_curves(params: FloatArray) -> BoolArray:
     """Return which pixels (pixel,) have an energy function; `params` (pixel, param)."""
     curves = params[:, layout.CURVE]
     is_known = np.isfinite(curves)
-    has_curve: BoolArray = is_known.all(axis=1)
-    return has_curve
+    return np.asarray(is_known.all(axis=1))

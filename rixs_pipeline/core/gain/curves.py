@@ -503,7 +503,11 @@ def _line_covariance(curves: GainCurves, errors: FloatArray) -> _LineCovariance:
     line_information = jacobian.mT @ inverse @ jacobian
     information = line_information + prior_information
     parameters = np.linalg.inv(information)
-    return _LineCovariance(inverse, jacobian, parameters)
+    return _LineCovariance(
+        inverse=np.asarray(inverse),
+        jacobian=jacobian,
+        parameters=np.asarray(parameters),
+    )
 
 
 def _multiply(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
@@ -516,5 +520,5 @@ def _multiply(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
 def _solve(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
     """Return the solutions of matrices (pixel, n, n) for vectors (pixel, n)."""
     columns = vectors[..., None]
-    solutions: FloatArray = np.linalg.solve(matrices, columns)
-    return solutions[..., 0]
+    solutions = np.linalg.solve(matrices, columns)
+    return np.asarray(solutions[..., 0])

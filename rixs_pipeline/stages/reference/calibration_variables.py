@@ -20,8 +20,18 @@ from rixs_pipeline.types import FloatArray, IntArray
 SPECTRUM_EDGES = emission_edges((100.0, 1100.0), 0.25)  # eV
 CURVE_POINTS = 100  # at which the gain curve of a pixel is drawn
 
+# dimensions of the variables
 PIXEL = ("pixel",)
 LINE = ("line",)
+PARAM = ("param",)
+COVARIANCE = ("pixel", "param", "param_2")
+CUT = ("cut",)
+CUT_LIMITS = ("pixel", "cut_quantity", "limit")
+EMISSION = ("emission_energy",)
+CURVE = ("curve_point",)
+FITTED_LINE = ("fitted_line",)
+PHASE = ("phase_bin",)
+TIME = ("time_bin",)
 
 
 def calibration_variables(
@@ -44,39 +54,46 @@ def calibration_variables(
         Name -> (dimensions, array). Reference lines are along `line`; the elastic line
         has variables of its own.
     """
-    is_anchor = result.lines.is_anchor
-    names = np.array(result.lines.names, dtype=object)[is_anchor]
+    lines = result.lines
+    is_anchor = lines.is_anchor
+    names = _text(lines.names)[is_anchor]
     variants = [reference.lines[name].variant for name in names]
+    status_texts = [str(status) for status in result.status]
     variables: Variables = {
         "pixel": (PIXEL, result.pixel),
-        "status": (PIXEL, _text([str(status) for status in result.status])),
+        "status": (PIXEL, _text(status_texts)),
         "line_name": (LINE, names),
-        "line_energy": (LINE, result.lines.energy[is_anchor]),
-        "line_energy_errors": (LINE, result.lines.energy_errors[is_anchor]),
+        "line_energy": (LINE, lines.energy[is_anchor]),
+        "line_energy_errors": (LINE, lines.energy_errors[is_anchor]),
         "line_variant": (LINE, _text(variants)),
     }
     for name in LINE_TABLES:
-        variables[name] = (("pixel", "line"), getattr(result, name)[:, is_anchor])
+        table = getattr(result, name)
+        variables[name] = (PIXEL + LINE, table[:, is_anchor])
     variables |= _elastic_line_variables(result)
-    spectra = [_spectrum(pixel, result, row) for row, pixel in enumerate(pulses)]
-    spectrum_centres = (SPECTRUM_EDGES[1:] + SPECTRUM_EDGES[:-1]) / 2
+    spectra = []
+    curve_heights = []
+    curve_energies = []
+    for row, pixel_pulses in enumerate(pulses):
+        params = result.params[row]
+        spectra.append(_spectrum(pixel_pulses, result, row))
+        heights = _curve_heights(params)
+        curve_heights.append(heights)
+        curve_energies.append(curve_energy(heights, params))
+    low_edges = SPECTRUM_EDGES[:-1]
+    high_edges = SPECTRUM_EDGES[1:]
+    spectrum_centres = (high_edges + low_edges) / 2
     variables |= {
-        "params": (("pixel", "param"), result.params),
-        "params_covariance": (("pixel", "param", "param_2"), result.params_covariance),
-        "cut": (("cut",), _text(CUT_NAMES)),
-        "cut_counts": (("pixel", "cut"), result.cut_counts),
-        "cut_limits": (("pixel", "cut_quantity", "limit"), result.cut_limits),
-        "emission_energy": (("emission_energy",), spectrum_centres),
-        "spectrum": (("pixel", "emission_energy"), np.stack(spectra)),
+        "params": (PIXEL + PARAM, result.params),
+        "params_covariance": (COVARIANCE, result.params_covariance),
+        "cut": (CUT, _text(CUT_NAMES)),
+        "cut_counts": (PIXEL + CUT, result.cut_counts),
+        "cut_limits": (CUT_LIMITS, result.cut_limits),
+        "emission_energy": (EMISSION, spectrum_centres),
+        "spectrum": (PIXEL + EMISSION, np.stack(spectra)),
+        "curve_pulse_height": (PIXEL + CURVE, np.stack(curve_heights)),
+        "curve_energy": (PIXEL + CURVE, np.stack(curve_energies)),
     }
-    heights, energies = [], []
-    for params in result.params:
-        curve_heights = _curve_heights(params)
-        heights.append(curve_heights)
-        energies.append(curve_energy(curve_heights, params))
-    dims = ("pixel", "curve_point")
-    variables["curve_pulse_height"] = (dims, np.stack(heights))
-    variables["curve_energy"] = (dims, np.stack(energies))
     return variables
 
 
@@ -101,25 +118,27 @@ def correction_variables(
         against arrival phase and time, with and without the correction.
     """
     good = [row for row, status in enumerate(result.status) if status.is_ok]
-    line_position = result.lines.energy + np.nan_to_num(result.line_residual[good])
+    lines = result.lines
+    residual = np.nan_to_num(result.line_residual[good])
     offsets = diagnostics.diagnose_corrections(
-        [pulses[row] for row in good],
-        [result.accepted[row] for row in good],
-        result.params[good],
-        line_position,
-        duration,
+        pulses=[pulses[row] for row in good],
+        is_accepted=[result.accepted[row] for row in good],
+        params=result.params[good],
+        line_position=lines.energy + residual,
+        duration=duration,
     )
-    per_time = ("time_bin",)
+    pretrigger = offsets.pretrigger
     variables: Variables = {
-        "fitted_line": (("fitted_line",), _text(result.lines.names)),
-        "phase_bin": (("phase_bin",), diagnostics.PHASE_BINS),
-        "time_bin": (per_time, offsets.bin_time),
-        "pretrigger_offset": (per_time, offsets.pretrigger.values),
-        "pretrigger_offset_errors": (per_time, offsets.pretrigger.errors),
+        "fitted_line": (FITTED_LINE, _text(lines.names)),
+        "phase_bin": (PHASE, diagnostics.PHASE_BINS),
+        "time_bin": (TIME, offsets.bin_time),
+        "pretrigger_offset": (TIME, pretrigger.values),
+        "pretrigger_offset_errors": (TIME, pretrigger.errors),
     }
-    per_phase = ("fitted_line", "phase_bin")
-    variables |= _offset_variables("phase_offset", per_phase, offsets.by_phase)
-    variables |= _offset_variables("time_offset", per_time, offsets.by_time)
+    variables |= _offset_variables(
+        "phase_offset", FITTED_LINE + PHASE, offsets.by_phase
+    )
+    variables |= _offset_variables("time_offset", TIME, offsets.by_time)
     return variables
 
 
@@ -127,11 +146,13 @@ def _offset_variables(
     name: str, dims: tuple[str, ...], offsets: diagnostics.Offsets
 ) -> Variables:
     """Return the variables of offsets with and without a correction, eV."""
+    corrected = offsets.corrected
+    uncorrected = offsets.uncorrected
     return {
-        name: (dims, offsets.corrected.values),
-        f"{name}_errors": (dims, offsets.corrected.errors),
-        f"{name}_uncorrected": (dims, offsets.uncorrected.values),
-        f"{name}_uncorrected_errors": (dims, offsets.uncorrected.errors),
+        name: (dims, corrected.values),
+        f"{name}_errors": (dims, corrected.errors),
+        f"{name}_uncorrected": (dims, uncorrected.values),
+        f"{name}_uncorrected_errors": (dims, uncorrected.errors),
     }
 
 
@@ -140,11 +161,15 @@ def _elastic_line_variables(result: Calibration) -> Variables:
 
     All values are NaN where the run shows no elastic line.
     """
-    position = errors = fwhm = np.full(len(result.pixel), np.nan)
+    missing = np.full(len(result.pixel), np.nan)
+    position = missing
+    errors = missing
+    fwhm = missing
     elastic_lines = np.flatnonzero(~result.lines.is_anchor)
     if len(elastic_lines):
         line = elastic_lines[0]
-        position = result.lines.energy[line] + result.line_residual[:, line]
+        energy = result.lines.energy[line]
+        position = energy + result.line_residual[:, line]
         errors = result.line_residual_errors[:, line]
         fwhm = result.fwhm[:, line]
     return {
@@ -160,17 +185,22 @@ def _spectrum(pulses: ReferencePulses, result: Calibration, row: int) -> IntArra
     heights = corrected_pulse_height(
         pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, params
     )
-    energies = curve_energy(heights, params)[result.accepted[row]]
-    index = bin_index(energies, SPECTRUM_EDGES)
-    counts = np.bincount(index[index >= 0], minlength=len(SPECTRUM_EDGES) - 1)
+    is_accepted = result.accepted[row]
+    energies = curve_energy(heights, params)
+    index = bin_index(energies[is_accepted], SPECTRUM_EDGES)
+    is_inside = index >= 0
+    n_bins = len(SPECTRUM_EDGES) - 1
+    counts = np.bincount(index[is_inside], minlength=n_bins)
     return counts.astype(np.int64)
 
 
 def _curve_heights(params: FloatArray) -> FloatArray:
     """Return the pulse heights at which a gain curve is drawn; NaN without a curve."""
     lowest, step = params[layout.CURVE_GRID]
-    places = np.linspace(0.0, layout.N_COEFFICIENTS - 3, CURVE_POINTS)
-    return np.asarray(lowest + step * places)
+    n_steps = layout.N_COEFFICIENTS - 3
+    places = np.linspace(0.0, n_steps, CURVE_POINTS)
+    heights: FloatArray = lowest + step * places
+    return heights
 
 
 def _text(words: Sequence[str]) -> NDArray[np.object_]:

@@ -58,27 +58,35 @@ def reference_table(
     for product in calibrations:
         lines |= _read_lines(product)
     names = sorted(lines, key=lambda name: lines[name].energy)
-    pixels = np.unique(np.concatenate([c["pixel"].values for c in calibrations]))
-    energy = np.array([lines[name].energy for name in names], float)
-    uncertainty = np.array([lines[name].uncertainty for name in names], float)
-    residual, left_out = [], []
-    line_names: list[str] = []
+    energy = [lines[name].energy for name in names]
+    uncertainty = [lines[name].uncertainty for name in names]
+    pixels_of_runs = [product["pixel"].values for product in calibrations]
+    pixels = np.unique(np.concatenate(pixels_of_runs))
+    residual = []
+    left_out = []
+    names_of_runs: list[str] = []
     for product in calibrations:
         residual.append(_on_grid(product, "line_residual", pixels, names))
         left_out.append(_on_grid(product, "line_left_out", pixels, names))
-        line_names += map(str, product["line_name"].values)
+        names_of_runs += map(str, product["line_name"].values)
     result = compare_lines(
-        energy, uncertainty, np.stack(residual), np.stack(left_out), CurveForm(curve)
+        np.array(energy, float),
+        np.array(uncertainty, float),
+        np.stack(residual),
+        np.stack(left_out),
+        CurveForm(curve),
     )
     columns: dict[str, list[Any]] = {
         "line": names,
         "variant": [lines[name].variant for name in names],
-        "energy": energy.tolist(),
-        "uncertainty": uncertainty.tolist(),
+        "energy": energy,
+        "uncertainty": uncertainty,
         "pixels": result.pixels.tolist(),
-        "runs": [line_names.count(name) for name in names],
+        "runs": [names_of_runs.count(name) for name in names],
     }
-    columns |= {name: getattr(result, name).tolist() for name in RESULT_COLUMNS}
+    for name in RESULT_COLUMNS:
+        values = getattr(result, name)
+        columns[name] = values.tolist()
     columns["verdict"] = result.conclusions
     return columns
 
@@ -100,10 +108,15 @@ def _on_grid(
 
     NaN where the run does not have the line, or the pixel is not ok.
     """
-    values = np.full((len(pixels), len(names)), np.nan)
+    n_pixels = len(pixels)
+    n_lines = len(names)
+    values = np.full((n_pixels, n_lines), np.nan)
     is_ok = are_ok(calibration["status"].values)
-    rows = np.searchsorted(pixels, calibration["pixel"].values[is_ok])
+    run_values = calibration[variable].values
+    run_pixels = calibration["pixel"].values
     run_names = map(str, calibration["line_name"].values)
-    columns = np.array([names.index(name) for name in run_names], np.intp)
-    values[np.ix_(rows, columns)] = calibration[variable].values[is_ok]
+    rows = np.searchsorted(pixels, run_pixels[is_ok])
+    columns = [names.index(name) for name in run_names]
+    for column, line_values in zip(columns, run_values[is_ok].T, strict=True):
+        values[rows, column] = line_values
     return values
