@@ -24,11 +24,15 @@ LATE_QUANTILE = 0.8  # of the time since the last pulse; later ones are unaffect
 SIGNIFICANCE = 5.0  # standard errors
 # Standard errors in the bins that follow a significant one: a tail ends slowly.
 FADING_SIGNIFICANCE = 2.0
-# Deviations that matter (quantity, 1), robust standard deviations. Lines: 0.1 eV.
+# Deviations that matter, robust standard deviations. Lines: 0.1 eV.
+MIN_OFFSET_DEVIATION = 0.05
 # Baseline: lifted by as much as it scatters, which the drift correction (5e-5 for a
 # unit, with a scatter of 4.5 units) turns into 0.2 eV. Real baselines are lifted by
 # half of that 5 ms after a pulse, without an effect on the lines.
-MIN_DEVIATION = np.array([[0.05], [1.0]])
+MIN_BASELINE_DEVIATION = 1.0
+MIN_DEVIATION = np.array(  # (quantity, 1)
+    [[MIN_OFFSET_DEVIATION], [MIN_BASELINE_DEVIATION]]
+)
 CLIP = 4.0  # robust standard deviations: outliers count as this
 MAX_PULSES = 400_000  # of the whole array: enough in the shortest bins
 BLOCK = 64  # consecutive pulses, over which the baseline does not drift
@@ -157,8 +161,8 @@ def _compare_with_late(bins: NDArray[np.intp], values: FloatArray) -> Deviations
         number = counts[filled]
         late_mean = sums[LATE_BIN] / n_late
         mean[filled] = sums[filled] / number - late_mean
-        relative_variance = 1 / number + 1 / n_late
-        error[filled] = spread * np.sqrt(relative_variance)
+        relative_error = np.sqrt(1 / number + 1 / n_late)
+        error[filled] = spread * relative_error
     return Deviations(mean, error)
 
 
@@ -197,10 +201,11 @@ def _find_tail_end(deviations: Deviations, fading_significance: float) -> _TailE
     """
     size = np.abs(deviations.mean)
     error = deviations.error
+    reach = SIGNIFICANCE * error
     matters = size > MIN_DEVIATION
-    is_significant = size > SIGNIFICANCE * error
+    is_significant = size > reach
     is_faintly_significant = size > fading_significance * error
-    has_precision = SIGNIFICANCE * error < MIN_DEVIATION
+    has_precision = reach < MIN_DEVIATION
     affected_quantities = matters & is_significant
     fading_quantities = matters & is_faintly_significant
     is_affected = np.any(affected_quantities, axis=0)

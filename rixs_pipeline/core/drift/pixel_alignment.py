@@ -110,11 +110,12 @@ def align(
     line_variance = line_errors[used] ** 2
     # (line, bin) relative error of the energy for an error of 1 eV in the line
     n_lines = len(line_energy)
-    one_line_off = np.eye(n_lines)
-    energy_errors = np.empty((n_lines, len(centres)))
+    n_bins = len(centres)
+    unit_errors = np.eye(n_lines)
+    energy_errors = np.empty((n_lines, n_bins))
     for line in range(n_lines):
-        line_error = one_line_off[line]
-        energy_errors[line] = np.interp(centres, line_energy, line_error)
+        unit_error = unit_errors[line]
+        energy_errors[line] = np.interp(centres, line_energy, unit_error)
     levers = energy_errors / centres
     width = best_smoothing(spectra, centres)
     shrunk = np.zeros(len(used))
@@ -285,7 +286,8 @@ def _score_gains(
     group_change = np.bincount(group, share * change)
     change -= group_change[group]
     change -= share @ change  # smoothing and tails move all pixels alike
-    score_variance = (1 - share) * total_information / total / photons
+    other_share = 1 - share
+    score_variance = other_share * total_information / total / photons
     return _ScoredGains(
         gain=gain + change,
         error=np.sqrt(score_variance) / slope,
@@ -363,8 +365,8 @@ def _apply_gains(
     """
     step = centres[1] - centres[0]
     next_centre = centres[-1] + step
-    places = np.append(centres, next_centre)
-    edges = places - step / 2
+    half_step = step / 2
+    edges = np.append(centres, next_centre) - half_step
     n_pixels, n_bins = counts.shape
     n_edges = n_bins + 1
     below = np.zeros((n_pixels, n_edges))  # counts below each edge

@@ -119,9 +119,7 @@ def agrees(offsets: Estimates, expected: np.ndarray | float) -> bool:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_phase_effect_is_seen_without_its_correction_and_gone_with_it(
-    seed: int,
-) -> None:
+def test_phase_correction_removes_the_phase_effect(seed: int) -> None:
     simulated = run(seed, phase=PHASE)
     diagnosed = simulated.diagnose().by_phase
     expected = np.stack(
@@ -137,7 +135,7 @@ def test_a_phase_effect_is_seen_without_its_correction_and_gone_with_it(
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_drift_is_seen_without_its_correction_and_gone_with_it(seed: int) -> None:
+def test_drift_correction_removes_the_drift(seed: int) -> None:
     """Lines of one shape and strength have equal weights."""
     simulated = run(seed, drift=DRIFT)
     diagnosed = simulated.diagnose()
@@ -152,7 +150,7 @@ def test_a_drift_is_seen_without_its_correction_and_gone_with_it(seed: int) -> N
     assert diagnosed.bin_time[0] == DURATION / 24
 
 
-def test_the_baseline_has_an_error() -> None:
+def test_baseline_means_agree_with_the_simulation_within_errors() -> None:
     simulated = run(4)
     diagnosed = simulated.diagnose()
     wave = [
@@ -164,7 +162,7 @@ def test_the_baseline_has_an_error() -> None:
     assert 0.1 < diagnosed.pretrigger.errors.max() < 0.3
 
 
-def test_errors_are_what_the_offsets_scatter_by() -> None:
+def test_errors_equal_the_scatter_of_the_offsets() -> None:
     """Each bin against the mean of twelve: a twelfth of the variance is the mean's."""
     results = [run(seed, counts=600).diagnose() for seed in range(10, 22)]
     for name, number in (("by_phase", 432), ("by_time", 144)):
@@ -175,7 +173,7 @@ def test_errors_are_what_the_offsets_scatter_by() -> None:
         assert abs(np.std(pulls) / np.sqrt(11 / 12) - 1) < 4 / np.sqrt(2 * number)
 
 
-def test_a_drift_without_a_moving_baseline_stays() -> None:
+def test_drift_is_not_corrected_while_the_baseline_is_constant() -> None:
     simulated = run(5)
     slow = [
         replace(one, pulse_height=one.pulse_height * (1 + 2e-6 * one.time))
@@ -196,7 +194,7 @@ def test_a_drift_without_a_moving_baseline_stays() -> None:
     ] == pytest.approx(shift, rel=0.15)
 
 
-def test_rejected_pulses_do_not_count() -> None:
+def test_rejected_pulses_are_ignored() -> None:
     simulated = run(6, phase=PHASE)
     rng = np.random.default_rng(0)
     mixed, accepted = [], []
@@ -230,9 +228,7 @@ def test_the_order_of_the_pixels_does_not_matter() -> None:
     )
 
 
-def test_of_very_many_pulses_only_some_are_taken(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_large_runs_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     simulated = run(8, phase=PHASE)
     every = simulated.diagnose().by_phase
     monkeypatch.setattr(diagnostics, "MAX_PULSES", 10_000)  # of 18 000
@@ -251,7 +247,7 @@ def test_too_few_pulses_give_no_offset() -> None:
 
 
 @pytest.mark.parametrize("lines", [0, 3])
-def test_without_a_good_pixel_there_are_empty_tables(lines: int) -> None:
+def test_tables_are_empty_without_a_good_pixel(lines: int) -> None:
     diagnosed = diagnostics.diagnose_corrections(
         [], [], np.zeros((0, layout.N_PARAMS)), np.zeros((0, lines)), DURATION
     )
@@ -265,7 +261,7 @@ def test_without_a_good_pixel_there_are_empty_tables(lines: int) -> None:
     assert all(np.isnan(table).all() for table in tables)
 
 
-def test_the_arrival_is_the_one_of_the_energy_function() -> None:
+def test_arrival_phase_equals_that_of_the_energy_function() -> None:
     simulated, params = run(10, counts=100), parameters(GAINS[0], phase=1e-3)
     one = simulated.pulses[0]
     corrected = corrected_pulse_height(

@@ -102,7 +102,7 @@ def test_every_pixel_is_assigned(case: str) -> None:
     assert np.mean([trial.is_unambiguous for trial in trials]) > 0.995
 
 
-def test_with_a_line_missing_the_others_are_found_in_most_pixels() -> None:
+def test_most_pixels_are_assigned_correctly_when_a_line_is_missing() -> None:
     """A wrong assignment that counts as unambiguous is rare."""
     trials = []
     for missing in ("C_Ka", "N_Ka", "Fe_La", "Cu_La"):
@@ -114,7 +114,7 @@ def test_with_a_line_missing_the_others_are_found_in_most_pixels() -> None:
     assert (len(unambiguous) - n_correct) / len(trials) < 0.02
 
 
-def test_peaks_of_other_lines_do_not_disturb() -> None:
+def test_peaks_of_unlisted_lines_do_not_change_the_assignment() -> None:
     """One of the six lines is not among those that are assigned."""
     is_named = np.array(SIX) != "O_Ka"
     for seed in range(30):
@@ -169,7 +169,7 @@ def test_equal_pulses_have_at_most_one_peak() -> None:
     assert len(find_peaks(np.full(1000, 5000.0)).pulse_height) <= 1
 
 
-def test_two_lines_are_too_few() -> None:
+def test_two_lines_are_not_assigned() -> None:
     photons = draw_photons(np.random.default_rng(1), 2000, EQUAL_LINES)
     peaks = find_peaks(height(photons, *GAIN))
     assert assign_lines(peaks, ENERGY[:2], WEIGHT[:2]) is None

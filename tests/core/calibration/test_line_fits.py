@@ -86,7 +86,7 @@ def test_counts_are_not_biased(counts: int) -> None:
     assert fitted(counts, 1.3)[0].counts.mean() == pytest.approx(counts, rel=0.02)
 
 
-def test_the_same_as_minuit() -> None:
+def test_fits_equal_those_of_minuit() -> None:
     """Minuit maximises the likelihood with the response in closed form."""
     rng = np.random.default_rng(7)
     edges = EDGES[np.append(np.flatnonzero(WINDOW), np.flatnonzero(WINDOW)[-1] + 1)]

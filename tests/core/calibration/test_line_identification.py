@@ -60,7 +60,7 @@ def test_two_pixels_do_not_determine_the_bend() -> None:
     assert not ambiguous.assignment.is_unambiguous
 
 
-def test_the_lines_are_those_that_most_pixels_show() -> None:
+def test_lines_that_most_pixels_show_are_identified() -> None:
     lines = identify_lines(make_array(6), REFERENCE_LINES, ELASTIC_ENERGY)
     assert lines.names == SIX
     assert lines.is_anchor.all()

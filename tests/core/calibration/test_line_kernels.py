@@ -55,7 +55,7 @@ def test_gradient_is_the_derivative_of_the_posterior(parameter: int) -> None:
     assert gradient == pytest.approx((above - below) / 2e-5, rel=1e-4, abs=1e-3)
 
 
-def test_information_is_that_of_poisson_counts_and_priors() -> None:
+def test_information_equals_that_of_poisson_counts_and_priors() -> None:
     expected = expected_counts(THETA)
     derivatives = np.empty((N_FIT, len(expected)))
     for parameter, change in enumerate(1e-5 * np.eye(N_FIT)):

@@ -62,7 +62,7 @@ def convolved(
 
 @pytest.mark.parametrize("detector", DETECTORS)
 @pytest.mark.parametrize("name", NAMES)
-def test_bins_are_those_of_the_direct_convolution(
+def test_bins_equal_those_of_a_direct_convolution(
     name: str, detector: tuple[float, ...]
 ) -> None:
     line = LINES[name]
@@ -79,7 +79,9 @@ def test_bins_are_those_of_the_direct_convolution(
 
 
 @pytest.mark.parametrize("detector", DETECTORS)
-def test_a_narrow_line_is_the_response_itself(detector: tuple[float, ...]) -> None:
+def test_a_narrow_line_equals_the_detector_response(
+    detector: tuple[float, ...],
+) -> None:
     """Elastic light: Gaussian and exponentially modified Gaussian, in closed form."""
     shift, sigma, f, tau = detector
     narrow = norm.cdf(EDGES, shift, sigma)
@@ -129,7 +131,7 @@ def test_position_does_not_depend_on_the_bins(width: float) -> None:
     np.testing.assert_allclose(bins @ grid.offsets, shifts, atol=2e-3)
 
 
-def test_lines_of_a_batch_are_those_of_single_calls() -> None:
+def test_a_batch_equals_single_calls() -> None:
     shapes = [(LINES[name].shape, LINES[name].sigma) for name in NAMES[:3]]
     emitted = np.stack([GRID.emitted_transform(*shape) for shape in shapes])
     detectors = np.array(
@@ -142,7 +144,7 @@ def test_lines_of_a_batch_are_those_of_single_calls() -> None:
 
 
 @pytest.mark.parametrize("column", range(4))
-def test_derivatives_are_those_of_the_bins(column: int) -> None:
+def test_derivatives_equal_the_numerical_ones(column: int) -> None:
     """By shift, log sigma, tail fraction, log tau."""
     line, step = LINES["Ni_La"], 1e-5
     emitted = GRID.emitted_transform(line.shape, line.sigma)[None]

@@ -26,7 +26,7 @@ def pixel() -> Pixel:
     return pixel
 
 
-def test_pulses_outside_the_cuts_are_left_out() -> None:
+def test_pulses_outside_the_cuts_are_rejected() -> None:
     pulses = draw_pixel(3, np.random.default_rng(1))
     pulses.residual[7] = 1e4
     pixel = make_pixel(pulses, CUT_WIDTH)
@@ -49,7 +49,7 @@ def test_a_pixel_with_few_pulses_has_no_cuts() -> None:
     assert not pixel.has_curve
 
 
-def test_pulses_on_the_tail_of_the_last_one_are_left_out() -> None:
+def test_pulses_on_the_tail_of_the_last_pulse_are_rejected() -> None:
     """Pulses within 10 ms of the last one are 0.3 % too high."""
     pixels = []
     for number in range(4):

@@ -50,7 +50,7 @@ def measured(seed: int, errors: float) -> tuple[LineFits, np.ndarray]:
 
 
 @pytest.mark.parametrize("errors", [0.1, 0.5])
-def test_the_prior_is_as_wide_as_it_is_wrong(errors: float) -> None:
+def test_the_width_of_the_prior_equals_its_error(errors: float) -> None:
     fits, truth = measured(1, errors)
     prior = learn_shape_prior(fits, fits.is_converged)
     pulls = (truth - prior.centre) / prior.width
@@ -72,7 +72,7 @@ def test_a_line_does_not_inform_its_own_prior() -> None:
     assert (other_changes > 2 * line_change).all()
 
 
-def test_lines_that_are_not_used_do_not_matter() -> None:
+def test_unused_lines_do_not_change_the_prior() -> None:
     fits, _ = measured(3, 0.2)
     used = fits.is_converged.copy()
     used[:, 2] = False
@@ -83,7 +83,7 @@ def test_lines_that_are_not_used_do_not_matter() -> None:
     np.testing.assert_allclose(after.width, before.width)
 
 
-def test_without_lines_the_weak_prior_remains() -> None:
+def test_pixels_without_lines_have_the_weak_prior() -> None:
     fits, _ = measured(4, 0.2)
     prior = learn_shape_prior(fits, np.zeros_like(fits.is_converged))
     np.testing.assert_allclose(

@@ -69,11 +69,11 @@ def array() -> Array:
     )
 
 
-def test_a_healthy_pixel(array: Array) -> None:
+def test_a_good_pixel_is_ok(array: Array) -> None:
     assert array.status() == OK
 
 
-def test_dead(array: Array) -> None:
+def test_a_pixel_without_pulses_is_dead(array: Array) -> None:
     array.pixels[BAD] = Pixel(
         cut_counts(0, 0), Peaks(np.empty(0), np.empty(0)), None, has_curve=False
     )
@@ -81,87 +81,87 @@ def test_dead(array: Array) -> None:
     assert str(array.status()) == "dead: no pulses"
 
 
-def test_next_to_nothing_passes_the_cuts(array: Array) -> None:
+def test_a_pixel_with_few_accepted_pulses_is_noisy(array: Array) -> None:
     array.pixels[BAD] = Pixel(cut_counts(900, 12), assignment=None, has_curve=False)
     assert str(array.status()) == "noisy: 12 of 900 pulses pass the cuts"
 
 
-def test_too_few_peaks(array: Array) -> None:
+def test_a_pixel_with_two_peaks_is_uncalibrated(array: Array) -> None:
     two = Peaks(np.array([5000.0, 7000.0]), np.array([20.0, 10.0]))
     array.pixels[BAD] = Pixel(peaks=two, assignment=None, has_curve=False)
     assert str(array.status()) == "fewer than three peaks in the spectrum"
 
 
-def test_no_lines_to_assign_peaks_to(array: Array) -> None:
+def test_a_pixel_without_an_assignment_is_uncalibrated(array: Array) -> None:
     """The status names the config key that helps."""
     array.pixels[BAD] = Pixel(assignment=None, has_curve=False)
     assert "calibration.lines" in str(array.status())
 
 
 @pytest.mark.parametrize(("score", "runner_up"), [(20.0, 19.5), (-3.0, 0.0)])
-def test_assignment_that_is_not_clear(
+def test_a_pixel_with_an_ambiguous_assignment_is_uncalibrated(
     array: Array, score: float, runner_up: float
 ) -> None:
     array.pixels[BAD] = Pixel(assignment=assignment(score, runner_up), has_curve=False)
     assert str(array.status()).startswith("ambiguous line identification")
 
 
-def test_no_curve(array: Array) -> None:
+def test_a_pixel_without_a_gain_curve_is_uncalibrated(array: Array) -> None:
     array.pixels[BAD] = Pixel(has_curve=False)
     assert str(array.status()).startswith("no rising gain curve")
 
 
-def test_lines_that_could_not_be_fitted(array: Array) -> None:
+def test_a_pixel_with_two_fitted_lines_is_uncalibrated(array: Array) -> None:
     array.residual[BAD, 2:6] = np.nan  # the elastic line does not count
     assert str(array.status()) == "fewer than three of 6 lines could be fitted"
 
 
-def test_misassigned(array: Array) -> None:
+def test_a_pixel_with_a_large_residual_is_misassigned(array: Array) -> None:
     array.residual[BAD, 1] = -7.3
     assert str(array.status()) == "misassigned: a line misses its reference by 7.3 eV"
 
 
-def test_a_miss_within_its_error_is_forgiven(array: Array) -> None:
+def test_a_large_residual_within_its_error_is_accepted(array: Array) -> None:
     array.residual[BAD, 1], array.errors[BAD, 1] = -7.3, 2.0
     assert array.status() == OK
 
 
-def test_the_elastic_line_carries_no_scale(array: Array) -> None:
+def test_residuals_of_the_elastic_line_are_ignored(array: Array) -> None:
     array.residual[:, 6] = -8.0  # the monochromator is off, not the pixels
     assert array.status() == OK
 
 
-def test_pulses_that_do_not_pass(array: Array) -> None:
+def test_a_pixel_with_many_rejected_pulses_is_noisy(array: Array) -> None:
     array.pixels[BAD].cut_counts = cut_counts(5000, 3900)
     assert str(array.status()) == "noisy: only 78 % of the pulses pass the cuts"
 
 
-def test_noisy_resolution(array: Array) -> None:
+def test_a_pixel_with_a_very_wide_resolution_is_noisy(array: Array) -> None:
     array.fwhm[BAD] = 9.0
     assert str(array.status()).startswith(
         "noisy: 9.0 eV FWHM, the array's median is 1.4"
     )
 
 
-def test_badly_resolved(array: Array) -> None:
+def test_a_pixel_with_a_wide_resolution_is_badly_resolved(array: Array) -> None:
     array.fwhm[BAD] = 3.5
     assert str(array.status()).startswith(
         "badly resolved: 3.5 eV FWHM, the array's median is 1.4"
     )
 
 
-def test_one_wide_line_alone_is_forgiven(array: Array) -> None:
+def test_a_single_wide_line_is_accepted(array: Array) -> None:
     array.fwhm[BAD, 3] = 20.0
     assert array.status() == OK
 
 
-def test_a_better_pixel_is_no_outlier(array: Array) -> None:
+def test_a_better_pixel_is_ok(array: Array) -> None:
     array.fwhm[BAD] = 0.5
     array.pixels[BAD].cut_counts = cut_counts(5000, 5000)
     assert array.status() == OK
 
 
-def test_the_bad_do_not_decide_what_is_normal(array: Array) -> None:
+def test_noisy_pixels_do_not_change_the_limits_of_the_array(array: Array) -> None:
     """A third of the array is noisy and is still recognised."""
     array.fwhm[:4] = 11.0
     statuses = determine_pixel_statuses(
@@ -171,7 +171,7 @@ def test_the_bad_do_not_decide_what_is_normal(array: Array) -> None:
     assert set(statuses[4:]) == {OK}
 
 
-def test_two_pixels_cannot_outvote_each_other(array: Array) -> None:
+def test_two_pixels_are_not_compared_with_each_other(array: Array) -> None:
     array.fwhm[1] = 9.0
     pair = slice(0, 2)
     statuses = determine_pixel_statuses(
@@ -184,12 +184,12 @@ def test_two_pixels_cannot_outvote_each_other(array: Array) -> None:
     assert statuses == (OK, OK)
 
 
-def test_no_pixels() -> None:
+def test_an_empty_array_has_no_statuses() -> None:
     empty = np.empty((0, LINES))
     assert determine_pixel_statuses([], empty, empty, empty, ANCHORS) == ()
 
 
-def test_nothing_fitted_anywhere(array: Array) -> None:
+def test_an_array_without_fits_is_uncalibrated(array: Array) -> None:
     nothing = np.full((PIXELS, LINES), np.nan)
     statuses = determine_pixel_statuses(
         array.pixels, nothing, nothing, nothing, ANCHORS
@@ -197,7 +197,7 @@ def test_nothing_fitted_anywhere(array: Array) -> None:
     assert set(map(str, statuses)) == {"fewer than three of 6 lines could be fitted"}
 
 
-def test_noise_is_the_reason_why_peaks_fit_nothing(array: Array) -> None:
+def test_an_ambiguous_pixel_with_rejected_pulses_is_noisy(array: Array) -> None:
     array.pixels[BAD] = Pixel(
         cut_counts(5000, 3000), assignment=assignment(runner_up=19.5), has_curve=False
     )

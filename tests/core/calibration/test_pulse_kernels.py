@@ -25,7 +25,7 @@ def test_value_of_a_rank_and_median_equal_those_of_numpy(
     assert pulse_kernels.median(array) == np.median(array)
 
 
-def test_the_median_of_many_values_with_a_few_far_away() -> None:
+def test_median_of_many_values_with_outliers() -> None:
     rng = np.random.default_rng(1)
     for n in (4000, 4001):
         values = rng.normal(size=n) * np.where(rng.random(n) < 0.01, 1e20, 1.0)
@@ -63,14 +63,14 @@ def test_groups_and_blocks_are_centred_on_their_medians() -> None:
     assert not len(pulse_kernels.subtract_block_medians(np.empty(0), 3))
 
 
-def test_a_histogram_keeps_what_lies_beyond_its_ends_there() -> None:
+def test_values_beyond_the_histogram_are_counted_in_its_end_bins() -> None:
     counts = pulse_kernels.histogram(
         np.array([-9.0, 0.0, 0.4, 0.5, 1.6, 99.0]), 0.0, 0.5, 4
     )
     assert counts.tolist() == [3, 1, 0, 2]
 
 
-def test_pulses_in_the_windows_of_usable_lines() -> None:
+def test_only_pulses_in_the_windows_of_usable_lines_are_selected() -> None:
     windows = np.array([[0.0, 2.0], [2.0, 4.0], [6.0, 8.0]])
     energies = np.array([1.0, 2.0, 5.0, 6.0, 8.0])
     is_usable = np.array([True, False, True])

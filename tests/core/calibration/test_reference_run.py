@@ -67,7 +67,7 @@ def test_statuses_are_right(simulated: "list[Calibrated]") -> None:
         assert set(texts.values()) == {"ok"}
 
 
-def test_the_elastic_line_is_found_but_is_no_anchor(
+def test_the_elastic_line_is_fitted_but_is_not_an_anchor(
     simulated: "list[Calibrated]",
 ) -> None:
     for run in simulated:
@@ -164,7 +164,9 @@ def test_cut_counts_are_those_of_the_pulses(simulated: "list[Calibrated]") -> No
                 assert accepted[~is_good].mean() < 0.05
 
 
-def test_the_gain_jump_is_found_and_no_other(simulated: "list[Calibrated]") -> None:
+def test_only_the_simulated_gain_jump_is_detected(
+    simulated: "list[Calibrated]",
+) -> None:
     before, after = (run.result for run in simulated)
     shifts = line_shifts.line_shifts(before.params, after.params, ENERGY)
     assert before.pixel[line_shifts.have_jumped(shifts)].tolist() == [JUMPING]
@@ -251,7 +253,7 @@ def test_named_lines_are_used() -> None:
     assert set(result.status) == {OK}
 
 
-def test_a_line_that_the_sample_lacks_is_not_found() -> None:
+def test_a_line_missing_from_the_sample_is_not_identified() -> None:
     present = tuple(name for name in SIX if name != "N_Ka")
     result = calibrate(draw_array(lines=present))
     assert result.lines.names == (*present, "elastic")

@@ -12,7 +12,7 @@ def photons(rng: np.random.Generator, n: int) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("at", [0.0, 0.3, 0.8, 1.0])
-def test_a_jump_is_found_to_a_few_pulses(seed: int, at: float):
+def test_jump_time_is_correct_to_a_few_pulses(seed: int, at: float):
     rng = np.random.default_rng(seed)
     density = gain_jumps.emission_density(photons(rng, 20_000))
     n = 400
@@ -28,7 +28,7 @@ def test_a_jump_is_found_to_a_few_pulses(seed: int, at: float):
     assert misplaced == 0 or 0.0 < at < 1.0
 
 
-def test_stray_pulses_do_not_decide():
+def test_stray_pulses_do_not_move_the_jump():
     rng = np.random.default_rng(1)
     density = gain_jumps.emission_density(photons(rng, 20_000))
     true = photons(rng, 300)

@@ -60,7 +60,7 @@ def test_a_pixel_with_a_longer_tail_has_a_longer_hold_off():
     assert not seconds[:-1].any() and seconds[-1] > 0.05
 
 
-def test_pixels_without_pulses_or_lines():
+def test_pixels_without_pulses_or_lines_have_the_hold_off_of_the_array():
     empty = np.empty(0)
     no_pulses = measure_deviations(empty, empty, empty, LINES, WINDOW)
     few = measure_deviations(

@@ -30,7 +30,7 @@ def calibration(
     return np.asarray(params)
 
 
-def test_shifts_are_those_of_the_lines() -> None:
+def test_shifts_equal_those_of_the_simulated_lines() -> None:
     moved = np.array([1.0, 1.5, 2.0, 2.5, 3.0, 3.5])
     shifts = line_shifts.line_shifts(calibration(), calibration(moved), ENERGY)
     np.testing.assert_allclose(shifts[0], moved, atol=0.1)
@@ -75,7 +75,7 @@ def test_one_bad_line_is_no_jump() -> None:
     assert line_shifts.have_jumped(shifts).tolist() == [False, True]
 
 
-def test_a_pixel_without_a_calibration_neither_moves_nor_jumps() -> None:
+def test_a_pixel_without_a_calibration_has_no_shifts_and_no_jump() -> None:
     nothing = np.full((1, layout.N_PARAMS), np.nan)
     early = np.concatenate([calibration(), nothing, calibration()])
     late = np.concatenate([nothing, calibration(), calibration(20.0)])

@@ -48,7 +48,7 @@ def align(counts, line_error=0.0):
 
 
 @pytest.mark.parametrize(("pixels", "photons"), [(12, 2000), (40, 1000)])
-def test_drift_is_taken_out(pixels, photons):
+def test_alignment_removes_the_drift(pixels, photons):
     before, after, errors = [], [], []
     for seed in range(4):
         counts, gain = array(
@@ -65,7 +65,7 @@ def test_drift_is_taken_out(pixels, photons):
     assert remaining < 0.6 * np.std(np.concatenate(before))
 
 
-def test_errors_are_what_the_gains_scatter_by():
+def test_errors_equal_the_scatter_of_the_gains():
     pulls = []
     for seed in range(6):
         counts, gain = array(np.random.default_rng(seed), 30, 400, drift_ev=0.2)
@@ -91,7 +91,7 @@ def test_without_drift_gains_are_small(pixels, photons):
     assert np.sqrt(np.mean(np.square(injected))) < np.sqrt(7 / 24) * np.mean(errors)
 
 
-def test_errors_of_the_calibrations_are_not_taken_for_drift():
+def test_calibration_errors_are_not_mistaken_for_drift():
     counts, _ = array(np.random.default_rng(3), 24, 1500, drift_ev=0.2)
     assert align(counts).spread * EV == pytest.approx(0.2, abs=0.1)
     assert not align(counts, line_error=0.4).gain.any()
@@ -99,7 +99,7 @@ def test_errors_of_the_calibrations_are_not_taken_for_drift():
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**31), pixels=st.integers(4, 12), drift=st.floats(0.2, 0.6))
-def test_the_photons_mean_does_not_move(seed, pixels, drift):
+def test_alignment_keeps_the_mean_energy_of_the_photons(seed, pixels, drift):
     counts, _ = array(np.random.default_rng(seed), pixels, 600, drift)
     assert abs(np.average(align(counts).gain, weights=counts.sum(axis=1))) * EV < 1e-9
 
@@ -116,7 +116,7 @@ def test_the_photons_mean_does_not_move(seed, pixels, drift):
     ],
     ids=str,
 )
-def test_another_line_shape_is_not_a_shift(odd):
+def test_a_different_line_shape_is_not_mistaken_for_a_shift(odd):
     rng = np.random.default_rng(7)
     counts = np.stack(
         [spectrum(rng, 60_000, **(odd if pixel < 4 else {})) for pixel in range(16)]
@@ -149,7 +149,7 @@ def test_pixels_without_common_structure_are_not_aligned():
     assert np.isfinite(align(disjoint).gain).all()
 
 
-def test_one_odd_pixel_does_not_make_the_others_wander():
+def test_an_outlying_pixel_does_not_create_drift_in_the_others():
     rng = np.random.default_rng(5)
     gain = np.zeros(12)
     gain[4] = 2.0 / EV

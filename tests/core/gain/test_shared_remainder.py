@@ -60,7 +60,7 @@ def test_similar_arrays_have_similar_shares(pixels: int) -> None:
     assert np.abs(np.diff(shares)).max() < 0.1
 
 
-def test_a_pattern_that_parameters_of_the_form_describe_does_not_count() -> None:
+def test_patterns_that_the_form_describes_do_not_change_the_share() -> None:
     remainder = draw_remainders(np.random.default_rng(1), 20)
     pattern = JACOBIAN @ (5.0 / np.abs(JACOBIAN).max(axis=0))
     share = reference_share(remainder)
@@ -68,7 +68,7 @@ def test_a_pattern_that_parameters_of_the_form_describe_does_not_count() -> None
 
 
 @pytest.mark.parametrize("pixels", [4, 10, 60])
-def test_disagreement_of_the_references_is_found(pixels: int) -> None:
+def test_errors_of_the_references_raise_the_share(pixels: int) -> None:
     shares = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -78,7 +78,7 @@ def test_disagreement_of_the_references_is_found(pixels: int) -> None:
     assert 0.6 < np.median(shares) <= 1  # truth: 1, from three combinations of lines
 
 
-def test_an_outlying_pixel_is_left_out() -> None:
+def test_an_outlying_pixel_is_excluded_from_the_mean() -> None:
     remainder = 0.3 * draw_remainders(np.random.default_rng(2), 12)
     stat_errors = np.full(remainder.shape, STAT)
     without = average_remainder(remainder[1:], stat_errors[1:])
@@ -89,7 +89,7 @@ def test_an_outlying_pixel_is_left_out() -> None:
     assert share == pytest.approx(reference_share(remainder[1:]))
 
 
-def test_a_line_that_no_pixel_has_is_unknown() -> None:
+def test_a_line_without_pixels_has_no_mean() -> None:
     remainder = draw_remainders(np.random.default_rng(3), 5)
     remainder[:, 2] = np.nan
     shared = average_remainder(remainder, np.full(remainder.shape, STAT))
