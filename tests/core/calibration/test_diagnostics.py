@@ -86,15 +86,17 @@ def run(seed: int, counts: int = 3000, phase: float = 0.0, drift: float = 0.0) -
         line = np.repeat(np.arange(len(LINES)), counts)
         n = len(line)
         tail = np.where(rng.random(n) < 0.15, rng.exponential(20.0, n), 0.0)
-        seen = LINES[line] + rng.normal(0, 1.2, n) - tail
-        seen = np.where(
-            rng.random(n) < 0.1, rng.uniform(LINES[line] - 40, LINES[line] + 40), seen
+        measured = LINES[line] + rng.normal(0, 1.2, n) - tail
+        measured = np.where(
+            rng.random(n) < 0.1,
+            rng.uniform(LINES[line] - 40, LINES[line] + 40),
+            measured,
         )
         x, time = rng.uniform(-1, 1, n), np.sort(rng.uniform(0, DURATION, n))
         order = rng.permutation(n)
-        line, seen, x = line[order], seen[order], x[order]
+        line, measured, x = line[order], measured[order], x[order]
         base = BASE + 20 * np.sin(time / 100) + rng.normal(0, 4.5, n)
-        clean = height(seen, *gain)
+        clean = height(measured, *gain)
         read = clean / (1 - phase * x - drift * (base - BASE))
         u = read / params[layout.HEIGHT_REF]
         reading = -0.2 - 0.3 * u + 0.1 * u**2 + 0.5 * x
@@ -103,7 +105,7 @@ def run(seed: int, counts: int = 3000, phase: float = 0.0, drift: float = 0.0) -
                 number, read, base, reading, np.full(n, 30.0), time, np.full(n, np.inf)
             )
         )
-        tables.append((line, x, time, energy(read, *gain) - seen))
+        tables.append((line, x, time, energy(read, *gain) - measured))
     params = np.stack([parameters(gain, phase, drift) for gain in GAINS])
     return Run(
         pulses,
@@ -163,7 +165,7 @@ def test_baseline_means_agree_with_the_simulation_within_errors() -> None:
 
 
 def test_errors_equal_the_scatter_of_the_offsets() -> None:
-    """Each bin against the mean of twelve: a twelfth of the variance is the mean's."""
+    """Offsets refer to the mean of 12 bins, which has a twelfth of the variance."""
     results = [run(seed, counts=600).diagnose() for seed in range(10, 22)]
     for name, number in (("by_phase", 432), ("by_time", 144)):
         tables = [getattr(result, name) for result in results]
@@ -176,8 +178,8 @@ def test_errors_equal_the_scatter_of_the_offsets() -> None:
 def test_drift_is_not_corrected_while_the_baseline_is_constant() -> None:
     simulated = run(5)
     slow = [
-        replace(one, pulse_height=one.pulse_height * (1 + 2e-6 * one.time))
-        for one in simulated.pulses
+        replace(pixel, pulse_height=pixel.pulse_height * (1 + 2e-6 * pixel.time))
+        for pixel in simulated.pulses
     ]
     diagnosed = replace(simulated, pulses=slow).diagnose().by_time
     np.testing.assert_array_equal(
@@ -198,12 +200,14 @@ def test_rejected_pulses_are_ignored() -> None:
     simulated = run(6, phase=PHASE)
     rng = np.random.default_rng(0)
     mixed, accepted = [], []
-    for one in simulated.pulses:
-        keep = rng.random(len(one.time)) < 0.5
+    for pixel in simulated.pulses:
+        keep = rng.random(len(pixel.time)) < 0.5
         mixed.append(
             replace(
-                one,
-                pulse_height=np.where(keep, one.pulse_height, one.pulse_height * 1.002),
+                pixel,
+                pulse_height=np.where(
+                    keep, pixel.pulse_height, pixel.pulse_height * 1.002
+                ),
             )
         )
         accepted.append(keep)
@@ -216,27 +220,29 @@ def test_rejected_pulses_are_ignored() -> None:
 
 def test_the_order_of_the_pixels_does_not_matter() -> None:
     simulated = run(7, counts=300, phase=PHASE, drift=DRIFT)
-    other = replace(
+    reversed_array = replace(
         simulated, pulses=simulated.pulses[::-1], params=simulated.params[::-1]
     )
-    one, two = simulated.diagnose(), other.diagnose()
+    expected, result = simulated.diagnose(), reversed_array.diagnose()
     np.testing.assert_allclose(
-        one.by_phase.corrected.values, two.by_phase.corrected.values, atol=1e-9
+        result.by_phase.corrected.values, expected.by_phase.corrected.values, atol=1e-9
     )
     np.testing.assert_allclose(
-        one.by_time.uncorrected.values, two.by_time.uncorrected.values, atol=1e-9
+        result.by_time.uncorrected.values,
+        expected.by_time.uncorrected.values,
+        atol=1e-9,
     )
 
 
 def test_large_runs_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     simulated = run(8, phase=PHASE)
-    every = simulated.diagnose().by_phase
+    complete = simulated.diagnose().by_phase
     monkeypatch.setattr(diagnostics, "MAX_PULSES", 10_000)  # of 18 000
-    some = simulated.diagnose().by_phase
-    assert agrees(some.corrected, 0.0)
-    assert np.median(some.corrected.errors / every.corrected.errors) == pytest.approx(
-        np.sqrt(2), rel=0.1
-    )
+    sampled = simulated.diagnose().by_phase
+    assert agrees(sampled.corrected, 0.0)
+    assert np.median(
+        sampled.corrected.errors / complete.corrected.errors
+    ) == pytest.approx(np.sqrt(2), rel=0.1)
 
 
 def test_too_few_pulses_give_no_offset() -> None:
@@ -263,10 +269,10 @@ def test_tables_are_empty_without_a_good_pixel(lines: int) -> None:
 
 def test_arrival_phase_equals_that_of_the_energy_function() -> None:
     simulated, params = run(10, counts=100), parameters(GAINS[0], phase=1e-3)
-    one = simulated.pulses[0]
+    pixel = simulated.pulses[0]
     corrected = corrected_pulse_height(
-        one.pulse_height, one.pretrigger_mean, one.phase, params
+        pixel.pulse_height, pixel.pretrigger_mean, pixel.phase, params
     )
-    x = diagnostics.arrival_phase(one.pulse_height, one.phase, params)
-    np.testing.assert_allclose(1 - corrected / one.pulse_height, 1e-3 * x, atol=1e-12)
+    x = diagnostics.arrival_phase(pixel.pulse_height, pixel.phase, params)
+    np.testing.assert_allclose(1 - corrected / pixel.pulse_height, 1e-3 * x, atol=1e-12)
     np.testing.assert_allclose(x, simulated.x[: len(x)], atol=1e-9)

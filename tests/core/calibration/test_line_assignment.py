@@ -115,7 +115,7 @@ def test_most_pixels_are_assigned_correctly_when_a_line_is_missing() -> None:
 
 
 def test_peaks_of_unlisted_lines_do_not_change_the_assignment() -> None:
-    """One of the six lines is not among those that are assigned."""
+    """The spectra have six lines, of which five are assigned."""
     is_named = np.array(SIX) != "O_Ka"
     for seed in range(30):
         rng = np.random.default_rng(seed)

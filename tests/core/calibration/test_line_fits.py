@@ -73,7 +73,7 @@ def test_errors_of_the_position_are_right(counts: int, sigma: float) -> None:
 
 @pytest.mark.parametrize("counts", [200, 2000])
 def test_errors_of_the_resolution_are_right(counts: int) -> None:
-    """At 3 eV, above the natural widths; below, it is only bounded from above."""
+    """3 eV exceed the natural widths; a narrower resolution has only an upper limit."""
     fits, _ = fitted(counts, 1.3)
     pull = (fits.sigma - 1.3) / fits.sigma_errors
     assert abs(pull.mean()) < PULL_MEAN
@@ -195,9 +195,9 @@ def test_a_spectrum_does_not_depend_on_its_neighbours() -> None:
 
 def test_counts_outside_the_window_do_not_matter() -> None:
     spectra, _ = toys(SHAPES, 500, 1.3, 4)
-    more = spectra + np.where(WINDOW, 0.0, 1000.0)
+    changed = spectra + np.where(WINDOW, 0.0, 1000.0)
     np.testing.assert_allclose(
-        fit(more, SHAPES).shift, fit(spectra, SHAPES).shift, rtol=1e-9
+        fit(changed, SHAPES).shift, fit(spectra, SHAPES).shift, rtol=1e-9
     )
 
 

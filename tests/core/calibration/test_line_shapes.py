@@ -148,7 +148,7 @@ def test_derivatives_equal_the_numerical_ones(column: int) -> None:
     """By shift, log sigma, tail fraction, log tau."""
     line, step = LINES["Ni_La"], 1e-5
     emitted = GRID.emitted_transform(line.shape, line.sigma)[None]
-    here = np.array([0.3, np.log(0.8), 0.15, np.log(20.0)])
+    theta = np.array([0.3, np.log(0.8), 0.15, np.log(20.0)])
     change = step * np.eye(4)[column]
 
     def contents(theta: np.ndarray) -> np.ndarray:
@@ -158,6 +158,6 @@ def test_derivatives_equal_the_numerical_ones(column: int) -> None:
             0
         ]
 
-    difference = contents(here + change)[0] - contents(here - change)[0]
-    derivative = contents(here)[1 + column]
+    difference = contents(theta + change)[0] - contents(theta - change)[0]
+    derivative = contents(theta)[1 + column]
     np.testing.assert_allclose(derivative, difference / (2 * step), atol=1e-8)

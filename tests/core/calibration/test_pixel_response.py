@@ -60,7 +60,7 @@ def test_the_width_of_the_prior_equals_its_error(errors: float) -> None:
 
 
 def test_a_line_does_not_inform_its_own_prior() -> None:
-    """Its fit changes its prior only through what is common to the array."""
+    """A fit changes its own prior only through the values common to the array."""
     fits, _ = measured(2, 0.2)
     before = learn_shape_prior(fits, fits.is_converged)
     fits.theta[7, 3, SHAPE] += 0.5 * WEAK_PRIOR.width

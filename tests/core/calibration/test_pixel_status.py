@@ -190,9 +190,9 @@ def test_an_empty_array_has_no_statuses() -> None:
 
 
 def test_an_array_without_fits_is_uncalibrated(array: Array) -> None:
-    nothing = np.full((PIXELS, LINES), np.nan)
+    missing = np.full((PIXELS, LINES), np.nan)
     statuses = determine_pixel_statuses(
-        array.pixels, nothing, nothing, nothing, ANCHORS
+        array.pixels, missing, missing, missing, ANCHORS
     )
     assert set(map(str, statuses)) == {"fewer than three of 6 lines could be fitted"}
 

@@ -102,7 +102,7 @@ def test_sampled_pulses_are_spread_evenly_over_the_points(max_pulses: int) -> No
 def test_the_range_is_in_standard_deviations() -> None:
     values = np.random.default_rng(2).normal(7, 3, 100_000)
     low, high = pulse_kernels.robust_range(values, 2.0)
-    # a median absolute deviation of 1e5 values is known to 0.4 %
+    # a median absolute deviation of 1e5 values has an uncertainty of 0.4 %
     assert low == pytest.approx(1, abs=0.1)
     assert high == pytest.approx(13, abs=0.1)
 

@@ -69,7 +69,7 @@ def test_spreads_and_standard_errors_are_between_pixels_not_runs() -> None:
     np.testing.assert_allclose(once.residual_errors, once.spread / np.sqrt(6))
     mean_left_out = residuals.left_out.mean(axis=(0, 1))
     np.testing.assert_allclose(once.ratio, mean_left_out / UNCERTAINTY)
-    # the same runs again add no information
+    # repeating the same runs adds no information
     twice = Residuals(
         np.tile(residuals.fitted, (2, 1, 1)), np.tile(residuals.left_out, (2, 1, 1))
     ).compare()

@@ -298,9 +298,9 @@ def test_an_array_of_noise_has_no_calibration() -> None:
 def test_errors_follow_the_counts() -> None:
     """12 counts a line are below `min_line_counts`; 100 are enough."""
     assert OK not in calibrate(draw_array(counts=12)).status
-    few = calibrate(draw_array(counts=100))
-    many = calibrate(draw_array(counts=1600))
-    assert set(few.status) == set(many.status) == {OK}
-    few_errors = np.nanmedian(few.line_residual_errors[:, :6])
-    many_errors = np.nanmedian(many.line_residual_errors[:, :6])
-    assert few_errors / many_errors == pytest.approx(4, rel=0.3)
+    weak = calibrate(draw_array(counts=100))
+    strong = calibrate(draw_array(counts=1600))
+    assert set(weak.status) == set(strong.status) == {OK}
+    weak_errors = np.nanmedian(weak.line_residual_errors[:, :6])
+    strong_errors = np.nanmedian(strong.line_residual_errors[:, :6])
+    assert weak_errors / strong_errors == pytest.approx(4, rel=0.3)

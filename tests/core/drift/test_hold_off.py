@@ -53,7 +53,7 @@ def test_a_baseline_lifted_by_less_than_its_scatter_does_not_matter():
 
 
 def test_a_pixel_with_a_longer_tail_has_a_longer_hold_off():
-    """With enough pulses of its own."""
+    """It has enough pulses for a hold-off of its own."""
     seconds = estimate_hold_offs(
         [pixel(k, 0.0) for k in range(30)] + [pixel(99, 120.0, decay=0.05, n=60_000)]
     )
@@ -63,14 +63,14 @@ def test_a_pixel_with_a_longer_tail_has_a_longer_hold_off():
 def test_pixels_without_pulses_or_lines_have_the_hold_off_of_the_array():
     empty = np.empty(0)
     no_pulses = measure_deviations(empty, empty, empty, LINES, WINDOW)
-    few = measure_deviations(
+    two_pulses = measure_deviations(
         np.array([np.inf, 0.1]),
         np.array([4000.0, 4001]),
         np.full(2, 5000.0),
         empty,
         WINDOW,
     )
-    assert estimate_hold_offs([no_pulses, few]).tolist() == [0, 0]
+    assert estimate_hold_offs([no_pulses, two_pulses]).tolist() == [0, 0]
     assert estimate_hold_offs([]).tolist() == []
     with_tail = [pixel(k, 90.0) for k in range(8)]
     assert (

@@ -46,7 +46,7 @@ def test_shifts_equal_those_of_the_simulated_lines() -> None:
         (-15.0, True),
         (11.6 + 0.0122 * ENERGY, True),
     ],
-    ids=["nothing", "drift up", "drift down", "jump up", "jump down", "the real jump"],
+    ids=["no shift", "drift up", "drift down", "jump up", "jump down", "the real jump"],
 )
 def test_jumps_are_distinguished_from_drift(
     moved: np.ndarray | float, jump: bool
@@ -76,9 +76,9 @@ def test_one_bad_line_is_no_jump() -> None:
 
 
 def test_a_pixel_without_a_calibration_has_no_shifts_and_no_jump() -> None:
-    nothing = np.full((1, layout.N_PARAMS), np.nan)
-    early = np.concatenate([calibration(), nothing, calibration()])
-    late = np.concatenate([nothing, calibration(), calibration(20.0)])
+    uncalibrated = np.full((1, layout.N_PARAMS), np.nan)
+    early = np.concatenate([calibration(), uncalibrated, calibration()])
+    late = np.concatenate([uncalibrated, calibration(), calibration(20.0)])
     shifts = line_shifts.line_shifts(early, late, ENERGY)
     assert np.isnan(shifts).all(axis=1).tolist() == [True, True, False]
     assert line_shifts.have_jumped(shifts).tolist() == [False, False, True]

@@ -60,7 +60,7 @@ def test_alignment_removes_the_drift(pixels, photons):
         errors.append(alignment.error)
     remaining = np.std(np.concatenate(after))
     expected = np.sqrt(np.mean(np.concatenate(errors) ** 2))
-    # 48 and 160 pixels: the standard deviation is known to 10 % or better
+    # 48 and 160 pixels: the standard deviation is certain to 10 %
     assert remaining < 1.2 * expected
     assert remaining < 0.6 * np.std(np.concatenate(before))
 

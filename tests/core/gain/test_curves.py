@@ -188,7 +188,7 @@ def test_covariance_covers_the_error_of_the_curve() -> None:
         sigma = np.sqrt(np.einsum("ij,jk,ik->i", weights, covariance[row], weights))
         pulls.append((curve_energy(heights[row], params[row]) - energies) / sigma)
     spread = np.std(pulls, axis=0)
-    # the spread of 60 pixels is known to 1 / sqrt(120) = 9 %
+    # the spread of 60 pixels has an uncertainty of 1 / sqrt(120) = 9 %
     assert 0.8 < spread[:6].mean() < 1.2
     assert 0.8 < spread[6:].mean() < 1.2
 

@@ -12,7 +12,7 @@ from tests.stages.builders import scan_map
 
 
 def calibration(lines, pixels, residual, status=None):
-    """A reference run with the left-out residuals twice the residuals."""
+    """Return a reference run whose left-out residuals are twice the residuals."""
     reference = load_reference_set("srd128", {"Ni_La": "oxide"}).lines
     values = np.broadcast_to(residual, (len(pixels), len(lines))).astype(float)
     return xr.Dataset(
