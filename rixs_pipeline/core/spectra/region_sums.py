@@ -88,6 +88,9 @@ def sum_region(data: MapData, region: Region) -> RegionSums:
         return sum_along_emission(data, weights)
     count_weights = weights / data.efficiency
     exposure = np.where(data.exposure > 0, data.exposure, np.nan)
+    relative_error = np.zeros(len(data.incident))
+    if data.exposure_errors is not None:
+        relative_error = data.relative_exposure_errors
     return RegionSums(
         axis=SpectrumAxis.INCIDENT,
         energy=data.incident,
@@ -98,7 +101,7 @@ def sum_region(data: MapData, region: Region) -> RegionSums:
         counts=(weights * data.counts).sum(axis=1),
         exposure=exposure,
         divisor=exposure,
-        relative_error=data.relative_exposure_errors,
+        relative_error=relative_error,
         is_covered=np.asarray(weights.any(axis=1)),
     )
 

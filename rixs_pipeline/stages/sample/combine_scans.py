@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.config import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfig
 from rixs_pipeline.core.maps import combine, i0_noise
-from rixs_pipeline.core.maps.incident_axis import IncidentAxis, PassesOnAxis
+from rixs_pipeline.core.maps.incident_axis import PassesOnAxis
 from rixs_pipeline.core.stats import energy_scale_offset, weighted_mean
 from rixs_pipeline.schema import COADDED_MAP, Variables, check, labelled
 from rixs_pipeline.stages.sample.pass_axis import passes_on_map_axis
@@ -85,7 +85,6 @@ def combine_scans(
         dataset = dataset.assign(exposure_errors=_exposure_errors(scans, passes, noise))
     elif noise.i0_noise:
         warnings.append(f"{name}: i0_noise ignored: a pass has no I0")
-    dataset = dataset.assign_attrs(_map_attributes(scans, passes.axis))
     if config.elastic_offset == "apply":
         moved = _shift_to_emission_scale(dataset, scans)
         if moved is None:
@@ -100,12 +99,13 @@ def combine_scans(
 
 def _add_passes(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> xr.Dataset:
     """Return the sums of the passes, their intensity, and means of their readings."""
-    energy, incident_edges = passes.axis.energy, passes.axis.edges
+    energy = passes.axis.energy
+    incident_edges = passes.axis.edges
+    emission_energy = scans[0]["emission_energy"].values
     emission_edges = scans[0]["emission_energy_edges"].values
-    point, emission = ("incident_energy",), ("emission_energy",)
     variables: Variables = {
-        "incident_energy": (point, energy),
-        "emission_energy": (emission, scans[0]["emission_energy"].values),
+        "incident_energy": (("incident_energy",), energy),
+        "emission_energy": (("emission_energy",), emission_energy),
         "emission_energy_edges": (("emission_energy_edge",), emission_edges),
     }
     if incident_edges is not None:
@@ -114,29 +114,26 @@ def _add_passes(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> xr.Dataset
     for name in ("counts", "exposure", "live_time"):
         values = [scan[name].values for scan in scans]
         sums[name] = combine.add(values, passes.indices, len(energy))
-        variables[name] = (scans[0][name].dims, sums[name])
+        dimensions = tuple(map(str, scans[0][name].dims))
+        variables[name] = (dimensions, sums[name])
     variables |= intensity_variables(sums["counts"], sums["exposure"], emission_edges)
     variables |= _average_passes(scans, passes)
     dataset = labelled(variables, COADDED_MAP)
-    return dataset
-
-
-def _map_attributes(
-    scans: Sequence[xr.Dataset], axis: IncidentAxis
-) -> dict[str, object]:
-    """Return the attributes of the map."""
     first = scans[0].attrs
     normalisations = {str(scan.attrs["normalisation"]) for scan in scans}
-    attributes: dict[str, object] = {
+    dataset.attrs = {
         "sample": first["sample"],
         "edge": first["edge"],
         "scans": [str(scan.attrs["run"]) for scan in scans],
         "normalisation": " / ".join(sorted(normalisations)),
-        "incident_binning": "scan points" if axis.edges is None else "bins",
+        "incident_binning": "scan points" if incident_edges is None else "bins",
         "errors": ERRORS_TEXT,
     }
-    attributes |= {key: first[key] for key in REFERENCE_ATTRIBUTES if key in first}
-    return attributes | average_tail_over_scans(scans)
+    for key in REFERENCE_ATTRIBUTES:
+        if key in first:
+            dataset.attrs[key] = first[key]
+    dataset.attrs |= average_tail_over_scans(scans)
+    return dataset
 
 
 def _exposure_errors(

@@ -17,6 +17,14 @@ from rixs_pipeline.config import (
     ReferenceSet,
     Region,
 )
+from rixs_pipeline.core.maps.map_data import MapData
+from rixs_pipeline.core.spectra import regions
+from rixs_pipeline.core.spectra.inverse_yield_line import (
+    LineTest,
+    LineWindow,
+    check_line,
+)
+from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.regions import RegionKind
 from rixs_pipeline.core.spectra.yields import (
     EnergyUncertainty,
@@ -122,11 +130,20 @@ class MapSpectra:
 
 
 @dataclass(frozen=True)
-class _RegionSpectrum:
-    """The spectrum of a region, and warnings that continue "region 'X' ..."."""
+class _RegionOnMap:
+    """What the spectrum of a region is made from.
 
-    dataset: xr.Dataset
-    warnings: list[str]
+    `region`, `data` and `inputs` are in the terms of core. An inverse yield has a
+    `line_test`, and a `line` where none was named.
+    """
+
+    configured: Region
+    region: regions.Region
+    data: MapData
+    inputs: ExtractionInputs
+    geometry: GeometryConfig
+    line: LineWindow | None = None
+    line_test: LineTest | None = None
 
 
 def extract_spectra(
@@ -155,19 +172,24 @@ def extract_spectra(
     """
     by_region: dict[str, xr.Dataset] = {}
     warnings = []
-    regions = select_regions(str(rixs_map.attrs["edge"]), configured)
-    for region_name, region in regions.items():
+    selected = select_regions(str(rixs_map.attrs["edge"]), configured)
+    for region_name, region in selected.items():
         label = f"region '{region_name}'"
         try:
-            extracted = _extract(rixs_map, region, inputs)
+            on_map = _region_on_map(rixs_map, region, inputs)
+            dataset = _extract(on_map)
         except ValueError as error:
             warnings.append(f"{label} has no spectrum: {error}")
             continue
-        if extracted.dataset["intensity"].size == 0:
+        if dataset["intensity"].size == 0:
             warnings.append(f"{label} has no spectrum: it contains no bin of the map")
             continue
-        warnings += [f"{label} {text}" for text in extracted.warnings]
-        by_region[region_name] = extracted.dataset
+        findings = check_region(
+            on_map.region, on_map.data, on_map.inputs, inputs.lines, on_map.line_test
+        )
+        findings += spectrum_features.find_refused_points(dataset)
+        warnings += [f"{label} {finding}" for finding in findings]
+        by_region[region_name] = dataset
     warnings += spectrum_features.check_absorption(by_region)
     for channel in LOG_SPECTRA:
         if f"reading_{channel}" in rixs_map:
@@ -204,52 +226,58 @@ def extract_region(
     ValueError
         A background, or a line for the inverse yield, is not available.
     """
-    return _extract(rixs_map, region, inputs).dataset
+    return _extract(_region_on_map(rixs_map, region, inputs))
 
 
-def _extract(
+def _region_on_map(
     rixs_map: xr.Dataset, configured: Region, inputs: SpectrumInputs
-) -> _RegionSpectrum:
-    """Extract the spectrum of a region, with its features and its absorption."""
-    data = map_data(rixs_map, inputs.normalise)
+) -> _RegionOnMap:
+    """Return a region and its map in the terms of core, the line of an iPFY chosen."""
     edge = Edge(rixs_map.attrs["edge"])
     blanks = {
         sample: map_data(blank, inputs.normalise)
         for sample, blank in inputs.blanks.items()
     }
-    core_inputs = ExtractionInputs(edge, blanks, inputs.energy_uncertainty)
-    region = core_region(configured)
-    line = None
-    if region.kind is RegionKind.IPFY:
-        line = choose_emission_line(region, data, edge)
+    on_map = _RegionOnMap(
+        configured=configured,
+        region=core_region(configured),
+        data=map_data(rixs_map, inputs.normalise),
+        inputs=ExtractionInputs(edge, blanks, inputs.energy_uncertainty),
+        geometry=inputs.geometry,
+    )
+    if on_map.region.kind is not RegionKind.IPFY:
+        return on_map
+    region, data = on_map.region, on_map.data
+    line = choose_emission_line(region, data, edge)
     if line is not None:
         region = replace(region, emission=line.window)
-    spectrum = extract_spectrum(data, region, core_inputs)
+    weights = region_weights(region, data.incident, data.emission_edges)
+    line_test = check_line(data, weights) if weights.any() else None
+    return replace(on_map, region=region, line=line, line_test=line_test)
+
+
+def _extract(on_map: _RegionOnMap) -> xr.Dataset:
+    """Extract the spectrum of a region, with its features and its absorption."""
+    region, features = on_map.region, on_map.configured.features
+    spectrum = extract_spectrum(on_map.data, region, on_map.inputs)
+    mapping = on_map.configured.model_dump(mode="json", exclude_unset=True)
     dataset = spectrum_dataset(spectrum)
-    mapping = configured.model_dump(mode="json", exclude_unset=True)
     dataset.attrs |= {
         "region": json.dumps(mapping),
         "kind": region.kind.value,
         "errors": errors_text(spectrum, region),
     }
-    warnings: list[str] = []
-    has_points = len(spectrum.energy) > 0
-    if has_points:
-        checks = check_region(region, data, core_inputs, inputs.lines)
-        dataset.attrs |= checks.attributes
-        warnings = checks.warnings
-    if region.kind is RegionKind.IPFY and has_points:
-        dataset.attrs["geometry_factor"] = inputs.geometry.factor
-    if line is not None:
-        window = json.dumps(line.window)
-        dataset.attrs |= {"line": line.name, "line_window": window}
-    if configured.features:
-        features = spectrum_features.feature_dataset(spectrum, configured.features)
-        dataset = dataset.assign(features)
-    if region.self_absorption and has_points:
-        corrected = spectrum_features.with_absorption(
-            dataset, data, region, core_inputs, inputs.geometry.factor
+    if on_map.line_test is not None:
+        dataset.attrs["line_test"] = json.dumps(on_map.line_test.plain_values())
+        dataset.attrs["geometry_factor"] = on_map.geometry.factor
+    if on_map.line is not None:
+        dataset.attrs["line"] = on_map.line.name
+        dataset.attrs["line_window"] = json.dumps(on_map.line.window)
+    if features:
+        dataset = dataset.assign(spectrum_features.feature_dataset(spectrum, features))
+    if region.self_absorption and len(spectrum.energy):
+        dataset = spectrum_features.with_absorption(
+            dataset, on_map.data, region, on_map.inputs, on_map.geometry.factor
         )
-        dataset, warnings = corrected.dataset, warnings + corrected.warnings
     check(dataset, spectrum_schema(spectrum.axis.value), "spectrum")
-    return _RegionSpectrum(dataset, warnings)
+    return dataset

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.spectra.inverse_yield_line import (
     LineTest,
     LineWindow,
-    check_line,
     choose_line,
 )
 from rixs_pipeline.core.spectra.region_checks import find_unintended
 from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.core.spectra.regions import Region, RegionKind, Scale
+from rixs_pipeline.core.spectra.regions import Region, Scale
 from rixs_pipeline.core.spectra.yields import ExtractionInputs
 from rixs_pipeline.types import Edge, FloatArray
-
-
-@dataclass(frozen=True)
-class RegionChecks:
-    """Attributes of the spectrum, and warnings that continue "region 'X' ..."."""
-
-    attributes: dict[str, object]
-    warnings: list[str]
 
 
 def choose_emission_line(
@@ -56,8 +45,12 @@ def choose_emission_line(
 
 
 def check_region(
-    region: Region, data: MapData, inputs: ExtractionInputs, lines: Mapping[str, float]
-) -> RegionChecks:
+    region: Region,
+    data: MapData,
+    inputs: ExtractionInputs,
+    lines: Mapping[str, float],
+    line_test: LineTest | None = None,
+) -> list[str]:
     """Check what a region includes and where its spectrum is fitted.
 
     Parameters
@@ -70,24 +63,23 @@ def check_region(
         What the spectrum depends on besides these.
     lines
         Emission lines of the reference set, name -> eV.
+    line_test
+        Of the line of an inverse yield.
 
     Returns
     -------
-    RegionChecks
-        For an inverse yield, the attribute `line_test`.
+    list of str
+        Warnings that continue "region 'X' ...".
     """
-    attributes: dict[str, object] = {}
     warnings: list[str] = []
-    weights = region_weights(region, data.incident, data.emission_edges)
     if inputs.edge is not None:
+        weights = region_weights(region, data.incident, data.emission_edges)
         warnings += find_unintended(region, data, weights, inputs.edge, lines)
-    if region.kind is RegionKind.IPFY:
-        test = check_line(data, weights)
-        attributes["line_test"] = json.dumps(test.plain_values())
-        warnings += _line_warnings(test)
+    if line_test is not None:
+        warnings += _line_warnings(line_test)
     if region.scale is Scale.EDGE:
         warnings += _window_warnings(region, inputs, data.incident)
-    return RegionChecks(attributes, warnings)
+    return warnings
 
 
 def _line_warnings(test: LineTest) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 NOT_LINEAR_P = 1e-3  # of absorption against iPFY: below, a warning is given
-
-
-@dataclass(frozen=True)
-class CorrectedSpectrum:
-    """A spectrum with its `absorption`, and warnings."""
-
-    dataset: xr.Dataset
-    warnings: list[str]
 
 
 def feature_dataset(
@@ -73,7 +65,7 @@ def with_absorption(
     region: Region,
     inputs: ExtractionInputs,
     geometry_factor: float,
-) -> CorrectedSpectrum:
+) -> xr.Dataset:
     """Add the absorption behind a yield to its spectrum.
 
     Parameters
@@ -87,7 +79,8 @@ def with_absorption(
 
     Returns
     -------
-    CorrectedSpectrum
+    Dataset
+        With `absorption`, its errors, and the number of points that are refused.
 
     Raises
     ------
@@ -96,7 +89,7 @@ def with_absorption(
     """
     sample = region.self_absorption
     if sample is None:
-        return CorrectedSpectrum(dataset, [])
+        return dataset
     windows = inputs.edge_windows(region, data.incident)
     post_edge = sample.post_edge or (windows.post_edge if windows else None)
     if post_edge is None:
@@ -112,18 +105,20 @@ def with_absorption(
         "absorption_errors": (axis, absorption.errors),
     }
     corrected = dataset.assign(labelled(variables, spectrum_schema(*axis)))
-    refused = int(absorption.refused.sum())
-    corrected.attrs |= {
-        "absorption_refused": refused,
-        "geometry_factor": geometry_factor,
-    }
-    warnings = []
-    if refused:
-        warnings.append(
-            f"has {refused} points whose self-absorption cannot be corrected: "
-            f"their yield exceeds {LARGEST_YIELD} of its ceiling"
-        )
-    return CorrectedSpectrum(corrected, warnings)
+    corrected.attrs["absorption_refused"] = int(absorption.refused.sum())
+    corrected.attrs["geometry_factor"] = geometry_factor
+    return corrected
+
+
+def find_refused_points(dataset: xr.Dataset) -> list[str]:
+    """Return a finding where points of a spectrum have no absorption."""
+    refused = dataset.attrs.get("absorption_refused", 0)
+    if not refused:
+        return []
+    return [
+        f"has {refused} points whose self-absorption cannot be corrected: "
+        f"their yield exceeds {LARGEST_YIELD} of its ceiling"
+    ]
 
 
 def check_absorption(by_region: Mapping[str, xr.Dataset]) -> list[str]:

@@ -1,11 +1,11 @@
 """What users should know about a region."""
 
-import json
-
 import numpy as np
 import pytest
 
 from rixs_pipeline.core.maps.map_data import MapData
+from rixs_pipeline.core.spectra.inverse_yield_line import check_line
+from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.regions import Limits, Region, RegionKind, Scale
 from rixs_pipeline.core.spectra.yields import ExtractionInputs
 from rixs_pipeline.stages.sample.spectrum_checks import (
@@ -47,10 +47,12 @@ def test_a_line_that_changes_its_shape_is_reported():
     counts[15:, 20:] = 60
     counts[15:, :20] = 5
     region = Region(kind=RegionKind.IPFY, emission=Limits(500, 560))
-    checks = check_region(region, rixs_map(counts), INPUTS, {})
-    assert json.loads(checks.attributes["line_test"])["passed"] is False
+    data = rixs_map(counts)
+    test = check_line(data, region_weights(region, INCIDENT, EDGES))
+    assert not test.passed
+    warnings = check_region(region, data, INPUTS, {}, test)
     expected = "rests on a line that changes its shape over the scan (p = "
-    assert checks.warnings[-1].startswith(expected)
+    assert warnings[-1].startswith(expected)
 
 
 def test_a_region_that_includes_the_elastic_line_is_reported():
@@ -58,18 +60,18 @@ def test_a_region_that_includes_the_elastic_line_is_reported():
     counts = np.ones((len(INCIDENT), len(edges) - 1), np.int64)
     data = MapData(counts, np.ones(len(INCIDENT)), edges, INCIDENT)
     region = Region(kind=RegionKind.PFY, emission=Limits(760, 810))
-    warnings = check_region(region, data, INPUTS, {}).warnings
+    warnings = check_region(region, data, INPUTS, {})
     assert any("elastic line" in warning for warning in warnings)
     accepted = Region(
         kind=RegionKind.PFY, emission=Limits(760, 810), accepts_elastic=True
     )
-    assert check_region(accepted, data, INPUTS, {}).warnings == []
+    assert check_region(accepted, data, INPUTS, {}) == []
 
 
 def test_a_default_window_without_points_is_reported():
     region = Region(kind=RegionKind.TFY, scale=Scale.EDGE, post_edge=Limits(790, 800))
     data = rixs_map(30)
     late = MapData(data.counts[7:], data.exposure[7:], EDGES, INCIDENT[7:])
-    (warning,) = check_region(region, late, INPUTS, {}).warnings
+    (warning,) = check_region(region, late, INPUTS, {})
     assert warning.startswith("has too few points in the default pre_edge window; ")
     assert warning.endswith("(set pre_edge)")
