@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rixs_pipeline.errors import InputError, UsageError
+from rixs_pipeline.errors import UsageError
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.drift import JumpTimes
 from rixs_pipeline.simulate.lines import LINES, line_profile
@@ -17,9 +17,8 @@ from rixs_pipeline.simulate.settings import (
     SimulationSettings,
     preset_settings,
 )
-from rixs_pipeline.simulate.truth import DetectorResponse, read_settings, true_map
+from rixs_pipeline.simulate.truth import read_settings, true_map
 
-RESPONSE = DetectorResponse(fwhm=1.4, tail_fraction=0.15, tail_length=20.0)
 DEAD_TIME = 1024 * 4.8e-6  # s
 RUN = "20260101/0000/20260101_run0000"
 SMALL = SimulationSettings(
@@ -400,31 +399,6 @@ def test_recorded_photons_follow_the_true_map(tmp_path):
     chi_squared = ((counts - expected) ** 2 / expected).sum()
     assert counts.sum() > 10_000
     assert abs(chi_squared - counts.size) < 4 * np.sqrt(2 * counts.size)
-
-
-def oxygen_map(edges, response=None):
-    incident = np.array([530.0, 531.0, 540.0])
-    return true_map(SMALL, "O_K", "LMR_RT", incident, edges, response=response)
-
-
-def test_true_maps_add_over_bins():
-    fine = oxygen_map(np.linspace(510, 530, 41))
-    coarse = oxygen_map(np.linspace(510, 530, 11))
-    np.testing.assert_allclose(fine.reshape(3, 10, 4).sum(axis=2), coarse, rtol=1e-9)
-
-
-def test_response_keeps_the_photons_and_moves_them_to_low_energy():
-    whole = np.array([200.0, 1099.0])
-    with_response = oxygen_map(whole, RESPONSE)
-    np.testing.assert_allclose(with_response, oxygen_map(whole), rtol=5e-3)
-    band = np.array([515.0, 530.0])
-    assert (oxygen_map(band, RESPONSE) < oxygen_map(band)).all()
-
-
-def test_true_map_of_an_unknown_sample_is_refused():
-    edges = np.array([515.0, 530.0])
-    with pytest.raises(InputError, match="choose one of LMR_RT"):
-        true_map(SMALL, "O_K", "nobody", np.array([530.0]), edges)
 
 
 def test_truth_includes_the_settings(beamtime):
