@@ -1,4 +1,4 @@
-"""Progress of long work on stderr: a bar on a terminal, now and then a line in a log."""
+"""Progress of long work on stderr: a bar on a terminal, occasional lines in a log."""
 
 import logging
 import sys

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# On a loaded machine the time of an example says nothing. Continuous integration tries the same examples every time;
-# elsewhere new ones are tried.
+# An example's time is meaningless on a loaded machine. Continuous integration tries the
+# same examples every time; other machines try new examples.
 settings.register_profile(
     "here",
     deadline=None,
@@ -23,7 +23,7 @@ settings.load_profile("here")
 
 CHECKOUT = Path(__file__).parent.parent
 
-# a beamtime that is reduced in seconds: a reference run before and after, two samples with two passes each
+# a beamtime reduced in seconds: two samples with two passes each between reference runs
 SMALL = {
     "seed": 5,
     "pixels": 3,
@@ -46,12 +46,12 @@ SMALL = {
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The real beamtime beside the checkout, or where RIXS_REAL_DATA says; skips visibly without it."""
+    """The real beamtime beside the checkout or in `RIXS_REAL_DATA`; skip if missing."""
     folder = Path(os.environ.get("RIXS_REAL_DATA", CHECKOUT.parent / "shared" / "real"))
     beamtime = folder / "ssrl_10_1_20200219"
     if not beamtime.is_dir():
         pytest.skip(
-            f"no real data: {beamtime} is not there; set RIXS_REAL_DATA to the folder that holds it"
+            f"no real data: {beamtime} missing; set RIXS_REAL_DATA to its parent"
         )
     return beamtime
 
@@ -65,7 +65,10 @@ def sample_beamtime() -> Path:
 def made_once(
     factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
 ) -> Path:
-    """A folder for all tests of a session to read: the first of the parallel workers makes it, the others wait."""
+    """A read-only folder for all tests of a session, made by the first worker.
+
+    Other parallel workers wait for it.
+    """
     root = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
@@ -100,13 +103,13 @@ def _reduce(beamtime: Path) -> Callable[[Path], None]:
 
 @pytest.fixture(scope="session")
 def reduced_sample(tmp_path_factory, sample_beamtime) -> Path:
-    """The sample beamtime, reduced by the command line without figures; to be read only."""
+    """The sample beamtime, reduced by the command line without figures; read-only."""
     return made_once(tmp_path_factory, "reduced_sample", _reduce(sample_beamtime))
 
 
 @pytest.fixture(scope="session")
 def reduced_real(tmp_path_factory, real_data) -> Path:
-    """The real beamtime, reduced by the command line without figures; to be read only."""
+    """The real beamtime, reduced by the command line without figures; read-only."""
     return made_once(tmp_path_factory, "reduced_real", _reduce(real_data))
 
 
@@ -131,7 +134,7 @@ def reduced_small(tmp_path_factory, small_beamtime) -> Path:
 
 @dataclass
 class Small:
-    """A beamtime of one's own and its results, to damage and to reduce again in this process."""
+    """A private beamtime and its products, to damage and to reduce in this process."""
 
     beamtime: Path
     out: Path
@@ -164,7 +167,7 @@ class Small:
 
 @pytest.fixture
 def small(tmp_path, small_beamtime, reduced_small) -> Small:
-    """The small beamtime, reduced, as a copy of one's own: everything is fresh until something is changed."""
+    """A private copy of the small beamtime and its products, all of them fresh."""
     shutil.copytree(small_beamtime, tmp_path / "beamtime")
     shutil.copytree(reduced_small, tmp_path / "out")
     return Small(tmp_path / "beamtime", tmp_path / "out")

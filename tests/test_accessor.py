@@ -70,7 +70,8 @@ def test_a_config_brings_efficiency_energy_scale_and_blanks(
 ):
     path = tmp_path / "c.yaml"
     path.write_text(
-        "normalise: {efficiency: [[200, 0.5], [1100, 0.5]]}\ngeometry: {incidence: 30, takeoff: 90}\n"
+        "normalise: {efficiency: [[200, 0.5], [1100, 0.5]]}\n"
+        "geometry: {incidence: 30, takeoff: 90}\n"
     )
     blank = open_product(reduced_small / "maps" / "LMR_100C-Co_L.nxs")
     known = rixs_map.rixs.using(path, {"LMR_100C": blank})

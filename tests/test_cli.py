@@ -1,4 +1,4 @@
-"""The command line: verbs, exit codes, and one line for everything that a user can mend."""
+"""The command line: verbs, exit codes, and one-line messages for all user errors."""
 
 import json
 import os
@@ -62,8 +62,13 @@ def one_line(said):
 )
 def test_help_loads_nothing_heavy(arguments):
     code = (
-        "import atexit, sys; from rixs_pipeline.cli import main; sys.argv = ['rixs-pipeline', *sys.argv[1:]]\n"
-        f"atexit.register(lambda: print('LOADED', *sorted(set({HEAVY!r}) & sys.modules.keys())))\nmain()"
+        "import atexit, sys\n"
+        "from rixs_pipeline.cli import main\n"
+        "sys.argv = ['rixs-pipeline', *sys.argv[1:]]\n"
+        f"heavy = set({HEAVY!r})\n"
+        "loaded = lambda: sorted(heavy & sys.modules.keys())\n"
+        "atexit.register(lambda: print('LOADED', *loaded()))\n"
+        "main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True
@@ -74,11 +79,16 @@ def test_help_loads_nothing_heavy(arguments):
 
 
 def test_a_run_loads_no_more_than_it_needs(small_beamtime, tmp_path):
-    """Each of these takes between half a second and a second; xarray asks for dask's arrays of its own accord."""
+    """Each of these takes 0.5 to 1 s to import; xarray may import dask.array."""
     slow = ("scipy.stats", "dask.array", "distributed", "matplotlib.pyplot", "IPython")
     code = (
-        "import atexit, sys; from rixs_pipeline.cli import main; sys.argv = ['rixs-pipeline', *sys.argv[1:]]\n"
-        f"atexit.register(lambda: print('LOADED', *sorted(set({slow!r}) & sys.modules.keys())))\nmain()"
+        "import atexit, sys\n"
+        "from rixs_pipeline.cli import main\n"
+        "sys.argv = ['rixs-pipeline', *sys.argv[1:]]\n"
+        f"slow = set({slow!r})\n"
+        "loaded = lambda: sorted(slow & sys.modules.keys())\n"
+        "atexit.register(lambda: print('LOADED', *loaded()))\n"
+        "main()"
     )
     arguments = [
         "run",

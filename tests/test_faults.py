@@ -1,4 +1,4 @@
-"""What goes wrong at a beamtime: it is told in a line, it costs what it must, and the rest goes on."""
+"""Faults at a beamtime: one line each, and only dependent products are lost."""
 
 import errno
 import json
@@ -82,7 +82,7 @@ def forget_calibration(small, number):
 
 
 def reduced(small, config=None, *, failed=(), **options):
-    """Reduce; just the named runs fail, with reasons that are one line and no defect."""
+    """Reduce; only the named runs fail, with one-line reasons and no internal error."""
     summary = small.run(config, **options)
     assert set(summary.failed) == set(failed), summary.failed
     for text in [*summary.failed.values(), *summary.warnings, *summary.problems]:
@@ -183,7 +183,10 @@ def test_a_disk_without_any_space_is_one_line(small, cli, monkeypatch):
 
 @pytest.mark.parametrize("limit", [3000, 20_000])
 def test_a_disk_that_is_really_full_is_a_line_a_product(small, limit):
-    """Writes that fail beneath HDF5, which would print tracebacks and crash; small files still fit, or none do."""
+    """Writes fail beneath HDF5, which would print tracebacks and crash.
+
+    Small files still fit with the higher limit only.
+    """
     for path in (small.out / "scans").iterdir():
         path.unlink()
     code = (
@@ -305,7 +308,7 @@ def test_one_pixel_is_a_beamtime(small):
 
 
 def test_another_pixel_may_be_lost_in_one_scan_without_moving_the_intensity(small):
-    """Weights by throughput: the scan with fewer pixels has less exposure, not less intensity."""
+    """Weighting by throughput: fewer pixels mean less exposure, not less intensity."""
     start, end = windows(small, 2)
     with records(small.off(1)) as holder:
         holder[0] = holder[0][
@@ -441,8 +444,8 @@ def test_samples_that_share_a_file_name_are_not_mixed(small):
     config = {"beamtime": {"samples": {"LMR_RT": "a b", "LMR_100C": "a/b"}}}
     summary = reduced(small, config, failed=["a/b-Co_L"])
     assert (
-        "samples 'a b' and 'a/b' have the same file names; rename one in beamtime.samples"
-        in summary.failed["a/b-Co_L"]
+        "samples 'a b' and 'a/b' have the same file names; "
+        "rename one in beamtime.samples" in summary.failed["a/b-Co_L"]
     )
     assert json.loads(rixs_map(small, "a b").attrs["scans"]) == ["scan0001", "scan0002"]
 
@@ -618,7 +621,7 @@ def test_one_calibration_serves_before_or_after(small, lost, left):
 
 
 def test_a_calibration_that_only_the_states_know(small):
-    """Where the monochromator was parked is not known then; the lines of the reference sample have to be named."""
+    """The parked energy is unknown then; the reference lines have to be configured."""
     before = open_product(small.out / "calibration/cal0005.nxs")
     (small.beamtime / "logs/calibration0005.json").unlink()
     lines = ["C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La"]
@@ -753,7 +756,7 @@ def test_regions_that_touch_nothing(small):
 
 @pytest.fixture
 def photon_lists(small):
-    """The beamtime as photon lists: energies as the pipeline has them, no pulse files."""
+    """The beamtime as photon lists, with the pipeline's energies and no pulse files."""
     forget_calibration(small, 0)
     forget_calibration(small, 5)
     shutil.rmtree(small.out)

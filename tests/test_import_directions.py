@@ -1,4 +1,4 @@
-"""Imports go one way: cli -> runner -> {stages, execution}, stages -> {core, io, plots}; simulate stands alone."""
+"""Imports go one way: cli -> runner -> stages -> {core, io, plots}."""
 
 import ast
 import subprocess
@@ -55,7 +55,10 @@ def layer(module: Path) -> str:
 
 
 def imported(module: Path) -> set[str]:
-    """Every absolute name that a module imports anywhere: at the top, in functions, for type checkers, by name."""
+    """Return every absolute name that a module imports.
+
+    This includes imports inside functions, for type checkers, and by name.
+    """
     names: set[str] = set()
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -75,7 +78,10 @@ def imported(module: Path) -> set[str]:
 
 
 def layers_used(module: Path) -> set[str]:
-    """The layers of this package that a module imports; `from rixs_pipeline import __version__` is `__init__`."""
+    """Return the layers of this package that a module imports.
+
+    `from rixs_pipeline import __version__` is `__init__`.
+    """
     inside = [
         name.split(".")
         for name in imported(module)
@@ -128,7 +134,7 @@ def test_only_one_module_knows_dask() -> None:
 
 @pytest.mark.parametrize("module", ["rixs_pipeline", "rixs_pipeline.cli"])
 def test_light_modules_load_nothing_heavy(module: str) -> None:
-    """`--help` must be instant; a fresh interpreter tells what an import brings along."""
+    """`--help` must be instant; a fresh interpreter shows what an import loads."""
     code = f"import sys, {module}; print(*sorted(set({HEAVY!r}) & sys.modules.keys()))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -142,7 +148,9 @@ def test_the_checks_see_what_they_look_for(tmp_path: Path) -> None:
         "from typing import TYPE_CHECKING\n"
         "from importlib import import_module\n"
         "if TYPE_CHECKING:\n    from rixs_pipeline.io.formats import off\n"
-        "def f():\n    import dask.config\n    return import_module('rixs_pipeline.core.energy.function')\n",
+        "def f():\n"
+        "    import dask.config\n"
+        "    return import_module('rixs_pipeline.core.energy.function')\n",
         encoding="utf-8",
     )
     assert {

@@ -1,1 +1,1 @@
-"""Pure functions of arrays and plain values: calibration, binning, regions, statistics."""
+"""Functions of arrays and plain values: calibration, binning, regions, statistics."""

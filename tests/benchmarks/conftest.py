@@ -1,8 +1,10 @@
-"""Benchmarks run with `--benchmark-only` (`make bench`). They assert what comes out, and report how fast it did.
+"""Benchmarks, run with `--benchmark-only` (`make bench`): assert results, report speed.
 
-Times of different machines, or of one at different hours, cannot be compared: every number is set beside another one
-of the same session, the first of its group. At the end they are printed as one table and written as JSON. Tables of
-other measures, such as the energy scale against the truth, stand below it and in the same JSON.
+Times from different machines, or from one machine at different hours, are not
+comparable. Each is therefore given relative to the first of its group, measured in the
+same session. All are printed as one table at the end and written as JSON. Tables of
+other measures, such as the energy scale against the truth, follow below it and in the
+same JSON.
 """
 
 import json
@@ -63,7 +65,7 @@ def pytest_collection_modifyitems(
 
 @pytest.fixture
 def timed(request, benchmark) -> Callable[..., Any]:
-    """Calls a function on an amount of something a few times; the fastest call becomes a row of the table."""
+    """Time calls of a function on an amount; the fastest becomes a table row."""
 
     def run(group, what, function, amount, unit, rounds=20, setup=None):
         result = benchmark.pedantic(
@@ -89,7 +91,7 @@ def timed(request, benchmark) -> Callable[..., Any]:
 
 @pytest.fixture
 def table(request) -> Callable[[str, dict[str, Any]], None]:
-    """Adds a row, column -> value, to the table of that name; columns that begin with an underscore are left out."""
+    """Add a row (column -> value) to a named table, without columns named `_...`."""
 
     def add(name, row):
         rows = request.config.stash.setdefault(TABLES, {}).setdefault(name, [])
@@ -106,7 +108,7 @@ def table(request) -> Callable[[str, dict[str, Any]], None]:
 
 @pytest.fixture(scope="session")
 def reference_pulses(tmp_path_factory) -> Sequence[ReferencePulses]:
-    """The pulses of a simulated reference run, pixel by pixel; a pixel does not depend on how many others there are."""
+    """Pulses of a simulated reference run, independent for each pixel."""
     folder = tmp_path_factory.mktemp("benchmarks") / "reference_run"
     simulate(folder, SimulationSettings.model_validate(REFERENCE_RUN))
     (run,) = discover(folder).calibrations
@@ -128,13 +130,12 @@ def pytest_terminal_summary(
     results = {"machine": machine, "rows": rows, **tables}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     terminalreporter.section(
-        f"benchmarks, {machine['cores']} cores; relative: rate over that of the group's first"
+        f"benchmarks, {machine['cores']} cores; relative to the first rate of each group"
     )
     for row in rows:
         seconds, rate = f"{row['seconds']:.3f} s", f"{row['rate']:.3g} {row['unit']}/s"
-        terminalreporter.line(
-            f"{row['group']:<20}{row['what']:<44}{seconds:>10}{rate:>22}{row['relative']:>9.2f}"
-        )
+        columns = f"{row['group']:<20}{row['what']:<44}{seconds:>10}{rate:>22}"
+        terminalreporter.line(f"{columns}{row['relative']:>9.2f}")
     for name, entries in tables.items():
         terminalreporter.section(name)
         for line in _lines(entries):

@@ -1,8 +1,9 @@
-"""Where the truth puts the reference lines on the scale that was fitted: photons without noise, from the simulator.
+"""Positions of the reference lines on the fitted scale, from noise-free photons.
 
-A fitted position errs by the noise of the line's own photons; their true energies and errors share that noise, so that
-comparing with them would make the error look smaller than it is. Photons of the line's energy that arrive all over the
-run at every phase, without resolution and tail, tell the same without it.
+A fitted position has the noise of the line's photons. True energies and errors of the
+same photons share that noise, so a comparison with them would underestimate the error.
+Simulated photons of the line energy, spread over the whole run and all phases, without
+resolution and tail, give the position without that noise.
 """
 
 from dataclasses import replace
@@ -26,7 +27,9 @@ PROBES = 3000  # photons a line: 0.3 eV of scatter leave 0.005 eV
 
 
 def line_errors(settings, calibration, number, energies):
-    """How far off the fitted scale is at `energies` (line,) eV in a reference run, (pixel, line) eV; NaN: not ok.
+    """Errors of the fitted scale at `energies` (line,) in a reference run.
+
+    The result is (pixel, line) eV, NaN where the pixel is not ok.
 
     `number`: of the run, 0 the first and -1 the last.
     """
@@ -62,7 +65,10 @@ def line_errors(settings, calibration, number, energies):
 
 
 def pulls(settings, calibration, number):
-    """(Fitted - true position of a line on the fitted scale) / its error, (pixel, line); NaN where not fitted."""
+    """(Fitted - true position on the fitted scale) / its error, (pixel, line).
+
+    NaN where the line was not fitted.
+    """
     truth = line_errors(
         settings, calibration, number, calibration["line_energy"].values
     )

@@ -1,6 +1,7 @@
-"""Small simulated beamtimes through the whole chain: what the products' tests say of two samples, and of passes.
+"""Small simulated beamtimes, reduced: results of the tests between samples and passes.
 
-Every beamtime has its own array, drift, reference runs and photons; two samples, two edges, two passes of each.
+Every beamtime has its own array, drift, reference runs and photons; two samples, two
+edges, two passes of each.
 """
 
 import json
@@ -73,8 +74,11 @@ COMPARISONS = {
 
 
 def settings(seed: int, redox: float = 1.0) -> SimulationSettings:
-    """Six pixels without defects at 10 counts/s, 600 photons a point of a pass and 6000 in a pixel's reference run;
-    the second sample's redox feature is `redox` times as strong."""
+    """Six pixels without defects at 10 counts/s.
+
+    There are 600 photons per point of a pass and 6000 in each pixel's reference run;
+    the second sample's redox feature is `redox` times as strong.
+    """
     return SimulationSettings(
         seed=seed,
         pixels=6,
@@ -100,7 +104,10 @@ def settings(seed: int, redox: float = 1.0) -> SimulationSettings:
 
 @dataclass(frozen=True)
 class Told:
-    """What a reduced beamtime says: every p, the redox amplitude's ratio with its 95 % interval; and the true ratio."""
+    """Test results of a reduced beamtime: p values, and ratios of the redox amplitude.
+
+    `ratio` is measured, with its 95 % interval.
+    """
 
     chances: dict[str, float]
     ratio: tuple[float, float, float]
@@ -143,7 +150,7 @@ def reduce(one: SimulationSettings, folder: Path) -> Path:
 
 
 def chances(out: Path) -> dict[str, float]:
-    """Every p that a reduced beamtime states: of regions, of the feature, of passes and of consecutive ones."""
+    """Every p value of a reduced beamtime: regions, feature, passes, next scans."""
     found = {}
     for path in sorted((out / "comparisons").glob("*.nxs")):
         how = path.stem.split("-")[0]
@@ -160,7 +167,7 @@ def chances(out: Path) -> dict[str, float]:
 
 
 def ratio(out: Path) -> tuple[float, float, float]:
-    """The redox amplitude of the second sample over that of the first, and its 95 % interval."""
+    """Redox amplitude of the second sample over the first's, with 95 % interval."""
     one = open_product(out / "comparisons" / "free-O_K.nxs")["O_sPFY"]
     return tuple(
         float(one[name][0]) for name in ("ratio", "ratio_lower", "ratio_upper")
@@ -168,8 +175,11 @@ def ratio(out: Path) -> tuple[float, float, float]:
 
 
 def endless_ratio(one: SimulationSettings, beamtime: Path, out: Path) -> float:
-    """The same ratio of an endless measurement by the same pixels: less than that of the samples, since a thick sample
-    swallows some of its own light, and the common factor takes a part of the feature."""
+    """The same ratio for an endless measurement by the same pixels.
+
+    It is smaller than the ratio of the samples: a thick sample absorbs part of its own
+    emission, and the common factor absorbs part of the feature.
+    """
     truth = json.loads((beamtime / "truth.json").read_text())
     strengths, levels = [], []
     for sample in SAMPLES:

@@ -1,8 +1,9 @@
-"""Positions and widths of lines, fitted without the package: what its energies are measured with.
+"""Line positions and widths, fitted independently of the package to measure its errors.
 
-A line is its emitted shape, convolved with a Gaussian and with a tail towards low energy (share f, decay length
-`TAIL_EV`), on a flat background; binned Poisson likelihood, Fisher scoring, derivatives by differences. The formula is
-that of docs/explanation/calibration.md, section 3; the code is not the package's.
+A line is its emitted shape, convolved with a Gaussian and with a tail towards low
+energy (share f, decay length `TAIL_EV`), on a flat background; binned Poisson
+likelihood, Fisher scoring, numerical derivatives. The formula is that of
+docs/explanation/calibration.md, section 3; the code is not the package's.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ DELTA = (((0.0, 1e-9, 1.0),), 0.0)  # shape and sigma of a line that is emitted 
 
 @dataclass(frozen=True)
 class Peak:
-    """A fitted line: position, Gaussian FWHM (eV), share of the tail, counts, with standard deviations."""
+    """A fitted line: position and Gaussian FWHM (eV), tail share, counts; errors."""
 
     position: float
     position_error: float
@@ -34,7 +35,10 @@ NO_PEAK = Peak(*[np.nan] * 6)
 
 
 class Model:
-    """Counts in the bins of a window around 0, of a line emitted as `shape` (offset, FWHM, share) and `sigma`, eV."""
+    """Counts in the bins of a window around 0, for a line emitted as `shape`.
+
+    `shape`: (offset, FWHM, share) of its components; `sigma` in eV.
+    """
 
     def __init__(self, window, shape=DELTA):
         self.edges = (
@@ -79,9 +83,10 @@ class Model:
 
 
 def fit(values, window, shape=DELTA, sigma=1.0) -> Peak:
-    """Fit the line that stands near 0 in `values` (event,), eV; those outside `window` are not looked at.
+    """Fit the line near 0 in `values` (event,), eV, within `window`.
 
-    `sigma`: where the search for the resolution begins, eV. Not converged, or fewer than 10 counts: NaN.
+    `sigma`: initial value of the resolution, eV. The result is NaN if the fit does not
+    converge or has fewer than 10 counts.
     """
     model = Model(window, shape)
     counts, _ = np.histogram(values, model.edges)
@@ -161,9 +166,12 @@ def _peak(theta, information):
 
 
 def half_maximum_width(values, window, bandwidth=0.5) -> float:
-    """Full width at half maximum of a line, eV, from a kernel density of its photons: no model of the line at all.
+    """Full width at half maximum of a line, eV, from a kernel density of its photons.
 
-    `bandwidth`: standard deviation of the kernel, eV; it is taken off again in quadrature. The tail is part of it.
+    No line model is used.
+
+    `bandwidth`: standard deviation of the kernel, eV, subtracted in quadrature. The
+    tail is included in the width.
     """
     grid = np.arange(*window, 0.02)
     near = values[

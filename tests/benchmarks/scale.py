@@ -1,9 +1,11 @@
-"""The energy scale of simulated beamtimes against the truth: photon by photon, through the command line's products.
+"""Energy scale of simulated beamtimes against the truth, photon by photon.
 
-Every good photon of a run has an error, measured - true energy: a Gaussian, the pixel's resolution, with the tail of
-its low-energy losses. The scale stands where the Gaussian stands, so it is fitted, tail included (`peak_fits`), in
-windows of true energy: at the reference lines, and between them. On synthetic errors of 1.4 eV FWHM the fit is off by
-less than 0.01 eV for decay lengths of the tail from 10 to 30 eV, at 3 eV by less than 0.04 eV.
+Each good photon of a run has an error, measured - true energy: a Gaussian, the pixel's
+resolution, with the tail of its low-energy losses. The energy scale is at the centre of
+the Gaussian, so it is fitted, tail included (`peak_fits`), in windows of true energy:
+at the reference lines and between them. On synthetic errors of 1.4 eV FWHM the fit is
+off by less than 0.01 eV for tail decay lengths from 10 to 30 eV, and by less than 0.04
+eV at 3 eV.
 """
 
 from dataclasses import dataclass, replace
@@ -31,10 +33,13 @@ ENOUGH = 30  # photons without which a window, or a pixel in it, tells nothing
 
 
 def settings(seed, pixels, rate, fwhm=1.4, counts=None) -> SimulationSettings:
-    """A beamtime with every defect: three scans between two reference runs, a pixel that jumps in the second of them.
+    """A beamtime with every defect: three scans between two reference runs.
 
-    `rate`: counts/s on a mean pixel, everywhere; `counts`: photons in a mean pixel's reference line, or what a quarter
-    of an hour gives, at most 1000. Arrays of more than 100 pixels have three dead, three noisy and four jumping ones.
+    A pixel jumps in the second scan. Arrays of more than 100 pixels have three dead,
+    three noisy and four jumping pixels.
+
+    `rate`: counts/s on a mean pixel, in all runs. `counts`: photons in a mean pixel's
+    reference line; by default those of a quarter of an hour, but at most 1000.
     """
     share = 6.6  # photons of the reference run for each in a line
     defects = (
@@ -68,7 +73,10 @@ def settings(seed, pixels, rate, fwhm=1.4, counts=None) -> SimulationSettings:
 
 @dataclass(frozen=True)
 class Photons:
-    """The good photons of all used pixels in one run: pixel (event,), true energy and its error (event,) eV."""
+    """Good photons of all used pixels in one run, (event,).
+
+    They have a pixel, a true energy (eV) and its error (eV).
+    """
 
     pixel: np.ndarray
     true: np.ndarray
@@ -112,7 +120,10 @@ class Reduced:
         self.photons = {run.name: self._photons(run) for run in self.runs}
 
     def _functions(self, run):
-        """The energy function of every pixel: a scan's, or in a reference run the one that was fitted to it."""
+        """Return the energy function of every pixel.
+
+        For a reference run, it is the function fitted to that run.
+        """
         calibrations, jumps = self.calibrations, self.jumped
         if run.kind != "scan":
             calibrations = [c for c in calibrations if c.attrs["run"] == run.name]
@@ -216,7 +227,8 @@ class Place:
         limit, missed = 0.1 if self.at_line else 0.2, []
         if abs(self.bias) > limit + 2 * self.bias_error:
             missed.append(
-                f"{self.run} {self.window}: bias {self.bias:+.3f} +- {self.bias_error:.3f} eV"
+                f"{self.run} {self.window}: "
+                f"bias {self.bias:+.3f} +- {self.bias_error:.3f} eV"
             )
         chance = (
             chi2.ppf(0.975, self.pixels - 1) / (self.pixels - 1)
@@ -225,14 +237,14 @@ class Place:
         )
         if self.rms**2 > chance * (0.2**2 + (1.1 * self.counting) ** 2):
             missed.append(
-                f"{self.run} {self.window}: {self.rms:.2f} eV rms over {self.pixels} pixels, "
-                f"counting {self.counting:.2f}"
+                f"{self.run} {self.window}: {self.rms:.2f} eV rms "
+                f"over {self.pixels} pixels, counting {self.counting:.2f}"
             )
         return missed
 
 
 def places(reduced: Reduced) -> list[Place]:
-    """The scale in the first reference run, the first and the last scan and the second reference run."""
+    """Energy scale in both reference runs and in the first and the last scan."""
     scans = reduced.beamtime.scans
     found = []
     for run in (reduced.runs[0], scans[0], scans[-1], reduced.runs[-1]):
@@ -271,9 +283,12 @@ def _place(reduced, run, name, at_line, here, energy) -> Place:
 
 
 def locations(photons: Photons, pooled):
-    """Pixels, their photons, and where their errors stand, with standard errors: the pooled fit's shape, moved.
+    """Pixels, their photons, and the positions of their errors with standard errors.
 
-    Scoring with the shape's own information: as good as a fit of each pixel, and of any number of photons.
+    Each position is a shift of the pooled fit's shape.
+
+    Fisher scoring with the shape's information is as good as a fit of each pixel, and
+    works for any number of photons.
     """
     model = Model((-40, 20))
     theta = np.array([0.0, np.log(pooled.fwhm / 2.355), 0.0, pooled.tail, 1e-5])
@@ -294,9 +309,11 @@ def locations(photons: Photons, pooled):
 
 
 def calibration_errors(reduced, run, energy) -> dict[int, float]:
-    """Pixel -> what counting statistics of the reference runs allow its scale to err in a run at `energy`, eV.
+    """Energy-scale error per pixel from counting statistics of the reference runs, eV.
 
-    The errors of the lines' positions, linear in energy between the lines; of two reference runs by their shares.
+    It holds for a run at `energy`, eV.
+    Errors of the line positions are interpolated linearly in energy; those of two
+    reference runs are weighted by their shares.
     """
     time = run.middle
     result = {}
@@ -327,10 +344,11 @@ def calibration_errors(reduced, run, energy) -> dict[int, float]:
 
 @dataclass(frozen=True)
 class Resolution:
-    """FWHM of the errors at the lines of a reference run, all of them together, eV.
+    """FWHM of the errors at all lines of a reference run together, eV.
 
-    `total`: of the pixels' sum. `aligned`: of the sum, every pixel put where the truth has it at every line.
-    `median`: of the median pixel, its lines put there too. `counting`: rms by which counting statistics move lines.
+    `total`: of the sum of the pixels. `aligned`: of the sum with every pixel shifted to
+    the truth at every line. `median`: of the median pixel, its lines shifted likewise.
+    `counting`: rms shift of the lines due to counting statistics.
     """
 
     run: str
@@ -342,9 +360,11 @@ class Resolution:
     counting: float
 
     def beyond(self, few_counts=False) -> list[str]:
-        """Whether the sum is more than 5 % wider than the median pixel or the aligned sum, beyond two errors.
+        """Report a sum more than 5 % wider than the median pixel or the aligned sum.
 
-        `few_counts`: what counting statistics alone move is allowed on top, in quadrature.
+        The excess has to exceed two standard errors.
+
+        `few_counts`: whether to allow for counting statistics, in quadrature.
         """
         missed, moved = [], 1.1 * 2.355 * self.counting * few_counts
         for against, error in (
@@ -355,7 +375,8 @@ class Resolution:
                 self.total_error, error
             ):
                 missed.append(
-                    f"{self.run}: the sum has {self.total:.3f} eV FWHM, {against:.3f} +- {error:.3f} alone"
+                    f"{self.run}: the sum has {self.total:.3f} eV FWHM, "
+                    f"{against:.3f} +- {error:.3f} alone"
                 )
         return missed
 
@@ -407,7 +428,7 @@ def lost(reduced: Reduced) -> set[int]:
 
 
 def flaws(reduced: Reduced) -> list[str]:
-    """Dead and noisy pixels without the right reason, jumps that are not found or not split, misassigned pixels."""
+    """Report wrong pixel status, gain jumps missed or not split, misassigned pixels."""
     s, missed = reduced.settings, []
     for calibration in reduced.calibrations:
         status = dict(
@@ -439,7 +460,7 @@ def flaws(reduced: Reduced) -> list[str]:
 
 
 def _not_where_they_belong(reduced) -> list[str]:
-    """Pixels whose photons stand elsewhere: misassigned, or on the wrong side of a jump."""
+    """Report pixels with wrong energies: misassigned, or a gain jump misplaced."""
     missed = []
     for run in reduced.runs:
         photons = reduced.photons[run.name]
@@ -449,6 +470,7 @@ def _not_where_they_belong(reduced) -> list[str]:
             )  # of the tail, 7 to 15 % stand so far away
             if far.mean() > 0.3:
                 missed.append(
-                    f"{run.name}: {far.mean():.0%} of pixel {pixel}'s photons are 8 eV off or more"
+                    f"{run.name}: {far.mean():.0%} of pixel {pixel}'s photons "
+                    "are 8 eV off or more"
                 )
     return missed

@@ -1,8 +1,9 @@
-"""Spectra of simulated beamtimes, through the command line's products, against what an endless measurement gives.
+"""Spectra of simulated beamtimes against those of an endless measurement.
 
-The truth of a spectrum is the region's sum over the true map as the detector shows it: every used pixel's own
-resolution and tail by its weight, each where the energy scale of its own run put it. The scale's place is fitted: one
-shift for each map around each region, and one factor for each spectrum. Nothing else is free.
+The true spectrum is the region's sum over the true map as the detector responds to it:
+each used pixel's resolution and tail by its weight, at the position where the energy
+scale of its run puts it. Two things are free: one shift per map around each region, and
+one factor per spectrum.
 """
 
 import json
@@ -47,10 +48,10 @@ SHIFTS = np.arange(-1.5, 1.51, 0.1)  # eV
 
 
 def settings(seed: int, rate: float, pixels: int = 12) -> SimulationSettings:
-    """Two samples, two edges, two passes each, with a dead, a noisy and a jumping pixel.
+    """Two samples, two edges, two passes each; a dead, a noisy and a jumping pixel.
 
-    About as many photons at every rate, 600 a point and 2500 in a mean pixel's reference run, at most a quarter of an
-    hour.
+    The number of photons is nearly the same at every rate: 600 per point and 2500 in a
+    mean pixel's reference run, but no more than a quarter of an hour gives.
     """
     return SimulationSettings(
         seed=seed,
@@ -77,7 +78,7 @@ def few_counts(seed: int) -> SimulationSettings:
 
 @dataclass(frozen=True)
 class Points:
-    """Points of one spectrum: measured value, its error, interval, the truth and the counts expected there."""
+    """Points of a spectrum: value, error, interval, true value, expected counts."""
 
     kind: str
     rate: float
@@ -162,9 +163,11 @@ def pixel_responses(truth, scans) -> list[tuple[float, DetectorResponse]]:
 
 
 def shown_map(settings, rixs_map, responses):
-    """shift -> the map as the detector shows it, photons/s (point, bin), if its energy scale stands higher by `shift`.
+    """Map as the detector responds to it, as a function of the energy-scale shift.
 
-    The response is a convolution, so that of all pixels together is the mean of theirs.
+    The function returns photons/s (point, bin) for an energy scale higher by `shift`,
+    eV. The response is a convolution, so that of all pixels together is the mean of
+    theirs.
     """
     incident, edges = (
         rixs_map["incident_energy"].values,
@@ -238,7 +241,7 @@ def _points(name, rate, region, rixs_map, spectrum, shown) -> Points:
 
 
 def _shift(near, counts, exposure, shown) -> float:
-    """The shift of the largest likelihood, from a parabola through the best three, eV."""
+    """Maximum-likelihood shift, eV, from a parabola through the best three."""
     axis = near.any(axis=0)
     number = ((near > 0) * counts).sum(axis=0)[axis]
 

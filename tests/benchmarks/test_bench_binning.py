@@ -17,7 +17,10 @@ SLICES = PointSlices(LIMITS[:-1], LIMITS[1:])
 
 @pytest.fixture(scope="module")
 def pixel(reference_pulses):
-    """Pulse height, pretrigger mean, phase and time of a pixel's pulses, again and again, and its parameters."""
+    """A pixel's pulses, repeated, and its parameters.
+
+    Pulses have pulse height, pretrigger mean, phase and time.
+    """
     result = calibrate_pixels(reference_pulses[:8], REFERENCE_LINES, OPTIONS, 1000.0)
     row = [status.is_ok for status in result.status].index(True)
     one = reference_pulses[row]

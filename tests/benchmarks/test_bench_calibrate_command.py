@@ -1,8 +1,8 @@
-"""The calibration stage as the command line runs it: two reference runs of six lines, seconds and pixels/s.
+"""The calibration stage of the command line: two reference runs of six lines.
 
-Its aim is five seconds for 240 pixels on two cores, imports included (the command adds its start and the digests of the
-pulse files), and a time that grows as the number of pixels. A machine that does other work at the same time says little
-about the first, so nothing is asserted of it.
+The aim is five seconds for 240 pixels on two cores, imports included (the command adds
+its start-up and the digests of the pulse files), and a time proportional to the number
+of pixels. The time depends on other load of the machine, so it is not asserted.
 """
 
 import json

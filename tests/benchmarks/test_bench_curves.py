@@ -1,5 +1,7 @@
-"""The forms of the gain curve beside each other: how far from the truth, and how fast. Prints the table of
-docs/explanation/calibration.md."""
+"""Compare the forms of the gain curve: deviation from the truth, and speed.
+
+Prints the table of docs/explanation/calibration.md.
+"""
 
 import numpy as np
 import pytest
@@ -23,7 +25,8 @@ STAT = 0.07  # eV: about 1000 counts in a line
 SMOOTH, ROUGH = (0.0, 1e-6), (0.5, 1.0)
 RANGES = ((200, 270), (300, 380), (410, 510), (545, 690), (730, 840), (995, 1100))  # eV
 ALONG = np.arange(200.0, 1101.0, 5.0)
-CASES = {  # roughness of the gains, lines, whether the references are off by their uncertainties
+# roughness of the gains, lines, whether the references are off by their uncertainties
+CASES = {
     "six lines": (ROUGH, SIX, False),
     "six lines, no roughness": (SMOOTH, SIX, False),
     "C O Fe Cu": (ROUGH, ("C_Ka", "O_Ka", "Fe_La", "Cu_La"), False),
@@ -33,7 +36,11 @@ CASES = {  # roughness of the gains, lines, whether the references are off by th
 
 
 def array(seed, pixels, case):
-    """Heights (pixel, line) of the lines as measured, their energies and uncertainties, true heights along."""
+    """Simulate an array of pixels.
+
+    Returns pulse heights (pixel, line) as measured, line energies and uncertainties,
+    and true pulse heights at `ALONG`.
+    """
     roughness, names, off = CASES[case]
     reference = load_reference_set("srd128").lines
     energy, uncertainty = np.array(
@@ -55,7 +62,10 @@ def array(seed, pixels, case):
 
 
 def errors(seed, case, curve, pixels=24):
-    """Energy on the curve - true energy (pixel, [ALONG, lines]) eV, and whether each curve rises (pixel,)."""
+    """Energy on the curve - true energy (pixel, [ALONG, lines]), eV.
+
+    The second array is whether each curve rises (pixel,).
+    """
     heights, energy, uncertainty, true = array(seed, pixels, case)
     stat_errors = np.full(heights.shape, STAT)
     positions = LinePositions(heights, stat_errors, energy, uncertainty)
@@ -75,7 +85,8 @@ def test_errors_of_the_forms(curve, case, benchmark, capsys):
     places = [np.arange(len(ALONG), miss.shape[2])]
     places += [np.flatnonzero((low <= ALONG) & (high >= ALONG)) for low, high in RANGES]
     cells = [
-        f"{np.sqrt(np.mean(mean[..., at] ** 2)):.2f} / {np.std((miss - mean)[..., at]):.2f}"
+        f"{np.sqrt(np.mean(mean[..., at] ** 2)):.2f} / "
+        f"{np.std((miss - mean)[..., at]):.2f}"
         for at in places
     ]
     with capsys.disabled():

@@ -1,4 +1,7 @@
-"""Pulse records into counts beside what the memory gives: one core, two, and the usual histograms of as many values."""
+"""From pulse records to counts, relative to the memory bandwidth.
+
+One core, two cores, and common histogram libraries with as many values.
+"""
 
 import json
 import threading

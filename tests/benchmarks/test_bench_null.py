@@ -1,7 +1,7 @@
-"""What the tests of samples and passes say where nothing differs, and the redox amplitude where it does.
+"""Tests between equal samples and passes; redox amplitude of unequal samples.
 
-Small beamtimes through the whole chain, 300 in all; one row of the table a kind of test. A sound test has more than
-`ALARMS` false alarms in `SEEDS` once in a hundred.
+Small beamtimes through all stages, 300 in all; one row of the table per kind of test. A
+sound test exceeds `ALARMS` false alarms in `SEEDS` beamtimes once in a hundred times.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The whole command on the sample beamtime, as a user calls it: from nothing, and with nothing left to do."""
+"""The whole command on the sample beamtime: from scratch, and with everything fresh."""
 
 import json
 import shutil

@@ -1,7 +1,7 @@
-"""The energy scale that the command line makes of simulated beamtimes with every defect, against the truth.
+"""Energy scale of simulated beamtimes with every defect, against the truth.
 
-One row a beamtime; a row prints what it measured, whatever the limits say. The rows of 240 pixels are marked `slow`:
-`-m "not slow"` leaves them out.
+One row per beamtime; a row prints its measurements even where a limit is missed. The
+rows of 240 pixels are marked `slow`; `-m "not slow"` deselects them.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 
 from tests.benchmarks import line_truth, scale
 
-# seed, pixels, counts/s, FWHM eV, counts a line (None: a quarter of an hour, at most 1000)
+# seed, pixels, counts/s, FWHM (eV), counts per line (None: 15 minutes, at most 1000)
 QUICK = [
     (31, 12, 10.0, 1.4, None),
     (32, 24, 5.0, 1.4, None),
@@ -39,7 +39,7 @@ def name(row):
 
 
 def measure(row, folder, command_line):
-    """What a row's beamtime shows: limits that are missed, and the numbers of the table."""
+    """Measure the beamtime of a row: missed limits, and the numbers of the table."""
     reduced = scale.Reduced(scale.settings(*row), folder, command_line)
     places, widths = scale.places(reduced), scale.resolutions(reduced)
     pulls = np.concatenate(
@@ -76,7 +76,7 @@ def measure(row, folder, command_line):
 
 
 def beyond_pulls(pulls):
-    """Whether the standard deviation of pulls is outside 0.9 to 1.1, beyond two of its errors."""
+    """Is the standard deviation of pulls outside 0.9 to 1.1 by more than two errors?"""
     spread, error = pulls.std(), 1 / np.sqrt(2 * len(pulls))
     return (
         [f"pulls have sd {spread:.2f} +- {error:.2f}"]

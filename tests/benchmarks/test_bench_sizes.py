@@ -1,4 +1,7 @@
-"""The whole command on beamtimes of any size: time, memory of all its processes, and what a second worker brings."""
+"""The whole command on beamtimes of any size.
+
+Measures time, memory of all processes, and the gain from a second worker.
+"""
 
 import json
 import shutil
@@ -15,7 +18,7 @@ from rixs_pipeline.io.formats import off
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings
 
-# one edge and sample, so that more pulses are more scans; a reference run of 0.6 million pulses
+# one edge and sample, so that more pulses mean more scans; 0.6 million reference pulses
 BEAMTIME = {
     "seed": 5,
     "pixels": 64,
@@ -49,7 +52,7 @@ def beamtime(request, tmp_path_factory):
 
 
 def anonymous(pid: int) -> int:
-    """Memory of a process and its children that is no file's, bytes; 0 of those that have ended."""
+    """Anonymous memory of a process and its children, bytes; 0 if it has ended."""
     process = Path(f"/proc/{pid}")
     try:
         lines = (process / "status").read_text(encoding="ascii").splitlines()
@@ -67,7 +70,7 @@ def anonymous(pid: int) -> int:
 
 
 def watched(*command: object) -> int:
-    """Run the command line; the most memory that it and its processes had, looked at every 10 ms."""
+    """Run the command line; return peak memory of its processes, sampled at 10 ms."""
     process = subprocess.Popen(
         [sys.executable, "-m", "rixs_pipeline", *map(str, command)]
     )
@@ -83,7 +86,10 @@ def watched(*command: object) -> int:
     not Path("/proc/self/status").exists(), reason="memory is told by Linux's /proc"
 )
 def test_whole_runs(timed, table, beamtime, tmp_path):
-    """Nanoseconds a pulse are those of the stages that grow with the scans; the reference run is always the same."""
+    """Nanoseconds per pulse hold for the stages that grow with the number of scans.
+
+    The reference run is always the same.
+    """
     pulses = sum(off.read_header(path).n_records for path in beamtime.rglob("*.off"))
     counts = []
     for verb, *options in (

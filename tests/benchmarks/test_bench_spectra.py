@@ -1,7 +1,8 @@
-"""Spectra that the command line makes of simulated beamtimes, against the truth: bias, pulls, coverage.
+"""Spectra of simulated beamtimes against the truth: bias, pulls, coverage.
 
-One row a kind of spectrum and rate, over the seeds, and rows over all. Limits are missed beyond two standard errors, by
-rows of one kind beyond three: there are a hundred and more of those to look at.
+One row per kind of spectrum and rate, over the seeds, and rows over all. A limit is
+missed beyond two standard errors; in rows of a single kind, of which there are more
+than a hundred, beyond three.
 """
 
 import numpy as np
@@ -99,7 +100,7 @@ def test_all_rates_together(benchmark, table):
 
 
 def row(name, points, errors=2.0):
-    """The numbers of some spectra, and which limits they miss by more than some standard errors."""
+    """Numbers of a set of spectra, and the limits that they miss by `errors` errors."""
     pull, expected, covered = (
         np.concatenate([getattr(p, n) for p in points])
         for n in ("pull", "expected", "covered")
@@ -137,9 +138,12 @@ def row(name, points, errors=2.0):
 
 
 def biases(points):
-    """Relative bias, its error and a point's median error, at the lowest, middle and highest third of each spectrum.
+    """Relative bias, its error and a point's median error in thirds of each spectrum.
 
-    A common factor is free, so that a mean tells nothing: what is not proportional shows as a trend over the thirds.
+    The thirds are the lowest, the middle and the highest points.
+
+    A common factor is free, so an overall mean is meaningless; a deviation from
+    proportionality appears as a trend over the thirds.
     """
     found = []
     for third in range(3):

@@ -1,4 +1,4 @@
-"""The whole command, figures included, on beamtimes of 64 and 240 pixels, beside np.histogram2d on as many values."""
+"""The whole command with figures on 64 and 240 pixels, next to np.histogram2d."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Photons of emission lines and what a pixel makes of them, drawn directly: no grid, no transform."""
+"""Photons of emission lines and a pixel's response, drawn directly without a grid."""
 
 import numpy as np
 

@@ -78,9 +78,9 @@ def _number_or_text(text: str) -> Any:
 
 
 def deviation(before: Any, after: Any) -> float | None:
-    """Return the largest relative deviation of floats; None where all else differs.
+    """Return the largest relative deviation of floats; None for any other difference.
 
-    Texts that hold JSON, such as the facts of a line test, are compared as their values.
+    Texts that hold JSON, such as the details of a line test, are compared as values.
 
     Parameters
     ----------

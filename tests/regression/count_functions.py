@@ -3,8 +3,8 @@
     python -m tests.regression.count_functions [--list] [--before CHECKOUT]
 
 One pixel of one scan of the sample beamtime is counted, made a map, combined and summed
-to a PFY, with its calibration ready, while a profiler lists the functions of the package
-that are called. Functions of `io` do not count, nor do comprehensions. CHECKOUT is the
+to a PFY, with its calibration ready, while a profiler lists the called functions of the
+package. Functions of `io` do not count, nor do comprehensions. CHECKOUT is the
 state of the repository before the folders of `core` (3e1d8c8).
 """
 

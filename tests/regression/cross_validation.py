@@ -1,4 +1,4 @@
-"""Calibrate with one half of the pulses, read the other half: what a calibration is worth on photons it never saw."""
+"""Calibrate with half of the pulses and apply the calibration to the other half."""
 
 import shutil
 from dataclasses import dataclass
@@ -15,7 +15,10 @@ from rixs_pipeline.types import are_ok
 
 
 def write_half(beamtime: Path, out: Path, which: int) -> None:
-    """A beamtime with every second record of each OFF file, the first (`which` 0) or the second (1) of each two."""
+    """Write a beamtime with every second record of each OFF file.
+
+    `which`: 0 for the first of each pair, 1 for the second.
+    """
     out.mkdir(parents=True)
     for path in beamtime.iterdir():
         if path.suffix != ".off":
@@ -32,20 +35,21 @@ def write_half(beamtime: Path, out: Path, which: int) -> None:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """One pixel in one reference run, as a calibration reads it that never saw these photons."""
+    """One pixel in one reference run; the calibration did not use these photons."""
 
     run: str
     pixel: int
     energies: np.ndarray  # (event,) eV
-    line_errors: np.ndarray  # (line,) eV, counting statistics of the fitted half; 0 where it could not fit the line
+    # (line,) eV, counting statistics of the fitted half; 0 where a line was not fitted
+    line_errors: np.ndarray
 
 
 def read_held_out(beamtime: Path, out: Path) -> list[HeldOut]:
-    """The photons of the reference runs in `beamtime` with the energies that the calibrations in `out` give them.
+    """Read the photons of the reference runs, calibrated with the products in `out`.
 
-    They are interpolated in time between the two reference runs, as a scan's are; a pixel that jumped between them
-    rests on the reference run that it is read in. Cuts are those that were learned with the calibration. Pixels that
-    are not ok are left out.
+    Energies are interpolated in time between the two reference runs, as in a scan;
+    those of a pixel that jumped in between rest on the reference run of the photons.
+    Cuts are those of the calibration. Pixels that are not ok are left out.
     """
     runs = discover(beamtime).calibrations
     products = [open_product(out / "calibration" / f"{run.name}.nxs") for run in runs]
@@ -65,7 +69,8 @@ def read_held_out(beamtime: Path, out: Path) -> list[HeldOut]:
                 for c in ((own, own) if pulses.pixel in jumped else products)
             )
             quantities = pulses.pulse_height, pulses.pretrigger_mean, pulses.phase
-            # by hand: of residual, pretrigger mean and phase; a hold-off means nothing where every second pulse is gone
+            # cuts on residual, pretrigger mean and phase, applied here; hold-off is
+            # meaningless without every second pulse
             limited = np.stack([pulses.residual, pulses.pretrigger_mean, pulses.phase])
             low, high = own["cut_limits"].values[row][:3].T[:, :, None]
             good = np.all((limited >= low) & (limited <= high), axis=0) & (

@@ -11,7 +11,10 @@ from rixs_pipeline.core.energy import energy, interpolated_energy
 
 @dataclass(frozen=True)
 class Recount:
-    """Counts (point, bin), how many pulses they must hold, and pixel -> pulses of it that are counted."""
+    """Recounted photons of a scan.
+
+    Counts (point, bin), the total number of pulses, and pixel -> counted pulses.
+    """
 
     counts: np.ndarray
     expected: int
@@ -19,7 +22,7 @@ class Recount:
 
 
 def read_off(path):
-    """All whole records of an OFF file 0.2.0 or 0.3.0, by the description of the format."""
+    """Read all complete records of an OFF file 0.2.0 or 0.3.0, by its specification."""
     data = path.read_bytes()
     start = data.index(b"\n}\n") + 3
     header = json.loads(data[:start])
@@ -53,10 +56,12 @@ def ns(seconds):
 
 
 def recount(scan, calibrations, files, start_ns, end_ns):
-    """Count a scan again: its cut limits, and the calibrations that its pixel status names, are taken from products.
+    """Count a scan again, with the cut limits and calibrations stored in products.
 
-    Between two calibrations energies hold for the middle of a point, and they are rounded to f4, as in the pipeline.
-    `scan`: the scan's product; `calibrations`: run -> product; `files`: pixel -> OFF file; windows i8 (point,).
+    Between two calibrations, energies hold for the middle of a point and are rounded to
+    f4, as in the pipeline.
+    `scan`: the scan's product; `calibrations`: run -> product; `files`: pixel -> OFF
+    file; windows i8 (point,).
     """
     assert np.all(start_ns < end_ns) and np.all(
         end_ns[:-1] <= start_ns[1:]
@@ -112,7 +117,7 @@ def recount(scan, calibrations, files, start_ns, end_ns):
 
 
 def _energy(status, pixel, values, time, calibrations):
-    """`ok: cal0000 to cal0009`, or `ok: cal0000 alone, …`: the calibrations that the energies rest on."""
+    """Calibrate with the runs in `ok: cal0000 to cal0009` or `ok: cal0000 alone, …`."""
     names = status.removeprefix("ok: ").split(",")[0].split()
     of = [calibrations[name] for name in names if name in calibrations]
     assert len(of) == (2 if names[1] == "to" else 1)

@@ -1,4 +1,4 @@
-"""What the measurements of the energy scale are made with: fits of synthetic lines of known place and width."""
+"""The independent peak fits, on synthetic lines of known position and width."""
 
 import numpy as np
 import pytest

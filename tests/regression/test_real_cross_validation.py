@@ -1,8 +1,8 @@
-"""The real reference runs, calibrated with every second pulse and judged on the others, in both directions.
+"""Real reference runs, calibrated with every second pulse and tested on the others.
 
-The parked monochromator's line at 1000 eV is not a reference line: nothing but its width tells whether gain, drift and
-arrival phase are corrected in the photons of a run that the fit did not see. Its place says nothing: the monochromator
-moved between the two runs.
+The line of the parked monochromator at 1000 eV is not a reference line. Its width alone
+shows whether gain, drift and arrival phase are corrected for photons that were not
+fitted. Its position is not a test: the monochromator moved between the two runs.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ halves = pytest.mark.parametrize(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, real_data, command_line):
-    """`half0`, `half1`: beamtimes of every second pulse; `out0`, `out1`: what the command line makes of them."""
+    """Beamtimes of every second pulse (`half0`, `half1`); products `out0`, `out1`."""
     folder = tmp_path_factory.mktemp("halves")
     for half in (0, 1):
         write_half(real_data, folder / f"half{half}", half)
@@ -82,14 +82,17 @@ def test_the_elastic_line_is_sharp(held_out, half, run):
     assert len(centred) >= len(PIXELS) - 1
     pooled = fit(np.concatenate(centred), ELASTIC_WINDOW, sigma=1.3)
     assert pooled.fwhm <= POOLED_FWHM, pooled
-    # without any model of the line, and with its tail: a photon or two more or less move the half maximum by this
+    # without a model, with the tail: single photons move the half maximum this far
     assert half_maximum_width(np.concatenate(centred), ELASTIC_WINDOW) == pytest.approx(
         pooled.fwhm, abs=0.2 + 4 * pooled.fwhm_error
     )
 
 
 def _places(held_out):
-    """Places of the lines, eV from their references, and standard errors, (run, pixel, line); errors with the fit's."""
+    """Return line positions relative to the references, eV, and their standard errors.
+
+    Both are (run, pixel, line); errors include those of the fit.
+    """
     reference = load_reference_set("srd128").lines
     place = np.full((2, len(PIXELS), len(LINES)), np.nan)
     error = place.copy()
@@ -120,7 +123,7 @@ def test_the_lines_stand_where_they_stood_six_hours_before(held_out):
         weight.sum(axis=1) ** -0.5,
     )
     assert np.all(np.abs(mean) <= np.maximum(MOVED, 2 * its_error)), np.round(mean, 2)
-    # each line of each pixel: no more of them beyond two standard errors than chance has it
+    # lines of single pixels: no more than expected by chance beyond two standard errors
     beyond = np.abs(moved) > np.maximum(MOVED, 2 * error)
     assert beyond.sum() <= binom.ppf(0.975, moved.size, 0.0455), np.round(moved, 2)
     assert np.sqrt(np.mean((moved / error) ** 2)) < 1 + 3 / np.sqrt(2 * moved.size)

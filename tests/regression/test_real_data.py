@@ -1,4 +1,4 @@
-"""The real Co L edge: four pixels, six passes of one sample between two calibrations six hours apart."""
+"""The real Co L edge: four pixels, six passes between calibrations six hours apart."""
 
 import json
 
@@ -98,7 +98,7 @@ def test_all_lines_are_assigned_in_every_pixel(name, calibrations):
         "pixel"
     ].values.tolist() == list(PIXELS)
     assert calibration["line_name"].values.tolist() == LINES
-    # the references disagree by 0.5 eV rms; a line that was mistaken for another is off by 70 eV
+    # the references disagree by 0.5 eV rms; a misidentified line is off by 70 eV
     assert np.abs(calibration["line_residual"].values).max() < 3  # none is NaN
     assert np.all(np.abs(calibration["elastic_energy"].values - 1000) < 6)
 

@@ -1,4 +1,4 @@
-"""The beamtime that ships, reduced by the command line, against plain counts and against the truth."""
+"""The supplied sample beamtime, reduced, against a plain recount and the truth."""
 
 import json
 
@@ -62,10 +62,10 @@ def windows(beamtime, number):
 
 @pytest.fixture(scope="module")
 def expected(scans, files, truth, sample_beamtime):
-    """Photons that the truth predicts in each point and bin of each scan, f8 (point, bin), from the pixels used.
+    """Expected photons of used pixels in each scan, f8 (point, bin).
 
-    Of those, a share is lost with the bad pulses and with the records into which a second photon fell; both are
-    known. The live time is what the records themselves leave of the points.
+    Known shares are lost with bad pulses and with records that contain a second photon.
+    The live time is calculated from the records.
     """
     settings = read_settings(sample_beamtime)
     throughput = {pixel["channel"]: pixel["throughput"] for pixel in truth["pixels"]}
@@ -170,7 +170,10 @@ def test_every_pixel_has_its_verdict(scans, calibrations):
 
 
 def test_lines_stand_within_one_ev(calibrations, truth):
-    """In both reference runs on their own scale, and those of the second on the first's where a pixel did not jump."""
+    """In both reference runs on their own scale.
+
+    For steady pixels, also those of the second run on the scale of the first.
+    """
     steady = [PIXELS.index(pixel) for pixel in (1, 3, 7, 11, 15)]
     for calibration in calibrations.values():
         energy = dict(
@@ -207,7 +210,7 @@ def test_the_slip_of_the_monochromator_is_seen(calibrations, sample_beamtime):
 
 @pytest.mark.parametrize("number", SCANS)
 def test_counts_are_those_of_the_truth(number, scans, expected):
-    """Point by point, and in all: within what Poisson statistics allow, for a scan in a million."""
+    """Per point and in total, within Poisson limits at a false-alarm rate of 1e-6."""
     points, predicted = (
         scans[number]["counts"].values.sum(axis=1),
         expected[number].sum(axis=1),
@@ -236,7 +239,7 @@ def test_counts_of_a_window_are_those_of_the_truth(name, region, maps, expected)
 
 
 def test_all_maps_share_one_scale(maps, truth, sample_beamtime):
-    """Counts / exposure over the truth is one number everywhere: the throughput of the mean used pixel."""
+    """Counts / exposure / truth is the same everywhere: the mean pixel's throughput."""
     settings = read_settings(sample_beamtime)
     ratios, errors = [], []
     for name, rixs_map in maps.items():
