@@ -27,7 +27,7 @@ def test_ctrl_c_waits_for_the_files_that_are_being_read_alone(tmp_path, monkeypa
             os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.05)
 
-    monkeypatch.setattr(freshness.digests, "records", reads)
+    monkeypatch.setattr(freshness.digests, "digest_records", reads)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import numpy as np
+
+from rixs_pipeline.config import Config
+from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.runner.config_checks import unmatched_entries
+from tests.stages.builders import scan
+
+
+def test_entries_that_match_nothing_are_listed(small_beamtime):
+    config = Config.model_validate(
+        {
+            "beamtime": {"exclude": {"pixels": [3, 99], "points": {1: [0], 77: [0]}}},
+            "compare": {
+                "good": {
+                    "samples": ["LMR_RT", "LMR_100C"],
+                    "regions": ["Co_PFY", "log_tey"],
+                },
+                "bad": {
+                    "samples": ["LMR_RT", "LMR_200C"],
+                    "regions": ["Co_PFI"],
+                    "feature": {"region": "Co_PFT", "window": [780, 781]},
+                },
+            },
+            "figures": {
+                "fig1": {
+                    "kind": "xas",
+                    "samples": ["LMR_RT", "LMR_200C"],
+                    "edges": ["Co_L", "Ni_L"],
+                    "channel": ["tey", "drain", "pfy"],
+                }
+            },
+        }
+    )
+    lines = unmatched_entries(discover(small_beamtime), config)
+    assert lines == [
+        "config: beamtime.exclude.pixels: no pixel 99 in this beamtime",
+        "config: beamtime.exclude.points: no scan 77 in this beamtime",
+        "config: compare.bad: no sample 'LMR_200C' in this beamtime",
+        "config: compare.bad: no region 'Co_PFI' in this beamtime",
+        "config: compare.bad: no region 'Co_PFT' in this beamtime",
+        "config: figures.fig1: no sample 'LMR_200C' in this beamtime",
+        "config: figures.fig1: no edge Ni_L in this beamtime",
+        "config: figures.fig1: no drain of LMR_RT at Co_L in this beamtime",
+    ]
+
+
+def test_entries_that_match_are_not_listed():
+    run = scan([Path("x_chan3.off")], readings={"tey": np.ones(4)})
+    config = Config.model_validate(
+        {
+            "beamtime": {
+                "exclude": {"pixels": [3], "points": {1: [0], "scan0001": [1]}}
+            },
+            "figures": {
+                "f": {
+                    "kind": "xas",
+                    "samples": ["LMR"],
+                    "edges": ["Co_L"],
+                    "channel": ["tey"],
+                }
+            },
+        }
+    )
+    assert unmatched_entries(Beamtime(Path("b"), (run,)), config) == []
+
+
+def test_pixels_of_a_beamtime_without_pulse_files_are_unknown():
+    config = Config.model_validate({"beamtime": {"exclude": {"pixels": [3]}}})
+    assert unmatched_entries(Beamtime(Path("b"), (scan(),)), config) == []
+
+
+def test_a_sample_that_was_not_measured_at_an_edge_is_listed():
+    runs = (
+        scan(name="scan0001", sample="A", edge="Co_L"),
+        scan(name="scan0002", sample="B", edge="Ni_L"),
+    )
+    figure = {"kind": "maps", "samples": ["A"], "edges": ["Ni_L"]}
+    config = Config.model_validate({"figures": {"f": figure}})
+    assert unmatched_entries(Beamtime(Path("b"), runs), config) == [
+        "config: figures.f: no A at Ni_L in this beamtime"
+    ]

@@ -1,0 +1,76 @@
+import json
+
+import pytest
+
+from rixs_pipeline.config import Config
+from rixs_pipeline.config.load import load_config
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.runner.inspect import initial_config, inspect_beamtime, status
+from tests.runner.reductions import made, tree
+
+
+def test_status_gives_the_state_of_each_product_and_the_reason(small):
+    (small.out / "maps/LMR_RT-Co_L.nxs").unlink()
+    log = json.loads(small.log(4).read_text())
+    log["var_values"][0] += 0.1
+    small.log(4).write_text(json.dumps(log))
+    run = json.loads((small.out / "run.json").read_text())
+    run["failed"] = {"scan0009": "it was bad"}
+    run["beamtime"] = str(small.beamtime)
+    (small.out / "run.json").write_text(json.dumps(run))
+    before = tree(small.out)
+    states = status(small.out)
+    assert tree(small.out) == before
+    assert (
+        states["scan0001"]
+        == states["cal0000"]
+        == states["LMR_RT-Co_L spectra"]
+        == "fresh"
+    )
+    assert states["LMR_RT-Co_L"] == "stale: not made yet"
+    assert states["scan0004"] == states["LMR_100C-Co_L"] == "stale: inputs changed"
+    assert states["scan0009"] == "failed: it was bad"
+
+
+@pytest.mark.parametrize("text", [None, "{}", "{", "[]"])
+def test_status_of_a_foreign_folder_is_refused(tmp_path, text):
+    if text is not None:
+        (tmp_path / "run.json").write_text(text)
+    with pytest.raises(InputError, match=r"no run\.json there|run\.json"):
+        status(tmp_path)
+
+
+def test_the_first_config_fits_and_changes_nothing(small, tmp_path):
+    path = tmp_path / "config.yaml"
+    text = initial_config(small.beamtime)
+    path.write_text(text)
+    assert "Co_PFY" in text and load_config(path).regions is None
+    path.write_text(text.replace("#regions:", "regions:").replace("#  Co_", "  Co_"))
+    regions = load_config(path).model_dump(mode="json", include={"regions"})
+    assert made(small, regions) == set()
+
+
+def test_inspection_lists_the_runs_as_text_and_as_values(small_beamtime):
+    values = inspect_beamtime(small_beamtime, Config(), as_json=True)
+    assert [run["name"] for run in values["runs"]] == [
+        "cal0000",
+        "scan0001",
+        "scan0002",
+        "scan0003",
+        "scan0004",
+        "cal0005",
+    ]
+    text = inspect_beamtime(small_beamtime, Config(), as_json=False)
+    assert all(run["name"] in text for run in values["runs"])
+
+
+def test_inspection_uses_the_names_of_the_config(small_beamtime):
+    config = Config.model_validate({"beamtime": {"samples": {"LMR_RT": "pristine"}}})
+    values = inspect_beamtime(small_beamtime, config, as_json=True)
+    samples = {run["sample"] for run in values["runs"]}
+    assert "pristine" in samples and "LMR_RT" not in samples
+
+
+def test_a_folder_that_is_no_beamtime_is_refused(tmp_path):
+    with pytest.raises(InputError):
+        initial_config(tmp_path)
