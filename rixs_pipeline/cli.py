@@ -16,8 +16,7 @@ from rixs_pipeline import __version__, interrupt
 from rixs_pipeline.errors import InputError, RixsError, UsageError
 
 if TYPE_CHECKING:
-    from rixs_pipeline.config import Config
-    from rixs_pipeline.runner.run import Options, Summary
+    from rixs_pipeline.runner.run import Config, Options, Summary
 
 app = typer.Typer(
     name="rixs-pipeline",

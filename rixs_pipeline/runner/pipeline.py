@@ -1,6 +1,8 @@
 """The loop over the stages: what is fresh, what is computed, what becomes of it."""
 
+import ctypes
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +54,7 @@ class Pipeline:
             if stage_class.verb in options.verbs:
                 started = time.perf_counter()
                 self._run_stage(stage_class(self.context), with_figures)
+                _release_freed_memory()
                 self.summary.add_time(stage_class.verb, time.perf_counter() - started)
         started = time.perf_counter()
         for results in self._pending:
@@ -141,3 +144,16 @@ class Pipeline:
         if is_computed:
             self.freshness.keys.pop(product.path, None)
         self.summary.add_failure(product.name, reason)
+
+
+def _release_freed_memory() -> None:
+    """Return to the system what the heaps of glibc keep after a stage.
+
+    The peak of a reduction of 240 pixels with figures, all processes together, is
+    0.81 GB with this call and 1.25 GB without (`tests/benchmarks/test_bench_sizes.py`):
+    figures are drawn while this process holds what the calibration has freed.
+    """
+    if os.name == "posix":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
+        if trim:
+            trim(0)

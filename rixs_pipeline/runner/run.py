@@ -12,7 +12,7 @@ from rixs_pipeline.runner.output_folder import make_folder, write_config
 from rixs_pipeline.runner.select_scans import select_scans
 from rixs_pipeline.runner.summary import Summary
 
-__all__ = ["Options", "Summary", "run"]
+__all__ = ["Config", "Options", "Summary", "run"]
 
 log = logging.getLogger("rixs_pipeline")
 

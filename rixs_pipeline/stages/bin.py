@@ -9,20 +9,21 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.io import provenance
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.scan.calibrated_photons import photon_content
 from rixs_pipeline.stages.scan.count_scans import count_scans
-from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import (
     Throughput,
-    estimate_throughput,
     find_i0_reference,
     leading_scan,
     read_throughput,
 )
-from rixs_pipeline.stages.scan.scan_product import excluded_points, map_content
+from rixs_pipeline.stages.scan.scan_product import (
+    excluded_points,
+    find_throughput,
+    map_content,
+)
 from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
 from rixs_pipeline.stages.stage import Content, Product, Result, Stage
 from rixs_pipeline.types import Outcome
@@ -96,7 +97,7 @@ class Bin(Stage[Run | PhotonStore]):
             "i0_ref": self.i0_reference,
             "normalise": config.normalise.model_dump(mode="json", exclude=of_combining),
             "points": excluded_points(self.context, scan),
-            "reference": provenance.digest_values(reference_set),
+            "reference": self.context.digest(reference_set),
         }
 
     def inputs(self, product: Product[Run | PhotonStore]) -> Mapping[str, str]:
@@ -113,9 +114,9 @@ class Bin(Stage[Run | PhotonStore]):
         }
         return {
             "pulses": context.products.pulse_digest(scan),
-            "run": provenance.digest_run(scan),
+            "run": self.context.run_digest(scan),
             "calibrations": context.key_digests(calibrations.interval(scan)),
-            "between": provenance.digest_values(scans_with_jumps),
+            "between": self.context.digest(scans_with_jumps),
         }
 
     def _map_inputs(self, scan: Run) -> dict[str, str]:
@@ -126,7 +127,7 @@ class Bin(Stage[Run | PhotonStore]):
                 self._count_options(leading),
                 self._count_inputs(leading),
             ]
-        throughput = provenance.digest_values(sources)
+        throughput = self.context.digest(sources)
         return self._count_inputs(scan) | {"throughput": throughput}
 
     def compute(
@@ -156,6 +157,7 @@ class Bin(Stage[Run | PhotonStore]):
         # leading scans come before those that need their throughput
         names = dict.fromkeys([*uncounted, *maps, *stores])
         scans = [by_name[name] for name in names]
+        estimate = partial(find_throughput, self.context, self.calibrations)
         with self._part_folders(stores) as part_folders:
             outcomes = count_scans(
                 self.context,
@@ -170,7 +172,7 @@ class Bin(Stage[Run | PhotonStore]):
                     write = partial(photon_content, part_folders[name])
                     yield Result(stores[name], counted.then(write))
                 if name in leading:
-                    throughput[name] = counted.then(self._estimate_throughput)
+                    throughput[name] = counted.then(estimate)
                 if name in maps:
                     leading_name = self.leading_scans[name].name
                     make_map = partial(self._map_content, throughput[leading_name])
@@ -207,11 +209,6 @@ class Bin(Stage[Run | PhotonStore]):
             throughput.unwrap(),
             counted,
         )
-
-    def _estimate_throughput(self, counted: CountedScan) -> Throughput:
-        brightness = self.calibrations.brightness(counted.scan)
-        normalise = self.context.config.normalise
-        return estimate_throughput(counted, normalise, brightness)
 
     def _read_throughput(self, scan: Run) -> Throughput | None:
         """Return the throughput from the map of a leading scan, if it is fresh."""

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.io import nexus, provenance
+from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.facts import calibration_facts
 from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
@@ -47,7 +47,7 @@ class Calibrate(Stage[Run]):
         run = product.source
         return {
             "pulses": self.context.products.pulse_digest(run),
-            "run": provenance.digest_run(run),
+            "run": self.context.run_digest(run),
         }
 
     def compute(self, products: Sequence[Product[Run]]) -> Iterator[Result[Run]]:

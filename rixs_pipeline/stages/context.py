@@ -193,6 +193,14 @@ class RunContext:
         """Whether a product is there, as made by this reduction or fresh."""
         return path in self.products.keys
 
+    def digest(self, values: Mapping[str, object]) -> str:
+        """Return a digest of plain JSON values."""
+        return provenance.digest_values(values)
+
+    def run_digest(self, run: Run) -> str:
+        """Return a digest of what the log says of a run."""
+        return provenance.digest_run(run)
+
     def key_digest(self, path: Path) -> str:
         """Return a digest of the key of a product."""
         return provenance.digest_values(self.products.keys[path])

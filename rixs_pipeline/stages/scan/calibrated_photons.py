@@ -109,12 +109,12 @@ def count_calibrated_photons(
         **{name: pixels[name] for name in COLUMNS},
     )
     energies = []
-    for row, status in enumerate(pixels["status"]):
+    for pixel, status in enumerate(pixels["status"]):
         energy = PixelEnergy(
             PixelStatus.parse(status),
-            alignment=float(pixels["alignment"][row]),
-            alignment_error=float(pixels["alignment_error"][row]),
-            misalignment=float(pixels["misalignment"][row]),
+            alignment=float(pixels["alignment"][pixel]),
+            alignment_error=float(pixels["alignment_error"][pixel]),
+            misalignment=float(pixels["misalignment"][pixel]),
         )
         energies.append(energy)
     return CountedScan(scan, counts, tuple(energies))

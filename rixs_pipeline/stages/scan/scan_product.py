@@ -5,7 +5,11 @@ from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.facts import scan_facts
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
-from rixs_pipeline.stages.scan.exposure_scale import ExposureScale, Throughput
+from rixs_pipeline.stages.scan.exposure_scale import (
+    ExposureScale,
+    Throughput,
+    estimate_throughput,
+)
 from rixs_pipeline.stages.scan.response_tail import average_tail_over_pixels
 from rixs_pipeline.stages.scan.scan_map import make_scan_map, with_elastic_offset
 from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
@@ -16,6 +20,29 @@ def excluded_points(context: RunContext, scan: Run) -> tuple[int, ...]:
     """Return the numbers of a scan's points that the config excludes."""
     points = context.config.beamtime.exclude.points
     return points.get(scan.name, points.get(scan.number, ()))
+
+
+def find_throughput(
+    context: RunContext, calibrations: SurroundingCalibrations, counted: CountedScan
+) -> Throughput:
+    """Return the throughput of the pixels from the counts of a leading scan.
+
+    Parameters
+    ----------
+    context : RunContext
+        The reduction.
+    calibrations : SurroundingCalibrations
+        Of the scan.
+    counted : CountedScan
+        The leading scan with its counts.
+
+    Returns
+    -------
+    dict of int to float
+        By pixel, relative to the mean pixel of the array.
+    """
+    brightness = calibrations.brightness(counted.scan)
+    return estimate_throughput(counted, context.config.normalise, brightness)
 
 
 def map_content(

@@ -1,0 +1,140 @@
+"""The files of a beamtime directory, each recognised by its content."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from stat import S_ISREG
+
+from rixs_pipeline import paths
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.formats import json_log, photon_list, ssrl_ascii, ssrl_log
+from rixs_pipeline.io.formats.log import LogRun
+
+_HEAD_BYTES = 4096  # of a file, by which its format is recognised
+_DATA_SUFFIXES = {".off", ".ljh", ".dat", ".npz", ".npy", ".h5", ".hdf5", ".spec"}
+
+PulseSetKey = tuple[Path, str]  # folder, prefix of the file names
+
+
+@dataclass
+class BeamtimeFiles:
+    """The files of a beamtime, by format; logs and SSRL ASCII scans are read."""
+
+    logs: list[LogRun] = field(default_factory=list)
+    off_files: dict[PulseSetKey, list[Path]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    state_files: dict[PulseSetKey, Path] = field(default_factory=dict)
+    ascii_scans: list[ssrl_ascii.AsciiScan] = field(default_factory=list)
+    photon_lists: list[Path] = field(default_factory=list)
+    ljh_files: list[Path] = field(default_factory=list)
+    unknown_files: list[Path] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def collect_files(root: Path) -> BeamtimeFiles:
+    """Walk the directory and sort its files by format."""
+    files = BeamtimeFiles()
+    for path in _walk(root, files.problems):
+        try:
+            _sort_file(path, files)
+        except (InputError, OSError) as error:
+            files.problems.append(read_problem(path, error))
+    return files
+
+
+def read_problem(path: Path, error: InputError | OSError) -> str:
+    """Return one line for a file that cannot be read."""
+    if isinstance(error, InputError):
+        return str(error)
+    return (
+        f"{path}: cannot be read ({error.strerror}); check the link and its permissions"
+    )
+
+
+def _walk(root: Path, problems: list[str]) -> Iterator[Path]:
+    """Yield all files in a stable order, without hidden files and our own products.
+
+    Links are followed, each folder once.
+    """
+
+    def report_unreadable(error: OSError) -> None:
+        problems.append(
+            f"{error.filename}: cannot be read ({error.strerror}); check its "
+            f"permissions"
+        )
+
+    visited: set[tuple[int, int]] = set()
+    for folder, subfolders, names in os.walk(
+        root, followlinks=True, onerror=report_unreadable
+    ):
+        status = Path(folder).stat()
+        identity = status.st_dev, status.st_ino
+        is_output = {paths.RUN_SUMMARY, paths.RESOLVED_CONFIG} <= set(names)
+        if is_output or identity in visited:
+            subfolders.clear()
+            continue
+        visited.add(identity)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(folder, name)
+
+
+def _sort_file(path: Path, files: BeamtimeFiles) -> None:
+    """Add one file to those of its format; what does not look like data is ignored."""
+    if match := paths.OFF_FILE.fullmatch(path.name):
+        files.off_files[path.parent, match["prefix"]].append(path)
+        return
+    if path.name.endswith(paths.EXPERIMENT_STATE_SUFFIX):
+        prefix = path.name.removesuffix(paths.EXPERIMENT_STATE_SUFFIX)
+        files.state_files[path.parent, prefix] = path
+        return
+    if not S_ISREG(path.stat().st_mode):  # a named pipe would block for ever
+        return
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    if paths.LJH_FILE.fullmatch(path.name) or head.startswith(b"#LJH"):
+        files.ljh_files.append(path)
+    elif b"file_header: true" in head:
+        log = ssrl_log.read(path)
+        files.logs.extend(log.runs)
+        files.problems.extend(log.problems)
+    elif _may_be_json_log(path, head):
+        run = json_log.read(path)
+        files.logs.extend([run] if run else [])
+    elif ssrl_ascii.is_ascii_scan(head):
+        files.ascii_scans.append(ssrl_ascii.read(path))
+    elif head.startswith(b"PK") and photon_list.is_photon_list(path):
+        files.photon_lists.append(path)
+    elif path.suffix.lower() in _DATA_SUFFIXES:
+        files.unknown_files.append(path)
+
+
+def _may_be_json_log(path: Path, head: bytes) -> bool:
+    """Return whether a file has the name of a JSON log, or its keys.
+
+    A log that is truncated before its keys is known by its name.
+    """
+    if path.suffix == ".json" and path.name.startswith(("scan", "calibration")):
+        return True
+    return head.lstrip().startswith(b"{") and b'"scan_num"' in head
+
+
+def unread_files(files: BeamtimeFiles) -> list[str]:
+    """Return one line for each kind of file that looks like data and is not read."""
+    problems = []
+    if files.ljh_files:
+        problems.append(
+            f"{files.ljh_files[0]}: {len(files.ljh_files)} LJH files of raw pulses not "
+            "read; apply an optimal filter and write OFF files"
+        )
+    for suffix in sorted({path.suffix.lower() for path in files.unknown_files}):
+        first, *further = [
+            path for path in files.unknown_files if path.suffix.lower() == suffix
+        ]
+        count = f" and {len(further)} more {suffix} files" if further else ""
+        problems.append(f"{first}{count}: unknown format; not read")
+    return problems
