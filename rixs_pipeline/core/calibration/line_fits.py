@@ -173,13 +173,13 @@ class LineFits:
         theta[:, SHIFT] = 0.0
         line = _line_of_spectrum(n_pixels, n_lines)
         transforms = grid.detected_transforms(emitted, line, theta)
-        line_counts = np.exp(theta[:, LOG_COUNTS])[:, None]
-        background = np.exp(theta[:, LOG_BACKGROUND])[:, None]
-        contents = grid.bin_contents(transforms[:, [0, 1 + SHIFT]])
-        area = contents[:, 0]
-        by_shift = contents[:, 1]
-        content = line_counts * area + background
-        slope = -(line_counts * by_shift)  # by energy, opposite to that by shift
+        line_and_derivative = transforms[:, [0, 1 + SHIFT]]
+        unit_contents = grid.bin_contents(line_and_derivative)
+        line_counts = np.exp(theta[:, LOG_COUNTS])
+        background = np.exp(theta[:, LOG_BACKGROUND])
+        contents = line_counts[:, None, None] * unit_contents
+        content = contents[:, 0] + background[:, None]
+        slope = -contents[:, 1]  # by energy, opposite to that by shift
         shape = (n_pixels, n_lines, N_GRID)
         return LineDensities(content=content.reshape(shape), slope=slope.reshape(shape))
 

@@ -42,8 +42,7 @@ def line_shifts(
         drift = basis @ early[layout.DRIFT]
         corrected_heights = heights * (1 - drift)
         early_energy = curve_energy(corrected_heights, early)
-        pixel_shifts = early_energy - line_energy
-        shifts[pixel] = pixel_shifts
+        shifts[pixel] = early_energy - line_energy
     return shifts
 
 

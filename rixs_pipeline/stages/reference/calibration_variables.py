@@ -117,7 +117,8 @@ def correction_variables(
         Name -> (dimensions, array): offsets of the line pulses of all good pixels
         against arrival phase and time, with and without the correction.
     """
-    good = [row for row, status in enumerate(result.status) if status.is_ok]
+    is_ok = [status.is_ok for status in result.status]
+    good = np.flatnonzero(is_ok)
     lines = result.lines
     residual = np.nan_to_num(result.line_residual[good])
     offsets = diagnostics.diagnose_corrections(
@@ -161,7 +162,8 @@ def _elastic_line_variables(result: Calibration) -> Variables:
 
     All values are NaN where the run shows no elastic line.
     """
-    missing = np.full(len(result.pixel), np.nan)
+    n_pixels = len(result.pixel)
+    missing = np.full(n_pixels, np.nan)
     position = missing
     errors = missing
     fwhm = missing
