@@ -118,7 +118,7 @@ def correction_variables(
         against arrival phase and time, with and without the correction.
     """
     is_ok = [status.is_ok for status in result.status]
-    good = np.flatnonzero(is_ok)
+    good = np.flatnonzero(is_ok).tolist()
     lines = result.lines
     residual = np.nan_to_num(result.line_residual[good])
     offsets = diagnostics.diagnose_corrections(
