@@ -19,7 +19,7 @@ def rixs_map(reduced_small) -> xr.Dataset:
     return open_product(reduced_small / "maps" / "LMR_RT-Co_L.nxs")
 
 
-def test_a_region_is_what_the_pipeline_extracts(rixs_map, reduced_small):
+def test_region_matches_the_extracted_spectrum(rixs_map, reduced_small):
     written = open_product(reduced_small / "spectra" / "LMR_RT-Co_L.nxs")["Co_PFY"]
     found = rixs_map.rixs.pfy([762, 800], exclude_elastic=3, edge="Co_L")
     assert found.values == pytest.approx(written["intensity"].values, nan_ok=True)
@@ -40,7 +40,7 @@ def test_a_region_is_what_the_pipeline_extracts(rixs_map, reduced_small):
         (lambda r: r.region("pfy", loss=[1, 6]), "incident_energy", "counts/s"),
     ],
 )
-def test_every_kind_is_an_array_with_units_and_errors(rixs_map, call, dim, units):
+def test_spectra_of_every_kind_have_units_and_errors(rixs_map, call, dim, units):
     found = call(rixs_map.rixs)
     assert (found.dims, found.units) == ((dim,), units)
     assert {
@@ -54,7 +54,7 @@ def test_every_kind_is_an_array_with_units_and_errors(rixs_map, call, dim, units
     assert found[dim].attrs["units"] == "eV"
 
 
-def test_a_preset_is_that_of_the_edge(rixs_map):
+def test_preset_has_to_belong_to_the_edge(rixs_map):
     found = rixs_map.rixs.region("pfy", preset="Co_L")
     assert found.values == pytest.approx(
         rixs_map.rixs.pfy([762, 800], exclude_elastic=3).values, nan_ok=True
@@ -65,7 +65,7 @@ def test_a_preset_is_that_of_the_edge(rixs_map):
         rixs_map.rixs.region("xes", cuts=[779, 781])
 
 
-def test_a_config_brings_efficiency_energy_scale_and_blanks(
+def test_config_supplies_efficiency_energy_scale_and_blanks(
     rixs_map, reduced_small, tmp_path
 ):
     path = tmp_path / "c.yaml"
@@ -88,21 +88,21 @@ def test_a_config_brings_efficiency_energy_scale_and_blanks(
     )
 
 
-def test_features_are_in_the_whole_spectrum(rixs_map):
+def test_features_are_part_of_the_spectrum(rixs_map):
     found = rixs_map.rixs.spectrum(
         "xes", incident=[778, 784], features={"La": [765, 790]}
     )
     assert 770 < found["feature_centre"].item() < 782
 
 
-def test_plots_are_figures(rixs_map):
+def test_plots_return_figures(rixs_map):
     assert rixs_map.rixs.plot_map(
         regions={"Co": {"kind": "pfy", "emission": [762, 800]}}
     ).axes
     assert rixs_map.rixs.plot_region("pfy", emission=[762, 800]).axes
 
 
-def test_slips_are_told(rixs_map):
+def test_invalid_arguments_are_reported(rixs_map):
     with pytest.raises(ValueError, match="emision"):
         rixs_map.rixs.region("pfy", emision=[762, 800])
     with pytest.raises((InputError, AttributeError, RuntimeError), match=r"map|rixs"):

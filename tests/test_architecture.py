@@ -28,12 +28,12 @@ def names_in(file: Path) -> set[str]:
     return names
 
 
-def test_the_page_has_steps() -> None:
+def test_page_lists_the_steps() -> None:
     assert len(STEPS) > 20
 
 
 @pytest.mark.parametrize(("file", "name"), STEPS)
-def test_steps_are_in_the_code(file: str, name: str) -> None:
+def test_steps_exist_in_the_code(file: str, name: str) -> None:
     assert name in names_in(CHECKOUT / "rixs_pipeline" / file)
 
 

@@ -78,7 +78,7 @@ def test_help_loads_nothing_heavy(arguments):
     assert loaded == "LOADED" and text
 
 
-def test_a_run_loads_no_more_than_it_needs(small_beamtime, tmp_path):
+def test_run_avoids_slow_imports(small_beamtime, tmp_path):
     """Each of these takes 0.5 to 1 s to import; xarray may import dask.array."""
     slow = ("scipy.stats", "dask.array", "distributed", "matplotlib.pyplot", "IPython")
     code = (
@@ -106,7 +106,7 @@ def test_a_run_loads_no_more_than_it_needs(small_beamtime, tmp_path):
     assert done.stdout.splitlines()[-1] == "LOADED"
 
 
-def test_every_verb_is_in_the_help_and_has_its_own(cli):
+def test_every_verb_has_help(cli):
     text = cli("--help").out
     for verb in VERBS:
         assert f" {verb} " in text
@@ -115,7 +115,7 @@ def test_every_verb_is_in_the_help_and_has_its_own(cli):
         assert cli("config", verb, "-h").code == 0
 
 
-def test_the_module_is_the_command(command_line):
+def test_module_runs_as_command(command_line):
     done = command_line("--version")
     assert (done.returncode, done.stdout, done.stderr) == (
         0,
@@ -172,7 +172,7 @@ def test_without_arguments_the_help_is_shown(cli):
         else ""
     ),
 )
-def test_a_wrong_command_line_is_refused(
+def test_invalid_command_lines_are_rejected(
     cli, small_beamtime, reduced_small, tmp_path, arguments, expected
 ):
     places = {"beamtime": small_beamtime, "out": reduced_small, "tmp": tmp_path}
@@ -214,7 +214,7 @@ def test_a_wrong_command_line_is_refused(
     ],
 )
 @pytest.mark.parametrize("verb", ["run", "config check"])
-def test_a_wrong_config_is_refused_with_file_line_and_key(
+def test_config_errors_have_file_line_and_key(
     cli, small_beamtime, tmp_path, verb, text, expected
 ):
     path = tmp_path / "c.yaml"
@@ -229,14 +229,16 @@ def test_a_wrong_config_is_refused_with_file_line_and_key(
     assert not out.exists()
 
 
-def test_several_mistakes_are_a_line_each(cli, tmp_path):
+def test_each_config_error_has_its_own_line(cli, tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("map:\n  stepp: 1\n  emission: 7\n")
     said = cli("config", "check", path)
     assert said.code == 2 and len(said.err.splitlines()) == 2
 
 
-def test_a_file_in_the_way_of_the_results_is_refused(cli, small_beamtime, tmp_path):
+def test_output_folder_that_cannot_be_created_is_reported(
+    cli, small_beamtime, tmp_path
+):
     (tmp_path / "file").write_text("")
     for out in ("file", "file/below"):
         said = cli("run", small_beamtime, "-o", tmp_path / out)
@@ -260,7 +262,7 @@ def one_line_of(said):
 
 @pytest.mark.parametrize("verb", ["run", "inspect", "init", "bin"])
 @pytest.mark.parametrize("what", ["nothing", "file", "empty", "text"])
-def test_input_that_cannot_be_used(cli, tmp_path, monkeypatch, verb, what):
+def test_unusable_input_is_reported(cli, tmp_path, monkeypatch, verb, what):
     monkeypatch.chdir(tmp_path)
     place = tmp_path / "there"
     if what == "file":
@@ -283,12 +285,12 @@ def test_input_that_cannot_be_used(cli, tmp_path, monkeypatch, verb, what):
 
 
 @pytest.mark.parametrize("verb", ["status", "export"])
-def test_a_folder_that_run_did_not_write(cli, tmp_path, verb):
+def test_folder_without_products_is_reported(cli, tmp_path, verb):
     for place in (tmp_path, tmp_path / "none"):
         assert cli(verb, place).code == 3
 
 
-def test_a_full_disk_or_a_defect_is_one_line(
+def test_full_disk_and_internal_errors_are_one_line(
     cli, monkeypatch, small_beamtime, tmp_path
 ):
     def full(*_, **__):
@@ -310,7 +312,7 @@ def test_a_full_disk_or_a_defect_is_one_line(
 # ---- interrupted: 4
 
 
-def test_ctrl_c_leaves_nothing_half_written_and_the_next_run_goes_on(small):
+def test_interrupted_reduction_leaves_complete_files_and_can_resume(small):
     for path in small.out.rglob("*.nxs"):
         path.unlink()
     command = [
@@ -348,7 +350,7 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_next_run_goes_on(small):
     assert sum(name.endswith(".nxs") for name in summary.executed) == 10 - len(kept)
 
 
-def test_ctrl_c_before_anything_is_done(cli, monkeypatch, small_beamtime):
+def test_interrupt_before_the_first_product(cli, monkeypatch, small_beamtime):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
@@ -364,7 +366,7 @@ def test_ctrl_c_before_anything_is_done(cli, monkeypatch, small_beamtime):
 # ---- done: 0, some failed: 1
 
 
-def test_run_tells_where_the_results_are(cli, small):
+def test_run_prints_the_output_folder(cli, small):
     said = cli("extract", small.beamtime, "-o", small.out)
     assert (said.code, said.err) == (0, "")
     assert said.out.splitlines() == [
@@ -380,7 +382,7 @@ def test_run_tells_where_the_results_are(cli, small):
     )
 
 
-def test_a_failed_run_is_named_at_the_end(cli, small):
+def test_failed_scan_is_listed_at_the_end(cli, small):
     log = json.loads(small.log(3).read_text())
     for name in ("epoch_time_start_s", "epoch_time_end_s"):
         log[name] = [second + 86400 for second in log[name]]
@@ -401,7 +403,7 @@ def test_a_failed_run_is_named_at_the_end(cli, small):
     )
 
 
-def test_dry_run_tells_what_it_would_make(cli, small):
+def test_dry_run_lists_stale_products(cli, small):
     (small.out / "maps/LMR_RT-Co_L.nxs").unlink()
     said = cli("extract", small.beamtime, "-o", small.out, "--dry-run")
     assert (said.code, said.out) == (0, "LMR_RT-Co_L\n")
@@ -434,7 +436,7 @@ def test_status(cli, small):
     assert set(json.loads(cli("status", small.out, "--json").out).values()) >= {"fresh"}
 
 
-def test_status_wherever_it_is_called(cli, small, monkeypatch):
+def test_status_from_another_folder(cli, small, monkeypatch):
     """run.json names the beamtime so that it is found from another folder."""
     monkeypatch.chdir(small.beamtime.parent)
     assert cli("extract", small.beamtime.name, "-o", "out").code == 0
@@ -462,7 +464,7 @@ def test_inspect(cli, small_beamtime):
     assert text.code == 0 and "LMR_100C" in text.out and "no problems" in text.out
 
 
-def test_inspect_corrects_as_the_config_says(cli, small_beamtime, tmp_path):
+def test_inspect_applies_corrections_of_the_config(cli, small_beamtime, tmp_path):
     (tmp_path / "c.yaml").write_text(
         "beamtime: {samples: {LMR_RT: pristine}, exclude: {scans: [2]}}\n"
     )
@@ -524,7 +526,7 @@ def test_export_of_several_formats(cli, small):
     assert {p.name for p in (small.out / "export").iterdir()} == {"csv", "xdi"}
 
 
-def test_watch_ends_after_its_rounds(cli, small, monkeypatch):
+def test_watch_ends_after_the_given_rounds(cli, small, monkeypatch):
     for plan in ("plan_reference_runs", "plan_results"):
         monkeypatch.setattr(report, plan, lambda *_: iter(()))
     started = time.perf_counter()
@@ -561,7 +563,7 @@ def test_simulate(cli, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell with pipes")
-def test_a_reader_that_stops_reading_is_no_error(small_beamtime):
+def test_closed_pipe_is_no_error(small_beamtime):
     command = (
         f"{sys.executable} -m rixs_pipeline inspect {small_beamtime} --json | head -c 1"
     )

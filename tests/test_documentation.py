@@ -50,7 +50,7 @@ def test_every_config_key_is_described(section: str) -> None:
 @pytest.mark.parametrize(
     "section", sorted(Config.model_fields.keys() - SECTIONS.keys())
 )
-def test_the_defaults_of_the_config_page_are_those_of_the_code(section: str) -> None:
+def test_defaults_on_the_config_page_match_the_code(section: str) -> None:
     text = page("config").split(f"\n## {section}:")[1].split("\n## ")[0]
     defaults = getattr(Config(), section).model_dump(mode="json")
     cells = re.findall(r"^\| `([\w.]+)` \| `([^`]+)` \|", text, re.MULTILINE)
@@ -101,7 +101,7 @@ def test_commands_in_pages_exist(path: Path) -> None:
         assert options <= verbs[name], words
 
 
-def test_the_messages_in_the_tutorial_are_those_of_the_program(
+def test_messages_in_the_tutorial_match_the_program(
     command_line, sample_beamtime: Path, reduced_sample: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"

@@ -116,7 +116,7 @@ def statuses(dataset):
 # ---- where the results go
 
 
-def test_a_file_in_the_way_of_a_folder_costs_its_products(small):
+def test_folder_blocked_by_a_file_loses_only_its_products(small):
     shutil.rmtree(small.out / "maps")
     (small.out / "maps").write_text("")
     summary = reduced(small, failed=["LMR_RT-Co_L", "LMR_100C-Co_L"])
@@ -128,19 +128,19 @@ def test_a_file_in_the_way_of_a_folder_costs_its_products(small):
     }
 
 
-def test_a_folder_in_the_way_of_a_file_costs_that_product(small):
+def test_product_blocked_by_a_folder_is_the_only_loss(small):
     (small.out / "scans/scan0002.nxs").unlink()
     (small.out / "scans/scan0002.nxs").mkdir()
     assert "Is a directory" in reduced(small, failed=["scan0002"]).failed["scan0002"]
 
 
-def test_a_dry_run_takes_a_damaged_calibration_for_one_to_be_made(small):
+def test_dry_run_lists_a_damaged_calibration_as_stale(small):
     (small.out / "calibration/cal0000.nxs").write_bytes(b"no HDF5")
     summary = reduced(small, dry_run=True)
     assert "cal0000" in summary.planned and "cal0005" not in summary.planned
 
 
-def test_a_full_disk_costs_what_does_not_fit(small, monkeypatch):
+def test_full_disk_loses_only_products_that_do_not_fit(small, monkeypatch):
     for name in ("scan0001", "scan0002"):
         paths.scan_product(small.out, name).unlink()
     write = products._write_data
@@ -159,7 +159,7 @@ def test_a_full_disk_costs_what_does_not_fit(small, monkeypatch):
     assert json.loads(rixs_map(small).attrs["scans"]) == ["scan0001", "scan0002"]
 
 
-def test_a_disk_without_any_space_is_one_line(small, cli, monkeypatch):
+def test_disk_without_space_is_one_line(small, cli, monkeypatch):
     @contextmanager
     def full(path):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
@@ -182,7 +182,7 @@ def test_a_disk_without_any_space_is_one_line(small, cli, monkeypatch):
 
 
 @pytest.mark.parametrize("limit", [3000, 20_000])
-def test_a_disk_that_is_really_full_is_a_line_a_product(small, limit):
+def test_failed_write_is_one_line_per_product(small, limit):
     """Writes fail beneath HDF5, which would print tracebacks and crash.
 
     Small files still fit with the higher limit only.
@@ -219,7 +219,7 @@ def test_a_disk_that_is_really_full_is_a_line_a_product(small, limit):
 
 
 @pytest.mark.parametrize("damage", ["header", "short", "text", "empty"])
-def test_a_pixel_whose_file_is_broken_is_lost_and_the_rest_goes_on(small, damage):
+def test_pixel_with_a_broken_file_is_the_only_loss(small, damage):
     data = small.off(3).read_bytes()
     start, _ = layout(data)
     content = {
@@ -235,7 +235,7 @@ def test_a_pixel_whose_file_is_broken_is_lost_and_the_rest_goes_on(small, damage
     assert int(rixs_map(small)["counts"].sum()) > 2000
 
 
-def test_a_pixel_without_pulses_is_dead_and_the_rest_goes_on(small):
+def test_pixel_without_pulses_is_dead(small):
     data = small.off(3).read_bytes()
     small.off(3).write_bytes(data[: layout(data)[0]])
     reduced(small, until="combine")
@@ -247,7 +247,7 @@ def test_a_pixel_without_pulses_is_dead_and_the_rest_goes_on(small):
     )
 
 
-def test_records_of_nonsense_are_no_photons_and_the_rest_goes_on(small):
+def test_invalid_records_are_not_counted(small):
     rng = np.random.default_rng(1)
     with records(small.off(3)) as holder:
         for column in (holder[0]["coefs"], holder[0]["values"]):
@@ -260,7 +260,7 @@ def test_records_of_nonsense_are_no_photons_and_the_rest_goes_on(small):
     assert int(scan(small, "scan0001")["counts"].sum()) > 1000
 
 
-def test_a_file_that_vanishes_while_it_is_reduced_is_told(small, monkeypatch):
+def test_file_deleted_during_the_reduction_is_reported(small, monkeypatch):
     discover = runner.discovery.discover
 
     def discovered(*arguments):
@@ -278,7 +278,7 @@ def test_a_file_that_vanishes_while_it_is_reduced_is_told(small, monkeypatch):
     assert reduced(small).exit_code == 0
 
 
-def test_a_scan_whose_pixels_cannot_be_aligned_fails_alone(small, monkeypatch):
+def test_scan_without_aligned_pixels_is_the_only_failure(small, monkeypatch):
     (small.out / "scans/scan0002.nxs").unlink()
     (small.out / "scans/scan0003.nxs").unlink()
     align = align_pixels.align_pixels
@@ -296,7 +296,7 @@ def test_a_scan_whose_pixels_cannot_be_aligned_fails_alone(small, monkeypatch):
     )
 
 
-def test_one_pixel_is_a_beamtime(small):
+def test_single_pixel_can_be_reduced(small):
     for pixel in (3, 5):
         small.off(pixel).unlink()
     reduced(small)
@@ -307,7 +307,7 @@ def test_one_pixel_is_a_beamtime(small):
     assert rixs_map(small)["exposure"].values.sum() > 0
 
 
-def test_another_pixel_may_be_lost_in_one_scan_without_moving_the_intensity(small):
+def test_pixel_lost_in_one_scan_leaves_the_intensity_unchanged(small):
     """Weighting by throughput: fewer pixels mean less exposure, not less intensity."""
     start, end = windows(small, 2)
     with records(small.off(1)) as holder:
@@ -332,7 +332,7 @@ def test_another_pixel_may_be_lost_in_one_scan_without_moving_the_intensity(smal
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.999])
-def test_a_log_that_is_cut_short_costs_its_scan(small, share):
+def test_truncated_log_loses_only_its_scan(small, share):
     text = small.log(2).read_text()
     small.log(2).write_text(text[: int(share * len(text))])
     summary = reduced(small)
@@ -340,7 +340,7 @@ def test_a_log_that_is_cut_short_costs_its_scan(small, share):
     assert json.loads(rixs_map(small).attrs["scans"]) == ["scan0001"]
 
 
-def test_an_aborted_scan_counts_as_far_as_it_went(small):
+def test_complete_points_of_an_aborted_scan_are_counted(small):
     with log(small.log(2)) as content:
         content["_ended"] = False
         content["epoch_time_end_s"] = content["epoch_time_end_s"][:5]
@@ -356,7 +356,7 @@ def test_an_aborted_scan_counts_as_far_as_it_went(small):
     assert total.sum() == int(whole["counts"].sum() + part["counts"].sum())
 
 
-def test_a_scan_without_pulse_files_fails_also_where_it_would_set_the_scale(small):
+def test_first_scan_without_pulse_files_is_the_only_failure(small):
     with log(small.log(1)) as content:
         for name in ("epoch_time_start_s", "epoch_time_end_s"):
             content[name] = [second - 86400 for second in content[name]]
@@ -365,7 +365,7 @@ def test_a_scan_without_pulse_files_fails_also_where_it_would_set_the_scale(smal
     assert json.loads(rixs_map(small).attrs["scans"]) == ["scan0002"]
 
 
-def test_numbers_that_come_back_carry_their_day(small):
+def test_repeated_scan_numbers_get_their_date(small):
     """A second day with the same scan numbers, and no reference run of its own."""
     day = 86_400
     second = small.beamtime / "20260102" / "0000"
@@ -422,7 +422,7 @@ def test_numbers_that_come_back_carry_their_day(small):
         (("", "%&?"), ("unnamed-Co_L", "unnamed-Co_L")),
     ],
 )
-def test_any_sample_name_makes_a_file_within_the_folder(small, names, files):
+def test_any_sample_name_gives_a_file_inside_the_folder(small, names, files):
     config = {
         "beamtime": {"samples": dict(zip(("LMR_RT", "LMR_100C"), names, strict=True))}
     }
@@ -440,7 +440,7 @@ def test_any_sample_name_makes_a_file_within_the_folder(small, names, files):
     }
 
 
-def test_samples_that_share_a_file_name_are_not_mixed(small):
+def test_samples_with_the_same_file_name_are_not_mixed(small):
     config = {"beamtime": {"samples": {"LMR_RT": "a b", "LMR_100C": "a/b"}}}
     summary = reduced(small, config, failed=["a/b-Co_L"])
     assert (
@@ -461,7 +461,7 @@ def test_a_reading_may_have_any_name(small):
     )
 
 
-def test_passes_with_other_points_are_binned_and_told(small):
+def test_passes_with_different_points_are_binned_and_reported(small):
     with log(small.log(2)) as content:
         content["var_values"] = [value + 0.3 for value in content["var_values"]]
     summary = reduced(small)
@@ -478,7 +478,7 @@ def test_passes_with_other_points_are_binned_and_told(small):
     assert 0.8 * total < int(rixs_map(small)["counts"].sum()) <= total
 
 
-def test_passes_of_one_point_each_are_a_map_of_two(small):
+def test_single_point_passes_are_combined(small):
     for number in (1, 2):
         with log(small.log(number)) as content:
             for name in ("var_values", "epoch_time_start_s", "epoch_time_end_s"):
@@ -490,7 +490,7 @@ def test_passes_of_one_point_each_are_a_map_of_two(small):
     assert rixs_map(small).sizes["incident_energy"] == 10
 
 
-def test_a_scan_of_no_known_edge_is_binned_and_told(small):
+def test_scan_without_a_known_edge_is_binned_and_reported(small):
     for number in (1, 2, 3, 4):
         with log(small.log(number)) as content:
             content["extra"] = {}
@@ -509,7 +509,7 @@ def test_a_scan_of_no_known_edge_is_binned_and_told(small):
 # ---- beam and detector
 
 
-def test_a_detector_that_stood_still_is_left_out_though_the_beam_was_there(small):
+def test_points_without_pulses_are_left_out(small):
     start, end = windows(small, 2)
     silence(small, start[4], end[6])
     before = rixs_map(small)
@@ -534,7 +534,7 @@ def test_a_detector_that_stood_still_is_left_out_though_the_beam_was_there(small
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_scan_without_any_pulse_fails_and_dilutes_nothing(small, number):
+def test_scan_without_pulses_fails_and_adds_no_exposure(small, number):
     start, end = windows(small, number)
     silence(small, start[0], end[-1])
     name = f"scan{number:04d}"
@@ -547,7 +547,7 @@ def test_a_scan_without_any_pulse_fails_and_dilutes_nothing(small, number):
 
 
 @pytest.mark.parametrize("value", [0.0, -5.0, float("nan"), None, "off"])
-def test_an_i0_that_is_none(small, value):
+def test_unusable_i0(small, value):
     """Zero or negative: no beam. Not a number: no reading, live time alone."""
     with log(small.log(2)) as content:
         for extra in content["point_extras"].values():
@@ -577,7 +577,7 @@ def test_an_i0_that_is_none(small, value):
         assert rixs_map(small).attrs["normalisation"] == "i0 and live time / live time"
 
 
-def test_an_i0_that_is_nowhere_above_zero(small):
+def test_i0_without_positive_readings(small):
     for number in (1, 2, 3, 4):
         with log(small.log(number)) as content:
             for extra in content["point_extras"].values():
@@ -587,7 +587,7 @@ def test_an_i0_that_is_nowhere_above_zero(small):
     assert np.isnan(rixs_map(small)["intensity"].values).all()
 
 
-def test_an_i0_that_is_missing_at_points(small):
+def test_i0_missing_at_points(small):
     with log(small.log(2)) as content:
         content["point_extras"]["1"]["i0"] = float("inf")
         del content["point_extras"]["3"]
@@ -604,7 +604,7 @@ def test_an_i0_that_is_missing_at_points(small):
 # ---- reference runs
 
 
-def test_without_any_calibration_every_scan_fails_and_says_why(small):
+def test_without_calibration_every_scan_fails_with_the_reason(small):
     forget_calibration(small, 0)
     forget_calibration(small, 5)
     summary = reduced(small, failed=SCANS)
@@ -613,14 +613,14 @@ def test_without_any_calibration_every_scan_fails_and_says_why(small):
 
 
 @pytest.mark.parametrize(("lost", "left"), [(5, "cal0000"), (0, "cal0005")])
-def test_one_calibration_serves_before_or_after(small, lost, left):
+def test_single_calibration_before_or_after_the_scans(small, lost, left):
     forget_calibration(small, lost)
     reduced(small, until="combine")
     assert set(statuses(scan(small, "scan0001")).values()) == {f"ok: {left} alone"}
     assert int(rixs_map(small)["counts"].sum()) > 3000
 
 
-def test_a_calibration_that_only_the_states_know(small):
+def test_reference_run_without_log(small):
     """The parked energy is unknown then; the reference lines have to be configured."""
     before = open_product(small.out / "calibration/cal0005.nxs")
     (small.beamtime / "logs/calibration0005.json").unlink()
@@ -635,7 +635,7 @@ def test_a_calibration_that_only_the_states_know(small):
     assert set(statuses(scan(small, "scan0001")).values()) == {"ok: cal0000 to cal0005"}
 
 
-def test_a_calibration_without_pulses_fails_and_the_other_serves(small):
+def test_reference_run_without_pulses_is_replaced_by_the_other(small):
     content = json.loads((small.beamtime / "logs/calibration0000.json").read_text())
     silence(
         small,
@@ -649,7 +649,7 @@ def test_a_calibration_without_pulses_fails_and_the_other_serves(small):
     assert set(statuses(scan(small, "scan0002")).values()) == {"ok: cal0005 alone"}
 
 
-def test_a_calibration_that_is_much_too_short_calibrates_no_pixel_and_says_so(small):
+def test_too_short_reference_run_is_reported(small):
     forget_calibration(small, 5)
     with log(small.beamtime / "logs/calibration0000.json") as content:
         content["epoch_time_end_s"] = [content["epoch_time_start_s"][0] + 0.5]
@@ -663,7 +663,7 @@ def test_a_calibration_that_is_much_too_short_calibrates_no_pixel_and_says_so(sm
 # ---- what the config leaves out
 
 
-def test_a_pixel_that_is_left_out(small):
+def test_excluded_pixel(small):
     before = scan(small, "scan0001")
     reduced(small, {"beamtime": {"exclude": {"pixels": [3]}}}, until="combine")
     after = scan(small, "scan0001")
@@ -680,7 +680,7 @@ def test_a_pixel_that_is_left_out(small):
     )
 
 
-def test_all_pixels_left_out(small):
+def test_all_pixels_excluded(small):
     summary = reduced(
         small, {"beamtime": {"exclude": {"pixels": list(PIXELS)}}}, failed=SCANS
     )
@@ -690,7 +690,7 @@ def test_all_pixels_left_out(small):
     )
 
 
-def test_points_and_scans_that_are_left_out(small):
+def test_excluded_points_and_scans(small):
     config = {
         "beamtime": {
             "exclude": {
@@ -719,7 +719,7 @@ def test_points_and_scans_that_are_left_out(small):
         assert text in said
 
 
-def test_a_comparison_with_an_unknown_sample_is_said(small):
+def test_comparison_with_an_unknown_sample_is_reported(small):
     config = {"compare": {"heating": {"samples": ["LMR_RT", "LMR_200C"]}}}
     assert (
         "config: compare.heating: no sample 'LMR_200C' in this beamtime"
@@ -727,12 +727,12 @@ def test_a_comparison_with_an_unknown_sample_is_said(small):
     )
 
 
-def test_an_emission_range_without_a_photon(small):
+def test_emission_range_without_photons(small):
     reduced(small, {"map": {"emission": [2000, 2100]}}, until="combine")
     assert int(rixs_map(small)["counts"].sum()) == 0
 
 
-def test_regions_that_touch_nothing(small):
+def test_regions_outside_the_map(small):
     config = {
         "regions": {
             "A": {"kind": "pfy", "emission": [5000, 5100]},
@@ -819,7 +819,7 @@ def test_a_pixel_of_a_photon_list_can_be_left_out(photon_lists):
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "unsorted", "pickled", "lengths"])
-def test_a_photon_list_that_is_damaged(photon_lists, damage):
+def test_damaged_photon_list(photon_lists, damage):
     path = photon_lists.pulses / "20260101_run0000_SCAN2.npz"
     listed = photons(photon_lists, 2)
     if damage == "cut":

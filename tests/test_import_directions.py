@@ -93,11 +93,11 @@ def layers_used(module: Path) -> set[str]:
     }
 
 
-def test_every_layer_has_its_place() -> None:
+def test_every_layer_is_in_the_table() -> None:
     assert {layer(module) for module in MODULES} <= ALLOWED.keys()
 
 
-def test_the_rule_itself_has_no_circle() -> None:
+def test_allowed_imports_have_no_cycle() -> None:
     graph = {
         name: used | (FOUNDATION - {"__init__"} if name not in FOUNDATION else set())
         for name, used in ALLOWED.items()
@@ -119,11 +119,11 @@ def test_imports_go_one_way(module: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FOUNDATION))
-def test_the_foundation_rests_on_nothing_above_it(name: str) -> None:
+def test_foundations_import_no_higher_layer(name: str) -> None:
     assert layers_used(PACKAGE / f"{name}.py") <= ALLOWED[name] | {name}
 
 
-def test_only_one_module_knows_dask() -> None:
+def test_dask_is_imported_in_one_module() -> None:
     users = {
         layer(module)
         for module in MODULES
@@ -142,7 +142,7 @@ def test_light_modules_load_nothing_heavy(module: str) -> None:
     assert done.stdout.split() == []
 
 
-def test_the_checks_see_what_they_look_for(tmp_path: Path) -> None:
+def test_checks_detect_forbidden_imports(tmp_path: Path) -> None:
     module = tmp_path / "module.py"
     module.write_text(
         "from typing import TYPE_CHECKING\n"

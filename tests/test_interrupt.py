@@ -27,7 +27,7 @@ print("lost")
 """
 
 
-def test_ctrl_c_inside_a_garbage_collection_is_not_lost():
+def test_interrupt_during_garbage_collection_is_not_lost():
     """Python drops the exception there; `check` raises it again."""
     done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True)
     assert done.stdout == "went on\n"

@@ -31,13 +31,13 @@ VALUES = {
     "table",
     [RIXS_MAP, COADDED_MAP, SCAN_MAP, PIXEL_CALIBRATION, spectrum("incident_energy")],
 )
-def test_every_variable_of_every_product_is_told(table):
+def test_every_variable_of_every_product_is_described(table):
     for name, variable in table.items():
         assert variable.kind in "fiS" and variable.long_name and variable.dims, name
         assert variable.units is not None
 
 
-def test_a_scan_is_a_map_and_more():
+def test_scan_has_all_variables_of_a_map():
     assert SCAN_MAP.items() >= RIXS_MAP.items()
 
 
@@ -49,7 +49,7 @@ def test_a_spectrum_runs_along_its_axis():
     )
 
 
-def test_values_get_their_units_and_names():
+def test_variables_have_units_and_names():
     dataset = labelled(VALUES | {"own": (("x",), np.zeros(2))}, SMALL)
     assert dataset["n"].attrs == {"units": "counts", "long_name": "photons"}
     assert "x" in dataset.coords and dataset.sizes == {"x": 2}
@@ -69,7 +69,7 @@ def test_values_get_their_units_and_names():
         ({"extra": (("y",), np.zeros(3))}, "variable 'extra' has dims"),
     ],
 )
-def test_what_differs_is_named(change, expected):
+def test_deviations_from_the_schema_are_named(change, expected):
     values = {
         name: value for name, value in (VALUES | change).items() if value is not None
     }

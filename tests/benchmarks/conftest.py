@@ -130,7 +130,7 @@ def pytest_terminal_summary(
     results = {"machine": machine, "rows": rows, **tables}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     terminalreporter.section(
-        f"benchmarks, {machine['cores']} cores; relative to the first rate of each group"
+        f"benchmarks, {machine['cores']} cores; relative to each group's first rate"
     )
     for row in rows:
         seconds, rate = f"{row['seconds']:.3f} s", f"{row['rate']:.3g} {row['unit']}/s"

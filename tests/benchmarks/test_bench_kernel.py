@@ -192,7 +192,7 @@ def test_histograms(timed, pulses, what):
     assert counts.sum() == PULSES
 
 
-def test_kernel_beside_histograms(timed, pulses):
+def test_kernel_and_histograms(timed, pulses):
     timed(
         "histogram",
         "records into counts, corrections and all",

@@ -86,14 +86,14 @@ def beyond_pulls(pulls):
 
 
 @pytest.mark.parametrize("row", ROWS, ids=name)
-def test_a_beamtime(benchmark, table, tmp_path, command_line, row):
+def test_energy_scale_of_a_beamtime(benchmark, table, tmp_path, command_line, row):
     result = benchmark.pedantic(measure, args=(row, tmp_path, command_line), rounds=1)
     measured.append(result)
     table("scale", result | {"seconds": benchmark.stats.stats.min})
     assert not result["missed"], "\n".join(result["missed"])
 
 
-def test_all_beamtimes_together(benchmark, table):
+def test_energy_scale_of_all_beamtimes(benchmark, table):
     if not measured:
         pytest.skip("no beamtime was measured")
     pulls = benchmark.pedantic(

@@ -35,7 +35,7 @@ measured: list[spectra_truth.Points] = []  # of all beamtimes of this session
 
 
 @pytest.mark.parametrize("rate", SEEDS)
-def test_beamtimes_of_a_rate(benchmark, table, tmp_path, command_line, rate):
+def test_spectra_at_one_rate(benchmark, table, tmp_path, command_line, rate):
     beamtimes = [spectra_truth.settings(seed, rate) for seed in SEEDS[rate]]
     found = benchmark.pedantic(
         points_of, args=(beamtimes, tmp_path, command_line), rounds=1
@@ -90,7 +90,7 @@ def test_inverse_yields_of_few_counts(benchmark, table, tmp_path, command_line):
     assert abs(bias) < BIAS_INVERSE + 2 * error
 
 
-def test_all_rates_together(benchmark, table):
+def test_spectra_at_all_rates(benchmark, table):
     if not measured:
         pytest.skip("no beamtime was measured")
     one = benchmark.pedantic(row, args=("all", measured), rounds=1)

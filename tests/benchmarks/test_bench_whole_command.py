@@ -60,7 +60,7 @@ def test_histogram2d(timed, pixels, pulses):
 
 
 @pytest.mark.parametrize("verb", ["extract", "run"])
-def test_from_nothing(timed, command_line, pixels, beamtime, pulses, out, verb):
+def test_complete_reduction(timed, command_line, pixels, beamtime, pulses, out, verb):
     def prepare():
         shutil.rmtree(out, ignore_errors=True)
 
@@ -75,7 +75,9 @@ def test_from_nothing(timed, command_line, pixels, beamtime, pulses, out, verb):
     assert any(name.endswith(".png") for name in executed(out)) == (verb == "run")
 
 
-def test_again_with_nothing_changed(timed, command_line, pixels, beamtime, pulses, out):
+def test_reduction_with_everything_fresh(
+    timed, command_line, pixels, beamtime, pulses, out
+):
     def run():
         return command_line("run", beamtime, "-o", out, "-q")
 
@@ -87,7 +89,7 @@ def test_again_with_nothing_changed(timed, command_line, pixels, beamtime, pulse
     assert executed(out) == []
 
 
-def test_again_with_one_region_changed(
+def test_reduction_after_changing_one_region(
     timed, command_line, tmp_path, pixels, beamtime, pulses, out
 ):
     lows = iter(range(762, 780))

@@ -146,7 +146,7 @@ def test_a_dumped_config_loads_back_equal(
     assert load_config(path) == config
 
 
-def test_keys_that_a_region_leaves_to_its_preset_are_not_dumped(tmp_path: Path) -> None:
+def test_keys_from_a_preset_are_not_dumped(tmp_path: Path) -> None:
     """`emission: null` would override the preset: the region would be the whole map."""
     text = (
         "regions: {Co: {preset: Co_L, kind: pfy}, "
@@ -227,7 +227,7 @@ def test_the_ssrl_config_loads_without_readings() -> None:
     assert {region.edge for region in (config.regions or {}).values()} == {"Co_L"}
 
 
-def test_the_config_of_the_paper_has_all_its_figures() -> None:
+def test_paper_config_has_all_figures() -> None:
     path = Path(__file__).parents[2] / "configs" / "lmr_paper.yaml"
     figures = {"fig1", "fig2", "fig3", "supp3", "supp4", "supp5", "supp6"}
     assert set(load_config(path).figures) == figures

@@ -45,13 +45,13 @@ def test_documents_merge_key_by_key_with_their_places() -> None:
     ("value", "text"),
     [(None, "nothing"), (True, "true"), ("a", "'a'"), (1.5, "1.5"), ([1], "[1]")],
 )
-def test_values_are_shown_as_yaml_has_them(value: object, text: str) -> None:
+def test_values_are_shown_in_yaml_notation(value: object, text: str) -> None:
     assert show_value(value) == text
     assert len(show_value("x" * 100)) == 60
 
 
 @pytest.mark.parametrize("text", ["1e3", "089", "0o12", "yes", "null", "a: b", "#", ""])
-def test_text_stays_text(text: str) -> None:
+def test_text_is_not_converted(text: str) -> None:
     assert YAML(typ="safe").load(write_yaml({"key": text})) == {"key": text}
 
 

@@ -7,7 +7,7 @@ from rixs_pipeline.io.build_runs import EDGE_WINDOWS, find_edge
 from rixs_pipeline.types import Edge
 
 
-def test_every_find_edge_the_config_has_a_window():
+def test_every_edge_of_the_config_has_a_window():
     assert set(EDGE_WINDOWS) == set(Edge)
 
 

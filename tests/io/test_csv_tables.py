@@ -9,7 +9,7 @@ from rixs_pipeline.io.csv_tables import read_attributes, write_table
 ATTRIBUTES = {"reference_set": "srd128", "input_hashes": '{"cal0000": "a\n"}'}
 
 
-def test_a_table_is_a_csv_that_says_what_it_was_made_from(tmp_path: Path) -> None:
+def test_table_is_a_csv_with_its_sources(tmp_path: Path) -> None:
     path = tmp_path / "calibration" / "references.csv"
     write_table(
         path,
@@ -40,7 +40,9 @@ def test_columns_of_different_lengths_leave_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["# config_hash: not json\n", b"# \xff: 1\n", None])
-def test_what_is_no_table_is_told(tmp_path: Path, content: str | bytes | None) -> None:
+def test_data_without_table_form_are_reported(
+    tmp_path: Path, content: str | bytes | None
+) -> None:
     path = tmp_path / "t.csv"
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())

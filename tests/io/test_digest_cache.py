@@ -24,7 +24,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
     return ranges
 
 
-def test_a_range_does_not_depend_on_what_follows(tmp_path: Path) -> None:
+def test_digest_of_a_range_ignores_later_records(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(bytes(range(256)) * 9000)  # more than two chunks
     whole, part = (
@@ -92,7 +92,7 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
     assert cache.digest_range(data, (2, 5)) == before
 
 
-def test_what_was_appended_does_not_cost_a_second_reading(
+def test_appended_records_do_not_cause_a_second_read(
     tmp_path: Path, reads: list[tuple[str, int, int]]
 ) -> None:
     data = tmp_path / "data"
@@ -175,7 +175,7 @@ def test_the_records_of_dead_and_broken_files_have_a_digest(tmp_path: Path) -> N
         cache.digest_records(tmp_path / "a_chan4.off", [(T0, T0 + SECOND)])
 
 
-def test_the_real_files_ranges_are_those_of_the_records(
+def test_ranges_of_real_files_match_their_records(
     real_data: Path, tmp_path: Path
 ) -> None:
     path = real_data / "20200219_chan1.off"
@@ -189,7 +189,7 @@ def test_the_real_files_ranges_are_those_of_the_records(
     )
 
 
-def test_caches_that_are_used_at_the_same_time_keep_what_each_other_found(tmp_path):
+def test_concurrent_caches_keep_all_digests(tmp_path):
     files = [tmp_path / name for name in ("a", "b", "shared")]
     for path in files:
         path.write_bytes(path.name.encode() * 100)

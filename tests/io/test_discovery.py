@@ -129,7 +129,7 @@ def test_copies_of_a_log_are_one_run(beamtime):
     assert any("differs from" in problem for problem in found.problems)
 
 
-def test_numbers_that_come_back_per_day_carry_the_directory(tmp_path):
+def test_scan_numbers_repeated_on_another_day_get_the_directory(tmp_path):
     for day, start in (("20260101", T0), ("20260102", T0 + HOUR)):
         run_directory(tmp_path, day, start_ns=start)
         log = json_log(1, start + SECOND, ENERGIES, data_path=data_path(day))
@@ -147,7 +147,7 @@ def test_numbers_that_come_back_per_day_carry_the_directory(tmp_path):
     assert "comes back" not in " ".join(all_problems(found))
 
 
-def test_an_aborted_first_try_and_its_repetition_are_both_runs(beamtime):
+def test_aborted_scan_and_its_repetition_are_both_runs(beamtime):
     first = json_log(2, T0 + 45 * SECOND, ENERGIES, data_path=data_path(), _ended=False)
     first["epoch_time_end_s"].pop()
     write_json(beamtime / "logs" / "scan0002_old.json", first)
@@ -199,7 +199,7 @@ def test_the_name_decides_between_two_sets_of_the_same_time_and_directory(tmp_pa
     }
 
 
-def test_a_log_without_pulses_is_a_run_that_says_so(beamtime):
+def test_run_without_pulses_is_reported(beamtime):
     write_json(
         beamtime / "logs" / "scan0003.json",
         json_log(3, T0 + HOUR, ENERGIES, data_path=data_path()),
@@ -271,7 +271,7 @@ def test_defects_of_pulse_files_are_problems_not_errors(beamtime):
     ]
 
 
-def test_what_is_not_read_is_told_and_what_is_no_data_is_not(beamtime):
+def test_unread_data_files_are_reported_and_other_files_ignored(beamtime):
     folder = beamtime / "20260101" / "0000"
     (folder / "20260101_run0000_chan1.ljh").write_bytes(b"#LJH Memorial File Format\n")
     (folder / "20260101_run0000_chan3.ljh").write_bytes(b"#LJH Memorial File Format\n")
@@ -297,7 +297,7 @@ def test_a_named_pipe_does_not_block(beamtime):
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_a_file_that_is_cut_anywhere_is_never_a_crash(tmp_path_factory, data):
+def test_file_truncated_anywhere_does_not_crash(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("cut")
     files = [
         write_off(folder / "20260101_chan1.off", pulses(T0)),
@@ -373,7 +373,7 @@ def test_config_renames_and_excludes(beamtime):
     )
 
 
-def test_config_that_names_what_is_not_there_is_told(beamtime):
+def test_config_entries_without_match_are_reported(beamtime):
     config = BeamtimeConfig(
         samples={"a": "b"}, scans={12: {"sample": "x"}}, exclude={"scans": ["scan0014"]}
     )
@@ -409,7 +409,7 @@ def test_rows_of_points_that_are_left_out_are_left_out(beamtime):
     assert scan.readings["i0"].tolist() == [100.0, 102.0], "the log's own readings win"
 
 
-def test_readings_that_the_config_names(beamtime):
+def test_readings_files_named_in_the_config(beamtime):
     write_ascii(beamtime / "a.dat", 77, {"I0": [10.0, 11.0, 12.0]})
     config = BeamtimeConfig(scans={1: {"readings": "a.dat"}})
     assert discover(beamtime, config).scans[0].readings["i0"].tolist() == [
@@ -456,7 +456,7 @@ NO_DATE = {"date": "no date", "sample": "c"}
         ("", NO_DATE | {"sample": "b"}),
     ],
 )
-def test_readings_of_a_number_that_comes_back_follow_folder_date_or_sample(
+def test_readings_of_a_repeated_number_follow_folder_date_or_sample(
     two_days, folder, told
 ):
     path = write_ascii(
@@ -479,7 +479,7 @@ def test_readings_of_a_number_that_comes_back_follow_folder_date_or_sample(
     ],
     ids=["nothing tells", "folder against sample", "date against sample"],
 )
-def test_readings_that_may_be_of_several_scans_are_not_used(two_days, folder, told):
+def test_ambiguous_readings_are_not_used(two_days, folder, told):
     write_ascii(two_days / folder / "x.dat", 1, {"I0": [10.0, 11.0, 12.0]}, **told)
     found = discover(two_days)
     assert [run.readings_file for run in found.scans] == [None, None]
@@ -493,7 +493,7 @@ def test_readings_that_may_be_of_several_scans_are_not_used(two_days, folder, to
     assert not any("x.dat" in each for each in all_problems(found))
 
 
-def test_of_two_files_of_a_scan_none_is_guessed(beamtime):
+def test_two_readings_files_of_a_scan_are_ambiguous(beamtime):
     for name, shift in (("x", 0.0), ("y", 5.0)):
         write_ascii(beamtime / f"{name}.dat", 1, {"I0": [10.0 + shift, 11.0, 12.0]})
     found = discover(beamtime)
@@ -506,7 +506,7 @@ def test_of_two_files_of_a_scan_none_is_guessed(beamtime):
     assert all_problems(found) == []
 
 
-def test_a_key_by_number_that_means_several_scans_is_told(two_days):
+def test_scan_number_matching_several_scans_is_reported(two_days):
     config = BeamtimeConfig(
         scans={1: {"edge": "O_K"}}, exclude={"points": {1: [0], SECOND_DAY: [1]}}
     )
@@ -528,7 +528,7 @@ def test_a_key_by_number_that_means_several_scans_is_told(two_days):
     assert f"config: beamtime.exclude.scans: {meant}" in found.problems
 
 
-def test_a_photon_list_stands_in_for_pulse_files(beamtime):
+def test_photon_list_replaces_pulse_files(beamtime):
     times = T0 + HOUR + np.arange(3) * SECOND
     for state in ("SCAN3", "SCAN8"):
         path = beamtime / f"20260101_run0005_{state}.npz"
@@ -591,7 +591,7 @@ def test_description_is_json_and_counts_what_is_in_the_windows(beamtime):
 
 
 @pytest.mark.parametrize("content", ["missing", "file", "empty", "pulses"])
-def test_nothing_usable_is_one_line(tmp_path, content):
+def test_beamtime_without_usable_files_is_one_line(tmp_path, content):
     path = tmp_path / "beamtime"
     if content == "file":
         path.write_text("")
@@ -619,7 +619,7 @@ def test_the_order_of_files_on_disk_does_not_matter(beamtime, monkeypatch):
     assert describe(discover(beamtime)) == straight
 
 
-def test_many_pixels_are_found_fast(tmp_path):
+def test_discovery_of_many_pixels_is_fast(tmp_path):
     records = off_records(pulses(T0))
     for pixel in range(240):
         write_off(

@@ -71,7 +71,7 @@ def read_xdi(path: Path) -> tuple[dict[str, str], list[str], np.ndarray]:
     )
 
 
-def test_xdi_holds_what_the_specification_asks_for(tmp_path: Path) -> None:
+def test_xdi_has_the_fields_of_the_specification(tmp_path: Path) -> None:
     write_xdi(tmp_path / "a.xdi", spectrum())
     fields, labels, numbers = read_xdi(tmp_path / "a.xdi")
     assert (fields["Element.symbol"], fields["Element.edge"]) == ("Co", "L3")
@@ -88,7 +88,7 @@ def test_xdi_holds_what_the_specification_asks_for(tmp_path: Path) -> None:
     np.testing.assert_allclose(numbers[:, 1], [1 / 3, 2.5, 0.125], rtol=1e-9)
 
 
-def test_xdi_leaves_out_a_column_without_numbers_and_a_time_that_is_none(
+def test_xdi_omits_empty_columns_and_invalid_times(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     columns = {"intensity": np.ones(4), "intensity_errors": np.full(4, NAN)}
@@ -103,7 +103,7 @@ def test_xdi_leaves_out_a_column_without_numbers_and_a_time_that_is_none(
     assert "'yesterday' is not an ISO 8601 time" in caplog.text
 
 
-def test_an_emission_spectrum_is_not_called_an_absorption(tmp_path: Path) -> None:
+def test_emission_spectrum_is_not_labelled_as_absorption(tmp_path: Path) -> None:
     write_xdi(tmp_path / "a.xdi", spectrum(axis="emission_energy"))
     fields, labels, _ = read_xdi(tmp_path / "a.xdi")
     assert labels[1] == "intensity"
@@ -160,7 +160,7 @@ def test_edges_are_named_as_xdi_names_them(
     assert xdi_edge(edge) == XdiEdge(*expected)
 
 
-def test_what_is_no_edge_is_an_error() -> None:
+def test_invalid_edges_are_errors() -> None:
     with pytest.raises(
         InputError, match=r"a\.xdi: 'unknown' is not an edge such as O_K or Co_L"
     ):
@@ -234,7 +234,7 @@ def test_a_second_export_replaces_the_first(tmp_path: Path) -> None:
     assert first[0].read_text().startswith("# XDI/1.0")
 
 
-def test_what_cannot_be_exported_is_told_in_one_line(tmp_path: Path) -> None:
+def test_data_that_cannot_be_exported_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no spectra"):
         export(tmp_path, ["xdi"])
     source = write_spectra(tmp_path)
@@ -260,7 +260,7 @@ def test_what_cannot_be_exported_is_told_in_one_line(tmp_path: Path) -> None:
     )
 
 
-def test_products_as_the_pipeline_writes_them_can_be_exported(tmp_path: Path) -> None:
+def test_products_of_the_pipeline_can_be_exported(tmp_path: Path) -> None:
     from rixs_pipeline.io.nexus import write_product
     from rixs_pipeline.schema import labelled
     from rixs_pipeline.schema import spectrum as spectrum_schema

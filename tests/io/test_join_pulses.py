@@ -44,7 +44,7 @@ def test_the_time_outweighs_the_data_path():
     assert "no pulses in its data_path '20260101_run0001'" in joined.runs[0].problems[0]
 
 
-def test_a_reference_run_of_the_experiment_states_alone():
+def test_reference_run_from_experiment_states_without_log():
     states = (StateInterval(100, 200, "CAL3"), StateInterval(300, None, "CAL4"))
     joined = join_pulses([], [pulse_set(states=states)], [])
     first, last = (run.log for run in joined.runs)
@@ -54,14 +54,14 @@ def test_a_reference_run_of_the_experiment_states_alone():
     assert np.isnan(first.points.incident_energy[0])
 
 
-def test_a_state_with_a_log_is_no_further_run():
+def test_state_with_a_log_gives_no_second_run():
     states = (StateInterval(100, 200, "CAL3"),)
     log = log_run(kind="calibration", number=3, start_ns=110)
     joined = join_pulses([log], [pulse_set(states=states)], [])
     assert [run.log for run in joined.runs] == [log]
 
 
-def test_of_copies_the_fuller_one_is_used():
+def test_complete_copy_is_preferred():
     near = log_run(log=ROOT / "logs" / "scan0001.json", complete=False)
     far = log_run(log=ROOT / "scan0001.json")
     joined = join_pulses([far, near], [pulse_set()], [])

@@ -23,14 +23,14 @@ def ascii_scan(folder="a", rows=1, date=DATE, sample="LMR", name="x.dat"):
     return AsciiScan(Path(folder, name), 1, sample, date, columns)
 
 
-def test_the_only_file_of_the_only_scan():
+def test_single_file_belongs_to_the_single_scan():
     file = ascii_scan("elsewhere", date="yesterday", sample="another")
     joined = join_readings({"scan0001": scan()}, [file], ())
     assert joined.files == {"scan0001": file}
     assert (joined.misfits, joined.ambiguous) == ({}, [])
 
 
-def test_another_number_of_rows_does_not_fit():
+def test_file_with_a_different_number_of_rows_is_not_used():
     joined = join_readings({"scan0001": scan()}, [ascii_scan(rows=3)], ())
     assert joined.files == {}
     assert "3 rows do not fit the 1 points of scan 1" in joined.misfits["scan0001"]
@@ -48,13 +48,13 @@ def test_rows_of_the_logged_or_of_the_usable_points_fit():
 @pytest.mark.parametrize(
     "evidence", [{"folder": "b"}, {"sample": "LMR charged"}], ids=["folder", "sample"]
 )
-def test_folder_or_sample_single_out_a_scan(evidence):
+def test_folder_or_sample_identify_the_scan(evidence):
     scans = {"first": scan(), "second": scan(**evidence)}
     file = ascii_scan(**{"folder": "c", "sample": "another"} | evidence)
     assert join_readings(scans, [file], ()).files == {"second": file}
 
 
-def test_an_ambiguous_file_is_reported_unless_its_scans_are_settled():
+def test_ambiguous_file_is_reported_unless_all_its_scans_have_readings():
     scans = {"first": scan(), "second": scan()}
     joined = join_readings(scans, [ascii_scan()], ())
     assert joined.files == {}
@@ -62,7 +62,7 @@ def test_an_ambiguous_file_is_reported_unless_its_scans_are_settled():
     assert join_readings(scans, [ascii_scan()], ("first", "second")).ambiguous == []
 
 
-def test_the_date_singles_out_a_file_whatever_the_time_zone():
+def test_date_identifies_the_file_in_any_time_zone():
     early = ascii_scan(date="Wed Dec 31 12:00:00 2025", name="early.dat")
     near = ascii_scan(date="Thu Jan  1 23:00:00 2026", name="near.dat")
     joined = join_readings({"scan0001": scan()}, [early, near], ())

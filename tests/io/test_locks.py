@@ -18,7 +18,7 @@ for _ in range(200):
 """
 
 
-def test_one_at_a_time(tmp_path):
+def test_lock_is_exclusive(tmp_path):
     (tmp_path / "number").write_text("0")
     counting = [
         subprocess.Popen([sys.executable, "-c", COUNT, str(tmp_path)]) for _ in range(3)
@@ -27,7 +27,7 @@ def test_one_at_a_time(tmp_path):
     assert (tmp_path / "number").read_text() == "600"
 
 
-def test_where_there_are_no_locks(tmp_path, monkeypatch):
+def test_file_system_without_locks(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(37, "No locks available")
 

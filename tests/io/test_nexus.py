@@ -105,7 +105,7 @@ def test_xarray_opens_what_open_product_opens(reduced_sample, name):
                 }
 
 
-def test_every_product_of_a_run_keeps_to_the_layout(reduced_sample):
+def test_every_product_follows_the_layout(reduced_sample):
     paths = sorted(reduced_sample.rglob("*.nxs"))
     assert len(paths) == 2 + 8 + 4 + 4
     for path in paths:
@@ -159,7 +159,7 @@ def test_every_variable_has_a_unit_and_a_name_and_every_text_a_fixed_length(
                 assert attributes["long_name"], where
 
 
-def test_all_kinds_of_values_come_back(tmp_path):
+def test_all_kinds_of_values_are_read_as_written(tmp_path):
     given_ = dataset()
     found = nexus.read_entry(write(tmp_path / "p.nxs"))
     np.testing.assert_array_equal(found["name"].values, given_["name"].values)
@@ -310,9 +310,7 @@ def test_a_foreign_or_missing_file_is_one_line(tmp_path, read):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_whatever_bytes_are_damaged_nothing_but_an_input_error_comes_out(
-    tmp_path, data
-):
+def test_damaged_bytes_raise_only_input_errors(tmp_path, data):
     path = tmp_path / "p.nxs"
     if not path.exists():
         write(path)
@@ -332,7 +330,7 @@ def test_whatever_bytes_are_damaged_nothing_but_an_input_error_comes_out(
 
 @pytest.mark.parametrize("shape", [(20_001,), (300, 41), (1100, 700)])
 @pytest.mark.parametrize("dtype", ["i8", "f8", "f4", "i2"])
-def test_large_tables_are_compressed_as_any_hdf5_reads_them(tmp_path, shape, dtype):
+def test_large_tables_use_standard_hdf5_compression(tmp_path, shape, dtype):
     """In whole chunks and a last one that the table does not fill."""
     values = np.random.default_rng(1).poisson(0.3, shape).astype(dtype)
     dims = tuple(f"d{k}" for k in range(len(shape)))

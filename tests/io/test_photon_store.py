@@ -40,7 +40,7 @@ def written(folder: Path, numbers: list[int]) -> tuple[Path, np.ndarray, list[Pa
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.integers(0, 300), max_size=5), st.integers(1, 200))
-def test_what_is_appended_is_read(
+def test_appended_photons_are_read(
     tmp_path: Path, numbers: list[int], max_photons: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -55,7 +55,7 @@ def test_what_is_appended_is_read(
     np.testing.assert_array_equal(photons_read, expected)
 
 
-def test_columns_say_what_they_are(tmp_path: Path) -> None:
+def test_columns_have_units_and_names(tmp_path: Path) -> None:
     path, _, _ = written(tmp_path, [50_000, 70_000])
     with h5py.File(path) as file:
         data = file["entry/data"]
@@ -93,7 +93,7 @@ def test_a_full_disk_is_reported_before_anything_is_written(
 
 
 @pytest.mark.parametrize("content", [b"", b"no hdf5"])
-def test_what_is_no_list_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_invalid_photon_stores_are_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "scan0001.h5"
     path.write_bytes(content)
     for read in (

@@ -26,7 +26,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.text(), json_values, max_size=4), st.randoms())
-def test_the_hash_ignores_the_order_of_keys_alone(values: dict, random: object) -> None:
+def test_hash_depends_on_everything_but_key_order(values: dict, random: object) -> None:
     keys = list(values)
     random.shuffle(keys)  # type: ignore[attr-defined]
     assert digest_values({key: values[key] for key in keys}) == digest_values(values)
@@ -36,7 +36,7 @@ def test_the_hash_ignores_the_order_of_keys_alone(values: dict, random: object) 
     ) != digest_values(values)
 
 
-def test_what_has_no_json_form_has_no_hash() -> None:
+def test_values_without_json_form_have_no_hash() -> None:
     with pytest.raises(ValueError, match="Out of range"):
         digest_values({"a": float("nan")})
     with pytest.raises(TypeError):
@@ -58,7 +58,7 @@ def run(**changes: object) -> Run:
     return replace(one, **changes)  # type: ignore[arg-type]
 
 
-def test_a_run_is_identified_by_what_its_log_says_not_by_where_its_files_are() -> None:
+def test_run_identity_depends_on_the_log_not_on_paths() -> None:
     assert digest_run(run()) == digest_run(
         run(pulse_files=(Path("/x/y_chan1.off"),), log=Path("/x/l"), problems=("p",))
     )
@@ -100,7 +100,7 @@ def test_the_code_version_follows_the_sources(
     provenance.code_version.cache_clear()
 
 
-def test_the_environment_names_what_numbers_may_depend_on() -> None:
+def test_environment_lists_versions_that_affect_results() -> None:
     versions = provenance.environment()
     assert {"rixs_pipeline", "python", "numpy", "scipy", "h5py"} <= set(versions)
     assert versions["numpy"] == np.__version__

@@ -14,7 +14,7 @@ def photons(rng, n, fwhm, tail_length, tail=0.16):
 
 @pytest.mark.parametrize(("fwhm", "bias"), [(1.4, 0.01), (3.0, 0.04)])
 @pytest.mark.parametrize("tail_length", [10.0, 20.0, 30.0])
-def test_places_of_errors_are_biased_by_no_more_than_is_said(fwhm, bias, tail_length):
+def test_positions_have_the_documented_bias_at_most(fwhm, bias, tail_length):
     rng = np.random.default_rng(1)
     peak = fit(photons(rng, 200_000, fwhm, tail_length), (-15, 10), sigma=fwhm / 2)
     assert abs(peak.position) < bias + 3 * peak.position_error
@@ -22,7 +22,7 @@ def test_places_of_errors_are_biased_by_no_more_than_is_said(fwhm, bias, tail_le
 
 
 @pytest.mark.parametrize("name", ["C_Ka", "O_Ka", "Cu_La"])
-def test_errors_are_what_they_are_said_to_be(name):
+def test_standard_errors_match_the_scatter(name):
     rng, line = np.random.default_rng(2), load_reference_set("srd128").lines[name]
     offset, width, share = np.array(line.shape).T
     places = []
@@ -45,5 +45,5 @@ def test_half_maximum():
     assert half_maximum_width(values, (-12, 12)) == pytest.approx(3.0, abs=0.25)
 
 
-def test_too_few_photons_are_no_line():
+def test_too_few_photons_give_no_fit():
     assert np.isnan(fit(np.zeros(5), (-15, 10)).position)

@@ -50,7 +50,7 @@ def held_out(folder):
 
 @halves
 @pytest.mark.parametrize("run", RUNS)
-def test_half_of_the_pulses_assigns_all_lines(folder, half, run):
+def test_all_lines_are_identified_with_half_of_the_pulses(folder, half, run):
     calibration = open_product(folder / f"out{half}/calibration/{run}.nxs")
     assert set(calibration["status"].values) == {"ok"}
     assert tuple(calibration["line_name"].values) == LINES
@@ -60,7 +60,7 @@ def test_half_of_the_pulses_assigns_all_lines(folder, half, run):
 
 
 @halves
-def test_the_pixel_that_jumped_keeps_its_scans(folder, half):
+def test_pixel_with_gain_jump_is_used_in_all_scans(folder, half):
     for number in SCANS:
         scan = open_product(folder / f"out{half}/scans/scan{number:04d}.nxs")
         status = dict(
@@ -109,7 +109,7 @@ def _places(held_out):
     return place, error
 
 
-def test_the_lines_stand_where_they_stood_six_hours_before(held_out):
+def test_line_positions_are_stable_over_six_hours(held_out):
     moved, error = [], []
     for half in held_out:
         place, errors = _places(half)

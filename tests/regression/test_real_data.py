@@ -52,7 +52,7 @@ def test_every_photon_is_counted_exactly_once(
     assert all(again.pixel_counts[pixel] > 300 for pixel in PIXELS)
 
 
-def test_the_map_is_the_sum_of_the_six(scans, reduced_real):
+def test_map_is_the_sum_of_its_scans(scans, reduced_real):
     total = sum(scan["counts"].values.sum() for scan in scans.values())
     rixs_map = open_product(reduced_real / "maps/ad1-Co_L.nxs")
     assert int(rixs_map["counts"].sum()) == total
@@ -62,9 +62,7 @@ def test_the_map_is_the_sum_of_the_six(scans, reduced_real):
     )
 
 
-def test_without_readings_it_is_normalised_by_live_time_and_says_so(
-    scans, reduced_real
-):
+def test_map_without_readings_is_normalised_by_live_time(scans, reduced_real):
     for scan in scans.values():
         assert scan.attrs["normalisation"] == "live time"
         assert "i0" not in scan
@@ -82,7 +80,7 @@ def test_without_readings_it_is_normalised_by_live_time_and_says_so(
     ) == len(SCANS)
 
 
-def test_the_pixel_that_jumped_rests_on_the_first_calibration(scans):
+def test_pixel_with_gain_jump_uses_the_first_calibration(scans):
     for scan in scans.values():
         status = dict(
             zip(scan["pixel"].values.tolist(), scan["pixel_status"].values, strict=True)

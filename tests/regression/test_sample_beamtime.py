@@ -145,7 +145,7 @@ def test_a_map_is_the_sum_of_its_scans(name, numbers, maps, scans):
     np.testing.assert_allclose(one["intensity"].values, ratio, rtol=1e-12)
 
 
-def test_the_dumped_beam_is_left_out_and_told(scans, maps, reduced_sample):
+def test_beam_dump_is_left_out_and_reported(scans, maps, reduced_sample):
     status = scans[2]["point_status"].values
     assert np.flatnonzero(status).tolist() == [20, 21, 22] and set(status) == {0, 1}
     assert np.all(scans[2]["exposure"].values[20:23] == 0)
@@ -154,7 +154,7 @@ def test_the_dumped_beam_is_left_out_and_told(scans, maps, reduced_sample):
     assert not any(scans[n]["point_status"].values.any() for n in SCANS if n != 2)
 
 
-def test_every_pixel_has_its_verdict(scans, calibrations):
+def test_pixel_status_matches_the_simulated_defects(scans, calibrations):
     assert {
         p
         for p, s in zip(PIXELS, calibrations["cal0000"]["status"].values, strict=True)
@@ -169,7 +169,7 @@ def test_every_pixel_has_its_verdict(scans, calibrations):
         assert all(status[p] == "ok: cal0000 to cal0009" for p in (1, 3, 7, 11, 15))
 
 
-def test_lines_stand_within_one_ev(calibrations, truth):
+def test_line_positions_are_within_one_ev(calibrations, truth):
     """In both reference runs on their own scale.
 
     For steady pixels, also those of the second run on the scale of the first.
@@ -198,7 +198,7 @@ def test_lines_stand_within_one_ev(calibrations, truth):
     assert np.nanmedian(shifts[PIXELS.index(13)]) > 10
 
 
-def test_the_slip_of_the_monochromator_is_seen(calibrations, sample_beamtime):
+def test_monochromator_slip_is_measured(calibrations, sample_beamtime):
     """The parked elastic line of the second reference run, in all pixels alike."""
     settings = read_settings(sample_beamtime)
     parked = [
@@ -209,7 +209,7 @@ def test_the_slip_of_the_monochromator_is_seen(calibrations, sample_beamtime):
 
 
 @pytest.mark.parametrize("number", SCANS)
-def test_counts_are_those_of_the_truth(number, scans, expected):
+def test_counts_match_the_truth(number, scans, expected):
     """Per point and in total, within Poisson limits at a false-alarm rate of 1e-6."""
     points, predicted = (
         scans[number]["counts"].values.sum(axis=1),
@@ -229,7 +229,7 @@ def test_counts_are_those_of_the_truth(number, scans, expected):
         ("LMR_100C-O_K", (515, 530)),
     ],
 )
-def test_counts_of_a_window_are_those_of_the_truth(name, region, maps, expected):
+def test_counts_in_a_window_match_the_truth(name, region, maps, expected):
     emission = maps[name]["emission_energy"].values
     inside = (emission > region[0]) & (emission < region[1])
     predicted = sum(expected[n][:, inside].sum() for n in MAPS[name])

@@ -27,7 +27,7 @@ def test_each_state_lasts_until_the_next(tmp_path):
     )
 
 
-def test_a_label_may_come_back_and_a_repeated_one_does_not_start_anew(tmp_path):
+def test_repeated_label_continues_its_state_and_may_return_later(tmp_path):
     path = written(tmp_path, "#\n10, CAL0\n15, CAL0\n20, PAUSE\n30, CAL0\n")
     assert experiment_state.read(path).intervals == (
         StateInterval(10, 20, "CAL0"),

@@ -42,7 +42,7 @@ def test_a_scan(tmp_path):
     np.testing.assert_array_equal(run.points.end_ns - run.points.start_ns, [SECOND] * 3)
 
 
-def test_the_whole_dwell_counts_not_whole_seconds(tmp_path):
+def test_dwell_time_is_not_rounded_to_seconds(tmp_path):
     log = json_log(
         1,
         T0,
@@ -54,7 +54,7 @@ def test_the_whole_dwell_counts_not_whole_seconds(tmp_path):
     assert points.end_ns[0] - points.start_ns[0] == 1_200_000_000
 
 
-def test_readings_go_with_their_points_whatever_their_order(tmp_path):
+def test_readings_follow_their_points_in_any_order(tmp_path):
     log = json_log(
         1,
         T0,
@@ -85,7 +85,7 @@ def test_aborted_scan_keeps_its_complete_points(tmp_path):
     assert "2 complete of 3 points" in run.problems[0]
 
 
-def test_scan_that_says_it_has_not_ended_is_not_complete(tmp_path):
+def test_scan_marked_as_running_is_not_complete(tmp_path):
     run = read(tmp_path, json_log(1, T0, ENERGIES, _ended=False))
     assert (len(run.points), run.complete) == (3, False)
 
@@ -197,9 +197,7 @@ def test_an_unknown_edge_is_a_problem(tmp_path):
         ("", "  ", "unknown"),
     ],
 )
-def test_the_sample_is_what_tells_samples_apart(
-    tmp_path, identity, description, sample
-):
+def test_sample_name_identifies_the_sample(tmp_path, identity, description, sample):
     assert (
         read(
             tmp_path,
@@ -214,7 +212,7 @@ def test_other_json_is_not_a_log(tmp_path):
         assert read(tmp_path, content) is None
 
 
-def test_broken_json_is_told_with_line_and_column(tmp_path):
+def test_broken_json_is_reported_with_line_and_column(tmp_path):
     path = write_json(tmp_path / "scan0001.json", json_log(1, T0, ENERGIES))
     path.write_text(path.read_text()[:60])
     with pytest.raises(

@@ -28,7 +28,7 @@ def test_windows_without_a_time_are_empty():
 
 
 @pytest.mark.parametrize("value", [None, "x", [1.0], float("nan")])
-def test_what_is_no_number_is_nan(value):
+def test_invalid_numbers_are_nan(value):
     assert np.isnan(number_or_nan(value))
 
 
@@ -67,7 +67,7 @@ def test_clean_windows_stay_as_they_are():
         max_size=15,
     )
 )
-def test_no_moment_belongs_to_two_points_and_none_is_invented(windows):
+def test_point_windows_never_overlap_nor_grow(windows):
     table = np.array(
         [(start, start + length) for start, length, _ in windows], np.int64
     ).reshape(-1, 2)

@@ -12,7 +12,7 @@ TIMES = [T0 + i * SECOND for i in range(10)]
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "0.3.0"])
 @pytest.mark.parametrize("bases", [3, 5])
-def test_every_version_gives_back_what_was_written(tmp_path, version, bases):
+def test_every_version_is_read_as_written(tmp_path, version, bases):
     path = write_off(tmp_path / "a_chan1.off", TIMES, version, bases)
     records = off.open_records(path)
     written = off_records(TIMES, version, bases)
@@ -171,7 +171,7 @@ def test_pulses_of_a_range(tmp_path):
         assert array.dtype in (np.int64, np.float64)
 
 
-def test_phase_of_a_pulse_without_height_is_nan_and_warns_nobody(tmp_path):
+def test_phase_of_a_pulse_without_height_is_nan_without_warning(tmp_path):
     records = off_records(TIMES[:4])
     records["coefs"][:, 1] = [0, 1, np.inf, 3]
     records["coefs"][:, 2] = [0, 0, np.inf, 2]
@@ -181,7 +181,7 @@ def test_phase_of_a_pulse_without_height_is_nan_and_warns_nobody(tmp_path):
     np.testing.assert_array_equal(pulses.phase, [np.nan, np.nan, np.nan, 1.5])
 
 
-def test_disorder_within_a_range_is_sorted_and_equal_times_keep_their_order(tmp_path):
+def test_pulses_of_a_range_are_sorted_stably(tmp_path):
     order = [0, 1, 3, 2, 3, 4]
     records = off_records([TIMES[i] for i in order])
     pulses = off.read_pulses(
@@ -219,9 +219,7 @@ def test_real_files(real_data):
 
 
 @pytest.mark.real
-def test_real_pulses_of_the_reference_stand_where_the_public_analysis_finds_them(
-    real_data,
-):
+def test_real_reference_pulses_match_the_public_analysis(real_data):
     """Channel 1, first reference run: O Ka at a pulse height of 7792.1."""
     pulses = off.read_pulses(
         real_data / "20200219_chan1.off", 1582151025932277000, 1582152196789819000
@@ -231,7 +229,7 @@ def test_real_pulses_of_the_reference_stand_where_the_public_analysis_finds_them
     assert abs(heights[np.argmax(inside)] + 20 - 7792.1) < 40
 
 
-def test_a_file_that_grew_or_was_replaced_is_opened_anew(tmp_path):
+def test_changed_file_is_reopened(tmp_path):
     """Small files stay mapped from one call to the next while unchanged."""
     path = write_off(tmp_path / "a_chan1.off", TIMES[:4])
     assert off.open_records(path) is off.open_records(path)

@@ -16,7 +16,7 @@ def write(path, **changes):
     return path
 
 
-def test_what_was_written_comes_back_typed(tmp_path):
+def test_photon_list_round_trip_keeps_dtypes(tmp_path):
     path = write(
         tmp_path / "a_SCAN1.npz", channels=np.array([1, 3, 1, 3, 5], np.uint16)
     )
@@ -31,7 +31,7 @@ def test_what_was_written_comes_back_typed(tmp_path):
     np.testing.assert_array_equal(photons.energy, np.arange(5) + 500.5)
 
 
-def test_disorder_is_sorted(tmp_path):
+def test_unsorted_photons_are_sorted(tmp_path):
     photons = photon_lists.read(
         write(tmp_path / "a_SCAN1.npz", timestamps=T0 + np.array([4, 0, 1, 1, 3]))
     )

@@ -64,7 +64,7 @@ def test_a_calibration_lasts_from_start_to_stop_at_the_parked_energy(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_the_passes_before_a_cut_survive(tmp_path, share):
+def test_passes_before_a_truncation_are_kept(tmp_path, share):
     path = tmp_path / "20260101_002_log"
     whole = write_yaml(
         path, yaml_header("data"), yaml_pass(1, 1e9, ENERGIES)
@@ -114,7 +114,7 @@ def test_a_point_without_its_end_is_left_out(tmp_path):
 @pytest.mark.parametrize(
     "document", [{"header": {"htxs": 1}}, {"mono": {}}, [1], {"header": None}, "text"]
 )
-def test_a_document_that_is_no_pass_does_not_cost_the_others(tmp_path, document):
+def test_document_without_pass_does_not_affect_others(tmp_path, document):
     path = write_yaml(
         tmp_path / "20260101_002_log",
         yaml_header("data"),
