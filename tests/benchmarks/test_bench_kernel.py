@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,12 @@ from rixs_pipeline.core.maps.kernel_arguments import (
     BinOptions,
     PointBatch,
 )
+from rixs_pipeline.core.stats.robust import Range
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.runner.executor import Executor, available_cores
 from rixs_pipeline.stages.scan.count_pulses import CountTask, count_block
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
-from tests.stages.builders import LIMITS, OK, Points, params
+from tests.stages.builders import CUTS, LIMITS, OK, Points, params
 
 RECORD = off.record_dtype("0.3.0", 5)
 PULSES, POINTS = 10_000_000, 240
@@ -230,8 +232,8 @@ def write(path: Path, n: int) -> Path:
 
 def task(files, n) -> CountTask:
     limits = START_NS + np.linspace(0, n * STEP_NS, POINTS + 1).astype(np.int64)
-    cuts = LIMITS.copy()
-    cuts[3, 0] = 0.008  # a hold-off longer than a record
+    hold_off = Range(0.008, np.inf)  # longer than a record
+    cuts = replace(CUTS, since_last=hold_off)
     function = PixelEnergy(
         OK, (corrected(), corrected(1.0)), cuts, (START_NS / 1e9, START_NS / 1e9 + 1e6)
     )

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import xarray as xr
 
+from rixs_pipeline.core.calibration.cuts import CutLimits
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.schema import PIXEL_CALIBRATION, labelled
@@ -69,6 +70,7 @@ def params(shift=0.0, gain=0.1):
 LIMITS = np.array(
     [[0.0, 100.0], [6000.0, 8000.0], [0.0, 1.0], [0.0, np.inf]]
 )  # in the order of CUT_NAMES[2:]
+CUTS = CutLimits.from_table(LIMITS)
 
 
 OK = PixelStatus(PixelState.OK)

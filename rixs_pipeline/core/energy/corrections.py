@@ -143,8 +143,8 @@ def drift_prior(drifts: FloatArray | None) -> Prior:
     against which the prior has weight.
     """
     if drifts is None or not len(drifts):
-        nothing = np.zeros(layout.DRIFT.stop - layout.DRIFT.start)
-        return Prior(layout.DRIFT, nothing, OPEN_WIDTH)
+        no_drift = np.zeros(layout.DRIFT.stop - layout.DRIFT.start)
+        return Prior(layout.DRIFT, no_drift, OPEN_WIDTH)
     return Prior(layout.DRIFT, np.median(drifts, axis=0), DRIFT_WIDTH)
 
 

@@ -268,14 +268,18 @@ def interpolated_energies(
     before = spline_polynomials(params[0])
     after = spline_polynomials(params[1])
     polynomials = before.copy()
-    now = params[:1].copy()
+    pulse_params = params[:1].copy()
     out = np.empty(len(height))
     for i in range(len(height)):
         pulse = slice(i, i + 1)
-        interpolate(params[:1], params[1:], later_share[i], now)
-        interpolate(before, after, later_share[i], polynomials)
-        correct_heights(height[pulse], base[pulse], phase[pulse], now[0], out[pulse])
-        lowest, step = now[0, LOWEST], now[0, STEP]
+        share = later_share[i]
+        interpolate(params[:1], params[1:], share, pulse_params)
+        interpolate(before, after, share, polynomials)
+        correct_heights(
+            height[pulse], base[pulse], phase[pulse], pulse_params[0], out[pulse]
+        )
+        lowest = pulse_params[0, LOWEST]
+        step = pulse_params[0, STEP]
         evaluate_curve(out[pulse], lowest, step, polynomials, out[pulse])
     return out
 

@@ -89,9 +89,9 @@ def is_in_order(time_ns: IntArray, points: PointSlices) -> bool:
     previous = np.int64(np.iinfo(np.int64).min)
     for j in range(len(points.first)):
         for i in range(points.first[j], points.stop[j]):
-            now = time_ns[Index(i)]
-            n_falls += now < previous
-            previous = now
+            time = time_ns[Index(i)]
+            n_falls += time < previous
+            previous = time
     return n_falls == 0
 
 
@@ -160,9 +160,9 @@ def fill_time_since_last(begin: int, time_ns: IntArray, out: FloatArray) -> None
     """Write the seconds since the previous record (n,); inf for the file's first."""
     previous = time_ns[Index(begin - 1)] if begin > 0 else np.int64(0)
     for i in range(len(out)):
-        now = time_ns[Index(begin + i)]
-        out[i] = np.float64(now - previous) * 1e-9
-        previous = now
+        time = time_ns[Index(begin + i)]
+        out[i] = np.float64(time - previous) * 1e-9
+        previous = time
     if begin == 0:
         out[0] = np.inf
 
@@ -364,9 +364,10 @@ def bin_records(
     n_written = 0
     n_bytes = BLOCK * time_ns.strides[0]
     for j in range(len(points.first)):
-        kernels.interpolate(params[:1], params[1:], points.later_share[j], point_params)
-        kernels.interpolate(before, after, points.later_share[j], polynomials)
-        now = point_params[0]
+        share = points.later_share[j]
+        kernels.interpolate(params[:1], params[1:], share, point_params)
+        kernels.interpolate(before, after, share, polynomials)
+        pixel_params = point_params[0]
         n_before = cut_counts[N_CUTS - 1]
         row = Index(points.row[j])
         for begin in range(points.first[j], points.stop[j], BLOCK):
@@ -383,7 +384,7 @@ def bin_records(
                 block[:, :n],
                 time_since_last,
                 limits,
-                now[HEIGHT_REF],
+                pixel_params[HEIGHT_REF],
                 accepted,
                 cut_counts,
             )
@@ -392,12 +393,16 @@ def bin_records(
                 block[HEIGHT, :n],
                 block[PRETRIGGER, :n],
                 block[PHASE, :n],
-                now,
+                pixel_params,
                 energy[:n],
             )
             prefetch_quarter(next_block, n_bytes, 2)
             kernels.evaluate_curve(
-                energy[:n], now[LOWEST], now[STEP], polynomials, energy[:n]
+                energy[:n],
+                pixel_params[LOWEST],
+                pixel_params[STEP],
+                polynomials,
+                energy[:n],
             )
             prefetch_quarter(next_block, n_bytes, 3)
             for i in range(n):

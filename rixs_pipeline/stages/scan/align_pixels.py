@@ -153,7 +153,8 @@ def _add_photons(
     )
     width = float(task.edges[1] - task.edges[0])
     bins = UniformBins(float(task.edges[0]), width, float(task.edges[-1]))
-    options = BinOptions(energy.cut_limits, np.stack(energy.params), bins)
+    cut_limits = energy.cut_limits.to_table()
+    options = BinOptions(cut_limits, np.stack(energy.params), bins)
     bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
 
 

@@ -99,9 +99,10 @@ def count_calibrated_photons(
     bins = binning.uniform_bins(emission_edges)
     order = np.argsort(pixels["pixel"])
     for photons in photon_store.read(path):
-        row = order[np.searchsorted(pixels["pixel"], photons.pixel, sorter=order)]
+        place = np.searchsorted(pixels["pixel"], photons.pixel, sorter=order)
+        pixel_row = order[place]
         bin_kernel.count_photons(
-            photons.energy, photons.point, row, bins, map_counts, pixel_counts
+            photons.energy, photons.point, pixel_row, bins, map_counts, pixel_counts
         )
     counts = ScanCounts(
         map_counts=map_counts[:, :-1],

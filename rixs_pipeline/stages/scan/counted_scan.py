@@ -78,9 +78,11 @@ def exclude_unusable_pixels(
     CountedScan
         The excluded pixels have a status that says why.
     """
-    pulses = counted.counts.triggers.sum(axis=1)
-    has_no_cuts = np.isnan(counted.counts.cut_limits).any(axis=(1, 2))
-    has_changed = has_no_cuts & (pulses >= MIN_PULSES_FOR_CUTS) & counted.is_used
+    counts = counted.counts
+    pulses = counts.triggers.sum(axis=1)
+    has_no_cuts = np.isnan(counts.cut_limits).any(axis=(1, 2))
+    has_enough_pulses = pulses >= MIN_PULSES_FOR_CUTS
+    has_changed = has_no_cuts & has_enough_pulses & counted.is_used
     if has_cuts and has_changed.any():
         counted = counted.without(has_changed, CHANGED)
     is_silent = (pulses == 0) & counted.is_used

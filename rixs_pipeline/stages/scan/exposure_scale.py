@@ -46,12 +46,18 @@ def leading_scan(scans: Sequence[Run], scan: Run) -> Run:
     Run
         Maybe the scan itself.
     """
-    same_sample = [other for other in scans if other.sample == scan.sample]
-    group = [other for other in same_sample if other.edge == scan.edge]
-    with_pulses = [s for s in group if s.pulse_files or s.photon_list]
-    candidates = with_pulses or group
-    complete = [other for other in candidates if other.complete]
-    return complete[0] if complete else candidates[0]
+    group = []
+    for candidate in scans:
+        is_same_sample = candidate.sample == scan.sample
+        if is_same_sample and candidate.edge == scan.edge:
+            group.append(candidate)
+    with_pulses = []
+    for candidate in group:
+        if candidate.pulse_files or candidate.photon_list:
+            with_pulses.append(candidate)
+    group = with_pulses or group
+    complete = [candidate for candidate in group if candidate.complete]
+    return complete[0] if complete else group[0]
 
 
 def read_i0(scan: Run, config: NormaliseConfig) -> FloatArray | None:
@@ -131,20 +137,18 @@ def estimate_throughput(
     dict of int to float
         By pixel; pixels without photons are missing.
     """
-    scan, counts = counted.scan, counted.counts
+    scan = counted.scan
+    counts = counted.counts
     has_photons = counted.is_used & (counts.pixel_counts > 0)
-    is_dark = exposure.beam_off(
-        read_i0(scan, config),
-        counts.triggers.sum(axis=0),
-        scan.points.duration,
-        config.beam_off_below,
-    )
+    i0 = read_i0(scan, config)
+    triggers = counts.triggers.sum(axis=0)
+    duration = scan.points.duration
+    is_dark = exposure.beam_off(i0, triggers, duration, config.beam_off_below)
     live = effective_live_time(counts, has_photons)
     live_time = (live.seconds * ~is_dark).sum(axis=1)
-    relative_rate = exposure.throughput(
-        np.where(has_photons, counts.pixel_counts, 0),
-        np.where(has_photons, live_time, 0.0),
-    )
+    live_time = np.where(has_photons, live_time, 0.0)
+    photons = np.where(has_photons, counts.pixel_counts, 0)
+    relative_rate = exposure.throughput(photons, live_time)
     pixels = counts.pixel[has_photons].tolist()
     rates = relative_rate[has_photons].tolist()
     throughput = dict(zip(pixels, rates, strict=True))

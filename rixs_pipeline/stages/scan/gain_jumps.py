@@ -128,7 +128,7 @@ def _is_accepted(
     pulses: off.Pulses, scan: Run, calibration: PixelCalibration
 ) -> BoolArray:
     """Return which pulses lie within a point and pass the reference run's cuts."""
-    limits = cuts.CutLimits.from_table(calibration.cut_limits)
+    limits = calibration.cut_limits
     if limits is None:
         return np.zeros(len(pulses), dtype=bool)
     slices = binning.find_point_slices(

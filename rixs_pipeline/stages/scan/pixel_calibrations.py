@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from rixs_pipeline.core.calibration.cuts import CutLimits
 from rixs_pipeline.types import FloatArray, PixelStatus
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class PixelCalibration:
 
     status: PixelStatus
     params: FloatArray  # (N_PARAMS,), see `core.energy.function`
-    cut_limits: FloatArray  # (cut quantity, 2), lowest and highest accepted value
+    cut_limits: CutLimits | None  # None: no pulse is accepted
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ def read_run_calibration(product: xr.Dataset) -> RunCalibration:
     status = [PixelStatus.parse(str(text)) for text in product["status"].values]
     params = product["params"].values
     cut_limits = product["cut_limits"].values
-    pixels = {
-        pixel: PixelCalibration(status[row], params[row], cut_limits[row])
-        for row, pixel in enumerate(product["pixel"].values.tolist())
-    }
+    pixels = {}
+    for row, pixel in enumerate(product["pixel"].values.tolist()):
+        limits = CutLimits.from_table(cut_limits[row])
+        pixels[pixel] = PixelCalibration(status[row], params[row], limits)
     return RunCalibration(
         run=str(product.attrs["run"]),
         time=float(product.attrs["time"]),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rixs_pipeline.core.calibration.cuts import CutLimits
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.scan.gain_jumps import GainJump, find_gain_jumps
@@ -40,7 +41,7 @@ class PixelEnergy:
         Parameters (N_PARAMS,) of the earlier and the later calibration; None where the
         pixel is not used, and for photons that are calibrated already.
     cut_limits
-        Cuts of the reference run, (cut quantity, 2).
+        Cuts of the reference run.
     reference_times
         When the earlier and the later parameters hold, seconds since 1970; equal where
         both are the same.
@@ -53,7 +54,7 @@ class PixelEnergy:
 
     status: PixelStatus
     params: tuple[FloatArray, FloatArray] | None = None
-    cut_limits: FloatArray | None = None
+    cut_limits: CutLimits | None = None
     reference_times: tuple[float, float] = (0.0, 0.0)
     alignment: float = 0.0
     alignment_error: float = np.nan

@@ -138,9 +138,7 @@ def select_cuts(
         None where the pixel has no calibration, or its pulses differ from those of the
         reference run (see `counted_scan.exclude_unusable_pixels`).
     """
-    if energy.cut_limits is None:
-        return None
-    reference = CutLimits.from_table(energy.cut_limits)
+    reference = energy.cut_limits
     if reference is None or records.number.sum() < MIN_PULSES_FOR_CUTS:
         return reference
     from rixs_pipeline.core.calibration import pulse_kernels  # compiled: slow to import

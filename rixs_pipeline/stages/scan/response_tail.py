@@ -80,7 +80,8 @@ def average_tail_over_pixels(
     fraction = np.array([tails[pixel].fraction for pixel in used])
     length = np.array([tails[pixel].length for pixel in used])
     mean = float(weight @ fraction)
-    variance = (weight**2) @ (fraction - mean) ** 2
+    deviation = fraction - mean
+    variance = (weight**2) @ deviation**2
     fit_error = FIT_ERROR * mean
     return {
         FRACTION: mean,
@@ -94,24 +95,25 @@ def average_tail_over_scans(scans: Sequence[xr.Dataset]) -> dict[str, float]:
 
     Empty where no scan has a tail.
     """
-    with_tail = [
-        scan for scan in scans if np.isfinite(scan.attrs.get(FRACTION, np.nan))
-    ]
+    with_tail = []
+    photons = []
+    for scan in scans:
+        fraction = scan.attrs.get(FRACTION, np.nan)
+        if np.isfinite(fraction):
+            is_used = scan["point_status"].values == POINT_USED
+            counts = scan["counts"].values[is_used]
+            with_tail.append(scan)
+            photons.append(float(counts.sum()))
     if not with_tail:
         return {}
-    photons = np.array([_used_counts(scan) for scan in with_tail])
-    weights = photons if photons.any() else np.ones(len(with_tail))
+    weights = np.array(photons)
+    if not weights.any():
+        weights = np.ones(len(with_tail))
     averages = {}
     for name in ATTRIBUTES:
         values = [scan.attrs[name] for scan in with_tail]
         averages[name] = float(np.average(values, weights=weights))
     return averages
-
-
-def _used_counts(scan: xr.Dataset) -> float:
-    """Return the counts of a scan in the points that are used."""
-    is_used = scan["point_status"].values == POINT_USED
-    return float(scan["counts"].values[is_used].sum())
 
 
 def average_tail_over_lines(calibrations: Sequence[xr.Dataset]) -> dict[int, PixelTail]:
@@ -130,7 +132,8 @@ def average_tail_over_lines(calibrations: Sequence[xr.Dataset]) -> dict[int, Pix
     tails = {}
     for pixel in np.unique(line_pixel).tolist():
         is_pixel = line_pixel == pixel
-        fraction, counts = line_fraction[is_pixel], line_counts[is_pixel]
+        fraction = line_fraction[is_pixel]
+        counts = line_counts[is_pixel]
         lost_counts = fraction * counts
         if lost_counts.sum() > 0:
             length = np.average(line_length[is_pixel], weights=lost_counts)

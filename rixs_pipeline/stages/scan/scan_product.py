@@ -19,7 +19,8 @@ from rixs_pipeline.stages.stage import Content, dataset_writer
 def excluded_points(context: RunContext, scan: Run) -> tuple[int, ...]:
     """Return the numbers of a scan's points that the config excludes."""
     points = context.config.beamtime.exclude.points
-    return points.get(scan.name, points.get(scan.number, ()))
+    by_number = points.get(scan.number, ())
+    return points.get(scan.name, by_number)
 
 
 def find_throughput(
@@ -77,10 +78,12 @@ def map_content(
     RunFailed
         No pixel can be used, or has pulses.
     """
-    scan, is_used = counted.scan, counted.is_used
+    scan = counted.scan
+    is_used = counted.is_used
     if not is_used.any():
         reasons = sorted({str(energy.status) for energy in counted.energies})
-        raise RunFailed(f"{scan.name}: no usable pixel ({'; '.join(reasons[:3])})")
+        listed = "; ".join(reasons[:3])
+        raise RunFailed(f"{scan.name}: no usable pixel ({listed})")
     if not counted.counts.triggers[is_used].any():
         raise RunFailed(
             f"{scan.name}: no pulses in its points; check its times and pulse files"
@@ -92,7 +95,9 @@ def map_content(
     dataset = with_elastic_offset(scan_map.dataset, context.reference_set)
     if scan.photon_list is None:  # otherwise calibrated elsewhere
         tails = calibrations.tails(scan)
-        dataset = dataset.assign_attrs(average_tail_over_pixels(dataset, tails))
-        dataset = dataset.assign_attrs(context.reference_set.attributes())
+        tail = average_tail_over_pixels(dataset, tails)
+        dataset = dataset.assign_attrs(tail)
+        reference = context.reference_set.attributes()
+        dataset = dataset.assign_attrs(reference)
     write = dataset_writer({"entry": dataset}, "counts")
     return Content(write, scan_facts(dataset), scan_map.warnings)

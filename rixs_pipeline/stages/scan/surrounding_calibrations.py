@@ -47,28 +47,31 @@ def find_usable_calibrations(context: RunContext) -> UsableCalibrations:
     calibration that is not made yet counts as usable.
     """
     good_pixels: dict[Path, int] = {}
-    unknown = set()
+    not_made = set()
     for path in context.calibration_paths():
         if not context.has(path):
             continue
         try:
             statuses = nexus.read_values(path, "status")
         except InputError:
-            unknown.add(path)
+            not_made.add(path)
             continue
         good_pixels[path] = int(are_ok(statuses).sum())
-    most = max(good_pixels.values(), default=0)
-    too_few = [path for path, n in good_pixels.items() if n < USABLE_SHARE * most]
-    usable = [
-        path
-        for path in context.calibration_paths()
-        if path in unknown or (path in good_pixels and path not in too_few)
-    ]
-    warnings = [
-        f"{path.stem}: only {good_pixels[path]} pixels calibrated, {most} in the best "
-        "reference run; not used for scans"
-        for path in too_few
-    ]
+    highest = max(good_pixels.values(), default=0)
+    usable = []
+    warnings = []
+    for path in context.calibration_paths():
+        if path in not_made:
+            usable.append(path)
+        elif path in good_pixels:
+            number = good_pixels[path]
+            if number >= USABLE_SHARE * highest:
+                usable.append(path)
+                continue
+            warnings.append(
+                f"{path.stem}: only {number} pixels calibrated, {highest} in the best "
+                "reference run; not used for scans"
+            )
     return UsableCalibrations(tuple(usable), tuple(warnings))
 
 

@@ -11,8 +11,8 @@ from rixs_pipeline.stages.scan.align_pixels import (
 )
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy, select_pixel_energies
 from tests.stages.builders import (
+    CUTS,
     DEAD,
-    LIMITS,
     OK,
     calibration,
     params,
@@ -22,7 +22,7 @@ from tests.stages.builders import (
 )
 
 EDGES = spectrum_edges((500.0, 1000.0))
-GOOD = PixelEnergy(OK, (params(), params()), LIMITS)
+GOOD = PixelEnergy(OK, (params(), params()), CUTS)
 PIXELS = range(1, 17, 2)
 AT = points(n=20)
 
@@ -97,7 +97,7 @@ def test_errors_of_two_reference_runs_add_by_their_shares():
     early = reference_run(0.3)
     late = reference_run(0.4).assign(params=early["params"] * 1.001)
     function = PixelEnergy(
-        OK, (early["params"].values[0], late["params"].values[0]), LIMITS, (0.0, 100.0)
+        OK, (early["params"].values[0], late["params"].values[0]), CUTS, (0.0, 100.0)
     )
     known, lines = ([LineErrors(early), LineErrors(late)], np.array([300.0, 600.0]))
     for time, error in ((-5.0, 0.3), (50.0, 0.25), (100.0, 0.4)):

@@ -17,12 +17,12 @@ from rixs_pipeline.stages.scan.calibrated_photons import (
 from rixs_pipeline.stages.scan.count_pulses import CountTask, count_block
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
-from tests.stages.builders import DEAD, LIMITS, OK, params, points, scan, write_off
+from tests.stages.builders import CUTS, DEAD, OK, params, points, scan, write_off
 
 GOOD = PixelEnergy(
     OK,
     (params(), params(3.0)),
-    LIMITS,
+    CUTS,
     (1000.0, 1010.0),
     alignment=1e-3,
     alignment_error=1e-4,

@@ -5,13 +5,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rixs_pipeline.core.calibration.cuts import CutLimits
 from rixs_pipeline.core.maps.scan_counts import PIXEL_ARRAYS, merge_blocks
 from rixs_pipeline.stages.scan.count_pulses import CountTask, count_block
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
-from tests.stages.builders import DEAD, DEAD_S, LIMITS, OK, params, points, write_off
+from tests.stages.builders import (
+    CUTS,
+    DEAD,
+    DEAD_S,
+    LIMITS,
+    OK,
+    params,
+    points,
+    write_off,
+)
 from tests.stages.scan.photons import EDGES, count_one_by_one, draw_photons
 
-GOOD = PixelEnergy(OK, (params(), params()), LIMITS)
+GOOD = PixelEnergy(OK, (params(), params()), CUTS)
 FAST = settings(
     max_examples=25,
     deadline=None,
@@ -80,7 +90,8 @@ def test_a_hold_off_removes_pulses_and_time_alike(tmp_path, n):
     path = write_off(tmp_path / "x_chan1.off", time, np.full(len(time), 700.25))
     limits = LIMITS.copy()
     limits[3, 0] = 0.03
-    counts = count([path], [PixelEnergy(OK, (params(), params()), limits)], scan_points)
+    energy = PixelEnergy(OK, (params(), params()), CutLimits.from_table(limits))
+    counts = count([path], [energy], scan_points)
     assert counts.triggers.tolist() == [[3 * n]]
     assert counts.countable.tolist() == [[n - 1]]
     assert counts.map_counts.sum() == counts.accepted.sum() == n - 1
@@ -96,7 +107,8 @@ def test_few_pulses_are_cut_as_in_the_reference_run(tmp_path):
     )
     limits = LIMITS.copy()
     limits[0] = 0, 98  # of a residual around 99 +- 1
-    counts = count([path], [PixelEnergy(OK, (params(), params()), limits)], scan_points)
+    energy = PixelEnergy(OK, (params(), params()), CutLimits.from_table(limits))
+    counts = count([path], [energy], scan_points)
     assert 0 < counts.map_counts.sum() < 25
     np.testing.assert_array_equal(counts.cut_limits[0], limits)
 
@@ -121,7 +133,7 @@ def test_between_two_calibrations_the_energy_moves_with_time(tmp_path):
         tmp_path / "x_chan1.off", np.repeat(middle, 60), np.full(300, 700.25)
     )
     span = middle[0] / 1e9, middle[-1] / 1e9
-    moving = PixelEnergy(OK, (params(0.0), params(8.0)), LIMITS, span)
+    moving = PixelEnergy(OK, (params(0.0), params(8.0)), CUTS, span)
     counts = count([path], [moving], scan_points)
     emission = EDGES[counts.map_counts.argmax(axis=1)]
     np.testing.assert_allclose(emission, 700 + np.array([0, 2, 4, 6, 8]))

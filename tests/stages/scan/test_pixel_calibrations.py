@@ -2,7 +2,7 @@ import numpy as np
 
 from rixs_pipeline.stages.scan.pixel_calibrations import read_run_calibration
 from rixs_pipeline.types import PixelState, PixelStatus
-from tests.stages.builders import LIMITS, OK, calibration, params
+from tests.stages.builders import CUTS, OK, calibration, params
 
 
 def test_calibrations_are_read_by_pixel():
@@ -13,5 +13,5 @@ def test_calibrations_are_read_by_pixel():
     assert run.pixels[3].status == OK
     assert run.pixels[1].status == PixelStatus(PixelState.NOISY, "9 eV")
     np.testing.assert_array_equal(run.pixels[3].params, params(1.0))
-    np.testing.assert_array_equal(run.pixels[3].cut_limits, LIMITS)
+    assert run.pixels[3].cut_limits == CUTS
     assert list(run.good_pixels) == [3]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from rixs_pipeline.core.calibration.cuts import CutLimits
 from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import (
     MIN_PULSES_FOR_CUTS,
@@ -83,7 +84,7 @@ def records(folder, number, residual=20.0):
 
 
 def energy(limits=LIMITS):
-    return PixelEnergy(OK, (params(), params()), limits)
+    return PixelEnergy(OK, (params(), params()), CutLimits.from_table(limits))
 
 
 def test_enough_pulses_learn_their_cuts_in_the_scan(tmp_path):
