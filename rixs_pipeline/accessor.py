@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    Window = Sequence[float]  # [low, high], eV
+
 
 # xarray has no types for its decorator
 @xr.register_dataset_accessor("rixs")  # type: ignore[no-untyped-call]
@@ -74,7 +76,8 @@ class RixsAccessor:
 
         loaded = load_config(Path(config) if config else None)
         calibration = loaded.calibration
-        reference = load_reference_set(calibration.reference, calibration.variants)
+        name, variants = calibration.reference, calibration.variants
+        reference = load_reference_set(name, variants)
         accessor = RixsAccessor(self._map)
         accessor._inputs = SpectrumInputs.from_config(
             loaded, reference, self._map, blanks or {}
@@ -103,12 +106,13 @@ class RixsAccessor:
         """
         edge = str(self._map.attrs["edge"])
         region = Region.model_validate({"kind": kind} | limits)
-        regions = list(select_regions(edge, {"region": region}).values())
-        if not regions:
+        selected = select_regions(edge, {"region": region})
+        if not selected:
             raise ValueError(f"edge: the map is of {edge}")
-        if len(regions) > 1:
+        if len(selected) > 1:
             raise ValueError("cuts: each is a spectrum; request one at a time")
-        return extract_region(self._map, regions[0], self._inputs)
+        (region,) = selected.values()
+        return extract_region(self._map, region, self._inputs)
 
     def region(self, kind: str, **limits: Any) -> xr.DataArray:
         """Return the intensity of any region, e.g. ``region("pfy", loss=[1, 6])``.
@@ -134,29 +138,35 @@ class RixsAccessor:
         intensity = dataset["intensity"]
         coordinates = {}
         for name, variable in dataset.data_vars.items():
-            if name != "intensity" and variable.dims == intensity.dims:
+            is_along_axis = variable.dims == intensity.dims
+            if name != "intensity" and is_along_axis:
                 coordinates[str(name)] = variable
-        return intensity.assign_coords(coordinates).assign_attrs(dataset.attrs)
+        with_errors = intensity.assign_coords(coordinates)
+        return with_errors.assign_attrs(dataset.attrs)
 
-    def pfy(self, emission: Sequence[float], **limits: Any) -> xr.DataArray:
+    def pfy(self, emission: Window, **limits: Any) -> xr.DataArray:
         """Return the fluorescence yield of an emission window, counts/s."""
-        return self.region("pfy", emission=tuple(emission), **limits)
+        limits["emission"] = tuple(emission)
+        return self.region("pfy", **limits)
 
-    def spfy(self, emission: Sequence[float], **limits: Any) -> xr.DataArray:
+    def spfy(self, emission: Window, **limits: Any) -> xr.DataArray:
         """Return the yield of a narrow window, such as [523, 524] at the O K edge."""
-        return self.region("spfy", emission=tuple(emission), **limits)
+        limits["emission"] = tuple(emission)
+        return self.region("spfy", **limits)
 
-    def ipfy(self, emission: Sequence[float], **limits: Any) -> xr.DataArray:
+    def ipfy(self, emission: Window, **limits: Any) -> xr.DataArray:
         """Return the inverse yield of a line that does not resonate, s/counts."""
-        return self.region("ipfy", emission=tuple(emission), **limits)
+        limits["emission"] = tuple(emission)
+        return self.region("ipfy", **limits)
 
     def tfy(self, **limits: Any) -> xr.DataArray:
         """Return the total fluorescence yield against incident energy, counts/s."""
         return self.region("tfy", **limits)
 
-    def xes(self, incident: Sequence[float], **limits: Any) -> xr.DataArray:
+    def xes(self, incident: Window, **limits: Any) -> xr.DataArray:
         """Return the emission spectrum of a band of incident energies."""
-        return self.region("xes", incident=tuple(incident), **limits)
+        limits["incident"] = tuple(incident)
+        return self.region("xes", **limits)
 
     def cut(self, incident: float, width: float = 0.5, **limits: Any) -> xr.DataArray:
         """Return the emission spectrum at an incident energy.
@@ -173,7 +183,9 @@ class RixsAccessor:
         DataArray
             counts/(s eV).
         """
-        return self.xes((incident - width / 2, incident + width / 2), **limits)
+        low = incident - width / 2
+        high = incident + width / 2
+        return self.xes((low, high), **limits)
 
     def plot_map(
         self, title: str = "", regions: Mapping[str, Mapping[str, Any]] | None = None
@@ -197,9 +209,10 @@ class RixsAccessor:
         for name, region in (regions or {}).items():
             configured[name] = Region.model_validate(dict(region))
         edge = str(self._map.attrs.get("edge", ""))
-        outlines = outlines_on_map(self._map, select_regions(edge, configured))
-        title = title or str(self._map.attrs.get("sample", ""))
-        return map_figure(self._map, title, outlines)
+        selected = select_regions(edge, configured)
+        outlines = outlines_on_map(self._map, selected)
+        sample = str(self._map.attrs.get("sample", ""))
+        return map_figure(self._map, title or sample, outlines)
 
     def plot_region(self, kind: str, title: str = "", **limits: Any) -> Figure:
         """Plot the spectrum of a region with its errors and 95 % interval.
@@ -219,4 +232,5 @@ class RixsAccessor:
         """
         from rixs_pipeline.plots.spectra import spectrum_figure  # loads matplotlib
 
-        return spectrum_figure(self.spectrum(kind, **limits), title or kind)
+        spectrum = self.spectrum(kind, **limits)
+        return spectrum_figure(spectrum, title or kind)

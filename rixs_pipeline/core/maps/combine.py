@@ -30,9 +30,12 @@ def add(
         (n_points, ...): integers as i8, exactly; floats as f8.
     """
     kind = np.result_type(np.int64, *values)
-    total = np.zeros((n_points, *values[0].shape[1:]), kind)
+    shape = (n_points, *values[0].shape[1:])
+    total = np.zeros(shape, kind)
     for value, index in zip(values, indices, strict=True):
-        np.add.at(total, index[index >= 0], value[index >= 0])
+        is_placed = index >= 0
+        places = index[is_placed]
+        np.add.at(total, places, value[is_placed])
     return total
 
 
@@ -58,11 +61,14 @@ def weighted_mean(
     FloatArray
         f8 (n_points,); NaN where there is no reading.
     """
-    weights, weighted = [], []
+    weights = []
+    weighted = []
     for value, seconds in zip(values, live_time, strict=True):
-        weight = np.where(np.isnan(value), 0.0, seconds)
+        is_missing = np.isnan(value)
+        weight = np.where(is_missing, 0.0, seconds)
+        known = np.nan_to_num(value)
         weights.append(weight)
-        weighted.append(np.nan_to_num(value) * weight)
+        weighted.append(known * weight)
     total = add(weighted, indices, n_points)
     total_weight = add(weights, indices, n_points)
     mean = np.full(n_points, np.nan)

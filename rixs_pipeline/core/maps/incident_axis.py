@@ -112,8 +112,10 @@ def shared_rows(passes: Sequence[FloatArray]) -> list[NDArray[np.intp]]:
     """
     grid = passes[0]
     indices = [grid_index(energy, grid) for energy in passes]
-    is_shared = [np.isin(np.arange(len(grid)), index) for index in indices]
-    shared = np.flatnonzero(np.all(is_shared, axis=0))
+    places = np.arange(len(grid))
+    has_place = [np.isin(places, index) for index in indices]
+    is_shared = np.all(has_place, axis=0)
+    shared = np.flatnonzero(is_shared)
     return [_first_rows(index, shared) for index in indices]
 
 
@@ -145,11 +147,13 @@ def common_grid(
         return None
     grid = clusters.middle
     longest = max(passes, key=len)
-    if len(np.unique(grid_index(longest, grid, tolerance))) == len(grid):
+    places = np.unique(grid_index(longest, grid, tolerance))
+    if len(places) == len(grid):
         return grid
     for energy in passes:
-        index = grid_index(energy[np.isfinite(energy)], grid, tolerance)
-        if np.any(np.diff(np.unique(index)) != 1):
+        finite = energy[np.isfinite(energy)]
+        places = np.unique(grid_index(finite, grid, tolerance))
+        if np.any(np.diff(places) != 1):
             return None
     return grid
 
@@ -204,16 +208,19 @@ def grid_index(
     """
     if not len(grid):
         return np.full(len(incident), -1, np.intp)
-    above = np.minimum(np.searchsorted(grid, incident), len(grid) - 1)
+    last = len(grid) - 1
+    above = np.minimum(np.searchsorted(grid, incident), last)
     below = np.maximum(above - 1, 0)
-    is_near_below = np.abs(incident - grid[below]) <= tolerance
-    index = np.where(is_near_below, below, above)
-    return np.where(np.abs(incident - grid[index]) <= tolerance, index, -1)
+    distance_below = np.abs(incident - grid[below])
+    index = np.where(distance_below <= tolerance, below, above)
+    distance = np.abs(incident - grid[index])
+    return np.where(distance <= tolerance, index, -1)
 
 
 def bin_centres(edges: FloatArray) -> FloatArray:
     """Return the middles (bin,) of bins with the given edges (bin + 1,)."""
-    return np.asarray((edges[1:] + edges[:-1]) / 2)
+    lower, upper = edges[:-1], edges[1:]
+    return np.asarray((upper + lower) / 2)
 
 
 @dataclass(frozen=True)
@@ -231,9 +238,11 @@ def _cluster(values: FloatArray, tolerance: float) -> _Clusters:
     first = np.flatnonzero(gaps > tolerance)
     last = first
     if len(first):
-        last = np.append(first[1:], len(ordered)) - 1
-    middle = ordered[(first + last) // 2]
-    return _Clusters(middle, ordered[last] - ordered[first])
+        ends = np.append(first[1:], len(ordered))
+        last = ends - 1
+    middle = (first + last) // 2
+    width = ordered[last] - ordered[first]
+    return _Clusters(ordered[middle], width)
 
 
 def _first_rows(index: NDArray[np.intp], shared: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -150,7 +150,8 @@ def _pre_edge_fit(
     is_usable = sums.is_covered & (exposure > 0)
     window = is_usable & limits.contains(sums.energy)
     n_parameters = 1 if background.shape is PreEdgeShape.CONSTANT else 2
-    if len(np.unique(sums.energy[window])) < n_parameters:
+    fitted_energies = np.unique(sums.energy[window])
+    if len(fitted_energies) < n_parameters:
         raise ValueError(
             f"{name}: fewer than {n_parameters} points in incident {list(limits)} eV"
         )
@@ -161,12 +162,14 @@ def _pre_edge_fit(
     offset = np.zeros(int(window.sum()))
     if subtracted is not None:
         offset = np.maximum(subtracted.value[window], 0.0)
-    fit = fit_poisson(sums.number[window], design[window], offset)
+    number = sums.number[window]
+    fit = fit_poisson(number, design[window], offset)
     largest_weight = float(sums.largest_weight[window].max())
     spread = largest_weight  # without counts
-    if sums.number[window].any():
-        number = max(sums.number[window].sum(), SMALLEST)
-        spread = max(sums.variance[window].sum(), SMALLEST) / number
+    if number.any():
+        total_number = max(number.sum(), SMALLEST)
+        total_variance = max(sums.variance[window].sum(), SMALLEST)
+        spread = total_variance / total_number
     covariance = fit.covariance * spread
     if subtracted is not None:  # their noise in the window changes the fit
         gain = np.linalg.pinv(design[window])
@@ -217,8 +220,10 @@ def _sideband_level(
     width = sums.weights.sum(axis=1)
     is_covered = width > 0
     middle = np.zeros(n_points)
-    np.divide(sums.weights @ data.centres, width, out=middle, where=is_covered)
-    weighted_width = (sums.weights / data.efficiency).sum(axis=1)
+    moment = sums.weights @ data.centres
+    np.divide(moment, width, out=middle, where=is_covered)
+    detected_weights = sums.weights / data.efficiency
+    weighted_width = detected_weights.sum(axis=1)
     efficiency = np.ones(n_points)
     np.divide(width, weighted_width, out=efficiency, where=is_covered)
     value = np.zeros(n_points)
@@ -245,9 +250,11 @@ def _interpolation_weights(
     """
     if len(sidebands) == 1:
         return [np.ones(len(energy))]
-    first, second = (
-        float((sideband @ centres).sum() / sideband.sum()) for sideband in sidebands
-    )
+    middles = []
+    for sideband in sidebands:
+        moment = (sideband @ centres).sum()
+        middles.append(float(moment / sideband.sum()))
+    first, second = middles
     if not abs(first - second) > 0:
         raise ValueError("background sideband: the two windows are the same")
     part = (energy - first) / (second - first)
@@ -274,7 +281,8 @@ def _shared_sideband_level(
         value += scale * level.number.sum()
         variance += scale**2 * level.variance.sum()
         largest_weight = float(level.largest_weight.max())
-        photon_weight = np.maximum(photon_weight, np.abs(scale) * largest_weight)
+        scaled_weight = np.abs(scale) * largest_weight
+        photon_weight = np.maximum(photon_weight, scaled_weight)
     return BackgroundEstimate(value, variance, photon_weight, same_exposure=value)
 
 
@@ -298,7 +306,8 @@ def _blank_spectrum(
     ascending = np.argsort(blank.energy[is_usable])
     order = np.flatnonzero(is_usable)[ascending]
     neighbours = _find_neighbours(blank.energy[order], sums.energy)
-    lower, upper = order[neighbours.lower], order[neighbours.upper]
+    lower = order[neighbours.lower]
+    upper = order[neighbours.upper]
     factor = background.factor * np.nan_to_num(sums.exposure)
     lower_factor = factor * (1 - neighbours.part) / blank.exposure[lower]
     upper_factor = factor * neighbours.part / blank.exposure[upper]
@@ -334,13 +343,17 @@ def _find_neighbours(grid: FloatArray, energy: FloatArray) -> _Neighbours:
     """Return the neighbours of energies (n,) in an ascending grid, eV."""
     upper = np.zeros(len(energy), np.int64)
     if len(grid) > 1:
-        upper = np.clip(np.searchsorted(grid, energy), 1, len(grid) - 1)
+        last = len(grid) - 1
+        place = np.searchsorted(grid, energy)
+        upper = np.clip(place, 1, last)
     lower = np.maximum(upper - 1, 0)
     gap = grid[upper] - grid[lower]
     part = np.zeros(len(energy))
-    np.divide(energy - grid[lower], gap, out=part, where=gap > 0)
+    distance = energy - grid[lower]
+    np.divide(distance, gap, out=part, where=gap > 0)
     is_beyond = (part < -ENDS_TOLERANCE) | (part > 1 + ENDS_TOLERANCE)
-    part = np.where(is_beyond, np.nan, np.clip(part, 0.0, 1.0))
+    clipped = np.clip(part, 0.0, 1.0)
+    part = np.where(is_beyond, np.nan, clipped)
     return _Neighbours(lower, upper, part)
 
 

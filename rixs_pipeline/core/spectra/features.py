@@ -52,15 +52,15 @@ class Width:
 
 
 NO_FEATURE = Feature(
-    area=float("nan"),
-    area_errors=float("nan"),
-    centre=float("nan"),
-    centre_errors=float("nan"),
-    centre_energy_errors=float("nan"),
-    fwhm=float("nan"),
-    fwhm_errors=float("nan"),
+    area=np.nan,
+    area_errors=np.nan,
+    centre=np.nan,
+    centre_errors=np.nan,
+    centre_energy_errors=np.nan,
+    fwhm=np.nan,
+    fwhm_errors=np.nan,
 )
-NO_WIDTH = Width(fwhm=float("nan"), error=float("nan"))
+NO_WIDTH = Width(fwhm=np.nan, error=np.nan)
 
 
 def measure_feature(spectrum: Spectrum, window: Limits) -> Feature:
@@ -134,7 +134,8 @@ class _Errors:
     def propagate(self, weights: FloatArray) -> float:
         """Return the standard deviation of a sum of intensities with weights (n,)."""
         independent = weights**2 @ self.independent**2
-        common = ((self.common @ weights) ** 2).sum()
+        common_changes = self.common @ weights
+        common = (common_changes**2).sum()
         return float(np.sqrt(independent + common))
 
 
@@ -147,7 +148,8 @@ def _split_errors(spectrum: Spectrum) -> _Errors:
     is_fitted = "background_parameters" in spectrum.facts
     if spectrum.background_errors is not None and (is_emission or is_fitted):
         parts.append(spectrum.background_errors)
-    common = np.array(parts).reshape(len(parts), len(spectrum.energy))
+    shape = (len(parts), len(spectrum.energy))
+    common = np.array(parts).reshape(shape)
     common_variance = (common**2).sum(axis=0)
     variance = spectrum.intensity_errors**2 - common_variance
     independent = np.sqrt(np.maximum(variance, 0.0))
@@ -182,8 +184,10 @@ def fit_fwhm(energy: FloatArray, intensity: FloatArray, errors: FloatArray) -> W
     step = float(np.median(np.diff(energy)))
     if len(energy) < LEAST_POINTS_FWHM or not height > 0 or not step > 0:
         return NO_WIDTH
-    area = float(np.maximum(intensity, 0).sum()) * step
-    sigma = max(area / height / np.sqrt(2 * np.pi), step)
+    positive = np.maximum(intensity, 0)
+    area = float(positive.sum()) * step
+    equal_area_sigma = area / height / np.sqrt(2 * np.pi)
+    sigma = max(equal_area_sigma, step)
     log_sigma = np.log(sigma)
     start = [1.0, energy[top], log_sigma, log_sigma]
     relative = intensity / height
@@ -193,7 +197,8 @@ def fit_fwhm(energy: FloatArray, intensity: FloatArray, errors: FloatArray) -> W
 
     fit = least_squares(residuals, start, method="lm")
     fitted_height, position, *log_widths = fit.x
-    below, above = np.exp(np.clip(log_widths, -MAX_LOG_WIDTH, MAX_LOG_WIDTH))
+    log_widths = np.clip(log_widths, -MAX_LOG_WIDTH, MAX_LOG_WIDTH)
+    below, above = np.exp(log_widths)
     is_inside = energy[0] < position < energy[-1]
     is_narrow = below + above < np.ptp(energy)
     if not (fit.success and fitted_height > 0 and is_inside and is_narrow):
@@ -212,6 +217,7 @@ def _split_gaussian(parameters: FloatArray, energy: FloatArray) -> FloatArray:
     """
     height, position, log_below, log_above = parameters
     log_sigma = np.where(energy < position, log_below, log_above)
-    sigma = np.exp(np.clip(log_sigma, -MAX_LOG_WIDTH, MAX_LOG_WIDTH))
+    log_sigma = np.clip(log_sigma, -MAX_LOG_WIDTH, MAX_LOG_WIDTH)
+    sigma = np.exp(log_sigma)
     deviations = (energy - position) / sigma
     return np.asarray(height * np.exp(-0.5 * deviations**2))

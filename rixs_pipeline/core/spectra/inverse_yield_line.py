@@ -94,8 +94,10 @@ def check_line(data: MapData, weights: FloatArray) -> LineTest:
     from scipy.special import chdtrc  # scipy.stats takes a second to load
 
     inside = weights > 0.5
-    is_used = (data.exposure > 0) & inside.any(axis=1)
-    line_counts = np.where(inside, data.counts, 0)[is_used]
+    is_covered = inside.any(axis=1)
+    is_used = is_covered & (data.exposure > 0)
+    counts_inside = np.where(inside, data.counts, 0)
+    line_counts = counts_inside[is_used]
     ascending = np.argsort(data.incident[is_used])
     table = _group_counts(line_counts[ascending])
     n_groups, n_cells = table.shape
@@ -104,12 +106,14 @@ def check_line(data: MapData, weights: FloatArray) -> LineTest:
         group_totals = table.sum(axis=1, keepdims=True)
         cell_totals = table.sum(axis=0)
         expected = group_totals * cell_totals / table.sum()
-        chi2 = float(((table - expected) ** 2 / expected).sum())
+        terms = (table - expected) ** 2 / expected
+        chi2 = float(terms.sum())
         dof = (n_groups - 1) * (n_cells - 1)
         p = float(chdtrc(dof, chi2))
     correlation = _correlate_with_rest(data, inside, is_used)
     fisher_z = np.arctanh(min(correlation, LARGEST_CORRELATION))
-    degrees_of_freedom = max(int(is_used.sum()) - 3, 0)
+    n_points = int(is_used.sum())
+    degrees_of_freedom = max(n_points - 3, 0)
     deviations = fisher_z * np.sqrt(degrees_of_freedom)
     is_correlated = correlation > RISING_CORRELATION
     rises = bool(is_correlated and deviations > RISING_DEVIATIONS)
@@ -121,13 +125,17 @@ def _correlate_with_rest(data: MapData, inside: BoolArray, is_used: BoolArray) -
     if is_used.sum() <= 3:
         return 0.0
     exposure = data.exposure[is_used]
-    line_counts = np.where(inside, data.counts, 0).sum(axis=1)
-    remaining_counts = np.where(inside, 0, data.counts).sum(axis=1)
+    counts_inside = np.where(inside, data.counts, 0)
+    counts_outside = np.where(inside, 0, data.counts)
+    line_counts = counts_inside.sum(axis=1)
+    remaining_counts = counts_outside.sum(axis=1)
     line = line_counts[is_used] / exposure
     rest = remaining_counts[is_used] / exposure
-    if not min(np.ptp(line), np.ptp(rest)) > 0:
+    varies = np.ptp(line) > 0 and np.ptp(rest) > 0
+    if not varies:
         return 0.0
-    return float(np.corrcoef(line, rest)[0, 1])
+    correlations = np.corrcoef(line, rest)
+    return float(correlations[0, 1])
 
 
 def _group_counts(counts: IntArray) -> FloatArray:
@@ -140,9 +148,12 @@ def _group_counts(counts: IntArray) -> FloatArray:
     groups = _divide_evenly(counts.sum(axis=1), GROUPS)
     cells = _divide_evenly(counts.sum(axis=0), n_cells)
     table = np.zeros((GROUPS, n_cells))
-    np.add.at(table, (groups[:, None], cells[None, :]), counts)
-    filled_rows = table[table.any(axis=1)]
-    return np.asarray(filled_rows[:, table.any(axis=0)])
+    place = np.ix_(groups, cells)
+    np.add.at(table, place, counts)
+    is_filled_group = table.any(axis=1)
+    is_filled_cell = table.any(axis=0)
+    filled_rows = table[is_filled_group]
+    return np.asarray(filled_rows[:, is_filled_cell])
 
 
 def _divide_evenly(counts: IntArray, n_parts: int) -> IntArray:
@@ -180,7 +191,8 @@ def choose_line(data: MapData, edge: Edge | None) -> LineWindow:
             continue
         bins = data.emission_edges[:-1] >= window.low
         bins &= data.emission_edges[1:] <= window.high
-        counts = int(data.counts[:, bins].sum())
+        window_counts = data.counts[:, bins]
+        counts = int(window_counts.sum())
         weights = np.broadcast_to(bins * 1.0, data.counts.shape)
         if counts > most_counts and check_line(data, weights).passed:
             brightest, most_counts = LineWindow(name, window), counts

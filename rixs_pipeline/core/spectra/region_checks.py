@@ -85,15 +85,21 @@ def _select_unwanted(
         for name, energy in lines.items()
         if name.partition("_")[0] == edge.element
     }
-    foreign = {n: energy for n, energy in present.items() if n not in edge_lines}
-    if region.kind is RegionKind.IPFY:
-        resonant = {n: energy for n, energy in present.items() if n in edge_lines}
-        return resonant or (foreign if len(foreign) > 1 else {})
-    return {
-        name: energy
-        for name, energy in foreign.items()
-        if all(abs(energy - line) > OVERLAP_EV for line in edge_lines.values())
-    }
+    resonant, foreign, distinct = {}, {}, {}
+    edge_energies = np.array(list(edge_lines.values()))
+    for name, energy in present.items():
+        if name in edge_lines:
+            resonant[name] = energy
+            continue
+        foreign[name] = energy
+        distances = np.abs(energy - edge_energies)
+        if np.all(distances > OVERLAP_EV):
+            distinct[name] = energy
+    if region.kind is not RegionKind.IPFY:
+        return distinct
+    if resonant:
+        return resonant
+    return foreign if len(foreign) > 1 else {}
 
 
 def count_elastic_points(data: MapData, weights: FloatArray) -> int:
@@ -111,7 +117,8 @@ def count_elastic_points(data: MapData, weights: FloatArray) -> int:
     int
         Number of points.
     """
-    distance = np.abs(data.centres[None, :] - data.incident[:, None])
+    incident = data.incident[:, None]
+    distance = np.abs(data.centres - incident)
     is_elastic = distance < ELASTIC_EV
     n_bins = np.maximum(is_elastic.sum(axis=1), 1)
     weight_inside = (is_elastic * weights).sum(axis=1)

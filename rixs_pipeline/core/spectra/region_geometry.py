@@ -62,12 +62,16 @@ def region_weights(
     f8 (point, bin)
         From 0 to 1.
     """
-    n_bins = len(emission_edges) - 1
+    lower_edges = emission_edges[:-1]
+    upper_edges = emission_edges[1:]
+    n_bins = len(lower_edges)
     weights = np.zeros((len(incident), n_bins))
     bin_widths = np.diff(emission_edges)
     for interval in emission_intervals(region, incident):
-        bottom = np.maximum(interval.low[:, None], emission_edges[:-1])
-        top = np.minimum(interval.high[:, None], emission_edges[1:])
+        low = interval.low[:, None]
+        high = interval.high[:, None]
+        bottom = np.maximum(low, lower_edges)
+        top = np.minimum(high, upper_edges)
         weights += np.maximum(top - bottom, 0.0) / bin_widths
     if region.nearest_incident is not None:
         is_nearest = _is_nearest(region.nearest_incident, incident)
@@ -103,7 +107,8 @@ def emission_intervals(
         low = np.maximum(low, incident - region.loss.high)
         high = np.minimum(high, incident - region.loss.low)
     if region.incident:
-        high = np.where(region.incident.contains(incident), high, -np.inf)
+        is_inside = region.incident.contains(incident)
+        high = np.where(is_inside, high, -np.inf)
     intervals = [EmissionInterval(low, high)]
     if region.polygon:
         corners = np.array(region.polygon)
@@ -152,8 +157,10 @@ def _unite(intervals: list[EmissionInterval]) -> list[EmissionInterval]:
     is_filled = low < np.inf
     filled_high = np.where(is_filled, high, -np.inf)
     covered_to = np.maximum.accumulate(filled_high, axis=0)
-    first_row = np.full((1, low.shape[1]), -np.inf)
-    covered_before = np.concatenate([first_row, covered_to[:-1]])
+    n_points = low.shape[1]
+    first_row = np.full((1, n_points), -np.inf)
+    rows_before = covered_to[:-1]
+    covered_before = np.concatenate([first_row, rows_before])
     low = np.maximum(low, covered_before)
     return [EmissionInterval(*ends) for ends in zip(low, high, strict=True)]
 
@@ -189,7 +196,9 @@ class _Line:
 
     def crossing(self, line: "_Line") -> float:
         """Return the incident energy where two lines cross, eV."""
-        return (line.intercept - self.intercept) / (self.slope - line.slope)
+        distance = line.intercept - self.intercept
+        approach = self.slope - line.slope
+        return distance / approach
 
 
 @dataclass(frozen=True)
@@ -248,7 +257,9 @@ def region_outlines(
     span = _find_span(region, incident)
     if span is None:
         return []
-    emission = Limits(float(emission_edges[0]), float(emission_edges[-1]))
+    lowest = float(emission_edges[0])
+    highest = float(emission_edges[-1])
+    emission = Limits(lowest, highest)
     breakpoints = _find_breakpoints(region, span, emission)
     polygons: list[_Polygon] = []
     growing: list[_Polygon] = []
@@ -304,10 +315,13 @@ def _polygon_lines(corners: FloatArray) -> list[_Line]:
     """
     lines = []
     next_corners = np.roll(corners, -1, axis=0)
-    for (x, y), (x_next, y_next) in zip(corners, next_corners, strict=True):
-        if x != x_next:
-            slope = float((y_next - y) / (x_next - x))
-            lines.append(_Line(slope, float(y - slope * x)))
+    for corner, next_corner in zip(corners, next_corners, strict=True):
+        x, y = corner
+        run, rise = next_corner - corner
+        if run:
+            slope = float(rise / run)
+            intercept = float(y - slope * x)
+            lines.append(_Line(slope, intercept))
     return lines
 
 
@@ -335,10 +349,9 @@ def _cut_into_trapezoids(
         low_left, low_right = EXTRAPOLATION @ low[:, filled]
         high_left, high_right = EXTRAPOLATION @ high[:, filled]
         for index, slab in enumerate(filled):
-            trapezoid = _Trapezoid(
-                left_side=_Side(starts[slab], low_left[index], high_left[index]),
-                right_side=_Side(ends[slab], low_right[index], high_right[index]),
-            )
+            left_side = _Side(starts[slab], low_left[index], high_left[index])
+            right_side = _Side(ends[slab], low_right[index], high_right[index])
+            trapezoid = _Trapezoid(left_side, right_side)
             slabs[slab].append(trapezoid)
     return slabs
 
@@ -373,10 +386,13 @@ def _find_corners(polygon: _Polygon) -> FloatArray:
             top.append((side.incident, side.high))
     corners = np.array([*bottom, *reversed(top)])
     corners = np.round(corners, ROUNDING_DECIMALS)
-    is_repeated = (corners == np.roll(corners, 1, axis=0)).all(axis=1)
+    previous = np.roll(corners, 1, axis=0)
+    is_repeated = (corners == previous).all(axis=1)
     corners = corners[~is_repeated]
-    x_before, y_before = (corners - np.roll(corners, 1, axis=0)).T
-    x_after, y_after = (np.roll(corners, -1, axis=0) - corners).T
+    previous = np.roll(corners, 1, axis=0)
+    following = np.roll(corners, -1, axis=0)
+    x_before, y_before = (corners - previous).T
+    x_after, y_after = (following - corners).T
     turn = x_before * y_after - y_before * x_after
     length_before = np.hypot(x_before, y_before)
     length_after = np.hypot(x_after, y_after)

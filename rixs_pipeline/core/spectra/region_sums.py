@@ -87,7 +87,8 @@ def sum_region(data: MapData, region: Region) -> RegionSums:
             return _sum_along_loss(data, weights)
         return sum_along_emission(data, weights)
     count_weights = weights / data.efficiency
-    exposure = np.where(data.exposure > 0, data.exposure, np.nan)
+    is_exposed = data.exposure > 0
+    exposure = np.where(is_exposed, data.exposure, np.nan)
     relative_error = np.zeros(len(data.incident))
     if data.exposure_errors is not None:
         relative_error = data.relative_exposure_errors
@@ -169,7 +170,8 @@ def sum_along_emission(data: MapData, weights: FloatArray) -> RegionSums:
     RegionSums
         Counts and exposures are summed over the same points.
     """
-    index = np.broadcast_to(np.arange(weights.shape[1]), weights.shape)
+    bins = np.arange(weights.shape[1])
+    index = np.broadcast_to(bins, weights.shape)
     parts = [_BinPart(index, weights)]
     return _sum_parts(data, weights, SpectrumAxis.EMISSION, data.centres, parts)
 
@@ -181,7 +183,8 @@ def _sum_along_loss(data: MapData, weights: FloatArray) -> RegionSums:
     that neighbours are correlated where several points add up.
     """
     step = data.bin_width
-    loss = data.incident[:, None] - data.emission_edges[None, 1:]
+    upper_edges = data.emission_edges[1:]
+    loss = data.incident[:, None] - upper_edges
     position = loss / step
     index = np.floor(position).astype(np.int64)
     first = int(index.min())
@@ -202,7 +205,8 @@ class _BinPart:
 
     def add_up(self, values: FloatArray, size: int) -> FloatArray:
         """Return the sums (size,) of values (point, bin) that go to the same bin."""
-        sums = np.bincount(self.index.ravel(), values.ravel(), size)
+        index = self.index.ravel()
+        sums = np.bincount(index, values.ravel(), size)
         return np.asarray(sums, dtype=float)
 
 

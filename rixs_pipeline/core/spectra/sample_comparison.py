@@ -35,12 +35,15 @@ class SampleIntensities:
 
     def select(self, points: BoolArray) -> "SampleIntensities":
         """Return the intensities at some points (point,)."""
-        return SampleIntensities(self.intensity[:, points], self.errors[:, points])
+        intensity = self.intensity[:, points]
+        errors = self.errors[:, points]
+        return SampleIntensities(intensity, errors)
 
     def differences(self) -> "SampleIntensities":
         """Return each sample less the first one, (compared, point)."""
         difference = self.intensity[1:] - self.intensity[0]
-        return SampleIntensities(difference, np.hypot(self.errors[1:], self.errors[0]))
+        errors = np.hypot(self.errors[1:], self.errors[0])
+        return SampleIntensities(difference, errors)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,8 @@ def garwood_interval(counts: IntArray, level: float = 0.95) -> Interval:
     F. Garwood, Biometrika 28, 437 (1936).
     """
     ones = np.ones(np.shape(counts))
-    return gamma_interval(counts * ones, counts * ones, ones, level)
+    total = counts * ones
+    return gamma_interval(total, total, ones, level)
 
 
 def gamma_interval(
@@ -74,11 +75,16 @@ def gamma_interval(
     has_counts = total > 0
     y = np.where(has_counts, total, 1.0)
     v = np.where(has_counts, variance, 1.0)
-    lower = np.where(has_counts, v / y * gammaincinv(y**2 / v, tail), 0.0)
-    y, v = total + max_weight, variance + max_weight**2
-    shape = np.divide(y**2, v, out=np.ones(np.shape(y)), where=v > 0)
-    scale = np.divide(v, y, out=np.zeros(np.shape(y)), where=y > 0)
-    return Interval(lower, scale * gammaincinv(shape, 1 - tail))
+    lower_end = v / y * gammaincinv(y**2 / v, tail)
+    lower = np.where(has_counts, lower_end, 0.0)
+    y = total + max_weight
+    v = variance + max_weight**2
+    shape = np.ones(np.shape(y))
+    scale = np.zeros(np.shape(y))
+    np.divide(y**2, v, out=shape, where=v > 0)
+    np.divide(v, y, out=scale, where=y > 0)
+    upper = scale * gammaincinv(shape, 1 - tail)
+    return Interval(lower, upper)
 
 
 def count_interval(
@@ -107,17 +113,20 @@ def count_interval(
     """
     interval = gamma_interval(total, variance, max_weight)
     shape = np.shape(total)
-    counts_below = np.divide(
-        total**2, variance, out=np.zeros(shape), where=variance > 0
-    )
-    y, v = total + max_weight, variance + max_weight**2
-    counts_above = np.divide(y**2, v, out=np.ones(shape), where=v > 0) - 1.0
+    counts_below = np.zeros(shape)
+    np.divide(total**2, variance, out=counts_below, where=variance > 0)
+    y = total + max_weight
+    v = variance + max_weight**2
+    counts_and_one = np.ones(shape)
+    np.divide(y**2, v, out=counts_and_one, where=v > 0)
+    counts_above = counts_and_one - 1.0
     ratios = _blaker_to_garwood()
     counts = np.arange(TABLE_COUNTS + 1)
-    return Interval(
-        interval.lower * np.interp(counts_below, counts, ratios.lower),
-        interval.upper * np.interp(counts_above, counts, ratios.upper),
-    )
+    lower_ratio = np.interp(counts_below, counts, ratios.lower)
+    upper_ratio = np.interp(counts_above, counts, ratios.upper)
+    lower = interval.lower * lower_ratio
+    upper = interval.upper * upper_ratio
+    return Interval(lower, upper)
 
 
 def widen_interval(
@@ -145,8 +154,9 @@ def widen_interval(
     G. Y. Zou and A. Donner, Statistics in Medicine 27, 1693 (2008).
     """
     added = Z_95 * deviation
-    lower = value - np.hypot(value - interval.lower, added)
-    return Interval(lower, value + np.hypot(interval.upper - value, added))
+    below = np.hypot(value - interval.lower, added)
+    above = np.hypot(interval.upper - value, added)
+    return Interval(value - below, value + above)
 
 
 @cache
@@ -157,12 +167,15 @@ def _blaker_to_garwood() -> Interval:
     """
     counts = np.arange(TABLE_COUNTS + 1)
     garwood = garwood_interval(counts)
-    ratios = Interval(np.ones(len(counts)), np.ones(len(counts)))
+    lower_ratio = np.ones(len(counts))
+    upper_ratio = np.ones(len(counts))
     for n in counts[:-1]:
-        ratios.upper[n] = _blaker_end(garwood.upper[n], n) / garwood.upper[n]
+        upper = garwood.upper[n]
+        upper_ratio[n] = _blaker_end(upper, n) / upper
         if n:
-            ratios.lower[n] = _blaker_end(garwood.lower[n], n) / garwood.lower[n]
-    return ratios
+            lower = garwood.lower[n]
+            lower_ratio[n] = _blaker_end(lower, n) / lower
+    return Interval(lower_ratio, upper_ratio)
 
 
 def _blaker_end(garwood_end: float, n: int) -> float:
@@ -170,8 +183,10 @@ def _blaker_end(garwood_end: float, n: int) -> float:
     first, last = garwood_end, float(n)
     for _ in range(2):
         means = np.linspace(first, last, SEARCH_STEPS)
-        accepted = int(np.argmax(_acceptability(means, n) > 0.05))
-        first, last = means[max(accepted - 1, 0)], means[accepted]
+        is_accepted = _acceptability(means, n) > 0.05
+        accepted = int(np.argmax(is_accepted))
+        rejected = max(accepted - 1, 0)
+        first, last = means[rejected], means[accepted]
     return float(first)
 
 
@@ -183,10 +198,13 @@ def _acceptability(means: FloatArray, n: int) -> FloatArray:
     probability = pdtr(np.maximum(counts, 0), means)
     at_most = np.where(counts < 0, 0.0, probability)  # P(N <= count), count -1 first
     at_least = 1.0 - at_most[:-1]  # P(N >= count), count 0 first
-    below, above = at_most[n + 1], at_least[n]
+    below = at_most[n + 1]
+    above = at_least[n]
     smaller = np.minimum(below, above)
-    opposite_below = np.where(at_most <= smaller, at_most, 0.0).max(axis=0)
-    opposite_above = np.where(at_least <= smaller, at_least, 0.0).max(axis=0)
+    lower_tails = np.where(at_most <= smaller, at_most, 0.0)
+    upper_tails = np.where(at_least <= smaller, at_least, 0.0)
+    with_upper_tail = below + upper_tails.max(axis=0)
+    with_lower_tail = above + lower_tails.max(axis=0)
     is_below = below < above
-    both_tails = np.where(is_below, below + opposite_above, above + opposite_below)
+    both_tails = np.where(is_below, with_upper_tail, with_lower_tail)
     return np.asarray(both_tails)

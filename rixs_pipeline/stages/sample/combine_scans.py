@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 # variables of scans that the sums replace; they are as large as the counts
 NOT_ADDED = ("intensity", "intensity_errors")
+DIMENSIONS = {  # of the variables that are added
+    "counts": ("incident_energy", "emission_energy"),
+    "exposure": ("incident_energy",),
+    "live_time": ("incident_energy",),
+}
 ERRORS_TEXT = (
     "sqrt(counts) over exposure and bin width; "
     "noise of I0 apart, as exposure_errors where known"
@@ -82,7 +87,8 @@ def combine_scans(
     dataset = _add_passes(scans, passes)
     noise = normalise or NormaliseConfig()
     if noise.i0_noise and all("i0" in scan for scan in scans):
-        dataset = dataset.assign(exposure_errors=_exposure_errors(scans, passes, noise))
+        errors = _exposure_errors(scans, passes, noise)
+        dataset = dataset.assign(exposure_errors=errors)
     elif noise.i0_noise:
         warnings.append(f"{name}: i0_noise ignored: a pass has no I0")
     if config.elastic_offset == "apply":
@@ -92,7 +98,8 @@ def combine_scans(
                 f"{name}: elastic_offset not applied: "
                 "no pass has an elastic line clear of emission lines"
             )
-        dataset = dataset if moved is None else moved
+        else:
+            dataset = moved
     check(dataset, COADDED_MAP, name)
     return CombinedMap(dataset, warnings)
 
@@ -100,6 +107,7 @@ def combine_scans(
 def _add_passes(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> xr.Dataset:
     """Return the sums of the passes, their intensity, and means of their readings."""
     energy = passes.axis.energy
+    n_points = len(energy)
     incident_edges = passes.axis.edges
     emission_energy = scans[0]["emission_energy"].values
     emission_edges = scans[0]["emission_energy_edges"].values
@@ -111,11 +119,11 @@ def _add_passes(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> xr.Dataset
     if incident_edges is not None:
         variables["incident_energy_edges"] = (("incident_energy_edge",), incident_edges)
     sums: dict[str, NDArray[Any]] = {}
-    for name in ("counts", "exposure", "live_time"):
+    for name in DIMENSIONS:
         values = [scan[name].values for scan in scans]
-        sums[name] = combine.add(values, passes.indices, len(energy))
-        dimensions = tuple(map(str, scans[0][name].dims))
-        variables[name] = (dimensions, sums[name])
+        total = combine.add(values, passes.indices, n_points)
+        sums[name] = total
+        variables[name] = (DIMENSIONS[name], total)
     variables |= intensity_variables(sums["counts"], sums["exposure"], emission_edges)
     variables |= _average_passes(scans, passes)
     dataset = labelled(variables, COADDED_MAP)
@@ -151,10 +159,12 @@ def _exposure_errors(
         else:
             i0 = scan["i0"].values
             relative = i0_noise.counter_noise(i0, config.i0_offset)
-        variances.append((scan["exposure"].values * relative) ** 2)
+        errors = scan["exposure"].values * relative
+        variances.append(errors**2)
     n_points = len(passes.axis.energy)
     variance = combine.add(variances, passes.indices, n_points)
-    values: Variables = {"exposure_errors": (("incident_energy",), np.sqrt(variance))}
+    deviation = np.sqrt(variance)
+    values: Variables = {"exposure_errors": (("incident_energy",), deviation)}
     return labelled(values, COADDED_MAP)["exposure_errors"]
 
 
@@ -202,7 +212,8 @@ def _shift_to_emission_scale(
     for name in ("incident_energy", "incident_energy_edges"):
         if name in dataset.variables:
             axis = dataset[name]
-            shifted = {name: (axis.dims, axis.values + offset.value, axis.attrs)}
+            energy = axis.values + offset.value
+            shifted = {name: (axis.dims, energy, axis.attrs)}
             is_coordinate = name in dataset.coords
             assign = dataset.assign_coords if is_coordinate else dataset.assign
             dataset = assign(shifted)

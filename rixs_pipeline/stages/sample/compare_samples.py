@@ -172,23 +172,26 @@ def compare_region(
     spectra, backgrounds subtracted, before they were scaled.
     """
     region = configured[name]
-    maps = _on_shared_points([sample.rixs_map for sample in products.values()])
+    all_maps = [sample.rixs_map for sample in products.values()]
+    maps = _on_shared_points(all_maps)
     spectra = [sample.spectra[name] for sample in products.values()]
     axis = str(spectra[0]["intensity"].dims[0])
     if axis not in maps[0].coords:
         raise ValueError(f"the test needs an axis of the map, not {axis}")
-    pairs = [
-        SamplePair(maps[0], second, core_region(region), axis) for second in maps[1:]
-    ]
+    first, *later = maps
+    energy = first[axis].values
+    shape = core_region(region)
+    pairs = [SamplePair(first, second, shape, axis) for second in later]
     tested = compare_pairs(pairs, comparison)
-    intensities = _unscaled_intensities(spectra, axis, maps[0][axis].values)
+    intensities = _unscaled_intensities(spectra, axis, energy)
+    samples = np.array(list(products), dtype=object)
     scaled = intensities.divide(tested.scale.divisors)
     variables: Variables = {
-        "sample": (("sample",), np.array(list(products), dtype=object)),
-        "compared": (("compared",), np.array(list(products)[1:], dtype=object)),
+        "sample": (("sample",), samples),
+        "compared": (("compared",), samples[1:]),
     }
     variables |= _test_variables(tested)
-    variables |= _intensity_variables(scaled, tested, maps[0][axis])
+    variables |= _intensity_variables(scaled, tested, first[axis])
     feature = comparison.feature
     if feature is not None and feature.region == name:
         variables |= _feature_variables(products, tested, configured, feature)
@@ -196,14 +199,14 @@ def compare_region(
     units = spectra[0]["intensity"].attrs.get("units", "")
     for variable in OF_INTENSITY:
         dataset[variable].attrs["units"] = units
-    tested_energy = maps[0][axis].values[compared_points(pairs[0], comparison)]
-    window = [float(tested_energy.min()), float(tested_energy.max())]
+    tested_energy = energy[compared_points(pairs[0], comparison)]
+    lowest, highest = float(tested_energy.min()), float(tested_energy.max())
     options = comparison.model_dump(mode="json", exclude_unset=True)
     dataset.attrs = {
-        "edge": maps[0].attrs["edge"],
+        "edge": first.attrs["edge"],
         "region": json.dumps(region.model_dump(mode="json", exclude_unset=True)),
         "comparison": json.dumps(options),
-        "window": json.dumps(window),
+        "window": json.dumps([lowest, highest]),
         "scale": json.dumps(comparison.scale),
         "errors": ERRORS_TEXT,
     }
@@ -224,7 +227,8 @@ def _on_shared_points(maps: Sequence[xr.Dataset]) -> list[xr.Dataset]:
         raise ValueError("the maps have different emission bins")
     incident = [rixs_map["incident_energy"].values for rixs_map in maps]
     rows = incident_axis.shared_rows(incident)
-    if len(rows[0]) < LEAST_SHARED * min(map(len, incident)):
+    shortest = min(map(len, incident))
+    if len(rows[0]) < LEAST_SHARED * shortest:
         raise ValueError(
             "the samples have different incident energies "
             "(set map.incident and map.incident_step)"
@@ -239,13 +243,15 @@ def _unscaled_intensities(
     spectra: Sequence[xr.Dataset], axis: str, energy: FloatArray
 ) -> SampleIntensities:
     """Return the intensities at some energies (point,), as they were before `scale`."""
-    columns: dict[str, list[FloatArray]] = {"intensity": [], "intensity_errors": []}
+    names = ("intensity", "intensity_errors")
+    columns: dict[str, list[FloatArray]] = {name: [] for name in names}
     for spectrum in spectra:
         row = incident_axis.grid_index(energy, spectrum[axis].values)
         factor = float(spectrum.attrs.get("scale_factor", 1.0))
         for name, column in columns.items():
             values = spectrum[name].values * factor
-            column.append(np.where(row >= 0, values[row], np.nan))
+            is_present = row >= 0
+            column.append(np.where(is_present, values[row], np.nan))
     return SampleIntensities(*map(np.array, columns.values()))
 
 

@@ -59,7 +59,8 @@ def select_blank_samples(edge: str, configured: ConfiguredRegions) -> list[str]:
         for region in select_regions(edge, configured).values()
         for background in region.background or ()
     ]
-    return sorted({b.sample for b in backgrounds if isinstance(b, Blank)})
+    blanks = [b for b in backgrounds if isinstance(b, Blank)]
+    return sorted({blank.sample for blank in blanks})
 
 
 def resolve_regions(configured: Mapping[str, Region]) -> dict[str, Region]:
@@ -91,7 +92,8 @@ def _fill_in_preset(name: str, region: Region) -> dict[str, Region]:
             for member_name, member in _preset_members(Edge(region.preset)).items()
         }
     edge = Edge(region.preset)
-    preset = _preset_mapping(preset_region(edge, RegionKind(region.kind)), edge)
+    default = preset_region(edge, RegionKind(region.kind))
+    preset = _preset_mapping(default, edge)
     return {name: Region.model_validate(preset | given)}
 
 
@@ -235,9 +237,9 @@ def outlines_on_map(
     """
     incident = rixs_map["incident_energy"].values
     emission_edges = rixs_map["emission_energy_edges"].values
-    core_regions = {name: core_region(region) for name, region in configured.items()}
-    return {
-        name: region_outlines(region, incident, emission_edges)
-        for name, region in core_regions.items()
-        if region.is_limited
-    }
+    outlines = {}
+    for name, configured_region in configured.items():
+        region = core_region(configured_region)
+        if region.is_limited:
+            outlines[name] = region_outlines(region, incident, emission_edges)
+    return outlines

@@ -73,8 +73,9 @@ def point_index(scan: xr.Dataset, axis: IncidentAxis) -> NDArray[np.intp]:
     (point,) int
         -1 for points outside the axis, and for points that are not used.
     """
-    index = axis.index(scan["incident_energy"].values)
-    return np.where(scan["point_status"].values == POINT_USED, index, -1)
+    incident = scan["incident_energy"].values
+    is_used = scan["point_status"].values == POINT_USED
+    return np.where(is_used, axis.index(incident), -1)
 
 
 def passes_on_map_axis(
@@ -109,15 +110,18 @@ def passes_on_map_axis(
     elif len(scans) == 1 and is_ascending and not is_shifted:
         # the points of a single pass are the axis themselves
         is_used = scans[0]["point_status"].values == POINT_USED
-        index = np.where(is_used, np.arange(len(first_energy)), -1)
+        places = np.arange(len(first_energy))
+        index = np.where(is_used, places, -1)
         return PassesOnAxis(IncidentAxis(first_energy), [index])
     else:
         axis = axis_of_passes(scans, name)
     if not axis.is_common:
         # the map shows the points of the longest pass; the middles of its bins only
         # where the points lie too close to be distinguished
-        longest = max((measured_energy(scan) for scan in scans), key=len)
+        measured = [measured_energy(scan) for scan in scans]
+        longest = max(measured, key=len)
         points = incident_axis.common_grid([longest])
         if points is not None:
             axis = replace(axis, energy=points)
-    return PassesOnAxis(axis, [point_index(scan, axis) for scan in scans])
+    indices = [point_index(scan, axis) for scan in scans]
+    return PassesOnAxis(axis, indices)

@@ -81,10 +81,11 @@ class _PassTests:
     @property
     def odd_points(self) -> dict[str, list[float]]:
         """Incident energies of the odd points of each pass that has some, eV."""
-        return {
-            self.runs[number]: [float(self.energy[point]) for point in points]
-            for number, points in self.consistency.odd_points.items()
-        }
+        energies = {}
+        for number, points in self.consistency.odd_points.items():
+            run = self.runs[number]
+            energies[run] = [float(self.energy[point]) for point in points]
+        return energies
 
 
 def examine_passes(
@@ -134,9 +135,9 @@ def examine_passes(
     if config.outliers == "leave_out":
         scans = _without_outliers(scans, consistency, aligned.indices)
     facts = _facts(tests, config)
-    return ExaminedPasses(
-        scans, facts, _results(consistency), _warnings(tests, config, name)
-    )
+    results = _results(consistency)
+    warnings = _warnings(tests, config, name)
+    return ExaminedPasses(scans, facts, results, warnings)
 
 
 def _in_pfy(scans: list[xr.Dataset], name: str) -> _PassesInPfy:
@@ -149,12 +150,14 @@ def _in_pfy(scans: list[xr.Dataset], name: str) -> _PassesInPfy:
     weights = region_weights(pfy, axis.energy, emission_edges)
     # only the bins of the PFY are kept: maps of many passes are large
     is_inside = np.asarray((weights > 0).any(axis=0))
-    counts, exposures = [], []
+    counts = []
+    exposures = []
+    n_points = len(axis.energy)
     for scan, index in zip(scans, indices, strict=True):
-        inside = scan["counts"].values[:, is_inside]
-        counts.append(combine.add([inside], [index], len(axis.energy)))
-        exposure = scan["exposure"].values
-        exposures.append(combine.add([exposure], [index], len(axis.energy)))
+        scan_counts = scan["counts"].values[:, is_inside]
+        scan_exposure = scan["exposure"].values
+        counts.append(combine.add([scan_counts], [index], n_points))
+        exposures.append(combine.add([scan_exposure], [index], n_points))
     pass_counts = PassCounts(counts, exposures, weights[:, is_inside])
     return _PassesInPfy(axis.energy, indices, pass_counts)
 
@@ -189,7 +192,9 @@ def _shifted(scans: list[xr.Dataset], shifts: Sequence[Shift]) -> list[xr.Datase
     shifted = []
     for scan, shift in zip(scans, shifts, strict=True):
         measured = scan["incident_energy"]
-        energy = measured - (share * shift.value if np.isfinite(shift.value) else 0.0)
+        is_known = np.isfinite(shift.value)
+        correction = share * shift.value if is_known else 0.0
+        energy = measured - correction
         coordinates = {
             "incident_energy": energy.assign_attrs(measured.attrs),
             MEASURED_ENERGY: ("incident_energy", measured.values),
@@ -208,8 +213,10 @@ def _without_outliers(
             continue
         odd_points = consistency.odd_points.get(number, ())
         is_odd = np.isin(index, odd_points) & (index >= 0)
-        status = np.where(is_odd, POINT_EXCLUDED, scan["point_status"].values)
-        kept.append(scan.assign(point_status=scan["point_status"].copy(data=status)))
+        status = scan["point_status"]
+        values = np.where(is_odd, POINT_EXCLUDED, status.values)
+        new_status = status.copy(data=values)
+        kept.append(scan.assign(point_status=new_status))
     return kept
 
 
@@ -218,7 +225,8 @@ def _facts(tests: _PassTests, config: PassesConfig) -> dict[str, Any]:
     consistency = tests.consistency
     pairs = [", ".join(pair) for pair in tests.consecutive]
     has_outliers = bool(consistency.odd_passes or consistency.odd_points)
-    odd_points, shifts = {}, {}
+    odd_points = {}
+    shifts = {}
     for run, energies in tests.odd_points.items():
         odd_points[run] = [round(energy, 3) for energy in energies]
     for run, shift in zip(tests.runs, tests.shifts, strict=True):
@@ -292,7 +300,8 @@ def _shift_warnings(tests: _PassTests) -> list[str]:
     """Return a warning for each pass whose incident scale is shifted."""
     lines = []
     for run, shift in zip(tests.runs, tests.shifts, strict=True):
-        if shift.error > 0 and abs(shift.value) > SIGNIFICANT * shift.error:
+        least = SIGNIFICANT * shift.error
+        if shift.error > 0 and abs(shift.value) > least:
             lines.append(
                 f"incident energy scale of {run} is shifted by {shift.value:+.2f} ± "
                 f"{shift.error:.2f} eV against the other passes "
@@ -304,7 +313,8 @@ def _shift_warnings(tests: _PassTests) -> list[str]:
 def _damage_warnings(tests: _PassTests, level: float) -> list[str]:
     """Return a warning for consecutive passes that differ, without odd passes."""
     p_values = tests.consistency.consecutive
-    threshold = level / max(np.isfinite(p_values).sum(), 1)
+    n_tests = np.isfinite(p_values).sum()
+    threshold = level / max(n_tests, 1)
     odd_passes = {tests.runs[number] for number in tests.consistency.odd_passes}
     lines = []
     for pair, p in zip(tests.consecutive, p_values, strict=True):

@@ -70,14 +70,16 @@ class ComparedPairs:
     @property
     def factors(self) -> FloatArray:
         """Common factors of the counts relative to the first sample, (sample,)."""
-        return np.array([1.0, *(test.factor[1] for test in self.tests)])
+        factors = [test.factor[1] for test in self.tests]
+        return np.array([1.0, *factors])
 
     @property
     def scale(self) -> IntensityScale:
         """What the intensities are divided by: an inverse yield falls with counts."""
-        errors = np.array([0.0, *(test.factor_errors[1] for test in self.tests)])
+        errors = [test.factor_errors[1] for test in self.tests]
         is_inverse = self.pairs[0].region.kind is RegionKind.IPFY
-        return IntensityScale(1 / self.factors if is_inverse else self.factors, errors)
+        factors = 1 / self.factors if is_inverse else self.factors
+        return IntensityScale(factors, np.array([0.0, *errors]))
 
 
 def compare_pairs(pairs: Sequence[SamplePair], comparison: Comparison) -> ComparedPairs:
@@ -145,7 +147,8 @@ def _test(
     if comparison.scale == "free":
         scaled_by = tested
     elif comparison.scale != "known":
-        scaled_by = cells.within(in_window(pair.energy, comparison.scale))
+        is_inside = in_window(pair.energy, comparison.scale)
+        scaled_by = cells.within(is_inside)
     test = homogeneity.homogeneity(tested, scaled_by, offset)
     if test is None:
         raise ValueError("no counts to compare, or none to scale by")
@@ -203,7 +206,8 @@ def in_window(energy: FloatArray, limits: tuple[float, float] | None) -> BoolArr
     """
     if limits is None:
         return np.ones(len(energy), bool)
-    is_inside = (energy >= limits[0]) & (energy < limits[1])
+    low, high = limits
+    is_inside = (energy >= low) & (energy < high)
     if not is_inside.any():
         raise ValueError(f"no point in the window {list(limits)}")
     return np.asarray(is_inside)

@@ -52,10 +52,14 @@ def map_data(rixs_map: xr.Dataset, normalise: NormaliseConfig) -> MapData:
         exposure_errors = rixs_map["exposure_errors"].values
     efficiency: FloatArray | float = 1.0
     if normalise.efficiency:
-        energy, values = np.array(normalise.efficiency).T
-        efficiency = np.interp(rixs_map["emission_energy"].values, energy, values)
+        energy, shares = np.array(normalise.efficiency).T
+        emission = rixs_map["emission_energy"].values
+        efficiency = np.interp(emission, energy, shares)
     names = (FRACTION, FRACTION_ERRORS, LENGTH)
-    tail = [rixs_map.attrs.get(name, np.nan) for name in names]
+    values = [rixs_map.attrs.get(name, np.nan) for name in names]
+    tail = None
+    if np.isfinite(values).all():
+        tail = ResponseTail(*map(float, values))
     return MapData(
         counts=rixs_map["counts"].values,
         exposure=rixs_map["exposure"].values,
@@ -63,7 +67,7 @@ def map_data(rixs_map: xr.Dataset, normalise: NormaliseConfig) -> MapData:
         incident=rixs_map["incident_energy"].values,
         exposure_errors=exposure_errors,
         efficiency=efficiency,
-        tail=ResponseTail(*map(float, tail)) if np.isfinite(tail).all() else None,
+        tail=tail,
     )
 
 
@@ -82,7 +86,8 @@ def spectrum_dataset(spectrum: Spectrum) -> xr.Dataset:
     dataset = labelled(variables, spectrum_schema(axis))
     for name in INTENSITY_VARIABLES.keys() & variables.keys():
         dataset[name].attrs["units"] = spectrum.units
-    dataset.attrs = {key: json.dumps(fact) for key, fact in spectrum.facts.items()}
+    for key, fact in spectrum.facts.items():
+        dataset.attrs[key] = json.dumps(fact)
     dataset.attrs["scale_factor"] = spectrum.scale_factor
     dataset.attrs["scale_factor_errors"] = spectrum.scale_factor_errors
     return dataset
@@ -136,10 +141,12 @@ def reading_spectrum(rixs_map: xr.Dataset, channel: str) -> xr.Dataset:
         As `schema.spectrum`. The log has no errors of readings: they are NaN, not 0.
     """
     is_exposed = rixs_map["exposure"].values > 0
-    values = np.where(is_exposed, rixs_map[f"reading_{channel}"].values, np.nan)
+    reading = rixs_map[f"reading_{channel}"].values
+    values = np.where(is_exposed, reading, np.nan)
     units = channel
     if "i0" in rixs_map:
-        values = values / np.where(is_exposed, rixs_map["i0"].values, np.nan)
+        i0 = np.where(is_exposed, rixs_map["i0"].values, np.nan)
+        values = values / i0
         units = f"{channel}/i0"
     axis = ("incident_energy",)
     unknown = np.full(len(values), np.nan)
