@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.errors import UsageError
 from rixs_pipeline.plots import labels, line_strips, style
+from rixs_pipeline.plots.figure_page import FigurePage
 from rixs_pipeline.plots.spectrum_data import find_counts_window
 from rixs_pipeline.plots.style import Spacing
 from rixs_pipeline.types import BoolArray, FloatArray, PixelState, are_ok
@@ -38,7 +39,9 @@ MIN_STATUS_ROWS = 6  # a table of fewer reasons does not fill its panel
 STATUS_TICKS = 13  # channel numbers along the strip of pixels
 
 
-def calibration_figure(dataset: xr.Dataset, pixel: int) -> Figure:
+def calibration_figure(
+    dataset: xr.Dataset, pixel: int, page: FigurePage | None = None
+) -> Figure:
     """Plot the reference run of a pixel.
 
     Shows its calibrated spectrum, the residuals of its lines, its resolution and, where
@@ -50,6 +53,8 @@ def calibration_figure(dataset: xr.Dataset, pixel: int) -> Figure:
         As `schema.PIXEL_CALIBRATION`; its attribute `run` is part of the title.
     pixel : int
         Channel number.
+    page : FigurePage, optional
+        For several pixels, one after the other: its figure is drawn anew.
 
     Returns
     -------
@@ -72,21 +77,31 @@ def calibration_figure(dataset: xr.Dataset, pixel: int) -> Figure:
     (status,) = labels.decode_texts([pixel_data["status"].item()])
     title = ", ".join([*_attributes(dataset, "run"), f"pixel {pixel}: {status}"])
     has_curve = "curve_pulse_height" in dataset and "curve_energy" in dataset
-    figure = style.new_figure(12, 7, title)
-    spacing = Spacing(0.8, 0.5, 0.2, 0.9, 0.85, 0.85)
-    grid = style.add_grid(figure, 2, 3 if has_curve else 2, spacing)
-    spectrum = figure.add_subplot(grid[0, :])
-    residuals = figure.add_subplot(grid[1, 0])
-    resolution = figure.add_subplot(grid[1, 1])
+    page = page or FigurePage()
+    figure = page.empty_figure(title, _new_pixel_figure, has_curve)
+    spectrum, residuals, resolution, *curve_panels = figure.axes
     _draw_spectrum(spectrum, pixel_data, pixel_data["spectrum"].values, PIXEL_BIN_EV)
     _draw_residuals(residuals, pixel_data)
     is_ok = _are_pixels_ok(dataset)
     medians = line_strips.median_per_line(dataset["fwhm"].values, is_ok)
     _draw_resolution(resolution, pixel_data, medians)
     if has_curve:
-        curve_grid = grid[1, 2].subgridspec(2, 1, hspace=0.08)
-        curve, curvature = curve_grid.subplots(squeeze=False)[:, 0]
+        curve, curvature = curve_panels
         _draw_curve(curve, curvature, pixel_data)
+    return figure
+
+
+def _new_pixel_figure(title: str, has_curve: bool) -> Figure:
+    """Return empty panels for a pixel: spectrum, residuals, resolution, gain curve."""
+    figure = style.new_figure(12, 7, title)
+    spacing = Spacing(0.8, 0.5, 0.2, 0.9, 0.85, 0.85)
+    columns = 3 if has_curve else 2
+    grid = style.add_grid(figure, 2, columns, spacing)
+    figure.add_subplot(grid[0, :])
+    figure.add_subplot(grid[1, 0])
+    figure.add_subplot(grid[1, 1])
+    if has_curve:
+        grid[1, 2].subgridspec(2, 1, hspace=0.08).subplots()
     return figure
 
 

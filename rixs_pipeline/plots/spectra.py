@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.plots import labels, style
+from rixs_pipeline.plots.figure_page import FigurePage
 from rixs_pipeline.plots.spectrum_data import (
     Limits,
     find_counts_window,
@@ -36,7 +37,9 @@ INFINITE_BAND = 100.0  # a band without upper end goes to this multiple of the i
 OVERVIEW_COLUMNS = 3
 
 
-def spectrum_figure(dataset: xr.Dataset, title: str) -> Figure:
+def spectrum_figure(
+    dataset: xr.Dataset, title: str, page: FigurePage | None = None
+) -> Figure:
     """Plot a spectrum with bars of one standard deviation and its 95 % interval.
 
     An emission spectrum that extends far beyond the edge is shown around the edge, and
@@ -49,6 +52,8 @@ def spectrum_figure(dataset: xr.Dataset, title: str) -> Figure:
         the incident energies.
     title : str
         Of the figure.
+    page : FigurePage, optional
+        For several spectra, one after the other: its figure is drawn anew.
 
     Returns
     -------
@@ -58,16 +63,24 @@ def spectrum_figure(dataset: xr.Dataset, title: str) -> Figure:
     spectrum = sort_spectrum(dataset)
     window, full_range = _edge_window(spectrum), _full_range(spectrum)
     is_part = window != full_range
-    figure = style.new_figure(8, 5, title)
-    spacing = Spacing(across=0, down=0.3)
-    height_ratios = (1, 3) if is_part else (3,)
-    grid = style.add_grid(figure, len(height_ratios), 1, spacing, height_ratios)
-    *upper_panels, axes = grid.subplots(squeeze=False)[:, 0]
+    page = page or FigurePage()
+    figure = page.empty_figure(title, _new_spectrum_figure, is_part)
+    *upper_panels, axes = figure.axes
     for panel in upper_panels:
         _draw_full_range(panel, spectrum, full_range, window)
     _draw_spectrum(axes, spectrum, style.BLUE, window)
     subtitle = "bars: one standard deviation; band: 95 %" if _has_band(spectrum) else ""
     _finish_panel(axes, [spectrum], window, subtitle)
+    return figure
+
+
+def _new_spectrum_figure(title: str, is_part: bool) -> Figure:
+    """Return an empty panel, with a low one above if a part of a spectrum is shown."""
+    figure = style.new_figure(8, 5, title)
+    spacing = Spacing(across=0, down=0.3)
+    height_ratios = (1, 3) if is_part else (3,)
+    grid = style.add_grid(figure, len(height_ratios), 1, spacing, height_ratios)
+    grid.subplots()
     return figure
 
 

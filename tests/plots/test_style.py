@@ -32,7 +32,7 @@ def test_the_file_holds_the_pixels_that_were_drawn(tmp_path):
     )
     path = style.save_figure(figure, tmp_path / "map.png")
     drawn = np.asarray(figure.canvas.buffer_rgba())
-    assert np.array_equal(np.round(255 * imread(path)), drawn[..., :3])
+    assert np.array_equal(np.round(255 * imread(path)), drawn)
     assert (drawn[..., 3] == 255).all()
 
 

@@ -14,6 +14,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.core.drift import line_shifts
 from rixs_pipeline.io import nexus
 from rixs_pipeline.plots import calibration, corrections
+from rixs_pipeline.plots.figure_page import FigurePage
 from rixs_pipeline.stages.figures.draw import PlannedFigure
 from rixs_pipeline.types import PixelState
 
@@ -44,9 +45,10 @@ def reference_run_figures(out: Path, name: str) -> Iterator[PlannedFigure]:
     yield PlannedFigure(path("summary"), dataset, summary)
     effects = partial(corrections.corrections_figure, dataset)
     yield PlannedFigure(path("corrections"), dataset, effects)
+    page = FigurePage()
     for pixel in select_page_pixels(dataset):
-        page = partial(calibration.calibration_figure, dataset, pixel)
-        yield PlannedFigure(path(f"pixel{pixel:03d}"), dataset, page)
+        plot = partial(calibration.calibration_figure, dataset, pixel, page)
+        yield PlannedFigure(path(f"pixel{pixel:03d}"), dataset, plot)
 
 
 def line_shift_figures(out: Path, before: str, after: str) -> Iterator[PlannedFigure]:

@@ -12,6 +12,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Region
 from rixs_pipeline.io import nexus
 from rixs_pipeline.plots import comparison, labels, maps, spectra
+from rixs_pipeline.plots.figure_page import FigurePage
 from rixs_pipeline.stages.figures.draw import PlannedFigure
 from rixs_pipeline.stages.sample.configured_regions import outlines_on_map
 
@@ -63,8 +64,9 @@ def sample_figures(
     outlines = outlines_on_map(rixs_map, edge_regions.regions)
     outlined_map = partial(maps.map_figure, rixs_map, title, outlines)
     yield PlannedFigure(path("map"), [rixs_map, outlines], outlined_map)
+    page = FigurePage()
     for name, spectrum in by_region.items():
-        plot = partial(spectra.spectrum_figure, spectrum, f"{title}: {name}")
+        plot = partial(spectra.spectrum_figure, spectrum, f"{title}: {name}", page)
         yield PlannedFigure(path(name), [spectrum, title], plot)
     overview = partial(spectra.overview_figure, by_region, title)
     yield PlannedFigure(path("overview"), [by_region, title], overview)

@@ -1,0 +1,68 @@
+"""A figure whose empty panels serve several plots of one layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
+
+from rixs_pipeline.plots import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class FigurePage:
+    """Make figures of one layout by clearing the panels of the figure before.
+
+    Axes and their ticks take longer to make than to fill.
+    """
+
+    def __init__(self) -> None:
+        self._figure: Figure | None = None
+        self._layout: tuple[Hashable, ...] = ()
+
+    def empty_figure(
+        self, title: str, make_figure: Callable[..., Figure], *options: Hashable
+    ) -> Figure:
+        """Return a figure with empty panels.
+
+        Tick labels that were hidden stay hidden, and locators that were set stay set:
+        each plot has to set the same ones.
+
+        Parameters
+        ----------
+        title : str
+            Of the figure.
+        make_figure : callable
+            Takes title and options; returns the figure with its panels.
+        *options : hashable
+            On which the layout depends.
+
+        Returns
+        -------
+        Figure
+            If layout and options are the same as before, the figure before, which has
+            to be saved by then; otherwise a new one.
+        """
+        layout = (make_figure, *options)
+        if self._figure is None or layout != self._layout:
+            self._figure = make_figure(title, *options)
+            self._layout = layout
+            return self._figure
+        for axes in self._figure.axes:
+            _clear_panel(axes)
+        style.set_title(self._figure, title)
+        return self._figure
+
+
+def _clear_panel(axes: Axes) -> None:
+    """Remove all that was plotted in a panel; scale and limits become the default."""
+    for artist in (*axes.lines, *axes.collections, *axes.patches, *axes.texts):
+        artist.remove()
+    axes.containers.clear()
+    axes.relim()
+    axes.set_yscale("linear")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.autoscale()
