@@ -303,7 +303,7 @@ def test_scans_that_are_not_there_are_refused_before_anything_is_written(small, 
         ("threads", 1, 1),
         ("threads", 3, 1),
         ("threads", 2, 2),
-        ("processes", 2, 1),
+        pytest.param("processes", 2, 1, marks=pytest.mark.slow),
     ],
 )
 def test_no_scheduler_changes_what_comes_out(

@@ -29,7 +29,7 @@ def test_watch_adds_new_scans_and_repeats_no_warning(small, monkeypatch, caplog)
     config = Config.model_validate(
         {"execution": {"scheduler": "serial"}, "regions": {"P": {"kind": "pfy"}}}
     )
-    for plan in ("plan_calibrations", "plan_results"):
+    for plan in ("plan_reference_runs", "plan_results"):
         monkeypatch.setattr(report, plan, lambda *_: iter(()))
     assert watch(small.beamtime, config, small.out, 7.5, 3) == 0
     assert rounds == [7.5, 7.5]

@@ -58,7 +58,10 @@ def without_pulses(small):
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-@pytest.mark.parametrize("scheduler", ["serial", "threads", "processes"])
+@pytest.mark.parametrize(
+    "scheduler",
+    ["serial", "threads", pytest.param("processes", marks=pytest.mark.slow)],
+)
 def test_other_bins_are_counted_from_the_photons_that_were_kept(
     small, tmp_path, scheduler
 ):

@@ -1,0 +1,84 @@
+from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.stages.scan import align_pixels
+from rixs_pipeline.stages.scan.aligned_energies import find_pixel_energies
+from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.types import Outcome
+from tests.stages.builders import DEAD, LIMITS, OK, params, scan
+from tests.stages.contexts import make_context, numbered_scan
+
+GOOD = PixelEnergy(OK, (params(), params()), LIMITS)
+
+
+class Calibrations:
+    """Energy functions of scans; a scan with number 3 has none."""
+
+    def pixel_energies(self, run):
+        if run.number == 3:
+            raise RunFailed("no calibration")
+        return (GOOD, PixelEnergy(DEAD))
+
+    def read(self, run):
+        return []
+
+
+def find_energies(tmp_path, scans, *, align=False, calibrated=(), **config):
+    config = {"calibration": {"align": align}} | config
+    context = make_context(tmp_path, scans, config)
+    return find_pixel_energies(
+        context, Calibrations(), scans, calibrated=calibrated, block_size=1
+    )
+
+
+def test_a_scan_without_a_calibration_does_not_stop_the_others(tmp_path):
+    scans = [numbered_scan(3), numbered_scan(1)]
+    energies = find_energies(tmp_path, scans)
+    assert list(energies) == ["scan0003", "scan0001"]
+    assert str(energies["scan0003"].error) == "no calibration"
+    assert energies["scan0001"].unwrap()[0] is GOOD
+
+
+def test_calibrated_photons_need_no_energy_functions(tmp_path):
+    scans = [
+        numbered_scan(3),
+        scan(number=2, name="scan0002", photon_list=tmp_path / "photons.npz"),
+    ]
+    for align in (False, True):
+        energies = find_energies(tmp_path, scans, align=align, calibrated=["scan0003"])
+        assert [outcome.unwrap() for outcome in energies.values()] == [(), ()]
+
+
+def test_a_map_that_does_not_fit_in_memory_is_a_failure_of_its_scan(tmp_path):
+    fine = {"emission": [0, 10000], "step": 0.0005}
+    config = {"map": fine, "execution": {"memory": "1GB"}}
+    energies = find_energies(tmp_path, [numbered_scan(1)], **config)
+    assert isinstance(energies["scan0001"].error, RunFailed)
+
+
+def test_alignment_is_applied_to_each_scan_with_its_own_spectra(tmp_path, monkeypatch):
+    tasks = {1: ["a", "b"], 2: ["c"]}
+    aligned = {}
+
+    def align(run, energies, spectra, edges, errors):
+        aligned[run.number] = spectra
+        return (energies[0],)
+
+    monkeypatch.setattr(align_pixels, "align_tasks", lambda run, *_: tasks[run.number])
+    monkeypatch.setattr(align_pixels, "measure_spectra", lambda task: [task])
+    monkeypatch.setattr(align_pixels, "join_spectra", lambda a, b: a + b)
+    monkeypatch.setattr(align_pixels, "align_pixels", align)
+    scans = [numbered_scan(2), numbered_scan(3), numbered_scan(1)]
+    energies = find_energies(tmp_path, scans, align=True)
+    assert aligned == {2: ["c"], 1: ["a", "b"]}
+    assert energies["scan0001"] == Outcome((GOOD,))
+    assert str(energies["scan0003"].error) == "no calibration"
+
+
+def test_pulse_files_that_cannot_be_read_are_a_failure_of_their_scan(
+    tmp_path, monkeypatch
+):
+    def align_tasks(run, *_):
+        raise RunFailed(f"{run.name}: damaged")
+
+    monkeypatch.setattr(align_pixels, "align_tasks", align_tasks)
+    energies = find_energies(tmp_path, [numbered_scan(1)], align=True)
+    assert str(energies["scan0001"].error) == "scan0001: damaged"

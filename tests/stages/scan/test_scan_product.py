@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.io import nexus
+from rixs_pipeline.stages.scan.counted_scan import CountedScan
+from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.scan.scan_product import excluded_points, map_content
+from tests.stages.builders import NOISY, points, scan
+from tests.stages.contexts import make_context, numbered_scan
+from tests.stages.scan.counts import GOOD, scan_counts
+
+CONFIG = {"map": {"emission": [500, 503], "step": 1.0}}
+
+
+class Calibrations:
+    """Calibrations that know no tail of any pixel's response."""
+
+    def tails(self, run):
+        return {}
+
+
+def content(tmp_path, triggers, energies, config=None):
+    run = scan(at=points(n=len(triggers[0])))
+    counted = CountedScan(run, scan_counts(triggers), tuple(energies))
+    context = make_context(tmp_path, [run], CONFIG | (config or {}))
+    return map_content(context, Calibrations(), None, {1: 1.0, 3: 1.0}, counted)
+
+
+@pytest.mark.parametrize(
+    ("excluded", "expected"),
+    [
+        ({}, ()),
+        ({2: [0, 1]}, (0, 1)),
+        ({"scan0002": [3]}, (3,)),
+        ({2: [0], "scan0002": [3]}, (3,)),  # the name is more precise
+        ({1: [0]}, ()),
+    ],
+    ids=str,
+)
+def test_points_are_excluded_by_name_or_number(tmp_path, excluded, expected):
+    run = numbered_scan(2)
+    config = {"beamtime": {"exclude": {"points": excluded}}}
+    assert tuple(excluded_points(make_context(tmp_path, [run], config), run)) == (
+        expected
+    )
+
+
+def test_the_map_is_written_with_its_facts(tmp_path):
+    product = content(tmp_path, [[10, 20], [30, 40]], [GOOD, GOOD])
+    assert product.facts["photons"] == 100
+    assert product.facts["points"] == product.facts["points_used"] == 2
+    assert sum(product.facts["pixels"].values()) == 2
+    product.write(tmp_path / "scan.nxs", {"config_hash": "1234"})
+    scan_map = nexus.read_entry(tmp_path / "scan.nxs")
+    np.testing.assert_array_equal(scan_map["counts"].sum("emission_energy"), [40, 60])
+    assert scan_map.attrs["config_hash"] == "1234"
+    assert "srd128" in str(scan_map.attrs)
+
+
+def test_an_excluded_point_is_not_used(tmp_path):
+    config = {"beamtime": {"exclude": {"points": {1: [0]}}}}
+    product = content(tmp_path, [[10, 20], [30, 40]], [GOOD, GOOD], config)
+    assert product.facts["points_used"] == 1
+
+
+def test_a_scan_without_usable_pixels_is_refused_with_the_reasons(tmp_path):
+    energies = [PixelEnergy(NOISY), PixelEnergy(NOISY)]
+    with pytest.raises(RunFailed, match=r"scan0001: no usable pixel \(noisy\)"):
+        content(tmp_path, [[10, 20], [30, 40]], energies)
+
+
+def test_a_scan_without_pulses_is_refused(tmp_path):
+    with pytest.raises(RunFailed, match="scan0001: no pulses in its points"):
+        content(tmp_path, [[0, 0], [30, 40]], [GOOD, PixelEnergy(NOISY)])
