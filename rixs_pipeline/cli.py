@@ -3,6 +3,7 @@
 No logic, and nothing heavy is imported before a command needs it.
 """
 
+import gc
 import json
 import logging
 import os
@@ -120,6 +121,9 @@ def main() -> None:
         _print_error(
             "interrupted; finished products are kept, and the same command continues"
         )
+    # Without it the interpreter, when it ends, looks through all that was imported:
+    # 2.8 s instead of 2.3 s of processor time for numba, xarray, scipy and matplotlib.
+    gc.freeze()
     sys.exit(code if isinstance(code, int) else 0)
 
 
