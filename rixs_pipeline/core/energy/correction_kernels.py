@@ -113,8 +113,9 @@ def fit_correction(
     for _ in range(ITERATIONS):
         shifted = pulses.position + np.dot(parameters, lever)
         likelihood_gradient = np.dot(lever, look_up(tables.score, line, shifted))
-        prior_gradient = prior.precision * (parameters - prior.centre)
-        gradient = likelihood_gradient - prior_gradient
+        # one expression: product and difference are fused, rounded once
+        distance = parameters - prior.centre
+        gradient = likelihood_gradient - prior.precision * distance
         step = np.linalg.solve(normal, gradient)
         parameters += step
         if np.sum(step * gradient) < CONVERGED:
