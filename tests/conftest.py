@@ -174,8 +174,8 @@ def small(tmp_path, small_beamtime, reduced_small) -> Small:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a command line came to."""
+class CommandResult:
+    """Exit code and output of a command line."""
 
     code: int
     out: str
@@ -183,14 +183,14 @@ class Said:
 
 
 @pytest.fixture
-def cli(monkeypatch, capsys) -> Callable[..., Said]:
-    """The command line in this process; never a traceback, whatever it comes to."""
+def cli(monkeypatch, capsys) -> Callable[..., CommandResult]:
+    """Run the command line in this process and check that it prints no traceback."""
     from rixs_pipeline.cli import main
 
     root, package = logging.getLogger(), logging.getLogger("rixs_pipeline")
     handlers, level = root.handlers[:], package.level
 
-    def call(*arguments: object) -> Said:
+    def call(*arguments: object) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["rixs-pipeline", *map(str, arguments)])
         capsys.readouterr()
         try:
@@ -199,22 +199,22 @@ def cli(monkeypatch, capsys) -> Callable[..., Said]:
         finally:
             root.handlers[:] = handlers
             package.setLevel(level)
-        said = Said(exit_.value.code, *capsys.readouterr())
-        assert "Traceback" not in said.err
-        assert "internal error" not in said.err, said.err
-        return said
+        result = CommandResult(exit_.value.code, *capsys.readouterr())
+        assert "Traceback" not in result.err
+        assert "internal error" not in result.err, result.err
+        return result
 
     return call
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The numbers of the jobs that the tests gave to a real SLURM."""
+    """Print the numbers of the jobs that the tests submitted to a real SLURM."""
     reports = [report for group in terminalreporter.stats.values() for report in group]
-    told = [
+    properties = [
         value
-        for one in reports
-        for name, value in getattr(one, "user_properties", ())
+        for test_report in reports
+        for name, value in getattr(test_report, "user_properties", ())
         if name == "slurm"
     ]
-    for value in dict.fromkeys(told):
+    for value in dict.fromkeys(properties):
         terminalreporter.line(f"SLURM {value}")

@@ -21,12 +21,12 @@ def rixs_map(reduced_small) -> xr.Dataset:
 
 def test_region_matches_the_extracted_spectrum(rixs_map, reduced_small):
     written = open_product(reduced_small / "spectra" / "LMR_RT-Co_L.nxs")["Co_PFY"]
-    found = rixs_map.rixs.pfy([762, 800], exclude_elastic=3, edge="Co_L")
-    assert found.values == pytest.approx(written["intensity"].values, nan_ok=True)
-    assert found.intensity_errors.values == pytest.approx(
+    result = rixs_map.rixs.pfy([762, 800], exclude_elastic=3, edge="Co_L")
+    assert result.values == pytest.approx(written["intensity"].values, nan_ok=True)
+    assert result.intensity_errors.values == pytest.approx(
         written["intensity_errors"].values, nan_ok=True
     )
-    assert found.units == "counts/s"
+    assert result.units == "counts/s"
 
 
 @pytest.mark.parametrize(
@@ -41,22 +41,22 @@ def test_region_matches_the_extracted_spectrum(rixs_map, reduced_small):
     ],
 )
 def test_spectra_of_every_kind_have_units_and_errors(rixs_map, call, dim, units):
-    found = call(rixs_map.rixs)
-    assert (found.dims, found.units) == ((dim,), units)
+    result = call(rixs_map.rixs)
+    assert (result.dims, result.units) == ((dim,), units)
     assert {
         "intensity_errors",
         "intensity_lower",
         "intensity_upper",
         "counts",
         "exposure",
-    } <= set(found.coords)
-    assert np.isfinite(found).any()
-    assert found[dim].attrs["units"] == "eV"
+    } <= set(result.coords)
+    assert np.isfinite(result).any()
+    assert result[dim].attrs["units"] == "eV"
 
 
 def test_preset_has_to_belong_to_the_edge(rixs_map):
-    found = rixs_map.rixs.region("pfy", preset="Co_L")
-    assert found.values == pytest.approx(
+    result = rixs_map.rixs.region("pfy", preset="Co_L")
+    assert result.values == pytest.approx(
         rixs_map.rixs.pfy([762, 800], exclude_elastic=3).values, nan_ok=True
     )
     with pytest.raises(ValueError, match="map is of Co_L"):
@@ -75,24 +75,24 @@ def test_config_supplies_efficiency_energy_scale_and_blanks(
     )
     blank = open_product(reduced_small / "maps" / "LMR_100C-Co_L.nxs")
     known = rixs_map.rixs.using(path, {"LMR_100C": blank})
-    plain, found = rixs_map.rixs.pfy([762, 800]), known.pfy([762, 800])
-    assert found.values == pytest.approx(2 * plain.values, nan_ok=True)
+    plain, result = rixs_map.rixs.pfy([762, 800]), known.pfy([762, 800])
+    assert result.values == pytest.approx(2 * plain.values, nan_ok=True)
     assert (
-        "intensity_energy_errors" in found.coords
+        "intensity_energy_errors" in result.coords
         and "intensity_energy_errors" not in plain.coords
     )
     assert known.ipfy([510, 540]).geometry_factor == pytest.approx(0.5)
     net = known.pfy([762, 800], background={"kind": "blank", "sample": "LMR_100C"})
     assert net.values == pytest.approx(
-        found.values - 2 * blank.rixs.pfy([762, 800]).values, nan_ok=True
+        result.values - 2 * blank.rixs.pfy([762, 800]).values, nan_ok=True
     )
 
 
 def test_features_are_part_of_the_spectrum(rixs_map):
-    found = rixs_map.rixs.spectrum(
+    result = rixs_map.rixs.spectrum(
         "xes", incident=[778, 784], features={"La": [765, 790]}
     )
-    assert 770 < found["feature_centre"].item() < 782
+    assert 770 < result["feature_centre"].item() < 782
 
 
 def test_plots_return_figures(rixs_map):

@@ -43,12 +43,12 @@ HEAVY = (
 )
 
 
-def one_line(said):
-    """The one line of an error."""
-    lines = said.err.splitlines()
+def error_line(result):
+    """Return the message of an error, which is a single line."""
+    lines = result.err.splitlines()
     assert (
-        len(lines) == 1 and lines[0].startswith("rixs-pipeline: ") and said.out == ""
-    ), said
+        len(lines) == 1 and lines[0].startswith("rixs-pipeline: ") and result.out == ""
+    ), result
     return lines[0].removeprefix("rixs-pipeline: ")
 
 
@@ -126,8 +126,8 @@ def test_module_runs_as_command(command_line):
 
 def test_without_arguments_the_help_is_shown(cli):
     for arguments in ([], ["config"]):
-        said = cli(*arguments)
-        assert said.code == 2 and "Usage" in said.out and said.err == ""
+        result = cli(*arguments)
+        assert result.code == 2 and "Usage" in result.out and result.err == ""
 
 
 # ---- usage and config: 2
@@ -179,8 +179,8 @@ def test_invalid_command_lines_are_rejected(
     arguments = [part.format(**places) for part in arguments]
     if arguments[0] == "run":
         arguments += ["-o", str(tmp_path / "out")]
-    said = cli(*arguments)
-    assert said.code == 2 and expected in one_line(said)
+    result = cli(*arguments)
+    assert result.code == 2 and expected in error_line(result)
     assert not (tmp_path / "out" / "run.json").exists()
 
 
@@ -220,20 +220,20 @@ def test_config_errors_have_file_line_and_key(
     path = tmp_path / "c.yaml"
     path.write_text(text)
     out = tmp_path / "out"
-    said = (
+    result = (
         cli("config", "check", path)
         if "check" in verb
         else cli("run", small_beamtime, "-c", path, "-o", out)
     )
-    assert said.code == 2 and re.search(expected, one_line(said)), said.err
+    assert result.code == 2 and re.search(expected, error_line(result)), result.err
     assert not out.exists()
 
 
 def test_each_config_error_has_its_own_line(cli, tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("map:\n  stepp: 1\n  emission: 7\n")
-    said = cli("config", "check", path)
-    assert said.code == 2 and len(said.err.splitlines()) == 2
+    result = cli("config", "check", path)
+    assert result.code == 2 and len(result.err.splitlines()) == 2
 
 
 def test_output_folder_that_cannot_be_created_is_reported(
@@ -241,17 +241,19 @@ def test_output_folder_that_cannot_be_created_is_reported(
 ):
     (tmp_path / "file").write_text("")
     for out in ("file", "file/below"):
-        said = cli("run", small_beamtime, "-o", tmp_path / out)
-        assert said.code == 2 and "cannot create the folder" in one_line_of(said)
-    said = cli("run", small_beamtime, "-o", small_beamtime)
-    assert said.code == 2 and "is the beamtime directory" in one_line_of(said)
+        result = cli("run", small_beamtime, "-o", tmp_path / out)
+        assert result.code == 2 and "cannot create the folder" in last_error_line(
+            result
+        )
+    result = cli("run", small_beamtime, "-o", small_beamtime)
+    assert result.code == 2 and "is the beamtime directory" in last_error_line(result)
     assert not (small_beamtime / "run.json").exists()
 
 
-def one_line_of(said):
-    """The error, after what the beamtime itself has to say."""
+def last_error_line(result):
+    """Return the error message, which may follow messages about the beamtime."""
     errors = [
-        line for line in said.err.splitlines() if line.startswith("rixs-pipeline: ")
+        line for line in result.err.splitlines() if line.startswith("rixs-pipeline: ")
     ]
     assert len(errors) == 1
     return errors[0]
@@ -271,14 +273,14 @@ def test_unusable_input_is_reported(cli, tmp_path, monkeypatch, verb, what):
         place.mkdir()
     if what == "text":
         (place / "notes.txt").write_text("scan 1 was good\n")
-    said = cli(verb, place)
-    assert said.code == 3
+    result = cli(verb, place)
+    assert result.code == 3
     expected = (
         "not a directory"
         if what in ("nothing", "file")
         else "no usable scan or reference run"
     )
-    assert f"{place}: {expected}" in one_line(said)
+    assert f"{place}: {expected}" in error_line(result)
     assert [p.name for p in tmp_path.iterdir()] == (
         ["there"] if what != "nothing" else []
     )
@@ -300,8 +302,11 @@ def test_full_disk_and_internal_errors_are_one_line(
         raise IndexError("17")
 
     monkeypatch.setattr(runner, "run", full)
-    said = cli("run", small_beamtime)
-    assert said.code == 3 and one_line(said) == "out/run.json: No space left on device"
+    result = cli("run", small_beamtime)
+    assert (
+        result.code == 3
+        and error_line(result) == "out/run.json: No space left on device"
+    )
     monkeypatch.setattr(runner, "run", defect)
     with pytest.raises(
         AssertionError, match="internal error: IndexError: 17"
@@ -355,8 +360,8 @@ def test_interrupt_before_the_first_product(cli, monkeypatch, small_beamtime):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "run", interrupted)
-    said = cli("run", small_beamtime)
-    assert said.code == 4 and one_line(said).startswith(
+    result = cli("run", small_beamtime)
+    assert result.code == 4 and error_line(result).startswith(
         "interrupted; finished products are kept"
     )
     monkeypatch.setattr(cli_module, "app", interrupted)
@@ -367,14 +372,14 @@ def test_interrupt_before_the_first_product(cli, monkeypatch, small_beamtime):
 
 
 def test_run_prints_the_output_folder(cli, small):
-    said = cli("extract", small.beamtime, "-o", small.out)
-    assert (said.code, said.err) == (0, "")
-    assert said.out.splitlines() == [
+    result = cli("extract", small.beamtime, "-o", small.out)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines() == [
         "11 fresh",
         f"results: {small.out}, summary: {small.out / 'run.json'}",
     ]
-    told = json.loads(cli("extract", small.beamtime, "-o", small.out, "--json").out)
-    assert told["executed"] == [] and told["failed"] == {}
+    content = json.loads(cli("extract", small.beamtime, "-o", small.out, "--json").out)
+    assert content["executed"] == [] and content["failed"] == {}
     run = json.loads((small.out / "run.json").read_text())
     assert (
         run["command"]
@@ -387,11 +392,11 @@ def test_failed_scan_is_listed_at_the_end(cli, small):
     for name in ("epoch_time_start_s", "epoch_time_end_s"):
         log[name] = [second + 86400 for second in log[name]]
     small.log(3).write_text(json.dumps(log))
-    said = cli("extract", small.beamtime, "-o", small.out)
-    assert said.code == 1
-    assert "scan0003: has no pulse files" in said.err.splitlines()
+    result = cli("extract", small.beamtime, "-o", small.out)
+    assert result.code == 1
+    assert "scan0003: has no pulse files" in result.err.splitlines()
     assert [
-        line for line in said.out.splitlines() if line.startswith("failed: scan0003 ")
+        line for line in result.out.splitlines() if line.startswith("failed: scan0003 ")
     ]
     assert cli("extract", small.beamtime, "-o", small.out, "-q").err.splitlines() == [
         "scan0003: has no pulse files"
@@ -405,8 +410,8 @@ def test_failed_scan_is_listed_at_the_end(cli, small):
 
 def test_dry_run_lists_stale_products(cli, small):
     (small.out / "maps/LMR_RT-Co_L.nxs").unlink()
-    said = cli("extract", small.beamtime, "-o", small.out, "--dry-run")
-    assert (said.code, said.out) == (0, "LMR_RT-Co_L\n")
+    result = cli("extract", small.beamtime, "-o", small.out, "--dry-run")
+    assert (result.code, result.out) == (0, "LMR_RT-Co_L\n")
     small.run()
     assert (
         cli("extract", small.beamtime, "-o", small.out, "--dry-run").out
@@ -416,8 +421,8 @@ def test_dry_run_lists_stale_products(cli, small):
 
 def test_verbose_and_quiet(cli, small):
     (small.out / "maps/LMR_RT-Co_L.nxs").unlink()
-    said = cli("extract", small.beamtime, "-o", small.out)
-    assert said.err == f"wrote {small.out / 'maps/LMR_RT-Co_L.nxs'}\n"
+    result = cli("extract", small.beamtime, "-o", small.out)
+    assert result.err == f"wrote {small.out / 'maps/LMR_RT-Co_L.nxs'}\n"
     (small.out / "maps/LMR_RT-Co_L.nxs").unlink()
     assert cli("extract", small.beamtime, "-o", small.out, "-q").err == ""
 
@@ -427,11 +432,11 @@ def test_verbose_and_quiet(cli, small):
 
 def test_status(cli, small):
     small.run()  # its run.json names the copy of the beamtime
-    said = cli("status", small.out)
+    result = cli("status", small.out)
     assert (
-        said.code == 0
-        and re.search(r"^scan0001 +fresh$", said.out, re.M)
-        and said.err == ""
+        result.code == 0
+        and re.search(r"^scan0001 +fresh$", result.out, re.M)
+        and result.err == ""
     )
     assert set(json.loads(cli("status", small.out, "--json").out).values()) >= {"fresh"}
 
@@ -441,13 +446,13 @@ def test_status_from_another_folder(cli, small, monkeypatch):
     monkeypatch.chdir(small.beamtime.parent)
     assert cli("extract", small.beamtime.name, "-o", "out").code == 0
     monkeypatch.chdir("/")
-    said = cli("status", small.out)
-    assert (said.code, said.err) == (0, "")
+    result = cli("status", small.out)
+    assert (result.code, result.err) == (0, "")
 
 
 def test_inspect(cli, small_beamtime):
-    told = json.loads(cli("inspect", small_beamtime, "--json").out)
-    assert [run["name"] for run in told["runs"]] == [
+    content = json.loads(cli("inspect", small_beamtime, "--json").out)
+    assert [run["name"] for run in content["runs"]] == [
         "cal0000",
         "scan0001",
         "scan0002",
@@ -456,9 +461,9 @@ def test_inspect(cli, small_beamtime):
         "cal0005",
     ]
     assert (
-        told["problems"] == []
-        and told["runs"][1]["sample"] == "LMR_RT"
-        and told["runs"][1]["events"] > 1000
+        content["problems"] == []
+        and content["runs"][1]["sample"] == "LMR_RT"
+        and content["runs"][1]["events"] > 1000
     )
     text = cli("inspect", small_beamtime)
     assert text.code == 0 and "LMR_100C" in text.out and "no problems" in text.out
@@ -484,8 +489,8 @@ def test_init_writes_a_config_once(cli, small_beamtime, tmp_path):
     assert cli("config", "check", path).out == f"{path}: no errors\n"
     written = path.read_text()
     assert "LMR_100C" in written and "Co_PFY" in written
-    said = cli("init", small_beamtime, "-o", path)
-    assert said.code == 2 and "exists already" in one_line(said)
+    result = cli("init", small_beamtime, "-o", path)
+    assert result.code == 2 and "exists already" in error_line(result)
     path.write_text("map: {step: 1.0}\n")
     assert (
         cli("init", small_beamtime, "-o", path, "--force").code == 0
@@ -511,9 +516,9 @@ def test_config_show_and_schema(cli, tmp_path):
     [("xdi", "xdi"), ("athena", "dat"), ("csv", "csv"), ("nexus", "nxs")],
 )
 def test_export(cli, small, name, suffix):
-    said = cli("export", small.out, "--format", name)
+    result = cli("export", small.out, "--format", name)
     written = sorted((small.out / "export" / name).iterdir())
-    assert said.code == 0 and sorted(said.out.splitlines()) == [
+    assert result.code == 0 and sorted(result.out.splitlines()) == [
         str(path) for path in written
     ]
     assert {path.suffix for path in written} == {f".{suffix}"} and written
@@ -541,7 +546,7 @@ def test_watch_ends_after_the_given_rounds(cli, small, monkeypatch):
 
 def test_simulate(cli, tmp_path):
     out = tmp_path / "beamtime"
-    said = cli(
+    result = cli(
         "simulate",
         out,
         "--pixels",
@@ -555,7 +560,7 @@ def test_simulate(cli, tmp_path):
         "--rate",
         1,
     )
-    assert said.code == 0 and said.out == f"wrote {out}: rixs-pipeline run {out}\n"
+    assert result.code == 0 and result.out == f"wrote {out}: rixs-pipeline run {out}\n"
     runs = json.loads(cli("inspect", out, "--json").out)["runs"]
     assert {run["edge"] for run in runs if run["kind"] == "scan"} == {"O_K"} and runs[
         0

@@ -170,11 +170,11 @@ def test_disk_without_space_is_one_line(small, cli, monkeypatch):
         path: path.read_bytes() for path in small.out.rglob("*") if path.is_file()
     }
     monkeypatch.setattr(products, "atomic_path", full)
-    said = cli("extract", small.beamtime, "-o", small.out)
+    result = cli("extract", small.beamtime, "-o", small.out)
     assert (
-        said.code == 3
-        and len(said.err.splitlines()) == 1
-        and "No space left on device" in said.err
+        result.code == 3
+        and len(result.err.splitlines()) == 1
+        and "No space left on device" in result.err
     )
     assert {
         path: path.read_bytes() for path in small.out.rglob("*") if path.is_file()
@@ -455,9 +455,9 @@ def test_a_reading_may_have_any_name(small):
         for extra in content["point_extras"].values():
             extra.update({"det/1 (raw)": 3.5, "größe": 1.0, "": 2.0})
     reduced(small)
-    found = scan(small, "scan0001")
-    assert np.all(found["reading_det_1 (raw)"].values == 3.5) and np.all(
-        found["reading_größe"].values == 1.0
+    dataset = scan(small, "scan0001")
+    assert np.all(dataset["reading_det_1 (raw)"].values == 3.5) and np.all(
+        dataset["reading_größe"].values == 1.0
     )
 
 
@@ -553,11 +553,11 @@ def test_unusable_i0(small, value):
         for extra in content["point_extras"].values():
             extra["i0"] = value
     summary = reduced(small)
-    found = scan(small, "scan0002")
+    dataset = scan(small, "scan0002")
     if value in (0.0, -5.0):
         assert (
-            set(found["point_status"].values) == {1}
-            and found["exposure"].values.sum() == 0
+            set(dataset["point_status"].values) == {1}
+            and dataset["exposure"].values.sum() == 0
         )
         assert [
             text
@@ -568,7 +568,7 @@ def test_unusable_i0(small, value):
             rixs_map(small)["counts"].values, scan(small, "scan0001")["counts"].values
         )
     else:
-        assert found.attrs["normalisation"] == "live time"
+        assert dataset.attrs["normalisation"] == "live time"
         assert [
             text
             for text in summary.warnings
@@ -710,13 +710,13 @@ def test_excluded_points_and_scans(small):
         rixs_map(small)["counts"].values,
     )
     assert np.array_equal(both[2], first[2]) and both[3].sum() > first[3].sum()
-    said = " / ".join(summary.warnings + summary.problems)
+    messages = " / ".join(summary.warnings + summary.problems)
     for text in (
         "scan0001: `beamtime.exclude.points` lists points b",
         "no scan 44",
         "no pixel 77",
     ):
-        assert text in said
+        assert text in messages
 
 
 def test_comparison_with_an_unknown_sample_is_reported(small):

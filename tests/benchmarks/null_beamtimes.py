@@ -103,7 +103,7 @@ def settings(seed: int, redox: float = 1.0) -> SimulationSettings:
 
 
 @dataclass(frozen=True)
-class Told:
+class BeamtimeResults:
     """Test results of a reduced beamtime: p values, and ratios of the redox amplitude.
 
     `ratio` is measured, with its 95 % interval.
@@ -114,26 +114,28 @@ class Told:
     endless: float
 
 
-def told(one: SimulationSettings) -> Told:
-    """Of a beamtime that is simulated, reduced and thrown away."""
+def simulate_and_test(beamtime_settings: SimulationSettings) -> BeamtimeResults:
+    """Simulate and reduce a beamtime in a temporary folder; return its test results."""
     with TemporaryDirectory() as folder:
-        out = reduce(one, Path(folder))
-        return Told(
-            chances(out), ratio(out), endless_ratio(one, Path(folder) / "beamtime", out)
+        out = reduce(beamtime_settings, Path(folder))
+        return BeamtimeResults(
+            chances(out),
+            ratio(out),
+            endless_ratio(beamtime_settings, Path(folder) / "beamtime", out),
         )
 
 
-def all_told(many: list[SimulationSettings]) -> list[Told]:
-    """Of many beamtimes, on all cores."""
+def simulate_and_test_all(beamtimes: list[SimulationSettings]) -> list[BeamtimeResults]:
+    """Simulate and reduce many beamtimes on all cores."""
     with ProcessPoolExecutor(
         available_cores(), mp_context=get_context("spawn")
     ) as pool:
-        return list(pool.map(told, many))
+        return list(pool.map(simulate_and_test, beamtimes))
 
 
-def reduce(one: SimulationSettings, folder: Path) -> Path:
-    """A beamtime reduced up to its comparisons, in this process."""
-    simulate(folder / "beamtime", one)
+def reduce(beamtime_settings: SimulationSettings, folder: Path) -> Path:
+    """Simulate a beamtime and reduce it up to its comparisons, in this process."""
+    simulate(folder / "beamtime", beamtime_settings)
     config = {
         "regions": REGIONS,
         "compare": COMPARISONS,
@@ -151,30 +153,32 @@ def reduce(one: SimulationSettings, folder: Path) -> Path:
 
 def chances(out: Path) -> dict[str, float]:
     """Every p value of a reduced beamtime: regions, feature, passes, next scans."""
-    found = {}
+    p_values = {}
     for path in sorted((out / "comparisons").glob("*.nxs")):
         how = path.stem.split("-")[0]
-        for region, one in open_product(path).items():
-            found[f"{region}, {how}"] = float(one["p"][0])
-            if "ratio_p" in one:
-                found["redox amplitude"] = float(one["ratio_p"][0])
+        for region, comparison in open_product(path).items():
+            p_values[f"{region}, {how}"] = float(comparison["p"][0])
+            if "ratio_p" in comparison:
+                p_values["redox amplitude"] = float(comparison["ratio_p"][0])
     for path in sorted((out / "maps").glob("*.nxs")):
         passes = json.loads(open_product(path).attrs["passes"])
-        found[f"consecutive passes, {path.stem}"] = next(
+        p_values[f"consecutive passes, {path.stem}"] = next(
             iter(passes["consecutive_p"].values())
         )
-    return found
+    return p_values
 
 
 def ratio(out: Path) -> tuple[float, float, float]:
     """Redox amplitude of the second sample over the first's, with 95 % interval."""
-    one = open_product(out / "comparisons" / "free-O_K.nxs")["O_sPFY"]
+    comparison = open_product(out / "comparisons" / "free-O_K.nxs")["O_sPFY"]
     return tuple(
-        float(one[name][0]) for name in ("ratio", "ratio_lower", "ratio_upper")
+        float(comparison[name][0]) for name in ("ratio", "ratio_lower", "ratio_upper")
     )
 
 
-def endless_ratio(one: SimulationSettings, beamtime: Path, out: Path) -> float:
+def endless_ratio(
+    beamtime_settings: SimulationSettings, beamtime: Path, out: Path
+) -> float:
     """The same ratio for an endless measurement by the same pixels.
 
     It is smaller than the ratio of the samples: a thick sample absorbs part of its own
@@ -189,7 +193,7 @@ def endless_ratio(one: SimulationSettings, beamtime: Path, out: Path) -> float:
             for name in json.loads(rixs_map.attrs["scans"])
         ]
         shown = spectra_truth.shown_map(
-            one, rixs_map, spectra_truth.pixel_responses(truth, scans)
+            beamtime_settings, rixs_map, spectra_truth.pixel_responses(truth, scans)
         )(0.0)
         incident, edges = (
             rixs_map["incident_energy"].values,

@@ -143,7 +143,7 @@ class Reduced:
             rows = off.record_range(off.open_records(path), start, end)
             true = self.truth[f"energy_chan{pulses.pixel}"][rows]
             good = self.truth[f"good_chan{pulses.pixel}"][rows]
-            found = interpolated_energy(
+            results = interpolated_energy(
                 pulses.pulse_height,
                 pulses.pretrigger_mean,
                 pulses.phase,
@@ -151,9 +151,9 @@ class Reduced:
                 function.params,
                 function.reference_times,
             )
-            found = found * (1 - aligned.get(pulses.pixel, 0.0))
+            results = results * (1 - aligned.get(pulses.pixel, 0.0))
             columns.append(
-                (np.full(good.sum(), pulses.pixel), true[good], (found - true)[good])
+                (np.full(good.sum(), pulses.pixel), true[good], (results - true)[good])
             )
         return Photons(*(np.concatenate(c) for c in zip(*columns, strict=True)))
 
@@ -246,15 +246,15 @@ class Place:
 def places(reduced: Reduced) -> list[Place]:
     """Energy scale in both reference runs and in the first and the last scan."""
     scans = reduced.beamtime.scans
-    found = []
+    results = []
     for run in (reduced.runs[0], scans[0], scans[-1], reduced.runs[-1]):
         for name, low, high, at_line in reduced.windows():
             here = reduced.photons[run.name].within(low, high)
             if len(here.error) >= 2 * ENOUGH:
-                found.append(
+                results.append(
                     _place(reduced, run, name, at_line, here, (low + high) / 2)
                 )
-    return found
+    return results
 
 
 def _place(reduced, run, name, at_line, here, energy) -> Place:

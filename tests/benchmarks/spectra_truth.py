@@ -225,7 +225,7 @@ def _points(name, rate, region, rixs_map, spectrum, shown) -> Points:
     else:
         taken = share.any(axis=1)
         true = truth.sum(axis=1)[taken]
-    seen = {
+    measured = {
         n: spectrum[n].values
         for n in ("intensity", "intensity_errors", "intensity_lower", "intensity_upper")
     }
@@ -236,8 +236,8 @@ def _points(name, rate, region, rixs_map, spectrum, shown) -> Points:
     )
     expected = factor * true * worth
     true = 1 / (factor * true) if region.kind == "ipfy" else factor * true
-    good = (seconds > 0) & np.isfinite(seen["intensity"])
-    return Points(name, rate, *(v[good] for v in (*seen.values(), true, expected)))
+    good = (seconds > 0) & np.isfinite(measured["intensity"])
+    return Points(name, rate, *(v[good] for v in (*measured.values(), true, expected)))
 
 
 def _shift(near, counts, exposure, shown) -> float:

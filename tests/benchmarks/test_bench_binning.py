@@ -23,10 +23,10 @@ def pixel(reference_pulses):
     """
     result = calibrate_pixels(reference_pulses[:8], REFERENCE_LINES, OPTIONS, 1000.0)
     row = [status.is_ok for status in result.status].index(True)
-    one = reference_pulses[row]
+    pulses = reference_pulses[row]
     columns = [
         np.resize(values, PULSES)
-        for values in (one.pulse_height, one.pretrigger_mean, one.phase)
+        for values in (pulses.pulse_height, pulses.pretrigger_mean, pulses.phase)
     ]
     return *columns, np.linspace(0.0, 500.0, PULSES), result.params[row]
 
@@ -68,8 +68,10 @@ def test_counts(timed, energies, expected):
 
 
 def test_energies(timed, pixel, energies):
-    found = timed("bin", "energy of pulses", lambda: energy(*pixel), PULSES, "pulses")
-    assert np.array_equal(found, energies)
+    pulse_energies = timed(
+        "bin", "energy of pulses", lambda: energy(*pixel), PULSES, "pulses"
+    )
+    assert np.array_equal(pulse_energies, energies)
 
 
 def test_pulses_into_the_map(timed, pixel, expected):

@@ -53,10 +53,10 @@ def array(seed, pixels, case):
     ]
     stands = energy + off * rng.normal(0, uncertainty)
     heights = np.stack(
-        [one.pulse_height(stands + rng.normal(0, STAT, len(energy))) for one in drawn]
+        [gain.pulse_height(stands + rng.normal(0, STAT, len(energy))) for gain in drawn]
     )
     true = np.stack(
-        [one.pulse_height(np.concatenate([ALONG, energy])) for one in drawn]
+        [gain.pulse_height(np.concatenate([ALONG, energy])) for gain in drawn]
     )
     return heights, energy, uncertainty, true
 
@@ -77,10 +77,10 @@ def errors(seed, case, curve, pixels=24):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("curve", FORMS)
 def test_errors_of_the_forms(curve, case, benchmark, capsys):
-    found = benchmark.pedantic(
+    results = benchmark.pedantic(
         lambda: [errors(seed, case, curve) for seed in range(12)], rounds=1
     )
-    miss = np.stack([one for one, _ in found])
+    miss = np.stack([misses for misses, _ in results])
     mean = miss.mean(axis=1, keepdims=True)
     places = [np.arange(len(ALONG), miss.shape[2])]
     places += [np.flatnonzero((low <= ALONG) & (high >= ALONG)) for low, high in RANGES]
@@ -91,7 +91,7 @@ def test_errors_of_the_forms(curve, case, benchmark, capsys):
     ]
     with capsys.disabled():
         print(f"\n| {case} | `{curve}` | {' | '.join(cells)} |", end="")
-    assert all(rising.all() for _, rising in found)
+    assert all(rising.all() for _, rising in results)
 
 
 @pytest.mark.parametrize("curve", FORMS)

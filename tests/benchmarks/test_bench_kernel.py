@@ -47,38 +47,38 @@ def read(values):
 def records(n, first=0):
     """Clean pulses of 480 to 1050 eV, all corrections at work, 10 ms apart."""
     rng = np.random.default_rng(first)
-    found = np.zeros(n, RECORD)
-    found["record_samples"], found["unixnano"] = (
+    result = np.zeros(n, RECORD)
+    result["record_samples"], result["unixnano"] = (
         1000,
         START_NS + (first + np.arange(n)) * STEP_NS,
     )
-    found["pretrigger_mean"], found["residual_stddev"] = (
+    result["pretrigger_mean"], result["residual_stddev"] = (
         7000 + rng.normal(0, 3, n),
         20 + rng.normal(0, 1, n),
     )
-    found["coefs"][:, off.FILT_VALUE] = rng.uniform(4800, 10500, n)
-    found["coefs"][:, off.DERIVATIVE_LIKE] = found["coefs"][:, off.FILT_VALUE] * (
+    result["coefs"][:, off.FILT_VALUE] = rng.uniform(4800, 10500, n)
+    result["coefs"][:, off.DERIVATIVE_LIKE] = result["coefs"][:, off.FILT_VALUE] * (
         0.5 + rng.normal(0, 0.01, n)
     )
-    return found
+    return result
 
 
 def corrected(shift=0.0):
     """Parameters with drift and arrival phase."""
     from rixs_pipeline.core.energy import layout
 
-    found = params(shift)
+    result = params(shift)
     (
-        found[layout.HEIGHT_REF],
-        found[layout.PRETRIGGER_REF],
-        found[layout.PHASE_HALF_WIDTH],
+        result[layout.HEIGHT_REF],
+        result[layout.PRETRIGGER_REF],
+        result[layout.PHASE_HALF_WIDTH],
     ) = (8000.0, 7000.0, 0.5)
-    found[layout.DRIFT], found[layout.PHASE], found[layout.PHASE_CENTRE] = (
+    result[layout.DRIFT], result[layout.PHASE], result[layout.PHASE_CENTRE] = (
         5e-6,
         1e-4,
         [0.5, 0.0, 0.0],
     )
-    return found
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +131,14 @@ def test_memory(timed, words, what):
 def test_kernel(timed, pulses):
     expected = count(pulses)
     assert expected.sum() > 0.99 * PULSES
-    found = timed(
+    result = timed(
         "memory",
         "records into counts, one thread",
         lambda: count(pulses),
         pulses.nbytes,
         "B",
     )
-    assert np.array_equal(found, expected)
+    assert np.array_equal(result, expected)
 
 
 def test_kernel_in_two_threads(timed, pulses):
@@ -247,7 +247,7 @@ def task(files, n) -> CountTask:
     ids=["1e6", "1e7", "1e8"],
 )
 def test_one_file_of_any_length(timed, table, tmp_path, n):
-    one = task([write(tmp_path / "x_chan1.off", n)], n)
+    count_task = task([write(tmp_path / "x_chan1.off", n)], n)
     count_block(
         task([write(tmp_path / "y_chan1.off", 1000)], 1000)
     )  # compiled, and its modules loaded
@@ -264,7 +264,7 @@ def test_one_file_of_any_length(timed, table, tmp_path, n):
         binned = timed(
             "stage, one file",
             f"{n:.0e} pulses",
-            lambda: count_block(one),
+            lambda: count_block(count_task),
             n,
             "pulses",
             rounds=3,

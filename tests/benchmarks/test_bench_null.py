@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.benchmarks.null_beamtimes import all_told, settings
+from tests.benchmarks.null_beamtimes import settings, simulate_and_test_all
 
 SEEDS, FIRST = 200, 20_000
 ALARMS, LEVEL = 17, 0.05
@@ -20,14 +20,21 @@ REDOX, BIAS = 1.4, 0.02
 @pytest.mark.slow
 def test_false_alarms(benchmark, table):
     beamtimes = [settings(seed) for seed in range(FIRST, FIRST + SEEDS)]
-    found = [
-        one.chances for one in benchmark.pedantic(all_told, args=(beamtimes,), rounds=1)
+    results = [
+        entry.chances
+        for entry in benchmark.pedantic(
+            simulate_and_test_all, args=(beamtimes,), rounds=1
+        )
     ]
-    rows = [row(name, np.array([one[name] for one in found])) for name in found[0]]
-    for one in rows:
-        table("equal samples", one)
+    rows = [
+        row(name, np.array([entry[name] for entry in results])) for name in results[0]
+    ]
+    for entry in rows:
+        table("equal samples", entry)
     assert not [
-        one for one in rows if one["alarms"] > ALARMS or one["uniform"] < UNIFORM
+        entry
+        for entry in rows
+        if entry["alarms"] > ALARMS or entry["uniform"] < UNIFORM
     ]
 
 
@@ -45,8 +52,10 @@ def row(name, p):
 @pytest.mark.slow
 def test_redox_amplitude(benchmark, table):
     beamtimes = [settings(seed, REDOX) for seed in range(GROWN, GROWN + STRONGER)]
-    found = benchmark.pedantic(all_told, args=(beamtimes,), rounds=1)
-    value, lower, upper, true = np.array([(*one.ratio, one.endless) for one in found]).T
+    results = benchmark.pedantic(simulate_and_test_all, args=(beamtimes,), rounds=1)
+    value, lower, upper, true = np.array(
+        [(*entry.ratio, entry.endless) for entry in results]
+    ).T
     off = value / true - 1
     error = float(off.std(ddof=1) / np.sqrt(len(off)))
     covered = float(np.mean((lower < true) & (true < upper)))

@@ -83,7 +83,7 @@ def watched(*command: object) -> int:
 
 
 @pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="memory is told by Linux's /proc"
+    not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc"
 )
 def test_whole_runs(timed, table, beamtime, tmp_path):
     """Nanoseconds per pulse hold for the stages that grow with the number of scans.

@@ -37,29 +37,29 @@ measured: list[spectra_truth.Points] = []  # of all beamtimes of this session
 @pytest.mark.parametrize("rate", SEEDS)
 def test_spectra_at_one_rate(benchmark, table, tmp_path, command_line, rate):
     beamtimes = [spectra_truth.settings(seed, rate) for seed in SEEDS[rate]]
-    found = benchmark.pedantic(
+    results = benchmark.pedantic(
         points_of, args=(beamtimes, tmp_path, command_line), rounds=1
     )
-    measured.extend(found)
+    measured.extend(results)
     rows = [
-        row(f"{kind}, {rate:g}/s", [p for p in found if p.kind == kind], 3.0)
+        row(f"{kind}, {rate:g}/s", [p for p in results if p.kind == kind], 3.0)
         for kind in spectra_truth.REGIONS
     ]
-    rows.append(row(f"all, {rate:g}/s", found))
-    for one in rows:
-        table("spectra", one)
-    assert not [m for one in rows for m in one["missed"]], rows
+    rows.append(row(f"all, {rate:g}/s", results))
+    for table_row in rows:
+        table("spectra", table_row)
+    assert not [m for table_row in rows for m in table_row["missed"]], rows
 
 
 def points_of(beamtimes, folder, command_line):
     """All points of some beamtimes."""
-    found = []
+    results = []
     for settings in beamtimes:
         place = folder / str(settings.seed)
         place.mkdir()
         out = spectra_truth.reduce(settings, place, command_line)
-        found += spectra_truth.points(settings, place / "beamtime", out)
-    return found
+        results += spectra_truth.points(settings, place / "beamtime", out)
+    return results
 
 
 def test_inverse_yields_of_few_counts(benchmark, table, tmp_path, command_line):
@@ -67,9 +67,9 @@ def test_inverse_yields_of_few_counts(benchmark, table, tmp_path, command_line):
     every = benchmark.pedantic(
         points_of, args=(beamtimes, tmp_path, command_line), rounds=1
     )
-    found = [p for p in every if p.kind == "iPFY"]
+    results = [p for p in every if p.kind == "iPFY"]
     value, truth, expected, covered = (
-        np.concatenate([getattr(p, n) for p in found])
+        np.concatenate([getattr(p, n) for p in results])
         for n in ("value", "truth", "expected", "covered")
     )
     enough = expected >= ENOUGH
@@ -93,10 +93,10 @@ def test_inverse_yields_of_few_counts(benchmark, table, tmp_path, command_line):
 def test_spectra_at_all_rates(benchmark, table):
     if not measured:
         pytest.skip("no beamtime was measured")
-    one = benchmark.pedantic(row, args=("all", measured), rounds=1)
-    table("spectra", one)
-    assert one["points"] >= 3000
-    assert not one["missed"]
+    table_row = benchmark.pedantic(row, args=("all", measured), rounds=1)
+    table("spectra", table_row)
+    assert table_row["points"] >= 3000
+    assert not table_row["missed"]
 
 
 def row(name, points, errors=2.0):
@@ -145,7 +145,7 @@ def biases(points):
     A common factor is free, so an overall mean is meaningless; a deviation from
     proportionality appears as a trend over the thirds.
     """
-    found = []
+    results = []
     for third in range(3):
         excess, weight, sigma = 0.0, 0.0, []
         for p in points:
@@ -159,5 +159,5 @@ def biases(points):
             )
             weight += float(p.expected[take].sum())
             sigma += (p.error[take] / p.truth[take]).tolist()
-        found.append((excess / weight, weight**-0.5, float(np.median(sigma))))
-    return found
+        results.append((excess / weight, weight**-0.5, float(np.median(sigma))))
+    return results

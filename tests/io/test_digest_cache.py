@@ -204,7 +204,7 @@ def test_concurrent_caches_keep_all_digests(tmp_path):
     second.save()
     known = {
         name
-        for one in json.loads((tmp_path / "cache.json").read_text()).values()
-        for name in one["ranges"].values()
+        for cached in json.loads((tmp_path / "cache.json").read_text()).values()
+        for name in cached["ranges"].values()
     }
     assert known == set(digests)

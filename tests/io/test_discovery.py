@@ -77,19 +77,19 @@ def beamtime(tmp_path):
     return tmp_path
 
 
-def names(found):
-    return [run.name for run in found.runs]
+def names(discovered):
+    return [run.name for run in discovered.runs]
 
 
-def all_problems(found):
-    return describe(found)["problems"]
+def all_problems(discovered):
+    return describe(discovered)["problems"]
 
 
 def test_a_tidy_beamtime_has_no_problems(beamtime):
-    found = discover(beamtime)
-    assert names(found) == ["cal0000", "scan0001", "scan0002"]
-    assert all_problems(found) == []
-    scan = found.scans[0]
+    discovered = discover(beamtime)
+    assert names(discovered) == ["cal0000", "scan0001", "scan0002"]
+    assert all_problems(discovered) == []
+    scan = discovered.scans[0]
     assert (scan.kind, scan.number, scan.directory, scan.sample) == (
         "scan",
         1,
@@ -101,7 +101,7 @@ def test_a_tidy_beamtime_has_no_problems(beamtime):
         "20260101_run0000_chan1.off",
         "20260101_run0000_chan3.off",
     ]
-    assert found.calibrations[0].edge is None
+    assert discovered.calibrations[0].edge is None
 
 
 def test_pulse_files_are_in_order_of_the_pixel_number(beamtime):
@@ -119,14 +119,14 @@ def test_pulse_files_are_in_order_of_the_pixel_number(beamtime):
 def test_copies_of_a_log_are_one_run(beamtime):
     copy = beamtime / "20260101" / "0000" / "logs"
     shutil.copytree(beamtime / "logs", copy)
-    found = discover(beamtime)
-    assert names(found) == ["cal0000", "scan0001", "scan0002"]
-    assert all_problems(found) == []
+    discovered = discover(beamtime)
+    assert names(discovered) == ["cal0000", "scan0001", "scan0002"]
+    assert all_problems(discovered) == []
     log = json.loads((copy / "scan0001.json").read_text())
     write_json(copy / "scan0001.json", log | {"sample_desc": "another"})
-    found = discover(beamtime)
-    assert found.scans[0].sample == "another"
-    assert any("differs from" in problem for problem in found.problems)
+    discovered = discover(beamtime)
+    assert discovered.scans[0].sample == "another"
+    assert any("differs from" in problem for problem in discovered.problems)
 
 
 def test_scan_numbers_repeated_on_another_day_get_the_directory(tmp_path):
@@ -138,24 +138,27 @@ def test_scan_numbers_repeated_on_another_day_get_the_directory(tmp_path):
         tmp_path / "logs" / "scan0002.json",
         json_log(2, T0 + 20 * SECOND, ENERGIES, data_path=data_path()),
     )
-    found = discover(tmp_path)
-    assert names(found) == [
+    discovered = discover(tmp_path)
+    assert names(discovered) == [
         "20260101-0000-scan0001",
         "scan0002",
         "20260102-0000-scan0001",
     ]
-    assert "comes back" not in " ".join(all_problems(found))
+    assert "comes back" not in " ".join(all_problems(discovered))
 
 
 def test_aborted_scan_and_its_repetition_are_both_runs(beamtime):
     first = json_log(2, T0 + 45 * SECOND, ENERGIES, data_path=data_path(), _ended=False)
     first["epoch_time_end_s"].pop()
     write_json(beamtime / "logs" / "scan0002_old.json", first)
-    found = discover(beamtime)
-    assert names(found)[-2:] == ["20260101-0000-scan0002", "20260101-0000-scan0002-2"]
-    assert [run.complete for run in found.scans] == [True, False, True]
-    assert any("comes back" in problem for problem in found.problems)
-    assert any("aborted" in problem for problem in found.runs[-2].problems)
+    discovered = discover(beamtime)
+    assert names(discovered)[-2:] == [
+        "20260101-0000-scan0002",
+        "20260101-0000-scan0002-2",
+    ]
+    assert [run.complete for run in discovered.scans] == [True, False, True]
+    assert any("comes back" in problem for problem in discovered.problems)
+    assert any("aborted" in problem for problem in discovered.runs[-2].problems)
 
 
 def test_a_log_without_a_data_path_is_joined_by_time(tmp_path):
@@ -164,12 +167,12 @@ def test_a_log_without_a_data_path_is_joined_by_time(tmp_path):
     write_json(
         tmp_path / "logs" / "scan0001.json", json_log(1, T0 + HOUR + SECOND, ENERGIES)
     )
-    found = discover(tmp_path)
-    assert found.scans[0].directory == "20260101-0001"
-    assert found.scans[0].problems == ()
+    discovered = discover(tmp_path)
+    assert discovered.scans[0].directory == "20260101-0001"
+    assert discovered.scans[0].problems == ()
     assert any(
         "20260101_run0000: 2 pulse files without a log" in problem
-        for problem in found.problems
+        for problem in discovered.problems
     )
 
 
@@ -211,9 +214,9 @@ def test_run_without_pulses_is_reported(beamtime):
 
 def test_a_log_without_complete_points_is_no_run(beamtime):
     write_json(beamtime / "logs" / "scan0003.json", json_log(3, T0, []))
-    found = discover(beamtime)
-    assert "scan0003" not in names(found)
-    assert found.problems == (
+    discovered = discover(beamtime)
+    assert "scan0003" not in names(discovered)
+    assert discovered.problems == (
         "logs/scan0003.json: SCAN3 has no usable point; not used",
     )
 
@@ -234,9 +237,9 @@ def test_states_without_logs(beamtime):
     (beamtime / "logs" / "scan0001.json").unlink()
     with (folder / "20260101_run0000_experiment_state.txt").open("a") as file:
         file.write(f"{T0 + 80 * SECOND}, CAL7\n")
-    found = discover(beamtime)
-    assert names(found) == ["cal0000", "scan0002", "cal0007"]
-    first, last = found.calibrations
+    discovered = discover(beamtime)
+    assert names(discovered) == ["cal0000", "scan0002", "cal0007"]
+    first, last = discovered.calibrations
     assert (first.points.start_ns[0], first.points.end_ns[0], first.log) == (
         T0,
         T0 + 25 * SECOND,
@@ -247,7 +250,7 @@ def test_states_without_logs(beamtime):
     assert first.complete
     assert not last.complete
     assert last.points.end_ns[0] == pulses(T0)[-1] + 1
-    assert [problem for problem in found.problems if "SCAN1 has no log" in problem]
+    assert [problem for problem in discovered.problems if "SCAN1 has no log" in problem]
 
 
 def test_defects_of_pulse_files_are_problems_not_errors(beamtime):
@@ -256,14 +259,14 @@ def test_defects_of_pulse_files_are_problems_not_errors(beamtime):
     write_off(folder / "20260101_run0000_chan7.off", pulses(T0), tail=b"123")
     (folder / "20260101_run0000_chan9.off").write_bytes(b"not a header")
     (folder / "20260101_run0000_chan11.off").symlink_to(folder / "nowhere")
-    found = discover(beamtime)
-    text = "\n".join(found.problems)
+    discovered = discover(beamtime)
+    text = "\n".join(discovered.problems)
     assert "20260101/0000/20260101_run0000: no pulses in pixel 5" in text
     assert "last record of pixel 7 is incomplete" in text
     assert "20260101_run0000_chan9.off: no OFF header" in text
     assert "20260101_run0000_chan11.off: cannot be read" in text
-    assert len(found.problems) == 4
-    assert [path.stem.split("chan")[1] for path in found.scans[0].pulse_files] == [
+    assert len(discovered.problems) == 4
+    assert [path.stem.split("chan")[1] for path in discovered.scans[0].pulse_files] == [
         "1",
         "3",
         "5",
@@ -331,9 +334,9 @@ def test_file_truncated_anywhere_does_not_crash(tmp_path_factory, data):
 def test_links_to_folders_are_followed_once(beamtime):
     (beamtime / "20260101" / "loop").symlink_to(beamtime)
     (beamtime / "again").symlink_to(beamtime / "logs")
-    found = discover(beamtime)
-    assert names(found) == ["cal0000", "scan0001", "scan0002"]
-    assert all_problems(found) == []
+    discovered = discover(beamtime)
+    assert names(discovered) == ["cal0000", "scan0001", "scan0002"]
+    assert all_problems(discovered) == []
 
 
 def test_products_inside_the_beamtime_are_no_input(beamtime):
@@ -366,9 +369,9 @@ def test_config_renames_and_excludes(beamtime):
     config = BeamtimeConfig(
         samples={"LMR_RT": "LMR"}, exclude={"scans": [2, "cal0000"]}
     )
-    found = discover(beamtime, config)
-    assert [(run.name, run.sample) for run in found.runs] == [("scan0001", "LMR")]
-    assert found.problems == (
+    discovered = discover(beamtime, config)
+    assert [(run.name, run.sample) for run in discovered.runs] == [("scan0001", "LMR")]
+    assert discovered.problems == (
         f"{beamtime}: no reference runs; look for missing or unreadable logs",
     )
 
@@ -445,7 +448,7 @@ NO_DATE = {"date": "no date", "sample": "c"}
 
 
 @pytest.mark.parametrize(
-    ("folder", "told"),
+    ("folder", "header"),
     [
         ("20260103/0000", NO_DATE),
         ("", NO_DATE | {"date": "Sat Jan  3 04:00:00 2026"}),
@@ -457,75 +460,77 @@ NO_DATE = {"date": "no date", "sample": "c"}
     ],
 )
 def test_readings_of_a_repeated_number_follow_folder_date_or_sample(
-    two_days, folder, told
+    two_days, folder, header
 ):
     path = write_ascii(
-        two_days / folder / "x.dat", 1, {"I0": [10.0, 11.0, 12.0]}, **told
+        two_days / folder / "x.dat", 1, {"I0": [10.0, 11.0, 12.0]}, **header
     )
-    found = discover(two_days)
-    assert [(run.name, run.readings_file) for run in found.scans] == [
+    discovered = discover(two_days)
+    assert [(run.name, run.readings_file) for run in discovered.scans] == [
         (FIRST, None),
         (SECOND_DAY, path),
     ]
-    assert not any("x.dat" in problem for problem in all_problems(found))
+    assert not any("x.dat" in problem for problem in all_problems(discovered))
 
 
 @pytest.mark.parametrize(
-    ("folder", "told"),
+    ("folder", "header"),
     [
         ("", NO_DATE),
         ("20260101/0000", NO_DATE | {"sample": "b"}),
         ("", {"sample": "b"}),
     ],
-    ids=["nothing tells", "folder against sample", "date against sample"],
+    ids=["no information", "folder contradicts sample", "date contradicts sample"],
 )
-def test_ambiguous_readings_are_not_used(two_days, folder, told):
-    write_ascii(two_days / folder / "x.dat", 1, {"I0": [10.0, 11.0, 12.0]}, **told)
-    found = discover(two_days)
-    assert [run.readings_file for run in found.scans] == [None, None]
-    problem, *others = [each for each in all_problems(found) if "x.dat" in each]
+def test_ambiguous_readings_are_not_used(two_days, folder, header):
+    write_ascii(two_days / folder / "x.dat", 1, {"I0": [10.0, 11.0, 12.0]}, **header)
+    discovered = discover(two_days)
+    assert [run.readings_file for run in discovered.scans] == [None, None]
+    problem, *others = [each for each in all_problems(discovered) if "x.dat" in each]
     assert others == []
     for text in (FIRST, SECOND_DAY, "set beamtime.scans.<name>.readings"):
         assert text in problem
     config = {FIRST: {"readings": str(two_days / folder / "x.dat")}}
-    found = discover(two_days, BeamtimeConfig(scans=config))
-    assert [run.readings_file is None for run in found.scans] == [False, True]
-    assert not any("x.dat" in each for each in all_problems(found))
+    discovered = discover(two_days, BeamtimeConfig(scans=config))
+    assert [run.readings_file is None for run in discovered.scans] == [False, True]
+    assert not any("x.dat" in each for each in all_problems(discovered))
 
 
 def test_two_readings_files_of_a_scan_are_ambiguous(beamtime):
     for name, shift in (("x", 0.0), ("y", 5.0)):
         write_ascii(beamtime / f"{name}.dat", 1, {"I0": [10.0 + shift, 11.0, 12.0]})
-    found = discover(beamtime)
-    assert found.scans[0].readings == {}
-    (problem,) = all_problems(found)
+    discovered = discover(beamtime)
+    assert discovered.scans[0].readings == {}
+    (problem,) = all_problems(discovered)
     assert problem.startswith("x.dat, y.dat: may hold the readings of scan0001:")
     write_ascii(beamtime / "y.dat", 1, {"I0": [15.0, 11.0, 12.0]}, sample="LMR_RT")
-    found = discover(beamtime)
-    assert found.scans[0].readings_file == beamtime / "y.dat"
-    assert all_problems(found) == []
+    discovered = discover(beamtime)
+    assert discovered.scans[0].readings_file == beamtime / "y.dat"
+    assert all_problems(discovered) == []
 
 
 def test_scan_number_matching_several_scans_is_reported(two_days):
     config = BeamtimeConfig(
         scans={1: {"edge": "O_K"}}, exclude={"points": {1: [0], SECOND_DAY: [1]}}
     )
-    found = discover(two_days, config)
-    assert [run.edge for run in found.scans] == ["O_K", "O_K"]
+    discovered = discover(two_days, config)
+    assert [run.edge for run in discovered.scans] == ["O_K", "O_K"]
     meant = (
         f"1 means 2 scans ({FIRST}, {SECOND_DAY}): applied to all; to mean one, use "
         "its name"
     )
-    told = [problem for problem in found.problems if "applied to all" in problem]
-    assert told == [
+    reports = [
+        problem for problem in discovered.problems if "applied to all" in problem
+    ]
+    assert reports == [
         f"config: beamtime.{section}: {meant}"
         for section in ("scans", "exclude.points")
     ]
     log = json_log(7, T0 + 20 * SECOND, ENERGIES, data_path=data_path())
     write_json(two_days / "logs" / "scan0007.json", log)
-    found = discover(two_days, BeamtimeConfig(exclude={"scans": [1]}))
-    assert names(found) == ["scan0007"]
-    assert f"config: beamtime.exclude.scans: {meant}" in found.problems
+    discovered = discover(two_days, BeamtimeConfig(exclude={"scans": [1]}))
+    assert names(discovered) == ["scan0007"]
+    assert f"config: beamtime.exclude.scans: {meant}" in discovered.problems
 
 
 def test_photon_list_replaces_pulse_files(beamtime):
@@ -540,15 +545,15 @@ def test_photon_list_replaces_pulse_files(beamtime):
         )
     log = json_log(3, T0 + HOUR, ENERGIES, data_path=data_path(run="0005"))
     write_json(beamtime / "logs" / "scan0003.json", log)
-    found = discover(beamtime)
-    scan = found.scans[-1]
+    discovered = discover(beamtime)
+    scan = discovered.scans[-1]
     assert (scan.photon_list, scan.pulse_files) == (
         beamtime / "20260101_run0005_SCAN3.npz",
         (),
     )
     assert scan.problems == ()
-    assert ["SCAN8.npz" in problem for problem in found.problems] == [True]
-    assert describe(found)["runs"][-1]["events"] == 3
+    assert ["SCAN8.npz" in problem for problem in discovered.problems] == [True]
+    assert describe(discovered)["runs"][-1]["events"] == 3
 
 
 def test_a_flat_ssrl_beamtime(tmp_path):
@@ -570,11 +575,11 @@ def test_a_flat_ssrl_beamtime(tmp_path):
         yaml_pass(12, start_s + 80, ENERGIES),
     ]
     write_yaml(tmp_path / "20260101_002_log", yaml_header("data"), *passes)
-    found = discover(tmp_path)
-    assert names(found) == ["cal0010", "scan0011", "scan0012"]
-    assert all_problems(found) == []
-    assert {run.directory for run in found.runs} == {""}
-    assert found.scans[0].reference_run == "20260101_001"
+    discovered = discover(tmp_path)
+    assert names(discovered) == ["cal0010", "scan0011", "scan0012"]
+    assert all_problems(discovered) == []
+    assert {run.directory for run in discovered.runs} == {""}
+    assert discovered.scans[0].reference_run == "20260101_001"
 
 
 def test_description_is_json_and_counts_what_is_in_the_windows(beamtime):
@@ -628,23 +633,23 @@ def test_discovery_of_many_pixels_is_fast(tmp_path):
         )
     write_json(tmp_path / "logs" / "scan0001.json", json_log(1, T0, ENERGIES))
     started = time.process_time()
-    found = discover(tmp_path)
+    discovered = discover(tmp_path)
     assert time.process_time() - started < 1
-    assert len(found.scans[0].pulse_files) == 240
+    assert len(discovered.scans[0].pulse_files) == 240
 
 
 @pytest.mark.real
 def test_real_beamtime(real_data):
     started = time.process_time()
-    found = discover(real_data)
+    discovered = discover(real_data)
     assert time.process_time() - started < 0.5
-    assert names(found) == [
+    assert names(discovered) == [
         "cal0245",
         *(f"scan0{n}" for n in (247, 248, 249, 251, 252, 253)),
         "cal0288",
     ]
-    assert all_problems(found) == []
-    for scan in found.scans:
+    assert all_problems(discovered) == []
+    for scan in discovered.scans:
         assert (len(scan.points), scan.edge, scan.sample, scan.complete) == (
             243,
             "Co_L",
@@ -652,11 +657,10 @@ def test_real_beamtime(real_data):
             True,
         )
         assert (scan.reference_run, scan.readings) == ("20200219_016", {})
-    assert {len(run.pulse_files) for run in found.runs} == {4}
-    assert [float(run.points.incident_energy[0]) for run in found.calibrations] == [
-        1000.0,
-        1000.0,
-    ]
+    assert {len(run.pulse_files) for run in discovered.runs} == {4}
+    assert [
+        float(run.points.incident_energy[0]) for run in discovered.calibrations
+    ] == [1000.0, 1000.0]
 
 
 @pytest.mark.real

@@ -75,16 +75,16 @@ def test_entries_keep_their_order(tmp_path):
 
 def items(path):
     """Attributes, their dtypes, and the dtype of every group (None) and dataset."""
-    found = {}
+    read_back = {}
     with h5py.File(path) as file:
 
         def visit(name, item):
             types = {key: item.attrs.get_id(key).dtype for key in item.attrs}
-            found[name] = (dict(item.attrs), types, getattr(item, "dtype", None))
+            read_back[name] = (dict(item.attrs), types, getattr(item, "dtype", None))
 
         visit("/", file)
         file.visititems(visit)
-    return found
+    return read_back
 
 
 @pytest.mark.parametrize("name", PRODUCTS)
@@ -109,12 +109,12 @@ def test_every_product_follows_the_layout(reduced_sample):
     paths = sorted(reduced_sample.rglob("*.nxs"))
     assert len(paths) == 2 + 8 + 4 + 4
     for path in paths:
-        found = items(path)
+        read_back = items(path)
         with h5py.File(path) as file:
-            assert found["/"][0]["NX_class"] == b"NXroot"
-            assert found["/"][0]["default"].decode() in file
+            assert read_back["/"][0]["NX_class"] == b"NXroot"
+            assert read_back["/"][0]["default"].decode() in file
             for entry in file:
-                attributes = found[entry][0]
+                attributes = read_back[entry][0]
                 assert (
                     attributes["NX_class"] == b"NXentry"
                     and attributes["default"] == b"data"
@@ -161,18 +161,19 @@ def test_every_variable_has_a_unit_and_a_name_and_every_text_a_fixed_length(
 
 def test_all_kinds_of_values_are_read_as_written(tmp_path):
     given_ = dataset()
-    found = nexus.read_entry(write(tmp_path / "p.nxs"))
-    np.testing.assert_array_equal(found["name"].values, given_["name"].values)
-    np.testing.assert_array_equal(found["counts"].values, given_["counts"].values)
-    assert found["counts"].dtype == np.int64 and found["used"].values.tolist() == [
-        0,
-        0,
-        1,
-    ]
-    assert found.sizes == given_.sizes
-    assert found.attrs["text"] == "Größe µ" and found.attrs["number"] == 3
-    assert (found.attrs["nothing"], found.attrs["flag"]) == ("null", "true")
-    assert (found.attrs["list"], found.attrs["mapping"]) == ('["a", 1]', '{"k": [1]}')
+    read_back = nexus.read_entry(write(tmp_path / "p.nxs"))
+    np.testing.assert_array_equal(read_back["name"].values, given_["name"].values)
+    np.testing.assert_array_equal(read_back["counts"].values, given_["counts"].values)
+    assert read_back["counts"].dtype == np.int64 and read_back[
+        "used"
+    ].values.tolist() == [0, 0, 1]
+    assert read_back.sizes == given_.sizes
+    assert read_back.attrs["text"] == "Größe µ" and read_back.attrs["number"] == 3
+    assert (read_back.attrs["nothing"], read_back.attrs["flag"]) == ("null", "true")
+    assert (read_back.attrs["list"], read_back.attrs["mapping"]) == (
+        '["a", 1]',
+        '{"k": [1]}',
+    )
     with xr.open_dataset(tmp_path / "p.nxs", group="entry", engine="h5netcdf") as entry:
         assert entry.attrs["text"] == "Größe µ"
     with xr.open_dataset(
@@ -199,9 +200,9 @@ def test_any_text_can_be_written(tmp_path, text, n):
     """Half a surrogate pair, as in file names, is escaped. HDF5 ends a text at NUL."""
     given_ = dataset(n).assign_attrs(text=text)
     given_["name"] = ("x", np.array([text] * n, dtype=object), given_["name"].attrs)
-    found = nexus.read_entry(write(tmp_path / "p.nxs", entry=given_))
+    read_back = nexus.read_entry(write(tmp_path / "p.nxs", entry=given_))
     as_written = text.encode(errors="backslashreplace").decode()
-    assert found.attrs["text"] == as_written and set(found["name"].values) == {
+    assert read_back.attrs["text"] == as_written and set(read_back["name"].values) == {
         as_written
     }
 

@@ -45,7 +45,7 @@ def test_values_without_json_form_have_no_hash() -> None:
 
 def run(**changes: object) -> Run:
     points = Points(np.array([780.0, 781.0]), np.array([0, 10]), np.array([9, 19]))
-    one = Run(
+    original = Run(
         "scan",
         1,
         "scan0001",
@@ -55,7 +55,7 @@ def run(**changes: object) -> Run:
         points,
         readings={"i0": np.array([1.0, np.nan])},
     )
-    return replace(one, **changes)  # type: ignore[arg-type]
+    return replace(original, **changes)  # type: ignore[arg-type]
 
 
 def test_run_identity_depends_on_the_log_not_on_paths() -> None:

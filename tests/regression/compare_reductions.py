@@ -34,8 +34,8 @@ FOLDERS = ("calibration", "scans", "maps", "spectra", "xas", "comparisons", "pho
 
 def products(out: Path) -> dict[str, Path]:
     """Every product below OUT, by its name relative to OUT."""
-    found = (path for folder in FOLDERS for path in (out / folder).rglob("*"))
-    return {str(path.relative_to(out)): path for path in found if path.is_file()}
+    paths = (path for folder in FOLDERS for path in (out / folder).rglob("*"))
+    return {str(path.relative_to(out)): path for path in paths if path.is_file()}
 
 
 def contents(path: Path) -> dict[str, Any]:

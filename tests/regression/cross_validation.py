@@ -57,7 +57,7 @@ def read_held_out(beamtime: Path, out: Path) -> list[HeldOut]:
         find_gain_jumps(products),
         tuple(float(c.attrs["time"]) for c in products),
     )
-    found = []
+    held_out = []
     for run, own in zip(runs, products, strict=True):
         is_ok = are_ok(own["status"].values)
         for row, path in enumerate(run.pulse_files):
@@ -80,5 +80,5 @@ def read_held_out(beamtime: Path, out: Path) -> list[HeldOut]:
                 *quantities, pulses.time_ns / 1e9, (before, after), times
             )
             errors = np.nan_to_num(own["line_residual_errors"].values[row])
-            found.append(HeldOut(run.name, pulses.pixel, energies[good], errors))
-    return found
+            held_out.append(HeldOut(run.name, pulses.pixel, energies[good], errors))
+    return held_out

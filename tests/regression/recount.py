@@ -119,14 +119,17 @@ def recount(scan, calibrations, files, start_ns, end_ns):
 def _energy(status, pixel, values, time, calibrations):
     """Calibrate with the runs in `ok: cal0000 to cal0009` or `ok: cal0000 alone, …`."""
     names = status.removeprefix("ok: ").split(",")[0].split()
-    of = [calibrations[name] for name in names if name in calibrations]
-    assert len(of) == (2 if names[1] == "to" else 1)
+    used_calibrations = [calibrations[name] for name in names if name in calibrations]
+    assert len(used_calibrations) == (2 if names[1] == "to" else 1)
     params = [
-        one["params"].values[list(one["pixel"].values).index(pixel)] for one in of
+        calibration["params"].values[list(calibration["pixel"].values).index(pixel)]
+        for calibration in used_calibrations
     ]
     pulses = values["height"], values["pretrigger"], values["phase"], time
-    if len(of) == 1:
+    if len(used_calibrations) == 1:
         return energy(*pulses, params[0])
     return interpolated_energy(
-        *pulses, tuple(params), tuple(one.attrs["time"] for one in of)
+        *pulses,
+        tuple(params),
+        tuple(calibration.attrs["time"] for calibration in used_calibrations),
     )

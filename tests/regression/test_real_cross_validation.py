@@ -74,11 +74,14 @@ def test_pixel_with_gain_jump_is_used_in_all_scans(folder, half):
 @pytest.mark.parametrize("run", RUNS)
 def test_the_elastic_line_is_sharp(held_out, half, run):
     centred = []
-    for one in (h for h in held_out[half] if h.run == run):
-        peak = fit(one.energies - PARKED, ELASTIC_WINDOW, sigma=1.3)
+    for pixel_photons in (h for h in held_out[half] if h.run == run):
+        peak = fit(pixel_photons.energies - PARKED, ELASTIC_WINDOW, sigma=1.3)
         if np.isfinite(peak.position):  # fewer than ten photons say nothing
-            assert peak.fwhm <= PIXEL_FWHM + 2 * peak.fwhm_error, (one.pixel, peak)
-            centred.append(one.energies - PARKED - peak.position)
+            assert peak.fwhm <= PIXEL_FWHM + 2 * peak.fwhm_error, (
+                pixel_photons.pixel,
+                peak,
+            )
+            centred.append(pixel_photons.energies - PARKED - peak.position)
     assert len(centred) >= len(PIXELS) - 1
     pooled = fit(np.concatenate(centred), ELASTIC_WINDOW, sigma=1.3)
     assert pooled.fwhm <= POOLED_FWHM, pooled
@@ -96,15 +99,19 @@ def _places(held_out):
     reference = load_reference_set("srd128").lines
     place = np.full((2, len(PIXELS), len(LINES)), np.nan)
     error = place.copy()
-    for one in held_out:
+    for pixel_photons in held_out:
         for line, name in enumerate(LINES):
             emitted = reference[name]
-            offset = one.energies - emitted.energy
+            offset = pixel_photons.energies - emitted.energy
             peak = fit(offset, LINE_WINDOW, (emitted.shape, emitted.sigma), sigma=1.3)
-            where = RUNS.index(one.run), PIXELS.index(one.pixel), line
+            where = (
+                RUNS.index(pixel_photons.run),
+                PIXELS.index(pixel_photons.pixel),
+                line,
+            )
             place[where], error[where] = (
                 peak.position,
-                np.hypot(peak.position_error, one.line_errors[line]),
+                np.hypot(peak.position_error, pixel_photons.line_errors[line]),
             )
     return place, error
 

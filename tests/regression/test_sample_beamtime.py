@@ -71,7 +71,7 @@ def expected(scans, files, truth, sample_beamtime):
     throughput = {pixel["channel"]: pixel["throughput"] for pixel in truth["pixels"]}
     runs = {run["number"]: run for run in truth["runs"]}
     times = {pixel: read_off(path)["ns"] for pixel, path in files.items()}
-    found = {}
+    result = {}
     for number, scan in scans.items():
         start, end = windows(sample_beamtime, number)
         run, beam = runs[number], np.array(runs[number]["beam"])
@@ -99,8 +99,8 @@ def expected(scans, files, truth, sample_beamtime):
                     * (1 - settings.bad_share)
                     * np.exp(-rate * DEAD_TIME_S)
                 )
-        found[number] = total[:, None] * rates
-    return found
+        result[number] = total[:, None] * rates
+    return result
 
 
 @pytest.mark.parametrize("number", SCANS)
@@ -139,10 +139,10 @@ def test_a_map_is_the_sum_of_its_scans(name, numbers, maps, scans):
             rtol=1e-12 if variable != "counts" else 0,
         )
     assert json.loads(maps[name].attrs["scans"]) == [f"scan{n:04d}" for n in numbers]
-    one = maps[name]
-    width = np.diff(one["emission_energy_edges"].values)
-    ratio = one["counts"].values / one["exposure"].values[:, None] / width
-    np.testing.assert_allclose(one["intensity"].values, ratio, rtol=1e-12)
+    product = maps[name]
+    width = np.diff(product["emission_energy_edges"].values)
+    ratio = product["counts"].values / product["exposure"].values[:, None] / width
+    np.testing.assert_allclose(product["intensity"].values, ratio, rtol=1e-12)
 
 
 def test_beam_dump_is_left_out_and_reported(scans, maps, reduced_sample):
@@ -190,7 +190,7 @@ def test_line_positions_are_within_one_ev(calibrations, truth):
             ).max()
             < 1
         )
-    first, last = (one["params"].values for one in calibrations.values())
+    first, last = (product["params"].values for product in calibrations.values())
     shifts = line_shifts.line_shifts(
         first, last, calibrations["cal0000"]["line_energy"].values
     )
@@ -202,7 +202,8 @@ def test_monochromator_slip_is_measured(calibrations, sample_beamtime):
     """The parked elastic line of the second reference run, in all pixels alike."""
     settings = read_settings(sample_beamtime)
     parked = [
-        np.nanmedian(one["elastic_energy"].values) for one in calibrations.values()
+        np.nanmedian(product["elastic_energy"].values)
+        for product in calibrations.values()
     ]
     assert parked[0] == pytest.approx(settings.parked_energy, abs=1)
     assert parked[1] - parked[0] == pytest.approx(settings.monochromator_slip, abs=0.5)
@@ -233,9 +234,9 @@ def test_counts_in_a_window_match_the_truth(name, region, maps, expected):
     emission = maps[name]["emission_energy"].values
     inside = (emission > region[0]) & (emission < region[1])
     predicted = sum(expected[n][:, inside].sum() for n in MAPS[name])
-    found = maps[name]["counts"].values[:, inside].sum()
+    result = maps[name]["counts"].values[:, inside].sum()
     # 1 %: the response of each pixel is its own, that of the truth is their mean
-    assert abs(found - predicted) < 4 * np.sqrt(predicted) + 0.01 * predicted
+    assert abs(result - predicted) < 4 * np.sqrt(predicted) + 0.01 * predicted
 
 
 def test_all_maps_share_one_scale(maps, truth, sample_beamtime):
@@ -292,12 +293,12 @@ def test_the_cobalt_edge_has_its_two_lines(reduced_sample):
 def test_the_redox_feature_grows_as_simulated(maps, sample_beamtime):
     """Incident 530-532, emission 523-524."""
     settings = read_settings(sample_beamtime)
-    counts, found, predicted = [], [], []
+    counts, result, predicted = [], [], []
     for sample in ("LMR_RT", "LMR_100C"):
-        one = maps[f"{sample}-O_K"]
+        product = maps[f"{sample}-O_K"]
         incident, emission = (
-            one["incident_energy"].values,
-            one["emission_energy"].values,
+            product["incident_energy"].values,
+            product["emission_energy"].values,
         )
         window = np.ix_(
             (incident > 530) & (incident < 532), (emission > 523) & (emission < 524)
@@ -307,13 +308,13 @@ def test_the_redox_feature_grows_as_simulated(maps, sample_beamtime):
             "O_K",
             sample,
             incident,
-            one["emission_energy_edges"].values,
+            product["emission_energy_edges"].values,
             response=RESPONSE,
         )
-        counts.append(one["counts"].values[window].sum())
-        found.append(counts[-1] / one["exposure"].values[window[0].ravel()].sum())
+        counts.append(product["counts"].values[window].sum())
+        result.append(counts[-1] / product["exposure"].values[window[0].ravel()].sum())
         predicted.append(rate[window].sum())
     error = np.sqrt(np.sum(1 / np.array(counts)))
-    assert found[1] / found[0] == pytest.approx(
+    assert result[1] / result[0] == pytest.approx(
         predicted[1] / predicted[0], rel=3.5 * error
     )
