@@ -31,8 +31,9 @@ def emission_edges(limits: tuple[float, float], step: float) -> FloatArray:
         The range is no multiple of the bin width.
     """
     low, high = limits
-    number = round((high - low) / step)
-    if number < 1 or abs((high - low) / step - number) > 1e-6:
+    ratio = (high - low) / step
+    number = round(ratio)
+    if number < 1 or abs(ratio - number) > 1e-6:
         raise ConfigError(
             f"emission range [{low:g}, {high:g}] is not a whole number of bins of "
             f"{step:g} eV; change the range or the bin width"
@@ -46,7 +47,9 @@ def emission_edges(limits: tuple[float, float], step: float) -> FloatArray:
 def uniform_bins(edges: FloatArray) -> UniformBins:
     """Return the bins of `emission_edges`, bit by bit as the edges are computed."""
     width = (edges[-1] - edges[0]) / (len(edges) - 1)
-    return UniformBins(float(edges[0]), float(width), float(edges[-1]))
+    lowest = float(edges[0])
+    highest = float(edges[-1])
+    return UniformBins(lowest, float(width), highest)
 
 
 def bin_index(values: NDArray[np.floating], edges: FloatArray) -> IntArray:
@@ -68,13 +71,16 @@ def bin_index(values: NDArray[np.floating], edges: FloatArray) -> IntArray:
     IntArray
         Bin of each value, (value,); -1 below, above and for NaN.
     """
-    low, high, number = edges[0], edges[-1], len(edges) - 1
+    low = edges[0]
+    high = edges[-1]
+    number = len(edges) - 1
     is_inside = (values >= low) & (values < high)
     value = values[is_inside].astype(np.float64, copy=False)
     step = (high - low) / number
     uniform_edges = low + step * np.arange(number + 1)
     if np.abs(edges - uniform_edges).max() < 0.25 * step:
-        guess = np.minimum(((value - low) / step).astype(np.intp), number - 1)
+        guess = ((value - low) / step).astype(np.intp)
+        guess = np.minimum(guess, number - 1)
         guess += value >= edges[1:][guess]
         guess -= value < edges[guess]
         inside_index = guess
@@ -106,7 +112,8 @@ def find_point_slices(
     """
     first = np.searchsorted(time_ns, start_ns, side="left")
     stop = np.searchsorted(time_ns, end_ns, side="left")
-    return PointSlices(first.astype(np.int64), np.maximum(first, stop).astype(np.int64))
+    stop = np.maximum(first, stop)
+    return PointSlices(first.astype(np.int64), stop.astype(np.int64))
 
 
 def is_in_points(points: PointSlices, n_events: int) -> BoolArray:

@@ -70,9 +70,9 @@ def consistency(cells: Cells, level: float) -> Consistency:
     together = homogeneity(cells, cells)
     pairs = [_pair(cells, [k], [k + 1]) for k in passes[:-1]]
     consecutive = [homogeneity(pair, pair) for pair in pairs]
-    others = _test_against_others(cells, passes)
-    odd_points = _find_odd_points(cells, others, level)
-    tests = others
+    against_others = _test_against_others(cells, passes)
+    odd_points = _find_odd_points(cells, against_others, level)
+    tests = against_others
     clean = cells
     if odd_points:
         clean = _without_few_points(cells, odd_points)
@@ -80,13 +80,14 @@ def consistency(cells: Cells, level: float) -> Consistency:
     odd_passes = _find_odd_passes(clean, tests, level)
     if odd_passes:
         sound = [k for k in passes if k not in odd_passes]
-        odd_points = _find_odd_points(cells, _test_against_others(cells, sound), level)
+        sound_tests = _test_against_others(cells, sound)
+        odd_points = _find_odd_points(cells, sound_tests, level)
     return Consistency(
         p=together.p if together else np.nan,
         chi_square=together.chi_square if together else np.nan,
         degrees_of_freedom=together.degrees_of_freedom if together else 0,
         consecutive=_p_values(consecutive),
-        against_others=_p_values(list(others.values())),
+        against_others=_p_values(list(against_others.values())),
         odd_passes=tuple(odd_passes),
         odd_points=odd_points,
     )
@@ -129,12 +130,10 @@ def shifts(
     total = (weight * spectra).sum(axis=0)
     has_values = total_weight > 0
     slope = np.full(len(grid), np.nan)
-    slope[has_values] = _local_slope(
-        grid[has_values],
-        total[has_values] / total_weight[has_values],
-        total_weight[has_values],
-        SLOPE_WIDTH_EV if has_errors else 0.0,
-    )
+    mean_weight = total_weight[has_values]
+    mean = total[has_values] / mean_weight
+    width = SLOPE_WIDTH_EV if has_errors else 0.0
+    slope[has_values] = _local_slope(grid[has_values], mean, mean_weight, width)
     result = []
     for k in range(len(values)):
         other_weight = total_weight - weight[k]
@@ -142,13 +141,17 @@ def shifts(
         if is_used.sum() < MIN_SHIFT_POINTS:
             result.append(Shift(np.nan, np.nan))
             continue
-        others = (total - weight[k] * spectra[k])[is_used] / other_weight[is_used]
-        variance = (sigma[k] ** 2)[is_used] + 1 / other_weight[is_used]
-        columns = [-slope[is_used], others]
+        other_weight = other_weight[is_used]
+        other_total = (total - weight[k] * spectra[k])[is_used]
+        mean_of_others = other_total / other_weight
+        variance = (sigma[k] ** 2)[is_used] + 1 / other_weight
+        columns = [-slope[is_used], mean_of_others]
         if not has_errors:
             columns.append(np.ones(is_used.sum()))
         model = np.stack(columns, axis=1)
-        result.append(_fit_shift(model, spectra[k][is_used], variance, has_errors))
+        spectrum = spectra[k][is_used]
+        shift = _fit_shift(model, spectrum, variance, has_errors)
+        result.append(shift)
     return result
 
 
@@ -173,7 +176,8 @@ def _test_against_others(
     """Test each of some passes against the sum of the others among them."""
     tests = {}
     for k in passes:
-        pair = _pair(cells, [k], [m for m in passes if m != k])
+        other_passes = [m for m in passes if m != k]
+        pair = _pair(cells, [k], other_passes)
         tests[k] = homogeneity(pair, pair)
     return tests
 
@@ -183,7 +187,8 @@ def _without_few_points(cells: Cells, odd_points: dict[int, tuple[int, ...]]) ->
 
     Few odd points make no pass odd.
     """
-    counts, exposure = cells.counts.copy(), cells.exposure.copy()
+    counts = cells.counts.copy()
+    exposure = cells.exposure.copy()
     n_places = len(np.unique(cells.place))
     for k, places in odd_points.items():
         if len(places) <= FEW_POINTS * n_places:
@@ -235,15 +240,17 @@ def _find_odd_points(
     for row, k in enumerate(passes):
         test = tests[k]
         if test is not None and len(passes) >= 3:
-            pair = _pair(cells, [k], [m for m in passes if m != k])
+            other_passes = [m for m in passes if m != k]
+            pair = _pair(cells, [k], other_passes)
             tails[row] = _binomial_tails(pair, test, places)
     is_improbable = 2 * tails < level / tails.size
     is_odd = is_improbable & (tails == tails.min(axis=0))
-    return {
-        k: tuple(places[is_odd[row]].tolist())
-        for row, k in enumerate(passes)
-        if is_odd[row].any()
-    }
+    odd_points = {}
+    for row, k in enumerate(passes):
+        odd_places = places[is_odd[row]].tolist()
+        if odd_places:
+            odd_points[k] = tuple(odd_places)
+    return odd_points
 
 
 def _binomial_tails(pair: Cells, test: Homogeneity, places: IntArray) -> FloatArray:
@@ -283,7 +290,8 @@ def _fit_shift(
     if not has_errors:
         residual = target - weighted @ fitted
         scatter = np.sum(residual**2) / (len(target) - model.shape[1])
-    return Shift(float(fitted[0]), float(np.sqrt(covariance[0, 0] * scatter)))
+    error = np.sqrt(covariance[0, 0] * scatter)
+    return Shift(float(fitted[0]), float(error))
 
 
 def _local_slope(

@@ -24,9 +24,8 @@ MAX_DRAWS = 1999  # of the null hypothesis: p down to 1/2000
 ENOUGH_DRAWS = 50  # that reach the statistic: no more are drawn
 DRAWS_AT_ONCE = 100
 VALUES_AT_ONCE = 2_000_000  # of the draws kept in memory
-FACTOR_ROUNDS = (
-    30  # of the fixed point; the spread of the exposures' ratios contracts it
-)
+# Rounds of the fixed point; the spread of the exposures' ratios contracts it.
+FACTOR_ROUNDS = 30
 FACTOR_PRECISION = 1e-9  # relative
 
 
@@ -175,13 +174,14 @@ def cells(
     Cells
     """
     is_exposed = np.array(exposure) > 0
-    exposed_counts = [
-        np.where(exposed[:, None], map_counts, 0)
-        for exposed, map_counts in zip(is_exposed, counts, strict=True)
-    ]
+    exposed_counts = []
+    for exposed, map_counts in zip(is_exposed, counts, strict=True):
+        exposed_map = np.where(exposed[:, None], map_counts, 0)
+        exposed_counts.append(exposed_map)
     has_counts = np.sum(exposed_counts, axis=0) > 0
     is_shared = is_exposed.sum(axis=0) > 1
-    row, column = np.nonzero((weights > 0) & has_counts & is_shared[:, None])
+    is_counted = (weights > 0) & has_counts & is_shared[:, None]
+    row, column = np.nonzero(is_counted)
     weight = weights[row, column]
     place = column if along_emission else row
     columns = np.column_stack([place, row, weight])
@@ -191,7 +191,9 @@ def cells(
     np.add.at(cell_counts, cell.reshape(-1), np.stack(bin_counts, axis=1))
     cell_row = keys[:, 1].astype(np.intp)
     cell_exposure = np.stack(exposure, axis=1)[cell_row]
-    return Cells(keys[:, 0].astype(np.intp), keys[:, 2], cell_counts, cell_exposure)
+    cell_place = keys[:, 0].astype(np.intp)
+    cell_weight = keys[:, 2]
+    return Cells(cell_place, cell_weight, cell_counts, cell_exposure)
 
 
 def homogeneity(
@@ -246,8 +248,10 @@ def homogeneity(
     if not len(tested.place):
         return None
     problem = _pose(tested, scaled_by, offset)
-    joint, is_fitted = problem.joint, problem.is_fitted
-    if scaled_by is not None and not joint.counts[is_fitted].sum(axis=0).all():
+    joint = problem.joint
+    is_fitted = problem.is_fitted
+    fitted_counts = joint.counts[is_fitted].sum(axis=0)
+    if scaled_by is not None and not fitted_counts.all():
         return None
     factor = _fit_factors(joint, joint.counts[None], is_fitted)
     chi_square = float(_chi_square(problem, joint.counts[None], factor)[0])
@@ -273,9 +277,11 @@ def _pose(
     """Return the problem: all cells in one, and which of them are used for what."""
     n_tested = len(tested.place)
     if scaled_by is None:
-        return _Problem(tested, np.zeros(n_tested, bool), n_tested, False, offset)
+        no_cells = np.zeros(n_tested, bool)
+        return _Problem(tested, no_cells, n_tested, False, offset)
     if scaled_by is tested:
-        return _Problem(tested, np.ones(n_tested, bool), n_tested, True, offset)
+        all_cells = np.ones(n_tested, bool)
+        return _Problem(tested, all_cells, n_tested, True, offset)
     joint = tested.append(scaled_by)
     is_fitted = np.arange(len(joint.place)) >= n_tested
     return _Problem(joint, is_fitted, n_tested, False, offset)
@@ -358,7 +364,8 @@ def _law(problem: _Problem, factor: FloatArray) -> ChiSquaredLaw | None:
 
 def _draws(problem: _Problem, factor: FloatArray, seed: int) -> Iterator[IntArray]:
     """Yield counts (draw, cell, K) under the null hypothesis, in pieces."""
-    joint, offset = problem.joint, problem.offset
+    joint = problem.joint
+    offset = problem.offset
     rng = np.random.default_rng(seed)
     total = joint.counts.sum(axis=1)
     piece = max(1, min(DRAWS_AT_ONCE, VALUES_AT_ONCE // joint.counts.size))
@@ -380,7 +387,8 @@ def _drawn_p(
     """Return the share of draws that reach the statistic."""
     null = np.empty(0)
     for draw in _draws(problem, factor, seed):
-        null = np.append(null, _null_statistic(problem, draw))
+        statistic = _null_statistic(problem, draw)
+        null = np.append(null, statistic)
         if np.sum(_is_reached(null, chi_square)) >= ENOUGH_DRAWS:
             break
     reached = np.flatnonzero(_is_reached(null, chi_square))
@@ -413,9 +421,11 @@ def _factor_errors(joint: Cells, is_fitted: BoolArray) -> FloatArray:
     """
     if not is_fitted.any():
         return np.zeros(joint.counts.shape[1])
-    weight, counts = joint.weight[is_fitted, None], joint.counts[is_fitted]
+    weight = joint.weight[is_fitted, None]
+    counts = joint.counts[is_fitted]
     variance = (weight**2 * counts).sum(axis=0)
-    relative = variance / (weight * counts).sum(axis=0) ** 2
+    weighted_counts = (weight * counts).sum(axis=0)
+    relative = variance / weighted_counts**2
     errors = np.sqrt(relative + relative[0])
     errors[0] = 0.0
     return np.asarray(errors)
