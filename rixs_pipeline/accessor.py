@@ -74,7 +74,8 @@ class RixsAccessor:
         from rixs_pipeline.config.load import load_config
         from rixs_pipeline.config.reference_sets import load_reference_set
 
-        loaded = load_config(Path(config) if config else None)
+        path = Path(config) if config else None
+        loaded = load_config(path)
         calibration = loaded.calibration
         name, variants = calibration.reference, calibration.variants
         reference = load_reference_set(name, variants)
@@ -105,8 +106,10 @@ class RixsAccessor:
             An unknown key or value, another edge, or several cuts.
         """
         edge = str(self._map.attrs["edge"])
-        region = Region.model_validate({"kind": kind} | limits)
-        selected = select_regions(edge, {"region": region})
+        mapping = {"kind": kind} | limits
+        region = Region.model_validate(mapping)
+        configured = {"region": region}
+        selected = select_regions(edge, configured)
         if not selected:
             raise ValueError(f"edge: the map is of {edge}")
         if len(selected) > 1:
@@ -206,12 +209,14 @@ class RixsAccessor:
         from rixs_pipeline.plots.maps import map_figure  # loads matplotlib
 
         configured = {}
-        for name, region in (regions or {}).items():
-            configured[name] = Region.model_validate(dict(region))
-        edge = str(self._map.attrs.get("edge", ""))
+        for name, mapping in (regions or {}).items():
+            keys = dict(mapping)
+            configured[name] = Region.model_validate(keys)
+        attributes = self._map.attrs
+        edge = str(attributes.get("edge", ""))
         selected = select_regions(edge, configured)
         outlines = outlines_on_map(self._map, selected)
-        sample = str(self._map.attrs.get("sample", ""))
+        sample = str(attributes.get("sample", ""))
         return map_figure(self._map, title or sample, outlines)
 
     def plot_region(self, kind: str, title: str = "", **limits: Any) -> Figure:

@@ -66,8 +66,10 @@ class BackgroundEstimate:
         is_positive = self.value >= 0
         positive_value = np.maximum(self.value, 0.0)
         counted = count_interval(positive_value, self.variance, self.photon_weight)
-        lower = np.where(is_positive, counted.lower, self.value - deviation)
-        upper = np.where(is_positive, counted.upper, self.value + deviation)
+        normal_lower = self.value - deviation
+        normal_upper = self.value + deviation
+        lower = np.where(is_positive, counted.lower, normal_lower)
+        upper = np.where(is_positive, counted.upper, normal_upper)
         return Interval(lower, upper)
 
     def __add__(self, term: "BackgroundEstimate") -> "BackgroundEstimate":
@@ -234,8 +236,10 @@ def _sideband_level(
         scale = part * width / sideband.sum(axis=1) / efficiency
         relative_efficiency = efficiency[:, None] / data.efficiency
         count_weights = scale[:, None] * sideband * relative_efficiency
-        value += (count_weights * data.counts).sum(axis=1)
-        variance += (count_weights**2 * data.counts).sum(axis=1)
+        counts = count_weights * data.counts
+        variances = count_weights**2 * data.counts
+        value += counts.sum(axis=1)
+        variance += variances.sum(axis=1)
         largest_weight = np.abs(count_weights).max(axis=1)
         photon_weight = np.maximum(photon_weight, largest_weight)
     return BackgroundEstimate(value, variance, photon_weight, same_exposure=value)
@@ -309,8 +313,10 @@ def _blank_spectrum(
     lower = order[neighbours.lower]
     upper = order[neighbours.upper]
     factor = background.factor * np.nan_to_num(sums.exposure)
-    lower_factor = factor * (1 - neighbours.part) / blank.exposure[lower]
-    upper_factor = factor * neighbours.part / blank.exposure[upper]
+    lower_part = factor * (1 - neighbours.part)
+    upper_part = factor * neighbours.part
+    lower_factor = lower_part / blank.exposure[lower]
+    upper_factor = upper_part / blank.exposure[upper]
     i0_variance = np.square(blank.relative_error * blank.number)
     total_variance = blank.variance + i0_variance
     lower_variance = lower_factor**2 * total_variance[lower]
@@ -384,8 +390,10 @@ def _leaked_tails(
     received = count_weights @ tails
     from_outside = received * (1 - weights)
     leak_weights = solve_triangular(response, from_outside.T, trans="T").T
-    value = (leak_weights * data.counts).sum(axis=1)
-    counting_variance = (leak_weights**2 * data.counts).sum(axis=1)
+    leaks = leak_weights * data.counts
+    variances = leak_weights**2 * data.counts
+    value = leaks.sum(axis=1)
+    counting_variance = variances.sum(axis=1)
     tail_error = value * tail.fraction_error / fraction
     return BackgroundEstimate(
         value=value,

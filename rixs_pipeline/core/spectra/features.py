@@ -84,7 +84,8 @@ def measure_feature(spectrum: Spectrum, window: Limits) -> Feature:
     Errors of points are independent, apart from the parts that all points share (I0 of
     emission spectra, fitted backgrounds).
     """
-    inside = np.isfinite(spectrum.intensity) & window.contains(spectrum.energy)
+    is_valid = np.isfinite(spectrum.intensity)
+    inside = is_valid & window.contains(spectrum.energy)
     if inside.sum() < LEAST_POINTS:
         return NO_FEATURE
     ascending = np.argsort(spectrum.energy[inside], kind="stable")
@@ -182,7 +183,8 @@ def fit_fwhm(energy: FloatArray, intensity: FloatArray, errors: FloatArray) -> W
     top = int(np.argmax(intensity))
     height = float(intensity[top])
     step = float(np.median(np.diff(energy)))
-    if len(energy) < LEAST_POINTS_FWHM or not height > 0 or not step > 0:
+    is_peak = height > 0 and step > 0
+    if len(energy) < LEAST_POINTS_FWHM or not is_peak:
         return NO_WIDTH
     positive = np.maximum(intensity, 0)
     area = float(positive.sum()) * step
@@ -220,4 +222,5 @@ def _split_gaussian(parameters: FloatArray, energy: FloatArray) -> FloatArray:
     log_sigma = np.clip(log_sigma, -MAX_LOG_WIDTH, MAX_LOG_WIDTH)
     sigma = np.exp(log_sigma)
     deviations = (energy - position) / sigma
-    return np.asarray(height * np.exp(-0.5 * deviations**2))
+    profile = np.exp(-0.5 * deviations**2)
+    return np.asarray(height * profile)

@@ -146,8 +146,8 @@ def select_lines_inside(
     """
     inside = {}
     for name, energy in lines.items():
-        next_edge = int(np.searchsorted(data.emission_edges, energy, side="right"))
-        bin_index = next_edge - 1
+        next_edge = np.searchsorted(data.emission_edges, energy, side="right")
+        bin_index = int(next_edge) - 1
         if not 0 <= bin_index < weights.shape[1]:
             continue
         is_excited = data.incident > energy + ELASTIC_EV

@@ -92,14 +92,17 @@ def sum_region(data: MapData, region: Region) -> RegionSums:
     relative_error = np.zeros(len(data.incident))
     if data.exposure_errors is not None:
         relative_error = data.relative_exposure_errors
+    number = count_weights * data.counts
+    variance = count_weights**2 * data.counts
+    counts = weights * data.counts
     return RegionSums(
         axis=SpectrumAxis.INCIDENT,
         energy=data.incident,
         weights=weights,
-        number=(count_weights * data.counts).sum(axis=1),
-        variance=(count_weights**2 * data.counts).sum(axis=1),
+        number=number.sum(axis=1),
+        variance=variance.sum(axis=1),
         largest_weight=count_weights.max(axis=1, initial=0.0),
-        counts=(weights * data.counts).sum(axis=1),
+        counts=counts.sum(axis=1),
         exposure=exposure,
         divisor=exposure,
         relative_error=relative_error,
@@ -142,7 +145,8 @@ def relative_slope(
             weights = region_weights(region, incident, edges + shift)
             sums.append((weights * counts).sum(axis=1))
         lower, middle, upper = sums
-        return np.asarray((upper - lower) / (2 * STEP_EV) / (middle + 1))
+        change = (upper - lower) / (2 * STEP_EV)
+        return np.asarray(change / (middle + 1))
     weights = region_weights(region, incident, edges)
     inside = np.flatnonzero(weights.any(axis=0))
     spectrum = (weights * counts).sum(axis=0)[inside]
@@ -151,7 +155,8 @@ def relative_slope(
     upper = np.interp(inside - step, inside, spectrum)
     lower = np.interp(inside + step, inside, spectrum)
     slope = np.zeros(len(edges) - 1)
-    slope[inside] = (upper - lower) / (2 * STEP_EV) / (spectrum + 1)
+    change = (upper - lower) / (2 * STEP_EV)
+    slope[inside] = change / (spectrum + 1)
     return slope
 
 

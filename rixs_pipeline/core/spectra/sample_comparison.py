@@ -154,14 +154,17 @@ def compare_amplitudes(
     errors = np.array([amplitude.error for amplitude in measured])
     ratios, p_values = [], []
     for row, change in enumerate(changes, start=1):
-        raised = _amplitude(samples[row].change(change, 1), windows)
-        lowered = _amplitude(samples[row].change(change, -1), windows)
+        raised_spectra = samples[row].change(change, 1)
+        lowered_spectra = samples[row].change(change, -1)
+        raised = _amplitude(raised_spectra, windows)
+        lowered = _amplitude(lowered_spectra, windows)
         offset_error = (raised.value - lowered.value) / 2
         value = measured[row].value
         factor_error = value * scale.relative_errors[row]
         variance = errors[row] ** 2 + factor_error**2 + offset_error**2
         divisor = scale.divisors[row]
-        scaled = Amplitude(value / divisor, float(np.sqrt(variance)) / divisor)
+        error = float(np.sqrt(variance))
+        scaled = Amplitude(value / divisor, error / divisor)
         ratios.append(amplitude_ratio(scaled, measured[0]))
         p_values.append(equality_p(scaled, measured[0]))
     return ComparedAmplitudes(
@@ -193,7 +196,9 @@ def mean_emission_energy(
         0 where the region has no counts.
     """
     spectrum = (weights * counts).sum(axis=0)
-    return float(spectrum @ emission) / max(float(spectrum.sum()), 1.0)
+    moment = float(spectrum @ emission)
+    total = max(float(spectrum.sum()), 1.0)
+    return moment / total
 
 
 def _scaled(spectrum: SpectrumPoints, factor: FloatArray) -> SpectrumPoints:
