@@ -1,4 +1,7 @@
-"""A SLURM of one node and of its own, beside any other: its own munge, ports and folders, no system service."""
+"""A private SLURM on one node, with its own munge, ports and folders.
+
+It uses no system service and does not interfere with another SLURM.
+"""
 
 import os
 import shutil
@@ -43,7 +46,8 @@ def why_not() -> str:
     """Why no SLURM can be started here; empty: it can."""
     missing = [name for name in PROGRAMS if not shutil.which(name)]
     if missing:
-        return f"no {', '.join(missing)}: apt-get install slurmctld slurmd slurm-client munge"
+        packages = "slurmctld slurmd slurm-client munge"
+        return f"no {', '.join(missing)}: apt-get install {packages}"
     return "" if os.geteuid() == 0 else "slurmd must be started by root"
 
 

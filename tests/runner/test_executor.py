@@ -103,7 +103,7 @@ def test_all_schedulers_give_the_same_and_raise_the_same(executor: Executor) -> 
     # one test, so that the processes start once
     assert mapped(executor, tenths, NUMBERS) == [tenths(n) for n in NUMBERS]
     assert mapped(executor, tenths, []) == []
-    # the tree depends on the number of items alone: equal to the last bit, on every scheduler
+    # the tree depends only on the number of items: equal bits on every scheduler
     eights = [
         sum((tenths(n) for n in NUMBERS[k + 1 : k + 8]), tenths(NUMBERS[k]))
         for k in (0, 8, 16)
@@ -136,7 +136,7 @@ def test_all_schedulers_give_the_same_and_raise_the_same(executor: Executor) -> 
 
 
 def test_results_that_are_no_longer_wanted_leave_no_item_at_work() -> None:
-    """The parts of a photon list are removed then: whoever writes one has to be done."""
+    """Parts of a photon list are then removed, so nobody may still be writing them."""
     at_work: list[int] = []
 
     def work(number: int) -> int:
@@ -175,7 +175,7 @@ def test_groups_reduce_in_order_through_several_levels(
 
 @pytest.mark.parametrize("scheduler", ["serial", "threads"])
 def test_few_groups_are_held_at_once(scheduler: str) -> None:
-    """A group is taken when there is room for it, and handed out before all are taken."""
+    """A group is taken when there is room, and handed out before all are taken."""
     taken: list[int] = []
 
     def groups() -> Iterator[list[int]]:

@@ -176,7 +176,7 @@ def test_a_changed_pulse_makes_its_run_again(small):
 def test_a_new_scan_is_added_without_touching_the_others(
     small, tmp_path, small_beamtime
 ):
-    """Acquisition appends to the pulse files: first all but the last scan and the reference run after it."""
+    """Acquisition appends the last scan and the last reference run to the files."""
     shutil.rmtree(small.out)
     last = json.loads(small.log(4).read_text())
     cut = int(last["epoch_time_start_s"][0] * 1e9) - 10**9

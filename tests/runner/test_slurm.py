@@ -1,6 +1,7 @@
-"""`submit`: what is handed to SLURM, and that what comes back is what a serial run makes.
+"""`submit`: scripts handed to SLURM, and products equal to those of a serial run.
 
-The last tests start a SLURM of their own and are skipped, with the reason, where there is none to start.
+The last tests start a private SLURM; where that is impossible, they are skipped with
+the reason.
 """
 
 import json
@@ -126,7 +127,7 @@ def test_the_script_asks_for_what_the_config_says(tmp_path):
 def test_runs_that_failed_do_not_stop_the_others(
     monkeypatch, tmp_path, name, code, expected
 ):
-    """Each element does its own command; exit code 1 (some runs failed) is the last job's alone."""
+    """Elements run their own commands; only the last job has exit code 1 (failures)."""
     program = tmp_path / "python"
     program.write_text(f'#!/bin/sh\necho "$4 $5"\nexit {code}\n')
     program.chmod(0o755)
@@ -176,7 +177,8 @@ def test_what_slurm_refuses_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(
         RixsError,
-        match=r"^sbatch: sbatch: error: invalid partition sbatch: no; see execution\.cluster",
+        match=r"^sbatch: sbatch: error: invalid partition sbatch: no; "
+        r"see execution\.cluster",
     ):
         slurm.submit([slurm.Step("run", (("run",),))], config(), tmp_path / "out")
 
@@ -244,7 +246,7 @@ def numbers(said) -> dict[str, int]:
 def test_slurm_makes_what_a_serial_run_makes(
     queue, cli, small_beamtime, reduced_small, tmp_path, record_property, command_line
 ):
-    """Stopped while it runs, submitted again: it goes on, and ends with the counts of the serial run."""
+    """A cancelled and resubmitted reduction resumes and gives the serial counts."""
     out, settings = tmp_path / "out 50%", tmp_path / "config.yaml"
     cluster = {
         "partition": "debug",

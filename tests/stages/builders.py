@@ -28,7 +28,7 @@ DTYPE = np.dtype(
 
 
 def write_off(path, time_ns, energy, residual=20.0, phase=0.5):
-    """An OFF file 0.2.0 whose pulse heights are ten times the energies, with clean pulses."""
+    """Write an OFF file 0.2.0 of clean pulses; pulse heights are 10 x energies."""
     header = {
         "FileFormat": "OFF",
         "FileFormatVersion": "0.2.0",
@@ -55,7 +55,7 @@ def write_off(path, time_ns, energy, residual=20.0, phase=0.5):
 
 
 def params(shift=0.0, gain=0.1):
-    """Energy = gain x pulse height + shift, in eV, at all times and without any correction."""
+    """Energy = gain x pulse height + shift, in eV, constant and without corrections."""
     values = np.zeros(layout.N_PARAMS)
     lowest, step = 500.0, 400.0
     values[layout.CURVE_GRID] = lowest, step
@@ -79,7 +79,10 @@ DEAD = PixelStatus(PixelState.DEAD)
 
 
 def calibration(run, time_s, pixels, fwhm=2.0):
-    """A product of a reference run: `pixels` maps the number to a shift in eV, or to the reason of a bad pixel."""
+    """A product of a reference run.
+
+    `pixels` maps a pixel number to a shift in eV, or to the reason of a bad pixel.
+    """
     number, n = np.array(list(pixels)), len(pixels)
     good = [not isinstance(verdict, str) for verdict in pixels.values()]
     rows = [

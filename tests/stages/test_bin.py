@@ -15,7 +15,7 @@ from tests.runner.reductions import SCANS, assert_equal, executed
 def test_the_leading_scan_is_counted_again_only_where_it_has_to_be(
     small, reduced_small, monkeypatch, lead_is_there
 ):
-    """As an element of an array does it: a scan alone, beside the product of the scan that sets its throughput."""
+    """Like a job of an array: one scan, next to the scan that sets the throughput."""
     (small.out / "scans/scan0002.nxs").unlink()
     if not lead_is_there:
         (small.out / "scans/scan0001.nxs").unlink()
@@ -47,7 +47,7 @@ LISTS = {f"photons/scan{n:04d}.h5" for n in (1, 2, 3, 4)}
 
 
 def without_pulses(small):
-    """The beamtime with pulses of no height; sizes and times of the files are as before."""
+    """The beamtime with pulses of zero height; file sizes and times are unchanged."""
     for path in small.beamtime.rglob("*.off"):
         status, header = path.stat(), off.read_header(path)
         records = np.memmap(

@@ -1,4 +1,4 @@
-"""Blocks of pixels: enough for all workers, and no more maps at once than there is memory for."""
+"""Blocks of pixels: enough for all workers, with all maps within the memory."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ GB, MB = 10**9, 10**6
 
 
 def most_held(pixels: int, size: int) -> int:
-    """Maps of a scan that wait at the worst moment: before the last block, none of those above can be joined."""
+    """Largest number of maps of a scan in memory, just before the last block ends."""
     number, held = -(-pixels // size), 0
     while number > 1:
         held += min(number, FAN_IN) - 1
@@ -63,6 +63,7 @@ def test_a_map_larger_than_memory_is_refused() -> None:
     chunks.check_memory(scan, 1800, GB)
     with pytest.raises(
         RunFailed,
-        match=r"scan0007: a map of 2000 points and 9000 bins needs 1\.8 GB, execution\.memory",
+        match=r"scan0007: a map of 2000 points and 9000 bins needs 1\.8 GB, "
+        r"execution\.memory",
     ):
         chunks.check_memory(scan, 9000, GB)

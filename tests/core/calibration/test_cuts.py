@@ -31,7 +31,7 @@ class Pulses:
 
 
 def photons(seed: int = 0, n: int = N) -> Pulses:
-    """Return good pulses of one pixel. The baseline drifts by 40 units, as in a night."""
+    """Return good pulses of a pixel; the baseline drifts by 40 units, as overnight."""
     rng = np.random.default_rng(seed)
     return Pulses(
         pulse_height=rng.uniform(4000, 12000, n),

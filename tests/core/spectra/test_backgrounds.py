@@ -19,7 +19,7 @@ def pulls(
     setting: ExtractionInputs | None = None,
     toys: int = 40,
 ):
-    """Pulls and coverage of many measured maps with these means, exposure 100 s a point."""
+    """Pulls and coverage of many maps with these means; exposure 100 s per point."""
     rng, found_pulls, covered = np.random.default_rng(8), [], []
     for _ in range(toys):
         data = MapData(
@@ -35,7 +35,7 @@ def pulls(
 
 @pytest.mark.parametrize("kind", ["constant", "linear"])
 def test_background_before_the_edge(kind: str) -> None:
-    """Outside the window of the fit, 3520 points: the line's extrapolated error is in the bars."""
+    """Outside the fit window (3520 points), errors include the extrapolated error."""
     slope = 0.004 if kind == "linear" else 0.0
     below = 0.2 + slope * (INCIDENT - 770)
     means = (100 * (below + SIGNAL))[:, None] / 40 * np.ones(40)
@@ -43,7 +43,7 @@ def test_background_before_the_edge(kind: str) -> None:
         {"background": {"kind": kind, "incident": [770, 778]}}, means, SIGNAL
     )
     beyond = found[:, INCIDENT >= 778]
-    # the points of one toy share the line, so its spread over toys is what counts: mean square over all
+    # points of one toy share the fitted line, so its spread is taken over all toys
     assert 0.93 < np.sqrt(np.mean(beyond**2)) < 1.1
     assert abs(beyond.mean()) < 0.2
     assert covered.mean() > 0.94
@@ -65,8 +65,10 @@ def test_no_counts_before_the_edge_is_no_background_with_an_error() -> None:
 
 
 def test_sidebands_take_away_a_slope() -> None:
-    """Two windows: a straight line in emission; a line in the region is left; 4800 points, 2.5 counts of background
-    a bin."""
+    """Two sidebands: subtract a straight line in emission and keep the emission line.
+
+    There are 4800 points and 2.5 background counts per bin.
+    """
     centres = (EDGES[1:] + EDGES[:-1]) / 2
     slope = 1 + 0.15 * (centres - 500)
     line = 3.0 * ((centres > 508) & (centres < 511))
@@ -110,7 +112,7 @@ def test_blank_on_other_points_and_exposures() -> None:
 
 
 def test_leak_of_a_line_above_and_of_the_elastic_line() -> None:
-    """A detector with a tail: what lies in the region of lines outside is predicted and taken away, its noise kept."""
+    """Tails of lines outside the region are predicted and subtracted; noise is kept."""
     f, tau, centres = 0.16, 20.0, (EDGES[1:] + EDGES[:-1]) / 2
     emitted = 5.0 * (np.abs(centres - 504) < 1) + 60.0 * (np.abs(centres - 512) < 1)
     emitted = np.tile(emitted, (len(INCIDENT), 1)) * (1 + SIGNAL[:, None])
@@ -198,7 +200,7 @@ def test_what_cannot_be_had_is_one_line(background: dict, words: str) -> None:
 
 
 def test_inverse_yield_without_its_background() -> None:
-    """10 counts of line on 5 of background: the median within 10 %, and coverage; its bias is not tested."""
+    """10 line counts on 5 of background: median within 10 %, coverage; no bias test."""
     n = 20_000
     rng = np.random.default_rng(9)
     counts = np.concatenate(

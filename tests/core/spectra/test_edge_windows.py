@@ -1,4 +1,4 @@
-"""Windows before and after an edge: of the config, of the edge, as far as a scan goes."""
+"""Pre-edge and post-edge windows: configured or default, limited to the scan."""
 
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ WINDOW = Limits(510.0, 530.0)
 
 
 def measured(rng: np.random.Generator, i0: float = 0.0) -> MapData:
-    """A Gaussian of 60 counts at its top in each of two points; I0 off by `i0`, of both alike."""
+    """A Gaussian of 60 counts at its maximum in two points; both share an I0 error."""
     factor = 1 + i0 * rng.standard_normal()
     errors = np.full(2, 50.0 * i0 * np.sqrt(2)) if i0 else None
     return MapData(

@@ -17,7 +17,7 @@ from tests.core.spectra.thick_sample import G_MU_F, INCIDENT, MU, MU_B, thick_sa
 
 
 def test_self_absorption_is_undone_and_agrees_with_the_inverse_yield() -> None:
-    """Truth: MU, scaled to its own value after the edge; and chi-squared against iPFY that is uniform."""
+    """Truth: MU, scaled to its post-edge value; uniform chi-squared p against iPFY."""
     after = float(MU[INCIDENT >= 798].mean())
     clean = extract_spectrum(
         thick_sample(), make_region(kind="pfy", emission=(762, 800))

@@ -1,4 +1,4 @@
-"""Absorption from readings: the line before the edge goes, the height becomes one, passes are averaged."""
+"""Absorption from readings: pre-edge line, unit edge jump, average of passes."""
 
 import numpy as np
 import pytest

@@ -105,7 +105,7 @@ def test_no_exposure_is_nan_and_moves_nothing_else() -> None:
 
 @pytest.mark.parametrize("mean", [5.0, 10.0])
 def test_ipfy_is_unbiased(mean: float) -> None:
-    """X / (N + 1) is off by -exp(-N), where X / N would be off by +29 and +13 % at 5 and 10 counts."""
+    """X / (N + 1) has a bias of -exp(-N); X / N: +29 and +13 % at 5 and 10 counts."""
     found, truth = toys("ipfy", mean, 40_000)
     error_of_mean = found.intensity.std() / np.sqrt(40_000)
     assert found.intensity.mean() == pytest.approx(
@@ -122,7 +122,7 @@ def test_ipfy_without_counts_has_no_upper_end() -> None:
 
 
 def toys(kind: str, mean: float, n: int):
-    """`n` spectra points of that many counts a point, exposures that differ, and the true intensity."""
+    """`n` points of `mean` counts with different exposures, and the true intensity."""
     rng = np.random.default_rng(int(10 * mean))
     if kind == "xes":
         data = MapData(
@@ -151,7 +151,10 @@ def toys(kind: str, mean: float, n: int):
     "mean", [0.3, 1.0, 3.0, 3.4, 5.0, 10.0, 12.0, 30.0, 100.0, 1000.0]
 )
 def test_pulls_and_coverage_against_truth(kind: str, mean: float) -> None:
-    """4000 points: pulls of standard deviation 0.95 to 1.05 (and two of its errors) from 10 counts on; coverage."""
+    """4000 points: coverage; from 10 counts, standard deviation of pulls 0.95 to 1.05.
+
+    The limits are widened by two standard errors.
+    """
     n = 4000
     found, truth = toys(kind, mean, n)
     covered = np.mean(
@@ -188,7 +191,7 @@ def test_xes_is_per_ev_of_emission() -> None:
     ],
 )
 def test_xes_of_a_flat_map_is_flat_however_it_is_cut(limits: dict) -> None:
-    """Counts that follow the exposure exactly: shares must cancel between counts and exposure."""
+    """Counts proportional to exposure: shares cancel between counts and exposure."""
     flat = np.round(EXPOSURE * 1e6)[:, None] * np.ones(COUNTS.shape[1], np.int64)
     found = spectrum(kind="xes", counts=flat.astype(np.int64), **limits)
     np.testing.assert_allclose(found.intensity, 1e6 / 0.5, rtol=1e-6)
@@ -269,7 +272,10 @@ LINES = {"pre_edge": [770, 776], "post_edge": [790, 805]}
 def edge_data(
     rng: np.random.Generator, i0_noise: float = 0.0
 ) -> tuple[MapData, np.ndarray]:
-    """An edge on a slope, 30 to 130 counts a point, I0 off by `i0_noise`; and the true yield in counts/s."""
+    """An edge on a slope, 30 to 130 counts per point, and the true yield in counts/s.
+
+    `i0_noise`: relative error of I0.
+    """
     rate = 0.3 + 0.002 * (EDGE_E - 770) + STEP
     truly = 100 * (1 + i0_noise * rng.standard_normal(len(EDGE_E)))
     counts = rng.poisson((rate * truly)[:, None] / 4 * np.ones(4))
@@ -286,7 +292,7 @@ def edge_data(
 @pytest.mark.parametrize("scale", ["edge", "area", [790, 805]])
 @pytest.mark.parametrize("i0_noise", [0.0, 0.1])
 def test_scaled_spectra_have_pulls_of_one(scale: object, i0_noise: float) -> None:
-    """The true spectrum, scaled alike, against many measured ones: the factor's error and I0 are in the bars."""
+    """Errors of scaled spectra include those of the scale factor and of I0."""
     rng, pulls, covered = np.random.default_rng(3), [], []
     region = make_region(**{"kind": "pfy", "scale": scale, **LINES})
     _, rate = edge_data(rng)
@@ -387,7 +393,7 @@ def test_i0_noise_is_independent_along_incident_and_common_along_emission_energy
 
 
 def test_energy_scale_is_a_shared_signed_term() -> None:
-    """A spectrum whose density rises along emission gains counts when the scale, and not the window, moves down."""
+    """A downward shift of the energy scale adds counts if the density increases."""
     density = np.tile(np.arange(1, len(EDGES)) * 100, (len(INCIDENT), 1))
     data = MapData(density, np.full(len(INCIDENT), 10.0), EDGES, INCIDENT)
     setting = ExtractionInputs(

@@ -26,8 +26,8 @@ def thick_sample(
 ) -> MapData:
     """Return the map of a thick sample at the Co L edge.
 
-    O Ka dims where Co absorbs, Co La shines there; with `vanadium` a line that resonates
-    lies within the window of O Ka. Without `rng` the counts have hardly any noise.
+    O Ka decreases where Co absorbs and emits Co La; with `vanadium`, a resonant line
+    lies within the window of O Ka. Without `rng`, the counts have hardly any noise.
     """
     total = MU + MU_B + G_MU_F
     means = X * rate * (MU_B / total)[:, None] * emission_line(524.9) + X * rate * (

@@ -175,7 +175,7 @@ def test_only_regions_and_windows_of_the_edge_are_requested(options, is_requeste
 
 
 def test_a_run_with_a_comparison_and_multi_panel_figures(small):
-    """Figures and products are made, the summary names them, a second run makes none."""
+    """Figures and products are made and listed; a second reduction makes none."""
     config = {
         "regions": {"Co_PFY": {"edge": "Co_L", "kind": "pfy", "emission": [762, 800]}},
         "compare": {"heating": {"samples": ["LMR_RT", "LMR_100C"]}},
