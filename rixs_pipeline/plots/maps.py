@@ -293,12 +293,17 @@ def _place_panels(
     """Place panels side by side, with space for the names of regions in the margin."""
     width, height = figure.get_size_inches()
     bottom, top = 0.55 / height, 1 - 0.6 / height
-    for column, (axes, bar) in enumerate(zip(panels, colour_bars, strict=True)):
-        left = column * width / len(panels) + 0.8
-        bar_left = (column + 1) * width / len(panels) - 0.9
+    column_width = width / len(panels)
+    panel_height = top - bottom
+    bar_width = COLOUR_BAR_INCHES / width
+    pairs = zip(panels, colour_bars, strict=True)
+    for column, (axes, bar) in enumerate(pairs):
+        panel_left = column * column_width + 0.8
+        bar_left = (column + 1) * column_width - 0.9
         names_left = bar_left - COLOUR_BAR_GAP_INCHES - margin_width(axes)
-        right = max(left + MIN_PANEL_INCHES, names_left)
-        panel_width = (right - left) / width
-        axes.set_position((left / width, bottom, panel_width, top - bottom))
-        bar_width = COLOUR_BAR_INCHES / width
-        bar.set_position((bar_left / width, bottom, bar_width, top - bottom))
+        panel_right = max(panel_left + MIN_PANEL_INCHES, names_left)
+        panel_width = (panel_right - panel_left) / width
+        panel_box = (panel_left / width, bottom, panel_width, panel_height)
+        axes.set_position(panel_box)
+        bar_box = (bar_left / width, bottom, bar_width, panel_height)
+        bar.set_position(bar_box)

@@ -162,17 +162,17 @@ def _write_at_outline(axes: Axes, label: _Label) -> None:
 
     Where the outline is cut off below or above, the name is upright beside its foot.
     """
-    left, right = axes.get_xlim()
+    left_end, right_end = axes.get_xlim()
     incident, emission = label.corners.T
     is_at_left = np.abs(incident - incident.min()) < CLOSE_EV
     foot = incident.min(), emission[is_at_left].min()
     if _is_cut_off([label.corners], axes):
-        is_leftmost = foot[0] - left < CLOSE_EV
+        is_leftmost = foot[0] - left_end < CLOSE_EV
         shift = 4 if is_leftmost else -4
         side = "left" if is_leftmost else "right"
         _write(axes, label, foot, (shift, 5), rotation=90, ha=side, va="bottom")
     else:
-        is_narrow = np.ptp(incident) < NARROW * (right - left)
+        is_narrow = np.ptp(incident) < NARROW * (right_end - left_end)
         angle = 90 if is_narrow else 0
         _write(axes, label, foot, (2, -5), rotation=angle, ha="left", va="top")
 

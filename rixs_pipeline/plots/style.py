@@ -44,16 +44,16 @@ class Spacing:
 
     Attributes
     ----------
-    left, bottom, right, top : float
-        Margins of the figure.
+    left_margin, bottom_margin, right_margin, top_margin : float
+        Of the figure.
     across, down : float
         Between neighbouring columns and rows.
     """
 
-    left: float = 0.8
-    bottom: float = 0.55
-    right: float = 0.15
-    top: float = 0.55
+    left_margin: float = 0.8
+    bottom_margin: float = 0.55
+    right_margin: float = 0.15
+    top_margin: float = 0.55
     across: float = 0.8
     down: float = 0.8
 
@@ -123,17 +123,21 @@ def add_grid(
     width, height = figure.get_size_inches()
     across, down = spacing.across, spacing.down
     # matplotlib wants gaps as fractions of the average size of a panel
-    column_width = (width - spacing.left - spacing.right) / columns
-    row_height = (height - spacing.bottom - spacing.top) / rows
+    grid_width = width - spacing.left_margin - spacing.right_margin
+    grid_height = height - spacing.bottom_margin - spacing.top_margin
+    column_width = grid_width / columns
+    row_height = grid_height / rows
+    panel_width = column_width - across * (columns - 1) / columns
+    panel_height = row_height - down * (rows - 1) / rows
     return figure.add_gridspec(
         rows,
         columns,
-        left=spacing.left / width,
-        bottom=spacing.bottom / height,
-        right=1 - spacing.right / width,
-        top=1 - spacing.top / height,
-        wspace=across / (column_width - across * (columns - 1) / columns),
-        hspace=down / (row_height - down * (rows - 1) / rows),
+        left=spacing.left_margin / width,
+        bottom=spacing.bottom_margin / height,
+        right=1 - spacing.right_margin / width,
+        top=1 - spacing.top_margin / height,
+        wspace=across / panel_width,
+        hspace=down / panel_height,
         height_ratios=height_ratios,
     )
 

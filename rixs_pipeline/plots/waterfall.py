@@ -76,17 +76,15 @@ def draw_waterfall(
     is_loss = axis == "energy_loss"
     label_position = window.high if is_loss else window.low
     for row, (label, spectrum) in enumerate(spectra.items()):
-        shown = sort_spectrum(spectrum, window)
+        visible = sort_spectrum(spectrum, window)
+        energy = visible[axis].values
+        intensity = visible["intensity"].values
+        errors = visible["intensity_errors"].values
         colour = style.series_colour(row)
         zero = row * (SHIFT * top)
         axes.axhline(zero, color=style.GREY, lw=0.4, zorder=0)
         axes.errorbar(
-            shown[axis].values,
-            shown["intensity"].values + zero,
-            shown["intensity_errors"].values,
-            color=colour,
-            lw=1.0,
-            elinewidth=0.5,
+            energy, intensity + zero, errors, color=colour, lw=1.0, elinewidth=0.5
         )
         axes.annotate(
             label,

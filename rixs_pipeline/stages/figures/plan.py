@@ -104,12 +104,10 @@ def _plan_sample(out: Path, config: Config, sample: str, edge: str) -> FigureSet
     sources = (map_path, paths.spectra_product(out, sample, edge))
     regions = select_regions(edge, config.regions)
     cuts: Mapping[str, Mapping[str, str]] = cut_names(config.regions or {})
-    options = {
-        "regions": {
-            name: region.model_dump(mode="json") for name, region in regions.items()
-        },
-        "cuts": cuts,
+    region_options = {
+        name: region.model_dump(mode="json") for name, region in regions.items()
     }
+    options = {"regions": region_options, "cuts": cuts}
     edge_regions = EdgeRegions(regions, cuts)
     plan = partial(sample_figures, out, sample, edge, edge_regions)
     return FigureSet(map_path.stem, sources, options, plan)

@@ -66,10 +66,11 @@ def line_shift_figures(out: Path, before: str, after: str) -> Iterator[PlannedFi
     PlannedFigure
         A single one.
     """
-    dataset = find_line_shifts(
-        nexus.read_entry(paths.calibration_product(out, before)),
-        nexus.read_entry(paths.calibration_product(out, after)),
-    )
+    before_path = paths.calibration_product(out, before)
+    after_path = paths.calibration_product(out, after)
+    before_calibration = nexus.read_entry(before_path)
+    after_calibration = nexus.read_entry(after_path)
+    dataset = find_line_shifts(before_calibration, after_calibration)
     path = paths.figure(out, f"{before}-{after}", "moved")
     plot = partial(corrections.line_shifts_figure, dataset)
     yield PlannedFigure(path, dataset, plot)
@@ -88,16 +89,19 @@ def find_line_shifts(before: xr.Dataset, after: xr.Dataset) -> xr.Dataset:
     Dataset
         As `plots.corrections.line_shifts_figure` takes it.
     """
-    earlier = before.isel(pixel=before["status"].values == PixelState.OK)
-    later = after.isel(pixel=after["status"].values == PixelState.OK)
+    was_ok = before["status"].values == PixelState.OK
+    is_ok = after["status"].values == PixelState.OK
+    earlier = before.isel(pixel=was_ok)
+    later = after.isel(pixel=is_ok)
+    earlier_channels = earlier["pixel"].values
+    later_channels = later["pixel"].values
     shared, earlier_rows, later_rows = np.intersect1d(
-        earlier["pixel"].values, later["pixel"].values, return_indices=True
+        earlier_channels, later_channels, return_indices=True
     )
-    shifts = line_shifts.line_shifts(
-        earlier["params"].values[earlier_rows],
-        later["params"].values[later_rows],
-        before["line_energy"].values,
-    )
+    earlier_params = earlier["params"].values[earlier_rows]
+    later_params = later["params"].values[later_rows]
+    energies = before["line_energy"].values
+    shifts = line_shifts.line_shifts(earlier_params, later_params, energies)
     values = {
         "pixel": shared,
         "shift": (("pixel", "line"), shifts),
@@ -118,6 +122,7 @@ def select_page_pixels(dataset: xr.Dataset) -> list[int]:
     ranked = []
     for channel, status in zip(channels, statuses, strict=True):
         reason = status.partition(":")[0]
-        ranked.append((reason == PixelState.OK, counts[reason], channel))
+        is_ok = reason == PixelState.OK
+        ranked.append((is_ok, counts[reason], channel))
         counts[reason] += 1
     return [channel for _, _, channel in sorted(ranked)[:MAX_PAGES]]

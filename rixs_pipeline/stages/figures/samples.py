@@ -97,13 +97,12 @@ def absorption_figures(out: Path, sample: str, edge: str) -> Iterator[PlannedFig
         A single one.
     """
     source = paths.xas_product(out, sample, edge)
-    channels = {
-        channel.upper(): spectrum
-        for channel, spectrum in nexus.read_entries(source).items()
-    }
-    attributes = next(iter(channels.values())).attrs
-    normalisation = labels.normalisation_label(attributes["scale"])
-    title = f"{attributes['sample']}, {attributes['edge']}: absorption, {normalisation}"
+    by_channel = nexus.read_entries(source)
+    channels = {channel.upper(): spectrum for channel, spectrum in by_channel.items()}
+    first = next(iter(channels.values()))
+    normalisation = labels.normalisation_label(first.attrs["scale"])
+    sample_edge = f"{first.attrs['sample']}, {first.attrs['edge']}"
+    title = f"{sample_edge}: absorption, {normalisation}"
     path = paths.figure(out, source.stem, "xas")
     plot = partial(spectra.overlay_figure, channels, title)
     yield PlannedFigure(path, channels, plot)
@@ -146,13 +145,16 @@ def comparison_figures(out: Path, compared: ComparedSamples) -> Iterator[Planned
     PlannedFigure
         With the test of the region if there is one; else spectra overlaid.
     """
-    tests = nexus.read_entries(compared.tests_path) if compared.tests_path else {}
+    tests: Mapping[str, xr.Dataset] = {}
+    if compared.tests_path:
+        tests = nexus.read_entries(compared.tests_path)
     by_sample = {
         sample: nexus.read_entries(path)
         for sample, path in compared.spectra_paths.items()
     }
+    selected = compared.regions
     for region in _shared_regions(by_sample):
-        if compared.regions is not None and region not in compared.regions:
+        if selected is not None and region not in selected:
             continue
         path = paths.figure(out, "compare", compared.name, region)
         title = f"{compared.name}: {region}"
