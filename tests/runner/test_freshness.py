@@ -1,4 +1,4 @@
-"""Digests of pulses; keys are tested in `test_run.py` and `test_faults.py`."""
+"""Keys of products, and digests of pulses; `test_run.py` tests them end to end."""
 
 import os
 import signal
@@ -7,9 +7,12 @@ import time
 import numpy as np
 import pytest
 
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io import csv_tables, nexus, provenance
 from rixs_pipeline.io.runs import Beamtime, Points, Run
 from rixs_pipeline.runner.freshness import Freshness
 from rixs_pipeline.runner.summary import Summary
+from tests.stages.builders import points, scan, scan_map, write_off
 
 POINTS = Points(np.array([780.0]), np.array([0]), np.array([10**9]))
 
@@ -35,3 +38,122 @@ def test_ctrl_c_waits_for_the_files_that_are_being_read_alone(tmp_path, monkeypa
     finally:
         signal.signal(signal.SIGINT, before)
     assert 0 < len(begun) < len(files) / 2
+
+
+KEY_OPTIONS, KEY_INPUTS = {"step": 0.5}, {"pulses": "1234"}
+
+
+@pytest.fixture
+def freshness(tmp_path):
+    return open_freshness(tmp_path)
+
+
+def open_freshness(out, **options):
+    return Freshness(out, Summary(out, Beamtime(out, ()), "", False), **options)
+
+
+def write_product(freshness, name="scans/scan0001.nxs", **attributes):
+    """Write a fresh product, but for some of its attributes."""
+    path = freshness.out / name
+    attributes = freshness.key(KEY_OPTIONS, KEY_INPUTS) | attributes
+    if path.suffix == ".csv":
+        csv_tables.write_table(path, {"line": ["C_Ka"]}, attributes)
+    else:
+        product = {"entry": scan_map([[1]], [780.0])}
+        nexus.write_product(path, product, attributes, "counts")
+    return path
+
+
+def why_stale(freshness, path, options=KEY_OPTIONS, inputs=KEY_INPUTS):
+    return freshness.why_stale(path, freshness.key(options, inputs))
+
+
+@pytest.mark.parametrize("name", ["scans/scan0001.nxs", "references.csv"])
+def test_a_product_with_its_key_is_fresh(freshness, name):
+    path = write_product(freshness, name)
+    assert why_stale(freshness, path) == ""
+    assert freshness.has_product(path, KEY_OPTIONS, KEY_INPUTS)
+    assert not freshness.has_product(path, {"step": 1.0}, KEY_INPUTS)
+
+
+def test_reasons_why_a_product_is_stale(freshness, tmp_path):
+    path = write_product(freshness)
+    other_inputs = {"pulses": "5678"}
+    assert why_stale(freshness, tmp_path / "none.nxs") == "not made yet"
+    assert why_stale(freshness, path, {"step": 1.0}) == "config changed"
+    assert why_stale(freshness, path, inputs=other_inputs) == "inputs changed"
+    assert why_stale(freshness, path, {"step": 1.0}, other_inputs) == (
+        "config changed, inputs changed"
+    )
+    assert freshness.summary.warnings == []
+
+
+def test_force_makes_all_products_stale(tmp_path):
+    freshness = open_freshness(tmp_path, force=True)
+    path = write_product(freshness)
+    assert why_stale(freshness, path) == "--force"
+    assert why_stale(freshness, tmp_path / "none.nxs") == "not made yet"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"text"])
+def test_a_damaged_product_is_reported(freshness, content):
+    path = write_product(freshness)
+    path.write_bytes(content)
+    assert why_stale(freshness, path) == "damaged"
+    assert freshness.summary.warnings == [
+        f"{path}: damaged or not a product; it is made again"
+    ]
+
+
+def test_products_of_another_version_are_reported_in_one_line(freshness, tmp_path):
+    products = [
+        write_product(freshness, f"scans/{n}.nxs", program_version="0.0.1+abc")
+        for n in range(3)
+    ]
+    for path in products:
+        assert why_stale(freshness, path) == "program version changed"
+    (warning,) = freshness.summary.warnings
+    assert warning.startswith(f"{tmp_path}: products of another version")
+    assert f"0.0.1+abc, now {provenance.code_version()}" in warning
+
+
+def test_a_product_that_was_made_just_now_is_there(freshness, tmp_path):
+    path = tmp_path / "scans/scan0001.nxs"
+    freshness.keys[path] = {}
+    assert freshness.has_product(path, KEY_OPTIONS, KEY_INPUTS)
+
+
+def test_keys_do_not_depend_on_the_order_of_options(freshness):
+    first = freshness.key({"a": 1, "b": 2}, {"x": "1", "y": "2"})
+    second = freshness.key({"b": 2, "a": 1}, {"y": "2", "x": "1"})
+    assert first == second
+    assert first["config_hash"] != freshness.key({"a": 1}, {})["config_hash"]
+
+
+def test_products_of_an_earlier_run_are_reported(freshness):
+    used = write_product(freshness, "scans/scan0001.nxs")
+    old = write_product(freshness, "scans/scan0002.nxs")
+    freshness.keys[used] = {}
+    freshness.warn_leftovers()
+    assert freshness.summary.warnings == [
+        f"{old}: product of an earlier run, not used; delete it if no longer needed"
+    ]
+
+
+def test_a_digest_of_pulses_covers_the_time_of_the_run_alone(freshness, tmp_path):
+    at = points(n=2)
+    time = np.array([at.start_ns[0] + 10**6, at.end_ns[-1] - 10**6])
+    file = write_off(tmp_path / "x_chan3.off", time, [777.0, 778.0])
+    before = freshness.pulse_digest(scan([file], at))
+    later = points(n=2, start_s=5000.0)
+    assert freshness.pulse_digest(scan([file], later)) != before
+    longer = np.append(time, later.start_ns[0])
+    write_off(file, longer, [777.0, 778.0, 779.0])
+    assert open_freshness(tmp_path).pulse_digest(scan([file], later)) != before
+
+
+def test_an_unreadable_pulse_file_is_left_to_the_run_that_needs_it(freshness, tmp_path):
+    run = scan([tmp_path / "x_chan3.off"])
+    freshness.read_pulses([run])
+    with pytest.raises(InputError, match="x_chan3"):
+        freshness.pulse_digest(run)

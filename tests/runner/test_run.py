@@ -10,6 +10,7 @@ import pytest
 
 from rixs_pipeline import open_product
 from rixs_pipeline.errors import UsageError
+from rixs_pipeline.io.provenance import code_version
 from rixs_pipeline.runner.inspect import status
 from rixs_pipeline.stages import chunks
 from tests.runner.reductions import (
@@ -147,6 +148,38 @@ def test_a_product_of_another_version_is_made_again(small):
         file["entry"].attrs["program_version"] = b"0.0.1+0123456789ab"
     assert status(small.out)["LMR_RT-Co_L"] == "stale: program version changed"
     assert made(small) == {"maps/LMR_RT-Co_L.nxs"}
+
+
+def test_results_of_another_version_are_made_again_once(small):
+    """They can be opened and are stale once, with one warning for all of them."""
+    version = "0.0.1+0123456789ab"
+    for name in ALL - REFERENCES:
+        with h5py.File(small.out / name, "a") as file:
+            for entry in file.values():
+                entry.attrs["program_version"] = version
+    for name in REFERENCES:
+        path = small.out / name
+        text = path.read_text().replace(code_version(), version)
+        path.write_text(text)
+    for name in ALL - REFERENCES:
+        product = open_product(small.out / name)
+        entries = product.values() if isinstance(product, dict) else [product]
+        assert all(entry.attrs["program_version"] == version for entry in entries)
+    states = status(small.out)
+    assert set(states.values()) <= {
+        "stale: program version changed",
+        "stale: program version changed, inputs changed",
+        "stale: inputs changed, program version changed",
+        "stale: not made yet",
+        "stale: not drawn yet",
+    }
+    summary = small.run()
+    assert set(summary.executed) == ALL
+    (warning,) = [line for line in summary.warnings if "another version" in line]
+    assert f"({version}, now {code_version()}) are made again" in warning
+    again = small.run()
+    assert again.executed == []
+    assert not any("another version" in line for line in again.warnings)
 
 
 def test_force_makes_everything(small):

@@ -12,8 +12,6 @@ from rixs_pipeline.runner.executor import Executor
 from rixs_pipeline.stages.context import RunContext
 from tests.stages.builders import calibration, points, scan
 
-REFERENCE_SET = load_reference_set("srd128")
-
 
 @dataclass
 class ProductKeys:
@@ -37,13 +35,14 @@ def make_context(out, runs=(), config=None, scans=None, **options):
     """Return a context without products; its warnings are in `context.warnings`."""
     beamtime = Beamtime(Path("beamtime"), tuple(runs))
     warnings = []
+    config = Config.model_validate(config or {})
     executor = Executor(ExecutionConfig(scheduler="serial")).__enter__()
     context = RunContext(
         beamtime=beamtime,
         scans=beamtime.scans if scans is None else scans,
-        config=Config.model_validate(config or {}),
+        config=config,
         out=out,
-        reference_set=REFERENCE_SET,
+        reference_set=load_reference_set(config.calibration.reference),
         executor=executor,
         figure_executor=executor,
         products=ProductKeys(),

@@ -5,10 +5,142 @@ import h5py
 import numpy as np
 import pytest
 
-from rixs_pipeline import open_product
+from rixs_pipeline import open_product, paths
 from rixs_pipeline.io.formats import off
+from rixs_pipeline.stages.bin import Bin
 from rixs_pipeline.stages.scan.count_scans import count_scans
 from tests.runner.reductions import SCANS, assert_equal, executed
+from tests.stages.contexts import (
+    add_calibration,
+    make_context,
+    numbered_scan,
+    reference_run,
+)
+
+KEEP = {"map": {"keep_photons": True}}
+LEADING = numbered_scan(1, 1000.0)
+LATER = numbered_scan(2, 1100.0)
+REFERENCE_RUNS = (reference_run(0, 500.0), reference_run(5, 1500.0))
+RUNS = (REFERENCE_RUNS[0], LEADING, LATER, REFERENCE_RUNS[1])
+
+
+def make_stage(out, config=None, runs=RUNS, shift=0.0):
+    """Return the stage with calibrations; `shift` (eV) is a gain jump of pixel 3."""
+    context = make_context(out, runs, config)
+    add_calibration(context, REFERENCE_RUNS[0], {1: 0.0, 3: 0.0})
+    add_calibration(context, REFERENCE_RUNS[1], {1: 0.0, 3: shift})
+    return Bin(context)
+
+
+def by_name(stage):
+    return {product.name: product for product in stage.products()}
+
+
+def changed_parts(before, after):
+    return {name for name in before if before[name] != after[name]}
+
+
+def test_maps_of_leading_scans_come_first_and_photons_last(tmp_path):
+    early = numbered_scan(7, 900.0, complete=False)
+    stage = make_stage(tmp_path, KEEP, (REFERENCE_RUNS[0], early, *RUNS[1:]))
+    assert list(by_name(stage)) == [
+        "scan0001",
+        "scan0007",
+        "scan0002",
+        "scan0007 photons",
+        "scan0001 photons",
+        "scan0002 photons",
+    ]
+
+
+def test_photons_are_kept_only_where_the_config_asks_for_it(tmp_path):
+    assert list(by_name(make_stage(tmp_path))) == ["scan0001", "scan0002"]
+    runs = (numbered_scan(1, photon_list=tmp_path / "photons.npz"),)
+    assert list(by_name(make_stage(tmp_path, KEEP, runs))) == ["scan0001"]
+
+
+@pytest.mark.parametrize(
+    ("change", "of_map", "of_photons"),
+    [
+        ({"map": {"step": 1.0}}, {"map"}, set()),
+        ({"map": {"emission": [300, 900]}}, {"map"}, set()),
+        ({"map": {"best_pixels": {"Co_L": 2}}}, {"best_pixels"}, {"best_pixels"}),
+        ({"map": {"best_pixels": {"O_K": 2}}}, set(), set()),
+        ({"beamtime": {"exclude": {"pixels": [3]}}}, {"pixels"}, {"pixels"}),
+        ({"beamtime": {"exclude": {"points": {2: [0]}}}}, {"points"}, set()),
+        ({"beamtime": {"exclude": {"points": {1: [0]}}}}, set(), set()),
+        ({"calibration": {"align": False}}, {"align"}, {"align"}),
+        ({"calibration": {"reference": "elam"}}, {"reference"}, set()),
+        ({"normalise": {"i0": None}}, {"normalise"}, set()),
+        ({"normalise": {"i0_noise": 0.05}}, set(), set()),  # of combining
+        ({"map": {"incident": [765, 805], "incident_step": 1}}, set(), set()),
+        ({"execution": {"workers": 7}}, set(), set()),
+    ],
+    ids=str,
+)
+def test_options_that_change_maps_and_photons(tmp_path, change, of_map, of_photons):
+    keep = KEEP["map"]
+    before = make_stage(tmp_path, KEEP)
+    after = make_stage(tmp_path, change | {"map": change.get("map", {}) | keep})
+    for name, expected in (("scan0002", of_map), ("scan0002 photons", of_photons)):
+        product = by_name(before)[name]
+        changes = changed_parts(before.options(product), after.options(product))
+        assert changes == expected
+
+
+def test_the_reference_i0_is_an_option_of_every_map(tmp_path):
+    readings = {"i0": np.full(4, 2.0)}
+    runs = (*RUNS[:1], numbered_scan(1, 1000.0, readings=readings), *RUNS[2:])
+    before, after = make_stage(tmp_path), make_stage(tmp_path, runs=runs)
+    product = by_name(before)["scan0002"]
+    changes = changed_parts(before.options(product), after.options(product))
+    assert changes == {"i0_ref"}
+    assert after.options(product)["i0_ref"] == 2.0
+
+
+def test_pulses_log_and_calibrations_are_inputs(tmp_path):
+    stage = make_stage(tmp_path)
+    product = by_name(stage)["scan0002"]
+    before = stage.inputs(product)
+    stage.context.products.pulses["scan0002"] = "more pulses"
+    assert changed_parts(before, stage.inputs(product)) == {"pulses"}
+    path = paths.calibration_product(tmp_path, "cal0005")
+    stage.context.products.add(path, key="changed")
+    assert "calibrations" in changed_parts(before, stage.inputs(product))
+
+
+def test_the_counts_of_the_leading_scan_are_an_input_of_the_others(tmp_path):
+    stage = make_stage(tmp_path)
+    products = by_name(stage)
+    before = {name: stage.inputs(products[name]) for name in products}
+    stage.context.products.pulses["scan0001"] = "more pulses"
+    after = {name: stage.inputs(products[name]) for name in products}
+    assert changed_parts(before["scan0002"], after["scan0002"]) == {"throughput"}
+    assert changed_parts(before["scan0001"], after["scan0001"]) == {"pulses"}
+
+
+def test_points_excluded_from_the_leading_scan_are_no_input_of_the_others(tmp_path):
+    config = {"beamtime": {"exclude": {"points": {1: [0]}}}}
+    before, after = make_stage(tmp_path), make_stage(tmp_path, config)
+    product = by_name(before)["scan0002"]
+    assert before.inputs(product) == after.inputs(product)
+
+
+def test_photons_do_not_depend_on_the_leading_scan(tmp_path):
+    stage = make_stage(tmp_path, KEEP)
+    product = by_name(stage)["scan0002 photons"]
+    before = stage.inputs(product)
+    stage.context.products.pulses["scan0001"] = "more pulses"
+    assert stage.inputs(product) == before
+
+
+def test_a_gain_jump_makes_the_pulses_of_the_whole_interval_inputs(tmp_path):
+    for shift, expected in ((0.0, set()), (30.0, {"between"})):
+        stage = make_stage(tmp_path / str(shift), KEEP, shift=shift)
+        product = by_name(stage)["scan0002 photons"]
+        before = stage.inputs(product)
+        stage.context.products.pulses["scan0001"] = "more pulses"
+        assert changed_parts(before, stage.inputs(product)) == expected
 
 
 @pytest.mark.parametrize("lead_is_there", [True, False])
@@ -35,9 +167,6 @@ def test_the_leading_scan_is_counted_again_only_where_it_has_to_be(
             for folder in (small.out, reduced_small)
         )
     )
-
-
-KEEP = {"map": {"keep_photons": True}}
 
 
 OTHER_BINS = {"emission": [300, 900], "step": 0.2}

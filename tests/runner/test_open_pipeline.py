@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from rixs_pipeline import paths
+from rixs_pipeline.config import Config
+from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.runner import open_pipeline as module
+from rixs_pipeline.runner.open_pipeline import open_pipeline
+from rixs_pipeline.runner.options import Options
+from rixs_pipeline.runner.summary import Summary
+from tests.stages.contexts import numbered_scan
+
+SCANS = (numbered_scan(1), numbered_scan(2))
+BEAMTIME = Beamtime(Path("beamtime"), SCANS)
+SERIAL = {"execution": {"scheduler": "serial", "workers": 1}}
+
+
+def open_with(out, config=None, **options):
+    options = Options(command="command", **options)
+    summary = Summary(out, BEAMTIME, options.command, options.dry_run)
+    config = Config.model_validate(SERIAL | (config or {}))
+    return open_pipeline(SCANS[:1], config, summary, options)
+
+
+def test_the_context_has_what_the_config_says(tmp_path):
+    config = {"calibration": {"reference": "elam"}}
+    with open_with(tmp_path, config) as pipeline:
+        context = pipeline.context
+        assert context.scans == SCANS[:1]
+        assert context.beamtime is BEAMTIME
+        assert context.config.calibration.reference == "elam"
+        assert context.products is pipeline.freshness
+        assert context.reference_set.attributes()["reference_set"] == "elam"
+        assert pipeline.command == "command"
+
+
+def test_warnings_of_stages_are_part_of_the_summary(tmp_path):
+    with open_with(tmp_path) as pipeline:
+        pipeline.context.warn("no beam")
+    content = json.loads((tmp_path / paths.RUN_SUMMARY).read_text())
+    assert content["warnings"] == ["no beam"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_the_summary_is_written_whatever_happens(tmp_path, error):
+    with pytest.raises(error), open_with(tmp_path) as pipeline:
+        pipeline.summary.add_failure("scan0001", "no pulses")
+        raise error
+    content = json.loads((tmp_path / paths.RUN_SUMMARY).read_text())
+    assert content["failed"] == {"scan0001": "no pulses"}
+
+
+def test_a_dry_run_is_serial_and_writes_nothing(tmp_path):
+    config = {"execution": {"scheduler": "processes", "workers": 2}}
+    with open_with(tmp_path, config, dry_run=True) as pipeline:
+        assert pipeline.context.dry_run
+        assert pipeline.context.executor.config.scheduler == "serial"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_force_forgets_the_figures_that_are_there(tmp_path):
+    shows = {"figures/a.png": "digest"}
+    content = {"items": {}, "failed": {}, "figures": {"a": {"shows": shows}}}
+    (tmp_path / paths.RUN_SUMMARY).write_text(json.dumps(content))
+    with open_with(tmp_path, dry_run=True) as pipeline:
+        assert pipeline.context.drawn_figures == {"a": shows}
+    with open_with(tmp_path, dry_run=True, force=True) as pipeline:
+        assert pipeline.context.drawn_figures == {}
+        assert pipeline.freshness.force
+
+
+@pytest.mark.parametrize(
+    ("workers", "cores", "scheduler", "processes"),
+    [(1, 8, "serial", 1), (4, 8, "processes", 4), (40, 8, "processes", 8)],
+)
+def test_figures_are_drawn_on_this_machine(
+    monkeypatch, workers, cores, scheduler, processes
+):
+    class Workers:
+        pass
+
+    executor = Workers()
+    executor.workers = workers
+    monkeypatch.setattr(module, "available_cores", lambda: cores)
+    execution = module._figure_execution(executor)
+    assert (execution.scheduler, execution.workers) == (scheduler, processes)
