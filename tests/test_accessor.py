@@ -1,4 +1,4 @@
-"""`ds.rixs`, and the tutorial: its Python runs as it stands."""
+"""`ds.rixs`, and the Python code of the tutorial."""
 
 import re
 from pathlib import Path

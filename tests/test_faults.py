@@ -24,7 +24,7 @@ SCANS = ("scan0001", "scan0002", "scan0003", "scan0004")
 
 
 def layout(data):
-    """Where the records of an OFF file start, and what they are like."""
+    """Return the offset of the records of an OFF file, and their dtype."""
     start = data.index(b"\n}\n") + 3
     header = json.loads(data[:start])
     shape, bases = header["ModelInfo"]["Projectors"], header["NumberOfBases"]
@@ -75,7 +75,7 @@ def silence(small, start_ns, end_ns):
 
 
 def forget_calibration(small, number):
-    """Neither a log nor a state tells of it."""
+    """Remove a reference run from the logs and the experiment states."""
     (small.beamtime / f"logs/calibration{number:04d}.json").unlink()
     state = small.pulses / "20260101_run0000_experiment_state.txt"
     state.write_text(state.read_text().replace(f"CAL{number}\n", "IGNORE\n"))

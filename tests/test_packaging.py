@@ -1,4 +1,4 @@
-"""What ships: the wheel's contents, the lock files, and versions that agree."""
+"""Contents of the wheel, lock files, and agreement of versions."""
 
 import re
 import subprocess

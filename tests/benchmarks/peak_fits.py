@@ -130,7 +130,7 @@ def _start(counts, model, sigma):
 
 
 def _reach(theta):
-    """How far one step may go, (low, high)."""
+    """Return the limits of a single step, (low, high)."""
     reach = np.array([1.0, 0.5, 0.5, 0.3, max(theta[BACKGROUND], 1.0)])
     return -reach, reach
 

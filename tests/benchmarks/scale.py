@@ -24,12 +24,10 @@ from rixs_pipeline.stages.scan.gain_jumps import find_gain_jumps, find_jump_time
 from rixs_pipeline.stages.scan.pixel_energies import select_pixel_energies
 from tests.benchmarks.peak_fits import Model, fit
 
-AT_LINE, BESIDE_LINE = (
-    8.0,
-    12.0,
-)  # eV: a window at a line reaches so far; one between lines begins so far away
+AT_LINE = 8.0  # eV, half width of a window at a line
+BESIDE_LINE = 12.0  # eV, distance from a line to a window between lines
 ERRORS = (-15.0, 10.0)  # eV, of the fit
-ENOUGH = 30  # photons without which a window, or a pixel in it, tells nothing
+ENOUGH = 30  # fewer photons in a window, or in a pixel there, are not tested
 
 
 def settings(seed, pixels, rate, fwhm=1.4, counts=None) -> SimulationSettings:
@@ -204,24 +202,24 @@ class Reduced:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the scale of the pixels' sum stands in one run and window, eV."""
+    """Bias of the energy scale of the summed pixels in a run and window, eV."""
 
     run: str
     window: str
     at_line: bool
     bias: float
     bias_error: float  # standard error of the mean over the pixels
-    pixels: int  # with photons enough to stand alone
-    rms: float  # of their places around the mean
-    counting: float  # of that, what counting statistics allow
+    pixels: int  # with enough photons for a separate fit
+    rms: float  # of their positions around the mean
+    counting: float  # part of it due to counting statistics
 
     @property
     def added(self) -> float:
-        """What is added in quadrature to 1.1 times what counting allows."""
+        """Scatter beyond 1.1 times the counting statistics, in quadrature, eV."""
         return float(np.sqrt(max(self.rms**2 - (1.1 * self.counting) ** 2, 0.0)))
 
     def beyond(self) -> list[str]:
-        """The limits that are missed."""
+        """Report missed limits."""
         from scipy.stats import chi2
 
         limit, missed = 0.1 if self.at_line else 0.2, []

@@ -51,9 +51,12 @@ def array(seed, pixels, case):
     drawn = [
         draw_pixel(settings, channel, JumpTimes()) for channel in settings.channels
     ]
-    stands = energy + off * rng.normal(0, uncertainty)
+    shifted = energy + off * rng.normal(0, uncertainty)
     heights = np.stack(
-        [gain.pulse_height(stands + rng.normal(0, STAT, len(energy))) for gain in drawn]
+        [
+            gain.pulse_height(shifted + rng.normal(0, STAT, len(energy)))
+            for gain in drawn
+        ]
     )
     true = np.stack(
         [gain.pulse_height(np.concatenate([ALONG, energy])) for gain in drawn]

@@ -251,11 +251,11 @@ def test_one_file_of_any_length(timed, table, tmp_path, n):
     count_block(
         task([write(tmp_path / "y_chan1.off", 1000)], 1000)
     )  # compiled, and its modules loaded
-    before, seen, done = anonymous(), [0], threading.Event()
+    before, peak, done = anonymous(), [0], threading.Event()
 
     def watch():
         while not done.is_set():
-            seen[0] = max(seen[0], anonymous())
+            peak[0] = max(peak[0], anonymous())
             time.sleep(0.002)
 
     watcher = threading.Thread(target=watch)
@@ -275,9 +275,9 @@ def test_one_file_of_any_length(timed, table, tmp_path, n):
     assert binned.counts.sum() > 0.99 * n
     table(
         "memory of the process that is no file's",
-        {"pulses": n, "added at most, MB": (seen[0] - before) / 1e6},
+        {"pulses": n, "added at most, MB": (peak[0] - before) / 1e6},
     )
-    assert seen[0] - before < 1e8  # whatever the length: a map, and little else
+    assert peak[0] - before < 1e8  # at any length: the map and little else
     for path in tmp_path.glob("*.off"):
         path.unlink()
 

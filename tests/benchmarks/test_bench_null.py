@@ -39,7 +39,7 @@ def test_false_alarms(benchmark, table):
 
 
 def row(name, p):
-    """How often a test's p is below the level, and the p of their being uniform."""
+    """Count false alarms of a test, and test whether its p values are uniform."""
     return {
         "test": name,
         "alarms": int((p < LEVEL).sum()),

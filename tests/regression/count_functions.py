@@ -128,7 +128,7 @@ def called_functions(checkout: Path, code: str) -> list[str]:
 
 
 def main() -> None:
-    """Print the number of functions, and their names if asked for."""
+    """Print the number of functions, and their names if requested."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--before", type=Path, help="a checkout of the state before")
     parser.add_argument("--list", action="store_true", help="print their names")

@@ -395,7 +395,7 @@ def signalled(event: threading.Event) -> bool:
     return True
 
 
-def test_a_pool_begins_before_results_are_asked_for() -> None:
+def test_pool_starts_before_results_are_requested() -> None:
     begun = threading.Event()
     with Executor(ExecutionConfig(scheduler="threads", workers=2)) as executor:
         outcomes = executor.outcomes(signalled, [begun])

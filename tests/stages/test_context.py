@@ -41,7 +41,7 @@ def test_scans_without_a_map_are_in_no_group(tmp_path):
     assert group_names(context.scan_groups()) == [("A", "Co_L", [4])]
 
 
-def test_only_the_scans_that_were_asked_for_are_grouped(tmp_path):
+def test_only_requested_scans_are_grouped(tmp_path):
     context = make_context(tmp_path, SCANS, scans=SCANS[:2])
     add_scan_maps(context, SCANS)
     assert group_names(context.scan_groups()) == [

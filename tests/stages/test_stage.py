@@ -39,7 +39,7 @@ def test_a_product_that_fails_does_not_stop_those_after_it(tmp_path):
     assert results[2].content.unwrap().facts == {"number": 2}
 
 
-def test_products_are_computed_only_when_they_are_asked_for(tmp_path):
+def test_products_are_computed_on_request_only(tmp_path):
     stage = Numbers(make_context(tmp_path))
     computed = []
     stage.compute_product = lambda product: computed.append(product.source)

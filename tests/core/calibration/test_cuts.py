@@ -157,6 +157,6 @@ def test_pulses_that_are_no_longer_those_of_the_reference_run() -> None:
     assert have_changed(replace(REFERENCE, pretrigger=Range(-1000, -900)), REFERENCE)
 
 
-def test_without_limits_of_a_reference_run_no_change_is_seen() -> None:
+def test_no_change_without_limits_of_a_reference_run() -> None:
     missing = CutLimits(*3 * [Range(np.nan, np.nan)])
     assert not have_changed(replace(REFERENCE, residual=Range(112, 1080)), missing)

@@ -110,7 +110,7 @@ def test_beam_off_of_few_points(number: int) -> None:
     )
 
 
-def test_a_beam_dump_longer_than_half_of_the_scan_is_seen():
+def test_beam_dump_longer_than_half_of_the_scan_is_detected():
     i0 = np.concatenate([np.full(40, 1e5), np.full(60, 1e3)])
     off = beam_off(i0, np.zeros(100, np.int64), np.ones(100), 0.1)
     np.testing.assert_array_equal(off, np.arange(100) >= 40)

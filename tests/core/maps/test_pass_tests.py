@@ -71,7 +71,7 @@ def test_passes_that_were_stopped_early_are_tested_as_far_as_they_came():
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.2])
-def test_the_shift_of_a_yield_is_found_with_its_error(shift):
+def test_shift_of_a_yield_is_fitted_with_its_error(shift):
     """To a fifth: a local line is a little less steep than the spectrum."""
     rng = np.random.default_rng(4)
     shifts = []
@@ -87,7 +87,7 @@ def test_the_shift_of_a_yield_is_found_with_its_error(shift):
     assert value.std() == pytest.approx(error.mean(), rel=0.25)
 
 
-def test_the_shift_of_a_reading_of_unknown_error_is_found():
+def test_shift_of_a_reading_without_errors_is_fitted():
     rng = np.random.default_rng(5)
     readings = [
         (2 + 3 * spectrum(GRID - 0.1 * (k == 2))) * rng.normal(1, 0.003, len(GRID))

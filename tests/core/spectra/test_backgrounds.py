@@ -142,7 +142,7 @@ def test_leak_of_a_line_above_and_of_the_elastic_line() -> None:
     assert naive.mean() > 0.8, "without it the tail must show"
 
 
-def test_leak_takes_the_maps_tail_unless_told_otherwise() -> None:
+def test_leak_uses_the_tail_of_the_map_by_default() -> None:
     counts = np.zeros((len(INCIDENT), 40), int)
     counts[:, 30] = 400
     data = MapData(

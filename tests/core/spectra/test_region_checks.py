@@ -25,7 +25,7 @@ def find(data: MapData, **region: object) -> list[str]:
     )
 
 
-def test_what_a_region_was_not_meant_to_hold_is_said() -> None:
+def test_unintended_contents_of_a_region_are_reported() -> None:
     data = thick_sample(np.random.default_rng(6))
     assert find(data, kind="pfy", emission=[762, 769]) == []
     assert find(data, kind="pfy", emission=[762, 800], exclude_elastic=3) == []

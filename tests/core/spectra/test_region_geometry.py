@@ -47,7 +47,7 @@ def test_loss_follows_the_elastic_line() -> None:
         np.testing.assert_allclose(share[j], below[0], atol=1e-12)
 
 
-def test_elastic_takes_three_ev_on_both_sides_unless_told() -> None:
+def test_elastic_line_has_three_ev_on_both_sides_by_default() -> None:
     every = region_weights(make_region(kind="elastic"), INCIDENT[:40], EDGES)
     np.testing.assert_allclose(
         every, region_weights(make_region(loss=[-3, 3]), INCIDENT[:40], EDGES)

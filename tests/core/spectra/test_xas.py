@@ -58,7 +58,7 @@ def test_passes_are_averaged_with_the_error_of_their_scatter():
     assert np.isnan(xas.average_passes(passes[:1]).errors).all()
 
 
-def test_what_drops_at_the_edge_is_told() -> None:
+def test_signal_decreasing_at_the_edge_is_reported() -> None:
     assert not xas.decreases_at_edge(ENERGY, LINE + EDGE, Scale.MAX, WINDOWS)
     assert xas.decreases_at_edge(ENERGY, LINE - EDGE, Scale.MAX, WINDOWS)
     assert xas.decreases_at_edge(ENERGY, LINE - EDGE, Scale.EDGE, WINDOWS)

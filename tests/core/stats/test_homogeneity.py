@@ -65,7 +65,7 @@ def test_equal_spectra_have_uniform_p(rate, number, scale, along_emission):
     assert stats.kstest(p, "uniform").pvalue > 0.005
 
 
-def test_a_changed_spectrum_is_seen():
+def test_changed_spectrum_is_detected():
     assert np.median(p_values(300, change=0.5, seeds=8)) < 1e-3
 
 
@@ -121,7 +121,7 @@ def test_the_p_of_a_change_that_no_draw_reaches_is_that_of_a_chi_squared_tail():
     )
 
 
-def test_the_common_factor_is_found_and_does_not_count_as_a_difference():
+def test_common_factor_is_fitted_and_is_no_difference():
     counts, exposure = drawn(np.random.default_rng(3), 200)
     told = [exposure[0], exposure[1] / 2]  # half of the second exposure was missed
     cells = homogeneity.cells(counts, told, SHARE, False)

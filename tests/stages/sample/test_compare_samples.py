@@ -41,7 +41,7 @@ def compare_pfy(maps, **options):
     return compared.by_region["Co_PFY"]
 
 
-def test_equal_samples_agree_and_their_common_factor_is_found():
+def test_equal_samples_agree_and_their_common_factor_is_fitted():
     maps = {"a": scan(1), "b": scan(2, factor=1.3)}
     compared = compare(maps, regions={"Co_PFY": REGIONS["Co_PFY"]})
     pfy = compared.by_region["Co_PFY"]
@@ -55,7 +55,7 @@ def test_equal_samples_agree_and_their_common_factor_is_found():
     assert compared.refusals == []
 
 
-def test_a_stronger_feature_is_found_and_measured():
+def test_stronger_feature_is_detected_and_measured():
     maps = {
         "a": scan(1, feature=0.2),
         "b": scan(2, feature=0.4),

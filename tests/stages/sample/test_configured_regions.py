@@ -10,7 +10,7 @@ EDGES = np.arange(500.0, 540.1, 0.5)
 INCIDENT = np.arange(525.0, 545.0, 0.25)
 
 
-def test_a_preset_fills_in_what_is_not_said() -> None:
+def test_preset_fills_in_missing_keys() -> None:
     found = resolve_regions(
         {
             "mine": Region.model_validate(

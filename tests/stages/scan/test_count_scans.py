@@ -82,7 +82,7 @@ def test_a_scan_that_cannot_be_counted_does_not_stop_the_others(tmp_path):
     assert damaged.error is None or "chan3.off" in str(damaged.error)
 
 
-def test_parts_of_the_photons_are_written_where_asked(tmp_path):
+def test_photon_parts_are_written_to_the_requested_folder(tmp_path):
     scans = [beamline(tmp_path, 1), beamline(tmp_path, 2)]
     folder = tmp_path / "parts"
     count(tmp_path, scans, {"scan0002": folder})

@@ -31,7 +31,7 @@ def test_a_jump_is_a_shift_beyond_drift_between_two_reference_runs():
     assert jumps[1].time == np.inf
 
 
-def test_without_two_reference_runs_no_jump_is_found():
+def test_gain_jumps_need_two_reference_runs():
     assert find_gain_jumps([]) == find_gain_jumps([BEFORE]) == {}
     dead = calibration("cal2", 100, {1: "dead", 3: "dead"})
     assert find_gain_jumps([BEFORE, dead]) == {}
@@ -47,7 +47,7 @@ def test_without_a_jump_before_the_end_of_the_scans_the_time_is_infinite(tmp_pat
     assert find_jump_times([beamline(tmp_path, 1e6)], BEFORE, AFTER) == {1: np.inf}
 
 
-def test_without_scans_or_steady_pixels_no_time_is_found(tmp_path):
+def test_jump_time_needs_scans_and_steady_pixels(tmp_path):
     assert find_jump_times([], BEFORE, AFTER) == {}
     only_jumping = calibration("cal2", 2000, {1: JUMP_EV})
     run = beamline(tmp_path, jump_s=1020.0)
