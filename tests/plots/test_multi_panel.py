@@ -50,7 +50,7 @@ def test_absorption_has_a_row_a_channel_and_a_column_an_edge(rixs_map, inside):
     inside(figure)
 
 
-def test_spectra_say_what_they_are_divided_by(rixs_map, inside):
+def test_titles_name_the_normalisation(rixs_map, inside):
     region = Region(kind="spfy", emission=(776, 777), scale=(790, 800))
     figure = multi_panel.spectra_figure([samples_at_edge(rixs_map, "abc", region)])
     (axes,) = figure.axes

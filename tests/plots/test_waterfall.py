@@ -28,7 +28,7 @@ def spectrum(dim: str, energy, height: float) -> xr.Dataset:
         ("energy_loss", "energy loss (eV)", (-10, 60)),
     ],
 )
-def test_cuts_stand_one_above_the_other_with_their_energies(dim, label, window):
+def test_cuts_are_stacked_with_their_energies(dim, label, window):
     energy = np.arange(700, 860, 0.5) - (0 if dim == "emission_energy" else 750)
     figure = cuts_figure(
         {

@@ -295,7 +295,7 @@ def test_slurm_without_sbatch(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
 
-def test_slurm_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_slurm_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     with (
         pytest.raises(UsageError, match=r"pip install 'rixs-pipeline\[slurm\]'"),

@@ -29,7 +29,7 @@ from tests.runner.reductions import (
 # ---- freshness
 
 
-def test_a_second_run_makes_nothing(small):
+def test_second_reduction_makes_nothing(small):
     assert made(small) == set()
     assert (
         json.loads((small.out / "run.json").read_text())["items"]["scan0001"]["status"]
@@ -42,7 +42,7 @@ def test_a_second_run_makes_nothing(small):
     [{"scheduler": "threads", "workers": 3}, {"scheduler": "serial", "memory": "3GB"}],
     ids=str,
 )
-def test_how_it_is_executed_makes_nothing_again(small, execution):
+def test_execution_options_remake_nothing(small, execution):
     assert made(small, {"execution": execution}) == set()
 
 
@@ -73,7 +73,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("config", "expected"), CHANGES.values(), ids=CHANGES.keys())
-def test_a_change_of_the_config_makes_again_what_rests_on_it(small, config, expected):
+def test_config_change_remakes_only_dependent_products(small, config, expected):
     assert made(small, config) == expected
     assert made(small, config) == set()
 
@@ -94,18 +94,18 @@ def test_a_renamed_sample_moves_to_a_map_of_its_own(small):
     ]
 
 
-def test_a_new_mtime_without_a_change_makes_nothing(small):
+def test_new_mtime_without_a_change_remakes_nothing(small):
     for path in small.beamtime.rglob("*"):
         os.utime(path)
     assert made(small) == set()
 
 
-def test_the_same_data_elsewhere_makes_nothing(small, tmp_path):
+def test_moved_data_remake_nothing(small, tmp_path):
     small.beamtime = small.beamtime.rename(tmp_path / "moved")
     assert made(small) == set()
 
 
-def test_what_is_deleted_is_made_again(small):
+def test_deleted_products_are_remade(small):
     (small.out / "scans/scan0002.nxs").unlink()
     assert made(small) == {"scans/scan0002.nxs"}
     (small.out / "calibration/cal0000.nxs").unlink()
@@ -335,7 +335,7 @@ def test_scans_that_are_not_there_are_refused_before_anything_is_written(small, 
         pytest.param("processes", 2, 1, marks=pytest.mark.slow),
     ],
 )
-def test_no_scheduler_changes_what_comes_out(
+def test_products_are_equal_on_every_scheduler(
     small, reduced_small, monkeypatch, scheduler, workers, block
 ):
     """The reference is what threads made with the default block, in another process."""
@@ -357,8 +357,8 @@ def test_no_scheduler_changes_what_comes_out(
             )
 
 
-def test_a_part_of_a_run_forgets_nothing(small):
-    """What --scans and --until leave out is still known afterwards, with its facts."""
+def test_partial_reduction_keeps_the_summary(small):
+    """Runs left out by --scans and --until keep their entries in the summary."""
     before = json.loads((small.out / "run.json").read_text())["items"]
     made(small, scans="1", until="bin")
     after = json.loads((small.out / "run.json").read_text())["items"]

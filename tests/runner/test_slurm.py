@@ -45,7 +45,7 @@ def scans_of(step: slurm.Step) -> list[str]:
 # ---- without SLURM
 
 
-def test_steps_of_a_beamtime_from_nothing(small_beamtime, tmp_path):
+def test_steps_of_a_new_beamtime(small_beamtime, tmp_path):
     out = tmp_path / "out"
     calibrate, leading, others, last = slurm.plan_steps(small_beamtime, config(), out)
     where = (str(small_beamtime), "-c", str(out / "config.yaml"), "-o", str(out))
@@ -74,7 +74,7 @@ def test_an_array_is_never_longer_than_slurm_takes(
     assert scans_of(leading) == ["scan0001,scan0003"]
 
 
-def test_only_what_is_not_fresh(small):
+def test_only_stale_products_are_submitted(small):
     assert [
         step.name for step in slurm.plan_steps(small.beamtime, config(), small.out)
     ] == ["run"], "the figures"
@@ -89,7 +89,7 @@ def test_only_what_is_not_fresh(small):
     assert slurm.plan_steps(small.beamtime, config(), small.out)[0].name == "calibrate"
 
 
-def test_the_script_asks_for_what_the_config_says(tmp_path):
+def test_script_requests_the_configured_resources(tmp_path):
     step = slurm.Step(
         "bin", (("bin", "/a b/c", "--scans", "1"), ("bin", "/a b/c", "--scans", "2"))
     )
@@ -167,7 +167,7 @@ def test_without_sbatch(cli, small, monkeypatch):
     )
 
 
-def test_what_slurm_refuses_is_one_line(monkeypatch, tmp_path):
+def test_slurm_rejection_is_one_line(monkeypatch, tmp_path):
     (tmp_path / "sbatch").write_text(
         "#!/bin/sh\necho 'sbatch: error: invalid partition\nsbatch: no' >&2\nexit 1\n"
     )
@@ -243,7 +243,7 @@ def numbers(said) -> dict[str, int]:
 
 
 @pytest.mark.slow
-def test_slurm_makes_what_a_serial_run_makes(
+def test_slurm_products_equal_those_of_a_serial_run(
     queue, cli, small_beamtime, reduced_small, tmp_path, record_property, command_line
 ):
     """A cancelled and resubmitted reduction resumes and gives the serial counts."""

@@ -263,7 +263,7 @@ def test_pixels_do_not_all_err_to_one_side_where_drift_falls_towards_low_energy(
     assert around_median.width == around_zero.width
 
 
-def test_too_few_pulses_learn_nothing() -> None:
+def test_too_few_pulses_give_no_correction() -> None:
     learned = learn(draw(np.random.default_rng(7), 20, phase=1.0, drift=1.0))
     assert learned.gains == [0.0, 0.0]
     assert not learned.params[layout.PHASE].any()

@@ -50,10 +50,8 @@ def test_stretches_in_which_a_pixel_is_silent_are_no_live_time():
     st.lists(st.integers(0, 100), min_size=2, max_size=8, unique=True),
     st.integers(1, 60),
 )
-def test_what_is_left_without_the_hold_offs_is_counted_tick_by_tick(
-    times, limits, hold
-):
-    """Compare with ticks of a ns, counted one by one."""
+def test_live_time_matches_a_tick_by_tick_count(times, limits, hold):
+    """Compare with a count of single 1 ns ticks."""
     time, limits = (
         np.sort(np.array(times, dtype=np.int64)),
         np.sort(np.array(limits, dtype=np.int64)),

@@ -64,7 +64,7 @@ def test_no_counts_before_the_edge_is_no_background_with_an_error() -> None:
         ).all()
 
 
-def test_sidebands_take_away_a_slope() -> None:
+def test_sidebands_subtract_a_slope() -> None:
     """Two sidebands: subtract a straight line in emission and keep the emission line.
 
     There are 4800 points and 2.5 background counts per bin.
@@ -188,7 +188,7 @@ def test_leak_uses_the_tail_of_the_map_by_default() -> None:
         ({"kind": "leak", "tail_length": 20}, "has no tail"),
     ],
 )
-def test_what_cannot_be_had_is_one_line(background: dict, words: str) -> None:
+def test_impossible_backgrounds_are_one_line(background: dict, words: str) -> None:
     data = MapData(
         np.ones((len(INCIDENT), 40), int), np.full(len(INCIDENT), 1.0), EDGES, INCIDENT
     )

@@ -14,7 +14,7 @@ LINE = 2.0 + 0.01 * (ENERGY - 700)
 
 
 @pytest.mark.parametrize("factor", [1.0, 7.0])
-def test_the_line_goes_and_the_maximum_is_one(factor):
+def test_pre_edge_line_is_subtracted_and_maximum_is_one(factor):
     normalised = xas.normalise_absorption(
         ENERGY, factor * (LINE + EDGE), Scale.MAX, WINDOWS
     )
@@ -30,7 +30,7 @@ def test_the_jump_is_one():
     assert normalised.values == pytest.approx(EDGE / 0.5, abs=1e-9)
 
 
-def test_without_points_before_the_edge_nothing_is_subtracted():
+def test_nothing_is_subtracted_without_pre_edge_points():
     normalised = xas.normalise_absorption(
         ENERGY[40:], (LINE + EDGE)[40:], Scale.MAX, WINDOWS
     )

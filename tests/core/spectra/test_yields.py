@@ -76,7 +76,7 @@ def test_points_that_the_region_leaves_are_not_in_the_spectrum() -> None:
     assert len(spectrum(kind="xes", incident=[700, 710]).intensity) == 0
 
 
-def test_no_exposure_is_nan_and_moves_nothing_else() -> None:
+def test_points_without_exposure_are_nan_and_affect_no_others() -> None:
     dark = EXPOSURE.copy()
     dark[[2, 3]] = 0.0, np.nan
     for kind in ("pfy", "ipfy"):

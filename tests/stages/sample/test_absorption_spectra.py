@@ -89,7 +89,7 @@ def test_the_pfy_is_chosen_by_its_kind_and_not_by_a_name():
     assert select_pfy(without_pfy) is None
 
 
-def test_a_run_takes_no_tfy_for_the_pfy(small):
+def test_tfy_is_not_used_for_the_pfy(small):
     region = {"edge": "Co_L", "kind": "tfy", "features": {"pfy": [778, 784]}}
     summary = small.run({"regions": {"A": region}}, until="xas")
     assert summary.failed == {}

@@ -53,7 +53,7 @@ def reference_run(errors_ev=0.02):
     )
 
 
-def test_pixels_are_brought_together_and_their_mean_stays(tmp_path):
+def test_alignment_keeps_the_mean_of_the_pixels(tmp_path):
     gains = np.array([3, -3, 2, -2, 1, -1, 3, -3]) * 1e-4
     run = beamline(tmp_path, gains)
     product = reference_run()

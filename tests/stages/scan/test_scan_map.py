@@ -158,7 +158,7 @@ def test_points_without_beam_keep_their_counts_and_have_no_exposure(low):
     ]
 
 
-def test_points_without_pulses_are_left_out_whatever_i0_says():
+def test_points_without_pulses_are_left_out_at_any_i0():
     silent = [[50, 50, 0, 0, 50, 50], [100, 100, 0, 1, 100, 100]]
     for readings in (flux(*[1000] * N), {}):
         product = make_map(silent, readings)
