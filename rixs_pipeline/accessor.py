@@ -18,7 +18,8 @@ from rixs_pipeline.stages.sample.configured_regions import (
     outlines_on_map,
     select_regions,
 )
-from rixs_pipeline.stages.sample.region_spectra import SpectrumInputs, extract_region
+from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs
+from rixs_pipeline.stages.sample.region_spectra import extract_region
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,6 +9,7 @@ from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.context import SampleEdge
 from rixs_pipeline.stages.sample import configured_regions, region_spectra
+from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
 
 
@@ -56,7 +57,7 @@ class Extract(Stage[SampleEdge]):
             sample: nexus.read_entry(path)
             for sample, path in self._blank_maps(group).items()
         }
-        inputs = region_spectra.SpectrumInputs.from_config(
+        inputs = SpectrumInputs.from_config(
             context.config, context.reference_set, rixs_map, blanks
         )
         spectra = region_spectra.extract_spectra(

@@ -17,7 +17,6 @@ from rixs_pipeline.schema import COADDED_MAP, Variables, check, labelled
 from rixs_pipeline.stages.sample.pass_axis import passes_on_map_axis
 from rixs_pipeline.stages.scan.response_tail import average_tail_over_scans
 from rixs_pipeline.stages.scan.scan_map import intensity_variables
-from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -155,7 +154,7 @@ def _exposure_errors(
     variances = []
     for scan in scans:
         if isinstance(config.i0_noise, float):
-            relative: float | FloatArray = config.i0_noise
+            relative = np.asarray(config.i0_noise)
         else:
             i0 = scan["i0"].values
             relative = i0_noise.counter_noise(i0, config.i0_offset)

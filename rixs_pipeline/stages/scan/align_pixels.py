@@ -7,14 +7,14 @@ A first pass over some of the points gives the emission spectrum of each pixel;
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rixs_pipeline.core.drift import pixel_alignment
-from rixs_pipeline.core.energy import later_calibration_share, layout
+from rixs_pipeline.core.energy import later_calibration_share
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
@@ -247,17 +247,11 @@ def align_pixels(
         if energy.params is None:
             aligned.append(energy)
             continue
-        gain = alignment.gain[row]
-        early, late = (params.copy() for params in energy.params)
-        early[layout.CURVE] *= 1 - gain
-        late[layout.CURVE] *= 1 - gain
         aligned.append(
-            replace(
-                energy,
-                params=(early, late),
-                alignment=float(gain),
-                alignment_error=float(alignment.error[row]),
-                misalignment=float(alignment.measured[row]),
+            energy.aligned(
+                float(alignment.gain[row]),
+                float(alignment.error[row]),
+                float(alignment.measured[row]),
             )
         )
     return tuple(aligned)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rixs_pipeline.core.energy import later_calibration_share, layout
+from rixs_pipeline.core.energy import later_calibration_share
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
@@ -19,7 +19,7 @@ from rixs_pipeline.core.maps.kernel_arguments import (
 from rixs_pipeline.core.maps.scan_counts import PixelCounts, ScanCounts, stack_pixels
 from rixs_pipeline.io import photon_store
 from rixs_pipeline.io.runs import Points
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.scan.pixel_energies import NO_PARAMS, PixelEnergy
 from rixs_pipeline.stages.scan.point_records import (
     NO_CUTS,
     PointRecords,
@@ -30,7 +30,6 @@ from rixs_pipeline.types import FloatArray, IntArray
 
 # Cut limits (cut quantity, 2) that accept no record; all of them are countable.
 REJECT_ALL = np.array([[np.nan, np.nan]] * 3 + [[0.0, np.inf]])
-NO_PARAMS = np.zeros((2, layout.N_PARAMS))  # of a pixel without calibration
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rixs_pipeline.core.calibration.cuts import CutLimits
+from rixs_pipeline.core.energy import layout
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.scan.gain_jumps import GainJump, find_gain_jumps
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 STEP_DURATION = 1e-6  # s: an interpolation over so short a time is a step
 SETUP_CHANGE_SHARE = 0.5  # of the good pixels: more do not jump at once by chance
+
+
+NO_PARAMS = np.zeros((2, layout.N_PARAMS))  # of a pixel without calibration
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,36 @@ class PixelEnergy:
     alignment: float = 0.0
     alignment_error: float = np.nan
     misalignment: float = np.nan
+
+    def aligned(self, gain: float, error: float, measured: float) -> PixelEnergy:
+        """Return the energy function aligned with those of the other pixels.
+
+        Parameters
+        ----------
+        gain
+            Relative: energies are multiplied by 1 - gain.
+        error
+            Its standard deviation.
+        measured
+            The gain before it was shrunk towards 0.
+
+        Returns
+        -------
+        PixelEnergy
+            With scaled curves; the same one if the pixel is not used.
+        """
+        if self.params is None:
+            return self
+        early, late = (params.copy() for params in self.params)
+        early[layout.CURVE] *= 1 - gain
+        late[layout.CURVE] *= 1 - gain
+        return replace(
+            self,
+            params=(early, late),
+            alignment=gain,
+            alignment_error=error,
+            misalignment=measured,
+        )
 
 
 def select_surrounding(

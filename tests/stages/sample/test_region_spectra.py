@@ -9,11 +9,8 @@ import xarray as xr
 from rixs_pipeline.config import MapConfig, NormaliseConfig, Region
 from rixs_pipeline.schema import check, spectrum
 from rixs_pipeline.stages.sample.combine_scans import combine_scans
-from rixs_pipeline.stages.sample.region_spectra import (
-    SpectrumInputs,
-    extract_region,
-    extract_spectra,
-)
+from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs
+from rixs_pipeline.stages.sample.region_spectra import extract_region, extract_spectra
 from tests.stages.builders import scan_map
 
 E = np.array([780.0, 781.0, 782.0])
