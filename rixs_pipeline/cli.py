@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="rixs-pipeline",
-    help="From the pulses of a TES spectrometer to calibrated RIXS maps and spectra.",
+    help="Reduce the pulses of a TES spectrometer to calibrated RIXS maps and spectra.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 config_app = typer.Typer(
-    help="The config: show it resolved, check it, print its JSON schema.",
+    help="Print the config with all defaults, check a config file, or "
+    "print the JSON schema.",
     no_args_is_help=True,
 )
 app.add_typer(config_app, name="config")
@@ -46,10 +47,10 @@ BLAS_THREADS = (
 log = logging.getLogger("rixs_pipeline")
 
 BeamtimeArgument = Annotated[
-    Path, typer.Argument(help="A beamtime directory.", show_default=False)
+    Path, typer.Argument(help="Directory of the beamtime.", show_default=False)
 ]
 OutArgument = Annotated[
-    Path, typer.Argument(help="A folder that `run` wrote.", show_default=False)
+    Path, typer.Argument(help="Output folder of a reduction.", show_default=False)
 ]
 ConfigOption = Annotated[
     Path | None,
@@ -58,34 +59,48 @@ ConfigOption = Annotated[
 SiteOption = Annotated[
     Path | None,
     typer.Option(
-        "--site", help="Config file of the site; the beamtime's overrides it."
+        "--site",
+        help="Config file of the site; the config of the beamtime overrides it.",
     ),
 ]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for all results.")]
 ScansOption = Annotated[
-    str | None, typer.Option("--scans", help="Only these scans: 1,3-7 or names.")
+    str | None,
+    typer.Option(
+        "--scans", help="Process only these scans, by number or name, such as 1,3-7."
+    ),
 ]
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Make everything again, fresh or not.")
+    bool,
+    typer.Option(
+        "--force", help="Remake all products, including those that are up to date."
+    ),
 ]
 DryOption = Annotated[
-    bool, typer.Option("--dry-run", help="Show what would be made; make nothing.")
+    bool,
+    typer.Option(
+        "--dry-run", help="List the products that would be made; make nothing."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 SchedulerOption = Annotated[
     str | None,
     typer.Option(
-        "--scheduler", help="serial, threads, processes, slurm or tcp://HOST:PORT."
+        "--scheduler",
+        help="Scheduler: serial, threads, processes, slurm or tcp://HOST:PORT.",
     ),
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option("--workers", help="Number of workers; default: the cores.")
+    int | None,
+    typer.Option(
+        "--workers", help="Number of workers; default: number of available cores."
+    ),
 ]
 MemoryOption = Annotated[
     str | None, typer.Option("--memory", help="Memory limit for binning, such as 1GB.")
 ]
 VerboseOption = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Log more, with tracebacks.")
+    bool, typer.Option("--verbose", "-v", help="Log details, including tracebacks.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Log only errors.")]
 
@@ -119,7 +134,7 @@ def main() -> None:
     if code == CLICK_INTERRUPTED:
         code = INTERRUPTED
         _print_error(
-            "interrupted; finished products are kept, and the same command continues"
+            "interrupted; finished products are kept; repeat the command to continue"
         )
     # Without it the interpreter, when it ends, looks through all that was imported:
     # 2.8 s instead of 2.3 s of processor time for numba, xarray, scipy and matplotlib.
@@ -211,7 +226,7 @@ def _print_summary(summary: "Summary", as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary.as_dict(), indent=1))
     elif summary.dry_run:
-        print("\n".join(summary.planned) or "everything is fresh")
+        print("\n".join(summary.planned) or "all products are up to date")
     else:
         print("\n".join(summary.text()))
 
@@ -261,11 +276,17 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
     app.command(name, help=text)(command)
 
 
-_add_reduction("run", "report", "Reduce a beamtime: make everything that is not fresh.")
-_add_reduction("calibrate", "calibrate", "Calibrate the pixels: run --until calibrate.")
-_add_reduction("bin", "bin", "Bin the scans into maps: run --until bin.")
-_add_reduction("extract", "extract", "Extract the spectra: run --until extract.")
-_add_reduction("report", "report", "Draw the figures: run --until report.")
+_add_reduction(
+    "run", "report", "Reduce a beamtime: make all products that are missing or stale."
+)
+_add_reduction(
+    "calibrate", "calibrate", "Calibrate the pixels; equal to run --until calibrate."
+)
+_add_reduction("bin", "bin", "Bin the scans into maps; equal to run --until bin.")
+_add_reduction(
+    "extract", "extract", "Extract the spectra; equal to run --until extract."
+)
+_add_reduction("report", "report", "Plot the figures; equal to run --until report.")
 
 
 @app.command()
@@ -285,23 +306,25 @@ def inspect(
 def init(
     beamtime: BeamtimeArgument,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The config file to write.")
+        Path, typer.Option("--out", "-o", help="Config file to write.")
     ] = Path("config.yaml"),
-    force: Annotated[bool, typer.Option("--force", help="Overwrite it.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite an existing file.")
+    ] = False,
 ) -> int:
-    """Write a commented config fitted to a beamtime."""
+    """Write a config with comments for a beamtime."""
     from rixs_pipeline.runner.inspect import initial_config
 
     if out.exists() and not force:
-        raise UsageError(f"{out}: exists already; choose another name or use --force")
+        raise UsageError(f"{out}: file exists; choose another name or use --force")
     out.write_text(initial_config(beamtime), encoding="utf-8")
-    print(f"wrote {out}; check it, then rixs-pipeline run {beamtime} -c {out}")
+    print(f"wrote {out}; edit it, then run: rixs-pipeline run {beamtime} -c {out}")
     return 0
 
 
 @app.command()
 def status(out: OutArgument, as_json: JsonOption = False) -> int:
-    """Show what is done, stale or failed, and why."""
+    """Show which products are fresh, stale or failed, and why."""
     from rixs_pipeline.runner.inspect import status as find_status
 
     _set_up_logging(quiet=True)
@@ -319,11 +342,12 @@ def export(
     formats: Annotated[
         str,
         typer.Option(
-            "--format", help="xdi, athena, csv, nexus, photons; several with commas."
+            "--format",
+            help="Formats, separated by commas: xdi, athena, csv, nexus, photons.",
         ),
     ] = "xdi",
 ) -> int:
-    """Write the spectra, or the photons of each scan, for other tools."""
+    """Write the spectra, or the photons of each scan, for other programs."""
     from rixs_pipeline.io.export import export as write
 
     for path in write(
@@ -339,7 +363,7 @@ def watch(
     config: ConfigOption = None,
     out: OutOption = Path("out"),
     every: Annotated[
-        float, typer.Option("--every", min=0.1, help="Seconds between rounds.")
+        float, typer.Option("--every", min=0.1, help="Time between rounds, s.")
     ] = 10.0,
     rounds: Annotated[
         int | None,
@@ -348,7 +372,7 @@ def watch(
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
 ) -> int:
-    """Reduce what appears while the beamtime runs, until Ctrl-C."""
+    """Reduce new data while the beamtime runs, until Ctrl-C."""
     from rixs_pipeline.runner.watch import watch as watch_beamtime
 
     _set_up_logging()
@@ -363,12 +387,15 @@ def submit(
     site: SiteOption = None,
     out: OutOption = Path("out"),
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the job scripts; submit nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the job scripts without submitting them."
+        ),
     ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Reduce a beamtime as SLURM jobs; repeated, it continues where it stopped."""
+    """Reduce a beamtime in SLURM jobs; repeat the command to continue."""
     from dataclasses import asdict
 
     from rixs_pipeline.runner import slurm
@@ -393,7 +420,7 @@ def submit(
     if as_json:
         print(json.dumps(content, indent=1))
     else:
-        print("\n".join(lines) or "everything is fresh; nothing to submit")
+        print("\n".join(lines) or "all products are up to date; nothing to submit")
     return 0
 
 
@@ -401,7 +428,7 @@ def submit(
 def simulate(
     out: Annotated[
         Path,
-        typer.Argument(help="The beamtime directory to write.", show_default=False),
+        typer.Argument(help="Directory of the beamtime to write.", show_default=False),
     ],
     preset: Annotated[
         str,
@@ -410,35 +437,40 @@ def simulate(
         ),
     ] = "sample",
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Seed of the random numbers.")
+        int | None, typer.Option("--seed", help="Seed of all random numbers.")
     ] = None,
     pixels: Annotated[
         int | None, typer.Option("--pixels", help="Number of pixels.")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option("--rate", help="Photons/s on a mean pixel in scans.")
+        float | None,
+        typer.Option("--rate", help="Mean photon rate per pixel in scans, 1/s."),
     ] = None,
     passes: Annotated[
-        int | None, typer.Option("--passes", help="Scans of each sample at each edge.")
+        int | None,
+        typer.Option("--passes", help="Number of scans of each sample at each edge."),
     ] = None,
     edges: Annotated[
-        str | None, typer.Option("--edges", help="Edges to scan, such as Co_L,O_K.")
+        str | None,
+        typer.Option(
+            "--edges", help="Edges to scan, separated by commas, such as Co_L,O_K."
+        ),
     ] = None,
 ) -> int:
-    """Write a beamtime with known truth in the real formats."""
+    """Write a simulated beamtime with known spectra, in the real file formats."""
     from rixs_pipeline.simulate import simulate_preset
 
     _set_up_logging()
     simulate_preset(
         out, preset, seed=seed, pixels=pixels, rate=rate, passes=passes, edges=edges
     )
-    print(f"wrote {out}: rixs-pipeline run {out}")
+    print(f"wrote {out}; reduce it with: rixs-pipeline run {out}")
     return 0
 
 
 @config_app.command("show")
 def config_show(config: ConfigOption = None, site: SiteOption = None) -> int:
-    """The config with all defaults filled in."""
+    """Print the config with all defaults."""
     from rixs_pipeline.config.load import dump_config, load_config
 
     print(dump_config(load_config(config, site)), end="")
@@ -447,10 +479,10 @@ def config_show(config: ConfigOption = None, site: SiteOption = None) -> int:
 
 @config_app.command("check")
 def config_check(
-    config: Annotated[Path, typer.Argument(help="The config file.")],
+    config: Annotated[Path, typer.Argument(help="Config file to check.")],
     site: SiteOption = None,
 ) -> int:
-    """Errors of a config file with their lines; nothing is run."""
+    """Check a config file: list errors with line numbers."""
     from rixs_pipeline.config.load import load_config
 
     load_config(config, site)
@@ -460,7 +492,7 @@ def config_check(
 
 @config_app.command("schema")
 def config_schema() -> int:
-    """The JSON schema of the config, for editors."""
+    """Print the JSON schema of the config, for editors."""
     from rixs_pipeline.config.load import config_schema as schema
 
     print(json.dumps(schema(), indent=1))

@@ -415,7 +415,7 @@ def test_dry_run_lists_stale_products(cli, small):
     small.run()
     assert (
         cli("extract", small.beamtime, "-o", small.out, "--dry-run").out
-        == "everything is fresh\n"
+        == "all products are up to date\n"
     )
 
 
@@ -490,7 +490,7 @@ def test_init_writes_a_config_once(cli, small_beamtime, tmp_path):
     written = path.read_text()
     assert "LMR_100C" in written and "Co_PFY" in written
     result = cli("init", small_beamtime, "-o", path)
-    assert result.code == 2 and "exists already" in error_line(result)
+    assert result.code == 2 and "file exists" in error_line(result)
     path.write_text("map: {step: 1.0}\n")
     assert (
         cli("init", small_beamtime, "-o", path, "--force").code == 0
@@ -560,7 +560,10 @@ def test_simulate(cli, tmp_path):
         "--rate",
         1,
     )
-    assert result.code == 0 and result.out == f"wrote {out}: rixs-pipeline run {out}\n"
+    assert (
+        result.code == 0
+        and result.out == f"wrote {out}; reduce it with: rixs-pipeline run {out}\n"
+    )
     runs = json.loads(cli("inspect", out, "--json").out)["runs"]
     assert {run["edge"] for run in runs if run["kind"] == "scan"} == {"O_K"} and runs[
         0

@@ -18,48 +18,51 @@ class CalibrationConfig(Model):
 
     reference: str = Field(
         "srd128",
-        description="name of a set in configs/references, or path of a .yaml file "
-        "of the same form",
+        description="reference set: its name in configs/references, or the path "
+        "of a .yaml file of the same form",
     )
     variants: str | dict[str, str] = Field(
         {},
-        description="line -> variant (chemical state) in the set, such as "
-        "{Fe_La: oxide}; or one variant for all lines that have it",
+        description="line -> variant (chemical state) in the reference set, such "
+        "as {Fe_La: oxide}; or one variant for all lines that have it",
     )
     lines: tuple[str, ...] | None = Field(
         None,
         min_length=3,
-        description="lines that the reference sample emits; default: identified "
+        description="emission lines of the reference sample; default: identified "
         "in the spectra",
     )
     curve: CurveName = Field(
         "physical",
-        description="form of the gain curve: physical (a sensor that saturates), "
-        "gain (cubic in energy / pulse height) or loglog (cubic in log-log)",
+        description="form of the gain curve: physical (saturating sensor), gain "
+        "(cubic in energy / pulse height) or loglog (cubic in log-log)",
     )
     drift: bool = Field(
         True,
-        description="correct the pulse height for the drift of pretriggerMean, "
-        "where the data support it",
+        description="correct the pulse height for gain drift that correlates with "
+        "the pretrigger mean (`pretriggerMean`), if the data support it",
     )
     phase: bool = Field(
         True,
-        description="correct the pulse height for the arrival phase, where the data "
+        description="correct the pulse height for the arrival phase, if the data "
         "support it",
     )
     align: bool = Field(
         True,
-        description="align the pixels of a scan with each other by the emission of "
-        "the sample, where the data support it",
+        description="align the energy scales of the pixels of a scan by the "
+        "emission of the sample, if the data support it",
     )
     residual_cut: float = Field(
         6.0,
         gt=0,
-        description="largest deviation of residualStdDev of a pulse that is used, "
-        "in robust standard deviations",
+        description="largest accepted deviation of a pulse's `residualStdDev`, in "
+        "robust standard deviations",
     )
     min_line_counts: int = Field(
-        30, ge=5, description="a pixel does not use a line with fewer counts"
+        30,
+        ge=5,
+        description="minimum counts of a line in a pixel; a line with fewer "
+        "counts is not used in the calibration of this pixel",
     )
 
 
@@ -72,19 +75,23 @@ class ReferenceLine(Model):
     """
 
     energy: float = Field(
-        gt=0, description="position of the maximum at 1 eV FWHM resolution, eV"
+        gt=0, description="position of the maximum at a resolution of 1 eV FWHM, eV"
     )
-    uncertainty: float = Field(gt=0, description="one standard deviation, eV")
+    uncertainty: float = Field(gt=0, description="standard deviation of the energy, eV")
     source: str
     variant: str = Field(
-        "", description="chemical state, such as metal or oxide; empty: not stated"
+        "", description="chemical state, such as metal or oxide; empty: unspecified"
     )
     shape: tuple[tuple[float, float, float], ...] = Field(min_length=1)
     sigma: float = Field(
-        0.0, ge=0, description="Gaussian part of the emitted shape, eV"
+        0.0,
+        ge=0,
+        description="standard deviation of the Gaussian part of the emitted shape, eV",
     )
     satellite_of: str | None = Field(
-        None, description="line whose shape includes this line; never fitted alone"
+        None,
+        description="line whose shape includes this line, which is then not "
+        "fitted separately",
     )
 
 
@@ -95,7 +102,9 @@ class ReferenceSet(Model):
     source: str
     lines: dict[str, ReferenceLine] = Field(min_length=3)
     variants: dict[str, str] = Field(
-        {}, description="line -> variant, for lines in another state than the default"
+        {},
+        description="line -> variant, for lines in a chemical state other than "
+        "the default",
     )
 
     def attributes(self) -> dict[str, str]:

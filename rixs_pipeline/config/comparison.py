@@ -14,22 +14,22 @@ class Feature(Model):
     """
 
     region: str
-    window: Limits = Field(description="[low, high] of the feature, eV")
+    window: Limits = Field(description="window [low, high] of the feature, eV")
     baseline: Limits | None = Field(
-        None, description="[low, high] of a range without the feature, eV"
+        None, description="range [low, high] without the feature, eV"
     )
     rest: str | None = Field(
         None,
-        description="region with the rest of the emission, without the feature; "
-        "scaled to the same height in baseline and subtracted",
+        description="region with the emission other than the feature; it is "
+        "scaled to the same height in `baseline` and subtracted",
     )
 
     @model_validator(mode="after")
     def _check_baseline(self) -> Self:
         if self.rest is not None and self.baseline is None:
             raise ValueError(
-                "rest requires baseline, the range in which both regions are scaled "
-                "to the same height"
+                "`rest` requires `baseline`; set it to the range [low, high] "
+                "in which both regions are scaled to the same height"
             )
         return self
 
@@ -42,15 +42,19 @@ class Comparison(Model):
 
     samples: tuple[str, ...] = Field(min_length=2)
     regions: tuple[str, ...] | None = Field(
-        None, description="regions to compare; default: all that the samples share"
+        None,
+        description="regions to compare; default: all regions that the samples "
+        "have in common",
     )
     scale: Literal["free", "known"] | Limits = Field(
         "free",
-        description="common factor between samples: free (fitted), known (1), or "
-        "fitted in a window [low, high] in eV",
+        description="intensity scale factor between samples: free (fitted), known "
+        "(fixed at 1), or fitted in a window [low, high], eV",
     )
     window: Limits | None = Field(
-        None, description="[low, high] of the test, eV; default: the whole spectrum"
+        None,
+        description="range [low, high] of the equality test, eV; default: the "
+        "whole spectrum",
     )
     feature: Feature | None = None
 
@@ -60,21 +64,19 @@ class PassesConfig(Model):
 
     outliers: Literal["report", "leave_out"] = Field(
         "report",
-        description="outlying passes and points: reported only, or left out of the "
-        "co-added map too",
+        description="outlying passes and points: report (reported only) or "
+        "leave_out (also excluded from the co-added map)",
     )
     level: float = Field(
-        0.01,
-        gt=0,
-        lt=0.5,
-        description="probability of a false alarm per sample and edge",
+        0.01, gt=0, lt=0.5, description="false-alarm probability per sample and edge"
     )
     align: Literal["report", "apply"] = Field(
         "report",
-        description="shifts of the incident scale between passes: reported only, or "
-        "corrected",
+        description="shifts of the incident energy scale between passes: report "
+        "(reported only) or apply (corrected)",
     )
     channel: str | None = Field(
         None,
-        description="reading whose spectra are aligned, such as tey; default: the PFY",
+        description="reading whose spectra determine the shifts, such as tey; "
+        "default: the PFY",
     )

@@ -34,26 +34,29 @@ class ClusterConfig(Model):
     """
 
     partition: str | None = Field(
-        None, description="partition; default: that of the cluster"
+        None,
+        description="SLURM partition; default: the default partition of the cluster",
     )
     account: str | None = None
     walltime: str = Field(
         "01:00:00",
         pattern=r"^(\d+-)?\d+(:\d\d){1,2}$",
-        description="time limit of a job",
+        description="time limit of each job",
     )
     cpus: int = Field(
-        2, ge=1, description="cores, and worker processes, of a job of `submit`"
+        2,
+        ge=1,
+        description="number of cores and of worker processes of each `submit` job",
     )
-    memory: Memory = Field("4GB", description="memory of a job of `submit`")
+    memory: Memory = Field("4GB", description="memory of each `submit` job")
     scans_per_job: int = Field(
-        1, ge=1, description="number of scans that a job of `submit` bins"
+        1, ge=1, description="number of scans binned by each `submit` job"
     )
     setup: tuple[ShellLine, ...] = Field(
-        (), description="shell lines before the command, such as `module load python`"
+        (), description="shell commands to run first, such as `module load python`"
     )
     options: tuple[ShellLine, ...] = Field(
-        (), description="further options of sbatch, such as `--qos=normal`"
+        (), description="additional sbatch options, such as `--qos=normal`"
     )
 
 
@@ -66,10 +69,12 @@ class ExecutionConfig(Model):
     workers: int | None = Field(
         None,
         ge=1,
-        description="number of threads or processes; default: the available cores",
+        description="number of threads or processes; default: number of available "
+        "cores",
     )
     memory: Memory = Field(
-        "1GB", description="memory limit for binning; on a cluster, of each worker"
+        "1GB",
+        description="memory limit for binning; on a cluster, the limit of each worker",
     )
     cluster: ClusterConfig = ClusterConfig()
 

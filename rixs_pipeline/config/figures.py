@@ -17,15 +17,15 @@ class MultiPanelFigure(Model):
     channel: Annotated[tuple[str, ...], SINGLE_VALUE_ALLOWED] = Field(
         ("tey",),
         min_length=1,
-        description="xas: reading or pfy; of several, each has a row",
+        description="xas: reading or pfy; a list gives one row for each",
     )
     region: str | None = Field(
         None,
-        description="maps, cuts, spectra: region (name, or kind pfy or spfy) to "
-        "outline in the maps and to overlay",
+        description="maps, cuts, spectra: region to outline in the maps and to "
+        "overlay, by name or by kind (pfy or spfy)",
     )
     emission: Limits | None = Field(
-        None, description="[low, high] of emission energy in the maps, eV"
+        None, description="emission energy range [low, high] of the maps, eV"
     )
     incident: tuple[float, ...] = Field(
         (), description="cuts: incident energies of the emission spectra, eV"
@@ -34,8 +34,7 @@ class MultiPanelFigure(Model):
         0.5, gt=0, description="cuts: width of the band at each incident energy, eV"
     )
     compared: float | None = Field(
-        None,
-        description="cuts: the incident energy at which the samples are overlaid, eV",
+        None, description="cuts: incident energy at which the samples are overlaid, eV"
     )
 
     @model_validator(mode="after")
@@ -43,9 +42,12 @@ class MultiPanelFigure(Model):
         if self.kind != "cuts":
             return self
         if not self.incident:
-            raise ValueError("kind: cuts requires incident, a list of energies in eV")
+            raise ValueError(
+                "`kind: cuts` requires `incident`; set it to a list of energies in eV"
+            )
         if self.compared is not None and self.compared not in self.incident:
             raise ValueError(
-                f"compared: {self.compared} must be one of the incident energies"
+                "compared: must be one of the energies in `incident`, not "
+                f"{self.compared}"
             )
         return self

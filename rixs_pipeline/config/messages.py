@@ -30,7 +30,7 @@ _EXPECTED = {  # type of an error of pydantic -> message
     "too_long": "must have at most {max_length} items",
     "missing": "must have more items",
     "union_tag_invalid": "must be of kind {expected_tags}",
-    "union_tag_not_found": "must have a kind",
+    "union_tag_not_found": "must have a key `kind`",
 }
 _EXPECTED_KIND = {  # first word of the type of an error -> message
     "int": "must be a whole number",
@@ -308,4 +308,4 @@ def _hint(word: str, allowed: list[str]) -> str:
     close = get_close_matches(word, allowed, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"known: {', '.join(allowed)}"
+    return f"available: {', '.join(allowed)}"

@@ -38,7 +38,7 @@ class Exclusions(Model):
     scans: tuple[int | str, ...] = ()
     pixels: tuple[int, ...] = ()
     points: dict[int | str, tuple[int, ...]] = Field(
-        {}, description="scan -> points to leave out, counted from 0"
+        {}, description="scan -> points to exclude, counted from 0"
     )
 
 
@@ -58,31 +58,31 @@ class MapConfig(Model):
     """The bins of the maps."""
 
     emission: Limits = Field(
-        (200.0, 1100.0), description="[low, high] of emission energy, eV"
+        (200.0, 1100.0), description="emission energy range [low, high], eV"
     )
     step: float = Field(0.5, gt=0, description="width of the emission bins, eV")
     incident: Limits | None = Field(
         None,
-        description="[low, high] of explicit incident bins, eV; default: the points "
-        "of the scan",
+        description="range [low, high] of explicit incident energy bins, eV; "
+        "default: the points of the scan",
     )
     incident_step: float | None = Field(
-        None, gt=0, description="width of the explicit incident bins, eV"
+        None, gt=0, description="width of the explicit incident energy bins, eV"
     )
     elastic_offset: Literal["report", "apply"] = Field(
         "report",
-        description="offset of the elastic line: reported only, or applied to the "
-        "incident energies",
+        description="offset of the elastic line: report (reported only) or apply "
+        "(applied to the incident energies)",
     )
     best_pixels: dict[Edge, Annotated[int, Field(ge=1)]] = Field(
         {},
-        description="edge -> number of pixels to use, those of best resolution; "
-        "default: all that are ok",
+        description="edge -> number of pixels to use, starting with the best "
+        "resolution; default: all pixels with status ok",
     )
     keep_photons: bool = Field(
         False,
         description="store the calibrated photons of each scan (photons/*.h5), so "
-        "that other bins need no pulses",
+        "that maps with other bins can be made without pulse files",
     )
 
     @model_validator(mode="after")
@@ -93,11 +93,11 @@ class MapConfig(Model):
         if abs(n_bins - round(n_bins)) > BINS_TOLERANCE:
             raise ValueError(
                 f"emission: {list(self.emission)} is not a whole number of bins of "
-                f"{self.step} eV"
+                f"{self.step} eV; change `emission` or `step`"
             )
         if (self.incident is None) != (self.incident_step is None):
             raise ValueError(
-                "incident and incident_step must both be given, or neither"
+                "only one of `incident` and `incident_step` is set; set both or neither"
             )
         return self
 
@@ -107,32 +107,34 @@ class NormaliseConfig(Model):
 
     i0: str | None = Field(
         "i0",
-        description="channel of the log with the incident flux; null: live time alone",
+        description="channel of the log with the incident flux (I0); null: "
+        "normalise by live time only",
     )
     i0_offset: float = Field(
-        0.0, description="reading of that channel without beam, subtracted first"
+        0.0, description="reading of the I0 channel without beam; subtracted from I0"
     )
     beam_off_below: float = Field(
         0.1,
         ge=0,
         lt=1,
-        description="a point has no beam where I0 is below this share of the 0.9 "
-        "quantile of the scan",
+        description="a point counts as having no beam if its I0 is below this "
+        "fraction of the 90th percentile of I0 in the scan",
     )
     throughput: bool = Field(
         True,
-        description="weight pixels by their throughput, so that a lost pixel does "
-        "not change intensities",
+        description="weight pixels by their throughput, so that intensities do "
+        "not change if a pixel is missing in some scans",
     )
     i0_noise: Annotated[float, Field(ge=0, lt=1)] | Literal["poisson"] | None = Field(
         None,
         description="relative standard deviation of I0 at a point; poisson: the "
-        "channel is a count",
+        "channel is a count with Poisson statistics",
     )
     efficiency: tuple[tuple[float, float], ...] = Field(
         (),
-        description="[emission energy in eV, efficiency of detector and windows], "
-        "interpolated linearly",
+        description="list of [emission energy in eV, efficiency of detector and "
+        "windows] pairs, interpolated linearly; counts are divided by the "
+        "efficiency",
     )
 
     @model_validator(mode="after")
@@ -143,8 +145,8 @@ class NormaliseConfig(Model):
         is_positive = all(efficiency > 0 for _, efficiency in self.efficiency)
         if not (is_ascending and is_positive):
             raise ValueError(
-                "efficiency: energies must ascend and efficiencies be greater than 0 "
-                "in pairs [energy, efficiency]"
+                "efficiency: in the list of [energy, efficiency] pairs, "
+                "energies must increase and every efficiency must be greater than 0"
             )
         return self
 
@@ -175,18 +177,22 @@ class XasConfig(Model):
     """Absorption spectra from readings of the log."""
 
     channels: tuple[str, ...] = Field(
-        ("tey", "tfy"), description="readings that are absorption spectra"
+        ("tey", "tfy"), description="readings to use as absorption spectra"
     )
     scale: Literal["max", "edge"] = Field(
-        "max", description="scale to a maximum of 1, or to an edge jump of 1"
+        "max",
+        description="scale spectra to a maximum of 1 (max) or to an edge jump of "
+        "1 (edge)",
     )
     pre_edge: Limits | None = Field(
         None,
-        description="[low, high] of the pre-edge line, eV; default: that of the edge",
+        description="pre-edge range [low, high], eV; default: the pre-edge range "
+        "of the edge",
     )
     post_edge: Limits | None = Field(
         None,
-        description="[low, high] of the post-edge line, eV; default: that of the edge",
+        description="post-edge range [low, high], eV; default: the post-edge "
+        "range of the edge",
     )
 
 
@@ -199,7 +205,7 @@ class Config(Model):
     normalise: NormaliseConfig = NormaliseConfig()
     geometry: GeometryConfig = GeometryConfig()
     regions: dict[RegionName, Region] | None = Field(
-        None, description="default: the presets of the scanned edges"
+        None, description="regions by name; default: the presets of the scanned edges"
     )
     compare: dict[str, Comparison] = Field({}, description="comparisons by name")
     passes: PassesConfig = PassesConfig()

@@ -49,11 +49,14 @@ class _Shaped(Model):
     shape: tuple[tuple[float, Positive, Positive], ...] | None = Field(
         None,
         min_length=1,
-        description="Lorentzians: [position eV from any zero, full width eV, "
-        "share of the area]",
+        description="Lorentzians: [position relative to an arbitrary zero, FWHM, "
+        "fraction of the area], positions and widths in eV",
     )
     sigma: float = Field(
-        0.0, ge=0, description="Gaussian that the Lorentzians are convolved with, eV"
+        0.0,
+        ge=0,
+        description="standard deviation of the Gaussian that the Lorentzians are "
+        "convolved with, eV",
     )
 
 
@@ -63,12 +66,15 @@ class _VariantEntry(_Shaped):
     Either `energy` and `uncertainty`, or a `shift`; without a shape, the line's.
     """
 
-    energy: Positive | None = Field(None, description="eV")
-    uncertainty: Positive | None = Field(None, description="one standard deviation, eV")
+    energy: Positive | None = Field(None, description="energy of the line, eV")
+    uncertainty: Positive | None = Field(
+        None, description="standard deviation of the energy, eV"
+    )
     shift: tuple[float, Positive] | None = Field(
         None,
-        description="[distance from the line, its standard deviation], eV; the "
-        "latter adds in quadrature to the uncertainty of the line",
+        description="[offset from the line, standard deviation of the offset], "
+        "eV; the standard deviation is added in quadrature to the uncertainty of "
+        "the line",
     )
     source: str
 
@@ -76,17 +82,21 @@ class _VariantEntry(_Shaped):
 class _LineEntry(_Shaped):
     """A line as a person writes it."""
 
-    energy: Positive = Field(description="eV")
-    uncertainty: Positive = Field(description="one standard deviation, eV")
-    source: str | None = Field(None, description="default: the set's")
+    energy: Positive = Field(description="energy of the line, eV")
+    uncertainty: Positive = Field(description="standard deviation of the energy, eV")
+    source: str | None = Field(
+        None, description="source of the energy; default: the source of the set"
+    )
     material: str = Field(
-        "", description="what the line was measured on: its name among the variants"
+        "",
+        description="material on which the line was measured, such as metal; as a "
+        "variant, it selects the line itself",
     )
     variants: dict[str, _VariantEntry] = Field(
-        {}, description="the line in other chemical states, by name"
+        {}, description="variant -> the line in this chemical state"
     )
     shape_from: Literal["hauskat2024"] | None = Field(
-        None, description="the set that has the shape of this line"
+        None, description="reference set that contains the shape of this line"
     )
     satellite_of: str | None = None
 
@@ -94,7 +104,9 @@ class _LineEntry(_Shaped):
 class _SetFile(Model):
     """A file of reference lines."""
 
-    name: str | None = Field(None, description="default: the name of the file")
+    name: str | None = Field(
+        None, description="name of the set; default: the name of the file"
+    )
     source: str
     lines: dict[str, _LineEntry] = Field(min_length=3)
 
@@ -214,7 +226,8 @@ def find_variant_problems(
         all_words = set().union(*words.values())
         if variants and variants not in all_words:
             text = (
-                f"no variant '{variants}' in {path.stem}; known: {_listed(all_words)}"
+                f"no variant '{variants}' in {path.stem}; available: "
+                f"{_listed(all_words)}"
             )
             return [VariantProblem((), text)]
         return []
@@ -225,7 +238,7 @@ def find_variant_problems(
             text = f"no line '{name}' in {path.stem} ({did_you_mean(name, lines)})"
         elif word not in words[name]:
             text = (
-                f"no variant '{word}' of {name} in {path.stem}; known: "
+                f"no variant '{word}' of {name} in {path.stem}; available: "
                 f"{_listed(words[name])}"
             )
         if text:
@@ -308,7 +321,8 @@ def _check_satellite(name: str, entries: _SetFile, document: Document) -> None:
     main = entries.lines.get(main_name)
     if main is None or main.satellite_of == name:
         keys = ("lines", name, "satellite_of")
-        raise _error(document, keys, f"'{main_name}' is not another line of this set")
+        text = f"must name another line of this set, not '{main_name}'"
+        raise _error(document, keys, text)
 
 
 def _check_shape_source(name: str, line: _LineEntry, document: Document) -> None:
@@ -316,11 +330,11 @@ def _check_shape_source(name: str, line: _LineEntry, document: Document) -> None
     if not line.shape_from:
         return
     if line.shape or line.sigma:
-        text = "shape_from allows no shape or sigma"
+        text = "`shape_from` excludes `shape` and `sigma`; remove one or the other"
         raise _error(document, ("lines", name), text)
     if name not in _measured_lines():
         names = ", ".join(_measured_lines())
-        text = f"{line.shape_from} has no {name}; known: {names}"
+        text = f"no shape of {name} in {line.shape_from}; available: {names}"
         raise _error(document, ("lines", name, "shape_from"), text)
 
 
@@ -329,16 +343,16 @@ def _check_variants(name: str, line: _LineEntry, document: Document) -> None:
     for word, variant in line.variants.items():
         keys = ("lines", name, "variants", word)
         if word == line.material:
-            text = "is the material of the line itself; choose another name"
+            text = "is the `material` of the line itself; choose another name"
             raise _error(document, keys, text)
         has_energy = variant.energy is not None
         has_uncertainty = variant.uncertainty is not None
         has_shift = variant.shift is not None
         if has_energy != has_uncertainty or has_energy == has_shift:
-            text = "give either energy and uncertainty, or shift"
+            text = "set either `energy` and `uncertainty`, or `shift`"
             raise _error(document, keys, text)
         if variant.sigma and not variant.shape:
-            text = "is part of a shape; give shape too"
+            text = "requires `shape`; set `shape` too, or remove `sigma`"
             raise _error(document, (*keys, "sigma"), text)
 
 

@@ -27,8 +27,8 @@ class PreEdge(Model):
     kind: Literal["constant", "linear"]
     incident: Limits | None = Field(
         None,
-        description="[low, high] of the fit in incident energy, eV; default: that "
-        "of the edge",
+        description="fit range [low, high] in incident energy, eV; default: the "
+        "pre-edge range of the edge",
     )
 
 
@@ -39,8 +39,8 @@ class Sideband(Model):
     emission: Windows = Field(
         min_length=1,
         max_length=2,
-        description="window [low, high] for a constant background, or two windows for "
-        "a straight line between them, eV",
+        description="one window [low, high] for a constant background, or two "
+        "windows for a straight line between them, eV",
     )
 
 
@@ -50,7 +50,9 @@ class Blank(Model):
     kind: Literal["blank"]
     sample: str
     factor: float = Field(
-        1.0, gt=0, description="factor that multiplies the intensity of the blank"
+        1.0,
+        gt=0,
+        description="factor by which the intensity of the blank is multiplied",
     )
 
 
@@ -65,13 +67,13 @@ class Leak(Model):
         None,
         gt=0,
         lt=0.5,
-        description="share of a line in its tail; default: that of the used pixels "
-        "in the reference runs",
+        description="fraction of the intensity of a line in its tail; default: "
+        "the value of the pixels used, from the reference runs",
     )
     tail_fraction_errors: float | None = Field(
         None,
         ge=0,
-        description="standard deviation of tail_fraction; default: from the "
+        description="standard deviation of `tail_fraction`; default: from the "
         "reference runs",
     )
     tail_length: float | None = Field(
@@ -88,13 +90,14 @@ class Piece(Model):
     """A part of a region: the bins within all limits that are given."""
 
     emission: Limits | None = Field(
-        None, description="[low, high] of emission energy, eV"
+        None, description="emission energy range [low, high], eV"
     )
     incident: Limits | None = Field(
-        None, description="[low, high] of incident energy, eV"
+        None, description="incident energy range [low, high], eV"
     )
     loss: Limits | None = Field(
-        None, description="[low, high] of energy loss (incident - emission), eV"
+        None,
+        description="energy loss range [low, high] (loss = incident - emission), eV",
     )
     polygon: tuple[tuple[float, float], ...] | None = Field(
         None, min_length=3, description="corners [incident, emission], eV"
@@ -109,18 +112,18 @@ class SelfAbsorption(Model):
 
     background: float = Field(
         gt=0,
-        description="absorption by everything else at the incident energy, relative "
-        "to that of the edge",
+        description="absorption at the incident energy by other elements and "
+        "shells, relative to the edge jump",
     )
     fluorescence: float = Field(
         ge=0,
-        description="total absorption at the emission energy, relative to that of "
-        "the edge",
+        description="total absorption at the emission energy, relative to the "
+        "edge jump",
     )
     post_edge: Limits | None = Field(
         None,
-        description="[low, high] of incident energy after the edge, eV; default: "
-        "that of the edge",
+        description="post-edge range [low, high] of incident energy, eV; default: "
+        "the post-edge range of the edge",
     )
 
 
@@ -129,47 +132,51 @@ class Region(Piece):
 
     kind: RegionKind | None = None
     preset: Edge | None = Field(
-        None, description="edge whose preset supplies the keys that are not given"
+        None, description="edge whose preset supplies the keys that are not set"
     )
     edge: Edge | None = Field(
-        None, description="edge of the maps to which it applies; default: all maps"
+        None,
+        description="edge of the maps to which the region applies; default: all maps",
     )
     pieces: tuple[Piece, ...] = Field(
         (),
-        description="parts whose union is the region, within the limits of the region",
+        description="parts that together make up the region; each is clipped to "
+        "the limits of the region",
     )
     exclude_elastic: float | None = Field(
         None,
         gt=0,
-        description="half width of the excluded band around the elastic line, eV",
+        description="half-width of the excluded band around the elastic line, eV",
     )
     background: Annotated[tuple[Background, ...] | None, SINGLE_VALUE_ALLOWED] = Field(
         None, description="one or more backgrounds to subtract"
     )
     scale: Literal["none", "max", "area", "edge"] | Limits = Field(
         "none",
-        description="what the spectrum is divided by: none, max, area, edge, or the "
-        "mean in a window [low, high] in eV",
+        description="divisor of the spectrum: none, max (maximum), area, edge "
+        "(edge jump), or the mean in a window [low, high], eV",
     )
     pre_edge: Limits | None = Field(
-        None, description="[low, high] before the edge for scale: edge, eV"
+        None, description="pre-edge range [low, high], eV; used with `scale: edge`"
     )
     post_edge: Limits | None = Field(
-        None, description="[low, high] after the edge for scale: edge, eV"
+        None, description="post-edge range [low, high], eV; used with `scale: edge`"
     )
     self_absorption: SelfAbsorption | None = None
     cuts: tuple[float | Limits, ...] = Field(
         (),
-        description="xes: incident energies (nearest point) or bands [low, high], "
-        "one spectrum each, eV",
+        description="xes: incident energies (the nearest point is used) or bands "
+        "[low, high], eV; one spectrum for each",
     )
     axis: Literal["emission", "loss"] = Field(
-        "emission", description="xes: axis, emission energy or energy loss"
+        "emission",
+        description="xes: axis of the spectrum, emission (emission energy) or "
+        "loss (energy loss)",
     )
     features: dict[RegionName, Limits] = Field(
         {},
-        description="windows [low, high] on the spectrum's axis, eV; area, centre of "
-        "mass and width of each are reported",
+        description="feature name -> window [low, high] on the spectrum's axis, "
+        "eV; area, centre of mass and width of each feature are reported",
     )
 
     @model_validator(mode="after")
@@ -177,13 +184,15 @@ class Region(Piece):
         """Refuse keys that this kind of region would ignore."""
         if self.kind is None and self.preset is None:
             raise ValueError(
-                "kind: is missing; set it (pfy, spfy, ipfy, tfy, xes, elastic), or set "
-                "preset to an edge"
+                "kind: is missing; set it to pfy, spfy, ipfy, tfy, xes or "
+                "elastic, or set `preset` to an edge"
             )
         if self.kind != "xes" and (self.cuts or self.axis != "emission"):
-            raise ValueError("cuts and axis: loss require kind: xes")
+            raise ValueError("`cuts` and `axis: loss` require `kind: xes`")
         if self.self_absorption and self.kind not in ("pfy", "spfy", "tfy"):
-            raise ValueError("self_absorption requires kind: pfy, spfy or tfy")
+            raise ValueError(
+                "`self_absorption` requires `kind: pfy`, `kind: spfy` or `kind: tfy`"
+            )
         if self.kind == "xes":
             self._check_emission_spectrum()
         return self
@@ -193,11 +202,11 @@ class Region(Piece):
         for background in self.background or ():
             if isinstance(background, PreEdge | Leak):
                 raise ValueError(
-                    f"background: kind: {background.kind} does not apply to emission "
-                    "spectra; use sideband or blank"
+                    f"background: `kind: {background.kind}` does not apply to emission "
+                    "spectra (`kind: xes`); use sideband or blank"
                 )
         if self.scale == "edge":
             raise ValueError(
-                "scale: edge does not apply to emission spectra; use none, max, area "
-                "or a window [low, high]"
+                "scale: `edge` does not apply to emission spectra (`kind: "
+                "xes`); use none, max, area or a window [low, high]"
             )

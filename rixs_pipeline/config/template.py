@@ -7,9 +7,9 @@ from rixs_pipeline.config.regions import Region
 from rixs_pipeline.config.yaml_lines import write_yaml
 
 _HEAD = [
-    "# What this beamtime needs beyond the defaults. Lines like `#key:` are examples: "
-    "remove the # to use them.",
-    "# All options: configs/example.yaml; `rixs-pipeline config check` finds mistakes.",
+    "# Options of this beamtime that differ from the defaults. Lines like `#key:` are "
+    "examples: remove the # to use them.",
+    "# All options: configs/example.yaml. `rixs-pipeline config check` lists errors.",
 ]
 
 
@@ -57,13 +57,13 @@ def _summary(
         run["name"] for run in description["runs"] if run["kind"] == "calibration"
     ]
     lines = [
-        f"# {len(scans)} scans at {', '.join(edges) or 'no known edge'}; "
+        f"# {len(scans)} scans at {', '.join(edges) or 'unknown edges'}; "
         f"{len(reference_runs)} reference runs: {', '.join(reference_runs) or 'none'}"
     ]
     without_edge = [run["name"] for run in scans if not run["edge"]]
     if without_edge:
         lines.append(
-            f"# edge unknown for {', '.join(without_edge)}: set it below, under scans"
+            f"# edge unknown for {', '.join(without_edge)}: set it in `beamtime.scans`"
         )
     problems = [_one_line(problem) for problem in description["problems"]]
     return lines + [f"# problem: {problem}" for problem in problems]
@@ -75,11 +75,11 @@ def _beamtime_section(scans: list[Any], samples: list[str]) -> list[str]:
     return [
         "# corrections to the logs",
         "beamtime:",
-        "  # name in the log: name to use",
+        "  # sample name in the log: name to use",
         f"#  samples: {_flow({name: name for name in samples})}",
         "  # corrections of single scans, by number or name",
         f"#  scans: {{{scan}: {{sample: name, edge: O_K}}}}",
-        "  # excluded scans (number or name), pixels, and points of a scan (from 0)",
+        "  # scans (number or name), pixels and points of a scan (from 0) to exclude",
         f"#  exclude: {{scans: [{scan}], pixels: [9], points: {{{scan}: [0, 1]}}}}",
     ]
 
@@ -93,7 +93,8 @@ def _calibration_section(description: Mapping[str, Any]) -> list[str]:
     }
     return [
         "calibration:",
-        "  # the energy scale: srd128, elam, ucal, hauskat2024, or a .yaml file",
+        "  # reference set of the energy scale: srd128, elam, ucal, hauskat2024, or a "
+        ".yaml file",
         "  reference: srd128",
         f"  # lines of the reference sample ({_names(sorted(materials))}); "
         "default: identified in the spectra",
@@ -108,7 +109,7 @@ def _normalise_section(readings: list[str]) -> list[str]:
     flux = next(iter(exact + similar), None)
     return [
         "normalise:",
-        "  # channel of the incident flux, null: live time alone; "
+        "  # channel with the incident flux (I0); null: normalise by live time only; "
         f"channels: {_names(readings)}",
         f"  i0: {_flow(flux)}",
     ]
@@ -122,7 +123,7 @@ def _regions_section(presets: list[Mapping[str, Region]]) -> list[str]:
         for name, region in regions.items()
     ]
     if not lines:
-        return ["# no `regions`: the presets of the edges are used"]
+        return ["# without `regions`, the presets of the edges are used"]
     head = "# these regions are the defaults; a section `regions` replaces all of them"
     return [head, "#regions:", *lines]
 
@@ -130,7 +131,7 @@ def _regions_section(presets: list[Mapping[str, Region]]) -> list[str]:
 def _compare_section(samples: list[str]) -> list[str]:
     """Return a comparison of two samples, as an example."""
     return [
-        "# samples to compare: overlaid, tested for equality, subtracted",
+        "# samples to compare: overlay, test for equality, and difference of spectra",
         "#compare:",
         f"#  pair: {_flow({'samples': samples})}",
     ]

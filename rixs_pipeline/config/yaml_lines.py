@@ -110,7 +110,7 @@ def _syntax_problem(path: Path, error: YAMLError) -> str:
         return f"{path}: not YAML: {text}"
     if duplicate := _DUPLICATE_KEY.match(text):
         return (
-            f"{path}:{mark.line + 1}: {duplicate[1]}: key given twice; remove one of "
+            f"{path}:{mark.line + 1}: {duplicate[1]}: duplicate key; remove one of "
             "the two"
         )
     return f"{path}:{mark.line + 1}:{mark.column + 1}: not YAML: {text}"
@@ -204,7 +204,7 @@ def merge(base: Document, over: Document, replaced: Iterable[Keys] = ()) -> Docu
 def show_value(value: Any) -> str:
     """Return a value as YAML has it, short enough for one line."""
     if value is None:
-        return "nothing"
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     is_plain = isinstance(value, str | list | dict | int | float)

@@ -37,7 +37,7 @@ def simulate(out: Path, settings: SimulationSettings) -> None:
         `out` exists and is not an empty directory.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out}: not an empty directory; give the path of a new one")
+        raise UsageError(f"{out}: not an empty directory; choose a new directory")
     (out / RUN_FOLDER).mkdir(parents=True)
     (out / LOG_FOLDER).mkdir()
 

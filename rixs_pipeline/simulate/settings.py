@@ -41,18 +41,22 @@ class Sample(Model):
         0.0,
         ge=0,
         le=1,
-        description="reduced share of the metals at the surface; affects TEY only",
+        description="fraction of the metals that is reduced at the surface; "
+        "affects TEY only",
     )
     fluorine: float = Field(
         0.0,
         ge=0,
-        description="amount of fluorine (PVDF, LiPF6): F Ka in the Co and Ni maps",
+        description="relative amount of fluorine (PVDF, LiPF6), which emits F Ka "
+        "in the Co and Ni maps",
     )
     oxide: float = Field(
-        1.0, ge=0, description="amount of the oxide; 0 is an electrode of carbon only"
+        1.0,
+        ge=0,
+        description="relative amount of oxide; 0: carbon electrode without oxide",
     )
     edges: tuple[ScanEdge, ...] = Field(
-        (), description="edges at which it is scanned; empty: all"
+        (), description="edges at which the sample is scanned; empty: all edges"
     )
 
 
@@ -61,7 +65,7 @@ class BeamDump(Model):
 
     scan: int = Field(ge=1, description="scan number")
     first: int = Field(ge=0, description="index of the first point without beam")
-    points: int = Field(ge=1, description="number of points")
+    points: int = Field(ge=1, description="number of points without beam")
 
 
 class SimulationSettings(Model):
@@ -75,35 +79,44 @@ class SimulationSettings(Model):
         10,
         ge=1,
         le=1000,
-        description="number of pixels; their channels are 1, 3, 5, ...",
+        description="number of pixels; their channel numbers are 1, 3, 5, ...",
     )
     rate: float = Field(
         5.0,
         gt=0,
         le=500,
-        description="photons/s on a mean pixel, mean over the points of a scan",
+        description="mean photon rate per pixel over the points of a scan, 1/s",
     )
     calibration_rate: float = Field(
-        10.0, gt=0, le=500, description="photons/s on a mean pixel in reference runs"
+        10.0,
+        gt=0,
+        le=500,
+        description="mean photon rate per pixel in reference runs, 1/s",
     )
 
     edges: tuple[ScanEdge, ...] = Field(
-        ("Co_L", "O_K"), min_length=1, description="edges scanned, in this order"
+        ("Co_L", "O_K"), min_length=1, description="edges to scan, in this order"
     )
     samples: tuple[Sample, ...] = Field(
         (Sample(name="LMR_RT"), Sample(name="LMR_100C", redox=1.4, reduction=0.3)),
         min_length=1,
     )
-    passes: int = Field(2, ge=1, description="scans of each sample at each edge")
+    passes: int = Field(
+        2, ge=1, description="number of scans of each sample at each edge"
+    )
     points: int = Field(
         70, ge=5, le=2000, description="number of incident energies of a scan"
     )
     dwell: float = Field(1.2, gt=0, description="duration of a point, s")
     settle: float = Field(
-        0.35, ge=0, description="time between points, in which pulses continue, s"
+        0.35,
+        ge=0,
+        description="time between points, during which pulses are also recorded, s",
     )
     calibrations: Literal[1, 2] = Field(
-        2, description="number of reference runs: before the scans, and after them"
+        2,
+        description="number of reference runs: 1 (before the scans) or 2 (before "
+        "and after the scans)",
     )
     calibration_duration: float = Field(
         900.0, gt=0, description="duration of a reference run, s"
@@ -115,10 +128,11 @@ class SimulationSettings(Model):
     lines: tuple[LineName, ...] = Field(
         ("C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La"),
         min_length=1,
-        description="lines of the reference sample",
+        description="emission lines of the reference sample",
     )
     contaminants: tuple[LineName, ...] = Field(
-        (), description="weaker lines that the reference sample should not emit"
+        (),
+        description="weaker emission lines from contamination of the reference sample",
     )
     parked_energy: float = Field(
         1000.0, description="logged incident energy of reference runs, eV"
@@ -131,32 +145,37 @@ class SimulationSettings(Model):
     fwhm: float = Field(
         1.4,
         gt=0,
-        description="resolution of a mean pixel, eV FWHM "
-        "(3.0 is like the real data of 2020)",
+        description="resolution of a typical pixel, eV FWHM; 3.0 in the real data "
+        "of 2020",
     )
     fwhm_spread: float = Field(
         0.12, ge=0, lt=1, description="relative spread of the resolution between pixels"
     )
     tail_fraction: tuple[float, float] = Field(
-        (0.12, 0.20), description="[low, high] share of photons in the low-energy tail"
+        (0.12, 0.20),
+        description="range [low, high] of the fraction of photons in the "
+        "low-energy tail",
     )
     tail_length: tuple[float, float] = Field(
-        (10.0, 30.0), description="[low, high] decay length of the tail, eV"
+        (10.0, 30.0),
+        description="range [low, high] of the decay length of the tail, eV",
     )
     gain_roughness: tuple[float, float] = Field(
         (0.5, 1.0),
-        description="[low, high] rms over 277-1000 eV of the part of the gain "
-        "that no formula describes, eV",
+        description="range [low, high] of the rms deviation, over 277-1000 eV, of "
+        "the gain curve from its formula, eV",
     )
     drift: float = Field(
         1.0,
         ge=0,
-        description="size of the drift that pretriggerMean shows; 1: as in real data",
+        description="size of the gain drift that correlates with the pretrigger "
+        "mean; 1: as in real data",
     )
     hidden_drift: float = Field(
         0.2,
         ge=0,
-        description="rms at 851 eV of the drift that pretriggerMean misses, eV",
+        description="rms at 851 eV of the gain drift that does not correlate with "
+        "the pretrigger mean, eV",
     )
     phase: float = Field(
         1.0, ge=0, description="size of the arrival-phase effect; 1: as in real data"
@@ -165,22 +184,22 @@ class SimulationSettings(Model):
         0.005,
         ge=0,
         lt=0.5,
-        description="share of pulses with a wrong height and a large residual",
+        description="fraction of pulses with a wrong pulse height and a large residual",
     )
     tail_after_pulse: tuple[float, Annotated[float, Field(gt=0)]] = Field(
         (0.0, 0.02),
-        description="[eV, s] energy that a pulse adds to the next one, "
-        "and its decay time; 0 eV: no tail",
+        description="[energy added to the next pulse in eV, decay time in s]; 0 "
+        "eV: no effect on the next pulse",
     )
     noise_rate: float = Field(
-        2.0, ge=0, description="spurious triggers per second in noisy pixels"
+        2.0, ge=0, description="rate of spurious triggers in noisy pixels, 1/s"
     )
 
     dead_pixels: Channels = Field(
-        (5,), description="channels whose file is a header only"
+        (5,), description="channels whose file contains only a header"
     )
     noisy_pixels: Channels = Field(
-        (9,), description="channels with a bad resolution and spurious triggers"
+        (9,), description="channels with poor resolution and spurious triggers"
     )
     jumping_pixels: Channels = Field(
         (13,), description="channels with a gain jump of 15-22 eV after the last scan"
@@ -189,25 +208,28 @@ class SimulationSettings(Model):
         (), description="channels with a gain jump in the middle of the middle scan"
     )
     truncated_pixels: Channels = Field(
-        (17,), description="channels whose last record is cut short"
+        (17,), description="channels whose last record is truncated"
     )
     aborted_scans: tuple[int, ...] = Field(
-        (), description="scans that are aborted at 60 % of their points"
+        (), description="scans that are aborted after 60 % of their points"
     )
     beam_dumps: tuple[BeamDump, ...] = Field(
         (BeamDump(scan=2, first=20, points=3),), description="points without beam"
     )
 
     off_version: Literal["0.1.0", "0.2.0", "0.3.0"] = "0.3.0"
-    bases: int = Field(5, ge=3, le=20, description="number of coefficients of a pulse")
+    bases: int = Field(
+        5, ge=3, le=20, description="number of projector coefficients of each pulse"
+    )
     projector_samples: int = Field(
         1024,
         ge=8,
         le=1024,
-        description="samples of the projectors; real files have 1024",
+        description="number of data points in each projector; 1024 in real files",
     )
     event_truth: bool = Field(
-        False, description="write truth.npz: energy and quality of every record"
+        False,
+        description="write truth.npz, with the energy and quality of every record",
     )
 
     @model_validator(mode="after")
@@ -221,7 +243,7 @@ class SimulationSettings(Model):
         for field_name, names in all_names.items():
             if len(set(names)) < len(names):
                 listed = ", ".join(names)
-                raise ValueError(f"{field_name}: names are not unique: {listed}")
+                raise ValueError(f"{field_name}: names must be unique, not {listed}")
         return self
 
     def edges_of(self, sample: Sample) -> tuple[ScanEdge, ...]:

@@ -12,7 +12,7 @@ FEATURE = {"region": "O_sPFY", "window": [530, 532]}
         ({"samples": ["a"]}, "at least 2"),
         ({"scale": "fixed"}, "'free' or 'known'"),
         ({"scale": [540, 530]}, "must be [low, high] with low < high"),
-        ({"feature": FEATURE | {"rest": "O_band"}}, "rest requires baseline"),
+        ({"feature": FEATURE | {"rest": "O_band"}}, "`rest` requires `baseline`"),
     ],
 )
 def test_invalid_comparisons_are_errors(

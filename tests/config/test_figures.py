@@ -17,8 +17,11 @@ def test_a_single_channel_needs_no_list() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"incident": []}, "requires incident, a list of energies in eV"),
-        ({"compared": 532}, "compared: 532.0 must be one of the incident energies"),
+        ({"incident": []}, "requires `incident`; set it to a list of energies"),
+        (
+            {"compared": 532},
+            "compared: must be one of the energies in `incident`, not 532",
+        ),
         ({"samples": []}, "at least 1"),
         ({"emission": [535, 515]}, "must be [low, high] with low < high"),
     ],

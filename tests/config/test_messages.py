@@ -47,8 +47,8 @@ from tests.config.helpers import problems
         ),
         (
             "regions:\n  a:\n    edge: O_K\n",
-            "c.yaml:2: regions.a: kind: is missing; set it (pfy, spfy, ipfy, tfy, xes, "
-            "elastic), or set preset to an edge",
+            "c.yaml:2: regions.a: kind: is missing; set it to pfy, spfy, ipfy, tfy, "
+            "xes or elastic, or set `preset` to an edge",
         ),
         (
             "regions:\n  a: {kind: pfy, exclude_elastic: 0.5 keV}\n",
@@ -104,7 +104,7 @@ from tests.config.helpers import problems
         ("[1, 2]\n", "c.yaml:1: expected a mapping of keys to values, not [1, 2]"),
         (
             "map:\n  step: 1\n  emission: [1, 2]\n  step: 2\n",
-            "c.yaml:4: step: key given twice; remove one of the two",
+            "c.yaml:4: step: duplicate key; remove one of the two",
         ),
         (
             "calibration:\n  reference: srd12\n",
@@ -124,7 +124,7 @@ from tests.config.helpers import problems
         (
             "calibration:\n  variants: {Fe_La: oxide,\n             Ni_La: oxid}\n",
             "c.yaml:3: calibration.variants.Ni_La: no variant 'oxid' of Ni_La in "
-            "srd128; known: metal, oxide",
+            "srd128; available: metal, oxide",
         ),
         (
             "calibration:\n  reference: ucal\n  variants: {Mn_La: oxide}\n",
@@ -133,8 +133,8 @@ from tests.config.helpers import problems
         ),
         (
             "calibration:\n  variants: sulfide\n",
-            "c.yaml:2: calibration.variants: no variant 'sulfide' in srd128; known: "
-            "metal, oxide",
+            "c.yaml:2: calibration.variants: no variant 'sulfide' in srd128; "
+            "available: metal, oxide",
         ),
     ],
 )
@@ -214,7 +214,7 @@ def test_checks_of_a_model_are_reported_at_the_key_or_the_section(
     assert line.startswith("c.yaml:3: map.emission: [200.0, 1000.3] is not a whole")
     (line,) = problems(tmp_path, "execution: {}\nmap:\n  incident: [1, 2]\n")
     assert line.startswith(
-        "c.yaml:2: map: incident and incident_step must both be given"
+        "c.yaml:2: map: only one of `incident` and `incident_step` is set"
     )
 
 

@@ -45,14 +45,17 @@ def test_unknown_keys_are_errors(values: dict[str, object]) -> None:
         ),
         ({"map": {"step": 0}}, "greater than 0"),
         ({"map": {"step": float("nan")}}, "finite"),
-        ({"map": {"incident": [770, 800]}}, "must both be given"),
-        ({"map": {"incident_step": 1}}, "must both be given"),
+        ({"map": {"incident": [770, 800]}}, "set both or neither"),
+        ({"map": {"incident_step": 1}}, "set both or neither"),
         ({"xas": {"pre_edge": [2, 1]}}, "must be [low, high]"),
         ({"regions": {"a b": {"kind": "pfy"}}}, "String should match pattern"),
         ({"regions": {"../a": {"kind": "pfy"}}}, "String should match pattern"),
         ({"normalise": {"beam_off_below": 1.0}}, "less than 1"),
-        ({"normalise": {"efficiency": [[300, 1], [200, 1]]}}, "energies must ascend"),
-        ({"normalise": {"efficiency": [[200, 0]]}}, "efficiencies be greater than 0"),
+        ({"normalise": {"efficiency": [[300, 1], [200, 1]]}}, "energies must increase"),
+        (
+            {"normalise": {"efficiency": [[200, 0]]}},
+            "every efficiency must be greater than 0",
+        ),
     ],
 )
 def test_values_out_of_range_are_errors(

@@ -173,18 +173,18 @@ def test_a_set_from_a_file_of_the_user(tmp_path: Path) -> None:
         ),
         (
             THREE + "  Mn_Lb: {energy: 648, uncertainty: 1, shape_from: hauskat2024}\n",
-            "mine.yaml:6: lines.Mn_Lb.shape_from: hauskat2024 has no Mn_Lb; known: "
-            "C_Ka, N_Ka",
+            "mine.yaml:6: lines.Mn_Lb.shape_from: no shape of Mn_Lb in hauskat2024; "
+            "available: C_Ka, N_Ka",
         ),
         (
             THREE + "  Mn_Lb: {energy: 648, uncertainty: 1, satellite_of: Mn_LA}\n",
-            "mine.yaml:6: lines.Mn_Lb.satellite_of: 'Mn_LA' is not another line of "
-            "this set",
+            "mine.yaml:6: lines.Mn_Lb.satellite_of: must name another line "
+            "of this set, not 'Mn_LA'",
         ),
         (
             THREE + "  N_Ka: {energy: 392, uncertainty: 1, "
             "shape_from: hauskat2024, sigma: 1}\n",
-            "mine.yaml:6: lines.N_Ka: shape_from allows no shape or sigma",
+            "mine.yaml:6: lines.N_Ka: `shape_from` excludes `shape` and `sigma`",
         ),
     ],
 )
@@ -293,13 +293,13 @@ def test_only_metals_have_oxides(name: str) -> None:
     [
         (
             "{energy: 1, source: a}",
-            "mine.yaml:5: lines.X.variants.b: give either energy and uncertainty, or "
-            "shift",
+            "mine.yaml:5: lines.X.variants.b: set either `energy` and `uncertainty`, "
+            "or `shift`",
         ),
-        ("{source: a}", "give either energy and uncertainty, or shift"),
+        ("{source: a}", "set either `energy` and `uncertainty`, or `shift`"),
         (
             "{energy: 1, uncertainty: 1, shift: [0, 1], source: a}",
-            "give either energy and uncertainty, or shift",
+            "set either `energy` and `uncertainty`, or `shift`",
         ),
         (
             "{shift: [0, 0], source: a}",
@@ -308,11 +308,11 @@ def test_only_metals_have_oxides(name: str) -> None:
         ("{shift: [0, 1]}", "mine.yaml:5: lines.X.variants.b"),
         (
             "{shift: [0, 1], source: a, sigma: 1}",
-            "lines.X.variants.b.sigma: is part of a shape; give shape too",
+            "lines.X.variants.b.sigma: requires `shape`; set `shape` too",
         ),
         (
             "{shift: [0, 1], source: a}, a: {shift: [0, 1], source: a}",
-            "lines.X.variants.a: is the material of the line",
+            "lines.X.variants.a: is the `material` of the line",
         ),
     ],
 )
@@ -332,10 +332,12 @@ def test_mistakes_in_variants_have_file_line_and_key(
 
 def test_an_unknown_variant_is_reported_with_the_known_ones() -> None:
     with pytest.raises(
-        ConfigError, match="variants: no variant 'oxid' in srd128; known: metal, oxide"
+        ConfigError,
+        match="variants: no variant 'oxid' in srd128; available: metal, oxide",
     ):
         load_reference_set("srd128", "oxid")
     with pytest.raises(
-        ConfigError, match="variants: no variant 'oxide' of C_Ka in srd128; known: none"
+        ConfigError,
+        match="variants: no variant 'oxide' of C_Ka in srd128; available: none",
     ):
         load_reference_set("srd128", {"C_Ka": "oxide"})

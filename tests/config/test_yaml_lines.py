@@ -43,7 +43,7 @@ def test_documents_merge_key_by_key_with_their_places() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "nothing"), (True, "true"), ("a", "'a'"), (1.5, "1.5"), ([1], "[1]")],
+    [(None, "null"), (True, "true"), ("a", "'a'"), (1.5, "1.5"), ([1], "[1]")],
 )
 def test_values_are_shown_in_yaml_notation(value: object, text: str) -> None:
     assert show_value(value) == text

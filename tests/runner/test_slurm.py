@@ -282,7 +282,7 @@ def test_slurm_products_equal_those_of_a_serial_run(
     )
     assert (
         cli("submit", small_beamtime, "-c", settings, "-o", out).out
-        == "everything is fresh: nothing to submit\n"
+        == "all products are up to date; nothing to submit\n"
     )
 
 

@@ -30,7 +30,9 @@ def test_values_outside_their_range_are_refused(wrong):
 
 
 def test_names_must_be_unique():
-    with pytest.raises(ValidationError, match="samples: names are not unique: a, a"):
+    with pytest.raises(
+        ValidationError, match="samples: names must be unique, not a, a"
+    ):
         SimulationSettings(samples=(Sample(name="a"), Sample(name="a", redox=2)))
 
 
