@@ -24,7 +24,7 @@ _EXPECTED = {  # type of an error of pydantic -> message
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be less than {lt:g}",
     "less_than_equal": "must be at most {le:g}",
-    "string_pattern_mismatch": "must match {pattern}",
+    "string_pattern_mismatch": "must match the pattern {pattern}",
     "none_required": "must be null",
     "too_short": "must have at least {min_length} items",
     "too_long": "must have at most {max_length} items",

@@ -107,13 +107,13 @@ def _syntax_problem(path: Path, error: YAMLError) -> str:
         problem, mark = error.problem, error.problem_mark or error.context_mark
     text = str(problem or str(error).splitlines()[0])
     if mark is None:
-        return f"{path}: not YAML: {text}"
+        return f"{path}: invalid YAML: {text}"
     if duplicate := _DUPLICATE_KEY.match(text):
         return (
             f"{path}:{mark.line + 1}: {duplicate[1]}: duplicate key; remove one of "
             "the two"
         )
-    return f"{path}:{mark.line + 1}:{mark.column + 1}: not YAML: {text}"
+    return f"{path}:{mark.line + 1}:{mark.column + 1}: invalid YAML: {text}"
 
 
 def _plain_values(node: Any, keys: Keys, places: dict[Keys, Place], source: str) -> Any:

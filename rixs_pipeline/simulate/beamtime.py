@@ -37,7 +37,9 @@ def simulate(out: Path, settings: SimulationSettings) -> None:
         `out` exists and is not an empty directory.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out}: not an empty directory; choose a new directory")
+        raise UsageError(
+            f"{out}: not an empty directory; choose a new or empty directory"
+        )
     (out / RUN_FOLDER).mkdir(parents=True)
     (out / LOG_FOLDER).mkdir()
 

@@ -98,8 +98,8 @@ from tests.config.helpers import problems
         ),
         (
             "regions:\n  1st: {kind: tfy}\n",
-            "c.yaml:2: regions.1st: the name must match [A-Za-z][A-Za-z0-9_]*, not "
-            "'1st'",
+            "c.yaml:2: regions.1st: the name must match the pattern "
+            "[A-Za-z][A-Za-z0-9_]*, not '1st'",
         ),
         ("[1, 2]\n", "c.yaml:1: expected a mapping of keys to values, not [1, 2]"),
         (
@@ -147,12 +147,12 @@ def test_a_mistake_is_one_line_with_file_line_and_key(
 @pytest.mark.parametrize(
     ("text", "place", "fragment"),
     [
-        ("map: {step: 1\nx: }", r"c\.yaml:\d:\d+", "not YAML"),
-        ("map:\n\tstep: 1\n", r"c\.yaml:2:1", "not YAML"),
-        ("a: 1\n---\nb: 2\n", r"c\.yaml:\d:\d+", "not YAML"),
+        ("map: {step: 1\nx: }", r"c\.yaml:\d:\d+", "invalid YAML"),
+        ("map:\n\tstep: 1\n", r"c\.yaml:2:1", "invalid YAML"),
+        ("a: 1\n---\nb: 2\n", r"c\.yaml:\d:\d+", "invalid YAML"),
         ("map: *a\n", r"c\.yaml:1:6", "undefined alias 'a'"),
         ("map: " + "[" * 400 + "]" * 400, r"c\.yaml", "nested too deeply"),
-        ("map: \x07\n", r"c\.yaml", "not YAML"),
+        ("map: \x07\n", r"c\.yaml", "invalid YAML"),
     ],
 )
 def test_syntax_errors_have_a_place(
