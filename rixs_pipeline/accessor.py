@@ -44,7 +44,7 @@ class RixsAccessor:
     """
 
     def __init__(self, dataset: xr.Dataset) -> None:
-        check(dataset, RIXS_MAP, "ds.rixs needs a map (maps/*.nxs or scans/*.nxs)")
+        check(dataset, RIXS_MAP, "`ds.rixs` requires a map (maps/*.nxs or scans/*.nxs)")
         self._map = dataset
         self._inputs = SpectrumInputs()
 
@@ -112,9 +112,11 @@ class RixsAccessor:
         configured = {"region": region}
         selected = select_regions(edge, configured)
         if not selected:
-            raise ValueError(f"edge: the map is of {edge}")
+            raise ValueError(f"`edge` must be {edge}, the edge of the map")
         if len(selected) > 1:
-            raise ValueError("cuts: each is a spectrum; request one at a time")
+            raise ValueError(
+                "`cuts` must have one element; extract one spectrum at a time"
+            )
         (region,) = selected.values()
         return extract_region(self._map, region, self._inputs)
 

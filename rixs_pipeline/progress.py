@@ -73,7 +73,7 @@ class _LogLines:
         self.logged = time_s
         remaining = (time_s - self.started) / done * (self.total - done)
         log.info(
-            "%s: %d of %d %s, %d %%, about %.0f s left",
+            "%s: %d of %d %s, %d %%, about %.0f s remaining",
             self.activity,
             done,
             self.total,

@@ -59,9 +59,9 @@ def test_preset_has_to_belong_to_the_edge(rixs_map):
     assert result.values == pytest.approx(
         rixs_map.rixs.pfy([762, 800], exclude_elastic=3).values, nan_ok=True
     )
-    with pytest.raises(ValueError, match="map is of Co_L"):
+    with pytest.raises(ValueError, match="`edge` must be Co_L"):
         rixs_map.rixs.region("pfy", preset="O_K")
-    with pytest.raises(ValueError, match="one at a time"):
+    with pytest.raises(ValueError, match="one spectrum at a time"):
         rixs_map.rixs.region("xes", cuts=[779, 781])
 
 

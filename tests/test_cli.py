@@ -141,11 +141,11 @@ def test_without_arguments_the_help_is_shown(cli):
         (["run", "{beamtime}", "--nosuch"], "No such option: --nosuch"),
         (
             ["run", "{beamtime}", "--until", "lunch"],
-            "--until lunch: no such stage; the stages are calibrate, bin",
+            "--until lunch: no such stage; choose from calibrate, bin",
         ),
         (
             ["run", "{beamtime}", "--scans", "99"],
-            "--scans 99: '99' matches no scan; there are scan0001, scan0002",
+            "--scans 99: '99' matches no scan; available: scan0001, scan0002",
         ),
         (
             ["run", "{beamtime}", "--scheduler", "lightning"],

@@ -445,7 +445,7 @@ def test_samples_with_the_same_file_name_are_not_mixed(small):
     summary = reduced(small, config, failed=["a/b-Co_L"])
     assert (
         "samples 'a b' and 'a/b' have the same file names; "
-        "rename one in beamtime.samples" in summary.failed["a/b-Co_L"]
+        "rename one in `beamtime.samples`" in summary.failed["a/b-Co_L"]
     )
     assert json.loads(rixs_map(small, "a b").attrs["scans"]) == ["scan0001", "scan0002"]
 
@@ -541,7 +541,7 @@ def test_scan_without_pulses_fails_and_adds_no_exposure(small, number):
     summary = reduced(small, failed=[name])
     assert (
         summary.failed[name]
-        == f"{name}: no pulses in its points; check its times and pulse files"
+        == f"{name}: no pulses during its points; check its times and pulse files"
     )
     assert json.loads(rixs_map(small).attrs["scans"]) == [f"scan{3 - number:04d}"]
 
@@ -722,7 +722,7 @@ def test_excluded_points_and_scans(small):
 def test_comparison_with_an_unknown_sample_is_reported(small):
     config = {"compare": {"heating": {"samples": ["LMR_RT", "LMR_200C"]}}}
     assert (
-        "config: compare.heating: no sample 'LMR_200C' in this beamtime"
+        "config: `compare.heating`: no sample 'LMR_200C' in this beamtime"
         in reduced(small, config).warnings
     )
 

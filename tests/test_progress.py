@@ -35,8 +35,8 @@ def test_in_a_log(clock, caplog, capsys):
     caplog.set_level(logging.INFO, "rixs_pipeline")
     work(clock, [(1, 10), (2, 21), (3, 10), (6, 40)])
     assert caplog.messages == [
-        "binning: 2 of 10 blocks, 20 %, about 124 s left",
-        "binning: 6 of 10 blocks, 60 %, about 54 s left",
+        "binning: 2 of 10 blocks, 20 %, about 124 s remaining",
+        "binning: 6 of 10 blocks, 60 %, about 54 s remaining",
     ]
     assert capsys.readouterr().err == ""
 

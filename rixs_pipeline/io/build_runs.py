@@ -129,7 +129,7 @@ def _name_runs(
 ) -> list[str]:
     """Return the names of runs, and add repeated numbers to the problems.
 
-    `scan0001`; with the directory in front where the number comes back; with `-2` at
+    `scan0001`; with the directory in front where the number is repeated; with `-2` at
     the end where the directory is the same too.
     """
     short_names = [_short_name(run.log) for run in joined]
@@ -145,8 +145,8 @@ def _name_runs(
             source = run.log.log or (run.pulses and run.pulses.name)
             unique_name = f"{name}-{repetitions[name]}"
             problems.append(
-                f"{source}: the number of {name} comes back in the same folder; "
-                f"named {unique_name}"
+                f"{source}: number of {name} already used in this folder; "
+                f"renamed {unique_name}"
             )
             name = unique_name
         names.append(name)
@@ -212,12 +212,12 @@ def _read_configured_file(log: LogRun, path: Path) -> AsciiScan:
     """Read the file of readings that the config names."""
     key = f"beamtime.scans.{log.number}.readings"
     if not path.is_file():
-        raise InputError(f"{path}: no such file; set in {key}")
+        raise InputError(f"{path}: no such file; correct `{key}`")
     file = ssrl_ascii.read(path)
     if not fits(log, file):
         raise InputError(
-            f"{path}: {file.n_rows} rows do not fit the {log.n_logged} points of scan "
-            f"{log.number}; set in {key}"
+            f"{path}: number of rows ({file.n_rows}) differs from the number of points "
+            f"of scan {log.number} ({log.n_logged}); correct `{key}`"
         )
     return file
 
@@ -251,18 +251,19 @@ def _check_keys(logs: Mapping[str, LogRun], config: BeamtimeConfig) -> list[str]
         names = [name for name, log in logs.items() if _is_meant(log, name, (key,))]
         if len(names) > 1:
             problems.append(
-                f"config: beamtime.{section}: {key} means {len(names)} scans "
-                f"({', '.join(names)}): applied to all; to mean one, use its name"
+                f"config: `beamtime.{section}`: {key} matches {len(names)} scans "
+                f"({', '.join(names)}); applied to all (use a name to select one)"
             )
         elif not names and section != "exclude.points":  # reported with the pixels
             problems.append(
-                f"config: beamtime.{section}: no scan {key} in this beamtime"
+                f"config: `beamtime.{section}`: no scan {key} in this beamtime"
             )
     log_samples = {log.sample for log in logs.values()}
     for sample in config.samples:
         if sample not in log_samples:
             problems.append(
-                f"config: beamtime.samples: no log names the sample '{sample}'"
+                f"config: `beamtime.samples`: sample '{sample}' not found in any log; "
+                "check the spelling"
             )
     return problems
 

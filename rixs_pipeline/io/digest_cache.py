@@ -66,9 +66,8 @@ def _digest_open_file(file: FileIO, path: Path, limits: Limits) -> str:
         chunk = file.read(min(_CHUNK_BYTES, missing_bytes))
         if not chunk:
             raise InputError(
-                f"{path}: ends {missing_bytes} bytes before byte {stop}; truncated "
-                f"after "
-                "it was first read"
+                f"{path}: truncated since it was first read ({missing_bytes} bytes "
+                f"missing before byte {stop}); copy it again"
             )
         digest.update(chunk)
         missing_bytes -= len(chunk)
@@ -281,7 +280,7 @@ def _load(path: Path) -> dict[str, _FileDigests]:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         LOG.warning(
-            "%s: cache of digests damaged (%s); input files are read again", path, error
+            "%s: digest cache damaged (%s); reading all input files again", path, error
         )
         return {}
 

@@ -69,7 +69,7 @@ def _missing_kinds(path: Path, kinds: set[str]) -> list[str]:
     """Return one line for each kind of run that the beamtime lacks."""
     names = {"scan": "scans", "calibration": "reference runs"}
     return [
-        f"{path}: no {name}; look for missing or unreadable logs"
+        f"{path}: no {name} found; check for missing or unreadable logs"
         for kind, name in names.items()
         if kind not in kinds
     ]

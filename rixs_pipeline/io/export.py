@@ -336,8 +336,8 @@ def xdi_edge(edge: str, source: Path | str = "spectrum") -> XdiEdge:
     element, _, shell = edge.partition("_")
     if shell not in _XDI_EDGES:
         raise InputError(
-            f"{source}: '{edge}' is not an edge such as O_K or Co_L; set it in the "
-            "config, beamtime.scans"
+            f"{source}: '{edge}' is not an edge such as O_K or Co_L; set it in "
+            "`beamtime.scans` of the config"
         )
     return XdiEdge(element, _XDI_EDGES[shell])
 
@@ -383,7 +383,7 @@ def _iso_time(value: str, path: Path) -> str:
     try:
         return datetime.fromisoformat(value).isoformat()
     except ValueError:
-        LOG.warning("%s: '%s' is not an ISO 8601 time; left out", path, value)
+        LOG.warning("%s: '%s' is not an ISO 8601 time; omitted", path, value)
         return ""
 
 

@@ -93,7 +93,7 @@ def join_pulses(
     for log in logs:
         if len(log.points) == 0:
             problems += log.problems
-            problems.append(f"{log.log}: {log.state} has no usable point; not used")
+            problems.append(f"{log.log}: {log.state} has no usable points; not used")
     different_copies: list[str] = []
     usable = _drop_copies(usable, different_copies)
     runs = [_find_pulses(log, pulse_sets, photon_lists) for log in usable]
@@ -103,14 +103,14 @@ def join_pulses(
     for pulses in pulse_sets:
         if pulses.files and id(pulses) not in used_sets:
             problems.append(
-                f"{pulses.name}: {len(pulses.files)} pulse files without a log or a "
-                "CAL state; not used"
+                f"{pulses.name}: {len(pulses.files)} pulse files without a log and "
+                "without a CAL state; not used"
             )
     unused_lists = set(photon_lists) - {run.photon_list for run in runs}
     if unused_lists:
         problems.append(
-            f"{min(unused_lists)}: {len(unused_lists)} photon lists not used: their "
-            "runs have pulses, or no log"
+            f"{min(unused_lists)}: {len(unused_lists)} photon lists not used (their "
+            "runs have pulse files, or no log)"
         )
     runs.sort(key=lambda run: (run.log.start_ns, run.log.end_ns))
     return JoinedRuns(tuple(runs), tuple(different_copies + problems))
@@ -157,8 +157,8 @@ def _find_pulses(
         best, pulses = max(in_time, key=lambda pair: pair[0])
         if named and not best.prefix_length:
             problem = (
-                f"{log.log}: no pulses in its data_path '{log.data_path}' at its time; "
-                f"using {pulses.name}"
+                f"{log.log}: no pulses in `data_path` '{log.data_path}' during the "
+                f"run; using {pulses.name}"
             )
             return JoinedRun(log, pulses, problems=(problem,))
         return JoinedRun(log, pulses)
@@ -166,7 +166,7 @@ def _find_pulses(
     if photon_list:
         return JoinedRun(log, pulses=None, photon_list=photon_list)
     place = f"in {named[0].name}" if named else "in any pulse file"
-    problem = f"{log.log}: no pulses at the time of {log.state} {place}; not reduced"
+    problem = f"{log.log}: no pulses during {log.state} {place}; not reduced"
     return JoinedRun(log, pulses=None, problems=(problem,))
 
 
@@ -247,8 +247,8 @@ def _runs_from_states(
             continue
         if kind == "scan":
             problems.append(
-                f"{pulses.name}: state {interval.label} has no log with complete "
-                "points: incident energies unknown; not used"
+                f"{pulses.name}: incident energies of state {interval.label} unknown "
+                "(no log with complete points); not used"
             )
             continue
         windows = TimeWindows(np.array([start_ns]), np.array([end_ns]))

@@ -83,8 +83,9 @@ def _join_number(
         best = _single_out(fitting, [_evidence(run, file) for file in fitting])
         if possible and not fitting:
             joined.misfits[name] = (
-                f"{possible[0].path}: {possible[0].n_rows} rows do not fit the "
-                f"{run.log.n_logged} points of scan {run.log.number}; readings not used"
+                f"{possible[0].path}: number of rows ({possible[0].n_rows}) differs "
+                f"from the number of points of scan {run.log.number} "
+                f"({run.log.n_logged}); readings not used"
             )
         elif len(best) == 1 and owners[best[0].path] == [name]:
             joined.files[name] = best[0]
@@ -98,10 +99,9 @@ def _join_number(
             name for file in files if file.path in paths for name in owners[file.path]
         )
         joined.ambiguous.append(
-            f"{', '.join(map(str, paths))}: may hold the readings of "
-            f"{', '.join(owner_names)}: ambiguous by folder, date and sample; not "
-            f"used; set "
-            f"beamtime.scans.<name>.readings for {', '.join(candidates)}"
+            f"{', '.join(map(str, paths))}: ambiguous by folder, date and sample "
+            f"(candidates: {', '.join(owner_names)}); readings not used; set "
+            f"`beamtime.scans.<name>.readings` for {', '.join(candidates)}"
         )
 
 

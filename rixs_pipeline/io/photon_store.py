@@ -106,7 +106,10 @@ def write(
     needed_bytes = n_photons * PHOTON.itemsize + _MARGIN_BYTES
     if shutil.disk_usage(path.parent).free < needed_bytes:
         raise OSError(
-            errno.ENOSPC, "no space for the photon list (map.keep_photons)", str(path)
+            errno.ENOSPC,
+            "no disk space left for the photon list; free some, or set "
+            "`map: {keep_photons: false}`",
+            str(path),
         )
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         entry = file.create_group("entry")

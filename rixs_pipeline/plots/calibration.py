@@ -71,7 +71,7 @@ def calibration_figure(
     if not rows.size:
         available = labels.list_channels(channels)
         raise UsageError(
-            f"pixel {pixel}: not in the calibration, which has {available}"
+            f"pixel {pixel}: not in the calibration; available: {available}"
         )
     pixel_data = dataset.isel(pixel=rows[0])
     (status,) = labels.decode_texts([pixel_data["status"].item()])

@@ -32,7 +32,7 @@ def unmatched_entries(beamtime: Beamtime, config: Config) -> list[str]:
     ]
     for name, figure in config.figures.items():
         lines += [
-            f"figures.{name}: no {part}" for part in _missing_panels(figure, scans)
+            f"`figures.{name}`: no {part}" for part in _missing_panels(figure, scans)
         ]
     return [f"config: {line} in this beamtime" for line in lines]
 
@@ -43,12 +43,12 @@ def _unmatched_exclusions(beamtime: Beamtime, config: Config) -> Iterator[str]:
     pixels = {off.pixel_number(path) for path in files}
     for pixel in exclude.pixels if pixels else ():
         if pixel not in pixels:
-            yield f"beamtime.exclude.pixels: no pixel {pixel}"
+            yield f"`beamtime.exclude.pixels`: no pixel {pixel}"
     scan_keys: set[str | int] = {scan.name for scan in beamtime.scans}
     scan_keys |= {scan.number for scan in beamtime.scans}
     for key in exclude.points:
         if key not in scan_keys:
-            yield f"beamtime.exclude.points: no scan {key}"
+            yield f"`beamtime.exclude.points`: no scan {key}"
 
 
 def _unmatched_comparisons(scans: Sequence[Run], config: Config) -> Iterator[str]:
@@ -59,10 +59,10 @@ def _unmatched_comparisons(scans: Sequence[Run], config: Config) -> Iterator[str
     for name, comparison in config.compare.items():
         for sample in comparison.samples:
             if sample not in samples:
-                yield f"compare.{name}: no sample '{sample}'"
+                yield f"`compare.{name}`: no sample '{sample}'"
         for region in dict.fromkeys(_regions_of(comparison)):
             if region not in regions:
-                yield f"compare.{name}: no region '{region}'"
+                yield f"`compare.{name}`: no region '{region}'"
 
 
 def _regions_of(comparison: Comparison) -> list[str]:

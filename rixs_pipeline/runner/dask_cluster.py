@@ -178,12 +178,13 @@ def _collect(group: TreeReduction) -> Outcome[Any]:
     outcome = group.outcome.then(lambda future: future.result())
     if isinstance(outcome.error, KilledWorker):
         raise RixsError(
-            "the workers of the cluster died, most likely for lack of memory: "
-            f"{outcome.error}"
+            f"dask workers died, probably out of memory ({outcome.error}); "
+            "increase the memory of the workers"
         ) from outcome.error
     if isinstance(outcome.error, futures.CancelledError):
         raise RixsError(
-            "the connection to the dask scheduler was lost; finished products are kept"
+            "connection to the dask scheduler lost; finished products are kept, and "
+            "the same command continues"
         ) from outcome.error
     return outcome
 
@@ -219,7 +220,7 @@ def _connect(stack: ExitStack, cluster: Any) -> Any:
         )
     except OSError as error:
         raise UsageError(
-            f"no dask scheduler answers at {cluster}; start one with `dask scheduler`"
+            f"no dask scheduler running at {cluster}; start one with `dask scheduler`"
         ) from error
     return stack.enter_context(client)
 
@@ -238,12 +239,13 @@ def _slurm_cluster(
         jobqueue = import_module("dask_jobqueue")  # an optional dependency
     except ImportError as error:
         raise UsageError(
-            "--scheduler slurm needs dask-jobqueue: pip install 'rixs-pipeline[slurm]'"
+            "--scheduler slurm requires dask-jobqueue: "
+            "pip install 'rixs-pipeline[slurm]'"
         ) from error
     if not shutil.which("sbatch"):
         raise UsageError(
-            "--scheduler slurm: sbatch not found; run on a node that submits jobs, or "
-            "choose another scheduler"
+            "--scheduler slurm: sbatch not found; run this command on a login node, "
+            "or choose another scheduler"
         )
     site = config.cluster
     site_scratch = dask.config.get("jobqueue.slurm.local-directory", None)

@@ -295,11 +295,10 @@ class Executor:
             task.deaths += 1
         if max(task.deaths for task in lost) >= MAX_DEATHS:
             raise RixsError(
-                f"worker processes died {MAX_DEATHS} times over the same task, most "
-                "likely for lack of memory; use fewer --workers (finished products "
-                "are kept)"
+                f"worker processes died {MAX_DEATHS} times on the same task, probably "
+                "out of memory; reduce --workers (finished products are kept)"
             )
-        log.warning("a worker process died; it is replaced and its tasks are repeated")
+        log.warning("worker process died; starting a new one and repeating its tasks")
         self._shut_down()
         self._pool = self._new_pool()
 

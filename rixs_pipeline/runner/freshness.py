@@ -109,7 +109,9 @@ class Freshness:
                 attributes = nexus.read_attributes(path)
         except RixsError as error:
             log.debug("%s", error)
-            self.summary.warn(f"{path}: damaged or not a product; it is made again")
+            self.summary.warn(
+                f"{path}: damaged, or not a product of rixs-pipeline; it is regenerated"
+            )
             return "damaged"
         changes = [
             CHANGES[name]
@@ -125,8 +127,8 @@ class Freshness:
         if not self.has_other_version:
             self.has_other_version = True
             self.summary.warn(
-                f"{self.out}: products of another version of the program ({version}, "
-                f"now {provenance.code_version()}) are made again"
+                f"{self.out}: products of another version ({version}, now "
+                f"{provenance.code_version()}); they are regenerated"
             )
 
     def read_pulses(self, runs: Iterable[Run]) -> None:

@@ -66,7 +66,7 @@ def status(out: Path) -> dict[str, str]:
     if "beamtime" not in last_run:
         raise InputError(
             f"{out}: no {paths.RUN_SUMMARY}; "
-            "not a folder that `rixs-pipeline run` wrote"
+            "not an output folder of `rixs-pipeline run`"
         )
     config = load_config(out / paths.RESOLVED_CONFIG)
     current = run(Path(last_run["beamtime"]), config, out, Options(dry_run=True))

@@ -33,8 +33,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.until not in VERBS:
             raise UsageError(
-                f"--until {self.until}: no such stage; the stages are "
-                f"{', '.join(VERBS)}"
+                f"--until {self.until}: no such stage; choose from {', '.join(VERBS)}"
             )
 
     @property

@@ -52,8 +52,8 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
         summary.warn(warning)
     if options.is_partial and "combine" in options.verbs:
         summary.warn(
-            "maps, spectra and figures contain only the scans of --scans; "
-            "run without it to add all scans"
+            "maps, spectra and figures contain only the scans selected with --scans; "
+            "run without --scans to include all"
         )
     with open_pipeline(scans, config, summary, options) as pipeline:
         if not options.dry_run:

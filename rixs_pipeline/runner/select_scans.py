@@ -40,12 +40,12 @@ def select_scans(scans: Sequence[Run], selection: str | None) -> list[Run]:
         if not names:
             raise UsageError(
                 f"--scans {selection}: '{part}' matches no scan; "
-                f"there are {_list_names(scans)}"
+                f"available: {_list_names(scans)}"
             )
         selected |= names
     if not selected:
         raise UsageError(
-            f"--scans {selection}: matches no scan; there are {_list_names(scans)}"
+            f"--scans {selection}: matches no scan; available: {_list_names(scans)}"
         )
     return [scan for scan in scans if scan.name in selected]
 

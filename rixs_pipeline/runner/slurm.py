@@ -212,7 +212,7 @@ def submit(steps: Sequence[Step], config: Config, out: Path) -> list[Job]:
     """
     if not shutil.which("sbatch"):
         raise UsageError(
-            "submit: sbatch not found; run it on a node that submits jobs, or use "
+            "submit: sbatch not found; run this command on a login node, or use "
             "`rixs-pipeline run` here"
         )
     _check_queue(out)
@@ -260,7 +260,7 @@ def _check_queue(out: Path) -> None:
     if waiting:
         raise UsageError(
             f"{out}: jobs {' '.join(waiting)} are still in the queue; "
-            "wait for them, or scancel them"
+            "wait for them, or cancel them with `scancel`"
         )
 
 
@@ -269,5 +269,7 @@ def _run_slurm(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise RixsError(f"{command[0]}: {reason}; see execution.cluster in the config")
+        raise RixsError(
+            f"{command[0]}: {reason}; see `execution.cluster` in the config"
+        )
     return done.stdout

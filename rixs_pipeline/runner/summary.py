@@ -216,6 +216,6 @@ def read(out: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return empty
     except (OSError, ValueError, TypeError, KeyError) as error:
-        log.warning("%s: not readable (%s); continuing without it", path, error)
+        log.warning("%s: cannot be read (%s); ignored", path, error)
         return empty
     return dict(content)

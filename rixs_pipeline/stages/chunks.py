@@ -52,8 +52,8 @@ def check_memory(scan: Run, n_bins: int, memory: int) -> None:
     if least > memory:
         raise RunFailed(
             f"{scan.name}: a map of {len(scan.points)} points and {n_bins} bins needs "
-            f"{least / 1e9:.1f} GB, execution.memory is {memory / 1e9:.1f} GB; "
-            "increase it (--memory), or increase map.step"
+            f"{least / 1e9:.1f} GB, but `execution.memory` is {memory / 1e9:.1f} GB; "
+            "increase it (--memory), or increase `map.step`"
         )
 
 

@@ -22,8 +22,8 @@ class Combine(Stage[SampleEdge]):
         for scan in context.scans:
             if scan.edge is None:
                 context.warn(
-                    f"{scan.name}: edge unknown, not part of a map; "
-                    f"set beamtime.scans.{scan.number}.edge"
+                    f"{scan.name}: edge unknown; not included in any map; "
+                    f"set `beamtime.scans.{scan.number}.edge`"
                 )
         owners = {
             group.map_path(context.out): group for group in context.sample_edges()
@@ -37,7 +37,7 @@ class Combine(Stage[SampleEdge]):
             else:
                 problem = RunFailed(
                     f"samples '{owner.sample}' and '{group.sample}' have the same file "
-                    "names; rename one in beamtime.samples"
+                    "names; rename one in `beamtime.samples`"
                 )
                 name = f"{group.sample}-{group.edge}"
                 products.append(Product(name, path, group, problem))

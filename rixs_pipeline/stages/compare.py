@@ -82,7 +82,7 @@ class Compare(Stage[EdgeComparison]):
         compared = compare_samples.compare_samples(sources, comparison.config, regions)
         if not compared.by_region:
             reasons = "; ".join(compared.refusals)
-            reasons = reasons or "the samples share none of its regions"
+            reasons = reasons or "the samples have none of its regions in common"
             raise RunFailed(f"{name}: no region can be compared: {reasons}")
         warnings = [f"{name}: {reason}" for reason in compared.refusals]
         write = dataset_writer(compared.by_region, "difference")

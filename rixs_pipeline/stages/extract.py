@@ -66,7 +66,7 @@ class Extract(Stage[SampleEdge]):
         if not spectra.by_region:
             raise RunFailed(
                 f"{product.path.stem}: no region overlaps this map; "
-                "see `regions` in the config"
+                "check `regions` in the config"
             )
         facts = {"regions": list(spectra.by_region)}
         write = dataset_writer(spectra.by_region, "intensity")

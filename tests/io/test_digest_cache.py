@@ -50,7 +50,7 @@ def test_digest_of_a_range_ignores_later_records(tmp_path: Path) -> None:
 def test_a_file_that_is_too_short_or_missing_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"12345")
-    with pytest.raises(InputError, match=r"a: ends 3 bytes before byte 8"):
+    with pytest.raises(InputError, match=r"3 bytes missing before byte 8"):
         digest_range(path, (2, 8))
     with pytest.raises(InputError, match="cannot be read"):
         digest_range(tmp_path / "nix", (0, 1))
@@ -130,7 +130,7 @@ def test_a_damaged_cache_is_ignored_with_a_warning(
     store.write_text(content)
     with caplog.at_level(logging.WARNING):
         cache = DigestCache(store)
-    assert "c.json: cache of digests damaged" in caplog.text
+    assert "c.json: digest cache damaged" in caplog.text
     cache.digest_range(data, (0, 5))
     cache.save()
     assert json.loads(store.read_text())[str(data)]["ranges"] == {

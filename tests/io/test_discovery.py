@@ -144,7 +144,7 @@ def test_scan_numbers_repeated_on_another_day_get_the_directory(tmp_path):
         "scan0002",
         "20260102-0000-scan0001",
     ]
-    assert "comes back" not in " ".join(all_problems(discovered))
+    assert "already used" not in " ".join(all_problems(discovered))
 
 
 def test_aborted_scan_and_its_repetition_are_both_runs(beamtime):
@@ -157,7 +157,9 @@ def test_aborted_scan_and_its_repetition_are_both_runs(beamtime):
         "20260101-0000-scan0002-2",
     ]
     assert [run.complete for run in discovered.scans] == [True, False, True]
-    assert any("comes back" in problem for problem in discovered.problems)
+    assert any(
+        "already used in this folder" in problem for problem in discovered.problems
+    )
     assert any("aborted" in problem for problem in discovered.runs[-2].problems)
 
 
@@ -183,7 +185,7 @@ def test_time_wins_over_a_wrong_data_path_which_is_reported(tmp_path):
     write_json(tmp_path / "logs" / "scan0001.json", log)
     scan = discover(tmp_path).scans[0]
     assert scan.directory == "20260101-0001"
-    assert "at its time; using" in scan.problems[0]
+    assert "during the run; using" in scan.problems[0]
 
 
 def test_the_name_decides_between_two_sets_of_the_same_time_and_directory(tmp_path):
@@ -209,7 +211,7 @@ def test_run_without_pulses_is_reported(beamtime):
     )
     scan = discover(beamtime).scans[-1]
     assert (scan.name, scan.pulse_files) == ("scan0003", ())
-    assert "no pulses at the time of SCAN3" in scan.problems[0]
+    assert "no pulses during SCAN3" in scan.problems[0]
 
 
 def test_a_log_without_complete_points_is_no_run(beamtime):
@@ -217,7 +219,7 @@ def test_a_log_without_complete_points_is_no_run(beamtime):
     discovered = discover(beamtime)
     assert "scan0003" not in names(discovered)
     assert discovered.problems == (
-        "logs/scan0003.json: SCAN3 has no usable point; not used",
+        "logs/scan0003.json: SCAN3 has no usable points; not used",
     )
 
 
@@ -250,7 +252,7 @@ def test_states_without_logs(beamtime):
     assert first.complete
     assert not last.complete
     assert last.points.end_ns[0] == pulses(T0)[-1] + 1
-    assert [problem for problem in discovered.problems if "SCAN1 has no log" in problem]
+    assert any("state SCAN1 unknown" in problem for problem in discovered.problems)
 
 
 def test_defects_of_pulse_files_are_problems_not_errors(beamtime):
@@ -372,7 +374,7 @@ def test_config_renames_and_excludes(beamtime):
     discovered = discover(beamtime, config)
     assert [(run.name, run.sample) for run in discovered.runs] == [("scan0001", "LMR")]
     assert discovered.problems == (
-        f"{beamtime}: no reference runs; look for missing or unreadable logs",
+        f"{beamtime}: no reference runs found; check for missing or unreadable logs",
     )
 
 
@@ -382,7 +384,7 @@ def test_config_entries_without_match_are_reported(beamtime):
     )
     problems = discover(beamtime, config).problems
     assert len(problems) == 3
-    for text in ("no scan 12", "no scan scan0014", "no log names the sample 'a'"):
+    for text in ("no scan 12", "no scan scan0014", "sample 'a' not found in any log"):
         assert any(text in problem for problem in problems)
 
 
@@ -397,7 +399,8 @@ def test_readings_come_from_the_ascii_file_with_the_number_and_as_many_points(be
     assert first.readings["i0"].tolist() == [10.0, 11.0, 12.0]
     assert first.readings["tey"].tolist() == [1.0, 2.0, 3.0]
     assert (second.readings, second.readings_file) == ({}, None)
-    assert "b.dat: 2 rows do not fit the 3 points of scan 2" in second.problems[0]
+    assert "number of rows (2) differs" in second.problems[0]
+    assert "of scan 2 (3); readings not used" in second.problems[0]
 
 
 def test_rows_of_points_that_are_left_out_are_left_out(beamtime):
@@ -422,11 +425,11 @@ def test_readings_files_named_in_the_config(beamtime):
     ]
     with pytest.raises(
         InputError,
-        match=r"nowhere\.dat: no such file; set in beamtime\.scans\.1\.readings",
+        match=r"nowhere\.dat: no such file; correct `beamtime\.scans\.1\.readings`",
     ):
         discover(beamtime, BeamtimeConfig(scans={1: {"readings": "nowhere.dat"}}))
     write_ascii(beamtime / "a.dat", 77, {"I0": [10.0]})
-    with pytest.raises(InputError, match="1 rows do not fit the 3 points of scan 1"):
+    with pytest.raises(InputError, match=r"number of points of scan 1 \(3\)"):
         discover(beamtime, config)
 
 
@@ -488,7 +491,7 @@ def test_ambiguous_readings_are_not_used(two_days, folder, header):
     assert [run.readings_file for run in discovered.scans] == [None, None]
     problem, *others = [each for each in all_problems(discovered) if "x.dat" in each]
     assert others == []
-    for text in (FIRST, SECOND_DAY, "set beamtime.scans.<name>.readings"):
+    for text in (FIRST, SECOND_DAY, "set `beamtime.scans.<name>.readings`"):
         assert text in problem
     config = {FIRST: {"readings": str(two_days / folder / "x.dat")}}
     discovered = discover(two_days, BeamtimeConfig(scans=config))
@@ -502,7 +505,8 @@ def test_two_readings_files_of_a_scan_are_ambiguous(beamtime):
     discovered = discover(beamtime)
     assert discovered.scans[0].readings == {}
     (problem,) = all_problems(discovered)
-    assert problem.startswith("x.dat, y.dat: may hold the readings of scan0001:")
+    assert problem.startswith("x.dat, y.dat: ambiguous by folder, date and sample")
+    assert "(candidates: scan0001)" in problem
     write_ascii(beamtime / "y.dat", 1, {"I0": [15.0, 11.0, 12.0]}, sample="LMR_RT")
     discovered = discover(beamtime)
     assert discovered.scans[0].readings_file == beamtime / "y.dat"
@@ -516,21 +520,21 @@ def test_scan_number_matching_several_scans_is_reported(two_days):
     discovered = discover(two_days, config)
     assert [run.edge for run in discovered.scans] == ["O_K", "O_K"]
     meant = (
-        f"1 means 2 scans ({FIRST}, {SECOND_DAY}): applied to all; to mean one, use "
-        "its name"
+        f"1 matches 2 scans ({FIRST}, {SECOND_DAY}); applied to all "
+        "(use a name to select one)"
     )
     reports = [
         problem for problem in discovered.problems if "applied to all" in problem
     ]
     assert reports == [
-        f"config: beamtime.{section}: {meant}"
+        f"config: `beamtime.{section}`: {meant}"
         for section in ("scans", "exclude.points")
     ]
     log = json_log(7, T0 + 20 * SECOND, ENERGIES, data_path=data_path())
     write_json(two_days / "logs" / "scan0007.json", log)
     discovered = discover(two_days, BeamtimeConfig(exclude={"scans": [1]}))
     assert names(discovered) == ["scan0007"]
-    assert f"config: beamtime.exclude.scans: {meant}" in discovered.problems
+    assert f"config: `beamtime.exclude.scans`: {meant}" in discovered.problems
 
 
 def test_photon_list_replaces_pulse_files(beamtime):

@@ -33,7 +33,8 @@ def test_single_file_belongs_to_the_single_scan():
 def test_file_with_a_different_number_of_rows_is_not_used():
     joined = join_readings({"scan0001": scan()}, [ascii_scan(rows=3)], ())
     assert joined.files == {}
-    assert "3 rows do not fit the 1 points of scan 1" in joined.misfits["scan0001"]
+    misfit = joined.misfits["scan0001"]
+    assert "rows (3) differs from the number of points of scan 1 (1)" in misfit
 
 
 def test_rows_of_the_logged_or_of_the_usable_points_fit():
@@ -58,7 +59,8 @@ def test_ambiguous_file_is_reported_unless_all_its_scans_have_readings():
     scans = {"first": scan(), "second": scan()}
     joined = join_readings(scans, [ascii_scan()], ())
     assert joined.files == {}
-    assert "a/x.dat: may hold the readings of first, second" in joined.ambiguous[0]
+    assert "a/x.dat: ambiguous" in joined.ambiguous[0]
+    assert "(candidates: first, second)" in joined.ambiguous[0]
     assert join_readings(scans, [ascii_scan()], ("first", "second")).ambiguous == []
 
 

@@ -87,7 +87,7 @@ def test_a_full_disk_is_reported_before_anything_is_written(
     monkeypatch.setattr(
         photon_store.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100})
     )
-    with pytest.raises(OSError, match="no space for the photon list"):
+    with pytest.raises(OSError, match="no disk space left for the photon list"):
         photon_store.write(path, parts, NOTHING, NOTHING)
     assert not list(path.parent.iterdir())
 

@@ -36,14 +36,14 @@ def test_entries_that_match_nothing_are_listed(small_beamtime):
     )
     lines = unmatched_entries(discover(small_beamtime), config)
     assert lines == [
-        "config: beamtime.exclude.pixels: no pixel 99 in this beamtime",
-        "config: beamtime.exclude.points: no scan 77 in this beamtime",
-        "config: compare.bad: no sample 'LMR_200C' in this beamtime",
-        "config: compare.bad: no region 'Co_PFI' in this beamtime",
-        "config: compare.bad: no region 'Co_PFT' in this beamtime",
-        "config: figures.fig1: no sample 'LMR_200C' in this beamtime",
-        "config: figures.fig1: no edge Ni_L in this beamtime",
-        "config: figures.fig1: no drain of LMR_RT at Co_L in this beamtime",
+        "config: `beamtime.exclude.pixels`: no pixel 99 in this beamtime",
+        "config: `beamtime.exclude.points`: no scan 77 in this beamtime",
+        "config: `compare.bad`: no sample 'LMR_200C' in this beamtime",
+        "config: `compare.bad`: no region 'Co_PFI' in this beamtime",
+        "config: `compare.bad`: no region 'Co_PFT' in this beamtime",
+        "config: `figures.fig1`: no sample 'LMR_200C' in this beamtime",
+        "config: `figures.fig1`: no edge Ni_L in this beamtime",
+        "config: `figures.fig1`: no drain of LMR_RT at Co_L in this beamtime",
     ]
 
 
@@ -80,5 +80,5 @@ def test_a_sample_that_was_not_measured_at_an_edge_is_listed():
     figure = {"kind": "maps", "samples": ["A"], "edges": ["Ni_L"]}
     config = Config.model_validate({"figures": {"f": figure}})
     assert unmatched_entries(Beamtime(Path("b"), runs), config) == [
-        "config: figures.f: no A at Ni_L in this beamtime"
+        "config: `figures.f`: no A at Ni_L in this beamtime"
     ]

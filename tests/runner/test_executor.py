@@ -227,7 +227,7 @@ def test_a_dead_worker_is_replaced_and_its_work_done_again(
     assert min(seen) > 0, "of nothing done no time left can be told"
     assert (tmp_path / "died").exists()
     assert (
-        "a worker process died; it is replaced and its tasks are repeated"
+        "worker process died; starting a new one and repeating its tasks"
         in caplog.messages
     )
 
@@ -236,7 +236,7 @@ def test_work_that_kills_its_workers_is_given_up_in_one_line() -> None:
     with (
         Executor(ExecutionConfig(scheduler="processes", workers=1)) as executor,
         pytest.raises(
-            RixsError, match="worker processes died 3 times over the same task"
+            RixsError, match="worker processes died 3 times on the same task"
         ),
     ):
         mapped(executor, die, [1])
@@ -276,7 +276,7 @@ def test_no_scheduler_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "CONNECT_TIMEOUT_S", 0.3)
     with (
         pytest.raises(
-            UsageError, match=r"no dask scheduler answers at tcp://127\.0\.0\.1:1;"
+            UsageError, match=r"no dask scheduler running at tcp://127\.0\.0\.1:1;"
         ),
         Executor(ExecutionConfig(scheduler="tcp://127.0.0.1:1")),
     ):

@@ -101,7 +101,7 @@ def test_a_damaged_product_is_reported(freshness, content):
     path.write_bytes(content)
     assert why_stale(freshness, path) == "damaged"
     assert freshness.summary.warnings == [
-        f"{path}: damaged or not a product; it is made again"
+        f"{path}: damaged, or not a product of rixs-pipeline; it is regenerated"
     ]
 
 

@@ -40,6 +40,6 @@ def test_only_all_scans_and_all_stages_are_complete(options, is_partial, is_comp
 
 @pytest.mark.parametrize("until", ["nosuch", "", "Bin"])
 def test_an_unknown_stage_is_refused(until):
-    message = f"--until {until}: no such stage; the stages are calibrate, bin, combine"
+    message = f"--until {until}: no such stage; choose from calibrate, bin, combine"
     with pytest.raises(UsageError, match=message):
         Options(until=until)

@@ -130,7 +130,7 @@ def test_a_truncated_product_is_made_again_with_a_warning(small, name, length):
     path.write_bytes(whole[:length])
     summary = small.run()
     assert summary.executed == [name] and not summary.failed
-    assert [w for w in summary.warnings if name in w and "made again" in w]
+    assert [w for w in summary.warnings if name in w and "regenerated" in w]
     with h5py.File(path):
         pass
 
@@ -172,7 +172,7 @@ def test_results_of_another_version_are_made_again_once(small):
     summary = small.run()
     assert set(summary.executed) == ALL
     (warning,) = [line for line in summary.warnings if "another version" in line]
-    assert f"({version}, now {code_version()}) are made again" in warning
+    assert f"({version}, now {code_version()}); they are regenerated" in warning
     again = small.run()
     assert again.executed == []
     assert not any("another version" in line for line in again.warnings)

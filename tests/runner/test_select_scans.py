@@ -22,10 +22,10 @@ def test_scans_are_chosen_by_number_and_name():
     assert [s.name for s in select_scans(scans, "2-9,2")] == ["d1-scan0002"]
     assert [s.name for s in select_scans(scans, "d2-scan0001")] == ["d2-scan0001"]
     with pytest.raises(
-        UsageError, match=r"'11' matches no scan; there are d1-scan0001, d1-scan0002"
+        UsageError, match=r"'11' matches no scan; available: d1-scan0001, d1-scan0002"
     ):
         select_scans(scans, "11")
-    with pytest.raises(UsageError, match="there are none"):
+    with pytest.raises(UsageError, match="available: none"):
         select_scans([], "1")
 
 

@@ -186,7 +186,7 @@ def test_a_damaged_summary_is_reported_and_ignored(tmp_path, text, caplog):
     (tmp_path / "run.json").write_bytes(text.encode("latin-1"))
     assert read(tmp_path) == {"items": {}, "figures": {}, "failed": {}}
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "run.json: not readable" in caplog.text
+    assert "run.json: cannot be read" in caplog.text
 
 
 def test_a_folder_without_a_summary(tmp_path, caplog):

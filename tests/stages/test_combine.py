@@ -29,7 +29,7 @@ def test_a_scan_without_an_edge_is_reported_and_left_out(tmp_path):
     stage = combine(tmp_path, [numbered_scan(7, edge=None)])
     assert stage.products() == []
     assert stage.context.warnings == [
-        "scan0007: edge unknown, not part of a map; set beamtime.scans.7.edge"
+        "scan0007: edge unknown; not included in any map; set `beamtime.scans.7.edge`"
     ]
 
 

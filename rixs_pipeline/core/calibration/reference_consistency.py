@@ -67,7 +67,7 @@ class LineConsistency:
         n_pixels = self.pixels[line]
         if n_pixels < MIN_PIXELS:
             plural = "" if n_pixels == 1 else "s"
-            return f"cannot tell: only {n_pixels} pixel{plural}"
+            return f"not tested: only {n_pixels} pixel{plural}"
         left_out = self.left_out[line]
         expected = self.expected[line]
         deviations = self.deviations[line]
@@ -75,8 +75,9 @@ class LineConsistency:
             return f"agrees with the other lines: {left_out:+.1f} +- {expected:.1f} eV"
         side = "above" if left_out > 0 else "below"
         return (
-            f"the other lines put it {abs(left_out):.1f} eV {side} its reference: "
-            f"{abs(deviations):.1f} times what the uncertainties allow"
+            "calibration from the other lines places this line "
+            f"{abs(left_out):.1f} eV {side} its tabulated energy "
+            f"({abs(deviations):.1f} times the combined uncertainty)"
         )
 
 

@@ -169,7 +169,7 @@ def histogram_points(
     shape = len(points.first), len(edges) - 1
     counts = np.zeros(shape, np.int64) if out is None else out
     if counts.shape != shape or not counts.flags.c_contiguous:
-        raise ValueError(f"out has shape {counts.shape}; needs {shape} in C order")
+        raise ValueError(f"`out` has shape {counts.shape}, not {shape} in C order")
     # Events of all points in turn: where each point ends in that row, and how far an
     # event lies from its place in the row.
     end = np.cumsum(points.stop - points.first)

@@ -87,12 +87,12 @@ def feature_amplitude(
       a = m(window) - k m_rest(window),  k = m(baseline) / m_rest(baseline)
     """
     if not window.any():
-        raise ValueError("no point in the window")
+        raise ValueError("no points in the feature's window; widen `window`")
     signal = spectrum.mean(window)
     if baseline is None:
         return Amplitude(signal.value, math.sqrt(signal.variance))
     if not baseline.any():
-        raise ValueError("no point in the baseline")
+        raise ValueError("no points in the feature's baseline window; widen `baseline`")
     level = spectrum.mean(baseline)
     if rest is None:
         error = math.sqrt(signal.variance + level.variance)
@@ -100,7 +100,7 @@ def feature_amplitude(
     rest_signal = rest.mean(window)
     rest_level = rest.mean(baseline)
     if rest_level.value <= 0 or level.value <= 0:
-        raise ValueError("no intensity in the baseline")
+        raise ValueError("no counts in the feature's baseline window; widen `baseline`")
     factor = level.value / rest_level.value
     relative_variance = level.variance / level.value**2
     relative_variance += rest_level.variance / rest_level.value**2

@@ -155,7 +155,8 @@ def _pre_edge_fit(
     fitted_energies = np.unique(sums.energy[window])
     if len(fitted_energies) < n_parameters:
         raise ValueError(
-            f"{name}: fewer than {n_parameters} points in incident {list(limits)} eV"
+            f"{name}: fewer than {n_parameters} points at incident energies "
+            f"{list(limits)} eV; widen `incident`"
         )
     mean_energy = sums.energy[window].mean()
     distance = sums.energy - mean_energy
@@ -206,7 +207,8 @@ def _sideband_level(
         is_shared = (sideband > 0) & (sums.weights > 0)
         if is_shared.any():
             raise ValueError(
-                f"background sideband: emission {list(limits)} eV overlaps the region"
+                f"background sideband: window {list(limits)} eV overlaps the region; "
+                "change `emission`"
             )
         sidebands.append(sideband)
     if sums.axis is SpectrumAxis.LOSS:
@@ -215,7 +217,9 @@ def _sideband_level(
             "use `axis: emission`"
         )
     if not all(sideband.any() for sideband in sidebands):
-        raise ValueError("background sideband: a window lies outside the map")
+        raise ValueError(
+            "background sideband: a window lies outside the map; change `emission`"
+        )
     if sums.axis is SpectrumAxis.EMISSION:
         return _shared_sideband_level(data, sidebands, sums)
     n_points = len(data.incident)
@@ -260,7 +264,9 @@ def _interpolation_weights(
         middles.append(float(moment / sideband.sum()))
     first, second = middles
     if not abs(first - second) > 0:
-        raise ValueError("background sideband: the two windows are the same")
+        raise ValueError(
+            "background sideband: the two windows are the same; change `emission`"
+        )
     part = (energy - first) / (second - first)
     return [1 - part, part]
 
@@ -280,7 +286,7 @@ def _shared_sideband_level(
         level = sum_along_emission(data, sideband * points)
         sideband_exposure = float(np.nansum(level.exposure))
         if not sideband_exposure > 0:
-            raise ValueError("background sideband: no exposure in a window")
+            raise ValueError("background sideband: a window has no exposure")
         scale = part * exposure / sideband_exposure
         value += scale * level.number.sum()
         variance += scale**2 * level.variance.sum()
@@ -302,11 +308,14 @@ def _blank_spectrum(
     """
     sample = background.sample
     if sample not in blanks:
-        raise ValueError(f"background blank: no map of sample '{sample}' at this edge")
+        raise ValueError(
+            f"background blank: no map of sample '{sample}' at this edge; "
+            "check the spelling"
+        )
     blank = sum_region(blanks[sample], region)
     is_usable = blank.is_covered & np.isfinite(blank.exposure)
     if not is_usable.any():
-        raise ValueError(f"background blank: region outside the map of '{sample}'")
+        raise ValueError(f"background blank: map of '{sample}' excludes the region")
     ascending = np.argsort(blank.energy[is_usable])
     order = np.flatnonzero(is_usable)[ascending]
     neighbours = _find_neighbours(blank.energy[order], sums.energy)
@@ -420,7 +429,7 @@ def _find_tail(data: MapData, background: LeakBackground) -> ResponseTail:
     is_known = fraction > 0 and length > 0 and fraction_error >= 0
     if not is_known:
         raise ValueError(
-            "background leak: the map has no tail of the response; "
-            "set tail_fraction, tail_fraction_errors, tail_length"
+            "background leak: low-energy tail of the lines unknown for this map; "
+            "set `tail_fraction`, `tail_fraction_errors` and `tail_length`"
         )
     return ResponseTail(fraction, fraction_error, length)

@@ -198,7 +198,8 @@ def choose_line(data: MapData, edge: Edge | None) -> LineWindow:
             brightest, most_counts = LineWindow(name, window), counts
     if brightest is None:
         raise ValueError(
-            "ipfy: every line below the scan resonates or is too weak; set `emission`"
+            "ipfy: no suitable line below the scanned edge (too weak, or intensity "
+            "depends on the absorption of the edge); set `emission`"
         )
     return brightest
 

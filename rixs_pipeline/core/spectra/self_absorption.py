@@ -72,7 +72,8 @@ def correct_self_absorption(
     level = float(intensity[window].mean()) if window.any() else 0.0
     if not level > 0:
         raise ValueError(
-            f"self_absorption: no intensity in post_edge {list(post_edge)} eV"
+            "self_absorption: no positive intensity in the post-edge range "
+            f"{list(post_edge)} eV; set `post_edge`"
         )
     ratio = background + fluorescence
     ceiling = level * (1 + ratio)

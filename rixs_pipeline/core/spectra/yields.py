@@ -388,9 +388,9 @@ def _divide(values: FloatArray | None, factor: float) -> FloatArray | None:
 def _check_windows(spectrum: Spectrum, windows: EdgeWindows | None) -> None:
     """Raise ValueError where a line before or after the edge has too few points."""
     if windows is None:
-        raise ValueError("scale edge: edge unknown; set pre_edge and post_edge")
+        raise ValueError("scale edge: edge unknown; set `pre_edge` and `post_edge`")
     energy = spectrum.energy[np.isfinite(spectrum.intensity)]
-    span = "no points"
+    span = "none"
     if len(energy):
         span = f"{energy.min():.1f} to {energy.max():.1f} eV"
     for name in ("pre_edge", "post_edge"):
@@ -398,6 +398,6 @@ def _check_windows(spectrum: Spectrum, windows: EdgeWindows | None) -> None:
         inside = energy[window.contains(energy)]
         if len(np.unique(inside)) < 2:
             raise ValueError(
-                f"scale edge: fewer than 2 points in {name} {list(window)}; "
-                f"the scan has {span}"
+                f"scale edge: fewer than 2 points in `{name}` {list(window)} eV; "
+                f"points of the scan: {span}"
             )

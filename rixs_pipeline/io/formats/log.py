@@ -148,11 +148,11 @@ def clean_points(energy: FloatArray, windows: TimeWindows, source: str) -> Clean
     kept = end > start
     points = Points(energy[order][kept], start[kept], end[kept])
     defects = {
-        "have no finite incident energy: left out": np.sum(~has_energy),
-        "have no time, or end before they start: left out": np.sum(
+        "have no finite incident energy; omitted": np.sum(~has_energy),
+        "have no time, or end before they start; omitted": np.sum(
             has_energy & ~has_time
         ),
-        "overlap the next one: shortened to its start": np.sum(overlapping),
+        "overlap with the next point; shortened to its start": np.sum(overlapping),
     }
     problems = tuple(
         f"{source}: {count} of {len(energy)} points {defect}"

@@ -358,8 +358,8 @@ def _parse_header(
     number_of_bases = int(header["NumberOfBases"])
     if number_of_bases <= FILT_VALUE:
         raise InputError(
-            f"{path}: NumberOfBases is {number_of_bases}: no pulse heights, which are "
-            "the third (filtValue)"
+            f"{path}: no pulse heights: NumberOfBases is {number_of_bases}, but "
+            "filtValue is the third coefficient"
         )
     data_offset = text_bytes
     if version != "0.1.0":  # the matrices follow the header

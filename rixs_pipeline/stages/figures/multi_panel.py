@@ -169,7 +169,8 @@ def _plan_absorption(request: _Request) -> PlannedFigure:
         channels = " or ".join(request.figure.channel)
         edges_text = ", ".join(request.samples_at)
         raise RunFailed(
-            f"figures.{request.name}: no absorption spectrum {channels} at {edges_text}"
+            f"`figures.{request.name}`: no absorption spectrum {channels} "
+            f"at {edges_text}"
         )
     scale = request.config.xas.scale
     plot = partial(multi_panel.absorption_figure, rows, scale)
@@ -258,7 +259,7 @@ def _read_samples(
     ]
     if not names:
         raise RunFailed(
-            f"figures.{request.name}: no region '{region_or_kind}' at {edge}; "
+            f"`figures.{request.name}`: no region '{region_or_kind}' at {edge}; "
             f"available: {', '.join(regions)}"
         )
     name, region = names[0], regions[names[0]]

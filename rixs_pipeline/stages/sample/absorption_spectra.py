@@ -212,13 +212,13 @@ def _window_warnings(windows: EdgeWindows, incident: FloatArray) -> list[str]:
         low, high = getattr(windows, window_name)
         warnings.append(
             f"too few points in the default {window_name} window; fitted from "
-            f"{low:.1f} to {high:.1f} eV (set xas.{window_name})"
+            f"{low:.1f} to {high:.1f} eV (set `xas.{window_name}`)"
         )
     low, high = windows.pre_edge
     if np.sum((incident >= low) & (incident < high)) < 2:
         warnings.append(
-            f"no pre-edge line: fewer than 2 points from {low:.1f} to {high:.1f} eV "
-            "(set xas.pre_edge)"
+            f"no pre-edge fit: fewer than 2 points from {low:.1f} to {high:.1f} eV "
+            "(set `xas.pre_edge`)"
         )
     return warnings
 
@@ -237,9 +237,9 @@ def _spectrum_warnings(by_channel: Mapping[str, xr.Dataset], scale: Scale) -> li
     scaled = "its minimum is -1" if scale is Scale.MAX else "its edge jump is -1"
     warnings = {
         "pre-edge range too short for a linear fit; subtracting a constant "
-        "(set xas.pre_edge)": constant,
+        "(set `xas.pre_edge`)": constant,
         f"signal decreases at the edge; scaled so that {scaled}": decreasing,
-        "cannot be normalised; set xas.pre_edge and xas.post_edge": failed,
+        "cannot be normalised; set `xas.pre_edge` and `xas.post_edge`": failed,
     }
     return [
         f"{', '.join(channels)}: {text}"

@@ -81,7 +81,7 @@ def combine_scans(
         warnings.append(
             f"{name}: passes have different incident points; "
             "binned around the points of the longest pass "
-            "(set map.incident and map.incident_step to choose the bins)"
+            "(set `map.incident` and `map.incident_step` to choose the bins)"
         )
     dataset = _add_passes(scans, passes)
     noise = normalise or NormaliseConfig()
@@ -89,13 +89,13 @@ def combine_scans(
         errors = _exposure_errors(scans, passes, noise)
         dataset = dataset.assign(exposure_errors=errors)
     elif noise.i0_noise:
-        warnings.append(f"{name}: i0_noise ignored: a pass has no I0")
+        warnings.append(f"{name}: `i0_noise` ignored: a pass has no I0")
     if config.elastic_offset == "apply":
         moved = _shift_to_emission_scale(dataset, scans)
         if moved is None:
             warnings.append(
-                f"{name}: elastic_offset not applied: "
-                "no pass has an elastic line clear of emission lines"
+                f"{name}: `elastic_offset` not applied: "
+                "no pass has an elastic line separated from the emission lines"
             )
         else:
             dataset = moved

@@ -177,7 +177,7 @@ def compare_region(
     spectra = [sample.spectra[name] for sample in products.values()]
     axis = str(spectra[0]["intensity"].dims[0])
     if axis not in maps[0].coords:
-        raise ValueError(f"the test needs an axis of the map, not {axis}")
+        raise ValueError(f"spectra against {axis} cannot be tested")
     first, *later = maps
     energy = first[axis].values
     shape = core_region(region)
@@ -231,7 +231,7 @@ def _on_shared_points(maps: Sequence[xr.Dataset]) -> list[xr.Dataset]:
     if len(rows[0]) < LEAST_SHARED * shortest:
         raise ValueError(
             "the samples have different incident energies "
-            "(set map.incident and map.incident_step)"
+            "(set `map.incident` and `map.incident_step`)"
         )
     return [
         rixs_map.isel(incident_energy=row)
@@ -314,7 +314,7 @@ def _feature_variables(
     for name in names:
         is_shared = all(name in sample.spectra for sample in products.values())
         if name not in configured or not is_shared:
-            raise ValueError(f"feature: there is no region '{name}'")
+            raise ValueError(f"feature: no region '{name}' in all samples")
     axis, energy = tested.pairs[0].axis, tested.pairs[0].energy
     intensities = []
     for sample in products.values():

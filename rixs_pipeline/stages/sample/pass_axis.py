@@ -54,7 +54,7 @@ def axis_of_passes(scans: Sequence[xr.Dataset], name: str) -> IncidentAxis:
     try:
         return incident_axis.shared_axis(measured, has_moved=has_moved)
     except ValueError as error:
-        advice = "set map.incident and map.incident_step"
+        advice = "set `map.incident` and `map.incident_step`"
         raise RunFailed(f"{name}: {error}; {advice}") from error
 
 

@@ -121,7 +121,7 @@ def examine_passes(
     aligned = _in_pfy(scans, name)
     cells = aligned.pfy.cells()
     if not len(cells.place):
-        warning = f"{name}: no counts in the PFY of the passes; not tested"
+        warning = f"{name}: no counts in the PFY of the passes; consistency not tested"
         return ExaminedPasses(scans, warnings=[warning])
     spectra = _spectra_to_align(scans, aligned, config.channel)
     shifts = pass_tests.shifts(aligned.energy, spectra.values, spectra.errors)
@@ -280,7 +280,7 @@ def _warnings(tests: _PassTests, config: PassesConfig, name: str) -> list[str]:
 
 def _outlier_warnings(tests: _PassTests, *, is_left_out: bool) -> list[str]:
     """Return a warning for each odd pass, and for each pass with odd points."""
-    action = "kept (to leave it out, set passes.outliers: leave_out)"
+    action = "kept (set `passes.outliers: leave_out` to exclude)"
     if is_left_out:
         action = "left out"
     lines = []
@@ -292,7 +292,9 @@ def _outlier_warnings(tests: _PassTests, *, is_left_out: bool) -> list[str]:
         )
     for run, energies in tests.odd_points.items():
         listed = ", ".join(f"{energy:.2f}" for energy in energies[:SHOWN_POINTS])
-        lines.append(f"{run} has {len(energies)} odd points ({listed} eV): {action}")
+        lines.append(
+            f"{run} has {len(energies)} outlying points ({listed} eV): {action}"
+        )
     return lines
 
 
@@ -304,8 +306,8 @@ def _shift_warnings(tests: _PassTests) -> list[str]:
         if shift.error > 0 and abs(shift.value) > least:
             lines.append(
                 f"incident energy scale of {run} is shifted by {shift.value:+.2f} ± "
-                f"{shift.error:.2f} eV against the other passes "
-                "(to correct it, set passes.align: apply)"
+                f"{shift.error:.2f} eV relative to the other passes "
+                "(set `passes.align: apply` to correct it)"
             )
     return lines
 
@@ -321,6 +323,6 @@ def _damage_warnings(tests: _PassTests, level: float) -> list[str]:
         if p < threshold and not odd_passes & set(pair):
             lines.append(
                 f"consecutive passes {' and '.join(pair)} differ (p = {p:.2g}): "
-                "radiation damage?"
+                "possible radiation damage"
             )
     return lines

@@ -151,7 +151,7 @@ def _test(
         scaled_by = cells.within(is_inside)
     test = homogeneity.homogeneity(tested, scaled_by, offset)
     if test is None:
-        raise ValueError("no counts to compare, or none to scale by")
+        raise ValueError("no counts in the region, or none in the scaling window")
     return test
 
 
@@ -209,7 +209,7 @@ def in_window(energy: FloatArray, limits: tuple[float, float] | None) -> BoolArr
     low, high = limits
     is_inside = (energy >= low) & (energy < high)
     if not is_inside.any():
-        raise ValueError(f"no point in the window {list(limits)}")
+        raise ValueError(f"no points in the window {list(limits)} eV")
     return np.asarray(is_inside)
 
 

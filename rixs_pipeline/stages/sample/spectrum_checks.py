@@ -85,10 +85,10 @@ def check_region(
 def _line_warnings(test: LineTest) -> list[str]:
     """Return a warning where the line of an inverse yield resonates."""
     if test.rises:
-        return ["rests on a line that rises with the other emission"]
+        return ["is based on a line whose intensity rises with the other emission"]
     if test.passed:
         return []
-    return [f"rests on a line that changes its shape over the scan (p = {test.p:.1g})"]
+    return [f"is based on a line whose shape changes over the scan (p = {test.p:.1g})"]
 
 
 def _window_warnings(
@@ -101,6 +101,6 @@ def _window_warnings(
         low, high = getattr(windows, window_name)
         warnings.append(
             f"has too few points in the default {window_name} window; fitted from "
-            f"{low:.1f} to {high:.1f} eV (set {window_name})"
+            f"{low:.1f} to {high:.1f} eV (set `{window_name}`)"
         )
     return warnings

@@ -93,7 +93,7 @@ def with_absorption(
     windows = inputs.edge_windows(region, data.incident)
     post_edge = sample.post_edge or (windows.post_edge if windows else None)
     if post_edge is None:
-        raise ValueError("self_absorption: edge unknown; set post_edge: [low, high]")
+        raise ValueError("self_absorption: edge unknown; set `post_edge: [low, high]`")
     unscaled = extract_spectrum(data, replace(region, scale=Scale.NONE), inputs)
     fluorescence = geometry_factor * sample.fluorescence
     absorption = correct_self_absorption(
@@ -116,8 +116,8 @@ def find_refused_points(dataset: xr.Dataset) -> list[str]:
     if not refused:
         return []
     return [
-        f"has {refused} points whose self-absorption cannot be corrected: "
-        f"their yield exceeds {LARGEST_YIELD} of its ceiling"
+        f"has {refused} points where self-absorption cannot be corrected "
+        f"(yield above {100 * LARGEST_YIELD:g} % of its saturation limit)"
     ]
 
 
@@ -150,7 +150,7 @@ def check_absorption(by_region: Mapping[str, xr.Dataset]) -> list[str]:
         dataset.attrs["absorption_against_ipfy"] = json.dumps(agreement)
         if agreement["p"] < NOT_LINEAR_P:
             warnings.append(
-                f"region '{name}' has an absorption that is not linear in the iPFY "
+                f"absorption of region '{name}' is not linear in the iPFY "
                 f"(p = {agreement['p']:.1g})"
             )
     return warnings

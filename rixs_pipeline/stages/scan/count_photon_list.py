@@ -46,7 +46,7 @@ def count_photon_list(
     """
     photons = photon_list.read(scan.photon_list) if scan.photon_list else None
     if photons is None or not len(photons):
-        raise RunFailed(f"{scan.name}: neither pulse files nor a list with photons")
+        raise RunFailed(f"{scan.name}: no pulse files, and no photons in a photon list")
     points = scan.points
     map_counts = np.zeros((len(points), len(emission_edges) - 1), np.int64)
     energies, pixels = [], []

@@ -86,7 +86,7 @@ def map_content(
         raise RunFailed(f"{scan.name}: no usable pixel ({listed})")
     if not counted.counts.triggers[is_used].any():
         raise RunFailed(
-            f"{scan.name}: no pulses in its points; check its times and pulse files"
+            f"{scan.name}: no pulses during its points; check its times and pulse files"
         )
     points = excluded_points(context, scan)
     normalise = context.config.normalise

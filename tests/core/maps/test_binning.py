@@ -181,5 +181,5 @@ def test_no_points_and_no_events() -> None:
     "out", [np.zeros((2, 4), np.int64), np.zeros((3, 2), np.int64).T]
 )
 def test_out_that_cannot_be_added_to(out: np.ndarray) -> None:
-    with pytest.raises(ValueError, match=r"needs \(2, 3\) in C order"):
+    with pytest.raises(ValueError, match=r"not \(2, 3\) in C order"):
         histogram_points(np.zeros(0), no_events(2), np.arange(4.0), out=out)

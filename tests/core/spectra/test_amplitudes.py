@@ -70,9 +70,9 @@ def test_a_denominator_that_may_be_zero_has_no_interval():
 
 def test_windows_without_points_are_refused():
     spectrum, none = (SpectrumPoints(1 + FEATURE, FEATURE), np.zeros(len(ENERGY), bool))
-    with pytest.raises(ValueError, match="no point in the window"):
+    with pytest.raises(ValueError, match="no points in the feature's window"):
         feature_amplitude(spectrum, none)
-    with pytest.raises(ValueError, match="no intensity in the baseline"):
+    with pytest.raises(ValueError, match="no counts in the feature's baseline window"):
         feature_amplitude(
             spectrum, WINDOW, BASELINE, SpectrumPoints(0 * FEATURE, FEATURE)
         )

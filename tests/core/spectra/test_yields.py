@@ -325,9 +325,9 @@ def test_edge_scale_subtracts_the_line_before_and_divides_by_the_jump() -> None:
     assert found.scale_factor == pytest.approx(1.3)  # halfway between the windows
     np.testing.assert_allclose(found.intensity, (rate - before) / 1.3, atol=1e-7)
     assert found.facts["scale_windows"]["pre_edge"] == (770, 776)
-    with pytest.raises(ValueError, match="edge unknown; set pre_edge and post_edge"):
+    with pytest.raises(ValueError, match="edge unknown; set `pre_edge`"):
         extract_spectrum(data, make_region(kind="pfy", scale="edge"))
-    with pytest.raises(ValueError, match="fewer than 2 points in post_edge"):
+    with pytest.raises(ValueError, match="fewer than 2 points in `post_edge`"):
         extract_spectrum(
             data,
             make_region(

@@ -55,7 +55,7 @@ def test_a_spectrum_that_ends_before_the_edge_cannot_be_normalised():
     scans = [scan(k).isel(incident_energy=slice(0, 14)) for k in range(2)]
     absorption = absorption_spectra(scans, None, XasConfig(scale="edge"), NAME)
     assert not np.isfinite(absorption.by_channel["tey"]["intensity"].values).any()
-    advice = "tey: cannot be normalised; set xas.pre_edge and xas.post_edge"
+    advice = "tey: cannot be normalised; set `xas.pre_edge` and `xas.post_edge`"
     assert any(advice in warning for warning in absorption.warnings)
 
 
@@ -65,7 +65,7 @@ def test_a_default_window_without_points_is_replaced_with_a_warning():
     expected = "LMR-Co_L: too few points in the default pre_edge window; fitted from "
     warning = next(w for w in absorption.warnings if w.startswith(expected))
     assert "776.0 to" in warning
-    assert warning.endswith("eV (set xas.pre_edge)")
+    assert warning.endswith("eV (set `xas.pre_edge`)")
 
 
 def test_scans_without_the_channel_have_no_absorption_spectra():

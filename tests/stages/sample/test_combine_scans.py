@@ -115,7 +115,7 @@ def test_bins_of_the_config():
 def test_passes_that_give_no_bins_fail_with_advice():
     points = [780.0 + k * 0.8e-3 for k in range(4)]
     chain = [scan_map([[1, 2]], [point]) for point in points]
-    advice = r"LMR-Co_L: .*set map\.incident and map\.incident_step"
+    advice = r"LMR-Co_L: .*set `map\.incident` and `map\.incident_step`"
     with pytest.raises(RunFailed, match=advice):
         combine(*chain)
 
@@ -164,8 +164,8 @@ def test_without_an_elastic_line_the_offset_is_not_applied_and_a_warning_says_wh
     combined = combine(scan, config=MapConfig(elastic_offset="apply"))
     assert combined.dataset["incident_energy"].values.tolist() == E.tolist()
     assert combined.warnings == [
-        "LMR-Co_L: elastic_offset not applied: "
-        "no pass has an elastic line clear of emission lines"
+        "LMR-Co_L: `elastic_offset` not applied: "
+        "no pass has an elastic line separated from the emission lines"
     ]
 
 
@@ -205,4 +205,4 @@ def test_i0_noise_without_i0_is_ignored_with_a_warning():
     config = NormaliseConfig(i0_noise=0.1)
     combined = combine_scans([scan_map(FIRST, E)], PLAIN, "m", config)
     assert "exposure_errors" not in combined.dataset
-    assert combined.warnings == ["m: i0_noise ignored: a pass has no I0"]
+    assert combined.warnings == ["m: `i0_noise` ignored: a pass has no I0"]

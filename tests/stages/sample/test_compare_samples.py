@@ -116,7 +116,7 @@ def test_a_feature_in_a_region_that_is_missing_is_refused():
     maps = {"a": scan(1), "b": scan(2)}
     pfy = {"Co_PFY": REGIONS["Co_PFY"]}
     assert compare(maps, regions=pfy, feature=feature).refusals == [
-        "Co_PFY not compared: feature: there is no region 'O_PFY'"
+        "Co_PFY not compared: feature: no region 'O_PFY' in all samples"
     ]
 
 
@@ -152,7 +152,7 @@ def test_samples_on_different_points_are_refused_with_a_reason():
     assert compared.by_region == {}
     assert compared.refusals == [
         "Co_PFY not compared: the samples have different incident energies "
-        "(set map.incident and map.incident_step)"
+        "(set `map.incident` and `map.incident_step`)"
     ]
 
 
@@ -228,7 +228,7 @@ def test_a_run_with_a_comparison_and_multi_panel_figures(small):
         "LMR_RT-Co_L-xas.png",
     } <= names
     assert {"rows.png", "one.png", "all-LMR_RT.png", "all-LMR_100C.png"} <= names
-    assert "config: figures.maps: no edge O_K in this beamtime" in summary.warnings
+    assert "config: `figures.maps`: no edge O_K in this beamtime" in summary.warnings
     product = open_product(small.out / "comparisons" / "heating-Co_L.nxs")
     missing = set(comparison("incident_energy")) - set(product["Co_PFY"].variables)
     assert missing == {

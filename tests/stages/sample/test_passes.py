@@ -22,7 +22,7 @@ def test_an_odd_pass_is_reported():
     assert len(examined.scans) == 5
     expected = "LMR-Co_L: scan0003 is inconsistent with the other passes (p = "
     warning = next(line for line in examined.warnings if line.startswith(expected))
-    assert "kept (to leave it out, set passes.outliers: leave_out)" in warning
+    assert "kept (set `passes.outliers: leave_out` to exclude)" in warning
 
 
 def test_an_odd_pass_is_left_out_if_the_config_asks_for_it():
@@ -84,7 +84,7 @@ def test_passes_without_counts_are_not_tested():
     examined = examine_passes(scans, PassesConfig(), NAME)
     assert examined.facts == {}
     assert examined.warnings == [
-        "LMR-Co_L: no counts in the PFY of the passes; not tested"
+        "LMR-Co_L: no counts in the PFY of the passes; consistency not tested"
     ]
 
 
@@ -96,7 +96,7 @@ def test_passes_without_bins_fail_with_advice():
         .assign_coords(incident_energy=near + number * 0.0008)
         for number in range(2)
     ]
-    with pytest.raises(RunFailed, match=r"LMR-Co_L: .*set map\.incident"):
+    with pytest.raises(RunFailed, match=r"LMR-Co_L: .*set `map\.incident`"):
         examine_passes(scans, PassesConfig(), NAME)
 
 

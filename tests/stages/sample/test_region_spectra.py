@@ -189,5 +189,7 @@ def test_a_line_that_rises_with_the_white_line_is_reported():
     measured = combine(scan_map(counts, incident, np.ones(len(incident))))
     configured = {"A": region(kind="ipfy", emission=[510, 540])}
     spectra = extract_spectra(measured, configured, "m")
-    expected = "m: region 'A' rests on a line that rises with the other emission"
+    expected = (
+        "m: region 'A' is based on a line whose intensity rises with the other emission"
+    )
     assert expected in spectra.warnings

@@ -51,7 +51,7 @@ def test_a_line_that_changes_its_shape_is_reported():
     test = check_line(data, region_weights(region, INCIDENT, EDGES))
     assert not test.passed
     warnings = check_region(region, data, INPUTS, {}, test)
-    expected = "rests on a line that changes its shape over the scan (p = "
+    expected = "is based on a line whose shape changes over the scan (p = "
     assert warnings[-1].startswith(expected)
 
 
@@ -74,4 +74,4 @@ def test_a_default_window_without_points_is_reported():
     late = MapData(data.counts[7:], data.exposure[7:], EDGES, INCIDENT[7:])
     (warning,) = check_region(region, late, INPUTS, {})
     assert warning.startswith("has too few points in the default pre_edge window; ")
-    assert warning.endswith("(set pre_edge)")
+    assert warning.endswith("(set `pre_edge`)")

@@ -45,7 +45,7 @@ def test_refused_points_are_reported():
     warnings = extract_spectra(scan(1, rate=4000.0), configured, "m").warnings
     assert any(
         line.startswith("m: region 'A' has ")
-        and line.endswith("their yield exceeds 0.9 of its ceiling")
+        and line.endswith("(yield above 90 % of its saturation limit)")
         for line in warnings
     )
 

@@ -71,5 +71,5 @@ def test_a_scan_without_usable_pixels_is_refused_with_the_reasons(tmp_path):
 
 
 def test_a_scan_without_pulses_is_refused(tmp_path):
-    with pytest.raises(RunFailed, match="scan0001: no pulses in its points"):
+    with pytest.raises(RunFailed, match="scan0001: no pulses during its points"):
         content(tmp_path, [[0, 0], [30, 40]], [GOOD, PixelEnergy(NOISY)])
