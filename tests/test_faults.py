@@ -497,7 +497,7 @@ def test_scan_without_a_known_edge_is_binned_and_reported(small):
             content["var_values"] = [value - 600 for value in content["var_values"]]
     summary = reduced(small, until="extract")
     assert (
-        len([text for text in summary.warnings if "set beamtime.scans." in text]) == 4
+        len([text for text in summary.warnings if "set `beamtime.scans." in text]) == 4
     )
     reduced(
         small,
