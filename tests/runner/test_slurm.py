@@ -178,7 +178,7 @@ def test_slurm_rejection_is_one_line(monkeypatch, tmp_path):
     with pytest.raises(
         RixsError,
         match=r"^sbatch: sbatch: error: invalid partition sbatch: no; "
-        r"see execution\.cluster",
+        r"see `execution\.cluster`",
     ):
         slurm.submit([slurm.Step("run", (("run",),))], config(), tmp_path / "out")
 

@@ -64,6 +64,6 @@ def test_a_map_larger_than_memory_is_refused() -> None:
     with pytest.raises(
         RunFailed,
         match=r"scan0007: a map of 2000 points and 9000 bins needs 1\.8 GB, "
-        r"execution\.memory",
+        r"but `execution\.memory`",
     ):
         chunks.check_memory(scan, 9000, GB)

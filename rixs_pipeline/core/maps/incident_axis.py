@@ -180,7 +180,7 @@ def midpoint_edges(incident: FloatArray, tolerance: float = TOLERANCE_EV) -> Flo
     """
     grid = _cluster(incident, tolerance).middle
     if len(grid) < 2:
-        raise ValueError("longest pass has fewer than two different incident energies")
+        raise ValueError("no bins: fewer than two different incident energies")
     middle = bin_centres(grid)
     lowest = 2 * grid[0] - middle[0]
     highest = 2 * grid[-1] - middle[-1]

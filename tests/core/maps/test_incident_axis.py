@@ -41,7 +41,7 @@ def test_shifted_passes_go_into_bins_around_their_measured_points():
 
 
 def test_points_without_a_width_have_no_bins():
-    with pytest.raises(ValueError, match="two different points"):
+    with pytest.raises(ValueError, match="two different incident energies"):
         incident_axis.shared_axis([POINTS[:1], POINTS[:1]], has_moved=True)
 
 
@@ -121,7 +121,7 @@ def test_midpoint_edges_hold_the_points_of_their_pass() -> None:
     edges = midpoint_edges(points)
     np.testing.assert_allclose(edges, [0.5, 1.5, 2.5, 4.0, 6.0])
     np.testing.assert_array_equal(bin_index(points, edges), [2, 0, 1, 1, 3])
-    with pytest.raises(ValueError, match="two different points"):
+    with pytest.raises(ValueError, match="two different incident energies"):
         midpoint_edges(np.array([1.0, 1.0]))
 
 

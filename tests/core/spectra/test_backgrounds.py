@@ -185,7 +185,7 @@ def test_leak_uses_the_tail_of_the_map_by_default() -> None:
         ({"kind": "sideband", "emission": [[508, 512]]}, "overlaps the region"),
         ({"kind": "sideband", "emission": [[700, 712]]}, "outside the map"),
         ({"kind": "blank", "sample": "x"}, "no map of sample 'x'"),
-        ({"kind": "leak", "tail_length": 20}, "has no tail"),
+        ({"kind": "leak", "tail_length": 20}, "low-energy tail of the lines unknown"),
     ],
 )
 def test_impossible_backgrounds_are_one_line(background: dict, words: str) -> None:

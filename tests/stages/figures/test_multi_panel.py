@@ -41,5 +41,7 @@ def test_a_figure_without_any_data_is_not_planned(tmp_path):
 
 def test_a_region_that_is_missing_is_named_with_those_available(tmp_path):
     (figure_set,) = planned(tmp_path, kind="maps", region="Co_other")
-    with pytest.raises(RunFailed, match=r"^figures\.fig: no region 'Co_other' at Co_L"):
+    with pytest.raises(
+        RunFailed, match=r"^`figures\.fig`: no region 'Co_other' at Co_L"
+    ):
         list(figure_set.plan())
