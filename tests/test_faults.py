@@ -143,14 +143,14 @@ def test_dry_run_lists_a_damaged_calibration_as_stale(small):
 def test_full_disk_loses_only_products_that_do_not_fit(small, monkeypatch):
     for name in ("scan0001", "scan0002"):
         paths.scan_product(small.out, name).unlink()
-    write = products._write_data
+    write = products._write_variables
 
     def fails(group, dataset, *rest):
         if dataset.attrs.get("run") == "scan0002":
             raise OSError(errno.ENOSPC, "No space left on device")
         write(group, dataset, *rest)
 
-    monkeypatch.setattr(products, "_write_data", fails)
+    monkeypatch.setattr(products, "_write_variables", fails)
     summary = reduced(small, failed=["scan0002"])
     assert "No space left on device" in summary.failed["scan0002"]
     assert json.loads(rixs_map(small).attrs["scans"]) == ["scan0001"]

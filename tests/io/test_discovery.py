@@ -1,7 +1,6 @@
 import json
 import os
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -628,7 +627,7 @@ def test_the_order_of_files_on_disk_does_not_matter(beamtime, monkeypatch):
     assert describe(discover(beamtime)) == straight
 
 
-def test_discovery_of_many_pixels_is_fast(tmp_path):
+def test_discovery_of_many_pixels(tmp_path):
     records = off_records(pulses(T0))
     for pixel in range(240):
         write_off(
@@ -636,17 +635,13 @@ def test_discovery_of_many_pixels_is_fast(tmp_path):
             records=records,
         )
     write_json(tmp_path / "logs" / "scan0001.json", json_log(1, T0, ENERGIES))
-    started = time.process_time()
     discovered = discover(tmp_path)
-    assert time.process_time() - started < 1
     assert len(discovered.scans[0].pulse_files) == 240
 
 
 @pytest.mark.real
 def test_real_beamtime(real_data):
-    started = time.process_time()
     discovered = discover(real_data)
-    assert time.process_time() - started < 0.5
     assert names(discovered) == [
         "cal0245",
         *(f"scan0{n}" for n in (247, 248, 249, 251, 252, 253)),
