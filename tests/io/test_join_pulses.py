@@ -41,7 +41,7 @@ def test_the_time_outweighs_the_data_path():
         [log_run(data_path="20260101_run0001")], [pulse_set(), late], []
     )
     assert joined.runs[0].pulses.prefix == "20260101_run0000"
-    assert "no pulses in its data_path '20260101_run0001'" in joined.runs[0].problems[0]
+    assert "no pulses in `data_path` '20260101_run0001'" in joined.runs[0].problems[0]
 
 
 def test_reference_run_from_experiment_states_without_log():

@@ -58,5 +58,5 @@ def test_the_bins_of_the_config_are_the_axis_of_the_map():
 def test_points_that_are_too_close_fail_with_advice():
     near = [780.0 + 0.8e-3 * k for k in range(4)]
     scans = [scan_map(COUNTS[:1], [energy]) for energy in near]
-    with pytest.raises(RunFailed, match=r"m: .*; set map\.incident"):
+    with pytest.raises(RunFailed, match=r"m: .*; set `map\.incident"):
         axis_of_passes(scans, "m")
