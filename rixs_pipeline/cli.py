@@ -363,7 +363,8 @@ def watch(
     config: ConfigOption = None,
     out: OutOption = Path("out"),
     every: Annotated[
-        float, typer.Option("--every", min=0.1, help="Time between rounds, s.")
+        float,
+        typer.Option("--every", min=0.1, help="Time between checks for new data, s."),
     ] = 10.0,
     rounds: Annotated[
         int | None,

@@ -231,8 +231,8 @@ def _find_photon_lists(out: Path) -> list[Path]:
     files = sorted(pattern.parent.glob(pattern.name))
     if not files:
         raise InputError(
-            f"{out}: no photon lists; set `map: {{keep_photons: true}}` in the config "
-            "and run again"
+            f"{out}: no calibrated photons; set `map: {{keep_photons: true}}` in the "
+            "config and run again"
         )
     return files
 

@@ -183,8 +183,8 @@ def _collect(group: TreeReduction) -> Outcome[Any]:
         ) from outcome.error
     if isinstance(outcome.error, futures.CancelledError):
         raise RixsError(
-            "connection to the dask scheduler lost; finished products are kept, and "
-            "the same command continues"
+            "connection to the dask scheduler lost; finished products are kept; "
+            "run the same command again to continue"
         ) from outcome.error
     return outcome
 

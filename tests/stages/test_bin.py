@@ -226,7 +226,7 @@ def test_kept_photons_are_exported(small, cli):
     said = cli("export", small.out, "--format", "photons")
     assert (
         said.code == 3
-        and "no photon lists; set `map: {keep_photons: true}`" in said.err
+        and "no calibrated photons; set `map: {keep_photons: true}`" in said.err
     )
     small.run(KEEP)
     assert cli("export", small.out, "--format", "photons").code == 0

@@ -198,8 +198,8 @@ def choose_line(data: MapData, edge: Edge | None) -> LineWindow:
             brightest, most_counts = LineWindow(name, window), counts
     if brightest is None:
         raise ValueError(
-            "ipfy: no suitable line below the scanned edge (too weak, or intensity "
-            "depends on the absorption of the edge); set `emission`"
+            "ipfy: no suitable line below the scanned edge (lines too weak, or excited "
+            "differently across the edge); set `emission`"
         )
     return brightest
 

@@ -370,7 +370,10 @@ def _parse_header(
     if not frame_period_s > 0:
         raise ValueError(f"FramePeriodSeconds is {frame_period_s}")
     if not text_bytes <= data_offset <= file_bytes:
-        raise ValueError(f"records would start at byte {data_offset} of {file_bytes}")
+        raise ValueError(
+            f"the header places the first record at byte {data_offset}, outside the "
+            f"file ({file_bytes} bytes); copy the file again"
+        )
     dtype = record_dtype(version, number_of_bases)
     n_records, truncated_bytes = divmod(file_bytes - data_offset, dtype.itemsize)
     return OffHeader(

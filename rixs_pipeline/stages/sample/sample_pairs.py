@@ -209,7 +209,10 @@ def in_window(energy: FloatArray, limits: tuple[float, float] | None) -> BoolArr
     low, high = limits
     is_inside = (energy >= low) & (energy < high)
     if not is_inside.any():
-        raise ValueError(f"no points in the window {list(limits)} eV")
+        raise ValueError(
+            f"no points of the spectrum in the window {list(limits)} eV; "
+            "choose a window within the spectrum"
+        )
     return np.asarray(is_inside)
 
 

@@ -62,7 +62,7 @@ def test_samples_without_counts_cannot_be_compared():
 def test_a_window_selects_points_and_must_have_some():
     assert in_window(ENERGY, None).all()
     assert ENERGY[in_window(ENERGY, (780.0, 781.0))].tolist() == [780.0, 780.5]
-    with pytest.raises(ValueError, match=r"no points in the window \[1, 2\] eV"):
+    with pytest.raises(ValueError, match=r"in the window \[1, 2\] eV"):
         in_window(ENERGY, (1, 2))
     assert compared_points(pair(scan(1), scan(2)), comparison()).all()
 
