@@ -85,7 +85,9 @@ class _LineEntry(_Shaped):
     energy: Positive = Field(description="energy of the line, eV")
     uncertainty: Positive = Field(description="standard deviation of the energy, eV")
     source: str | None = Field(
-        None, description="source of the energy; default: the source of the set"
+        None,
+        description="literature source of the energy; default: that of the reference "
+        "set",
     )
     material: str = Field(
         "",

@@ -145,7 +145,7 @@ def _name_runs(
             source = run.log.log or (run.pulses and run.pulses.name)
             unique_name = f"{name}-{repetitions[name]}"
             problems.append(
-                f"{source}: number of {name} already used in this folder; "
+                f"{source}: another run in this folder has the number of {name}; "
                 f"renamed {unique_name}"
             )
             name = unique_name

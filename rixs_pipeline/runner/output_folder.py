@@ -25,7 +25,8 @@ def make_folder(out: Path, beamtime_path: Path) -> None:
         ) from error
     if out.resolve() == beamtime_path.resolve():
         raise UsageError(
-            f"{out}: is the beamtime directory; choose another folder for the results"
+            f"{out}: is the beamtime directory itself; "
+            "choose another directory for the results"
         )
 
 

@@ -157,7 +157,7 @@ def test_aborted_scan_and_its_repetition_are_both_runs(beamtime):
     ]
     assert [run.complete for run in discovered.scans] == [True, False, True]
     assert any(
-        "already used in this folder" in problem for problem in discovered.problems
+        "another run in this folder" in problem for problem in discovered.problems
     )
     assert any("aborted" in problem for problem in discovered.runs[-2].problems)
 

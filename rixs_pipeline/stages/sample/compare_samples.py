@@ -314,7 +314,7 @@ def _feature_variables(
     for name in names:
         is_shared = all(name in sample.spectra for sample in products.values())
         if name not in configured or not is_shared:
-            raise ValueError(f"feature: no region '{name}' in all samples")
+            raise ValueError(f"feature: not every sample has region '{name}'")
     axis, energy = tested.pairs[0].axis, tested.pairs[0].energy
     intensities = []
     for sample in products.values():

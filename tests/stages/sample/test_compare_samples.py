@@ -116,7 +116,7 @@ def test_a_feature_in_a_region_that_is_missing_is_refused():
     maps = {"a": scan(1), "b": scan(2)}
     pfy = {"Co_PFY": REGIONS["Co_PFY"]}
     assert compare(maps, regions=pfy, feature=feature).refusals == [
-        "Co_PFY not compared: feature: no region 'O_PFY' in all samples"
+        "Co_PFY not compared: feature: not every sample has region 'O_PFY'"
     ]
 
 
