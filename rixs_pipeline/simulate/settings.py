@@ -199,16 +199,13 @@ class SimulationSettings(Model):
         (5,), description="channels whose file contains only a header"
     )
     noisy_pixels: Channels = Field(
-        (9,),
-        description="numbers of the pixels with poor resolution and spurious triggers",
+        (9,), description="pixels with poor resolution and spurious triggers"
     )
     jumping_pixels: Channels = Field(
-        (13,),
-        description="numbers of the pixels with a gain jump of 15-22 eV after the last scan",
+        (13,), description="pixels with a gain jump of 15-22 eV after the last scan"
     )
     scan_jumping_pixels: Channels = Field(
-        (),
-        description="numbers of the pixels with a gain jump in the middle of the middle scan",
+        (), description="pixels with a gain jump in the middle of the middle scan"
     )
     truncated_pixels: Channels = Field(
         (17,), description="channels whose last record is truncated"
