@@ -329,15 +329,15 @@ def test_a_slurm_worker_that_dies_is_replaced(queue, tmp_path, record_property):
         outcomes = executor.map_reduce(
             partial(subprocess.call, shell=True), naps, operator.add
         )
-        found: list[int | Exception] = [next(outcomes)]
+        results = [next(outcomes).unwrap()]
         wait(lambda: len(queue()) == 2)
         seen |= set(queue())
         subprocess.run(["scancel", queue()[0]], check=True)
         for outcome in outcomes:
-            found.append(outcome)
+            results.append(outcome.unwrap())
             seen |= set(queue())
     record_property(
         "slurm", f"a worker cancelled: jobs {', '.join(sorted(seen, key=int))}"
     )
-    assert found == [4 * k for k in range(15)]
+    assert results == [4 * k for k in range(15)]
     assert len(seen) >= 3
