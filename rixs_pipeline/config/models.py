@@ -210,7 +210,9 @@ class Config(Model):
     compare: dict[str, Comparison] = Field({}, description="comparisons by name")
     passes: PassesConfig = PassesConfig()
     xas: XasConfig = XasConfig()
-    figures: dict[str, MultiPanelFigure] = Field({}, description="figures by name")
+    figures: dict[str, MultiPanelFigure] = Field(
+        {}, description="multi-panel figures by name"
+    )
     execution: ExecutionConfig = ExecutionConfig()
 
     def science(self, *sections: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 # to peak at 1000 eV (relative), of the drift relative per unit of pretrigger mean.
 PHASE_WIDTH = 5e-3
 DRIFT_WIDTH = 7e-5
-OPEN_WIDTH = 1e-3  # of a drift of which nothing is known
+OPEN_WIDTH = 1e-3  # prior width of a drift without other information
 MIN_PULSES = 200  # for a correction
 MIN_GAIN = 1.0  # in cross-validated log likelihood: noise brings less
 HEIGHT_SLICES = 8  # of pulse height, in each of which the phase is centred

@@ -368,7 +368,9 @@ def _parse_header(
         data_offset += 2 * matrix_values * _MATRIX_VALUE_BYTES
     frame_period_s = float(header["FramePeriodSeconds"])
     if not frame_period_s > 0:
-        raise ValueError(f"FramePeriodSeconds is {frame_period_s}")
+        raise ValueError(
+            f"invalid `FramePeriodSeconds`: {frame_period_s} s (must be positive)"
+        )
     if not text_bytes <= data_offset <= file_bytes:
         raise ValueError(
             f"the header places the first record at byte {data_offset}, outside the "
