@@ -14,7 +14,7 @@ from rixs_pipeline import open_product, paths
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus as products
 from rixs_pipeline.runner import run as runner
-from rixs_pipeline.stages.scan import align_pixels
+from rixs_pipeline.stages.interval import align_pixels
 
 PIXELS = (1, 3, 5)
 SCANS = ("scan0001", "scan0002", "scan0003", "scan0004")

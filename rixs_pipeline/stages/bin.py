@@ -11,6 +11,9 @@ from typing import Any
 from rixs_pipeline import paths
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
+from rixs_pipeline.stages.interval.surrounding_calibrations import (
+    SurroundingCalibrations,
+)
 from rixs_pipeline.stages.scan.calibrated_photons import photon_content
 from rixs_pipeline.stages.scan.count_scans import count_scans
 from rixs_pipeline.stages.scan.exposure_scale import (
@@ -24,7 +27,6 @@ from rixs_pipeline.stages.scan.scan_product import (
     find_throughput,
     map_content,
 )
-from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
 from rixs_pipeline.stages.stage import Content, Product, Result, Stage
 from rixs_pipeline.types import Outcome
 

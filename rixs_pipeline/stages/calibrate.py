@@ -8,9 +8,11 @@ from rixs_pipeline import paths
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.facts import calibration_facts
+from rixs_pipeline.stages.interval.surrounding_calibrations import (
+    find_usable_calibrations,
+)
 from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
 from rixs_pipeline.stages.reference.reference_table import reference_table
-from rixs_pipeline.stages.scan.surrounding_calibrations import find_usable_calibrations
 from rixs_pipeline.stages.stage import (
     Content,
     Product,

@@ -20,8 +20,8 @@ from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings
-from rixs_pipeline.stages.scan.gain_jumps import find_gain_jumps, find_jump_times
-from rixs_pipeline.stages.scan.pixel_energies import select_pixel_energies
+from rixs_pipeline.stages.interval.gain_jumps import find_gain_jumps, find_jump_times
+from rixs_pipeline.stages.interval.pixel_energies import select_pixel_energies
 from tests.benchmarks.peak_fits import Model, fit
 
 AT_LINE = 8.0  # eV, half width of a window at a line

@@ -71,7 +71,7 @@ from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.sample.combine_scans import combine_scans
 from rixs_pipeline.stages.sample.region_spectra import extract_region
 from rixs_pipeline.stages.scan import count_pulses, counted_scan, scan_map
-from rixs_pipeline.stages.scan.pixel_energies import select_pixel_energies
+from rixs_pipeline.stages.interval.pixel_energies import select_pixel_energies
 
 config = Config()
 edges = emission_edges(config.map.emission, config.map.step)

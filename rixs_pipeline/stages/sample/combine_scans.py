@@ -14,8 +14,8 @@ from rixs_pipeline.core.maps import combine, i0_noise
 from rixs_pipeline.core.maps.incident_axis import PassesOnAxis
 from rixs_pipeline.core.stats import energy_scale_offset, weighted_mean
 from rixs_pipeline.schema import COADDED_MAP, Variables, check, labelled
+from rixs_pipeline.stages.interval.response_tail import average_tail_over_scans
 from rixs_pipeline.stages.sample.pass_axis import passes_on_map_axis
-from rixs_pipeline.stages.scan.response_tail import average_tail_over_scans
 from rixs_pipeline.stages.scan.scan_map import intensity_variables
 
 if TYPE_CHECKING:

@@ -14,7 +14,11 @@ from rixs_pipeline.core.spectra.regions import Region, RegionKind, Scale
 from rixs_pipeline.core.spectra.spectrum import Spectrum
 from rixs_pipeline.schema import labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
-from rixs_pipeline.stages.scan.response_tail import FRACTION, FRACTION_ERRORS, LENGTH
+from rixs_pipeline.stages.interval.response_tail import (
+    FRACTION,
+    FRACTION_ERRORS,
+    LENGTH,
+)
 from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:

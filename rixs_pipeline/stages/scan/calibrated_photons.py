@@ -12,8 +12,8 @@ import numpy as np
 from rixs_pipeline.core.maps.scan_counts import PIXEL_ARRAYS, ScanCounts
 from rixs_pipeline.io import photon_store
 from rixs_pipeline.io.runs import Run
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.stage import Content
 from rixs_pipeline.types import FloatArray, PixelStatus
 

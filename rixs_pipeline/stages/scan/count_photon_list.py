@@ -12,8 +12,8 @@ from rixs_pipeline.core.maps.scan_counts import PixelCounts, stack_pixels
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.formats import photon_list
 from rixs_pipeline.io.runs import Run
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.counted_scan import CountedScan, exclude_unusable_pixels
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import NO_CUTS
 from rixs_pipeline.types import FloatArray, PixelState, PixelStatus
 

@@ -19,7 +19,7 @@ from rixs_pipeline.core.maps.kernel_arguments import (
 from rixs_pipeline.core.maps.scan_counts import PixelCounts, ScanCounts, stack_pixels
 from rixs_pipeline.io import photon_store
 from rixs_pipeline.io.runs import Points
-from rixs_pipeline.stages.scan.pixel_energies import NO_PARAMS, PixelEnergy
+from rixs_pipeline.stages.interval.pixel_energies import NO_PARAMS, PixelEnergy
 from rixs_pipeline.stages.scan.point_records import (
     NO_CUTS,
     PointRecords,

@@ -6,15 +6,17 @@ from pathlib import Path
 from rixs_pipeline.core.maps.scan_counts import ScanCounts, merge_blocks
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
-from rixs_pipeline.stages.scan.aligned_energies import (
+from rixs_pipeline.stages.interval.aligned_energies import (
     PixelEnergies,
     find_pixel_energies,
+)
+from rixs_pipeline.stages.interval.surrounding_calibrations import (
+    SurroundingCalibrations,
 )
 from rixs_pipeline.stages.scan.calibrated_photons import count_calibrated_photons
 from rixs_pipeline.stages.scan.count_photon_list import count_photon_list
 from rixs_pipeline.stages.scan.count_pulses import CountTask, count_block
 from rixs_pipeline.stages.scan.counted_scan import CountedScan, exclude_unusable_pixels
-from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
 from rixs_pipeline.types import Outcome
 
 

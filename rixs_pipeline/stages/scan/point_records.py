@@ -13,7 +13,7 @@ from rixs_pipeline.core.maps.kernel_arguments import PointSlices
 from rixs_pipeline.core.maps.live_time import live_time_held_off
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.types import FloatArray, IntArray, PulseColumns
 
 # Pulses that a pixel needs in a scan to learn its cuts there; with fewer it has those

@@ -4,15 +4,17 @@ from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.facts import scan_facts
+from rixs_pipeline.stages.interval.response_tail import average_tail_over_pixels
+from rixs_pipeline.stages.interval.surrounding_calibrations import (
+    SurroundingCalibrations,
+)
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import (
     ExposureScale,
     Throughput,
     estimate_throughput,
 )
-from rixs_pipeline.stages.scan.response_tail import average_tail_over_pixels
 from rixs_pipeline.stages.scan.scan_map import make_scan_map, with_elastic_offset
-from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
 from rixs_pipeline.stages.stage import Content, dataset_writer
 
 

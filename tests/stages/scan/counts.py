@@ -4,7 +4,7 @@ import numpy as np
 
 from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.core.maps.scan_counts import ScanCounts
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.types import PixelState, PixelStatus
 from tests.stages.builders import NOISY
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from rixs_pipeline.core.maps.binning import emission_edges
 from rixs_pipeline.core.maps.scan_counts import merge_blocks
 from rixs_pipeline.io import photon_store
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.calibrated_photons import (
     count_calibrated_photons,
     write_calibrated_photons,
 )
 from rixs_pipeline.stages.scan.count_pulses import CountTask, count_block
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 from tests.stages.builders import CUTS, DEAD, OK, params, points, scan, write_off
 
 GOOD = PixelEnergy(

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from rixs_pipeline.core.calibration.cuts import CutLimits
 from rixs_pipeline.core.maps.scan_counts import PIXEL_ARRAYS, merge_blocks
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.count_pulses import CountTask, count_block
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 from tests.stages.builders import (
     CUTS,
     DEAD,

@@ -3,8 +3,10 @@ import pytest
 
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.stages import chunks
+from rixs_pipeline.stages.interval.surrounding_calibrations import (
+    SurroundingCalibrations,
+)
 from rixs_pipeline.stages.scan.count_scans import count_scans
-from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
 from tests.stages.builders import points, scan, write_off
 from tests.stages.contexts import add_calibration, make_context, reference_run
 

@@ -1,6 +1,7 @@
 import numpy as np
 
 from rixs_pipeline.core.maps.scan_counts import ScanCounts
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.counted_scan import (
     CHANGED,
     MANY_PULSES,
@@ -8,7 +9,6 @@ from rixs_pipeline.stages.scan.counted_scan import (
     CountedScan,
     exclude_unusable_pixels,
 )
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import MIN_PULSES_FOR_CUTS
 from tests.stages.builders import NOISY, OK, scan
 

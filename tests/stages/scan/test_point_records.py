@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.calibration.cuts import CutLimits
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import (
     MIN_PULSES_FOR_CUTS,
     PointRecords,

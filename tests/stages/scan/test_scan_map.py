@@ -5,9 +5,9 @@ import pytest
 
 from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, SCAN_MAP, check
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.counted_scan import SILENT, CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import ExposureScale, find_i0_reference
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.scan_map import make_scan_map
 from tests.stages.builders import points, scan
 from tests.stages.scan.counts import (

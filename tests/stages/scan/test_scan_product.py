@@ -3,8 +3,8 @@ import pytest
 
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.scan_product import excluded_points, map_content
 from tests.stages.builders import NOISY, points, scan
 from tests.stages.contexts import make_context, numbered_scan

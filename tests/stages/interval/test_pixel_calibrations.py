@@ -1,6 +1,6 @@
 import numpy as np
 
-from rixs_pipeline.stages.scan.pixel_calibrations import read_run_calibration
+from rixs_pipeline.stages.interval.pixel_calibrations import read_run_calibration
 from rixs_pipeline.types import PixelState, PixelStatus
 from tests.stages.builders import CUTS, OK, calibration, params
 

@@ -14,7 +14,7 @@ from rixs_pipeline.core.energy import energy
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.stages.scan.pixel_calibrations import (
+from rixs_pipeline.stages.interval.pixel_calibrations import (
     PixelCalibration,
     read_run_calibration,
 )

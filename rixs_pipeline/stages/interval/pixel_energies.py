@@ -12,8 +12,8 @@ from rixs_pipeline.core.calibration.cuts import CutLimits
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.stages.scan.gain_jumps import GainJump, find_gain_jumps
-from rixs_pipeline.stages.scan.pixel_calibrations import (
+from rixs_pipeline.stages.interval.gain_jumps import GainJump, find_gain_jumps
+from rixs_pipeline.stages.interval.pixel_calibrations import (
     PixelCalibration,
     RunCalibration,
     read_run_calibration,

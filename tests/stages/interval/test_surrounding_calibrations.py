@@ -4,8 +4,8 @@ import pytest
 from rixs_pipeline import paths
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.stages.scan import surrounding_calibrations as module
-from rixs_pipeline.stages.scan.surrounding_calibrations import (
+from rixs_pipeline.stages.interval import surrounding_calibrations as module
+from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
     find_usable_calibrations,
 )

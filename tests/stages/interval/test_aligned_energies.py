@@ -1,7 +1,7 @@
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.stages.scan import align_pixels
-from rixs_pipeline.stages.scan.aligned_energies import find_pixel_energies
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval import align_pixels
+from rixs_pipeline.stages.interval.aligned_energies import find_pixel_energies
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.types import Outcome
 from tests.stages.builders import DEAD, LIMITS, OK, params, scan
 from tests.stages.contexts import make_context, numbered_scan

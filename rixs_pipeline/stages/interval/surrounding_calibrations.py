@@ -10,17 +10,20 @@ from rixs_pipeline.errors import InputError, RunFailed
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
-from rixs_pipeline.stages.scan.gain_jumps import (
+from rixs_pipeline.stages.interval.gain_jumps import (
     GainJump,
     find_gain_jumps,
     find_jump_times,
 )
-from rixs_pipeline.stages.scan.pixel_energies import (
+from rixs_pipeline.stages.interval.pixel_energies import (
     PixelEnergy,
     keep_best_resolved,
     select_pixel_energies,
 )
-from rixs_pipeline.stages.scan.response_tail import PixelTail, average_tail_over_lines
+from rixs_pipeline.stages.interval.response_tail import (
+    PixelTail,
+    average_tail_over_lines,
+)
 from rixs_pipeline.types import are_ok
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rixs_pipeline.stages.scan.gain_jumps import find_gain_jumps
-from rixs_pipeline.stages.scan.pixel_energies import (
+from rixs_pipeline.stages.interval.gain_jumps import find_gain_jumps
+from rixs_pipeline.stages.interval.pixel_energies import (
     keep_best_resolved,
     select_pixel_energies,
     select_surrounding,

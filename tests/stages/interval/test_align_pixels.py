@@ -2,14 +2,17 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.energy import curve_energy
-from rixs_pipeline.stages.scan import align_pixels
-from rixs_pipeline.stages.scan.align_pixels import (
+from rixs_pipeline.stages.interval import align_pixels
+from rixs_pipeline.stages.interval.align_pixels import (
     LineErrors,
     align_tasks,
     measure_spectra,
     spectrum_edges,
 )
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy, select_pixel_energies
+from rixs_pipeline.stages.interval.pixel_energies import (
+    PixelEnergy,
+    select_pixel_energies,
+)
 from tests.stages.builders import (
     CUTS,
     DEAD,

@@ -24,7 +24,7 @@ from rixs_pipeline.core.maps.kernel_arguments import (
 )
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points, Run
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import find_point_records
 from rixs_pipeline.types import FloatArray, IntArray
 

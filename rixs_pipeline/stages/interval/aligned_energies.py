@@ -4,9 +4,11 @@ from collections.abc import Collection, Sequence
 
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
-from rixs_pipeline.stages.scan import align_pixels
-from rixs_pipeline.stages.scan.pixel_energies import PixelEnergy
-from rixs_pipeline.stages.scan.surrounding_calibrations import SurroundingCalibrations
+from rixs_pipeline.stages.interval import align_pixels
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.surrounding_calibrations import (
+    SurroundingCalibrations,
+)
 from rixs_pipeline.types import IntArray, Outcome
 
 PixelEnergies = tuple[PixelEnergy, ...]  # in the order of a scan's files

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rixs_pipeline.stages.scan.response_tail import (
+from rixs_pipeline.stages.interval.response_tail import (
     FRACTION,
     FRACTION_ERRORS,
     LENGTH,

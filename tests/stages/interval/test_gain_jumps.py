@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.stages.scan.gain_jumps import find_gain_jumps, find_jump_times
+from rixs_pipeline.stages.interval.gain_jumps import find_gain_jumps, find_jump_times
 from tests.stages.builders import calibration, points, scan, write_off
 
 JUMP_EV = 20.0

@@ -1,0 +1,1 @@
+"""What the scans between two reference runs share: pixels' energies, alignment."""
