@@ -22,9 +22,9 @@ def write_state_file(beamtime: Path, runs: tuple[PlannedRun, ...]) -> None:
     """Write the experiment-state file: START, each run's label and PAUSE, STOP."""
     lines = ["# unixnano, state label", f"{epoch_ns(0.0)}, START"]
     for run in runs:
-        lines.append(f"{epoch_ns(run.start[0])}, {run.state}")
-        lines.append(f"{epoch_ns(run.end[-1])}, PAUSE")
-    stop = runs[-1].end[-1] + STOP_DELAY
+        lines.append(f"{epoch_ns(run.label.start)}, {run.state}")
+        lines.append(f"{epoch_ns(run.label.end)}, PAUSE")
+    stop = runs[-1].label.end + STOP_DELAY
     lines.append(f"{epoch_ns(stop)}, STOP")
     path = beamtime / RUN_FOLDER / f"{PREFIX}_experiment_state.txt"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -48,7 +48,8 @@ def _log(run: PlannedRun, settings: SimulationSettings) -> dict[str, Any]:
     sample = run.sample.name if run.sample else REFERENCE_SAMPLE
     extra = {"edge": run.edge} if run.edge else {}
     file_name = f"{PREFIX}_chan{settings.channels[0]}.off"
-    ends = epoch_seconds(epoch_ns(run.end)).tolist()
+    starts = epoch_seconds(epoch_ns(run.start + run.clock_offset)).tolist()
+    ends = epoch_seconds(epoch_ns(run.end + run.clock_offset)).tolist()
     if not run.complete:  # the last point was started and did not end
         ends = ends[:-1]
     log: dict[str, Any] = {
@@ -63,7 +64,7 @@ def _log(run: PlannedRun, settings: SimulationSettings) -> dict[str, Any]:
         "drift_correction_plan": "before_and_after_cals",
         "point_extras": _point_extras(run),
         "var_values": run.energy.tolist(),
-        "epoch_time_start_s": epoch_seconds(epoch_ns(run.start)).tolist(),
+        "epoch_time_start_s": starts,
         "epoch_time_end_s": ends,
         "roi": {},
         "_ended": run.complete,

@@ -114,11 +114,24 @@ def _draw_arrivals(
     noise_rate = settings.noise_rate if pixel.is_noisy else 0.0
     total_rate = photon_rate + noise_rate
 
-    length = run.next_start - run.start
-    counts = rng.poisson(total_rate * length)
-    point = np.repeat(np.arange(len(counts)), counts)
-    number = len(point)
-    time = np.sort(run.start[point] + rng.random(number) * length[point])
+    exposures = run.exposures(moving=settings.timing.moving)
+    length = exposures.end - exposures.start
+    first_rate, last_rate = total_rate[exposures.before], total_rate[exposures.after]
+    counts = rng.poisson((first_rate + last_rate) / 2 * length)
+    exposure = np.repeat(np.arange(len(counts)), counts)
+    number = len(exposure)
+    share = _place_linearly(
+        rng.random(number), first_rate[exposure], last_rate[exposure]
+    )
+    time = np.sort(exposures.start[exposure] + share * length[exposure])
+    point = exposures.before[exposure]
+    if settings.timing.moving:
+        share = (time - exposures.start[exposure]) / length[exposure]
+        weight = share * last_rate[exposure]
+        weight /= weight + (1 - share) * first_rate[exposure]
+        point = np.where(
+            rng.random(number) < weight, exposures.after[exposure], point
+        )
     is_spurious = rng.random(number) < (noise_rate / total_rate)[point]
     photon_energy = source.draw(point, rng)
     spurious_energy = rng.exponential(SPURIOUS_ENERGY, number)
@@ -131,6 +144,18 @@ def _draw_arrivals(
         flicker=rng.normal(0, BASELINE_FLICKER, number),
     )
     return Arrivals(photons, frame, is_spurious)
+
+
+def _place_linearly(
+    uniform: FloatArray, first_rate: FloatArray, last_rate: FloatArray
+) -> FloatArray:
+    """Return shares of an exposure, 0 to 1, whose density changes linearly.
+
+    The inverse of a x + (b - a) x^2 / 2 = u (a + b) / 2, rates a at 0 and b at 1.
+    """
+    root = np.sqrt(first_rate**2 + uniform * (last_rate**2 - first_rate**2))
+    share = uniform * (first_rate + last_rate) / (first_rate + root)
+    return np.where(first_rate == last_rate, uniform, share)
 
 
 def _fill_records(
@@ -173,7 +198,7 @@ def record_pulses(detector: Detector, pixel: Pixel, measurement: Measurement) ->
     pixel
         The pixel.
     measurement
-        The run, from whose first start to last end pulses arrive, and its photons.
+        The run, its pulses' time and its photons.
 
     Returns
     -------

@@ -13,6 +13,7 @@ class Stream(IntEnum):
     BASELINE_DRIFT = 2
     PIXEL = 3  # then the channel
     PULSES = 4  # then the channel, and the run's number
+    LABELS = 5
 
 
 def random_generator(seed: int, stream: Stream, *numbers: int) -> np.random.Generator:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -66,6 +67,31 @@ class RunKind(StrEnum):
     REFERENCE = "calibration"
 
 
+class Span(NamedTuple):
+    """A time span, s since the start of the beamtime."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Exposures:
+    """Times at one incident energy, or on the way to the next; (exposure,).
+
+    Attributes
+    ----------
+    start, end
+        s since the start of the beamtime.
+    before, after
+        Points whose energies the monochromator has at the start and at the end.
+    """
+
+    start: FloatArray
+    end: FloatArray
+    before: IntArray
+    after: IntArray
+
+
 @dataclass(frozen=True)
 class PlannedRun:
     """One scan or reference run; arrays are f8 (point,).
@@ -80,6 +106,12 @@ class PlannedRun:
         Incident energy as logged, eV.
     start, end
         Of the points, s since the start of the beamtime.
+    label
+        Of the run in the experiment states.
+    pulses
+        In which pulses are recorded.
+    clock_offset
+        Times in the log minus true times, s.
     beam
         True incident flux, 1 on average.
     sample, edge
@@ -95,16 +127,43 @@ class PlannedRun:
     energy: FloatArray
     start: FloatArray
     end: FloatArray
+    label: Span
+    pulses: Span
+    clock_offset: FloatArray
     beam: FloatArray
     sample: Sample | None = None
     edge: str | None = None
     complete: bool = True
     readings: dict[str, FloatArray] = field(default_factory=dict)
 
-    @property
-    def next_start(self) -> FloatArray:
-        """End of the pulses of a point: the start of the next point, f8 (point,), s."""
-        return np.append(self.start[1:], self.end[-1])
+    def exposures(self, *, moving: bool) -> "Exposures":
+        """Return the time of the pulses, divided by the incident energies.
+
+        Parameters
+        ----------
+        moving
+            Whether the incident energy moves between points; otherwise it is that of
+            a point until the next one begins.
+
+        Returns
+        -------
+        Exposures
+            In order of time.
+        """
+        point = np.arange(len(self.start))
+        bounds = np.append(self.start, self.end[-1])
+        before, after = point, point
+        if moving:
+            bounds = np.stack([self.start, self.end], axis=1).ravel()
+            before = np.repeat(point, 2)[:-1]
+            after = np.repeat(point, 2)[1:]
+        if self.pulses.start < self.start[0]:
+            bounds = np.append(self.pulses.start, bounds)
+            before, after = np.append(0, before), np.append(0, after)
+        if self.pulses.end > self.end[-1]:
+            bounds = np.append(bounds, self.pulses.end)
+            before, after = np.append(before, point[-1]), np.append(after, point[-1])
+        return Exposures(bounds[:-1], bounds[1:], before, after)
 
     @property
     def state(self) -> str:
@@ -221,12 +280,16 @@ def _plan_scan(
     for dump in settings.beam_dumps:
         if dump.scan == number:
             beam[dump.first : dump.first + dump.points] = NO_BEAM
+    end = start + dwell
     return PlannedRun(
         kind=RunKind.SCAN,
         number=number,
         energy=energy,
         start=start,
-        end=start + dwell,
+        end=end,
+        label=Span(start[0], end[-1]),
+        pulses=Span(start[0], end[-1]),
+        clock_offset=np.zeros(len(start)),
         beam=beam,
         sample=sample,
         edge=edge,
@@ -238,12 +301,16 @@ def _plan_reference_run(
     settings: SimulationSettings, number: int, begin: float
 ) -> PlannedRun:
     start = np.array([begin])
+    end = start + settings.calibration_duration
     return PlannedRun(
         kind=RunKind.REFERENCE,
         number=number,
         energy=np.array([settings.parked_energy]),
         start=start,
-        end=start + settings.calibration_duration,
+        end=end,
+        label=Span(start[0], end[-1]),
+        pulses=Span(start[0], end[-1]),
+        clock_offset=np.zeros(1),
         beam=np.ones(1),
     )
 
@@ -260,4 +327,51 @@ def plan_runs(settings: SimulationSettings) -> tuple[PlannedRun, ...]:
     if settings.calibrations == 2:
         begin = runs[-1].end[-1] + settings.last_calibration_after
         runs.append(_plan_reference_run(settings, len(runs), begin))
-    return tuple(runs)
+    return _add_timing(settings, runs)
+
+
+def _add_timing(
+    settings: SimulationSettings, runs: list[PlannedRun]
+) -> tuple[PlannedRun, ...]:
+    """Return the runs with their labels, pulses around their points, and clocks."""
+    timing = settings.timing
+    rng = random_generator(settings.seed, Stream.LABELS)
+    timed = []
+    for run in runs:
+        first, last = run.start[0], run.end[-1]
+        lead, lag = rng.uniform(*timing.label_lead), rng.uniform(*timing.label_lag)
+        clock_offset = timing.clock_offset + timing.clock_drift * run.start / 3600
+        pulses = run.pulses
+        if run.kind is RunKind.SCAN:
+            clock_offset = clock_offset + timing.scan_clock_offsets.get(run.number, 0.0)
+            pulses = Span(first - timing.beam_before, last + timing.beam_after)
+        timed.append(
+            replace(
+                run,
+                label=Span(first - lead, last + lag),
+                pulses=pulses,
+                clock_offset=clock_offset,
+            )
+        )
+    return tuple(_separate(timed, timing.beam_between))
+
+
+def _separate(runs: list[PlannedRun], beam_between: bool) -> list[PlannedRun]:
+    """Return runs whose labels and pulses end before those of the next run begin.
+
+    With `beam_between` the pulses of a scan end where those of the next scan begin.
+    """
+    separated = []
+    for run, following in pairwise(runs):
+        label_end = min(run.label.end, following.label.start)
+        pulses_end = min(run.pulses.end, following.pulses.start)
+        if beam_between and run.kind is following.kind is RunKind.SCAN:
+            pulses_end = following.pulses.start
+        separated.append(
+            replace(
+                run,
+                label=Span(run.label.start, label_end),
+                pulses=Span(run.pulses.start, pulses_end),
+            )
+        )
+    return [*separated, runs[-1]]

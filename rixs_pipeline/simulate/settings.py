@@ -24,6 +24,9 @@ LineName = Literal[
     "Cu_La",
     "Zn_La",
 ]
+# fields that `truth.json` holds only where they differ from their default
+LATER_SETTINGS = ("timing",)
+
 Channels = tuple[Annotated[int, Field(ge=1)], ...]
 
 
@@ -66,6 +69,46 @@ class BeamDump(Model):
     scan: int = Field(ge=1, description="scan number")
     first: int = Field(ge=0, description="index of the first point without beam")
     points: int = Field(ge=1, description="number of points without beam")
+
+
+class Timing(Model):
+    """Times of labels, beam and logs around the points of runs."""
+
+    label_lead: tuple[float, float] = Field(
+        (0.0, 0.0),
+        description="range [low, high] of the time from the label of a run in the "
+        "experiment states to its first point, s; 0 to 3 in real data",
+    )
+    label_lag: tuple[float, float] = Field(
+        (0.0, 0.0),
+        description="range [low, high] of the time from the end of the last point "
+        "to the label PAUSE, s",
+    )
+    beam_before: float = Field(
+        0.0, ge=0, description="time from the first pulses of a scan to its points, s"
+    )
+    beam_after: float = Field(
+        0.0, ge=0, description="time from the end of a scan to its last pulses, s"
+    )
+    beam_between: bool = Field(
+        False,
+        description="whether pulses go on, at the rate of the last point, until those "
+        "of the next scan begin, also between samples",
+    )
+    moving: bool = Field(
+        False,
+        description="whether the incident energy moves from point to point in the "
+        "time `settle`; otherwise pulses there are those of the point before",
+    )
+    clock_offset: float = Field(
+        0.0, description="times in the logs minus those of the detector, s"
+    )
+    clock_drift: float = Field(
+        0.0, description="change of the clock offset, s per hour of the beamtime"
+    )
+    scan_clock_offsets: dict[int, float] = Field(
+        {}, description="scan number -> further clock offset of its log, s"
+    )
 
 
 class SimulationSettings(Model):
@@ -231,6 +274,7 @@ class SimulationSettings(Model):
         False,
         description="write truth.npz, with the energy and quality of every record",
     )
+    timing: Timing = Timing()
 
     @model_validator(mode="after")
     def _check_names(self) -> "SimulationSettings":
@@ -251,6 +295,17 @@ class SimulationSettings(Model):
         return tuple(
             edge for edge in self.edges if not sample.edges or edge in sample.edges
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the settings as plain JSON, without later additions at their default.
+
+        Beamtimes with none of the additions keep their bytes.
+        """
+        settings = self.model_dump(mode="json")
+        for name in LATER_SETTINGS:
+            if getattr(self, name) == type(self).model_fields[name].default:
+                del settings[name]
+        return settings
 
     @property
     def channels(self) -> range:

@@ -135,7 +135,7 @@ def apply_response(
 
 
 def _run_truth(run: PlannedRun) -> dict[str, Any]:
-    return {
+    truth = {
         "kind": run.kind,
         "number": run.number,
         "sample": run.sample.name if run.sample else None,
@@ -145,6 +145,9 @@ def _run_truth(run: PlannedRun) -> dict[str, Any]:
         "end_ns": int(epoch_ns(run.end[-1])),
         "beam": np.round(run.beam, 6).tolist(),
     }
+    if run.clock_offset.any():
+        truth["clock_offset"] = np.round(run.clock_offset, 6).tolist()
+    return truth
 
 
 def write_truth(
@@ -175,7 +178,7 @@ def write_truth(
         records = record_counts[pixel.channel]
         pixel_truths.append(pixel.parameters() | {"records": records})
     truth = {
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.as_json(),
         "lines": {name: LINES[name].maximum for name in names},
         "runs": [_run_truth(run) for run in runs],
         "pixels": pixel_truths,

@@ -5,7 +5,7 @@ import numpy as np
 from rixs_pipeline.simulate.logs import write_log, write_state_file
 from rixs_pipeline.simulate.off_files import RUN_FOLDER
 from rixs_pipeline.simulate.schedule import add_readings, plan_runs
-from rixs_pipeline.simulate.settings import SimulationSettings
+from rixs_pipeline.simulate.settings import SimulationSettings, Timing
 
 SETTINGS = SimulationSettings(points=10, passes=1, aborted_scans=(2,))
 RUNS = plan_runs(SETTINGS)
@@ -51,3 +51,17 @@ def test_state_file_has_a_start_and_a_pause_for_every_run(tmp_path):
     assert labels[-1] == "STOP"
     assert labels[1:-1:2] == [run.state for run in RUNS]
     assert set(labels[2:-1:2]) == {"PAUSE"}
+
+
+def test_log_times_have_the_offset_of_its_clock_and_states_do_not(tmp_path):
+    late = SETTINGS.model_copy(update={"timing": Timing(clock_offset=2.5)})
+    (tmp_path / "sound").mkdir()
+    (tmp_path / "late").mkdir()
+    run = plan_runs(late)[1]
+    sound, shifted = (
+        read_log(tmp_path / name, r) for name, r in (("sound", RUNS[1]), ("late", run))
+    )
+    for key in ("epoch_time_start_s", "epoch_time_end_s"):
+        difference = np.subtract(shifted[key], sound[key])
+        np.testing.assert_allclose(difference, 2.5, atol=1e-5)
+    assert run.label == RUNS[1].label

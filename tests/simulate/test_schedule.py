@@ -39,7 +39,8 @@ def test_runs_follow_each_other_between_two_reference_runs():
     assert kinds == [RunKind.REFERENCE, *[RunKind.SCAN] * 8, RunKind.REFERENCE]
     for previous, run in pairwise(runs):
         assert run.start[0] > previous.end[-1]
-        assert (run.next_start >= run.end).all()
+        assert run.pulses == run.label == (run.start[0], run.end[-1])
+        assert not run.clock_offset.any()
 
 
 def test_sample_may_be_scanned_at_a_part_of_the_edges():
@@ -75,3 +76,45 @@ def test_reference_run_has_no_readings():
 
 def test_times_are_whole_microseconds():
     assert epoch_ns(1.0000004) == START_NS + 10**9
+
+
+def test_exposures_of_a_scan_cover_its_points_and_what_is_around_them():
+    timing = {"beam_before": 4.0, "beam_after": 5.0, "moving": True}
+    settings = SimulationSettings(points=5, settle=0.5, timing=timing)
+    run = plan_runs(settings)[1]
+    exposures = run.exposures(moving=True)
+    assert exposures.start[0] == run.start[0] - 4
+    assert exposures.end[-1] == run.end[-1] + 5
+    np.testing.assert_array_equal(exposures.start[1:], exposures.end[:-1])
+    np.testing.assert_array_equal(exposures.start[1::2], run.start)
+    assert exposures.before.tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert exposures.after.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 4]
+    still = run.exposures(moving=False)
+    assert still.before.tolist() == still.after.tolist() == [0, 0, 1, 2, 3, 4, 4]
+
+
+def test_beam_stays_on_between_scans_alone():
+    timing = {"beam_before": 4.0, "beam_between": True}
+    runs = plan_runs(SimulationSettings(points=5, passes=1, timing=timing))
+    for previous, run in pairwise(runs[1:-1]):
+        assert previous.pulses.end == run.pulses.start == run.start[0] - 4
+    assert runs[0].pulses.end == runs[0].end[-1]
+    assert runs[-2].pulses.end == runs[-2].end[-1]
+
+
+def test_labels_precede_the_points_and_do_not_overlap():
+    timing = {"label_lead": (1.0, 3.0), "label_lag": (20.0, 20.0)}
+    runs = plan_runs(SimulationSettings(points=5, timing=timing))
+    lead = [run.start[0] - run.label.start for run in runs]
+    assert min(lead) >= 1
+    assert 2 < max(lead) <= 3
+    for previous, run in pairwise(runs):
+        assert previous.label.end <= run.label.start
+
+
+def test_clock_of_the_logs_has_an_offset_a_drift_and_that_of_a_scan():
+    timing = {"clock_offset": 1, "clock_drift": -2, "scan_clock_offsets": {2: 60}}
+    runs = plan_runs(SimulationSettings(points=5, timing=timing))
+    for run in runs:
+        expected = 1 - 2 * run.start / 3600 + 60 * (run.number == 2)
+        np.testing.assert_allclose(run.clock_offset, expected)

@@ -78,3 +78,10 @@ def test_command_line_changes_only_the_given_options(tmp_path):
     with pytest.raises(UsageError, match="edges"):
         simulate_preset(tmp_path / "c", "sample", edges="O_K,Xx_L")
     assert not (tmp_path / "c").exists()
+
+
+def test_later_settings_are_written_only_where_they_differ_from_their_default():
+    assert "timing" not in SimulationSettings().as_json()
+    settings = SimulationSettings(timing={"beam_before": 4.0})
+    assert settings.as_json()["timing"]["beam_before"] == 4.0
+    assert SimulationSettings.model_validate(settings.as_json()) == settings
