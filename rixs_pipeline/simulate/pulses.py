@@ -129,9 +129,7 @@ def _draw_arrivals(
         share = (time - exposures.start[exposure]) / length[exposure]
         weight = share * last_rate[exposure]
         weight /= weight + (1 - share) * first_rate[exposure]
-        point = np.where(
-            rng.random(number) < weight, exposures.after[exposure], point
-        )
+        point = np.where(rng.random(number) < weight, exposures.after[exposure], point)
     is_spurious = rng.random(number) < (noise_rate / total_rate)[point]
     photon_energy = source.draw(point, rng)
     spurious_energy = rng.exponential(SPURIOUS_ENERGY, number)
