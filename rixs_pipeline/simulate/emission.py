@@ -11,6 +11,8 @@ the absorption and resonant lines saturate. Absorption is in arbitrary units: on
 ratios matter. The numbers are a model of an LMR cathode, not a measurement.
 """
 
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from typing import NamedTuple
 
@@ -42,6 +44,33 @@ class Band(NamedTuple):
     share: float
 
 
+class LightPart(StrEnum):
+    """Parts of the light that leaves a sample."""
+
+    ALL = "all"
+    FLUORESCENCE = "fluorescence"  # with inelastic light and the continuum
+    ELASTIC = "elastic"
+
+
+@dataclass(frozen=True)
+class ElasticLight:
+    """Strength of the elastic light.
+
+    Attributes
+    ----------
+    strength : float
+        Factor of its intensity.
+    resonance : float or None
+        None: it follows the resonant absorption, and is absorbed in the sample as other
+        light is. A number r: its intensity is the same at all incident energies, times
+        1 + r at the highest resonance of the scanned edge.
+    """
+
+    strength: float = 1.0
+    resonance: float | None = None
+
+
+PLAIN_ELASTIC = ElasticLight()
 EMISSION_GRID = np.linspace(200.0, 1100.0, 3601)  # eV, on which spectra are computed
 SCALE_POINTS = 201  # incident energies at which the mean yield is computed
 
@@ -121,30 +150,68 @@ def _fluorescence(
     return absorber.fluorescence_yield * absorbed * profile
 
 
-def _elastic(incident: FloatArray, emission: FloatArray, sample: Sample) -> FloatArray:
+def _elastic(
+    incident: FloatArray, emission: FloatArray, sample: Sample
+) -> FloatArray:
     resonant = sum(
         element_absorption(element, incident, sample).resonant for element in ABSORBERS
     )
     strength = ELASTIC + ELASTIC_RESONANT * np.asarray(resonant)
-    profile = gaussian(emission, incident[:, None], ELASTIC_SIGMA)
-    return strength[:, None] * profile
+    return strength[:, None] * _elastic_profile(incident, emission)
 
 
-def _unscaled_intensity(
+def _elastic_profile(incident: FloatArray, emission: FloatArray) -> FloatArray:
+    return gaussian(emission, incident[:, None], ELASTIC_SIGMA)
+
+
+def _steady_elastic(
+    incident: FloatArray,
+    emission: FloatArray,
+    edge: str,
+    sample: Sample,
+    resonance: float,
+) -> FloatArray:
+    """Return elastic light after self-absorption that is steady but for a resonance."""
+    scanned = scan_energies(edge, SCALE_POINTS)
+    first = scanned[:1]
+    level = ELASTIC / ((1 + GEOMETRY) * absorption(first, sample))
+    element = edge.partition("_")[0]
+    highest = element_absorption(element, scanned, sample).resonant.max()
+    shape = element_absorption(element, incident, sample).resonant
+    if highest > 0:
+        shape = shape / highest
+    amplitude = level * (1 + resonance * shape)
+    return np.asarray(amplitude[:, None] * _elastic_profile(incident, emission))
+
+
+def _inelastic(
     incident: FloatArray, emission: FloatArray, sample: Sample
 ) -> FloatArray:
-    """Return light after self-absorption, arbitrary units, (incident, emission)."""
+    """Return fluorescence, losses and continuum before self-absorption."""
     fluorescence = sum(
         _fluorescence(element, incident, emission, sample) for element in ABSORBERS
     )
     inelastic = fluorescence + CONTINUUM
     # no photon leaves with more energy than came in
     excess = (emission - incident[:, None]) / CUTOFF_WIDTH
-    inelastic = inelastic / (1 + np.exp(np.clip(excess, -50, 50)))
-    elastic = _elastic(incident, emission, sample)
+    return np.asarray(inelastic / (1 + np.exp(np.clip(excess, -50, 50))))
+
+
+def _attenuation(
+    incident: FloatArray, emission: FloatArray, sample: Sample
+) -> FloatArray:
     absorption_in = absorption(incident, sample)[:, None]
     absorption_out = absorption(emission, sample)
-    attenuation = absorption_in + GEOMETRY * absorption_out
+    return np.asarray(absorption_in + GEOMETRY * absorption_out)
+
+
+def _unscaled_intensity(
+    incident: FloatArray, emission: FloatArray, sample: Sample
+) -> FloatArray:
+    """Return light after self-absorption, arbitrary units, (incident, emission)."""
+    inelastic = _inelastic(incident, emission, sample)
+    elastic = _elastic(incident, emission, sample)
+    attenuation = _attenuation(incident, emission, sample)
     return np.asarray((inelastic + elastic) / attenuation)
 
 
@@ -159,7 +226,13 @@ def _scale(edge: str) -> float:
 
 
 def intensity(
-    incident: FloatArray, emission: FloatArray, edge: str, sample: Sample
+    incident: FloatArray,
+    emission: FloatArray,
+    edge: str,
+    sample: Sample,
+    *,
+    elastic: ElasticLight = PLAIN_ELASTIC,
+    part: LightPart = LightPart.ALL,
 ) -> FloatArray:
     """Return the noise-free density of photons that leave the sample.
 
@@ -174,6 +247,10 @@ def intensity(
         on average over the points of a scan of this edge.
     sample
         The sample.
+    elastic
+        Strength of the elastic light; the scale does not depend on it.
+    part
+        Which light.
 
     Returns
     -------
@@ -183,7 +260,21 @@ def intensity(
     """
     incident = np.asarray(incident, float)
     emission = np.asarray(emission, float)
-    return _scale(edge) * _unscaled_intensity(incident, emission, sample)
+    if part is LightPart.ALL and elastic == PLAIN_ELASTIC:
+        return _scale(edge) * _unscaled_intensity(incident, emission, sample)
+    light = np.zeros((len(incident), len(emission)))
+    attenuation = _attenuation(incident, emission, sample)
+    if part is not LightPart.ELASTIC:
+        light += _inelastic(incident, emission, sample) / attenuation
+    if part is not LightPart.FLUORESCENCE and elastic.resonance is None:
+        scattered = _elastic(incident, emission, sample) / attenuation
+        light += elastic.strength * scattered
+    elif part is not LightPart.FLUORESCENCE:
+        scattered = _steady_elastic(
+            incident, emission, edge, sample, elastic.resonance or 0.0
+        )
+        light += elastic.strength * scattered
+    return _scale(edge) * light
 
 
 def reference_density(

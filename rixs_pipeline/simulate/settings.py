@@ -185,6 +185,20 @@ class SimulationSettings(Model):
         description="true minus logged incident energy of the last reference run, eV",
     )
 
+    incident_offset: float = Field(
+        0.0, description="true minus logged incident energy of scans, eV"
+    )
+    elastic: float = Field(
+        1.0, ge=0, description="factor of the intensity of elastic light in scans"
+    )
+    elastic_resonance: float | None = Field(
+        None,
+        ge=-1,
+        description="null: elastic light resonates and is absorbed as in the model of "
+        "the sample; a number r: its intensity is constant, times 1 + r at the highest "
+        "resonance of the scanned edge",
+    )
+
     fwhm: float = Field(
         1.4,
         gt=0,

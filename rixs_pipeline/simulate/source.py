@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.simulate.emission import EMISSION_GRID, intensity, reference_density
+from rixs_pipeline.simulate.emission import (
+    EMISSION_GRID,
+    ElasticLight,
+    intensity,
+    reference_density,
+)
 from rixs_pipeline.simulate.schedule import PlannedRun, add_readings, plan_runs
 from rixs_pipeline.simulate.settings import SimulationSettings
 from rixs_pipeline.types import FloatArray, IntArray
@@ -112,7 +117,13 @@ def source_of_run(settings: SimulationSettings, run: PlannedRun) -> PhotonSource
         Spectra of all points of the run.
     """
     if run.sample is not None and run.edge is not None:
-        density = intensity(run.energy, EMISSION_GRID, run.edge, run.sample)
+        density = intensity(
+            run.energy + settings.incident_offset,
+            EMISSION_GRID,
+            run.edge,
+            run.sample,
+            elastic=ElasticLight(settings.elastic, settings.elastic_resonance),
+        )
         return photon_source(EMISSION_GRID, density)
     parked_energy = settings.parked_energy
     is_first_run = run.number == 0

@@ -10,7 +10,12 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.simulate.emission import EMISSION_GRID, intensity
+from rixs_pipeline.simulate.emission import (
+    EMISSION_GRID,
+    ElasticLight,
+    LightPart,
+    intensity,
+)
 from rixs_pipeline.simulate.lines import FWHM_PER_SIGMA, LINES
 from rixs_pipeline.simulate.pixel import Pixel
 from rixs_pipeline.simulate.schedule import PlannedRun, epoch_ns
@@ -59,6 +64,7 @@ def true_map(
     emission_edges: FloatArray,
     *,
     response: DetectorResponse | None = None,
+    part: LightPart = LightPart.ALL,
 ) -> FloatArray:
     """Return the map that an infinitely long measurement gives.
 
@@ -71,11 +77,13 @@ def true_map(
     sample
         Name of a sample.
     incident
-        Incident energies, f8 (point,), eV.
+        Incident energies as logged, f8 (point,), eV.
     emission_edges
         Edges of the emission bins, f8 (bin + 1,), eV, ascending.
     response
         Response of the detector; None: an ideal one.
+    part
+        Which light: all, or fluorescence and elastic light apart.
 
     Returns
     -------
@@ -88,13 +96,19 @@ def true_map(
         There is no such sample.
     """
     true_sample = _find_sample(settings, sample)
-    if response is None:
-        energy = EMISSION_GRID
-        density = intensity(incident, energy, edge, true_sample)
-    else:
+    energy = EMISSION_GRID
+    if response is not None:
         energy = np.arange(EMISSION_GRID[0], EMISSION_GRID[-1], FINE_STEP)
-        ideal = intensity(incident, energy, edge, true_sample)
-        density = apply_response(ideal, FINE_STEP, response)
+    density = intensity(
+        incident + settings.incident_offset,
+        energy,
+        edge,
+        true_sample,
+        elastic=ElasticLight(settings.elastic, settings.elastic_resonance),
+        part=part,
+    )
+    if response is not None:
+        density = apply_response(density, FINE_STEP, response)
     return settings.rate * photon_source(energy, density).binned(emission_edges)
 
 

@@ -16,7 +16,6 @@ from rixs_pipeline.core.spectra.regions import ELASTIC_LOSS, Limits, Region, Reg
 from rixs_pipeline.types import Edge
 
 O_KA = Limits(510, 540)  # emission of O Ka
-EXCLUDE_ELASTIC_EV = 3.0  # half width around the elastic line, in the PFY of L edges
 
 
 class PresetSource(StrEnum):
@@ -202,19 +201,12 @@ def preset_region(edge: Edge, kind: RegionKind) -> Region:
     Returns
     -------
     Region
-        The PFY of an L edge leaves out the elastic line, which crosses the fluorescence
-        at the white line; at a K edge it crosses it below the edge and is accepted.
+        The PFY includes all emission of its window, the elastic line among it.
     """
     preset = PRESETS[edge]
     match kind:
         case RegionKind.PFY:
-            exclude_elastic = EXCLUDE_ELASTIC_EV if edge.endswith("_L") else None
-            return Region(
-                kind=kind,
-                emission=preset.emission,
-                exclude_elastic=exclude_elastic,
-                accepts_elastic=True,
-            )
+            return Region(kind=kind, emission=preset.emission, accepts_elastic=True)
         case RegionKind.SPFY:
             emission = preset.super_partial or preset.emission
             return Region(kind=kind, emission=emission)

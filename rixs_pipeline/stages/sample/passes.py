@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ from rixs_pipeline.types import Edge, FloatArray
 if TYPE_CHECKING:
     import xarray as xr
 
+# half width around the elastic line that the comparison of passes leaves out at L edges
+EXCLUDE_ELASTIC_EV = 3.0
 SIGNIFICANT = 5.0  # standard deviations from which on a shift is reported
 SHOWN_POINTS = 5  # energies of odd points that a warning names
 
@@ -146,6 +148,8 @@ def _in_pfy(scans: list[xr.Dataset], name: str) -> _PassesInPfy:
     indices = [point_index(scan, axis) for scan in scans]
     edge = Edge(scans[0].attrs["edge"])
     pfy = preset_region(edge, RegionKind.PFY)
+    if edge.endswith("_L"):
+        pfy = replace(pfy, exclude_elastic=EXCLUDE_ELASTIC_EV)
     emission_edges = scans[0]["emission_energy_edges"].values
     weights = region_weights(pfy, axis.energy, emission_edges)
     # only the bins of the PFY are kept: maps of many passes are large

@@ -138,7 +138,8 @@ def test_the_window_limits_what_is_tested():
 
 
 def test_inverse_yields_are_brought_to_the_same_height():
-    inverse = REGIONS["Co_PFY"].model_copy(update={"kind": "ipfy"})
+    update = {"kind": "ipfy", "exclude_elastic": 3.0}
+    inverse = REGIONS["Co_PFY"].model_copy(update=update)
     maps = {"a": scan(1), "b": scan(2, factor=2.0)}
     compared = compare(maps, regions={"Co_iPFY": inverse}).by_region["Co_iPFY"]
     means = np.nanmean(compared["intensity"].values[:, 16:30], axis=1)

@@ -29,7 +29,7 @@ def test_preset_fills_in_missing_keys() -> None:
         found["mine"].emission,
         found["mine"].exclude_elastic,
         found["mine"].edge,
-    ) == ((770, 780), 3, "Co_L")
+    ) == ((770, 780), None, "Co_L")
     assert {
         "all_PFY",
         "all_sPFY",
