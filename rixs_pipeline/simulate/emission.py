@@ -150,9 +150,7 @@ def _fluorescence(
     return absorber.fluorescence_yield * absorbed * profile
 
 
-def _elastic(
-    incident: FloatArray, emission: FloatArray, sample: Sample
-) -> FloatArray:
+def _elastic(incident: FloatArray, emission: FloatArray, sample: Sample) -> FloatArray:
     resonant = sum(
         element_absorption(element, incident, sample).resonant for element in ABSORBERS
     )
