@@ -73,7 +73,14 @@ class PixelState(StrEnum):
     MISASSIGNED = "misassigned"
     EXCLUDED = "excluded by the config"
     SILENT = "no pulses in this scan"
+    NOT_SELECTED = "not among the best resolved pixels"
     UNCALIBRATED = ""  # the detail says it all
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a pixel in this state has pulses and was to be used."""
+        not_live = (PixelState.DEAD, PixelState.SILENT, PixelState.EXCLUDED)
+        return self not in (*not_live, PixelState.NOT_SELECTED)
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,37 @@ class PixelStatus:
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.state.value, self.detail) if part)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """An automatic correction of numbers in a product.
+
+    Attributes
+    ----------
+    name
+        Of the correction, such as ``clock offset``; the same in all products.
+    subject
+        The run, pixel or spectrum that is corrected.
+    value, error
+        Size of the correction and one standard deviation, in `unit`.
+    unit
+        Of both.
+    config
+        The key that fixes the correction or turns it off.
+    """
+
+    name: str
+    subject: str
+    value: float
+    error: float
+    unit: str
+    config: str
+
+    def __str__(self) -> str:
+        """Return a line such as ``scan0002: clock offset 1.02 +- 0.05 s``."""
+        size = f"{self.value:.3g} +- {self.error:.2g} {self.unit}".rstrip()
+        return f"{self.subject}: {self.name} {size} (`{self.config}`)"
 
 
 def are_ok(statuses: Iterable[object]) -> BoolArray:

@@ -375,6 +375,7 @@ def test_run_prints_the_output_folder(cli, small):
     result = cli("extract", small.beamtime, "-o", small.out)
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines() == [
+        "4 of 4 scans, 3 of 3 live pixels, 2 maps",
         "11 fresh",
         f"results: {small.out}, summary: {small.out / 'run.json'}",
     ]
@@ -396,7 +397,9 @@ def test_failed_scan_is_listed_at_the_end(cli, small):
     assert result.code == 1
     assert "scan0003: has no pulse files" in result.err.splitlines()
     assert [
-        line for line in result.out.splitlines() if line.startswith("failed: scan0003 ")
+        line
+        for line in result.out.splitlines()
+        if line == "lost: scan0003: has no pulse files"
     ]
     assert cli("extract", small.beamtime, "-o", small.out, "-q").err.splitlines() == [
         "scan0003: has no pulse files"

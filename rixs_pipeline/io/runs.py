@@ -102,7 +102,8 @@ class Beamtime:
 
     path: Path
     runs: tuple[Run, ...]
-    problems: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # one line each
+    losses: tuple[str, ...] = ()  # one line for each run that cannot be used at all
 
     @property
     def scans(self) -> tuple[Run, ...]:

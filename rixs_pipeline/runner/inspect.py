@@ -12,6 +12,7 @@ from rixs_pipeline.io import discovery, inspection
 from rixs_pipeline.runner import summary
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.stages.sample.configured_regions import select_regions
+from rixs_pipeline.types import Correction
 
 
 def inspect_beamtime(beamtime: Path, config: Config, *, as_json: bool) -> Any:
@@ -78,6 +79,8 @@ def status(out: Path) -> dict[str, str]:
 def _describe(facts: Mapping[str, Any]) -> str:
     """Return the status, the reason and the results of a product in one line."""
     parts = [str(facts[key]) for key in ("status", "reason") if key in facts]
-    if facts.get("results"):
-        parts.append("; ".join(facts["results"]))
+    details = [*facts.get("results", []), *facts.get("losses", [])]
+    details += [str(Correction(**values)) for values in facts.get("corrections", [])]
+    if details:
+        parts.append("; ".join(details))
     return ": ".join(parts)

@@ -1,20 +1,16 @@
 """Reduce a beamtime: discover it, check the config against it, run the stages."""
 
-import logging
 from pathlib import Path
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.io import discovery
 from rixs_pipeline.runner.config_checks import unmatched_entries
 from rixs_pipeline.runner.open_pipeline import open_pipeline
-from rixs_pipeline.runner.options import Options
+from rixs_pipeline.runner.options import Options, select_scans
 from rixs_pipeline.runner.output_folder import make_folder, write_config
-from rixs_pipeline.runner.select_scans import select_scans
 from rixs_pipeline.runner.summary import Summary
 
 __all__ = ["Config", "Options", "Summary", "run"]
-
-log = logging.getLogger("rixs_pipeline")
 
 
 def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Summary:
@@ -45,9 +41,15 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
     scans = select_scans(beamtime.scans, options.scans)
     if not options.dry_run:
         make_folder(out, beamtime_path)
-    summary = Summary(out, beamtime, options.command, options.dry_run)
-    for problem in summary.problems:
-        log.warning("%s", problem)
+    summary = Summary(
+        out,
+        beamtime,
+        options.command,
+        options.dry_run,
+        scans,
+        with_scans="bin" in options.verbs,
+    )
+    summary.report_warnings()
     for warning in unmatched_entries(beamtime, config):
         summary.warn(warning)
     if options.is_partial and "combine" in options.verbs:

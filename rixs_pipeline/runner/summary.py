@@ -2,16 +2,18 @@
 
 import json
 import logging
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rixs_pipeline import paths
+from rixs_pipeline.errors import InputError, RunFailed
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.locks import locked
-from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.io.runs import Beamtime, Run
+from rixs_pipeline.runner.last_lines import group_by_kind, last_lines, summarise_kind
 from rixs_pipeline.stages.stage import Content, FigureFiles
 
 FIGURES = " figures"  # how the names of sets of figures end
@@ -27,8 +29,14 @@ class Summary:
     ----------
     items : dict
         Product -> its status, and facts about it.
+    scans : sequence of Run
+        The scans that were asked for.
+    with_scans : bool
+        Whether stages that reduce scans were asked for.
     failed : dict
         Product -> the reason.
+    losses : list of str
+        Lines about what is lost in products that were made.
     executed : list of str
         The files that were written.
     planned : list of str
@@ -46,8 +54,11 @@ class Summary:
     beamtime: Beamtime
     command: str
     dry_run: bool
+    scans: Sequence[Run] = ()
+    with_scans: bool = False
     executed: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    losses: list[str] = field(default_factory=list)
     planned: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
@@ -60,27 +71,53 @@ class Summary:
         self.started = datetime.now(UTC)
         self.previous = read(self.out)
         self.gain_jumps = dict(self.previous.get("gain_jumps", {}))
+        self.losses += self.beamtime.losses
+        self._reported_kinds: set[str] = set()
 
     @property
     def exit_code(self) -> int:
-        """0: done; 1: some products failed."""
-        return 1 if self.failed else 0
+        """0: all made; 1: something requested is lost; 3: no scan is usable."""
+        is_usable = [scan.name not in self.failed for scan in self.scans]
+        if self.with_scans and not any(is_usable):
+            return InputError.exit_code
+        return RunFailed.exit_code if self.failed or self.losses else 0
+
+    @property
+    def reports(self) -> list[str]:
+        """All warnings, and the problems of the beamtime."""
+        return [*self.problems, *self.warnings]
 
     def warn(self, text: str) -> None:
-        """Report a line once."""
+        """Add a warning; `report_warnings` logs it."""
         if text not in self.warnings:
             self.warnings.append(text)
-            log.warning("%s", text)
+
+    def report_warnings(self) -> None:
+        """Log one line for each kind of warning that was not reported yet."""
+        for kind, lines in group_by_kind(self.reports).items():
+            if kind not in self._reported_kinds:
+                self._reported_kinds.add(kind)
+                log.warning("%s", summarise_kind(lines))
+
+    def _lose(self, lines: Sequence[str]) -> None:
+        """Add lines about what is lost; one of each kind is logged."""
+        known_kinds = set(group_by_kind(self.losses))
+        self.losses += lines
+        for kind, group in group_by_kind(lines).items():
+            if kind not in known_kinds:
+                log.error("%s", group[0])
 
     def add_time(self, verb: str, seconds: float) -> None:
-        """Add to the time that the stages of a verb took."""
+        """Add to the time that the stages of a verb took, which are now done."""
         self.timings[verb] = round(self.timings.get(verb, 0.0) + seconds, 3)
+        self.report_warnings()
 
     def add_fresh(self, name: str) -> None:
         """Record a product as fresh; its earlier facts and warnings still hold."""
         self.items[name] = self.previous["items"].get(name, {}) | {"status": "fresh"}
         for text in self.items[name].get("warnings", []):
             self.warn(text)
+        self._lose(self.items[name].get("losses", []))
 
     def add_stale(self, name: str, path: Path, reason: str) -> None:
         """Record that a product has to be made, and why."""
@@ -98,6 +135,11 @@ class Summary:
         self.items[name] = {"status": "done", **content.facts}
         if warnings:
             self.items[name]["warnings"] = warnings
+        if content.losses:
+            self.items[name]["losses"] = list(content.losses)
+        if content.corrections:
+            self.items[name]["corrections"] = list(map(asdict, content.corrections))
+        self._lose(content.losses)
         self.executed.append(str(path.relative_to(self.out)))
         for text in warnings:
             self.warn(text)
@@ -152,15 +194,7 @@ class Summary:
 
     def text(self) -> list[str]:
         """Return the lines that end the output of a command."""
-        statuses = Counter(facts["status"] for facts in self.items.values())
-        counts = [f"{number} {status}" for status, number in statuses.items()]
-        lines = [", ".join(counts) or "nothing to do"]
-        if self.failed:
-            lines.append(f"failed: {', '.join(self.failed)} (reasons above)")
-        if self.figures:
-            lines.append(f"figures: {paths.figures_folder(self.out)}")
-        summary_file = self.out / paths.RUN_SUMMARY
-        return [*lines, f"results: {self.out}, summary: {summary_file}"]
+        return last_lines(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of run.json."""
@@ -172,6 +206,7 @@ class Summary:
             "beamtime": str(self.beamtime.path.resolve()),
             "items": self.items,
             "failed": self.failed,
+            "losses": self.losses,
             "executed": self.executed,
             "warnings": self.warnings,
             "problems": self.problems,
@@ -192,6 +227,7 @@ class Summary:
         What an interrupted or partial run did not look at is kept as the file on disk
         has it by now: other runs into the same folder may have written theirs since.
         """
+        self.report_warnings()
         content = self.as_dict()
         with locked(self.out):
             if not self.is_complete:

@@ -7,7 +7,7 @@ from typing import Any
 from rixs_pipeline import paths
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.stages.facts import calibration_facts
+from rixs_pipeline.stages.facts import PixelCount, calibration_facts
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     find_usable_calibrations,
 )
@@ -70,8 +70,11 @@ class Calibrate(Stage[Run]):
 
 def _content(name: str, dataset: Any) -> Content:
     facts = calibration_facts(dataset)
-    warnings = [] if facts["pixels_ok"] else [f"{name}: no pixel could be calibrated"]
-    return Content(dataset_writer({"entry": dataset}, "spectrum"), facts, warnings)
+    losses = PixelCount.of(dataset["status"].values).losses(name)
+    if not facts["pixels_ok"]:
+        losses = [f"{name}: no pixel could be calibrated; reasons in {name}.nxs"]
+    write = dataset_writer({"entry": dataset}, "spectrum")
+    return Content(write, facts, losses=losses)
 
 
 class ReferenceTable(Stage[None]):

@@ -1,6 +1,8 @@
 """What run.json says of calibrations and scans."""
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rixs_pipeline.schema import POINT_USED
@@ -8,6 +10,45 @@ from rixs_pipeline.types import PixelStatus
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+LOST_SHARE = 0.5  # of the live pixels: the loss of more is reported last, exit code 1
+
+
+@dataclass(frozen=True)
+class PixelCount:
+    """How many pixels have pulses and were to be used, and how many are used.
+
+    Attributes
+    ----------
+    live, used
+        Numbers of pixels.
+    reason
+        Why most of the pixels that are lost are not used.
+    """
+
+    live: int
+    used: int
+    reason: str
+
+    @classmethod
+    def of(cls, statuses: Iterable[object]) -> "PixelCount":
+        """Count the statuses that a product stores."""
+        parsed = [PixelStatus.parse(str(status)) for status in statuses]
+        live = [status for status in parsed if status.state.is_live]
+        lost = Counter(str(status) for status in live if not status.is_ok)
+        reason = lost.most_common(1)[0][0] if lost else ""
+        return cls(len(live), len(live) - lost.total(), reason)
+
+    def losses(self, name: str) -> list[str]:
+        """Return a line if more than half of the live pixels of a run are lost."""
+        lost = self.live - self.used
+        if lost <= LOST_SHARE * self.live:
+            return []
+        return [
+            f"{name}: {lost} of {self.live} live pixels lost, most of them because: "
+            f"{self.reason}"
+        ]
 
 
 def calibration_facts(calibration: "xr.Dataset") -> dict[str, Any]:
@@ -21,6 +62,7 @@ def calibration_facts(calibration: "xr.Dataset") -> dict[str, Any]:
     }
     return {
         "pixels_ok": len(pixels) - len(not_ok),
+        "pixels_live": PixelCount.of(statuses).live,
         "pixels_bad": not_ok,
         "lines": [str(name) for name in calibration["line_name"].values],
         "cuts": _cut_flow(calibration),
@@ -30,6 +72,7 @@ def calibration_facts(calibration: "xr.Dataset") -> dict[str, Any]:
 def scan_facts(scan: "xr.Dataset") -> dict[str, Any]:
     """Return the photons, points, pixels and the cut flow of a scan."""
     statuses = Counter(str(status) for status in scan["pixel_status"].values)
+    pixels = PixelCount.of(scan["pixel_status"].values)
     return {
         "sample": scan.attrs["sample"],
         "edge": scan.attrs["edge"],
@@ -39,6 +82,8 @@ def scan_facts(scan: "xr.Dataset") -> dict[str, Any]:
         "points_used": int((scan["point_status"].values == POINT_USED).sum()),
         "points": scan.sizes["incident_energy"],
         "pixels": dict(statuses),
+        "pixels_used": pixels.used,
+        "pixels_live": pixels.live,
         "cuts": _cut_flow(scan),
     }
 

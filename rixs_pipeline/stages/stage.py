@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.io import csv_tables, nexus
 from rixs_pipeline.stages.context import RunContext
-from rixs_pipeline.types import Outcome
+from rixs_pipeline.types import Correction, Outcome
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -64,12 +64,20 @@ class Content:
     facts : mapping of str to JSON values
         Entries of the product's item in run.json.
     warnings : sequence of str
-        One line each.
+        One line each, ``subject: problem; what to do``. Lines that differ in subject
+        and numbers alone are of one kind, and reported once.
+    losses : sequence of str
+        One line for each thing that was requested and is lost although the product is
+        made, such as a pass; the exit code is then 1.
+    corrections : sequence of Correction
+        The automatic corrections of the product.
     """
 
     write: WriteFile
     facts: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    losses: Sequence[str] = ()
+    corrections: Sequence[Correction] = ()
 
 
 @dataclass(frozen=True)

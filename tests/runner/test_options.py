@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.runner.options import Options
+from rixs_pipeline.io.runs import Points, Run
+from rixs_pipeline.runner.options import SHOWN_NAMES, Options, select_scans
 from rixs_pipeline.runner.stage_list import VERBS
 
 
@@ -43,3 +45,47 @@ def test_an_unknown_stage_is_refused(until):
     message = f"--until {until}: no such stage; choose from calibrate, bin, combine"
     with pytest.raises(UsageError, match=message):
         Options(until=until)
+
+
+def named(*names):
+    points = Points(np.zeros(1), np.zeros(1, np.int64), np.ones(1, np.int64))
+    return [Run("scan", int(n[-4:]), n, "", "s", None, points) for n in names]
+
+
+def test_scans_are_chosen_by_number_and_name():
+    scans = named("d1-scan0001", "d1-scan0002", "d2-scan0001", "scan0010")
+    assert [s.name for s in select_scans(scans, None)] == [s.name for s in scans]
+    assert [s.name for s in select_scans(scans, "10, 1")] == [
+        "d1-scan0001",
+        "d2-scan0001",
+        "scan0010",
+    ]
+    assert [s.name for s in select_scans(scans, "2-9,2")] == ["d1-scan0002"]
+    assert [s.name for s in select_scans(scans, "d2-scan0001")] == ["d2-scan0001"]
+    with pytest.raises(
+        UsageError, match=r"'11' matches no scan; available: d1-scan0001, d1-scan0002"
+    ):
+        select_scans(scans, "11")
+    with pytest.raises(UsageError, match="available: none"):
+        select_scans([], "1")
+
+
+def test_ranges_include_both_ends_and_keep_the_order_of_the_scans():
+    scans = named("scan0004", "scan0003", "scan0002", "scan0001")
+    selected = select_scans(scans, "1,2-3")
+    assert [scan.name for scan in selected] == ["scan0003", "scan0002", "scan0001"]
+
+
+@pytest.mark.parametrize("selection", ["4-3", "-1", "1-", "²", "1 2", ",", ""])
+def test_a_selection_without_a_scan_is_refused(selection):
+    with pytest.raises(UsageError, match="--scans"):
+        select_scans(named("scan0001", "scan0002", "scan0003"), selection)
+
+
+def test_an_error_lists_a_few_scans_only():
+    scans = named(*(f"scan{number:04d}" for number in range(1, 40)))
+    with pytest.raises(UsageError) as refusal:
+        select_scans(scans, "77")
+    text = str(refusal.value)
+    assert text.count("scan00") == SHOWN_NAMES
+    assert text.endswith("scan0012, ...")

@@ -10,6 +10,7 @@ from rixs_pipeline.io.runs import Beamtime, Points, Run
 from rixs_pipeline.runner import summary as module
 from rixs_pipeline.runner.summary import Summary, read
 from rixs_pipeline.stages.stage import Content, FigureFiles
+from rixs_pipeline.types import Correction
 
 POINTS = Points(np.array([780.0]), np.array([0]), np.array([10**9]))
 RUN = Run(
@@ -81,7 +82,44 @@ def test_exit_code_of_failures(summary):
     assert summary.exit_code == 0
     summary.add_failure("scan0002", "no pulses")
     assert summary.exit_code == 1
-    assert "failed: scan0002 (reasons above)" in summary.text()
+    assert summary.text()[-1] == "lost: scan0002: no pulses"
+
+
+def test_exit_code_where_no_scan_is_usable(tmp_path):
+    beamtime = Beamtime(tmp_path, (RUN,))
+    summary = Summary(tmp_path, beamtime, "", False, [RUN], with_scans=True)
+    assert summary.exit_code == 0
+    summary.add_failure(RUN.name, "no pulses")
+    assert summary.exit_code == 3
+    assert Summary(tmp_path, beamtime, "", False, (), with_scans=True).exit_code == 3
+
+
+def test_a_loss_in_a_product_that_is_made(summary, caplog):
+    lost = "scan0001: 3 of 4 live pixels lost"
+    content = Content(lambda *_: None, losses=[lost])
+    summary.add_product("scan0001", summary.out / "scan0001.nxs", content)
+    assert summary.exit_code == 1
+    assert summary.text()[-1] == f"lost: {lost}" and caplog.messages == [lost]
+    later = begin_again(summary)
+    later.add_fresh("scan0001")
+    assert later.exit_code == 1 and later.losses == [lost]
+
+
+def test_runs_that_discovery_lost(tmp_path):
+    beamtime = Beamtime(tmp_path, (RUN,), losses=("scan2.json: not JSON",))
+    summary = Summary(tmp_path, beamtime, "", False)
+    assert summary.exit_code == 1
+    assert summary.text()[-1] == "lost: scan2.json: not JSON"
+
+
+def test_corrections_are_in_run_json(summary):
+    correction = Correction("clock offset", "scan0001", 1.0, 0.1, "s", "a.b")
+    content = Content(lambda *_: None, corrections=[correction])
+    summary.add_product("scan0001", summary.out / "scan0001.nxs", content)
+    summary.write()
+    facts = read(summary.out)["items"]["scan0001"]["corrections"]
+    assert [Correction(**values) for values in facts] == [correction]
+    assert str(correction) == "scan0001: clock offset 1 +- 0.1 s (`a.b`)"
 
 
 def test_a_failure_is_one_line_that_names_the_run_once(summary, caplog):
@@ -93,7 +131,18 @@ def test_a_failure_is_one_line_that_names_the_run_once(summary, caplog):
 def test_a_warning_is_reported_once(summary, caplog):
     for _ in range(3):
         summary.warn("beware")
-    assert summary.warnings == ["beware"] and len(caplog.records) == 1
+        summary.report_warnings()
+    assert summary.warnings == ["beware"]
+    assert caplog.messages == [*summary.problems, "beware"]
+
+
+def test_warnings_of_one_kind_are_one_line_with_a_count(summary, caplog):
+    for number in (1, 2, 3):
+        summary.warn(f"scan000{number}: no beam at {number} of 60 points")
+    summary.add_time("bin", 1.0)
+    first = "scan0001: no beam at 1 of 60 points"
+    assert caplog.messages[-1] == f"{first} [and 2 more: scan0002, scan0003]"
+    assert len(summary.warnings) == 3
 
 
 def test_a_fresh_product_keeps_its_facts_and_warnings(summary, caplog):
@@ -103,7 +152,9 @@ def test_a_fresh_product_keeps_its_facts_and_warnings(summary, caplog):
     later.add_fresh("scan0001")
     expected = {"status": "fresh", "photons": 17, "warnings": ["no beam"]}
     assert later.items["scan0001"] == expected
-    assert later.warnings == ["no beam"] and caplog.messages == ["no beam"]
+    assert later.warnings == ["no beam"]
+    later.report_warnings()
+    assert caplog.messages == [*later.problems, "no beam"]
     later.add_fresh("scan0009")  # not in the last run
     assert later.items["scan0009"] == {"status": "fresh"}
 

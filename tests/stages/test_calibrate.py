@@ -8,6 +8,8 @@ from tests.stages.contexts import make_context, numbered_scan, reference_run
 
 RUNS = (reference_run(0, 100.0), numbered_scan(1), reference_run(5, 5000.0))
 
+LOST = "cal0000: no pixel could be calibrated; reasons in cal0000.nxs"
+
 
 def calibrate(out, config=None):
     return Calibrate(make_context(out, RUNS, config))
@@ -50,14 +52,10 @@ def test_the_pulses_and_the_log_are_inputs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("pixels", "warnings"),
-    [
-        ({1: 0.0, 3: "dead"}, []),
-        ({1: "dead", 3: "noisy"}, ["cal0000: no pixel could be calibrated"]),
-    ],
+    ("pixels", "losses"), [({1: 0.0, 3: "dead"}, []), ({1: "dead", 3: "noisy"}, [LOST])]
 )
 def test_a_reference_run_without_good_pixels_is_reported(
-    tmp_path, monkeypatch, pixels, warnings
+    tmp_path, monkeypatch, pixels, losses
 ):
     cuts = (("pixel", "cut"), [[9, 5], [3, 1]])
 
@@ -71,7 +69,7 @@ def test_a_reference_run_without_good_pixels_is_reported(
     stage = calibrate(tmp_path)
     (result,) = stage.compute(stage.products()[:1])
     content = result.content.unwrap()
-    assert content.warnings == warnings
+    assert content.losses == losses
     assert content.facts["pixels_ok"] == list(pixels.values()).count(0.0)
     assert content.facts["cuts"] == {"all": 12, "residual": 6}
 

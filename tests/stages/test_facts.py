@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rixs_pipeline.stages.facts import calibration_facts, scan_facts
+from rixs_pipeline.stages.facts import PixelCount, calibration_facts, scan_facts
 
 CUTS = {
     "cut": ("cut", np.array(["all", "finite"], dtype=object)),
@@ -24,6 +24,7 @@ def test_calibration():
     )
     assert calibration_facts(dataset) == {
         "pixels_ok": 2,
+        "pixels_live": 2,
         "pixels_bad": {3: "dead: no pulses"},
         "lines": ["C_Ka"],
         "cuts": {"all": 12, "finite": 11},
@@ -51,3 +52,17 @@ def test_scan(offset, expected):
     assert (facts["photons"], facts["points"], facts["points_used"]) == (10, 2, 1)
     assert facts["elastic_offset"] == facts["elastic_offset_errors"] == expected
     assert facts["pixels"] == {"ok: cal0000 alone": 2, "dead": 1}
+    assert (facts["pixels_used"], facts["pixels_live"]) == (2, 2)
+
+
+@pytest.mark.parametrize("bad", range(5))
+def test_loss_of_more_than_half_of_the_live_pixels(bad):
+    statuses = ["ok"] * (4 - bad) + ["noisy: 5 eV"] * bad
+    statuses += ["dead: no pulses", "excluded by the config", "no pulses in this scan"]
+    statuses += ["not among the best resolved pixels: 4 used"]
+    pixels = PixelCount.of(statuses)
+    assert (pixels.live, pixels.used) == (4, 4 - bad)
+    expected = [
+        f"scan0001: {bad} of 4 live pixels lost, most of them because: noisy: 5 eV"
+    ]
+    assert pixels.losses("scan0001") == (expected if bad > 2 else [])

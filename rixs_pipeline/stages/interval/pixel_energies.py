@@ -268,8 +268,7 @@ def keep_best_resolved(
         return energies
     best = sorted(used, key=lambda pixel: (_median_fwhm(pixel, calibrations), pixel))
     rejected = set(best[number:])
-    reason = f"not among the {number} best resolved pixels"
-    status = PixelStatus(PixelState.UNCALIBRATED, reason)
+    status = PixelStatus(PixelState.NOT_SELECTED, f"{number} used")
     return tuple(
         PixelEnergy(status) if pixel in rejected else energy
         for pixel, energy in zip(pixels, energies, strict=True)

@@ -3,7 +3,7 @@
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
-from rixs_pipeline.stages.facts import scan_facts
+from rixs_pipeline.stages.facts import PixelCount, scan_facts
 from rixs_pipeline.stages.interval.response_tail import average_tail_over_pixels
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
@@ -102,4 +102,5 @@ def map_content(
         reference = context.reference_set.attributes()
         dataset = dataset.assign_attrs(reference)
     write = dataset_writer({"entry": dataset}, "counts")
-    return Content(write, scan_facts(dataset), scan_map.warnings)
+    losses = PixelCount.of(dataset["pixel_status"].values).losses(scan.name)
+    return Content(write, scan_facts(dataset), scan_map.warnings, losses)

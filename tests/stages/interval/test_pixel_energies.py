@@ -109,6 +109,9 @@ def test_only_the_best_resolved_pixels_are_used(run):
     product = calibration("cal1", 0, {1: 0.0, 3: 0.0}, fwhm=[3.0, 2.0])
     energies = select_pixel_energies(run, [product])
     best = keep_best_resolved(run, energies, [product], 1)
-    assert statuses(best) == ["not among the 1 best resolved pixels", "ok: cal1 alone"]
+    assert statuses(best) == [
+        "not among the best resolved pixels: 1 used",
+        "ok: cal1 alone",
+    ]
     assert keep_best_resolved(run, energies, [product], None) is energies
     assert keep_best_resolved(run, energies, [product], 2) is energies

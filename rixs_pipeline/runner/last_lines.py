@@ -1,0 +1,128 @@
+"""What ends the output of a reduction: what was made, warnings by kind, what is lost.
+
+Lines about one kind of problem differ in their subject (the text before the first
+colon) and in numbers alone. They are reported once, with a count.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rixs_pipeline import paths
+
+if TYPE_CHECKING:
+    from rixs_pipeline.runner.summary import Summary
+
+SHOWN_WARNINGS = 3  # kinds in the last lines
+SHOWN_SUBJECTS = 4  # of one kind
+SHOWN_LOSSES = 10
+
+# In messages about numbers that may be wrong, and about data that are left out.
+SERIOUS_WORDS = (
+    ("inconsistent", "contradict", "disagree", "differ", "wrong", "ambiguous"),
+    ("not used", "left out", "exposure there is 0", "excluded"),
+)
+
+_NUMBERS = re.compile(
+    r"[+-]?\d[\d.]*(e[+-]?\d+)?(, [+-]?\d[\d.]*(e[+-]?\d+)?)*(, \.+)?"
+)
+
+
+def warning_kind(line: str) -> str:
+    """Return what all lines about the same kind of problem have in common."""
+    _, colon, problem = line.partition(": ")
+    return _NUMBERS.sub("#", problem if colon else line)
+
+
+def group_by_kind(lines: Iterable[str]) -> dict[str, list[str]]:
+    """Return the lines of each kind, in the order in which the kinds appear."""
+    groups: dict[str, list[str]] = {}
+    for line in lines:
+        groups.setdefault(warning_kind(line), []).append(line)
+    return groups
+
+
+def summarise_kind(lines: Sequence[str]) -> str:
+    """Return one line for all lines of a kind: the first one, and how many more."""
+    first, others = lines[0], list(lines[1:])
+    if not others:
+        return first
+    subjects = list(dict.fromkeys(line.partition(": ")[0] for line in others))
+    listed = ", ".join(subjects[:SHOWN_SUBJECTS])
+    if len(subjects) > SHOWN_SUBJECTS:
+        listed += ", ..."
+    return f"{first} [and {len(others)} more: {listed}]"
+
+
+def _rank(lines: Sequence[str]) -> tuple[int, int]:
+    """Return a key that sorts kinds of warnings from the worst to the least."""
+    for rank, words in enumerate(SERIOUS_WORDS):
+        if any(word in lines[0] for word in words):
+            return rank, -len(lines)
+    return len(SERIOUS_WORDS), -len(lines)
+
+
+def last_lines(summary: "Summary") -> list[str]:
+    """Return the lines that end the output of a reduction; losses come last."""
+    lines = [*_products(summary), *_warnings(summary)]
+    lines.append(f"results: {summary.out}, summary: {summary.out / paths.RUN_SUMMARY}")
+    lost = [_with_name(name, reason) for name, reason in summary.failed.items()]
+    lost += summary.losses
+    groups = list(group_by_kind(lost).values())
+    lines += [f"lost: {summarise_kind(group)}" for group in groups[:SHOWN_LOSSES]]
+    if len(groups) > SHOWN_LOSSES:
+        lines.append(f"lost: {len(groups) - SHOWN_LOSSES} more, in run.json")
+    return lines
+
+
+def _with_name(name: str, reason: str) -> str:
+    """Return a reason that begins with the name of the product."""
+    return reason if reason.startswith(name) else f"{name}: {reason}"
+
+
+def _products(summary: "Summary") -> list[str]:
+    """Return the lines about scans, pixels, maps and figures."""
+    scans = [summary.items.get(scan.name, {}) for scan in summary.scans]
+    is_made = [_is_there(facts) for facts in scans]
+    parts = []
+    if any("pixels_live" in facts for facts in scans):
+        parts.append(f"{sum(is_made)} of {len(scans)} scans")
+        parts.append(_pixels(scans))
+    maps = [facts for facts in summary.items.values() if "passes" in facts]
+    if maps:
+        parts.append(f"{sum(map(_is_there, maps))} maps")
+    statuses = [facts["status"] for facts in summary.items.values()]
+    counts = {status: statuses.count(status) for status in dict.fromkeys(statuses)}
+    made = ", ".join(f"{number} {status}" for status, number in counts.items())
+    lines = [made or "nothing to do"]
+    if parts:
+        lines.insert(0, ", ".join(parts))
+    if summary.figures:
+        lines.append(f"figures: {paths.figures_folder(summary.out)}")
+    return lines
+
+
+def _is_there(facts: Mapping[str, Any]) -> bool:
+    return facts.get("status") in ("done", "fresh")
+
+
+def _pixels(scans: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many pixels the scans use, such as `6 to 7 of 8 live pixels`."""
+    counted = [facts for facts in scans if "pixels_live" in facts]
+    used = [facts["pixels_used"] for facts in counted]
+    live = max(facts["pixels_live"] for facts in counted)
+    low, high = min(used), max(used)
+    number = f"{low} to {high}" if low < high else f"{high}"
+    return f"{number} of {live} live pixels"
+
+
+def _warnings(summary: "Summary") -> list[str]:
+    """Return the number of warnings, and the worst kinds."""
+    groups = group_by_kind(summary.reports)
+    if not groups:
+        return []
+    number = sum(map(len, groups.values()))
+    worst = sorted(groups.values(), key=_rank)[:SHOWN_WARNINGS]
+    kinds = f"{len(groups)} kind{'s' if len(groups) > 1 else ''}"
+    lines = [f"warnings: {number} of {kinds}, all of them in run.json; the worst:"]
+    return lines + [f"  {summarise_kind(group)}" for group in worst]
