@@ -121,6 +121,27 @@ class SurroundingCalibrations:
             for run in (*before[-1:], *after[:1])
         )
 
+    def is_closed(self, scan: Run) -> bool:
+        """Whether a usable reference run comes after a scan."""
+        later = {
+            paths.calibration_product(self.context.out, run.name)
+            for run in self._usable
+            if run.middle > scan.middle
+        }
+        return not later.isdisjoint(self.interval(scan))
+
+    def companions(self, scan: Run) -> tuple[Run, ...]:
+        """Return the scans whose pulses may be used to correct a scan.
+
+        They are all scans of its interval between reference runs, in order of time.
+        While no reference run has closed the interval, they are the scan and those
+        before it, so that a later scan changes no earlier one.
+        """
+        scans = self._scans[self.interval(scan)]
+        if self.is_closed(scan):
+            return tuple(scans)
+        return tuple(other for other in scans if other.start_ns <= scan.start_ns)
+
     def read(self, scan: Run) -> list["xr.Dataset"]:
         """Return the calibrations around a scan; only those are held in memory."""
         datasets = {

@@ -51,6 +51,28 @@ def test_one_side_may_be_missing(tmp_path):
     assert interval_names(surround(tmp_path, [SCAN]), SCAN) == []
 
 
+def test_companions_are_all_scans_of_a_closed_interval(tmp_path):
+    scans = [numbered_scan(n, 1000.0 + 20 * n) for n in (1, 2, 3)]
+    later = numbered_scan(4, 2000.0)
+    calibrations = surround(tmp_path, [BEFORE, *scans, AFTER, later])
+    assert calibrations.is_closed(scans[0]) and not calibrations.is_closed(later)
+    assert calibrations.companions(scans[0]) == tuple(scans)
+    assert calibrations.companions(later) == (later,)
+
+
+def test_companions_in_an_open_interval_are_earlier_scans(tmp_path):
+    scans = [numbered_scan(n, 1000.0 + 20 * n) for n in (1, 2, 3)]
+    calibrations = surround(tmp_path, [BEFORE, *scans])
+    assert calibrations.companions(scans[0]) == (scans[0],)
+    assert calibrations.companions(scans[1]) == tuple(scans[:2])
+
+
+def test_the_first_reference_run_may_be_missing(tmp_path):
+    scans = [numbered_scan(n, 1000.0 + 20 * n) for n in (1, 2)]
+    calibrations = surround(tmp_path, [*scans, AFTER])
+    assert calibrations.companions(scans[0]) == tuple(scans)
+
+
 def test_reference_runs_of_the_run_directory_of_the_scan_are_preferred(tmp_path):
     run = numbered_scan(1, 1000.0, directory="20260101-0001")
     far = reference_run(3, 5000.0, directory="20260101-0001")
