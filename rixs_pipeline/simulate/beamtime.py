@@ -8,7 +8,11 @@ import numpy as np
 
 from rixs_pipeline.errors import UsageError
 from rixs_pipeline.simulate.detector import Detector
-from rixs_pipeline.simulate.drift import draw_baseline_drift, find_jump_times
+from rixs_pipeline.simulate.drift import (
+    draw_baseline_drift,
+    draw_common_drift,
+    find_jump_times,
+)
 from rixs_pipeline.simulate.logs import LOG_FOLDER, write_log, write_state_file
 from rixs_pipeline.simulate.off_files import RUN_FOLDER, write_off_file
 from rixs_pipeline.simulate.pixel import Pixel, draw_pixel
@@ -50,7 +54,9 @@ def simulate(out: Path, settings: SimulationSettings) -> None:
     write_state_file(out, runs)
 
     duration = float(runs[-1].end[-1])
-    detector = Detector(settings, draw_baseline_drift(settings, duration))
+    detector = Detector(
+        settings, draw_baseline_drift(settings, duration), draw_common_drift(settings)
+    )
     jump_times = find_jump_times(runs)
     pixels = [
         draw_pixel(settings, channel, jump_times) for channel in settings.channels

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.simulate.drift import BaselineDrift
+from rixs_pipeline.simulate.drift import BaselineDrift, CommonDrift
 from rixs_pipeline.simulate.lines import FWHM_PER_SIGMA
 from rixs_pipeline.simulate.pixel import STATED_ENERGY, Pixel
 from rixs_pipeline.simulate.settings import SimulationSettings
@@ -26,10 +26,11 @@ PILE_UP_RESIDUAL = 0.25
 
 @dataclass(frozen=True)
 class Detector:
-    """What all pixels share: the settings and the drift of the baseline."""
+    """What all pixels share: the settings, and drifts of baseline and gain."""
 
     settings: SimulationSettings
     baseline_drift: BaselineDrift
+    common_drift: CommonDrift = CommonDrift()
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ def draw_pulse_heights(
     resolution = rng.normal(0, pixel.fwhm / FWHM_PER_SIGMA, number)
     apparent += pixel.phase_effect(apparent, photons.phase) + resolution
     apparent += pixel.hidden_drift(time) * energy / STATED_ENERGY
+    apparent += detector.common_drift.at(time) * energy / STATED_ENERGY
     has_jumped = time >= pixel.jump_time
     apparent += np.where(has_jumped, JUMP_OFFSET + JUMP_SLOPE * energy, 0.0)
     apparent += tail_of_previous_photon(settings, time)

@@ -64,6 +64,37 @@ def draw_baseline_drift(settings: SimulationSettings, duration: float) -> Baseli
 
 
 @dataclass(frozen=True)
+class CommonDrift:
+    """Gain drift that all pixels share and the baseline does not show: a sine.
+
+    Attributes
+    ----------
+    amplitude
+        eV at 851 eV; in proportion to the energy elsewhere.
+    period
+        s.
+    phase
+        At the start of the beamtime, rad.
+    """
+
+    amplitude: float = 0.0
+    period: float = 1.0
+    phase: float = 0.0
+
+    def at(self, time: FloatArray) -> FloatArray:
+        """Return the drift at 851 eV, eV; time in s since the start of the beamtime."""
+        angle = 2 * np.pi * time / self.period + self.phase
+        return np.asarray(self.amplitude * np.sin(angle))
+
+
+def draw_common_drift(settings: SimulationSettings) -> CommonDrift:
+    """Draw the phase of the drift that all pixels share."""
+    rng = random_generator(settings.seed, Stream.COMMON_DRIFT)
+    rms, period = settings.common_drift
+    return CommonDrift(np.sqrt(2) * rms, period, rng.uniform(0, 2 * np.pi))
+
+
+@dataclass(frozen=True)
 class JumpTimes:
     """When pixels with a gain jump do so, s since the start of the beamtime.
 

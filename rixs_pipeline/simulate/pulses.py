@@ -32,10 +32,6 @@ TRUE_FRAME_PERIOD = FRAME_PERIOD * CLOCK  # s
 TAIL_BASELINE = 0.3  # units by which the baseline rises for each eV that a tail adds
 SPURIOUS_ENERGY = 150.0  # eV, mean of what spurious triggers show
 
-# Standard deviation of the baseline from pulse to pulse, units. The gain follows it: of
-# the real pulses above 690 eV by 3.5 +- 0.5 e-5 relative a unit for what differs from
-# the running median over 31 pulses, by 1.7 +- 0.6 e-5 for the median.
-BASELINE_FLICKER = 4.5
 RESIDUAL_NOISE = 2.0  # units, standard deviation at a residual of RESIDUAL_UNIT
 RESIDUAL_UNIT = 30
 BAD_HEIGHT = (0.2, 1.1)  # range of the pulse height of bad pulses, relative
@@ -139,7 +135,7 @@ def _draw_arrivals(
         energy=np.where(is_spurious, spurious_energy, photon_energy),
         time=time,
         phase=phase,
-        flicker=rng.normal(0, BASELINE_FLICKER, number),
+        flicker=rng.normal(0, settings.pretrigger_scatter, number),
     )
     return Arrivals(photons, frame, is_spurious)
 

@@ -14,6 +14,7 @@ class Stream(IntEnum):
     PIXEL = 3  # then the channel
     PULSES = 4  # then the channel, and the run's number
     LABELS = 5
+    COMMON_DRIFT = 6
 
 
 def random_generator(seed: int, stream: Stream, *numbers: int) -> np.random.Generator:
