@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.simulate.drift import draw_baseline_drift, find_jump_times
+from rixs_pipeline.simulate.drift import (
+    draw_baseline_drift,
+    draw_common_drift,
+    find_jump_times,
+)
 from rixs_pipeline.simulate.schedule import plan_runs
 from rixs_pipeline.simulate.settings import SimulationSettings
 
@@ -35,3 +39,28 @@ def test_without_last_reference_run_the_jump_is_at_the_end():
     runs = plan_runs(SimulationSettings(points=10, calibrations=1))
     end = runs[-1].end[-1]
     assert find_jump_times(runs).before_last_reference == pytest.approx(end)
+
+
+def test_a_shared_drift_has_the_stated_size_and_period():
+    settings = SimulationSettings(common_drift=(0.3, 3600.0), seed=4)
+    time = np.linspace(0, 36000, 10000)
+    drift = draw_common_drift(settings)
+    values = drift.at(time)
+    np.testing.assert_allclose(np.std(values), 0.3, rtol=0.01)
+    np.testing.assert_allclose(drift.at(time + 3600.0), values, atol=1e-9)
+
+
+def test_its_phase_differs_from_beamtime_to_beamtime():
+    drifts = [
+        draw_common_drift(SimulationSettings(common_drift=(0.3, 3600.0), seed=seed))
+        for seed in range(3)
+    ]
+    assert len({drift.phase for drift in drifts}) == 3
+
+
+def test_there_is_none_by_default_and_the_truth_does_not_list_it():
+    settings = SimulationSettings()
+    assert not draw_common_drift(settings).at(np.arange(10.0)).any()
+    assert "common_drift" not in settings.as_json()
+    changed = SimulationSettings(pretrigger_scatter=6.0)
+    assert changed.as_json()["pretrigger_scatter"] == 6.0
