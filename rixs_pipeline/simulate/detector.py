@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.simulate.drift import BaselineDrift, CommonDrift
+from rixs_pipeline.simulate.drift import NO_COMMON_DRIFT, BaselineDrift, CommonDrift
 from rixs_pipeline.simulate.lines import FWHM_PER_SIGMA
 from rixs_pipeline.simulate.pixel import STATED_ENERGY, Pixel
 from rixs_pipeline.simulate.settings import SimulationSettings
@@ -30,7 +30,7 @@ class Detector:
 
     settings: SimulationSettings
     baseline_drift: BaselineDrift
-    common_drift: CommonDrift = CommonDrift()
+    common_drift: CommonDrift = NO_COMMON_DRIFT
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,9 @@ class CommonDrift:
         return np.asarray(self.amplitude * np.sin(angle))
 
 
+NO_COMMON_DRIFT = CommonDrift()
+
+
 def draw_common_drift(settings: SimulationSettings) -> CommonDrift:
     """Draw the phase of the drift that all pixels share."""
     rng = random_generator(settings.seed, Stream.COMMON_DRIFT)

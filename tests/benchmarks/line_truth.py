@@ -20,8 +20,8 @@ from rixs_pipeline.simulate.detector import (
 from rixs_pipeline.simulate.drift import draw_baseline_drift, find_jump_times
 from rixs_pipeline.simulate.pixel import draw_pixel
 from rixs_pipeline.simulate.pulses import PHASE_NOISE
-from rixs_pipeline.simulate.settings import BASELINE_FLICKER
 from rixs_pipeline.simulate.schedule import plan_runs
+from rixs_pipeline.simulate.settings import BASELINE_FLICKER
 from rixs_pipeline.types import are_ok
 
 PROBES = 3000  # photons a line: 0.3 eV of scatter leave 0.005 eV

@@ -130,7 +130,9 @@ def reduce(beamtime: Path, out: Path, config: dict) -> dict[str, tuple]:
 
     count_scans.find_pixel_energies = capture
     try:
-        resolved = Config.model_validate({"execution": {"scheduler": "serial"}} | config)
+        resolved = Config.model_validate(
+            {"execution": {"scheduler": "serial"}} | config
+        )
         run(beamtime, resolved, out, Options(until="bin"))
     finally:
         count_scans.find_pixel_energies = original
