@@ -1,0 +1,1 @@
+"""Measurements against the truth of simulated beamtimes; run as programs."""
