@@ -92,6 +92,12 @@ SCAN_MAP = RIXS_MAP | {
         ("pixel",), "i", "counts", "photons of the pixel in the map"
     ),
     "pixel_live_time": Variable(("pixel",), "f", "s", "live time of the pixel"),
+    "pixel_away_time": Variable(
+        ("pixel",), "f", "s", "time without exposure, baseline away", False
+    ),
+    "pixel_away_time_errors": Variable(
+        ("pixel",), "f", "s", "one standard deviation: time of the jumps", False
+    ),
     "throughput": Variable(
         ("pixel",), "f", "", "throughput relative to the mean pixel"
     ),

@@ -69,11 +69,13 @@ class PixelState(StrEnum):
     OK = "ok"
     DEAD = "dead"
     NOISY = "noisy"
+    NEGATIVE = "negative pulse heights"
     BADLY_RESOLVED = "badly resolved"
     MISASSIGNED = "misassigned"
     EXCLUDED = "excluded by the config"
     SILENT = "no pulses in this scan"
     NOT_SELECTED = "not among the best resolved pixels"
+    DISPLACED = "displaced"
     UNCALIBRATED = ""  # the detail says it all
 
     @property

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rixs_pipeline.core.drift.baseline_jumps import find_usual_level
 from rixs_pipeline.core.stats.robust import Range
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
@@ -86,16 +87,22 @@ class CutResult:
     counts: IntArray  # (cut,) pulses that remain after each of `CUT_NAMES`
 
 
-def learn_limits(pulses: PulseSample, width: float) -> CutLimits | None:
+def learn_limits(
+    pulses: PulseSample, width: float, reference: CutLimits | None = None
+) -> CutLimits | None:
     """Learn the limits of one pixel from the bulk of its pulses.
+
+    If its baseline jumps, the pulses at the usual level are the bulk.
 
     Parameters
     ----------
     pulses
-        Pulses of one pixel in one run.
+        Pulses of one pixel in one run, in order of time.
     width
         Half width of the ranges in robust standard deviations, for the pretrigger mean
         three times that: this rejects nonsense and leaves slow drift alone.
+    reference
+        Limits of the reference run, which tell which level of the baseline is usual.
 
     Returns
     -------
@@ -119,6 +126,10 @@ def learn_limits(pulses: PulseSample, width: float) -> CutLimits | None:
     if len(sample) < MIN_PULSES:
         return None
     sample = sample[:: max(1, len(sample) // SAMPLE_PULSES)]
+    usual_range = reference.pretrigger if reference is not None else None
+    is_usual = find_usual_level(pulses.pretrigger_mean[sample], usual_range)
+    if is_usual is not None:
+        sample = sample[is_usual]
     pretrigger = pulses.pretrigger_mean[sample]
     return CutLimits(
         residual=robust_range(pulses.residual[sample], width),

@@ -80,6 +80,8 @@ class Pixel:
         (cut,) pulses that remain after each cut.
     limits
         Limits of the cuts; None with too few pulses.
+    negative_share
+        Share of all pulses whose height is negative.
     peaks
         Peaks in the pulse heights.
     assignment
@@ -92,6 +94,7 @@ class Pixel:
     accepted: BoolArray
     cut_counts: IntArray
     limits: cuts.CutLimits | None
+    negative_share: float = 0.0
     peaks: Peaks = NO_PEAKS
     assignment: LineAssignment | None = None
     params: FloatArray = field(default_factory=lambda: np.full(layout.N_PARAMS, np.nan))
@@ -172,14 +175,18 @@ def make_pixel(pulses: ReferencePulses, cut_width: float) -> Pixel:
         Without accepted pulses if there are too few to learn the cuts from.
     """
     limits = cuts.learn_limits(pulses, cut_width)
+    n_negative = np.count_nonzero(pulses.pulse_height < 0)
+    negative_share = n_negative / max(len(pulses.pulse_height), 1)
     if limits is None:
         is_accepted = np.zeros(len(pulses.pulse_height), dtype=bool)
         cut_counts = np.zeros(len(cuts.CUT_NAMES), dtype=np.int64)
         cut_counts[0] = len(pulses.pulse_height)
-        return Pixel(pulses.select(is_accepted), is_accepted, cut_counts, limits)
+        return Pixel(
+            pulses.select(is_accepted), is_accepted, cut_counts, limits, negative_share
+        )
     result = cuts.apply_cuts(pulses, limits)
     accepted = pulses.select(result.is_accepted)
-    pixel = Pixel(accepted, result.is_accepted, result.counts, limits)
+    pixel = Pixel(accepted, result.is_accepted, result.counts, limits, negative_share)
     pixel.peaks = find_peaks(pixel.pulses.pulse_height)
     return pixel
 

@@ -16,6 +16,8 @@ from rixs_pipeline.core.stats.robust import robust_sigma
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PixelState, PixelStatus
 
 MIN_PULSES = 50  # that pass the cuts
+# Share of the pulses: noise has positive heights as often as negative ones.
+NEGATIVE_SHARE = 0.8
 MIN_PEAKS = 3
 MIN_LINES = 3  # reference lines with a fit
 MIN_PIXELS = 3  # fewer do not show what is normal
@@ -37,6 +39,7 @@ class CalibratedPixel(Protocol):
     cut_counts: IntArray  # (cut,) pulses left after each of `CUT_NAMES`
     peaks: Peaks
     assignment: LineAssignment | None
+    negative_share: float  # of all pulses
 
     @property
     def has_curve(self) -> bool:
@@ -84,6 +87,8 @@ def determine_pixel_statuses(
             f"the array's median is {usual_resolution:.1f}"
         )
         if not is_alive[row]:
+            if statuses[row].state is PixelState.NEGATIVE:
+                continue
             if is_rejecting[row] and pixel.cut_counts[-1] >= MIN_PULSES:
                 # noise explains the defect that was noticed first
                 detail = f"{few_accepted}; {statuses[row]}"
@@ -106,6 +111,12 @@ def _status_without_array(pixel: CalibratedPixel) -> PixelStatus:
     triggers, accepted = pixel.cut_counts[0], pixel.cut_counts[-1]
     if triggers == 0:
         return PixelStatus(PixelState.DEAD, "no pulses")
+    if pixel.negative_share > NEGATIVE_SHARE:
+        detail = (
+            f"{100 * pixel.negative_share:.0f} % of the pulses; "
+            "filter the records again with the signal inverted"
+        )
+        return PixelStatus(PixelState.NEGATIVE, detail)
     if accepted < MIN_PULSES:
         detail = f"{accepted} of {triggers} pulses pass the cuts"
         return PixelStatus(PixelState.NOISY, detail)

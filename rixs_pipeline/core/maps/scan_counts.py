@@ -26,6 +26,10 @@ class PixelCounts:
         Countable records that pass all cuts, i8 (point,).
     live_time
         Time in which a record would have been countable, f8 (point,), s.
+    away_time
+        Time in which its baseline was away, f8 (point,), s; not part of the live time.
+    away_error
+        Standard deviation of the sum of this time, s.
     after_trigger
         The part of a record that follows its trigger, s; 0 without records.
     pixel_counts
@@ -41,6 +45,8 @@ class PixelCounts:
     countable: IntArray
     accepted: IntArray
     live_time: FloatArray
+    away_time: FloatArray
+    away_error: float
     after_trigger: float
     pixel_counts: int
     cut_counts: IntArray
@@ -66,6 +72,8 @@ class ScanCounts:
     countable: IntArray
     accepted: IntArray
     live_time: FloatArray
+    away_time: FloatArray
+    away_error: FloatArray
     after_trigger: FloatArray
     pixel_counts: IntArray
     cut_counts: IntArray

@@ -71,6 +71,8 @@ def count_photon_list(
                 countable=number,
                 accepted=number,
                 live_time=points.duration,
+                away_time=np.zeros(len(points)),
+                away_error=0.0,
                 after_trigger=0.0,
                 pixel_counts=int(map_counts.sum()) - counts_before,
                 cut_counts=np.repeat(number.sum(), len(CUT_NAMES)),

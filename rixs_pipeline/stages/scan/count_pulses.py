@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rixs_pipeline.core.calibration.cuts import CUT_NAMES
 from rixs_pipeline.core.energy import later_calibration_share
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.core.maps.kernel_arguments import (
@@ -20,6 +21,7 @@ from rixs_pipeline.core.maps.scan_counts import PixelCounts, ScanCounts, stack_p
 from rixs_pipeline.io import photon_store
 from rixs_pipeline.io.runs import Points
 from rixs_pipeline.stages.interval.pixel_energies import NO_PARAMS, PixelEnergy
+from rixs_pipeline.stages.scan.exposed_windows import find_exposed_windows
 from rixs_pipeline.stages.scan.point_records import (
     NO_CUTS,
     PointRecords,
@@ -28,6 +30,7 @@ from rixs_pipeline.stages.scan.point_records import (
 )
 from rixs_pipeline.types import FloatArray, IntArray
 
+PRETRIGGER_CUT = CUT_NAMES.index("pretrigger")
 # Cut limits (cut quantity, 2) that accept no record; all of them are countable.
 REJECT_ALL = np.array([[np.nan, np.nan]] * 3 + [[0.0, np.inf]])
 
@@ -77,26 +80,27 @@ def _count_pixel(
     """Count the pulses of one pixel, and add its photons to the map counts."""
     from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
 
-    records = find_point_records(path, task.points)
+    points = task.points
+    records = find_point_records(path, points)
     limits = select_cuts(records, energy, task.residual_cut)
+    windows = find_exposed_windows(records, limits)
     bins = binning.uniform_bins(task.emission_edges)
     if limits is None or energy.params is None:
         cut_limits = NO_CUTS
         hold_off = 0.0
         photon_part = None
         options = BinOptions(REJECT_ALL, NO_PARAMS, bins)
-        later_share = np.zeros(len(task.points))
+        later_share = np.zeros(len(points))
     else:
         cut_limits = limits.to_table()
         hold_off = limits.since_last.low
         photon_part = task.photon_part
         options = BinOptions(cut_limits, np.stack(energy.params), bins)
         later_share = later_calibration_share(
-            task.points.middle, energy.params, energy.reference_times
+            points.middle, energy.params, energy.reference_times
         )
-    slices = records.slices
-    row = np.arange(len(task.points))
-    batch = PointBatch(slices.first, slices.stop, row, later_share)
+    row, slices = windows.row, windows.slices
+    batch = PointBatch(slices.first, slices.stop, row, later_share[row])
     outside_before = int(map_counts[:, -1].sum())
     if photon_part is None:
         tally = bin_kernel.bin_records(
@@ -107,16 +111,22 @@ def _count_pixel(
             records, batch, options, map_counts, photon_part
         )
     outside = int(map_counts[:, -1].sum()) - outside_before
+    # records while the baseline is away would be rejected by the pretrigger mean
+    n_away = int(records.number.sum()) - int(windows.number.sum())
+    tally.cut_counts[:PRETRIGGER_CUT] += n_away
     if limits is None:
         tally.cut_counts[1:] = 0
+    exposed = np.bincount(row, windows.duration, len(points))
     return PixelCounts(
         pixel=records.pixel,
         triggers=records.number,
-        countable=tally.countable,
-        accepted=tally.accepted,
-        live_time=records.live_time(hold_off),
+        countable=windows.sum_by_point(tally.countable, len(points)),
+        accepted=windows.sum_by_point(tally.accepted, len(points)),
+        live_time=windows.live_time(records, hold_off),
+        away_time=np.maximum(points.duration - exposed, 0.0),
+        away_error=windows.away_error,
         after_trigger=records.after_trigger,
-        pixel_counts=int(records.number.sum()) - outside,
+        pixel_counts=int(windows.number.sum()) - outside,
         cut_counts=tally.cut_counts,
         cut_limits=cut_limits,
     )
@@ -135,7 +145,7 @@ def _count_and_store_photons(
     """
     from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
 
-    columns, number = records.columns, records.number
+    columns, number = records.columns, batch.stop - batch.first
     chunk = np.cumsum(number) // photon_store.MAX_PHOTONS  # of each point
     chunk_ends = np.flatnonzero(np.diff(chunk)) + 1
     tallies = []

@@ -10,7 +10,7 @@ import numpy as np
 from rixs_pipeline.core.calibration import cuts
 from rixs_pipeline.core.calibration.cuts import CutLimits
 from rixs_pipeline.core.maps.kernel_arguments import PointSlices
-from rixs_pipeline.core.maps.live_time import live_time_held_off
+from rixs_pipeline.core.stats.robust import Range
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
@@ -19,6 +19,8 @@ from rixs_pipeline.types import FloatArray, IntArray, PulseColumns
 # Pulses that a pixel needs in a scan to learn its cuts there; with fewer it has those
 # of the reference run.
 MIN_PULSES_FOR_CUTS = 200
+
+MIN_PULSES_FOR_BASELINE = 5  # whose median shows where the baseline is
 
 # (cut quantity, 2) of a pixel without cuts, as products hold it.
 NO_CUTS = np.full((len(cuts.CUT_NAMES) - 2, 2), np.nan)
@@ -53,28 +55,6 @@ class PointRecords:
     number: IntArray
     dead_time: float
     after_trigger: float
-
-    def live_time(self, hold_off: float) -> FloatArray:
-        """Return the time of each point in which a record would be countable.
-
-        Parameters
-        ----------
-        hold_off
-            Time after every record in which records do not count, s.
-
-        Returns
-        -------
-        FloatArray
-            f8 (point,), s: without the dead time, or the hold-off where it is longer.
-        """
-        points = self.points
-        if hold_off > self.dead_time:
-            return live_time_held_off(
-                self.columns.time_ns, points.start_ns, points.end_ns, hold_off
-            )
-        # The dead time does not extend: a trigger is followed by exactly one record.
-        live_time = points.duration - self.number * self.dead_time
-        return np.maximum(live_time, 0.0)
 
 
 def find_point_records(path: Path, points: Points) -> PointRecords:
@@ -120,8 +100,9 @@ def select_cuts(
 ) -> CutLimits | None:
     """Select the cuts of a pixel in a scan.
 
-    They are learned from its pulses in the scan where there are enough, and are those
-    of the reference run otherwise; the hold-off is always that of the reference run.
+    They are learned from its pulses in the scan where there are enough, those at the
+    usual level if the baseline jumps. Otherwise they are those of the reference run,
+    which follow the baseline. The hold-off is always that of the reference run.
 
     Parameters
     ----------
@@ -139,16 +120,42 @@ def select_cuts(
         reference run (see `counted_scan.exclude_unusable_pixels`).
     """
     reference = energy.cut_limits
-    if reference is None or records.number.sum() < MIN_PULSES_FOR_CUTS:
+    if reference is None or not records.number.sum():
         return reference
     from rixs_pipeline.core.calibration import pulse_kernels  # compiled: slow to import
 
     sample = pulse_kernels.sample_pulses(
         records.columns, *records.slices, cuts.SAMPLE_PULSES
     )
-    learned = cuts.learn_limits(sample, width)
-    if learned is None:
-        return reference
-    if cuts.have_changed(learned, reference):
+    if records.number.sum() < MIN_PULSES_FOR_CUTS:
+        return _follow_baseline(reference, sample.pretrigger_mean)
+    learned = cuts.learn_limits(sample, width, reference)
+    if learned is None or cuts.have_changed(learned, reference):
         return None
     return replace(learned, since_last=reference.since_last)
+
+
+def _follow_baseline(limits: CutLimits, pretrigger_mean: FloatArray) -> CutLimits:
+    """Move the cut on the pretrigger mean if drift took the baseline towards its end.
+
+    Parameters
+    ----------
+    limits
+        Of the reference run.
+    pretrigger_mean
+        Of some pulses, f8 (pulse,).
+
+    Returns
+    -------
+    CutLimits
+        With the width of the reference run.
+    """
+    finite = pretrigger_mean[np.isfinite(pretrigger_mean)]
+    if len(finite) < MIN_PULSES_FOR_BASELINE:
+        return limits
+    low, high = limits.pretrigger
+    half_width = (high - low) / 2
+    move = float(np.median(finite)) - (low + high) / 2
+    if not half_width / 2 < abs(move) < 3 * half_width:
+        return limits
+    return replace(limits, pretrigger=Range(low + move, high + move))

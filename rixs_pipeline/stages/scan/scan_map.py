@@ -125,6 +125,7 @@ def make_scan_map(
         warnings.append(_i0_warning(scan, i0, config))
     if (live.seconds[:, scan.points.duration > 0] == 0).any():
         warnings += _silent_pixel_warnings(counted, live)
+    warnings += _baseline_warnings(counted)
     return ScanMap(dataset, warnings)
 
 
@@ -150,6 +151,8 @@ def _count_variables(
         "pixel": (PIXEL, counts.pixel),
         "pixel_counts": (PIXEL, counts.pixel_counts),
         "pixel_live_time": (PIXEL, live.seconds.sum(axis=1)),
+        "pixel_away_time": (PIXEL, counts.away_time.sum(axis=1)),
+        "pixel_away_time_errors": (PIXEL, counts.away_error),
         "alignment": (PIXEL, np.array(gain)),
         "alignment_errors": (PIXEL, np.array(gain_error)),
         "misalignment": (PIXEL, np.array(measured_gain)),
@@ -280,6 +283,20 @@ def _i0_warning(scan: Run, i0: FloatArray | None, config: NormaliseConfig) -> st
         return f"{scan.name}: {problem}"
     problem = f"no positive '{config.i0}' reading"
     return f"{scan.name}: {problem}; check its sign and `normalise.i0_offset`"
+
+
+def _baseline_warnings(counted: CountedScan) -> list[str]:
+    """Return the warning about pixels whose baseline was away during a scan."""
+    counts, scan = counted.counts, counted.scan
+    seconds = np.where(counted.is_used, counts.away_time.sum(axis=1), 0.0)
+    duration = scan.points.duration.sum()
+    pixels = [
+        f"pixel {counts.pixel[row]} ({100 * seconds[row] / duration:.0f} % of the time)"
+        for row in np.flatnonzero(seconds)
+    ]
+    if not pixels:
+        return []
+    return [f"{scan.name}: baseline away in {', '.join(pixels)}; not exposed there"]
 
 
 def _silent_pixel_warnings(counted: CountedScan, live: EffectiveLiveTime) -> list[str]:

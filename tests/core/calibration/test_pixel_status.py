@@ -36,6 +36,7 @@ class Pixel:
     peaks: Peaks = SEVEN_PEAKS
     assignment: LineAssignment | None = field(default_factory=assignment)
     has_curve: bool = True
+    negative_share: float = 0.0
 
 
 @dataclass
@@ -79,6 +80,15 @@ def test_a_pixel_without_pulses_is_dead(array: Array) -> None:
     )
     array.residual[BAD] = array.fwhm[BAD] = np.nan
     assert str(array.status()) == "dead: no pulses"
+
+
+def test_a_pixel_with_negative_pulse_heights_is_named_so(array: Array) -> None:
+    """Even if so many positive ones pass the cuts that it would be called noisy."""
+    array.pixels[BAD] = Pixel(
+        cut_counts(5000, 400), assignment=None, has_curve=False, negative_share=0.9
+    )
+    status = str(array.status())
+    assert status.startswith("negative pulse heights: 90 % of the pulses; ")
 
 
 def test_a_pixel_with_few_accepted_pulses_is_noisy(array: Array) -> None:

@@ -22,6 +22,8 @@ def scan_counts(pixel_counts: list[int]) -> ScanCounts:
         countable=counts,
         accepted=counts,
         live_time=np.ones(counts.shape),
+        away_time=np.zeros(counts.shape),
+        away_error=np.zeros(len(counts)),
         after_trigger=np.zeros(len(counts)),
         pixel_counts=counts[:, 0],
         cut_counts=np.zeros((len(counts), 6), np.int64),

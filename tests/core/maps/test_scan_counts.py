@@ -11,6 +11,8 @@ def pixel_counts(pixel):
         countable=np.array([9, 19]) * pixel,
         accepted=np.array([8, 18]) * pixel,
         live_time=np.array([1.0, 2.0]) * pixel,
+        away_time=np.array([0.5, 0.0]) * pixel,
+        away_error=0.01 * pixel,
         after_trigger=0.1 * pixel,
         pixel_counts=26 * pixel,
         cut_counts=np.array([30, 26]) * pixel,

@@ -32,6 +32,8 @@ def scan_counts(triggers, pixel_counts=None, accepted=None, after_trigger=0.0):
         countable=triggers,
         accepted=accepted,
         live_time=live,
+        away_time=np.zeros(triggers.shape),
+        away_error=np.zeros(n),
         after_trigger=after,
         pixel_counts=photons,
         cut_counts=np.zeros((n, 6), np.int64),

@@ -5,7 +5,6 @@ from rixs_pipeline.core.calibration.cuts import CutLimits
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import (
     MIN_PULSES_FOR_CUTS,
-    PointRecords,
     find_point_records,
     select_cuts,
 )
@@ -36,44 +35,6 @@ def test_records_that_are_not_in_order_of_time_are_sorted(tmp_path):
     assert records.columns.time_ns.tolist() == sorted(times)
 
 
-def test_live_time_is_without_dead_time_or_the_longer_hold_off(tmp_path):
-    scan_points = points(1, dwell_s=2.0)
-    times = scan_points.start_ns[0] + np.array([0, 500, 1000]) * 10**6
-    records = find_point_records(write_pulses(tmp_path, times), scan_points)
-    np.testing.assert_allclose(records.live_time(0.0), [2.0 - 3 * DEAD_S])
-    np.testing.assert_allclose(records.live_time(DEAD_S / 2), [2.0 - 3 * DEAD_S])
-    np.testing.assert_allclose(records.live_time(0.1), [2.0 - 3 * 0.1])
-
-
-def records_of_counts(number, dead_time, dwell_s=1.0):
-    """Records of a pixel, so many in each point; their times do not matter."""
-    return PointRecords(
-        pixel=1,
-        points=points(len(number), dwell_s=dwell_s),
-        columns=None,
-        slices=None,
-        number=np.array(number),
-        dead_time=dead_time,
-        after_trigger=0.0,
-    )
-
-
-def test_live_time_removes_a_record_a_trigger_and_stays_positive():
-    live = records_of_counts([10, 0, 500], dead_time=0.005).live_time(0.0)
-    np.testing.assert_allclose(live, [0.95, 1.0, 0.0])
-
-
-def test_live_time_gives_the_true_rate_back():
-    """A record blinds the detector: at 50 counts/s, 20 % are lost."""
-    rng = np.random.default_rng(1)
-    rate, dead, dwell = 50.0, 0.0049, 4000.0
-    gaps = rng.exponential(1 / rate, round(rate * dwell)) + dead
-    triggers = int(np.searchsorted(np.cumsum(gaps), dwell))
-    live = records_of_counts([triggers], dead, dwell).live_time(0.0)[0]
-    assert live / dwell == pytest.approx(0.80, abs=0.01)
-    assert triggers / live == pytest.approx(rate, abs=4 * rate / np.sqrt(triggers))
-
-
 def records(folder, number, residual=20.0):
     """Records of a pixel in a scan with one point."""
     scan_points = points(1, dwell_s=10.0)
@@ -98,6 +59,21 @@ def test_enough_pulses_learn_their_cuts_in_the_scan(tmp_path):
 def test_few_pulses_have_the_cuts_of_the_reference_run(tmp_path):
     selected = select_cuts(records(tmp_path, MIN_PULSES_FOR_CUTS - 1), energy(), 6.0)
     np.testing.assert_array_equal(selected.to_table(), LIMITS)
+
+
+def test_the_cut_of_few_pulses_follows_the_baseline(tmp_path):
+    """The baseline, 7000, lies outside the cut of the reference run."""
+    limits = LIMITS.copy()
+    limits[1] = 6900.0, 6980.0
+    selected = select_cuts(records(tmp_path, 100), energy(limits), 6.0)
+    assert selected.pretrigger == pytest.approx((6960.0, 7040.0), abs=2.0)
+
+
+def test_a_pixel_whose_pulses_are_negative_in_the_scan_has_no_cuts(tmp_path):
+    scan_points = points(1, dwell_s=10.0)
+    time = scan_points.start_ns[0] + np.arange(MIN_PULSES_FOR_CUTS) * 10**6
+    path = write_off(tmp_path / "x_chan1.off", time, np.full(len(time), -700.25))
+    assert select_cuts(find_point_records(path, scan_points), energy(), 6.0) is None
 
 
 def test_a_pixel_whose_pulses_changed_has_no_cuts(tmp_path):

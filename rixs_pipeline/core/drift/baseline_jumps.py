@@ -1,0 +1,210 @@
+"""Jumps of a pixel's baseline: which level is the usual one, and when it is away.
+
+The baseline of a pixel drifts slowly. If the readout loses its lock for an instant, the
+baseline jumps, by a multiple of the flux quantum, and pulses from there on are rejected
+by the cut on the pretrigger mean. A pixel is exposed only while its baseline is where
+pulses are accepted. A pulse that is rejected now and then is no jump: the stretches
+without exposure are the most likely path through two states (Viterbi [1]_), in which
+pulses have different probabilities to lie outside the cut.
+
+References
+----------
+.. [1] L. R. Rabiner, Proc. IEEE 77, 257 (1989).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rixs_pipeline.core.stats.robust import Range, robust_sigma
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
+
+# Pulses whose median is one reading of the baseline: its error is a third of a pulse's.
+BLOCK_PULSES = 15
+# Standard deviations of a pulse between two levels without a reading in between: drift
+# moves the baseline by less than one from block to block.
+LEVEL_GAP = 10.0
+MIN_LEVEL_BLOCKS = 3  # of a level; fewer are the way from one level to another
+# Probability that a pulse lies outside the cut while the baseline is away, and the
+# least and the highest one while it is not.
+OUTSIDE_WHILE_AWAY = 0.95
+OUTSIDE_AT_HOME = (0.01, 0.5)
+START_OUTSIDE = 0.05  # from which the probability at home is found
+ROUNDS = 3  # of finding it
+# Log likelihood of a jump: chance makes one in 10^5 pulses that are often rejected.
+LOG_JUMP = -12.0
+MIN_OUTSIDE = 5  # pulses: fewer never outweigh a jump
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """Stretches of time, in order.
+
+    Attributes
+    ----------
+    start_ns, end_ns
+        i8 (stretch,), ns since 1970.
+    error
+        Standard deviation of their total duration, s: a jump lies anywhere between two
+        pulses.
+    """
+
+    start_ns: IntArray
+    end_ns: IntArray
+    error: float = 0.0
+
+    def __len__(self) -> int:
+        """Return the number of stretches."""
+        return len(self.start_ns)
+
+
+NO_STRETCHES = Stretches(np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def find_usual_level(
+    pretrigger_mean: FloatArray, reference: Range | None
+) -> BoolArray | None:
+    """Find the pulses at the usual level of a baseline that jumps.
+
+    Parameters
+    ----------
+    pretrigger_mean
+        Of pulses of a pixel in order of time, f8 (pulse,); not finite values are on no
+        level.
+    reference
+        Cut of the reference run. The usual level is the one nearest to its middle among
+        those within the cut widened by its width on either side. Without a reference,
+        or without such a level, the usual level is the one with most pulses.
+
+    Returns
+    -------
+    bool array or None
+        bool (pulse,), whether a pulse is on the usual level; None where the baseline
+        does not jump.
+    """
+    n_blocks = len(pretrigger_mean) // BLOCK_PULSES
+    if n_blocks < 2 * MIN_LEVEL_BLOCKS:
+        return None
+    blocks = pretrigger_mean[: n_blocks * BLOCK_PULSES].reshape(n_blocks, -1)
+    readings = np.median(blocks, axis=1)
+    scatter = robust_sigma((blocks - readings[:, None]).ravel())
+    if not scatter > 0 or not np.isfinite(readings).all():
+        return None
+    order = np.argsort(readings)
+    is_gap = np.diff(readings[order]) > LEVEL_GAP * scatter
+    if not is_gap.any():
+        return None
+    level = np.empty(n_blocks, np.int64)
+    level[order] = np.concatenate([[0], np.cumsum(is_gap)])
+    sizes = np.bincount(level)
+    levels = np.flatnonzero(sizes >= MIN_LEVEL_BLOCKS)
+    if len(levels) < 2:
+        return None
+    middles = np.array([np.median(readings[level == number]) for number in levels])
+    usual = int(levels[np.argmax(sizes[levels])])
+    if reference is not None:
+        distance = np.abs(middles - (reference.low + reference.high) / 2)
+        width = reference.high - reference.low
+        if distance.min() <= 1.5 * width:
+            usual = int(levels[np.argmin(distance)])
+    is_usual = np.zeros(len(pretrigger_mean), bool)
+    is_usual[: n_blocks * BLOCK_PULSES] = np.repeat(level == usual, BLOCK_PULSES)
+    reach = LEVEL_GAP * scatter
+    of_level = readings[level == usual]
+    is_near = (pretrigger_mean > of_level.min() - reach) & (
+        pretrigger_mean < of_level.max() + reach
+    )
+    return is_usual & is_near
+
+
+def find_stretches_away(
+    time_ns: IntArray, is_outside: BoolArray, start_ns: int, end_ns: int
+) -> Stretches:
+    """Find when the baseline of a pixel is away from where pulses are accepted.
+
+    Parameters
+    ----------
+    time_ns
+        Times of the pulses, i8 (pulse,), ascending, ns since 1970.
+    is_outside
+        Whether the pretrigger mean of a pulse lies outside its cut, bool (pulse,).
+    start_ns, end_ns
+        Start and end of the scan, ns since 1970.
+
+    Returns
+    -------
+    Stretches
+        From the middle between the last pulse before a jump and the first one after it,
+        to the same at the jump back.
+    """
+    if np.count_nonzero(is_outside) < MIN_OUTSIDE:
+        return NO_STRETCHES
+    is_away = _most_likely_path(is_outside)
+    if not is_away.any():
+        return NO_STRETCHES
+    change = np.flatnonzero(np.diff(is_away)) + 1
+    before, after = time_ns[change - 1], time_ns[change]
+    times = (before + after) // 2
+    variance = np.sum(((after - before) / 1e9) ** 2) / 12  # uniform between the pulses
+    starts, ends = [], []
+    if is_away[0]:
+        starts.append(np.array([start_ns]))
+    starts.append(times[is_away[change]])
+    ends.append(times[~is_away[change]])
+    if is_away[-1]:
+        ends.append(np.array([end_ns]))
+    return Stretches(np.concatenate(starts), np.concatenate(ends), np.sqrt(variance))
+
+
+def _most_likely_path(is_outside: BoolArray) -> BoolArray:
+    """Return during which pulses (pulse,) the baseline is away."""
+    bounds = np.flatnonzero(np.diff(is_outside)) + 1
+    first = np.concatenate([[0], bounds])
+    length = np.diff(np.append(first, len(is_outside)))
+    outside = is_outside[first]
+    probability = START_OUTSIDE
+    is_away = np.zeros(len(first), bool)
+    for _ in range(ROUNDS):
+        is_away = _viterbi(length, outside, probability)
+        at_home = length[~is_away].sum()
+        if at_home == 0:
+            break
+        share = length[~is_away & outside].sum() / at_home
+        probability = float(np.clip(share, *OUTSIDE_AT_HOME))
+    return np.repeat(is_away, length)
+
+
+def _viterbi(length: IntArray, outside: BoolArray, probability: float) -> BoolArray:
+    """Return in which runs of equal pulses (run,) the baseline is away.
+
+    Parameters
+    ----------
+    length
+        Pulses of each run, i8 (run,).
+    outside
+        Whether they lie outside the cut, bool (run,).
+    probability
+        That a pulse lies outside the cut while the baseline is not away.
+    """
+    away_gain = np.where(
+        outside,
+        np.log(OUTSIDE_WHILE_AWAY / probability),
+        np.log((1 - OUTSIDE_WHILE_AWAY) / (1 - probability)),
+    )
+    gains = (away_gain * length).tolist()
+    from_away = np.empty((len(length), 2), bool)  # the state before, of each state
+    home, away = 0.0, LOG_JUMP
+    for run, gain in enumerate(gains):
+        from_away[run, 0] = away + LOG_JUMP > home
+        from_away[run, 1] = away >= home + LOG_JUMP
+        next_home = max(home, away + LOG_JUMP)
+        away = max(away, home + LOG_JUMP) + gain
+        home = next_home
+    path = np.empty(len(length), bool)
+    state = away > home
+    for run in range(len(length) - 1, -1, -1):
+        path[run] = state
+        state = bool(from_away[run, int(state)])
+    return path
