@@ -17,7 +17,8 @@ from rixs_pipeline.types import BoolArray, PixelState, PixelStatus
 MANY_PULSES = 100
 
 CHANGED = PixelStatus(
-    PixelState.NOISY, "residual, baseline or sign of the pulses far from its reference run"
+    PixelState.NOISY,
+    "residual, baseline or sign of the pulses far from its reference run",
 )
 SILENT = PixelStatus(PixelState.SILENT)
 

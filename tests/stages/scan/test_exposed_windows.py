@@ -4,15 +4,7 @@ import pytest
 from rixs_pipeline.core.calibration.cuts import CutLimits
 from rixs_pipeline.stages.scan.exposed_windows import find_exposed_windows
 from rixs_pipeline.stages.scan.point_records import find_point_records
-from tests.stages.builders import (
-    CUTS,
-    DEAD_S,
-    DTYPE,
-    LIMITS,
-    SECOND,
-    points,
-    write_off,
-)
+from tests.stages.builders import CUTS, DEAD_S, DTYPE, LIMITS, SECOND, points, write_off
 
 
 def find_records(folder, time_ns, scan_points, baseline=None):
