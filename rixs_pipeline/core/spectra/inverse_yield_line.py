@@ -1,8 +1,11 @@
 """The emission line of an inverse yield: which one, and whether it does not resonate.
 
 A line that does not resonate dims as a whole where the sample absorbs: the fraction of
-its counts in every bin stays. A line that resonates, or that another line overlaps,
-changes its shape. So the test is one of homogeneity.
+its counts in every bin stays, and it falls where the emission of the scanned element
+rises. A line that another line overlaps changes its shape: a test of homogeneity. A
+line that resonates, or that is the tail of one that does, rises with the emission of
+the scanned element: a test of correlation. Other lines that do not resonate dim
+together, so that the correlation with them says nothing.
 """
 
 from dataclasses import dataclass
@@ -26,8 +29,11 @@ GROUPS = 4  # of incident points, in the test of shape
 LEAST_EXPECTED = 10.0  # counts in a cell of the test
 MAX_CELLS = 40  # of emission energy, in the test
 LARGEST_CORRELATION = 0.999999  # keeps Fisher's z finite
-RISING_CORRELATION = 0.3  # with all other emission, from which on a line rises with it
-RISING_DEVIATIONS = 4.0  # standard deviations of the correlation, by Fisher's z
+# with the scanned element's emission; noise of I0 common to all emission gives less
+RISING_CORRELATION = 0.1
+# standard deviations of the correlation, by Fisher's z, one-sided: p = RESONANT_P
+RISING_DEVIATIONS = 3.09
+RESONANT_EMISSION_EV = 40.0  # reach below a scan of the emission that it excites
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,9 @@ class LineTest:
     chi2, dof, p : float, int, float
         Of the test; p is NaN with too few counts.
     correlation : float
-        Of the line's yield with all other emission.
+        Of the line's yield with the emission of the scanned element.
     rises : bool
-        Whether it rises with the other emission, as a resonance does.
+        Whether it rises with that emission, as a resonance and its tail do.
     """
 
     chi2: float
@@ -75,8 +81,10 @@ class LineWindow:
     window: Limits
 
 
-def check_line(data: MapData, weights: FloatArray) -> LineTest:
-    """Test whether the emission spectrum within a region has one shape over the scan.
+def check_line(
+    data: MapData, weights: FloatArray, edge: Edge | None = None
+) -> LineTest:
+    """Test whether the emission within a region resonates with the scanned element.
 
     Parameters
     ----------
@@ -84,12 +92,16 @@ def check_line(data: MapData, weights: FloatArray) -> LineTest:
         The map.
     weights : f8 (point, bin)
         Of the region; bins that count by half or less are left out.
+    edge : Edge or None
+        The scanned edge, whose emission window is in the presets. None: the emission
+        from `RESONANT_EMISSION_EV` below the scan to its end.
 
     Returns
     -------
     LineTest
         Chi-squared of contiguous groups of incident points with about equal counts
-        against emission bins, merged until each cell expects 10 counts.
+        against emission bins, merged until each cell expects 10 counts; correlation
+        over the points with the emission of the scanned element.
     """
     from scipy.special import chdtrc  # scipy.stats takes a second to load
 
@@ -110,7 +122,7 @@ def check_line(data: MapData, weights: FloatArray) -> LineTest:
         chi2 = float(terms.sum())
         dof = (n_groups - 1) * (n_cells - 1)
         p = float(chdtrc(dof, chi2))
-    correlation = _correlate_with_rest(data, inside, is_used)
+    correlation = _correlate_with_element(data, inside, is_used, edge)
     fisher_z = np.arctanh(min(correlation, LARGEST_CORRELATION))
     n_points = int(is_used.sum())
     degrees_of_freedom = max(n_points - 3, 0)
@@ -120,22 +132,36 @@ def check_line(data: MapData, weights: FloatArray) -> LineTest:
     return LineTest(chi2, dof, p, correlation, rises)
 
 
-def _correlate_with_rest(data: MapData, inside: BoolArray, is_used: BoolArray) -> float:
-    """Return the correlation over points of a line's yield with all other emission."""
+def _correlate_with_element(
+    data: MapData, inside: BoolArray, is_used: BoolArray, edge: Edge | None
+) -> float:
+    """Return the correlation over points of a region's yield with the element's.
+
+    A region within the emission of the scanned element correlates fully.
+    """
     if is_used.sum() <= 3:
         return 0.0
     exposure = data.exposure[is_used]
+    of_element = _element_window(data, edge).contains(data.centres)
     counts_inside = np.where(inside, data.counts, 0)
-    counts_outside = np.where(inside, 0, data.counts)
+    counts_of_element = data.counts[:, of_element]
     line_counts = counts_inside.sum(axis=1)
-    remaining_counts = counts_outside.sum(axis=1)
+    element_counts = counts_of_element.sum(axis=1)
     line = line_counts[is_used] / exposure
-    rest = remaining_counts[is_used] / exposure
-    varies = np.ptp(line) > 0 and np.ptp(rest) > 0
+    element = element_counts[is_used] / exposure
+    varies = np.ptp(line) > 0 and np.ptp(element) > 0
     if not varies:
         return 0.0
-    correlations = np.corrcoef(line, rest)
+    correlations = np.corrcoef(line, element)
     return float(correlations[0, 1])
+
+
+def _element_window(data: MapData, edge: Edge | None) -> Limits:
+    """Return where the scanned element emits, eV."""
+    if edge is not None:
+        return PRESETS[edge].emission
+    lowest = float(data.incident.min()) - RESONANT_EMISSION_EV
+    return Limits(lowest, float(data.incident.max()))
 
 
 def _group_counts(counts: IntArray) -> FloatArray:
@@ -194,7 +220,7 @@ def choose_line(data: MapData, edge: Edge | None) -> LineWindow:
         window_counts = data.counts[:, bins]
         counts = int(window_counts.sum())
         weights = np.broadcast_to(bins * 1.0, data.counts.shape)
-        if counts > most_counts and check_line(data, weights).passed:
+        if counts > most_counts and check_line(data, weights, edge).passed:
             brightest, most_counts = LineWindow(name, window), counts
     if brightest is None:
         raise ValueError(

@@ -160,5 +160,5 @@ def region_on_map(
     if line is not None:
         region = replace(region, emission=line.window)
     weights = region_weights(region, data.incident, data.emission_edges)
-    line_test = check_line(data, weights) if weights.any() else None
+    line_test = check_line(data, weights, edge) if weights.any() else None
     return replace(on_map, region=region, line=line, line_test=line_test)

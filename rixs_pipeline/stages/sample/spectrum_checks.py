@@ -85,7 +85,10 @@ def check_region(
 def _line_warnings(test: LineTest) -> list[str]:
     """Return a warning where the line of an inverse yield resonates."""
     if test.rises:
-        return ["is based on a line whose intensity rises with the other emission"]
+        return [
+            "is based on a line that rises with the emission of the scanned element "
+            f"(correlation {test.correlation:.2f}); choose another line in `emission`"
+        ]
     if test.passed:
         return []
     return [f"is based on a line whose shape changes over the scan (p = {test.p:.1g})"]

@@ -18,9 +18,9 @@ from tests.core.spectra.thick_sample import EDGES, INCIDENT, X, thick_sample
 
 
 def check_window(data: MapData, window: tuple[float, float]) -> LineTest:
-    return check_line(
-        data, region_weights(make_region(kind="ipfy", emission=window), INCIDENT, EDGES)
-    )
+    region = make_region(kind="ipfy", emission=window)
+    weights = region_weights(region, data.incident, data.emission_edges)
+    return check_line(data, weights, Edge.Co_L)
 
 
 def test_a_line_that_only_dims_passes_with_uniform_p() -> None:
@@ -50,3 +50,44 @@ def test_an_unknown_p_is_none_in_plain_values() -> None:
     test = LineTest(chi2=0.0, dof=0, p=float("nan"), correlation=0.0, rises=False)
     assert test.plain_values()["p"] is None
     assert test.plain_values()["passed"] is True
+
+
+def three_lines(rng: np.random.Generator, **factors: np.ndarray) -> MapData:
+    """C Ka, a tenth of O Ka, and Co La: expected counts times factors per point."""
+    edges = np.arange(250.0, 821.0, 1.0)
+    centres = (edges[1:] + edges[:-1]) / 2
+    expected = np.zeros((len(INCIDENT), len(centres)))
+    for name, energy, counts in (("C", 277, 60), ("O", 525, 600), ("Co", 776, 100)):
+        profile = np.exp(-0.5 * ((centres - energy) / 2) ** 2)
+        share = factors.get(name, np.ones(len(INCIDENT)))
+        expected += counts * share[:, None] * profile / profile.sum()
+    counts = rng.poisson(expected)
+    return MapData(counts, np.full(len(INCIDENT), X), edges, INCIDENT)
+
+
+def test_a_weak_line_that_dims_with_the_brightest_one_does_not_rise() -> None:
+    """The brightest line does not resonate: to follow it is no sign of resonance."""
+    white_line = np.exp(-0.5 * ((INCIDENT - 780.5) / 2) ** 2)
+    dims = 1 - 0.5 * white_line
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        data = three_lines(rng, C=dims, O=dims, Co=1 + 3 * white_line)
+        test = check_window(data, (265, 290))
+        assert test.passed and test.correlation < 0.1
+
+
+def test_the_emission_of_the_scanned_element_and_what_rises_with_it_do_not_pass():
+    white_line = np.exp(-0.5 * ((INCIDENT - 780.5) / 2) ** 2)
+    dims, rises = 1 - 0.5 * white_line, 1 + 3 * white_line
+    data = three_lines(np.random.default_rng(5), C=rises, O=dims, Co=rises)
+    assert check_window(data, (762, 790)).rises
+    assert check_window(data, (265, 290)).rises
+    assert not check_window(data, (510, 540)).rises
+
+
+def test_without_an_edge_the_emission_just_below_the_scan_counts() -> None:
+    white_line = np.exp(-0.5 * ((INCIDENT - 780.5) / 2) ** 2)
+    data = three_lines(np.random.default_rng(6), Co=1 + 3 * white_line)
+    weights = np.zeros(data.counts.shape)
+    weights[:, (data.centres > 762) & (data.centres < 790)] = 1.0
+    assert check_line(data, weights).rises

@@ -184,12 +184,13 @@ def test_an_inverse_yield_without_a_window_names_the_line_that_it_rests_on():
 
 def test_a_line_that_rises_with_the_white_line_is_reported():
     incident = np.arange(770.0, 800.0)
-    counts = np.full((len(incident), 60), 20)
+    counts = np.full((len(incident), 300), 20)  # 500 to 800 eV, Co La among them
     counts[10:] *= 10
     measured = combine(scan_map(counts, incident, np.ones(len(incident))))
     configured = {"A": region(kind="ipfy", emission=[510, 540])}
     spectra = extract_spectra(measured, configured, "m")
     expected = (
-        "m: region 'A' is based on a line whose intensity rises with the other emission"
+        "m: region 'A' is based on a line that rises with the emission of the scanned "
+        "element (correlation 1.00); choose another line in `emission`"
     )
     assert expected in spectra.warnings
