@@ -1,7 +1,7 @@
 """Options of the calibration, and the reference lines that it uses."""
 
 import json
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -57,6 +57,11 @@ class CalibrationConfig(Model):
         gt=0,
         description="largest accepted deviation of a pulse's `residualStdDev`, in "
         "robust standard deviations",
+    )
+    hold_off: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        "auto",
+        description="pulses that follow the previous one within this time are not "
+        "used, s; auto: measured in each reference run; 0: all are used",
     )
     min_line_counts: int = Field(
         30,

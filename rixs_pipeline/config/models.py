@@ -125,6 +125,11 @@ class NormaliseConfig(Model):
         description="weight pixels by their throughput, so that intensities do "
         "not change if a pixel is missing in some scans",
     )
+    pile_up: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+        "auto",
+        description="time after a photon in which a second one spoils its pulse, s; "
+        "auto: measured in each scan; 0: no correction for pile-up",
+    )
     i0_noise: Annotated[float, Field(ge=0, lt=1)] | Literal["poisson"] | None = Field(
         None,
         description="relative standard deviation of I0 at a point; poisson: the "
@@ -136,6 +141,11 @@ class NormaliseConfig(Model):
         "windows] pairs, interpolated linearly; counts are divided by the "
         "efficiency",
     )
+
+    @property
+    def pile_up_time(self) -> float | None:
+        """The pile-up time, s; None: to be measured."""
+        return None if self.pile_up == "auto" else self.pile_up
 
     @model_validator(mode="after")
     def _check_efficiency(self) -> Self:

@@ -71,16 +71,16 @@ def status(out: Path) -> dict[str, str]:
         )
     config = load_config(out / paths.RESOLVED_CONFIG)
     current = run(Path(last_run["beamtime"]), config, out, Options(dry_run=True))
-    states = {name: _describe(facts) for name, facts in current.items.items()}
+    states = {name: _describe(name, facts) for name, facts in current.items.items()}
     failed = last_run["failed"] | current.failed
     return states | {name: f"failed: {reason}" for name, reason in failed.items()}
 
 
-def _describe(facts: Mapping[str, Any]) -> str:
+def _describe(name: str, facts: Mapping[str, Any]) -> str:
     """Return the status, the reason and the results of a product in one line."""
     parts = [str(facts[key]) for key in ("status", "reason") if key in facts]
     details = [*facts.get("results", []), *facts.get("losses", [])]
     details += [str(Correction(**values)) for values in facts.get("corrections", [])]
     if details:
-        parts.append("; ".join(details))
+        parts.append("; ".join(text.removeprefix(f"{name}: ") for text in details))
     return ": ".join(parts)

@@ -7,6 +7,7 @@ from typing import Any
 from rixs_pipeline import paths
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
+from rixs_pipeline.stages.corrections import calibration_corrections
 from rixs_pipeline.stages.facts import PixelCount, calibration_facts
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     find_usable_calibrations,
@@ -74,7 +75,8 @@ def _content(name: str, dataset: Any) -> Content:
     if not facts["pixels_ok"]:
         losses = [f"{name}: no pixel could be calibrated; reasons in {name}.nxs"]
     write = dataset_writer({"entry": dataset}, "spectrum")
-    return Content(write, facts, losses=losses)
+    corrections = calibration_corrections(dataset)
+    return Content(write, facts, losses=losses, corrections=corrections)
 
 
 class ReferenceTable(Stage[None]):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from rixs_pipeline import paths
@@ -63,7 +64,12 @@ def test_a_reference_run_without_good_pixels_is_reported(
         product = calibration(run.name, run.middle, pixels)
         names = (("cut",), ["all", "residual"])
         lines = (("line",), ["C_Ka", "O_Ka", "Cu_La"])
-        return product.assign(cut_counts=cuts, cut=names, line_name=lines)
+        offsets = {
+            f"{name}_offset{part}": (("bin",), np.zeros(2))
+            for name in ("phase", "time")
+            for part in ("", "_uncorrected", "_uncorrected_errors")
+        }
+        return product.assign(cut_counts=cuts, cut=names, line_name=lines, **offsets)
 
     monkeypatch.setattr(module, "calibrate_run", calibrate_run)
     stage = calibrate(tmp_path)

@@ -191,12 +191,20 @@ def make_pixel(pulses: ReferencePulses, cut_width: float) -> Pixel:
     return pixel
 
 
-def apply_hold_offs(pixels: Sequence[Pixel]) -> None:
-    """Leave out pulses that are affected by the one before, as the array shows."""
+def apply_hold_offs(
+    pixels: Sequence[Pixel], known_seconds: float | None = None
+) -> None:
+    """Leave out pulses that are affected by the one before.
+
+    The hold-off is `known_seconds`, or what the array shows.
+    """
     alive = [pixel for pixel in pixels if pixel.limits is not None]
-    max_pulses = hold_off.MAX_PULSES // max(len(alive), 1)
-    deviations = [_pulse_deviations(pixel, max_pulses) for pixel in alive]
-    seconds = hold_off.estimate_hold_offs(deviations).tolist()
+    if known_seconds is None:
+        max_pulses = hold_off.MAX_PULSES // max(len(alive), 1)
+        deviations = [_pulse_deviations(pixel, max_pulses) for pixel in alive]
+        seconds = hold_off.estimate_hold_offs(deviations).tolist()
+    else:
+        seconds = [known_seconds] * len(alive)
     for pixel, pixel_seconds in zip(alive, seconds, strict=True):
         if pixel_seconds > 0 and pixel.limits is not None:
             is_unaffected = pixel.pulses.since_last >= pixel_seconds

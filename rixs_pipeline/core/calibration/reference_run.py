@@ -73,6 +73,8 @@ class CalibrationOptions:
         Half width of the cuts, robust standard deviations.
     min_line_counts
         Counts of a line from which it is used in a pixel.
+    hold_off
+        Pulses that follow the previous one within it are left out, s; None: measured.
     """
 
     line_names: tuple[str, ...] | None
@@ -81,6 +83,7 @@ class CalibrationOptions:
     correct_drift: bool
     cut_width: float
     min_line_counts: int
+    hold_off: float | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def calibrate_pixels(
         Of all pixels, with the reason for each one that cannot be used.
     """
     pixels = [make_pixel(pixel_pulses, options.cut_width) for pixel_pulses in pulses]
-    apply_hold_offs(pixels)
+    apply_hold_offs(pixels, options.hold_off)
     lines = identify_lines(pixels, reference_lines, elastic_energy, options.line_names)
     if lines.is_anchor.sum() >= MIN_LINES:
         start_energy_functions(pixels)

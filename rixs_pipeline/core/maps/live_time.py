@@ -75,7 +75,9 @@ def silent_stretches(triggers: IntArray) -> BoolArray:
     return is_silent
 
 
-def effective_live_time(counts: ScanCounts, is_used: BoolArray) -> EffectiveLiveTime:
+def effective_live_time(
+    counts: ScanCounts, is_used: BoolArray, pile_up_time: float | None = None
+) -> EffectiveLiveTime:
     """Return the live time in which a photon would have passed the cuts.
 
     Stretches in which a pixel is silent are no live time. The rest is multiplied by the
@@ -90,6 +92,8 @@ def effective_live_time(counts: ScanCounts, is_used: BoolArray) -> EffectiveLive
         Counts of all pixels of the scan.
     is_used
         Which pixels are used, (pixel,).
+    pile_up_time
+        T, s, if it is known; 0: the share of photons does not depend on the rate.
 
     Returns
     -------
@@ -102,9 +106,13 @@ def effective_live_time(counts: ScanCounts, is_used: BoolArray) -> EffectiveLive
     countable = counts.countable * is_live
     accepted = counts.accepted * is_live
     pulses = pile_up.CountedPulses(countable, accepted, live)
-    expected = 0.0
-    if is_used.any():
-        expected = float(np.median(counts.after_trigger[is_used]))
-    spoiling_time = pile_up.fit_spoiling_time(pulses, expected)
+    if pile_up_time is not None:
+        all_pixels = np.ones(len(live), bool)
+        spoiling_time = pile_up.SpoilingTime(pile_up_time, 0.0, all_pixels)
+    else:
+        expected = 0.0
+        if is_used.any():
+            expected = float(np.median(counts.after_trigger[is_used]))
+        spoiling_time = pile_up.fit_spoiling_time(pulses, expected)
     efficiency = pile_up.efficiency(pulses, spoiling_time)
     return EffectiveLiveTime(live * efficiency, spoiling_time)

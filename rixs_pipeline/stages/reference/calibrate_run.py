@@ -85,6 +85,7 @@ def calibration_options(config: CalibrationConfig) -> CalibrationOptions:
         correct_drift=config.drift,
         cut_width=config.residual_cut,
         min_line_counts=config.min_line_counts,
+        hold_off=None if config.hold_off == "auto" else config.hold_off,
     )
 
 

@@ -144,7 +144,7 @@ def estimate_throughput(
     triggers = counts.triggers.sum(axis=0)
     duration = scan.points.duration
     is_dark = exposure.beam_off(i0, triggers, duration, config.beam_off_below)
-    live = effective_live_time(counts, has_photons)
+    live = effective_live_time(counts, has_photons, config.pile_up_time)
     live_time = (live.seconds * ~is_dark).sum(axis=1)
     live_time = np.where(has_photons, live_time, 0.0)
     photons = np.where(has_photons, counts.pixel_counts, 0)

@@ -88,7 +88,7 @@ def make_scan_map(
     counts = counted.counts
     is_used = counted.is_used
     i0 = read_i0(scan, config)
-    live = effective_live_time(counts, is_used)
+    live = effective_live_time(counts, is_used, config.pile_up_time)
     throughput = is_used.astype(np.float64)
     if config.throughput:
         pixel_live_time = live.seconds.sum(axis=1)

@@ -3,6 +3,7 @@
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
+from rixs_pipeline.stages.corrections import scan_corrections
 from rixs_pipeline.stages.facts import PixelCount, scan_facts
 from rixs_pipeline.stages.interval.response_tail import average_tail_over_pixels
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
@@ -103,4 +104,5 @@ def map_content(
         dataset = dataset.assign_attrs(reference)
     write = dataset_writer({"entry": dataset}, "counts")
     losses = PixelCount.of(dataset["pixel_status"].values).losses(scan.name)
-    return Content(write, scan_facts(dataset), scan_map.warnings, losses)
+    facts, corrections = scan_facts(dataset), scan_corrections(dataset)
+    return Content(write, facts, scan_map.warnings, losses, corrections)

@@ -74,6 +74,16 @@ def test_independent_pulses_have_no_hold_off() -> None:
     np.testing.assert_array_equal(pixel.accepted, before)
 
 
+def test_a_known_hold_off_is_applied() -> None:
+    pulses = draw_pixel(3, np.random.default_rng(1))
+    pulses.since_last[:] = np.linspace(0.0, 0.2, len(pulses.since_last))
+    pixel = make_pixel(pulses, CUT_WIDTH)
+    apply_hold_offs([pixel], 0.1)
+    assert pixel.limits is not None and pixel.limits.since_last.low == 0.1
+    assert pixel.pulses.since_last.min() >= 0.1
+    assert 0.45 < pixel.accepted.mean() < 0.51
+
+
 def test_the_first_energy_function_is_the_assigned_curve(pixel: Pixel) -> None:
     assert pixel.assignment is not None
     assert pixel.has_curve

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,6 +41,18 @@ def test_without_pile_up_it_is_the_live_time_of_the_used_pixels():
     live = effective_live_time(counts, np.array([True, False]))
     np.testing.assert_allclose(live.seconds, [[2.0] * POINTS, [0.0] * POINTS])
     assert live.spoiling_time.seconds == 0
+
+
+@pytest.mark.parametrize(("time", "ratio"), [(0.0, 1.0), (4e-5, np.exp(-0.1))])
+def test_a_known_pile_up_time(time, ratio):
+    """At rates of 5000/s and 2500/s, exp(-5000 T) and exp(-2500 T) of photons pass."""
+    counts = scan_counts([[5000, 10000] * (POINTS // 2)] * 2)
+    passing = np.exp(-time * counts.triggers / 2.0)
+    counts = replace(counts, accepted=np.round(counts.triggers * passing).astype(int))
+    live = effective_live_time(counts, np.array([True, True]), time)
+    measured = live.seconds[0, 1] / live.seconds[0, 0]
+    np.testing.assert_allclose(measured, ratio, rtol=1e-4)
+    assert (live.spoiling_time.seconds, live.spoiling_time.error) == (time, 0.0)
 
 
 def test_stretches_in_which_a_pixel_is_silent_are_no_live_time():

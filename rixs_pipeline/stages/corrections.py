@@ -1,0 +1,53 @@
+"""The automatic corrections of calibrations and scans, as run.json lists them."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rixs_pipeline.types import Correction
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def calibration_corrections(calibration: "xr.Dataset") -> list[Correction]:
+    """Return what the phase and drift corrections of a reference run amount to.
+
+    Each is the largest offset of a line that the correction removes; the offsets that
+    remain are `phase_offset` and `time_offset` of the product.
+    """
+    corrections = []
+    for name, variable, key in (
+        ("arrival phase", "phase", "calibration.phase"),
+        ("drift", "time", "calibration.drift"),
+    ):
+        offset = calibration[f"{variable}_offset_uncorrected"].values
+        error = calibration[f"{variable}_offset_uncorrected_errors"].values
+        remaining = calibration[f"{variable}_offset"].values
+        removed = np.nan_to_num(np.abs(offset - remaining))
+        if not removed.any():
+            continue
+        largest = np.unravel_index(removed.argmax(), removed.shape)
+        correction = Correction(
+            name=name,
+            subject=str(calibration.attrs["run"]),
+            value=float((offset - remaining)[largest]),
+            error=float(error[largest]),
+            unit="eV",
+            config=key,
+        )
+        corrections.append(correction)
+    return corrections
+
+
+def scan_corrections(scan: "xr.Dataset") -> list[Correction]:
+    """Return the automatic corrections of a scan's map."""
+    pile_up = Correction(
+        name="pile-up time",
+        subject=str(scan.attrs["run"]),
+        value=float(scan.attrs["pile_up_time"]),
+        error=float(scan.attrs["pile_up_time_errors"]),
+        unit="s",
+        config="normalise.pile_up",
+    )
+    return [pile_up] if pile_up.error > 0 else []
