@@ -405,10 +405,9 @@ def test_failed_scan_is_listed_at_the_end(cli, small):
         "scan0003: has no pulse files"
     ]
     status = json.loads(cli("status", small.out, "--json").out)
-    assert (
-        status["scan0003"] == "failed: scan0003: has no pulse files"
-        and status["scan0004"] == "fresh"
-    )
+    assert status["scan0003"] == "failed: scan0003: has no pulse files" and status[
+        "scan0004"
+    ].startswith("fresh")
 
 
 def test_dry_run_lists_stale_products(cli, small):
@@ -438,7 +437,7 @@ def test_status(cli, small):
     result = cli("status", small.out)
     assert (
         result.code == 0
-        and re.search(r"^scan0001 +fresh$", result.out, re.M)
+        and re.search(r"^scan0001 +fresh: pile-up time 0.00", result.out, re.M)
         and result.err == ""
     )
     assert set(json.loads(cli("status", small.out, "--json").out).values()) >= {"fresh"}
