@@ -28,6 +28,20 @@ class InputError(RixsError):
     exit_code = 3
 
 
+class LogError(InputError):
+    """A log that cannot be read, of a run that is lost where no copy of it can be.
+
+    Attributes
+    ----------
+    run_name
+        Such as scan0001, as far as the log or its file name tells it.
+    """
+
+    def __init__(self, message: str, run_name: str = "") -> None:
+        super().__init__(message)
+        self.run_name = run_name
+
+
 class RunFailed(RixsError):
     """One run could not be reduced; the others go on."""
 

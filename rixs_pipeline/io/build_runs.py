@@ -11,8 +11,8 @@ from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.formats import ssrl_ascii
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
-from rixs_pipeline.io.join_pulses import JoinedRun
 from rixs_pipeline.io.join_readings import fits, join_readings
+from rixs_pipeline.io.joined_runs import JoinedRun
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.types import Edge, FloatArray
 
@@ -132,7 +132,7 @@ def _name_runs(
     `scan0001`; with the directory in front where the number is repeated; with `-2` at
     the end where the directory is the same too.
     """
-    short_names = [_short_name(run.log) for run in joined]
+    short_names = [run.log.name for run in joined]
     uses = Counter(short_names)
     repetitions: Counter[str] = Counter()
     names = []
@@ -151,12 +151,6 @@ def _name_runs(
             name = unique_name
         names.append(name)
     return names
-
-
-def _short_name(log: LogRun) -> str:
-    """Return a name such as scan0001 or cal0000."""
-    prefix = "scan" if log.kind == "scan" else "cal"
-    return f"{prefix}{log.number:04d}"
 
 
 def _directory(run: JoinedRun, root: Path) -> str:

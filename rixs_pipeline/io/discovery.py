@@ -1,5 +1,6 @@
 """Find the runs of a beamtime directory: join its logs, pulses and readings."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rixs_pipeline.config import BeamtimeConfig
@@ -13,8 +14,11 @@ from rixs_pipeline.io.find_files import (
     unread_files,
 )
 from rixs_pipeline.io.formats import experiment_state, off
-from rixs_pipeline.io.join_pulses import PulseSet, join_pulses
-from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.io.formats.log import LogRun
+from rixs_pipeline.io.formats.values import TimeForm
+from rixs_pipeline.io.join_pulses import join_pulses
+from rixs_pipeline.io.joined_runs import PulseSet
+from rixs_pipeline.io.runs import Beamtime, RefusedRun, Run, name_of
 
 
 def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
@@ -49,20 +53,57 @@ def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
         for key, off_files in sorted(files.off_files.items())
     ]
     joined = join_pulses(files.logs, pulse_sets, files.photon_lists)
+    refused = [
+        RefusedRun(run.name, make_relative(run.reason, path))
+        for run in (*files.refused, *joined.refused)
+    ]
     if not joined.runs:
-        reasons = [*files.problems, *joined.problems]
+        reasons = [*(run.reason for run in refused), *files.problems, *joined.problems]
         reason = f" ({reasons[0]})" if reasons else ""
         raise InputError(f"{path}: no usable scan or reference run{reason}")
-    built = build_runs(joined.runs, files.ascii_scans, config or BeamtimeConfig(), path)
+    config = config or BeamtimeConfig()
+    built = build_runs(joined.runs, files.ascii_scans, config, path)
     problems = [
         *files.problems,
         *unread_files(files),
         *joined.problems,
+        *_guessed_times(files.logs),
         *_missing_kinds(path, {run.kind for run in built.runs}),
         *built.problems,
     ]
     relative_problems = tuple(make_relative(problem, path) for problem in problems)
-    return Beamtime(path, built.runs, relative_problems)
+    return Beamtime(
+        path, built.runs, relative_problems, _lost_runs(refused, built.runs, config)
+    )
+
+
+def _lost_runs(
+    refused: Sequence[RefusedRun], runs: Sequence[Run], config: BeamtimeConfig
+) -> tuple[RefusedRun, ...]:
+    """Return the refused runs that have no usable copy and are not excluded."""
+    usable = {name_of(run.kind, run.number) for run in runs}
+    excluded = {
+        name_of("scan", int(key)) if str(key).isdecimal() else str(key)
+        for key in config.exclude.scans
+    }
+    lost = {run.name: run for run in refused if run.name not in usable | excluded}
+    return tuple(lost.values())
+
+
+def _guessed_times(logs: Sequence[LogRun]) -> list[str]:
+    """Return one line for each form of times that is recognised by their size."""
+    files: dict[TimeForm, list[Path]] = {}
+    for log in logs:
+        if log.time_form.is_guessed and log.log is not None:
+            files.setdefault(log.time_form, []).append(log.log)
+    problems = []
+    for form, paths in files.items():
+        count = f" and {len(paths) - 1} more logs" if len(paths) > 1 else ""
+        how = "read as such by the size of the numbers"
+        if form is TimeForm.TEXT_WITHOUT_ZONE:
+            how = "read as UTC"
+        problems.append(f"{paths[0]}{count}: times are {form}; {how}")
+    return problems
 
 
 def _missing_kinds(path: Path, kinds: set[str]) -> list[str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from stat import S_ISREG
 
 from rixs_pipeline import paths
-from rixs_pipeline.errors import InputError
+from rixs_pipeline.errors import InputError, LogError
 from rixs_pipeline.io.formats import json_log, photon_list, ssrl_ascii, ssrl_log
 from rixs_pipeline.io.formats.log import LogRun
+from rixs_pipeline.io.runs import RefusedRun
 
 _HEAD_BYTES = 4096  # of a file, by which its format is recognised
 _DATA_SUFFIXES = {".off", ".ljh", ".dat", ".npz", ".npy", ".h5", ".hdf5", ".spec"}
@@ -32,6 +33,7 @@ class BeamtimeFiles:
     ljh_files: list[Path] = field(default_factory=list)
     unknown_files: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    refused: list[RefusedRun] = field(default_factory=list)  # logs that are damaged
 
 
 def collect_files(root: Path) -> BeamtimeFiles:
@@ -40,6 +42,11 @@ def collect_files(root: Path) -> BeamtimeFiles:
     for path in _walk(root, files.problems):
         try:
             _sort_file(path, files)
+        except LogError as error:
+            if error.run_name:
+                files.refused.append(RefusedRun(error.run_name, str(error)))
+            else:
+                files.problems.append(str(error))
         except (InputError, OSError) as error:
             files.problems.append(read_problem(path, error))
     return files
@@ -102,6 +109,7 @@ def _sort_file(path: Path, files: BeamtimeFiles) -> None:
         log = ssrl_log.read(path)
         files.logs.extend(log.runs)
         files.problems.extend(log.problems)
+        files.refused.extend(log.refusals)
     elif _may_be_json_log(path, head):
         run = json_log.read(path)
         files.logs.extend([run] if run else [])

@@ -5,6 +5,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rixs_pipeline.io.formats import off, photon_list
 from rixs_pipeline.io.runs import Beamtime, Run
 
@@ -35,7 +38,7 @@ def describe(beamtime: Beamtime) -> dict[str, Any]:
     return {
         "path": str(beamtime.path),
         "runs": [_describe_run(run, counts[run.name]) for run in beamtime.runs],
-        "problems": [*beamtime.problems, *run_problems],
+        "problems": [*beamtime.losses, *beamtime.problems, *run_problems],
     }
 
 
@@ -50,13 +53,22 @@ def _count_pulses(beamtime: Beamtime) -> dict[str, dict[int, int]]:
         records = off.open_records(path)
         pixel = off.pixel_number(path)
         for run in runs:
-            rows = off.record_range(records, run.start_ns, run.end_ns)
-            counts[run.name][pixel] = rows.stop - rows.start
+            counts[run.name][pixel] = _count_records(records, run)
     for run in beamtime.runs:
         if run.photon_list:
             photons = photon_list.read(run.photon_list)
             counts[run.name] = photons.pixel_counts(run.start_ns, run.end_ns)
     return counts
+
+
+def _count_records(records: NDArray[np.void], run: Run) -> int:
+    """Count the pulses between start and end of a scan, in parts of a reference run."""
+    windows = [(run.start_ns, run.end_ns)]
+    if run.kind == "calibration":
+        points = run.points
+        windows = list(zip(points.start_ns, points.end_ns, strict=True))
+    rows = [off.record_range(records, start, end) for start, end in windows]
+    return sum(row.stop - row.start for row in rows)
 
 
 def _describe_run(run: Run, pixel_counts: dict[int, int]) -> dict[str, Any]:

@@ -8,55 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from rixs_pipeline.io.formats.experiment_state import StateInterval
-from rixs_pipeline.io.formats.log import LogRun, TimeWindows, reference_window
+from rixs_pipeline.io.checks.overlaps import settle_overlaps
+from rixs_pipeline.io.formats.log import LogRun, TimeWindows, reference_points
 from rixs_pipeline.io.formats.photon_list import PHOTON_LIST
+from rixs_pipeline.io.joined_runs import JoinedRun, JoinedRuns, PulseSet
+from rixs_pipeline.io.runs import NS_PER_S, RefusedRun
 
+# Share of the shorter of two logs of one number, in time, from which on they are copies
+COPY_SHARE = 0.5
 _RUN_STATE = re.compile(r"(SCAN|CAL)(\d+)")
 _PATH_SEPARATORS = re.compile(r"[/\\]+")  # of any operating system
-
-
-@dataclass(frozen=True)
-class PulseSet:
-    """The OFF files of one acquisition: same folder and prefix, one file a pixel."""
-
-    folder: Path
-    prefix: str
-    files: tuple[Path, ...]  # in order of the pixels
-    first_ns: int | None  # first pulse of any pixel, ns since 1970; None: no pulses
-    last_ns: int | None  # last pulse of any pixel
-    states: tuple[StateInterval, ...] = ()
-
-    @property
-    def name(self) -> Path:
-        """Common part of the file names, as a path."""
-        return self.folder / self.prefix
-
-    def overlap_ns(self, log: LogRun) -> int:
-        """Return how long the pulses and a run coincide, ns; 0 if they do not."""
-        if self.first_ns is None or self.last_ns is None:
-            return 0
-        start_ns = max(self.first_ns, log.start_ns)
-        end_ns = min(self.last_ns + 1, log.end_ns)
-        return max(end_ns - start_ns, 0)
-
-
-@dataclass(frozen=True)
-class JoinedRun:
-    """A run with its pulses, before it is named."""
-
-    log: LogRun
-    pulses: PulseSet | None
-    photon_list: Path | None = None
-    problems: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class JoinedRuns:
-    """Runs in order of time, and one line for each problem of joining."""
-
-    runs: tuple[JoinedRun, ...]
-    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, order=True)
@@ -90,8 +51,13 @@ def join_pulses(
     """
     usable = [log for log in logs if len(log.points)]
     problems: list[str] = []
+    refused: list[RefusedRun] = []
     for log in logs:
-        if len(log.points) == 0:
+        if log.refusal:
+            problems += log.problems
+            reason = f"{log.log}: {log.name}: {log.refusal}; not used"
+            refused.append(RefusedRun(log.name, reason))
+        elif len(log.points) == 0:
             problems += log.problems
             problems.append(f"{log.log}: {log.state} has no usable points; not used")
     different_copies: list[str] = []
@@ -113,7 +79,12 @@ def join_pulses(
             "runs have pulse files, or no log)"
         )
     runs.sort(key=lambda run: (run.log.start_ns, run.log.end_ns))
-    return JoinedRuns(tuple(runs), tuple(different_copies + problems))
+    settled = settle_overlaps(runs)
+    return JoinedRuns(
+        runs=settled.runs,
+        problems=tuple(different_copies + problems),
+        refused=(*refused, *settled.refused),
+    )
 
 
 def _drop_copies(logs: Sequence[LogRun], problems: list[str]) -> list[LogRun]:
@@ -122,16 +93,29 @@ def _drop_copies(logs: Sequence[LogRun], problems: list[str]) -> list[LogRun]:
     scan_server writes each log twice, for the user and next to the pulses. Copies that
     differ are added to the problems.
     """
-    kept: dict[tuple[str, int, int], LogRun] = {}
+    kept: list[LogRun] = []
     for log in sorted(logs, key=_completeness):
-        key = (log.kind, log.number, log.start_ns)
-        copy = kept.get(key)
-        if copy and _content(copy) != _content(log):
-            problems.append(
-                f"{copy.log}: differs from {log.log} of the same run; using the latter"
-            )
-        kept[key] = log
-    return list(kept.values())
+        copies = [other for other in kept if _is_copy(other, log)]
+        problems += [
+            f"{copy.log}: differs from {log.log} of the same run; using the latter"
+            for copy in copies
+            if _content(copy) != _content(log)
+        ]
+        kept = [other for other in kept if other not in copies]
+        kept.append(log)
+    return kept
+
+
+def _is_copy(first: LogRun, second: LogRun) -> bool:
+    """Return whether two logs are of the same run: its number, at the same time.
+
+    Copies may have more or fewer points, or times that are rounded otherwise.
+    """
+    if (first.kind, first.number) != (second.kind, second.number):
+        return False
+    common = min(first.end_ns, second.end_ns) - max(first.start_ns, second.start_ns)
+    shorter = min(first.end_ns - first.start_ns, second.end_ns - second.start_ns)
+    return common > COPY_SHARE * shorter
 
 
 def _completeness(log: LogRun) -> tuple[int, ...]:
@@ -142,7 +126,9 @@ def _completeness(log: LogRun) -> tuple[int, ...]:
 
 def _content(log: LogRun) -> tuple[object, ...]:
     """Return what copies of a log have in common."""
-    return len(log.points), log.sample, log.edge
+    energies = log.points.incident_energy.tobytes()
+    start_s = round(log.start_ns / NS_PER_S, ndigits=1)  # some round their times
+    return len(log.points), log.sample, log.edge, energies, start_s
 
 
 def _find_pulses(
@@ -256,7 +242,7 @@ def _runs_from_states(
             kind="calibration",
             number=int(state[2]),
             sample="unknown",
-            points=reference_window(float("nan"), windows),
+            points=reference_points(float("nan"), windows),
             position=np.zeros(1, np.int64),
             n_logged=1,
             complete=interval.end_ns is not None,

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
-from rixs_pipeline.io.join_pulses import JoinedRun
+from rixs_pipeline.io.joined_runs import JoinedRun
 from rixs_pipeline.io.runs import NS_PER_S
 
 _DATE_FORMAT = "%a %b %d %H:%M:%S %Y"  # local time

@@ -16,8 +16,8 @@ class Points:
     """The points of a run in the order they were measured.
 
     A pulse at time t belongs to a point when start <= t < end. The time windows ascend
-    and do not overlap. A reference run has one point, whose energy is that of the
-    parked monochromator (NaN: unknown).
+    and do not overlap. Those of a reference run are its parts, mostly one; their energy
+    is that of the parked monochromator (NaN: unknown).
     """
 
     incident_energy: FloatArray  # (point,), eV
@@ -96,6 +96,20 @@ class Run(Timed):
     problems: tuple[str, ...] = ()  # one line each
 
 
+def name_of(kind: str, number: int) -> str:
+    """Return the name of a run by kind and number: scan0001, cal0000."""
+    prefix = "scan" if kind == "scan" else "cal"
+    return f"{prefix}{number:04d}"
+
+
+@dataclass(frozen=True)
+class RefusedRun:
+    """A scan or reference run that was measured and cannot be used."""
+
+    name: str  # such as scan0001
+    reason: str  # one line: subject, cause, what to do
+
+
 @dataclass(frozen=True)
 class Beamtime:
     """All runs in order of time, and the problems of no single run."""
@@ -103,7 +117,12 @@ class Beamtime:
     path: Path
     runs: tuple[Run, ...]
     problems: tuple[str, ...] = ()  # one line each
-    losses: tuple[str, ...] = ()  # one line for each run that cannot be used at all
+    refused: tuple[RefusedRun, ...] = ()  # not among `runs`
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """One line for each run that cannot be used at all."""
+        return tuple(run.reason for run in self.refused)
 
     @property
     def scans(self) -> tuple[Run, ...]:

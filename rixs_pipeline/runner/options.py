@@ -1,10 +1,10 @@
 """What a command line asks for, apart from the config."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.io.runs import Run
+from rixs_pipeline.io.runs import Beamtime, RefusedRun, Run
 from rixs_pipeline.runner.stage_list import VERBS
 
 SHOWN_NAMES = 12  # scans that an error message lists
@@ -56,7 +56,35 @@ class Options:
         return self.until == VERBS[-1] and not self.is_partial
 
 
-def select_scans(scans: Sequence[Run], selection: str | None) -> list[Run]:
+def select_beamtime(beamtime: Beamtime, selection: str | None) -> Beamtime:
+    """Return a beamtime without the refused scans that `--scans` does not select.
+
+    Parameters
+    ----------
+    beamtime : Beamtime
+        All runs.
+    selection : str or None
+        As of `select_scans`.
+
+    Returns
+    -------
+    Beamtime
+        Its runs are all there: those selected may depend on the others.
+    """
+    if selection is None:
+        return beamtime
+    refused = tuple(
+        run
+        for run in beamtime.refused
+        if not run.name.startswith("scan")
+        or any(_matches(part, run.name) for part in _parts(selection))
+    )
+    return replace(beamtime, refused=refused)
+
+
+def select_scans(
+    scans: Sequence[Run], selection: str | None, refused: Sequence[RefusedRun] = ()
+) -> list[Run]:
     """Return the scans that `--scans` selects.
 
     Parameters
@@ -66,6 +94,8 @@ def select_scans(scans: Sequence[Run], selection: str | None) -> list[Run]:
     selection : str or None
         Numbers, ranges of numbers (`3-7`) or names, separated by commas; None selects
         all.
+    refused : sequence of RefusedRun
+        A part of the selection may match these alone.
 
     Returns
     -------
@@ -80,22 +110,36 @@ def select_scans(scans: Sequence[Run], selection: str | None) -> list[Run]:
     if selection is None:
         return list(scans)
     selected: set[str] = set()
-    for part in filter(None, (text.strip() for text in selection.split(","))):
-        low, dash, high = part.partition("-")
-        is_range = low.isdecimal() and (high.isdecimal() or not dash)
-        numbers = range(int(low), int(high or low) + 1) if is_range else ()
-        names = {s.name for s in scans if s.name == part or s.number in numbers}
-        if not names:
+    for part in _parts(selection):
+        names = {s.name for s in scans if _matches(part, s.name, s.number)}
+        is_refused = any(_matches(part, run.name) for run in refused)
+        if not (names or is_refused):
             raise UsageError(
                 f"--scans {selection}: '{part}' matches no scan; "
                 f"available: {_list_names(scans)}"
             )
         selected |= names
-    if not selected:
+    if not _parts(selection):
         raise UsageError(
             f"--scans {selection}: matches no scan; available: {_list_names(scans)}"
         )
     return [scan for scan in scans if scan.name in selected]
+
+
+def _parts(selection: str) -> list[str]:
+    """Return the numbers, ranges and names of a selection."""
+    return [part for text in selection.split(",") if (part := text.strip())]
+
+
+def _matches(part: str, name: str, number: int | None = None) -> bool:
+    """Return whether a part of a selection means a scan, by its name or number."""
+    low, dash, high = part.partition("-")
+    is_range = low.isdecimal() and (high.isdecimal() or not dash)
+    if number is None:
+        digits = name.removeprefix("scan")
+        number = int(digits) if digits.isdecimal() else -1
+    is_in_range = is_range and int(low) <= number <= int(high or low)
+    return name == part or is_in_range
 
 
 def _list_names(scans: Sequence[Run]) -> str:

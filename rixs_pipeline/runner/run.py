@@ -6,7 +6,7 @@ from rixs_pipeline.config import Config
 from rixs_pipeline.io import discovery
 from rixs_pipeline.runner.config_checks import unmatched_entries
 from rixs_pipeline.runner.open_pipeline import open_pipeline
-from rixs_pipeline.runner.options import Options, select_scans
+from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
 from rixs_pipeline.runner.output_folder import make_folder, write_config
 from rixs_pipeline.runner.summary import Summary
 
@@ -37,8 +37,9 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
     RixsError
         The input as a whole cannot be used.
     """
-    beamtime = discovery.discover(beamtime_path, config.beamtime)
-    scans = select_scans(beamtime.scans, options.scans)
+    discovered = discovery.discover(beamtime_path, config.beamtime)
+    scans = select_scans(discovered.scans, options.scans, discovered.refused)
+    beamtime = select_beamtime(discovered, options.scans)
     if not options.dry_run:
         make_folder(out, beamtime_path)
     summary = Summary(

@@ -227,9 +227,12 @@ def test_a_scan_without_incident_energies_is_left_out_with_the_reason(beamtime):
         3, T0, ENERGIES, var_name="time", var_unit="s", data_path=data_path()
     )
     write_json(beamtime / "logs" / "scan0003.json", log)
-    problems = discover(beamtime).problems
-    assert len(problems) == 2
-    assert "3 of 3 points have no finite incident energy" in problems[0]
+    discovered = discover(beamtime)
+    assert len(discovered.problems) == 1
+    assert "3 of 3 points have no positive, finite" in discovered.problems[0]
+    (refused,) = discovered.refused
+    assert refused.name == "scan0003"
+    assert "logs/scan0003.json: scan0003: no usable points" in refused.reason
 
 
 def test_states_without_logs(beamtime):
@@ -284,10 +287,13 @@ def test_unread_data_files_are_reported_and_other_files_ignored(beamtime):
     for name in ("README.md", "truth.json", "MANIFEST", "notes.txt", ".hidden.dat"):
         (beamtime / name).write_text("{}")
     (beamtime / "logs" / "scan0009.json").write_text('{"scan_num": 9,')
-    problems = discover(beamtime).problems
-    assert len(problems) == 4
-    text = "\n".join(problems)
-    assert "logs/scan0009.json: broken JSON at line 1, column" in text
+    discovered = discover(beamtime)
+    (refused,) = discovered.refused
+    assert refused.name == "scan0009"
+    assert "logs/scan0009.json: broken JSON at line 1, column" in refused.reason
+    problems = discovered.problems
+    assert len(problems) == 3
+    text = "\n".join([*problems, refused.reason])
     assert "2 LJH files of raw pulses not read" in text
     assert "mystery.dat: unknown format" in text
     assert "mass.hdf5: unknown format" in text
@@ -313,7 +319,7 @@ def test_file_truncated_anywhere_does_not_crash(tmp_path_factory, data):
         write_yaml(
             folder / "20260101_002_log",
             yaml_header("data"),
-            yaml_pass(2, T0 / 1e9, ENERGIES),
+            yaml_pass(2, T0 / 1e9 + 4, ENERGIES),
         ),
         write_ascii(folder / "a.dat", 1, {"I0": [10.0, 11.0, 12.0]}),
     ]

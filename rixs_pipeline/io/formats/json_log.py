@@ -1,24 +1,30 @@
 """scan_server's JSON logs, `scan0001.json`, `calibration0000.json`: one run a file."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rixs_pipeline.errors import InputError
+from rixs_pipeline.errors import LogError
 from rixs_pipeline.io.formats.log import (
     CleanPoints,
     LogRun,
     TimeWindows,
     clean_points,
-    number_or_nan,
-    reference_window,
+    find_implausible,
+    reference_points,
+    refuse_unusable,
     time_windows,
 )
+from rixs_pipeline.io.formats.values import number_or_nan, parse_number
+from rixs_pipeline.io.runs import name_of
 from rixs_pipeline.types import Edge, FloatArray, IntArray
 
 _REQUIRED_KEYS = {"scan_num", "var_values", "epoch_time_start_s", "epoch_time_end_s"}
+_POINT_KEYS = ("var_values", "epoch_time_start_s", "epoch_time_end_s")
+_FILE_NAME = re.compile(r"(scan|calibration)(\d+)")
 _EDGES = {edge.lower(): edge for edge in Edge}
 _EV_PER_UNIT = {"ev": 1.0, "kev": 1000.0}
 
@@ -38,48 +44,64 @@ def read(path: Path) -> LogRun | None:
 
     Raises
     ------
-    InputError
+    LogError
         Not JSON (the message has line and column), or a value has the wrong type.
     """
     try:
         log = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise InputError(
+        raise LogError(
             f"{path}: broken JSON at line {error.lineno}, column {error.colno} "
-            f"({error.msg}); run not used; repair the file"
+            f"({error.msg}); run not used; repair the file",
+            _name_in(path),
         ) from error
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: not a text file ({error.reason} at byte {error.start}); not used"
+        raise LogError(
+            f"{path}: not a text file ({error.reason} at byte {error.start}); not used",
+            _name_in(path),
         ) from error
     if not isinstance(log, dict) or not log.keys() >= _REQUIRED_KEYS:
         return None
     try:
         return _run(log, path)
     except (AttributeError, OverflowError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: a value has the wrong type ({error}); run not used"
+        raise LogError(
+            f"{path}: a value has the wrong type ({error}); run not used",
+            _name_in(path),
         ) from error
+
+
+def _name_in(path: Path) -> str:
+    """Return the name of the run in the name of its log; nothing where it has none."""
+    match = _FILE_NAME.fullmatch(path.stem)
+    if match is None:
+        return ""
+    return name_of(match[1], int(match[2]))
 
 
 def _run(log: dict[str, Any], path: Path) -> LogRun:
     """Return a log as a run; a start without an end is of an interrupted point."""
-    values = log["var_values"]
-    starts = log["epoch_time_start_s"]
-    limits = zip(starts, log["epoch_time_end_s"], strict=False)
-    windows = time_windows(list(limits)[: len(values)])
-    energy = _incident_energy(log)[: len(windows)]
-    is_reference_run = log.get("calibration", "routine" in log)
+    values, starts, ends = (_list(log, key) for key in _POINT_KEYS)
+    n_complete = len(ends)
+    if n_complete > min(len(starts), len(values)):
+        raise ValueError(
+            f"{len(values)} values, {len(starts)} starts and {n_complete} ends of "
+            "points; which belong together is not known"
+        )
+    limits = list(zip(starts, ends, strict=False))
+    windows = time_windows(limits, _POINT_KEYS[1:])
+    energy = _incident_energy(log)[:n_complete]
+    is_reference_run = _is_true(log.get("calibration", "routine" in log))
     if is_reference_run:
-        usable = _reference_points(energy, windows)
+        usable = _reference_points(energy, windows, path)
     else:
         usable = clean_points(energy, windows, str(path))
     problems = usable.problems
     n_logged = max(len(values), len(starts))
-    complete = log.get("_ended") is not False and len(windows) == n_logged
+    complete = _is_true(log.get("_ended", True)) and n_complete == n_logged
     if not complete:
         problems += (
-            f"{path}: aborted or still running; using the {len(windows)} complete of "
+            f"{path}: aborted or still running; using the {n_complete} complete of "
             f"{n_logged} points",
         )
     extra = log.get("extra") or {}
@@ -93,8 +115,8 @@ def _run(log: dict[str, Any], path: Path) -> LogRun:
     readings = {}
     if not is_reference_run:
         readings = _readings(log.get("point_extras") or {}, usable.position)
-    has_reference = log.get("cal_number", -1) != -1
-    return LogRun(
+    has_reference = log.get("cal_number", -1) not in (-1, "-1")
+    run = LogRun(
         kind="calibration" if is_reference_run else "scan",
         number=int(log["scan_num"]),
         sample=_sample_name(log.get("sample_id"), log.get("sample_desc")),
@@ -109,15 +131,46 @@ def _run(log: dict[str, Any], path: Path) -> LogRun:
         complete=complete,
         log=path,
         problems=problems,
+        time_form=windows.form,
     )
+    implausible = "" if is_reference_run else find_implausible(energy)
+    advice = "correct `var_values` or `var_unit`"
+    return refuse_unusable(run, windows, implausible and f"{implausible}; {advice}")
 
 
-def _reference_points(energy: FloatArray, windows: TimeWindows) -> CleanPoints:
-    """Return the single point of a reference run; its energy is NaN if it changes."""
+def _list(log: dict[str, Any], key: str) -> list[Any]:
+    """Return a list of the log.
+
+    Raises
+    ------
+    TypeError
+        It is something else.
+    """
+    values = log[key]
+    if not isinstance(values, list):
+        raise TypeError(f"`{key}` is not a list")
+    return values
+
+
+def _is_true(value: object) -> bool:
+    """Return a truth value, also one in text."""
+    if isinstance(value, str):
+        return value.strip().lower() not in ("", "0", "false", "no", "none", "null")
+    return bool(value)
+
+
+def _reference_points(
+    energy: FloatArray, windows: TimeWindows, path: Path
+) -> CleanPoints:
+    """Return the points of a reference run; their energy is NaN if it changes."""
+    problems: tuple[str, ...] = ()
     is_parked = len(energy) > 0 and np.all(energy == energy[0])
     parked_energy = float(energy[0]) if is_parked else float("nan")
-    points = reference_window(parked_energy, windows)
-    return CleanPoints(points, position=np.arange(len(points)), problems=())
+    if implausible := find_implausible(np.array([parked_energy])):
+        problems = (f"{path}: {implausible}; energy of the monochromator not used",)
+        parked_energy = float("nan")
+    points = reference_points(parked_energy, windows)
+    return CleanPoints(points, position=np.arange(len(points)), problems=problems)
 
 
 def _sample_name(identity: object, description: object) -> str:
@@ -136,7 +189,7 @@ def _incident_energy(log: dict[str, Any]) -> FloatArray:
     """
     unit = str(log.get("var_unit")).lower()
     name = str(log.get("var_name")).lower()
-    values = [number_or_nan(value) for value in log["var_values"]]
+    values = [parse_number(value, "var_values") for value in log["var_values"]]
     is_energy_name = "mono" in name or "energy" in name
     if unit in _EV_PER_UNIT or is_energy_name:
         return np.array(values) * _EV_PER_UNIT.get(unit, 1.0)

@@ -14,11 +14,15 @@ from ruamel.yaml.nodes import ScalarNode
 
 from rixs_pipeline.io.formats.log import (
     LogRun,
+    TimeWindows,
     clean_points,
-    number_or_nan,
-    reference_window,
+    find_implausible,
+    reference_points,
+    refuse_unusable,
     time_windows,
 )
+from rixs_pipeline.io.formats.values import parse_number
+from rixs_pipeline.io.runs import RefusedRun, name_of
 
 # PyYAML, which writes the logs, leaves text without quotes that other readers of YAML
 # take for numbers: 2E1 and 1.5e3 (no point, no sign of the exponent), 089 and 0o12
@@ -35,6 +39,10 @@ class _LogConstructor(SafeConstructor):
         is_text = _TEXT_LIKE_FLOAT.fullmatch(text)
         return text if is_text else float(self.construct_yaml_float(node))
 
+    def time_as_text(self, node: ScalarNode) -> str:
+        """Return a time as it is written: a datetime would lose digits and zone."""
+        return str(node.value)
+
     def int_or_text(self, node: ScalarNode) -> int | str:
         """Return a whole number, or the text that looks like one."""
         text = str(node.value)
@@ -46,6 +54,9 @@ _LogConstructor.add_constructor(
     "tag:yaml.org,2002:float", _LogConstructor.float_or_text
 )
 _LogConstructor.add_constructor("tag:yaml.org,2002:int", _LogConstructor.int_or_text)
+_LogConstructor.add_constructor(
+    "tag:yaml.org,2002:timestamp", _LogConstructor.time_as_text
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ class SsrlLog:
 
     runs: tuple[LogRun, ...]
     problems: tuple[str, ...]
+    refusals: tuple[RefusedRun, ...] = ()  # bad passes, as far as their number is known
 
 
 def read(path: Path) -> SsrlLog:
@@ -61,6 +73,7 @@ def read(path: Path) -> SsrlLog:
     header: dict[str, Any] = {}
     runs: list[LogRun] = []
     problems: list[str] = []
+    refusals: list[RefusedRun] = []
     try:
         for number, document in enumerate(_documents(path)):
             if isinstance(document, dict) and document.get("file_header"):
@@ -75,16 +88,31 @@ def read(path: Path) -> SsrlLog:
                 TypeError,
                 ValueError,
             ) as error:
-                problems.append(
+                problem = (
                     f"{path}: document {number} is not a pass of a scan ({error!r}); "
                     "pass not used"
                 )
+                if name := _name_of(document, header):
+                    refusals.append(RefusedRun(name, problem))
+                else:
+                    problems.append(problem)
     except YAMLError as error:
         problems.append(
             f"{path}: {_line(error)}log is truncated or damaged; using the {len(runs)} "
             "passes before this line"
         )
-    return SsrlLog(tuple(runs), tuple(problems))
+    return SsrlLog(tuple(runs), tuple(problems), tuple(refusals))
+
+
+def _name_of(document: object, header: dict[str, Any]) -> str:
+    """Return the name of the run of a bad pass; nothing where it has no number."""
+    if not isinstance(document, dict) or not isinstance(document.get("header"), dict):
+        return ""
+    number = document["header"].get("htxs")
+    if not isinstance(number, int) or not document.keys() & {"mono", "loop"}:
+        return ""
+    kind = "calibration" if _is_reference_run(document, header) else "scan"
+    return name_of(kind, number)
 
 
 def _documents(path: Path) -> Iterator[Any]:
@@ -107,27 +135,94 @@ def _line(error: YAMLError) -> str:
 
 def _run(document: dict[str, Any], header: dict[str, Any], path: Path) -> LogRun:
     """Return one pass as a run."""
-    is_reference_run = header.get("dtype") == "cal" or "loop" in document
-    if is_reference_run:
-        return _reference_run(document["header"], header, path)
+    if _is_reference_run(document, header):
+        return _reference_run(document, header, path)
     return _scan(document, header, path)
 
 
+def _is_reference_run(document: dict[str, Any], header: dict[str, Any]) -> bool:
+    """Return whether a pass is a reference run."""
+    return header.get("dtype") == "cal" or "loop" in document
+
+
 def _reference_run(
-    pass_header: dict[str, Any], header: dict[str, Any], path: Path
+    document: dict[str, Any], header: dict[str, Any], path: Path
 ) -> LogRun:
-    """Return a reference run: it lasts from start to stop of the whole pass."""
+    """Return a reference run: its pass, without the times when its loop stood still."""
+    pass_header = document["header"]
+    number = int(pass_header["htxs"])
     windows = time_windows([(pass_header["start"], pass_header["stop"])])
-    points = reference_window(number_or_nan(pass_header.get("mono")), windows)
-    return LogRun(
+    running = _without_gaps(windows, document.get("loop") or {})
+    energy = parse_number(pass_header.get("mono"), "mono")
+    problems: tuple[str, ...] = ()
+    if len(running) > 1:
+        problems = (
+            f"{path}: reference run {number} was interrupted {len(running) - 1} times; "
+            "pulses between its parts not used",
+        )
+    if implausible := find_implausible(np.array([energy])):
+        problems += (
+            f"{path}: reference run {number}: {implausible}; energy of the "
+            "monochromator not used",
+        )
+        energy = float("nan")
+    points = reference_points(energy, running)
+    run = LogRun(
         kind="calibration",
-        number=int(pass_header["htxs"]),
+        number=number,
         sample=_text(header.get("sample")) or "unknown",
         points=points,
         position=np.arange(len(points)),
-        n_logged=1,
+        n_logged=len(points),
         data_path=_text(header.get("pfolder")),
         log=path,
+        problems=problems,
+        time_form=windows.form,
+    )
+    return refuse_unusable(run, windows, "")
+
+
+def _without_gaps(windows: TimeWindows, loop: dict[Any, Any]) -> TimeWindows:
+    """Return the parts of a pass during which its loop ran.
+
+    The loop pauses shortly after each iteration, which is no gap: one begins where a
+    further iteration would have had the time. An iteration is [start, stop] or [noise
+    start, noise stop, start, stop].
+
+    Parameters
+    ----------
+    windows
+        The pass: one window.
+    loop
+        Its iterations by number.
+
+    Returns
+    -------
+    TimeWindows
+        The pass as a whole where it has no iteration.
+    """
+    limits = [list(times)[-2:] for times in loop.values() if len(times) in (2, 4)]
+    iterations = time_windows(limits)
+    used = iterations.has_length
+    order = np.argsort(iterations.start_ns[used], kind="stable")
+    start = iterations.start_ns[used][order]
+    end = np.maximum.accumulate(iterations.end_ns[used][order])
+    first, last = int(windows.start_ns[0]), int(windows.end_ns[0])
+    is_inside = (end > first) & (start < last)
+    if not is_inside.any():
+        return windows
+    start, end = start[is_inside], end[is_inside]
+    iteration_ns = float(np.median(end - start))
+    starts = np.append(start, last)
+    ends = np.append(first, end)
+    is_gap = starts - ends >= iteration_ns
+    # a part begins at the pass's start or after a gap, and ends before the next gap
+    part_starts = np.where(is_gap[:1], start[0], first).tolist()
+    part_starts += start[1:][is_gap[1:-1]].tolist()
+    part_ends = end[:-1][is_gap[1:-1]].tolist()
+    part_ends += np.where(is_gap[-1:], end[-1], last).tolist()
+    return TimeWindows(
+        np.array(part_starts, np.int64), np.array(part_ends, np.int64), windows.form
     )
 
 
@@ -136,8 +231,9 @@ def _scan(document: dict[str, Any], header: dict[str, Any], path: Path) -> LogRu
     number = int(document["header"]["htxs"])
     source = f"{path}: scan {number}"
     limits = [[*window, None, None][:2] for window in document["mono"].values()]
-    energy = np.array([number_or_nan(value) for value in document["mono"]])
-    usable = clean_points(energy, time_windows(limits), source)
+    energy = np.array([parse_number(value, "mono") for value in document["mono"]])
+    windows = time_windows(limits)
+    usable = clean_points(energy, windows, source)
     points, problems = usable.points, usable.problems
     has_ended = document["header"].get("stop") is not None
     complete = has_ended and not any(None in window for window in limits)
@@ -146,7 +242,7 @@ def _scan(document: dict[str, Any], header: dict[str, Any], path: Path) -> LogRu
             f"{source}: aborted or still running; using the {len(points)} complete of "
             f"{len(limits)} points",
         )
-    return LogRun(
+    run = LogRun(
         kind="scan",
         number=number,
         sample=_text(header.get("sample")) or "unknown",
@@ -158,7 +254,10 @@ def _scan(document: dict[str, Any], header: dict[str, Any], path: Path) -> LogRu
         complete=complete,
         log=path,
         problems=problems,
+        time_form=windows.form,
     )
+    implausible = find_implausible(energy)
+    return refuse_unusable(run, windows, implausible and f"{implausible}; correct it")
 
 
 def _text(value: object) -> str | None:

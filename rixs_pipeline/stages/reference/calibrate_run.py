@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rixs_pipeline.config import CalibrationConfig, ReferenceSet
 from rixs_pipeline.core.calibration.line_identification import ReferenceLine
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
@@ -117,9 +119,14 @@ def read_reference_pulses(run: Run, path: Path) -> ReferencePulses:
     Returns
     -------
     ReferencePulses
-        In order of time, which counts from the start of the run.
+        In order of time, which counts from the start of the run; without those in
+        gaps between its parts.
     """
+    points = run.points
     pulses = off.read_pulses(path, run.start_ns, run.end_ns)
+    if len(points) > 1:
+        part = np.searchsorted(points.start_ns, pulses.time_ns, side="right") - 1
+        pulses = pulses.select(pulses.time_ns < points.end_ns[part])
     return ReferencePulses(
         pixel=pulses.pixel,
         pulse_height=pulses.pulse_height,

@@ -1,8 +1,11 @@
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
-from rixs_pipeline.errors import InputError
+from rixs_pipeline.errors import InputError, LogError
 from rixs_pipeline.io.formats import json_log as json_logs
+from rixs_pipeline.io.formats.values import TimeForm
 from tests.io.writers import SECOND, T0, calibration_log, json_log, write_json
 
 ENERGIES = [780.0, 781.0, 782.5]
@@ -138,7 +141,7 @@ def test_a_calibration_is_one_window(tmp_path, changes, energy):
     np.testing.assert_array_equal(run.points.incident_energy, [energy])
 
 
-def test_a_calibration_of_many_points_spans_them(tmp_path):
+def test_gaps_between_points_are_not_part_of_a_calibration(tmp_path):
     log = json_log(
         3,
         T0,
@@ -149,9 +152,82 @@ def test_a_calibration_of_many_points_spans_them(tmp_path):
         routine="r",
     )
     run = read(tmp_path, log)
-    assert len(run.points) == 1
-    assert run.points.end_ns[0] - run.points.start_ns[0] == 3.2 * SECOND
+    np.testing.assert_array_equal(
+        run.points.start_ns - T0, [0, 1.1 * SECOND, 2.2 * SECOND]
+    )
+    assert run.points.duration.tolist() == [1.0, 1.0, 1.0]
+    assert run.duration == 3.2
+    assert np.isnan(run.points.incident_energy).all()
+
+
+TIME_KEYS = ("epoch_time_start_s", "epoch_time_end_s")
+
+
+@pytest.mark.parametrize(
+    ("write", "form"),
+    [
+        (lambda time: 1e3 * time, TimeForm.MILLISECONDS),
+        (lambda time: round(1e6 * time), TimeForm.MICROSECONDS),
+        (lambda time: round(1e9 * time), TimeForm.NANOSECONDS),
+        (str, TimeForm.SECONDS),
+        (lambda time: f"{1e3 * time}", TimeForm.MILLISECONDS),
+        (lambda time: datetime.fromtimestamp(time, UTC).isoformat(), TimeForm.TEXT),
+        (
+            lambda time: str(np.datetime64(round(time * 1e6), "us")),
+            TimeForm.TEXT_WITHOUT_ZONE,
+        ),
+    ],
+)
+@pytest.mark.parametrize("number", [float, str])
+def test_times_and_numbers_in_other_forms(tmp_path, write, form, number):
+    log = json_log(1, T0, ENERGIES, point_extras={"0": {"i0": number(3.0)}})
+    sound = read(tmp_path, log)
+    log |= {key: [write(time) for time in log[key]] for key in TIME_KEYS}
+    log["var_values"] = [number(value) for value in log["var_values"]]
+    run = read(tmp_path, log)
+    assert run.time_form is form
+    assert np.abs(run.points.start_ns - sound.points.start_ns).max() < 1000
+    assert run.points.incident_energy.tolist() == ENERGIES
+    assert run.readings["i0"][0] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"var_values": ["780.0", "abc", "782.5"]}, "`var_values`: 'abc'"),
+        ({"var_values": "780.0"}, "`var_values` is not a list"),
+        ({"epoch_time_start_s": ["yesterday"] * 3}, "`epoch_time_start_s`: 'yest"),
+        ({"epoch_time_start_s": [T0] * 3}, "nanoseconds .*`epoch_time_start_s`"),
+        ({"epoch_time_start_s": [1767225600.0]}, "3 values, 1 starts and 3 ends"),
+        ({"var_values": [780.0]}, "1 values, 3 starts and 3 ends"),
+    ],
+)
+def test_malformed_lists_are_refused_with_file_and_key(tmp_path, changes, words):
+    with pytest.raises(LogError, match=words) as error:
+        read(tmp_path, json_log(1, T0, ENERGIES, **changes))
+    assert "scan0001.json" in str(error.value)
+    assert error.value.run_name == "scan0001"
+
+
+def test_truth_values_as_text(tmp_path):
+    run = read(
+        tmp_path,
+        json_log(1, T0, ENERGIES, calibration="false", _ended="True", cal_number="-1"),
+    )
+    assert (run.kind, run.complete, run.reference) == ("scan", True, None)
+
+
+def test_kev_called_ev_is_refused(tmp_path):
+    run = read(tmp_path, json_log(1, T0, [0.78, 0.79, 0.8]))
+    assert len(run.points) == 0
+    assert "0.78 to 0.8 eV look like keV; correct `var_values`" in run.refusal
+
+
+def test_parked_energy_that_is_implausible_is_not_used(tmp_path):
+    run = read(tmp_path, calibration_log(3, T0, 600.0, extra={"mono": 1.0}))
+    assert (len(run.points), run.refusal) == (1, "")
     assert np.isnan(run.points.incident_energy[0])
+    assert "1 eV look like keV" in run.problems[0]
 
 
 @pytest.mark.parametrize(("unit", "values"), [("eV", [780.0]), ("keV", [0.78])])

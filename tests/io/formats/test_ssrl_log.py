@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.io.formats import ssrl_log
+from rixs_pipeline.io.formats.values import TimeForm
 from tests.io.writers import dump_yaml, write_yaml, yaml_header, yaml_pass
 
 ENERGIES = [768.0, 768.4, 769.0]
@@ -45,22 +46,68 @@ def test_a_scan_down_in_energy_is_in_order_of_time(tmp_path):
     assert np.all(np.diff(points.start_ns) > 0)
 
 
+def calibration_pass(loop, **changes):
+    header = {"htxs": 245, "mono": 1000.0, "start": 100.5, "stop": 200.25} | changes
+    return {"header": header, "loop": loop}
+
+
+def read_calibration(folder, document):
+    path = write_yaml(folder / "20260101_001_log", yaml_header("cal"), document)
+    (run,) = ssrl_log.read(path).runs
+    return run
+
+
 def test_a_calibration_lasts_from_start_to_stop_at_the_parked_energy(tmp_path):
-    loop = {0: [90.0, 91.0, 101.0, 102.0], 1: [103.0, 104.0]}
-    document = {
-        "header": {"htxs": 245, "mono": 1000.0, "start": 100.5, "stop": 200.25},
-        "loop": loop,
-    }
-    path = write_yaml(tmp_path / "20260101_001_log", yaml_header("cal"), document)
-    runs = ssrl_log.read(path).runs
-    assert (runs[0].kind, runs[0].number, runs[0].reference) == (
-        "calibration",
-        245,
-        None,
+    loop = {0: [0.0, 1.0, 101.0, 150.0]} | {1: [151.0, 199.5]}
+    run = read_calibration(tmp_path, calibration_pass(loop))
+    assert (run.kind, run.number, run.reference) == ("calibration", 245, None)
+    assert run.points.incident_energy.tolist() == [1000.0]
+    assert run.points.start_ns.tolist() == [100_500_000_000]
+    assert run.points.end_ns.tolist() == [200_250_000_000]
+    assert run.problems == ()
+
+
+def test_times_when_its_loop_stood_still_are_not_part_of_a_calibration(tmp_path):
+    starts = [110, 112, 114, 150, 152, 180, 182]
+    loop = {i: [start, start + 1.9] for i, start in enumerate(starts)}
+    run = read_calibration(tmp_path, calibration_pass(loop))
+    assert (run.points.start_ns / 1e9).tolist() == [110.0, 150.0, 180.0]
+    assert (run.points.end_ns / 1e9).tolist() == [115.9, 153.9, 183.9]
+    assert "interrupted 2 times" in run.problems[0]
+
+
+def test_numbers_and_times_as_text(tmp_path):
+    document = yaml_pass(12, 1582152300.25, ENERGIES)
+    sound = ssrl_log.read(
+        write_yaml(tmp_path / "20260101_002_log", yaml_header("data"), document)
     )
-    assert runs[0].points.incident_energy.tolist() == [1000.0]
-    assert runs[0].points.start_ns.tolist() == [100_500_000_000]
-    assert runs[0].points.end_ns.tolist() == [200_250_000_000]
+    document["mono"] = {
+        f"{energy}": [
+            f"{np.datetime64(round(time * 1e6), 'us')}+00:00" for time in window
+        ]
+        for energy, window in document["mono"].items()
+    }
+    path = write_yaml(tmp_path / "20260101_003_log", yaml_header("data"), document)
+    (run,) = ssrl_log.read(path).runs
+    assert run.points.incident_energy.tolist() == ENERGIES
+    assert run.points.start_ns.tolist() == sound.runs[0].points.start_ns.tolist()
+    assert run.time_form is TimeForm.TEXT
+
+
+def test_a_malformed_pass_is_refused_with_its_key(tmp_path):
+    document = yaml_pass(12, 1e9, ENERGIES)
+    document["mono"]["7x"] = [1.1e9, 1.1e9 + 1]
+    path = write_yaml(
+        tmp_path / "20260101_002_log",
+        yaml_header("data"),
+        document,
+        yaml_pass(13, 2e9, ENERGIES),
+    )
+    log = ssrl_log.read(path)
+    assert [run.number for run in log.runs] == [13]
+    (refused,) = log.refusals
+    assert refused.name == "scan0012"
+    assert "`mono`: '7x' is not a number" in refused.reason
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])

@@ -1,0 +1,1 @@
+"""What files of a beamtime say twice, or say against each other."""

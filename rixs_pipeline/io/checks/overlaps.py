@@ -1,0 +1,216 @@
+"""Runs that claim the same time: no pulse may be part of two of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+
+import numpy as np
+
+from rixs_pipeline.io.joined_runs import JoinedRun
+from rixs_pipeline.io.runs import NS_PER_S, Points, RefusedRun
+from rixs_pipeline.types import FloatArray
+
+# Shares of a run's time within its own state label, from which on the label confirms
+# the times of the run, and up to which it contradicts them. Labels come up to some
+# seconds before the first point, so that a sound run is within its label as a whole.
+CONFIRMING_SHARE, CONTRADICTING_SHARE = 0.9, 0.1
+# A label gives the time of a run if it is longer than the run by no more than this
+# share of a point: then it cannot put pulses into the wrong point.
+PLACING_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class SettledRuns:
+    """Runs that do not overlap, and those that are refused."""
+
+    runs: tuple[JoinedRun, ...]
+    refused: tuple[RefusedRun, ...]
+
+
+def settle_overlaps(runs: Sequence[JoinedRun]) -> SettledRuns:
+    """Make sure that no pulse is part of two runs.
+
+    A run that ends within the first point of the next one is shortened. Of runs that
+    overlap by more, those whose state label confirms their times are kept, if they are
+    the only ones that may be right: each other one is placed where its own label is, if
+    that gives its time, or refused. Without such labels all of them are refused.
+
+    Parameters
+    ----------
+    runs
+        In order of time.
+
+    Returns
+    -------
+    SettledRuns
+        In order of time; changes are among the problems of the runs.
+    """
+    shortened = _shorten_at_seams(runs)
+    settled: list[JoinedRun] = []
+    refused: list[RefusedRun] = []
+    for group in _overlapping_groups(shortened):
+        if len(group) == 1:
+            settled += group
+            continue
+        confirmed = [run for run in group if _share_in_label(run) >= CONFIRMING_SHARE]
+        others = [run for run in group if not any(run is kept for kept in confirmed)]
+        is_clear = len(_overlapping_groups(confirmed)) == len(confirmed) > 0 and all(
+            0 <= _share_in_label(run) <= CONTRADICTING_SHARE for run in others
+        )
+        if not is_clear:
+            refused += [_refuse(run, group) for run in group]
+            continue
+        settled += confirmed
+        for run in others:
+            placed = _place_by_label(run, [*shortened, *settled])
+            if placed is None:
+                refused.append(_refuse(run, group))
+            else:
+                settled.append(placed)
+    settled.sort(key=lambda run: (run.log.start_ns, run.log.end_ns))
+    return SettledRuns(tuple(settled), tuple(refused))
+
+
+def overlap_ns(first: Points, second: Points) -> int:
+    """Return how long points of two runs coincide, ns."""
+    row = np.searchsorted(second.end_ns, first.start_ns, side="right")
+    total = 0
+    for start, end, begin in zip(first.start_ns, first.end_ns, row, strict=True):
+        stop = int(np.searchsorted(second.start_ns, end, side="left"))
+        common = np.minimum(second.end_ns[begin:stop], end) - np.maximum(
+            second.start_ns[begin:stop], start
+        )
+        total += int(common.sum())
+    return total
+
+
+def _share_pulses(first: JoinedRun, second: JoinedRun) -> bool:
+    """Return whether two runs take their photons from the same detector."""
+    if first.pulses is not None or second.pulses is not None:
+        return first.pulses is second.pulses
+    lists = first.photon_list, second.photon_list
+    return None not in lists and lists[0].parent == lists[1].parent  # type: ignore[union-attr]
+
+
+def _overlap(first: JoinedRun, second: JoinedRun) -> bool:
+    """Return whether a photon may be part of two runs."""
+    if first.log.end_ns <= second.log.start_ns or not _share_pulses(first, second):
+        return False
+    return overlap_ns(first.log.points, second.log.points) > 0
+
+
+def _shorten_at_seams(runs: Sequence[JoinedRun]) -> list[JoinedRun]:
+    """Return runs of which none ends within the first point of the next one."""
+    settled = list(runs)
+    for row, run in enumerate(settled[:-1]):
+        following = [later for later in settled[row + 1 :] if _overlap(run, later)]
+        if len(following) != 1:
+            continue
+        points, later = run.log.points, following[0].log.points
+        is_seam = (
+            points.start_ns[-1] < later.start_ns[0]
+            and points.end_ns[-1] <= later.end_ns[0]
+        )
+        # of two runs of one point each it cannot be told where the seam is
+        if not is_seam or len(points) == 1 or len(later) == 1:
+            continue
+        excess = (points.end_ns[-1] - later.start_ns[0]) / NS_PER_S
+        end_ns = np.append(points.end_ns[:-1], later.start_ns[0])
+        log = replace(run.log, points=replace(points, end_ns=end_ns))
+        problem = (
+            f"{_source(run)}: last point overlaps the first point of "
+            f"{following[0].log.name} by {excess:.3g} s; shortened"
+        )
+        settled[row] = replace(run, log=log, problems=(*run.problems, problem))
+    return settled
+
+
+def _overlapping_groups(runs: Sequence[JoinedRun]) -> list[list[JoinedRun]]:
+    """Return runs, in order of time, in groups that overlap directly or by others."""
+    groups: list[list[JoinedRun]] = []
+    for run in sorted(runs, key=lambda run: (run.log.start_ns, run.log.end_ns)):
+        joined = [
+            group for group in groups if any(_overlap(other, run) for other in group)
+        ]
+        groups = [group for group in groups if group not in joined]
+        groups.append([*(other for group in joined for other in group), run])
+    return groups
+
+
+def _label_limits(run: JoinedRun) -> FloatArray:
+    """Return start and end of the states with the label of a run, (state, 2), ns."""
+    states = run.pulses.states if run.pulses else ()
+    limits = [
+        (state.start_ns, np.inf if state.end_ns is None else state.end_ns)
+        for state in states
+        if state.label == run.log.state
+    ]
+    return np.array(limits, np.float64).reshape(-1, 2)
+
+
+def _share_in_label(run: JoinedRun) -> float:
+    """Return the share of a run's time within its own state label; -1: no label."""
+    limits = _label_limits(run)
+    if not len(limits):
+        return -1.0
+    start = np.maximum(limits[:, 0], run.log.start_ns)
+    end = np.minimum(limits[:, 1], run.log.end_ns)
+    inside = float(np.maximum(end - start, 0.0).sum())
+    return inside / (run.log.end_ns - run.log.start_ns)
+
+
+def _place_by_label(run: JoinedRun, others: Sequence[JoinedRun]) -> JoinedRun | None:
+    """Return a run at the time of its state label; None where that is not clear."""
+    limits = _label_limits(run)
+    if len(limits) != 1 or not np.isfinite(limits).all():
+        return None
+    points = run.log.points
+    margin_ns = float(limits[0, 1] - limits[0, 0]) - (run.log.end_ns - run.log.start_ns)
+    point_ns = float(np.median(points.end_ns - points.start_ns))
+    if abs(margin_ns) > PLACING_SHARE * point_ns:
+        return None
+    offset_ns = round(limits[0, 0] + margin_ns / 2) - run.log.start_ns
+    moved = replace(
+        points, start_ns=points.start_ns + offset_ns, end_ns=points.end_ns + offset_ns
+    )
+    placed = replace(run, log=replace(run.log, points=moved))
+    if any(other is not run and _overlap_any_order(placed, other) for other in others):
+        return None
+    # the offset is anywhere within the margin: a uniform distribution
+    error = abs(margin_ns) / NS_PER_S / sqrt(12)
+    offset = offset_ns / NS_PER_S
+    problem = (
+        f"{_source(run)}: times are those of another run; {run.log.name} moved by "
+        f"{offset:+.3f} +- {error:.3f} s to its state label {run.log.state}; check the "
+        "log"
+    )
+    return replace(placed, problems=(*run.problems, problem), moved=offset)
+
+
+def _overlap_any_order(first: JoinedRun, second: JoinedRun) -> bool:
+    """Return whether a photon may be part of two runs in any order."""
+    earlier, later = sorted((first, second), key=lambda run: run.log.start_ns)
+    return _overlap(earlier, later)
+
+
+def _refuse(run: JoinedRun, group: Sequence[JoinedRun]) -> RefusedRun:
+    """Return a run of an overlapping group as refused."""
+    names = ", ".join(other.log.name for other in group if other is not run)
+    share = _share_in_label(run)
+    label = "; no state label gives its time"
+    if share >= CONFIRMING_SHARE:
+        label = f", although its state label {run.log.state} confirms it"
+    elif 0 <= share <= CONTRADICTING_SHARE:
+        label = f", and its state label {run.log.state} contradicts it"
+    return RefusedRun(
+        name=run.log.name,
+        reason=(
+            f"{_source(run)}: {run.log.name} claims the same time as {names}{label}; "
+            "not used; correct the times in its log"
+        ),
+    )
+
+
+def _source(run: JoinedRun) -> str:
+    """Return the log of a run, or the pulses where it has none."""
+    return str(run.log.log or (run.pulses and run.pulses.name))

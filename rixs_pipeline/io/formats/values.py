@@ -1,0 +1,164 @@
+"""Numbers and times as logs write them: numbers, numbers as text, ISO 8601 text."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from math import isfinite
+
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+_MISSING_TEXTS = {"", "nan", "none", "null", "inf", "+inf", "-inf"}
+_ISO_TIME = re.compile(
+    r"\s*(?P<day>\d{4}-?\d\d-?\d\d)[T ](?P<clock>\d\d:?\d\d(:?\d\d)?)"
+    r"([.,](?P<fraction>\d+))?\s*(?P<zone>[Zz]|UTC|[+-]\d\d(:?\d\d)?)?\s*"
+)
+_DIGITS_OF_NS = 9
+_SHOWN_CHARACTERS = 40
+
+
+class TimeForm(StrEnum):
+    """How a log writes its times."""
+
+    SECONDS = "seconds since 1970"
+    MILLISECONDS = "milliseconds since 1970"
+    MICROSECONDS = "microseconds since 1970"
+    NANOSECONDS = "nanoseconds since 1970"
+    TEXT = "text with a time zone"
+    TEXT_WITHOUT_ZONE = "text without a time zone"
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether the form follows from the size of the numbers, or is assumed."""
+        return self not in (TimeForm.SECONDS, TimeForm.TEXT)
+
+
+# Below which number a time has this unit, and ns per unit. The ranges do not overlap
+# for times from 1973 (1e8 s) to 5138 (1e11 s): in ms these are 1e11 to 1e14, and so on.
+_UNITS = (
+    (1e11, TimeForm.SECONDS, 10**9),
+    (1e14, TimeForm.MILLISECONDS, 10**6),
+    (1e17, TimeForm.MICROSECONDS, 10**3),
+    (1e20, TimeForm.NANOSECONDS, 1),
+)
+
+
+@dataclass(frozen=True)
+class LogTime:
+    """A time, ns since 1970, and how it is written."""
+
+    ns: int
+    form: TimeForm
+
+
+def number_or_nan(value: object) -> float:
+    """Return a number, also one in text, as a float; NaN for null, text, a list, ..."""
+    if isinstance(value, str):
+        return float(value) if _NUMBER.fullmatch(value) else float("nan")
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def parse_number(value: object, key: str) -> float:
+    """Return a number, also one in text, as a float.
+
+    Parameters
+    ----------
+    value
+        As the log holds it.
+    key
+        Of the log, for the message.
+
+    Returns
+    -------
+    float
+        NaN where the value is missing: null, empty text, nan or infinite.
+
+    Raises
+    ------
+    ValueError
+        Neither a number nor missing.
+    """
+    number = number_or_nan(value)
+    if isfinite(number) or _is_missing(value):
+        return number
+    raise ValueError(f"`{key}`: {_shown(value)} is not a number")
+
+
+def parse_time(value: object, key: str) -> LogTime | None:
+    """Return a time: a number whose size gives its unit, or ISO 8601 text.
+
+    Text without a time zone is taken as UTC.
+
+    Parameters
+    ----------
+    value
+        As the log holds it.
+    key
+        Of the log, for the message.
+
+    Returns
+    -------
+    LogTime or None
+        None where the value is missing: null, empty text, nan or infinite.
+
+    Raises
+    ------
+    ValueError
+        Neither a time nor missing.
+    """
+    if _is_missing(value):
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _time_of_number(Decimal(repr(value)), key)
+    if isinstance(value, str):
+        if _NUMBER.fullmatch(value):
+            return _time_of_number(Decimal(value.strip()), key)
+        if match := _ISO_TIME.fullmatch(value):
+            return _time_of_text(match, key)
+    raise ValueError(f"`{key}`: {_shown(value)} is not a time")
+
+
+def nanoseconds(seconds: float) -> int:
+    """Return a time of a log, in seconds, as integer nanoseconds.
+
+    Uses the decimal digits: seconds x 1e9 in float64 is a multiple of 256 ns, which
+    would shift a time that was written to the microsecond.
+    """
+    return round(Decimal(repr(float(seconds))) * 1_000_000_000)
+
+
+def _time_of_number(number: Decimal, key: str) -> LogTime:
+    """Return a time of a unit that follows from its size."""
+    for limit, form, ns_per_unit in _UNITS:
+        if abs(number) < limit:
+            return LogTime(round(number * ns_per_unit), form)
+    raise ValueError(f"`{key}`: {number} is not a time")
+
+
+def _time_of_text(match: re.Match[str], key: str) -> LogTime:
+    """Return a time of ISO 8601 text; datetime would drop digits below 1 us."""
+    zone = match["zone"]
+    iso_zone = zone if zone and zone[0] in "+-" else "+00:00"
+    try:
+        whole = datetime.fromisoformat(f"{match['day']}T{match['clock']}{iso_zone}")
+    except ValueError as error:
+        text = _shown(match[0])
+        raise ValueError(f"`{key}`: {text} is not a time ({error})") from error
+    fraction = (match["fraction"] or "")[:_DIGITS_OF_NS].ljust(_DIGITS_OF_NS, "0")
+    form = TimeForm.TEXT if zone else TimeForm.TEXT_WITHOUT_ZONE
+    return LogTime(round(whole.timestamp()) * 10**9 + int(fraction), form)
+
+
+def _is_missing(value: object) -> bool:
+    """Return whether a value says that there is none."""
+    if isinstance(value, float):
+        return not isfinite(value)
+    if isinstance(value, str):
+        return value.strip().lower() in _MISSING_TEXTS
+    return value is None
+
+
+def _shown(value: object) -> str:
+    """Return the beginning of a value, for a message."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
