@@ -1,7 +1,7 @@
 """Join what the logs say with the pulses: by name, checked against the times."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -12,7 +12,7 @@ from rixs_pipeline.io.checks.overlaps import settle_overlaps
 from rixs_pipeline.io.formats.log import LogRun, TimeWindows, reference_points
 from rixs_pipeline.io.formats.photon_list import PHOTON_LIST
 from rixs_pipeline.io.joined_runs import JoinedRun, JoinedRuns, PulseSet
-from rixs_pipeline.io.runs import NS_PER_S, RefusedRun
+from rixs_pipeline.io.runs import NS_PER_S, RefusedRun, name_of
 
 # Share of the shorter of two logs of one number, in time, from which on they are copies
 COPY_SHARE = 0.5
@@ -63,8 +63,14 @@ def join_pulses(
     different_copies: list[str] = []
     usable = _drop_copies(usable, different_copies)
     runs = [_find_pulses(log, pulse_sets, photon_lists) for log in usable]
+    settled = settle_overlaps(runs)
+    refused += settled.refused
+    runs = list(settled.runs)
+    settled_logs = [run.log for run in runs]
+    refused_names = {run.name for run in refused}
     for pulses in pulse_sets:
-        runs += _runs_from_states(pulses, usable, problems)
+        runs += _runs_from_states(pulses, settled_logs, refused_names, problems)
+    settled = settle_overlaps(runs)
     used_sets = {id(run.pulses) for run in runs}
     for pulses in pulse_sets:
         if pulses.files and id(pulses) not in used_sets:
@@ -78,8 +84,6 @@ def join_pulses(
             f"{min(unused_lists)}: {len(unused_lists)} photon lists not used (their "
             "runs have pulse files, or no log)"
         )
-    runs.sort(key=lambda run: (run.log.start_ns, run.log.end_ns))
-    settled = settle_overlaps(runs)
     return JoinedRuns(
         runs=settled.runs,
         problems=tuple(different_copies + problems),
@@ -209,12 +213,16 @@ def _find_photon_list(log: LogRun, photon_lists: Sequence[Path]) -> Path | None:
 
 
 def _runs_from_states(
-    pulses: PulseSet, logs: Sequence[LogRun], problems: list[str]
+    pulses: PulseSet,
+    logs: Sequence[LogRun],
+    refused_names: Collection[str],
+    problems: list[str],
 ) -> list[JoinedRun]:
     """Return the reference runs that only the experiment states know.
 
     CAL<n> without a log is a reference run with the times of the state. SCAN<n> without
-    a log has no incident energies, which is added to the problems.
+    a log has no incident energies, which is added to the problems. Runs whose logs are
+    refused are left out.
     """
     runs = []
     for interval in pulses.states:
@@ -229,7 +237,7 @@ def _runs_from_states(
             log.kind == kind and log.start_ns < end_ns and log.end_ns > start_ns
             for log in logs
         )
-        if has_log:
+        if has_log or name_of(kind, int(state[2])) in refused_names:
             continue
         if kind == "scan":
             problems.append(

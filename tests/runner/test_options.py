@@ -1,9 +1,16 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.io.runs import Points, Run
-from rixs_pipeline.runner.options import SHOWN_NAMES, Options, select_scans
+from rixs_pipeline.io.runs import Beamtime, Points, RefusedRun, Run
+from rixs_pipeline.runner.options import (
+    SHOWN_NAMES,
+    Options,
+    select_beamtime,
+    select_scans,
+)
 from rixs_pipeline.runner.stage_list import VERBS
 
 
@@ -89,3 +96,21 @@ def test_an_error_lists_a_few_scans_only():
     text = str(refusal.value)
     assert text.count("scan00") == SHOWN_NAMES
     assert text.endswith("scan0012, ...")
+
+
+def test_a_refused_scan_may_be_selected():
+    refused = [RefusedRun("scan0003", "scan3.json: not JSON")]
+    scans = named("scan0001", "scan0002")
+    assert [s.name for s in select_scans(scans, "2-3", refused)] == ["scan0002"]
+    assert select_scans(scans, "3", refused) == []
+    with pytest.raises(UsageError, match="'4' matches no scan"):
+        select_scans(scans, "4", refused)
+
+
+def test_only_the_refused_scans_that_were_selected_are_lost():
+    names = ["scan0003", "scan0012", "cal0000"]
+    refused = tuple(RefusedRun(name, "not JSON") for name in names)
+    beamtime = Beamtime(Path(), tuple(named("scan0001")), refused=refused)
+    kept = select_beamtime(beamtime, "1-3")
+    assert [run.name for run in kept.refused] == ["scan0003", "cal0000"]
+    assert select_beamtime(beamtime, None) is beamtime

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 
-from rixs_pipeline.io.runs import Beamtime, Points, Run
+from rixs_pipeline.io.runs import Beamtime, Points, RefusedRun, Run
 from rixs_pipeline.runner import summary as module
 from rixs_pipeline.runner.summary import Summary, read
 from rixs_pipeline.stages.stage import Content, FigureFiles
@@ -106,7 +106,9 @@ def test_a_loss_in_a_product_that_is_made(summary, caplog):
 
 
 def test_runs_that_discovery_lost(tmp_path):
-    beamtime = Beamtime(tmp_path, (RUN,), losses=("scan2.json: not JSON",))
+    beamtime = Beamtime(
+        tmp_path, (RUN,), refused=(RefusedRun("scan0002", "scan2.json: not JSON"),)
+    )
     summary = Summary(tmp_path, beamtime, "", False)
     assert summary.exit_code == 1
     assert summary.text()[-1] == "lost: scan2.json: not JSON"

@@ -38,14 +38,15 @@ def settle_overlaps(runs: Sequence[JoinedRun]) -> SettledRuns:
     Parameters
     ----------
     runs
-        In order of time.
+        In any order.
 
     Returns
     -------
     SettledRuns
         In order of time; changes are among the problems of the runs.
     """
-    shortened = _shorten_at_seams(runs)
+    in_order = sorted(runs, key=lambda run: (run.log.start_ns, run.log.end_ns))
+    shortened = _shorten_at_seams(in_order)
     settled: list[JoinedRun] = []
     refused: list[RefusedRun] = []
     for group in _overlapping_groups(shortened):
@@ -180,9 +181,9 @@ def _place_by_label(run: JoinedRun, others: Sequence[JoinedRun]) -> JoinedRun | 
     error = abs(margin_ns) / NS_PER_S / sqrt(12)
     offset = offset_ns / NS_PER_S
     problem = (
-        f"{_source(run)}: times are those of another run; {run.log.name} moved by "
-        f"{offset:+.3f} +- {error:.3f} s to its state label {run.log.state}; check the "
-        "log"
+        f"{_source(run)}: times are those of another run and contradict its state "
+        f"label {run.log.state}; {run.log.name} moved there, by {offset:+.3f} +- "
+        f"{error:.3f} s; correct the times in the log"
     )
     return replace(placed, problems=(*run.problems, problem), moved=offset)
 

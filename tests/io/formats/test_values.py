@@ -40,7 +40,7 @@ def test_missing_values(value):
 
 @pytest.mark.parametrize("value", ["abc", "780,5", "770 eV", [1.0], {}, "0x10"])
 def test_other_values_are_refused_with_their_key(value):
-    with pytest.raises(ValueError, match="`var_values`: .* is not a number"):
+    with pytest.raises(ValueError, match=r"`var_values`: .* is not a number"):
         parse_number(value, "var_values")
 
 
