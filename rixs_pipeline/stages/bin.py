@@ -49,7 +49,10 @@ class Bin(Stage[Run | PhotonStore]):
         self.calibrations = SurroundingCalibrations(context)
         scans = context.beamtime.scans
         self.i0_reference = find_i0_reference(scans, context.config.normalise)
-        self.leading_scans = {s.name: leading_scan(scans, s) for s in context.scans}
+        self.leading_scans = {
+            scan.name: leading_scan(self.calibrations.companions(scan), scan)
+            for scan in context.scans
+        }
 
     def products(self) -> list[Product[Run | PhotonStore]]:
         """Return the maps, those of leading scans first, then the photon stores."""
@@ -122,7 +125,7 @@ class Bin(Stage[Run | PhotonStore]):
         }
 
     def _map_inputs(self, scan: Run) -> dict[str, str]:
-        leading = leading_scan(self.context.beamtime.scans, scan)
+        leading = leading_scan(self.calibrations.companions(scan), scan)
         sources: dict[str, Any] = {}
         if leading is not scan:
             sources["counts"] = [

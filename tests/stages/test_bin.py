@@ -247,3 +247,46 @@ def test_kept_photons_are_exported(small, cli):
         )
         np.testing.assert_array_equal(counts, scan["counts"].values)
         assert set(photons["pixel"]) <= set(scan["pixel"].values)
+
+
+INTERVALS = (  # two that a reference run closes, and an open one
+    reference_run(0, 500.0),
+    numbered_scan(1, 1000.0),
+    numbered_scan(2, 1100.0),
+    reference_run(3, 1500.0),
+    numbered_scan(4, 2000.0),
+    numbered_scan(5, 2100.0),
+    reference_run(6, 2500.0),
+    numbered_scan(7, 3000.0),
+    numbered_scan(8, 3100.0),
+)
+
+
+def scan_inputs(out, runs):
+    """Return the inputs of the map of each scan, by name."""
+    context = make_context(out, runs)
+    for run in context.beamtime.calibrations:
+        add_calibration(context, run, {1: 0.0, 3: 40.0 if run.number else 0.0})
+    stage = Bin(context)
+    return {name: stage.inputs(product) for name, product in by_name(stage).items()}
+
+
+def changed_scans(before, after):
+    common = before.keys() & after.keys()
+    return {int(name[-4:]) for name in common if before[name] != after[name]}
+
+
+@pytest.mark.parametrize(
+    ("number", "allowed"), [(1, {2}), (2, {1}), (5, {4}), (7, {8}), (8, set())]
+)
+def test_leaving_out_a_scan_redoes_its_interval_alone(tmp_path, number, allowed):
+    before = scan_inputs(tmp_path, INTERVALS)
+    is_left_out = {f"scan{number:04d}"}
+    runs = [run for run in INTERVALS if run.name not in is_left_out]
+    assert changed_scans(before, scan_inputs(tmp_path, runs)) <= allowed
+
+
+def test_closing_an_interval_redoes_it_alone(tmp_path):
+    before = scan_inputs(tmp_path, INTERVALS)
+    runs = [*INTERVALS, reference_run(9, 3500.0)]
+    assert changed_scans(before, scan_inputs(tmp_path, runs)) == {7, 8}

@@ -31,13 +31,14 @@ class ExposureScale:
 def leading_scan(scans: Sequence[Run], scan: Run) -> Run:
     """Return the scan that sets the pixels' throughput for a scan's sample and edge.
 
-    It is the first complete one with pulses: one scan, not all, so that a scan that is
-    added later changes no earlier one.
+    It is the first complete one with pulses of its interval between reference runs: one
+    scan, not all, so that a scan that is added later changes no earlier one.
 
     Parameters
     ----------
     scans : sequence of Run
-        All scans of the beamtime, in order of time.
+        Those that may correct the scan, in order of time:
+        `SurroundingCalibrations.companions`.
     scan : Run
         One of them.
 
