@@ -111,6 +111,9 @@ SCAN_MAP = RIXS_MAP | {
     "alignment_errors": Variable(
         ("pixel",), "f", "", "one standard deviation, counting statistics", False
     ),
+    "displacement": Variable(
+        ("pixel",), "f", "eV", "displacement against the other pixels, NaN: none", False
+    ),
     "pixel_status": Variable(
         ("pixel",),
         "S",

@@ -52,6 +52,16 @@ class CalibrationConfig(Model):
         description="align the energy scales of the pixels of a scan by the "
         "emission of the sample, if the data support it",
     )
+    displaced_pixels: Literal["exclude", "report", "keep"] = Field(
+        "exclude",
+        description="pixels that stand 3 eV or more off the other pixels in a scan or "
+        "a part of it: exclude (left out of the scan), report (reported only) or keep "
+        "(not looked for)",
+    )
+    baseline_jumps: bool = Field(
+        True,
+        description="no exposure of a pixel while its baseline is away after a jump",
+    )
     residual_cut: float = Field(
         6.0,
         gt=0,

@@ -86,6 +86,8 @@ class Bin(Stage[Run | PhotonStore]):
         return {
             "residual_cut": config.calibration.residual_cut,
             "align": config.calibration.align,
+            "displaced_pixels": config.calibration.displaced_pixels,
+            "baseline_jumps": config.calibration.baseline_jumps,
             "pixels": sorted(config.beamtime.exclude.pixels),
             "best_pixels": self.calibrations.best_pixels(scan),
         }

@@ -26,7 +26,7 @@ from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import find_point_records
-from rixs_pipeline.types import FloatArray, IntArray
+from rixs_pipeline.types import FloatArray, Int32Array, IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 EMISSION = (200.0, 1100.0)
 BIN_WIDTH = 0.5  # eV: narrower than any line that a detector shows
 ENOUGH_PULSES = 3000  # of a pixel: they place it to less than 0.1 eV
+MAX_PIECES = 64  # of a scan, in which the pixels are compared with each other
 SAMPLED_PIXELS = 5  # whose pulses are counted to estimate how many a pixel has
 
 
@@ -49,6 +50,8 @@ class AlignTask:
         OFF file and energy function of each pixel.
     points
         The points of the scan that are read.
+    piece
+        Piece of the scan to which each point belongs, i8 (point,), ascending from 0.
     edges
         Edges of the emission bins, f8 (bin + 1,), eV.
     """
@@ -56,6 +59,7 @@ class AlignTask:
     files: tuple[Path, ...]
     energies: tuple[PixelEnergy, ...]
     points: Points
+    piece: IntArray
     edges: FloatArray
 
 
@@ -93,11 +97,13 @@ def align_tasks(
         start_ns=scan.points.start_ns[step],
         end_ns=scan.points.end_ns[step],
     )
+    n_points = len(points)
+    piece = np.arange(n_points) * min(MAX_PIECES, n_points) // max(n_points, 1)
     tasks = []
     for first in range(0, len(scan.pulse_files), block_size):
         block = slice(first, first + block_size)
         files = scan.pulse_files[block]
-        tasks.append(AlignTask(files, energies[block], points, edges))
+        tasks.append(AlignTask(files, energies[block], points, piece, edges))
     return tasks
 
 
@@ -122,22 +128,27 @@ def _point_step(scan: Run, energies: tuple[PixelEnergy, ...]) -> int:
     return int(np.clip(step, 1, len(scan.points)))
 
 
-def measure_spectra(task: AlignTask) -> IntArray:
-    """Return the spectra (pixel, bin) of a block in the points that are read.
+def measure_spectra(task: AlignTask) -> Int32Array:
+    """Return the spectra (pixel, piece, bin) of a block in the points that are read.
 
     A pixel that is not used has no counts.
     """
+    n_pieces = int(task.piece.max(initial=-1)) + 1
+    n_pixels, n_bins = len(task.files), len(task.edges) - 1
+    spectra = np.zeros((n_pixels, n_pieces, n_bins), np.int32)
     # The last column takes rejected records and photons outside all bins.
-    spectra = np.zeros((len(task.files), len(task.edges)), np.int64)
+    counts = np.empty((n_pieces, n_bins + 1), np.int64)
     for row, (path, energy) in enumerate(zip(task.files, task.energies, strict=True)):
-        _add_photons(path, energy, task, spectra[row : row + 1])
-    return spectra[:, :-1]
+        counts[:] = 0
+        _add_photons(path, energy, task, counts)
+        spectra[row] = counts[:, :-1]
+    return spectra
 
 
 def _add_photons(
     path: Path, energy: PixelEnergy, task: AlignTask, counts: IntArray
 ) -> None:
-    """Add the photons of a pixel by the cuts of its reference run to (1, bin + 1)."""
+    """Add the photons of a pixel by its reference run's cuts to (piece, bin + 1)."""
     from rixs_pipeline.core.maps import bin_kernel
 
     if energy.cut_limits is None or energy.params is None:
@@ -146,7 +157,7 @@ def _add_photons(
     batch = PointBatch(
         first=records.slices.first,
         stop=records.slices.stop,
-        row=np.zeros(len(task.points), np.int64),
+        row=task.piece,
         later_share=later_calibration_share(
             task.points.middle, energy.params, energy.reference_times
         ),
@@ -158,8 +169,8 @@ def _add_photons(
     bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
 
 
-def join_spectra(first: IntArray, second: IntArray) -> IntArray:
-    """Join the spectra (pixel, bin) of two blocks of pixels."""
+def join_spectra(first: Int32Array, second: Int32Array) -> Int32Array:
+    """Join the spectra (pixel, piece, bin) of two blocks of pixels."""
     return np.concatenate([first, second])
 
 

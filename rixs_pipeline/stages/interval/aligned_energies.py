@@ -1,15 +1,18 @@
-"""Energy functions of scans: from the surrounding calibrations, then aligned."""
+"""Energy functions of scans: from the surrounding calibrations, compared, aligned."""
 
 from collections.abc import Collection, Sequence
+
+import numpy as np
 
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.interval import align_pixels
+from rixs_pipeline.stages.interval.displaced_pixels import mark_displaced
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
 )
-from rixs_pipeline.types import IntArray, Outcome
+from rixs_pipeline.types import Int32Array, Outcome
 
 PixelEnergies = tuple[PixelEnergy, ...]  # in the order of a scan's files
 
@@ -40,14 +43,16 @@ def find_pixel_energies(
     Returns
     -------
     dict of str to Outcome
-        By scan; aligned with each other, if the config says so.
+        By scan; without displaced pixels and aligned with each other, if the config
+        says so.
     """
     energies = {}
     for scan in scans:
         energies[scan.name] = Outcome.of(
             _calibrated_energies, context, calibrations, scan, calibrated
         )
-    if not context.config.calibration.align:
+    config = context.config.calibration
+    if not config.align and config.displaced_pixels == "keep":
         return energies
     edges = align_pixels.spectrum_edges()
     to_align, tasks = [], []
@@ -69,7 +74,7 @@ def find_pixel_energies(
         for scan, counts in zip(to_align, spectra, strict=True):
             functions = energies[scan.name].unwrap()
             energies[scan.name] = Outcome.of(
-                _aligned_energies, calibrations, scan, functions, counts
+                _compared_energies, context, calibrations, scan, functions, counts
             )
     return energies
 
@@ -87,12 +92,23 @@ def _calibrated_energies(
     return calibrations.pixel_energies(scan)
 
 
-def _aligned_energies(
+def _compared_energies(
+    context: RunContext,
     calibrations: SurroundingCalibrations,
     scan: Run,
     energies: PixelEnergies,
-    spectra: Outcome[IntArray],
+    spectra: Outcome[Int32Array],
 ) -> PixelEnergies:
-    errors = [align_pixels.LineErrors(c) for c in calibrations.read(scan)]
+    """Return the energy functions without displaced pixels, the others aligned."""
+    config = context.config.calibration
+    counts = spectra.unwrap()
     edges = align_pixels.spectrum_edges()
-    return align_pixels.align_pixels(scan, energies, spectra.unwrap(), edges, errors)
+    if config.displaced_pixels != "keep":
+        exclude = config.displaced_pixels == "exclude"
+        energies = mark_displaced(energies, counts, edges, exclude=exclude)
+    if not config.align:
+        return energies
+    errors = [align_pixels.LineErrors(c) for c in calibrations.read(scan)]
+    is_used = np.array([energy.status.is_ok for energy in energies], bool)
+    of_scan = counts.sum(axis=1, dtype=np.int64) * is_used[:, None]
+    return align_pixels.align_pixels(scan, energies, of_scan, edges, errors)

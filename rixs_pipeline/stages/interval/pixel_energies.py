@@ -54,6 +54,8 @@ class PixelEnergy:
         energies are multiplied by 1 - alignment.
     misalignment
         The relative gain as measured, before it is shrunk towards 0.
+    displacement
+        How far the pixel stands off the others, eV; NaN where it does not.
     """
 
     status: PixelStatus
@@ -63,6 +65,7 @@ class PixelEnergy:
     alignment: float = 0.0
     alignment_error: float = np.nan
     misalignment: float = np.nan
+    displacement: float = np.nan
 
     def aligned(self, gain: float, error: float, measured: float) -> PixelEnergy:
         """Return the energy function aligned with those of the other pixels.

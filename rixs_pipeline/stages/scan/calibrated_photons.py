@@ -19,7 +19,7 @@ from rixs_pipeline.types import FloatArray, PixelStatus
 
 # Columns of the table of pixels; the photons in the map depend on its bins.
 COLUMNS = tuple(name for name in PIXEL_ARRAYS if name != "pixel_counts")
-ALIGNMENT = ("alignment", "alignment_error", "misalignment")
+ALIGNMENT = ("alignment", "alignment_error", "misalignment", "displacement")
 
 
 def write_calibrated_photons(
@@ -116,6 +116,7 @@ def count_calibrated_photons(
             alignment=float(pixels["alignment"][pixel]),
             alignment_error=float(pixels["alignment_error"][pixel]),
             misalignment=float(pixels["misalignment"][pixel]),
+            displacement=float(pixels["displacement"][pixel]),
         )
         energies.append(energy)
     return CountedScan(scan, counts, tuple(energies))

@@ -49,6 +49,8 @@ class CountTask:
         Edges of the emission bins, f8 (bin + 1,), eV.
     residual_cut
         Width of the cuts, robust standard deviations.
+    baseline_jumps
+        Whether a pixel is not exposed while its baseline is away.
     photon_part
         Where the photons are written to, see `io.photon_store`; None: nowhere.
     """
@@ -58,6 +60,7 @@ class CountTask:
     points: Points
     emission_edges: FloatArray
     residual_cut: float
+    baseline_jumps: bool = True
     photon_part: Path | None = None
 
 
@@ -83,7 +86,7 @@ def _count_pixel(
     points = task.points
     records = find_point_records(path, points)
     limits = select_cuts(records, energy, task.residual_cut)
-    windows = find_exposed_windows(records, limits)
+    windows = find_exposed_windows(records, limits if task.baseline_jumps else None)
     bins = binning.uniform_bins(task.emission_edges)
     if limits is None or energy.params is None:
         cut_limits = NO_CUTS

@@ -96,6 +96,7 @@ def _tasks(
             scan.points,
             context.emission_edges,
             context.config.calibration.residual_cut,
+            context.config.calibration.baseline_jumps,
             part_folder / f"{first:05d}" if part_folder else None,
         )
         tasks.append(task)

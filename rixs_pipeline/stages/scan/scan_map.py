@@ -26,7 +26,8 @@ from rixs_pipeline.schema import (
 )
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import ExposureScale, read_i0
-from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PixelState
+from rixs_pipeline.stages.scan.pixel_warnings import pixel_warnings
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -123,9 +124,7 @@ def make_scan_map(
     warnings = list(points.warnings)
     if config.i0 is not None and (i0 is None or not (i0 > 0).any()):
         warnings.append(_i0_warning(scan, i0, config))
-    if (live.seconds[:, scan.points.duration > 0] == 0).any():
-        warnings += _silent_pixel_warnings(counted, live)
-    warnings += _baseline_warnings(counted)
+    warnings += pixel_warnings(counted, live)
     return ScanMap(dataset, warnings)
 
 
@@ -141,6 +140,7 @@ def _count_variables(
     gain = [energy.alignment for energy in energies]
     gain_error = [energy.alignment_error for energy in energies]
     measured_gain = [energy.misalignment for energy in energies]
+    displacement = [energy.displacement for energy in energies]
     variables: Variables = {
         "incident_energy": (POINT, scan.points.incident_energy),
         "emission_energy": (("emission_energy",), emission_centres),
@@ -156,6 +156,7 @@ def _count_variables(
         "alignment": (PIXEL, np.array(gain)),
         "alignment_errors": (PIXEL, np.array(gain_error)),
         "misalignment": (PIXEL, np.array(measured_gain)),
+        "displacement": (PIXEL, np.array(displacement)),
         "pixel_status": (PIXEL, np.array(status, dtype=object)),
         "cut": (("cut",), np.array(CUT_NAMES, dtype=object)),
         "cut_counts": (("pixel", "cut"), counts.cut_counts),
@@ -283,39 +284,3 @@ def _i0_warning(scan: Run, i0: FloatArray | None, config: NormaliseConfig) -> st
         return f"{scan.name}: {problem}"
     problem = f"no positive '{config.i0}' reading"
     return f"{scan.name}: {problem}; check its sign and `normalise.i0_offset`"
-
-
-def _baseline_warnings(counted: CountedScan) -> list[str]:
-    """Return the warning about pixels whose baseline was away during a scan."""
-    counts, scan = counted.counts, counted.scan
-    seconds = np.where(counted.is_used, counts.away_time.sum(axis=1), 0.0)
-    duration = scan.points.duration.sum()
-    pixels = [
-        f"pixel {counts.pixel[row]} ({100 * seconds[row] / duration:.0f} % of the time)"
-        for row in np.flatnonzero(seconds)
-    ]
-    if not pixels:
-        return []
-    return [f"{scan.name}: baseline away in {', '.join(pixels)}; not exposed there"]
-
-
-def _silent_pixel_warnings(counted: CountedScan, live: EffectiveLiveTime) -> list[str]:
-    """Return the warnings about pixels without pulses in a part or all of a scan."""
-    scan, counts = counted.scan, counted.counts
-    has_time = scan.points.duration > 0
-    is_silent = (live.seconds == 0) & (counts.triggers == 0) & has_time
-    is_silent &= counted.is_used[:, None]
-    warnings = []
-    for row in np.flatnonzero(is_silent.any(axis=1)):
-        share = f"{is_silent[row].sum()} of {len(scan.points)} points"
-        problem = f"pixel {counts.pixel[row]} has no pulses at {share}"
-        warnings.append(f"{scan.name}: {problem}; its exposure there is 0")
-    silent = [
-        str(pixel)
-        for pixel, energy in zip(counts.pixel, counted.energies, strict=True)
-        if energy.status.state is PixelState.SILENT
-    ]
-    if silent:
-        problem = f"no pulses from pixel {', '.join(silent)}"
-        warnings.append(f"{scan.name}: {problem}; not used in this scan")
-    return warnings

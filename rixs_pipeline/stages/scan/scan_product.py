@@ -15,6 +15,7 @@ from rixs_pipeline.stages.scan.exposure_scale import (
     Throughput,
     estimate_throughput,
 )
+from rixs_pipeline.stages.scan.pixel_warnings import baseline_corrections
 from rixs_pipeline.stages.scan.scan_map import make_scan_map, with_elastic_offset
 from rixs_pipeline.stages.stage import Content, dataset_writer
 
@@ -104,5 +105,6 @@ def map_content(
         dataset = dataset.assign_attrs(reference)
     write = dataset_writer({"entry": dataset}, "counts")
     losses = PixelCount.of(dataset["pixel_status"].values).losses(scan.name)
-    facts, corrections = scan_facts(dataset), scan_corrections(dataset)
+    facts = scan_facts(dataset)
+    corrections = [*scan_corrections(dataset), *baseline_corrections(counted)]
     return Content(write, facts, scan_map.warnings, losses, corrections)

@@ -4,6 +4,7 @@ import pytest
 from rixs_pipeline.core.energy import curve_energy
 from rixs_pipeline.stages.interval import align_pixels
 from rixs_pipeline.stages.interval.align_pixels import (
+    MAX_PIECES,
     LineErrors,
     align_tasks,
     measure_spectra,
@@ -61,7 +62,7 @@ def test_alignment_keeps_the_mean_of_the_pixels(tmp_path):
     run = beamline(tmp_path, gains)
     product = reference_run()
     energies = select_pixel_energies(run, [product])
-    counts = measure(run, energies)
+    counts = measure(run, energies).sum(axis=1)
     aligned = align_pixels.align_pixels(
         run, energies, counts, EDGES, [LineErrors(product)]
     )
@@ -82,7 +83,8 @@ def test_alignment_keeps_the_mean_of_the_pixels(tmp_path):
                 (1 - gain) * curve_energy(heights, original),
                 rtol=1e-12,
             )
-    after = align_pixels.align_pixels(run, aligned, measure(run, aligned), EDGES, [])
+    again = measure(run, aligned).sum(axis=1)
+    after = align_pixels.align_pixels(run, aligned, again, EDGES, [])
     assert not any(f.alignment for f in after)  # they are aligned already
 
 
@@ -91,7 +93,7 @@ def test_statistical_errors_of_the_calibration_are_no_drift(tmp_path):
     product = reference_run(errors_ev=0.5)
     energies = select_pixel_energies(run, [product])
     aligned = align_pixels.align_pixels(
-        run, energies, measure(run, energies), EDGES, [LineErrors(product)]
+        run, energies, measure(run, energies).sum(axis=1), EDGES, [LineErrors(product)]
     )
     assert not any(f.alignment for f in aligned)
 
@@ -110,8 +112,9 @@ def test_errors_of_two_reference_runs_add_by_their_shares():
 
 def test_pixels_that_are_not_used_have_no_spectrum(tmp_path):
     run = beamline(tmp_path, np.zeros(3))
-    counts = measure(run, (GOOD, PixelEnergy(DEAD), GOOD))
-    assert counts.shape == (3, len(EDGES) - 1)
+    pieces = measure(run, (GOOD, PixelEnergy(DEAD), GOOD))
+    assert pieces.shape == (3, len(AT), len(EDGES) - 1)
+    counts = pieces.sum(axis=1)
     assert counts[0].sum() > 0 and counts[1].sum() == 0
     aligned = align_pixels.align_pixels(
         run, (GOOD, PixelEnergy(DEAD), GOOD), counts, EDGES, []
@@ -125,11 +128,18 @@ def test_with_many_pulses_only_some_points_are_read(tmp_path, photons, step):
     run = beamline(tmp_path, np.zeros(4), photons)
     tasks = align_tasks(run, (GOOD,) * 4, EDGES, 4)
     assert [len(task.points) for task in tasks] == [-(-len(AT) // step)]
-    spectra = measure(run, (GOOD,) * 4).sum(axis=1)
+    spectra = measure(run, (GOOD,) * 4).sum(axis=(1, 2))
     in_points = photons * 2.0 / 2.5  # the pauses between points are not read
     share = len(AT.start_ns[::step]) / len(AT)
     assert spectra == pytest.approx(np.full(4, in_points * share), rel=0.15)
-    assert measure_spectra(tasks[0]).sum(axis=1).tolist() == spectra.tolist()
+    assert measure_spectra(tasks[0]).sum(axis=(1, 2)).tolist() == spectra.tolist()
+
+
+def test_a_long_scan_has_pieces_of_adjacent_points(tmp_path):
+    run = scan(beamline(tmp_path, np.zeros(1)).pulse_files, points(n=200))
+    (task,) = align_tasks(run, (GOOD,), EDGES, 4)
+    assert len(task.piece) == 200 and task.piece[-1] == MAX_PIECES - 1
+    assert set(np.diff(task.piece)) == {0, 1}
 
 
 def test_the_grid_covers_any_range():

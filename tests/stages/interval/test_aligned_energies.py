@@ -1,5 +1,8 @@
+import numpy as np
+import pytest
+
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.stages.interval import align_pixels
+from rixs_pipeline.stages.interval import align_pixels, aligned_energies
 from rixs_pipeline.stages.interval.aligned_energies import find_pixel_energies
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.types import Outcome
@@ -21,8 +24,11 @@ class Calibrations:
         return []
 
 
-def find_energies(tmp_path, scans, *, align=False, calibrated=(), **config):
-    config = {"calibration": {"align": align}} | config
+def find_energies(
+    tmp_path, scans, *, align=False, displaced="keep", calibrated=(), **config
+):
+    calibration = {"align": align, "displaced_pixels": displaced}
+    config = {"calibration": calibration} | config
     context = make_context(tmp_path, scans, config)
     return find_pixel_energies(
         context, Calibrations(), scans, calibrated=calibrated, block_size=1
@@ -55,22 +61,45 @@ def test_a_map_that_does_not_fit_in_memory_is_a_failure_of_its_scan(tmp_path):
 
 
 def test_alignment_is_applied_to_each_scan_with_its_own_spectra(tmp_path, monkeypatch):
-    tasks = {1: ["a", "b"], 2: ["c"]}
+    tasks = {1: [3, 5], 2: [7]}
     aligned = {}
 
     def align(run, energies, spectra, edges, errors):
-        aligned[run.number] = spectra
+        aligned[run.number] = spectra.tolist()
         return (energies[0],)
 
     monkeypatch.setattr(align_pixels, "align_tasks", lambda run, *_: tasks[run.number])
-    monkeypatch.setattr(align_pixels, "measure_spectra", lambda task: [task])
+    monkeypatch.setattr(
+        align_pixels, "measure_spectra", lambda task: np.full((2, 1, 1), task)
+    )
     monkeypatch.setattr(align_pixels, "join_spectra", lambda a, b: a + b)
     monkeypatch.setattr(align_pixels, "align_pixels", align)
     scans = [numbered_scan(2), numbered_scan(3), numbered_scan(1)]
     energies = find_energies(tmp_path, scans, align=True)
-    assert aligned == {2: ["c"], 1: ["a", "b"]}
+    assert aligned == {2: [[7], [0]], 1: [[8], [0]]}  # the dead pixel has no part
     assert energies["scan0001"] == Outcome((GOOD,))
     assert str(energies["scan0003"].error) == "no calibration"
+
+
+@pytest.mark.parametrize("treatment", ["exclude", "report"])
+def test_displaced_pixels_are_marked_before_the_others_are_aligned(
+    tmp_path, monkeypatch, treatment
+):
+    seen = []
+
+    def mark(energies, spectra, edges, *, exclude):
+        seen.append(exclude)
+        return (PixelEnergy(DEAD), energies[1])
+
+    monkeypatch.setattr(align_pixels, "align_tasks", lambda *_: [1])
+    monkeypatch.setattr(
+        align_pixels, "measure_spectra", lambda task: np.ones((2, 1, 1), np.int32)
+    )
+    monkeypatch.setattr(aligned_energies, "mark_displaced", mark)
+    scans = [numbered_scan(1)]
+    energies = find_energies(tmp_path, scans, displaced=treatment)
+    assert [energy.status for energy in energies["scan0001"].unwrap()] == [DEAD, DEAD]
+    assert seen == [treatment == "exclude"]
 
 
 def test_pulse_files_that_cannot_be_read_are_a_failure_of_their_scan(

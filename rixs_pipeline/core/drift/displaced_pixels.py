@@ -1,0 +1,315 @@
+"""Pixels that stand far off the other pixels for all or a part of a scan.
+
+The gain of a pixel may jump, by 0.5 % and more: it reads E (1 + g) in place of E. All
+pixels of a scan see the same emission, so the photons of a pixel are held against the
+density p(E) of the others. With energies in logarithmic bins a gain is a shift, and the
+log likelihood of all gains,
+
+    L(g) = sum over photons of ln p(E / (1 + g)),
+
+is one correlation. A pixel is displaced if its highest L(g) far from 0 exceeds the
+highest one near 0 by more than chance allows. Scans are divided into pieces, each with
+the density of its own incident energies; a pixel may be displaced in any contiguous
+stretch of them: the stretch with the highest sum is taken (maximum subarray, [1]_).
+
+The pixel with the largest excess is left out of the density, then the next one. If half
+of the pixels had to go, there is no telling which ones are right.
+
+References
+----------
+.. [1] J. Bentley, Commun. ACM 27, 865 (1984).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
+
+MIN_PHOTONS = 30  # of a pixel in the scan, to be compared
+LOG_BIN = 0.002  # relative width of the bins: 0.5 eV at C Ka, 1.9 eV at Cu La
+MAX_SHIFT = 60  # bins: a gain of 12 %, 33 eV at C Ka and 110 eV at Cu La
+# eV, at the energy below which 90 % of the photons lie, and least gain: hidden drift
+# and the errors of calibrations stay below, and alignment takes care of them.
+NEAR_EV = 2.5
+NEAR_GAIN = 0.003
+HIGH_QUANTILE = 0.9
+PHOTONS_PER_PIECE = 50  # of the median pixel; pieces with fewer are joined
+SMOOTHING_BINS = 1.0  # of p(E): as wide as the lines of a good detector
+BACKGROUND_SHARE = 0.05  # flat, so that a stray photon decides nothing
+LARGE_ARRAY = 8  # pixels, of which each one is a small part
+# Deficit of the log likelihood at rest from which a pixel is looked at more closely, and
+# how much of it a photon may have because resolutions and tails differ.
+SUSPECT_DEFICIT = 15.0
+SUSPECT_PER_PHOTON = 0.1
+# Excess of the log likelihood. Chance alone makes 15 among 10^6 pixels and gains; the
+# rest is for what p(E) is not: made of few photons, with other resolutions and tails.
+MIN_EXCESS = 25.0
+
+
+@dataclass(frozen=True)
+class Displacements:
+    """Pixels that stand off the others in a scan.
+
+    Attributes
+    ----------
+    is_displaced
+        Whether a pixel is displaced, bool (pixel,).
+    gain
+        The relative displacement of the pixel, f8 (pixel,); NaN for the others.
+    shift
+        The displacement at the mean energy of its photons, eV, f8 (pixel,); NaN for the
+        others.
+    share
+        The share of the scan in which it is displaced, f8 (pixel,); NaN for the others.
+    is_undetermined
+        Whether half of the pixels or more stand off the others: which ones are right is
+        not known.
+    """
+
+    is_displaced: BoolArray
+    gain: FloatArray
+    shift: FloatArray
+    share: FloatArray
+    is_undetermined: bool
+
+
+@dataclass(frozen=True)
+class _Excess:
+    """How much better a gain far from 0 explains the photons of pixels, (pixel,) each.
+
+    Attributes
+    ----------
+    value
+        Of the log likelihood.
+    shift
+        Bins.
+    share
+        Of the pieces of the scan.
+    """
+
+    value: FloatArray
+    shift: IntArray
+    share: FloatArray
+
+
+def find_displaced(counts: NDArray[np.integer], edges: FloatArray) -> Displacements:
+    """Find the pixels that stand off the other pixels in a scan or a part of it.
+
+    Parameters
+    ----------
+    counts
+        Photons of each pixel, (pixel, piece, bin), in the same points of the scan;
+        pieces in order of time.
+    edges
+        Edges of the bins, f8 (bin + 1,), eV, uniform.
+
+    Returns
+    -------
+    Displacements
+        Of all pixels.
+    """
+    n_pixels = len(counts)
+    missing = np.full(n_pixels, np.nan)
+    result = Displacements(
+        np.zeros(n_pixels, bool), missing.copy(), missing.copy(), missing.copy(), False
+    )
+    photons = counts.sum(axis=(1, 2))
+    used = np.flatnonzero(photons >= MIN_PHOTONS)
+    if len(used) < 2:
+        return result
+    n_pieces = _number_of_pieces(photons[used], counts.shape[1])
+    spectra = _in_logarithmic_bins(_join_pieces(counts[used], n_pieces), edges)
+    energy = edges[0] * np.exp(LOG_BIN * (np.arange(spectra.shape[2]) + 0.5))
+    is_off = np.zeros(len(used), bool)
+    while True:
+        suspects = np.flatnonzero(_are_suspect(spectra, ~is_off) & ~is_off)
+        if not len(suspects):
+            break
+        excess = _find_excess(spectra, energy, ~is_off, suspects)
+        place = int(np.argmax(excess.value))
+        worst = suspects[place]
+        if excess.value[place] < MIN_EXCESS:
+            break
+        is_off[worst] = True
+        gain = np.expm1(LOG_BIN * excess.shift[place])
+        of_pixel = spectra[worst].sum(axis=0)
+        row = used[worst]
+        result.gain[row] = gain
+        result.shift[row] = gain * (of_pixel @ energy) / of_pixel.sum() / (1 + gain)
+        result.share[row] = excess.share[place]
+        if 2 * is_off.sum() >= len(used):
+            break
+    result.is_displaced[used[is_off]] = True
+    if 2 * is_off.sum() < len(used):
+        return result
+    return Displacements(
+        result.is_displaced, result.gain, result.shift, result.share, True
+    )
+
+
+def _number_of_pieces(photons: IntArray, n_pieces: int) -> int:
+    """Return how many pieces have enough photons; `photons` (pixel,) of the scan."""
+    number = int(np.median(photons)) // PHOTONS_PER_PIECE
+    return int(np.clip(number, 1, n_pieces))
+
+
+def _join_pieces(counts: NDArray[np.integer], n_pieces: int) -> FloatArray:
+    """Return counts (pixel, piece, bin) of fewer, longer pieces."""
+    first = np.arange(n_pieces) * counts.shape[1] // n_pieces
+    return np.add.reduceat(counts, first, axis=1).astype(np.float64)
+
+
+def _in_logarithmic_bins(counts: FloatArray, edges: FloatArray) -> FloatArray:
+    """Return counts (..., bin) in bins of `LOG_BIN` from the lowest of the edges on.
+
+    Counts of a bin that a new edge divides are shared by width.
+    """
+    n_bins = int(np.log(edges[-1] / edges[0]) / LOG_BIN)
+    new_edges = edges[0] * np.exp(LOG_BIN * np.arange(n_bins + 1))
+    place = (new_edges - edges[0]) / (edges[1] - edges[0])
+    low = np.minimum(place.astype(np.intp), len(edges) - 2)
+    below = np.zeros((*counts.shape[:-1], len(edges)))
+    np.cumsum(counts, axis=-1, out=below[..., 1:])
+    at_edges = below[..., low] + (place - low) * counts[..., low]
+    return np.asarray(np.diff(at_edges, axis=-1))
+
+
+def _are_suspect(spectra: FloatArray, is_sound: BoolArray) -> BoolArray:
+    """Return which pixels (pixel,) have many photons where the array has few.
+
+    This is faster than all gains of all pixels. A pixel of a large array is compared
+    with all pixels, of which it is a small part.
+
+    Parameters
+    ----------
+    spectra
+        (pixel, piece, bin) counts in logarithmic bins.
+    is_sound
+        (pixel,) whether a pixel contributes to the density.
+    """
+    array = spectra[is_sound].sum(axis=0)
+    if is_sound.sum() >= LARGE_ARRAY:
+        log_density = _log_density(array)
+        usual = _mean_by_piece(array, log_density)
+        deficit = usual * spectra.sum(axis=2) - np.einsum(
+            "pkb,kb->pk", spectra, log_density
+        )
+    else:
+        others = array - spectra * is_sound[:, None, None]
+        log_density = _log_density(others)
+        usual = _mean_by_piece(others, log_density)
+        deficit = usual * spectra.sum(axis=2) - (spectra * log_density).sum(axis=2)
+    deficit -= SUSPECT_PER_PHOTON * spectra.sum(axis=2)
+    return _best_stretch(deficit[:, :, None]).value > SUSPECT_DEFICIT
+
+
+def _log_density(counts: FloatArray) -> FloatArray:
+    """Return the logarithm of the smoothed density (..., bin) of counts (..., bin)."""
+    from scipy.ndimage import gaussian_filter1d
+
+    n_bins = counts.shape[-1]
+    total = counts.sum(axis=-1, keepdims=True)
+    smooth = gaussian_filter1d(counts, SMOOTHING_BINS, mode="nearest")
+    scale = (1 - BACKGROUND_SHARE) / np.maximum(total, 1.0)
+    return np.log(scale * smooth + BACKGROUND_SHARE / n_bins)
+
+
+def _mean_by_piece(counts: FloatArray, log_density: FloatArray) -> FloatArray:
+    """Return the mean log density (..., piece) of the photons that make it."""
+    total = np.maximum(counts.sum(axis=-1), 1.0)
+    return np.asarray((counts * log_density).sum(axis=-1) / total)
+
+
+def _find_excess(
+    spectra: FloatArray,
+    energy: FloatArray,
+    is_sound: BoolArray,
+    suspects: NDArray[np.intp],
+) -> _Excess:
+    """Find how much better a gain far from 0 explains the photons of some pixels.
+
+    Parameters
+    ----------
+    spectra
+        (pixel, piece, bin) counts in logarithmic bins.
+    energy
+        (bin,) eV.
+    is_sound
+        (pixel,) whether a pixel contributes to the density of the others.
+    suspects
+        (suspect,) the pixels in question.
+    """
+    array = spectra[is_sound].sum(axis=0)
+    spectra = spectra[suspects]
+    likelihood = _log_likelihood(
+        spectra, array - spectra * is_sound[suspects, None, None]
+    )
+    shifts = np.arange(-MAX_SHIFT, MAX_SHIFT + 1)
+    gain = np.abs(np.expm1(LOG_BIN * shifts))
+    below = np.cumsum(spectra.sum(axis=1), axis=1)
+    is_low = below < HIGH_QUANTILE * below[:, -1:]
+    high_energy = energy[np.minimum(is_low.sum(axis=1), len(energy) - 1)]
+    nearest = np.maximum(NEAR_GAIN, NEAR_EV / high_energy)
+    is_near = gain[None, :] < nearest[:, None]
+    at_home = np.where(is_near[:, None, :], likelihood, -np.inf).max(axis=2)
+    excess = likelihood - at_home[:, :, None]
+    excess[np.broadcast_to(is_near[:, None, :], excess.shape)] = -np.inf
+    return _best_stretch(excess)
+
+
+def _log_likelihood(spectra: FloatArray, others: FloatArray) -> FloatArray:
+    """Return the log likelihood (pixel, piece, shift) of shifts of up to `MAX_SHIFT`.
+
+    Parameters
+    ----------
+    spectra, others
+        (pixel, piece, bin) counts of pixels, and of the others that each is held
+        against.
+    """
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    n_bins = spectra.shape[2]
+    total = others.sum(axis=2, keepdims=True)
+    log_density = _log_density(others)
+    lowest = np.log(BACKGROUND_SHARE / n_bins)  # beyond the ends
+    length = next_fast_len(n_bins + MAX_SHIFT, real=True)
+    transform = rfft(spectra, length)
+    transform *= np.conj(rfft(log_density - lowest, length))
+    correlation = irfft(transform, length)
+    shifts = np.arange(-MAX_SHIFT, MAX_SHIFT + 1)
+    likelihood = correlation[:, :, shifts]
+    likelihood[np.broadcast_to(total == 0, likelihood.shape)] = 0.0
+    return np.asarray(likelihood)
+
+
+def _best_stretch(excess: FloatArray) -> _Excess:
+    """Return the largest sum over contiguous pieces, and its shift.
+
+    Parameters
+    ----------
+    excess
+        (pixel, piece, shift)
+    """
+    n_pixels, n_pieces, n_shifts = excess.shape
+    running = np.full((n_pixels, n_shifts), -np.inf)
+    length = np.zeros((n_pixels, n_shifts), np.int64)
+    best = running.copy()
+    best_length = length.copy()
+    for piece in range(n_pieces):
+        goes_on = running > 0
+        running = np.where(goes_on, running, 0.0) + excess[:, piece]
+        length = np.where(goes_on, length, 0) + 1
+        is_better = running > best
+        best = np.where(is_better, running, best)
+        best_length = np.where(is_better, length, best_length)
+    place = np.argmax(best, axis=1)
+    pixels = np.arange(n_pixels)
+    return _Excess(
+        value=best[pixels, place],
+        shift=place - MAX_SHIFT,
+        share=best_length[pixels, place] / n_pieces,
+    )

@@ -1,0 +1,57 @@
+"""Compare the pixels of a scan: which ones stand far off the others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rixs_pipeline.core.drift.displaced_pixels import Displacements, find_displaced
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.types import FloatArray, Int32Array, PixelState, PixelStatus
+
+
+def mark_displaced(
+    energies: tuple[PixelEnergy, ...],
+    spectra: Int32Array,
+    edges: FloatArray,
+    *,
+    exclude: bool,
+) -> tuple[PixelEnergy, ...]:
+    """Mark the pixels that stand off the others in a scan, and leave them out.
+
+    Parameters
+    ----------
+    energies
+        Energy functions of the pixels of the scan.
+    spectra
+        Counts of each pixel, i4 (pixel, piece, bin), from
+        `align_pixels.measure_spectra`.
+    edges
+        Edges of the bins, f8 (bin + 1,), eV.
+    exclude
+        Whether displaced pixels are left out. They never are if half of the pixels
+        stand off, so that which ones are right is not known.
+
+    Returns
+    -------
+    tuple of PixelEnergy
+        In the same order.
+    """
+    found = find_displaced(spectra, edges)
+    marked = list(energies)
+    for row in np.flatnonzero(found.is_displaced):
+        shift = float(found.shift[row])
+        marked[row] = replace(marked[row], displacement=shift)
+        if exclude and not found.is_undetermined:
+            status = _displaced_status(found, int(row))
+            marked[row] = PixelEnergy(status, displacement=shift)
+    return tuple(marked)
+
+
+def _displaced_status(found: Displacements, row: int) -> PixelStatus:
+    """Return the status of a pixel that is left out."""
+    detail = f"{found.shift[row]:+.1f} eV against the other pixels"
+    if found.share[row] < 1:
+        detail += f" in {100 * found.share[row]:.0f} % of the scan"
+    return PixelStatus(PixelState.DISPLACED, detail)

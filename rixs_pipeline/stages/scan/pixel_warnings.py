@@ -1,0 +1,106 @@
+"""What a user should know about the pixels of a scan: warnings and corrections."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rixs_pipeline.core.maps.live_time import EffectiveLiveTime
+from rixs_pipeline.stages.scan.counted_scan import CountedScan
+from rixs_pipeline.types import Correction, PixelState
+
+
+def pixel_warnings(counted: CountedScan, live: EffectiveLiveTime) -> list[str]:
+    """Return the warnings about the pixels of a scan.
+
+    Parameters
+    ----------
+    counted
+        The scan with its counts.
+    live
+        Live time of its pixels.
+
+    Returns
+    -------
+    list of str
+        One line each.
+    """
+    return [
+        *_silent_pixels(counted, live),
+        *_pixels_with_jumping_baseline(counted),
+        *_displaced_pixels(counted),
+    ]
+
+
+def baseline_corrections(counted: CountedScan) -> list[Correction]:
+    """Return the corrections of the live time of pixels whose baseline was away."""
+    counts = counted.counts
+    seconds = counts.away_time.sum(axis=1)
+    return [
+        Correction(
+            name="live time while the baseline is away",
+            subject=f"{counted.scan.name}: pixel {counts.pixel[row]}",
+            value=-float(seconds[row]),
+            error=float(counts.away_error[row]),
+            unit="s",
+            config="calibration.baseline_jumps",
+        )
+        for row in np.flatnonzero((seconds > 0) & counted.is_used)
+    ]
+
+
+def _silent_pixels(counted: CountedScan, live: EffectiveLiveTime) -> list[str]:
+    """Return the warnings about pixels without pulses in a part or all of a scan."""
+    scan, counts = counted.scan, counted.counts
+    has_time = scan.points.duration > 0
+    is_silent = (live.seconds == 0) & (counts.triggers == 0) & has_time
+    is_silent &= counted.is_used[:, None]
+    warnings = []
+    for row in np.flatnonzero(is_silent.any(axis=1)):
+        share = f"{is_silent[row].sum()} of {len(scan.points)} points"
+        problem = f"pixel {counts.pixel[row]} has no pulses at {share}"
+        warnings.append(f"{scan.name}: {problem}; its exposure there is 0")
+    silent = [
+        str(pixel)
+        for pixel, energy in zip(counts.pixel, counted.energies, strict=True)
+        if energy.status.state is PixelState.SILENT
+    ]
+    if silent:
+        problem = f"no pulses from pixel {', '.join(silent)}"
+        warnings.append(f"{scan.name}: {problem}; not used in this scan")
+    return warnings
+
+
+def _pixels_with_jumping_baseline(counted: CountedScan) -> list[str]:
+    """Return the warning about pixels whose baseline was away during a scan."""
+    counts, scan = counted.counts, counted.scan
+    seconds = np.where(counted.is_used, counts.away_time.sum(axis=1), 0.0)
+    duration = scan.points.duration.sum()
+    pixels = [
+        f"pixel {counts.pixel[row]} ({100 * seconds[row] / duration:.0f} % of the time)"
+        for row in np.flatnonzero(seconds)
+    ]
+    if not pixels:
+        return []
+    return [
+        f"{scan.name}: baseline away after a jump: {', '.join(pixels)}; "
+        "not exposed there"
+    ]
+
+
+def _displaced_pixels(counted: CountedScan) -> list[str]:
+    """Return the warnings about pixels that stand off the other pixels of a scan."""
+    scan, pixels = counted.scan, counted.counts.pixel.tolist()
+    warnings, disagreeing = [], []
+    for pixel, energy in zip(pixels, counted.energies, strict=True):
+        if energy.status.state is PixelState.DISPLACED:
+            problem = f"pixel {pixel} displaced by {energy.status.detail}"
+            warnings.append(f"{scan.name}: {problem}; not used in this scan")
+        elif energy.status.is_ok and np.isfinite(energy.displacement):
+            disagreeing.append(f"pixel {pixel} by {energy.displacement:+.1f} eV")
+    if disagreeing:
+        warnings.append(
+            f"{scan.name}: pixels disagree with the others: {', '.join(disagreeing)}; "
+            "compare their spectra and leave out the wrong ones "
+            "(`beamtime.exclude.pixels`)"
+        )
+    return warnings
