@@ -1,0 +1,1 @@
+"""Faults of beamtimes: injectors by area, and what a reduction makes of them."""

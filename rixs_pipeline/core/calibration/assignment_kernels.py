@@ -29,19 +29,26 @@ class PeakColumns(NamedTuple):
 
 
 class LineColumns(NamedTuple):
-    """Energies of lines, eV, and how much a missing one counts, each (line,)."""
+    """Lines, each (line,).
+
+    Attributes
+    ----------
+    energy
+        eV.
+    weight
+        How much a missing one counts.
+    tolerance
+        Standard deviation from the curve, eV.
+    """
 
     energy: FloatArray
     weight: FloatArray
+    tolerance: FloatArray
 
 
 @compiled
 def score_curves(
-    curves: CurveColumns,
-    peaks: PeakColumns,
-    lines: LineColumns,
-    offset_spread: float,
-    tolerance: float,
+    curves: CurveColumns, peaks: PeakColumns, lines: LineColumns, offset_spread: float
 ) -> FloatArray:
     """Return how well each curve explains the peaks.
 
@@ -55,8 +62,6 @@ def score_curves(
         Lines that the peaks may belong to.
     offset_spread
         Standard deviation of d / a.
-    tolerance
-        Standard deviation of a line from the curve, eV.
 
     Returns
     -------
@@ -76,7 +81,7 @@ def score_curves(
             explained = 0.0
             for p in range(len(peaks.strength)):
                 off = abs(peaks.pulse_height[p] - height)
-                distance = off / (height_per_ev * tolerance)
+                distance = off / (height_per_ev * lines.tolerance[k])
                 if distance < MAX_DISTANCE:
                     share = np.exp(-0.5 * distance * distance)
                     explained = max(explained, peaks.strength[p] * share)

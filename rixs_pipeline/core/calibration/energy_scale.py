@@ -7,7 +7,7 @@ import numpy as np
 
 from rixs_pipeline.core.calibration.line_fits import LineFits, LineSpectra, fit_lines
 from rixs_pipeline.core.calibration.line_identification import FittedLines
-from rixs_pipeline.core.calibration.line_shapes import N_GRID, SHIFT, LineGrid
+from rixs_pipeline.core.calibration.line_shapes import N_GRID, SHIFT
 from rixs_pipeline.core.calibration.pixel import Pixel
 from rixs_pipeline.core.calibration.pixel_response import learn_shape_prior
 from rixs_pipeline.core.energy import curve_energy, curve_height, layout
@@ -20,8 +20,6 @@ from rixs_pipeline.core.gain import (
 )
 from rixs_pipeline.types import BoolArray, FloatArray
 
-# bins of the line fits, eV
-GRID = LineGrid(0.5)
 # counts of a line above its background, in standard deviations
 MIN_SIGNIFICANCE = 4.0
 # largest statistical error of the position of a line that is used
@@ -87,10 +85,10 @@ def fit_energy_scale(
     if previous is not None:
         # before the corrections, the width of a line depends on its arrival phases and
         # says nothing about the other lines
-        is_reliable = _find_usable(pixels, fits, min_line_counts)
-        prior = learn_shape_prior(fits, is_reliable)
+        is_reliable = _find_usable(pixels, lines, fits, min_line_counts)
+        prior = learn_shape_prior(fits, is_reliable, lines.grid)
         fits = fit_lines(spectra, prior=prior, start=fits.theta)
-    is_usable = _find_usable(pixels, fits, min_line_counts)
+    is_usable = _find_usable(pixels, lines, fits, min_line_counts)
 
     fitted_energy = lines.energy + fits.shift
     heights = line_heights(pixels, fitted_energy)
@@ -102,7 +100,7 @@ def fit_energy_scale(
         energy=lines.energy[anchors],
         reference_errors=lines.energy_errors[anchors],
     )
-    curves = fit_gain_curves(positions, curve_form)
+    curves = fit_gain_curves(positions, curve_form, lines.energy_range)
     position = _set_curves(pixels, curves, heights)
     return EnergyScale(fits, is_usable, curves, position)
 
@@ -113,41 +111,43 @@ def _make_line_spectra(pixels: Sequence[Pixel], lines: FittedLines) -> LineSpect
 
     # One histogram of a pixel holds the spectra of all lines. A line lies `offset` from
     # the middle of its spectrum, which is a bin edge.
-    place = np.round(lines.energy / GRID.width)
+    grid = lines.grid
+    place = np.round(lines.energy / grid.width)
     middle = place.astype(np.int64)
-    offset = lines.energy - middle * GRID.width
+    offset = lines.energy - middle * grid.width
     first = middle.min(initial=0) - N_GRID
     middle_bin = middle - first
     distance = np.arange(-N_GRID // 2, N_GRID // 2)
     bins = middle_bin[:, None] + distance
     n_bins = int(bins.max()) + 2
-    lowest_energy = first * GRID.width
+    lowest_energy = first * grid.width
     n_pixels = len(pixels)
     n_lines = len(lines.energy)
     counts = np.zeros((n_pixels, n_lines, N_GRID))
     for row, pixel in enumerate(pixels):
         if pixel.has_curve:
             histogram = pulse_kernels.histogram(
-                pixel.energies(), lowest_energy, GRID.width, n_bins
+                pixel.energies(), lowest_energy, grid.width, n_bins
             )
             counts[row] = histogram[bins]
-    displacement = np.exp(-1j * GRID.k * offset[:, None])
+    displacement = np.exp(-1j * grid.k * offset[:, None])
     return LineSpectra(
         counts=counts,
-        is_inside=lines.fitted_bins(GRID, offset),
-        emitted=lines.emitted_shapes(GRID) * displacement,
-        grid=GRID,
+        is_inside=lines.fitted_bins(grid, offset),
+        emitted=lines.emitted_shapes(grid) * displacement,
+        grid=grid,
     )
 
 
 def _find_usable(
-    pixels: Sequence[Pixel], fits: LineFits, min_line_counts: int
+    pixels: Sequence[Pixel], lines: FittedLines, fits: LineFits, min_line_counts: int
 ) -> BoolArray:
     """Return which lines (pixel, line) are fitted well enough to be used."""
+    max_error = MAX_POSITION_ERROR_EV * lines.energy_range.width_unit
     has_curve = np.array([pixel.has_curve for pixel in pixels])
     has_counts = fits.counts >= min_line_counts
-    is_precise = fits.shift_errors < MAX_POSITION_ERROR_EV
-    is_significant = fits.significance(GRID.width) > MIN_SIGNIFICANCE
+    is_precise = fits.shift_errors < max_error
+    is_significant = fits.significance(lines.grid.width) > MIN_SIGNIFICANCE
     is_good = has_counts & is_precise & is_significant & fits.is_converged
     is_usable: BoolArray = is_good & has_curve[:, None]
     return is_usable

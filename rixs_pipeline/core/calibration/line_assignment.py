@@ -12,14 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rixs_pipeline.core.gain import EnergyRange
 from rixs_pipeline.types import BoolArray, FloatArray
 
 IndexArray = NDArray[np.intp]
 
 # resolution of the peak search: about that of a TES pixel
 SMOOTHING_EV = 2.5
-# approximate energy of the highest pulses of a reference run, which sets the scale of
-# the peak search: one bin is about 1 eV
+# bins up to the highest pulses of a reference run: one is about 1 eV for lines up to
+# 1 keV
 FULL_SCALE_EV = 1000.0
 N_BINS = int(1.3 * FULL_SCALE_EV)
 # fewer pulses have no peaks
@@ -31,15 +32,18 @@ MAX_PEAKS = 16
 N_PAIRED_PEAKS = 9
 # peaks, and lines, that an assignment needs
 MIN_MATCHES = 3
-# values of b that are tried, eV; half a step bends a curve by about 1 eV
+# values of b that are tried for lines up to 1 keV, eV; half a step bends a curve by
+# about 1 eV
 _BENT_EV = np.geomspace(1000.0, 5000.0, 13)
 _ALMOST_STRAIGHT_EV = 1e4
 SATURATION_ENERGIES_EV = np.append(_BENT_EV, _ALMOST_STRAIGHT_EV)
 # standard deviation of d / a in real arrays, and the largest that is tried
 OFFSET_SPREAD = 0.015
 MAX_OFFSET = 3 * OFFSET_SPREAD
-# distance by which a curve without its smooth remainder misses a line
+# distance by which a curve without its smooth remainder misses a line: up to 1.2 keV,
+# and relative to the energy of a line above
 TOLERANCE_EV = 3.0
+RELATIVE_TOLERANCE = 0.0025
 # relative difference in pulse height between curves that are different assignments
 DISTINCT_CURVES = 0.03
 # an assignment is ambiguous if the next one has more than this share of its score
@@ -192,7 +196,7 @@ def assign_lines(
     line_energy: FloatArray,
     line_weight: FloatArray,
     elastic_energy: float = np.nan,
-    saturation_energies: FloatArray = SATURATION_ENERGIES_EV,
+    saturation_energies: FloatArray | None = None,
 ) -> LineAssignment | None:
     """Assign the peaks of a pixel to lines.
 
@@ -208,7 +212,8 @@ def assign_lines(
         Reading of the parked monochromator, eV, NaN if unknown; its elastic line may be
         among the peaks.
     saturation_energies
-        (n,) values of b that are tried, eV.
+        (n,) values of b that are tried, eV. By default those of any detector that may
+        show three of the lines.
 
     Returns
     -------
@@ -227,6 +232,8 @@ def assign_lines(
         order = np.argsort(energy)
         energy = energy[order]
         weight = weight[order]
+    if saturation_energies is None:
+        saturation_energies = find_saturation_energies(line_energy)
     curves = _propose_curves(peaks, energy, saturation_energies)
     if not len(curves.a):
         return None
@@ -249,6 +256,38 @@ def assign_lines(
         line_peaks=_match_peaks(best_curve, peaks, line_energy),
         attainable_score=_attainable_score(peaks, line_weight),
     )
+
+
+def line_tolerances(line_energy: FloatArray) -> FloatArray:
+    """Return how far lines (line,) eV may lie from a curve, standard deviation, eV."""
+    return np.maximum(TOLERANCE_EV, RELATIVE_TOLERANCE * line_energy)
+
+
+def find_saturation_energies(line_energy: FloatArray) -> FloatArray:
+    """Return the values of b (n,) eV that detectors for some of the lines may have.
+
+    Parameters
+    ----------
+    line_energy
+        (line,) ascending, eV.
+
+    Returns
+    -------
+    FloatArray
+        `SATURATION_ENERGIES_EV` for lines up to 1 keV. For higher lines more, in the
+        same steps: a detector may show the lowest three lines alone, or all.
+    """
+    third_lowest = float(line_energy[MIN_MATCHES - 1])
+    lowest_unit = EnergyRange.up_to(third_lowest).energy_unit
+    highest_unit = EnergyRange.up_to(float(line_energy[-1])).energy_unit
+    if highest_unit == 1:
+        return SATURATION_ENERGIES_EV
+    step = np.log(_BENT_EV[1] / _BENT_EV[0])
+    low = lowest_unit * _BENT_EV[0]
+    high = highest_unit * _BENT_EV[-1]
+    number = 1 + round(float(np.log(high / low) / step))
+    bent = np.geomspace(low, high, number)
+    return np.append(bent, highest_unit * _ALMOST_STRAIGHT_EV)
 
 
 def _attainable_score(peaks: Peaks, line_weight: FloatArray) -> float:
@@ -307,9 +346,10 @@ def _score_curves(
     scores: FloatArray = assignment_kernels.score_curves(
         assignment_kernels.CurveColumns(curves.a, curves.b, curves.d),
         assignment_kernels.PeakColumns(peaks.pulse_height, strength),
-        assignment_kernels.LineColumns(line_energy, line_weight),
+        assignment_kernels.LineColumns(
+            line_energy, line_weight, line_tolerances(line_energy)
+        ),
         OFFSET_SPREAD,
-        TOLERANCE_EV,
     )
     return scores
 
@@ -317,7 +357,7 @@ def _score_curves(
 def _match_peaks(
     curve: SaturatingCurve, peaks: Peaks, line_energy: FloatArray
 ) -> IndexArray:
-    """Return the index (line,) of each line's peak, -1 without one within 6 eV.
+    """Return the index (line,) of each line's peak, -1 without one near.
 
     A peak belongs to the nearest line only.
     """
@@ -328,5 +368,5 @@ def _match_peaks(
     line = np.arange(len(line_energy))
     is_mutual = nearest_line[nearest_peak] == line
     smallest_distance = distance.min(axis=1)
-    is_near = smallest_distance < 2 * TOLERANCE_EV
+    is_near = smallest_distance < 2 * line_tolerances(line_energy)
     return np.where(is_mutual & is_near, nearest_peak, -1)

@@ -62,6 +62,31 @@ RANGES = np.array(
     ]
 )
 LOWEST, HIGHEST = RANGES.T
+# parameters that are energies, or logarithms of energies
+IS_ENERGY = np.array([1, 0, 0, 0, 0, 0])
+IS_LOG_ENERGY = np.array([0, 1, 0, 1, 0, 0])
+
+
+@dataclass(frozen=True)
+class ParameterRanges:
+    """Ranges of the parameters, each (N_FIT,)."""
+
+    lowest: FloatArray
+    highest: FloatArray
+
+
+def parameter_ranges(grid: LineGrid) -> ParameterRanges:
+    """Return the ranges of the parameters of fits on a grid."""
+    width = grid.width_unit
+    factor = np.where(IS_ENERGY, width, 1.0)
+    offset = np.where(IS_LOG_ENERGY, np.log(width), 0.0)
+    return ParameterRanges(LOWEST * factor + offset, HIGHEST * factor + offset)
+
+
+def weak_prior(grid: LineGrid) -> ShapePrior:
+    """Return the weak prior of the shapes of lines on a grid."""
+    offset = np.where(IS_LOG_ENERGY[SHAPE], np.log(grid.width_unit), 0.0)
+    return ShapePrior(WEAK_PRIOR.centre + offset, WEAK_PRIOR.width)
 
 
 @dataclass(frozen=True)
@@ -116,6 +141,12 @@ class LineFits:
     def fwhm(self) -> FloatArray:
         """Resolution (pixel, line), full width at half maximum, eV."""
         return self.sigma * FWHM_PER_SIGMA
+
+    def are_widest(self, grid: LineGrid) -> BoolArray:
+        """Return whether resolutions (pixel, line) stand at the fit's upper limit."""
+        highest = parameter_ranges(grid).highest[LOG_SIGMA]
+        is_widest: BoolArray = self.theta[..., LOG_SIGMA] >= highest - ROUNDING
+        return is_widest
 
     @property
     def tail_fraction(self) -> FloatArray:
@@ -187,7 +218,7 @@ class LineFits:
 def fit_lines(
     spectra: LineSpectra,
     *,
-    prior: ShapePrior = WEAK_PRIOR,
+    prior: ShapePrior | None = None,
     start: FloatArray | None = None,
 ) -> LineFits:
     """Fit the lines of all pixels.
@@ -197,7 +228,7 @@ def fit_lines(
     spectra
         Spectra around the lines.
     prior
-        Of the shapes; its arrays broadcast to (pixel, line, 3).
+        Of the shapes; its arrays broadcast to (pixel, line, 3). By default a weak one.
     start
         (pixel, line, N_FIT) parameters to start from. By default they are estimated
         from the spectra.
@@ -217,12 +248,12 @@ def fit_lines(
     errors = np.full((n_spectra, N_FIT), np.inf)
     is_converged = np.zeros(n_spectra, dtype=bool)
     if len(filled):
-        problem = _Problem(spectra, prior, filled)
+        problem = _Problem(spectra, prior or weak_prior(spectra.grid), filled)
         if start is None:
             first = problem.estimate_start()
         else:
             first = start.reshape(n_spectra, N_FIT)[filled]
-        maximum = problem.maximise(_clip(first))
+        maximum = problem.maximise(first)
         theta[filled] = maximum.theta
         errors[filled] = maximum.errors
         is_converged[filled] = maximum.is_converged
@@ -263,6 +294,7 @@ class _Problem:
         self.line = line[filled]
         self.emitted = spectra.emitted
         self.grid = spectra.grid
+        self.ranges = parameter_ranges(spectra.grid)
         shape = (n_pixels, n_lines, N_SHAPE)
         centre = np.broadcast_to(prior.centre, shape)
         centre = centre.reshape(-1, N_SHAPE)[filled]
@@ -284,7 +316,7 @@ class _Problem:
         offsets = self.grid.offsets[self.window]
         counts = np.where(is_inside, self.counts, 0.0)
         smooth = gaussian_filter1d(counts, START_SMOOTHING, axis=1, mode="constant")
-        is_near = np.abs(offsets) < START_REACH_EV
+        is_near = np.abs(offsets) < START_REACH_EV * self.grid.width_unit
         near = np.where(is_near, smooth, -1.0)
         highest = near.argmax(axis=1)
         total = counts.sum(axis=1)
@@ -322,6 +354,7 @@ class _Problem:
             prior = ShapePrior(centre, width)
             return evaluate_posterior(spectra, contents, parameters, prior)
 
+        theta = _clip(theta, self.ranges)
         n_fits = len(theta)
         damping = np.full(n_fits, START_DAMPING)
         is_converged = np.zeros(n_fits, dtype=bool)
@@ -334,6 +367,7 @@ class _Problem:
                 gradient=gradient[active],
                 information=information[active],
                 damping=damping[active],
+                ranges=self.ranges,
             )
             slope = step * gradient[active]
             expected_gain = 0.5 * slope.sum(axis=1)
@@ -343,7 +377,7 @@ class _Problem:
             active = active[~is_ready]
             if not len(active):
                 break
-            trial = _clip(theta[active] + step[~is_ready])
+            trial = _clip(theta[active] + step[~is_ready], self.ranges)
             posterior = evaluate(trial, active)
             is_better = posterior.value >= value[active] - ROUNDING
             better = active[is_better]
@@ -356,7 +390,7 @@ class _Problem:
             new_damping = np.where(is_better, less_damping, more_damping)
             damping[active] = np.clip(new_damping, *DAMPING_RANGE)
         distance = np.abs(theta[:, SHIFT])
-        is_converged &= distance < SHIFT_LIMIT_EV - 1e-6
+        is_converged &= distance < self.ranges.highest[SHIFT] - 1e-6
         errors = _standard_deviations(information)
         return LineFits(theta, errors, is_converged)
 
@@ -366,13 +400,14 @@ def _damped_step(
     gradient: FloatArray,
     information: FloatArray,
     damping: FloatArray,
+    ranges: ParameterRanges,
 ) -> FloatArray:
     """Return the step (n, N_FIT) of the damped scoring equations.
 
     A parameter at the end of its range that would leave it stays there.
     """
-    is_stuck_low = (theta <= LOWEST) & (gradient < 0)
-    is_stuck_high = (theta >= HIGHEST) & (gradient > 0)
+    is_stuck_low = (theta <= ranges.lowest) & (gradient < 0)
+    is_stuck_high = (theta >= ranges.highest) & (gradient > 0)
     is_free = ~(is_stuck_low | is_stuck_high)
     identity = np.eye(N_FIT)
     free_row = is_free[:, :, None]
@@ -388,9 +423,9 @@ def _damped_step(
     return step[..., 0]
 
 
-def _clip(theta: FloatArray) -> FloatArray:
+def _clip(theta: FloatArray, ranges: ParameterRanges) -> FloatArray:
     """Return parameters (n, N_FIT) within their ranges."""
-    return np.clip(theta, LOWEST, HIGHEST)
+    return np.clip(theta, ranges.lowest, ranges.highest)
 
 
 def _standard_deviations(information: FloatArray) -> FloatArray:

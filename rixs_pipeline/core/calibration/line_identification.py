@@ -14,11 +14,18 @@ from rixs_pipeline.core.calibration.line_assignment import (
     MAX_RUNNER_UP_SHARE,
     LineAssignment,
     assign_lines,
+    line_tolerances,
 )
-from rixs_pipeline.core.calibration.line_shapes import ComplexArray, LineGrid
+from rixs_pipeline.core.calibration.line_shapes import (
+    SOFT_BIN_EV,
+    ComplexArray,
+    LineGrid,
+)
 from rixs_pipeline.core.calibration.pixel import Pixel
+from rixs_pipeline.core.gain import EnergyRange
 from rixs_pipeline.types import BoolArray, FloatArray
 
+# Energies and widths for lines up to 1 keV; they follow the range of the detector.
 # range of a line's fit: its low-energy tail, and the Lb line of metals above
 WINDOW_EV = (-25.0, 28.0)
 # distance from the reading of the monochromator within which its elastic line is sought
@@ -37,6 +44,14 @@ OPTIONAL_WEIGHT = 0.05
 # pixels that determine how the gains of an array bend, and their share of all pixels
 MIN_UNAMBIGUOUS = 3
 MIN_UNAMBIGUOUS_SHARE = 0.5
+# a strong peak has this share of the significance of the usual peak of a line, ...
+STRONG_PEAK_SHARE = 0.5
+# ... and is no line if it is farther from all of them than this many tolerances
+PEAK_TOLERANCES = 3.0
+# strong peaks without a line that say that the lines are wrong: at least so many, and
+# more than this share of the strong peaks. Samples may have a contaminant or two.
+MIN_UNEXPLAINED = 2
+MAX_UNEXPLAINED_SHARE = 0.3
 # saturation energies that are tried within the range of these pixels
 N_SATURATION_ENERGIES = 9
 
@@ -100,6 +115,17 @@ class FittedLines:
         return np.array([line.energy for line in self.lines])
 
     @property
+    def energy_range(self) -> EnergyRange:
+        """Range of the detector, which follows the lines."""
+        anchors = self.energy[self.is_anchor]
+        return EnergyRange.up_to(float(anchors.max(initial=0.0)))
+
+    @property
+    def grid(self) -> LineGrid:
+        """Bins of the line fits."""
+        return LineGrid(SOFT_BIN_EV * self.energy_range.width_unit)
+
+    @property
     def energy_errors(self) -> FloatArray:
         """Uncertainties (line,) of the energies, eV; NaN for the elastic line."""
         errors = np.array([line.uncertainty for line in self.lines])
@@ -124,7 +150,7 @@ class FittedLines:
         next_above = ascending[index + 1]
         half_way_below = (energy + next_below) / 2
         half_way_above = (energy + next_above) / 2
-        reach_below, reach_above = WINDOW_EV
+        reach_below, reach_above = np.array(WINDOW_EV) * self.energy_range.width_unit
         low = np.maximum(energy + reach_below, half_way_below)
         high = np.minimum(energy + reach_above, half_way_above)
         return np.stack([low, high], axis=1)
@@ -186,11 +212,15 @@ def identify_lines(
         anchors = [line for line in reference_lines if line.name in line_names]
     anchor_energy = np.array([line.energy for line in anchors])
     _assign_pixels(pixels, anchor_energy, elastic_energy)
+    set_energy = np.array([line.energy for line in reference_lines])
+    for pixel in pixels:
+        pixel.unexplained_peaks = _find_unexplained(pixel, set_energy, elastic_energy)
     lines = list(anchors)
     elastic = _find_elastic_line(pixels, elastic_energy)
     if elastic is not None:
         distance = np.abs(anchor_energy - elastic.energy)
-        if (distance > ELASTIC_MIN_DISTANCE_EV).all():
+        width_unit = EnergyRange.up_to(elastic.energy).width_unit
+        if (distance > ELASTIC_MIN_DISTANCE_EV * width_unit).all():
             lines.append(elastic)
     lines.sort(key=lambda line: line.energy)
     return FittedLines(
@@ -220,13 +250,15 @@ def _find_anchors(
     elastic_energy: float,
 ) -> list[ReferenceLine]:
     """Find the lines that most of the best pixels show; none if they are ambiguous."""
+    elastic_reach = ELASTIC_REACH_EV * EnergyRange.up_to(elastic_energy).energy_unit
     candidates = [
         line
         for line in reference_lines
         if not line.is_satellite
-        and not line.name.endswith("_Lb")  # never there without its stronger La
+        # never there without the stronger La or Ka
+        and not line.name.endswith(("_Lb", "_Kb"))
         # true for all lines if the elastic energy is NaN
-        and not abs(line.energy - elastic_energy) < ELASTIC_REACH_EV
+        and not abs(line.energy - elastic_energy) < elastic_reach
     ]
     energy = np.array([line.energy for line in candidates])
     weight = np.full(len(candidates), OPTIONAL_WEIGHT)
@@ -293,6 +325,49 @@ def _assign_pixels(
             pixel.assignment = second or assignment
 
 
+def _find_unexplained(
+    pixel: Pixel, set_energy: FloatArray, elastic_energy: float
+) -> FloatArray:
+    """Return the pulse heights of strong peaks that are no line of the reference set.
+
+    Parameters
+    ----------
+    pixel
+        With its assignment.
+    set_energy
+        (line,) of all lines of the set, those that are not fitted among them, eV.
+    elastic_energy
+        Reading of the parked monochromator, eV; NaN if unknown.
+
+    Returns
+    -------
+    FloatArray
+        (peak,) empty where they are too few to matter: other elements may be on the
+        sample.
+    """
+    assignment = pixel.assignment
+    none = np.empty(0)
+    if assignment is None:
+        return none
+    peaks = pixel.peaks
+    matched = assignment.line_peaks[assignment.line_peaks >= 0]
+    if not len(matched):
+        return none
+    usual = float(np.median(peaks.significance[matched]))
+    is_strong = peaks.significance > STRONG_PEAK_SHARE * usual
+    energy = assignment.curve.energy(peaks.pulse_height)
+    reach = PEAK_TOLERANCES * line_tolerances(set_energy)
+    is_line = (np.abs(energy[:, None] - set_energy) < reach).any(axis=1)
+    elastic_reach = ELASTIC_REACH_EV * EnergyRange.up_to(elastic_energy).energy_unit
+    is_elastic = np.abs(energy - elastic_energy) < elastic_reach
+    is_unexplained = is_strong & ~is_line & ~is_elastic
+    number = np.count_nonzero(is_unexplained)
+    max_number = MAX_UNEXPLAINED_SHARE * np.count_nonzero(is_strong)
+    if number < MIN_UNEXPLAINED or number <= max_number:
+        return none
+    return np.sort(peaks.pulse_height[is_unexplained])
+
+
 def _unambiguous_assignments(pixels: Sequence[Pixel]) -> list[LineAssignment]:
     """Return the assignments that are unambiguous."""
     unambiguous = []
@@ -312,6 +387,7 @@ def _find_elastic_line(
     """
     n_unambiguous = 0
     energies = []
+    reach = ELASTIC_REACH_EV * EnergyRange.up_to(elastic_energy).energy_unit
     for pixel in pixels:
         assignment = pixel.assignment
         if assignment is None or not assignment.is_unambiguous:
@@ -320,7 +396,7 @@ def _find_elastic_line(
         peaks = pixel.peaks
         energy = assignment.curve.energy(peaks.pulse_height)
         distance = np.abs(energy - elastic_energy)
-        is_near = distance < ELASTIC_REACH_EV
+        is_near = distance < reach
         if is_near.any():
             strongest = np.argmax(peaks.significance[is_near])
             near_energies = energy[is_near]

@@ -30,6 +30,7 @@ ComplexArray = NDArray[np.complex128]
 
 _HALF_WIDTH = np.sqrt(2 * np.log(2))  # at half maximum, over sigma
 FWHM_PER_SIGMA = float(2 * _HALF_WIDTH)
+SOFT_BIN_EV = 0.5  # bins of the fits of lines up to 1 keV
 N_GRID = 384  # bins of the periodic grid: 192 eV at 0.5 eV, wide enough for the tail
 
 # Parameters theta of a line fit: shift in eV; log of sigma in eV, f and log of tau in
@@ -58,6 +59,11 @@ class LineGrid:
     """A periodic grid of `N_GRID` bins around the reference energy of a line."""
 
     width: float  # of a bin, eV
+
+    @property
+    def width_unit(self) -> float:
+        """Widths of lines relative to those of a detector for 1 keV."""
+        return self.width / SOFT_BIN_EV
 
     @cached_property
     def offsets(self) -> FloatArray:

@@ -21,11 +21,18 @@ from rixs_pipeline.core.energy import (
     energy_at_any_time,
     layout,
 )
-from rixs_pipeline.core.gain import CurveForm, GainCurves, fit_splines
+from rixs_pipeline.core.gain import (
+    SOFT_RANGE,
+    CurveForm,
+    EnergyRange,
+    GainCurves,
+    fit_splines,
+)
 from rixs_pipeline.core.stats.robust import Range
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
-# the pulse height of this energy is the unit of a pixel's corrections
+# the pulse height of this energy is the unit of a pixel's corrections, for lines up to
+# 1 keV
 HEIGHT_REF_EV = 1000.0
 
 
@@ -86,6 +93,9 @@ class Pixel:
         Peaks in the pulse heights.
     assignment
         Lines that the peaks belong to; None before it is known, or with too few peaks.
+    unexplained_peaks
+        (peak,) pulse heights of strong peaks that are no line of the reference set,
+        where they are too many for a right assignment.
     params
         (N_PARAMS,) of the energy function; NaN without one.
     """
@@ -97,6 +107,7 @@ class Pixel:
     negative_share: float = 0.0
     peaks: Peaks = NO_PEAKS
     assignment: LineAssignment | None = None
+    unexplained_peaks: FloatArray = field(default_factory=lambda: np.empty(0))
     params: FloatArray = field(default_factory=lambda: np.full(layout.N_PARAMS, np.nan))
 
     @property
@@ -142,11 +153,14 @@ class Pixel:
             line_position=position,
         )
 
-    def start_energy_function(self, curve: FloatArray) -> None:
+    def start_energy_function(
+        self, curve: FloatArray, energy_range: EnergyRange
+    ) -> None:
         """Set the first parameters: a curve (N_PARAMS,) without corrections."""
         pulses = self.pulses
         params = curve.copy()
-        height_ref = curve_height(np.array([HEIGHT_REF_EV]), curve)[0]
+        energy_ref = HEIGHT_REF_EV * energy_range.energy_unit
+        height_ref = curve_height(np.array([energy_ref]), curve)[0]
         params[layout.HEIGHT_REF] = height_ref
         params[layout.PRETRIGGER_REF] = np.mean(pulses.pretrigger_mean)
         params[layout.DRIFT] = 0.0
@@ -232,7 +246,9 @@ def _pulse_deviations(pixel: Pixel, max_pulses: int) -> hold_off.Deviations:
     )
 
 
-def start_energy_functions(pixels: Sequence[Pixel]) -> None:
+def start_energy_functions(
+    pixels: Sequence[Pixel], energy_range: EnergyRange = SOFT_RANGE
+) -> None:
     """Give pixels with an unambiguous assignment the energy function of its curve."""
     started = []
     parameters = []
@@ -240,9 +256,12 @@ def start_energy_functions(pixels: Sequence[Pixel]) -> None:
         if pixel.assignment is not None and pixel.assignment.is_unambiguous:
             curve = pixel.assignment.curve
             started.append(pixel)
-            parameters.append([np.log(curve.a), np.log(curve.b), curve.d / curve.a])
+            log_saturation = np.log(curve.b / energy_range.energy_unit)
+            parameters.append([np.log(curve.a), log_saturation, curve.d / curve.a])
     if not started:
         return
-    curves = GainCurves.without_remainder(CurveForm.PHYSICAL, np.array(parameters))
+    curves = GainCurves.without_remainder(
+        CurveForm.PHYSICAL, np.array(parameters), energy_range
+    )
     for pixel, params in zip(started, fit_splines(curves).params, strict=True):
-        pixel.start_energy_function(params)
+        pixel.start_energy_function(params, energy_range)

@@ -19,22 +19,31 @@ References
 
 import numpy as np
 
-from rixs_pipeline.core.calibration.line_fits import WEAK_PRIOR, LineFits
-from rixs_pipeline.core.calibration.line_shapes import N_SHAPE, SHAPE, ShapePrior
+from rixs_pipeline.core.calibration.line_fits import LineFits, weak_prior
+from rixs_pipeline.core.calibration.line_shapes import (
+    N_SHAPE,
+    SHAPE,
+    SOFT_BIN_EV,
+    LineGrid,
+    ShapePrior,
+)
 from rixs_pipeline.types import BoolArray, FloatArray
 
 # Of log sigma, f, log tau: standard deviation of line_l ...
 LINE_SPREAD = np.array([0.3, 0.05, 0.3])
 # ... and the least of the scatter: no line is exactly like the others.
 MIN_SCATTER = np.array([0.03, 0.01, 0.05])
+SOFT_GRID = LineGrid(SOFT_BIN_EV)
 START_SCATTER = 0.2  # of the width of the weak prior
 ROUNDS = 30  # of expectation maximisation, which converges slowly
 MIN_PRECISION = 0.05  # of the weak prior's, for a fit to count
 SMALLEST = 1e-300  # precision that stands for none
 
 
-def learn_shape_prior(fits: LineFits, is_used: BoolArray) -> ShapePrior:
-    """Return the priors of the shapes from fits with `line_fits.WEAK_PRIOR`.
+def learn_shape_prior(
+    fits: LineFits, is_used: BoolArray, grid: LineGrid = SOFT_GRID
+) -> ShapePrior:
+    """Return the priors of the shapes from fits with `line_fits.weak_prior`.
 
     Parameters
     ----------
@@ -42,14 +51,17 @@ def learn_shape_prior(fits: LineFits, is_used: BoolArray) -> ShapePrior:
         Of all lines of all pixels.
     is_used
         (pixel, line) the lines that are reliable.
+    grid
+        Bins of the fits.
 
     Returns
     -------
     ShapePrior
         (pixel, line, 3)
     """
-    weak_centre = WEAK_PRIOR.centre
-    weak_variance = WEAK_PRIOR.width**2
+    weak = weak_prior(grid)
+    weak_centre = weak.centre
+    weak_variance = weak.width**2
     use_shape = is_used[..., None]
     shape = fits.theta[..., SHAPE]
     shape_errors = fits.errors[..., SHAPE]
@@ -69,7 +81,7 @@ def learn_shape_prior(fits: LineFits, is_used: BoolArray) -> ShapePrior:
     width = np.empty_like(value)
     for column in range(N_SHAPE):
         prior = _prior_from_other_lines(
-            value[..., column], precision[..., column], column
+            value[..., column], precision[..., column], column, weak
         )
         centre[..., column] = prior.centre
         width[..., column] = prior.width
@@ -77,7 +89,7 @@ def learn_shape_prior(fits: LineFits, is_used: BoolArray) -> ShapePrior:
 
 
 def _prior_from_other_lines(
-    value: FloatArray, precision: FloatArray, column: int
+    value: FloatArray, precision: FloatArray, column: int, weak: ShapePrior
 ) -> ShapePrior:
     """Return the prior (pixel, line) of one shape parameter.
 
@@ -88,11 +100,13 @@ def _prior_from_other_lines(
         information.
     column
         Which parameter it is.
+    weak
+        Weak prior of the shapes.
     """
     n_lines = value.shape[1]
     line = np.zeros(n_lines)
-    array = WEAK_PRIOR.centre[column]
-    spread = WEAK_PRIOR.width[column]
+    array = weak.centre[column]
+    spread = weak.width[column]
     scatter = START_SCATTER * spread
     line_prior = 1 / LINE_SPREAD[column] ** 2
     min_scatter = MIN_SCATTER[column]

@@ -6,12 +6,14 @@ to a particular beamtime.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
 from rixs_pipeline.core.calibration.line_assignment import LineAssignment, Peaks
+from rixs_pipeline.core.gain import SOFT_RANGE, EnergyRange, GainCurves, curve_misfits
 from rixs_pipeline.core.stats.robust import robust_sigma
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PixelState, PixelStatus
 
@@ -25,10 +27,17 @@ OUTLIER_SIGMAS = 5.0  # robust standard deviations of the array
 MIN_ACCEPTED_SPREAD = 0.02  # share of the pulses: counting statistics
 MIN_FWHM_SPREAD_EV = 0.3
 NOISY_RATIO = 3.0  # to the median resolution: no longer due to optics or filters
-# A smooth curve through correctly assigned lines misses none by so much: 1.3 eV is the
-# most in real arrays.
+# A smooth curve through correctly assigned lines up to 1 keV misses none by so much:
+# 1.3 eV is the most in real arrays.
 MISASSIGNED_EV = 5.0
 MISASSIGNED_SIGMAS = 3.0  # statistical errors that a residual is allowed on top
+# What a line up to 1 keV may be off beyond its stated uncertainty and a smooth curve.
+# The tables differ by 1.2 eV rms (srd128, elam and ucal), which is so much for each.
+TABLE_ERROR_EV = 0.8
+# probability of the misfit of a sound pixel below which its lines contradict each other
+MIN_PROBABILITY = 1e-4
+MAX_WIDEST_SHARE = 0.5  # of the lines, whose resolution is at the limit of the fit
+MAX_LISTED_LINES = 3  # in a status, the worst first
 # Index of the last cut before the hold-off, which removes more at higher rates.
 LAST_QUALITY_CUT = CUT_NAMES.index("since_last") - 1
 
@@ -40,18 +49,73 @@ class CalibratedPixel(Protocol):
     peaks: Peaks
     assignment: LineAssignment | None
     negative_share: float  # of all pulses
+    unexplained_peaks: FloatArray  # (peak,) pulse heights
 
     @property
     def has_curve(self) -> bool:
         """Whether the pixel has an energy function."""
 
 
+@dataclass(frozen=True)
+class LineQuality:
+    """Fitted lines of all pixels, as their status depends on them.
+
+    Attributes
+    ----------
+    names
+        (line,) of the lines.
+    residual
+        (pixel, line) position on the final scale - reference, eV; NaN without a fit.
+    errors
+        (pixel, line) statistical errors of the residuals, eV.
+    fwhm
+        (pixel, line) resolution, eV; NaN without a fit.
+    is_widest
+        (pixel, line) whether the resolution stands at the upper limit of the fit.
+    is_anchor
+        (line,) whether the line carries the energy scale.
+    misfit_probability
+        (pixel,) that lines of a sound pixel miss a smooth curve by so much; NaN without
+        a curve.
+    energy_range
+        Of the detector.
+    """
+
+    names: tuple[str, ...]
+    residual: FloatArray
+    errors: FloatArray
+    fwhm: FloatArray
+    is_widest: BoolArray
+    is_anchor: BoolArray
+    misfit_probability: FloatArray
+    energy_range: EnergyRange = SOFT_RANGE
+
+
+def misfit_probability(curves: GainCurves, reference_errors: FloatArray) -> FloatArray:
+    """Return how probable the misfit of lines that do not contradict each other is.
+
+    Parameters
+    ----------
+    curves
+        Fitted gain curves.
+    reference_errors
+        (line,) uncertainties of the reference energies, eV; the differences between
+        tables are added in quadrature.
+
+    Returns
+    -------
+    FloatArray
+        (pixel,) NaN without a curve.
+    """
+    from scipy.special import chdtrc  # scipy.stats takes half a second to import
+
+    table_error = TABLE_ERROR_EV * curves.energy_range.energy_unit
+    misfits = curve_misfits(curves, np.hypot(reference_errors, table_error))
+    return np.asarray(chdtrc(misfits.freedom, misfits.chi_squared))
+
+
 def determine_pixel_statuses(
-    pixels: Sequence[CalibratedPixel],
-    residual: FloatArray,
-    errors: FloatArray,
-    fwhm: FloatArray,
-    is_anchor: BoolArray,
+    pixels: Sequence[CalibratedPixel], lines: LineQuality
 ) -> tuple[PixelStatus, ...]:
     """Return the status of each pixel of a reference run.
 
@@ -59,14 +123,8 @@ def determine_pixel_statuses(
     ----------
     pixels
         The pixels, in the order of the rows of the tables.
-    residual
-        (pixel, line) position on the final scale - reference, eV; NaN without a fit.
-    errors
-        (pixel, line) statistical errors of the residuals, eV.
-    fwhm
-        (pixel, line) resolution, eV; NaN without a fit.
-    is_anchor
-        (line,) whether the line carries the energy scale.
+    lines
+        Their fitted lines.
 
     Returns
     -------
@@ -76,10 +134,11 @@ def determine_pixel_statuses(
     statuses = [_status_without_array(pixel) for pixel in pixels]
     is_alive = np.array([status.is_ok for status in statuses], dtype=bool)
     accepted = np.array([_accepted_share(pixel) for pixel in pixels])
-    resolution = np.array([_median_of_finite(row) for row in fwhm])
+    resolution = np.array([_median_of_finite(row) for row in lines.fwhm])
     usual_resolution = _median_of_finite(resolution[is_alive])
     is_rejecting = _find_high_outliers(-accepted, is_alive, MIN_ACCEPTED_SPREAD)
-    is_wide = _find_high_outliers(resolution, is_alive, MIN_FWHM_SPREAD_EV)
+    min_spread = MIN_FWHM_SPREAD_EV * lines.energy_range.width_unit
+    is_wide = _find_high_outliers(resolution, is_alive, min_spread)
     for row, pixel in enumerate(pixels):
         few_accepted = f"only {100 * accepted[row]:.0f} % of the pulses pass the cuts"
         widths = (
@@ -94,7 +153,9 @@ def determine_pixel_statuses(
                 detail = f"{few_accepted}; {statuses[row]}"
                 statuses[row] = PixelStatus(PixelState.NOISY, detail)
             continue
-        line_status = _status_of_lines(residual[row, is_anchor], errors[row, is_anchor])
+        line_status = _status_of_lines(lines, row)
+        if line_status.is_ok:
+            line_status = _status_of_peaks(pixel)
         if not line_status.is_ok:
             statuses[row] = line_status
         elif is_rejecting[row]:
@@ -140,19 +201,59 @@ def _status_without_array(pixel: CalibratedPixel) -> PixelStatus:
     return PixelStatus(PixelState.UNCALIBRATED, reason)
 
 
-def _status_of_lines(residual: FloatArray, errors: FloatArray) -> PixelStatus:
-    """Return the status by the residuals (line,) eV of the lines that carry the scale.
-
-    `errors` (line,) eV are the statistical errors of the residuals.
-    """
-    if np.isfinite(residual).sum() < MIN_LINES:
+def _status_of_lines(lines: LineQuality, row: int) -> PixelStatus:
+    """Return the status of a pixel by the lines that carry the scale."""
+    residual = lines.residual[row, lines.is_anchor]
+    errors = lines.errors[row, lines.is_anchor]
+    is_fitted = np.isfinite(residual)
+    if is_fitted.sum() < MIN_LINES:
         reason = f"fewer than three of {len(residual)} lines could be fitted"
         return PixelStatus(PixelState.UNCALIBRATED, reason)
     miss = np.abs(residual)
-    if np.nanmax(miss - MISASSIGNED_SIGMAS * errors) > MISASSIGNED_EV:
+    largest = MISASSIGNED_EV * lines.energy_range.energy_unit
+    if np.nanmax(miss - MISASSIGNED_SIGMAS * errors) > largest:
         detail = f"a line misses its reference by {np.nanmax(miss):.1f} eV"
         return PixelStatus(PixelState.MISASSIGNED, detail)
+    if lines.misfit_probability[row] < MIN_PROBABILITY:
+        names = [
+            name
+            for name, is_anchor in zip(lines.names, lines.is_anchor, strict=True)
+            if is_anchor
+        ]
+        detail = (
+            f"lines contradict each other ({_worst_lines(names, residual)}); "
+            "check `calibration.lines` and `calibration.reference`"
+        )
+        return PixelStatus(PixelState.MISASSIGNED, detail)
+    is_widest = lines.is_widest[row, lines.is_anchor]
+    if is_widest[is_fitted].mean() > MAX_WIDEST_SHARE:
+        width = _median_of_finite(lines.fwhm[row, lines.is_anchor])
+        detail = (
+            f"resolution at the upper limit of the fit, {width:.1f} eV FWHM; check "
+            "`calibration.lines` and `calibration.reference`"
+        )
+        return PixelStatus(PixelState.MISASSIGNED, detail)
     return PixelStatus(PixelState.OK)
+
+
+def _status_of_peaks(pixel: CalibratedPixel) -> PixelStatus:
+    """Return the status of a pixel by the peaks that are no line of the set."""
+    heights = pixel.unexplained_peaks
+    if not len(heights):
+        return PixelStatus(PixelState.OK)
+    listed = ", ".join(f"{height:.0f}" for height in heights[:MAX_LISTED_LINES])
+    detail = (
+        f"{len(heights)} strong peaks are no line of the reference set (pulse heights "
+        f"{listed}); check `calibration.reference` and `calibration.lines`"
+    )
+    return PixelStatus(PixelState.MISASSIGNED, detail)
+
+
+def _worst_lines(names: Sequence[str], residual: FloatArray) -> str:
+    """Return the lines with the largest residuals (line,) eV, in words."""
+    order = np.argsort(-np.abs(np.nan_to_num(residual)))
+    worst = order[:MAX_LISTED_LINES].tolist()
+    return ", ".join(f"{names[line]} {residual[line]:+.1f}" for line in worst) + " eV"
 
 
 def _accepted_share(pixel: CalibratedPixel) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.gain import FORMS, CurveForm, remainder_covariance
+from rixs_pipeline.core.gain import FORMS, CurveForm, EnergyRange, remainder_covariance
 from rixs_pipeline.types import FloatArray, IntArray
 
 # pixels from which a spread can be judged
@@ -172,13 +172,16 @@ def left_out_deviation(
     """
     form = FORMS[curve_form]
     typical_pixel = form.start(np.ones(1))
-    jacobian = form.jacobian(line_energy, typical_pixel)[0]
-    smooth = remainder_covariance(line_energy, line_energy)
-    inverse = np.linalg.inv(smooth + np.diag(uncertainty**2))
+    highest = float(line_energy.max(initial=0.0))
+    unit = EnergyRange.up_to(highest).energy_unit
+    energy = line_energy / unit
+    jacobian = form.jacobian(energy, typical_pixel)[0]
+    smooth = remainder_covariance(energy, energy)
+    inverse = np.linalg.inv(smooth + np.diag((uncertainty / unit) ** 2))
     weighted = inverse @ jacobian
     information = jacobian.T @ weighted + np.diag(form.prior.precision)
     precision = inverse - weighted @ np.linalg.inv(information) @ weighted.T
-    return np.asarray(1 / np.sqrt(np.diag(precision)))
+    return np.asarray(unit / np.sqrt(np.diag(precision)))
 
 
 def _mean(values: FloatArray) -> FloatArray:

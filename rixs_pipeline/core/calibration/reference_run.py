@@ -13,7 +13,6 @@ import numpy as np
 
 from rixs_pipeline.core.calibration.cuts import stack_limits
 from rixs_pipeline.core.calibration.energy_scale import (
-    GRID,
     EnergyScale,
     fit_energy_scale,
     line_heights,
@@ -30,7 +29,11 @@ from rixs_pipeline.core.calibration.pixel import (
     make_pixel,
     start_energy_functions,
 )
-from rixs_pipeline.core.calibration.pixel_status import determine_pixel_statuses
+from rixs_pipeline.core.calibration.pixel_status import (
+    LineQuality,
+    determine_pixel_statuses,
+    misfit_probability,
+)
 from rixs_pipeline.core.energy import corrections, layout
 from rixs_pipeline.core.gain import (
     MIN_LINES,
@@ -105,6 +108,7 @@ class Calibration:
     pixel: IntArray
     status: tuple[PixelStatus, ...]
     lines: FittedLines
+    misfit_probability: FloatArray
     line_pulse_height: FloatArray
     line_residual: FloatArray
     line_residual_errors: FloatArray
@@ -149,7 +153,7 @@ def calibrate_pixels(
     apply_hold_offs(pixels, options.hold_off)
     lines = identify_lines(pixels, reference_lines, elastic_energy, options.line_names)
     if lines.is_anchor.sum() >= MIN_LINES:
-        start_energy_functions(pixels)
+        start_energy_functions(pixels, lines.energy_range)
     scale = None
     if any(pixel.has_curve for pixel in pixels):
         fit_scale = partial(
@@ -180,8 +184,9 @@ def _fit_corrections(
     In the last turn, only corrections that pass cross-validation are kept. The turn
     before shows what drift the pixels of the array have in common.
     """
-    densities = scale.fits.densities(lines.emitted_shapes(GRID), GRID)
-    profiles = corrections.line_profiles(densities, lines.fitted_bins(GRID), GRID)
+    grid = lines.grid
+    densities = scale.fits.densities(lines.emitted_shapes(grid), grid)
+    profiles = corrections.line_profiles(densities, lines.fitted_bins(grid), grid)
     windows = lines.windows()
     rows = [
         row
@@ -223,17 +228,28 @@ def _make_calibration(
     if scale is not None:
         covariance[:, layout.CURVE, layout.CURVE] = spline_covariance(scale.curves)
     line_tables = _make_line_tables(pixels, lines, scale)
-    status = determine_pixel_statuses(
-        pixels,
-        line_tables["line_residual"],
-        line_tables["line_residual_errors"],
-        line_tables["fwhm"],
-        lines.is_anchor,
+    misfit = np.full(len(pixels), np.nan)
+    is_widest = np.zeros((len(pixels), len(lines.names)), dtype=bool)
+    if scale is not None:
+        anchor_errors = lines.energy_errors[lines.is_anchor]
+        misfit = misfit_probability(scale.curves, anchor_errors)
+        is_widest = scale.fits.are_widest(lines.grid)
+    quality = LineQuality(
+        names=lines.names,
+        residual=line_tables["line_residual"],
+        errors=line_tables["line_residual_errors"],
+        fwhm=line_tables["fwhm"],
+        is_widest=is_widest,
+        is_anchor=lines.is_anchor,
+        misfit_probability=misfit,
+        energy_range=lines.energy_range,
     )
+    status = determine_pixel_statuses(pixels, quality)
     return Calibration(
         pixel=np.array([pixel.pulses.pixel for pixel in pixels], dtype=np.int64),
         status=status,
         lines=lines,
+        misfit_probability=misfit,
         params=params,
         params_covariance=covariance,
         cut_counts=np.stack([pixel.cut_counts for pixel in pixels]),

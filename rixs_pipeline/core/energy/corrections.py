@@ -30,6 +30,9 @@ PHASE_WIDTH = 5e-3
 DRIFT_WIDTH = 7e-5
 OPEN_WIDTH = 1e-3  # prior width of a drift without other information
 MIN_PULSES = 200  # for a correction
+# widths of the prior beyond which Fisher scoring has diverged: a narrow line attracts
+# its pulses from a short distance only
+DIVERGED_WIDTHS = 20.0
 MIN_GAIN = 1.0  # in cross-validated log likelihood: noise brings less
 HEIGHT_SLICES = 8  # of pulse height, in each of which the phase is centred
 PHASE_PULSES = 4000  # that are enough for it
@@ -238,7 +241,10 @@ def fit_correction(
         halves = kernels.cross_validate(shifted_pulses, tables, gaussian, previous)
         start, gain = halves.parameters, halves.gain
     if gain > MIN_GAIN or not is_validated:
-        params[block] = kernels.fit_correction(shifted_pulses, tables, gaussian, start)
+        fitted = kernels.fit_correction(shifted_pulses, tables, gaussian, start)
+        distance = np.abs(fitted - prior.centre)
+        if (distance < DIVERGED_WIDTHS * prior.width).all():
+            params[block] = fitted
     return Correction(params, gain)
 
 

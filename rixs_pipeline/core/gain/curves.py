@@ -13,6 +13,9 @@ energy - form, is split:
 Both are Gaussian processes over energy [1]_: smooth between the lines, and zero far
 outside them, where the form alone remains.
 
+Energies within this module, those of `GainCurves` among them, are in the unit of the
+detector's range (`energy_range`): eV for lines up to 1 keV, 8 eV for lines up to 8 keV.
+
 References
 ----------
 .. [1] C. E. Rasmussen and C. K. I. Williams, Gaussian Processes for Machine Learning
@@ -24,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rixs_pipeline.core.energy import layout, spline_fit_matrix
+from rixs_pipeline.core.gain.energy_range import SOFT_RANGE, EnergyRange
 from rixs_pipeline.core.gain.forms import FORMS, CurveForm, GainForm
 from rixs_pipeline.core.gain.shared_remainder import (
     UNUSED_EV,
@@ -42,8 +46,6 @@ CURVE_TOP_EV = 1500.0
 CURVE_END_TOLERANCE_EV = 1.0
 # pulse heights at which a curve is evaluated before it becomes a spline
 N_CURVE_HEIGHTS = 4 * layout.N_COEFFICIENTS
-# pulse heights at which its covariance, which is smoother, is evaluated
-N_COVARIANCE_HEIGHTS = 2 * layout.N_COEFFICIENTS
 # lines that a pixel must have
 MIN_LINES = 3
 # smallest statistical error of a line's position
@@ -103,6 +105,8 @@ class GainCurves:
         (used, line) reference energy - form, eV; NaN where a pixel lacks a line.
     reference_share
         How much of the references' uncertainties shows in the pixels.
+    energy_range
+        Of the detector, with the unit of all energies here.
     """
 
     form: GainForm
@@ -114,9 +118,15 @@ class GainCurves:
     stat_errors: FloatArray
     remainder: FloatArray
     reference_share: float = 1.0
+    energy_range: EnergyRange = SOFT_RANGE
 
     @classmethod
-    def without_remainder(cls, form: CurveForm, parameters: FloatArray) -> "GainCurves":
+    def without_remainder(
+        cls,
+        form: CurveForm,
+        parameters: FloatArray,
+        energy_range: EnergyRange = SOFT_RANGE,
+    ) -> "GainCurves":
         """Return curves that are nothing but a form.
 
         Parameters
@@ -124,7 +134,9 @@ class GainCurves:
         form
             Name of the form.
         parameters
-            (pixel, k).
+            (pixel, k), of energies in the unit of the range.
+        energy_range
+            Range of the detector.
 
         Returns
         -------
@@ -142,6 +154,7 @@ class GainCurves:
             pixel_weights=zeros,
             stat_errors=zeros + 1,
             remainder=zeros,
+            energy_range=energy_range,
         )
 
     def for_all_pixels(self, values: FloatArray) -> FloatArray:
@@ -186,7 +199,7 @@ class _FormFit:
 
 
 @dataclass(frozen=True)
-class _CurveSamples:
+class CurveSamples:
     """Form at equidistant pulse heights over the whole curve.
 
     Attributes
@@ -202,25 +215,6 @@ class _CurveSamples:
     heights: FloatArray
     energy: FloatArray
     jacobian: FloatArray
-
-
-@dataclass(frozen=True)
-class _LineCovariance:
-    """Covariances of the pixels at their lines.
-
-    Attributes
-    ----------
-    inverse
-        (used, line, line) inverse covariance of the lines, 1/eV^2.
-    jacobian
-        (used, line, k) derivatives of the form by its parameters, eV.
-    parameters
-        (used, k, k) covariance of the parameters.
-    """
-
-    inverse: FloatArray
-    jacobian: FloatArray
-    parameters: FloatArray
 
 
 def remainder_covariance(first: FloatArray, second: FloatArray) -> FloatArray:
@@ -248,7 +242,9 @@ def remainder_covariance(first: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def fit_gain_curves(
-    lines: LinePositions, curve_form: CurveForm = CurveForm.PHYSICAL
+    lines: LinePositions,
+    curve_form: CurveForm = CurveForm.PHYSICAL,
+    energy_range: EnergyRange = SOFT_RANGE,
 ) -> GainCurves:
     """Fit the gain curves of all pixels together.
 
@@ -258,6 +254,8 @@ def fit_gain_curves(
         Positions of the reference lines.
     curve_form
         Name of the form.
+    energy_range
+        Range of the detector.
 
     Returns
     -------
@@ -265,19 +263,20 @@ def fit_gain_curves(
         Curves of the pixels with at least `MIN_LINES` lines; the others are not used.
     """
     form = FORMS[curve_form]
+    unit = energy_range.energy_unit
     has_height = np.isfinite(lines.heights)
     has_error = np.isfinite(lines.errors)
     is_measured = has_height & has_error
     n_lines = is_measured.sum(axis=1)
     is_used = n_lines >= MIN_LINES
     heights = np.where(is_measured, lines.heights, np.nan)
-    stat_errors = np.maximum(lines.errors, MIN_ERROR_EV)
+    stat_errors = np.maximum(lines.errors / unit, MIN_ERROR_EV)
     stat_errors = np.where(is_measured, stat_errors, UNUSED_EV)
     lines = LinePositions(
         heights=heights[is_used],
         errors=stat_errors[is_used],
-        energy=lines.energy,
-        reference_errors=lines.reference_errors,
+        energy=lines.energy / unit,
+        reference_errors=lines.reference_errors / unit,
     )
 
     fit = _fit_form(form, lines, lines.reference_errors)
@@ -300,7 +299,7 @@ def fit_gain_curves(
     shared_weights = np.linalg.solve(shared_covariance, shared.values)
     difference = fit.remainder - shared.values
     difference = np.nan_to_num(difference)
-    pixel_covariance = _add_noise(smooth, lines.errors)
+    pixel_covariance = add_noise(smooth, lines.errors)
     pixel_weights = _solve(pixel_covariance, difference)
     return GainCurves(
         form=form,
@@ -312,10 +311,11 @@ def fit_gain_curves(
         stat_errors=lines.errors,
         remainder=fit.remainder,
         reference_share=reference_share,
+        energy_range=energy_range,
     )
 
 
-def _add_noise(smooth: FloatArray, errors: FloatArray) -> FloatArray:
+def add_noise(smooth: FloatArray, errors: FloatArray) -> FloatArray:
     """Return the covariance (pixel, line, line) of remainders with independent errors.
 
     `smooth` is (line, line) in eV^2, `errors` (pixel, line) in eV.
@@ -338,7 +338,7 @@ def _fit_form(
     prior_information = np.diag(prior.precision + REGULARISATION)
     smooth = remainder_covariance(lines.energy, lines.energy)
     errors = np.hypot(lines.errors, reference_errors)
-    covariance = _add_noise(smooth, errors)
+    covariance = add_noise(smooth, errors)
     weight = np.linalg.inv(covariance)
     is_measured = np.isfinite(lines.heights)
     heights = np.nan_to_num(lines.heights)
@@ -370,10 +370,11 @@ def _fit_form(
 
 def fit_splines(curves: GainCurves) -> SplineCurves:
     """Return the gain curves as splines, which products store."""
-    samples = _sample_curves(curves, N_CURVE_HEIGHTS)
+    samples = sample_curves(curves, N_CURVE_HEIGHTS)
     covariance = remainder_covariance(samples.energy, curves.line_energy)
     weights = curves.shared_weights + curves.pixel_weights
-    energy = samples.energy + _multiply(covariance, weights)
+    energy = samples.energy + multiply(covariance, weights)
+    unit = curves.energy_range.energy_unit
 
     lowest = samples.heights[:, 0]
     highest = samples.heights[:, -1]
@@ -384,7 +385,7 @@ def fit_splines(curves: GainCurves) -> SplineCurves:
     params = np.full((n_curves, layout.N_PARAMS), np.nan)
     grid = np.stack([lowest, spacing], axis=1)
     params[:, layout.CURVE_GRID] = grid
-    params[:, layout.CURVE] = energy @ to_coefficients.T
+    params[:, layout.CURVE] = unit * (energy @ to_coefficients.T)
 
     miss_low = np.abs(samples.energy[:, 0])
     miss_high = np.abs(samples.energy[:, -1] - CURVE_TOP_EV)
@@ -398,7 +399,7 @@ def fit_splines(curves: GainCurves) -> SplineCurves:
     return SplineCurves(curves.for_all_pixels(params), is_rising)
 
 
-def _sample_curves(curves: GainCurves, n_heights: int) -> _CurveSamples:
+def sample_curves(curves: GainCurves, n_heights: int) -> CurveSamples:
     """Evaluate the form at equidistant pulse heights."""
     form = curves.form
     end_energies = np.array([0.0, CURVE_TOP_EV])
@@ -408,109 +409,10 @@ def _sample_curves(curves: GainCurves, n_heights: int) -> _CurveSamples:
     place = np.linspace(0.0, 1.0, n_heights)
     heights = lowest + (highest - lowest) * place
     values = form.energies(heights, curves.parameters)
-    return _CurveSamples(heights, values.energy, values.jacobian)
+    return CurveSamples(heights, values.energy, values.jacobian)
 
 
-def left_out_residuals(curves: GainCurves, reference_errors: FloatArray) -> FloatArray:
-    """Return where each line lies on the curve through the pixel's other lines.
-
-    Parameters
-    ----------
-    curves
-        Fitted curves.
-    reference_errors
-        (line,) uncertainties of the reference energies, eV.
-
-    Returns
-    -------
-    FloatArray
-        (pixel, line) energy on that curve - reference energy, eV; NaN where a pixel has
-        no curve or lacks the line.
-
-    Notes
-    -----
-    In universal kriging, the residual of a datum left out is (P y)_l / P_ll, with P the
-    precision of the data after the parameters are fitted [1]_. No second fit is needed.
-
-    References
-    ----------
-    .. [1] O. Dubrule, Math. Geology 15, 687 (1983).
-    """
-    reference_noise = curves.reference_share * reference_errors
-    errors = np.hypot(curves.stat_errors, reference_noise)
-    lines = _line_covariance(curves, errors)
-    weighted = lines.inverse @ lines.jacobian
-    explained = weighted @ lines.parameters @ weighted.mT
-    precision = lines.inverse - explained
-    # the precision includes the prior of the shape, so the data are relative to it
-    deviation = curves.parameters - curves.form.prior.centre
-    by_shape = lines.jacobian[:, :, 1:]
-    from_shape = _multiply(by_shape, deviation[:, 1:])
-    data = np.nan_to_num(curves.remainder) + from_shape
-    weighted_data = _multiply(precision, data)
-    diagonal = np.einsum("pll->pl", precision)
-    residual = -weighted_data / diagonal
-    is_missing = np.isnan(curves.remainder)
-    residual[is_missing] = np.nan
-    return curves.for_all_pixels(residual)
-
-
-def spline_covariance(curves: GainCurves) -> FloatArray:
-    """Return the covariance of the curves' spline coefficients.
-
-    Returns
-    -------
-    FloatArray
-        (pixel, N_COEFFICIENTS, N_COEFFICIENTS) eV^2; NaN where a pixel has no curve.
-
-    Notes
-    -----
-    It includes counting statistics and the freedom of the smooth remainder, by
-    universal kriging [1]_, but not the uncertainties of the references, which all
-    pixels share.
-
-    References
-    ----------
-    .. [1] C. E. Rasmussen and C. K. I. Williams, Gaussian Processes for Machine
-       Learning (2006), eq. 2.41.
-    """
-    lines = _line_covariance(curves, curves.stat_errors)
-    samples = _sample_curves(curves, N_COVARIANCE_HEIGHTS)
-    to_coefficients = spline_fit_matrix(N_COVARIANCE_HEIGHTS)
-    to_lines = remainder_covariance(samples.energy, curves.line_energy)
-    smooth = remainder_covariance(samples.energy, samples.energy)
-    influence = to_coefficients @ to_lines
-    prediction = influence @ lines.inverse
-    at_coefficients = to_coefficients @ samples.jacobian
-    predicted = prediction @ lines.jacobian
-    by_parameters = at_coefficients - predicted
-    from_parameters = by_parameters @ lines.parameters @ by_parameters.mT
-    smooth_products = smooth @ to_coefficients.T
-    prior = to_coefficients @ smooth_products
-    explained = prediction @ influence.mT
-    covariance = prior + (from_parameters - explained)
-    return curves.for_all_pixels(covariance)
-
-
-def _line_covariance(curves: GainCurves, errors: FloatArray) -> _LineCovariance:
-    """Return the covariances at lines with given errors (used, line) eV."""
-    jacobian = curves.form.jacobian(curves.line_energy, curves.parameters)
-    smooth = remainder_covariance(curves.line_energy, curves.line_energy)
-    covariance = _add_noise(smooth, errors)
-    inverse = np.linalg.inv(covariance)
-    prior = curves.form.prior
-    prior_information = np.diag(prior.precision)
-    line_information = jacobian.mT @ inverse @ jacobian
-    information = line_information + prior_information
-    parameters = np.linalg.inv(information)
-    return _LineCovariance(
-        inverse=np.asarray(inverse),
-        jacobian=jacobian,
-        parameters=np.asarray(parameters),
-    )
-
-
-def _multiply(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
+def multiply(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
     """Return matrices (pixel, n, m) times vectors (pixel, m)."""
     columns = vectors[..., None]
     products: FloatArray = matrices @ columns

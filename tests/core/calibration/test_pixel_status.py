@@ -9,10 +9,14 @@ from rixs_pipeline.core.calibration.line_assignment import (
     Peaks,
     SaturatingCurve,
 )
-from rixs_pipeline.core.calibration.pixel_status import determine_pixel_statuses
+from rixs_pipeline.core.calibration.pixel_status import (
+    LineQuality,
+    determine_pixel_statuses,
+)
 from rixs_pipeline.types import PixelState, PixelStatus
 
 PIXELS, LINES = 12, 7
+NAMES = ("C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La", "elastic")
 ANCHORS = np.arange(LINES) < 6
 BAD = 4  # row of the pixel that a test changes
 OK = PixelStatus(PixelState.OK)
@@ -37,6 +41,7 @@ class Pixel:
     assignment: LineAssignment | None = field(default_factory=assignment)
     has_curve: bool = True
     negative_share: float = 0.0
+    unexplained_peaks: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass
@@ -47,12 +52,25 @@ class Array:
     residual: np.ndarray
     errors: np.ndarray
     fwhm: np.ndarray
+    is_widest: np.ndarray
+    misfit_probability: np.ndarray
+
+    def statuses(self, rows: slice = slice(None)) -> tuple[PixelStatus, ...]:
+        """Return the statuses of some rows, taken for the whole array."""
+        lines = LineQuality(
+            names=NAMES,
+            residual=self.residual[rows],
+            errors=self.errors[rows],
+            fwhm=self.fwhm[rows],
+            is_widest=self.is_widest[rows],
+            is_anchor=ANCHORS,
+            misfit_probability=self.misfit_probability[rows],
+        )
+        return determine_pixel_statuses(self.pixels[rows], lines)
 
     def status(self) -> PixelStatus:
         """Return the status of the changed pixel; those of the others are ok."""
-        statuses = determine_pixel_statuses(
-            self.pixels, self.residual, self.errors, self.fwhm, ANCHORS
-        )
+        statuses = self.statuses()
         assert set(statuses[:BAD] + statuses[BAD + 1 :]) <= {OK}
         return statuses[BAD]
 
@@ -67,6 +85,8 @@ def array() -> Array:
         rng.normal(0, 0.5, size),
         errors,
         1.4 * (1 + rng.normal(0, 0.1, size)),
+        np.zeros(size, dtype=bool),
+        np.full(PIXELS, 0.5),
     )
 
 
@@ -126,6 +146,34 @@ def test_a_pixel_with_two_fitted_lines_is_uncalibrated(array: Array) -> None:
     assert str(array.status()) == "fewer than three of 6 lines could be fitted"
 
 
+def test_lines_that_contradict_each_other_are_named(array: Array) -> None:
+    """Within the 5 eV that a single line may miss, also in a small array."""
+    array.residual[BAD] = [0.3, -0.4, 0.2, 0.1, -2.5, 3.6, 0.0]
+    array.misfit_probability[BAD] = 1e-6
+    assert str(array.status()) == (
+        "misassigned: lines contradict each other (Cu_La +3.6, Ni_La -2.5, N_Ka -0.4 "
+        "eV); check `calibration.lines` and `calibration.reference`"
+    )
+
+
+def test_a_resolution_at_the_limit_of_the_fit_is_reported(array: Array) -> None:
+    """In most lines: a line of few counts may reach it by chance."""
+    array.is_widest[BAD, :3] = True
+    assert array.status() == OK
+    array.is_widest[BAD, :4] = True
+    assert str(array.status()).startswith(
+        "misassigned: resolution at the upper limit of the fit, 1.4 eV FWHM"
+    )
+
+
+def test_strong_peaks_without_a_line_are_named(array: Array) -> None:
+    array.pixels[BAD] = Pixel(unexplained_peaks=np.array([4100.0, 9020.4]))
+    assert str(array.status()) == (
+        "misassigned: 2 strong peaks are no line of the reference set (pulse heights "
+        "4100, 9020); check `calibration.reference` and `calibration.lines`"
+    )
+
+
 def test_a_pixel_with_a_large_residual_is_misassigned(array: Array) -> None:
     array.residual[BAD, 1] = -7.3
     assert str(array.status()) == "misassigned: a line misses its reference by 7.3 eV"
@@ -174,37 +222,26 @@ def test_a_better_pixel_is_ok(array: Array) -> None:
 def test_noisy_pixels_do_not_change_the_limits_of_the_array(array: Array) -> None:
     """A third of the array is noisy and is still recognised."""
     array.fwhm[:4] = 11.0
-    statuses = determine_pixel_statuses(
-        array.pixels, array.residual, array.errors, array.fwhm, ANCHORS
-    )
+    statuses = array.statuses()
     assert all(status.state is PixelState.NOISY for status in statuses[:4])
     assert set(statuses[4:]) == {OK}
 
 
 def test_two_pixels_are_not_compared_with_each_other(array: Array) -> None:
     array.fwhm[1] = 9.0
-    pair = slice(0, 2)
-    statuses = determine_pixel_statuses(
-        array.pixels[pair],
-        array.residual[pair],
-        array.errors[pair],
-        array.fwhm[pair],
-        ANCHORS,
-    )
-    assert statuses == (OK, OK)
+    assert array.statuses(slice(0, 2)) == (OK, OK)
 
 
-def test_an_empty_array_has_no_statuses() -> None:
-    empty = np.empty((0, LINES))
-    assert determine_pixel_statuses([], empty, empty, empty, ANCHORS) == ()
+def test_an_empty_array_has_no_statuses(array: Array) -> None:
+    assert array.statuses(slice(0, 0)) == ()
 
 
 def test_an_array_without_fits_is_uncalibrated(array: Array) -> None:
     missing = np.full((PIXELS, LINES), np.nan)
-    statuses = determine_pixel_statuses(
-        array.pixels, missing, missing, missing, ANCHORS
-    )
-    assert set(map(str, statuses)) == {"fewer than three of 6 lines could be fitted"}
+    array.residual = array.errors = array.fwhm = missing
+    assert set(map(str, array.statuses())) == {
+        "fewer than three of 6 lines could be fitted"
+    }
 
 
 def test_an_ambiguous_pixel_with_rejected_pulses_is_noisy(array: Array) -> None:
