@@ -32,6 +32,12 @@ class CalibrationConfig(Model):
         description="emission lines of the reference sample; default: identified "
         "in the spectra",
     )
+    hints: dict[Literal["all"] | int, dict[float, str]] = Field(
+        {},
+        description="pixel, or all -> {pulse height of a peak: its line}, such as "
+        "{all: {12340: O_Ka, 17550: Ni_La}}; helps where the lines cannot be "
+        "identified. The peak nearest to the pulse height, within 3 %, is that line",
+    )
     curve: CurveName = Field(
         "physical",
         description="form of the gain curve: physical (saturating sensor), gain "

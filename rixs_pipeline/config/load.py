@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def _check_reference(config: Config, document: Document) -> None:
     except ConfigError as error:
         problem = document.problem(("calibration", "reference"), str(error))
         raise ConfigError(problem) from error
-    problems = [*_unknown_lines(config, document)]
+    problems = [*_unknown_lines(config, document), *_wrong_hints(config, document)]
     for variant_problem in reference_sets.find_variant_problems(
         calibration.reference, calibration.variants or ""
     ):
@@ -109,6 +110,29 @@ def _unknown_lines(config: Config, document: Document) -> Iterator[str]:
         if line not in names:
             text = f"no line '{line}' in {reference} ({did_you_mean(line, names)})"
             yield document.problem(("calibration", "lines", number), text)
+
+
+def _wrong_hints(config: Config, document: Document) -> Iterator[str]:
+    """Yield a line for each hint of an unknown line, and for hints out of order."""
+    reference, hints = config.calibration.reference, config.calibration.hints
+    if not hints:
+        return
+    energies = reference_sets.line_energies(reference)
+    for pixel, lines in hints.items():
+        keys = ("calibration", "hints", pixel)
+        unknown = [line for line in lines.values() if line not in energies]
+        for line in unknown:
+            text = f"no line '{line}' in {reference} ({did_you_mean(line, energies)})"
+            yield document.problem(keys, text)
+        if unknown:
+            continue
+        ascending = [line for _, line in sorted(lines.items())]
+        for lower, higher in pairwise(ascending):
+            if energies[lower] >= energies[higher]:
+                text = (
+                    f"{higher} has the higher pulse height, but not the higher energy"
+                )
+                yield document.problem(keys, f"{text} than {lower}")
 
 
 def dump_config(config: Config) -> str:

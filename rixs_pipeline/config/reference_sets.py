@@ -154,6 +154,18 @@ def line_names(name_or_path: str | Path) -> list[str]:
     return list(_read_entries(find_set(name_or_path)).lines)
 
 
+def line_energies(name_or_path: str | Path) -> dict[str, float]:
+    """Return the energies of the lines of a set, eV.
+
+    Raises
+    ------
+    ConfigError
+        No such set, or an invalid file; with file, line and key.
+    """
+    lines = _read_entries(find_set(name_or_path)).lines
+    return {name: line.energy for name, line in lines.items()}
+
+
 def load_reference_set(
     name_or_path: str | Path, variants: Variants = ""
 ) -> ReferenceSet:

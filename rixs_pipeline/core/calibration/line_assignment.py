@@ -7,6 +7,7 @@ the curve explains all peaks. The number of hypotheses grows with the squares of
 numbers of peaks and of lines.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,6 +117,42 @@ class SaturatingCurve:
 
 
 @dataclass(frozen=True)
+class HintedPeak:
+    """A peak that is known to be a line.
+
+    Attributes
+    ----------
+    peak
+        Index of the peak.
+    energy
+        Of the line, eV.
+    """
+
+    peak: int
+    energy: float
+
+
+@dataclass(frozen=True)
+class FreeLines:
+    """Lines that peaks may belong to.
+
+    Attributes
+    ----------
+    energy
+        (line,) ascending, eV.
+    weight
+        (line,) 1 for a line that is required, less for one that may be missing.
+    elastic_energy
+        Reading of the parked monochromator, eV, NaN if unknown; its elastic line may be
+        among the peaks.
+    """
+
+    energy: FloatArray
+    weight: FloatArray
+    elastic_energy: float = np.nan
+
+
+@dataclass(frozen=True)
 class LineAssignment:
     """Best gain curve of a pixel and the lines that its peaks belong to.
 
@@ -193,10 +230,9 @@ def find_peaks(pulse_height: FloatArray) -> Peaks:
 
 def assign_lines(
     peaks: Peaks,
-    line_energy: FloatArray,
-    line_weight: FloatArray,
-    elastic_energy: float = np.nan,
+    lines: FreeLines,
     saturation_energies: FloatArray | None = None,
+    hinted: Sequence[HintedPeak] = (),
 ) -> LineAssignment | None:
     """Assign the peaks of a pixel to lines.
 
@@ -204,22 +240,23 @@ def assign_lines(
     ----------
     peaks
         Of the pixel.
-    line_energy
-        (line,) ascending, eV.
-    line_weight
-        (line,) 1 for a line that is required, less for one that may be missing.
-    elastic_energy
-        Reading of the parked monochromator, eV, NaN if unknown; its elastic line may be
-        among the peaks.
+    lines
+        That the peaks may belong to.
     saturation_energies
         (n,) values of b that are tried, eV. By default those of any detector that may
         show three of the lines.
+    hinted
+        Peaks that are known to be certain lines.
 
     Returns
     -------
     LineAssignment or None
-        The best assignment, or None with fewer than three peaks or lines.
+        The best assignment, or None with fewer than three peaks or lines, or where no
+        curve passes through the hinted peaks.
     """
+    line_energy = lines.energy
+    line_weight = lines.weight
+    elastic_energy = lines.elastic_energy
     n_peaks = len(peaks.pulse_height)
     n_lines = len(line_energy)
     if min(n_peaks, n_lines) < MIN_MATCHES:
@@ -234,7 +271,7 @@ def assign_lines(
         weight = weight[order]
     if saturation_energies is None:
         saturation_energies = find_saturation_energies(line_energy)
-    curves = _propose_curves(peaks, energy, saturation_energies)
+    curves = _propose_curves(peaks, energy, saturation_energies, hinted)
     if not len(curves.a):
         return None
     scores = _score_curves(curves, peaks, energy, weight)
@@ -303,13 +340,24 @@ def _attainable_score(peaks: Peaks, line_weight: FloatArray) -> float:
 
 
 def _propose_curves(
-    peaks: Peaks, line_energy: FloatArray, saturation_energies: FloatArray
+    peaks: Peaks,
+    line_energy: FloatArray,
+    saturation_energies: FloatArray,
+    hinted: Sequence[HintedPeak],
 ) -> SaturatingCurve:
     """Return the curves (hypothesis,) through two peaks and two lines each.
 
-    Only curves that rise and whose offset d is within `MAX_OFFSET` are proposed.
+    Only curves that rise, whose offset d is within `MAX_OFFSET`, and that pass through
+    the hinted peaks are proposed.
     """
-    heights = np.sort(peaks.pulse_height[:N_PAIRED_PEAKS])
+    strongest = peaks.pulse_height[:N_PAIRED_PEAKS]
+    if hinted:
+        hinted_peaks = [hint.peak for hint in hinted]
+        hinted_heights = peaks.pulse_height[hinted_peaks]
+        hinted_energy = [hint.energy for hint in hinted]
+        strongest = np.union1d(strongest, hinted_heights)
+        line_energy = np.union1d(line_energy, hinted_energy)
+    heights = np.sort(strongest)
     saturation = 1 - np.exp(-line_energy / saturation_energies[:, None])  # (b, line)
     # pairs of peaks, and pairs of lines: the upper triangle without the diagonal
     low_peak, high_peak = np.triu_indices(len(heights), k=1)
@@ -324,7 +372,12 @@ def _propose_curves(
     b = np.broadcast_to(saturation_energies[:, None, None], a.shape)
     curves = SaturatingCurve(a, b, d)
     is_plausible = np.abs(d) < MAX_OFFSET * a
-    return curves[is_plausible]
+    curves = curves[is_plausible]
+    for hint in hinted:
+        energy = curves.energy(peaks.pulse_height[hint.peak])
+        reach = 2 * line_tolerances(np.array(hint.energy))
+        curves = curves[np.abs(energy - hint.energy) < reach]
+    return curves
 
 
 def _score_curves(

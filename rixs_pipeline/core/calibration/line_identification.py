@@ -10,10 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rixs_pipeline.core.calibration.hints import (
+    NO_HINTS,
+    Hints,
+    assign_with_hints,
+    match_hints,
+)
 from rixs_pipeline.core.calibration.line_assignment import (
     MAX_RUNNER_UP_SHARE,
+    FreeLines,
     LineAssignment,
-    assign_lines,
     line_tolerances,
 )
 from rixs_pipeline.core.calibration.line_shapes import (
@@ -184,6 +190,7 @@ def identify_lines(
     reference_lines: Sequence[ReferenceLine],
     elastic_energy: float,
     line_names: Sequence[str] | None = None,
+    hints: Hints = NO_HINTS,
 ) -> FittedLines:
     """Identify the lines of a run and assign the peaks of every pixel to them.
 
@@ -198,6 +205,8 @@ def identify_lines(
     line_names
         Names of the lines that the sample shows. Default: the lines on which most
         pixels agree.
+    hints
+        Peaks that the user knows to be certain lines.
 
     Returns
     -------
@@ -206,6 +215,10 @@ def identify_lines(
         show it.
     """
     reference_lines = sorted(reference_lines, key=lambda line: line.energy)
+    line_energy = {line.name: line.energy for line in reference_lines}
+    for pixel in pixels:
+        number = pixel.pulses.pixel
+        pixel.hints = match_hints(hints, number, pixel.peaks, line_energy)
     if line_names is None:
         anchors = _find_anchors(pixels, reference_lines, elastic_energy)
     else:
@@ -262,10 +275,12 @@ def _find_anchors(
     ]
     energy = np.array([line.energy for line in candidates])
     weight = np.full(len(candidates), OPTIONAL_WEIGHT)
-    assignments = [
-        assign_lines(pixel.peaks, energy, weight, elastic_energy)
-        for pixel in _select_voters(pixels)
-    ]
+    lines = FreeLines(energy, weight, elastic_energy)
+    voters = _select_voters(pixels)
+    results = [assign_with_hints(pixel.peaks, lines, pixel.hints) for pixel in voters]
+    if any(result.hints.peaks for result in results):
+        results = [result for result in results if result.hints.peaks]
+    assignments = [result.assignment for result in results]
     votes = [vote for vote in assignments if vote is not None and vote.score > 0]
     score = sum(vote.score for vote in votes)
     runner_up_score = sum(vote.runner_up_score for vote in votes)
@@ -289,6 +304,9 @@ def _select_voters(pixels: Sequence[Pixel]) -> list[Pixel]:
         if n_peaks >= MIN_PEAKS:
             able.append(pixel)
     able.sort(key=total_strength, reverse=True)
+    hinted = [pixel for pixel in able if pixel.hints.peaks]
+    if hinted:
+        return hinted[:MAX_VOTERS]
     better_half = (len(able) + 1) // 2
     return able[: min(MAX_VOTERS, better_half)]
 
@@ -302,11 +320,11 @@ def _assign_pixels(
     others: gains of one array differ by a factor of two but bend alike, and a wrong
     assignment often needs a bend that no pixel has.
     """
-    weight = np.ones(len(line_energy))
+    lines = FreeLines(line_energy, np.ones(len(line_energy)), elastic_energy)
     for pixel in pixels:
-        pixel.assignment = assign_lines(
-            pixel.peaks, line_energy, weight, elastic_energy
-        )
+        result = assign_with_hints(pixel.peaks, lines, pixel.hints)
+        pixel.assignment = result.assignment
+        pixel.hints = result.hints
     assigned = [pixel for pixel in pixels if pixel.assignment is not None]
     unambiguous = _unambiguous_assignments(pixels)
     min_share = MIN_UNAMBIGUOUS_SHARE * len(assigned)
@@ -319,10 +337,10 @@ def _assign_pixels(
     for pixel in assigned:
         assignment = pixel.assignment
         if assignment is not None and not assignment.is_unambiguous:
-            second = assign_lines(
-                pixel.peaks, line_energy, weight, elastic_energy, saturation_energies
+            second = assign_with_hints(
+                pixel.peaks, lines, pixel.hints, saturation_energies
             )
-            pixel.assignment = second or assignment
+            pixel.assignment = second.assignment or assignment
 
 
 def _find_unexplained(

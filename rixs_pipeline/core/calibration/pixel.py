@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rixs_pipeline.core.calibration import cuts
+from rixs_pipeline.core.calibration.hints import NO_PIXEL_HINTS, PixelHints
 from rixs_pipeline.core.calibration.line_assignment import (
     FULL_SCALE_EV,
     NO_PEAKS,
@@ -91,6 +92,8 @@ class Pixel:
         Share of all pulses whose height is negative.
     peaks
         Peaks in the pulse heights.
+    hints
+        Peaks that the user knows to be certain lines.
     assignment
         Lines that the peaks belong to; None before it is known, or with too few peaks.
     unexplained_peaks
@@ -106,6 +109,7 @@ class Pixel:
     limits: cuts.CutLimits | None
     negative_share: float = 0.0
     peaks: Peaks = NO_PEAKS
+    hints: PixelHints = NO_PIXEL_HINTS
     assignment: LineAssignment | None = None
     unexplained_peaks: FloatArray = field(default_factory=lambda: np.empty(0))
     params: FloatArray = field(default_factory=lambda: np.full(layout.N_PARAMS, np.nan))

@@ -17,6 +17,8 @@ from rixs_pipeline.core.calibration.energy_scale import (
     fit_energy_scale,
     line_heights,
 )
+from rixs_pipeline.core.calibration.hints import NO_HINTS, Hints, summarise_problems
+from rixs_pipeline.core.calibration.line_assignment import Peaks
 from rixs_pipeline.core.calibration.line_identification import (
     FittedLines,
     ReferenceLine,
@@ -78,6 +80,8 @@ class CalibrationOptions:
         Counts of a line from which it is used in a pixel.
     hold_off
         Pulses that follow the previous one within it are left out, s; None: measured.
+    hints
+        Peaks that the user knows to be certain lines.
     """
 
     line_names: tuple[str, ...] | None
@@ -87,6 +91,7 @@ class CalibrationOptions:
     cut_width: float
     min_line_counts: int
     hold_off: float | None = None
+    hints: Hints = NO_HINTS
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,10 @@ class Calibration:
         elastic line included.
     accepted
         For each pixel, which of its pulses pass the cuts.
+    peaks
+        Of each pixel.
+    hint_problems
+        Why hints are not used, a line for each kind.
     """
 
     pixel: IntArray
@@ -122,6 +131,8 @@ class Calibration:
     cut_counts: IntArray
     cut_limits: FloatArray
     accepted: tuple[BoolArray, ...]
+    peaks: tuple[Peaks, ...]
+    hint_problems: tuple[str, ...]
 
 
 def calibrate_pixels(
@@ -151,7 +162,9 @@ def calibrate_pixels(
     """
     pixels = [make_pixel(pixel_pulses, options.cut_width) for pixel_pulses in pulses]
     apply_hold_offs(pixels, options.hold_off)
-    lines = identify_lines(pixels, reference_lines, elastic_energy, options.line_names)
+    lines = identify_lines(
+        pixels, reference_lines, elastic_energy, options.line_names, options.hints
+    )
     if lines.is_anchor.sum() >= MIN_LINES:
         start_energy_functions(pixels, lines.energy_range)
     scale = None
@@ -228,6 +241,7 @@ def _make_calibration(
     if scale is not None:
         covariance[:, layout.CURVE, layout.CURVE] = spline_covariance(scale.curves)
     line_tables = _make_line_tables(pixels, lines, scale)
+    hint_problems = [(pixel.pulses.pixel, pixel.hints.problem) for pixel in pixels]
     misfit = np.full(len(pixels), np.nan)
     is_widest = np.zeros((len(pixels), len(lines.names)), dtype=bool)
     if scale is not None:
@@ -255,6 +269,8 @@ def _make_calibration(
         cut_counts=np.stack([pixel.cut_counts for pixel in pixels]),
         cut_limits=stack_limits([pixel.limits for pixel in pixels]),
         accepted=tuple(pixel.accepted for pixel in pixels),
+        peaks=tuple(pixel.peaks for pixel in pixels),
+        hint_problems=tuple(summarise_problems(hint_problems)),
         **line_tables,
     )
 

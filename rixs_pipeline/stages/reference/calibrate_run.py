@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.config import CalibrationConfig, ReferenceSet
+from rixs_pipeline.core.calibration.hints import Hint, Hints
 from rixs_pipeline.core.calibration.line_identification import ReferenceLine
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.calibration.reference_run import (
@@ -80,6 +81,11 @@ def calibrate_run(
 
 def calibration_options(config: CalibrationConfig) -> CalibrationOptions:
     """Return the options of a calibration that the config sets."""
+    hints = {
+        key: tuple(Hint(height, line) for height, line in sorted(peaks.items()))
+        for key, peaks in config.hints.items()
+    }
+    by_pixel = {key: peaks for key, peaks in hints.items() if isinstance(key, int)}
     return CalibrationOptions(
         line_names=config.lines,
         curve_form=CurveForm(config.curve),
@@ -88,6 +94,7 @@ def calibration_options(config: CalibrationConfig) -> CalibrationOptions:
         cut_width=config.residual_cut,
         min_line_counts=config.min_line_counts,
         hold_off=None if config.hold_off == "auto" else config.hold_off,
+        hints=Hints(hints.get("all", ()), by_pixel),
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.calibration.line_assignment import (
+    FreeLines,
     LineAssignment,
     assign_lines,
     find_peaks,
@@ -70,7 +71,7 @@ def run_trials(
         rng = np.random.default_rng(seed)
         gain = draw_gain(rng)
         peaks = find_peaks(height(draw_photons(rng, counts, lines, elastic), *gain))
-        assignment = assign_lines(peaks, ENERGY, WEIGHT, elastic_energy)
+        assignment = assign_lines(peaks, FreeLines(ENERGY, WEIGHT, elastic_energy))
         if assignment is None:
             trials.append(Trial(False, False))
         else:
@@ -122,7 +123,7 @@ def test_peaks_of_unlisted_lines_do_not_change_the_assignment() -> None:
         gain = draw_gain(rng)
         peaks = find_peaks(height(draw_photons(rng, 1500, EQUAL_LINES, 1.0), *gain))
         lines = ENERGY[is_named]
-        assignment = assign_lines(peaks, lines, WEIGHT[is_named], 1000.0)
+        assignment = assign_lines(peaks, FreeLines(lines, WEIGHT[is_named], 1000.0))
         assert assignment is not None
         assert assignment.is_unambiguous
         peak_energy = energy(peaks.pulse_height, *gain)[assignment.line_peaks]
@@ -132,7 +133,7 @@ def test_peaks_of_unlisted_lines_do_not_change_the_assignment() -> None:
 def test_curve_inverts_itself() -> None:
     rng = np.random.default_rng(3)
     peaks = find_peaks(height(draw_photons(rng, 2000, EQUAL_LINES), *GAIN))
-    assignment = assign_lines(peaks, ENERGY, WEIGHT)
+    assignment = assign_lines(peaks, FreeLines(ENERGY, WEIGHT))
     assert assignment is not None
     curve = assignment.curve
     inverted = curve.energy(curve.pulse_height(ENERGY))
@@ -154,7 +155,9 @@ def test_the_strongest_peaks_are_first() -> None:
 
 def test_a_single_peak_is_not_assigned() -> None:
     photons = seen(np.random.default_rng(6), np.full(3000, 1000.0), 3.0)
-    assignment = assign_lines(find_peaks(height(photons, *GAIN)), ENERGY, WEIGHT)
+    assignment = assign_lines(
+        find_peaks(height(photons, *GAIN)), FreeLines(ENERGY, WEIGHT)
+    )
     assert assignment is None or not assignment.is_unambiguous
 
 
@@ -162,7 +165,7 @@ def test_a_single_peak_is_not_assigned() -> None:
 def test_too_few_pulses_have_no_peaks(number: int) -> None:
     peaks = find_peaks(np.random.default_rng(1).uniform(100, 12000, number))
     assert len(peaks.pulse_height) == 0
-    assert assign_lines(peaks, ENERGY, WEIGHT) is None
+    assert assign_lines(peaks, FreeLines(ENERGY, WEIGHT)) is None
 
 
 def test_equal_pulses_have_at_most_one_peak() -> None:
@@ -172,7 +175,7 @@ def test_equal_pulses_have_at_most_one_peak() -> None:
 def test_two_lines_are_not_assigned() -> None:
     photons = draw_photons(np.random.default_rng(1), 2000, EQUAL_LINES)
     peaks = find_peaks(height(photons, *GAIN))
-    assert assign_lines(peaks, ENERGY[:2], WEIGHT[:2]) is None
+    assert assign_lines(peaks, FreeLines(ENERGY[:2], WEIGHT[:2])) is None
 
 
 @pytest.mark.parametrize("distribution", ["flat", "exponential"])
@@ -183,5 +186,5 @@ def test_noise_is_ambiguous(distribution: str) -> None:
             noise = rng.uniform(0.0, 12000.0, 10000)
         else:
             noise = rng.exponential(2000.0, 5000)
-        assignment = assign_lines(find_peaks(noise), ENERGY, WEIGHT)
+        assignment = assign_lines(find_peaks(noise), FreeLines(ENERGY, WEIGHT))
         assert assignment is None or not assignment.is_unambiguous

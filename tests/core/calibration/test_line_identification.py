@@ -3,7 +3,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.calibration.line_assignment import Peaks, assign_lines
+from rixs_pipeline.core.calibration.line_assignment import (
+    FreeLines,
+    Peaks,
+    assign_lines,
+)
 from rixs_pipeline.core.calibration.line_identification import (
     WINDOW_EV,
     FittedLines,
@@ -25,8 +29,10 @@ AMBIGUOUS_ORDER = [3, 2, 0, 4, 5, 1]  # its peaks of the six lines
 
 
 def make_pixel(peaks: Peaks) -> SimpleNamespace:
-    assignment = assign_lines(peaks, ENERGY, np.ones(6), ELASTIC_ENERGY)
-    return SimpleNamespace(peaks=peaks, assignment=assignment)
+    assignment = assign_lines(peaks, FreeLines(ENERGY, np.ones(6), ELASTIC_ENERGY))
+    return SimpleNamespace(
+        peaks=peaks, assignment=assignment, pulses=SimpleNamespace(pixel=1)
+    )
 
 
 def make_array(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
-from rixs_pipeline.core.calibration.line_assignment import assign_lines
+from rixs_pipeline.core.calibration.line_assignment import FreeLines, assign_lines
 from rixs_pipeline.core.calibration.pixel import (
     HEIGHT_REF_EV,
     Pixel,
@@ -21,7 +21,7 @@ CUT_WIDTH = 6.0
 def pixel() -> Pixel:
     """A pixel with its energy function."""
     pixel = make_pixel(draw_pixel(3, np.random.default_rng(1)), CUT_WIDTH)
-    pixel.assignment = assign_lines(pixel.peaks, ENERGY, np.ones(6), 1000.0)
+    pixel.assignment = assign_lines(pixel.peaks, FreeLines(ENERGY, np.ones(6), 1000.0))
     start_energy_functions([pixel])
     return pixel
 
