@@ -152,11 +152,35 @@ PIXEL_CALIBRATION = {
         _LINE, "f", "eV", "line on the curve through the other lines - reference"
     ),
     "line_counts": Variable(_LINE, "f", "counts", "counts in the fitted line"),
+    "resolution": Variable(
+        ("pixel",),
+        "f",
+        "eV",
+        "Gaussian resolution of the pixel, full width at half maximum",
+    ),
+    "resolution_errors": Variable(("pixel",), "f", "eV", "one standard deviation"),
+    "resolution_source": Variable(
+        ("pixel",), "S", "", "the elastic line, or the reference lines"
+    ),
     "fwhm": Variable(
         _LINE,
         "f",
         "eV",
-        "resolution of the pixel at the line, full width at half maximum",
+        "Gaussian width beyond the tabulated line, full width at half maximum: the "
+        "resolution where the table has the right shape",
+    ),
+    "fwhm_errors": Variable(
+        _LINE, "f", "eV", "one standard deviation, counting statistics"
+    ),
+    "line_width": Variable(
+        _LINE,
+        "f",
+        "eV",
+        "full width at half maximum of the line in the detector: emission and "
+        "resolution",
+    ),
+    "line_width_errors": Variable(
+        _LINE, "f", "eV", "one standard deviation, counting statistics"
     ),
     "tail_fraction": Variable(
         _LINE, "f", "", "share of the line in the low-energy tail"
@@ -176,6 +200,9 @@ PIXEL_CALIBRATION = {
         "f",
         "eV",
         "Gaussian width of the elastic line, full width at half maximum",
+    ),
+    "elastic_fwhm_errors": Variable(
+        ("pixel",), "f", "eV", "one standard deviation, counting statistics"
     ),
     "params": Variable(("pixel", "param"), "f", "", "parameters of core.energy.energy"),
     "params_covariance": Variable(

@@ -130,10 +130,13 @@ def calibration_summary_figure(dataset: xr.Dataset) -> Figure:
     residual_title = "bars: median of the ok pixels; grey: reference lines ±1σ"
     style.label_axes(residual, "", "measured − reference line (eV)", residual_title)
 
-    fwhm = dataset["fwhm"].values
-    line_strips.draw_line_strips(resolution, fwhm, is_ok, np.zeros(1))
-    resolution_title = "dots: pixels in order of channel; crosses: not ok"
-    style.label_axes(resolution, "", "resolution, FWHM (eV)", resolution_title)
+    widths = dataset["fwhm"].values
+    pixel_resolution = dataset["resolution"].values[is_ok]
+    shown_widths = np.append(np.nan_to_num(pixel_resolution), 0.0)
+    line_strips.draw_line_strips(resolution, widths, is_ok, shown_widths)
+    _draw_array_resolution(resolution, pixel_resolution)
+    resolution_title = "dots: pixels, Gaussian width at each line; band: resolution"
+    style.label_axes(resolution, "", "Gaussian FWHM (eV)", resolution_title)
     resolution.set_ylim(bottom=0)
     for axes in (residual, resolution):
         line_strips.name_line_axis(axes, _line_names(dataset))
@@ -254,17 +257,60 @@ def _draw_residuals(axes: Axes, pixel_data: xr.Dataset) -> None:
     line_strips.name_line_axis(axes, _line_names(pixel_data))
 
 
+def _draw_array_resolution(axes: Axes, resolution: FloatArray) -> None:
+    """Draw the range of the pixels' resolutions (pixel,), eV, with its median."""
+    known = resolution[np.isfinite(resolution)]
+    if not known.size:
+        return
+    median = np.median(known)
+    axes.axhspan(known.min(), known.max(), color=style.GREY, alpha=0.2, lw=0)
+    axes.axhline(median, color=style.GREY, lw=1)
+    axes.annotate(
+        f"{median:.2f}",
+        (0.995, median),
+        xycoords=("axes fraction", "data"),
+        ha="right",
+        va="bottom",
+        size=style.SMALL_SIZE,
+        color=style.GREY,
+    )
+
+
 def _draw_resolution(axes: Axes, pixel_data: xr.Dataset, medians: FloatArray) -> None:
-    """Draw the resolution of a pixel at its lines, and the medians (line,) of all."""
-    fwhm = pixel_data["fwhm"].values
-    positions = range(len(fwhm))
+    """Draw the resolution of a pixel, the Gaussian and full widths of its lines.
+
+    `medians` (line,) of the Gaussian widths of all pixels that are ok.
+    """
+    positions = np.arange(len(medians))
     axes.plot(positions, medians, "_", ms=22, mew=1.5, color=style.GREY)
-    axes.plot(positions, fwhm, "o", ms=5, color=style.BLUE)
-    resolutions = np.concatenate([fwhm, medians])
-    highest = np.nan_to_num(resolutions).max(initial=1.0)
-    axes.set_ylim(0, 1.25 * highest)
-    title = "bars: median of the ok pixels"
-    style.label_axes(axes, "", "resolution, FWHM (eV)", title)
+    highest = np.nan_to_num(medians).max(initial=1.0)
+    for name, marker, colour, text in (
+        ("fwhm", "o", style.BLUE, "Gaussian part"),
+        ("line_width", "s", style.ORANGE, "whole line"),
+    ):
+        widths = pixel_data[name].values
+        errors = np.nan_to_num(pixel_data[f"{name}_errors"].values)
+        axes.errorbar(
+            positions,
+            widths,
+            errors,
+            fmt=marker,
+            ms=5,
+            capsize=3,
+            color=colour,
+            label=text,
+        )
+        highest = max(highest, np.nan_to_num(widths + errors).max(initial=0.0))
+    resolution = float(pixel_data["resolution"])
+    error = float(pixel_data["resolution_errors"])
+    if np.isfinite(resolution):
+        axes.axhspan(
+            resolution - error, resolution + error, color=style.GREY, alpha=0.25, lw=0
+        )
+    axes.set_ylim(0, 1.35 * highest)
+    axes.legend(loc="upper right", ncols=2, fontsize=style.SMALL_SIZE, frameon=False)
+    title = f"band: resolution {resolution:.2f} ± {error:.2f} eV; bars: median"
+    style.label_axes(axes, "", "FWHM (eV)", title)
     line_strips.name_line_axis(axes, _line_names(pixel_data))
 
 

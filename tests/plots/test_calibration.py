@@ -88,12 +88,20 @@ def test_residuals_have_statistical_bars_and_boxes_for_the_reference_lines(
 
 
 def test_resolution_is_shown_with_the_median_of_the_array(twelve, page):
-    medians, resolution = page.axes[2].lines
+    medians, *_ = page.axes[2].lines
+    widths, whole_lines = page.axes[2].containers
     ok = twelve["status"].values == "ok"
     assert medians.get_ydata() == pytest.approx(
         np.median(twelve["fwhm"].values[ok], axis=0)
     )
-    assert resolution.get_ydata() == pytest.approx(twelve["fwhm"].sel(pixel=3).values)
+    pixel = twelve.sel(pixel=3)
+    for container, name in ((widths, "fwhm"), (whole_lines, "line_width")):
+        points, _, (bars,) = container
+        assert points.get_ydata() == pytest.approx(pixel[name].values)
+        lengths = [np.ptp(bar[:, 1]) / 2 for bar in bars.get_segments()]
+        assert lengths == pytest.approx(pixel[f"{name}_errors"].values)
+    resolution = float(pixel["resolution"])
+    assert f"{resolution:.2f}" in page.axes[2].get_title(loc="left")
 
 
 def test_the_gain_curve_shows_its_curvature(twelve, page):

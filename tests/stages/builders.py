@@ -100,6 +100,7 @@ def calibration(run, time_s, pixels, fwhm=2.0):
             ("pixel", "line"),
             np.broadcast_to(np.atleast_1d(fwhm).astype(float)[:, None], (n, 3)).copy(),
         ),
+        "resolution": (("pixel",), np.broadcast_to(fwhm, n).astype(float)),
         "params": (("pixel", "param"), np.array(rows)),
         "cut_limits": (
             ("pixel", "cut_quantity", "limit"),

@@ -32,8 +32,12 @@ class EnergyScale:
 
     Attributes
     ----------
+    spectra
+        Spectra around the lines.
     fits
-        Fits of the lines.
+        Fits of the lines. The other lines and pixels say what shapes to expect.
+    own_fits
+        Fits that know no other line and no other pixel.
     is_usable
         (pixel, line) whether a fit is good enough.
     curves
@@ -42,7 +46,9 @@ class EnergyScale:
         (pixel, line) energies of the lines on the curves, eV.
     """
 
+    spectra: LineSpectra
     fits: LineFits
+    own_fits: LineFits
     is_usable: BoolArray
     curves: GainCurves
     position: FloatArray
@@ -81,13 +87,14 @@ def fit_energy_scale(
         start = previous.fits.theta.copy()
         start[..., SHIFT] = previous.position - lines.energy
     spectra = _make_line_spectra(pixels, lines)
-    fits = fit_lines(spectra, start=start)
+    own_fits = fit_lines(spectra, start=start)
+    fits = own_fits
     if previous is not None:
         # before the corrections, the width of a line depends on its arrival phases and
         # says nothing about the other lines
-        is_reliable = _find_usable(pixels, lines, fits, min_line_counts)
-        prior = learn_shape_prior(fits, is_reliable, lines.grid)
-        fits = fit_lines(spectra, prior=prior, start=fits.theta)
+        is_reliable = _find_usable(pixels, lines, own_fits, min_line_counts)
+        prior = learn_shape_prior(own_fits, is_reliable, lines.grid)
+        fits = fit_lines(spectra, prior=prior, start=own_fits.theta)
     is_usable = _find_usable(pixels, lines, fits, min_line_counts)
 
     fitted_energy = lines.energy + fits.shift
@@ -102,7 +109,14 @@ def fit_energy_scale(
     )
     curves = fit_gain_curves(positions, curve_form, lines.energy_range)
     position = _set_curves(pixels, curves, heights)
-    return EnergyScale(fits, is_usable, curves, position)
+    return EnergyScale(
+        spectra=spectra,
+        fits=fits,
+        own_fits=own_fits,
+        is_usable=is_usable,
+        curves=curves,
+        position=position,
+    )
 
 
 def _make_line_spectra(pixels: Sequence[Pixel], lines: FittedLines) -> LineSpectra:

@@ -149,6 +149,11 @@ class LineFits:
         return is_widest
 
     @property
+    def fwhm_errors(self) -> FloatArray:
+        """Standard deviation of the resolution (pixel, line), eV FWHM."""
+        return self.sigma_errors * FWHM_PER_SIGMA
+
+    @property
     def tail_fraction(self) -> FloatArray:
         """Share of the line in the low-energy tail (pixel, line)."""
         return self.theta[..., TAIL]

@@ -43,6 +43,11 @@ from rixs_pipeline.core.gain import (
     left_out_residuals,
     spline_covariance,
 )
+from rixs_pipeline.core.response.array_response import (
+    ArrayResponse,
+    measure_response,
+    no_response,
+)
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PixelStatus
 
 # turns of fits and corrections: a third one changes the lines by less than a tenth of
@@ -55,7 +60,6 @@ LINE_TABLES = (
     "line_residual_errors",
     "line_left_out",
     "line_counts",
-    "fwhm",
     "tail_fraction",
     "tail_length",
 )
@@ -106,6 +110,8 @@ class Calibration:
     lines
         The fitted lines. The tables of lines are (pixel, line) in their order, the
         elastic line included.
+    response
+        Resolution of the pixels, widths of the lines, tail.
     accepted
         For each pixel, which of its pulses pass the cuts.
     peaks
@@ -123,7 +129,7 @@ class Calibration:
     line_residual_errors: FloatArray
     line_left_out: FloatArray
     line_counts: FloatArray
-    fwhm: FloatArray
+    response: ArrayResponse
     tail_fraction: FloatArray
     tail_length: FloatArray
     params: FloatArray
@@ -252,18 +258,23 @@ def _make_calibration(
         names=lines.names,
         residual=line_tables["line_residual"],
         errors=line_tables["line_residual_errors"],
-        fwhm=line_tables["fwhm"],
+        fwhm=_expected_widths(pixels, lines, scale),
         is_widest=is_widest,
         is_anchor=lines.is_anchor,
         misfit_probability=misfit,
         energy_range=lines.energy_range,
     )
     status = determine_pixel_statuses(pixels, quality)
+    is_ok = np.array([pixel_status.is_ok for pixel_status in status], dtype=bool)
+    response = no_response(len(pixels), len(lines.names))
+    if scale is not None:
+        response = measure_response(scale, lines, is_ok)
     return Calibration(
         pixel=np.array([pixel.pulses.pixel for pixel in pixels], dtype=np.int64),
         status=status,
         lines=lines,
         misfit_probability=misfit,
+        response=response,
         params=params,
         params_covariance=covariance,
         cut_counts=np.stack([pixel.cut_counts for pixel in pixels]),
@@ -273,6 +284,15 @@ def _make_calibration(
         hint_problems=tuple(summarise_problems(hint_problems)),
         **line_tables,
     )
+
+
+def _expected_widths(
+    pixels: Sequence[Pixel], lines: FittedLines, scale: EnergyScale | None
+) -> FloatArray:
+    """Return the Gaussian widths (pixel, line) eV as the whole array suggests them."""
+    if scale is None:
+        return np.full((len(pixels), len(lines.names)), np.nan)
+    return np.where(scale.is_usable, scale.fits.fwhm, np.nan)
 
 
 def _make_line_tables(
@@ -291,7 +311,6 @@ def _make_line_tables(
         "line_residual_errors": scale.fits.shift_errors,
         "line_left_out": left_out,
         "line_counts": scale.fits.counts,
-        "fwhm": scale.fits.fwhm,
         "tail_fraction": scale.fits.tail_fraction,
         "tail_length": scale.fits.tail_length,
     }

@@ -11,13 +11,15 @@ from rixs_pipeline.types import FloatArray, IntArray
 class ResponseTail:
     """Low-energy tail of the detector's response.
 
-    `fraction` of a line in its tail, `fraction_error` one standard deviation of it,
-    `length` of the exponential decay in eV.
+    `fraction` of a line in its tail and `length` of the exponential decay in eV, with
+    their standard deviations and the `correlation` of both.
     """
 
     fraction: float
     fraction_error: float
     length: float
+    length_error: float = 0.0
+    correlation: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from rixs_pipeline.core.maps.map_data import MapData, ResponseTail
+from rixs_pipeline.core.maps.map_data import MapData
+from rixs_pipeline.core.response.leak import estimate_leak, find_tail
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.region_sums import (
     RegionSums,
@@ -33,7 +34,6 @@ from rixs_pipeline.core.stats.intervals import Z_95, Interval, count_interval
 from rixs_pipeline.core.stats.poisson_fit import fit_poisson
 from rixs_pipeline.types import FloatArray, IntArray
 
-UNKNOWN_TAIL = ResponseTail(np.nan, np.nan, np.nan)
 SMALLEST = 1e-300  # avoids division by zero
 ENDS_TOLERANCE = 1e-3  # of a step: a blank's spectrum goes on so far beyond its ends
 
@@ -375,61 +375,13 @@ def _find_neighbours(grid: FloatArray, energy: FloatArray) -> _Neighbours:
 def _leaked_tails(
     data: MapData, background: LeakBackground, weights: FloatArray
 ) -> BackgroundEstimate:
-    """Estimate photons from outside the region whose low-energy tail falls into it.
-
-    A bin's counts are n = [(1 - f) + f Q] c, with c the counts of a detector without
-    tail and Q_ik the part of the tail of bin k that falls into bin i (an exponential of
-    decay length tau, integrated over both bins). The leak is sum_ik w_i f Q_ik
-    (1 - w_k) c_k with c = [(1 - f) + f Q]^-1 n: linear in n, so that its variance is
-    exact. The error of f is common to all points.
-    """
-    from scipy.linalg import solve_triangular, toeplitz  # takes long to load
-
-    tail = _find_tail(data, background)
-    fraction = tail.fraction
-    length = tail.length
-    step = data.bin_width
-    decay = np.exp(-step / length)
-    distance = np.arange(weights.shape[1]) - 1.0
-    row = length / step * (1 - decay) ** 2 * decay**distance
-    row[0] = 1 - (1 - decay) * length / step
-    tails = fraction * np.triu(toeplitz(row))
-    response = tails + (1 - fraction) * np.eye(len(row))
-    count_weights = weights / data.efficiency
-    received = count_weights @ tails
-    from_outside = received * (1 - weights)
-    leak_weights = solve_triangular(response, from_outside.T, trans="T").T
-    leaks = leak_weights * data.counts
-    variances = leak_weights**2 * data.counts
-    value = leaks.sum(axis=1)
-    counting_variance = variances.sum(axis=1)
-    tail_error = value * tail.fraction_error / fraction
+    """Estimate photons from outside the region whose low-energy tail falls into it."""
+    tail = find_tail(data, background)
+    leak = estimate_leak(data, tail, weights)
     return BackgroundEstimate(
-        value=value,
-        variance=counting_variance + tail_error**2,
-        photon_weight=np.abs(leak_weights).max(axis=1, initial=0.0),
-        same_exposure=value,
+        value=leak.value,
+        variance=leak.variance,
+        photon_weight=np.abs(leak.weights).max(axis=1, initial=0.0),
+        same_exposure=leak.value,
         facts={"tail": vars(tail)},
     )
-
-
-def _find_tail(data: MapData, background: LeakBackground) -> ResponseTail:
-    """Return the response's tail: the config's, else that of the reference runs."""
-    measured = data.tail or UNKNOWN_TAIL
-    fraction = measured.fraction
-    fraction_error = measured.fraction_error
-    length = measured.length
-    if background.tail_fraction is not None:
-        fraction = background.tail_fraction
-        fraction_error = 0.0
-    if background.tail_fraction_errors is not None:
-        fraction_error = background.tail_fraction_errors
-    if background.tail_length is not None:
-        length = background.tail_length
-    is_known = fraction > 0 and length > 0 and fraction_error >= 0
-    if not is_known:
-        raise ValueError(
-            "background leak: low-energy tail of the lines unknown for this map; "
-            "set `tail_fraction`, `tail_fraction_errors` and `tail_length`"
-        )
-    return ResponseTail(fraction, fraction_error, length)

@@ -245,7 +245,7 @@ def keep_best_resolved(
 ) -> tuple[PixelEnergy, ...]:
     """Use only the pixels with the best resolution.
 
-    The resolution of a pixel is the median FWHM over the lines of the calibrations.
+    The resolution of a pixel is the median over the calibrations.
 
     Parameters
     ----------
@@ -269,7 +269,11 @@ def keep_best_resolved(
     ]
     if number is None or len(used) <= number:
         return energies
-    best = sorted(used, key=lambda pixel: (_median_fwhm(pixel, calibrations), pixel))
+
+    def order(pixel: int) -> tuple[float, int]:
+        return _median_resolution(pixel, calibrations), pixel
+
+    best = sorted(used, key=order)
     rejected = set(best[number:])
     status = PixelStatus(PixelState.NOT_SELECTED, f"{number} used")
     return tuple(
@@ -278,12 +282,12 @@ def keep_best_resolved(
     )
 
 
-def _median_fwhm(pixel: int, calibrations: Sequence[xr.Dataset]) -> float:
-    """Return the median FWHM (eV) of a pixel's lines; inf where none was fitted."""
-    widths = [np.empty(0)]
+def _median_resolution(pixel: int, calibrations: Sequence[xr.Dataset]) -> float:
+    """Return the median resolution of a pixel, eV FWHM; inf where there is none."""
+    values = [np.empty(0)]
     for product in calibrations:
         is_pixel = product["pixel"].values == pixel
-        widths.append(product["fwhm"].values[is_pixel].ravel())
-    fwhm = np.concatenate(widths)
-    is_fitted = np.isfinite(fwhm)
-    return float(np.median(fwhm[is_fitted])) if is_fitted.any() else np.inf
+        values.append(product["resolution"].values[is_pixel])
+    resolution = np.concatenate(values)
+    is_known = np.isfinite(resolution)
+    return float(np.median(resolution[is_known])) if is_known.any() else np.inf

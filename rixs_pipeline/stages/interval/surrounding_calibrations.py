@@ -1,6 +1,5 @@
 """The calibrations before and after each scan, and the pixels' energy functions."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +20,8 @@ from rixs_pipeline.stages.interval.pixel_energies import (
     select_pixel_energies,
 )
 from rixs_pipeline.stages.interval.response_tail import (
-    PixelTail,
-    average_tail_over_lines,
+    ResponseTails,
+    tails_between_reference_runs,
 )
 from rixs_pipeline.types import are_ok
 
@@ -101,7 +100,7 @@ class SurroundingCalibrations:
         self._datasets: dict[Path, xr.Dataset] = {}
         self._jumps: dict[Interval, dict[int, GainJump]] = {}
         self._jump_times: dict[Interval, dict[int, float]] = {}
-        self._tails: dict[Interval, Mapping[int, PixelTail]] = {}
+        self._tails: dict[Interval, ResponseTails] = {}
 
     def interval(self, scan: Run) -> Interval:
         """Return the products of the usable reference runs just before and after.
@@ -204,11 +203,11 @@ class SurroundingCalibrations:
             }
         return {}
 
-    def tails(self, scan: Run) -> Mapping[int, PixelTail]:
+    def tails(self, scan: Run) -> ResponseTails:
         """Return the low-energy tail of each pixel's response."""
         interval = self.interval(scan)
         if interval not in self._tails:
-            self._tails[interval] = average_tail_over_lines(self.read(scan))
+            self._tails[interval] = tails_between_reference_runs(self.read(scan))
         return self._tails[interval]
 
     def pixel_energies(self, scan: Run) -> tuple[PixelEnergy, ...]:

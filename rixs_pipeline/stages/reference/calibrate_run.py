@@ -20,6 +20,7 @@ from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import NS_PER_S, Run
 from rixs_pipeline.schema import PIXEL_CALIBRATION, check, labelled
+from rixs_pipeline.stages.interval.response_tail import tail_attributes
 from rixs_pipeline.stages.reference.calibration_variables import (
     calibration_variables,
     correction_variables,
@@ -74,6 +75,7 @@ def calibrate_run(
         "time": run.middle,
         "parked_energy": parked_energy,
     }
+    dataset.attrs |= tail_attributes(result.response.tail)
     dataset.attrs |= reference.attributes()
     check(dataset, PIXEL_CALIBRATION, run.name)
     return dataset

@@ -14,6 +14,7 @@ from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.calibration.reference_run import LINE_TABLES, Calibration
 from rixs_pipeline.core.energy import corrected_pulse_height, curve_energy, layout
 from rixs_pipeline.core.maps.binning import bin_index, emission_edges
+from rixs_pipeline.core.response.resolution import ELASTIC_LINE, REFERENCE_LINES
 from rixs_pipeline.schema import Variables
 from rixs_pipeline.types import FloatArray, IntArray
 
@@ -70,6 +71,7 @@ def calibration_variables(
     for name in LINE_TABLES:
         table = getattr(result, name)
         variables[name] = (PIXEL + LINE, table[:, is_anchor])
+    variables |= _response_variables(result)
     variables |= _elastic_line_variables(result)
     spectra = []
     curve_heights = []
@@ -157,6 +159,27 @@ def _offset_variables(
     }
 
 
+def _response_variables(result: Calibration) -> Variables:
+    """Return the resolution of the pixels and the widths of their lines, eV."""
+    is_anchor = result.lines.is_anchor
+    response = result.response
+    resolution = response.resolution
+    sources = np.where(resolution.is_elastic, ELASTIC_LINE, REFERENCE_LINES)
+    known = np.isfinite(resolution.pixel.values)
+    variables: Variables = {
+        "resolution": (PIXEL, resolution.pixel.values),
+        "resolution_errors": (PIXEL, resolution.pixel.errors),
+        "resolution_source": (PIXEL, _text(np.where(known, sources, "").tolist())),
+    }
+    for name, widths in (
+        ("fwhm", response.line_resolution),
+        ("line_width", response.line_width),
+    ):
+        variables[name] = (PIXEL + LINE, widths.values[:, is_anchor])
+        variables[f"{name}_errors"] = (PIXEL + LINE, widths.errors[:, is_anchor])
+    return variables
+
+
 def _elastic_line_variables(result: Calibration) -> Variables:
     """Return the elastic line of the parked monochromator in every pixel, eV.
 
@@ -167,17 +190,21 @@ def _elastic_line_variables(result: Calibration) -> Variables:
     position = missing
     errors = missing
     fwhm = missing
+    fwhm_errors = missing
+    widths = result.response.line_resolution
     elastic_lines = np.flatnonzero(~result.lines.is_anchor)
     if len(elastic_lines):
         line = elastic_lines[0]
         energy = result.lines.energy[line]
         position = energy + result.line_residual[:, line]
         errors = result.line_residual_errors[:, line]
-        fwhm = result.fwhm[:, line]
+        fwhm = widths.values[:, line]
+        fwhm_errors = widths.errors[:, line]
     return {
         "elastic_energy": (PIXEL, position),
         "elastic_energy_errors": (PIXEL, errors),
         "elastic_fwhm": (PIXEL, fwhm),
+        "elastic_fwhm_errors": (PIXEL, fwhm_errors),
     }
 
 

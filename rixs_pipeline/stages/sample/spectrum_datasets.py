@@ -15,9 +15,12 @@ from rixs_pipeline.core.spectra.spectrum import Spectrum
 from rixs_pipeline.schema import labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
 from rixs_pipeline.stages.interval.response_tail import (
+    ATTRIBUTES,
+    CORRELATION,
     FRACTION,
     FRACTION_ERRORS,
     LENGTH,
+    LENGTH_ERRORS,
 )
 from rixs_pipeline.types import FloatArray
 
@@ -59,11 +62,6 @@ def map_data(rixs_map: xr.Dataset, normalise: NormaliseConfig) -> MapData:
         energy, shares = np.array(normalise.efficiency).T
         emission = rixs_map["emission_energy"].values
         efficiency = np.interp(emission, energy, shares)
-    names = (FRACTION, FRACTION_ERRORS, LENGTH)
-    values = [rixs_map.attrs.get(name, np.nan) for name in names]
-    tail = None
-    if np.isfinite(values).all():
-        tail = ResponseTail(*map(float, values))
     return MapData(
         counts=rixs_map["counts"].values,
         exposure=rixs_map["exposure"].values,
@@ -71,7 +69,21 @@ def map_data(rixs_map: xr.Dataset, normalise: NormaliseConfig) -> MapData:
         incident=rixs_map["incident_energy"].values,
         exposure_errors=exposure_errors,
         efficiency=efficiency,
-        tail=tail,
+        tail=_response_tail(rixs_map),
+    )
+
+
+def _response_tail(rixs_map: xr.Dataset) -> ResponseTail | None:
+    """Return the tail of a map's detector; None where it is unknown."""
+    values = {name: rixs_map.attrs.get(name, np.nan) for name in ATTRIBUTES}
+    if not np.isfinite(list(values.values())).all():
+        return None
+    return ResponseTail(
+        fraction=float(values[FRACTION]),
+        fraction_error=float(values[FRACTION_ERRORS]),
+        length=float(values[LENGTH]),
+        length_error=float(values[LENGTH_ERRORS]),
+        correlation=float(values[CORRELATION]),
     )
 
 

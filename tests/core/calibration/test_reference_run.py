@@ -100,7 +100,11 @@ def test_resolution_is_that_of_the_detector(simulated: "list[Calibrated]") -> No
     """Without correction, arrival phases make the elastic line three times as wide."""
     for run in simulated:
         true = np.array([run.fwhm[int(pixel)] for pixel in run.result.pixel[run.ok]])
-        assert 0.9 < np.median(run.result.fwhm[run.ok, -1] / true) < 1.4
+        assert (
+            0.9
+            < np.median(run.result.response.line_resolution.values[run.ok, -1] / true)
+            < 1.4
+        )
         assert run.result.params[run.ok][:, layout.PHASE].any(axis=1).all()
 
 
@@ -211,8 +215,8 @@ def test_the_phase_correction_narrows_the_real_elastic_line(
     """From 4.2-6.5 eV to 2.5-4 eV; a single pixel may be wider."""
     run = real[0]
     without = calibrate(run.pulses, **UNCORRECTED)
-    assert np.median(without.fwhm[:, -1]) > 4.0
-    assert np.median(run.result.fwhm[:, -1]) < 4.0
+    assert np.median(without.response.line_resolution.values[:, -1]) > 4.0
+    assert np.median(run.result.response.line_resolution.values[:, -1]) < 4.0
 
 
 # --- small arrays

@@ -169,11 +169,15 @@ def test_leak_uses_the_tail_of_the_map_by_default() -> None:
         "fraction": 0.15,
         "fraction_error": 0.03,
         "length": 12.0,
+        "length_error": 0.0,
+        "correlation": 0.0,
     }
     assert leak(data, tail_fraction=0.3).facts["tail"] == {
         "fraction": 0.3,
         "fraction_error": 0.0,
         "length": 12.0,
+        "length_error": 0.0,
+        "correlation": 0.0,
     }
 
 

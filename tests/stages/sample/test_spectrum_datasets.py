@@ -54,12 +54,19 @@ def test_the_arrays_of_a_map():
 
 
 def test_the_efficiency_is_interpolated_and_the_tail_comes_from_attributes():
-    tail = {"tail_fraction": 0.2, "tail_fraction_errors": 0.01, "tail_length": 8.0}
+    tail = {
+        "tail_fraction": 0.2,
+        "tail_fraction_errors": 0.01,
+        "tail_length": 8.0,
+        "tail_length_errors": 2.0,
+        "tail_correlation": 0.5,
+    }
     rixs_map = scan_map(COUNTS, E).assign_attrs(tail)
     normalise = NormaliseConfig(efficiency=((500.0, 0.5), (503.0, 0.8)))
     data = map_data(rixs_map, normalise)
     np.testing.assert_allclose(data.efficiency, [0.55, 0.65, 0.75])
     assert (data.tail.fraction, data.tail.length) == (0.2, 8.0)
+    assert (data.tail.length_error, data.tail.correlation) == (2.0, 0.5)
 
 
 @pytest.mark.parametrize("axis", list(SpectrumAxis))

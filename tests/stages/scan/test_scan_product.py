@@ -4,6 +4,7 @@ import pytest
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.response_tail import NO_TAILS
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.scan_product import excluded_points, map_content
 from tests.stages.builders import NOISY, points, scan
@@ -17,7 +18,7 @@ class Calibrations:
     """Calibrations that know no tail of any pixel's response."""
 
     def tails(self, run):
-        return {}
+        return NO_TAILS
 
 
 def content(tmp_path, triggers, energies, config=None):

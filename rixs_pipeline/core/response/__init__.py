@@ -1,0 +1,1 @@
+"""Detector response: low-energy tail and resolution, from reference runs."""
