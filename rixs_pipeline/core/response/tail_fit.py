@@ -205,7 +205,7 @@ def _maximise(lines: PooledLines, start: FloatArray) -> _Maximum | None:
         if gain < TOLERANCE and damping < MAX_FINAL_DAMPING:
             n = len(step)
             information = equations.information + 1e-9 * np.eye(n)
-            covariance: FloatArray = np.linalg.inv(information)
+            covariance = np.asarray(np.linalg.inv(information), dtype=np.float64)
             return _Maximum(theta, theta[0, SHARED], covariance[:2, :2])
         trial = np.clip(theta + step[place], ranges.lowest, ranges.highest)
         moved = evaluate(trial)
@@ -287,5 +287,5 @@ def _damped_step(equations: _Equations, damping: float) -> FloatArray:
     """Return the step (n,) of the damped scoring equations."""
     information = equations.information
     added = damping * np.diag(information) + 1e-9
-    step: FloatArray = np.linalg.solve(information + np.diag(added), equations.gradient)
-    return step
+    step = np.linalg.solve(information + np.diag(added), equations.gradient)
+    return np.asarray(step, dtype=np.float64)
