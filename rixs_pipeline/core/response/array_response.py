@@ -115,8 +115,8 @@ def tail_bins(
 ) -> BoolArray:
     """Return which bins (line, N_GRID) belong to the fit of the tail of each line.
 
-    `energy` (line, N_GRID) of the bins, eV; `width_unit` of the grid. They reach down to the upper wing of the
-    next lower line, and up to half way to the next higher one.
+    `energy` (line, N_GRID) of the bins, eV; `width_unit` of the grid. They reach down
+    to the upper wing of the next lower line, and up to half way to the next higher one.
     """
     all_energies = np.concatenate([lines.energy, lines.neighbour_energy])
     is_inside = np.zeros(energy.shape, dtype=bool)
