@@ -28,7 +28,7 @@ def one_line(photons: float) -> MapData:
 
 
 def region(low: float, high: float) -> np.ndarray:
-    inside = (CENTRES > low) & (CENTRES < high)
+    inside = (low < CENTRES) & (high > CENTRES)
     return inside[None, :] * 1.0
 
 
