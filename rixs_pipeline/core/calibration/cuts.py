@@ -127,13 +127,18 @@ def learn_limits(
         return None
     sample = sample[:: max(1, len(sample) // SAMPLE_PULSES)]
     usual_range = reference.pretrigger if reference is not None else None
-    is_usual = find_usual_level(pulses.pretrigger_mean[sample], usual_range)
-    if is_usual is not None:
-        sample = sample[is_usual]
-    pretrigger = pulses.pretrigger_mean[sample]
+    level = find_usual_level(pulses.pretrigger_mean[sample], usual_range)
+    if level is not None:
+        sample = sample[level.is_usual]
+    pretrigger = robust_range(
+        pulses.pretrigger_mean[sample], PRETRIGGER_WIDENING * width
+    )
+    if level is not None:
+        low, high = level.limits
+        pretrigger = Range(max(pretrigger.low, low), min(pretrigger.high, high))
     return CutLimits(
         residual=robust_range(pulses.residual[sample], width),
-        pretrigger=robust_range(pretrigger, PRETRIGGER_WIDENING * width),
+        pretrigger=pretrigger,
         phase=robust_range(pulses.phase[sample], width),
     )
 

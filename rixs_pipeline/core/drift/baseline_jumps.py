@@ -24,8 +24,9 @@ from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 # Pulses whose median is one reading of the baseline: its error is a third of a pulse's.
 BLOCK_PULSES = 15
 # Standard deviations of a pulse between two levels without a reading in between: drift
-# moves the baseline by less than one from block to block.
-LEVEL_GAP = 10.0
+# moves the baseline by less than one from block to block. A pulse in the middle is four
+# from either level.
+LEVEL_GAP = 8.0
 MIN_LEVEL_BLOCKS = 3  # of a level; fewer are the way from one level to another
 # Probability that a pulse lies outside the cut while the baseline is away, and the
 # least and the highest one while it is not.
@@ -63,10 +64,26 @@ class Stretches:
 NO_STRETCHES = Stretches(np.empty(0, np.int64), np.empty(0, np.int64))
 
 
+@dataclass(frozen=True)
+class UsualLevel:
+    """The usual level of a baseline that jumps.
+
+    Attributes
+    ----------
+    is_usual
+        Whether a pulse is on the level, bool (pulse,).
+    limits
+        Halfway to the next levels; infinite where there is none.
+    """
+
+    is_usual: BoolArray
+    limits: Range
+
+
 def find_usual_level(
     pretrigger_mean: FloatArray, reference: Range | None
-) -> BoolArray | None:
-    """Find the pulses at the usual level of a baseline that jumps.
+) -> UsualLevel | None:
+    """Find the usual level of a baseline that jumps.
 
     Parameters
     ----------
@@ -80,9 +97,8 @@ def find_usual_level(
 
     Returns
     -------
-    bool array or None
-        bool (pulse,), whether a pulse is on the usual level; None where the baseline
-        does not jump.
+    UsualLevel or None
+        None where the baseline does not jump.
     """
     n_blocks = len(pretrigger_mean) // BLOCK_PULSES
     if n_blocks < 2 * MIN_LEVEL_BLOCKS:
@@ -109,14 +125,17 @@ def find_usual_level(
         width = reference.high - reference.low
         if distance.min() <= 1.5 * width:
             usual = int(levels[np.argmin(distance)])
+    of_level = readings[level == usual]
+    lower = readings[readings < of_level.min()]
+    higher = readings[readings > of_level.max()]
+    limits = Range(
+        float((lower.max() + of_level.min()) / 2) if len(lower) else -np.inf,
+        float((higher.min() + of_level.max()) / 2) if len(higher) else np.inf,
+    )
     is_usual = np.zeros(len(pretrigger_mean), bool)
     is_usual[: n_blocks * BLOCK_PULSES] = np.repeat(level == usual, BLOCK_PULSES)
-    reach = LEVEL_GAP * scatter
-    of_level = readings[level == usual]
-    is_near = (pretrigger_mean > of_level.min() - reach) & (
-        pretrigger_mean < of_level.max() + reach
-    )
-    return is_usual & is_near
+    is_near = (pretrigger_mean > limits.low) & (pretrigger_mean < limits.high)
+    return UsualLevel(is_usual & is_near, limits)
 
 
 def find_stretches_away(

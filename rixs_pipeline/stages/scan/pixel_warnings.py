@@ -99,8 +99,7 @@ def _displaced_pixels(counted: CountedScan) -> list[str]:
             disagreeing.append(f"pixel {pixel} by {energy.displacement:+.1f} eV")
     if disagreeing:
         warnings.append(
-            f"{scan.name}: pixels disagree with the others: {', '.join(disagreeing)}; "
-            "compare their spectra and leave out the wrong ones "
-            "(`beamtime.exclude.pixels`)"
+            f"{scan.name}: pixels disagree: {', '.join(disagreeing)} against the "
+            "others; if they are wrong, leave them out (`beamtime.exclude.pixels`)"
         )
     return warnings

@@ -30,17 +30,19 @@ def test_the_usual_level_is_that_of_the_reference_run(share, jump) -> None:
     values = baseline(np.random.default_rng(1))
     is_away = np.arange(1000) >= 1000 * (1 - share)
     values[is_away] += jump
-    is_usual = find_usual_level(values, REFERENCE)
-    assert is_usual is not None and not is_usual[is_away].any()
-    assert is_usual[~is_away].mean() > 0.8
+    level = find_usual_level(values, REFERENCE)
+    assert level is not None and not level.is_usual[is_away].any()
+    assert level.is_usual[~is_away].mean() > 0.8
+    is_inside = (values > level.limits.low) & (values < level.limits.high)
+    assert (is_inside == ~is_away).all()
 
 
 def test_without_a_reference_the_usual_level_has_most_pulses() -> None:
     values = baseline(np.random.default_rng(1))
     values[:600] += 4096.0
-    is_usual = find_usual_level(values, None)
-    assert is_usual is not None
-    assert is_usual[:585].all() and not is_usual[600:].any()
+    level = find_usual_level(values, None)
+    assert level is not None
+    assert level.is_usual[:585].all() and not level.is_usual[600:].any()
 
 
 def test_stretches_go_from_jump_to_jump() -> None:

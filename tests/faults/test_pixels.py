@@ -1,0 +1,267 @@
+"""Pixels whose baseline, gain or sign changes: no wrong number without a word."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rixs_pipeline import open_product, paths
+from rixs_pipeline.config import Config
+from rixs_pipeline.runner.run import Options, Summary, run
+from rixs_pipeline.simulate.beamtime import simulate
+from rixs_pipeline.simulate.settings import SimulationSettings
+from tests.conftest import SMALL
+from tests.faults import pixels as faults
+
+SETTINGS = {
+    "seed": 21,
+    "pixels": 5,
+    "passes": 3,
+    "points": 24,
+    "dwell": 3.0,
+    "rate": 12.0,
+    "samples": [{"name": "LMR_RT"}],
+}
+PIXELS = (1, 3, 5, 7, 9)
+SCANS = ("scan0001", "scan0002", "scan0003")
+LAST_REFERENCE_RUN = "calibration0004"
+FLUX_QUANTUM = 4096.0
+
+
+@dataclass
+class Beamtime:
+    """A private beamtime, and its products up to the maps of the scans."""
+
+    path: Path
+    out: Path
+
+    def reduce(self, **calibration: object) -> Summary:
+        """Reduce it up to the maps of the scans."""
+        config = {"execution": {"scheduler": "serial"}, "calibration": calibration}
+        options = Options(until="bin")
+        return run(self.path, Config.model_validate(config), self.out, options)
+
+    def scan(self, name):
+        return open_product(paths.scan_product(self.out, name))
+
+    def statuses(self, name):
+        product = self.scan(name)
+        pixels = product["pixel"].values.tolist()
+        return dict(zip(pixels, map(str, product["pixel_status"].values), strict=True))
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory) -> Beamtime:
+    """A beamtime in which nothing is wrong; read-only."""
+    folder = tmp_path_factory.mktemp("sound")
+    beamtime = Beamtime(folder / "beamtime", folder / "out")
+    simulate(beamtime.path, SimulationSettings.model_validate(SMALL | SETTINGS))
+    summary = beamtime.reduce()
+    assert not pixel_warnings(summary)
+    assert not corrections_of(summary)
+    return beamtime
+
+
+@pytest.fixture
+def beamtime(sound, tmp_path) -> Beamtime:
+    """A private copy of the sound beamtime and its products."""
+    shutil.copytree(sound.path, tmp_path / "beamtime")
+    shutil.copytree(sound.out, tmp_path / "out")
+    return Beamtime(tmp_path / "beamtime", tmp_path / "out")
+
+
+def pixel_warnings(summary):
+    """The warnings of a reduction that are about pixels."""
+    return [line for line in summary.warnings if "pixel" in line]
+
+
+def corrections_of(summary):
+    """The corrections of live time in a reduction."""
+    corrections = [c for i in summary.items.values() for c in i.get("corrections", [])]
+    return [c for c in corrections if "baseline" in c["name"]]
+
+
+def rates(scan):
+    """Rates in the thirds of a scan, and their counts."""
+    thirds = np.array_split(np.arange(scan.sizes["incident_energy"]), 3)
+    counts = np.array([scan["counts"].values[third].sum() for third in thirds])
+    exposure = np.array([scan["exposure"].values[third].sum() for third in thirds])
+    return counts / exposure, counts
+
+
+def assert_same_rates(found, sound, name):
+    """Rates agree within 3 standard errors of what the lost photons allow."""
+    rate, counts = rates(found.scan(name))
+    true_rate, true_counts = rates(sound.scan(name))
+    lost = np.abs(1 / counts - 1 / true_counts)
+    # the throughput of the other pixels stands for that of the lost ones
+    error = np.sqrt(lost + 1 / counts.sum())
+    pulls = (rate / true_rate - 1) / error
+    assert np.abs(pulls).max() < 3, pulls
+
+
+# ---- baseline
+
+
+BASELINES = {
+    "to the end": (faults.jump(0.67, 1.0, FLUX_QUANTUM), 0.33),
+    "down": (faults.jump(0.2, 0.5, -FLUX_QUANTUM), 0.30),
+    "away for most of the scan": (faults.jump(0.3, 1.0, FLUX_QUANTUM), 0.70),
+    "half of the scan": (faults.jump(0.0, 0.5, FLUX_QUANTUM), 0.50),
+    "small": (faults.jump(0.5, 0.9, 60.0), 0.40),
+    "several times": (faults.repeated_jumps(3, 2 * FLUX_QUANTUM), 0.50),
+    "slow": (faults.slow_jump(0.4, 0.2, FLUX_QUANTUM), 0.60),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, "scan0002") for kind in BASELINES]
+    + [("to the end", "scan0001"), ("away for most of the scan", "scan0001")],
+)
+def test_a_pixel_is_not_exposed_while_its_baseline_is_away(beamtime, sound, kind, name):
+    """`scan0001` leads: it sets the throughput of the pixels in all scans."""
+    baseline, share = BASELINES[kind]
+    faults.move_baseline(beamtime.path, (1, 7), name, baseline)
+    summary = beamtime.reduce()
+    for scan in SCANS:
+        assert_same_rates(beamtime, sound, scan)
+    (warning,) = pixel_warnings(summary)
+    assert warning.startswith(f"{name}: baseline away after a jump: pixel 1 (")
+    assert warning.endswith("; not exposed there")
+    subjects = [c["subject"] for c in corrections_of(summary)]
+    assert subjects == [f"{name}: pixel 1", f"{name}: pixel 7"]
+    scan = beamtime.scan(name)
+    away = scan["pixel_away_time"].values / scan["dwell"].values.sum()
+    np.testing.assert_allclose(away, [share, 0, 0, share, 0], atol=0.03)
+
+
+def test_pulses_that_are_rejected_one_by_one_are_no_jump(beamtime):
+    faults.move_baseline(beamtime.path, (3,), "scan0002", faults.stray_baselines(0.3))
+    assert not pixel_warnings(beamtime.reduce())
+    assert not beamtime.scan("scan0002")["pixel_away_time"].values.any()
+
+
+def test_without_the_correction_the_live_time_is_kept(beamtime):
+    faults.move_baseline(beamtime.path, (1,), "scan0002", BASELINES["to the end"][0])
+    assert not pixel_warnings(beamtime.reduce(baseline_jumps=False))
+
+
+def test_a_baseline_that_jumps_between_scans_and_stays_loses_the_pixel(beamtime, sound):
+    for name in SCANS[1:]:
+        faults.move_baseline(
+            beamtime.path, (5,), name, faults.jump(0.0, 1.0, FLUX_QUANTUM)
+        )
+    beamtime.reduce()
+    assert beamtime.statuses("scan0001")[5].startswith("ok")
+    for name in SCANS[1:]:
+        assert beamtime.statuses(name)[5].startswith("noisy: residual, baseline")
+        assert_same_rates(beamtime, sound, name)
+
+
+def test_a_jump_in_a_reference_run_leaves_the_pixel_calibrated(beamtime, sound):
+    """The cuts are those of the level with most pulses."""
+    faults.move_baseline(
+        beamtime.path, (5,), "calibration0000", faults.jump(0.7, 1.0, FLUX_QUANTUM)
+    )
+    beamtime.reduce()
+    product = open_product(paths.calibration_product(beamtime.out, "cal0000"))
+    low, high = product["cut_limits"].values[2, 1]
+    assert high - low < FLUX_QUANTUM / 2
+    for name in SCANS:
+        assert_same_rates(beamtime, sound, name)
+
+
+# ---- gain
+
+
+def assert_left_out(beamtime, summary, pixel, names):
+    """A pixel is displaced in some scans and named, and used in the others."""
+    for name in SCANS:
+        status = beamtime.statuses(name)[pixel]
+        expected = "displaced: " if name in names else "ok"
+        assert status.startswith(expected), (name, status)
+    lines = [line for line in pixel_warnings(summary) if "displaced" in line]
+    assert len(lines) == len(names)
+    for name, line in zip(names, sorted(lines), strict=True):
+        assert line.startswith(f"{name}: pixel {pixel} displaced by ")
+
+
+@pytest.mark.parametrize("factor", [1.028, 0.99, 1.006])
+def test_a_pixel_that_leaves_and_returns_is_left_out(beamtime, sound, factor):
+    start = faults.window(beamtime.path, "scan0002")[0]
+    end = faults.window(beamtime.path, "scan0003")[1]
+    faults.change_gain(beamtime.path, 7, factor, start, end)
+    summary = beamtime.reduce()
+    assert_left_out(beamtime, summary, 7, ["scan0002", "scan0003"])
+    for name in SCANS:
+        assert_same_rates(beamtime, sound, name)
+
+
+def test_a_pixel_that_leaves_within_a_scan_is_left_out(beamtime):
+    start, end = faults.window(beamtime.path, "scan0002")
+    third = (end - start) // 3
+    faults.change_gain(beamtime.path, 3, 1.02, start + third, end - third)
+    assert_left_out(beamtime, beamtime.reduce(), 3, ["scan0002"])
+    assert beamtime.statuses("scan0002")[3].endswith("% of the scan")
+
+
+@pytest.mark.parametrize("factor", [1.035, 0.992])
+def test_a_jump_beside_the_only_reference_run_is_found(beamtime, factor):
+    faults.forget_first_reference_run(beamtime.path)
+    start, end = faults.window(beamtime.path, LAST_REFERENCE_RUN)
+    faults.change_gain(beamtime.path, 1, factor, start, end + 1)
+    summary = beamtime.reduce()
+    assert_left_out(beamtime, summary, 1, list(SCANS))
+
+
+def test_displaced_pixels_are_only_reported_if_the_config_says_so(beamtime):
+    start, end = faults.window(beamtime.path, "scan0002")
+    faults.change_gain(beamtime.path, 3, 1.02, start, end)
+    summary = beamtime.reduce(displaced_pixels="report")
+    assert beamtime.statuses("scan0002")[3].startswith("ok")
+    (warning,) = pixel_warnings(summary)
+    assert warning.startswith("scan0002: pixels disagree: pixel 3 by +")
+    assert not pixel_warnings(beamtime.reduce(displaced_pixels="keep"))
+
+
+def test_of_two_pixels_that_disagree_none_is_left_out(beamtime):
+    for pixel in PIXELS[2:]:
+        (path,) = beamtime.path.rglob(f"*_chan{pixel}.off")
+        path.unlink()
+    start, end = faults.window(beamtime.path, "scan0002")
+    faults.change_gain(beamtime.path, 3, 1.02, start, end)
+    summary = beamtime.reduce()
+    assert all(s.startswith("ok") for s in beamtime.statuses("scan0002").values())
+    warning = pixel_warnings(summary)[-1]
+    assert warning.startswith("scan0002: pixels disagree: pixel ")
+    assert "`beamtime.exclude.pixels`" in warning
+
+
+# ---- sign
+
+
+@pytest.mark.parametrize("with_slope", [True, False])
+def test_negative_pulse_heights_are_named_in_the_status(beamtime, with_slope):
+    for pixel in (1, 5, 9):
+        faults.negate_pulses(beamtime.path, pixel, with_slope=with_slope)
+    beamtime.reduce()
+    for pixel, status in beamtime.statuses("scan0001").items():
+        if pixel in (1, 5, 9):
+            assert "negative pulse heights: 100 % of the pulses; filter" in status
+        else:
+            assert status.startswith("ok")
+
+
+def test_a_pixel_whose_pulses_turn_negative_after_the_reference_run_is_left_out(
+    beamtime, sound
+):
+    start = faults.window(beamtime.path, "scan0002")[0]
+    faults.negate_pulses(beamtime.path, 5, start)
+    beamtime.reduce()
+    assert beamtime.statuses("scan0001")[5].startswith("ok")
+    for name in SCANS[1:]:
+        assert beamtime.statuses(name)[5].startswith("noisy: residual, baseline or sig")
+        assert_same_rates(beamtime, sound, name)
