@@ -336,7 +336,9 @@ def test_truncated_log_loses_only_its_scan(small, share):
     text = small.log(2).read_text()
     small.log(2).write_text(text[: int(share * len(text))])
     summary = reduced(small)
-    assert [problem for problem in summary.problems if "scan0002.json" in problem]
+    (loss,) = summary.losses
+    assert "scan0002.json" in loss
+    assert summary.exit_code == 1
     assert json.loads(rixs_map(small).attrs["scans"]) == ["scan0001"]
 
 

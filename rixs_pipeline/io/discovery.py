@@ -6,6 +6,7 @@ from pathlib import Path
 from rixs_pipeline.config import BeamtimeConfig
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.build_runs import build_runs, make_relative
+from rixs_pipeline.io.checks.copies import drop_copies
 from rixs_pipeline.io.find_files import (
     BeamtimeFiles,
     PulseSetKey,
@@ -48,14 +49,18 @@ def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
     if not path.is_dir():
         raise InputError(f"{path}: not a directory; give the folder of a beamtime")
     files = collect_files(path)
+    ends: dict[Path, off.FileEnds] = {}
     pulse_sets = [
-        _read_pulse_set(key, off_files, files)
+        _read_pulse_set(key, off_files, files, ends)
         for key, off_files in sorted(files.off_files.items())
     ]
-    joined = join_pulses(files.logs, pulse_sets, files.photon_lists)
+    distinct = drop_copies(pulse_sets, ends)
+    files.problems += distinct.problems
+    joined = join_pulses(
+        files.logs, distinct.pulse_sets, files.photon_lists, files.refused
+    )
     refused = [
-        RefusedRun(run.name, make_relative(run.reason, path))
-        for run in (*files.refused, *joined.refused)
+        RefusedRun(run.name, make_relative(run.reason, path)) for run in joined.refused
     ]
     if not joined.runs:
         reasons = [*(run.reason for run in refused), *files.problems, *joined.problems]
@@ -117,11 +122,15 @@ def _missing_kinds(path: Path, kinds: set[str]) -> list[str]:
 
 
 def _read_pulse_set(
-    key: PulseSetKey, paths_of_set: list[Path], files: BeamtimeFiles
+    key: PulseSetKey,
+    paths_of_set: list[Path],
+    files: BeamtimeFiles,
+    ends: dict[Path, off.FileEnds],
 ) -> PulseSet:
     """Read the headers and experiment states of a set of OFF files.
 
-    Unreadable files are left out and added to the problems.
+    Unreadable files are left out and added to the problems; first and last records are
+    added to `ends`.
     """
     folder, prefix = key
     headers: dict[Path, off.OffHeader] = {}
@@ -129,12 +138,13 @@ def _read_pulse_set(
     for path in sorted(paths_of_set, key=off.pixel_number):
         try:
             headers[path] = off.read_header(path)
-            record_times = off.read_record_times(path, headers[path])
+            file_ends = off.read_ends(path, headers[path])
         except (InputError, OSError) as error:
             files.problems.append(read_problem(path, error))
             continue
-        if record_times:
-            times += [record_times.first_ns, record_times.last_ns]
+        if file_ends:
+            ends[path] = file_ends
+            times += [file_ends.first_ns, file_ends.last_ns]
     states = experiment_state.ExperimentStates()
     if key in files.state_files:
         states = experiment_state.read(files.state_files[key])

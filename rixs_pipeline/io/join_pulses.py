@@ -31,7 +31,10 @@ class _Match:
 
 
 def join_pulses(
-    logs: Sequence[LogRun], pulse_sets: Sequence[PulseSet], photon_lists: Sequence[Path]
+    logs: Sequence[LogRun],
+    pulse_sets: Sequence[PulseSet],
+    photon_lists: Sequence[Path],
+    damaged: Sequence[RefusedRun] = (),
 ) -> JoinedRuns:
     """Join each log with its pulses.
 
@@ -43,6 +46,8 @@ def join_pulses(
         Their experiment states give reference runs that have no log.
     photon_lists
         Used for runs without pulses.
+    damaged
+        Runs whose logs cannot be read; they are among those that are refused.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def join_pulses(
     """
     usable = [log for log in logs if len(log.points)]
     problems: list[str] = []
-    refused: list[RefusedRun] = []
+    refused = list(damaged)
     for log in logs:
         if log.refusal:
             problems += log.problems

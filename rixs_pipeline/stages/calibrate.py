@@ -12,6 +12,7 @@ from rixs_pipeline.stages.facts import PixelCount, calibration_facts
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     find_usable_calibrations,
 )
+from rixs_pipeline.stages.record_defects import describe_record_defects
 from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
 from rixs_pipeline.stages.reference.reference_table import reference_table
 from rixs_pipeline.stages.stage import (
@@ -66,17 +67,19 @@ class Calibrate(Stage[Run]):
         ) as report:
             datasets = self.context.executor.outcomes(task, runs, report)
             for product, dataset in zip(products, datasets, strict=True):
-                yield Result(product, dataset.then(partial(_content, product.name)))
+                yield Result(product, dataset.then(partial(_content, product.source)))
 
 
-def _content(name: str, dataset: Any) -> Content:
+def _content(run: Run, dataset: Any) -> Content:
+    name = run.name
     facts = calibration_facts(dataset)
     losses = PixelCount.of(dataset["status"].values).losses(name)
     if not facts["pixels_ok"]:
         losses = [f"{name}: no pixel could be calibrated; reasons in {name}.nxs"]
     write = dataset_writer({"entry": dataset}, "spectrum")
     corrections = calibration_corrections(dataset)
-    return Content(write, facts, losses=losses, corrections=corrections)
+    warnings = describe_record_defects(run)
+    return Content(write, facts, warnings, losses, corrections)
 
 
 class ReferenceTable(Stage[None]):

@@ -636,6 +636,7 @@ def test_the_order_of_files_on_disk_does_not_matter(beamtime, monkeypatch):
 def test_discovery_of_many_pixels(tmp_path):
     records = off_records(pulses(T0))
     for pixel in range(240):
+        records["residual_stddev"] = pixel
         write_off(
             tmp_path / "20260101" / "0000" / f"20260101_run0000_chan{pixel}.off",
             records=records,

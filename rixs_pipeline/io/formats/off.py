@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.formats.record_order import NO_DEFECTS, RecordDefects, in_order
 from rixs_pipeline.io.runs import NS_PER_S
 from rixs_pipeline.paths import OFF_FILE
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PulseColumns
@@ -45,7 +46,7 @@ class OffHeader:
 
 @dataclass(frozen=True)
 class OffFile:
-    """Header and complete records of a file.
+    """Header and complete records of a file, in order of time, each once.
 
     Fields of a record: record_samples, record_presamples i4; framecount, unixnano i8;
     pretrigger_mean, residual_stddev f4; from version 0.3.0 on pretrigger_delta f4;
@@ -54,6 +55,7 @@ class OffFile:
 
     header: OffHeader
     records: NDArray[np.void]  # (record,), read-only
+    defects: RecordDefects = NO_DEFECTS  # of the file; its records are put right
 
     @property
     def dead_time(self) -> float:
@@ -82,11 +84,13 @@ class OffFile:
 
 
 @dataclass(frozen=True)
-class RecordTimes:
-    """Times of the first and last record of a file, ns since 1970."""
+class FileEnds:
+    """First and last record of a file."""
 
-    first_ns: int
-    last_ns: int
+    first_ns: int  # ns since 1970
+    last_ns: int  # ns since 1970
+    n_records: int
+    first_record: bytes
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,9 @@ def read_header(path: Path) -> OffHeader:
 
 
 def open_file(path: Path) -> OffFile:
-    """Return the header and a memory map of the complete records.
+    """Return the header and a memory map of the complete records, in order of time.
+
+    Records that are not in order, or repeated, are copied into memory.
 
     Small files opened recently stay mapped while they are unchanged, which saves
     finding their pages again.
@@ -186,7 +192,7 @@ def open_file(path: Path) -> OffFile:
 
 
 @lru_cache(maxsize=MAX_MAPPED_FILES)
-def _open_mapped(path: Path, *_version_of_the_file: int) -> OffFile:
+def _open_mapped(path: Path, _size: int, mtime_ns: int, inode: int) -> OffFile:
     header = read_header(path)
     if header.n_records == 0:
         return OffFile(header, np.empty(0, header.record_dtype))
@@ -197,7 +203,8 @@ def _open_mapped(path: Path, *_version_of_the_file: int) -> OffFile:
     records = np.frombuffer(
         mapped, header.record_dtype, header.n_records, header.data_offset
     )
-    return OffFile(header, records)
+    ordered = in_order(records, path, inode, mtime_ns)
+    return OffFile(header, ordered.records, ordered.defects)
 
 
 def open_records(path: Path) -> NDArray[np.void]:
@@ -225,7 +232,7 @@ def record_range(records: NDArray[np.void], start_ns: int, end_ns: int) -> slice
     Parameters
     ----------
     records
-        (record,) in order of time, as the acquisition writes them.
+        (record,) in order of time.
     start_ns, end_ns
         ns since 1970.
 
@@ -239,8 +246,8 @@ def record_range(records: NDArray[np.void], start_ns: int, end_ns: int) -> slice
     return slice(first, bisect_left(time, end_ns, lo=first))
 
 
-def read_record_times(path: Path, header: OffHeader) -> RecordTimes | None:
-    """Read the times of the first and last record without mapping the file.
+def read_ends(path: Path, header: OffHeader) -> FileEnds | None:
+    """Read the first and last record without mapping the file.
 
     Parameters
     ----------
@@ -251,7 +258,7 @@ def read_record_times(path: Path, header: OffHeader) -> RecordTimes | None:
 
     Returns
     -------
-    RecordTimes or None
+    FileEnds or None
         None: no records.
     """
     if header.n_records == 0:
@@ -263,7 +270,7 @@ def read_record_times(path: Path, header: OffHeader) -> RecordTimes | None:
         file.seek(header.data_offset + (header.n_records - 1) * record_bytes)
         last = file.read(record_bytes)
     times = np.frombuffer(first + last, header.record_dtype)["unixnano"]
-    return RecordTimes(int(times[0]), int(times[1]))
+    return FileEnds(int(times[0]), int(times[1]), header.n_records, first)
 
 
 def read_pulses(path: Path, start_ns: int, end_ns: int) -> Pulses:
@@ -289,8 +296,6 @@ def read_pulses(path: Path, start_ns: int, end_ns: int) -> Pulses:
     file = open_file(path)
     rows = record_range(file.records, start_ns, end_ns)
     records = np.array(file.records[rows])
-    if np.any(np.diff(records["unixnano"]) < 0):
-        records = records[np.argsort(records["unixnano"], kind="stable")]
     time = records["unixnano"].astype(np.int64)
     with np.errstate(invalid="ignore"):  # damaged records may hold signalling NaNs
         height = records["coefs"][:, FILT_VALUE].astype(np.float64)

@@ -4,15 +4,19 @@ import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.types import FloatArray, IntArray
+from rixs_pipeline.io.formats.log import LOWEST_ENERGY
+from rixs_pipeline.io.formats.values import NS_PER_UNIT, TimeForm, form_of_number
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 PHOTON_LIST = re.compile(r"(?P<prefix>.+)_(?P<state>(?:SCAN|CAL)\d+)\.npz")
 _ARRAYS = ("timestamps", "energies", "channels")
+_EARLIEST_SECONDS = 1e8  # in 1973; smaller numbers count ns
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class PhotonList:
     time_ns: IntArray  # (photon,), ns since 1970
     energy: FloatArray  # (photon,), eV
     pixel: NDArray[np.int32]  # (photon,), channel number
+    n_repeated: int = 0  # photons that the file has twice; left out here
+    form: TimeForm = TimeForm.NANOSECONDS  # of the times in the file
 
     def __len__(self) -> int:
         return len(self.time_ns)
@@ -59,7 +65,8 @@ def read(path: Path) -> PhotonList:
     Raises
     ------
     InputError
-        Not such an archive, or arrays that are pickled or of different lengths.
+        Not such an archive, arrays that are pickled or of different lengths, or
+        energies that are not in eV.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -74,11 +81,56 @@ def read(path: Path) -> PhotonList:
             f"{path}: arrays of different lengths ({len(time)}, {len(energy)}, "
             f"{len(pixel)}); photon list not used"
         )
+    low, median = np.nanpercentile(energy, [5, 50]) if len(energy) else (0.0, 0.0)
+    if low > 0 and median < LOWEST_ENERGY:
+        raise InputError(
+            f"{path}: photon energies around {median:.3g} eV look like keV; photon "
+            "list not used; write it in eV"
+        )
+    form = form_of_number(float(time.max(initial=0))) or TimeForm.NANOSECONDS
+    if form is not TimeForm.NANOSECONDS and time.max(initial=0) > _EARLIEST_SECONDS:
+        time = np.round(time.astype(np.float64) * NS_PER_UNIT[form])
+    else:
+        form = TimeForm.NANOSECONDS
     if np.any(np.diff(time) < 0):
         order = np.argsort(time, kind="stable")
         time, energy, pixel = time[order], energy[order], pixel[order]
+    is_repeated = _are_repeated(time, pixel, energy)
+    n_repeated = int(is_repeated.sum())
+    if n_repeated:
+        kept = ~is_repeated
+        time, energy, pixel = time[kept], energy[kept], pixel[kept]
     return PhotonList(
         time_ns=time.astype(np.int64),
         energy=energy.astype(np.float64),
         pixel=pixel.astype(np.int32),
+        n_repeated=n_repeated,
+        form=form,
     )
+
+
+def _are_repeated(
+    time: NDArray[Any], pixel: NDArray[Any], energy: NDArray[Any]
+) -> BoolArray:
+    """Return which photons repeat an earlier one, with its time, pixel and energy.
+
+    Parameters
+    ----------
+    time, pixel, energy
+        In order of time, (photon,).
+
+    Returns
+    -------
+    BoolArray
+        (photon,)
+    """
+    is_repeated = np.zeros(len(time), bool)
+    is_equal = np.diff(time) == 0
+    if not is_equal.any():
+        return is_repeated
+    is_candidate = np.append(is_equal, False) | np.append(False, is_equal)
+    rows = np.flatnonzero(is_candidate)
+    order = rows[np.lexsort((energy[rows], pixel[rows], time[rows]))]
+    same = np.all([np.diff(x[order]) == 0 for x in (time, pixel, energy)], axis=0)
+    is_repeated[order[1:][same]] = True
+    return is_repeated

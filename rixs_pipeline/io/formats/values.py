@@ -33,14 +33,15 @@ class TimeForm(StrEnum):
         return self not in (TimeForm.SECONDS, TimeForm.TEXT)
 
 
-# Below which number a time has this unit, and ns per unit. The ranges do not overlap
-# for times from 1973 (1e8 s) to 5138 (1e11 s): in ms these are 1e11 to 1e14, and so on.
-_UNITS = (
-    (1e11, TimeForm.SECONDS, 10**9),
-    (1e14, TimeForm.MILLISECONDS, 10**6),
-    (1e17, TimeForm.MICROSECONDS, 10**3),
-    (1e20, TimeForm.NANOSECONDS, 1),
-)
+NS_PER_UNIT = {
+    TimeForm.SECONDS: 10**9,
+    TimeForm.MILLISECONDS: 10**6,
+    TimeForm.MICROSECONDS: 10**3,
+    TimeForm.NANOSECONDS: 1,
+}
+# Below which number a time has this unit. The ranges do not overlap for times from 1973
+# (1e8 s) to 5138 (1e11 s): in ms these are 1e11 to 1e14, and so on.
+_LIMITS = dict(zip((1e11, 1e14, 1e17, 1e20), NS_PER_UNIT, strict=True))
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,18 @@ def nanoseconds(seconds: float) -> int:
     return round(Decimal(repr(float(seconds))) * 1_000_000_000)
 
 
+def form_of_number(number: float | Decimal) -> TimeForm | None:
+    """Return the unit of a time by its size; None: too large for a time."""
+    forms = [form for limit, form in _LIMITS.items() if abs(number) < limit]
+    return forms[0] if forms else None
+
+
 def _time_of_number(number: Decimal, key: str) -> LogTime:
     """Return a time of a unit that follows from its size."""
-    for limit, form, ns_per_unit in _UNITS:
-        if abs(number) < limit:
-            return LogTime(round(number * ns_per_unit), form)
-    raise ValueError(f"`{key}`: {number} is not a time")
+    form = form_of_number(number)
+    if form is None:
+        raise ValueError(f"`{key}`: {number} is not a time")
+    return LogTime(round(number * NS_PER_UNIT[form]), form)
 
 
 def _time_of_text(match: re.Match[str], key: str) -> LogTime:

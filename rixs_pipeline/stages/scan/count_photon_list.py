@@ -11,6 +11,8 @@ from rixs_pipeline.core.maps import binning
 from rixs_pipeline.core.maps.scan_counts import PixelCounts, stack_pixels
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.formats import photon_list
+from rixs_pipeline.io.formats.photon_list import PhotonList
+from rixs_pipeline.io.formats.values import TimeForm
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.counted_scan import CountedScan, exclude_unusable_pixels
@@ -80,5 +82,23 @@ def count_photon_list(
             )
         )
     counts = stack_pixels(map_counts, pixels)
-    counted = CountedScan(scan, counts, tuple(energies))
+    warnings = _describe_defects(scan, photons)
+    counted = CountedScan(scan, counts, tuple(energies), warnings)
     return exclude_unusable_pixels(counted, has_cuts=False)
+
+
+def _describe_defects(scan: Run, photons: PhotonList) -> tuple[str, ...]:
+    """Return lines on photons that a list has twice, and on its times."""
+    name = scan.photon_list.name if scan.photon_list else ""
+    lines = []
+    if photons.n_repeated:
+        lines.append(
+            f"{scan.name}: {photons.n_repeated} photons are in {name} twice; each "
+            "counted once"
+        )
+    if photons.form is not TimeForm.NANOSECONDS:
+        lines.append(
+            f"{scan.name}: times in {name} are {photons.form}; read as such by the "
+            "size of the numbers"
+        )
+    return tuple(lines)

@@ -30,6 +30,7 @@ class CountedScan:
     scan: Run
     counts: ScanCounts
     energies: tuple[PixelEnergy, ...]  # in the order of `counts.pixel`
+    warnings: tuple[str, ...] = ()  # one line each
 
     @property
     def is_used(self) -> BoolArray:

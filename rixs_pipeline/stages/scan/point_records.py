@@ -60,8 +60,6 @@ class PointRecords:
 def find_point_records(path: Path, points: Points) -> PointRecords:
     """Find the records of a pixel in the points of a scan; only these are read.
 
-    The acquisition writes records in order of time; others are sorted in memory.
-
     Parameters
     ----------
     path
@@ -78,12 +76,9 @@ def find_point_records(path: Path, points: Points) -> PointRecords:
 
     off_file = off.open_file(path)
     columns = off.columns(off_file.records)
-    windows = (points.start_ns, points.end_ns)
-    slices = bin_kernel.find_point_slices(columns.time_ns, *windows)
-    if not bin_kernel.is_in_order(columns.time_ns, slices):
-        in_order = np.argsort(columns.time_ns, kind="stable")
-        columns = off.columns(off_file.records[in_order])
-        slices = bin_kernel.find_point_slices(columns.time_ns, *windows)
+    slices = bin_kernel.find_point_slices(
+        columns.time_ns, points.start_ns, points.end_ns
+    )
     return PointRecords(
         pixel=off.pixel_number(path),
         points=points,

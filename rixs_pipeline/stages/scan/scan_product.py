@@ -9,6 +9,7 @@ from rixs_pipeline.stages.interval.response_tail import average_tail_over_pixels
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
 )
+from rixs_pipeline.stages.record_defects import describe_record_defects
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import (
     ExposureScale,
@@ -107,4 +108,5 @@ def map_content(
     losses = PixelCount.of(dataset["pixel_status"].values).losses(scan.name)
     facts = scan_facts(dataset)
     corrections = [*scan_corrections(dataset), *baseline_corrections(counted)]
-    return Content(write, facts, scan_map.warnings, losses, corrections)
+    warnings = [*counted.warnings, *scan_map.warnings, *describe_record_defects(scan)]
+    return Content(write, facts, warnings, losses, corrections)

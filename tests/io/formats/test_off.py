@@ -13,9 +13,11 @@ TIMES = [T0 + i * SECOND for i in range(10)]
 @pytest.mark.parametrize("version", ["0.1.0", "0.2.0", "0.3.0"])
 @pytest.mark.parametrize("bases", [3, 5])
 def test_every_version_is_read_as_written(tmp_path, version, bases):
-    path = write_off(tmp_path / "a_chan1.off", TIMES, version, bases)
-    records = off.open_records(path)
     written = off_records(TIMES, version, bases)
+    path = write_off(
+        tmp_path / "a_chan1.off", version=version, bases=bases, records=written
+    )
+    records = off.open_records(path)
     np.testing.assert_array_equal(records, written)
     assert ("pretrigger_delta" in records.dtype.names) == (version == "0.3.0")
     header = off.read_header(path)
@@ -66,7 +68,7 @@ def test_dead_pixel_has_no_records(tmp_path):
     assert len(records) == 0
     assert records.dtype == header.record_dtype
     assert off.record_range(records, T0, T0 + SECOND) == slice(0, 0)
-    assert off.read_record_times(path, header) is None
+    assert off.read_ends(path, header) is None
     assert off.open_file(path).dead_time == 0
     assert off.open_file(path).after_trigger == 0
     assert len(off.read_pulses(path, T0, T0 + SECOND)) == 0
@@ -119,7 +121,10 @@ def test_header_with_an_unusable_value_is_an_input_error(tmp_path, changes):
 def test_time_range_and_dead_time(tmp_path):
     path = write_off(tmp_path / "a_chan1.off", TIMES, tail=b"123")
     header = off.read_header(path)
-    assert off.read_record_times(path, header) == off.RecordTimes(TIMES[0], TIMES[-1])
+    ends = off.read_ends(path, header)
+    assert (ends.first_ns, ends.last_ns) == (TIMES[0], TIMES[-1])
+    assert ends.n_records == len(TIMES)
+    assert ends.first_record == off.open_records(path)[0].tobytes()
     file = off.open_file(path)
     assert file.dead_time == round(SAMPLES * FRAME_S * 1e9) / 1e9
     assert file.after_trigger == round((SAMPLES - 256) * FRAME_S * 1e9) / 1e9
@@ -213,9 +218,9 @@ def test_real_files(real_data):
         assert len(records) == header.n_records > 5000
         assert np.all(np.diff(records["unixnano"]) >= 0)
         assert off.open_file(path).dead_time == round(1024 * 4.8e-6 * 1e9) / 1e9
-        assert off.read_record_times(path, header) == off.RecordTimes(
-            records["unixnano"][0], records["unixnano"][-1]
-        )
+        ends = off.read_ends(path, header)
+        assert ends.first_ns == records["unixnano"][0]
+        assert ends.last_ns == records["unixnano"][-1]
 
 
 @pytest.mark.real

@@ -3,6 +3,7 @@ import pytest
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.formats import photon_list as photon_lists
+from rixs_pipeline.io.formats.values import TimeForm
 from tests.io.writers import T0
 
 
@@ -64,3 +65,46 @@ def test_other_archives_and_other_files_are_not_photon_lists(tmp_path):
         assert not photon_lists.is_photon_list(tmp_path / name)
     with pytest.raises(InputError, match=r"a\.npz"):
         photon_lists.read(tmp_path / "a.npz")
+
+
+def test_repeated_photons_are_left_out_and_counted(tmp_path):
+    sound = photon_lists.read(write(tmp_path / "a_SCAN1.npz"))
+    again = [0, 1, 2, 3, 1, 2, 4, 2]
+    arrays = {
+        "timestamps": T0 + np.arange(5)[again],
+        "energies": np.arange(5)[again] + 500.5,
+        "channels": np.array([1, 3, 1, 3, 5])[again],
+    }
+    photons = photon_lists.read(write(tmp_path / "b_SCAN1.npz", **arrays))
+    assert photons.n_repeated == 3
+    for name in ("time_ns", "energy", "pixel"):
+        np.testing.assert_array_equal(getattr(photons, name), getattr(sound, name))
+
+
+def test_photons_of_several_pixels_at_one_time_are_all_kept(tmp_path):
+    times = np.full(5, T0)
+    photons = photon_lists.read(write(tmp_path / "a_SCAN1.npz", timestamps=times))
+    assert (len(photons), photons.n_repeated) == (5, 0)
+
+
+@pytest.mark.parametrize(
+    ("ns_per_unit", "form"),
+    [
+        (1, TimeForm.NANOSECONDS),
+        (1e3, TimeForm.MICROSECONDS),
+        (1e6, TimeForm.MILLISECONDS),
+        (1e9, TimeForm.SECONDS),
+    ],
+)
+def test_times_in_other_units(tmp_path, ns_per_unit, form):
+    times = (T0 + np.arange(5) * 10**9) / ns_per_unit
+    photons = photon_lists.read(write(tmp_path / "a_SCAN1.npz", timestamps=times))
+    assert photons.form is form
+    assert np.abs(photons.time_ns - T0 - np.arange(5) * 10**9).max() < 1000
+
+
+def test_energies_in_kev_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"around 0\.502 eV look like keV"):
+        photon_lists.read(
+            write(tmp_path / "a_SCAN1.npz", energies=np.linspace(0.4, 0.604, 5))
+        )

@@ -22,7 +22,7 @@ def write_photon_list(path, time, energy, pixel):
 )
 @given(seed=st.integers(0, 2**31), excluded=st.sampled_from([(), (1,), (1, 3)]))
 def test_photons_of_a_list_are_counted_once(tmp_path, seed, excluded):
-    scan_points = points()
+    scan_points = points(start_s=1.7e9)  # in ns by their size
     time, energy = draw_photons(seed, scan_points)
     energy = np.floor(energy) + 0.25
     pixel = np.random.default_rng(seed).choice([1, 3, 7], len(time))
@@ -48,3 +48,28 @@ def test_a_run_without_photons_fails(tmp_path, has_list):
         path = write_photon_list(tmp_path / "x_SCAN1.npz", empty, empty, empty)
     with pytest.raises(RunFailed, match="scan0001: no pulse files, and no photons in"):
         count_photon_list(scan(photon_list=path), EDGES, ())
+
+
+def test_what_is_wrong_with_a_list_is_reported(tmp_path):
+    scan_points = points(start_s=1.7e9)
+    time, energy = draw_photons(1, scan_points)
+    pixel = np.ones(len(time), int)
+    sound = write_photon_list(tmp_path / "x_SCAN1.npz", time, energy, pixel)
+    twice = write_photon_list(
+        tmp_path / "y_SCAN1.npz",
+        np.tile(time, 2) // 1000,  # microseconds
+        np.tile(energy, 2),
+        np.tile(pixel, 2),
+    )
+    counted = [
+        count_photon_list(scan(at=scan_points, photon_list=path), EDGES, ())
+        for path in (sound, twice)
+    ]
+    assert counted[0].warnings == ()
+    assert counted[1].warnings == (
+        f"scan0001: {len(time)} photons are in y_SCAN1.npz twice; each counted once",
+        "scan0001: times in y_SCAN1.npz are microseconds since 1970; read as such by "
+        "the size of the numbers",
+    )
+    totals = [count.counts.map_counts.sum() for count in counted]
+    assert totals[1] == pytest.approx(totals[0], abs=2)  # at limits of points
