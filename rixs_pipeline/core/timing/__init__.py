@@ -1,0 +1,1 @@
+"""The clock of the logs against that of the detector."""
