@@ -52,6 +52,12 @@ class BeamtimeConfig(Model):
         {}, description="scan number or name -> corrections"
     )
     exclude: Exclusions = Exclusions()
+    clock_offset: Literal["auto"] | float | dict[int | str, float] = Field(
+        "auto",
+        description="time in the logs minus time of the detector, s: auto (found from "
+        "readings and pulses; corrected where it stands out), seconds for all runs, or "
+        "scan -> seconds (0: keep its times; other scans: auto)",
+    )
 
 
 class MapConfig(Model):

@@ -182,6 +182,24 @@ def _build_run(joined: JoinedRun, name: str, root: Path) -> Run:
         reference_run=log.reference,
         complete=log.complete,
         problems=tuple(make_relative(problem, root) for problem in problems),
+        label_ns=_find_label(joined),
+    )
+
+
+def _find_label(joined: JoinedRun) -> tuple[int, int] | None:
+    """Return start and end of the state with the label of a run; the nearest one."""
+    log = joined.log
+    states = joined.pulses.states if joined.pulses else ()
+    limits = [
+        (state.start_ns, state.end_ns)
+        for state in states
+        if state.label == log.state and state.end_ns is not None
+    ]
+    middle_ns = (log.start_ns + log.end_ns) // 2
+    return min(
+        limits,
+        key=lambda ends: max(ends[0] - middle_ns, middle_ns - ends[1], 0),
+        default=None,
     )
 
 

@@ -44,6 +44,8 @@ def digest_run(run: Run) -> str:
     content = {name: _blake2b(values.tobytes()) for name, values in arrays.items()}
     for name in ("kind", "name", "sample", "edge", "reference_run", "complete"):
         content[name] = getattr(run, name)
+    if run.clock_offset is not None:
+        content["clock_offset"] = [run.clock_offset.value, run.clock_offset.error]
     return digest_values(content)
 
 

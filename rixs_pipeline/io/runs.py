@@ -1,6 +1,6 @@
 """What a beamtime directory holds: the result of discovery, used by all stages."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -75,6 +75,14 @@ class Timed:
 
 
 @dataclass(frozen=True)
+class ClockOffset:
+    """Time in a log minus that of the detector, with its standard deviation, s."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True)
 class Run(Timed):
     """One scan (a pass) or one reference run."""
 
@@ -94,6 +102,18 @@ class Run(Timed):
     reference_run: str | None = None  # that the log names, as written there
     complete: bool = True  # False: aborted, or still running
     problems: tuple[str, ...] = ()  # one line each
+    label_ns: tuple[int, int] | None = None  # of its state label, ns since 1970
+    clock_offset: ClockOffset | None = None  # already removed from the points
+
+    def with_clock_offset(self, offset: ClockOffset) -> "Run":
+        """Return the run with the times of the detector's clock."""
+        shift_ns = round(offset.value * NS_PER_S)
+        points = replace(
+            self.points,
+            start_ns=self.points.start_ns - shift_ns,
+            end_ns=self.points.end_ns - shift_ns,
+        )
+        return replace(self, points=points, clock_offset=offset)
 
 
 def name_of(kind: str, number: int) -> str:

@@ -9,6 +9,8 @@ from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
 from rixs_pipeline.runner.output_folder import make_folder, write_config
 from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.runner.summary import read as read_summary
+from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
 
 __all__ = ["Config", "Options", "Summary", "run"]
 
@@ -37,7 +39,9 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
     RixsError
         The input as a whole cannot be used.
     """
-    discovered = discovery.discover(beamtime_path, config.beamtime)
+    logged = discovery.discover(beamtime_path, config.beamtime)
+    clock_memo = read_summary(out).get("clocks", {})
+    discovered = correct_clocks(logged, config, clock_memo)
     scans = select_scans(discovered.scans, options.scans, discovered.refused)
     beamtime = select_beamtime(discovered, options.scans)
     if not options.dry_run:
@@ -50,6 +54,7 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
         scans,
         with_scans="bin" in options.verbs,
     )
+    summary.clocks = clock_memo
     summary.report_warnings()
     for warning in unmatched_entries(beamtime, config):
         summary.warn(warning)

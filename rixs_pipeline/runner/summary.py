@@ -45,6 +45,8 @@ class Summary:
         Set of figures -> its key and the files with digests of what they show.
     gain_jumps : dict
         Whether the gain of a pixel jumped between two reference runs.
+    clocks : dict
+        Decisions about the clocks of scans by the digest of what they depend on.
     is_complete : bool
         Whether everything was looked at: what is not listed is then no longer part of
         the results.
@@ -65,6 +67,7 @@ class Summary:
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     gain_jumps: dict[str, bool] = field(default_factory=dict)
+    clocks: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     is_complete: bool = False
 
     def __post_init__(self) -> None:
@@ -212,6 +215,7 @@ class Summary:
             "problems": self.problems,
             "figures": self.figures,
             "gain_jumps": self.gain_jumps,
+            "clocks": self.clocks,
             "timings": self.timings,
         }
 

@@ -7,7 +7,11 @@ from typing import Any
 from rixs_pipeline import paths
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.stages.corrections import calibration_corrections
+from rixs_pipeline.stages.corrections import (
+    calibration_corrections,
+    clock_attributes,
+    clock_corrections,
+)
 from rixs_pipeline.stages.facts import PixelCount, calibration_facts
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     find_usable_calibrations,
@@ -72,12 +76,13 @@ class Calibrate(Stage[Run]):
 
 def _content(run: Run, dataset: Any) -> Content:
     name = run.name
+    dataset = dataset.assign_attrs(clock_attributes(run))
     facts = calibration_facts(dataset)
     losses = PixelCount.of(dataset["status"].values).losses(name)
     if not facts["pixels_ok"]:
         losses = [f"{name}: no pixel could be calibrated; reasons in {name}.nxs"]
     write = dataset_writer({"entry": dataset}, "spectrum")
-    corrections = calibration_corrections(dataset)
+    corrections = [*clock_corrections(run), *calibration_corrections(dataset)]
     warnings = describe_record_defects(run)
     return Content(write, facts, warnings, losses, corrections)
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rixs_pipeline.io.runs import Run
 from rixs_pipeline.types import Correction
 
 if TYPE_CHECKING:
@@ -51,3 +52,28 @@ def scan_corrections(scan: "xr.Dataset") -> list[Correction]:
         config="normalise.pile_up",
     )
     return [pile_up] if pile_up.error > 0 else []
+
+
+def clock_corrections(run: Run) -> list[Correction]:
+    """Return the offset of the clock that was found and removed from a run's times."""
+    offset = run.clock_offset
+    if offset is None or offset.error == 0:  # none, or from the config
+        return []
+    correction = Correction(
+        name="clock offset",
+        subject=run.name,
+        value=offset.value,
+        error=offset.error,
+        unit="s",
+        config="beamtime.clock_offset",
+    )
+    return [correction]
+
+
+def clock_attributes(run: Run) -> dict[str, float]:
+    """Return the offset that was removed from a run's times, s, as attributes."""
+    offset = run.clock_offset
+    return {
+        "clock_offset": offset.value if offset else 0.0,
+        "clock_offset_errors": offset.error if offset else 0.0,
+    }

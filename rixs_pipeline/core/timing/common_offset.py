@@ -86,17 +86,17 @@ def fit_clock(curves: Sequence[ShiftCurve], time: FloatArray) -> ClockFit:
     grid = np.arange(np.floor(low / step), np.ceil(high / step) + 1) * step
     half_span = np.ptp(time) / 2
     relative = (time - time.min()) / half_span - 1 if half_span > 0 else 0 * time
-    constant = sum(curve.at(grid) for curve in curves)
-    at_zero = float(_marginal(sum(curve.at(np.zeros(1)) for curve in curves))[0])
+    constant = np.sum([curve.at(grid) for curve in curves], axis=0)
+    zero = np.sum([curve.at(np.zeros(1)) for curve in curves], axis=0)
+    at_zero = float(_marginal(zero)[0])
     values = np.broadcast_to(grid, (len(curves), len(grid)))
     posterior = _marginal(constant)
     has_drift = False
     if half_span > 0 and len(curves) >= 3:
         drift = (high - low) / 2 * np.linspace(-1, 1, 2 * DRIFT_STEPS + 1)
-        offsets = grid[None, :, None] + drift[:, None] * relative[:, None, None]
-        linear = sum(
-            curve.at(offset) for curve, offset in zip(curves, offsets, strict=True)
-        )
+        offsets = grid + drift[:, None] * relative[:, None, None]
+        pairs = zip(curves, offsets, strict=True)
+        linear = np.sum([curve.at(offset) for curve, offset in pairs], axis=0)
         if linear.max() > constant.max() + MIN_LOG_RATIO:
             has_drift = True
             posterior = _marginal(linear.reshape(len(linear), -1))
@@ -106,14 +106,16 @@ def fit_clock(curves: Sequence[ShiftCurve], time: FloatArray) -> ClockFit:
     weight /= weight.sum()
     mean = values @ weight
     variance = (values - mean[:, None]) ** 2 @ weight + step**2 / 12
-    likely = np.abs(values - mean[:, None]).max(axis=0)[posterior > peak - MIN_LOG_RATIO]
+    likely = np.abs(values - mean[:, None]).max(axis=0)[
+        posterior > peak - MIN_LOG_RATIO
+    ]
     allowed = max(SINGLE_PEAK * spacing, SIGNIFICANCE * float(np.sqrt(variance.max())))
     best = values[:, int(np.argmax(posterior))]
     is_inside = all(
         curve.offset[0] + step < value < curve.offset[-1] - step
         for curve, value in zip(curves, best, strict=True)
     )
-    scatter = _scatter(curves, mean, np.sqrt(variance), 1 + has_drift)
+    scatter = _scatter(curves, mean, 1 + has_drift)
     return ClockFit(
         value=mean,
         error=np.sqrt(variance * scatter),
@@ -129,18 +131,17 @@ def _marginal(log_likelihood: FloatArray) -> FloatArray:
     return np.asarray(np.logaddexp.reduce(log_likelihood, axis=0))
 
 
-def _scatter(
-    curves: Sequence[ShiftCurve], value: FloatArray, error: FloatArray, n_free: int
-) -> float:
-    """Return the variance of the scans around the clock over the expected one, >= 1.
-
-    Twice the loss of likelihood of each scan is chi-squared with one degree of freedom.
-    """
-    losses = [
-        2 * float(_marginal(curve.log_likelihood).max() - _marginal(curve.at(v))[0])
-        for curve, v in zip(curves, value[:, None], strict=True)
-    ]
+def _scatter(curves: Sequence[ShiftCurve], value: FloatArray, n_free: int) -> float:
+    """Return the variance of the scans around the clock over the expected one, >= 1."""
     freedom = len(curves) - n_free
     if freedom < 1:
         return 1.0
-    return max(1.0, float(np.sum(losses)) / freedom)
+    deviations = []
+    for curve, common in zip(curves, value, strict=True):
+        posterior = _marginal(curve.log_likelihood)
+        weight = np.exp(posterior - posterior.max())
+        weight /= weight.sum()
+        mean = float(curve.offset @ weight)
+        variance = float((curve.offset - mean) ** 2 @ weight)
+        deviations.append((mean - common) ** 2 / variance)
+    return max(1.0, float(np.sum(deviations)) / freedom)

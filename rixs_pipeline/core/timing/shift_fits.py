@@ -182,11 +182,7 @@ def _gap_variants(scan: LoggedScan) -> list[tuple[FloatArray, FloatArray]]:
     """Return starts and ends of points with the gaps in the point before, or after."""
     until_next = np.append(scan.start[1:], scan.end[-1])
     from_previous = np.append(scan.start[0], scan.end[:-1])
-    return [
-        (scan.start, scan.end),
-        (scan.start, until_next),
-        (from_previous, scan.end),
-    ]
+    return [(scan.start, scan.end), (scan.start, until_next), (from_previous, scan.end)]
 
 
 def _always_usable(scan: LoggedScan, edges: FloatArray, n_offsets: int) -> BoolArray:
@@ -232,10 +228,7 @@ def _bin_means(
 
 
 def _fit_band(
-    counts: FloatArray,
-    templates: list[FloatArray],
-    point: IntArray,
-    is_used: BoolArray,
+    counts: FloatArray, templates: list[FloatArray], point: IntArray, is_used: BoolArray
 ) -> _BandFit:
     """Fit the pulses of a band for each offset, template by template."""
     n_bins, mean = len(counts), counts[is_used].mean()

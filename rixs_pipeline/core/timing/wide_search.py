@@ -4,11 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.timing.shift_fits import (
-    MIN_BAND_COUNTS,
-    BandCounts,
-    LoggedScan,
-)
+from rixs_pipeline.core.timing.shift_fits import MIN_BAND_COUNTS, BandCounts, LoggedScan
 from rixs_pipeline.types import BoolArray, FloatArray
 
 STEPS_PER_SPACING = 2  # offsets tried for each point
@@ -37,9 +33,10 @@ class Evidence:
     gain: FloatArray
     pulses: FloatArray
 
-    def at(self, offset: FloatArray | float) -> FloatArray:
-        """Return the highest gain within half a step of offsets, 0 outside."""
-        return np.interp(offset, self.offset, self.gain, left=0.0, right=0.0)
+    def at(self, offset: FloatArray) -> FloatArray:
+        """Return the gain at offsets, linear between those tried, 0 outside."""
+        gain = np.interp(offset, self.offset, self.gain, left=0.0, right=0.0)
+        return np.asarray(gain)
 
 
 def search_offsets(

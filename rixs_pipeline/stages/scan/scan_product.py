@@ -3,7 +3,11 @@
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
-from rixs_pipeline.stages.corrections import scan_corrections
+from rixs_pipeline.stages.corrections import (
+    clock_attributes,
+    clock_corrections,
+    scan_corrections,
+)
 from rixs_pipeline.stages.facts import PixelCount, scan_facts
 from rixs_pipeline.stages.interval.response_tail import average_tail_over_pixels
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
@@ -98,6 +102,7 @@ def map_content(
     scale = ExposureScale(i0_reference or 1.0, throughput)
     scan_map = make_scan_map(counted, context.emission_edges, normalise, scale, points)
     dataset = with_elastic_offset(scan_map.dataset, context.reference_set)
+    dataset = dataset.assign_attrs(clock_attributes(scan))
     if scan.photon_list is None:  # otherwise calibrated elsewhere
         tails = calibrations.tails(scan)
         tail = average_tail_over_pixels(dataset, tails)
@@ -107,6 +112,10 @@ def map_content(
     write = dataset_writer({"entry": dataset}, "counts")
     losses = PixelCount.of(dataset["pixel_status"].values).losses(scan.name)
     facts = scan_facts(dataset)
-    corrections = [*scan_corrections(dataset), *baseline_corrections(counted)]
+    corrections = [
+        *clock_corrections(scan),
+        *scan_corrections(dataset),
+        *baseline_corrections(counted),
+    ]
     warnings = [*counted.warnings, *scan_map.warnings, *describe_record_defects(scan)]
     return Content(write, facts, warnings, losses, corrections)

@@ -1,0 +1,1 @@
+"""The clock of the logs: its offset from that of the detector is found and removed."""

@@ -1,0 +1,203 @@
+"""Remove the offset of the clock of the logs from the times of all runs."""
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rixs_pipeline.config import Config
+from rixs_pipeline.io import provenance
+from rixs_pipeline.io.runs import Beamtime, ClockOffset, RefusedRun, Run
+from rixs_pipeline.stages.clock.interval_clock import ScanDecision, decide
+from rixs_pipeline.stages.clock.scan_clock import (
+    LABEL_SLACK,
+    ScanClock,
+    label_range,
+    place_by_label,
+    widened,
+)
+from rixs_pipeline.stages.clock.scan_pulses import window_digest
+
+CLOCK_KEY = "beamtime.clock_offset"
+# Of the duration of a reference run, by which it may be outside its label: the lines of
+# the reference sample are in the rest of it
+REFERENCE_SLACK = 0.02
+
+Memo = MutableMapping[str, list[dict[str, Any]]]
+
+
+def correct_clocks(beamtime: Beamtime, config: Config, memo: Memo) -> Beamtime:
+    """Return a beamtime whose runs have the times of the detector's clock.
+
+    With `auto`, the clock of scans is found from the scans of their interval between
+    reference runs, while the interval is open from earlier ones. Runs whose times are
+    not corrected stay as they are.
+
+    Parameters
+    ----------
+    beamtime
+        With the times of the logs.
+    config
+        `beamtime.clock_offset`, excluded pixels, and the names of readings.
+    memo
+        Decisions by the digest of all that they depend on; those of this beamtime
+        replace its content.
+
+    Returns
+    -------
+    Beamtime
+        Scans that cannot be placed are among its refused runs.
+    """
+    known = dict(memo)
+    memo.clear()
+    setting = config.beamtime.clock_offset
+    if isinstance(setting, int | float):
+        offset = ClockOffset(float(setting), 0.0)
+        if not setting:
+            return beamtime
+        moved = tuple(run.with_clock_offset(offset) for run in beamtime.runs)
+        return replace(beamtime, runs=moved)
+    given = setting if isinstance(setting, Mapping) else {}
+    fixed: dict[str, Run] = {}
+    refused: list[RefusedRun] = []
+    problems = []
+    for run in beamtime.runs:
+        seconds = _given_offset(run, given)
+        if seconds is not None:
+            offset = ClockOffset(seconds, 0.0)
+            fixed[run.name] = run.with_clock_offset(offset) if seconds else run
+        elif run.kind == "calibration":
+            fixed[run.name] = _placed_reference_run(run)
+    for interval in _intervals(beamtime):
+        scans = [scan for scan in interval.scans if scan.name not in fixed]
+        decisions = _decide_interval(scans, interval.is_closed, config, known, memo)
+        for scan, decision in zip(scans, decisions, strict=True):
+            if decision.refusal:
+                refused.append(RefusedRun(scan.name, decision.refusal))
+                continue
+            if decision.warning:
+                problems.append(decision.warning)
+            fixed[scan.name] = _corrected(scan, decision.offset)
+    runs = [fixed[run.name] for run in beamtime.runs if run.name in fixed]
+    return replace(
+        beamtime,
+        runs=tuple(sorted(runs, key=lambda run: (run.start_ns, run.end_ns))),
+        problems=(*beamtime.problems, *problems),
+        refused=(*beamtime.refused, *refused),
+    )
+
+
+def _corrected(run: Run, offset: ClockOffset | None) -> Run:
+    """Return a run without the offset that was found, if any, and a line about it."""
+    if offset is None:
+        return run
+    problem = (
+        f"{run.name}: clock of the log is off by {offset.value:.3g} +- "
+        f"{offset.error:.2g} s; corrected (`{CLOCK_KEY}`)"
+    )
+    return replace(run.with_clock_offset(offset), problems=(*run.problems, problem))
+
+
+@dataclass(frozen=True)
+class _Interval:
+    """Scans between two reference runs; closed if there is one after them."""
+
+    scans: tuple[Run, ...]
+    is_closed: bool
+
+
+def _intervals(beamtime: Beamtime) -> Iterator[_Interval]:
+    scans: list[Run] = []
+    for run in beamtime.runs:
+        if run.kind == "scan":
+            scans.append(run)
+        elif scans:
+            yield _Interval(tuple(scans), is_closed=True)
+            scans = []
+    if scans:
+        yield _Interval(tuple(scans), is_closed=False)
+
+
+def _given_offset(run: Run, given: Mapping[int | str, float]) -> float | None:
+    """Return the offset that the config gives for a run, s."""
+    if run.name in given:
+        return given[run.name]
+    return given.get(run.number) if run.kind == "scan" else None
+
+
+def _decide_interval(
+    scans: Sequence[Run],
+    is_closed: bool,
+    config: Config,
+    known: Mapping[str, list[dict[str, Any]]],
+    memo: Memo,
+) -> list[ScanDecision]:
+    """Return the decisions about the scans of an interval, `known` ones as they are.
+
+    While the interval is open, a scan depends on itself and earlier ones.
+    """
+    timed = [scan for scan in scans if scan.pulse_files]
+    clocks = {scan.name: _scan_clock(scan, config) for scan in timed}
+    decisions: dict[str, ScanDecision] = {}
+    groups = [timed] if is_closed else [timed[: n + 1] for n in range(len(timed))]
+    for group in groups:
+        members = [clocks[scan.name] for scan in group]
+        key = _digest(members, config)
+        memo[key] = known.get(key) or [_as_json(d) for d in decide(members)]
+        found = [_from_json(values) for values in memo[key]]
+        names = [scan.name for scan in group]
+        decisions |= dict(zip(names, found, strict=True))
+    return [decisions.get(scan.name, ScanDecision()) for scan in scans]
+
+
+def _scan_clock(scan: Run, config: Config) -> ScanClock:
+    channels = dict.fromkeys(config.xas.channels)
+    i0 = scan.readings.get(config.normalise.i0) if config.normalise.i0 else None
+    readings = [
+        scan.readings[channel] for channel in channels if channel in scan.readings
+    ]
+    return ScanClock(scan, i0, readings, config.beamtime.exclude.pixels)
+
+
+def _digest(clocks: Sequence[ScanClock], config: Config) -> str:
+    values = {
+        "version": provenance.code_version(),
+        "runs": [provenance.digest_run(clock.scan) for clock in clocks],
+        "labels": [clock.scan.label_ns for clock in clocks],
+        "pulses": [window_digest(clock.scan, clock.window) for clock in clocks],
+        "i0": config.normalise.i0,
+        "channels": config.xas.channels,
+        "excluded": config.beamtime.exclude.pixels,
+    }
+    return provenance.digest_values(values)
+
+
+def _as_json(decision: ScanDecision) -> dict[str, Any]:
+    offset = decision.offset
+    return {
+        "offset": [offset.value, offset.error] if offset else None,
+        "refusal": decision.refusal,
+        "warning": decision.warning,
+    }
+
+
+def _from_json(values: Mapping[str, Any]) -> ScanDecision:
+    offset = values["offset"]
+    return ScanDecision(
+        ClockOffset(*offset) if offset else None,
+        str(values["refusal"]),
+        str(values["warning"]),
+    )
+
+
+def _placed_reference_run(run: Run) -> Run:
+    """Return a reference run within its state label.
+
+    A reference run has no structure that would show a small offset, and a small one
+    does not matter: its lines are the same throughout.
+    """
+    limits = label_range(run)
+    slack = max(LABEL_SLACK, REFERENCE_SLACK * run.duration)
+    if limits is None or widened(limits, slack).contains(0.0):
+        return run
+    offset = place_by_label(run, tolerance=run.duration)
+    return _corrected(run, offset)

@@ -1,0 +1,254 @@
+"""The clock of the scans of an interval between reference runs, from all of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rixs_pipeline.core.timing.common_offset import MIN_LOG_RATIO, ClockFit, fit_clock
+from rixs_pipeline.core.timing.shift_fits import ShiftCurve
+from rixs_pipeline.io.runs import NS_PER_S, ClockOffset
+from rixs_pipeline.stages.clock.scan_clock import ScanClock, place_by_label
+from rixs_pipeline.types import FloatArray
+
+FAR = 2.0  # points, from which on an offset is another place and not another fit
+WORSE = 0.5  # share of the evidence at the best place, that the logged one has at most
+CLAIMED_SHARE = 0.5  # of the duration of a scan, overlap that gives a place to another
+PLACING_SHARE = 0.5  # of a point, room in a label that still places a scan
+SUSPICION = 3.5**2 / 2  # log-likelihood ratio from which on an offset is mentioned
+
+
+@dataclass(frozen=True)
+class ScanDecision:
+    """What becomes of a scan.
+
+    Attributes
+    ----------
+    offset
+        Of its clock, to be removed; None: the times of the log stay.
+    refusal
+        Why the scan cannot be used; empty if it can.
+    warning
+        One line; empty if there is nothing to say.
+    """
+
+    offset: ClockOffset | None = None
+    refusal: str = ""
+    warning: str = ""
+
+
+def decide(clocks: Sequence[ScanClock]) -> list[ScanDecision]:
+    """Decide on the clock of each scan.
+
+    One clock, constant or with a drift, is fitted to all scans. A scan that it does not
+    fit, by its own pulses or its label, is on its own.
+
+    Parameters
+    ----------
+    clocks
+        Of the scans of an interval, in order of time.
+
+    Returns
+    -------
+    list of ScanDecision
+        In the order of `clocks`.
+    """
+    centres = _find_centres(clocks)
+    curves = [
+        clock.curve(centre) for clock, centre in zip(clocks, centres, strict=True)
+    ]
+    members = [row for row, curve in enumerate(curves) if curve is not None]
+    common = _fit_common(clocks, curves, members)
+    decisions = []
+    for row, clock in enumerate(clocks):
+        is_member = row in common.rows
+        offset = common.at(clock)
+        is_possible = clock.allowed.contains(offset.value if offset else 0.0)
+        if is_possible and (is_member or curves[row] is None):
+            decisions.append(_with_common(clock, offset))
+        else:
+            decisions.append(_alone(clock, curves[row]))
+    if common.is_suspicious:
+        rows = [row for row, d in enumerate(decisions) if d == ScanDecision()]
+        for row in rows[:1]:
+            decisions[row] = ScanDecision(warning=common.warning(clocks[row]))
+    return decisions
+
+
+@dataclass(frozen=True)
+class _CommonClock:
+    """The clock that most scans of an interval agree on."""
+
+    fit: ClockFit | None
+    time: FloatArray  # of the scans that it was fitted to, (scan,), s
+    rows: tuple[int, ...]
+
+    def at(self, clock: ScanClock) -> ClockOffset | None:
+        """Return the offset at the time of a scan, if there is one that stands out."""
+        if self.fit is None or not self.fit.stands_out:
+            return None
+        order = np.argsort(self.time)
+        time, value = self.time[order], self.fit.value[order]
+        error = self.fit.error[order]
+        now = clock.scan.middle
+        return ClockOffset(
+            float(np.interp(now, time, value)), float(np.interp(now, time, error))
+        )
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether an offset is likely, but not beyond doubt."""
+        fit = self.fit
+        return (
+            fit is not None
+            and not fit.stands_out
+            and fit.log_ratio > SUSPICION
+            and fit.largest > max(3.5 * float(fit.error.min()), fit.spacing / 4)
+        )
+
+    def warning(self, clock: ScanClock) -> str:
+        """Return a line about an offset that is not beyond doubt."""
+        assert self.fit is not None
+        worst = int(np.argmax(np.abs(self.fit.value)))
+        value, error = self.fit.value[worst], self.fit.error[worst]
+        return (
+            f"{clock.scan.name}: clock of the log may be off by {value:.2f} +- "
+            f"{error:.2f} s, not corrected; set `beamtime.clock_offset` in seconds"
+        )
+
+
+def _find_centres(clocks: Sequence[ScanClock]) -> list[float]:
+    """Return the offset around which the clock of each scan is determined, s."""
+    common = _find_common_place(clocks)
+    centres = []
+    for clock in clocks:
+        if clock.has_label:
+            is_possible = clock.allowed.contains(common)
+            middle = (clock.allowed.low + clock.allowed.high) / 2
+            centres.append(common if is_possible else middle)
+            continue
+        others = [other for other in clocks if other is not clock]
+        place = _find_own_place(clock, common, others)
+        centres.append(common if place is None else place)
+    return centres
+
+
+def _find_common_place(clocks: Sequence[ScanClock]) -> float:
+    """Return where scans without labels find their structure together; mostly 0 s."""
+    if any(clock.has_label for clock in clocks):
+        return 0.0
+    evidence = [e for clock in clocks if (e := clock.evidence) is not None]
+    if not evidence:
+        return 0.0
+    spacing = min(clock.spacing for clock in clocks if clock.logged is not None)
+    low = max(float(e.offset[0]) for e in evidence)
+    high = min(float(e.offset[-1]) for e in evidence)
+    grid = np.arange(low, high, spacing / 4)
+    gain = np.sum([e.at(grid) for e in evidence], axis=0)
+    place = _single_maximum(grid, gain, FAR * spacing)
+    return 0.0 if place is None else place
+
+
+def _find_own_place(
+    clock: ScanClock, common: float, others: Sequence[ScanClock]
+) -> float | None:
+    """Return where a scan finds its structure if not where its clock says, or None.
+
+    Places that other scans claim are left out: passes look alike.
+    """
+    evidence = clock.evidence
+    if evidence is None:
+        return None
+    is_free = np.ones(len(evidence.offset), bool)
+    for other in others:
+        start = (other.scan.start_ns - clock.scan.start_ns) / NS_PER_S - common
+        overlap = np.minimum(
+            clock.scan.duration - evidence.offset, start + other.scan.duration
+        ) - np.maximum(-evidence.offset, start)
+        is_free &= overlap < CLAIMED_SHARE * clock.scan.duration
+    gain = np.where(is_free, evidence.gain, 0.0)
+    near = np.abs(evidence.offset - common) <= FAR * clock.spacing
+    gain[near] = evidence.gain[near]
+    return _single_maximum(evidence.offset, gain, FAR * clock.spacing, common)
+
+
+def _single_maximum(
+    offset: FloatArray, gain: FloatArray, far: float, logged: float = 0.0
+) -> float | None:
+    """Return the one place of the largest gain, if it is far better than the logged."""
+    best = int(np.argmax(gain))
+    is_elsewhere = np.abs(offset - offset[best]) > far
+    rival = float(gain[is_elsewhere].max(initial=0.0))
+    is_logged = np.abs(offset - logged) <= far
+    at_log = float(gain[is_logged].max(initial=0.0))
+    if abs(offset[best] - logged) <= far or gain[best] < at_log + MIN_LOG_RATIO:
+        return None
+    if at_log > WORSE * gain[best] or rival > gain[best] - MIN_LOG_RATIO:
+        return None
+    return float(offset[best])
+
+
+def _fit_common(
+    clocks: Sequence[ScanClock], curves: Sequence[ShiftCurve | None], members: list[int]
+) -> _CommonClock:
+    """Fit one clock to the scans that agree on it."""
+    rows = list(members)
+    fit = None
+    while rows:
+        used = [curve for row in rows if (curve := curves[row]) is not None]
+        time = np.array([clocks[row].scan.middle for row in rows])
+        fit = fit_clock(used, time)
+        loss = [
+            _loss(clocks[row], curve, value)
+            for row, curve, value in zip(rows, used, fit.value, strict=True)
+        ]
+        worst = int(np.argmax(loss))
+        if loss[worst] < MIN_LOG_RATIO or len(rows) == 1:
+            return _CommonClock(fit, time, tuple(rows))
+        del rows[worst]
+    return _CommonClock(fit, np.empty(0), ())
+
+
+def _loss(clock: ScanClock, curve: ShiftCurve, offset: float) -> float:
+    """Return by how much an offset is less likely than the scan's own best one."""
+    if not clock.allowed.contains(offset):
+        return np.inf
+    at_offset = np.logaddexp.reduce(curve.at(np.array([offset])), axis=0)[0]
+    best = np.logaddexp.reduce(curve.log_likelihood, axis=0).max()
+    return float(best - at_offset)
+
+
+def _with_common(clock: ScanClock, offset: ClockOffset | None) -> ScanDecision:
+    if offset is None and clock.is_empty:
+        return ScanDecision(refusal=_refusal(clock))
+    return ScanDecision(offset)
+
+
+def _alone(clock: ScanClock, curve: ShiftCurve | None) -> ScanDecision:
+    """Decide on a scan that the common clock does not fit."""
+    if curve is not None:
+        fit = fit_clock([curve], np.array([clock.scan.middle]))
+        offset = ClockOffset(float(fit.value[0]), float(fit.error[0]))
+        has_structure = -float(curve.log_likelihood.min()) >= MIN_LOG_RATIO
+        is_placed = fit.is_single and has_structure
+        if fit.stands_out and is_placed and clock.allowed.contains(offset.value):
+            return ScanDecision(offset)
+    if clock.contradicts_label:
+        placed = place_by_label(clock.scan, PLACING_SHARE * clock.spacing)
+        return ScanDecision(placed) if placed else ScanDecision(refusal=_refusal(clock))
+    if clock.is_empty:
+        return ScanDecision(refusal=_refusal(clock))
+    return ScanDecision()
+
+
+def _refusal(clock: ScanClock) -> str:
+    """Return the line about a scan whose times are wrong."""
+    scan = clock.scan
+    problem = "no pulses between its first and last point, but before or after"
+    if clock.contradicts_label:
+        nearest = min((clock.allowed.low, clock.allowed.high), key=abs)
+        problem = f"times lie {abs(nearest):.1f} s or more outside its state label"
+    return (
+        f"{scan.name}: {problem}, and the offset of its clock cannot be found; "
+        f"set `beamtime.clock_offset: {{{scan.number}: SECONDS}}` (0: keep its times)"
+    )

@@ -1,0 +1,106 @@
+"""Pulses around a scan in bands of pulse height and bins of time, of all pixels."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rixs_pipeline.core.timing.shift_fits import BandCounts
+from rixs_pipeline.io.formats import off
+from rixs_pipeline.io.runs import NS_PER_S, Run
+from rixs_pipeline.types import FloatArray, IntArray
+
+N_BANDS = 8  # of pulse height: the lines of C, O and the metals are in different ones
+TOP_QUANTILE = 0.995  # of the pulse heights of a pixel, at which the last band ends
+MIN_PIXEL_PULSES = 50  # pulses that a pixel needs for its quantile
+MAX_RATIO = 4.0  # pulses of a pixel over the median pixel, beyond which it is noisy
+
+
+@dataclass(frozen=True)
+class TimeWindow:
+    """A time window, ns since 1970."""
+
+    start_ns: int
+    end_ns: int
+
+
+def count_in_bands(
+    scan: Run, window: TimeWindow, width: float, excluded: Iterable[int]
+) -> BandCounts:
+    """Count the pulses of all pixels around a scan.
+
+    The bands of a pixel divide the range up to its highest pulses into equal parts, so
+    that gains need not be known. Pixels with many more pulses than most are noisy and
+    left out.
+
+    Parameters
+    ----------
+    scan
+        With pulse files.
+    window
+        What to count.
+    width
+        Width of the bins, s.
+    excluded
+        Channels to leave out.
+
+    Returns
+    -------
+    BandCounts
+        Times are relative to the start of the scan in its log.
+    """
+    n_bins = max(1, int((window.end_ns - window.start_ns) / (width * NS_PER_S)))
+    left_out = set(excluded)
+    pixels = []
+    for path in scan.pulse_files:
+        if off.pixel_number(path) not in left_out:
+            pixels.append(_read_pixel(path, window))
+    pixels = [pixel for pixel in pixels if len(pixel.time_ns) >= MIN_PIXEL_PULSES]
+    numbers = [len(pixel.time_ns) for pixel in pixels]
+    limit = MAX_RATIO * float(np.median(numbers)) if numbers else 0.0
+    counts = np.zeros(N_BANDS * n_bins)
+    for pixel in pixels:
+        if len(pixel.time_ns) > limit:
+            continue
+        elapsed = (pixel.time_ns - window.start_ns) / (width * NS_PER_S)
+        time_bin = np.minimum(elapsed.astype(np.int64), n_bins - 1)
+        top = np.quantile(pixel.height, TOP_QUANTILE)
+        relative = pixel.height / top if top > 0 else np.zeros(len(time_bin))
+        band = np.clip((relative * N_BANDS).astype(np.int64), 0, N_BANDS - 1)
+        counts += np.bincount(band * n_bins + time_bin, minlength=len(counts))
+    start = (window.start_ns - scan.start_ns) / NS_PER_S
+    return BandCounts(start, width, counts.reshape(N_BANDS, n_bins))
+
+
+@dataclass(frozen=True)
+class _PixelPulses:
+    time_ns: IntArray
+    height: FloatArray
+
+
+def _read_pixel(path: Path, window: TimeWindow) -> _PixelPulses:
+    """Read times and finite pulse heights of a pixel in a window."""
+    records = off.open_records(path)
+    rows = off.record_range(records, window.start_ns, window.end_ns)
+    time = np.array(records["unixnano"][rows], np.int64)
+    height = np.array(records["coefs"][rows, off.FILT_VALUE], np.float64)
+    is_valid = np.isfinite(height) & (height > 0)
+    is_valid &= (time >= window.start_ns) & (time < window.end_ns)
+    return _PixelPulses(time[is_valid], height[is_valid])
+
+
+def window_digest(scan: Run, window: TimeWindow) -> list[list[int | str]]:
+    """Return number, first and last time of each pixel's records in a window.
+
+    Enough to notice that records were added; a few pages are read.
+    """
+    digest: list[list[int | str]] = []
+    for path in scan.pulse_files:
+        records = off.open_records(path)
+        rows = off.record_range(records, window.start_ns, window.end_ns)
+        times = records["unixnano"]
+        number = rows.stop - rows.start
+        ends = (rows.start, rows.stop - 1) if number else ()
+        digest.append([path.name, number, *(int(times[row]) for row in ends)])
+    return digest
