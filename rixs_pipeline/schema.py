@@ -15,7 +15,13 @@ SCHEMA_VERSION = 1
 READING = "reading_"  # begins the variables that hold readings of the log
 
 # why a scan point is, or is not, part of the co-added map (`point_status`)
-POINT_USED, POINT_NO_BEAM, POINT_EXCLUDED = 0, 1, 2
+POINT_USED, POINT_NO_BEAM, POINT_EXCLUDED, POINT_NO_I0, POINT_I0_UNUSABLE = range(5)
+POINT_REASONS = {
+    POINT_NO_BEAM: "no beam or no pulses",
+    POINT_EXCLUDED: "excluded",
+    POINT_NO_I0: "no I0 reading",
+    POINT_I0_UNUSABLE: "I0 unusable",
+}
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,13 @@ RIXS_MAP = {
     ),
     "live_time": Variable(_POINT, "f", "s", "live time summed over the pixels"),
     "i0": Variable(_POINT, "f", "", "incident flux", False),
+    "blank_errors": Variable(
+        _POINT,
+        "f",
+        "",
+        "relative standard deviation of I0 from the blank, common to all passes",
+        False,
+    ),
     "intensity": Variable(
         _MAP_DIMS, "f", "counts/(s eV)", "counts / exposure / bin width"
     ),
@@ -84,7 +97,18 @@ COADDED_MAP = RIXS_MAP | {
 # `reading_<channel>` (incident_energy)
 SCAN_MAP = RIXS_MAP | {
     "point_status": Variable(
-        _POINT, "i", "", "0 used, 1 no beam or no pulses, 2 excluded by the config"
+        _POINT,
+        "i",
+        "",
+        "0 used, 1 no beam or no pulses, 2 excluded by the config, 3 no I0 reading, "
+        "4 I0 stuck, saturated, or of another range",
+    ),
+    "i0_range": Variable(
+        _POINT,
+        "f",
+        "",
+        "I0 over its main level, where its range changed within the scan",
+        False,
     ),
     "dwell": Variable(_POINT, "f", "s", "length of the point's time window"),
     "pixel": Variable(("pixel",), "i", "", "channel number"),

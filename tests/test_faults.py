@@ -548,61 +548,6 @@ def test_scan_without_pulses_fails_and_adds_no_exposure(small, number):
     assert json.loads(rixs_map(small).attrs["scans"]) == [f"scan{3 - number:04d}"]
 
 
-@pytest.mark.parametrize("value", [0.0, -5.0, float("nan"), None, "off"])
-def test_unusable_i0(small, value):
-    """Zero or negative: no beam. Not a number: no reading, live time alone."""
-    with log(small.log(2)) as content:
-        for extra in content["point_extras"].values():
-            extra["i0"] = value
-    summary = reduced(small)
-    dataset = scan(small, "scan0002")
-    if value in (0.0, -5.0):
-        assert (
-            set(dataset["point_status"].values) == {1}
-            and dataset["exposure"].values.sum() == 0
-        )
-        assert [
-            text
-            for text in summary.warnings
-            if "scan0002: no beam at 12 of 12 points" in text
-        ]
-        assert np.array_equal(
-            rixs_map(small)["counts"].values, scan(small, "scan0001")["counts"].values
-        )
-    else:
-        assert dataset.attrs["normalisation"] == "live time"
-        assert [
-            text
-            for text in summary.warnings
-            if "scan0002: no reading 'i0' in the log" in text
-        ]
-        assert rixs_map(small).attrs["normalisation"] == "i0 and live time / live time"
-
-
-def test_i0_without_positive_readings(small):
-    for number in (1, 2, 3, 4):
-        with log(small.log(number)) as content:
-            for extra in content["point_extras"].values():
-                extra["i0"] = 0
-    reduced(small)
-    assert rixs_map(small)["exposure"].values.sum() == 0
-    assert np.isnan(rixs_map(small)["intensity"].values).all()
-
-
-def test_i0_missing_at_points(small):
-    with log(small.log(2)) as content:
-        content["point_extras"]["1"]["i0"] = float("inf")
-        del content["point_extras"]["3"]
-        content["point_extras"]["5"] = {}
-    reduced(small)
-    assert np.flatnonzero(scan(small, "scan0002")["point_status"].values).tolist() == [
-        1,
-        3,
-        5,
-    ]
-    assert np.isfinite(rixs_map(small)["exposure"].values).all()
-
-
 # ---- reference runs
 
 

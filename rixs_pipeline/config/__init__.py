@@ -16,10 +16,10 @@ from rixs_pipeline.config.models import (
     Config,
     GeometryConfig,
     MapConfig,
-    NormaliseConfig,
     ScanCorrection,
     XasConfig,
 )
+from rixs_pipeline.config.normalise import NormaliseConfig
 from rixs_pipeline.config.regions import (
     Background,
     Blank,

@@ -4,7 +4,6 @@ Everything here changes results, except for `execution`, which is never part of 
 A config file names only what differs from the defaults.
 """
 
-from itertools import pairwise
 from math import radians, sin
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +14,7 @@ from rixs_pipeline.config.calibration import CalibrationConfig
 from rixs_pipeline.config.comparison import Comparison, PassesConfig
 from rixs_pipeline.config.execution import ExecutionConfig
 from rixs_pipeline.config.figures import MultiPanelFigure
+from rixs_pipeline.config.normalise import NormaliseConfig
 from rixs_pipeline.config.regions import Region
 from rixs_pipeline.types import Edge
 
@@ -104,65 +104,6 @@ class MapConfig(Model):
         if (self.incident is None) != (self.incident_step is None):
             raise ValueError(
                 "only one of `incident` and `incident_step` is set; set both or neither"
-            )
-        return self
-
-
-class NormaliseConfig(Model):
-    """What counts are divided by."""
-
-    i0: str | None = Field(
-        "i0",
-        description="channel of the log with the incident flux (I0); null: "
-        "normalise by live time only",
-    )
-    i0_offset: float = Field(
-        0.0, description="reading of the I0 channel without beam; subtracted from I0"
-    )
-    beam_off_below: float = Field(
-        0.1,
-        ge=0,
-        lt=1,
-        description="a point counts as having no beam if its I0 is below this "
-        "fraction of the 90th percentile of I0 in the scan",
-    )
-    throughput: bool = Field(
-        True,
-        description="weight pixels by their throughput, so that intensities do "
-        "not change if a pixel is missing in some scans",
-    )
-    pile_up: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
-        "auto",
-        description="time after a photon in which a second one spoils its pulse, s; "
-        "auto: measured in each scan; 0: no correction for pile-up",
-    )
-    i0_noise: Annotated[float, Field(ge=0, lt=1)] | Literal["poisson"] | None = Field(
-        None,
-        description="relative standard deviation of I0 at a point; poisson: the "
-        "channel is a count with Poisson statistics",
-    )
-    efficiency: tuple[tuple[float, float], ...] = Field(
-        (),
-        description="list of [emission energy in eV, efficiency of detector and "
-        "windows] pairs, interpolated linearly; counts are divided by the "
-        "efficiency",
-    )
-
-    @property
-    def pile_up_time(self) -> float | None:
-        """The pile-up time, s; None: to be measured."""
-        return None if self.pile_up == "auto" else self.pile_up
-
-    @model_validator(mode="after")
-    def _check_efficiency(self) -> Self:
-        """Require ascending energies and positive efficiencies, which are divisors."""
-        energies = [energy for energy, _ in self.efficiency]
-        is_ascending = all(low < high for low, high in pairwise(energies))
-        is_positive = all(efficiency > 0 for _, efficiency in self.efficiency)
-        if not (is_ascending and is_positive):
-            raise ValueError(
-                "efficiency: in the list of [energy, efficiency] pairs, "
-                "energies must increase and every efficiency must be greater than 0"
             )
         return self
 

@@ -44,11 +44,14 @@ def _unmatched_exclusions(beamtime: Beamtime, config: Config) -> Iterator[str]:
     for pixel in exclude.pixels if pixels else ():
         if pixel not in pixels:
             yield f"`beamtime.exclude.pixels`: no pixel {pixel}"
-    scan_keys: set[str | int] = {scan.name for scan in beamtime.scans}
-    scan_keys |= {scan.number for scan in beamtime.scans}
+    names: set[str] = {scan.name for scan in beamtime.scans}
+    names |= {str(scan.number) for scan in beamtime.scans}
     for key in exclude.points:
-        if key not in scan_keys:
+        if str(key) not in names:
             yield f"`beamtime.exclude.points`: no scan {key}"
+    for key in config.normalise.i0_scale:
+        if str(key) not in names:
+            yield f"`normalise.i0_scale`: no scan {key}"
 
 
 def _unmatched_comparisons(scans: Sequence[Run], config: Config) -> Iterator[str]:

@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from rixs_pipeline import paths
+from rixs_pipeline.core.flux.blank import Response
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
@@ -17,11 +18,12 @@ from rixs_pipeline.stages.interval.surrounding_calibrations import (
 from rixs_pipeline.stages.scan.calibrated_photons import photon_content
 from rixs_pipeline.stages.scan.count_scans import count_scans
 from rixs_pipeline.stages.scan.exposure_scale import (
+    ExposureScale,
     Throughput,
-    find_i0_reference,
     leading_scan,
     read_throughput,
 )
+from rixs_pipeline.stages.scan.incident_flux import find_blanks, find_i0_reference
 from rixs_pipeline.stages.scan.scan_product import (
     excluded_points,
     find_throughput,
@@ -48,11 +50,26 @@ class Bin(Stage[Run | PhotonStore]):
         super().__init__(context)
         self.calibrations = SurroundingCalibrations(context)
         scans = context.beamtime.scans
-        self.i0_reference = find_i0_reference(scans, context.config.normalise)
         self.leading_scans = {
             scan.name: leading_scan(self.calibrations.companions(scan), scan)
             for scan in context.scans
         }
+
+    @cached_property
+    def blanks(self) -> tuple[Response, ...]:
+        """Responses of I0 for double normalisation."""
+        context = self.context
+        return find_blanks(context.beamtime.scans, context.config.normalise)
+
+    @cached_property
+    def i0_reference(self) -> float | None:
+        """The I0 that all exposures are relative to."""
+        scans = self.context.beamtime.scans
+        companions: tuple[Run, ...] = ()
+        if scans and self.calibrations.is_closed(scans[0]):
+            companions = self.calibrations.companions(scans[0])
+        normalise = self.context.config.normalise
+        return find_i0_reference(scans, normalise, self.blanks, companions)
 
     def products(self) -> list[Product[Run | PhotonStore]]:
         """Return the maps, those of leading scans first, then the photon stores."""
@@ -98,11 +115,15 @@ class Bin(Stage[Run | PhotonStore]):
 
     def _map_options(self, scan: Run) -> dict[str, Any]:
         config = self.context.config
-        of_combining = {"i0_noise", "efficiency"}
+        elsewhere = {"i0_noise", "efficiency", "i0_scale", "blank", "blank_channel"}
         reference_set = self.context.reference_set.model_dump(mode="json")
         return self._count_options(scan) | {
             "i0_ref": self.i0_reference,
-            "normalise": config.normalise.model_dump(mode="json", exclude=of_combining),
+            "normalise": config.normalise.model_dump(mode="json", exclude=elsewhere),
+            "i0_scale": sorted(
+                config.normalise.scale_of(scan.name, scan.number).items()
+            ),
+            "blanks": [blank.as_json() for blank in self.blanks],
             "points": excluded_points(self.context, scan),
             "reference": self.context.digest(reference_set),
         }
@@ -209,13 +230,10 @@ class Bin(Stage[Run | PhotonStore]):
             yield {name: Path(folder) / name for name in stores}
 
     def _map_content(self, throughput: Outcome[Throughput], counted: Any) -> Content:
-        return map_content(
-            self.context,
-            self.calibrations,
-            self.i0_reference,
-            throughput.unwrap(),
-            counted,
+        scale = ExposureScale(
+            self.i0_reference or 1.0, throughput.unwrap(), self.blanks
         )
+        return map_content(self.context, self.calibrations, scale, counted)
 
     def _read_throughput(self, scan: Run) -> Throughput | None:
         """Return the throughput from the map of a leading scan, if it is fresh."""

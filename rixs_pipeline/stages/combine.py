@@ -5,7 +5,9 @@ from typing import Any
 
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
-from rixs_pipeline.stages.context import SampleEdge
+from rixs_pipeline.stages.context import RunContext, SampleEdge
+from rixs_pipeline.stages.flux.beamtime_flux import BeamtimeFlux, sample_loss
+from rixs_pipeline.stages.flux.compare_passes import compare_pass_flux
 from rixs_pipeline.stages.sample import passes
 from rixs_pipeline.stages.sample.combine_scans import NOT_ADDED, combine_scans
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
@@ -15,6 +17,10 @@ class Combine(Stage[SampleEdge]):
     """One map a sample and edge."""
 
     verb = "combine"
+
+    def __init__(self, context: RunContext) -> None:
+        super().__init__(context)
+        self.flux = BeamtimeFlux(context)
 
     def products(self) -> list[Product[SampleEdge]]:
         """Return a map for every sample and edge that has scans."""
@@ -50,13 +56,18 @@ class Combine(Stage[SampleEdge]):
             "incident": [config.map.incident, config.map.incident_step],
             "elastic_offset": config.map.elastic_offset,
             "i0_noise": config.normalise.i0_noise,
+            "channels": config.xas.channels,
             "passes": config.passes.model_dump(mode="json"),
         }
 
     def inputs(self, product: Product[SampleEdge]) -> Mapping[str, str]:
-        """Return one digest of the keys of all scans."""
+        """Return digests of the keys of all scans, and of what others say of I0."""
         scan_paths = product.source.scan_paths(self.context.out)
-        return {"scans": self.context.key_digests(scan_paths)}
+        verdict = self.flux.verdict(product.source)
+        return {
+            "scans": self.context.key_digests(scan_paths),
+            "flux": self.context.digest(verdict.as_json()),
+        }
 
     def compute_product(self, product: Product[SampleEdge]) -> Content:
         """Test the passes against each other and add them."""
@@ -65,15 +76,24 @@ class Combine(Stage[SampleEdge]):
             nexus.read_entry(path, without=NOT_ADDED)
             for path in group.scan_paths(self.context.out)
         ]
-        tested = passes.examine_passes(scans, config.passes, product.name)
-        combined = combine_scans(
-            tested.scans, config.map, product.name, config.normalise
+        verdict = self.flux.verdict(group)
+        normalise = config.normalise
+        flux = compare_pass_flux(
+            scans, normalise, config.xas.channels, product.name, verdict.usual_i0
         )
+        if not flux.scans:
+            raise RunFailed(" / ".join(flux.losses))
+        tested = passes.examine_passes(flux.scans, config.passes, product.name)
+        combined = combine_scans(tested.scans, config.map, product.name, normalise)
         rixs_map = combined.dataset.assign_attrs(passes=tested.facts)
+        if flux.left_out:
+            rixs_map.attrs["left_out"] = dict(flux.left_out)
         facts = {
             "scans": [scan.name for scan in group.scans],
             "passes": tested.facts,
             "results": tested.results,
         }
+        warnings = [*flux.warnings, *tested.warnings, *combined.warnings]
+        losses = [*flux.losses, *sample_loss(product.name, group, verdict)]
         write = dataset_writer({"entry": rixs_map}, "intensity")
-        return Content(write, facts, [*tested.warnings, *combined.warnings])
+        return Content(write, facts, warnings, losses)

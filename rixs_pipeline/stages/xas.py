@@ -1,6 +1,7 @@
 """XAS: TEY and TFY of the logs and the PFY of the map, normalised alike."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from rixs_pipeline import paths
@@ -45,9 +46,11 @@ class Xas(Stage[SampleEdge]):
         spectra = nexus.read_entries(group.spectra_path(out))
         pfy = select_pfy(spectra)
         large_variables = "counts", *NOT_ADDED
+        left_out = self._left_out(group)
         scans = [
             nexus.read_entry(path, without=large_variables)
-            for path in group.scan_paths(out)
+            for scan, path in zip(group.scans, group.scan_paths(out), strict=True)
+            if scan.name not in left_out
         ]
         absorption = absorption_spectra(
             scans, pfy, self.context.config.xas, product.path.stem
@@ -55,6 +58,15 @@ class Xas(Stage[SampleEdge]):
         facts = {"channels": list(absorption.by_channel)}
         write = dataset_writer(absorption.by_channel, "intensity")
         return Content(write, facts, absorption.warnings)
+
+    def _left_out(self, group: SampleEdge) -> Collection[str]:
+        """Return the names of the passes that the map leaves out because of their I0.
+
+        The readings are divided by it too.
+        """
+        path = group.map_path(self.context.out)
+        attributes = nexus.read_attributes(path) if self.context.has(path) else {}
+        return set(json.loads(attributes.get("left_out", "{}")))
 
     def _has_readings(self, group: SampleEdge) -> bool:
         channels = self.context.config.xas.channels

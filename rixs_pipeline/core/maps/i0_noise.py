@@ -5,14 +5,14 @@ import numpy as np
 from rixs_pipeline.types import FloatArray
 
 
-def counter_noise(i0: FloatArray, offset: float) -> FloatArray:
+def counter_noise(i0: FloatArray, offset: FloatArray | float) -> FloatArray:
     """Return the relative noise of an I0 that counts photons, sqrt(I0 + offset) / I0.
 
     Parameters
     ----------
     i0 : (point,) f8
         Readings, dark offset subtracted; a missing one is NaN.
-    offset : float
+    offset : (point,) f8 or float
         The dark offset, which counts as well.
 
     Returns

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.config import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfig
-from rixs_pipeline.core.maps import combine, i0_noise
+from rixs_pipeline.core.maps import combine
 from rixs_pipeline.core.maps.incident_axis import PassesOnAxis
 from rixs_pipeline.core.stats import energy_scale_offset, weighted_mean
-from rixs_pipeline.schema import COADDED_MAP, Variables, check, labelled
+from rixs_pipeline.schema import COADDED_MAP, POINT_REASONS, Variables, check, labelled
+from rixs_pipeline.stages.flux import flux_errors
 from rixs_pipeline.stages.interval.response_tail import average_tail_over_scans
 from rixs_pipeline.stages.sample.pass_axis import passes_on_map_axis
 from rixs_pipeline.stages.scan.scan_map import intensity_variables
@@ -85,8 +86,10 @@ def combine_scans(
         )
     dataset = _add_passes(scans, passes)
     noise = normalise or NormaliseConfig()
-    if noise.i0_noise and all("i0" in scan for scan in scans):
-        errors = _exposure_errors(scans, passes, noise)
+    has_i0 = all("i0" in scan for scan in scans)
+    has_blank = any("blank_errors" in scan for scan in scans)
+    if has_i0 and (noise.i0_noise or has_blank):
+        errors = flux_errors.exposure_errors(scans, passes, noise)
         dataset = dataset.assign(exposure_errors=errors)
     elif noise.i0_noise:
         warnings.append(f"{name}: `i0_noise` ignored: a pass has no I0")
@@ -136,6 +139,9 @@ def _add_passes(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> xr.Dataset
         "incident_binning": "scan points" if incident_edges is None else "bins",
         "errors": ERRORS_TEXT,
     }
+    unused = _unused_points(scans)
+    if unused:
+        dataset.attrs["points_not_used"] = unused
     for key in REFERENCE_ATTRIBUTES:
         if key in first:
             dataset.attrs[key] = first[key]
@@ -143,28 +149,19 @@ def _add_passes(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> xr.Dataset
     return dataset
 
 
-def _exposure_errors(
-    scans: Sequence[xr.Dataset], passes: PassesOnAxis, config: NormaliseConfig
-) -> xr.DataArray:
-    """Return the standard deviation of the exposure (point,) from the noise of I0, s.
-
-    It is common to all emission bins of a point, and independent from point to point
-    and from pass to pass.
-    """
-    variances = []
+def _unused_points(scans: Sequence[xr.Dataset]) -> dict[str, dict[str, int]]:
+    """Return how many points of each scan are not used, by reason."""
+    unused = {}
     for scan in scans:
-        if isinstance(config.i0_noise, float):
-            relative = np.asarray(config.i0_noise)
-        else:
-            i0 = scan["i0"].values
-            relative = i0_noise.counter_noise(i0, config.i0_offset)
-        errors = scan["exposure"].values * relative
-        variances.append(errors**2)
-    n_points = len(passes.axis.energy)
-    variance = combine.add(variances, passes.indices, n_points)
-    deviation = np.sqrt(variance)
-    values: Variables = {"exposure_errors": (("incident_energy",), deviation)}
-    return labelled(values, COADDED_MAP)["exposure_errors"]
+        status = scan["point_status"].values
+        numbers = {
+            reason: int((status == code).sum())
+            for code, reason in POINT_REASONS.items()
+            if (status == code).any()
+        }
+        if numbers:
+            unused[str(scan.attrs["run"])] = numbers
+    return unused
 
 
 def _average_passes(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> Variables:

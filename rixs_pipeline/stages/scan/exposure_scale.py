@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline.config import NormaliseConfig
+from rixs_pipeline.core.flux.blank import Response
 from rixs_pipeline.core.maps import exposure
 from rixs_pipeline.core.maps.live_time import effective_live_time
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
-from rixs_pipeline.types import FloatArray, are_ok
+from rixs_pipeline.stages.scan.incident_flux import read_flux
+from rixs_pipeline.stages.scan.point_status import find_dark_points
+from rixs_pipeline.types import are_ok
 
 Throughput = dict[int, float]  # pixel -> relative to the mean pixel
 
@@ -26,6 +29,7 @@ class ExposureScale:
 
     i0_ref: float  # one number for the beamtime and I0 channel
     throughput: Mapping[int, float]  # by pixel, relative to the mean pixel of the array
+    blanks: Sequence[Response] = ()  # of I0, for double normalisation
 
 
 def leading_scan(scans: Sequence[Run], scan: Run) -> Run:
@@ -61,60 +65,6 @@ def leading_scan(scans: Sequence[Run], scan: Run) -> Run:
     return complete[0] if complete else group[0]
 
 
-def read_i0(scan: Run, config: NormaliseConfig) -> FloatArray | None:
-    """Return the incident flux of a scan.
-
-    Parameters
-    ----------
-    scan
-        The scan with its readings.
-    config
-        Names the channel and its dark offset.
-
-    Returns
-    -------
-    FloatArray or None
-        I0 less the dark offset, f8 (point,), NaN where it was not read; None where the
-        scan has no such reading.
-    """
-    if config.i0 is None or config.i0 not in scan.readings:
-        return None
-    reading = scan.readings[config.i0]
-    is_read = np.isfinite(reading)
-    if not is_read.any():
-        return None
-    return np.where(is_read, reading - config.i0_offset, np.nan)
-
-
-def find_i0_reference(scans: Sequence[Run], config: NormaliseConfig) -> float | None:
-    """Return the I0 that the exposures of all scans are relative to.
-
-    Parameters
-    ----------
-    scans
-        All scans of the beamtime, in order of time.
-    config
-        Names the channel of I0.
-
-    Returns
-    -------
-    float or None
-        The mean over the points with beam of the first scan that has I0; None without
-        one.
-    """
-    for scan in scans:
-        i0 = read_i0(scan, config)
-        if i0 is None:
-            continue
-        triggers = np.zeros(len(i0), np.int64)  # not needed where there is I0
-        duration = scan.points.duration
-        is_dark = exposure.beam_off(i0, triggers, duration, config.beam_off_below)
-        with_beam = i0[~is_dark]
-        if len(with_beam):
-            return float(with_beam.mean())
-    return None
-
-
 def estimate_throughput(
     counted: CountedScan, config: NormaliseConfig, brightness: Mapping[int, float]
 ) -> Throughput:
@@ -141,10 +91,8 @@ def estimate_throughput(
     scan = counted.scan
     counts = counted.counts
     has_photons = counted.is_used & (counts.pixel_counts > 0)
-    i0 = read_i0(scan, config)
-    triggers = counts.triggers.sum(axis=0)
-    duration = scan.points.duration
-    is_dark = exposure.beam_off(i0, triggers, duration, config.beam_off_below)
+    flux = read_flux(scan, config)
+    is_dark = find_dark_points(counted, flux, config.beam_off_below)
     live = effective_live_time(counts, has_photons, config.pile_up_time)
     live_time = (live.seconds * ~is_dark).sum(axis=1)
     live_time = np.where(has_photons, live_time, 0.0)

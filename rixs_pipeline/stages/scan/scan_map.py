@@ -13,10 +13,7 @@ from rixs_pipeline.core.calibration.cuts import CUT_NAMES
 from rixs_pipeline.core.maps import exposure
 from rixs_pipeline.core.maps.elastic_line import elastic_offset
 from rixs_pipeline.core.maps.live_time import EffectiveLiveTime, effective_live_time
-from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import (
-    POINT_EXCLUDED,
-    POINT_NO_BEAM,
     POINT_USED,
     READING,
     SCAN_MAP,
@@ -25,14 +22,14 @@ from rixs_pipeline.schema import (
     labelled,
 )
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
-from rixs_pipeline.stages.scan.exposure_scale import ExposureScale, read_i0
+from rixs_pipeline.stages.scan.exposure_scale import ExposureScale
+from rixs_pipeline.stages.scan.incident_flux import IncidentFlux, read_flux
 from rixs_pipeline.stages.scan.pixel_warnings import pixel_warnings
-from rixs_pipeline.types import BoolArray, FloatArray, IntArray
+from rixs_pipeline.stages.scan.point_status import find_point_status
+from rixs_pipeline.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
-
-LISTED_POINTS = 5  # energies that a warning lists at most
 
 POINT = ("incident_energy",)
 PIXEL = ("pixel",)
@@ -45,14 +42,6 @@ class ScanMap:
 
     dataset: xr.Dataset  # as `schema.SCAN_MAP`
     warnings: list[str]  # one line each
-
-
-@dataclass(frozen=True)
-class PointStatus:
-    """Which points of a scan are used."""
-
-    status: IntArray  # (point,), POINT_USED, POINT_NO_BEAM or POINT_EXCLUDED
-    warnings: list[str]
 
 
 def make_scan_map(
@@ -88,7 +77,8 @@ def make_scan_map(
     scan = counted.scan
     counts = counted.counts
     is_used = counted.is_used
-    i0 = read_i0(scan, config)
+    flux = read_flux(scan, config, scale.blanks)
+    i0 = None if flux is None else flux.values
     live = effective_live_time(counts, is_used, config.pile_up_time)
     throughput = is_used.astype(np.float64)
     if config.throughput:
@@ -96,7 +86,7 @@ def make_scan_map(
         throughput = exposure.complete_throughput(
             scale.throughput, counts, pixel_live_time
         )
-    points = _find_point_status(counted, i0, config, excluded_points)
+    points = find_point_status(counted, flux, config, excluded_points)
     weight = throughput * is_used
     seconds = exposure.exposure(live.seconds, weight, i0, scale.i0_ref)
     seconds = np.where(points.status == POINT_USED, seconds, 0.0)
@@ -106,8 +96,12 @@ def make_scan_map(
     variables["exposure"] = (POINT, seconds)
     variables["point_status"] = (POINT, points.status)
     variables["throughput"] = (PIXEL, throughput)
-    if i0 is not None:
-        variables["i0"] = (POINT, i0)
+    if flux is not None:
+        variables["i0"] = (POINT, flux.values)
+        if flux.blank_errors is not None:
+            variables["blank_errors"] = (POINT, flux.blank_errors)
+    if points.has_range_change:
+        variables["i0_range"] = (POINT, np.exp(points.log_steps))
     dataset = labelled(variables, SCAN_MAP)
     dataset.attrs = {
         "run": scan.name,
@@ -118,14 +112,45 @@ def make_scan_map(
         "i0_ref": scale.i0_ref,
         "pile_up_time": live.spoiling_time.seconds,
         "pile_up_time_errors": live.spoiling_time.error,
-        "normalisation": "live time" if i0 is None else f"{config.i0} and live time",
+        "normalisation": _normalisation(flux, config),
     }
+    if flux is not None:
+        dataset.attrs["flux_levels"] = _flux_levels(dataset)
     check(dataset, SCAN_MAP, scan.name)
     warnings = list(points.warnings)
-    if config.i0 is not None and (i0 is None or not (i0 > 0).any()):
-        warnings.append(_i0_warning(scan, i0, config))
+    if config.i0 is not None and flux is None:
+        channel = config.second_monitor or config.i0
+        warnings.append(
+            f"{scan.name}: no reading '{channel}' in the log; normalised by live time "
+            "alone"
+        )
     warnings += pixel_warnings(counted, live)
     return ScanMap(dataset, warnings)
+
+
+def _flux_levels(dataset: xr.Dataset) -> dict[str, float]:
+    """Return medians over the used points: I0, photons/s, and the log's readings."""
+    is_used = dataset["point_status"].values == POINT_USED
+    if not is_used.any():
+        return {}
+    counts = dataset["counts"].values[is_used].sum(axis=1)
+    levels = {}
+    for name in map(str, dataset.data_vars):
+        if name.startswith(READING):
+            levels[name.removeprefix(READING)] = dataset[name].values[is_used]
+    levels["i0"] = dataset["i0"].values[is_used]
+    levels["photons"] = counts / dataset["live_time"].values[is_used]
+    medians = {name: float(np.nanmedian(values)) for name, values in levels.items()}
+    return {name: value for name, value in medians.items() if np.isfinite(value)}
+
+
+def _normalisation(flux: IncidentFlux | None, config: NormaliseConfig) -> str:
+    """Return what the counts are divided by, in words."""
+    if flux is None:
+        return "live time"
+    channel = config.second_monitor or config.i0
+    by_blank = "" if flux.blank_errors is None else " (double normalisation)"
+    return f"{channel} and live time{by_blank}"
 
 
 def _count_variables(
@@ -232,55 +257,3 @@ def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet) -> xr.Data
         elastic_offset_errors=offset.error if offset else np.nan,
         elastic_counts=offset.counts if offset else 0.0,
     )
-
-
-def _find_point_status(
-    counted: CountedScan,
-    i0: FloatArray | None,
-    config: NormaliseConfig,
-    excluded_points: Sequence[int],
-) -> PointStatus:
-    """Find the points without beam or pulses, and those that the config excludes.
-
-    A low I0 shows that the beam is off. Few triggers of the used pixels show a closed
-    shutter, or a detector that does not record, for which I0 is as usual.
-    """
-    points = counted.scan.points
-    triggers = counted.counts.triggers[counted.is_used].sum(axis=0)
-    below = config.beam_off_below
-    has_no_beam = exposure.beam_off(i0, triggers, points.duration, below)
-    has_few_pulses = exposure.beam_off(None, triggers, points.duration, below)
-    has_no_pulses = has_few_pulses & ~has_no_beam
-    status = np.full(len(points), POINT_USED, np.int64)
-    status[has_no_beam | has_no_pulses] = POINT_NO_BEAM
-    existing = [point for point in excluded_points if 0 <= point < len(points)]
-    status[existing] = POINT_EXCLUDED
-    warnings = []
-    for is_dark, problem in ((has_no_beam, "no beam"), (has_no_pulses, "no pulses")):
-        if is_dark.any():
-            warnings.append(_dark_points_warning(counted.scan, is_dark, problem))
-    if len(existing) < len(excluded_points):
-        warnings.append(
-            f"{counted.scan.name}: `beamtime.exclude.points` lists points beyond the "
-            f"{len(points)} of this scan"
-        )
-    return PointStatus(status, warnings)
-
-
-def _dark_points_warning(scan: Run, is_dark: BoolArray, problem: str) -> str:
-    """Return the warning about points without beam or pulses, with their energies."""
-    energies = scan.points.incident_energy[is_dark]
-    listed = ", ".join(f"{energy:.2f}" for energy in energies[:LISTED_POINTS])
-    if len(energies) > LISTED_POINTS:
-        listed += ", ..."
-    share = f"{len(energies)} of {len(scan.points)} points ({listed} eV)"
-    return f"{scan.name}: {problem} at {share}; not used"
-
-
-def _i0_warning(scan: Run, i0: FloatArray | None, config: NormaliseConfig) -> str:
-    """Return the warning about an incident flux that cannot be used."""
-    if i0 is None:
-        problem = f"no reading '{config.i0}' in the log; normalised by live time alone"
-        return f"{scan.name}: {problem}"
-    problem = f"no positive '{config.i0}' reading"
-    return f"{scan.name}: {problem}; check its sign and `normalise.i0_offset`"

@@ -20,6 +20,7 @@ from rixs_pipeline.stages.scan.exposure_scale import (
     Throughput,
     estimate_throughput,
 )
+from rixs_pipeline.stages.scan.incident_flux import read_flux, require_positive_flux
 from rixs_pipeline.stages.scan.pixel_warnings import baseline_corrections
 from rixs_pipeline.stages.scan.scan_map import make_scan_map, with_elastic_offset
 from rixs_pipeline.stages.stage import Content, dataset_writer
@@ -58,8 +59,7 @@ def find_throughput(
 def map_content(
     context: RunContext,
     calibrations: SurroundingCalibrations,
-    i0_reference: float | None,
-    throughput: Throughput,
+    scale: ExposureScale,
     counted: CountedScan,
 ) -> Content:
     """Return the map of a scan.
@@ -70,10 +70,8 @@ def map_content(
         The reduction.
     calibrations : SurroundingCalibrations
         Of the scan.
-    i0_reference : float or None
-        The I0 that all exposures are relative to; None without I0.
-    throughput : dict of int to float
-        Of the pixels, from the leading scan.
+    scale : ExposureScale
+        Reference I0, throughput from the leading scan, and responses of I0.
     counted : CountedScan
         The scan with its counts.
 
@@ -85,7 +83,7 @@ def map_content(
     Raises
     ------
     RunFailed
-        No pixel can be used, or has pulses.
+        No pixel can be used, or has pulses, or the incident flux is not positive.
     """
     scan = counted.scan
     is_used = counted.is_used
@@ -99,7 +97,9 @@ def map_content(
         )
     points = excluded_points(context, scan)
     normalise = context.config.normalise
-    scale = ExposureScale(i0_reference or 1.0, throughput)
+    flux = read_flux(scan, normalise)
+    if flux is not None:
+        require_positive_flux(scan, flux, normalise)
     scan_map = make_scan_map(counted, context.emission_edges, normalise, scale, points)
     dataset = with_elastic_offset(scan_map.dataset, context.reference_set)
     dataset = dataset.assign_attrs(clock_attributes(scan))

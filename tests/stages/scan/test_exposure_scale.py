@@ -2,36 +2,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.io.nexus import write_product
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import (
     estimate_throughput,
-    find_i0_reference,
     leading_scan,
-    read_i0,
     read_throughput,
 )
 from tests.stages.builders import points, scan
-from tests.stages.scan.counts import BAD, DEAD, DWELL, GOOD, I0, N, flux, scan_counts
-
-
-def test_i0_is_the_reading_less_its_dark_offset():
-    run = scan(at=points(3), readings=flux(1100, np.inf, 900))
-    i0 = read_i0(run, NormaliseConfig(i0_offset=100.0))
-    np.testing.assert_array_equal(i0, [1000.0, np.nan, 800.0])
-    assert read_i0(run, NormaliseConfig(i0=None)) is None
-    assert read_i0(run, NormaliseConfig(i0="other")) is None
-    assert read_i0(scan(at=points(2), readings=flux(np.nan, np.nan)), I0) is None
-
-
-def test_the_reference_of_i0_is_the_mean_where_there_is_beam():
-    run = scan(at=points(4), readings=flux(1000, 1200, 0, np.nan))
-    assert find_i0_reference([run], I0) == 1100
-    without_i0, later = scan(at=points(2)), scan(at=points(2), readings=flux(7, 7))
-    assert find_i0_reference([without_i0, run, later], I0) == 1100
-    assert find_i0_reference([scan(at=points(2), readings=flux(0, 0))], I0) is None
-    assert find_i0_reference([scan(at=points(2))], I0) is None
+from tests.stages.scan.counts import BAD, DEAD, DWELL, GOOD, I0, N, scan_counts
 
 
 def test_throughput_is_relative_to_the_mean_of_the_used_pixels():

@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.config import NormaliseConfig
-from rixs_pipeline.schema import POINT_EXCLUDED, POINT_NO_BEAM, SCAN_MAP, check
+from rixs_pipeline.schema import (
+    POINT_EXCLUDED,
+    POINT_I0_UNUSABLE,
+    POINT_NO_BEAM,
+    POINT_NO_I0,
+    SCAN_MAP,
+    check,
+)
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.counted_scan import SILENT, CountedScan
-from rixs_pipeline.stages.scan.exposure_scale import ExposureScale, find_i0_reference
+from rixs_pipeline.stages.scan.exposure_scale import ExposureScale
+from rixs_pipeline.stages.scan.incident_flux import find_i0_reference
 from rixs_pipeline.stages.scan.scan_map import make_scan_map
 from tests.stages.builders import points, scan
 from tests.stages.scan.counts import (
@@ -134,28 +142,56 @@ def test_a_silent_pixel_gives_a_warning():
     ]
 
 
-@pytest.mark.parametrize("low", [0.0, 50.0, -3.0, np.nan])
-def test_points_without_beam_keep_their_counts_and_have_no_exposure(low):
-    product = make_map(STEADY, flux(1000, 1000, low, 1000, 1000, 1000))
-    assert product.dataset["point_status"].values.tolist() == [
-        0,
-        0,
-        POINT_NO_BEAM,
-        0,
-        0,
-        0,
-    ]
-    assert (
-        product.dataset["exposure"].values[2] == 0
-        and product.dataset["counts"].values[2].sum() == 150
-    )
-    assert (
-        np.isnan(product.dataset["intensity"].values[2]).all()
-        and np.isfinite(product.dataset["exposure"].values).all()
-    )
+@pytest.mark.parametrize("low", [0.0, 50.0, -3.0])
+def test_points_without_beam_have_no_exposure(low):
+    triggers = [[50, 50, 0, 50, 50, 50], [100, 100, 1, 100, 100, 100]]
+    product = make_map(triggers, flux(1000, 1010, low, 1000, 1000, 1000))
+    status = product.dataset["point_status"].values.tolist()
+    assert status == [0, 0, POINT_NO_BEAM, 0, 0, 0]
+    assert product.dataset["exposure"].values[2] == 0
+    assert product.dataset["counts"].values[2].sum() == 1
+    assert np.isnan(product.dataset["intensity"].values[2]).all()
+    assert np.isfinite(product.dataset["exposure"].values).all()
     assert product.warnings == [
         "scan0001: no beam at 1 of 6 points (782.00 eV); not used"
     ]
+
+
+@pytest.mark.parametrize(
+    ("low", "code", "problem"),
+    [
+        (50.0, POINT_I0_UNUSABLE, "I0 changes and the photons do not"),
+        (0.0, POINT_NO_I0, "no positive I0 reading"),
+        (-3.0, POINT_NO_I0, "no positive I0 reading"),
+        (np.nan, POINT_NO_I0, "no I0 reading"),
+    ],
+)
+def test_points_with_photons_have_beam_whatever_i0_reads(low, code, problem):
+    product = make_map(STEADY, flux(1000, 1010, low, 1000, 1000, 1000))
+    status = product.dataset["point_status"].values.tolist()
+    assert status == [0, 0, code, 0, 0, 0]
+    assert product.dataset["exposure"].values[2] == 0
+    assert np.isfinite(product.dataset["exposure"].values).all()
+    assert "i0_range" not in product.dataset, "an outage is no change of the range"
+    assert product.warnings == [
+        f"scan0001: {problem} at 1 of 6 points (782.00 eV); not used"
+    ]
+
+
+def test_a_change_of_the_range_of_i0_within_a_scan_is_stored():
+    product = make_map(STEADY, flux(1000, 1010, 10_000, 10_100, 9900, 9950))
+    status = product.dataset["point_status"].values.tolist()
+    assert status == [POINT_I0_UNUSABLE] * 2 + [0] * 4
+    expected = [0.1, 0.1, 1, 1, 1, 1]
+    np.testing.assert_allclose(product.dataset["i0_range"].values, expected, rtol=0.03)
+
+
+def test_a_change_of_the_beam_within_a_scan_is_no_change_of_the_range():
+    """The photons follow, within their errors and the spectrum."""
+    triggers = [[10, 14, 60, 70, 50, 55], [24, 20, 100, 130, 110, 100]]
+    product = make_map(triggers, flux(2000, 2010, 10_000, 10_100, 9900, 9950))
+    assert not product.dataset["point_status"].values.any()
+    assert product.warnings == []
 
 
 def test_points_without_pulses_are_left_out_at_any_i0():

@@ -6,6 +6,7 @@ from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.interval.response_tail import NO_TAILS
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
+from rixs_pipeline.stages.scan.exposure_scale import ExposureScale
 from rixs_pipeline.stages.scan.scan_product import excluded_points, map_content
 from tests.stages.builders import NOISY, points, scan
 from tests.stages.contexts import make_context, numbered_scan
@@ -25,7 +26,8 @@ def content(tmp_path, triggers, energies, config=None):
     run = scan(at=points(n=len(triggers[0])))
     counted = CountedScan(run, scan_counts(triggers), tuple(energies))
     context = make_context(tmp_path, [run], CONFIG | (config or {}))
-    return map_content(context, Calibrations(), None, {1: 1.0, 3: 1.0}, counted)
+    scale = ExposureScale(1.0, {1: 1.0, 3: 1.0})
+    return map_content(context, Calibrations(), scale, counted)
 
 
 @pytest.mark.parametrize(

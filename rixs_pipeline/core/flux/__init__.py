@@ -1,0 +1,1 @@
+"""The incident flux: steps of its range, stuck readings, double normalisation."""

@@ -1,0 +1,246 @@
+"""Levels of I0 of passes over the same incident energies, and which pass is odd."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rixs_pipeline.core.flux.evidence import (
+    LEAST_FACTOR,
+    SIGNIFICANCE,
+    STEADY_CHANNEL,
+    Change,
+    FluxPoints,
+)
+from rixs_pipeline.core.flux.level_steps import LevelSteps, find_level_steps
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
+
+# Photon rates of one sample at different incident energies: error of their logarithm,
+# so that white lines (a factor of 2) are within `SIGNIFICANCE` errors.
+OTHER_ENERGIES = np.log(2.0) / SIGNIFICANCE
+
+
+@dataclass(frozen=True)
+class PassFlux:
+    """What a pass recorded of the flux, on the incident points that passes share.
+
+    Attributes
+    ----------
+    i0
+        f8 (point,); NaN where it is missing or not usable.
+    seconds
+        Live time of the array, f8 (point,), s; 0 where the pass has no point.
+    counts
+        Photons, (point,).
+    readings
+        Further channels of the flux, each f8 (point,); NaN where missing.
+    order
+        Of the points in time, (point,).
+    """
+
+    i0: FloatArray
+    seconds: FloatArray
+    counts: FloatArray
+    readings: Sequence[FloatArray]
+    order: IntArray
+
+    @property
+    def is_measured(self) -> BoolArray:
+        """Points at which the pass has beam and a usable I0, (point,)."""
+        return np.asarray((self.seconds > 0) & (self.i0 > 0))
+
+    @property
+    def log_i0(self) -> FloatArray:
+        """Natural logarithm of I0, f8 (point,); NaN where it is not usable."""
+        return _log(np.where(self.is_measured, self.i0, np.nan))
+
+    @property
+    def level(self) -> float:
+        """Median of `log_i0`; NaN without any."""
+        finite = self.log_i0[np.isfinite(self.log_i0)]
+        return float(np.median(finite)) if len(finite) else np.nan
+
+
+@dataclass(frozen=True)
+class PassLevels:
+    """Natural logarithm of each pass's I0 over that of the sound ones, (pass,)."""
+
+    log_factor: FloatArray
+
+    @property
+    def is_odd(self) -> BoolArray:
+        """Passes whose I0 has another range or unit, (pass,)."""
+        return np.asarray(np.abs(self.log_factor) >= np.log(LEAST_FACTOR))
+
+
+def find_pass_levels(
+    passes: Sequence[PassFlux], is_voter: BoolArray, usual_level: float
+) -> PassLevels:
+    """Compare the I0 of passes at equal photons.
+
+    Parameters
+    ----------
+    passes
+        Two or more.
+    is_voter
+        Passes that may determine the sound level, bool (pass,).
+    usual_level
+        Median logarithm of I0 in other scans, which decides between equally many
+        passes; NaN: unknown, so that the earlier ones are sound.
+
+    Returns
+    -------
+    PassLevels
+        All 0 where no pass may vote.
+    """
+    photons = [pass_.counts[pass_.is_measured].sum() for pass_ in passes]
+    reference = passes[int(np.argmax(np.where(is_voter, photons, -1.0)))]
+    excess = np.zeros(len(passes))
+    for number, pass_ in enumerate(passes):
+        if pass_ is reference:
+            continue
+        change = compare_passes(pass_, reference)
+        if change is not None and change.is_range_change:
+            excess[number] = change.excess
+    if not is_voter.any():
+        return PassLevels(np.zeros(len(passes)))
+    levels = np.array([pass_.level for pass_ in passes])
+    sound = _sound_group(excess, levels, is_voter, usual_level)
+    return PassLevels(excess - np.median(excess[sound]))
+
+
+def compare_passes(pass_: PassFlux, reference: PassFlux) -> Change | None:
+    """Return the change of the flux from one pass to another at equal energies.
+
+    Parameters
+    ----------
+    pass_, reference
+        On shared points.
+
+    Returns
+    -------
+    Change or None
+        None where a pass has no usable point. Without a common energy the photon rates
+        of all points are compared, and the readings are not.
+    """
+    measured = pass_.is_measured, reference.is_measured
+    if not (measured[0].any() and measured[1].any()):
+        return None
+    shared = measured[0] & measured[1]
+    if not shared.any():
+        totals = [
+            (p.counts[is_].sum() + 0.5, p.seconds[is_].sum())
+            for p, is_ in zip((pass_, reference), measured, strict=True)
+        ]
+        (counts, seconds), (reference_counts, reference_seconds) = totals
+        rates = counts / seconds, reference_counts / reference_seconds
+        error = np.sqrt(1 / counts + 1 / reference_counts + OTHER_ENERGIES**2)
+        i0 = pass_.level - reference.level
+        return Change(i0, float(np.log(rates[0] / rates[1])), float(error))
+    expected = reference.counts * pass_.seconds / np.where(shared, reference.seconds, 1)
+    counts = pass_.counts[shared].sum() + 0.5
+    reference_counts = reference.counts[shared].sum() + 0.5
+    readings = []
+    for reading, other in zip(pass_.readings, reference.readings, strict=True):
+        ratio = (_log(reading) - _log(other))[shared]
+        ratio = ratio[np.isfinite(ratio)]
+        if len(ratio) and _scatter(ratio) < STEADY_CHANNEL:
+            readings.append(float(np.median(ratio)))
+    return Change(
+        i0=float(np.median((pass_.log_i0 - reference.log_i0)[shared])),
+        photons=float(np.log(counts / (expected[shared].sum() + 0.5))),
+        photon_error=float(np.sqrt(1 / counts + 1 / reference_counts)),
+        readings=tuple(readings),
+    )
+
+
+def find_pass_steps(
+    pass_: PassFlux, others: Sequence[PassFlux], least_factor: float
+) -> LevelSteps:
+    """Find the steps of the I0 of a pass that neither the beam nor other passes made.
+
+    Parameters
+    ----------
+    pass_
+        The pass.
+    others
+        Other passes, one or more.
+    least_factor
+        Smallest step that is looked at.
+
+    Returns
+    -------
+    LevelSteps
+        In the order of the shared points.
+    """
+    order = pass_.order
+    others_log_i0 = _median([other.log_i0 for other in others])
+    counts = np.sum([other.counts for other in others], axis=0)
+    seconds = np.sum([other.seconds for other in others], axis=0)
+    rate = np.divide(counts, seconds, out=np.zeros(len(counts)), where=seconds > 0)
+    readings = []
+    for number, reading in enumerate(pass_.readings):
+        of_others = _median([_log(other.readings[number]) for other in others])
+        readings.append((_log(reading) - of_others)[order])
+    log_ratio = (pass_.log_i0 - others_log_i0)[order]
+    points = FluxPoints(
+        log_i0=log_ratio,
+        counts=np.where(np.isfinite(log_ratio), pass_.counts[order], 0),
+        expected=(rate * pass_.seconds)[order],
+        reference_counts=counts[order],
+        log_readings=readings,
+    )
+    steps = find_level_steps(points, least_factor, window=None)
+    log_factor = np.zeros(len(order))
+    if steps.is_off.any() and _has_own_steps(pass_.log_i0[order], steps):
+        log_factor[order] = steps.log_factor
+    return LevelSteps(log_factor)
+
+
+def _has_own_steps(log_i0: FloatArray, steps: LevelSteps) -> bool:
+    """Whether the I0 of a pass itself steps, so that it is not another one's step."""
+    usable = np.flatnonzero(np.isfinite(log_i0))
+    change = np.diff(steps.log_factor[usable])
+    at = np.flatnonzero(change)
+    own = np.diff(log_i0[usable])[at]
+    return bool(np.any(own * np.sign(change[at]) > np.abs(change[at]) / 2))
+
+
+def _sound_group(
+    excess: FloatArray, levels: FloatArray, is_voter: BoolArray, usual_level: float
+) -> BoolArray:
+    """Return the largest group of passes with equal levels, (pass,).
+
+    Of equally large ones it is the one with the usual I0, or the earlier one.
+    """
+    near = np.abs(excess[:, None] - excess[None, :]) < np.log(LEAST_FACTOR)
+    near &= is_voter[None, :]
+    size = np.where(is_voter, near.sum(axis=1), 0)
+    candidates = np.flatnonzero(size == size.max())
+    if np.isfinite(usual_level):
+        distance = [abs(np.median(levels[near[k]]) - usual_level) for k in candidates]
+        return np.asarray(near[candidates[int(np.argmin(distance))]])
+    return np.asarray(near[candidates[0]])
+
+
+def _log(values: FloatArray) -> FloatArray:
+    """Return natural logarithms; NaN of what is not positive."""
+    logarithm = np.full(len(values), np.nan)
+    np.log(values, out=logarithm, where=values > 0)
+    return logarithm
+
+
+def _scatter(values: FloatArray) -> float:
+    """Return the robust standard deviation of values."""
+    return float(1.4826 * np.median(np.abs(values - np.median(values))))
+
+
+def _median(values: Sequence[FloatArray]) -> FloatArray:
+    """Return the median over passes, f8 (point,); NaN where none has a value."""
+    stacked = np.stack(values)
+    has_value = np.isfinite(stacked).any(axis=0)
+    median = np.full(len(has_value), np.nan)
+    median[has_value] = np.nanmedian(stacked[:, has_value], axis=0)
+    return median

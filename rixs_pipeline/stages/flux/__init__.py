@@ -1,0 +1,1 @@
+"""I0 of passes and samples, held against each other."""

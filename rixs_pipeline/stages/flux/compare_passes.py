@@ -1,0 +1,236 @@
+"""I0 of the passes of one sample and edge: those with another range are left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rixs_pipeline.config import NormaliseConfig
+from rixs_pipeline.core.flux.evidence import LEAST_FACTOR
+from rixs_pipeline.core.flux.level_steps import LevelSteps
+from rixs_pipeline.core.flux.pass_levels import (
+    PassFlux,
+    find_pass_levels,
+    find_pass_steps,
+)
+from rixs_pipeline.core.flux.suggestion import format_scale, round_to_range
+from rixs_pipeline.core.maps import combine
+from rixs_pipeline.core.maps.incident_axis import IncidentAxis
+from rixs_pipeline.schema import POINT_I0_UNUSABLE, READING
+from rixs_pipeline.stages.sample.pass_axis import axis_of_passes, point_index
+from rixs_pipeline.types import FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class FluxComparison:
+    """The passes whose I0 has one range, and what is lost.
+
+    Attributes
+    ----------
+    scans
+        Maps of the passes to add.
+    left_out
+        Names of the other passes -> why, in words.
+    losses, warnings
+        One line each.
+    """
+
+    scans: list[xr.Dataset]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    losses: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def compare_pass_flux(
+    scans: Sequence[xr.Dataset],
+    config: NormaliseConfig,
+    channels: Sequence[str],
+    name: str,
+    usual_i0: float = np.nan,
+) -> FluxComparison:
+    """Compare the I0 of passes at equal photons, and leave out those that differ.
+
+    Parameters
+    ----------
+    scans
+        Maps of the passes as `schema.SCAN_MAP`.
+    config
+        Scales of I0 that are set already.
+    channels
+        Further readings that follow the flux, such as TEY and TFY.
+    name
+        Name of the map, for messages.
+    usual_i0
+        Median I0 of other scans, which decides which of two passes is the odd one; NaN:
+        unknown.
+
+    Returns
+    -------
+    FluxComparison
+        Without any pass if none is usable.
+    """
+    with_i0 = [scan for scan in scans if "i0" in scan]
+    if not with_i0:
+        return FluxComparison(list(scans))
+    left_out = {}
+    losses = []
+    without_i0 = [str(scan.attrs["run"]) for scan in scans if "i0" not in scan]
+    if without_i0:
+        left_out = dict.fromkeys(without_i0, "no I0, which other passes have")
+        losses.append(
+            f"{name}: {', '.join(without_i0)} left out: no reading '{config.i0}', "
+            "which other passes have (`normalise.i0: null` normalises all passes by "
+            "live time)"
+        )
+    ranges = _find_ranges(with_i0, channels, name, usual_i0)
+    kept, changed, suggestions = [], [], []
+    warnings = []
+    for scan, log_range in zip(with_i0, ranges, strict=True):
+        run = str(scan.attrs["run"])
+        steps = LevelSteps(log_range)
+        if steps.is_outage:
+            kept.append(_without_points(scan, steps))
+            warnings.append(_outage_warning(scan, steps))
+        elif steps.is_off.any():
+            changed.append(run)
+            suggestions.append(f"{_key(scan)}: {_suggest(scan, log_range, config)}")
+        else:
+            kept.append(scan)
+    if changed:
+        left_out |= dict.fromkeys(changed, "range of I0 changed")
+        losses.append(
+            f"{name}: {', '.join(changed)} left out: I0 has another range or unit than "
+            "in the other passes, for the same photons; set `normalise.i0_scale: "
+            f"{{{', '.join(suggestions)}}}`"
+        )
+    return FluxComparison(kept, left_out, losses, warnings)
+
+
+def _find_ranges(
+    scans: Sequence[xr.Dataset], channels: Sequence[str], name: str, usual_i0: float
+) -> list[FloatArray]:
+    """Return the logarithm of each pass's I0 over the sound range, f8 (point,) each."""
+    ranges = [_range_in_scan(scan) for scan in scans]
+    if len(scans) < 2:
+        return ranges
+    axis = axis_of_passes(scans, name)
+    flux = [_pass_flux(scan, axis, channels) for scan in scans]
+    for number, scan in enumerate(scans):
+        others = flux[:number] + flux[number + 1 :]
+        steps = find_pass_steps(flux[number], others, LEAST_FACTOR)
+        at_points = _at_points(steps.log_factor, scan, axis)
+        ranges[number] = np.where(ranges[number] != 0, ranges[number], at_points)
+    is_sound = [not log_range.any() or _is_outage(log_range) for log_range in ranges]
+    usable = [
+        _main_level(pass_, log_range, scan, axis)
+        for pass_, log_range, scan in zip(flux, ranges, scans, strict=True)
+    ]
+    levels = find_pass_levels(usable, np.array(is_sound), np.log(usual_i0))
+    log_factor = np.where(levels.is_odd, levels.log_factor, 0.0)
+    return [log_range + f for log_range, f in zip(ranges, log_factor, strict=True)]
+
+
+def _is_outage(log_range: FloatArray) -> bool:
+    return LevelSteps(log_range).is_outage
+
+
+def _range_in_scan(scan: xr.Dataset) -> FloatArray:
+    """Return the logarithm of I0 over its main range, as the scan alone shows it."""
+    if "i0_range" not in scan:
+        return np.zeros(scan.sizes["incident_energy"])
+    return np.asarray(np.log(scan["i0_range"].values))
+
+
+def _pass_flux(
+    scan: xr.Dataset, axis: IncidentAxis, channels: Sequence[str]
+) -> PassFlux:
+    """Return the flux of a pass on shared points."""
+    index = point_index(scan, axis)
+    n_points = len(axis.energy)
+    is_placed = index >= 0
+    i0 = np.where(is_placed, scan["i0"].values, np.nan)
+    # the exposure without I0: throughput x live time
+    exposure = scan["exposure"].values
+    seconds = np.divide(exposure, i0, out=np.zeros(len(i0)), where=i0 > 0)
+    counts = scan["counts"].values.sum(axis=1)
+
+    def mean(values: FloatArray) -> FloatArray:
+        return combine.weighted_mean([values], [seconds], [index], n_points)
+
+    readings = []
+    for channel in channels:
+        reading = READING + channel
+        no_reading = np.full(n_points, np.nan)
+        readings.append(mean(scan[reading].values) if reading in scan else no_reading)
+    places, first = np.unique(index[is_placed], return_index=True)
+    measured = places[np.argsort(first)]
+    missing = np.setdiff1d(np.arange(n_points), measured)
+    return PassFlux(
+        i0=mean(i0),
+        seconds=combine.add([seconds], [index], n_points) * scan.attrs["i0_ref"],
+        counts=combine.add([counts], [index], n_points),
+        readings=readings,
+        order=np.concatenate([measured, missing]),
+    )
+
+
+def _at_points(
+    log_factor: FloatArray, scan: xr.Dataset, axis: IncidentAxis
+) -> FloatArray:
+    """Return values on shared points (shared point,) at the points of a scan."""
+    index = axis.index(scan["incident_energy"].values)
+    return np.where(index >= 0, log_factor[np.maximum(index, 0)], 0.0)
+
+
+def _main_level(
+    pass_: PassFlux, log_range: FloatArray, scan: xr.Dataset, axis: IncidentAxis
+) -> PassFlux:
+    """Return a pass without the points that are not on its main level."""
+    index = axis.index(scan["incident_energy"].values)
+    off = index[(log_range != 0) & (index >= 0)]
+    i0 = pass_.i0.copy()
+    i0[off] = np.nan
+    return PassFlux(i0, pass_.seconds, pass_.counts, pass_.readings, pass_.order)
+
+
+def _without_points(scan: xr.Dataset, steps: LevelSteps) -> xr.Dataset:
+    """Return a scan whose points off the main level are marked as not usable."""
+    status = scan["point_status"]
+    values = np.where(steps.is_off, POINT_I0_UNUSABLE, status.values)
+    return scan.assign(point_status=status.copy(data=values))
+
+
+def _outage_warning(scan: xr.Dataset, steps: LevelSteps) -> str:
+    energies = scan["incident_energy"].values[steps.is_off]
+    listed = ", ".join(f"{energy:.2f}" for energy in energies)
+    share = f"{len(energies)} of {len(steps.log_factor)} points ({listed} eV)"
+    return (
+        f"{scan.attrs['run']}: I0 differs from the other passes and the photons do not "
+        f"at {share}; not used"
+    )
+
+
+def _key(scan: xr.Dataset) -> str:
+    """Return how the config names a scan: by its number, where that is its name."""
+    run, number = str(scan.attrs["run"]), int(scan.attrs["number"])
+    return str(number) if run == f"scan{number:04d}" else run
+
+
+def _suggest(scan: xr.Dataset, log_range: FloatArray, config: NormaliseConfig) -> str:
+    """Return the value of `i0_scale` that brings a scan onto the sound range."""
+    number = int(scan.attrs["number"])
+    present = np.ones(len(log_range))
+    for first, factor in config.scale_of(str(scan.attrs["run"]), number).items():
+        present[first:] = factor
+    factors = present * np.exp(-log_range)
+    levels = {
+        level: round_to_range(float(np.median(factors[log_range == level])))
+        for level in np.unique(log_range)
+    }
+    return format_scale(np.array([levels[level] for level in log_range]))

@@ -1,0 +1,243 @@
+"""Which points of a scan are used, and why others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rixs_pipeline.config import NormaliseConfig
+from rixs_pipeline.core.flux.evidence import LARGE_FACTOR, FluxPoints
+from rixs_pipeline.core.flux.level_steps import LevelSteps, find_level_steps
+from rixs_pipeline.core.flux.repeated_readings import Repetition, find_repeated_readings
+from rixs_pipeline.core.maps import exposure
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.schema import (
+    POINT_EXCLUDED,
+    POINT_I0_UNUSABLE,
+    POINT_NO_BEAM,
+    POINT_NO_I0,
+    POINT_USED,
+)
+from rixs_pipeline.stages.scan.counted_scan import CountedScan
+from rixs_pipeline.stages.scan.incident_flux import IncidentFlux
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
+
+LISTED_POINTS = 5  # energies that a warning lists at most
+DARK_I0 = 1e-4  # of the largest I0, that stands for readings of 0 and below
+STEP_WINDOW = 10  # points beside a step of I0 at most, whose photons are compared
+
+
+@dataclass(frozen=True)
+class PointStatus:
+    """Which points of a scan are used.
+
+    Attributes
+    ----------
+    status
+        Codes of the schema, i8 (point,).
+    log_steps
+        Natural logarithm of I0 over its main level, where its range changed within the
+        scan, f8 (point,); 0 otherwise.
+    warnings
+        One line each.
+    """
+
+    status: IntArray
+    log_steps: FloatArray
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def has_range_change(self) -> bool:
+        """Whether the range of I0 changed within the scan, and not for a few points."""
+        steps = LevelSteps(self.log_steps)
+        return bool(steps.is_off.any() and not steps.is_outage)
+
+
+@dataclass(frozen=True)
+class _FluxLevels:
+    """I0 of a scan at one range of its channel, and where the range changed.
+
+    `log_factor` as `LevelSteps`, `is_dark` where there was no beam; (point,) each.
+    """
+
+    log_factor: FloatArray
+    is_dark: BoolArray
+
+
+def find_dark_points(
+    counted: CountedScan, flux: IncidentFlux | None, beam_off_below: float
+) -> BoolArray:
+    """Return which points had no beam, (point,).
+
+    Parameters
+    ----------
+    counted
+        The scan with its counts.
+    flux
+        Its incident flux; None without one.
+    beam_off_below
+        Share of the usual I0 below which there is no beam.
+
+    Returns
+    -------
+    BoolArray
+        By I0 where it is positive, at its own range; else by the pulses. Points without
+        a reading are not dark, and neither are those whose photons go on.
+    """
+    triggers = counted.counts.triggers[counted.is_used].sum(axis=0)
+    duration = counted.scan.points.duration
+    if flux is not None and (flux.values > 0).any():
+        return _find_flux_levels(counted, flux, beam_off_below).is_dark
+    return exposure.beam_off(None, triggers, duration, beam_off_below)
+
+
+def _find_flux_levels(
+    counted: CountedScan, flux: IncidentFlux, beam_off_below: float
+) -> _FluxLevels:
+    """Find where the range of I0 changes, by the photons, and where the beam is off.
+
+    Factors of three or more: smaller ones need other passes to compare with.
+    """
+    is_used = counted.is_used
+    counts = counted.counts
+    lowest = DARK_I0 * np.nanmax(flux.values)
+    i0 = np.maximum(flux.values, lowest)
+    points = FluxPoints(
+        log_i0=np.log(i0),
+        counts=counts.accepted[is_used].sum(axis=0),
+        expected=counts.live_time[is_used].sum(axis=0),
+        reference_counts=np.full(len(i0), np.inf),
+    )
+    log_factor = find_level_steps(points, LARGE_FACTOR, STEP_WINDOW).log_factor
+    no_triggers = np.zeros(len(i0), np.int64)  # not needed where there is I0
+    duration = counted.scan.points.duration
+    level = i0 * np.exp(-log_factor)
+    is_dark = exposure.beam_off(level, no_triggers, duration, beam_off_below)
+    return _FluxLevels(log_factor, is_dark & np.isfinite(i0))
+
+
+def find_point_status(
+    counted: CountedScan,
+    flux: IncidentFlux | None,
+    config: NormaliseConfig,
+    excluded_points: Sequence[int],
+) -> PointStatus:
+    """Find the points that are used.
+
+    Parameters
+    ----------
+    counted
+        The scan with its counts.
+    flux
+        Its incident flux; None without one.
+    config
+        Share of I0 below which there is no beam.
+    excluded_points
+        Numbers of the points that the config excludes.
+
+    Returns
+    -------
+    PointStatus
+        A low I0 shows that the beam is off. Few triggers of the used pixels show a
+        closed shutter, or a detector that does not record, for which I0 is as usual.
+    """
+    scan = counted.scan
+    points = scan.points
+    triggers = counted.counts.triggers[counted.is_used].sum(axis=0)
+    below = config.beam_off_below
+    has_no_beam = find_dark_points(counted, flux, below)
+    has_few_pulses = exposure.beam_off(None, triggers, points.duration, below)
+    has_no_pulses = has_few_pulses & ~has_no_beam
+    status = np.full(len(points), POINT_USED, np.int64)
+    of_flux = PointStatus(status, np.zeros(len(points)))
+    if flux is not None:
+        of_flux = _find_flux_status(counted, flux, config, has_no_beam | has_no_pulses)
+        status = of_flux.status.copy()
+    status[has_no_beam | has_no_pulses] = POINT_NO_BEAM
+    existing = [point for point in excluded_points if 0 <= point < len(points)]
+    status[existing] = POINT_EXCLUDED
+    log_steps = np.where(status == POINT_EXCLUDED, 0.0, of_flux.log_steps)
+    warnings = []
+    for is_dark, problem in ((has_no_beam, "no beam"), (has_no_pulses, "no pulses")):
+        if is_dark.any():
+            warnings.append(_points_warning(scan, is_dark, problem))
+    warnings += of_flux.warnings
+    if len(existing) < len(excluded_points):
+        warnings.append(
+            f"{scan.name}: `beamtime.exclude.points` lists points beyond the "
+            f"{len(points)} of this scan"
+        )
+    return PointStatus(status, log_steps, warnings)
+
+
+def _find_flux_status(
+    counted: CountedScan,
+    flux: IncidentFlux,
+    config: NormaliseConfig,
+    is_dark: BoolArray,
+) -> PointStatus:
+    """Find the points whose I0 is missing or not usable, among those with beam."""
+    scan = counted.scan
+    status = np.full(len(is_dark), POINT_USED, np.int64)
+    is_lost = (flux.values <= 0) & ~is_dark
+    log_steps = np.zeros(len(is_dark))
+    if (flux.values > 0).any():
+        levels = _find_flux_levels(counted, flux, config.beam_off_below)
+        log_steps = np.where(is_dark | is_lost, 0.0, levels.log_factor)
+    repeated = _find_repeated(scan, config, is_dark)
+    warnings = []
+    for is_affected, code, problem in (
+        (log_steps != 0, POINT_I0_UNUSABLE, "I0 changes and the photons do not"),
+        (repeated.is_repeated, POINT_I0_UNUSABLE, repeated.problem),
+        (is_lost, POINT_NO_I0, "no positive I0 reading"),
+        (flux.is_missing & ~is_dark, POINT_NO_I0, "no I0 reading"),
+        (flux.is_beyond_blank & ~is_dark, POINT_NO_I0, "no reading of the blank"),
+    ):
+        if is_affected.any():
+            status[is_affected] = code
+            warnings.append(_points_warning(scan, is_affected, problem))
+    warnings += repeated.warnings
+    return PointStatus(status, log_steps, warnings)
+
+
+@dataclass(frozen=True)
+class _Repeated:
+    """Points (point,) whose reading is stuck or saturated, why, and warnings."""
+
+    is_repeated: BoolArray
+    problem: str = ""
+    warnings: Sequence[str] = ()
+
+
+def _find_repeated(scan: Run, config: NormaliseConfig, is_dark: BoolArray) -> _Repeated:
+    """Find points whose reading is stuck or saturated.
+
+    A channel that reads the same at all points is as good as none, and is used.
+    """
+    channel = config.second_monitor or config.i0
+    sign = 1 if config.second_monitor else config.i0_sign
+    readings = sign * scan.readings[str(channel)]
+    repeated = find_repeated_readings(np.where(is_dark, np.nan, readings))
+    nothing = np.zeros(len(scan.points), bool)
+    if repeated is None:
+        return _Repeated(nothing)
+    value = f"{sign * repeated.value:.6g}"
+    if repeated.kind is Repetition.CONSTANT:
+        warning = (
+            f"{scan.name}: '{channel}' reads {value} at all points; stuck, or not a "
+            "monitor of the flux (`normalise.i0: null` normalises by live time)"
+        )
+        return _Repeated(nothing, warnings=[warning])
+    return _Repeated(repeated.is_repeated, f"'{channel}' {repeated.kind} at {value}")
+
+
+def _points_warning(scan: Run, is_affected: BoolArray, problem: str) -> str:
+    """Return the warning about points that are not used, with their energies."""
+    energies = scan.points.incident_energy[is_affected]
+    listed = ", ".join(f"{energy:.2f}" for energy in energies[:LISTED_POINTS])
+    if len(energies) > LISTED_POINTS:
+        listed += ", ..."
+    share = f"{len(energies)} of {len(scan.points)} points ({listed} eV)"
+    return f"{scan.name}: {problem} at {share}; not used"

@@ -1,0 +1,69 @@
+"""Faults of the incident flux, made in the JSON logs of a beamtime."""
+
+import json
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+
+@contextmanager
+def readings_of(beamtime: Path, number: int):
+    """The readings of a scan's points, a mapping each, to be changed in place."""
+    path = beamtime / "logs" / f"scan{number:04d}.json"
+    log = json.loads(path.read_text())
+    yield [log["point_extras"][str(n)] for n in range(len(log["var_values"]))]
+    path.write_text(json.dumps(log))
+
+
+def change(
+    beamtime: Path,
+    scans: Iterable[int],
+    new: Callable[[int, float], object],
+    channel: str = "i0",
+) -> None:
+    """Replace the readings of a channel by `new(point, reading)`."""
+    for number in scans:
+        with readings_of(beamtime, number) as points:
+            for point, readings in enumerate(points):
+                readings[channel] = new(point, readings[channel])
+
+
+def scale(beamtime, scans, factor, first=0, last=None, channel="i0"):
+    """Change the range of a channel from a point on, up to another one."""
+
+    def new(point, reading):
+        is_within = first <= point and (last is None or point < last)
+        return reading * factor if is_within else reading
+
+    change(beamtime, scans, new, channel)
+
+
+def lose(beamtime, scans, points=None, value=None):
+    """Lose I0 at some points, or at all; without a value the reading is not there."""
+    for number in scans:
+        with readings_of(beamtime, number) as readings:
+            for point in range(len(readings)) if points is None else points:
+                if value is None:
+                    del readings[point]["i0"]
+                else:
+                    readings[point]["i0"] = value
+
+
+def freeze(beamtime, scans, first=0, channel="i0"):
+    """Let a channel stay at its reading of a point."""
+    for number in scans:
+        with readings_of(beamtime, number) as readings:
+            for point in readings[first:]:
+                point[channel] = readings[first][channel]
+
+
+def saturate(beamtime, scans, share, channel="i0"):
+    """Let the highest readings of a channel all be the same."""
+    for number in scans:
+        with readings_of(beamtime, number) as readings:
+            values = [point[channel] for point in readings]
+            ceiling = float(np.quantile(values, 1 - share))
+            for point in readings:
+                point[channel] = min(point[channel], ceiling)
