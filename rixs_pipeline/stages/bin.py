@@ -49,7 +49,6 @@ class Bin(Stage[Run | PhotonStore]):
     def __init__(self, context: RunContext) -> None:
         super().__init__(context)
         self.calibrations = SurroundingCalibrations(context)
-        scans = context.beamtime.scans
         self.leading_scans = {
             scan.name: leading_scan(self.calibrations.companions(scan), scan)
             for scan in context.scans
