@@ -228,6 +228,23 @@ PIXEL_CALIBRATION = {
     "elastic_fwhm_errors": Variable(
         ("pixel",), "f", "eV", "one standard deviation, counting statistics"
     ),
+    "misfit_probability": Variable(
+        ("pixel",),
+        "f",
+        "",
+        "probability that lines of a sound pixel miss a smooth curve by so much",
+        False,
+    ),
+    "height_bin_width": Variable(
+        ("pixel",), "f", "", "bin width of the pulse-height spectrum, from 0 on", False
+    ),
+    "height_counts": Variable(
+        ("pixel", "height_bin"), "i", "counts", "pulse-height spectrum", False
+    ),
+    "peak_pulse_height": Variable(
+        ("pixel", "peak"), "f", "", "pulse height of a peak", False
+    ),
+    "peak_line": Variable(("pixel", "peak"), "S", "", "line of a peak", False),
     "params": Variable(("pixel", "param"), "f", "", "parameters of core.energy.energy"),
     "params_covariance": Variable(
         ("pixel", "param", "param_2"), "f", "", "covariance of the parameters"

@@ -80,7 +80,11 @@ def calibration_figure(
     page = page or FigurePage()
     figure = page.empty_figure(title, _new_pixel_figure, has_curve)
     spectrum, residuals, resolution, *curve_panels = figure.axes
-    _draw_spectrum(spectrum, pixel_data, pixel_data["spectrum"].values, PIXEL_BIN_EV)
+    if _has_no_scale(pixel_data):
+        _draw_heights(spectrum, pixel_data)
+    else:
+        counts = pixel_data["spectrum"].values
+        _draw_spectrum(spectrum, pixel_data, counts, PIXEL_BIN_EV)
     _draw_residuals(residuals, pixel_data)
     is_ok = _are_pixels_ok(dataset)
     medians = line_strips.median_per_line(dataset["fwhm"].values, is_ok)
@@ -108,7 +112,8 @@ def _new_pixel_figure(title: str, has_curve: bool) -> Figure:
 def calibration_summary_figure(dataset: xr.Dataset) -> Figure:
     """Plot a reference run of the whole array.
 
-    Shows the summed spectrum of the pixels that are ok, residuals and resolution line
+    Shows the summed spectrum of the pixels that are ok, or the pulse heights of the
+    pixel with the most peaks where none is, residuals and resolution line
     by line, and the status of every pixel. The attributes `run` and `reference_set` of
     the dataset, which is as `schema.PIXEL_CALIBRATION`, are part of the title.
     """
@@ -121,8 +126,13 @@ def calibration_summary_figure(dataset: xr.Dataset) -> Figure:
     spectrum = figure.add_subplot(grid[0, :])
     residual = figure.add_subplot(grid[1, 0])
     resolution = figure.add_subplot(grid[1, 1])
-    counts = dataset["spectrum"].values[is_ok].sum(axis=0)
-    _draw_spectrum(spectrum, dataset, counts, ARRAY_BIN_EV)
+    if is_ok.any() or "height_counts" not in dataset:
+        counts = dataset["spectrum"].values[is_ok].sum(axis=0)
+        _draw_spectrum(spectrum, dataset, counts, ARRAY_BIN_EV)
+    else:
+        n_peaks = np.isfinite(dataset["peak_pulse_height"].values).sum(axis=1)
+        pixel_data = dataset.isel(pixel=int(np.argmax(n_peaks)))
+        _draw_heights(spectrum, pixel_data)
 
     uncertainties = _draw_uncertainties(residual, dataset)
     residuals = dataset["line_residual"].values
@@ -170,8 +180,14 @@ def _draw_spectrum(
     """
     energy = dataset["emission_energy"].values
     lines = dataset["line_energy"].values
-    energy_range = energy[-1] - energy[0]
-    step = energy_range / max(len(energy) - 1, 1)
+    steps = np.diff(energy)
+    step = steps[0] if len(steps) else bin_ev
+    if len(steps) and steps[-1] > step:  # wide bins above 2 keV: at high energies, all
+        step = steps[-1]
+        ends = energy[[0, -1]] + [-steps[0] / 2, step / 2]
+        edges = np.arange(ends[1], ends[0] - step, -step)[::-1]
+        counts = np.histogram(energy, edges, weights=counts)[0]
+        energy = (edges[1:] + edges[:-1]) / 2
     group = max(1, round(bin_ev / step))
     first_bins = np.arange(0, len(counts), group)
     summed = np.add.reduceat(counts, first_bins)
@@ -190,20 +206,45 @@ def _draw_spectrum(
     _mark_lines(axes, dataset)
 
 
-def _mark_lines(axes: Axes, dataset: xr.Dataset) -> None:
-    """Mark the reference lines in a spectrum, their names above it."""
-    energies = dataset["line_energy"].values
-    order = np.argsort(energies)
-    lines = energies[order]
-    on_axis = np.column_stack([lines, np.zeros(len(lines))])
-    positions = axes.transLimits.transform(on_axis)[:, 0]
-    name_positions = labels.spread_positions(positions, NAME_SPACING)
-    names = labels.decode_texts(dataset["line_name"].values[order])
-    for name, line, position in zip(names, lines, name_positions, strict=True):
-        axes.axvline(line, color=style.VERMILLION, lw=0.8, ls=":", zorder=0)
+def _has_no_scale(pixel_data: xr.Dataset) -> bool:
+    """Return whether only the pulse heights of a pixel can be shown."""
+    has_heights = "height_counts" in pixel_data
+    has_counts = bool(pixel_data["spectrum"].values.any())
+    return has_heights and not has_counts
+
+
+def _draw_heights(axes: Axes, pixel_data: xr.Dataset) -> None:
+    """Draw the pulse-height spectrum of a pixel, with the positions of its peaks.
+
+    They are what `calibration.hints` of the config refers to.
+    """
+    counts = pixel_data["height_counts"].values
+    width = float(np.nan_to_num(pixel_data["height_bin_width"].item(), nan=1.0))
+    centres = (np.arange(len(counts)) + 0.5) * width
+    axes.plot(centres, counts, drawstyle="steps-mid", color=style.BLUE, lw=0.9)
+    axes.set_xlim(0, len(counts) * width)
+    axes.set_ylim(0.5, 2 * counts.max(initial=5))
+    axes.set_yscale("log", nonpositive="clip")
+    channel = pixel_data["pixel"].item()
+    title = f"pulse height of pixel {channel}; name peaks in calibration.hints"
+    style.label_axes(axes, title, "counts")
+    style.use_plain_log_ticks(axes.yaxis)
+    heights = pixel_data["peak_pulse_height"].values
+    heights = np.sort(heights[np.isfinite(heights)])
+    texts = [f"{height:.0f}" for height in heights]
+    _write_above(axes, heights, texts)
+
+
+def _write_above(axes: Axes, positions: FloatArray, texts: list[str]) -> None:
+    """Mark ascending positions (n,) along an axis, with upright texts above it."""
+    on_axis = np.column_stack([positions, np.zeros(len(positions))])
+    places = axes.transLimits.transform(on_axis)[:, 0]
+    text_places = labels.spread_positions(places, NAME_SPACING)
+    for text, position, place in zip(texts, positions, text_places, strict=True):
+        axes.axvline(position, color=style.VERMILLION, lw=0.8, ls=":", zorder=0)
         axes.annotate(
-            labels.line_label(name),
-            (position, 1.0),
+            text,
+            (place, 1.0),
             (0, 3),
             xycoords="axes fraction",
             textcoords="offset points",
@@ -213,6 +254,15 @@ def _mark_lines(axes: Axes, dataset: xr.Dataset) -> None:
             size=style.SMALL_SIZE,
             color=style.VERMILLION,
         )
+
+
+def _mark_lines(axes: Axes, dataset: xr.Dataset) -> None:
+    """Mark the reference lines in a spectrum, their names above it."""
+    energies = dataset["line_energy"].values
+    order = np.argsort(energies)
+    names = labels.decode_texts(dataset["line_name"].values[order])
+    texts = [labels.line_label(name) for name in names]
+    _write_above(axes, energies[order], texts)
 
 
 def _draw_uncertainties(axes: Axes, dataset: xr.Dataset) -> FloatArray:

@@ -18,6 +18,7 @@ from rixs_pipeline.stages.interval.surrounding_calibrations import (
 )
 from rixs_pipeline.stages.record_defects import describe_record_defects
 from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
+from rixs_pipeline.stages.reference.calibration_warnings import calibration_warnings
 from rixs_pipeline.stages.reference.reference_table import reference_table
 from rixs_pipeline.stages.stage import (
     Content,
@@ -48,7 +49,8 @@ class Calibrate(Stage[Run]):
         options = self.context.config.science("calibration")
         del options["calibration"]["align"]
         reference_set = self.context.reference_set.model_dump(mode="json")
-        return options | {"reference": reference_set}
+        emission = list(self.context.config.map.emission)
+        return options | {"reference": reference_set, "emission": emission}
 
     def inputs(self, product: Product[Run]) -> Mapping[str, str]:
         """Return digests of the pulses and of what the log says of the run."""
@@ -64,6 +66,7 @@ class Calibrate(Stage[Run]):
             calibrate_run,
             reference=self.context.reference_set,
             config=self.context.config.calibration,
+            emission=self.context.config.map.emission,
         )
         runs = [product.source for product in products]
         with self.context.progress(
@@ -71,20 +74,28 @@ class Calibrate(Stage[Run]):
         ) as report:
             datasets = self.context.executor.outcomes(task, runs, report)
             for product, dataset in zip(products, datasets, strict=True):
-                yield Result(product, dataset.then(partial(_content, product.source)))
+                yield Result(product, dataset.then(partial(self._content, product)))
 
-
-def _content(run: Run, dataset: Any) -> Content:
-    name = run.name
-    dataset = dataset.assign_attrs(clock_attributes(run))
-    facts = calibration_facts(dataset)
-    losses = PixelCount.of(dataset["status"].values).losses(name)
-    if not facts["pixels_ok"]:
-        losses = [f"{name}: no pixel could be calibrated; reasons in {name}.nxs"]
-    write = dataset_writer({"entry": dataset}, "spectrum")
-    corrections = [*clock_corrections(run), *calibration_corrections(dataset)]
-    warnings = describe_record_defects(run)
-    return Content(write, facts, warnings, losses, corrections)
+    def _content(self, product: Product[Run], dataset: Any) -> Content:
+        run, name = product.source, product.name
+        dataset = dataset.assign_attrs(clock_attributes(run))
+        facts = calibration_facts(dataset)
+        count = PixelCount.of(dataset["status"].values)
+        losses = count.losses(name)
+        if not facts["pixels_ok"]:
+            reason = count.reason or "no live pixel"
+            losses = [f"{name}: no pixel could be calibrated; most of them: {reason}"]
+        named_lines = self.context.config.calibration.lines
+        return Content(
+            dataset_writer({"entry": dataset}, "spectrum"),
+            facts,
+            warnings=[
+                *describe_record_defects(run),
+                *calibration_warnings(dataset, name, named_lines),
+            ],
+            losses=losses,
+            corrections=[*clock_corrections(run), *calibration_corrections(dataset)],
+        )
 
 
 class ReferenceTable(Stage[None]):

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rixs_pipeline.schema import POINT_USED
-from rixs_pipeline.types import PixelStatus
+from rixs_pipeline.types import PixelStatus, are_ok
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,8 +67,26 @@ def calibration_facts(calibration: "xr.Dataset") -> dict[str, Any]:
         "pixels_live": PixelCount.of(statuses).live,
         "pixels_bad": not_ok,
         "lines": [str(name) for name in calibration["line_name"].values],
+        "line_residuals": _line_residuals(calibration),
         "cuts": _cut_flow(calibration),
     }
+
+
+def _line_residuals(calibration: "xr.Dataset") -> dict[str, list[float | None]]:
+    """Return the residual of each line and its error, means of the ok pixels, eV."""
+    is_ok = are_ok(calibration["status"].values)
+    residuals = calibration["line_residual"].values[is_ok]
+    errors = calibration["line_residual_errors"].values[is_ok]
+    facts = {}
+    for line, name in enumerate(calibration["line_name"].values):
+        is_fitted = np.isfinite(residuals[:, line])
+        number = np.count_nonzero(is_fitted)
+        mean, error = np.nan, np.nan
+        if number:
+            mean = residuals[is_fitted, line].mean()
+            error = np.sqrt((errors[is_fitted, line] ** 2).sum()) / number
+        facts[str(name)] = [_number(mean), _number(error)]
+    return facts
 
 
 def scan_facts(scan: "xr.Dataset") -> dict[str, Any]:

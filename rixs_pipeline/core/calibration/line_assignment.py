@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.core.gain import EnergyRange
-from rixs_pipeline.types import BoolArray, FloatArray
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 IndexArray = NDArray[np.intp]
 
@@ -184,6 +184,35 @@ class LineAssignment:
         return self.score > min_score and self.runner_up_score < max_runner_up
 
 
+@dataclass(frozen=True)
+class HeightSpectrum:
+    """Pulse heights of a pixel, from 0 to a third above nearly all pulses.
+
+    Attributes
+    ----------
+    counts
+        (bin,) i8.
+    bin_width
+        Width of a bin, pulse height; NaN without pulses.
+    """
+
+    counts: IntArray
+    bin_width: float
+
+
+def count_pulse_heights(pulse_height: FloatArray) -> HeightSpectrum:
+    """Count pulse heights (event,) in `N_BINS` bins."""
+    if not len(pulse_height):
+        return HeightSpectrum(np.zeros(N_BINS, dtype=np.int64), np.nan)
+    highest = float(np.percentile(pulse_height, 99))
+    bin_width = highest / FULL_SCALE_EV
+    clipped = np.clip(pulse_height, 0.0, 2.0 * highest)
+    place = clipped / bin_width
+    bins = place.astype(np.intp)
+    all_counts = np.bincount(bins, minlength=N_BINS)
+    return HeightSpectrum(all_counts[:N_BINS].astype(np.int64), bin_width)
+
+
 def find_peaks(pulse_height: FloatArray) -> Peaks:
     """Find the peaks in the pulse heights (event,) of one pixel.
 
@@ -199,13 +228,9 @@ def find_peaks(pulse_height: FloatArray) -> Peaks:
 
     if len(pulse_height) < MIN_PULSES:
         return NO_PEAKS
-    highest = float(np.percentile(pulse_height, 99))
-    bin_width = highest / FULL_SCALE_EV
-    clipped = np.clip(pulse_height, 0.0, 2.0 * highest)
-    place = clipped / bin_width
-    bins = place.astype(np.intp)
-    all_counts = np.bincount(bins, minlength=N_BINS)
-    counts = all_counts[:N_BINS].astype(float)
+    spectrum = count_pulse_heights(pulse_height)
+    bin_width = spectrum.bin_width
+    counts = spectrum.counts.astype(float)
     smooth = gaussian_filter1d(counts, SMOOTHING_EV, mode="constant")
     # the square root of the counts under the kernel has a standard deviation of 1/2
     kernel_area = 2 * np.sqrt(np.pi) * SMOOTHING_EV

@@ -83,6 +83,12 @@ def parameter_ranges(grid: LineGrid) -> ParameterRanges:
     return ParameterRanges(LOWEST * factor + offset, HIGHEST * factor + offset)
 
 
+def narrowest_fwhm(grid: LineGrid) -> float:
+    """Return the smallest resolution of fits on a grid, eV FWHM."""
+    log_sigma = parameter_ranges(grid).lowest[LOG_SIGMA]
+    return float(np.exp(log_sigma) * FWHM_PER_SIGMA)
+
+
 def weak_prior(grid: LineGrid) -> ShapePrior:
     """Return the weak prior of the shapes of lines on a grid."""
     offset = np.where(IS_LOG_ENERGY[SHAPE], np.log(grid.width_unit), 0.0)

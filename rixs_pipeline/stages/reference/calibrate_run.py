@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,17 @@ from rixs_pipeline.stages.reference.calibration_variables import (
     calibration_variables,
     correction_variables,
 )
+from rixs_pipeline.stages.reference.height_spectra import height_variables
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 def calibrate_run(
-    run: Run, reference: ReferenceSet, config: CalibrationConfig
+    run: Run,
+    reference: ReferenceSet,
+    config: CalibrationConfig,
+    emission: tuple[float, float],
 ) -> xr.Dataset:
     """Calibrate all pixels by one reference run.
 
@@ -43,6 +48,8 @@ def calibrate_run(
         Energies and shapes of the emission lines.
     config
         Options of the calibration.
+    emission
+        Range of the maps, eV, which the spectra of the run cover.
 
     Returns
     -------
@@ -66,7 +73,8 @@ def calibrate_run(
     result = calibrate_pixels(
         pulses, reference_lines(reference), calibration_options(config), parked_energy
     )
-    variables = calibration_variables(result, pulses, reference)
+    variables = calibration_variables(result, pulses, reference, emission)
+    variables |= height_variables(result, pulses)
     variables |= correction_variables(result, pulses, run.duration)
     dataset = labelled(variables, PIXEL_CALIBRATION)
     dataset.attrs = {
@@ -74,6 +82,7 @@ def calibrate_run(
         "sample": run.sample,
         "time": run.middle,
         "parked_energy": parked_energy,
+        "hint_problems": json.dumps(result.hint_problems),
     }
     dataset.attrs |= tail_attributes(result.response.tail)
     dataset.attrs |= reference.attributes()

@@ -18,7 +18,12 @@ from rixs_pipeline.core.response.resolution import ELASTIC_LINE, REFERENCE_LINES
 from rixs_pipeline.schema import Variables
 from rixs_pipeline.types import FloatArray, IntArray
 
-SPECTRUM_EDGES = emission_edges((100.0, 1100.0), 0.25)  # eV
+# bins of the spectra, eV: of lines up to 2 keV, and of those above
+FINE_BIN, COARSE_BIN = 0.25, 1.0
+COARSE_FROM = 2000.0  # eV
+# The spectra begin at this share of the lowest energy of lines and maps, where noise
+# shows, and end above the highest line.
+LOW_SHARE, HIGH_SHARE = 0.5, 1.05
 CURVE_POINTS = 100  # at which the gain curve of a pixel is drawn
 
 # dimensions of the variables
@@ -36,7 +41,10 @@ TIME = ("time_bin",)
 
 
 def calibration_variables(
-    result: Calibration, pulses: Sequence[ReferencePulses], reference: ReferenceSet
+    result: Calibration,
+    pulses: Sequence[ReferencePulses],
+    reference: ReferenceSet,
+    emission: tuple[float, float],
 ) -> Variables:
     """Return the variables that hold the calibration of each pixel.
 
@@ -48,6 +56,8 @@ def calibration_variables(
         Pulses of each pixel, in the order of its rows.
     reference
         Energies of the lines, with their chemical state.
+    emission
+        Range of the maps, eV.
 
     Returns
     -------
@@ -73,19 +83,21 @@ def calibration_variables(
         variables[name] = (PIXEL + LINE, table[:, is_anchor])
     variables |= _response_variables(result)
     variables |= _elastic_line_variables(result)
+    edges = spectrum_edges(lines.energy[is_anchor], emission)
     spectra = []
     curve_heights = []
     curve_energies = []
     for row, pixel_pulses in enumerate(pulses):
         params = result.params[row]
-        spectra.append(_spectrum(pixel_pulses, result, row))
+        spectra.append(_spectrum(pixel_pulses, result, row, edges))
         heights = _curve_heights(params)
         curve_heights.append(heights)
         curve_energies.append(curve_energy(heights, params))
-    low_edges = SPECTRUM_EDGES[:-1]
-    high_edges = SPECTRUM_EDGES[1:]
+    low_edges = edges[:-1]
+    high_edges = edges[1:]
     spectrum_centres = (high_edges + low_edges) / 2
     variables |= {
+        "misfit_probability": (PIXEL, result.misfit_probability),
         "params": (PIXEL + PARAM, result.params),
         "params_covariance": (COVARIANCE, result.params_covariance),
         "cut": (CUT, _text(CUT_NAMES)),
@@ -97,6 +109,37 @@ def calibration_variables(
         "curve_energy": (PIXEL + CURVE, np.stack(curve_energies)),
     }
     return variables
+
+
+def spectrum_edges(
+    line_energy: FloatArray, emission: tuple[float, float]
+) -> FloatArray:
+    """Return the edges (bin + 1,) eV of the spectra of a reference run.
+
+    Parameters
+    ----------
+    line_energy
+        (line,) of the lines that carry the energy scale, eV.
+    emission
+        Range of the maps, eV.
+
+    Returns
+    -------
+    FloatArray
+        Over the range of both; bins of `FINE_BIN`, and of `COARSE_BIN` from
+        `COARSE_FROM` on.
+    """
+    lowest = line_energy.min(initial=emission[0])
+    highest = line_energy.max(initial=0.0)
+    low = float(np.floor(LOW_SHARE * lowest))
+    high = float(np.ceil(max(HIGH_SHARE * highest, emission[1])))
+    if low >= COARSE_FROM:
+        return emission_edges((low, high), COARSE_BIN)
+    fine = emission_edges((low, min(high, COARSE_FROM)), FINE_BIN)
+    if high <= COARSE_FROM:
+        return fine
+    coarse = emission_edges((COARSE_FROM, high), COARSE_BIN)
+    return np.concatenate([fine, coarse[1:]])
 
 
 def correction_variables(
@@ -208,7 +251,9 @@ def _elastic_line_variables(result: Calibration) -> Variables:
     }
 
 
-def _spectrum(pulses: ReferencePulses, result: Calibration, row: int) -> IntArray:
+def _spectrum(
+    pulses: ReferencePulses, result: Calibration, row: int, edges: FloatArray
+) -> IntArray:
     """Return the calibrated spectrum (emission_energy,) of the pixel in a row."""
     params = result.params[row]
     heights = corrected_pulse_height(
@@ -216,9 +261,9 @@ def _spectrum(pulses: ReferencePulses, result: Calibration, row: int) -> IntArra
     )
     is_accepted = result.accepted[row]
     energies = curve_energy(heights, params)
-    index = bin_index(energies[is_accepted], SPECTRUM_EDGES)
+    index = bin_index(energies[is_accepted], edges)
     is_inside = index >= 0
-    n_bins = len(SPECTRUM_EDGES) - 1
+    n_bins = len(edges) - 1
     counts = np.bincount(index[is_inside], minlength=n_bins)
     return counts.astype(np.int64)
 

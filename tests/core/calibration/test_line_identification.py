@@ -84,7 +84,9 @@ def test_the_elastic_line_is_fitted_where_the_pixels_show_it() -> None:
 
 def test_no_lines_are_identified_without_peaks() -> None:
     empty = Peaks(np.empty(0), np.empty(0))
-    pixel = SimpleNamespace(peaks=empty, assignment=None)
+    pixel = SimpleNamespace(
+        peaks=empty, assignment=None, pulses=SimpleNamespace(pixel=1)
+    )
     lines = identify_lines([pixel], REFERENCE_LINES, ELASTIC_ENERGY)
     assert lines.names == ()
     assert pixel.assignment is None

@@ -15,4 +15,5 @@ def run(small_beamtime):
 
 @pytest.fixture(scope="package")
 def product(run):
-    return calibrate_run(run, load_reference_set("srd128"), CalibrationConfig())
+    reference = load_reference_set("srd128")
+    return calibrate_run(run, reference, CalibrationConfig(), (200.0, 1100.0))

@@ -33,7 +33,9 @@ def test_a_run_without_a_pulse_fails(tmp_path):
     run = scan([file], points(1), kind="calibration", name="cal0007")
     message = "cal0007: no pixel has pulses in this reference run"
     with pytest.raises(RunFailed, match=message):
-        calibrate_run(run, load_reference_set("srd128"), CalibrationConfig())
+        calibrate_run(
+            run, load_reference_set("srd128"), CalibrationConfig(), (200.0, 1100.0)
+        )
 
 
 def test_only_pulses_within_the_run_are_read(tmp_path):

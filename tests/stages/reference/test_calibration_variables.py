@@ -3,7 +3,7 @@ import pytest
 
 from rixs_pipeline.core.energy import curve_energy, energy
 from rixs_pipeline.stages.reference.calibrate_run import read_reference_pulses
-from rixs_pipeline.stages.reference.calibration_variables import SPECTRUM_EDGES
+from rixs_pipeline.stages.reference.calibration_variables import spectrum_edges
 
 
 def test_the_spectrum_holds_the_accepted_pulses_within_its_range(product, run):
@@ -29,7 +29,26 @@ def test_the_spectrum_holds_the_accepted_pulses_within_its_range(product, run):
         expected, _ = np.histogram(energies[is_accepted], np.arange(100, 1100.1, 0.25))
         assert is_accepted.sum() == accepted[row]
         np.testing.assert_array_equal(product["spectrum"].values[row], expected)
-    assert SPECTRUM_EDGES[[0, -1]].tolist() == [100.0, 1100.0]
+
+
+def test_spectra_of_soft_lines_have_fine_bins():
+    edges = spectrum_edges(np.array([277.0, 929.68]), (200.0, 1100.0))
+    np.testing.assert_array_equal(edges, np.arange(100.0, 1100.1, 0.25))
+
+
+def test_spectra_cover_the_lines_and_the_maps():
+    """Bins are wider above 2 keV; a range of maps beyond the lines counts too."""
+    edges = spectrum_edges(np.array([1739.78, 8047.78]), (2000.0, 9000.0))
+    assert edges[[0, -1]].tolist() == [869.0, 9000.0]
+    steps = np.diff(edges)
+    assert set(steps[edges[:-1] < 2000]) == {0.25}
+    assert set(steps[edges[:-1] >= 2000]) == {1.0}
+    assert spectrum_edges(np.array([8047.78]), (500.0, 900.0))[-1] == 8451.0
+
+
+def test_spectra_without_lines_cover_the_maps():
+    edges = spectrum_edges(np.empty(0), (5000.0, 9000.0))
+    np.testing.assert_array_equal(edges, np.arange(2500.0, 9001.0))
 
 
 def test_the_drawn_curve_is_the_energy_function(product):

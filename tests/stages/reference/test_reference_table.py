@@ -72,7 +72,7 @@ def test_runs_without_a_good_pixel_or_a_line_give_no_verdict():
 
 def test_the_table_reads_the_product_of_a_reference_run(run):
     reference = load_reference_set("srd128", "oxide")
-    product = calibrate_run(run, reference, CalibrationConfig())
+    product = calibrate_run(run, reference, CalibrationConfig(), (200.0, 1100.0))
     assert product["line_variant"].values.tolist() == [
         "",
         "",

@@ -1,0 +1,107 @@
+"""What a reference run says against its calibration, one line each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rixs_pipeline.core.calibration.line_fits import narrowest_fwhm
+from rixs_pipeline.core.calibration.line_shapes import SOFT_BIN_EV, LineGrid
+from rixs_pipeline.core.gain import EnergyRange
+from rixs_pipeline.types import PixelState, PixelStatus, are_ok
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MISSING_SHARE = 0.5  # of the ok pixels: a line that more of them lack is reported
+# relative distance from the narrowest resolution of a fit that counts as none
+NARROW_TOLERANCE = 1e-3
+
+
+def calibration_warnings(
+    dataset: xr.Dataset, name: str, named_lines: Sequence[str] | None
+) -> list[str]:
+    """Return what is wrong with the lines of a reference run.
+
+    Parameters
+    ----------
+    dataset
+        As `schema.PIXEL_CALIBRATION`.
+    name
+        Of the run.
+    named_lines
+        Lines that the config names; None: none.
+
+    Returns
+    -------
+    list of str
+        One line each.
+    """
+    lines = json.loads(dataset.attrs.get("hint_problems", "[]"))
+    lines += _pixel_problems(dataset)
+    lines += _missing_lines(dataset, named_lines or ())
+    lines += _narrow_lines(dataset)
+    return [f"{name}: {line}" for line in lines]
+
+
+def _pixel_problems(dataset: xr.Dataset) -> list[str]:
+    """Return a line for live pixels whose lines are wrong or unknown, if some are ok.
+
+    If none is ok the run is lost, which is reported by itself.
+    """
+    statuses = [PixelStatus.parse(str(text)) for text in dataset["status"].values]
+    states = (PixelState.MISASSIGNED, PixelState.UNCALIBRATED)
+    wrong = [
+        (channel, status)
+        for channel, status in zip(dataset["pixel"].values, statuses, strict=True)
+        if status.state in states
+    ]
+    if not wrong or not any(status.is_ok for status in statuses):
+        return []
+    channels = ", ".join(str(channel) for channel, _ in wrong[:8])
+    more = ", ..." if len(wrong) > 8 else ""
+    plural = "s" if len(wrong) > 1 else ""
+    return [f"pixel{plural} {channels}{more} not calibrated: {wrong[0][1]}"]
+
+
+def _missing_lines(dataset: xr.Dataset, named_lines: Sequence[str]) -> list[str]:
+    """Return a line for lines of the config that most of the ok pixels lack."""
+    is_ok = are_ok(dataset["status"].values)
+    if not is_ok.any():
+        return []
+    residual = dataset["line_residual"].values[is_ok]
+    missing_share = np.isnan(residual).mean(axis=0)
+    shares = dict(
+        zip(map(str, dataset["line_name"].values), missing_share, strict=True)
+    )
+    missing = [line for line in named_lines if shares.get(line, 1.0) > MISSING_SHARE]
+    if not missing:
+        return []
+    return [
+        f"{', '.join(missing)} of `calibration.lines` not found in most pixels; remove "
+        "lines that the sample does not show, or lower `calibration.min_line_counts`"
+    ]
+
+
+def _narrow_lines(dataset: xr.Dataset) -> list[str]:
+    """Return a line if the resolution of most ok pixels is at the fit's lower limit."""
+    is_ok = are_ok(dataset["status"].values)
+    energy = dataset["line_energy"].values
+    if not is_ok.any() or not len(energy):
+        return []
+    energy_range = EnergyRange.up_to(float(energy.max()))
+    grid = LineGrid(SOFT_BIN_EV * energy_range.width_unit)
+    narrowest = narrowest_fwhm(grid)
+    fwhm = dataset["fwhm"].values[is_ok]
+    is_narrow = fwhm < narrowest * (1 + NARROW_TOLERANCE)
+    narrow_share = is_narrow.sum() / max(np.isfinite(fwhm).sum(), 1)
+    if narrow_share <= MISSING_SHARE:
+        return []
+    return [
+        f"resolution of most lines at the lower limit of the fit, {narrowest:.1f} eV "
+        "FWHM; a better resolution, or the lines of another energy range: check "
+        "`calibration.reference`"
+    ]
