@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import cycle
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,8 @@ REASON_COLOURS = (
     style.GREEN,
     style.BLUE,
 )
+# characters of a status that fit into the table, and into a title
+MAX_STATUS_LENGTH, MAX_TITLE_LENGTH = 64, 100
 MIN_STATUS_ROWS = 6  # a table of fewer reasons does not fill its panel
 STATUS_TICKS = 13  # channel numbers along the strip of pixels
 
@@ -76,6 +79,7 @@ def calibration_figure(
     pixel_data = dataset.isel(pixel=rows[0])
     (status,) = labels.decode_texts([pixel_data["status"].item()])
     title = ", ".join([*_attributes(dataset, "run"), f"pixel {pixel}: {status}"])
+    title = shorten(title, MAX_TITLE_LENGTH, placeholder=" …")
     has_curve = "curve_pulse_height" in dataset and "curve_energy" in dataset
     page = page or FigurePage()
     figure = page.empty_figure(title, _new_pixel_figure, has_curve)
@@ -425,6 +429,7 @@ def _draw_statuses(strip: Axes, table: Axes, dataset: xr.Dataset) -> None:
         texts = {statuses[pixel] for pixel in members}
         # numbers in a status differ from pixel to pixel
         text = texts.pop() if len(texts) == 1 else reason
+        text = shorten(text, MAX_STATUS_LENGTH, placeholder=" …")
         channels = dataset["pixel"].values[members]
         listed = "" if reason == PixelState.OK else labels.list_channels(channels)
         y = 1 - (row + 0.5) * row_height

@@ -72,6 +72,8 @@ class ElasticLight:
 
 PLAIN_ELASTIC = ElasticLight()
 EMISSION_GRID = np.linspace(200.0, 1100.0, 3601)  # eV, on which spectra are computed
+# of the highest line: reference runs are computed up to there
+REFERENCE_MARGIN = 1.1
 SCALE_POINTS = 201  # incident energies at which the mean yield is computed
 
 # g: 30 degrees of incidence, detector at 90 degrees to the beam
@@ -273,6 +275,21 @@ def intensity(
         )
         light += elastic.strength * scattered
     return _scale(edge) * light
+
+
+def reference_grid(names: tuple[str, ...], parked_energy: float) -> FloatArray:
+    """Return the emission energies on which a reference run is computed, f8, eV.
+
+    `EMISSION_GRID`, continued for lines and elastic light beyond it.
+    """
+    highest = max([LINES[name].maximum for name in names], default=parked_energy)
+    highest = max(highest, parked_energy)
+    low, high = EMISSION_GRID[[0, -1]].tolist()
+    if highest < high:
+        return EMISSION_GRID
+    step = EMISSION_GRID[1] - EMISSION_GRID[0]
+    number = int(np.ceil((REFERENCE_MARGIN * highest - low) / step))
+    return np.asarray(low + step * np.arange(number + 1))
 
 
 def reference_density(

@@ -141,6 +141,23 @@ LINES = {
         maximum=1011.77,
     ),
 }
+LINES |= {
+    f"{element}_Ka": Line(
+        components=(Lorentzian(alpha_1, fwhm, 2 / 3), Lorentzian(alpha_2, fwhm, 1 / 3)),
+        sigma=0.0,
+        maximum=maximum,
+    )
+    # K alpha 1 and 2, natural width and maximum, eV: X-ray Data Booklet, as in
+    # configs/references/kalpha.yaml
+    for element, alpha_1, alpha_2, fwhm, maximum in (
+        ("Si", 1739.98, 1739.38, 0.5, 1739.78),
+        ("S", 2307.84, 2306.64, 0.6, 2307.84),
+        ("Ca", 3691.68, 3688.09, 0.95, 3691.68),
+        ("Ti", 4510.84, 4504.86, 1.16, 4510.84),
+        ("Fe", 6403.84, 6390.84, 1.61, 6403.84),
+        ("Cu", 8047.78, 8027.83, 2.11, 8047.78),
+    )
+}
 
 
 def voigt(energy: FloatArray, centre: float, sigma: float, fwhm: float) -> FloatArray:

@@ -155,6 +155,8 @@ class Pixel:
         Time of its gain jump, s since the start of the beamtime; infinite: none.
     is_noisy
         Whether it triggers without photons.
+    energy_unit
+        Energies relative to those of a detector for 1 keV.
     """
 
     channel: int
@@ -175,6 +177,7 @@ class Pixel:
     residual: float
     jump_time: float = np.inf
     is_noisy: bool = False
+    energy_unit: float = 1.0
 
     def pulse_height(self, energy: FloatArray) -> FloatArray:
         """Return the pulse height at the start of the beamtime, mean over the phase.
@@ -182,12 +185,14 @@ class Pixel:
         PH = scale (1 - exp(-E'/b)) + offset, with E' = E + roughness(E), E in eV.
         """
         scale, saturation, offset = self.gain
+        energy = energy / self.energy_unit
         rough_energy = energy + self.roughness.at(energy, self.gain)
         return np.asarray(scale * (1 - np.exp(-rough_energy / saturation)) + offset)
 
     def relative_drift(self, energy: FloatArray) -> FloatArray:
         """Return the relative loss of pulse height a unit of baseline; energy in eV."""
         zero = self.drift_zero_energy
+        energy = energy / self.energy_unit
         return self.drift_coefficient * (energy - zero) / (STATED_ENERGY - zero)
 
     def hidden_drift(self, time: FloatArray) -> FloatArray:
@@ -213,12 +218,14 @@ class Pixel:
             eV, shaped like `energy`.
         """
         low, high = self.phase_size
+        energy = energy / self.energy_unit
         relative_energy = np.minimum(energy, MAXIMUM_PHASE_ENERGY) / PHASE_ENERGY
         size = low + (high - low) * relative_energy**5
         curvature, wave, offset = self.phase_shape
         x = phase - 0.5
         curve = x - curvature * (x**2 - 1 / 12)
-        return size * (curve + wave * np.sin(2 * np.pi * phase + offset))
+        effect = size * (curve + wave * np.sin(2 * np.pi * phase + offset))
+        return np.asarray(self.energy_unit * effect)
 
     def phase_ratio(self, energy: FloatArray, phase: FloatArray) -> FloatArray:
         """Return derivativeLike / filtValue, which falls with the pulse height.
@@ -236,12 +243,15 @@ class Pixel:
             Ratio, shaped like `energy`.
         """
         centre, slope, width = self.phase_reading
+        energy = energy / self.energy_unit
         return centre + slope * (energy - 600.0) / 400.0 + width * (phase - 0.5)
 
     def parameters(self) -> dict[str, Any]:
         """Return all parameters as JSON values, under their names in `truth.json`."""
         has_jump = np.isfinite(self.jump_time)
-        return {
+        is_hard = self.energy_unit != 1
+        scale = {"energy_unit": self.energy_unit} if is_hard else {}
+        return scale | {
             "channel": self.channel,
             "gain": self.gain,
             "rough": self.roughness.sines,
@@ -371,4 +381,5 @@ def draw_pixel(
         residual=residual,
         jump_time=_jump_time(settings, channel, jump_times),
         is_noisy=is_noisy,
+        energy_unit=settings.full_scale / 1000,
     )

@@ -23,6 +23,12 @@ LineName = Literal[
     "Ni_La",
     "Cu_La",
     "Zn_La",
+    "Si_Ka",
+    "S_Ka",
+    "Ca_Ka",
+    "Ti_Ka",
+    "Fe_Ka",
+    "Cu_Ka",
 ]
 # fields that `truth.json` holds only where they differ from their default
 LATER_SETTINGS = ("common_drift", "pretrigger_scatter", "timing")
@@ -204,6 +210,13 @@ class SimulationSettings(Model):
         "resonance of the scanned edge",
     )
 
+    full_scale: float = Field(
+        1000.0,
+        ge=1000,
+        le=10000,
+        description="energy that the detector is made for, eV: gains, drift and phase "
+        "effect are relative to it; 8000 for K lines up to Cu",
+    )
     fwhm: float = Field(
         1.4,
         gt=0,

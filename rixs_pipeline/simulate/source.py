@@ -9,6 +9,7 @@ from rixs_pipeline.simulate.emission import (
     ElasticLight,
     intensity,
     reference_density,
+    reference_grid,
 )
 from rixs_pipeline.simulate.schedule import PlannedRun, add_readings, plan_runs
 from rixs_pipeline.simulate.settings import SimulationSettings
@@ -129,10 +130,12 @@ def source_of_run(settings: SimulationSettings, run: PlannedRun) -> PhotonSource
     is_first_run = run.number == 0
     if not is_first_run:
         parked_energy += settings.monochromator_slip
+    names = settings.lines + settings.contaminants
+    grid = reference_grid(names, parked_energy)
     density = reference_density(
-        EMISSION_GRID, settings.lines, settings.contaminants, parked_energy
+        grid, settings.lines, settings.contaminants, parked_energy
     )
-    return photon_source(EMISSION_GRID, density[None, :])
+    return photon_source(grid, density[None, :])
 
 
 def plan_measurements(settings: SimulationSettings) -> list[Measurement]:

@@ -1,7 +1,7 @@
 """What run.json says of calibrations and scans."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,12 +62,14 @@ def calibration_facts(calibration: "xr.Dataset") -> dict[str, Any]:
         for pixel, status in zip(pixels, statuses, strict=True)
         if not PixelStatus.parse(status).is_ok
     }
+    residuals = _line_residuals(calibration)
     return {
         "pixels_ok": len(pixels) - len(not_ok),
         "pixels_live": PixelCount.of(statuses).live,
         "pixels_bad": not_ok,
         "lines": [str(name) for name in calibration["line_name"].values],
-        "line_residuals": _line_residuals(calibration),
+        "line_residuals": residuals,
+        "results": _line_results(residuals),
         "cuts": _cut_flow(calibration),
     }
 
@@ -87,6 +89,16 @@ def _line_residuals(calibration: "xr.Dataset") -> dict[str, list[float | None]]:
             error = np.sqrt((errors[is_fitted, line] ** 2).sum()) / number
         facts[str(name)] = [_number(mean), _number(error)]
     return facts
+
+
+def _line_results(residuals: Mapping[str, list[float | None]]) -> list[str]:
+    """Return the residuals of the lines in words, as `status` prints them."""
+    texts = [
+        f"{line} {mean:+.2f} +- {error:.2f}"
+        for line, (mean, error) in residuals.items()
+        if mean is not None and error is not None
+    ]
+    return [f"lines - reference: {', '.join(texts)} eV"] if texts else []
 
 
 def scan_facts(scan: "xr.Dataset") -> dict[str, Any]:

@@ -17,6 +17,7 @@ from rixs_pipeline.core.gain import SOFT_RANGE, EnergyRange, GainCurves, curve_m
 from rixs_pipeline.core.stats.robust import robust_sigma
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PixelState, PixelStatus
 
+NAME_LINES = "name lines in `calibration.lines`, or peaks in `calibration.hints`"
 MIN_PULSES = 50  # that pass the cuts
 # Share of the pulses: noise has positive heights as often as negative ones.
 NEGATIVE_SHARE = 0.8
@@ -190,12 +191,9 @@ def _status_without_array(pixel: CalibratedPixel) -> PixelStatus:
     if pixel.assignment is None and len(pixel.peaks.pulse_height) < MIN_PEAKS:
         reason = "fewer than three peaks in the spectrum"
     elif pixel.assignment is None:
-        reason = (
-            "the peaks fit more than one set of lines: "
-            "name those of the reference sample in calibration.lines"
-        )
+        reason = f"the peaks fit more than one set of lines, or none; {NAME_LINES}"
     elif not pixel.assignment.is_unambiguous:
-        reason = "ambiguous line identification; name the lines in `calibration.lines`"
+        reason = f"ambiguous line identification; {NAME_LINES}"
     else:
         reason = "no rising gain curve passes through the lines"
     return PixelStatus(PixelState.UNCALIBRATED, reason)

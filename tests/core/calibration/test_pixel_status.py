@@ -253,5 +253,6 @@ def test_an_ambiguous_pixel_with_rejected_pulses_is_noisy(array: Array) -> None:
     array.pixels[BAD].cut_counts = cut_counts(5000, 4950)
     assert (
         str(array.status())
-        == "ambiguous line identification; name the lines in `calibration.lines`"
+        == "ambiguous line identification; name lines in `calibration.lines`, or "
+        "peaks in `calibration.hints`"
     )
