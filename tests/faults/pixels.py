@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 
 @contextmanager
 def edit_pulses(beamtime: Path, pixel: int) -> Iterator[NDArray[Any]]:
-    """Give the records of a pixel, whose fields `ns`, `baseline`, ... may be changed."""
+    """Give the records of a pixel; their fields may be changed."""
     (path,) = beamtime.rglob(f"*_chan{pixel}.off")
     content = path.read_bytes()
     start = content.index(b"\n}\n") + 3

@@ -22,12 +22,14 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
+
+Counts = NDArray[np.integer]
 
 MIN_PHOTONS = 30  # of a pixel in the scan, to be compared
 LOG_BIN = 0.002  # relative width of the bins: 0.5 eV at C Ka, 1.9 eV at Cu La
@@ -38,13 +40,17 @@ NEAR_EV = 2.5
 NEAR_GAIN = 0.003
 HIGH_QUANTILE = 0.9
 PHOTONS_PER_PIECE = 50  # of the median pixel; pieces with fewer are joined
-SMOOTHING_BINS = 1.0  # of p(E): as wide as the lines of a good detector
+SMOOTHING_BINS = (
+    1.0  # logarithmic ones, of p(E): as wide as the lines of a good detector
+)
 BACKGROUND_SHARE = 0.05  # flat, so that a stray photon decides nothing
-LARGE_ARRAY = 8  # pixels, of which each one is a small part
-# Deficit of the log likelihood at rest from which a pixel is looked at more closely, and
-# how much of it a photon may have because resolutions and tails differ.
-SUSPECT_DEFICIT = 15.0
-SUSPECT_PER_PHOTON = 0.1
+LARGE_ARRAY = 8  # pixels, half of which show what the sample emits
+# Deficit of the log likelihood from which a pixel is looked at more closely, and how
+# much of it a photon may have because resolutions and tails differ.
+SUSPECT_DEFICIT = 25.0
+SUSPECT_PER_PHOTON = 0.25
+MAX_SURPRISE = 3.0  # of a photon
+SUSPECT_SMOOTHING_BINS = 2.0  # of 0.5 eV
 # Excess of the log likelihood. Chance alone makes 15 among 10^6 pixels and gains; the
 # rest is for what p(E) is not: made of few photons, with other resolutions and tails.
 MIN_EXCESS = 25.0
@@ -96,7 +102,7 @@ class _Excess:
     share: FloatArray
 
 
-def find_displaced(counts: NDArray[np.integer], edges: FloatArray) -> Displacements:
+def find_displaced(counts: Counts, edges: FloatArray) -> Displacements:
     """Find the pixels that stand off the other pixels in a scan or a part of it.
 
     Parameters
@@ -122,33 +128,28 @@ def find_displaced(counts: NDArray[np.integer], edges: FloatArray) -> Displaceme
     if len(used) < 2:
         return result
     n_pieces = _number_of_pieces(photons[used], counts.shape[1])
-    spectra = _in_logarithmic_bins(_join_pieces(counts[used], n_pieces), edges)
-    energy = edges[0] * np.exp(LOG_BIN * (np.arange(spectra.shape[2]) + 0.5))
+    spectra = _join_pieces(counts if len(used) == n_pixels else counts[used], n_pieces)
     is_off = np.zeros(len(used), bool)
-    while True:
+    while 2 * is_off.sum() < len(used):
         suspects = np.flatnonzero(_are_suspect(spectra, ~is_off) & ~is_off)
         if not len(suspects):
             break
-        excess = _find_excess(spectra, energy, ~is_off, suspects)
+        excess = _find_excess(spectra, edges, ~is_off, suspects)
         place = int(np.argmax(excess.value))
-        worst = suspects[place]
         if excess.value[place] < MIN_EXCESS:
             break
+        worst = suspects[place]
         is_off[worst] = True
         gain = np.expm1(LOG_BIN * excess.shift[place])
-        of_pixel = spectra[worst].sum(axis=0)
+        centres = (edges[1:] + edges[:-1]) / 2
+        mean_energy = np.average(centres, weights=spectra[worst].sum(axis=0))
         row = used[worst]
+        result.is_displaced[row] = True
         result.gain[row] = gain
-        result.shift[row] = gain * (of_pixel @ energy) / of_pixel.sum() / (1 + gain)
+        result.shift[row] = gain / (1 + gain) * mean_energy
         result.share[row] = excess.share[place]
-        if 2 * is_off.sum() >= len(used):
-            break
-    result.is_displaced[used[is_off]] = True
-    if 2 * is_off.sum() < len(used):
-        return result
-    return Displacements(
-        result.is_displaced, result.gain, result.shift, result.share, True
-    )
+    is_undetermined = bool(2 * is_off.sum() >= len(used))
+    return replace(result, is_undetermined=is_undetermined)
 
 
 def _number_of_pieces(photons: IntArray, n_pieces: int) -> int:
@@ -157,13 +158,17 @@ def _number_of_pieces(photons: IntArray, n_pieces: int) -> int:
     return int(np.clip(number, 1, n_pieces))
 
 
-def _join_pieces(counts: NDArray[np.integer], n_pieces: int) -> FloatArray:
+def _join_pieces(counts: Counts, n_pieces: int) -> Counts:
     """Return counts (pixel, piece, bin) of fewer, longer pieces."""
-    first = np.arange(n_pieces) * counts.shape[1] // n_pieces
-    return np.add.reduceat(counts, first, axis=1).astype(np.float64)
+    if n_pieces == counts.shape[1]:
+        return counts
+    joined = np.zeros((len(counts), n_pieces, counts.shape[2]), counts.dtype)
+    for piece in range(counts.shape[1]):
+        joined[:, piece * n_pieces // counts.shape[1]] += counts[:, piece]
+    return joined
 
 
-def _in_logarithmic_bins(counts: FloatArray, edges: FloatArray) -> FloatArray:
+def _in_logarithmic_bins(counts: Counts, edges: FloatArray) -> FloatArray:
     """Return counts (..., bin) in bins of `LOG_BIN` from the lowest of the edges on.
 
     Counts of a bin that a new edge divides are shared by width.
@@ -178,79 +183,87 @@ def _in_logarithmic_bins(counts: FloatArray, edges: FloatArray) -> FloatArray:
     return np.asarray(np.diff(at_edges, axis=-1))
 
 
-def _are_suspect(spectra: FloatArray, is_sound: BoolArray) -> BoolArray:
-    """Return which pixels (pixel,) have many photons where the array has few.
+def _are_suspect(spectra: Counts, is_sound: BoolArray) -> BoolArray:
+    """Return which pixels (pixel,) have many photons where the others have few.
 
-    This is faster than all gains of all pixels. A pixel of a large array is compared
-    with all pixels, of which it is a small part.
+    This is faster than all gains of all pixels. In a large array, each half of the
+    pixels is held against the other half.
 
     Parameters
     ----------
     spectra
-        (pixel, piece, bin) counts in logarithmic bins.
+        (pixel, piece, bin) counts.
     is_sound
         (pixel,) whether a pixel contributes to the density.
     """
-    array = spectra[is_sound].sum(axis=0)
-    if is_sound.sum() >= LARGE_ARRAY:
-        log_density = _log_density(array)
-        usual = _mean_by_piece(array, log_density)
-        deficit = usual * spectra.sum(axis=2) - np.einsum(
-            "pkb,kb->pk", spectra, log_density
-        )
-    else:
-        others = array - spectra * is_sound[:, None, None]
-        log_density = _log_density(others)
-        usual = _mean_by_piece(others, log_density)
-        deficit = usual * spectra.sum(axis=2) - (spectra * log_density).sum(axis=2)
-    deficit -= SUSPECT_PER_PHOTON * spectra.sum(axis=2)
-    return _best_stretch(deficit[:, :, None]).value > SUSPECT_DEFICIT
+    n_pixels, n_pieces, n_bins = spectra.shape
+    array = spectra[is_sound].sum(axis=0).astype(np.float64)
+    is_large = is_sound.sum() >= LARGE_ARRAY
+    halves: list[FloatArray] = []
+    if is_large:
+        even = spectra[::2][is_sound[::2]].sum(axis=0)
+        halves = [_surprise(array - even), _surprise(even.astype(np.float64))]
+    deficit = np.zeros((n_pixels, n_pieces))
+    for pixel in range(n_pixels):
+        cells = np.flatnonzero(spectra[pixel] != 0)
+        photons = spectra[pixel].ravel()[cells]
+        if is_large:
+            surprise = halves[pixel % 2]
+        else:
+            surprise = _surprise(array - spectra[pixel] * is_sound[pixel])
+        deficits = photons * (surprise.ravel()[cells] - SUSPECT_PER_PHOTON)
+        deficit[pixel] = np.bincount(cells // n_bins, deficits, n_pieces)
+    return np.asarray(_best_stretch(deficit[:, :, None]).value > SUSPECT_DEFICIT)
 
 
-def _log_density(counts: FloatArray) -> FloatArray:
-    """Return the logarithm of the smoothed density (..., bin) of counts (..., bin)."""
+def _surprise(counts: FloatArray) -> FloatArray:
+    """Return the mean log density of counts (piece, bin), less that of each bin.
+
+    It is limited, so that a few photons far from all lines make no pixel suspect.
+    """
+    log_density = _log_density(counts, SUSPECT_SMOOTHING_BINS)
+    total = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    mean = (counts * log_density).sum(axis=1, keepdims=True) / total
+    return np.minimum(mean - log_density, MAX_SURPRISE)
+
+
+def _log_density(counts: FloatArray, smoothing: float) -> FloatArray:
+    """Return the logarithm of the smoothed density (..., bin) of counts (..., bin).
+
+    `smoothing` is the standard deviation of the Gaussian in bins.
+    """
     from scipy.ndimage import gaussian_filter1d
 
     n_bins = counts.shape[-1]
     total = counts.sum(axis=-1, keepdims=True)
-    smooth = gaussian_filter1d(counts, SMOOTHING_BINS, mode="nearest")
+    smooth = gaussian_filter1d(counts, smoothing, mode="nearest")
     scale = (1 - BACKGROUND_SHARE) / np.maximum(total, 1.0)
-    return np.log(scale * smooth + BACKGROUND_SHARE / n_bins)
-
-
-def _mean_by_piece(counts: FloatArray, log_density: FloatArray) -> FloatArray:
-    """Return the mean log density (..., piece) of the photons that make it."""
-    total = np.maximum(counts.sum(axis=-1), 1.0)
-    return np.asarray((counts * log_density).sum(axis=-1) / total)
+    return np.asarray(np.log(scale * smooth + BACKGROUND_SHARE / n_bins))
 
 
 def _find_excess(
-    spectra: FloatArray,
-    energy: FloatArray,
-    is_sound: BoolArray,
-    suspects: NDArray[np.intp],
+    spectra: Counts, edges: FloatArray, is_sound: BoolArray, suspects: NDArray[np.intp]
 ) -> _Excess:
     """Find how much better a gain far from 0 explains the photons of some pixels.
 
     Parameters
     ----------
     spectra
-        (pixel, piece, bin) counts in logarithmic bins.
-    energy
-        (bin,) eV.
+        (pixel, piece, bin) counts.
+    edges
+        (bin + 1,) eV.
     is_sound
         (pixel,) whether a pixel contributes to the density of the others.
     suspects
-        (suspect,) the pixels in question.
+        (suspect,) the pixels in question, which are sound so far.
     """
-    array = spectra[is_sound].sum(axis=0)
-    spectra = spectra[suspects]
-    likelihood = _log_likelihood(
-        spectra, array - spectra * is_sound[suspects, None, None]
-    )
+    array = _in_logarithmic_bins(spectra[is_sound].sum(axis=0), edges)
+    own = _in_logarithmic_bins(spectra[suspects], edges)
+    energy = edges[0] * np.exp(LOG_BIN * (np.arange(own.shape[2]) + 0.5))
+    likelihood = _log_likelihood(own, array - own)
     shifts = np.arange(-MAX_SHIFT, MAX_SHIFT + 1)
     gain = np.abs(np.expm1(LOG_BIN * shifts))
-    below = np.cumsum(spectra.sum(axis=1), axis=1)
+    below = np.cumsum(own.sum(axis=1), axis=1)
     is_low = below < HIGH_QUANTILE * below[:, -1:]
     high_energy = energy[np.minimum(is_low.sum(axis=1), len(energy) - 1)]
     nearest = np.maximum(NEAR_GAIN, NEAR_EV / high_energy)
@@ -274,7 +287,7 @@ def _log_likelihood(spectra: FloatArray, others: FloatArray) -> FloatArray:
 
     n_bins = spectra.shape[2]
     total = others.sum(axis=2, keepdims=True)
-    log_density = _log_density(others)
+    log_density = _log_density(others, SMOOTHING_BINS)
     lowest = np.log(BACKGROUND_SHARE / n_bins)  # beyond the ends
     length = next_fast_len(n_bins + MAX_SHIFT, real=True)
     transform = rfft(spectra, length)
