@@ -11,7 +11,7 @@ from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.formats import ssrl_ascii
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
-from rixs_pipeline.io.join_readings import fits, join_readings
+from rixs_pipeline.io.join_readings import find_misfit, join_readings
 from rixs_pipeline.io.joined_runs import JoinedRun
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.types import Edge, FloatArray
@@ -120,6 +120,11 @@ def build_runs(
             misfit = make_relative(readings.misfits[name], root)
             run = replace(run, problems=(*run.problems, misfit))
         runs.append(run)
+    mentioned = [*readings.misfits.values(), *readings.ambiguous]
+    used = [run.readings_file for run in runs]
+    settled = {logs[name].number for name in configured_files}
+    candidates = [file for file in ascii_scans if file.number not in settled]
+    problems += _unused_files(candidates, used, mentioned)
     problems += readings.ambiguous + _check_keys(logs, config)
     return BuiltRuns(tuple(runs), tuple(problems))
 
@@ -226,12 +231,22 @@ def _read_configured_file(log: LogRun, path: Path) -> AsciiScan:
     if not path.is_file():
         raise InputError(f"{path}: no such file; correct `{key}`")
     file = ssrl_ascii.read(path)
-    if not fits(log, file):
-        raise InputError(
-            f"{path}: number of rows ({file.n_rows}) differs from the number of points "
-            f"of scan {log.number} ({log.n_logged}); correct `{key}`"
-        )
+    if misfit := find_misfit(log, file):
+        raise InputError(f"{path}: {misfit}; correct `{key}`")
     return file
+
+
+def _unused_files(
+    files: Sequence[AsciiScan], used: Sequence[Path | None], mentioned: Sequence[str]
+) -> list[str]:
+    """Return a line for each file of readings that no scan uses, nor a line names."""
+    return [
+        f"{file.path}: belongs to no scan here, by scan number, folder, date and "
+        "sample; readings not used"
+        for file in files
+        if file.path not in used
+        and not any(str(file.path) in line for line in mentioned)
+    ]
 
 
 def _add_readings(run: Run, log: LogRun, file: AsciiScan) -> Run:

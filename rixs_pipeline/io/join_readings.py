@@ -5,14 +5,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import numpy as np
+
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
 from rixs_pipeline.io.joined_runs import JoinedRun
 from rixs_pipeline.io.runs import NS_PER_S
+from rixs_pipeline.types import FloatArray
 
 _DATE_FORMAT = "%a %b %d %H:%M:%S %Y"  # local time
 _HOUR = 3600.0  # s
 _EARLIEST_ZONE, _LATEST_ZONE = -12 * _HOUR, 14 * _HOUR  # local time - UTC
+
+# Deviation of energies in a file from those of its scan: at least this, eV, or this
+# share of the scan's range
+MIN_ENERGY_TOLERANCE, TOLERANCE_SHARE = 1.0, 0.1
 
 _Candidate = TypeVar("_Candidate")
 
@@ -82,11 +89,8 @@ def _join_number(
         fitting = [file for file in possible if fits(run.log, file)]
         best = _single_out(fitting, [_evidence(run, file) for file in fitting])
         if possible and not fitting:
-            joined.misfits[name] = (
-                f"{possible[0].path}: number of rows ({possible[0].n_rows}) differs "
-                f"from the number of points of scan {run.log.number} "
-                f"({run.log.n_logged}); readings not used"
-            )
+            misfit = find_misfit(run.log, possible[0])
+            joined.misfits[name] = f"{possible[0].path}: {misfit}; readings not used"
         elif len(best) == 1 and owners[best[0].path] == [name]:
             joined.files[name] = best[0]
         elif fitting and name not in settled:
@@ -106,7 +110,7 @@ def _join_number(
 
 
 def fits(log: LogRun, file: AsciiScan) -> bool:
-    """Return whether the number of rows of a file is that of a run's points.
+    """Return whether a file may hold the readings of a run: by its rows and energies.
 
     Parameters
     ----------
@@ -118,9 +122,58 @@ def fits(log: LogRun, file: AsciiScan) -> bool:
     Returns
     -------
     bool
-        A row for each logged, or for each usable, point.
+        See `find_misfit`.
     """
-    return file.n_rows in (log.n_logged, len(log.points))
+    return not find_misfit(log, file)
+
+
+def find_misfit(log: LogRun, file: AsciiScan) -> str:
+    """Return why a file cannot hold the readings of a run.
+
+    Parameters
+    ----------
+    log
+        The run.
+    file
+        A file of readings.
+
+    Returns
+    -------
+    str
+        Nothing where it has a row for each logged, or for each usable, point, at the
+        energies of the points in one of its columns of energies, if it has any.
+    """
+    if file.n_rows not in (log.n_logged, len(log.points)):
+        return (
+            f"number of rows ({file.n_rows}) differs from the number of points of scan "
+            f"{log.number} ({log.n_logged})"
+        )
+    energy = log.points.incident_energy
+    columns = file.energies
+    if file.n_rows == log.n_logged:
+        columns = {name: values[log.position] for name, values in columns.items()}
+    distances = {
+        name: float(np.median(np.abs(values - energy)))
+        for name, values in columns.items()
+    }
+    tolerance = _energy_tolerance(energy)
+    if not distances or min(distances.values()) <= tolerance:
+        return ""
+    nearest = min(distances, key=lambda name: distances[name])
+    low, high = columns[nearest].min(), columns[nearest].max()
+    return (
+        f"energies in column {nearest} ({low:.1f} to {high:.1f} eV) differ from those "
+        f"of scan {log.number} ({energy.min():.1f} to {energy.max():.1f} eV)"
+    )
+
+
+def _energy_tolerance(energy: FloatArray) -> float:
+    """Return how far energies of a file may be from those of a scan, eV.
+
+    The readback of a monochromator differs from the energy that it was sent to, by
+    less than a tenth of the scan; of a file of another range, half of the points do.
+    """
+    return max(MIN_ENERGY_TOLERANCE, TOLERANCE_SHARE * float(np.ptp(energy)))
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
-from rixs_pipeline.io.join_pulses import JoinedRun
-from rixs_pipeline.io.join_readings import fits, join_readings
+from rixs_pipeline.io.join_readings import find_misfit, fits, join_readings
+from rixs_pipeline.io.joined_runs import JoinedRun
+from rixs_pipeline.io.runs import Points
 from tests.io.test_join_pulses import log_run
 
 NOON = 1_767_268_800_000_000_000  # ns: 2026-01-01 12:00 UTC
@@ -69,3 +70,41 @@ def test_date_identifies_the_file_in_any_time_zone():
     near = ascii_scan(date="Thu Jan  1 23:00:00 2026", name="near.dat")
     joined = join_readings({"scan0001": scan()}, [early, near], ())
     assert joined.files == {"scan0001": near}
+
+
+def scan_of_energies(energy):
+    start = NOON + np.arange(len(energy))
+    points = Points(np.array(energy), start, start + 1)
+    position = np.arange(len(energy))
+    return replace(log_run(), points=points, position=position, n_logged=len(energy))
+
+
+@pytest.mark.parametrize(
+    ("columns", "fitting"),
+    [
+        ({"MONO": np.linspace(768, 805, 60)}, True),
+        ({"ENERGY_ENC": np.linspace(769, 806.1, 60)}, True),
+        ({"MONO": np.linspace(500, 560, 60)}, False),
+        ({"MONO": np.linspace(805, 768, 60)}, False),
+        (
+            {"MONO": np.linspace(500, 560, 60), "ENERGY": np.linspace(768, 805, 60)},
+            True,
+        ),
+        ({"MONO": np.linspace(12.1, 12.9, 60)}, True),  # an angle says nothing
+        ({"I1": np.linspace(500, 560, 60)}, True),
+    ],
+)
+def test_energies_of_a_file_are_those_of_its_scan(columns, fitting):
+    log = scan_of_energies(np.linspace(768, 805, 60))
+    file = AsciiScan(Path("x.dat"), 1, "LMR", DATE, {"I0": np.ones(60)} | columns)
+    assert fits(log, file) is fitting
+    misfit = find_misfit(log, file)
+    assert ("MONO" in misfit and "768.0 to 805.0 eV" in misfit) is not fitting
+
+
+def test_energies_are_compared_at_the_usable_points():
+    energy = np.linspace(768, 805, 60)
+    log = scan_of_energies(energy[::-1][5:])
+    log = replace(log, position=np.arange(60)[::-1][5:], n_logged=60)
+    file = AsciiScan(Path("x.dat"), 1, "LMR", DATE, {"MONO": energy})
+    assert fits(log, file)

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.formats.log import find_implausible
 from rixs_pipeline.types import FloatArray
 
 _SIZE = re.compile(r"\s*PTS:\s*\d+\s+COLS:\s*(\d+)\s*")
 _SIZE_LINE = 2  # counted from 0
 _SCAN = re.compile(r"^Scan:\s*(\d+)\s*$", re.MULTILINE)
 _SAMPLE = re.compile(r"^Sample:\s*(.*?)\s*(?:loadid:.*)?$", re.MULTILINE)
+_ENERGY_WORDS = ("mono", "energy")
 _ALIASES = {"sc": "tey"}  # the drain current of the sample
 
 
@@ -30,6 +32,16 @@ class AsciiScan:
     def n_rows(self) -> int:
         """Number of measured points."""
         return len(next(iter(self.columns.values())))
+
+    @property
+    def energies(self) -> dict[str, FloatArray]:
+        """Columns of incident energies, eV: named so, and no angle or motor step."""
+        return {
+            name: values
+            for name, values in self.columns.items()
+            if any(word in name.lower() for word in _ENERGY_WORDS)
+            and not find_implausible(values)
+        }
 
     @property
     def readings(self) -> dict[str, FloatArray]:
