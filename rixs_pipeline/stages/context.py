@@ -77,6 +77,12 @@ class SampleEdge:
     edge: Edge
     scans: tuple[Run, ...]
 
+    @property
+    def is_at_one_energy(self) -> bool:
+        """Whether all points have the same incident energy: no absorption spectrum."""
+        energies = [scan.points.incident_energy for scan in self.scans]
+        return len({energy for scan in energies for energy in scan.tolist()}) == 1
+
     def map_path(self, out: Path) -> Path:
         """Return the path of the co-added map."""
         return paths.map_product(out, self.sample, self.edge)

@@ -21,10 +21,15 @@ class Xas(Stage[SampleEdge]):
     verb = "xas"
 
     def products(self) -> list[Product[SampleEdge]]:
-        """Return a product where there are spectra, and readings of a channel."""
+        """Return a product where there are spectra, and readings of a channel.
+
+        A scan at one incident energy has no absorption spectrum.
+        """
         out = self.context.out
         products = []
         for group in self.context.sample_edges():
+            if group.is_at_one_energy:
+                continue
             path = paths.xas_product(out, group.sample, group.edge)
             if self.context.has(group.spectra_path(out)) and self._has_readings(group):
                 products.append(Product(f"{path.stem} xas", path, group))

@@ -299,7 +299,8 @@ def _local_slope(
 ) -> FloatArray:
     """Return the slope (point,) of a straight line around each point.
 
-    Weights are Gaussian, `width` (eV) or half a spacing wide.
+    Weights are Gaussian, `width` (eV) or half a spacing wide. The slope is 0 where all
+    points near have the same energy.
     """
     spacing = np.gradient(energy) if len(energy) > 1 else np.ones(1)
     distance = energy[None, :] - energy[:, None]
@@ -307,4 +308,7 @@ def _local_slope(
     near = weight * np.exp(-0.5 * (distance / widths) ** 2)
     s0, s1, s2 = ((near * distance**power).sum(axis=1) for power in (0, 1, 2))
     t0, t1 = ((near * distance**power * values).sum(axis=1) for power in (0, 1))
-    return np.asarray((s0 * t1 - s1 * t0) / (s0 * s2 - s1**2))
+    spread = s0 * s2 - s1**2
+    slope = np.zeros(len(energy))
+    np.divide(s0 * t1 - s1 * t0, spread, out=slope, where=spread > 0)
+    return slope

@@ -52,6 +52,34 @@ def select_regions(edge: str, configured: ConfiguredRegions) -> dict[str, Region
     }
 
 
+def select_emission_regions(
+    edge: str, configured: ConfiguredRegions
+) -> dict[str, Region]:
+    """Return the regions of a map that was measured at one incident energy.
+
+    Parameters
+    ----------
+    edge : str
+        Edge of the map.
+    configured : mapping of str to Region, or None
+        The config's regions.
+
+    Returns
+    -------
+    dict of str to Region
+        Those of emission spectra; by default the emission spectrum of the whole map,
+        such as Co_XES.
+    """
+    if configured is None:
+        name = f"{Edge(edge).element}_XES"
+        return {name: Region.model_validate({"kind": "xes", "edge": edge})}
+    return {
+        name: region
+        for name, region in select_regions(edge, configured).items()
+        if region.kind == "xes"
+    }
+
+
 def select_blank_samples(edge: str, configured: ConfiguredRegions) -> list[str]:
     """Return the samples that regions of an edge subtract as blanks."""
     backgrounds = [

@@ -12,7 +12,10 @@ from rixs_pipeline.core.spectra.yields import extract_spectrum
 from rixs_pipeline.schema import check
 from rixs_pipeline.schema import spectrum as spectrum_schema
 from rixs_pipeline.stages.sample import spectrum_features
-from rixs_pipeline.stages.sample.configured_regions import select_regions
+from rixs_pipeline.stages.sample.configured_regions import (
+    select_emission_regions,
+    select_regions,
+)
 from rixs_pipeline.stages.sample.region_on_map import (
     DEFAULT_INPUTS,
     RegionOnMap,
@@ -68,6 +71,15 @@ def extract_spectra(
     by_region: dict[str, xr.Dataset] = {}
     warnings = []
     selected = select_regions(str(rixs_map.attrs["edge"]), configured)
+    is_single = rixs_map.sizes["incident_energy"] == 1
+    if is_single:
+        yields = [name for name, region in selected.items() if region.kind != "xes"]
+        selected = select_emission_regions(str(rixs_map.attrs["edge"]), configured)
+        energy = float(rixs_map["incident_energy"].values[0])
+        warnings.append(
+            f"measured at one incident energy ({energy:.2f} eV): only emission spectra "
+            f"(`kind: xes`); no spectrum of {', '.join(yields) or 'readings'}"
+        )
     for region_name, region in selected.items():
         label = f"region '{region_name}'"
         try:
@@ -87,7 +99,7 @@ def extract_spectra(
         by_region[region_name] = dataset
     warnings += spectrum_features.check_absorption(by_region)
     for channel in LOG_SPECTRA:
-        if f"reading_{channel}" in rixs_map:
+        if f"reading_{channel}" in rixs_map and not is_single:
             by_region[f"log_{channel}"] = reading_spectrum(rixs_map, channel)
     inherited = ("sample", "edge", *REFERENCE_ATTRIBUTES)
     for dataset in by_region.values():
