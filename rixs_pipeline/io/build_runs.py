@@ -187,6 +187,7 @@ def _build_run(joined: JoinedRun, name: str, root: Path) -> Run:
         reference_run=log.reference,
         complete=log.complete,
         problems=tuple(make_relative(problem, root) for problem in problems),
+        clock_offset=joined.clock_offset,
         label_ns=_find_label(joined),
     )
 

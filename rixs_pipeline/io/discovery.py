@@ -56,8 +56,14 @@ def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
     ]
     distinct = drop_copies(pulse_sets, ends)
     files.problems += distinct.problems
+    config = config or BeamtimeConfig()
+    offsets = config.clock_offset
     joined = join_pulses(
-        files.logs, distinct.pulse_sets, files.photon_lists, files.refused
+        files.logs,
+        distinct.pulse_sets,
+        files.photon_lists,
+        files.refused,
+        placed=offsets if isinstance(offsets, dict) else (),
     )
     refused = [
         RefusedRun(run.name, make_relative(run.reason, path)) for run in joined.refused
@@ -66,7 +72,6 @@ def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
         reasons = [*(run.reason for run in refused), *files.problems, *joined.problems]
         reason = f" ({reasons[0]})" if reasons else ""
         raise InputError(f"{path}: no usable scan or reference run{reason}")
-    config = config or BeamtimeConfig()
     built = build_runs(joined.runs, files.ascii_scans, config, path)
     problems = [
         *files.problems,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rixs_pipeline.io.formats.experiment_state import StateInterval
 from rixs_pipeline.io.formats.log import LogRun
-from rixs_pipeline.io.runs import RefusedRun
+from rixs_pipeline.io.runs import ClockOffset, RefusedRun
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class JoinedRun:
     pulses: PulseSet | None
     photon_list: Path | None = None
     problems: tuple[str, ...] = ()
-    moved: float = 0.0  # s that the times were moved by, to the run's state label
+    clock_offset: ClockOffset | None = None  # already removed from the points
 
 
 @dataclass(frozen=True)

@@ -106,14 +106,19 @@ class Run(Timed):
     clock_offset: ClockOffset | None = None  # already removed from the points
 
     def with_clock_offset(self, offset: ClockOffset) -> "Run":
-        """Return the run with the times of the detector's clock."""
+        """Return the run with the times of the detector's clock.
+
+        An offset that was removed before is added to the one that is recorded.
+        """
         shift_ns = round(offset.value * NS_PER_S)
         points = replace(
             self.points,
             start_ns=self.points.start_ns - shift_ns,
             end_ns=self.points.end_ns - shift_ns,
         )
-        return replace(self, points=points, clock_offset=offset)
+        before = self.clock_offset.value if self.clock_offset else 0.0
+        total = ClockOffset(before + offset.value, offset.error)
+        return replace(self, points=points, clock_offset=total)
 
 
 def name_of(kind: str, number: int) -> str:

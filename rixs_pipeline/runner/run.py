@@ -1,9 +1,11 @@
 """Reduce a beamtime: discover it, check the config against it, run the stages."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.io import discovery
+from rixs_pipeline.io.checks.overlaps import separate
 from rixs_pipeline.runner.config_checks import unmatched_entries
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
@@ -41,7 +43,11 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
     """
     logged = discovery.discover(beamtime_path, config.beamtime)
     clock_memo = read_summary(out).get("clocks", {})
-    discovered = correct_clocks(logged, config, clock_memo)
+    corrected = correct_clocks(logged, config, clock_memo)
+    separated = separate(corrected.runs)
+    discovered = replace(
+        corrected, runs=separated.runs, refused=(*corrected.refused, *separated.refused)
+    )
     scans = select_scans(discovered.scans, options.scans, discovered.refused)
     beamtime = select_beamtime(discovered, options.scans)
     if not options.dry_run:

@@ -1,13 +1,13 @@
 """Runs that claim the same time: no pulse may be part of two of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
 
 from rixs_pipeline.io.joined_runs import JoinedRun
-from rixs_pipeline.io.runs import NS_PER_S, Points, RefusedRun
+from rixs_pipeline.io.runs import NS_PER_S, ClockOffset, Points, RefusedRun, Run
 from rixs_pipeline.types import FloatArray
 
 # Shares of a run's time within its own state label, from which on the label confirms
@@ -27,7 +27,17 @@ class SettledRuns:
     refused: tuple[RefusedRun, ...]
 
 
-def settle_overlaps(runs: Sequence[JoinedRun]) -> SettledRuns:
+@dataclass(frozen=True)
+class SeparateRuns:
+    """Runs that do not overlap, and those that are refused."""
+
+    runs: tuple[Run, ...]
+    refused: tuple[RefusedRun, ...]
+
+
+def settle_overlaps(
+    runs: Sequence[JoinedRun], placed: Collection[int | str] = ()
+) -> SettledRuns:
     """Make sure that no pulse is part of two runs.
 
     A run that ends within the first point of the next one is shortened. Of runs that
@@ -39,6 +49,9 @@ def settle_overlaps(runs: Sequence[JoinedRun]) -> SettledRuns:
     ----------
     runs
         In any order.
+    placed
+        Names, and numbers of scans, whose times the config corrects: they are compared
+        when this is done, by `separate`.
 
     Returns
     -------
@@ -46,8 +59,9 @@ def settle_overlaps(runs: Sequence[JoinedRun]) -> SettledRuns:
         In order of time; changes are among the problems of the runs.
     """
     in_order = sorted(runs, key=lambda run: (run.log.start_ns, run.log.end_ns))
-    shortened = _shorten_at_seams(in_order)
-    settled: list[JoinedRun] = []
+    settled = [run for run in in_order if _is_placed(run, placed)]
+    compared = [run for run in in_order if not _is_placed(run, placed)]
+    shortened = _shorten_at_seams(compared)
     refused: list[RefusedRun] = []
     for group in _overlapping_groups(shortened):
         if len(group) == 1:
@@ -70,6 +84,63 @@ def settle_overlaps(runs: Sequence[JoinedRun]) -> SettledRuns:
                 settled.append(placed)
     settled.sort(key=lambda run: (run.log.start_ns, run.log.end_ns))
     return SettledRuns(tuple(settled), tuple(refused))
+
+
+def separate(runs: Sequence[Run]) -> SeparateRuns:
+    """Make sure that no pulse is part of two runs whose clocks were corrected.
+
+    Parameters
+    ----------
+    runs
+        In order of time.
+
+    Returns
+    -------
+    SeparateRuns
+        A run that overlaps the next one by less than a point of both is shortened. Of
+        runs that overlap by more, all are refused.
+    """
+    separated = list(runs)
+    reasons: dict[str, str] = {}
+    for row, run in enumerate(runs):
+        for later_row in range(row + 1, len(runs)):
+            later = runs[later_row]
+            if later.start_ns >= run.end_ns or not _have_same_pulses(run, later):
+                continue
+            overlap = overlap_ns(run.points, later.points)
+            if overlap == 0:
+                continue
+            point_ns = min(
+                float(np.median(points.end_ns - points.start_ns))
+                for points in (run.points, later.points)
+            )
+            if overlap < point_ns and later.start_ns > run.points.start_ns[-1]:
+                end_ns = np.append(run.points.end_ns[:-1], later.start_ns)
+                points = replace(run.points, end_ns=end_ns)
+                separated[row] = replace(separated[row], points=points)
+                continue
+            for one, other in ((run, later), (later, run)):
+                reasons[one.name] = (
+                    f"{one.name}: claims the same time as {other.name}; not used; "
+                    "correct its log or `beamtime.clock_offset`"
+                )
+    refused = [RefusedRun(name, reason) for name, reason in reasons.items()]
+    kept = [run for run in separated if run.name not in reasons]
+    return SeparateRuns(tuple(kept), tuple(refused))
+
+
+def _have_same_pulses(first: Run, second: Run) -> bool:
+    """Return whether two runs take their photons from the same files."""
+    if first.photon_list or second.photon_list:
+        return first.photon_list == second.photon_list
+    return first.pulse_files == second.pulse_files
+
+
+def _is_placed(run: JoinedRun, placed: Collection[int | str]) -> bool:
+    """Return whether the config corrects the times of a run."""
+    if run.log.name in placed:
+        return True
+    return run.log.kind == "scan" and run.log.number in placed
 
 
 def overlap_ns(first: Points, second: Points) -> int:
@@ -180,12 +251,14 @@ def _place_by_label(run: JoinedRun, others: Sequence[JoinedRun]) -> JoinedRun | 
     # the offset is anywhere within the margin: a uniform distribution
     error = abs(margin_ns) / NS_PER_S / sqrt(12)
     offset = offset_ns / NS_PER_S
+    clock_offset = ClockOffset(-offset, error)
     problem = (
         f"{_source(run)}: times are those of another run and contradict its state "
         f"label {run.log.state}; {run.log.name} moved there, by {offset:+.3f} +- "
-        f"{error:.3f} s; correct the times in the log"
+        f"{error:.3f} s; correct the log or set `beamtime.clock_offset`"
     )
-    return replace(placed, problems=(*run.problems, problem), moved=offset)
+    problems = (*run.problems, problem)
+    return replace(placed, problems=problems, clock_offset=clock_offset)
 
 
 def _overlap_any_order(first: JoinedRun, second: JoinedRun) -> bool:

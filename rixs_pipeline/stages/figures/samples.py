@@ -61,7 +61,12 @@ def sample_figures(
     title = f"{rixs_map.attrs['sample']}, {rixs_map.attrs['edge']}"
     path = partial(paths.figure, out, map_path.stem)
 
-    outlines = outlines_on_map(rixs_map, edge_regions.regions)
+    regions = {
+        name: region
+        for name, region in edge_regions.regions.items()
+        if name in by_region
+    }
+    outlines = outlines_on_map(rixs_map, regions)
     outlined_map = partial(maps.map_figure, rixs_map, title, outlines)
     yield PlannedFigure(path("map"), [rixs_map, outlines], outlined_map)
     page = FigurePage()

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixs_pipeline.io.checks.overlaps import overlap_ns, settle_overlaps
+from rixs_pipeline.io.checks.overlaps import overlap_ns, separate, settle_overlaps
 from rixs_pipeline.io.formats.experiment_state import StateInterval
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.joined_runs import JoinedRun, PulseSet
-from rixs_pipeline.io.runs import Points
+from rixs_pipeline.io.runs import Points, Run
 
 SECOND = 10**9
 
@@ -66,7 +66,7 @@ def test_a_scan_whose_label_contradicts_its_times_is_placed_by_it():
     assert settled.runs[0].problems == ()
     placed = settled.runs[1]
     assert placed.log.start_ns == 200.01 * SECOND
-    assert placed.moved == pytest.approx(100.01)
+    assert placed.clock_offset.value == pytest.approx(-100.01)
     assert "contradict its state label SCAN2; scan0002 moved" in placed.problems[0]
 
 
@@ -164,3 +164,39 @@ def test_the_overlap_is_the_common_time(first, second):
 
     one, other = disjoint(first), disjoint(second)
     assert overlap_ns(one, other) == len(moments(one) & moments(other))
+
+
+def test_scans_whose_times_the_config_corrects_are_compared_later():
+    pulse_set = pulses()
+    runs = [joined(1, EARLY, pulse_set), joined(2, EARLY, pulse_set)]
+    assert len(settle_overlaps(runs, {2: -100.0}).runs) == 2
+
+
+def run(number, starts, length=2.0, files=(Path("a_chan1.off"),)):
+    return Run(
+        kind="scan",
+        number=number,
+        name=f"scan{number:04d}",
+        directory="a",
+        sample="LMR",
+        edge=None,
+        points=points(starts, length),
+        pulse_files=files,
+    )
+
+
+def test_runs_with_corrected_clocks_are_separate():
+    first, second, third = run(1, EARLY), run(2, LATE), run(3, LATE)
+    assert separate([first, second]).runs == (first, second)
+    separated = separate([first, second, third])
+    assert separated.runs == (first,)
+    assert [lost.name for lost in separated.refused] == ["scan0002", "scan0003"]
+    other = run(3, LATE, files=(Path("b_chan1.off"),))
+    assert separate([first, second, other]).refused == ()
+
+
+def test_runs_that_overlap_at_a_seam_by_little_are_shortened():
+    first, second = run(1, EARLY, 2.5), run(2, range(120, 140, 2))
+    separated = separate([first, second])
+    assert separated.refused == ()
+    assert separated.runs[0].end_ns == second.start_ns
