@@ -187,8 +187,8 @@ def _build_run(joined: JoinedRun, name: str, root: Path) -> Run:
         reference_run=log.reference,
         complete=log.complete,
         problems=tuple(make_relative(problem, root) for problem in problems),
-        clock_offset=joined.clock_offset,
         label_ns=_find_label(joined),
+        clock_offset=joined.clock_offset or log.clock_offset,
     )
 
 
@@ -274,6 +274,8 @@ def _check_keys(logs: Mapping[str, LogRun], config: BeamtimeConfig) -> list[str]
     keys += [
         ("exclude.points", key) for key in config.exclude.points if isinstance(key, int)
     ]
+    if isinstance(config.clock_offset, Mapping):
+        keys += [("clock_offset", key) for key in config.clock_offset]
     problems = []
     for section, key in keys:
         names = [name for name, log in logs.items() if _is_meant(log, name, (key,))]

@@ -7,6 +7,7 @@ from rixs_pipeline.config import BeamtimeConfig
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.build_runs import build_runs, make_relative
 from rixs_pipeline.io.checks.copies import drop_copies
+from rixs_pipeline.io.checks.given_offsets import remove_given_offsets
 from rixs_pipeline.io.find_files import (
     BeamtimeFiles,
     PulseSetKey,
@@ -57,14 +58,8 @@ def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
     distinct = drop_copies(pulse_sets, ends)
     files.problems += distinct.problems
     config = config or BeamtimeConfig()
-    offsets = config.clock_offset
-    joined = join_pulses(
-        files.logs,
-        distinct.pulse_sets,
-        files.photon_lists,
-        files.refused,
-        placed=offsets if isinstance(offsets, dict) else (),
-    )
+    logs = remove_given_offsets(files.logs, config.clock_offset)
+    joined = join_pulses(logs, distinct.pulse_sets, files.photon_lists, files.refused)
     refused = [
         RefusedRun(run.name, make_relative(run.reason, path)) for run in joined.refused
     ]

@@ -35,7 +35,6 @@ def join_pulses(
     pulse_sets: Sequence[PulseSet],
     photon_lists: Sequence[Path],
     damaged: Sequence[RefusedRun] = (),
-    placed: Collection[int | str] = (),
 ) -> JoinedRuns:
     """Join each log with its pulses.
 
@@ -49,8 +48,6 @@ def join_pulses(
         Used for runs without pulses.
     damaged
         Runs whose logs cannot be read; they are among those that are refused.
-    placed
-        Names, and numbers of scans, whose times the config corrects.
 
     Returns
     -------
@@ -71,14 +68,14 @@ def join_pulses(
     different_copies: list[str] = []
     usable = _drop_copies(usable, different_copies)
     runs = [_find_pulses(log, pulse_sets, photon_lists) for log in usable]
-    settled = settle_overlaps(runs, placed)
+    settled = settle_overlaps(runs)
     refused += settled.refused
     runs = list(settled.runs)
     settled_logs = [run.log for run in runs]
     refused_names = {run.name for run in refused}
     for pulses in pulse_sets:
         runs += _runs_from_states(pulses, settled_logs, refused_names, problems)
-    settled = settle_overlaps(runs, placed)
+    settled = settle_overlaps(runs)
     used_sets = {id(run.pulses) for run in runs}
     for pulses in pulse_sets:
         if pulses.files and id(pulses) not in used_sets:

@@ -74,9 +74,20 @@ class Timed:
         return (self.end_ns - self.start_ns) / NS_PER_S
 
 
+def move_points(points: Points, seconds: float) -> Points:
+    """Return points at later times."""
+    shift_ns = round(seconds * NS_PER_S)
+    return replace(
+        points, start_ns=points.start_ns + shift_ns, end_ns=points.end_ns + shift_ns
+    )
+
+
 @dataclass(frozen=True)
 class ClockOffset:
-    """Time in a log minus that of the detector, with its standard deviation, s."""
+    """Time in a log minus that of the detector, with its standard deviation, s.
+
+    The error is 0 where the config gives the offset.
+    """
 
     value: float
     error: float
@@ -103,19 +114,14 @@ class Run(Timed):
     complete: bool = True  # False: aborted, or still running
     problems: tuple[str, ...] = ()  # one line each
     label_ns: tuple[int, int] | None = None  # of its state label, ns since 1970
-    clock_offset: ClockOffset | None = None  # already removed from the points
+    clock_offset: ClockOffset | None = None  # removed from the points
 
     def with_clock_offset(self, offset: ClockOffset) -> "Run":
         """Return the run with the times of the detector's clock.
 
         An offset that was removed before is added to the one that is recorded.
         """
-        shift_ns = round(offset.value * NS_PER_S)
-        points = replace(
-            self.points,
-            start_ns=self.points.start_ns - shift_ns,
-            end_ns=self.points.end_ns - shift_ns,
-        )
+        points = move_points(self.points, -offset.value)
         before = self.clock_offset.value if self.clock_offset else 0.0
         total = ClockOffset(before + offset.value, offset.error)
         return replace(self, points=points, clock_offset=total)

@@ -127,14 +127,14 @@ def _drift_prior(spacing: float, half_span: float) -> tuple[FloatArray, FloatArr
     No drift is as probable as all drifts together, whose distribution is a Cauchy
     distribution of the width of usual drifts.
     """
-    drift = LARGEST_DRIFT * spacing * np.arange(-DRIFT_STEPS, DRIFT_STEPS + 1)
-    drift /= DRIFT_STEPS
+    steps = np.arange(-DRIFT_STEPS, DRIFT_STEPS + 1)
+    drift = np.asarray(LARGEST_DRIFT * spacing / DRIFT_STEPS * steps, np.float64)
     scale = USUAL_DRIFT * half_span
     limits = (drift[1:] + drift[:-1]) / 2
     below = np.concatenate([[0.0], np.arctan(limits / scale) / np.pi + 0.5, [1.0]])
     weight = np.diff(below)
     weight[DRIFT_STEPS] += 1
-    return drift, np.log(weight / weight.sum())
+    return drift, np.asarray(np.log(weight / weight.sum()), np.float64)
 
 
 def _marginal(log_likelihood: FloatArray) -> FloatArray:

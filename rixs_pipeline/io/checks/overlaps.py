@@ -1,6 +1,6 @@
 """Runs that claim the same time: no pulse may be part of two of them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
@@ -10,10 +10,9 @@ from rixs_pipeline.io.joined_runs import JoinedRun
 from rixs_pipeline.io.runs import NS_PER_S, ClockOffset, Points, RefusedRun, Run
 from rixs_pipeline.types import FloatArray
 
-# Shares of a run's time within its own state label, from which on the label confirms
-# the times of the run, and up to which it contradicts them. Labels come up to some
-# seconds before the first point, so that a sound run is within its label as a whole.
-CONFIRMING_SHARE, CONTRADICTING_SHARE = 0.9, 0.1
+# A run is within its own state label, give or take so many seconds or half a point:
+# labels come up to some seconds before the first point and end after the last one
+LABEL_SLACK = 1.0  # s
 # A label gives the time of a run if it is longer than the run by no more than this
 # share of a point: then it cannot put pulses into the wrong point.
 PLACING_SHARE = 0.1
@@ -35,9 +34,7 @@ class SeparateRuns:
     refused: tuple[RefusedRun, ...]
 
 
-def settle_overlaps(
-    runs: Sequence[JoinedRun], placed: Collection[int | str] = ()
-) -> SettledRuns:
+def settle_overlaps(runs: Sequence[JoinedRun]) -> SettledRuns:
     """Make sure that no pulse is part of two runs.
 
     A run that ends within the first point of the next one is shortened. Of runs that
@@ -49,9 +46,6 @@ def settle_overlaps(
     ----------
     runs
         In any order.
-    placed
-        Names, and numbers of scans, whose times the config corrects: they are compared
-        when this is done, by `separate`.
 
     Returns
     -------
@@ -59,18 +53,17 @@ def settle_overlaps(
         In order of time; changes are among the problems of the runs.
     """
     in_order = sorted(runs, key=lambda run: (run.log.start_ns, run.log.end_ns))
-    settled = [run for run in in_order if _is_placed(run, placed)]
-    compared = [run for run in in_order if not _is_placed(run, placed)]
-    shortened = _shorten_at_seams(compared)
+    shortened = _shorten_at_seams(in_order)
+    settled: list[JoinedRun] = []
     refused: list[RefusedRun] = []
     for group in _overlapping_groups(shortened):
         if len(group) == 1:
             settled += group
             continue
-        confirmed = [run for run in group if _share_in_label(run) >= CONFIRMING_SHARE]
+        confirmed = [run for run in group if _agrees_with_label(run)]
         others = [run for run in group if not any(run is kept for kept in confirmed)]
         is_clear = len(_overlapping_groups(confirmed)) == len(confirmed) > 0 and all(
-            0 <= _share_in_label(run) <= CONTRADICTING_SHARE for run in others
+            _agrees_with_label(run) is False for run in others
         )
         if not is_clear:
             refused += [_refuse(run, group) for run in group]
@@ -134,13 +127,6 @@ def _have_same_pulses(first: Run, second: Run) -> bool:
     if first.photon_list or second.photon_list:
         return first.photon_list == second.photon_list
     return first.pulse_files == second.pulse_files
-
-
-def _is_placed(run: JoinedRun, placed: Collection[int | str]) -> bool:
-    """Return whether the config corrects the times of a run."""
-    if run.log.name in placed:
-        return True
-    return run.log.kind == "scan" and run.log.number in placed
 
 
 def overlap_ns(first: Points, second: Points) -> int:
@@ -220,15 +206,17 @@ def _label_limits(run: JoinedRun) -> FloatArray:
     return np.array(limits, np.float64).reshape(-1, 2)
 
 
-def _share_in_label(run: JoinedRun) -> float:
-    """Return the share of a run's time within its own state label; -1: no label."""
+def _agrees_with_label(run: JoinedRun) -> bool | None:
+    """Return whether a run is within its own state label; None: it has no label."""
     limits = _label_limits(run)
     if not len(limits):
-        return -1.0
-    start = np.maximum(limits[:, 0], run.log.start_ns)
-    end = np.minimum(limits[:, 1], run.log.end_ns)
-    inside = float(np.maximum(end - start, 0.0).sum())
-    return inside / (run.log.end_ns - run.log.start_ns)
+        return None
+    points = run.log.points
+    half_point = float(np.median(points.end_ns - points.start_ns)) / 2
+    slack = max(LABEL_SLACK * NS_PER_S, half_point)
+    starts_inside = run.log.start_ns >= limits[:, 0] - slack
+    ends_inside = run.log.end_ns <= limits[:, 1] + slack
+    return bool((starts_inside & ends_inside).any())
 
 
 def _place_by_label(run: JoinedRun, others: Sequence[JoinedRun]) -> JoinedRun | None:
@@ -270,11 +258,11 @@ def _overlap_any_order(first: JoinedRun, second: JoinedRun) -> bool:
 def _refuse(run: JoinedRun, group: Sequence[JoinedRun]) -> RefusedRun:
     """Return a run of an overlapping group as refused."""
     names = ", ".join(other.log.name for other in group if other is not run)
-    share = _share_in_label(run)
+    agrees = _agrees_with_label(run)
     label = "; no state label gives its time"
-    if share >= CONFIRMING_SHARE:
+    if agrees:
         label = f", although its state label {run.log.state} confirms it"
-    elif 0 <= share <= CONTRADICTING_SHARE:
+    elif agrees is False:
         label = f", and its state label {run.log.state} contradicts it"
     return RefusedRun(
         name=run.log.name,

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from rixs_pipeline.io.formats.values import TimeForm, parse_time
-from rixs_pipeline.io.runs import Points, Timed, name_of
+from rixs_pipeline.io.runs import ClockOffset, Points, Timed, name_of
 from rixs_pipeline.types import BoolArray, Edge, FloatArray, IntArray
 
 # Between them lie all edges that TES spectrometers are used for, from Li K to hard X
@@ -38,6 +38,7 @@ class LogRun(Timed):
     log: Path | None = None
     problems: tuple[str, ...] = ()
     time_form: TimeForm = TimeForm.SECONDS
+    clock_offset: ClockOffset | None = None  # of the config, removed from the points
     refusal: str = ""  # why the run cannot be used; its points are then none
 
     @property

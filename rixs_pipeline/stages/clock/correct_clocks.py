@@ -6,6 +6,7 @@ from typing import Any
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.io import provenance
+from rixs_pipeline.io.checks.given_offsets import given_offset
 from rixs_pipeline.io.runs import Beamtime, ClockOffset, RefusedRun, Run
 from rixs_pipeline.stages.clock.interval_clock import ScanDecision, decide
 from rixs_pipeline.stages.clock.scan_clock import (
@@ -50,23 +51,19 @@ def correct_clocks(beamtime: Beamtime, config: Config, memo: Memo) -> Beamtime:
     known = dict(memo)
     memo.clear()
     setting = config.beamtime.clock_offset
-    if isinstance(setting, int | float):
-        offset = ClockOffset(float(setting), 0.0)
-        if not setting:
-            return beamtime
-        moved = tuple(run.with_clock_offset(offset) for run in beamtime.runs)
-        return replace(beamtime, runs=moved)
-    given = setting if isinstance(setting, Mapping) else {}
     fixed: dict[str, Run] = {}
     refused: list[RefusedRun] = []
     problems = []
     for run in beamtime.runs:
-        seconds = _given_offset(run, given)
-        if seconds is not None:
-            offset = ClockOffset(seconds, 0.0)
-            fixed[run.name] = run.with_clock_offset(offset) if seconds else run
+        seconds = given_offset(setting, kind=run.kind, number=run.number, name=run.name)
+        if run.clock_offset is not None:  # removed when the logs were read
+            fixed[run.name] = run
+        elif isinstance(setting, Mapping) and seconds is not None:
+            fixed[run.name] = run.with_clock_offset(ClockOffset(seconds, 0.0))
         elif run.kind == "calibration":
             fixed[run.name] = _placed_reference_run(run)
+        elif not isinstance(setting, str | Mapping):
+            fixed[run.name] = run
     for interval in _intervals(beamtime):
         scans = [scan for scan in interval.scans if scan.name not in fixed]
         decisions = _decide_interval(scans, interval.is_closed, config, known, memo)
@@ -117,13 +114,6 @@ def _intervals(beamtime: Beamtime) -> Iterator[_Interval]:
         yield _Interval(tuple(scans), is_closed=False)
 
 
-def _given_offset(run: Run, given: Mapping[int | str, float]) -> float | None:
-    """Return the offset that the config gives for a run, s."""
-    if run.name in given:
-        return given[run.name]
-    return given.get(run.number) if run.kind == "scan" else None
-
-
 def _decide_interval(
     scans: Sequence[Run],
     is_closed: bool,
@@ -138,14 +128,17 @@ def _decide_interval(
     timed = [scan for scan in scans if scan.pulse_files]
     clocks = {scan.name: _scan_clock(scan, config) for scan in timed}
     decisions: dict[str, ScanDecision] = {}
-    groups = [timed] if is_closed else [timed[: n + 1] for n in range(len(timed))]
+    groups = [timed[: n + 1] for n in range(len(timed))]
+    if is_closed:
+        groups = groups[-1:]
     for group in groups:
         members = [clocks[scan.name] for scan in group]
         key = _digest(members, config)
         memo[key] = known.get(key) or [_as_json(d) for d in decide(members)]
         found = [_from_json(values) for values in memo[key]]
         names = [scan.name for scan in group]
-        decisions |= dict(zip(names, found, strict=True))
+        known_now = dict(zip(names, found, strict=True))
+        decisions |= known_now if is_closed else {names[-1]: known_now[names[-1]]}
     return [decisions.get(scan.name, ScanDecision()) for scan in scans]
 
 

@@ -70,6 +70,15 @@ def test_a_scan_whose_label_contradicts_its_times_is_placed_by_it():
     assert "contradict its state label SCAN2; scan0002 moved" in placed.problems[0]
 
 
+def test_a_scan_that_reaches_into_the_next_one_is_placed_by_its_label():
+    pulse_set = pulses((100, 120, "SCAN1"), (122, 142, "SCAN2"))
+    late = joined(1, range(108, 128, 2), pulse_set)
+    settled = settle_overlaps([late, joined(2, range(122, 142, 2), pulse_set)])
+    assert names(settled.runs) == ["scan0001", "scan0002"]
+    assert settled.runs[0].moved == -8
+    assert settled.refused == ()
+
+
 @pytest.mark.parametrize(
     "labels",
     [
@@ -164,12 +173,6 @@ def test_the_overlap_is_the_common_time(first, second):
 
     one, other = disjoint(first), disjoint(second)
     assert overlap_ns(one, other) == len(moments(one) & moments(other))
-
-
-def test_scans_whose_times_the_config_corrects_are_compared_later():
-    pulse_set = pulses()
-    runs = [joined(1, EARLY, pulse_set), joined(2, EARLY, pulse_set)]
-    assert len(settle_overlaps(runs, {2: -100.0}).runs) == 2
 
 
 def run(number, starts, length=2.0, files=(Path("a_chan1.off"),)):
