@@ -75,7 +75,7 @@ def test_a_scan_that_reaches_into_the_next_one_is_placed_by_its_label():
     late = joined(1, range(108, 128, 2), pulse_set)
     settled = settle_overlaps([late, joined(2, range(122, 142, 2), pulse_set)])
     assert names(settled.runs) == ["scan0001", "scan0002"]
-    assert settled.runs[0].moved == -8
+    assert settled.runs[0].clock_offset.value == 8
     assert settled.refused == ()
 
 
