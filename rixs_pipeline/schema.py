@@ -136,7 +136,11 @@ SCAN_MAP = RIXS_MAP | {
         ("pixel",), "f", "", "one standard deviation, counting statistics", False
     ),
     "displacement": Variable(
-        ("pixel",), "f", "eV", "displacement against the other pixels, NaN: none", False
+        ("pixel",),
+        "f",
+        "eV",
+        "displacement against the other pixels, NaN: none, inf: another spectrum",
+        False,
     ),
     "pixel_status": Variable(
         ("pixel",),

@@ -77,6 +77,7 @@ class PixelState(StrEnum):
     SILENT = "no pulses in this scan"
     NOT_SELECTED = "not among the best resolved pixels"
     DISPLACED = "displaced"
+    UNLIKE = "unlike the other pixels"
     UNCALIBRATED = ""  # the detail says it all
 
     @property

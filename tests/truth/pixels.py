@@ -172,7 +172,7 @@ def run_trial(seed: int, n_displaced: int) -> Trial:
             displaced.add(pixel)
     edges = spectrum_edges()
     result = find_displaced(spectra(photons, n_points, edges), edges)
-    found = frozenset(np.flatnonzero(result.is_displaced).tolist())
+    found = frozenset(np.flatnonzero(result.is_displaced | result.is_unlike).tolist())
     measured = [float(result.shift[pixel]) for pixel in displaced & found]
     return Trial(
         label=f"{edge}, {n_points} points, {fwhm} eV, {mean:.0f} photons",

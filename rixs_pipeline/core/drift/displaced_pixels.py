@@ -51,6 +51,12 @@ SUSPECT_DEFICIT = 25.0
 SUSPECT_PER_PHOTON = 0.25
 MAX_SURPRISE = 3.0  # of a photon
 SUSPECT_SMOOTHING_BINS = 2.0  # of 0.5 eV
+# The same for pixels that no gain makes like the others: a third of the photons or more
+# lie off the lines. Pieces have enough photons of the array that p(E) is well known.
+UNLIKE_PER_PHOTON = 1.0
+MIN_UNLIKE = 50.0
+UNLIKE_PHOTONS = 2000
+UNLIKE_PIECES = 4
 # Excess of the log likelihood. Chance alone makes 15 among 10^6 pixels and gains; the
 # rest is for what p(E) is not: made of few photons, with other resolutions and tails.
 MIN_EXCESS = 25.0
@@ -71,6 +77,9 @@ class Displacements:
         others.
     share
         The share of the scan in which it is displaced, f8 (pixel,); NaN for the others.
+    is_unlike
+        Whether no gain makes the spectrum of the pixel like those of the others, bool
+        (pixel,); `share` is that of the scan in which it is so.
     is_undetermined
         Whether half of the pixels or more stand off the others: which ones are right is
         not known.
@@ -80,6 +89,7 @@ class Displacements:
     gain: FloatArray
     shift: FloatArray
     share: FloatArray
+    is_unlike: BoolArray
     is_undetermined: bool
 
 
@@ -121,7 +131,12 @@ def find_displaced(counts: Counts, edges: FloatArray) -> Displacements:
     n_pixels = len(counts)
     missing = np.full(n_pixels, np.nan)
     result = Displacements(
-        np.zeros(n_pixels, bool), missing.copy(), missing.copy(), missing.copy(), False
+        is_displaced=np.zeros(n_pixels, bool),
+        gain=missing.copy(),
+        shift=missing.copy(),
+        share=missing.copy(),
+        is_unlike=np.zeros(n_pixels, bool),
+        is_undetermined=False,
     )
     photons = counts.sum(axis=(1, 2))
     used = np.flatnonzero(photons >= MIN_PHOTONS)
@@ -131,14 +146,21 @@ def find_displaced(counts: Counts, edges: FloatArray) -> Displacements:
     spectra = _join_pieces(counts if len(used) == n_pixels else counts[used], n_pieces)
     is_off = np.zeros(len(used), bool)
     while 2 * is_off.sum() < len(used):
-        suspects = np.flatnonzero(_are_suspect(spectra, ~is_off) & ~is_off)
+        deficit = _find_deficit(spectra, ~is_off, SUSPECT_PER_PHOTON)
+        suspects = np.flatnonzero((deficit.value > SUSPECT_DEFICIT) & ~is_off)
         if not len(suspects):
             break
         excess = _find_excess(spectra, edges, ~is_off, suspects)
         place = int(np.argmax(excess.value))
-        if excess.value[place] < MIN_EXCESS:
-            break
         worst = suspects[place]
+        if excess.value[place] < MIN_EXCESS:
+            unlike = _find_unlike(spectra, ~is_off, suspects)
+            if unlike is None:
+                break
+            is_off[unlike.pixel] = True
+            result.is_unlike[used[unlike.pixel]] = True
+            result.share[used[unlike.pixel]] = unlike.share
+            continue
         is_off[worst] = True
         gain = np.expm1(LOG_BIN * excess.shift[place])
         centres = (edges[1:] + edges[:-1]) / 2
@@ -183,8 +205,8 @@ def _in_logarithmic_bins(counts: Counts, edges: FloatArray) -> FloatArray:
     return np.asarray(np.diff(at_edges, axis=-1))
 
 
-def _are_suspect(spectra: Counts, is_sound: BoolArray) -> BoolArray:
-    """Return which pixels (pixel,) have many photons where the others have few.
+def _find_deficit(spectra: Counts, is_sound: BoolArray, per_photon: float) -> _Excess:
+    """Find how many photons of each pixel lie where the others have few.
 
     This is faster than all gains of all pixels. In a large array, each half of the
     pixels is held against the other half.
@@ -195,6 +217,13 @@ def _are_suspect(spectra: Counts, is_sound: BoolArray) -> BoolArray:
         (pixel, piece, bin) counts.
     is_sound
         (pixel,) whether a pixel contributes to the density.
+    per_photon
+        Deficit of the log likelihood that a photon may have.
+
+    Returns
+    -------
+    _Excess
+        Deficit of the log likelihood of each pixel; the shifts have no meaning.
     """
     n_pixels, n_pieces, n_bins = spectra.shape
     array = spectra[is_sound].sum(axis=0).astype(np.float64)
@@ -211,9 +240,48 @@ def _are_suspect(spectra: Counts, is_sound: BoolArray) -> BoolArray:
             surprise = halves[pixel % 2]
         else:
             surprise = _surprise(array - spectra[pixel] * is_sound[pixel])
-        deficits = photons * (surprise.ravel()[cells] - SUSPECT_PER_PHOTON)
+        deficits = photons * (surprise.ravel()[cells] - per_photon)
         deficit[pixel] = np.bincount(cells // n_bins, deficits, n_pieces)
-    return np.asarray(_best_stretch(deficit[:, :, None]).value > SUSPECT_DEFICIT)
+    return _best_stretch(deficit[:, :, None])
+
+
+@dataclass(frozen=True)
+class _UnlikePixel:
+    """The pixel whose spectrum differs most, and the share of the scan."""
+
+    pixel: int
+    share: float
+
+
+def _find_unlike(
+    spectra: Counts, is_sound: BoolArray, suspects: NDArray[np.intp]
+) -> _UnlikePixel | None:
+    """Find the pixel whose spectrum is least like those of the others.
+
+    Longer pieces than for displacements: the density must hardly depend on chance.
+
+    Parameters
+    ----------
+    spectra
+        (pixel, piece, bin) counts.
+    is_sound
+        (pixel,) whether a pixel contributes to the density of the others.
+    suspects
+        (suspect,) the pixels in question.
+
+    Returns
+    -------
+    _UnlikePixel or None
+        None if the spectra of all of them are like those of the others.
+    """
+    photons = int(spectra[is_sound].sum())
+    n_pieces = int(np.clip(photons // UNLIKE_PHOTONS, 1, spectra.shape[1]))
+    pieces = _join_pieces(spectra, min(n_pieces, UNLIKE_PIECES))
+    deficit = _find_deficit(pieces, is_sound, UNLIKE_PER_PHOTON)
+    worst = suspects[np.argmax(deficit.value[suspects])]
+    if deficit.value[worst] < MIN_UNLIKE or photons < UNLIKE_PHOTONS:
+        return None
+    return _UnlikePixel(int(worst), float(deficit.share[worst]))
 
 
 def _surprise(counts: FloatArray) -> FloatArray:

@@ -40,8 +40,8 @@ def mark_displaced(
     """
     found = find_displaced(spectra, edges)
     marked = list(energies)
-    for row in np.flatnonzero(found.is_displaced):
-        shift = float(found.shift[row])
+    for row in np.flatnonzero(found.is_displaced | found.is_unlike):
+        shift = np.inf if found.is_unlike[row] else float(found.shift[row])
         marked[row] = replace(marked[row], displacement=shift)
         if exclude and not found.is_undetermined:
             status = _displaced_status(found, int(row))
@@ -51,7 +51,10 @@ def mark_displaced(
 
 def _displaced_status(found: Displacements, row: int) -> PixelStatus:
     """Return the status of a pixel that is left out."""
-    detail = f"{found.shift[row]:+.1f} eV against the other pixels"
+    where = ""
     if found.share[row] < 1:
-        detail += f" in {100 * found.share[row]:.0f} % of the scan"
+        where = f" in {100 * found.share[row]:.0f} % of the scan"
+    if found.is_unlike[row]:
+        return PixelStatus(PixelState.UNLIKE, f"spectrum differs{where}")
+    detail = f"{found.shift[row]:+.1f} eV against the other pixels{where}"
     return PixelStatus(PixelState.DISPLACED, detail)

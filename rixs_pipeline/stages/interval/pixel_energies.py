@@ -55,7 +55,8 @@ class PixelEnergy:
     misalignment
         The relative gain as measured, before it is shrunk towards 0.
     displacement
-        How far the pixel stands off the others, eV; NaN where it does not.
+        How far the pixel stands off the others, eV; NaN where it does not, infinite
+        where no displacement explains its spectrum.
     """
 
     status: PixelStatus

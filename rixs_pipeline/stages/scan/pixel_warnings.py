@@ -95,6 +95,11 @@ def _displaced_pixels(counted: CountedScan) -> list[str]:
         if energy.status.state is PixelState.DISPLACED:
             problem = f"pixel {pixel} displaced by {energy.status.detail}"
             warnings.append(f"{scan.name}: {problem}; not used in this scan")
+        elif energy.status.state is PixelState.UNLIKE:
+            problem = f"pixel {pixel} unlike the other pixels: {energy.status.detail}"
+            warnings.append(f"{scan.name}: {problem}; not used in this scan")
+        elif energy.status.is_ok and np.isinf(energy.displacement):
+            disagreeing.append(f"pixel {pixel} by its spectrum")
         elif energy.status.is_ok and np.isfinite(energy.displacement):
             disagreeing.append(f"pixel {pixel} by {energy.displacement:+.1f} eV")
     if disagreeing:

@@ -73,7 +73,21 @@ def test_sound_pixels_with_drift_and_other_responses_are_not_displaced():
             ]
             tail = rng.random(photons) < 0.4
             array[0] = array[0] - tail * rng.exponential(30.0, photons)
-            assert not find_displaced(spectra(array), EDGES).is_displaced.any()
+            found = find_displaced(spectra(array), EDGES)
+            assert not found.is_displaced.any() and not found.is_unlike.any()
+
+
+@pytest.mark.parametrize("number", [4, 8])
+def test_a_pixel_that_no_gain_explains_is_unlike_the_others(number):
+    """Half of its photons are spread over the spectrum."""
+    rng = np.random.default_rng(8)
+    array = [draw(rng, 1200) for _ in range(number)]
+    is_noise = rng.random(1200) < 0.5
+    array[2] = np.where(is_noise, rng.uniform(210.0, 1090.0, 1200), array[2])
+    found = find_displaced(spectra(array), EDGES)
+    assert np.flatnonzero(found.is_unlike).tolist() == [2]
+    assert not found.is_displaced.any() and not found.is_undetermined
+    assert found.share[2] == 1
 
 
 def test_lines_that_move_through_the_scan_are_no_displacement():

@@ -52,3 +52,13 @@ def test_pixels_that_agree_are_unchanged():
     energies = (GOOD,) * 3
     counts = spectra([0.0, 0.5, -0.5])
     assert mark_displaced(energies, counts, EDGES, exclude=True) == energies
+
+
+@pytest.mark.parametrize("exclude", [True, False])
+def test_a_pixel_with_another_spectrum_is_marked_too(exclude):
+    counts = spectra([0, 0, 0, 0], photons=300)
+    counts[1] += np.random.default_rng(2).poisson(0.5, counts[1].shape)
+    marked = mark_displaced((GOOD,) * 4, counts, EDGES, exclude=exclude)
+    assert np.isinf(marked[1].displacement)
+    expected = "unlike the other pixels: spectrum differs" if exclude else "ok"
+    assert str(marked[1].status) == expected
