@@ -79,7 +79,7 @@ class Combine(Stage[SampleEdge]):
         verdict = self.flux.verdict(group)
         normalise = config.normalise
         flux = compare_pass_flux(
-            scans, normalise, config.xas.channels, product.name, verdict.usual_i0
+            scans, normalise, config.xas.channels, product.name, verdict.usual
         )
         if not flux.scans:
             raise RunFailed(" / ".join(flux.losses))

@@ -58,7 +58,7 @@ class Change:
         if not self.readings or not (is_large or len(self.readings) > 1):
             return False
         photons_agree = sign * self.photons < size / 2
-        return bool(photons_agree and all(abs(t) < followed for t in self.readings))
+        return bool(photons_agree and all(sign * t < followed for t in self.readings))
 
     @property
     def excess(self) -> float:

@@ -11,7 +11,7 @@ from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 STEP_OVER_SCATTER = 6.0  # of I0 from point to point: a smaller step is noise
 ENOUGH_POINTS = 3  # beside a step, if they have `ENOUGH_PHOTONS`
-ENOUGH_PHOTONS = 50.0
+ENOUGH_PHOTONS = 100.0  # a ratio of them has an error of 0.14, 5 of these a factor of 2
 DARK = np.log(10.0)  # a flux that falls by more is no beam
 SAME_LEVEL = np.log(1.2)  # levels that are closer are one
 FEW_POINTS, FEW_SHARE = 3, 0.05  # of a pass, that an outage of a reading may take
@@ -44,7 +44,7 @@ class LevelSteps:
 
 
 def find_level_steps(
-    points: FluxPoints, least_factor: float, window: int | None
+    points: FluxPoints, least_factor: float, *, has_spectrum: bool
 ) -> LevelSteps:
     """Find the steps of I0 that the beam did not make.
 
@@ -54,9 +54,9 @@ def find_level_steps(
         The points of a pass in order of time.
     least_factor
         Smallest step between neighbouring points that is looked at.
-    window
-        Points beside a step that are compared; None: up to the next steps, as is right
-        if `points.expected` follows the spectrum.
+    has_spectrum
+        Whether `points.expected` follows the spectrum, so that all points from step to
+        step are compared; if not, those next to the step, as many as the photons need.
 
     Returns
     -------
@@ -74,8 +74,9 @@ def find_level_steps(
     log_factor = np.zeros(n_points)
     last, level = parts[0], 0.0
     for part in parts[1:]:
-        before = _nearest(points, last[::-1], window)
-        after = _nearest(points, part, window)
+        before, after = last, part
+        if not has_spectrum:
+            before, after = _nearest(points, last[::-1]), _nearest(points, part)
         change = points.change(before, after)
         if change.is_range_change:
             level += change.i0
@@ -102,14 +103,11 @@ def _divide(
     return np.split(usable, np.flatnonzero(np.abs(steps) > threshold) + 1)
 
 
-def _nearest(points: FluxPoints, part: IntArray, window: int | None) -> IntArray:
+def _nearest(points: FluxPoints, part: IntArray) -> IntArray:
     """Return the first points of a part, as many as the photons need."""
-    if window is None:
-        return part
-    near = part[:window]
-    photons = np.cumsum(points.counts[near])
+    photons = np.cumsum(points.counts[part])
     enough = int(np.searchsorted(photons, ENOUGH_PHOTONS)) + 1
-    return near[: max(ENOUGH_POINTS, enough)]
+    return part[: max(ENOUGH_POINTS, enough)]
 
 
 def _carry_forward(log_factor: FloatArray, usable: IntArray) -> FloatArray:

@@ -59,8 +59,45 @@ class PassFlux:
     @property
     def level(self) -> float:
         """Median of `log_i0`; NaN without any."""
-        finite = self.log_i0[np.isfinite(self.log_i0)]
-        return float(np.median(finite)) if len(finite) else np.nan
+        return _finite_median(self.log_i0)
+
+    @property
+    def log_i0_per(self) -> tuple[float, ...]:
+        """Median logarithms of I0 over photon rate and readings, as `UsualFlux`."""
+        rate = np.zeros(len(self.counts))
+        np.divide(self.counts, self.seconds, out=rate, where=self.is_measured)
+        channels = (rate, *self.readings)
+        return tuple(_finite_median(self.log_i0 - _log(c)) for c in channels)
+
+
+@dataclass(frozen=True)
+class UsualFlux:
+    """What other scans record of the flux, natural logarithms; NaN: unknown.
+
+    Attributes
+    ----------
+    log_i0
+        Of I0.
+    log_i0_per
+        Of I0 over the photon rate and over each of the readings: it does not depend on
+        the beam, but on the sample.
+    """
+
+    log_i0: float = np.nan
+    log_i0_per: tuple[float, ...] = ()
+
+    def distance(self, pass_: PassFlux) -> float:
+        """Return how far the I0 of a pass is from the usual one; NaN: unknown."""
+        own = pass_.log_i0_per
+        known = [
+            abs(value - usual)
+            for value, usual in zip(own, self.log_i0_per, strict=False)
+            if np.isfinite(value - usual)
+        ]
+        return float(np.median(known)) if known else abs(pass_.level - self.log_i0)
+
+
+UNKNOWN_FLUX = UsualFlux()
 
 
 @dataclass(frozen=True)
@@ -76,7 +113,7 @@ class PassLevels:
 
 
 def find_pass_levels(
-    passes: Sequence[PassFlux], is_voter: BoolArray, usual_level: float
+    passes: Sequence[PassFlux], is_voter: BoolArray, usual: UsualFlux
 ) -> PassLevels:
     """Compare the I0 of passes at equal photons.
 
@@ -86,9 +123,9 @@ def find_pass_levels(
         Two or more.
     is_voter
         Passes that may determine the sound level, bool (pass,).
-    usual_level
-        Median logarithm of I0 in other scans, which decides between equally many
-        passes; NaN: unknown, so that the earlier ones are sound.
+    usual
+        Flux of other scans, which decides between equally many passes; where it is not
+        known, the earlier ones are sound.
 
     Returns
     -------
@@ -106,8 +143,8 @@ def find_pass_levels(
             excess[number] = change.excess
     if not is_voter.any():
         return PassLevels(np.zeros(len(passes)))
-    levels = np.array([pass_.level for pass_ in passes])
-    sound = _sound_group(excess, levels, is_voter, usual_level)
+    distances = np.array([usual.distance(pass_) for pass_ in passes])
+    sound = _sound_group(excess, distances, is_voter)
     return PassLevels(excess - np.median(excess[sound]))
 
 
@@ -192,7 +229,7 @@ def find_pass_steps(
         reference_counts=counts[order],
         log_readings=readings,
     )
-    steps = find_level_steps(points, least_factor, window=None)
+    steps = find_level_steps(points, least_factor, has_spectrum=True)
     log_factor = np.zeros(len(order))
     if steps.is_off.any() and _has_own_steps(pass_.log_i0[order], steps):
         log_factor[order] = steps.log_factor
@@ -209,20 +246,19 @@ def _has_own_steps(log_i0: FloatArray, steps: LevelSteps) -> bool:
 
 
 def _sound_group(
-    excess: FloatArray, levels: FloatArray, is_voter: BoolArray, usual_level: float
+    excess: FloatArray, distances: FloatArray, is_voter: BoolArray
 ) -> BoolArray:
     """Return the largest group of passes with equal levels, (pass,).
 
-    Of equally large ones it is the one with the usual I0, or the earlier one.
+    Of equally large ones it is the one next to the usual I0, or the earlier one.
     """
     near = np.abs(excess[:, None] - excess[None, :]) < np.log(LEAST_FACTOR)
     near &= is_voter[None, :]
     size = np.where(is_voter, near.sum(axis=1), 0)
     candidates = np.flatnonzero(size == size.max())
-    if np.isfinite(usual_level):
-        distance = [abs(np.median(levels[near[k]]) - usual_level) for k in candidates]
-        return np.asarray(near[candidates[int(np.argmin(distance))]])
-    return np.asarray(near[candidates[0]])
+    from_usual = [float(np.median(distances[near[k]])) for k in candidates]
+    best = int(np.nanargmin(from_usual)) if np.isfinite(from_usual).any() else 0
+    return np.asarray(near[candidates[best]])
 
 
 def _log(values: FloatArray) -> FloatArray:
@@ -230,6 +266,12 @@ def _log(values: FloatArray) -> FloatArray:
     logarithm = np.full(len(values), np.nan)
     np.log(values, out=logarithm, where=values > 0)
     return logarithm
+
+
+def _finite_median(values: FloatArray) -> float:
+    """Return the median of the finite values; NaN without any."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else np.nan
 
 
 def _scatter(values: FloatArray) -> float:

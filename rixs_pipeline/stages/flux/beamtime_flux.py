@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline import paths
+from rixs_pipeline.core.flux.pass_levels import UNKNOWN_FLUX, UsualFlux
 from rixs_pipeline.core.flux.sample_levels import I0, PHOTONS, Levels, range_factor
 from rixs_pipeline.core.flux.suggestion import round_to_range
 from rixs_pipeline.errors import InputError
@@ -20,7 +21,7 @@ from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
 )
 
-USUAL_STEPS = 4  # of the usual I0, per factor of two
+USUAL_STEP = 0.15  # of logarithms of the usual flux
 FLUX_LEVELS = "flux_levels"  # attribute of scans: medians of I0, photons, readings
 
 
@@ -30,23 +31,26 @@ class BeamtimeVerdict:
 
     Attributes
     ----------
-    usual_i0
-        Geometric mean of I0 in other scans, of the edge where there are some; NaN:
-        none.
+    usual
+        Flux of other scans, of the edge where there are some.
     factor
         I0 over that of another sample, if only its range differs; 1 otherwise.
     other_sample
         The sample that it differs from.
     """
 
-    usual_i0: float = np.nan
+    usual: UsualFlux = UNKNOWN_FLUX
     factor: float = 1.0
     other_sample: str = ""
 
-    def as_json(self) -> dict[str, float | str]:
+    def as_json(self) -> dict[str, float | str | list[float]]:
         """Return the values as plain JSON, for digests."""
-        usual_i0 = float(np.nan_to_num(self.usual_i0))
-        return {"usual": usual_i0, "factor": self.factor, "other": self.other_sample}
+        numbers = np.nan_to_num([self.usual.log_i0, *self.usual.log_i0_per])
+        return {
+            "usual": numbers.tolist(),
+            "factor": self.factor,
+            "other": self.other_sample,
+        }
 
 
 class BeamtimeFlux:
@@ -69,7 +73,7 @@ class BeamtimeFlux:
         own = {scan.name for scan in group.scans}
         others = [s for s in self._companions(group.scans[-1]) if s.name not in own]
         same_edge = [scan for scan in others if scan.edge == group.edge]
-        usual_i0 = self._usual_i0(same_edge or others)
+        usual = self._usual_flux(same_edge or others, has_edge=bool(same_edge))
         by_sample: dict[str, list[Run]] = {}
         for scan in same_edge:
             by_sample.setdefault(scan.sample, []).append(scan)
@@ -80,13 +84,13 @@ class BeamtimeFlux:
             if factor != 1:
                 factors[sample] = factor
         if not factors or 2 * len(factors) <= len(by_sample):
-            return BeamtimeVerdict(usual_i0)
+            return BeamtimeVerdict(usual)
         sample, factor = next(iter(factors.items()))
         if len(by_sample) == 1:
             elsewhere = [scan for scan in others if scan.edge != group.edge]
             if not self._is_odd_of_two(group.scans, same_edge, elsewhere):
-                return BeamtimeVerdict(usual_i0)
-        return BeamtimeVerdict(usual_i0, factor, sample)
+                return BeamtimeVerdict(usual)
+        return BeamtimeVerdict(usual, factor, sample)
 
     def _is_odd_of_two(
         self, scans: Sequence[Run], other_sample: list[Run], elsewhere: list[Run]
@@ -95,9 +99,9 @@ class BeamtimeFlux:
 
         Where these do not tell, it is the one that was measured later.
         """
-        usual = self._usual_i0(elsewhere)
+        usual = self._log_median(elsewhere)
         own_distance, other_distance = (
-            abs(np.log(self._usual_i0(list(group)) / usual))
+            abs(self._log_median(list(group)) - usual)
             for group in (scans, other_sample)
         )
         if abs(own_distance - other_distance) > np.log(2):  # not if NaN
@@ -109,14 +113,28 @@ class BeamtimeFlux:
             self._calibrations = SurroundingCalibrations(self.context)
         return self._calibrations.companions(scan)
 
-    def _usual_i0(self, scans: list[Run]) -> float:
-        i0 = [self._scan_levels(scan).get(I0, np.nan) for scan in scans]
-        positive = [value for value in i0 if value > 0]
-        if not positive:
+    def _usual_flux(self, scans: list[Run], *, has_edge: bool) -> UsualFlux:
+        """Return the flux of scans; I0 per photon only from those of the edge."""
+        log_i0 = self._log_median(scans)
+        if not has_edge:
+            return UsualFlux(log_i0)
+        channels = (PHOTONS, *self.context.config.xas.channels)
+        return UsualFlux(log_i0, tuple(self._log_median(scans, c) for c in channels))
+
+    def _log_median(self, scans: list[Run], divisor: str | None = None) -> float:
+        """Return the median logarithm of I0, or of I0 over a channel; NaN: none.
+
+        It is rounded, so that a new scan hardly ever changes what depends on it.
+        """
+        values = []
+        for levels in self._known_levels(scans):
+            below = 1.0 if divisor is None else levels.get(divisor, np.nan)
+            ratio = levels.get(I0, np.nan) / below if below else np.nan
+            if ratio > 0:
+                values.append(np.log(ratio))
+        if not values:
             return np.nan
-        # in steps, so that a new scan hardly ever changes what depends on it
-        steps = round(USUAL_STEPS * float(np.median(np.log2(positive))))
-        return float(2.0 ** (steps / USUAL_STEPS))
+        return round(float(np.median(values)) / USUAL_STEP) * USUAL_STEP
 
     def _known_levels(self, scans: Sequence[Run]) -> list[Levels]:
         return [levels for scan in scans if (levels := self._scan_levels(scan))]

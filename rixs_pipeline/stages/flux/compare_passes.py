@@ -12,14 +12,16 @@ from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.core.flux.evidence import LEAST_FACTOR
 from rixs_pipeline.core.flux.level_steps import LevelSteps
 from rixs_pipeline.core.flux.pass_levels import (
+    UNKNOWN_FLUX,
     PassFlux,
+    UsualFlux,
     find_pass_levels,
     find_pass_steps,
 )
 from rixs_pipeline.core.flux.suggestion import format_scale, round_to_range
 from rixs_pipeline.core.maps import combine
 from rixs_pipeline.core.maps.incident_axis import IncidentAxis
-from rixs_pipeline.schema import POINT_I0_UNUSABLE, READING
+from rixs_pipeline.schema import POINT_I0_UNUSABLE, POINT_USED, READING
 from rixs_pipeline.stages.sample.pass_axis import axis_of_passes, point_index
 from rixs_pipeline.types import FloatArray
 
@@ -52,7 +54,7 @@ def compare_pass_flux(
     config: NormaliseConfig,
     channels: Sequence[str],
     name: str,
-    usual_i0: float = np.nan,
+    usual: UsualFlux = UNKNOWN_FLUX,
 ) -> FluxComparison:
     """Compare the I0 of passes at equal photons, and leave out those that differ.
 
@@ -66,9 +68,8 @@ def compare_pass_flux(
         Further readings that follow the flux, such as TEY and TFY.
     name
         Name of the map, for messages.
-    usual_i0
-        Median I0 of other scans, which decides which of two passes is the odd one; NaN:
-        unknown.
+    usual
+        Flux of other scans, which decides which of two passes is the odd one.
 
     Returns
     -------
@@ -88,7 +89,7 @@ def compare_pass_flux(
             "which other passes have (`normalise.i0: null` normalises all passes by "
             "live time)"
         )
-    ranges = _find_ranges(with_i0, channels, name, usual_i0)
+    ranges = _find_ranges(with_i0, channels, name, usual)
     kept, changed, suggestions = [], [], []
     warnings = []
     for scan, log_range in zip(with_i0, ranges, strict=True):
@@ -113,7 +114,7 @@ def compare_pass_flux(
 
 
 def _find_ranges(
-    scans: Sequence[xr.Dataset], channels: Sequence[str], name: str, usual_i0: float
+    scans: Sequence[xr.Dataset], channels: Sequence[str], name: str, usual: UsualFlux
 ) -> list[FloatArray]:
     """Return the logarithm of each pass's I0 over the sound range, f8 (point,) each."""
     ranges = [_range_in_scan(scan) for scan in scans]
@@ -131,7 +132,7 @@ def _find_ranges(
         _main_level(pass_, log_range, scan, axis)
         for pass_, log_range, scan in zip(flux, ranges, scans, strict=True)
     ]
-    levels = find_pass_levels(usable, np.array(is_sound), np.log(usual_i0))
+    levels = find_pass_levels(usable, np.array(is_sound), usual)
     log_factor = np.where(levels.is_odd, levels.log_factor, 0.0)
     return [log_range + f for log_range, f in zip(ranges, log_factor, strict=True)]
 
@@ -228,6 +229,11 @@ def _suggest(scan: xr.Dataset, log_range: FloatArray, config: NormaliseConfig) -
     present = np.ones(len(log_range))
     for first, factor in config.scale_of(str(scan.attrs["run"]), number).items():
         present[first:] = factor
+    # points that are not used have the range of those before them
+    is_used = np.isin(scan["point_status"].values, (POINT_USED, POINT_I0_UNUSABLE))
+    last_used = np.maximum.accumulate(np.where(is_used, np.arange(len(is_used)), -1))
+    first_used = int(np.argmax(is_used))
+    log_range = log_range[np.maximum(last_used, first_used)]
     factors = present * np.exp(-log_range)
     levels = {
         level: round_to_range(float(np.median(factors[log_range == level])))

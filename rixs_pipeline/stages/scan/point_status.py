@@ -26,7 +26,6 @@ from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 LISTED_POINTS = 5  # energies that a warning lists at most
 DARK_I0 = 1e-4  # of the largest I0, that stands for readings of 0 and below
-STEP_WINDOW = 10  # points beside a step of I0 at most, whose photons are compared
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,8 @@ def _find_flux_levels(
         expected=counts.live_time[is_used].sum(axis=0),
         reference_counts=np.full(len(i0), np.inf),
     )
-    log_factor = find_level_steps(points, LARGE_FACTOR, STEP_WINDOW).log_factor
+    steps = find_level_steps(points, LARGE_FACTOR, has_spectrum=False)
+    log_factor = steps.log_factor
     no_triggers = np.zeros(len(i0), np.int64)  # not needed where there is I0
     duration = counted.scan.points.duration
     level = i0 * np.exp(-log_factor)
