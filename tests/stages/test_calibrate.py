@@ -9,7 +9,7 @@ from tests.stages.contexts import make_context, numbered_scan, reference_run
 
 RUNS = (reference_run(0, 100.0), numbered_scan(1), reference_run(5, 5000.0))
 
-LOST = "cal0000: no pixel could be calibrated; reasons in cal0000.nxs"
+LOST = "cal0000: no pixel could be calibrated; most of them: noisy"
 
 
 def calibrate(out, config=None):
@@ -30,6 +30,8 @@ def test_one_product_for_each_reference_run(tmp_path):
         ({"calibration": {"lines": ["C_Ka", "O_Ka", "Ni_La"]}}, True),
         ({"calibration": {"align": False}}, False),  # of scans
         ({"map": {"step": 1.0}}, False),
+        ({"map": {"emission": [2000.0, 8500.0]}}, True),
+        ({"calibration": {"hints": {"all": {7158: "O_Ka"}}}}, True),
         ({"regions": {"P": {"kind": "pfy"}}}, False),
         ({"beamtime": {"exclude": {"pixels": [3]}}}, False),
     ],
@@ -60,7 +62,7 @@ def test_a_reference_run_without_good_pixels_is_reported(
 ):
     cuts = (("pixel", "cut"), [[9, 5], [3, 1]])
 
-    def calibrate_run(run, reference, config):
+    def calibrate_run(run, reference, config, emission):
         product = calibration(run.name, run.middle, pixels)
         names = (("cut",), ["all", "residual"])
         lines = (("line",), ["C_Ka", "O_Ka", "Cu_La"])
@@ -69,7 +71,12 @@ def test_a_reference_run_without_good_pixels_is_reported(
             for name in ("phase", "time")
             for part in ("", "_uncorrected", "_uncorrected_errors")
         }
-        return product.assign(cut_counts=cuts, cut=names, line_name=lines, **offsets)
+        tables = ("line_residual", "line_residual_errors", "fwhm")
+        shape = ("pixel", "line")
+        values = {name: (shape, np.full((len(pixels), 3), 2.0)) for name in tables}
+        values |= {"line_energy": (("line",), [277.0, 524.9, 929.68])}
+        values |= {"cut_counts": cuts, "cut": names, "line_name": lines}
+        return product.assign(values | offsets)
 
     monkeypatch.setattr(module, "calibrate_run", calibrate_run)
     stage = calibrate(tmp_path)
@@ -81,7 +88,7 @@ def test_a_reference_run_without_good_pixels_is_reported(
 
 
 def test_a_reference_run_that_fails_does_not_stop_the_others(tmp_path, monkeypatch):
-    def calibrate_run(run, reference, config):
+    def calibrate_run(run, reference, config, emission):
         raise OSError(f"{run.name} cannot be read")
 
     monkeypatch.setattr(module, "calibrate_run", calibrate_run)

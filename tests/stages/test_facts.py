@@ -19,6 +19,8 @@ def test_calibration():
             "pixel": ("pixel", [1, 3, 5]),
             "status": ("pixel", status),
             "line_name": ("line", np.array(["C_Ka"], dtype=object)),
+            "line_residual": (("pixel", "line"), [[0.5], [np.nan], [0.3]]),
+            "line_residual_errors": (("pixel", "line"), [[0.3], [np.nan], [0.4]]),
             **CUTS,
         }
     )
@@ -27,6 +29,8 @@ def test_calibration():
         "pixels_live": 2,
         "pixels_bad": {3: "dead: no pulses"},
         "lines": ["C_Ka"],
+        "line_residuals": {"C_Ka": [0.4, 0.25]},
+        "results": ["lines - reference: C_Ka +0.40 +- 0.25 eV"],
         "cuts": {"all": 12, "finite": 11},
     }
 

@@ -53,11 +53,11 @@ MIN_UNAMBIGUOUS_SHARE = 0.5
 # a strong peak has this share of the significance of the usual peak of a line, ...
 STRONG_PEAK_SHARE = 0.5
 # ... and is no line if it is farther from all of them than this many tolerances
-PEAK_TOLERANCES = 3.0
+PEAK_TOLERANCES = 2.0
 # strong peaks without a line that say that the lines are wrong: at least so many, and
 # more than this share of the strong peaks. Samples may have a contaminant or two.
 MIN_UNEXPLAINED = 2
-MAX_UNEXPLAINED_SHARE = 0.3
+MAX_UNEXPLAINED_SHARE = 0.25
 # saturation energies that are tried within the range of these pixels
 N_SATURATION_ENERGIES = 9
 
