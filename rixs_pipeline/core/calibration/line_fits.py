@@ -159,6 +159,12 @@ class LineFits:
         """Standard deviation of the resolution (pixel, line), eV FWHM."""
         return self.sigma_errors * FWHM_PER_SIGMA
 
+    def are_narrowest(self, grid: LineGrid) -> BoolArray:
+        """Return whether resolutions (pixel, line) stand at the fit's lower limit."""
+        lowest = parameter_ranges(grid).lowest[LOG_SIGMA]
+        is_narrowest: BoolArray = self.theta[..., LOG_SIGMA] <= lowest + ROUNDING
+        return is_narrowest
+
     @property
     def tail_fraction(self) -> FloatArray:
         """Share of the line in the low-energy tail (pixel, line)."""

@@ -112,6 +112,8 @@ class Calibration:
         elastic line included.
     response
         Resolution of the pixels, widths of the lines, tail.
+    is_narrowest
+        (pixel, line) whether the resolution stands at the lower limit of the fit.
     accepted
         For each pixel, which of its pulses pass the cuts.
     peaks
@@ -124,6 +126,7 @@ class Calibration:
     status: tuple[PixelStatus, ...]
     lines: FittedLines
     misfit_probability: FloatArray
+    is_narrowest: BoolArray
     line_pulse_height: FloatArray
     line_residual: FloatArray
     line_residual_errors: FloatArray
@@ -250,10 +253,12 @@ def _make_calibration(
     hint_problems = [(pixel.pulses.pixel, pixel.hints.problem) for pixel in pixels]
     misfit = np.full(len(pixels), np.nan)
     is_widest = np.zeros((len(pixels), len(lines.names)), dtype=bool)
+    is_narrowest = is_widest.copy()
     if scale is not None:
         anchor_errors = lines.energy_errors[lines.is_anchor]
         misfit = misfit_probability(scale.curves, anchor_errors)
         is_widest = scale.fits.are_widest(lines.grid)
+        is_narrowest = scale.fits.are_narrowest(lines.grid) & scale.is_usable
     quality = LineQuality(
         names=lines.names,
         residual=line_tables["line_residual"],
@@ -274,6 +279,7 @@ def _make_calibration(
         status=status,
         lines=lines,
         misfit_probability=misfit,
+        is_narrowest=is_narrowest,
         response=response,
         params=params,
         params_covariance=covariance,

@@ -16,13 +16,15 @@ import numpy as np
 from rixs_pipeline.types import FloatArray, IntArray
 
 STEP_EV = 1.0
+# top of the density: at least, and relative to the energy that 99 % do not exceed
 TOP_EV = 1500.0
+TOP_QUANTILE, TOP_MARGIN = 0.99, 1.2
 SMOOTHING_EV = 2.0  # wider than the drift between scans, narrower than a jump
 BACKGROUND_SHARE = 0.02  # flat, so that a stray pulse decides nothing
 
 
 def emission_density(energies: FloatArray) -> FloatArray:
-    """Return the density of emitted photons, per bin of `STEP_EV` from 0 to `TOP_EV`.
+    """Return the density of emitted photons, per bin of `STEP_EV` from 0 on.
 
     Parameters
     ----------
@@ -36,8 +38,11 @@ def emission_density(energies: FloatArray) -> FloatArray:
     """
     from scipy.ndimage import gaussian_filter1d
 
-    n_bins = int(TOP_EV / STEP_EV)
-    energy_range = (0.0, TOP_EV)
+    known = energies[np.isfinite(energies)]
+    usual_top = float(np.quantile(known, TOP_QUANTILE)) if len(known) else 0.0
+    high = TOP_MARGIN * usual_top
+    n_bins = int(max(TOP_EV, high) / STEP_EV)
+    energy_range = (0.0, n_bins * STEP_EV)
     counts, _ = np.histogram(energies, n_bins, energy_range)
     counts = counts.astype(np.float64)
     width = SMOOTHING_EV / STEP_EV

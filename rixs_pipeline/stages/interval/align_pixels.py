@@ -15,6 +15,7 @@ import numpy as np
 
 from rixs_pipeline.core.drift import pixel_alignment
 from rixs_pipeline.core.energy import later_calibration_share
+from rixs_pipeline.core.gain import EnergyRange
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
@@ -31,7 +32,7 @@ from rixs_pipeline.types import FloatArray, Int32Array, IntArray
 if TYPE_CHECKING:
     import xarray as xr
 
-# eV, of all edges. It is not the range of the map, so that the alignment, and with it
+# eV, of all edges, for reference lines up to 1 keV. It is not the range of the map, so that the alignment, and with it
 # the energies, do not depend on the bins of the map.
 EMISSION = (200.0, 1100.0)
 BIN_WIDTH = 0.5  # eV: narrower than any line that a detector shows
@@ -61,6 +62,12 @@ class AlignTask:
     points: Points
     piece: IntArray
     edges: FloatArray
+
+
+def emission_range(highest_line: float) -> tuple[float, float]:
+    """Return the range of the spectra, which follows the highest reference line, eV."""
+    low, high = EMISSION
+    return low, high * EnergyRange.up_to(highest_line).energy_unit
 
 
 def spectrum_edges(emission: tuple[float, float] = EMISSION) -> FloatArray:

@@ -12,7 +12,7 @@ from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
 )
-from rixs_pipeline.types import Int32Array, Outcome
+from rixs_pipeline.types import FloatArray, Int32Array, Outcome
 
 PixelEnergies = tuple[PixelEnergy, ...]  # in the order of a scan's files
 
@@ -54,12 +54,12 @@ def find_pixel_energies(
     config = context.config.calibration
     if not config.align and config.displaced_pixels == "keep":
         return energies
-    edges = align_pixels.spectrum_edges()
     to_align, tasks = [], []
     for scan in scans:
         functions = energies[scan.name].result
         if not functions:
             continue
+        edges = _spectrum_edges(calibrations, scan)
         group = Outcome.of(align_pixels.align_tasks, scan, functions, edges, block_size)
         if group.error:
             energies[scan.name] = Outcome(error=group.error)
@@ -92,6 +92,15 @@ def _calibrated_energies(
     return calibrations.pixel_energies(scan)
 
 
+def _spectrum_edges(calibrations: SurroundingCalibrations, scan: Run) -> FloatArray:
+    """Return the edges (bin + 1,) eV of the spectra that align a scan."""
+    highest = 0.0
+    for calibration in calibrations.read(scan):
+        lines = calibration["line_energy"].values
+        highest = max(highest, float(lines.max(initial=0.0)))
+    return align_pixels.spectrum_edges(align_pixels.emission_range(highest))
+
+
 def _compared_energies(
     context: RunContext,
     calibrations: SurroundingCalibrations,
@@ -102,7 +111,7 @@ def _compared_energies(
     """Return the energy functions without displaced pixels, the others aligned."""
     config = context.config.calibration
     counts = spectra.unwrap()
-    edges = align_pixels.spectrum_edges()
+    edges = _spectrum_edges(calibrations, scan)
     if config.displaced_pixels != "keep":
         exclude = config.displaced_pixels == "exclude"
         energies = mark_displaced(energies, counts, edges, exclude=exclude)

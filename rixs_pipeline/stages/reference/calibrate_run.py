@@ -13,6 +13,7 @@ from rixs_pipeline.core.calibration.hints import Hint, Hints
 from rixs_pipeline.core.calibration.line_identification import ReferenceLine
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.calibration.reference_run import (
+    Calibration,
     CalibrationOptions,
     calibrate_pixels,
 )
@@ -83,11 +84,26 @@ def calibrate_run(
         "time": run.middle,
         "parked_energy": parked_energy,
         "hint_problems": json.dumps(result.hint_problems),
+        "narrowest_share": _narrowest_share(result),
     }
     dataset.attrs |= tail_attributes(result.response.tail)
     dataset.attrs |= reference.attributes()
     check(dataset, PIXEL_CALIBRATION, run.name)
     return dataset
+
+
+def _narrowest_share(result: Calibration) -> float:
+    """Return the share of lines whose resolution is at the fit's lower limit.
+
+    0 without lines in ok pixels.
+    """
+    is_ok = np.array([status.is_ok for status in result.status], dtype=bool)
+    is_anchor = result.lines.is_anchor
+    is_fitted = np.isfinite(result.line_residual[is_ok][:, is_anchor])
+    is_narrowest = result.is_narrowest[is_ok][:, is_anchor]
+    n_fitted = int(np.count_nonzero(is_fitted))
+    n_narrowest = int(np.count_nonzero(is_narrowest & is_fitted))
+    return n_narrowest / max(n_fitted, 1)
 
 
 def calibration_options(config: CalibrationConfig) -> CalibrationOptions:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MISSING_SHARE = 0.5  # of the ok pixels: a line that more of them lack is reported
-# relative distance from the narrowest resolution of a fit that counts as none
-NARROW_TOLERANCE = 1e-3
 
 
 def calibration_warnings(
@@ -88,18 +86,11 @@ def _missing_lines(dataset: xr.Dataset, named_lines: Sequence[str]) -> list[str]
 
 def _narrow_lines(dataset: xr.Dataset) -> list[str]:
     """Return a line if the resolution of most ok pixels is at the fit's lower limit."""
-    is_ok = are_ok(dataset["status"].values)
     energy = dataset["line_energy"].values
-    if not is_ok.any() or not len(energy):
+    if not dataset.attrs.get("narrowest_share", 0.0) > MISSING_SHARE:
         return []
-    energy_range = EnergyRange.up_to(float(energy.max()))
-    grid = LineGrid(SOFT_BIN_EV * energy_range.width_unit)
-    narrowest = narrowest_fwhm(grid)
-    fwhm = dataset["fwhm"].values[is_ok]
-    is_narrow = fwhm < narrowest * (1 + NARROW_TOLERANCE)
-    narrow_share = is_narrow.sum() / max(np.isfinite(fwhm).sum(), 1)
-    if narrow_share <= MISSING_SHARE:
-        return []
+    energy_range = EnergyRange.up_to(float(energy.max(initial=0.0)))
+    narrowest = narrowest_fwhm(LineGrid(SOFT_BIN_EV * energy_range.width_unit))
     return [
         f"resolution of most lines at the lower limit of the fit, {narrowest:.1f} eV "
         "FWHM; a better resolution, or the lines of another energy range: check "
