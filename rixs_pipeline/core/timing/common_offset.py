@@ -12,7 +12,7 @@ from rixs_pipeline.types import FloatArray
 # deviations: of 100,000 sound beamtimes less than one
 SIGNIFICANCE = 4.5
 MIN_LOG_RATIO = SIGNIFICANCE**2 / 2
-# Half of the smallest offset that matters, in units of the time from point to point
+# Smallest offset that matters, in units of the time from point to point
 MIN_SPACINGS = 0.25
 MIN_SCANS_FOR_DRIFT = 3
 # s/s: clocks of computers that are not synchronised drift by some 1e-5 to 1e-4
@@ -20,7 +20,7 @@ USUAL_DRIFT = 1e-4
 DRIFT_STEPS = 24  # on either side of zero
 LARGEST_DRIFT = 3.0  # points, over half the time of the scans
 STEPS_PER_SPACING = 32
-SINGLE_PEAK = 1.5  # spacings around the maximum that all likely offsets lie in
+SINGLE_PEAK = 1.5  # spacings, widest gap between likely offsets of a single peak
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,7 @@ def fit_clock(curves: Sequence[ShiftCurve], time: FloatArray) -> ClockFit:
     scatter = _scatter(curves, mean)
     is_likely = posterior > posterior.max() - MIN_LOG_RATIO
     middle = np.broadcast_to(grid, likelihood.shape).ravel()
-    spread = np.abs(middle[is_likely] - middle @ weight).max()
-    allowed = max(SINGLE_PEAK * spacing, SIGNIFICANCE * float(np.sqrt(variance.min())))
+    widest_gap = np.diff(np.unique(middle[is_likely])).max(initial=0.0)
     best = values[:, int(np.argmax(posterior))]
     is_inside = all(
         curve.offset[0] + step < value < curve.offset[-1] - step
@@ -116,7 +115,7 @@ def fit_clock(curves: Sequence[ShiftCurve], time: FloatArray) -> ClockFit:
         value=mean,
         error=np.sqrt(variance * scatter),
         log_ratio=float(likelihood.max() - _marginal(zero)[0]) / scatter,
-        is_single=bool(is_inside and spread <= allowed),
+        is_single=bool(is_inside and widest_gap <= SINGLE_PEAK * spacing),
         spacing=spacing,
     )
 

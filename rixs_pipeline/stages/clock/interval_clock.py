@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.timing.common_offset import MIN_LOG_RATIO, ClockFit, fit_clock
+from rixs_pipeline.core.timing.common_offset import (
+    MIN_LOG_RATIO,
+    SIGNIFICANCE,
+    ClockFit,
+    fit_clock,
+)
 from rixs_pipeline.core.timing.shift_fits import ShiftCurve
 from rixs_pipeline.io.runs import NS_PER_S, ClockOffset
 from rixs_pipeline.stages.clock.scan_clock import ScanClock, place_by_label
@@ -67,7 +72,7 @@ def decide(clocks: Sequence[ScanClock]) -> list[ScanDecision]:
         if is_possible and (is_member or curves[row] is None):
             decisions.append(_with_common(clock, offset))
         else:
-            decisions.append(_alone(clock, curves[row]))
+            decisions.append(_alone(clock, curves[row], offset))
     if common.is_suspicious:
         rows = [row for row, d in enumerate(decisions) if d == ScanDecision()]
         for row in rows[:1]:
@@ -203,7 +208,11 @@ def _fit_common(
             for row, curve, value in zip(rows, used, fit.value, strict=True)
         ]
         worst = int(np.argmax(loss))
-        if loss[worst] < MIN_LOG_RATIO or len(rows) == 1:
+        own = fit_clock([used[worst]], time[[worst]])
+        distance = abs(float(own.value[0] - fit.value[worst]))
+        is_apart = distance > SIGNIFICANCE * float(own.error[0])
+        agrees = loss[worst] < MIN_LOG_RATIO or not (is_apart or np.isinf(loss[worst]))
+        if agrees or len(rows) == 1:
             return _CommonClock(fit, time, tuple(rows))
         del rows[worst]
     return _CommonClock(fit, np.empty(0), ())
@@ -224,7 +233,9 @@ def _with_common(clock: ScanClock, offset: ClockOffset | None) -> ScanDecision:
     return ScanDecision(offset)
 
 
-def _alone(clock: ScanClock, curve: ShiftCurve | None) -> ScanDecision:
+def _alone(
+    clock: ScanClock, curve: ShiftCurve | None, common: ClockOffset | None
+) -> ScanDecision:
     """Decide on a scan that the common clock does not fit."""
     if curve is not None:
         fit = fit_clock([curve], np.array([clock.scan.middle]))
@@ -236,6 +247,14 @@ def _alone(clock: ScanClock, curve: ShiftCurve | None) -> ScanDecision:
     if clock.contradicts_label:
         placed = place_by_label(clock.scan, PLACING_SHARE * clock.spacing)
         return ScanDecision(placed) if placed else ScanDecision(refusal=_refusal(clock))
+    if (
+        common is not None
+        and curve is not None
+        and clock.allowed.contains(common.value)
+    ):
+        gain = _loss(clock, curve, 0.0) - _loss(clock, curve, common.value)
+        if gain > 0:  # it shares the clock rather than having none
+            return ScanDecision(common)
     if clock.is_empty:
         return ScanDecision(refusal=_refusal(clock))
     return ScanDecision()
