@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.io.runs import Points, Run
-from rixs_pipeline.stages.clock.scan_clock import (
-    ScanClock,
-    label_range,
-    place_by_label,
-)
+from rixs_pipeline.stages.clock.scan_clock import ScanClock, label_range, place_by_label
 
 SECOND = 10**9
 
