@@ -42,12 +42,19 @@ class PulseColumns(NamedTuple):
     coefs: Float32Array
 
 
+# Energies of incident and emitted photons, eV: between them lie all edges that TES
+# spectrometers are used for, from Al L to hard X rays. The same numbers in keV lie
+# below for edges up to 30 keV.
+PLAUSIBLE_ENERGIES = (30.0, 30e3)
+
+
 class Edge(StrEnum):
     """Absorption edges, named by element and shell."""
 
     C_K = "C_K"
     N_K = "N_K"
     O_K = "O_K"
+    F_K = "F_K"
     Ti_L = "Ti_L"
     V_L = "V_L"
     Cr_L = "Cr_L"

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from rixs_pipeline.types import PLAUSIBLE_ENERGIES
+
 
 class Model(BaseModel):
     """Base of all parts of the config: frozen, unknown keys refused, numbers finite."""
@@ -19,12 +21,24 @@ def _check_ascending(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+def _check_ev(limits: tuple[float, float]) -> tuple[float, float]:
+    """Refuse limits in keV: a photon of less than 30 eV is not detected."""
+    lowest, highest = PLAUSIBLE_ENERGIES
+    if max(map(abs, limits)) < lowest:
+        raise ValueError(f"{list(limits)} looks like keV; give eV")
+    if min(limits) > highest:
+        raise ValueError(f"{list(limits)} looks like meV; give eV")
+    return limits
+
+
 def _wrap_single_value(value: Any) -> Any:
     """Return a list that holds a single mapping or text; other values unchanged."""
     return [value] if isinstance(value, str | dict) else value
 
 
 Limits = Annotated[tuple[float, float], AfterValidator(_check_ascending)]
+# of incident and emission energies, eV
+EnergyLimits = Annotated[Limits, AfterValidator(_check_ev)]
 RegionName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 # of a field that holds a list: a single value may be given without brackets
 SINGLE_VALUE_ALLOWED = BeforeValidator(_wrap_single_value)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rixs_pipeline.config.base import Limits, Model, RegionName
+from rixs_pipeline.config.base import EnergyLimits, Limits, Model, RegionName
 from rixs_pipeline.config.calibration import CalibrationConfig
 from rixs_pipeline.config.comparison import Comparison, PassesConfig
 from rixs_pipeline.config.execution import ExecutionConfig
@@ -63,11 +63,11 @@ class BeamtimeConfig(Model):
 class MapConfig(Model):
     """The bins of the maps."""
 
-    emission: Limits = Field(
+    emission: EnergyLimits = Field(
         (200.0, 1100.0), description="emission energy range [low, high], eV"
     )
     step: float = Field(0.5, gt=0, description="width of the emission bins, eV")
-    incident: Limits | None = Field(
+    incident: EnergyLimits | None = Field(
         None,
         description="range [low, high] of explicit incident energy bins, eV; "
         "default: the points of the scan",

@@ -24,6 +24,7 @@ EDGE_WINDOWS = {
     Edge.Ti_L: (450.0, 475.0),
     Edge.V_L: (508.0, 525.0),
     Edge.O_K: (526.0, 550.0),
+    Edge.F_K: (680.0, 699.0),
     Edge.Cr_L: (570.0, 595.0),
     Edge.Mn_L: (635.0, 660.0),
     Edge.Fe_L: (700.0, 730.0),
@@ -34,6 +35,13 @@ EDGE_WINDOWS = {
 }
 
 
+# A scan of F K begins before the edge of fluorides (687 to 692 eV) and goes beyond it;
+# one of Fe L includes L2 (720 to 723 eV): binding energies of the X-ray data booklet,
+# LBNL (2009), and chemical shifts. A scan that does both may be of either, eV.
+F_K_LIMITS = (688.0, 695.0)
+FE_L_LIMIT = 724.0
+
+
 @dataclass(frozen=True)
 class BuiltRuns:
     """Runs in order of time, and one line for each ambiguity or unused config key."""
@@ -42,10 +50,37 @@ class BuiltRuns:
     problems: tuple[str, ...]
 
 
-def find_edge(incident_energy: FloatArray) -> Edge | None:
-    """Return the edge whose window overlaps most with the incident energies, eV."""
+def possible_edges(incident_energy: FloatArray) -> tuple[Edge, ...]:
+    """Return F K, or F K and Fe L, where a scan that begins above Mn L includes them.
+
+    Parameters
+    ----------
+    incident_energy
+        Of the points, (point,), eV.
+
+    Returns
+    -------
+    tuple of Edge
+        Empty where F K is not included: then the ranges of the edges are distinct.
+    """
     low = float(incident_energy.min())
     high = float(incident_energy.max())
+    is_beyond_manganese = low >= EDGE_WINDOWS[Edge.Mn_L][1]
+    if not (is_beyond_manganese and low <= F_K_LIMITS[0] and high >= F_K_LIMITS[1]):
+        return ()
+    return (Edge.F_K, Edge.Fe_L) if high >= FE_L_LIMIT else (Edge.F_K,)
+
+
+def find_edge(incident_energy: FloatArray) -> Edge | None:
+    """Return the edge whose window overlaps most with the incident energies, eV.
+
+    None where there is none, or where F K and Fe L are both included.
+    """
+    low = float(incident_energy.min())
+    high = float(incident_energy.max())
+    possible = possible_edges(incident_energy)
+    if possible:
+        return possible[0] if len(possible) == 1 else None
     overlaps = {
         edge: min(high, window_high) - max(low, window_low)
         for edge, (window_low, window_high) in EDGE_WINDOWS.items()

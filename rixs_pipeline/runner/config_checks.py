@@ -8,6 +8,7 @@ from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages.sample import region_spectra
 from rixs_pipeline.stages.sample.configured_regions import select_regions
+from rixs_pipeline.stages.sample.region_ranges import find_unreached
 
 
 def unmatched_entries(beamtime: Beamtime, config: Config) -> list[str]:
@@ -35,6 +36,24 @@ def unmatched_entries(beamtime: Beamtime, config: Config) -> list[str]:
             f"`figures.{name}`: no {part}" for part in _missing_panels(figure, scans)
         ]
     return [f"config: {line} in this beamtime" for line in lines]
+
+
+def unreached_regions(beamtime: Beamtime, config: Config) -> list[str]:
+    """Return a line for each region of the config that touches no data.
+
+    Parameters
+    ----------
+    beamtime : Beamtime
+        All runs.
+    config : Config
+        Resolved.
+
+    Returns
+    -------
+    list of str
+        The spectra of these regions are lost.
+    """
+    return find_unreached(config.regions, beamtime.scans, config.map.emission)
 
 
 def _unmatched_exclusions(beamtime: Beamtime, config: Config) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from rixs_pipeline.config import Config
 from rixs_pipeline.io import discovery
 from rixs_pipeline.io.checks.overlaps import separate
-from rixs_pipeline.runner.config_checks import unmatched_entries
+from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
 from rixs_pipeline.runner.output_folder import make_folder, write_config
@@ -64,6 +64,8 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
     summary.report_warnings()
     for warning in unmatched_entries(beamtime, config):
         summary.warn(warning)
+    if "extract" in options.verbs:
+        summary.lose(unreached_regions(beamtime, config))
     if options.is_partial and "combine" in options.verbs:
         summary.warn(
             "maps, spectra and figures contain only the scans selected with --scans; "

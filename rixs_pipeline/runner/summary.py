@@ -102,7 +102,7 @@ class Summary:
                 self._reported_kinds.add(kind)
                 log.warning("%s", summarise_kind(lines))
 
-    def _lose(self, lines: Sequence[str]) -> None:
+    def lose(self, lines: Sequence[str]) -> None:
         """Add lines about what is lost; one of each kind is logged."""
         known_kinds = set(group_by_kind(self.losses))
         self.losses += lines
@@ -120,7 +120,7 @@ class Summary:
         self.items[name] = self.previous["items"].get(name, {}) | {"status": "fresh"}
         for text in self.items[name].get("warnings", []):
             self.warn(text)
-        self._lose(self.items[name].get("losses", []))
+        self.lose(self.items[name].get("losses", []))
 
     def add_stale(self, name: str, path: Path, reason: str) -> None:
         """Record that a product has to be made, and why."""
@@ -142,7 +142,7 @@ class Summary:
             self.items[name]["losses"] = list(content.losses)
         if content.corrections:
             self.items[name]["corrections"] = list(map(asdict, content.corrections))
-        self._lose(content.losses)
+        self.lose(content.losses)
         self.executed.append(str(path.relative_to(self.out)))
         for text in warnings:
             self.warn(text)

@@ -5,6 +5,7 @@ from typing import Any
 
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
+from rixs_pipeline.io.build_runs import possible_edges
 from rixs_pipeline.stages.context import RunContext, SampleEdge
 from rixs_pipeline.stages.flux.beamtime_flux import BeamtimeFlux, sample_loss
 from rixs_pipeline.stages.flux.compare_passes import compare_pass_flux
@@ -27,8 +28,10 @@ class Combine(Stage[SampleEdge]):
         context = self.context
         for scan in context.scans:
             if scan.edge is None:
+                possible = possible_edges(scan.points.incident_energy)
+                names = f" ({' or '.join(possible)})" if possible else ""
                 context.warn(
-                    f"{scan.name}: edge unknown; not included in any map; "
+                    f"{scan.name}: edge unknown{names}; not included in any map; "
                     f"set `beamtime.scans.{scan.number}.edge`"
                 )
         owners = {

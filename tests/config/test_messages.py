@@ -212,7 +212,7 @@ def test_checks_of_a_model_are_reported_at_the_key_or_the_section(
     )
     (line,) = problems(tmp_path, "map:\n  step: 0.5\n  emission: [200, 1000.3]\n")
     assert line.startswith("c.yaml:3: map.emission: [200.0, 1000.3] is not a whole")
-    (line,) = problems(tmp_path, "execution: {}\nmap:\n  incident: [1, 2]\n")
+    (line,) = problems(tmp_path, "execution: {}\nmap:\n  incident: [780, 800]\n")
     assert line.startswith(
         "c.yaml:2: map: only one of `incident` and `incident_step` is set"
     )

@@ -80,7 +80,7 @@ def test_execution_is_not_part_of_the_hash() -> None:
 
 
 @given(
-    low=st.integers(0, 500),
+    low=st.integers(30, 500),
     n_bins=st.integers(1, 2000),
     step=st.sampled_from([0.1, 0.2, 0.25, 0.5, 1.0]),
 )
@@ -88,3 +88,18 @@ def test_rounding_does_not_matter_for_whole_numbers_of_bins(
     low: int, n_bins: int, step: float
 ) -> None:
     assert MapConfig(emission=(low, low + n_bins * step), step=step).step == step
+
+
+@pytest.mark.parametrize(
+    "bins", [{"emission": [0.2, 1.1], "step": 0.0005}, {"emission": [2e5, 1.1e6]}]
+)
+def test_emission_energies_in_other_units_are_refused(bins):
+    with pytest.raises(
+        ValidationError, match=r"emission\n.*looks like [km]eV; give eV"
+    ):
+        Config.model_validate({"map": bins})
+
+
+def test_incident_bins_in_kev_are_refused():
+    with pytest.raises(ValidationError, match=r"incident\n.*looks like keV"):
+        Config.model_validate({"map": {"incident": [0.76, 0.8], "incident_step": 1}})

@@ -5,7 +5,8 @@ Sources:
 - PROPOSAL: chosen by eye for oxide electrodes (sPFY of O K at 523-524) and for organic
   carbon and nitrogen; from no table.
 - LINES: emission from 13 below La to 9 above Lb, lines of NIST SRD-128 (R. D. Deslattes
-  et al., Rev. Mod. Phys. 75, 35 (2003)); the incident bands are proposals.
+  et al., Rev. Mod. Phys. 75, 35 (2003)); of F K 13 below to 9 above Ka (676.8, W. T.
+  Elam et al., Radiat. Phys. Chem. 63, 121 (2002)); the incident bands are proposals.
 """
 
 from dataclasses import dataclass
@@ -111,6 +112,16 @@ PRESETS: dict[Edge, Preset] = {
         ),
         source=PresetSource.PROPOSAL,
         super_partial=Limits(523, 524),
+    ),
+    Edge.F_K: Preset(
+        emission=Limits(664, 686),
+        band_name="692",
+        band=Limits(690, 694),
+        inverse=None,
+        edge=EdgeWindows(
+            pre_edge=Limits(660, 684), post_edge=Limits(705, 740), position=692.0
+        ),
+        source=PresetSource.LINES,
     ),
     Edge.Ti_L: _l_edge(
         emission=Limits(439, 467),

@@ -9,12 +9,15 @@ import numpy as np
 
 from rixs_pipeline.io.formats.values import TimeForm, parse_time
 from rixs_pipeline.io.runs import ClockOffset, Points, Timed, name_of
-from rixs_pipeline.types import BoolArray, Edge, FloatArray, IntArray
+from rixs_pipeline.types import (
+    PLAUSIBLE_ENERGIES,
+    BoolArray,
+    Edge,
+    FloatArray,
+    IntArray,
+)
 
-# Between them lie all edges that TES spectrometers are used for, from Li K to hard X
-# rays, eV; the same numbers in keV or meV are outside for edges above 30 eV.
-LOWEST_ENERGY, HIGHEST_ENERGY = 30.0, 30e3
-
+LOWEST_ENERGY, HIGHEST_ENERGY = PLAUSIBLE_ENERGIES
 
 NO_POINTS = Points(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
 

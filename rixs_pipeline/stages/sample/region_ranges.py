@@ -1,0 +1,120 @@
+"""Regions of the config that no map of the beamtime reaches."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from rixs_pipeline.config import Piece, Region
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.stages.sample.configured_regions import (
+    ConfiguredRegions,
+    resolve_regions,
+)
+from rixs_pipeline.types import FloatArray
+
+CUT_DISTANCE = 1.0  # eV; a point further away than that is not the one that was meant
+Range = tuple[float, float]  # lowest and highest, eV
+
+
+def find_unreached(
+    configured: ConfiguredRegions, scans: Sequence[Run], emission: Range
+) -> list[str]:
+    """Return a line for each region that is outside all maps of its edge.
+
+    Parameters
+    ----------
+    configured
+        The config's regions.
+    scans
+        All scans of the beamtime.
+    emission
+        Emission energies of the maps, eV.
+
+    Returns
+    -------
+    list of str
+        With the range that there is. A region of an edge that was not scanned is not
+        among them: configs of a site list many.
+    """
+    lines = []
+    for name, region in resolve_regions(configured or {}).items():
+        incident = [
+            scan.points.incident_energy
+            for scan in scans
+            if scan.edge and region.edge in (None, scan.edge)
+        ]
+        problem = _find_problem(region, incident, emission) if incident else ""
+        if problem:
+            lines.append(f"region '{name}' touches no data: {problem}")
+    return lines
+
+
+def _find_problem(
+    region: Region, incident: Sequence[FloatArray], emission: Range
+) -> str:
+    """Return why a region is outside all maps; nothing where it touches one.
+
+    Every part of the region must be outside; a part counts with the rectangle around
+    it.
+    """
+    problems = []
+    for piece in region.pieces or (region,):
+        problem = _is_outside(_emission_limits(piece, region), [emission], "emission")
+        if not problem:
+            ranges = [(float(e.min()), float(e.max())) for e in incident]
+            limits = _incident_limits(piece, region)
+            problem = _is_outside(limits, ranges, "incident energies")
+        problems.append(problem)
+    return problems[0] if all(problems) else ""
+
+
+def _is_outside(limits: Range | None, ranges: Iterable[Range], what: str) -> str:
+    """Return a line where limits have nothing in common with any range."""
+    if limits is None:
+        return ""
+    low, high = limits
+    known = list(ranges)
+    if any(low <= upper and high >= lower for lower, upper in known):
+        return ""
+    lowest = min(lower for lower, _ in known)
+    highest = max(upper for _, upper in known)
+    return (
+        f"{what} {low:g} to {high:g} eV, but the maps have {lowest:.1f} to "
+        f"{highest:.1f} eV; correct its limits"
+    )
+
+
+def _common(limits: Iterable[Range | None]) -> Range | None:
+    """Return the common part of limits; None where there are none."""
+    given = [single for single in limits if single is not None]
+    if not given:
+        return None
+    return max(low for low, _ in given), min(high for _, high in given)
+
+
+def _emission_limits(piece: Piece, region: Region) -> Range | None:
+    """Return the emission energies of a part of a region, eV."""
+    return _common(
+        [piece.emission, region.emission, _corners(piece, 1), _corners(region, 1)]
+    )
+
+
+def _incident_limits(piece: Piece, region: Region) -> Range | None:
+    """Return the incident energies of a part of a region, eV.
+
+    A cut at one energy takes the nearest point.
+    """
+    cuts = [
+        cut if isinstance(cut, tuple) else (cut - CUT_DISTANCE, cut + CUT_DISTANCE)
+        for cut in region.cuts  # one at most
+    ]
+    limits = [piece.incident, region.incident, _corners(piece, 0), _corners(region, 0)]
+    return _common([*limits, *cuts])
+
+
+def _corners(piece: Piece, axis: int) -> Range | None:
+    """Return the extent of a polygon along an axis: 0 incident, 1 emission, eV."""
+    if piece.polygon is None:
+        return None
+    energy = np.array(piece.polygon)[:, axis]
+    return float(energy.min()), float(energy.max())
