@@ -126,6 +126,59 @@ def test_a_bad_pixel_has_a_page_too(twelve, pixel, status):
     draw(figure)
 
 
+def without_scale(dataset):
+    """The same dataset with pulse heights only, and no line."""
+    n = dataset.sizes["pixel"]
+    counts = np.zeros((n, 1300), dtype=int)
+    counts[:, [300, 500, 520, 900]] = 200
+    peaks = np.tile([4510.0, 7507.5, 7807.5, 13507.5, np.nan], (n, 1))
+    peaks[0, 2:] = np.nan
+    status = np.full(n, "ambiguous line identification; name lines", dtype=object)
+    values = {
+        "status": ("pixel", status),
+        "spectrum": dataset["spectrum"] * 0,
+        "height_counts": (("pixel", "height_bin"), counts),
+        "height_bin_width": ("pixel", np.full(n, 15.0)),
+        "peak_pulse_height": (("pixel", "peak"), peaks),
+    }
+    return dataset.assign(values).isel(line=slice(0, 0))
+
+
+def test_without_a_scale_the_pulse_heights_are_shown(twelve, inside):
+    """The page and the summary name the positions of the peaks, for the hints."""
+    dataset = without_scale(twelve)
+    page = calibration.calibration_figure(dataset, 3)
+    summary = calibration.calibration_summary_figure(dataset)
+    for figure in (page, summary):
+        axes = figure.axes[0]
+        assert axes.get_xlabel().startswith("pulse height of pixel 3; name peaks")
+        assert [text.get_text() for text in axes.texts] == [
+            "4510",
+            "7508",
+            "7808",
+            "13508",
+        ]
+        assert axes.lines[0].get_ydata().sum() == 800
+        inside(figure)
+
+
+def test_bins_that_grow_wider_are_joined(twelve):
+    """Above 2 keV: counts are kept, in bins of the widest width or more."""
+    fine = np.arange(1990.0, 2000.0, 0.25) + 0.125
+    coarse = np.arange(2000.0, 2030.0, 1.0) + 0.5
+    emission = np.concatenate([fine, coarse])
+    counts = np.ones((twelve.sizes["pixel"], len(emission)), dtype=int)
+    dataset = twelve.drop_dims("emission_energy").assign(
+        emission_energy=("emission_energy", emission),
+        spectrum=(("pixel", "emission_energy"), counts),
+    )
+    dataset["emission_energy"].attrs = twelve["emission_energy"].attrs
+    drawn = calibration.calibration_figure(dataset, 3).axes[0].lines[0]
+    assert drawn.get_ydata().sum() == len(emission)
+    assert np.diff(drawn.get_xdata()) == pytest.approx(1.0)
+    assert drawn.get_ydata()[[0, -1]].tolist() == [4, 1]
+
+
 @pytest.mark.parametrize("pixels", [4, 240])
 def test_no_label_leaves_the_figures(make_calibration, inside, pixels):
     dataset = make_calibration(

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.simulate.absorption import absorption
-from rixs_pipeline.simulate.emission import GEOMETRY, intensity, reference_density
+from rixs_pipeline.simulate.emission import (
+    EMISSION_GRID,
+    GEOMETRY,
+    intensity,
+    reference_density,
+    reference_grid,
+)
 from rixs_pipeline.simulate.schedule import SCAN_RANGES, scan_energies
 from rixs_pipeline.simulate.settings import Sample
 
@@ -111,3 +117,15 @@ def test_electrode_without_oxide_has_no_oxygen_emission():
     oxygen = sum_window(with_oxide, 518, 526).sum()
     assert sum_window(without_oxide, 518, 526).sum() < 0.01 * oxygen
     assert sum_window(without_oxide, 265, 290).sum() > 0
+
+
+def test_reference_runs_reach_beyond_hard_lines() -> None:
+    soft = reference_grid(("C_Ka", "Cu_La"), 1000.0)
+    assert soft is EMISSION_GRID
+    hard = reference_grid(("Si_Ka", "Cu_Ka"), 1000.0)
+    assert hard[-1] > 8600
+    step = hard[1] - hard[0]
+    assert step == EMISSION_GRID[1] - EMISSION_GRID[0]
+    density = reference_density(hard, ("Si_Ka", "Cu_Ka"), (), 1000.0)
+    assert density.sum() * step == pytest.approx(1.0, abs=0.01)
+    assert hard[np.argmax(density)] == pytest.approx(1739.8, abs=1)

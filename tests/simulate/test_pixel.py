@@ -77,3 +77,19 @@ def test_parameters_are_json_values():
     parameters = PIXELS[0].parameters()
     assert json.loads(json.dumps(parameters))["gain"] == list(PIXELS[0].gain)
     assert parameters["jump_time"] is None
+
+
+def test_detectors_for_hard_lines_are_those_for_soft_ones_in_their_unit():
+    soft = PIXELS[0]
+    settings = SETTINGS.model_copy(update={"full_scale": 8000.0})
+    hard = draw_pixel(settings, soft.channel, JUMP_TIMES)
+    phase = np.linspace(0, 1, len(ENERGY))
+    np.testing.assert_allclose(hard.pulse_height(8 * ENERGY), soft.pulse_height(ENERGY))
+    np.testing.assert_allclose(
+        hard.phase_effect(8 * ENERGY, phase), 8 * soft.phase_effect(ENERGY, phase)
+    )
+    np.testing.assert_allclose(
+        hard.relative_drift(8 * ENERGY), soft.relative_drift(ENERGY)
+    )
+    assert hard.parameters()["energy_unit"] == 8
+    assert "energy_unit" not in soft.parameters()

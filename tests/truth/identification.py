@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rixs_pipeline.config import CalibrationConfig, ReferenceSet
+from rixs_pipeline.config.calibration import ReferenceLine
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.calibration.reference_run import Calibration, calibrate_pixels
@@ -58,7 +59,7 @@ class ReferenceRun:
 
 def draw(run: ReferenceRun, rng: np.random.Generator) -> tuple[list, list]:
     """Return the pulses of each pixel, and its gain: energy (n,) eV -> pulse height."""
-    source = load_reference_set(run.source_set).lines
+    source = emitted_lines(run)
     shifts = {
         name: run.scatter * rng.normal() + run.moved.get(name, 0.0)
         for name in run.lines
@@ -85,6 +86,13 @@ def draw(run: ReferenceRun, rng: np.random.Generator) -> tuple[list, list]:
         pulses.append(as_pulses(number, heights, rng))
         gains.append(gain)
     return pulses, gains
+
+
+def emitted_lines(run: ReferenceRun) -> dict[str, ReferenceLine]:
+    """Return the lines that the sample may emit, F Ka of no reference set among them."""
+    lines = dict(load_reference_set(run.source_set).lines)
+    fluorine = {"energy": 676.8, "shape": ((0.0, 1.5, 1.0),), "sigma": 1.0}
+    return lines | {"F_Ka": lines[run.lines[0]].model_copy(update=fluorine)}
 
 
 def draw_gain(
@@ -158,7 +166,7 @@ def reference_set(run: ReferenceRun) -> ReferenceSet:
 
 def worst_errors(run: ReferenceRun, gains: list, result: Calibration) -> np.ndarray:
     """Return the largest error (pixel,) eV between the emitted lines."""
-    source = load_reference_set(run.source_set).lines
+    source = emitted_lines(run)
     used = result.lines.energy[result.lines.is_anchor]
     emitted = np.array([source[name].energy for name in run.lines])
     if len(used):
@@ -176,9 +184,40 @@ def worst_errors(run: ReferenceRun, gains: list, result: Calibration) -> np.ndar
 
 
 def sound_run(rng: np.random.Generator) -> ReferenceRun:
-    """Draw a reference run that is as expected."""
-    if rng.random() < 0.3:
-        return sound_hard_run(rng)
+    """Draw a reference run that is as expected, in one of its varieties."""
+    makers = (sound_soft_run, sound_soft_run, sound_hard_run, odd_run)
+    return makers[rng.integers(len(makers))](rng)
+
+
+def odd_run(rng: np.random.Generator) -> ReferenceRun:
+    """Draw a sound reference run that is unusual in one respect."""
+    kind = rng.integers(7)
+    run = ReferenceRun(
+        lines=SOFT,
+        pixels=int(rng.choice([2, 4, 12])),
+        counts=float(rng.choice([300, 1000])),
+        fwhm=float(rng.choice([1.4, 3])),
+        parked=1000.0,
+        scatter=0.5,
+    )
+    if kind == 0:  # 100 counts a line
+        return replace(run, counts=100.0)
+    if kind == 1:  # gains twice and half as high in some pixels
+        return replace(run, gain_factors=(1.0, 2.0, 0.5, 1.0))
+    if kind == 2:  # a noise peak ten times as strong as a line
+        return replace(run, noise_peak=10.0)
+    if kind == 3:  # a strong contaminant that no reference set has
+        return replace(run, lines=(*SOFT, "F_Ka"), strengths={"F_Ka": 2.0})
+    if kind == 4:  # poor resolution
+        return replace(run, fwhm=10.0, counts=1000.0)
+    if kind == 5:  # lines of very different strength
+        strengths = dict(zip(SOFT, rng.uniform(0.3, 5, 6).tolist(), strict=True))
+        return replace(run, strengths=strengths)
+    return replace(run, pixels=1)
+
+
+def sound_soft_run(rng: np.random.Generator) -> ReferenceRun:
+    """Draw a sound reference run of lines up to 1 keV."""
     extra = rng.choice(SOFT_METALS, rng.integers(0, 3), replace=False)
     n_lines = rng.integers(5, 7)
     chosen = rng.choice(SOFT, n_lines, replace=False)
@@ -295,6 +334,7 @@ def main() -> None:
     kinds = {"sound": [sound_run], "wrong": WRONG}
     for sort, makers in kinds.items():
         table: Counter[str] = Counter()
+        probabilities = []
         for number in range(arguments.beamtimes):
             rng = np.random.default_rng([arguments.seed, number, sort == "wrong"])
             maker = makers[number % len(makers)]
@@ -303,6 +343,7 @@ def main() -> None:
             pulses, gains = draw(run, rng)
             result = calibrate(run, pulses)
             is_ok = np.array([status.is_ok for status in result.status])
+            probabilities.append(result.misfit_probability[is_ok])
             errors = worst_errors(run, gains, result)
             limit = WRONG_EV * max(1.0, run.full_scale / 1000)
             is_wrong = is_ok & ~(errors < limit)
@@ -319,6 +360,8 @@ def main() -> None:
                     if sort == "wrong" or not status.is_ok
                 )
                 print(sort, number, run, result.lines.names, dict(texts), sep="\n   ")
+        quantiles = np.nanquantile(np.concatenate(probabilities), [0, 0.01, 0.1, 0.5])
+        print(f"{sort}: misfit probability of ok pixels: {quantiles.round(5)}")
         for key, value in sorted(table.items()):
             print(f"{sort}  {key}: {value}")
 

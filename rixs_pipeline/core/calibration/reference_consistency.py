@@ -13,8 +13,6 @@ import numpy as np
 from rixs_pipeline.core.gain import FORMS, CurveForm, EnergyRange, remainder_covariance
 from rixs_pipeline.types import FloatArray, IntArray
 
-# pixels from which a spread can be judged
-MIN_PIXELS = 3
 # standard deviations from which a line disagrees with the others
 MAX_DEVIATIONS = 2.0
 
@@ -64,10 +62,8 @@ class LineConsistency:
 
     def _conclusion(self, line: int) -> str:
         """Return the conclusion on one line in words."""
-        n_pixels = self.pixels[line]
-        if n_pixels < MIN_PIXELS:
-            plural = "" if n_pixels == 1 else "s"
-            return f"not tested: only {n_pixels} pixel{plural}"
+        if self.pixels[line] == 0:
+            return "not tested: no pixel has this line"
         left_out = self.left_out[line]
         expected = self.expected[line]
         deviations = self.deviations[line]
@@ -124,7 +120,8 @@ def compare_lines(
     expected[has_pixels] = left_out_deviation(
         line_energy[has_pixels], uncertainty[has_pixels], curve_form
     )
-    expected = np.hypot(expected, left_out_errors)
+    # one pixel has no spread; the freedom of its curve is in what is expected
+    expected = np.hypot(expected, np.nan_to_num(left_out_errors))
     return LineConsistency(
         pixels=n_pixels,
         residual=_mean(pixel_residual),
