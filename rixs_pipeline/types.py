@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-Int32Array = NDArray[np.int32]
+CountArray = NDArray[np.integer[Any]]  # of any width
 BoolArray = NDArray[np.bool_]
 Float32Array = NDArray[np.float32]
 

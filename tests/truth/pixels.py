@@ -1,31 +1,44 @@
 """Pixels that stand off the others: how many are found, and how many sound ones are.
 
     python -m tests.truth.pixels --scans 300 --seed 5000
+    python -m tests.truth.pixels --beamtimes 20 --seed 5000
 
 Scans of arrays of four to sixteen pixels at five edges. Photons are those of the
 simulator, with the resolution, tail and throughput of each pixel; every pixel has an
 error of its calibration and hidden drift. In half of the scans one pixel, in large
 arrays maybe two, is displaced by 4 to 30 eV at its brightest line, for a stretch of
-time in which it has 100 photons in this line.
+time in which it has 100 photons in this line. With `--beamtimes`, whole beamtimes are
+simulated and reduced; the gain of one pixel jumps and returns between the reference
+runs, or beside the only one.
 """
 
 import argparse
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from rixs_pipeline import paths
+from rixs_pipeline.config import Config
 from rixs_pipeline.core.drift.displaced_pixels import find_displaced
+from rixs_pipeline.io import nexus
+from rixs_pipeline.runner.run import Options, run
+from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import Sample, SimulationSettings
 from rixs_pipeline.simulate.source import Measurement, plan_measurements
 from rixs_pipeline.stages.interval.align_pixels import MAX_PIECES, spectrum_edges
 from rixs_pipeline.types import FloatArray, IntArray
+from tests.conftest import SMALL
+from tests.faults import pixels as faults
 
 EDGES = ("Co_L", "O_K", "Mn_L", "Ni_L", "C_K")
 SHIFTS_EV = (4.0, 30.0)
 LINE_PHOTONS = 100  # while displaced
 LINE_HALF_WIDTH_EV = 5.0
+MAIN_LINES = {"Co_L": 776.0, "O_K": 525.0, "Mn_L": 637.0, "Ni_L": 851.0, "C_K": 277.0}
 
 
 @dataclass(frozen=True)
@@ -129,11 +142,14 @@ def displace(
 
 def spectra(array: list[Photons], n_points: int, edges: FloatArray) -> IntArray:
     """Return the spectra (pixel, piece, bin) as the reduction makes them."""
-    n_pieces = min(MAX_PIECES, n_points)
-    piece_edges = np.arange(n_pieces + 1) - 0.5
+    piece_edges = np.arange(MAX_PIECES + 1) - 0.5
     rows = []
     for photons in array:
-        piece = photons.point * n_pieces // n_points
+        in_point = np.bincount(photons.point, minlength=n_points)
+        first = np.cumsum(in_point) - in_point
+        rank = np.arange(len(photons.point)) - first[photons.point]
+        place = photons.point + rank / in_point[photons.point]
+        piece = np.floor(place * MAX_PIECES / n_points)
         counts, _, _ = np.histogram2d(piece, photons.energy, [piece_edges, edges])
         rows.append(counts.astype(np.int32))
     return np.stack(rows)
@@ -185,13 +201,108 @@ def run_trial(seed: int, n_displaced: int) -> Trial:
     )
 
 
+@dataclass(frozen=True)
+class BeamtimeResult:
+    """Pixels of the scans of a beamtime, by what was wrong and what was found."""
+
+    label: str
+    displaced: int
+    found: int
+    sound: int
+    sound_found: int
+
+
+def run_beamtime(seed: int) -> BeamtimeResult:
+    """Simulate a beamtime with one pixel that leaves, and reduce it up to the maps."""
+    rng = np.random.default_rng([seed, 2])
+    number = int(rng.choice([4, 6, 8]))
+    edge = str(rng.choice(EDGES))
+    changes = {
+        "seed": seed,
+        "pixels": number,
+        "edges": [edge],
+        "samples": [{"name": "LMR"}],
+        "passes": 3,
+        "points": int(rng.choice([20, 40])),
+        "dwell": 3.0,
+        "rate": float(rng.uniform(6, 15)),
+        "calibration_rate": 20.0,
+        "calibration_duration": 200.0,
+        "last_calibration_after": float(rng.choice([600.0, 7200.0])),
+        "calibrations": int(rng.choice([1, 2])),
+        "fwhm": float(rng.choice([1.4, 3.0])),
+        "hidden_drift": float(rng.choice([0.2, 0.5])),
+    }
+    settings = SimulationSettings.model_validate(SMALL | changes)
+    first = int(rng.integers(1, 4))
+    last = 3 if settings.calibrations == 1 else int(rng.integers(first, 4))
+    pixel = 2 * int(rng.integers(number)) + 1
+    shift = float(rng.uniform(*SHIFTS_EV) * rng.choice([-1, 1]))
+    factor = 1 + shift / MAIN_LINES[edge]
+    with TemporaryDirectory() as folder:
+        beamtime, out = Path(folder, "beamtime"), Path(folder, "out")
+        simulate(beamtime, settings)
+        start = faults.window(beamtime, f"scan{first:04d}")[0]
+        end = faults.window(beamtime, f"scan{last:04d}")[1]
+        faults.change_gain(beamtime, pixel, factor, start, end)
+        config = Config.model_validate({"execution": {"scheduler": "serial"}})
+        run(beamtime, config, out, Options(until="bin"))
+        totals: Counter[str] = Counter()
+        for scan in range(1, 4):
+            product = nexus.read_entry(paths.scan_product(out, f"scan{scan:04d}"))
+            numbers = product["pixel"].values.tolist()
+            for channel, status in zip(
+                numbers, product["pixel_status"].values, strict=True
+            ):
+                is_off = str(status).startswith(("displaced", "unlike"))
+                is_displaced = channel == pixel and first <= scan <= last
+                kind = "displaced" if is_displaced else "sound"
+                totals[kind] += 1
+                totals[f"{kind} found"] += is_off
+    label = (
+        f"seed {seed}: {number} pixels, {edge}, {settings.calibrations} reference runs,"
+        f" pixel {pixel} {shift:+.1f} eV"
+    )
+    return BeamtimeResult(
+        label=label,
+        displaced=totals["displaced"],
+        found=totals["displaced found"],
+        sound=totals["sound"],
+        sound_found=totals["sound found"],
+    )
+
+
+def print_beamtimes(number: int, seed: int) -> None:
+    """Print what is found in whole beamtimes."""
+    results = []
+    for beamtime in range(number):
+        result = run_beamtime(seed + beamtime)
+        results.append(result)
+        if result.found < result.displaced or result.sound_found:
+            print(
+                f"{result.label}: {result.found} of {result.displaced} found, "
+                f"{result.sound_found} of {result.sound} sound ones",
+                flush=True,
+            )
+    print(
+        f"{number} beamtimes: {sum(r.found for r in results)} of "
+        f"{sum(r.displaced for r in results)} displaced pixels found, "
+        f"{sum(r.sound_found for r in results)} of {sum(r.sound for r in results)} "
+        "sound ones"
+    )
+
+
 def main() -> None:
     """Print how many displaced and sound pixels are found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scans", type=int, default=300, help="of displaced pixels")
     parser.add_argument("--sound", type=int, default=5000, help="sound pixels")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--beamtimes", type=int, default=0, help="whole beamtimes")
     arguments = parser.parse_args()
+    if arguments.beamtimes:
+        print_beamtimes(arguments.beamtimes, arguments.seed)
+        return
     seed = arguments.seed
     totals: Counter[str] = Counter()
     while totals["displaced"] < arguments.scans:

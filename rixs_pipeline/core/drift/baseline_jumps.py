@@ -207,12 +207,9 @@ def _viterbi(length: IntArray, outside: BoolArray, probability: float) -> BoolAr
     probability
         That a pulse lies outside the cut while the baseline is not away.
     """
-    away_gain = np.where(
-        outside,
-        np.log(OUTSIDE_WHILE_AWAY / probability),
-        np.log((1 - OUTSIDE_WHILE_AWAY) / (1 - probability)),
-    )
-    gains = (away_gain * length).tolist()
+    if_outside = np.log(OUTSIDE_WHILE_AWAY / probability)
+    if_inside = np.log((1 - OUTSIDE_WHILE_AWAY) / (1 - probability))
+    gains = np.asarray(np.where(outside, if_outside, if_inside) * length).tolist()
     from_away = np.empty((len(length), 2), bool)  # the state before, of each state
     home, away = 0.0, LOG_JUMP
     for run, gain in enumerate(gains):

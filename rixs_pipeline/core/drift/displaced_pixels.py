@@ -27,9 +27,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.types import BoolArray, FloatArray, IntArray
-
-Counts = NDArray[np.integer]
+from rixs_pipeline.types import BoolArray, CountArray, FloatArray, IntArray
 
 MIN_PHOTONS = 30  # of a pixel in the scan, to be compared
 LOG_BIN = 0.002  # relative width of the bins: 0.5 eV at C Ka, 1.9 eV at Cu La
@@ -112,7 +110,7 @@ class _Excess:
     share: FloatArray
 
 
-def find_displaced(counts: Counts, edges: FloatArray) -> Displacements:
+def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
     """Find the pixels that stand off the other pixels in a scan or a part of it.
 
     Parameters
@@ -180,20 +178,20 @@ def _number_of_pieces(photons: IntArray, n_pieces: int) -> int:
     return int(np.clip(number, 1, n_pieces))
 
 
-def _join_pieces(counts: Counts, n_pieces: int) -> Counts:
+def _join_pieces(counts: CountArray, n_pieces: int) -> CountArray:
     """Return counts (pixel, piece, bin) of fewer, longer pieces."""
     if n_pieces == counts.shape[1]:
         return counts
-    joined = np.zeros((len(counts), n_pieces, counts.shape[2]), counts.dtype)
+    joined = np.zeros((len(counts), n_pieces, counts.shape[2]), np.int32)
     for piece in range(counts.shape[1]):
         joined[:, piece * n_pieces // counts.shape[1]] += counts[:, piece]
     return joined
 
 
-def _in_logarithmic_bins(counts: Counts, edges: FloatArray) -> FloatArray:
+def _in_logarithmic_bins(counts: CountArray, edges: FloatArray) -> FloatArray:
     """Return counts (..., bin) in bins of `LOG_BIN` from the lowest of the edges on.
 
-    Counts of a bin that a new edge divides are shared by width.
+    CountArray of a bin that a new edge divides are shared by width.
     """
     n_bins = int(np.log(edges[-1] / edges[0]) / LOG_BIN)
     new_edges = edges[0] * np.exp(LOG_BIN * np.arange(n_bins + 1))
@@ -205,7 +203,9 @@ def _in_logarithmic_bins(counts: Counts, edges: FloatArray) -> FloatArray:
     return np.asarray(np.diff(at_edges, axis=-1))
 
 
-def _find_deficit(spectra: Counts, is_sound: BoolArray, per_photon: float) -> _Excess:
+def _find_deficit(
+    spectra: CountArray, is_sound: BoolArray, per_photon: float
+) -> _Excess:
     """Find how many photons of each pixel lie where the others have few.
 
     This is faster than all gains of all pixels. In a large array, each half of the
@@ -254,7 +254,7 @@ class _UnlikePixel:
 
 
 def _find_unlike(
-    spectra: Counts, is_sound: BoolArray, suspects: NDArray[np.intp]
+    spectra: CountArray, is_sound: BoolArray, suspects: NDArray[np.intp]
 ) -> _UnlikePixel | None:
     """Find the pixel whose spectrum is least like those of the others.
 
@@ -292,7 +292,7 @@ def _surprise(counts: FloatArray) -> FloatArray:
     log_density = _log_density(counts, SUSPECT_SMOOTHING_BINS)
     total = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     mean = (counts * log_density).sum(axis=1, keepdims=True) / total
-    return np.minimum(mean - log_density, MAX_SURPRISE)
+    return np.asarray(np.minimum(mean - log_density, MAX_SURPRISE))
 
 
 def _log_density(counts: FloatArray, smoothing: float) -> FloatArray:
@@ -310,7 +310,10 @@ def _log_density(counts: FloatArray, smoothing: float) -> FloatArray:
 
 
 def _find_excess(
-    spectra: Counts, edges: FloatArray, is_sound: BoolArray, suspects: NDArray[np.intp]
+    spectra: CountArray,
+    edges: FloatArray,
+    is_sound: BoolArray,
+    suspects: NDArray[np.intp],
 ) -> _Excess:
     """Find how much better a gain far from 0 explains the photons of some pixels.
 

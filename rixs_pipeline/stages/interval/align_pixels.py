@@ -27,7 +27,7 @@ from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import find_point_records
-from rixs_pipeline.types import FloatArray, Int32Array, IntArray
+from rixs_pipeline.types import CountArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 EMISSION = (200.0, 1100.0)
 BIN_WIDTH = 0.5  # eV: narrower than any line that a detector shows
 ENOUGH_PULSES = 3000  # of a pixel: they place it to less than 0.1 eV
-MAX_PIECES = 64  # of a scan, in which the pixels are compared with each other
+# Pieces of a scan, in which the pixels are compared with each other; fewer for large
+# arrays, so that the spectra of all pixels stay below 32 MB.
+MAX_PIECES = 64
+MAX_SPECTRA = 8192
 SAMPLED_PIXELS = 5  # whose pulses are counted to estimate how many a pixel has
 
 
@@ -52,7 +55,8 @@ class AlignTask:
     points
         The points of the scan that are read.
     piece
-        Piece of the scan to which each point belongs, i8 (point,), ascending from 0.
+        Piece of the scan to which each part of a point belongs, i8 (part,), ascending
+        from 0. Points are divided into equally many parts, each with as many records.
     edges
         Edges of the emission bins, f8 (bin + 1,), eV.
     """
@@ -105,7 +109,9 @@ def align_tasks(
         end_ns=scan.points.end_ns[step],
     )
     n_points = len(points)
-    piece = np.arange(n_points) * min(MAX_PIECES, n_points) // max(n_points, 1)
+    n_parts = n_points * -(-MAX_PIECES // max(n_points, 1))
+    most = min(MAX_PIECES, max(1, MAX_SPECTRA // max(len(scan.pulse_files), 1)))
+    piece = np.arange(n_parts) * min(most, n_parts) // max(n_parts, 1)
     tasks = []
     for first in range(0, len(scan.pulse_files), block_size):
         block = slice(first, first + block_size)
@@ -135,19 +141,21 @@ def _point_step(scan: Run, energies: tuple[PixelEnergy, ...]) -> int:
     return int(np.clip(step, 1, len(scan.points)))
 
 
-def measure_spectra(task: AlignTask) -> Int32Array:
+def measure_spectra(task: AlignTask) -> CountArray:
     """Return the spectra (pixel, piece, bin) of a block in the points that are read.
 
-    A pixel that is not used has no counts.
+    A pixel that is not used has no counts. They are of 16 bits where these are enough.
     """
     n_pieces = int(task.piece.max(initial=-1)) + 1
     n_pixels, n_bins = len(task.files), len(task.edges) - 1
-    spectra = np.zeros((n_pixels, n_pieces, n_bins), np.int32)
+    spectra: CountArray = np.zeros((n_pixels, n_pieces, n_bins), np.uint16)
     # The last column takes rejected records and photons outside all bins.
     counts = np.empty((n_pieces, n_bins + 1), np.int64)
     for row, (path, energy) in enumerate(zip(task.files, task.energies, strict=True)):
         counts[:] = 0
         _add_photons(path, energy, task, counts)
+        if counts[:, :-1].max(initial=0) > np.iinfo(spectra.dtype).max:
+            spectra = spectra.astype(np.int64)
         spectra[row] = counts[:, :-1]
     return spectra
 
@@ -161,13 +169,17 @@ def _add_photons(
     if energy.cut_limits is None or energy.params is None:
         return
     records = find_point_records(path, task.points)
+    later_share = later_calibration_share(
+        task.points.middle, energy.params, energy.reference_times
+    )
+    n_parts = len(task.piece) // max(len(task.points), 1)  # of each point
+    first = records.slices.first[:, None]
+    bounds = first + records.number[:, None] * np.arange(n_parts + 1) // max(n_parts, 1)
     batch = PointBatch(
-        first=records.slices.first,
-        stop=records.slices.stop,
+        first=bounds[:, :-1].ravel(),
+        stop=bounds[:, 1:].ravel(),
         row=task.piece,
-        later_share=later_calibration_share(
-            task.points.middle, energy.params, energy.reference_times
-        ),
+        later_share=np.repeat(later_share, n_parts),
     )
     width = float(task.edges[1] - task.edges[0])
     bins = UniformBins(float(task.edges[0]), width, float(task.edges[-1]))
@@ -176,7 +188,7 @@ def _add_photons(
     bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
 
 
-def join_spectra(first: Int32Array, second: Int32Array) -> Int32Array:
+def join_spectra(first: CountArray, second: CountArray) -> CountArray:
     """Join the spectra (pixel, piece, bin) of two blocks of pixels."""
     return np.concatenate([first, second])
 

@@ -12,7 +12,7 @@ from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
 )
-from rixs_pipeline.types import FloatArray, Int32Array, Outcome
+from rixs_pipeline.types import CountArray, FloatArray, Outcome
 
 PixelEnergies = tuple[PixelEnergy, ...]  # in the order of a scan's files
 
@@ -106,7 +106,7 @@ def _compared_energies(
     calibrations: SurroundingCalibrations,
     scan: Run,
     energies: PixelEnergies,
-    spectra: Outcome[Int32Array],
+    spectra: Outcome[CountArray],
 ) -> PixelEnergies:
     """Return the energy functions without displaced pixels, the others aligned."""
     config = context.config.calibration

@@ -8,12 +8,12 @@ import numpy as np
 
 from rixs_pipeline.core.drift.displaced_pixels import Displacements, find_displaced
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
-from rixs_pipeline.types import FloatArray, Int32Array, PixelState, PixelStatus
+from rixs_pipeline.types import CountArray, FloatArray, PixelState, PixelStatus
 
 
 def mark_displaced(
     energies: tuple[PixelEnergy, ...],
-    spectra: Int32Array,
+    spectra: CountArray,
     edges: FloatArray,
     *,
     exclude: bool,
@@ -25,7 +25,7 @@ def mark_displaced(
     energies
         Energy functions of the pixels of the scan.
     spectra
-        Counts of each pixel, i4 (pixel, piece, bin), from
+        Counts of each pixel, (pixel, piece, bin), from
         `align_pixels.measure_spectra`.
     edges
         Edges of the bins, f8 (bin + 1,), eV.

@@ -5,6 +5,7 @@ from rixs_pipeline.core.energy import curve_energy
 from rixs_pipeline.stages.interval import align_pixels
 from rixs_pipeline.stages.interval.align_pixels import (
     MAX_PIECES,
+    MAX_SPECTRA,
     LineErrors,
     align_tasks,
     measure_spectra,
@@ -113,7 +114,7 @@ def test_errors_of_two_reference_runs_add_by_their_shares():
 def test_pixels_that_are_not_used_have_no_spectrum(tmp_path):
     run = beamline(tmp_path, np.zeros(3))
     pieces = measure(run, (GOOD, PixelEnergy(DEAD), GOOD))
-    assert pieces.shape == (3, len(AT), len(EDGES) - 1)
+    assert pieces.shape == (3, MAX_PIECES, len(EDGES) - 1)
     counts = pieces.sum(axis=1)
     assert counts[0].sum() > 0 and counts[1].sum() == 0
     aligned = align_pixels.align_pixels(
@@ -140,6 +141,22 @@ def test_a_long_scan_has_pieces_of_adjacent_points(tmp_path):
     (task,) = align_tasks(run, (GOOD,), EDGES, 4)
     assert len(task.piece) == 200 and task.piece[-1] == MAX_PIECES - 1
     assert set(np.diff(task.piece)) == {0, 1}
+
+
+def test_the_points_of_a_short_scan_are_divided(tmp_path):
+    run = beamline(tmp_path, np.zeros(4))
+    (task,) = align_tasks(run, (GOOD,) * 4, EDGES, 4)
+    assert len(task.piece) == 4 * len(AT)
+    photons = measure_spectra(task).sum(axis=2)
+    assert photons.shape == (4, MAX_PIECES)
+    assert photons.sum(axis=1).tolist() == pytest.approx([720] * 4, abs=60)
+    assert photons.min() > 0
+
+
+def test_large_arrays_have_fewer_pieces(tmp_path):
+    files = beamline(tmp_path, np.zeros(1)).pulse_files * 400
+    tasks = align_tasks(scan(files, AT), (GOOD,) * 400, EDGES, 400)
+    assert tasks[0].piece[-1] == MAX_SPECTRA // 400 - 1
 
 
 def test_the_grid_covers_any_range():
