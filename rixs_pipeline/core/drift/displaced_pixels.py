@@ -30,12 +30,15 @@ from numpy.typing import NDArray
 from rixs_pipeline.types import BoolArray, CountArray, FloatArray, IntArray
 
 MIN_PHOTONS = 30  # of a pixel in the scan, to be compared
-LOG_BIN = 0.002  # relative width of the bins: 0.5 eV at C Ka, 1.9 eV at Cu La
+# Relative width of the bins: 0.5 eV at C Ka, 1.9 eV at Cu La; narrower where most
+# photons lie beyond 1 keV, 2 eV there.
+LOG_BIN = 0.002
+BIN_EV = 2.0
 MAX_SHIFT = 60  # bins: a gain of 12 %, 33 eV at C Ka and 110 eV at Cu La
-# eV, at the energy below which 90 % of the photons lie, and least gain: hidden drift
-# and the errors of calibrations stay below, and alignment takes care of them.
+# eV, at the energy below which 90 % of the photons lie, and bins: hidden drift and the
+# errors of calibrations stay below, and alignment takes care of them.
 NEAR_EV = 2.5
-NEAR_GAIN = 0.003
+NEAR_BINS = 1.5
 HIGH_QUANTILE = 0.9
 PHOTONS_PER_PIECE = 50  # of the median pixel; pieces with fewer are joined
 SMOOTHING_BINS = (
@@ -142,13 +145,16 @@ def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
         return result
     n_pieces = _number_of_pieces(photons[used], counts.shape[1])
     spectra = _join_pieces(counts if len(used) == n_pixels else counts[used], n_pieces)
+    centres = (edges[1:] + edges[:-1]) / 2
+    high_energy = _high_energy(spectra.sum(axis=(0, 1))[None, :], centres)
+    log_bin = min(LOG_BIN, BIN_EV / float(high_energy[0]))
     is_off = np.zeros(len(used), bool)
     while 2 * is_off.sum() < len(used):
         deficit = _find_deficit(spectra, ~is_off, SUSPECT_PER_PHOTON)
         suspects = np.flatnonzero((deficit.value > SUSPECT_DEFICIT) & ~is_off)
         if not len(suspects):
             break
-        excess = _find_excess(spectra, edges, ~is_off, suspects)
+        excess = _find_excess(spectra, edges, ~is_off, suspects, log_bin)
         place = int(np.argmax(excess.value))
         worst = suspects[place]
         if excess.value[place] < MIN_EXCESS:
@@ -160,8 +166,7 @@ def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
             result.share[used[unlike.pixel]] = unlike.share
             continue
         is_off[worst] = True
-        gain = np.expm1(LOG_BIN * excess.shift[place])
-        centres = (edges[1:] + edges[:-1]) / 2
+        gain = np.expm1(log_bin * excess.shift[place])
         mean_energy = np.average(centres, weights=spectra[worst].sum(axis=0))
         row = used[worst]
         result.is_displaced[row] = True
@@ -188,13 +193,22 @@ def _join_pieces(counts: CountArray, n_pieces: int) -> CountArray:
     return joined
 
 
-def _in_logarithmic_bins(counts: CountArray, edges: FloatArray) -> FloatArray:
-    """Return counts (..., bin) in bins of `LOG_BIN` from the lowest of the edges on.
+def _high_energy(counts: CountArray, energy: FloatArray) -> FloatArray:
+    """Return the energies (pixel,) eV below which most counts (pixel, bin) lie."""
+    below = np.cumsum(counts, axis=1)
+    is_low = below < HIGH_QUANTILE * below[:, -1:]
+    return np.asarray(energy[np.minimum(is_low.sum(axis=1), len(energy) - 1)])
+
+
+def _in_logarithmic_bins(
+    counts: CountArray, edges: FloatArray, log_bin: float
+) -> FloatArray:
+    """Return counts (..., bin) in logarithmic bins from the lowest of the edges on.
 
     CountArray of a bin that a new edge divides are shared by width.
     """
-    n_bins = int(np.log(edges[-1] / edges[0]) / LOG_BIN)
-    new_edges = edges[0] * np.exp(LOG_BIN * np.arange(n_bins + 1))
+    n_bins = int(np.log(edges[-1] / edges[0]) / log_bin)
+    new_edges = edges[0] * np.exp(log_bin * np.arange(n_bins + 1))
     place = (new_edges - edges[0]) / (edges[1] - edges[0])
     low = np.minimum(place.astype(np.intp), len(edges) - 2)
     below = np.zeros((*counts.shape[:-1], len(edges)))
@@ -314,6 +328,7 @@ def _find_excess(
     edges: FloatArray,
     is_sound: BoolArray,
     suspects: NDArray[np.intp],
+    log_bin: float,
 ) -> _Excess:
     """Find how much better a gain far from 0 explains the photons of some pixels.
 
@@ -327,17 +342,17 @@ def _find_excess(
         (pixel,) whether a pixel contributes to the density of the others.
     suspects
         (suspect,) the pixels in question, which are sound so far.
+    log_bin
+        Relative width of the bins in which gains are shifts.
     """
-    array = _in_logarithmic_bins(spectra[is_sound].sum(axis=0), edges)
-    own = _in_logarithmic_bins(spectra[suspects], edges)
-    energy = edges[0] * np.exp(LOG_BIN * (np.arange(own.shape[2]) + 0.5))
+    array = _in_logarithmic_bins(spectra[is_sound].sum(axis=0), edges, log_bin)
+    own = _in_logarithmic_bins(spectra[suspects], edges, log_bin)
+    energy = edges[0] * np.exp(log_bin * (np.arange(own.shape[2]) + 0.5))
     likelihood = _log_likelihood(own, array - own)
     shifts = np.arange(-MAX_SHIFT, MAX_SHIFT + 1)
-    gain = np.abs(np.expm1(LOG_BIN * shifts))
-    below = np.cumsum(own.sum(axis=1), axis=1)
-    is_low = below < HIGH_QUANTILE * below[:, -1:]
-    high_energy = energy[np.minimum(is_low.sum(axis=1), len(energy) - 1)]
-    nearest = np.maximum(NEAR_GAIN, NEAR_EV / high_energy)
+    gain = np.abs(np.expm1(log_bin * shifts))
+    high_energy = _high_energy(own.sum(axis=1), energy)
+    nearest = np.maximum(NEAR_BINS * log_bin, NEAR_EV / high_energy)
     is_near = gain[None, :] < nearest[:, None]
     at_home = np.where(is_near[:, None, :], likelihood, -np.inf).max(axis=2)
     excess = likelihood - at_home[:, :, None]

@@ -38,9 +38,9 @@ EMISSION = (200.0, 1100.0)
 BIN_WIDTH = 0.5  # eV: narrower than any line that a detector shows
 ENOUGH_PULSES = 3000  # of a pixel: they place it to less than 0.1 eV
 # Pieces of a scan, in which the pixels are compared with each other; fewer for large
-# arrays, so that the spectra of all pixels stay below 32 MB.
+# arrays and wide spectra, so that all counts of 2 bytes each stay below 32 MB.
 MAX_PIECES = 64
-MAX_SPECTRA = 8192
+MAX_COUNTS = 2**24
 SAMPLED_PIXELS = 5  # whose pulses are counted to estimate how many a pixel has
 
 
@@ -110,7 +110,8 @@ def align_tasks(
     )
     n_points = len(points)
     n_parts = n_points * -(-MAX_PIECES // max(n_points, 1))
-    most = min(MAX_PIECES, max(1, MAX_SPECTRA // max(len(scan.pulse_files), 1)))
+    counts_per_piece = max(len(scan.pulse_files), 1) * len(edges)
+    most = int(np.clip(MAX_COUNTS // counts_per_piece, 1, MAX_PIECES))
     piece = np.arange(n_parts) * min(most, n_parts) // max(n_parts, 1)
     tasks = []
     for first in range(0, len(scan.pulse_files), block_size):

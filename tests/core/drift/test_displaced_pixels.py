@@ -37,6 +37,21 @@ def test_a_displaced_pixel_is_found_with_its_shift(shift):
     assert not found.is_undetermined
 
 
+@pytest.mark.parametrize("shift", [-20.0, 10.0])
+def test_displacements_at_hard_lines_are_found_too(shift):
+    """Fe Ka and Kb, at 6.4 and 7.1 keV, with a resolution of 5 eV."""
+    rng = np.random.default_rng(9)
+    edges = np.arange(1000.0, 8000.5, 0.5)
+    lines, shares = np.array([6404.0, 7058.0]), np.array([0.85, 0.15])
+    gains = np.zeros(5)
+    gains[1] = shift / 6404
+    array = [draw(rng, 400, gain, lines, shares, 5.0) for gain in gains]
+    counts = np.stack([np.histogram(energy, edges)[0][None] for energy in array])
+    found = find_displaced(counts, edges)
+    assert np.flatnonzero(found.is_displaced).tolist() == [1]
+    assert found.shift[1] == pytest.approx(shift, abs=3.0)
+
+
 def test_a_part_of_the_scan_is_enough():
     rng = np.random.default_rng(2)
     array = [draw(rng, 4000) for _ in range(6)]

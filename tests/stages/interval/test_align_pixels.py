@@ -4,8 +4,8 @@ import pytest
 from rixs_pipeline.core.energy import curve_energy
 from rixs_pipeline.stages.interval import align_pixels
 from rixs_pipeline.stages.interval.align_pixels import (
+    MAX_COUNTS,
     MAX_PIECES,
-    MAX_SPECTRA,
     LineErrors,
     align_tasks,
     measure_spectra,
@@ -156,7 +156,7 @@ def test_the_points_of_a_short_scan_are_divided(tmp_path):
 def test_large_arrays_have_fewer_pieces(tmp_path):
     files = beamline(tmp_path, np.zeros(1)).pulse_files * 400
     tasks = align_tasks(scan(files, AT), (GOOD,) * 400, EDGES, 400)
-    assert tasks[0].piece[-1] == MAX_SPECTRA // 400 - 1
+    assert tasks[0].piece[-1] == MAX_COUNTS // 400 // len(EDGES) - 1
 
 
 def test_the_grid_covers_any_range():
