@@ -80,6 +80,26 @@ RIXS_MAP = {
     "intensity_errors": Variable(
         _MAP_DIMS, "f", "counts/(s eV)", "one standard deviation of the intensity"
     ),
+    "energy_scale_errors": Variable(
+        ("emission_energy",),
+        "f",
+        "eV",
+        "one standard deviation of the common energy scale, references apart",
+        False,
+    ),
+    "scale_energy": Variable(
+        ("scale_energy",), "f", "eV", "emission energy of scale_mode_errors", False
+    ),
+    "scale_mode": Variable(
+        ("scale_mode",), "S", "", "independent error, shared by name", False
+    ),
+    "scale_mode_errors": Variable(
+        ("scale_mode", "scale_energy"),
+        "f",
+        "eV",
+        "independent errors of the energy scale, one standard deviation each",
+        False,
+    ),
     "misalignment": Variable(
         ("pixel",), "f", "", "relative, against the other pixels, as measured", False
     ),
@@ -108,6 +128,30 @@ SCAN_MAP = RIXS_MAP | {
         "f",
         "",
         "I0 over its main level, where its range changed within the scan",
+        False,
+    ),
+    "drift_change": Variable(
+        ("drift_param",),
+        "f",
+        "",
+        "added to the drift coefficients of the calibrations, per unit of pretrigger "
+        "mean",
+        False,
+    ),
+    "drift_change_errors": Variable(
+        ("drift_param",), "f", "", "one standard deviation of the coefficients", False
+    ),
+    "sample_line": Variable(
+        ("sample_line",), "S", "", "emission line of the sample", False
+    ),
+    "sample_line_position": Variable(
+        ("sample_line",), "f", "eV", "position of the line in this scan", False
+    ),
+    "sample_line_position_errors": Variable(
+        ("sample_line",),
+        "f",
+        "eV",
+        "one standard deviation, counting statistics",
         False,
     ),
     "dwell": Variable(_POINT, "f", "s", "length of the point's time window"),
@@ -253,6 +297,20 @@ PIXEL_CALIBRATION = {
     "params_covariance": Variable(
         ("pixel", "param", "param_2"), "f", "", "covariance of the parameters"
     ),
+    "drift_score": Variable(
+        ("pixel", "drift_param"),
+        "f",
+        "",
+        "slope of the log likelihood of the pulses in the drift coefficients",
+        False,
+    ),
+    "drift_information": Variable(
+        ("pixel", "drift_param", "drift_param_2"),
+        "f",
+        "",
+        "curvature of the log likelihood of the pulses in the drift coefficients",
+        False,
+    ),
     "cut": Variable(("cut",), "S", "", "name of the cut"),
     "cut_counts": Variable(
         ("pixel", "cut"), "i", "counts", "pulses that are left after the cut"
@@ -330,6 +388,13 @@ _SPECTRUM_VALUES = {
         "f",
         "counts/s",
         "change if the emission scale moves up by its standard deviation",
+        False,
+    ),
+    "intensity_reference_errors": Variable(
+        (),
+        "f",
+        "counts/s",
+        "change if the reference lines move up by their standard deviation",
         False,
     ),
     "background": Variable(

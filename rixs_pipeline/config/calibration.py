@@ -68,6 +68,12 @@ class CalibrationConfig(Model):
         True,
         description="no exposure of a pixel while its baseline is away after a jump",
     )
+    scan_drift: Literal["auto", "off"] = Field(
+        "auto",
+        description="drift that the pixels of scans have in common: auto (corrected by "
+        "what keeps the lines of each sample at one place) or off (the error of the "
+        "energy scale includes it)",
+    )
     residual_cut: float = Field(
         6.0,
         gt=0,

@@ -175,6 +175,12 @@ def read(path: Path) -> Iterator[Photons]:
             )
 
 
+def has_table(path: Path, group: str) -> bool:
+    """Return whether a group is beside the photons."""
+    with _open_entry(path) as entry:
+        return group in entry
+
+
 def read_table(path: Path, group: str) -> dict[str, NDArray[Any]]:
     """Read the arrays of a group beside the photons.
 

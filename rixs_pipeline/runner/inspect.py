@@ -81,6 +81,10 @@ def _describe(name: str, facts: Mapping[str, Any]) -> str:
     parts = [str(facts[key]) for key in ("status", "reason") if key in facts]
     details = [*facts.get("results", []), *facts.get("losses", [])]
     details += [str(Correction(**values)) for values in facts.get("corrections", [])]
+    details += [
+        f"{line} {position:.2f} +- {error:.2f} eV"
+        for line, (position, error) in facts.get("line_positions", {}).items()
+    ]
     if details:
         parts.append("; ".join(text.removeprefix(f"{name}: ") for text in details))
     return ": ".join(parts)

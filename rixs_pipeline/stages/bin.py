@@ -49,6 +49,7 @@ class Bin(Stage[Run | PhotonStore]):
     def __init__(self, context: RunContext) -> None:
         super().__init__(context)
         self.calibrations = SurroundingCalibrations(context)
+        self._digests: dict[str, str] = {}
         self.leading_scans = {
             scan.name: leading_scan(self.calibrations.companions(scan), scan)
             for scan in context.scans
@@ -102,6 +103,7 @@ class Bin(Stage[Run | PhotonStore]):
         return {
             "residual_cut": config.calibration.residual_cut,
             "align": config.calibration.align,
+            "scan_drift": config.calibration.scan_drift,
             "displaced_pixels": config.calibration.displaced_pixels,
             "baseline_jumps": config.calibration.baseline_jumps,
             "pixels": sorted(config.beamtime.exclude.pixels),
@@ -135,16 +137,27 @@ class Bin(Stage[Run | PhotonStore]):
 
     def _count_inputs(self, scan: Run) -> dict[str, str]:
         context, calibrations = self.context, self.calibrations
-        scans_with_jumps = {
-            scan_with_jump.name: context.products.pulse_digest(scan_with_jump)
-            for scan_with_jump in calibrations.scans_with_jumps(scan)
+        companions = {
+            companion.name: self._companion_digest(companion)
+            for companion in calibrations.companions(scan)
+            if scan.photon_list is None
         }
         return {
             "pulses": context.products.pulse_digest(scan),
             "run": self.context.run_digest(scan),
             "calibrations": context.key_digests(calibrations.interval(scan)),
-            "between": self.context.digest(scans_with_jumps),
+            "between": self.context.digest(companions),
         }
+
+    def _companion_digest(self, scan: Run) -> str:
+        """Return a digest of the pulses and the log of a scan."""
+        if scan.name not in self._digests:
+            pulses = self.context.products.pulse_digest(scan)
+            run = self.context.run_digest(scan)
+            self._digests[scan.name] = self.context.digest(
+                {"pulses": pulses, "run": run}
+            )
+        return self._digests[scan.name]
 
     def _map_inputs(self, scan: Run) -> dict[str, str]:
         leading = leading_scan(self.calibrations.companions(scan), scan)

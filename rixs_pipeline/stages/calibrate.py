@@ -45,9 +45,10 @@ class Calibrate(Stage[Run]):
         ]
 
     def options(self, product: Product[Run]) -> Mapping[str, Any]:
-        """Return the calibration's options but for the alignment, which is of scans."""
+        """Return the calibration's options but for those of scans."""
         options = self.context.config.science("calibration")
-        del options["calibration"]["align"]
+        for of_scans in ("align", "scan_drift"):
+            del options["calibration"][of_scans]
         reference_set = self.context.reference_set.model_dump(mode="json")
         emission = list(self.context.config.map.emission)
         return options | {"reference": reference_set, "emission": emission}

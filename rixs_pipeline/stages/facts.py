@@ -109,6 +109,7 @@ def scan_facts(scan: "xr.Dataset") -> dict[str, Any]:
         "sample": scan.attrs["sample"],
         "edge": scan.attrs["edge"],
         "photons": int(scan["counts"].values.sum()),
+        "line_positions": _line_positions(scan),
         "elastic_offset": _number(scan.attrs["elastic_offset"]),
         "elastic_offset_errors": _number(scan.attrs["elastic_offset_errors"]),
         "points_used": int((scan["point_status"].values == POINT_USED).sum()),
@@ -117,6 +118,20 @@ def scan_facts(scan: "xr.Dataset") -> dict[str, Any]:
         "pixels_used": pixels.used,
         "pixels_live": pixels.live,
         "cuts": _cut_flow(scan),
+    }
+
+
+def _line_positions(scan: "xr.Dataset") -> dict[str, list[float | None]]:
+    """Return position and error, eV, of each line of the sample in a scan."""
+    if "sample_line" not in scan.variables:
+        return {}
+    positions = scan["sample_line_position"].values
+    errors = scan["sample_line_position_errors"].values
+    return {
+        str(name): [_number(position), _number(error)]
+        for name, position, error in zip(
+            scan["sample_line"].values, positions, errors, strict=True
+        )
     }
 
 

@@ -101,7 +101,12 @@ def calibration(run, time_s, pixels, fwhm=2.0):
             np.broadcast_to(np.atleast_1d(fwhm).astype(float)[:, None], (n, 3)).copy(),
         ),
         "resolution": (("pixel",), np.broadcast_to(fwhm, n).astype(float)),
+        "line_residual_errors": (("pixel", "line"), np.full((n, 3), 0.05)),
         "params": (("pixel", "param"), np.array(rows)),
+        "params_covariance": (
+            ("pixel", "param", "param_2"),
+            np.zeros((n, layout.N_PARAMS, layout.N_PARAMS)),
+        ),
         "cut_limits": (
             ("pixel", "cut_quantity", "limit"),
             np.broadcast_to(LIMITS, (n, *LIMITS.shape)).copy(),

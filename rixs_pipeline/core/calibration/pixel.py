@@ -101,6 +101,8 @@ class Pixel:
         where they are too many for a right assignment.
     params
         (N_PARAMS,) of the energy function; NaN without one.
+    drift_evidence
+        What the pulses say of the drift coefficients.
     """
 
     pulses: ReferencePulses
@@ -113,6 +115,7 @@ class Pixel:
     assignment: LineAssignment | None = None
     unexplained_peaks: FloatArray = field(default_factory=lambda: np.empty(0))
     params: FloatArray = field(default_factory=lambda: np.full(layout.N_PARAMS, np.nan))
+    drift_evidence: corrections.DriftEvidence = corrections.NO_DRIFT_EVIDENCE
 
     @property
     def has_curve(self) -> bool:

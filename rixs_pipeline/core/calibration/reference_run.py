@@ -137,6 +137,8 @@ class Calibration:
     tail_length: FloatArray
     params: FloatArray
     params_covariance: FloatArray
+    drift_score: FloatArray
+    drift_information: FloatArray
     cut_counts: IntArray
     cut_limits: FloatArray
     accepted: tuple[BoolArray, ...]
@@ -237,6 +239,10 @@ def _fit_corrections(
                 is_validated=is_last,
             )
             pixel.params = correction.params
+        if is_last and options.correct_drift:
+            pixel.drift_evidence = corrections.drift_evidence(
+                line_pulses, pixel.params, profiles.of_pixel(row)
+            )
 
 
 def _make_calibration(
@@ -283,6 +289,10 @@ def _make_calibration(
         response=response,
         params=params,
         params_covariance=covariance,
+        drift_score=np.stack([pixel.drift_evidence.score for pixel in pixels]),
+        drift_information=np.stack(
+            [pixel.drift_evidence.information for pixel in pixels]
+        ),
         cut_counts=np.stack([pixel.cut_counts for pixel in pixels]),
         cut_limits=stack_limits([pixel.limits for pixel in pixels]),
         accepted=tuple(pixel.accepted for pixel in pixels),

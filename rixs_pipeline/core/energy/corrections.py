@@ -116,6 +116,25 @@ class Correction:
 
 
 @dataclass(frozen=True)
+class DriftEvidence:
+    """What the pulses of a pixel say of its drift coefficients.
+
+    Attributes
+    ----------
+    score
+        Slope of the log likelihood at the coefficients in use, f8 (2,).
+    information
+        Its curvature, f8 (2, 2). Both are free of the positions of the lines.
+    """
+
+    score: FloatArray
+    information: FloatArray
+
+
+NO_DRIFT_EVIDENCE = DriftEvidence(np.zeros(2), np.zeros((2, 2)))
+
+
+@dataclass(frozen=True)
 class PhaseReference:
     """Where the phase of pulses of one height is centred.
 
@@ -246,6 +265,45 @@ def fit_correction(
         if (distance < DIVERGED_WIDTHS * prior.width).all():
             params[block] = fitted
     return Correction(params, gain)
+
+
+def drift_evidence(
+    pulses: LinePulses, params: FloatArray, profiles: LineProfiles
+) -> DriftEvidence:
+    """Return what the pulses of a pixel say of its drift coefficients.
+
+    Parameters
+    ----------
+    pulses
+        Pulses of the lines.
+    params
+        Parameters of the pixel, f8 (N_PARAMS,), with the coefficients in use.
+    profiles
+        Shapes of the lines of this pixel.
+
+    Returns
+    -------
+    DriftEvidence
+        Zero without pulses.
+    """
+    from rixs_pipeline.core.energy import correction_kernels as kernels  # numba: slow
+
+    drift = params[layout.DRIFT]
+    uncorrected = correction_derivatives(
+        pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, params, layout.DRIFT
+    )
+    lever = uncorrected.derivatives.copy()
+    counts = np.bincount(pulses.line, minlength=len(pulses.line_position))
+    for row in lever:
+        sums = np.bincount(pulses.line, row, len(counts))
+        row -= (sums / np.maximum(counts, 1))[pulses.line]
+    grid = profiles.grid
+    energy = uncorrected.energy + drift @ uncorrected.derivatives
+    distance = energy - pulses.line_position[pulses.line]
+    place = (distance - grid.offsets[0]) / grid.width
+    score = kernels.look_up(profiles.score, pulses.line, place)
+    information = (lever * profiles.information[pulses.line]) @ lever.T
+    return DriftEvidence(lever @ score, information)
 
 
 def find_phase_reference(

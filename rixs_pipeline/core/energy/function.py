@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 
 from rixs_pipeline.core.energy.layout import (
+    CURVE,
+    CURVE_GRID,
     HEIGHT_REF,
     N_COEFFICIENTS,
     PHASE,
@@ -227,6 +229,44 @@ def curve_height(energies: FloatArray, params: FloatArray) -> FloatArray:
     return heights.reshape(np.shape(energies))
 
 
+def curve_covariance(
+    energies: FloatArray, params: FloatArray, covariance: FloatArray
+) -> FloatArray:
+    """Return the covariance of energies on the gain curve.
+
+    Parameters
+    ----------
+    energies
+        f8 (n,), eV.
+    params
+        Parameters of the pixel, f8 (N_PARAMS,); the curve must rise.
+    covariance
+        Of the parameters, f8 (N_PARAMS, N_PARAMS).
+
+    Returns
+    -------
+    FloatArray
+        f8 (n, n), eV^2, at the pulse heights of these energies; beyond the spline, of
+        its end.
+    """
+    lowest, step = params[CURVE_GRID]
+    place = (curve_height(energies, params) - lowest) / step
+    place = np.clip(place, 0.0, N_COEFFICIENTS - 3)
+    weights = _spline_weights(place)
+    of_curve = covariance[CURVE, CURVE]
+    return np.asarray(weights @ of_curve @ weights.T)
+
+
+def _spline_weights(place: FloatArray) -> FloatArray:
+    """Return the weights (n, N_COEFFICIENTS) of the coefficients at places in knots."""
+    interval = np.minimum(place, N_COEFFICIENTS - 4).astype(np.intp)
+    t = place - interval
+    weights = np.stack([np.ones_like(t), t, t**2, t**3], axis=-1) @ B_SPLINE
+    matrix = np.zeros((len(place), N_COEFFICIENTS))
+    np.put_along_axis(matrix, interval[:, None] + np.arange(4), weights, axis=1)
+    return matrix
+
+
 @cache
 def spline_fit_matrix(n: int) -> FloatArray:
     """Return the matrix that turns energies into spline coefficients (least squares).
@@ -234,12 +274,7 @@ def spline_fit_matrix(n: int) -> FloatArray:
     It is (N_COEFFICIENTS, n) and takes the energies at `n` equidistant pulse heights
     over the whole spline, ends included.
     """
-    x = np.linspace(0.0, N_COEFFICIENTS - 3, n)
-    interval = np.minimum(x, N_COEFFICIENTS - 4).astype(np.intp)
-    t = x - interval
-    weights = np.stack([np.ones_like(t), t, t**2, t**3], axis=-1) @ B_SPLINE
-    matrix = np.zeros((n, N_COEFFICIENTS))
-    np.put_along_axis(matrix, interval[:, None] + np.arange(4), weights, axis=1)
+    matrix = _spline_weights(np.linspace(0.0, N_COEFFICIENTS - 3, n))
     return np.asarray(np.linalg.pinv(matrix))
 
 

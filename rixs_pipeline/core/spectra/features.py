@@ -100,8 +100,10 @@ def measure_feature(spectrum: Spectrum, window: Limits) -> Feature:
         centre = float(moment / area)
         gradient = widths * (part.energy - centre) / area
     centre_energy_errors = np.nan
-    if part.energy_errors is not None:
-        centre_energy_errors = float(gradient @ part.energy_errors)
+    of_scale = [part.energy_errors, part.reference_errors]
+    changes = [gradient @ errors for errors in of_scale if errors is not None]
+    if changes:
+        centre_energy_errors = float(np.hypot.reduce(changes))
     width = fit_fwhm(part.energy, part.intensity, errors.independent)
     return Feature(
         area=area,

@@ -38,6 +38,8 @@ class Spectrum:
     energy_errors : f8 (n,) or None
         Change of the intensity, with its sign, if the emission scale moves up by its
         standard deviation: common to all points, not part of `intensity_errors`.
+    reference_errors : f8 (n,) or None
+        The same for the reference lines, which all products share.
     background, background_errors : f8 (n,) or None
         What was subtracted, in units of the intensity (of an iPFY: in counts/s).
     facts : dict
@@ -57,6 +59,7 @@ class Spectrum:
     scale_factor_errors: float = 0.0
     i0_errors: FloatArray | None = None
     energy_errors: FloatArray | None = None
+    reference_errors: FloatArray | None = None
     background: FloatArray | None = None
     background_errors: FloatArray | None = None
     facts: dict[str, Any] = field(default_factory=dict)

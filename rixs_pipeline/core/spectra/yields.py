@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -49,12 +50,15 @@ class ExtractionInputs:
     blanks : mapping of str to MapData
         Maps of blank samples.
     energy_uncertainty : EnergyUncertainty or None
-        Of the emission scale.
+        Of the emission scale, reference lines apart.
+    reference_uncertainty : EnergyUncertainty or None
+        Of the reference lines.
     """
 
     edge: Edge | None = None
     blanks: Mapping[str, MapData] = field(default_factory=dict)
     energy_uncertainty: EnergyUncertainty | None = None
+    reference_uncertainty: EnergyUncertainty | None = None
 
     def edge_windows(self, region: Region, incident: FloatArray) -> EdgeWindows | None:
         """Return the windows of a region for a scan.
@@ -122,11 +126,18 @@ def extract_spectrum(
     inputs = inputs or ExtractionInputs()
     sums = sum_region(data, region)
     spectrum = _unscaled_spectrum(data, region, sums, inputs)
-    uncertainty = inputs.energy_uncertainty
-    if uncertainty is not None and sums.is_covered.any():
+    uncertainties = {
+        "energy_errors": inputs.energy_uncertainty,
+        "reference_errors": inputs.reference_uncertainty,
+    }
+    if any(uncertainties.values()) and sums.is_covered.any():
         change = _change_with_scale(data, region, sums, inputs, spectrum)
-        energy_errors = change.slope * uncertainty.at(change.emission)
-        spectrum = replace(spectrum, energy_errors=energy_errors)
+        errors: dict[str, Any] = {
+            name: change.slope * uncertainty.at(change.emission)
+            for name, uncertainty in uncertainties.items()
+            if uncertainty is not None
+        }
+        spectrum = replace(spectrum, **errors)
     if not sums.is_covered.all():
         spectrum = spectrum.select(sums.is_covered)
     if region.scale is Scale.NONE:
@@ -361,9 +372,10 @@ def _scale_spectrum(
             "position": windows.position,
         }
         facts = facts | {"scale_windows": scale_windows}
-    energy_errors = spectrum.energy_errors
-    if energy_errors is not None:
-        energy_errors = scaled.propagate(energy_errors)
+    energy_errors, reference_errors = (
+        None if errors is None else scaled.propagate(errors)
+        for errors in (spectrum.energy_errors, spectrum.reference_errors)
+    )
     return replace(
         spectrum,
         intensity=scaled.intensity,
@@ -374,6 +386,7 @@ def _scale_spectrum(
         scale_factor_errors=scaled.factor_error,
         i0_errors=_divide(i0_errors, scaled.factor),
         energy_errors=energy_errors,
+        reference_errors=reference_errors,
         background=_divide(spectrum.background, scaled.factor),
         background_errors=_divide(spectrum.background_errors, scaled.factor),
         units="1/eV" if scale is Scale.AREA else "",

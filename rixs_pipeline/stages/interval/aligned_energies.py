@@ -1,20 +1,42 @@
-"""Energy functions of scans: from the surrounding calibrations, compared, aligned."""
+"""Energy functions of scans: calibrated, compared, aligned, corrected for drift."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.interval import align_pixels
+from rixs_pipeline.stages.interval.array_drift import ArraySpectra
 from rixs_pipeline.stages.interval.displaced_pixels import mark_displaced
+from rixs_pipeline.stages.interval.first_pass import FirstPass, first_pass, join_passes
+from rixs_pipeline.stages.interval.interval_drifts import IntervalDrifts
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.scan_scales import ScanScale
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
 )
-from rixs_pipeline.types import CountArray, FloatArray, Outcome
+from rixs_pipeline.types import Outcome
 
 PixelEnergies = tuple[PixelEnergy, ...]  # in the order of a scan's files
+
+
+@dataclass(frozen=True)
+class ScanEnergies:
+    """Energy functions of scans, and how their scales were corrected.
+
+    Attributes
+    ----------
+    energies
+        By scan; without displaced pixels, aligned with each other and corrected for the
+        drift that they have in common, as the config says.
+    scales
+        By scan; missing for calibrated photons and without reference run.
+    """
+
+    energies: dict[str, Outcome[PixelEnergies]]
+    scales: dict[str, ScanScale]
 
 
 def find_pixel_energies(
@@ -24,7 +46,7 @@ def find_pixel_energies(
     *,
     calibrated: Collection[str],
     block_size: int,
-) -> dict[str, Outcome[PixelEnergies]]:
+) -> ScanEnergies:
     """Return the energy functions of the pixels of scans.
 
     Parameters
@@ -42,54 +64,92 @@ def find_pixel_energies(
 
     Returns
     -------
-    dict of str to Outcome
-        By scan; without displaced pixels and aligned with each other, if the config
-        says so.
+    ScanEnergies
+        Of the scans.
     """
-    energies = {}
-    for scan in scans:
-        energies[scan.name] = Outcome.of(
-            _calibrated_energies, context, calibrations, scan, calibrated
-        )
-    config = context.config.calibration
-    if not config.align and config.displaced_pixels == "keep":
-        return energies
-    to_align, tasks = [], []
+    wanted = [scan for scan in scans if scan.name not in calibrated]
+    energies = _calibrated_energies(context, calibrations, wanted)
+    with_pulses = [scan for scan in wanted if energies[scan.name].result]
+    companions = {
+        companion.name: companion
+        for scan in with_pulses
+        for companion in calibrations.companions(scan)
+    }
+    others = [run for name, run in companions.items() if name not in energies]
+    energies |= _calibrated_energies(context, calibrations, others)
+    in_order = sorted(companions.values(), key=lambda scan: scan.start_ns)
+    drifts = IntervalDrifts(context, calibrations)
+    arrays = _compare_and_align(context, drifts, in_order, energies, block_size)
+    scales = {}
+    for scan in with_pulses:
+        functions = energies[scan.name].result
+        if scan.name in arrays and functions:
+            corrected = drifts.correct(scan, functions, arrays)
+            energies[scan.name] = Outcome(corrected.energies)
+            if corrected.scale is not None:
+                scales[scan.name] = corrected.scale
+    results: dict[str, Outcome[PixelEnergies]] = {
+        scan.name: Outcome(()) if scan.name in calibrated else energies[scan.name]
+        for scan in scans
+    }
+    return ScanEnergies(results, scales)
+
+
+def _calibrated_energies(
+    context: RunContext, calibrations: SurroundingCalibrations, scans: Iterable[Run]
+) -> dict[str, Outcome[PixelEnergies]]:
+    """Return the energy functions by scan, as the reference runs give them."""
+
+    def calibrate(scan: Run) -> PixelEnergies:
+        context.check_memory(scan)
+        if scan.photon_list is not None:
+            return ()
+        return calibrations.pixel_energies(scan)
+
+    return {scan.name: Outcome.of(calibrate, scan) for scan in scans}
+
+
+def _compare_and_align(
+    context: RunContext,
+    drifts: IntervalDrifts,
+    scans: Sequence[Run],
+    energies: dict[str, Outcome[PixelEnergies]],
+    block_size: int,
+) -> dict[str, ArraySpectra]:
+    """Compare and align the pixels of scans; return the spectra of the array.
+
+    The functions in `energies` are replaced.
+    """
+    aligned_scans, tasks = [], []
     for scan in scans:
         functions = energies[scan.name].result
         if not functions:
             continue
         edges = _spectrum_edges(calibrations, scan)
+        edges = drifts.edges(scan)
         group = Outcome.of(align_pixels.align_tasks, scan, functions, edges, block_size)
         if group.error:
             energies[scan.name] = Outcome(error=group.error)
         else:
-            to_align.append(scan)
+            aligned_scans.append(scan)
             tasks.append(group.unwrap())
+    arrays: dict[str, ArraySpectra] = {}
     blocks = sum(len(group) for group in tasks)
     with context.progress("aligning", blocks, "blocks of pixels") as report:
-        spectra = context.executor.map_reduce(
-            align_pixels.measure_spectra, tasks, align_pixels.join_spectra, report
-        )
-        for scan, counts in zip(to_align, spectra, strict=True):
+        passes = context.executor.map_reduce(first_pass, tasks, join_passes, report)
+        for scan, blocks_of_scan, passed in zip(
+            aligned_scans, tasks, passes, strict=True
+        ):
             functions = energies[scan.name].unwrap()
-            energies[scan.name] = Outcome.of(
-                _compared_energies, context, calibrations, scan, functions, counts
+            aligned = Outcome.of(
+                _compared_energies, context, drifts, scan, functions, passed
             )
-    return energies
-
-
-def _calibrated_energies(
-    context: RunContext,
-    calibrations: SurroundingCalibrations,
-    scan: Run,
-    calibrated: Collection[str],
-) -> PixelEnergies:
-    """Return the energy functions before alignment; none for calibrated photons."""
-    context.check_memory(scan)
-    if scan.photon_list is not None or scan.name in calibrated:
-        return ()
-    return calibrations.pixel_energies(scan)
+            energies[scan.name] = aligned
+            if aligned.result:
+                arrays[scan.name] = drifts.array_spectra(
+                    scan, blocks_of_scan[0], aligned.result, passed.unwrap()
+                )
+    return arrays
 
 
 def _spectrum_edges(calibrations: SurroundingCalibrations, scan: Run) -> FloatArray:
@@ -103,21 +163,21 @@ def _spectrum_edges(calibrations: SurroundingCalibrations, scan: Run) -> FloatAr
 
 def _compared_energies(
     context: RunContext,
-    calibrations: SurroundingCalibrations,
+    drifts: IntervalDrifts,
     scan: Run,
     energies: PixelEnergies,
-    spectra: Outcome[CountArray],
+    passed: Outcome[FirstPass],
 ) -> PixelEnergies:
     """Return the energy functions without displaced pixels, the others aligned."""
     config = context.config.calibration
-    counts = spectra.unwrap()
-    edges = _spectrum_edges(calibrations, scan)
+    counts = passed.unwrap().spectra
+    edges = drifts.edges(scan)
     if config.displaced_pixels != "keep":
         exclude = config.displaced_pixels == "exclude"
         energies = mark_displaced(energies, counts, edges, exclude=exclude)
     if not config.align:
         return energies
-    errors = [align_pixels.LineErrors(c) for c in calibrations.read(scan)]
+    errors = drifts.line_errors(scan)
     is_used = np.array([energy.status.is_ok for energy in energies], bool)
     of_scan = counts.sum(axis=1, dtype=np.int64) * is_used[:, None]
     return align_pixels.align_pixels(scan, energies, of_scan, edges, errors)

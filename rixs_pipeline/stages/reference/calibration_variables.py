@@ -31,6 +31,7 @@ PIXEL = ("pixel",)
 LINE = ("line",)
 PARAM = ("param",)
 COVARIANCE = ("pixel", "param", "param_2")
+DRIFT = ("drift_param", "drift_param_2")
 CUT = ("cut",)
 CUT_LIMITS = ("pixel", "cut_quantity", "limit")
 EMISSION = ("emission_energy",)
@@ -100,6 +101,8 @@ def calibration_variables(
         "misfit_probability": (PIXEL, result.misfit_probability),
         "params": (PIXEL + PARAM, result.params),
         "params_covariance": (COVARIANCE, result.params_covariance),
+        "drift_score": (PIXEL + DRIFT[:1], result.drift_score),
+        "drift_information": (PIXEL + DRIFT, result.drift_information),
         "cut": (CUT, _text(CUT_NAMES)),
         "cut_counts": (PIXEL + CUT, result.cut_counts),
         "cut_limits": (CUT_LIMITS, result.cut_limits),

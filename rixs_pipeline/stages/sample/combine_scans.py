@@ -17,6 +17,10 @@ from rixs_pipeline.schema import COADDED_MAP, POINT_REASONS, Variables, check, l
 from rixs_pipeline.stages.flux import flux_errors
 from rixs_pipeline.stages.interval.response_tail import average_tail_over_scans
 from rixs_pipeline.stages.sample.pass_axis import passes_on_map_axis
+from rixs_pipeline.stages.scan.scale_variables import (
+    average_scale_errors,
+    with_scale_errors,
+)
 from rixs_pipeline.stages.scan.scan_map import intensity_variables
 
 if TYPE_CHECKING:
@@ -102,6 +106,9 @@ def combine_scans(
             )
         else:
             dataset = moved
+    scale_errors = average_scale_errors(scans)
+    if scale_errors is not None:
+        dataset = with_scale_errors(dataset, scale_errors)
     check(dataset, COADDED_MAP, name)
     return CombinedMap(dataset, warnings)
 

@@ -45,15 +45,15 @@ class SpectrumInputs:
         Sample -> map, for backgrounds of ``kind: blank``.
     lines
         Emission lines of the reference set, name -> eV.
-    energy_uncertainty
-        Of the emission scale; None: unknown.
+    reference_uncertainty
+        Of the reference lines; None: unknown.
     """
 
     normalise: NormaliseConfig = field(default_factory=NormaliseConfig)
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
     blanks: Mapping[str, xr.Dataset] = field(default_factory=dict)
     lines: Mapping[str, float] = field(default_factory=dict)
-    energy_uncertainty: EnergyUncertainty | None = None
+    reference_uncertainty: EnergyUncertainty | None = None
 
     @classmethod
     def from_config(
@@ -86,7 +86,7 @@ class SpectrumInputs:
             geometry=config.geometry,
             blanks=blanks,
             lines={name: line.energy for name, line in reference.lines.items()},
-            energy_uncertainty=uncertainty,
+            reference_uncertainty=uncertainty,
         )
 
 
@@ -98,6 +98,14 @@ def _energy_uncertainty(reference: ReferenceSet) -> EnergyUncertainty:
     lines = [line for line in reference.lines.values() if not line.satellite_of]
     table = sorted((line.energy, line.uncertainty) for line in lines)
     return EnergyUncertainty(*np.array(table).T)
+
+
+def _scale_uncertainty(rixs_map: xr.Dataset) -> EnergyUncertainty | None:
+    """Return the error of the emission scale of a map, reference lines apart."""
+    if "energy_scale_errors" not in rixs_map:
+        return None
+    errors = rixs_map["energy_scale_errors"].values
+    return EnergyUncertainty(rixs_map["emission_energy"].values, errors)
 
 
 @dataclass(frozen=True)
@@ -150,7 +158,9 @@ def region_on_map(
         configured=configured,
         region=core_region(configured),
         data=map_data(rixs_map, inputs.normalise),
-        inputs=ExtractionInputs(edge, blanks, inputs.energy_uncertainty),
+        inputs=ExtractionInputs(
+            edge, blanks, _scale_uncertainty(rixs_map), inputs.reference_uncertainty
+        ),
         geometry=inputs.geometry,
     )
     if on_map.region.kind is not regions.RegionKind.IPFY:

@@ -17,11 +17,18 @@ from rixs_pipeline.core.spectra.sample_comparison import (
     mean_emission_energy,
 )
 from rixs_pipeline.core.stats import energy_scale_offset, homogeneity
+from rixs_pipeline.core.stats.energy_scale_offset import ScaleDifference
 from rixs_pipeline.core.stats.homogeneity import Homogeneity, ScaleOffset
+from rixs_pipeline.stages.scan.scale_variables import scale_difference_errors
 from rixs_pipeline.types import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+# Degrees of freedom of an offset whose error is an average over what is not known of
+# the drift: its tails are a little longer than those of a Gaussian.
+SCALE_FREEDOM = 30
 
 
 @dataclass(frozen=True)
@@ -158,6 +165,30 @@ def _test(
 def _scale_offset(pair: SamplePair) -> ScaleOffset | None:
     """Return what is known of the offset between the emission scales of two maps.
 
+    It follows from the errors of the scales, of which those that both maps share
+    cancel; in maps without them, from the scatter of the pixels. None where neither is
+    known.
+    """
+    first, second = pair.first, pair.second
+    counts = first["counts"].values + second["counts"].values
+    emission = first["emission_energy"].values
+    energy = mean_emission_energy(counts, pair.weights, emission)
+    deviation = scale_difference_errors(first, second, energy)
+    freedom = SCALE_FREEDOM
+    if deviation is None:
+        difference = _pixel_scatter(pair)
+        if difference is None:
+            return None
+        deviation, freedom = difference.deviation * energy, difference.freedom
+    slope = region_sums.relative_slope(
+        counts, pair.region, pair.incident, pair.emission_edges, pair.is_along_emission
+    )
+    return ScaleOffset(slope, deviation, freedom)
+
+
+def _pixel_scatter(pair: SamplePair) -> ScaleDifference | None:
+    """Return the relative difference of the scales that the pixels' scatter shows.
+
     None where too few pixels show it.
     """
     first, second = pair.first, pair.second
@@ -174,15 +205,7 @@ def _scale_offset(pair: SamplePair) -> ScaleOffset | None:
         second_pixels["misalignment"].values,
         photons,
     )
-    if not difference.freedom:
-        return None
-    counts = first["counts"].values + second["counts"].values
-    slope = region_sums.relative_slope(
-        counts, pair.region, pair.incident, pair.emission_edges, pair.is_along_emission
-    )
-    emission = first["emission_energy"].values
-    energy = mean_emission_energy(counts, pair.weights, emission)
-    return ScaleOffset(slope, difference.deviation * energy, difference.freedom)
+    return difference if difference.freedom else None
 
 
 def in_window(energy: FloatArray, limits: tuple[float, float] | None) -> BoolArray:

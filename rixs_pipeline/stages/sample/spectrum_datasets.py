@@ -35,6 +35,7 @@ INTENSITY_VARIABLES = {  # in the unit of the intensity: name -> attribute of Sp
     "intensity_upper": "intensity_upper",
     "intensity_i0_errors": "i0_errors",
     "intensity_energy_errors": "energy_errors",
+    "intensity_reference_errors": "reference_errors",
     "background": "background",
     "background_errors": "background_errors",
 }
@@ -136,8 +137,8 @@ def errors_text(spectrum: Spectrum, region: Region) -> str:
     elif region.scale is not Scale.NONE:
         parts.append("scale factor, with correlation")
     text = f"variances of {'; '.join(parts)}"
-    if spectrum.energy_errors is not None:
-        text += "; apart, common to all points: energy scale"
+    if spectrum.energy_errors is not None or spectrum.reference_errors is not None:
+        text += "; apart, common to all points: energy scale, reference lines"
     return f"{text}; interval: 95 %, gamma with Blaker's ends, MOVER"
 
 

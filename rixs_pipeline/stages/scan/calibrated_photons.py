@@ -14,6 +14,7 @@ from rixs_pipeline.io import photon_store
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
+from rixs_pipeline.stages.scan.scale_variables import scale_from_table, scale_table
 from rixs_pipeline.stages.stage import Content
 from rixs_pipeline.types import FloatArray, PixelStatus
 
@@ -62,6 +63,8 @@ def write_calibrated_photons(
         "edge": scan.edge or "",
     }
     tables = {"pixels": pixels, "points": points}
+    if counted.scale is not None:
+        tables["scale"] = scale_table(counted.scale)
     return photon_store.write(path, parts, tables, dict(attributes) | description)
 
 
@@ -119,7 +122,10 @@ def count_calibrated_photons(
             displacement=float(pixels["displacement"][pixel]),
         )
         energies.append(energy)
-    return CountedScan(scan, counts, tuple(energies))
+    scale = None
+    if photon_store.has_table(path, "scale"):
+        scale = scale_from_table(photon_store.read_table(path, "scale"))
+    return CountedScan(scan, counts, tuple(energies), scale=scale)
 
 
 def photon_content(parts: Path, counted: CountedScan) -> Content:

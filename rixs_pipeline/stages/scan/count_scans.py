@@ -1,6 +1,8 @@
 """Count the photons of scans; the blocks of pixels of all scans are one stream."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rixs_pipeline.core.maps.scan_counts import ScanCounts, merge_blocks
@@ -10,6 +12,7 @@ from rixs_pipeline.stages.interval.aligned_energies import (
     PixelEnergies,
     find_pixel_energies,
 )
+from rixs_pipeline.stages.interval.scan_scales import ScanScale
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
 )
@@ -54,9 +57,10 @@ def count_scans(
         for scan in scans
     }
     plan = context.plan_blocks(scans, [len(paths) for paths in files.values()])
-    energies = find_pixel_energies(
+    found = find_pixel_energies(
         context, calibrations, scans, calibrated=photon_stores, block_size=plan.size
     )
+    energies, scales = found.energies, found.scales
     tasks = (
         _tasks(
             context, scan, energies[scan.name], plan.size, part_folders.get(scan.name)
@@ -70,9 +74,15 @@ def count_scans(
         )
         for scan, counts in zip(scans, outcomes, strict=True):
             store = photon_stores.get(scan.name)
-            yield Outcome.of(
+            counted = Outcome.of(
                 _counted_scan, context, scan, energies[scan.name], counts, store
             )
+            yield counted.then(partial(_with_scale, scales.get(scan.name)))
+
+
+def _with_scale(scale: ScanScale | None, counted: CountedScan) -> CountedScan:
+    """Return a scan with the correction of its scale, unless it has one."""
+    return counted if scale is None else replace(counted, scale=scale)
 
 
 def _tasks(

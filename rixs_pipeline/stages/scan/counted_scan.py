@@ -9,6 +9,7 @@ import numpy as np
 from rixs_pipeline.core.maps.scan_counts import ScanCounts
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.scan_scales import ScanScale
 from rixs_pipeline.stages.scan.point_records import MIN_PULSES_FOR_CUTS
 from rixs_pipeline.types import BoolArray, PixelState, PixelStatus
 
@@ -31,6 +32,7 @@ class CountedScan:
     counts: ScanCounts
     energies: tuple[PixelEnergy, ...]  # in the order of `counts.pixel`
     warnings: tuple[str, ...] = ()  # one line each
+    scale: ScanScale | None = None  # how the energy scale was corrected, and its error
 
     @property
     def is_used(self) -> BoolArray:

@@ -22,6 +22,7 @@ from rixs_pipeline.stages.scan.exposure_scale import (
 )
 from rixs_pipeline.stages.scan.incident_flux import read_flux, require_positive_flux
 from rixs_pipeline.stages.scan.pixel_warnings import baseline_corrections
+from rixs_pipeline.stages.scan.scale_variables import scale_corrections, with_scan_scale
 from rixs_pipeline.stages.scan.scan_map import make_scan_map, with_elastic_offset
 from rixs_pipeline.stages.stage import Content, dataset_writer
 
@@ -109,6 +110,8 @@ def map_content(
         dataset = dataset.assign_attrs(tail)
         reference = context.reference_set.attributes()
         dataset = dataset.assign_attrs(reference)
+    if counted.scale is not None:
+        dataset = with_scan_scale(dataset, counted.scale)
     write = dataset_writer({"entry": dataset}, "counts")
     losses = PixelCount.of(dataset["pixel_status"].values).losses(scan.name)
     facts = scan_facts(dataset)
@@ -116,6 +119,7 @@ def map_content(
         *clock_corrections(scan),
         *scan_corrections(dataset),
         *baseline_corrections(counted),
+        *scale_corrections(counted.scale, scan.name),
     ]
     warnings = [*counted.warnings, *scan_map.warnings, *describe_record_defects(scan)]
     return Content(write, facts, warnings, losses, corrections)

@@ -4,10 +4,42 @@ import pytest
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.stages.interval import align_pixels, aligned_energies
 from rixs_pipeline.stages.interval.aligned_energies import find_pixel_energies
+from rixs_pipeline.stages.interval.first_pass import FirstPass
+from rixs_pipeline.stages.interval.interval_drifts import CorrectedScan
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.types import Outcome
 from tests.stages.builders import DEAD, LIMITS, OK, params, scan
 from tests.stages.contexts import make_context, numbered_scan
+
+
+@pytest.fixture
+def no_drift(monkeypatch):
+    """Leave the drift that pixels have in common alone."""
+
+    class NoDrift:
+        def __init__(self, *_):
+            pass
+
+        def line_errors(self, run):
+            return []
+
+        def array_spectra(self, *_):
+            return None
+
+        def correct(self, run, energies, arrays):
+            return CorrectedScan(energies, None)
+
+    monkeypatch.setattr(aligned_energies, "IntervalDrifts", NoDrift)
+
+
+def pass_of(monkeypatch, spectra):
+    """Let the first pass over a task show `spectra(task)`."""
+    monkeypatch.setattr(
+        aligned_energies,
+        "first_pass",
+        lambda task: FirstPass(spectra(task), np.zeros((2, 1))),
+    )
+
 
 GOOD = PixelEnergy(OK, (params(), params()), LIMITS)
 
@@ -20,8 +52,14 @@ class Calibrations:
             raise RunFailed("no calibration")
         return (GOOD, PixelEnergy(DEAD))
 
+    def companions(self, run):
+        return (run,)
+
     def read(self, run):
         return []
+
+    def interval(self, run):
+        return ()
 
 
 def find_energies(
@@ -30,12 +68,17 @@ def find_energies(
     calibration = {"align": align, "displaced_pixels": displaced}
     config = {"calibration": calibration} | config
     context = make_context(tmp_path, scans, config)
-    return find_pixel_energies(
+    found = find_pixel_energies(
         context, Calibrations(), scans, calibrated=calibrated, block_size=1
     )
+    return found.energies
 
 
-def test_a_scan_without_a_calibration_does_not_stop_the_others(tmp_path):
+def test_a_scan_without_a_calibration_does_not_stop_the_others(
+    tmp_path, monkeypatch, no_drift
+):
+    monkeypatch.setattr(align_pixels, "align_tasks", lambda *_: [1])
+    pass_of(monkeypatch, lambda task: np.ones((2, 1, 1), np.int32))
     scans = [numbered_scan(3), numbered_scan(1)]
     energies = find_energies(tmp_path, scans)
     assert list(energies) == ["scan0003", "scan0001"]
@@ -60,7 +103,9 @@ def test_a_map_that_does_not_fit_in_memory_is_a_failure_of_its_scan(tmp_path):
     assert isinstance(energies["scan0001"].error, RunFailed)
 
 
-def test_alignment_is_applied_to_each_scan_with_its_own_spectra(tmp_path, monkeypatch):
+def test_alignment_is_applied_to_each_scan_with_its_own_spectra(
+    tmp_path, monkeypatch, no_drift
+):
     tasks = {1: [3, 5], 2: [7]}
     aligned = {}
 
@@ -69,10 +114,12 @@ def test_alignment_is_applied_to_each_scan_with_its_own_spectra(tmp_path, monkey
         return (energies[0],)
 
     monkeypatch.setattr(align_pixels, "align_tasks", lambda run, *_: tasks[run.number])
+    pass_of(monkeypatch, lambda task: np.full((2, 1, 1), task))
     monkeypatch.setattr(
-        align_pixels, "measure_spectra", lambda task: np.full((2, 1, 1), task)
+        aligned_energies,
+        "join_passes",
+        lambda a, b: FirstPass(a.spectra + b.spectra, a.baseline),
     )
-    monkeypatch.setattr(align_pixels, "join_spectra", lambda a, b: a + b)
     monkeypatch.setattr(align_pixels, "align_pixels", align)
     scans = [numbered_scan(2), numbered_scan(3), numbered_scan(1)]
     energies = find_energies(tmp_path, scans, align=True)
@@ -83,7 +130,7 @@ def test_alignment_is_applied_to_each_scan_with_its_own_spectra(tmp_path, monkey
 
 @pytest.mark.parametrize("treatment", ["exclude", "report"])
 def test_displaced_pixels_are_marked_before_the_others_are_aligned(
-    tmp_path, monkeypatch, treatment
+    tmp_path, monkeypatch, no_drift, treatment
 ):
     seen = []
 
@@ -92,9 +139,7 @@ def test_displaced_pixels_are_marked_before_the_others_are_aligned(
         return (PixelEnergy(DEAD), energies[1])
 
     monkeypatch.setattr(align_pixels, "align_tasks", lambda *_: [1])
-    monkeypatch.setattr(
-        align_pixels, "measure_spectra", lambda task: np.ones((2, 1, 1), np.int32)
-    )
+    pass_of(monkeypatch, lambda task: np.ones((2, 1, 1), np.int32))
     monkeypatch.setattr(aligned_energies, "mark_displaced", mark)
     scans = [numbered_scan(1)]
     energies = find_energies(tmp_path, scans, displaced=treatment)

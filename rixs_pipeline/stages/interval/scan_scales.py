@@ -1,0 +1,336 @@
+"""Correct the energy scales of scans for the drift that the array has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from rixs_pipeline.core.drift.common_drift import (
+    REFERENCE_EV,
+    CommonDrift,
+    Interval,
+    fit_common_drift,
+)
+from rixs_pipeline.core.drift.piece_shifts import PieceShifts
+from rixs_pipeline.core.energy import layout
+from rixs_pipeline.io.formats import off
+from rixs_pipeline.stages.interval.array_drift import (
+    ArraySpectra,
+    MeasuredLines,
+    RunDrift,
+    find_runs,
+    line_positions,
+    reference_shifts,
+)
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.types import FloatArray
+
+N_CURVE_MODES = 8  # of a curve through half a dozen lines
+
+
+@dataclass(frozen=True)
+class ScaleErrors:
+    """Errors of an energy scale as a sum of independent ones.
+
+    Attributes
+    ----------
+    energy
+        f8 (energy,), eV.
+    modes
+        One standard deviation of each independent error, f8 (mode, energy), eV.
+    names
+        Of the modes, (mode,): errors of one name are the same in all products.
+    """
+
+    energy: FloatArray
+    modes: FloatArray
+    names: tuple[str, ...]
+
+    @cached_property
+    def total(self) -> FloatArray:
+        """One standard deviation of the scale, (energy,), eV."""
+        return np.asarray(np.sqrt((self.modes**2).sum(axis=0)))
+
+    def at(self, energies: FloatArray) -> FloatArray:
+        """Return one standard deviation of the scale at other energies, eV."""
+        return np.asarray(np.interp(energies, self.energy, self.total))
+
+
+class LinePosition(NamedTuple):
+    """Position of a line in a scan, and its statistical error, eV."""
+
+    position: float
+    error: float
+
+
+@dataclass(frozen=True)
+class ScanScale:
+    """How the energy scale of a scan was corrected, and its error.
+
+    Attributes
+    ----------
+    coefficients, coefficient_errors
+        Change of the drift coefficients of the calibration, relative a unit of
+        pretrigger mean at 1000 eV, and how it grows with pulse height, f8 (2,).
+    shift, shift_error
+        What was added to the energies at `REFERENCE_EV`, and its standard deviation,
+        eV.
+    lines
+        Name -> position and its statistical error in this scan, eV.
+    errors
+        Of the corrected scale.
+    is_applied
+        Whether the scale was corrected.
+    """
+
+    coefficients: FloatArray
+    coefficient_errors: FloatArray
+    shift: float
+    shift_error: float
+    lines: Mapping[str, LinePosition]
+    errors: ScaleErrors
+    is_applied: bool = True
+
+
+@dataclass(frozen=True)
+class IntervalScales:
+    """The common drift of the scans of an interval.
+
+    Attributes
+    ----------
+    scans
+        The scans.
+    runs
+        The reference runs.
+    drift
+        As fitted.
+    positions
+        Of the lines of the samples.
+    energies
+        At which levers are given, f8 (energy,), eV.
+    memo
+        Shifts of lines that are measured already; more are added.
+    is_applied
+        Whether scales are corrected; otherwise errors include what was not corrected.
+    """
+
+    scans: Sequence[ArraySpectra]
+    runs: Sequence[RunDrift]
+    drift: CommonDrift
+    positions: MeasuredLines
+    energies: FloatArray
+    is_applied: bool
+
+    def correct(
+        self, row: int, energies: tuple[PixelEnergy, ...]
+    ) -> tuple[PixelEnergy, ...]:
+        """Return the energy functions of the scan in a row, corrected.
+
+        Parameters
+        ----------
+        row
+            Of the scan.
+        energies
+            Energy functions of its pixels, aligned with each other.
+
+        Returns
+        -------
+        tuple of PixelEnergy
+            With other drift coefficients and scaled curves.
+        """
+        if not self.is_applied:
+            return energies
+        spectra = self.scans[row]
+        gain = float(self.drift.scale[row]) / REFERENCE_EV
+        corrected = []
+        for place, energy in enumerate(energies):
+            pixel = off.pixel_number(spectra.scan.pulse_files[place])
+            sides = find_runs(pixel, energy, self.runs)
+            if sides is None or energy.params is None:
+                corrected.append(energy)
+                continue
+            early, late = (params.copy() for params in energy.params)
+            change = np.zeros(2)
+            for params, run in ((early, sides.early), (late, sides.late)):
+                step = self.drift.coefficients - run.drift.in_use
+                params[layout.DRIFT] += step
+                change = change + step / 2
+            own = spectra.pixel_lever[place] - spectra.lever.mean(axis=0)
+            extra = _aligned_share(energy) * _relative(own @ change, self.energies)
+            for params in (early, late):
+                params[layout.CURVE] *= (1 - gain) * (1 - extra)
+            corrected.append(
+                replace(
+                    energy, params=(early, late), alignment=energy.alignment + extra
+                )
+            )
+        return tuple(corrected)
+
+    def scale(self, row: int) -> ScanScale:
+        """Return how the scale of the scan in a row is corrected, and its error."""
+        spectra = self.scans[row]
+        n_photons = spectra.counts.sum(axis=1)
+        weight = n_photons / max(n_photons.sum(), 1e-12)
+        lever = np.einsum("p,peo->eo", weight, spectra.lever)
+        in_use = weight @ spectra.in_use
+        step = self.drift.coefficients - in_use
+        hidden = self.energies / REFERENCE_EV
+        correction = lever @ step - hidden * self.drift.scale[row]
+        values, vectors = np.linalg.eigh(_whitened(self.drift.covariance))
+        size = np.sqrt(np.diag(self.drift.covariance))
+        roots = size[:, None] * vectors * np.sqrt(np.maximum(values, 0.0))
+        modes = lever @ roots[:2] - hidden[:, None] * roots[2 + row]
+        names = [f"{self._name} {number}" for number in range(len(roots))]
+        parts = [modes.T]
+        if not self.is_applied:
+            parts.append(correction[None, :])
+            names.append(f"{spectra.scan.name} not corrected")
+        shared = self._shared_modes()
+        parts.append(shared)
+        names += [f"{self.runs[0].run} curve {number}" for number in range(len(shared))]
+        if len(self.runs) == 2:
+            # from the first to the second run
+            first, second = self.runs
+            at_lines = np.interp(
+                first.line_energy, second.line_energy, second.line_errors
+            )
+            difference = np.hypot(first.line_errors, at_lines)
+            lines = _line_modes(first.line_energy, difference, self.energies)
+            parts.append((spectra.later_share - 0.5) * lines)
+            names += [
+                f"{self.runs[1].run} line {number}" for number in range(len(lines))
+            ]
+        errors = ScaleErrors(self.energies, np.concatenate(parts), tuple(names))
+        of_drift = np.sqrt((modes**2).sum(axis=1))
+        reference = np.array([REFERENCE_EV])
+        return ScanScale(
+            coefficients=step,
+            coefficient_errors=size[:2],
+            shift=float(np.interp(reference, self.energies, correction)[0]),
+            shift_error=float(np.interp(reference, self.energies, of_drift)[0]),
+            lines=self._lines(row),
+            errors=errors,
+            is_applied=self.is_applied,
+        )
+
+    def _lines(self, row: int) -> dict[str, LinePosition]:
+        """Return the positions of the lines in the scan in a row, as corrected."""
+        lines = self.positions.positions
+        names = np.array(self.positions.names)
+        corrected = self.positions.peak + lines.shift
+        if self.is_applied:
+            step = self.drift.coefficients - lines.in_use
+            corrected = corrected + (lines.lever * step).sum(axis=1)
+            hidden = self.drift.scale[lines.scan]
+            corrected = corrected - lines.energy / REFERENCE_EV * hidden
+        results = {}
+        for name in dict.fromkeys(self.positions.names):
+            chosen = (names == name) & (lines.scan == row)
+            if chosen.any():
+                weight = lines.error[chosen] ** -2
+                mean = float(np.average(corrected[chosen], weights=weight))
+                results[name] = LinePosition(mean, float(weight.sum() ** -0.5))
+        return results
+
+    @property
+    def _name(self) -> str:
+        """A name of the errors that the scans share."""
+        scans = [spectra.scan.name for spectra in self.scans]
+        runs = "+".join(run.run for run in self.runs)
+        return f"drift {runs} {scans[0]}-{scans[-1]} ({len(scans)})"
+
+    def _shared_modes(self) -> FloatArray:
+        """Return the errors of the mean curve that all scans share, (mode, energy)."""
+        covariance = np.mean([run.covariance for run in self.runs], axis=0)
+        if len(self.runs) == 2:
+            # counting statistics of two runs; between the lines they err alike
+            for run in self.runs:
+                lines = _line_modes(run.line_energy, run.line_errors, self.energies)
+                covariance = covariance - lines.T @ lines / 4
+        values, vectors = np.linalg.eigh(covariance)
+        chosen = np.argsort(values)[::-1][:N_CURVE_MODES]
+        size = np.sqrt(np.maximum(values[chosen], 0.0))
+        return np.asarray(size[:, None] * vectors.T[chosen])
+
+
+def fit_interval(
+    scans: Sequence[ArraySpectra],
+    runs: Sequence[RunDrift],
+    lines: Mapping[str, float],
+    edges: FloatArray,
+    energies: FloatArray,
+    memo: dict[tuple[object, ...], PieceShifts],
+    *,
+    is_applied: bool,
+) -> IntervalScales:
+    """Fit the common drift of the scans of an interval.
+
+    Parameters
+    ----------
+    scans
+        The scans, in order of time.
+    runs
+        One or two reference runs around them.
+    lines
+        Name -> energy of the lines that samples may emit, eV.
+    edges
+        Of the bins of the spectra, f8 (bin + 1,), eV.
+    energies
+        At which levers are given, f8 (energy,), eV.
+    memo
+        Shifts of lines that are measured already; more are added.
+    is_applied
+        Whether scales are corrected.
+
+    Returns
+    -------
+    IntervalScales
+        Of these scans.
+    """
+    measured = line_positions(scans, lines, edges, energies, memo)
+    shifts = None
+    if len(runs) == 2:
+        shifts = reference_shifts(runs[0], runs[1], energies)
+    n_pixels = min(len(run.params) for run in runs)
+    spread = np.sqrt(np.mean([spectra.spread**2 for spectra in scans]))
+    interval = Interval(
+        time=np.array([spectra.scan.middle for spectra in scans]),
+        later_share=np.array([spectra.later_share for spectra in scans]),
+        references=tuple(run.drift for run in runs),
+        shifts=shifts,
+        # the pixels differ by what they drifted since the reference run: twice the
+        # variance of the drift at one time
+        pixel_drift=float(spread * REFERENCE_EV / np.sqrt(2 * max(n_pixels, 1))),
+    )
+    drift = fit_common_drift(measured.positions, interval)
+    return IntervalScales(scans, runs, drift, measured, energies, is_applied)
+
+
+def _whitened(covariance: FloatArray) -> FloatArray:
+    """Return a covariance as correlations: the units of its variables differ."""
+    size = np.sqrt(np.diag(covariance))
+    return np.asarray(covariance / size[:, None] / size[None, :])
+
+
+def _aligned_share(energy: PixelEnergy) -> float:
+    """Return the share of a measured misalignment that was corrected."""
+    if not energy.misalignment or not np.isfinite(energy.misalignment):
+        return 0.0
+    return float(np.clip(energy.alignment / energy.misalignment, 0.0, 1.0))
+
+
+def _relative(change: FloatArray, energies: FloatArray) -> float:
+    """Return the relative change that is closest to a change (energy,), eV."""
+    return float(change @ energies / (energies @ energies))
+
+
+def _line_modes(
+    line_energy: FloatArray, errors: FloatArray, energies: FloatArray
+) -> FloatArray:
+    """Return errors of lines, interpolated between them, (line, energy), eV."""
+    rows = np.diag(errors)
+    return np.stack([np.interp(energies, line_energy, row) for row in rows])

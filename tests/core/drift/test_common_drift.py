@@ -1,0 +1,128 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rixs_pipeline.core.drift.common_drift import (
+    REFERENCE_EV,
+    SIZES,
+    TYPICAL_SIZE,
+    Interval,
+    LinePositions,
+    ReferenceDrift,
+    combine_pixels,
+    fit_common_drift,
+)
+
+TRUE = np.array([5e-5, 6e-5])
+HOUR = 3600.0
+
+
+def reference(time, *, error, rng=None):
+    """A reference run whose pulses say what the coefficients are, with an error."""
+    noise = rng.normal(0, error, 2) if rng is not None else 0.0
+    return ReferenceDrift(time, np.zeros(2), TRUE + noise, np.eye(2) * error**2)
+
+
+def beamtime(rng, *, hidden=0.0, error=0.03, n_scans=8, reference_error=1e-3):
+    """Scans of two samples after one reference run, at coefficients of 0.
+
+    The positions follow the module's formula; `hidden` is the rms of a hidden drift.
+    """
+    time = HOUR * (0.5 + 0.4 * np.arange(n_scans))
+    baseline = 8.0 * time / HOUR + 4 * np.sin(time / 500)
+    distance = np.abs(np.subtract.outer(np.append(0, time), np.append(0, time)))
+    scaled = distance * np.sqrt(3) / 5400.0
+    process = hidden**2 * (1 + scaled) * np.exp(-scaled) + 1e-12 * np.eye(n_scans + 1)
+    drift = np.linalg.cholesky(process) @ rng.normal(size=n_scans + 1)
+    scale = drift[1:] - drift[0]
+    rows = np.repeat(np.arange(n_scans), 6)
+    energy = np.tile([525.0, 525.0, 525.0, 776.0, 776.0, 776.0], n_scans)
+    change = baseline[rows] + rng.normal(0, 3, len(rows))
+    lever = np.stack([-0.8 * energy * change, 0.2 * energy * change], axis=1)
+    sample = rows * 2 // n_scans
+    group = 2 * sample + (energy > 600)
+    shift = -(lever @ TRUE) + energy / REFERENCE_EV * scale[rows]
+    shift += rng.normal(0, error, len(rows)) + 0.7 * group
+    positions = LinePositions(
+        scan=rows,
+        group=group,
+        edge=np.full(len(rows), -1),
+        energy=energy,
+        shift=shift,
+        error=np.full(len(rows), error),
+        lever=lever,
+        in_use=np.zeros((len(rows), 2)),
+    )
+    runs = (reference(0.0, error=reference_error, rng=rng),)
+    return positions, Interval(time, np.zeros(n_scans), runs, None, 0.02), scale
+
+
+def test_the_coefficients_follow_from_lines_that_stand_still():
+    positions, interval, _ = beamtime(np.random.default_rng(1))
+    fitted = fit_common_drift(positions, interval)
+    errors = np.sqrt(np.diag(fitted.covariance))
+    assert np.all(np.abs(fitted.coefficients - TRUE) < 4 * errors[:2])
+    assert errors[0] < 2e-5
+
+
+def test_without_positions_the_reference_runs_decide():
+    _, interval, _ = beamtime(np.random.default_rng(2))
+    interval = replace(interval, references=(reference(0.0, error=1e-6),))
+    none, whole, table = np.empty(0), np.empty(0, np.int64), np.empty((0, 2))
+    positions = LinePositions(whole, whole, whole, none, none, none, table, table)
+    fitted = fit_common_drift(positions, interval)
+    np.testing.assert_allclose(fitted.coefficients, TRUE, rtol=0.1)
+    np.testing.assert_allclose(fitted.scale, 0, atol=1e-9)
+    assert np.isnan(fitted.misfit)
+
+
+def test_errors_grow_with_the_time_since_the_reference_run():
+    positions, interval, _ = beamtime(np.random.default_rng(3), hidden=0.3)
+    errors = np.sqrt(np.diag(fit_common_drift(positions, interval).covariance))[2:]
+    assert errors[-1] > 1.5 * errors[0]
+
+
+def test_errors_are_honest_over_hidden_drifts_of_all_sizes():
+    rng = np.random.default_rng(4)
+    sizes = np.array(SIZES)
+    chance = 1 / (1 + (sizes / TYPICAL_SIZE) ** 2)
+    pulls = []
+    for hidden in rng.choice(sizes, 50, p=chance / chance.sum()):
+        positions, interval, scale = beamtime(rng, hidden=hidden)
+        fitted = fit_common_drift(positions, interval)
+        for row in range(len(scale)):
+            lever = positions.lever[positions.scan == row][3:].mean(axis=0)
+            share = 776.0 / REFERENCE_EV
+            error = lever @ (fitted.coefficients - TRUE)
+            error -= share * (fitted.scale[row] - scale[row])
+            direction = np.zeros(len(fitted.covariance))
+            direction[:2], direction[2 + row] = lever, -share
+            pulls.append(error / np.sqrt(direction @ fitted.covariance @ direction))
+    assert 0.7 < np.sqrt(np.mean(np.square(pulls))) < 1.2
+
+
+def test_contradictions_widen_the_errors():
+    positions, interval, _ = beamtime(np.random.default_rng(5))
+    consistent = fit_common_drift(positions, interval)
+    noise = np.random.default_rng(6).normal(0, 0.3, len(positions.shift))
+    contradicting = fit_common_drift(
+        replace(positions, shift=positions.shift + noise), interval
+    )
+    assert contradicting.misfit > 20 * consistent.misfit
+    widths = [np.trace(part.covariance[2:, 2:]) for part in (contradicting, consistent)]
+    assert widths[0] > 2 * widths[1]
+
+
+def test_pixels_with_many_pulses_decide_on_the_mean():
+    drifts = np.array([[0.0, 0.0], [0.0, 0.0]])
+    information = np.stack([np.eye(2) * 1e14, np.eye(2) * 1e14])
+    score = np.einsum("pij,pj->pi", information, [[4e-5, 1e-5], [6e-5, 3e-5]])
+    combined = combine_pixels(drifts, score, information, 0.0)
+    np.testing.assert_allclose(combined.mean, [5e-5, 2e-5], rtol=0.02)
+    assert np.sqrt(combined.covariance[0, 0]) == pytest.approx(1e-7 / 2**0.5, rel=0.1)
+
+
+def test_pixels_without_pulses_say_nothing():
+    combined = combine_pixels(np.ones((3, 2)), np.zeros((3, 2)), np.zeros((3, 2, 2)), 0)
+    assert np.sqrt(combined.covariance[0, 0]) > 5e-5
