@@ -125,7 +125,6 @@ def _compare_and_align(
         functions = energies[scan.name].result
         if not functions:
             continue
-        edges = _spectrum_edges(calibrations, scan)
         edges = drifts.edges(scan)
         group = Outcome.of(align_pixels.align_tasks, scan, functions, edges, block_size)
         if group.error:
@@ -150,15 +149,6 @@ def _compare_and_align(
                     scan, blocks_of_scan[0], aligned.result, passed.unwrap()
                 )
     return arrays
-
-
-def _spectrum_edges(calibrations: SurroundingCalibrations, scan: Run) -> FloatArray:
-    """Return the edges (bin + 1,) eV of the spectra that align a scan."""
-    highest = 0.0
-    for calibration in calibrations.read(scan):
-        lines = calibration["line_energy"].values
-        highest = max(highest, float(lines.max(initial=0.0)))
-    return align_pixels.spectrum_edges(align_pixels.emission_range(highest))
 
 
 def _compared_energies(
