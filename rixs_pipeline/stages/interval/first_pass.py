@@ -8,7 +8,7 @@ import numpy as np
 
 from rixs_pipeline.stages.interval.align_pixels import AlignTask, measure_spectra
 from rixs_pipeline.stages.scan.point_records import find_point_records
-from rixs_pipeline.types import FloatArray, Int32Array, IntArray
+from rixs_pipeline.types import CountArray, FloatArray, IntArray
 
 # of a pixel in a piece: their mean is good to 0.2 units where they scatter by 6
 ENOUGH_BASELINES = 1000
@@ -25,13 +25,13 @@ class FirstPass:
     Attributes
     ----------
     spectra
-        Counts on the scale of the reference runs, i4 (pixel, piece, bin).
+        Counts on the scale of the reference runs, (pixel, piece, bin).
     baseline
         Mean pretrigger mean of the accepted range, f8 (pixel, coarse piece); NaN
         without pulses.
     """
 
-    spectra: Int32Array
+    spectra: CountArray
     baseline: FloatArray
 
 
