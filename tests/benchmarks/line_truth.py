@@ -34,6 +34,15 @@ def line_errors(settings, calibration, number, energies):
 
     `number`: of the run, 0 the first and -1 the last.
     """
+    return probe_lines(settings, calibration, number, energies)[0]
+
+
+def probe_lines(settings, calibration, number, energies):
+    """Errors of the scale and scatter of photons without resolution, as `line_errors`.
+
+    The scatter is what phase, baseline and drift add to the resolution: (pixel, line),
+    standard deviation, eV.
+    """
     runs = plan_runs(settings)
     jump_times = find_jump_times(runs)
     drift = draw_baseline_drift(settings, runs[-1].end[-1])
@@ -42,6 +51,7 @@ def line_errors(settings, calibration, number, energies):
     time = np.linspace(run.start[0], run.end[-1], PROBES)
     phase = rng.permutation((np.arange(PROBES) + 0.5) / PROBES)
     errors = np.full((len(calibration["pixel"]), len(energies)), np.nan)
+    scatter = errors.copy()
     is_ok = are_ok(calibration["status"].values)
     for row, channel in enumerate(calibration["pixel"].values):
         if not is_ok[row]:
@@ -60,9 +70,10 @@ def line_errors(settings, calibration, number, energies):
             ratio = pixel.phase_ratio(energy, phase)
             ratio = ratio + rng.normal(0, PHASE_NOISE, PROBES)
             corrected = corrected_pulse_height(height, baseline, ratio, params)
-            fitted_energy = np.mean(curve_energy(corrected, params))
-            errors[row, line] = fitted_energy - true_energy
-    return errors
+            fitted_energy = curve_energy(corrected, params)
+            errors[row, line] = np.mean(fitted_energy) - true_energy
+            scatter[row, line] = np.std(fitted_energy)
+    return errors, scatter
 
 
 def pulls(settings, calibration, number):
