@@ -146,6 +146,12 @@ class XasConfig(Model):
         description="pre-edge range [low, high], eV; default: the pre-edge range "
         "of the edge",
     )
+    pre_edge_line: Literal["auto", "linear", "constant"] = Field(
+        "auto",
+        description="what is subtracted before the edge from all samples alike; auto: "
+        "a line where `pre_edge` is set or the incident energies of every sample "
+        "determine it, else a constant",
+    )
     post_edge: Limits | None = Field(
         None,
         description="post-edge range [low, high], eV; default: the post-edge "

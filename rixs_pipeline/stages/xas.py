@@ -4,15 +4,19 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
+
 from rixs_pipeline import paths
 from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.context import SampleEdge
 from rixs_pipeline.stages.sample.absorption_spectra import (
     absorption_spectra,
+    is_pre_edge_linear,
     select_pfy,
 )
 from rixs_pipeline.stages.sample.combine_scans import NOT_ADDED
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
+from rixs_pipeline.types import Edge
 
 
 class Xas(Stage[SampleEdge]):
@@ -36,8 +40,11 @@ class Xas(Stage[SampleEdge]):
         return products
 
     def options(self, product: Product[SampleEdge]) -> Mapping[str, Any]:
-        """Return the section `xas`."""
-        return {"xas": self.context.config.xas.model_dump(mode="json")}
+        """Return the section `xas`, and what its `auto` comes to at this edge."""
+        return {
+            "xas": self.context.config.xas.model_dump(mode="json"),
+            "is_pre_edge_linear": self._is_pre_edge_linear(product.source.edge),
+        }
 
     def inputs(self, product: Product[SampleEdge]) -> Mapping[str, str]:
         """Return the digests of the scans and of the spectra."""
@@ -58,7 +65,11 @@ class Xas(Stage[SampleEdge]):
             if scan.name not in left_out
         ]
         absorption = absorption_spectra(
-            scans, pfy, self.context.config.xas, product.path.stem
+            scans,
+            pfy,
+            self.context.config.xas,
+            product.path.stem,
+            is_linear=self._is_pre_edge_linear(group.edge),
         )
         facts = {"channels": list(absorption.by_channel)}
         write = dataset_writer(absorption.by_channel, "intensity")
@@ -72,6 +83,15 @@ class Xas(Stage[SampleEdge]):
         path = group.map_path(self.context.out)
         attributes = nexus.read_attributes(path) if self.context.has(path) else {}
         return set(json.loads(attributes.get("left_out", "{}")))
+
+    def _is_pre_edge_linear(self, edge: str) -> bool:
+        """Return whether a line is subtracted from all samples at an edge."""
+        energies = [
+            np.concatenate([scan.points.incident_energy for scan in group.scans])
+            for group in self.context.sample_edges()
+            if group.edge == edge and self._has_readings(group)
+        ]
+        return is_pre_edge_linear(Edge(edge), self.context.config.xas, energies)
 
     def _has_readings(self, group: SampleEdge) -> bool:
         channels = self.context.config.xas.channels

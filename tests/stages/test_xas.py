@@ -6,10 +6,12 @@ from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.sample.configured_regions import select_regions
 from rixs_pipeline.stages.sample.region_spectra import extract_region
 from rixs_pipeline.stages.xas import Xas
+from tests.stages.builders import points, scan
 from tests.stages.contexts import add_scan_maps, make_context, numbered_scan
 from tests.stages.sample import cobalt_scans
 
 READINGS = {"tey": np.ones(4)}
+LONG_READINGS, SHORT_READINGS = {"tey": np.ones(60)}, {"tey": np.ones(50)}
 
 
 def xas(out, scans, config=None, with_spectra=True):
@@ -48,6 +50,24 @@ def test_only_the_section_xas_matters(tmp_path):
     assert before.options(product) != after.options(product)
     after = xas(tmp_path, scans, {"map": {"step": 1.0}})
     assert before.options(product) == after.options(product)
+
+
+def test_the_model_before_the_edge_is_that_of_all_samples_at_the_edge(tmp_path):
+    """A sample whose scans begin later changes it, and redoes the others."""
+    long = scan(
+        at=points(n=60, first=765.0), number=1, name="scan0001", readings=LONG_READINGS
+    )
+    short = scan(
+        at=points(n=50, first=775.0),
+        number=2,
+        name="scan0002",
+        sample="B",
+        readings=SHORT_READINGS,
+    )
+    alone, together = xas(tmp_path, [long]), xas(tmp_path, [long, short])
+    before, after = (stage.options(stage.products()[0]) for stage in (alone, together))
+    assert before["is_pre_edge_linear"] is True
+    assert after["is_pre_edge_linear"] is False
 
 
 def test_the_inputs_are_scans_and_spectra(tmp_path):

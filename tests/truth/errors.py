@@ -206,6 +206,8 @@ def measure_leak(beamtimes: int, seed: int) -> None:
     for run in draw_reference_runs(beamtimes, seed):
         for count, product in (("all", run.calibration), (FEW, run.of_few_pixels)):
             weights = np.nansum(product["line_counts"].values, axis=1)
+            if not weights.any() or np.isnan(product.attrs["tail_fraction"]):
+                continue
             channels = product["pixel"].values
             fractions, lengths = (
                 np.array([run.pixels[channel][name] for channel in channels])

@@ -1,8 +1,8 @@
 """Division of a spectrum by its maximum, its area, a window's mean, or the edge jump.
 
-Apart from the maximum, the scaled spectrum is y = (I - P I) / (a . I) with fixed
-weights P (baseline) and a (factor), so that its errors follow from those of I exactly
-to first order, the correlation with the factor included:
+The scaled spectrum is y = (I - P I) / (a . I) with weights P (baseline) and a (factor),
+so that its errors follow from those of I exactly to first order, the correlation with
+the factor included:
 
     dy_i = sum_k [delta_ik - P_ik - y_i a_k] dI_k / (a . I)
 """
@@ -13,6 +13,7 @@ import numpy as np
 
 from rixs_pipeline.core.spectra.edge_windows import EdgeWindows
 from rixs_pipeline.core.spectra.regions import Limits, Scale
+from rixs_pipeline.core.stats.local_maximum import find_local_maximum
 from rixs_pipeline.types import BoolArray, FloatArray
 
 
@@ -31,7 +32,7 @@ class ScaledValues:
     baseline : f8 (n, n) or None
         P of the module's formula; None: nothing was subtracted.
     factor_weights : f8 (n,) or None
-        a of the module's formula; None: divided by the maximum.
+        a of the module's formula; None where the spectrum cannot be scaled.
     """
 
     intensity: FloatArray
@@ -59,6 +60,8 @@ def scale_values(
     errors: FloatArray,
     scale: Scale | Limits,
     windows: EdgeWindows | None = None,
+    *,
+    baseline: FloatArray | None = None,
 ) -> ScaledValues:
     """Scale a spectrum with independent errors.
 
@@ -67,8 +70,7 @@ def scale_values(
     energy, intensity, errors : f8 (n,)
         eV, and any unit; NaN where there is no value.
     scale : Scale or Limits
-        MAX: the largest value. Its place is chosen by noise, so the errors of factor
-        and values count as independent.
+        MAX: the maximum of a local parabola (`local_maximum`), above the baseline.
         AREA: trapezoids, in eV.
         Limits: the mean over `low <= E < high`, eV.
         EDGE: straight lines through the points before and after the edge, unweighted
@@ -77,19 +79,22 @@ def scale_values(
         span less than their distance to it give no slope: their mean is the line.
     windows : EdgeWindows or None
         For EDGE.
+    baseline : f8 (n, n) or None
+        For MAX: weights of what is subtracted first, as `pre_edge_weights` gives them.
 
     Returns
     -------
     ScaledValues
         All NaN where the factor is not positive or a window holds too few points.
     """
-    if scale is Scale.MAX:
-        return _divide_by_maximum(intensity, errors)
     is_valid = np.isfinite(intensity)
+    if not is_valid.any():
+        return _no_values(intensity)
     values = np.where(is_valid, intensity, 0.0)
     variance = np.where(is_valid, errors, 0.0) ** 2
-    baseline: FloatArray | None = None
-    if scale is Scale.EDGE:
+    if scale is Scale.MAX:
+        weights = _maximum_weights(energy, values, is_valid, baseline)
+    elif scale is Scale.EDGE:
         lines = _edge_lines(energy, is_valid, windows)
         if lines is None:
             return _no_values(intensity)
@@ -138,28 +143,47 @@ def _propagate_variance(
     return np.asarray(jacobian**2 @ variance)
 
 
-def _divide_by_maximum(intensity: FloatArray, errors: FloatArray) -> ScaledValues:
-    """Return a spectrum over its largest value; all NaN where that is not positive."""
-    if not np.isfinite(intensity).any():
-        return _no_values(intensity)
-    top = int(np.nanargmax(intensity))
-    factor = float(intensity[top])
-    if not factor > 0:
-        return _no_values(intensity)
-    scaled = intensity / factor
-    relative_error = float(errors[top]) / factor
-    deviation = np.hypot(errors / factor, scaled * relative_error)
-    stretch = np.full(len(scaled), 1 / factor)
-    np.divide(deviation, errors, out=stretch, where=errors > 0)
-    return ScaledValues(
-        intensity=scaled,
-        errors=deviation,
-        factor=factor,
-        factor_error=float(errors[top]),
-        stretch=stretch,
-        baseline=None,
-        factor_weights=None,
-    )
+def _maximum_weights(
+    energy: FloatArray,
+    values: FloatArray,
+    is_valid: BoolArray,
+    baseline: FloatArray | None,
+) -> FloatArray:
+    """Return the weights (n,) of the maximum above a baseline."""
+    above = values if baseline is None else values - baseline @ values
+    weights = find_local_maximum(energy, above, is_valid).weights
+    if baseline is None:
+        return weights
+    return np.asarray(weights - weights @ baseline)
+
+
+def pre_edge_weights(
+    energy: FloatArray, is_valid: BoolArray, windows: EdgeWindows, *, is_linear: bool
+) -> FloatArray | None:
+    """Return the weights of a line, or a constant, through the points before the edge.
+
+    Parameters
+    ----------
+    energy : f8 (n,)
+        eV.
+    is_valid : bool (n,)
+        Points that have a value.
+    windows : EdgeWindows
+        Before and after the edge.
+    is_linear : bool
+        A line, by least squares, or else the mean.
+
+    Returns
+    -------
+    f8 (n, n) or None
+        P of the module's formula; None with fewer than two energies before the edge.
+    """
+    before = is_valid & windows.pre_edge.contains(energy)
+    if len(np.unique(energy[before])) < 2:
+        return None
+    if is_linear:
+        return line_weights(energy, before, energy)
+    return np.tile(before / before.sum(), (len(energy), 1))
 
 
 def _no_values(intensity: FloatArray) -> ScaledValues:

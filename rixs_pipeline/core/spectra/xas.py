@@ -1,4 +1,11 @@
-"""Absorption spectra from readings (TEY, TFY): pre-edge line, normalisation, mean."""
+"""Absorption spectra from readings (TEY, TFY): pre-edge line, normalisation, mean.
+
+Each pass is normalised by itself, since offset, slope and size of a reading drift. A
+normalised pass is y = J r of its readings r to first order (`normalisation`), so that
+independent errors sigma of the readings become the covariance J diag(sigma^2) J^T: that
+of pre-edge line and divisor is part of it, and common to all points. Errors are the
+square root of its diagonal; those of the mean of K passes fall as 1/sqrt(K).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,154 +13,125 @@ from dataclasses import dataclass
 import numpy as np
 
 from rixs_pipeline.core.spectra.edge_windows import EdgeWindows
-from rixs_pipeline.core.spectra.normalisation import line_weights, scale_values
-from rixs_pipeline.core.spectra.regions import Scale
-from rixs_pipeline.types import BoolArray, FloatArray
+from rixs_pipeline.core.spectra.normalisation import (
+    line_weights,
+    pre_edge_weights,
+    scale_values,
+)
+from rixs_pipeline.core.spectra.regions import Limits, Scale
+from rixs_pipeline.types import FloatArray
 
-# least span of the pre-edge points, over the distance that their line is extrapolated
+# least span of the pre-edge points, over the distance that their line is extrapolated:
+# fewer are the foot of the edge
 LEAST_REACH = 0.1
-LARGEST_LINE_ERROR = 0.1  # of the extrapolated line, over the spectrum's span
-LEAST_POINTS = 3  # before the edge, for a slope with an error
+# largest error of the line at the end of the scan, over that of a reading
+LARGEST_AMPLIFICATION = 8.0
+LEAST_POINTS = 3  # before the edge, for a line
+# probability below which passes differ by more than their errors
+INCONSISTENT_P = 0.01
 
 
 @dataclass(frozen=True)
-class NormalisedValues:
-    """A normalised spectrum f8 (point,), and what it was divided by."""
-
-    values: FloatArray
-    divisor: float
-
-
-@dataclass(frozen=True)
-class PassAverage:
-    """Mean of passes and its standard error, f8 (point,) each."""
-
-    mean: FloatArray
-    errors: FloatArray
-
-
-@dataclass(frozen=True)
-class NormalisedPasses:
-    """Passes after normalisation.
+class NormalisedSpectrum:
+    """Mean of normalised passes.
 
     Attributes
     ----------
-    values : list of f8 (point,)
-        The passes.
-    divisor : float
-        What the last pass was divided by.
+    values, errors : f8 (point,)
+        Mean of the passes and its standard deviation, that of pre-edge line and divisor
+        included; NaN where unknown.
+    divisors, divisor_errors : f8 (pass,)
+        What each pass was divided by.
     sign : int
         -1 where the signal decreases at the edge: it is -1 at its minimum, or after its
         edge jump.
-    has_linear_pre_edge : bool
-        Whether a line was subtracted, not a constant.
+    pre_edge : str
+        What was subtracted: linear, constant or none.
+    scatter : float
+        Of the passes around their mean, over their errors; the errors are multiplied
+        with it where it exceeds 1 by more than chance. NaN of a single pass.
     """
 
-    values: list[FloatArray]
-    divisor: float
+    values: FloatArray
+    errors: FloatArray
+    divisors: FloatArray
+    divisor_errors: FloatArray
     sign: int
-    has_linear_pre_edge: bool
-
-    def average(self) -> PassAverage:
-        """Return the mean of the passes with its standard error."""
-        return average_passes(self.values)
+    pre_edge: str
+    scatter: float
 
 
-def normalise_absorption(
-    energy: FloatArray,
-    values: FloatArray,
-    scale: Scale,
-    windows: EdgeWindows,
-    is_sloped: bool = True,
-) -> NormalisedValues:
-    """Subtract the pre-edge line, and divide by the maximum or the edge jump.
+def supports_line(energy: FloatArray, pre_edge: Limits) -> bool:
+    """Return whether pre-edge points determine a line to the end of a scan.
+
+    Only the incident energies matter, not the readings: spectra of the same energies
+    are all treated in the same way.
 
     Parameters
     ----------
-    energy, values : f8 (point,)
-        eV and any unit; NaN where there is no value.
-    scale : Scale
-        MAX or EDGE.
-    windows : EdgeWindows
-        Before and after the edge.
-    is_sloped : bool
-        For MAX: fit a line to the pre-edge points by least squares, or else subtract
-        their mean. With fewer than two points nothing is subtracted.
-
-    Returns
-    -------
-    NormalisedValues
-        NaN and 0 where nothing positive remains, or EDGE lacks points.
-    """
-    if scale is Scale.EDGE:
-        no_errors = np.zeros(len(values))
-        scaled = scale_values(energy, values, no_errors, scale, windows)
-        divisor = float(np.nan_to_num(scaled.factor))
-        return NormalisedValues(scaled.intensity, divisor)
-    before = _select_pre_edge(energy, values, windows)
-    above = values
-    if len(np.unique(energy[before])) > 1:
-        if is_sloped:
-            above = values - _pre_edge_line(energy, values, before)
-        else:
-            above = values - values[before].mean()
-    maximum = float(np.nanmax(above, initial=0.0))
-    if not maximum > 0:
-        return NormalisedValues(np.full(len(values), np.nan), 0.0)
-    return NormalisedValues(above / maximum, maximum)
-
-
-def _select_pre_edge(
-    energy: FloatArray, values: FloatArray, windows: EdgeWindows
-) -> BoolArray:
-    """Mark the points (point,) before the edge."""
-    return np.isfinite(values) & windows.pre_edge.contains(energy)
-
-
-def _pre_edge_line(
-    energy: FloatArray, values: FloatArray, before: BoolArray
-) -> FloatArray:
-    """Return the line (point,) through the points before the edge."""
-    finite_values = np.where(np.isfinite(values), values, 0.0)
-    weights = line_weights(energy, before, energy)
-    return np.asarray(weights @ finite_values)
-
-
-def has_pre_edge_slope(
-    energy: FloatArray, values: FloatArray, windows: EdgeWindows
-) -> bool:
-    """Return whether the pre-edge points determine a line to the end of the scan.
-
-    Parameters
-    ----------
-    energy, values : f8 (point,)
-        eV and any unit; NaN where there is no value.
-    windows : EdgeWindows
-        Before and after the edge.
+    energy : f8 (point,)
+        Of the scan, eV.
+    pre_edge : Limits
+        Window before the edge, eV.
 
     Returns
     -------
     bool
-        Whether they span a tenth of the distance to the end or more (fewer are the foot
-        of the edge), and the line's error there, from their scatter, is a tenth of the
-        spectrum's span or less.
+        Whether the points span a tenth of the distance to the end or more, and the
+        error of the line there is at most 8 times that of a reading.
     """
-    is_valid = np.isfinite(values)
-    before = _select_pre_edge(energy, values, windows)
-    number = int(before.sum())
+    before = pre_edge.contains(energy)
     if len(np.unique(energy[before])) < LEAST_POINTS:
         return False
-    above_line = values - _pre_edge_line(energy, values, before)
-    residuals = above_line[before]
-    last = energy[is_valid].max()
-    weights = line_weights(energy, before, np.array([last]))[0]
-    variance = (residuals**2).sum() / (number - 2)
-    error = np.sqrt(variance * (weights**2).sum())
+    last = energy.max()
     distance = last - energy[before].max()
     if np.ptp(energy[before]) < LEAST_REACH * distance:
         return False
-    span = np.ptp(values[is_valid])
-    return bool(error <= LARGEST_LINE_ERROR * span)
+    weights = line_weights(energy, before, np.array([last]))[0]
+    return bool(np.sqrt((weights**2).sum()) <= LARGEST_AMPLIFICATION)
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """A normalised pass.
+
+    `values` f8 (point,); `covariance` f8 (point, point); `divisor` 0 where the pass
+    cannot be normalised.
+    """
+
+    values: FloatArray
+    covariance: FloatArray
+    divisor: float
+    divisor_error: float
+
+
+def _normalise_pass(
+    energy: FloatArray,
+    values: FloatArray,
+    errors: FloatArray,
+    scale: Scale,
+    windows: EdgeWindows,
+    *,
+    is_linear: bool,
+) -> _Pass:
+    """Subtract what is before the edge, and divide by the maximum or the edge jump."""
+    is_valid = np.isfinite(values)
+    baseline = None
+    if scale is Scale.MAX:
+        baseline = pre_edge_weights(energy, is_valid, windows, is_linear=is_linear)
+    scaled = scale_values(energy, values, errors, scale, windows, baseline=baseline)
+    n = len(values)
+    if scaled.factor_weights is None:
+        unknown = np.full((n, n), np.nan)
+        return _Pass(np.full(n, np.nan), unknown, 0.0, np.nan)
+    jacobian = np.eye(n) - np.outer(
+        np.nan_to_num(scaled.intensity), scaled.factor_weights
+    )
+    if scaled.baseline is not None:
+        jacobian -= scaled.baseline
+    variance = np.where(is_valid, errors, 0.0) ** 2
+    covariance = (jacobian * variance) @ jacobian.T / scaled.factor**2
+    return _Pass(scaled.intensity, covariance, scaled.factor, scaled.factor_error)
 
 
 def decreases_at_edge(
@@ -161,56 +139,47 @@ def decreases_at_edge(
     values: FloatArray,
     scale: Scale,
     windows: EdgeWindows,
-    is_sloped: bool = True,
+    *,
+    is_linear: bool,
 ) -> bool:
     """Return whether a spectrum decreases at the edge, as light of other elements does.
 
     Parameters
     ----------
-    energy, values, scale, windows, is_sloped
-        As of `normalise_absorption`.
+    energy, values : f8 (point,)
+        eV and any unit; NaN where there is no value.
+    scale : Scale
+        MAX or EDGE.
+    windows : EdgeWindows
+        Before and after the edge.
+    is_linear : bool
+        For MAX: subtract a line, or else the mean before the edge.
 
     Returns
     -------
     bool
         Whether its largest excursion from the pre-edge line, or its jump, is negative.
     """
-    upward = normalise_absorption(energy, values, scale, windows, is_sloped)
-    downward = normalise_absorption(energy, -values, scale, windows, is_sloped)
+    no_errors = np.zeros(len(values))
+    upward, downward = (
+        _normalise_pass(
+            energy, sign * values, no_errors, scale, windows, is_linear=is_linear
+        )
+        for sign in (1, -1)
+    )
     return downward.divisor > upward.divisor
-
-
-def average_passes(passes: Sequence[FloatArray]) -> PassAverage:
-    """Return the mean of passes (point,) with its standard error from their scatter.
-
-    The scatter at one point rests on few passes, so that one size is taken for the
-    whole spectrum, the root mean square over the points. With one pass the errors are
-    NaN.
-    """
-    values = np.array(passes)
-    n_points = values.shape[1]
-    n_passes = np.isfinite(values).sum(axis=0)
-    is_measured = n_passes > 0
-    mean = np.full(n_points, np.nan)
-    errors = np.full(n_points, np.nan)
-    np.divide(np.nansum(values, axis=0), n_passes, out=mean, where=is_measured)
-    degrees_of_freedom = n_passes.sum() - is_measured.sum()
-    if degrees_of_freedom > 0:
-        squares = np.nansum((values - mean) ** 2)
-        scatter = np.sqrt(squares / degrees_of_freedom)
-        np.divide(scatter, np.sqrt(n_passes), out=errors, where=is_measured)
-    return PassAverage(mean, errors)
 
 
 def normalise_passes(
     energy: FloatArray,
     passes: Sequence[FloatArray],
+    errors: Sequence[FloatArray],
     scale: Scale,
     windows: EdgeWindows,
     *,
-    is_sloped: bool,
-) -> NormalisedPasses:
-    """Subtract the pre-edge line of each pass, and divide it by its maximum or jump.
+    is_linear: bool,
+) -> NormalisedSpectrum:
+    """Normalise each pass and return their mean with its errors.
 
     Parameters
     ----------
@@ -218,26 +187,108 @@ def normalise_passes(
         Incident energies, eV.
     passes : sequence of f8 (point,)
         Any unit; NaN where a pass has no value.
+    errors : sequence of f8 (point,)
+        Independent standard deviations of the passes; NaN if unknown.
     scale : Scale
-        MAX or EDGE.
+        MAX: the maximum of a local parabola is 1. EDGE: the edge jump is 1.
     windows : EdgeWindows
         Before and after the edge.
-    is_sloped : bool
+    is_linear : bool
         For MAX: subtract a line, or else the mean before the edge.
 
     Returns
     -------
-    NormalisedPasses
-        All with the sign of their mean.
+    NormalisedSpectrum
+        All passes have the sign of their mean. NaN where nothing positive remains, or
+        EDGE lacks points.
     """
-    mean = average_passes(passes).mean
-    decreases = decreases_at_edge(energy, mean, scale, windows, is_sloped)
+    mean = _mean_of_passes(np.array(passes))
+    decreases = decreases_at_edge(energy, mean, scale, windows, is_linear=is_linear)
     sign = -1 if decreases else 1
-    values, divisor = [], 0.0
-    for measured in passes:
-        upward = sign * measured
-        normalised = normalise_absorption(energy, upward, scale, windows, is_sloped)
-        values.append(sign * normalised.values)
-        divisor = normalised.divisor
-    has_linear_pre_edge = is_sloped or scale is Scale.EDGE
-    return NormalisedPasses(values, divisor, sign, has_linear_pre_edge)
+    normalised = [
+        _normalise_pass(
+            energy, sign * values, deviations, scale, windows, is_linear=is_linear
+        )
+        for values, deviations in zip(passes, errors, strict=True)
+    ]
+    values = sign * np.array([part.values for part in normalised])
+    variances = np.array([np.diag(part.covariance) for part in normalised])
+    number = np.isfinite(values).sum(axis=0)
+    is_measured = number > 0
+    deviations = np.full(len(energy), np.nan)
+    total = np.where(np.isfinite(values), variances, 0.0).sum(axis=0)
+    np.divide(np.sqrt(total), number, out=deviations, where=is_measured)
+    scatter = _scatter(values, normalised)
+    return NormalisedSpectrum(
+        values=_mean_of_passes(values),
+        errors=deviations * scatter.factor,
+        divisors=np.array([part.divisor for part in normalised]),
+        divisor_errors=np.array([part.divisor_error for part in normalised]),
+        sign=sign,
+        pre_edge=_pre_edge_text(energy, mean, scale, windows, is_linear=is_linear),
+        scatter=scatter.relative,
+    )
+
+
+def _pre_edge_text(
+    energy: FloatArray,
+    mean: FloatArray,
+    scale: Scale,
+    windows: EdgeWindows,
+    *,
+    is_linear: bool,
+) -> str:
+    """Return what is subtracted: linear, constant, or none."""
+    before = np.isfinite(mean) & windows.pre_edge.contains(energy)
+    if len(np.unique(energy[before])) < 2:
+        return "none"
+    return "linear" if is_linear or scale is Scale.EDGE else "constant"
+
+
+@dataclass(frozen=True)
+class _Scatter:
+    """Scatter of passes over their errors, and what the errors are multiplied with."""
+
+    relative: float
+    factor: float
+
+
+def _scatter(values: FloatArray, passes: Sequence[_Pass]) -> _Scatter:
+    """Compare the scatter of passes (pass, point) with their errors.
+
+    Errors that are common to all points leave fewer degrees of freedom than there are
+    points; their number is that of a chi-squared law of the same mean and variance
+    [1]_.
+
+    .. [1] F. E. Satterthwaite, Biometrics Bulletin 2, 110 (1946).
+    """
+    from scipy.special import chdtri  # scipy.stats takes a second to load
+
+    variances = np.array([np.diag(part.covariance) for part in passes])
+    mean = _mean_of_passes(values)
+    is_used = np.isfinite(values) & np.isfinite(variances) & (variances > 0)
+    is_used &= is_used.sum(axis=0) > 1
+    n_points = int(is_used.any(axis=0).sum())
+    freedom = is_used.sum() - n_points
+    if freedom <= 0:
+        return _Scatter(np.nan, 1.0)
+    deviation = np.where(is_used, values - mean, 0.0)
+    weights = np.where(is_used, 1 / np.where(is_used, variances, 1.0), 0.0)
+    mean_square = float((weights * deviation**2).sum() / freedom)
+    effective = 0.0
+    for part, weight, used in zip(passes, weights, is_used, strict=True):
+        scale = np.sqrt(weight)
+        covariance = np.where(np.outer(used, used), part.covariance, 0.0)
+        effective += float(((covariance * np.outer(scale, scale)) ** 2).sum())
+    independent = freedom * freedom / effective
+    limit = float(chdtri(independent, INCONSISTENT_P)) / independent
+    relative = float(np.sqrt(mean_square))
+    return _Scatter(relative, relative if mean_square > limit else 1.0)
+
+
+def _mean_of_passes(values: FloatArray) -> FloatArray:
+    """Return the mean (point,) of passes (pass, point); NaN where all lack a value."""
+    number = np.isfinite(values).sum(axis=0)
+    mean = np.full(values.shape[1], np.nan)
+    np.divide(np.nansum(values, axis=0), number, out=mean, where=number > 0)
+    return mean

@@ -14,7 +14,8 @@ from rixs_pipeline.core.spectra import xas
 from rixs_pipeline.core.spectra.edge_windows import EdgeWindows, find_edge_windows
 from rixs_pipeline.core.spectra.presets import PRESETS
 from rixs_pipeline.core.spectra.regions import RegionKind, Scale
-from rixs_pipeline.core.spectra.xas import normalise_passes
+from rixs_pipeline.core.spectra.xas import NormalisedSpectrum, normalise_passes
+from rixs_pipeline.core.stats.reading_noise import estimate_noise
 from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
 from rixs_pipeline.stages.sample.configured_regions import core_limits
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
 
 PFY_NAME = "pfy"  # entry of the PFY beside those of the readings
 READING_ERRORS = (
-    "scatter between passes, one size for all points; unknown of a single pass"
+    "noise of the readings, estimated between passes, with pre-edge line and divisor"
 )
-PFY_ERRORS = (
-    "those of the PFY; not in it, common to all points: pre-edge line and divisor"
+SINGLE_PASS_ERRORS = (
+    "noise of the readings, estimated from neighbouring points of a single pass, with "
+    "pre-edge line and divisor"
 )
+PFY_ERRORS = "those of the PFY, with pre-edge line and divisor"
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,14 @@ class AbsorptionSpectra:
 class _Normalisation:
     """How all spectra are normalised.
 
-    `is_sloped`: with a line before the edge, since the config names its points.
+    `is_linear`: readings less a line before the edge, not a constant; `is_pfy_linear`:
+    the PFY too, since the config says so.
     """
 
     scale: Scale
     windows: EdgeWindows
-    is_sloped: bool
+    is_linear: bool
+    is_pfy_linear: bool
 
 
 def select_pfy(spectra: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
@@ -61,8 +66,41 @@ def select_pfy(spectra: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
     return None
 
 
+def is_pre_edge_linear(
+    edge: Edge, config: XasConfig, energies: Sequence[FloatArray]
+) -> bool:
+    """Return whether a line is subtracted from the readings at an edge.
+
+    Parameters
+    ----------
+    edge
+        The edge.
+    config
+        Its `pre_edge_line`; `auto`: linear where the config names the pre-edge range,
+        or where the incident energies of every sample determine a line.
+    energies
+        For each sample at this edge, its incident energies, eV.
+
+    Returns
+    -------
+    bool
+        The same for all samples, so that they can be compared.
+    """
+    if config.pre_edge_line != "auto":
+        return config.pre_edge_line == "linear"
+    if config.pre_edge is not None:
+        return True
+    pre_edge = PRESETS[edge].edge.pre_edge
+    return all(xas.supports_line(energy, pre_edge) for energy in energies)
+
+
 def absorption_spectra(
-    scans: Sequence[xr.Dataset], pfy: xr.Dataset | None, config: XasConfig, name: str
+    scans: Sequence[xr.Dataset],
+    pfy: xr.Dataset | None,
+    config: XasConfig,
+    name: str,
+    *,
+    is_linear: bool | None = None,
 ) -> AbsorptionSpectra:
     """Return TEY, TFY and PFY of one sample and edge, normalised in the same way.
 
@@ -76,6 +114,8 @@ def absorption_spectra(
         Channels and normalisation.
     name
         Name of the map, for messages.
+    is_linear
+        From `is_pre_edge_linear` with all samples; None: with these scans alone.
 
     Returns
     -------
@@ -85,13 +125,18 @@ def absorption_spectra(
     Notes
     -----
     A reading is divided by I0 point by point. In every pass its pre-edge line is
-    subtracted and the rest normalised; then the passes are averaged with equal weights,
-    their errors from the scatter. Of a PFY the mean before the edge is subtracted: with
-    so few counts there, a slope is undetermined.
+    subtracted and the rest normalised; then the passes are averaged with equal weights.
+    Of a PFY the mean before the edge is subtracted: with so few counts there, a slope
+    is undetermined.
     """
     incident = np.concatenate([scan["incident_energy"].values for scan in scans])
-    windows = _edge_windows(Edge(scans[0].attrs["edge"]), config, incident)
-    how = _Normalisation(Scale(config.scale), windows, config.pre_edge is not None)
+    edge = Edge(scans[0].attrs["edge"])
+    windows = _edge_windows(edge, config, incident)
+    if is_linear is None:
+        is_linear = is_pre_edge_linear(edge, config, [incident])
+    is_named = config.pre_edge is not None and config.pre_edge_line == "auto"
+    is_pfy_linear = is_named or config.pre_edge_line == "linear"
+    how = _Normalisation(Scale(config.scale), windows, is_linear, is_pfy_linear)
     by_channel = {}
     for channel in config.channels:
         measured = [scan for scan in scans if f"reading_{channel}" in scan]
@@ -108,7 +153,7 @@ def absorption_spectra(
             "post_edge": list(windows.post_edge),
         }
     warnings = _window_warnings(windows, incident)
-    warnings += _spectrum_warnings(by_channel, how.scale)
+    warnings += _spectrum_warnings(by_channel, config)
     return AbsorptionSpectra(by_channel, [f"{name}: {line}" for line in warnings])
 
 
@@ -141,47 +186,54 @@ def _reading_spectrum(
         dwell = scan["dwell"].values
         mean = combine.weighted_mean([reading], [dwell], [index], len(axis.energy))
         passes.append(mean)
-    mean = xas.average_passes(passes).mean
-    has_slope = xas.has_pre_edge_slope(axis.energy, mean, how.windows)
-    is_sloped = has_slope or how.is_sloped
     normalised = normalise_passes(
-        axis.energy, passes, how.scale, how.windows, is_sloped=is_sloped
+        axis.energy,
+        passes,
+        estimate_noise(axis.energy, passes),
+        how.scale,
+        how.windows,
+        is_linear=how.is_linear,
     )
-    average = normalised.average()
-    dataset = _spectrum_dataset(axis.energy, average.mean, average.errors)
-    dataset.attrs = {
-        "pre_edge_line": _line_text(normalised.has_linear_pre_edge),
-        "sign": normalised.sign,
-        "channel": channel,
-        "passes": len(passes),
-        "errors": READING_ERRORS,
-    }
-    return dataset
+    is_single = len(passes) == 1
+    return _normalised_dataset(axis.energy, normalised).assign_attrs(
+        channel=channel,
+        passes=len(passes),
+        errors=SINGLE_PASS_ERRORS if is_single else READING_ERRORS,
+    )
 
 
 def _pfy_spectrum(pfy: xr.Dataset, how: _Normalisation) -> xr.Dataset:
     """Return the absorption spectrum of a PFY."""
-    energy, intensity = pfy["incident_energy"].values, pfy["intensity"].values
+    energy = pfy["incident_energy"].values
     normalised = normalise_passes(
-        energy, [intensity], how.scale, how.windows, is_sloped=how.is_sloped
+        energy,
+        [pfy["intensity"].values],
+        [pfy["intensity_errors"].values],
+        how.scale,
+        how.windows,
+        is_linear=how.is_pfy_linear,
     )
-    errors = np.full(len(energy), np.nan)
-    if normalised.divisor > 0:
-        errors = pfy["intensity_errors"].values / normalised.divisor
-    dataset = _spectrum_dataset(energy, normalised.values[0], errors)
-    dataset.attrs = {
-        "pre_edge_line": _line_text(normalised.has_linear_pre_edge),
-        "sign": normalised.sign,
-        "channel": "PFY",
-        "region": pfy.attrs["region"],
-        "errors": PFY_ERRORS,
-    }
+    return _normalised_dataset(energy, normalised).assign_attrs(
+        channel="PFY", region=pfy.attrs["region"], errors=PFY_ERRORS
+    )
+
+
+def _normalised_dataset(
+    energy: FloatArray, normalised: NormalisedSpectrum
+) -> xr.Dataset:
+    """Return a normalised spectrum with what it was divided by."""
+    dataset = _spectrum_dataset(energy, normalised.values, normalised.errors)
+    divisors = normalised.divisors
+    relative_errors = np.full(len(divisors), np.nan)
+    np.divide(
+        normalised.divisor_errors, divisors, out=relative_errors, where=divisors > 0
+    )
+    dataset.attrs |= {"pre_edge_line": normalised.pre_edge, "sign": normalised.sign}
+    if np.isfinite(relative_errors).all():
+        dataset.attrs["divisor_relative_errors"] = relative_errors.tolist()
+    if np.isfinite(normalised.scatter):
+        dataset.attrs["passes_scatter"] = normalised.scatter
     return dataset
-
-
-def _line_text(is_linear: bool) -> str:
-    """Return what products name the function that was subtracted."""
-    return "linear" if is_linear else "constant"
 
 
 def _spectrum_dataset(
@@ -223,21 +275,23 @@ def _window_warnings(windows: EdgeWindows, incident: FloatArray) -> list[str]:
     return warnings
 
 
-def _spectrum_warnings(by_channel: Mapping[str, xr.Dataset], scale: Scale) -> list[str]:
+def _spectrum_warnings(
+    by_channel: Mapping[str, xr.Dataset], config: XasConfig
+) -> list[str]:
     """Return warnings on the spectra, one for all that it applies to."""
     constant, decreasing, failed = [], [], []
     for channel, dataset in by_channel.items():
-        is_linear = dataset.attrs["pre_edge_line"] == _line_text(is_linear=True)
-        if channel != PFY_NAME and not is_linear:
+        is_unintended = channel != PFY_NAME and config.pre_edge_line == "auto"
+        if is_unintended and dataset.attrs["pre_edge_line"] == "constant":
             constant.append(channel)
         if dataset.attrs["sign"] < 0:
             decreasing.append(channel)
         if not np.isfinite(dataset["intensity"].values).any():
             failed.append(channel)
-    scaled = "its minimum is -1" if scale is Scale.MAX else "its edge jump is -1"
+    scaled = "its minimum is -1" if config.scale == "max" else "its edge jump is -1"
     warnings = {
-        "pre-edge range too short for a linear fit; subtracting a constant "
-        "(set `xas.pre_edge`)": constant,
+        "pre-edge range of the samples at this edge too short for a linear fit; "
+        "subtracting a constant (set `xas.pre_edge` or `xas.pre_edge_line`)": constant,
         f"signal decreases at the edge; scaled so that {scaled}": decreasing,
         "cannot be normalised; set `xas.pre_edge` and `xas.post_edge`": failed,
     }

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.spectra.edge_windows import EdgeWindows
-from rixs_pipeline.core.spectra.normalisation import line_weights, scale_values
+from rixs_pipeline.core.spectra.normalisation import (
+    line_weights,
+    pre_edge_weights,
+    scale_values,
+)
 from rixs_pipeline.core.spectra.regions import Limits, Scale
 
 ENERGY = np.arange(770.0, 805.0, 0.5)
@@ -13,11 +17,32 @@ ERRORS = np.full(len(ENERGY), 0.05)
 WINDOWS = EdgeWindows(Limits(770, 778), Limits(785, 805), position=780.0)
 
 
-def test_the_maximum_becomes_one():
-    scaled = scale_values(ENERGY, INTENSITY, ERRORS, Scale.MAX)
-    assert scaled.intensity.max() == 1
-    assert scaled.factor == INTENSITY.max()
-    assert scaled.factor_error == 0.05
+def test_the_maximum_of_a_local_parabola_becomes_one():
+    peak = 1 + 3 * np.exp(-0.5 * ((ENERGY - 785.1) / 3) ** 2)
+    scaled = scale_values(ENERGY, peak, ERRORS, Scale.MAX)
+    assert scaled.factor == pytest.approx(4.0, rel=0.01)
+    assert scaled.factor_error < 0.05, "several points share their noise"
+    spike = peak.copy()
+    spike[32] += 1.0
+    moved = scale_values(ENERGY, spike, ERRORS, Scale.MAX)
+    assert moved.factor - scaled.factor < 0.5
+
+
+def test_the_maximum_is_that_above_the_pre_edge_line():
+    line = 2 + 0.02 * ENERGY
+    peak = 3 * np.exp(-0.5 * ((ENERGY - 787) / 3) ** 2)
+    is_valid = np.ones(len(ENERGY), dtype=bool)
+    windows = EdgeWindows(Limits(770, 776), Limits(800, 805), position=785.0)
+    baseline = pre_edge_weights(ENERGY, is_valid, windows, is_linear=True)
+    scaled = scale_values(ENERGY, line + peak, ERRORS, Scale.MAX, baseline=baseline)
+    alone = scale_values(ENERGY, peak, ERRORS, Scale.MAX, baseline=baseline)
+    np.testing.assert_allclose(scaled.intensity, alone.intensity, atol=1e-9)
+    assert scaled.factor == pytest.approx(3.0, rel=0.02)
+
+
+def test_pre_edge_weights_need_two_energies():
+    is_valid = ENERGY > 778
+    assert pre_edge_weights(ENERGY, is_valid, WINDOWS, is_linear=False) is None
 
 
 def test_the_area_becomes_one():

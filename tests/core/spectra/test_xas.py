@@ -1,4 +1,4 @@
-"""Absorption from readings: pre-edge line, unit edge jump, average of passes."""
+"""Absorption from readings: pre-edge line, maximum or jump of 1, errors of the mean."""
 
 import numpy as np
 import pytest
@@ -9,118 +9,109 @@ from rixs_pipeline.core.spectra.regions import Limits, Scale
 
 ENERGY = np.arange(760.0, 830.0, 0.5)
 WINDOWS = EdgeWindows(Limits(755, 774), Limits(800, 840), 780.0)
-EDGE = np.exp(-0.5 * ((ENERGY - 780.5) / 1.0) ** 2) + 0.5 * (ENERGY > 780)
+EDGE = np.exp(-0.5 * ((ENERGY - 780.5) / 2.0) ** 2) + 0.5 * (ENERGY > 780)
+STEP = 1.0 * (ENERGY >= 780)
 LINE = 2.0 + 0.01 * (ENERGY - 700)
+
+
+def normalise(passes, scale=Scale.MAX, noise=0.0, is_linear=True, energy=ENERGY):
+    errors = [np.full(len(energy), noise) for _ in passes]
+    return xas.normalise_passes(
+        energy, passes, errors, scale, WINDOWS, is_linear=is_linear
+    )
 
 
 @pytest.mark.parametrize("factor", [1.0, 7.0])
 def test_pre_edge_line_is_subtracted_and_maximum_is_one(factor):
-    normalised = xas.normalise_absorption(
-        ENERGY, factor * (LINE + EDGE), Scale.MAX, WINDOWS
-    )
-    assert normalised.values == pytest.approx(EDGE / EDGE.max(), abs=1e-9)
-    assert normalised.divisor == pytest.approx(factor * EDGE.max())
+    alone = normalise([EDGE])
+    spectrum = normalise([factor * (LINE + EDGE)])
+    assert spectrum.pre_edge == "linear"
+    assert spectrum.values == pytest.approx(alone.values, abs=1e-9)
+    assert spectrum.values.max() == pytest.approx(1.0, abs=0.05)
+    assert spectrum.divisors == pytest.approx(factor * alone.divisors)
 
 
 def test_the_jump_is_one():
-    normalised = xas.normalise_absorption(
-        ENERGY, 3 * (LINE + EDGE), Scale.EDGE, WINDOWS
-    )
-    assert normalised.divisor == pytest.approx(1.5)
-    assert normalised.values == pytest.approx(EDGE / 0.5, abs=1e-9)
+    spectrum = normalise([3 * (LINE + STEP)], Scale.EDGE, is_linear=False)
+    assert spectrum.pre_edge == "linear", "a jump always has a line before it"
+    assert spectrum.values == pytest.approx(STEP, abs=1e-9)
+    assert spectrum.divisors == pytest.approx([3.0])
 
 
 def test_nothing_is_subtracted_without_pre_edge_points():
-    normalised = xas.normalise_absorption(
-        ENERGY[40:], (LINE + EDGE)[40:], Scale.MAX, WINDOWS
-    )
-    assert normalised.values == pytest.approx(
-        (LINE + EDGE)[40:] / (LINE + EDGE)[40:].max()
-    )
+    above = slice(40, None)
+    spectrum = normalise([(LINE + EDGE)[above]], energy=ENERGY[above])
+    assert spectrum.pre_edge == "none"
+    assert spectrum.values * spectrum.divisors == pytest.approx((LINE + EDGE)[above])
+
+
+def test_a_constant_is_subtracted_on_request():
+    spectrum = normalise([EDGE + 3], is_linear=False)
+    assert spectrum.pre_edge == "constant"
+    before = WINDOWS.pre_edge.contains(ENERGY)
+    assert spectrum.values[before].mean() == pytest.approx(0, abs=1e-9)
 
 
 def test_missing_points_stay_missing():
     broken = np.where(ENERGY == 790, np.nan, LINE + EDGE)
-    normalised = xas.normalise_absorption(ENERGY, broken, Scale.MAX, WINDOWS)
-    assert np.isnan(normalised.values).sum() == 1
-
-
-def test_passes_are_averaged_with_the_error_of_their_scatter():
-    rng = np.random.default_rng(1)
-    passes = [EDGE + rng.normal(0, 0.02, len(ENERGY)) for _ in range(4)]
-    passes[0][3] = np.nan
-    average = xas.average_passes(passes)
-    errors = average.errors
-    assert np.sum(((average.mean - EDGE) / errors) ** 2) == pytest.approx(
-        len(ENERGY), abs=5 * np.sqrt(2 * len(ENERGY))
-    )
-    assert errors[3] > errors[2]
-    assert np.isnan(xas.average_passes(passes[:1]).errors).all()
-
-
-def test_signal_decreasing_at_the_edge_is_reported() -> None:
-    assert not xas.decreases_at_edge(ENERGY, LINE + EDGE, Scale.MAX, WINDOWS)
-    assert xas.decreases_at_edge(ENERGY, LINE - EDGE, Scale.MAX, WINDOWS)
-    assert xas.decreases_at_edge(ENERGY, LINE - EDGE, Scale.EDGE, WINDOWS)
-
-
-def test_a_slope_is_taken_where_the_points_before_the_edge_tell_it() -> None:
-    noise = np.random.default_rng(3).normal(0, 1, len(ENERGY))
-    assert xas.has_pre_edge_slope(ENERGY, LINE + EDGE + 1e-3 * noise, WINDOWS)
-    assert not xas.has_pre_edge_slope(ENERGY, LINE + EDGE + 0.5 * noise, WINDOWS), (
-        "noise"
-    )
-    first = int(np.searchsorted(ENERGY, WINDOWS.pre_edge[1])) - 3
-    assert not xas.has_pre_edge_slope(ENERGY[first:], (LINE + EDGE)[first:], WINDOWS), (
-        "the foot of the edge"
-    )
-    flat = xas.normalise_absorption(
-        ENERGY, LINE + EDGE, Scale.MAX, WINDOWS, is_sloped=False
-    ).values
-    before = WINDOWS.pre_edge[1] > ENERGY
-    assert flat[before].mean() == pytest.approx(0, abs=1e-9)
-    assert np.ptp(flat[before]) > 0
-
-
-PASS_ENERGY = np.linspace(770.0, 800.0, 61)
-PASS_WINDOWS = EdgeWindows(Limits(770, 776), Limits(790, 801), position=780.5)
-PEAK = np.exp(-0.5 * ((PASS_ENERGY - 780.5) / 1.0) ** 2)
-STEP = 1.0 * (PASS_ENERGY >= 780.5)
+    assert np.isnan(normalise([broken]).values).sum() == 1
+    assert np.isfinite(normalise([broken, LINE + EDGE]).values).all()
 
 
 def test_passes_of_different_size_and_slope_agree_after_normalisation():
-    passes = [2 * PEAK + 1, 5 * PEAK + 0.1 * PASS_ENERGY]
-    normalised = xas.normalise_passes(
-        PASS_ENERGY, passes, Scale.MAX, PASS_WINDOWS, is_sloped=True
-    )
-    assert normalised.sign == 1
-    assert normalised.has_linear_pre_edge
-    np.testing.assert_allclose(normalised.values[0], normalised.values[1], atol=1e-2)
-    np.testing.assert_allclose(normalised.average().mean, PEAK, atol=1e-2)
-    np.testing.assert_allclose(normalised.divisor, 5, rtol=1e-2)
-
-
-def test_a_constant_is_subtracted_where_there_is_no_slope():
-    normalised = xas.normalise_passes(
-        PASS_ENERGY, [PEAK + 3], Scale.MAX, PASS_WINDOWS, is_sloped=False
-    )
-    assert not normalised.has_linear_pre_edge
-    np.testing.assert_allclose(normalised.values[0], PEAK, atol=1e-5)
+    spectrum = normalise([2 * EDGE + 1, 5 * EDGE + 0.1 * ENERGY], noise=0.01)
+    assert spectrum.scatter < 1e-6
+    assert spectrum.divisors[1] == pytest.approx(2.5 * spectrum.divisors[0])
 
 
 def test_all_passes_have_the_sign_of_their_mean():
-    passes = [3 - PEAK, 3 - 2 * PEAK]
-    normalised = xas.normalise_passes(
-        PASS_ENERGY, passes, Scale.MAX, PASS_WINDOWS, is_sloped=False
-    )
-    assert normalised.sign == -1
-    for values in normalised.values:
-        np.testing.assert_allclose(values.min(), -1.0)
+    spectrum = normalise([3 - EDGE, 3 - 2 * EDGE], is_linear=False)
+    assert spectrum.sign == -1
+    assert spectrum.values.min() == pytest.approx(-1.0, abs=0.05)
+    assert normalise([LINE - STEP], Scale.EDGE).sign == -1
 
 
-def test_an_edge_jump_always_has_a_line_before_it():
-    normalised = xas.normalise_passes(
-        PASS_ENERGY, [4 * STEP + 1], Scale.EDGE, PASS_WINDOWS, is_sloped=False
-    )
-    assert normalised.has_linear_pre_edge
-    np.testing.assert_allclose(normalised.values[0], STEP, atol=1e-9)
+@pytest.mark.parametrize("scale", [Scale.MAX, Scale.EDGE])
+@pytest.mark.parametrize("is_linear", [True, False])
+def test_errors_include_pre_edge_line_and_divisor(scale, is_linear):
+    """Pulls against the noise-free spectrum, far from the pre-edge points too."""
+    rng, noise = np.random.default_rng(1), 0.02
+    true = normalise([EDGE + 2], scale, is_linear=is_linear)
+    pulls = []
+    for _ in range(25):
+        passes = [EDGE + 2 + rng.normal(0, noise, len(ENERGY)) for _ in range(3)]
+        spectrum = normalise(passes, scale, noise, is_linear)
+        pulls.append((spectrum.values - true.values) / spectrum.errors)
+    is_off_the_maximum = np.abs(ENERGY - 780.5) > 1.5
+    rms = np.sqrt(np.mean(np.array(pulls) ** 2, axis=0))[is_off_the_maximum]
+    assert np.sqrt(np.mean(rms**2)) == pytest.approx(1.0, abs=0.2)
+    end = ENERGY[is_off_the_maximum] > 820
+    assert np.sqrt(np.mean(rms[end] ** 2)) == pytest.approx(1.0, abs=0.35)
+
+
+def test_the_error_of_a_line_grows_with_the_distance():
+    passes = [LINE + EDGE]
+    linear = normalise(passes, noise=0.02).errors
+    constant = normalise(passes, noise=0.02, is_linear=False).errors
+    assert linear[-1] > 2 * constant[-1]
+    assert linear[-1] > 1.5 * linear[0]
+
+
+def test_passes_that_disagree_make_the_errors_larger():
+    rng = np.random.default_rng(2)
+    passes = [LINE + EDGE + rng.normal(0, 0.01, len(ENERGY)) for _ in range(3)]
+    alike = normalise(passes, noise=0.01)
+    passes[0] = passes[0] + 0.3 * (ENERGY > 790)
+    apart = normalise(passes, noise=0.01)
+    assert 0.7 < alike.scatter < 1.3
+    assert apart.scatter > 3
+    assert apart.errors[-1] == pytest.approx(apart.scatter * alike.errors[-1], rel=0.3)
+
+
+def test_a_line_depends_on_the_energies_alone():
+    pre_edge = WINDOWS.pre_edge
+    assert xas.supports_line(ENERGY, pre_edge)
+    first = int(np.searchsorted(ENERGY, pre_edge.high))
+    assert not xas.supports_line(ENERGY[first - 3 :], pre_edge), "the foot of the edge"
+    few = np.append(ENERGY[first - 12 : first : 6], ENERGY[first:])
+    assert not xas.supports_line(few, pre_edge), "too few points"
