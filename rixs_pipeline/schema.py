@@ -403,6 +403,13 @@ _SPECTRUM_VALUES = {
     "background_errors": Variable(
         (), "f", "counts/s", "one standard deviation of the background", False
     ),
+    "background_modes": Variable(
+        ("background_mode",),
+        "f",
+        "counts/s",
+        "covariance of the background between points: modes x modes transposed",
+        False,
+    ),
     "absorption": Variable(
         (), "f", "", "absorption, freed from self-absorption, 1 after the edge", False
     ),
@@ -532,7 +539,7 @@ def spectrum(dim: str) -> dict[str, Variable]:
         By name.
     """
     values = {
-        name: replace(variable, dims=(dim,))
+        name: replace(variable, dims=(dim, *variable.dims))
         for name, variable in _SPECTRUM_VALUES.items()
     }
     return {dim: _energy_axis(dim)} | values | _FEATURES

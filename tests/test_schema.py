@@ -43,6 +43,8 @@ def test_scan_has_all_variables_of_a_map():
 
 def test_a_spectrum_runs_along_its_axis():
     dims = {name: v.dims for name, v in spectrum("emission_energy").items()}
+    modes = dims.pop("background_modes")
+    assert modes == ("emission_energy", "background_mode")
     assert all(
         d == (("feature",) if name.startswith("feature") else ("emission_energy",))
         for name, d in dims.items()

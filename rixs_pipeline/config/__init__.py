@@ -23,6 +23,7 @@ from rixs_pipeline.config.normalise import NormaliseConfig
 from rixs_pipeline.config.regions import (
     Background,
     Blank,
+    Elastic,
     Leak,
     Piece,
     PreEdge,
@@ -40,6 +41,7 @@ __all__ = [
     "Comparison",
     "Config",
     "CurveName",
+    "Elastic",
     "ExecutionConfig",
     "Feature",
     "GeometryConfig",

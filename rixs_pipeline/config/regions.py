@@ -83,7 +83,34 @@ class Leak(Model):
     )
 
 
-Background = Annotated[PreEdge | Sideband | Blank | Leak, Field(discriminator="kind")]
+class Elastic(Model):
+    """Background of elastic light, fitted to the whole map."""
+
+    kind: Literal["elastic"]
+    amplitude: Literal["smooth", "free"] = Field(
+        "smooth",
+        description="amplitude of the elastic line against incident energy: smooth "
+        "(shared by all points; a resonance at the edge is part of the error) or free "
+        "(from the counts of each point)",
+    )
+    offset: float | None = Field(
+        None,
+        ge=-20,
+        le=20,
+        description="emission - incident energy of the elastic line, eV; default: "
+        "fitted",
+    )
+    fwhm: float | None = Field(
+        None,
+        gt=0.2,
+        lt=20,
+        description="resolution to start from, eV; default: from the reference runs",
+    )
+
+
+Background = Annotated[
+    PreEdge | Sideband | Blank | Leak | Elastic, Field(discriminator="kind")
+]
 
 
 class Piece(Model):
@@ -195,7 +222,24 @@ class Region(Piece):
             )
         if self.kind == "xes":
             self._check_emission_spectrum()
+        self._check_elastic_background()
         return self
+
+    def _check_elastic_background(self) -> None:
+        """Refuse to subtract the elastic line twice, or from itself."""
+        kinds = [background.kind for background in self.background or ()]
+        if "elastic" not in kinds:
+            return
+        if kinds.count("elastic") > 1 or "leak" in kinds:
+            raise ValueError(
+                "background: `kind: elastic` includes the tail of the elastic line; "
+                "list it once, and without `kind: leak`"
+            )
+        if self.kind == "elastic":
+            raise ValueError(
+                "background: `kind: elastic` would subtract an elastic region from "
+                "itself; use another kind of region"
+            )
 
     def _check_emission_spectrum(self) -> None:
         """Refuse keys that only spectra against incident energy can use."""

@@ -27,7 +27,7 @@ from tests.config.helpers import problems
         (
             "regions: {A: {kind: pfy, background: {kind: linea}}}\n",
             "c.yaml:1: regions.A.background: must be of kind 'constant', 'linear', "
-            "'sideband', 'blank', 'leak', "
+            "'sideband', 'blank', 'leak', 'elastic', "
             "not {'kind': 'linea'}",
         ),
         (

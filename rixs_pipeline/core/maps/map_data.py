@@ -1,6 +1,7 @@
 """A RIXS map as plain arrays."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,14 @@ class ResponseTail:
 
 
 @dataclass(frozen=True)
+class Resolution:
+    """Gaussian resolution of the pixels: full width at half maximum and error, eV."""
+
+    fwhm: float
+    error: float
+
+
+@dataclass(frozen=True)
 class MapData:
     """A RIXS map as plain arrays.
 
@@ -42,6 +51,10 @@ class MapData:
         Of the detector: counts are divided by it.
     tail : ResponseTail or None
         Of the detector's response, if known.
+    resolution : Resolution or None
+        Of the detector, if known.
+    fits : dict
+        Fits to this map that were made already; maps on shifted scales share them.
     """
 
     counts: IntArray
@@ -51,6 +64,8 @@ class MapData:
     exposure_errors: FloatArray | None = None
     efficiency: FloatArray | float = 1.0
     tail: ResponseTail | None = None
+    resolution: Resolution | None = None
+    fits: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def centres(self) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Backgrounds of a region: before the edge, sidebands, a blank, tails of other lines.
+"""Backgrounds of a region: pre-edge, sidebands, a blank, tails, the elastic line.
 
 Each is an estimate B in units of the region's sum N, with its variance, so that N - B
 keeps both. Formulae and sources: docs/explanation/regions.md.
@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from rixs_pipeline.core.elastic.amplitude import AmplitudeKind
+from rixs_pipeline.core.elastic.elastic_background import estimate_elastic
+from rixs_pipeline.core.elastic.elastic_fit import ElasticOptions
 from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.response.leak import estimate_leak, find_tail
 from rixs_pipeline.core.spectra.region_geometry import region_weights
@@ -22,6 +25,7 @@ from rixs_pipeline.core.spectra.region_sums import (
 from rixs_pipeline.core.spectra.regions import (
     Background,
     BlankBackground,
+    ElasticBackground,
     LeakBackground,
     Limits,
     PreEdgeBackground,
@@ -52,6 +56,11 @@ class BackgroundEstimate:
         The part of `value` measured with the point's exposure: it shares its I0 error.
     facts : dict
         Plain values for the product.
+    count_covariance : f8 (n,) or float
+        Covariance with the region's sum at the same point.
+    modes : f8 (n, mode) or None
+        The part of the covariance between points that is not diagonal is
+        modes @ modes.T; None: 0, or given by the facts.
     """
 
     value: FloatArray
@@ -59,6 +68,8 @@ class BackgroundEstimate:
     photon_weight: FloatArray
     same_exposure: FloatArray
     facts: dict[str, Any] = field(default_factory=dict)
+    count_covariance: FloatArray | float = 0.0
+    modes: FloatArray | None = None
 
     def interval(self) -> Interval:
         """Return the 95 % interval: of a weighted sum of counts, normal below 0."""
@@ -79,6 +90,8 @@ class BackgroundEstimate:
             photon_weight=np.maximum(self.photon_weight, term.photon_weight),
             same_exposure=self.same_exposure + term.same_exposure,
             facts=self.facts | term.facts,
+            count_covariance=self.count_covariance + term.count_covariance,
+            modes=term.modes if self.modes is None else self.modes,
         )
 
 
@@ -123,6 +136,8 @@ def estimate_background(
                 estimate = _blank_spectrum(blank, region, sums, blanks)
             case LeakBackground() as leak:
                 estimate = _leaked_tails(data, leak, sums.weights)
+            case ElasticBackground() as elastic:
+                estimate = _elastic_light(data, elastic, sums)
             case PreEdgeBackground() as fit:
                 estimate = _pre_edge_fit(fit, sums, total, pre_edge)
         total = estimate if total is None else total + estimate
@@ -131,6 +146,42 @@ def estimate_background(
 
 def _is_pre_edge_fit(background: Background) -> bool:
     return isinstance(background, PreEdgeBackground)
+
+
+def _elastic_light(
+    data: MapData, background: ElasticBackground, sums: RegionSums
+) -> BackgroundEstimate:
+    """Estimate the elastic light in the region from a fit to the whole map.
+
+    A smooth amplitude is a rate that all points share, so that it does not have the
+    I0 error of the point; a free one is counted with the point itself.
+    """
+    if sums.axis is SpectrumAxis.LOSS:
+        raise ValueError(
+            "background elastic: undefined for spectra against energy loss; "
+            "use `axis: emission`"
+        )
+    options = ElasticOptions(background.amplitude, background.offset)
+    try:
+        estimate = estimate_elastic(
+            data,
+            sums.weights,
+            options,
+            background.fwhm,
+            along_emission=sums.axis is SpectrumAxis.EMISSION,
+        )
+    except ValueError as error:
+        raise ValueError(f"background elastic: {error}") from None
+    is_free = background.amplitude is AmplitudeKind.FREE
+    return BackgroundEstimate(
+        value=estimate.value,
+        variance=estimate.variance,
+        photon_weight=estimate.photon_weight,
+        same_exposure=estimate.value * is_free,
+        facts=estimate.facts,
+        count_covariance=estimate.count_covariance,
+        modes=estimate.modes,
+    )
 
 
 def _pre_edge_fit(

@@ -149,6 +149,7 @@ def _split_errors(spectrum: Spectrum) -> _Errors:
     if is_emission and spectrum.i0_errors is not None:
         parts.append(spectrum.i0_errors)
     is_fitted = "background_parameters" in spectrum.facts
+    is_fitted |= spectrum.background_modes is not None
     if spectrum.background_errors is not None and (is_emission or is_fitted):
         parts.append(spectrum.background_errors)
     shape = (len(parts), len(spectrum.energy))

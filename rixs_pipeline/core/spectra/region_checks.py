@@ -1,11 +1,18 @@
 """What a region includes unintentionally: the elastic line, another element's lines."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from rixs_pipeline.core.maps.map_data import MapData
-from rixs_pipeline.core.spectra.regions import Limits, Region, RegionKind
+from rixs_pipeline.core.spectra.region_geometry import region_weights
+from rixs_pipeline.core.spectra.regions import (
+    ElasticBackground,
+    Limits,
+    Region,
+    RegionKind,
+)
 from rixs_pipeline.types import Edge, FloatArray
 
 ELASTIC_EV = 1.0  # half width of the elastic line itself, around emission = incident
@@ -16,6 +23,8 @@ PEAK_DEVIATIONS = 5.0  # standard deviations from which on a line is present
 # W. T. Elam et al., Radiat. Phys. Chem. 63, 121 (2002), eV
 ADDITIONAL_LINES = {"F_Ka": 676.8}
 OVERLAP_EV = 25.0  # lines this near to one of the edge cannot be distinguished from it
+EXCLUDED_SHARE = 0.03  # of the emission, from which on its exclusion is reported
+ELASTIC_PERCENTILE = 10  # of the rates in the excluded band: the elastic line alone
 YIELDS = (RegionKind.PFY, RegionKind.SPFY, RegionKind.IPFY)
 
 
@@ -52,12 +61,24 @@ def find_unintended(
     if region.kind not in YIELDS:
         return []
     findings = []
-    if not region.accepts_elastic:
+    if region.exclude_elastic is not None:
+        share = excluded_share(region, data, weights)
+        if share > EXCLUDED_SHARE:
+            findings.append(
+                f"excludes {100 * share:.0f} % of its emission with the elastic line; "
+                "integrate it (`exclude_elastic: null`) or subtract it "
+                "(`background: {kind: elastic}`)"
+            )
+    is_subtracted = any(
+        isinstance(background, ElasticBackground) for background in region.background
+    )
+    if not (region.accepts_elastic or is_subtracted):
         n_points = count_elastic_points(data, weights)
         if n_points:
             findings.append(
                 f"includes the elastic line at {n_points} points; "
-                "set `exclude_elastic`, or null to accept it"
+                "subtract it (`background: {kind: elastic}`), or accept it "
+                "(`exclude_elastic: null`)"
             )
     all_lines = ADDITIONAL_LINES | dict(lines)
     inside = select_lines_inside(data, weights, all_lines)
@@ -100,6 +121,51 @@ def _select_unwanted(
     if resonant:
         return resonant
     return foreign if len(foreign) > 1 else {}
+
+
+def excluded_share(region: Region, data: MapData, weights: FloatArray) -> float:
+    """Return the share of a region's emission that its `exclude_elastic` cuts out.
+
+    Parameters
+    ----------
+    region : Region
+        The region, with `exclude_elastic`.
+    data : MapData
+        The map.
+    weights : f8 (point, bin)
+        Of the region.
+
+    Returns
+    -------
+    float
+        Of the emission at the bright points (more than half of the highest rate),
+        elastic light apart.
+
+    Notes
+    -----
+    Elastic light is in the excluded band at every point. Where the band does not cross
+    the fluorescence, it holds nothing else; so the rate there, the least of all
+    points, is what the elastic line accounts for.
+    """
+    whole = region_weights(
+        replace(region, exclude_elastic=None), data.incident, data.emission_edges
+    )
+    cut = ((whole - weights) * data.counts).sum(axis=1)
+    total = (whole * data.counts).sum(axis=1)
+    is_usable = (data.exposure > 0) & (whole > weights).any(axis=1)
+    if not total[is_usable].any():
+        return 0.0
+    exposure = data.exposure[is_usable]
+    cut_rate = cut[is_usable] / exposure
+    total_rate = total[is_usable] / exposure
+    elastic_rate = float(np.percentile(cut_rate, ELASTIC_PERCENTILE))
+    is_bright = total_rate > total_rate.max() / 2
+    cut_counts = np.maximum(cut_rate - elastic_rate, 0.0) * exposure
+    total_counts = total_rate * exposure - elastic_rate * exposure
+    bright_total = float(total_counts[is_bright].sum())
+    if not bright_total > 0:
+        return 0.0
+    return float(cut_counts[is_bright].sum()) / bright_total
 
 
 def count_elastic_points(data: MapData, weights: FloatArray) -> int:

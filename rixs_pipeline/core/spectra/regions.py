@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rixs_pipeline.core.elastic.amplitude import AmplitudeKind
 from rixs_pipeline.types import BoolArray, FloatArray
 
 
@@ -101,7 +102,27 @@ class LeakBackground:
     kind: str = "leak"
 
 
-Background = PreEdgeBackground | SidebandBackground | BlankBackground | LeakBackground
+@dataclass(frozen=True)
+class ElasticBackground:
+    """The elastic line, fitted to the map.
+
+    `amplitude` along incident energy; `offset` of the line from the incident energy
+    and resolution `fwhm`, eV, None: fitted, and as in the reference runs.
+    """
+
+    amplitude: AmplitudeKind = AmplitudeKind.SMOOTH
+    offset: float | None = None
+    fwhm: float | None = None
+    kind: str = "elastic"
+
+
+Background = (
+    PreEdgeBackground
+    | SidebandBackground
+    | BlankBackground
+    | LeakBackground
+    | ElasticBackground
+)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ class Spectrum:
         The same for the reference lines, which all products share.
     background, background_errors : f8 (n,) or None
         What was subtracted, in units of the intensity (of an iPFY: in counts/s).
+    background_modes : f8 (n, mode) or None
+        Covariance of the background between points, as modes @ modes.T.
     facts : dict
         Further plain values for the product.
     """
@@ -62,6 +64,7 @@ class Spectrum:
     reference_errors: FloatArray | None = None
     background: FloatArray | None = None
     background_errors: FloatArray | None = None
+    background_modes: FloatArray | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     def select(self, points: BoolArray | IntArray) -> "Spectrum":

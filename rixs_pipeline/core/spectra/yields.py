@@ -21,6 +21,8 @@ from rixs_pipeline.core.stats.intervals import Interval, count_interval, widen_i
 from rixs_pipeline.types import Edge, FloatArray
 
 SHIFT_EV = 1.0  # of the emission scale, for derivatives: about the resolution
+# least variance of counts less a background that follows them, over the independent one
+LEAST_VARIANCE = 0.01
 VARIANCE_TERM = 15 / 4  # of the inverse yield's variance, see `_inverse_intensity`
 
 
@@ -191,6 +193,7 @@ def _unscaled_spectrum(
         spectrum,
         background=background.value / sums.divisor,
         background_errors=np.sqrt(background.variance) / sums.divisor,
+        background_modes=_divide_rows(background.modes, sums.divisor),
         facts=background.facts,
     )
 
@@ -210,8 +213,15 @@ class _NetCounts:
 
 
 def _subtract(counts: _NetCounts, background: BackgroundEstimate) -> _NetCounts:
-    """Return the counts less the background."""
+    """Return the counts less the background, which may be estimated from them.
+
+    The interval shrinks with the standard deviation.
+    """
     net = counts.value - background.value
+    independent = counts.variance + background.variance
+    least = LEAST_VARIANCE * independent
+    variance = np.maximum(independent - 2 * background.count_covariance, least)
+    shrink = np.sqrt(variance / np.where(independent > 0, independent, 1.0))
     background_lower, background_upper = background.interval()
     lower_distance = counts.value - counts.lower
     upper_distance = counts.upper - counts.value
@@ -219,9 +229,9 @@ def _subtract(counts: _NetCounts, background: BackgroundEstimate) -> _NetCounts:
     above = np.hypot(upper_distance, background.value - background_lower)
     return _NetCounts(
         value=net,
-        variance=counts.variance + background.variance,
-        lower=net - below,
-        upper=net + above,
+        variance=variance,
+        lower=net - below * shrink,
+        upper=net + above * shrink,
         same_exposure=counts.same_exposure - background.same_exposure,
     )
 
@@ -389,9 +399,14 @@ def _scale_spectrum(
         reference_errors=reference_errors,
         background=_divide(spectrum.background, scaled.factor),
         background_errors=_divide(spectrum.background_errors, scaled.factor),
+        background_modes=_divide(spectrum.background_modes, scaled.factor),
         units="1/eV" if scale is Scale.AREA else "",
         facts=facts,
     )
+
+
+def _divide_rows(values: FloatArray | None, divisor: FloatArray) -> FloatArray | None:
+    return None if values is None else values / divisor[:, None]
 
 
 def _divide(values: FloatArray | None, factor: float) -> FloatArray | None:

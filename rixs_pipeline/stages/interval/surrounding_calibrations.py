@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError, RunFailed
 from rixs_pipeline.io import nexus
@@ -18,6 +20,10 @@ from rixs_pipeline.stages.interval.pixel_energies import (
     PixelEnergy,
     keep_best_resolved,
     select_pixel_energies,
+)
+from rixs_pipeline.stages.interval.resolution import (
+    average_resolution_over_pixels,
+    pixel_resolutions,
 )
 from rixs_pipeline.stages.interval.response_tail import (
     ResponseTails,
@@ -209,6 +215,18 @@ class SurroundingCalibrations:
         if interval not in self._tails:
             self._tails[interval] = tails_between_reference_runs(self.read(scan))
         return self._tails[interval]
+
+    def resolution(self, scan: Run, dataset: "xr.Dataset") -> dict[str, float]:
+        """Return the attributes of the resolution of a scan's map."""
+        calibrations = self.read(scan)
+        has_elastic = any(
+            np.isfinite(product["elastic_fwhm"].values).any()
+            for product in calibrations
+        )
+        resolutions = pixel_resolutions(calibrations)
+        return average_resolution_over_pixels(
+            dataset, resolutions, has_elastic=has_elastic
+        )
 
     def pixel_energies(self, scan: Run) -> tuple[PixelEnergy, ...]:
         """Return the energy function of each pixel, in the order of the scan's files.

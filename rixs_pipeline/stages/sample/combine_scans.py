@@ -15,6 +15,7 @@ from rixs_pipeline.core.maps.incident_axis import PassesOnAxis
 from rixs_pipeline.core.stats import energy_scale_offset, weighted_mean
 from rixs_pipeline.schema import COADDED_MAP, POINT_REASONS, Variables, check, labelled
 from rixs_pipeline.stages.flux import flux_errors
+from rixs_pipeline.stages.interval.resolution import average_resolution_over_scans
 from rixs_pipeline.stages.interval.response_tail import average_tail_over_scans
 from rixs_pipeline.stages.sample.pass_axis import passes_on_map_axis
 from rixs_pipeline.stages.scan.scale_variables import (
@@ -153,6 +154,7 @@ def _add_passes(scans: Sequence[xr.Dataset], passes: PassesOnAxis) -> xr.Dataset
         if key in first:
             dataset.attrs[key] = first[key]
     dataset.attrs |= average_tail_over_scans(scans)
+    dataset.attrs |= average_resolution_over_scans(scans)
     return dataset
 
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from rixs_pipeline.config import (
     Background,
     Blank,
+    Elastic,
     Leak,
     Piece,
     PreEdge,
     Region,
     Sideband,
 )
+from rixs_pipeline.core.elastic.amplitude import AmplitudeKind
 from rixs_pipeline.core.spectra import regions
 from rixs_pipeline.core.spectra.presets import preset_region, preset_regions
 from rixs_pipeline.core.spectra.region_geometry import region_outlines
@@ -239,6 +241,12 @@ def _core_background(background: Background) -> regions.Background:
                 tail_fraction=background.tail_fraction,
                 tail_fraction_errors=background.tail_fraction_errors,
                 tail_length=background.tail_length,
+            )
+        case Elastic():
+            return regions.ElasticBackground(
+                amplitude=AmplitudeKind(background.amplitude),
+                offset=background.offset,
+                fwhm=background.fwhm,
             )
         case PreEdge():
             shape = regions.PreEdgeShape(background.kind)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rixs_pipeline.config import NormaliseConfig
-from rixs_pipeline.core.maps.map_data import MapData, ResponseTail
+from rixs_pipeline.core.maps.map_data import MapData, Resolution, ResponseTail
 from rixs_pipeline.core.spectra.region_sums import SpectrumAxis
 from rixs_pipeline.core.spectra.regions import Region, RegionKind, Scale
 from rixs_pipeline.core.spectra.spectrum import Spectrum
 from rixs_pipeline.schema import labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
+from rixs_pipeline.stages.interval.resolution import ATTRIBUTES as resolution_attributes
 from rixs_pipeline.stages.interval.response_tail import (
     ATTRIBUTES,
     CORRELATION,
@@ -63,6 +64,10 @@ def map_data(rixs_map: xr.Dataset, normalise: NormaliseConfig) -> MapData:
         energy, shares = np.array(normalise.efficiency).T
         emission = rixs_map["emission_energy"].values
         efficiency = np.interp(emission, energy, shares)
+    resolution = None
+    width = [rixs_map.attrs.get(name, np.nan) for name in resolution_attributes]
+    if np.isfinite(width).all():
+        resolution = Resolution(*map(float, width))
     return MapData(
         counts=rixs_map["counts"].values,
         exposure=rixs_map["exposure"].values,
@@ -71,6 +76,7 @@ def map_data(rixs_map: xr.Dataset, normalise: NormaliseConfig) -> MapData:
         exposure_errors=exposure_errors,
         efficiency=efficiency,
         tail=_response_tail(rixs_map),
+        resolution=resolution,
     )
 
 
@@ -100,8 +106,12 @@ def spectrum_dataset(spectrum: Spectrum) -> xr.Dataset:
         values = getattr(spectrum, attribute)
         if values is not None:
             variables[name] = ((axis,), values)
+    if spectrum.background_modes is not None:
+        modes = spectrum.background_modes
+        variables["background_modes"] = ((axis, "background_mode"), modes)
     dataset = labelled(variables, spectrum_schema(axis))
-    for name in INTENSITY_VARIABLES.keys() & variables.keys():
+    in_intensity_units = {*INTENSITY_VARIABLES, "background_modes"}
+    for name in in_intensity_units & variables.keys():
         dataset[name].attrs["units"] = spectrum.units
     for key, fact in spectrum.facts.items():
         dataset.attrs[key] = json.dumps(fact)

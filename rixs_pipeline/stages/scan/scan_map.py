@@ -10,8 +10,8 @@ import numpy as np
 
 from rixs_pipeline.config import NormaliseConfig, ReferenceSet
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
+from rixs_pipeline.core.elastic.elastic_line import elastic_offset
 from rixs_pipeline.core.maps import exposure
-from rixs_pipeline.core.maps.elastic_line import elastic_offset
 from rixs_pipeline.core.maps.live_time import EffectiveLiveTime, effective_live_time
 from rixs_pipeline.schema import (
     POINT_USED,

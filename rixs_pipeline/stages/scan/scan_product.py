@@ -108,6 +108,8 @@ def map_content(
         tails = calibrations.tails(scan)
         tail = average_tail_over_pixels(dataset, tails)
         dataset = dataset.assign_attrs(tail)
+        resolution = calibrations.resolution(scan, dataset)
+        dataset = dataset.assign_attrs(resolution)
         reference = context.reference_set.attributes()
         dataset = dataset.assign_attrs(reference)
     if counted.scale is not None:

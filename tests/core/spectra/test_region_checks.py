@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.spectra.region_checks import (
     count_elastic_points,
+    excluded_share,
     find_unintended,
     select_lines_inside,
 )
@@ -28,7 +30,9 @@ def find(data: MapData, **region: object) -> list[str]:
 def test_unintended_contents_of_a_region_are_reported() -> None:
     data = thick_sample(np.random.default_rng(6))
     assert find(data, kind="pfy", emission=[762, 769]) == []
-    assert find(data, kind="pfy", emission=[762, 800], exclude_elastic=3) == []
+    whole = {"kind": "pfy", "emission": [762, 800]}
+    assert find(data, **whole, exclude_elastic=None) == []
+    assert find(data, **whole, background={"kind": "elastic"}) == []
     assert "elastic line at" in find(data, kind="pfy", emission=[762, 800])[0]
     assert find(data, kind="pfy", emission=[500, 700]) == [
         "includes emission of O_Ka (524.9 eV)"
@@ -48,7 +52,7 @@ def test_fluorine_is_known_though_no_reference_sample_shows_it() -> None:
     region: dict[str, object] = {
         "kind": "pfy",
         "emission": [660, 800],
-        "exclude_elastic": 3,
+        "exclude_elastic": None,
     }
     assert find(data, **region) == []
     assert find(replace(data, counts=data.counts + line), **region) == [
@@ -72,3 +76,25 @@ def test_lines_count_only_where_the_light_excites_them() -> None:
     assert set(select_lines_inside(data, weights, lines)) == {"O_Ka", "Co_Lb"}
     below = region_weights(make_region(incident=[770, 790]), INCIDENT, EDGES)
     assert set(select_lines_inside(data, below, lines)) == {"O_Ka"}
+
+
+def test_a_band_cut_out_of_the_fluorescence_is_reported_with_its_share() -> None:
+    """Of emission at one energy, what a band takes is known."""
+    data = thick_sample()
+    fluorescence = np.abs(data.centres - 776.25) < 2
+    counts = np.zeros_like(data.counts)
+    counts[np.ix_(INCIDENT > 778, fluorescence)] = 100
+    data = replace(data, counts=counts)
+    region = make_region(kind="pfy", emission=[762, 800], exclude_elastic=3)
+    weights = region_weights(region, INCIDENT, EDGES)
+    share = excluded_share(region, data, weights)
+    kept = region_weights(make_region(exclude_elastic=3), INCIDENT, EDGES)
+    bright = INCIDENT > 778
+    lost = (100 * fluorescence * (1 - kept))[bright].sum()
+    total = 100 * fluorescence.sum() * bright.sum()
+    assert share == pytest.approx(lost / total, abs=0.01)
+    finding = find(data, kind="pfy", emission=[762, 800], exclude_elastic=3)[0]
+    assert finding.startswith(f"excludes {100 * share:.0f} % of its emission")
+    away = make_region(kind="pfy", emission=[762, 800], exclude_elastic=3)
+    no_light = replace(data, counts=data.counts * 0)
+    assert excluded_share(away, no_light, weights) == 0

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.maps.elastic_line import elastic_offset
+from rixs_pipeline.core.elastic.elastic_line import elastic_offset
 
 EDGES = np.arange(700.0, 900.25, 0.5)
 LINES = {"Co_La": 776.25, "Co_Lb": 791.41}
