@@ -333,13 +333,18 @@ def array_spectra(
     ArraySpectra
         Of the pixels that are used.
     """
-    point_piece = coarse_pieces(task.piece)
-    n_pieces = int(point_piece.max()) + 1
+    part_piece = coarse_pieces(task.piece)
+    n_pieces = int(part_piece.max()) + 1
     # first of the pieces that make a coarse one
-    starts = np.searchsorted(point_piece, np.arange(n_pieces))
+    starts = np.searchsorted(part_piece, np.arange(n_pieces))
     first = task.piece[starts]
-    middles = [task.points.middle[point_piece == k] for k in range(n_pieces)]
-    times = np.array([middle.mean() for middle in middles])
+    points = task.points
+    n_parts = len(part_piece) // len(points)  # of each point
+    part = (np.arange(n_parts) + 0.5) / n_parts - 0.5
+    part_time = (points.middle[:, None] + points.duration[:, None] * part).ravel()
+    part_incident = np.repeat(points.incident_energy, n_parts)
+    pieces = [np.flatnonzero(part_piece == piece) for piece in range(n_pieces)]
+    times = np.array([part_time[parts].mean() for parts in pieces])
     centres = (task.edges[1:] + task.edges[:-1]) / 2
     counts = np.zeros((n_pieces, len(centres)))
     lever = np.zeros((n_pieces, len(energies), 2))
@@ -373,9 +378,7 @@ def array_spectra(
         in_use += weight[:, None] * drift
         weight_sum += weight
     divisor = np.maximum(weight_sum, 1e-12)
-    incident = tuple(
-        task.points.incident_energy[point_piece == k] for k in range(n_pieces)
-    )
+    incident = tuple(np.unique(part_incident[parts]) for parts in pieces)
     return ArraySpectra(
         scan=scan,
         counts=counts,

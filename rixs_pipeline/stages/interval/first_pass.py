@@ -36,7 +36,7 @@ class FirstPass:
 
 
 def coarse_pieces(piece: IntArray) -> IntArray:
-    """Return the coarse piece of each point (point,) from its piece."""
+    """Return the coarse piece of each part of a point (part,) from its piece."""
     n_pieces = int(piece.max(initial=-1)) + 1
     return np.asarray(piece * min(n_pieces, MAX_COARSE) // max(n_pieces, 1))
 
@@ -45,16 +45,20 @@ def first_pass(task: AlignTask) -> FirstPass:
     """Measure spectra and baselines of a block of pixels."""
     coarse = coarse_pieces(task.piece)
     n_pieces = int(coarse.max(initial=-1)) + 1
-    points_of = [np.flatnonzero(coarse == piece) for piece in range(n_pieces)]
+    n_parts = len(coarse) // max(len(task.points), 1)  # of each point
+    parts = [np.flatnonzero(coarse == piece)[[0, -1]] for piece in range(n_pieces)]
     baseline = np.full((len(task.files), n_pieces), np.nan)
     for row, energy in enumerate(task.energies):
         limits = energy.cut_limits
         if limits is None or energy.params is None:
             continue
         records = find_point_records(task.files[row], task.points)
-        first, stop = records.slices
-        for piece, points in enumerate(points_of):
-            begin, end = int(first[points].min()), int(stop[points].max())
+        share = np.arange(n_parts + 1)
+        bounds = records.number[:, None] * share // max(n_parts, 1)
+        bounds += records.slices.first[:, None]
+        first, stop = bounds[:, :-1].ravel(), bounds[:, 1:].ravel()
+        for piece, (first_part, last_part) in enumerate(parts):
+            begin, end = int(first[first_part]), int(stop[last_part])
             # from the first to the last point; pulses in between show it as well
             step = max(1, (end - begin) // ENOUGH_BASELINES)
             values = records.columns.pretrigger_mean[begin:end:step]
