@@ -41,7 +41,12 @@ NS_PER_UNIT = {
 }
 # Below which number a time has this unit. The ranges do not overlap for times from 1973
 # (1e8 s) to 5138 (1e11 s): in ms these are 1e11 to 1e14, and so on.
-_LIMITS = dict(zip((1e11, 1e14, 1e17, 1e20), NS_PER_UNIT, strict=True))
+_LIMITS: dict[float, TimeForm] = {
+    1e11: TimeForm.SECONDS,
+    1e14: TimeForm.MILLISECONDS,
+    1e17: TimeForm.MICROSECONDS,
+    1e20: TimeForm.NANOSECONDS,
+}
 
 
 @dataclass(frozen=True)
