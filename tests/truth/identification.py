@@ -180,6 +180,19 @@ def worst_errors(run: ReferenceRun, gains: list, result: Calibration) -> np.ndar
     return errors
 
 
+def has_word(run: ReferenceRun, result: Calibration, is_ok: np.ndarray) -> bool:
+    """Return whether the screen has a line on a run: `calibration_warnings`."""
+    if not is_ok.all():
+        return True
+    anchors = result.lines.is_anchor
+    residual = result.line_residual[:, anchors]
+    is_missing = np.isnan(residual).mean(axis=0) > 0.5
+    is_narrow = (
+        result.is_narrowest[:, anchors].sum() > 0.5 * np.isfinite(residual).sum()
+    )
+    return bool(is_narrow or (run.named is not None and is_missing.any()))
+
+
 # ---- sound runs
 
 
@@ -352,6 +365,8 @@ def main() -> None:
             table[f"{name}: pixels not ok"] += int((~is_ok).sum())
             table[f"{name}: runs without an ok pixel"] += int(not is_ok.any())
             table[f"{name}: pixels ok and wrong"] += int(is_wrong.sum())
+            is_silent = is_wrong.any() and not has_word(run, result, is_ok)
+            table[f"{name}: wrong runs without a word"] += int(is_silent)
             is_missed = is_wrong.any() or (sort == "sound" and not is_ok.all())
             if is_missed and arguments.v:
                 texts = Counter(

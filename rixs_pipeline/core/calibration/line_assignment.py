@@ -310,12 +310,18 @@ def assign_lines(
         change = heights / best_curve.pulse_height(probe) - 1
         largest_change = np.maximum(largest_change, np.abs(change))
     is_different = largest_change > DISTINCT_CURVES
+    line_peaks = _match_peaks(best_curve, peaks, line_energy)
+    is_near = is_different & (scores >= MAX_RUNNER_UP_SHARE * scores[best])
+    is_near &= (line_weight < REQUIRED_WEIGHT).all()  # lines may be missing
+    for other in np.flatnonzero(is_near):
+        other_peaks = _match_peaks(curves[int(other)], peaks, line_energy)
+        is_different[other] = not _is_same_assignment(line_peaks, other_peaks)
     runner_up_score = np.max(scores[is_different], initial=0.0)
     return LineAssignment(
         curve=best_curve,
         score=float(scores[best]),
         runner_up_score=float(runner_up_score),
-        line_peaks=_match_peaks(best_curve, peaks, line_energy),
+        line_peaks=line_peaks,
         attainable_score=_attainable_score(peaks, line_weight),
     )
 
@@ -350,6 +356,19 @@ def find_saturation_energies(line_energy: FloatArray) -> FloatArray:
     number = 1 + round(float(np.log(high / low) / step))
     bent = np.geomspace(low, high, number)
     return np.append(bent, highest_unit * _ALMOST_STRAIGHT_EV)
+
+
+def _is_same_assignment(first: IndexArray, second: IndexArray) -> bool:
+    """Return whether two assignments (line,) agree on the peaks that both explain.
+
+    Curves that differ where one of them has no line are not two assignments.
+    """
+    is_shared = (first == second) & (first >= 0)
+    used_by_first = set(first[(first >= 0) & ~is_shared].tolist())
+    used_by_second = set(second[(second >= 0) & ~is_shared].tolist())
+    lines_of_both = (first >= 0) & (second >= 0) & ~is_shared
+    has_conflict = bool(lines_of_both.any() or used_by_first & used_by_second)
+    return np.count_nonzero(is_shared) >= MIN_MATCHES and not has_conflict
 
 
 def _attainable_score(peaks: Peaks, line_weight: FloatArray) -> float:

@@ -6,6 +6,7 @@ import pytest
 from rixs_pipeline.core.calibration.line_assignment import (
     FreeLines,
     LineAssignment,
+    _is_same_assignment,
     assign_lines,
     find_peaks,
 )
@@ -188,3 +189,21 @@ def test_noise_is_ambiguous(distribution: str) -> None:
             noise = rng.exponential(2000.0, 5000)
         assignment = assign_lines(find_peaks(noise), FreeLines(ENERGY, WEIGHT))
         assert assignment is None or not assignment.is_unambiguous
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        ([0, 1, 2, 3, 4, 5], True),
+        ([-1, 1, 2, 3, 4, -1], True),  # two lines without a peak
+        ([-1, -1, -1, -1, 4, 5], False),  # too few in common
+        ([6, 1, 2, 3, 4, 5], False),  # another peak for a line
+        ([-1, 1, 2, 3, 5, -1], False),  # another line for a peak
+    ],
+)
+def test_assignments_are_different_if_they_contradict_each_other(
+    other: list[int], is_same: bool
+) -> None:
+    first = np.arange(6)
+    assert _is_same_assignment(first, np.array(other)) == is_same
+    assert _is_same_assignment(np.array(other), first) == is_same
