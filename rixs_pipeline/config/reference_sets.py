@@ -28,6 +28,8 @@ from rixs_pipeline.config.yaml_lines import Document, read_yaml
 from rixs_pipeline.errors import ConfigError
 from rixs_pipeline.paths import configs_folder, reference_set
 
+# of binders and salts, in no set: W. T. Elam et al., Radiat. Phys. Chem. 63, 121 (2002)
+FLUORINE_EV = 676.8
 POSITION_FWHM = 1.0  # eV: resolution at which positions are defined
 # eV: between the L alpha lines of the 3d metals (about 2) and of their oxides (4 to 5)
 DEFAULT_WIDTH = 3.0
@@ -164,6 +166,21 @@ def line_energies(name_or_path: str | Path) -> dict[str, float]:
     """
     lines = _read_entries(find_set(name_or_path)).lines
     return {name: line.energy for name, line in lines.items()}
+
+
+@cache
+def known_lines() -> dict[str, float]:
+    """Return the energies of the lines of all sets that ship, eV.
+
+    Those of different sets differ by up to 3 eV: a line has an entry for each set, named
+    after line and set, such as `Co_La elam`.
+    """
+    folder = configs_folder() / "references"
+    lines = {"F_Ka": FLUORINE_EV}
+    for path in sorted(folder.glob("*.yaml")):
+        for name, energy in line_energies(path).items():
+            lines[f"{name} {path.stem}"] = energy
+    return lines
 
 
 def load_reference_set(

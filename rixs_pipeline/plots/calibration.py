@@ -263,10 +263,17 @@ def _write_above(axes: Axes, positions: FloatArray, texts: list[str]) -> None:
 def _mark_lines(axes: Axes, dataset: xr.Dataset) -> None:
     """Mark the reference lines in a spectrum, their names above it."""
     energies = dataset["line_energy"].values
-    order = np.argsort(energies)
-    names = labels.decode_texts(dataset["line_name"].values[order])
+    names = labels.decode_texts(dataset["line_name"].values)
     texts = [labels.line_label(name) for name in names]
-    _write_above(axes, energies[order], texts)
+    elastic = np.asarray(dataset["elastic_energy"].values, float).ravel()
+    elastic = elastic[np.isfinite(elastic)]
+    if len(elastic):
+        position = float(np.median(elastic))
+        energies = np.append(energies, position)
+        texts.append("elastic")
+        axes.axvline(position, color=style.GREY, lw=0.8, ls="--", zorder=0)
+    order = np.argsort(energies)
+    _write_above(axes, energies[order], [texts[row] for row in order])
 
 
 def _draw_uncertainties(axes: Axes, dataset: xr.Dataset) -> FloatArray:

@@ -98,7 +98,8 @@ def photon_source(energy: FloatArray, density: FloatArray) -> PhotonSource:
     cumulative = np.concatenate([start, np.cumsum(areas, axis=1)], axis=1)
     yields = cumulative[:, -1]
     point = np.arange(len(density))[:, None]
-    return PhotonSource(energy, yields, cumulative / yields[:, None] + point)
+    total = np.where(yields > 0, yields, 1.0)
+    return PhotonSource(energy, yields, cumulative / total[:, None] + point)
 
 
 def source_of_run(settings: SimulationSettings, run: PlannedRun) -> PhotonSource:

@@ -19,6 +19,13 @@ from rixs_pipeline.stages.interval.surrounding_calibrations import (
 from rixs_pipeline.stages.record_defects import describe_record_defects
 from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
 from rixs_pipeline.stages.reference.calibration_warnings import calibration_warnings
+from rixs_pipeline.stages.reference.parked_elastic import (
+    ENERGY,
+    ERRORS,
+    parked_line_attributes,
+    parked_line_moves,
+    parked_line_results,
+)
 from rixs_pipeline.stages.reference.reference_table import reference_table
 from rixs_pipeline.stages.stage import (
     Content,
@@ -80,7 +87,11 @@ class Calibrate(Stage[Run]):
     def _content(self, product: Product[Run], dataset: Any) -> Content:
         run, name = product.source, product.name
         dataset = dataset.assign_attrs(clock_attributes(run))
+        dataset = dataset.assign_attrs(parked_line_attributes(dataset))
         facts = calibration_facts(dataset)
+        facts["results"] = [*facts["results"], *parked_line_results(dataset)]
+        position = [_rounded(dataset.attrs[name]) for name in (ENERGY, ERRORS)]
+        facts["elastic_line"] = position
         count = PixelCount.of(dataset["status"].values)
         losses = count.losses(name)
         if not facts["pixels_ok"]:
@@ -97,6 +108,11 @@ class Calibrate(Stage[Run]):
             losses=losses,
             corrections=[*clock_corrections(run), *calibration_corrections(dataset)],
         )
+
+
+def _rounded(value: float) -> float | None:
+    """Return a rounded number, or None for NaN, which JSON does not have."""
+    return round(float(value), 4) if value == value else None
 
 
 class ReferenceTable(Stage[None]):
@@ -128,7 +144,8 @@ class ReferenceTable(Stage[None]):
         table = reference_table(calibrations, curve)
         attributes = self.context.reference_set.attributes()
         verdicts = dict(zip(table["line"], table["verdict"], strict=True))
-        facts = attributes | {"lines": verdicts}
+        moves = parked_line_moves(calibrations)
+        facts = attributes | {"lines": verdicts, "results": moves}
         warnings = find_usable_calibrations(self.context).warnings
         return Content(table_writer(table, attributes), facts, warnings)
 

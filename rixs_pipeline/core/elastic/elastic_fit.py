@@ -38,6 +38,7 @@ from rixs_pipeline.core.elastic.fluorescence import (
 from rixs_pipeline.core.elastic.line_templates import LineResponse, detected_line
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
+NO_ELASTIC_LINE = "the map does not include the elastic line"
 MAX_LOSS_EV = 8.0  # energy loss down to which the fit reaches, at least
 LOSS_FWHMS = 4.0  # the same in widths of the line
 ABOVE_FWHMS = 2.0  # energy above the line up to which it reaches, in widths of it ...
@@ -342,21 +343,31 @@ class _Fit:
         reach = max(MAX_LOSS_EV, LOSS_FWHMS * self.prior.response.fwhm)
         return reach + SEARCHED_EV * self.is_searching
 
+    def yields(self) -> FloatArray:
+        """Return the fluorescence yields (point,), 1/s.
+
+        While the offset is sought they do not follow it, so that the elastic line is
+        not part of them.
+        """
+        return self.band.yields(0.0 if self.is_searching else self.offset)
+
     def _find_windows(self, offset: float) -> "_Windows":
         """Return the windows of all points around an offset."""
         band, fwhm = self.band, self.prior.response.fwhm
         below = max(MAX_LOSS_EV, LOSS_FWHMS * fwhm)
         above = ABOVE_FWHMS * fwhm + ABOVE_EV + SEARCHED_EV * self.is_searching
         energy = band.incident + offset
-        step = float(np.diff(band.edges).mean())
         n_bins = len(band.edges) - 1
+        if n_bins < 1:
+            raise ValueError(NO_ELASTIC_LINE)
+        step = float(np.diff(band.edges).mean())
         width = int(np.ceil((below + above) / step)) + 1
         first = np.floor((energy - below - band.edges[0]) / step).astype(np.int64)
         columns = first[:, None] + np.arange(width)
         is_inside = (columns >= 0) & (columns < n_bins)
         is_inside &= (band.exposure > 0)[:, None]
         if not is_inside.any():
-            raise ValueError("the map does not include the elastic line")
+            raise ValueError(NO_ELASTIC_LINE)
         ends = first[:, None] + np.arange(width + 1)
         edges = band.edges[0] + step * ends
         return _Windows(np.clip(columns, 0, n_bins - 1), is_inside, edges)
@@ -421,7 +432,7 @@ class _Fit:
         distances = windows.edges - (band.incident + self.offset)[:, None]
         line = seconds * detected_line(self.response).bins(distances)
         splines = self._loss_splines(distances)
-        yields = band.exposure * band.yields(self.offset)
+        yields = band.exposure * self.yields()
         splines = yields[:, None, None] * splines
         shared = np.zeros((*line.shape, N_SHARED))
         shared[..., CONSTANT] = seconds
@@ -472,7 +483,7 @@ class _Fit:
             energy = (self.band.incident + self.offset)[:, None]
             distances = self.windows.edges - energy
             splines = self._loss_splines(distances)
-            yields = self.band.exposure * self.band.yields(offset)
+            yields = self.band.exposure * self.yields()
             splines = yields[:, None, None] * splines
             own, _ = self._own_templates(splines)
             content = splines @ self.common_loss
@@ -488,7 +499,7 @@ class _Fit:
         band = self.band
         energy = band.incident + self.offset
         cut = cut_profile(self.profile, self.windows.edges, energy, self.response)
-        yields = band.exposure * band.yields(self.offset)
+        yields = band.exposure * self.yields()
         cut = yields[:, None, None] * cut
         own = np.concatenate([splines, cut], axis=-1)
         return own, np.concatenate([precision, np.zeros(cut.shape[-1])])

@@ -11,8 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.calibration.line_fits import LineSpectra, fit_lines
-from rixs_pipeline.core.calibration.line_shapes import N_GRID, LineGrid
+from rixs_pipeline.core.calibration.line_fits import LineFits, LineSpectra, fit_lines
+from rixs_pipeline.core.calibration.line_shapes import (
+    LOG_BACKGROUND,
+    N_GRID,
+    ComplexArray,
+    LineGrid,
+)
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 # Range of the fit: excitations with a loss of a few eV lie below the line.
@@ -27,6 +32,9 @@ ONSET_EV = (
 )
 OFFSET_RANGE_EV = (-3.5, 6.0)  # the fit range does not hold the line beyond
 MIN_COUNTS = 20
+MIN_GROUP_COUNTS = 10.0  # expected, of bins that are tested together
+FITTED_PARAMETERS = 4  # of offset, width, counts and background; the tail has a prior
+LEAST_P = 1e-3  # of the fitted shape, below which no offset is stated
 MIN_SIGNIFICANCE = 4.0  # counts of the line / standard deviation of all under it
 
 
@@ -40,11 +48,14 @@ class ElasticOffset:
         Emission - incident energy and its standard deviation, eV.
     counts
         Counts of the line.
+    p
+        Probability of a larger misfit of the fitted shape.
     """
 
     offset: float
     error: float
     counts: float
+    p: float
 
 
 def elastic_offset(
@@ -70,7 +81,8 @@ def elastic_offset(
     Returns
     -------
     ElasticOffset or None
-        None where the line has too few counts or is not resolved.
+        None where the line has too few counts, is not resolved, or what is there does
+        not have the shape of a line.
     """
     is_clear = _is_clear(incident, emission_lines)
     grid = LineGrid(float(edges[1] - edges[0]))
@@ -92,7 +104,39 @@ def elastic_offset(
     is_in_range = OFFSET_RANGE_EV[0] < offset < OFFSET_RANGE_EV[1]
     if number < MIN_COUNTS or significance < MIN_SIGNIFICANCE or not is_in_range:
         return None
-    return ElasticOffset(offset, float(fit.shift_errors[0, 0]), number)
+    p = _goodness_of_fit(histogram, is_fitted, _expected(fit, box, grid))
+    if p < LEAST_P:
+        return None
+    return ElasticOffset(offset, float(fit.shift_errors[0, 0]), number, p)
+
+
+def _expected(fit: LineFits, emitted: ComplexArray, grid: LineGrid) -> FloatArray:
+    """Return the expected counts (N_GRID,) of a fit."""
+    theta = fit.theta[0]
+    line = np.zeros(1, dtype=np.intp)
+    transforms = grid.detected_transforms(emitted[None, :], line, theta)
+    content = grid.bin_contents(transforms[0, :1])[0]
+    background = np.exp(theta[0, LOG_BACKGROUND])
+    return np.asarray(fit.counts[0, 0] * content + background)
+
+
+def _goodness_of_fit(
+    counts: FloatArray, is_fitted: BoolArray, expected: FloatArray
+) -> float:
+    """Return the probability of a larger chi-squared of bins grouped to ten counts."""
+    from scipy.special import chdtrc  # scipy.stats takes half a second to import
+
+    total = np.cumsum(expected[is_fitted])
+    group = np.floor(total / MIN_GROUP_COUNTS - 1e-9).astype(np.int64)
+    group = np.unique(group, return_inverse=True)[1]
+    group_counts = np.bincount(group, counts[is_fitted])
+    group_expected = np.bincount(group, expected[is_fitted])
+    freedom = len(group_counts) - FITTED_PARAMETERS
+    if freedom < 1:
+        return 1.0
+    variance = np.maximum(group_expected, 1.0)
+    chi_square = float(((group_counts - group_expected) ** 2 / variance).sum())
+    return float(chdtrc(freedom, chi_square))
 
 
 def _is_clear(incident: FloatArray, emission_lines: Mapping[str, float]) -> BoolArray:

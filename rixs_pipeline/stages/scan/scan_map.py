@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.config import NormaliseConfig, ReferenceSet
+from rixs_pipeline.config.reference_sets import known_lines
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
 from rixs_pipeline.core.elastic.elastic_line import elastic_offset
 from rixs_pipeline.core.maps import exposure
@@ -240,9 +241,10 @@ def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet) -> xr.Data
     """
     # L lines of other metals are far away; C, N and O are in every sample.
     element = str(dataset.attrs["edge"]).partition("_")[0]
+    own_lines = {name: line.energy for name, line in reference.lines.items()}
     lines = {
-        name: line.energy
-        for name, line in reference.lines.items()
+        name: energy
+        for name, energy in (known_lines() | own_lines).items()
         if "_K" in name or name.partition("_")[0] == element
     }
     is_used = dataset["point_status"].values == POINT_USED

@@ -58,3 +58,13 @@ def test_offsets_of_a_real_monochromator(offset: float):
     found = elastic_offset(counts, incident, EDGES, LINES)
     assert found is not None
     assert abs(found.offset - offset) < 5 * found.error
+
+
+def test_a_shape_that_is_no_line_gives_no_offset():
+    """Fluorescence that nobody knows of, beside the elastic line."""
+    counts, incident = scan(5, 0.0, 40)
+    rng = np.random.default_rng(5)
+    for row, energy in enumerate(incident):
+        beside = energy - 2.5 + rng.choice([-1.2, 1.2], 120) + rng.normal(0, 0.3, 120)
+        counts[row] += np.histogram(beside, EDGES)[0]
+    assert elastic_offset(counts, incident, EDGES, LINES) is None
