@@ -41,7 +41,9 @@ def digest_run(run: Run) -> str:
     }
     for channel, values in run.readings.items():
         arrays[f"reading {channel}"] = values
-    content = {name: _blake2b(values.tobytes()) for name, values in arrays.items()}
+    content: dict[str, Any] = {
+        name: _blake2b(values.tobytes()) for name, values in arrays.items()
+    }
     for name in ("kind", "name", "sample", "edge", "reference_run", "complete"):
         content[name] = getattr(run, name)
     if run.clock_offset is not None:

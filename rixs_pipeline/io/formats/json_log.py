@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,9 @@ def _run(log: dict[str, Any], path: Path) -> LogRun:
         )
     readings = {}
     if not is_reference_run:
-        readings = _readings(log.get("point_extras") or {}, usable.position)
+        extras = _extras_of_points(log.get("point_extras") or {}, n_complete, n_logged)
+        problems += tuple(f"{path}: {problem}" for problem in extras.problems)
+        readings = _readings(extras.by_point, usable.position)
     has_reference = log.get("cal_number", -1) not in (-1, "-1")
     run = LogRun(
         kind="calibration" if is_reference_run else "scan",
@@ -204,13 +207,51 @@ def _find_edge(name: str) -> Edge | None:
     return _EDGES.get(spelling)
 
 
-def _readings(extras: Any, position: IntArray) -> dict[str, FloatArray]:
-    """Return channel -> readings (point,), NaN where missing.
+@dataclass(frozen=True)
+class _Extras:
+    """Further readings of points by their index, as text; a line for each problem."""
 
-    `extras` is point index (as text) -> {channel: reading}, in older logs a list.
+    by_point: dict[str, Any]
+    problems: tuple[str, ...] = ()
+
+
+def _extras_of_points(extras: Any, n_points: int, n_logged: int) -> _Extras:
+    """Return which readings belong to which point.
+
+    Parameters
+    ----------
+    extras
+        Point index (as text) -> {channel: reading}, in older logs a list.
+    n_points, n_logged
+        Complete points of the log, and all.
+
+    Returns
+    -------
+    _Extras
+        Indices from 1 to the number of points count from 1. A list that is too short
+        does not tell which point is missing: it is not used.
     """
     if not isinstance(extras, dict):
-        extras = {str(index): extra for index, extra in enumerate(extras)}
+        if len(extras) < n_points:
+            return _Extras(
+                {},
+                (
+                    f"`point_extras` has {len(extras)} entries for {n_points} points; "
+                    "readings not used",
+                ),
+            )
+        return _Extras({str(index): extra for index, extra in enumerate(extras)})
+    counted_from_one = {str(index) for index in range(1, n_logged + 1)}
+    if n_logged and "0" not in extras and extras.keys() >= counted_from_one:
+        shifted = {str(int(key) - 1): extras[key] for key in counted_from_one}
+        return _Extras(
+            shifted, ("`point_extras` counts the points from 1; read as such",)
+        )
+    return _Extras(extras)
+
+
+def _readings(extras: dict[str, Any], position: IntArray) -> dict[str, FloatArray]:
+    """Return channel -> readings (point,), NaN where missing."""
     rows = [extras.get(str(index)) or {} for index in position]
     channels = dict.fromkeys(channel for row in rows for channel in row)
     readings = {}

@@ -135,7 +135,7 @@ def nanoseconds(seconds: float) -> int:
 
 def form_of_number(number: float | Decimal) -> TimeForm | None:
     """Return the unit of a time by its size; None: too large for a time."""
-    forms = [form for limit, form in _LIMITS.items() if abs(number) < limit]
+    forms = [form for limit, form in _LIMITS.items() if abs(float(number)) < limit]
     return forms[0] if forms else None
 
 

@@ -316,3 +316,23 @@ def test_binary_file_is_an_input_error(tmp_path):
 def test_values_of_the_wrong_type_are_an_input_error(tmp_path, changes):
     with pytest.raises(InputError, match=r"scan0001\.json: a value has the wrong type"):
         read(tmp_path, json_log(1, T0, ENERGIES, **changes))
+
+
+def test_readings_counted_from_one_belong_to_the_points_before(tmp_path):
+    extras = {str(i + 1): {"i0": float(i)} for i in range(3)}
+    run = read(tmp_path, json_log(1, T0, ENERGIES, point_extras=extras))
+    assert run.readings["i0"].tolist() == [0.0, 1.0, 2.0]
+    assert "counts the points from 1" in run.problems[0]
+
+
+def test_missing_first_reading_is_not_counting_from_one(tmp_path):
+    extras = {"1": {"i0": 1.0}, "2": {"i0": 2.0}}
+    run = read(tmp_path, json_log(1, T0, ENERGIES, point_extras=extras))
+    np.testing.assert_array_equal(run.readings["i0"], [np.nan, 1.0, 2.0])
+    assert run.problems == ()
+
+
+def test_a_list_of_too_few_readings_is_not_used(tmp_path):
+    run = read(tmp_path, json_log(1, T0, ENERGIES, point_extras=[{"i0": 1.0}] * 2))
+    assert run.readings == {}
+    assert "`point_extras` has 2 entries for 3 points" in run.problems[0]
