@@ -163,6 +163,7 @@ class _TextFormat:
     has_nan: bool = False  # whether it can hold points without a number
 
 
+XAS_PREFIX = "XAS_"  # of the channel, in names of files
 _TEXT_FORMATS = {
     "xdi": _TextFormat("xdi", "xdi", write_xdi),
     "athena": _TextFormat("athena", "dat", write_athena),
@@ -174,7 +175,8 @@ FORMATS = (*_TEXT_FORMATS, "nexus", "photons")
 def export(out: Path, formats: Iterable[str]) -> list[Path]:
     """Write every spectrum of an output folder in other formats.
 
-    To `export/<format>/<sample>-<edge>-<REGION>.<ext>`; `nexus` copies the .nxs files,
+    To `export/<format>/<sample>-<edge>-<REGION>.<ext>`, absorption spectra (TEY, TFY,
+    normalised PFY) with `XAS_` before their channel; `nexus` copies the .nxs files,
     `photons` the photon list of every scan. A spectrum without a single number is left
     out of formats that cannot hold it, with a warning.
 
@@ -208,11 +210,18 @@ def export(out: Path, formats: Iterable[str]) -> list[Path]:
     for name in formats:
         folder = export_folder(out, name)
         files = _find_photon_lists(out) if name == "photons" else _find_spectra(out)
+        absorption = [] if name == "photons" else sorted((out / "xas").glob("*.nxs"))
         for file in files:
             if name in _TEXT_FORMATS:
                 written += _export_file(file, folder, _TEXT_FORMATS[name])
             else:
-                written.append(_copy(file, folder))
+                written.append(_copy(file, folder / file.name))
+        for file in absorption:
+            if name in _TEXT_FORMATS:
+                written += _export_file(file, folder, _TEXT_FORMATS[name], XAS_PREFIX)
+            else:
+                target = folder / f"{file.stem}-{XAS_PREFIX.rstrip('_')}.nxs"
+                written.append(_copy(file, target))
     return written
 
 
@@ -237,13 +246,15 @@ def _find_photon_lists(out: Path) -> list[Path]:
     return files
 
 
-def _copy(file: Path, folder: Path) -> Path:
-    with atomic_path(folder / file.name) as temporary:
+def _copy(file: Path, target: Path) -> Path:
+    with atomic_path(target) as temporary:
         shutil.copyfile(file, temporary)
-    return folder / file.name
+    return target
 
 
-def _export_file(file: Path, folder: Path, text_format: _TextFormat) -> list[Path]:
+def _export_file(
+    file: Path, folder: Path, text_format: _TextFormat, prefix: str = ""
+) -> list[Path]:
     """Write the spectra of one product, one file a region."""
     written = []
     for region, spectrum in _read_spectra(file).items():
@@ -256,7 +267,7 @@ def _export_file(file: Path, folder: Path, text_format: _TextFormat) -> list[Pat
                 text_format.name,
             )
             continue
-        name = f"{file.stem}-{safe_name(region)}.{text_format.extension}"
+        name = f"{file.stem}-{prefix}{safe_name(region)}.{text_format.extension}"
         text_format.write(folder / name, spectrum)
         written.append(folder / name)
     return written
@@ -289,7 +300,9 @@ def _read_spectrum(region: str, entry: h5py.Group) -> Spectrum:
         for key, value in entry.attrs.items()
         if key not in _INTERNAL_ATTRIBUTES
     }
-    for key in ("sample", "edge", "region"):
+    # a reading has no region
+    metadata.setdefault("region", metadata.get("channel", ""))
+    for key in ("sample", "edge"):
         if key not in metadata:
             raise KeyError(f"entry {region} has no attribute {key}")
     metadata["definition"] = metadata["region"]

@@ -3,10 +3,11 @@
     python -m tests.truth.errors ipfy --beamtimes 50 --seed 1
 
 Parts: `ipfy`, the test of an inverse yield's line; `widths`, resolution and widths of
-lines; `leak`, the low-energy tail of the response.
+lines; `leak`, the low-energy tail of the response; `xas`, normalised TEY and TFY.
 """
 
 import argparse
+import itertools
 import json
 from collections import defaultdict
 from collections.abc import Iterator
@@ -23,12 +24,17 @@ from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.response.resolution import ELASTIC_LINE
 from rixs_pipeline.core.response.tail_fit import LENGTH_FACTORS, LENGTH_WEIGHTS
 from rixs_pipeline.core.spectra.inverse_yield_line import check_line
+from rixs_pipeline.core.spectra.presets import PRESETS
+from rixs_pipeline.core.spectra.regions import Scale
+from rixs_pipeline.core.spectra.xas import normalise_passes, supports_line
+from rixs_pipeline.core.stats.reading_noise import estimate_noise
 from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.simulate.absorption import absorption
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.emission import ELASTIC_FWHM
 from rixs_pipeline.simulate.lines import FWHM_PER_SIGMA
 from rixs_pipeline.simulate.schedule import scan_energies
-from rixs_pipeline.simulate.settings import SimulationSettings
+from rixs_pipeline.simulate.settings import Sample, SimulationSettings
 from rixs_pipeline.simulate.truth import DetectorResponse, true_map
 from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
 from rixs_pipeline.types import Edge
@@ -36,6 +42,7 @@ from tests.benchmarks.line_truth import probe_lines
 from tests.truth.sound import NO_DEFECTS
 
 FEW = 3  # pixels
+XAS_EDGES = ("Co_L", "Ni_L", "O_K")
 PARKED_EV = 1000.0
 LEAK_WINDOWS_EV = ((5, 20), (20, 40), (40, 70))  # below a line
 EMISSION_EDGES = np.arange(200.0, 1000.5, 0.5)  # eV
@@ -173,7 +180,8 @@ def measure_widths(beamtimes: int, seed: int) -> None:
         expected = np.where(is_elastic, elastic, from_lines)
         _add_pulls(pulls, calibration, "resolution", expected)
         _add_pulls(pulls, calibration, "fwhm", widths[:, :-1])
-        for name in ("resolution", "fwhm", "line_width"):
+        is_same = run.of_few_pixels.sizes["line"] == calibration.sizes["line"]
+        for name in ("resolution", "fwhm", "line_width") if is_same else ():
             few, errors = run.of_few_pixels[name], calibration[f"{name}_errors"]
             same = errors.values[:FEW]
             change = (few.values - calibration[name].values[:FEW]) / same
@@ -258,7 +266,62 @@ def _mean_share(fraction: float, length: float, near: float, far: float) -> floa
     return float(LENGTH_WEIGHTS @ shares)
 
 
-PARTS = {"ipfy": measure_ipfy, "widths": measure_widths, "leak": measure_leak}
+def measure_xas(beamtimes: int, seed: int) -> None:
+    """Print pulls of normalised readings against truth and between equal samples."""
+    pulls = defaultdict(list)
+    for beamtime in range(beamtimes):
+        rng = np.random.default_rng([seed, beamtime])
+        for edge, passes in itertools.product(XAS_EDGES, (1, 2, 5)):
+            energy = scan_energies(edge, int(rng.choice([60, 120])))
+            windows = PRESETS[Edge(edge)].edge
+            is_linear = supports_line(energy, windows.pre_edge)
+            sample = Sample(name="A", redox=rng.uniform(0, 2))
+            true = absorption(energy, sample, surface=True)
+            noise = rng.choice([0.002, 0.005, 0.01])
+            drawn = [
+                [
+                    rng.uniform(0.8, 1.2) * true * rng.normal(1, noise, len(energy))
+                    for _ in range(passes)
+                ]
+                for _ in range(2)
+            ]
+            first, second = (
+                normalise_passes(
+                    energy,
+                    readings,
+                    estimate_noise(energy, readings),
+                    Scale.MAX,
+                    windows,
+                    is_linear=is_linear,
+                )
+                for readings in drawn
+            )
+            exact = normalise_passes(
+                energy,
+                [true],
+                [np.zeros(len(energy))],
+                Scale.MAX,
+                windows,
+                is_linear=is_linear,
+            )
+            is_off_the_maximum = np.abs(exact.values) < 0.9
+            of_truth = (first.values - exact.values) / first.errors
+            between = (first.values - second.values) / np.hypot(
+                first.errors, second.errors
+            )
+            key = f"{passes} passes"
+            pulls[f"{key}, truth"] += of_truth[is_off_the_maximum].tolist()
+            pulls[f"{key}, equal samples"] += between[is_off_the_maximum].tolist()
+    for name, values in pulls.items():
+        _print_pulls(name, values)
+
+
+PARTS = {
+    "ipfy": measure_ipfy,
+    "widths": measure_widths,
+    "leak": measure_leak,
+    "xas": measure_xas,
+}
 
 
 def main() -> None:
