@@ -44,6 +44,7 @@ from tests.truth.sound import NO_DEFECTS
 FEW = 3  # pixels
 XAS_EDGES = ("Co_L", "Ni_L", "O_K")
 PARKED_EV = 1000.0
+EMISSION_EV = (200.0, 1100.0)
 LEAK_WINDOWS_EV = ((5, 20), (20, 40), (40, 70))  # below a line
 EMISSION_EDGES = np.arange(200.0, 1000.5, 0.5)  # eV
 POINTS = 60
@@ -155,8 +156,8 @@ def draw_reference_runs(beamtimes: int, seed: int) -> Iterator[ReferenceRun]:
             few = replace(run, pulse_files=run.pulse_files[:FEW])
             yield ReferenceRun(
                 settings=settings,
-                calibration=calibrate_run(run, reference, config),
-                of_few_pixels=calibrate_run(few, reference, config),
+                calibration=calibrate_run(run, reference, config, EMISSION_EV),
+                of_few_pixels=calibrate_run(few, reference, config, EMISSION_EV),
                 pixels={
                     pixel["channel"]: pixel
                     for pixel in json.loads((path / "truth.json").read_text())["pixels"]

@@ -2,7 +2,8 @@
 
 Two passes differ by noise, and by a slow change of offset, slope and size: light
 elsewhere, drift of an amplifier, another spot on the sample. What remains of a pass
-after the mean of all passes, a constant and a slope are fitted to it is noise. Its
+after the mean of all passes, a constant and a slope are fitted to it, and less what its
+neighbours share, is noise; a slow drift that is left shows as scatter of the passes. Its
 variance has a constant part and one that grows with the square of the reading, as noise
 of the incident flux does:
 
@@ -51,7 +52,7 @@ def estimate_noise(
     for row, measured in enumerate(values):
         is_valid = np.isfinite(measured) & np.isfinite(mean)
         residual = _remainder(energy, measured, mean, is_valid)
-        squares[row, is_valid] = residual**2
+        squares[row, is_valid] = _deviation_from_neighbours(residual) ** 2
     n_used = np.isfinite(squares).sum()
     n_points = np.isfinite(squares).any(axis=0).sum()
     n_free = n_used - n_points - FITTED * (len(values) - 1)
@@ -98,6 +99,20 @@ def _remainder(
     columns = np.stack([np.ones(len(x)), x - x.mean(), mean[is_valid]], axis=1)
     fitted = columns @ np.linalg.lstsq(columns, values[is_valid], rcond=None)[0]
     return np.asarray(values[is_valid] - fitted)
+
+
+def _deviation_from_neighbours(values: FloatArray) -> FloatArray:
+    """Return values (n,) less the mean of their neighbours, with the same variance.
+
+    The two ends have one neighbour each.
+    """
+    if len(values) < FITTED:
+        return values
+    deviation = np.empty(len(values))
+    deviation[1:-1] = (values[1:-1] - (values[:-2] + values[2:]) / 2) / np.sqrt(1.5)
+    deviation[0] = (values[0] - values[1]) / np.sqrt(2)
+    deviation[-1] = (values[-1] - values[-2]) / np.sqrt(2)
+    return deviation
 
 
 def _fit_variance(values: FloatArray, squares: FloatArray) -> list[FloatArray]:
