@@ -123,7 +123,7 @@ def _compare_and_align(
     aligned_scans, tasks = [], []
     for scan in scans:
         functions = energies[scan.name].result
-        if not functions:
+        if not functions or not any(energy.status.is_ok for energy in functions):
             continue
         edges = drifts.edges(scan)
         group = Outcome.of(align_pixels.align_tasks, scan, functions, edges, block_size)
