@@ -19,7 +19,7 @@ from rixs_pipeline.config.models import (
     ScanCorrection,
     XasConfig,
 )
-from rixs_pipeline.config.normalise import NormaliseConfig
+from rixs_pipeline.config.normalise import NormaliseConfig, find_scale
 from rixs_pipeline.config.regions import (
     Background,
     Blank,
@@ -60,5 +60,6 @@ __all__ = [
     "SelfAbsorption",
     "Sideband",
     "XasConfig",
+    "find_scale",
     "memory_in_bytes",
 ]

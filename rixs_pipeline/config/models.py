@@ -14,7 +14,7 @@ from rixs_pipeline.config.calibration import CalibrationConfig
 from rixs_pipeline.config.comparison import Comparison, PassesConfig
 from rixs_pipeline.config.execution import ExecutionConfig
 from rixs_pipeline.config.figures import MultiPanelFigure
-from rixs_pipeline.config.normalise import NormaliseConfig
+from rixs_pipeline.config.normalise import NormaliseConfig, ScanScale
 from rixs_pipeline.config.regions import Region
 from rixs_pipeline.types import Edge
 
@@ -135,6 +135,11 @@ class XasConfig(Model):
 
     channels: tuple[str, ...] = Field(
         ("tey", "tfy"), description="readings to use as absorption spectra"
+    )
+    channel_scale: dict[str, dict[int | str, ScanScale]] = Field(
+        {},
+        description="channel -> scan -> factor that its readings are multiplied by, as "
+        "`normalise.i0_scale`",
     )
     scale: Literal["max", "edge"] = Field(
         "max",

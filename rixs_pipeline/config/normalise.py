@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from rixs_pipeline.config.base import Model
 
 
-class I0ScaleStep(Model):
-    """A factor of I0 from a point of a scan on."""
+class ScaleStep(Model):
+    """A factor of a reading from a point of a scan on."""
 
     from_point: int = Field(
         0, ge=0, description="first point of the factor, counted from 0"
@@ -22,14 +22,23 @@ def _wrap_factor(value: Any) -> Any:
     """Return a list of steps where one, or a plain factor, is given."""
     if isinstance(value, int | float):
         return [{"factor": value}]
-    return [value] if isinstance(value, dict | I0ScaleStep) else value
+    return [value] if isinstance(value, dict | ScaleStep) else value
 
 
-I0Scale = Annotated[
-    tuple[I0ScaleStep, ...],
+def _check_order(steps: tuple[ScaleStep, ...]) -> tuple[ScaleStep, ...]:
+    """Require ascending first points: each factor holds until the next one."""
+    first_points = [step.from_point for step in steps]
+    if any(low >= high for low, high in pairwise(first_points)):
+        raise ValueError("`from_point` must increase from one factor to the next")
+    return steps
+
+
+ScanScale = Annotated[
+    tuple[ScaleStep, ...],
     BeforeValidator(
-        _wrap_factor, json_schema_input_type=float | I0ScaleStep | list[I0ScaleStep]
+        _wrap_factor, json_schema_input_type=float | ScaleStep | list[ScaleStep]
     ),
+    AfterValidator(_check_order),
 ]
 
 
@@ -49,7 +58,7 @@ class NormaliseConfig(Model):
     i0_sign: Literal[-1, 1] = Field(
         1, description="-1: the channel is negative with beam, as a drain current is"
     )
-    i0_scale: dict[int | str, I0Scale] = Field(
+    i0_scale: dict[int | str, ScanScale] = Field(
         {},
         description="scan -> factor that its I0 is multiplied by, where the range or "
         "unit of the channel changed; within a scan {from_point, factor}, or a list",
@@ -118,17 +127,6 @@ class NormaliseConfig(Model):
             )
         return self
 
-    @model_validator(mode="after")
-    def _check_scale_steps(self) -> Self:
-        """Require ascending first points: each factor holds until the next one."""
-        for scan, steps in self.i0_scale.items():
-            first_points = [step.from_point for step in steps]
-            if any(low >= high for low, high in pairwise(first_points)):
-                raise ValueError(
-                    f"i0_scale: in the list of scan {scan}, `from_point` must increase"
-                )
-        return self
-
     @property
     def pile_up_time(self) -> float | None:
         """The pile-up time, s; None: to be measured."""
@@ -154,8 +152,27 @@ class NormaliseConfig(Model):
         mapping of int to float
             First point -> factor from there on, ascending; empty: 1 everywhere.
         """
-        for key in (name, number, str(number)):
-            if key in self.i0_scale:
-                steps = self.i0_scale[key]
-                return {step.from_point: step.factor for step in steps}
-        return {}
+        return find_scale(self.i0_scale, name, number)
+
+
+def find_scale(
+    scales: Mapping[int | str, ScanScale], name: str, number: int
+) -> Mapping[int, float]:
+    """Return the factors of a scan's reading.
+
+    Parameters
+    ----------
+    scales
+        By number or name of the scan.
+    name, number
+        Of the scan.
+
+    Returns
+    -------
+    mapping of int to float
+        First point -> factor from there on, ascending; empty: 1 everywhere.
+    """
+    for key in (name, number, str(number)):
+        if key in scales:
+            return {step.from_point: step.factor for step in scales[key]}
+    return {}

@@ -9,6 +9,7 @@ from rixs_pipeline.io.build_runs import possible_edges
 from rixs_pipeline.stages.context import RunContext, SampleEdge
 from rixs_pipeline.stages.flux.beamtime_flux import BeamtimeFlux, sample_loss
 from rixs_pipeline.stages.flux.compare_passes import compare_pass_flux
+from rixs_pipeline.stages.flux.compare_readings import compare_readings, scale_readings
 from rixs_pipeline.stages.sample import passes
 from rixs_pipeline.stages.sample.combine_scans import NOT_ADDED, combine_scans
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
@@ -60,6 +61,9 @@ class Combine(Stage[SampleEdge]):
             "elastic_offset": config.map.elastic_offset,
             "i0_noise": config.normalise.i0_noise,
             "channels": config.xas.channels,
+            "channel_scale": config.xas.model_dump(
+                mode="json", include={"channel_scale"}
+            ),
             "passes": config.passes.model_dump(mode="json"),
         }
 
@@ -86,17 +90,26 @@ class Combine(Stage[SampleEdge]):
         )
         if not flux.scans:
             raise RunFailed(" / ".join(flux.losses))
-        tested = passes.examine_passes(flux.scans, config.passes, product.name)
+        scaled = scale_readings(flux.scans, config.xas)
+        readings = compare_readings(scaled, config.xas, product.name)
+        tested = passes.examine_passes(readings.scans, config.passes, product.name)
         combined = combine_scans(tested.scans, config.map, product.name, normalise)
         rixs_map = combined.dataset.assign_attrs(passes=tested.facts)
         if flux.left_out:
             rixs_map.attrs["left_out"] = dict(flux.left_out)
+        if readings.left_out:
+            rixs_map.attrs["readings_left_out"] = dict(readings.left_out)
         facts = {
             "scans": [scan.name for scan in group.scans],
             "passes": tested.facts,
             "results": tested.results,
         }
-        warnings = [*flux.warnings, *tested.warnings, *combined.warnings]
+        warnings = [
+            *flux.warnings,
+            *readings.warnings,
+            *tested.warnings,
+            *combined.warnings,
+        ]
         losses = [*flux.losses, *sample_loss(product.name, group, verdict)]
         write = dataset_writer({"entry": rixs_map}, "intensity")
         return Content(write, facts, warnings, losses)

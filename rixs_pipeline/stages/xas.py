@@ -1,7 +1,7 @@
 """XAS: TEY and TFY of the logs and the PFY of the map, normalised alike."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from rixs_pipeline import paths
 from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.context import SampleEdge
+from rixs_pipeline.stages.flux.compare_readings import scale_readings, without_readings
 from rixs_pipeline.stages.sample.absorption_spectra import (
     absorption_spectra,
     is_pre_edge_linear,
@@ -58,12 +59,14 @@ class Xas(Stage[SampleEdge]):
         spectra = nexus.read_entries(group.spectra_path(out))
         pfy = select_pfy(spectra)
         large_variables = "counts", *NOT_ADDED
-        left_out = self._left_out(group)
+        left_out = self._left_out(group, "left_out")
         scans = [
             nexus.read_entry(path, without=large_variables)
             for scan, path in zip(group.scans, group.scan_paths(out), strict=True)
             if scan.name not in left_out
         ]
+        scans = scale_readings(scans, self.context.config.xas)
+        scans = without_readings(scans, self._left_out(group, "readings_left_out"))
         absorption = absorption_spectra(
             scans,
             pfy,
@@ -75,14 +78,14 @@ class Xas(Stage[SampleEdge]):
         write = dataset_writer(absorption.by_channel, "intensity")
         return Content(write, facts, absorption.warnings)
 
-    def _left_out(self, group: SampleEdge) -> Collection[str]:
-        """Return the names of the passes that the map leaves out because of their I0.
+    def _left_out(self, group: SampleEdge, attribute: str) -> dict[str, Any]:
+        """Return what the map leaves out: passes by their I0, or points of readings.
 
-        The readings are divided by it too.
+        Readings are divided by I0 too.
         """
         path = group.map_path(self.context.out)
         attributes = nexus.read_attributes(path) if self.context.has(path) else {}
-        return set(json.loads(attributes.get("left_out", "{}")))
+        return dict(json.loads(attributes.get(attribute, "{}")))
 
     def _is_pre_edge_linear(self, edge: str) -> bool:
         """Return whether a line is subtracted from all samples at an edge."""

@@ -246,3 +246,56 @@ def test_a_blank_frees_the_map_from_the_structure_of_i0(spoilt, sound):
     np.testing.assert_allclose(ratio / ratio.mean(), 1, rtol=1e-3)
     assert "double normalisation" in read_map(spoilt).attrs["normalisation"]
     assert (read_map(spoilt)["exposure_errors"].values > 0).all()
+
+
+def read_xas(small, channel, name=FIRST_MAP):
+    return open_product(small.out / "xas" / f"{name}.nxs")[channel]
+
+
+def tey_config(line):
+    text = re.search(r"`xas\.channel_scale: (\{.*\})`", line)[1]
+    return {"xas": {"channel_scale": YAML(typ="safe").load(text)}}
+
+
+@pytest.mark.parametrize(
+    ("channel", "factor", "first"), [("tey", 10, 0), ("tey", 10, 12), ("tfy", 0.1, 15)]
+)
+def test_a_reading_of_another_range_is_not_used(
+    spoilt, sound_xas, channel, factor, first
+):
+    flux.scale(spoilt.beamtime, [2], factor, first, channel=channel)
+    summary = reduce(spoilt.beamtime, spoilt.out, until="xas")
+    assert summary.exit_code == 0
+    (line,) = [text for text in summary.warnings if "another range" in text]
+    assert line.startswith(f"{FIRST_MAP}: {channel} of scan0002 has another range")
+    spectrum = read_xas(spoilt, channel)
+    assert spectrum.attrs["passes"] == 2
+    expected = read_xas(sound_xas, channel)
+    assert abs(spectrum["intensity"] - expected["intensity"]).max() < 0.03
+    reduce(spoilt.beamtime, spoilt.out, tey_config(line), until="xas")
+    mended = read_xas(spoilt, channel)
+    assert mended.attrs["passes"] == 3
+    np.testing.assert_allclose(mended["intensity"], expected["intensity"], atol=1e-3)
+
+
+def test_an_outage_of_a_reading_costs_its_points_alone(spoilt, sound_xas):
+    flux.scale(spoilt.beamtime, [3], 0.1, first=9, last=10, channel="tey")
+    summary = reduce(spoilt.beamtime, spoilt.out, until="xas")
+    assert any(
+        "tey of scan0003 differs from the other passes at 1 points" in text
+        for text in summary.warnings
+    )
+    spectrum, expected = read_xas(spoilt, "tey"), read_xas(sound_xas, "tey")
+    assert abs(spectrum["intensity"] - expected["intensity"]).max() < 0.03
+
+
+@pytest.fixture(scope="module")
+def sound_xas(sound, tmp_path_factory) -> Small:
+    """The absorption spectra of the sound beamtime; read-only."""
+    out = tmp_path_factory.mktemp("xas") / "out"
+    shutil.copytree(sound.out, out)
+    summary = reduce(sound.beamtime, out, until="xas")
+    assert not [
+        text for text in summary.warnings if "range" in text.split("pre-edge")[0]
+    ]
+    return Small(sound.beamtime, out)

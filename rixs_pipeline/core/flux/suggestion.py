@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from rixs_pipeline.types import FloatArray
+from rixs_pipeline.types import BoolArray, FloatArray
 
 # Ranges of current amplifiers are 1, 2 or 5 times a power of ten.
 RANGE_RATIOS = (1.0, 2.0, 2.5, 4.0, 5.0)
@@ -35,6 +37,44 @@ def round_to_range(factor: float) -> float:
     if abs(np.log(nearest / factor)) < RANGE_TOLERANCE:
         return nearest
     return float(f"{factor:.{DIGITS}g}")
+
+
+def factors_of_steps(steps: Mapping[int, float], n_points: int) -> FloatArray:
+    """Return the factors of `steps` (first point -> factor), f8 (point,)."""
+    factors = np.ones(n_points)
+    for first, factor in steps.items():
+        factors[first:] = factor
+    return factors
+
+
+def suggest_scale(
+    log_range: FloatArray, is_used: BoolArray, present: FloatArray
+) -> str:
+    """Return the scale that brings a reading onto the sound range, as YAML.
+
+    Parameters
+    ----------
+    log_range
+        Natural logarithm of the reading over the sound range, f8 (point,).
+    is_used
+        Points at which it is known, (point,); the others follow those before them.
+    present
+        Factors that are set already, f8 (point,).
+
+    Returns
+    -------
+    str
+        Of `format_scale`.
+    """
+    places = np.where(is_used, np.arange(len(is_used)), -1)
+    last_used = np.maximum.accumulate(places)
+    log_range = log_range[np.maximum(last_used, int(np.argmax(is_used)))]
+    factors = present * np.exp(-log_range)
+    rounded = np.empty(len(factors))
+    for level in np.unique(log_range):
+        is_level = log_range == level
+        rounded[is_level] = round_to_range(float(np.median(factors[is_level])))
+    return format_scale(rounded)
 
 
 def format_scale(factors: FloatArray) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.core.flux.evidence import LEAST_FACTOR
@@ -18,12 +19,12 @@ from rixs_pipeline.core.flux.pass_levels import (
     find_pass_levels,
     find_pass_steps,
 )
-from rixs_pipeline.core.flux.suggestion import format_scale, round_to_range
+from rixs_pipeline.core.flux.suggestion import factors_of_steps, suggest_scale
 from rixs_pipeline.core.maps import combine
 from rixs_pipeline.core.maps.incident_axis import IncidentAxis
 from rixs_pipeline.schema import POINT_I0_UNUSABLE, POINT_USED, READING
 from rixs_pipeline.stages.sample.pass_axis import axis_of_passes, point_index
-from rixs_pipeline.types import FloatArray
+from rixs_pipeline.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,7 +101,8 @@ def compare_pass_flux(
             warnings.append(_outage_warning(scan, steps))
         elif steps.is_off.any():
             changed.append(run)
-            suggestions.append(f"{_key(scan)}: {_suggest(scan, log_range, config)}")
+            present = config.scale_of(run, int(scan.attrs["number"]))
+            suggestions.append(suggest_scan_scale(scan, log_range, present))
         else:
             kept.append(scan)
     if changed:
@@ -121,15 +123,15 @@ def _find_ranges(
     if len(scans) < 2:
         return ranges
     axis = axis_of_passes(scans, name)
-    flux = [_pass_flux(scan, axis, channels) for scan in scans]
+    flux = [pass_flux(scan, axis, channels) for scan in scans]
     for number, scan in enumerate(scans):
         others = flux[:number] + flux[number + 1 :]
         steps = find_pass_steps(flux[number], others, LEAST_FACTOR)
-        at_points = _at_points(steps.log_factor, scan, axis)
+        at_points = at_points_of(steps.log_factor, scan, axis)
         ranges[number] = np.where(ranges[number] != 0, ranges[number], at_points)
-    is_sound = [not log_range.any() or _is_outage(log_range) for log_range in ranges]
+    is_sound = [not log_range.any() or is_outage(log_range) for log_range in ranges]
     usable = [
-        _main_level(pass_, log_range, scan, axis)
+        main_level(pass_, log_range, scan, axis)
         for pass_, log_range, scan in zip(flux, ranges, scans, strict=True)
     ]
     levels = find_pass_levels(usable, np.array(is_sound), usual)
@@ -137,7 +139,8 @@ def _find_ranges(
     return [log_range + f for log_range, f in zip(ranges, log_factor, strict=True)]
 
 
-def _is_outage(log_range: FloatArray) -> bool:
+def is_outage(log_range: FloatArray) -> bool:
+    """Whether a few points (point,) have another range; see `LevelSteps`."""
     return LevelSteps(log_range).is_outage
 
 
@@ -148,7 +151,7 @@ def _range_in_scan(scan: xr.Dataset) -> FloatArray:
     return np.asarray(np.log(scan["i0_range"].values))
 
 
-def _pass_flux(
+def pass_flux(
     scan: xr.Dataset, axis: IncidentAxis, channels: Sequence[str]
 ) -> PassFlux:
     """Return the flux of a pass on shared points."""
@@ -169,19 +172,37 @@ def _pass_flux(
         reading = READING + channel
         no_reading = np.full(n_points, np.nan)
         readings.append(mean(scan[reading].values) if reading in scan else no_reading)
-    places, first = np.unique(index[is_placed], return_index=True)
-    measured = places[np.argsort(first)]
-    missing = np.setdiff1d(np.arange(n_points), measured)
     return PassFlux(
         i0=mean(i0),
         seconds=combine.add([seconds], [index], n_points) * scan.attrs["i0_ref"],
         counts=combine.add([counts], [index], n_points),
         readings=readings,
-        order=np.concatenate([measured, missing]),
+        order=pass_order(index, n_points),
     )
 
 
-def _at_points(
+def pass_order(index: NDArray[np.intp], n_points: int) -> IntArray:
+    """Return the shared points in the order in which a pass measured them.
+
+    Parameters
+    ----------
+    index
+        Shared point of each point of the pass, (point,); -1: none.
+    n_points
+        Number of shared points.
+
+    Returns
+    -------
+    IntArray
+        i8 (n_points,); those that the pass lacks come last.
+    """
+    places, first = np.unique(index[index >= 0], return_index=True)
+    measured = places[np.argsort(first)]
+    missing = np.setdiff1d(np.arange(n_points), measured)
+    return np.concatenate([measured, missing])
+
+
+def at_points_of(
     log_factor: FloatArray, scan: xr.Dataset, axis: IncidentAxis
 ) -> FloatArray:
     """Return values on shared points (shared point,) at the points of a scan."""
@@ -189,7 +210,7 @@ def _at_points(
     return np.where(index >= 0, log_factor[np.maximum(index, 0)], 0.0)
 
 
-def _main_level(
+def main_level(
     pass_: PassFlux, log_range: FloatArray, scan: xr.Dataset, axis: IncidentAxis
 ) -> PassFlux:
     """Return a pass without the points that are not on its main level."""
@@ -223,20 +244,25 @@ def _key(scan: xr.Dataset) -> str:
     return str(number) if run == f"scan{number:04d}" else run
 
 
-def _suggest(scan: xr.Dataset, log_range: FloatArray, config: NormaliseConfig) -> str:
-    """Return the value of `i0_scale` that brings a scan onto the sound range."""
-    number = int(scan.attrs["number"])
-    present = np.ones(len(log_range))
-    for first, factor in config.scale_of(str(scan.attrs["run"]), number).items():
-        present[first:] = factor
-    # points that are not used have the range of those before them
+def suggest_scan_scale(
+    scan: xr.Dataset, log_range: FloatArray, present: Mapping[int, float]
+) -> str:
+    """Return the entry of a scale for a scan: its key and factors.
+
+    Parameters
+    ----------
+    scan
+        Map of the scan.
+    log_range
+        Natural logarithm of the reading over the sound range, f8 (point,).
+    present
+        Factors that are set already: first point -> factor.
+
+    Returns
+    -------
+    str
+        YAML.
+    """
     is_used = np.isin(scan["point_status"].values, (POINT_USED, POINT_I0_UNUSABLE))
-    last_used = np.maximum.accumulate(np.where(is_used, np.arange(len(is_used)), -1))
-    first_used = int(np.argmax(is_used))
-    log_range = log_range[np.maximum(last_used, first_used)]
-    factors = present * np.exp(-log_range)
-    levels = {
-        level: round_to_range(float(np.median(factors[log_range == level])))
-        for level in np.unique(log_range)
-    }
-    return format_scale(np.array([levels[level] for level in log_range]))
+    factors = factors_of_steps(present, len(log_range))
+    return f"{_key(scan)}: {suggest_scale(log_range, is_used, factors)}"

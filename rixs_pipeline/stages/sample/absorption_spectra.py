@@ -139,7 +139,12 @@ def absorption_spectra(
     how = _Normalisation(Scale(config.scale), windows, is_linear, is_pfy_linear)
     by_channel = {}
     for channel in config.channels:
-        measured = [scan for scan in scans if f"reading_{channel}" in scan]
+        measured = [
+            scan
+            for scan in scans
+            if f"reading_{channel}" in scan
+            and np.isfinite(scan[f"reading_{channel}"].values).any()
+        ]
         if measured:
             by_channel[channel] = _reading_spectrum(measured, channel, how, name)
     if by_channel and pfy is not None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.core.flux.blank import Response, response_of_blank
+from rixs_pipeline.core.flux.suggestion import factors_of_steps
 from rixs_pipeline.core.maps import exposure
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.runs import Run
@@ -98,7 +99,8 @@ def _read_monitor(scan: Run, config: NormaliseConfig) -> FloatArray | None:
         values = reading - config.second_monitor_offset
     else:
         dark = dark_reading(dwell, config)
-        factors = scale_factors(scan, config)
+        steps = config.scale_of(scan.name, scan.number)
+        factors = factors_of_steps(steps, len(dwell))
         values = config.i0_sign * factors * (reading - dark)
     if config.i0_kind == "counts":
         rate = np.full(len(values), np.nan)
@@ -110,14 +112,6 @@ def _read_monitor(scan: Run, config: NormaliseConfig) -> FloatArray | None:
 def dark_reading(dwell: FloatArray, config: NormaliseConfig) -> FloatArray:
     """Return the reading of I0 without beam, f8 (point,), for dwells in s."""
     return config.i0_offset + config.i0_offset_per_second * dwell
-
-
-def scale_factors(scan: Run, config: NormaliseConfig) -> FloatArray:
-    """Return what the config multiplies the I0 of a scan by, f8 (point,)."""
-    factors = np.ones(len(scan.points))
-    for first, factor in config.scale_of(scan.name, scan.number).items():
-        factors[first:] = factor
-    return factors
 
 
 def require_positive_flux(
