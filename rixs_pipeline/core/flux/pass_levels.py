@@ -282,7 +282,7 @@ def _scatter(values: FloatArray) -> float:
 def _median(values: Sequence[FloatArray]) -> FloatArray:
     """Return the median over passes, f8 (point,); NaN where none has a value."""
     stacked = np.stack(values)
-    has_value = np.isfinite(stacked).any(axis=0)
+    has_value = np.asarray(np.isfinite(stacked).any(axis=0))
     median = np.full(len(has_value), np.nan)
     median[has_value] = np.nanmedian(stacked[:, has_value], axis=0)
     return median

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.config import XasConfig, find_scale
-from rixs_pipeline.core.flux.evidence import LARGE_FACTOR
 from rixs_pipeline.core.flux.pass_levels import (
     UNKNOWN_FLUX,
     PassFlux,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 LEAST_STEP = 2.0  # within a pass: contacts and charging change a reading by less
+LEAST_LEVEL = 5.0  # between passes: spots differ by less, and every pass is normalised
 NOISY = 0.3  # scatter from point to point, logarithmic, beyond which nothing is tested
 
 
@@ -103,7 +103,7 @@ def compare_readings(
     Returns
     -------
     ReadingComparison
-        A pass whose reading steps, or differs threefold, has none of it; a short outage
+        A pass whose reading steps, or differs fivefold, has none of it; a short outage
         costs its points.
     """
     left_out = {}
@@ -188,7 +188,13 @@ def _find_ranges(
         for pass_, log_range, scan in zip(flux, ranges, scans, strict=True)
     ]
     levels = find_pass_levels(usable, np.array(is_sound), UNKNOWN_FLUX)
-    is_odd = np.abs(levels.log_factor) >= np.log(LARGE_FACTOR)
+    # a reading that does not follow I0 at all is an offset, and has no range
+    raw = np.array([_log_level(scan, channel) for scan in scans])
+    is_usual = ~levels.is_odd & np.isfinite(raw)
+    usual = np.median(raw[is_usual]) if is_usual.any() else np.nan
+    raw_change = np.abs(raw - usual)
+    is_odd = np.abs(levels.log_factor) >= np.log(LEAST_LEVEL)
+    is_odd &= raw_change > np.abs(levels.log_factor) / 2
     log_factor = np.where(is_odd, levels.log_factor, 0.0)
     return [log_range + f for log_range, f in zip(ranges, log_factor, strict=True)]
 
@@ -208,6 +214,12 @@ def _reading_flux(scan: xr.Dataset, axis: IncidentAxis, channel: str) -> PassFlu
         readings=(),
         order=pass_order(index, n_points),
     )
+
+
+def _log_level(scan: xr.Dataset, channel: str) -> float:
+    """Return the natural logarithm of the median of a reading."""
+    median = np.nanmedian(scan[READING + channel].values)
+    return float(np.log(median)) if median > 0 else np.nan
 
 
 def _is_noisy(pass_: PassFlux) -> bool:
