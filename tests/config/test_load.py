@@ -186,12 +186,12 @@ def missing_keys(model: type[BaseModel], given: Any) -> list[str]:
 
 
 def instances(model: type[BaseModel], value: Any) -> list[Any]:
-    """Return the values for a model: a single one, of a list, or by name."""
+    """Return the values for a model: a single one, of a list, or by names."""
     if isinstance(value, list):
         return value
     if not isinstance(value, dict) or model.model_fields.keys() & value.keys():
         return [value]
-    return list(value.values())
+    return [entry for inner in value.values() for entry in instances(model, inner)]
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
