@@ -71,10 +71,10 @@ def join_pulses(
     settled = settle_overlaps(runs)
     refused += settled.refused
     runs = list(settled.runs)
-    settled_logs = [run.log for run in runs]
+    logged = list(runs)
     refused_names = {run.name for run in refused}
     for pulses in pulse_sets:
-        runs += _runs_from_states(pulses, settled_logs, refused_names, problems)
+        runs += _runs_from_states(pulses, logged, refused_names, problems)
     settled = settle_overlaps(runs)
     used_sets = {id(run.pulses) for run in runs}
     for pulses in pulse_sets:
@@ -161,6 +161,13 @@ def _find_pulses(
     if photon_list:
         return JoinedRun(log, pulses=None, photon_list=photon_list)
     place = f"in {named[0].name}" if named else "in any pulse file"
+    labelled = [
+        pulses
+        for pulses in named or pulse_sets
+        if any(state.label == log.state for state in pulses.states)
+    ]
+    if len(labelled) == 1:  # its clock may be wrong: its label says where it belongs
+        return JoinedRun(log, labelled[0])
     problem = f"{log.log}: no pulses during {log.state} {place}; not reduced"
     return JoinedRun(log, pulses=None, problems=(problem,))
 
@@ -217,9 +224,19 @@ def _find_photon_list(log: LogRun, photon_lists: Sequence[Path]) -> Path | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
+def _is_in_label(log: LogRun, pulses: PulseSet) -> bool:
+    """Return whether a run coincides with a state of its label: its clock is right."""
+    return any(
+        state.label == log.state
+        and log.end_ns > state.start_ns
+        and (state.end_ns is None or log.start_ns < state.end_ns)
+        for state in pulses.states
+    )
+
+
 def _runs_from_states(
     pulses: PulseSet,
-    logs: Sequence[LogRun],
+    joined: Sequence[JoinedRun],
     refused_names: Collection[str],
     problems: list[str],
 ) -> list[JoinedRun]:
@@ -229,6 +246,12 @@ def _runs_from_states(
     a log has no incident energies, which is added to the problems. Runs whose logs are
     refused are left out.
     """
+    elsewhere = {
+        run.log.name
+        for run in joined
+        if run.pulses is pulses and not _is_in_label(run.log, pulses)
+    }
+    logs = [run.log for run in joined]
     runs = []
     for interval in pulses.states:
         state = _RUN_STATE.fullmatch(interval.label)
@@ -239,7 +262,11 @@ def _runs_from_states(
             continue
         kind = "scan" if state[1] == "SCAN" else "calibration"
         has_log = any(
-            log.kind == kind and log.start_ns < end_ns and log.end_ns > start_ns
+            log.kind == kind
+            and (
+                (log.start_ns < end_ns and log.end_ns > start_ns)
+                or (log.state == interval.label and log.name in elsewhere)
+            )
             for log in logs
         )
         if has_log or name_of(kind, int(state[2])) in refused_names:

@@ -61,3 +61,10 @@ def remove_readings(beamtime: Path, *channels: str) -> None:
 
     for name in scan_names(beamtime):
         edit_log(beamtime, name, remove)
+
+
+def shift_all_logs(beamtime: Path, seconds: float) -> None:
+    """Shift the times of all runs, reference runs among them."""
+    shift_scans(beamtime, seconds)
+    names = [path.stem for path in (beamtime / "logs").glob("calibration*.json")]
+    shift_scans(beamtime, seconds, *names)

@@ -221,3 +221,15 @@ def test_a_reduction_reports_and_stores_the_offset(beamtime, tmp_path):
     assert exact.attrs["clock_offset"] == -1.5
     moved = np.abs(exact["counts"].values - scan["counts"].values).sum()
     assert moved > 0
+
+
+@pytest.mark.parametrize("offset", [-200.0, 400.0])
+def test_reference_runs_are_moved_into_their_labels(sound, beamtime, offset):
+    faults.shift_all_logs(beamtime, offset)
+    corrected = correct(beamtime)
+    assert [run.name for run in corrected.runs] == ["cal0000", *SCANS, "cal0005"]
+    assert_within_errors(sound, corrected)
+    truth = {run.name: run for run in discover(sound).calibrations}
+    for run in corrected.calibrations:
+        assert run.clock_offset.value == pytest.approx(offset, abs=3)
+        assert abs(run.start - truth[run.name].start) < 3
