@@ -227,9 +227,9 @@ def test_a_reduction_reports_and_stores_the_offset(beamtime, tmp_path):
 def test_reference_runs_are_moved_into_their_labels(sound, beamtime, offset):
     faults.shift_all_logs(beamtime, offset)
     corrected = correct(beamtime)
-    assert [run.name for run in corrected.runs] == ["cal0000", *SCANS, "cal0005"]
+    assert [each.name for each in corrected.runs] == ["cal0000", *SCANS, "cal0005"]
     assert_within_errors(sound, corrected)
-    truth = {run.name: run for run in discover(sound).calibrations}
-    for run in corrected.calibrations:
-        assert run.clock_offset.value == pytest.approx(offset, abs=3)
-        assert abs(run.start - truth[run.name].start) < 3
+    truth = {cal.name: cal for cal in discover(sound).calibrations}
+    for cal in corrected.calibrations:
+        assert cal.clock_offset.value == pytest.approx(offset, abs=3)
+        assert abs(cal.start - truth[cal.name].start) < 3

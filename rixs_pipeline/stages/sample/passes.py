@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # half width around the elastic line that the comparison of passes leaves out at L edges
 EXCLUDE_ELASTIC_EV = 3.0
 SIGNIFICANT = 5.0  # standard deviations from which on a shift is reported
+DAMAGE = "possible radiation damage"
+# where times were corrected by an offset of the clock that has an error
+MISPLACED = "possible error of the clock offset (`beamtime.clock_offset`), or damage"
 SHOWN_POINTS = 5  # energies of odd points that a warning names
 
 
@@ -139,6 +142,8 @@ def examine_passes(
     facts = _facts(tests, config)
     results = _results(consistency)
     warnings = _warnings(tests, config, name)
+    if any(float(scan.attrs.get("clock_offset_errors", 0.0)) > 0 for scan in scans):
+        warnings = [line.replace(DAMAGE, MISPLACED) for line in warnings]
     return ExaminedPasses(scans, facts, results, warnings)
 
 
@@ -327,6 +332,6 @@ def _damage_warnings(tests: _PassTests, level: float) -> list[str]:
         if p < threshold and not odd_passes & set(pair):
             lines.append(
                 f"consecutive passes {' and '.join(pair)} differ (p = {p:.2g}): "
-                "possible radiation damage"
+                + DAMAGE
             )
     return lines
