@@ -70,8 +70,33 @@ def spectrum_figure(
         _draw_full_range(panel, spectrum, full_range, window)
     _draw_spectrum(axes, spectrum, style.BLUE, window)
     subtitle = "bars: one standard deviation; band: 95 %" if _has_band(spectrum) else ""
+    if _has_elastic_line(spectrum):
+        _draw_elastic_line(axes, spectrum)
+        subtitle += "; dashed: elastic line, subtracted"
     _finish_panel(axes, [spectrum], window, subtitle)
     return figure
+
+
+def _has_elastic_line(spectrum: xr.Dataset) -> bool:
+    """Return whether an elastic line was subtracted, in the unit of the intensity."""
+    is_same_unit = spectrum.attrs.get("kind") != "ipfy"
+    return "elastic_line" in spectrum.attrs and is_same_unit
+
+
+def _draw_elastic_line(axes: Axes, spectrum: xr.Dataset) -> None:
+    """Draw what was subtracted, with a band of one standard deviation."""
+    energy = spectrum[spectrum["intensity"].dims[0]].values
+    elastic = spectrum["background"].values
+    errors = spectrum["background_errors"].values
+    axes.plot(energy, elastic, color=style.VERMILLION, lw=0.9, ls="--")
+    axes.fill_between(
+        energy,
+        elastic - errors,
+        elastic + errors,
+        color=style.VERMILLION,
+        alpha=0.25,
+        lw=0,
+    )
 
 
 def _new_spectrum_figure(title: str, is_part: bool) -> Figure:
