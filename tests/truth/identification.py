@@ -89,7 +89,7 @@ def draw(run: ReferenceRun, rng: np.random.Generator) -> tuple[list, list]:
 
 
 def emitted_lines(run: ReferenceRun) -> dict[str, ReferenceLine]:
-    """Return the lines that the sample may emit, F Ka of no reference set among them."""
+    """Return the lines that the sample may emit; F Ka is in no reference set."""
     lines = dict(load_reference_set(run.source_set).lines)
     fluorine = {"energy": 676.8, "shape": ((0.0, 1.5, 1.0),), "sigma": 1.0}
     return lines | {"F_Ka": lines[run.lines[0]].model_copy(update=fluorine)}
