@@ -209,6 +209,9 @@ def combine_pixels(
         Pixels are drawn from a Gaussian of `PIXEL_WIDTH` around an unknown mean, which
         counts where a pixel's own pulses say little.
     """
+    if not len(drifts):  # a reference run without a good pixel
+        prior = np.eye(N_DRIFT) * DRIFT_WIDTH**2
+        return ReferenceDrift(time, np.zeros(N_DRIFT), np.zeros(N_DRIFT), prior)
     spread = np.eye(N_DRIFT) * PIXEL_WIDTH**-2  # its inverse
     own = np.linalg.inv(information + spread)  # covariance, given the array's mean
     # information of a pixel on the mean of the array, and its gradient at 0

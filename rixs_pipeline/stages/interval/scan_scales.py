@@ -192,7 +192,7 @@ class IntervalScales:
         shared = self._shared_modes()
         parts.append(shared)
         names += [f"{self.runs[0].run} curve {number}" for number in range(len(shared))]
-        if len(self.runs) == 2:
+        if len(self.runs) == 2 and all(len(run.line_energy) for run in self.runs):
             # from the first to the second run
             first, second = self.runs
             at_lines = np.interp(
@@ -332,5 +332,7 @@ def _line_modes(
     line_energy: FloatArray, errors: FloatArray, energies: FloatArray
 ) -> FloatArray:
     """Return errors of lines, interpolated between them, (line, energy), eV."""
-    rows = np.diag(errors)
-    return np.stack([np.interp(energies, line_energy, row) for row in rows])
+    modes = np.zeros((len(line_energy), len(energies)))  # none without lines
+    for line, row in enumerate(np.diag(errors)):
+        modes[line] = np.interp(energies, line_energy, row)
+    return modes
