@@ -5,7 +5,7 @@ Also how far the lines of each pixel shift from one reference run to the next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice, product
 from typing import TYPE_CHECKING
@@ -259,3 +259,43 @@ def _jump_rows(jumped: xr.Dataset) -> list[str]:
     if channels.size > MAX_JUMP_ROWS:
         rows.append("and " + labels.list_channels(channels[MAX_JUMP_ROWS:]))
     return rows
+
+
+def line_positions_figure(passes: Mapping[str, xr.Dataset], title: str) -> Figure:
+    """Plot where the lines of a sample stand in each pass, a panel for each line.
+
+    Parameters
+    ----------
+    passes : mapping of str to Dataset
+        Scan -> `sample_line`, its position and error in eV, and the standard deviation
+        of the energy scale at the line, `scale_error`.
+    title : str
+        Of the figure.
+
+    Returns
+    -------
+    Figure
+        With statistical errors as bars; the grey bands are those of the energy scale.
+    """
+    names = [
+        str(name) for part in passes.values() for name in part["sample_line"].values
+    ]
+    lines = list(dict.fromkeys(names))
+    figure = style.new_figure(
+        1.2 + 0.5 * max(len(passes), 8), 1.6 + 1.6 * len(lines), title
+    )
+    spacing = Spacing(1.0, 0.95, 0.2, 0.6, 0.3, 0.2)
+    grid = style.add_grid(figure, len(lines), 1, spacing)
+    all_axes = grid.subplots(squeeze=False, sharex=True).ravel()
+    for axes, line in zip(all_axes, lines, strict=True):
+        for place, part in enumerate(passes.values()):
+            for row in np.flatnonzero(part["sample_line"].values == line):
+                position = float(part["sample_line_position"].values[row])
+                error = float(part["sample_line_position_errors"].values[row])
+                scale = float(part["scale_error"].values[row])
+                band = [position - scale, position + scale]
+                axes.fill_between([place - 0.3, place + 0.3], *band, color="0.85")
+                axes.errorbar(place, position, error, fmt="o", ms=4, color=style.BLUE)
+        axes.set_ylabel(f"{labels.line_label(line)} (eV)", size=style.TEXT_SIZE)
+    all_axes[-1].set_xticks(range(len(passes)), list(passes), rotation=45, ha="right")
+    return figure

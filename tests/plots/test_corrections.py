@@ -174,3 +174,23 @@ def test_the_figures_are_saved(figure, tmp_path):
     assert (
         style.save_figure(figure, tmp_path / "corrections.png").stat().st_size > 10_000
     )
+
+
+def test_the_lines_of_a_sample_have_a_panel_each_with_a_point_for_each_pass():
+    passes = {}
+    for number, position in enumerate((525.0, 525.1)):
+        values = {
+            "sample_line": ["O_Ka", "Co_La"],
+            "sample_line_position": [position, 776.0],
+            "sample_line_position_errors": [0.02, 0.1],
+            "scale_error": [0.05, 0.08],
+        }
+        columns = {name: ("sample_line", column) for name, column in values.items()}
+        passes[f"scan000{number}"] = xr.Dataset(columns)
+    figure = corrections.line_positions_figure(passes, "lines")
+    first, second = figure.axes
+    assert "O K" in first.get_ylabel() and "Co L" in second.get_ylabel()
+    heights = [container[0].get_ydata()[0] for container in first.containers]
+    np.testing.assert_allclose(heights, [525.0, 525.1])
+    labels = [label.get_text() for label in second.get_xticklabels()]
+    assert labels == ["scan0000", "scan0001"]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rixs_pipeline import paths
 from rixs_pipeline.config import Region
 from rixs_pipeline.io import nexus
-from rixs_pipeline.plots import comparison, labels, maps, spectra
+from rixs_pipeline.plots import comparison, corrections, labels, maps, spectra
 from rixs_pipeline.plots.figure_page import FigurePage
 from rixs_pipeline.stages.figures.draw import PlannedFigure
+from rixs_pipeline.stages.sample.combine_scans import NOT_ADDED
 from rixs_pipeline.stages.sample.configured_regions import outlines_on_map
 
 if TYPE_CHECKING:
@@ -75,6 +79,10 @@ def sample_figures(
         yield PlannedFigure(path(name), [spectrum, title], plot)
     overview = partial(spectra.overview_figure, by_region, title)
     yield PlannedFigure(path("overview"), [by_region, title], overview)
+    passes = _line_positions(out, rixs_map)
+    if passes:
+        plot = partial(corrections.line_positions_figure, passes, f"{title}: lines")
+        yield PlannedFigure(path("lines"), [passes, title], plot)
     for name, spectrum_names in edge_regions.cuts.items():
         cuts = {
             label: by_region[spectrum_name]
@@ -84,6 +92,25 @@ def sample_figures(
         if len(cuts) > 1:
             plot = partial(spectra.cuts_figure, cuts, f"{title}: {name}")
             yield PlannedFigure(path(name), [cuts, title], plot)
+
+
+def _line_positions(out: Path, rixs_map: xr.Dataset) -> dict[str, xr.Dataset]:
+    """Return the positions of lines by scan, for the scans of a map that have them."""
+    passes = {}
+    for name in json.loads(rixs_map.attrs.get("scans", "[]")):
+        scan_path = paths.scan_product(out, name)
+        if not scan_path.is_file():
+            continue
+        scan = nexus.read_entry(scan_path, without=("counts", *NOT_ADDED))
+        if "sample_line_position" in scan and scan.sizes["sample_line"]:
+            positions = scan[["sample_line_position", "sample_line_position_errors"]]
+            at_lines = np.interp(
+                positions["sample_line_position"].values,
+                scan["emission_energy"].values,
+                scan["energy_scale_errors"].values,
+            )
+            passes[name] = positions.assign(scale_error=(("sample_line",), at_lines))
+    return passes
 
 
 def absorption_figures(out: Path, sample: str, edge: str) -> Iterator[PlannedFigure]:
