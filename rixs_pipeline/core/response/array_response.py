@@ -118,11 +118,17 @@ def tail_bins(
     `energy` (line, N_GRID) of the bins, eV; `width_unit` of the grid. They reach down
     to the upper wing of the next lower line, and up to half way to the next higher one.
     """
-    all_energies = np.concatenate([lines.energy, lines.neighbour_energy])
+    peaks = [
+        line.energy + np.array([offset for offset, _, share in line.shape if share])
+        for line in lines.lines
+    ]
     is_inside = np.zeros(energy.shape, dtype=bool)
     for row, line in enumerate(lines.energy.tolist()):
-        lower = all_energies[all_energies < line - SAME_LINE_EV * width_unit]
-        higher = all_energies[all_energies > line + SAME_LINE_EV * width_unit]
+        # a line's table holds its Lb too, which lies above the next line's tail
+        other_peaks = np.concatenate([*peaks[:row], *peaks[row + 1 :], []])
+        others = np.concatenate([other_peaks, lines.neighbour_energy])
+        lower = others[others < line - SAME_LINE_EV * width_unit]
+        higher = others[others > line + SAME_LINE_EV * width_unit]
         lowest = lower.max(initial=-np.inf) + CLEARANCE_EV * width_unit
         highest = (higher.min(initial=np.inf) + line) / 2
         low = max(line - REACH_BELOW_EV * width_unit, lowest)
