@@ -54,6 +54,8 @@ MIN_UNAMBIGUOUS_SHARE = 0.5
 STRONG_PEAK_SHARE = 0.5
 # ... and is no line if it is farther from all of them than this many tolerances
 PEAK_TOLERANCES = 2.0
+# peaks below this share of the lowest line of the set are noise triggers
+NOISE_SHARE = 0.8
 # strong peaks without a line that say that the lines are wrong: at least so many, and
 # more than this share of the strong peaks. Samples may have a contaminant or two.
 MIN_UNEXPLAINED = 2
@@ -378,7 +380,8 @@ def _find_unexplained(
     is_line = (np.abs(energy[:, None] - set_energy) < reach).any(axis=1)
     elastic_reach = ELASTIC_REACH_EV * EnergyRange.up_to(elastic_energy).energy_unit
     is_elastic = np.abs(energy - elastic_energy) < elastic_reach
-    is_unexplained = is_strong & ~is_line & ~is_elastic
+    is_noise = energy < NOISE_SHARE * set_energy.min(initial=np.inf)
+    is_unexplained = is_strong & ~is_line & ~is_elastic & ~is_noise
     number = np.count_nonzero(is_unexplained)
     max_number = MAX_UNEXPLAINED_SHARE * np.count_nonzero(is_strong)
     if number < MIN_UNEXPLAINED or number <= max_number:
