@@ -265,7 +265,9 @@ def _mark_lines(axes: Axes, dataset: xr.Dataset) -> None:
     energies = dataset["line_energy"].values
     names = labels.decode_texts(dataset["line_name"].values)
     texts = [labels.line_label(name) for name in names]
-    elastic = np.asarray(dataset["elastic_energy"].values, float).ravel()
+    elastic = np.array([])
+    if "elastic_energy" in dataset:
+        elastic = np.asarray(dataset["elastic_energy"].values, float).ravel()
     elastic = elastic[np.isfinite(elastic)]
     if len(elastic):
         position = float(np.median(elastic))

@@ -25,6 +25,9 @@ ERRORS = "elastic_line_energy_errors"
 def _pixel_positions(calibration: xr.Dataset) -> tuple[FloatArray, FloatArray]:
     """Return position and error of the line in every pixel that is ok, else NaN, eV."""
     is_ok = are_ok(calibration["status"].values)
+    if "elastic_energy" not in calibration:
+        missing = np.full(len(is_ok), np.nan)
+        return missing, missing
     position = np.where(is_ok, calibration["elastic_energy"].values, np.nan)
     return position, calibration["elastic_energy_errors"].values
 
@@ -43,9 +46,9 @@ def parked_line_attributes(calibration: xr.Dataset) -> dict[str, float]:
 def parked_line_results(calibration: xr.Dataset) -> list[str]:
     """Return the position of the elastic line in words, as `status` prints it."""
     line = parked_line(calibration)
-    parked = float(calibration.attrs["parked_energy"])
     if not np.isfinite(line.value):
         return []
+    parked = float(calibration.attrs["parked_energy"])
     text = f"elastic line {line.value:.2f} +- {line.error:.2f} eV"
     return [f"{text}, monochromator at {parked:.2f} eV"]
 
@@ -71,7 +74,8 @@ def parked_line_moves(calibrations: Sequence[xr.Dataset]) -> list[str]:
         for product in (first, second):
             position, errors = _pixel_positions(product)
             rows = np.searchsorted(product["pixel"].values, shared)
-            offset = position[rows] - float(product.attrs["parked_energy"])
+            parked = float(product.attrs.get("parked_energy", np.nan))
+            offset = position[rows] - parked
             sides.append((offset, errors[rows]))
         move = move_between(sides[0], sides[1])
         if move.is_significant:

@@ -1,0 +1,79 @@
+"""Elastic light in regions, and a monochromator that moves between reference runs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rixs_pipeline.config import Config
+from rixs_pipeline.io import nexus
+from rixs_pipeline.runner.run import Options, Summary, run
+from rixs_pipeline.simulate.beamtime import simulate
+from rixs_pipeline.simulate.settings import SimulationSettings
+from tests.conftest import SMALL
+
+SETTINGS = {
+    "seed": 31,
+    "points": 40,
+    "passes": 1,
+    "samples": [{"name": "LMR_RT"}],
+    "elastic": 5.0,
+    "elastic_resonance": 0.0,
+    "incident_offset": 0.5,
+}
+WINDOW = {"kind": "pfy", "edge": "Co_L", "emission": [762, 800]}
+REGIONS = {
+    "whole": WINDOW | {"exclude_elastic": None},
+    "cut": WINDOW | {"exclude_elastic": 3},
+    "net": WINDOW | {"background": {"kind": "elastic"}},
+}
+
+
+@pytest.fixture(scope="module")
+def reduced(tmp_path_factory) -> tuple[Path, Summary]:
+    folder = tmp_path_factory.mktemp("elastic")
+    settings = SimulationSettings.model_validate(SMALL | SETTINGS)
+    simulate(folder / "beamtime", settings)
+    config = {"execution": {"scheduler": "serial"}, "regions": REGIONS}
+    options = Options(until="extract")
+    out = folder / "out"
+    return out, run(folder / "beamtime", Config.model_validate(config), out, options)
+
+
+def spectrum(out: Path, region: str):
+    path = out / "spectra" / "LMR_RT-Co_L.nxs"
+    return nexus.read_entry(path, region)
+
+
+def test_a_band_that_is_cut_out_is_reported_with_its_share(reduced):
+    _, summary = reduced
+    warnings = [line for line in summary.warnings if "region 'cut'" in line]
+    assert len(warnings) == 1
+    assert "% of its emission with the elastic line" in warnings[0]
+
+
+def test_the_elastic_line_is_subtracted_with_its_assumption(reduced):
+    out, _ = reduced
+    whole, net = spectrum(out, "whole"), spectrum(out, "net")
+    subtracted = whole["intensity"].values - net["intensity"].values
+    assert subtracted == pytest.approx(net["background"].values, abs=1e-9)
+    below = net["incident_energy"].values < 775
+    share = subtracted[below].sum() / whole["intensity"].values[below].sum()
+    assert 0.5 < share < 1.2
+    facts = json.loads(net.attrs["elastic_line"])
+    assert facts["offset"] == pytest.approx(0.5, abs=0.5)
+    assert "quadratic" in facts["assumption"]
+    modes = net["background_modes"].values
+    errors = np.sqrt((modes**2).sum(axis=1))
+    assert errors == pytest.approx(net["background_errors"].values, rel=1e-2)
+
+
+def test_a_monochromator_that_moved_is_a_result_of_the_reference_runs(reduced):
+    out, summary = reduced
+    moves = summary.items["references"]["results"]
+    assert len(moves) == 1
+    assert "elastic line moved by -2." in moves[0]
+    first = min((out / "calibration").glob("*.nxs"))
+    calibration = nexus.read_entry(first)
+    assert calibration.attrs["elastic_line_energy"] == pytest.approx(1000, abs=1.5)
