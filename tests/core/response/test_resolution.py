@@ -10,7 +10,11 @@ from rixs_pipeline.core.calibration.line_shapes import (
     N_FIT,
     LineGrid,
 )
-from rixs_pipeline.core.response.resolution import estimate_resolution, line_widths
+from rixs_pipeline.core.response.resolution import (
+    MODEL_ERROR,
+    estimate_resolution,
+    line_widths,
+)
 
 GRID = LineGrid(0.5)
 
@@ -32,7 +36,9 @@ def test_the_elastic_line_gives_the_resolution() -> None:
     resolution = estimate_resolution(fits, usable, np.array([False, False, True]), GRID)
     assert resolution.is_elastic.tolist() == [True]
     assert resolution.pixel.values == pytest.approx([3.0], rel=0.01)
-    assert resolution.pixel.errors == pytest.approx([3.0 * 0.04], rel=0.05)
+    assert resolution.pixel.errors == pytest.approx(
+        [3.0 * np.hypot(0.04, MODEL_ERROR)], rel=0.05
+    )
 
 
 def test_without_it_the_lines_are_averaged_and_their_scatter_counts() -> None:
@@ -42,8 +48,10 @@ def test_without_it_the_lines_are_averaged_and_their_scatter_counts() -> None:
     assert not resolution.is_elastic.any()
     assert resolution.pixel.values == pytest.approx([2.0, 2.0], rel=0.01)
     alike, apart = resolution.pixel.errors
-    assert alike == pytest.approx(2.0 * 0.06 / np.sqrt(3), rel=0.02)
-    assert apart > 3 * alike
+    assert alike == pytest.approx(
+        2.0 * np.hypot(0.06 / np.sqrt(3), MODEL_ERROR), rel=0.02
+    )
+    assert apart > 1.5 * alike
 
 
 def test_the_weak_prior_counts_once() -> None:
@@ -53,7 +61,7 @@ def test_the_weak_prior_counts_once() -> None:
     usable = np.ones((1, 4), dtype=bool)
     resolution = estimate_resolution(fits, usable, np.zeros(4, dtype=bool), GRID)
     relative = resolution.pixel.errors / resolution.pixel.values
-    assert relative == pytest.approx([width])
+    assert relative == pytest.approx([np.hypot(width, MODEL_ERROR)])
 
 
 def test_a_pixel_without_usable_lines_has_no_resolution() -> None:
