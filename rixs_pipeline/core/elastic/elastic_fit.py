@@ -617,7 +617,8 @@ def _eliminate(
     volumes = np.linalg.slogdet(normal)[1]
     volumes -= np.log(precision[precision > 0]).sum()
     volume = float(volumes[weight.any(axis=1)].sum())
-    return _Eliminated(columns - own @ coefficients, coefficients, volume)
+    rest = columns - own @ coefficients
+    return _Eliminated(rest, np.asarray(coefficients, dtype=float), volume)
 
 
 def _mean_of_neighbours(values: FloatArray) -> FloatArray:
