@@ -172,8 +172,8 @@ def line_energies(name_or_path: str | Path) -> dict[str, float]:
 def known_lines() -> dict[str, float]:
     """Return the energies of the lines of all sets that ship, eV.
 
-    Those of different sets differ by up to 3 eV: a line has an entry for each set, named
-    after line and set, such as `Co_La elam`.
+    Those of different sets differ by up to 3 eV: a line has an entry for each set,
+    named after line and set, such as `Co_La elam`.
     """
     folder = configs_folder() / "references"
     lines = {"F_Ka": FLUORINE_EV}

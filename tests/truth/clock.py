@@ -134,7 +134,8 @@ def _line(seed: int, settings: SimulationSettings, outcome: Outcome) -> str:
     pulls = (outcome.value - outcome.true) / outcome.error
     return (
         f"{seed} {'+'.join(settings.edges)} dwell {settings.dwell:.2f} true "
-        f"{outcome.true[0]:.2f}..{outcome.true[-1]:.2f} value {outcome.value[0]:.2f} +- "
+        f"{outcome.true[0]:.2f}..{outcome.true[-1]:.2f} "
+        f"value {outcome.value[0]:.2f} +- "
         f"{outcome.error[0]:.2f} pull {np.round(pulls[[0, -1]], 1)} refused "
         f"{outcome.refused} warnings {outcome.warnings}"
     )

@@ -58,7 +58,8 @@ class Outcome:
         in_errors = np.abs(self.pulls[:, bright].mean())
         return (
             f"{self.pulls.size:5d} points, pulls {np.sqrt((self.pulls**2).mean()):.3f} "
-            f"mean {self.pulls.mean():+.3f}, bias {100 * bias.sum() / self.truth.sum():+.2f} %, "
+            f"mean {self.pulls.mean():+.3f}, "
+            f"bias {100 * bias.sum() / self.truth.sum():+.2f} %, "
             f"white line {100 * peak:+.2f} % = {in_errors:.2f} errors, "
             f"pulls {np.sqrt((self.pulls[:, bright] ** 2).mean()):.3f}"
         )

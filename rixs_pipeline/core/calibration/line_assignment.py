@@ -368,7 +368,8 @@ def _is_same_assignment(first: IndexArray, second: IndexArray) -> bool:
     used_by_second = set(second[(second >= 0) & ~is_shared].tolist())
     lines_of_both = (first >= 0) & (second >= 0) & ~is_shared
     has_conflict = bool(lines_of_both.any() or used_by_first & used_by_second)
-    return np.count_nonzero(is_shared) >= MIN_MATCHES and not has_conflict
+    n_shared = int(np.count_nonzero(is_shared))
+    return n_shared >= MIN_MATCHES and not has_conflict
 
 
 def _attainable_score(peaks: Peaks, line_weight: FloatArray) -> float:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from rixs_pipeline.core.elastic.amplitude import AmplitudeKind
-from rixs_pipeline.core.elastic.elastic_fit import (
+from rixs_pipeline.core.elastic.elastic_fit import fit_elastic
+from rixs_pipeline.core.elastic.fitted_line import (
     ElasticFit,
     ElasticOptions,
     ResponsePrior,
-    fit_elastic,
 )
 from rixs_pipeline.core.elastic.fluorescence import MapBand
 from rixs_pipeline.core.elastic.line_templates import LineResponse

@@ -12,7 +12,7 @@ import numpy as np
 
 from rixs_pipeline.core.elastic.amplitude import AmplitudeKind
 from rixs_pipeline.core.elastic.elastic_background import estimate_elastic
-from rixs_pipeline.core.elastic.elastic_fit import ElasticOptions
+from rixs_pipeline.core.elastic.fitted_line import ElasticOptions
 from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.response.leak import estimate_leak, find_tail
 from rixs_pipeline.core.spectra.region_geometry import region_weights

@@ -3,9 +3,9 @@
 Two passes differ by noise, and by a slow change of offset, slope and size: light
 elsewhere, drift of an amplifier, another spot on the sample. What remains of a pass
 after the mean of all passes, a constant and a slope are fitted to it, and less what its
-neighbours share, is noise; a slow drift that is left shows as scatter of the passes. Its
-variance has a constant part and one that grows with the square of the reading, as noise
-of the incident flux does:
+neighbours share, is noise; a slow drift that is left shows as scatter of the passes.
+Its variance has a constant part and one that grows with the square of the reading, as
+noise of the incident flux does:
 
     variance = a + b reading^2,   a, b >= 0.
 

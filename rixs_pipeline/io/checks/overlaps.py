@@ -146,8 +146,9 @@ def _share_pulses(first: JoinedRun, second: JoinedRun) -> bool:
     """Return whether two runs take their photons from the same detector."""
     if first.pulses is not None or second.pulses is not None:
         return first.pulses is second.pulses
-    lists = first.photon_list, second.photon_list
-    return None not in lists and lists[0].parent == lists[1].parent  # type: ignore[union-attr]
+    if first.photon_list is None or second.photon_list is None:
+        return False
+    return first.photon_list.parent == second.photon_list.parent
 
 
 def _overlap(first: JoinedRun, second: JoinedRun) -> bool:

@@ -32,8 +32,8 @@ from rixs_pipeline.types import CountArray, FloatArray, IntArray
 if TYPE_CHECKING:
     import xarray as xr
 
-# eV, of all edges, for reference lines up to 1 keV. It is not the range of the map, so that the alignment, and with it
-# the energies, do not depend on the bins of the map.
+# eV, of all edges, for reference lines up to 1 keV. It is not the range of the map, so
+# that the alignment, and with it the energies, do not depend on the bins of the map.
 EMISSION = (200.0, 1100.0)
 BIN_WIDTH = 0.5  # eV: narrower than any line that a detector shows
 ENOUGH_PULSES = 3000  # of a pixel: they place it to less than 0.1 eV
