@@ -109,7 +109,7 @@ from tests.config.helpers import problems
         (
             "calibration:\n  reference: srd12\n",
             "c.yaml:2: calibration.reference: no reference set 'srd12'; "
-            "choose from elam, hauskat2024, srd128, ucal, or give a .yaml file",
+            "choose from elam, hauskat2024, kalpha, srd128, ucal, or give a .yaml file",
         ),
         (
             "calibration:\n  lines:\n    - C_Ka\n    - Co_Ka\n    - O_Ka\n",

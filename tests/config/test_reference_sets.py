@@ -13,7 +13,8 @@ from rixs_pipeline.config.reference_sets import (
 from rixs_pipeline.errors import ConfigError
 from rixs_pipeline.paths import configs_folder
 
-SETS = ("srd128", "elam", "ucal", "hauskat2024")
+SOFT_SETS = ("srd128", "elam", "ucal", "hauskat2024")
+SETS = (*SOFT_SETS, "kalpha")
 MEASURED = ("C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La")
 SIGMA_OF_1_EV = 1 / (2 * np.sqrt(2 * np.log(2)))
 
@@ -59,7 +60,7 @@ def test_the_maximum_of_every_line_is_at_its_energy_at_1_ev_resolution(
         assert sum(share for _, _, share in line.shape) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", SOFT_SETS)
 def test_every_line_has_a_source_and_a_plausible_uncertainty(name: str) -> None:
     reference = load_reference_set(name)
     assert reference.name == name
@@ -67,6 +68,19 @@ def test_every_line_has_a_source_and_a_plausible_uncertainty(name: str) -> None:
         assert line.source
         assert 0.2 < line.uncertainty <= 2.0
         assert (len(line.shape) > 1) == (line_name in MEASURED)
+
+
+def test_k_lines_are_doublets_with_their_tabulated_distance() -> None:
+    """J. A. Bearden, Rev. Mod. Phys. 39, 78 (1967): K alpha 1 and 2 of Fe and Cu."""
+    lines = load_reference_set("kalpha").lines
+    for name, first, second in (
+        ("Fe_Ka", 6403.84, 6390.84),
+        ("Cu_Ka", 8047.78, 8027.83),
+    ):
+        line = lines[name]
+        centres = sorted(line.energy + offset for offset, _, _ in line.shape)
+        assert centres == pytest.approx([second, first], abs=0.05)
+        assert 0.2 < line.uncertainty <= 2.0 and line.source
 
 
 def test_the_tables_are_as_published() -> None:
@@ -200,7 +214,7 @@ def test_mistakes_have_file_line_and_key(
 def test_an_unknown_set_is_reported_with_the_known_sets() -> None:
     with pytest.raises(
         ConfigError,
-        match="no reference set 'srd12'; choose from elam, hauskat2024, srd128, ucal",
+        match="no reference set 'srd12'; choose from elam, hauskat2024, kalpha, srd128, ucal",
     ):
         load_reference_set("srd12")
     with pytest.raises(ConfigError, match=r"nix\.yaml: no such file"):
@@ -258,7 +272,7 @@ def test_a_variant_has_its_position_and_source(tmp_path: Path) -> None:
 
 
 @settings(deadline=None, max_examples=10)
-@given(st.sampled_from(SETS), st.data())
+@given(st.sampled_from(SOFT_SETS), st.data())
 def test_choosing_a_variant_changes_that_line_alone(
     name: str, data: st.DataObject
 ) -> None:
@@ -279,7 +293,7 @@ def test_choosing_a_variant_changes_that_line_alone(
         assert "no measured position" in varied.lines[line].source
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", SOFT_SETS)
 def test_only_metals_have_oxides(name: str) -> None:
     lines = load_reference_set(name).lines
     oxides = load_reference_set(name, "oxide").variants
