@@ -130,6 +130,14 @@ SCAN_MAP = RIXS_MAP | {
         "I0 over its main level, where its range changed within the scan",
         False,
     ),
+    "drift_coefficients": Variable(
+        ("drift_param",),
+        "f",
+        "",
+        "mean drift coefficients that both calibrations have in this scan, per unit of "
+        "pretrigger mean",
+        False,
+    ),
     "drift_change": Variable(
         ("drift_param",),
         "f",

@@ -29,17 +29,30 @@ _DIGEST_BYTES = 16
 _CODE_DIGEST_BYTES = 6
 
 
-def digest_run(run: Run) -> str:
+def digest_run(run: Run, *, with_readings: bool = True) -> str:
     """Return the digest of what the logs and the config say of a run.
 
     Paths of files do not count.
+
+    Parameters
+    ----------
+    run
+        The run.
+    with_readings
+        Whether the readings of its points count.
+
+    Returns
+    -------
+    str
+        32 hex digits.
     """
     arrays = {
         "incident_energy": run.points.incident_energy,
         "start_ns": run.points.start_ns,
         "end_ns": run.points.end_ns,
     }
-    for channel, values in run.readings.items():
+    readings = run.readings if with_readings else {}
+    for channel, values in readings.items():
         arrays[f"reading {channel}"] = values
     content: dict[str, Any] = {
         name: _blake2b(values.tobytes()) for name, values in arrays.items()

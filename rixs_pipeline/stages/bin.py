@@ -150,10 +150,13 @@ class Bin(Stage[Run | PhotonStore]):
         }
 
     def _companion_digest(self, scan: Run) -> str:
-        """Return a digest of the pulses and the log of a scan."""
+        """Return a digest of the pulses of a scan, and of its log but for readings.
+
+        Readings of a companion count through `i0_reference` alone.
+        """
         if scan.name not in self._digests:
             pulses = self.context.products.pulse_digest(scan)
-            run = self.context.run_digest(scan)
+            run = self.context.run_digest(scan, with_readings=False)
             self._digests[scan.name] = self.context.digest(
                 {"pulses": pulses, "run": run}
             )

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from rixs_pipeline import paths
+from rixs_pipeline.config import MapConfig
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.corrections import (
@@ -57,8 +58,20 @@ class Calibrate(Stage[Run]):
         for of_scans in ("align", "scan_drift"):
             del options["calibration"][of_scans]
         reference_set = self.context.reference_set.model_dump(mode="json")
-        emission = list(self.context.config.map.emission)
+        emission = list(self._emission)
         return options | {"reference": reference_set, "emission": emission}
+
+    @property
+    def _emission(self) -> tuple[float, float]:
+        """The emission energies, eV, that the spectra cover in any case.
+
+        Other maps within the default range do not change the calibrations, so that
+        their photons need not be calibrated again.
+        """
+        low, high = self.context.config.map.emission
+        default_low, default_high = MapConfig().emission
+        is_within = default_low <= low and high <= default_high
+        return (default_low, default_high) if is_within else (low, high)
 
     def inputs(self, product: Product[Run]) -> Mapping[str, str]:
         """Return digests of the pulses and of what the log says of the run."""
@@ -74,7 +87,7 @@ class Calibrate(Stage[Run]):
             calibrate_run,
             reference=self.context.reference_set,
             config=self.context.config.calibration,
-            emission=self.context.config.map.emission,
+            emission=self._emission,
         )
         runs = [product.source for product in products]
         with self.context.progress(

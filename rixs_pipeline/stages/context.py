@@ -203,9 +203,9 @@ class RunContext:
         """Return a digest of plain JSON values."""
         return provenance.digest_values(values)
 
-    def run_digest(self, run: Run) -> str:
+    def run_digest(self, run: Run, *, with_readings: bool = True) -> str:
         """Return a digest of what the log says of a run."""
-        return provenance.digest_run(run)
+        return provenance.digest_run(run, with_readings=with_readings)
 
     def key_digest(self, path: Path) -> str:
         """Return a digest of the key of a product."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from rixs_pipeline.core.energy import energy, interpolated_energy
+from rixs_pipeline.core.energy import energy, interpolated_energy, layout
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def recount(scan, calibrations, files, start_ns, end_ns):
     """Count a scan again, with the cut limits and calibrations stored in products.
 
     Between two calibrations, energies hold for the middle of a point and are rounded to
-    f4, as in the pipeline.
+    f4, as in the pipeline. Calibrations are aligned and corrected for drift by what the
+    product of the scan states.
     `scan`: the scan's product; `calibrations`: run -> product; `files`: pixel -> OFF
     file; windows i8 (point,).
     """
@@ -69,6 +70,10 @@ def recount(scan, calibrations, files, start_ns, end_ns):
     edges = scan["emission_energy_edges"].values
     counts = np.zeros((len(start_ns), len(edges) - 1), np.int64)
     expected, of_pixel = 0, {}
+    corrected = {
+        name: _corrected_params(calibration, scan)
+        for name, calibration in calibrations.items()
+    }
     rows = zip(
         scan["pixel"].values,
         scan["pixel_status"].values,
@@ -104,7 +109,7 @@ def recount(scan, calibrations, files, start_ns, end_ns):
             passed &= (values[name] >= low) & (values[name] <= high)
         middle = (start_ns / 2 + end_ns / 2)[point] / 1e9
         emission = (
-            _energy(status, pixel, values, middle, calibrations)
+            _energy(status, pixel, values, middle, calibrations, corrected)
             .astype(np.float32)
             .astype(float)
         )
@@ -116,20 +121,34 @@ def recount(scan, calibrations, files, start_ns, end_ns):
     return Recount(counts, expected, of_pixel)
 
 
-def _energy(status, pixel, values, time, calibrations):
+def _corrected_params(calibration, scan):
+    """Pixel -> parameters: common drift coefficients, and the gain of scan and pixel.
+
+    The mean drift coefficients of the good pixels become those of the scan.
+    """
+    params = calibration["params"].values
+    is_good = np.array([text == "ok" for text in calibration["status"].values])
+    change = scan["drift_coefficients"].values
+    change = change - params[is_good, layout.DRIFT].mean(axis=0)
+    alignment = dict(zip(scan["pixel"].values, scan["alignment"].values, strict=True))
+    result = {}
+    for pixel, of_pixel in zip(calibration["pixel"].values, params, strict=True):
+        result[pixel] = of_pixel.copy()
+        result[pixel][layout.DRIFT] += change
+        gain = (1 - scan.attrs["scale_gain"]) * (1 - alignment[pixel])
+        result[pixel][layout.CURVE] *= gain
+    return result
+
+
+def _energy(status, pixel, values, time, calibrations, corrected):
     """Calibrate with the runs in `ok: cal0000 to cal0009` or `ok: cal0000 alone, …`."""
     names = status.removeprefix("ok: ").split(",")[0].split()
-    used_calibrations = [calibrations[name] for name in names if name in calibrations]
-    assert len(used_calibrations) == (2 if names[1] == "to" else 1)
-    params = [
-        calibration["params"].values[list(calibration["pixel"].values).index(pixel)]
-        for calibration in used_calibrations
-    ]
+    used = [name for name in names if name in calibrations]
+    assert len(used) == (2 if names[1] == "to" else 1)
+    params = [corrected[name][pixel] for name in used]
     pulses = values["height"], values["pretrigger"], values["phase"], time
-    if len(used_calibrations) == 1:
+    if len(used) == 1:
         return energy(*pulses, params[0])
     return interpolated_energy(
-        *pulses,
-        tuple(params),
-        tuple(calibration.attrs["time"] for calibration in used_calibrations),
+        *pulses, tuple(params), tuple(calibrations[name].attrs["time"] for name in used)
     )

@@ -1,5 +1,6 @@
 import os
 import shutil
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -275,6 +276,37 @@ def test_leaving_out_a_scan_redoes_its_interval_alone(tmp_path, number, allowed)
     is_left_out = {f"scan{number:04d}"}
     runs = [run for run in INTERVALS if run.name not in is_left_out]
     assert changed_scans(before, scan_inputs(tmp_path, runs)) <= allowed
+
+
+def renamed(run):
+    return replace(run, sample="another sample")
+
+
+def with_i0(run):
+    return replace(run, readings={"i0": np.full(len(run.points), 2.0)})
+
+
+def shortened(run):
+    return replace(run, points=replace(run.points, end_ns=run.points.end_ns - 10**8))
+
+
+@pytest.mark.parametrize(
+    ("change", "companions"), [(renamed, True), (shortened, True), (with_i0, False)]
+)
+@pytest.mark.parametrize(
+    ("number", "interval"),
+    [(1, {1, 2}), (2, {1, 2}), (5, {4, 5}), (7, {7, 8}), (8, {8})],
+)
+def test_a_changed_log_redoes_scans_of_its_interval_alone(
+    tmp_path, change, companions, number, interval
+):
+    """Readings do not count for the other scans, except those of the leading scan."""
+    before = scan_inputs(tmp_path, INTERVALS)
+    name = f"scan{number:04d}"
+    runs = [change(run) if run.name == name else run for run in INTERVALS]
+    changed = changed_scans(before, scan_inputs(tmp_path, runs))
+    is_leading = number == min(interval)
+    assert changed == (interval if companions or is_leading else {number})
 
 
 def test_closing_an_interval_redoes_it_alone(tmp_path):

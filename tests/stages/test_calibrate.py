@@ -31,6 +31,7 @@ def test_one_product_for_each_reference_run(tmp_path):
         ({"calibration": {"align": False}}, False),  # of scans
         ({"map": {"step": 1.0}}, False),
         ({"map": {"emission": [2000.0, 8500.0]}}, True),
+        ({"map": {"emission": [300.0, 900.0]}}, False),  # within the default range
         ({"calibration": {"hints": {"all": {7158: "O_Ka"}}}}, True),
         ({"regions": {"P": {"kind": "pfy"}}}, False),
         ({"beamtime": {"exclude": {"pixels": [3]}}}, False),

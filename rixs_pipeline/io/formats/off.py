@@ -183,12 +183,15 @@ def open_file(path: Path) -> OffFile:
     Raises
     ------
     InputError
-        As for `read_header`.
+        As for `read_header`, or the file cannot be read.
     """
-    status = path.stat()
-    is_small = status.st_size <= MAX_MAPPED_BYTES
-    open_mapped = _open_mapped if is_small else _open_mapped.__wrapped__
-    return open_mapped(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    try:
+        status = path.stat()
+        is_small = status.st_size <= MAX_MAPPED_BYTES
+        open_mapped = _open_mapped if is_small else _open_mapped.__wrapped__
+        return open_mapped(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 @lru_cache(maxsize=MAX_MAPPED_FILES)

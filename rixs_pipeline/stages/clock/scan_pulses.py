@@ -1,12 +1,14 @@
 """Pulses around a scan in bands of pulse height and bins of time, of all pixels."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from rixs_pipeline.core.timing.shift_fits import BandCounts
+from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import NS_PER_S, Run
 from rixs_pipeline.types import FloatArray, IntArray
@@ -32,7 +34,7 @@ def count_in_bands(
 
     The bands of a pixel divide the range up to its highest pulses into equal parts, so
     that gains need not be known. Pixels with many more pulses than most are noisy and
-    left out.
+    left out, and so are files that cannot be read: the stages that need them report it.
 
     Parameters
     ----------
@@ -54,7 +56,9 @@ def count_in_bands(
     left_out = set(excluded)
     pixels = []
     for path in scan.pulse_files:
-        if off.pixel_number(path) not in left_out:
+        if off.pixel_number(path) in left_out:
+            continue
+        with suppress(InputError):
             pixels.append(_read_pixel(path, window))
     pixels = [pixel for pixel in pixels if len(pixel.time_ns) >= MIN_PIXEL_PULSES]
     numbers = [len(pixel.time_ns) for pixel in pixels]
@@ -93,11 +97,16 @@ def _read_pixel(path: Path, window: TimeWindow) -> _PixelPulses:
 def window_digest(scan: Run, window: TimeWindow) -> list[list[int | str]]:
     """Return number, first and last time of each pixel's records in a window.
 
-    Enough to notice that records were added; a few pages are read.
+    Enough to notice that records were added; a few pages are read. Of a file that
+    cannot be read, the name alone.
     """
     digest: list[list[int | str]] = []
     for path in scan.pulse_files:
-        records = off.open_records(path)
+        try:
+            records = off.open_records(path)
+        except InputError:
+            digest.append([path.name])
+            continue
         rows = off.record_range(records, window.start_ns, window.end_ns)
         times = records["unixnano"]
         number = rows.stop - rows.start

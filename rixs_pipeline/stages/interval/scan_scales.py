@@ -73,6 +73,9 @@ class ScanScale:
 
     Attributes
     ----------
+    drift, gain
+        What makes the energies: each reference run gets the mean drift coefficients
+        `drift`, f8 (2,), and energies are multiplied by 1 - `gain`.
     coefficients, coefficient_errors
         Change of the drift coefficients of the calibration, relative a unit of
         pretrigger mean at 1000 eV, and how it grows with pulse height, f8 (2,).
@@ -87,6 +90,8 @@ class ScanScale:
         Whether the scale was corrected.
     """
 
+    drift: FloatArray
+    gain: float
     coefficients: FloatArray
     coefficient_errors: FloatArray
     shift: float
@@ -145,7 +150,7 @@ class IntervalScales:
         if not self.is_applied:
             return energies
         spectra = self.scans[row]
-        gain = float(self.drift.scale[row]) / REFERENCE_EV
+        gain = self._gain(row)
         corrected = []
         for place, energy in enumerate(energies):
             pixel = off.pixel_number(spectra.scan.pulse_files[place])
@@ -163,12 +168,14 @@ class IntervalScales:
             extra = _aligned_share(energy) * _relative(own @ change, self.energies)
             for params in (early, late):
                 params[layout.CURVE] *= (1 - gain) * (1 - extra)
-            corrected.append(
-                replace(
-                    energy, params=(early, late), alignment=energy.alignment + extra
-                )
-            )
+            # both gains as one
+            alignment = 1 - (1 - energy.alignment) * (1 - extra)
+            corrected.append(replace(energy, params=(early, late), alignment=alignment))
         return tuple(corrected)
+
+    def _gain(self, row: int) -> float:
+        """Return the relative gain that removes the hidden drift of a scan."""
+        return float(self.drift.scale[row]) / REFERENCE_EV
 
     def scale(self, row: int) -> ScanScale:
         """Return how the scale of the scan in a row is corrected, and its error."""
@@ -208,6 +215,8 @@ class IntervalScales:
         of_drift = np.sqrt((modes**2).sum(axis=1))
         reference = np.array([REFERENCE_EV])
         return ScanScale(
+            drift=self.drift.coefficients,
+            gain=self._gain(row),
             coefficients=step,
             coefficient_errors=size[:2],
             shift=float(np.interp(reference, self.energies, correction)[0]),

@@ -51,6 +51,9 @@ def with_scale_errors(dataset: xr.Dataset, errors: ScaleErrors) -> xr.Dataset:
 def scale_table(scale: ScanScale) -> dict[str, NDArray[Any]]:
     """Return the correction of a scale as arrays that a photon store can keep."""
     return {
+        "drift": scale.drift,
+        "gain": np.array([scale.gain]),
+        "is_applied": np.array([scale.is_applied]),
         "coefficients": np.stack([scale.coefficients, scale.coefficient_errors]),
         "shift": np.array([scale.shift, scale.shift_error]),
         "energy": scale.errors.energy,
@@ -70,7 +73,15 @@ def scale_from_table(table: Mapping[str, NDArray[Any]]) -> ScanScale:
     positions = [LinePosition(*row) for row in table["positions"].tolist()]
     lines = dict(zip(map(str, table["lines"]), positions, strict=True))
     return ScanScale(
-        coefficients, coefficient_errors, shift, shift_error, lines, errors
+        drift=table["drift"],
+        gain=float(table["gain"][0]),
+        coefficients=coefficients,
+        coefficient_errors=coefficient_errors,
+        shift=shift,
+        shift_error=shift_error,
+        lines=lines,
+        errors=errors,
+        is_applied=bool(table["is_applied"][0]),
     )
 
 
@@ -88,7 +99,7 @@ def with_scan_scale(dataset: xr.Dataset, scale: ScanScale) -> xr.Dataset:
     -------
     xr.Dataset
         With the errors of the scale, the positions of the lines of the sample, and the
-        correction as attributes.
+        correction; what makes the energies only where it was applied.
     """
     positions = np.array(list(scale.lines.values())).reshape(-1, 2)
     variables: Variables = {
@@ -98,6 +109,9 @@ def with_scan_scale(dataset: xr.Dataset, scale: ScanScale) -> xr.Dataset:
         "drift_change": (("drift_param",), scale.coefficients),
         "drift_change_errors": (("drift_param",), scale.coefficient_errors),
     }
+    if scale.is_applied:
+        variables["drift_coefficients"] = (("drift_param",), scale.drift)
+        dataset = dataset.assign_attrs(scale_gain=scale.gain)
     dataset = with_scale_errors(dataset, scale.errors)
     dataset = dataset.assign(labelled(variables, SCAN_MAP).variables)
     return dataset.assign_attrs(
