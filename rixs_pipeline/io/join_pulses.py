@@ -104,13 +104,13 @@ def _drop_copies(logs: Sequence[LogRun], problems: list[str]) -> list[LogRun]:
     """
     kept: list[LogRun] = []
     for log in sorted(logs, key=_completeness):
-        copies = [other for other in kept if _is_copy(other, log)]
+        copies = [kept_log for kept_log in kept if _is_copy(kept_log, log)]
         problems += [
             f"{copy.log}: differs from {log.log} of the same run; using the latter"
             for copy in copies
             if _content(copy) != _content(log)
         ]
-        kept = [other for other in kept if other not in copies]
+        kept = [kept_log for kept_log in kept if kept_log not in copies]
         kept.append(log)
     return kept
 

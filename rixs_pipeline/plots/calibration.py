@@ -322,11 +322,11 @@ def _draw_residuals(axes: Axes, pixel_data: xr.Dataset) -> None:
 
 def _draw_array_resolution(axes: Axes, resolution: FloatArray) -> None:
     """Draw the range of the pixels' resolutions (pixel,), eV, with its median."""
-    known = resolution[np.isfinite(resolution)]
-    if not known.size:
+    finite = resolution[np.isfinite(resolution)]
+    if not finite.size:
         return
-    median = np.median(known)
-    axes.axhspan(known.min(), known.max(), color=style.GREY, alpha=0.2, lw=0)
+    median = np.median(finite)
+    axes.axhspan(finite.min(), finite.max(), color=style.GREY, alpha=0.2, lw=0)
     axes.axhline(median, color=style.GREY, lw=1)
     axes.annotate(
         f"{median:.2f}",

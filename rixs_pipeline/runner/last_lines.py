@@ -44,14 +44,14 @@ def group_by_kind(lines: Iterable[str]) -> dict[str, list[str]]:
 
 def summarise_kind(lines: Sequence[str]) -> str:
     """Return one line for all lines of a kind: the first one, and how many more."""
-    first, others = lines[0], list(lines[1:])
-    if not others:
+    first, further = lines[0], list(lines[1:])
+    if not further:
         return first
-    subjects = list(dict.fromkeys(line.partition(": ")[0] for line in others))
+    subjects = list(dict.fromkeys(line.partition(": ")[0] for line in further))
     listed = ", ".join(subjects[:SHOWN_SUBJECTS])
     if len(subjects) > SHOWN_SUBJECTS:
         listed += ", ..."
-    return f"{first} [and {len(others)} more: {listed}]"
+    return f"{first} [and {len(further)} more: {listed}]"
 
 
 def _rank(lines: Sequence[str]) -> tuple[int, int]:

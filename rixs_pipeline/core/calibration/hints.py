@@ -172,7 +172,7 @@ def summarise_problems(problems: Sequence[tuple[int, str]]) -> list[str]:
     lines = []
     for problem, pixels in pixels_of.items():
         listed = ", ".join(map(str, pixels[:8]))
-        more = ", ..." if len(pixels) > 8 else ""
+        ellipsis = ", ..." if len(pixels) > 8 else ""
         plural = "s" if len(pixels) > 1 else ""
-        lines.append(f"hints not used in pixel{plural} {listed}{more}: {problem}")
+        lines.append(f"hints not used in pixel{plural} {listed}{ellipsis}: {problem}")
     return lines

@@ -313,9 +313,9 @@ def assign_lines(
     line_peaks = _match_peaks(best_curve, peaks, line_energy)
     is_near = is_different & (scores >= MAX_RUNNER_UP_SHARE * scores[best])
     is_near &= (line_weight < REQUIRED_WEIGHT).all()  # lines may be missing
-    for other in np.flatnonzero(is_near):
-        other_peaks = _match_peaks(curves[int(other)], peaks, line_energy)
-        is_different[other] = not _is_same_assignment(line_peaks, other_peaks)
+    for candidate in np.flatnonzero(is_near):
+        other_peaks = _match_peaks(curves[int(candidate)], peaks, line_energy)
+        is_different[candidate] = not _is_same_assignment(line_peaks, other_peaks)
     runner_up_score = np.max(scores[is_different], initial=0.0)
     return LineAssignment(
         curve=best_curve,

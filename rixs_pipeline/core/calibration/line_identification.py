@@ -366,13 +366,13 @@ def _find_unexplained(
         sample.
     """
     assignment = pixel.assignment
-    none = np.empty(0)
+    no_peaks = np.empty(0)
     if assignment is None:
-        return none
+        return no_peaks
     peaks = pixel.peaks
     matched = assignment.line_peaks[assignment.line_peaks >= 0]
     if not len(matched):
-        return none
+        return no_peaks
     usual = float(np.median(peaks.significance[matched]))
     is_strong = peaks.significance > STRONG_PEAK_SHARE * usual
     energy = assignment.curve.energy(peaks.pulse_height)
@@ -385,7 +385,7 @@ def _find_unexplained(
     number = np.count_nonzero(is_unexplained)
     max_number = MAX_UNEXPLAINED_SHARE * np.count_nonzero(is_strong)
     if number < MIN_UNEXPLAINED or number <= max_number:
-        return none
+        return no_peaks
     return np.sort(peaks.pulse_height[is_unexplained])
 
 

@@ -213,15 +213,17 @@ def combine_pixels(
         prior = np.eye(N_DRIFT) * DRIFT_WIDTH**2
         return ReferenceDrift(time, np.zeros(N_DRIFT), np.zeros(N_DRIFT), prior)
     spread = np.eye(N_DRIFT) * PIXEL_WIDTH**-2  # its inverse
-    own = np.linalg.inv(information + spread)  # covariance, given the array's mean
+    pixel_covariance = np.linalg.inv(information + spread)  # given the array's mean
     # information of a pixel on the mean of the array, and its gradient at 0
     pull = information @ drifts[..., None] + score[..., None]
-    on_mean = spread - spread @ own @ spread
+    on_mean = spread - spread @ pixel_covariance @ spread
     array = np.linalg.inv(on_mean.sum(axis=0) + np.eye(N_DRIFT) * DRIFT_WIDTH**-2)
-    array_mean = array @ (spread @ own @ pull).sum(axis=0)
-    weight = (own @ spread).mean(axis=0)
-    mean = (own @ pull).mean(axis=0) + weight @ array_mean
-    covariance = own.sum(axis=0) / len(drifts) ** 2 + weight @ array @ weight.T
+    array_mean = array @ (spread @ pixel_covariance @ pull).sum(axis=0)
+    weight = (pixel_covariance @ spread).mean(axis=0)
+    mean = (pixel_covariance @ pull).mean(axis=0) + weight @ array_mean
+    covariance = (
+        pixel_covariance.sum(axis=0) / len(drifts) ** 2 + weight @ array @ weight.T
+    )
     return ReferenceDrift(time, drifts.mean(axis=0), mean[:, 0], covariance)
 
 

@@ -346,12 +346,12 @@ def _find_excess(
         Relative width of the bins in which gains are shifts.
     """
     array = _in_logarithmic_bins(spectra[is_sound].sum(axis=0), edges, log_bin)
-    own = _in_logarithmic_bins(spectra[suspects], edges, log_bin)
-    energy = edges[0] * np.exp(log_bin * (np.arange(own.shape[2]) + 0.5))
-    likelihood = _log_likelihood(own, array - own)
+    suspect_counts = _in_logarithmic_bins(spectra[suspects], edges, log_bin)
+    energy = edges[0] * np.exp(log_bin * (np.arange(suspect_counts.shape[2]) + 0.5))
+    likelihood = _log_likelihood(suspect_counts, array - suspect_counts)
     shifts = np.arange(-MAX_SHIFT, MAX_SHIFT + 1)
     gain = np.abs(np.expm1(log_bin * shifts))
-    high_energy = _high_energy(own.sum(axis=1), energy)
+    high_energy = _high_energy(suspect_counts.sum(axis=1), energy)
     nearest = np.maximum(NEAR_BINS * log_bin, NEAR_EV / high_energy)
     is_near = gain[None, :] < nearest[:, None]
     at_home = np.where(is_near[:, None, :], likelihood, -np.inf).max(axis=2)
@@ -360,20 +360,20 @@ def _find_excess(
     return _best_stretch(excess)
 
 
-def _log_likelihood(spectra: FloatArray, others: FloatArray) -> FloatArray:
+def _log_likelihood(spectra: FloatArray, reference: FloatArray) -> FloatArray:
     """Return the log likelihood (pixel, piece, shift) of shifts of up to `MAX_SHIFT`.
 
     Parameters
     ----------
-    spectra, others
+    spectra, reference
         (pixel, piece, bin) counts of pixels, and of the others that each is held
         against.
     """
     from scipy.fft import irfft, next_fast_len, rfft
 
     n_bins = spectra.shape[2]
-    total = others.sum(axis=2, keepdims=True)
-    log_density = _log_density(others, SMOOTHING_BINS)
+    total = reference.sum(axis=2, keepdims=True)
+    log_density = _log_density(reference, SMOOTHING_BINS)
     lowest = np.log(BACKGROUND_SHARE / n_bins)  # beyond the ends
     length = next_fast_len(n_bins + MAX_SHIFT, real=True)
     transform = rfft(spectra, length)

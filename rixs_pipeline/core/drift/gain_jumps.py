@@ -38,8 +38,8 @@ def emission_density(energies: FloatArray) -> FloatArray:
     """
     from scipy.ndimage import gaussian_filter1d
 
-    known = energies[np.isfinite(energies)]
-    usual_top = float(np.quantile(known, TOP_QUANTILE)) if len(known) else 0.0
+    finite = energies[np.isfinite(energies)]
+    usual_top = float(np.quantile(finite, TOP_QUANTILE)) if len(finite) else 0.0
     high = TOP_MARGIN * usual_top
     n_bins = int(max(TOP_EV, high) / STEP_EV)
     energy_range = (0.0, n_bins * STEP_EV)

@@ -68,22 +68,22 @@ def measure_shifts(
     near = (centres >= window[0] - MARGIN_EV) & (centres < window[1] + MARGIN_EV)
     counts, centres = counts[:, near], centres[near]
     inside = np.flatnonzero((centres >= window[0]) & (centres < window[1]))
-    none = PieceShifts(np.zeros(n_pieces), np.full(n_pieces, np.inf))
+    undetermined = PieceShifts(np.zeros(n_pieces), np.full(n_pieces, np.inf))
     if len(inside) < 3:
-        return none
+        return undetermined
     is_used = counts[:, inside].sum(axis=1) >= MIN_PHOTONS
     if is_used.sum() < 2:
-        return none
+        return undetermined
     used = counts[is_used]
     shift = np.zeros(len(used))
-    step = none
+    step = undetermined
     for turn in range(ROUNDS):
         moved = shift_counts(used, centres, -shift)[:, inside]
         line = _line_score(moved.sum(axis=0), centres[inside])
-        found = _score_shifts(moved, line, centres[1] - centres[0])
-        if found is None or np.median(found.error) > MAX_ERROR_EV:
-            return none
-        step = found
+        scored = _score_shifts(moved, line, centres[1] - centres[0])
+        if scored is None or np.median(scored.error) > MAX_ERROR_EV:
+            return undetermined
+        step = scored
         if turn < ROUNDS - 1:
             limited = np.clip(step.shift, -MAX_STEP_EV, MAX_STEP_EV)
             shift += limited - np.average(limited, weights=step.error**-2)

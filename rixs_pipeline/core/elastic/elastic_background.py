@@ -197,9 +197,9 @@ def _modes(change: FloatArray, covariance: FloatArray) -> FloatArray:
     """Return a square root (n, mode) of the covariance between points."""
     variances, directions = np.linalg.eigh(covariance)
     root = directions * np.sqrt(np.maximum(variances, 0.0))
-    left, sizes, _ = np.linalg.svd(change @ root, full_matrices=False)
+    vectors, sizes, _ = np.linalg.svd(change @ root, full_matrices=False)
     is_large = sizes**2 > MODES * sizes.max(initial=0.0) ** 2
-    return np.asarray(left[:, is_large] * sizes[is_large])
+    return np.asarray(vectors[:, is_large] * sizes[is_large])
 
 
 def _facts(fit: ElasticFit, options: ElasticOptions) -> dict[str, Any]:

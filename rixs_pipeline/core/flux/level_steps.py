@@ -39,8 +39,8 @@ class LevelSteps:
     def is_outage(self) -> bool:
         """Whether a few readings failed, and the range is the same before and after."""
         off = self.is_off
-        few = max(FEW_POINTS, FEW_SHARE * len(off))
-        return bool(off.any() and off.sum() <= few and not (off[0] or off[-1]))
+        most_points = max(FEW_POINTS, FEW_SHARE * len(off))
+        return bool(off.any() and off.sum() <= most_points and not (off[0] or off[-1]))
 
 
 def find_level_steps(

@@ -88,13 +88,15 @@ class UsualFlux:
 
     def distance(self, pass_: PassFlux) -> float:
         """Return how far the I0 of a pass is from the usual one; NaN: unknown."""
-        own = pass_.log_i0_per
-        known = [
+        pass_ratios = pass_.log_i0_per
+        differences = [
             abs(value - usual)
-            for value, usual in zip(own, self.log_i0_per, strict=False)
+            for value, usual in zip(pass_ratios, self.log_i0_per, strict=False)
             if np.isfinite(value - usual)
         ]
-        return float(np.median(known)) if known else abs(pass_.level - self.log_i0)
+        if not differences:
+            return abs(pass_.level - self.log_i0)
+        return float(np.median(differences))
 
 
 UNKNOWN_FLUX = UsualFlux()
@@ -180,8 +182,10 @@ def compare_passes(pass_: PassFlux, reference: PassFlux) -> Change | None:
     counts = pass_.counts[shared].sum() + 0.5
     reference_counts = reference.counts[shared].sum() + 0.5
     readings = []
-    for reading, other in zip(pass_.readings, reference.readings, strict=True):
-        ratio = (_log(reading) - _log(other))[shared]
+    for reading, reference_reading in zip(
+        pass_.readings, reference.readings, strict=True
+    ):
+        ratio = (_log(reading) - _log(reference_reading))[shared]
         ratio = ratio[np.isfinite(ratio)]
         if len(ratio) and _scatter(ratio) < STEADY_CHANNEL:
             readings.append(float(np.median(ratio)))
@@ -213,14 +217,16 @@ def find_pass_steps(
         In the order of the shared points.
     """
     order = pass_.order
-    others_log_i0 = _median([other.log_i0 for other in others])
-    counts = np.sum([other.counts for other in others], axis=0)
-    seconds = np.sum([other.seconds for other in others], axis=0)
+    others_log_i0 = _median([companion.log_i0 for companion in others])
+    counts = np.sum([companion.counts for companion in others], axis=0)
+    seconds = np.sum([companion.seconds for companion in others], axis=0)
     rate = np.divide(counts, seconds, out=np.zeros(len(counts)), where=seconds > 0)
     readings = []
     for number, reading in enumerate(pass_.readings):
-        of_others = _median([_log(other.readings[number]) for other in others])
-        readings.append((_log(reading) - of_others)[order])
+        others_reading = _median(
+            [_log(companion.readings[number]) for companion in others]
+        )
+        readings.append((_log(reading) - others_reading)[order])
     log_ratio = (pass_.log_i0 - others_log_i0)[order]
     points = FluxPoints(
         log_i0=log_ratio,
@@ -241,8 +247,8 @@ def _has_own_steps(log_i0: FloatArray, steps: LevelSteps) -> bool:
     usable = np.flatnonzero(np.isfinite(log_i0))
     change = np.diff(steps.log_factor[usable])
     at = np.flatnonzero(change)
-    own = np.diff(log_i0[usable])[at]
-    return bool(np.any(own * np.sign(change[at]) > np.abs(change[at]) / 2))
+    i0_change = np.diff(log_i0[usable])[at]
+    return bool(np.any(i0_change * np.sign(change[at]) > np.abs(change[at]) / 2))
 
 
 def _sound_group(

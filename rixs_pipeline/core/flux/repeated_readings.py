@@ -49,16 +49,16 @@ def find_repeated_readings(readings: FloatArray) -> RepeatedReadings | None:
     if len(positive) < MIN_READINGS:
         return None
     values, counts = np.unique(positive, return_counts=True)
-    most = int(np.argmax(counts))
-    value = float(values[most])
+    most_frequent = int(np.argmax(counts))
+    value = float(values[most_frequent])
     is_repeated = readings == value
     if len(values) == 1:
         return RepeatedReadings(is_repeated, value, Repetition.CONSTANT)
-    others = np.delete(counts, most)
-    if others[others > 1].sum() > LARGEST_CHANCE * others.sum():
+    other_counts = np.delete(counts, most_frequent)
+    if other_counts[other_counts > 1].sum() > LARGEST_CHANCE * other_counts.sum():
         return None
-    number = counts[most]
-    if most == len(values) - 1 and number >= LEAST_SATURATED:
+    number = counts[most_frequent]
+    if most_frequent == len(values) - 1 and number >= LEAST_SATURATED:
         return RepeatedReadings(is_repeated, value, Repetition.SATURATED)
     places = np.flatnonzero(is_repeated)
     is_in_a_row = places[-1] - places[0] + 1 == number

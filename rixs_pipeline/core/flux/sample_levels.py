@@ -32,9 +32,9 @@ def range_factor(passes: Sequence[Levels], others: Sequence[Levels]) -> float:
         range (a single odd pass does not make its sample odd); 1 otherwise.
     """
     ratios = [
-        levels[I0] / other[I0]
-        for levels, other in product(passes, others)
-        if has_other_range(levels, other)
+        levels[I0] / other_levels[I0]
+        for levels, other_levels in product(passes, others)
+        if has_other_range(levels, other_levels)
     ]
     if 2 * len(ratios) <= len(passes) * len(others):
         return 1.0
@@ -66,7 +66,7 @@ def has_other_range(levels: Levels, others: Levels) -> bool:
     size = abs(change.pop(I0))
     if size < np.log(LEAST_FACTOR):
         return False
-    if any(abs(other) > LARGEST_SHARE * size for other in change.values()):
+    if any(abs(log_ratio) > LARGEST_SHARE * size for log_ratio in change.values()):
         return False
     decades = size / np.log(10)
     is_decade = abs(decades - round(decades)) < DECADE_TOLERANCE

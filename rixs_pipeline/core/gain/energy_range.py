@@ -42,8 +42,8 @@ class EnergyRange:
     @classmethod
     def up_to(cls, highest_energy: float) -> "EnergyRange":
         """Return the range of a detector whose highest line is at an energy in eV."""
-        known = max(SOFT_TOP_EV, highest_energy)  # that of a detector for 1 keV if NaN
-        octave = round(float(np.log2(known / SOFT_TOP_EV)))
+        top_energy = max(SOFT_TOP_EV, highest_energy)  # `SOFT_TOP_EV` if NaN
+        octave = round(float(np.log2(top_energy / SOFT_TOP_EV)))
         return cls(2.0**octave)
 
 

@@ -66,9 +66,9 @@ def weighted_mean(
     for value, seconds in zip(values, live_time, strict=True):
         is_missing = np.isnan(value)
         weight = np.where(is_missing, 0.0, seconds)
-        known = np.nan_to_num(value)
+        finite = np.nan_to_num(value)
         weights.append(weight)
-        weighted.append(known * weight)
+        weighted.append(finite * weight)
     total = add(weighted, indices, n_points)
     total_weight = add(weights, indices, n_points)
     mean = np.full(n_points, np.nan)

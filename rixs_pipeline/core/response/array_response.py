@@ -126,9 +126,9 @@ def tail_bins(
     for row, line in enumerate(lines.energy.tolist()):
         # a line's table holds its Lb too, which lies above the next line's tail
         other_peaks = np.concatenate([*peaks[:row], *peaks[row + 1 :], []])
-        others = np.concatenate([other_peaks, lines.neighbour_energy])
-        lower = others[others < line - SAME_LINE_EV * width_unit]
-        higher = others[others > line + SAME_LINE_EV * width_unit]
+        all_energies = np.concatenate([other_peaks, lines.neighbour_energy])
+        lower = all_energies[all_energies < line - SAME_LINE_EV * width_unit]
+        higher = all_energies[all_energies > line + SAME_LINE_EV * width_unit]
         lowest = lower.max(initial=-np.inf) + CLEARANCE_EV * width_unit
         highest = (higher.min(initial=np.inf) + line) / 2
         low = max(line - REACH_BELOW_EV * width_unit, lowest)

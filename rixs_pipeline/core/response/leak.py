@@ -72,8 +72,8 @@ def _tail_variance(
             change = (leaks.sum(axis=1) - value) * error / step
         changes.append(change)
     of_fraction, of_length = changes
-    both = 2 * tail.correlation * of_fraction * of_length
-    return np.asarray(of_fraction**2 + of_length**2 + both)
+    covariance = 2 * tail.correlation * of_fraction * of_length
+    return np.asarray(of_fraction**2 + of_length**2 + covariance)
 
 
 def tail_weights(data: MapData, tail: ResponseTail, weights: FloatArray) -> FloatArray:

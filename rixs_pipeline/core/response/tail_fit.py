@@ -133,9 +133,11 @@ def fit_tail(lines: PooledLines, start: FloatArray) -> TailFit | None:
         return None
     left_out = []
     for line in range(n_lines):
-        others = _maximise(lines.without(line), np.delete(best.theta, line, axis=0))
-        if others is not None:
-            left_out.append(others.shared)
+        partial_fit = _maximise(
+            lines.without(line), np.delete(best.theta, line, axis=0)
+        )
+        if partial_fit is not None:
+            left_out.append(partial_fit.shared)
     covariance = best.covariance
     if len(left_out) > 1:
         covariance = _larger(covariance, _jackknife_covariance(np.array(left_out)))

@@ -147,12 +147,12 @@ def excluded_share(region: Region, data: MapData, weights: FloatArray) -> float:
     the fluorescence, it holds nothing else; so the rate there, the least of all
     points, is what the elastic line accounts for.
     """
-    whole = region_weights(
+    uncut_weights = region_weights(
         replace(region, exclude_elastic=None), data.incident, data.emission_edges
     )
-    cut = ((whole - weights) * data.counts).sum(axis=1)
-    total = (whole * data.counts).sum(axis=1)
-    is_usable = (data.exposure > 0) & (whole > weights).any(axis=1)
+    cut = ((uncut_weights - weights) * data.counts).sum(axis=1)
+    total = (uncut_weights * data.counts).sum(axis=1)
+    is_usable = (data.exposure > 0) & (uncut_weights > weights).any(axis=1)
     if not total[is_usable].any():
         return 0.0
     exposure = data.exposure[is_usable]

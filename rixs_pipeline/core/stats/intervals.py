@@ -38,9 +38,9 @@ def garwood_interval(counts: IntArray, level: float = 0.95) -> Interval:
     ----------
     F. Garwood, Biometrika 28, 437 (1936).
     """
-    ones = np.ones(np.shape(counts))
-    total = counts * ones
-    return gamma_interval(total, total, ones, level)
+    unit_weights = np.ones(np.shape(counts))
+    total = counts * unit_weights
+    return gamma_interval(total, total, unit_weights, level)
 
 
 def gamma_interval(

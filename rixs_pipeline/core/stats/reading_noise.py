@@ -71,8 +71,8 @@ def _relative_noise(energy: FloatArray, values: FloatArray) -> float:
         if len(np.unique(places)) < len(places):
             continue
         weights = [
-            np.prod([(x[point] - other) / (place - other) for other in others])
-            for place, others in ((p, places[places != p]) for p in places)
+            np.prod((x[point] - other_places) / (place - other_places))
+            for place, other_places in ((p, places[places != p]) for p in places)
         ]
         interpolated = float(np.dot(weights, y[neighbours]))
         size = abs(interpolated) * np.sqrt(1 + np.dot(weights, weights))

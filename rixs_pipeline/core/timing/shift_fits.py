@@ -238,9 +238,11 @@ def _fit_band(
         weight = is_used / variance
         solutions = [_solve(counts, template, weight) for template in templates]
         chi_squared = np.stack([solution[0] for solution in solutions], axis=1)
-        shift, which = np.unravel_index(np.argmin(chi_squared), chi_squared.shape)
-        template = templates[which][:, shift : shift + n_bins]
-        expected = np.maximum(solutions[which][1][shift] @ template, floor)
+        shift, best_template = np.unravel_index(
+            np.argmin(chi_squared), chi_squared.shape
+        )
+        template = templates[best_template][:, shift : shift + n_bins]
+        expected = np.maximum(solutions[best_template][1][shift] @ template, floor)
         variance = expected
     in_point = point[shift : shift + n_bins][is_used]
     residual = np.bincount(in_point, (counts - expected)[is_used])

@@ -76,11 +76,11 @@ def _without_copies(
     return replace(pulses, files=files)
 
 
-def _is_part(pulses: PulseSet, other: PulseSet, ends: Mapping[Path, FileEnds]) -> bool:
+def _is_part(pulses: PulseSet, larger: PulseSet, ends: Mapping[Path, FileEnds]) -> bool:
     """Return whether all pulses of a set are those of another one."""
     first_records = {ends[path].first_record for path in pulses.files if path in ends}
-    others = {ends[path].first_record for path in other.files if path in ends}
-    return bool(first_records) and first_records <= others
+    larger_records = {ends[path].first_record for path in larger.files if path in ends}
+    return bool(first_records) and first_records <= larger_records
 
 
 def _size(pulses: PulseSet, ends: Mapping[Path, FileEnds]) -> int:

@@ -61,15 +61,17 @@ def settle_overlaps(runs: Sequence[JoinedRun]) -> SettledRuns:
             settled += group
             continue
         confirmed = [run for run in group if _agrees_with_label(run)]
-        others = [run for run in group if not any(run is kept for kept in confirmed)]
+        unconfirmed = [
+            run for run in group if not any(run is kept for kept in confirmed)
+        ]
         is_clear = len(_overlapping_groups(confirmed)) == len(confirmed) > 0 and all(
-            _agrees_with_label(run) is False for run in others
+            _agrees_with_label(run) is False for run in unconfirmed
         )
         if not is_clear:
             refused += [_refuse(run, group) for run in group]
             continue
         settled += confirmed
-        for run in others:
+        for run in unconfirmed:
             placed = _place_by_label(run, [*shortened, *settled])
             if placed is None:
                 refused.append(_refuse(run, group))
@@ -112,10 +114,10 @@ def separate(runs: Sequence[Run]) -> SeparateRuns:
                 points = replace(run.points, end_ns=end_ns)
                 separated[row] = replace(separated[row], points=points)
                 continue
-            for one, other in ((run, later), (later, run)):
-                reasons[one.name] = (
-                    f"{one.name}: claims the same time as {other.name}; not used; "
-                    "correct its log or `beamtime.clock_offset`"
+            for claimant, rival in ((run, later), (later, run)):
+                reasons[claimant.name] = (
+                    f"{claimant.name}: claims the same time as {rival.name}; "
+                    "not used; correct its log or `beamtime.clock_offset`"
                 )
     refused = [RefusedRun(name, reason) for name, reason in reasons.items()]
     kept = [run for run in separated if run.name not in reasons]
@@ -189,10 +191,10 @@ def _overlapping_groups(runs: Sequence[JoinedRun]) -> list[list[JoinedRun]]:
     groups: list[list[JoinedRun]] = []
     for run in sorted(runs, key=lambda run: (run.log.start_ns, run.log.end_ns)):
         joined = [
-            group for group in groups if any(_overlap(other, run) for other in group)
+            group for group in groups if any(_overlap(member, run) for member in group)
         ]
         groups = [group for group in groups if group not in joined]
-        groups.append([*(other for group in joined for other in group), run])
+        groups.append([*(member for group in joined for member in group), run])
     return groups
 
 
@@ -220,7 +222,9 @@ def _agrees_with_label(run: JoinedRun) -> bool | None:
     return bool((starts_inside & ends_inside).any())
 
 
-def _place_by_label(run: JoinedRun, others: Sequence[JoinedRun]) -> JoinedRun | None:
+def _place_by_label(
+    run: JoinedRun, neighbours: Sequence[JoinedRun]
+) -> JoinedRun | None:
     """Return a run at the time of its state label; None where that is not clear."""
     limits = _label_limits(run)
     if len(limits) != 1 or not np.isfinite(limits).all():
@@ -235,7 +239,10 @@ def _place_by_label(run: JoinedRun, others: Sequence[JoinedRun]) -> JoinedRun | 
         points, start_ns=points.start_ns + offset_ns, end_ns=points.end_ns + offset_ns
     )
     placed = replace(run, log=replace(run.log, points=moved))
-    if any(other is not run and _overlap_any_order(placed, other) for other in others):
+    if any(
+        neighbour is not run and _overlap_any_order(placed, neighbour)
+        for neighbour in neighbours
+    ):
         return None
     # the offset is anywhere within the margin: a uniform distribution
     error = abs(margin_ns) / NS_PER_S / sqrt(12)
@@ -258,7 +265,7 @@ def _overlap_any_order(first: JoinedRun, second: JoinedRun) -> bool:
 
 def _refuse(run: JoinedRun, group: Sequence[JoinedRun]) -> RefusedRun:
     """Return a run of an overlapping group as refused."""
-    names = ", ".join(other.log.name for other in group if other is not run)
+    names = ", ".join(rival.log.name for rival in group if rival is not run)
     agrees = _agrees_with_label(run)
     label = "; no state label gives its time"
     if agrees:

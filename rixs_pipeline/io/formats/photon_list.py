@@ -131,6 +131,6 @@ def _are_repeated(
     is_candidate = np.append(is_equal, False) | np.append(False, is_equal)
     rows = np.flatnonzero(is_candidate)
     order = rows[np.lexsort((energy[rows], pixel[rows], time[rows]))]
-    same = np.all([np.diff(x[order]) == 0 for x in (time, pixel, energy)], axis=0)
-    is_repeated[order[1:][same]] = True
+    is_same = np.all([np.diff(x[order]) == 0 for x in (time, pixel, energy)], axis=0)
+    is_repeated[order[1:][is_same]] = True
     return is_repeated

@@ -152,13 +152,13 @@ def _time_of_text(match: re.Match[str], key: str) -> LogTime:
     zone = match["zone"]
     iso_zone = zone if zone and zone[0] in "+-" else "+00:00"
     try:
-        whole = datetime.fromisoformat(f"{match['day']}T{match['clock']}{iso_zone}")
+        moment = datetime.fromisoformat(f"{match['day']}T{match['clock']}{iso_zone}")
     except ValueError as error:
         text = _shown(match[0])
         raise ValueError(f"`{key}`: {text} is not a time ({error})") from error
     fraction = (match["fraction"] or "")[:_DIGITS_OF_NS].ljust(_DIGITS_OF_NS, "0")
     form = TimeForm.TEXT if zone else TimeForm.TEXT_WITHOUT_ZONE
-    return LogTime(round(whole.timestamp()) * 10**9 + int(fraction), form)
+    return LogTime(round(moment.timestamp()) * 10**9 + int(fraction), form)
 
 
 def _is_missing(value: object) -> bool:

@@ -48,7 +48,7 @@ def correct_clocks(beamtime: Beamtime, config: Config, memo: Memo) -> Beamtime:
     Beamtime
         Scans that cannot be placed are among its refused runs.
     """
-    known = dict(memo)
+    earlier_decisions = dict(memo)
     memo.clear()
     setting = config.beamtime.clock_offset
     fixed: dict[str, Run] = {}
@@ -66,7 +66,9 @@ def correct_clocks(beamtime: Beamtime, config: Config, memo: Memo) -> Beamtime:
             fixed[run.name] = run
     for interval in _intervals(beamtime):
         scans = [scan for scan in interval.scans if scan.name not in fixed]
-        decisions = _decide_interval(scans, interval.is_closed, config, known, memo)
+        decisions = _decide_interval(
+            scans, interval.is_closed, config, earlier_decisions, memo
+        )
         for scan, decision in zip(scans, decisions, strict=True):
             if decision.refusal:
                 refused.append(RefusedRun(scan.name, decision.refusal))
@@ -135,10 +137,10 @@ def _decide_interval(
         members = [clocks[scan.name] for scan in group]
         key = _digest(members, config)
         memo[key] = known.get(key) or [_as_json(d) for d in decide(members)]
-        found = [_from_json(values) for values in memo[key]]
+        group_decisions = [_from_json(values) for values in memo[key]]
         names = [scan.name for scan in group]
-        known_now = dict(zip(names, found, strict=True))
-        decisions |= known_now if is_closed else {names[-1]: known_now[names[-1]]}
+        by_name = dict(zip(names, group_decisions, strict=True))
+        decisions |= by_name if is_closed else {names[-1]: by_name[names[-1]]}
     return [decisions.get(scan.name, ScanDecision()) for scan in scans]
 
 

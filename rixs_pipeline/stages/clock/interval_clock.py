@@ -95,9 +95,10 @@ class _CommonClock:
         order = np.argsort(self.time)
         time, value = self.time[order], self.fit.value[order]
         error = self.fit.error[order]
-        now = clock.scan.middle
+        time_of_scan = clock.scan.middle
         return ClockOffset(
-            float(np.interp(now, time, value)), float(np.interp(now, time, error))
+            float(np.interp(time_of_scan, time, value)),
+            float(np.interp(time_of_scan, time, error)),
         )
 
     @property
@@ -132,8 +133,8 @@ def _find_centres(clocks: Sequence[ScanClock]) -> list[float]:
             middle = (clock.allowed.low + clock.allowed.high) / 2
             centres.append(common if is_possible else middle)
             continue
-        others = [other for other in clocks if other is not clock]
-        place = _find_own_place(clock, common, others)
+        other_clocks = [rival for rival in clocks if rival is not clock]
+        place = _find_own_place(clock, common, other_clocks)
         centres.append(common if place is None else place)
     return centres
 
@@ -155,7 +156,7 @@ def _find_common_place(clocks: Sequence[ScanClock]) -> float:
 
 
 def _find_own_place(
-    clock: ScanClock, common: float, others: Sequence[ScanClock]
+    clock: ScanClock, common: float, rivals: Sequence[ScanClock]
 ) -> float | None:
     """Return where a scan finds its structure if not where its clock says, or None.
 
@@ -165,10 +166,10 @@ def _find_own_place(
     if evidence is None:
         return None
     is_free = np.ones(len(evidence.offset), bool)
-    for other in others:
-        start = (other.scan.start_ns - clock.scan.start_ns) / NS_PER_S - common
+    for rival in rivals:
+        start = (rival.scan.start_ns - clock.scan.start_ns) / NS_PER_S - common
         overlap = np.minimum(
-            clock.scan.duration - evidence.offset, start + other.scan.duration
+            clock.scan.duration - evidence.offset, start + rival.scan.duration
         ) - np.maximum(-evidence.offset, start)
         is_free &= overlap < CLAIMED_SHARE * clock.scan.duration
     gain = np.where(is_free, evidence.gain, 0.0)
@@ -208,9 +209,9 @@ def _fit_common(
             for row, curve, value in zip(rows, used, fit.value, strict=True)
         ]
         worst = int(np.argmax(loss))
-        own = fit_clock([used[worst]], time[[worst]])
-        distance = abs(float(own.value[0] - fit.value[worst]))
-        is_apart = distance > SIGNIFICANCE * float(own.error[0])
+        single_fit = fit_clock([used[worst]], time[[worst]])
+        distance = abs(float(single_fit.value[0] - fit.value[worst]))
+        is_apart = distance > SIGNIFICANCE * float(single_fit.error[0])
         agrees = loss[worst] < MIN_LOG_RATIO or not (is_apart or np.isinf(loss[worst]))
         if agrees or len(rows) == 1:
             return _CommonClock(fit, time, tuple(rows))

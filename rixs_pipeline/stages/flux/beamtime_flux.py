@@ -70,10 +70,12 @@ class BeamtimeFlux:
         """
         if not any(self._scan_levels(scan) for scan in group.scans):
             return BeamtimeVerdict()
-        own = {scan.name for scan in group.scans}
-        others = [s for s in self._companions(group.scans[-1]) if s.name not in own]
-        same_edge = [scan for scan in others if scan.edge == group.edge]
-        usual = self._usual_flux(same_edge or others, has_edge=bool(same_edge))
+        group_names = {scan.name for scan in group.scans}
+        companions = [
+            s for s in self._companions(group.scans[-1]) if s.name not in group_names
+        ]
+        same_edge = [scan for scan in companions if scan.edge == group.edge]
+        usual = self._usual_flux(same_edge or companions, has_edge=bool(same_edge))
         by_sample: dict[str, list[Run]] = {}
         for scan in same_edge:
             by_sample.setdefault(scan.sample, []).append(scan)
@@ -87,7 +89,7 @@ class BeamtimeFlux:
             return BeamtimeVerdict(usual)
         sample, factor = next(iter(factors.items()))
         if len(by_sample) == 1:
-            elsewhere = [scan for scan in others if scan.edge != group.edge]
+            elsewhere = [scan for scan in companions if scan.edge != group.edge]
             if not self._is_odd_of_two(group.scans, same_edge, elsewhere):
                 return BeamtimeVerdict(usual)
         return BeamtimeVerdict(usual, factor, sample)

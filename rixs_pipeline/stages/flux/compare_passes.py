@@ -125,8 +125,8 @@ def _find_ranges(
     axis = axis_of_passes(scans, name)
     flux = [pass_flux(scan, axis, channels) for scan in scans]
     for number, scan in enumerate(scans):
-        others = flux[:number] + flux[number + 1 :]
-        steps = find_pass_steps(flux[number], others, LEAST_FACTOR)
+        other_passes = flux[:number] + flux[number + 1 :]
+        steps = find_pass_steps(flux[number], other_passes, LEAST_FACTOR)
         at_points = at_points_of(steps.log_factor, scan, axis)
         ranges[number] = np.where(ranges[number] != 0, ranges[number], at_points)
     is_sound = [not log_range.any() or is_outage(log_range) for log_range in ranges]

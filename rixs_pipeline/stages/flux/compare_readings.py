@@ -179,8 +179,8 @@ def _find_ranges(
         return no_change
     ranges = []
     for number, scan in enumerate(scans):
-        others = flux[:number] + flux[number + 1 :]
-        steps = find_pass_steps(flux[number], others, LEAST_STEP)
+        other_passes = flux[:number] + flux[number + 1 :]
+        steps = find_pass_steps(flux[number], other_passes, LEAST_STEP)
         ranges.append(at_points_of(steps.log_factor, scan, axis))
     is_sound = [not log_range.any() or is_outage(log_range) for log_range in ranges]
     usable = [

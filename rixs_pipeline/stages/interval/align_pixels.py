@@ -111,8 +111,8 @@ def align_tasks(
     n_points = len(points)
     n_parts = n_points * -(-MAX_PIECES // max(n_points, 1))
     counts_per_piece = max(len(scan.pulse_files), 1) * len(edges)
-    most = int(np.clip(MAX_COUNTS // counts_per_piece, 1, MAX_PIECES))
-    piece = np.arange(n_parts) * min(most, n_parts) // max(n_parts, 1)
+    max_pieces = int(np.clip(MAX_COUNTS // counts_per_piece, 1, MAX_PIECES))
+    piece = np.arange(n_parts) * min(max_pieces, n_parts) // max(n_parts, 1)
     tasks = []
     for first in range(0, len(scan.pulse_files), block_size):
         block = slice(first, first + block_size)

@@ -67,16 +67,16 @@ def find_pixel_energies(
     ScanEnergies
         Of the scans.
     """
-    wanted = [scan for scan in scans if scan.name not in calibrated]
-    energies = _calibrated_energies(context, calibrations, wanted)
-    with_pulses = [scan for scan in wanted if energies[scan.name].result]
+    uncalibrated = [scan for scan in scans if scan.name not in calibrated]
+    energies = _calibrated_energies(context, calibrations, uncalibrated)
+    with_pulses = [scan for scan in uncalibrated if energies[scan.name].result]
     companions = {
         companion.name: companion
         for scan in with_pulses
         for companion in calibrations.companions(scan)
     }
-    others = [run for name, run in companions.items() if name not in energies]
-    energies |= _calibrated_energies(context, calibrations, others)
+    other_runs = [run for name, run in companions.items() if name not in energies]
+    energies |= _calibrated_energies(context, calibrations, other_runs)
     in_order = sorted(companions.values(), key=lambda scan: scan.start_ns)
     drifts = IntervalDrifts(context, calibrations)
     arrays = _compare_and_align(context, drifts, in_order, energies, block_size)

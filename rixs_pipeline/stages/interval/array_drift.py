@@ -159,9 +159,11 @@ class _Observations:
     def positions(self) -> LinePositions:
         """Return all of them."""
         if not self.n_groups:
-            none, whole = np.empty(0), np.empty(0, np.int64)
+            no_values, no_rows = np.empty(0), np.empty(0, np.int64)
             table = np.empty((0, 2))
-            return LinePositions(whole, whole, whole, none, none, none, table, table)
+            return LinePositions(
+                no_rows, no_rows, no_rows, no_values, no_values, no_values, table, table
+            )
         columns: dict[str, Any] = {
             name: np.concatenate(parts) for name, parts in self.columns.items()
         }
@@ -296,10 +298,10 @@ def reference_shifts(
 
 
 def _at_energies(
-    lever: FloatArray, energies: FloatArray, wanted: FloatArray
+    lever: FloatArray, energies: FloatArray, new_energies: FloatArray
 ) -> FloatArray:
     """Interpolate a lever (energy, 2) to other energies (n, 2)."""
-    columns = [np.interp(wanted, energies, column) for column in lever.T]
+    columns = [np.interp(new_energies, energies, column) for column in lever.T]
     return np.stack(columns, axis=-1)
 
 

@@ -38,23 +38,25 @@ def mark_displaced(
     tuple of PixelEnergy
         In the same order.
     """
-    found = find_displaced(spectra, edges)
+    displacements = find_displaced(spectra, edges)
     marked = list(energies)
-    for row in np.flatnonzero(found.is_displaced | found.is_unlike):
-        shift = np.inf if found.is_unlike[row] else float(found.shift[row])
+    for row in np.flatnonzero(displacements.is_displaced | displacements.is_unlike):
+        shift = (
+            np.inf if displacements.is_unlike[row] else float(displacements.shift[row])
+        )
         marked[row] = replace(marked[row], displacement=shift)
-        if exclude and not found.is_undetermined:
-            status = _displaced_status(found, int(row))
+        if exclude and not displacements.is_undetermined:
+            status = _displaced_status(displacements, int(row))
             marked[row] = PixelEnergy(status, displacement=shift)
     return tuple(marked)
 
 
-def _displaced_status(found: Displacements, row: int) -> PixelStatus:
+def _displaced_status(displacements: Displacements, row: int) -> PixelStatus:
     """Return the status of a pixel that is left out."""
     where = ""
-    if found.share[row] < 1:
-        where = f" in {100 * found.share[row]:.0f} % of the scan"
-    if found.is_unlike[row]:
+    if displacements.share[row] < 1:
+        where = f" in {100 * displacements.share[row]:.0f} % of the scan"
+    if displacements.is_unlike[row]:
         return PixelStatus(PixelState.UNLIKE, f"spectrum differs{where}")
-    detail = f"{found.shift[row]:+.1f} eV against the other pixels{where}"
+    detail = f"{displacements.shift[row]:+.1f} eV against the other pixels{where}"
     return PixelStatus(PixelState.DISPLACED, detail)

@@ -34,11 +34,13 @@ def pixel_resolutions(calibrations: Sequence[xr.Dataset]) -> dict[int, float]:
         is_ok = are_ok(product["status"].values)
         elastic = product["elastic_fwhm"].values
         lines = product["fwhm"].values
-        known = product["resolution"].values if "resolution" in product else elastic
+        resolution = (
+            product["resolution"].values if "resolution" in product else elastic
+        )
         for row in np.flatnonzero(is_ok).tolist():
             width = elastic[row]
             if not np.isfinite(width):
-                width = known[row]
+                width = resolution[row]
             if not np.isfinite(width):
                 width = _narrowest(lines[row])
             if np.isfinite(width):
@@ -90,16 +92,18 @@ def average_resolution_over_scans(scans: Sequence[xr.Dataset]) -> dict[str, floa
 
     Empty where no scan has a resolution.
     """
-    known = [scan for scan in scans if np.isfinite(scan.attrs.get(FWHM, np.nan))]
-    if not known:
+    with_resolution = [
+        scan for scan in scans if np.isfinite(scan.attrs.get(FWHM, np.nan))
+    ]
+    if not with_resolution:
         return {}
     photons = [
         float(scan["counts"].values[scan["point_status"].values == POINT_USED].sum())
-        for scan in known
+        for scan in with_resolution
     ]
-    weights = photons if any(photons) else np.ones(len(known))
-    squares = [scan.attrs[FWHM] ** 2 for scan in known]
-    errors = [scan.attrs[FWHM_ERRORS] for scan in known]
+    weights = photons if any(photons) else np.ones(len(with_resolution))
+    squares = [scan.attrs[FWHM] ** 2 for scan in with_resolution]
+    errors = [scan.attrs[FWHM_ERRORS] for scan in with_resolution]
     return {
         FWHM: float(np.sqrt(np.average(squares, weights=weights))),
         FWHM_ERRORS: float(np.average(errors, weights=weights)),

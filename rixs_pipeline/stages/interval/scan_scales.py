@@ -164,8 +164,10 @@ class IntervalScales:
                 step = self.drift.coefficients - run.drift.in_use
                 params[layout.DRIFT] += step
                 change = change + step / 2
-            own = spectra.pixel_lever[place] - spectra.lever.mean(axis=0)
-            extra = _aligned_share(energy) * _relative(own @ change, self.energies)
+            relative_lever = spectra.pixel_lever[place] - spectra.lever.mean(axis=0)
+            extra = _aligned_share(energy) * _relative(
+                relative_lever @ change, self.energies
+            )
             for params in (early, late):
                 params[layout.CURVE] *= (1 - gain) * (1 - extra)
             # both gains as one

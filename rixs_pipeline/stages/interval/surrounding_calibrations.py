@@ -145,7 +145,9 @@ class SurroundingCalibrations:
         scans = self._scans[self.interval(scan)]
         if self.is_closed(scan):
             return tuple(scans)
-        return tuple(other for other in scans if other.start_ns <= scan.start_ns)
+        return tuple(
+            candidate for candidate in scans if candidate.start_ns <= scan.start_ns
+        )
 
     def read(self, scan: Run) -> list["xr.Dataset"]:
         """Return the calibrations around a scan; only those are held in memory."""

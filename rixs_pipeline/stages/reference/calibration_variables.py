@@ -211,11 +211,11 @@ def _response_variables(result: Calibration) -> Variables:
     response = result.response
     resolution = response.resolution
     sources = np.where(resolution.is_elastic, ELASTIC_LINE, REFERENCE_LINES)
-    known = np.isfinite(resolution.pixel.values)
+    is_known = np.isfinite(resolution.pixel.values)
     variables: Variables = {
         "resolution": (PIXEL, resolution.pixel.values),
         "resolution_errors": (PIXEL, resolution.pixel.errors),
-        "resolution_source": (PIXEL, _text(np.where(known, sources, "").tolist())),
+        "resolution_source": (PIXEL, _text(np.where(is_known, sources, "").tolist())),
     }
     for name, widths in (
         ("fwhm", response.line_resolution),

@@ -60,9 +60,9 @@ def _pixel_problems(dataset: xr.Dataset) -> list[str]:
     if not wrong or not any(status.is_ok for status in statuses):
         return []
     channels = ", ".join(str(channel) for channel, _ in wrong[:8])
-    more = ", ..." if len(wrong) > 8 else ""
+    ellipsis = ", ..." if len(wrong) > 8 else ""
     plural = "s" if len(wrong) > 1 else ""
-    return [f"pixel{plural} {channels}{more} not calibrated: {wrong[0][1]}"]
+    return [f"pixel{plural} {channels}{ellipsis} not calibrated: {wrong[0][1]}"]
 
 
 def _missing_lines(dataset: xr.Dataset, named_lines: Sequence[str]) -> list[str]:

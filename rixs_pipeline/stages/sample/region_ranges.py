@@ -68,18 +68,18 @@ def _find_problem(
     return problems[0] if all(problems) else ""
 
 
-def _is_outside(limits: Range | None, ranges: Iterable[Range], what: str) -> str:
+def _is_outside(limits: Range | None, ranges: Iterable[Range], quantity: str) -> str:
     """Return a line where limits have nothing in common with any range."""
     if limits is None:
         return ""
     low, high = limits
-    known = list(ranges)
-    if any(low <= upper and high >= lower for lower, upper in known):
+    all_ranges = list(ranges)
+    if any(low <= upper and high >= lower for lower, upper in all_ranges):
         return ""
-    lowest = min(lower for lower, _ in known)
-    highest = max(upper for _, upper in known)
+    lowest = min(lower for lower, _ in all_ranges)
+    highest = max(upper for _, upper in all_ranges)
     return (
-        f"{what} {low:g} to {high:g} eV, but the maps have {lowest:.1f} to "
+        f"{quantity} {low:g} to {high:g} eV, but the maps have {lowest:.1f} to "
         f"{highest:.1f} eV; correct its limits"
     )
 

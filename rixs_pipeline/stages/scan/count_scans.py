@@ -57,10 +57,10 @@ def count_scans(
         for scan in scans
     }
     plan = context.plan_blocks(scans, [len(paths) for paths in files.values()])
-    found = find_pixel_energies(
+    pixel_energies = find_pixel_energies(
         context, calibrations, scans, calibrated=photon_stores, block_size=plan.size
     )
-    energies, scales = found.energies, found.scales
+    energies, scales = pixel_energies.energies, pixel_energies.scales
     tasks = (
         _tasks(
             context, scan, energies[scan.name], plan.size, part_folders.get(scan.name)

@@ -223,11 +223,11 @@ def find_i0_reference(
     if len(passes) == 2:  # neither has the majority: all scans of the edge decide
         passes = [scan for scan in companions if scan.edge == first.edge]
     means = [_mean_i0(scan, config, blanks) for scan in passes]
-    known = [mean for mean in means if mean is not None]
-    if len(known) < 3:
+    finite_means = [mean for mean in means if mean is not None]
+    if len(finite_means) < 3:
         return mean_i0
-    usual = np.median(np.log(known))
-    sound = [mean for mean in known if abs(np.log(mean) - usual) < SAME_RANGE]
+    usual = np.median(np.log(finite_means))
+    sound = [mean for mean in finite_means if abs(np.log(mean) - usual) < SAME_RANGE]
     return mean_i0 if mean_i0 in sound or not sound else sound[0]
 
 

@@ -220,16 +220,16 @@ def _find_repeated(scan: Run, config: NormaliseConfig, is_dark: BoolArray) -> _R
     sign = 1 if config.second_monitor else config.i0_sign
     readings = sign * scan.readings[str(channel)]
     repeated = find_repeated_readings(np.where(is_dark, np.nan, readings))
-    nothing = np.zeros(len(scan.points), bool)
+    no_point = np.zeros(len(scan.points), bool)
     if repeated is None:
-        return _Repeated(nothing)
+        return _Repeated(no_point)
     value = f"{sign * repeated.value:.6g}"
     if repeated.kind is Repetition.CONSTANT:
         warning = (
             f"{scan.name}: '{channel}' reads {value} at all points; stuck, or not a "
             "monitor of the flux (`normalise.i0: null` normalises by live time)"
         )
-        return _Repeated(nothing, warnings=[warning])
+        return _Repeated(no_point, warnings=[warning])
     return _Repeated(repeated.is_repeated, f"'{channel}' {repeated.kind} at {value}")
 
 

@@ -152,18 +152,18 @@ def average_scale_errors(scans: Sequence[xr.Dataset]) -> ScaleErrors | None:
     None where a scan has no errors.
     """
     errors = [read_scale_errors(scan) for scan in scans]
-    known = [part for part in errors if part is not None]
-    if not known or len(known) < len(errors):
+    parts = [part for part in errors if part is not None]
+    if not parts or len(parts) < len(errors):
         return None
-    if any(not np.array_equal(part.energy, known[0].energy) for part in known):
+    if any(not np.array_equal(part.energy, parts[0].energy) for part in parts):
         return None
     photons = np.array([float(scan["counts"].values.sum()) for scan in scans])
     weight = photons / photons.sum() if photons.sum() else np.full(len(scans), 1.0)
     modes: dict[str, FloatArray] = {}
-    for share, part in zip(weight, known, strict=True):
+    for share, part in zip(weight, parts, strict=True):
         for name, mode in zip(part.names, part.modes, strict=True):
             modes[name] = modes.get(name, 0.0) + share * mode
-    return ScaleErrors(known[0].energy, np.stack(list(modes.values())), tuple(modes))
+    return ScaleErrors(parts[0].energy, np.stack(list(modes.values())), tuple(modes))
 
 
 def scale_difference_errors(
