@@ -8,18 +8,11 @@ from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.build_runs import build_runs, make_relative
 from rixs_pipeline.io.checks.copies import drop_copies
 from rixs_pipeline.io.checks.given_offsets import remove_given_offsets
-from rixs_pipeline.io.find_files import (
-    BeamtimeFiles,
-    PulseSetKey,
-    collect_files,
-    read_problem,
-    unread_files,
-)
-from rixs_pipeline.io.formats import experiment_state, off
+from rixs_pipeline.io.find_files import collect_files, unread_files
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.values import TimeForm
 from rixs_pipeline.io.join_pulses import join_pulses
-from rixs_pipeline.io.joined_runs import PulseSet
+from rixs_pipeline.io.read_pulse_sets import read_pulse_sets
 from rixs_pipeline.io.runs import Beamtime, RefusedRun, Run, name_of
 
 
@@ -50,12 +43,8 @@ def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
     if not path.is_dir():
         raise InputError(f"{path}: not a directory; give the folder of a beamtime")
     files = collect_files(path)
-    ends: dict[Path, off.FileEnds] = {}
-    pulse_sets = [
-        _read_pulse_set(key, off_files, files, ends)
-        for key, off_files in sorted(files.off_files.items())
-    ]
-    distinct = drop_copies(pulse_sets, ends)
+    pulses = read_pulse_sets(files)
+    distinct = drop_copies(pulses.pulse_sets, pulses.ends)
     files.problems += distinct.problems
     config = config or BeamtimeConfig()
     logs = remove_given_offsets(files.logs, config.clock_offset)
@@ -119,58 +108,3 @@ def _missing_kinds(path: Path, kinds: set[str]) -> list[str]:
         for kind, name in names.items()
         if kind not in kinds
     ]
-
-
-def _read_pulse_set(
-    key: PulseSetKey,
-    paths_of_set: list[Path],
-    files: BeamtimeFiles,
-    ends: dict[Path, off.FileEnds],
-) -> PulseSet:
-    """Read the headers and experiment states of a set of OFF files.
-
-    Unreadable files are left out and added to the problems; first and last records are
-    added to `ends`.
-    """
-    folder, prefix = key
-    headers: dict[Path, off.OffHeader] = {}
-    times: list[int] = []
-    for path in sorted(paths_of_set, key=off.pixel_number):
-        try:
-            headers[path] = off.read_header(path)
-            file_ends = off.read_ends(path, headers[path])
-        except (InputError, OSError) as error:
-            files.problems.append(read_problem(path, error))
-            continue
-        if file_ends:
-            ends[path] = file_ends
-            times += [file_ends.first_ns, file_ends.last_ns]
-    states = experiment_state.ExperimentStates()
-    if key in files.state_files:
-        states = experiment_state.read(files.state_files[key])
-        files.problems.extend(states.problems)
-    empty = [path for path, header in headers.items() if header.n_records == 0]
-    truncated = [path for path, header in headers.items() if header.truncated_bytes]
-    if empty:
-        files.problems.append(
-            f"{folder / prefix}: no pulses in pixel {_pixel_numbers(empty)} (dead or "
-            "switched off); pixel not used"
-        )
-    if truncated:
-        files.problems.append(
-            f"{folder / prefix}: last record of pixel {_pixel_numbers(truncated)} is "
-            "incomplete (file still being written?); record not used"
-        )
-    return PulseSet(
-        folder=folder,
-        prefix=prefix,
-        files=tuple(headers),
-        first_ns=min(times, default=None),
-        last_ns=max(times, default=None),
-        states=states.intervals,
-    )
-
-
-def _pixel_numbers(off_files: list[Path]) -> str:
-    """Return the pixel numbers of files, such as `3, 5, 7`."""
-    return ", ".join(str(off.pixel_number(path)) for path in off_files)

@@ -6,7 +6,6 @@ from typing import Any
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import MapConfig
-from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.corrections import (
     calibration_corrections,
@@ -14,9 +13,6 @@ from rixs_pipeline.stages.corrections import (
     clock_corrections,
 )
 from rixs_pipeline.stages.facts import PixelCount, calibration_facts
-from rixs_pipeline.stages.interval.surrounding_calibrations import (
-    find_usable_calibrations,
-)
 from rixs_pipeline.stages.record_defects import describe_record_defects
 from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
 from rixs_pipeline.stages.reference.calibration_warnings import calibration_warnings
@@ -24,18 +20,9 @@ from rixs_pipeline.stages.reference.parked_elastic import (
     ENERGY,
     ERRORS,
     parked_line_attributes,
-    parked_line_moves,
     parked_line_results,
 )
-from rixs_pipeline.stages.reference.reference_table import reference_table
-from rixs_pipeline.stages.stage import (
-    Content,
-    Product,
-    Result,
-    Stage,
-    dataset_writer,
-    table_writer,
-)
+from rixs_pipeline.stages.stage import Content, Product, Result, Stage, dataset_writer
 
 
 class Calibrate(Stage[Run]):
@@ -126,42 +113,3 @@ class Calibrate(Stage[Run]):
 def _rounded(value: float) -> float | None:
     """Return a rounded number, or None for NaN, which JSON does not have."""
     return round(float(value), 4) if value == value else None
-
-
-class ReferenceTable(Stage[None]):
-    """What each line says of the reference set, from all calibrations."""
-
-    verb = "calibrate"
-
-    def products(self) -> list[Product[None]]:
-        """Return the table, where there is a calibration."""
-        if not self._calibrations():
-            return []
-        path = paths.references_table(self.context.out)
-        return [Product("references", path, None)]
-
-    def options(self, product: Product[None]) -> Mapping[str, Any]:
-        """Return nothing: the options are those of the calibrations."""
-        return {}
-
-    def inputs(self, product: Product[None]) -> Mapping[str, str]:
-        """Return the digests of the calibrations."""
-        return {
-            path.stem: self.context.key_digest(path) for path in self._calibrations()
-        }
-
-    def compute_product(self, product: Product[None]) -> Content:
-        """Compare the lines of all calibrations with the reference set."""
-        calibrations = [nexus.read_entry(path) for path in self._calibrations()]
-        curve = self.context.config.calibration.curve
-        table = reference_table(calibrations, curve)
-        attributes = self.context.reference_set.attributes()
-        verdicts = dict(zip(table["line"], table["verdict"], strict=True))
-        moves = parked_line_moves(calibrations)
-        facts = attributes | {"lines": verdicts, "results": moves}
-        warnings = find_usable_calibrations(self.context).warnings
-        return Content(table_writer(table, attributes), facts, warnings)
-
-    def _calibrations(self) -> list[Any]:
-        paths_of_runs = self.context.calibration_paths()
-        return [path for path in paths_of_runs if self.context.has(path)]

@@ -21,7 +21,7 @@ from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.runner.executor import available_cores
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings
-from rixs_pipeline.stages.reference.calibrate_run import read_reference_pulses
+from rixs_pipeline.stages.reference.reference_pulses import read_reference_pulses
 
 HERE = Path(__file__).parent
 RESULTS = Path(

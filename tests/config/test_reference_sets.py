@@ -214,7 +214,8 @@ def test_mistakes_have_file_line_and_key(
 def test_an_unknown_set_is_reported_with_the_known_sets() -> None:
     with pytest.raises(
         ConfigError,
-        match="no reference set 'srd12'; choose from elam, hauskat2024, kalpha, srd128, ucal",
+        match="no reference set 'srd12'; "
+        "choose from elam, hauskat2024, kalpha, srd128, ucal",
     ):
         load_reference_set("srd12")
     with pytest.raises(ConfigError, match=r"nix\.yaml: no such file"):

@@ -12,7 +12,7 @@ from rixs_pipeline.core.calibration.reference_run import Calibration, calibrate_
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.stages.reference.calibrate_run import read_reference_pulses
+from rixs_pipeline.stages.reference.reference_pulses import read_reference_pulses
 from tests.core.photons import OPTIONS, REFERENCE_LINES
 
 

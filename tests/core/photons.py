@@ -4,7 +4,7 @@ import numpy as np
 
 from rixs_pipeline.config import CalibrationConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
-from rixs_pipeline.stages.reference.calibrate_run import (
+from rixs_pipeline.stages.reference.calibration_options import (
     calibration_options,
     reference_lines,
 )

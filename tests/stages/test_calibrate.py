@@ -3,7 +3,8 @@ import pytest
 
 from rixs_pipeline import paths
 from rixs_pipeline.stages import calibrate as module
-from rixs_pipeline.stages.calibrate import Calibrate, ReferenceTable
+from rixs_pipeline.stages.calibrate import Calibrate
+from rixs_pipeline.stages.references import ReferenceTable
 from tests.stages.builders import calibration
 from tests.stages.contexts import make_context, numbered_scan, reference_run
 

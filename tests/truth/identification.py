@@ -21,7 +21,7 @@ from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.calibration.reference_run import Calibration, calibrate_pixels
 from rixs_pipeline.core.energy import curve_energy
-from rixs_pipeline.stages.reference.calibrate_run import (
+from rixs_pipeline.stages.reference.calibration_options import (
     calibration_options,
     reference_lines,
 )

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rixs_pipeline.config import CalibrationConfig, ReferenceSet
-from rixs_pipeline.core.calibration.hints import Hint, Hints
-from rixs_pipeline.core.calibration.line_identification import ReferenceLine
-from rixs_pipeline.core.calibration.pixel import ReferencePulses
-from rixs_pipeline.core.calibration.reference_run import (
-    Calibration,
-    CalibrationOptions,
-    calibrate_pixels,
-)
-from rixs_pipeline.core.gain import CurveForm
+from rixs_pipeline.core.calibration.reference_run import Calibration, calibrate_pixels
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.io.formats import off
-from rixs_pipeline.io.runs import NS_PER_S, Run
+from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import PIXEL_CALIBRATION, check, labelled
 from rixs_pipeline.stages.interval.response_tail import tail_attributes
+from rixs_pipeline.stages.reference.calibration_options import (
+    calibration_options,
+    reference_lines,
+)
 from rixs_pipeline.stages.reference.calibration_variables import (
     calibration_variables,
     correction_variables,
 )
 from rixs_pipeline.stages.reference.height_spectra import height_variables
+from rixs_pipeline.stages.reference.reference_pulses import read_reference_pulses
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -104,69 +99,3 @@ def _narrowest_share(result: Calibration) -> float:
     n_fitted = int(np.count_nonzero(is_fitted))
     n_narrowest = int(np.count_nonzero(is_narrowest & is_fitted))
     return n_narrowest / max(n_fitted, 1)
-
-
-def calibration_options(config: CalibrationConfig) -> CalibrationOptions:
-    """Return the options of a calibration that the config sets."""
-    hints = {
-        key: tuple(Hint(height, line) for height, line in sorted(peaks.items()))
-        for key, peaks in config.hints.items()
-    }
-    by_pixel = {key: peaks for key, peaks in hints.items() if isinstance(key, int)}
-    return CalibrationOptions(
-        line_names=config.lines,
-        curve_form=CurveForm(config.curve),
-        correct_phase=config.phase,
-        correct_drift=config.drift,
-        cut_width=config.residual_cut,
-        min_line_counts=config.min_line_counts,
-        hold_off=None if config.hold_off == "auto" else config.hold_off,
-        hints=Hints(hints.get("all", ()), by_pixel),
-    )
-
-
-def reference_lines(reference: ReferenceSet) -> list[ReferenceLine]:
-    """Return the lines of a reference set."""
-    return [
-        ReferenceLine(
-            name=name,
-            energy=line.energy,
-            uncertainty=line.uncertainty,
-            shape=line.shape,
-            sigma=line.sigma,
-            is_satellite=line.satellite_of is not None,
-        )
-        for name, line in reference.lines.items()
-    ]
-
-
-def read_reference_pulses(run: Run, path: Path) -> ReferencePulses:
-    """Read the pulses of one pixel in a reference run.
-
-    Parameters
-    ----------
-    run
-        The reference run.
-    path
-        OFF file of the pixel.
-
-    Returns
-    -------
-    ReferencePulses
-        In order of time, which counts from the start of the run; without those in
-        gaps between its parts.
-    """
-    points = run.points
-    pulses = off.read_pulses(path, run.start_ns, run.end_ns)
-    if len(points) > 1:
-        part = np.searchsorted(points.start_ns, pulses.time_ns, side="right") - 1
-        pulses = pulses.select(pulses.time_ns < points.end_ns[part])
-    return ReferencePulses(
-        pixel=pulses.pixel,
-        pulse_height=pulses.pulse_height,
-        pretrigger_mean=pulses.pretrigger_mean,
-        phase=pulses.phase,
-        residual=pulses.residual,
-        time=(pulses.time_ns - run.start_ns) / NS_PER_S,
-        since_last=pulses.since_last,
-    )

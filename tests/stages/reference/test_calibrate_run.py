@@ -5,10 +5,7 @@ from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.schema import PIXEL_CALIBRATION, check
-from rixs_pipeline.stages.reference.calibrate_run import (
-    calibrate_run,
-    read_reference_pulses,
-)
+from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
 from tests.stages.builders import points, scan, write_off
 
 
@@ -36,13 +33,3 @@ def test_a_run_without_a_pulse_fails(tmp_path):
         calibrate_run(
             run, load_reference_set("srd128"), CalibrationConfig(), (200.0, 1100.0)
         )
-
-
-def test_only_pulses_within_the_run_are_read(tmp_path):
-    at = points(1)
-    start, end = at.start_ns[0], at.end_ns[0]
-    times = [start - 1, start, end - 1, end]
-    file = write_off(tmp_path / "x_chan7.off", times, [500, 501, 502, 503])
-    pulses = read_reference_pulses(scan([file], at), file)
-    assert (pulses.pixel, pulses.pulse_height.tolist()) == (7, [5010.0, 5020.0])
-    assert pulses.time == pytest.approx([0.0, (end - 1 - start) / 1e9])

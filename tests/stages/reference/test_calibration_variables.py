@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.energy import curve_energy, energy
-from rixs_pipeline.stages.reference.calibrate_run import read_reference_pulses
 from rixs_pipeline.stages.reference.calibration_variables import spectrum_edges
+from rixs_pipeline.stages.reference.reference_pulses import read_reference_pulses
 
 
 def test_the_spectrum_holds_the_accepted_pulses_within_its_range(product, run):

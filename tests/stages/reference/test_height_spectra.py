@@ -1,6 +1,6 @@
 import numpy as np
 
-from rixs_pipeline.stages.reference.calibrate_run import read_reference_pulses
+from rixs_pipeline.stages.reference.reference_pulses import read_reference_pulses
 
 
 def test_all_accepted_pulses_are_counted(product, run):
