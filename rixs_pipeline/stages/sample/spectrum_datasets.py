@@ -142,13 +142,16 @@ def errors_text(spectrum: Spectrum, region: Region) -> str:
     if spectrum.i0_errors is not None:
         is_yield = spectrum.axis is SpectrumAxis.INCIDENT
         parts.append("I0" if is_yield else "I0, common to all points")
-    if region.scale is Scale.MAX:
-        parts.append("scale factor, correlation ignored")
-    elif region.scale is not Scale.NONE:
+    if region.scale is not Scale.NONE:
         parts.append("scale factor, with correlation")
     text = f"variances of {'; '.join(parts)}"
-    if spectrum.energy_errors is not None or spectrum.reference_errors is not None:
-        text += "; apart, common to all points: energy scale, reference lines"
+    apart = []
+    if spectrum.energy_errors is not None:
+        apart.append("energy scale")
+    if spectrum.reference_errors is not None:
+        apart.append("reference lines")
+    if apart:
+        text += f"; apart, common to all points: {', '.join(apart)}"
     return f"{text}; interval: 95 %, gamma with Blaker's ends, MOVER"
 
 

@@ -239,7 +239,6 @@ def test_a_run_with_a_comparison_and_multi_panel_figures(small):
         "ratio_lower",
         "ratio_upper",
         "ratio_p",
-        "difference_energy_errors",
     }
     assert "p = " in summary.items["compare heating-Co_L"]["results"][0]
     rixs_map = open_product(small.out / "maps" / "LMR_RT-Co_L.nxs")

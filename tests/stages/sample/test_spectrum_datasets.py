@@ -86,12 +86,13 @@ def test_the_text_on_errors_names_their_parts():
     background = (SidebandBackground(((500.0, 501.0),)),)
     region = Region(kind=RegionKind.XES, background=background, scale=Scale.AREA)
     errors = np.ones(3)
-    parts = {"background": errors, "i0_errors": errors, "energy_errors": errors}
+    names = ("background", "i0_errors", "energy_errors", "reference_errors")
+    parts = dict.fromkeys(names, errors)
     text = errors_text(a_spectrum(SpectrumAxis.EMISSION, **parts), region)
     assert text == (
         "variances of counting: V + w^2; background: sideband; "
         "I0, common to all points; scale factor, with correlation; "
-        f"apart, common to all points: energy scale{interval}"
+        f"apart, common to all points: energy scale, reference lines{interval}"
     )
 
 

@@ -16,10 +16,13 @@ CONFIG = {"map": {"emission": [500, 503], "step": 1.0}}
 
 
 class Calibrations:
-    """Calibrations that know no tail of any pixel's response."""
+    """Calibrations that know nothing of any pixel's response."""
 
     def tails(self, run):
         return NO_TAILS
+
+    def resolution(self, run, dataset):
+        return {}
 
 
 def content(tmp_path, triggers, energies, config=None):
