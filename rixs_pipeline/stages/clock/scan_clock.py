@@ -44,9 +44,11 @@ class OffsetRange:
 
 
 def scan_spacing(scan: Run) -> float:
-    """Return the time from point to point, s."""
+    """Return the time from point to point, s; of a single point its length."""
     starts = scan.points.start_ns
-    return float(np.median(np.diff(starts))) / NS_PER_S if len(starts) > 1 else 0.0
+    if len(starts) < 2:
+        return scan.duration
+    return float(np.median(np.diff(starts))) / NS_PER_S
 
 
 def label_range(run: Run) -> OffsetRange | None:

@@ -31,6 +31,14 @@ def test_a_label_bounds_the_offset():
     assert label_range(scan(None)) is None
 
 
+def test_a_scan_of_one_point_is_placed_by_the_length_of_the_point():
+    single = scan((90, 130), points=1)
+    clock = ScanClock(single, None, [], ())
+    assert clock.spacing == single.duration > 0
+    assert clock.allowed.contains(0.0) and not clock.contradicts_label
+    assert clock.pulses.counts.sum() == 0  # without pulse files
+
+
 def test_a_label_as_long_as_the_scan_places_it():
     offset = place_by_label(scan((160, 200)), tolerance=1.0)
     assert offset.value == -60
