@@ -8,9 +8,7 @@ from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.build_runs import build_runs, make_relative
 from rixs_pipeline.io.checks.copies import drop_copies
 from rixs_pipeline.io.checks.given_offsets import remove_given_offsets
-from rixs_pipeline.io.find_files import collect_files, unread_files
-from rixs_pipeline.io.formats.log import LogRun
-from rixs_pipeline.io.formats.values import TimeForm
+from rixs_pipeline.io.find_files import collect_files, guessed_times, unread_files
 from rixs_pipeline.io.join_pulses import join_pulses
 from rixs_pipeline.io.read_pulse_sets import read_pulse_sets
 from rixs_pipeline.io.runs import Beamtime, RefusedRun, Run, name_of
@@ -61,7 +59,7 @@ def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
         *files.problems,
         *unread_files(files),
         *joined.problems,
-        *_guessed_times(files.logs),
+        *guessed_times(files.logs),
         *_missing_kinds(path, {run.kind for run in built.runs}),
         *built.problems,
     ]
@@ -82,22 +80,6 @@ def _lost_runs(
     }
     lost = {run.name: run for run in refused if run.name not in usable | excluded}
     return tuple(lost.values())
-
-
-def _guessed_times(logs: Sequence[LogRun]) -> list[str]:
-    """Return one line for each form of times that is recognised by their size."""
-    files: dict[TimeForm, list[Path]] = {}
-    for log in logs:
-        if log.time_form.is_guessed and log.log is not None:
-            files.setdefault(log.time_form, []).append(log.log)
-    problems = []
-    for form, paths in files.items():
-        count = f" and {len(paths) - 1} more logs" if len(paths) > 1 else ""
-        how = "read as such by the size of the numbers"
-        if form is TimeForm.TEXT_WITHOUT_ZONE:
-            how = "read as UTC"
-        problems.append(f"{paths[0]}{count}: times are {form}; {how}")
-    return problems
 
 
 def _missing_kinds(path: Path, kinds: set[str]) -> list[str]:

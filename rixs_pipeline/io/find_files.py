@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
@@ -11,6 +11,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError, LogError
 from rixs_pipeline.io.formats import json_log, photon_list, ssrl_ascii, ssrl_log
 from rixs_pipeline.io.formats.log import LogRun
+from rixs_pipeline.io.formats.values import TimeForm
 from rixs_pipeline.io.runs import RefusedRun
 
 _HEAD_BYTES = 4096  # of a file, by which its format is recognised
@@ -145,4 +146,22 @@ def unread_files(files: BeamtimeFiles) -> list[str]:
         ]
         count = f" and {len(further)} more {suffix} files" if further else ""
         problems.append(f"{first}{count}: unknown format; not read")
+    return problems
+
+
+def guessed_times(logs: Sequence[LogRun]) -> list[str]:
+    """Return one line for each form of times that is recognised by their size."""
+    files: dict[TimeForm, list[Path]] = {}
+    for log in logs:
+        if log.time_form.is_guessed and log.log is not None:
+            files.setdefault(log.time_form, []).append(log.log)
+    problems = []
+    for form, logs_of_form in files.items():
+        count = (
+            f" and {len(logs_of_form) - 1} more logs" if len(logs_of_form) > 1 else ""
+        )
+        how = "read as such by the size of the numbers"
+        if form is TimeForm.TEXT_WITHOUT_ZONE:
+            how = "read as UTC"
+        problems.append(f"{logs_of_form[0]}{count}: times are {form}; {how}")
     return problems

@@ -24,11 +24,7 @@ from rixs_pipeline.stages.scan.exposure_scale import (
     read_throughput,
 )
 from rixs_pipeline.stages.scan.incident_flux import find_blanks, find_i0_reference
-from rixs_pipeline.stages.scan.scan_product import (
-    excluded_points,
-    find_throughput,
-    map_content,
-)
+from rixs_pipeline.stages.scan.scan_product import find_throughput, map_content
 from rixs_pipeline.stages.stage import Content, Product, Result, Stage
 from rixs_pipeline.types import Outcome
 
@@ -125,7 +121,7 @@ class Bin(Stage[Run | PhotonStore]):
                 config.normalise.scale_of(scan.name, scan.number).items()
             ),
             "blanks": [blank.as_json() for blank in self.blanks],
-            "points": excluded_points(self.context, scan),
+            "points": self.context.excluded_points(scan),
             "reference": self.context.digest(reference_set),
         }
 

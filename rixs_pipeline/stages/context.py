@@ -145,6 +145,12 @@ class RunContext:
         """Edges of the emission bins of all maps, f8 (bin + 1,), eV."""
         return emission_edges(self.config.map.emission, self.config.map.step)
 
+    def excluded_points(self, scan: Run) -> tuple[int, ...]:
+        """Return the numbers of a scan's points that the config excludes."""
+        points = self.config.beamtime.exclude.points
+        by_number = points.get(scan.number, ())
+        return points.get(scan.name, by_number)
+
     def progress(
         self, activity: str, total: int, unit: str
     ) -> AbstractContextManager[Progress]:

@@ -18,7 +18,7 @@ from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.incident_flux import read_flux
 from rixs_pipeline.stages.scan.point_status import find_dark_points
-from rixs_pipeline.types import are_ok
+from rixs_pipeline.types import FloatArray, are_ok
 
 Throughput = dict[int, float]  # pixel -> relative to the mean pixel
 
@@ -30,6 +30,18 @@ class ExposureScale:
     i0_ref: float  # one number for the beamtime and I0 channel
     throughput: Mapping[int, float]  # by pixel, relative to the mean pixel of the array
     blanks: Sequence[Response] = ()  # of I0, for double normalisation
+
+    def complete_throughput(
+        self, counted: CountedScan, live_time: FloatArray
+    ) -> FloatArray:
+        """Return the throughput (pixel,) of a scan: `exposure.complete_throughput`."""
+        return exposure.complete_throughput(self.throughput, counted.counts, live_time)
+
+    def exposure(
+        self, live_time: FloatArray, weight: FloatArray, i0: FloatArray | None
+    ) -> FloatArray:
+        """Return the exposure (point,), s, of a scan: `exposure.exposure`."""
+        return exposure.exposure(live_time, weight, i0, self.i0_ref)
 
 
 def leading_scan(scans: Sequence[Run], scan: Run) -> Run:

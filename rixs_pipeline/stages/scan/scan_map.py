@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.config import NormaliseConfig, ReferenceSet
-from rixs_pipeline.config.reference_sets import known_lines
+from rixs_pipeline.config import NormaliseConfig
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
-from rixs_pipeline.core.elastic.elastic_line import elastic_offset
-from rixs_pipeline.core.maps import exposure
 from rixs_pipeline.core.maps.live_time import EffectiveLiveTime, effective_live_time
 from rixs_pipeline.schema import (
     POINT_USED,
@@ -84,12 +81,10 @@ def make_scan_map(
     throughput = is_used.astype(np.float64)
     if config.throughput:
         pixel_live_time = live.seconds.sum(axis=1)
-        throughput = exposure.complete_throughput(
-            scale.throughput, counts, pixel_live_time
-        )
+        throughput = scale.complete_throughput(counted, pixel_live_time)
     points = find_point_status(counted, flux, config, excluded_points)
     weight = throughput * is_used
-    seconds = exposure.exposure(live.seconds, weight, i0, scale.i0_ref)
+    seconds = scale.exposure(live.seconds, weight, i0)
     seconds = np.where(points.status == POINT_USED, seconds, 0.0)
 
     variables = _count_variables(counted, live, emission_edges)
@@ -221,41 +216,3 @@ def intensity_variables(
         "intensity": (MAP, counts / divisor),
         "intensity_errors": (MAP, np.sqrt(counts) / divisor),
     }
-
-
-def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet) -> xr.Dataset:
-    """Return the map of a scan with the offset of its elastic line as attributes.
-
-    Parameters
-    ----------
-    dataset
-        As `schema.SCAN_MAP`.
-    reference
-        Emission lines, which the elastic line must not be confused with.
-
-    Returns
-    -------
-    xr.Dataset
-        With `elastic_offset` (eV, NaN where it cannot be measured), its standard
-        deviation and the counts of the line.
-    """
-    # L lines of other metals are far away; C, N and O are in every sample.
-    element = str(dataset.attrs["edge"]).partition("_")[0]
-    own_lines = {name: line.energy for name, line in reference.lines.items()}
-    lines = {
-        name: energy
-        for name, energy in (known_lines() | own_lines).items()
-        if "_K" in name or name.partition("_")[0] == element
-    }
-    is_used = dataset["point_status"].values == POINT_USED
-    offset = elastic_offset(
-        dataset["counts"].values[is_used],
-        dataset["incident_energy"].values[is_used],
-        dataset["emission_energy_edges"].values,
-        lines,
-    )
-    return dataset.assign_attrs(
-        elastic_offset=offset.offset if offset else np.nan,
-        elastic_offset_errors=offset.error if offset else np.nan,
-        elastic_counts=offset.counts if offset else 0.0,
-    )

@@ -1,19 +1,10 @@
 """The product of a scan: its map."""
 
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
-from rixs_pipeline.stages.corrections import (
-    clock_attributes,
-    clock_corrections,
-    scan_corrections,
-)
-from rixs_pipeline.stages.facts import PixelCount, scan_facts
-from rixs_pipeline.stages.interval.response_tail import average_tail_over_pixels
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
 )
-from rixs_pipeline.stages.record_defects import describe_record_defects
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import (
     ExposureScale,
@@ -21,17 +12,10 @@ from rixs_pipeline.stages.scan.exposure_scale import (
     estimate_throughput,
 )
 from rixs_pipeline.stages.scan.incident_flux import read_flux, require_positive_flux
-from rixs_pipeline.stages.scan.pixel_warnings import baseline_corrections
-from rixs_pipeline.stages.scan.scale_variables import scale_corrections, with_scan_scale
-from rixs_pipeline.stages.scan.scan_map import make_scan_map, with_elastic_offset
-from rixs_pipeline.stages.stage import Content, dataset_writer
-
-
-def excluded_points(context: RunContext, scan: Run) -> tuple[int, ...]:
-    """Return the numbers of a scan's points that the config excludes."""
-    points = context.config.beamtime.exclude.points
-    by_number = points.get(scan.number, ())
-    return points.get(scan.name, by_number)
+from rixs_pipeline.stages.scan.scan_attributes import with_scan_attributes
+from rixs_pipeline.stages.scan.scan_map import make_scan_map
+from rixs_pipeline.stages.scan.scan_report import report_scan
+from rixs_pipeline.stages.stage import Content
 
 
 def find_throughput(
@@ -96,32 +80,13 @@ def map_content(
         raise RunFailed(
             f"{scan.name}: no pulses during its points; check its times and pulse files"
         )
-    points = excluded_points(context, scan)
+    points = context.excluded_points(scan)
     normalise = context.config.normalise
     flux = read_flux(scan, normalise)
     if flux is not None:
         require_positive_flux(scan, flux, normalise)
     scan_map = make_scan_map(counted, context.emission_edges, normalise, scale, points)
-    dataset = with_elastic_offset(scan_map.dataset, context.reference_set)
-    dataset = dataset.assign_attrs(clock_attributes(scan))
-    if scan.photon_list is None:  # otherwise calibrated elsewhere
-        tails = calibrations.tails(scan)
-        tail = average_tail_over_pixels(dataset, tails)
-        dataset = dataset.assign_attrs(tail)
-        resolution = calibrations.resolution(scan, dataset)
-        dataset = dataset.assign_attrs(resolution)
-        reference = context.reference_set.attributes()
-        dataset = dataset.assign_attrs(reference)
-    if counted.scale is not None:
-        dataset = with_scan_scale(dataset, counted.scale)
-    write = dataset_writer({"entry": dataset}, "counts")
-    losses = PixelCount.of(dataset["pixel_status"].values).losses(scan.name)
-    facts = scan_facts(dataset)
-    corrections = [
-        *clock_corrections(scan),
-        *scan_corrections(dataset),
-        *baseline_corrections(counted),
-        *scale_corrections(counted.scale, scan.name),
-    ]
-    warnings = [*counted.warnings, *scan_map.warnings, *describe_record_defects(scan)]
-    return Content(write, facts, warnings, losses, corrections)
+    dataset = with_scan_attributes(
+        scan_map.dataset, counted, calibrations, context.reference_set
+    )
+    return report_scan(dataset, counted, scan_map.warnings)

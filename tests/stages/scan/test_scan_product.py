@@ -7,7 +7,7 @@ from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.interval.response_tail import NO_TAILS
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import ExposureScale
-from rixs_pipeline.stages.scan.scan_product import excluded_points, map_content
+from rixs_pipeline.stages.scan.scan_product import map_content
 from tests.stages.builders import NOISY, points, scan
 from tests.stages.contexts import make_context, numbered_scan
 from tests.stages.scan.counts import GOOD, scan_counts
@@ -47,9 +47,8 @@ def content(tmp_path, triggers, energies, config=None):
 def test_points_are_excluded_by_name_or_number(tmp_path, excluded, expected):
     run = numbered_scan(2)
     config = {"beamtime": {"exclude": {"points": excluded}}}
-    assert tuple(excluded_points(make_context(tmp_path, [run], config), run)) == (
-        expected
-    )
+    context = make_context(tmp_path, [run], config)
+    assert tuple(context.excluded_points(run)) == expected
 
 
 def test_the_map_is_written_with_its_facts(tmp_path):
