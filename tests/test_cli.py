@@ -15,6 +15,7 @@ import rixs_pipeline
 from rixs_pipeline import cli as cli_module
 from rixs_pipeline.runner import run as runner
 from rixs_pipeline.stages import report
+from tests.faults.logs import forget_labels
 
 VERBS = [
     "run",
@@ -393,6 +394,7 @@ def test_failed_scan_is_listed_at_the_end(cli, small):
     for name in ("epoch_time_start_s", "epoch_time_end_s"):
         log[name] = [second + 86400 for second in log[name]]
     small.log(3).write_text(json.dumps(log))
+    forget_labels(small.beamtime, "SCAN3")
     result = cli("extract", small.beamtime, "-o", small.out)
     assert result.code == 1
     assert "scan0003: has no pulse files" in result.err.splitlines()

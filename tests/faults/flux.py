@@ -51,6 +51,13 @@ def lose(beamtime, scans, points=None, value=None):
                     readings[point]["i0"] = value
 
 
+def lose_channel(beamtime, number, channel):
+    """Lose the readings of a channel in a scan."""
+    with readings_of(beamtime, number) as readings:
+        for point in readings:
+            del point[channel]
+
+
 def freeze(beamtime, scans, first=0, channel="i0"):
     """Let a channel stay at its reading of a point."""
     for number in scans:

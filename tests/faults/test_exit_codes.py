@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.io.formats import off
+from tests.faults.logs import forget_labels
 
 
 def spoil_heights(path):
@@ -48,6 +49,7 @@ def test_one_lost_pixel_of_three_is_no_loss(cli, small):
 def test_lost_scans(cli, small, lost, code):
     for number in lost:
         move_log(small.log(number), 86400 * number)
+        forget_labels(small.beamtime, f"SCAN{number}")
     result = cli("bin", small.beamtime, "-o", small.out)
     assert result.code == code
     lines = [line for line in result.out.splitlines() if line.startswith("lost: ")]

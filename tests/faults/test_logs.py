@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline import open_product, paths
+from tests.conftest import AS_CALIBRATED, Small, made_once
 from tests.faults import logs as faults
 from tests.io.writers import write_ascii
 
@@ -23,11 +24,23 @@ def reported(summary):
     return "\n".join([*summary.problems, *summary.warnings, *summary.losses])
 
 
-def assert_equal_counts(small, reduced_small, scans=SCANS):
+def assert_equal_counts(small, expected, scans=SCANS):
     for name in scans:
         np.testing.assert_array_equal(
-            counts(small.out, name), counts(reduced_small, name), err_msg=name
+            counts(small.out, name), counts(expected, name), err_msg=name
         )
+
+
+@pytest.fixture(scope="module")
+def as_calibrated(tmp_path_factory, small_beamtime, reduced_small):
+    """The sound beamtime, where no scan changes the energies of another; read-only."""
+
+    def make(folder):
+        shutil.copytree(reduced_small, folder)
+        summary = Small(small_beamtime, folder).run(AS_CALIBRATED, until="bin")
+        assert summary.exit_code == 0
+
+    return made_once(tmp_path_factory, "small_as_calibrated", make)
 
 
 # ---- what can be read: the same counts as the sound beamtime
@@ -116,13 +129,13 @@ def test_a_log_in_two_forms_is_one_run(small, reduced_small):
 
 
 def test_a_scan_with_the_times_of_another_one_is_placed_by_its_label(
-    small, reduced_small
+    small, as_calibrated
 ):
     faults.take_times_of(small.beamtime, "scan0002", "scan0001")
-    summary = small.run(until="bin")
+    summary = small.run(AS_CALIBRATED, until="bin")
     assert summary.exit_code == 0
-    assert_equal_counts(small, reduced_small, ("scan0001", "scan0003", "scan0004"))
-    sound, placed = counts(reduced_small, "scan0002"), counts(small.out, "scan0002")
+    assert_equal_counts(small, as_calibrated, ("scan0001", "scan0003", "scan0004"))
+    sound, placed = counts(as_calibrated, "scan0002"), counts(small.out, "scan0002")
     # points of the other scan last a little longer or shorter
     assert np.abs(placed - sound).sum() < 0.05 * sound.sum()
     assert "contradict its state label SCAN2; scan0002 moved there" in reported(summary)
@@ -133,15 +146,15 @@ def test_a_scan_with_the_times_of_another_one_is_placed_by_its_label(
 @pytest.mark.parametrize(
     "shift", [0.0, 3.0, -10.0], ids=["same", "overlapping", "earlier"]
 )
-def test_scans_of_the_same_time_without_labels_are_refused(small, reduced_small, shift):
+def test_scans_of_the_same_time_without_labels_are_refused(small, as_calibrated, shift):
     faults.forget_labels(small.beamtime, "SCAN1", "SCAN2")
     faults.take_times_of(small.beamtime, "scan0002", "scan0001", shift)
     for name in ("scan0001", "scan0002"):
         paths.scan_product(small.out, name).unlink()
-    summary = small.run(until="bin")
+    summary = small.run(AS_CALIBRATED, until="bin")
     assert summary.exit_code == 1
     assert counts(small.out, "scan0001") is counts(small.out, "scan0002") is None
-    assert_equal_counts(small, reduced_small, ("scan0003", "scan0004"))
+    assert_equal_counts(small, as_calibrated, ("scan0003", "scan0004"))
     assert "claims the same time as scan000" in summary.text()[-1]
 
 
@@ -190,17 +203,17 @@ def test_gaps_are_not_part_of_a_reference_run(small, parts, share):
     ("factor", "words"),
     [(1e-3, "look like keV"), (1e3, "look like meV"), (1e-6, "outside 30 eV")],
 )
-def test_energies_in_other_units_are_refused(small, reduced_small, factor, words):
+def test_energies_in_other_units_are_refused(small, as_calibrated, factor, words):
     faults.change_energies(
         small.beamtime, "scan0002", lambda energy: [factor * e for e in energy]
     )
     paths.scan_product(small.out, "scan0002").unlink()
-    summary = small.run(until="bin")
+    summary = small.run(AS_CALIBRATED, until="bin")
     assert summary.exit_code == 1
     assert counts(small.out, "scan0002") is None
     assert "scan0002.json: scan0002: incident energies of" in reported(summary)
     assert words in reported(summary)
-    assert_equal_counts(small, reduced_small, ("scan0001", "scan0003", "scan0004"))
+    assert_equal_counts(small, as_calibrated, ("scan0001", "scan0003", "scan0004"))
 
 
 def test_no_usable_scan_at_all(small, cli):
@@ -214,13 +227,13 @@ def test_no_usable_scan_at_all(small, cli):
 
 
 @pytest.mark.parametrize("value", [0.0, -780.0, None, "", float("nan")])
-def test_points_without_an_energy_are_left_out(small, reduced_small, value):
+def test_points_without_an_energy_are_left_out(small, as_calibrated, value):
     faults.change_energies(
         small.beamtime, "scan0002", lambda energy: [*energy[:3], value, *energy[4:]]
     )
-    summary = small.run(until="bin")
+    summary = small.run(AS_CALIBRATED, until="bin")
     assert summary.exit_code == 0
-    expected = np.delete(counts(reduced_small, "scan0002"), 3, axis=0)
+    expected = np.delete(counts(as_calibrated, "scan0002"), 3, axis=0)
     np.testing.assert_array_equal(counts(small.out, "scan0002"), expected)
     assert "1 of 12 points have no positive, finite incident energy" in reported(
         summary

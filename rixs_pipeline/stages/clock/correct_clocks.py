@@ -90,7 +90,7 @@ def _corrected(run: Run, offset: ClockOffset | None) -> Run:
     if offset is None:
         return run
     problem = (
-        f"{run.name}: clock of the log is off by {offset.value:.3g} +- "
+        f"{run.name}: clock of the log is off by {offset.value:.3f} +- "
         f"{offset.error:.2g} s; corrected (`{CLOCK_KEY}`)"
     )
     return replace(run.with_clock_offset(offset), problems=(*run.problems, problem))

@@ -265,6 +265,11 @@ def _refusal(clock: ScanClock) -> str:
     """Return the line about a scan whose times are wrong."""
     scan = clock.scan
     problem = "no pulses between its first and last point, but before or after"
+    if clock.has_label and not clock.contradicts_label:
+        return (
+            f"{scan.name}: {problem}, although its times agree with its state label; "
+            "check beam, shutter and pulse files during the scan"
+        )
     if clock.contradicts_label:
         nearest = min((clock.allowed.low, clock.allowed.high), key=abs)
         problem = f"times lie {abs(nearest):.1f} s or more outside its state label"

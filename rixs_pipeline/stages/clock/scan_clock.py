@@ -167,7 +167,8 @@ class ScanClock:
     def pulses(self) -> BandCounts:
         """Pulses in the window."""
         if self._pulses is None:
-            width = self.spacing / BINS_PER_SPACING
+            spacing = self.spacing or self.scan.duration  # 0: same starts
+            width = spacing / BINS_PER_SPACING
             self._pulses = count_in_bands(self.scan, self.window, width, self._excluded)
         return self._pulses
 

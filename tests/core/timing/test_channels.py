@@ -1,6 +1,10 @@
 import numpy as np
 
-from rixs_pipeline.core.timing.channels import make_channels, usable_points
+from rixs_pipeline.core.timing.channels import (
+    _smoothed,
+    make_channels,
+    usable_points,
+)
 from tests.core.timing.examples import ABSORPTION, ENERGY, POINTS
 
 FLUX = 1e5 * (1 + 0.02 * np.cos(np.arange(POINTS)))
@@ -33,3 +37,13 @@ def test_missing_readings_make_points_unusable():
     assert np.flatnonzero(~usable_points(FLUX, [reading])).tolist() == [5]
     channels = make_channels(FLUX, [reading * FLUX], ENERGY)
     assert np.isfinite(channels).all()
+
+
+def test_smoothing_keeps_a_quadratic_and_shrinks_noise():
+    """Sum of the squared coefficients of Savitzky and Golay: 17 / 35."""
+    index = np.arange(20_000.0)
+    quadratic = 1e-4 * index**2 - index
+    inner = slice(2, -2)
+    np.testing.assert_allclose(_smoothed(quadratic)[inner], quadratic[inner], atol=1e-6)
+    noise = np.random.default_rng(4).normal(size=len(index))
+    assert abs(_smoothed(noise).var() - 17 / 35) < 0.02

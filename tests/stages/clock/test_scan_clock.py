@@ -58,3 +58,11 @@ def test_a_scan_contradicts_a_label_that_it_leaves_by_more_than_a_second(
     assert clock.contradicts_label is contradicts
     assert clock.curve(0.0) is None  # without readings
     assert clock.evidence is None
+
+
+@pytest.mark.parametrize("label", [(97, 105), None])
+def test_a_scan_of_a_single_point_has_a_clock(label):
+    """Its duration takes the place of the spacing of points; the file is missing."""
+    clock = ScanClock(scan(label, points=1), None, [], ())
+    assert clock.pulses.width > 0
+    assert not clock.is_empty  # no pulses elsewhere either
