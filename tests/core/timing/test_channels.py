@@ -1,10 +1,6 @@
 import numpy as np
 
-from rixs_pipeline.core.timing.channels import (
-    _smoothed,
-    make_channels,
-    usable_points,
-)
+from rixs_pipeline.core.timing.channels import _smoothed, make_channels, usable_points
 from tests.core.timing.examples import ABSORPTION, ENERGY, POINTS
 
 FLUX = 1e5 * (1 + 0.02 * np.cos(np.arange(POINTS)))
