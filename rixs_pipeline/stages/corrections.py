@@ -42,7 +42,11 @@ def calibration_corrections(calibration: "xr.Dataset") -> list[Correction]:
 
 
 def scan_corrections(scan: "xr.Dataset") -> list[Correction]:
-    """Return the automatic corrections of a scan's map."""
+    """Return the automatic corrections of a scan's map.
+
+    Of the alignments of its pixels, the largest one.
+    """
+    corrections = []
     pile_up = Correction(
         name="pile-up time",
         subject=str(scan.attrs["run"]),
@@ -51,7 +55,23 @@ def scan_corrections(scan: "xr.Dataset") -> list[Correction]:
         unit="s",
         config="normalise.pile_up",
     )
-    return [pile_up] if pile_up.error > 0 else []
+    if pile_up.error > 0:
+        corrections.append(pile_up)
+    if "alignment" in scan:
+        alignment = np.nan_to_num(scan["alignment"].values)
+        if alignment.any():
+            largest = int(np.abs(alignment).argmax())
+            pixel = int(scan["pixel"].values[largest])
+            correction = Correction(
+                name=f"largest pixel alignment, pixel {pixel},",
+                subject=str(scan.attrs["run"]),
+                value=float(100 * alignment[largest]),
+                error=float(100 * scan["alignment_errors"].values[largest]),
+                unit="% of the energy",
+                config="calibration.align",
+            )
+            corrections.append(correction)
+    return corrections
 
 
 def clock_corrections(run: Run) -> list[Correction]:

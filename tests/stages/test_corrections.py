@@ -37,3 +37,15 @@ def test_pile_up_of_a_scan(error, number):
     attributes = {"run": "scan1", "pile_up_time": 5e-3, "pile_up_time_errors": error}
     corrections = scan_corrections(xr.Dataset(attrs=attributes))
     assert [c.value for c in corrections] == [5e-3] * number
+
+
+def test_the_largest_alignment_of_a_pixel():
+    attributes = {"run": "scan1", "pile_up_time": 0.0, "pile_up_time_errors": 0.0}
+    variables = {
+        "pixel": ("pixel", [1, 3, 5]),
+        "alignment": ("pixel", [1e-4, -3e-4, np.nan]),
+        "alignment_errors": ("pixel", [2e-5, 5e-5, np.nan]),
+    }
+    (correction,) = scan_corrections(xr.Dataset(variables, attrs=attributes))
+    assert "pixel 3" in correction.name
+    assert (correction.value, correction.error) == pytest.approx((-0.03, 0.005))
