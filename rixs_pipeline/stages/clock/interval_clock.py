@@ -20,6 +20,10 @@ FAR = 2.0  # points, from which on an offset is another place and not another fi
 WORSE = 0.5  # share of the evidence at the best place, that the logged one has at most
 CLAIMED_SHARE = 0.5  # of the duration of a scan, overlap that gives a place to another
 PLACING_SHARE = 0.5  # of a point, room in a label that still places a scan
+# That the clock of one scan differs while other scans agree on theirs is rare: it takes
+# as much evidence as six standard deviations.
+MIN_LOG_RATIO_ALONE = 6.0**2 / 2
+MIN_AGREEING = 2  # scans that share a clock
 SUSPICION = 3.5**2 / 2  # log-likelihood ratio from which on an offset is mentioned
 
 
@@ -72,7 +76,9 @@ def decide(clocks: Sequence[ScanClock]) -> list[ScanDecision]:
         if is_possible and (is_member or curves[row] is None):
             decisions.append(_with_common(clock, offset))
         else:
-            decisions.append(_alone(clock, curves[row], offset))
+            agrees = len(common.rows) >= MIN_AGREEING
+            needed = MIN_LOG_RATIO_ALONE if agrees else MIN_LOG_RATIO
+            decisions.append(_alone(clock, curves[row], offset, needed))
     if common.is_suspicious:
         rows = [row for row, d in enumerate(decisions) if d == ScanDecision()]
         for row in rows[:1]:
@@ -117,10 +123,7 @@ class _CommonClock:
         assert self.fit is not None
         worst = int(np.argmax(np.abs(self.fit.value)))
         value, error = self.fit.value[worst], self.fit.error[worst]
-        return (
-            f"{clock.scan.name}: clock of the log may be off by {value:.2f} +- "
-            f"{error:.2f} s, not corrected; set `beamtime.clock_offset` in seconds"
-        )
+        return _doubtful(clock, float(value), float(error))
 
 
 def _find_centres(clocks: Sequence[ScanClock]) -> list[float]:
@@ -234,17 +237,34 @@ def _with_common(clock: ScanClock, offset: ClockOffset | None) -> ScanDecision:
     return ScanDecision(offset)
 
 
+def _doubtful(clock: ScanClock, value: float, error: float) -> str:
+    """Return the line about an offset, s, that is not beyond doubt."""
+    return (
+        f"{clock.scan.name}: clock of the log may be off by {value:.2f} +- "
+        f"{error:.2f} s, not corrected; set `beamtime.clock_offset` in seconds"
+    )
+
+
 def _alone(
-    clock: ScanClock, curve: ShiftCurve | None, common: ClockOffset | None
+    clock: ScanClock,
+    curve: ShiftCurve | None,
+    common: ClockOffset | None,
+    needed: float,
 ) -> ScanDecision:
-    """Decide on a scan that the common clock does not fit."""
+    """Decide on a scan that the common clock does not fit.
+
+    Its own offset needs a log-likelihood ratio of `needed`.
+    """
+    warning = ""
     if curve is not None:
         fit = fit_clock([curve], np.array([clock.scan.middle]))
         offset = ClockOffset(float(fit.value[0]), float(fit.error[0]))
         has_structure = -float(curve.log_likelihood.min()) >= MIN_LOG_RATIO
         is_placed = fit.is_single and has_structure
         if fit.stands_out and is_placed and clock.allowed.contains(offset.value):
-            return ScanDecision(offset)
+            if fit.log_ratio >= needed:
+                return ScanDecision(offset)
+            warning = _doubtful(clock, offset.value, offset.error)
     if clock.contradicts_label:
         placed = place_by_label(clock.scan, PLACING_SHARE * clock.spacing)
         return ScanDecision(placed) if placed else ScanDecision(refusal=_refusal(clock))
@@ -258,7 +278,7 @@ def _alone(
             return ScanDecision(common)
     if clock.is_empty:
         return ScanDecision(refusal=_refusal(clock))
-    return ScanDecision()
+    return ScanDecision(warning=warning)
 
 
 def _refusal(clock: ScanClock) -> str:

@@ -20,7 +20,7 @@ from rixs_pipeline.stages.clock.scan_pulses import TimeWindow, count_in_bands
 from rixs_pipeline.types import FloatArray
 
 MIN_POINTS = 12  # of a scan whose structure is compared
-# How far labels may be off: `../shared/ljh` has 0.1 s; by less than half a point an
+# How far labels may be off: real ones are 0.1 s off; by less than half a point an
 # offset does not matter
 LABEL_SLACK = 1.0  # s
 LABEL_LATENCY = 0.1  # s, standard deviation of the time at which a label is written
