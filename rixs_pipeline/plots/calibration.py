@@ -117,7 +117,7 @@ def calibration_summary_figure(dataset: xr.Dataset) -> Figure:
     """Plot a reference run of the whole array.
 
     Shows the summed spectrum of the pixels that are ok, or the pulse heights of the
-    pixel with the most peaks where none is, residuals and resolution line
+    pixel with the most peaks where no pixel is ok, residuals and resolution line
     by line, and the status of every pixel. The attributes `run` and `reference_set` of
     the dataset, which is as `schema.PIXEL_CALIBRATION`, are part of the title.
     """

@@ -43,7 +43,7 @@ ABOVE_FWHMS = 2.0  # energy above the line up to which it reaches, in widths of 
 ABOVE_EV = 1.0  # ... and besides
 LARGEST_LOG_STEP = 0.3
 LARGEST_LOG = 0.9  # the response is known within a factor of 2.5
-SEARCHED_EV = 4.0  # offsets that are tried first, if none is known
+SEARCHED_EV = 4.0  # range of the first search where the offset is unknown
 LARGEST_SHIFT_EV = 0.5  # of the offset in one step
 # points and bins whose counts are averaged for weights, at constant emission and loss
 SMOOTHED = (3, 5)

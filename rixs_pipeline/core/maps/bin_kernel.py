@@ -70,32 +70,6 @@ def find_point_slices(
 
 
 @compiled
-def is_in_order(time_ns: IntArray, points: PointSlices) -> bool:
-    """Return whether the records of the points, one after the other, ascend in time.
-
-    Parameters
-    ----------
-    time_ns
-        Times of the records, i8 (record,), ns.
-    points
-        Records of each point.
-
-    Returns
-    -------
-    bool
-        Records outside the points do not matter.
-    """
-    n_falls = 0
-    previous = np.int64(np.iinfo(np.int64).min)
-    for j in range(len(points.first)):
-        for i in range(points.first[j], points.stop[j]):
-            time = time_ns[Index(i)]
-            n_falls += time < previous
-            previous = time
-    return n_falls == 0
-
-
-@compiled
 def blind_time_ns(
     time_ns: IntArray,
     points: PointSlices,

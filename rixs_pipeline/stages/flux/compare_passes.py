@@ -75,7 +75,7 @@ def compare_pass_flux(
     Returns
     -------
     FluxComparison
-        Without any pass if none is usable.
+        Empty if no pass is usable.
     """
     with_i0 = [scan for scan in scans if "i0" in scan]
     if not with_i0:

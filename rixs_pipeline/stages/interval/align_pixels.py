@@ -189,11 +189,6 @@ def _add_photons(
     bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
 
 
-def join_spectra(first: CountArray, second: CountArray) -> CountArray:
-    """Join the spectra (pixel, piece, bin) of two blocks of pixels."""
-    return np.concatenate([first, second])
-
-
 class LineErrors:
     """Statistical errors of the lines of each pixel in a reference run."""
 

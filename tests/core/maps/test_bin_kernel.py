@@ -1,7 +1,6 @@
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +11,6 @@ from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
     BinOptions,
     PointBatch,
-    PointSlices,
     UniformBins,
 )
 from rixs_pipeline.types import PulseColumns
@@ -209,25 +207,6 @@ def test_nothing_passes_cut_limits_that_are_no_numbers() -> None:
     tally = bin_kernel.bin_records(pulses, points, options, counts, NO_PHOTON_LIST)
     assert tally.accepted.sum() == 0
     assert counts[0, -1] == n_records
-
-
-@pytest.mark.parametrize(
-    ("times", "slices", "is_ordered"),
-    [
-        ([1, 2, 2, 5], [(0, 4)], True),
-        ([1, 3, 2, 5], [(0, 4)], False),
-        ([1, 3, 2, 5], [(0, 2), (2, 4)], False),
-        ([1, 3, 9, 5, 6], [(0, 2), (3, 5)], True),  # the disorder is outside all points
-        ([5, 1, 2], [(0, 0), (1, 3)], True),
-        ([], [], True),
-    ],
-)
-def test_order(
-    times: list[int], slices: list[tuple[int, int]], is_ordered: bool
-) -> None:
-    first, stop = np.array(slices, np.int64).reshape(-1, 2).T
-    points = PointSlices(first.copy(), stop.copy())
-    assert bin_kernel.is_in_order(np.array(times, np.int64), points) == is_ordered
 
 
 def test_blind_time_counts_overlaps_once_and_ends_with_the_point() -> None:
