@@ -21,6 +21,7 @@ from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.calibration.reference_run import Calibration, calibrate_pixels
 from rixs_pipeline.core.energy import curve_energy
+from rixs_pipeline.stages.reference.calibrate_run import unexplained_energies
 from rixs_pipeline.stages.reference.calibration_options import (
     calibration_options,
     reference_lines,
@@ -190,7 +191,8 @@ def has_word(run: ReferenceRun, result: Calibration, is_ok: np.ndarray) -> bool:
     is_narrow = (
         result.is_narrowest[:, anchors].sum() > 0.5 * np.isfinite(residual).sum()
     )
-    return bool(is_narrow or (run.named is not None and is_missing.any()))
+    is_named_missing = run.named is not None and is_missing.any()
+    return bool(is_narrow or is_named_missing or unexplained_energies(result))
 
 
 # ---- sound runs

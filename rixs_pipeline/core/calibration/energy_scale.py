@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.calibration.line_fits import LineFits, LineSpectra, fit_lines
+from rixs_pipeline.core.calibration.line_fits import (
+    START_REACH_EV,
+    LineFits,
+    LineSpectra,
+    fit_lines,
+)
 from rixs_pipeline.core.calibration.line_identification import FittedLines
 from rixs_pipeline.core.calibration.line_shapes import N_GRID, SHIFT
 from rixs_pipeline.core.calibration.pixel import Pixel
@@ -24,6 +29,9 @@ from rixs_pipeline.types import BoolArray, FloatArray
 MIN_SIGNIFICANCE = 4.0
 # largest statistical error of the position of a line that is used
 MAX_POSITION_ERROR_EV = 3.0
+# Error of the maximum of a smoothed spectrum as the position of a line of up to 1 keV:
+# asymmetric shapes, counting statistics.
+PEAK_ERROR_EV = 1.5
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,65 @@ class EnergyScale:
     is_usable: BoolArray
     curves: GainCurves
     position: FloatArray
+
+
+def start_at_peaks(
+    pixels: Sequence[Pixel], lines: FittedLines, curve_form: CurveForm
+) -> None:
+    """Let the first curves pass through the peaks that are the lines.
+
+    The curve of an assignment misses a peak by up to two tolerances. Where that is more
+    than the reach of the line fits, which is so at high energies only, a gain curve
+    with its smooth remainder takes its place.
+
+    Parameters
+    ----------
+    pixels
+        Pixels with their first energy functions, which are replaced.
+    lines
+        Lines of the run.
+    curve_form
+        Form of the gain curves.
+    """
+    energy = lines.energy[lines.is_anchor]
+    heights = _peak_heights(pixels, len(energy))
+    reach = START_REACH_EV * lines.energy_range.width_unit
+    position = _energies(pixels, heights)
+    is_far = (np.abs(position - energy) > reach).any(axis=1)
+    if not is_far.any():
+        return
+    peak_error = PEAK_ERROR_EV * lines.energy_range.width_unit
+    positions = LinePositions(
+        heights=heights,
+        errors=np.full_like(heights, peak_error),
+        energy=energy,
+        reference_errors=lines.energy_errors[lines.is_anchor],
+    )
+    curves = fit_gain_curves(positions, curve_form, lines.energy_range)
+    splines = fit_splines(curves)
+    is_moved = is_far & curves.is_used & splines.is_rising
+    for row in np.flatnonzero(is_moved).tolist():
+        pixels[row].start_energy_function(splines.params[row], lines.energy_range)
+
+
+def _peak_heights(pixels: Sequence[Pixel], n_lines: int) -> FloatArray:
+    """Return the pulse heights (pixel, line) of the peaks that are lines; else NaN."""
+    heights = np.full((len(pixels), n_lines), np.nan)
+    for row, pixel in enumerate(pixels):
+        if pixel.has_curve and pixel.assignment is not None:
+            peak = pixel.assignment.line_peaks
+            has_peak = peak >= 0
+            heights[row, has_peak] = pixel.peaks.pulse_height[peak[has_peak]]
+    return heights
+
+
+def _energies(pixels: Sequence[Pixel], heights: FloatArray) -> FloatArray:
+    """Return the energies (pixel, line) eV of corrected pulse heights."""
+    energies = np.full_like(heights, np.nan)
+    for row, pixel in enumerate(pixels):
+        if pixel.has_curve:
+            energies[row] = curve_energy(heights[row], pixel.params)
+    return energies
 
 
 def fit_energy_scale(
@@ -185,14 +252,11 @@ def _set_curves(
     """
     splines = fit_splines(curves)
     is_valid = curves.is_used & splines.is_rising
-    position = np.full_like(heights, np.nan)
     for row, pixel in enumerate(pixels):
         if not pixel.has_curve:
             continue
-        spline = splines.params[row]
         for block in (layout.CURVE_GRID, layout.CURVE):
-            pixel.params[block] = np.nan
-            if is_valid[row]:
-                pixel.params[block] = spline[block]
-        position[row] = curve_energy(heights[row], pixel.params)
-    return position
+            pixel.params[block] = (
+                splines.params[row][block] if is_valid[row] else np.nan
+            )
+    return _energies(pixels, heights)

@@ -20,7 +20,6 @@ from rixs_pipeline.core.calibration.line_assignment import (
     MAX_RUNNER_UP_SHARE,
     FreeLines,
     LineAssignment,
-    line_tolerances,
 )
 from rixs_pipeline.core.calibration.line_shapes import (
     SOFT_BIN_EV,
@@ -50,16 +49,6 @@ OPTIONAL_WEIGHT = 0.05
 # pixels that determine how the gains of an array bend, and their share of all pixels
 MIN_UNAMBIGUOUS = 3
 MIN_UNAMBIGUOUS_SHARE = 0.5
-# a strong peak has this share of the significance of the usual peak of a line, ...
-STRONG_PEAK_SHARE = 0.5
-# ... and is no line if it is farther from all of them than this many tolerances
-PEAK_TOLERANCES = 2.0
-# peaks below this share of the lowest line of the set are noise triggers
-NOISE_SHARE = 0.8
-# strong peaks without a line that say that the lines are wrong: at least so many, and
-# more than this share of the strong peaks. Samples may have a contaminant or two.
-MIN_UNEXPLAINED = 2
-MAX_UNEXPLAINED_SHARE = 0.25
 # saturation energies that are tried within the range of these pixels
 N_SATURATION_ENERGIES = 9
 
@@ -91,6 +80,11 @@ class ReferenceLine:
     shape: tuple[tuple[float, float, float], ...]
     sigma: float = 0.0
     is_satellite: bool = False
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it may be there alone: Lb and Kb are not without the stronger one."""
+        return not self.is_satellite and not self.name.endswith(("_Lb", "_Kb"))
 
 
 @dataclass(frozen=True)
@@ -227,9 +221,6 @@ def identify_lines(
         anchors = [line for line in reference_lines if line.name in line_names]
     anchor_energy = np.array([line.energy for line in anchors])
     _assign_pixels(pixels, anchor_energy, elastic_energy)
-    set_energy = np.array([line.energy for line in reference_lines])
-    for pixel in pixels:
-        pixel.unexplained_peaks = _find_unexplained(pixel, set_energy, elastic_energy)
     lines = list(anchors)
     elastic = _find_elastic_line(pixels, elastic_energy)
     if elastic is not None:
@@ -269,9 +260,7 @@ def _find_anchors(
     candidates = [
         line
         for line in reference_lines
-        if not line.is_satellite
-        # never there without the stronger La or Ka
-        and not line.name.endswith(("_Lb", "_Kb"))
+        if line.is_main
         # true for all lines if the elastic energy is NaN
         and not abs(line.energy - elastic_energy) < elastic_reach
     ]
@@ -343,50 +332,6 @@ def _assign_pixels(
                 pixel.peaks, lines, pixel.hints, saturation_energies
             )
             pixel.assignment = second.assignment or assignment
-
-
-def _find_unexplained(
-    pixel: Pixel, set_energy: FloatArray, elastic_energy: float
-) -> FloatArray:
-    """Return the pulse heights of strong peaks that are no line of the reference set.
-
-    Parameters
-    ----------
-    pixel
-        With its assignment.
-    set_energy
-        (line,) of all lines of the set, those that are not fitted among them, eV.
-    elastic_energy
-        Reading of the parked monochromator, eV; NaN if unknown.
-
-    Returns
-    -------
-    FloatArray
-        (peak,) empty where they are too few to matter: other elements may be on the
-        sample.
-    """
-    assignment = pixel.assignment
-    no_peaks = np.empty(0)
-    if assignment is None:
-        return no_peaks
-    peaks = pixel.peaks
-    matched = assignment.line_peaks[assignment.line_peaks >= 0]
-    if not len(matched):
-        return no_peaks
-    usual = float(np.median(peaks.significance[matched]))
-    is_strong = peaks.significance > STRONG_PEAK_SHARE * usual
-    energy = assignment.curve.energy(peaks.pulse_height)
-    reach = PEAK_TOLERANCES * line_tolerances(set_energy)
-    is_line = (np.abs(energy[:, None] - set_energy) < reach).any(axis=1)
-    elastic_reach = ELASTIC_REACH_EV * EnergyRange.up_to(elastic_energy).energy_unit
-    is_elastic = np.abs(energy - elastic_energy) < elastic_reach
-    is_noise = energy < NOISE_SHARE * set_energy.min(initial=np.inf)
-    is_unexplained = is_strong & ~is_line & ~is_elastic & ~is_noise
-    number = np.count_nonzero(is_unexplained)
-    max_number = MAX_UNEXPLAINED_SHARE * np.count_nonzero(is_strong)
-    if number < MIN_UNEXPLAINED or number <= max_number:
-        return no_peaks
-    return np.sort(peaks.pulse_height[is_unexplained])
 
 
 def _unambiguous_assignments(pixels: Sequence[Pixel]) -> list[LineAssignment]:

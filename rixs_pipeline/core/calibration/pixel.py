@@ -96,9 +96,6 @@ class Pixel:
         Peaks that the user knows to be certain lines.
     assignment
         Lines that the peaks belong to; None before it is known, or with too few peaks.
-    unexplained_peaks
-        (peak,) pulse heights of strong peaks that are no line of the reference set,
-        where they are too many for a right assignment.
     params
         (N_PARAMS,) of the energy function; NaN without one.
     drift_evidence
@@ -113,7 +110,6 @@ class Pixel:
     peaks: Peaks = NO_PEAKS
     hints: PixelHints = NO_PIXEL_HINTS
     assignment: LineAssignment | None = None
-    unexplained_peaks: FloatArray = field(default_factory=lambda: np.empty(0))
     params: FloatArray = field(default_factory=lambda: np.full(layout.N_PARAMS, np.nan))
     drift_evidence: corrections.DriftEvidence = corrections.NO_DRIFT_EVIDENCE
 

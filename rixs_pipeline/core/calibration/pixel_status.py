@@ -13,6 +13,7 @@ import numpy as np
 
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
 from rixs_pipeline.core.calibration.line_assignment import LineAssignment, Peaks
+from rixs_pipeline.core.calibration.peak_evidence import PeakEvidence
 from rixs_pipeline.core.gain import SOFT_RANGE, EnergyRange, GainCurves, curve_misfits
 from rixs_pipeline.core.stats.robust import robust_sigma
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PixelState, PixelStatus
@@ -51,7 +52,6 @@ class CalibratedPixel(Protocol):
     peaks: Peaks
     assignment: LineAssignment | None
     negative_share: float  # of all pulses
-    unexplained_peaks: FloatArray  # (peak,) pulse heights
 
     @property
     def has_curve(self) -> bool:
@@ -79,6 +79,10 @@ class LineQuality:
     misfit_probability
         (pixel,) that lines of a sound pixel miss a smooth curve by so much; NaN without
         a curve.
+    evidence
+        For each pixel, what its peaks say against the lines.
+    are_named
+        Whether the config names the lines.
     energy_range
         Of the detector.
     """
@@ -90,6 +94,8 @@ class LineQuality:
     is_widest: BoolArray
     is_anchor: BoolArray
     misfit_probability: FloatArray
+    evidence: tuple[PeakEvidence, ...]
+    are_named: bool = False
     energy_range: EnergyRange = SOFT_RANGE
 
 
@@ -157,7 +163,7 @@ def determine_pixel_statuses(
             continue
         line_status = _status_of_lines(lines, row)
         if line_status.is_ok:
-            line_status = _status_of_peaks(pixel)
+            line_status = _status_of_peaks(lines, row)
         if not line_status.is_ok:
             statuses[row] = line_status
         elif is_rejecting[row]:
@@ -235,17 +241,25 @@ def _status_of_lines(lines: LineQuality, row: int) -> PixelStatus:
     return PixelStatus(PixelState.OK)
 
 
-def _status_of_peaks(pixel: CalibratedPixel) -> PixelStatus:
-    """Return the status of a pixel by the peaks that are no line of the set."""
-    heights = pixel.unexplained_peaks
-    if not len(heights):
+def _status_of_peaks(lines: LineQuality, row: int) -> PixelStatus:
+    """Return the status of a pixel by its strong peaks that are no line of the set."""
+    evidence = lines.evidence[row]
+    is_fitted = np.isfinite(lines.residual[row, lines.is_anchor])
+    n_lines = int(np.count_nonzero(is_fitted))
+    if not evidence.contradicts(n_lines, are_named=lines.are_named):
         return PixelStatus(PixelState.OK)
-    listed = ", ".join(f"{height:.0f}" for height in heights[:MAX_LISTED_LINES])
-    detail = (
-        f"{len(heights)} strong peaks are no line of the reference set (pulse heights "
-        f"{listed}); check `calibration.reference` and `calibration.lines`"
-    )
-    return PixelStatus(PixelState.MISASSIGNED, detail)
+    heights = evidence.unexplained
+    advice = f"check `calibration.reference`; {NAME_LINES}"
+    if len(heights):
+        listed = ", ".join(f"{height:.0f}" for height in heights[:MAX_LISTED_LINES])
+        plural = "s" if len(heights) > 1 else ""
+        detail = (
+            f"{n_lines} lines fit, but strong peaks are no emission line (pulse "
+            f"height{plural} {listed}); {advice}"
+        )
+        return PixelStatus(PixelState.MISASSIGNED, detail)
+    detail = f"too few lines fit to be sure of them ({n_lines}); {advice}"
+    return PixelStatus(PixelState.UNCALIBRATED, detail)
 
 
 def _worst_lines(names: Sequence[str], residual: FloatArray) -> str:

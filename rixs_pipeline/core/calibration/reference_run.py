@@ -16,6 +16,7 @@ from rixs_pipeline.core.calibration.energy_scale import (
     EnergyScale,
     fit_energy_scale,
     line_heights,
+    start_at_peaks,
 )
 from rixs_pipeline.core.calibration.hints import NO_HINTS, Hints, summarise_problems
 from rixs_pipeline.core.calibration.line_assignment import Peaks
@@ -24,6 +25,7 @@ from rixs_pipeline.core.calibration.line_identification import (
     ReferenceLine,
     identify_lines,
 )
+from rixs_pipeline.core.calibration.peak_evidence import PeakEvidence, weigh_peaks
 from rixs_pipeline.core.calibration.pixel import (
     Pixel,
     ReferencePulses,
@@ -118,6 +120,8 @@ class Calibration:
         For each pixel, which of its pulses pass the cuts.
     peaks
         Of each pixel.
+    evidence
+        What the peaks of each pixel say against its lines.
     hint_problems
         Why hints are not used, a line for each kind.
     """
@@ -143,6 +147,7 @@ class Calibration:
     cut_limits: FloatArray
     accepted: tuple[BoolArray, ...]
     peaks: tuple[Peaks, ...]
+    evidence: tuple[PeakEvidence, ...]
     hint_problems: tuple[str, ...]
 
 
@@ -178,6 +183,7 @@ def calibrate_pixels(
     )
     if lines.is_anchor.sum() >= MIN_LINES:
         start_energy_functions(pixels, lines.energy_range)
+        start_at_peaks(pixels, lines, options.curve_form)
     scale = None
     if any(pixel.has_curve for pixel in pixels):
         fit_scale = partial(
@@ -192,7 +198,14 @@ def calibrate_pixels(
             is_last = turn == N_TURNS - 1
             _fit_corrections(pixels, lines, options, scale, is_last=is_last)
         scale = fit_scale(scale)
-    return _make_calibration(pixels, lines, scale)
+    set_energy = np.array([line.energy for line in reference_lines if line.is_main])
+    anchor_energy = lines.energy[lines.is_anchor]
+    evidence = [
+        weigh_peaks(pixel, anchor_energy, set_energy, elastic_energy)
+        for pixel in pixels
+    ]
+    are_named = options.line_names is not None
+    return _make_calibration(pixels, lines, scale, evidence, are_named=are_named)
 
 
 def _fit_corrections(
@@ -246,7 +259,12 @@ def _fit_corrections(
 
 
 def _make_calibration(
-    pixels: Sequence[Pixel], lines: FittedLines, scale: EnergyScale | None
+    pixels: Sequence[Pixel],
+    lines: FittedLines,
+    scale: EnergyScale | None,
+    evidence: Sequence[PeakEvidence],
+    *,
+    are_named: bool,
 ) -> Calibration:
     """Collect the tables of the calibration and the status of every pixel."""
     params = np.stack([pixel.params for pixel in pixels])
@@ -273,6 +291,8 @@ def _make_calibration(
         is_widest=is_widest,
         is_anchor=lines.is_anchor,
         misfit_probability=misfit,
+        evidence=tuple(evidence),
+        are_named=are_named,
         energy_range=lines.energy_range,
     )
     status = determine_pixel_statuses(pixels, quality)
@@ -297,6 +317,7 @@ def _make_calibration(
         cut_limits=stack_limits([pixel.limits for pixel in pixels]),
         accepted=tuple(pixel.accepted for pixel in pixels),
         peaks=tuple(pixel.peaks for pixel in pixels),
+        evidence=tuple(evidence),
         hint_problems=tuple(summarise_problems(hint_problems)),
         **line_tables,
     )

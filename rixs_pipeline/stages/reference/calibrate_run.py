@@ -9,6 +9,7 @@ import numpy as np
 
 from rixs_pipeline.config import CalibrationConfig, ReferenceSet
 from rixs_pipeline.core.calibration.reference_run import Calibration, calibrate_pixels
+from rixs_pipeline.core.energy import curve_energy
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.schema import PIXEL_CALIBRATION, check, labelled
@@ -26,6 +27,8 @@ from rixs_pipeline.stages.reference.reference_pulses import read_reference_pulse
 
 if TYPE_CHECKING:
     import xarray as xr
+
+SAME_PEAK_EV = 5.0  # largest distance of a peak in two pixels, for lines up to 1 keV
 
 
 def calibrate_run(
@@ -80,11 +83,28 @@ def calibrate_run(
         "parked_energy": parked_energy,
         "hint_problems": json.dumps(result.hint_problems),
         "narrowest_share": _narrowest_share(result),
+        "unexplained_peaks": json.dumps(unexplained_energies(result)),
     }
     dataset.attrs |= tail_attributes(result.response.tail)
     dataset.attrs |= reference.attributes()
     check(dataset, PIXEL_CALIBRATION, run.name)
     return dataset
+
+
+def unexplained_energies(result: Calibration) -> list[float]:
+    """Return the energies, eV, of strong peaks of most ok pixels that are no line."""
+    rows = [row for row, status in enumerate(result.status) if status.is_ok]
+    energies = [
+        curve_energy(result.evidence[row].unexplained, result.params[row])
+        for row in rows
+    ]
+    ascending = np.sort(np.concatenate([*energies, np.empty(0)]))
+    distance = SAME_PEAK_EV * result.lines.energy_range.width_unit
+    is_gap = np.diff(ascending) > distance
+    peaks = np.split(ascending, np.flatnonzero(is_gap) + 1)
+    return [
+        round(float(peak.mean()), 1) for peak in peaks if 2 * len(peak) > len(rows) > 0
+    ]
 
 
 def _narrowest_share(result: Calibration) -> float:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MISSING_SHARE = 0.5  # of the ok pixels: a line that more of them lack is reported
+MIN_PIXELS = 3  # that show what they have in common
+# Mean distance of a line of up to 1 keV from the gain curves from which the lines
+# disagree: the absolute accuracy that the energy scale claims.
+DISAGREEMENT_EV = 1.0
 
 
 def calibration_warnings(
@@ -42,6 +46,8 @@ def calibration_warnings(
     lines += _pixel_problems(dataset)
     lines += _missing_lines(dataset, named_lines or ())
     lines += _narrow_lines(dataset)
+    lines += _unexplained_peaks(dataset)
+    lines += _disagreeing_lines(dataset)
     return [f"{name}: {line}" for line in lines]
 
 
@@ -95,4 +101,47 @@ def _narrow_lines(dataset: xr.Dataset) -> list[str]:
         f"resolution of most lines at the lower limit of the fit, {narrowest:.1f} eV "
         "FWHM; a better resolution, or the lines of another energy range: check "
         "`calibration.reference`"
+    ]
+
+
+def _unexplained_peaks(dataset: xr.Dataset) -> list[str]:
+    """Return a line for strong peaks of most ok pixels that are no emission line."""
+    energies = json.loads(dataset.attrs.get("unexplained_peaks", "[]"))
+    if not energies:
+        return []
+    listed = ", ".join(f"{energy:.0f}" for energy in energies)
+    return [
+        f"strong peak at {listed} eV is no emission line; lines may be identified "
+        "wrongly: check `calibration.lines` and `calibration.reference`"
+    ]
+
+
+def _disagreeing_lines(dataset: xr.Dataset) -> list[str]:
+    """Return a line if the lines of all pixels miss their curves alike.
+
+    Then the reference energies contradict each other, or the mean gain has a bend that
+    no other array shows; the pixels do not tell which.
+    """
+    is_ok = are_ok(dataset["status"].values)
+    if np.count_nonzero(is_ok) < MIN_PIXELS:
+        return []
+    residual = dataset["line_residual"].values[is_ok]
+    is_anchor = np.isfinite(dataset["line_energy_errors"].values)
+    has_pixels = np.isfinite(residual).sum(axis=0) >= MIN_PIXELS
+    columns = np.flatnonzero(is_anchor & has_pixels)
+    mean = np.nanmean(residual[:, columns], axis=0)
+    highest = float(dataset["line_energy"].values[is_anchor].max(initial=0.0))
+    limit = DISAGREEMENT_EV * EnergyRange.up_to(highest).energy_unit
+    names = dataset["line_name"].values[columns]
+    disagreeing = [
+        f"{name} {value:+.1f}"
+        for name, value in zip(names, mean, strict=True)
+        if abs(value) > limit
+    ]
+    if not disagreeing:
+        return []
+    return [
+        f"reference lines contradict each other: {', '.join(disagreeing)} eV off the "
+        "gain curves of all pixels; energies near them may be off as much, see "
+        "calibration/references.csv"
     ]

@@ -9,6 +9,7 @@ from rixs_pipeline.core.calibration.line_assignment import (
     Peaks,
     SaturatingCurve,
 )
+from rixs_pipeline.core.calibration.peak_evidence import NO_EVIDENCE, PeakEvidence
 from rixs_pipeline.core.calibration.pixel_status import (
     LineQuality,
     determine_pixel_statuses,
@@ -41,7 +42,6 @@ class Pixel:
     assignment: LineAssignment | None = field(default_factory=assignment)
     has_curve: bool = True
     negative_share: float = 0.0
-    unexplained_peaks: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass
@@ -54,6 +54,8 @@ class Array:
     fwhm: np.ndarray
     is_widest: np.ndarray
     misfit_probability: np.ndarray
+    evidence: list[PeakEvidence]
+    are_named: bool = False
 
     def statuses(self, rows: slice = slice(None)) -> tuple[PixelStatus, ...]:
         """Return the statuses of some rows, taken for the whole array."""
@@ -65,6 +67,8 @@ class Array:
             is_widest=self.is_widest[rows],
             is_anchor=ANCHORS,
             misfit_probability=self.misfit_probability[rows],
+            evidence=tuple(self.evidence[rows]),
+            are_named=self.are_named,
         )
         return determine_pixel_statuses(self.pixels[rows], lines)
 
@@ -87,6 +91,7 @@ def array() -> Array:
         1.4 * (1 + rng.normal(0, 0.1, size)),
         np.zeros(size, dtype=bool),
         np.full(PIXELS, 0.5),
+        [NO_EVIDENCE] * PIXELS,
     )
 
 
@@ -167,11 +172,27 @@ def test_a_resolution_at_the_limit_of_the_fit_is_reported(array: Array) -> None:
 
 
 def test_strong_peaks_without_a_line_are_named(array: Array) -> None:
-    array.pixels[BAD] = Pixel(unexplained_peaks=np.array([4100.0, 9020.4]))
+    """Two of them outweigh the three lines beyond those that determine a curve."""
+    array.evidence[BAD] = PeakEvidence(np.array([4100.0, 9020.4]), 0)
     assert str(array.status()) == (
-        "misassigned: 2 strong peaks are no line of the reference set (pulse heights "
-        "4100, 9020); check `calibration.reference` and `calibration.lines`"
+        "misassigned: 6 lines fit, but strong peaks are no emission line (pulse "
+        "heights 4100, 9020); check `calibration.reference`; name lines in "
+        "`calibration.lines`, or peaks in `calibration.hints`"
     )
+
+
+def test_one_peak_without_a_line_is_accepted_beside_six_lines(array: Array) -> None:
+    array.evidence[BAD] = PeakEvidence(np.array([4100.0]), 0)
+    assert array.status() == OK
+    array.residual[BAD, 3] = np.nan
+    assert str(array.status()).startswith("misassigned: 5 lines fit, but strong peaks")
+
+
+def test_three_lines_are_enough_only_if_the_config_names_them(array: Array) -> None:
+    array.residual[BAD, 1:4] = np.nan
+    assert str(array.status()).startswith("too few lines fit to be sure of them (3)")
+    array.are_named = True
+    assert array.status() == OK
 
 
 def test_a_pixel_with_a_large_residual_is_misassigned(array: Array) -> None:

@@ -18,6 +18,7 @@ def dataset():
             "status": ("pixel", np.array(["ok"] * 3, dtype=object)),
             "line_name": ("line", np.array(LINES, dtype=object)),
             "line_energy": ("line", [277.0, 524.9, 929.7]),
+            "line_energy_errors": ("line", [2.0, 0.7, 0.3]),
             "line_residual": (("pixel", "line"), np.zeros((3, 3))),
         },
         attrs={"hint_problems": "[]", "narrowest_share": 0.4},
@@ -59,3 +60,31 @@ def test_hints_that_are_not_used_are_warnings(dataset):
     assert calibration_warnings(dataset, "cal0000", None) == [
         "cal0000: hints not used in pixel 1: no peak"
     ]
+
+
+def test_peaks_that_are_no_line_are_a_warning(dataset):
+    dataset.attrs["unexplained_peaks"] = "[741.8, 820.1]"
+    (warning,) = calibration_warnings(dataset, "cal0000", None)
+    assert warning.startswith(
+        "cal0000: strong peak at 742, 820 eV is no emission line; lines may be "
+    )
+
+
+def test_lines_that_miss_the_curves_of_all_pixels_are_a_warning(dataset):
+    """1 eV is the accuracy that the scale claims; a single pixel may miss more."""
+    dataset["line_residual"][:, 0] = -1.3
+    dataset["line_residual"][:, 1] = 0.9
+    dataset["line_residual"][1, 2] = 2.5
+    (warning,) = calibration_warnings(dataset, "cal0000", None)
+    assert warning.startswith(
+        "cal0000: reference lines contradict each other: C_Ka -1.3 eV off the gain "
+        "curves of all pixels; "
+    )
+    assert calibration_warnings(dataset.isel(pixel=[0, 1]), "cal0000", None) == []
+
+
+def test_the_elastic_line_contradicts_no_line(dataset):
+    """The monochromator is off, not the scale."""
+    dataset["line_residual"][:, 2] = -3.0
+    dataset["line_energy_errors"][2] = np.nan
+    assert calibration_warnings(dataset, "cal0000", None) == []
