@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rixs_pipeline.core.calibration.identification.line_identification import (
+    FittedLines,
+)
 from rixs_pipeline.core.calibration.line_fits import (
     START_REACH_EV,
     LineFits,
     LineSpectra,
     fit_lines,
 )
-from rixs_pipeline.core.calibration.line_identification import FittedLines
 from rixs_pipeline.core.calibration.line_shapes import N_GRID, SHIFT
 from rixs_pipeline.core.calibration.pixel import Pixel
 from rixs_pipeline.core.calibration.pixel_response import learn_shape_prior

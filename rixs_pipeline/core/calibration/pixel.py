@@ -6,12 +6,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rixs_pipeline.core.calibration import cuts
-from rixs_pipeline.core.calibration.hints import NO_PIXEL_HINTS, PixelHints
-from rixs_pipeline.core.calibration.line_assignment import (
+from rixs_pipeline.core.calibration.identification.hints import (
+    NO_PIXEL_HINTS,
+    PixelHints,
+)
+from rixs_pipeline.core.calibration.identification.line_assignment import LineAssignment
+from rixs_pipeline.core.calibration.identification.peaks import (
     FULL_SCALE_EV,
     NO_PEAKS,
     SMOOTHING_EV,
-    LineAssignment,
     Peaks,
     find_peaks,
 )

@@ -12,8 +12,9 @@ from typing import Protocol
 import numpy as np
 
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
-from rixs_pipeline.core.calibration.line_assignment import LineAssignment, Peaks
-from rixs_pipeline.core.calibration.peak_evidence import PeakEvidence
+from rixs_pipeline.core.calibration.identification.line_assignment import LineAssignment
+from rixs_pipeline.core.calibration.identification.peak_evidence import PeakEvidence
+from rixs_pipeline.core.calibration.identification.peaks import Peaks
 from rixs_pipeline.core.gain import SOFT_RANGE, EnergyRange, GainCurves, curve_misfits
 from rixs_pipeline.core.stats.robust import robust_sigma
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PixelState, PixelStatus

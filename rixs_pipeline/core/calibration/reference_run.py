@@ -18,14 +18,21 @@ from rixs_pipeline.core.calibration.energy_scale import (
     line_heights,
     start_at_peaks,
 )
-from rixs_pipeline.core.calibration.hints import NO_HINTS, Hints, summarise_problems
-from rixs_pipeline.core.calibration.line_assignment import Peaks
-from rixs_pipeline.core.calibration.line_identification import (
+from rixs_pipeline.core.calibration.identification.hints import (
+    NO_HINTS,
+    Hints,
+    summarise_problems,
+)
+from rixs_pipeline.core.calibration.identification.line_identification import (
     FittedLines,
     ReferenceLine,
     identify_lines,
 )
-from rixs_pipeline.core.calibration.peak_evidence import PeakEvidence, weigh_peaks
+from rixs_pipeline.core.calibration.identification.peak_evidence import (
+    PeakEvidence,
+    weigh_peaks,
+)
+from rixs_pipeline.core.calibration.identification.peaks import Peaks
 from rixs_pipeline.core.calibration.pixel import (
     Pixel,
     ReferencePulses,

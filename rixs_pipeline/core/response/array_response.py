@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rixs_pipeline.core.calibration.energy_scale import EnergyScale
-from rixs_pipeline.core.calibration.line_identification import FittedLines
+from rixs_pipeline.core.calibration.identification.line_identification import (
+    FittedLines,
+)
 from rixs_pipeline.core.response.resolution import (
     Resolution,
     Widths,

@@ -1,8 +1,10 @@
 """Options and reference lines of a calibration, from the config."""
 
 from rixs_pipeline.config import CalibrationConfig, ReferenceSet
-from rixs_pipeline.core.calibration.hints import Hint, Hints
-from rixs_pipeline.core.calibration.line_identification import ReferenceLine
+from rixs_pipeline.core.calibration.identification.hints import Hint, Hints
+from rixs_pipeline.core.calibration.identification.line_identification import (
+    ReferenceLine,
+)
 from rixs_pipeline.core.calibration.reference_run import CalibrationOptions
 from rixs_pipeline.core.gain import CurveForm
 

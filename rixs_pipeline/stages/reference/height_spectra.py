@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rixs_pipeline.core.calibration.line_assignment import (
-    count_pulse_heights,
+from rixs_pipeline.core.calibration.identification.line_assignment import (
     line_tolerances,
 )
+from rixs_pipeline.core.calibration.identification.peaks import count_pulse_heights
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.calibration.reference_run import Calibration
 from rixs_pipeline.core.energy import curve_energy

@@ -7,7 +7,7 @@ from rixs_pipeline.core.calibration.energy_scale import (
     fit_energy_scale,
     line_heights,
 )
-from rixs_pipeline.core.calibration.line_identification import (
+from rixs_pipeline.core.calibration.identification.line_identification import (
     FittedLines,
     identify_lines,
 )

@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
-from rixs_pipeline.core.calibration.line_assignment import FreeLines, assign_lines
+from rixs_pipeline.core.calibration.identification.line_assignment import (
+    FreeLines,
+    assign_lines,
+)
 from rixs_pipeline.core.calibration.pixel import (
     HEIGHT_REF_EV,
     Pixel,

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
-from rixs_pipeline.core.calibration.line_assignment import (
+from rixs_pipeline.core.calibration.identification.line_assignment import (
     LineAssignment,
-    Peaks,
     SaturatingCurve,
 )
-from rixs_pipeline.core.calibration.peak_evidence import NO_EVIDENCE, PeakEvidence
+from rixs_pipeline.core.calibration.identification.peak_evidence import (
+    NO_EVIDENCE,
+    PeakEvidence,
+)
+from rixs_pipeline.core.calibration.identification.peaks import Peaks
 from rixs_pipeline.core.calibration.pixel_status import (
     LineQuality,
     determine_pixel_statuses,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rixs_pipeline.core.calibration.line_identification import (
+from rixs_pipeline.core.calibration.identification.line_identification import (
     FittedLines,
     ReferenceLine,
 )

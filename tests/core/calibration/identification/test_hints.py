@@ -1,14 +1,15 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.calibration.hints import (
+from rixs_pipeline.core.calibration.identification.hints import (
     Hint,
     Hints,
     assign_with_hints,
     match_hints,
     summarise_problems,
 )
-from rixs_pipeline.core.calibration.line_assignment import FreeLines, Peaks
+from rixs_pipeline.core.calibration.identification.line_assignment import FreeLines
+from rixs_pipeline.core.calibration.identification.peaks import Peaks
 from tests.core.photons import ENERGY, SIX, height
 
 LINE_ENERGY = dict(zip(SIX, ENERGY.tolist(), strict=True))

@@ -3,17 +3,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.calibration.line_assignment import (
+from rixs_pipeline.core.calibration.identification.line_assignment import (
     FreeLines,
-    Peaks,
     assign_lines,
 )
-from rixs_pipeline.core.calibration.line_identification import (
+from rixs_pipeline.core.calibration.identification.line_identification import (
     WINDOW_EV,
     FittedLines,
     ReferenceLine,
     identify_lines,
 )
+from rixs_pipeline.core.calibration.identification.peaks import Peaks
 from tests.core.photons import ENERGY, REFERENCE_LINES, SIX, height
 
 ELASTIC_ENERGY = 1000.0

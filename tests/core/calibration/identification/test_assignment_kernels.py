@@ -1,7 +1,7 @@
 import numpy as np
 from scipy.signal import argrelmax, peak_prominences
 
-from rixs_pipeline.core.calibration.assignment_kernels import (
+from rixs_pipeline.core.calibration.identification.assignment_kernels import (
     MAX_DISTANCE,
     MISSING_SHARE,
     CurveColumns,

@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.calibration.line_assignment import (
+from rixs_pipeline.core.calibration.identification.line_assignment import (
     LineAssignment,
-    Peaks,
     SaturatingCurve,
 )
-from rixs_pipeline.core.calibration.peak_evidence import (
+from rixs_pipeline.core.calibration.identification.peak_evidence import (
     NO_EVIDENCE,
     PeakEvidence,
     weigh_peaks,
 )
+from rixs_pipeline.core.calibration.identification.peaks import Peaks
 from rixs_pipeline.core.calibration.pixel import Pixel, ReferencePulses
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.core.gain import CurveForm, GainCurves, fit_splines

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rixs_pipeline.core.calibration.line_assignment import (
+from rixs_pipeline.core.calibration.identification.line_assignment import (
     FreeLines,
     HintedPeak,
     LineAssignment,
-    Peaks,
     assign_lines,
 )
+from rixs_pipeline.core.calibration.identification.peaks import Peaks
 from rixs_pipeline.types import FloatArray
 
 # relative distance in pulse height within which a hinted peak is sought: half the

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.calibration.hints import (
+from rixs_pipeline.core.calibration.identification.hints import (
     NO_HINTS,
     Hints,
     assign_with_hints,
     match_hints,
 )
-from rixs_pipeline.core.calibration.line_assignment import (
+from rixs_pipeline.core.calibration.identification.line_assignment import (
     MAX_RUNNER_UP_SHARE,
     FreeLines,
     LineAssignment,

@@ -1,10 +1,9 @@
 """Strongest emission lines of the elements, eV, to tell what a peak may be.
 
-X-ray Data Booklet (LBNL 2009), Table 1-3, as copied in
-github.com/puglet5/XRFViewer: the strongest line of each series from 100 eV to 10 keV, and L beta
-of the 3d metals. Ca La is that of Table 1-2. K alpha is the mean of K alpha
-1 and 2, weighted 2:1, where a peak that does not resolve them stands. Nothing is
-calibrated with these energies.
+X-ray Data Booklet (LBNL 2009), Table 1-3, as copied in github.com/puglet5/XRFViewer:
+the strongest line of each series from 100 eV to 10 keV, and L beta of the 3d metals.
+Ca La is that of Table 1-2. K alpha is the mean of K alpha 1 and 2, weighted 2:1, where
+a peak that does not resolve them stands. Nothing is calibrated with these energies.
 """
 
 import numpy as np

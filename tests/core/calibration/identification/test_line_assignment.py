@@ -3,13 +3,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.calibration.line_assignment import (
+from rixs_pipeline.core.calibration.identification.line_assignment import (
     FreeLines,
     LineAssignment,
     _is_same_assignment,
     assign_lines,
-    find_peaks,
 )
+from rixs_pipeline.core.calibration.identification.peaks import find_peaks
 from tests.core.photons import ENERGY, SIX, emitted, energy, height, seen
 
 Gain = tuple[float, float, float]  # a, b, d

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.calibration.emission_lines import STRONGEST_EV, l_beta_lines
+from rixs_pipeline.core.calibration.identification.emission_lines import (
+    STRONGEST_EV,
+    l_beta_lines,
+)
 from rixs_pipeline.core.calibration.pixel import Pixel
 from rixs_pipeline.core.energy import curve_energy
 from rixs_pipeline.core.gain import EnergyRange
