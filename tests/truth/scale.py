@@ -112,7 +112,7 @@ def measure(seed: int, condition: str, config: dict | None = None) -> list[Scale
                         seed,
                         scan.name,
                         line,
-                        peak.position - reference_residual(out, middle),
+                        peak.position,
                         stated_error(product, middle),
                     )
                 )
@@ -161,20 +161,6 @@ def photon_errors(scan, energies, truth) -> tuple[np.ndarray, np.ndarray]:
         all_true.append(true)
         all_errors.append(measured[good] - true)
     return np.concatenate(all_true), np.concatenate(all_errors)
-
-
-def reference_residual(out: Path, energy: float) -> float:
-    """Return how far the scale is off the reference lines themselves, eV.
-
-    The stated error leaves it out: the reference lines may contradict each other, and
-    the calibration then decides by their uncertainties between them.
-    """
-    residuals = []
-    for path in sorted((out / "calibration").glob("*.nxs")):
-        product = open_product(path)
-        mean = np.nanmean(product["line_residual"].values, axis=0)
-        residuals.append(np.interp(energy, product["line_energy"].values, mean))
-    return float(np.mean(residuals))
 
 
 def stated_error(product, energy: float) -> float:

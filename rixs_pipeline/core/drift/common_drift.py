@@ -41,9 +41,14 @@ PIXEL_WIDTH = 2e-5
 # How far the coefficient of slow changes may be from that of pulse to pulse: in real
 # pulses 1.7 +- 0.6 and 3.5 +- 0.5 e-5.
 SLOW_WIDTHS = (0.0, 2e-5)
-# Hidden drift: rms, eV at E_0; its prior is half-Cauchy.
-SIZES = (0.0, 0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
+# Hidden drift: rms, eV at E_0, and its prior: a fifth for none, and half-Cauchy on
+# sizes that are about a factor of two apart.
 TYPICAL_SIZE = 0.2  # eV at E_0: the hidden drift of real pixels
+NO_DRIFT_WEIGHT = 0.5
+SIZE_WEIGHTS = {0.0: NO_DRIFT_WEIGHT} | {
+    size: size / TYPICAL_SIZE / (1 + (size / TYPICAL_SIZE) ** 2)
+    for size in (0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
+}
 TIME_SCALES = (1800.0, 5400.0, 14400.0)  # s, of a Matern-3/2 process
 # A line may differ that much between edges of one sample (satellites), eV.
 EDGE_WIDTH = 0.05
@@ -299,9 +304,7 @@ def _posteriors(normal: _Normal, interval: Interval) -> tuple[list[_Posterior], 
     n_scans = len(interval.time)
     n_unknowns = len(normal.gradient)
     posteriors = []
-    for size, time_scale, slow in product(SIZES, TIME_SCALES, SLOW_WIDTHS):
-        if size == 0 and interval.pixel_drift == 0 and time_scale != TIME_SCALES[0]:
-            continue
+    for size, time_scale, slow in product(SIZE_WEIGHTS, TIME_SCALES, SLOW_WIDTHS):
         prior = np.eye(n_unknowns) * EDGE_WIDTH**2
         drift, hidden = slice(0, N_DRIFT), slice(N_DRIFT, N_DRIFT + n_scans + 1)
         prior[hidden, hidden] = _hidden_covariance(interval, size, time_scale)
@@ -309,12 +312,9 @@ def _posteriors(normal: _Normal, interval: Interval) -> tuple[list[_Posterior], 
         reference = _reference_prior(interval, slow)
         prior[drift, drift] = reference.covariance
         prior_mean[drift] = reference.mean
-        weight = 1 / (1 + (size / TYPICAL_SIZE) ** 2)
-        if size == 0:
-            weight *= 0.5
         total = _with_reference_shifts(normal, interval, N_DRIFT + n_scans)
         posterior = _solve(total, prior, prior_mean)
-        evidence = posterior.evidence + reference.evidence + np.log(weight)
+        evidence = posterior.evidence + reference.evidence + np.log(SIZE_WEIGHTS[size])
         posteriors.append(_Posterior(posterior.mean, posterior.covariance, evidence))
     return posteriors, N_DRIFT + n_scans
 

@@ -68,6 +68,8 @@ class RunDrift:
         Pixel -> pretrigger mean at which there is no drift.
     line_energy, line_errors
         Lines, and the statistical errors of the mean of the pixels there, (line,), eV.
+    line_residual
+        How far the mean curve misses the lines, (line,), eV.
     covariance
         Of the mean curve of the pixels, counting statistics and the freedom of the
         curve between the lines, f8 (energy, energy), eV^2.
@@ -81,6 +83,7 @@ class RunDrift:
     pretrigger_ref: Mapping[int, float]
     line_energy: FloatArray
     line_errors: FloatArray
+    line_residual: FloatArray
     covariance: FloatArray
     params: Mapping[int, FloatArray]
 
@@ -210,6 +213,8 @@ def read_run_drift(product: xr.Dataset, energies: FloatArray) -> RunDrift:
     is_fitted = np.isfinite(errors)
     number = np.maximum(is_fitted.sum(axis=0), 1)
     mean_errors = np.sqrt((np.where(is_fitted, errors, 0.0) ** 2).sum(axis=0)) / number
+    residual = product["line_residual"].values[good]
+    mean_residual = np.where(is_fitted, residual, 0.0).sum(axis=0) / number
     return RunDrift(
         run=str(product.attrs["run"]),
         drift=drift,
@@ -219,6 +224,7 @@ def read_run_drift(product: xr.Dataset, energies: FloatArray) -> RunDrift:
         ),
         line_energy=product["line_energy"].values,
         line_errors=mean_errors,
+        line_residual=mean_residual,
         covariance=_mean_covariance(product, good, energies),
         params=dict(zip(pixels, params, strict=True)),
     )

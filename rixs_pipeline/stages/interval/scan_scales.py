@@ -213,6 +213,8 @@ class IntervalScales:
             names += [
                 f"{self.runs[1].run} line {number}" for number in range(len(lines))
             ]
+        parts.append(self._missed_lines(spectra.later_share)[None, :])
+        names.append("+".join(run.run for run in self.runs) + " residuals of lines")
         errors = ScaleErrors(self.energies, np.concatenate(parts), tuple(names))
         of_drift = np.sqrt((modes**2).sum(axis=1))
         reference = np.array([REFERENCE_EV])
@@ -227,6 +229,19 @@ class IntervalScales:
             errors=errors,
             is_applied=self.is_applied,
         )
+
+    def _missed_lines(self, later_share: float) -> FloatArray:
+        """Return how far the curves miss the reference lines, (energy,), eV.
+
+        Where the lines contradict each other, either they or the curves are wrong.
+        """
+        missed = [
+            np.interp(self.energies, run.line_energy, run.line_residual)
+            if len(run.line_energy)
+            else np.zeros(len(self.energies))
+            for run in self.runs
+        ]
+        return np.asarray(missed[0] + later_share * (missed[-1] - missed[0]))
 
     def _lines(self, row: int) -> dict[str, LinePosition]:
         """Return the positions of the lines in the scan in a row, as corrected."""

@@ -5,8 +5,7 @@ import pytest
 
 from rixs_pipeline.core.drift.common_drift import (
     REFERENCE_EV,
-    SIZES,
-    TYPICAL_SIZE,
+    SIZE_WEIGHTS,
     Interval,
     LinePositions,
     ReferenceDrift,
@@ -80,15 +79,14 @@ def test_without_positions_the_reference_runs_decide():
 def test_errors_grow_with_the_time_since_the_reference_run():
     positions, interval, _ = beamtime(np.random.default_rng(3), hidden=0.3)
     errors = np.sqrt(np.diag(fit_common_drift(positions, interval).covariance))[2:]
-    assert errors[-1] > 1.5 * errors[0]
+    assert errors[-1] > 1.25 * errors[0]
 
 
 def test_errors_are_honest_over_hidden_drifts_of_all_sizes():
     rng = np.random.default_rng(4)
-    sizes = np.array(SIZES)
-    chance = 1 / (1 + (sizes / TYPICAL_SIZE) ** 2)
+    sizes, weights = np.array(list(SIZE_WEIGHTS.items())).T
     pulls = []
-    for hidden in rng.choice(sizes, 50, p=chance / chance.sum()):
+    for hidden in rng.choice(sizes, 50, p=weights / weights.sum()):
         positions, interval, scale = beamtime(rng, hidden=hidden)
         fitted = fit_common_drift(positions, interval)
         for row in range(len(scale)):

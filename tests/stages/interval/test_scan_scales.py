@@ -1,0 +1,74 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from rixs_pipeline.core.drift.common_drift import CommonDrift, ReferenceDrift
+from rixs_pipeline.stages.interval.array_drift import (
+    ArraySpectra,
+    RunDrift,
+    line_positions,
+)
+from rixs_pipeline.stages.interval.scan_scales import IntervalScales
+
+ENERGY = np.array([277.0, 524.9, 851.5])  # of the lines, at which levers are given
+LINE_ERRORS = np.full(3, 0.03)
+
+
+def reference_run(name, residual, time):
+    drift = ReferenceDrift(time, np.zeros(2), np.zeros(2), np.eye(2) * 1e-10)
+    return RunDrift(
+        run=name,
+        drift=drift,
+        lever={},
+        pretrigger_ref={},
+        line_energy=ENERGY,
+        line_errors=LINE_ERRORS,
+        line_residual=np.array(residual),
+        covariance=np.diag(LINE_ERRORS**2),
+        params={},
+    )
+
+
+def scales(runs, later_share):
+    """The scale of a scan that did not drift."""
+    spectra = ArraySpectra(
+        scan=SimpleNamespace(name="scan0001"),
+        counts=np.ones((1, 5)),
+        incident=(np.array([700.0]),),
+        lever=np.zeros((1, 3, 2)),
+        pixel_lever=np.zeros((1, 3, 2)),
+        in_use=np.zeros((1, 2)),
+        later_share=later_share,
+        spread=0.0,
+    )
+    still = CommonDrift(np.zeros(2), np.zeros(1), np.eye(3) * 1e-12, np.nan)
+    no_lines = line_positions([], {}, ENERGY, ENERGY, {})
+    return IntervalScales([spectra], runs, still, no_lines, ENERGY, is_applied=True)
+
+
+def test_the_error_of_one_reference_run_is_that_of_its_lines():
+    runs = [reference_run("cal0000", [0, 0, 0], 0.0)]
+    errors = scales(runs, 0.0).scale(0).errors
+    np.testing.assert_allclose(errors.total, LINE_ERRORS, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("later_share", "statistical"), [(0.0, 1.0), (0.5, 0.5**0.5), (1.0, 1.0)]
+)
+def test_between_two_reference_runs_the_counting_errors_average(
+    later_share, statistical
+):
+    runs = [reference_run(f"cal{n}", [0, 0, 0], n * 3600.0) for n in range(2)]
+    errors = scales(runs, later_share).scale(0).errors
+    np.testing.assert_allclose(errors.total, LINE_ERRORS * statistical, rtol=1e-2)
+
+
+def test_where_lines_contradict_each_other_the_error_covers_what_the_curve_misses():
+    runs = [
+        reference_run("cal0000", [0.6, -0.2, 0.1], 0.0),
+        reference_run("cal0001", [0.4, 0.0, 0.1], 3600.0),
+    ]
+    errors = scales(runs, 0.5).scale(0).errors
+    expected = np.hypot([0.5, -0.1, 0.1], LINE_ERRORS * 0.5**0.5)
+    np.testing.assert_allclose(errors.total, expected, rtol=1e-2)
