@@ -1,7 +1,7 @@
 """Fit reference lines and the gain curves through them: one turn of a calibration."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -162,7 +162,8 @@ def fit_energy_scale(
         # before the corrections, the width of a line depends on its arrival phases and
         # says nothing about the other lines
         is_reliable = _find_usable(pixels, lines, own_fits, min_line_counts)
-        prior = learn_shape_prior(own_fits, is_reliable, lines.grid)
+        summed = fit_lines(_sum_pixels(spectra, is_reliable))
+        prior = learn_shape_prior(own_fits, summed, is_reliable, lines.grid)
         fits = fit_lines(spectra, prior=prior, start=own_fits.theta)
     is_usable = _find_usable(pixels, lines, fits, min_line_counts)
 
@@ -220,6 +221,12 @@ def _make_line_spectra(pixels: Sequence[Pixel], lines: FittedLines) -> LineSpect
         emitted=lines.emitted_shapes(grid) * displacement,
         grid=grid,
     )
+
+
+def _sum_pixels(spectra: LineSpectra, is_used: BoolArray) -> LineSpectra:
+    """Return the sums of the spectra that are used (pixel, line), as one pixel."""
+    counts = np.where(is_used[..., None], spectra.counts, 0.0).sum(axis=0)
+    return replace(spectra, counts=counts[None])
 
 
 def _find_usable(

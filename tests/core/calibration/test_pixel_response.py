@@ -26,8 +26,10 @@ EMITTED = np.stack(
 )
 
 
-def measured(seed: int, errors: float) -> tuple[LineFits, np.ndarray]:
+def measured(seed: int, errors: float) -> tuple[LineFits, LineFits, np.ndarray]:
     """Return fits of shapes (pixel, line, 3) that follow the model, and the truth.
+
+    The second fits are those of the sums over the pixels.
 
     `errors` in units of the width of the weak prior.
     """
@@ -46,13 +48,20 @@ def measured(seed: int, errors: float) -> tuple[LineFits, np.ndarray]:
         likely / sd**2 + WEAK_PRIOR.centre / WEAK_PRIOR.width**2
     )
     sds[..., SHAPE] = posterior
-    return LineFits(theta, sds, np.ones((PIXELS, LINES), dtype=bool)), truth
+    summed, summed_sds = theta[:1].copy(), sds[:1].copy()
+    summed_sds[..., SHAPE] = sd / np.sqrt(PIXELS)
+    summed[..., SHAPE] = likely.mean(axis=0)
+    return (
+        LineFits(theta, sds, np.ones((PIXELS, LINES), dtype=bool)),
+        LineFits(summed, summed_sds, np.ones((1, LINES), dtype=bool)),
+        truth,
+    )
 
 
 @pytest.mark.parametrize("errors", [0.1, 0.5])
 def test_the_width_of_the_prior_equals_its_error(errors: float) -> None:
-    fits, truth = measured(1, errors)
-    prior = learn_shape_prior(fits, fits.is_converged)
+    fits, summed, truth = measured(1, errors)
+    prior = learn_shape_prior(fits, summed, fits.is_converged)
     pulls = (truth - prior.centre) / prior.width
     np.testing.assert_allclose(pulls.mean(axis=(0, 1)), 0, atol=0.2)
     np.testing.assert_allclose(pulls.std(axis=(0, 1)), 1, atol=0.2)
@@ -61,10 +70,10 @@ def test_the_width_of_the_prior_equals_its_error(errors: float) -> None:
 
 def test_a_line_does_not_inform_its_own_prior() -> None:
     """A fit changes its own prior only through the values common to the array."""
-    fits, _ = measured(2, 0.2)
-    before = learn_shape_prior(fits, fits.is_converged)
+    fits, summed, _ = measured(2, 0.2)
+    before = learn_shape_prior(fits, summed, fits.is_converged)
     fits.theta[7, 3, SHAPE] += 0.5 * WEAK_PRIOR.width
-    after = learn_shape_prior(fits, fits.is_converged)
+    after = learn_shape_prior(fits, summed, fits.is_converged)
     change = np.abs(after.centre - before.centre) / before.width
     line_change = change[7, 3]
     other_changes = change[7, [0, 1, 2, 4, 5]]
@@ -73,19 +82,19 @@ def test_a_line_does_not_inform_its_own_prior() -> None:
 
 
 def test_unused_lines_do_not_change_the_prior() -> None:
-    fits, _ = measured(3, 0.2)
+    fits, summed, _ = measured(3, 0.2)
     used = fits.is_converged.copy()
     used[:, 2] = False
-    before = learn_shape_prior(fits, used)
-    fits.theta[:, 2] = 9.0
-    after = learn_shape_prior(fits, used)
+    before = learn_shape_prior(fits, summed, used)
+    fits.theta[:, 2] = summed.theta[:, 2] = 9.0
+    after = learn_shape_prior(fits, summed, used)
     np.testing.assert_allclose(after.centre, before.centre)
     np.testing.assert_allclose(after.width, before.width)
 
 
 def test_pixels_without_lines_have_the_weak_prior() -> None:
-    fits, _ = measured(4, 0.2)
-    prior = learn_shape_prior(fits, np.zeros_like(fits.is_converged))
+    fits, summed, _ = measured(4, 0.2)
+    prior = learn_shape_prior(fits, summed, np.zeros_like(fits.is_converged))
     np.testing.assert_allclose(
         prior.centre, np.broadcast_to(WEAK_PRIOR.centre, prior.centre.shape)
     )
@@ -107,7 +116,8 @@ def fitted(counts: float) -> tuple[LineFits, LineFits, np.ndarray]:
         ],
         axis=1,
     )
-    shift = rng.uniform(-1, 1, (PIXELS, LINES))
+    # as the calibration of the turn before leaves them
+    shift = rng.normal(0, 2 / np.sqrt(counts), (PIXELS, LINES))
     theta = np.concatenate(
         [shift[..., None], np.broadcast_to(shape[:, None], (PIXELS, LINES, 3))], axis=2
     )
@@ -115,11 +125,22 @@ def fitted(counts: float) -> tuple[LineFits, LineFits, np.ndarray]:
     transforms = GRID.detected_transforms(EMITTED, line, theta.reshape(-1, 4))
     bins = GRID.bin_contents(transforms[:, 0])
     content = counts * (np.maximum(bins, 0).reshape(PIXELS, LINES, -1) + 8e-4)
-    spectra = LineSpectra(rng.poisson(content).astype(float), WINDOW, EMITTED, GRID)
+    measured_counts = rng.poisson(content).astype(float)
+    spectra = LineSpectra(measured_counts, WINDOW, EMITTED, GRID)
     alone = fit_lines(spectra)
-    prior = learn_shape_prior(alone, alone.is_converged)
+    summed = fit_lines(LineSpectra(measured_counts.sum(axis=0)[None], WINDOW, EMITTED, GRID))
+    prior = learn_shape_prior(alone, summed, alone.is_converged)
     together = fit_lines(spectra, prior=prior, start=alone.theta)
     return alone, together, shift
+
+
+def test_the_prior_of_few_counts_has_the_mean_resolution_of_the_pixels() -> None:
+    """Fits of single pixels overestimate a resolution below the natural width."""
+    alone, together, _ = fitted(200.0)
+    wide = [NAMES.index(name) for name in ("C_Ka", "O_Ka", "Fe_La")]
+    alone_sigma = alone.sigma[:, wide].mean()
+    assert alone_sigma > 1.2 * 0.6
+    assert abs(together.sigma[:, wide].mean() - 0.6) < 0.5 * (alone_sigma - 0.6)
 
 
 @pytest.mark.parametrize(("counts", "tail"), [(200.0, 0.95), (1000.0, 0.8)])
