@@ -128,7 +128,9 @@ def fitted(counts: float) -> tuple[LineFits, LineFits, np.ndarray]:
     measured_counts = rng.poisson(content).astype(float)
     spectra = LineSpectra(measured_counts, WINDOW, EMITTED, GRID)
     alone = fit_lines(spectra)
-    summed = fit_lines(LineSpectra(measured_counts.sum(axis=0)[None], WINDOW, EMITTED, GRID))
+    summed = fit_lines(
+        LineSpectra(measured_counts.sum(axis=0)[None], WINDOW, EMITTED, GRID)
+    )
     prior = learn_shape_prior(alone, summed, alone.is_converged)
     together = fit_lines(spectra, prior=prior, start=alone.theta)
     return alone, together, shift
