@@ -7,11 +7,11 @@ from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.build_runs import possible_edges
 from rixs_pipeline.stages.context import RunContext, SampleEdge
+from rixs_pipeline.stages.corrections import map_corrections
 from rixs_pipeline.stages.flux.beamtime_flux import BeamtimeFlux, sample_loss
 from rixs_pipeline.stages.flux.compare_passes import compare_pass_flux
 from rixs_pipeline.stages.flux.compare_readings import compare_readings, scale_readings
-from rixs_pipeline.stages.sample import passes
-from rixs_pipeline.stages.sample.combine_scans import NOT_ADDED, combine_scans
+from rixs_pipeline.stages.sample import combine_scans, passes
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
 
 
@@ -80,7 +80,7 @@ class Combine(Stage[SampleEdge]):
         """Test the passes against each other and add them."""
         config, group = self.context.config, product.source
         scans = [
-            nexus.read_entry(path, without=NOT_ADDED)
+            nexus.read_entry(path, without=combine_scans.NOT_ADDED)
             for path in group.scan_paths(self.context.out)
         ]
         verdict = self.flux.verdict(group)
@@ -93,7 +93,9 @@ class Combine(Stage[SampleEdge]):
         scaled = scale_readings(flux.scans, config.xas)
         readings = compare_readings(scaled, config.xas, product.name)
         tested = passes.examine_passes(readings.scans, config.passes, product.name)
-        combined = combine_scans(tested.scans, config.map, product.name, normalise)
+        combined = combine_scans.combine_scans(
+            tested.scans, config.map, product.name, normalise
+        )
         rixs_map = combined.dataset.assign_attrs(passes=tested.facts)
         if flux.left_out:
             rixs_map.attrs["left_out"] = dict(flux.left_out)
@@ -112,4 +114,5 @@ class Combine(Stage[SampleEdge]):
         ]
         losses = [*flux.losses, *sample_loss(product.name, group, verdict)]
         write = dataset_writer({"entry": rixs_map}, "intensity")
-        return Content(write, facts, warnings, losses)
+        corrections = map_corrections(rixs_map, product.name)
+        return Content(write, facts, warnings, losses, corrections)

@@ -1,5 +1,7 @@
-"""The automatic corrections of calibrations and scans, as run.json lists them."""
+"""The automatic corrections of numbers in products, as run.json lists them."""
 
+import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +11,10 @@ from rixs_pipeline.types import Correction
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+# kinds of backgrounds that are estimated from a fit or from the detector's response
+ESTIMATED_LIGHT = {"elastic": "elastic light", "leak": "tails of lines above"}
 
 
 def calibration_corrections(calibration: "xr.Dataset") -> list[Correction]:
@@ -72,6 +78,80 @@ def scan_corrections(scan: "xr.Dataset") -> list[Correction]:
             )
             corrections.append(correction)
     return corrections
+
+
+def map_corrections(rixs_map: "xr.Dataset", name: str) -> list[Correction]:
+    """Return the automatic corrections of a co-added map, called `name`."""
+    if "elastic_offset_applied" not in rixs_map.attrs:
+        return []
+    correction = Correction(
+        name="incident energies shifted by the offset of the elastic line,",
+        subject=name,
+        value=float(rixs_map.attrs["elastic_offset_applied"]),
+        error=float(rixs_map.attrs["elastic_offset_errors"]),
+        unit="eV",
+        config="map.elastic_offset",
+    )
+    return [correction]
+
+
+def spectrum_corrections(
+    spectra: Mapping[str, "xr.Dataset"], name: str
+) -> list[Correction]:
+    """Return what was estimated from the data and subtracted from spectra.
+
+    Parameters
+    ----------
+    spectra
+        As `schema.spectrum`, by region.
+    name
+        Of the map's spectra.
+
+    Returns
+    -------
+    list of Correction
+        Elastic light and leaks of lines: their share of the whole spectrum; and the
+        offset of the elastic line if it was fitted.
+    """
+    corrections = []
+    for region, spectrum in spectra.items():
+        configured = json.loads(spectrum.attrs["region"]).get("background") or []
+        subject, key = f"{name}: region '{region}'", f"regions.{region}.background"
+        for background in configured:
+            if background["kind"] in ESTIMATED_LIGHT:
+                light = ESTIMATED_LIGHT[background["kind"]]
+                corrections.append(_subtracted_share(spectrum, light, subject, key))
+            if background["kind"] == "elastic" and background.get("offset") is None:
+                line = json.loads(spectrum.attrs["elastic_line"])
+                offset, error = line["offset"], line["offset_errors"]
+                offset_name = "offset of the subtracted elastic line"
+                correction = Correction(
+                    offset_name, subject, offset, error, "eV", f"{key}.offset"
+                )
+                corrections.append(correction)
+    return corrections
+
+
+def _subtracted_share(
+    spectrum: "xr.Dataset", light: str, subject: str, key: str
+) -> Correction:
+    """Return the share of the whole spectrum that is subtracted, and its error."""
+    background = np.nan_to_num(spectrum["background"].values)
+    whole = float((background + np.nan_to_num(spectrum["intensity"].values)).sum())
+    if "background_modes" in spectrum:
+        modes = np.nan_to_num(spectrum["background_modes"].values)
+        error = float(np.sqrt((modes.sum(axis=0) ** 2).sum()))
+    else:  # errors that the points have in common
+        error = float(np.nansum(spectrum["background_errors"].values))
+    percent = 100 / whole if whole > 0 else np.nan
+    return Correction(
+        name=f"{light} subtracted:",
+        subject=subject,
+        value=percent * float(background.sum()),
+        error=percent * error,
+        unit="% of the whole",
+        config=key,
+    )
 
 
 def clock_corrections(run: Run) -> list[Correction]:

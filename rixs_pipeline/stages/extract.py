@@ -8,6 +8,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.context import SampleEdge
+from rixs_pipeline.stages.corrections import spectrum_corrections
 from rixs_pipeline.stages.sample import configured_regions, region_spectra
 from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
@@ -70,7 +71,8 @@ class Extract(Stage[SampleEdge]):
             )
         facts = {"regions": list(spectra.by_region)}
         write = dataset_writer(spectra.by_region, "intensity")
-        return Content(write, facts, spectra.warnings)
+        corrections = spectrum_corrections(spectra.by_region, product.path.stem)
+        return Content(write, facts, spectra.warnings, corrections=corrections)
 
     def _blank_maps(self, group: SampleEdge) -> dict[str, Path]:
         """Return the blank maps by sample; regions report those that are missing."""

@@ -62,43 +62,57 @@ def calibration_facts(calibration: "xr.Dataset") -> dict[str, Any]:
         for pixel, status in zip(pixels, statuses, strict=True)
         if not PixelStatus.parse(status).is_ok
     }
-    residuals = _line_residuals(calibration)
+    residuals = _line_means(calibration, "line_residual")
+    widths = _line_means(calibration, "line_width")
+    resolution = _mean_over_pixels(calibration, "resolution")
     return {
         "pixels_ok": len(pixels) - len(not_ok),
         "pixels_live": PixelCount.of(statuses).live,
         "pixels_bad": not_ok,
         "lines": [str(name) for name in calibration["line_name"].values],
         "line_residuals": residuals,
-        "results": _line_results(residuals),
+        "line_widths": widths,
+        "resolution": resolution,
+        "results": [
+            *_in_words("lines - reference", residuals, "+.2f"),
+            *_in_words("resolution (FWHM)", {"": resolution}, ".2f"),
+            *_in_words("widths of lines (FWHM)", widths, ".2f"),
+        ],
         "cuts": _cut_flow(calibration),
     }
 
 
-def _line_residuals(calibration: "xr.Dataset") -> dict[str, list[float | None]]:
-    """Return the residual of each line and its error, means of the ok pixels, eV."""
+def _line_means(calibration: "xr.Dataset", name: str) -> dict[str, list[float | None]]:
+    """Return the mean over the ok pixels of a variable of each line, and its error."""
+    return {
+        str(line): _mean_over_pixels(calibration.isel(line=row), name)
+        for row, line in enumerate(calibration["line_name"].values)
+    }
+
+
+def _mean_over_pixels(calibration: "xr.Dataset", name: str) -> list[float | None]:
+    """Return the mean of a variable over the ok pixels and its error, eV."""
     is_ok = are_ok(calibration["status"].values)
-    residuals = calibration["line_residual"].values[is_ok]
-    errors = calibration["line_residual_errors"].values[is_ok]
-    facts = {}
-    for line, name in enumerate(calibration["line_name"].values):
-        is_fitted = np.isfinite(residuals[:, line])
-        number = np.count_nonzero(is_fitted)
-        mean, error = np.nan, np.nan
-        if number:
-            mean = residuals[is_fitted, line].mean()
-            error = np.sqrt((errors[is_fitted, line] ** 2).sum()) / number
-        facts[str(name)] = [_number(mean), _number(error)]
-    return facts
+    values = calibration[name].values[is_ok]
+    errors = calibration[f"{name}_errors"].values[is_ok]
+    is_fitted = np.isfinite(values)
+    number = np.count_nonzero(is_fitted)
+    if not number:
+        return [None, None]
+    error = np.sqrt((errors[is_fitted] ** 2).sum()) / number
+    return [_number(values[is_fitted].mean()), _number(error)]
 
 
-def _line_results(residuals: Mapping[str, list[float | None]]) -> list[str]:
-    """Return the residuals of the lines in words, as `status` prints them."""
+def _in_words(
+    title: str, means: Mapping[str, list[float | None]], form: str
+) -> list[str]:
+    """Return means by name in words, as `status` prints them."""
     texts = [
-        f"{line} {mean:+.2f} +- {error:.2f}"
-        for line, (mean, error) in residuals.items()
+        f"{name} {mean:{form}} +- {error:.2f}".strip()
+        for name, (mean, error) in means.items()
         if mean is not None and error is not None
     ]
-    return [f"lines - reference: {', '.join(texts)} eV"] if texts else []
+    return [f"{title}: {', '.join(texts)} eV"] if texts else []
 
 
 def scan_facts(scan: "xr.Dataset") -> dict[str, Any]:

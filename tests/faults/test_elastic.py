@@ -69,6 +69,24 @@ def test_the_elastic_line_is_subtracted_with_its_assumption(reduced):
     assert errors == pytest.approx(net["background_errors"].values, rel=1e-2)
 
 
+def test_the_subtraction_is_listed_with_its_error(reduced):
+    _, summary = reduced
+    corrections = summary.items["LMR_RT-Co_L spectra"]["corrections"]
+    share, offset = (c for c in corrections if "region 'net'" in c["subject"])
+    assert share["config"] == "regions.net.background"
+    assert 0 < 3 * share["error"] < share["value"] < 50
+    assert offset["value"] == pytest.approx(0.5, abs=4 * offset["error"])
+
+
+def test_resolution_and_widths_of_lines_are_results(reduced):
+    _, summary = reduced
+    results = summary.items["cal0000"]["results"]
+    (resolution,) = (text for text in results if text.startswith("resolution"))
+    value, error = resolution.split(": ")[1].removesuffix(" eV").split(" +- ")
+    assert 0.5 < float(value) < 4 and 0 < float(error) < 0.5
+    assert any(text.startswith("widths of lines (FWHM): C_Ka") for text in results)
+
+
 def test_a_monochromator_that_moved_is_a_result_of_the_reference_runs(reduced):
     out, summary = reduced
     moves = summary.items["references"]["results"]

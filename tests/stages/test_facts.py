@@ -21,6 +21,10 @@ def test_calibration():
             "line_name": ("line", np.array(["C_Ka"], dtype=object)),
             "line_residual": (("pixel", "line"), [[0.5], [np.nan], [0.3]]),
             "line_residual_errors": (("pixel", "line"), [[0.3], [np.nan], [0.4]]),
+            "line_width": (("pixel", "line"), [[2.5], [np.nan], [2.7]]),
+            "line_width_errors": (("pixel", "line"), [[0.3], [np.nan], [0.4]]),
+            "resolution": ("pixel", [np.nan, 9.0, 1.9]),
+            "resolution_errors": ("pixel", [np.nan, 1.0, 0.1]),
             **CUTS,
         }
     )
@@ -30,7 +34,13 @@ def test_calibration():
         "pixels_bad": {3: "dead: no pulses"},
         "lines": ["C_Ka"],
         "line_residuals": {"C_Ka": [0.4, 0.25]},
-        "results": ["lines - reference: C_Ka +0.40 +- 0.25 eV"],
+        "line_widths": {"C_Ka": [2.6, 0.25]},
+        "resolution": [1.9, 0.1],
+        "results": [
+            "lines - reference: C_Ka +0.40 +- 0.25 eV",
+            "resolution (FWHM): 1.90 +- 0.10 eV",
+            "widths of lines (FWHM): C_Ka 2.60 +- 0.25 eV",
+        ],
         "cuts": {"all": 12, "finite": 11},
     }
 

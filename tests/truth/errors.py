@@ -20,7 +20,7 @@ import xarray as xr
 
 from rixs_pipeline.config import CalibrationConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
-from rixs_pipeline.core.maps.map_data import MapData
+from rixs_pipeline.core.maps.map_data import MapData, ResponseTail
 from rixs_pipeline.core.response.resolution import ELASTIC_LINE
 from rixs_pipeline.core.response.tail_fit import LENGTH_FACTORS, LENGTH_WEIGHTS
 from rixs_pipeline.core.spectra.inverse_yield_line import check_line
@@ -48,6 +48,7 @@ EMISSION_EV = (200.0, 1100.0)
 LEAK_WINDOWS_EV = ((5, 20), (20, 40), (40, 70))  # below a line
 EMISSION_EDGES = np.arange(200.0, 1000.5, 0.5)  # eV
 POINTS = 60
+TAIL_ERROR = 0.15  # relative, of both values of a tail
 # emission windows, eV, and whether nothing in them resonates at the edge
 IPFY_WINDOWS = {
     "Co_L": {
@@ -109,11 +110,24 @@ def draw_map(edge: str, seconds: float, rng: np.random.Generator) -> MapData:
         {"samples": [sample], "edges": [edge], "rate": 1.0}
     )
     incident = scan_energies(edge, POINTS)
-    rates = true_map(
-        settings, edge, "A", incident, EMISSION_EDGES, response=draw_response(rng)
-    )
+    response = draw_response(rng)
+    rates = true_map(settings, edge, "A", incident, EMISSION_EDGES, response=response)
     counts = rng.poisson(rates * seconds)
-    return MapData(counts, np.full(POINTS, seconds), EMISSION_EDGES, incident)
+    exposure = np.full(POINTS, seconds)
+    data = MapData(counts, exposure, EMISSION_EDGES, incident)
+    return replace(data, tail=draw_tail(response, rng))
+
+
+def draw_tail(response: DetectorResponse, rng: np.random.Generator) -> ResponseTail:
+    """Draw the tail that a reference run gives of a response."""
+    fraction, length = response.tail_fraction, response.tail_length
+    fraction_error, length_error = TAIL_ERROR * fraction, TAIL_ERROR * length
+    return ResponseTail(
+        rng.normal(fraction, fraction_error),
+        fraction_error,
+        rng.normal(length, length_error),
+        length_error,
+    )
 
 
 @dataclass(frozen=True)

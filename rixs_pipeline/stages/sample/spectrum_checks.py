@@ -89,6 +89,12 @@ def _line_warnings(test: LineTest) -> list[str]:
             "is based on a line that rises with the emission of the scanned element "
             f"(correlation {test.correlation:.2f}); choose another line in `emission`"
         ]
+    if test.leaks:
+        return [
+            f"includes the detector's tail of the scanned element's emission, "
+            f"{100 * test.leak:.0f} % of its photons; choose another line in "
+            "`emission`, or subtract `background: {kind: leak}`"
+        ]
     if test.passed:
         return []
     return [f"is based on a line whose shape changes over the scan (p = {test.p:.1g})"]

@@ -1,10 +1,12 @@
 """The line of an inverse yield: chosen, and tested for resonance."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from rixs_pipeline.core.maps.map_data import MapData
+from rixs_pipeline.core.maps.map_data import MapData, ResponseTail
 from rixs_pipeline.core.spectra.inverse_yield_line import (
     LineTest,
     LineWindow,
@@ -91,3 +93,27 @@ def test_without_an_edge_the_emission_just_below_the_scan_counts() -> None:
     weights = np.zeros(data.counts.shape)
     weights[:, (data.centres > 762) & (data.centres < 790)] = 1.0
     assert check_line(data, weights).rises
+
+
+def test_a_window_in_the_tail_of_the_scanned_element_does_not_pass_with_few_photons():
+    edges = np.arange(480.0, 821.0, 0.5)
+    centres = (edges[1:] + edges[:-1]) / 2
+    fraction, length = 0.16, 20.0
+    below = np.maximum(776 - centres, 0)
+    tail = fraction * np.exp(-below / length) * 0.5 / length * (below > 0)
+    line = np.exp(-0.5 * ((centres - 776) / 1.0) ** 2)
+    oxygen = np.exp(-0.5 * ((centres - 525) / 2) ** 2)
+    expected = 20 * ((1 - fraction) * line / line.sum() + tail)
+    expected += 50 * oxygen / oxygen.sum()
+    rng = np.random.default_rng(7)
+    counts = rng.poisson(np.broadcast_to(expected, (60, len(centres))))
+    tail_known = ResponseTail(fraction, 0.02, length, 3.0)
+    incident = np.linspace(770, 805, 60)
+    data = MapData(counts, np.full(60, X), edges, incident, tail=tail_known)
+    in_the_tail = check_window(data, (700, 755))
+    assert in_the_tail.leak == pytest.approx(1.0, abs=0.3)
+    assert not in_the_tail.passed
+    oxygen_line = check_window(data, (510, 540))
+    assert oxygen_line.leak < 1e-3 and oxygen_line.passed
+    without_tail = check_window(replace(data, tail=None), (700, 755))
+    assert np.isnan(without_tail.leak)
