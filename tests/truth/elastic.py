@@ -1,11 +1,12 @@
 """PFY with and without the elastic line against truth, over maps with Poisson noise.
 
-python -m tests.truth.elastic --maps 5 --seed 7
+python -m tests.truth.elastic --maps 5 --seed 7 [--shape steady bump step sample]
 """
 
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
@@ -24,22 +25,46 @@ POINTS = 60  # of a scan
 TAIL_FRACTION, TAIL_LENGTH = 0.16, 20.0
 EDGES = np.arange(480.0, 920.1, 0.5)  # of the emission bins, eV
 BRIGHT = 0.6  # of the highest fluorescence: the white line
+STEP_WIDTH_EV = 1.0  # of the tanh with which the elastic light doubles
+
+
+class Shape(StrEnum):
+    """Elastic light against incident energy.
+
+    The same at all energies; twice as much at the white line, and from the white line
+    on; in proportion to the resonant absorption, and absorbed in the sample.
+    """
+
+    STEADY = "steady"
+    BUMP = "bump"
+    STEP = "step"
+    SAMPLE = "sample"
 
 
 @dataclass(frozen=True)
 class Condition:
     """What is simulated.
 
-    `resonance`: of the elastic light at the white line, None for the sample model;
+    `shape` of the elastic light;
     `seconds`: exposure of a point, pixels x s (rate 5 / s a pixel on average).
     """
 
     edge: Edge
-    resonance: float | None
+    shape: Shape
     fwhm: float
     seconds: float
     offset: float = 0.0
     strength: float = 1.0
+
+    @property
+    def settings(self) -> SimulationSettings:
+        """Return the settings of the simulation."""
+        resonance = {Shape.BUMP: 1.0, Shape.SAMPLE: None}.get(self.shape, 0.0)
+        return SimulationSettings(
+            elastic=self.strength,
+            elastic_resonance=resonance,
+            incident_offset=self.offset,
+        )
 
 
 @dataclass(frozen=True)
@@ -65,31 +90,31 @@ class Outcome:
         )
 
 
-def conditions() -> Iterator[Condition]:
-    """Yield all conditions."""
+def conditions(shape: Shape) -> Iterator[Condition]:
+    """Yield all conditions of a shape."""
     for edge in (Edge.Co_L, Edge.Ni_L, Edge.Mn_L, Edge.O_K):
-        for resonance in (0.0, 1.0, None):
-            yield Condition(edge, resonance, 1.4, 300)
-            yield Condition(edge, resonance, 3.0, 300, offset=0.5)
-            yield Condition(edge, resonance, 1.4, 30)
-    yield Condition(Edge.Co_L, 0.0, 1.4, 100, offset=-0.5, strength=5.0)
-    yield Condition(Edge.Co_L, 1.0, 1.4, 100, offset=-0.5, strength=5.0)
+        yield Condition(edge, shape, 1.4, 300)
+        yield Condition(edge, shape, 3.0, 300, offset=0.5)
+        yield Condition(edge, shape, 1.4, 30)
+    if shape is not Shape.SAMPLE:
+        yield Condition(Edge.Co_L, shape, 1.4, 100, offset=-0.5, strength=5.0)
+
+
+def step_factor(incident: FloatArray, fluorescence: FloatArray) -> FloatArray:
+    """Return a factor (point,) that rises from 1 to 2 at the white line."""
+    white_line = incident[fluorescence.argmax()]
+    return np.asarray(1.5 + np.tanh((incident - white_line) / STEP_WIDTH_EV) / 2)
 
 
 def extract(
     condition: Condition, region: Region, n_maps: int, seed: int, *parts: LightPart
 ) -> Outcome:
     """Extract a region from noisy maps and compare it with parts of the light."""
-    settings = SimulationSettings(
-        elastic=condition.strength,
-        elastic_resonance=condition.resonance,
-        incident_offset=condition.offset,
-    )
     incident = scan_energies(condition.edge, POINTS)
     response = DetectorResponse(condition.fwhm, TAIL_FRACTION, TAIL_LENGTH)
     light = {
         part: true_map(
-            settings,
+            condition.settings,
             condition.edge,
             "LMR_RT",
             incident,
@@ -99,6 +124,10 @@ def extract(
         )
         for part in (LightPart.FLUORESCENCE, LightPart.ELASTIC)
     }
+    if condition.shape is Shape.STEP:
+        fluorescence = light[LightPart.FLUORESCENCE].sum(axis=1)
+        factor = step_factor(incident, fluorescence)
+        light[LightPart.ELASTIC] = factor[:, None] * light[LightPart.ELASTIC]
     rates = sum(light.values())
     exposure = np.full(POINTS, condition.seconds)
     centres = (EDGES[1:] + EDGES[:-1]) / 2
@@ -128,11 +157,12 @@ def main() -> None:
     parser.add_argument("--maps", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--amplitude", default="smooth", choices=["smooth", "free"])
+    parser.add_argument("--shape", nargs="*", default=list(Shape), type=Shape)
     options = parser.parse_args()
     amplitude = AmplitudeKind(options.amplitude)
     whole: list[FloatArray] = []
-    net: dict[float | None, list[FloatArray]] = {}
-    for condition in conditions():
+    net: dict[Shape, list[FloatArray]] = {}
+    for condition in (c for shape in options.shape for c in conditions(shape)):
         pfy = preset_regions(condition.edge)[f"{condition.edge.element}_PFY"]
         both = (LightPart.FLUORESCENCE, LightPart.ELASTIC)
         plain = extract(condition, pfy, options.maps, options.seed, *both)
@@ -144,14 +174,14 @@ def main() -> None:
         outcome = extract(
             condition, region, options.maps, options.seed, LightPart.FLUORESCENCE
         )
-        net.setdefault(condition.resonance, []).append(outcome.pulls)
+        net.setdefault(condition.shape, []).append(outcome.pulls)
         print(f"{condition}: {outcome.line()}", flush=True)
     pulls = np.concatenate([part.ravel() for part in whole])
     print(f"whole PFY: {pulls.size} points, pulls {np.sqrt((pulls**2).mean()):.3f}")
-    for resonance, parts in net.items():
+    for shape, parts in net.items():
         pulls = np.concatenate([part.ravel() for part in parts])
         rms = np.sqrt((pulls**2).mean())
-        print(f"elastic, resonance {resonance}: {pulls.size} points, pulls {rms:.3f}")
+        print(f"elastic, {shape}: {pulls.size} points, pulls {rms:.3f}")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def measure_response(
     width = line_widths(fits, scale.spectra.emitted, scale.spectra.grid)
     return ArrayResponse(
         resolution=estimate_resolution(
-            fits, scale.is_usable, ~lines.is_anchor, scale.spectra.grid
+            fits, scale.is_usable, ~lines.is_anchor, is_ok, scale.spectra.grid
         ),
         line_resolution=Widths(fits.fwhm + unknown, fits.fwhm_errors + unknown),
         line_width=Widths(width.values + unknown, width.errors + unknown),

@@ -7,7 +7,12 @@ has the bandwidth of the monochromator alone, so that it gives the resolution wh
 reference run shows it. The lines of a pixel are otherwise averaged in log sigma, and
 their scatter is part of the error.
 
-Everything here follows from the pixel's own pulses: fits with a weak prior, not with
+Corrections for phase and drift are fitted to the same pulses, so that counting
+statistics alone give too small an error of the elastic line. Its width over that of
+the lines is a constant of the array: where it scatters between the pixels by more than
+counting, all errors grow by the ratio.
+
+Everything else here follows from the pixel's own pulses: fits with a weak prior, not with
 the shapes that the other pixels of the array suggest.
 """
 
@@ -30,10 +35,6 @@ REFERENCE_LINES = "reference lines, with the tabulated shapes"
 FINE = 8  # points per bin on which the width of a line is found
 # largest error of log sigma of an elastic line that is used: within a factor of 1.6
 MAX_LOG_ERROR = 0.5
-# Relative, of a pixel's resolution: corrections for phase and drift are fitted to the
-# same pulses, and the tail is exchanged for width (simulated reference runs of 120 to
-# 800 counts in the elastic line scatter by 1.36 of the counting error of 6 %).
-MODEL_ERROR = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,11 @@ class Resolution:
 
 
 def estimate_resolution(
-    fits: LineFits, is_usable: BoolArray, is_elastic: BoolArray, grid: LineGrid
+    fits: LineFits,
+    is_usable: BoolArray,
+    is_elastic: BoolArray,
+    is_ok: BoolArray,
+    grid: LineGrid,
 ) -> Resolution:
     """Estimate the resolution of each pixel from its own lines.
 
@@ -73,6 +78,8 @@ def estimate_resolution(
         (pixel, line) the lines that are fitted well enough.
     is_elastic
         (line,) the elastic line.
+    is_ok
+        (pixel,) the pixels whose scatter counts.
     grid
         The bins of the fits.
 
@@ -86,6 +93,8 @@ def estimate_resolution(
     values = np.full(n_pixels, np.nan)
     deviations = np.full(n_pixels, np.nan)
     from_elastic = np.zeros(n_pixels, dtype=bool)
+    is_fitted = is_usable & is_ok[:, None] & (errors < MAX_LOG_ERROR)
+    excess = _scatter_of_elastic(log_sigma, errors, is_fitted, is_elastic)
     for row in range(n_pixels):
         elastic = is_usable[row] & is_elastic & (errors[row] < MAX_LOG_ERROR)
         lines = is_usable[row] & ~is_elastic
@@ -94,8 +103,37 @@ def estimate_resolution(
         if used.any():
             mean = _average(log_sigma[row, used], errors[row, used], grid)
             values[row] = np.exp(mean.value) * FWHM_PER_SIGMA
-            deviations[row] = values[row] * np.hypot(mean.error, MODEL_ERROR)
+            factor = excess if from_elastic[row] else 1.0
+            deviations[row] = values[row] * mean.error * factor
     return Resolution(Widths(values, deviations), from_elastic)
+
+
+def _scatter_of_elastic(
+    values: FloatArray, errors: FloatArray, is_fitted: BoolArray, is_elastic: BoolArray
+) -> float:
+    """Return the scatter of the elastic line's width over its error, at least 1.
+
+    Log widths (pixel, line), less those of the other lines of the pixel, whose chemistry
+    is the same in all pixels. 1 where one pixel or none has both.
+    """
+    weights = np.zeros_like(values)
+    np.divide(1.0, errors**2, out=weights, where=is_fitted)
+    values = np.where(is_fitted, values, 0.0)
+    of_line = weights.sum(axis=0)
+    mean = (weights * values).sum(axis=0) / np.where(of_line > 0, of_line, 1.0)
+    weighted = weights * (values - mean)
+    elastic = weights[:, is_elastic].sum(axis=1)
+    others = weights[:, ~is_elastic].sum(axis=1)
+    has_both = (elastic > 0) & (others > 0)
+    n_pixels = np.count_nonzero(has_both)
+    if n_pixels < 2:
+        return 1.0
+    difference = weighted[:, is_elastic].sum(axis=1)[has_both] / elastic[has_both]
+    difference -= weighted[:, ~is_elastic].sum(axis=1)[has_both] / others[has_both]
+    weight = 1 / (1 / elastic[has_both] + 1 / others[has_both])
+    difference -= (weight @ difference) / weight.sum()
+    chi_squared = weight @ difference**2
+    return max(1.0, float(np.sqrt(chi_squared / (n_pixels - 1))))
 
 
 @dataclass(frozen=True)
