@@ -103,6 +103,8 @@ class Pixel:
         (N_PARAMS,) of the energy function; NaN without one.
     drift_evidence
         What the pulses say of the drift coefficients.
+    overfit_variance
+        (line,) variance of energies by the errors of the corrections, eV^2.
     """
 
     pulses: ReferencePulses
@@ -115,6 +117,7 @@ class Pixel:
     assignment: LineAssignment | None = None
     params: FloatArray = field(default_factory=lambda: np.full(layout.N_PARAMS, np.nan))
     drift_evidence: corrections.DriftEvidence = corrections.NO_DRIFT_EVIDENCE
+    overfit_variance: FloatArray | float = 0.0
 
     @property
     def has_curve(self) -> bool:

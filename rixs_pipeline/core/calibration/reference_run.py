@@ -259,6 +259,10 @@ def _fit_corrections(
                 is_validated=is_last,
             )
             pixel.params = correction.params
+        if is_last:
+            pixel.overfit_variance = corrections.overfit_variance(
+                line_pulses, pixel.params, profiles.of_pixel(row), priors
+            )
         if is_last and options.correct_drift:
             pixel.drift_evidence = corrections.drift_evidence(
                 line_pulses, pixel.params, profiles.of_pixel(row)
@@ -306,7 +310,10 @@ def _make_calibration(
     is_ok = np.array([pixel_status.is_ok for pixel_status in status], dtype=bool)
     response = no_response(len(pixels), len(lines.names))
     if scale is not None:
-        response = measure_response(scale, lines, is_ok)
+        overfit = np.zeros(scale.is_usable.shape)
+        for row, pixel in enumerate(pixels):
+            overfit[row] = pixel.overfit_variance
+        response = measure_response(scale, lines, is_ok, overfit)
     return Calibration(
         pixel=np.array([pixel.pulses.pixel for pixel in pixels], dtype=np.int64),
         status=status,

@@ -15,6 +15,7 @@ cross-validated: each half of the pulses is fitted, and the other half must gain
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -292,11 +293,7 @@ def drift_evidence(
     uncorrected = correction_derivatives(
         pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, params, layout.DRIFT
     )
-    lever = uncorrected.derivatives.copy()
-    counts = np.bincount(pulses.line, minlength=len(pulses.line_position))
-    for row in lever:
-        sums = np.bincount(pulses.line, row, len(counts))
-        row -= (sums / np.maximum(counts, 1))[pulses.line]
+    lever = _without_line_means(uncorrected.derivatives, pulses)
     grid = profiles.grid
     energy = uncorrected.energy + drift @ uncorrected.derivatives
     distance = energy - pulses.line_position[pulses.line]
@@ -304,6 +301,68 @@ def drift_evidence(
     score = kernels.look_up(profiles.score, pulses.line, place)
     information = (lever * profiles.information[pulses.line]) @ lever.T
     return DriftEvidence(lever @ score, information)
+
+
+def _without_line_means(derivatives: FloatArray, pulses: LinePulses) -> FloatArray:
+    """Return derivatives (parameter, pulse) less their mean over the pulse's line."""
+    n_lines = len(pulses.line_position)
+    counts = np.maximum(np.bincount(pulses.line, minlength=n_lines), 1)
+    lever = derivatives.copy()
+    for row in lever:
+        sums = np.bincount(pulses.line, row, n_lines)
+        row -= (sums / counts)[pulses.line]
+    return lever
+
+
+def overfit_variance(
+    pulses: LinePulses,
+    params: FloatArray,
+    profiles: LineProfiles,
+    priors: Sequence[Prior],
+) -> FloatArray:
+    """Return the variance of energies that comes from the errors of corrections.
+
+    The pulses that a correction is fitted to are narrower by as much as other pulses
+    are wider.
+
+    Parameters
+    ----------
+    pulses
+        Pulses of the lines.
+    params
+        Parameters of the pixel, f8 (N_PARAMS,).
+    profiles
+        Shapes of the lines of this pixel.
+    priors
+        Of the corrections that were fitted; one that is zero is not applied.
+
+    Returns
+    -------
+    f8 (line,)
+        Mean of z C z over the pulses of each line, with z the derivatives of their
+        energies and C the covariance of the parameters, eV^2; 0 without pulses.
+    """
+    levers, precision = [], []
+    for prior in priors:
+        if params[prior.block].any():
+            uncorrected = correction_derivatives(
+                pulses.pulse_height,
+                pulses.pretrigger_mean,
+                pulses.phase,
+                params,
+                prior.block,
+            )
+            levers.append(_without_line_means(uncorrected.derivatives, pulses))
+            precision += [prior.width**-2] * len(uncorrected.derivatives)
+    n_lines = len(pulses.line_position)
+    if not levers:
+        return np.zeros(n_lines)
+    lever = np.concatenate(levers)
+    information = (lever * profiles.information[pulses.line]) @ lever.T
+    covariance = np.linalg.inv(information + np.diag(precision))
+    variance = (lever * (covariance @ lever)).sum(axis=0)
+    counts = np.maximum(np.bincount(pulses.line, minlength=n_lines), 1)
+    return np.asarray(np.bincount(pulses.line, variance, n_lines) / counts)
 
 
 def find_phase_reference(

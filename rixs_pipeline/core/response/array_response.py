@@ -12,6 +12,7 @@ from rixs_pipeline.core.response.resolution import (
     Resolution,
     Widths,
     estimate_resolution,
+    without_overfit,
     line_widths,
 )
 from rixs_pipeline.core.response.tail_fit import PooledLines, TailFit, fit_tail
@@ -47,7 +48,7 @@ class ArrayResponse:
 
 
 def measure_response(
-    scale: EnergyScale, lines: FittedLines, is_ok: BoolArray
+    scale: EnergyScale, lines: FittedLines, is_ok: BoolArray, overfit: FloatArray
 ) -> ArrayResponse:
     """Measure the response from the fitted lines of a reference run.
 
@@ -59,6 +60,8 @@ def measure_response(
         Lines of the run.
     is_ok
         (pixel,) the pixels whose spectra are added for the tail.
+    overfit
+        (pixel, line) variance of energies by the errors of corrections, eV^2.
 
     Returns
     -------
@@ -70,7 +73,11 @@ def measure_response(
     width = line_widths(fits, scale.spectra.emitted, scale.spectra.grid)
     return ArrayResponse(
         resolution=estimate_resolution(
-            fits, scale.is_usable, ~lines.is_anchor, is_ok, scale.spectra.grid
+            without_overfit(fits, overfit),
+            scale.is_usable,
+            ~lines.is_anchor,
+            is_ok,
+            scale.spectra.grid,
         ),
         line_resolution=Widths(fits.fwhm + unknown, fits.fwhm_errors + unknown),
         line_width=Widths(width.values + unknown, width.errors + unknown),

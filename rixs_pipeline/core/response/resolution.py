@@ -7,16 +7,16 @@ has the bandwidth of the monochromator alone, so that it gives the resolution wh
 reference run shows it. The lines of a pixel are otherwise averaged in log sigma, and
 their scatter is part of the error.
 
-Corrections for phase and drift are fitted to the same pulses, so that counting
-statistics alone give too small an error of the elastic line. Its width over that of
-the lines is a constant of the array: where it scatters between the pixels by more than
-counting, all errors grow by the ratio.
+Corrections for phase and drift are fitted to the same pulses, which become narrower
+than others by twice the variance that the errors of the corrections bring. The
+width of the elastic line over that of the lines is a constant of the array: where it
+scatters between the pixels by more than counting, all errors grow by the ratio.
 
 Everything else here follows from the pixel's own pulses: fits with a weak prior, not with
 the shapes that the other pixels of the array suggest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,6 +59,26 @@ class Resolution:
 
     pixel: Widths
     is_elastic: BoolArray
+
+
+def without_overfit(fits: LineFits, overfit: FloatArray) -> LineFits:
+    """Return fits with the widths of pulses that no correction was fitted to.
+
+    Parameters
+    ----------
+    fits
+        Of the lines.
+    overfit
+        (pixel, line) variance of energies by the errors of corrections, eV^2.
+
+    Returns
+    -------
+    LineFits
+    """
+    theta = fits.theta.copy()
+    variance = fits.sigma**2 + 2 * overfit
+    theta[..., LOG_SIGMA] = np.log(variance) / 2
+    return replace(fits, theta=theta)
 
 
 def estimate_resolution(
