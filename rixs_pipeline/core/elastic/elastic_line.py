@@ -36,6 +36,10 @@ MIN_GROUP_COUNTS = 10.0  # expected, of bins that are tested together
 FITTED_PARAMETERS = 4  # of offset, width, counts and background; the tail has a prior
 LEAST_P = 1e-3  # of the fitted shape, below which no offset is stated
 MIN_SIGNIFICANCE = 4.0  # counts of the line / standard deviation of all under it
+MAX_TURNS = 5  # of choosing clear points by the offset that they give
+# Light that lost energy lies below the elastic line alone: a second fit, from one sigma
+# below the line on, hardly includes it.
+UPPER_SIGMAS = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,13 +88,52 @@ def elastic_offset(
         None where the line has too few counts, is not resolved, or what is there does
         not have the shape of a line.
     """
-    is_clear = _is_clear(incident, emission_lines)
     grid = LineGrid(float(edges[1] - edges[0]))
-    histogram = _energy_differences(counts[is_clear], incident[is_clear], edges, grid)
-    is_fitted = (grid.offsets > FIT_RANGE_EV[0]) & (grid.offsets < FIT_RANGE_EV[1])
+    is_clear = np.ones(len(incident), dtype=bool)
+    offset, line = 0.0, None
+    for _ in range(MAX_TURNS):
+        still_clear = is_clear & _is_clear(incident + offset, emission_lines)
+        if line is not None and still_clear.sum() == is_clear.sum():
+            break
+        is_clear = still_clear
+        selected = counts[is_clear], incident[is_clear]
+        differences = _EnergyDifferences.of(*selected, edges, grid)
+        line = _fit_line(differences, FIT_RANGE_EV[0])
+        if line is None:
+            return None
+        offset = line.offset
+    if line is None or line.p < LEAST_P:
+        return None
+    upper = _fit_line(differences, line.offset - UPPER_SIGMAS * line.sigma)
+    if upper is None:
+        return None
+    change = upper.offset - line.offset
+    expected = max(upper.error**2 - line.error**2, 0.0)
+    systematic = max(change**2 - expected, 0.0)
+    error = float(np.sqrt(upper.error**2 + systematic))
+    return ElasticOffset(upper.offset, error, line.counts, line.p)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Offset, its error, sigma, counts and p of a fitted line."""
+
+    offset: float
+    error: float
+    sigma: float
+    counts: float
+    p: float
+
+
+def _fit_line(differences: "_EnergyDifferences", lowest: float) -> _Line | None:
+    """Fit the line to the differences above `lowest`; None where it does not stand out.
+
+    The line of a point lies anywhere within a bin: a box of one bin spreads it.
+    """
+    grid, histogram = differences.grid, differences.counts
+    is_fitted = (grid.offsets > lowest) & (grid.offsets < FIT_RANGE_EV[1])
     if histogram[is_fitted].sum() < MIN_COUNTS:
         return None
-    # The line of a point lies anywhere within a bin: a box of one bin spreads it.
     box = np.sinc(grid.k * grid.width / (2 * np.pi)).astype(complex)
     spectra = LineSpectra(
         histogram[None, None, :], is_fitted[None, :], box[None, :], grid
@@ -98,16 +141,15 @@ def elastic_offset(
     fit = fit_lines(spectra)
     if not fit.is_converged[0, 0]:
         return None
-    offset = float(fit.shift[0, 0])
+    offset = float(fit.shift[0, 0]) + differences.excess
     number = float(fit.counts[0, 0])
     significance = fit.significance(grid.width)[0, 0]
     is_in_range = OFFSET_RANGE_EV[0] < offset < OFFSET_RANGE_EV[1]
     if number < MIN_COUNTS or significance < MIN_SIGNIFICANCE or not is_in_range:
         return None
     p = _goodness_of_fit(histogram, is_fitted, _expected(fit, box, grid))
-    if p < LEAST_P:
-        return None
-    return ElasticOffset(offset, float(fit.shift_errors[0, 0]), number, p)
+    error, sigma = float(fit.shift_errors[0, 0]), float(fit.sigma[0, 0])
+    return _Line(offset, error, sigma, number, p)
 
 
 def _expected(fit: LineFits, emitted: ComplexArray, grid: LineGrid) -> FloatArray:
@@ -148,15 +190,32 @@ def _is_clear(incident: FloatArray, emission_lines: Mapping[str, float]) -> Bool
     return is_clear
 
 
-def _energy_differences(
-    counts: IntArray, incident: FloatArray, edges: FloatArray, grid: LineGrid
-) -> FloatArray:
-    """Return the counts (N_GRID,) against emission - incident energy, in whole bins."""
-    centres = (edges[1:] + edges[:-1]) / 2
-    difference = centres[None, :] - incident[:, None]
-    bins = np.floor(difference / grid.width).astype(np.int64) + N_GRID // 2
-    is_on_grid = (bins >= 0) & (bins < N_GRID)
-    histogram = np.bincount(
-        bins[is_on_grid], weights=counts[is_on_grid], minlength=N_GRID
-    )
-    return histogram.astype(np.float64)
+@dataclass(frozen=True)
+class _EnergyDifferences:
+    """Counts (N_GRID,) against emission - incident energy, in whole bins.
+
+    `excess`: mean of the differences over those that their bins stand for, eV.
+    """
+
+    counts: FloatArray
+    excess: float
+    grid: LineGrid
+
+    @classmethod
+    def of(
+        cls, counts: IntArray, incident: FloatArray, edges: FloatArray, grid: LineGrid
+    ) -> "_EnergyDifferences":
+        """Return the differences of a map's counts (point, bin)."""
+        centres = (edges[1:] + edges[:-1]) / 2
+        difference = centres[None, :] - incident[:, None]
+        bins = np.floor(difference / grid.width).astype(np.int64) + N_GRID // 2
+        is_on_grid = (bins >= 0) & (bins < N_GRID)
+        histogram = np.bincount(
+            bins[is_on_grid], weights=counts[is_on_grid], minlength=N_GRID
+        )
+        low, high = FIT_RANGE_EV
+        is_near = (difference > low) & (difference < high)
+        photons = (counts * is_near).sum(axis=1)
+        within_bin = np.mod(difference[:, 0], grid.width) - grid.width / 2
+        excess = float(photons @ within_bin) / max(float(photons.sum()), 1.0)
+        return cls(histogram.astype(np.float64), excess, grid)

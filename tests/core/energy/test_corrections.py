@@ -280,3 +280,26 @@ def test_where_the_phase_of_a_height_is_centred() -> None:
     relative_height = height(ENERGY, *GAIN) / height_ref
     centre = np.polynomial.polynomial.polyval(relative_height, reference.centre)
     np.testing.assert_allclose(centre, -0.2 - 0.5 * (ENERGY - 600) / 400, atol=0.1)
+
+
+def test_energies_vary_by_one_over_the_information_for_each_parameter() -> None:
+    """One line, whose pulses determine one combination of the drift coefficients."""
+    rng = np.random.default_rng(9)
+    n, information = 500, 0.4  # 1/eV^2
+    params = start(draw(rng, 300))
+    pulses = corrections.LinePulses(
+        pulse_height=np.full(n, height(np.array([700.0]), *GAIN)[0]),
+        pretrigger_mean=BASE + rng.normal(0, 5, n),
+        phase=np.zeros(n),
+        line=np.zeros(n, dtype=int),
+        line_position=np.array([700.0, 900.0]),
+    )
+    flat = np.zeros((2, N_GRID))
+    profiles = corrections.LineProfiles(
+        GRID, flat, flat, np.array([information, information])
+    )
+    prior = [corrections.Prior(layout.DRIFT, np.zeros(2), 1.0)]
+    assert not corrections.overfit_variance(pulses, params, profiles, prior).any()
+    params[layout.DRIFT] = 1e-5
+    variance = corrections.overfit_variance(pulses, params, profiles, prior)
+    assert variance == pytest.approx([1 / (n * information), 0.0], rel=1e-3)

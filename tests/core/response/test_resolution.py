@@ -14,6 +14,7 @@ from rixs_pipeline.core.response.resolution import (
     Resolution,
     estimate_resolution,
     line_widths,
+    without_overfit,
 )
 
 GRID = LineGrid(0.5)
@@ -103,3 +104,10 @@ def test_emission_and_resolution_add_up() -> None:
     expected = 0.5346 * 2.4 + np.sqrt(0.2166 * 2.4**2 + 2.0**2)
     assert widths.values[0, 0] == pytest.approx(expected, rel=0.01)
     assert widths.errors[0, 0] < 0.2
+
+
+def test_pulses_without_a_correction_fitted_to_them_are_wider() -> None:
+    overfit = np.array([[0.05, 0.0]])
+    fits = without_overfit(make_fits([[2.0, 3.0]], [[0.1, 0.1]]), overfit)
+    expected = [np.hypot(2.0, FWHM_PER_SIGMA * np.sqrt(0.1)), 3.0]
+    assert fits.fwhm[0] == pytest.approx(expected)
