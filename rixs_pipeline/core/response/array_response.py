@@ -12,8 +12,8 @@ from rixs_pipeline.core.response.resolution import (
     Resolution,
     Widths,
     estimate_resolution,
-    without_overfit,
     line_widths,
+    without_overfit,
 )
 from rixs_pipeline.core.response.tail_fit import PooledLines, TailFit, fit_tail
 from rixs_pipeline.types import BoolArray, FloatArray

@@ -165,7 +165,7 @@ def _leak_share(
         return float("nan")
     is_resonant = data.centres > _element_window(data, edge).low
     of_photons = replace(data, efficiency=1.0)
-    weights = tail_weights(of_photons, tail, inside[is_used] * 1.0)
+    weights = tail_weights(of_photons, tail, inside[is_used].astype(np.float64))
     return float((weights * counts)[:, is_resonant].sum() / total)
 
 
