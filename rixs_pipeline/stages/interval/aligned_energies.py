@@ -8,7 +8,7 @@ import numpy as np
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.interval import align_pixels
-from rixs_pipeline.stages.interval.array_drift import ArraySpectra
+from rixs_pipeline.stages.interval.array_spectra import ArraySpectra
 from rixs_pipeline.stages.interval.displaced_pixels import mark_displaced
 from rixs_pipeline.stages.interval.first_pass import FirstPass, first_pass, join_passes
 from rixs_pipeline.stages.interval.interval_drifts import IntervalDrifts

@@ -15,15 +15,14 @@ from rixs_pipeline.stages.interval.align_pixels import (
     emission_range,
     spectrum_edges,
 )
-from rixs_pipeline.stages.interval.array_drift import (
-    ArraySpectra,
+from rixs_pipeline.stages.interval.array_spectra import ArraySpectra, array_spectra
+from rixs_pipeline.stages.interval.first_pass import FirstPass
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.run_drift import (
     RunDrift,
-    array_spectra,
     read_run_drift,
     scale_energies,
 )
-from rixs_pipeline.stages.interval.first_pass import FirstPass
-from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.interval.scan_scales import (
     IntervalScales,
     ScanScale,

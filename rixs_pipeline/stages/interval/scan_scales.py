@@ -18,15 +18,14 @@ from rixs_pipeline.core.drift.common_drift import (
 from rixs_pipeline.core.drift.piece_shifts import PieceShifts
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.io.formats import off
-from rixs_pipeline.stages.interval.array_drift import (
-    ArraySpectra,
-    MeasuredLines,
+from rixs_pipeline.stages.interval.array_spectra import ArraySpectra
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.run_drift import (
     RunDrift,
     find_runs,
-    line_positions,
     reference_shifts,
 )
-from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.sample_lines import MeasuredLines, line_positions
 from rixs_pipeline.types import FloatArray
 
 N_CURVE_MODES = 8  # of a curve through half a dozen lines

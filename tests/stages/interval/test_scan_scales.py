@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.drift.common_drift import CommonDrift, ReferenceDrift
-from rixs_pipeline.stages.interval.array_drift import (
-    ArraySpectra,
-    RunDrift,
-    line_positions,
-)
+from rixs_pipeline.stages.interval.array_spectra import ArraySpectra
+from rixs_pipeline.stages.interval.run_drift import RunDrift
+from rixs_pipeline.stages.interval.sample_lines import line_positions
 from rixs_pipeline.stages.interval.scan_scales import IntervalScales
 
 ENERGY = np.array([277.0, 524.9, 851.5])  # of the lines, at which levers are given

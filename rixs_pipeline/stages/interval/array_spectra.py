@@ -1,0 +1,172 @@
+"""The array in the pieces of a scan: its pixels, aligned with each other, as one.
+
+`core.drift.common_drift` finds the drift that keeps the lines of each sample at one
+place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rixs_pipeline.io.formats import off
+from rixs_pipeline.io.runs import Run
+from rixs_pipeline.stages.interval.align_pixels import AlignTask
+from rixs_pipeline.stages.interval.first_pass import FirstPass, coarse_pieces
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.run_drift import RunDrift, find_runs
+from rixs_pipeline.types import FloatArray
+
+
+@dataclass(frozen=True)
+class ArraySpectra:
+    """The array in the pieces of one scan.
+
+    Attributes
+    ----------
+    scan
+        The scan.
+    counts
+        Photons of the aligned pixels, f8 (piece, bin).
+    incident
+        Incident energies of the points of each piece, eV.
+    lever
+        Mean change of energy a unit of the coefficients, f8 (piece, energy, 2), eV.
+    pixel_lever
+        The same of each pixel, mean over the pieces, f8 (pixel, energy, 2).
+    in_use
+        Mean coefficients in use, f8 (piece, 2).
+    later_share
+        Weight of the later reference run in the scan.
+    spread
+        Relative rms of the pixels' own drift, from their alignment.
+    """
+
+    scan: Run
+    counts: FloatArray
+    incident: tuple[FloatArray, ...]
+    lever: FloatArray
+    pixel_lever: FloatArray
+    in_use: FloatArray
+    later_share: float
+    spread: float
+
+
+def array_spectra(
+    task: AlignTask,
+    scan: Run,
+    aligned: tuple[PixelEnergy, ...],
+    passed: FirstPass,
+    runs: Sequence[RunDrift],
+    energies: FloatArray,
+) -> ArraySpectra:
+    """Add the aligned pixels of a scan, and average their levers.
+
+    Parameters
+    ----------
+    task
+        Its points, pieces and bins.
+    scan
+        The scan.
+    aligned
+        Energy functions of its pixels, aligned with each other.
+    passed
+        What the first pass shows of them.
+    runs
+        The reference runs around the scan.
+    energies
+        At which levers are given, f8 (energy,), eV.
+
+    Returns
+    -------
+    ArraySpectra
+        Of the pixels that are used.
+    """
+    part_piece = coarse_pieces(task.piece)
+    n_pieces = int(part_piece.max()) + 1
+    # first of the pieces that make a coarse one
+    starts = np.searchsorted(part_piece, np.arange(n_pieces))
+    first = task.piece[starts]
+    points = task.points
+    n_parts = len(part_piece) // len(points)  # of each point
+    part = (np.arange(n_parts) + 0.5) / n_parts - 0.5
+    part_time = (points.middle[:, None] + points.duration[:, None] * part).ravel()
+    part_incident = np.repeat(points.incident_energy, n_parts)
+    pieces = [np.flatnonzero(part_piece == piece) for piece in range(n_pieces)]
+    times = np.array([part_time[parts].mean() for parts in pieces])
+    centres = (task.edges[1:] + task.edges[:-1]) / 2
+    counts = np.zeros((n_pieces, len(centres)))
+    lever = np.zeros((n_pieces, len(energies), 2))
+    in_use = np.zeros((n_pieces, 2))
+    weight_sum = np.zeros(n_pieces)
+    pixel_lever = np.zeros((len(aligned), len(energies), 2))
+    shares = []
+    for row, energy in enumerate(aligned):
+        pixel = off.pixel_number(scan.pulse_files[row])
+        sides = find_runs(pixel, energy, runs)
+        if sides is None or not np.isfinite(passed.baseline[row]).any():
+            continue
+        measured = passed.spectra[row].astype(np.float64)
+        spectra = np.add.reduceat(measured, first, axis=0)
+        baseline = passed.baseline[row]
+        counts += _stretch(spectra, task.edges, energy.alignment)
+        weight = np.where(np.isfinite(baseline), spectra.sum(axis=1), 0.0)
+        share = _later_share(times, energy)
+        shares.append(float(share.mean()))
+        reference = (1 - share) * sides.early.pretrigger_ref[pixel]
+        reference += share * sides.late.pretrigger_ref[pixel]
+        change = np.nan_to_num(baseline - reference)
+        unit = (1 - share)[:, None, None] * sides.early.lever[pixel]
+        unit += share[:, None, None] * sides.late.lever[pixel]
+        of_pixel = change[:, None, None] * unit
+        lever += weight[:, None, None] * of_pixel
+        total = max(weight.sum(), 1e-12)
+        pixel_lever[row] = (weight[:, None, None] * of_pixel).sum(axis=0) / total
+        drift = (1 - share)[:, None] * sides.early.drift.in_use
+        drift += share[:, None] * sides.late.drift.in_use
+        in_use += weight[:, None] * drift
+        weight_sum += weight
+    divisor = np.maximum(weight_sum, 1e-12)
+    incident = tuple(np.unique(part_incident[parts]) for parts in pieces)
+    return ArraySpectra(
+        scan=scan,
+        counts=counts,
+        incident=incident,
+        lever=lever / divisor[:, None, None],
+        pixel_lever=pixel_lever,
+        in_use=in_use / divisor[:, None],
+        later_share=float(np.mean(shares)) if shares else 0.0,
+        spread=_own_drift(aligned),
+    )
+
+
+def _later_share(times: FloatArray, energy: PixelEnergy) -> FloatArray:
+    """Return the weight of the later calibration of a pixel at some times, s."""
+    first, second = energy.reference_times
+    if second <= first:
+        return np.zeros(len(times))
+    return np.clip((times - first) / (second - first), 0.0, 1.0)
+
+
+def _stretch(counts: FloatArray, edges: FloatArray, gain: float) -> FloatArray:
+    """Return counts (piece, bin) after energies E became E (1 - gain)."""
+    if gain == 0:
+        return counts
+    below = np.zeros((len(counts), len(edges)))
+    np.cumsum(counts, axis=1, out=below[:, 1:])
+    old_edges = edges / (1 - gain)
+    rows = [np.diff(np.interp(old_edges, edges, row)) for row in below]
+    return np.stack(rows)
+
+
+def _own_drift(energies: Sequence[PixelEnergy]) -> float:
+    """Return the relative rms of the pixels' own drift, beyond counting statistics."""
+    measured = np.array([energy.misalignment for energy in energies])
+    error = np.array([energy.alignment_error for energy in energies])
+    is_known = np.isfinite(measured) & np.isfinite(error)
+    if is_known.sum() < 2:
+        return 0.0
+    variance = np.var(measured[is_known], ddof=1) - np.mean(error[is_known] ** 2)
+    return float(np.sqrt(max(variance, 0.0)))
