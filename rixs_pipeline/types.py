@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+IndexArray = NDArray[np.intp]
 CountArray = NDArray[np.integer[Any]]  # of any width
 BoolArray = NDArray[np.bool_]
 Float32Array = NDArray[np.float32]

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 MAP_MARGIN_EV = 5.0  # above and below a region, in maps
 CUT_MARGIN_EV = 7.5  # above and below a region, in maps beside cuts
-WHOLE_EMISSION = Limits(200.0, 1100.0)  # eV; of a region without emission limits
 PANEL_WIDTH_INCHES, PANEL_HEIGHT_INCHES = 3.6, 2.9  # with labels
 TITLE_INCHES, MAP_TITLE_INCHES = 0.3, 0.5
 MIN_WIDTH_INCHES = 5.0  # the title needs it
@@ -78,11 +77,6 @@ class RegionDescription:
             return _SCALE_LABELS[self.scale]
         return f" / mean ({self.scale[0]:g}–{self.scale[1]:g} eV)"
 
-    def window(self, margin: float) -> Limits:
-        """Return its emission energies with a margin, eV."""
-        low, high = self.emission or WHOLE_EMISSION
-        return Limits(low - margin, high + margin)
-
 
 @dataclass(frozen=True)
 class SamplesAtEdge:
@@ -107,6 +101,23 @@ class SamplesAtEdge:
     spectra: Datasets
     rixs_maps: Datasets
     outlines: Mapping[str, Sequence[FloatArray]]
+
+    def emission_window(self, margin: float) -> Limits:
+        """Return the emission energies of the region with a margin, eV.
+
+        Without limits of the region: those of the maps that have counts.
+        """
+        if self.region.emission is not None:
+            low, high = self.region.emission
+            return Limits(low - margin, high + margin)
+        ends = []
+        for rixs_map in self.rixs_maps.values():
+            has_counts = rixs_map["counts"].values.any(axis=0)
+            bins = rixs_map["emission_energy"].values
+            ends += bins[has_counts if has_counts.any() else slice(None)][
+                [0, -1]
+            ].tolist()
+        return Limits(min(ends), max(ends))
 
 
 @dataclass(frozen=True)
@@ -219,7 +230,7 @@ def maps_figure(edges: Sequence[SamplesAtEdge], emission: Limits | None) -> Figu
     grid = style.add_grid(figure, len(edges), columns, MAP_SPACING)
     letters = _Letters()
     for panels, samples in zip(grid.subplots(squeeze=False), edges, strict=True):
-        window = emission or samples.region.window(MAP_MARGIN_EV)
+        window = emission or samples.emission_window(MAP_MARGIN_EV)
         _draw_maps(panels, samples, window, letters)
         axes = panels[len(samples.rixs_maps)]
         _overlay_spectra(axes, samples.spectra)
@@ -247,7 +258,7 @@ def cuts_figure(
     Figure
         With two rows.
     """
-    window = emission or samples.region.window(CUT_MARGIN_EV)
+    window = emission or samples.emission_window(CUT_MARGIN_EV)
     columns = len(samples.rixs_maps) + 1
     edge = labels.edge_label(samples.edge)
     figure = style.new_figure(

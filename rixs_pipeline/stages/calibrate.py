@@ -97,13 +97,13 @@ class Calibrate(Stage[Run]):
         if not facts["pixels_ok"]:
             reason = count.reason or "no live pixel"
             losses = [f"{name}: no pixel could be calibrated; most of them: {reason}"]
-        named_lines = self.context.config.calibration.lines
+        config = self.context.config.calibration
         return Content(
             dataset_writer({"entry": dataset}, "spectrum"),
             facts,
             warnings=[
                 *describe_record_defects(run),
-                *calibration_warnings(dataset, name, named_lines),
+                *calibration_warnings(dataset, name, config.lines, config.curve),
             ],
             losses=losses,
             corrections=[*clock_corrections(run), *calibration_corrections(dataset)],

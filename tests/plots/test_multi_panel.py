@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -110,4 +112,18 @@ def test_cuts_of_the_samples_share_their_scale(rixs_map, inside):
 def test_regions_are_described(scale, text):
     region = multi_panel.RegionDescription("ipfy", scale, None)
     assert (region.label, region.scale_label) == ("iPFY", text)
-    assert region.window(5.0) == (195.0, 1105.0)
+
+
+def test_maps_of_a_region_without_limits_show_what_has_counts(rixs_map):
+    """Wherever the detector sees light: lines of keV as those below 1 keV."""
+    bins = rixs_map["emission_energy"].values
+    hard = rixs_map.assign_coords(emission_energy=bins + 5000.0).copy(deep=True)
+    hard["counts"][:, :40] = 0
+    hard["counts"][:, -10:] = 0
+    samples = samples_at_edge(rixs_map, ["a"])
+    whole = multi_panel.RegionDescription("tfy", "none", None)
+    samples = replace(samples, region=whole, rixs_maps={"a": hard})
+    has_counts = hard["counts"].values.any(axis=0)
+    seen = bins[has_counts] + 5000.0
+    assert samples.emission_window(5.0) == (seen[0], seen[-1])
+    assert samples_at_edge(rixs_map, ["a"]).emission_window(5.0) == (771.0, 782.0)

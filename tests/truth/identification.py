@@ -19,6 +19,7 @@ from rixs_pipeline.config import CalibrationConfig, ReferenceSet
 from rixs_pipeline.config.calibration import ReferenceLine
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
+from rixs_pipeline.core.calibration.reference_consistency import compare_lines
 from rixs_pipeline.core.calibration.reference_run import Calibration, calibrate_pixels
 from rixs_pipeline.core.energy import curve_energy
 from rixs_pipeline.stages.reference.calibrate_run import unexplained_energies
@@ -26,6 +27,7 @@ from rixs_pipeline.stages.reference.calibration_options import (
     calibration_options,
     reference_lines,
 )
+from rixs_pipeline.stages.reference.calibration_warnings import MAX_DEVIATIONS
 
 SOFT = ("C_Ka", "N_Ka", "O_Ka", "Fe_La", "Ni_La", "Cu_La")
 SOFT_METALS = ("Ti_La", "V_La", "Cr_La", "Mn_La", "Co_La", "Zn_La")
@@ -192,7 +194,19 @@ def has_word(run: ReferenceRun, result: Calibration, is_ok: np.ndarray) -> bool:
         result.is_narrowest[:, anchors].sum() > 0.5 * np.isfinite(residual).sum()
     )
     is_named_missing = run.named is not None and is_missing.any()
-    return bool(is_narrow or is_named_missing or unexplained_energies(result))
+    deviations = compare_lines(
+        result.lines.energy[anchors],
+        result.lines.energy_errors[anchors],
+        residual[None],
+        result.line_left_out[None][..., anchors],
+    ).deviations
+    is_contradicting = np.abs(deviations) > MAX_DEVIATIONS
+    return bool(
+        is_narrow
+        or is_named_missing
+        or unexplained_energies(result)
+        or is_contradicting.any()
+    )
 
 
 # ---- sound runs
@@ -369,6 +383,8 @@ def main() -> None:
             table[f"{name}: pixels ok and wrong"] += int(is_wrong.sum())
             is_silent = is_wrong.any() and not has_word(run, result, is_ok)
             table[f"{name}: wrong runs without a word"] += int(is_silent)
+            if sort == "sound" and is_ok.all():
+                table[f"{name}: runs with a warning"] += has_word(run, result, is_ok)
             is_missed = is_wrong.any() or (sort == "sound" and not is_ok.all())
             if is_missed and arguments.v:
                 texts = Counter(

@@ -5,20 +5,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from rixs_pipeline.core.calibration.identification.line_assignment import match_peaks
 from rixs_pipeline.core.calibration.identification.line_identification import (
     FittedLines,
 )
-from rixs_pipeline.core.calibration.line_fits import (
-    START_REACH_EV,
-    LineFits,
-    LineSpectra,
-    fit_lines,
-)
+from rixs_pipeline.core.calibration.line_fits import LineFits, LineSpectra, fit_lines
 from rixs_pipeline.core.calibration.line_shapes import N_GRID, SHIFT
 from rixs_pipeline.core.calibration.pixel import Pixel
 from rixs_pipeline.core.calibration.pixel_response import learn_shape_prior
 from rixs_pipeline.core.energy import curve_energy, curve_height, layout
 from rixs_pipeline.core.gain import (
+    SOFT_RANGE,
     CurveForm,
     GainCurves,
     LinePositions,
@@ -34,6 +31,7 @@ MAX_POSITION_ERROR_EV = 3.0
 # Error of the maximum of a smoothed spectrum as the position of a line of up to 1 keV:
 # asymmetric shapes, counting statistics.
 PEAK_ERROR_EV = 1.5
+N_PEAK_FITS = 2  # the first one shows lines that the second one needs
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,9 @@ def start_at_peaks(
 ) -> None:
     """Let the first curves pass through the peaks that are the lines.
 
-    The curve of an assignment misses a peak by up to two tolerances. Where that is more
-    than the reach of the line fits, which is so at high energies only, a gain curve
-    with its smooth remainder takes its place.
+    Up to 1 keV, the line fits reach all peaks that an assignment finds. Beyond, its
+    curve misses lines by more: a gain curve with its smooth remainder takes its place,
+    and peaks near it become the lines that the assignment missed.
 
     Parameters
     ----------
@@ -82,25 +80,27 @@ def start_at_peaks(
     curve_form
         Form of the gain curves.
     """
-    energy = lines.energy[lines.is_anchor]
-    heights = _peak_heights(pixels, len(energy))
-    reach = START_REACH_EV * lines.energy_range.width_unit
-    position = _energies(pixels, heights)
-    is_far = (np.abs(position - energy) > reach).any(axis=1)
-    if not is_far.any():
+    if lines.energy_range == SOFT_RANGE:
         return
+    energy = lines.energy[lines.is_anchor]
     peak_error = PEAK_ERROR_EV * lines.energy_range.width_unit
-    positions = LinePositions(
-        heights=heights,
-        errors=np.full_like(heights, peak_error),
-        energy=energy,
-        reference_errors=lines.energy_errors[lines.is_anchor],
-    )
-    curves = fit_gain_curves(positions, curve_form, lines.energy_range)
-    splines = fit_splines(curves)
-    is_moved = is_far & curves.is_used & splines.is_rising
-    for row in np.flatnonzero(is_moved).tolist():
-        pixels[row].start_energy_function(splines.params[row], lines.energy_range)
+    for _ in range(N_PEAK_FITS):
+        heights = _peak_heights(pixels, len(energy))
+        positions = LinePositions(
+            heights=heights,
+            errors=np.full_like(heights, peak_error),
+            energy=energy,
+            reference_errors=lines.energy_errors[lines.is_anchor],
+        )
+        curves = fit_gain_curves(positions, curve_form, lines.energy_range)
+        splines = fit_splines(curves)
+        for row in np.flatnonzero(curves.is_used & splines.is_rising).tolist():
+            pixel = pixels[row]
+            pixel.start_energy_function(splines.params[row], lines.energy_range)
+            if pixel.assignment is not None:
+                peak_energy = curve_energy(pixel.peaks.pulse_height, pixel.params)
+                line_peaks = match_peaks(peak_energy, energy)
+                pixel.assignment = replace(pixel.assignment, line_peaks=line_peaks)
 
 
 def _peak_heights(pixels: Sequence[Pixel], n_lines: int) -> FloatArray:

@@ -247,7 +247,10 @@ def _status_of_peaks(lines: LineQuality, row: int) -> PixelStatus:
     evidence = lines.evidence[row]
     is_fitted = np.isfinite(lines.residual[row, lines.is_anchor])
     n_lines = int(np.count_nonzero(is_fitted))
-    if not evidence.contradicts(n_lines, are_named=lines.are_named):
+    probability = float(lines.misfit_probability[row])
+    if not evidence.contradicts(
+        n_lines, are_named=lines.are_named, misfit_probability=probability
+    ):
         return PixelStatus(PixelState.OK)
     heights = evidence.unexplained
     advice = f"check `calibration.reference`; {NAME_LINES}"
@@ -259,7 +262,10 @@ def _status_of_peaks(lines: LineQuality, row: int) -> PixelStatus:
             f"height{plural} {listed}); {advice}"
         )
         return PixelStatus(PixelState.MISASSIGNED, detail)
-    detail = f"too few lines fit to be sure of them ({n_lines}); {advice}"
+    detail = (
+        "too few lines, or too bad a fit, to be sure of them "
+        f"({n_lines} lines, p = {probability:.2g}); {advice}"
+    )
     return PixelStatus(PixelState.UNCALIBRATED, detail)
 
 

@@ -29,7 +29,10 @@ from rixs_pipeline.core.calibration.identification.line_identification import (
     identify_lines,
 )
 from rixs_pipeline.core.calibration.identification.peak_evidence import (
+    NO_EVIDENCE,
+    KnownLines,
     PeakEvidence,
+    peak_reach,
     weigh_peaks,
 )
 from rixs_pipeline.core.calibration.identification.peaks import Peaks
@@ -45,7 +48,7 @@ from rixs_pipeline.core.calibration.pixel_status import (
     determine_pixel_statuses,
     misfit_probability,
 )
-from rixs_pipeline.core.energy import corrections, layout
+from rixs_pipeline.core.energy import corrections, curve_energy, layout
 from rixs_pipeline.core.gain import (
     MIN_LINES,
     CurveForm,
@@ -206,13 +209,19 @@ def calibrate_pixels(
             _fit_corrections(pixels, lines, options, scale, is_last=is_last)
         scale = fit_scale(scale)
     set_energy = np.array([line.energy for line in reference_lines if line.is_main])
-    anchor_energy = lines.energy[lines.is_anchor]
-    evidence = [
-        weigh_peaks(pixel, anchor_energy, set_energy, elastic_energy)
-        for pixel in pixels
-    ]
+    known = KnownLines(set_energy, elastic_energy)
+    evidence = [_weigh_pixel(pixel, lines, known) for pixel in pixels]
     are_named = options.line_names is not None
     return _make_calibration(pixels, lines, scale, evidence, are_named=are_named)
+
+
+def _weigh_pixel(pixel: Pixel, lines: FittedLines, known: KnownLines) -> PeakEvidence:
+    """Return what the peaks of a pixel say against its lines."""
+    if not pixel.has_curve or pixel.assignment is None:
+        return NO_EVIDENCE
+    energy = curve_energy(pixel.peaks.pulse_height, pixel.params)
+    reach = peak_reach(energy, lines.energy[lines.is_anchor])
+    return weigh_peaks(pixel.peaks, energy, pixel.assignment.line_peaks, known, reach)
 
 
 def _fit_corrections(

@@ -8,23 +8,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rixs_pipeline.config import CurveName
 from rixs_pipeline.core.calibration.line_fits import narrowest_fwhm
 from rixs_pipeline.core.calibration.line_shapes import SOFT_BIN_EV, LineGrid
-from rixs_pipeline.core.gain import EnergyRange
+from rixs_pipeline.core.calibration.reference_consistency import compare_lines
+from rixs_pipeline.core.gain import CurveForm, EnergyRange
 from rixs_pipeline.types import PixelState, PixelStatus, are_ok
 
 if TYPE_CHECKING:
     import xarray as xr
 
 MISSING_SHARE = 0.5  # of the ok pixels: a line that more of them lack is reported
-MIN_PIXELS = 3  # that show what they have in common
-# Mean distance of a line of up to 1 keV from the gain curves from which the lines
-# disagree: the absolute accuracy that the energy scale claims.
-DISAGREEMENT_EV = 1.0
+# Combined uncertainties of the lines, from which on one contradicts the others. Tables
+# and rough gains reach 2.
+MAX_DEVIATIONS = 3.0
 
 
 def calibration_warnings(
-    dataset: xr.Dataset, name: str, named_lines: Sequence[str] | None
+    dataset: xr.Dataset,
+    name: str,
+    named_lines: Sequence[str] | None,
+    curve: CurveName = "physical",
 ) -> list[str]:
     """Return what is wrong with the lines of a reference run.
 
@@ -36,6 +40,8 @@ def calibration_warnings(
         Of the run.
     named_lines
         Lines that the config names; None: none.
+    curve
+        Form of the gain curves.
 
     Returns
     -------
@@ -47,7 +53,7 @@ def calibration_warnings(
     lines += _missing_lines(dataset, named_lines or ())
     lines += _narrow_lines(dataset)
     lines += _unexplained_peaks(dataset)
-    lines += _disagreeing_lines(dataset)
+    lines += _contradicting_lines(dataset, curve)
     return [f"{name}: {line}" for line in lines]
 
 
@@ -116,32 +122,33 @@ def _unexplained_peaks(dataset: xr.Dataset) -> list[str]:
     ]
 
 
-def _disagreeing_lines(dataset: xr.Dataset) -> list[str]:
-    """Return a line if the lines of all pixels miss their curves alike.
-
-    Then the reference energies contradict each other, or the mean gain has a bend that
-    no other array shows; the pixels do not tell which.
-    """
+def _contradicting_lines(dataset: xr.Dataset, curve: CurveName) -> list[str]:
+    """Return a line if one of the lines contradicts the others in most ok pixels."""
     is_ok = are_ok(dataset["status"].values)
-    if np.count_nonzero(is_ok) < MIN_PIXELS:
-        return []
-    residual = dataset["line_residual"].values[is_ok]
     is_anchor = np.isfinite(dataset["line_energy_errors"].values)
-    has_pixels = np.isfinite(residual).sum(axis=0) >= MIN_PIXELS
-    columns = np.flatnonzero(is_anchor & has_pixels)
-    mean = np.nanmean(residual[:, columns], axis=0)
-    highest = float(dataset["line_energy"].values[is_anchor].max(initial=0.0))
-    limit = DISAGREEMENT_EV * EnergyRange.up_to(highest).energy_unit
-    names = dataset["line_name"].values[columns]
-    disagreeing = [
-        f"{name} {value:+.1f}"
-        for name, value in zip(names, mean, strict=True)
-        if abs(value) > limit
+    anchors = dataset.isel(line=is_anchor, pixel=is_ok)
+    comparison = compare_lines(
+        anchors["line_energy"].values,
+        anchors["line_energy_errors"].values,
+        anchors["line_residual"].values[None],
+        anchors["line_left_out"].values[None],
+        CurveForm(curve),
+    )
+    contradicting = [
+        f"{name} {distance:+.1f} +- {expected:.1f}"
+        for name, distance, expected, deviations in zip(
+            anchors["line_name"].values,
+            comparison.left_out,
+            comparison.expected,
+            comparison.deviations,
+            strict=True,
+        )
+        if abs(deviations) > MAX_DEVIATIONS
     ]
-    if not disagreeing:
+    if not contradicting:
         return []
     return [
-        f"reference lines contradict each other: {', '.join(disagreeing)} eV off the "
-        "gain curves of all pixels; energies near them may be off as much, see "
-        "calibration/references.csv"
+        "lines contradict each other: distances from the curve through the other lines "
+        f"{', '.join(contradicting)} eV; check `calibration.lines` and "
+        "`calibration.reference`, see calibration/references.csv"
     ]

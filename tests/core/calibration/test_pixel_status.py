@@ -193,7 +193,9 @@ def test_one_peak_without_a_line_is_accepted_beside_six_lines(array: Array) -> N
 
 def test_three_lines_are_enough_only_if_the_config_names_them(array: Array) -> None:
     array.residual[BAD, 1:4] = np.nan
-    assert str(array.status()).startswith("too few lines fit to be sure of them (3)")
+    assert str(array.status()).startswith(
+        "too few lines, or too bad a fit, to be sure of them (3 lines, p = 0.5); "
+    )
     array.are_named = True
     assert array.status() == OK
 

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rixs_pipeline.core.calibration.identification.peaks import Peaks
+from rixs_pipeline.core.calibration.identification.peak_evidence import (
+    KnownLines,
+    weigh_peaks,
+)
+from rixs_pipeline.core.calibration.identification.peaks import MIN_SIGNIFICANCE, Peaks
 from rixs_pipeline.core.gain import EnergyRange
-from rixs_pipeline.types import BoolArray, FloatArray
-
-IndexArray = NDArray[np.intp]
+from rixs_pipeline.types import BoolArray, FloatArray, IndexArray
 
 # the strongest peaks, pairs of which form hypotheses
 N_PAIRED_PEAKS = 9
@@ -215,9 +216,15 @@ def assign_lines(
     line_peaks = _match_peaks(best_curve, peaks, line_energy)
     is_near = is_different & (scores >= MAX_RUNNER_UP_SHARE * scores[best])
     is_near &= (line_weight < REQUIRED_WEIGHT).all()  # lines may be missing
-    for candidate in np.flatnonzero(is_near):
-        other_peaks = _match_peaks(curves[int(candidate)], peaks, line_energy)
-        is_different[candidate] = not _is_same_assignment(line_peaks, other_peaks)
+    without_noise = _score_curves(curves, peaks, energy, weight, MIN_SIGNIFICANCE)
+    is_rival = without_noise >= MAX_RUNNER_UP_SHARE * without_noise[best]
+    is_different &= is_rival | ~is_near
+    for candidate in np.flatnonzero(is_near & is_rival):
+        rival = curves[int(candidate)]
+        other_peaks = _match_peaks(rival, peaks, line_energy)
+        is_different[candidate] = not _is_same_assignment(
+            line_peaks, other_peaks
+        ) and not _is_contradicted(rival, peaks, other_peaks, lines)
     runner_up_score = np.max(scores[is_different], initial=0.0)
     return LineAssignment(
         curve=best_curve,
@@ -272,6 +279,18 @@ def _is_same_assignment(first: IndexArray, second: IndexArray) -> bool:
     has_conflict = bool(lines_of_both.any() or used_by_first & used_by_second)
     n_shared = int(np.count_nonzero(is_shared))
     return n_shared >= MIN_MATCHES and not has_conflict
+
+
+def _is_contradicted(
+    curve: SaturatingCurve, peaks: Peaks, line_peaks: IndexArray, lines: FreeLines
+) -> bool:
+    """Return whether strong peaks that are no line speak against an assignment."""
+    energy = curve.energy(peaks.pulse_height)
+    known = KnownLines(lines.energy, lines.elastic_energy)
+    reach = 2 * line_tolerances(energy)
+    evidence = weigh_peaks(peaks, energy, line_peaks, known, reach)
+    n_lines = int(np.count_nonzero(line_peaks >= 0))
+    return evidence.contradicts(n_lines, are_named=False)
 
 
 def _attainable_score(peaks: Peaks, line_weight: FloatArray) -> float:
@@ -332,19 +351,20 @@ def _score_curves(
     peaks: Peaks,
     line_energy: FloatArray,
     line_weight: FloatArray,
+    noise: float = 0.0,
 ) -> FloatArray:
     """Return how well each curve explains the peaks, (hypothesis,).
 
     The score is a sum over lines of the nearest peak, weighted by its distance and the
     logarithm of its significance, so that one strong line does not outvote five weak
     ones. Lines without a peak reduce it, and so does an offset d larger than in real
-    arrays.
+    arrays. The significance `noise` counts nothing.
     """
     from rixs_pipeline.core.calibration.identification import (  # numba: slow import
         assignment_kernels,
     )
 
-    strength = np.log1p(peaks.significance)
+    strength = np.log1p(peaks.significance - noise)
     scores: FloatArray = assignment_kernels.score_curves(
         assignment_kernels.CurveColumns(curves.a, curves.b, curves.d),
         assignment_kernels.PeakColumns(peaks.pulse_height, strength),
@@ -359,11 +379,26 @@ def _score_curves(
 def _match_peaks(
     curve: SaturatingCurve, peaks: Peaks, line_energy: FloatArray
 ) -> IndexArray:
-    """Return the index (line,) of each line's peak, -1 without one near.
+    """Return the index (line,) of each line's peak, -1 without one near."""
+    return match_peaks(curve.energy(peaks.pulse_height), line_energy)
 
-    A peak belongs to the nearest line only.
+
+def match_peaks(peak_energy: FloatArray, line_energy: FloatArray) -> IndexArray:
+    """Return the index of each line's peak.
+
+    Parameters
+    ----------
+    peak_energy
+        (peak,) eV.
+    line_energy
+        (line,) eV.
+
+    Returns
+    -------
+    IndexArray
+        (line,) -1 without a peak within two tolerances. A peak belongs to the nearest
+        line only.
     """
-    peak_energy = curve.energy(peaks.pulse_height)
     distance = np.abs(peak_energy - line_energy[:, None])  # (line, peak)
     nearest_peak = distance.argmin(axis=1)
     nearest_line = distance.argmin(axis=0)

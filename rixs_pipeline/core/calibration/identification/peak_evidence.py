@@ -13,10 +13,9 @@ from rixs_pipeline.core.calibration.identification.emission_lines import (
     STRONGEST_EV,
     l_beta_lines,
 )
-from rixs_pipeline.core.calibration.pixel import Pixel
-from rixs_pipeline.core.energy import curve_energy
+from rixs_pipeline.core.calibration.identification.peaks import Peaks
 from rixs_pipeline.core.gain import EnergyRange
-from rixs_pipeline.types import BoolArray, FloatArray
+from rixs_pipeline.types import FloatArray, IndexArray
 
 # a strong peak has this share of the significance of the usual peak of a line
 STRONG_PEAK_SHARE = 0.5
@@ -37,6 +36,23 @@ N_DETERMINING = 3
 # set in one case of ten, and on one of any element in one of three.
 WEIGHT_UNEXPLAINED = 2.0
 WEIGHT_FOREIGN = 0.5
+SMALLEST_PROBABILITY = 1e-9  # of a misfit
+
+
+@dataclass(frozen=True)
+class KnownLines:
+    """Lines that a peak may be, besides the strongest of all elements.
+
+    Attributes
+    ----------
+    set_energy
+        (m,) of the lines of the reference set, Lb and Kb apart, eV.
+    elastic_energy
+        Reading of the parked monochromator, eV; NaN if unknown.
+    """
+
+    set_energy: FloatArray
+    elastic_energy: float
 
 
 @dataclass(frozen=True)
@@ -54,7 +70,9 @@ class PeakEvidence:
     unexplained: FloatArray
     n_foreign: int
 
-    def contradicts(self, n_lines: int, *, are_named: bool) -> bool:
+    def contradicts(
+        self, n_lines: int, *, are_named: bool, misfit_probability: float = 1.0
+    ) -> bool:
         """Return whether the peaks outweigh the lines.
 
         Parameters
@@ -64,74 +82,98 @@ class PeakEvidence:
         are_named
             Whether the config names the lines. If not, at least one line must confirm
             the others.
+        misfit_probability
+            That right lines miss a smooth curve by as much.
 
         Returns
         -------
         bool
             Whether the lines are likely to be taken for others.
+
+        Notes
+        -----
+        These are odds in powers of ten. A wrong curve meets a line of the set in one
+        case of ten, so that a confirming line counts 1, and a misfit that one in ten
+        right curves has counts -1.
         """
         n_confirming = n_lines - N_DETERMINING
         against = WEIGHT_UNEXPLAINED * len(self.unexplained)
         if are_named:
             return 0 < against >= n_confirming
-        return against + WEIGHT_FOREIGN * self.n_foreign >= n_confirming
+        against += WEIGHT_FOREIGN * self.n_foreign
+        against -= float(np.log10(max(misfit_probability, SMALLEST_PROBABILITY)))
+        return against >= n_confirming
 
 
 NO_EVIDENCE = PeakEvidence(np.empty(0), 0)
 
 
 def weigh_peaks(
-    pixel: Pixel, line_energy: FloatArray, set_energy: FloatArray, elastic_energy: float
+    peaks: Peaks,
+    energy: FloatArray,
+    line_peaks: IndexArray,
+    known: KnownLines,
+    reach: FloatArray,
 ) -> PeakEvidence:
     """Return what the strong peaks of a pixel say against its lines.
 
     Parameters
     ----------
-    pixel
-        With its energy function.
-    line_energy
-        (line,) of the lines that carry the energy scale, eV.
-    set_energy
-        (m,) of the lines of the reference set, Lb and Kb apart, eV.
-    elastic_energy
-        Reading of the parked monochromator, eV; NaN if unknown.
+    peaks
+        Of the pixel.
+    energy
+        (peak,) of the peaks on its scale, eV.
+    line_peaks
+        (line,) index of each line's peak; -1 where it has none.
+    known
+        Lines that the peaks may be.
+    reach
+        (peak,) distance within which a peak is a line, eV.
 
     Returns
     -------
     PeakEvidence
-        Nothing without an energy function.
+        Nothing where the scale does not reach.
     """
-    if not pixel.has_curve or pixel.assignment is None:
+    of_lines = peaks.significance[line_peaks[line_peaks >= 0]]
+    if not len(of_lines):
         return NO_EVIDENCE
-    is_strong = _are_strong(pixel)
-    heights = np.sort(pixel.peaks.pulse_height[is_strong])
-    energy = curve_energy(heights, pixel.params)
-    energy_range = EnergyRange.up_to(float(line_energy.max()))
-    beyond = np.maximum(line_energy.min() - energy, energy - line_energy.max())
-    reach = REACH_EV * energy_range.width_unit + EXTRAPOLATION * np.maximum(beyond, 0.0)
-    elastic_reach = ELASTIC_REACH_EV * EnergyRange.up_to(elastic_energy).energy_unit
-    is_elastic = np.abs(energy - elastic_energy) < elastic_reach
-    is_noise = energy < NOISE_SHARE * set_energy.min()
-    set_energy = np.append(set_energy, l_beta_lines(energy, reach))
-    is_of_set = _distance(energy, set_energy) < reach
-    is_other = ~(is_of_set | is_elastic | is_noise)
+    usual = float(np.median(of_lines))
+    is_strong = peaks.significance > STRONG_PEAK_SHARE * usual
+    l_beta = l_beta_lines(energy[is_strong], reach[is_strong])
+    is_of_set = _distance(energy, np.append(known.set_energy, l_beta)) < reach
+    elastic_unit = EnergyRange.up_to(known.elastic_energy).energy_unit
+    elastic_distance = np.abs(energy - known.elastic_energy)
+    is_elastic = elastic_distance < ELASTIC_REACH_EV * elastic_unit
+    is_noise = energy < NOISE_SHARE * known.set_energy.min()
+    is_other = is_strong & ~(is_of_set | is_elastic | is_noise)
     is_foreign = is_other & (_distance(energy, STRONGEST_EV) < reach)
-    n_foreign = int(np.count_nonzero(is_foreign))
-    return PeakEvidence(heights[is_other & ~is_foreign], n_foreign)
+    unexplained = peaks.pulse_height[is_other & ~is_foreign]
+    return PeakEvidence(np.sort(unexplained), int(np.count_nonzero(is_foreign)))
+
+
+def peak_reach(energy: FloatArray, line_energy: FloatArray) -> FloatArray:
+    """Return the distance (peak,) eV within which a peak of a calibrated pixel is a line.
+
+    Parameters
+    ----------
+    energy
+        (peak,) eV.
+    line_energy
+        (line,) of the lines that carry the energy scale, eV.
+
+    Returns
+    -------
+    FloatArray
+        (peak,) more outside the lines.
+    """
+    lowest, highest = line_energy.min(), line_energy.max()
+    beyond = np.maximum(lowest - energy, energy - highest)
+    width_unit = EnergyRange.up_to(float(highest)).width_unit
+    extrapolated = EXTRAPOLATION * np.maximum(beyond, 0.0)
+    return np.asarray(REACH_EV * width_unit + extrapolated)
 
 
 def _distance(energy: FloatArray, lines: FloatArray) -> FloatArray:
     """Return the distances (peak,) eV of energies from the nearest line (line,) eV."""
     return np.asarray(np.abs(energy[:, None] - lines).min(axis=1))
-
-
-def _are_strong(pixel: Pixel) -> BoolArray:
-    """Return which peaks (peak,) are as strong as those of the pixel's lines."""
-    significance = pixel.peaks.significance
-    if pixel.assignment is None:
-        return np.zeros(len(significance), dtype=bool)
-    line_peaks = pixel.assignment.line_peaks
-    of_lines = significance[line_peaks[line_peaks >= 0]]
-    if not len(of_lines):
-        return np.zeros(len(significance), dtype=bool)
-    return np.asarray(significance > STRONG_PEAK_SHARE * np.median(of_lines))

@@ -1,45 +1,28 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.calibration.identification.line_assignment import (
-    LineAssignment,
-    SaturatingCurve,
-)
 from rixs_pipeline.core.calibration.identification.peak_evidence import (
-    NO_EVIDENCE,
+    KnownLines,
     PeakEvidence,
+    peak_reach,
     weigh_peaks,
 )
 from rixs_pipeline.core.calibration.identification.peaks import Peaks
-from rixs_pipeline.core.calibration.pixel import Pixel, ReferencePulses
-from rixs_pipeline.core.energy import layout
-from rixs_pipeline.core.gain import CurveForm, GainCurves, fit_splines
 
 SIX = np.array([277.0, 392.4, 524.9, 704.8, 851.5, 929.7])  # C N O Fe Ni Cu, eV
-CURVE = SaturatingCurve(3e4, 2000.0, 50.0)
-
-
-def pixel_with_peaks(energies: np.ndarray, significance: np.ndarray) -> Pixel:
-    """A calibrated pixel whose peaks, the first six of them lines, are at energies."""
-    heights = CURVE.pulse_height(energies)
-    empty = np.empty(0)
-    pulses = ReferencePulses(1, heights, heights, heights, heights, heights, heights)
-    pixel = Pixel(pulses, empty.astype(bool), np.zeros(1, dtype=int), None)
-    pixel.peaks = Peaks(heights, significance)
-    pixel.assignment = LineAssignment(CURVE, 20.0, 5.0, np.arange(6))
-    parameters = np.array([[np.log(CURVE.a), np.log(CURVE.b), CURVE.d / CURVE.a]])
-    curves = GainCurves.without_remainder(CurveForm.PHYSICAL, parameters)
-    pixel.params = fit_splines(curves).params[0]
-    pixel.params[layout.DRIFT] = pixel.params[layout.PHASE] = 0.0
-    return pixel
 
 
 def evidence_of(*further: float, significance: float = 30.0) -> PeakEvidence:
-    """What further peaks say against six lines, with an elastic line at 1000 eV."""
-    energies = np.append(SIX, further)
-    strengths = np.full(len(energies), 30.0)
+    """What further peaks say against six lines, with an elastic line at 1000 eV.
+
+    Pulse heights are ten times the energies.
+    """
+    energy = np.append(SIX, further)
+    strengths = np.full(len(energy), 30.0)
     strengths[6:] = significance
-    return weigh_peaks(pixel_with_peaks(energies, strengths), SIX, SIX, 1000.0)
+    peaks = Peaks(10 * energy, strengths)
+    reach = peak_reach(energy, SIX)
+    return weigh_peaks(peaks, energy, np.arange(6), KnownLines(SIX, 1000.0), reach)
 
 
 def test_peaks_of_lines_say_nothing_against_them() -> None:
@@ -50,7 +33,7 @@ def test_peaks_of_lines_say_nothing_against_them() -> None:
 @pytest.mark.parametrize("energy", [740.0, 199.0, 382.0, 820.0])
 def test_a_peak_where_no_element_emits_is_unexplained(energy: float) -> None:
     evidence = evidence_of(energy)
-    np.testing.assert_allclose(evidence.unexplained, CURVE.pulse_height(energy))
+    np.testing.assert_allclose(evidence.unexplained, 10 * energy)
     assert evidence.n_foreign == 0
 
 
@@ -78,10 +61,18 @@ def test_l_beta_is_explained_beside_l_alpha_alone() -> None:
     assert len(evidence_of(791.4).unexplained) == 1  # Co, without Co La
 
 
-def test_a_pixel_without_a_scale_says_nothing() -> None:
-    pixel = pixel_with_peaks(SIX, np.full(6, 30.0))
-    pixel.params[:] = np.nan
-    assert weigh_peaks(pixel, SIX, SIX, 1000.0) is NO_EVIDENCE
+def test_peaks_without_an_assignment_say_nothing() -> None:
+    peaks = Peaks(np.array([7400.0]), np.array([30.0]))
+    energy = np.array([740.0])
+    nothing = np.array([-1, -1])
+    reach = peak_reach(energy, SIX)
+    evidence = weigh_peaks(peaks, energy, nothing, KnownLines(SIX, np.nan), reach)
+    assert not len(evidence.unexplained)
+
+
+def test_the_reach_grows_outside_the_lines() -> None:
+    reach = peak_reach(np.array([500.0, 177.0, 1029.7]), SIX)
+    np.testing.assert_allclose(reach, [5.0, 10.0, 10.0])
 
 
 @pytest.mark.parametrize(
@@ -105,3 +96,11 @@ def test_lines_must_outweigh_the_peaks_that_are_none(
 ) -> None:
     evidence = PeakEvidence(np.full(n_unexplained, 5000.0), n_foreign)
     assert evidence.contradicts(n_lines, are_named=are_named) is expected
+
+
+def test_a_bad_fit_counts_against_lines_that_the_config_does_not_name() -> None:
+    """A factor of ten outweighs one line that confirms the others."""
+    evidence = PeakEvidence(np.empty(0), 0)
+    assert not evidence.contradicts(5, are_named=False, misfit_probability=0.011)
+    assert evidence.contradicts(5, are_named=False, misfit_probability=0.009)
+    assert not evidence.contradicts(5, are_named=True, misfit_probability=0.009)
