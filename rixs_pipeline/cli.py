@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rixs_pipeline import __version__, interrupt
-from rixs_pipeline.errors import InputError, RixsError, UsageError
+from rixs_pipeline.errors import INTERNAL_ERROR, InputError, RixsError, UsageError
 
 if TYPE_CHECKING:
     from rixs_pipeline.runner.run import Config, Options, Summary
@@ -35,7 +35,6 @@ config_app = typer.Typer(
 app.add_typer(config_app, name="config")
 
 INTERRUPTED = 4
-INTERNAL_ERROR = 70  # EX_SOFTWARE of BSD's sysexits.h
 CLICK_INTERRUPTED = 130  # what click makes of Ctrl-C
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",

@@ -3,6 +3,8 @@
 A message is one line: what is wrong, where, what to do.
 """
 
+INTERNAL_ERROR = 70  # exit code: EX_SOFTWARE of BSD's sysexits.h
+
 
 class RixsError(Exception):
     """Base of all errors that are reported as one line without a traceback."""

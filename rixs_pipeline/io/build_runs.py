@@ -255,10 +255,28 @@ def _correct(
 ) -> Run:
     """Return a run with the sample and edge of the config, or the edge of its range."""
     edge = correction.edge or run.edge
-    if edge is None and run.kind == "scan":
-        edge = find_edge(run.points.incident_energy)
+    problems = run.problems
+    if run.kind == "scan":
+        edge_of_range = find_edge(run.points.incident_energy)
+        if edge is not None and not _reaches(run, edge):
+            source = "`beamtime.scans`" if correction.edge else "the log"
+            used = f"{edge_of_range} used" if edge_of_range else "edge unknown"
+            problems += (
+                f"{run.name}: wrong edge {edge} in {source}, whose range the scan "
+                f"does not reach; {used}",
+            )
+            edge = edge_of_range
+        elif edge is None:
+            edge = edge_of_range
     sample = correction.sample or sample_names.get(run.sample, run.sample)
-    return replace(run, sample=sample, edge=edge)
+    return replace(run, sample=sample, edge=edge, problems=problems)
+
+
+def _reaches(run: Run, edge: Edge) -> bool:
+    """Whether the incident energies of a scan overlap with the range of an edge."""
+    low, high = EDGE_WINDOWS[edge]
+    energy = run.points.incident_energy
+    return bool(energy.min() <= high and energy.max() >= low)
 
 
 def _read_configured_file(log: LogRun, path: Path) -> AsciiScan:

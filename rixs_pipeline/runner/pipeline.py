@@ -137,6 +137,7 @@ class Pipeline:
             reason = f"{error.filename or product.path}: {error.strerror or error}"
         except Exception as error:
             log.debug("%s", product.name, exc_info=True)
+            self.summary.has_internal_error = True
             reason = (
                 f"{type(error).__name__}: {error} "
                 "(internal error; please report it with the output of -v)"

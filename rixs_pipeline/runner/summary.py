@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.errors import InputError, RunFailed
+from rixs_pipeline.errors import INTERNAL_ERROR, InputError, RunFailed
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Beamtime, Run
@@ -69,6 +69,7 @@ class Summary:
     gain_jumps: dict[str, bool] = field(default_factory=dict)
     clocks: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     is_complete: bool = False
+    has_internal_error: bool = False
 
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
@@ -79,7 +80,12 @@ class Summary:
 
     @property
     def exit_code(self) -> int:
-        """0: all made; 1: something requested is lost; 3: no scan is usable."""
+        """0: all made; 1: something requested is lost; 3: no scan is usable.
+
+        70: an internal error lost something.
+        """
+        if self.has_internal_error:
+            return INTERNAL_ERROR
         is_usable = [scan.name not in self.failed for scan in self.scans]
         if self.with_scans and not any(is_usable):
             return InputError.exit_code

@@ -99,6 +99,8 @@ class Combine(Stage[SampleEdge]):
         rixs_map = combined.dataset.assign_attrs(passes=tested.facts)
         if flux.left_out:
             rixs_map.attrs["left_out"] = dict(flux.left_out)
+        if flux.points_left_out:
+            rixs_map.attrs["points_left_out"] = dict(flux.points_left_out)
         if readings.left_out:
             rixs_map.attrs["readings_left_out"] = dict(readings.left_out)
         facts = {

@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from rixs_pipeline import paths
+from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import nexus
+from rixs_pipeline.schema import POINT_USED
 from rixs_pipeline.stages.context import SampleEdge
-from rixs_pipeline.stages.flux.compare_readings import scale_readings, without_readings
+from rixs_pipeline.stages.flux.compare_readings import usable_readings
 from rixs_pipeline.stages.sample.absorption_spectra import (
     absorption_spectra,
     is_pre_edge_linear,
@@ -17,7 +20,7 @@ from rixs_pipeline.stages.sample.absorption_spectra import (
 )
 from rixs_pipeline.stages.sample.combine_scans import NOT_ADDED
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
-from rixs_pipeline.types import Edge
+from rixs_pipeline.types import Edge, FloatArray
 
 
 class Xas(Stage[SampleEdge]):
@@ -65,8 +68,12 @@ class Xas(Stage[SampleEdge]):
             for scan, path in zip(group.scans, group.scan_paths(out), strict=True)
             if scan.name not in left_out
         ]
-        scans = scale_readings(scans, self.context.config.xas)
-        scans = without_readings(scans, self._left_out(group, "readings_left_out"))
+        scans = usable_readings(
+            scans,
+            self.context.config.xas,
+            readings_left_out=self._left_out(group, "readings_left_out"),
+            points_left_out=self._left_out(group, "points_left_out"),
+        )
         absorption = absorption_spectra(
             scans,
             pfy,
@@ -90,11 +97,26 @@ class Xas(Stage[SampleEdge]):
     def _is_pre_edge_linear(self, edge: str) -> bool:
         """Return whether a line is subtracted from all samples at an edge."""
         energies = [
-            np.concatenate([scan.points.incident_energy for scan in group.scans])
+            self._usable_energies(group)
             for group in self.context.sample_edges()
             if group.edge == edge and self._has_readings(group)
         ]
         return is_pre_edge_linear(Edge(edge), self.context.config.xas, energies)
+
+    def _usable_energies(self, group: SampleEdge) -> FloatArray:
+        """Return the incident energies of the points that are used (point,), eV."""
+        energies = []
+        paths_of_scans = group.scan_paths(self.context.out)
+        for scan, path in zip(group.scans, paths_of_scans, strict=True):
+            energy = scan.points.incident_energy
+            status = np.full(len(energy), POINT_USED)
+            if self.context.has(path):
+                with suppress(InputError):  # in a dry run, before the scans are made
+                    status = np.array(nexus.read_values(path, "point_status"))
+            if len(status) == len(energy):
+                energy = energy[status == POINT_USED]
+            energies.append(energy)
+        return np.concatenate(energies)
 
     def _has_readings(self, group: SampleEdge) -> bool:
         channels = self.context.config.xas.channels

@@ -176,10 +176,11 @@ def pre_edge_weights(
     Returns
     -------
     f8 (n, n) or None
-        P of the module's formula; None with fewer than two energies before the edge.
+        P of the module's formula; None with too few energies before the edge: a line
+        needs two, a constant one.
     """
     before = is_valid & windows.pre_edge.contains(energy)
-    if len(np.unique(energy[before])) < 2:
+    if len(np.unique(energy[before])) < (2 if is_linear else 1):
         return None
     if is_linear:
         return line_weights(energy, before, energy)

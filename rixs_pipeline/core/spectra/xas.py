@@ -202,6 +202,8 @@ def normalise_passes(
         All passes have the sign of their mean. NaN where nothing positive remains, or
         EDGE lacks points.
     """
+    if scale is Scale.MAX:
+        passes = _without_unequal(energy, passes, windows, is_linear=is_linear)
     mean = _mean_of_passes(np.array(passes))
     decreases = decreases_at_edge(energy, mean, scale, windows, is_linear=is_linear)
     sign = -1 if decreases else 1
@@ -230,6 +232,34 @@ def normalise_passes(
     )
 
 
+def _without_unequal(
+    energy: FloatArray,
+    passes: Sequence[FloatArray],
+    windows: EdgeWindows,
+    *,
+    is_linear: bool,
+) -> list[FloatArray]:
+    """Replace passes by NaN that lack the points before the edge that others have.
+
+    Another model of what is before the edge would normalise them differently.
+    """
+    used_energies = [energy[np.isfinite(values)] for values in passes]
+    if is_linear:
+        has_model = [
+            bool(len(used)) and supports_line(used, windows.pre_edge)
+            for used in used_energies
+        ]
+    else:
+        has_model = [windows.pre_edge.contains(used).any() for used in used_energies]
+    if not any(has_model):
+        return list(passes)
+    unknown = np.full(len(energy), np.nan)
+    return [
+        values if is_equal else unknown
+        for values, is_equal in zip(passes, has_model, strict=True)
+    ]
+
+
 def _pre_edge_text(
     energy: FloatArray,
     mean: FloatArray,
@@ -240,9 +270,10 @@ def _pre_edge_text(
 ) -> str:
     """Return what is subtracted: linear, constant, or none."""
     before = np.isfinite(mean) & windows.pre_edge.contains(energy)
-    if len(np.unique(energy[before])) < 2:
+    is_line = is_linear or scale is Scale.EDGE
+    if len(np.unique(energy[before])) < (2 if is_line else 1):
         return "none"
-    return "linear" if is_linear or scale is Scale.EDGE else "constant"
+    return "linear" if is_line else "constant"
 
 
 @dataclass(frozen=True)

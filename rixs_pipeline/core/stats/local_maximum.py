@@ -187,7 +187,8 @@ def _half_width(x: FloatArray, smooth: FloatArray, top: int, lowest: float) -> f
         if len(below):
             end = int(below[0])
             low = max(float(heights[end]), lowest)
-            part = (heights[end - 1] - level) / (heights[end - 1] - low)
+            drop = heights[end - 1] - low
+            part = (heights[end - 1] - level) / drop if drop > 0 else 0.0
             crossing = places[end - 1] + part * (places[end] - places[end - 1])
             widths.append(abs(float(crossing) - float(x[top])))
     return float(np.mean(widths)) if widths else 0.0

@@ -40,12 +40,15 @@ class FluxComparison:
         Maps of the passes to add.
     left_out
         Names of the other passes -> why, in words.
+    points_left_out
+        Names of passes that are added -> their points whose I0 is not usable.
     losses, warnings
         One line each.
     """
 
     scans: list[xr.Dataset]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    points_left_out: Mapping[str, list[int]] = field(default_factory=dict)
     losses: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -92,12 +95,14 @@ def compare_pass_flux(
         )
     ranges = _find_ranges(with_i0, channels, name, usual)
     kept, changed, suggestions = [], [], []
+    points_left_out = {}
     warnings = []
     for scan, log_range in zip(with_i0, ranges, strict=True):
         run = str(scan.attrs["run"])
         steps = LevelSteps(log_range)
         if steps.is_outage:
-            kept.append(_without_points(scan, steps))
+            points_left_out[run] = np.flatnonzero(steps.is_off).tolist()
+            kept.append(mark_unusable(scan, points_left_out[run]))
             warnings.append(_outage_warning(scan, steps))
         elif steps.is_off.any():
             changed.append(run)
@@ -112,7 +117,7 @@ def compare_pass_flux(
             "in the other passes, for the same photons; set `normalise.i0_scale: "
             f"{{{', '.join(suggestions)}}}`"
         )
-    return FluxComparison(kept, left_out, losses, warnings)
+    return FluxComparison(kept, left_out, points_left_out, losses, warnings)
 
 
 def _find_ranges(
@@ -221,10 +226,23 @@ def main_level(
     return PassFlux(i0, pass_.seconds, pass_.counts, pass_.readings, pass_.order)
 
 
-def _without_points(scan: xr.Dataset, steps: LevelSteps) -> xr.Dataset:
-    """Return a scan whose points off the main level are marked as not usable."""
+def mark_unusable(scan: xr.Dataset, points: Sequence[int]) -> xr.Dataset:
+    """Return the map of a scan with points marked whose I0 is not usable.
+
+    Parameters
+    ----------
+    scan
+        Map of a pass.
+    points
+        Numbers of its points.
+
+    Returns
+    -------
+    xr.Dataset
+    """
     status = scan["point_status"]
-    values = np.where(steps.is_off, POINT_I0_UNUSABLE, status.values)
+    values = status.values.copy()
+    values[list(points)] = POINT_I0_UNUSABLE
     return scan.assign(point_status=status.copy(data=values))
 
 

@@ -23,6 +23,7 @@ from rixs_pipeline.stages.flux.compare_passes import (
     at_points_of,
     is_outage,
     main_level,
+    mark_unusable,
     pass_order,
     suggest_scan_scale,
 )
@@ -137,6 +138,37 @@ def compare_readings(
                 f"{{{channel}: {{{', '.join(suggestions.values())}}}}}`"
             )
     return ReadingComparison(without_readings(scans, left_out), left_out, warnings)
+
+
+def usable_readings(
+    scans: Sequence[xr.Dataset],
+    config: XasConfig,
+    *,
+    readings_left_out: Mapping[str, Mapping[str, list[int]]],
+    points_left_out: Mapping[str, list[int]],
+) -> list[xr.Dataset]:
+    """Return the passes with scaled readings, without those that the map leaves out.
+
+    Parameters
+    ----------
+    scans
+        Maps of the passes.
+    config
+        Factors of the readings.
+    readings_left_out
+        `ReadingComparison.left_out` of the map.
+    points_left_out
+        `FluxComparison.points_left_out` of the map.
+
+    Returns
+    -------
+    list of xr.Dataset
+    """
+    scaled = without_readings(scale_readings(scans, config), readings_left_out)
+    return [
+        mark_unusable(scan, points_left_out.get(str(scan.attrs["run"]), []))
+        for scan in scaled
+    ]
 
 
 def without_readings(

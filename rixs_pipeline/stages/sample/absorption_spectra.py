@@ -157,8 +157,9 @@ def absorption_spectra(
             "pre_edge": list(windows.pre_edge),
             "post_edge": list(windows.post_edge),
         }
-    warnings = _window_warnings(windows, incident)
+    warnings = _window_warnings(windows)
     warnings += _spectrum_warnings(by_channel, config)
+    warnings += _pass_warnings(by_channel)
     return AbsorptionSpectra(by_channel, [f"{name}: {line}" for line in warnings])
 
 
@@ -200,11 +201,17 @@ def _reading_spectrum(
         is_linear=how.is_linear,
     )
     is_single = len(passes) == 1
-    return _normalised_dataset(axis.energy, normalised).assign_attrs(
+    is_normalised = np.isfinite(normalised.divisors) & (normalised.divisors > 0)
+    runs = [str(scan.attrs["run"]) for scan in scans]
+    lost = [run for run, is_ in zip(runs, is_normalised, strict=True) if not is_]
+    dataset = _normalised_dataset(axis.energy, normalised).assign_attrs(
         channel=channel,
-        passes=len(passes),
+        passes=int(is_normalised.sum()),
         errors=SINGLE_PASS_ERRORS if is_single else READING_ERRORS,
     )
+    if lost and is_normalised.any():
+        dataset.attrs["passes_not_normalised"] = lost
+    return dataset
 
 
 def _pfy_spectrum(pfy: xr.Dataset, how: _Normalisation) -> xr.Dataset:
@@ -262,8 +269,8 @@ def _spectrum_dataset(
     return dataset
 
 
-def _window_warnings(windows: EdgeWindows, incident: FloatArray) -> list[str]:
-    """Return warnings on windows with too few points of the scans (point,), eV."""
+def _window_warnings(windows: EdgeWindows) -> list[str]:
+    """Return warnings on default windows that the scans do not reach."""
     warnings = []
     for window_name in windows.unreached:
         low, high = getattr(windows, window_name)
@@ -271,24 +278,34 @@ def _window_warnings(windows: EdgeWindows, incident: FloatArray) -> list[str]:
             f"too few points in the default {window_name} window; fitted from "
             f"{low:.1f} to {high:.1f} eV (set `xas.{window_name}`)"
         )
-    low, high = windows.pre_edge
-    if np.sum((incident >= low) & (incident < high)) < 2:
-        warnings.append(
-            f"no pre-edge fit: fewer than 2 points from {low:.1f} to {high:.1f} eV "
-            "(set `xas.pre_edge`)"
-        )
     return warnings
+
+
+def _pass_warnings(by_channel: Mapping[str, xr.Dataset]) -> list[str]:
+    """Return warnings on passes that lack the points before the edge."""
+    channels: dict[tuple[str, ...], list[str]] = {}
+    for channel, dataset in by_channel.items():
+        lost = tuple(dataset.attrs.get("passes_not_normalised", ()))
+        if lost:
+            channels.setdefault(lost, []).append(channel)
+    return [
+        f"{', '.join(names)}: {', '.join(lost)} cannot be normalised as the other "
+        "passes (too few usable points before the edge); not used"
+        for lost, names in channels.items()
+    ]
 
 
 def _spectrum_warnings(
     by_channel: Mapping[str, xr.Dataset], config: XasConfig
 ) -> list[str]:
     """Return warnings on the spectra, one for all that it applies to."""
-    constant, decreasing, failed = [], [], []
+    constant, nothing, decreasing, failed = [], [], [], []
     for channel, dataset in by_channel.items():
         is_unintended = channel != PFY_NAME and config.pre_edge_line == "auto"
         if is_unintended and dataset.attrs["pre_edge_line"] == "constant":
             constant.append(channel)
+        if config.scale == "max" and dataset.attrs["pre_edge_line"] == "none":
+            nothing.append(channel)
         if dataset.attrs["sign"] < 0:
             decreasing.append(channel)
         if not np.isfinite(dataset["intensity"].values).any():
@@ -297,6 +314,8 @@ def _spectrum_warnings(
     warnings = {
         "pre-edge range of the samples at this edge too short for a linear fit; "
         "subtracting a constant (set `xas.pre_edge` or `xas.pre_edge_line`)": constant,
+        "no pre-edge fit: too few usable points before the edge; not normalised as "
+        "other samples are (set `xas.pre_edge`)": nothing,
         f"signal decreases at the edge; scaled so that {scaled}": decreasing,
         "cannot be normalised; set `xas.pre_edge` and `xas.post_edge`": failed,
     }
