@@ -308,3 +308,47 @@ def sound_xas(sound, tmp_path_factory) -> Small:
         text for text in summary.warnings if "range" in text.split("pre-edge")[0]
     ]
     return Small(sound.beamtime, out)
+
+
+@pytest.mark.parametrize(("left", "line"), [(1, "constant"), (0, "none")])
+def test_samples_share_the_pre_edge_model_whatever_one_lacks(
+    spoilt, sound_xas, left, line
+):
+    energy = read_scan(sound_xas, 1)["incident_energy"].values
+    before = json.loads(read_xas(sound_xas, "tey").attrs["pre_edge"])
+    number = int((energy < before[1]).sum())
+    flux.lose(spoilt.beamtime, [1, 2, 3], range(number - left))
+    summary = reduce(spoilt.beamtime, spoilt.out, until="xas")
+    lines = {
+        name: read_xas(spoilt, "tey", name).attrs["pre_edge_line"]
+        for name in (FIRST_MAP, SECOND_MAP)
+    }
+    assert lines == {FIRST_MAP: line, SECOND_MAP: "constant"}
+    missing = [text for text in summary.warnings if "no pre-edge fit" in text]
+    assert len(missing) == (left == 0)
+
+
+def test_a_pass_without_points_before_the_edge_is_not_normalised_differently(
+    spoilt, sound_xas
+):
+    flux.lose(spoilt.beamtime, [2], range(8))
+    summary = reduce(spoilt.beamtime, spoilt.out, until="xas")
+    assert any("scan0002 cannot be normalised" in text for text in summary.warnings)
+    spectrum, expected = read_xas(spoilt, "tey"), read_xas(sound_xas, "tey")
+    assert spectrum.attrs["passes"] == 2
+    assert abs(spectrum["intensity"] - expected["intensity"]).max() < 0.03
+
+
+def test_points_without_usable_i0_are_not_in_absorption_spectra(spoilt, sound_xas):
+    flux.scale(spoilt.beamtime, [3], 3, first=11, last=13)
+    reduce(spoilt.beamtime, spoilt.out, until="xas")
+    spectrum, expected = read_xas(spoilt, "tey"), read_xas(sound_xas, "tey")
+    assert abs(spectrum["intensity"] - expected["intensity"]).max() < 0.03
+
+
+def test_an_edge_that_a_scan_does_not_reach_is_reported_and_not_used(spoilt):
+    config = {"beamtime": {"scans": {2: {"edge": "Ni_L"}}}}
+    summary = reduce(spoilt.beamtime, spoilt.out, config, until="extract")
+    (line,) = [text for text in summary.reports if "wrong edge" in text]
+    assert line.startswith("scan0002: wrong edge Ni_L in `beamtime.scans`, whose")
+    assert scans_of(read_map(spoilt)) == [1, 2, 3]
