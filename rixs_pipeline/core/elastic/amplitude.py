@@ -51,7 +51,9 @@ class AmplitudeModel:
     prior_width: FloatArray
 
 
-def smooth_model(incident: FloatArray, yields: FloatArray) -> AmplitudeModel:
+def smooth_model(
+    incident: FloatArray, yields: FloatArray, *, may_resonate: bool = True
+) -> AmplitudeModel:
     """Return the model of a smooth amplitude.
 
     Parameters
@@ -60,6 +62,8 @@ def smooth_model(incident: FloatArray, yields: FloatArray) -> AmplitudeModel:
         Incident energies, eV, ascending.
     yields : f8 (point,)
         Fluorescence yield, any scale.
+    may_resonate : bool
+        Whether a step and a resonance are part of the amplitude.
 
     Returns
     -------
@@ -72,7 +76,7 @@ def smooth_model(incident: FloatArray, yields: FloatArray) -> AmplitudeModel:
     widths = [np.inf] + [POLYNOMIAL_WIDTH] * DEGREE
     resonance = _resonance_shape(yields)
     columns = [polynomial]
-    if resonance.any():
+    if may_resonate and resonance.any():
         step = np.maximum.accumulate(resonance)
         modes = _resonance_modes(incident, resonance)
         columns += [step[:, None], modes]

@@ -12,6 +12,7 @@ has of its own is eliminated.
 
 The offset to start from is that of most evidence (its Laplace approximation): by its
 likelihood alone an offset that is too high is as good, since losses describe the line.
+There the amplitude does not resonate, as losses do.
 
 The steps from there are those of `fit_steps`.
 """
@@ -70,7 +71,10 @@ def fit_elastic(
     state.offset_prior = (best.value, best.width)
     for _ in range(N_STEPS):
         state.step()
-    return state.result()
+    fit = state.result()
+    # the amplitude may resonate in the steps, but not in the search: what that changes
+    change = max(abs(fit.offset - best.value) - REFINED_STEPS_EV[-1] / 2, 0.0)
+    return replace(fit, offset_error=float(np.hypot(fit.offset_error, change)))
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,11 @@ class ElasticSteps:
         if options.amplitude is AmplitudeKind.FREE:
             self.model = free_model(n_points)
         else:
-            self.model = smooth_model(band.incident, band.yields(offset))
+            # light that lost energy resonates: while the offset is sought, a line that
+            # may resonate takes its place where counts are few
+            self.model = smooth_model(
+                band.incident, band.yields(offset), may_resonate=not is_searching
+            )
         centre = 0.0 if is_searching else offset  # compare misfits of the same bins
         self.windows = self._find_windows(centre)
         self.profile = learn_profile(band, prior.response, offset)
