@@ -17,16 +17,28 @@ SETTINGS = {
     "seed": 31,
     "points": 40,
     "passes": 1,
+    "edges": ["Co_L", "Ni_L"],
     "samples": [{"name": "LMR_RT"}],
     "elastic": 5.0,
     "elastic_resonance": 0.0,
     "incident_offset": 0.5,
 }
-WINDOW = {"kind": "pfy", "edge": "Co_L", "emission": [762, 800]}
+WINDOWS = {
+    "Co_L": {"kind": "pfy", "edge": "Co_L", "emission": [762, 800]},
+    "Ni_L": {"kind": "pfy", "edge": "Ni_L", "emission": [838, 880]},
+}
+CUTS_EV = {"Co_L": 3, "Ni_L": 1.5}
+PRE_EDGE_EV = {"Co_L": 775, "Ni_L": 849}
+EDGES = pytest.mark.parametrize("edge", WINDOWS)
 REGIONS = {
-    "whole": WINDOW | {"exclude_elastic": None},
-    "cut": WINDOW | {"exclude_elastic": 3},
-    "net": WINDOW | {"background": {"kind": "elastic"}},
+    f"{name}_{edge}": window | change
+    for edge, window in WINDOWS.items()
+    for name, change in (
+        ("whole", {"exclude_elastic": None}),
+        ("cut", {"exclude_elastic": CUTS_EV[edge]}),
+        ("net", {"background": {"kind": "elastic"}}),
+        ("free", {"background": {"kind": "elastic", "amplitude": "free"}}),
+    )
 }
 
 
@@ -41,39 +53,48 @@ def reduced(tmp_path_factory) -> tuple[Path, Summary]:
     return out, run(folder / "beamtime", Config.model_validate(config), out, options)
 
 
-def spectrum(out: Path, region: str):
-    path = out / "spectra" / "LMR_RT-Co_L.nxs"
-    return nexus.read_entry(path, region)
+def spectrum(out: Path, name: str, edge: str):
+    path = out / "spectra" / f"LMR_RT-{edge}.nxs"
+    return nexus.read_entry(path, f"{name}_{edge}")
 
 
-def test_a_band_that_is_cut_out_is_reported_with_its_share(reduced):
+@EDGES
+def test_a_band_that_is_cut_out_is_reported_with_its_share(reduced, edge):
     _, summary = reduced
-    warnings = [line for line in summary.warnings if "region 'cut'" in line]
+    warnings = [line for line in summary.warnings if f"region 'cut_{edge}'" in line]
     assert len(warnings) == 1
     assert "% of its emission with the elastic line" in warnings[0]
 
 
-def test_the_elastic_line_is_subtracted_with_its_assumption(reduced):
+@EDGES
+@pytest.mark.parametrize(
+    ("name", "assumption"), [("net", "quadratic"), ("free", "free at every point")]
+)
+def test_the_elastic_line_is_subtracted_with_its_assumption(
+    reduced, edge, name, assumption
+):
     out, _ = reduced
-    whole, net = spectrum(out, "whole"), spectrum(out, "net")
+    whole, net = spectrum(out, "whole", edge), spectrum(out, name, edge)
     subtracted = whole["intensity"].values - net["intensity"].values
     assert subtracted == pytest.approx(net["background"].values, abs=1e-9)
-    below = net["incident_energy"].values < 775
+    below = net["incident_energy"].values < PRE_EDGE_EV[edge]
     share = subtracted[below].sum() / whole["intensity"].values[below].sum()
     assert 0.5 < share < 1.2
     facts = json.loads(net.attrs["elastic_line"])
     assert facts["offset"] == pytest.approx(0.5, abs=0.5)
-    assert "quadratic" in facts["assumption"]
+    assert assumption in facts["assumption"]
     modes = net["background_modes"].values
     errors = np.sqrt((modes**2).sum(axis=1))
     assert errors == pytest.approx(net["background_errors"].values, rel=1e-2)
 
 
-def test_the_subtraction_is_listed_with_its_error(reduced):
+@EDGES
+def test_the_subtraction_is_listed_with_its_error(reduced, edge):
     _, summary = reduced
-    corrections = summary.items["LMR_RT-Co_L spectra"]["corrections"]
-    share, offset = (c for c in corrections if "region 'net'" in c["subject"])
-    assert share["config"] == "regions.net.background"
+    corrections = summary.items[f"LMR_RT-{edge} spectra"]["corrections"]
+    region = f"net_{edge}"
+    share, offset = (c for c in corrections if f"region '{region}'" in c["subject"])
+    assert share["config"] == f"regions.{region}.background"
     assert 0 < 3 * share["error"] < share["value"] < 50
     assert offset["value"] == pytest.approx(0.5, abs=4 * offset["error"])
 
