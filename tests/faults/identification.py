@@ -40,6 +40,21 @@ def make_beamtime(folder: Path, **changes: Any) -> Path:
     return folder
 
 
+SIX_EV = np.array([277.0, 392.4, 524.9, 704.8, 851.47, 929.68])  # C N O Fe Ni Cu
+
+
+def move_lines(root: Path, product: Any, shifts: dict[int, float]) -> None:
+    """Move lines of all pixels by energies in eV, as their own calibration has them."""
+    for row, pixel in enumerate(product["pixel"].values.tolist()):
+        heights = product["line_pulse_height"].values[row]
+        for line, shift in shifts.items():
+            moved = np.interp(SIX_EV[line] + shift, SIX_EV, heights)
+            if SIX_EV[line] + shift > SIX_EV[-1]:
+                slope = (heights[-1] - heights[-2]) / (SIX_EV[-1] - SIX_EV[-2])
+                moved = heights[line] + shift * slope
+            move_line(root, pixel, heights[line], moved / heights[line])
+
+
 def pulse_file(root: Path, pixel: int) -> Path:
     """Return the pulse file of a pixel."""
     return next(root.rglob(f"*_chan{pixel}.off"))
@@ -84,3 +99,15 @@ def move_line(root: Path, pixel: int, height: float, factor: float) -> None:
         return np.where(is_line, heights * factor, heights)
 
     change_heights(root, pixel, move)
+
+
+def split_line(root: Path, pixel: int, height: float, factor: float) -> None:
+    """Multiply the pulse heights of half of the pulses of one line by a factor."""
+    rng = np.random.default_rng(pixel)
+
+    def split(heights: np.ndarray) -> np.ndarray:
+        is_line = np.abs(heights / height - 1) < 0.025
+        is_moved = is_line & (rng.random(len(heights)) < 0.5)
+        return np.where(is_moved, heights * factor, heights)
+
+    change_heights(root, pixel, split)

@@ -175,6 +175,55 @@ def test_lines_that_contradict_each_other_are_reported(
     assert f"cal0000: pixel 3 not calibrated: {second}" in result.err
 
 
+@pytest.mark.parametrize(
+    "shifts",
+    [{2: 9.0, 5: -11.0}, {1: -7.0, 2: 9.0}, {3: -8.0, 4: 10.0}, {2: -11.4, 4: 10.9}],
+    ids=str,
+)
+def test_lines_that_two_pixels_show_elsewhere_are_reported(
+    sound, calibrate, tmp_path, shifts
+):
+    """Without names other lines might fit; a pixel is not ok, or the screen has why."""
+    _, product = calibrate(sound)
+    beamtime = tmp_path / "beamtime"
+    shutil.copytree(sound, beamtime)
+    faults.move_lines(beamtime, product, shifts)
+    result, product = calibrate(beamtime)
+    is_ok = [status == "ok" for status in statuses(product)]
+    assert not all(is_ok) or "contradict" in result.err or "no emission" in result.err
+
+
+@pytest.mark.parametrize("lines", [SIX, [*SIX, "F_Ka"]], ids=str)
+def test_hard_sets_do_not_explain_soft_lines(tmp_path, calibrate, lines):
+    beamtime = faults.make_beamtime(tmp_path / "beamtime", lines=lines)
+    result, product = calibrate(beamtime, reference="kalpha")
+    assert result.code == 1
+    assert "ok" not in statuses(product)
+
+
+@pytest.mark.parametrize("pixels", [1, 2])
+def test_metals_that_a_set_lacks_are_no_calibration(tmp_path, calibrate, pixels):
+    settings = faults.METALS | {"pixels": pixels}
+    beamtime = faults.make_beamtime(tmp_path / "beamtime", **settings)
+    result, product = calibrate(beamtime, reference="hauskat2024")
+    assert result.code == 1
+    assert "ok" not in statuses(product)
+
+
+def test_a_strong_peak_of_no_element_is_a_warning(sound, calibrate, tmp_path):
+    """Six lines outweigh it: half of the pulses of Cu La at 900 eV."""
+    _, product = calibrate(sound)
+    beamtime = tmp_path / "beamtime"
+    shutil.copytree(sound, beamtime)
+    for row, pixel in enumerate(product["pixel"].values.tolist()):
+        heights = product["line_pulse_height"].values[row]
+        at_900 = np.interp(900.0, faults.SIX_EV, heights)
+        faults.split_line(beamtime, pixel, heights[5], at_900 / heights[5])
+    result, product = calibrate(beamtime)
+    assert statuses(product) == ["ok", "ok"], result.err
+    assert "is no emission line; lines may be identified wrongly" in result.err
+
+
 def test_a_strong_contaminant_is_accepted(tmp_path, calibrate):
     """F Ka, which is no line of the reference set."""
     beamtime = faults.make_beamtime(tmp_path / "beamtime", lines=[*SIX, "F_Ka"])

@@ -8,8 +8,9 @@ from rixs_pipeline.core.calibration.identification.line_assignment import (
     LineAssignment,
     _is_same_assignment,
     assign_lines,
+    match_peaks,
 )
-from rixs_pipeline.core.calibration.identification.peaks import find_peaks
+from rixs_pipeline.core.calibration.identification.peaks import Peaks, find_peaks
 from tests.core.photons import ENERGY, SIX, emitted, energy, height, seen
 
 Gain = tuple[float, float, float]  # a, b, d
@@ -207,3 +208,33 @@ def test_assignments_are_different_if_they_contradict_each_other(
     first = np.arange(6)
     assert _is_same_assignment(first, np.array(other)) == is_same
     assert _is_same_assignment(np.array(other), first) == is_same
+
+
+def test_an_assignment_that_strong_peaks_contradict_is_no_rival() -> None:
+    """C, N, V, O, Ni, Cu of a set of ten: all but Ni fit an almost straight curve too.
+
+    There, Ni La and its Lb stand at 808 and 822 eV, where no element emits.
+    """
+    energies = np.array(
+        [277.0, 390.7, 422.8, 513.4, 528.4, 604.2, 851.1, 867.7, 929.7, 949.5, 1003.9]
+    )
+    significance = np.array(
+        [60.0, 60.0, 4.5, 50.0, 40.0, 4.1, 90.0, 12.0, 110.0, 20.0, 100.0]
+    )
+    order = np.argsort(-significance)
+    peaks = Peaks(height(energies, 3e4, 1955.0, -285.0)[order], significance[order])
+    metals = [452.16, 511.27, 572.9, 637.44, 776.25, 1011.77]
+    candidates = np.union1d(ENERGY, metals)
+    lines = FreeLines(candidates, np.full(len(candidates), 0.05), 1000.0)
+    assignment = assign_lines(peaks, lines)
+    assert assignment is not None
+    assert assignment.runner_up_score < 0.9 * assignment.score
+    found = candidates[assignment.line_peaks >= 0]
+    assert {277.0, 851.47, 929.68} <= set(found.round(2).tolist())
+
+
+def test_a_peak_belongs_to_the_nearest_line_alone() -> None:
+    lines = np.array([511.0, 519.0, 700.0])
+    assert match_peaks(np.array([514.0, 930.0]), lines).tolist() == [0, -1, -1]
+    assert match_peaks(np.array([518.0, 511.5]), lines).tolist() == [1, 0, -1]
+    assert match_peaks(np.array([8080.0]), np.array([8047.8])).tolist() == [0]

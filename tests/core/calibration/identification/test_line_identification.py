@@ -73,6 +73,23 @@ def test_lines_that_most_pixels_show_are_identified() -> None:
     np.testing.assert_array_equal(lines.energy, ENERGY)
 
 
+def test_noise_peaks_are_no_lines_of_the_sample() -> None:
+    """A bump of 5 standard deviations at Ti La beside lines of 40."""
+    pixels = make_array(3, np.append(ENERGY, 452.0))
+    for pixel in pixels:
+        pixel.peaks.significance[-1] = 5.0
+    further = ReferenceLine("Ti_La", 452.0, 0.5, ((0.0, 3.0, 1.0),))
+    lines = identify_lines(pixels, [*REFERENCE_LINES, further], ELASTIC_ENERGY)
+    assert lines.names == SIX
+
+
+def test_l_beta_is_no_main_line() -> None:
+    shape = ((0.0, 3.0, 1.0),)
+    assert ReferenceLine("Co_La", 776.2, 0.4, shape).is_main
+    assert not ReferenceLine("Co_Lb", 791.4, 0.4, shape).is_main
+    assert not ReferenceLine("Fe_L", 718.0, 0.4, shape, is_satellite=True).is_main
+
+
 def test_the_elastic_line_is_fitted_where_the_pixels_show_it() -> None:
     pixels = make_array(6, np.append(ENERGY, 1003.0))
     lines = identify_lines(pixels, REFERENCE_LINES, ELASTIC_ENERGY)
