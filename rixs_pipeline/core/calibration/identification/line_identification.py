@@ -326,9 +326,9 @@ def _assign_pixels(
 ) -> None:
     """Assign the peaks of every pixel to lines (line,) eV that are all required.
 
-    Ambiguous pixels are assigned once more, with the saturation energies of the
-    others: gains of one array differ by a factor of two but bend alike, and a wrong
-    assignment often needs a bend that no pixel has.
+    Pixels that are ambiguous or lack a line are assigned once more, with the saturation
+    energies of the others: gains of one array differ by a factor of two but bend alike,
+    and a wrong assignment often needs a bend that no pixel has.
     """
     lines = FreeLines(line_energy, np.ones(len(line_energy)), elastic_energy)
     for pixel in pixels:
@@ -345,12 +345,18 @@ def _assign_pixels(
         start=min(bends), stop=max(bends), num=N_SATURATION_ENERGIES
     )
     for pixel in assigned:
-        assignment = pixel.assignment
-        if assignment is not None and not assignment.is_unambiguous:
-            second = assign_with_hints(
-                pixel.peaks, lines, pixel.hints, saturation_energies
-            )
-            pixel.assignment = second.assignment or assignment
+        first = pixel.assignment
+        if first is None:
+            continue
+        has_all_lines = bool((first.line_peaks >= 0).all())
+        if first.is_unambiguous and has_all_lines:
+            continue
+        result = assign_with_hints(pixel.peaks, lines, pixel.hints, saturation_energies)
+        second = result.assignment
+        if second is not None and (
+            not first.is_unambiguous or second.score > first.score
+        ):
+            pixel.assignment = second
 
 
 def _unambiguous_assignments(pixels: Sequence[Pixel]) -> list[LineAssignment]:
