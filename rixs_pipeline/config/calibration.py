@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rixs_pipeline.config.base import Model
+from rixs_pipeline.config.base import Model, PulseTime
 
 CurveName = Literal["physical", "gain", "loglog"]
 
@@ -80,7 +80,7 @@ class CalibrationConfig(Model):
         description="largest accepted deviation of a pulse's `residualStdDev`, in "
         "robust standard deviations",
     )
-    hold_off: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+    hold_off: PulseTime = Field(
         "auto",
         description="pulses that follow the previous one within this time are not "
         "used, s; auto: measured in each reference run; 0: all are used",

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from rixs_pipeline.config.base import Model
+from rixs_pipeline.config.base import Model, PulseTime
+from rixs_pipeline.types import PLAUSIBLE_ENERGIES
 
 
 class ScaleStep(Model):
@@ -97,7 +98,7 @@ class NormaliseConfig(Model):
         description="weight pixels by their throughput, so that intensities do "
         "not change if a pixel is missing in some scans",
     )
-    pile_up: Annotated[float, Field(ge=0)] | Literal["auto"] = Field(
+    pile_up: PulseTime = Field(
         "auto",
         description="time after a photon in which a second one spoils its pulse, s; "
         "auto: measured in each scan; 0: no correction for pile-up",
@@ -124,6 +125,10 @@ class NormaliseConfig(Model):
             raise ValueError(
                 "efficiency: in the list of [energy, efficiency] pairs, "
                 "energies must increase and every efficiency must be greater than 0"
+            )
+        if energies and energies[-1] < PLAUSIBLE_ENERGIES[0]:
+            raise ValueError(
+                f"efficiency: energies up to {energies[-1]:g} look like keV; give eV"
             )
         return self
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from rixs_pipeline.config import BeamtimeConfig, ScanCorrection
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.formats import ssrl_ascii
@@ -40,6 +42,7 @@ EDGE_WINDOWS = {
 # LBNL (2009), and chemical shifts. A scan that does both may be of either, eV.
 F_K_LIMITS = (688.0, 695.0)
 FE_L_LIMIT = 724.0
+NEAR_EV = 10.0  # of its edge, in which a scan may still be one of this edge
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ def build_runs(
             continue
         run = _build_run(named[name], name, root)
         run = _correct(run, corrections[name], config.samples)
+        run = _with_possible_edge(run, corrections[name].edge)
         if log.kind == "scan" and name in configured_files:
             file = _read_configured_file(log, configured_files[name])
             run = _add_readings(run, log, file)
@@ -277,6 +281,35 @@ def _reaches(run: Run, edge: Edge) -> bool:
     low, high = EDGE_WINDOWS[edge]
     energy = run.points.incident_energy
     return bool(energy.min() <= high and energy.max() >= low)
+
+
+def _with_possible_edge(run: Run, configured: Edge | None) -> Run:
+    """Return a scan with the edge of its energies where its log names another one.
+
+    Raises
+    ------
+    InputError
+        The config names an edge that the scan does not include.
+    """
+    energy = run.points.incident_energy
+    if run.kind != "scan" or run.edge is None or np.ptp(energy) == 0:
+        return run
+    low, high = EDGE_WINDOWS[run.edge]
+    scanned = find_edge(energy)
+    is_reached = energy.max() >= low - NEAR_EV and energy.min() <= high + NEAR_EV
+    if is_reached or scanned is None or scanned is run.edge:
+        return run
+    energies = f"{energy.min():.0f} to {energy.max():.0f} eV"
+    if configured:
+        raise InputError(
+            f"config: `beamtime.scans`: {run.name} scans {energies}, which is "
+            f"{scanned} and not {configured}; correct `edge`"
+        )
+    problem = (
+        f"{run.name}: its log says {run.edge}, but {energies} are those of {scanned}; "
+        f"used as {scanned} (set `beamtime.scans: {{{run.number}: {{edge: ...}}}}`)"
+    )
+    return replace(run, edge=scanned, problems=(*run.problems, problem))
 
 
 def _read_configured_file(log: LogRun, path: Path) -> AsciiScan:

@@ -60,7 +60,7 @@ def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
         *unread_files(files),
         *joined.problems,
         *guessed_times(files.logs),
-        *_missing_kinds(path, {run.kind for run in built.runs}),
+        *_missing_kinds(path, built.runs, refused),
         *built.problems,
     ]
     relative_problems = tuple(make_relative(problem, path) for problem in problems)
@@ -82,11 +82,19 @@ def _lost_runs(
     return tuple(lost.values())
 
 
-def _missing_kinds(path: Path, kinds: set[str]) -> list[str]:
-    """Return one line for each kind of run that the beamtime lacks."""
+def _missing_kinds(
+    path: Path, runs: Sequence[Run], refused: Sequence[RefusedRun]
+) -> list[str]:
+    """Return one line for each kind of run that the beamtime lacks.
+
+    Of runs that are refused, the reasons are reported.
+    """
     names = {"scan": "scans", "calibration": "reference runs"}
+    kinds = {run.kind for run in runs}
+    prefixes = {kind: name_of(kind, 0).rstrip("0") for kind in names}
     return [
         f"{path}: no {name} found; check for missing or unreadable logs"
         for kind, name in names.items()
         if kind not in kinds
+        and not any(run.name.startswith(prefixes[kind]) for run in refused)
     ]

@@ -35,7 +35,20 @@ def unmatched_entries(beamtime: Beamtime, config: Config) -> list[str]:
         lines += [
             f"`figures.{name}`: no {part}" for part in _missing_panels(figure, scans)
         ]
-    return [f"config: {line} in this beamtime" for line in lines]
+    unmatched = [f"config: {line} in this beamtime" for line in lines]
+    return unmatched + _uncovered_by_efficiency(config)
+
+
+def _uncovered_by_efficiency(config: Config) -> list[str]:
+    """Return a line if maps go beyond the energies of the efficiency."""
+    low, high = config.map.emission
+    energies = [energy for energy, _ in config.normalise.efficiency] or [low, high]
+    if energies[0] <= low and energies[-1] >= high:
+        return []
+    return [
+        f"config: `normalise.efficiency` covers {energies[0]:g} to {energies[-1]:g} "
+        f"eV of {low:g} to {high:g} eV (`map.emission`); constant beyond; extend it"
+    ]
 
 
 def unreached_regions(beamtime: Beamtime, config: Config) -> list[str]:

@@ -355,8 +355,9 @@ def test_products_inside_the_beamtime_are_no_input(beamtime):
 
 
 def test_an_edge_is_named_by_the_config_then_the_log_then_the_range(beamtime):
+    both_edges = [705.0, 850.0]
     log = json_log(
-        2, T0 + 50 * SECOND, ENERGIES, data_path=data_path(), extra={"edge": "Ni_L"}
+        2, T0 + 50 * SECOND, both_edges, data_path=data_path(), extra={"edge": "Ni_L"}
     )
     write_json(beamtime / "logs" / "scan0002.json", log)
     write_json(
@@ -521,10 +522,10 @@ def test_two_readings_files_of_a_scan_are_ambiguous(beamtime):
 
 def test_scan_number_matching_several_scans_is_reported(two_days):
     config = BeamtimeConfig(
-        scans={1: {"edge": "O_K"}}, exclude={"points": {1: [0], SECOND_DAY: [1]}}
+        scans={1: {"sample": "x"}}, exclude={"points": {1: [0], SECOND_DAY: [1]}}
     )
     discovered = discover(two_days, config)
-    assert [run.edge for run in discovered.scans] == ["O_K", "O_K"]
+    assert [run.sample for run in discovered.scans] == ["x", "x"]
     meant = (
         f"1 matches 2 scans ({FIRST}, {SECOND_DAY}); applied to all "
         "(use a name to select one)"

@@ -64,10 +64,7 @@ def settle_overlaps(runs: Sequence[JoinedRun]) -> SettledRuns:
         unconfirmed = [
             run for run in group if not any(run is kept for kept in confirmed)
         ]
-        is_clear = len(_overlapping_groups(confirmed)) == len(confirmed) > 0 and all(
-            _agrees_with_label(run) is False for run in unconfirmed
-        )
-        if not is_clear:
+        if not 0 < len(confirmed) == len(_overlapping_groups(confirmed)):
             refused += [_refuse(run, group) for run in group]
             continue
         settled += confirmed

@@ -28,6 +28,7 @@ _POINT_KEYS = ("var_values", "epoch_time_start_s", "epoch_time_end_s")
 _FILE_NAME = re.compile(r"(scan|calibration)(\d+)")
 _EDGES = {edge.lower(): edge for edge in Edge}
 _EV_PER_UNIT = {"ev": 1.0, "kev": 1000.0}
+_WAVELENGTHS = ("nm", "nanometer", "nanometre", "a", "å", "angstrom", "ångström")
 
 
 def read(path: Path) -> LogRun | None:
@@ -136,9 +137,20 @@ def _run(log: dict[str, Any], path: Path) -> LogRun:
         problems=problems,
         time_form=windows.form,
     )
-    implausible = "" if is_reference_run else find_implausible(energy)
-    advice = "correct `var_values` or `var_unit`"
-    return refuse_unusable(run, windows, implausible and f"{implausible}; {advice}")
+    implausible = "" if is_reference_run else _find_implausible(energy, log)
+    return refuse_unusable(run, windows, implausible)
+
+
+def _find_implausible(energy: FloatArray, log: dict[str, Any]) -> str:
+    """Return what is wrong with the incident energies of a scan, and what to do."""
+    unit = str(log.get("var_unit")).strip()
+    if unit.lower().rstrip("s") in _WAVELENGTHS:
+        return (
+            f"`var_unit` {unit} is a wavelength; convert `var_values` to eV and set "
+            "`var_unit: eV`"
+        )
+    implausible = find_implausible(energy)
+    return implausible and f"{implausible}; correct `var_values` or `var_unit`"
 
 
 def _list(log: dict[str, Any], key: str) -> list[Any]:
@@ -190,7 +202,7 @@ def _incident_energy(log: dict[str, Any]) -> FloatArray:
     The scanned variable where it is an energy, else where the monochromator is parked,
     or NaN.
     """
-    unit = str(log.get("var_unit")).lower()
+    unit = str(log.get("var_unit")).strip().lower()
     name = str(log.get("var_name")).lower()
     values = [parse_number(value, "var_values") for value in log["var_values"]]
     is_energy_name = "mono" in name or "energy" in name

@@ -102,7 +102,6 @@ def test_a_label_that_gives_the_time_coarsely_leads_to_a_refusal(labels):
     "labels",
     [
         [],
-        [(100, 120, "SCAN1")],
         [(100, 120, "SCAN3"), (200, 220, "SCAN4")],
         [(100, 110, "SCAN1"), (110, 120, "SCAN2")],
         [(200, 220, "SCAN1"), (300, 320, "SCAN2")],
@@ -116,6 +115,15 @@ def test_without_clear_labels_both_are_refused(labels):
     assert settled.runs == ()
     assert [run.name for run in settled.refused] == ["scan0001", "scan0002"]
     assert "claims the same time as scan0002" in settled.refused[0].reason
+
+
+def test_a_scan_that_its_label_confirms_is_kept():
+    pulse_set = pulses((100, 120, "SCAN1"))
+    runs = [joined(2, EARLY, pulse_set), joined(1, EARLY, pulse_set)]
+    settled = settle_overlaps(runs)
+    assert names(settled.runs) == ["scan0001"]
+    (refused,) = settled.refused
+    assert "scan0002 claims the same time as scan0001; no state label" in refused.reason
 
 
 def test_a_scan_is_not_placed_where_another_one_is():
