@@ -6,7 +6,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from rixs_pipeline.types import PLAUSIBLE_ENERGIES
 
-
 # s; pulses of a TES last some ms, and no tail was longer than ten times as much
 LONGEST_PULSE_TIME = 0.1
 

@@ -1,7 +1,7 @@
 """Options of the calibration, and the reference lines that it uses."""
 
 import json
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
