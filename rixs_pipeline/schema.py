@@ -194,6 +194,13 @@ SCAN_MAP = RIXS_MAP | {
         "displacement against the other pixels, NaN: none, inf: another spectrum",
         False,
     ),
+    "group_shift": Variable(
+        ("pixel",),
+        "f",
+        "eV",
+        "of the group of the pixel against another group, NaN: one group",
+        False,
+    ),
     "pixel_status": Variable(
         ("pixel",),
         "S",

@@ -240,6 +240,48 @@ def test_of_two_pixels_that_disagree_none_is_left_out(beamtime):
     assert "`beamtime.exclude.pixels`" in warning
 
 
+def test_a_pixel_that_steps_a_little_is_moved_to_the_others(beamtime, sound):
+    start, end = faults.window(beamtime.path, "scan0002")
+    faults.change_gain(beamtime.path, 3, 1.003, start, end)
+    assert not pixel_warnings(beamtime.reduce())
+    scan = beamtime.scan("scan0002")
+    gain = scan["alignment"].values
+    np.testing.assert_allclose(gain[1], 3e-3, atol=1e-3)
+    assert np.abs(np.delete(gain, 1)).max() < 5e-4
+    moved = mean_energy(scan) - mean_energy(sound.scan("scan0002"))
+    assert abs(moved) < 2 * scale_error(scan) < 0.5
+
+
+@pytest.mark.parametrize("factor", [1.004, 0.99])
+def test_an_array_that_splits_is_reported_with_a_scale_error(beamtime, sound, factor):
+    start, end = faults.window(beamtime.path, "scan0002")
+    for pixel in (3, 7):
+        faults.change_gain(beamtime.path, pixel, factor, start, end)
+    summary = beamtime.reduce(displaced_pixels="report")
+    (warning,) = pixel_warnings(summary)
+    side = "above" if factor > 1 else "below"
+    assert warning.startswith("scan0002: pixels disagree: 2 of 5 stand ")
+    assert f" eV {side} the others" in warning
+    scan = beamtime.scan("scan0002")
+    moved = mean_energy(scan) - mean_energy(sound.scan("scan0002"))
+    assert 0.8 < abs(moved) < 1.5 * scale_error(scan)
+    assert np.isnan(beamtime.scan("scan0001")["group_shift"].values).all()
+
+
+def mean_energy(scan):
+    """Median energy of the photons between 760 and 800 eV."""
+    energy, counts = scan["emission_energy"].values, scan["counts"].values.sum(axis=0)
+    is_line = (energy > 760) & (energy < 800)
+    below = np.cumsum(counts[is_line])
+    return np.interp(below[-1] / 2, below, energy[is_line])
+
+
+def scale_error(scan):
+    """One standard deviation of the energy scale at Co La."""
+    energy = scan["emission_energy"].values
+    return np.interp(776, energy, scan["energy_scale_errors"].values)
+
+
 # ---- sign
 
 

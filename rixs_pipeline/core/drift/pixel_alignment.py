@@ -12,7 +12,8 @@ The gains are small, and noise must not pass for gains: they are drawn from N(0,
 with the tau that makes the gains of the array most likely (empirical Bayes), and are
 shrunk accordingly. Errors of the calibrations are not gains; what they allow counts as
 noise. The mean of the gains, weighted with photons, is subtracted, so that the absolute
-scale stays.
+scale stays: that of the pixels that stay, without those that step
+(`core.drift.own_drifts`). If the array splits in two groups, the scale is midway.
 
 References
 ----------
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.stats.robust import robust_sigma
+from rixs_pipeline.core.drift.own_drifts import estimate_own_drifts
 from rixs_pipeline.types import FloatArray, IntArray
 
 MIN_PIXELS = 4  # fewer do not separate drift from noise
@@ -38,10 +39,6 @@ ROUNDS = 3  # of scoring: the density of the others sharpens as they are aligned
 # Groups of pixels, each compared with the other groups: faster than pixel by pixel,
 # with the same result.
 MAX_GROUPS = 8
-# Values of tau that are tried: up to 1 eV at O Ka, where lines begin to overlap.
-SPREADS = np.geomspace(1e-5, 2e-3, 93)
-MAX_SIGMAS = 3  # gains farther from the median count as so far
-MIN_EVIDENCE = 1.0  # gain in log likelihood below which tau is 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,8 @@ class Alignment:
     error: FloatArray  # (pixel,) standard deviation; NaN with too few photons
     measured: FloatArray  # (pixel,) gain before it was shrunk; NaN with too few photons
     spread: float  # tau; 0 without drift
+    # (pixel,) of its group relative to the middle of two groups; NaN if there is one
+    group_gain: FloatArray
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,7 @@ def align(
     centres: FloatArray,
     line_energy: FloatArray,
     line_errors: FloatArray,
+    start: FloatArray | None = None,
 ) -> Alignment:
     """Estimate the gains of the pixels of one scan relative to each other.
 
@@ -90,6 +90,8 @@ def align(
         (line,) eV, ascending: energies at which the errors are given.
     line_errors
         (pixel, line) errors of the pixels' energies there, eV; linear between them.
+    start
+        (pixel,) gains as far as they are known; by default 0.
 
     Returns
     -------
@@ -98,9 +100,7 @@ def align(
     """
     n_pixels = len(counts)
     missing = np.full(n_pixels, np.nan)
-    unaligned = Alignment(
-        gain=np.zeros(n_pixels), error=missing, measured=missing, spread=0.0
-    )
+    unaligned = Alignment(np.zeros(n_pixels), missing, missing, 0.0, missing)
     has_photons = counts.sum(axis=1) >= MIN_PHOTONS
     used = np.flatnonzero(has_photons)
     if len(used) < MIN_PIXELS:
@@ -117,8 +117,9 @@ def align(
         unit_error = unit_errors[line]
         energy_errors[line] = np.interp(centres, line_energy, unit_error)
     levers = energy_errors / centres
-    width = best_smoothing(spectra, centres)
-    shrunk = np.zeros(len(used))
+    shrunk = np.zeros(len(used)) if start is None else start[used]
+    known = spectra if start is None else _apply_gains(spectra, centres, shrunk)
+    width = best_smoothing(known, centres)
     for _ in range(ROUNDS):
         scored = _score_gains(spectra, centres, shrunk, width)
         is_undetermined = np.isinf(scored.error)
@@ -128,53 +129,28 @@ def align(
         noise = line_variance @ sensitivity**2
         score_variance = scored.error**2
         error = np.sqrt(score_variance + noise)
-        spread = drift_spread(scored.gain, error)
-        total_variance = spread**2 + score_variance + noise
-        shrunk = scored.gain * spread**2 / total_variance
-        mean_gain = np.average(shrunk, weights=photons)
-        shrunk -= mean_gain
+        own = estimate_own_drifts(scored.gain, error)
+        split = own.split
+        if split is None:
+            shrunk = own.gain - np.average(own.gain, weights=photons * own.stays)
+            centre = np.average(scored.gain, weights=photons * own.stays)
+        else:
+            centre = split.middle
+            shrunk = scored.gain - centre
     alignment = Alignment(
         gain=np.zeros(n_pixels),
         error=missing.copy(),
         measured=missing.copy(),
-        spread=spread,
+        spread=own.spread,
+        group_gain=missing.copy(),
     )
     alignment.gain[used] = shrunk + 0.0  # not -0.0
     alignment.error[used] = scored.error
-    alignment.measured[used] = scored.gain
+    alignment.measured[used] = scored.gain - centre
+    if split is not None:
+        half = (split.high - split.low) / 2
+        alignment.group_gain[used] = np.where(split.is_above, half, -half)
     return alignment
-
-
-def drift_spread(gain: FloatArray, error: FloatArray) -> float:
-    """Return the standard deviation tau of true gains that is the most likely one.
-
-    Parameters
-    ----------
-    gain
-        (pixel,) measured gains. Values beyond `MAX_SIGMAS` robust standard deviations
-        count as so far: an odd pixel does not make the others wander.
-    error
-        (pixel,) their standard deviations without drift.
-
-    Returns
-    -------
-    float
-        0 without evidence of drift.
-    """
-    reach = MAX_SIGMAS * robust_sigma(gain)
-    deviation = gain - np.median(gain)
-    deviation = np.clip(deviation, -reach, reach)
-    square = deviation**2
-    candidates = np.append(SPREADS, 0.0)
-    drift_variance = candidates[:, None] ** 2
-    variance = drift_variance + error**2
-    terms = square / variance + np.log(variance)
-    likelihood = -0.5 * terms.sum(axis=1)
-    best = int(np.argmax(likelihood))
-    evidence = likelihood[best] - likelihood[-1]
-    if evidence > MIN_EVIDENCE:
-        return float(SPREADS[best])
-    return 0.0
 
 
 def best_smoothing(counts: FloatArray, centres: FloatArray) -> float:

@@ -7,7 +7,7 @@ A first pass over some of the points gives the emission spectrum of each pixel;
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -267,20 +267,36 @@ def align_pixels(
         for path, energy in zip(scan.pulse_files, energies, strict=True)
     ]
     centres = (edges[1:] + edges[:-1]) / 2
-    alignment = pixel_alignment.align(spectra, centres, lines, np.stack(errors))
+    start = _known_gains(energies, spectra, centres)
+    alignment = pixel_alignment.align(spectra, centres, lines, np.stack(errors), start)
+    total = spectra.sum(axis=0)
+    mean_energy = float(centres @ total / max(total.sum(), 1))
     aligned = []
     for row, energy in enumerate(energies):
         if energy.params is None:
             aligned.append(energy)
             continue
-        aligned.append(
-            energy.aligned(
-                float(alignment.gain[row]),
-                float(alignment.error[row]),
-                float(alignment.measured[row]),
-            )
+        of_pixel = energy.aligned(
+            float(alignment.gain[row]),
+            float(alignment.error[row]),
+            float(alignment.measured[row]),
         )
+        group_shift = 2 * float(alignment.group_gain[row]) * mean_energy
+        aligned.append(replace(of_pixel, group_shift=group_shift))
     return tuple(aligned)
+
+
+def _known_gains(
+    energies: Sequence[PixelEnergy], spectra: IntArray, centres: FloatArray
+) -> FloatArray | None:
+    """Return the gains (pixel,) of displaced pixels that are used; None without any."""
+    shift = np.array([energy.displacement for energy in energies])
+    is_used = np.array([energy.params is not None for energy in energies])
+    is_known = np.isfinite(shift) & is_used
+    if not is_known.any():
+        return None
+    mean_energy = spectra @ centres / np.maximum(spectra.sum(axis=1), 1)
+    return np.where(is_known, shift, 0.0) / np.maximum(mean_energy, centres[0])
 
 
 def _calibration_error(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rixs_pipeline.core.drift.own_drifts import estimate_own_drifts
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.interval.align_pixels import AlignTask
@@ -42,6 +43,9 @@ class ArraySpectra:
         Weight of the later reference run in the scan.
     spread
         Relative rms of the pixels' own drift, from their alignment.
+    split
+        Half of the relative distance between two groups of pixels, positive where the
+        group of the first pixel is above the other one; 0 without groups.
     """
 
     scan: Run
@@ -52,6 +56,7 @@ class ArraySpectra:
     in_use: FloatArray
     later_share: float
     spread: float
+    split: float = 0.0
 
 
 def array_spectra(
@@ -128,6 +133,7 @@ def array_spectra(
         drift += share[:, None] * sides.late.drift.in_use
         in_use += weight[:, None] * drift
         weight_sum += weight
+    groups = find_groups(aligned)
     divisor = np.maximum(weight_sum, 1e-12)
     incident = tuple(np.unique(part_incident[parts]) for parts in pieces)
     return ArraySpectra(
@@ -138,7 +144,8 @@ def array_spectra(
         pixel_lever=pixel_lever,
         in_use=in_use / divisor[:, None],
         later_share=float(np.mean(shares)) if shares else 0.0,
-        spread=_own_drift(aligned),
+        spread=_own_drift(aligned, groups),
+        split=_split(aligned, groups),
     )
 
 
@@ -161,12 +168,51 @@ def _stretch(counts: FloatArray, edges: FloatArray, gain: float) -> FloatArray:
     return np.stack(rows)
 
 
-def _own_drift(energies: Sequence[PixelEnergy]) -> float:
-    """Return the relative rms of the pixels' own drift, beyond counting statistics."""
+@dataclass(frozen=True)
+class Groups:
+    """Rows of the pixels of two groups that stand off each other, or none."""
+
+    upper: tuple[int, ...]
+    lower: tuple[int, ...]
+
+
+def find_groups(energies: Sequence[PixelEnergy]) -> Groups:
+    """Return the groups into which the array splits in a scan."""
+    shift = np.array([energy.group_shift for energy in energies])
+    upper, lower = np.flatnonzero(shift > 0), np.flatnonzero(shift < 0)
+    return Groups(tuple(upper.tolist()), tuple(lower.tolist()))
+
+
+def _own_drift(energies: Sequence[PixelEnergy], groups: Groups) -> float:
+    """Return the relative rms of the pixels' own drift, beyond counting statistics.
+
+    Pixels that step, and the distance between groups, do not count.
+    """
     measured = np.array([energy.misalignment for energy in energies])
     error = np.array([energy.alignment_error for energy in energies])
+    half = _distance(measured, groups) / 2
+    measured[list(groups.upper)] -= half
+    measured[list(groups.lower)] += half
     is_known = np.isfinite(measured) & np.isfinite(error)
     if is_known.sum() < 2:
         return 0.0
-    variance = np.var(measured[is_known], ddof=1) - np.mean(error[is_known] ** 2)
+    measured, error = measured[is_known], error[is_known]
+    stays = estimate_own_drifts(measured, error).stays
+    if stays.sum() < 2:
+        return 0.0
+    variance = np.var(measured[stays], ddof=1) - np.mean(error[stays] ** 2)
     return float(np.sqrt(max(variance, 0.0)))
+
+
+def _split(energies: Sequence[PixelEnergy], groups: Groups) -> float:
+    """Return half of the distance of two groups, with the sign of the first pixel's."""
+    half = _distance(np.array([energy.misalignment for energy in energies]), groups) / 2
+    return half if groups.upper < groups.lower else -half
+
+
+def _distance(gain: FloatArray, groups: Groups) -> float:
+    """Return the relative distance of two groups; 0 without groups."""
+    if not groups.upper:
+        return 0.0
+    upper, lower = gain[list(groups.upper)], gain[list(groups.lower)]
+    return float(np.mean(upper) - np.mean(lower))

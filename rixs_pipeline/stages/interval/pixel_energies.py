@@ -57,6 +57,9 @@ class PixelEnergy:
     displacement
         How far the pixel stands off the others, eV; NaN where it does not, infinite
         where no displacement explains its spectrum.
+    group_shift
+        How far the group of the pixel stands off another one of comparable size, eV;
+        NaN where the array is one group.
     """
 
     status: PixelStatus
@@ -67,6 +70,7 @@ class PixelEnergy:
     alignment_error: float = np.nan
     misalignment: float = np.nan
     displacement: float = np.nan
+    group_shift: float = np.nan
 
     def aligned(self, gain: float, error: float, measured: float) -> PixelEnergy:
         """Return the energy function aligned with those of the other pixels.

@@ -212,6 +212,9 @@ class IntervalScales:
             names += [
                 f"{self.runs[1].run} line {number}" for number in range(len(lines))
             ]
+        if spectra.split:  # which group of pixels is right is not known
+            parts.append(spectra.split * self.energies[None, :])
+            names.append(f"{self.runs[0].run} groups of pixels")
         parts.append(self._missed_lines(spectra.later_share)[None, :])
         names.append("+".join(run.run for run in self.runs) + " residuals of lines")
         errors = ScaleErrors(self.energies, np.concatenate(parts), tuple(names))

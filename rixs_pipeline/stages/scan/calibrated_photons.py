@@ -20,7 +20,13 @@ from rixs_pipeline.types import FloatArray, PixelStatus
 
 # Columns of the table of pixels; the photons in the map depend on its bins.
 COLUMNS = tuple(name for name in PIXEL_ARRAYS if name != "pixel_counts")
-ALIGNMENT = ("alignment", "alignment_error", "misalignment", "displacement")
+ALIGNMENT = (
+    "alignment",
+    "alignment_error",
+    "misalignment",
+    "displacement",
+    "group_shift",
+)
 
 
 def write_calibrated_photons(
@@ -120,6 +126,7 @@ def count_calibrated_photons(
             alignment_error=float(pixels["alignment_error"][pixel]),
             misalignment=float(pixels["misalignment"][pixel]),
             displacement=float(pixels["displacement"][pixel]),
+            group_shift=float(pixels["group_shift"][pixel]),
         )
         energies.append(energy)
     scale = None

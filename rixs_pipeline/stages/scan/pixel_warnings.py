@@ -102,7 +102,19 @@ def _displaced_pixels(counted: CountedScan) -> list[str]:
             disagreeing.append(f"pixel {pixel} by its spectrum")
         elif energy.status.is_ok and np.isfinite(energy.displacement):
             disagreeing.append(f"pixel {pixel} by {energy.displacement:+.1f} eV")
-    if disagreeing:
+    shifts = np.array([energy.group_shift for energy in counted.energies])
+    upper, lower = int((shifts > 0).sum()), int((shifts < 0).sum())
+    if upper:
+        size, side, shift = upper, "above", np.nanmax(shifts)
+        if lower < upper:
+            size, side, shift = lower, "below", np.nanmin(shifts)
+        warnings.append(
+            f"{scan.name}: pixels disagree: {size} of {upper + lower} stand "
+            f"{shift:+.1f} eV {side} the others; which ones are right is not known "
+            "(see `group_shift`): leave out the wrong ones "
+            "(`beamtime.exclude.pixels`)"
+        )
+    elif disagreeing:
         warnings.append(
             f"{scan.name}: pixels disagree: {', '.join(disagreeing)} against the "
             "others; if they are wrong, leave them out (`beamtime.exclude.pixels`)"

@@ -162,6 +162,7 @@ def _count_variables(
     gain_error = [energy.alignment_error for energy in energies]
     measured_gain = [energy.misalignment for energy in energies]
     displacement = [energy.displacement for energy in energies]
+    group_shift = [energy.group_shift for energy in energies]
     variables: Variables = {
         "incident_energy": (POINT, scan.points.incident_energy),
         "emission_energy": (("emission_energy",), emission_centres),
@@ -178,6 +179,7 @@ def _count_variables(
         "alignment_errors": (PIXEL, np.array(gain_error)),
         "misalignment": (PIXEL, np.array(measured_gain)),
         "displacement": (PIXEL, np.array(displacement)),
+        "group_shift": (PIXEL, np.array(group_shift)),
         "pixel_status": (PIXEL, np.array(status, dtype=object)),
         "cut": (("cut",), np.array(CUT_NAMES, dtype=object)),
         "cut_counts": (("pixel", "cut"), counts.cut_counts),
