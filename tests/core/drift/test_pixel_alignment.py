@@ -98,7 +98,9 @@ def test_calibration_errors_are_not_mistaken_for_drift():
 
 
 @settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**31), pixels=st.integers(4, 12), drift=st.floats(0.1, 0.25))
+@given(
+    seed=st.integers(0, 2**31), pixels=st.integers(4, 12), drift=st.floats(0.1, 0.25)
+)
 def test_alignment_keeps_the_mean_energy_of_the_photons(seed, pixels, drift):
     counts, _ = array(np.random.default_rng(seed), pixels, 600, drift)
     assert abs(np.average(align(counts).gain, weights=counts.sum(axis=1))) * EV < 1e-9
