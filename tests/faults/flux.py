@@ -74,3 +74,11 @@ def saturate(beamtime, scans, share, channel="i0"):
             ceiling = float(np.quantile(values, 1 - share))
             for point in readings:
                 point[channel] = min(point[channel], ceiling)
+
+
+def swap(beamtime, scans, channel, other="i0"):
+    """Write two channels into each other's column."""
+    for number in scans:
+        with readings_of(beamtime, number) as points:
+            for point in points:
+                point[channel], point[other] = point[other], point[channel]

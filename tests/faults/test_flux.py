@@ -352,3 +352,35 @@ def test_an_edge_that_a_scan_does_not_reach_is_reported_and_not_used(spoilt):
     (line,) = [text for text in summary.reports if "wrong edge" in text]
     assert line.startswith("scan0002: wrong edge Ni_L in `beamtime.scans`, whose")
     assert scans_of(read_map(spoilt)) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_pass_with_swapped_columns_is_left_out(spoilt, number):
+    flux.swap(spoilt.beamtime, [number], "tey")
+    summary = reduce(spoilt.beamtime, spoilt.out)
+    (line,) = summary.losses
+    assert f"scan000{number} left out: I0 'i0' shows the absorption edge and " in line
+    assert "'tey' does not" in line
+    assert "i0_scale" not in line
+    assert number not in scans_of(read_map(spoilt))
+
+
+def test_a_channel_that_is_no_monitor_of_the_flux_is_suspected(spoilt):
+    flux.swap(spoilt.beamtime, range(1, 7), "tey")
+    summary = reduce(spoilt.beamtime, spoilt.out)
+    lines = [text for text in summary.warnings if "check `normalise.i0`" in text]
+    assert len(lines) == 2
+    copied = reduce(spoilt.beamtime, spoilt.out, {"normalise": {"i0": "tfy"}})
+    lines = [text for text in copied.warnings if "same reading as 'tfy'" in text]
+    assert len(lines) == 2
+
+
+def test_spikes_of_i0_cost_their_points_alone(spoilt, sound):
+    flux.scale(spoilt.beamtime, [1], 3.2, first=9, last=11)
+    flux.scale(spoilt.beamtime, [4], 2.9, first=8, last=10)
+    summary = reduce(spoilt.beamtime, spoilt.out)
+    assert (summary.exit_code, summary.losses) == (0, [])
+    assert not [text for text in summary.warnings if "i0_scale" in text]
+    assert scans_of(read_map(spoilt)) == [1, 2, 3]
+    ratio = read_map(spoilt)["exposure"] / read_map(sound)["exposure"]
+    np.testing.assert_allclose(ratio[:8], 1, rtol=1e-6)

@@ -10,6 +10,7 @@ from rixs_pipeline.core.flux.evidence import FluxPoints
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 STEP_OVER_SCATTER = 6.0  # of I0 from point to point: a smaller step is noise
+RETURN_SHARE = 0.75  # of the threshold, for steps beside one: the beam fluctuates
 ENOUGH_POINTS = 3  # beside a step, if they have `ENOUGH_PHOTONS`
 ENOUGH_PHOTONS = 100.0  # a ratio of them has an error of 0.14, 5 of these a factor of 2
 DARK = np.log(10.0)  # a flux that falls by more is no beam
@@ -66,14 +67,20 @@ def find_level_steps(
     -----
     The pass is divided where I0 steps. Each part is compared with the last one before
     it that had beam: if the photons follow I0, the beam changed. Parts without beam are
-    passed over.
+    passed over. After a few points I0 may be back on the level before them: then it is
+    compared with that one, since the few points have too few photons.
     """
     n_points = len(points.log_i0)
     usable = np.flatnonzero(np.isfinite(points.log_i0))
     parts = _divide(points.log_i0, usable, least_factor)
     log_factor = np.zeros(n_points)
     last, level = parts[0], 0.0
+    before_last = None  # part before a short one, and its level
     for part in parts[1:]:
+        if before_last is not None and _is_back(points, before_last.points, part):
+            level = log_factor[part] = before_last.level
+            last, before_last = part, None
+            continue
         before, after = last, part
         if not has_spectrum:
             before, after = _nearest(points, last[::-1]), _nearest(points, part)
@@ -84,11 +91,28 @@ def find_level_steps(
             log_factor[part] = level
             continue
         log_factor[part] = level
+        is_short = len(part) <= FEW_POINTS
+        before_last = _Part(last, float(log_factor[last[-1]])) if is_short else None
         last = part
     if level == 0 and not log_factor.any():
         return LevelSteps(log_factor)
     log_factor = _carry_forward(log_factor, usable)
     return LevelSteps(_relative_to_main(log_factor, usable))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Indices of the points of a part, and its level."""
+
+    points: IntArray
+    level: float
+
+
+def _is_back(points: FluxPoints, before: IntArray, after: IntArray) -> bool:
+    """Whether I0 is on the same level in the points next to a short part."""
+    near = before[-ENOUGH_POINTS:], after[:ENOUGH_POINTS]
+    levels = [float(np.median(points.log_i0[part])) for part in near]
+    return abs(levels[1] - levels[0]) < SAME_LEVEL
 
 
 def _divide(
@@ -100,7 +124,10 @@ def _divide(
     steps = np.diff(log_i0[usable])
     scatter = 1.4826 * np.median(np.abs(steps - np.median(steps)))
     threshold = max(np.log(least_factor), STEP_OVER_SCATTER * scatter)
-    return np.split(usable, np.flatnonzero(np.abs(steps) > threshold) + 1)
+    is_step = np.abs(steps) > threshold
+    if is_step.any():
+        is_step |= np.abs(steps) > RETURN_SHARE * threshold
+    return np.split(usable, np.flatnonzero(is_step) + 1)
 
 
 def _nearest(points: FluxPoints, part: IntArray) -> IntArray:

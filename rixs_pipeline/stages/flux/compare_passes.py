@@ -23,6 +23,7 @@ from rixs_pipeline.core.flux.suggestion import factors_of_steps, suggest_scale
 from rixs_pipeline.core.maps import combine
 from rixs_pipeline.core.maps.incident_axis import IncidentAxis
 from rixs_pipeline.schema import POINT_I0_UNUSABLE, POINT_USED, READING
+from rixs_pipeline.stages.flux.suspect_channel import check_channels
 from rixs_pipeline.stages.sample.pass_axis import axis_of_passes, point_index
 from rixs_pipeline.types import FloatArray, IntArray
 
@@ -83,11 +84,13 @@ def compare_pass_flux(
     with_i0 = [scan for scan in scans if "i0" in scan]
     if not with_i0:
         return FluxComparison(list(scans))
-    left_out = {}
-    losses = []
+    checked = check_channels(with_i0, channels, config.i0, name)
+    with_i0 = checked.scans
+    left_out = dict(checked.left_out)
+    losses = list(checked.losses)
     without_i0 = [str(scan.attrs["run"]) for scan in scans if "i0" not in scan]
     if without_i0:
-        left_out = dict.fromkeys(without_i0, "no I0, which other passes have")
+        left_out |= dict.fromkeys(without_i0, "no I0, which other passes have")
         losses.append(
             f"{name}: {', '.join(without_i0)} left out: no reading '{config.i0}', "
             "which other passes have (`normalise.i0: null` normalises all passes by "
@@ -96,7 +99,7 @@ def compare_pass_flux(
     ranges = _find_ranges(with_i0, channels, name, usual)
     kept, changed, suggestions = [], [], []
     points_left_out = {}
-    warnings = []
+    warnings = list(checked.warnings)
     for scan, log_range in zip(with_i0, ranges, strict=True):
         run = str(scan.attrs["run"])
         steps = LevelSteps(log_range)

@@ -17,6 +17,7 @@ from rixs_pipeline.types import BoolArray, FloatArray
 
 LIT_SHARE = 0.1  # of the largest reading: smaller ones do not show its sign
 COVERED_SHARE = 0.5  # of a scan's points, that a blank must cover
+SPIKE = np.log(2.0)  # from the median: spikes of I0 do not count in its mean
 SAME_RANGE = np.log(3.0)  # I0 of passes that have one range of the channel
 
 
@@ -242,4 +243,8 @@ def _mean_i0(
     below = config.beam_off_below
     is_dark = exposure.beam_off(i0, no_triggers, scan.points.duration, below)
     with_beam = i0[~is_dark]
-    return float(with_beam.mean()) if len(with_beam) else None
+    if not len(with_beam):
+        return None
+    median = np.median(with_beam)
+    is_usual = np.abs(np.log(with_beam / median)) < SPIKE if median > 0 else True
+    return float(np.mean(with_beam, where=is_usual))
