@@ -7,10 +7,11 @@ the position m of line l in piece k of a scan i is
 
     m = P_g + L_k(E_l) (d_k - d) + (E_l / E_0) s_i
 
-with a free position P_g of each group g of pieces that show the same emission; the
-drift coefficients d (two: `layout.DRIFT`) of the array and those in use d_k; the change
-of energy L_k a unit of d, which follows from the pretrigger mean; and the hidden change
-s_i of the scale since the reference runs, in proportion to the energy. Further
+with a position P_g of each group g of pieces that show the same emission, which may be
+anywhere (see `drift_equations`); the drift coefficients d (two: `layout.DRIFT`) of the
+array and those in use d_k; the change of energy L_k a unit of d, which follows from the
+pretrigger mean; and the hidden change s_i of the scale since the reference runs, in
+proportion to the energy. The scale may also step (see `scale_steps`). Further
 measurements are the drift coefficients from the reference runs themselves, and what
 lines moved from one to the next.
 
@@ -25,11 +26,18 @@ References
    Press (2006), ch. 2 and 5.
 """
 
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
 
 import numpy as np
 
+from rixs_pipeline.core.drift.drift_equations import Equations, Groups
+from rixs_pipeline.core.drift.scale_steps import (
+    STEP_WIDTH,
+    PossibleSteps,
+    StepSet,
+    find_steps,
+)
 from rixs_pipeline.types import FloatArray, IntArray
 
 REFERENCE_EV = 851.0  # E_0: Ni La, at which sizes of drifts are stated
@@ -52,8 +60,10 @@ SIZE_WEIGHTS = {0.0: NO_DRIFT_WEIGHT} | {
 TIME_SCALES = (1800.0, 5400.0, 14400.0)  # s, of a Matern-3/2 process
 # A line may differ that much between edges of one sample (satellites), eV.
 EDGE_WIDTH = 0.05
-# Deviation of what lines moved between reference runs from the forms above, eV.
+# Deviation of what lines moved between reference runs from the forms above: eV, and
+# share. A gain changes energies in proportion to the pulse height.
 FORM_WIDTH = 0.05
+FORM_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -68,24 +78,30 @@ class LinePositions:
         Index of the group of pieces that show the same emission.
     edge
         Index of what the position may differ by in the group; -1: it does not.
+    time
+        Middle of the piece, s.
     energy
-        Of the line, eV.
+        Of the line in the table, eV.
     shift, error
-        Position relative to its group, and its standard deviation, eV.
+        Position relative to it, and the standard deviation, eV.
     lever
         L: change of energy a unit of the drift coefficients, f8 (position, 2), eV.
     in_use
         Mean drift coefficients in use, f8 (position, 2).
+    groups
+        The groups.
     """
 
     scan: IntArray
     group: IntArray
     edge: IntArray
+    time: FloatArray
     energy: FloatArray
     shift: FloatArray
     error: FloatArray
     lever: FloatArray
     in_use: FloatArray
+    groups: Groups
 
 
 @dataclass(frozen=True)
@@ -154,6 +170,28 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class ScaleStep:
+    """A step of the scale that all pixels share.
+
+    Attributes
+    ----------
+    begin, end
+        When it is, and when it is undone, s; infinite: it stays.
+    earliest, latest
+        Between which times nothing tells when it begins, s.
+    size, error
+        At E_0, and its standard deviation, eV.
+    """
+
+    begin: float
+    end: float
+    earliest: float
+    latest: float
+    size: float
+    error: float
+
+
+@dataclass(frozen=True)
 class CommonDrift:
     """Drift of the array between its reference runs.
 
@@ -168,20 +206,15 @@ class CommonDrift:
     misfit
         Chi square of the line positions over its degrees of freedom; errors of the
         positions are scaled where it exceeds 1. NaN without positions.
+    steps
+        Of the scale, in order of time; part of `scale`.
     """
 
     coefficients: FloatArray
     scale: FloatArray
     covariance: FloatArray
     misfit: float
-
-
-@dataclass(frozen=True)
-class _Normal:
-    """Normal equations: Fisher information and gradient at 0, of all unknowns."""
-
-    information: FloatArray
-    gradient: FloatArray
+    steps: tuple[ScaleStep, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -191,6 +224,7 @@ class _Posterior:
     mean: FloatArray
     covariance: FloatArray
     evidence: float
+    assumption: tuple[float, float, float]  # size, time scale, slow width
 
 
 def combine_pixels(
@@ -247,76 +281,183 @@ def fit_common_drift(positions: LinePositions, interval: Interval) -> CommonDrif
     CommonDrift
         Without positions, what the reference runs say, with the errors of that.
     """
-    n_scans = len(interval.time)
-    normal = _position_normal(positions, n_scans)
-    posteriors, n_kept = _posteriors(normal, interval)
-    best = max(posteriors, key=lambda part: part.evidence)
-    misfit = _misfit(positions, normal, best.mean)
+    equations = _equations(positions, interval)
+    possible = _possible_steps(positions, interval)
+    best = max(_posteriors(equations, interval), key=lambda part: part.evidence)
+    priors = _priors(interval, equations.design.shape[1], *best.assumption)
+    sets = find_steps(equations, priors.covariance, priors.mean, possible)
+    misfit = _misfit(*_with_steps(equations, priors, possible, sets[0]), positions)
     if misfit > 1:
-        scaled = _Normal(normal.information / misfit, normal.gradient / misfit)
-        posteriors, n_kept = _posteriors(scaled, interval)
-    mean, covariance = _average(posteriors, n_kept)
-    return CommonDrift(mean[:N_DRIFT], mean[N_DRIFT:], covariance, misfit)
+        weight = equations.weight.copy()
+        weight[: len(positions.scan)] /= misfit
+        equations = replace(equations, weight=weight)
+        sets = find_steps(equations, priors.covariance, priors.mean, possible)
+    posteriors = []
+    for steps in sets:
+        columns = list(steps.candidates)
+        effect = possible.effect[:, columns]
+        posteriors += [
+            _keep(part, effect, steps.log_odds)
+            for part in _posteriors(equations, interval, possible.column[:, columns])
+        ]
+    mean, covariance = _average(posteriors)
+    return CommonDrift(
+        coefficients=mean[:N_DRIFT],
+        scale=mean[N_DRIFT:],
+        covariance=covariance,
+        misfit=misfit,
+        steps=_describe_steps(equations, priors, possible, sets),
+    )
 
 
-def _position_normal(positions: LinePositions, n_scans: int) -> _Normal:
-    """Return the normal equations of the positions, without those of the groups.
+def _equations(positions: LinePositions, interval: Interval) -> Equations:
+    """Return the equations of positions and of what the reference runs moved by.
 
     Unknowns: coefficients, scale of each scan, what the reference runs moved by, and
     what lines differ by between edges.
     """
+    n_scans = len(interval.time)
     n_edges = int(positions.edge.max(initial=-1)) + 1
-    n_unknowns = N_DRIFT + n_scans + 1 + n_edges
+    first_edge = N_DRIFT + n_scans + 1
     n = len(positions.scan)
-    design = np.zeros((n, n_unknowns))
+    design = np.zeros((n, first_edge + n_edges))
     design[:, :N_DRIFT] = -positions.lever
     rows = np.arange(n)
     design[rows, N_DRIFT + positions.scan] = positions.energy / REFERENCE_EV
     differs = positions.edge >= 0
-    first_edge = N_DRIFT + n_scans + 1
     design[rows[differs], first_edge + positions.edge[differs]] = 1.0
-    target = _target(positions)
-    weight = positions.error**-2
-    information = design.T @ (design * weight[:, None])
-    gradient = design.T @ (weight * target)
-    # a free position of each group
-    n_groups = int(positions.group.max(initial=-1)) + 1
-    sums = np.zeros((n_groups, n_unknowns))
-    np.add.at(sums, positions.group, design * weight[:, None])
-    total = np.bincount(positions.group, weight, n_groups)
-    target_sum = np.bincount(positions.group, weight * target, n_groups)
-    information -= sums.T @ (sums / total[:, None])
-    gradient -= sums.T @ (target_sum / total)
-    return _Normal(information, gradient)
-
-
-def _target(positions: LinePositions) -> FloatArray:
-    """Return the shifts (position,) without the drift coefficients in use, eV."""
     in_use = (positions.lever * positions.in_use).sum(axis=1)
-    return np.asarray(positions.shift - in_use)
+    target = positions.shift - in_use
+    weight, group = positions.error**-2, positions.group
+    shifts = interval.shifts
+    if shifts is not None:
+        of_runs = np.zeros((len(shifts.energy), design.shape[1]))
+        of_runs[:, :N_DRIFT] = -shifts.lever
+        of_runs[:, N_DRIFT + n_scans] = shifts.energy / REFERENCE_EV
+        design = np.concatenate([design, of_runs])
+        moved = shifts.shift - shifts.lever @ interval.references[0].in_use
+        target = np.concatenate([target, moved])
+        deviation = np.hypot(FORM_WIDTH, FORM_SHARE * shifts.shift)
+        weight = np.append(weight, 1 / (shifts.error**2 + deviation**2))
+        group = np.append(group, np.full(len(moved), -1))
+    return Equations(design, target, weight, group, positions.groups)
 
 
-def _posteriors(normal: _Normal, interval: Interval) -> tuple[list[_Posterior], int]:
-    """Return the posterior for each size and time scale, and how many unknowns to keep.
+def _possible_steps(positions: LinePositions, interval: Interval) -> PossibleSteps:
+    """Return steps between pieces of scans, and those between two scans and undone."""
+    times = [
+        positions.time[positions.scan == scan] for scan in range(len(interval.time))
+    ]
+    times = [
+        of_scan if len(of_scan) else interval.time[scan : scan + 1]
+        for scan, of_scan in enumerate(times)
+    ]
+    references = [np.array([reference.time]) for reference in interval.references]
+    pieces = np.unique(np.concatenate([*times, *references]))
+    runs = sorted([*times, *references], key=lambda of_run: float(of_run.min()))
+    between = np.array([(one.max() + other.min()) / 2 for one, other in pairwise(runs)])
+    first, last = np.triu_indices(len(between), 1)
+    begin = np.concatenate([(pieces[1:] + pieces[:-1]) / 2, between[first]])
+    end = np.concatenate([np.full(len(pieces) - 1, np.inf), between[last]])
 
-    The kept ones are the coefficients and the scales of the scans.
-    """
+    def is_moved(time: FloatArray) -> FloatArray:
+        moved = (time[:, None] > begin) & (time[:, None] < end)
+        return moved.astype(np.float64)
+
+    column = is_moved(positions.time)
+    effect = np.stack([is_moved(of_scan).mean(axis=0) for of_scan in times])
+    if len(references) > 1:  # the calibrations are interpolated
+        stays = is_moved(references[-1])
+        column -= interval.later_share[positions.scan][:, None] * stays
+        effect -= interval.later_share[:, None] * stays
+    column *= (positions.energy / REFERENCE_EV)[:, None]
+    if interval.shifts is not None:
+        of_runs = (interval.shifts.energy / REFERENCE_EV)[:, None] * stays
+        column = np.concatenate([column, of_runs])
+    return PossibleSteps(begin, end, column, effect)
+
+
+@dataclass(frozen=True)
+class _Priors:
+    """Gaussian prior of the unknowns, and what the reference runs say of it."""
+
+    mean: FloatArray
+    covariance: FloatArray
+
+
+def _priors(
+    interval: Interval, n_unknowns: int, size: float, time_scale: float, slow: float
+) -> _Priors:
+    """Return the prior for a size and time scale of the hidden drift."""
     n_scans = len(interval.time)
-    n_unknowns = len(normal.gradient)
+    drift, hidden = slice(0, N_DRIFT), slice(N_DRIFT, N_DRIFT + n_scans + 1)
+    covariance = np.eye(n_unknowns) * EDGE_WIDTH**2
+    covariance[hidden, hidden] = _hidden_covariance(interval, size, time_scale)
+    mean = np.zeros(n_unknowns)
+    reference = _reference_prior(interval, slow)
+    covariance[drift, drift] = reference.covariance
+    mean[drift] = reference.mean
+    return _Priors(mean, covariance)
+
+
+def _posteriors(
+    equations: Equations, interval: Interval, steps: FloatArray | None = None
+) -> list[_Posterior]:
+    """Return the posterior for each size and time scale of the hidden drift.
+
+    `steps` (row, step): columns of steps of the scale, further unknowns.
+    """
+    n_unknowns = equations.design.shape[1]
+    columns = np.empty((len(equations.target), 0)) if steps is None else steps
+    equations = _with_columns(equations, columns)
     posteriors = []
-    for size, time_scale, slow in product(SIZE_WEIGHTS, TIME_SCALES, SLOW_WIDTHS):
-        prior = np.eye(n_unknowns) * EDGE_WIDTH**2
-        drift, hidden = slice(0, N_DRIFT), slice(N_DRIFT, N_DRIFT + n_scans + 1)
-        prior[hidden, hidden] = _hidden_covariance(interval, size, time_scale)
-        prior_mean = np.zeros(n_unknowns)
-        reference = _reference_prior(interval, slow)
-        prior[drift, drift] = reference.covariance
-        prior_mean[drift] = reference.mean
-        total = _with_reference_shifts(normal, interval, N_DRIFT + n_scans)
-        posterior = _solve(total, prior, prior_mean)
-        evidence = posterior.evidence + reference.evidence + np.log(SIZE_WEIGHTS[size])
-        posteriors.append(_Posterior(posterior.mean, posterior.covariance, evidence))
-    return posteriors, N_DRIFT + n_scans
+    for assumption in product(SIZE_WEIGHTS, TIME_SCALES, SLOW_WIDTHS):
+        priors = _with_sizes(
+            _priors(interval, n_unknowns, *assumption), columns.shape[1]
+        )
+        mean, covariance, evidence = _solve(equations, priors)
+        evidence += np.log(SIZE_WEIGHTS[assumption[0]])
+        posteriors.append(_Posterior(mean, covariance, evidence, assumption))
+    return posteriors
+
+
+def _with_columns(equations: Equations, columns: FloatArray) -> Equations:
+    """Add columns (row, step) of further unknowns."""
+    design = np.concatenate([equations.design, columns], axis=1)
+    return replace(equations, design=design)
+
+
+def _with_sizes(priors: _Priors, n_steps: int) -> _Priors:
+    """Add the sizes of steps to the unknowns."""
+    n_unknowns = len(priors.mean)
+    covariance = np.eye(n_unknowns + n_steps) * STEP_WIDTH**2
+    covariance[:n_unknowns, :n_unknowns] = priors.covariance
+    return _Priors(np.append(priors.mean, np.zeros(n_steps)), covariance)
+
+
+def _with_steps(
+    equations: Equations, priors: _Priors, possible: PossibleSteps, steps: StepSet
+) -> tuple[Equations, _Priors]:
+    """Return equations and priors with a set of steps as further unknowns."""
+    columns = possible.column[:, list(steps.candidates)]
+    return _with_columns(equations, columns), _with_sizes(priors, columns.shape[1])
+
+
+def _keep(part: _Posterior, effect: FloatArray, log_odds: float) -> _Posterior:
+    """Return the posterior of the coefficients and scales, steps of the scale added.
+
+    `effect` (scan, step) of the last unknowns, the steps; `log_odds` of the steps.
+    """
+    n_scans, n_steps = effect.shape
+    kept = np.eye(N_DRIFT + n_scans, len(part.mean))
+    if n_steps:
+        kept[N_DRIFT:, -n_steps:] = effect
+    return replace(
+        part,
+        mean=kept @ part.mean,
+        covariance=kept @ part.covariance @ kept.T,
+        evidence=part.evidence + log_odds,
+    )
 
 
 def _hidden_covariance(
@@ -339,7 +480,7 @@ def _hidden_covariance(
     return np.asarray(covariance + 1e-12 * np.eye(n_scans + 1))
 
 
-def _reference_prior(interval: Interval, slow: float) -> _Posterior:
+def _reference_prior(interval: Interval, slow: float) -> _Priors:
     """Return what the reference runs' own pulses say of the coefficients."""
     prior = np.eye(N_DRIFT) * DRIFT_WIDTH**2
     information = np.zeros((N_DRIFT, N_DRIFT))
@@ -353,74 +494,76 @@ def _reference_prior(interval: Interval, slow: float) -> _Posterior:
     # pulse to pulse, with what slow changes may differ by
     measured = fast + np.eye(N_DRIFT) * slow**2
     gain = prior @ np.linalg.inv(prior + measured)
-    return _Posterior(gain @ mean, prior - gain @ prior, 0.0)
+    return _Priors(gain @ mean, prior - gain @ prior)
 
 
-def _with_reference_shifts(normal: _Normal, interval: Interval, row: int) -> _Normal:
-    """Add what lines moved from one reference run to the next, the unknown in `row`."""
-    shifts = interval.shifts
-    if shifts is None:
-        return normal
-    design = np.zeros((len(shifts.energy), len(normal.gradient)))
-    design[:, :N_DRIFT] = -shifts.lever
-    design[:, row] = shifts.energy / REFERENCE_EV
-    weight = 1 / (shifts.error**2 + FORM_WIDTH**2)
-    in_use = shifts.lever @ interval.references[0].in_use
-    target = shifts.shift - in_use
-    return _Normal(
-        normal.information + design.T @ (design * weight[:, None]),
-        normal.gradient + design.T @ (weight * target),
-    )
+def _solve(
+    equations: Equations, priors: _Priors
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return mean and covariance of the posterior, and its log evidence.
 
-
-def _solve(normal: _Normal, prior: FloatArray, prior_mean: FloatArray) -> _Posterior:
-    """Return the posterior of a Gaussian prior and normal equations."""
-    root = np.linalg.cholesky(prior)
-    gradient = normal.gradient - normal.information @ prior_mean
-    inner = root.T @ normal.information @ root
+    The evidence lacks terms that are the same for all priors.
+    """
+    information, prior_mean = equations.information, priors.mean
+    root = np.linalg.cholesky(priors.covariance)
+    gradient = equations.gradient - information @ prior_mean
+    inner = root.T @ information @ root
     inner = 0.5 * (inner + inner.T) + np.eye(len(inner))
     factor = np.linalg.cholesky(inner)
     whitened = np.linalg.solve(factor, root.T)
     covariance = whitened.T @ whitened
     change = covariance @ gradient
-    # log evidence, but for terms that are the same for all priors
-    at_prior_mean = prior_mean @ (
-        normal.gradient - 0.5 * normal.information @ prior_mean
-    )
+    at_prior_mean = prior_mean @ (equations.gradient - 0.5 * information @ prior_mean)
     evidence = at_prior_mean + 0.5 * gradient @ change
     evidence -= np.log(np.diag(factor)).sum()
-    return _Posterior(prior_mean + change, covariance, float(evidence))
+    return prior_mean + change, covariance, float(evidence)
 
 
-def _average(
-    posteriors: list[_Posterior], n_kept: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return mean and covariance of the first unknowns over all posteriors."""
+def _average(posteriors: list[_Posterior]) -> tuple[FloatArray, FloatArray]:
+    """Return mean and covariance over all posteriors."""
     evidence = np.array([part.evidence for part in posteriors])
     weight = np.exp(evidence - evidence.max())
     weight /= weight.sum()
-    means = np.stack([part.mean[:n_kept] for part in posteriors])
+    means = np.stack([part.mean for part in posteriors])
     mean = weight @ means
-    covariance = np.zeros((n_kept, n_kept))
-    for share, part in zip(weight, posteriors, strict=True):
-        deviation = part.mean[:n_kept] - mean
-        covariance += share * part.covariance[:n_kept, :n_kept]
-        covariance += share * np.outer(deviation, deviation)
-    # the unknown after the scales of the scans is what the reference runs moved by
+    deviation = means - mean
+    covariance = np.einsum("m,muv->uv", weight, [p.covariance for p in posteriors])
+    covariance += np.einsum("m,mu,mv->uv", weight, deviation, deviation)
     return mean, covariance
 
 
-def _misfit(positions: LinePositions, normal: _Normal, mean: FloatArray) -> float:
+def _misfit(equations: Equations, priors: _Priors, positions: LinePositions) -> float:
     """Return chi square of the positions over its degrees of freedom."""
     n = len(positions.scan)
     if n == 0:
         return np.nan
-    weight = positions.error**-2
-    target = _target(positions)
-    total = np.bincount(positions.group, weight)
-    group_mean = np.bincount(positions.group, weight * target) / total
-    chi_square = weight @ (target - group_mean[positions.group]) ** 2
-    chi_square -= 2 * mean @ normal.gradient
-    chi_square += mean @ normal.information @ mean
-    n_fitted = len(total) + N_DRIFT + len(np.unique(positions.scan))
-    return float(chi_square / max(n - n_fitted, 1))
+    mean, _, _ = _solve(equations, priors)
+    rest = (equations.target - equations.design @ mean)[:, None]
+    rest[n:] = 0.0  # what the reference runs moved by
+    chi_square = float(equations.product(rest, rest)[0, 0])
+    is_fitted = np.any(equations.design[:n] != 0, axis=0)
+    n_fitted = len(positions.groups.line) + int(is_fitted.sum())
+    return chi_square / max(n - n_fitted, 1)
+
+
+def _describe_steps(
+    equations: Equations, priors: _Priors, possible: PossibleSteps, sets: list[StepSet]
+) -> tuple[ScaleStep, ...]:
+    """Return the steps of the most probable set, with when else they may be."""
+    chosen = sets[0].candidates
+    mean, covariance, _ = _solve(*_with_steps(equations, priors, possible, sets[0]))
+    steps = []
+    for place, candidate in enumerate(chosen):
+        times = possible.begin[[one.candidates[place] for one in sets]]
+        unknown = len(mean) - len(chosen) + place
+        steps.append(
+            ScaleStep(
+                begin=float(possible.begin[candidate]),
+                end=float(possible.end[candidate]),
+                earliest=float(times.min()),
+                latest=float(times.max()),
+                size=float(mean[unknown]),
+                error=float(np.sqrt(covariance[unknown, unknown])),
+            )
+        )
+    return tuple(sorted(steps, key=lambda step: step.begin))

@@ -72,7 +72,7 @@ def measure_shifts(
     if len(inside) < 3:
         return undetermined
     is_used = counts[:, inside].sum(axis=1) >= MIN_PHOTONS
-    if is_used.sum() < 2:
+    if not is_used.any():
         return undetermined
     used = counts[is_used]
     shift = np.zeros(len(used))

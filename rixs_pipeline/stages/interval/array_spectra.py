@@ -31,6 +31,8 @@ class ArraySpectra:
         The scan.
     counts
         Photons of the aligned pixels, f8 (piece, bin).
+    time
+        Middle of each piece, f8 (piece,), s.
     incident
         Incident energies of the points of each piece, eV.
     lever
@@ -50,6 +52,7 @@ class ArraySpectra:
 
     scan: Run
     counts: FloatArray
+    time: FloatArray
     incident: tuple[FloatArray, ...]
     lever: FloatArray
     pixel_lever: FloatArray
@@ -139,6 +142,7 @@ def array_spectra(
     return ArraySpectra(
         scan=scan,
         counts=counts,
+        time=times,
         incident=incident,
         lever=lever / divisor[:, None, None],
         pixel_lever=pixel_lever,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.core.drift.common_drift import LinePositions
+from rixs_pipeline.core.drift.drift_equations import Groups
 from rixs_pipeline.core.drift.piece_shifts import PieceShifts, measure_shifts
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.interval.array_spectra import ArraySpectra
@@ -30,15 +31,22 @@ MAX_ERROR_EV = 0.5  # of a position that is used
 
 @dataclass(frozen=True)
 class MeasuredLines:
-    """Positions of lines with their names (position,), and the peaks of their groups.
-
-    `peak`: where the spectrum of a group peaks on the uncorrected scale, f8
-    (position,), eV.
-    """
+    """Positions of lines with their names (position,)."""
 
     positions: LinePositions
     names: tuple[str, ...]
-    peak: FloatArray
+
+
+class _Group(NamedTuple):
+    """What pieces have in common that show the same emission.
+
+    `edge` is empty and `incident` (eV) too far above the edges, where all scans of a
+    sample show the same.
+    """
+
+    sample: str
+    edge: str
+    incident: tuple[float, ...]
 
 
 @dataclass
@@ -46,29 +54,35 @@ class _Observations:
     """Positions of lines, collected group by group; as `LinePositions`."""
 
     columns: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
-    n_groups: int = 0
+    groups: list[tuple[str, str, str]] = field(default_factory=list)
     edges: dict[tuple[str, str, str], int] = field(default_factory=dict)
 
-    def add(self, **values: NDArray[Any]) -> None:
-        """Add positions of a new group."""
+    def add(self, group_of: tuple[str, str, str], **values: NDArray[Any]) -> None:
+        """Add positions of a new group, of a line of a sample at an edge."""
         for name, column in values.items():
             self.columns.setdefault(name, []).append(column)
-        group = np.full(len(values["scan"]), self.n_groups)
+        group = np.full(len(values["scan"]), len(self.groups))
         self.columns.setdefault("group", []).append(group)
-        self.n_groups += 1
+        self.groups.append(group_of)
 
     def positions(self) -> LinePositions:
         """Return all of them."""
-        if not self.n_groups:
-            no_values, no_rows = np.empty(0), np.empty(0, np.int64)
-            table = np.empty((0, 2))
+        indices = [
+            np.unique(np.array(names, dtype=str), return_inverse=True)[1]
+            for names in zip(*self.groups, strict=True)
+        ]
+        if not indices:
+            row, value, table = np.empty(0, np.int64), np.empty(0), np.empty((0, 2))
+            groups = Groups(row, row, row, np.empty(0, bool))
             return LinePositions(
-                no_rows, no_rows, no_rows, no_values, no_values, no_values, table, table
+                row, row, row, value, value, value, value, table, table, groups
             )
+        line, sample, edge = indices
+        is_resonant = np.array([edge != "" for _, _, edge in self.groups])
         columns: dict[str, Any] = {
             name: np.concatenate(parts) for name, parts in self.columns.items()
         }
-        return LinePositions(**columns)
+        return LinePositions(**columns, groups=Groups(line, sample, edge, is_resonant))
 
 
 def line_positions(
@@ -104,14 +118,11 @@ def line_positions(
     centres = (edges[1:] + edges[:-1]) / 2
     observations = _Observations()
     names: list[str] = []
-    peaks: list[FloatArray] = []
     for name, line_energy in lines.items():
         if not edges[0] < line_energy - WINDOW_EV < line_energy + WINDOW_EV < edges[-1]:
             continue
-        for members in _groups(scans, name, line_energy).values():
+        for group, members in _groups(scans, name, line_energy).items():
             rows = np.array([scan for scan, _ in members])
-            if len(rows) < 2:
-                continue
             template = sum(scans[scan].counts[piece] for scan, piece in members)
             peak = _find_peak(np.asarray(template), centres, line_energy)
             if peak is None:
@@ -124,7 +135,7 @@ def line_positions(
                 memo[key] = measure_shifts(np.stack(counts), centres, window)
             measured = memo[key]
             is_used = measured.error < MAX_ERROR_EV
-            if is_used.sum() < 2:
+            if not is_used.any():
                 continue
             lever = np.stack(
                 [
@@ -136,20 +147,21 @@ def line_positions(
             )
             in_use = np.stack([scans[scan].in_use[piece] for scan, piece in members])
             n = int(is_used.sum())
+            times = np.array([scans[scan].time[piece] for scan, piece in members])
             edge = [_edge_index(observations, scans[row].scan, name) for row in rows]
             observations.add(
+                (name, group.sample, group.edge),
                 scan=rows[is_used],
                 edge=np.array(edge)[is_used],
+                time=times[is_used],
                 energy=np.full(n, line_energy),
-                shift=measured.shift[is_used],
+                shift=peak - line_energy + measured.shift[is_used],
                 error=measured.error[is_used],
                 lever=lever[is_used],
                 in_use=in_use[is_used],
             )
             names += [name] * n
-            peaks.append(np.full(n, peak))
-    all_peaks = np.concatenate(peaks) if peaks else np.empty(0)
-    return MeasuredLines(observations.positions(), tuple(names), all_peaks)
+    return MeasuredLines(observations.positions(), tuple(names))
 
 
 def _find_peak(
@@ -184,18 +196,18 @@ def _edge_index(observations: _Observations, scan: Run, line: str) -> int:
 
 def _groups(
     scans: Sequence[ArraySpectra], name: str, line_energy: float
-) -> dict[tuple[object, ...], list[tuple[int, int]]]:
+) -> dict[_Group, list[tuple[int, int]]]:
     """Return the pieces (scan, piece) that show the same emission of a line."""
     clear = RESONANT_K_EV if "_K" in name else RESONANT_L_EV
-    groups: dict[tuple[object, ...], list[tuple[int, int]]] = {}
+    groups: dict[_Group, list[tuple[int, int]]] = {}
     for row, spectra in enumerate(scans):
         for piece, incident in enumerate(spectra.incident):
             if incident.min() > line_energy + clear:
-                key: tuple[object, ...] = (spectra.scan.sample,)
+                key = _Group(spectra.scan.sample, "", ())
             elif incident.max() < line_energy - WINDOW_EV:
                 continue  # no light of the line, and of no other sharp one
             else:
                 grid = tuple(np.round(incident, INCIDENT_DECIMALS).tolist())
-                key = (spectra.scan.sample, spectra.scan.edge, grid)
+                key = _Group(spectra.scan.sample, str(spectra.scan.edge), grid)
             groups.setdefault(key, []).append((row, piece))
     return groups

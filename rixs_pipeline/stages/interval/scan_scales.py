@@ -249,7 +249,7 @@ class IntervalScales:
         """Return the positions of the lines in the scan in a row, as corrected."""
         lines = self.positions.positions
         names = np.array(self.positions.names)
-        corrected = self.positions.peak + lines.shift
+        corrected = lines.energy + lines.shift
         if self.is_applied:
             step = self.drift.coefficients - lines.in_use
             corrected = corrected + (lines.lever * step).sum(axis=1)

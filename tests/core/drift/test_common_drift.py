@@ -12,7 +12,11 @@ from rixs_pipeline.core.drift.common_drift import (
     combine_pixels,
     fit_common_drift,
 )
+from rixs_pipeline.core.drift.drift_equations import Groups
 
+# O Ka and Co La of two samples
+SAMPLE = np.array([0, 0, 1, 1])
+GROUPS = Groups(np.array([0, 1, 0, 1]), SAMPLE, SAMPLE, np.zeros(4, bool))
 TRUE = np.array([5e-5, 6e-5])
 HOUR = 3600.0
 
@@ -47,11 +51,13 @@ def beamtime(rng, *, hidden=0.0, error=0.03, n_scans=8, reference_error=1e-3):
         scan=rows,
         group=group,
         edge=np.full(len(rows), -1),
+        time=time[rows] + np.tile([-300.0, 0.0, 300.0], 2 * n_scans),
         energy=energy,
         shift=shift,
         error=np.full(len(rows), error),
         lever=lever,
         in_use=np.zeros((len(rows), 2)),
+        groups=GROUPS,
     )
     runs = (reference(0.0, error=reference_error, rng=rng),)
     return positions, Interval(time, np.zeros(n_scans), runs, None, 0.02), scale
@@ -69,7 +75,10 @@ def test_without_positions_the_reference_runs_decide():
     _, interval, _ = beamtime(np.random.default_rng(2))
     interval = replace(interval, references=(reference(0.0, error=1e-6),))
     none, whole, table = np.empty(0), np.empty(0, np.int64), np.empty((0, 2))
-    positions = LinePositions(whole, whole, whole, none, none, none, table, table)
+    groups = Groups(whole, whole, whole, np.empty(0, bool))
+    positions = LinePositions(
+        whole, whole, whole, none, none, none, none, table, table, groups
+    )
     fitted = fit_common_drift(positions, interval)
     np.testing.assert_allclose(fitted.coefficients, TRUE, rtol=0.1)
     np.testing.assert_allclose(fitted.scale, 0, atol=1e-9)

@@ -33,6 +33,7 @@ def scales(runs, later_share):
     spectra = ArraySpectra(
         scan=SimpleNamespace(name="scan0001"),
         counts=np.ones((1, 5)),
+        time=np.zeros(1),
         incident=(np.array([700.0]),),
         lever=np.zeros((1, 3, 2)),
         pixel_lever=np.zeros((1, 3, 2)),

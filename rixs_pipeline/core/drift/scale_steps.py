@@ -1,0 +1,144 @@
+r"""Steps of the energy scale that all pixels share.
+
+A step of size x at the time T moves all lines after T, or up to the time at which it is
+undone. Slow processes do not describe it: they would spread it over the scans around. A
+step is added to the unknowns where the measured positions require one. For each step
+that is possible, with its column c, its information kappa and gradient g beyond the
+other unknowns, the Bayes factor is
+
+    ln B = (g^2 / (kappa + 1/sigma^2) - ln(1 + kappa sigma^2)) / 2
+
+for a Gaussian prior of x with the standard deviation sigma [1]_. The step is at one of
+the times: the odds are the mean of B over them. Steps of similar B remain alternatives,
+so that the error covers a step of which no scan tells when it was.
+
+References
+----------
+.. [1] R. E. Kass, A. E. Raftery, J. Am. Stat. Assoc. 90, 773 (1995).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rixs_pipeline.core.drift.drift_equations import Equations
+from rixs_pipeline.types import FloatArray
+
+STEP_WIDTH = 2.0  # eV at E_0, prior of the size
+STEP_ODDS = 0.05  # prior odds of one more step
+MAX_STEPS = 6
+LEAST_ODDS = 0.1  # for a step that is possible, but not assumed
+LEAST_SHARE = 0.03  # of the odds of the best step, for an alternative
+MAX_ALTERNATIVES = 24
+
+
+@dataclass(frozen=True)
+class PossibleSteps:
+    """Steps of the scale that are possible, (candidate,) each.
+
+    Attributes
+    ----------
+    begin, end
+        Times of the step and of its end, s; infinite: it stays.
+    column
+        Change of the rows of the equations a unit of the step, f8 (row, candidate).
+    effect
+        Change of the scale of scans at E_0, f8 (scan, candidate).
+    """
+
+    begin: FloatArray
+    end: FloatArray
+    column: FloatArray
+    effect: FloatArray
+
+
+@dataclass(frozen=True)
+class StepSet:
+    """Candidates that together are one explanation, and the log of its prior odds."""
+
+    candidates: tuple[int, ...]
+    log_odds: float
+
+
+def find_steps(
+    equations: Equations,
+    prior: FloatArray,
+    prior_mean: FloatArray,
+    possible: PossibleSteps,
+) -> list[StepSet]:
+    """Find the steps of the scale that the equations require.
+
+    Parameters
+    ----------
+    equations
+        Of all unknowns without steps.
+    prior, prior_mean
+        Covariance f8 (unknown, unknown) and mean (unknown,) of the unknowns.
+    possible
+        Steps that are possible.
+
+    Returns
+    -------
+    list of StepSet
+        The most probable set first; it is empty where no step is needed. Then its
+        alternatives: another step in place of one, or one more.
+    """
+    n_possible = len(possible.begin)
+    each = np.log(STEP_ODDS / max(n_possible, 1))
+    chosen: tuple[int, ...] = ()
+    more: list[int] = []
+    while n_possible:
+        evidence = _step_evidence(equations, prior, prior_mean, possible, chosen)
+        best = int(np.argmax(evidence))
+        mean = np.exp(evidence - evidence[best]).mean()
+        log_odds = evidence[best] + np.log(mean * STEP_ODDS)
+        if log_odds < 0 or len(chosen) == MAX_STEPS:
+            more = _most_probable(evidence) if log_odds > np.log(LEAST_ODDS) else []
+            break
+        chosen = (*chosen, best)
+    sets = [chosen]
+    for place, step in enumerate(chosen):
+        before, after = chosen[:place], chosen[place + 1 :]
+        evidence = _step_evidence(
+            equations, prior, prior_mean, possible, (*before, *after)
+        )
+        others = [other for other in _most_probable(evidence) if other != step]
+        sets += [(*before, other, *after) for other in others]
+    sets += [(*chosen, other) for other in more]
+    return [StepSet(candidates, each * len(candidates)) for candidates in sets]
+
+
+def _most_probable(evidence: FloatArray) -> list[int]:
+    """Return the candidates whose ln B (candidate,) is not far below the highest."""
+    relative = np.exp(evidence - evidence.max())
+    order = np.argsort(-relative)[:MAX_ALTERNATIVES]
+    return [int(one) for one in order if relative[one] > LEAST_SHARE]
+
+
+def _step_evidence(
+    equations: Equations,
+    prior: FloatArray,
+    prior_mean: FloatArray,
+    possible: PossibleSteps,
+    chosen: tuple[int, ...],
+) -> FloatArray:
+    """Return ln B (candidate,) of one more step; -inf for those that are chosen."""
+    steps = possible.column[:, list(chosen)]
+    design = np.concatenate([equations.design, steps], axis=1)
+    n_unknowns, n_steps = len(prior), len(chosen)
+    precision = np.zeros((n_unknowns + n_steps, n_unknowns + n_steps))
+    precision[:n_unknowns, :n_unknowns] = np.linalg.inv(prior)
+    precision[n_unknowns:, n_unknowns:] = np.eye(n_steps) / STEP_WIDTH**2
+    mean = np.concatenate([prior_mean, np.zeros(n_steps)])
+    target = (equations.target - design @ mean)[:, None]
+    covariance = np.linalg.inv(equations.product(design, design) + precision)
+    solution = covariance @ equations.product(design, target)
+    crossed = equations.product(design, possible.column)
+    information = equations.squares(possible.column)
+    information -= (crossed * (covariance @ crossed)).sum(axis=0)
+    information = np.maximum(information, 0.0)
+    gradient = equations.product(possible.column, target - design @ solution)[:, 0]
+    gain = gradient**2 / (information + STEP_WIDTH**-2)
+    evidence = 0.5 * (gain - np.log1p(information * STEP_WIDTH**2))
+    evidence[list(chosen)] = -np.inf
+    return np.asarray(evidence)
