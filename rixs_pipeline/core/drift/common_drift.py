@@ -27,12 +27,15 @@ References
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise, product
 
 import numpy as np
 
 from rixs_pipeline.core.drift.drift_equations import Equations, Groups
 from rixs_pipeline.core.drift.scale_steps import (
+    LEAST_SHARE,
+    NO_STEPS,
     STEP_WIDTH,
     PossibleSteps,
     StepSet,
@@ -58,6 +61,7 @@ SIZE_WEIGHTS = {0.0: NO_DRIFT_WEIGHT} | {
     for size in (0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
 }
 TIME_SCALES = (1800.0, 5400.0, 14400.0)  # s, of a Matern-3/2 process
+LITTLE_DRIFT = (0.06, 5400.0, 0.0)  # size, time scale, slow width
 # A line may differ that much between edges of one sample (satellites), eV.
 EDGE_WIDTH = 0.05
 # Deviation of what lines moved between reference runs from the forms above: eV, and
@@ -283,31 +287,67 @@ def fit_common_drift(positions: LinePositions, interval: Interval) -> CommonDrif
     """
     equations = _equations(positions, interval)
     possible = _possible_steps(positions, interval)
-    best = max(_posteriors(equations, interval), key=lambda part: part.evidence)
-    priors = _priors(interval, equations.design.shape[1], *best.assumption)
-    sets = find_steps(equations, priors.covariance, priors.mean, possible)
-    misfit = _misfit(*_with_steps(equations, priors, possible, sets[0]), positions)
+    explanations = _explain(equations, interval, possible)
+    misfit = _misfit(equations, interval, possible, explanations[0], positions)
     if misfit > 1:
         weight = equations.weight.copy()
         weight[: len(positions.scan)] /= misfit
         equations = replace(equations, weight=weight)
-        sets = find_steps(equations, priors.covariance, priors.mean, possible)
-    posteriors = []
-    for steps in sets:
-        columns = list(steps.candidates)
-        effect = possible.effect[:, columns]
-        posteriors += [
-            _keep(part, effect, steps.log_odds)
-            for part in _posteriors(equations, interval, possible.column[:, columns])
+        explanations = _explain(equations, interval, possible)
+    mean, covariance = _average(
+        [
+            _keep(part, possible.effect[:, list(explanation.steps.candidates)])
+            for explanation in explanations
+            for part in explanation.posteriors
         ]
-    mean, covariance = _average(posteriors)
+    )
     return CommonDrift(
         coefficients=mean[:N_DRIFT],
         scale=mean[N_DRIFT:],
         covariance=covariance,
         misfit=misfit,
-        steps=_describe_steps(equations, priors, possible, sets),
+        steps=_describe_steps(explanations, possible),
     )
+
+
+@dataclass(frozen=True)
+class _Explanation:
+    """Steps of the scale, and the posteriors for sizes and time scales of the rest."""
+
+    steps: StepSet
+    posteriors: list[_Posterior]
+
+    @cached_property
+    def evidence(self) -> float:
+        """Log evidence of the steps, prior odds included."""
+        return float(np.logaddexp.reduce([part.evidence for part in self.posteriors]))
+
+    @property
+    def best(self) -> _Posterior:
+        """The most probable posterior."""
+        return max(self.posteriors, key=lambda part: part.evidence)
+
+
+def _explain(
+    equations: Equations, interval: Interval, possible: PossibleSteps
+) -> list[_Explanation]:
+    """Return what explains the positions, the most probable explanation first.
+
+    Steps are sought beside the drift that explains most alone, and beside little drift:
+    much of it can make a step of any scan.
+    """
+    n_unknowns = equations.design.shape[1]
+    without = _Explanation(NO_STEPS, _posteriors(equations, interval))
+    found = {NO_STEPS.candidates: without}
+    for assumption in (without.best.assumption, LITTLE_DRIFT):
+        priors = _priors(interval, n_unknowns, *assumption)
+        for steps in find_steps(equations, priors.covariance, priors.mean, possible):
+            key = tuple(sorted(steps.candidates))
+            if key not in found:
+                columns = possible.column[:, list(steps.candidates)]
+                posteriors = _posteriors(equations, interval, columns, steps.log_odds)
+                found[key] = _Explanation(steps, posteriors)
+    return sorted(found.values(), key=lambda one: -one.evidence)
 
 
 def _equations(positions: LinePositions, interval: Interval) -> Equations:
@@ -401,11 +441,15 @@ def _priors(
 
 
 def _posteriors(
-    equations: Equations, interval: Interval, steps: FloatArray | None = None
+    equations: Equations,
+    interval: Interval,
+    steps: FloatArray | None = None,
+    log_odds: float = 0.0,
 ) -> list[_Posterior]:
     """Return the posterior for each size and time scale of the hidden drift.
 
-    `steps` (row, step): columns of steps of the scale, further unknowns.
+    `steps` (row, step): columns of steps of the scale, further unknowns; `log_odds` of
+    them.
     """
     n_unknowns = equations.design.shape[1]
     columns = np.empty((len(equations.target), 0)) if steps is None else steps
@@ -416,7 +460,7 @@ def _posteriors(
             _priors(interval, n_unknowns, *assumption), columns.shape[1]
         )
         mean, covariance, evidence = _solve(equations, priors)
-        evidence += np.log(SIZE_WEIGHTS[assumption[0]])
+        evidence += np.log(SIZE_WEIGHTS[assumption[0]]) + log_odds
         posteriors.append(_Posterior(mean, covariance, evidence, assumption))
     return posteriors
 
@@ -435,28 +479,17 @@ def _with_sizes(priors: _Priors, n_steps: int) -> _Priors:
     return _Priors(np.append(priors.mean, np.zeros(n_steps)), covariance)
 
 
-def _with_steps(
-    equations: Equations, priors: _Priors, possible: PossibleSteps, steps: StepSet
-) -> tuple[Equations, _Priors]:
-    """Return equations and priors with a set of steps as further unknowns."""
-    columns = possible.column[:, list(steps.candidates)]
-    return _with_columns(equations, columns), _with_sizes(priors, columns.shape[1])
-
-
-def _keep(part: _Posterior, effect: FloatArray, log_odds: float) -> _Posterior:
+def _keep(part: _Posterior, effect: FloatArray) -> _Posterior:
     """Return the posterior of the coefficients and scales, steps of the scale added.
 
-    `effect` (scan, step) of the last unknowns, the steps; `log_odds` of the steps.
+    `effect` (scan, step) of the last unknowns, the steps.
     """
     n_scans, n_steps = effect.shape
     kept = np.eye(N_DRIFT + n_scans, len(part.mean))
     if n_steps:
         kept[N_DRIFT:, -n_steps:] = effect
     return replace(
-        part,
-        mean=kept @ part.mean,
-        covariance=kept @ part.covariance @ kept.T,
-        evidence=part.evidence + log_odds,
+        part, mean=kept @ part.mean, covariance=kept @ part.covariance @ kept.T
     )
 
 
@@ -532,38 +565,51 @@ def _average(posteriors: list[_Posterior]) -> tuple[FloatArray, FloatArray]:
     return mean, covariance
 
 
-def _misfit(equations: Equations, priors: _Priors, positions: LinePositions) -> float:
+def _misfit(
+    equations: Equations,
+    interval: Interval,
+    possible: PossibleSteps,
+    explanation: _Explanation,
+    positions: LinePositions,
+) -> float:
     """Return chi square of the positions over its degrees of freedom."""
     n = len(positions.scan)
     if n == 0:
         return np.nan
-    mean, _, _ = _solve(equations, priors)
-    rest = (equations.target - equations.design @ mean)[:, None]
+    columns = possible.column[:, list(explanation.steps.candidates)]
+    complete = _with_columns(equations, columns)
+    rest = (complete.target - complete.design @ explanation.best.mean)[:, None]
     rest[n:] = 0.0  # what the reference runs moved by
     chi_square = float(equations.product(rest, rest)[0, 0])
-    is_fitted = np.any(equations.design[:n] != 0, axis=0)
+    is_fitted = np.any(complete.design[:n] != 0, axis=0)
     n_fitted = len(positions.groups.line) + int(is_fitted.sum())
     return chi_square / max(n - n_fitted, 1)
 
 
 def _describe_steps(
-    equations: Equations, priors: _Priors, possible: PossibleSteps, sets: list[StepSet]
+    explanations: list[_Explanation], possible: PossibleSteps
 ) -> tuple[ScaleStep, ...]:
-    """Return the steps of the most probable set, with when else they may be."""
-    chosen = sets[0].candidates
-    mean, covariance, _ = _solve(*_with_steps(equations, priors, possible, sets[0]))
+    """Return the steps of the most probable explanation, with when else they may be."""
+    chosen = explanations[0].steps.candidates
+    best = explanations[0].best
+    alternatives = [
+        one.steps.candidates
+        for one in explanations
+        if len(one.steps.candidates) == len(chosen)
+        and one.evidence > explanations[0].evidence + np.log(LEAST_SHARE)
+    ]
     steps = []
     for place, candidate in enumerate(chosen):
-        times = possible.begin[[one.candidates[place] for one in sets]]
-        unknown = len(mean) - len(chosen) + place
+        times = possible.begin[[candidates[place] for candidates in alternatives]]
+        unknown = len(best.mean) - len(chosen) + place
         steps.append(
             ScaleStep(
                 begin=float(possible.begin[candidate]),
                 end=float(possible.end[candidate]),
                 earliest=float(times.min()),
                 latest=float(times.max()),
-                size=float(mean[unknown]),
-                error=float(np.sqrt(covariance[unknown, unknown])),
+                size=float(best.mean[unknown]),
+                error=float(np.sqrt(best.covariance[unknown, unknown])),
             )
         )
     return tuple(sorted(steps, key=lambda step: step.begin))

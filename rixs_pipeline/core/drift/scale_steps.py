@@ -60,6 +60,9 @@ class StepSet:
     log_odds: float
 
 
+NO_STEPS = StepSet((), 0.0)
+
+
 def find_steps(
     equations: Equations,
     prior: FloatArray,

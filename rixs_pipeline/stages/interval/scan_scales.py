@@ -13,6 +13,7 @@ from rixs_pipeline.core.drift.common_drift import (
     REFERENCE_EV,
     CommonDrift,
     Interval,
+    ScaleStep,
     fit_common_drift,
 )
 from rixs_pipeline.core.drift.piece_shifts import PieceShifts
@@ -28,6 +29,7 @@ from rixs_pipeline.stages.interval.run_drift import (
 from rixs_pipeline.stages.interval.sample_lines import MeasuredLines, line_positions
 from rixs_pipeline.types import FloatArray
 
+FORM_CURVATURE = 0.25  # makes a tenth of a drift at O Ka
 N_CURVE_MODES = 8  # of a curve through half a dozen lines
 
 
@@ -87,6 +89,9 @@ class ScanScale:
         Of the corrected scale.
     is_applied
         Whether the scale was corrected.
+    steps
+        A line for each step of the scale of all pixels that this scan is the first to
+        show.
     """
 
     drift: FloatArray
@@ -98,6 +103,7 @@ class ScanScale:
     lines: Mapping[str, LinePosition]
     errors: ScaleErrors
     is_applied: bool = True
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,6 +221,8 @@ class IntervalScales:
         if spectra.split:  # which group of pixels is right is not known
             parts.append(spectra.split * self.energies[None, :])
             names.append(f"{self.runs[0].run} groups of pixels")
+        parts.append(self._form_modes(row))
+        names += ["form of the drift", f"{spectra.scan.name} step within it"]
         parts.append(self._missed_lines(spectra.later_share)[None, :])
         names.append("+".join(run.run for run in self.runs) + " residuals of lines")
         errors = ScaleErrors(self.energies, np.concatenate(parts), tuple(names))
@@ -230,6 +238,59 @@ class IntervalScales:
             lines=self._lines(row),
             errors=errors,
             is_applied=self.is_applied,
+            steps=self._steps(row),
+        )
+
+    def _form_modes(self, row: int) -> FloatArray:
+        """Return the errors of the drift's form, and of steps within the scan.
+
+        They are (2, energy), eV. A drift in proportion to the pulse height differs by a
+        tenth at O Ka from one in proportion to the energy. Before and after a step
+        within the scan, its energies are off by what the mean correction leaves.
+        """
+        hidden = self.energies / REFERENCE_EV
+        form = FORM_CURVATURE * self.drift.scale[row] * hidden * (1 - hidden)
+        variance = 0.0
+        for step in self.drift.steps:
+            share = float((self.scans[row].time > step.begin).mean())
+            variance += step.size**2 * share * (1 - share)
+        return np.stack([form, np.sqrt(variance) * hidden])
+
+    def _steps(self, row: int) -> tuple[str, ...]:
+        """Return a line for each step that the scan in a row is the first to show."""
+        lines = []
+        for step in self.drift.steps:
+            after = [
+                number
+                for number, spectra in enumerate(self.scans)
+                if spectra.time.max() > step.begin
+            ]
+            if row == (after[0] if after else len(self.scans) - 1):
+                lines.append(self._describe_step(step, row))
+        return tuple(lines)
+
+    def _describe_step(self, step: ScaleStep, row: int) -> str:
+        """Return what a step of the scale is, and what was done."""
+        spectra = self.scans[row]
+        name = spectra.scan.name
+        place = "before the scan"
+        advice = "corrected (`calibration.scan_drift`)"
+        if not self.is_applied:
+            advice = "not corrected (`calibration.scan_drift`)"
+        if step.begin > spectra.time.max():
+            place = "after the scan"
+        elif step.begin > spectra.time.min():
+            place = "within the scan"
+            advice = "its energies are off before and after by up to this; leave it out"
+        returns = [
+            later.scan.name for later in self.scans if later.time.min() > step.end
+        ]
+        back = ""
+        if np.isfinite(step.end):
+            back = f" and back before {returns[0] if returns else self.runs[-1].run}"
+        return (
+            f"{name}: the energy scale of all pixels steps by {step.size:+.2f} +- "
+            f"{step.error:.2f} eV (at {REFERENCE_EV:.0f} eV) {place}{back}; {advice}"
         )
 
     def _missed_lines(self, later_share: float) -> FloatArray:

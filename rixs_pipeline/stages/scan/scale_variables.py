@@ -61,6 +61,7 @@ def scale_table(scale: ScanScale) -> dict[str, NDArray[Any]]:
         "names": np.array(scale.errors.names, dtype=object).astype("S"),
         "lines": np.array(list(scale.lines), dtype=object).astype("S"),
         "positions": np.array(list(scale.lines.values())).reshape(-1, 2),
+        "steps": np.array(scale.steps, dtype=object).astype("S"),
     }
 
 
@@ -82,6 +83,7 @@ def scale_from_table(table: Mapping[str, NDArray[Any]]) -> ScanScale:
         lines=lines,
         errors=errors,
         is_applied=bool(table["is_applied"][0]),
+        steps=tuple(map(str, table["steps"])),
     )
 
 

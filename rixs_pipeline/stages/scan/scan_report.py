@@ -46,5 +46,11 @@ def report_scan(
         *baseline_corrections(counted),
         *scale_corrections(counted.scale, scan.name),
     ]
-    warnings = [*counted.warnings, *map_warnings, *describe_record_defects(scan)]
+    steps = counted.scale.steps if counted.scale else ()
+    warnings = [
+        *counted.warnings,
+        *map_warnings,
+        *describe_record_defects(scan),
+        *steps,
+    ]
     return Content(write, facts, warnings, losses, corrections)

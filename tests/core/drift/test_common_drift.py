@@ -9,6 +9,7 @@ from rixs_pipeline.core.drift.common_drift import (
     Interval,
     LinePositions,
     ReferenceDrift,
+    ReferenceShifts,
     combine_pixels,
     fit_common_drift,
 )
@@ -133,3 +134,61 @@ def test_pixels_with_many_pulses_decide_on_the_mean():
 def test_pixels_without_pulses_say_nothing():
     combined = combine_pixels(np.ones((3, 2)), np.zeros((3, 2)), np.zeros((3, 2, 2)), 0)
     assert np.sqrt(combined.covariance[0, 0]) > 5e-5
+
+
+def stepped(seed, begin, end, size):
+    """A beamtime between two reference runs whose scale steps for a while.
+
+    `begin` and `end` in hours, `size` in eV at E_0.
+    """
+    positions, interval, scale = beamtime(np.random.default_rng(seed))
+    share = interval.time / (5 * HOUR)
+    at_end = size * (end > 5)
+    energy = np.array([400.0, 525.0, 776.0, 930.0])
+
+    def moved(time):
+        return size * ((time > begin * HOUR) & (time < end * HOUR))
+
+    shift = moved(positions.time) - at_end * share[positions.scan]
+    positions = replace(
+        positions, shift=positions.shift + shift * positions.energy / REFERENCE_EV
+    )
+    runs = (*interval.references, reference(5 * HOUR, error=1e-3))
+    shifts = ReferenceShifts(
+        energy=energy,
+        shift=at_end * energy / REFERENCE_EV,
+        error=np.full(4, 0.05),
+        lever=np.zeros((4, 2)),
+    )
+    interval = replace(interval, later_share=share, references=runs, shifts=shifts)
+    return positions, interval, scale + moved(interval.time) - at_end * share
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [(1.1, np.inf), (1.1, 1.5), (0.7, 2.7)],
+    ids=["to the end", "one scan", "into the next sample"],
+)
+@pytest.mark.parametrize("size", [2.0, -1.5])
+def test_a_step_moves_the_scans_after_it_alone(begin, end, size):
+    positions, interval, scale = stepped(11, begin, end, size)
+    fitted = fit_common_drift(positions, interval)
+    errors = np.sqrt(np.diag(fitted.covariance))[2:]
+    assert np.all(np.abs(fitted.scale - scale) < 4 * errors)
+    assert np.all(errors < 0.6)
+    first = fitted.steps[0]
+    assert abs(first.begin / HOUR - begin) < 0.25
+    assert abs(first.size - size) < 4 * first.error
+
+
+def test_a_step_within_a_scan_is_found():
+    positions, interval, _ = stepped(12, 1.3 + 1 / 24, np.inf, 2.0)  # of scan 2
+    fitted = fit_common_drift(positions, interval)
+    change = fitted.scale + 2.0 * interval.later_share
+    np.testing.assert_allclose(change[1:4], [0, 2 / 3, 2], atol=0.2)
+
+
+def test_without_steps_none_is_found():
+    for seed in range(30):
+        positions, interval, _ = beamtime(np.random.default_rng(seed), hidden=0.1)
+        assert not fit_common_drift(positions, interval).steps

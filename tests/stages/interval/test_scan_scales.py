@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.drift.common_drift import CommonDrift, ReferenceDrift
+from rixs_pipeline.core.drift.common_drift import CommonDrift, ReferenceDrift, ScaleStep
 from rixs_pipeline.stages.interval.array_spectra import ArraySpectra
 from rixs_pipeline.stages.interval.run_drift import RunDrift
 from rixs_pipeline.stages.interval.sample_lines import line_positions
@@ -71,3 +71,55 @@ def test_where_lines_contradict_each_other_the_error_covers_what_the_curve_misse
     errors = scales(runs, 0.5).scale(0).errors
     expected = np.hypot([0.5, -0.1, 0.1], LINE_ERRORS * 0.5**0.5)
     np.testing.assert_allclose(errors.total, expected, rtol=1e-2)
+
+
+def interval(steps):
+    """Three scans of five minutes, an hour apart, with steps of the scale."""
+    scans = [
+        ArraySpectra(
+            scan=SimpleNamespace(name=f"scan000{number}"),
+            counts=np.ones((2, 5)),
+            time=3600.0 * number + np.array([0.0, 300.0]),
+            incident=(np.array([700.0]), np.array([701.0])),
+            lever=np.zeros((2, 3, 2)),
+            pixel_lever=np.zeros((1, 3, 2)),
+            in_use=np.zeros((2, 2)),
+            later_share=0.0,
+            spread=0.0,
+        )
+        for number in (1, 2, 3)
+    ]
+    drift = CommonDrift(np.zeros(2), np.zeros(3), np.eye(5) * 1e-12, np.nan, steps)
+    runs = [reference_run("cal0000", [0, 0, 0], 0.0)]
+    lines = line_positions([], {}, ENERGY, ENERGY, {})
+    return IntervalScales(scans, runs, drift, lines, ENERGY, is_applied=True)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "lines"),
+    [
+        (
+            5000.0,
+            np.inf,
+            {1: "steps by +2.00 +- 0.10 eV (at 851 eV) before the scan; c"},
+        ),
+        (5000.0, 9000.0, {1: "before the scan and back before scan0003; corrected"}),
+        (7350.0, np.inf, {1: "within the scan; its energies are off"}),
+        (99000.0, np.inf, {2: "after the scan; corrected"}),
+    ],
+)
+def test_the_first_scan_that_shows_a_step_reports_it(begin, end, lines):
+    scales_of = interval((ScaleStep(begin, end, begin, begin, 2.0, 0.1),))
+    for row in range(3):
+        reported = scales_of.scale(row).steps
+        assert len(reported) == (row in lines)
+        if reported:
+            assert reported[0].startswith(f"scan000{row + 1}: the energy scale")
+            assert lines[row] in reported[0]
+
+
+def test_a_step_within_a_scan_is_an_error_of_its_scale():
+    step = ScaleStep(7350.0, np.inf, 7350.0, 7350.0, 2.0, 0.1)
+    errors = [interval((step,)).scale(row).errors.at([851.0])[0] for row in range(3)]
+    assert errors[1] == pytest.approx(1.0, rel=0.01)  # one half at +1 eV, one at -1 eV
+    assert errors[0] == errors[2] < 0.1

@@ -25,6 +25,7 @@ SCALE = ScanScale(
     shift=0.3,
     shift_error=0.05,
     lines={"O_Ka": LinePosition(524.9, 0.02)},
+    steps=("scan0002: the energy scale of all pixels steps by +2.00 +- 0.10 eV",),
     errors=ScaleErrors(ENERGY, np.array([[0.01, 0.05]]), ("drift 0",)),
 )
 MAP = xr.Dataset(coords={"emission_energy": np.array([500.0, 600.0])})
@@ -33,7 +34,7 @@ MAP = xr.Dataset(coords={"emission_energy": np.array([500.0, 600.0])})
 def stored(scale):
     """As a photon store returns it: names as text."""
     table = scale_table(scale)
-    names = {name: table[name].astype("U") for name in ("names", "lines")}
+    names = {name: table[name].astype("U") for name in ("names", "lines", "steps")}
     return scale_from_table(table | names)
 
 
