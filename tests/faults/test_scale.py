@@ -9,8 +9,10 @@ import pytest
 
 from rixs_pipeline import open_product
 from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.formats import off
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings
+from tests.faults.pixels import change_gain, window
 from tests.truth.scale import (
     ENOUGH,
     ERRORS,
@@ -124,6 +126,31 @@ def test_scales_that_drift_unseen_are_right_within_their_errors(
     bias, stated = Reduced(folder, tmp_path / "out").biases()
     assert np.all(np.abs(bias) < 4 * stated)
     assert rms(bias / stated) < 2
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "largest_error"),
+    [
+        ("scan0002", "scan0002", 0.3),
+        # all scans of a sample: they may stand too high, or those before too low
+        ("scan0004", "scan0006", 2.0),
+    ],
+    ids=["one scan", "one sample"],
+)
+def test_a_step_of_all_pixels_moves_its_own_scans_alone(
+    first, last, largest_error, tmp_path, caplog
+):
+    settings = DRIFTING | {"seed": 80, "drift": 1.0, "calibrations": 2, "passes": 3}
+    settings |= {"last_calibration_after": 1800.0, "pretrigger_scatter": 3.0}
+    folder = tmp_path / "beamtime"
+    simulate(folder, SimulationSettings.model_validate(settings))
+    start, end = window(folder, first)[0], window(folder, last)[1]
+    for path in discover(folder).scans[0].pulse_files:
+        change_gain(folder, off.pixel_number(path), 1.004, start, end)
+    bias, stated = Reduced(folder, tmp_path / "out").biases()
+    assert np.all(np.abs(bias) < 4 * stated)
+    assert np.all(stated < largest_error)
+    assert f"{first}: the energy scale of all pixels steps by +" in caplog.text
 
 
 def test_without_the_correction_the_error_includes_it(corrected, uncorrected):
