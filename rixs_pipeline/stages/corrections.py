@@ -44,7 +44,24 @@ def calibration_corrections(calibration: "xr.Dataset") -> list[Correction]:
             config=key,
         )
         corrections.append(correction)
-    return corrections
+    return corrections + _repeated_pulses(calibration)
+
+
+def _repeated_pulses(calibration: "xr.Dataset") -> list[Correction]:
+    """Return the repeated pulses that a reference run leaves out."""
+    repeated = json.loads(calibration.attrs.get("repeated_pulses", "{}"))
+    if not repeated:
+        return []
+    return [
+        Correction(
+            name="repeated pulses left out:",
+            subject=str(calibration.attrs["run"]),
+            value=100 * repeated["share"],
+            error=100 * repeated["error"],
+            unit="% of the pulses",
+            config="calibration.hold_off",
+        )
+    ]
 
 
 def scan_corrections(scan: "xr.Dataset") -> list[Correction]:

@@ -88,6 +88,32 @@ def change_gain(
         records["coefs"][is_inside, 2] *= factor
 
 
+def add_noise(beamtime: Path, pixel: int, relative: float, run: str) -> None:
+    """Multiply the pulse heights of a pixel in a run by 1 + noise of this rms."""
+    rng = np.random.default_rng(pixel)
+    with edit_pulses(beamtime, pixel) as records:
+        place = place_in_run(records, beamtime, run)
+        is_inside = (place >= 0) & (place < 1)
+        noise = rng.normal(1, relative, np.count_nonzero(is_inside))
+        records["coefs"][is_inside, 2] *= noise
+
+
+def repeat_pulses(
+    beamtime: Path, pixel: int, share: float, delay_ms: float, height: float
+) -> None:
+    """Record a share of the pulses again after a delay, `height` times as high."""
+    (path,) = beamtime.rglob(f"*_chan{pixel}.off")
+    with edit_pulses(beamtime, pixel) as records:
+        chosen = np.random.default_rng(pixel).random(len(records)) < share
+        again = records[chosen].copy()
+        header = path.read_bytes()[: -records.nbytes]
+    again["ns"] += round(delay_ms * 1e6)
+    again["coefs"][:, 1:3] *= height
+    together = np.concatenate([records, again])
+    in_order = together[np.argsort(together["ns"], kind="stable")]
+    path.write_bytes(header + in_order.tobytes())
+
+
 def negate_pulses(
     beamtime: Path, pixel: int, start_ns: int = 0, *, with_slope: bool = False
 ) -> None:

@@ -268,6 +268,42 @@ def test_an_array_that_splits_is_reported_with_a_scale_error(beamtime, sound, fa
     assert np.isnan(beamtime.scan("scan0001")["group_shift"].values).all()
 
 
+@pytest.mark.parametrize("noise", [0.008, 0.015])
+def test_pixels_that_are_far_noisier_than_the_others_are_left_out(beamtime, noise):
+    for pixel in (1, 9):
+        faults.add_noise(beamtime.path, pixel, noise, "scan0002")
+    summary = beamtime.reduce()
+    for name in SCANS:
+        for pixel, status in beamtime.statuses(name).items():
+            is_noisy = name == "scan0002" and pixel in (1, 9)
+            assert status.startswith("unlike" if is_noisy else "ok")
+    assert len([w for w in pixel_warnings(summary) if "unlike the other" in w]) == 2
+
+
+@pytest.mark.parametrize(
+    ("share", "delay_ms", "height"), [(0.2, 2.0, 0.97), (0.1, 12.0, 0.8)]
+)
+def test_pulses_that_are_recorded_twice_are_left_out(
+    beamtime, sound, share, delay_ms, height
+):
+    for pixel in PIXELS:
+        faults.repeat_pulses(beamtime.path, pixel, share, delay_ms, height)
+    summary = beamtime.reduce()
+    repeated = [w for w in summary.warnings if "recorded twice in 5 pixels" in w]
+    assert len(repeated) == 2
+    assert all(
+        warning.endswith("the hold-off, check the trigger") for warning in repeated
+    )
+    corrections = [c for i in summary.items.values() for c in i.get("corrections", [])]
+    assert "repeated pulses left out:" in {c["name"] for c in corrections}
+    for name in SCANS:
+        assert_same_rates(beamtime, sound, name)
+    unlimited = beamtime.reduce(hold_off=0.0)
+    assert any(
+        "they are used, set `calibration.hold_off`" in w for w in unlimited.warnings
+    )
+
+
 def mean_energy(scan):
     """Median energy of the photons between 760 and 800 eV."""
     energy, counts = scan["emission_energy"].values, scan["counts"].values.sum(axis=0)

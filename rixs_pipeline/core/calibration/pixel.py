@@ -19,6 +19,13 @@ from rixs_pipeline.core.calibration.identification.peaks import (
     find_peaks,
 )
 from rixs_pipeline.core.drift import hold_off
+from rixs_pipeline.core.drift.repeated_pulses import (
+    NO_REPEATED_PULSES,
+    PulsePairs,
+    RepeatedPulses,
+    find_repeated_pulses,
+    pair_pulses,
+)
 from rixs_pipeline.core.energy import (
     corrections,
     curve_height,
@@ -54,6 +61,8 @@ class ReferencePulses:
         (pulse,) since the start of the run, s.
     since_last
         (pulse,) since the previous record of the pixel, s; infinite for the first.
+    record_s
+        Length of a record, s; 0 if unknown.
     """
 
     pixel: int
@@ -63,6 +72,7 @@ class ReferencePulses:
     residual: FloatArray
     time: FloatArray
     since_last: FloatArray
+    record_s: float = 0.0
 
     def select(self, index: BoolArray | IntArray | slice) -> "ReferencePulses":
         """Return selected pulses."""
@@ -74,6 +84,7 @@ class ReferencePulses:
             residual=self.residual[index],
             time=self.time[index],
             since_last=self.since_last[index],
+            record_s=self.record_s,
         )
 
 
@@ -93,6 +104,8 @@ class Pixel:
         Limits of the cuts; None with too few pulses.
     negative_share
         Share of all pulses whose height is negative.
+    repeated
+        Pulses that are recorded again.
     peaks
         Peaks in the pulse heights.
     hints
@@ -112,6 +125,7 @@ class Pixel:
     cut_counts: IntArray
     limits: cuts.CutLimits | None
     negative_share: float = 0.0
+    repeated: RepeatedPulses = NO_REPEATED_PULSES
     peaks: Peaks = NO_PEAKS
     hints: PixelHints = NO_PIXEL_HINTS
     assignment: LineAssignment | None = None
@@ -219,13 +233,19 @@ def apply_hold_offs(
 ) -> None:
     """Leave out pulses that are affected by the one before.
 
-    The hold-off is `known_seconds`, or what the array shows.
+    The hold-off is `known_seconds`, or what the array shows. Repeated pulses are noted
+    in any case.
     """
     alive = [pixel for pixel in pixels if pixel.limits is not None]
+    pairs = [_pair_pulses(pixel.pulses) for pixel in alive]
+    for pixel, repeated in zip(alive, find_repeated_pulses(pairs), strict=True):
+        pixel.repeated = repeated
     if known_seconds is None:
         max_pulses = hold_off.MAX_PULSES // max(len(alive), 1)
         deviations = [_pulse_deviations(pixel, max_pulses) for pixel in alive]
-        seconds = hold_off.estimate_hold_offs(deviations).tolist()
+        hold_offs = hold_off.estimate_hold_offs(deviations)
+        repeated_until = np.array([pixel.repeated.longest for pixel in alive])
+        seconds = np.maximum(hold_offs, repeated_until).tolist()
     else:
         seconds = [known_seconds] * len(alive)
     for pixel, pixel_seconds in zip(alive, seconds, strict=True):
@@ -237,6 +257,13 @@ def apply_hold_offs(
             pixel.cut_counts[-1] = np.count_nonzero(is_unaffected)
             pixel.pulses = pixel.pulses.select(is_unaffected)
             pixel.peaks = find_peaks(pixel.pulses.pulse_height)
+
+
+def _pair_pulses(pulses: ReferencePulses) -> PulsePairs:
+    """Return the pulses of a pixel with those before them."""
+    return pair_pulses(
+        pulses.time, pulses.since_last, pulses.pulse_height, pulses.record_s
+    )
 
 
 def _pulse_deviations(pixel: Pixel, max_pulses: int) -> hold_off.Deviations:

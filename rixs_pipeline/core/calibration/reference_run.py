@@ -48,6 +48,7 @@ from rixs_pipeline.core.calibration.pixel_status import (
     determine_pixel_statuses,
     misfit_probability,
 )
+from rixs_pipeline.core.drift.repeated_pulses import RepeatedPulses
 from rixs_pipeline.core.energy import corrections, curve_energy, layout
 from rixs_pipeline.core.gain import (
     MIN_LINES,
@@ -132,6 +133,8 @@ class Calibration:
         Of each pixel.
     evidence
         What the peaks of each pixel say against its lines.
+    repeated
+        Pulses of each pixel that are recorded again.
     hint_problems
         Why hints are not used, a line for each kind.
     """
@@ -158,6 +161,7 @@ class Calibration:
     accepted: tuple[BoolArray, ...]
     peaks: tuple[Peaks, ...]
     evidence: tuple[PeakEvidence, ...]
+    repeated: tuple[RepeatedPulses, ...]
     hint_problems: tuple[str, ...]
 
 
@@ -341,6 +345,7 @@ def _make_calibration(
         accepted=tuple(pixel.accepted for pixel in pixels),
         peaks=tuple(pixel.peaks for pixel in pixels),
         evidence=tuple(evidence),
+        repeated=tuple(pixel.repeated for pixel in pixels),
         hint_problems=tuple(summarise_problems(hint_problems)),
         **line_tables,
     )

@@ -10,14 +10,11 @@ log likelihood of all gains,
 is one correlation. A pixel is displaced if its highest L(g) far from 0 exceeds the
 highest one near 0 by more than chance allows. Scans are divided into pieces, each with
 the density of its own incident energies; a pixel may be displaced in any contiguous
-stretch of them: the stretch with the highest sum is taken (maximum subarray, [1]_).
+stretch of them: the stretch with the highest sum is taken. A pixel whose lines are far
+broader is held against the broadened density of the others in the same way.
 
 The pixel with the largest excess is left out of the density, then the next one. If half
 of the pixels had to go, there is no telling which ones are right.
-
-References
-----------
-.. [1] J. Bentley, Commun. ACM 27, 865 (1984).
 """
 
 from __future__ import annotations
@@ -27,6 +24,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rixs_pipeline.core.drift.photon_excess import (
+    BACKGROUND_SHARE,
+    Excess,
+    best_stretch,
+    join_pieces,
+    smooth_log_density,
+)
 from rixs_pipeline.types import BoolArray, CountArray, FloatArray, IntArray
 
 MIN_PHOTONS = 30  # of a pixel in the scan, to be compared
@@ -44,7 +48,6 @@ PHOTONS_PER_PIECE = 50  # of the median pixel; pieces with fewer are joined
 SMOOTHING_BINS = (
     1.0  # logarithmic ones, of p(E): as wide as the lines of a good detector
 )
-BACKGROUND_SHARE = 0.05  # flat, so that a stray photon decides nothing
 LARGE_ARRAY = 8  # pixels, half of which show what the sample emits
 # Deficit of the log likelihood from which a pixel is looked at more closely, and how
 # much of it a photon may have because resolutions and tails differ.
@@ -58,6 +61,11 @@ UNLIKE_PER_PHOTON = 1.0
 MIN_UNLIKE = 50.0
 UNLIKE_PHOTONS = 2000
 UNLIKE_PIECES = 4
+# Standard deviations of further smoothing, eV (in keV, where photons have more than 1
+# keV): of sound pixels, which may differ by 7 eV FWHM, and of far worse ones.
+NARROW = (1.0, 2.0, 3.0)
+BROAD = (5.0, 7.0, 10.0, 14.0)
+KILOELECTRONVOLT = 1000.0  # eV
 # Excess of the log likelihood. Chance alone makes 15 among 10^6 pixels and gains; the
 # rest is for what p(E) is not: made of few photons, with other resolutions and tails.
 MIN_EXCESS = 25.0
@@ -94,25 +102,6 @@ class Displacements:
     is_undetermined: bool
 
 
-@dataclass(frozen=True)
-class _Excess:
-    """How much better a gain far from 0 explains the photons of pixels, (pixel,) each.
-
-    Attributes
-    ----------
-    value
-        Of the log likelihood.
-    shift
-        Bins.
-    share
-        Of the pieces of the scan.
-    """
-
-    value: FloatArray
-    shift: IntArray
-    share: FloatArray
-
-
 def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
     """Find the pixels that stand off the other pixels in a scan or a part of it.
 
@@ -144,7 +133,7 @@ def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
     if len(used) < 2:
         return result
     n_pieces = _number_of_pieces(photons[used], counts.shape[1])
-    spectra = _join_pieces(counts if len(used) == n_pixels else counts[used], n_pieces)
+    spectra = join_pieces(counts if len(used) == n_pixels else counts[used], n_pieces)
     centres = (edges[1:] + edges[:-1]) / 2
     high_energy = _high_energy(spectra.sum(axis=(0, 1))[None, :], centres)
     log_bin = min(LOG_BIN, BIN_EV / float(high_energy[0]))
@@ -157,16 +146,21 @@ def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
         excess = _find_excess(spectra, edges, ~is_off, suspects, log_bin)
         place = int(np.argmax(excess.value))
         worst = suspects[place]
-        if excess.value[place] < MIN_EXCESS:
-            unlike = _find_unlike(spectra, ~is_off, suspects)
-            if unlike is None:
-                break
+        unit = max(1.0, float(high_energy[0]) / KILOELECTRONVOLT)
+        unlike = _find_broad(spectra, centres, ~is_off, suspects, unit)
+        if unlike is None or unlike.value < excess.value[place]:
+            unlike = None
+            if excess.value[place] < MIN_EXCESS:
+                unlike = _find_unlike(spectra, ~is_off, suspects)
+                if unlike is None:
+                    break
+        if unlike is not None:
             is_off[unlike.pixel] = True
             result.is_unlike[used[unlike.pixel]] = True
             result.share[used[unlike.pixel]] = unlike.share
             continue
         is_off[worst] = True
-        gain = np.expm1(log_bin * excess.shift[place])
+        gain = np.expm1(log_bin * (excess.place[place] - MAX_SHIFT))
         mean_energy = np.average(centres, weights=spectra[worst].sum(axis=0))
         row = used[worst]
         result.is_displaced[row] = True
@@ -181,16 +175,6 @@ def _number_of_pieces(photons: IntArray, n_pieces: int) -> int:
     """Return how many pieces have enough photons; `photons` (pixel,) of the scan."""
     number = int(np.median(photons)) // PHOTONS_PER_PIECE
     return int(np.clip(number, 1, n_pieces))
-
-
-def _join_pieces(counts: CountArray, n_pieces: int) -> CountArray:
-    """Return counts (pixel, piece, bin) of fewer, longer pieces."""
-    if n_pieces == counts.shape[1]:
-        return counts
-    joined = np.zeros((len(counts), n_pieces, counts.shape[2]), np.int32)
-    for piece in range(counts.shape[1]):
-        joined[:, piece * n_pieces // counts.shape[1]] += counts[:, piece]
-    return joined
 
 
 def _high_energy(counts: CountArray, energy: FloatArray) -> FloatArray:
@@ -219,7 +203,7 @@ def _in_logarithmic_bins(
 
 def _find_deficit(
     spectra: CountArray, is_sound: BoolArray, per_photon: float
-) -> _Excess:
+) -> Excess:
     """Find how many photons of each pixel lie where the others have few.
 
     This is faster than all gains of all pixels. In a large array, each half of the
@@ -236,7 +220,7 @@ def _find_deficit(
 
     Returns
     -------
-    _Excess
+    Excess
         Deficit of the log likelihood of each pixel; the shifts have no meaning.
     """
     n_pixels, n_pieces, n_bins = spectra.shape
@@ -256,15 +240,69 @@ def _find_deficit(
             surprise = _surprise(array - spectra[pixel] * is_sound[pixel])
         deficits = photons * (surprise.ravel()[cells] - per_photon)
         deficit[pixel] = np.bincount(cells // n_bins, deficits, n_pieces)
-    return _best_stretch(deficit[:, :, None])
+    return best_stretch(deficit[:, :, None])
 
 
 @dataclass(frozen=True)
 class _UnlikePixel:
-    """The pixel whose spectrum differs most, and the share of the scan."""
+    """The pixel whose spectrum differs most, the share of the scan, and how much."""
 
     pixel: int
     share: float
+    value: float  # of the log likelihood
+
+
+def _find_broad(
+    spectra: CountArray,
+    centres: FloatArray,
+    is_sound: BoolArray,
+    suspects: NDArray[np.intp],
+    unit: float,
+) -> _UnlikePixel | None:
+    """Find the pixel whose lines are most clearly far broader than those of the others.
+
+    Its photons are held against the density of the others, smoothed by up to 3 eV, as
+    resolutions differ, and by more. Pieces are as long as for unlike pixels.
+
+    Parameters
+    ----------
+    spectra
+        (pixel, piece, bin) counts.
+    centres
+        (bin,) eV, uniform.
+    is_sound
+        (pixel,) whether a pixel contributes to the density of the others.
+    suspects
+        (suspect,) the pixels in question, which are sound so far.
+    unit
+        Of the smoothing, eV.
+
+    Returns
+    -------
+    _UnlikePixel or None
+        None if there is no such pixel.
+    """
+    pieces = _unlike_pieces(spectra, is_sound)
+    if pieces is None:
+        return None
+    array = pieces[is_sound].sum(axis=0)
+    bins = unit / (centres[1] - centres[0])
+    excess = np.zeros((len(suspects), pieces.shape[1], len(BROAD)))
+    for row, pixel in enumerate(suspects):
+        reference = (array - pieces[pixel]).astype(np.float64)
+        likelihood = [
+            (pieces[pixel] * smooth_log_density(reference, width * bins)).sum(axis=1)
+            for width in (*NARROW, *BROAD)
+        ]
+        at_home = np.max(likelihood[: len(NARROW)], axis=0)
+        excess[row] = np.transpose(likelihood[len(NARROW) :] - at_home)
+    best = best_stretch(excess)
+    place = int(np.argmax(best.value))
+    if best.value[place] < MIN_EXCESS:
+        return None
+    return _UnlikePixel(
+        int(suspects[place]), float(best.share[place]), float(best.value[place])
+    )
 
 
 def _find_unlike(
@@ -288,14 +326,27 @@ def _find_unlike(
     _UnlikePixel or None
         None if the spectra of all of them are like those of the others.
     """
-    photons = int(spectra[is_sound].sum())
-    n_pieces = int(np.clip(photons // UNLIKE_PHOTONS, 1, spectra.shape[1]))
-    pieces = _join_pieces(spectra, min(n_pieces, UNLIKE_PIECES))
+    pieces = _unlike_pieces(spectra, is_sound)
+    if pieces is None:
+        return None
     deficit = _find_deficit(pieces, is_sound, UNLIKE_PER_PHOTON)
     worst = suspects[np.argmax(deficit.value[suspects])]
-    if deficit.value[worst] < MIN_UNLIKE or photons < UNLIKE_PHOTONS:
+    value = float(deficit.value[worst])
+    if value < MIN_UNLIKE:
         return None
-    return _UnlikePixel(int(worst), float(deficit.share[worst]))
+    return _UnlikePixel(int(worst), float(deficit.share[worst]), value)
+
+
+def _unlike_pieces(spectra: CountArray, is_sound: BoolArray) -> CountArray | None:
+    """Return counts (pixel, piece, bin) of pieces that show the emission well.
+
+    None where all of them have too few photons.
+    """
+    photons = int(spectra[is_sound].sum())
+    if photons < UNLIKE_PHOTONS:
+        return None
+    n_pieces = min(photons // UNLIKE_PHOTONS, UNLIKE_PIECES, spectra.shape[1])
+    return join_pieces(spectra, n_pieces)
 
 
 def _surprise(counts: FloatArray) -> FloatArray:
@@ -303,24 +354,10 @@ def _surprise(counts: FloatArray) -> FloatArray:
 
     It is limited, so that a few photons far from all lines make no pixel suspect.
     """
-    log_density = _log_density(counts, SUSPECT_SMOOTHING_BINS)
+    log_density = smooth_log_density(counts, SUSPECT_SMOOTHING_BINS)
     total = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     mean = (counts * log_density).sum(axis=1, keepdims=True) / total
     return np.asarray(np.minimum(mean - log_density, MAX_SURPRISE))
-
-
-def _log_density(counts: FloatArray, smoothing: float) -> FloatArray:
-    """Return the logarithm of the smoothed density (..., bin) of counts (..., bin).
-
-    `smoothing` is the standard deviation of the Gaussian in bins.
-    """
-    from scipy.ndimage import gaussian_filter1d
-
-    n_bins = counts.shape[-1]
-    total = counts.sum(axis=-1, keepdims=True)
-    smooth = gaussian_filter1d(counts, smoothing, mode="nearest")
-    scale = (1 - BACKGROUND_SHARE) / np.maximum(total, 1.0)
-    return np.asarray(np.log(scale * smooth + BACKGROUND_SHARE / n_bins))
 
 
 def _find_excess(
@@ -329,7 +366,7 @@ def _find_excess(
     is_sound: BoolArray,
     suspects: NDArray[np.intp],
     log_bin: float,
-) -> _Excess:
+) -> Excess:
     """Find how much better a gain far from 0 explains the photons of some pixels.
 
     Parameters
@@ -357,7 +394,7 @@ def _find_excess(
     at_home = np.where(is_near[:, None, :], likelihood, -np.inf).max(axis=2)
     excess = likelihood - at_home[:, :, None]
     excess[np.broadcast_to(is_near[:, None, :], excess.shape)] = -np.inf
-    return _best_stretch(excess)
+    return best_stretch(excess)
 
 
 def _log_likelihood(spectra: FloatArray, reference: FloatArray) -> FloatArray:
@@ -373,7 +410,7 @@ def _log_likelihood(spectra: FloatArray, reference: FloatArray) -> FloatArray:
 
     n_bins = spectra.shape[2]
     total = reference.sum(axis=2, keepdims=True)
-    log_density = _log_density(reference, SMOOTHING_BINS)
+    log_density = smooth_log_density(reference, SMOOTHING_BINS)
     lowest = np.log(BACKGROUND_SHARE / n_bins)  # beyond the ends
     length = next_fast_len(n_bins + MAX_SHIFT, real=True)
     transform = rfft(spectra, length)
@@ -383,32 +420,3 @@ def _log_likelihood(spectra: FloatArray, reference: FloatArray) -> FloatArray:
     likelihood = correlation[:, :, shifts]
     likelihood[np.broadcast_to(total == 0, likelihood.shape)] = 0.0
     return np.asarray(likelihood)
-
-
-def _best_stretch(excess: FloatArray) -> _Excess:
-    """Return the largest sum over contiguous pieces, and its shift.
-
-    Parameters
-    ----------
-    excess
-        (pixel, piece, shift)
-    """
-    n_pixels, n_pieces, n_shifts = excess.shape
-    running = np.full((n_pixels, n_shifts), -np.inf)
-    length = np.zeros((n_pixels, n_shifts), np.int64)
-    best = running.copy()
-    best_length = length.copy()
-    for piece in range(n_pieces):
-        goes_on = running > 0
-        running = np.where(goes_on, running, 0.0) + excess[:, piece]
-        length = np.where(goes_on, length, 0) + 1
-        is_better = running > best
-        best = np.where(is_better, running, best)
-        best_length = np.where(is_better, length, best_length)
-    place = np.argmax(best, axis=1)
-    pixels = np.arange(n_pixels)
-    return _Excess(
-        value=best[pixels, place],
-        shift=place - MAX_SHIFT,
-        share=best_length[pixels, place] / n_pieces,
-    )

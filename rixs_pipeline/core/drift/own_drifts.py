@@ -197,27 +197,21 @@ def find_split(gain: FloatArray, error: FloatArray) -> Split | None:
     """
     number = len(gain)
     order = np.argsort(gain)
-    sizes = np.arange(1, number)
-    smaller = np.minimum(sizes, number - sizes)
-    sizes = sizes[smaller >= MIN_GROUP]
-    if not len(sizes):
+    values, errors = gain[order], error[order]
+    size = int(np.argmax(np.diff(values))) + 1  # the pixels below the widest gap
+    if min(size, number - size) < MIN_GROUP:
         return None
     prior = _spread_prior(SPREADS)
-    values, errors = gain[order], error[order]
     together = np.logaddexp.reduce(prior + _evidence(values, errors))
-    splits = []
-    for size in sizes:
-        low = _evidence(values[:size], errors[:size])
-        high = _evidence(values[size:], errors[size:])
-        step = values[size:].mean() - values[:size].mean()
-        of_step = -0.5 * (step / STEP) ** 2 - np.log(STEP * np.sqrt(2 * np.pi))
-        of_members = -np.log(comb(number, int(size)))
-        apart = np.logaddexp.reduce(prior + low + high)
-        splits.append(apart + of_step + of_members)
-    evidence = np.logaddexp.reduce(splits) - np.log(len(splits))
-    if evidence - together < -np.log(SPLIT_PROBABILITY):
+    low = _evidence(values[:size], errors[:size])
+    high = _evidence(values[size:], errors[size:])
+    apart = np.logaddexp.reduce(prior + low + high)
+    step = values[size:].mean() - values[:size].mean()
+    apart += -0.5 * (step / STEP) ** 2 - np.log(STEP * np.sqrt(2 * np.pi))
+    n_sizes = number - 2 * MIN_GROUP + 1
+    apart -= np.log(comb(number, size) * n_sizes)  # any members, any size
+    if apart - together < -np.log(SPLIT_PROBABILITY):
         return None
-    size = sizes[int(np.argmax(splits))]
     is_above = np.zeros(number, bool)
     is_above[order[size:]] = True
     return Split(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,6 +84,7 @@ def calibrate_run(
         "parked_energy": parked_energy,
         "hint_problems": json.dumps(result.hint_problems),
         "narrowest_share": _narrowest_share(result),
+        "repeated_pulses": json.dumps(_repeated_pulses(result)),
         "unexplained_peaks": json.dumps(unexplained_energies(result)),
     }
     dataset.attrs |= tail_attributes(result.response.tail)
@@ -105,6 +107,15 @@ def unexplained_energies(result: Calibration) -> list[float]:
     return [
         round(float(peak.mean()), 1) for peak in peaks if 2 * len(peak) > len(rows) > 0
     ]
+
+
+def _repeated_pulses(result: Calibration) -> dict[str, float]:
+    """Return the largest repetition of pulses of a pixel; empty without any."""
+    largest = max(result.repeated, key=lambda repeated: repeated.share)
+    if not largest.share:
+        return {}
+    pixels = sum(repeated.share > 0 for repeated in result.repeated)
+    return asdict(largest) | {"pixels": float(pixels)}
 
 
 def _narrowest_share(result: Calibration) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.config import CurveName
+from rixs_pipeline.core.calibration.cuts import CUT_NAMES
 from rixs_pipeline.core.calibration.line_fits import narrowest_fwhm
 from rixs_pipeline.core.calibration.line_shapes import SOFT_BIN_EV, LineGrid
 from rixs_pipeline.core.calibration.reference_consistency import compare_lines
@@ -52,6 +53,7 @@ def calibration_warnings(
     lines += _pixel_problems(dataset)
     lines += _missing_lines(dataset, named_lines or ())
     lines += _narrow_lines(dataset)
+    lines += _repeated_pulses(dataset)
     lines += _unexplained_peaks(dataset)
     lines += _contradicting_lines(dataset, curve)
     return [f"{name}: {line}" for line in lines]
@@ -107,6 +109,23 @@ def _narrow_lines(dataset: xr.Dataset) -> list[str]:
         f"resolution of most lines at the lower limit of the fit, {narrowest:.1f} eV "
         "FWHM; a better resolution, or the lines of another energy range: check "
         "`calibration.reference`"
+    ]
+
+
+def _repeated_pulses(dataset: xr.Dataset) -> list[str]:
+    """Return a line for pulses that are recorded again."""
+    repeated = json.loads(dataset.attrs.get("repeated_pulses", "{}"))
+    if not repeated:
+        return []
+    limits = dataset["cut_limits"].values[:, CUT_NAMES.index("since_last") - 2, 0]
+    is_left_out = np.nanmax(limits) >= repeated["longest"]
+    consequence = "they are left out by the hold-off, check the trigger"
+    if not is_left_out:
+        consequence = "they are used, set `calibration.hold_off` to `auto`"
+    return [
+        f"pulses are recorded twice in {repeated['pixels']:.0f} pixels: up to "
+        f"{100 * repeated['share']:.1f} % follow the previous one within "
+        f"{1e3 * repeated['longest']:.1f} ms; {consequence}"
     ]
 
 

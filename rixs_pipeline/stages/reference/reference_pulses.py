@@ -38,4 +38,5 @@ def read_reference_pulses(run: Run, path: Path) -> ReferencePulses:
         residual=pulses.residual,
         time=(pulses.time_ns - run.start_ns) / NS_PER_S,
         since_last=pulses.since_last,
+        record_s=pulses.dead_time_s,
     )

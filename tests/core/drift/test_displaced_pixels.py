@@ -119,3 +119,24 @@ def test_pixels_with_few_photons_are_not_compared():
     assert not find_displaced(spectra(array), EDGES).is_displaced.any()
     assert not find_displaced(spectra([draw(rng, 20)]), EDGES).is_displaced.any()
     assert not find_displaced(spectra(array[:2]) * 0, EDGES).is_displaced.any()
+
+
+@pytest.mark.parametrize("fwhm", [10.0, 15.0, 25.0])
+def test_pixels_with_far_broader_lines_are_unlike_the_others(fwhm):
+    rng = np.random.default_rng(4)
+    lines, shares = np.array([277.0, 525.0]), np.array([0.2, 0.8])  # at O K
+    array = [draw(rng, 1000, 0.0, lines, shares) for _ in range(6)]
+    for pixel in (0, 3):
+        array[pixel] = draw(rng, 1000, 0.0, lines, shares, fwhm)
+    found = find_displaced(spectra(array), EDGES)
+    assert np.flatnonzero(found.is_unlike).tolist() == [0, 3]
+    assert not found.is_displaced.any()
+
+
+@pytest.mark.parametrize("fwhm", [1.5, 3.0, 4.0])
+def test_pixels_with_a_somewhat_different_resolution_are_sound(fwhm):
+    rng = np.random.default_rng(4)
+    array = [draw(rng, 3000) for _ in range(6)]
+    array[3] = draw(rng, 3000, fwhm=fwhm)
+    found = find_displaced(spectra(array), EDGES)
+    assert not (found.is_unlike | found.is_displaced).any()
