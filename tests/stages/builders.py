@@ -101,6 +101,7 @@ def calibration(run, time_s, pixels, fwhm=2.0):
             np.broadcast_to(np.atleast_1d(fwhm).astype(float)[:, None], (n, 3)).copy(),
         ),
         "resolution": (("pixel",), np.broadcast_to(fwhm, n).astype(float)),
+        "line_residual": (("pixel", "line"), np.zeros((n, 3))),
         "line_residual_errors": (("pixel", "line"), np.full((n, 3), 0.05)),
         "params": (("pixel", "param"), np.array(rows)),
         "params_covariance": (
