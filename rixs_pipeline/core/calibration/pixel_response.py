@@ -69,7 +69,7 @@ def learn_shape_prior(
     used_pixels = is_used.any(axis=1)
     if not used_pixels.any():
         return prior
-    used_lines = is_used.any(axis=0, keepdims=True)
+    used_lines = np.atleast_2d(is_used.any(axis=0))
     in_sum = _prior_from_pixels(summed, used_lines, grid)
     mean = prior.centre[used_pixels].mean(axis=0)
     return ShapePrior(prior.centre - mean + in_sum.centre, prior.width)
