@@ -1,8 +1,10 @@
 """Injectors of faults of the clock of the logs into a beamtime."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from tests.faults.logs import Records, edit_records
 
 TIMES = ("epoch_time_start_s", "epoch_time_end_s")
 
@@ -68,3 +70,28 @@ def shift_all_logs(beamtime: Path, seconds: float) -> None:
     shift_scans(beamtime, seconds)
     names = [path.stem for path in (beamtime / "logs").glob("calibration*.json")]
     shift_scans(beamtime, seconds, *names)
+
+
+def delay_readings(beamtime: Path, points: int) -> None:
+    """Give each point the readings of so many points before it."""
+
+    def delay(log: dict) -> None:
+        extras = log["point_extras"]
+        keys = sorted(extras, key=int)
+        moved = [extras[keys[max(row - points, 0)]] for row in range(len(keys))]
+        log["point_extras"] = dict(zip(keys, moved, strict=True))
+
+    for name in scan_names(beamtime):
+        edit_log(beamtime, name, delay)
+
+
+def shift_pixels(beamtime: Path, seconds: float, pixels: Iterable[int]) -> None:
+    """Shift the times of all pulses of some pixels."""
+
+    def shift(records: Records) -> Records:
+        moved = records.copy()
+        moved["unixnano"] += round(seconds * 1e9)
+        return moved
+
+    for pixel in pixels:
+        edit_records(beamtime, pixel, shift)

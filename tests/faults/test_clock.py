@@ -233,3 +233,45 @@ def test_reference_runs_are_moved_into_their_labels(sound, beamtime, offset):
     for cal in corrected.calibrations:
         assert cal.clock_offset.value == pytest.approx(offset, abs=3)
         assert abs(cal.start - truth[cal.name].start) < 3
+
+
+def lines_about(path: Path, words: str, clock_offset: object = "auto") -> list[str]:
+    return [line for line in correct(path, clock_offset).problems if words in line]
+
+
+@pytest.mark.parametrize("configured", [0.0, 1.5])
+def test_a_configured_offset_that_the_data_contradict_is_reported(beamtime, configured):
+    true = 1.5 - configured
+    faults.shift_scans(beamtime, true)
+    (line,) = lines_about(beamtime, "contradicts the data", configured)
+    assert f"`beamtime.clock_offset` of {configured:g} s" in line
+    estimate = float(line.partition("which give ")[2].partition(" +-")[0])
+    assert estimate == pytest.approx(true, abs=0.5)
+    assert lines_about(beamtime, "contradicts", true) == []
+
+
+@pytest.mark.parametrize("points", [1, 2])
+def test_readings_of_other_points_are_reported(sound, beamtime, points):
+    faults.delay_readings(beamtime, points)
+    (line,) = lines_about(beamtime, "readings are")
+    assert f"(+{points}." in line or f"(+{points - 1}.9" in line
+    assert not any(errors_of_times(sound, correct(beamtime)).values())
+
+
+@pytest.mark.parametrize(
+    ("pixels", "seconds"), [((1, 3), 2.4), ((5,), -2.0), ((3, 5, 7), 3600.0)]
+)
+def test_pixels_with_another_clock_are_reported(beamtime, pixels, seconds):
+    faults.shift_pixels(beamtime, seconds, pixels)
+    (line,) = lines_about(beamtime, "clocks differ")
+    named = line.partition("pixels ")[2].partition(" are about ")
+    lag = float(named[2].partition(" s off")[0])
+    others = {1, 3, 5, 7, 9} - set(pixels)
+    mentioned = {int(pixel) for pixel in named[0].split(", ")}
+    assert (mentioned, lag > 0) in [(set(pixels), seconds > 0), (others, seconds < 0)]
+    assert abs(lag) == pytest.approx(abs(seconds), abs=0.6)
+
+
+def test_a_sound_beamtime_says_nothing_of_clocks(sound):
+    for words in ("clocks differ", "readings are", "may be off"):
+        assert lines_about(sound, words) == []

@@ -9,6 +9,7 @@ from rixs_pipeline.io import provenance
 from rixs_pipeline.io.checks.given_offsets import given_offset
 from rixs_pipeline.io.runs import Beamtime, ClockOffset, RefusedRun, Run
 from rixs_pipeline.stages.clock.interval_clock import ScanDecision, decide
+from rixs_pipeline.stages.clock.pixel_clocks import first_scans, pixel_clock_lines
 from rixs_pipeline.stages.clock.scan_clock import (
     LABEL_SLACK,
     ScanClock,
@@ -16,7 +17,7 @@ from rixs_pipeline.stages.clock.scan_clock import (
     place_by_label,
     widened,
 )
-from rixs_pipeline.stages.clock.scan_pulses import window_digest
+from rixs_pipeline.stages.clock.scan_pulses import TimeWindow, window_digest
 
 CLOCK_KEY = "beamtime.clock_offset"
 # Of the duration of a reference run, by which it may be outside its label: the lines of
@@ -65,6 +66,15 @@ def correct_clocks(beamtime: Beamtime, config: Config, memo: Memo) -> Beamtime:
         elif not isinstance(setting, str | Mapping):
             fixed[run.name] = run
     for interval in _intervals(beamtime):
+        given = [scan for scan in interval.scans if _is_given(scan, config)]
+        tests = _decide_interval(
+            [fixed[scan.name] for scan in given],
+            interval.is_closed,
+            config,
+            earlier_decisions,
+            memo,
+        )
+        problems += _contradictions([fixed[scan.name] for scan in given], tests)
         scans = [scan for scan in interval.scans if scan.name not in fixed]
         decisions = _decide_interval(
             scans, interval.is_closed, config, earlier_decisions, memo
@@ -77,12 +87,75 @@ def correct_clocks(beamtime: Beamtime, config: Config, memo: Memo) -> Beamtime:
                 problems.append(decision.warning)
             fixed[scan.name] = _corrected(scan, decision.offset)
     runs = [fixed[run.name] for run in beamtime.runs if run.name in fixed]
+    scans_kept = [run for run in runs if run.kind == "scan"]
+    problems += _pixel_clock_lines(scans_kept, config, earlier_decisions, memo)
     return replace(
         beamtime,
         runs=tuple(sorted(runs, key=lambda run: (run.start_ns, run.end_ns))),
         problems=(*beamtime.problems, *problems),
         refused=(*beamtime.refused, *refused),
     )
+
+
+def _is_given(scan: Run, config: Config) -> bool:
+    """Return whether the config gives the clock offset of a scan."""
+    setting = config.beamtime.clock_offset
+    name, number = scan.name, scan.number
+    return given_offset(setting, kind="scan", number=number, name=name) is not None
+
+
+def _contradictions(
+    scans: Sequence[Run], decisions: Sequence[ScanDecision]
+) -> list[str]:
+    """Return a line for the first scan that contradicts the offset of the config.
+
+    Parameters
+    ----------
+    scans
+        Without the offset that the config gives.
+    decisions
+        What their data say of the rest.
+
+    Returns
+    -------
+    list of str
+        At most one.
+    """
+    for scan, decision in zip(scans, decisions, strict=True):
+        rest, given = decision.offset, scan.clock_offset
+        if rest is not None and given is not None:
+            return [
+                f"{scan.name}: `{CLOCK_KEY}` of {given.value:g} s contradicts the "
+                f"data, which give {given.value + rest.value:.2f} +- {rest.error:.2g} "
+                f"s; applied as configured; correct `{CLOCK_KEY}`"
+            ]
+    return []
+
+
+def _pixel_clock_lines(
+    scans: Sequence[Run],
+    config: Config,
+    known: Mapping[str, list[dict[str, Any]]],
+    memo: Memo,
+) -> list[str]:
+    """Return the lines about pixels with another clock, `known` ones as they are."""
+    excluded = config.beamtime.exclude.pixels
+    values = {
+        "version": provenance.code_version(),
+        "runs": [provenance.digest_run(scan, with_readings=False) for scan in scans],
+        "pulses": [
+            window_digest(scan, TimeWindow(scan.start_ns, scan.end_ns))
+            for scan in first_scans(scans)
+        ],
+        "excluded": excluded,
+    }
+    key = provenance.digest_values(values)
+    if key not in known:
+        lines = pixel_clock_lines(scans, excluded)
+        memo[key] = [{"line": line} for line in lines]
+    else:
+        memo[key] = known[key]
+    return [str(entry["line"]) for entry in memo[key]]
 
 
 def _corrected(run: Run, offset: ClockOffset | None) -> Run:

@@ -24,6 +24,8 @@ PLACING_SHARE = 0.5  # of a point, room in a label that still places a scan
 # as much evidence as six standard deviations.
 MIN_LOG_RATIO_ALONE = 6.0**2 / 2
 MIN_AGREEING = 2  # scans that share a clock
+# Of the scans whose state label or beam contradicts a clock that all of them share
+TIMED_SHARE = 0.25
 SUSPICION = 3.5**2 / 2  # log-likelihood ratio from which on an offset is mentioned
 
 
@@ -67,6 +69,8 @@ def decide(clocks: Sequence[ScanClock]) -> list[ScanDecision]:
         clock.curve(centre) for clock, centre in zip(clocks, centres, strict=True)
     ]
     members = [row for row, curve in enumerate(curves) if curve is not None]
+    if line := _misplaced_readings(clocks, curves):
+        return [ScanDecision(warning=line), *[ScanDecision()] * (len(clocks) - 1)]
     common = _fit_common(clocks, curves, members)
     decisions = []
     for row, clock in enumerate(clocks):
@@ -84,6 +88,38 @@ def decide(clocks: Sequence[ScanClock]) -> list[ScanDecision]:
         for row in rows[:1]:
             decisions[row] = ScanDecision(warning=common.warning(clocks[row]))
     return decisions
+
+
+def _misplaced_readings(
+    clocks: Sequence[ScanClock], curves: Sequence[ShiftCurve | None]
+) -> str:
+    """Return a line if readings fit the pulses elsewhere, but the times are right.
+
+    State labels, or the beam that comes and goes with the scans, tell about the times;
+    then the readings belong to other points. Empty: nothing of the kind.
+    """
+    pairs = zip(clocks, curves, strict=True)
+    fitted = [(clock, curve) for clock, curve in pairs if curve is not None]
+    if not fitted:
+        return ""
+    time = np.array([clock.scan.middle for clock, _ in fitted])
+    fit = fit_clock([curve for _, curve in fitted], time)
+    is_timed = [
+        not clock.contradicts_label
+        and (not clock.allowed.contains(value) or clock.has_beam_of_log(value))
+        for (clock, _), value in zip(fitted, fit.value, strict=True)
+    ]
+    if not fit.stands_out or sum(is_timed) < max(1, TIMED_SHARE * len(fitted)):
+        return ""
+    row = int(np.argmin(fit.error))
+    value, error = float(fit.value[row]), float(fit.error[row])
+    points = value / fitted[row][0].spacing
+    return (
+        f"{clocks[0].scan.name} and the scans after it: readings are {value:+.2f} +- "
+        f"{error:.2f} s ({points:+.1f} points) off the photon rates, while state label "
+        "or beam confirm the times; readings (I0, TEY, TFY) may be those of other "
+        "points: check the logs"
+    )
 
 
 @dataclass(frozen=True)

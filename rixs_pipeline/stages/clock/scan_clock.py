@@ -29,6 +29,8 @@ HALF_WIDTH = 4.0  # points on either side of an offset in which it is determined
 MAX_SHARE = 0.25  # of the duration of a scan, largest half width
 # Share of the pulses at the best place, below which a scan has none in its points
 EMPTY_SHARE = 0.02
+DARK_SHARE = 0.2  # of the photons just inside a scan, just outside without beam
+MIN_BEAM_COUNTS = 30  # photons just inside a scan, which make this certain
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,31 @@ class ScanClock:
             low, high = min(self.allowed.low, 0.0), max(self.allowed.high, 0.0)
             self._evidence = search_offsets(self.pulses, self.logged, low, high)
         return self._evidence
+
+    def has_beam_of_log(self, offset: float) -> bool:
+        """Whether the beam comes and goes with the times of the log.
+
+        Parameters
+        ----------
+        offset
+            s; times that are wrong by as much would be noticed.
+
+        Returns
+        -------
+        bool
+            There are photons within `offset` of both ends inside the scan, but hardly
+            any outside.
+        """
+        total = self.pulses.counts.sum(axis=0)
+        edges = self.pulses.start + self.pulses.width * np.arange(len(total) + 1)
+        cumulative = np.concatenate([[0.0], np.cumsum(total)])
+        width, end = abs(offset), self.scan.duration
+        limits = [-width, 0.0, width, end - width, end, end + width]
+        before, first, _, last, after = np.diff(np.interp(limits, edges, cumulative))
+        is_clear = min(first, last) >= MIN_BEAM_COUNTS
+        return bool(
+            is_clear and before < DARK_SHARE * first and after < DARK_SHARE * last
+        )
 
     @property
     def is_empty(self) -> bool:

@@ -9,6 +9,8 @@ import numpy as np
 from rixs_pipeline.config import ReferenceSet
 from rixs_pipeline.config.reference_sets import known_lines
 from rixs_pipeline.core.elastic.elastic_line import elastic_offset
+from rixs_pipeline.core.elastic.elastic_trace import ERROR_EV, find_elastic_trace
+from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.schema import POINT_USED
 from rixs_pipeline.stages.corrections import clock_attributes
 from rixs_pipeline.stages.interval.response_tail import average_tail_over_pixels
@@ -98,3 +100,42 @@ def with_elastic_offset(dataset: xr.Dataset, reference: ReferenceSet) -> xr.Data
         elastic_offset_errors=offset.error if offset else np.nan,
         elastic_counts=offset.counts if offset else 0.0,
     )
+
+
+def check_elastic_trace(dataset: xr.Dataset, name: str) -> list[str]:
+    """Return a line if the elastic line is far from the incident energies.
+
+    Parameters
+    ----------
+    dataset
+        Map of a scan, as `schema.SCAN_MAP`.
+    name
+        Of the scan.
+
+    Returns
+    -------
+    list of str
+        At most one.
+
+    Raises
+    ------
+    RunFailed
+        The line moves against the incident energies.
+    """
+    is_used = dataset["point_status"].values == POINT_USED
+    incident = dataset["incident_energy"].values[is_used]
+    trace = find_elastic_trace(
+        dataset["counts"].values[is_used], incident, dataset["emission_energy"].values
+    )
+    if trace.is_reversed:
+        raise RunFailed(
+            f"{name}: elastic line moves against the incident energies, which are "
+            "listed backwards; left out; correct the energies in its log"
+        )
+    if trace.offset == 0:
+        return []
+    return [
+        f"{name}: elastic line is {trace.offset:+.1f} +- {ERROR_EV:g} eV off the "
+        "incident energies; these or the calibration are wrong by as much: check the "
+        "monochromator's energies in the log"
+    ]

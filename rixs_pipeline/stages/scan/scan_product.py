@@ -12,7 +12,10 @@ from rixs_pipeline.stages.scan.exposure_scale import (
     estimate_throughput,
 )
 from rixs_pipeline.stages.scan.incident_flux import read_flux, require_positive_flux
-from rixs_pipeline.stages.scan.scan_attributes import with_scan_attributes
+from rixs_pipeline.stages.scan.scan_attributes import (
+    check_elastic_trace,
+    with_scan_attributes,
+)
 from rixs_pipeline.stages.scan.scan_map import make_scan_map
 from rixs_pipeline.stages.scan.scan_report import report_scan
 from rixs_pipeline.stages.stage import Content
@@ -89,4 +92,5 @@ def map_content(
     dataset = with_scan_attributes(
         scan_map.dataset, counted, calibrations, context.reference_set
     )
-    return report_scan(dataset, counted, scan_map.warnings)
+    warnings = [*scan_map.warnings, *check_elastic_trace(dataset, scan.name)]
+    return report_scan(dataset, counted, warnings)

@@ -31,6 +31,11 @@ class MeasuredClock:
     evidence: None = None
     logged: None = None
 
+    has_beam: bool = False
+
+    def has_beam_of_log(self, offset):
+        return self.has_beam
+
     def curve(self, centre):
         row = -(((OFFSET - self.offset) / self.error) ** 2) / 2
         return ShiftCurve(OFFSET, np.stack([row, row, row]) - row.max(), SPACING)
@@ -49,6 +54,17 @@ def test_a_clock_that_all_scans_share():
     for decision in decide_on(1.1, 1.0, 0.9):
         assert decision.offset is not None
         assert decision.offset.value == pytest.approx(1.0, abs=0.15)
+
+
+def test_readings_that_are_off_where_the_beam_confirms_the_times():
+    clocks = [
+        MeasuredClock(numbered_scan(n, 1000.0 + 100 * n), 2.0, 0.25, has_beam=True)
+        for n in (1, 2, 3)
+    ]
+    first, *others = decide(clocks)
+    assert first.offset is None
+    assert "readings are +2.00 +- 0.15 s (+1.0 points) off" in first.warning
+    assert others == [type(first)()] * 2
 
 
 def test_no_offset():
