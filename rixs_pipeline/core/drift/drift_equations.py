@@ -104,18 +104,16 @@ class Equations:
     @cached_property
     def _positions(self) -> FloatArray:
         """Covariance (group, group) of the positions of groups, given the unknowns."""
-        is_grouped = self.group >= 0
-        n_groups = len(self.groups.line)
-        total = np.bincount(
-            self.group[is_grouped], self.weight[is_grouped], minlength=n_groups
-        )
-        inverse = np.linalg.inv(np.diag(total) + self.groups.information)
+        total = np.diag(self._of_group.sum(axis=1))
+        inverse = np.linalg.inv(total + self.groups.information)
         return np.asarray(inverse, dtype=np.float64)
+
+    @cached_property
+    def _of_group(self) -> FloatArray:
+        """Weight of each row in its group, (group, row)."""
+        numbers = np.arange(len(self.groups.line))
+        return np.where(self.group == numbers[:, None], self.weight, 0.0)
 
     def _sums(self, columns: FloatArray) -> FloatArray:
         """Return the weighted sums of columns (row, n) over groups, (group, n)."""
-        is_grouped = self.group >= 0
-        sums = np.zeros((len(self.groups.line), columns.shape[1]))
-        weighted = self.weight[is_grouped, None] * columns[is_grouped]
-        np.add.at(sums, self.group[is_grouped], weighted)
-        return sums
+        return np.asarray(self._of_group @ columns)
