@@ -32,145 +32,35 @@ from itertools import pairwise, product
 
 import numpy as np
 
-from rixs_pipeline.core.drift.drift_equations import Equations, Groups
+from rixs_pipeline.core.drift.drift_equations import Equations
+from rixs_pipeline.core.drift.drift_measurements import (
+    N_DRIFT,
+    REFERENCE_EV,
+    Interval,
+    LinePositions,
+)
+from rixs_pipeline.core.drift.drift_priors import (
+    LITTLE_DRIFT,
+    SIZE_WEIGHTS,
+    SLOW_WIDTHS,
+    TIME_SCALES,
+    Priors,
+    drift_priors,
+    with_step_sizes,
+)
 from rixs_pipeline.core.drift.scale_steps import (
     LEAST_SHARE,
     NO_STEPS,
-    STEP_WIDTH,
     PossibleSteps,
     StepSet,
     find_steps,
 )
-from rixs_pipeline.types import FloatArray, IntArray
+from rixs_pipeline.types import FloatArray
 
-REFERENCE_EV = 851.0  # E_0: Ni La, at which sizes of drifts are stated
-N_DRIFT = 2  # drift coefficients
-# Prior of the coefficients: the largest found in real pixels (relative a unit).
-DRIFT_WIDTH = 7e-5
-# Spread of the coefficients between the pixels of an array: 3e-5 to 7e-5 in real ones.
-PIXEL_WIDTH = 2e-5
-# How far the coefficient of slow changes may be from that of pulse to pulse: in real
-# pulses 1.7 +- 0.6 and 3.5 +- 0.5 e-5.
-SLOW_WIDTHS = (0.0, 2e-5)
-# Hidden drift: rms, eV at E_0, and its prior: a fifth for none, and half-Cauchy on
-# sizes that are about a factor of two apart.
-TYPICAL_SIZE = 0.2  # eV at E_0: the hidden drift of real pixels
-NO_DRIFT_WEIGHT = 0.5
-SIZE_WEIGHTS = {0.0: NO_DRIFT_WEIGHT} | {
-    size: size / TYPICAL_SIZE / (1 + (size / TYPICAL_SIZE) ** 2)
-    for size in (0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
-}
-TIME_SCALES = (1800.0, 5400.0, 14400.0)  # s, of a Matern-3/2 process
-LITTLE_DRIFT = (0.06, 5400.0, 0.0)  # size, time scale, slow width
-# A line may differ that much between edges of one sample (satellites), eV.
-EDGE_WIDTH = 0.05
 # Deviation of what lines moved between reference runs from the forms above: eV, and
 # share. A gain changes energies in proportion to the pulse height.
 FORM_WIDTH = 0.05
 FORM_SHARE = 0.1
-
-
-@dataclass(frozen=True)
-class LinePositions:
-    """Positions of lines in pieces of scans, (position,) each.
-
-    Attributes
-    ----------
-    scan
-        Index of the scan.
-    group
-        Index of the group of pieces that show the same emission.
-    edge
-        Index of what the position may differ by in the group; -1: it does not.
-    time
-        Middle of the piece, s.
-    energy
-        Of the line in the table, eV.
-    shift, error
-        Position relative to it, and the standard deviation, eV.
-    lever
-        L: change of energy a unit of the drift coefficients, f8 (position, 2), eV.
-    in_use
-        Mean drift coefficients in use, f8 (position, 2).
-    groups
-        The groups.
-    """
-
-    scan: IntArray
-    group: IntArray
-    edge: IntArray
-    time: FloatArray
-    energy: FloatArray
-    shift: FloatArray
-    error: FloatArray
-    lever: FloatArray
-    in_use: FloatArray
-    groups: Groups
-
-
-@dataclass(frozen=True)
-class ReferenceDrift:
-    """Drift coefficients from the pulses of a reference run.
-
-    Attributes
-    ----------
-    time
-        Of the run, s.
-    in_use
-        Mean coefficients of its pixels, f8 (2,).
-    mean
-        What its pulses say of them, f8 (2,).
-    covariance
-        f8 (2, 2).
-    """
-
-    time: float
-    in_use: FloatArray
-    mean: FloatArray
-    covariance: FloatArray
-
-
-@dataclass(frozen=True)
-class ReferenceShifts:
-    """What lines moved from one reference run to the next, (line,) each.
-
-    Attributes
-    ----------
-    energy
-        eV.
-    shift, error
-        On the scale of the first run, less the change by the coefficients in use; eV.
-    lever
-        f8 (line, 2), eV.
-    """
-
-    energy: FloatArray
-    shift: FloatArray
-    error: FloatArray
-    lever: FloatArray
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Scans between reference runs.
-
-    Attributes
-    ----------
-    time, later_share
-        Middle of each scan, s, and weight of the later reference run, (scan,).
-    references
-        One or two reference runs.
-    shifts
-        Between them; None for one.
-    pixel_drift
-        Rms at E_0 of the mean of the pixels' own hidden drifts, eV.
-    """
-
-    time: FloatArray
-    later_share: FloatArray
-    references: tuple[ReferenceDrift, ...]
-    shifts: ReferenceShifts | None
-    pixel_drift: float
 
 
 @dataclass(frozen=True)
@@ -229,45 +119,6 @@ class _Posterior:
     covariance: FloatArray
     evidence: float
     assumption: tuple[float, float, float]  # size, time scale, slow width
-
-
-def combine_pixels(
-    drifts: FloatArray, score: FloatArray, information: FloatArray, time: float
-) -> ReferenceDrift:
-    """Return the mean drift coefficients of an array from those of its pixels.
-
-    Parameters
-    ----------
-    drifts
-        In use, f8 (pixel, 2).
-    score, information
-        Slope and curvature of each pixel's log likelihood there, (pixel, 2) and
-        (pixel, 2, 2).
-    time
-        Of the reference run, s.
-
-    Returns
-    -------
-    ReferenceDrift
-        Pixels are drawn from a Gaussian of `PIXEL_WIDTH` around an unknown mean, which
-        counts where a pixel's own pulses say little.
-    """
-    if not len(drifts):  # a reference run without a good pixel
-        prior = np.eye(N_DRIFT) * DRIFT_WIDTH**2
-        return ReferenceDrift(time, np.zeros(N_DRIFT), np.zeros(N_DRIFT), prior)
-    spread = np.eye(N_DRIFT) * PIXEL_WIDTH**-2  # its inverse
-    pixel_covariance = np.linalg.inv(information + spread)  # given the array's mean
-    # information of a pixel on the mean of the array, and its gradient at 0
-    pull = information @ drifts[..., None] + score[..., None]
-    on_mean = spread - spread @ pixel_covariance @ spread
-    array = np.linalg.inv(on_mean.sum(axis=0) + np.eye(N_DRIFT) * DRIFT_WIDTH**-2)
-    array_mean = array @ (spread @ pixel_covariance @ pull).sum(axis=0)
-    weight = (pixel_covariance @ spread).mean(axis=0)
-    mean = (pixel_covariance @ pull).mean(axis=0) + weight @ array_mean
-    covariance = (
-        pixel_covariance.sum(axis=0) / len(drifts) ** 2 + weight @ array @ weight.T
-    )
-    return ReferenceDrift(time, drifts.mean(axis=0), mean[:, 0], covariance)
 
 
 def fit_common_drift(positions: LinePositions, interval: Interval) -> CommonDrift:
@@ -340,7 +191,7 @@ def _explain(
     without = _Explanation(NO_STEPS, _posteriors(equations, interval))
     found = {NO_STEPS.candidates: without}
     for assumption in (without.best.assumption, LITTLE_DRIFT):
-        priors = _priors(interval, n_unknowns, *assumption)
+        priors = drift_priors(interval, n_unknowns, *assumption)
         for steps in find_steps(equations, priors.covariance, priors.mean, possible):
             key = tuple(sorted(steps.candidates))
             if key not in found:
@@ -417,29 +268,6 @@ def _possible_steps(positions: LinePositions, interval: Interval) -> PossibleSte
     return PossibleSteps(begin, end, column, effect)
 
 
-@dataclass(frozen=True)
-class _Priors:
-    """Gaussian prior of the unknowns, and what the reference runs say of it."""
-
-    mean: FloatArray
-    covariance: FloatArray
-
-
-def _priors(
-    interval: Interval, n_unknowns: int, size: float, time_scale: float, slow: float
-) -> _Priors:
-    """Return the prior for a size and time scale of the hidden drift."""
-    n_scans = len(interval.time)
-    drift, hidden = slice(0, N_DRIFT), slice(N_DRIFT, N_DRIFT + n_scans + 1)
-    covariance = np.eye(n_unknowns) * EDGE_WIDTH**2
-    covariance[hidden, hidden] = _hidden_covariance(interval, size, time_scale)
-    mean = np.zeros(n_unknowns)
-    reference = _reference_prior(interval, slow)
-    covariance[drift, drift] = reference.covariance
-    mean[drift] = reference.mean
-    return _Priors(mean, covariance)
-
-
 def _posteriors(
     equations: Equations,
     interval: Interval,
@@ -456,8 +284,8 @@ def _posteriors(
     equations = _with_columns(equations, columns)
     posteriors = []
     for assumption in product(SIZE_WEIGHTS, TIME_SCALES, SLOW_WIDTHS):
-        priors = _with_sizes(
-            _priors(interval, n_unknowns, *assumption), columns.shape[1]
+        priors = with_step_sizes(
+            drift_priors(interval, n_unknowns, *assumption), columns.shape[1]
         )
         mean, covariance, evidence = _solve(equations, priors)
         evidence += np.log(SIZE_WEIGHTS[assumption[0]]) + log_odds
@@ -469,14 +297,6 @@ def _with_columns(equations: Equations, columns: FloatArray) -> Equations:
     """Add columns (row, step) of further unknowns."""
     design = np.concatenate([equations.design, columns], axis=1)
     return replace(equations, design=design)
-
-
-def _with_sizes(priors: _Priors, n_steps: int) -> _Priors:
-    """Add the sizes of steps to the unknowns."""
-    n_unknowns = len(priors.mean)
-    covariance = np.eye(n_unknowns + n_steps) * STEP_WIDTH**2
-    covariance[:n_unknowns, :n_unknowns] = priors.covariance
-    return _Priors(np.append(priors.mean, np.zeros(n_steps)), covariance)
 
 
 def _keep(part: _Posterior, effect: FloatArray) -> _Posterior:
@@ -493,45 +313,8 @@ def _keep(part: _Posterior, effect: FloatArray) -> _Posterior:
     )
 
 
-def _hidden_covariance(
-    interval: Interval, size: float, time_scale: float
-) -> FloatArray:
-    """Return the prior covariance of the scales of scans and between reference runs."""
-    n_scans = len(interval.time)
-    references = [reference.time for reference in interval.references]
-    times = np.concatenate([interval.time, references])
-    distance = np.abs(times[:, None] - times[None, :]) * np.sqrt(3) / time_scale
-    variance = size**2 + interval.pixel_drift**2
-    process = variance * (1 + distance) * np.exp(-distance)
-    change = np.zeros((n_scans + 1, len(times)))
-    change[:n_scans, :n_scans] = np.eye(n_scans)
-    change[:n_scans, n_scans] = -1 + interval.later_share
-    change[:n_scans, -1] -= interval.later_share
-    change[n_scans, n_scans] -= 1
-    change[n_scans, -1] += 1
-    covariance = change @ process @ change.T
-    return np.asarray(covariance + 1e-12 * np.eye(n_scans + 1))
-
-
-def _reference_prior(interval: Interval, slow: float) -> _Priors:
-    """Return what the reference runs' own pulses say of the coefficients."""
-    prior = np.eye(N_DRIFT) * DRIFT_WIDTH**2
-    information = np.zeros((N_DRIFT, N_DRIFT))
-    gradient = np.zeros(N_DRIFT)
-    for reference in interval.references:
-        inverse = np.linalg.inv(reference.covariance)
-        information += inverse
-        gradient += inverse @ reference.mean
-    fast = np.linalg.inv(information)
-    mean = fast @ gradient
-    # pulse to pulse, with what slow changes may differ by
-    measured = fast + np.eye(N_DRIFT) * slow**2
-    gain = prior @ np.linalg.inv(prior + measured)
-    return _Priors(gain @ mean, prior - gain @ prior)
-
-
 def _solve(
-    equations: Equations, priors: _Priors
+    equations: Equations, priors: Priors
 ) -> tuple[FloatArray, FloatArray, float]:
     """Return mean and covariance of the posterior, and its log evidence.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.core.drift.common_drift import (
+from rixs_pipeline.core.drift.drift_measurements import (
     ReferenceDrift,
     ReferenceShifts,
     combine_pixels,

@@ -10,12 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from rixs_pipeline.core.drift.common_drift import (
-    REFERENCE_EV,
     CommonDrift,
-    Interval,
     ScaleStep,
     fit_common_drift,
 )
+from rixs_pipeline.core.drift.drift_measurements import REFERENCE_EV, Interval
 from rixs_pipeline.core.drift.piece_shifts import PieceShifts
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.io.formats import off

@@ -3,17 +3,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.drift.common_drift import (
+from rixs_pipeline.core.drift.common_drift import fit_common_drift
+from rixs_pipeline.core.drift.drift_equations import Groups
+from rixs_pipeline.core.drift.drift_measurements import (
     REFERENCE_EV,
-    SIZE_WEIGHTS,
     Interval,
     LinePositions,
     ReferenceDrift,
     ReferenceShifts,
     combine_pixels,
-    fit_common_drift,
 )
-from rixs_pipeline.core.drift.drift_equations import Groups
+from rixs_pipeline.core.drift.drift_priors import SIZE_WEIGHTS
 
 # O Ka and Co La of two samples
 SAMPLE = np.array([0, 0, 1, 1])
