@@ -78,5 +78,5 @@ class PassesConfig(Model):
     channel: str | None = Field(
         None,
         description="reading whose spectra determine the shifts, such as tey; "
-        "default: the PFY",
+        "default: tey where every pass has it, else the PFY",
     )

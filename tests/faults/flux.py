@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.faults.pixels import edit_pulses
+
 
 @contextmanager
 def readings_of(beamtime: Path, number: int):
@@ -82,3 +84,35 @@ def swap(beamtime, scans, channel, other="i0"):
         with readings_of(beamtime, number) as points:
             for point in points:
                 point[channel], point[other] = point[other], point[channel]
+
+
+def slip(beamtime, scans, points):
+    """Let the monochromator lag: every reading is that of a point some points before."""
+    for number in scans:
+        with readings_of(beamtime, number) as readings:
+            taken = [dict(point) for point in readings]
+            for n, point in enumerate(readings):
+                i0 = point["i0"]
+                before = taken[max(n - points, 0)]
+                point["tey"] = before["tey"] / before["i0"] * i0
+
+
+def block_beam(beamtime, number, points, dark):
+    """Take the pulses of some points out, and leave the dark reading of I0."""
+    log = json.loads((beamtime / "logs" / f"scan{number:04d}.json").read_text())
+    windows = [
+        (log["epoch_time_start_s"][n] * 1e9, log["epoch_time_end_s"][n] * 1e9)
+        for n in points
+    ]
+    for path in beamtime.rglob("*.off"):
+        pixel = int(path.stem.rpartition("chan")[2])
+        with edit_pulses(beamtime, pixel) as records:
+            is_blocked = np.zeros(len(records), bool)
+            for start, end in windows:
+                is_blocked |= (records["ns"] >= start) & (records["ns"] < end)
+            # between two passes nothing is counted
+            records["ns"][is_blocked] = int(log["epoch_time_end_s"][-1] * 1e9) + 1000
+            records.sort(order="ns")
+    with readings_of(beamtime, number) as readings:
+        for n in points:
+            readings[n]["i0"] = dark

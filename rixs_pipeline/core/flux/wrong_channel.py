@@ -59,7 +59,7 @@ class _Peak:
     @property
     def is_clear(self) -> bool:
         least = max(LEAST_PEAK, PEAK_OVER_NOISE * self.noise)
-        return self.height > least and self.over_both > least / 2
+        return bool(self.height > least and self.over_both > least / 2)
 
 
 def find_wrong_channel(

@@ -250,7 +250,9 @@ def _without_unequal(
             for used in used_energies
         ]
     else:
-        has_model = [windows.pre_edge.contains(used).any() for used in used_energies]
+        has_model = [
+            bool(windows.pre_edge.contains(used).any()) for used in used_energies
+        ]
     if not any(has_model):
         return list(passes)
     unknown = np.full(len(energy), np.nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from rixs_pipeline.core.maps.pass_tests import Consistency, Shift
 from rixs_pipeline.core.spectra.presets import preset_region
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.regions import RegionKind
-from rixs_pipeline.schema import POINT_EXCLUDED
+from rixs_pipeline.schema import POINT_EXCLUDED, READING
 from rixs_pipeline.stages.sample.pass_axis import (
     MEASURED_ENERGY,
     axis_of_passes,
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 # half width around the elastic line that the comparison of passes leaves out at L edges
 EXCLUDE_ELASTIC_EV = 3.0
+DEFAULT_CHANNEL = "tey"  # thousands of electrons a point, where the PFY has few counts
+LEAST_SHIFT_EV = 0.05  # reproducibility of monochromators: smaller ones are no slip
 SIGNIFICANT = 5.0  # standard deviations from which on a shift is reported
-DAMAGE = "possible radiation damage"
+DAMAGE = "possible radiation damage, or I0 or the energy scale drifted"
 # where times were corrected by an offset of the clock that has an error
 MISPLACED = "possible error of the clock offset (`beamtime.clock_offset`), or damage"
 SHOWN_POINTS = 5  # energies of odd points that a warning names
@@ -71,12 +73,20 @@ class _PassesInPfy:
 
 @dataclass(frozen=True)
 class _PassTests:
-    """Outcome of the tests of some `runs`; `energy` (point,) of the shared points."""
+    """Outcome of the tests of some `runs`; `energy` (point,) of the shared points.
+
+    `shifts`: of each pass against all others; `shifted`: those that are shifted against
+    the majority; `channel` shows the shifts, None: the PFY; `deviation`: relative rms
+    deviation of the passes from their mean, beyond noise.
+    """
 
     runs: list[str]
     energy: FloatArray
     consistency: Consistency
     shifts: Sequence[Shift]
+    shifted: Mapping[int, Shift]
+    channel: str | None
+    deviation: float
 
     @property
     def consecutive(self) -> list[tuple[str, ...]]:
@@ -128,15 +138,22 @@ def examine_passes(
     if not len(cells.place):
         warning = f"{name}: no counts in the PFY of the passes; consistency not tested"
         return ExaminedPasses(scans, warnings=[warning])
-    spectra = _spectra_to_align(scans, aligned, config.channel)
+    channel = _alignment_channel(scans, config)
+    spectra = _spectra_to_align(scans, aligned, channel)
     shifts = pass_tests.shifts(aligned.energy, spectra.values, spectra.errors)
+    shifted = _find_shifted(aligned.energy, spectra, shifts)
     if config.align == "apply":
         scans = _shifted(scans, shifts)
         aligned = _in_pfy(scans, name)
         cells = aligned.pfy.cells()
     runs = [str(scan.attrs["run"]) for scan in scans]
     consistency = pass_tests.consistency(cells, config.level)
-    tests = _PassTests(runs, aligned.energy, consistency, shifts)
+    # chi-squared grows by n x^2 where n photons are x off, relative to the mean pass
+    excess = max(consistency.chi_square - consistency.degrees_of_freedom, 0.0)
+    deviation = float(np.sqrt(excess / max(cells.counts.sum(), 1)))
+    tests = _PassTests(
+        runs, aligned.energy, consistency, shifts, shifted, channel, deviation
+    )
     if config.outliers == "leave_out":
         scans = _without_outliers(scans, consistency, aligned.indices)
     facts = _facts(tests, config)
@@ -171,6 +188,51 @@ def _in_pfy(scans: list[xr.Dataset], name: str) -> _PassesInPfy:
     return _PassesInPfy(axis.energy, indices, pass_counts)
 
 
+def _alignment_channel(scans: list[xr.Dataset], config: PassesConfig) -> str | None:
+    """Return the reading that shows shifts; None: the PFY, with its few counts."""
+    if config.channel is not None:
+        return config.channel
+    name = READING + DEFAULT_CHANNEL
+    is_there = all(
+        name in scan and np.isfinite(scan[name].values).any() for scan in scans
+    )
+    return DEFAULT_CHANNEL if is_there else None
+
+
+def _find_shifted(
+    energy: FloatArray, spectra: PassValues, shifts: Sequence[Shift]
+) -> dict[int, Shift]:
+    """Return the passes that are shifted, one after the other, the worst first.
+
+    A shifted pass moves the mean of the others too: it is left out before these are
+    looked at. Of the last two, the later one is named.
+    """
+    rest = list(range(len(shifts)))
+    shifted = {}
+    while len(rest) > 1:
+        if len(rest) < len(shifts):
+            values = [spectra.values[k] for k in rest]
+            errors = None
+            if spectra.errors is not None:
+                errors = [spectra.errors[k] for k in rest]
+            shifts_of_rest = pass_tests.shifts(energy, values, errors)
+        else:
+            shifts_of_rest = list(shifts)
+        sizes = [_size(shift) for shift in shifts_of_rest]
+        worst = len(rest) - 1 if len(rest) == 2 else int(np.argmax(sizes))
+        if not sizes[worst] > 0:
+            break
+        shifted[rest.pop(worst)] = shifts_of_rest[worst]
+    return dict(sorted(shifted.items()))
+
+
+def _size(shift: Shift) -> float:
+    """Return the size of a shift, eV; 0 where noise or a monochromator explains it."""
+    size = abs(shift.value)
+    is_significant = shift.error > 0 and size > SIGNIFICANT * shift.error
+    return size if is_significant and size > LEAST_SHIFT_EV else 0.0
+
+
 def _spectra_to_align(
     scans: list[xr.Dataset], aligned: _PassesInPfy, channel: str | None
 ) -> PassValues:
@@ -178,7 +240,7 @@ def _spectra_to_align(
 
     They are a reading over I0, whose errors are unknown, or else the PFY.
     """
-    name = f"reading_{channel}"
+    name = f"{READING}{channel}"
     if channel is None or not all(name in scan for scan in scans):
         return aligned.pfy.yields()
     readings = []
@@ -250,7 +312,7 @@ def _facts(tests: _PassTests, config: PassesConfig) -> dict[str, Any]:
         "odd_points": odd_points,
         "left_out": config.outliers == "leave_out" and has_outliers,
         "shift": shifts,
-        "shift_from": config.channel or "PFY",
+        "shift_from": tests.channel or "PFY",
         "shift_applied": config.align == "apply",
     }
 
@@ -310,28 +372,28 @@ def _outlier_warnings(tests: _PassTests, *, is_left_out: bool) -> list[str]:
 def _shift_warnings(tests: _PassTests) -> list[str]:
     """Return a warning for each pass whose incident scale is shifted."""
     lines = []
-    for run, shift in zip(tests.runs, tests.shifts, strict=True):
-        least = SIGNIFICANT * shift.error
-        if shift.error > 0 and abs(shift.value) > least:
-            lines.append(
-                f"incident energy scale of {run} is shifted by {shift.value:+.2f} ± "
-                f"{shift.error:.2f} eV relative to the other passes "
-                "(set `passes.align: apply` to correct it)"
-            )
+    for number, shift in tests.shifted.items():
+        lines.append(
+            f"incident energy scale of {tests.runs[number]} is shifted by "
+            f"{shift.value:+.2f} ± {shift.error:.2f} eV relative to the other passes "
+            "(set `passes.align: apply` to correct it)"
+        )
     return lines
 
 
 def _damage_warnings(tests: _PassTests, level: float) -> list[str]:
-    """Return a warning for consecutive passes that differ, without odd passes."""
+    """Return a warning for consecutive passes that differ; others are explained."""
     p_values = tests.consistency.consecutive
     n_tests = np.isfinite(p_values).sum()
     threshold = level / max(n_tests, 1)
-    odd_passes = {tests.runs[number] for number in tests.consistency.odd_passes}
+    explained = {*tests.consistency.odd_passes, *tests.shifted}
+    explained_runs = {tests.runs[number] for number in explained}
+    size = f"{100 * np.sqrt(2) * tests.deviation:.1f} %"
     lines = []
     for pair, p in zip(tests.consecutive, p_values, strict=True):
-        if p < threshold and not odd_passes & set(pair):
+        if p < threshold and not explained_runs & set(pair):
             lines.append(
-                f"consecutive passes {' and '.join(pair)} differ (p = {p:.2g}): "
-                + DAMAGE
+                f"consecutive passes {' and '.join(pair)} differ by about {size} rms "
+                f"(p = {p:.2g}): {DAMAGE}"
             )
     return lines

@@ -25,6 +25,9 @@ from rixs_pipeline.stages.scan.incident_flux import IncidentFlux
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 LISTED_POINTS = 5  # energies that a warning lists at most
+LOW_QUANTILE = 0.05  # of the I0 with beam: its lowest readings, but for outliers
+# of these, that I0 has at most where the beam is off and not the shutter closed
+LARGEST_DARK_SHARE = 0.8
 DARK_I0 = 1e-4  # of the largest I0, that stands for readings of 0 and below
 
 
@@ -164,6 +167,8 @@ def find_point_status(
         if is_dark.any():
             warnings.append(_points_warning(scan, is_dark, problem))
     warnings += of_flux.warnings
+    if flux is not None:
+        warnings += _dark_warnings(scan, flux, config, has_no_pulses)
     if len(existing) < len(excluded_points):
         warnings.append(
             f"{scan.name}: `beamtime.exclude.points` lists points beyond the "
@@ -191,7 +196,7 @@ def _find_flux_status(
     for is_affected, code, problem in (
         (log_steps != 0, POINT_I0_UNUSABLE, "I0 changes and the photons do not"),
         (repeated.is_repeated, POINT_I0_UNUSABLE, repeated.problem),
-        (is_lost, POINT_NO_I0, "no positive I0 reading"),
+        (is_lost, POINT_NO_I0, f"no positive I0 reading{_offset_advice(config)}"),
         (flux.is_missing & ~is_dark, POINT_NO_I0, "no I0 reading"),
         (flux.is_beyond_blank & ~is_dark, POINT_NO_I0, "no reading of the blank"),
     ):
@@ -231,6 +236,41 @@ def _find_repeated(scan: Run, config: NormaliseConfig, is_dark: BoolArray) -> _R
         )
         return _Repeated(no_point, warnings=[warning])
     return _Repeated(repeated.is_repeated, f"'{channel}' {repeated.kind} at {value}")
+
+
+def _offset_advice(config: NormaliseConfig) -> str:
+    """Return the key that may make readings negative, if it is set."""
+    keys = ("i0_offset", "i0_offset_per_second", "second_monitor_offset")
+    used = [f"`normalise.{key}`" for key in keys if getattr(config, key) > 0]
+    return f" (check {', '.join(used)})" if used else ""
+
+
+def _dark_warnings(
+    scan: Run, flux: IncidentFlux, config: NormaliseConfig, has_no_pulses: BoolArray
+) -> list[str]:
+    """Return a warning where I0 falls with the pulses, but not to 0.
+
+    Behind a closed shutter it stays as it was.
+    """
+    is_lit = (flux.values > 0) & ~has_no_pulses
+    is_dark = has_no_pulses & np.isfinite(flux.values)
+    if not (is_lit.any() and is_dark.any()):
+        return []
+    lowest = np.quantile(flux.values[is_lit], LOW_QUANTILE)
+    level = np.median(flux.values[is_dark])
+    if not 0 < level < LARGEST_DARK_SHARE * lowest:
+        return []
+    channel, key = config.i0, "i0_offset"
+    if config.second_monitor:
+        channel, key = config.second_monitor, "second_monitor_offset"
+    reading = scan.readings[str(channel)][is_dark]
+    if not config.second_monitor:
+        reading = reading - config.i0_offset_per_second * scan.points.duration[is_dark]
+    return [
+        f"{scan.name}: wrong zero of I0: '{channel}' still reads {level:.4g}, "
+        f"{100 * level / lowest:.0f} % of the lowest reading with beam, where no pulses "
+        f"arrive; set `normalise.{key}: {np.median(reading):.4g}`"
+    ]
 
 
 def _points_warning(scan: Run, is_affected: BoolArray, problem: str) -> str:

@@ -62,7 +62,7 @@ def test_a_change_from_one_pass_to_the_next_is_reported_as_possible_damage():
     scans = numbered_scans(1, 2, feature={2: 0.5})
     warnings = examine_passes(scans, PassesConfig(), NAME).warnings
     assert any(
-        "consecutive passes scan0001 and scan0002 differ (p = " in warning
+        "consecutive passes scan0001 and scan0002 differ by about " in warning
         for warning in warnings
     )
 
