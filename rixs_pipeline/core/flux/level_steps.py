@@ -112,7 +112,7 @@ def _is_back(points: FluxPoints, before: IntArray, after: IntArray) -> bool:
     """Whether I0 is on the same level in the points next to a short part."""
     near = before[-ENOUGH_POINTS:], after[:ENOUGH_POINTS]
     levels = [float(np.median(points.log_i0[part])) for part in near]
-    return abs(levels[1] - levels[0]) < SAME_LEVEL
+    return bool(abs(levels[1] - levels[0]) < SAME_LEVEL)
 
 
 def _divide(
