@@ -97,9 +97,23 @@ def _products(summary: "Summary") -> list[str]:
     lines = [made or "nothing to do"]
     if parts:
         lines.insert(0, ", ".join(parts))
+    if unchecked := _unchecked_energies(scans):
+        lines.append(unchecked)
     if summary.figures:
         lines.append(f"figures: {paths.figures_folder(summary.out)}")
     return lines
+
+
+def _unchecked_energies(scans: Sequence[Mapping[str, Any]]) -> str:
+    """Return a line about the scans whose elastic line could not be fitted, if any."""
+    fitted = [facts["elastic_offset"] for facts in scans if "elastic_offset" in facts]
+    number = sum(offset is None for offset in fitted)
+    if not number:
+        return ""
+    return (
+        f"elastic line not fitted in {number} of {len(fitted)} scans: their incident "
+        "energies are those of the logs, unchecked"
+    )
 
 
 def _is_there(facts: Mapping[str, Any]) -> bool:

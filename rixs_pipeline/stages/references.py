@@ -9,6 +9,7 @@ from rixs_pipeline.stages.interval.surrounding_calibrations import (
     find_usable_calibrations,
 )
 from rixs_pipeline.stages.reference.parked_elastic import parked_line_moves
+from rixs_pipeline.stages.reference.reference_checks import reference_checks
 from rixs_pipeline.stages.reference.reference_table import reference_table
 from rixs_pipeline.stages.stage import Content, Product, Stage, table_writer
 
@@ -44,7 +45,8 @@ class ReferenceTable(Stage[None]):
         verdicts = dict(zip(table["line"], table["verdict"], strict=True))
         moves = parked_line_moves(calibrations)
         facts = attributes | {"lines": verdicts, "results": moves}
-        warnings = find_usable_calibrations(self.context).warnings
+        usable = find_usable_calibrations(self.context)
+        warnings = [*usable.warnings, *reference_checks(calibrations)]
         return Content(table_writer(table, attributes), facts, warnings)
 
     def _calibrations(self) -> list[Any]:
