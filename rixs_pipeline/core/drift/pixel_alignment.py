@@ -133,7 +133,7 @@ def align(
         split = own.split
         if split is None:
             shrunk = own.gain - np.average(own.gain, weights=photons * own.stays)
-            centre = np.average(scored.gain, weights=photons * own.stays)
+            centre = float(np.average(scored.gain, weights=photons * own.stays))
         else:
             centre = split.middle
             shrunk = scored.gain - centre

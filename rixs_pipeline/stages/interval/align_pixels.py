@@ -296,7 +296,8 @@ def _known_gains(
     if not is_known.any():
         return None
     mean_energy = spectra @ centres / np.maximum(spectra.sum(axis=1), 1)
-    return np.where(is_known, shift, 0.0) / np.maximum(mean_energy, centres[0])
+    gain = np.where(is_known, shift, 0.0) / np.maximum(mean_energy, centres[0])
+    return np.asarray(gain)
 
 
 def _calibration_error(
