@@ -29,7 +29,7 @@ STEP_SHARE = 0.01  # of the pixels in a scan
 USUAL_SPREAD = 2e-4  # of gains that wander between two reference runs, within a factor
 SPREAD_FACTOR = 2.0
 MIN_GROUP = 2  # pixels that step together
-MIN_COMPARABLE = 1 / 3  # of the pixels: a group no larger than that has stepped
+COMPARABLE = 3  # a group of one in so many pixels, or fewer, has stepped
 SPLIT_PROBABILITY = 1e-2  # of an array in a scan
 WANDERING_SPREADS = USUAL_SPREAD * SPREAD_FACTOR ** np.linspace(-1, 2.5, 15)
 ROUNDS = 10  # of expectation and maximisation
@@ -55,8 +55,8 @@ class Split:
     @property
     def is_comparable(self) -> bool:
         """Whether which group stays is not known."""
-        share = float(self.is_above.mean())
-        return min(share, 1 - share) > MIN_COMPARABLE
+        smaller = int((~self.larger).sum())
+        return smaller * COMPARABLE > len(self.is_above)
 
     @property
     def larger(self) -> BoolArray:

@@ -15,7 +15,7 @@ def gains(seed, number, n_stepped, step):
 
 @pytest.mark.parametrize(
     ("number", "n_stepped", "step"),
-    [(5, 1, 4e-3), (6, 1, -3e-3), (6, 2, 4e-3), (24, 5, -3e-3)],
+    [(5, 1, 4e-3), (6, 1, -3e-3), (6, 2, 4e-3), (6, 2, -4e-3), (24, 5, -3e-3)],
 )
 def test_pixels_that_step_do_not_move_the_scale(number, n_stepped, step):
     for seed in range(10):
