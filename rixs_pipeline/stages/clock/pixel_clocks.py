@@ -42,7 +42,7 @@ def pixel_clock_lines(scans: Sequence[Run], excluded: Sequence[int]) -> list[str
     list of str
         Nothing is corrected.
     """
-    lines = []
+    lines: list[str] = []
     for files, group in _by_files(scans).items():
         paths = [path for path in files if off.pixel_number(path) not in set(excluded)]
         long_lags = dict(_long_lags(paths))
@@ -125,7 +125,7 @@ def _short_lags(scans: Sequence[Run], paths: Sequence[Path]) -> dict[int, float]
     is_late |= is_large & is_same & (fit.log_ratio >= MIN_LOG_RATIO_SAME)
     return {
         off.pixel_number(paths[row]): float(fit.lag[row] * width)
-        for row in np.flatnonzero(is_late)
+        for row in np.flatnonzero(is_late).tolist()
     }
 
 
