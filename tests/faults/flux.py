@@ -87,7 +87,7 @@ def swap(beamtime, scans, channel, other="i0"):
 
 
 def slip(beamtime, scans, points):
-    """Let the monochromator lag: every reading is that of a point some points before."""
+    """Let the monochromator lag: every reading is that of an earlier point."""
     for number in scans:
         with readings_of(beamtime, number) as readings:
             taken = [dict(point) for point in readings]

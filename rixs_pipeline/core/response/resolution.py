@@ -12,8 +12,8 @@ than others by twice the variance that the errors of the corrections bring. The
 width of the elastic line over that of the lines is a constant of the array: where it
 scatters between the pixels by more than counting, all errors grow by the ratio.
 
-Everything else here follows from the pixel's own pulses: fits with a weak prior, not with
-the shapes that the other pixels of the array suggest.
+Everything else here follows from the pixel's own pulses: fits with a weak prior, not
+with the shapes that the other pixels of the array suggest.
 """
 
 from dataclasses import dataclass, replace
@@ -133,7 +133,7 @@ def _scatter_of_elastic(
 ) -> float:
     """Return the scatter of the elastic line's width over its error, at least 1.
 
-    Log widths (pixel, line), less those of the other lines of the pixel, whose chemistry
+    Log widths (pixel, line), less those of the other lines of the pixel: their chemistry
     is the same in all pixels. 1 where one pixel or none has both.
     """
     weights = np.zeros_like(values)

@@ -268,8 +268,8 @@ def _dark_warnings(
         reading = reading - config.i0_offset_per_second * scan.points.duration[is_dark]
     return [
         f"{scan.name}: wrong zero of I0: '{channel}' still reads {level:.4g}, "
-        f"{100 * level / lowest:.0f} % of the lowest reading with beam, where no pulses "
-        f"arrive; set `normalise.{key}: {np.median(reading):.4g}`"
+        f"{100 * level / lowest:.0f} % of the lowest reading with beam, where no "
+        f"pulses arrive; set `normalise.{key}: {np.median(reading):.4g}`"
     ]
 
 

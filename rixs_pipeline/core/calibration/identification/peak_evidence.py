@@ -153,7 +153,7 @@ def weigh_peaks(
 
 
 def peak_reach(energy: FloatArray, line_energy: FloatArray) -> FloatArray:
-    """Return the distance (peak,) eV within which a peak of a calibrated pixel is a line.
+    """Return how far (peak,) eV a peak of a calibrated pixel may be off its line.
 
     Parameters
     ----------

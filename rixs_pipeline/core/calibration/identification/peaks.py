@@ -76,7 +76,7 @@ def find_peaks(pulse_height: FloatArray) -> Peaks:
     """
     from scipy.ndimage import gaussian_filter1d  # slow to import
 
-    from rixs_pipeline.core.calibration.identification.assignment_kernels import (  # and numba
+    from rixs_pipeline.core.calibration.identification.assignment_kernels import (
         prominences,
     )
 
