@@ -149,7 +149,6 @@ def build_runs(
             continue
         run = _build_run(named[name], name, root)
         run = _correct(run, corrections[name], config.samples)
-        run = _with_possible_edge(run, corrections[name].edge)
         if log.kind == "scan" and name in configured_files:
             file = _read_configured_file(log, configured_files[name])
             run = _add_readings(run, log, file)
@@ -262,54 +261,24 @@ def _correct(
     problems = run.problems
     if run.kind == "scan":
         edge_of_range = find_edge(run.points.incident_energy)
-        if edge is not None and not _reaches(run, edge):
+        if edge and edge_of_range and not _may_be_at(run, edge):
             source = "`beamtime.scans`" if correction.edge else "the log"
-            used = f"{edge_of_range} used" if edge_of_range else "edge unknown"
             problems += (
                 f"{run.name}: wrong edge {edge} in {source}, whose range the scan "
-                f"does not reach; {used}",
+                f"does not reach; {edge_of_range} used",
             )
             edge = edge_of_range
-        elif edge is None:
-            edge = edge_of_range
+        edge = edge or edge_of_range
     sample = correction.sample or sample_names.get(run.sample, run.sample)
     return replace(run, sample=sample, edge=edge, problems=problems)
 
 
-def _reaches(run: Run, edge: Edge) -> bool:
-    """Whether the incident energies of a scan overlap with the range of an edge."""
+def _may_be_at(run: Run, edge: Edge) -> bool:
+    """Whether a scan comes near the range of an edge, or is at one energy, far above."""
     low, high = EDGE_WINDOWS[edge]
     energy = run.points.incident_energy
-    return bool(energy.min() <= high and energy.max() >= low)
-
-
-def _with_possible_edge(run: Run, configured: Edge | None) -> Run:
-    """Return a scan with the edge of its energies where its log names another one.
-
-    Raises
-    ------
-    InputError
-        The config names an edge that the scan does not include.
-    """
-    energy = run.points.incident_energy
-    if run.kind != "scan" or run.edge is None or np.ptp(energy) == 0:
-        return run
-    low, high = EDGE_WINDOWS[run.edge]
-    scanned = find_edge(energy)
-    is_reached = energy.max() >= low - NEAR_EV and energy.min() <= high + NEAR_EV
-    if is_reached or scanned is None or scanned is run.edge:
-        return run
-    energies = f"{energy.min():.0f} to {energy.max():.0f} eV"
-    if configured:
-        raise InputError(
-            f"config: `beamtime.scans`: {run.name} scans {energies}, which is "
-            f"{scanned} and not {configured}; correct `edge`"
-        )
-    problem = (
-        f"{run.name}: its log says {run.edge}, but {energies} are those of {scanned}; "
-        f"used as {scanned} (set `beamtime.scans: {{{run.number}: {{edge: ...}}}}`)"
-    )
-    return replace(run, edge=scanned, problems=(*run.problems, problem))
+    is_near = energy.min() <= high + NEAR_EV and energy.max() >= low - NEAR_EV
+    return bool(is_near or np.ptp(energy) == 0)
 
 
 def _read_configured_file(log: LogRun, path: Path) -> AsciiScan:
