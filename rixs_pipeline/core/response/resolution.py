@@ -133,7 +133,7 @@ def _scatter_of_elastic(
 ) -> float:
     """Return the scatter of the elastic line's width over its error, at least 1.
 
-    Log widths (pixel, line), less those of the other lines of the pixel: whose state
+    Log widths (pixel, line), less those of the other lines of the pixel, whose state
     is the same in all pixels. 1 where one pixel or none has both.
     """
     weights = np.zeros_like(values)
