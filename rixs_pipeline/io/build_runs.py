@@ -274,7 +274,7 @@ def _correct(
 
 
 def _may_be_at(run: Run, edge: Edge) -> bool:
-    """Whether a scan comes near the range of an edge, or is at one energy, far above."""
+    """Whether a scan comes near the range of an edge, or is at one higher energy."""
     low, high = EDGE_WINDOWS[edge]
     energy = run.points.incident_energy
     is_near = energy.min() <= high + NEAR_EV and energy.max() >= low - NEAR_EV

@@ -110,6 +110,14 @@ def test_a_pass_of_another_range_is_left_out_until_the_config_corrects_it(
     assert_same_exposure(spoilt, sound)
 
 
+def test_a_pass_with_other_photons_per_i0_is_reported(spoilt):
+    flux.scale(spoilt.beamtime, [2], 1.35)
+    summary = reduce(spoilt.beamtime, spoilt.out)
+    assert summary.exit_code == 0
+    (line,) = [text for text in summary.warnings if "photons per I0" in text]
+    assert line.startswith(f"{FIRST_MAP}: scan0002: photons per I0 are 0.7")
+
+
 def test_the_first_scan_does_not_set_the_scale_if_its_range_is_odd(spoilt, sound):
     flux.scale(spoilt.beamtime, [1], 10)
     reduce(spoilt.beamtime, spoilt.out)

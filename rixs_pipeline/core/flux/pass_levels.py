@@ -17,6 +17,7 @@ from rixs_pipeline.core.flux.evidence import (
 from rixs_pipeline.core.flux.level_steps import LevelSteps, find_level_steps
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
+LEAST_YIELD_RATIO = 1.1  # of photons per I0: spots of a sample differ by as much
 # Photon rates of one sample at different incident energies: error of their logarithm,
 # so that white lines (a factor of 2) are within `SIGNIFICANCE` errors.
 OTHER_ENERGIES = np.log(2.0) / SIGNIFICANCE
@@ -148,6 +149,35 @@ def find_pass_levels(
     distances = np.array([usual.distance(pass_) for pass_ in passes])
     sound = _sound_group(excess, distances, is_voter)
     return PassLevels(excess - np.median(excess[sound]))
+
+
+def find_unlike_yields(passes: Sequence[PassFlux]) -> FloatArray:
+    """Compare the photons per I0 of passes at equal energies.
+
+    Parameters
+    ----------
+    passes
+        Of one sample and edge, with I0 of one range.
+
+    Returns
+    -------
+    FloatArray
+        (pass,) natural logarithm of photons per I0 over that of the other passes, where
+        it is certainly unlike theirs, else 0.
+    """
+    unlike = np.zeros(len(passes))
+    if len(passes) < 2:
+        return unlike
+    photons = [pass_.counts[pass_.is_measured].sum() for pass_ in passes]
+    reference = passes[int(np.argmax(photons))]
+    changes = [compare_passes(pass_, reference) for pass_ in passes]
+    ratio = np.array([np.nan if c is None else c.photons - c.i0 for c in changes])
+    error = np.array([np.nan if c is None else c.photon_error for c in changes])
+    usual = np.nanmedian(ratio) if len(passes) > 2 else 0.0  # that of the reference
+    limit = np.maximum(SIGNIFICANCE * error, np.log(LEAST_YIELD_RATIO))
+    is_unlike = np.abs(ratio - usual) > limit
+    unlike[is_unlike] = ratio[is_unlike] - usual
+    return unlike
 
 
 def compare_passes(pass_: PassFlux, reference: PassFlux) -> Change | None:

@@ -18,6 +18,7 @@ from rixs_pipeline.core.flux.pass_levels import (
     UsualFlux,
     find_pass_levels,
     find_pass_steps,
+    find_unlike_yields,
 )
 from rixs_pipeline.core.flux.suggestion import factors_of_steps, suggest_scale
 from rixs_pipeline.core.maps import combine
@@ -113,6 +114,7 @@ def compare_pass_flux(
             suggestions.append(suggest_scan_scale(scan, log_range, present))
         else:
             kept.append(scan)
+    warnings += _unlike_yields(kept, channels, name)
     if changed:
         left_out |= dict.fromkeys(changed, "range of I0 changed")
         losses.append(
@@ -145,6 +147,23 @@ def _find_ranges(
     levels = find_pass_levels(usable, np.array(is_sound), usual)
     log_factor = np.where(levels.is_odd, levels.log_factor, 0.0)
     return [log_range + f for log_range, f in zip(ranges, log_factor, strict=True)]
+
+
+def _unlike_yields(
+    scans: Sequence[xr.Dataset], channels: Sequence[str], name: str
+) -> list[str]:
+    """Return a line for each pass with other photons per I0 than the other passes."""
+    if len(scans) < 2:
+        return []
+    axis = axis_of_passes(scans, name)
+    unlike = find_unlike_yields([pass_flux(scan, axis, channels) for scan in scans])
+    return [
+        f"{name}: {scan.attrs['run']}: photons per I0 are {np.exp(log_ratio):.2f} "
+        "times those of the other passes: another spot or position of the sample, or "
+        "another range of I0 (`normalise.i0_scale`)"
+        for scan, log_ratio in zip(scans, unlike, strict=True)
+        if log_ratio
+    ]
 
 
 def is_outage(log_range: FloatArray) -> bool:
