@@ -378,6 +378,8 @@ def test_run_prints_the_output_folder(cli, small):
     assert result.out.splitlines() == [
         "4 of 4 scans, 3 of 3 live pixels, 2 maps",
         "11 fresh",
+        "elastic line not fitted in 4 of 4 scans: their incident energies are those of "
+        "the logs, unchecked",
         f"results: {small.out}, summary: {small.out / 'run.json'}",
     ]
     content = json.loads(cli("extract", small.beamtime, "-o", small.out, "--json").out)

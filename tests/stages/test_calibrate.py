@@ -73,7 +73,7 @@ def test_a_reference_run_without_good_pixels_is_reported(
             for name in ("phase", "time")
             for part in ("", "_uncorrected", "_uncorrected_errors")
         }
-        tables = ("line_residual", "line_residual_errors", "fwhm")
+        tables = ("line_residual", "line_residual_errors", "fwhm", "line_width")
         shape = ("pixel", "line")
         values = {name: (shape, np.full((len(pixels), 3), 2.0)) for name in tables}
         values |= {"line_energy": (("line",), [277.0, 524.9, 929.68])}
