@@ -73,10 +73,15 @@ def test_a_reference_run_without_good_pixels_is_reported(
             for name in ("phase", "time")
             for part in ("", "_uncorrected", "_uncorrected_errors")
         }
-        tables = ("line_residual", "line_residual_errors", "fwhm", "line_width")
         shape = ("pixel", "line")
-        values = {name: (shape, np.full((len(pixels), 3), 2.0)) for name in tables}
+        values = {
+            f"{name}{errors}": (shape, np.full((len(pixels), 3), 2.0))
+            for name in ("line_residual", "line_left_out", "fwhm", "line_width")
+            for errors in ("", "_errors")
+        }
+        values["resolution_errors"] = (("pixel",), np.full(len(pixels), 0.1))
         values |= {"line_energy": (("line",), [277.0, 524.9, 929.68])}
+        values |= {"line_energy_errors": (("line",), [2.0, 0.7, 0.31])}
         values |= {"cut_counts": cuts, "cut": names, "line_name": lines}
         return product.assign(values | offsets)
 
