@@ -122,6 +122,7 @@ class Pipeline:
                 content.write(product.path, key | {"command": self.command})
                 log.info("wrote %s", product.path)
                 self.summary.add_product(product.name, product.path, content)
+            self.summary.save_soon()
 
     @contextmanager
     def _isolated(

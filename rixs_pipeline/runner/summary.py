@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -17,13 +18,14 @@ from rixs_pipeline.runner.last_lines import group_by_kind, last_lines, summarise
 from rixs_pipeline.stages.stage import Content, FigureFiles
 
 FIGURES = " figures"  # how the names of sets of figures end
+SAVE_INTERVAL = 0.5  # s, between writes of run.json while products are made
 
 log = logging.getLogger("rixs_pipeline")
 
 
 @dataclass
 class Summary:
-    """Collects while the stages run; written at the end, also after a failure.
+    """Collects while the stages run; written meanwhile and at the end, also on failure.
 
     Attributes
     ----------
@@ -73,6 +75,7 @@ class Summary:
 
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
+        self._saved = float("-inf")
         self.previous = read(self.out)
         self.gain_jumps = dict(self.previous.get("gain_jumps", {}))
         self.losses += self.beamtime.losses
@@ -238,15 +241,35 @@ class Summary:
         has it by now: other runs into the same folder may have written theirs since.
         """
         self.report_warnings()
+        self._save()
+
+    def save_soon(self) -> None:
+        """Write run.json now and then: a job that is killed loses few facts.
+
+        A product whose facts were lost is fresh, and its warnings would be missing.
+        """
+        now = time.monotonic()
+        if now - self._saved < SAVE_INTERVAL:
+            return
+        try:
+            self._save()
+        except OSError as error:  # the last write fails, too, and is reported
+            log.debug("%s: %s", paths.RUN_SUMMARY, error)
+        self._saved = now
+
+    def _save(self) -> None:
+        """Write run.json without reporting."""
         content = self.as_dict()
         with locked(self.out):
             if not self.is_complete:
                 on_disk = read(self.out)
                 for name in ("items", "figures"):
                     content[name] = on_disk[name] | content[name]
-                for name, reason in on_disk["failed"].items():
-                    if name not in self.items:
-                        content["failed"][name] = reason
+                content["failed"] = self.failed | {
+                    name: reason
+                    for name, reason in on_disk["failed"].items()
+                    if name not in self.items
+                }
             with nexus.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
                 temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
 

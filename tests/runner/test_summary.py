@@ -273,3 +273,18 @@ def test_runs_at_the_same_time_keep_each_others_items(summary):
     add_product(last, "scan0003", {"photons": 9})
     last.write()
     assert read(summary.out)["failed"] == {}
+
+
+def test_a_killed_run_has_recorded_its_first_product(summary):
+    add_product(summary, "scan0001", {"photons": 17}, ["scan0001: no beam"])
+    summary.save_soon()
+    recorded = read(summary.out)["items"]["scan0001"]
+    assert (recorded["photons"], recorded["warnings"]) == (17, ["scan0001: no beam"])
+
+
+def test_a_failure_of_an_earlier_run_is_not_one_of_this_run(summary):
+    summary.add_failure("scan0002", "no pulses")
+    later = begin_again(summary)
+    add_product(later, "scan0001")
+    later.save_soon()
+    assert later.failed == {} and "scan0002" in read(later.out)["failed"]
