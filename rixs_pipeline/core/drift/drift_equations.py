@@ -1,8 +1,8 @@
 """Linear equations of line positions, with free positions of the groups.
 
 Rows are measured positions of lines, y = A x + p_g + noise. The position p_g of a group
-is Gaussian around that of its line: groups that show other emission of one line of a
-sample differ by less than an eV or so, and nothing is known of the line itself.
+is Gaussian around that of its line. Groups that show different emission of one line
+differ by an eV or less; where the line itself stands is unknown.
 """
 
 from dataclasses import dataclass

@@ -95,8 +95,8 @@ def _misplaced_readings(
 ) -> str:
     """Return a line if readings fit the pulses elsewhere, but the times are right.
 
-    State labels, or the beam that comes and goes with the scans, tell about the times;
-    then the readings belong to other points. Empty: nothing of the kind.
+    State labels, or a beam that is on during the scans only, confirm the times; then
+    the readings belong to other points. Empty: nothing of the kind.
     """
     pairs = zip(clocks, curves, strict=True)
     fitted = [(clock, curve) for clock, curve in pairs if curve is not None]

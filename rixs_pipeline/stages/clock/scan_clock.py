@@ -195,7 +195,7 @@ class ScanClock:
         return self._evidence
 
     def has_beam_of_log(self, offset: float) -> bool:
-        """Whether the beam comes and goes with the times of the log.
+        """Whether the beam is on at the times of the log only.
 
         Parameters
         ----------

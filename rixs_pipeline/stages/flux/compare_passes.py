@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,35 +23,13 @@ from rixs_pipeline.core.flux.suggestion import factors_of_steps, suggest_scale
 from rixs_pipeline.core.maps import combine
 from rixs_pipeline.core.maps.incident_axis import IncidentAxis
 from rixs_pipeline.schema import POINT_I0_UNUSABLE, POINT_USED, READING
+from rixs_pipeline.stages.flux.flux_comparison import FluxComparison
 from rixs_pipeline.stages.flux.suspect_channel import check_channels
 from rixs_pipeline.stages.sample.pass_axis import axis_of_passes, point_index
 from rixs_pipeline.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
-
-
-@dataclass(frozen=True)
-class FluxComparison:
-    """The passes whose I0 has one range, and what is lost.
-
-    Attributes
-    ----------
-    scans
-        Maps of the passes to add.
-    left_out
-        Names of the other passes -> why, in words.
-    points_left_out
-        Names of passes that are added -> their points whose I0 is not usable.
-    losses, warnings
-        One line each.
-    """
-
-    scans: list[xr.Dataset]
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    points_left_out: Mapping[str, list[int]] = field(default_factory=dict)
-    losses: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
 
 
 def compare_pass_flux(

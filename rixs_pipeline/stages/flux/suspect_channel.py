@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rixs_pipeline.core.flux.wrong_channel import WrongChannel, find_wrong_channel
 from rixs_pipeline.core.spectra.presets import PRESETS
 from rixs_pipeline.schema import POINT_USED, READING
+from rixs_pipeline.stages.flux.flux_comparison import FluxComparison
 from rixs_pipeline.types import Edge
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-@dataclass(frozen=True)
-class ChannelCheck:
-    """Passes with I0, and those whose I0 is another channel's.
-
-    Attributes
-    ----------
-    scans
-        Maps of the passes to add.
-    left_out
-        Names of the other passes -> why, in words.
-    losses, warnings
-        One line each.
-    """
-
-    scans: list[xr.Dataset]
-    left_out: Mapping[str, str] = field(default_factory=dict)
-    losses: Sequence[str] = ()
-    warnings: Sequence[str] = ()
-
-
 def check_channels(
     scans: Sequence[xr.Dataset], channels: Sequence[str], i0: str | None, name: str
-) -> ChannelCheck:
+) -> FluxComparison:
     """Leave out the passes whose I0 is another channel's, if others have a sound one.
 
     Parameters
@@ -53,7 +33,8 @@ def check_channels(
 
     Returns
     -------
-    ChannelCheck
+    FluxComparison
+        Passes with I0 in `scans`.
     """
     suspects = {}
     for scan in scans:
@@ -64,20 +45,22 @@ def check_channels(
     if not is_common or len(scans) < 2:
         suspects = {run: s for run, s in suspects.items() if s.is_certain}
     if not suspects:
-        return ChannelCheck(list(scans))
+        return FluxComparison(list(scans))
     reason = next(iter(suspects.values())).reason
     if is_common:
         line = (
             f"{name}: I0 '{i0}' {reason}: wrong channel, or swapped columns of the "
             "logs; check `normalise.i0`"
         )
-        return ChannelCheck(list(scans), warnings=[line])
+        return FluxComparison(list(scans), warnings=[line])
     line = (
         f"{name}: {', '.join(suspects)} left out: I0 '{i0}' {reason}, unlike in the "
         "other passes; check the columns of the log and `normalise.i0`"
     )
     kept = [scan for scan in scans if str(scan.attrs["run"]) not in suspects]
-    return ChannelCheck(kept, dict.fromkeys(suspects, "wrong channel of I0"), [line])
+    return FluxComparison(
+        kept, dict.fromkeys(suspects, "wrong channel of I0"), losses=[line]
+    )
 
 
 def _find_suspect(scan: xr.Dataset, channels: Sequence[str]) -> WrongChannel | None:

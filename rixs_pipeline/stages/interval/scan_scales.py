@@ -284,6 +284,13 @@ class IntervalScales:
         returns = [
             later.scan.name for later in self.scans if later.time.min() > step.end
         ]
+        possible = [
+            one.scan.name
+            for one in self.scans
+            if step.earliest < one.time.min() and one.time.max() < step.latest
+        ]
+        if possible:
+            advice += f"; it may also be before or after any of {', '.join(possible)}"
         back = ""
         if np.isfinite(step.end):
             back = f" and back before {returns[0] if returns else self.runs[-1].run}"

@@ -119,6 +119,12 @@ def test_the_first_scan_that_shows_a_step_reports_it(begin, end, lines):
             assert lines[row] in reported[0]
 
 
+def test_a_step_of_which_no_scan_tells_when_it_was_names_the_scans_around():
+    step = ScaleStep(10000.0, np.inf, 3000.0, 10000.0, 2.0, 0.1)
+    (line,) = interval((step,)).scale(2).steps
+    assert line.endswith("before or after any of scan0001, scan0002")
+
+
 def test_a_step_within_a_scan_is_an_error_of_its_scale():
     step = ScaleStep(7350.0, np.inf, 7350.0, 7350.0, 2.0, 0.1)
     errors = [interval((step,)).scale(row).errors.at([851.0])[0] for row in range(3)]
