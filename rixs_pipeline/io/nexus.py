@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.hdf5 import member, members, open_hdf5, read_array
 from rixs_pipeline.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -203,8 +204,8 @@ def read_attributes(path: Path, entry: str | None = None) -> dict[str, Any]:
     InputError
         Not a product of this program, or truncated.
     """
-    with _open(path) as file:
-        group = file[entry or next(iter(file))]
+    with _open(path) as entries:
+        group = entries[entry or next(iter(entries))]
         return {key: _plain(value) for key, value in group.attrs.items()}
 
 
@@ -230,8 +231,8 @@ def read_values(path: Path, name: str, entry: str = "entry") -> list[Any]:
     InputError
         Not a product of this program, or without that variable.
     """
-    with _open(path) as file:
-        values = file[entry]["data"][name][()]
+    with _open(path) as entries:
+        values = read_array(member(member(entries[entry], "data"), name))
     if values.dtype.kind == "S":
         return [text.decode() for text in values]
     return list(values.tolist())
@@ -262,9 +263,9 @@ def open_product(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Data
 
 def read_entries(path: Path) -> dict[str, xr.Dataset]:
     """Read all entries of a product, by name: see `read_entry`."""
-    with _open(path) as file:
-        entries = list(file)
-    return {entry: read_entry(path, entry) for entry in entries}
+    with _open(path) as entries:
+        names = list(entries)
+    return {name: read_entry(path, name) for name in names}
 
 
 def read_entry(
@@ -295,13 +296,14 @@ def read_entry(
     """
     import xarray as xr  # 0.5 s, which commands that read no product save
 
-    with _open(path) as file:
+    with _open(path) as entries:
+        group = entries[entry]
         variables = {
             name: _read_variable(stored)
-            for name, stored in file[entry]["data"].items()
+            for name, stored in members(member(group, "data")).items()
             if name not in without and not _is_bare_dimension(stored)
         }
-        attributes = {key: _plain(value) for key, value in file[entry].attrs.items()}
+        attributes = {key: _plain(value) for key, value in group.attrs.items()}
         return xr.Dataset(variables, attrs=attributes)
 
 
@@ -319,7 +321,7 @@ def _read_variable(stored: h5py.Dataset) -> xr.Variable:
         dims = [_last_part(stored.name)]
     else:
         dims = [_last_part(scales[0].name) for scales in stored.dims]
-    values = stored[()]
+    values = read_array(stored)
     if values.dtype.kind == "S":
         texts = [text.decode() for text in values.ravel()]
         values = np.array(texts, dtype=object).reshape(values.shape)
@@ -336,19 +338,11 @@ def _last_part(hdf5_path: object) -> str:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
-    """Open a product; whatever goes wrong in the block is an InputError."""
-    try:
-        with h5py.File(path, "r") as file:
-            if not len(file) or "schema_version" not in file[next(iter(file))].attrs:
-                raise InputError(f"{path}: not a product of rixs-pipeline")
-            yield file
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except Exception as error:  # h5py raises almost anything for damaged bytes
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: cannot be read as HDF5 ({reason}); delete it and run again"
-        ) from error
+def _open(path: Path) -> Iterator[dict[str, h5py.Group]]:
+    """Open a product: its entries by name; see `open_hdf5`."""
+    with open_hdf5(path) as file:
+        entries = members(file)
+        first = next(iter(entries.values()), None)
+        if first is None or "schema_version" not in first.attrs:
+            raise InputError(f"{path}: not a product of rixs-pipeline")
+        yield entries

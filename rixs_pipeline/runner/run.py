@@ -11,7 +11,7 @@ from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
 from rixs_pipeline.runner.output_folder import make_folder, write_config
 from rixs_pipeline.runner.summary import Summary
-from rixs_pipeline.runner.summary import read as read_summary
+from rixs_pipeline.runner.summary_file import read as read_summary
 from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
 
 __all__ = ["Config", "Options", "Summary", "run"]

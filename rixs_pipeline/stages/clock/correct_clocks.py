@@ -150,7 +150,7 @@ def _pixel_clock_lines(
         "excluded": excluded,
     }
     key = provenance.digest_values(values)
-    if key not in known:
+    if not all("line" in entry for entry in known.get(key, [{}])):
         lines = pixel_clock_lines(scans, excluded)
         memo[key] = [{"line": line} for line in lines]
     else:
@@ -209,7 +209,13 @@ def _decide_interval(
     for group in groups:
         members = [clocks[scan.name] for scan in group]
         key = _digest(members, config)
-        memo[key] = known.get(key) or [_as_json(d) for d in decide(members)]
+        decisions_known = known.get(key, [])
+        is_known = len(decisions_known) == len(members) and all(
+            "refusal" in values for values in decisions_known
+        )
+        memo[key] = (
+            decisions_known if is_known else [_as_json(d) for d in decide(members)]
+        )
         group_decisions = [_from_json(values) for values in memo[key]]
         names = [scan.name for scan in group]
         by_name = dict(zip(names, group_decisions, strict=True))
