@@ -6,11 +6,13 @@ from pathlib import Path
 RUN_SUMMARY = "run.json"
 RESOLVED_CONFIG = "config.yaml"
 DIGEST_CACHE = ".digests.json"
+ARRAY_CACHE = ".cache"  # folder of arrays that take long to compute
+MEMO = f"{ARRAY_CACHE}/decisions.json"
 LOCK_FILE = ".lock"
 LOGS = "logs"  # folder for what jobs on a cluster write
 
-OFF_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d{1,9})\.off")
-LJH_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d{1,9})\.ljh")
+OFF_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d+)\.off")
+LJH_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d+)\.ljh")
 EXPERIMENT_STATE_SUFFIX = "_experiment_state.txt"
 
 

@@ -10,8 +10,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from rixs_pipeline.files.json_text import parse_json
-from rixs_pipeline.files.opening import FileKind, read_bytes, reader
+from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.nexus import atomic_path
 
 
@@ -48,7 +47,6 @@ def _field(value: Any) -> str:
     return "" if isnan(value) else f"{value:.4f}"
 
 
-@reader("not a table of rixs-pipeline", "delete it and run again")
 def read_attributes(path: Path) -> dict[str, str]:
     """Read the attributes in front of a table.
 
@@ -58,9 +56,15 @@ def read_attributes(path: Path) -> dict[str, str]:
         Not such a table.
     """
     attributes = {}
-    for line in read_bytes(path, FileKind.TABLE).decode().splitlines():
-        if not line.startswith("# "):
-            break
-        name, _, value = line[2:].partition(": ")
-        attributes[name] = str(parse_json(value.encode()))
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                if not line.startswith("# "):
+                    break
+                name, _, value = line[2:].partition(": ")
+                attributes[name] = json.loads(value)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a table of rixs-pipeline; delete it and run again"
+        ) from error
     return attributes

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline.io.checks.overlaps import settle_overlaps
+from rixs_pipeline.io.formats.experiment_state import StateInterval
 from rixs_pipeline.io.formats.log import LogRun, TimeWindows, reference_points
 from rixs_pipeline.io.formats.photon_list import PHOTON_LIST
 from rixs_pipeline.io.joined_runs import JoinedRun, JoinedRuns, PulseSet
-from rixs_pipeline.io.runs import NS_PER_S, RUN_DIGITS, RefusedRun, name_of
+from rixs_pipeline.io.runs import NS_PER_S, RefusedRun, name_of
+from rixs_pipeline.types import IntArray
 
 # Share of the shorter of two logs of one number, in time, from which on they are copies
 COPY_SHARE = 0.5
-_RUN_STATE = re.compile(rf"(SCAN|CAL)({RUN_DIGITS})")
+_RUN_STATE = re.compile(r"(SCAN|CAL)(\d+)")
 _PATH_SEPARATORS = re.compile(r"[/\\]+")  # of any operating system
 
 
@@ -102,26 +104,26 @@ def _drop_copies(logs: Sequence[LogRun], problems: list[str]) -> list[LogRun]:
     scan_server writes each log twice, for the user and next to the pulses. Copies that
     differ are added to the problems.
     """
-    kept: list[LogRun] = []
+    by_run: dict[tuple[str, int], list[LogRun]] = {}
     for log in sorted(logs, key=_completeness):
-        copies = [kept_log for kept_log in kept if _is_copy(kept_log, log)]
-        problems += [
-            f"{copy.log}: differs from {log.log} of the same run; using the latter"
-            for copy in copies
-            if _content(copy) != _content(log)
-        ]
-        kept = [kept_log for kept_log in kept if kept_log not in copies]
-        kept.append(log)
-    return kept
+        others = []
+        for kept in by_run.get((log.kind, log.number), []):
+            if not _is_copy(kept, log):
+                others.append(kept)
+            elif _content(kept) != _content(log):
+                problems.append(
+                    f"{kept.log}: differs from {log.log} of the same run; using the "
+                    "latter"
+                )
+        by_run[log.kind, log.number] = [*others, log]
+    return [log for kept in by_run.values() for log in kept]
 
 
 def _is_copy(first: LogRun, second: LogRun) -> bool:
-    """Return whether two logs are of the same run: its number, at the same time.
+    """Return whether two logs of one number are of the same run: at the same time.
 
     Copies may have more or fewer points, or times that are rounded otherwise.
     """
-    if (first.kind, first.number) != (second.kind, second.number):
-        return False
     common = min(first.end_ns, second.end_ns) - max(first.start_ns, second.start_ns)
     shorter = min(first.end_ns - first.start_ns, second.end_ns - second.start_ns)
     return common > COPY_SHARE * shorter
@@ -224,14 +226,20 @@ def _find_photon_list(log: LogRun, photon_lists: Sequence[Path]) -> Path | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _is_in_label(log: LogRun, pulses: PulseSet) -> bool:
+def _is_in_label(log: LogRun, labelled: Sequence[StateInterval]) -> bool:
     """Return whether a run coincides with a state of its label: its clock is right."""
     return any(
-        state.label == log.state
-        and log.end_ns > state.start_ns
+        log.end_ns > state.start_ns
         and (state.end_ns is None or log.start_ns < state.end_ns)
-        for state in pulses.states
+        for state in labelled
     )
+
+
+def _time_spans(runs: Sequence[JoinedRun], kind: str) -> tuple[IntArray, IntArray]:
+    """Return the starts and the ends of the logged runs of a kind, i8 (run,), ns."""
+    logs = [run.log for run in runs if run.log.kind == kind]
+    starts = np.array([log.start_ns for log in logs], np.int64)
+    return starts, np.array([log.end_ns for log in logs], np.int64)
 
 
 def _runs_from_states(
@@ -246,12 +254,16 @@ def _runs_from_states(
     a log has no incident energies, which is added to the problems. Runs whose logs are
     refused are left out.
     """
-    elsewhere = {
-        run.log.name
+    labelled: dict[str, list[StateInterval]] = {}
+    for interval in pulses.states:
+        labelled.setdefault(interval.label, []).append(interval)
+    elsewhere = {  # states whose runs are at another time
+        run.log.state
         for run in joined
-        if run.pulses is pulses and not _is_in_label(run.log, pulses)
+        if run.pulses is pulses
+        and not _is_in_label(run.log, labelled.get(run.log.state, []))
     }
-    logs = [run.log for run in joined]
+    logged = {kind: _time_spans(joined, kind) for kind in ("scan", "calibration")}
     runs = []
     for interval in pulses.states:
         state = _RUN_STATE.fullmatch(interval.label)
@@ -261,15 +273,13 @@ def _runs_from_states(
         if state is None or end_ns <= start_ns:
             continue
         kind = "scan" if state[1] == "SCAN" else "calibration"
-        has_log = any(
-            log.kind == kind
-            and (
-                (log.start_ns < end_ns and log.end_ns > start_ns)
-                or (log.state == interval.label and log.name in elsewhere)
-            )
-            for log in logs
-        )
-        if has_log or name_of(kind, int(state[2])) in refused_names:
+        starts, ends = logged[kind]
+        is_logged = bool(((starts < end_ns) & (ends > start_ns)).any())
+        if (
+            is_logged
+            or interval.label in elsewhere
+            or name_of(kind, int(state[2])) in refused_names
+        ):
             continue
         if kind == "scan":
             problems.append(

@@ -106,7 +106,7 @@ class Freshness:
             if path.suffix == ".csv":
                 attributes = csv_tables.read_attributes(path)
             else:
-                attributes = nexus.read_attributes(path)
+                attributes = nexus.read_attributes(path, names=tuple(key))
         except RixsError as error:
             log.debug("%s", error)
             self.summary.warn(

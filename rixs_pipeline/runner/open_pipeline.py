@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
+from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner.executor import Executor, available_cores
 from rixs_pipeline.runner.freshness import Freshness
@@ -25,7 +26,7 @@ DRAWING_MODULES = (
 
 @contextmanager
 def open_pipeline(
-    scans: Sequence[Run], config: Config, summary: Summary, options: Options
+    scans: Sequence[Run], config: Config, summary: Summary, options: Options, memo: Memo
 ) -> Iterator[Pipeline]:
     """Open the executors; write the digests and run.json at the end, come what may.
 
@@ -39,6 +40,8 @@ def open_pipeline(
         Of this run.
     options : Options
         Of the command line.
+    memo : Memo
+        What was decided before.
 
     Yields
     ------
@@ -67,13 +70,14 @@ def open_pipeline(
             warn=summary.warn,
             dry_run=options.dry_run,
             drawn_figures={} if options.force else summary.drawn_figures(),
-            gain_jump_memo=summary.gain_jumps,
+            memo=memo,
         )
         try:
             yield Pipeline(context, summary, freshness, options.command)
         finally:
             if not options.dry_run:
                 freshness.digests.save()
+                memo.save(is_complete=summary.is_complete)
                 summary.write()
 
 

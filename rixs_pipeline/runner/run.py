@@ -3,15 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.io import discovery
+from rixs_pipeline.io.array_cache import ArrayCache
 from rixs_pipeline.io.checks.overlaps import separate
+from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
 from rixs_pipeline.runner.output_folder import make_folder, write_config
 from rixs_pipeline.runner.summary import Summary
-from rixs_pipeline.runner.summary_file import read as read_summary
 from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
 
 __all__ = ["Config", "Options", "Summary", "run"]
@@ -42,16 +44,19 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
         The input as a whole cannot be used.
     """
     logged = discovery.discover(beamtime_path, config.beamtime)
-    clock_memo = read_summary(out).get("clocks", {})
-    corrected = correct_clocks(logged, config, clock_memo)
+    if not options.dry_run:
+        # scans that are not there are refused before anything is written
+        select_scans(logged.scans, options.scans, logged.refused)
+        make_folder(out, beamtime_path)
+    memo = Memo.load(out / paths.MEMO)
+    cache = ArrayCache(out / paths.ARRAY_CACHE / "clocks", not options.dry_run)
+    corrected = correct_clocks(logged, config, memo, cache)
     separated = separate(corrected.runs)
     discovered = replace(
         corrected, runs=separated.runs, refused=(*corrected.refused, *separated.refused)
     )
     scans = select_scans(discovered.scans, options.scans, discovered.refused)
     beamtime = select_beamtime(discovered, options.scans)
-    if not options.dry_run:
-        make_folder(out, beamtime_path)
     summary = Summary(
         out,
         beamtime,
@@ -60,7 +65,6 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
         scans,
         with_scans="bin" in options.verbs,
     )
-    summary.clocks = clock_memo
     summary.report_warnings()
     for warning in unmatched_entries(beamtime, config):
         summary.warn(warning)
@@ -71,7 +75,7 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
             "maps, spectra and figures contain only the scans selected with --scans; "
             "run without --scans to include all"
         )
-    with open_pipeline(scans, config, summary, options) as pipeline:
+    with open_pipeline(scans, config, summary, options, memo) as pipeline:
         if not options.dry_run:
             write_config(config, out)
         pipeline.run(options)

@@ -15,7 +15,6 @@ from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.runner.last_lines import group_by_kind, last_lines, summarise_kind
-from rixs_pipeline.runner.summary_file import read
 from rixs_pipeline.stages.stage import Content, FigureFiles
 
 FIGURES = " figures"  # how the names of sets of figures end
@@ -46,10 +45,6 @@ class Summary:
         The products that are not fresh.
     figures : dict
         Set of figures -> its key and the files with digests of what they show.
-    gain_jumps : dict
-        Whether the gain of a pixel jumped between two reference runs.
-    clocks : dict
-        Decisions about the clocks of scans by the digest of what they depend on.
     is_complete : bool
         Whether everything was looked at: what is not listed is then no longer part of
         the results.
@@ -69,8 +64,6 @@ class Summary:
     timings: dict[str, float] = field(default_factory=dict)
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    gain_jumps: dict[str, bool] = field(default_factory=dict)
-    clocks: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     is_complete: bool = False
     has_internal_error: bool = False
 
@@ -78,7 +71,6 @@ class Summary:
         self.started = datetime.now(UTC)
         self._saved = float("-inf")
         self.previous = read(self.out)
-        self.gain_jumps = dict(self.previous.get("gain_jumps", {}))
         self.losses += self.beamtime.losses
         self._reported_kinds: set[str] = set()
 
@@ -224,8 +216,6 @@ class Summary:
             "warnings": self.warnings,
             "problems": self.problems,
             "figures": self.figures,
-            "gain_jumps": self.gain_jumps,
-            "clocks": self.clocks,
             "timings": self.timings,
         }
 
@@ -273,3 +263,19 @@ class Summary:
                 }
             with nexus.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
                 temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def read(out: Path) -> dict[str, Any]:
+    """Return the summary of the last run; its parts are empty where there is none."""
+    path = out / paths.RUN_SUMMARY
+    empty: dict[str, Any] = {"items": {}, "figures": {}, "failed": {}}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(content[name], dict) for name in empty):
+            raise ValueError("not a summary of rixs-pipeline")
+    except FileNotFoundError:
+        return empty
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        log.warning("%s: cannot be read (%s); ignored", path, error)
+        return empty
+    return dict(content)

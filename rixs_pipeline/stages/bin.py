@@ -48,7 +48,7 @@ class Bin(Stage[Run | PhotonStore]):
         self._digests: dict[str, str] = {}
         self.leading_scans = {
             scan.name: leading_scan(self.calibrations.companions(scan), scan)
-            for scan in context.scans
+            for scan in context.beamtime.scans
         }
 
     @cached_property
@@ -135,7 +135,7 @@ class Bin(Stage[Run | PhotonStore]):
         context, calibrations = self.context, self.calibrations
         companions = {
             companion.name: self._companion_digest(companion)
-            for companion in calibrations.companions(scan)
+            for companion in calibrations.fitted_with(scan)
             if scan.photon_list is None
         }
         return {
@@ -159,7 +159,7 @@ class Bin(Stage[Run | PhotonStore]):
         return self._digests[scan.name]
 
     def _map_inputs(self, scan: Run) -> dict[str, str]:
-        leading = leading_scan(self.calibrations.companions(scan), scan)
+        leading = self.leading_scans[scan.name]
         sources: dict[str, Any] = {}
         if leading is not scan:
             sources["counts"] = [

@@ -11,6 +11,7 @@ from rixs_pipeline import paths, progress
 from rixs_pipeline.config import Config, ReferenceSet
 from rixs_pipeline.core.maps.binning import emission_edges
 from rixs_pipeline.io import provenance
+from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages import chunks
 from rixs_pipeline.types import Edge, FloatArray, Outcome
@@ -122,9 +123,8 @@ class RunContext:
         Nothing is computed.
     drawn_figures : mapping
         Set of figures -> the files that are there: path -> digest of what it shows.
-    gain_jump_memo : dict
-        Whether any pixel's gain jumped between two reference runs, by the digest of
-        their keys; kept in run.json.
+    memo : Memo
+        What was decided from products, by their keys.
     """
 
     beamtime: Beamtime
@@ -138,7 +138,7 @@ class RunContext:
     warn: Callable[[str], None]
     dry_run: bool = False
     drawn_figures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    gain_jump_memo: dict[str, bool] = field(default_factory=dict)
+    memo: Memo = field(default_factory=Memo)
 
     @cached_property
     def emission_edges(self) -> FloatArray:

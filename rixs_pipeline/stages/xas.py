@@ -96,12 +96,24 @@ class Xas(Stage[SampleEdge]):
 
     def _is_pre_edge_linear(self, edge: str) -> bool:
         """Return whether a line is subtracted from all samples at an edge."""
-        energies = [
-            self._usable_energies(group)
+        groups = [
+            group
             for group in self.context.sample_edges()
             if group.edge == edge and self._has_readings(group)
         ]
-        return is_pre_edge_linear(Edge(edge), self.context.config.xas, energies)
+        scan_paths = [path for g in groups for path in g.scan_paths(self.context.out)]
+        config = self.context.config.xas
+        depends_on = {
+            "pre-edge line": self.context.key_digests(scan_paths),
+            "edge": edge,
+            "xas": config.model_dump(mode="json"),
+        }
+
+        def find() -> bool:
+            energies = [self._usable_energies(group) for group in groups]
+            return is_pre_edge_linear(Edge(edge), config, energies)
+
+        return self.context.memo.get(depends_on, find, bool)
 
     def _usable_energies(self, group: SampleEdge) -> FloatArray:
         """Return the incident energies of the points that are used (point,), eV."""

@@ -9,6 +9,7 @@ import pytest
 from rixs_pipeline import open_product, paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.simulate.beamtime import simulate
@@ -54,7 +55,7 @@ def beamtime(sound, tmp_path) -> Path:
 
 def correct(path: Path, clock_offset: object = "auto") -> Beamtime:
     config = Config.model_validate({"beamtime": {"clock_offset": clock_offset}})
-    return correct_clocks(discover(path, config.beamtime), config, {})
+    return correct_clocks(discover(path, config.beamtime), config, Memo())
 
 
 def true_starts(sound: Path) -> dict[str, int]:

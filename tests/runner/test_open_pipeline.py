@@ -5,6 +5,7 @@ import pytest
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
+from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner import open_pipeline as module
 from rixs_pipeline.runner.open_pipeline import open_pipeline
@@ -21,7 +22,7 @@ def open_with(out, config=None, **options):
     options = Options(command="command", **options)
     summary = Summary(out, BEAMTIME, options.command, options.dry_run)
     config = Config.model_validate(SERIAL | (config or {}))
-    return open_pipeline(SCANS[:1], config, summary, options)
+    return open_pipeline(SCANS[:1], config, summary, options, Memo())
 
 
 def test_the_context_has_what_the_config_says(tmp_path):

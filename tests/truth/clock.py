@@ -16,6 +16,7 @@ import numpy as np
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings
 from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
@@ -95,7 +96,7 @@ def find_clock(settings: SimulationSettings) -> Outcome:
         simulate(root, settings)
         config = Config()
         logged = discover(root, config.beamtime)
-        corrected = correct_clocks(logged, config, {})
+        corrected = correct_clocks(logged, config, Memo())
         runs = {run.name: run for run in corrected.runs}
         names = [scan.name for scan in logged.scans]
         timing = settings.timing

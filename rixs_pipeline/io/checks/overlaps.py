@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import sqrt
 
 import numpy as np
@@ -95,9 +96,10 @@ def separate(runs: Sequence[Run]) -> SeparateRuns:
     separated = list(runs)
     reasons: dict[str, str] = {}
     for row, run in enumerate(runs):
-        for later_row in range(row + 1, len(runs)):
-            later = runs[later_row]
-            if later.start_ns >= run.end_ns or not _have_same_pulses(run, later):
+        for later in islice(runs, row + 1, None):
+            if later.start_ns >= run.end_ns:
+                break
+            if not _have_same_pulses(run, later):
                 continue
             overlap = overlap_ns(run.points, later.points)
             if overlap == 0:
@@ -161,7 +163,12 @@ def _shorten_at_seams(runs: Sequence[JoinedRun]) -> list[JoinedRun]:
     """Return runs of which none ends within the first point of the next one."""
     settled = list(runs)
     for row, run in enumerate(settled[:-1]):
-        following = [later for later in settled[row + 1 :] if _overlap(run, later)]
+        following = []
+        for other in islice(settled, row + 1, None):
+            if other.log.start_ns >= run.log.end_ns:
+                break
+            if _overlap(run, other):
+                following.append(other)
         if len(following) != 1:
             continue
         points, later = run.log.points, following[0].log.points
@@ -185,14 +192,20 @@ def _shorten_at_seams(runs: Sequence[JoinedRun]) -> list[JoinedRun]:
 
 def _overlapping_groups(runs: Sequence[JoinedRun]) -> list[list[JoinedRun]]:
     """Return runs, in order of time, in groups that overlap directly or by others."""
+    ended: list[list[JoinedRun]] = []  # before the start of all runs that follow
     groups: list[list[JoinedRun]] = []
     for run in sorted(runs, key=lambda run: (run.log.start_ns, run.log.end_ns)):
-        joined = [
-            group for group in groups if any(_overlap(member, run) for member in group)
-        ]
-        groups = [group for group in groups if group not in joined]
-        groups.append([*(member for group in joined for member in group), run])
-    return groups
+        lasting: list[list[JoinedRun]] = []
+        overlapping = [run]
+        for group in groups:
+            if all(member.log.end_ns <= run.log.start_ns for member in group):
+                ended.append(group)
+            elif any(_overlap(member, run) for member in group):
+                overlapping = [*group, *overlapping]
+            else:
+                lasting.append(group)
+        groups = [*lasting, overlapping]
+    return [*ended, *groups]
 
 
 def _label_limits(run: JoinedRun) -> FloatArray:

@@ -1,12 +1,15 @@
 """Remove the offset of the clock of the logs from the times of all runs."""
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.io import provenance
+from rixs_pipeline.io.array_cache import ArrayCache
 from rixs_pipeline.io.checks.given_offsets import given_offset
+from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime, ClockOffset, RefusedRun, Run
 from rixs_pipeline.stages.clock.interval_clock import ScanDecision, decide
 from rixs_pipeline.stages.clock.pixel_clocks import first_scans, pixel_clock_lines
@@ -18,16 +21,17 @@ from rixs_pipeline.stages.clock.scan_clock import (
     widened,
 )
 from rixs_pipeline.stages.clock.scan_pulses import TimeWindow, window_digest
+from rixs_pipeline.stages.earlier_scans import ends_of
 
 CLOCK_KEY = "beamtime.clock_offset"
 # Of the duration of a reference run, by which it may be outside its label: the lines of
 # the reference sample are in the rest of it
 REFERENCE_SLACK = 0.02
 
-Memo = MutableMapping[str, list[dict[str, Any]]]
 
-
-def correct_clocks(beamtime: Beamtime, config: Config, memo: Memo) -> Beamtime:
+def correct_clocks(
+    beamtime: Beamtime, config: Config, memo: Memo, cache: ArrayCache | None = None
+) -> Beamtime:
     """Return a beamtime whose runs have the times of the detector's clock.
 
     With `auto`, the clock of scans is found from the scans of their interval between
@@ -41,16 +45,15 @@ def correct_clocks(beamtime: Beamtime, config: Config, memo: Memo) -> Beamtime:
     config
         `beamtime.clock_offset`, excluded pixels, and the names of readings.
     memo
-        Decisions by the digest of all that they depend on; those of this beamtime
-        replace its content.
+        Decisions that are known already; more are added.
+    cache
+        Counts of pulses that are known already; more are added.
 
     Returns
     -------
     Beamtime
         Scans that cannot be placed are among its refused runs.
     """
-    earlier_decisions = dict(memo)
-    memo.clear()
     setting = config.beamtime.clock_offset
     fixed: dict[str, Run] = {}
     refused: list[RefusedRun] = []
@@ -71,14 +74,12 @@ def correct_clocks(beamtime: Beamtime, config: Config, memo: Memo) -> Beamtime:
             [fixed[scan.name] for scan in given],
             interval.is_closed,
             config,
-            earlier_decisions,
+            cache,
             memo,
         )
         problems += _contradictions([fixed[scan.name] for scan in given], tests)
         scans = [scan for scan in interval.scans if scan.name not in fixed]
-        decisions = _decide_interval(
-            scans, interval.is_closed, config, earlier_decisions, memo
-        )
+        decisions = _decide_interval(scans, interval.is_closed, config, cache, memo)
         for scan, decision in zip(scans, decisions, strict=True):
             if decision.refusal:
                 refused.append(RefusedRun(scan.name, decision.refusal))
@@ -88,7 +89,7 @@ def correct_clocks(beamtime: Beamtime, config: Config, memo: Memo) -> Beamtime:
             fixed[scan.name] = _corrected(scan, decision.offset)
     runs = [fixed[run.name] for run in beamtime.runs if run.name in fixed]
     scans_kept = [run for run in runs if run.kind == "scan"]
-    problems += _pixel_clock_lines(scans_kept, config, earlier_decisions, memo)
+    problems += _pixel_clock_lines(scans_kept, config, memo)
     return replace(
         beamtime,
         runs=tuple(sorted(runs, key=lambda run: (run.start_ns, run.end_ns))),
@@ -132,30 +133,22 @@ def _contradictions(
     return []
 
 
-def _pixel_clock_lines(
-    scans: Sequence[Run],
-    config: Config,
-    known: Mapping[str, list[dict[str, Any]]],
-    memo: Memo,
-) -> list[str]:
-    """Return the lines about pixels with another clock, `known` ones as they are."""
+def _pixel_clock_lines(scans: Sequence[Run], config: Config, memo: Memo) -> list[str]:
+    """Return the lines about pixels with another clock."""
     excluded = config.beamtime.exclude.pixels
     values = {
-        "version": provenance.code_version(),
         "runs": [provenance.digest_run(scan, with_readings=False) for scan in scans],
         "pulses": [
             window_digest(scan, TimeWindow(scan.start_ns, scan.end_ns))
             for scan in first_scans(scans)
         ],
-        "excluded": excluded,
+        "pixel clocks, excluded": excluded,
     }
-    key = provenance.digest_values(values)
-    if not all("line" in entry for entry in known.get(key, [{}])):
-        lines = pixel_clock_lines(scans, excluded)
-        memo[key] = [{"line": line} for line in lines]
-    else:
-        memo[key] = known[key]
-    return [str(entry["line"]) for entry in memo[key]]
+    return memo.get(values, partial(pixel_clock_lines, scans, excluded), _texts)
+
+
+def _texts(values: Any) -> list[str]:
+    return [str(value) for value in values]
 
 
 def _corrected(run: Run, offset: ClockOffset | None) -> Run:
@@ -193,74 +186,81 @@ def _decide_interval(
     scans: Sequence[Run],
     is_closed: bool,
     config: Config,
-    known: Mapping[str, list[dict[str, Any]]],
+    cache: ArrayCache | None,
     memo: Memo,
 ) -> list[ScanDecision]:
-    """Return the decisions about the scans of an interval, `known` ones as they are.
+    """Return the decisions about the scans of an interval.
 
     While the interval is open, a scan depends on itself and earlier ones.
     """
-    timed = [scan for scan in scans if scan.pulse_files]
-    clocks = {scan.name: _scan_clock(scan, config) for scan in timed}
+    clocks = [_scan_clock(scan, config, cache) for scan in scans if scan.pulse_files]
+    digests = {clock.scan.name: _digest(clock) for clock in clocks}
+    options = _digest_options(config)
     decisions: dict[str, ScanDecision] = {}
-    groups = [timed[: n + 1] for n in range(len(timed))]
-    if is_closed:
-        groups = groups[-1:]
+    groups: list[Sequence[ScanClock]] = [clocks] if clocks else []
+    if not is_closed:
+        groups = [ends_of(clocks[: n + 1]) for n in range(len(clocks))]
     for group in groups:
-        members = [clocks[scan.name] for scan in group]
-        key = _digest(members, config)
-        decisions_known = known.get(key, [])
-        is_known = len(decisions_known) == len(members) and all(
-            "refusal" in values for values in decisions_known
-        )
-        memo[key] = (
-            decisions_known if is_known else [_as_json(d) for d in decide(members)]
-        )
-        group_decisions = [_from_json(values) for values in memo[key]]
-        names = [scan.name for scan in group]
-        by_name = dict(zip(names, group_decisions, strict=True))
-        decisions |= by_name if is_closed else {names[-1]: by_name[names[-1]]}
+        names = [clock.scan.name for clock in group]
+        decided = names if is_closed else names[-1:]
+        values = {**options, "clocks": [digests[name] for name in names]}
+        find = partial(_decide_last, group, len(decided))
+        found = memo.get(values, find, _from_json)
+        decisions |= zip(decided, found, strict=True)
     return [decisions.get(scan.name, ScanDecision()) for scan in scans]
 
 
-def _scan_clock(scan: Run, config: Config) -> ScanClock:
+def _scan_clock(scan: Run, config: Config, cache: ArrayCache | None) -> ScanClock:
     channels = dict.fromkeys(config.xas.channels)
     i0 = scan.readings.get(config.normalise.i0) if config.normalise.i0 else None
     readings = [
         scan.readings[channel] for channel in channels if channel in scan.readings
     ]
-    return ScanClock(scan, i0, readings, config.beamtime.exclude.pixels)
+    excluded = config.beamtime.exclude.pixels
+    return ScanClock(scan, i0, readings, excluded, cache)
 
 
-def _digest(clocks: Sequence[ScanClock], config: Config) -> str:
+def _digest(clock: ScanClock) -> str:
+    """Return a digest of what the clock of a scan depends on."""
     values = {
-        "version": provenance.code_version(),
-        "runs": [provenance.digest_run(clock.scan) for clock in clocks],
-        "labels": [clock.scan.label_ns for clock in clocks],
-        "pulses": [window_digest(clock.scan, clock.window) for clock in clocks],
-        "i0": config.normalise.i0,
-        "channels": config.xas.channels,
-        "excluded": config.beamtime.exclude.pixels,
+        "run": provenance.digest_run(clock.scan),
+        "label": clock.scan.label_ns,
+        "pulses": window_digest(clock.scan, clock.window),
     }
     return provenance.digest_values(values)
 
 
-def _as_json(decision: ScanDecision) -> dict[str, Any]:
-    offset = decision.offset
+def _digest_options(config: Config) -> dict[str, Any]:
     return {
-        "offset": [offset.value, offset.error] if offset else None,
-        "refusal": decision.refusal,
-        "warning": decision.warning,
+        "i0": config.normalise.i0,
+        "channels": config.xas.channels,
+        "excluded": config.beamtime.exclude.pixels,
     }
 
 
-def _from_json(values: Mapping[str, Any]) -> ScanDecision:
-    offset = values["offset"]
-    return ScanDecision(
-        ClockOffset(*offset) if offset else None,
-        str(values["refusal"]),
-        str(values["warning"]),
-    )
+def _decide_last(clocks: Sequence[ScanClock], number: int) -> list[dict[str, Any]]:
+    """Return the decisions about the last scans of a group, as plain JSON."""
+    return [
+        {
+            "offset": [decision.offset.value, decision.offset.error]
+            if decision.offset
+            else None,
+            "refusal": decision.refusal,
+            "warning": decision.warning,
+        }
+        for decision in decide(clocks)[-number:]
+    ]
+
+
+def _from_json(decisions: Sequence[Mapping[str, Any]]) -> list[ScanDecision]:
+    return [
+        ScanDecision(
+            ClockOffset(*map(float, values["offset"])) if values["offset"] else None,
+            str(values["refusal"]),
+            str(values["warning"]),
+        )
+        for values in decisions
+    ]
 
 
 def _placed_reference_run(run: Run) -> Run:

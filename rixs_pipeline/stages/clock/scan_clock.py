@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import hypot, sqrt
 
 import numpy as np
@@ -15,6 +16,7 @@ from rixs_pipeline.core.timing.shift_fits import (
     fit_shifts,
 )
 from rixs_pipeline.core.timing.wide_search import Evidence, search_offsets
+from rixs_pipeline.io.array_cache import ArrayCache
 from rixs_pipeline.io.runs import NS_PER_S, ClockOffset, Run
 from rixs_pipeline.stages.clock.scan_pulses import TimeWindow, count_in_bands
 from rixs_pipeline.types import FloatArray
@@ -113,24 +115,26 @@ class ScanClock:
         i0: FloatArray | None,
         readings: Sequence[FloatArray],
         excluded: Iterable[int],
+        cache: ArrayCache | None = None,
     ) -> None:
         self.scan = scan
+        self._cache = cache
         self.spacing = scan_spacing(scan)
         slack = max(LABEL_SLACK, self.spacing / 2)
         limits = label_range(scan)
         self.has_label = limits is not None
         search = OffsetRange(-SEARCH_RANGE, SEARCH_RANGE)
         self.allowed = search if limits is None else widened(limits, slack)
-        self.logged = self._logged(i0, list(readings))
+        self._i0, self._readings = i0, list(readings)
         self._excluded = tuple(excluded)
         self._pulses: BandCounts | None = None
         self._curves: dict[float, ShiftCurve | None] = {}
         self._evidence: Evidence | None = None
 
-    def _logged(
-        self, i0: FloatArray | None, readings: list[FloatArray]
-    ) -> LoggedScan | None:
-        """Return the points and channels, or None without structure in the readings."""
+    @cached_property
+    def logged(self) -> LoggedScan | None:
+        """Points and channels; None without structure in the readings."""
+        i0, readings = self._i0, self._readings
         points = self.scan.points
         if len(points) < MIN_POINTS or self.spacing <= 0:
             return None
@@ -171,7 +175,9 @@ class ScanClock:
         if self._pulses is None:
             spacing = self.spacing or self.scan.duration  # 0: same starts
             width = spacing / BINS_PER_SPACING
-            self._pulses = count_in_bands(self.scan, self.window, width, self._excluded)
+            self._pulses = count_in_bands(
+                self.scan, self.window, width, self._excluded, self._cache
+            )
         return self._pulses
 
     def curve(self, centre: float) -> ShiftCurve | None:

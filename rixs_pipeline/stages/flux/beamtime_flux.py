@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -147,14 +149,20 @@ class BeamtimeFlux:
         if path not in self._levels:
             self._levels[path] = {}
             if self.context.has(path):
-                try:
-                    text = nexus.read_attributes(path).get(FLUX_LEVELS, "{}")
-                except InputError:  # in a dry run, before the scans are made
-                    text = "{}"
-                channels = {I0, PHOTONS, *self.context.config.xas.channels}
-                levels = json.loads(text).items()
-                self._levels[path] = {k: v for k, v in levels if k in channels}
+                depends_on = {FLUX_LEVELS: self.context.key_digest(path)}
+                with suppress(InputError):  # in a dry run, before the scans are made
+                    levels = self.context.memo.get(
+                        depends_on, partial(_read_levels, path), dict
+                    )
+                    channels = {I0, PHOTONS, *self.context.config.xas.channels}
+                    self._levels[path] = {k: levels[k] for k in channels & set(levels)}
         return self._levels[path]
+
+
+def _read_levels(path: Path) -> Levels:
+    """Return the levels of all channels of a scan."""
+    attributes = nexus.read_attributes(path, names=(FLUX_LEVELS,))
+    return dict(json.loads(attributes.get(FLUX_LEVELS, "{}")))
 
 
 def sample_loss(name: str, group: SampleEdge, verdict: BeamtimeVerdict) -> list[str]:

@@ -14,6 +14,7 @@ from rixs_pipeline.stages.interval.first_pass import FirstPass, first_pass, join
 from rixs_pipeline.stages.interval.interval_drifts import IntervalDrifts
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.interval.scan_scales import ScanScale
+from rixs_pipeline.stages.interval.spectra_cache import SpectraCache
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
 )
@@ -73,13 +74,22 @@ def find_pixel_energies(
     companions = {
         companion.name: companion
         for scan in with_pulses
-        for companion in calibrations.companions(scan)
+        for companion in calibrations.fitted_with(scan)
     }
-    other_runs = [run for name, run in companions.items() if name not in energies]
+    cache = SpectraCache(context, calibrations)
+    arrays = {}
+    for name, companion in companions.items():
+        if name not in energies and (spectra := cache.load(companion)):
+            arrays[name] = spectra
+    missing = [run for name, run in companions.items() if name not in arrays]
+    other_runs = [run for run in missing if run.name not in energies]
     energies |= _calibrated_energies(context, calibrations, other_runs)
-    in_order = sorted(companions.values(), key=lambda scan: scan.start_ns)
+    missing.sort(key=lambda scan: scan.start_ns)
     drifts = IntervalDrifts(context, calibrations)
-    arrays = _compare_and_align(context, drifts, in_order, energies, block_size)
+    computed = _compare_and_align(context, drifts, missing, energies, block_size)
+    for spectra in computed.values():
+        cache.save(spectra)
+    arrays |= computed
     scales = {}
     for scan in with_pulses:
         functions = energies[scan.name].result

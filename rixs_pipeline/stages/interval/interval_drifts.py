@@ -116,7 +116,7 @@ class IntervalDrifts:
         runs = self.runs(scan)
         names = tuple(
             companion.name
-            for companion in self._calibrations.companions(scan)
+            for companion in self._calibrations.fitted_with(scan)
             if companion.name in arrays
         )
         if not runs or scan.name not in names:

@@ -1,5 +1,6 @@
 """The calibrations before and after each scan, and the pixels' energy functions."""
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from rixs_pipeline.errors import InputError, RunFailed
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
+from rixs_pipeline.stages.earlier_scans import ends_of
 from rixs_pipeline.stages.interval.gain_jumps import (
     GainJump,
     find_gain_jumps,
@@ -97,12 +99,18 @@ class SurroundingCalibrations:
             for run in context.beamtime.calibrations
             if paths.calibration_product(context.out, run.name) in usable
         ]
+        self._middle = {
+            paths.calibration_product(context.out, run.name): run.middle
+            for run in self._usable
+        }
         self._intervals: dict[str, Interval] = {}
         self._scans: dict[Interval, list[Run]] = {}
         for scan in context.beamtime.scans:
             interval = self._find_interval(scan)
             self._intervals[scan.name] = interval
             self._scans.setdefault(interval, []).append(scan)
+        for scans in self._scans.values():
+            scans.sort(key=_start)
         self._datasets: dict[Path, xr.Dataset] = {}
         self._jumps: dict[Interval, dict[int, GainJump]] = {}
         self._jump_times: dict[Interval, dict[int, float]] = {}
@@ -128,15 +136,10 @@ class SurroundingCalibrations:
 
     def is_closed(self, scan: Run) -> bool:
         """Whether a usable reference run comes after a scan."""
-        later = {
-            paths.calibration_product(self.context.out, run.name)
-            for run in self._usable
-            if run.middle > scan.middle
-        }
-        return not later.isdisjoint(self.interval(scan))
+        return any(self._middle[p] > scan.middle for p in self.interval(scan))
 
     def companions(self, scan: Run) -> tuple[Run, ...]:
-        """Return the scans whose pulses may be used to correct a scan.
+        """Return the scans whose data may be used to correct a scan.
 
         They are all scans of its interval between reference runs, in order of time.
         While no reference run has closed the interval, they are the scan and those
@@ -145,9 +148,16 @@ class SurroundingCalibrations:
         scans = self._scans[self.interval(scan)]
         if self.is_closed(scan):
             return tuple(scans)
-        return tuple(
-            candidate for candidate in scans if candidate.start_ns <= scan.start_ns
-        )
+        return tuple(scans[: bisect_right(scans, scan.start_ns, key=_start)])
+
+    def fitted_with(self, scan: Run) -> tuple[Run, ...]:
+        """Return the scans whose pulses are fitted to correct the scale of a scan.
+
+        They are its companions; of the many of a long open interval some, so that the
+        next scan takes no longer than the one before.
+        """
+        companions = self.companions(scan)
+        return companions if self.is_closed(scan) else ends_of(companions)
 
     def read(self, scan: Run) -> list["xr.Dataset"]:
         """Return the calibrations around a scan; only those are held in memory."""
@@ -172,14 +182,14 @@ class SurroundingCalibrations:
         The time of the jump is found from all of them.
         """
         interval = self.interval(scan)
-        memo = self.context.gain_jump_memo
-        key = self.context.key_digests(interval)
-        if key not in memo:
-            try:
-                memo[key] = bool(self._gain_jumps(scan))
-            except InputError:  # in a dry run, before the calibrations are made
-                return []
-        return self._scans[interval] if memo[key] else []
+        depends_on = {"gain jumps": self.context.key_digests(interval)}
+        try:
+            has_jumps = self.context.memo.get(
+                depends_on, lambda: bool(self._gain_jumps(scan)), bool
+            )
+        except InputError:  # in a dry run, before the calibrations are made
+            return []
+        return self._scans[interval] if has_jumps else []
 
     def _gain_jumps(self, scan: Run) -> dict[int, GainJump]:
         """Return the gain jumps between the calibrations around a scan, by pixel."""
@@ -252,3 +262,7 @@ class SurroundingCalibrations:
         )
         best = self.best_pixels(scan)
         return keep_best_resolved(scan, energies, calibrations, best)
+
+
+def _start(scan: Run) -> int:
+    return scan.start_ns

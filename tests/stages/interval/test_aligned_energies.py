@@ -32,7 +32,18 @@ def no_drift(monkeypatch):
         def correct(self, run, energies, arrays):
             return CorrectedScan(energies, None)
 
+    class NoCache:
+        def __init__(self, *_):
+            pass
+
+        def load(self, run):
+            return None
+
+        def save(self, spectra):
+            pass
+
     monkeypatch.setattr(aligned_energies, "IntervalDrifts", NoDrift)
+    monkeypatch.setattr(aligned_energies, "SpectraCache", NoCache)
 
 
 def pass_of(monkeypatch, spectra):
@@ -55,7 +66,7 @@ class Calibrations:
             raise RunFailed("no calibration")
         return (GOOD, PixelEnergy(DEAD))
 
-    def companions(self, run):
+    def fitted_with(self, run):
         return (run,)
 
     def read(self, run):

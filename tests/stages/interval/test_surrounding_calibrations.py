@@ -133,8 +133,7 @@ def test_a_gain_jump_makes_a_scan_depend_on_all_scans_of_its_interval(tmp_path):
 def test_whether_a_gain_jumped_is_remembered(tmp_path, monkeypatch):
     calibrations = surround(tmp_path, [BEFORE, SCAN, AFTER])
     calibrations.scans_with_jumps(SCAN)
-    memo = calibrations.context.gain_jump_memo
-    assert list(memo.values()) == [False]
+    assert list(calibrations.context.memo.used.values()) == [False]
     monkeypatch.setattr(module, "find_gain_jumps", lambda _: pytest.fail("read again"))
     later = SurroundingCalibrations(calibrations.context)
     assert later.scans_with_jumps(SCAN) == []

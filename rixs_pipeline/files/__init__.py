@@ -1,1 +1,0 @@
-"""How files of others are opened and parsed: nothing in them ends the command."""

@@ -1,0 +1,108 @@
+"""Decisions that are kept between reductions, because they take long to find."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rixs_pipeline.io.nexus import atomic_path
+from rixs_pipeline.io.provenance import code_version, digest_values
+
+LOG = logging.getLogger(__name__)
+Found = TypeVar("Found")
+
+
+@dataclass
+class Memo:
+    """Plain JSON values by the digest of all that they depend on.
+
+    They are only ever a short cut: what is missing or damaged is found again.
+
+    Attributes
+    ----------
+    path
+        The JSON file; None: nothing is kept.
+    known
+        Of earlier reductions.
+    used
+        Of this one.
+    """
+
+    path: Path | None = None
+    known: dict[str, Any] = field(default_factory=dict)
+    used: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> "Memo":
+        """Return the values that are kept in a file; none if it is damaged."""
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+            return cls(path, dict(known))
+        except FileNotFoundError:
+            return cls(path)
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            LOG.debug("%s: cannot be read (%s); ignored", path, error)
+            return cls(path)
+
+    def get(
+        self,
+        depends_on: Mapping[str, Any],
+        find: Callable[[], Any],
+        decode: Callable[[Any], Found],
+    ) -> Found:
+        """Return a value, found now or known already.
+
+        Parameters
+        ----------
+        depends_on
+            All that it depends on besides the program, as plain JSON.
+        find
+            Returns it as plain JSON.
+        decode
+            Makes an object of it.
+
+        Returns
+        -------
+        object
+            As `decode` returns it.
+        """
+        key = digest_values({**depends_on, "program": code_version()})
+        if key not in self.used and key in self.known:
+            try:
+                found = decode(self.known[key])
+            except (
+                ArithmeticError,
+                AttributeError,
+                LookupError,
+                TypeError,
+                ValueError,
+            ):
+                LOG.debug("%s: damaged; found again", self.path)
+            else:
+                self.used[key] = self.known[key]
+                return found
+        if key not in self.used:
+            self.used[key] = find()
+        return decode(self.used[key])
+
+    def save(self, *, is_complete: bool) -> None:
+        """Keep the values; without room on the disk they are found again.
+
+        Parameters
+        ----------
+        is_complete
+            Whether this reduction looked at everything: values that it did not use are
+            dropped.
+        """
+        values = self.used if is_complete else self.known | self.used
+        if self.path is None or values == self.known:
+            return
+        try:
+            with atomic_path(self.path) as temporary:
+                temporary.write_text(json.dumps(values), encoding="utf-8")
+        except OSError as error:
+            LOG.debug("%s: not saved (%s)", self.path, error)
+            return
+        self.known = dict(values)

@@ -1,0 +1,90 @@
+"""The next scan of an open interval redoes no other one."""
+
+import pytest
+
+from rixs_pipeline.config import Config
+from rixs_pipeline.runner.run import Options, run
+from rixs_pipeline.simulate.beamtime import simulate
+from rixs_pipeline.simulate.settings import SimulationSettings
+from rixs_pipeline.stages import earlier_scans
+from rixs_pipeline.stages.interval import aligned_energies
+from tests.regression.compare_reductions import differences
+
+CONFIG = Config.model_validate({"execution": {"scheduler": "serial"}})
+LAST = "scan0006"
+
+
+@pytest.fixture
+def growing(tmp_path, monkeypatch):
+    """A beamtime with one reference run and six scans; the last log is away."""
+    monkeypatch.setattr(earlier_scans, "FIRST", 1)
+    monkeypatch.setattr(earlier_scans, "LAST", 3)
+    settings = SimulationSettings.model_validate(
+        {
+            "pixels": 4,
+            "rate": 40.0,
+            "calibration_rate": 40.0,
+            "calibration_duration": 30.0,
+            "calibrations": 1,
+            "points": 12,
+            "dwell": 0.5,
+            "passes": 3,
+            "edges": ("Co_L", "O_K"),
+            "samples": ({"name": "A"},),
+            "projector_samples": 8,
+            "bases": 3,
+            "dead_pixels": (),
+            "noisy_pixels": (),
+            "jumping_pixels": (),
+            "truncated_pixels": (),
+            "beam_dumps": (),
+        }
+    )
+    beamtime = tmp_path / "beamtime"
+    simulate(beamtime, settings)
+    log = beamtime / "logs" / f"{LAST}.json"
+    log.rename(tmp_path / log.name)
+    return beamtime
+
+
+def reduce(beamtime, out):
+    return run(beamtime, CONFIG, out, Options(until="extract"))
+
+
+def test_the_next_scan_redoes_its_map_and_spectra_alone(growing, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    assert reduce(growing, out).exit_code == 0
+    (tmp_path / f"{LAST}.json").rename(growing / "logs" / f"{LAST}.json")
+    read = []
+    monkeypatch.setattr(
+        aligned_energies,
+        "first_pass",
+        lambda task, original=aligned_energies.first_pass: (
+            read.append(task.points.start_ns[0]),
+            original(task),
+        )[1],
+    )
+    summary = reduce(growing, out)
+    map_name = next(
+        name for name, facts in summary.items.items() if LAST in facts.get("scans", [])
+    )
+    assert summary.executed == [
+        f"scans/{LAST}.nxs",
+        f"maps/{map_name}.nxs",
+        f"spectra/{map_name}.nxs",
+    ]
+    (scan,) = [scan for scan in summary.beamtime.scans if scan.name == LAST]
+    assert read and min(read) >= scan.start_ns
+    reduce(growing, tmp_path / "at once")
+    assert list(differences(out, tmp_path / "at once")) == []
+
+
+def test_what_is_kept_is_only_a_short_cut(growing, tmp_path):
+    out = tmp_path / "out"
+    reduce(growing, out)
+    for file in (out / ".cache").rglob("*.*"):
+        file.write_bytes(b"damaged")
+    (tmp_path / f"{LAST}.json").rename(growing / "logs" / f"{LAST}.json")
+    assert reduce(growing, out).exit_code == 0
+    reduce(growing, tmp_path / "at once")
+    assert list(differences(out, tmp_path / "at once")) == []
