@@ -14,17 +14,19 @@ from rixs_pipeline.core.elastic.amplitude import AmplitudeKind
 from rixs_pipeline.core.maps.map_data import MapData, Resolution, ResponseTail
 from rixs_pipeline.core.spectra.presets import preset_regions
 from rixs_pipeline.core.spectra.regions import ElasticBackground, Region, RegionKind
+from rixs_pipeline.core.spectra.spectrum import Spectrum
 from rixs_pipeline.core.spectra.yields import extract_spectrum
 from rixs_pipeline.simulate.emission import LightPart
 from rixs_pipeline.simulate.schedule import scan_energies
 from rixs_pipeline.simulate.settings import SimulationSettings
 from rixs_pipeline.simulate.truth import DetectorResponse, true_map
-from rixs_pipeline.types import Edge, FloatArray
+from rixs_pipeline.types import BoolArray, Edge, FloatArray
 
 POINTS = 60  # of a scan
 TAIL_FRACTION, TAIL_LENGTH = 0.16, 20.0
 EDGES = np.arange(480.0, 920.1, 0.5)  # of the emission bins, eV
 BRIGHT = 0.6  # of the highest fluorescence: the white line
+LARGEST_BIAS = 2.0  # %
 STEP_WIDTH_EV = 1.0  # of the tanh with which the elastic light doubles
 
 
@@ -69,25 +71,77 @@ class Condition:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Pulls and yields (map, point) of one condition."""
+    """Yields of one condition, and what is true.
 
-    pulls: FloatArray
+    `intensity`, `errors` (map, point), and `noise` of the counts in them, which is
+    known here; `truth` (point,); `common_errors` (map,): stated error of the elastic
+    light in the whole spectrum; `offsets` (map,) of the line from the true one, eV.
+    """
+
     intensity: FloatArray
+    errors: FloatArray
+    noise: FloatArray
     truth: FloatArray
+    common_errors: FloatArray
+    offsets: FloatArray
+
+    @property
+    def pulls(self) -> FloatArray:
+        """Deviations over stated errors (map, point)."""
+        return (self.intensity - self.truth) / self.errors
+
+    @property
+    def bias(self) -> "Estimate":
+        """Bias of the whole spectrum, %."""
+        return self.relative_bias(np.ones(len(self.truth), bool))
+
+    def relative_bias(self, chosen: BoolArray) -> "Estimate":
+        """Return the bias of the sum over points, %.
+
+        The noise of the counts has expectation 0. Without it the scatter from map to
+        map is that of the subtracted light alone.
+        """
+        deviation = (self.intensity - self.noise - self.truth)[:, chosen].sum(axis=1)
+        return mean_of_maps(100 * deviation / self.truth[chosen].sum())
 
     def line(self) -> str:
         """Return the figures in one line."""
         bright = self.truth > BRIGHT * self.truth.max()
-        bias = self.intensity.mean(axis=0) - self.truth
-        peak = bias[bright].sum() / self.truth[bright].sum()
         in_errors = np.abs(self.pulls[:, bright].mean())
+        subtracted = self.intensity - self.noise - self.truth
+        common = subtracted.sum(axis=1) / self.common_errors
         return (
-            f"{self.pulls.size:5d} points, pulls {np.sqrt((self.pulls**2).mean()):.3f} "
-            f"mean {self.pulls.mean():+.3f}, "
-            f"bias {100 * bias.sum() / self.truth.sum():+.2f} %, "
-            f"white line {100 * peak:+.2f} % = {in_errors:.2f} errors, "
-            f"pulls {np.sqrt((self.pulls[:, bright] ** 2).mean()):.3f}"
+            f"{self.pulls.size:5d} points, pulls {rms(self.pulls):.3f} "
+            f"mean {self.pulls.mean():+.3f}, bias {self.bias} %, "
+            f"white line {self.relative_bias(bright)} % = {in_errors:.2f} errors, "
+            f"pulls {rms(self.pulls[:, bright]):.3f}; elastic light of the spectrum: "
+            f"mean {-common.mean():+.2f}, rms {rms(common):.2f} stated errors; "
+            f"offset {mean_of_maps(self.offsets)} eV, rms {rms(self.offsets):.2f}"
         )
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Mean over maps and its standard deviation."""
+
+    value: float
+    error: float
+
+    def __str__(self) -> str:
+        return f"{self.value:+.2f} +- {self.error:.2f}"
+
+
+def mean_of_maps(values: FloatArray) -> Estimate:
+    """Return the mean of values (map,); its error is NaN with one map."""
+    error = np.nan
+    if len(values) > 1:
+        error = float(values.std(ddof=1) / np.sqrt(len(values)))
+    return Estimate(float(values.mean()), error)
+
+
+def rms(values: FloatArray) -> float:
+    """Return the root mean square."""
+    return float(np.sqrt((values**2).mean()))
 
 
 def conditions(shape: Shape) -> Iterator[Condition]:
@@ -134,7 +188,8 @@ def extract(
     assert region.emission is not None
     inside = region.emission.contains(centres)
     truth = sum(light[part] for part in parts)[:, inside].sum(axis=1)
-    pulls, intensities = [], []
+    all_light = rates[:, inside].sum(axis=1)
+    spectra, noise = [], []
     for number in range(n_maps):
         rng = np.random.default_rng([seed, number])
         data = MapData(
@@ -145,10 +200,29 @@ def extract(
             tail=ResponseTail(TAIL_FRACTION, 0.15 * TAIL_FRACTION, TAIL_LENGTH),
             resolution=Resolution(condition.fwhm, 0.1 * condition.fwhm),
         )
-        spectrum = extract_spectrum(data, region)
-        pulls.append((spectrum.intensity - truth) / spectrum.intensity_errors)
-        intensities.append(spectrum.intensity)
-    return Outcome(np.array(pulls), np.array(intensities), truth)
+        spectra.append(extract_spectrum(data, region))
+        noise.append(data.counts[:, inside].sum(axis=1) / exposure - all_light)
+    offsets = [fitted_offset(spectrum) for spectrum in spectra]
+    return Outcome(
+        intensity=np.array([spectrum.intensity for spectrum in spectra]),
+        errors=np.array([spectrum.intensity_errors for spectrum in spectra]),
+        noise=np.array(noise),
+        truth=truth,
+        common_errors=np.array([common_error(spectrum) for spectrum in spectra]),
+        offsets=np.array(offsets) - condition.offset,
+    )
+
+
+def common_error(spectrum: Spectrum) -> float:
+    """Return the stated error of the subtracted light in the whole spectrum."""
+    if spectrum.background_modes is None:
+        return np.nan
+    return float(np.linalg.norm(spectrum.background_modes.sum(axis=0)))
+
+
+def fitted_offset(spectrum: Spectrum) -> float:
+    """Return the fitted offset of the elastic line, eV; NaN without one."""
+    return float(spectrum.facts.get("elastic_line", {}).get("offset", np.nan))
 
 
 def main() -> None:
@@ -161,7 +235,7 @@ def main() -> None:
     options = parser.parse_args()
     amplitude = AmplitudeKind(options.amplitude)
     whole: list[FloatArray] = []
-    net: dict[Shape, list[FloatArray]] = {}
+    net: dict[Shape, list[Outcome]] = {}
     for condition in (c for shape in options.shape for c in conditions(shape)):
         pfy = preset_regions(condition.edge)[f"{condition.edge.element}_PFY"]
         both = (LightPart.FLUORESCENCE, LightPart.ELASTIC)
@@ -174,14 +248,25 @@ def main() -> None:
         outcome = extract(
             condition, region, options.maps, options.seed, LightPart.FLUORESCENCE
         )
-        net.setdefault(condition.shape, []).append(outcome.pulls)
-        print(f"{condition}: {outcome.line()}", flush=True)
+        net.setdefault(condition.shape, []).append(outcome)
+        setting = (
+            f"{condition.edge} {condition.shape}, {condition.fwhm} eV, "
+            f"{condition.seconds} s, offset {condition.offset} eV, "
+            f"strength {condition.strength}"
+        )
+        print(f"{setting}: {outcome.line()}", flush=True)
     pulls = np.concatenate([part.ravel() for part in whole])
-    print(f"whole PFY: {pulls.size} points, pulls {np.sqrt((pulls**2).mean()):.3f}")
-    for shape, parts in net.items():
-        pulls = np.concatenate([part.ravel() for part in parts])
-        rms = np.sqrt((pulls**2).mean())
-        print(f"elastic, {shape}: {pulls.size} points, pulls {rms:.3f}")
+    print(f"whole PFY: {pulls.size} points, pulls {rms(pulls):.3f}")
+    for shape, outcomes in net.items():
+        pulls = np.concatenate([outcome.pulls.ravel() for outcome in outcomes])
+        biases = [outcome.bias for outcome in outcomes]
+        below = sum(abs(bias.value) < LARGEST_BIAS for bias in biases)
+        surely = sum(abs(bias.value) + 2 * bias.error < LARGEST_BIAS for bias in biases)
+        print(
+            f"elastic, {shape}: {pulls.size} points, pulls {rms(pulls):.3f}, "
+            f"bias below {LARGEST_BIAS:g} % in {below} of {len(biases)} conditions, "
+            f"in {surely} by two standard deviations or more"
+        )
 
 
 if __name__ == "__main__":

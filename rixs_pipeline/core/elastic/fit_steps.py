@@ -4,7 +4,8 @@ Each step solves the score equations of the Poisson likelihood: weighted least s
 with the inverse of the expected counts as weights. These are the counts around
 each bin without itself, so that weights do not follow the noise that they weight. The
 estimate is then linear in the counts, and its covariance with any sum of the same
-counts is known.
+counts is known. The evidence takes the misfit of the solution by the Poisson
+likelihood: by least squares single photons where few are expected would decide.
 """
 
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ NEAR_FWHMS = 1.2  # widths of the line around it in which counts follow its ener
 # prior standard deviation of the common inelastic light in one spline, over the yield
 COMMON_LOSS = 0.5
 FIXED = 1e-4  # standard deviation of a parameter that is not fitted
+# Least expected counts, over those around the bin: linear least squares allow below 0.
+LEAST_EXPECTED = 0.1
 RIDGE = 1e-12  # of the mean information, against parameters without any
 
 
@@ -166,6 +169,9 @@ class ElasticSteps:
         right = score + precision * centre
         parameters = covariance @ right
         misfit = float(products[-1, -1] + precision @ centre**2 - parameters @ right)
+        residuals = rest.columns @ np.append(-parameters, 1.0)
+        excess = _poisson_excess(counts, residuals, design.variance)
+        misfit += float(excess[self.windows.is_inside].sum())
         has_prior = precision > 0
         volume = np.linalg.slogdet(posterior)[1] - np.log(precision[has_prior]).sum()
         self.solution = Solution(
@@ -307,3 +313,14 @@ class ElasticSteps:
             response=self.response,
             solution=self.solution,
         )
+
+
+def _poisson_excess(
+    counts: FloatArray, residuals: FloatArray, variance: FloatArray
+) -> FloatArray:
+    """Return the Poisson deviance (point, bin) less the squares of least squares."""
+    from scipy.special import xlogy  # takes long to load
+
+    expected = np.maximum(counts - residuals, LEAST_EXPECTED * variance)
+    deviance = 2 * (expected - counts + xlogy(counts, counts / expected))
+    return np.asarray(deviance - residuals**2 / variance)

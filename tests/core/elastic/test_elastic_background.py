@@ -19,7 +19,7 @@ from rixs_pipeline.core.spectra.regions import (
 from rixs_pipeline.core.spectra.yields import extract_spectrum
 from rixs_pipeline.simulate.emission import LightPart
 from rixs_pipeline.types import Edge
-from tests.truth.elastic import Condition, extract
+from tests.truth.elastic import Condition, Shape, extract
 
 
 def net_region(**options: object) -> Region:
@@ -29,7 +29,7 @@ def net_region(**options: object) -> Region:
 
 @pytest.mark.parametrize("offset", [0.0, 0.5])
 def test_fluorescence_alone_is_left(offset: float) -> None:
-    condition = Condition(Edge.Co_L, 0.0, 1.4, 300, offset=offset)
+    condition = Condition(Edge.Co_L, Shape.STEADY, 1.4, 300, offset=offset)
     outcome = extract(condition, net_region(), 2, 1, LightPart.FLUORESCENCE)
     assert 0.75 < np.sqrt((outcome.pulls**2).mean()) < 1.25
     bias = (outcome.intensity.mean(axis=0) - outcome.truth).sum()
@@ -37,7 +37,7 @@ def test_fluorescence_alone_is_left(offset: float) -> None:
 
 
 def test_the_error_covers_an_amplitude_that_doubles_at_the_white_line() -> None:
-    condition = Condition(Edge.Co_L, 1.0, 1.4, 300, strength=4.0)
+    condition = Condition(Edge.Co_L, Shape.BUMP, 1.4, 300, strength=4.0)
     outcome = extract(condition, net_region(), 2, 2, LightPart.FLUORESCENCE)
     bright = outcome.truth > 0.6 * outcome.truth.max()
     assert np.abs(outcome.pulls[:, bright].mean()) < 1
@@ -45,9 +45,15 @@ def test_the_error_covers_an_amplitude_that_doubles_at_the_white_line() -> None:
 
 
 def test_a_map_without_elastic_light_keeps_its_yield() -> None:
-    condition = Condition(Edge.Co_L, 0.0, 1.4, 300, strength=0.0)
+    condition = Condition(Edge.Co_L, Shape.STEADY, 1.4, 300, strength=0.0)
     outcome = extract(condition, net_region(), 1, 3, LightPart.FLUORESCENCE)
     assert np.abs(outcome.pulls.mean()) < 0.7
+
+
+def test_single_photons_do_not_move_the_line_where_counts_are_few() -> None:
+    condition = Condition(Edge.Mn_L, Shape.STEADY, 1.4, 30)
+    outcome = extract(condition, net_region(), 4, 31, LightPart.FLUORESCENCE)
+    assert np.sqrt((outcome.offsets**2).mean()) < 0.4
 
 
 def test_the_amplitude_is_stated_with_its_assumption() -> None:
