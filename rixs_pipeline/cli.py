@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -111,6 +112,9 @@ def main() -> None:
     """
     for name in BLAS_THREADS:  # before numpy is loaded: workers share the work instead
         os.environ.setdefault(name, "1")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # names of files may have any bytes
+            stream.reconfigure(errors="backslashreplace")
     interrupt.install()
     try:
         code = app(standalone_mode=False)

@@ -11,8 +11,8 @@ MEMO = f"{ARRAY_CACHE}/decisions.json"
 LOCK_FILE = ".lock"
 LOGS = "logs"  # folder for what jobs on a cluster write
 
-OFF_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d+)\.off")
-LJH_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d+)\.ljh")
+OFF_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d{1,9})\.off")
+LJH_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d{1,9})\.ljh")
 EXPERIMENT_STATE_SUFFIX = "_experiment_state.txt"
 
 

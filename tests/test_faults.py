@@ -279,7 +279,7 @@ def test_file_deleted_during_the_reduction_is_reported(small, monkeypatch):
     monkeypatch.setattr(runner.discovery, "discover", discovered)
     summary = reduced(small, failed=["cal0000", "cal0005", *SCANS])
     assert all(
-        "chan3.off: cannot be read: No such file" in reason
+        "chan3.off: cannot be read (No such file" in reason
         for reason in summary.failed.values()
     )
     monkeypatch.undo()

@@ -16,7 +16,9 @@ from rixs_pipeline.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-_NUMBER_WITH_UNIT = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*[^\W\d_].*")
+_NUMBER_WITH_UNIT = re.compile(
+    r"\s*[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?\s*[^\W\d_].*"
+)
 _EXPECTED = {  # type of an error of pydantic -> message
     "literal_error": "must be one of {expected}",
     "enum": "must be one of {expected}",

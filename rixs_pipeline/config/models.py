@@ -4,7 +4,7 @@ Everything here changes results, except for `execution`, which is never part of 
 A config file names only what differs from the defaults.
 """
 
-from math import radians, sin
+from math import isfinite, radians, sin
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -96,7 +96,7 @@ class MapConfig(Model):
         """Require whole emission bins, and both keys of explicit incident bins."""
         low, high = self.emission
         n_bins = (high - low) / self.step
-        if abs(n_bins - round(n_bins)) > BINS_TOLERANCE:
+        if not isfinite(n_bins) or abs(n_bins - round(n_bins)) > BINS_TOLERANCE:
             raise ValueError(
                 f"emission: {list(self.emission)} is not a whole number of bins of "
                 f"{self.step} eV; change `emission` or `step`"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from rixs_pipeline.config.base import Model
 from rixs_pipeline.config.calibration import ReferenceLine, ReferenceSet
@@ -39,7 +39,14 @@ _GRID_STEP = 0.01  # eV
 _FOURIER_SIGMAS = 8  # beyond them the Gaussian's Fourier transform is below 2e-14
 _SIGMA_PER_FWHM = 1 / (2 * np.sqrt(2 * np.log(2)))
 
-Positive = Annotated[float, Field(gt=0)]
+_LARGEST_EV = 1e6  # of any number in eV
+_LARGEST_WIDTH = 100.0  # eV, of a Lorentzian or Gaussian
+_LARGEST_SPREAD = 70.0  # eV, of the Lorentzians of a line: within the grid
+
+Positive = Annotated[float, Field(gt=0, le=_LARGEST_EV)]
+Position = Annotated[float, Field(ge=-_LARGEST_EV, le=_LARGEST_EV)]
+Width = Annotated[float, Field(gt=0, le=_LARGEST_WIDTH)]
+Share = Annotated[float, Field(ge=1e-6, le=1e6)]
 Shape = tuple[tuple[float, float, float], ...]  # offset eV, FWHM eV, share of the area
 # one word for all lines that have such a variant, or line -> word
 Variants = str | Mapping[str, str]
@@ -48,7 +55,7 @@ Variants = str | Mapping[str, str]
 class _Shaped(Model):
     """Shape of a line as it leaves the sample."""
 
-    shape: tuple[tuple[float, Positive, Positive], ...] | None = Field(
+    shape: tuple[tuple[Position, Width, Share], ...] | None = Field(
         None,
         min_length=1,
         description="Lorentzians: [position relative to an arbitrary zero, FWHM, "
@@ -57,9 +64,22 @@ class _Shaped(Model):
     sigma: float = Field(
         0.0,
         ge=0,
+        le=_LARGEST_WIDTH,
         description="standard deviation of the Gaussian that the Lorentzians are "
         "convolved with, eV",
     )
+
+    @field_validator("shape")
+    @classmethod
+    def _check_spread(cls, shape: Shape | None) -> Shape | None:
+        positions = [position for position, _, _ in shape or ((0.0, 1.0, 1.0),)]
+        spread = max(positions) - min(positions)
+        if spread > _LARGEST_SPREAD:
+            raise ValueError(
+                f"the positions differ by {spread:g} eV; those of a line by at most "
+                f"{_LARGEST_SPREAD:g} eV"
+            )
+        return shape
 
 
 class _VariantEntry(_Shaped):
@@ -72,7 +92,7 @@ class _VariantEntry(_Shaped):
     uncertainty: Positive | None = Field(
         None, description="standard deviation of the energy, eV"
     )
-    shift: tuple[float, Positive] | None = Field(
+    shift: tuple[Position, Positive] | None = Field(
         None,
         description="[offset from the line, standard deviation of the offset], "
         "eV; the standard deviation is added in quadrature to the uncertainty of "

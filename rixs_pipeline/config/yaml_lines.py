@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
-from ruamel.yaml.scalarbool import ScalarBoolean
 
-from rixs_pipeline.errors import ConfigError
+from rixs_pipeline.errors import ConfigError, InputError
+from rixs_pipeline.files.opening import FileKind, named_errors, one_line, read_text
+from rixs_pipeline.files.yaml_text import (
+    DuplicateKeyError,
+    LinedList,
+    LinedMapping,
+    documents,
+)
 
 Keys = tuple[Any, ...]  # that lead to a value: names of mappings, indices of lists
 
-_DUPLICATE_KEY = re.compile(r'found duplicate key "?(.+?)"? with value')
 _PLAIN_WORD = re.compile(r"[A-Za-z_][\w.+/-]*", re.ASCII)
 _SHOWN_LENGTH = 60  # characters of a value in a message
 _LINE_WIDTH = 10_000  # characters: never break a line
@@ -81,18 +85,13 @@ def read_yaml(path: Path) -> Document:
     """
     places: dict[Keys, Place] = {(): Place(str(path))}
     try:
-        node = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
-        data = {} if node is None else _plain_values(node, (), places, str(path))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not a text file in UTF-8") from error
-    except YAMLError as error:
-        raise ConfigError(_syntax_problem(path, error)) from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: nested too deeply") from error
+        with named_errors(path):
+            values = _single_document(path)
+            data = {} if values is None else _plain_values(values, (), places, path)
+    except InputError as error:
+        is_missing = isinstance(error.__cause__, FileNotFoundError)
+        text = f"{path}: no such file" if is_missing else str(error)
+        raise ConfigError(text) from error
     if not isinstance(data, dict):
         raise ConfigError(
             f"{path}:1: expected a mapping of keys to values, not {show_value(data)}"
@@ -100,43 +99,40 @@ def read_yaml(path: Path) -> Document:
     return Document(data, places)
 
 
+def _single_document(path: Path) -> Any:
+    """Return the only document of a file; None: it has none."""
+    text = read_text(path, FileKind.CONFIG, errors="strict")
+    try:
+        return next(iter([*documents(text, is_single=True, is_exact=True)]), None)
+    except YAMLError as error:
+        raise ConfigError(_syntax_problem(path, error)) from error
+
+
 def _syntax_problem(path: Path, error: YAMLError) -> str:
     """Return one line for the first problem that the parser met."""
     problem, mark = None, None
     if isinstance(error, MarkedYAMLError):
         problem, mark = error.problem, error.problem_mark or error.context_mark
-    text = str(problem or str(error).splitlines()[0])
+    text = one_line(str(problem or str(error).splitlines()[0]))
     if mark is None:
         return f"{path}: invalid YAML: {text}"
-    if duplicate := _DUPLICATE_KEY.match(text):
-        return (
-            f"{path}:{mark.line + 1}: {duplicate[1]}: duplicate key; remove one of "
-            "the two"
-        )
+    if isinstance(error, DuplicateKeyError):
+        key = one_line(str(error.key))
+        return f"{path}:{mark.line + 1}: {key}: duplicate key; remove one of the two"
     return f"{path}:{mark.line + 1}:{mark.column + 1}: invalid YAML: {text}"
 
 
-def _plain_values(node: Any, keys: Keys, places: dict[Keys, Place], source: str) -> Any:
+def _plain_values(node: Any, keys: Keys, places: dict[Keys, Place], path: Path) -> Any:
     """Return a node as plain Python values, and add the places of what it contains."""
-    if isinstance(node, CommentedMap | CommentedSeq):
-        pairs = node.items() if isinstance(node, CommentedMap) else enumerate(node)
-        entries = dict(pairs)
-        # key or index -> [line, column, ...] from 0; keys merged by << have none
-        lines = node.lc.data or {}
-        for key in entries:
-            if key in lines:
-                places[(*keys, key)] = Place(source, lines[key][0] + 1)
-        values = {
-            key: _plain_values(value, (*keys, key), places, source)
-            for key, value in entries.items()
-        }
-        return values if isinstance(node, CommentedMap) else list(values.values())
-    if isinstance(node, bool | ScalarBoolean):
-        return bool(node)
-    for kind in (int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
+    if not isinstance(node, LinedMapping | LinedList):
+        return node
+    entries = node.items() if isinstance(node, LinedMapping) else enumerate(node)
+    values = {}
+    for key, value in entries:
+        if key in node.lines:
+            places[(*keys, key)] = Place(str(path), node.lines[key])
+        values[key] = _plain_values(value, (*keys, key), places, path)
+    return values if isinstance(node, LinedMapping) else list(values.values())
 
 
 def from_values(values: dict[Any, Any], source: str) -> Document:

@@ -1,8 +1,6 @@
 """Arrays that are kept between reductions, because they take long to compute."""
 
 import logging
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.files.npz import open_archive, read_array
+from rixs_pipeline.files.opening import FileKind, open_regular, reader
 from rixs_pipeline.io.nexus import atomic_path
 
 LOG = logging.getLogger(__name__)
 _KEY = "key"
-# what zipfile and numpy raise for a file that is not whole
-DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -61,15 +52,12 @@ class ArrayCache:
             None if there are none with this key.
         """
         path = self._path(name)
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-                if str(content[_KEY]) != key:
-                    return None
-                return {name: content[name] for name in content if name != _KEY}
-        except FileNotFoundError:
+        if not path.exists():
             return None
-        except DAMAGED as error:
-            LOG.debug("%s: cannot be read (%s); computed again", path, error)
+        try:
+            return _read(path, key)
+        except InputError as error:
+            LOG.debug("%s", error)
             return None
 
     def save(self, name: str, key: str, arrays: Mapping[str, Any]) -> None:
@@ -97,3 +85,13 @@ class ArrayCache:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
+
+
+@reader("damaged", "computed again")
+def _read(path: Path, key: str) -> dict[str, NDArray[Any]] | None:
+    """Read arrays; None: they have another key."""
+    with open_regular(path, FileKind.PHOTONS) as file, open_archive(file) as archive:
+        if str(read_array(archive, _KEY)) != key:
+            return None
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        return {name: read_array(archive, name) for name in names if name != _KEY}

@@ -10,6 +10,7 @@ import numpy as np
 
 from rixs_pipeline.config import BeamtimeConfig, ScanCorrection
 from rixs_pipeline.errors import InputError
+from rixs_pipeline.files.opening import one_line
 from rixs_pipeline.io.formats import ssrl_ascii
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
@@ -42,6 +43,7 @@ EDGE_WINDOWS = {
 # LBNL (2009), and chemical shifts. A scan that does both may be of either, eV.
 F_K_LIMITS = (688.0, 695.0)
 FE_L_LIMIT = 724.0
+_LONGEST_PROBLEM = 1000  # characters
 NEAR_EV = 10.0  # of its edge, in which a scan may still be one of this edge
 
 
@@ -354,7 +356,7 @@ def _check_keys(logs: Mapping[str, LogRun], config: BeamtimeConfig) -> list[str]
 
 
 def make_relative(problem: str, root: Path) -> str:
-    """Return a problem with paths relative to the beamtime.
+    """Return a problem on one line, with paths relative to the beamtime.
 
     Parameters
     ----------
@@ -368,4 +370,6 @@ def make_relative(problem: str, root: Path) -> str:
     str
         The line without `root`.
     """
-    return problem if root == Path() else problem.replace(f"{root}{os.sep}", "")
+    if root != Path():
+        problem = problem.replace(f"{root}{os.sep}", "")
+    return one_line(problem, _LONGEST_PROBLEM)

@@ -10,7 +10,8 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from rixs_pipeline.errors import InputError
+from rixs_pipeline.files.json_text import parse_json
+from rixs_pipeline.files.opening import FileKind, read_bytes, reader
 from rixs_pipeline.io.nexus import atomic_path
 
 
@@ -47,6 +48,7 @@ def _field(value: Any) -> str:
     return "" if isnan(value) else f"{value:.4f}"
 
 
+@reader("not a table of rixs-pipeline", "delete it and run again")
 def read_attributes(path: Path) -> dict[str, str]:
     """Read the attributes in front of a table.
 
@@ -56,15 +58,9 @@ def read_attributes(path: Path) -> dict[str, str]:
         Not such a table.
     """
     attributes = {}
-    try:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                if not line.startswith("# "):
-                    break
-                name, _, value = line[2:].partition(": ")
-                attributes[name] = json.loads(value)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a table of rixs-pipeline; delete it and run again"
-        ) from error
+    for line in read_bytes(path, FileKind.TABLE).decode().splitlines():
+        if not line.startswith("# "):
+            break
+        name, _, value = line[2:].partition(": ")
+        attributes[name] = str(parse_json(value.encode()))
     return attributes

@@ -5,11 +5,12 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import FileIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from rixs_pipeline.errors import InputError
+from rixs_pipeline.files.json_text import parse_json
+from rixs_pipeline.files.opening import FileKind, open_regular, read_bytes, reader
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.nexus import atomic_path
@@ -48,16 +49,14 @@ def digest_range(path: Path, limits: Limits) -> str:
     return _digest_ranges(path, [limits])[0]
 
 
+@reader()
 def _digest_ranges(path: Path, ranges: Sequence[Limits]) -> list[str]:
     """Return `digest_range` of several ranges of a file, which is opened once."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            return [_digest_open_file(file, path, limits) for limits in ranges]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    with open_regular(path, FileKind.PULSES, buffering=0) as file:
+        return [_digest_open_file(file, path, limits) for limits in ranges]
 
 
-def _digest_open_file(file: FileIO, path: Path, limits: Limits) -> str:
+def _digest_open_file(file: BinaryIO, path: Path, limits: Limits) -> str:
     first, stop = limits
     digest = hashlib.sha1(usedforsecurity=False)
     file.seek(first)
@@ -260,11 +259,9 @@ def _key(limits: Limits) -> str:
     return f"{limits[0]}-{limits[1]}"
 
 
+@reader()
 def _file_status(path: Path) -> FileStatus:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    status = path.stat()
     return FileStatus(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
@@ -282,22 +279,28 @@ def _has_grown(path: Path, cached: _FileDigests, status: FileStatus) -> bool:
 
 def _load(path: Path) -> dict[str, _FileDigests]:
     """Return the content of a cache; empty where there is none or it is damaged."""
+    if not path.exists():
+        return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {name: _parse_entry(entry) for name, entry in content.items()}
-    except FileNotFoundError:
+        return _read_cache(path)
+    except InputError as error:
+        LOG.warning("%s", error)
         return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        LOG.warning(
-            "%s: digest cache damaged (%s); reading all input files again", path, error
-        )
-        return {}
+
+
+@reader("digest cache damaged", "reading all input files again")
+def _read_cache(path: Path) -> dict[str, _FileDigests]:
+    content = parse_json(read_bytes(path, FileKind.DIGESTS))
+    return {name: _parse_entry(entry) for name, entry in content.items()}
 
 
 def _parse_entry(entry: dict[str, Any]) -> _FileDigests:
     """Return the checked entry of a file."""
+    status = FileStatus(*entry["status"])
+    if not all(isinstance(number, int) for number in status):
+        raise ValueError("the status of a file is not of integers")
     digests = _FileDigests(
-        status=FileStatus(*entry["status"]),
+        status=status,
         tail=entry["tail"],
         ranges=dict(entry["ranges"]),
         windows=dict(entry["windows"]),

@@ -16,6 +16,7 @@ import numpy as np
 
 from rixs_pipeline import __version__
 from rixs_pipeline.errors import InputError, UsageError
+from rixs_pipeline.io.hdf5 import member, members, open_hdf5, read_array
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.paths import export_folder, photon_list, safe_name
 from rixs_pipeline.types import FloatArray
@@ -275,17 +276,11 @@ def _export_file(
 
 def _read_spectra(file: Path) -> dict[str, Spectrum]:
     """Read the spectrum of every entry of a product."""
-    try:
-        with h5py.File(file, "r") as product:
-            return {
-                region: _read_spectrum(region, entry)
-                for region, entry in product.items()
-            }
-    except (OSError, KeyError, StopIteration) as error:
-        raise InputError(
-            f"{file}: not a file of spectra ({error}); delete it and run "
-            "`rixs-pipeline run`"
-        ) from error
+    with open_hdf5(file, "spectra") as product:
+        return {
+            region: _read_spectrum(region, entry)
+            for region, entry in members(product).items()
+        }
 
 
 def _read_spectrum(region: str, entry: h5py.Group) -> Spectrum:
@@ -293,8 +288,8 @@ def _read_spectrum(region: str, entry: h5py.Group) -> Spectrum:
 
     The definition of the region, attribute `region`, becomes `definition`.
     """
-    data = entry["data"]
-    axis = next(axis for axis in _AXES if axis in data)
+    data = members(member(entry, "data"))
+    (axis, *_) = [axis for axis in _AXES if axis in data]
     metadata = {
         key: _text(value)
         for key, value in entry.attrs.items()
@@ -310,9 +305,10 @@ def _read_spectrum(region: str, entry: h5py.Group) -> Spectrum:
     stored = {column: data[column] for column in _COLUMNS if column in data}
     return Spectrum(
         axis=axis,
-        energy=np.asarray(data[axis], dtype=float),
+        energy=read_array(data[axis]).astype(float),
         columns={
-            column: np.asarray(values, dtype=float) for column, values in stored.items()
+            column: read_array(values).astype(float)
+            for column, values in stored.items()
         },
         units={
             column: _text(values.attrs.get("units", ""))

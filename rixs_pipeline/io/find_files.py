@@ -5,10 +5,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISREG
 
 from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError, LogError
+from rixs_pipeline.files.opening import FileKind, named_errors, open_regular
 from rixs_pipeline.io.formats import json_log, photon_list, ssrl_ascii, ssrl_log
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.values import TimeForm
@@ -42,24 +42,16 @@ def collect_files(root: Path) -> BeamtimeFiles:
     files = BeamtimeFiles()
     for path in _walk(root, files.problems):
         try:
-            _sort_file(path, files)
+            with named_errors(path):
+                _sort_file(path, files)
         except LogError as error:
             if error.run_name:
                 files.refused.append(RefusedRun(error.run_name, str(error)))
             else:
                 files.problems.append(str(error))
-        except (InputError, OSError) as error:
-            files.problems.append(read_problem(path, error))
+        except InputError as error:
+            files.problems.append(str(error))
     return files
-
-
-def read_problem(path: Path, error: InputError | OSError) -> str:
-    """Return one line for a file that cannot be read."""
-    if isinstance(error, InputError):
-        return str(error)
-    return (
-        f"{path}: cannot be read ({error.strerror}); check the link and its permissions"
-    )
 
 
 def _walk(root: Path, problems: list[str]) -> Iterator[Path]:
@@ -100,9 +92,7 @@ def _sort_file(path: Path, files: BeamtimeFiles) -> None:
         prefix = path.name.removesuffix(paths.EXPERIMENT_STATE_SUFFIX)
         files.state_files[path.parent, prefix] = path
         return
-    if not S_ISREG(path.stat().st_mode):  # a named pipe would block for ever
-        return
-    with path.open("rb") as stream:
+    with open_regular(path, FileKind.PULSES) as stream:
         head = stream.read(_HEAD_BYTES)
     if paths.LJH_FILE.fullmatch(path.name) or head.startswith(b"#LJH"):
         files.ljh_files.append(path)

@@ -13,12 +13,12 @@ from rixs_pipeline.io.formats.experiment_state import StateInterval
 from rixs_pipeline.io.formats.log import LogRun, TimeWindows, reference_points
 from rixs_pipeline.io.formats.photon_list import PHOTON_LIST
 from rixs_pipeline.io.joined_runs import JoinedRun, JoinedRuns, PulseSet
-from rixs_pipeline.io.runs import NS_PER_S, RefusedRun, name_of
+from rixs_pipeline.io.runs import NS_PER_S, RUN_DIGITS, RefusedRun, name_of
 from rixs_pipeline.types import IntArray
 
 # Share of the shorter of two logs of one number, in time, from which on they are copies
 COPY_SHARE = 0.5
-_RUN_STATE = re.compile(r"(SCAN|CAL)(\d+)")
+_RUN_STATE = re.compile(rf"(SCAN|CAL)({RUN_DIGITS})")
 _PATH_SEPARATORS = re.compile(r"[/\\]+")  # of any operating system
 
 

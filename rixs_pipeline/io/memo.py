@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.files.json_text import read_json
+from rixs_pipeline.files.opening import FileKind, named_errors
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.io.provenance import code_version, digest_values
 
@@ -37,13 +40,13 @@ class Memo:
     @classmethod
     def load(cls, path: Path) -> "Memo":
         """Return the values that are kept in a file; none if it is damaged."""
-        try:
-            known = json.loads(path.read_text(encoding="utf-8"))
-            return cls(path, dict(known))
-        except FileNotFoundError:
+        if not path.exists():
             return cls(path)
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            LOG.debug("%s: cannot be read (%s); ignored", path, error)
+        try:
+            with named_errors(path, consequence="ignored"):
+                return cls(path, dict(read_json(path, FileKind.DIGESTS)))
+        except InputError as error:
+            LOG.debug("%s", error)
             return cls(path)
 
     def get(

@@ -18,6 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.hdf5 import (
+    attribute_text,
+    dimension_names,
+    member,
+    members,
+    open_hdf5,
+    read_array,
+)
 from rixs_pipeline.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -207,8 +215,8 @@ def read_attributes(
     InputError
         Not a product of this program, or truncated.
     """
-    with _open(path) as file:
-        attributes = file[entry or next(iter(file))].attrs
+    with _open(path) as entries:
+        attributes = entries[entry or next(iter(entries))].attrs
         wanted = attributes if names is None else [n for n in names if n in attributes]
         return {name: _plain(attributes[name]) for name in wanted}
 
@@ -235,11 +243,11 @@ def read_values(path: Path, name: str, entry: str = "entry") -> list[Any]:
     InputError
         Not a product of this program, or without that variable.
     """
-    with _open(path) as file:
-        values = file[entry]["data"][name][()]
-    if values.dtype.kind == "S":
-        return [text.decode() for text in values]
-    return list(values.tolist())
+    with _open(path) as entries:
+        values = read_array(member(member(entries[entry], "data"), name))
+        if values.dtype.kind == "S":
+            return [text.decode() for text in values]
+        return list(values.tolist())
 
 
 def open_product(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Dataset]:
@@ -267,9 +275,9 @@ def open_product(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Data
 
 def read_entries(path: Path) -> dict[str, xr.Dataset]:
     """Read all entries of a product, by name: see `read_entry`."""
-    with _open(path) as file:
-        entries = list(file)
-    return {entry: read_entry(path, entry) for entry in entries}
+    with _open(path) as entries:
+        names = list(entries)
+    return {name: read_entry(path, name) for name in names}
 
 
 def read_entry(
@@ -300,31 +308,28 @@ def read_entry(
     """
     import xarray as xr  # 0.5 s, which commands that read no product save
 
-    with _open(path) as file:
+    with _open(path) as entries:
+        group = entries[entry]
         variables = {
             name: _read_variable(stored)
-            for name, stored in file[entry]["data"].items()
+            for name, stored in members(member(group, "data")).items()
             if name not in without and not _is_bare_dimension(stored)
         }
-        attributes = {key: _plain(value) for key, value in file[entry].attrs.items()}
+        attributes = {key: _plain(value) for key, value in group.attrs.items()}
         return xr.Dataset(variables, attrs=attributes)
 
 
 def _is_bare_dimension(stored: h5py.Dataset) -> bool:
     """Return whether a dataset only stands for a dimension without a coordinate."""
-    scale_name = bytes(stored.attrs.get("NAME", b""))
-    return scale_name.startswith(_NO_COORDINATE.encode())
+    return attribute_text(stored, "NAME").startswith(_NO_COORDINATE)
 
 
 def _read_variable(stored: h5py.Dataset) -> xr.Variable:
     """Read a variable with its dimensions, the names of the scales attached to it."""
     import xarray as xr
 
-    if stored.is_scale:
-        dims = [_last_part(stored.name)]
-    else:
-        dims = [_last_part(scales[0].name) for scales in stored.dims]
-    values = stored[()]
+    values = read_array(stored)
+    dims = dimension_names(stored)
     if values.dtype.kind == "S":
         texts = [text.decode() for text in values.ravel()]
         values = np.array(texts, dtype=object).reshape(values.shape)
@@ -336,24 +341,12 @@ def _read_variable(stored: h5py.Dataset) -> xr.Variable:
     return xr.Variable(dims, values, attributes)
 
 
-def _last_part(hdf5_path: object) -> str:
-    return str(hdf5_path).rsplit("/", 1)[-1]
-
-
 @contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
-    """Open a product; whatever goes wrong in the block is an InputError."""
-    try:
-        with h5py.File(path, "r") as file:
-            if not len(file) or "schema_version" not in file[next(iter(file))].attrs:
-                raise InputError(f"{path}: not a product of rixs-pipeline")
-            yield file
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except Exception as error:  # h5py raises almost anything for damaged bytes
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{path}: cannot be read as HDF5 ({reason}); delete it and run again"
-        ) from error
+def _open(path: Path) -> Iterator[dict[str, h5py.Group]]:
+    """Open a product: its entries by name; see `open_hdf5`."""
+    with open_hdf5(path) as file:
+        entries = members(file)
+        first = next(iter(entries.values()), None)
+        if first is None or "schema_version" not in first.attrs:
+            raise InputError(f"{path}: not a product of rixs-pipeline")
+        yield entries

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.hdf5 import check_array, member, members, open_hdf5, read_array
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.schema import SCHEMA_VERSION
 
@@ -167,18 +167,19 @@ def read(path: Path) -> Iterator[Photons]:
         Not a file that `write` wrote, or a damaged one.
     """
     with _open_entry(path) as entry:
-        data = entry["data"]
-        for first in range(0, len(data["energy"]), MAX_PHOTONS):
+        columns = members(member(entry, "data"))
+        energy, point, pixel = (columns[name] for name in COLUMN_ATTRIBUTES)
+        for column in (energy, point, pixel):
+            check_array(column)
+        for first in range(0, len(energy), MAX_PHOTONS):
             rows = slice(first, first + MAX_PHOTONS)
-            yield Photons(
-                data["energy"][rows], data["point"][rows], data["pixel"][rows]
-            )
+            yield Photons(energy[rows], point[rows], pixel[rows])
 
 
 def has_table(path: Path, group: str) -> bool:
     """Return whether a group is beside the photons."""
     with _open_entry(path) as entry:
-        return group in entry
+        return group in members(entry)
 
 
 def read_table(path: Path, group: str) -> dict[str, NDArray[Any]]:
@@ -202,20 +203,18 @@ def read_table(path: Path, group: str) -> dict[str, NDArray[Any]]:
         As for `read`.
     """
     with _open_entry(path) as entry:
-        return {
-            name: stored.astype("T")[()] if stored.dtype.kind == "S" else stored[()]
-            for name, stored in entry[group].items()
+        arrays = {
+            name: read_array(stored)
+            for name, stored in members(member(entry, group)).items()
         }
+    return {
+        name: np.strings.decode(values) if values.dtype.kind == "S" else values
+        for name, values in arrays.items()
+    }
 
 
 @contextmanager
 def _open_entry(path: Path) -> Iterator[h5py.Group]:
-    """Open a file; errors of HDF5 in the block are an InputError."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file["entry"]
-    except (OSError, KeyError) as error:
-        raise InputError(
-            f"{path}: cannot be read as a photon list ({error}); delete it and run "
-            f"again"
-        ) from error
+    """Open a file; errors in the block are an InputError."""
+    with open_hdf5(path, "a photon list") as file:
+        yield member(file, "entry")

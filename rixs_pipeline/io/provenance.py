@@ -102,6 +102,7 @@ def code_version() -> str:
     return f"{__version__}+{digest.hexdigest()}"
 
 
+@cache
 def environment() -> dict[str, str]:
     """Return the versions of the program, Python, the platform and main libraries."""
     versions = {

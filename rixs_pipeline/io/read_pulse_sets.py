@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io.find_files import BeamtimeFiles, PulseSetKey, read_problem
+from rixs_pipeline.io.find_files import BeamtimeFiles, PulseSetKey
 from rixs_pipeline.io.formats import experiment_state, off
 from rixs_pipeline.io.joined_runs import PulseSet
 
@@ -48,15 +48,18 @@ def _read_pulse_set(
         try:
             headers[path] = off.read_header(path)
             file_ends = off.read_ends(path, headers[path])
-        except (InputError, OSError) as error:
-            files.problems.append(read_problem(path, error))
+        except InputError as error:
+            files.problems.append(str(error))
             continue
         if file_ends:
             ends[path] = file_ends
             times += [file_ends.first_ns, file_ends.last_ns]
     states = experiment_state.ExperimentStates()
     if key in files.state_files:
-        states = experiment_state.read(files.state_files[key])
+        try:
+            states = experiment_state.read(files.state_files[key])
+        except InputError as error:
+            files.problems.append(str(error))
         files.problems.extend(states.problems)
     empty = [path for path, header in headers.items() if header.n_records == 0]
     truncated = [path for path, header in headers.items() if header.truncated_bytes]

@@ -127,6 +127,10 @@ class Run(Timed):
         return replace(self, points=points, clock_offset=total)
 
 
+MAX_RUN_NUMBER = 10**9  # runs have smaller numbers
+RUN_DIGITS = r"\d{1,9}"  # of the number of a run, in a regular expression
+
+
 def name_of(kind: str, number: int) -> str:
     """Return the name of a run by kind and number: scan0001, cal0000."""
     prefix = "scan" if kind == "scan" else "cal"

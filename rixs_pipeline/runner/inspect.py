@@ -9,7 +9,7 @@ from rixs_pipeline.config import Config, template
 from rixs_pipeline.config.load import load_config
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import discovery, inspection
-from rixs_pipeline.runner import summary
+from rixs_pipeline.runner import summary_file
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.stages.sample.configured_regions import select_regions
 from rixs_pipeline.types import Correction
@@ -63,7 +63,7 @@ def status(out: Path) -> dict[str, str]:
     InputError
         The folder has no run.json, or its beamtime is no longer there.
     """
-    last_run = summary.read(out)
+    last_run = summary_file.read(out)
     if "beamtime" not in last_run:
         raise InputError(
             f"{out}: no {paths.RUN_SUMMARY}; "
@@ -84,6 +84,7 @@ def _describe(name: str, facts: Mapping[str, Any]) -> str:
     details += [
         f"{line} {position:.2f} +- {error:.2f} eV"
         for line, (position, error) in facts.get("line_positions", {}).items()
+        if position is not None and error is not None
     ]
     if details:
         parts.append("; ".join(text.removeprefix(f"{name}: ") for text in details))

@@ -123,7 +123,7 @@ def _is_there(facts: Mapping[str, Any]) -> bool:
 def _pixels(scans: Sequence[Mapping[str, Any]]) -> str:
     """Return how many pixels the scans use, such as `6 to 7 of 8 live pixels`."""
     counted = [facts for facts in scans if "pixels_live" in facts]
-    used = [facts["pixels_used"] for facts in counted]
+    used = [facts.get("pixels_used", 0) for facts in counted]
     live = max(facts["pixels_live"] for facts in counted)
     low, high = min(used), max(used)
     number = f"{low} to {high}" if low < high else f"{high}"

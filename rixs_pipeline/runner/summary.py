@@ -15,6 +15,7 @@ from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.runner.last_lines import group_by_kind, last_lines, summarise_kind
+from rixs_pipeline.runner.summary_file import read
 from rixs_pipeline.stages.stage import Content, FigureFiles
 
 FIGURES = " figures"  # how the names of sets of figures end
@@ -263,19 +264,3 @@ class Summary:
                 }
             with nexus.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
                 temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-
-
-def read(out: Path) -> dict[str, Any]:
-    """Return the summary of the last run; its parts are empty where there is none."""
-    path = out / paths.RUN_SUMMARY
-    empty: dict[str, Any] = {"items": {}, "figures": {}, "failed": {}}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not all(isinstance(content[name], dict) for name in empty):
-            raise ValueError("not a summary of rixs-pipeline")
-    except FileNotFoundError:
-        return empty
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        log.warning("%s: cannot be read (%s); ignored", path, error)
-        return empty
-    return dict(content)

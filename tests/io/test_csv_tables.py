@@ -47,6 +47,7 @@ def test_data_without_table_form_are_reported(
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(
-        InputError, match=r"t\.csv: not a table of rixs-pipeline; delete it"
+        InputError,
+        match=r"t\.csv: (not a table of rixs-pipeline \(.*\); delete|cannot be read)",
     ):
         read_attributes(path)

@@ -251,7 +251,7 @@ def test_data_that_cannot_be_exported_are_one_line(tmp_path: Path) -> None:
         export(tmp_path, ["xdi"])
     source.write_bytes(b"no hdf5")
     with pytest.raises(
-        InputError, match=r"LMR_RT-Co_L\.nxs: not a file of spectra"
+        InputError, match=r"LMR_RT-Co_L\.nxs: cannot be read as spectra"
     ) as caught:
         export(tmp_path, ["xdi"])
     assert "\n" not in str(caught.value)

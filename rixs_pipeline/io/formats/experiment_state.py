@@ -4,6 +4,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from rixs_pipeline.files.opening import FileKind, one_line, read_text, reader
+
+_LATEST_NS = 1 << 62  # in 2116
+_SHOWN_LINES = 10  # that are malformed
+
 
 @dataclass(frozen=True)
 class StateInterval:
@@ -22,24 +27,38 @@ class ExperimentStates:
     problems: tuple[str, ...] = ()
 
 
+@reader("damaged", "states not used")
 def read(path: Path) -> ExperimentStates:
     """Read the states of a file; a repeated label does not start a new state."""
     changes: list[tuple[int, str]] = []
-    problems = []
-    lines = path.read_text(errors="replace").splitlines()
+    malformed = []
+    lines = read_text(path, FileKind.STATES).splitlines()
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
             continue
         time, comma, label = (part.strip() for part in line.partition(","))
-        if comma and time.isdecimal() and label:
+        if comma and label and _is_time(time):
             changes.append((int(time), label))
         else:
-            problems.append(
-                f"{path}: line {number}: '{line.strip()[:60]}' is not "
-                "'unixnano, LABEL'; line ignored"
-            )
+            malformed.append(number)
+    problems = [
+        f"{path}: line {number}: '{one_line(lines[number - 1].strip(), 60)}' is not "
+        "'unixnano, LABEL'; line ignored"
+        for number in malformed[:_SHOWN_LINES]
+    ]
+    if len(malformed) > _SHOWN_LINES:
+        problems.append(
+            f"{path}: {len(malformed) - _SHOWN_LINES} more lines are not 'unixnano, "
+            "LABEL'; lines ignored"
+        )
     changes.sort(key=lambda change: change[0])
     return ExperimentStates(_intervals(changes), tuple(problems))
+
+
+def _is_time(text: str) -> bool:
+    """Return whether a text is a time in ns."""
+    is_whole = text.isdecimal() and len(text) <= len(str(_LATEST_NS))
+    return is_whole and int(text) <= _LATEST_NS
 
 
 def _intervals(changes: list[tuple[int, str]]) -> tuple[StateInterval, ...]:

@@ -1,6 +1,5 @@
 """scan_server's JSON logs, `scan0001.json`, `calibration0000.json`: one run a file."""
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rixs_pipeline.errors import LogError
+from rixs_pipeline.errors import InputError, LogError
+from rixs_pipeline.files.json_text import read_json
+from rixs_pipeline.files.opening import FileKind, named_errors
 from rixs_pipeline.io.formats.log import (
     CleanPoints,
     LogRun,
@@ -19,13 +20,18 @@ from rixs_pipeline.io.formats.log import (
     refuse_unusable,
     time_windows,
 )
-from rixs_pipeline.io.formats.values import number_or_nan, parse_number
-from rixs_pipeline.io.runs import name_of
+from rixs_pipeline.io.formats.values import (
+    number_or_nan,
+    parse_number,
+    run_number,
+    sample_name,
+)
+from rixs_pipeline.io.runs import RUN_DIGITS, name_of
 from rixs_pipeline.types import Edge, FloatArray, IntArray
 
 _REQUIRED_KEYS = {"scan_num", "var_values", "epoch_time_start_s", "epoch_time_end_s"}
 _POINT_KEYS = ("var_values", "epoch_time_start_s", "epoch_time_end_s")
-_FILE_NAME = re.compile(r"(scan|calibration)(\d+)")
+_FILE_NAME = re.compile(rf"(scan|calibration)({RUN_DIGITS})")
 _EDGES = {edge.lower(): edge for edge in Edge}
 _EV_PER_UNIT = {"ev": 1.0, "kev": 1000.0}
 _WAVELENGTHS = ("nm", "nanometer", "nanometre", "a", "å", "angstrom", "ångström")
@@ -50,27 +56,13 @@ def read(path: Path) -> LogRun | None:
         Not JSON (the message has line and column), or a value has the wrong type.
     """
     try:
-        log = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise LogError(
-            f"{path}: broken JSON at line {error.lineno}, column {error.colno} "
-            f"({error.msg}); run not used; repair the file",
-            _name_in(path),
-        ) from error
-    except UnicodeDecodeError as error:
-        raise LogError(
-            f"{path}: not a text file ({error.reason} at byte {error.start}); not used",
-            _name_in(path),
-        ) from error
-    if not isinstance(log, dict) or not log.keys() >= _REQUIRED_KEYS:
-        return None
-    try:
-        return _run(log, path)
-    except (AttributeError, OverflowError, TypeError, ValueError) as error:
-        raise LogError(
-            f"{path}: a value has the wrong type ({error}); run not used",
-            _name_in(path),
-        ) from error
+        log = read_json(path, FileKind.LOG)
+        if not isinstance(log, dict) or not log.keys() >= _REQUIRED_KEYS:
+            return None
+        with named_errors(path, "a value has the wrong type", "run not used"):
+            return _run(log, path)
+    except InputError as error:
+        raise LogError(str(error), _name_in(path)) from error
 
 
 def _name_in(path: Path) -> str:
@@ -122,7 +114,7 @@ def _run(log: dict[str, Any], path: Path) -> LogRun:
     has_reference = log.get("cal_number", -1) not in (-1, "-1")
     run = LogRun(
         kind="calibration" if is_reference_run else "scan",
-        number=int(log["scan_num"]),
+        number=run_number(log["scan_num"], "scan_num"),
         sample=_sample_name(log.get("sample_id"), log.get("sample_desc")),
         points=usable.points,
         position=usable.position,
@@ -193,7 +185,7 @@ def _sample_name(identity: object, description: object) -> str:
     is_name = isinstance(identity, str) and not identity.strip().isdecimal()
     candidates = (identity, description) if is_name else (description, identity)
     texts = [str(value).strip() for value in candidates if value is not None]
-    return next((text for text in texts if text), "unknown")
+    return sample_name(next((text for text in texts if text), None))
 
 
 def _incident_energy(log: dict[str, Any]) -> FloatArray:

@@ -1,11 +1,11 @@
 """OFF files (DASTARD): the filtered pulses of one pixel, read through a memory map."""
 
-import json
 import mmap
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
+from rixs_pipeline.files.json_text import parse_json
+from rixs_pipeline.files.opening import FileKind, one_line, open_regular, reader
 from rixs_pipeline.io.formats.record_order import NO_DEFECTS, RecordDefects, in_order
 from rixs_pipeline.io.runs import NS_PER_S
 from rixs_pipeline.paths import OFF_FILE
@@ -26,7 +28,8 @@ DERIVATIVE_LIKE, FILT_VALUE = 1, 2  # columns of `coefs`
 MAX_MAPPED_FILES = 256
 MAX_MAPPED_BYTES = 1 << 24
 _FIRST_READ_BYTES = 1 << 12
-_MAX_HEADER_BYTES = 1 << 26  # 0.1.0 has its matrices in the header: some MB at most
+_MAX_HEADER_BYTES = 1 << 24  # 0.1.0 has its matrices in the header: some MB at most
+_MAX_BASES = 1000  # coefficients of a record; files have 3 to 6
 _HEADER_END = b"\n}\n"
 _MATRIX_VALUE_BYTES = 8  # float64
 
@@ -153,6 +156,7 @@ def pixel_number(path: Path) -> int:
     return int(match["pixel"])
 
 
+@reader("broken OFF header", "pixel not used")
 def read_header(path: Path) -> OffHeader:
     """Read the header alone; the number of records follows from the size of the file.
 
@@ -161,17 +165,13 @@ def read_header(path: Path) -> OffHeader:
     InputError
         Not an OFF file, an unsupported version, or a damaged header.
     """
-    try:
-        with path.open("rb") as file:
-            text = _header_text(file, path)
-            file_bytes = file.seek(0, 2)
-        return _parse_header(json.loads(text), len(text), file_bytes, path)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"{path}: broken OFF header ({error!r}); pixel not used"
-        ) from error
+    with open_regular(path, FileKind.PULSES) as file:
+        text = _header_text(file, path)
+        file_bytes = file.seek(0, 2)
+    return _parse_header(parse_json(text), len(text), file_bytes, path)
 
 
+@reader()
 def open_file(path: Path) -> OffFile:
     """Return the header and a memory map of the complete records, in order of time.
 
@@ -185,13 +185,10 @@ def open_file(path: Path) -> OffFile:
     InputError
         As for `read_header`, or the file cannot be read.
     """
-    try:
-        status = path.stat()
-        is_small = status.st_size <= MAX_MAPPED_BYTES
-        open_mapped = _open_mapped if is_small else _open_mapped.__wrapped__
-        return open_mapped(path, status.st_size, status.st_mtime_ns, status.st_ino)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    status = path.stat()
+    is_small = status.st_size <= MAX_MAPPED_BYTES
+    open_mapped = _open_mapped if is_small else _open_mapped.__wrapped__
+    return open_mapped(path, status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 @lru_cache(maxsize=MAX_MAPPED_FILES)
@@ -201,7 +198,7 @@ def _open_mapped(path: Path, _size: int, mtime_ns: int, inode: int) -> OffFile:
         return OffFile(header, np.empty(0, header.record_dtype))
     # the file may have grown since: map the records that the header counted
     end = header.data_offset + header.n_records * header.record_dtype.itemsize
-    with path.open("rb") as file:
+    with open_regular(path, FileKind.PULSES) as file:
         mapped = mmap.mmap(file.fileno(), end, access=mmap.ACCESS_READ)
     records = np.frombuffer(
         mapped, header.record_dtype, header.n_records, header.data_offset
@@ -249,6 +246,7 @@ def record_range(records: NDArray[np.void], start_ns: int, end_ns: int) -> slice
     return slice(first, bisect_left(time, end_ns, lo=first))
 
 
+@reader("damaged records", "pixel not used")
 def read_ends(path: Path, header: OffHeader) -> FileEnds | None:
     """Read the first and last record without mapping the file.
 
@@ -267,7 +265,7 @@ def read_ends(path: Path, header: OffHeader) -> FileEnds | None:
     if header.n_records == 0:
         return None
     record_bytes = header.record_dtype.itemsize
-    with path.open("rb") as file:
+    with open_regular(path, FileKind.PULSES) as file:
         file.seek(header.data_offset)
         first = file.read(record_bytes)
         file.seek(header.data_offset + (header.n_records - 1) * record_bytes)
@@ -360,7 +358,7 @@ def _parse_header(
     version = str(header["FileFormatVersion"])
     if file_format != "OFF" or version not in VERSIONS:
         raise InputError(
-            f"{path}: {file_format} {version} is not supported; supported: OFF "
+            f"{path}: {one_line(f'{file_format} {version}')} is not supported; supported: OFF "
             f"{', '.join(VERSIONS)}"
         )
     number_of_bases = int(header["NumberOfBases"])
@@ -369,15 +367,20 @@ def _parse_header(
             f"{path}: no pulse heights: NumberOfBases is {number_of_bases}, but "
             "filtValue is the third coefficient"
         )
+    if number_of_bases > _MAX_BASES:
+        raise ValueError(f"`NumberOfBases` is {number_of_bases}")
     data_offset = text_bytes
     if version != "0.1.0":  # the matrices follow the header
         projectors = header["ModelInfo"]["Projectors"]
-        matrix_values = int(projectors["Rows"]) * int(projectors["Cols"])
+        rows, columns = int(projectors["Rows"]), int(projectors["Cols"])
+        if min(rows, columns) < 0:
+            raise ValueError(f"projectors of {rows} x {columns}")
+        matrix_values = rows * columns
         data_offset += 2 * matrix_values * _MATRIX_VALUE_BYTES
     frame_period_s = float(header["FramePeriodSeconds"])
-    if not frame_period_s > 0:
+    if not (isfinite(frame_period_s) and frame_period_s > 0):
         raise ValueError(
-            f"invalid `FramePeriodSeconds`: {frame_period_s} s (must be positive)"
+            f"invalid `FramePeriodSeconds`: {frame_period_s} s (must be positive and finite)"
         )
     if not text_bytes <= data_offset <= file_bytes:
         raise ValueError(

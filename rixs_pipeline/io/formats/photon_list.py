@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
+from rixs_pipeline.files.npz import open_archive, read_array
+from rixs_pipeline.files.opening import FileKind, open_regular, reader
 from rixs_pipeline.io.formats.log import LOWEST_ENERGY
 from rixs_pipeline.io.formats.values import NS_PER_UNIT, TimeForm, form_of_number
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
@@ -17,6 +19,9 @@ from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 PHOTON_LIST = re.compile(r"(?P<prefix>.+)_(?P<state>(?:SCAN|CAL)\d+)\.npz")
 _ARRAYS = ("timestamps", "energies", "channels")
 _EARLIEST_SECONDS = 1e8  # in 1973; smaller numbers count ns
+_DAMAGE = "not a photon list"
+_CONSEQUENCE = f"expected the arrays {', '.join(_ARRAYS)}"
+_LATEST_NS = 1 << 62  # in 2116
 
 
 @dataclass(frozen=True)
@@ -51,36 +56,43 @@ class PhotonList:
         return dict(zip(pixels.tolist(), counts.tolist(), strict=True))
 
 
+@reader(_DAMAGE, _CONSEQUENCE)
 def is_photon_list(path: Path) -> bool:
     """Return whether a file is an archive with the three arrays."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return set(archive.namelist()) >= {f"{name}.npy" for name in _ARRAYS}
+    with open_regular(path, FileKind.PHOTONS) as file:
+        if not zipfile.is_zipfile(file):
+            return False
+        with open_archive(file) as archive:
+            return set(archive.namelist()) >= {f"{name}.npy" for name in _ARRAYS}
 
 
+def _read_numbers(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """Read one array, which must be a list of numbers."""
+    values = np.atleast_1d(read_array(archive, name))
+    if values.ndim > 1 or values.dtype.kind not in "iuf" or values.itemsize > 8:
+        raise ValueError(f"`{name}` is not a list of numbers")
+    return values
+
+
+@reader(_DAMAGE, _CONSEQUENCE)
 def read(path: Path) -> PhotonList:
     """Read all photons, without unpickling anything.
 
     Raises
     ------
     InputError
-        Not such an archive, arrays that are pickled or of different lengths, or
-        energies that are not in eV.
+        Not such an archive, arrays that are pickled or of different lengths, times or
+        pixels out of range, or energies that are not in eV.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            time, energy, pixel = (np.atleast_1d(archive[name]) for name in _ARRAYS)
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path}: not a photon list ({error}); expected the arrays "
-            f"{', '.join(_ARRAYS)}"
-        ) from error
+    with open_regular(path, FileKind.PHOTONS) as file, open_archive(file) as archive:
+        time, energy, pixel = (_read_numbers(archive, name) for name in _ARRAYS)
     if not len(time) == len(energy) == len(pixel):
         raise InputError(
             f"{path}: arrays of different lengths ({len(time)}, {len(energy)}, "
             f"{len(pixel)}); photon list not used"
         )
+    _check_range(time, "timestamps", _LATEST_NS)
+    _check_range(pixel, "channels", np.iinfo(np.int32).max)
     low, median = np.nanpercentile(energy, [5, 50]) if len(energy) else (0.0, 0.0)
     if low > 0 and median < LOWEST_ENERGY:
         raise InputError(
@@ -107,6 +119,12 @@ def read(path: Path) -> PhotonList:
         n_repeated=n_repeated,
         form=form,
     )
+
+
+def _check_range(values: NDArray[Any], name: str, highest: int) -> None:
+    """Raise a ValueError unless all values are within 0 and `highest`; NaN is not."""
+    if not ((values >= 0) & (values <= highest)).all():
+        raise ValueError(f"`{name}` has values that are not within 0 and {highest}")
 
 
 def _are_repeated(

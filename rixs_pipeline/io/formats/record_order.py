@@ -112,12 +112,15 @@ def is_ascending(records: NDArray[np.void], first: int = 0) -> bool:
     time, frame = records["unixnano"], records["framecount"]
     for begin in range(first, len(records) - 1, _CHUNK):
         end = begin + _CHUNK + 1
-        steps = np.diff(time[begin:end])
-        if (steps < 0).any():
+        times = time[begin:end]
+        later, earlier = times[1:], times[:-1]
+        if (later < earlier).any():  # the difference of damaged times may overflow
             return False
-        is_equal = steps == 0
-        if is_equal.any() and (np.diff(frame[begin:end])[is_equal] <= 0).any():
-            return False
+        is_equal = later == earlier
+        if is_equal.any():
+            frames = frame[begin:end]
+            if (frames[1:] <= frames[:-1])[is_equal].any():
+                return False
     return True
 
 

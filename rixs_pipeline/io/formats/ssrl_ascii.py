@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline.errors import InputError
+from rixs_pipeline.files.opening import FileKind, named_errors, read_text, reader
 from rixs_pipeline.io.formats.log import find_implausible
+from rixs_pipeline.io.runs import RUN_DIGITS
 from rixs_pipeline.types import FloatArray
 
 _SIZE = re.compile(r"\s*PTS:\s*\d+\s+COLS:\s*(\d+)\s*")
 _SIZE_LINE = 2  # counted from 0
-_SCAN = re.compile(r"^Scan:\s*(\d+)\s*$", re.MULTILINE)
-_SAMPLE = re.compile(r"^Sample:\s*(.*?)\s*(?:loadid:.*)?$", re.MULTILINE)
 _ENERGY_WORDS = ("mono", "energy")
 _ALIASES = {"sc": "tey"}  # the drain current of the sample
 
@@ -63,6 +63,7 @@ def _match_size(lines: list[str]) -> re.Match[str] | None:
     return _SIZE.fullmatch(lines[_SIZE_LINE]) if len(lines) > _SIZE_LINE else None
 
 
+@reader(consequence="readings not used")
 def read(path: Path) -> AsciiScan:
     """Read one file; an incomplete last row is left out.
 
@@ -71,7 +72,8 @@ def read(path: Path) -> AsciiScan:
     InputError
         The header is damaged, or a value is not a number.
     """
-    lines = [line.rstrip() for line in path.read_text(errors="replace").splitlines()]
+    text = read_text(path, FileKind.LOG)
+    lines = [line.rstrip() for line in text.splitlines()]
     size = _match_size(lines)
     if size is None or int(size[1]) == 0 or "Data:" not in lines:
         raise InputError(
@@ -89,19 +91,22 @@ def read(path: Path) -> AsciiScan:
         )
     rows = [line.split() for line in lines[rows_start:]]
     complete_rows = [row for row in rows if len(row) == n_columns]
-    try:
+    with named_errors(path, "a value is not a number", "readings not used"):
         table = np.array(complete_rows, dtype=np.float64).reshape(-1, n_columns)
-    except ValueError as error:
-        raise InputError(
-            f"{path}: a value is not a number ({error}); readings not used"
-        ) from error
-    header = "\n".join(lines[:data_start])
-    number = _SCAN.search(header)
-    sample = _SAMPLE.search(header)
+    table[~np.isfinite(table)] = np.nan
+    header = lines[:data_start]
+    number = _header_value(header, "Scan:")
+    is_number = re.fullmatch(RUN_DIGITS, number)
     return AsciiScan(
         path=path,
-        number=int(number[1]) if number else None,
-        sample=sample[1] if sample else "",
+        number=int(number) if is_number else None,
+        sample=_header_value(header, "Sample:").partition("loadid:")[0].rstrip(),
         date=lines[1].strip(),
         columns=dict(zip(names, table.T, strict=True)),
     )
+
+
+def _header_value(header: list[str], key: str) -> str:
+    """Return what follows a key at the beginning of a line; nothing where it lacks."""
+    values = (line.removeprefix(key) for line in header if line.startswith(key))
+    return next(values, "").strip()

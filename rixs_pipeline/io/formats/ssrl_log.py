@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import ScalarNode
 
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.files.opening import FileKind, named_errors, read_text, reader
+from rixs_pipeline.files.yaml_text import documents, parse_float, parse_int
 from rixs_pipeline.io.formats.log import (
     LogRun,
     TimeWindows,
@@ -21,8 +21,8 @@ from rixs_pipeline.io.formats.log import (
     refuse_unusable,
     time_windows,
 )
-from rixs_pipeline.io.formats.values import parse_number
-from rixs_pipeline.io.runs import RefusedRun, name_of
+from rixs_pipeline.io.formats.values import parse_number, run_number, sample_name
+from rixs_pipeline.io.runs import MAX_RUN_NUMBER, RefusedRun, name_of
 
 # PyYAML, which writes the logs, leaves text without quotes that other readers of YAML
 # take for numbers: 2E1 and 1.5e3 (no point, no sign of the exponent), 089 and 0o12
@@ -30,33 +30,17 @@ _TEXT_LIKE_FLOAT = re.compile(r"[^.]*|.*[eE]\d.*")
 _TEXT_LIKE_INT = re.compile(r"[-+]?0[o_\d].*")
 
 
-class _LogConstructor(SafeConstructor):
-    """Distinguishes numbers and text as PyYAML does."""
-
-    def float_or_text(self, node: ScalarNode) -> float | str:
-        """Return a number, or the text that looks like one."""
-        text = str(node.value)
-        is_text = _TEXT_LIKE_FLOAT.fullmatch(text)
-        return text if is_text else float(self.construct_yaml_float(node))
-
-    def time_as_text(self, node: ScalarNode) -> str:
-        """Return a time as it is written: a datetime would lose digits and zone."""
-        return str(node.value)
-
-    def int_or_text(self, node: ScalarNode) -> int | str:
-        """Return a whole number, or the text that looks like one."""
-        text = str(node.value)
-        is_text = _TEXT_LIKE_INT.fullmatch(text)
-        return text if is_text else int(self.construct_yaml_int(node))
+def _float_or_text(text: str) -> float | str:
+    """Return a number, or the text that looks like one."""
+    return text if _TEXT_LIKE_FLOAT.fullmatch(text) else parse_float(text)
 
 
-_LogConstructor.add_constructor(
-    "tag:yaml.org,2002:float", _LogConstructor.float_or_text
-)
-_LogConstructor.add_constructor("tag:yaml.org,2002:int", _LogConstructor.int_or_text)
-_LogConstructor.add_constructor(
-    "tag:yaml.org,2002:timestamp", _LogConstructor.time_as_text
-)
+def _int_or_text(text: str) -> int | str:
+    """Return a whole number, or the text that looks like one."""
+    return text if _TEXT_LIKE_INT.fullmatch(text) else parse_int(text)
+
+
+_LOG_SCALARS = {"float": _float_or_text, "int": _int_or_text}
 
 
 @dataclass(frozen=True)
@@ -68,6 +52,7 @@ class SsrlLog:
     refusals: tuple[RefusedRun, ...] = ()  # bad passes, as far as their number is known
 
 
+@reader()
 def read(path: Path) -> SsrlLog:
     """Read all passes; of a truncated log those before the incomplete one."""
     header: dict[str, Any] = {}
@@ -80,18 +65,12 @@ def read(path: Path) -> SsrlLog:
                 header = document
                 continue
             try:
-                runs.append(_run(document, header, path))
-            except (
-                AttributeError,
-                KeyError,
-                OverflowError,
-                TypeError,
-                ValueError,
-            ) as error:
-                problem = (
-                    f"{path}: document {number} is not a pass of a scan ({error!r}); "
-                    "pass not used"
-                )
+                with named_errors(
+                    path, f"document {number} is not a pass of a scan", "pass not used"
+                ):
+                    runs.append(_run(document, header, path))
+            except InputError as error:
+                problem = str(error)
                 if name := _name_of(document, header):
                     refusals.append(RefusedRun(name, problem))
                 else:
@@ -109,22 +88,18 @@ def _name_of(document: object, header: dict[str, Any]) -> str:
     if not isinstance(document, dict) or not isinstance(document.get("header"), dict):
         return ""
     number = document["header"].get("htxs")
-    if not isinstance(number, int) or not document.keys() & {"mono", "loop"}:
+    if not isinstance(number, int) or not 0 <= number < MAX_RUN_NUMBER:
+        return ""
+    if not document.keys() & {"mono", "loop"}:
         return ""
     kind = "calibration" if _is_reference_run(document, header) else "scan"
     return name_of(kind, number)
 
 
 def _documents(path: Path) -> Iterator[Any]:
-    """Yield one document after the other, so that a damaged one does not cost the rest.
-
-    The four logs of a real beamtime (147 kB) take 0.27 s with libyaml's parser, which
-    ruamel.yaml uses where ruamel.yaml.clib is installed, and 0.9 s without.
-    """
-    yaml = YAML(typ="safe")
-    yaml.allow_duplicate_keys = True
-    yaml.Constructor = _LogConstructor
-    yield from yaml.load_all(path.read_text(errors="replace"))
+    """Yield one document after the other, so that a damaged one does not cost the rest."""
+    text = read_text(path, FileKind.LOG)
+    yield from documents(text, _LOG_SCALARS, may_repeat_keys=True)
 
 
 def _line(error: YAMLError) -> str:
@@ -150,7 +125,7 @@ def _reference_run(
 ) -> LogRun:
     """Return a reference run: its pass, without the times when its loop stood still."""
     pass_header = document["header"]
-    number = int(pass_header["htxs"])
+    number = run_number(pass_header["htxs"], "htxs")
     windows = time_windows([(pass_header["start"], pass_header["stop"])])
     running = _without_gaps(windows, document.get("loop") or {})
     energy = parse_number(pass_header.get("mono"), "mono")
@@ -170,7 +145,7 @@ def _reference_run(
     run = LogRun(
         kind="calibration",
         number=number,
-        sample=_text(header.get("sample")) or "unknown",
+        sample=sample_name(header.get("sample")),
         points=points,
         position=np.arange(len(points)),
         n_logged=len(points),
@@ -228,7 +203,7 @@ def _without_gaps(windows: TimeWindows, loop: dict[Any, Any]) -> TimeWindows:
 
 def _scan(document: dict[str, Any], header: dict[str, Any], path: Path) -> LogRun:
     """Return a scan: its points are `mono`, {energy: [start, stop]}."""
-    number = int(document["header"]["htxs"])
+    number = run_number(document["header"]["htxs"], "htxs")
     source = f"{path}: scan {number}"
     limits = [[*window, None, None][:2] for window in document["mono"].values()]
     energy = np.array([parse_number(value, "mono") for value in document["mono"]])
@@ -245,7 +220,7 @@ def _scan(document: dict[str, Any], header: dict[str, Any], path: Path) -> LogRu
     run = LogRun(
         kind="scan",
         number=number,
-        sample=_text(header.get("sample")) or "unknown",
+        sample=sample_name(header.get("sample")),
         points=points,
         position=usable.position,
         n_logged=len(limits),

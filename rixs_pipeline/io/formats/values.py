@@ -6,8 +6,14 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from math import isfinite
+from typing import Any
 
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+from rixs_pipeline.files.opening import one_line
+from rixs_pipeline.io.runs import MAX_RUN_NUMBER
+
+# no two parts can match the same digits: the time is linear in the length
+_NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*")
+_LONGEST_NUMBER = 100  # characters; a float64 has at most 25
 _MISSING_TEXTS = {"", "nan", "none", "null", "inf", "+inf", "-inf"}
 _ISO_TIME = re.compile(
     r"\s*(?P<day>\d{4}-?\d\d-?\d\d)[T ](?P<clock>\d\d:?\d\d(:?\d\d)?)"
@@ -15,6 +21,8 @@ _ISO_TIME = re.compile(
 )
 _DIGITS_OF_NS = 9
 _SHOWN_CHARACTERS = 40
+_LATEST_NS = 1 << 62  # in 2116
+_LONGEST_NAME = 150  # bytes, of a sample; names of files have up to 255
 
 
 class TimeForm(StrEnum):
@@ -58,10 +66,15 @@ class LogTime:
 
 
 def number_or_nan(value: object) -> float:
-    """Return a number, also one in text, as a float; NaN for null, text, a list, ..."""
+    """Return a number, also one in text, as a float; NaN for null, text, a list, ...
+
+    Infinities are NaN too.
+    """
     if isinstance(value, str):
-        return float(value) if _NUMBER.fullmatch(value) else float("nan")
-    return float(value) if isinstance(value, int | float) else float("nan")
+        number = float(value) if _is_number(value) else float("nan")
+    else:
+        number = float(value) if isinstance(value, int | float) else float("nan")
+    return number if isfinite(number) else float("nan")
 
 
 def parse_number(value: object, key: str) -> float:
@@ -117,7 +130,7 @@ def parse_time(value: object, key: str) -> LogTime | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _time_of_number(Decimal(repr(value)), key)
     if isinstance(value, str):
-        if _NUMBER.fullmatch(value):
+        if _is_number(value):
             return _time_of_number(Decimal(value.strip()), key)
         if match := _ISO_TIME.fullmatch(value):
             return _time_of_text(match, key)
@@ -144,7 +157,7 @@ def _time_of_number(number: Decimal, key: str) -> LogTime:
     form = form_of_number(number)
     if form is None:
         raise ValueError(f"`{key}`: {number} is not a time")
-    return LogTime(round(number * NS_PER_UNIT[form]), form)
+    return LogTime(_plausible_ns(round(number * NS_PER_UNIT[form]), key), form)
 
 
 def _time_of_text(match: re.Match[str], key: str) -> LogTime:
@@ -158,7 +171,60 @@ def _time_of_text(match: re.Match[str], key: str) -> LogTime:
         raise ValueError(f"`{key}`: {text} is not a time ({error})") from error
     fraction = (match["fraction"] or "")[:_DIGITS_OF_NS].ljust(_DIGITS_OF_NS, "0")
     form = TimeForm.TEXT if zone else TimeForm.TEXT_WITHOUT_ZONE
-    return LogTime(round(moment.timestamp()) * 10**9 + int(fraction), form)
+    ns = round(moment.timestamp()) * 10**9 + int(fraction)
+    return LogTime(_plausible_ns(ns, key), form)
+
+
+def _plausible_ns(ns: int, key: str) -> int:
+    """Return a time in ns; times of all logs have differences that fit into 64 bits."""
+    if abs(ns) > _LATEST_NS:
+        raise ValueError(f"`{key}`: {ns / 1e9:g} s since 1970 is not a time")
+    return ns
+
+
+def _is_number(text: str) -> bool:
+    """Return whether a text is a number."""
+    return len(text) <= _LONGEST_NUMBER and _NUMBER.fullmatch(text) is not None
+
+
+def sample_name(value: object) -> str:
+    """Return the name of a sample on one line; without one, `unknown`.
+
+    Raises
+    ------
+    ValueError
+        Too long for the name of a file: a cut one might be that of another sample.
+    """
+    text = "" if value is None else str(value).strip()
+    if len(text.encode(errors="replace")) > _LONGEST_NAME:
+        raise ValueError(f"the name of the sample has more than {_LONGEST_NAME} bytes")
+    name = one_line(text)
+    return name or "unknown"
+
+
+def run_number(value: Any, key: str) -> int:
+    """Return the number of a run, also one in text.
+
+    Parameters
+    ----------
+    value
+        As the log holds it.
+    key
+        Of the log, for the message.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        Not a whole number, negative, or larger than any run has.
+    """
+    number = int(value)
+    if not 0 <= number < MAX_RUN_NUMBER:
+        raise ValueError(f"`{key}`: {_shown(value)} is not the number of a run")
+    return number
 
 
 def _is_missing(value: object) -> bool:

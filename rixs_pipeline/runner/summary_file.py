@@ -1,0 +1,98 @@
+"""`run.json` as it is read: checked, since anybody may have changed it."""
+
+import logging
+from pathlib import Path, PurePath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from rixs_pipeline import paths
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.files.json_text import read_json
+from rixs_pipeline.files.opening import FileKind, one_line
+
+LOG = logging.getLogger("rixs_pipeline")
+
+
+def _check_figure(name: str) -> str:
+    """Refuse names of files that are not right in the folder of the figures.
+
+    Figures that are no longer part of a set are deleted by these names.
+    """
+    folder, *rest = PurePath(name).parts or ("",)
+    is_plain = len(rest) == 1 and rest[0] != ".." and name.isprintable()
+    if folder != paths.figures_folder(Path()).name or not is_plain:
+        raise ValueError("not the name of a figure")
+    return name
+
+
+class _Part(BaseModel):
+    """Part of the summary; what is not listed is not used and not checked."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+
+class _Correction(_Part):
+    """As `types.Correction`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    name: str
+    subject: str
+    value: float
+    error: float
+    unit: str
+    config: str
+
+
+class _Facts(_Part):
+    """Facts of a product."""
+
+    status: str
+    reason: str = ""
+    warnings: list[str] = []
+    losses: list[str] = []
+    results: list[str] = []
+    corrections: list[_Correction] = []
+    line_positions: dict[
+        str, Annotated[list[float | None], Field(min_length=2, max_length=2)]
+    ] = {}
+    pixels_live: int = 0
+    pixels_used: int = 0
+
+
+class _Figures(_Part):
+    """A set of figures."""
+
+    key: str = ""
+    shows: dict[Annotated[str, AfterValidator(_check_figure)], str] = {}
+
+
+class _SummaryFile(_Part):
+    """The parts of run.json that later runs use."""
+
+    items: dict[str, _Facts]
+    figures: dict[str, _Figures]
+    failed: dict[str, str]
+    beamtime: str = ""
+
+
+def read(out: Path) -> dict[str, Any]:
+    """Return the summary of the last run; its parts are empty where there is none."""
+    path = out / paths.RUN_SUMMARY
+    empty: dict[str, Any] = {"items": {}, "figures": {}, "failed": {}}
+    if not path.exists():
+        return empty
+    try:
+        content = read_json(path, FileKind.SUMMARY)
+        _SummaryFile.model_validate(content)
+    except InputError as error:
+        LOG.warning("%s: cannot be read (%s); ignored", path, error)
+        return empty
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        keys = ".".join(map(str, first["loc"]))
+        problem = one_line(f"{keys}: {first['msg']}".removeprefix(": "))
+        LOG.warning("%s: cannot be read (%s); ignored", path, problem)
+        return empty
+    return dict(content)

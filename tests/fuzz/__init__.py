@@ -1,0 +1,1 @@
+"""Readers against files that are changed at random: `python -m tests.fuzz TARGET`."""
