@@ -13,6 +13,15 @@ CurveName = Literal["physical", "gain", "loglog"]
 REFERENCE_ATTRIBUTES = ("reference_set", "reference_source", "reference_variants")
 
 
+class HiddenDriftConfig(Model):
+    """Drift that all pixels share and the baseline does not show."""
+
+    size: float = Field(ge=0, le=10, description="rms at 851 eV, eV")
+    period: float = Field(
+        ge=60, description="time in which it swings up and down again, s"
+    )
+
+
 class CalibrationConfig(Model):
     """How pulse heights are converted to energies."""
 
@@ -73,6 +82,12 @@ class CalibrationConfig(Model):
         description="drift that the pixels of scans have in common: auto (corrected by "
         "what keeps the lines of each sample at one place) or off (the error of the "
         "energy scale includes it)",
+    )
+    hidden_drift: Literal["auto", 0] | HiddenDriftConfig = Field(
+        "auto",
+        description="drift that all pixels share and the pretrigger mean does not "
+        "show: auto (its size is learned from reference runs and scans), {size: EV, "
+        "period: S} (known: rms at 851 eV, and s) or 0 (there is none)",
     )
     residual_cut: float = Field(
         6.0,

@@ -100,6 +100,7 @@ class Bin(Stage[Run | PhotonStore]):
             "residual_cut": config.calibration.residual_cut,
             "align": config.calibration.align,
             "scan_drift": config.calibration.scan_drift,
+            "hidden_drift": config.calibration.model_dump()["hidden_drift"],
             "displaced_pixels": config.calibration.displaced_pixels,
             "baseline_jumps": config.calibration.baseline_jumps,
             "pixels": sorted(config.beamtime.exclude.pixels),

@@ -42,7 +42,7 @@ class Calibrate(Stage[Run]):
     def options(self, product: Product[Run]) -> Mapping[str, Any]:
         """Return the calibration's options but for those of scans."""
         options = self.context.config.science("calibration")
-        for of_scans in ("align", "scan_drift"):
+        for of_scans in ("align", "scan_drift", "hidden_drift"):
             del options["calibration"][of_scans]
         reference_set = self.context.reference_set.model_dump(mode="json")
         emission = list(self._emission)

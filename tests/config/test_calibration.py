@@ -12,6 +12,10 @@ from tests.config.helpers import assert_invalid
         ({"lines": ["C_Ka", "O_Ka"]}, "at least 3"),
         ({"min_line_counts": 1}, "greater than or equal to 5"),
         ({"residual_cut": 0}, "greater than 0"),
+        ({"hidden_drift": 0.3}, "auto"),
+        ({"hidden_drift": {"size": 0.3}}, "required"),
+        ({"hidden_drift": {"size": -1, "period": 7200}}, "greater than or equal to 0"),
+        ({"hidden_drift": {"size": 0.3, "period": 2}}, "greater than or equal to 60"),
         ({"curve": "spline"}, "'physical', 'gain' or 'loglog'"),
     ],
 )

@@ -160,6 +160,17 @@ def test_without_the_correction_the_error_includes_it(corrected, uncorrected):
     assert np.all(uncorrected.errors(851.0) > 0.95 * np.abs(shifts))
 
 
+def test_a_stated_hidden_drift_makes_the_error(beamtime, corrected, tmp_path):
+    hidden = {"hidden_drift": {"size": 2.0, "period": 3600.0}}
+    shutil.copytree(corrected.out, tmp_path / "out")
+    stated = Reduced(beamtime, tmp_path / "out", {"calibration": hidden})
+    learned = [corrected.product(scan).attrs["hidden_drift"] for scan in stated.scans]
+    assert max(learned) < 1
+    for scan in stated.scans:
+        assert stated.product(scan).attrs["hidden_drift"] == pytest.approx(2.0)
+    assert np.all(stated.errors()[1:] > 1.5 * corrected.errors()[1:])
+
+
 def test_run_json_lists_corrections_and_positions_of_lines(corrected, uncorrected):
     lists = []
     for reduced in (corrected, uncorrected):

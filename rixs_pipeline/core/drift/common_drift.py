@@ -5,20 +5,20 @@ pretrigger mean, by a coefficient that reference runs hardly show, and in ways t
 baseline does not show. Each line of a sample stands still meanwhile, wherever it is: so
 the position m of line l in piece k of a scan i is
 
-    m = P_g + L_k(E_l) (d_k - d) + (E_l / E_0) s_i
+    m = P_g + L_k(E_l) (d_k - d) + (E_l / E_0) s_k
 
 with a position P_g of each group g of pieces that show the same emission, which may be
 anywhere (see `drift_equations`); the drift coefficients d (two: `layout.DRIFT`) of the
 array and those in use d_k; the change of energy L_k a unit of d, which follows from the
-pretrigger mean; and the hidden change s_i of the scale since the reference runs, in
+pretrigger mean; and the hidden change s_k of the scale since the reference runs, in
 proportion to the energy. The scale may also step (see `scale_steps`). Further
-measurements are the drift coefficients from the reference runs themselves, and what
-lines moved from one to the next.
+measurements are the drift coefficients from the reference runs themselves, what lines
+move by within these, and what they moved by from one to the next.
 
-The s are a Gaussian process h less its values in the reference runs, interpolated as
-the calibrations are. Its size and time scale follow from the data: results are averaged
-over a grid of them, weighted with their posterior probability [1]_, so that errors
-include what is not known of them.
+The s are a Gaussian process h less its means over the reference runs, interpolated as
+the calibrations are; a scan has their mean. Unless it is known, the size and time scale
+of h follow from the data: results are averaged over a grid of them, weighted with their
+posterior probability [1]_, so that errors include what is not known of them.
 
 References
 ----------
@@ -28,11 +28,16 @@ References
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise, product
+from itertools import pairwise
 
 import numpy as np
 
-from rixs_pipeline.core.drift.drift_equations import Equations
+from rixs_pipeline.core.drift.drift_equations import (
+    Equations,
+    Unknowns,
+    drift_equations,
+    find_unknowns,
+)
 from rixs_pipeline.core.drift.drift_measurements import (
     N_DRIFT,
     REFERENCE_EV,
@@ -41,11 +46,10 @@ from rixs_pipeline.core.drift.drift_measurements import (
 )
 from rixs_pipeline.core.drift.drift_priors import (
     LITTLE_DRIFT,
-    SIZE_WEIGHTS,
-    SLOW_WIDTHS,
-    TIME_SCALES,
+    Assumption,
     Priors,
     drift_priors,
+    weighted_assumptions,
     with_step_sizes,
 )
 from rixs_pipeline.core.drift.scale_steps import (
@@ -56,11 +60,6 @@ from rixs_pipeline.core.drift.scale_steps import (
     find_steps,
 )
 from rixs_pipeline.types import FloatArray
-
-# Deviation of what lines moved between reference runs from the forms above: eV, and
-# share. A gain changes energies in proportion to the pulse height.
-FORM_WIDTH = 0.05
-FORM_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,9 @@ class CommonDrift:
     misfit
         Chi square of the line positions over its degrees of freedom; errors of the
         positions are scaled where it exceeds 1. NaN without positions.
+    hidden_size
+        Rms at E_0 of what the baseline does not show, steps and the pixels' own drifts
+        apart, eV: learned, or as stated.
     steps
         Of the scale, in order of time; part of `scale`.
     """
@@ -108,6 +110,7 @@ class CommonDrift:
     scale: FloatArray
     covariance: FloatArray
     misfit: float
+    hidden_size: float = 0.0
     steps: tuple[ScaleStep, ...] = ()
 
 
@@ -118,7 +121,7 @@ class _Posterior:
     mean: FloatArray
     covariance: FloatArray
     evidence: float
-    assumption: tuple[float, float, float]  # size, time scale, slow width
+    assumption: Assumption
 
 
 def fit_common_drift(positions: LinePositions, interval: Interval) -> CommonDrift:
@@ -136,15 +139,17 @@ def fit_common_drift(positions: LinePositions, interval: Interval) -> CommonDrif
     CommonDrift
         Without positions, what the reference runs say, with the errors of that.
     """
-    equations = _equations(positions, interval)
-    possible = _possible_steps(positions, interval)
-    explanations = _explain(equations, interval, possible)
-    misfit = _misfit(equations, interval, possible, explanations[0], positions)
+    unknowns = find_unknowns(positions, interval)
+    equations = drift_equations(positions, interval, unknowns)
+    possible = _possible_steps(positions, interval, unknowns)
+    problem = _Problem(interval, unknowns, equations, possible)
+    explanations = _explain(problem)
+    misfit = _misfit(problem, explanations[0], positions)
     if misfit > 1:
         weight = equations.weight.copy()
         weight[: len(positions.scan)] /= misfit
-        equations = replace(equations, weight=weight)
-        explanations = _explain(equations, interval, possible)
+        problem = replace(problem, equations=replace(equations, weight=weight))
+        explanations = _explain(problem)
     mean, covariance = _average(
         [
             _keep(part, possible.effect[:, list(explanation.steps.candidates)])
@@ -157,8 +162,19 @@ def fit_common_drift(positions: LinePositions, interval: Interval) -> CommonDrif
         scale=mean[N_DRIFT:],
         covariance=covariance,
         misfit=misfit,
+        hidden_size=_hidden_size(explanations),
         steps=_describe_steps(explanations, possible),
     )
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is to be explained, by which unknowns and steps."""
+
+    interval: Interval
+    unknowns: Unknowns
+    equations: Equations
+    possible: PossibleSteps
 
 
 @dataclass(frozen=True)
@@ -179,70 +195,30 @@ class _Explanation:
         return max(self.posteriors, key=lambda part: part.evidence)
 
 
-def _explain(
-    equations: Equations, interval: Interval, possible: PossibleSteps
-) -> list[_Explanation]:
+def _explain(problem: _Problem) -> list[_Explanation]:
     """Return what explains the positions, the most probable explanation first.
 
     Steps are sought beside the drift that explains most alone, and beside little drift:
     much of it can make a step of any scan.
     """
-    n_unknowns = equations.design.shape[1]
-    without = _Explanation(NO_STEPS, _posteriors(equations, interval))
+    equations, possible = problem.equations, problem.possible
+    without = _Explanation(NO_STEPS, _posteriors(problem))
     found = {NO_STEPS.candidates: without}
     for assumption in (without.best.assumption, LITTLE_DRIFT):
-        priors = drift_priors(interval, n_unknowns, *assumption)
+        priors = drift_priors(problem.interval, problem.unknowns, assumption)
         for steps in find_steps(equations, priors.covariance, priors.mean, possible):
             key = tuple(sorted(steps.candidates))
             if key not in found:
-                columns = possible.column[:, list(steps.candidates)]
-                posteriors = _posteriors(equations, interval, columns, steps.log_odds)
+                posteriors = _posteriors(problem, steps)
                 found[key] = _Explanation(steps, posteriors)
     return sorted(found.values(), key=lambda one: -one.evidence)
 
 
-def _equations(positions: LinePositions, interval: Interval) -> Equations:
-    """Return the equations of positions and of what the reference runs moved by.
-
-    Unknowns: coefficients, scale of each scan, what the reference runs moved by, and
-    what lines differ by between edges.
-    """
-    n_scans = len(interval.time)
-    n_edges = int(positions.edge.max(initial=-1)) + 1
-    first_edge = N_DRIFT + n_scans + 1
-    n = len(positions.scan)
-    design = np.zeros((n, first_edge + n_edges))
-    design[:, :N_DRIFT] = -positions.lever
-    rows = np.arange(n)
-    design[rows, N_DRIFT + positions.scan] = positions.energy / REFERENCE_EV
-    differs = positions.edge >= 0
-    design[rows[differs], first_edge + positions.edge[differs]] = 1.0
-    in_use = (positions.lever * positions.in_use).sum(axis=1)
-    target = positions.shift - in_use
-    weight, group = positions.error**-2, positions.group
-    shifts = interval.shifts
-    if shifts is not None:
-        of_runs = np.zeros((len(shifts.energy), design.shape[1]))
-        of_runs[:, :N_DRIFT] = -shifts.lever
-        of_runs[:, N_DRIFT + n_scans] = shifts.energy / REFERENCE_EV
-        design = np.concatenate([design, of_runs])
-        moved = shifts.shift - shifts.lever @ interval.references[0].in_use
-        target = np.concatenate([target, moved])
-        deviation = np.hypot(FORM_WIDTH, FORM_SHARE * shifts.shift)
-        weight = np.append(weight, 1 / (shifts.error**2 + deviation**2))
-        group = np.append(group, np.full(len(moved), -1))
-    return Equations(design, target, weight, group, positions.groups)
-
-
-def _possible_steps(positions: LinePositions, interval: Interval) -> PossibleSteps:
+def _possible_steps(
+    positions: LinePositions, interval: Interval, unknowns: Unknowns
+) -> PossibleSteps:
     """Return steps between pieces of scans, and those between two scans and undone."""
-    times = [
-        positions.time[positions.scan == scan] for scan in range(len(interval.time))
-    ]
-    times = [
-        of_scan if len(of_scan) else interval.time[scan : scan + 1]
-        for scan, of_scan in enumerate(times)
-    ]
+    times = unknowns.pieces
     references = [np.array([reference.time]) for reference in interval.references]
     pieces = np.unique(np.concatenate([*times, *references]))
     runs = sorted([*times, *references], key=lambda of_run: float(of_run.min()))
@@ -265,30 +241,28 @@ def _possible_steps(positions: LinePositions, interval: Interval) -> PossibleSte
     if interval.shifts is not None:
         of_runs = (interval.shifts.energy / REFERENCE_EV)[:, None] * stays
         column = np.concatenate([column, of_runs])
+    # a step is not within a reference run
+    within = [one.times for one in interval.references if one.offsets is not None]
+    still = np.zeros((sum(map(len, within)), len(begin)))
+    column = np.concatenate([column, still])
     return PossibleSteps(begin, end, column, effect)
 
 
-def _posteriors(
-    equations: Equations,
-    interval: Interval,
-    steps: FloatArray | None = None,
-    log_odds: float = 0.0,
-) -> list[_Posterior]:
-    """Return the posterior for each size and time scale of the hidden drift.
+def _posteriors(problem: _Problem, steps: StepSet = NO_STEPS) -> list[_Posterior]:
+    """Return the posterior for each assumption of the hidden drift.
 
-    `steps` (row, step): columns of steps of the scale, further unknowns; `log_odds` of
-    them.
+    The sizes of the steps are further unknowns.
     """
-    n_unknowns = equations.design.shape[1]
-    columns = np.empty((len(equations.target), 0)) if steps is None else steps
-    equations = _with_columns(equations, columns)
+    interval, unknowns = problem.interval, problem.unknowns
+    columns = problem.possible.column[:, list(steps.candidates)]
+    equations = _with_columns(problem.equations, columns)
     posteriors = []
-    for assumption in product(SIZE_WEIGHTS, TIME_SCALES, SLOW_WIDTHS):
+    for assumption, weight in weighted_assumptions(interval.hidden_drift).items():
         priors = with_step_sizes(
-            drift_priors(interval, n_unknowns, *assumption), columns.shape[1]
+            drift_priors(interval, unknowns, assumption), columns.shape[1]
         )
         mean, covariance, evidence = _solve(equations, priors)
-        evidence += np.log(SIZE_WEIGHTS[assumption[0]]) + log_odds
+        evidence += np.log(weight) + steps.log_odds
         posteriors.append(_Posterior(mean, covariance, evidence, assumption))
     return posteriors
 
@@ -348,25 +322,33 @@ def _average(posteriors: list[_Posterior]) -> tuple[FloatArray, FloatArray]:
     return mean, covariance
 
 
+def _hidden_size(explanations: list[_Explanation]) -> float:
+    """Return the root of the mean square size of the hidden drift, eV."""
+    parts = [part for one in explanations for part in one.posteriors]
+    evidence = np.array([part.evidence for part in parts])
+    square = np.array([part.assumption.size**2 for part in parts])
+    return float(np.sqrt(np.average(square, weights=np.exp(evidence - evidence.max()))))
+
+
 def _misfit(
-    equations: Equations,
-    interval: Interval,
-    possible: PossibleSteps,
-    explanation: _Explanation,
-    positions: LinePositions,
+    problem: _Problem, explanation: _Explanation, positions: LinePositions
 ) -> float:
     """Return chi square of the positions over its degrees of freedom."""
     n = len(positions.scan)
     if n == 0:
         return np.nan
-    columns = possible.column[:, list(explanation.steps.candidates)]
-    complete = _with_columns(equations, columns)
-    rest = (complete.target - complete.design @ explanation.best.mean)[:, None]
-    rest[n:] = 0.0  # what the reference runs moved by
-    chi_square = float(equations.product(rest, rest)[0, 0])
-    is_fitted = np.any(complete.design[:n] != 0, axis=0)
-    n_fitted = len(positions.groups.line) + int(is_fitted.sum())
-    return chi_square / max(n - n_fitted, 1)
+    columns = problem.possible.column[:, list(explanation.steps.candidates)]
+    complete = _with_columns(problem.equations, columns)
+    best = explanation.best
+    rest = (complete.target - complete.design @ best.mean)[:, None]
+    design = complete.design.copy()
+    for of_rows in (rest, design):
+        of_rows[n:] = 0.0  # of the reference runs
+    chi_square = float(complete.product(rest, rest)[0, 0])
+    # of the unknowns, as many as the positions determine
+    determined = np.sum(best.covariance * complete.product(design, design))
+    n_fitted = len(positions.groups.line) + float(determined)
+    return chi_square / max(n - n_fitted, 1.0)
 
 
 def _describe_steps(

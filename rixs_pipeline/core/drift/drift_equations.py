@@ -10,45 +10,69 @@ from functools import cached_property
 
 import numpy as np
 
-from rixs_pipeline.types import BoolArray, FloatArray, IntArray
+from rixs_pipeline.core.drift.drift_measurements import (
+    N_DRIFT,
+    REFERENCE_EV,
+    Groups,
+    Interval,
+    LinePositions,
+    ReferenceShifts,
+    TimeOffsets,
+)
+from rixs_pipeline.types import FloatArray, IntArray
 
-# How far positions of one line may be apart, standard deviations, eV: between samples
-# (chemistry), between edges of a sample, and between pieces of a scan at the resonances
-# of the line. Only steps of the scale that are larger are seen from group to group.
-LINE_WIDTH = 30.0
-SAMPLE_WIDTH = 0.7
-EDGE_WIDTH = 0.3
-RESONANT_WIDTH = 0.7
+# Deviation of what lines moved between reference runs from the forms above: eV, and
+# share. A gain changes energies in proportion to the pulse height.
+FORM_WIDTH = 0.05
+FORM_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Groups:
-    """What groups of pieces show, (group,) each.
+class Unknowns:
+    """Places of the unknowns of the common drift.
 
-    Indices of line, sample and edge, and whether they are near resonances of the line.
+    They are the drift coefficients, the scale of each scan, what the reference runs
+    moved by, what the scale moves by within scans and within reference runs, and what
+    lines differ by between edges.
+
+    Attributes
+    ----------
+    pieces
+        Times of the pieces of each scan, (piece,) each, s.
+    n_bins
+        Of each reference run, bins of time in which its lines move.
+    n_edges
+        Differences between edges.
     """
 
-    line: IntArray
-    sample: IntArray
-    edge: IntArray
-    is_resonant: BoolArray
+    pieces: tuple[FloatArray, ...]
+    n_bins: tuple[int, ...]
+    n_edges: int
 
-    @cached_property
-    def information(self) -> FloatArray:
-        """Inverse of the prior covariance of their positions, (group, group), eV^-2."""
+    @property
+    def moved(self) -> int:
+        """Place of what the reference runs moved by."""
+        return N_DRIFT + len(self.pieces)
 
-        def is_same(index: IntArray) -> FloatArray:
-            return np.asarray(index[:, None] == index[None, :], dtype=np.float64)
+    def within_scan(self, scan: int) -> IntArray:
+        """Return the places of what the scale moves by in pieces of a scan."""
+        first = self.moved + 1 + sum(map(len, self.pieces[:scan]))
+        return np.arange(first, first + len(self.pieces[scan]))
 
-        line = is_same(self.line)
-        sample = line * is_same(self.sample)
-        edge = sample * is_same(self.edge)
-        covariance = LINE_WIDTH**2 * line + SAMPLE_WIDTH**2 * sample
-        covariance += EDGE_WIDTH**2 * edge
-        least = 1e-3  # groups of one position are equal
-        own = np.where(self.is_resonant, RESONANT_WIDTH, least)
-        covariance += np.diag(own**2)
-        return np.asarray(np.linalg.inv(covariance), dtype=np.float64)
+    def within_run(self, run: int) -> IntArray:
+        """Return the places of what the scale moves by in bins of a reference run."""
+        first = self.moved + 1 + sum(map(len, self.pieces)) + sum(self.n_bins[:run])
+        return np.arange(first, first + self.n_bins[run])
+
+    @property
+    def first_edge(self) -> int:
+        """Place of the first difference between edges."""
+        return self.moved + 1 + sum(map(len, self.pieces)) + sum(self.n_bins)
+
+    @property
+    def total(self) -> int:
+        """Their number."""
+        return self.first_edge + self.n_edges
 
 
 @dataclass(frozen=True)
@@ -117,3 +141,121 @@ class Equations:
     def _sums(self, columns: FloatArray) -> FloatArray:
         """Return the weighted sums of columns (row, n) over groups, (group, n)."""
         return np.asarray(self._of_group @ columns)
+
+
+def drift_equations(
+    positions: LinePositions, interval: Interval, unknowns: Unknowns
+) -> Equations:
+    """Return the equations of the common drift.
+
+    Parameters
+    ----------
+    positions
+        Of lines in the scans.
+    interval
+        The scans and the reference runs around them.
+    unknowns
+        Of both (`find_unknowns`).
+
+    Returns
+    -------
+    Equations
+        A row for each position, then for each line that moved from one reference run to
+        the next, then for each bin of time of the reference runs.
+    """
+    parts = [_position_rows(positions, unknowns)]
+    if interval.shifts is not None:
+        in_use = interval.references[0].in_use
+        parts.append(_shift_rows(interval.shifts, in_use, unknowns))
+    for run, reference in enumerate(interval.references):
+        if reference.offsets is not None:
+            bins = unknowns.within_run(run)
+            of_run = _offset_rows(reference.offsets, reference.in_use, bins, unknowns)
+            parts.append(of_run)
+    design, target, weight = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("design", "target", "weight")
+    )
+    n_others = len(target) - len(positions.scan)
+    group = np.append(positions.group, np.full(n_others, -1))
+    return Equations(design, target, weight, group, positions.groups)
+
+
+def find_unknowns(positions: LinePositions, interval: Interval) -> Unknowns:
+    """Return the unknowns of the common drift.
+
+    Parameters
+    ----------
+    positions
+        Of lines in the scans.
+    interval
+        The scans and the reference runs around them.
+
+    Returns
+    -------
+    Unknowns
+    """
+    n_bins = [
+        0 if reference.offsets is None else len(reference.times)
+        for reference in interval.references
+    ]
+    n_edges = int(positions.edge.max(initial=-1)) + 1
+    pieces = []
+    for scan, middle in enumerate(interval.time):
+        times = np.unique(positions.time[positions.scan == scan])
+        pieces.append(times if len(times) else np.array([middle]))
+    return Unknowns(tuple(pieces), tuple(n_bins), n_edges)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Design (row, unknown), target and weight (row,) of some equations."""
+
+    design: FloatArray
+    target: FloatArray
+    weight: FloatArray
+
+
+def _position_rows(positions: LinePositions, unknowns: Unknowns) -> _Rows:
+    """Return the rows of positions of lines in scans."""
+    design = np.zeros((len(positions.scan), unknowns.total))
+    design[:, :N_DRIFT] = -positions.lever
+    rows = np.arange(len(design))
+    relative = positions.energy / REFERENCE_EV
+    design[rows, N_DRIFT + positions.scan] = relative
+    for scan, times in enumerate(unknowns.pieces):
+        of_scan = np.flatnonzero(positions.scan == scan)
+        piece = np.searchsorted(times, positions.time[of_scan])
+        design[of_scan, unknowns.within_scan(scan)[piece]] = relative[of_scan]
+    differs = positions.edge >= 0
+    design[rows[differs], unknowns.first_edge + positions.edge[differs]] = 1.0
+    in_use = (positions.lever * positions.in_use).sum(axis=1)
+    return _Rows(design, positions.shift - in_use, positions.error**-2)
+
+
+def _shift_rows(
+    shifts: ReferenceShifts, in_use: FloatArray, unknowns: Unknowns
+) -> _Rows:
+    """Return the rows of what lines moved from one reference run to the next."""
+    design = np.zeros((len(shifts.energy), unknowns.total))
+    design[:, :N_DRIFT] = -shifts.lever
+    design[:, unknowns.moved] = shifts.energy / REFERENCE_EV
+    deviation = np.hypot(FORM_WIDTH, FORM_SHARE * shifts.shift)
+    weight = 1 / (shifts.error**2 + deviation**2)
+    return _Rows(design, shifts.shift - shifts.lever @ in_use, weight)
+
+
+def _offset_rows(
+    offsets: TimeOffsets, in_use: FloatArray, bins: IntArray, unknowns: Unknowns
+) -> _Rows:
+    """Return the rows of what lines move by within a reference run.
+
+    They are relative to their mean: where the lines are as a whole says nothing here.
+    """
+    design = np.zeros((len(bins), unknowns.total))
+    design[:, :N_DRIFT] = -offsets.lever
+    design[np.arange(len(bins)), bins] = offsets.energy / REFERENCE_EV
+    target = offsets.shift - offsets.lever @ in_use
+    design -= offsets.share @ design
+    target -= offsets.share @ target
+    return _Rows(design, target, offsets.error**-2)

@@ -1,11 +1,11 @@
 """What is measured of the drift that the pixels of an array have in common."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from rixs_pipeline.core.drift.drift_equations import Groups
-from rixs_pipeline.types import FloatArray, IntArray
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 REFERENCE_EV = 851.0  # E_0: Ni La, at which sizes of drifts are stated
 N_DRIFT = 2  # drift coefficients
@@ -13,6 +13,43 @@ N_DRIFT = 2  # drift coefficients
 DRIFT_WIDTH = 7e-5
 # Spread of the coefficients between the pixels of an array: 3e-5 to 7e-5 in real ones.
 PIXEL_WIDTH = 2e-5
+# How far positions of one line may be apart, standard deviations, eV: between samples
+# (chemistry), between edges of a sample, and between pieces of a scan at the resonances
+# of the line. Only steps of the scale that are larger are seen from group to group.
+LINE_WIDTH = 30.0
+SAMPLE_WIDTH = 0.7
+EDGE_WIDTH = 0.3
+RESONANT_WIDTH = 0.7
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What groups of pieces show, (group,) each.
+
+    Indices of line, sample and edge, and whether they are near resonances of the line.
+    """
+
+    line: IntArray
+    sample: IntArray
+    edge: IntArray
+    is_resonant: BoolArray
+
+    @cached_property
+    def information(self) -> FloatArray:
+        """Inverse of the prior covariance of their positions, (group, group), eV^-2."""
+
+        def is_same(index: IntArray) -> FloatArray:
+            return np.asarray(index[:, None] == index[None, :], dtype=np.float64)
+
+        line = is_same(self.line)
+        sample = line * is_same(self.sample)
+        edge = sample * is_same(self.edge)
+        covariance = LINE_WIDTH**2 * line + SAMPLE_WIDTH**2 * sample
+        covariance += EDGE_WIDTH**2 * edge
+        least = 1e-3  # groups of one position are equal
+        own = np.where(self.is_resonant, RESONANT_WIDTH, least)
+        covariance += np.diag(own**2)
+        return np.asarray(np.linalg.inv(covariance), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -54,8 +91,37 @@ class LinePositions:
 
 
 @dataclass(frozen=True)
+class TimeOffsets:
+    """What the lines of a reference run move by within it, (bin,) each.
+
+    Attributes
+    ----------
+    time
+        Middle of each bin of time, s.
+    shift, error
+        Position less that of the whole run, and the standard deviation, eV.
+    energy
+        Mean of the lines, eV.
+    lever
+        f8 (bin, 2), eV.
+    """
+
+    time: FloatArray
+    shift: FloatArray
+    error: FloatArray
+    energy: float
+    lever: FloatArray
+
+    @cached_property
+    def share(self) -> FloatArray:
+        """Share of each bin in means over the run, (bin,)."""
+        weight = self.error**-2
+        return np.asarray(weight / weight.sum())
+
+
+@dataclass(frozen=True)
 class ReferenceDrift:
-    """Drift coefficients from the pulses of a reference run.
+    """Drift coefficients from the pulses of a reference run, and how its lines move.
 
     Attributes
     ----------
@@ -64,15 +130,29 @@ class ReferenceDrift:
     in_use
         Mean coefficients of its pixels, f8 (2,).
     mean
-        What its pulses say of them, f8 (2,).
+        What its pulses say of them, f8 (2,); with `offsets`, pulses of one bin of time,
+        as hidden drift is the same for these.
     covariance
         f8 (2, 2).
+    offsets
+        What lines move by within the run; None: not known.
     """
 
     time: float
     in_use: FloatArray
     mean: FloatArray
     covariance: FloatArray
+    offsets: TimeOffsets | None = None
+
+    @property
+    def times(self) -> FloatArray:
+        """Times at which the scale of the run is known, s: its bins, or its middle."""
+        return np.array([self.time]) if self.offsets is None else self.offsets.time
+
+    @property
+    def shares(self) -> FloatArray:
+        """Share of each of `times` in the scale of the run."""
+        return np.ones(1) if self.offsets is None else self.offsets.share
 
 
 @dataclass(frozen=True)
@@ -96,6 +176,17 @@ class ReferenceShifts:
 
 
 @dataclass(frozen=True)
+class HiddenDrift:
+    """Drift that all pixels share and the baseline does not show: rms at E_0, and s."""
+
+    size: float
+    period: float
+
+
+NO_HIDDEN_DRIFT = HiddenDrift(0.0, np.inf)
+
+
+@dataclass(frozen=True)
 class Interval:
     """Scans between reference runs.
 
@@ -109,6 +200,8 @@ class Interval:
         Between them; None for one.
     pixel_drift
         Rms at E_0 of the mean of the pixels' own hidden drifts, eV.
+    hidden_drift
+        Of all pixels, if it is known; None: to be learned.
     """
 
     time: FloatArray
@@ -116,6 +209,7 @@ class Interval:
     references: tuple[ReferenceDrift, ...]
     shifts: ReferenceShifts | None
     pixel_drift: float
+    hidden_drift: HiddenDrift | None = None
 
 
 def combine_pixels(

@@ -1,28 +1,74 @@
 """Prior of the drift that the pixels have in common: a slow process, and steps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress, product
+from typing import NamedTuple
 
 import numpy as np
 
-from rixs_pipeline.core.drift.drift_measurements import DRIFT_WIDTH, N_DRIFT, Interval
+from rixs_pipeline.core.drift.drift_equations import Unknowns
+from rixs_pipeline.core.drift.drift_measurements import (
+    DRIFT_WIDTH,
+    N_DRIFT,
+    HiddenDrift,
+    Interval,
+)
 from rixs_pipeline.core.drift.scale_steps import STEP_WIDTH
 from rixs_pipeline.types import FloatArray
 
 # How far the coefficient of slow changes may be from that of pulse to pulse: in real
 # pulses 1.7 +- 0.6 and 3.5 +- 0.5 e-5.
 SLOW_WIDTHS = (0.0, 2e-5)
-# Hidden drift: rms, eV at E_0, and its prior: a fifth for none, and half-Cauchy on
-# sizes that are about a factor of two apart.
+# Hidden drift: rms, eV at E_0, and its prior: half-Cauchy on sizes that are about a
+# factor of two apart; none is as probable as some.
 TYPICAL_SIZE = 0.2  # eV at E_0: the hidden drift of real pixels
-NO_DRIFT_WEIGHT = 0.5
-SIZE_WEIGHTS = {0.0: NO_DRIFT_WEIGHT} | {
+_SOME_DRIFT = {
     size: size / TYPICAL_SIZE / (1 + (size / TYPICAL_SIZE) ** 2)
     for size in (0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
 }
+SIZE_WEIGHTS = {0.0: sum(_SOME_DRIFT.values())} | _SOME_DRIFT
 TIME_SCALES = (1800.0, 5400.0, 14400.0)  # s, of a Matern-3/2 process
-LITTLE_DRIFT = (0.06, 5400.0, 0.0)  # size, time scale, slow width
+# Time scale of a process that changes as fast as a wave with a period of 1.
+SCALE_OF_PERIOD = np.sqrt(3) / (2 * np.pi)
 # A line may differ that much between edges of one sample (satellites), eV.
 SATELLITE_WIDTH = 0.05
+
+
+class Assumption(NamedTuple):
+    """Of the hidden drift: rms, eV at E_0, and time scale, s; and the slow width."""
+
+    size: float
+    time_scale: float
+    slow: float
+
+
+LITTLE_DRIFT = Assumption(0.06, 5400.0, 0.0)
+
+
+def weighted_assumptions(stated: HiddenDrift | None) -> dict[Assumption, float]:
+    """Return what is assumed of the drift, and the prior weight of each assumption.
+
+    Parameters
+    ----------
+    stated
+        What is known of the hidden drift; None: all sizes and time scales are possible.
+
+    Returns
+    -------
+    dict
+        Assumption -> weight.
+    """
+    sizes = SIZE_WEIGHTS
+    time_scales: Sequence[float] = TIME_SCALES
+    if stated is not None:
+        sizes = {stated.size: 1.0}
+        if stated.size > 0:
+            time_scales = (stated.period * SCALE_OF_PERIOD,)
+    return {
+        Assumption(size, time_scale, slow): sizes[size]
+        for size, time_scale, slow in product(sizes, time_scales, SLOW_WIDTHS)
+    }
 
 
 @dataclass(frozen=True)
@@ -34,7 +80,7 @@ class Priors:
 
 
 def drift_priors(
-    interval: Interval, n_unknowns: int, size: float, time_scale: float, slow: float
+    interval: Interval, unknowns: Unknowns, assumption: Assumption
 ) -> Priors:
     """Return the prior of the unknowns of `common_drift`.
 
@@ -42,24 +88,24 @@ def drift_priors(
     ----------
     interval
         The scans and reference runs.
-    n_unknowns
-        Their number: coefficients, scales of the scans, what the reference runs moved
-        by, and what lines differ by between edges.
-    size, time_scale
-        Of the hidden drift: rms, eV at E_0, and s.
-    slow
-        How far the coefficients of slow changes may be from those of pulses.
+    unknowns
+        Their places.
+    assumption
+        Of the hidden drift; and how far the coefficients of slow changes may be from
+        those of pulses.
 
     Returns
     -------
     Priors
     """
-    n_scans = len(interval.time)
-    drift, hidden = slice(0, N_DRIFT), slice(N_DRIFT, N_DRIFT + n_scans + 1)
-    covariance = np.eye(n_unknowns) * SATELLITE_WIDTH**2
-    covariance[hidden, hidden] = _hidden_covariance(interval, size, time_scale)
-    mean = np.zeros(n_unknowns)
-    reference = _reference_prior(interval, slow)
+    hidden_covariance = _hidden_covariance(
+        interval, unknowns, assumption.size, assumption.time_scale
+    )
+    drift, hidden = slice(0, N_DRIFT), slice(N_DRIFT, N_DRIFT + len(hidden_covariance))
+    covariance = np.eye(unknowns.total) * SATELLITE_WIDTH**2
+    covariance[hidden, hidden] = hidden_covariance
+    mean = np.zeros(unknowns.total)
+    reference = _reference_prior(interval, assumption.slow)
     covariance[drift, drift] = reference.covariance
     mean[drift] = reference.mean
     return Priors(mean, covariance)
@@ -86,23 +132,36 @@ def with_step_sizes(priors: Priors, n_steps: int) -> Priors:
 
 
 def _hidden_covariance(
-    interval: Interval, size: float, time_scale: float
+    interval: Interval, unknowns: Unknowns, size: float, time_scale: float
 ) -> FloatArray:
-    """Return the prior covariance of the scales of scans and between reference runs."""
-    n_scans = len(interval.time)
-    references = [reference.time for reference in interval.references]
-    times = np.concatenate([interval.time, references])
+    """Return the prior covariance of the hidden unknowns (`Unknowns`).
+
+    They are values of one process less its means over the reference runs: in scans,
+    between the reference runs, and within scans and reference runs.
+    """
+    references = interval.references
+    runs = [*unknowns.pieces, *(reference.times for reference in references)]
+    times = np.concatenate(runs)
     distance = np.abs(times[:, None] - times[None, :]) * np.sqrt(3) / time_scale
     variance = size**2 + interval.pixel_drift**2
     process = variance * (1 + distance) * np.exp(-distance)
-    change = np.zeros((n_scans + 1, len(times)))
-    change[:n_scans, :n_scans] = np.eye(n_scans)
-    change[:n_scans, n_scans] = -1 + interval.later_share
-    change[:n_scans, -1] -= interval.later_share
-    change[n_scans, n_scans] -= 1
-    change[n_scans, -1] += 1
+    values = np.split(np.eye(len(times)), np.cumsum([len(run) for run in runs])[:-1])
+    n_scans = len(unknowns.pieces)
+    in_scans = np.stack([of_scan.mean(axis=0) for of_scan in values[:n_scans]])
+    means = [
+        reference.shares @ of_run
+        for reference, of_run in zip(references, values[n_scans:], strict=True)
+    ]
+    within = [
+        of_run - mean for of_run, mean in zip(values, [*in_scans, *means], strict=True)
+    ]
+    is_unknown = [True] * n_scans + [run.offsets is not None for run in references]
+    later = interval.later_share[:, None]
+    in_scans = in_scans - (1 - later) * means[0] - later * means[-1]
+    between = (means[-1] - means[0])[None, :]
+    change = np.concatenate([in_scans, between, *compress(within, is_unknown)])
     covariance = change @ process @ change.T
-    return np.asarray(covariance + 1e-12 * np.eye(n_scans + 1))
+    return np.asarray(covariance + 1e-12 * np.eye(len(change)))
 
 
 def _reference_prior(interval: Interval, slow: float) -> Priors:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from rixs_pipeline.config.calibration import HiddenDriftConfig
+from rixs_pipeline.core.drift.drift_measurements import NO_HIDDEN_DRIFT, HiddenDrift
 from rixs_pipeline.core.drift.piece_shifts import PieceShifts
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
@@ -121,6 +124,7 @@ class IntervalDrifts:
         )
         if not runs or scan.name not in names:
             return CorrectedScan(aligned, None)
+        calibration = self._context.config.calibration
         if names not in self._fits:
             lines = {
                 name: line.energy
@@ -133,8 +137,20 @@ class IntervalDrifts:
                 self.edges(scan),
                 self.energies(scan),
                 self._memo,
-                is_applied=self._context.config.calibration.scan_drift == "auto",
+                hidden_drift=_stated_drift(calibration.hidden_drift),
+                is_applied=calibration.scan_drift == "auto",
             )
         fit = self._fits[names]
         row = names.index(scan.name)
         return CorrectedScan(fit.correct(row, aligned), fit.scale(row))
+
+
+def _stated_drift(
+    configured: HiddenDriftConfig | Literal["auto", 0],
+) -> HiddenDrift | None:
+    """Return the hidden drift that the config states; None: it is to be learned."""
+    if configured == "auto":
+        return None
+    if isinstance(configured, HiddenDriftConfig):
+        return HiddenDrift(configured.size, configured.period)
+    return NO_HIDDEN_DRIFT

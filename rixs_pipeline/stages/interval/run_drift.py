@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from rixs_pipeline.core.drift.drift_measurements import (
     ReferenceDrift,
     ReferenceShifts,
+    TimeOffsets,
     combine_pixels,
 )
 from rixs_pipeline.core.drift.line_shifts import line_shifts
@@ -25,6 +26,8 @@ from rixs_pipeline.types import FloatArray, IntArray, are_ok
 
 if TYPE_CHECKING:
     import xarray as xr
+# Largest share of the information on drift coefficients that is between bins of time.
+MOST_BETWEEN = 0.99
 SCALE_STEP = 50.0  # eV, between energies at which levers are given: they are smooth
 
 
@@ -101,23 +104,16 @@ def read_run_drift(product: xr.Dataset, energies: FloatArray) -> RunDrift:
         pixel: _unit_lever(energies, of_pixel)
         for pixel, of_pixel in zip(pixels, params, strict=True)
     }
-    score = np.zeros((len(good), 2))
-    information = np.zeros((len(good), 2, 2))
-    if "drift_score" in product:
-        score = product["drift_score"].values[good]
-        information = product["drift_information"].values[good]
-    drift = combine_pixels(
-        params[:, layout.DRIFT], score, information, float(product.attrs["time"])
-    )
     errors = product["line_residual_errors"].values[good]
     is_fitted = np.isfinite(errors)
     number = np.maximum(is_fitted.sum(axis=0), 1)
     mean_errors = np.sqrt((np.where(is_fitted, errors, 0.0) ** 2).sum(axis=0)) / number
     residual = product["line_residual"].values[good]
     mean_residual = np.where(is_fitted, residual, 0.0).sum(axis=0) / number
+    offsets = read_time_offsets(product, mean_errors, levers, energies)
     return RunDrift(
         run=str(product.attrs["run"]),
-        drift=drift,
+        drift=_reference_drift(product, good, offsets),
         lever=levers,
         pretrigger_ref=dict(
             zip(pixels, params[:, layout.PRETRIGGER_REF].tolist(), strict=True)
@@ -128,6 +124,79 @@ def read_run_drift(product: xr.Dataset, energies: FloatArray) -> RunDrift:
         covariance=_mean_covariance(product, good, energies),
         params=dict(zip(pixels, params, strict=True)),
     )
+
+
+def read_time_offsets(
+    product: xr.Dataset,
+    line_errors: FloatArray,
+    levers: Mapping[int, FloatArray],
+    energies: FloatArray,
+) -> TimeOffsets | None:
+    """Return what the lines of a reference run move by within it.
+
+    Parameters
+    ----------
+    product
+        Of the reference run.
+    line_errors
+        Statistical errors of its lines, (line,), eV.
+    levers
+        Pixel -> change of energy a unit, f8 (energy, 2), eV, of its good pixels.
+    energies
+        At which levers are given, f8 (energy,), eV.
+
+    Returns
+    -------
+    TimeOffsets or None
+        None without good pixels, or with fewer than two bins of time.
+    """
+    if not levers:
+        return None
+    shift = product["time_offset"].values
+    error = product["time_offset_errors"].values
+    baseline = product["pretrigger_offset"].values
+    is_known = np.isfinite(shift) & np.isfinite(error) & np.isfinite(baseline)
+    if is_known.sum() < 2:
+        return None
+    weight = np.where(line_errors > 0, line_errors, np.inf) ** -2
+    energy = np.average(product["line_energy"].values, weights=weight)
+    mean_lever = np.mean(list(levers.values()), axis=0)
+    lever = at_energies(mean_lever, energies, np.array([energy]))
+    bin_time = product["time_bin"].values
+    time = float(product.attrs["time"]) + bin_time - bin_time.mean()
+    return TimeOffsets(
+        time=time[is_known],
+        shift=shift[is_known],
+        error=error[is_known],
+        energy=float(energy),
+        lever=baseline[is_known, None] * lever,
+    )
+
+
+def _reference_drift(
+    product: xr.Dataset, good: IntArray, offsets: TimeOffsets | None
+) -> ReferenceDrift:
+    """Return what the pulses of the good pixels say of the drift coefficients.
+
+    What changes between bins of time is left to `offsets`: the information of the
+    pulses is that within the bins.
+    """
+    in_use = product["params"].values[good][:, layout.DRIFT]
+    score = np.zeros((len(good), 2))
+    information = np.zeros((len(good), 2, 2))
+    if "drift_score" in product:
+        score = product["drift_score"].values[good]
+        information = product["drift_information"].values[good]
+    total = float(information[:, 0, 0].sum())
+    if offsets is not None and total > 0:
+        share = information[:, 0, 0] / total  # of each pixel
+        moved = (offsets.lever - offsets.share @ offsets.lever) / offsets.error[:, None]
+        between = min(float((moved[:, 0] ** 2).sum()) / total, MOST_BETWEEN)
+        slope = -moved.T @ (offsets.shift / offsets.error)
+        score = score - share[:, None] * slope
+        information = (1 - between) * information
+    drift = combine_pixels(in_use, score, information, float(product.attrs["time"]))
+    return replace(drift, offsets=offsets)
 
 
 def find_runs(

@@ -14,7 +14,11 @@ from rixs_pipeline.core.drift.common_drift import (
     ScaleStep,
     fit_common_drift,
 )
-from rixs_pipeline.core.drift.drift_measurements import REFERENCE_EV, Interval
+from rixs_pipeline.core.drift.drift_measurements import (
+    REFERENCE_EV,
+    HiddenDrift,
+    Interval,
+)
 from rixs_pipeline.core.drift.piece_shifts import PieceShifts
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.io.formats import off
@@ -82,6 +86,8 @@ class ScanScale:
     shift, shift_error
         What was added to the energies at `REFERENCE_EV`, and its standard deviation,
         eV.
+    hidden_size
+        Rms at `REFERENCE_EV` of the hidden drift, eV: learned, or as stated.
     lines
         Name -> position and its statistical error in this scan, eV.
     errors
@@ -99,6 +105,7 @@ class ScanScale:
     coefficient_errors: FloatArray
     shift: float
     shift_error: float
+    hidden_size: float
     lines: Mapping[str, LinePosition]
     errors: ScaleErrors
     is_applied: bool = True
@@ -234,6 +241,7 @@ class IntervalScales:
             coefficient_errors=size[:2],
             shift=float(np.interp(reference, self.energies, correction)[0]),
             shift_error=float(np.interp(reference, self.energies, of_drift)[0]),
+            hidden_size=self.drift.hidden_size,
             lines=self._lines(row),
             errors=errors,
             is_applied=self.is_applied,
@@ -360,6 +368,7 @@ def fit_interval(
     energies: FloatArray,
     memo: dict[tuple[object, ...], PieceShifts],
     *,
+    hidden_drift: HiddenDrift | None,
     is_applied: bool,
 ) -> IntervalScales:
     """Fit the common drift of the scans of an interval.
@@ -378,6 +387,8 @@ def fit_interval(
         At which levers are given, f8 (energy,), eV.
     memo
         Shifts of lines that are measured already; more are added.
+    hidden_drift
+        Of all pixels, if it is known; None: to be learned.
     is_applied
         Whether scales are corrected.
 
@@ -400,6 +411,7 @@ def fit_interval(
         # the pixels differ by what they drifted since the reference run: twice the
         # variance of the drift at one time
         pixel_drift=float(spread * REFERENCE_EV / np.sqrt(2 * max(n_pixels, 1))),
+        hidden_drift=hidden_drift,
     )
     drift = fit_common_drift(measured.positions, interval)
     return IntervalScales(scans, runs, drift, measured, energies, is_applied)

@@ -56,6 +56,7 @@ def scale_table(scale: ScanScale) -> dict[str, NDArray[Any]]:
         "is_applied": np.array([scale.is_applied]),
         "coefficients": np.stack([scale.coefficients, scale.coefficient_errors]),
         "shift": np.array([scale.shift, scale.shift_error]),
+        "hidden_size": np.array([scale.hidden_size]),
         "energy": scale.errors.energy,
         "modes": scale.errors.modes,
         "names": np.array(scale.errors.names, dtype=object).astype("S"),
@@ -80,6 +81,7 @@ def scale_from_table(table: Mapping[str, NDArray[Any]]) -> ScanScale:
         coefficient_errors=coefficient_errors,
         shift=shift,
         shift_error=shift_error,
+        hidden_size=float(table["hidden_size"][0]),
         lines=lines,
         errors=errors,
         is_applied=bool(table["is_applied"][0]),
@@ -120,6 +122,7 @@ def with_scan_scale(dataset: xr.Dataset, scale: ScanScale) -> xr.Dataset:
         scale_shift=scale.shift,
         scale_shift_errors=scale.shift_error,
         scale_shift_energy=REFERENCE_EV,
+        hidden_drift=scale.hidden_size,
     )
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 
-from rixs_pipeline.core.drift.drift_equations import Equations, Groups
+from rixs_pipeline.core.drift.drift_equations import Equations
+from rixs_pipeline.core.drift.drift_measurements import Groups
 
 RNG = np.random.default_rng(1)
 GROUPS = Groups(

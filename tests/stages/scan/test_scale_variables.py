@@ -24,6 +24,7 @@ SCALE = ScanScale(
     coefficient_errors=np.array([2e-6, 3e-6]),
     shift=0.3,
     shift_error=0.05,
+    hidden_size=0.12,
     lines={"O_Ka": LinePosition(524.9, 0.02)},
     steps=("scan0002: the energy scale of all pixels steps by +2.00 +- 0.10 eV",),
     errors=ScaleErrors(ENERGY, np.array([[0.01, 0.05]]), ("drift 0",)),
@@ -52,6 +53,7 @@ def test_only_an_applied_correction_makes_energies():
     applied = with_scan_scale(MAP, SCALE)
     assert applied["drift_coefficients"].values.tolist() == [3e-5, 1e-5]
     assert applied.attrs["scale_gain"] == 2e-4
+    assert applied.attrs["hidden_drift"] == 0.12
     not_applied = with_scan_scale(MAP, replace(SCALE, is_applied=False))
     assert "drift_coefficients" not in not_applied
     assert "scale_gain" not in not_applied.attrs
