@@ -99,19 +99,19 @@ class CommonDrift:
     misfit
         Chi square of the line positions over its degrees of freedom; errors of the
         positions are scaled where it exceeds 1. NaN without positions.
+    steps
+        Of the scale, in order of time; part of `scale`.
     hidden_size
         Rms at E_0 of what the baseline does not show, steps and the pixels' own drifts
         apart, eV: learned, or as stated.
-    steps
-        Of the scale, in order of time; part of `scale`.
     """
 
     coefficients: FloatArray
     scale: FloatArray
     covariance: FloatArray
     misfit: float
-    hidden_size: float = 0.0
     steps: tuple[ScaleStep, ...] = ()
+    hidden_size: float = 0.0
 
 
 @dataclass(frozen=True)
