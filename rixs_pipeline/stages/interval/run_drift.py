@@ -148,9 +148,9 @@ def read_time_offsets(
     Returns
     -------
     TimeOffsets or None
-        None without good pixels, or with fewer than two bins of time.
+        None without good pixels, or without two bins of time that have photons.
     """
-    if not levers:
+    if not levers or "time_offset" not in product:
         return None
     shift = product["time_offset"].values
     error = product["time_offset_errors"].values
