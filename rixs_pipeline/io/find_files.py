@@ -70,7 +70,12 @@ def _walk(root: Path, problems: list[str]) -> Iterator[Path]:
     for folder, subfolders, names in os.walk(
         root, followlinks=True, onerror=report_unreadable
     ):
-        status = Path(folder).stat()
+        try:
+            status = Path(folder).stat()
+        except OSError as error:  # removed since it was listed
+            report_unreadable(error)
+            subfolders.clear()
+            continue
         identity = status.st_dev, status.st_ino
         is_output = {paths.RUN_SUMMARY, paths.RESOLVED_CONFIG} <= set(names)
         if is_output or identity in visited:

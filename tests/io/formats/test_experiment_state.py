@@ -71,3 +71,11 @@ def test_intervals_tile_the_time_from_the_first_line_on(tmp_path_factory, change
     if changes:
         assert intervals[0].start_ns == min(time for time, _ in changes)
         assert intervals[-1].end_ns is None
+
+
+def test_many_malformed_lines_are_counted(tmp_path):
+    path = written(tmp_path, "x\n" * 1000 + "10, CAL0\n")
+    states = experiment_state.read(path)
+    assert [state.label for state in states.intervals] == ["CAL0"]
+    assert len(states.problems) == 11
+    assert "990 more lines are not" in states.problems[-1]

@@ -243,3 +243,32 @@ def test_changed_file_is_reopened(tmp_path):
     other = write_off(tmp_path / "other", [t + 1 for t in TIMES])
     other.replace(path)
     assert off.open_records(path)["unixnano"].tolist() == [t + 1 for t in TIMES]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"FramePeriodSeconds": float("inf")}, "must be positive and finite"),
+        ({"FramePeriodSeconds": float("nan")}, "must be positive and finite"),
+        ({"NumberOfBases": 10**6}, "`NumberOfBases` is 1000000"),
+        (
+            {"ModelInfo": {"Projectors": {"Rows": -1, "Cols": -1}}},
+            "projectors of -1 x -1",
+        ),
+        ({"NumberOfBases": float("inf")}, "cannot convert float infinity"),
+    ],
+)
+def test_numbers_of_a_header_are_plausible(tmp_path, changes, problem):
+    path = write_off(tmp_path / "a_chan1.off", TIMES, **changes)
+    with pytest.raises(
+        InputError, match=rf"a_chan1\.off: broken OFF header.*{problem}"
+    ):
+        off.read_header(path)
+
+
+def test_damaged_times_that_span_all_of_64_bits_are_put_in_order(tmp_path):
+    """The difference of the first two does not fit into 64 bits."""
+    records = off_records([2**62 + 2**61, -(2**62) - 2**61, *TIMES])
+    path = write_off(tmp_path / "a_chan1.off", records=records)
+    times = off.open_records(path)["unixnano"]
+    assert times.tolist() == sorted(times.tolist())

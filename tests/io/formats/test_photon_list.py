@@ -108,3 +108,25 @@ def test_energies_in_kev_are_refused(tmp_path):
         photon_lists.read(
             write(tmp_path / "a_SCAN1.npz", energies=np.linspace(0.4, 0.604, 5))
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("timestamps", np.nan),
+        ("timestamps", np.inf),
+        ("timestamps", -1.0),
+        ("channels", 2**40),
+        ("channels", -1),
+    ],
+)
+def test_times_and_pixels_out_of_range_are_refused(tmp_path, name, value):
+    arrays = {
+        "timestamps": np.full(3, float(T0)),
+        "energies": np.full(3, 500.0),
+        "channels": np.arange(3),
+    }
+    arrays[name][1] = value
+    np.savez(tmp_path / "a_SCAN1.npz", **arrays)
+    with pytest.raises(InputError, match=rf"not a photon list \(`{name}` has values"):
+        photon_lists.read(tmp_path / "a_SCAN1.npz")

@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -11,6 +12,8 @@ from rixs_pipeline.io.formats.values import (
     number_or_nan,
     parse_number,
     parse_time,
+    run_number,
+    sample_name,
 )
 
 T = 1_767_255_080_125_541_000  # ns
@@ -88,3 +91,42 @@ def test_iso_text_of_any_zone(moment, quarters):
 def test_other_times_are_refused_with_their_key(value):
     with pytest.raises(ValueError, match=r"`epoch_time_end_s`: .*is not a time"):
         parse_time(value, "epoch_time_end_s")
+
+
+@pytest.mark.parametrize(
+    "text", ["1" * 60_000 + "x", " " * 60_000 + "x", "1." * 30_000]
+)
+def test_long_texts_are_no_numbers_and_take_no_time(text):
+    start = time.process_time()
+    assert np.isnan(number_or_nan(text))
+    with pytest.raises(ValueError, match="is not a number"):
+        parse_number(text, "x")
+    with pytest.raises(ValueError, match="is not a time"):
+        parse_time(text, "x")
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("value", [float("inf"), "1e999", 1e999, "-1e999"])
+def test_infinite_numbers_are_missing(value):
+    assert np.isnan(number_or_nan(value))
+
+
+@pytest.mark.parametrize("value", [9.2e18, "0001-01-01T00:00:00Z", "9999-01-01T00:00Z"])
+def test_times_whose_differences_do_not_fit_into_64_bits_are_refused(value):
+    with pytest.raises(ValueError, match="is not a time"):
+        parse_time(value, "x")
+
+
+@pytest.mark.parametrize("value", [-1, 10**9, "x", float("nan"), float("inf"), None])
+def test_what_is_no_number_of_a_run(value):
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        run_number(value, "scan_num")
+    assert run_number("12", "scan_num") == run_number(12.0, "scan_num") == 12
+
+
+def test_names_of_samples():
+    assert sample_name(None) == sample_name(" ") == "unknown"
+    assert sample_name(5) == "5"
+    assert sample_name("a\nb\x1b[2J") == "a b\N{REPLACEMENT CHARACTER}[2J"
+    with pytest.raises(ValueError, match="more than 150 bytes"):
+        sample_name("é" * 76)
