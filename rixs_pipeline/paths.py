@@ -8,6 +8,8 @@ RESOLVED_CONFIG = "config.yaml"
 DIGEST_CACHE = ".digests.json"
 ARRAY_CACHE = ".cache"  # folder of arrays that take long to compute
 MEMO = f"{ARRAY_CACHE}/decisions.json"
+PRODUCT_JOURNAL = f"{ARRAY_CACHE}/products.jsonl"  # digests as they were written
+OWNER_FILE = ".owner.json"  # whose reductions use the folder now
 LOCK_FILE = ".lock"
 LOGS = "logs"  # folder for what jobs on a cluster write
 

@@ -95,11 +95,13 @@ def reduced(small, config=None, *, failed=(), **options):
     assert set(summary.failed) == set(failed), summary.failed
     for text in [*summary.failed.values(), *summary.warnings, *summary.problems]:
         assert "\n" not in text and "defect" not in text, text
-    assert not [
-        path
-        for path in small.out.rglob("*")
-        if path.name.startswith(".") and path.name not in (".digests.json", ".lock")
-    ]
+    hidden = {path.name for path in small.out.rglob(".*")}
+    assert hidden <= {
+        paths.DIGEST_CACHE,
+        paths.LOCK_FILE,
+        paths.OWNER_FILE,
+        paths.ARRAY_CACHE,
+    }
     return summary
 
 
@@ -167,6 +169,12 @@ def test_full_disk_loses_only_products_that_do_not_fit(small, monkeypatch):
     assert json.loads(rixs_map(small).attrs["scans"]) == ["scan0001", "scan0002"]
 
 
+def contents(out):
+    """What is in a folder of results, except for who uses it."""
+    files = [path for path in out.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in files if path.name != paths.OWNER_FILE}
+
+
 def test_disk_without_space_is_one_line(small, cli, monkeypatch):
     @contextmanager
     def full(path):
@@ -174,9 +182,7 @@ def test_disk_without_space_is_one_line(small, cli, monkeypatch):
         yield
 
     (small.out / "config.yaml").unlink()
-    before = {
-        path: path.read_bytes() for path in small.out.rglob("*") if path.is_file()
-    }
+    before = contents(small.out)
     monkeypatch.setattr(products, "atomic_path", full)
     result = cli("extract", small.beamtime, "-o", small.out)
     assert (
@@ -184,9 +190,7 @@ def test_disk_without_space_is_one_line(small, cli, monkeypatch):
         and len(result.err.splitlines()) == 1
         and "No space left on device" in result.err
     )
-    assert {
-        path: path.read_bytes() for path in small.out.rglob("*") if path.is_file()
-    } == before
+    assert contents(small.out) == before
 
 
 @pytest.mark.parametrize("limit", [3000, 20_000])

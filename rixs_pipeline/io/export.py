@@ -33,7 +33,13 @@ _COLUMNS = (
     "exposure",
 )
 # Attributes that say nothing about a spectrum
-_INTERNAL_ATTRIBUTES = ("NX_class", "default", "command", "input_hashes")
+_INTERNAL_ATTRIBUTES = (
+    "NX_class",
+    "default",
+    "command",
+    "input_hashes",
+    "option_hashes",
+)
 _XDI_FIELDS = {"sample": "Sample.name", "mono": "Mono.name", "time": "Scan.start_time"}
 _XDI_EDGES = {"K": "K", "L": "L3"}  # shell -> edge
 

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import h5py
 import numpy as np
@@ -26,6 +25,7 @@ from rixs_pipeline.io.hdf5 import (
     open_hdf5,
     read_array,
 )
+from rixs_pipeline.io.temporaries import temporary_path
 from rixs_pipeline.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _NO_COORDINATE = "This is a netCDF dimension but not a netCDF variable."
 _NO_COORDINATE_OF_LENGTH = _NO_COORDINATE + " {:>9}"
 COMPRESSED_SIZE = 10_000  # values, from which on an array is compressed
 CHUNK_BYTES = 1 << 22
+FACTS = "facts"  # what run.json says of a product, as JSON
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     When the block raises, the temporary file is deleted.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    temporary = temporary_path(path)
     try:
         yield temporary
         temporary.replace(path)
@@ -73,12 +74,15 @@ def write_product(
     entries
         Name of the entry -> dataset, whose attributes become the entry's.
     attributes
-        Of every entry; text and numbers as they are, everything else as JSON.
+        Of every entry; text and numbers as they are, everything else as JSON. The text
+        `FACTS` becomes a dataset of the first entry, beside its data.
     signal
         The variable that viewers plot.
     axes
         Its dimensions; default: the signal's.
     """
+    of_entries = dict(attributes)
+    facts = of_entries.pop(FACTS, None)
     in_memory = {"driver": "core", "backing_store": False}
     # HDF5 would sort the entries by name
     with h5py.File(path.name, "w", **in_memory, track_order=True) as file:
@@ -87,8 +91,12 @@ def write_product(
             entry = file.create_group(name)
             _set_texts(entry, NX_class="NXentry", default="data")
             entry.attrs["schema_version"] = SCHEMA_VERSION
-            for key, value in {**attributes, **dataset.attrs}.items():
+            for key, value in {**of_entries, **dataset.attrs}.items():
                 entry.attrs[str(key)] = _attribute(value)
+            if facts is not None:  # an attribute is 64 kB at most
+                entry[FACTS] = _text(facts)
+                _set_texts(entry[FACTS], units="", long_name="item of run.json, JSON")
+                facts = None
             data = entry.create_group("data")
             _set_texts(data, NX_class="NXdata", signal=signal)
             data.attrs["axes"] = _texts(axes or map(str, dataset[signal].dims))
@@ -203,7 +211,8 @@ def read_attributes(
     entry
         Name of the entry; default: the first one.
     names
-        Of those that are wanted, if they are there; default: all.
+        Of those that are wanted, if they are there; default: all. `FACTS` is returned
+        if it is named.
 
     Returns
     -------
@@ -216,9 +225,13 @@ def read_attributes(
         Not a product of this program, or truncated.
     """
     with _open(path) as entries:
-        attributes = entries[entry or next(iter(entries))].attrs
+        group = entries[entry or next(iter(entries))]
+        attributes = group.attrs
         wanted = attributes if names is None else [n for n in names if n in attributes]
-        return {name: _plain(attributes[name]) for name in wanted}
+        values = {name: _plain(attributes[name]) for name in wanted}
+        if FACTS in (names or ()) and FACTS in group:
+            values[FACTS] = _plain(read_array(member(group, FACTS))[()])
+        return values
 
 
 def read_values(path: Path, name: str, entry: str = "entry") -> list[Any]:

@@ -4,20 +4,19 @@ import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from rixs_pipeline import paths
 from rixs_pipeline.errors import RixsError
+from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.io import csv_tables, nexus, provenance
 from rixs_pipeline.io.digest_cache import DigestCache
 from rixs_pipeline.io.runs import Run
+from rixs_pipeline.runner.product_digests import ProductDigests
 from rixs_pipeline.runner.summary import Summary
 
-# attribute of a product that is part of its key -> what users read when it differs
-CHANGES = {
-    "config_hash": "config changed",
-    "input_hashes": "inputs changed",
-    "program_version": "program version changed",
-}
+OPTION_DIGITS = 8  # of the digest of one option
+SHOWN_NAMES = 3  # of options or inputs that changed
 
 log = logging.getLogger("rixs_pipeline")
 
@@ -38,6 +37,8 @@ class Freshness:
         self.keys: dict[Path, Key] = {}
         self.digests = DigestCache(out / paths.DIGEST_CACHE)
         self.has_other_version = False
+        self._facts: dict[Path, str] = {}
+        self._written = ProductDigests(out, self.digests)
 
     def key(self, options: Mapping[str, object], inputs: Mapping[str, str]) -> Key:
         """Return the key of a product.
@@ -56,6 +57,7 @@ class Freshness:
         """
         return {
             "config_hash": provenance.digest_values(dict(options)),
+            "option_hashes": _option_hashes(options),
             "input_hashes": provenance.canonical_json(dict(inputs)),
             "program_version": provenance.code_version(),
         }
@@ -106,21 +108,39 @@ class Freshness:
             if path.suffix == ".csv":
                 attributes = csv_tables.read_attributes(path)
             else:
-                attributes = nexus.read_attributes(path, names=tuple(key))
+                attributes = nexus.read_attributes(path, names=(*key, nexus.FACTS))
         except RixsError as error:
             log.debug("%s", error)
             self.summary.warn(
                 f"{path}: damaged, or not a product of rixs-pipeline; it is regenerated"
             )
             return "damaged"
-        changes = [
-            CHANGES[name]
-            for name, value in key.items()
-            if attributes.get(name) != value
-        ]
-        if CHANGES["program_version"] in changes:
+        self._facts[path] = str(attributes.get(nexus.FACTS, "{}"))
+        if attributes.get("program_version") != key.get("program_version"):
             self._warn_version(str(attributes.get("program_version")))
-        return ", ".join(changes)
+        changes = _describe_changes(attributes, key)
+        if not changes and not self._written.is_intact(path):
+            self.summary.warn(
+                f"{path}: content changed since it was written; it is regenerated"
+            )
+            return "content changed"
+        return changes
+
+    def record(self, path: Path) -> None:
+        """Record a product that was written."""
+        self._written.record(path)
+
+    def save(self) -> None:
+        """Keep the digests for the next reduction."""
+        self.digests.save()
+        self._written.save()
+
+    def facts(self, path: Path) -> dict[str, Any]:
+        """Return what a fresh product says of itself, for run.json."""
+        try:
+            return dict(parse_json(self._facts.get(path, "{}").encode()))
+        except (TypeError, ValueError):
+            return {}
 
     def _warn_version(self, version: str) -> None:
         """Say once that all products of another version are made again."""
@@ -176,3 +196,39 @@ class Freshness:
                     f"{path}: product of an earlier run, not used; "
                     "delete it if no longer needed"
                 )
+
+
+def _option_hashes(options: Mapping[str, object]) -> str:
+    """Return a short digest of every option, as JSON, to tell which one changed."""
+    hashes = {
+        name: provenance.digest_values({name: value})[:OPTION_DIGITS]
+        for name, value in options.items()
+    }
+    return provenance.canonical_json(hashes)
+
+
+def _describe_changes(stored: Mapping[str, object], key: Key) -> str:
+    """Return what differs between the attributes of a product and a key, for users."""
+    changes = []
+    for attribute, detail, text in (
+        ("config_hash", "option_hashes", "config changed"),
+        ("input_hashes", "input_hashes", "inputs changed"),
+    ):
+        if stored.get(attribute) != key.get(attribute):
+            names = _changed_names(str(stored.get(detail)), key.get(detail, "{}"))
+            changes.append(f"{text} ({names})" if names else text)
+    if stored.get("program_version") != key.get("program_version"):
+        changes.append("program version changed")
+    return ", ".join(changes)
+
+
+def _changed_names(stored: str, current: str) -> str:
+    """Return the names whose digests differ between two JSON objects."""
+    try:
+        before, after = (dict(parse_json(text.encode())) for text in (stored, current))
+    except (TypeError, ValueError):
+        return ""
+    names = [n for n in {**before, **after} if before.get(n) != after.get(n)]
+    shown = ", ".join(sorted(names)[:SHOWN_NAMES])
+    more = len(names) - SHOWN_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -76,7 +76,7 @@ def open_pipeline(
             yield Pipeline(context, summary, freshness, options.command)
         finally:
             if not options.dry_run:
-                freshness.digests.save()
+                freshness.save()
                 memo.save(is_complete=summary.is_complete)
                 summary.write()
 

@@ -1,12 +1,24 @@
-"""The folder of the results: made, and the resolved config in it."""
+"""The folder of the results: made, held, and the resolved config in it."""
 
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.config.load import dump_config
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.io import nexus
+from rixs_pipeline.files.json_text import parse_json
+from rixs_pipeline.io import nexus, provenance
+from rixs_pipeline.io.locks import locked
+
+LOG = logging.getLogger(__name__)
 
 
 def make_folder(out: Path, beamtime_path: Path) -> None:
@@ -28,6 +40,108 @@ def make_folder(out: Path, beamtime_path: Path) -> None:
             f"{out}: is the beamtime directory itself; "
             "choose another directory for the results"
         )
+
+
+@contextmanager
+def held(out: Path, config: Config, beamtime_path: Path) -> Iterator[None]:
+    """Hold the folder of the results for reductions that make the same products.
+
+    Those with the same config, beamtime and version of the program share it, such as
+    the jobs of one submission. Locks end with their process, also on another node. On
+    a file system without locks nothing is held.
+
+    Parameters
+    ----------
+    out
+        The folder.
+    config
+        Resolved; its section `execution` does not count.
+    beamtime_path
+        The beamtime directory.
+
+    Yields
+    ------
+    None
+        While it is held.
+
+    Raises
+    ------
+    UsageError
+        A reduction is running that makes other products.
+    """
+    claim = {
+        "program": provenance.code_version(),
+        "beamtime": str(beamtime_path.resolve()),
+        "config": provenance.digest_values(
+            config.model_dump(mode="json", exclude={"execution"})
+        ),
+    }
+    with (out / paths.OWNER_FILE).open("a+", encoding="utf-8") as file:
+        with locked(out):  # one process at a time decides
+            if not _lock(file, exclusive=True):
+                file.seek(0)
+                _check_same(out, file.read(), claim)
+            else:
+                _sign(file, claim)
+            _lock(file, exclusive=False)
+        yield
+
+
+def _sign(file: TextIO, claim: Mapping[str, str]) -> None:
+    """Write who holds the folder, for others to read; without room nobody does."""
+    holder = {
+        "user": os.environ.get("USER", "unknown"),
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    try:
+        file.truncate(0)
+        file.write(json.dumps({**claim, **holder}))
+        file.flush()
+    except OSError as error:
+        LOG.debug("%s: %s", file.name, error)
+
+
+def _lock(file: TextIO, *, exclusive: bool) -> bool:
+    """Lock an open file without waiting; return whether nobody else prevents it."""
+    try:
+        import fcntl  # not on Windows
+
+        fcntl.flock(
+            file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB
+        )
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError) as error:
+        LOG.debug("%s: file locks unavailable (%s)", file.name, error)
+    return True
+
+
+def _check_same(out: Path, text: str, claim: Mapping[str, str]) -> None:
+    """Check that those who hold a folder make the same products.
+
+    Raises
+    ------
+    UsageError
+        They do not.
+    """
+    try:
+        holder = dict(parse_json(text.encode()))
+    except (TypeError, ValueError):
+        holder = {}
+    different = [name for name, value in claim.items() if holder.get(name) != value]
+    if not different:
+        return
+    who = ", ".join(
+        f"{name} {holder[name]}"
+        for name in ("user", "host", "process", "since")
+        if name in holder
+    )
+    raise UsageError(
+        f"{out}: in use by a reduction with another {' and '.join(different)} ({who}); "
+        "wait until it has ended, or choose another folder with -o"
+    )
 
 
 def write_config(config: Config, out: Path) -> None:

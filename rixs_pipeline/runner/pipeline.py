@@ -1,6 +1,7 @@
 """The loop over the stages: what is fresh, what is computed, what becomes of it."""
 
 import ctypes
+import json
 import logging
 import os
 import time
@@ -11,7 +12,7 @@ from typing import Any
 
 from rixs_pipeline import interrupt
 from rixs_pipeline.errors import RixsError
-from rixs_pipeline.io import provenance
+from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.runner.freshness import Freshness
 from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.stage_list import STAGES, VERBS
@@ -104,7 +105,7 @@ class Pipeline:
                 self.summary.add_stale(product.name, path, reason)
                 is_due = not self.context.dry_run
             else:
-                self.summary.add_fresh(product.name)
+                self.summary.add_fresh(product.name, self.freshness.facts(path))
         return is_due
 
     def _record(self, results: Iterator[Result[Any]]) -> None:
@@ -119,10 +120,12 @@ class Pipeline:
                     digest = provenance.digest_values(key)
                     self.summary.add_figures(product.name, digest, content)
                     continue
-                content.write(product.path, key | {"command": self.command})
+                facts = json.dumps(content.as_json())
+                attributes = {"command": self.command, nexus.FACTS: facts}
+                content.write(product.path, key | attributes)
+                self.freshness.record(product.path)
                 log.info("wrote %s", product.path)
                 self.summary.add_product(product.name, product.path, content)
-            self.summary.save_soon()
 
     @contextmanager
     def _isolated(

@@ -9,10 +9,12 @@ from rixs_pipeline.io import discovery
 from rixs_pipeline.io.array_cache import ArrayCache
 from rixs_pipeline.io.checks.overlaps import separate
 from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.io.temporaries import remove_orphans
 from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
-from rixs_pipeline.runner.output_folder import make_folder, write_config
+from rixs_pipeline.runner.output_folder import held, make_folder, write_config
 from rixs_pipeline.runner.summary import Summary
 from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
 
@@ -44,10 +46,18 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
         The input as a whole cannot be used.
     """
     logged = discovery.discover(beamtime_path, config.beamtime)
-    if not options.dry_run:
-        # scans that are not there are refused before anything is written
-        select_scans(logged.scans, options.scans, logged.refused)
-        make_folder(out, beamtime_path)
+    if options.dry_run:
+        return _reduce(logged, config, out, options)
+    # scans that are not there are refused before anything is written
+    select_scans(logged.scans, options.scans, logged.refused)
+    make_folder(out, beamtime_path)
+    with held(out, config, beamtime_path):
+        remove_orphans(out)
+        return _reduce(logged, config, out, options)
+
+
+def _reduce(logged: Beamtime, config: Config, out: Path, options: Options) -> Summary:
+    """Reduce a beamtime, whose runs have the times of the logs."""
     memo = Memo.load(out / paths.MEMO)
     cache = ArrayCache(out / paths.ARRAY_CACHE / "clocks", not options.dry_run)
     corrected = correct_clocks(logged, config, memo, cache)

@@ -2,9 +2,8 @@
 
 import json
 import logging
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,13 @@ from rixs_pipeline.runner.summary_file import read
 from rixs_pipeline.stages.stage import Content, FigureFiles
 
 FIGURES = " figures"  # how the names of sets of figures end
-SAVE_INTERVAL = 0.5  # s, between writes of run.json while products are made
 
 log = logging.getLogger("rixs_pipeline")
 
 
 @dataclass
 class Summary:
-    """Collects while the stages run; written meanwhile and at the end, also on failure.
+    """Collects while the stages run; written at the end, also on failure.
 
     Attributes
     ----------
@@ -70,7 +68,6 @@ class Summary:
 
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
-        self._saved = float("-inf")
         self.previous = read(self.out)
         self.losses += self.beamtime.losses
         self._reported_kinds: set[str] = set()
@@ -118,12 +115,12 @@ class Summary:
         self.timings[verb] = round(self.timings.get(verb, 0.0) + seconds, 3)
         self.report_warnings()
 
-    def add_fresh(self, name: str) -> None:
-        """Record a product as fresh; its earlier facts and warnings still hold."""
-        self.items[name] = self.previous["items"].get(name, {}) | {"status": "fresh"}
-        for text in self.items[name].get("warnings", []):
+    def add_fresh(self, name: str, facts: Mapping[str, Any]) -> None:
+        """Record a product as fresh; its facts and warnings, from the file, hold."""
+        self.items[name] = {**facts, "status": "fresh"}
+        for text in facts.get("warnings", []):
             self.warn(text)
-        self.lose(self.items[name].get("losses", []))
+        self.lose(facts.get("losses", []))
 
     def add_stale(self, name: str, path: Path, reason: str) -> None:
         """Record that a product has to be made, and why."""
@@ -137,17 +134,10 @@ class Summary:
 
     def add_product(self, name: str, path: Path, content: Content) -> None:
         """Record a product that was made."""
-        warnings = list(content.warnings)
-        self.items[name] = {"status": "done", **content.facts}
-        if warnings:
-            self.items[name]["warnings"] = warnings
-        if content.losses:
-            self.items[name]["losses"] = list(content.losses)
-        if content.corrections:
-            self.items[name]["corrections"] = list(map(asdict, content.corrections))
+        self.items[name] = {"status": "done", **content.as_json()}
         self.lose(content.losses)
         self.executed.append(str(path.relative_to(self.out)))
-        for text in warnings:
+        for text in content.warnings:
             self.warn(text)
 
     def add_failure(self, name: str, reason: str) -> None:
@@ -233,24 +223,6 @@ class Summary:
         has it by now: other runs into the same folder may have written theirs since.
         """
         self.report_warnings()
-        self._save()
-
-    def save_soon(self) -> None:
-        """Write run.json now and then: a job that is killed loses few facts.
-
-        A product whose facts were lost is fresh, and its warnings would be missing.
-        """
-        now = time.monotonic()
-        if now - self._saved < SAVE_INTERVAL:
-            return
-        try:
-            self._save()
-        except OSError as error:  # the last write fails, too, and is reported
-            log.debug("%s: %s", paths.RUN_SUMMARY, error)
-        self._saved = now
-
-    def _save(self) -> None:
-        """Write run.json without reporting."""
         content = self.as_dict()
         with locked(self.out):
             if not self.is_complete:

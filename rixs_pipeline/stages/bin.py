@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rixs_pipeline import paths
 from rixs_pipeline.core.flux.blank import Response
 from rixs_pipeline.io.runs import Run
+from rixs_pipeline.io.temporaries import temporary_folder
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
@@ -141,9 +141,9 @@ class Bin(Stage[Run | PhotonStore]):
         }
         return {
             "pulses": context.products.pulse_digest(scan),
-            "run": self.context.run_digest(scan),
-            "calibrations": context.key_digests(calibrations.interval(scan)),
-            "between": self.context.digest(companions),
+            "log": self.context.run_digest(scan),
+            "reference runs": context.key_digests(calibrations.interval(scan)),
+            "other scans of the interval": self.context.digest(companions),
         }
 
     def _companion_digest(self, scan: Run) -> str:
@@ -168,7 +168,7 @@ class Bin(Stage[Run | PhotonStore]):
                 self._count_inputs(leading),
             ]
         throughput = self.context.digest(sources)
-        return self._count_inputs(scan) | {"throughput": throughput}
+        return self._count_inputs(scan) | {"first scan of the sample": throughput}
 
     def compute(
         self, products: Sequence[Product[Run | PhotonStore]]
@@ -236,10 +236,9 @@ class Bin(Stage[Run | PhotonStore]):
         if not stores:
             yield {}
             return
-        parent = paths.photon_list(self.context.out, "").parent
-        parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".", dir=parent) as folder:
-            yield {name: Path(folder) / name for name in stores}
+        parts = paths.photon_list(self.context.out, "parts")
+        with temporary_folder(parts) as folder:
+            yield {name: folder / name for name in stores}
 
     def _map_content(self, throughput: Outcome[Throughput], counted: Any) -> Content:
         scale = ExposureScale(

@@ -65,7 +65,7 @@ class Calibrate(Stage[Run]):
         run = product.source
         return {
             "pulses": self.context.products.pulse_digest(run),
-            "run": self.context.run_digest(run),
+            "log": self.context.run_digest(run),
         }
 
     def compute(self, products: Sequence[Product[Run]]) -> Iterator[Result[Run]]:

@@ -71,10 +71,8 @@ class Combine(Stage[SampleEdge]):
         """Return digests of the keys of all scans, and of what others say of I0."""
         scan_paths = product.source.scan_paths(self.context.out)
         verdict = self.flux.verdict(product.source)
-        return {
-            "scans": self.context.key_digests(scan_paths),
-            "flux": self.context.digest(verdict.as_json()),
-        }
+        scans = {path.stem: self.context.key_digest(path) for path in scan_paths}
+        return scans | {"I0 of other scans": self.context.digest(verdict.as_json())}
 
     def compute_product(self, product: Product[SampleEdge]) -> Content:
         """Test the passes against each other and add them."""

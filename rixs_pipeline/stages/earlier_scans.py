@@ -10,8 +10,8 @@ from typing import TypeVar
 
 Scan = TypeVar("Scan")
 
-FIRST = 20  # scans just after the reference run: they tie the lines to its scale
-LAST = 40  # scans before the one to be corrected: they share its drift
+FIRST = 10  # scans just after the reference run: they tie the lines to its scale
+LAST = 30  # scans before the one to be corrected: they share its drift
 
 
 def ends_of(scans: Sequence[Scan]) -> tuple[Scan, ...]:

@@ -7,7 +7,7 @@ when it fails, and how it gets to disk is the runner's business.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
@@ -78,6 +78,17 @@ class Content:
     warnings: Sequence[str] = ()
     losses: Sequence[str] = ()
     corrections: Sequence[Correction] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what run.json says of the product; it is kept in the product too."""
+        item = dict(self.facts)
+        if self.warnings:
+            item["warnings"] = list(self.warnings)
+        if self.losses:
+            item["losses"] = list(self.losses)
+        if self.corrections:
+            item["corrections"] = list(map(asdict, self.corrections))
+        return item
 
 
 @dataclass(frozen=True)

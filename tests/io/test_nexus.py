@@ -25,6 +25,7 @@ ATTRIBUTES = {
     "schema_version",
     "program_version",
     "config_hash",
+    "option_hashes",
     "input_hashes",
     "command",
 }

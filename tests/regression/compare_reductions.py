@@ -21,6 +21,7 @@ TOLERANCE = 1e-12
 PROVENANCE = {
     "program_version",
     "config_hash",
+    "option_hashes",
     "input_hashes",
     "command",
     "file_time",

@@ -80,10 +80,12 @@ def test_reasons_why_a_product_is_stale(freshness, tmp_path):
     path = write_product(freshness)
     other_inputs = {"pulses": "5678"}
     assert why_stale(freshness, tmp_path / "none.nxs") == "not made yet"
-    assert why_stale(freshness, path, {"step": 1.0}) == "config changed"
-    assert why_stale(freshness, path, inputs=other_inputs) == "inputs changed"
+    assert why_stale(freshness, path, {"step": 1.0}) == "config changed (step)"
+    assert why_stale(freshness, path, inputs=other_inputs) == (
+        "inputs changed (pulses)"
+    )
     assert why_stale(freshness, path, {"step": 1.0}, other_inputs) == (
-        "config changed, inputs changed"
+        "config changed (step), inputs changed (pulses)"
     )
     assert freshness.summary.warnings == []
 

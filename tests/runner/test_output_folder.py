@@ -1,10 +1,15 @@
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+
 import pytest
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.config.load import load_config
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.runner.output_folder import make_folder, write_config
+from rixs_pipeline.runner.output_folder import held, make_folder, write_config
 
 CONFIG = Config.model_validate({"map": {"step": 0.6}})
 
@@ -52,3 +57,67 @@ def test_another_or_a_damaged_config_is_replaced(tmp_path, content):
     write_config(CONFIG, tmp_path)
     assert load_config(path).map.step == 0.6
     assert [file.name for file in tmp_path.iterdir()] == [paths.RESOLVED_CONFIG]
+
+
+OTHER = Config.model_validate({"map": {"step": 0.9}})
+SAME = Config.model_validate({"map": {"step": 0.6}, "execution": {"workers": 3}})
+
+
+def test_reductions_with_the_same_config_share_the_folder(tmp_path):
+    with held(tmp_path, CONFIG, tmp_path / "b"), held(tmp_path, SAME, tmp_path / "b"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("config", "beamtime", "different"),
+    [(OTHER, "b", "config"), (CONFIG, "c", "beamtime"), (OTHER, "c", "beamtime and")],
+)
+def test_another_reduction_is_refused_and_told_who_holds_the_folder(
+    tmp_path, config, beamtime, different
+):
+    with held(tmp_path, CONFIG, tmp_path / "b"):
+        message = f"another {different}.*process {os.getpid()}.*another folder"
+        for _ in range(2):
+            with (
+                pytest.raises(UsageError, match=message),
+                held(tmp_path, config, tmp_path / beamtime),
+            ):
+                pytest.fail("held")
+    with held(tmp_path, config, tmp_path / beamtime):
+        pass
+
+
+def test_the_last_of_several_gives_the_folder_free(tmp_path):
+    with ExitStack() as second:
+        with held(tmp_path, CONFIG, tmp_path):
+            second.enter_context(held(tmp_path, CONFIG, tmp_path))
+        with pytest.raises(UsageError), held(tmp_path, OTHER, tmp_path):
+            pytest.fail("held")
+    with held(tmp_path, OTHER, tmp_path):
+        pass
+
+
+def test_a_process_that_was_killed_holds_nothing(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from rixs_pipeline.config import Config\n"
+        "from rixs_pipeline.runner.output_folder import held\n"
+        "out = Path(sys.argv[1])\n"
+        "with held(out, Config(), out):\n"
+        "    print('held', flush=True); time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(UsageError), held(tmp_path, CONFIG, tmp_path):
+            pytest.fail("held")
+        process.kill()
+    with held(tmp_path, CONFIG, tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "[", "7", "\x00"])
+def test_a_damaged_record_of_the_holder_is_no_claim(tmp_path, text):
+    (tmp_path / paths.OWNER_FILE).write_text(text)
+    with held(tmp_path, CONFIG, tmp_path):
+        pass

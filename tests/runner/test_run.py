@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline import open_product
-from rixs_pipeline.errors import UsageError
+from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io.provenance import code_version
 from rixs_pipeline.runner.inspect import status
 from rixs_pipeline.stages import chunks
@@ -372,3 +372,48 @@ def test_partial_reduction_keeps_the_summary(small):
     after = json.loads((small.out / "run.json").read_text())["items"]
     assert after.keys() == before.keys()
     assert after["scan0003"]["photons"] == before["scan0003"]["photons"]
+
+
+def damage(path, change):
+    """Change a product as a program other than this one may."""
+    with h5py.File(path, "r+") as file:
+        change(file["entry/data"])
+
+
+def negative(data):
+    counts = data["counts"][()].astype(np.int64)
+    counts[0, 0] = -5
+    data["counts"][...] = counts
+
+
+def not_a_number(data):
+    data["intensity"][0, 0] = np.nan
+
+
+def linked(data):
+    del data["intensity"]
+    data["intensity"] = h5py.ExternalLink("elsewhere.nxs", "/entry/data/intensity")
+
+
+@pytest.mark.parametrize("change", [negative, not_a_number, linked])
+def test_a_product_that_was_changed_is_made_again(small, change):
+    path = small.out / "scans" / "scan0001.nxs"
+    expected = open_product(path)
+    damage(path, change)
+    summary = small.run()
+    assert "scans/scan0001.nxs" in summary.executed
+    assert any("content changed since it was written" in w for w in summary.warnings)
+    assert_equal(open_product(path), expected)
+
+
+def test_facts_of_products_are_not_lost_with_run_json(small):
+    before = small.run().items
+    (small.out / "run.json").unlink()
+    assert small.run().items == before
+
+
+def test_a_product_with_links_is_not_opened(small):
+    path = small.out / "scans" / "scan0001.nxs"
+    damage(path, linked)
+    with pytest.raises(InputError, match="'intensity' is a link"):
+        open_product(path)

@@ -107,7 +107,7 @@ def test_pulses_log_and_calibrations_are_inputs(tmp_path):
     assert changed_parts(before, stage.inputs(product)) == {"pulses"}
     path = paths.calibration_product(tmp_path, "cal0005")
     stage.context.products.add(path, key="changed")
-    assert "calibrations" in changed_parts(before, stage.inputs(product))
+    assert "reference runs" in changed_parts(before, stage.inputs(product))
 
 
 def test_the_counts_of_the_leading_scan_are_an_input_of_the_others(tmp_path):
@@ -116,7 +116,9 @@ def test_the_counts_of_the_leading_scan_are_an_input_of_the_others(tmp_path):
     before = {name: stage.inputs(products[name]) for name in products}
     stage.context.products.pulses["scan0001"] = "more pulses"
     after = {name: stage.inputs(products[name]) for name in products}
-    assert changed_parts(before["scan0002"], after["scan0002"]) == {"throughput"}
+    assert changed_parts(before["scan0002"], after["scan0002"]) == {
+        "first scan of the sample"
+    }
     assert changed_parts(before["scan0001"], after["scan0001"]) == {"pulses"}
 
 
@@ -132,7 +134,9 @@ def test_the_pulses_of_the_whole_interval_are_inputs(tmp_path, shift):
     before, after = (make_stage(tmp_path, KEEP, shift=shift) for _ in range(2))
     after.context.products.pulses["scan0001"] = "more pulses"
     product = by_name(before)["scan0002 photons"]
-    assert changed_parts(before.inputs(product), after.inputs(product)) == {"between"}
+    assert changed_parts(before.inputs(product), after.inputs(product)) == {
+        "other scans of the interval"
+    }
 
 
 @pytest.mark.parametrize("lead_is_there", [True, False])

@@ -49,11 +49,11 @@ def test_the_pulses_and_the_log_are_inputs(tmp_path):
     stage = calibrate(tmp_path)
     first, second = stage.products()
     before = stage.inputs(first)
-    assert before["run"] != stage.inputs(second)["run"]
+    assert before["log"] != stage.inputs(second)["log"]
     stage.context.products.pulses["cal0000"] = "more pulses"
     after = stage.inputs(first)
     assert after["pulses"] != before["pulses"]
-    assert after["run"] == before["run"]
+    assert after["log"] == before["log"]
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,8 @@ def _decide_interval(
     for group in groups:
         names = [clock.scan.name for clock in group]
         decided = names if is_closed else names[-1:]
-        values = {**options, "clocks": [digests[name] for name in names]}
+        group_digests = [digests[name] for name in names]
+        values = {**options, "decided": decided, "clocks": group_digests}
         find = partial(_decide_last, group, len(decided))
         found = memo.get(values, find, _from_json)
         decisions |= zip(decided, found, strict=True)

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # attributes of products that no figure shows
-PROVENANCE = {"config_hash", "input_hashes", "program_version", "command"}
+PROVENANCE = {
+    "config_hash",
+    "option_hashes",
+    "input_hashes",
+    "program_version",
+    "command",
+}
 
 
 @dataclass(frozen=True)

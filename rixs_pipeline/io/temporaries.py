@@ -1,0 +1,79 @@
+"""Temporary files beside the results: named after their process, removed with it."""
+
+import logging
+import os
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+LOG = logging.getLogger(__name__)
+
+_OWNER = re.compile(r"\..+\.(?P<host>[\w-]+)\+(?P<process>\d{1,9})\.[0-9a-f]{8}")
+# Age of what is removed: of a process that is not found on this machine, which may be
+# in a container, and of processes on others
+OWN_AGE = 60.0  # s
+OTHER_AGE = 86400.0  # s
+
+
+def temporary_path(path: Path) -> Path:
+    """Return a hidden path beside `path`, which names this process."""
+    owner = f"{_host()}+{os.getpid()}.{uuid4().hex[:8]}"
+    return path.with_name(f".{path.name}.{owner}")
+
+
+@contextmanager
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Make a hidden folder beside `path`; it is deleted when the block ends."""
+    folder = temporary_path(path)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_orphans(out: Path) -> None:
+    """Remove the temporary files of processes that were killed.
+
+    Parameters
+    ----------
+    out
+        Folder of the results; its folders are searched, too.
+    """
+    for path in out.glob("**/.*"):
+        owner = _OWNER.fullmatch(path.name)
+        if owner and _is_orphan(path, owner["host"], int(owner["process"])):
+            LOG.debug("%s: left by a process that was killed; removed", path)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _is_orphan(path: Path, host: str, process: int) -> bool:
+    try:
+        age = time.time() - path.lstat().st_mtime
+    except OSError:  # removed meanwhile
+        return False
+    if host != _host():
+        return age > OTHER_AGE
+    return age > OWN_AGE and not _is_running(process)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
+def _host() -> str:
+    return re.sub(r"[^\w-]", "-", socket.gethostname()) or "host"
