@@ -7,6 +7,7 @@ RUN_SUMMARY = "run.json"
 RESOLVED_CONFIG = "config.yaml"
 DIGEST_CACHE = ".digests.json"
 ARRAY_CACHE = ".cache"  # folder of arrays that take long to compute
+LOG_COPIES = f"{ARRAY_CACHE}/logs"
 MEMO = f"{ARRAY_CACHE}/decisions.json"
 PRODUCT_JOURNAL = f"{ARRAY_CACHE}/products.jsonl"  # digests as they were written
 OWNER_FILE = ".owner.json"  # whose reductions use the folder now

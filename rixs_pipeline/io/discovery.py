@@ -10,11 +10,14 @@ from rixs_pipeline.io.checks.copies import drop_copies
 from rixs_pipeline.io.checks.given_offsets import remove_given_offsets
 from rixs_pipeline.io.find_files import collect_files, guessed_times, unread_files
 from rixs_pipeline.io.join_pulses import join_pulses
+from rixs_pipeline.io.log_copies import LogCopies
 from rixs_pipeline.io.read_pulse_sets import read_pulse_sets
 from rixs_pipeline.io.runs import Beamtime, RefusedRun, Run, name_of
 
 
-def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
+def discover(
+    path: Path, config: BeamtimeConfig | None = None, copies: LogCopies | None = None
+) -> Beamtime:
     """Return the runs of a beamtime directory; reads logs and headers, no pulses.
 
     Problems are one line each, with the file and what to do: those of a run in
@@ -26,6 +29,8 @@ def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
         The directory.
     config
         Corrects samples, edges and readings, and excludes scans.
+    copies
+        Logs as they were last read whole.
 
     Returns
     -------
@@ -40,7 +45,7 @@ def discover(path: Path, config: BeamtimeConfig | None = None) -> Beamtime:
     """
     if not path.is_dir():
         raise InputError(f"{path}: not a directory; give the folder of a beamtime")
-    files = collect_files(path)
+    files = collect_files(path, copies)
     pulses = read_pulse_sets(files)
     distinct = drop_copies(pulses.pulse_sets, pulses.ends)
     files.problems += distinct.problems

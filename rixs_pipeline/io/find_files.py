@@ -3,7 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rixs_pipeline import paths
@@ -12,6 +12,7 @@ from rixs_pipeline.files.opening import FileKind, named_errors, open_regular
 from rixs_pipeline.io.formats import json_log, photon_list, ssrl_ascii, ssrl_log
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.values import TimeForm
+from rixs_pipeline.io.log_copies import LogCopies
 from rixs_pipeline.io.runs import RefusedRun
 
 _HEAD_BYTES = 4096  # of a file, by which its format is recognised
@@ -36,22 +37,80 @@ class BeamtimeFiles:
     problems: list[str] = field(default_factory=list)
     refused: list[RefusedRun] = field(default_factory=list)  # logs that are damaged
 
+    def add(self, others: "BeamtimeFiles") -> None:
+        """Add further files."""
+        for prefix, paths_of_set in others.off_files.items():
+            self.off_files[prefix] += paths_of_set
+        self.state_files |= others.state_files
+        for name in (
+            "logs",
+            "ascii_scans",
+            "photon_lists",
+            "ljh_files",
+            "unknown_files",
+            "problems",
+            "refused",
+        ):
+            getattr(self, name).extend(getattr(others, name))
 
-def collect_files(root: Path) -> BeamtimeFiles:
-    """Walk the directory and sort its files by format."""
+
+def collect_files(root: Path, copies: LogCopies | None = None) -> BeamtimeFiles:
+    """Walk the directory and sort its files by format.
+
+    Parameters
+    ----------
+    root
+        The directory.
+    copies
+        Logs as they were last read whole; they replace those that are half written now.
+
+    Returns
+    -------
+    BeamtimeFiles
+        Of all formats.
+    """
     files = BeamtimeFiles()
     for path in _walk(root, files.problems):
-        try:
-            with named_errors(path):
-                _sort_file(path, files)
-        except LogError as error:
-            if error.run_name:
-                files.refused.append(RefusedRun(error.run_name, str(error)))
-            else:
-                files.problems.append(str(error))
-        except InputError as error:
-            files.problems.append(str(error))
+        found = _read_file(path)
+        if copies and not (found.off_files or found.state_files):
+            found = _last_whole_log(path, found, copies)
+        files.add(found)
     return files
+
+
+def _read_file(path: Path) -> BeamtimeFiles:
+    """Return what one file is, or why it cannot be used."""
+    found = BeamtimeFiles()
+    try:
+        with named_errors(path):
+            _sort_file(path, found)
+    except LogError as error:
+        if error.run_name:
+            found.refused.append(RefusedRun(error.run_name, str(error)))
+        else:
+            found.problems.append(str(error))
+    except InputError as error:
+        found.problems.append(str(error))
+    return found
+
+
+def _last_whole_log(
+    path: Path, found: BeamtimeFiles, copies: LogCopies
+) -> BeamtimeFiles:
+    """Return a log as it was last read whole, if it lacks runs that it had then."""
+    if found.logs and not found.refused:
+        copies.whole.append(path)
+        return found
+    copy = copies.find(path)
+    kept = _read_file(copy) if copy else BeamtimeFiles()
+    if {log.name for log in kept.logs} <= {log.name for log in found.logs}:
+        return found
+    kept.logs = [replace(log, log=path) for log in kept.logs]
+    kept.problems = [
+        f"{path}: incomplete (it is being written, or was cut off); used as it was "
+        "when it was last whole"
+    ]
+    return kept
 
 
 def _walk(root: Path, problems: list[str]) -> Iterator[Path]:

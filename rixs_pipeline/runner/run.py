@@ -8,6 +8,7 @@ from rixs_pipeline.config import Config
 from rixs_pipeline.io import discovery
 from rixs_pipeline.io.array_cache import ArrayCache
 from rixs_pipeline.io.checks.overlaps import separate
+from rixs_pipeline.io.log_copies import LogCopies
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.io.temporaries import remove_orphans
@@ -45,7 +46,8 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
     RixsError
         The input as a whole cannot be used.
     """
-    logged = discovery.discover(beamtime_path, config.beamtime)
+    copies = LogCopies(out / paths.LOG_COPIES)
+    logged = discovery.discover(beamtime_path, config.beamtime, copies)
     if options.dry_run:
         return _reduce(logged, config, out, options)
     # scans that are not there are refused before anything is written
@@ -53,6 +55,7 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
     make_folder(out, beamtime_path)
     with held(out, config, beamtime_path):
         remove_orphans(out)
+        copies.save()
         return _reduce(logged, config, out, options)
 
 
