@@ -92,8 +92,8 @@ def member(group: h5py.Group, name: str) -> Any:
     """
     if not isinstance(group, h5py.Group):
         raise ValueError(f"'{group.name}' is not a group")
-    link = group.get(name, getlink=True)
-    if not isinstance(link, h5py.HardLink):
+    link = group.id.links.get_info(name.encode())
+    if link.type != h5py.h5l.TYPE_HARD:
         raise ValueError(f"'{name}' is a link")
     return group[name]
 
@@ -157,12 +157,16 @@ def dimension_names(stored: h5py.Dataset) -> list[str]:
     scales = stored.attrs.get("DIMENSION_LIST", ())
     if len(scales) != stored.ndim:
         raise ValueError(f"'{stored.name}' has a dimension without a name")
-    return [_last_part(stored.file[references[0]].name) for references in scales]
+    names = [h5py.h5r.get_name(references[0], stored.id) for references in scales]
+    return [_last_part(name.decode()) for name in names]
 
 
 def attribute_text(stored: h5py.Dataset, name: str) -> str:
     """Return an attribute that is text; nothing where it is missing or is no text."""
-    value = stored.attrs.get(name, "")
+    attributes = stored.attrs
+    if name not in attributes:  # HDF5 takes long to report an error
+        return ""
+    value = attributes[name]
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return value if isinstance(value, str) else ""

@@ -13,6 +13,8 @@ from rixs_pipeline.files.opening import FileKind, one_line
 
 LOG = logging.getLogger("rixs_pipeline")
 
+_LONGEST_NAME = 255  # bytes, of a file
+
 
 def _check_figure(name: str) -> str:
     """Refuse names of files that are not right in the folder of the figures.
@@ -21,6 +23,7 @@ def _check_figure(name: str) -> str:
     """
     folder, *rest = PurePath(name).parts or ("",)
     is_plain = len(rest) == 1 and rest[0] != ".." and name.isprintable()
+    is_plain = is_plain and len(name.encode()) <= _LONGEST_NAME
     if folder != paths.figures_folder(Path()).name or not is_plain:
         raise ValueError("not the name of a figure")
     return name

@@ -110,6 +110,12 @@ FOUND = {
         "json",
         dump_json(LOG | {"epoch_time_start_s": ["0e999999999"] * 4}),
     ),
+    "json: time of blanks": (
+        "json",
+        dump_json(
+            LOG | {"epoch_time_start_s": ["2026-01-01T00:00" + " " * 60_000 + "x"] * 4}
+        ),
+    ),
     "json: half a character": ("json", dump_json(LOG | {"sample_id": "\ud800"})),
     "json: long name": ("json", dump_json(LOG | {"sample_id": "x" * 5000})),
     "ascii: blanks": (
@@ -173,6 +179,10 @@ FOUND = {
     "summary: above": (
         "summary",
         changed_summary(b"figures/scan0001.png", b"../precious"),
+    ),
+    "summary: long name": (
+        "summary",
+        changed_summary(b"scan0001.png", b"9" * 5000 + b".png"),
     ),
     "summary: nested": ("summary", b'{"items":' * 100_000),
     "digests: status of text": (

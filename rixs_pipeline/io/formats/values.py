@@ -13,7 +13,7 @@ from rixs_pipeline.io.runs import MAX_RUN_NUMBER
 
 # no two parts can match the same digits: the time is linear in the length
 _NUMBER = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?\s*")
-_LONGEST_NUMBER = 100  # characters; a float64 has at most 25
+_LONGEST_NUMBER = 100  # characters, also of a time; a float64 has at most 25
 _MISSING_TEXTS = {"", "nan", "none", "null", "inf", "+inf", "-inf"}
 _ISO_TIME = re.compile(
     r"\s*(?P<day>\d{4}-?\d\d-?\d\d)[T ](?P<clock>\d\d:?\d\d(:?\d\d)?)"
@@ -129,7 +129,7 @@ def parse_time(value: object, key: str) -> LogTime | None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _time_of_number(Decimal(repr(value)), key)
-    if isinstance(value, str):
+    if isinstance(value, str) and len(value) <= _LONGEST_NUMBER:
         if _is_number(value):
             return _time_of_number(Decimal(value.strip()), key)
         if match := _ISO_TIME.fullmatch(value):
