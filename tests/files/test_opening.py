@@ -133,7 +133,7 @@ EXEMPT = {
     "runner/output_folder.py",  # compares text with what it would write
 }
 READERS = {"open", "read_text", "read_bytes", "loadtxt", "genfromtxt", "fromfile"}
-WRITES = ("'w'", "'ab'", "'wb'", "'x'")
+WRITES = ("'w'", "'a'", "'ab'", "'wb'", "'x'")
 
 
 def opening_calls(module):
