@@ -76,7 +76,8 @@ def test_documents_before_a_damaged_one_are_kept():
         "{a: 1, b: [1.5, .inf, -.inf, 1e3, 1_000, 0x1F, 0o17, 0b11, 017, -.5, +1.]}",
         "[true, False, yes, null, ~, '', \"null\", 'true', !!str 5, !!float 5]",
         "a:\nb: ''\n",
-        "- &x {a: 1}\n- *x\n- {<<: *x, b: 2}\n- {a: 3, <<: *x}\n- {<<: [*x, {a: 7, c: 8}]}",
+        "- &x {a: 1}\n- *x\n- {<<: *x, b: 2}\n- {a: 3, <<: *x}\n"
+        "- {<<: [*x, {a: 7, c: 8}]}",
         "a: |\n  text\n  more\nb: >\n  folded\n  text\n",
         "",
         "# nothing\n",

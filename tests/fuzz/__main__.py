@@ -26,7 +26,8 @@ def main() -> int:
             report = fuzz(TARGETS[name], options.inputs, options.seed, Path(folder))
         print(
             f"{name}: {report.inputs} inputs, {len(report.failures)} failures, "
-            f"{report.unconfirmed} not repeated, {report.lines} lines reached, {report.seconds:.0f} s",
+            f"{report.unconfirmed} not repeated, {report.lines} lines reached, "
+            f"{report.seconds:.0f} s",
             flush=True,
         )
         for number, (problem, data) in enumerate(report.failures):

@@ -181,7 +181,7 @@ def _limit_memory() -> None:
 def _work(
     target: Target, first: int, stop: int, seed: int, folder: Path, shared: mmap.mmap
 ) -> None:
-    """Read inputs one after the other; those that reach new lines are changed further."""
+    """Read inputs one after the other; change those further that reach new lines."""
     _limit_memory()
     corpus = target.seeds()
     coverage = _Coverage()

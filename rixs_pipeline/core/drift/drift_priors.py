@@ -20,14 +20,14 @@ from rixs_pipeline.types import FloatArray
 # How far the coefficient of slow changes may be from that of pulse to pulse: in real
 # pulses 1.7 +- 0.6 and 3.5 +- 0.5 e-5.
 SLOW_WIDTHS = (0.0, 2e-5)
-# Hidden drift: rms, eV at E_0, and its prior: half-Cauchy on sizes that are about a
-# factor of two apart; none is as probable as some.
+# Hidden drift: rms, eV at E_0, and its prior: a fifth for none, and half-Cauchy on
+# sizes that are about a factor of two apart.
 TYPICAL_SIZE = 0.2  # eV at E_0: the hidden drift of real pixels
-_SOME_DRIFT = {
+NO_DRIFT_WEIGHT = 0.5
+SIZE_WEIGHTS = {0.0: NO_DRIFT_WEIGHT} | {
     size: size / TYPICAL_SIZE / (1 + (size / TYPICAL_SIZE) ** 2)
     for size in (0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
 }
-SIZE_WEIGHTS = {0.0: sum(_SOME_DRIFT.values())} | _SOME_DRIFT
 TIME_SCALES = (1800.0, 5400.0, 14400.0)  # s, of a Matern-3/2 process
 # Time scale of a process that changes as fast as a wave with a period of 1.
 SCALE_OF_PERIOD = np.sqrt(3) / (2 * np.pi)

@@ -358,8 +358,8 @@ def _parse_header(
     version = str(header["FileFormatVersion"])
     if file_format != "OFF" or version not in VERSIONS:
         raise InputError(
-            f"{path}: {one_line(f'{file_format} {version}')} is not supported; supported: OFF "
-            f"{', '.join(VERSIONS)}"
+            f"{path}: {one_line(f'{file_format} {version}')} is not supported; "
+            f"supported: OFF {', '.join(VERSIONS)}"
         )
     number_of_bases = int(header["NumberOfBases"])
     if number_of_bases <= FILT_VALUE:
@@ -380,7 +380,8 @@ def _parse_header(
     frame_period_s = float(header["FramePeriodSeconds"])
     if not (isfinite(frame_period_s) and frame_period_s > 0):
         raise ValueError(
-            f"invalid `FramePeriodSeconds`: {frame_period_s} s (must be positive and finite)"
+            f"invalid `FramePeriodSeconds`: {frame_period_s} s (must be positive and "
+            "finite)"
         )
     if not text_bytes <= data_offset <= file_bytes:
         raise ValueError(

@@ -97,7 +97,7 @@ def _name_of(document: object, header: dict[str, Any]) -> str:
 
 
 def _documents(path: Path) -> Iterator[Any]:
-    """Yield one document after the other, so that a damaged one does not cost the rest."""
+    """Yield one document after the other: a damaged one does not cost the rest."""
     text = read_text(path, FileKind.LOG)
     yield from documents(text, _LOG_SCALARS, may_repeat_keys=True)
 
