@@ -344,7 +344,8 @@ def test_interrupted_reduction_leaves_complete_files_and_can_resume(small):
     )
     files = [path for path in small.out.rglob("*") if path.is_file()]
     assert all(
-        path.suffix in (".nxs", ".csv", ".json", ".yaml") or path.name == ".lock"
+        path.suffix in (".nxs", ".npz", ".csv", ".json", ".jsonl", ".yaml")
+        or path.name == ".lock"
         for path in files
     )
     kept = [path for path in files if path.suffix == ".nxs"]
