@@ -170,9 +170,10 @@ def test_full_disk_loses_only_products_that_do_not_fit(small, monkeypatch):
 
 
 def contents(out):
-    """What is in a folder of results, except for who uses it."""
-    files = [path for path in out.rglob("*") if path.is_file()]
-    return {path: path.read_bytes() for path in files if path.name != paths.OWNER_FILE}
+    """What is in a folder of results, without what is hidden: who uses it, caches."""
+    files = [path for path in out.glob("[!.]*/**/*") if path.is_file()]
+    files += [path for path in out.glob("[!.]*") if path.is_file()]
+    return {path: path.read_bytes() for path in files}
 
 
 def test_disk_without_space_is_one_line(small, cli, monkeypatch):

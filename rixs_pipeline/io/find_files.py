@@ -42,16 +42,13 @@ class BeamtimeFiles:
         for prefix, paths_of_set in others.off_files.items():
             self.off_files[prefix] += paths_of_set
         self.state_files |= others.state_files
-        for name in (
-            "logs",
-            "ascii_scans",
-            "photon_lists",
-            "ljh_files",
-            "unknown_files",
-            "problems",
-            "refused",
-        ):
-            getattr(self, name).extend(getattr(others, name))
+        self.logs += others.logs
+        self.ascii_scans += others.ascii_scans
+        self.photon_lists += others.photon_lists
+        self.ljh_files += others.ljh_files
+        self.unknown_files += others.unknown_files
+        self.problems += others.problems
+        self.refused += others.refused
 
 
 def collect_files(root: Path, copies: LogCopies | None = None) -> BeamtimeFiles:

@@ -14,6 +14,7 @@ from rixs_pipeline.io.digest_cache import DigestCache
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner.product_digests import ProductDigests
 from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.runner.summary_file import parse_facts
 
 OPTION_DIGITS = 8  # of the digest of one option
 SHOWN_NAMES = 3  # of options or inputs that changed
@@ -137,10 +138,7 @@ class Freshness:
 
     def facts(self, path: Path) -> dict[str, Any]:
         """Return what a fresh product says of itself, for run.json."""
-        try:
-            return dict(parse_json(self._facts.get(path, "{}").encode()))
-        except (TypeError, ValueError):
-            return {}
+        return parse_facts(self._facts.get(path, "{}"))
 
     def _warn_version(self, version: str) -> None:
         """Say once that all products of another version are made again."""

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.files.json_text import read_json
+from rixs_pipeline.files.json_text import parse_json, read_json
 from rixs_pipeline.files.opening import FileKind, one_line
 
 LOG = logging.getLogger("rixs_pipeline")
@@ -99,3 +99,14 @@ def read(out: Path) -> dict[str, Any]:
         LOG.warning("%s: cannot be read (%s); ignored", path, problem)
         return empty
     return dict(content)
+
+
+def parse_facts(text: str) -> dict[str, Any]:
+    """Return the facts of a product from its file; none if they are not as expected."""
+    try:
+        facts = dict(parse_json(text.encode()))
+        _Facts.model_validate({"status": "", **facts})
+    except (TypeError, ValueError) as error:
+        LOG.debug("facts of a product cannot be read (%s)", error)
+        return {}
+    return facts

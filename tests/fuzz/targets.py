@@ -31,6 +31,7 @@ from rixs_pipeline.io.inspection import as_text, describe
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.last_lines import last_lines
 from rixs_pipeline.runner.summary import FIGURES, Summary
+from rixs_pipeline.runner.summary_file import parse_facts
 from rixs_pipeline.stages.stage import FigureFiles
 from tests.fuzz.mutations import dump_json, mutate_bytes, mutate_values
 from tests.fuzz.products import PRODUCT_SEEDS, mutate_product, read_product
@@ -355,8 +356,8 @@ def read_summary(data: bytes, folder: Path) -> None:
     precious.touch()
     (out / paths.RUN_SUMMARY).write_bytes(data)
     summary = Summary(out, Beamtime(folder, (), ()), "fuzz", dry_run=False)
-    for name in list(summary.previous["items"])[:20]:
-        summary.add_fresh(name)
+    for name, facts in list(summary.previous["items"].items())[:20]:
+        summary.add_fresh(name, parse_facts(json.dumps(facts)))
     for name in list(summary.previous["figures"])[:20]:
         summary.has_fresh_figures(f"{name}{FIGURES}", "a")
         summary.add_figures(f"{name}{FIGURES}", "a", FigureFiles({}, ()))

@@ -159,3 +159,20 @@ def test_an_unreadable_pulse_file_is_left_to_the_run_that_needs_it(freshness, tm
     freshness.read_pulses([run])
     with pytest.raises(InputError, match="x_chan3"):
         freshness.pulse_digest(run)
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ('{"warnings": ["no beam"], "photons": 5}', {"warnings", "photons"}),
+        ('{"warnings": 5}', set()),
+        ('{"corrections": [{"name": 1}]}', set()),
+        ("[1]", set()),
+        ("{", set()),
+        ("[" * 100_000, set()),
+    ],
+)
+def test_facts_that_are_not_as_expected_are_no_facts(freshness, tmp_path, text, facts):
+    path = write_product(freshness, facts=text)
+    assert why_stale(freshness, path) == ""
+    assert freshness.facts(path).keys() == facts
