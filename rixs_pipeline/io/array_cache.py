@@ -30,7 +30,7 @@ class ArrayCache:
     folder
         One file for each name; made when the first one is saved.
     is_writable
-        False: nothing is saved, as in a dry run.
+        Whether arrays may be saved; a dry run saves none.
     """
 
     folder: Path

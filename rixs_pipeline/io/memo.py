@@ -26,7 +26,7 @@ class Memo:
     Attributes
     ----------
     path
-        The JSON file; None: nothing is kept.
+        The JSON file; with None, the next reduction finds everything again.
     known
         Of earlier reductions.
     used

@@ -47,8 +47,8 @@ def held(out: Path, config: Config, beamtime_path: Path) -> Iterator[None]:
     """Hold the folder of the results for reductions that make the same products.
 
     Those with the same config, beamtime and version of the program share it, such as
-    the jobs of one submission. Locks end with their process, also on another node. On
-    a file system without locks nothing is held.
+    the jobs of one submission. Locks end with their process, also on another node. A
+    file system without locks leaves the folder unprotected.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def held(out: Path, config: Config, beamtime_path: Path) -> Iterator[None]:
 
 
 def _sign(file: TextIO, claim: Mapping[str, str]) -> None:
-    """Write who holds the folder, for others to read; without room nobody does."""
+    """Write who holds the folder, for the message that others get."""
     holder = {
         "user": os.environ.get("USER", "unknown"),
         "host": socket.gethostname(),
