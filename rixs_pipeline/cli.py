@@ -63,6 +63,13 @@ SiteOption = Annotated[
         help="Config file of the site; the config of the beamtime overrides it.",
     ),
 ]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Let the config of the beamtime run commands and name a dask scheduler.",
+    ),
+]
 OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for all results.")]
 ScansOption = Annotated[
     str | None,
@@ -194,13 +201,18 @@ def _set_up_logging(verbose: bool = False, quiet: bool = False) -> None:
 
 
 def _load_config(
-    config: Path | None, site: Path | None = None, **execution: Any
+    config: Path | None,
+    site: Path | None = None,
+    *,
+    is_trusted: bool = False,
+    **execution: Any,
 ) -> "Config":
     """Load the config; what the command line says about execution comes on top."""
     from rixs_pipeline.config.load import load_config
 
     given = {key: value for key, value in execution.items() if value is not None}
-    return load_config(config, site, {"execution": given} if given else None)
+    overrides = {"execution": given} if given else None
+    return load_config(config, site, overrides, is_trusted=is_trusted)
 
 
 @app.callback(invoke_without_command=True)
@@ -241,6 +253,7 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
         beamtime: BeamtimeArgument,
         config: ConfigOption = None,
         site: SiteOption = None,
+        trust: TrustOption = False,
         out: OutOption = Path("out"),
         scans: ScansOption = None,
         force: ForceOption = False,
@@ -265,7 +278,12 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
 
         _set_up_logging(verbose, quiet)
         resolved = _load_config(
-            config, site, scheduler=scheduler, workers=workers, memory=memory
+            config,
+            site,
+            is_trusted=trust,
+            scheduler=scheduler,
+            workers=workers,
+            memory=memory,
         )
         options = Options(
             until=until,
@@ -300,7 +318,9 @@ def inspect(
     from rixs_pipeline.runner.inspect import inspect_beamtime
 
     _set_up_logging()
-    contents = inspect_beamtime(beamtime, _load_config(config), as_json=as_json)
+    # it carries nothing out
+    resolved = _load_config(config, is_trusted=True)
+    contents = inspect_beamtime(beamtime, resolved, as_json=as_json)
     print(json.dumps(contents, indent=1) if as_json else contents)
     return 0
 
@@ -364,6 +384,7 @@ def export(
 def watch(
     beamtime: BeamtimeArgument,
     config: ConfigOption = None,
+    trust: TrustOption = False,
     out: OutOption = Path("out"),
     every: Annotated[
         float,
@@ -380,7 +401,9 @@ def watch(
     from rixs_pipeline.runner.watch import watch as watch_beamtime
 
     _set_up_logging()
-    resolved = _load_config(config, scheduler=scheduler, workers=workers)
+    resolved = _load_config(
+        config, is_trusted=trust, scheduler=scheduler, workers=workers
+    )
     return watch_beamtime(beamtime, resolved, out, every, rounds)
 
 
@@ -389,6 +412,7 @@ def submit(
     beamtime: BeamtimeArgument,
     config: ConfigOption = None,
     site: SiteOption = None,
+    trust: TrustOption = False,
     out: OutOption = Path("out"),
     dry_run: Annotated[
         bool,
@@ -405,7 +429,7 @@ def submit(
     from rixs_pipeline.runner import slurm
 
     _set_up_logging(quiet=quiet)
-    resolved = _load_config(config, site)
+    resolved = _load_config(config, site, is_trusted=trust)
     steps = slurm.plan_steps(beamtime, resolved, out)
     if dry_run:
         scripts = [slurm.batch_script(step, resolved, out) for step in steps]
@@ -477,7 +501,7 @@ def config_show(config: ConfigOption = None, site: SiteOption = None) -> int:
     """Print the config with all defaults."""
     from rixs_pipeline.config.load import dump_config, load_config
 
-    print(dump_config(load_config(config, site)), end="")
+    print(dump_config(load_config(config, site, is_trusted=True)), end="")
     return 0
 
 
@@ -485,11 +509,12 @@ def config_show(config: ConfigOption = None, site: SiteOption = None) -> int:
 def config_check(
     config: Annotated[Path, typer.Argument(help="Config file to check.")],
     site: SiteOption = None,
+    trust: TrustOption = False,
 ) -> int:
     """Check a config file: list errors with line numbers."""
     from rixs_pipeline.config.load import load_config
 
-    load_config(config, site)
+    load_config(config, site, is_trusted=trust)
     print(f"{config}: no errors")
     return 0
 

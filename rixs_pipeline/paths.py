@@ -13,6 +13,7 @@ PRODUCT_JOURNAL = f"{ARRAY_CACHE}/products.jsonl"  # digests as they were writte
 OWNER_FILE = ".owner.json"  # whose reductions use the folder now
 LOCK_FILE = ".lock"
 LOGS = "logs"  # folder for what jobs on a cluster write
+SUBMITTED_CONFIG = f"{LOGS}/config.yaml"  # of the jobs of `submit`
 
 OFF_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d{1,9})\.off")
 LJH_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d{1,9})\.ljh")

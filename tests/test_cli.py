@@ -230,6 +230,31 @@ def test_config_errors_have_file_line_and_key(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("verb", ["run", "bin", "watch", "submit"])
+def test_commands_in_the_config_of_a_beamtime_are_refused(
+    cli, small_beamtime, tmp_path, verb
+):
+    path, mark = tmp_path / "c.yaml", tmp_path / "mark"
+    path.write_text(f"execution: {{cluster: {{setup: ['touch {mark}']}}}}\n")
+    result = cli(verb, small_beamtime, "-c", path, "-o", tmp_path / "out")
+    assert result.code == 2
+    expected = f"{path}:1: execution.cluster.setup: runs shell commands; move it to "
+    assert expected in error_line(result)
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_trusted_config_may_have_commands(cli, small_beamtime, tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("execution: {cluster: {setup: [echo prepared]}}\n")
+    plan = ("submit", small_beamtime, "-o", tmp_path / "out", "--dry-run")
+    for options in (("-c", path, "--trust"), ("--site", path)):
+        result = cli(*plan, *options)
+        assert result.code == 0 and "\necho prepared\n" in result.out
+    assert cli("config", "check", path).code == 2
+    assert cli("config", "check", path, "--trust").code == 0
+    assert "echo prepared" in cli("config", "show", "-c", path).out
+
+
 def test_each_config_error_has_its_own_line(cli, tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("map:\n  stepp: 1\n  emission: 7\n")

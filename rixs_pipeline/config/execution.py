@@ -6,6 +6,7 @@ from pydantic import Field
 
 from rixs_pipeline.config.base import Model
 
+LOCAL_SCHEDULERS = ("serial", "threads", "processes")
 UNIT_BYTES = {
     "kB": 1e3,
     "MB": 1e6,
@@ -18,6 +19,8 @@ UNIT_BYTES = {
 }
 Memory = Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?(kB|MB|GB|TB|KiB|MiB|GiB|TiB)$")]
 ShellLine = Annotated[str, Field(pattern=r"^[^\n]+$")]
+# of SLURM; anything else could add options or commands to the script of a job
+SlurmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.,:@+/-]*$")]
 
 
 def memory_in_bytes(memory: str) -> int:
@@ -33,11 +36,11 @@ class ClusterConfig(Model):
     By `submit` for each job, and by `--scheduler slurm` for each worker.
     """
 
-    partition: str | None = Field(
+    partition: SlurmName | None = Field(
         None,
         description="SLURM partition; default: the default partition of the cluster",
     )
-    account: str | None = None
+    account: SlurmName | None = None
     walltime: str = Field(
         "01:00:00",
         pattern=r"^(\d+-)?\d+(:\d\d){1,2}$",
@@ -77,6 +80,11 @@ class ExecutionConfig(Model):
         description="memory limit for binning; on a cluster, the limit of each worker",
     )
     cluster: ClusterConfig = ClusterConfig()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the scheduler is one of dask, at an address."""
+        return "://" in self.scheduler
 
     @property
     def memory_bytes(self) -> int:

@@ -21,18 +21,29 @@ from rixs_pipeline.errors import ConfigError
 
 _REPLACED_SECTIONS = (("regions",),)  # by a later file, as a whole
 _YAML_SUFFIXES = (".yaml", ".yml")
+# What could run programs, or send work and data to other machines
+_NEEDS_TRUST = {
+    ("execution", "cluster", "setup"): "runs shell commands",
+    ("execution", "cluster", "options"): "passes options to sbatch",
+    ("execution", "scheduler"): "sends work to another machine",
+}
 
 
 def load_config(
     path: Path | None,
     site: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    *,
+    is_trusted: bool = False,
 ) -> Config:
     """Return the config of the site file < the beamtime's file < the command line.
 
     Mappings merge key by key; `regions` and everything that is not a mapping is
     replaced. An empty section counts as not given. The path of a reference set is
     relative to the file that names it.
+
+    The file of a beamtime may come from somebody else. What could run programs or send
+    work to other machines is refused in it, unless the file is trusted.
 
     Parameters
     ----------
@@ -42,6 +53,8 @@ def load_config(
         File of the same form for all beamtimes of a beamline.
     overrides
         Sections of the config as nested mappings, from the command line.
+    is_trusted
+        Whether the beamtime's file may do all that a file of the site may.
 
     Returns
     -------
@@ -59,8 +72,31 @@ def load_config(
     for document in documents:
         merged = merge(merged, _without_empty_sections(document), _REPLACED_SECTIONS)
     config = validate(Config, merged)
+    if path and path != site and not is_trusted:
+        _check_trust(config, merged, str(path))
     _check_reference(config, merged)
     return config
+
+
+def _check_trust(config: Config, document: Document, source: str) -> None:
+    """Raise a ConfigError for what only the site or the command line may set."""
+    execution = config.execution
+    is_set = {
+        ("execution", "cluster", "setup"): execution.cluster.setup,
+        ("execution", "cluster", "options"): execution.cluster.options,
+        ("execution", "scheduler"): execution.is_remote,
+    }
+    problems = [
+        document.problem(
+            keys,
+            f"{effect}; move it to a file for --site, or add --trust if you trust "
+            "this file",
+        )
+        for keys, effect in _NEEDS_TRUST.items()
+        if is_set[keys] and document.place(keys).source == source
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def _read_file(path: Path) -> Document:
@@ -135,12 +171,25 @@ def _wrong_hints(config: Config, document: Document) -> Iterator[str]:
                 yield document.problem(keys, f"{text} than {lower}")
 
 
-def dump_config(config: Config) -> str:
+def dump_config(config: Config, *, with_execution: bool = True) -> str:
     """Return the whole config as YAML that loads back to an equivalent one.
 
     Defaults are included, but not those of regions: presets fill them in.
+
+    Parameters
+    ----------
+    config
+        Resolved.
+    with_execution
+        Whether to include the section `execution`, which changes no result and may
+        contain what counts only from files of the site.
+
+    Returns
+    -------
+    str
+        Ends with a newline.
     """
-    values = config.model_dump()
+    values = config.model_dump(exclude=None if with_execution else {"execution"})
     if config.regions is not None:
         values["regions"] = {
             name: region.model_dump(exclude_unset=True)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rixs_pipeline import interrupt
 from rixs_pipeline.config import ExecutionConfig
+from rixs_pipeline.config.execution import LOCAL_SCHEDULERS
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.runner.tree_reduction import TreeReduction
 from rixs_pipeline.types import Outcome
@@ -188,7 +189,7 @@ class Executor:
 
     def _open(self, stack: ExitStack) -> None:
         """Set `_pool` or `_cluster`, and register what closes it."""
-        if self.config.scheduler in ("serial", "threads", "processes"):
+        if self.config.scheduler in LOCAL_SCHEDULERS:
             self._pool = self._new_pool()
             stack.enter_context(_without_dask_arrays())
             stack.callback(self._shut_down)

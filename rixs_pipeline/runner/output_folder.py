@@ -145,8 +145,12 @@ def _check_same(out: Path, text: str, claim: Mapping[str, str]) -> None:
 
 
 def write_config(config: Config, out: Path) -> None:
-    """Write the resolved config, unless the file holds it already."""
-    text, path = dump_config(config), out / paths.RESOLVED_CONFIG
+    """Write the resolved config, unless the file holds it already.
+
+    How the work was carried out is not part of it.
+    """
+    text = dump_config(config, with_execution=False)
+    path = out / paths.RESOLVED_CONFIG
     if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
         return
     with nexus.atomic_path(path) as temporary:

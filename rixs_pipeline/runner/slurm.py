@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rixs_pipeline import paths
-from rixs_pipeline.config import Config, memory_in_bytes
+from rixs_pipeline.config import Config, ExecutionConfig, memory_in_bytes
+from rixs_pipeline.config.execution import LOCAL_SCHEDULERS
 from rixs_pipeline.config.load import dump_config
 from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.io.nexus import atomic_path
@@ -83,6 +84,7 @@ def plan_steps(beamtime: Path, config: Config, out: Path) -> list[Step]:
         str(_config_path(out)),
         "-o",
         str(out.resolve()),
+        *_execution_options(config.execution),
     )
     per_job = config.execution.cluster.scans_per_job
     calibrate = (("calibrate", *where),) if has_calibrations else ()
@@ -219,7 +221,8 @@ def submit(steps: Sequence[Step], config: Config, out: Path) -> list[Job]:
     logs = out / paths.LOGS
     logs.mkdir(parents=True, exist_ok=True)
     with atomic_path(_config_path(out)) as temporary:
-        temporary.write_text(dump_config(_job_config(config)), encoding="utf-8")
+        text = dump_config(config, with_execution=False)
+        temporary.write_text(text, encoding="utf-8")
     jobs: list[Job] = []
     for step in steps:
         path = logs / f"{step.name}.sh"
@@ -240,17 +243,25 @@ def submit(steps: Sequence[Step], config: Config, out: Path) -> list[Job]:
 
 
 def _config_path(out: Path) -> Path:
-    return out.resolve() / paths.RESOLVED_CONFIG
+    """Return the copy of the config that the jobs use.
+
+    A reduction between two of them may write another one to `OUT/config.yaml`.
+    """
+    return out.resolve() / paths.SUBMITTED_CONFIG
 
 
-def _job_config(config: Config) -> Config:
-    """Return the config of the jobs, which have workers of their own."""
-    execution = config.execution
-    is_local = execution.scheduler in ("serial", "threads", "processes")
+def _execution_options(execution: ExecutionConfig) -> Command:
+    """Return how a job carries out its work: with workers of its own."""
+    is_local = execution.scheduler in LOCAL_SCHEDULERS
     scheduler = execution.scheduler if is_local else "threads"
-    workers = execution.cluster.cpus
-    of_jobs = execution.model_copy(update={"scheduler": scheduler, "workers": workers})
-    return config.model_copy(update={"execution": of_jobs})
+    return (
+        "--scheduler",
+        scheduler,
+        "--workers",
+        str(execution.cluster.cpus),
+        "--memory",
+        execution.memory,
+    )
 
 
 def _check_queue(out: Path) -> None:

@@ -20,6 +20,9 @@ def test_schedulers(scheduler: str) -> None:
         {"memory": "1"},
         {"cluster": {"walltime": "two hours"}},
         {"cluster": {"setup": ["module load python\nrm -r x"]}},
+        {"cluster": {"partition": "debug\nrm -r x"}},
+        {"cluster": {"partition": "debug --output=x"}},
+        {"cluster": {"account": "--output=x"}},
     ],
 )
 def test_invalid_options_are_errors(values: dict[str, object]) -> None:

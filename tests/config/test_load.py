@@ -90,6 +90,55 @@ def test_the_path_of_a_reference_set_is_relative_to_the_config(tmp_path: Path) -
     assert config.calibration.reference == str(tmp_path / "mine.yaml")
 
 
+UNTRUSTED = {
+    "setup": "execution:\n  cluster:\n    setup: [echo a]\n",
+    "options": "execution:\n  cluster:\n    options: [--qos=a]\n",
+    "scheduler": "execution:\n  workers: 2\n  scheduler: tcp://10.0.0.1:8786\n",
+}
+
+
+@pytest.mark.parametrize("key", UNTRUSTED)
+def test_a_beamtime_runs_no_commands_unless_trusted(tmp_path: Path, key: str) -> None:
+    (line,) = problems(tmp_path, UNTRUSTED[key])
+    assert line.startswith("c.yaml:3: execution.") and f"{key}: " in line
+    assert "--site" in line and "--trust" in line
+    trusted = loaded(tmp_path, UNTRUSTED[key], is_trusted=True)
+    of_site = load_config(None, site=tmp_path / "c.yaml")
+    assert trusted == of_site == load_config(tmp_path / "c.yaml", tmp_path / "c.yaml")
+    assert trusted.execution != Config().execution
+
+
+def test_all_that_needs_trust_is_listed(tmp_path: Path) -> None:
+    text = "execution: {scheduler: tcp://a:1, cluster: {setup: [b], options: [--c]}}\n"
+    assert len(problems(tmp_path, text)) == 3
+
+
+def test_the_site_and_the_command_line_need_no_trust(tmp_path: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text("execution: {cluster: {setup: [echo a], options: [--qos=a]}}\n")
+    text = "execution: {scheduler: slurm, cluster: {walltime: '02:00:00'}}\n"
+    overrides = {"execution": {"scheduler": "tcp://10.0.0.1:8786"}}
+    execution = loaded(tmp_path, text, site=site, overrides=overrides).execution
+    assert execution.scheduler == "tcp://10.0.0.1:8786"
+    assert execution.cluster.setup == ("echo a",)
+    assert execution.cluster.walltime == "02:00:00"
+
+
+def test_empty_commands_and_overridden_schedulers_need_no_trust(tmp_path: Path) -> None:
+    text = "execution: {scheduler: tcp://a:1, cluster: {setup: [], options: []}}\n"
+    overrides = {"execution": {"scheduler": "serial"}}
+    assert loaded(tmp_path, text, overrides=overrides).execution.scheduler == "serial"
+
+
+def test_a_config_that_is_passed_on_leaves_out_how_it_was_executed(
+    tmp_path: Path,
+) -> None:
+    config = loaded(tmp_path, UNTRUSTED["setup"] + "map: {step: 1}\n", is_trusted=True)
+    text = dump_config(config, with_execution=False)
+    assert "execution" not in text
+    assert loaded(tmp_path, text).map.step == 1
+
+
 # what str.isprintable allows
 texts = st.text(
     st.characters(exclude_categories=["C", "Zl", "Zp", "Zs"], include_characters=" "),

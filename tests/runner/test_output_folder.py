@@ -39,6 +39,12 @@ def test_the_resolved_config_can_be_loaded_again(tmp_path):
     assert load_config(tmp_path / paths.RESOLVED_CONFIG) == CONFIG
 
 
+def test_how_the_work_was_carried_out_is_not_written(tmp_path):
+    write_config(SAME, tmp_path)
+    assert "execution" not in (tmp_path / paths.RESOLVED_CONFIG).read_text()
+    assert load_config(tmp_path / paths.RESOLVED_CONFIG) == CONFIG
+
+
 def test_an_equal_config_is_not_written_again(tmp_path):
     write_config(CONFIG, tmp_path)
     path = tmp_path / paths.RESOLVED_CONFIG

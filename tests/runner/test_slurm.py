@@ -25,7 +25,7 @@ from rixs_pipeline.runner.executor import Executor
 
 CLUSTER = {
     "partition": "debug",
-    "account": "a b",
+    "account": "a.b",
     "walltime": "00:10:00",
     "cpus": 3,
     "memory": "1.5GB",
@@ -48,7 +48,11 @@ def scans_of(step: slurm.Step) -> list[str]:
 def test_steps_of_a_new_beamtime(small_beamtime, tmp_path):
     out = tmp_path / "out"
     calibrate, leading, others, last = slurm.plan_steps(small_beamtime, config(), out)
-    where = (str(small_beamtime), "-c", str(out / "config.yaml"), "-o", str(out))
+    where = (
+        str(small_beamtime),
+        *("-c", str(out / "logs" / "config.yaml"), "-o", str(out)),
+        *("--scheduler", "threads", "--workers", "2", "--memory", "1GB"),
+    )
     assert calibrate == slurm.Step("calibrate", (("calibrate", *where),))
     assert last == slurm.Step("run", (("run", *where),))
     assert (leading.name, scans_of(leading)) == ("leading", ["scan0001", "scan0003"])
@@ -111,7 +115,7 @@ def test_script_requests_the_configured_resources(tmp_path):
         "--partition=debug",
         "--requeue",
     ]
-    assert {*wanted, "'--account=a b'", "--qos=normal"} <= set(asked)
+    assert {*wanted, "--account=a.b", "--qos=normal"} <= set(asked)
     assert f"'--output={tmp_path}/out 50%%/logs/bin-%A_%a.log'" in asked
     assert (
         lines.index("module load python")
@@ -256,15 +260,19 @@ def test_slurm_products_equal_those_of_a_serial_run(
         "setup": ["echo prepared"],
     }
     settings.write_text(json.dumps({"execution": {"cluster": cluster}}))
-    first = numbers(cli("submit", small_beamtime, "-c", settings, "-o", out, "--json"))
+    first = numbers(
+        cli("submit", small_beamtime, "--site", settings, "-o", out, "--json")
+    )
     assert list(first) == ["calibrate", "leading", "bin", "run"]
-    said = cli("submit", small_beamtime, "-c", settings, "-o", out)
+    said = cli("submit", small_beamtime, "--site", settings, "-o", out)
     assert said.code == 2 and "still in the queue" in said.err
 
     wait(lambda: (out / "scans").is_dir() and list((out / "scans").glob("*.nxs")))
     subprocess.run(["scancel", *queue()], check=True)
     wait(lambda: not queue())
-    second = numbers(cli("submit", small_beamtime, "-c", settings, "-o", out, "--json"))
+    second = numbers(
+        cli("submit", small_beamtime, "--site", settings, "-o", out, "--json")
+    )
     assert "calibrate" not in second, "what was finished is kept"
     wait(lambda: not queue())
     record_property("slurm", f"submit: jobs {first}, stopped; again: jobs {second}")
@@ -281,7 +289,7 @@ def test_slurm_products_equal_those_of_a_serial_run(
         "no job forgot another one's facts"
     )
     assert (
-        cli("submit", small_beamtime, "-c", settings, "-o", out).out
+        cli("submit", small_beamtime, "--site", settings, "-o", out).out
         == "all products are up to date; nothing to submit\n"
     )
 
@@ -299,7 +307,7 @@ def test_workers_as_slurm_jobs(
             {"execution": {"memory": "500MB", "cluster": {"walltime": "00:10:00"}}}
         )
     )
-    arguments = ("extract", small_beamtime, "-c", settings, "-o", tmp_path / "out")
+    arguments = ("extract", small_beamtime, "--site", settings, "-o", tmp_path / "out")
     done = command_line(*arguments, "--scheduler", "slurm", "--workers", 2)
     assert done.returncode == 0, done.stderr
     assert "distributed" not in done.stderr and "Scheduler" not in done.stderr, (
