@@ -12,7 +12,7 @@ any pixels may be the members of a group.
 """
 
 from dataclasses import dataclass
-from math import comb
+from math import comb, log
 
 import numpy as np
 
@@ -209,7 +209,8 @@ def find_split(gain: FloatArray, error: FloatArray) -> Split | None:
     step = values[size:].mean() - values[:size].mean()
     apart += -0.5 * (step / STEP) ** 2 - np.log(STEP * np.sqrt(2 * np.pi))
     n_sizes = number - 2 * MIN_GROUP + 1
-    apart -= np.log(comb(number, size) * n_sizes)  # any members, any size
+    # any members, any size; of large arrays more ways than fit into 64 bits
+    apart -= log(comb(number, size) * n_sizes)
     if apart - together < -np.log(SPLIT_PROBABILITY):
         return None
     is_above = np.zeros(number, bool)

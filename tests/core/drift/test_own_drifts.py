@@ -39,7 +39,9 @@ def test_pixels_that_wander_all_stay_and_do_not_split(number):
     assert n_stepped <= 0.004 * 100 * number + 1
 
 
-@pytest.mark.parametrize(("number", "n_stepped"), [(4, 2), (5, 2), (6, 3), (24, 10)])
+@pytest.mark.parametrize(
+    ("number", "n_stepped"), [(4, 2), (5, 2), (6, 3), (24, 10), (240, 100)]
+)
 def test_an_array_that_splits_has_its_scale_in_the_middle(number, n_stepped):
     for seed in range(10):
         split = find_split(gains(seed, number, n_stepped, 4e-3), np.full(number, ERROR))
