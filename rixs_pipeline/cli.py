@@ -426,7 +426,7 @@ def submit(
     """Reduce a beamtime in SLURM jobs; repeat the command to continue."""
     from dataclasses import asdict
 
-    from rixs_pipeline.runner import slurm
+    from rixs_pipeline.runner.cluster import submit as slurm
 
     _set_up_logging(quiet=quiet)
     resolved = _load_config(config, site, is_trusted=trust)

@@ -24,6 +24,10 @@ class UsageError(RixsError):
     exit_code = 2
 
 
+class VersionError(UsageError):
+    """Workers have another version of the program, or of Python."""
+
+
 class InputError(RixsError):
     """Unusable input: not a beamtime directory, a broken header, a foreign product."""
 

@@ -30,6 +30,22 @@ def memory_in_bytes(memory: str) -> int:
     return int(float(number) * UNIT_BYTES[unit])
 
 
+Duration = Annotated[
+    str, Field(pattern=r"^([0-9]{1,4}-)?[0-9]{1,4}(:[0-9][0-9]){1,2}$")
+]
+
+
+def duration_in_seconds(duration: str) -> int:
+    """Return a `Duration` in seconds.
+
+    As for sbatch: MM:SS, HH:MM:SS, D-HH:MM or D-HH:MM:SS.
+    """
+    days, _, clock = duration.rpartition("-")
+    parts = [int(part) for part in clock.split(":")]
+    first, second, third = [*parts, 0][:3] if days else [0, *parts][-3:]
+    return ((int(days or 0) * 24 + first) * 60 + second) * 60 + third
+
+
 class ClusterConfig(Model):
     """Resources requested from SLURM.
 
@@ -41,10 +57,18 @@ class ClusterConfig(Model):
         description="SLURM partition; default: the default partition of the cluster",
     )
     account: SlurmName | None = None
-    walltime: str = Field(
-        "01:00:00",
-        pattern=r"^(\d+-)?\d+(:\d\d){1,2}$",
-        description="time limit of each job",
+    walltime: Duration = Field("01:00:00", description="time limit of each job")
+    longest_wait: Duration = Field(
+        "1-00:00:00",
+        description="time without any worker after which `--scheduler slurm` or an "
+        "address gives up",
+    )
+    dashboard: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="port of the dashboard of `--scheduler slurm`, on this machine "
+        "alone; default: none",
     )
     cpus: int = Field(
         2,
@@ -62,12 +86,18 @@ class ClusterConfig(Model):
         (), description="additional sbatch options, such as `--qos=normal`"
     )
 
+    @property
+    def longest_wait_s(self) -> int:
+        """`longest_wait` in seconds."""
+        return duration_in_seconds(self.longest_wait)
+
 
 class ExecutionConfig(Model):
     """How the work is carried out: no influence on results, no part of a hash."""
 
     scheduler: str = Field(
-        "threads", pattern=r"^(serial|threads|processes|slurm|tcp://.+)$"
+        "threads",
+        pattern=r"^(serial|threads|processes|slurm|(tcp|tls)://.+:[0-9]{1,5})$",
     )
     workers: int | None = Field(
         None,

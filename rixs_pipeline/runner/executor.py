@@ -27,7 +27,7 @@ from rixs_pipeline.runner.tree_reduction import TreeReduction
 from rixs_pipeline.types import Outcome
 
 if TYPE_CHECKING:
-    from rixs_pipeline.runner.dask_cluster import Cluster
+    from rixs_pipeline.runner.cluster.dask_cluster import Cluster
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -194,7 +194,7 @@ class Executor:
             stack.enter_context(_without_dask_arrays())
             stack.callback(self._shut_down)
         else:
-            from rixs_pipeline.runner.dask_cluster import Cluster
+            from rixs_pipeline.runner.cluster.dask_cluster import Cluster
 
             self._cluster = Cluster(self.config, self.workers, self.logs, stack)
             self.workers = self._cluster.workers

@@ -46,6 +46,8 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
     RixsError
         The input as a whole cannot be used.
     """
+    if config.execution.is_remote:  # workers may have another current folder
+        beamtime_path, out = beamtime_path.absolute(), out.absolute()
     copies = LogCopies(out / paths.LOG_COPIES)
     logged = discovery.discover(beamtime_path, config.beamtime, copies)
     if options.dry_run:

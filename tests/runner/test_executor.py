@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.errors import InputError, RixsError, UsageError
-from rixs_pipeline.runner import dask_cluster
+from rixs_pipeline.runner.cluster import dask_cluster
 from rixs_pipeline.runner.executor import Executor, available_cores
 from rixs_pipeline.types import Outcome
 
@@ -276,7 +276,7 @@ def test_no_scheduler_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "CONNECT_TIMEOUT_S", 0.3)
     with (
         pytest.raises(
-            UsageError, match=r"no dask scheduler running at tcp://127\.0\.0\.1:1;"
+            UsageError, match=r"no dask scheduler .* at tcp://127\.0\.0\.1:1 \("
         ),
         Executor(ExecutionConfig(scheduler="tcp://127.0.0.1:1")),
     ):

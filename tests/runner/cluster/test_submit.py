@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tests.runner.one_node_slurm as one_node
+import tests.runner.cluster.one_node_slurm as one_node
 from rixs_pipeline import open_product
 from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.errors import RixsError
-from rixs_pipeline.runner import slurm
+from rixs_pipeline.runner.cluster import submit as slurm
 from rixs_pipeline.runner.executor import Executor
 
 CLUSTER = {

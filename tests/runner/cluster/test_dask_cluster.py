@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from distributed import KilledWorker
 
-from rixs_pipeline.errors import RixsError
-from rixs_pipeline.runner import dask_cluster
-from rixs_pipeline.runner.dask_cluster import TASKS_AHEAD, Cluster
+from rixs_pipeline.errors import RixsError, VersionError
+from rixs_pipeline.runner.cluster import dask_cluster
+from rixs_pipeline.runner.cluster.dask_cluster import TASKS_AHEAD, Cluster
 from rixs_pipeline.stages.chunks import FAN_IN
 
 
@@ -73,6 +73,9 @@ def client(monkeypatch):
         def add(self, future):
             self.watched.append(future)
 
+        def has_ready(self):
+            return True
+
         def __next__(self):
             future = min(self.watched, key=client.futures.index)
             self.watched.remove(future)
@@ -85,8 +88,22 @@ def client(monkeypatch):
     return client
 
 
-def map_reduce(client, function, groups, progress=None, workers=2):
-    cluster = SimpleNamespace(client=client, workers=workers)
+class Watch:
+    """Sees workers of this version, unless one of another version came."""
+
+    def __init__(self, error=None):
+        self.error = error
+
+    def start(self):
+        pass
+
+    def look(self):
+        if self.error:
+            raise self.error
+
+
+def map_reduce(client, function, groups, progress=None, workers=2, watch=None):
+    cluster = SimpleNamespace(client=client, workers=workers, watch=watch or Watch())
     return Cluster.map_reduce(cluster, function, groups, add, progress)
 
 
@@ -126,6 +143,24 @@ def test_a_group_without_tasks_and_a_task_that_fails_stop_no_other(client):
     assert isinstance(outcomes[0].error, ValueError)
     assert isinstance(outcomes[1].error, ZeroDivisionError)
     assert outcomes[2].unwrap() == 7
+
+
+@pytest.mark.parametrize("error", [ImportError, AttributeError])
+def test_a_worker_that_cannot_load_a_task_is_asked_for_its_version(client, error):
+    def fail(number):
+        raise error(number)
+
+    (outcome,) = map_reduce(client, fail, [[1]])
+    assert isinstance(outcome.error, error)
+    watch = Watch(VersionError("worker a has 1, this command 2"))
+    with pytest.raises(VersionError, match="worker a has 1"):
+        list(map_reduce(client, fail, [[1]], watch=watch))
+
+
+def test_a_worker_of_another_version_ends_everything(client, monkeypatch):
+    monkeypatch.setattr(dask_cluster, "code_version", lambda: "0.1.0+here")
+    with pytest.raises(VersionError, match=r"this command 0\.1\.0\+here"):
+        list(map_reduce(client, square, [[1]]))
 
 
 @pytest.mark.parametrize(

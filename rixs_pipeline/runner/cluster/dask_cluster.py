@@ -1,22 +1,22 @@
-"""Work on a cluster: a dask scheduler that is running, or SLURM jobs.
-
-The only module that imports dask.
-"""
+"""Work on a cluster: a dask scheduler that is running, or SLURM jobs."""
 
 import functools
-import shutil
 import tempfile
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from contextlib import ExitStack, contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rixs_pipeline import interrupt
 from rixs_pipeline.config import ExecutionConfig
-from rixs_pipeline.errors import RixsError, UsageError
+from rixs_pipeline.errors import RixsError, UsageError, VersionError
+from rixs_pipeline.files.opening import one_line
+from rixs_pipeline.io.provenance import code_version
+from rixs_pipeline.runner.cluster.slurm_workers import SlurmWorkers
+from rixs_pipeline.runner.cluster.worker_watch import WorkerWatch, call_same_version
 from rixs_pipeline.runner.tree_reduction import TreeReduction
 from rixs_pipeline.types import Outcome
 
@@ -25,8 +25,7 @@ Result = TypeVar("Result")
 
 TASKS_AHEAD = 2  # tasks a worker that are handed out, so that none waits for the next
 CONNECT_TIMEOUT_S = 10
-# of SLURM workers, each on its own node
-NODE_SCRATCH = "${TMPDIR:-/tmp}/rixs-pipeline-$USER"
+POLL_S = 0.1  # at most this long between two looks for Ctrl-C
 
 
 class Cluster:
@@ -52,16 +51,25 @@ class Cluster:
         ------
         UsageError
             No scheduler answers at the address, or SLURM or dask-jobqueue is missing.
+        VersionError
+            A worker has another version of the program or of Python.
         """
         stack.enter_context(_scratch_folder())
         _silence_distributed()
+        wait = config.cluster.longest_wait_s
         if config.scheduler == "slurm":
-            cluster = _slurm_cluster(stack, config, workers, logs)
-            self.client = _connect(stack, cluster)
+            slurm = SlurmWorkers(config, workers, logs or Path.cwd(), stack)
+            self.client = _connect(stack, slurm.cluster)
+            self.watch = WorkerWatch(self.client, wait, slurm.describe)
             self.workers = workers
         else:
-            self.client = _connect(stack, config.scheduler)
+            address = config.scheduler
+            self.client = _connect(stack, address)
             threads = sum(self.client.nthreads().values())
+            self.watch = WorkerWatch(
+                self.client, wait, lambda: f"start some with `dask worker {address}`"
+            )
+            self.watch.look()
             self.workers = config.workers or threads or workers
 
     def map_reduce(
@@ -89,9 +97,10 @@ class Cluster:
         Raises
         ------
         RixsError
-            The cluster failed.
+            The cluster failed, or has no workers for too long.
         """
         stream = _TaskStream(self.client, function, combine)
+        self.watch.start()
         source = iter(groups)
         active: deque[TreeReduction] = deque()
         room, done, is_exhausted = TASKS_AHEAD * self.workers, 0, False
@@ -104,12 +113,12 @@ class Cluster:
                 else:
                     active.append(stream.submit(tasks))
             if len(stream.tasks) >= room or (active and not _is_done(active[0])):
-                is_task = stream.wait()
+                is_task = stream.wait(self.watch)
                 done += is_task
                 if progress and is_task:
                     progress(done)
             while active and _is_done(active[0]):
-                yield _collect(active.popleft())
+                yield _collect(active.popleft(), self.watch)
 
 
 class _TaskStream:
@@ -140,9 +149,7 @@ class _TaskStream:
         """Submit the tasks of a group; its nodes are futures."""
         group = TreeReduction(len(tasks), self._join)
         for index, task in enumerate(tasks):
-            # bound to the function, so that dask never looks inside the task
-            bound = functools.partial(self.function, task)
-            future = self.client.submit(bound, pure=False)
+            future = self._submit(functools.partial(self.function, task))
             self.tasks.add(future.key)
             self.watched.add(future)
             group.put(index, future)
@@ -151,10 +158,24 @@ class _TaskStream:
         return group
 
     def _join(self, nodes: list[Any]) -> Any:
-        return self.client.submit(functools.reduce, self.combine, nodes, pure=False)
+        return self._submit(functools.partial(functools.reduce, self.combine), nodes)
 
-    def wait(self) -> bool:
+    def _submit(self, function: Callable[..., Any], *nodes: list[Any]) -> Any:
+        """Submit a call; dask looks for futures in its arguments alone."""
+        from distributed.protocol.pickle import dumps
+
+        pickled = dumps(function)  # type: ignore[no-untyped-call]
+        return self.client.submit(
+            call_same_version, code_version(), pickled, *nodes, pure=False
+        )
+
+    def wait(self, watch: WorkerWatch) -> bool:
         """Wait for a future to end; whether it was a task, not a sum."""
+        while not self.watched.has_ready():
+            interrupt.check()
+            watch.look()
+            with self.watched.thread_condition:
+                self.watched.thread_condition.wait(POLL_S)
         key = next(self.watched).key
         is_task = key in self.tasks
         self.tasks.discard(key)
@@ -165,8 +186,20 @@ def _is_done(group: TreeReduction) -> bool:
     return group.error is not None or group.outcome.unwrap().done()
 
 
-def _collect(group: TreeReduction) -> Outcome[Any]:
+def _collect(group: TreeReduction, watch: WorkerWatch) -> Outcome[Any]:
     """Return the outcome of a group that is done.
+
+    Parameters
+    ----------
+    group : TreeReduction
+        Its nodes are futures.
+    watch : WorkerWatch
+        Checks the workers where a task failed in an unexpected way.
+
+    Returns
+    -------
+    Outcome
+        The result, or the exception of a task.
 
     Raises
     ------
@@ -186,6 +219,11 @@ def _collect(group: TreeReduction) -> Outcome[Any]:
             "connection to the dask scheduler lost; finished products are kept; "
             "run the same command again to continue"
         ) from outcome.error
+    if isinstance(outcome.error, VersionError):
+        raise outcome.error
+    if isinstance(outcome.error, ImportError | AttributeError):
+        watch.start()  # a version that lacks what the task needs
+        watch.look()
     return outcome
 
 
@@ -213,55 +251,23 @@ def _silence_distributed() -> None:
 def _connect(stack: ExitStack, cluster: Any) -> Any:
     """Return a client of the scheduler at an address, or of a cluster object."""
     from distributed import Client
+    from distributed.versions import VersionMismatchWarning
 
+    # a table of many lines; WorkerWatch compares versions, too
+    warnings.simplefilter("ignore", VersionMismatchWarning)
     try:
         client = Client(  # type: ignore[no-untyped-call]
             cluster, timeout=CONNECT_TIMEOUT_S, set_as_default=False
         )
-    except OSError as error:
+    except TypeError as error:  # of distributed, without a certificate
         raise UsageError(
-            f"no dask scheduler running at {cluster}; start one with `dask scheduler`"
+            f"no certificate for {cluster}; set `distributed.comm.tls` in the "
+            "configuration of dask"
+        ) from error
+    except (OSError, OverflowError, ValueError) as error:
+        reason = one_line(str(error))
+        raise UsageError(
+            f"no dask scheduler accepts a connection at {cluster} ({reason}); "
+            "start one with `dask scheduler`"
         ) from error
     return stack.enter_context(client)
-
-
-def _slurm_cluster(
-    stack: ExitStack, config: ExecutionConfig, workers: int, logs: Path | None
-) -> Any:
-    """Return workers as SLURM jobs of one core each.
-
-    What `cluster` leaves open comes from dask-jobqueue's own config. A job that ends,
-    by its time limit or otherwise, is followed by another one.
-    """
-    import dask.config
-
-    try:
-        jobqueue = import_module("dask_jobqueue")  # an optional dependency
-    except ImportError as error:
-        raise UsageError(
-            "--scheduler slurm requires dask-jobqueue: "
-            "pip install 'rixs-pipeline[slurm]'"
-        ) from error
-    if not shutil.which("sbatch"):
-        raise UsageError(
-            "--scheduler slurm: sbatch not found; run this command on a login node, "
-            "or choose another scheduler"
-        )
-    site = config.cluster
-    site_scratch = dask.config.get("jobqueue.slurm.local-directory", None)
-    cluster = jobqueue.SLURMCluster(
-        cores=1,
-        processes=1,
-        memory=config.memory,
-        queue=site.partition,
-        account=site.account,
-        walltime=site.walltime,
-        job_script_prologue=list(site.setup) or None,
-        job_extra_directives=list(site.options) or None,
-        log_directory=str(logs) if logs else None,
-        scheduler_options={"dashboard_address": ":0"},  # any free port
-        local_directory=site_scratch or NODE_SCRATCH,
-    )
-    stack.enter_context(cluster)
-    cluster.adapt(minimum=workers, maximum=workers)
-    return cluster

@@ -3,7 +3,6 @@
 import hashlib
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rixs_pipeline.config.load import dump_config
 from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.io.runs import Run
+from rixs_pipeline.runner.cluster.queue import run_slurm
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.stages.scan.exposure_scale import leading_scan
 
@@ -232,10 +232,10 @@ def submit(steps: Sequence[Step], config: Config, out: Path) -> list[Job]:
             after = f"--dependency=afterok:{jobs[-1].number}"
             dependency = [after, "--kill-on-invalid-dep=yes"]
         try:
-            answer = _run_slurm("sbatch", "--parsable", *dependency, str(path))
+            answer = run_slurm("sbatch", "--parsable", *dependency, str(path))
         except RixsError:
             if jobs:
-                _run_slurm("scancel", *(str(job.number) for job in jobs))
+                run_slurm("scancel", *(str(job.number) for job in jobs))
             raise
         number = int(answer.split(";")[0])
         jobs.append(Job(step.name, number, len(step.commands)))
@@ -266,21 +266,10 @@ def _execution_options(execution: ExecutionConfig) -> Command:
 
 def _check_queue(out: Path) -> None:
     names = ",".join(job_name(step, out) for step in STEPS)
-    listing = _run_slurm("squeue", "--noheader", "--format=%A", f"--name={names}")
+    listing = run_slurm("squeue", "--noheader", "--format=%A", f"--name={names}")
     waiting = sorted(set(listing.split()))
     if waiting:
         raise UsageError(
             f"{out}: jobs {' '.join(waiting)} are still in the queue; "
             "wait for them, or cancel them with `scancel`"
         )
-
-
-def _run_slurm(*command: str) -> str:
-    """Return what a command of SLURM prints."""
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise RixsError(
-            f"{command[0]}: {reason}; see `execution.cluster` in the config"
-        )
-    return done.stdout

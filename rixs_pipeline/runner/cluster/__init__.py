@@ -1,0 +1,1 @@
+"""Work on a cluster: workers of dask, and jobs of SLURM."""
