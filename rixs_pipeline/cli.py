@@ -240,7 +240,7 @@ def _reduce(
 def _print_summary(summary: "Summary", as_json: bool) -> None:
     if as_json:
         print(json.dumps(summary.as_dict(), indent=1))
-    elif summary.dry_run:
+    elif summary.options.dry_run:
         print("\n".join(summary.planned) or "all products are up to date")
     else:
         print("\n".join(summary.text()))

@@ -10,7 +10,6 @@ from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner.executor import Executor, available_cores
 from rixs_pipeline.runner.freshness import Freshness
-from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.pipeline import Pipeline
 from rixs_pipeline.runner.summary import Summary
 from rixs_pipeline.stages.context import RunContext
@@ -26,7 +25,7 @@ DRAWING_MODULES = (
 
 @contextmanager
 def open_pipeline(
-    scans: Sequence[Run], config: Config, summary: Summary, options: Options, memo: Memo
+    scans: Sequence[Run], config: Config, summary: Summary, memo: Memo
 ) -> Iterator[Pipeline]:
     """Open the executors; write the digests and run.json at the end, come what may.
 
@@ -38,8 +37,6 @@ def open_pipeline(
         Resolved.
     summary : Summary
         Of this run.
-    options : Options
-        Of the command line.
     memo : Memo
         What was decided before.
 
@@ -48,7 +45,7 @@ def open_pipeline(
     Pipeline
         To be run.
     """
-    out, calibration = summary.out, config.calibration
+    out, calibration, options = summary.out, config.calibration, summary.options
     reference_set = load_reference_set(calibration.reference, calibration.variants)
     execution = config.execution
     if options.dry_run:
@@ -73,7 +70,7 @@ def open_pipeline(
             memo=memo,
         )
         try:
-            yield Pipeline(context, summary, freshness, options.command)
+            yield Pipeline(context, summary, freshness)
         finally:
             if not options.dry_run:
                 freshness.save()

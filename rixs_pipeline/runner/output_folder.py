@@ -42,6 +42,13 @@ def make_folder(out: Path, beamtime_path: Path) -> None:
         )
 
 
+def config_digest(config: Config) -> str:
+    """Return a digest of a resolved config; its section `execution` does not count."""
+    return provenance.digest_values(
+        config.model_dump(mode="json", exclude={"execution"})
+    )
+
+
 @contextmanager
 def held(out: Path, config: Config, beamtime_path: Path) -> Iterator[None]:
     """Hold the folder of the results for reductions that make the same products.
@@ -72,9 +79,7 @@ def held(out: Path, config: Config, beamtime_path: Path) -> Iterator[None]:
     claim = {
         "program": provenance.code_version(),
         "beamtime": str(beamtime_path.resolve()),
-        "config": provenance.digest_values(
-            config.model_dump(mode="json", exclude={"execution"})
-        ),
+        "config": config_digest(config),
     }
     with (out / paths.OWNER_FILE).open("a+", encoding="utf-8") as file:
         with locked(out):  # one process at a time decides

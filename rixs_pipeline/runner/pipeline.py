@@ -14,7 +14,6 @@ from rixs_pipeline import interrupt
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.runner.freshness import Freshness
-from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.stage_list import STAGES, VERBS
 from rixs_pipeline.runner.summary import Summary
 from rixs_pipeline.stages.context import RunContext
@@ -35,18 +34,16 @@ class Pipeline:
         Records what happens.
     freshness : Freshness
         Decides what has to be made.
-    command : str
-        Stored in products.
     """
 
     context: RunContext
     summary: Summary
     freshness: Freshness
-    command: str
     _pending: list[Iterator[Result[Any]]] = field(default_factory=list)
 
-    def run(self, options: Options) -> None:
+    def run(self) -> None:
         """Make what is not fresh, up to the last stage that was asked for."""
+        options = self.summary.options
         with_figures = VERBS[-1] in options.verbs
         if not options.dry_run:
             used = self.context.scans if len(options.verbs) > 1 else ()
@@ -121,7 +118,8 @@ class Pipeline:
                     self.summary.add_figures(product.name, digest, content)
                     continue
                 facts = json.dumps(content.as_json())
-                attributes = {"command": self.command, nexus.FACTS: facts}
+                command = self.summary.options.command
+                attributes = {"command": command, nexus.FACTS: facts}
                 content.write(product.path, key | attributes)
                 self.freshness.record(product.path)
                 log.info("wrote %s", product.path)

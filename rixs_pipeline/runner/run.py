@@ -15,7 +15,12 @@ from rixs_pipeline.io.temporaries import remove_orphans
 from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
-from rixs_pipeline.runner.output_folder import held, make_folder, write_config
+from rixs_pipeline.runner.output_folder import (
+    config_digest,
+    held,
+    make_folder,
+    write_config,
+)
 from rixs_pipeline.runner.summary import Summary
 from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
 
@@ -72,14 +77,7 @@ def _reduce(logged: Beamtime, config: Config, out: Path, options: Options) -> Su
     )
     scans = select_scans(discovered.scans, options.scans, discovered.refused)
     beamtime = select_beamtime(discovered, options.scans)
-    summary = Summary(
-        out,
-        beamtime,
-        options.command,
-        options.dry_run,
-        scans,
-        with_scans="bin" in options.verbs,
-    )
+    summary = Summary(out, beamtime, options, scans, config_digest(config))
     summary.report_warnings()
     for warning in unmatched_entries(beamtime, config):
         summary.warn(warning)
@@ -90,8 +88,8 @@ def _reduce(logged: Beamtime, config: Config, out: Path, options: Options) -> Su
             "maps, spectra and figures contain only the scans selected with --scans; "
             "run without --scans to include all"
         )
-    with open_pipeline(scans, config, summary, options, memo) as pipeline:
+    with open_pipeline(scans, config, summary, memo) as pipeline:
         if not options.dry_run:
             write_config(config, out)
-        pipeline.run(options)
+        pipeline.run()
     return summary

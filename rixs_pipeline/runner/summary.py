@@ -14,6 +14,7 @@ from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.runner.last_lines import group_by_kind, last_lines, summarise_kind
+from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.summary_file import read
 from rixs_pipeline.stages.stage import Content, FigureFiles
 
@@ -30,10 +31,12 @@ class Summary:
     ----------
     items : dict
         Product -> its status, and facts about it.
+    options : Options
+        What was asked for.
     scans : sequence of Run
         The scans that were asked for.
-    with_scans : bool
-        Whether stages that reduce scans were asked for.
+    config_digest : str
+        Of the resolved config.
     failed : dict
         Product -> the reason.
     losses : list of str
@@ -51,10 +54,9 @@ class Summary:
 
     out: Path
     beamtime: Beamtime
-    command: str
-    dry_run: bool
+    options: Options
     scans: Sequence[Run] = ()
-    with_scans: bool = False
+    config_digest: str = ""
     executed: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     losses: list[str] = field(default_factory=list)
@@ -81,7 +83,7 @@ class Summary:
         if self.has_internal_error:
             return INTERNAL_ERROR
         is_usable = [scan.name not in self.failed for scan in self.scans]
-        if self.with_scans and not any(is_usable):
+        if "bin" in self.options.verbs and not any(is_usable):
             return InputError.exit_code
         return RunFailed.exit_code if self.failed or self.losses else 0
 
@@ -197,7 +199,10 @@ class Summary:
         return {
             "program_version": provenance.code_version(),
             "environment": provenance.environment(),
-            "command": self.command,
+            "command": self.options.command,
+            "until": self.options.until,
+            "selected_scans": self.options.scans,
+            "config_digest": self.config_digest,
             "started": self.started.isoformat(timespec="seconds"),
             "beamtime": str(self.beamtime.path.resolve()),
             "items": self.items,

@@ -30,6 +30,7 @@ from rixs_pipeline.io.formats import (
 from rixs_pipeline.io.inspection import as_text, describe
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.last_lines import last_lines
+from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.summary import FIGURES, Summary
 from rixs_pipeline.runner.summary_file import parse_facts
 from rixs_pipeline.stages.stage import FigureFiles
@@ -355,7 +356,7 @@ def read_summary(data: bytes, folder: Path) -> None:
     precious = folder / "precious"
     precious.touch()
     (out / paths.RUN_SUMMARY).write_bytes(data)
-    summary = Summary(out, Beamtime(folder, (), ()), "fuzz", dry_run=False)
+    summary = Summary(out, Beamtime(folder, (), ()), Options(until="calibrate"))
     for name, facts in list(summary.previous["items"].items())[:20]:
         summary.add_fresh(name, parse_facts(json.dumps(facts)))
     for name in list(summary.previous["figures"])[:20]:

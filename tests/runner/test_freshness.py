@@ -11,6 +11,7 @@ from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import csv_tables, nexus, provenance
 from rixs_pipeline.io.runs import Beamtime, Points, Run
 from rixs_pipeline.runner.freshness import Freshness
+from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.summary import Summary
 from tests.stages.builders import points, scan, scan_map, write_off
 
@@ -20,7 +21,7 @@ POINTS = Points(np.array([780.0]), np.array([0]), np.array([10**9]))
 def test_ctrl_c_waits_for_the_files_that_are_being_read_alone(tmp_path, monkeypatch):
     files = tuple(tmp_path / f"x_chan{n}.off" for n in range(200))
     run = Run("scan", 1, "scan0001", "", "LMR", "Co_L", POINTS, pulse_files=files)
-    summary = Summary(tmp_path, Beamtime(tmp_path, (run,)), "", False)
+    summary = Summary(tmp_path, Beamtime(tmp_path, (run,)), Options(until="calibrate"))
     freshness = Freshness(tmp_path, summary)
     begun = []
 
@@ -49,7 +50,9 @@ def freshness(tmp_path):
 
 
 def open_freshness(out, **options):
-    return Freshness(out, Summary(out, Beamtime(out, ()), "", False), **options)
+    return Freshness(
+        out, Summary(out, Beamtime(out, ()), Options(until="calibrate")), **options
+    )
 
 
 def write_product(freshness, name="scans/scan0001.nxs", **attributes):

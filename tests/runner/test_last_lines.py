@@ -4,6 +4,7 @@ import pytest
 
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.last_lines import group_by_kind, summarise_kind, warning_kind
+from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.summary import Summary
 from rixs_pipeline.stages.stage import Content
 
@@ -34,7 +35,7 @@ def test_a_kind_is_its_first_line_and_a_count():
 
 @pytest.fixture
 def summary(tmp_path):
-    return Summary(tmp_path, Beamtime(tmp_path, ()), "", False)
+    return Summary(tmp_path, Beamtime(tmp_path, ()), Options(until="calibrate"))
 
 
 def test_the_worst_warnings_are_listed(summary):

@@ -20,9 +20,9 @@ SERIAL = {"execution": {"scheduler": "serial", "workers": 1}}
 
 def open_with(out, config=None, **options):
     options = Options(command="command", **options)
-    summary = Summary(out, BEAMTIME, options.command, options.dry_run)
+    summary = Summary(out, BEAMTIME, options)
     config = Config.model_validate(SERIAL | (config or {}))
-    return open_pipeline(SCANS[:1], config, summary, options, Memo())
+    return open_pipeline(SCANS[:1], config, summary, Memo())
 
 
 def test_the_context_has_what_the_config_says(tmp_path):
@@ -34,7 +34,6 @@ def test_the_context_has_what_the_config_says(tmp_path):
         assert context.config.calibration.reference == "elam"
         assert context.products is pipeline.freshness
         assert context.reference_set.attributes()["reference_set"] == "elam"
-        assert pipeline.command == "command"
 
 
 def test_warnings_of_stages_are_part_of_the_summary(tmp_path):

@@ -20,7 +20,7 @@ from rixs_pipeline.stages.stage import (
 )
 from rixs_pipeline.types import Outcome
 from tests.stages.builders import scan_map
-from tests.stages.contexts import make_context
+from tests.stages.contexts import make_context, numbered_scan
 
 SCAN_MAP = scan_map([[1, 2]], [780.0])
 PROBLEM = RunFailed("names clash")
@@ -96,16 +96,16 @@ def run(tmp_path, monkeypatch):
     """Run stages into one folder; returns the summary, with the names computed."""
 
     def run(*stages, options=None, config=None, force=False):
-        options = options or Options()
+        options = options or Options(command="command")
         computed = []
         for stage in stages:
             stage.computed = computed
         monkeypatch.setattr(module, "STAGES", stages)
         context = make_context(tmp_path, config=config, dry_run=options.dry_run)
-        summary = Summary(tmp_path, context.beamtime, "command", options.dry_run)
+        summary = Summary(tmp_path, context.beamtime, options, [numbered_scan(1)])
         freshness = Freshness(tmp_path, summary, force)
         object.__setattr__(context, "products", freshness)
-        Pipeline(context, summary, freshness, "command").run(options)
+        Pipeline(context, summary, freshness).run()
         if not options.dry_run:
             summary.write()
         summary.computed = computed

@@ -8,10 +8,12 @@ import pytest
 
 from rixs_pipeline.io.runs import Beamtime, Points, RefusedRun, Run
 from rixs_pipeline.runner import summary as module
+from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.summary import Summary, read
 from rixs_pipeline.stages.stage import Content, FigureFiles
 from rixs_pipeline.types import Correction
 
+OPTIONS = Options(until="calibrate")
 POINTS = Points(np.array([780.0]), np.array([0]), np.array([10**9]))
 RUN = Run(
     "scan",
@@ -28,10 +30,7 @@ RUN = Run(
 @pytest.fixture
 def summary(tmp_path):
     return Summary(
-        tmp_path,
-        Beamtime(tmp_path / "beamtime", (RUN,), ("x.dat: not read",)),
-        "rixs-pipeline run",
-        False,
+        tmp_path, Beamtime(tmp_path / "beamtime", (RUN,), ("x.dat: not read",)), OPTIONS
     )
 
 
@@ -39,7 +38,7 @@ def begin_again(summary, is_complete=True):
     """Write it, and begin the next one."""
     summary.is_complete = is_complete
     summary.write()
-    return Summary(summary.out, summary.beamtime, summary.command, summary.dry_run)
+    return Summary(summary.out, summary.beamtime, summary.options)
 
 
 def add_product(summary, name, facts=None, warnings=()):
@@ -87,11 +86,11 @@ def test_exit_code_of_failures(summary):
 
 def test_exit_code_where_no_scan_is_usable(tmp_path):
     beamtime = Beamtime(tmp_path, (RUN,))
-    summary = Summary(tmp_path, beamtime, "", False, [RUN], with_scans=True)
+    summary = Summary(tmp_path, beamtime, Options(), [RUN])
     assert summary.exit_code == 0
     summary.add_failure(RUN.name, "no pulses")
     assert summary.exit_code == 3
-    assert Summary(tmp_path, beamtime, "", False, (), with_scans=True).exit_code == 3
+    assert Summary(tmp_path, beamtime, Options()).exit_code == 3
 
 
 def test_a_loss_in_a_product_that_is_made(summary, caplog):
@@ -109,7 +108,7 @@ def test_runs_that_discovery_lost(tmp_path):
     beamtime = Beamtime(
         tmp_path, (RUN,), refused=(RefusedRun("scan0002", "scan2.json: not JSON"),)
     )
-    summary = Summary(tmp_path, beamtime, "", False)
+    summary = Summary(tmp_path, beamtime, OPTIONS)
     assert summary.exit_code == 1
     assert summary.text()[-1] == "lost: scan2.json: not JSON"
 
@@ -257,7 +256,7 @@ def test_it_is_written_whole_or_not_at_all(summary, monkeypatch):
 
 def test_runs_at_the_same_time_keep_each_others_items(summary):
     """As elements of a job array do: both begin before one has ended."""
-    other = Summary(summary.out, summary.beamtime, "rixs-pipeline bin --scans 2", False)
+    other = Summary(summary.out, summary.beamtime, OPTIONS)
     add_product(summary, "scan0001", {"photons": 5})
     summary.add_failure("scan0003", "no pulses")
     add_product(other, "scan0002", {"photons": 7})
@@ -267,7 +266,7 @@ def test_runs_at_the_same_time_keep_each_others_items(summary):
     photons = {name: item.get("photons") for name, item in content["items"].items()}
     assert photons == {"scan0001": 5, "scan0002": 7, "scan0003": None}
     assert content["failed"] == {"scan0003": "no pulses"}
-    last = Summary(summary.out, summary.beamtime, "rixs-pipeline bin --scans 3", False)
+    last = Summary(summary.out, summary.beamtime, OPTIONS)
     add_product(last, "scan0003", {"photons": 9})
     last.write()
     assert read(summary.out)["failed"] == {}
