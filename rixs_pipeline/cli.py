@@ -250,7 +250,10 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
     """Add `run`, or a command that is `run --until` a stage."""
 
     def command(
-        beamtime: BeamtimeArgument,
+        beamtime: Annotated[
+            Path | None,
+            typer.Argument(help="Directory of the beamtime.", show_default=False),
+        ] = None,
         config: ConfigOption = None,
         site: SiteOption = None,
         trust: TrustOption = False,
@@ -259,16 +262,24 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
         force: ForceOption = False,
         dry_run: DryOption = False,
         until: Annotated[
-            str,
+            str | None,
             typer.Option(
                 "--until",
                 help="Last stage: calibrate, bin, combine, extract, xas, compare or "
-                "report.",
+                f"report. [default: {last_stage}]",
             ),
-        ] = last_stage,
+        ] = None,
         scheduler: SchedulerOption = None,
         workers: WorkersOption = None,
         memory: MemoryOption = None,
+        summary: Annotated[
+            Path | None,
+            typer.Option(
+                "--from",
+                help="Repeat the reduction of this run.json with its config, into "
+                "another folder, and print what differs.",
+            ),
+        ] = None,
         as_json: JsonOption = False,
         verbose: VerboseOption = False,
         quiet: QuietOption = False,
@@ -277,6 +288,20 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
         from rixs_pipeline.runner.run import Options
 
         _set_up_logging(verbose, quiet)
+        record = None
+        if summary is not None:
+            from rixs_pipeline.runner.record import Record
+
+            if config or scans or until:
+                raise UsageError(
+                    "--from: the config, --scans and --until are those of the record; "
+                    "leave them out"
+                )
+            record = Record.read(summary)
+            beamtime = beamtime or record.beamtime
+            config, scans, until = record.config, record.scans, record.until
+        if beamtime is None:
+            raise UsageError("give the directory of the beamtime (see --help)")
         resolved = _load_config(
             config,
             site,
@@ -286,13 +311,18 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
             memory=memory,
         )
         options = Options(
-            until=until,
+            until=until or last_stage,
             scans=scans,
             force=force,
             dry_run=dry_run,
             command=" ".join(["rixs-pipeline", *sys.argv[1:]]),
         )
-        return _reduce(beamtime, resolved, out, as_json, options)
+        if record is not None:
+            record.check(resolved, out)
+        code = _reduce(beamtime, resolved, out, as_json, options)
+        if record is not None and not dry_run:
+            print("\n".join(record.differences(out)), file=sys.stderr)
+        return code
 
     app.command(name, help=text)(command)
 

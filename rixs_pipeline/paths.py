@@ -12,6 +12,15 @@ MEMO = f"{ARRAY_CACHE}/decisions.json"
 PRODUCT_JOURNAL = f"{ARRAY_CACHE}/products.jsonl"  # digests as they were written
 OWNER_FILE = ".owner.json"  # whose reductions use the folder now
 LOCK_FILE = ".lock"
+PRODUCT_FOLDERS = (
+    "calibration",
+    "scans",
+    "maps",
+    "spectra",
+    "xas",
+    "comparisons",
+    "photons",
+)
 LOGS = "logs"  # folder for what jobs on a cluster write
 SUBMITTED_CONFIG = f"{LOGS}/config.yaml"  # of the jobs of `submit`
 

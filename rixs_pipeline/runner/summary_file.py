@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from rixs_pipeline import paths
-from rixs_pipeline.errors import InputError
+from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.files.json_text import parse_json, read_json
 from rixs_pipeline.files.opening import FileKind, one_line
 
@@ -80,6 +80,49 @@ class _SummaryFile(_Part):
     beamtime: str = ""
 
 
+class _Record(_Part):
+    """The parts of run.json by which a reduction is repeated."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    beamtime: str
+    until: str
+    selected_scans: str | None
+    config_digest: str
+    program_version: str
+    environment: dict[str, str]
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Return what a run.json says of its reduction.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    dict
+        `beamtime`, `until`, `selected_scans`, `config_digest`, `program_version` and
+        `environment`.
+
+    Raises
+    ------
+    UsageError
+        Not such a file, or of a version that did not record these.
+    InputError
+        It cannot be read.
+    """
+    try:
+        return _Record.model_validate(read_json(path, FileKind.SUMMARY)).model_dump()
+    except ValidationError as error:
+        raise UsageError(
+            f"{path}: not the record of a reduction ({_first_problem(error)}); give "
+            f"the {paths.RUN_SUMMARY} of a folder of results"
+        ) from error
+
+
 def read(out: Path) -> dict[str, Any]:
     """Return the summary of the last run; its parts are empty where there is none."""
     path = out / paths.RUN_SUMMARY
@@ -93,12 +136,15 @@ def read(out: Path) -> dict[str, Any]:
         LOG.warning("%s: cannot be read (%s); ignored", path, error)
         return empty
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        keys = ".".join(map(str, first["loc"]))
-        problem = one_line(f"{keys}: {first['msg']}".removeprefix(": "))
-        LOG.warning("%s: cannot be read (%s); ignored", path, problem)
+        LOG.warning("%s: cannot be read (%s); ignored", path, _first_problem(error))
         return empty
     return dict(content)
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    keys = ".".join(map(str, first["loc"]))
+    return one_line(f"{keys}: {first['msg']}".removeprefix(": "))
 
 
 def parse_facts(text: str) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 import pytest
 
 from rixs_pipeline.config import Config
+from rixs_pipeline.io.compare_products import find_differences
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings
 from rixs_pipeline.stages import earlier_scans
 from rixs_pipeline.stages.interval import aligned_energies
-from tests.regression.compare_reductions import differences
 
 CONFIG = Config.model_validate({"execution": {"scheduler": "serial"}})
 LAST = "scan0006"
@@ -76,7 +76,7 @@ def test_the_next_scan_redoes_its_map_and_spectra_alone(growing, tmp_path, monke
     (scan,) = [scan for scan in summary.beamtime.scans if scan.name == LAST]
     assert read and min(read) >= scan.start_ns
     reduce(growing, tmp_path / "at once")
-    assert list(differences(out, tmp_path / "at once")) == []
+    assert list(find_differences(out, tmp_path / "at once")) == []
 
 
 def test_what_is_kept_is_only_a_short_cut(growing, tmp_path):
@@ -87,4 +87,4 @@ def test_what_is_kept_is_only_a_short_cut(growing, tmp_path):
     (tmp_path / f"{LAST}.json").rename(growing / "logs" / f"{LAST}.json")
     assert reduce(growing, out).exit_code == 0
     reduce(growing, tmp_path / "at once")
-    assert list(differences(out, tmp_path / "at once")) == []
+    assert list(find_differences(out, tmp_path / "at once")) == []

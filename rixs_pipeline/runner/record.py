@@ -1,0 +1,166 @@
+"""The record of a reduction, by which it is repeated and compared."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from rixs_pipeline import paths
+from rixs_pipeline.config import Config
+from rixs_pipeline.errors import RixsError, UsageError
+from rixs_pipeline.io import nexus, provenance
+from rixs_pipeline.io.compare_products import Difference, find_differences
+from rixs_pipeline.runner.output_folder import config_digest
+from rixs_pipeline.runner.summary_file import read_record
+
+_PROGRAM = "rixs_pipeline"  # its version with a digest of its sources
+RAW_INPUTS = ("pulses", "log")  # of runs; all others are products themselves
+SHOWN_VALUES = 3  # of a product that differ
+
+
+@dataclass(frozen=True)
+class Record:
+    """A reduction as its run.json describes it.
+
+    Attributes
+    ----------
+    out
+        The folder of its results.
+    beamtime
+        The beamtime directory.
+    until, scans
+        As the command had them.
+    config_digest
+        Of its config.
+    versions
+        Of the program, of Python and of libraries, by name.
+    """
+
+    out: Path
+    beamtime: Path
+    until: str
+    scans: str | None
+    config_digest: str
+    versions: Mapping[str, str]
+
+    @classmethod
+    def read(cls, summary: Path) -> "Record":
+        """Read a run.json.
+
+        Raises
+        ------
+        UsageError
+            Not a run.json.
+        InputError
+            It cannot be read.
+        """
+        content = read_record(summary)
+        return cls(
+            out=summary.parent,
+            beamtime=Path(content["beamtime"]),
+            until=content["until"],
+            scans=content["selected_scans"],
+            config_digest=content["config_digest"],
+            versions={_PROGRAM: content["program_version"], **content["environment"]},
+        )
+
+    @property
+    def config(self) -> Path:
+        """The resolved config, beside run.json."""
+        return self.out / paths.RESOLVED_CONFIG
+
+    def check(self, config: Config, out: Path) -> None:
+        """Check that this reduction can be repeated.
+
+        Parameters
+        ----------
+        config
+            As it was read from the file.
+        out
+            The folder of the results of the repetition.
+
+        Raises
+        ------
+        UsageError
+            The config is not that of the record, or the results would be overwritten.
+        """
+        if config_digest(config) != self.config_digest:
+            raise UsageError(
+                f"{self.config}: not the config of this {paths.RUN_SUMMARY}: it was "
+                "written later or edited, or defaults changed with the version of the "
+                "program; reduce with -c instead of --from"
+            )
+        if out.resolve() == self.out.resolve():
+            raise UsageError(
+                f"{out}: has the results of the reduction that is to be repeated; "
+                "choose another folder with -o"
+            )
+
+    def differences(self, out: Path) -> list[str]:
+        """Return what differs in a repetition: versions, inputs and products.
+
+        Parameters
+        ----------
+        out
+            The folder of its results.
+
+        Returns
+        -------
+        list of str
+            Lines for users.
+        """
+        lines = [
+            *self._other_versions(),
+            *self._other_inputs(out),
+            *self._other_products(out),
+        ]
+        return [f"compared with {self.out}:", *(f"  {line}" for line in lines)]
+
+    def _other_versions(self) -> Iterator[str]:
+        now = {_PROGRAM: provenance.code_version()}
+        now = provenance.environment() | now
+        for name, version in now.items():
+            before = self.versions.get(name, "unknown")
+            if before != version:
+                yield f"{name}: {before} became {version}"
+
+    def _other_inputs(self, out: Path) -> Iterator[str]:
+        for folder in (self.out / "calibration", self.out / "scans"):
+            for path in sorted(folder.glob("*.nxs")):
+                other = out / path.relative_to(self.out)
+                if not other.is_file():
+                    continue
+                before, after = _raw_inputs(path), _raw_inputs(other)
+                changed = [name for name in before if before[name] != after.get(name)]
+                if changed:
+                    yield f"{path.stem}: {' and '.join(changed)} changed"
+
+    def _other_products(self, out: Path) -> Iterator[str]:
+        try:
+            differences = list(find_differences(self.out, out))
+        except RixsError as error:
+            yield f"products not compared: {error}"
+            return
+        for product, group in groupby(differences, lambda each: each.product):
+            yield _describe(product, list(group))
+        if not differences:
+            yield "all products are equal"
+
+
+def _describe(product: str, differences: list[Difference]) -> str:
+    """Return one line for what differs in a product."""
+    texts = [str(Difference("", each.value, each.text)) for each in differences]
+    if len(texts) > SHOWN_VALUES:
+        texts = [*texts[:SHOWN_VALUES], f"and {len(texts) - SHOWN_VALUES} more values"]
+    return f"{product}: {'; '.join(texts)}"
+
+
+def _raw_inputs(product: Path) -> dict[str, str]:
+    """Return the digests of a run's files; none of a product that cannot be read."""
+    try:
+        attributes = nexus.read_attributes(product, names=("input_hashes",))
+        digests = dict(json.loads(attributes["input_hashes"]))
+    except (RixsError, KeyError, TypeError, ValueError):
+        return {}
+    return {name: digests[name] for name in RAW_INPUTS if name in digests}
