@@ -1,6 +1,7 @@
 """The names of all files and folders that the pipeline reads or writes."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 RUN_SUMMARY = "run.json"
@@ -76,6 +77,7 @@ def references_table(out: Path) -> Path:
     return out / "calibration" / "references.csv"
 
 
+@lru_cache(maxsize=8192)  # asked for by every map and set of spectra
 def scan_product(out: Path, run_name: str) -> Path:
     """Return the file of a scan.
 

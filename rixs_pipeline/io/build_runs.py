@@ -235,12 +235,7 @@ def _build_run(joined: JoinedRun, name: str, root: Path) -> Run:
 def _find_label(joined: JoinedRun) -> tuple[int, int] | None:
     """Return start and end of the state with the label of a run; the nearest one."""
     log = joined.log
-    states = joined.pulses.states if joined.pulses else ()
-    limits = [
-        (state.start_ns, state.end_ns)
-        for state in states
-        if state.label == log.state and state.end_ns is not None
-    ]
+    limits = joined.pulses.limits_of_labels.get(log.state, []) if joined.pulses else []
     middle_ns = (log.start_ns + log.end_ns) // 2
     return min(
         limits,

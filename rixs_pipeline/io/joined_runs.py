@@ -1,6 +1,7 @@
 """Logs joined with their pulses, before they are named."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from rixs_pipeline.io.formats.experiment_state import StateInterval
@@ -23,6 +24,16 @@ class PulseSet:
     def name(self) -> Path:
         """Common part of the file names, as a path."""
         return self.folder / self.prefix
+
+    @cached_property
+    def limits_of_labels(self) -> dict[str, list[tuple[int, int]]]:
+        """Start and end of the states of each label, ns since 1970."""
+        limits: dict[str, list[tuple[int, int]]] = {}
+        for state in self.states:
+            if state.end_ns is not None:
+                ends = (state.start_ns, state.end_ns)
+                limits.setdefault(state.label, []).append(ends)
+        return limits
 
     def overlap_ns(self, log: LogRun) -> int:
         """Return how long the pulses and a run coincide, ns; 0 if they do not."""

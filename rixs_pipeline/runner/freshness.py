@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from rixs_pipeline.errors import RixsError
 from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.io import csv_tables, nexus, provenance
 from rixs_pipeline.io.digest_cache import DigestCache
+from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner.product_digests import ProductDigests
 from rixs_pipeline.runner.summary import Summary
 from rixs_pipeline.runner.summary_file import parse_facts
 
 OPTION_DIGITS = 8  # of the digest of one option
+KEY_ATTRIBUTES = ("config_hash", "option_hashes", "input_hashes", "program_version")
 SHOWN_NAMES = 3  # of options or inputs that changed
 
 log = logging.getLogger("rixs_pipeline")
@@ -31,14 +34,19 @@ class Freshness:
     is there, or was made; a product that failed has none.
     """
 
-    def __init__(self, out: Path, summary: Summary, force: bool = False) -> None:
+    def __init__(
+        self, out: Path, summary: Summary, memo: Memo, force: bool = False
+    ) -> None:
         self.out = out
         self.summary = summary
         self.force = force
+        self._memo = memo
         self.keys: dict[Path, Key] = {}
         self.digests = DigestCache(out / paths.DIGEST_CACHE)
         self.has_other_version = False
         self._facts: dict[Path, str] = {}
+        self._pulse_digests: dict[str, str] = {}
+        self._key_digests: dict[Path, str] = {}
         self._written = ProductDigests(out, self.digests)
 
     def key(self, options: Mapping[str, object], inputs: Mapping[str, str]) -> Key:
@@ -56,12 +64,13 @@ class Freshness:
         dict of str to str
             The attributes that a product with this key carries.
         """
-        return {
-            "config_hash": provenance.digest_values(dict(options)),
-            "option_hashes": _option_hashes(options),
-            "input_hashes": provenance.canonical_json(dict(inputs)),
-            "program_version": provenance.code_version(),
-        }
+        values = (
+            provenance.digest_values(dict(options)),
+            _option_hashes(options),
+            provenance.canonical_json(dict(inputs)),
+            provenance.code_version(),
+        )
+        return dict(zip(KEY_ATTRIBUTES, values, strict=True))
 
     def has_product(
         self, path: Path, options: Mapping[str, object], inputs: Mapping[str, str]
@@ -106,10 +115,12 @@ class Freshness:
         if self.force:
             return "--force"
         try:
-            if path.suffix == ".csv":
-                attributes = csv_tables.read_attributes(path)
-            else:
-                attributes = nexus.read_attributes(path, names=(*key, nexus.FACTS))
+            content = self.digests.digest_file(path)
+            attributes = self._memo.get(
+                {"attributes of": content, "file": path.name},
+                partial(_read_attributes, path),
+                dict,
+            )
         except RixsError as error:
             log.debug("%s", error)
             self.summary.warn(
@@ -173,6 +184,11 @@ class Freshness:
 
     def pulse_digest(self, run: Run) -> str:
         """Return a digest of the records that a run uses, in all its files."""
+        if run.name not in self._pulse_digests:
+            self._pulse_digests[run.name] = self._digest_pulses(run)
+        return self._pulse_digests[run.name]
+
+    def _digest_pulses(self, run: Run) -> str:
         if run.photon_list is not None:
             return self.digests.digest_file(run.photon_list)
         span = run.start_ns, run.end_ns
@@ -182,6 +198,24 @@ class Freshness:
                 for path in run.pulse_files
             }
         )
+
+    def set_key(self, path: Path, key: Key) -> None:
+        """Set the key of a product that is there, or will be made now."""
+        self.keys[path] = key
+        self._key_digests.pop(path, None)
+
+    def key_digest(self, path: Path) -> str:
+        """Return a digest of the key of a product.
+
+        Raises
+        ------
+        KeyError
+            There is no such product.
+        """
+        key = self.keys[path]
+        if path not in self._key_digests:
+            self._key_digests[path] = provenance.digest_values(key)
+        return self._key_digests[path]
 
     def warn_leftovers(self) -> None:
         """Warn of products of an earlier reduction that are not part of this one."""
@@ -194,6 +228,13 @@ class Freshness:
                     f"{path}: product of an earlier run, not used; "
                     "delete it if no longer needed"
                 )
+
+
+def _read_attributes(path: Path) -> dict[str, str]:
+    """Return the key that a product carries, and its facts."""
+    if path.suffix == ".csv":
+        return csv_tables.read_attributes(path)
+    return nexus.read_attributes(path, names=(*KEY_ATTRIBUTES, nexus.FACTS))
 
 
 def _option_hashes(options: Mapping[str, object]) -> str:

@@ -50,7 +50,7 @@ def open_pipeline(
     execution = config.execution
     if options.dry_run:
         execution = ExecutionConfig(scheduler="serial")
-    freshness = Freshness(out, summary, options.force)
+    freshness = Freshness(out, summary, memo, options.force)
     with (
         Executor(execution, out / paths.LOGS) as executor,
         Executor(_figure_execution(executor), preload=DRAWING_MODULES) as figures,

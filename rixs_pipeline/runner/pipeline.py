@@ -89,7 +89,7 @@ class Pipeline:
             is_missing = stage.reads_pulses and not path.is_file()
             if not (is_missing and self.context.dry_run):
                 key = self.freshness.key(stage.options(product), stage.inputs(product))
-            self.freshness.keys[path] = key
+            self.freshness.set_key(path, key)
             if stage.has_figures:
                 digest = provenance.digest_values(key)
                 is_fresh = self.summary.has_fresh_figures(product.name, digest)

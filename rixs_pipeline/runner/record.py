@@ -62,7 +62,7 @@ class Record:
             until=content["until"],
             scans=content["selected_scans"],
             config_digest=content["config_digest"],
-            versions={_PROGRAM: content["program_version"], **content["environment"]},
+            versions=content["environment"] | {_PROGRAM: content["program_version"]},
         )
 
     @property

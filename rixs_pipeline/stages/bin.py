@@ -95,6 +95,11 @@ class Bin(Stage[Run | PhotonStore]):
         return self._map_options(product.source)
 
     def _photon_options(self, scan: Run) -> dict[str, Any]:
+        best_pixels = self.calibrations.best_pixels(scan)
+        return self._options_of_counts | {"best_pixels": best_pixels}
+
+    @cached_property
+    def _options_of_counts(self) -> dict[str, Any]:
         config = self.context.config
         return {
             "residual_cut": config.calibration.residual_cut,
@@ -104,7 +109,18 @@ class Bin(Stage[Run | PhotonStore]):
             "displaced_pixels": config.calibration.displaced_pixels,
             "baseline_jumps": config.calibration.baseline_jumps,
             "pixels": sorted(config.beamtime.exclude.pixels),
-            "best_pixels": self.calibrations.best_pixels(scan),
+        }
+
+    @cached_property
+    def _options_of_maps(self) -> dict[str, Any]:
+        config = self.context.config
+        elsewhere = {"i0_noise", "efficiency", "i0_scale", "blank", "blank_channel"}
+        reference_set = self.context.reference_set.model_dump(mode="json")
+        return {
+            "i0_ref": self.i0_reference,
+            "normalise": config.normalise.model_dump(mode="json", exclude=elsewhere),
+            "blanks": [blank.as_json() for blank in self.blanks],
+            "reference": self.context.digest(reference_set),
         }
 
     def _count_options(self, scan: Run) -> dict[str, Any]:
@@ -112,19 +128,12 @@ class Bin(Stage[Run | PhotonStore]):
         return self._photon_options(scan) | {"map": [bins.emission, bins.step]}
 
     def _map_options(self, scan: Run) -> dict[str, Any]:
-        config = self.context.config
-        elsewhere = {"i0_noise", "efficiency", "i0_scale", "blank", "blank_channel"}
-        reference_set = self.context.reference_set.model_dump(mode="json")
-        return self._count_options(scan) | {
-            "i0_ref": self.i0_reference,
-            "normalise": config.normalise.model_dump(mode="json", exclude=elsewhere),
-            "i0_scale": sorted(
-                config.normalise.scale_of(scan.name, scan.number).items()
-            ),
-            "blanks": [blank.as_json() for blank in self.blanks],
+        scale = self.context.config.normalise.scale_of(scan.name, scan.number)
+        own = {
+            "i0_scale": sorted(scale.items()),
             "points": self.context.excluded_points(scan),
-            "reference": self.context.digest(reference_set),
         }
+        return self._count_options(scan) | self._options_of_maps | own
 
     def inputs(self, product: Product[Run | PhotonStore]) -> Mapping[str, str]:
         """Return digests of pulses, log, calibrations, and of the leading scan."""

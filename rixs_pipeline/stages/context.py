@@ -59,6 +59,10 @@ class ProductKeys(Protocol):
         """The keys by path: attributes that each product carries."""
         ...
 
+    def key_digest(self, path: Path) -> str:
+        """Return a digest of the key of a product."""
+        ...
+
     def pulse_digest(self, run: Run) -> str:
         """Return a digest of the pulses that a run uses."""
         ...
@@ -215,12 +219,11 @@ class RunContext:
 
     def key_digest(self, path: Path) -> str:
         """Return a digest of the key of a product."""
-        return provenance.digest_values(self.products.keys[path])
+        return self.products.key_digest(path)
 
     def key_digests(self, products: Sequence[Path]) -> str:
         """Return one digest of the keys of several products."""
-        keys = [self.products.keys[path] for path in products]
-        return provenance.digest_values({"keys": keys})
+        return self.digest({"keys": [self.key_digest(path) for path in products]})
 
     def calibration_paths(self) -> list[Path]:
         """Return the products of all reference runs, in order of time."""

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -120,14 +122,16 @@ class Xas(Stage[SampleEdge]):
         energies = []
         paths_of_scans = group.scan_paths(self.context.out)
         for scan, path in zip(group.scans, paths_of_scans, strict=True):
-            energy = scan.points.incident_energy
-            status = np.full(len(energy), POINT_USED)
+            unused: list[int] = []
             if self.context.has(path):
+                depends_on = {"unused points": self.context.key_digest(path)}
                 with suppress(InputError):  # in a dry run, before the scans are made
-                    status = np.array(nexus.read_values(path, "point_status"))
-            if len(status) == len(energy):
-                energy = energy[status == POINT_USED]
-            energies.append(energy)
+                    unused = self.context.memo.get(
+                        depends_on, partial(_unused_points, path), list
+                    )
+            energy = scan.points.incident_energy
+            is_used = ~np.isin(np.arange(len(energy)), unused)
+            energies.append(energy[is_used])
         return np.concatenate(energies)
 
     def _has_readings(self, group: SampleEdge) -> bool:
@@ -135,3 +139,9 @@ class Xas(Stage[SampleEdge]):
         return any(
             channel in scan.readings for scan in group.scans for channel in channels
         )
+
+
+def _unused_points(path: Path) -> list[int]:
+    """Return the indices of the points of a scan that are not used."""
+    status = np.array(nexus.read_values(path, "point_status"))
+    return [int(index) for index in np.flatnonzero(status != POINT_USED)]

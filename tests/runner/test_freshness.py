@@ -9,6 +9,7 @@ import pytest
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import csv_tables, nexus, provenance
+from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime, Points, Run
 from rixs_pipeline.runner.freshness import Freshness
 from rixs_pipeline.runner.options import Options
@@ -22,7 +23,7 @@ def test_ctrl_c_waits_for_the_files_that_are_being_read_alone(tmp_path, monkeypa
     files = tuple(tmp_path / f"x_chan{n}.off" for n in range(200))
     run = Run("scan", 1, "scan0001", "", "LMR", "Co_L", POINTS, pulse_files=files)
     summary = Summary(tmp_path, Beamtime(tmp_path, (run,)), Options(until="calibrate"))
-    freshness = Freshness(tmp_path, summary)
+    freshness = Freshness(tmp_path, summary, Memo())
     begun = []
 
     def reads(path, windows):
@@ -50,9 +51,8 @@ def freshness(tmp_path):
 
 
 def open_freshness(out, **options):
-    return Freshness(
-        out, Summary(out, Beamtime(out, ()), Options(until="calibrate")), **options
-    )
+    summary = Summary(out, Beamtime(out, ()), Options(until="calibrate"))
+    return Freshness(out, summary, Memo(), **options)
 
 
 def write_product(freshness, name="scans/scan0001.nxs", **attributes):

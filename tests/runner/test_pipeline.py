@@ -4,6 +4,7 @@ import pytest
 
 from rixs_pipeline import interrupt
 from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.nexus import read_attributes
 from rixs_pipeline.runner import pipeline as module
 from rixs_pipeline.runner.freshness import Freshness
@@ -103,7 +104,7 @@ def run(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "STAGES", stages)
         context = make_context(tmp_path, config=config, dry_run=options.dry_run)
         summary = Summary(tmp_path, context.beamtime, options, [numbered_scan(1)])
-        freshness = Freshness(tmp_path, summary, force)
+        freshness = Freshness(tmp_path, summary, Memo(), force)
         object.__setattr__(context, "products", freshness)
         Pipeline(context, summary, freshness).run()
         if not options.dry_run:

@@ -7,6 +7,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.io import nexus
+from rixs_pipeline.io.provenance import digest_values
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.executor import Executor
 from rixs_pipeline.stages.context import RunContext
@@ -19,6 +20,9 @@ class ProductKeys:
 
     keys: dict[Path, dict[str, str]] = field(default_factory=dict)
     pulses: dict[str, str] = field(default_factory=dict)
+
+    def key_digest(self, path):
+        return digest_values(self.keys[path])
 
     def pulse_digest(self, run):
         return self.pulses.get(run.name, f"pulses of {run.name}")

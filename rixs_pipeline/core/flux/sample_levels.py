@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 
 import numpy as np
+
+from rixs_pipeline.types import BoolArray, FloatArray
 
 LEAST_FACTOR = 5.0  # of I0 between samples
 # Share of the change of I0, in logarithms, that photons and readings show at most where
@@ -31,43 +32,55 @@ def range_factor(passes: Sequence[Levels], others: Sequence[Levels]) -> float:
         The median ratio of I0 where more than half of the pairs of passes have another
         range (a single odd pass does not make its sample odd); 1 otherwise.
     """
-    ratios = [
-        levels[I0] / other_levels[I0]
-        for levels, other_levels in product(passes, others)
-        if has_other_range(levels, other_levels)
-    ]
-    if 2 * len(ratios) <= len(passes) * len(others):
+    has_other = has_other_range(passes, others)
+    if 2 * np.count_nonzero(has_other) <= has_other.size:
         return 1.0
-    return float(np.exp(np.median(np.log(ratios))))
+    log_ratios = _log_ratios(passes, others, I0)[has_other]
+    return float(np.exp(np.median(log_ratios)))
 
 
-def has_other_range(levels: Levels, others: Levels) -> bool:
+def has_other_range(passes: Sequence[Levels], others: Sequence[Levels]) -> BoolArray:
     """Return whether the range of I0, and not the beam, differs between two samples.
 
     Parameters
     ----------
-    levels, others
-        Of a pass of either sample.
+    passes, others
+        Levels of the passes of either sample.
 
     Returns
     -------
-    bool
+    array of bool, (passes, others)
         I0 differs by a factor of five or more, and neither photons nor any reading do.
         A beam that is changed on purpose, for a dilute sample, keeps the photons alike
         but not the readings; without readings I0 must differ by powers of ten.
     """
-    change = {
-        channel: float(np.log(levels[channel] / others[channel]))
-        for channel in levels.keys() & others.keys()
-        if levels[channel] > 0 and others[channel] > 0
-    }
-    if I0 not in change or PHOTONS not in change:
-        return False
-    size = abs(change.pop(I0))
-    if size < np.log(LEAST_FACTOR):
-        return False
-    if any(abs(log_ratio) > LARGEST_SHARE * size for log_ratio in change.values()):
-        return False
-    decades = size / np.log(10)
-    is_decade = abs(decades - round(decades)) < DECADE_TOLERANCE
-    return len(change) > 1 or is_decade
+    size = np.abs(_log_ratios(passes, others, I0))
+    channels = dict.fromkeys(name for levels in passes for name in levels if name != I0)
+    changes = {name: np.abs(_log_ratios(passes, others, name)) for name in channels}
+    with np.errstate(invalid="ignore"):  # NaN: missing, which is False
+        is_large = size >= np.log(LEAST_FACTOR)
+        has_photons = np.isfinite(changes.get(PHOTONS, np.full(size.shape, np.nan)))
+        has_changed = np.zeros(size.shape, dtype=bool)
+        n_channels = np.zeros(size.shape, dtype=int)
+        for change in changes.values():
+            has_changed |= change > LARGEST_SHARE * size
+            n_channels += np.isfinite(change)
+        decades = size / np.log(10)
+        is_decade = np.abs(decades - np.round(decades)) < DECADE_TOLERANCE
+    return is_large & has_photons & ~has_changed & ((n_channels > 1) | is_decade)
+
+
+def _log_ratios(
+    passes: Sequence[Levels], others: Sequence[Levels], channel: str
+) -> FloatArray:
+    """Return the logarithms of a channel's ratios (passes, others); NaN: missing."""
+    first, second = (
+        np.array([_log_level(levels, channel) for levels in group], dtype=np.float64)
+        for group in (passes, others)
+    )
+    return first[:, np.newaxis] - second
+
+
+def _log_level(levels: Levels, channel: str) -> float:
+    level = levels.get(channel, 0.0)
+    return float(np.log(level)) if level > 0 else np.nan

@@ -1,12 +1,11 @@
 """Numbers and times as logs write them: numbers, numbers as text, ISO 8601 text."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from rixs_pipeline.files.opening import one_line
 from rixs_pipeline.io.runs import MAX_RUN_NUMBER
@@ -20,6 +19,8 @@ _ISO_TIME = re.compile(
     r"([.,](?P<fraction>\d+))?\s*(?P<zone>[Zz]|UTC|[+-]\d\d(:?\d\d)?)?\s*"
 )
 _DIGITS_OF_NS = 9
+# Seconds from 1973 to 2100, which as float64 have at most eight decimals.
+_EARLIEST, _LATEST = 1e8, 4.1e9
 _SHOWN_CHARACTERS = 40
 _LATEST_NS = 1 << 62  # in 2116
 _LONGEST_NAME = 150  # bytes, of a sample; names of files have up to 255
@@ -57,8 +58,7 @@ _LIMITS: dict[float, TimeForm] = {
 }
 
 
-@dataclass(frozen=True)
-class LogTime:
+class LogTime(NamedTuple):
     """A time, ns since 1970, and how it is written."""
 
     ns: int
@@ -125,6 +125,10 @@ def parse_time(value: object, key: str) -> LogTime | None:
     ValueError
         Neither a time nor missing.
     """
+    if type(value) is float and _EARLIEST <= value < _LATEST:  # nearly all are such
+        whole, _, decimals = repr(value).partition(".")
+        ns = int(whole) * 10**9 + int(decimals.ljust(_DIGITS_OF_NS, "0"))
+        return LogTime(ns, TimeForm.SECONDS)
     if _is_missing(value):
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
