@@ -45,7 +45,7 @@ class Freshness:
         self.digests = DigestCache(out / paths.DIGEST_CACHE)
         self.has_other_version = False
         self._facts: dict[Path, str] = {}
-        self._pulse_digests: dict[str, str] = {}
+        self._pulse_digests: dict[tuple[str, int, int], str] = {}
         self._key_digests: dict[Path, str] = {}
         self._written = ProductDigests(out, self.digests)
 
@@ -184,9 +184,10 @@ class Freshness:
 
     def pulse_digest(self, run: Run) -> str:
         """Return a digest of the records that a run uses, in all its files."""
-        if run.name not in self._pulse_digests:
-            self._pulse_digests[run.name] = self._digest_pulses(run)
-        return self._pulse_digests[run.name]
+        window = run.name, run.start_ns, run.end_ns
+        if window not in self._pulse_digests:
+            self._pulse_digests[window] = self._digest_pulses(run)
+        return self._pulse_digests[window]
 
     def _digest_pulses(self, run: Run) -> str:
         if run.photon_list is not None:
