@@ -301,7 +301,7 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
             beamtime = beamtime or record.beamtime
             config, scans, until = record.config, record.scans, record.until
         if beamtime is None:
-            raise UsageError("give the directory of the beamtime (see --help)")
+            raise UsageError("Missing argument 'BEAMTIME' (see rixs-pipeline --help)")
         resolved = _load_config(
             config,
             site,

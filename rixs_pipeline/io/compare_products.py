@@ -195,5 +195,10 @@ def _value_deviation(before: Any, after: Any) -> float | None:
         return 0.0 if before == after else None
     if len(before) != len(after):
         return None
-    parts = [_value_deviation(*pair) for pair in zip(before, after, strict=True)]
-    return None if None in parts else max(parts, default=0.0)
+    largest = 0.0
+    for pair in zip(before, after, strict=True):
+        part = _value_deviation(*pair)
+        if part is None:
+            return None
+        largest = max(largest, part)
+    return largest

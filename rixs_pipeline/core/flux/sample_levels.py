@@ -67,7 +67,8 @@ def has_other_range(passes: Sequence[Levels], others: Sequence[Levels]) -> BoolA
             n_channels += np.isfinite(change)
         decades = size / np.log(10)
         is_decade = np.abs(decades - np.round(decades)) < DECADE_TOLERANCE
-    return is_large & has_photons & ~has_changed & ((n_channels > 1) | is_decade)
+    is_alike = has_photons & ~has_changed & ((n_channels > 1) | is_decade)
+    return np.asarray(is_large & is_alike)
 
 
 def _log_ratios(
