@@ -13,6 +13,7 @@ from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.io.temporaries import remove_orphans
 from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
+from rixs_pipeline.runner.disk_space import little_room
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
 from rixs_pipeline.runner.output_folder import (
@@ -81,6 +82,9 @@ def _reduce(logged: Beamtime, config: Config, out: Path, options: Options) -> Su
     summary.report_warnings()
     for warning in unmatched_entries(beamtime, config):
         summary.warn(warning)
+    if not options.dry_run:
+        for warning in little_room(beamtime, scans, config, out):
+            summary.warn(warning)
     if "extract" in options.verbs:
         summary.lose(unreached_regions(beamtime, config))
     if options.is_partial and "combine" in options.verbs:
