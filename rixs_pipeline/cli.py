@@ -414,27 +414,52 @@ def export(
 def watch(
     beamtime: BeamtimeArgument,
     config: ConfigOption = None,
+    site: SiteOption = None,
     trust: TrustOption = False,
     out: OutOption = Path("out"),
     every: Annotated[
         float,
-        typer.Option("--every", min=0.1, help="Time between checks for new data, s."),
+        typer.Option("--every", min=0.1, help="Time between looks for new data, s."),
     ] = 10.0,
     rounds: Annotated[
         int | None,
-        typer.Option("--rounds", help="Number of rounds; default: until Ctrl-C."),
+        typer.Option("--rounds", min=1, help="Number of looks; default: until Ctrl-C."),
     ] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            "--replay",
+            help="Recorded beamtime to write into BEAMTIME, an empty folder, at its "
+            "own times.",
+        ),
+    ] = None,
+    speed: Annotated[
+        float,
+        typer.Option("--speed", min=0.01, help="Factor by which --replay is faster."),
+    ] = 1.0,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
+    memory: MemoryOption = None,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Reduce new data while the beamtime runs, until Ctrl-C."""
-    from rixs_pipeline.runner.watch import watch as watch_beamtime
+    from rixs_pipeline.runner.watch import Watch, watch_replay
 
-    _set_up_logging()
+    _set_up_logging(verbose, quiet)
     resolved = _load_config(
-        config, is_trusted=trust, scheduler=scheduler, workers=workers
+        config,
+        site,
+        is_trusted=trust,
+        scheduler=scheduler,
+        workers=workers,
+        memory=memory,
     )
-    return watch_beamtime(beamtime, resolved, out, every, rounds)
+    command = " ".join(["rixs-pipeline", *sys.argv[1:]])
+    watched = Watch(beamtime, resolved, out, command)
+    if replay is not None:
+        return watch_replay(watched, replay, speed, every)
+    return watched.run(every, rounds)
 
 
 @app.command()

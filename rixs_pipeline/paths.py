@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 RUN_SUMMARY = "run.json"
+JOURNAL = "log.jsonl"  # what `watch` did, a line for each reduction
 RESOLVED_CONFIG = "config.yaml"
 DIGEST_CACHE = ".digests.json"
 ARRAY_CACHE = ".cache"  # folder of arrays that take long to compute

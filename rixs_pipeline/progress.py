@@ -1,6 +1,7 @@
 """Progress of long work on stderr: a bar on a terminal, occasional lines in a log."""
 
 import logging
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -81,3 +82,54 @@ class _LogLines:
             100 * done // self.total,
             remaining,
         )
+
+
+class StateLine:
+    """What a command waits for: one line, kept up to date on a terminal.
+
+    In a log, a line for each new state, and at most one every `LOG_INTERVAL_S` where
+    only the detail of the state changes.
+    """
+
+    def __init__(self) -> None:
+        self._state = self._text = ""
+        self._logged = -float("inf")
+        self._is_on_terminal = False
+        self._width = 0
+
+    def show(self, state: str, detail: str = "") -> None:
+        """Show a state.
+
+        Parameters
+        ----------
+        state : str
+            Such as "waiting for the next scan (scan0012 is running".
+        detail : str
+            What follows it, and changes often.
+        """
+        text = state + detail
+        if text == self._text or not log.isEnabledFor(logging.INFO):
+            return
+        if sys.stderr.isatty():
+            self._text = text
+            self._show_on_terminal(text)
+            return
+        time_s = time.monotonic()
+        if state != self._state or time_s - self._logged >= LOG_INTERVAL_S:
+            self._state, self._text, self._logged = state, text, time_s
+            log.info("%s", text)
+
+    def clear(self) -> None:
+        """Remove the line from the terminal, before others are printed."""
+        if self._is_on_terminal:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()
+            self._is_on_terminal = False
+            self._text = ""
+
+    def _show_on_terminal(self, text: str) -> None:
+        # a live display of rich would redraw it many times a second, all night
+        self._width = shutil.get_terminal_size().columns - 1
+        sys.stderr.write("\r" + text[: self._width].ljust(self._width))
+        sys.stderr.flush()
+        self._is_on_terminal = True

@@ -576,6 +576,20 @@ def test_watch_ends_after_the_given_rounds(cli, small, monkeypatch):
     assert time.perf_counter() - started > 0.1
 
 
+def test_a_replay_is_watched_to_its_end(cli, small, tmp_path, monkeypatch):
+    for plan in ("plan_reference_runs", "plan_results"):
+        monkeypatch.setattr(report, plan, lambda *_: iter(()))
+    arguments = ["--replay", small.beamtime, "--speed", "1e6", "--every", "0.1"]
+    folder, out = tmp_path / "replay", tmp_path / "out of replay"
+    assert cli("watch", folder, "-o", out, *arguments).code == 0
+    assert sorted(path.name for path in (out / "scans").iterdir()) == sorted(
+        path.name for path in (small.out / "scans").iterdir()
+    )
+    result = cli("watch", small.out, "-o", out, *arguments)
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "not empty, and not a replay of" in result.err
+
+
 def test_simulate(cli, tmp_path):
     out = tmp_path / "beamtime"
     result = cli(

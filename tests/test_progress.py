@@ -53,3 +53,56 @@ def test_nothing_to_do(caplog, capsys):
     with progress.show_progress("binning", 0, "blocks"):
         pass
     assert (caplog.messages, capsys.readouterr().err) == ([], "")
+
+
+def states(clock, *steps):
+    line = progress.StateLine()
+    for seconds, state, detail in steps:
+        clock[0] += seconds
+        line.show(state, detail)
+    return line
+
+
+STEPS = (
+    (0, "waiting", ""),
+    (1, "waiting", ""),
+    (1, "scan0002", ", 1 point"),
+    (2, "scan0002", ", 2 points"),
+    (40, "scan0002", ", 20 points"),
+    (1, "waiting", ""),
+)
+
+
+def test_a_state_in_a_log_is_a_line_when_it_changes(clock, caplog, capsys):
+    caplog.set_level(logging.INFO, "rixs_pipeline")
+    states(clock, *STEPS)
+    assert caplog.messages == [
+        "waiting",
+        "scan0002, 1 point",
+        "scan0002, 20 points",
+        "waiting",
+    ]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_state_on_a_terminal_is_one_line(clock, caplog, monkeypatch, capsys):
+    caplog.set_level(logging.INFO, "rixs_pipeline")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    line = states(clock, *STEPS)
+    line.clear()
+    line.clear()
+    shown = [text.strip() for text in capsys.readouterr().err.split("\r")]
+    assert [text for text in shown if text] == [
+        "waiting",
+        "scan0002, 1 point",
+        "scan0002, 2 points",
+        "scan0002, 20 points",
+        "waiting",
+    ]
+    assert caplog.messages == []
+
+
+def test_a_state_when_quiet(clock, caplog, capsys):
+    caplog.set_level(logging.ERROR, "rixs_pipeline")
+    states(clock, *STEPS)
+    assert (caplog.messages, capsys.readouterr().err) == ([], "")

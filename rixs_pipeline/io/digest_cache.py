@@ -6,11 +6,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.files.opening import FileKind, open_regular, read_bytes, reader
+from rixs_pipeline.io.file_status import FileStatus, file_status
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.nexus import atomic_path
@@ -71,14 +72,6 @@ def _digest_open_file(file: BinaryIO, path: Path, limits: Limits) -> str:
         digest.update(chunk)
         missing_bytes -= len(chunk)
     return digest.hexdigest()
-
-
-class FileStatus(NamedTuple):
-    """What tells that a file is unchanged."""
-
-    size: int  # bytes
-    mtime_ns: int
-    inode: int
 
 
 @dataclass
@@ -213,7 +206,7 @@ class DigestCache:
 
     def _current(self, path: Path) -> _FileDigests:
         """Return the cached digests that hold for a file as it is now."""
-        status = _file_status(path)
+        status = file_status(path)
         if path not in self._resolved:
             self._resolved[path] = str(path.resolve())
         name = self._resolved[path]
@@ -257,12 +250,6 @@ def _digest_repaired(file: off.OffFile, window: Limits) -> str:
 def _key(limits: Limits) -> str:
     """Return a range of bytes or a time window as a key of the cache."""
     return f"{limits[0]}-{limits[1]}"
-
-
-@reader()
-def _file_status(path: Path) -> FileStatus:
-    status = path.stat()
-    return FileStatus(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def _digest_tail(path: Path, size: int) -> str:

@@ -8,7 +8,12 @@ from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.build_runs import build_runs, make_relative
 from rixs_pipeline.io.checks.copies import drop_copies
 from rixs_pipeline.io.checks.given_offsets import remove_given_offsets
-from rixs_pipeline.io.find_files import collect_files, guessed_times, unread_files
+from rixs_pipeline.io.find_files import (
+    FileReader,
+    collect_files,
+    guessed_times,
+    unread_files,
+)
 from rixs_pipeline.io.join_pulses import join_pulses
 from rixs_pipeline.io.log_copies import LogCopies
 from rixs_pipeline.io.read_pulse_sets import read_pulse_sets
@@ -16,7 +21,10 @@ from rixs_pipeline.io.runs import Beamtime, RefusedRun, Run, name_of
 
 
 def discover(
-    path: Path, config: BeamtimeConfig | None = None, copies: LogCopies | None = None
+    path: Path,
+    config: BeamtimeConfig | None = None,
+    copies: LogCopies | None = None,
+    reader: FileReader | None = None,
 ) -> Beamtime:
     """Return the runs of a beamtime directory; reads logs and headers, no pulses.
 
@@ -31,6 +39,8 @@ def discover(
         Corrects samples, edges and readings, and excludes scans.
     copies
         Logs as they were last read whole.
+    reader
+        Has read files before, which it need not read again.
 
     Returns
     -------
@@ -45,7 +55,7 @@ def discover(
     """
     if not path.is_dir():
         raise InputError(f"{path}: not a directory; give the folder of a beamtime")
-    files = collect_files(path, copies)
+    files = collect_files(path, copies, reader)
     pulses = read_pulse_sets(files)
     distinct = drop_copies(pulses.pulse_sets, pulses.ends)
     files.problems += distinct.problems

@@ -3,12 +3,14 @@
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError, LogError
 from rixs_pipeline.files.opening import FileKind, named_errors, open_regular
+from rixs_pipeline.io.file_status import FileStatus, file_status
 from rixs_pipeline.io.formats import json_log, photon_list, ssrl_ascii, ssrl_log
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.values import TimeForm
@@ -51,7 +53,43 @@ class BeamtimeFiles:
         self.refused += others.refused
 
 
-def collect_files(root: Path, copies: LogCopies | None = None) -> BeamtimeFiles:
+@dataclass
+class FileReader:
+    """Reads files, each again only after it has changed."""
+
+    _known: dict[Path, tuple[FileStatus, BeamtimeFiles]] = field(default_factory=dict)
+
+    def read(self, path: Path) -> BeamtimeFiles:
+        """Return what one file is, or why it cannot be used; not to be changed."""
+        try:
+            status = file_status(path)
+        except InputError:  # removed since it was listed
+            self._known.pop(path, None)
+            return _read_file(path)
+        known = self._known.get(path)
+        if known is not None and known[0] == status:
+            return known[1]
+        found = _read_file(path)
+        if not (found.problems or found.refused):  # permissions may be mended
+            self._known[path] = status, found
+        return found
+
+
+def list_files(root: Path) -> dict[Path, FileStatus]:
+    """Return the files of a beamtime directory with their sizes and times.
+
+    Folders and files that cannot be read, or that are removed meanwhile, are left out.
+    """
+    files = {}
+    for path in _walk(root, []):
+        with suppress(InputError):
+            files[path] = file_status(path)
+    return files
+
+
+def collect_files(
+    root: Path, copies: LogCopies | None = None, reader: FileReader | None = None
+) -> BeamtimeFiles:
     """Walk the directory and sort its files by format.
 
     Parameters
@@ -60,6 +98,8 @@ def collect_files(root: Path, copies: LogCopies | None = None) -> BeamtimeFiles:
         The directory.
     copies
         Logs as they were last read whole; they replace those that are half written now.
+    reader
+        Has read files before.
 
     Returns
     -------
@@ -67,8 +107,9 @@ def collect_files(root: Path, copies: LogCopies | None = None) -> BeamtimeFiles:
         Of all formats.
     """
     files = BeamtimeFiles()
+    reader = reader or FileReader()
     for path in _walk(root, files.problems):
-        found = _read_file(path)
+        found = reader.read(path)
         if copies and not (found.off_files or found.state_files):
             found = _last_whole_log(path, found, copies)
         files.add(found)

@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline.io.checks.overlaps import settle_overlaps
-from rixs_pipeline.io.formats.experiment_state import StateInterval
+from rixs_pipeline.io.formats.experiment_state import RUN_LABEL, StateInterval
 from rixs_pipeline.io.formats.log import LogRun, TimeWindows, reference_points
 from rixs_pipeline.io.formats.photon_list import PHOTON_LIST
 from rixs_pipeline.io.joined_runs import JoinedRun, JoinedRuns, PulseSet
-from rixs_pipeline.io.runs import NS_PER_S, RUN_DIGITS, RefusedRun, name_of
+from rixs_pipeline.io.runs import NS_PER_S, RefusedRun, name_of
 from rixs_pipeline.types import IntArray
 
 # Share of the shorter of two logs of one number, in time, from which on they are copies
 COPY_SHARE = 0.5
-_RUN_STATE = re.compile(rf"(SCAN|CAL)({RUN_DIGITS})")
 _PATH_SEPARATORS = re.compile(r"[/\\]+")  # of any operating system
 
 
@@ -266,7 +265,7 @@ def _runs_from_states(
     logged = {kind: _time_spans(joined, kind) for kind in ("scan", "calibration")}
     runs = []
     for interval in pulses.states:
-        state = _RUN_STATE.fullmatch(interval.label)
+        state = RUN_LABEL.fullmatch(interval.label)
         start_ns, end_ns = interval.start_ns, interval.end_ns
         if end_ns is None:
             end_ns = (pulses.last_ns or 0) + 1

@@ -54,6 +54,15 @@ def summarise_kind(lines: Sequence[str]) -> str:
     return f"{first} [and {len(further)} more: {listed}]"
 
 
+def line_identity(line: str) -> str:
+    """Return what a line has in common with the same line of another reduction.
+
+    Its subject, and its text without numbers, which may have changed.
+    """
+    subject, _, _ = line.partition(": ")
+    return f"{subject}: {warning_kind(line)}"
+
+
 def _rank(lines: Sequence[str]) -> tuple[int, int]:
     """Return a key that sorts kinds of warnings from the worst to the least."""
     for rank, words in enumerate(SERIOUS_WORDS):
@@ -66,7 +75,7 @@ def last_lines(summary: "Summary") -> list[str]:
     """Return the lines that end the output of a reduction; losses come last."""
     lines = [*_products(summary), *_warnings(summary)]
     lines.append(f"results: {summary.out}, summary: {summary.out / paths.RUN_SUMMARY}")
-    lost = [_with_name(name, reason) for name, reason in summary.failed.items()]
+    lost = [with_name(name, reason) for name, reason in summary.failed.items()]
     lost += summary.losses
     groups = list(group_by_kind(lost).values())
     lines += [f"lost: {summarise_kind(group)}" for group in groups[:SHOWN_LOSSES]]
@@ -75,7 +84,7 @@ def last_lines(summary: "Summary") -> list[str]:
     return lines
 
 
-def _with_name(name: str, reason: str) -> str:
+def with_name(name: str, reason: str) -> str:
     """Return a reason that begins with the name of the product."""
     return reason if reason.startswith(name) else f"{name}: {reason}"
 

@@ -3,29 +3,24 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rixs_pipeline import paths
 from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.runner.executor import Executor, available_cores
 from rixs_pipeline.runner.freshness import Freshness
 from rixs_pipeline.runner.pipeline import Pipeline
 from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.runner.workers import Workers
 from rixs_pipeline.stages.context import RunContext
-
-# what a process that draws figures needs, and takes long to load
-DRAWING_MODULES = (
-    "rixs_pipeline.cli",
-    "rixs_pipeline.stages.figures.plan",
-    "matplotlib.backends.backend_agg",
-    "xarray",
-)
 
 
 @contextmanager
 def open_pipeline(
-    scans: Sequence[Run], config: Config, summary: Summary, memo: Memo
+    scans: Sequence[Run],
+    config: Config,
+    summary: Summary,
+    memo: Memo,
+    workers: Workers | None = None,
 ) -> Iterator[Pipeline]:
     """Open the executors; write the digests and run.json at the end, come what may.
 
@@ -39,6 +34,8 @@ def open_pipeline(
         Of this run.
     memo : Memo
         What was decided before.
+    workers : Workers, optional
+        That stay open from one reduction to the next.
 
     Yields
     ------
@@ -51,10 +48,8 @@ def open_pipeline(
     if options.dry_run:
         execution = ExecutionConfig(scheduler="serial")
     freshness = Freshness(out, summary, memo, options.force)
-    with (
-        Executor(execution, out / paths.LOGS) as executor,
-        Executor(_figure_execution(executor), preload=DRAWING_MODULES) as figures,
-    ):
+    workers = workers or Workers()
+    with workers.opened(execution, out) as (executor, figures):
         context = RunContext(
             beamtime=summary.beamtime,
             scans=scans,
@@ -76,10 +71,3 @@ def open_pipeline(
                 freshness.save()
                 memo.save(is_complete=summary.is_complete)
                 summary.write()
-
-
-def _figure_execution(executor: Executor) -> ExecutionConfig:
-    """Draw figures in as many processes as there are workers, on this machine."""
-    workers = min(executor.workers, available_cores())
-    scheduler = "processes" if workers > 1 else "serial"
-    return ExecutionConfig(scheduler=scheduler, workers=workers)

@@ -19,6 +19,8 @@ from rixs_pipeline.runner.summary import Summary
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.stage import FigureFiles, Product, Result, Stage
 
+PRODUCT_LINE = "wrote %s"
+
 log = logging.getLogger("rixs_pipeline")
 
 
@@ -122,7 +124,7 @@ class Pipeline:
                 attributes = {"command": command, nexus.FACTS: facts}
                 content.write(product.path, key | attributes)
                 self.freshness.record(product.path)
-                log.info("wrote %s", product.path)
+                log.info(PRODUCT_LINE, product.path)
                 self.summary.add_product(product.name, product.path, content)
 
     @contextmanager

@@ -22,13 +22,20 @@ from rixs_pipeline.runner.output_folder import (
     make_folder,
     write_config,
 )
+from rixs_pipeline.runner.session import Session
 from rixs_pipeline.runner.summary import Summary
 from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
 
 __all__ = ["Config", "Options", "Summary", "run"]
 
 
-def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Summary:
+def run(
+    beamtime_path: Path,
+    config: Config,
+    out: Path,
+    options: Options,
+    session: Session | None = None,
+) -> Summary:
     """Reduce a beamtime: make everything that is not fresh.
 
     Parameters
@@ -41,6 +48,8 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
         The folder of the results.
     options : Options
         What to make.
+    session : Session, optional
+        Of a process that reduces again and again.
 
     Returns
     -------
@@ -55,19 +64,23 @@ def run(beamtime_path: Path, config: Config, out: Path, options: Options) -> Sum
     if config.execution.is_remote:  # workers may have another current folder
         beamtime_path, out = beamtime_path.absolute(), out.absolute()
     copies = LogCopies(out / paths.LOG_COPIES)
-    logged = discovery.discover(beamtime_path, config.beamtime, copies)
+    session = session or Session()
+    logged = discovery.discover(beamtime_path, config.beamtime, copies, session.reader)
+    logged = session.select(logged)
     if options.dry_run:
-        return _reduce(logged, config, out, options)
+        return _reduce(logged, config, out, options, session)
     # scans that are not there are refused before anything is written
     select_scans(logged.scans, options.scans, logged.refused)
     make_folder(out, beamtime_path)
     with held(out, config, beamtime_path):
         remove_orphans(out)
         copies.save()
-        return _reduce(logged, config, out, options)
+        return _reduce(logged, config, out, options, session)
 
 
-def _reduce(logged: Beamtime, config: Config, out: Path, options: Options) -> Summary:
+def _reduce(
+    logged: Beamtime, config: Config, out: Path, options: Options, session: Session
+) -> Summary:
     """Reduce a beamtime, whose runs have the times of the logs."""
     memo = Memo.load(out / paths.MEMO)
     cache = ArrayCache(out / paths.ARRAY_CACHE / "clocks", not options.dry_run)
@@ -79,6 +92,7 @@ def _reduce(logged: Beamtime, config: Config, out: Path, options: Options) -> Su
     scans = select_scans(discovered.scans, options.scans, discovered.refused)
     beamtime = select_beamtime(discovered, options.scans)
     summary = Summary(out, beamtime, options, scans, config_digest(config))
+    summary.is_known = session.is_known
     summary.report_warnings()
     for warning in unmatched_entries(beamtime, config):
         summary.warn(warning)
@@ -92,7 +106,7 @@ def _reduce(logged: Beamtime, config: Config, out: Path, options: Options) -> Su
             "maps, spectra and figures contain only the scans selected with --scans; "
             "run without --scans to include all"
         )
-    with open_pipeline(scans, config, summary, memo) as pipeline:
+    with open_pipeline(scans, config, summary, memo, session.workers) as pipeline:
         if not options.dry_run:
             write_config(config, out)
         pipeline.run()

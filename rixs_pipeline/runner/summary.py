@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,12 @@ from rixs_pipeline.errors import INTERNAL_ERROR, InputError, RunFailed
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Beamtime, Run
-from rixs_pipeline.runner.last_lines import group_by_kind, last_lines, summarise_kind
+from rixs_pipeline.runner.last_lines import (
+    group_by_kind,
+    last_lines,
+    summarise_kind,
+    with_name,
+)
 from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.summary_file import read
 from rixs_pipeline.stages.stage import Content, FigureFiles
@@ -50,6 +55,8 @@ class Summary:
     is_complete : bool
         Whether everything was looked at: what is not listed is then no longer part of
         the results.
+    is_known : callable
+        Whether a line need not be logged.
     """
 
     out: Path
@@ -67,6 +74,7 @@ class Summary:
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     is_complete: bool = False
     has_internal_error: bool = False
+    is_known: Callable[[str], bool] = lambda line: False
 
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
@@ -99,7 +107,8 @@ class Summary:
 
     def report_warnings(self) -> None:
         """Log one line for each kind of warning that was not reported yet."""
-        for kind, lines in group_by_kind(self.reports).items():
+        new = [line for line in self.reports if not self.is_known(line)]
+        for kind, lines in group_by_kind(new).items():
             if kind not in self._reported_kinds:
                 self._reported_kinds.add(kind)
                 log.warning("%s", summarise_kind(lines))
@@ -109,7 +118,7 @@ class Summary:
         known_kinds = set(group_by_kind(self.losses))
         self.losses += lines
         for kind, group in group_by_kind(lines).items():
-            if kind not in known_kinds:
+            if kind not in known_kinds and not all(map(self.is_known, group)):
                 log.error("%s", group[0])
 
     def add_time(self, verb: str, seconds: float) -> None:
@@ -146,7 +155,9 @@ class Summary:
         """Record a product that could not be made."""
         self.failed[name] = reason
         self.items[name] = {"status": "failed", "reason": reason}
-        log.error("%s", reason if reason.startswith(name) else f"{name}: {reason}")
+        line = with_name(name, reason)
+        if not self.is_known(line):
+            log.error("%s", line)
 
     def drawn_figures(self) -> dict[str, dict[str, str]]:
         """Return the files of every set of figures in the last run, with digests."""

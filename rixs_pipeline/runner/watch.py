@@ -2,71 +2,224 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from rixs_pipeline import interrupt
 from rixs_pipeline.config import Config
-from rixs_pipeline.errors import InputError
-from rixs_pipeline.runner.run import Options, run
+from rixs_pipeline.errors import InputError, RixsError, UsageError
+from rixs_pipeline.progress import StateLine
+from rixs_pipeline.runner.live.delays import (
+    Delays,
+    RunResult,
+    append_to_journal,
+    summarise_others,
+)
+from rixs_pipeline.runner.live.kept import LiveSession
+from rixs_pipeline.runner.live.replay import Replay, replaying
+from rixs_pipeline.runner.live.watched_folder import WatchedFolder
+from rixs_pipeline.runner.pipeline import PRODUCT_LINE
+from rixs_pipeline.runner.run import Options, Summary, run
+
+# After a failure the next try follows when data change, or after this time, s; it
+# doubles from try to try
+FIRST_RETRY, LAST_RETRY = 30.0, 3600.0
+
+SHOWN_RUNS = 4  # of those that are there when the watch begins
 
 log = logging.getLogger("rixs_pipeline")
 
 
-def watch(
-    beamtime: Path, config: Config, out: Path, interval: float, rounds: int | None
-) -> int:
-    """Reduce a beamtime periodically, until interrupted.
+@dataclass
+class Watch:
+    """The reductions of a beamtime that runs.
 
-    A beamtime without data is waited for. A warning is logged once, not every round.
-
-    Parameters
+    Attributes
     ----------
     beamtime : Path
-        The beamtime directory.
+        The beamtime directory; it need not exist yet.
     config : Config
         Resolved.
     out : Path
         The folder of the results.
-    interval : float
-        Seconds from the end of a round to the start of the next one.
-    rounds : int or None
-        Number of rounds; None: no end.
+    command : str
+        Stored in products.
+    """
+
+    beamtime: Path
+    config: Config
+    out: Path
+    command: str = "rixs-pipeline watch"
+    _exit_code: int = InputError.exit_code  # until there is something to reduce
+    _has_reduced: bool = False
+    _retry_at: float | None = None  # monotonic s
+    _retry_after: float = FIRST_RETRY
+    _state: StateLine = field(default_factory=StateLine)
+
+    def __post_init__(self) -> None:
+        self._folder = WatchedFolder(self.beamtime)
+        self._session = LiveSession(folder=self._folder)
+        self._delays = Delays(since=time.time())
+
+    def run(
+        self,
+        every: float,
+        rounds: int | None = None,
+        has_ended: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Look for new data and reduce them, until interrupted.
+
+        Parameters
+        ----------
+        every : float
+            Time between two looks, s.
+        rounds : int, optional
+            Number of looks; default: no end.
+        has_ended : callable, optional
+            Whether no more data will come; all of them are then reduced.
+
+        Returns
+        -------
+        int
+            The exit code of the last reduction.
+        """
+        looks = 0
+        log.info("watching %s; results: %s", self.beamtime, self.out)
+        with self._session.workers, _product_lines_as_details():
+            try:
+                while True:
+                    interrupt.check()
+                    self._folder.has_ended = has_ended()
+                    self._look()
+                    looks += 1
+                    if self._folder.has_ended or looks == rounds:
+                        return self._exit_code
+                    self._state.show(*self._waits_for())
+                    time.sleep(every)
+            finally:
+                self._state.clear()
+
+    def _look(self) -> None:
+        """Look for new data; reduce until nothing changes meanwhile."""
+        self._folder.look()
+        while self._folder.files and (self._folder.is_due or self._is_retry_due):
+            self._reduce()
+            self._folder.look()
+
+    @property
+    def _is_retry_due(self) -> bool:
+        return self._retry_at is not None and time.monotonic() >= self._retry_at
+
+    def _reduce(self) -> None:
+        """Reduce what is there; what cannot be reduced does not end the watch."""
+        self._state.clear()
+        self._session.start_reduction()
+        beamtime, has_failed = None, True
+        started = time.monotonic()
+        options = Options(command=self.command)
+        try:
+            summary = run(self.beamtime, self.config, self.out, options, self._session)
+        except (OSError, RixsError) as error:
+            if isinstance(error, UsageError) and not self._has_reduced:
+                raise
+            self._exit_code = getattr(error, "exit_code", InputError.exit_code)
+            self._report(error)
+        else:
+            beamtime, has_failed = summary.beamtime, bool(summary.failed)
+            self._exit_code, self._has_reduced = summary.exit_code, True
+            self._session.remember(summary)
+            results = self._delays.find_new(summary)
+            for line in _lines(summary, results):
+                log.info("%s", line)
+            append_to_journal(summary, results, time.monotonic() - started)
+        self._folder.end_reduction(beamtime)
+        self._plan_retry(has_failed)
+
+    def _report(self, error: OSError | RixsError) -> None:
+        """Log an error, once."""
+        text = str(error)
+        if isinstance(error, OSError):
+            text = f"{error.filename or self.out}: {error.strerror or error}"
+        if not self._session.is_known(text):
+            log.error("%s", text)
+            self._session.remember_lines([text])
+
+    def _plan_retry(self, has_failed: bool) -> None:
+        if not has_failed:
+            self._retry_at, self._retry_after = None, FIRST_RETRY
+            return
+        self._retry_at = time.monotonic() + self._retry_after
+        self._retry_after = min(2 * self._retry_after, LAST_RETRY)
+
+    def _waits_for(self) -> tuple[str, str]:
+        """Return what is waited for, and a detail that changes often."""
+        if not self.beamtime.is_dir():
+            return f"waiting for {self.beamtime}: no such folder", ""
+        if not self._folder.files:
+            return f"waiting for the first file in {self.beamtime}", ""
+        next_run = "next scan" if self._has_reduced else "first run"
+        running = self._folder.running()
+        if running:
+            return f"waiting for the {next_run} ({running.name} is running", (
+                f"{running.progress})"
+            )
+        if self._folder.has_pulses_arriving:
+            return f"waiting for the {next_run} (pulses are arriving; no log yet)", ""
+        return f"waiting for the {next_run}", ""
+
+
+def _lines(summary: Summary, results: Sequence[RunResult]) -> Iterator[str]:
+    """Yield the lines about a reduction; of many runs at once, their number."""
+    if others := summarise_others(summary, results):
+        yield others
+    old = [result for result in results if result.delay is None and result.run.complete]
+    if len(old) > SHOWN_RUNS:
+        yield f"reduced {len(old)} runs that were there, such as {old[0].run.name}"
+    else:
+        yield from map(str, old)
+    yield from (str(result) for result in results if result not in old)
+
+
+@contextmanager
+def _product_lines_as_details() -> Iterator[None]:
+    """Log the names of products only with the details: every run has its line."""
+
+    def is_logged(record: logging.LogRecord) -> bool:
+        """Whether a record is to be logged."""
+        return record.msg != PRODUCT_LINE or log.isEnabledFor(logging.DEBUG)
+
+    log.addFilter(is_logged)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_logged)
+
+
+def watch_replay(watch: Watch, recorded: Path, speed: float, every: float) -> int:
+    """Watch a replay of a recorded beamtime, which it writes into its folder.
+
+    Parameters
+    ----------
+    watch : Watch
+        Of the folder of the replay.
+    recorded : Path
+        The recorded beamtime.
+    speed : float
+        Recorded seconds per second.
+    every : float
+        Time between two looks, s.
 
     Returns
     -------
     int
-        The exit code of the last round.
+        The exit code of the last reduction, after the replay has ended.
+
+    Raises
+    ------
+    UsageError
+        The folder cannot be that of the replay.
     """
-    code, done = 0, 0
-    with _no_repeated_warnings():
-        while True:
-            try:
-                options = Options(command="rixs-pipeline watch")
-                code = run(beamtime, config, out, options).exit_code
-            except InputError as error:
-                log.warning("%s", error)
-                code = error.exit_code
-            done += 1
-            if rounds is not None and done >= rounds:
-                return code
-            time.sleep(interval)
-
-
-@contextmanager
-def _no_repeated_warnings() -> Iterator[None]:
-    """Log every warning and error only once."""
-    logged: set[str] = set()
-
-    def is_new(record: logging.LogRecord) -> bool:
-        """Whether a record is to be logged."""
-        text = record.getMessage()
-        is_repeated = record.levelno >= logging.WARNING and text in logged
-        logged.add(text)
-        return not is_repeated
-
-    log.addFilter(is_new)
-    try:
-        yield
-    finally:
-        log.removeFilter(is_new)
+    with replaying(Replay(recorded, watch.beamtime, speed)) as process:
+        return watch.run(every, has_ended=lambda: not process.is_alive())

@@ -7,7 +7,6 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime
-from rixs_pipeline.runner import open_pipeline as module
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.summary import Summary
@@ -69,20 +68,3 @@ def test_force_forgets_the_figures_that_are_there(tmp_path):
     with open_with(tmp_path, dry_run=True, force=True) as pipeline:
         assert pipeline.context.drawn_figures == {}
         assert pipeline.freshness.force
-
-
-@pytest.mark.parametrize(
-    ("workers", "cores", "scheduler", "processes"),
-    [(1, 8, "serial", 1), (4, 8, "processes", 4), (40, 8, "processes", 8)],
-)
-def test_figures_are_drawn_on_this_machine(
-    monkeypatch, workers, cores, scheduler, processes
-):
-    class Workers:
-        pass
-
-    executor = Workers()
-    executor.workers = workers
-    monkeypatch.setattr(module, "available_cores", lambda: cores)
-    execution = module._figure_execution(executor)
-    assert (execution.scheduler, execution.workers) == (scheduler, processes)

@@ -1,104 +1,211 @@
+import json
 import logging
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from rixs_pipeline import paths
 from rixs_pipeline.config import Config
-from rixs_pipeline.errors import InputError
+from rixs_pipeline.errors import InputError, UsageError
+from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner import watch as watch_module
-from rixs_pipeline.runner.watch import watch
+from rixs_pipeline.runner.watch import FIRST_RETRY, Watch
 from rixs_pipeline.stages import report
 
 log = logging.getLogger("rixs_pipeline")
+SERIAL = Config.model_validate(
+    {"execution": {"scheduler": "serial"}, "regions": {"P": {"kind": "pfy"}}}
+)
 
 
-def test_watch_adds_new_scans_and_repeats_no_warning(small, monkeypatch, caplog):
+@pytest.fixture
+def no_figures(monkeypatch):
+    for plan in ("plan_reference_runs", "plan_results"):
+        monkeypatch.setattr(report, plan, lambda *_: iter(()))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Time for the watch: sleeping lets it pass, and calls what was left for it."""
+    now, events = [0.0], []
+
+    def sleep(seconds):
+        now[0] += seconds
+        if events:
+            events.pop(0)()
+
+    fake = SimpleNamespace(monotonic=lambda: now[0], time=lambda: 0.0, sleep=sleep)
+    monkeypatch.setattr(watch_module, "time", fake)
+    return SimpleNamespace(now=now, events=events)
+
+
+def messages(caplog, part=""):
+    return [
+        record.getMessage() for record in caplog.records if part in record.getMessage()
+    ]
+
+
+def test_a_new_scan_is_reduced_and_no_warning_repeated(
+    small, no_figures, clock, caplog
+):
     shutil.rmtree(small.out)
     hidden = small.log(4).rename(small.beamtime.parent / "scan0004.json")
     small.off(5).write_bytes(b"nothing")
-    rounds = []
-
-    def appears(seconds):
-        rounds.append(seconds)
-        if len(rounds) == 2:
-            hidden.rename(small.log(4))
-
-    monkeypatch.setattr(watch_module.time, "sleep", appears)
-    config = Config.model_validate(
-        {"execution": {"scheduler": "serial"}, "regions": {"P": {"kind": "pfy"}}}
-    )
-    for plan in ("plan_reference_runs", "plan_results"):
-        monkeypatch.setattr(report, plan, lambda *_: iter(()))
-    assert watch(small.beamtime, config, small.out, 7.5, 3) == 0
-    assert rounds == [7.5, 7.5]
-    assert (small.out / "scans/scan0004.nxs").is_file()
-    assert (
-        len([r for r in caplog.records if "chan5.off: no OFF header" in r.getMessage()])
-        == 1
-    )
+    clock.events += [lambda: None, lambda: hidden.rename(small.log(4))]
+    with caplog.at_level("INFO", "rixs_pipeline"):
+        assert Watch(small.beamtime, SERIAL, small.out).run(7.5, 3) == 0
+    assert clock.now == [15.0]
+    assert len(messages(caplog, "chan5.off: no OFF header")) == 1
+    assert len(messages(caplog, "scan0004: map and spectra ")) == 1
+    assert messages(caplog, "wrote ") == []
+    lines = (small.out / paths.JOURNAL).read_text().splitlines()
+    rounds = [json.loads(line) for line in lines]
+    assert len(rounds) == 2
+    assert "scans/scan0004.nxs" in rounds[1]["made"]
+    assert list(rounds[1]["delays_s"]) == ["scan0004"]
 
 
-def test_watch_waits_for_a_beamtime_that_is_still_empty(tmp_path, monkeypatch):
-    monkeypatch.setattr(watch_module.time, "sleep", lambda _: None)
-    assert watch(tmp_path / "later", Config(), tmp_path / "out", 1.0, 2) == 3
+def test_details_name_the_products(small, no_figures, clock, caplog):
+    small.log(4).unlink()
+    with caplog.at_level("DEBUG", "rixs_pipeline"):
+        Watch(small.beamtime, SERIAL, small.out).run(1.0, 1)
+    assert messages(caplog, "wrote ")
+
+
+def test_a_beamtime_that_is_not_there_is_waited_for(tmp_path, clock, caplog):
+    later = tmp_path / "later"
+    clock.events += [lambda: None, later.mkdir]
+    with caplog.at_level("INFO", "rixs_pipeline"):
+        assert Watch(later, Config(), tmp_path / "out").run(1.0, 4) == 3
+    assert messages(caplog, "waiting for") == [
+        f"waiting for {later}: no such folder",
+        f"waiting for the first file in {later}",
+    ]
     assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture
-def rounds(monkeypatch):
-    """Replaces reductions by a list of what they do: an exit code, or an error."""
+def rounds(monkeypatch, clock, tmp_path):
+    """Replace reductions by what they do: an exit code or an error, whenever due."""
     results = []
+    (tmp_path / "beamtime").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "beamtime" / "old.dat").touch()
+    os.utime(tmp_path / "beamtime" / "old.dat", (0, 0))
 
-    def run(*_):
+    def run(beamtime, _config, out, _options, session):
         result = results.pop(0)
-        log.info("looking")
         if isinstance(result, BaseException):
             raise result
-        log.warning("pixel 5 is dead")
-        return SimpleNamespace(exit_code=result)
+        if not session.is_known("pixel 5: dead"):
+            log.warning("pixel 5: dead")
+        return SimpleNamespace(
+            exit_code=result,
+            beamtime=Beamtime(beamtime, ()),
+            failed={"scan0001": "no pulses"} if result else {},
+            losses=[],
+            reports=["pixel 5: dead"],
+            executed=[],
+            out=out,
+        )
 
     monkeypatch.setattr(watch_module, "run", run)
-    monkeypatch.setattr(watch_module.time, "sleep", lambda _: None)
     return results
 
 
-def watch_rounds(number):
-    return watch(Path("b"), Config(), Path("out"), 1.0, number)
+@pytest.fixture
+def watch(tmp_path):
+    return Watch(tmp_path / "beamtime", Config(), tmp_path / "out")
 
 
-def test_the_exit_code_is_that_of_the_last_round(rounds):
-    rounds += [1, 0, 1, 0]
-    assert watch_rounds(1) == 1
-    assert watch_rounds(2) == 1
-    assert watch_rounds(1) == 0
+def change(watch):
+    """Make a reduction due."""
+    watch._folder._reduced.clear()
+
+
+def test_nothing_is_reduced_while_nothing_changes(rounds, watch):
+    rounds += [0, 1]
+    assert watch.run(1.0, 5) == 0
+    assert rounds == [1]
+    change(watch)
+    assert watch.run(1.0, 1) == 1
+
+
+def test_input_that_cannot_be_used_does_not_end_the_watch(rounds, watch, clock, caplog):
+    error = InputError("b: no runs")
+    rounds += [error, error, 0]
+    clock.events += [lambda: change(watch)] * 2
+    assert watch.run(1.0, 3) == 0
+    assert messages(caplog, "no runs") == ["b: no runs"]
+
+
+def test_a_disk_that_cannot_be_written_is_reported_and_tried_again(
+    rounds, watch, clock, caplog
+):
+    full = OSError(28, "No space left on device", "out/run.json")
+    rounds += [full, full, 0]
+    assert watch.run(FIRST_RETRY, 10) == 0
+    assert messages(caplog) == [
+        "out/run.json: No space left on device",
+        "pixel 5: dead",
+    ]
     assert rounds == []
 
 
-def test_input_that_cannot_be_used_does_not_end_the_watch(rounds):
-    rounds += [InputError("b: no runs"), 0]
-    assert watch_rounds(2) == 0
+def test_failures_are_tried_again_more_and_more_rarely(rounds, watch, clock):
+    rounds += [1] * 10
+    watch.run(FIRST_RETRY, 1 + 1 + 2 + 4 + 8)
+    assert len(rounds) == 10 - 5
 
 
-def test_warnings_are_logged_once_and_progress_every_round(rounds, caplog):
+def test_errors_of_the_command_line_end_the_watch_at_its_beginning(rounds, watch):
+    rounds += [UsageError("out: in use")]
+    with pytest.raises(UsageError):
+        watch.run(1.0)
+
+
+def test_errors_of_others_do_not_end_the_watch(rounds, watch, clock, caplog):
+    rounds += [0, UsageError("out: in use"), 0]
+    clock.events += [lambda: change(watch)] * 2
+    assert watch.run(1.0, 3) == 0
+    assert messages(caplog, "out: in use") == ["out: in use"]
+
+
+def test_warnings_are_logged_once(rounds, watch, clock, caplog):
     rounds += [0, 0, 0]
-    with caplog.at_level("INFO", "rixs_pipeline"):
-        watch_rounds(3)
-    messages = [record.getMessage() for record in caplog.records]
-    assert messages.count("pixel 5 is dead") == 1
-    assert messages.count("looking") == 3
+    clock.events += [lambda: change(watch)] * 2
+    watch.run(1.0, 3)
+    assert messages(caplog, "pixel 5") == ["pixel 5: dead"]
 
 
-def test_warnings_are_logged_again_after_the_watch(rounds, caplog):
-    rounds += [0]
-    watch_rounds(1)
-    log.warning("pixel 5 is dead")
-    messages = [record.getMessage() for record in caplog.records]
-    assert messages.count("pixel 5 is dead") == 2
-
-
-def test_an_interruption_ends_the_watch(rounds):
+def test_an_interruption_ends_the_watch(rounds, watch, clock):
     rounds += [0, KeyboardInterrupt()]
+    clock.events += [lambda: change(watch)]
     with pytest.raises(KeyboardInterrupt):
-        watch_rounds(None)
+        watch.run(1.0)
+
+
+def test_when_no_more_data_come_all_are_reduced(rounds, watch, clock):
+    rounds += [0, 0]
+    is_over = []
+    clock.events += [lambda: (watch.beamtime / "more.dat").touch()]
+    clock.events += [lambda: is_over.append(True)]
+    assert watch.run(1.0, has_ended=lambda: bool(is_over)) == 0
+    assert rounds == []
+
+
+def test_the_waiting_line(rounds, watch, clock, caplog):
+    rounds += [0]
+    with caplog.at_level("INFO", "rixs_pipeline"):
+        watch.run(1.0, 3)
+    assert messages(caplog)[0] == f"watching {watch.beamtime}; results: {watch.out}"
+    assert messages(caplog, "waiting for") == ["waiting for the next scan"]
+
+
+def test_the_path_of_the_beamtime_may_be_relative(rounds, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rounds += [0]
+    assert Watch(Path("beamtime"), Config(), Path("out")).run(1.0, 1) == 0

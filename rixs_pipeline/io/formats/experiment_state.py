@@ -1,11 +1,14 @@
 """`<prefix>_experiment_state.txt`: what the detector recorded, from when to when."""
 
+import re
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from rixs_pipeline.files.opening import FileKind, one_line, read_text, reader
+from rixs_pipeline.io.runs import RUN_DIGITS, name_of
 
+RUN_LABEL = re.compile(rf"(SCAN|CAL)({RUN_DIGITS})")
 _LATEST_NS = 1 << 62  # in 2116
 _SHOWN_LINES = 10  # that are malformed
 
@@ -17,6 +20,15 @@ class StateInterval:
     start_ns: int
     end_ns: int | None  # None: the last state, which has no end
     label: str
+
+    @property
+    def run_name(self) -> str | None:
+        """Name of the run that the label means, such as scan0012."""
+        match = RUN_LABEL.fullmatch(self.label)
+        if match is None:
+            return None
+        kind = "scan" if match[1] == "SCAN" else "calibration"
+        return name_of(kind, int(match[2]))
 
 
 @dataclass(frozen=True)

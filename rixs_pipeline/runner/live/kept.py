@@ -1,0 +1,90 @@
+"""What `watch` keeps from one reduction to the next, and does not report again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.runner.last_lines import line_identity, with_name
+from rixs_pipeline.runner.live.watched_folder import RunningRun, WatchedFolder
+from rixs_pipeline.runner.session import Session
+from rixs_pipeline.runner.summary import Summary
+
+NO_RUN_ENDED = "no run has ended yet"
+# Parts of lines that are usual while pulses arrive, and about the run that is measured
+USUAL = (
+    "no scans found",
+    "file still being written?",
+    "without a CAL state",
+    "no usable scan or reference run",
+    NO_RUN_ENDED,
+)
+USUAL_OF_RUN = ("still running", "no usable points", "no log with complete points")
+
+
+@dataclass
+class LiveSession(Session):
+    """A session that leaves out what is not ready, and reports every line once.
+
+    A line is logged again if it was not there meanwhile.
+
+    Attributes
+    ----------
+    folder
+        The beamtime directory.
+    """
+
+    folder: WatchedFolder = field(kw_only=True)
+    _known: set[str] = field(default_factory=set)
+    _running: RunningRun | None = None
+    _are_pulses_arriving: bool = False
+
+    def __post_init__(self) -> None:
+        self.reader = self.folder.reader
+
+    def start_reduction(self) -> None:
+        """Note what is being measured while a reduction starts."""
+        self.folder.start_reduction()
+        self._running = self.folder.running()
+        self._are_pulses_arriving = self.folder.has_pulses_arriving
+
+    def select(self, beamtime: Beamtime) -> Beamtime:
+        """Return the beamtime without a reference run that is being measured.
+
+        With each of its pulses, all scans since the one before would be made again.
+
+        Raises
+        ------
+        InputError
+            No run is left.
+        """
+        last = beamtime.runs[-1]
+        if last.complete or last.kind == "scan" or self._running is None:
+            return beamtime
+        runs = beamtime.runs[:-1]
+        if not runs:
+            raise InputError(f"{beamtime.path}: {NO_RUN_ENDED}")
+        return replace(beamtime, runs=runs)
+
+    def is_known(self, line: str) -> bool:
+        """Whether a line was logged before, or is usual while a run is measured."""
+        return line_identity(line) in self._known or self._is_usual(line)
+
+    def _is_usual(self, line: str) -> bool:
+        if not self._are_pulses_arriving:
+            return False
+        if any(part in line for part in USUAL):
+            return True
+        running = self._running
+        is_of_run = running is not None and running.is_subject_of(line)
+        return is_of_run and any(part in line for part in USUAL_OF_RUN)
+
+    def remember(self, summary: Summary) -> None:
+        """Note what was logged of a reduction."""
+        failures = [with_name(*failure) for failure in summary.failed.items()]
+        lines = [*summary.reports, *summary.losses, *failures]
+        self.remember_lines(line for line in lines if not self._is_usual(line))
+
+    def remember_lines(self, lines: Iterable[str]) -> None:
+        """Note the lines that were logged; all others are new the next time."""
+        self._known = {line_identity(line) for line in lines}

@@ -1,0 +1,31 @@
+"""What reductions by one process share."""
+
+from dataclasses import dataclass, field
+
+from rixs_pipeline.io.find_files import FileReader
+from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.runner.workers import Workers
+
+
+@dataclass
+class Session:
+    """Files that were read, and workers. `watch` has a session of its own.
+
+    Attributes
+    ----------
+    reader
+        Has read files before.
+    workers
+        Of which some may be open.
+    """
+
+    reader: FileReader = field(default_factory=FileReader)
+    workers: Workers = field(default_factory=Workers)
+
+    def select(self, beamtime: Beamtime) -> Beamtime:
+        """Return the beamtime that is to be reduced now."""
+        return beamtime
+
+    def is_known(self, line: str) -> bool:
+        """Whether a warning or error need not be logged."""
+        return False

@@ -1,0 +1,96 @@
+"""The workers of a reduction: for numbers, and for figures."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from rixs_pipeline import paths
+from rixs_pipeline.config import ExecutionConfig
+from rixs_pipeline.config.execution import LOCAL_SCHEDULERS
+from rixs_pipeline.runner.executor import Executor, available_cores
+
+# what a process that draws figures needs, and takes long to load
+DRAWING_MODULES = (
+    "rixs_pipeline.cli",
+    "rixs_pipeline.stages.figures.plan",
+    "matplotlib.backends.backend_agg",
+    "xarray",
+)
+
+
+class Executors(NamedTuple):
+    """For numbers; for figures, which hold the interpreter's lock."""
+
+    numbers: Executor
+    figures: Executor
+
+
+@dataclass
+class Workers:
+    """Executors that a reduction opens.
+
+    Within `with Workers() as workers:` those on this machine stay open from one
+    reduction to the next. Those on a cluster never do: they would occupy it.
+    """
+
+    _is_kept: bool = False
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _open: Executors | None = None
+
+    def __enter__(self) -> Self:
+        """Keep executors open until the block ends."""
+        self._is_kept = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close them."""
+        self._is_kept = False
+        self._close()
+
+    @contextmanager
+    def opened(self, execution: ExecutionConfig, out: Path) -> Iterator[Executors]:
+        """Open executors, or use those that are open.
+
+        Parameters
+        ----------
+        execution : ExecutionConfig
+            Scheduler and number of workers.
+        out : Path
+            The folder of the results, for the logs of cluster jobs.
+
+        Yields
+        ------
+        Executors
+            For one reduction; after an error they are not used again.
+        """
+        if self._open is None:
+            numbers = self._stack.enter_context(Executor(execution, out / paths.LOGS))
+            drawing = Executor(_figure_execution(numbers), preload=DRAWING_MODULES)
+            self._open = Executors(numbers, self._stack.enter_context(drawing))
+        is_whole = False
+        try:
+            yield self._open
+            is_whole = True
+        finally:
+            is_local = execution.scheduler in LOCAL_SCHEDULERS
+            if not (self._is_kept and is_local and is_whole):
+                self._close()
+
+    def _close(self) -> None:
+        self._open = None
+        self._stack.close()
+
+
+def _figure_execution(executor: Executor) -> ExecutionConfig:
+    """Draw figures in as many processes as there are workers, on this machine."""
+    workers = min(executor.workers, available_cores())
+    scheduler = "processes" if workers > 1 else "serial"
+    return ExecutionConfig(scheduler=scheduler, workers=workers)

@@ -1,0 +1,93 @@
+from dataclasses import replace
+
+import pytest
+
+from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.runner.live.kept import LiveSession
+from rixs_pipeline.runner.live.watched_folder import WatchedFolder
+from rixs_pipeline.runner.options import Options
+from rixs_pipeline.runner.summary import Summary
+from tests.io.writers import (
+    SECOND,
+    T0,
+    calibration_log,
+    json_log,
+    write_json,
+    write_off,
+)
+
+ENERGIES = [770.0, 780.0, 790.0]
+
+
+@pytest.fixture
+def session(tmp_path):
+    """A scan, and a reference run that is being measured."""
+    write_off(tmp_path / "a_chan1.off", [T0 + i * SECOND for i in range(200)])
+    write_json(tmp_path / "scan0001.json", json_log(1, T0, ENERGIES))
+    log = calibration_log(2, T0 + 100 * SECOND, 60.0)
+    write_json(tmp_path / "calibration0002.json", log | {"_ended": False})
+    session = LiveSession(folder=WatchedFolder(tmp_path))
+    session.folder.look()
+    session.start_reduction()
+    return session
+
+
+def summary_of(session, tmp_path, *warnings):
+    beamtime = Beamtime(session.folder.path, ())
+    summary = Summary(tmp_path / "out", beamtime, Options(command="watch"))
+    for warning in warnings:
+        summary.warn(warning)
+    return summary
+
+
+def test_a_reference_run_in_progress_is_left_out(session):
+    beamtime = discover(session.folder.path)
+    assert [run.name for run in session.select(beamtime).runs] == ["scan0001"]
+    only = replace(beamtime, runs=beamtime.calibrations)
+    with pytest.raises(InputError, match="no run has ended yet") as error:
+        session.select(only)
+    assert session.is_known(str(error.value))
+
+
+def test_a_reference_run_that_was_aborted_is_used(session):
+    session.folder.has_ended = True
+    session.start_reduction()
+    beamtime = discover(session.folder.path)
+    assert session.select(beamtime) is beamtime
+
+
+def test_scans_are_reduced_while_they_run(session):
+    write_json(session.folder.path / "calibration0002.json", {})
+    beamtime = discover(session.folder.path)
+    assert session.select(beamtime) is beamtime
+
+
+def test_what_is_usual_while_a_run_is_measured_is_not_logged(session):
+    problems = discover(session.folder.path).calibrations[0].problems
+    assert any("still running" in line for line in problems)
+    assert all(map(session.is_known, problems))
+    assert not session.is_known("scan0001.json: aborted or still running")
+    session.folder.has_ended = True
+    session.start_reduction()
+    assert not any(map(session.is_known, problems))
+
+
+def test_a_line_is_known_from_one_reduction_to_the_next(session, tmp_path):
+    line = "scan0001: no beam at 3 of 60 points"
+    assert not session.is_known(line)
+    session.remember(summary_of(session, tmp_path, line))
+    assert session.is_known(line)
+    assert session.is_known("scan0001: no beam at 4 of 60 points")
+    assert not session.is_known("scan0002: no beam at 3 of 60 points")
+    session.remember(summary_of(session, tmp_path))
+    assert not session.is_known(line)
+
+
+def test_usual_lines_are_logged_when_nothing_runs_any_more(session, tmp_path):
+    line = "calibration0002.json: aborted or still running"
+    session.remember(summary_of(session, tmp_path, line))
+    session.folder.has_ended = True
+    session.start_reduction()
+    assert not session.is_known(line)

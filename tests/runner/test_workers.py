@@ -1,0 +1,46 @@
+import pytest
+
+from rixs_pipeline.config import ExecutionConfig
+from rixs_pipeline.runner import workers as module
+from rixs_pipeline.runner.workers import Workers
+
+THREADS = ExecutionConfig(scheduler="threads", workers=1)
+
+
+def test_executors_are_open_for_one_reduction(tmp_path):
+    workers = Workers()
+    with workers.opened(THREADS, tmp_path) as (numbers, _):
+        assert [o.unwrap() for o in numbers.outcomes(abs, [-1, 2])] == [1, 2]
+    with workers.opened(THREADS, tmp_path) as (others, _):
+        assert others is not numbers
+
+
+def test_executors_are_kept_until_an_error(tmp_path):
+    with Workers() as workers:
+        with workers.opened(THREADS, tmp_path) as first:
+            pass
+        with pytest.raises(RuntimeError), workers.opened(THREADS, tmp_path) as second:
+            raise RuntimeError
+        with workers.opened(THREADS, tmp_path) as third:
+            assert [o.unwrap() for o in third.numbers.outcomes(abs, [-1])] == [1]
+    assert first is second
+    assert third is not second
+    with pytest.raises(RuntimeError):  # closed
+        third.numbers._pool.submit(abs, -1)
+
+
+@pytest.mark.parametrize(
+    ("workers", "cores", "scheduler", "processes"),
+    [(1, 8, "serial", 1), (4, 8, "processes", 4), (40, 8, "processes", 8)],
+)
+def test_figures_are_drawn_on_this_machine(
+    monkeypatch, workers, cores, scheduler, processes
+):
+    class Workers:
+        pass
+
+    executor = Workers()
+    executor.workers = workers
+    monkeypatch.setattr(module, "available_cores", lambda: cores)
+    execution = module._figure_execution(executor)
+    assert (execution.scheduler, execution.workers) == (scheduler, processes)
