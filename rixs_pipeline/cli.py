@@ -495,7 +495,7 @@ def submit(
         content: dict[str, Any] = {"scripts": listing}
         lines = scripts
     else:
-        jobs = slurm.submit(steps, resolved, out) if steps else []
+        jobs = slurm.submit(beamtime, steps, resolved, out) if steps else []
         content = {"jobs": [asdict(job) for job in jobs]}
         lines = [
             f"{job.step:10} job {job.number}, array of {job.elements}" for job in jobs

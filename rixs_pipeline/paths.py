@@ -24,6 +24,7 @@ PRODUCT_FOLDERS = (
     "photons",
 )
 LOGS = "logs"  # folder for what jobs on a cluster write
+SUBMISSION = f"{LOGS}/submitted.json"
 SUBMITTED_CONFIG = f"{LOGS}/config.yaml"  # of the jobs of `submit`
 
 OFF_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d{1,9})\.off")

@@ -47,6 +47,7 @@ class FileKind(Enum):
     PHOTONS = ("photon list", 1 << 32)
     PRODUCT = ("product", 1 << 36)
     SUMMARY = ("summary of a reduction", 1 << 26)
+    JOB_LOG = ("log of a job", 1 << 40)  # its end alone is read
     DIGESTS = ("cache of digests", 1 << 27)
 
     def __init__(self, label: str, max_bytes: int) -> None:

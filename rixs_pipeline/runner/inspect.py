@@ -10,6 +10,7 @@ from rixs_pipeline.config.load import load_config
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import discovery, inspection
 from rixs_pipeline.runner import summary_file
+from rixs_pipeline.runner.cluster.submission import read_submission, with_jobs
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.stages.sample.configured_regions import select_regions
 from rixs_pipeline.types import Correction
@@ -56,14 +57,18 @@ def initial_config(beamtime: Path) -> str:
 
 
 def status(out: Path) -> dict[str, str]:
-    """Return the state of every product, with the reason.
+    """Return the state of every product, with the reason, and of jobs that make it.
 
     Raises
     ------
     InputError
-        The folder has no run.json, or its beamtime is no longer there.
+        The folder has no run.json and nothing was submitted, or its beamtime is no
+        longer there.
     """
     last_run = summary_file.read(out)
+    submission = read_submission(out)
+    if submission and not _is_newer(out / paths.RUN_SUMMARY, out / paths.SUBMISSION):
+        last_run["beamtime"] = submission.beamtime
     if "beamtime" not in last_run:
         raise InputError(
             f"{out}: no {paths.RUN_SUMMARY}; "
@@ -74,7 +79,17 @@ def status(out: Path) -> dict[str, str]:
     current = run(Path(last_run["beamtime"]), config, out, Options(dry_run=True))
     states = {name: _describe(name, facts) for name, facts in current.items.items()}
     failed = last_run["failed"] | current.failed
-    return states | {name: f"failed: {reason}" for name, reason in failed.items()}
+    states |= {name: f"failed: {reason}" for name, reason in failed.items()}
+    files = {
+        name: out / facts["product"]
+        for name, facts in current.items.items()
+        if "product" in facts
+    }
+    return with_jobs(out, states, files)
+
+
+def _is_newer(path: Path, other: Path) -> bool:
+    return path.exists() and path.stat().st_mtime >= other.stat().st_mtime
 
 
 def _describe(name: str, facts: Mapping[str, Any]) -> str:

@@ -284,9 +284,8 @@ def test_no_scheduler_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_slurm_without_sbatch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(
-        sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=None)
-    )
+    for name in ("dask_jobqueue", "cryptography"):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace())
     monkeypatch.setenv("PATH", "")
     with (
         pytest.raises(UsageError, match="sbatch not found"),

@@ -29,6 +29,11 @@ class QueuedJob:
     state: str
     reason: str
 
+    def __str__(self) -> str:
+        """Return such as `queued (job 12_3, Priority)`."""
+        details = f"job {self.number}, {self.reason}".removesuffix(", ")
+        return f"{self.state} ({details})"
+
     @property
     def in_words(self) -> str:
         """The state with its reason, such as `queued (Priority)`."""

@@ -108,7 +108,7 @@ class SlurmWorkers:
         if not numbers:
             return "no job is submitted yet"
         try:
-            queue = read_queue(f"--jobs={','.join(numbers)}")
+            queue = read_queue(f"--user={os.getuid()}")
         except RixsError as error:
             return f"{_list_jobs(numbers)}: {error}"
         groups: dict[str, list[str]] = {}

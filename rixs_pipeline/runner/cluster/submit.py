@@ -1,6 +1,5 @@
 """The reduction as SLURM jobs: one array of commands after another."""
 
-import hashlib
 import shlex
 import shutil
 import sys
@@ -11,26 +10,46 @@ from pathlib import Path
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config, ExecutionConfig, memory_in_bytes
 from rixs_pipeline.config.execution import LOCAL_SCHEDULERS
-from rixs_pipeline.config.load import dump_config
 from rixs_pipeline.errors import RixsError, UsageError
-from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner.cluster.queue import run_slurm
+from rixs_pipeline.runner.cluster.submission import (
+    STEPS,
+    StepName,
+    Submission,
+    SubmittedArray,
+    job_name,
+    queued_jobs,
+    write_submission,
+)
+from rixs_pipeline.runner.output_folder import held, make_folder, write_config
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.stages.scan.exposure_scale import leading_scan
 
-STEPS = ("calibrate", "leading", "bin", "run")
 MAX_ARRAY_SIZE = 1000  # SLURM's own default limit
+# exit codes: all but 0, that of an interrupt, and those of signals
+REPORTED_CODES = "1|2|3|70"
 
 Command = tuple[str, ...]  # arguments of `rixs-pipeline`
 
 
 @dataclass(frozen=True)
 class Step:
-    """Jobs that may run at the same time, as one array with a command for each."""
+    """Jobs that may run at the same time, as one array with a command for each.
 
-    name: str
+    Attributes
+    ----------
+    name : str
+        Of the step.
+    commands : tuple of Command
+        One for each job.
+    products : tuple of tuples of str
+        For each job, the products that it makes.
+    """
+
+    name: StepName
     commands: tuple[Command, ...]
+    products: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,13 +90,18 @@ def plan_steps(beamtime: Path, config: Config, out: Path) -> list[Step]:
     summary = run(beamtime, config, out, Options(dry_run=True))
     if not summary.planned:
         return []
-    planned = [Path(summary.items[name]["product"]) for name in summary.planned]
-    has_calibrations = any(path.parts[0] == "calibration" for path in planned)
-    stale = {name.removesuffix(" photons") for name in summary.planned}
+    calibrations = tuple(
+        name
+        for name in summary.planned
+        if Path(summary.items[name]["product"]).parts[0] == "calibration"
+    )
     all_scans = summary.beamtime.scans
-    scans = [scan for scan in all_scans if scan.name in stale]
+    scan_names = {name for scan in all_scans for name in _scan_products(scan)}
+    stale = scan_names.intersection(summary.planned)
+    scans = [scan for scan in all_scans if stale.intersection(_scan_products(scan))]
     leading = [scan for scan in scans if leading_scan(all_scans, scan) is scan]
     following = [s for s in scans if leading_scan(all_scans, s) is not s]
+    others = [n for n in summary.planned if n not in {*calibrations, *stale}]
     where = (
         str(beamtime.resolve()),
         "-c",
@@ -87,33 +111,39 @@ def plan_steps(beamtime: Path, config: Config, out: Path) -> list[Step]:
         *_execution_options(config.execution),
     )
     per_job = config.execution.cluster.scans_per_job
-    calibrate = (("calibrate", *where),) if has_calibrations else ()
+    calibrate = (("calibrate", *where),) if calibrations else ()
     steps = [
-        Step("calibrate", calibrate),
-        Step("leading", _bin_commands(where, leading, per_job)),
-        Step("bin", _bin_commands(where, following, per_job)),
-        Step("run", (("run", *where),)),
+        Step("calibrate", calibrate, (calibrations,)),
+        _bin_step("leading", where, leading, per_job),
+        _bin_step("bin", where, following, per_job),
+        Step("run", (("run", *where),), (tuple(others),)),
     ]
     return [step for step in steps if step.commands]
 
 
-def _bin_commands(
-    where: Command, scans: Sequence[Run], per_job: int
-) -> tuple[Command, ...]:
-    """Return a command for each element of the array that bins scans."""
+def _scan_products(scan: Run) -> tuple[str, str]:
+    """Return the names of what is made of a scan alone."""
+    return scan.name, f"{scan.name} photons"
+
+
+def _bin_step(
+    name: StepName, where: Command, scans: Sequence[Run], per_job: int
+) -> Step:
+    """Return the step whose jobs bin some scans each."""
     size = max(per_job, -(-len(scans) // MAX_ARRAY_SIZE))
-    commands = []
+    commands, products = [], []
     for first in range(0, len(scans), size):
-        names = ",".join(scan.name for scan in scans[first : first + size])
-        commands.append(("bin", *where, "--scans", names))
-    return tuple(commands)
+        names = [scan.name for scan in scans[first : first + size]]
+        commands.append(("bin", *where, "--scans", ",".join(names)))
+        products.append(tuple(names))
+    return Step(name, tuple(commands), tuple(products))
 
 
 def batch_script(step: Step, config: Config, out: Path) -> str:
     """Return the batch script of a step.
 
-    Failed runs (exit code 1) do not stop the steps that follow; only the last step
-    reports them.
+    A command that reports what is wrong by itself does not stop the steps that follow:
+    the last one looks at everything again, and reports what is lost.
 
     Parameters
     ----------
@@ -162,37 +192,24 @@ def batch_script(step: Step, config: Config, out: Path) -> str:
         *cases,
         "esac",
         "code=$?",
-        "exit $code" if is_last else "exit $((code == 1 ? 0 : code))",
+        *([] if is_last else [f"case $code in {REPORTED_CODES}) code=0 ;; esac"]),
+        "exit $code",
     ]
     return "\n".join(lines) + "\n"
 
 
-def job_name(step: str, out: Path) -> str:
-    """Return the name of a step's jobs, by which they are found in the queue.
-
-    Parameters
-    ----------
-    step : str
-        Name of the step.
-    out : Path
-        The folder of the results.
-
-    Returns
-    -------
-    str
-        Differs between folders.
-    """
-    digest = hashlib.blake2b(str(out.resolve()).encode(), digest_size=4)
-    return f"rixs-{step}-{digest.hexdigest()}"
-
-
-def submit(steps: Sequence[Step], config: Config, out: Path) -> list[Job]:
+def submit(
+    beamtime: Path, steps: Sequence[Step], config: Config, out: Path
+) -> list[Job]:
     """Submit the steps, each to begin when the one before it has ended well.
 
-    All jobs use the config as it is now: it is written to the folder of the results.
+    All jobs use the config as it is now: it is written to the folder of the results,
+    and so are the numbers of the jobs.
 
     Parameters
     ----------
+    beamtime : Path
+        The beamtime directory.
     steps : sequence of Step
         In order.
     config : Config
@@ -208,7 +225,8 @@ def submit(steps: Sequence[Step], config: Config, out: Path) -> list[Job]:
     Raises
     ------
     UsageError
-        There is no sbatch, or jobs for this folder are still in the queue.
+        There is no sbatch, jobs for this folder are still in the queue, or a reduction
+        with another config uses it.
     RixsError
         SLURM refuses a job; those before it are cancelled.
     """
@@ -218,27 +236,32 @@ def submit(steps: Sequence[Step], config: Config, out: Path) -> list[Job]:
             "`rixs-pipeline run` here"
         )
     _check_queue(out)
-    logs = out / paths.LOGS
-    logs.mkdir(parents=True, exist_ok=True)
-    with atomic_path(_config_path(out)) as temporary:
-        text = dump_config(config, with_execution=False)
-        temporary.write_text(text, encoding="utf-8")
+    make_folder(out, beamtime)
+    with held(out, config, beamtime):
+        write_config(config, out)
+        _config_path(out).parent.mkdir(exist_ok=True)
+        shutil.copyfile(out / paths.RESOLVED_CONFIG, _config_path(out))
     jobs: list[Job] = []
+    arrays: list[SubmittedArray] = []
     for step in steps:
-        path = logs / f"{step.name}.sh"
-        path.write_text(batch_script(step, config, out), encoding="utf-8")
+        script = batch_script(step, config, out)
+        record = out / paths.LOGS / f"{step.name}.sh"
+        record.write_text(script, encoding="utf-8")
         dependency = []
         if jobs:
             after = f"--dependency=afterok:{jobs[-1].number}"
             dependency = [after, "--kill-on-invalid-dep=yes"]
         try:
-            answer = run_slurm("sbatch", "--parsable", *dependency, str(path))
+            # not from the file, which others may be able to change
+            answer = run_slurm("sbatch", "--parsable", *dependency, text=script)
         except RixsError:
             if jobs:
                 run_slurm("scancel", *(str(job.number) for job in jobs))
             raise
         number = int(answer.split(";")[0])
         jobs.append(Job(step.name, number, len(step.commands)))
+        arrays.append(SubmittedArray(step.name, number, step.products))
+        write_submission(out, Submission(str(beamtime.resolve()), tuple(arrays)))
     return jobs
 
 
@@ -265,9 +288,7 @@ def _execution_options(execution: ExecutionConfig) -> Command:
 
 
 def _check_queue(out: Path) -> None:
-    names = ",".join(job_name(step, out) for step in STEPS)
-    listing = run_slurm("squeue", "--noheader", "--format=%A", f"--name={names}")
-    waiting = sorted(set(listing.split()))
+    waiting = sorted({number.partition("_")[0] for number in queued_jobs(out)}, key=int)
     if waiting:
         raise UsageError(
             f"{out}: jobs {' '.join(waiting)} are still in the queue; "

@@ -7,6 +7,8 @@ the reason.
 import json
 import operator
 import os
+import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +19,16 @@ import numpy as np
 import pytest
 
 import tests.runner.cluster.one_node_slurm as one_node
-from rixs_pipeline import open_product
+from rixs_pipeline import open_product, paths
 from rixs_pipeline.config import Config, ExecutionConfig
-from rixs_pipeline.errors import RixsError
+from rixs_pipeline.config.load import load_config
+from rixs_pipeline.errors import RixsError, UsageError
+from rixs_pipeline.io.nexus import read_entries
 from rixs_pipeline.runner.cluster import submit as slurm
+from rixs_pipeline.runner.cluster.submission import SubmittedArray, read_submission
 from rixs_pipeline.runner.executor import Executor
+from rixs_pipeline.runner.output_folder import held
+from tests.runner.reductions import assert_equal
 
 CLUSTER = {
     "partition": "debug",
@@ -38,6 +45,14 @@ def config(**cluster: object) -> Config:
     )
 
 
+RUN = slurm.Step("run", (("run",),), (("a", "b"),))
+
+
+def out_folder(out: Path) -> Path:
+    out.mkdir()
+    return out
+
+
 def scans_of(step: slurm.Step) -> list[str]:
     return [command[command.index("--scans") + 1] for command in step.commands]
 
@@ -47,14 +62,25 @@ def scans_of(step: slurm.Step) -> list[str]:
 
 def test_steps_of_a_new_beamtime(small_beamtime, tmp_path):
     out = tmp_path / "out"
-    calibrate, leading, others, last = slurm.plan_steps(small_beamtime, config(), out)
+    steps = slurm.plan_steps(small_beamtime, config(), out)
+    calibrate, leading, others, last = steps
     where = (
         str(small_beamtime),
         *("-c", str(out / "logs" / "config.yaml"), "-o", str(out)),
         *("--scheduler", "threads", "--workers", "2", "--memory", "1GB"),
     )
-    assert calibrate == slurm.Step("calibrate", (("calibrate", *where),))
-    assert last == slurm.Step("run", (("run", *where),))
+    assert (calibrate.name, calibrate.commands) == (
+        "calibrate",
+        (("calibrate", *where),),
+    )
+    assert (last.name, last.commands) == ("run", (("run", *where),))
+    assert calibrate.products == (("cal0000", "cal0005", "references"),)
+    assert leading.products == (("scan0001",), ("scan0003",))
+    assert others.products == (("scan0002",), ("scan0004",))
+    assert {"LMR_RT-Co_L", "LMR_RT-Co_L spectra", "cal0000 figures"} <= set(
+        last.products[0]
+    )
+    assert all(len(step.products) == len(step.commands) for step in steps)
     assert (leading.name, scans_of(leading)) == ("leading", ["scan0001", "scan0003"])
     assert (others.name, scans_of(others)) == ("bin", ["scan0002", "scan0004"])
     assert not out.exists(), "a plan leaves no trace"
@@ -126,7 +152,11 @@ def test_script_requests_the_configured_resources(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "code", "expected"),
-    [("bin", 0, 0), ("bin", 1, 0), ("bin", 4, 4), ("run", 1, 1)],
+    [
+        *(("bin", code, 0) for code in (0, 1, 2, 3, 70)),
+        *(("bin", code, code) for code in (4, 137)),
+        *(("run", code, code) for code in (0, 1, 2, 3, 70)),
+    ],
 )
 def test_runs_that_failed_do_not_stop_the_others(
     monkeypatch, tmp_path, name, code, expected
@@ -171,20 +201,54 @@ def test_without_sbatch(cli, small, monkeypatch):
     )
 
 
-def test_slurm_rejection_is_one_line(monkeypatch, tmp_path):
-    (tmp_path / "sbatch").write_text(
-        "#!/bin/sh\necho 'sbatch: error: invalid partition\nsbatch: no' >&2\nexit 1\n"
+def test_slurm_rejection_is_one_line(slurm_command, tmp_path):
+    slurm_command("squeue", "true")
+    slurm_command(
+        "sbatch", "echo 'sbatch: error: invalid partition\nsbatch: no' >&2\nexit 1"
     )
-    (tmp_path / "squeue").write_text("#!/bin/sh\n")
-    for name in ("sbatch", "squeue"):
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(
         RixsError,
         match=r"^sbatch: sbatch: error: invalid partition sbatch: no; "
         r"see `execution\.cluster`",
     ):
-        slurm.submit([slurm.Step("run", (("run",),))], config(), tmp_path / "out")
+        slurm.submit(tmp_path, [RUN], config(), tmp_path / "out")
+    assert read_submission(tmp_path / "out") is None
+
+
+def test_jobs_are_kept_with_the_results(slurm_command, tmp_path):
+    slurm_command("squeue", "true")
+    slurm_command("sbatch", f"cat >> {tmp_path}/scripts; echo 17")
+    out, steps = tmp_path / "out", [RUN, RUN]
+    with held(out_folder(out), config(), tmp_path):
+        jobs = slurm.submit(tmp_path, steps, config(setup=["echo a"]), out)
+    assert [job.number for job in jobs] == [17, 17]
+    submission = read_submission(out)
+    assert submission.beamtime == str(tmp_path)
+    assert submission.arrays == (SubmittedArray("run", 17, (("a", "b"),)),) * 2
+    script = (out / "logs" / "run.sh").read_text()
+    assert (tmp_path / "scripts").read_text() == script * 2
+    for path in (out / "config.yaml", out / "logs" / "config.yaml"):
+        assert load_config(path) == Config()
+
+
+def test_a_folder_that_another_config_uses_is_refused(slurm_command, tmp_path):
+    slurm_command("squeue", "true")
+    slurm_command("sbatch", "echo 17")
+    other = Config.model_validate({"map": {"step": 0.9}})
+    with (
+        held(out_folder(tmp_path / "out"), other, tmp_path),
+        pytest.raises(UsageError, match="in use by a reduction with another config"),
+    ):
+        slurm.submit(tmp_path, [RUN], config(), tmp_path / "out")
+
+
+def test_a_submission_that_is_refused_half_way_is_cancelled(slurm_command, tmp_path):
+    slurm_command("squeue", "true")
+    slurm_command("scancel", f"echo $* > {tmp_path}/cancelled")
+    slurm_command("sbatch", f"mkdir {tmp_path}/first 2>&1 || exit 1; echo 17")
+    with pytest.raises(RixsError, match="sbatch"):
+        slurm.submit(tmp_path, [RUN, RUN], config(), tmp_path / "out")
+    assert (tmp_path / "cancelled").read_text() == "17\n"
 
 
 # ---- with SLURM
@@ -218,11 +282,13 @@ def queue(slurm_conf, monkeypatch) -> Iterator[Callable[[], list[str]]]:
         )  # some may have ended by themselves just now
 
 
-def wait(what: Callable[[], object], seconds: float = 150.0) -> None:
+def wait(
+    what: Callable[[], object], seconds: float = 150.0, interval: float = 0.2
+) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "SLURM took too long"
-        time.sleep(0.2)
+        time.sleep(interval)
 
 
 def counts(out: Path) -> dict[str, np.ndarray]:
@@ -294,13 +360,114 @@ def test_slurm_products_equal_those_of_a_serial_run(
     )
 
 
+def count_holders(out: Path) -> int:
+    """Return how many processes on this machine hold a folder of results."""
+    file = out / paths.OWNER_FILE
+    if not file.exists():
+        return 0
+    inode = f":{file.stat().st_ino} "
+    locks = Path("/proc/locks").read_text().splitlines()
+    return sum("FLOCK" in line and inode in line for line in locks)
+
+
+# the two elements of an array wait for each other before they begin
+TOGETHER = (
+    "case $SLURM_JOB_NAME in rixs-leading*|rixs-bin*) "
+    "touch {0}/$SLURM_JOB_NAME-$SLURM_ARRAY_TASK_ID; "
+    "while [ $(ls {0} | grep -c $SLURM_JOB_NAME) -lt 2 ]; do sleep 0.1; done;; esac"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.cpu_count() == 1, reason="two jobs at once need two cores")
+def test_jobs_of_an_array_run_at_once_in_one_folder(
+    queue, cli, small_beamtime, reduced_small, tmp_path, record_property
+):
+    """They share the folder, refuse another config, and give what `run` gives."""
+    out, meeting, other = tmp_path / "out", tmp_path / "meeting", tmp_path / "c.yaml"
+    meeting.mkdir()
+    other.write_text("map: {step: 0.9}\n")
+    cluster = {"cpus": 1, "memory": "500MB", "walltime": "00:10:00"}
+    cluster["setup"] = [TOGETHER.format(meeting)]
+    site = tmp_path / "site.yaml"
+    site.write_text(json.dumps({"execution": {"cluster": cluster}}))
+    first = numbers(cli("submit", small_beamtime, "--site", site, "-o", out, "--json"))
+    states = json.loads(cli("status", out, "--json").out)
+    assert re.match(r"(queued|running) \(job", states["cal0000"])
+    assert re.match(rf"queued \(job {first['bin']}_1\b", states["scan0004"])
+    holders = []
+
+    def has_ended() -> bool:
+        holders.append(count_holders(out))
+        return not queue()
+
+    with held(out, Config(), small_beamtime):
+        refused = cli("run", small_beamtime, "-c", other, "-o", out)
+        assert refused.code == 2 and "in use by a reduction with another conf" in (
+            refused.err
+        )
+        wait(has_ended, interval=0.05)
+    assert len(list(meeting.iterdir())) == 4
+    assert max(holders) == 3, "two jobs and this test"
+    record_property("slurm", f"two jobs at once in one folder: jobs {first}")
+    assert_equal_counts(out, reduced_small)
+    for path in sorted(reduced_small.rglob("*.nxs")):
+        entries = read_entries(path)
+        for name, dataset in read_entries(
+            out / path.relative_to(reduced_small)
+        ).items():
+            assert_equal(dataset, entries[name])
+    summary = json.loads((out / "run.json").read_text())
+    assert summary["failed"] == {}
+    assert all(summary["items"][f"scan000{n}"]["photons"] > 0 for n in (1, 2, 3, 4))
+    assert set(json.loads(cli("status", out, "--json").out)) == set(states)
+
+
+@pytest.mark.slow
+def test_a_scan_that_vanished_and_a_job_that_was_cancelled_are_one_line_each(
+    queue, cli, small, tmp_path
+):
+    shutil.rmtree(small.out)
+    site = tmp_path / "site.yaml"
+    cluster = {"cpus": 1, "memory": "500MB", "walltime": "00:10:00"}
+    site.write_text(json.dumps({"execution": {"cluster": cluster}}))
+    submitted = cli("submit", small.beamtime, "--site", site, "-o", small.out, "--json")
+    jobs = numbers(submitted)
+    small.log(4).unlink()
+    wait(lambda: not queue())
+    status = json.loads(cli("status", small.out, "--json").out)
+    assert status["scan0002"].startswith("fresh")
+    assert status["LMR_100C-Co_L"].startswith("fresh"), "the last step did run"
+    (line,) = status["scan0004"].splitlines()
+    assert f"job {jobs['bin']}_1 ended without a product, see {small.out}" in line
+    assert "'scan0004' matches no scan" in line
+
+    (small.out / "scans" / "scan0002.nxs").unlink()
+    (small.out / "scans" / "scan0001.nxs").unlink()
+    cluster["setup"] = ["case $SLURM_JOB_NAME in rixs-leading*) sleep 600;; esac"]
+    site.write_text(json.dumps({"execution": {"cluster": cluster}}))
+    jobs = numbers(
+        cli("submit", small.beamtime, "--site", site, "-o", small.out, "--json")
+    )
+    log = small.out / "logs" / f"leading-{jobs['leading']}_0.log"
+    wait(log.exists)
+    subprocess.run(["scancel", str(jobs["leading"])], check=True)
+    wait(lambda: not queue())
+    status = json.loads(cli("status", small.out, "--json").out)
+    assert re.search(
+        rf"job {jobs['leading']}_0 ended without a product, see {log}: slurmstepd.*"
+        r"CANCELLED AT",
+        status["scan0001"],
+    )
+    assert f"job {jobs['bin']}_0 did not start" in status["scan0002"]
+
+
 @pytest.mark.slow
 def test_workers_as_slurm_jobs(
     queue, small_beamtime, reduced_small, tmp_path, record_property, command_line
 ):
-    pytest.importorskip(
-        "dask_jobqueue", reason="no dask-jobqueue: pip install 'rixs-pipeline[slurm]'"
-    )
+    for name in ("dask_jobqueue", "cryptography"):
+        pytest.importorskip(name, reason="pip install 'rixs-pipeline[slurm]'")
     settings = tmp_path / "config.yaml"
     settings.write_text(
         json.dumps(
@@ -325,9 +492,8 @@ def test_workers_as_slurm_jobs(
 
 @pytest.mark.slow
 def test_a_slurm_worker_that_dies_is_replaced(queue, tmp_path, record_property):
-    pytest.importorskip(
-        "dask_jobqueue", reason="no dask-jobqueue: pip install 'rixs-pipeline[slurm]'"
-    )
+    for name in ("dask_jobqueue", "cryptography"):
+        pytest.importorskip(name, reason="pip install 'rixs-pipeline[slurm]'")
     settings = ExecutionConfig.model_validate(
         {"scheduler": "slurm", "workers": 2, "memory": "500MB"}
     )
