@@ -1,7 +1,9 @@
 """Workers of dask as SLURM jobs, which nobody else can reach."""
 
 import os
+import shlex
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from importlib import import_module
@@ -79,6 +81,8 @@ class SlurmWorkers:
             queue=site.partition,
             account=site.account,
             walltime=site.walltime,
+            # no modules from the current folder, which may be that of the beamtime
+            python=f"{shlex.quote(sys.executable)} -P",
             job_script_prologue=[*site.setup, MAKE_SCRATCH],
             job_extra_directives=list(site.options) or None,
             log_directory=str(logs),

@@ -178,7 +178,8 @@ def batch_script(step: Step, config: Config, out: Path) -> str:
         if value is not None
     ]
     directives += ["--requeue", *cluster.options]
-    program = [sys.executable, "-m", "rixs_pipeline"]
+    # -P: no modules from the current folder, which may be that of the beamtime
+    program = [sys.executable, "-P", "-m", "rixs_pipeline"]
     cases = [
         f"{index}) {shlex.join([*program, *command])} ;;"
         for index, command in enumerate(step.commands)

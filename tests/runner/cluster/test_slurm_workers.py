@@ -104,6 +104,7 @@ def test_jobs_read_the_certificate_from_its_file(start):
     assert f"--tls-ca-file {slurm.folder}/certificate.pem" in script
     assert f"--tls-key {slurm.folder}/key.pem" in script
     assert "PRIVATE KEY" not in script
+    assert f"{sys.executable} -P -m distributed.cli.dask_worker" in script
     assert "#SBATCH --qos=a\n" in script
     assert script.index("module load python") < script.index("mktemp -d")
     assert re.search(r"--local-directory \$scratch .*--no-dashboard", script)

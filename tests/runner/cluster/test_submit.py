@@ -163,12 +163,13 @@ def test_runs_that_failed_do_not_stop_the_others(
 ):
     """Elements run their own commands; only the last job has exit code 1 (failures)."""
     program = tmp_path / "python"
-    program.write_text(f'#!/bin/sh\necho "$4 $5"\nexit {code}\n')
+    program.write_text(f'#!/bin/sh\necho "$5 $6"\nexit {code}\n')
     program.chmod(0o755)
     monkeypatch.setattr(slurm.sys, "executable", str(program))
     step = slurm.Step(name, (("bin", "a"), ("bin", "b  c")))
     path = tmp_path / "script"
     path.write_text(slurm.batch_script(step, config(), tmp_path))
+    assert f"{program} -P -m rixs_pipeline " in path.read_text()
     done = subprocess.run(
         ["bash", path], env={"SLURM_ARRAY_TASK_ID": "1"}, capture_output=True, text=True
     )
