@@ -156,6 +156,10 @@ def main() -> None:
             kinds[warning_kind(line)].append((seed, line))
         for correction in result.corrections:
             sizes[correction.name].append(correction)
+        # at once: a series that is stopped is not lost
+        beyond = [c for c in result.corrections if 0 < c.error < abs(c.value)]
+        said = [*lines, *(f"correction: {c}" for c in beyond)]
+        print(f"{seed}: exit code {result.exit_code}", *said, sep="\n  ", flush=True)
     _print_results(kinds, sizes, codes)
 
 

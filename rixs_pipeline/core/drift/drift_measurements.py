@@ -199,7 +199,8 @@ class Interval:
     shifts
         Between them; None for one.
     pixel_drift
-        Rms at E_0 of the mean of the pixels' own hidden drifts, eV.
+        Rms at E_0 of what the mean of the pixels' own hidden drifts has changed by in
+        the scans since the reference runs, eV.
     hidden_drift
         Of all pixels, if it is known; None: to be learned.
     """

@@ -137,14 +137,15 @@ def _hidden_covariance(
     """Return the prior covariance of the hidden unknowns (`Unknowns`).
 
     They are values of one process less its means over the reference runs: in scans,
-    between the reference runs, and within scans and reference runs.
+    between the reference runs, and within scans and reference runs. The pixels' own
+    drifts, which differ, show how much their mean moves in the scans, at any time
+    scale: a slow process is larger than a fast one that moves as much by then.
     """
     references = interval.references
     runs = [*unknowns.pieces, *(reference.times for reference in references)]
     times = np.concatenate(runs)
     distance = np.abs(times[:, None] - times[None, :]) * np.sqrt(3) / time_scale
-    variance = size**2 + interval.pixel_drift**2
-    process = variance * (1 + distance) * np.exp(-distance)
+    correlation = (1 + distance) * np.exp(-distance)
     values = np.split(np.eye(len(times)), np.cumsum([len(run) for run in runs])[:-1])
     n_scans = len(unknowns.pieces)
     in_scans = np.stack([of_scan.mean(axis=0) for of_scan in values[:n_scans]])
@@ -160,7 +161,9 @@ def _hidden_covariance(
     in_scans = in_scans - (1 - later) * means[0] - later * means[-1]
     between = (means[-1] - means[0])[None, :]
     change = np.concatenate([in_scans, between, *compress(within, is_unknown)])
-    covariance = change @ process @ change.T
+    moves = np.mean(np.diag(in_scans @ correlation @ in_scans.T))
+    variance = size**2 + interval.pixel_drift**2 / moves
+    covariance = variance * (change @ correlation @ change.T)
     return np.asarray(covariance + 1e-12 * np.eye(len(change)))
 
 

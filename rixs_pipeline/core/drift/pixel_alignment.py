@@ -49,6 +49,8 @@ class Alignment:
     gain: FloatArray
     error: FloatArray  # (pixel,) standard deviation; NaN with too few photons
     measured: FloatArray  # (pixel,) gain before it was shrunk; NaN with too few photons
+    # (pixel,) what the errors of the calibrations make of it; NaN with too few photons
+    calibration_error: FloatArray
     spread: float  # tau; 0 without drift
     # (pixel,) of its group relative to the middle of two groups; NaN if there is one
     group_gain: FloatArray
@@ -100,7 +102,7 @@ def align(
     """
     n_pixels = len(counts)
     missing = np.full(n_pixels, np.nan)
-    unaligned = Alignment(np.zeros(n_pixels), missing, missing, 0.0, missing)
+    unaligned = Alignment(np.zeros(n_pixels), missing, missing, missing, 0.0, missing)
     has_photons = counts.sum(axis=1) >= MIN_PHOTONS
     used = np.flatnonzero(has_photons)
     if len(used) < MIN_PIXELS:
@@ -141,12 +143,14 @@ def align(
         gain=np.zeros(n_pixels),
         error=missing.copy(),
         measured=missing.copy(),
+        calibration_error=missing.copy(),
         spread=own.spread,
         group_gain=missing.copy(),
     )
     alignment.gain[used] = shrunk + 0.0  # not -0.0
     alignment.error[used] = scored.error
     alignment.measured[used] = scored.gain - centre
+    alignment.calibration_error[used] = np.sqrt(noise)
     if split is not None:
         half = (split.high - split.low) / 2
         alignment.group_gain[used] = np.where(split.is_above, half, -half)

@@ -282,7 +282,10 @@ def align_pixels(
             float(alignment.measured[row]),
         )
         group_shift = 2 * float(alignment.group_gain[row]) * mean_energy
-        aligned.append(replace(of_pixel, group_shift=group_shift))
+        of_calibration = float(alignment.calibration_error[row])
+        aligned.append(
+            replace(of_pixel, group_shift=group_shift, calibration_error=of_calibration)
+        )
     return tuple(aligned)
 
 

@@ -43,8 +43,9 @@ class ArraySpectra:
         Mean coefficients in use, f8 (piece, 2).
     later_share
         Weight of the later reference run in the scan.
-    spread
-        Relative rms of the pixels' own drift, from their alignment.
+    own_variance
+        Relative variance of the pixels' own drift since the reference runs, from their
+        alignment; an unbiased estimate, which may be negative.
     split
         Half of the relative distance between two groups of pixels, positive where the
         group of the first pixel is above the other one; 0 without groups.
@@ -58,7 +59,7 @@ class ArraySpectra:
     pixel_lever: FloatArray
     in_use: FloatArray
     later_share: float
-    spread: float
+    own_variance: float
     split: float = 0.0
 
 
@@ -148,7 +149,7 @@ def array_spectra(
         pixel_lever=pixel_lever,
         in_use=in_use / divisor[:, None],
         later_share=float(np.mean(shares)) if shares else 0.0,
-        spread=_own_drift(aligned, groups),
+        own_variance=_own_variance(aligned, groups),
         split=_split(aligned, groups),
     )
 
@@ -187,13 +188,16 @@ def find_groups(energies: Sequence[PixelEnergy]) -> Groups:
     return Groups(tuple(upper.tolist()), tuple(lower.tolist()))
 
 
-def _own_drift(energies: Sequence[PixelEnergy], groups: Groups) -> float:
-    """Return the relative rms of the pixels' own drift, beyond counting statistics.
+def _own_variance(energies: Sequence[PixelEnergy], groups: Groups) -> float:
+    """Return the relative variance of the pixels' own drift.
 
-    Pixels that step, and the distance between groups, do not count.
+    Counting statistics, of the scan and of the reference runs, are taken out. Pixels
+    that step, and the distance between groups, do not count.
     """
     measured = np.array([energy.misalignment for energy in energies])
-    error = np.array([energy.alignment_error for energy in energies])
+    error = np.array(
+        [np.hypot(one.alignment_error, one.calibration_error) for one in energies]
+    )
     half = _distance(measured, groups) / 2
     measured[list(groups.upper)] -= half
     measured[list(groups.lower)] += half
@@ -204,8 +208,7 @@ def _own_drift(energies: Sequence[PixelEnergy], groups: Groups) -> float:
     stays = estimate_own_drifts(measured, error).stays
     if stays.sum() < 2:
         return 0.0
-    variance = np.var(measured[stays], ddof=1) - np.mean(error[stays] ** 2)
-    return float(np.sqrt(max(variance, 0.0)))
+    return float(np.var(measured[stays], ddof=1) - np.mean(error[stays] ** 2))
 
 
 def _split(energies: Sequence[PixelEnergy], groups: Groups) -> float:

@@ -54,6 +54,9 @@ class PixelEnergy:
         energies are multiplied by 1 - alignment.
     misalignment
         The relative gain as measured, before it is shrunk towards 0.
+    calibration_error
+        What the counting statistics of the reference runs make of it, standard
+        deviation: no drift.
     displacement
         How far the pixel stands off the others, eV; NaN where it does not, infinite
         where no displacement explains its spectrum.
@@ -69,6 +72,7 @@ class PixelEnergy:
     alignment: float = 0.0
     alignment_error: float = np.nan
     misalignment: float = np.nan
+    calibration_error: float = np.nan
     displacement: float = np.nan
     group_shift: float = np.nan
 

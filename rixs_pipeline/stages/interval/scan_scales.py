@@ -402,15 +402,13 @@ def fit_interval(
     if len(runs) == 2:
         shifts = reference_shifts(runs[0], runs[1], energies)
     n_pixels = min(len(run.params) for run in runs)
-    spread = np.sqrt(np.mean([spectra.spread**2 for spectra in scans]))
+    variance = max(np.mean([spectra.own_variance for spectra in scans]), 0.0)
     interval = Interval(
         time=np.array([spectra.scan.middle for spectra in scans]),
         later_share=np.array([spectra.later_share for spectra in scans]),
         references=tuple(run.drift for run in runs),
         shifts=shifts,
-        # the pixels differ by what they drifted since the reference run: twice the
-        # variance of the drift at one time
-        pixel_drift=float(spread * REFERENCE_EV / np.sqrt(2 * max(n_pixels, 1))),
+        pixel_drift=float(REFERENCE_EV * np.sqrt(variance / max(n_pixels, 1))),
         hidden_drift=hidden_drift,
     )
     drift = fit_common_drift(measured.positions, interval)

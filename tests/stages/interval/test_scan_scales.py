@@ -40,7 +40,7 @@ def scales(runs, later_share):
         pixel_lever=np.zeros((1, 3, 2)),
         in_use=np.zeros((1, 2)),
         later_share=later_share,
-        spread=0.0,
+        own_variance=0.0,
     )
     still = CommonDrift(np.zeros(2), np.zeros(1), np.eye(3) * 1e-12, np.nan)
     no_lines = line_positions([], {}, ENERGY, ENERGY, {})
@@ -86,7 +86,7 @@ def interval(steps):
             pixel_lever=np.zeros((1, 3, 2)),
             in_use=np.zeros((2, 2)),
             later_share=0.0,
-            spread=0.0,
+            own_variance=0.0,
         )
         for number in (1, 2, 3)
     ]
