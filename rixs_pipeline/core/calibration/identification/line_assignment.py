@@ -215,16 +215,19 @@ def assign_lines(
     is_different = largest_change > DISTINCT_CURVES
     line_peaks = _match_peaks(best_curve, peaks, line_energy)
     is_near = is_different & (scores >= MAX_RUNNER_UP_SHARE * scores[best])
-    is_near &= (line_weight < REQUIRED_WEIGHT).all()  # lines may be missing
-    without_noise = _score_curves(curves, peaks, energy, weight, MIN_SIGNIFICANCE)
-    is_rival = without_noise >= MAX_RUNNER_UP_SHARE * without_noise[best]
-    is_different &= is_rival | ~is_near
-    for candidate in np.flatnonzero(is_near & is_rival):
+    may_be_missing = bool((line_weight < REQUIRED_WEIGHT).all())
+    if may_be_missing:
+        without_noise = _score_curves(curves, peaks, energy, weight, MIN_SIGNIFICANCE)
+        is_rival = without_noise >= MAX_RUNNER_UP_SHARE * without_noise[best]
+        is_different &= is_rival | ~is_near
+        is_near &= is_rival
+    for candidate in np.flatnonzero(is_near):
         rival = curves[int(candidate)]
         other_peaks = _match_peaks(rival, peaks, line_energy)
-        is_different[candidate] = not _is_same_assignment(
-            line_peaks, other_peaks
-        ) and not _is_contradicted(rival, peaks, other_peaks, lines)
+        is_different[candidate] = not (
+            _is_same_assignment(line_peaks, other_peaks)
+            or (may_be_missing and _is_contradicted(rival, peaks, other_peaks, lines))
+        )
     runner_up_score = np.max(scores[is_different], initial=0.0)
     return LineAssignment(
         curve=best_curve,

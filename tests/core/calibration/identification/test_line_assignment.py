@@ -210,6 +210,17 @@ def test_assignments_are_different_if_they_contradict_each_other(
     assert _is_same_assignment(np.array(other), first) == is_same
 
 
+def test_another_curve_through_the_same_peaks_is_no_rival() -> None:
+    # a gain that deviates by some eV from the form: other parameters explain it as well
+    energies = np.append(ENERGY, 1000.0)
+    deviation = np.array([0.0, -6.0, -2.0, 2.0, 0.0, 0.0, -5.0])
+    peaks = Peaks(height(energies + deviation, *GAIN), np.full(7, 40.0))
+    assignment = assign_lines(peaks, FreeLines(ENERGY, WEIGHT, 1000.0))
+    assert assignment is not None
+    np.testing.assert_array_equal(assignment.line_peaks, np.arange(6))
+    assert assignment.is_unambiguous
+
+
 def test_an_assignment_that_strong_peaks_contradict_is_no_rival() -> None:
     """C, N, V, O, Ni, Cu of a set of ten: all but Ni fit an almost straight curve too.
 
