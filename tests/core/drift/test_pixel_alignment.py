@@ -97,6 +97,16 @@ def test_calibration_errors_are_not_mistaken_for_drift():
     assert not align(counts, line_error=0.4).gain.any()
 
 
+def test_the_error_of_a_gain_by_its_calibration_is_that_of_the_lines():
+    counts, _ = array(np.random.default_rng(3), 12, 1500, drift_ev=0.2)
+    assert not align(counts).calibration_error.any()
+    errors = align(counts, line_error=0.2).calibration_error
+    # two lines, of which each determines a part of the gain
+    assert np.all((errors > 0.2 / 851 / 2) & (errors < 0.2 / 525))
+    doubled = align(counts, line_error=0.4).calibration_error
+    np.testing.assert_allclose(doubled, 2 * errors, rtol=0.02)
+
+
 @settings(max_examples=10, deadline=None)
 @given(
     seed=st.integers(0, 2**31), pixels=st.integers(4, 12), drift=st.floats(0.1, 0.25)
