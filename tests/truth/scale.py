@@ -240,7 +240,12 @@ def main() -> None:
     begin = time.time()
     for number in range(arguments.beamtimes):
         seed = arguments.seed + number
-        points += measure(seed, conditions[number % len(conditions)])
+        measured = measure(seed, conditions[number % len(conditions)])
+        points += measured
+        for condition in dict.fromkeys(p.condition for p in measured):
+            pulls = [p.bias / p.stated for p in measured if p.condition == condition]
+            # at once: a series that is stopped is not lost
+            print(f"{seed} {condition}: pull {rms(pulls):.2f}", flush=True)
     report(points)
     print(f"{time.time() - begin:.0f} s")
 

@@ -11,7 +11,7 @@ import argparse
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -144,7 +144,7 @@ def main() -> None:
     logging.getLogger("rixs_pipeline").setLevel(logging.CRITICAL)
     seeds = range(arguments.seed, arguments.seed + arguments.beamtimes)
     kinds: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    sizes: dict[str, list[Correction]] = defaultdict(list)
+    corrections: list[Correction] = []
     codes: Counter[int] = Counter()
     for seed in seeds:
         with TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
@@ -154,25 +154,28 @@ def main() -> None:
         lines += [f"{line} (lost pixel)" for line in result.lost_pixels]
         for line in lines:
             kinds[warning_kind(line)].append((seed, line))
-        for correction in result.corrections:
-            sizes[correction.name].append(correction)
+        corrections += result.corrections
+        lines += count_corrections(result.corrections)
         # at once: a series that is stopped is not lost
-        beyond = [c for c in result.corrections if 0 < c.error < abs(c.value)]
-        said = [*lines, *(f"correction: {c}" for c in beyond)]
-        print(f"{seed}: exit code {result.exit_code}", *said, sep="\n  ", flush=True)
-    _print_results(kinds, sizes, codes)
+        print(f"{seed}: exit code {result.exit_code}", *lines, sep="\n  ", flush=True)
+    print(f"exit codes: {dict(codes)}", *count_corrections(corrections), sep="\n")
+    _print_kinds(kinds)
 
 
-def _print_results(
-    kinds: dict[str, list[tuple[int, str]]],
-    sizes: dict[str, list[Correction]],
-    codes: Counter[int],
-) -> None:
-    print(f"exit codes: {dict(codes)}")
-    for name, corrections in sizes.items():
-        ratios = np.array([c.value / c.error for c in corrections if c.error > 0])
+def count_corrections(corrections: Iterable[Correction]) -> list[str]:
+    """Return a line for each name of corrections: how many, and beyond their errors."""
+    sizes: dict[str, list[Correction]] = defaultdict(list)
+    for correction in corrections:
+        sizes[correction.name].append(correction)
+    lines = []
+    for name, of_name in sizes.items():
+        ratios = np.array([c.value / c.error for c in of_name if c.error > 0])
         beyond = int((np.abs(ratios) > 1).sum())
-        print(f"correction: {name}: {len(corrections)}, {beyond} beyond their error")
+        lines.append(f"correction: {name}: {len(of_name)}, {beyond} beyond their error")
+    return lines
+
+
+def _print_kinds(kinds: dict[str, list[tuple[int, str]]]) -> None:
     by_frequency = sorted(kinds.values(), key=lambda lines: -len({s for s, _ in lines}))
     for lines in by_frequency:
         seeds = sorted({seed for seed, _ in lines})
