@@ -3,6 +3,7 @@
 import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -133,14 +134,22 @@ def _list_jobs(numbers: Sequence[str]) -> str:
 
 
 def _import_jobqueue() -> Any:
+    """Import the optional dependencies.
+
+    dask-jobqueue 0.9 sets a handler of Ctrl-C that ends the process in silence, with
+    exit code 0.
+    """
+    handler = signal.getsignal(signal.SIGINT)
     try:
-        import_module("cryptography")  # optional dependencies
+        import_module("cryptography")
         return import_module("dask_jobqueue")
     except ImportError as error:
         raise UsageError(
             f"--scheduler slurm requires {error.name}: "
             "pip install 'rixs-pipeline[slurm]'"
         ) from error
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _job_class(jobqueue: Any, refusals: list[str]) -> Any:

@@ -5,9 +5,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError, RixsError
@@ -16,6 +16,15 @@ from rixs_pipeline.files.opening import FileKind, named_errors, one_line, open_r
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.runner.cluster.queue import QueuedJob, has_queue, read_queue
 
+
+def _check_printable(text: str) -> str:
+    """Refuse what a terminal may take for commands."""
+    if not text.isprintable():
+        raise ValueError("not the name of a product or folder")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_check_printable)]
 StepName = Literal["calibrate", "leading", "bin", "run"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
 
@@ -38,7 +47,7 @@ class SubmittedArray:
 
     step: StepName
     number: int
-    products: tuple[tuple[str, ...], ...]
+    products: tuple[tuple[Name, ...], ...]
 
 
 @dataclass(frozen=True)

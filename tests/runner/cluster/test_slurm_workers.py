@@ -4,6 +4,7 @@
 """
 
 import re
+import subprocess
 import sys
 from contextlib import ExitStack
 from types import SimpleNamespace
@@ -122,6 +123,28 @@ def test_a_dashboard_needs_bokeh(start, monkeypatch):
     monkeypatch.setitem(sys.modules, "bokeh", None)
     with pytest.raises((UsageError, ValueError), match="bokeh"):
         start(dashboard=8787)
+
+
+INTERRUPT = """
+import os, signal
+from rixs_pipeline import interrupt
+from rixs_pipeline.runner.cluster.slurm_workers import _import_jobqueue
+interrupt.install()
+_import_jobqueue()
+for number in (signal.SIGINT, signal.SIGTERM):
+    try:
+        os.kill(os.getpid(), number)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+def test_an_interrupt_is_one_although_dask_jobqueue_is_there():
+    """In a process of its own: the package sets its handlers when it is imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPT], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["interrupted"] * 2
 
 
 def test_why_there_is_no_worker(start, slurm_command):

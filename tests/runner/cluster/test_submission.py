@@ -67,6 +67,7 @@ def test_a_submission_is_read_as_it_was_written(out):
         {"arrays": [{"step": "../x", "number": 1, "products": []}]},
         {"arrays": [{"step": "bin", "number": "../x", "products": []}]},
         {"arrays": [{"step": "bin", "number": 1, "products": [[7]]}]},
+        {"arrays": [{"step": "bin", "number": 1, "products": [["\033[2J"]]}]},
     ],
 )
 def test_a_damaged_submission_is_one_line(out, change):
