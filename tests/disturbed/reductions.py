@@ -14,7 +14,7 @@ from rixs_pipeline.config import Config
 from rixs_pipeline.errors import INTERNAL_ERROR, RixsError
 from rixs_pipeline.io.compare_products import find_differences
 from rixs_pipeline.runner.run import Options, run
-from rixs_pipeline.runner.watch import watch
+from rixs_pipeline.runner.watch import Watch
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings
 from tests.conftest import SMALL
@@ -65,7 +65,7 @@ def reduction(
 
 def watching(beamtime: Path, out: Path) -> Callable[[], int]:
     """Return a function that reduces a beamtime again and again."""
-    return lambda: watch(beamtime, Config.model_validate(SERIAL), out, 0.1, None)
+    return lambda: Watch(beamtime, Config.model_validate(SERIAL), out).run(every=0.1)
 
 
 def end(process: multiprocessing.process.BaseProcess) -> int:
