@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from rixs_pipeline.io.provenance import digest_values
 LOG = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
+_MOST_DIGITS = 19  # of a time in ns
 _TAIL_BYTES = 1 << 16  # at the end of a file, by which a grown file is recognised
 
 Limits = tuple[int, int]  # first byte and the one after the last; or start and end, ns
@@ -81,8 +83,8 @@ class _FileDigests:
     status: FileStatus
     tail: str  # digest of the last bytes
     ranges: dict[str, str] = field(default_factory=dict)  # "first-stop" -> digest
-    # "start-end" in ns -> digest; not kept when the file grows: more records may follow
-    windows: dict[str, str] = field(default_factory=dict)
+    windows: dict[str, str] = field(default_factory=dict)  # "start-end" in ns -> digest
+    last_ns: int = 0  # time of the last record that windows were digested with
 
 
 class DigestCache:
@@ -182,7 +184,9 @@ class DigestCache:
             first_byte = offset + rows.start * record_bytes
             stop_byte = offset + rows.stop * record_bytes
             ranges.append((first_byte, stop_byte))
-        header, *records = self._digest_ranges(path, ranges)
+        if len(file.records):
+            self._current(path).last_ns = int(file.records[-1]["unixnano"])
+        header, *records = _digest_ranges(path, ranges)
         return [digest_values({"header": header, "records": part}) for part in records]
 
     def _digest_ranges(self, path: Path, ranges: Sequence[Limits]) -> list[str]:
@@ -214,11 +218,10 @@ class DigestCache:
         if cached is not None and cached.status == status:
             return cached
         has_grown = cached is not None and _has_grown(path, cached, status)
-        current = _FileDigests(
-            status=status,
-            tail=_digest_tail(path, status.size),
-            ranges=cached.ranges if cached is not None and has_grown else {},
-        )
+        current = _FileDigests(status, _digest_tail(path, status.size))
+        if cached is not None and has_grown:
+            current.ranges = cached.ranges
+            current.windows = _complete_windows(path, cached)
         self._files[name] = current
         self._has_changed = True
         return current
@@ -264,6 +267,26 @@ def _has_grown(path: Path, cached: _FileDigests, status: FileStatus) -> bool:
     return _digest_tail(path, cached.status.size) == cached.tail
 
 
+def _complete_windows(path: Path, cached: _FileDigests) -> dict[str, str]:
+    """Return the digests of windows to which a file that has grown adds no record."""
+    try:
+        if off.open_file(path).defects.are_any:  # such as records out of order
+            return {}
+    except InputError:
+        return {}
+    return {
+        window: digest
+        for window, digest in cached.windows.items()
+        if _end_ns(window) <= cached.last_ns
+    }
+
+
+def _end_ns(window: str) -> float:
+    """Return the end of a window from its key; of a damaged key it never comes."""
+    end = window.rpartition("-")[2]
+    return int(end) if end.isdecimal() and len(end) <= _MOST_DIGITS else math.inf
+
+
 def _load(path: Path) -> dict[str, _FileDigests]:
     """Return the content of a cache; empty where there is none or it is damaged."""
     if not path.exists():
@@ -291,6 +314,7 @@ def _parse_entry(entry: dict[str, Any]) -> _FileDigests:
         tail=entry["tail"],
         ranges=dict(entry["ranges"]),
         windows=dict(entry["windows"]),
+        last_ns=int(entry.get("last_ns", 0)),
     )
     texts = [digests.tail, *digests.ranges.values(), *digests.windows.values()]
     if not all(isinstance(text, str) for text in texts):

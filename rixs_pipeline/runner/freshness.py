@@ -165,22 +165,31 @@ class Freshness:
 
         Files that cannot be read are reported by the runs that need them.
         """
+        runs = [run for run in runs if run.photon_list is None]
         windows: dict[Path, list[tuple[int, int]]] = {}
         for run in runs:
             for path in run.pulse_files:
                 windows.setdefault(path, []).append((run.start_ns, run.end_ns))
-        pool = (
-            ThreadPoolExecutor()
-        )  # reading and hashing release the interpreter's lock
+        # reading and hashing release the interpreter's lock
+        pool = ThreadPoolExecutor()
+        digests: dict[tuple[Path, tuple[int, int]], str] = {}
         try:
-            futures = [
-                pool.submit(self.digests.digest_records, path, spans)
+            futures = {
+                path: pool.submit(self.digests.digest_records, path, spans)
                 for path, spans in windows.items()
-            ]
-            for future in futures:
-                future.exception()
+            }
+            for path, future in futures.items():
+                if future.exception() is None:
+                    keys = ((path, span) for span in windows[path])
+                    digests.update(zip(keys, future.result(), strict=True))
         finally:  # Ctrl-C waits for the files that are being read, not for all
             pool.shutdown(cancel_futures=True)
+        for run in runs:
+            window = run.start_ns, run.end_ns
+            parts = {p.name: digests.get((p, window), "") for p in run.pulse_files}
+            if all(parts.values()):
+                digest = provenance.digest_values(parts)
+                self._pulse_digests[run.name, *window] = digest
 
     def pulse_digest(self, run: Run) -> str:
         """Return a digest of the records that a run uses, in all its files."""

@@ -159,6 +159,64 @@ def test_the_records_of_a_run_do_not_change_with_later_ones(
     assert fresh.digest_records(path, [(T0, T0 + 50 * SECOND)]) == early
 
 
+def test_windows_that_ended_are_kept_while_a_file_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [T0 + n * SECOND for n in range(100)]
+    windows = [(T0 + n * SECOND, T0 + (n + 9) * SECOND) for n in range(0, 60, 10)]
+    path = write_off(tmp_path / "a_chan1.off", times[:60])
+    store = tmp_path / "c.json"
+    cache = DigestCache(store)
+    before = cache.digest_records(path, windows)
+    cache.save()
+    path.write_bytes(path.read_bytes() + off_records(times)[60:].tobytes())
+    looked_up = []
+    find = digest_cache.off.record_range
+
+    def finding(records, start_ns: int, end_ns: int):
+        looked_up.append((start_ns, end_ns))
+        return find(records, start_ns, end_ns)
+
+    monkeypatch.setattr(digest_cache.off, "record_range", finding)
+    assert DigestCache(store).digest_records(path, windows) == before
+    assert looked_up == []
+    # the last one ends after the last record that was there
+    longer = [*windows, (T0 + 50 * SECOND, T0 + 70 * SECOND)]
+    grown = DigestCache(store).digest_records(path, longer)
+    assert looked_up == longer[-1:] and grown[:-1] == before
+    assert grown == DigestCache(tmp_path / "d.json").digest_records(path, longer)
+
+
+def test_late_records_out_of_order_belong_to_their_window(tmp_path: Path) -> None:
+    times = [T0 + n * SECOND for n in range(60)]
+    window = [(T0, T0 + 10 * SECOND)]
+    path = write_off(tmp_path / "a_chan1.off", times)
+    cache = DigestCache(tmp_path / "c.json")
+    before = cache.digest_records(path, window)
+    late = off_records([T0 + 5 * SECOND + 1])
+    path.write_bytes(path.read_bytes() + late.tobytes())
+    assert cache.digest_records(path, window) != before
+
+
+@pytest.mark.parametrize("key", ["", "-", "0-x", "0-" + "9" * 5000, "0-\u00b2"])
+def test_a_damaged_window_is_not_kept(tmp_path: Path, key: str) -> None:
+    times = [T0 + n * SECOND for n in range(60)]
+    path = write_off(tmp_path / "a_chan1.off", times[:30])
+    store = tmp_path / "c.json"
+    cache = DigestCache(store)
+    cache.digest_records(path, [(T0, T0 + SECOND)])
+    cache.save()
+    content = json.loads(store.read_text())
+    next(iter(content.values()))["windows"][key] = "0"
+    store.write_text(json.dumps(content))
+    path.write_bytes(path.read_bytes() + off_records(times)[30:].tobytes())
+    again = DigestCache(store)
+    again.digest_records(path, [(T0, T0 + SECOND)])
+    again.save()
+    kept = next(iter(json.loads(store.read_text()).values()))["windows"]
+    assert list(kept) == [f"{T0}-{T0 + SECOND}"]
+
+
 def test_the_records_of_dead_and_broken_files_have_a_digest(tmp_path: Path) -> None:
     cache = DigestCache(tmp_path / "c.json")
     dead = write_off(tmp_path / "a_chan1.off")
