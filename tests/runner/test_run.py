@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -331,6 +332,16 @@ def test_scans_that_are_not_there_are_refused_before_anything_is_written(small, 
 
 
 # ---- execution
+
+
+def test_workers_elsewhere_get_absolute_paths(small, monkeypatch):
+    monkeypatch.chdir(small.beamtime.parent)
+    small.beamtime, small.out = Path("beamtime"), Path("out")
+    config = {"execution": {"scheduler": "tcp://127.0.0.1:1"}}
+    summary = small.run(config, dry_run=True)
+    assert summary.planned == [] and summary.out.is_absolute()
+    files = [file for run in summary.beamtime.runs for file in run.pulse_files]
+    assert files and all(file.is_absolute() for file in files)
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,10 @@ def wait_for(slurm, is_done):
     pytest.fail("no job was submitted")
 
 
-def connect(address, **options):
+def connect(address, timeout=60, **options):
     from distributed import Client
 
-    with Client(address, timeout=2, set_as_default=False, **options) as client:
+    with Client(address, timeout=timeout, set_as_default=False, **options) as client:
         return client.run_on_scheduler(lambda: "reached")
 
 
@@ -70,7 +70,7 @@ def test_only_who_has_the_certificate_reaches_the_scheduler(start, tmp_path):
     assert address.startswith("tls://")
     assert connect(address, security=slurm.cluster.security) == "reached"
     with pytest.raises(OSError, match=port):
-        connect(address.replace("tls://", "tcp://"))
+        connect(address.replace("tls://", "tcp://"), timeout=2)
     with pytest.raises(OSError, match="TLS certificate does not match"):
         connect(address, security=Security.temporary())
 
