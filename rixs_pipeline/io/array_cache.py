@@ -1,10 +1,11 @@
 """Arrays that are kept between reductions, because they take long to compute."""
 
+import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,11 @@ from rixs_pipeline.files.npz import open_archive, read_array
 from rixs_pipeline.files.opening import FileKind, open_regular, reader
 from rixs_pipeline.io.nexus import atomic_path
 
+Kept = TypeVar("Kept")
+
 LOG = logging.getLogger(__name__)
 _KEY = "key"
+_DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,53 @@ class ArrayCache:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
+
+
+def keep(
+    cache: ArrayCache | None,
+    name: str,
+    key: str,
+    kind: type[Kept],
+    compute: Callable[[], Kept | None],
+) -> Kept | None:
+    """Return a dataclass of arrays and numbers, from a cache or computed now.
+
+    Parameters
+    ----------
+    cache
+        None: nothing is kept.
+    name
+        Of the set.
+    key
+        Digest of all that it is computed from.
+    kind
+        The dataclass.
+    compute
+        Returns it; None is not kept.
+
+    Returns
+    -------
+    dataclass or None
+        As `compute` returns it.
+    """
+    known = cache.load(name, key) if cache else None
+    if known is not None and known.keys() == kind.__annotations__.keys():
+        values = {n: v if v.ndim else v.item() for n, v in known.items()}
+        return kind(**values)
+    computed = compute()
+    if cache and computed is not None:
+        cache.save(name, key, vars(computed))
+    return computed
+
+
+def digest_arrays(values: Mapping[str, NDArray[Any] | float]) -> str:
+    """Return a digest of arrays and numbers by name."""
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for name, value in values.items():
+        array = np.ascontiguousarray(value)
+        digest.update(f"{name} {array.dtype} {np.shape(value)}\0".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 @reader("damaged", "computed again")

@@ -82,8 +82,9 @@ def list_files(root: Path) -> dict[Path, FileStatus]:
     """
     files = {}
     for path in _walk(root, []):
-        with suppress(InputError):
-            files[path] = file_status(path)
+        with suppress(OSError):
+            status = path.stat()
+            files[path] = FileStatus(status.st_size, status.st_mtime_ns, status.st_ino)
     return files
 
 

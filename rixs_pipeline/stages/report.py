@@ -8,7 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.stages.figures.draw import FigureSet, FigureTask, draw_figures
+from rixs_pipeline.stages.figures.draw import (
+    FigureSet,
+    FigureTask,
+    draw_figures,
+    join_figures,
+)
 from rixs_pipeline.stages.figures.plan import plan_reference_runs, plan_results
 from rixs_pipeline.stages.stage import Product, Result, Stage
 
@@ -49,14 +54,18 @@ class _FigureStage(Stage[FigureSet]):
     ) -> Iterator[Result[FigureSet]]:
         """Draw those figures of each set that would look different.
 
-        Drawing begins at once; results come when they are asked for.
+        Drawing begins at once; results come when they are asked for. The figures of a
+        set are divided if there are fewer sets than workers.
         """
         out, on_disk = self.context.out, self.context.drawn_figures
+        executor = self.context.figure_executor
+        n_parts = max(1, executor.workers // len(products))
         tasks = [
             FigureTask(out, product.source.plan, on_disk.get(product.source.name, {}))
             for product in products
         ]
-        outcomes = self.context.figure_executor.outcomes(draw_figures, tasks)
+        parts = [task.split(n_parts) for task in tasks]
+        outcomes = executor.map_reduce(draw_figures, parts, join_figures)
         return (
             Result(product, outcome)
             for product, outcome in zip(products, outcomes, strict=True)

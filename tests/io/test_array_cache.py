@@ -1,9 +1,11 @@
 """Arrays that are kept: returned bit by bit, or computed again."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
-from rixs_pipeline.io.array_cache import ArrayCache
+from rixs_pipeline.io.array_cache import ArrayCache, digest_arrays, keep
 
 ARRAYS = {"counts": np.arange(6.0).reshape(2, 3) / 7, "number": 3}
 
@@ -46,3 +48,34 @@ def test_a_dry_run_and_a_full_disk_save_nothing(tmp_path):
     assert not (tmp_path / "dry").exists()
     (tmp_path / "file").write_text("")
     ArrayCache(tmp_path / "file").save("scan0001", "key", ARRAYS)
+
+
+@dataclass(frozen=True)
+class Counts:
+    counts: np.ndarray
+    width: float
+
+
+def test_a_dataclass_is_computed_once(tmp_path):
+    cache, calls = ArrayCache(tmp_path), []
+
+    def compute():
+        calls.append(1)
+        return Counts(np.arange(3), 0.5)
+
+    for key in ("a", "a", "b"):
+        kept = keep(cache, "scan0001", key, Counts, compute)
+        assert (kept.counts.tolist(), kept.width) == ([0, 1, 2], 0.5)
+        assert type(kept.width) is float
+    assert len(calls) == 2
+    assert keep(None, "scan0001", "b", Counts, compute).width == 0.5
+    assert len(calls) == 3
+    assert keep(cache, "scan0002", "a", Counts, lambda: None) is None
+
+
+def test_arrays_are_recognised_by_their_content():
+    digest = digest_arrays({"a": np.arange(3), "b": 1.0})
+    assert digest == digest_arrays({"a": np.arange(3), "b": 1.0})
+    assert digest != digest_arrays({"a": np.arange(3.0), "b": 1.0})
+    assert digest != digest_arrays({"a": np.arange(3).reshape(3, 1), "b": 1.0})
+    assert digest != digest_arrays({"a": np.arange(3), "b": 2.0})

@@ -63,11 +63,11 @@ def fit_lags(windows: list[FloatArray], margin: int) -> PixelLags:
         moved = [
             _moved(window * is_counted[:, None], lag - usual) for window in windows
         ]
-        previous = lag.copy()
+        previous, sums = lag.copy(), [aligned.sum(axis=0) for aligned in moved]
         for row in np.flatnonzero(is_counted):
             deviance[row] = [
-                _misfit(window[row], aligned.sum(axis=0) - aligned[row], margin)
-                for window, aligned in zip(windows, moved, strict=True)
+                _misfit(window[row], total - aligned[row], margin)
+                for window, aligned, total in zip(windows, moved, sums, strict=True)
             ]
             lag[row] = lags[int(deviance[row].sum(axis=0).argmin())]
         usual = _most_frequent(lag[is_counted])
@@ -100,12 +100,14 @@ def _misfit(counts: FloatArray, others: FloatArray, margin: int) -> FloatArray:
     Relative to rates of its own; the factor between the rates is fitted.
     """
     middle = counts[margin : len(counts) - margin]
+    if not middle.any():
+        return np.zeros(2 * margin + 1)
     rate = _rates(others)
-    moved = np.lib.stride_tricks.sliding_window_view(rate, len(middle))[::-1]
-    factor = middle.sum() / moved.sum(axis=1)
-    expected = factor[:, None] * moved
-    content = middle * np.log(np.maximum(middle, 1.0)) - middle * np.log(expected)
-    return np.asarray(2 * content.sum(axis=1))
+    of_lags = np.correlate(rate, np.ones(len(middle)), "valid")[::-1]
+    log_factor = np.log(middle.sum() / of_lags)
+    saturated = middle @ np.log(np.maximum(middle, 1.0))
+    modelled = np.correlate(np.log(rate), middle, "valid")[::-1]
+    return np.asarray(2 * (saturated - modelled - middle.sum() * log_factor))
 
 
 def _rates(counts: FloatArray) -> FloatArray:

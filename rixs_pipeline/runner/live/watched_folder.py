@@ -85,10 +85,7 @@ class WatchedFolder:
         files = list_files(self.path)
         now = time.monotonic()
         age = time.time() - now
-        for path in files.keys() | self.files.keys():
-            status = files.get(path)
-            if status == self.files.get(path):
-                continue
+        for path, status in _differences(files, self.files):
             self._changed[path] = now
             if status and not self.files:  # the first look
                 self._changed[path] = min(now, status.mtime_ns / 1e9 - age)
@@ -135,8 +132,9 @@ class WatchedFolder:
 
     def _last_log(self) -> Path | None:
         """Return the log that was written last."""
-        logs = [path for path, _ in self._logs()]
-        return max(logs, key=lambda path: self.files[path].mtime_ns, default=None)
+        others = [path for path in self.files if not _is_pulse_file(path)]
+        others.sort(key=lambda path: self.files[path].mtime_ns, reverse=True)
+        return next((path for path in others if self.reader.read(path).logs), None)
 
     def _recent(self) -> list[Path]:
         if self.has_ended:
@@ -159,10 +157,8 @@ class WatchedFolder:
 
     def _due_times(self) -> Iterator[float]:
         """Yield from when on each file that changed is worth a reduction."""
-        for path in self.files.keys() | self._reduced.keys():
-            status, reduced = self.files.get(path), self._reduced.get(path)
-            if status != reduced:
-                yield self._due_time(path, status, reduced)
+        for path, status in _differences(self.files, self._reduced):
+            yield self._due_time(path, status, self._reduced.get(path))
 
     def _due_time(
         self, path: Path, status: FileStatus | None, reduced: FileStatus | None
@@ -223,6 +219,15 @@ class WatchedFolder:
 
 
 _STATE_SUFFIX = paths.EXPERIMENT_STATE_SUFFIX
+
+
+def _differences(
+    files: dict[Path, FileStatus], others: dict[Path, FileStatus]
+) -> list[tuple[Path, FileStatus | None]]:
+    """Return the files that differ; those that only the others have, with None."""
+    differences = files.items() - others.items()
+    gone = others.keys() - files.keys()
+    return [*differences, *((path, None) for path in gone)]
 
 
 @dataclass(frozen=True)

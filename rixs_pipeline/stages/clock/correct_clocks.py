@@ -12,7 +12,7 @@ from rixs_pipeline.io.checks.given_offsets import given_offset
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime, ClockOffset, RefusedRun, Run
 from rixs_pipeline.stages.clock.interval_clock import ScanDecision, decide
-from rixs_pipeline.stages.clock.pixel_clocks import first_scans, pixel_clock_lines
+from rixs_pipeline.stages.clock.pixel_clocks import pixel_clocks
 from rixs_pipeline.stages.clock.scan_clock import (
     LABEL_SLACK,
     ScanClock,
@@ -135,16 +135,22 @@ def _contradictions(
 
 def _pixel_clock_lines(scans: Sequence[Run], config: Config, memo: Memo) -> list[str]:
     """Return the lines about pixels with another clock."""
-    excluded = config.beamtime.exclude.pixels
-    values = {
-        "runs": [provenance.digest_run(scan, with_readings=False) for scan in scans],
-        "pulses": [
-            window_digest(scan, TimeWindow(scan.start_ns, scan.end_ns))
-            for scan in first_scans(scans)
-        ],
-        "pixel clocks, excluded": excluded,
-    }
-    return memo.get(values, partial(pixel_clock_lines, scans, excluded), _texts)
+    lines: list[str] = []
+    for clocks in pixel_clocks(scans, config.beamtime.exclude.pixels):
+        values = {
+            "runs": [
+                provenance.digest_run(scan, with_readings=False)
+                for scan in clocks.scans
+            ],
+            "pulses": [
+                window_digest(scan, TimeWindow(scan.start_ns, scan.end_ns))
+                for scan in clocks.scans
+            ],
+            "pixel clocks, long lags": sorted(clocks.long_lags.items()),
+            "excluded": config.beamtime.exclude.pixels,
+        }
+        lines += memo.get(values, clocks.lines, _texts)
+    return lines
 
 
 def _texts(values: Any) -> list[str]:
@@ -226,7 +232,7 @@ def _digest(clock: ScanClock) -> str:
     values = {
         "run": provenance.digest_run(clock.scan),
         "label": clock.scan.label_ns,
-        "pulses": window_digest(clock.scan, clock.window),
+        "pulses": clock.pulses_digest,
     }
     return provenance.digest_values(values)
 

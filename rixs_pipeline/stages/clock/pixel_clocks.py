@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,40 @@ SAME_LAG = 0.1  # share of a long lag, by which both ends of a file may disagree
 SHOWN_PIXELS = 8
 
 
-def pixel_clock_lines(scans: Sequence[Run], excluded: Sequence[int]) -> list[str]:
-    """Return a line for each group of pixels whose clock differs from the others'.
+@dataclass(frozen=True)
+class PixelClocks:
+    """The clocks of the pixels whose pulses are in the same files.
+
+    Attributes
+    ----------
+    scans
+        That are compared.
+    paths
+        Of the pulses, one a pixel.
+    long_lags
+        Channel -> s, that the ends of the files show.
+    """
+
+    scans: Sequence[Run]
+    paths: Sequence[Path]
+    long_lags: dict[int, float]
+
+    def lines(self) -> list[str]:
+        """Return a line for each group of pixels whose clock differs."""
+        pixels = [off.pixel_number(path) for path in self.paths]
+        others = [
+            path
+            for path, pixel in zip(self.paths, pixels, strict=True)
+            if pixel not in self.long_lags
+        ]
+        lags = self.long_lags | _short_lags(self.scans, others)
+        return list(_lines(self.scans[0], lags, pixels))
+
+
+def pixel_clocks(
+    scans: Sequence[Run], excluded: Sequence[int]
+) -> Iterator[PixelClocks]:
+    """Yield the clocks of the pixels of each set of files.
 
     Parameters
     ----------
@@ -37,19 +70,14 @@ def pixel_clock_lines(scans: Sequence[Run], excluded: Sequence[int]) -> list[str
     excluded
         Channels that the config leaves out.
 
-    Returns
-    -------
-    list of str
+    Yields
+    ------
+    PixelClocks
         Nothing is corrected.
     """
-    lines: list[str] = []
     for files, group in _by_files(scans).items():
         paths = [path for path in files if off.pixel_number(path) not in set(excluded)]
-        long_lags = dict(_long_lags(paths))
-        others = [path for path in paths if off.pixel_number(path) not in long_lags]
-        lags = long_lags | _short_lags(group, others)
-        lines += _lines(group[0], lags, [off.pixel_number(path) for path in paths])
-    return lines
+        yield PixelClocks(group, paths, dict(_long_lags(paths)))
 
 
 def _by_files(scans: Sequence[Run]) -> dict[tuple[Path, ...], list[Run]]:
@@ -60,11 +88,6 @@ def _by_files(scans: Sequence[Run]) -> dict[tuple[Path, ...], list[Run]]:
         if scan.pulse_files and len(group) < N_SCANS:
             group.append(scan)
     return {files: group for files, group in groups.items() if group}
-
-
-def first_scans(scans: Sequence[Run]) -> list[Run]:
-    """Return the scans whose pulses `pixel_clock_lines` reads."""
-    return [scan for group in _by_files(scans).values() for scan in group]
 
 
 def _lines(scan: Run, lags: dict[int, float], pixels: list[int]) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from math import hypot, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +17,14 @@ from rixs_pipeline.core.timing.shift_fits import (
     fit_shifts,
 )
 from rixs_pipeline.core.timing.wide_search import Evidence, search_offsets
-from rixs_pipeline.io.array_cache import ArrayCache
+from rixs_pipeline.io import provenance
+from rixs_pipeline.io.array_cache import ArrayCache, digest_arrays, keep
 from rixs_pipeline.io.runs import NS_PER_S, ClockOffset, Run
-from rixs_pipeline.stages.clock.scan_pulses import TimeWindow, count_in_bands
+from rixs_pipeline.stages.clock.scan_pulses import (
+    TimeWindow,
+    count_in_bands,
+    window_digest,
+)
 from rixs_pipeline.types import FloatArray
 
 MIN_POINTS = 12  # of a scan whose structure is compared
@@ -127,9 +133,7 @@ class ScanClock:
         self.allowed = search if limits is None else widened(limits, slack)
         self._i0, self._readings = i0, list(readings)
         self._excluded = tuple(excluded)
-        self._pulses: BandCounts | None = None
         self._curves: dict[float, ShiftCurve | None] = {}
-        self._evidence: Evidence | None = None
 
     @cached_property
     def logged(self) -> LoggedScan | None:
@@ -169,36 +173,66 @@ class ScanClock:
             self.scan.end_ns - round(low * NS_PER_S),
         )
 
-    @property
+    @cached_property
+    def pulses_digest(self) -> list[list[int | str]]:
+        """What the pulses in the window are recognised by."""
+        return window_digest(self.scan, self.window)
+
+    @cached_property
     def pulses(self) -> BandCounts:
         """Pulses in the window."""
-        if self._pulses is None:
-            spacing = self.spacing or self.scan.duration  # 0: same starts
-            width = spacing / BINS_PER_SPACING
-            self._pulses = count_in_bands(
-                self.scan, self.window, width, self._excluded, self._cache
-            )
-        return self._pulses
+        spacing = self.spacing or self.scan.duration  # 0: same starts
+        width = spacing / BINS_PER_SPACING
+        values = {
+            "version": provenance.code_version(),
+            "start": self.scan.start_ns,
+            "window": [self.window.start_ns, self.window.end_ns],
+            "width": width,
+            "excluded": sorted(self._excluded),
+            "pulses": self.pulses_digest,
+        }
+
+        def count() -> BandCounts:
+            return count_in_bands(self.scan, self.window, width, self._excluded)
+
+        key = provenance.digest_values(values)
+        counts = keep(self._cache, self.scan.name, key, BandCounts, count)
+        assert counts is not None
+        return counts
+
+    def _key_of_fit(self, log: LoggedScan, limits: Sequence[float]) -> str:
+        """Return a digest of all that a fit of the pulses depends on."""
+        parts = {"pulses": vars(self.pulses), "log": vars(log)}
+        values: dict[str, Any] = {
+            f"{part} {name}": value
+            for part, fields in parts.items()
+            for name, value in fields.items()
+        }
+        digest = digest_arrays(values | {"limits": np.array(limits)})
+        return f"{provenance.code_version()} {digest}"
 
     def curve(self, centre: float) -> ShiftCurve | None:
         """Return the likelihood around an offset; None where nothing can be said."""
-        if self.logged is None:
+        log, half_width = self.logged, self.half_width
+        if log is None:
             return None
         if centre not in self._curves:
-            self._curves[centre] = fit_shifts(
-                self.pulses, self.logged, centre, self.half_width
-            )
+            fit = partial(fit_shifts, self.pulses, log, centre, half_width)
+            key = self._key_of_fit(log, [centre, half_width])
+            name = f"{self.scan.name}-curve"
+            self._curves[centre] = keep(self._cache, name, key, ShiftCurve, fit)
         return self._curves[centre]
 
-    @property
+    @cached_property
     def evidence(self) -> Evidence | None:
         """Evidence for each offset that is allowed, and for zero."""
-        if self.logged is None:
+        log = self.logged
+        if log is None:
             return None
-        if self._evidence is None:
-            low, high = min(self.allowed.low, 0.0), max(self.allowed.high, 0.0)
-            self._evidence = search_offsets(self.pulses, self.logged, low, high)
-        return self._evidence
+        low, high = min(self.allowed.low, 0.0), max(self.allowed.high, 0.0)
+        search = partial(search_offsets, self.pulses, log, low, high)
+        key = self._key_of_fit(log, [low, high])
+        return keep(self._cache, f"{self.scan.name}-evidence", key, Evidence, search)
 
     def has_beam_of_log(self, offset: float) -> bool:
         """Whether the beam is on at the times of the log only.

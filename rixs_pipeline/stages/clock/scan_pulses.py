@@ -1,6 +1,6 @@
 """Pulses around a scan in bands of pulse height and bins of time, of all pixels."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +9,6 @@ import numpy as np
 
 from rixs_pipeline.core.timing.shift_fits import BandCounts
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io import provenance
-from rixs_pipeline.io.array_cache import ArrayCache
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import NS_PER_S, Run
 from rixs_pipeline.types import FloatArray, IntArray
@@ -30,11 +28,7 @@ class TimeWindow:
 
 
 def count_in_bands(
-    scan: Run,
-    window: TimeWindow,
-    width: float,
-    excluded: Iterable[int],
-    cache: ArrayCache | None = None,
+    scan: Run, window: TimeWindow, width: float, excluded: Collection[int]
 ) -> BandCounts:
     """Count the pulses of all pixels around a scan.
 
@@ -52,37 +46,12 @@ def count_in_bands(
         Width of the bins, s.
     excluded
         Channels to leave out.
-    cache
-        Counts that are known already; more are added.
 
     Returns
     -------
     BandCounts
         Times are relative to the start of the scan in its log.
     """
-    values = {
-        "version": provenance.code_version(),
-        "start": scan.start_ns,
-        "window": [window.start_ns, window.end_ns],
-        "width": width,
-        "excluded": sorted(excluded),
-        "pulses": window_digest(scan, window),
-    }
-    key = provenance.digest_values(values)
-    known = cache.load(scan.name, key) if cache else None
-    if known:
-        start, bin_width = (float(known[name]) for name in ("start", "width"))
-        return BandCounts(start, bin_width, known["counts"])
-    counts = _count_in_bands(scan, window, width, set(excluded))
-    if cache:
-        cache.save(scan.name, key, vars(counts))
-    return counts
-
-
-def _count_in_bands(
-    scan: Run, window: TimeWindow, width: float, excluded: Collection[int]
-) -> BandCounts:
-    """Count the pulses of all pixels around a scan, as `count_in_bands`."""
     n_bins = max(1, int((window.end_ns - window.start_ns) / (width * NS_PER_S)))
     pixels = []
     for path in scan.pulse_files:

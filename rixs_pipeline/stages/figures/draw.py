@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,24 +83,38 @@ class FigureTask:
         As in `FigureSet`.
     digests : mapping of str to str
         Files that are there, relative to `out` -> digest of what they show.
+    part, n_parts : int
+        Which figures of the set: each `n_parts`-th one, from number `part` on.
     """
 
     out: Path
     plan: Callable[[], Iterable[PlannedFigure]]
     digests: Mapping[str, str]
+    part: int = 0
+    n_parts: int = 1
+
+    def split(self, n_parts: int) -> list[FigureTask]:
+        """Return tasks that draw the figures together."""
+        return [replace(self, part=part, n_parts=n_parts) for part in range(n_parts)]
 
 
 def draw_figures(task: FigureTask) -> FigureFiles:
     """Draw those figures of a set that are missing or would look different."""
     digests: dict[str, str] = {}
     new_files = []
-    for figure in task.plan():
+    for figure in islice(task.plan(), task.part, None, task.n_parts):
         name = str(figure.path.relative_to(task.out))
         digests[name] = _digest(figure.content)
         if task.digests.get(name) != digests[name] or not figure.path.is_file():
             save_figure(figure.plot(), figure.path)
             new_files.append(name)
     return FigureFiles(digests, tuple(new_files))
+
+
+def join_figures(first: FigureFiles, second: FigureFiles) -> FigureFiles:
+    """Return the figures of two parts of a set."""
+    new_files = (*first.new_files, *second.new_files)
+    return FigureFiles({**first.digests, **second.digests}, new_files)
 
 
 def _digest(content: Any) -> str:

@@ -40,3 +40,10 @@ def test_without_photons_nothing_is_said():
     fit = fit_lags([np.zeros((3, 200))], MARGIN)
     assert not fit.lag.any()
     assert not fit.log_ratio.any()
+
+
+def test_a_pixel_without_photons_in_one_window_has_no_lag():
+    counts = windows([0, 0, 12, 0])
+    counts[1][2] = 0
+    fit = fit_lags(counts, MARGIN)
+    assert fit.log_ratio[2] == 0

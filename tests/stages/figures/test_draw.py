@@ -7,7 +7,12 @@ import pytest
 import xarray as xr
 
 from rixs_pipeline.plots import style
-from rixs_pipeline.stages.figures.draw import FigureTask, PlannedFigure, draw_figures
+from rixs_pipeline.stages.figures.draw import (
+    FigureTask,
+    PlannedFigure,
+    draw_figures,
+    join_figures,
+)
 
 
 @dataclass(frozen=True)
@@ -21,14 +26,15 @@ def content(height=1.0, corner=0.0, **attributes):
     return {"LMR": Content(spectrum, np.array([[corner, 1.0]]))}
 
 
+def plot():
+    figure = style.new_figure(1, 1, "figure")
+    figure.subplots()
+    return figure
+
+
 @pytest.fixture
 def draw(tmp_path):
     """Draw a figure of given content; return the figure files."""
-
-    def plot():
-        figure = style.new_figure(1, 1, "figure")
-        figure.subplots()
-        return figure
 
     def draw(shown_content, digests):
         figures = [PlannedFigure(tmp_path / "figures" / "map.png", shown_content, plot)]
@@ -58,3 +64,15 @@ def test_a_figure_that_is_missing_is_drawn_again(draw, tmp_path):
     first = draw(content(), {})
     (tmp_path / "figures/map.png").unlink()
     assert draw(content(), first.digests).new_files == ("figures/map.png",)
+
+
+def test_parts_of_a_set_draw_each_figure_once(tmp_path):
+    paths = [tmp_path / "figures" / f"{number}.png" for number in range(5)]
+    figures = [PlannedFigure(path, content(), plot) for path in paths]
+    whole = FigureTask(tmp_path, lambda: figures, {})
+    first, second = map(draw_figures, whole.split(2))
+    assert first.new_files == ("figures/0.png", "figures/2.png", "figures/4.png")
+    assert second.new_files == ("figures/1.png", "figures/3.png")
+    joined = join_figures(first, second)
+    assert joined.digests == draw_figures(whole).digests
+    assert len(joined.new_files) == 5
