@@ -49,7 +49,7 @@ def call_same_version(version: str, function: bytes, *arguments: Any) -> Any:
 def _mismatch(worker: str, theirs: str, ours: str) -> str:
     return (
         f"worker {worker} has {theirs}, this command {ours}; "
-        "install the same versions for both"
+        "install the same versions for both, and repeat the command"
     )
 
 
