@@ -125,26 +125,26 @@ class Watch:
             if isinstance(error, UsageError) and not self._has_reduced:
                 raise
             self._exit_code = getattr(error, "exit_code", InputError.exit_code)
-            self._report(error)
+            text = str(error)
+            if isinstance(error, OSError):
+                text = f"{error.filename or self.out}: {error.strerror or error}"
+            self._report(text)
         else:
             beamtime, has_failed = summary.beamtime, bool(summary.failed)
             self._exit_code, self._has_reduced = summary.exit_code, True
-            self._session.remember(summary)
+            for line in summary.beamtime.losses:
+                self._report(f"lost: {line}")
             results = self._delays.find_new(summary)
             for line in _lines(summary, results):
                 log.info("%s", line)
             append_to_journal(summary, results, time.monotonic() - started)
-        self._folder.end_reduction(beamtime)
+        self._session.end_reduction(beamtime)
         self._plan_retry(has_failed)
 
-    def _report(self, error: OSError | RixsError) -> None:
+    def _report(self, text: str) -> None:
         """Log an error, once."""
-        text = str(error)
-        if isinstance(error, OSError):
-            text = f"{error.filename or self.out}: {error.strerror or error}"
         if not self._session.is_known(text):
             log.error("%s", text)
-            self._session.remember_lines([text])
 
     def _plan_retry(self, has_failed: bool) -> None:
         if not has_failed:

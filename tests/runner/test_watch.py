@@ -10,11 +10,12 @@ import pytest
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.errors import InputError, UsageError
-from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.io.runs import Beamtime, RefusedRun
 from rixs_pipeline.runner import watch as watch_module
 from rixs_pipeline.runner.watch import FIRST_RETRY, Watch
 from rixs_pipeline.stages import report
 
+LOST = RefusedRun("scan0007", "scan0007.json: not JSON; run not used")
 log = logging.getLogger("rixs_pipeline")
 SERIAL = Config.model_validate(
     {"execution": {"scheduler": "serial"}, "regions": {"P": {"kind": "pfy"}}}
@@ -104,10 +105,8 @@ def rounds(monkeypatch, clock, tmp_path):
             log.warning("pixel 5: dead")
         return SimpleNamespace(
             exit_code=result,
-            beamtime=Beamtime(beamtime, ()),
+            beamtime=Beamtime(beamtime, (), refused=(LOST,)),
             failed={"scan0001": "no pulses"} if result else {},
-            losses=[],
-            reports=["pixel 5: dead"],
             executed=[],
             out=out,
         )
@@ -151,6 +150,7 @@ def test_a_disk_that_cannot_be_written_is_reported_and_tried_again(
     assert messages(caplog) == [
         "out/run.json: No space left on device",
         "pixel 5: dead",
+        f"lost: {LOST.reason}",
     ]
     assert rounds == []
 
@@ -178,7 +178,7 @@ def test_warnings_are_logged_once(rounds, watch, clock, caplog):
     rounds += [0, 0, 0]
     clock.events += [lambda: change(watch)] * 2
     watch.run(1.0, 3)
-    assert messages(caplog, "pixel 5") == ["pixel 5: dead"]
+    assert messages(caplog) == ["pixel 5: dead", f"lost: {LOST.reason}"]
 
 
 def test_an_interruption_ends_the_watch(rounds, watch, clock):

@@ -1,14 +1,12 @@
 """What `watch` keeps from one reduction to the next, and does not report again."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.runs import Beamtime
-from rixs_pipeline.runner.last_lines import line_identity, with_name
+from rixs_pipeline.runner.last_lines import line_identity
 from rixs_pipeline.runner.live.watched_folder import RunningRun, WatchedFolder
 from rixs_pipeline.runner.session import Session
-from rixs_pipeline.runner.summary import Summary
 
 NO_RUN_ENDED = "no run has ended yet"
 # Parts of lines that are usual while pulses arrive, and about the run that is measured
@@ -35,7 +33,8 @@ class LiveSession(Session):
     """
 
     folder: WatchedFolder = field(kw_only=True)
-    _known: set[str] = field(default_factory=set)
+    _known: set[str] = field(default_factory=set)  # of the last reduction
+    _lines: set[str] = field(default_factory=set)  # of this one
     _running: RunningRun | None = None
     _are_pulses_arriving: bool = False
 
@@ -47,6 +46,18 @@ class LiveSession(Session):
         self.folder.start_reduction()
         self._running = self.folder.running()
         self._are_pulses_arriving = self.folder.has_pulses_arriving
+
+    def end_reduction(self, beamtime: Beamtime | None) -> None:
+        """Forget the lines that this reduction did not have.
+
+        Parameters
+        ----------
+        beamtime
+            That was reduced; None: the reduction failed, and may not have come to them.
+        """
+        self.folder.end_reduction(beamtime)
+        self._known = self._lines | (self._known if beamtime is None else set())
+        self._lines = set()
 
     def select(self, beamtime: Beamtime) -> Beamtime:
         """Return the beamtime without a reference run that is being measured.
@@ -68,7 +79,11 @@ class LiveSession(Session):
 
     def is_known(self, line: str) -> bool:
         """Whether a line was logged before, or is usual while a run is measured."""
-        return line_identity(line) in self._known or self._is_usual(line)
+        if self._is_usual(line):
+            return True
+        identity = line_identity(line)
+        self._lines.add(identity)
+        return identity in self._known
 
     def _is_usual(self, line: str) -> bool:
         if not self._are_pulses_arriving:
@@ -78,13 +93,3 @@ class LiveSession(Session):
         running = self._running
         is_of_run = running is not None and running.is_subject_of(line)
         return is_of_run and any(part in line for part in USUAL_OF_RUN)
-
-    def remember(self, summary: Summary) -> None:
-        """Note what was logged of a reduction."""
-        failures = [with_name(*failure) for failure in summary.failed.items()]
-        lines = [*summary.reports, *summary.losses, *failures]
-        self.remember_lines(line for line in lines if not self._is_usual(line))
-
-    def remember_lines(self, lines: Iterable[str]) -> None:
-        """Note the lines that were logged; all others are new the next time."""
-        self._known = {line_identity(line) for line in lines}

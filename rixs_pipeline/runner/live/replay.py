@@ -216,6 +216,7 @@ class Replay:
     def run(self) -> None:
         """Write the files until all are there."""
         recording = Recording.open(self.beamtime)
+        recording.make_folders(self.folder)
         started = time.monotonic()
         time_ns = recording.first_ns
         while True:
@@ -264,6 +265,12 @@ class Recording:
         """Last time at which a file changes, ns since 1970."""
         return max(file.limits[1] for file in self.files.values())
 
+    def make_folders(self, folder: Path) -> None:
+        """Make the folders that the files of a replay are in."""
+        for path in self.files:
+            target = folder / path.relative_to(self.root)
+            target.parent.mkdir(parents=True, exist_ok=True)
+
     def write(self, folder: Path, time_ns: int) -> None:
         """Bring the files in a folder to their state at a time.
 
@@ -275,9 +282,7 @@ class Recording:
             ns since 1970; not before that of the last call.
         """
         for path, file in self.files.items():
-            target = folder / path.relative_to(self.root)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            file.write(target, time_ns)
+            file.write(folder / path.relative_to(self.root), time_ns)
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -7,8 +8,6 @@ from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.live.kept import LiveSession
 from rixs_pipeline.runner.live.watched_folder import WatchedFolder
-from rixs_pipeline.runner.options import Options
-from rixs_pipeline.runner.summary import Summary
 from tests.io.writers import (
     SECOND,
     T0,
@@ -32,14 +31,6 @@ def session(tmp_path):
     session.folder.look()
     session.start_reduction()
     return session
-
-
-def summary_of(session, tmp_path, *warnings):
-    beamtime = Beamtime(session.folder.path, ())
-    summary = Summary(tmp_path / "out", beamtime, Options(command="watch"))
-    for warning in warnings:
-        summary.warn(warning)
-    return summary
 
 
 def test_a_reference_run_in_progress_is_left_out(session):
@@ -74,20 +65,25 @@ def test_what_is_usual_while_a_run_is_measured_is_not_logged(session):
     assert not any(map(session.is_known, problems))
 
 
-def test_a_line_is_known_from_one_reduction_to_the_next(session, tmp_path):
-    line = "scan0001: no beam at 3 of 60 points"
+def test_a_line_is_known_from_one_reduction_to_the_next(session):
+    line, beamtime = "scan0001: no beam at 3 of 60 points", Beamtime(Path("b"), ())
     assert not session.is_known(line)
-    session.remember(summary_of(session, tmp_path, line))
+    session.end_reduction(beamtime)
     assert session.is_known(line)
     assert session.is_known("scan0001: no beam at 4 of 60 points")
     assert not session.is_known("scan0002: no beam at 3 of 60 points")
-    session.remember(summary_of(session, tmp_path))
+    session.end_reduction(None)  # a reduction that failed
+    session.end_reduction(None)
+    assert session.is_known(line)
+    session.end_reduction(beamtime)
+    session.end_reduction(beamtime)
     assert not session.is_known(line)
 
 
-def test_usual_lines_are_logged_when_nothing_runs_any_more(session, tmp_path):
+def test_usual_lines_are_logged_when_nothing_runs_any_more(session):
     line = "calibration0002.json: aborted or still running"
-    session.remember(summary_of(session, tmp_path, line))
+    assert session.is_known(line)
+    session.end_reduction(Beamtime(Path("b"), ()))
     session.folder.has_ended = True
     session.start_reduction()
     assert not session.is_known(line)

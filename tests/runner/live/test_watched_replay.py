@@ -34,7 +34,7 @@ class Replayed:
         self.runs = {run.name: run for run in discover(recorded).runs}
         self.recording = Recording.open(recorded)
         self.folder, self.out = tmp_path / "beamtime", tmp_path / "out"
-        self.folder.mkdir()
+        self.recording.make_folders(self.folder)
         self.watch = Watch(self.folder, CONFIG, self.out)
         self.now = time.monotonic()
         since = time.time() - self.now
