@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -402,13 +403,14 @@ def fit_interval(
     if len(runs) == 2:
         shifts = reference_shifts(runs[0], runs[1], energies)
     n_pixels = min(len(run.params) for run in runs)
-    variance = max(np.mean([spectra.own_variance for spectra in scans]), 0.0)
+    own_variances = [spectra.own_variance for spectra in scans]
+    variance = max(float(np.mean(own_variances)), 0.0)
     interval = Interval(
         time=np.array([spectra.scan.middle for spectra in scans]),
         later_share=np.array([spectra.later_share for spectra in scans]),
         references=tuple(run.drift for run in runs),
         shifts=shifts,
-        pixel_drift=float(REFERENCE_EV * np.sqrt(variance / max(n_pixels, 1))),
+        pixel_drift=REFERENCE_EV * math.sqrt(variance / max(n_pixels, 1)),
         hidden_drift=hidden_drift,
     )
     drift = fit_common_drift(measured.positions, interval)
