@@ -8,6 +8,8 @@ from rixs_pipeline.io.find_files import BeamtimeFiles, PulseSetKey
 from rixs_pipeline.io.formats import experiment_state, off
 from rixs_pipeline.io.joined_runs import PulseSet
 
+SHOWN_PIXELS = 12  # in a line
+
 
 @dataclass(frozen=True)
 class PulseSets:
@@ -84,5 +86,10 @@ def _read_pulse_set(
 
 
 def _pixel_numbers(off_files: list[Path]) -> str:
-    """Return the pixel numbers of files, such as `3, 5, 7`."""
-    return ", ".join(str(off.pixel_number(path)) for path in off_files)
+    """Return the pixel numbers of files, such as `3, 5, 7`; of many, the first ones."""
+    numbers = ", ".join(
+        str(off.pixel_number(path)) for path in off_files[:SHOWN_PIXELS]
+    )
+    if len(off_files) <= SHOWN_PIXELS:
+        return numbers
+    return f"{numbers}, ... ({len(off_files)} pixels)"

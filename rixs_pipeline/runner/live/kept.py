@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.runner.last_lines import line_identity
 from rixs_pipeline.runner.live.watched_folder import RunningRun, WatchedFolder
 from rixs_pipeline.runner.session import Session
@@ -37,6 +37,9 @@ class LiveSession(Session):
     _lines: set[str] = field(default_factory=set)  # of this one
     _running: RunningRun | None = None
     _are_pulses_arriving: bool = False
+    _is_part_due: bool = False
+    _parts: set[str] = field(default_factory=set)  # runs reduced before they ended
+    _left_out: tuple[Run, ...] = ()
 
     def __post_init__(self) -> None:
         self.reader = self.folder.reader
@@ -46,6 +49,8 @@ class LiveSession(Session):
         self.folder.start_reduction()
         self._running = self.folder.running()
         self._are_pulses_arriving = self.folder.has_pulses_arriving
+        self._is_part_due = self.folder.is_part_due
+        self._left_out = ()
 
     def end_reduction(self, beamtime: Beamtime | None) -> None:
         """Forget the lines that this reduction did not have.
@@ -55,14 +60,17 @@ class LiveSession(Session):
         beamtime
             That was reduced; None: the reduction failed, and may not have come to them.
         """
-        self.folder.end_reduction(beamtime)
+        self.folder.end_reduction(beamtime, self._left_out)
+        if beamtime is not None:
+            self._parts = {run.name for run in beamtime.runs if not run.complete}
         self._known = self._lines | (self._known if beamtime is None else set())
         self._lines = set()
 
     def select(self, beamtime: Beamtime) -> Beamtime:
-        """Return the beamtime without a reference run that is being measured.
+        """Return the beamtime without a run that is being measured.
 
-        With each of its pulses, all scans since the one before would be made again.
+        With each pulse of a reference run, all scans since the one before would be made
+        again. A scan is reduced now and then, so that those that end need not wait.
 
         Raises
         ------
@@ -70,8 +78,12 @@ class LiveSession(Session):
             No run is left.
         """
         last = beamtime.runs[-1]
-        if last.complete or last.kind == "scan" or self._running is None:
+        if last.complete or self._running is None:
             return beamtime
+        has_part = last.name in self._parts or self._is_part_due
+        if last.kind == "scan" and has_part:
+            return beamtime
+        self._left_out = (last,)
         runs = beamtime.runs[:-1]
         if not runs:
             raise InputError(f"{beamtime.path}: {NO_RUN_ENDED}")

@@ -6,7 +6,7 @@ would miss what other machines write on a network file system.
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -17,10 +17,11 @@ from rixs_pipeline.io.file_status import FileStatus
 from rixs_pipeline.io.find_files import BeamtimeFiles, FileReader, list_files
 from rixs_pipeline.io.formats import experiment_state, off
 from rixs_pipeline.io.formats.log import LogRun
-from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.io.runs import Beamtime, Run, name_of
 
 SETTLED = 2.0  # s, after which a file that did not change counts as written
 BETWEEN_PARTS = 60.0  # s, from one reduction of a scan in progress to the next
+NOT_REDUCED = FileStatus(0, 0, 0)
 STALLED = 60.0  # s without a change, after which a run that did not end was aborted
 
 
@@ -104,9 +105,29 @@ class WatchedFolder:
         self._reduced = dict(self.files)
         self._reduced_runs = {path: _progress(runs) for path, runs in self._logs()}
 
-    def end_reduction(self, beamtime: Beamtime | None) -> None:
-        """Note what was reduced; None: nothing could be."""
+    @property
+    def is_part_due(self) -> bool:
+        """Whether a scan in progress is to be reduced."""
+        return time.monotonic() - self._reduced_at >= BETWEEN_PARTS
+
+    def end_reduction(
+        self, beamtime: Beamtime | None, left_out: Sequence[Run] = ()
+    ) -> None:
+        """Note what was reduced.
+
+        Parameters
+        ----------
+        beamtime
+            None: nothing could be reduced.
+        left_out
+            Runs that were in progress, and wait for a later reduction.
+        """
         self._reduced_at = time.monotonic()
+        for run in left_out:
+            if run.log in self._reduced:
+                self._reduced[run.log] = NOT_REDUCED
+                progress = self._reduced_runs.get(run.log, {})
+                progress.pop(name_of(run.kind, run.number), None)
         runs = beamtime.runs if beamtime else ()
         self._end_ns = max((run.end_ns for run in runs if run.complete), default=0)
         self._awaited = {path for path in self._reduced if _is_pulse_file(path)}
@@ -198,7 +219,7 @@ class WatchedFolder:
             return -inf
         if any(progress.is_scan for progress in changed.values()):
             return self._reduced_at + BETWEEN_PARTS
-        return self._changed[path] + STALLED
+        return inf if self.running() else settled
 
     def _brings_pulses(self, path: Path, reduced: FileStatus) -> bool:
         """Whether the next record of a file belongs to a run that was reduced."""

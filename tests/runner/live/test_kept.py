@@ -7,7 +7,7 @@ from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.live.kept import LiveSession
-from rixs_pipeline.runner.live.watched_folder import WatchedFolder
+from rixs_pipeline.runner.live.watched_folder import BETWEEN_PARTS, WatchedFolder
 from tests.io.writers import (
     SECOND,
     T0,
@@ -49,10 +49,27 @@ def test_a_reference_run_that_was_aborted_is_used(session):
     assert session.select(beamtime) is beamtime
 
 
-def test_scans_are_reduced_while_they_run(session):
-    write_json(session.folder.path / "calibration0002.json", {})
+def test_a_scan_in_progress_is_reduced_when_its_part_is_due(session):
+    (session.folder.path / "calibration0002.json").unlink()
+    log = json_log(3, T0 + 100 * SECOND, ENERGIES)
+    write_json(session.folder.path / "scan0003.json", log | {"_ended": False})
+    session.folder.look()
+    session.start_reduction()
     beamtime = discover(session.folder.path)
+    assert session.select(beamtime) is beamtime  # nothing was reduced before
+    session.end_reduction(replace(beamtime, runs=beamtime.runs[:1]))
+    session.start_reduction()
+    selected = session.select(beamtime)
+    assert [run.name for run in selected.runs] == ["scan0001"]
+    session.end_reduction(selected)
+    assert not session.folder.is_due
+    session.folder._reduced_at -= BETWEEN_PARTS
+    assert session.folder.is_due  # although no file changed
+    session.start_reduction()
     assert session.select(beamtime) is beamtime
+    session.end_reduction(beamtime)
+    session.start_reduction()
+    assert session.select(beamtime) is beamtime  # it is part of a map
 
 
 def test_what_is_usual_while_a_run_is_measured_is_not_logged(session):

@@ -98,10 +98,16 @@ def test_a_scan_in_progress_is_due_now_and_then(folder, clock):
 
 
 def test_a_reference_run_in_progress_is_due_when_it_is_aborted(folder, clock):
-    log = calibration_log(3, T0 + 100 * SECOND, 900.0) | {"_ended": False}
+    log = calibration_log(3, T0 + 100 * SECOND, 90.0) | {"_ended": False}
     write_json(folder.path / "calibration0003.json", log)
     assert not is_due_after(folder, clock, 0.1)
     assert folder.running() == RunningRun("cal0003")
+    folder.start_reduction()
+    beamtime = discover(folder.path)
+    folder.end_reduction(beamtime, beamtime.calibrations)  # left out
+    for _ in range(4):
+        append_record(folder, T0 + 110 * SECOND)
+        assert not is_due_after(folder, clock, STALLED / 2)
     assert is_due_after(folder, clock, STALLED)
     assert folder.running() is None
 
