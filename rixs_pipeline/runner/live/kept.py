@@ -35,7 +35,7 @@ class LiveSession(Session):
     folder: WatchedFolder = field(kw_only=True)
     _known: set[str] = field(default_factory=set)  # of the last reduction
     _lines: set[str] = field(default_factory=set)  # of this one
-    _running: RunningRun | None = None
+    _running: tuple[RunningRun, ...] = ()  # at the start, and when logs were read
     _are_pulses_arriving: bool = False
     _is_part_due: bool = False
     _parts: set[str] = field(default_factory=set)  # runs reduced before they ended
@@ -47,10 +47,16 @@ class LiveSession(Session):
     def start_reduction(self) -> None:
         """Note what is being measured while a reduction starts."""
         self.folder.start_reduction()
-        self._running = self.folder.running()
+        self._running = ()
+        self._note_running()
         self._are_pulses_arriving = self.folder.has_pulses_arriving
         self._is_part_due = self.folder.is_part_due
         self._left_out = ()
+
+    def _note_running(self) -> None:
+        running = self.folder.running()
+        if running is not None:
+            self._running = (*self._running, running)
 
     def end_reduction(self, beamtime: Beamtime | None) -> None:
         """Forget the lines that this reduction did not have.
@@ -77,8 +83,10 @@ class LiveSession(Session):
         InputError
             No run is left.
         """
+        self.folder.look()  # a run may have begun since the reduction started
+        self._note_running()
         last = beamtime.runs[-1]
-        if last.complete or self._running is None:
+        if last.complete or not self._running:
             return beamtime
         has_part = last.name in self._parts or self._is_part_due
         if last.kind == "scan" and has_part:
@@ -102,6 +110,5 @@ class LiveSession(Session):
             return False
         if any(part in line for part in USUAL):
             return True
-        running = self._running
-        is_of_run = running is not None and running.is_subject_of(line)
+        is_of_run = any(running.is_subject_of(line) for running in self._running)
         return is_of_run and any(part in line for part in USUAL_OF_RUN)

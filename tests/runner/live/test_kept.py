@@ -72,6 +72,19 @@ def test_a_scan_in_progress_is_reduced_when_its_part_is_due(session):
     assert session.select(beamtime) is beamtime  # it is part of a map
 
 
+def test_a_scan_that_begins_while_logs_are_read_is_in_progress(session):
+    (session.folder.path / "calibration0002.json").unlink()
+    session.folder.look()
+    session.start_reduction()
+    session.end_reduction(discover(session.folder.path))
+    session.start_reduction()
+    log = json_log(3, T0 + 100 * SECOND, ENERGIES)
+    write_json(session.folder.path / "scan0003.json", log | {"_ended": False})
+    beamtime = discover(session.folder.path)
+    assert [run.name for run in session.select(beamtime).runs] == ["scan0001"]
+    assert all(map(session.is_known, beamtime.scans[1].problems))
+
+
 def test_what_is_usual_while_a_run_is_measured_is_not_logged(session):
     problems = discover(session.folder.path).calibrations[0].problems
     assert any("still running" in line for line in problems)
