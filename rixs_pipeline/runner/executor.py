@@ -387,16 +387,21 @@ def _hide_dask_arrays() -> None:
     sys.modules["dask.array"] = None  # type: ignore[assignment]  # means: not there
 
 
-def _initialise_worker() -> None:
-    """Leave Ctrl-C to the parent process; end when it ends, even if it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _hide_dask_arrays()
+def end_with_parent() -> None:
+    """End this process when the one that started it has ended, even if killed."""
     parent = multiprocessing.parent_process()
 
-    def follow_parent() -> None:
-        """End this process when its parent has ended."""
+    def follow() -> None:
+        """Wait for the parent."""
         if parent:
             parent.join()
             os._exit(1)
 
-    threading.Thread(target=follow_parent, daemon=True).start()
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _initialise_worker() -> None:
+    """Leave Ctrl-C to the parent process; end when it ends, even if it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _hide_dask_arrays()
+    end_with_parent()

@@ -32,6 +32,7 @@ from rixs_pipeline.io.find_files import list_files
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.formats.log import time_windows
 from rixs_pipeline.io.runs import NS_PER_S, Beamtime, Run
+from rixs_pipeline.runner.executor import end_with_parent
 from rixs_pipeline.types import IntArray
 
 MARKER = ".replay.json"  # in the folder: which beamtime it is a replay of
@@ -313,6 +314,7 @@ def replaying(replay: Replay) -> Iterator[BaseProcess]:
 def _run(replay: Replay) -> None:
     """Run a replay; Ctrl-C is for the process that started this one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     try:
         replay.run()
     except (OSError, RixsError) as error:

@@ -1,7 +1,10 @@
 """A replay ends with the same files, and is at any time what acquisition writes."""
 
 import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -92,3 +95,27 @@ def test_a_replay_is_apart_from_what_it_replays(small_beamtime, tmp_path):
     with pytest.raises(UsageError, match="no such folder to replay"):
         Replay(tmp_path / "missing", tmp_path / "replay").prepare()
     assert not (small_beamtime / MARKER).exists()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from rixs_pipeline.runner.live.replay import Replay, replaying
+if __name__ == "__main__":
+    with replaying(Replay(Path(sys.argv[1]), Path(sys.argv[2]), 1e-3)) as process:
+        print(process.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks into /proc")
+def test_a_replay_ends_with_a_process_that_is_killed(small_beamtime, tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    command = [sys.executable, script, small_beamtime, tmp_path / "replay"]
+    done = subprocess.run([*map(str, command)], stdout=subprocess.PIPE, timeout=120)
+    process = Path(f"/proc/{int(done.stdout)}/cmdline")
+    until = time.monotonic() + 60
+    while process.exists() and process.read_bytes() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not process.exists() or not process.read_bytes()
