@@ -4,6 +4,7 @@ A file may be a named pipe, endless, damaged or made to do harm. Readers open fi
 `open_regular` or `read_text`, and are decorated with `reader`.
 """
 
+import errno
 import logging
 import os
 import stat
@@ -12,9 +13,9 @@ from contextlib import contextmanager
 from enum import Enum
 from functools import wraps
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TextIO, TypeVar, cast
 
-from rixs_pipeline.errors import InputError, RixsError
+from rixs_pipeline.errors import InputError, RixsError, UsageError
 
 LOG = logging.getLogger("rixs_pipeline")
 
@@ -23,6 +24,8 @@ Reader = TypeVar("Reader", bound=Callable[..., Any])
 _SHOWN_CHARACTERS = 200  # of the message of a library
 # opening a named pipe would wait for a writer
 _DO_NOT_WAIT = getattr(os, "O_NONBLOCK", 0)
+_FOLLOW_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_NEW_FILE_MODE = 0o666  # but for the umask
 _FILE_TYPES = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFCHR: "a device",
@@ -150,6 +153,41 @@ def one_line(text: str, longest: int = _SHOWN_CHARACTERS) -> str:
             for character in lines
         )
     return beginning if len(text) <= longest else f"{beginning[:longest]}..."
+
+
+def open_appending(path: Path) -> TextIO:
+    """Open a file of the folder of results to append to it, and to read it.
+
+    Whoever may write to the folder could make it a link to a file of somebody else.
+
+    Parameters
+    ----------
+    path
+        The file, which is made if it is missing.
+
+    Returns
+    -------
+    text file
+
+    Raises
+    ------
+    UsageError
+        It is a link.
+    OSError
+        It cannot be opened.
+    """
+    try:
+        return open(path, "a+", encoding="utf-8", opener=_open_no_link)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UsageError(
+                f"{path}: a link, which results never are; delete it"
+            ) from error
+        raise
+
+
+def _open_no_link(name: str, flags: int) -> int:
+    return os.open(name, flags | _FOLLOW_NO_LINK, _NEW_FILE_MODE)
 
 
 def open_regular(path: Path, kind: FileKind, buffering: int = -1) -> BinaryIO:

@@ -1,5 +1,6 @@
 """By what a file that is unchanged is recognised."""
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -7,11 +8,23 @@ from rixs_pipeline.files.opening import reader
 
 
 class FileStatus(NamedTuple):
-    """Size, time and inode of a file; the same ones mean the same content."""
+    """Size, times and inode of a file; the same ones mean the same content.
+
+    The time of the last change of the inode (ctime) cannot be set by programs that keep
+    the time of the content, such as `cp -p` onto a file.
+    """
 
     size: int  # bytes
     mtime_ns: int
     inode: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "FileStatus":
+        """Return the status from what the operating system says."""
+        return cls(
+            status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns
+        )
 
 
 @reader()
@@ -23,5 +36,4 @@ def file_status(path: Path) -> FileStatus:
     InputError
         It is not there, or its folder cannot be read.
     """
-    status = path.stat()
-    return FileStatus(status.st_size, status.st_mtime_ns, status.st_ino)
+    return FileStatus.of(path.stat())

@@ -84,7 +84,7 @@ def list_files(root: Path) -> dict[Path, FileStatus]:
     for path in _walk(root, []):
         with suppress(OSError):
             status = path.stat()
-            files[path] = FileStatus(status.st_size, status.st_mtime_ns, status.st_ino)
+            files[path] = FileStatus.of(status)
     return files
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rixs_pipeline import paths
+from rixs_pipeline.files.opening import open_appending
 
 LOG = logging.getLogger("rixs_pipeline")
 
@@ -18,7 +19,7 @@ def locked(out: Path) -> Iterator[None]:
     process that holds them. On a file system without locks the block runs unprotected.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with (out / paths.LOCK_FILE).open("ab") as file:
+    with open_appending(out / paths.LOCK_FILE) as file:
         try:
             import fcntl  # not on Windows
 

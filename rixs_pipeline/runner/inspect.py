@@ -1,5 +1,6 @@
 """Look at a beamtime, or at a folder of results, without reducing anything."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import discovery, inspection
 from rixs_pipeline.runner import summary_file
 from rixs_pipeline.runner.cluster.submission import read_submission, with_jobs
+from rixs_pipeline.runner.output_folder import config_digest
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.stages.sample.configured_regions import select_regions
 from rixs_pipeline.types import Correction
+
+LOG = logging.getLogger("rixs_pipeline")
 
 
 def inspect_beamtime(beamtime: Path, config: Config, *, as_json: bool) -> Any:
@@ -76,6 +80,12 @@ def status(out: Path) -> dict[str, str]:
         )
     # nothing is carried out; earlier versions wrote the section `execution`, too
     config = load_config(out / paths.RESOLVED_CONFIG, is_trusted=True)
+    digest = config_digest(config)
+    if last_run.get("config_digest", digest) != digest:
+        LOG.error(
+            "%s: changed since the last reduction; states are those with this config",
+            out / paths.RESOLVED_CONFIG,
+        )
     current = run(Path(last_run["beamtime"]), config, out, Options(dry_run=True))
     states = {name: _describe(name, facts) for name, facts in current.items.items()}
     failed = last_run["failed"] | current.failed

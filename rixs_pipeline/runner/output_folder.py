@@ -15,6 +15,7 @@ from rixs_pipeline.config import Config
 from rixs_pipeline.config.load import dump_config
 from rixs_pipeline.errors import UsageError
 from rixs_pipeline.files.json_text import parse_json
+from rixs_pipeline.files.opening import open_appending
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.locks import locked
 
@@ -27,7 +28,8 @@ def make_folder(out: Path, beamtime_path: Path) -> None:
     Raises
     ------
     UsageError
-        It cannot be made, or is the beamtime directory.
+        It cannot be made, is the beamtime directory, or is below it with other files:
+        nothing in a folder of results is taken for data.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -39,6 +41,13 @@ def make_folder(out: Path, beamtime_path: Path) -> None:
         raise UsageError(
             f"{out}: is the beamtime directory itself; "
             "choose another directory for the results"
+        )
+    names = {path.name for path in out.iterdir()}
+    is_ours = not names.isdisjoint({paths.OWNER_FILE, paths.RUN_SUMMARY})
+    if beamtime_path.resolve() in out.resolve().parents and names and not is_ours:
+        raise UsageError(
+            f"{out}: below the beamtime directory, with other files, which would no "
+            "longer be read as data; choose a new folder for the results"
         )
 
 
@@ -81,7 +90,7 @@ def held(out: Path, config: Config, beamtime_path: Path) -> Iterator[None]:
         "beamtime": str(beamtime_path.resolve()),
         "config": config_digest(config),
     }
-    with (out / paths.OWNER_FILE).open("a+", encoding="utf-8") as file:
+    with open_appending(out / paths.OWNER_FILE) as file:
         with locked(out):  # one process at a time decides
             if not _lock(file, exclusive=True):
                 file.seek(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.json_text import parse_json
-from rixs_pipeline.files.opening import FileKind, read_text
+from rixs_pipeline.files.opening import FileKind, open_appending, read_text
 from rixs_pipeline.io.digest_cache import DigestCache
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.nexus import atomic_path
@@ -42,12 +42,18 @@ class ProductDigests:
         self._load()
 
     def record(self, path: Path) -> None:
-        """Record a product as it is now."""
+        """Record a product as it is now.
+
+        Raises
+        ------
+        UsageError
+            The journal is a link.
+        """
         name = str(path.relative_to(self.out))
         try:
             self._written[name] = self._digests.digest_file(path)
             self.journal.parent.mkdir(parents=True, exist_ok=True)
-            with self.journal.open("a", encoding="utf-8") as file:
+            with open_appending(self.journal) as file:
                 file.write(json.dumps([name, self._written[name]]) + "\n")
         except (InputError, OSError) as error:
             LOG.debug("%s: not recorded (%s)", path, error)

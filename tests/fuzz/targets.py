@@ -382,7 +382,7 @@ def read_digests(data: bytes, folder: Path) -> None:
 
 def digest_seeds() -> list[bytes]:
     """A cache of one file."""
-    entry = {"status": [5, 1, 1], "tail": "a", "ranges": {"0-5": "b"}}
+    entry = {"status": [5, 1, 1, 1], "tail": "a", "ranges": {"0-5": "b"}}
     name = "FOLDER/beamtime/data/20260101_chan1.off"
     return [dump_json({name: entry | {"windows": {"0-1": "c"}}})]
 

@@ -187,7 +187,7 @@ FOUND = {
     "summary: nested": ("summary", b'{"items":' * 100_000),
     "digests: status of text": (
         "digests",
-        b'{"FOLDER/beamtime/data/20260101_chan1.off": {"status": ["a", "b", "c"], '
+        b'{"FOLDER/beamtime/data/20260101_chan1.off": {"status": ["a", "b", "c", "d"], '
         b'"tail": "a", "ranges": {}, "windows": {}}}',
     ),
     "product: scale": ("product", changed_product(damage_scale)),

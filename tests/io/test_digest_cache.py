@@ -118,8 +118,8 @@ def test_appended_records_do_not_cause_a_second_read(
         "5",
         '{"a": 1}',
         '{"a": {"status": [1, 2], "tail": "", "ranges": {}, "windows": {}}}',
-        '{"a": {"status": [1, 2, 3], "tail": "", "ranges": {"0-1": 5}, "windows": {}}}',
-        '{"a": {"status": [1, 2, 3], "ranges": {}}}',
+        '{"a": {"status": [1, 2, 3, 4], "tail": "", "ranges": {"0-1": 5}}}',
+        '{"a": {"status": [1, 2, 3, 4], "ranges": {}}}',
     ],
 )
 def test_a_damaged_cache_is_ignored_with_a_warning(
@@ -266,3 +266,13 @@ def test_concurrent_caches_keep_all_digests(tmp_path):
         for name in cached["ranges"].values()
     }
     assert known == set(digests)
+
+
+def test_other_content_with_the_same_size_and_time_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    cache = DigestCache(tmp_path / "c.json")
+    before, status = cache.digest_file(path), path.stat()
+    path.write_bytes(b"54321")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert cache.digest_file(path) != before

@@ -76,3 +76,13 @@ def test_inspection_uses_the_names_of_the_config(small_beamtime):
 def test_a_folder_that_is_no_beamtime_is_refused(tmp_path):
     with pytest.raises(InputError):
         initial_config(tmp_path)
+
+
+def test_a_config_that_was_edited_is_named(small, caplog):
+    small.run()
+    status(small.out)
+    assert "changed since" not in caplog.text
+    config = small.out / "config.yaml"
+    config.write_text(config.read_text().replace("step: 0.5", "step: 0.6"))
+    assert status(small.out)["scan0001"].startswith("stale")
+    assert "config.yaml: changed since the last reduction" in caplog.text

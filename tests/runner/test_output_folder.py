@@ -34,6 +34,37 @@ def test_the_beamtime_directory_is_not_a_folder_for_results(tmp_path):
             make_folder(out, tmp_path)
 
 
+@pytest.mark.parametrize("folder", ["logs", "20260101"])
+def test_a_folder_with_data_is_not_one_for_results(tmp_path, folder):
+    """Folders of results are not searched for data: its runs would be lost."""
+    out = tmp_path / folder
+    out.mkdir()
+    (out / "scan0001.json").write_text("{}")
+    with pytest.raises(UsageError, match="choose a new folder"):
+        make_folder(out, tmp_path)
+    make_folder(out, tmp_path / "another beamtime")
+    make_folder(tmp_path / "new", tmp_path)
+    with held(tmp_path / "new", CONFIG, tmp_path):
+        (tmp_path / "new" / "scans").mkdir()
+    make_folder(tmp_path / "new", tmp_path)
+
+
+def test_a_link_is_not_written_to(tmp_path):
+    """Whoever may write to the folder could point it to a file of somebody else."""
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    for name in (paths.OWNER_FILE, paths.LOCK_FILE):
+        out = tmp_path / name.strip(".")
+        out.mkdir()
+        (out / name).symlink_to(precious)
+        with (
+            pytest.raises(UsageError, match="a link"),
+            held(out, CONFIG, tmp_path / "beamtime"),
+        ):
+            pass
+    assert precious.read_text() == "mine"
+
+
 def test_the_resolved_config_can_be_loaded_again(tmp_path):
     write_config(CONFIG, tmp_path)
     assert load_config(tmp_path / paths.RESOLVED_CONFIG) == CONFIG

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from rixs_pipeline import paths
+from rixs_pipeline.errors import UsageError
 from rixs_pipeline.io.digest_cache import DigestCache
 from rixs_pipeline.runner.product_digests import ProductDigests
 
@@ -74,3 +76,14 @@ def test_the_journal_does_not_grow_without_limit(tmp_path):
     assert 1 <= len(lines) <= 4
     assert json.loads(lines[-1])[0] == "scan0001.nxs"
     assert open_digests(tmp_path).is_intact(tmp_path / "scan0001.nxs")
+
+
+def test_a_journal_that_is_a_link_is_not_written_to(tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    journal = tmp_path / paths.PRODUCT_JOURNAL
+    journal.parent.mkdir()
+    journal.symlink_to(precious)
+    with pytest.raises(UsageError, match="a link"):
+        open_digests(tmp_path).record(write(tmp_path, b"counts 5"))
+    assert precious.read_text() == "mine"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 
 from rixs_pipeline import paths
+from rixs_pipeline.files.opening import open_appending
 from rixs_pipeline.io.runs import NS_PER_S, Run
 from rixs_pipeline.runner.summary import Summary
 
@@ -162,7 +163,7 @@ def append_to_journal(
         },
     }
     try:
-        with (summary.out / paths.JOURNAL).open("a", encoding="utf-8") as file:
+        with open_appending(summary.out / paths.JOURNAL) as file:
             file.write(json.dumps(entry) + "\n")
     except OSError as error:
         log.debug("%s: not written (%s)", paths.JOURNAL, error)

@@ -26,7 +26,7 @@ import numpy as np
 from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError, RixsError, UsageError
 from rixs_pipeline.files.json_text import read_json
-from rixs_pipeline.files.opening import FileKind
+from rixs_pipeline.files.opening import FileKind, open_regular, read_bytes, read_text
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.find_files import list_files
 from rixs_pipeline.io.formats import off
@@ -93,7 +93,10 @@ class _Growing:
                 size = (size + self.ends[number + 1]) // 2
         if size == self._size and target.exists():
             return
-        with self.source.open("rb") as recorded, target.open("ab") as file:
+        with (
+            open_regular(self.source, FileKind.PULSES) as recorded,
+            target.open("ab") as file,
+        ):
             recorded.seek(self._size)
             file.write(recorded.read(size - self._size))
         self._size = size
@@ -203,7 +206,7 @@ class Replay:
         marker = folder / MARKER
         mark = json.dumps({"replay of": str(source)})
         if folder.exists() and any(folder.iterdir()):
-            is_replay = marker.is_file() and marker.read_text(encoding="utf-8") == mark
+            is_replay = marker.is_file() and read_text(marker, FileKind.SUMMARY) == mark
             if not is_replay:
                 raise UsageError(
                     f"{self.folder}: not empty, and not a replay of {self.beamtime}; "
@@ -216,7 +219,7 @@ class Replay:
 
     def run(self) -> None:
         """Write the files until all are there."""
-        recording = Recording.open(self.beamtime)
+        recording = Recording.of(self.beamtime)
         recording.make_folders(self.folder)
         started = time.monotonic()
         time_ns = recording.first_ns
@@ -245,7 +248,7 @@ class Recording:
     files: dict[Path, _File]
 
     @classmethod
-    def open(cls, beamtime: Path) -> Self:
+    def of(cls, beamtime: Path) -> Self:
         """Read when the files of a beamtime changed.
 
         Raises
@@ -367,14 +370,14 @@ def _plan_pulses(path: Path) -> _Growing | None:
 
 def _plan_states(path: Path) -> _Growing | None:
     """Return how a file of states grows, line by line."""
-    lines = path.read_bytes().splitlines(keepends=True)
+    lines = read_bytes(path, FileKind.STATES).splitlines(keepends=True)
     times = [line.partition(b",")[0].strip() for line in lines]
     return _growing(path, lines, [int(t) if t.isdigit() else None for t in times])
 
 
 def _plan_log(path: Path) -> _File | None:
     """Return how a log grows; None: it is neither JSON nor YAML."""
-    text = path.read_bytes()
+    text = read_bytes(path, FileKind.LOG)
     if text.lstrip().startswith(b"{"):
         content = read_json(path, FileKind.LOG)
         starts, ends = (

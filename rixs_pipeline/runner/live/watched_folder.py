@@ -21,7 +21,7 @@ from rixs_pipeline.io.runs import Beamtime, Run, name_of
 
 SETTLED = 2.0  # s, after which a file that did not change counts as written
 BETWEEN_PARTS = 60.0  # s, from one reduction of a scan in progress to the next
-NOT_REDUCED = FileStatus(0, 0, 0)
+NOT_REDUCED = FileStatus(0, 0, 0, 0)
 STALLED = 60.0  # s without a change, after which a run that did not end was aborted
 
 

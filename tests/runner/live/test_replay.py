@@ -24,7 +24,7 @@ def contents(folder):
 @pytest.mark.parametrize("name", ["small_beamtime", "real_data"])
 def test_a_recording_ends_as_the_recorded_one(request, tmp_path, name):
     source = request.getfixturevalue(name)
-    recording = Recording.open(source)
+    recording = Recording.of(source)
     recording.make_folders(tmp_path)
     duration = recording.last_ns - recording.first_ns
     for share in (0.0, 0.3, 0.7, 1.0):
@@ -33,7 +33,7 @@ def test_a_recording_ends_as_the_recorded_one(request, tmp_path, name):
 
 
 def test_files_are_partial_in_between(small_beamtime, tmp_path):
-    recording = Recording.open(small_beamtime)
+    recording = Recording.of(small_beamtime)
     recording.make_folders(tmp_path)
     logs, scans = tmp_path / "logs", discover(small_beamtime).scans
     recording.write(tmp_path, scans[1].start_ns + round(0.55 * scans[1].duration * 1e9))
@@ -50,7 +50,7 @@ def test_files_are_partial_in_between(small_beamtime, tmp_path):
 
 
 def test_logs_of_passes_grow_by_passes(real_data, tmp_path):
-    recording = Recording.open(real_data)
+    recording = Recording.of(real_data)
     recording.make_folders(tmp_path)
     (scan,) = [run for run in discover(real_data).scans if run.number == 248]
     recording.write(tmp_path, scan.end_ns + 10**9)

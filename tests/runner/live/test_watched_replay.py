@@ -32,7 +32,7 @@ class Replayed:
 
     def __init__(self, recorded, tmp_path, monkeypatch):
         self.runs = {run.name: run for run in discover(recorded).runs}
-        self.recording = Recording.open(recorded)
+        self.recording = Recording.of(recorded)
         self.folder, self.out = tmp_path / "beamtime", tmp_path / "out"
         self.recording.make_folders(self.folder)
         self.watch = Watch(self.folder, CONFIG, self.out)
