@@ -174,6 +174,9 @@ def small(tmp_path, small_beamtime, reduced_small) -> Small:
     """A private copy of the small beamtime and its products, all of them fresh."""
     shutil.copytree(small_beamtime, tmp_path / "beamtime")
     shutil.copytree(reduced_small, tmp_path / "out")
+    summary = tmp_path / "out" / "run.json"
+    own = summary.read_text().replace(str(small_beamtime), str(tmp_path / "beamtime"))
+    summary.write_text(own)
     return Small(tmp_path / "beamtime", tmp_path / "out")
 
 

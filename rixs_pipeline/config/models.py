@@ -20,6 +20,7 @@ from rixs_pipeline.types import Edge
 
 # largest deviation from a whole number of bins: rounding of limits and widths
 BINS_TOLERANCE = 1e-6
+MOST_BINS = 100_000  # of emission; the smallest widths in use make some 10,000
 
 
 class ScanCorrection(Model):
@@ -100,6 +101,11 @@ class MapConfig(Model):
             raise ValueError(
                 f"emission: {list(self.emission)} is not a whole number of bins of "
                 f"{self.step} eV; change `emission` or `step`"
+            )
+        if n_bins > MOST_BINS:
+            raise ValueError(
+                f"step: {self.step} eV makes {n_bins:.2g} emission bins, {MOST_BINS:,} "
+                "at most; increase it"
             )
         if (self.incident is None) != (self.incident_step is None):
             raise ValueError(

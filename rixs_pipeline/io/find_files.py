@@ -17,6 +17,9 @@ from rixs_pipeline.io.formats.values import TimeForm
 from rixs_pipeline.io.log_copies import LogCopies
 from rixs_pipeline.io.runs import RefusedRun
 
+# in every folder of results; others may have a config or a run.json, too
+_OF_RESULTS = {paths.RUN_SUMMARY, paths.RESOLVED_CONFIG, paths.OWNER_FILE}
+
 _HEAD_BYTES = 4096  # of a file, by which its format is recognised
 _DATA_SUFFIXES = {".off", ".ljh", ".dat", ".npz", ".npy", ".h5", ".hdf5", ".spec"}
 
@@ -175,7 +178,7 @@ def _walk(root: Path, problems: list[str]) -> Iterator[Path]:
             subfolders.clear()
             continue
         identity = status.st_dev, status.st_ino
-        is_output = {paths.RUN_SUMMARY, paths.RESOLVED_CONFIG} <= set(names)
+        is_output = set(names) >= _OF_RESULTS and Path(folder) != root
         if is_output or identity in visited:
             subfolders.clear()
             continue

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +51,8 @@ class LogCopies:
                 LOG.debug("%s: not copied (%s)", log, error)
 
     def _path(self, log: Path) -> Path:
-        where = str(log.resolve().parent).encode(errors="surrogateescape")
+        # realpath also has an answer for a link to itself
+        where = os.path.realpath(log.parent).encode(errors="surrogateescape")
         digest = hashlib.blake2b(where, digest_size=_DIGEST_BYTES).hexdigest()
         return self.folder / digest / log.name
 

@@ -231,6 +231,8 @@ class Freshness:
         """Warn of products of an earlier reduction that are not part of this one."""
         folders = {path.parent for path in self.keys}
         facts = self.summary.items.values()
+        if self.summary.failed:  # what was not looked at is not left over
+            return
         listed = {str(product.get("product")) for product in facts}
         for path in sorted(p for folder in folders for p in folder.glob("*.nxs")):
             if path not in self.keys and str(path.relative_to(self.out)) not in listed:

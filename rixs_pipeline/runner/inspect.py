@@ -78,6 +78,12 @@ def status(out: Path) -> dict[str, str]:
             f"{out}: no {paths.RUN_SUMMARY}; "
             "not an output folder of `rixs-pipeline run`"
         )
+    beamtime = Path(last_run["beamtime"])
+    if not beamtime.is_dir():
+        raise InputError(
+            f"{out}: its beamtime {beamtime} is not there; if it has moved, repeat: "
+            f"rixs-pipeline run FOLDER -o {out}"
+        )
     # nothing is carried out; earlier versions wrote the section `execution`, too
     config = load_config(out / paths.RESOLVED_CONFIG, is_trusted=True)
     digest = config_digest(config)
@@ -86,10 +92,12 @@ def status(out: Path) -> dict[str, str]:
             "%s: changed since the last reduction; states are those with this config",
             out / paths.RESOLVED_CONFIG,
         )
-    current = run(Path(last_run["beamtime"]), config, out, Options(dry_run=True))
+    current = run(beamtime, config, out, Options(dry_run=True))
     states = {name: _describe(name, facts) for name, facts in current.items.items()}
     failed = last_run["failed"] | current.failed
     states |= {name: f"failed: {reason}" for name, reason in failed.items()}
+    vanished = last_run["items"].keys() - states.keys()
+    states |= dict.fromkeys(sorted(vanished), "no longer part of the beamtime")
     files = {
         name: out / facts["product"]
         for name, facts in current.items.items()

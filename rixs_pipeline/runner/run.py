@@ -97,6 +97,11 @@ def _reduce(
     for warning in unmatched_entries(beamtime, config):
         summary.warn(warning)
     if not options.dry_run:
+        if other := summary.replaced_beamtime:
+            summary.warn(
+                f"{out}: has results of {other}, which are replaced now; use one "
+                "folder (-o) for each beamtime"
+            )
         for warning in little_room(beamtime, scans, config, out):
             summary.warn(warning)
     if "extract" in options.verbs:

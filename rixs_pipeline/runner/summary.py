@@ -96,6 +96,13 @@ class Summary:
         return RunFailed.exit_code if self.failed or self.losses else 0
 
     @property
+    def replaced_beamtime(self) -> str:
+        """Another beamtime whose results are in the folder; not one that has moved."""
+        path = str(self.previous.get("beamtime", ""))
+        is_other = path != str(self.beamtime.path.resolve())
+        return path if path and is_other and Path(path).is_dir() else ""
+
+    @property
     def reports(self) -> list[str]:
         """All warnings, and the problems of the beamtime."""
         return [*self.problems, *self.warnings]

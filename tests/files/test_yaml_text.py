@@ -3,7 +3,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -115,9 +115,11 @@ def test_what_ruamel_writes_is_read(value):
 
     stream = StringIO()
     YAML(typ="safe", pure=True).dump(value, stream)
-    assert load(stream.getvalue(), is_exact=True) == YAML(typ="safe", pure=True).load(
-        stream.getvalue()
-    )
+    try:
+        expected = YAML(typ="safe", pure=True).load(stream.getvalue())
+    except YAMLError:  # it does not read all that it writes, such as {?': null}
+        reject()
+    assert load(stream.getvalue(), is_exact=True) == expected
 
 
 @pytest.mark.parametrize("path", sorted(configs_folder().rglob("*.yaml")))

@@ -350,9 +350,20 @@ def test_links_to_folders_are_followed_once(beamtime):
 def test_products_inside_the_beamtime_are_no_input(beamtime):
     out = beamtime / "reduced"
     out.mkdir()
-    for name in ("run.json", "config.yaml", "list.npz"):
+    for name in ("run.json", "config.yaml", ".owner.json", "list.npz"):
         (out / name).write_text("{}")
     assert discover(beamtime).problems == ()
+
+
+def test_a_config_and_a_summary_hide_no_data(beamtime):
+    """`init` writes config.yaml by default, and others have a run.json."""
+    before = names(discover(beamtime))
+    for folder in (beamtime, beamtime / "logs"):
+        for name in ("run.json", "config.yaml"):
+            (folder / name).write_text("{}")
+    assert names(discover(beamtime)) == before
+    (beamtime / ".owner.json").write_text("{}")
+    assert names(discover(beamtime)) == before
 
 
 def test_an_edge_is_named_by_the_config_then_the_log_then_the_range(beamtime):

@@ -65,3 +65,12 @@ def test_copies_are_made_when_they_are_saved(small, tmp_path):
 def test_without_room_nothing_is_copied_and_nothing_fails(small, tmp_path):
     (tmp_path / "file").write_text("")
     LogCopies(tmp_path / "file", [small.log(1), tmp_path / "none"]).save()
+
+
+def test_a_link_to_itself_costs_nothing(small):
+    made(small)
+    (small.beamtime / "logs/loop.json").symlink_to("loop.json")
+    (small.beamtime / "loop").symlink_to("loop")
+    summary = small.run()
+    assert summary.executed == [] and summary.exit_code == 0
+    assert any("logs/loop.json: " in line for line in summary.problems)

@@ -86,3 +86,10 @@ def test_a_config_that_was_edited_is_named(small, caplog):
     config.write_text(config.read_text().replace("step: 0.5", "step: 0.6"))
     assert status(small.out)["scan0001"].startswith("stale")
     assert "config.yaml: changed since the last reduction" in caplog.text
+
+
+def test_runs_that_vanished_are_listed(small):
+    small.run()
+    small.log(4).unlink()
+    states = status(small.out)
+    assert states["scan0004"] == "no longer part of the beamtime"

@@ -428,3 +428,29 @@ def test_a_product_with_links_is_not_opened(small):
     damage(path, linked)
     with pytest.raises(InputError, match="'intensity' is a link"):
         open_product(path)
+
+
+def test_results_of_another_beamtime_are_named_before_they_are_replaced(small):
+    import shutil
+    from dataclasses import replace
+
+    small.run()
+    moved = small.beamtime.rename(small.beamtime.with_name("moved"))
+    summary = replace(small, beamtime=moved).run()
+    assert not any("replaced now" in line for line in summary.warnings)
+    other = shutil.copytree(moved, moved.with_name("other"))
+    (line,) = [
+        line
+        for line in replace(small, beamtime=other).run().warnings
+        if "replaced now" in line
+    ]
+    assert line.startswith(f"{small.out}: has results of {moved}")
+
+
+def test_products_are_not_called_left_over_when_scans_fail(small):
+    small.run()
+    for off in small.pulses.glob("*.off"):
+        off.unlink()
+    summary = small.run()
+    assert summary.failed
+    assert not any("delete it" in line for line in summary.warnings)
