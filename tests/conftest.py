@@ -172,12 +172,18 @@ class Small:
 @pytest.fixture
 def small(tmp_path, small_beamtime, reduced_small) -> Small:
     """A private copy of the small beamtime and its products, all of them fresh."""
-    shutil.copytree(small_beamtime, tmp_path / "beamtime")
-    shutil.copytree(reduced_small, tmp_path / "out")
-    summary = tmp_path / "out" / "run.json"
-    own = summary.read_text().replace(str(small_beamtime), str(tmp_path / "beamtime"))
-    summary.write_text(own)
-    return Small(tmp_path / "beamtime", tmp_path / "out")
+    return Small(*copied(small_beamtime, reduced_small, tmp_path))
+
+
+def copied(beamtime: Path, out: Path, folder: Path) -> tuple[Path, Path]:
+    """Copy a beamtime and its products into a folder; both paths there."""
+    copies = folder / "beamtime", folder / "out"
+    shutil.copytree(beamtime, copies[0])
+    shutil.copytree(out, copies[1])
+    summary = copies[1] / "run.json"
+    content = summary.read_text(encoding="utf-8")
+    summary.write_text(content.replace(str(beamtime), str(copies[0])), "utf-8")
+    return copies
 
 
 @dataclass(frozen=True)

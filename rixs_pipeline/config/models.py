@@ -20,7 +20,7 @@ from rixs_pipeline.types import Edge
 
 # largest deviation from a whole number of bins: rounding of limits and widths
 BINS_TOLERANCE = 1e-6
-MOST_BINS = 100_000  # of emission; the smallest widths in use make some 10,000
+MOST_BINS = 30_000_000  # of emission: one number for each takes 240 MB
 
 
 class ScanCorrection(Model):

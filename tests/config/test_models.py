@@ -44,7 +44,7 @@ def test_unknown_keys_are_errors(values: dict[str, object]) -> None:
             "is not a whole number of bins of 0.5 eV",
         ),
         ({"map": {"step": 0}}, "greater than 0"),
-        ({"map": {"step": 1e-6}}, "9e+08 emission bins, 100,000 at most"),
+        ({"map": {"step": 1e-6}}, "9e+08 emission bins, 30,000,000 at most"),
         ({"map": {"step": float("nan")}}, "finite"),
         ({"map": {"incident": [770, 800]}}, "set both or neither"),
         ({"map": {"incident_step": 1}}, "set both or neither"),

@@ -13,7 +13,7 @@ from rixs_pipeline import open_product
 from rixs_pipeline.config import Config
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.schema import POINT_I0_UNUSABLE, POINT_NO_I0
-from tests.conftest import SMALL, Small, made_once
+from tests.conftest import SMALL, Small, copied, made_once
 from tests.faults import flux
 
 # three passes of two samples: scans 1 to 3 and 4 to 6
@@ -48,9 +48,7 @@ def sound(tmp_path_factory) -> Small:
 @pytest.fixture
 def spoilt(sound, tmp_path) -> Small:
     """A private copy of the sound beamtime and its maps, to be spoilt."""
-    shutil.copytree(sound.beamtime, tmp_path / "beamtime")
-    shutil.copytree(sound.out, tmp_path / "out")
-    return Small(tmp_path / "beamtime", tmp_path / "out")
+    return Small(*copied(sound.beamtime, sound.out, tmp_path))
 
 
 def read_map(small, name=FIRST_MAP):

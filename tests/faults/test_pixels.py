@@ -1,6 +1,5 @@
 """Pixels whose baseline, gain or sign changes: no wrong number without a word."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from rixs_pipeline.config import Config
 from rixs_pipeline.runner.run import Options, Summary, run
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings
-from tests.conftest import SMALL
+from tests.conftest import SMALL, copied
 from tests.faults import pixels as faults
 
 SETTINGS = {
@@ -67,9 +66,7 @@ def sound(tmp_path_factory) -> Beamtime:
 @pytest.fixture
 def beamtime(sound, tmp_path) -> Beamtime:
     """A private copy of the sound beamtime and its products."""
-    shutil.copytree(sound.path, tmp_path / "beamtime")
-    shutil.copytree(sound.out, tmp_path / "out")
-    return Beamtime(tmp_path / "beamtime", tmp_path / "out")
+    return Beamtime(*copied(sound.path, sound.out, tmp_path))
 
 
 def pixel_warnings(summary):
