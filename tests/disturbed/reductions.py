@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rixs_pipeline.config import Config
-from rixs_pipeline.errors import INTERNAL_ERROR, RixsError
+from rixs_pipeline.errors import INTERNAL_ERROR, InputError, RixsError
 from rixs_pipeline.io.compare_products import find_differences
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.runner.watch import Watch
@@ -46,6 +46,8 @@ def in_process(function: Callable[[], int]) -> multiprocessing.process.BaseProce
                 code = function()
             except RixsError as error:
                 code = error.exit_code
+            except OSError:  # one line of the command line, too
+                code = InputError.exit_code
             except BaseException:
                 code = INTERNAL_ERROR
             os._exit(code)
