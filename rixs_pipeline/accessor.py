@@ -76,7 +76,7 @@ class RixsAccessor:
         from rixs_pipeline.config.reference_sets import load_reference_set
 
         path = Path(config) if config else None
-        loaded = load_config(path, is_trusted=True)  # nothing is carried out
+        loaded = load_config(path, is_trusted=True)  # executes nothing
         calibration = loaded.calibration
         name, variants = calibration.reference, calibration.variants
         reference = load_reference_set(name, variants)

@@ -348,7 +348,7 @@ def inspect(
     from rixs_pipeline.runner.inspect import inspect_beamtime
 
     _set_up_logging()
-    # it carries nothing out
+    # it executes nothing
     resolved = _load_config(config, is_trusted=True)
     contents = inspect_beamtime(beamtime, resolved, as_json=as_json)
     print(json.dumps(contents, indent=1) if as_json else contents)

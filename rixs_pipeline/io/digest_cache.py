@@ -178,7 +178,7 @@ class DigestCache:
             return [_digest_repaired(file, window) for window in windows]
         offset = file.header.data_offset
         record_bytes = file.header.record_dtype.itemsize
-        ranges = [(0, offset)]
+        ranges = []
         for start_ns, end_ns in windows:
             rows = off.record_range(file.records, start_ns, end_ns)
             first_byte = offset + rows.start * record_bytes
@@ -186,7 +186,8 @@ class DigestCache:
             ranges.append((first_byte, stop_byte))
         if len(file.records):
             self._current(path).last_ns = int(file.records[-1]["unixnano"])
-        header, *records = _digest_ranges(path, ranges)
+        header = self.digest_range(path, (0, offset))
+        records = _digest_ranges(path, ranges)  # kept as windows
         return [digest_values({"header": header, "records": part}) for part in records]
 
     def _digest_ranges(self, path: Path, ranges: Sequence[Limits]) -> list[str]:

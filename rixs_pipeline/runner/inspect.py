@@ -84,7 +84,7 @@ def status(out: Path) -> dict[str, str]:
             f"{out}: its beamtime {beamtime} is not there; if it has moved, repeat: "
             f"rixs-pipeline run FOLDER -o {out}"
         )
-    # nothing is carried out; earlier versions wrote the section `execution`, too
+    # a dry run executes nothing, also what earlier versions wrote as `execution`
     config = load_config(out / paths.RESOLVED_CONFIG, is_trusted=True)
     digest = config_digest(config)
     if last_run.get("config_digest", digest) != digest:
