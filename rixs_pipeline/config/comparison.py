@@ -68,7 +68,7 @@ class PassesConfig(Model):
         "leave_out (also excluded from the co-added map)",
     )
     level: float = Field(
-        0.01, gt=0, lt=0.5, description="false-alarm probability per sample and edge"
+        0.001, gt=0, lt=0.5, description="false-alarm probability per sample and edge"
     )
     align: Literal["report", "apply"] = Field(
         "report",

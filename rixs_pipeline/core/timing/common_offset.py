@@ -51,14 +51,18 @@ class ClockFit:
         return float(np.abs(self.value).max())
 
     @property
+    def significance(self) -> float:
+        """Largest offset in standard deviations."""
+        return float((np.abs(self.value) / self.error).max())
+
+    @property
     def stands_out(self) -> bool:
         """Whether the offset differs from zero beyond doubt, and matters."""
-        significance = np.abs(self.value) / self.error
         return (
             self.is_single
             and self.log_ratio >= MIN_LOG_RATIO
             and self.largest >= MIN_SPACINGS * self.spacing
-            and float(significance.max()) >= SIGNIFICANCE
+            and self.significance >= SIGNIFICANCE
         )
 
 

@@ -26,7 +26,7 @@ MIN_LOG_RATIO_ALONE = 6.0**2 / 2
 MIN_AGREEING = 2  # scans that share a clock
 # Of the scans whose state label or beam contradicts a clock that all of them share
 TIMED_SHARE = 0.25
-SUSPICION = 3.5**2 / 2  # log-likelihood ratio from which on an offset is mentioned
+SUSPICIOUS = 3.5  # standard deviations from which on an offset is mentioned
 
 
 @dataclass(frozen=True)
@@ -150,14 +150,15 @@ class _CommonClock:
         return (
             fit is not None
             and not fit.stands_out
-            and fit.log_ratio > SUSPICION
-            and fit.largest > max(3.5 * float(fit.error.min()), fit.spacing / 4)
+            and fit.log_ratio > SUSPICIOUS**2 / 2
+            and fit.significance > SUSPICIOUS
+            and fit.largest > fit.spacing / 4
         )
 
     def warning(self, clock: ScanClock) -> str:
         """Return a line about an offset that is not beyond doubt."""
         assert self.fit is not None
-        worst = int(np.argmax(np.abs(self.fit.value)))
+        worst = int(np.argmax(np.abs(self.fit.value) / self.fit.error))
         value, error = self.fit.value[worst], self.fit.error[worst]
         return _doubtful(clock, float(value), float(error))
 

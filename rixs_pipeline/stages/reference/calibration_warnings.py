@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 MISSING_SHARE = 0.5  # of the ok pixels: a line that more of them lack is reported
 # Combined uncertainties of the lines, from which on one contradicts the others. Tables
-# and rough gains reach 2.
+# and rough gains reach 2; the rough gain of a single pixel is not averaged: in 380
+# simulated ones it reached 3 in nine, and 3.4 at most.
 MAX_DEVIATIONS = 3.0
+MAX_DEVIATIONS_OF_ONE = 3.5
 
 
 def calibration_warnings(
@@ -153,16 +155,11 @@ def _contradicting_lines(dataset: xr.Dataset, curve: CurveName) -> list[str]:
         anchors["line_left_out"].values[None],
         CurveForm(curve),
     )
+    most = np.where(comparison.pixels > 1, MAX_DEVIATIONS, MAX_DEVIATIONS_OF_ONE)
     contradicting = [
-        f"{name} {distance:+.1f} +- {expected:.1f}"
-        for name, distance, expected, deviations in zip(
-            anchors["line_name"].values,
-            comparison.left_out,
-            comparison.expected,
-            comparison.deviations,
-            strict=True,
-        )
-        if abs(deviations) > MAX_DEVIATIONS
+        f"{anchors['line_name'].values[line]} {comparison.left_out[line]:+.1f} +- "
+        f"{comparison.expected[line]:.1f}"
+        for line in np.flatnonzero(np.abs(comparison.deviations) > most)
     ]
     if not contradicting:
         return []

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from rixs_pipeline.core.calibration.reference_consistency import left_out_deviation
 from rixs_pipeline.stages.reference.calibration_warnings import calibration_warnings
 
 LINES = ["C_Ka", "O_Ka", "Cu_La"]
@@ -83,6 +84,19 @@ def test_one_or_two_pixels_are_enough(dataset, pixels):
     dataset["line_left_out"][:, 1] = 900.0
     few = dataset.isel(pixel=pixels)
     assert len(calibration_warnings(few, "cal0000", None)) == 1
+
+
+def test_a_single_pixel_may_lie_farther_off(dataset):
+    """Its own rough gain is not averaged."""
+    expected = left_out_deviation(
+        dataset["line_energy"].values, dataset["line_energy_errors"].values
+    )
+    dataset["line_left_out"][:] = 0.0
+    dataset["line_left_out"][:, 1] = 3.2 * expected[1]
+    assert calibration_warnings(dataset.isel(pixel=[0]), "cal0000", None) == []
+    assert len(calibration_warnings(dataset, "cal0000", None)) == 1
+    dataset["line_left_out"][:, 1] = 3.8 * expected[1]
+    assert len(calibration_warnings(dataset.isel(pixel=[0]), "cal0000", None)) == 1
 
 
 def test_the_elastic_line_contradicts_no_line(dataset):
