@@ -564,7 +564,7 @@ def test_export_of_several_formats(cli, small):
 
 
 def test_watch_ends_after_the_given_rounds(cli, small, monkeypatch):
-    for plan in ("plan_reference_runs", "plan_results"):
+    for plan in ("plan_reference_runs", "plan_samples", "plan_comparisons"):
         monkeypatch.setattr(report, plan, lambda *_: iter(()))
     started = time.perf_counter()
     assert (
@@ -577,7 +577,7 @@ def test_watch_ends_after_the_given_rounds(cli, small, monkeypatch):
 
 
 def test_a_replay_is_watched_to_its_end(cli, small, tmp_path, monkeypatch):
-    for plan in ("plan_reference_runs", "plan_results"):
+    for plan in ("plan_reference_runs", "plan_samples", "plan_comparisons"):
         monkeypatch.setattr(report, plan, lambda *_: iter(()))
     arguments = ["--replay", small.beamtime, "--speed", "1e6", "--every", "0.1"]
     folder, out = tmp_path / "replay", tmp_path / "out of replay"

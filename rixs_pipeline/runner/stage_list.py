@@ -8,7 +8,11 @@ from rixs_pipeline.stages.combine import Combine
 from rixs_pipeline.stages.compare import Compare
 from rixs_pipeline.stages.extract import Extract
 from rixs_pipeline.stages.references import ReferenceTable
-from rixs_pipeline.stages.report import ReferenceRunFigures, ResultFigures
+from rixs_pipeline.stages.report import (
+    ComparisonFigures,
+    ReferenceRunFigures,
+    SampleFigures,
+)
 from rixs_pipeline.stages.stage import Stage
 from rixs_pipeline.stages.xas import Xas
 
@@ -19,8 +23,9 @@ STAGES: tuple[type[Stage[Any]], ...] = (
     ReferenceRunFigures,
     Combine,
     Extract,
+    SampleFigures,
     Xas,
     Compare,
-    ResultFigures,
+    ComparisonFigures,
 )
 VERBS = ("calibrate", "bin", "combine", "extract", "xas", "compare", "report")

@@ -14,7 +14,11 @@ from rixs_pipeline.stages.figures.draw import (
     draw_figures,
     join_figures,
 )
-from rixs_pipeline.stages.figures.plan import plan_reference_runs, plan_results
+from rixs_pipeline.stages.figures.plan import (
+    plan_comparisons,
+    plan_reference_runs,
+    plan_samples,
+)
 from rixs_pipeline.stages.stage import Product, Result, Stage
 
 
@@ -85,16 +89,32 @@ class ReferenceRunFigures(_FigureStage):
         return plan_reference_runs(self.context.out, names)
 
 
-class ResultFigures(_FigureStage):
-    """Figures of maps, spectra, absorption, comparisons, and those of the config."""
+class _ResultFigures(_FigureStage):
+    """Figures of samples that have spectra."""
 
-    def plan(self) -> Iterator[FigureSet]:
-        """Yield the figures of all samples and edges that have spectra."""
+    def groups(self) -> list[tuple[str, str]]:
+        """Return all samples and edges that have spectra."""
         context = self.context
-        groups = [
+        return [
             (group.sample, group.edge)
             for group in context.sample_edges()
             if context.has(group.spectra_path(context.out))
         ]
+
+
+class SampleFigures(_ResultFigures):
+    """Figures of maps and spectra, drawn while absorption spectra are made."""
+
+    def plan(self) -> Iterator[FigureSet]:
+        """Yield the figures of each sample and edge."""
+        return plan_samples(self.context.out, self.context.config, self.groups())
+
+
+class ComparisonFigures(_ResultFigures):
+    """Figures of absorption, comparisons, and those of the config."""
+
+    def plan(self) -> Iterator[FigureSet]:
+        """Yield the figures of all samples and edges, and of comparisons."""
+        context = self.context
         available = context.products.keys
-        return plan_results(context.out, context.config, groups, available)
+        return plan_comparisons(context.out, context.config, self.groups(), available)

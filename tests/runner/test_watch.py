@@ -24,7 +24,7 @@ SERIAL = Config.model_validate(
 
 @pytest.fixture
 def no_figures(monkeypatch):
-    for plan in ("plan_reference_runs", "plan_results"):
+    for plan in ("plan_reference_runs", "plan_samples", "plan_comparisons"):
         monkeypatch.setattr(report, plan, lambda *_: iter(()))
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from rixs_pipeline import paths
 from rixs_pipeline.stages import report as module
-from rixs_pipeline.stages.report import ReferenceRunFigures, ResultFigures
+from rixs_pipeline.stages.report import ReferenceRunFigures, SampleFigures
 from rixs_pipeline.stages.stage import FigureFiles
 from tests.stages.contexts import (
     add_scan_maps,
@@ -34,25 +34,25 @@ def test_reference_runs_and_pairs_of_neighbours_have_figures(tmp_path):
 
 
 def test_samples_with_spectra_have_figures(tmp_path):
-    assert ResultFigures(make_context(tmp_path, RUNS)).products() == []
-    (product,) = ResultFigures(context_with_results(tmp_path)).products()
+    assert SampleFigures(make_context(tmp_path, RUNS)).products() == []
+    (product,) = SampleFigures(context_with_results(tmp_path)).products()
     assert product.name == "LMR-Co_L figures"
     assert product.path == paths.figures_folder(tmp_path) / "LMR-Co_L"
 
 
 def test_regions_change_the_options_of_figures_and_nothing_else_does(tmp_path):
-    stage = ResultFigures(context_with_results(tmp_path))
+    stage = SampleFigures(context_with_results(tmp_path))
     (product,) = stage.products()
     config = {"regions": {"P": {"kind": "pfy", "emission": [770, 790]}}}
-    other = ResultFigures(context_with_results(tmp_path, config))
+    other = SampleFigures(context_with_results(tmp_path, config))
     assert stage.options(product) != other.options(other.products()[0])
-    other = ResultFigures(context_with_results(tmp_path, {"execution": {"workers": 7}}))
+    other = SampleFigures(context_with_results(tmp_path, {"execution": {"workers": 7}}))
     assert stage.options(product) == other.options(other.products()[0])
 
 
 def test_the_products_that_figures_show_are_their_inputs(tmp_path):
     context = context_with_results(tmp_path)
-    stage = ResultFigures(context)
+    stage = SampleFigures(context)
     (product,) = stage.products()
     before = stage.inputs(product)
     assert before.keys() == {"maps/LMR-Co_L.nxs", "spectra/LMR-Co_L.nxs"}
@@ -73,7 +73,7 @@ def test_figures_that_are_there_are_given_to_the_drawing(tmp_path, monkeypatch, 
 
     monkeypatch.setattr(module, "draw_figures", draw)
     context = context_with_results(tmp_path, drawn_figures={name: on_disk})
-    stage = ResultFigures(context)
+    stage = SampleFigures(context)
     (result,) = stage.compute(stage.products())
     assert tasks[0].digests == (on_disk if name == "LMR-Co_L" else {})
     assert result.content.unwrap().new_files == ("new.png",)
@@ -84,6 +84,6 @@ def test_a_set_of_figures_that_fails_does_not_stop_the_others(tmp_path, monkeypa
         raise OSError("disk full")
 
     monkeypatch.setattr(module, "draw_figures", draw)
-    stage = ResultFigures(context_with_results(tmp_path))
+    stage = SampleFigures(context_with_results(tmp_path))
     (result,) = stage.compute(stage.products())
     assert str(result.content.error) == "disk full"

@@ -24,14 +24,6 @@ from rixs_pipeline.stages.figures.samples import (
 )
 from rixs_pipeline.stages.sample.configured_regions import cut_names, select_regions
 
-# loaded ahead in the processes that draw: what they need and takes long to load
-MODULES = (
-    "rixs_pipeline.cli",
-    "rixs_pipeline.stages.figures.plan",
-    "matplotlib.backends.backend_agg",
-    "xarray",
-)
-
 
 def plan_reference_runs(out: Path, names: Sequence[str]) -> Iterator[FigureSet]:
     """Yield the figures of reference runs, and of the line shifts between them.
@@ -61,20 +53,43 @@ def plan_reference_runs(out: Path, names: Sequence[str]) -> Iterator[FigureSet]:
         yield FigureSet(f"{before}-{after}", sources, None, plan)
 
 
-def plan_results(
-    out: Path,
-    config: Config,
-    sample_edges: Sequence[tuple[str, str]],
-    products: Collection[Path],
+def plan_samples(
+    out: Path, config: Config, sample_edges: Sequence[tuple[str, str]]
 ) -> Iterator[FigureSet]:
-    """Yield the figures of samples, comparisons, and the multi-panel figures.
+    """Yield the figures of maps and their spectra.
 
     Parameters
     ----------
     out : Path
         Folder of the results.
     config : Config
-        Its regions, comparisons and figures.
+        Its regions.
+    sample_edges : sequence of (str, str)
+        Samples and edges that have spectra.
+
+    Yields
+    ------
+    FigureSet
+        One for each sample and edge.
+    """
+    for sample, edge in sample_edges:
+        yield _plan_sample(out, config, sample, edge)
+
+
+def plan_comparisons(
+    out: Path,
+    config: Config,
+    sample_edges: Sequence[tuple[str, str]],
+    products: Collection[Path],
+) -> Iterator[FigureSet]:
+    """Yield the figures of absorption, comparisons, and the multi-panel figures.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the results.
+    config : Config
+        Its comparisons and figures.
     sample_edges : sequence of (str, str)
         Samples and edges that have spectra.
     products : collection of Path
@@ -83,11 +98,9 @@ def plan_results(
     Yields
     ------
     FigureSet
-        One for each sample and edge, its absorption, each comparison and edge, and
+        One for the absorption of each sample and edge, each comparison and edge, and
         each multi-panel figure.
     """
-    for sample, edge in sample_edges:
-        yield _plan_sample(out, config, sample, edge)
     for sample, edge in sample_edges:
         source = paths.xas_product(out, sample, edge)
         if source in products:

@@ -66,7 +66,7 @@ class Replayed:
 
 @pytest.fixture
 def replayed(small_beamtime, tmp_path, monkeypatch):
-    for plan in ("plan_reference_runs", "plan_results"):
+    for plan in ("plan_reference_runs", "plan_samples", "plan_comparisons"):
         monkeypatch.setattr(report, plan, lambda *_: iter(()))
     return Replayed(small_beamtime, tmp_path, monkeypatch)
 

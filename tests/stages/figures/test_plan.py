@@ -7,13 +7,21 @@ import pytest
 from rixs_pipeline.config import Config
 from rixs_pipeline.plots import maps
 from rixs_pipeline.stages.figures import draw, reference_runs
-from rixs_pipeline.stages.figures.plan import plan_reference_runs, plan_results
+from rixs_pipeline.stages.figures.plan import (
+    plan_comparisons,
+    plan_reference_runs,
+    plan_samples,
+)
 
 GROUPS = [("LMR_RT", "Co_L"), ("LMR_100C", "Co_L"), ("LMR_RT", "O_K")]
 
 
 def planned(tmp_path, products=(), **config):
-    sets = plan_results(tmp_path, Config.model_validate(config), GROUPS, products)
+    resolved = Config.model_validate(config)
+    sets = [
+        *plan_samples(tmp_path, resolved, GROUPS),
+        *plan_comparisons(tmp_path, resolved, GROUPS, products),
+    ]
     return {figure_set.name: figure_set for figure_set in sets}
 
 
