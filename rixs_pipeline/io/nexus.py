@@ -332,6 +332,35 @@ def read_entry(
         return xr.Dataset(variables, attrs=attributes)
 
 
+def read_variables(
+    path: Path, names: Collection[str], entry: str = "entry"
+) -> dict[str, xr.Variable]:
+    """Read some variables of an entry.
+
+    Parameters
+    ----------
+    path
+        The product.
+    names
+        Of the variables.
+    entry
+        Name of the entry.
+
+    Returns
+    -------
+    dict of str to xarray.Variable
+        In memory.
+
+    Raises
+    ------
+    InputError
+        Not a product of this program, truncated, or without one of them.
+    """
+    with _open(path) as entries:
+        data = member(entries[entry], "data")
+        return {name: _read_variable(member(data, name)) for name in names}
+
+
 def _is_bare_dimension(stored: h5py.Dataset) -> bool:
     """Return whether a dataset only stands for a dimension without a coordinate."""
     return attribute_text(stored, "NAME").startswith(_NO_COORDINATE)

@@ -227,6 +227,16 @@ class Freshness:
             self._key_digests[path] = provenance.digest_values(key)
         return self._key_digests[path]
 
+    def file_digest(self, path: Path) -> str:
+        """Return a digest of the content of a product.
+
+        Raises
+        ------
+        InputError
+            It cannot be read.
+        """
+        return self.digests.digest_file(path)
+
     def warn_leftovers(self) -> None:
         """Warn of products of an earlier reduction that are not part of this one."""
         folders = {path.parent for path in self.keys}

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.io import nexus
 from rixs_pipeline.io.build_runs import possible_edges
 from rixs_pipeline.stages.context import RunContext, SampleEdge
 from rixs_pipeline.stages.corrections import map_corrections
@@ -12,6 +11,7 @@ from rixs_pipeline.stages.flux.beamtime_flux import BeamtimeFlux, sample_loss
 from rixs_pipeline.stages.flux.compare_passes import compare_pass_flux
 from rixs_pipeline.stages.flux.compare_readings import compare_readings, scale_readings
 from rixs_pipeline.stages.sample import combine_scans, passes
+from rixs_pipeline.stages.sample.pass_maps import PassMaps
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
 
 
@@ -23,6 +23,7 @@ class Combine(Stage[SampleEdge]):
     def __init__(self, context: RunContext) -> None:
         super().__init__(context)
         self.flux = BeamtimeFlux(context)
+        self.pass_maps = PassMaps(context)
 
     def products(self) -> list[Product[SampleEdge]]:
         """Return a map for every sample and edge that has scans."""
@@ -77,10 +78,8 @@ class Combine(Stage[SampleEdge]):
     def compute_product(self, product: Product[SampleEdge]) -> Content:
         """Test the passes against each other and add them."""
         config, group = self.context.config, product.source
-        scans = [
-            nexus.read_entry(path, without=combine_scans.NOT_ADDED)
-            for path in group.scan_paths(self.context.out)
-        ]
+        scan_paths = group.scan_paths(self.context.out)
+        scans = self.pass_maps.read(scan_paths, with_counts=True)
         verdict = self.flux.verdict(group)
         normalise = config.normalise
         flux = compare_pass_flux(

@@ -63,6 +63,10 @@ class ProductKeys(Protocol):
         """Return a digest of the key of a product."""
         ...
 
+    def file_digest(self, path: Path) -> str:
+        """Return a digest of the content of a product."""
+        ...
+
     def pulse_digest(self, run: Run) -> str:
         """Return a digest of the pulses that a run uses."""
         ...

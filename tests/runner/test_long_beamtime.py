@@ -48,7 +48,7 @@ def growing(tmp_path, monkeypatch):
 
 
 def reduce(beamtime, out):
-    return run(beamtime, CONFIG, out, Options(until="extract"))
+    return run(beamtime, CONFIG, out, Options(until="xas"))
 
 
 def test_the_next_scan_redoes_its_map_and_spectra_alone(growing, tmp_path, monkeypatch):
@@ -72,6 +72,7 @@ def test_the_next_scan_redoes_its_map_and_spectra_alone(growing, tmp_path, monke
         f"scans/{LAST}.nxs",
         f"maps/{map_name}.nxs",
         f"spectra/{map_name}.nxs",
+        f"xas/{map_name}.nxs",
     ]
     (scan,) = [scan for scan in summary.beamtime.scans if scan.name == LAST]
     assert read and min(read) >= scan.start_ns
@@ -79,11 +80,28 @@ def test_the_next_scan_redoes_its_map_and_spectra_alone(growing, tmp_path, monke
     assert list(find_differences(out, tmp_path / "at once")) == []
 
 
-def test_what_is_kept_is_only_a_short_cut(growing, tmp_path):
+def overwrite(files):
+    """Damage each file."""
+    for file in files:
+        file.write_bytes(b"damaged")
+
+
+def swap(files):
+    """Give each file the content of another one of its folder, as if it were stale."""
+    contents = {file: file.read_bytes() for file in files}
+    for file in files:
+        in_folder = [other for other in files if other.parent == file.parent]
+        other = in_folder[in_folder.index(file) - 1]
+        file.write_bytes(contents[other])
+
+
+@pytest.mark.parametrize("damage", [overwrite, swap])
+def test_what_is_kept_is_only_a_short_cut(growing, tmp_path, damage):
     out = tmp_path / "out"
     reduce(growing, out)
-    for file in (out / ".cache").rglob("*.*"):
-        file.write_bytes(b"damaged")
+    files = sorted((out / ".cache").rglob("*.*"))
+    assert {"clocks", "scans", "spectra"} <= {file.parent.name for file in files}
+    damage(files)
     (tmp_path / f"{LAST}.json").rename(growing / "logs" / f"{LAST}.json")
     assert reduce(growing, out).exit_code == 0
     reduce(growing, tmp_path / "at once")

@@ -7,6 +7,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.io import nexus
+from rixs_pipeline.io.digest_cache import digest_range
 from rixs_pipeline.io.provenance import digest_values
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.executor import Executor
@@ -23,6 +24,9 @@ class ProductKeys:
 
     def key_digest(self, path):
         return digest_values(self.keys[path])
+
+    def file_digest(self, path):
+        return digest_range(path, (0, path.stat().st_size))
 
     def pulse_digest(self, run):
         return self.pulses.get(run.name, f"pulses of {run.name}")

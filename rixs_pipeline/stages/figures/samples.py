@@ -17,8 +17,8 @@ from rixs_pipeline.io import nexus
 from rixs_pipeline.plots import comparison, corrections, labels, maps, spectra
 from rixs_pipeline.plots.figure_page import FigurePage
 from rixs_pipeline.stages.figures.draw import PlannedFigure
-from rixs_pipeline.stages.sample.combine_scans import NOT_ADDED
 from rixs_pipeline.stages.sample.configured_regions import outlines_on_map
+from rixs_pipeline.stages.sample.pass_maps import COUNTS, NOT_ADDED
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -101,7 +101,7 @@ def _line_positions(out: Path, rixs_map: xr.Dataset) -> dict[str, xr.Dataset]:
         scan_path = paths.scan_product(out, name)
         if not scan_path.is_file():
             continue
-        scan = nexus.read_entry(scan_path, without=("counts", *NOT_ADDED))
+        scan = nexus.read_entry(scan_path, without=(COUNTS, *NOT_ADDED))
         if "sample_line_position" in scan and scan.sizes["sample_line"]:
             positions = scan[["sample_line_position", "sample_line_position_errors"]]
             at_lines = np.interp(

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
-# variables of scans that the sums replace; they are as large as the counts
-NOT_ADDED = ("intensity", "intensity_errors")
 DIMENSIONS = {  # of the variables that are added
     "counts": ("incident_energy", "emission_energy"),
     "exposure": ("incident_energy",),
@@ -66,7 +64,7 @@ def combine_scans(
     Parameters
     ----------
     scans
-        Maps of the passes as `schema.SCAN_MAP`; `NOT_ADDED` is not needed.
+        Maps of the passes as `schema.SCAN_MAP`; their intensity is not needed.
     config, normalise
         Bins of the map; noise of I0.
     name
