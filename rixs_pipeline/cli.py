@@ -3,6 +3,7 @@
 No logic, and nothing heavy is imported before a command needs it.
 """
 
+import errno
 import gc
 import json
 import logging
@@ -35,7 +36,6 @@ config_app = typer.Typer(
 )
 app.add_typer(config_app, name="config")
 
-INTERRUPTED = 4
 CLICK_INTERRUPTED = 130  # what click makes of Ctrl-C
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
@@ -135,14 +135,13 @@ def main() -> None:
         code = 0
     except OSError as error:
         code = InputError.exit_code
-        where = error.filename or "file system"
-        _print_error(f"{where}: {error.strerror or error}")
+        _print_error(_describe_os_error(error))
     except KeyboardInterrupt:
         code = CLICK_INTERRUPTED
     except Exception as error:
         code = _report_exception(error)
     if code == CLICK_INTERRUPTED:
-        code = INTERRUPTED
+        code = interrupt.EXIT_CODE
         _print_error(
             "interrupted; finished products are kept; repeat the command to continue"
         )
@@ -150,6 +149,14 @@ def main() -> None:
     # 2.8 s instead of 2.3 s of processor time for numba, xarray, scipy and matplotlib.
     gc.freeze()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _describe_os_error(error: OSError) -> str:
+    """Return the line about what the operating system refused."""
+    text = f"{error.filename or 'file system'}: {error.strerror or error}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        text += "; make room and repeat the command: finished products are kept"
+    return text
 
 
 def _report_exception(error: Exception) -> int:

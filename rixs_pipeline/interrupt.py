@@ -9,6 +9,8 @@ import signal
 import sys
 from types import FrameType
 
+EXIT_CODE = 4  # of an interrupted command
+
 _requested = False
 
 

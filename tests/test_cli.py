@@ -271,8 +271,10 @@ def test_output_folder_that_cannot_be_created_is_reported(
         assert result.code == 2 and "cannot create the folder" in last_error_line(
             result
         )
-    result = cli("run", small_beamtime, "-o", small_beamtime)
-    assert result.code == 2 and "is the beamtime directory" in last_error_line(result)
+    for dry_run in ([], ["--dry-run"]):
+        result = cli("run", small_beamtime, "-o", small_beamtime, *dry_run)
+        assert result.code == 2
+        assert "is the beamtime directory" in last_error_line(result)
     assert not (small_beamtime / "run.json").exists()
 
 
@@ -331,7 +333,9 @@ def test_full_disk_and_internal_errors_are_one_line(
     result = cli("run", small_beamtime)
     assert (
         result.code == 3
-        and error_line(result) == "out/run.json: No space left on device"
+        and error_line(result)
+        == "out/run.json: No space left on device; make room and repeat the command: "
+        "finished products are kept"
     )
     monkeypatch.setattr(runner, "run", defect)
     with pytest.raises(

@@ -132,27 +132,31 @@ def _reason(error: Exception) -> str:
 
 
 def one_line(text: str, longest: int = _SHOWN_CHARACTERS) -> str:
-    """Return the beginning of a text on one line, as a terminal can show it.
+    """Return a text on one line, as a terminal can show it; a long one shortened.
+
+    The end stays, since advice is there.
 
     Parameters
     ----------
     text
         Perhaps with line ends, control characters, or bytes that are not UTF-8.
     longest
-        Characters after which it is cut.
+        Number of characters beyond which the middle is left out.
 
     Returns
     -------
     str
     """
-    beginning = text[: longest + 1]
-    if not beginning.isprintable():
-        lines = " ".join(line.strip() for line in beginning.splitlines())
-        beginning = "".join(
-            character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-            for character in lines
-        )
-    return beginning if len(text) <= longest else f"{beginning[:longest]}..."
+    if len(text) > longest:
+        n_end = longest // 3
+        text = f"{text[: longest - n_end]} ... {text[-n_end:]}"
+    if text.isprintable():
+        return text
+    lines = " ".join(line.strip() for line in text.splitlines())
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for character in lines
+    )
 
 
 def open_appending(path: Path) -> TextIO:

@@ -66,18 +66,20 @@ def status(out: Path) -> dict[str, str]:
     Raises
     ------
     InputError
-        The folder has no run.json and nothing was submitted, or its beamtime is no
-        longer there.
+        The folder has no run.json, or a damaged one, and nothing was submitted, or its
+        beamtime is no longer there.
     """
     last_run = summary_file.read(out)
     submission = read_submission(out)
     if submission and not _is_newer(out / paths.RUN_SUMMARY, out / paths.SUBMISSION):
         last_run["beamtime"] = submission.beamtime
     if "beamtime" not in last_run:
-        raise InputError(
-            f"{out}: no {paths.RUN_SUMMARY}; "
-            "not an output folder of `rixs-pipeline run`"
-        )
+        summary = out / paths.RUN_SUMMARY
+        if summary.exists():
+            raise InputError(
+                f"{summary}: damaged; repeat: rixs-pipeline run BEAMTIME -o {out}"
+            )
+        raise InputError(f"{summary}: not there; not a folder of results")
     beamtime = Path(last_run["beamtime"])
     if not beamtime.is_dir():
         raise InputError(
@@ -93,6 +95,10 @@ def status(out: Path) -> dict[str, str]:
             out / paths.RESOLVED_CONFIG,
         )
     current = run(beamtime, config, out, Options(dry_run=True))
+    known = {*last_run.get("problems", []), *last_run.get("warnings", [])}
+    for line in current.reports:
+        if line not in known:
+            LOG.error("%s", line)
     states = {name: _describe(name, facts) for name, facts in current.items.items()}
     failed = last_run["failed"] | current.failed
     states |= {name: f"failed: {reason}" for name, reason in failed.items()}

@@ -28,8 +28,7 @@ def make_folder(out: Path, beamtime_path: Path) -> None:
     Raises
     ------
     UsageError
-        It cannot be made, is the beamtime directory, or is below it with other files:
-        nothing in a folder of results is taken for data.
+        It cannot be made, or as for `check_folder`.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -37,12 +36,24 @@ def make_folder(out: Path, beamtime_path: Path) -> None:
         raise UsageError(
             f"{out}: cannot create the folder ({error.strerror}); choose another one"
         ) from error
+    check_folder(out, beamtime_path)
+
+
+def check_folder(out: Path, beamtime_path: Path) -> None:
+    """Check that a folder can be that of the results; it need not exist yet.
+
+    Raises
+    ------
+    UsageError
+        It is the beamtime directory, or is below it with other files: nothing in a
+        folder of results is taken for data.
+    """
     if out.resolve() == beamtime_path.resolve():
         raise UsageError(
             f"{out}: is the beamtime directory itself; "
             "choose another directory for the results"
         )
-    names = {path.name for path in out.iterdir()}
+    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
     is_ours = not names.isdisjoint({paths.OWNER_FILE, paths.RUN_SUMMARY})
     if beamtime_path.resolve() in out.resolve().parents and names and not is_ours:
         raise UsageError(

@@ -17,6 +17,7 @@ from rixs_pipeline.runner.disk_space import little_room
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
 from rixs_pipeline.runner.output_folder import (
+    check_folder,
     config_digest,
     held,
     make_folder,
@@ -68,6 +69,7 @@ def run(
     logged = discovery.discover(beamtime_path, config.beamtime, copies, session.reader)
     logged = session.select(logged)
     if options.dry_run:
+        check_folder(out, beamtime_path)
         return _reduce(logged, config, out, options, session)
     # scans that are not there are refused before anything is written
     select_scans(logged.scans, options.scans, logged.refused)

@@ -94,6 +94,8 @@ class Watch:
                     self._folder.has_ended = has_ended()
                     self._look()
                     looks += 1
+                    if self._folder.has_ended:
+                        log.info("no more data will come; results: %s", self.out)
                     if self._folder.has_ended or looks == rounds:
                         return self._exit_code
                     self._state.show(*self._waits_for())

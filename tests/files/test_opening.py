@@ -122,6 +122,11 @@ def test_a_long_message_is_cut():
     assert len(one_line("a" * 10**6)) < 210
 
 
+def test_the_end_of_a_long_text_stays():
+    shown = one_line("not a number: " + "7" * 500 + "; delete it")
+    assert shown.startswith("not a number: 777") and shown.endswith("7; delete it")
+
+
 # ---- one place opens files
 
 # modules that read what is no input: sources of the package, a file that it just wrote

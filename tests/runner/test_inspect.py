@@ -34,12 +34,26 @@ def test_status_gives_the_state_of_each_product_and_the_reason(small):
     assert states["scan0009"] == "failed: it was bad"
 
 
-@pytest.mark.parametrize("text", [None, "{}", "{", "[]"])
-def test_status_of_a_foreign_folder_is_refused(tmp_path, text):
-    if text is not None:
-        (tmp_path / "run.json").write_text(text)
-    with pytest.raises(InputError, match=r"no run\.json there|run\.json"):
+def test_status_of_a_foreign_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"run\.json: not there"):
         status(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{}", "{", "[]"])
+def test_status_says_that_the_summary_is_damaged(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(InputError, match=r"run\.json: damaged; repeat"):
+        status(tmp_path)
+
+
+def test_status_says_what_is_new_about_the_data(small, caplog):
+    small.run()
+    status(small.out)
+    assert caplog.text.count("scan0004") == 0
+    log = small.log(4)
+    log.write_text(log.read_text()[:300])
+    status(small.out)
+    assert "scan0004" in caplog.text
 
 
 def test_the_first_config_fits_and_changes_nothing(small, tmp_path):

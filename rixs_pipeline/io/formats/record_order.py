@@ -147,13 +147,23 @@ def repair(records: NDArray[np.void]) -> OrderedRecords:
     is_repeated[1:] = is_same_time & is_same_frame
     kept = np.sort(order[~is_repeated])
     kept_time = time[kept]
-    is_moved = kept_time < np.maximum.accumulate(kept_time)
+    is_moved = _are_moved(kept_time)
     defects = RecordDefects(
         repeated=time[order[is_repeated]].astype(np.int64),
         moved=np.sort(kept_time[is_moved]).astype(np.int64),
         damaged=int(is_damaged.sum()),
     )
     return OrderedRecords(sound[order[~is_repeated]], defects)
+
+
+def _are_moved(time: IntArray) -> BoolArray:
+    """Return which records are out of order, (record,); the fewer by either reading.
+
+    After one that is too late all others are too early, and the other way round.
+    """
+    is_early = time < np.maximum.accumulate(time)
+    is_late = time > np.minimum.accumulate(time[::-1])[::-1]
+    return is_late if is_late.sum() < is_early.sum() else is_early
 
 
 def _are_damaged(records: NDArray[np.void]) -> BoolArray:

@@ -41,6 +41,13 @@ def test_records_out_of_order_are_sorted_and_counted():
     np.testing.assert_array_equal(ordered.defects.moved, SOUND["unixnano"][50:100])
 
 
+@pytest.mark.parametrize("shift", [-1000, 1000], ids=["too early", "too late"])
+def test_a_single_wrong_time_moves_one_record(shift):
+    records = SOUND.copy()
+    records["unixnano"][100] += shift * SECOND
+    assert len(repair(records).defects.moved) == 1
+
+
 def test_different_records_of_one_time_are_kept():
     records = SOUND.copy()
     records["unixnano"][10] = records["unixnano"][11]
