@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from rixs_pipeline.files.opening import FileKind, named_errors, read_bytes
 MAX_DEPTH = 50  # of lists and mappings in each other; files have up to 6
 MAX_VALUES = 4_000_000  # each takes up to 130 bytes of memory
 MAX_DIGITS = 20  # of an integer; those of 64 bits have 19
+_CONTAINERS = (dict, list)
+_LONG_INTEGER = re.compile(rf"\d{{{MAX_DIGITS}}}")  # or longer
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TOO_DEEP = f"JSON nested too deeply (more than {MAX_DEPTH} levels)"
 
@@ -79,12 +82,48 @@ def parse_json(text: bytes) -> Any:
     return value
 
 
+def format_json(values: Mapping[str, Any]) -> str:
+    """Return a JSON object as text, with lines that people can read.
+
+    The encoder that indents is written in Python, and ten times slower.
+
+    Parameters
+    ----------
+    values
+        JSON values by name.
+
+    Returns
+    -------
+    str
+        A line for each value, and for each entry of those that are mappings or lists.
+    """
+    entries = [f" {json.dumps(name)}: {_entries(v)}" for name, v in values.items()]
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
+def _entries(value: Any) -> str:
+    """Return a JSON value as text, with a line for each of its entries."""
+    if isinstance(value, Mapping) and value:
+        # a mapping of one entry, since JSON makes text of all keys
+        lines = [json.dumps({key: entry})[1:-1] for key, entry in value.items()]
+        brackets = "{}"
+    elif isinstance(value, list) and value:
+        lines = [json.dumps(entry) for entry in value]
+        brackets = "[]"
+    else:
+        return json.dumps(value)
+    inner = ",\n  ".join(lines)
+    return f"{brackets[0]}\n  {inner}\n {brackets[1]}"
+
+
 def _loads(text: str) -> Any:
     """Return a value without halves of surrogate pairs, which no file can hold."""
-    value = json.loads(text, parse_int=_parse_int)
+    # a function for each integer is called only where one may be too long
+    parse_int = _parse_int if _LONG_INTEGER.search(text) else None
+    value = json.loads(text, parse_int=parse_int)
     if _SURROGATE.search(text):
         whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-        return json.loads(whole, parse_int=_parse_int)
+        return json.loads(whole, parse_int=parse_int)
     return value
 
 
@@ -101,7 +140,7 @@ def _is_deeper(value: Any, limit: int) -> bool:
         containers = [
             entry.values() if isinstance(entry, dict) else entry
             for entry in level
-            if isinstance(entry, dict | list)
+            if isinstance(entry, _CONTAINERS)
         ]
         if not containers:
             return False
@@ -109,6 +148,6 @@ def _is_deeper(value: Any, limit: int) -> bool:
             entry
             for container in containers
             for entry in container
-            if isinstance(entry, dict | list)
+            if isinstance(entry, _CONTAINERS)
         ]
     return True

@@ -1,7 +1,6 @@
 """Digests of input files, cached so that nothing is read twice."""
 
 import hashlib
-import json
 import logging
 import math
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.files.json_text import parse_json
+from rixs_pipeline.files.json_text import format_json, parse_json
 from rixs_pipeline.files.opening import FileKind, open_regular, read_bytes, reader
 from rixs_pipeline.io.file_status import FileStatus, file_status
 from rixs_pipeline.io.formats import off
@@ -240,7 +239,7 @@ class DigestCache:
             self._files = on_disk | self._files
             content = {name: vars(cached) for name, cached in self._files.items()}
             with atomic_path(self.path) as temporary:
-                temporary.write_text(json.dumps(content, indent=0), encoding="utf-8")
+                temporary.write_text(format_json(content), encoding="utf-8")
         self._has_changed = False
 
 

@@ -288,9 +288,18 @@ def open_product(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Data
 
 def read_entries(path: Path) -> dict[str, xr.Dataset]:
     """Read all entries of a product, by name: see `read_entry`."""
+    return {name: read_entry(path, name) for name in _entry_names(path)}
+
+
+def iterate_entries(path: Path) -> Iterator[xr.Dataset]:
+    """Yield the entries of a product, each read when it is asked for."""
+    for name in _entry_names(path):
+        yield read_entry(path, name)
+
+
+def _entry_names(path: Path) -> list[str]:
     with _open(path) as entries:
-        names = list(entries)
-    return {name: read_entry(path, name) for name in names}
+        return list(entries)
 
 
 def read_entry(

@@ -25,6 +25,8 @@ _LIBRARIES = (
     "pydantic",
     "ruamel.yaml",
 )
+# one encoder: `json.dumps` makes one for each call
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 _DIGEST_BYTES = 16
 _CODE_DIGEST_BYTES = 6
 
@@ -87,7 +89,7 @@ def canonical_json(values: Mapping[str, Any]) -> str:
     TypeError, ValueError
         A value has no JSON form, or is NaN or infinite.
     """
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(values)
 
 
 @cache

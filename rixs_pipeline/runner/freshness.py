@@ -47,6 +47,7 @@ class Freshness:
         self._facts: dict[Path, str] = {}
         self._pulse_digests: dict[tuple[str, int, int], str] = {}
         self._key_digests: dict[Path, str] = {}
+        self._option_hashes: dict[str, tuple[str, str]] = {}  # by the options as JSON
         self._written = ProductDigests(out, self.digests)
 
     def key(self, options: Mapping[str, object], inputs: Mapping[str, str]) -> Key:
@@ -64,9 +65,12 @@ class Freshness:
         dict of str to str
             The attributes that a product with this key carries.
         """
+        options_text = provenance.canonical_json(dict(options))
+        if options_text not in self._option_hashes:  # few products have options alone
+            hashes = provenance.digest_values(dict(options)), _option_hashes(options)
+            self._option_hashes[options_text] = hashes
         values = (
-            provenance.digest_values(dict(options)),
-            _option_hashes(options),
+            *self._option_hashes[options_text],
             provenance.canonical_json(dict(inputs)),
             provenance.code_version(),
         )

@@ -1,6 +1,5 @@
 """`run.json`: what was done with every run, what was made, what went wrong."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import Any
 
 from rixs_pipeline import paths
 from rixs_pipeline.errors import INTERNAL_ERROR, InputError, RunFailed
+from rixs_pipeline.files.json_text import format_json
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Beamtime, Run
@@ -258,4 +258,4 @@ class Summary:
                     if name not in self.items
                 }
             with nexus.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
-                temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+                temporary.write_text(format_json(content), encoding="utf-8")

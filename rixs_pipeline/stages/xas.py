@@ -65,8 +65,7 @@ class Xas(Stage[SampleEdge]):
     def compute_product(self, product: Product[SampleEdge]) -> Content:
         """Normalise the readings of the scans and the first PFY of the map."""
         out, group = self.context.out, product.source
-        spectra = nexus.read_entries(group.spectra_path(out))
-        pfy = select_pfy(spectra)
+        pfy = select_pfy(nexus.iterate_entries(group.spectra_path(out)))
         left_out = self._left_out(group, "left_out")
         scan_paths = [
             path

@@ -1,7 +1,9 @@
+import json
+
 import pytest
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.files.json_text import MAX_DEPTH, parse_json, read_json
+from rixs_pipeline.files.json_text import MAX_DEPTH, format_json, parse_json, read_json
 from rixs_pipeline.files.opening import FileKind
 
 
@@ -42,3 +44,37 @@ def test_a_file_is_named(tmp_path):
         read_json(path, FileKind.LOG)
     with pytest.raises(InputError, match=r"b\.json: cannot be read \(No such file"):
         read_json(tmp_path / "b.json", FileKind.LOG)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"items": {}, "warnings": []},
+        {"text": "Größe µ \n", "number": 0.1, "nothing": None, "not": float("nan")},
+        {
+            "items": {"a b": {"status": "fresh", "k": [1, {}]}, "c": 1},
+            "lines": ["a", 2],
+        },
+        {"by number": {1: "one", 2: "two"}},
+    ],
+)
+def test_formatted_json_is_that_of_the_encoder(values):
+    text = format_json(values)
+    assert str(json.loads(text)) == str(json.loads(json.dumps(values)))
+
+
+def test_formatted_json_has_a_line_for_each_entry():
+    values = {"items": {"a": {"b": 1}, "c": 2}, "lines": ["d"], "e": "f"}
+    assert format_json(values).splitlines() == [
+        "{",
+        ' "items": {',
+        '  "a": {"b": 1},',
+        '  "c": 2',
+        " },",
+        ' "lines": [',
+        '  "d"',
+        " ],",
+        ' "e": "f"',
+        "}",
+    ]

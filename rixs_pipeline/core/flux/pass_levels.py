@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -47,15 +48,20 @@ class PassFlux:
     readings: Sequence[FloatArray]
     order: IntArray
 
-    @property
+    @cached_property
     def is_measured(self) -> BoolArray:
         """Points at which the pass has beam and a usable I0, (point,)."""
         return np.asarray((self.seconds > 0) & (self.i0 > 0))
 
-    @property
+    @cached_property
     def log_i0(self) -> FloatArray:
         """Natural logarithm of I0, f8 (point,); NaN where it is not usable."""
         return _log(np.where(self.is_measured, self.i0, np.nan))
+
+    @cached_property
+    def log_readings(self) -> list[FloatArray]:
+        """Natural logarithms of the readings, each f8 (point,); NaN where missing."""
+        return [_log(reading) for reading in self.readings]
 
     @property
     def level(self) -> float:
@@ -213,9 +219,9 @@ def compare_passes(pass_: PassFlux, reference: PassFlux) -> Change | None:
     reference_counts = reference.counts[shared].sum() + 0.5
     readings = []
     for reading, reference_reading in zip(
-        pass_.readings, reference.readings, strict=True
+        pass_.log_readings, reference.log_readings, strict=True
     ):
-        ratio = (_log(reading) - _log(reference_reading))[shared]
+        ratio = (reading - reference_reading)[shared]
         ratio = ratio[np.isfinite(ratio)]
         if len(ratio) and _scatter(ratio) < STEADY_CHANNEL:
             readings.append(float(np.median(ratio)))
@@ -252,11 +258,11 @@ def find_pass_steps(
     seconds = np.sum([companion.seconds for companion in others], axis=0)
     rate = np.divide(counts, seconds, out=np.zeros(len(counts)), where=seconds > 0)
     readings = []
-    for number, reading in enumerate(pass_.readings):
+    for number, reading in enumerate(pass_.log_readings):
         others_reading = _median(
-            [_log(companion.readings[number]) for companion in others]
+            [companion.log_readings[number] for companion in others]
         )
-        readings.append((_log(reading) - others_reading)[order])
+        readings.append((reading - others_reading)[order])
     log_ratio = (pass_.log_i0 - others_log_i0)[order]
     points = FluxPoints(
         log_i0=log_ratio,
@@ -317,8 +323,12 @@ def _scatter(values: FloatArray) -> float:
 
 def _median(values: Sequence[FloatArray]) -> FloatArray:
     """Return the median over passes, f8 (point,); NaN where none has a value."""
-    stacked = np.stack(values)
-    has_value = np.asarray(np.isfinite(stacked).any(axis=0))
-    median = np.full(len(has_value), np.nan)
-    median[has_value] = np.nanmedian(stacked[:, has_value], axis=0)
-    return median
+    ordered = np.sort(values, axis=0)  # NaN last; `nanmedian` takes 30 times as long
+    n_values = (~np.isnan(ordered)).sum(axis=0)
+    points = np.arange(ordered.shape[1])
+    lower, upper = (n_values - 1) // 2, n_values // 2
+    median = (
+        ordered[lower, points] + ordered[np.minimum(upper, len(values) - 1), points]
+    ) / 2
+    has_value = np.isfinite(ordered).any(axis=0)
+    return np.where(has_value, median, np.nan)

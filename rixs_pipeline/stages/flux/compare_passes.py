@@ -162,11 +162,11 @@ def pass_flux(
     index = point_index(scan, axis)
     n_points = len(axis.energy)
     is_placed = index >= 0
-    i0 = np.where(is_placed, scan["i0"].values, np.nan)
+    i0 = np.where(is_placed, scan.variables["i0"].values, np.nan)
     # the exposure without I0: throughput x live time
-    exposure = scan["exposure"].values
+    exposure = scan.variables["exposure"].values
     seconds = np.divide(exposure, i0, out=np.zeros(len(i0)), where=i0 > 0)
-    counts = scan["counts"].values.sum(axis=1)
+    counts = scan.variables["counts"].values.sum(axis=1)
 
     def mean(values: FloatArray) -> FloatArray:
         return combine.weighted_mean([values], [seconds], [index], n_points)
@@ -175,7 +175,9 @@ def pass_flux(
     for channel in channels:
         reading = READING + channel
         no_reading = np.full(n_points, np.nan)
-        readings.append(mean(scan[reading].values) if reading in scan else no_reading)
+        readings.append(
+            mean(scan.variables[reading].values) if reading in scan else no_reading
+        )
     return PassFlux(
         i0=mean(i0),
         seconds=combine.add([seconds], [index], n_points) * scan.attrs["i0_ref"],
@@ -210,7 +212,7 @@ def at_points_of(
     log_factor: FloatArray, scan: xr.Dataset, axis: IncidentAxis
 ) -> FloatArray:
     """Return values on shared points (shared point,) at the points of a scan."""
-    index = axis.index(scan["incident_energy"].values)
+    index = axis.index(scan.variables["incident_energy"].values)
     return np.where(index >= 0, log_factor[np.maximum(index, 0)], 0.0)
 
 
@@ -218,7 +220,7 @@ def main_level(
     pass_: PassFlux, log_range: FloatArray, scan: xr.Dataset, axis: IncidentAxis
 ) -> PassFlux:
     """Return a pass without the points that are not on its main level."""
-    index = axis.index(scan["incident_energy"].values)
+    index = axis.index(scan.variables["incident_energy"].values)
     off = index[(log_range != 0) & (index >= 0)]
     i0 = pass_.i0.copy()
     i0[off] = np.nan

@@ -165,10 +165,11 @@ def usable_readings(
     list of xr.Dataset
     """
     scaled = without_readings(scale_readings(scans, config), readings_left_out)
-    return [
-        mark_unusable(scan, points_left_out.get(str(scan.attrs["run"]), []))
-        for scan in scaled
-    ]
+    usable = []
+    for scan in scaled:
+        points = points_left_out.get(str(scan.attrs["run"]), [])
+        usable.append(mark_unusable(scan, points) if points else scan)
+    return usable
 
 
 def without_readings(
@@ -235,9 +236,9 @@ def _reading_flux(scan: xr.Dataset, axis: IncidentAxis, channel: str) -> PassFlu
     """Return a reading over I0 in place of I0, and the exposure in place of time."""
     index = point_index(scan, axis)
     n_points = len(axis.energy)
-    i0 = scan["i0"].values if "i0" in scan else 1.0
-    ratio = np.where(index >= 0, scan[READING + channel].values / i0, np.nan)
-    exposure = scan["exposure"].values
+    i0 = scan.variables["i0"].values if "i0" in scan else 1.0
+    ratio = np.where(index >= 0, scan.variables[READING + channel].values / i0, np.nan)
+    exposure = scan.variables["exposure"].values
     photons = scan["photons"] if "photons" in scan else scan["counts"].sum(axis=1)
     return PassFlux(
         i0=combine.weighted_mean([ratio], [exposure], [index], n_points),
@@ -250,7 +251,7 @@ def _reading_flux(scan: xr.Dataset, axis: IncidentAxis, channel: str) -> PassFlu
 
 def _log_level(scan: xr.Dataset, channel: str) -> float:
     """Return the natural logarithm of the median of a reading."""
-    median = np.nanmedian(scan[READING + channel].values)
+    median = np.nanmedian(scan.variables[READING + channel].values)
     return float(np.log(median)) if median > 0 else np.nan
 
 

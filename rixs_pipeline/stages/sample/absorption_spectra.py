@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -58,9 +58,9 @@ class _Normalisation:
     is_pfy_linear: bool
 
 
-def select_pfy(spectra: Mapping[str, xr.Dataset]) -> xr.Dataset | None:
+def select_pfy(spectra: Iterable[xr.Dataset]) -> xr.Dataset | None:
     """Return the first spectrum of a map that is a PFY, in the order of the config."""
-    for spectrum in spectra.values():
+    for spectrum in spectra:
         if spectrum.attrs.get("kind") == RegionKind.PFY:
             return spectrum
     return None
@@ -186,10 +186,10 @@ def _reading_spectrum(
     axis = axis_of_passes(scans, name)
     passes = []
     for scan in scans:
-        i0 = scan["i0"].values if "i0" in scan else 1.0
-        reading = scan[f"reading_{channel}"].values / i0
+        i0 = scan.variables["i0"].values if "i0" in scan else 1.0
+        reading = scan.variables[f"reading_{channel}"].values / i0
         index = point_index(scan, axis)
-        dwell = scan["dwell"].values
+        dwell = scan.variables["dwell"].values
         mean = combine.weighted_mean([reading], [dwell], [index], len(axis.energy))
         passes.append(mean)
     normalised = normalise_passes(

@@ -27,7 +27,7 @@ def measured_energy(scan: xr.Dataset) -> FloatArray:
     """Return the incident energies (point,) at which a scan was measured, eV."""
     is_shifted = MEASURED_ENERGY in scan.coords
     name = MEASURED_ENERGY if is_shifted else "incident_energy"
-    return np.asarray(scan[name].values)
+    return np.asarray(scan.variables[name].values)
 
 
 def axis_of_passes(scans: Sequence[xr.Dataset], name: str) -> IncidentAxis:
@@ -73,8 +73,8 @@ def point_index(scan: xr.Dataset, axis: IncidentAxis) -> NDArray[np.intp]:
     (point,) int
         -1 for points outside the axis, and for points that are not used.
     """
-    incident = scan["incident_energy"].values
-    is_used = scan["point_status"].values == POINT_USED
+    incident = scan.variables["incident_energy"].values
+    is_used = scan.variables["point_status"].values == POINT_USED
     return np.where(is_used, axis.index(incident), -1)
 
 

@@ -87,10 +87,10 @@ def test_the_pfy_is_chosen_by_its_kind_and_not_by_a_name():
         "B_PFY": PFY,
     }
     spectra = extract_spectra(scan(1), regions, NAME).by_region
-    pfy = select_pfy(spectra)
+    pfy = select_pfy(spectra.values())
     assert pfy is spectra["Z_PFY"], "the first one in the order of the config"
     without_pfy = {name: spectra[name] for name in ("A_TFY", "log_tey")}
-    assert select_pfy(without_pfy) is None
+    assert select_pfy(without_pfy.values()) is None
 
 
 def test_tfy_is_not_used_for_the_pfy(small):

@@ -1,23 +1,31 @@
 """Maps of passes as they are read: those of the products, with or without counts."""
 
+import numpy as np
 import pytest
 import xarray as xr
 
 from rixs_pipeline.io import nexus
-from rixs_pipeline.stages.sample.pass_maps import COUNTS, NOT_ADDED, PassMaps
+from rixs_pipeline.stages.sample.pass_maps import (
+    COUNTS,
+    DESCRIPTIONS,
+    NOT_ADDED,
+    PassMaps,
+)
 from tests.stages.contexts import make_context
-from tests.stages.sample.cobalt_scans import scan
+from tests.stages.sample.cobalt_scans import scan, with_pixels
 
 
 @pytest.mark.parametrize("with_counts", [True, False])
 def test_passes_are_those_of_the_products(tmp_path, with_counts):
     scan_paths = [tmp_path / "scans" / f"scan000{number}.nxs" for number in (1, 2)]
     for number, path in enumerate(scan_paths):
-        rixs_map = scan(number, name=path.stem)
+        rixs_map = with_pixels(scan(number, name=path.stem), seed=1, spread=1e-4)
+        rixs_map = rixs_map.assign(throughput=("pixel", np.ones(8)))
         intensity = rixs_map[COUNTS] / rixs_map["exposure"]
         rixs_map = rixs_map.assign(intensity=intensity, intensity_errors=intensity)
         nexus.write_product(path, {"entry": rixs_map}, {}, COUNTS)
-    without = NOT_ADDED if with_counts else (COUNTS, *NOT_ADDED)
+    without = {*NOT_ADDED, *DESCRIPTIONS} | (set() if with_counts else {COUNTS})
+    assert "throughput" in without and "misalignment" not in without
     expected = [nexus.read_entry(path, without=without) for path in scan_paths]
     for _ in range(2):  # from the products, and from the cache
         passes = PassMaps(make_context(tmp_path)).read(
