@@ -7,6 +7,7 @@ import numpy as np
 
 from rixs_pipeline.core.timing.common_offset import (
     MIN_LOG_RATIO,
+    MIN_LOG_RATIO_ALONE,
     SIGNIFICANCE,
     ClockFit,
     fit_clock,
@@ -20,9 +21,6 @@ FAR = 2.0  # points, from which on an offset is another place and not another fi
 WORSE = 0.5  # share of the evidence at the best place, that the logged one has at most
 CLAIMED_SHARE = 0.5  # of the duration of a scan, overlap that gives a place to another
 PLACING_SHARE = 0.5  # of a point, room in a label that still places a scan
-# That the clock of one scan differs while other scans agree on theirs is rare: it takes
-# as much evidence as six standard deviations.
-MIN_LOG_RATIO_ALONE = 6.0**2 / 2
 MIN_AGREEING = 2  # scans that share a clock
 # Of the scans whose state label or beam contradicts a clock that all of them share
 TIMED_SHARE = 0.25
@@ -81,6 +79,7 @@ def decide(clocks: Sequence[ScanClock]) -> list[ScanDecision]:
             decisions.append(_with_common(clock, offset))
         else:
             agrees = len(common.rows) >= MIN_AGREEING
+            # that the clock of one scan differs while others agree on theirs is rare
             needed = MIN_LOG_RATIO_ALONE if agrees else MIN_LOG_RATIO
             decisions.append(_alone(clock, curves[row], offset, needed))
     if common.is_suspicious:

@@ -50,3 +50,12 @@ def test_two_places_or_the_end_of_the_range_do_not_stand_out():
     )
     assert not fit_clock([ShiftCurve(OFFSET, two, SPACING)], np.zeros(1)).is_single
     assert not fit_clock([gaussian(11.0, 0.2)], np.zeros(1)).is_single
+
+
+def test_the_noise_of_one_scan_among_others_does_not_stand_out():
+    others = [gaussian(0.9, 2.0), gaussian(1.1, 2.0)]
+    fit = fit_clock([gaussian(1.0, 0.2), *others], np.zeros(3))
+    assert fit.log_ratio > 10.2
+    assert not fit.stands_out
+    assert fit_clock([gaussian(1.0, 0.33)] * 3, np.zeros(3)).stands_out
+    assert fit_clock([gaussian(1.0, 0.15), *others], np.zeros(3)).stands_out
