@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
+from rixs_pipeline.io.file_status import FileStatus, file_status
 from rixs_pipeline.io.hdf5 import (
     attribute_text,
     dimension_names,
@@ -36,6 +38,7 @@ _NO_COORDINATE = "This is a netCDF dimension but not a netCDF variable."
 _NO_COORDINATE_OF_LENGTH = _NO_COORDINATE + " {:>9}"
 COMPRESSED_SIZE = 10_000  # values, from which on an array is compressed
 CHUNK_BYTES = 1 << 22
+KEPT_PRODUCTS = 2  # the calibrations before and after a scan: 20 MB each of 240 pixels
 FACTS = "facts"  # what run.json says of a product, as JSON
 
 
@@ -368,6 +371,37 @@ def read_variables(
     with _open(path) as entries:
         data = member(entries[entry], "data")
         return {name: _read_variable(member(data, name)) for name in names}
+
+
+def read_kept(path: Path) -> xr.Dataset:
+    """Return `read_entry` of a product, read once while the file is unchanged.
+
+    The last `KEPT_PRODUCTS` products are kept in memory.
+
+    Parameters
+    ----------
+    path
+        The product.
+
+    Returns
+    -------
+    xarray.Dataset
+        Its arrays are read-only.
+
+    Raises
+    ------
+    InputError
+        As for `read_entry`.
+    """
+    return _read_kept(path, file_status(path))
+
+
+@lru_cache(KEPT_PRODUCTS)
+def _read_kept(path: Path, _: FileStatus) -> xr.Dataset:
+    dataset = read_entry(path)
+    for variable in dataset.variables.values():
+        variable.values.flags.writeable = False
+    return dataset
 
 
 def _is_bare_dimension(stored: h5py.Dataset) -> bool:

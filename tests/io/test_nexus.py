@@ -160,6 +160,20 @@ def test_every_variable_has_a_unit_and_a_name_and_every_text_a_fixed_length(
                 assert attributes["long_name"], where
 
 
+def test_a_kept_product_is_read_again_when_its_file_has_changed(tmp_path):
+    path = write(tmp_path / "p.nxs")
+    kept = nexus.read_kept(path)
+    assert nexus.read_kept(path) is kept
+    assert kept.identical(nexus.read_entry(path))
+    with pytest.raises(ValueError, match="read-only"):
+        kept["counts"].values[0] = 0
+    write(path, entry=dataset(n=5))
+    assert nexus.read_kept(path).sizes["x"] == 5
+    path.unlink()
+    with pytest.raises(InputError):
+        nexus.read_kept(path)
+
+
 def test_all_kinds_of_values_are_read_as_written(tmp_path):
     given_ = dataset()
     read_back = nexus.read_entry(write(tmp_path / "p.nxs"))

@@ -116,6 +116,36 @@ def robust_range(values: FloatArray, width: float) -> Range:
 
 
 @compiled
+def robust_deviation(values: FloatArray) -> float:
+    """Return the robust standard deviation of values (n,) without NaN, at least one."""
+    return SIGMA_PER_MAD * median(np.abs(values - median(values)))
+
+
+@compiled
+def block_medians(values: FloatArray, block: int) -> FloatArray:
+    """Return the medians (n_blocks,) of blocks of `block` consecutive values.
+
+    The median of a block with NaN is NaN. Values after the last whole block are not
+    used.
+    """
+    medians = np.empty(len(values) // block)
+    ordered = np.empty(block)
+    for k in range(len(medians)):
+        has_nan = False
+        for i in range(block):  # insertion sort: blocks are short
+            value = values[k * block + i]
+            has_nan |= np.isnan(value)
+            place = i
+            while place > 0 and ordered[place - 1] > value:
+                ordered[place] = ordered[place - 1]
+                place -= 1
+            ordered[place] = value
+        middle = 0.5 * (ordered[(block - 1) // 2] + ordered[block // 2])
+        medians[k] = np.nan if has_nan else middle
+    return medians
+
+
+@compiled
 def select_finite(
     pulse_height: FloatArray,
     phase: FloatArray,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.stats.robust import Range, robust_sigma
+from rixs_pipeline.core.stats.robust import Range
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 # Pulses whose median is one reading of the baseline: its error is a third of a pulse's.
@@ -103,10 +103,17 @@ def find_usual_level(
     n_blocks = len(pretrigger_mean) // BLOCK_PULSES
     if n_blocks < 2 * MIN_LEVEL_BLOCKS:
         return None
-    blocks = pretrigger_mean[: n_blocks * BLOCK_PULSES].reshape(n_blocks, -1)
-    readings = np.median(blocks, axis=1)
-    scatter = robust_sigma((blocks - readings[:, None]).ravel())
-    if not scatter > 0 or not np.isfinite(readings).all():
+    from rixs_pipeline.core.calibration.pulse_kernels import (  # numba: slow to import
+        block_medians,
+        robust_deviation,
+    )
+
+    readings = block_medians(pretrigger_mean, BLOCK_PULSES)
+    if not np.isfinite(readings).all():
+        return None
+    in_blocks = pretrigger_mean[: n_blocks * BLOCK_PULSES]
+    scatter = robust_deviation(in_blocks - np.repeat(readings, BLOCK_PULSES))
+    if not scatter > 0:
         return None
     order = np.argsort(readings)
     is_gap = np.diff(readings[order]) > LEVEL_GAP * scatter

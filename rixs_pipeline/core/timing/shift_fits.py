@@ -27,6 +27,7 @@ MIN_BAND_COUNTS = 2.0  # counts a point, on average, that make a band worth fitt
 MIN_POINTS = 8  # points in which pulses are fitted at least
 RATE_FLOOR = 0.02  # of the mean rate of a band, smallest rate
 VARIANCE_ROUNDS = 2  # fits, each with the variances from the one before
+CACHED_VALUES = 1 << 14  # f8, of which a few arrays fit into the processor's cache
 RIDGE = 1e-9  # relative, so that channels may be proportional to each other
 
 
@@ -267,11 +268,24 @@ def _deviance(
 ) -> FloatArray:
     """Return -2 log of the Poisson likelihood for each offset, f8 (offset,)."""
     windows = np.lib.stride_tricks.sliding_window_view(templates, len(counts), axis=1)
-    expected = np.zeros((len(coefficients), int(is_used.sum())))
-    for column, window in zip(coefficients.T, windows, strict=True):
-        expected += column[:, None] * window[:, is_used]
-    np.maximum(expected, floor, out=expected)
-    return np.asarray(2 * (expected.sum(axis=1) - np.log(expected) @ counts[is_used]))
+    if not is_used.all():
+        windows, counts = windows[:, :, is_used], counts[is_used]
+    # some offsets at a time and in place: larger arrays leave the processor's cache
+    n_rows = max(1, CACHED_VALUES // max(1, len(counts)))
+    deviance = np.empty(len(coefficients))
+    expected = np.empty((n_rows, len(counts)))
+    product = np.empty_like(expected)
+    for first in range(0, len(deviance), n_rows):
+        rows = slice(first, first + n_rows)
+        n = len(deviance[rows])
+        rate, term = expected[:n], product[:n]
+        rate.fill(0.0)
+        for column, window in zip(coefficients[rows].T, windows, strict=True):
+            rate += np.multiply(column[:, None], window[rows], out=term)
+        np.maximum(rate, floor, out=rate)
+        total = rate.sum(axis=1)
+        deviance[rows] = 2 * (total - np.log(rate, out=rate) @ counts)
+    return deviance
 
 
 def _solve(

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +10,6 @@ from rixs_pipeline.core.timing.shift_fits import BandCounts
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import NS_PER_S, Run
-from rixs_pipeline.types import FloatArray, IntArray
 
 N_BANDS = 8  # of pulse height: the lines of C, O and the metals are in different ones
 TOP_QUANTILE = 0.995  # of the pulse heights of a pixel, at which the last band ends
@@ -52,45 +50,35 @@ def count_in_bands(
     BandCounts
         Times are relative to the start of the scan in its log.
     """
+    from rixs_pipeline.core.timing import band_kernels  # compiled: slow to import
+
     n_bins = max(1, int((window.end_ns - window.start_ns) / (width * NS_PER_S)))
     pixels = []
     for path in scan.pulse_files:
         if off.pixel_number(path) in excluded:
             continue
         with suppress(InputError):
-            pixels.append(_read_pixel(path, window))
+            records = off.open_records(path)
+            rows = off.record_range(records, window.start_ns, window.end_ns)
+            columns = off.columns(records[rows])
+            pulses = band_kernels.select_pulses(
+                columns.time_ns,
+                columns.coefs[:, off.FILT_VALUE],
+                window.start_ns,
+                window.end_ns,
+            )
+            pixels.append(pulses)
     pixels = [pixel for pixel in pixels if len(pixel.time_ns) >= MIN_PIXEL_PULSES]
     numbers = [len(pixel.time_ns) for pixel in pixels]
     limit = MAX_RATIO * float(np.median(numbers)) if numbers else 0.0
-    counts = np.zeros(N_BANDS * n_bins)
+    counts = np.zeros((N_BANDS, n_bins))
     for pixel in pixels:
         if len(pixel.time_ns) > limit:
             continue
-        elapsed = (pixel.time_ns - window.start_ns) / (width * NS_PER_S)
-        time_bin = np.minimum(elapsed.astype(np.int64), n_bins - 1)
-        top = np.quantile(pixel.height, TOP_QUANTILE)
-        relative = pixel.height / top if top > 0 else np.zeros(len(time_bin))
-        band = np.clip((relative * N_BANDS).astype(np.int64), 0, N_BANDS - 1)
-        counts += np.bincount(band * n_bins + time_bin, minlength=len(counts))
+        top = band_kernels.quantile(pixel.height, TOP_QUANTILE)
+        band_kernels.add_to_bands(pixel, window.start_ns, width * NS_PER_S, top, counts)
     start = (window.start_ns - scan.start_ns) / NS_PER_S
-    return BandCounts(start, width, counts.reshape(N_BANDS, n_bins))
-
-
-@dataclass(frozen=True)
-class _PixelPulses:
-    time_ns: IntArray
-    height: FloatArray
-
-
-def _read_pixel(path: Path, window: TimeWindow) -> _PixelPulses:
-    """Read times and finite pulse heights of a pixel in a window."""
-    records = off.open_records(path)
-    rows = off.record_range(records, window.start_ns, window.end_ns)
-    time = np.array(records["unixnano"][rows], np.int64)
-    height = np.array(records["coefs"][rows, off.FILT_VALUE], np.float64)
-    is_valid = np.isfinite(height) & (height > 0)
-    is_valid &= (time >= window.start_ns) & (time < window.end_ns)
-    return _PixelPulses(time[is_valid], height[is_valid])
+    return BandCounts(start, width, counts)
 
 
 def window_digest(scan: Run, window: TimeWindow) -> list[list[int | str]]:

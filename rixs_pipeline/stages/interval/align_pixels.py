@@ -14,20 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.core.drift import pixel_alignment
-from rixs_pipeline.core.energy import later_calibration_share
 from rixs_pipeline.core.gain import EnergyRange
 from rixs_pipeline.core.maps import binning
-from rixs_pipeline.core.maps.kernel_arguments import (
-    NO_PHOTON_LIST,
-    BinOptions,
-    PointBatch,
-    UniformBins,
-)
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points, Run
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
-from rixs_pipeline.stages.scan.point_records import find_point_records
-from rixs_pipeline.types import CountArray, FloatArray, IntArray
+from rixs_pipeline.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -142,53 +134,6 @@ def _point_step(scan: Run, energies: tuple[PixelEnergy, ...]) -> int:
     return int(np.clip(step, 1, len(scan.points)))
 
 
-def measure_spectra(task: AlignTask) -> CountArray:
-    """Return the spectra (pixel, piece, bin) of a block in the points that are read.
-
-    A pixel that is not used has no counts. They are of 16 bits where these are enough.
-    """
-    n_pieces = int(task.piece.max(initial=-1)) + 1
-    n_pixels, n_bins = len(task.files), len(task.edges) - 1
-    spectra: CountArray = np.zeros((n_pixels, n_pieces, n_bins), np.uint16)
-    # The last column takes rejected records and photons outside all bins.
-    counts = np.empty((n_pieces, n_bins + 1), np.int64)
-    for row, (path, energy) in enumerate(zip(task.files, task.energies, strict=True)):
-        counts[:] = 0
-        _add_photons(path, energy, task, counts)
-        if counts[:, :-1].max(initial=0) > np.iinfo(spectra.dtype).max:
-            spectra = spectra.astype(np.int64)
-        spectra[row] = counts[:, :-1]
-    return spectra
-
-
-def _add_photons(
-    path: Path, energy: PixelEnergy, task: AlignTask, counts: IntArray
-) -> None:
-    """Add the photons of a pixel by its reference run's cuts to (piece, bin + 1)."""
-    from rixs_pipeline.core.maps import bin_kernel
-
-    if energy.cut_limits is None or energy.params is None:
-        return
-    records = find_point_records(path, task.points)
-    later_share = later_calibration_share(
-        task.points.middle, energy.params, energy.reference_times
-    )
-    n_parts = len(task.piece) // max(len(task.points), 1)  # of each point
-    first = records.slices.first[:, None]
-    bounds = first + records.number[:, None] * np.arange(n_parts + 1) // max(n_parts, 1)
-    batch = PointBatch(
-        first=bounds[:, :-1].ravel(),
-        stop=bounds[:, 1:].ravel(),
-        row=task.piece,
-        later_share=np.repeat(later_share, n_parts),
-    )
-    width = float(task.edges[1] - task.edges[0])
-    bins = UniformBins(float(task.edges[0]), width, float(task.edges[-1]))
-    cut_limits = energy.cut_limits.to_table()
-    options = BinOptions(cut_limits, np.stack(energy.params), bins)
-    bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
-
-
 class LineErrors:
     """Statistical errors of the lines of each pixel in a reference run."""
 
@@ -246,7 +191,7 @@ def align_pixels(
     energies
         Energy functions of its pixels.
     spectra
-        Counts of each pixel, i8 (pixel, bin), from `measure_spectra`.
+        Counts of each pixel, i8 (pixel, bin), from `first_pass`.
     edges
         Edges of the bins, f8 (bin + 1,), eV.
     line_errors

@@ -26,7 +26,7 @@ def mark_displaced(
         Energy functions of the pixels of the scan.
     spectra
         Counts of each pixel, (pixel, piece, bin), from
-        `align_pixels.measure_spectra`.
+        `first_pass.first_pass`.
     edges
         Edges of the bins, f8 (bin + 1,), eV.
     exclude

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.stages.interval.align_pixels import AlignTask, measure_spectra
-from rixs_pipeline.stages.scan.point_records import find_point_records
-from rixs_pipeline.types import CountArray, FloatArray, IntArray
+from rixs_pipeline.core.energy import later_calibration_share
+from rixs_pipeline.core.maps.kernel_arguments import (
+    NO_PHOTON_LIST,
+    BinOptions,
+    PointBatch,
+    PointSlices,
+    UniformBins,
+)
+from rixs_pipeline.core.stats.robust import Range
+from rixs_pipeline.stages.interval.align_pixels import AlignTask
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.scan.point_records import PointRecords, find_point_records
+from rixs_pipeline.types import CountArray, Float32Array, FloatArray, IntArray
 
 # of a pixel in a piece: their mean is good to 0.2 units where they scatter by 6
 ENOUGH_BASELINES = 1000
@@ -42,31 +52,81 @@ def coarse_pieces(piece: IntArray) -> IntArray:
 
 
 def first_pass(task: AlignTask) -> FirstPass:
-    """Measure spectra and baselines of a block of pixels."""
+    """Measure spectra and baselines of a block of pixels in the points that are read.
+
+    A pixel that is not used has no counts. They are of 16 bits where these are enough.
+    """
     coarse = coarse_pieces(task.piece)
-    n_pieces = int(coarse.max(initial=-1)) + 1
-    n_parts = len(coarse) // max(len(task.points), 1)  # of each point
-    parts = [np.flatnonzero(coarse == piece)[[0, -1]] for piece in range(n_pieces)]
-    baseline = np.full((len(task.files), n_pieces), np.nan)
+    n_coarse = int(coarse.max(initial=-1)) + 1
+    parts = [np.flatnonzero(coarse == piece)[[0, -1]] for piece in range(n_coarse)]
+    n_pixels, n_bins = len(task.files), len(task.edges) - 1
+    n_pieces = int(task.piece.max(initial=-1)) + 1
+    baseline = np.full((n_pixels, n_coarse), np.nan)
+    spectra: CountArray = np.zeros((n_pixels, n_pieces, n_bins), np.uint16)
+    # The last column takes rejected records and photons outside all bins.
+    counts = np.empty((n_pieces, n_bins + 1), np.int64)
     for row, energy in enumerate(task.energies):
         limits = energy.cut_limits
         if limits is None or energy.params is None:
             continue
         records = find_point_records(task.files[row], task.points)
-        share = np.arange(n_parts + 1)
-        bounds = records.number[:, None] * share // max(n_parts, 1)
-        bounds += records.slices.first[:, None]
-        first, stop = bounds[:, :-1].ravel(), bounds[:, 1:].ravel()
-        for piece, (first_part, last_part) in enumerate(parts):
-            begin, end = int(first[first_part]), int(stop[last_part])
+        bounds = _part_bounds(records, len(task.piece))
+        for piece, (first, last) in enumerate(parts):
             # from the first to the last point; pulses in between show it as well
-            step = max(1, (end - begin) // ENOUGH_BASELINES)
-            values = records.columns.pretrigger_mean[begin:end:step]
-            low, high = limits.pretrigger
-            accepted = values[(values >= low) & (values <= high)]
-            if len(accepted):
-                baseline[row, piece] = accepted.mean(dtype=np.float64)
-    return FirstPass(measure_spectra(task), baseline)
+            rows = slice(int(bounds.first[first]), int(bounds.stop[last]))
+            pretrigger_mean = records.columns.pretrigger_mean[rows]
+            baseline[row, piece] = _mean_baseline(pretrigger_mean, limits.pretrigger)
+        counts[:] = 0
+        _add_photons(records, bounds, energy, task, counts)
+        if counts[:, :-1].max(initial=0) > np.iinfo(spectra.dtype).max:
+            spectra = spectra.astype(np.int64)
+        spectra[row] = counts[:, :-1]
+    return FirstPass(spectra, baseline)
+
+
+def _part_bounds(records: PointRecords, n_parts: int) -> PointSlices:
+    """Return the records in each part (part,) of the points, equally many in each."""
+    parts_of_point = n_parts // max(len(records.points), 1)
+    share = np.arange(parts_of_point + 1)
+    bounds = records.number[:, None] * share // max(parts_of_point, 1)
+    bounds += records.slices.first[:, None]
+    return PointSlices(bounds[:, :-1].ravel(), bounds[:, 1:].ravel())
+
+
+def _mean_baseline(pretrigger_mean: Float32Array, accepted: Range) -> float:
+    """Return the mean of some of the accepted values (record,); NaN without any."""
+    values = pretrigger_mean[:: max(1, len(pretrigger_mean) // ENOUGH_BASELINES)]
+    values = values[(values >= accepted.low) & (values <= accepted.high)]
+    return float(values.mean(dtype=np.float64)) if len(values) else np.nan
+
+
+def _add_photons(
+    records: PointRecords,
+    bounds: PointSlices,
+    energy: PixelEnergy,
+    task: AlignTask,
+    counts: IntArray,
+) -> None:
+    """Add the photons of a pixel by its reference run's cuts to (piece, bin + 1)."""
+    from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
+
+    if energy.cut_limits is None or energy.params is None:
+        return
+    later_share = later_calibration_share(
+        task.points.middle, energy.params, energy.reference_times
+    )
+    parts_of_point = len(task.piece) // max(len(task.points), 1)
+    batch = PointBatch(
+        first=bounds.first,
+        stop=bounds.stop,
+        row=task.piece,
+        later_share=np.repeat(later_share, parts_of_point),
+    )
+    width = float(task.edges[1] - task.edges[0])
+    bins = UniformBins(float(task.edges[0]), width, float(task.edges[-1]))
+    cut_limits = energy.cut_limits.to_table()
+    options = BinOptions(cut_limits, np.stack(energy.params), bins)
+    bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
 
 
 def join_passes(first: FirstPass, second: FirstPass) -> FirstPass:

@@ -111,7 +111,6 @@ class SurroundingCalibrations:
             self._scans.setdefault(interval, []).append(scan)
         for scans in self._scans.values():
             scans.sort(key=_start)
-        self._datasets: dict[Path, xr.Dataset] = {}
         self._jumps: dict[Interval, dict[int, GainJump]] = {}
         self._jump_times: dict[Interval, dict[int, float]] = {}
         self._tails: dict[Interval, ResponseTails] = {}
@@ -160,15 +159,8 @@ class SurroundingCalibrations:
         return companions if self.is_closed(scan) else ends_of(companions)
 
     def read(self, scan: Run) -> list["xr.Dataset"]:
-        """Return the calibrations around a scan; only those are held in memory."""
-        datasets = {
-            path: self._datasets[path]
-            if path in self._datasets
-            else nexus.read_entry(path)
-            for path in self.interval(scan)
-        }
-        self._datasets = datasets
-        return list(datasets.values())
+        """Return the calibrations around a scan; their arrays are read-only."""
+        return [nexus.read_kept(path) for path in self.interval(scan)]
 
     def best_pixels(self, scan: Run) -> int | None:
         """Return how many of the best pixels the config asks for at the scan's edge."""

@@ -124,10 +124,13 @@ def estimate_throughput(
 def read_throughput(path: Path) -> Throughput | None:
     """Return the throughput of the used pixels from a scan's map; None if damaged."""
     try:
-        product = nexus.read_entry(path)
+        pixels = nexus.read_values(path, "pixel")
+        is_used = are_ok(nexus.read_values(path, "pixel_status"))
+        weights = nexus.read_values(path, "throughput")
     except InputError:
         return None
-    is_used = are_ok(product["pixel_status"].values)
-    pixels = product["pixel"].values[is_used].tolist()
-    weights = product["throughput"].values[is_used].tolist()
-    return dict(zip(pixels, weights, strict=True))
+    return {
+        pixel: weight
+        for pixel, is_ok, weight in zip(pixels, is_used, weights, strict=True)
+        if is_ok
+    }

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rixs_pipeline.core.calibration import pulse_kernels
-from rixs_pipeline.core.stats.robust import SIGMA_PER_MAD
+from rixs_pipeline.core.stats.robust import SIGMA_PER_MAD, robust_sigma
 from rixs_pipeline.types import PulseColumns
 
 NUMBERS = st.lists(
@@ -123,3 +123,18 @@ def test_offsets_are_counted_by_line_and_bin() -> None:
     pulse_kernels.add_to_offset_histograms(counts, line, bins, offset, 2.0)
     assert counts[0].tolist() == [[0, 0, 0, 0], [1, 0, 0, 0]]
     assert counts[1].tolist() == [[0, 0, 1, 1], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("block", [15, 4])
+def test_medians_of_blocks_are_those_of_numpy(block):
+    values = np.random.default_rng(2).normal(size=10 * block + 3)
+    values[[3, 2 * block]] = [np.nan, np.inf]
+    blocks = values[: 10 * block].reshape(10, block)
+    expected = np.median(blocks, axis=1)
+    assert np.isnan(expected[0]) and np.isfinite(expected[2])
+    np.testing.assert_array_equal(pulse_kernels.block_medians(values, block), expected)
+
+
+def test_the_robust_deviation_is_that_of_the_bulk():
+    values = np.random.default_rng(3).normal(5.0, 2.0, 999)
+    assert pulse_kernels.robust_deviation(values) == robust_sigma(values)

@@ -8,9 +8,9 @@ from rixs_pipeline.stages.interval.align_pixels import (
     MAX_PIECES,
     LineErrors,
     align_tasks,
-    measure_spectra,
     spectrum_edges,
 )
+from rixs_pipeline.stages.interval.first_pass import first_pass
 from rixs_pipeline.stages.interval.pixel_energies import (
     PixelEnergy,
     select_pixel_energies,
@@ -48,7 +48,7 @@ def beamline(folder, gains, photons=900):
 def measure(run, energies, block_size=3):
     """Return the spectra of all pixels of a scan."""
     tasks = align_tasks(run, energies, EDGES, block_size)
-    return np.concatenate([measure_spectra(task) for task in tasks])
+    return np.concatenate([first_pass(task).spectra for task in tasks])
 
 
 def reference_run(errors_ev=0.02):
@@ -133,7 +133,7 @@ def test_with_many_pulses_only_some_points_are_read(tmp_path, photons, step):
     in_points = photons * 2.0 / 2.5  # the pauses between points are not read
     share = len(AT.start_ns[::step]) / len(AT)
     assert spectra == pytest.approx(np.full(4, in_points * share), rel=0.15)
-    assert measure_spectra(tasks[0]).sum(axis=(1, 2)).tolist() == spectra.tolist()
+    assert first_pass(tasks[0]).spectra.sum(axis=(1, 2)).tolist() == spectra.tolist()
 
 
 def test_a_long_scan_has_pieces_of_adjacent_points(tmp_path):
@@ -147,7 +147,7 @@ def test_the_points_of_a_short_scan_are_divided(tmp_path):
     run = beamline(tmp_path, np.zeros(4))
     (task,) = align_tasks(run, (GOOD,) * 4, EDGES, 4)
     assert len(task.piece) == 4 * len(AT)
-    photons = measure_spectra(task).sum(axis=2)
+    photons = first_pass(task).spectra.sum(axis=2)
     assert photons.shape == (4, MAX_PIECES)
     assert photons.sum(axis=1).tolist() == pytest.approx([720] * 4, abs=60)
     assert photons.min() > 0
