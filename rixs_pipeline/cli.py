@@ -37,6 +37,9 @@ config_app = typer.Typer(
 app.add_typer(config_app, name="config")
 
 CLICK_INTERRUPTED = 130  # what click makes of Ctrl-C
+# New objects after which the interpreter looks for cycles. With its default of 700 that
+# takes a tenth of the time of a short reduction; the peak of the memory is the same.
+GC_THRESHOLD = 50_000
 BLAS_THREADS = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -117,6 +120,7 @@ def main() -> None:
 
     Errors that users can mend are one line and an exit code, never a traceback.
     """
+    gc.set_threshold(GC_THRESHOLD)
     for name in BLAS_THREADS:  # before numpy is loaded: workers share the work instead
         os.environ.setdefault(name, "1")
     for stream in (sys.stdout, sys.stderr):

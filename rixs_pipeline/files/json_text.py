@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ MAX_DEPTH = 50  # of lists and mappings in each other; files have up to 6
 MAX_VALUES = 4_000_000  # each takes up to 130 bytes of memory
 MAX_DIGITS = 20  # of an integer; those of 64 bits have 19
 _CONTAINERS = (dict, list)
-_LONG_INTEGER = re.compile(rf"\d{{{MAX_DIGITS}}}")  # or longer
+_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TOO_DEEP = f"JSON nested too deeply (more than {MAX_DEPTH} levels)"
 
@@ -66,7 +66,9 @@ def parse_json(text: bytes) -> Any:
     if sum(text.count(mark) for mark in (b",", b"[", b"{")) > MAX_VALUES:
         raise ValueError(f"more than {MAX_VALUES} JSON values")
     try:
-        value = _loads(text.decode("utf-8"))
+        # a function for each integer is called only where one may be too long
+        may_be_long = b"0" * MAX_DIGITS in text.translate(_AS_ZEROS)
+        value = _loads(text.decode("utf-8"), _parse_int if may_be_long else None)
     except json.JSONDecodeError as error:
         raise ValueError(
             f"broken JSON at line {error.lineno}, column {error.colno} ({error.msg})"
@@ -116,10 +118,8 @@ def _entries(value: Any) -> str:
     return f"{brackets[0]}\n  {inner}\n {brackets[1]}"
 
 
-def _loads(text: str) -> Any:
+def _loads(text: str, parse_int: Callable[[str], int] | None) -> Any:
     """Return a value without halves of surrogate pairs, which no file can hold."""
-    # a function for each integer is called only where one may be too long
-    parse_int = _parse_int if _LONG_INTEGER.search(text) else None
     value = json.loads(text, parse_int=parse_int)
     if _SURROGATE.search(text):
         whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")

@@ -103,6 +103,7 @@ class DigestCache:
             The JSON file; it need not exist.
         """
         self.path = path
+        self._loaded = _status(path)
         self._files: dict[str, _FileDigests] = _load(path)
         self._resolved: dict[Path, str] = {}  # following links takes longer than lookup
         self._has_changed = False
@@ -231,16 +232,21 @@ class DigestCache:
         if not self._has_changed:
             return
         with locked(self.path.parent):
-            on_disk = _load(self.path)
-            for name, cached in self._files.items():
-                if name in on_disk and on_disk[name].status == cached.status:
-                    cached.ranges |= on_disk[name].ranges
-                    cached.windows |= on_disk[name].windows
-            self._files = on_disk | self._files
+            if _status(self.path) != self._loaded:
+                self._merge(_load(self.path))
             content = {name: vars(cached) for name, cached in self._files.items()}
             with atomic_path(self.path) as temporary:
                 temporary.write_text(format_json(content), encoding="utf-8")
+            self._loaded = _status(self.path)
         self._has_changed = False
+
+    def _merge(self, on_disk: dict[str, _FileDigests]) -> None:
+        """Add what other processes have written."""
+        for name, cached in self._files.items():
+            if name in on_disk and on_disk[name].status == cached.status:
+                cached.ranges |= on_disk[name].ranges
+                cached.windows |= on_disk[name].windows
+        self._files = on_disk | self._files
 
 
 def _digest_repaired(file: off.OffFile, window: Limits) -> str:
@@ -285,6 +291,14 @@ def _end_ns(window: str) -> float:
     """Return the end of a window from its key; of a damaged key it never comes."""
     end = window.rpartition("-")[2]
     return int(end) if end.isdecimal() and len(end) <= _MOST_DIGITS else math.inf
+
+
+def _status(path: Path) -> FileStatus | None:
+    """Return the status of a cache; None where there is none."""
+    try:
+        return file_status(path)
+    except InputError:
+        return None
 
 
 def _load(path: Path) -> dict[str, _FileDigests]:

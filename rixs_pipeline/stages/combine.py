@@ -11,7 +11,6 @@ from rixs_pipeline.stages.flux.beamtime_flux import BeamtimeFlux, sample_loss
 from rixs_pipeline.stages.flux.compare_passes import compare_pass_flux
 from rixs_pipeline.stages.flux.compare_readings import compare_readings, scale_readings
 from rixs_pipeline.stages.sample import combine_scans, passes
-from rixs_pipeline.stages.sample.pass_maps import PassMaps
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
 
 
@@ -23,7 +22,6 @@ class Combine(Stage[SampleEdge]):
     def __init__(self, context: RunContext) -> None:
         super().__init__(context)
         self.flux = BeamtimeFlux(context)
-        self.pass_maps = PassMaps(context)
 
     def products(self) -> list[Product[SampleEdge]]:
         """Return a map for every sample and edge that has scans."""
@@ -79,7 +77,7 @@ class Combine(Stage[SampleEdge]):
         """Test the passes against each other and add them."""
         config, group = self.context.config, product.source
         scan_paths = group.scan_paths(self.context.out)
-        scans = self.pass_maps.read(scan_paths, with_counts=True)
+        scans = self.context.pass_maps.read(scan_paths, with_counts=True)
         verdict = self.flux.verdict(group)
         normalise = config.normalise
         flux = compare_pass_flux(

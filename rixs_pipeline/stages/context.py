@@ -14,6 +14,7 @@ from rixs_pipeline.io import provenance
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages import chunks
+from rixs_pipeline.stages.sample.pass_maps import PassMaps
 from rixs_pipeline.types import Edge, FloatArray, Outcome
 
 Task = TypeVar("Task")
@@ -152,6 +153,11 @@ class RunContext:
     def emission_edges(self) -> FloatArray:
         """Edges of the emission bins of all maps, f8 (bin + 1,), eV."""
         return emission_edges(self.config.map.emission, self.config.map.step)
+
+    @cached_property
+    def pass_maps(self) -> PassMaps:
+        """The maps of scans that are averaged over the passes of a sample and edge."""
+        return PassMaps(self.out, self.products.file_digest)
 
     def excluded_points(self, scan: Run) -> tuple[int, ...]:
         """Return the numbers of a scan's points that the config excludes."""

@@ -13,14 +13,13 @@ from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import nexus
 from rixs_pipeline.schema import POINT_USED
-from rixs_pipeline.stages.context import RunContext, SampleEdge
+from rixs_pipeline.stages.context import SampleEdge
 from rixs_pipeline.stages.flux.compare_readings import usable_readings
 from rixs_pipeline.stages.sample.absorption_spectra import (
     absorption_spectra,
     is_pre_edge_linear,
     select_pfy,
 )
-from rixs_pipeline.stages.sample.pass_maps import PassMaps
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
 from rixs_pipeline.types import Edge, FloatArray
 
@@ -29,10 +28,6 @@ class Xas(Stage[SampleEdge]):
     """The absorption spectra of one sample and edge, one entry a channel."""
 
     verb = "xas"
-
-    def __init__(self, context: RunContext) -> None:
-        super().__init__(context)
-        self.pass_maps = PassMaps(context)
 
     def products(self) -> list[Product[SampleEdge]]:
         """Return a product where there are spectra, and readings of a channel.
@@ -72,7 +67,7 @@ class Xas(Stage[SampleEdge]):
             for scan, path in zip(group.scans, group.scan_paths(out), strict=True)
             if scan.name not in left_out
         ]
-        scans = self.pass_maps.read(scan_paths, with_counts=False)
+        scans = self.context.pass_maps.read(scan_paths, with_counts=False)
         scans = usable_readings(
             scans,
             self.context.config.xas,

@@ -5,7 +5,7 @@ Each new pass is tested against all others, and averaged with them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ from rixs_pipeline import paths
 from rixs_pipeline.io.array_cache import ArrayCache
 from rixs_pipeline.io.entry_cache import EntryCache
 from rixs_pipeline.schema import SCAN_MAP
-from rixs_pipeline.stages.context import RunContext
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,12 +31,26 @@ DESCRIPTIONS = tuple(
 
 
 class PassMaps:
-    """Maps of scans as `schema.SCAN_MAP`, without `NOT_ADDED` and `DESCRIPTIONS`."""
+    """Maps of scans as `schema.SCAN_MAP`, without `NOT_ADDED` and `DESCRIPTIONS`.
 
-    def __init__(self, context: RunContext) -> None:
-        self._context = context
-        arrays = ArrayCache(context.out / paths.ARRAY_CACHE / "scans")
+    What is read of a pass but its counts, some 60 kB, stays in memory: two stages need
+    it.
+    """
+
+    def __init__(self, out: Path, file_digest: Callable[[Path], str]) -> None:
+        """Open the cache of a folder of results.
+
+        Parameters
+        ----------
+        out
+            The folder.
+        file_digest
+            Returns a digest of the content of a product.
+        """
+        arrays = ArrayCache(out / paths.ARRAY_CACHE / "scans")
         self._cache = EntryCache(arrays, (COUNTS, *NOT_ADDED, *DESCRIPTIONS))
+        self._file_digest = file_digest
+        self._without_counts: dict[tuple[Path, str], xr.Dataset] = {}
 
     def read(
         self, scan_paths: Collection[Path], *, with_counts: bool
@@ -60,6 +73,14 @@ class PassMaps:
         InputError
             A product cannot be read.
         """
-        large = (COUNTS,) if with_counts else ()
-        digest = self._context.products.file_digest
-        return [self._cache.read(path, digest(path), large) for path in scan_paths]
+        return [self._read(path, with_counts) for path in scan_paths]
+
+    def _read(self, path: Path, with_counts: bool) -> xr.Dataset:
+        digest = self._file_digest(path)
+        known = self._without_counts.get((path, digest))
+        if known is not None and not with_counts:
+            return known
+        rixs_map = self._cache.read(path, digest, (COUNTS,) if with_counts else ())
+        without_counts = rixs_map.drop_vars(COUNTS, errors="ignore")
+        self._without_counts[path, digest] = without_counts
+        return rixs_map

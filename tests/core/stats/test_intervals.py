@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 from scipy.stats import chi2, poisson
 
 from rixs_pipeline.core.stats.intervals import (
+    BLAKER_LOWER,
+    BLAKER_UPPER,
     Interval,
     count_interval,
     gamma_interval,
@@ -106,3 +108,37 @@ def test_a_widened_interval_is_normal_for_normal_errors() -> None:
     np.testing.assert_allclose(
         [lower[0], upper[0]], [100 - 1.96 * 5, 100 + 1.96 * 5], rtol=1e-4
     )
+
+
+def acceptability(means: np.ndarray, n: int) -> np.ndarray:
+    """Return the probability (mean,) of counts at least as far in a tail as n."""
+    counts = np.arange(-1, 4 * len(BLAKER_LOWER))[:, None]
+    at_most = poisson.cdf(counts, means)  # P(N <= count), count -1 first
+    at_least = 1.0 - at_most[:-1]  # P(N >= count), count 0 first
+    below, above = at_most[n + 1], at_least[n]
+    smaller = np.minimum(below, above)
+    lower_tails = np.where(at_most <= smaller, at_most, 0.0)
+    upper_tails = np.where(at_least <= smaller, at_least, 0.0)
+    with_upper_tail = below + upper_tails.max(axis=0)
+    with_lower_tail = above + lower_tails.max(axis=0)
+    return np.where(below < above, with_upper_tail, with_lower_tail)
+
+
+def blaker_end(garwood_end: float, n: int) -> float:
+    """Return the last mean, from Garwood's end on, before Blaker's test accepts n."""
+    first, last = garwood_end, float(n)
+    for _ in range(2):
+        means = np.linspace(first, last, 1000)
+        accepted = int(np.argmax(acceptability(means, n) > 0.05))
+        first, last = means[max(accepted - 1, 0)], means[accepted]
+    return float(first)
+
+
+@pytest.mark.parametrize("n", range(len(BLAKER_LOWER) - 1))
+def test_the_table_has_the_ends_of_blakers_test(n: int) -> None:
+    lower, upper = garwood_interval(np.array([n]))
+    upper_ratio = blaker_end(upper[0], n) / upper[0]
+    assert BLAKER_UPPER[n] == pytest.approx(upper_ratio, rel=1e-9)
+    if n:
+        lower_ratio = blaker_end(lower[0], n) / lower[0]
+        assert BLAKER_LOWER[n] == pytest.approx(lower_ratio, rel=1e-9)

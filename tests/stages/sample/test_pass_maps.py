@@ -5,12 +5,7 @@ import pytest
 import xarray as xr
 
 from rixs_pipeline.io import nexus
-from rixs_pipeline.stages.sample.pass_maps import (
-    COUNTS,
-    DESCRIPTIONS,
-    NOT_ADDED,
-    PassMaps,
-)
+from rixs_pipeline.stages.sample.pass_maps import COUNTS, DESCRIPTIONS, NOT_ADDED
 from tests.stages.contexts import make_context
 from tests.stages.sample.cobalt_scans import scan, with_pixels
 
@@ -28,8 +23,27 @@ def test_passes_are_those_of_the_products(tmp_path, with_counts):
     assert "throughput" in without and "misalignment" not in without
     expected = [nexus.read_entry(path, without=without) for path in scan_paths]
     for _ in range(2):  # from the products, and from the cache
-        passes = PassMaps(make_context(tmp_path)).read(
-            scan_paths, with_counts=with_counts
-        )
-        for read, scan_map in zip(passes, expected, strict=True):
-            xr.testing.assert_identical(read, scan_map)
+        pass_maps = make_context(tmp_path).pass_maps
+        for _ in range(2):  # and from the memory
+            passes = pass_maps.read(scan_paths, with_counts=with_counts)
+            for read, scan_map in zip(passes, expected, strict=True):
+                xr.testing.assert_identical(read, scan_map)
+
+
+def test_counts_are_not_left_where_they_are_not_wanted(tmp_path):
+    path = tmp_path / "scan0001.nxs"
+    nexus.write_product(path, {"entry": scan(1)}, {}, COUNTS)
+    pass_maps = make_context(tmp_path).pass_maps
+    for with_counts in (True, False, True):
+        (rixs_map,) = pass_maps.read([path], with_counts=with_counts)
+        assert (COUNTS in rixs_map) is with_counts
+
+
+def test_a_product_that_was_made_again_is_read_again(tmp_path):
+    path = tmp_path / "scan0001.nxs"
+    pass_maps = make_context(tmp_path).pass_maps
+    for seed in (1, 2):
+        written = scan(seed)
+        nexus.write_product(path, {"entry": written}, {}, COUNTS)
+        (rixs_map,) = pass_maps.read([path], with_counts=False)
+        assert np.array_equal(rixs_map["i0"].values, written["i0"].values)
