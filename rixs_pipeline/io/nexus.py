@@ -306,7 +306,10 @@ def _entry_names(path: Path) -> list[str]:
 
 
 def read_entry(
-    path: Path, entry: str = "entry", without: Collection[str] = ()
+    path: Path,
+    entry: str = "entry",
+    without: Collection[str] = (),
+    only: Collection[str] | None = None,
 ) -> xr.Dataset:
     """Read the dataset of an entry, with the entry's attributes.
 
@@ -320,6 +323,8 @@ def read_entry(
         Name of the entry.
     without
         Variables that are not read.
+    only
+        Variables that are read if they are there; default: all.
 
     Returns
     -------
@@ -335,10 +340,12 @@ def read_entry(
 
     with _open(path) as entries:
         group = entries[entry]
+        data = member(group, "data")
+        names = [n for n in data if n not in without and (only is None or n in only)]
         variables = {
             name: _read_variable(stored)
-            for name, stored in members(member(group, "data")).items()
-            if name not in without and not _is_bare_dimension(stored)
+            for name in names
+            if not _is_bare_dimension(stored := member(data, name))
         }
         attributes = {key: _plain(value) for key, value in group.attrs.items()}
         return xr.Dataset(variables, attrs=attributes)

@@ -1,4 +1,4 @@
-"""A figure whose empty panels serve several plots of one layout."""
+"""Figures whose empty panels serve several plots of one layout."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ if TYPE_CHECKING:
 
 
 class FigurePage:
-    """Make figures of one layout by clearing the panels of the figure before.
+    """Make figures by clearing the panels of the last one of their layout.
 
     Axes and their ticks take longer to make than to fill.
     """
 
     def __init__(self) -> None:
-        self._figure: Figure | None = None
-        self._layout: tuple[Hashable, ...] = ()
+        self._figures: dict[tuple[Hashable, ...], Figure] = {}
 
     def empty_figure(
         self, title: str, make_figure: Callable[..., Figure], *options: Hashable
@@ -42,18 +41,18 @@ class FigurePage:
         Returns
         -------
         Figure
-            If layout and options are the same as before, the figure before, which has
-            to be saved by then; otherwise a new one.
+            If there is one of the same layout and options, that one, which has to be
+            saved by then; otherwise a new one.
         """
         layout = (make_figure, *options)
-        if self._figure is None or layout != self._layout:
-            self._figure = make_figure(title, *options)
-            self._layout = layout
-            return self._figure
-        for axes in self._figure.axes:
+        if layout not in self._figures:
+            self._figures[layout] = make_figure(title, *options)
+            return self._figures[layout]
+        figure = self._figures[layout]
+        for axes in figure.axes:
             _clear_panel(axes)
-        style.set_title(self._figure, title)
-        return self._figure
+        style.set_title(figure, title)
+        return figure
 
 
 def _clear_panel(axes: Axes) -> None:

@@ -167,7 +167,9 @@ def cuts_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
     return waterfall_figure(spectra, title, window)
 
 
-def overview_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
+def overview_figure(
+    spectra: Mapping[str, xr.Dataset], title: str, page: FigurePage | None = None
+) -> Figure:
     """Plot all regions of a sample and edge as small panels, in the order given.
 
     Parameters
@@ -176,24 +178,34 @@ def overview_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
         Region -> as `schema.spectrum`.
     title : str
         Of the figure.
+    page : FigurePage, optional
+        Its figure is drawn anew if it has as many panels.
 
     Returns
     -------
     Figure
         With a panel a region.
     """
-    columns = min(OVERVIEW_COLUMNS, max(1, len(spectra)))
-    rows = max(1, -(-len(spectra) // columns))
-    figure = style.new_figure(4 * columns, 0.6 + 2.7 * rows, title)
-    spacing = Spacing(0.7, 0.45, 0.15, 0.75, 0.7, 0.72)
-    grid = style.add_grid(figure, rows, columns, spacing)
-    for number, (name, dataset) in enumerate(spectra.items()):
-        axes = figure.add_subplot(grid[number // columns, number % columns])
+    page = page or FigurePage()
+    figure = page.empty_figure(title, _new_overview_figure, len(spectra))
+    for axes, (name, dataset) in zip(figure.axes, spectra.items(), strict=True):
         spectrum = sort_spectrum(dataset)
         window = _edge_window(spectrum)
         _draw_spectrum(axes, spectrum, style.BLUE, window)
         _finish_panel(axes, [spectrum], window, name, style.SMALL_SIZE)
         axes.locator_params(nbins=5)
+    return figure
+
+
+def _new_overview_figure(title: str, n_panels: int) -> Figure:
+    """Return empty panels, row by row."""
+    columns = min(OVERVIEW_COLUMNS, max(1, n_panels))
+    rows = max(1, -(-n_panels // columns))
+    figure = style.new_figure(4 * columns, 0.6 + 2.7 * rows, title)
+    spacing = Spacing(0.7, 0.45, 0.15, 0.75, 0.7, 0.72)
+    grid = style.add_grid(figure, rows, columns, spacing)
+    for number in range(n_panels):
+        figure.add_subplot(grid[number // columns, number % columns])
     return figure
 
 
@@ -266,15 +278,8 @@ def _draw_spectrum(
         curve.set_marker("o")
         curve.set_markersize(3.2 if len(energy) < MANY_POINTS else 2.0)
     has_bar = _has_bar(spectrum, window)
-    axes.errorbar(
-        energy[has_bar],
-        intensity[has_bar],
-        spectrum["intensity_errors"].values[has_bar],
-        fmt="none",
-        ecolor=colour,
-        elinewidth=0.7,
-        alpha=0.7,
-    )
+    errors = spectrum["intensity_errors"].values[has_bar]
+    style.draw_error_bars(axes, energy[has_bar], intensity[has_bar], errors, colour)
 
 
 def _has_bar(spectrum: xr.Dataset, window: Limits) -> BoolArray:

@@ -4,6 +4,7 @@ The results do not depend on it.
 """
 
 import functools
+import gc
 import logging
 import multiprocessing
 import os
@@ -403,5 +404,6 @@ def end_with_parent() -> None:
 def _initialise_worker() -> None:
     """Leave Ctrl-C to the parent process; end when it ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # what is loaded stays, and need not be searched for garbage
     _hide_dask_arrays()
     end_with_parent()

@@ -160,6 +160,17 @@ def test_every_variable_has_a_unit_and_a_name_and_every_text_a_fixed_length(
                 assert attributes["long_name"], where
 
 
+def test_only_some_variables_are_read(tmp_path):
+    path = write(tmp_path / "p.nxs")
+    whole = nexus.read_entry(path)
+    assert nexus.read_entry(path, only=("counts", "missing")).identical(
+        whole[["counts"]].drop_vars("x")
+    )
+    assert nexus.read_entry(path, without=("x", "counts")).identical(
+        whole.drop_vars(["x", "counts"])
+    )
+
+
 def test_a_kept_product_is_read_again_when_its_file_has_changed(tmp_path):
     path = write(tmp_path / "p.nxs")
     kept = nexus.read_kept(path)

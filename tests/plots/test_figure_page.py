@@ -28,7 +28,18 @@ def test_a_spectrum_looks_the_same_in_the_figure_of_another_one(make_spectrum):
         assert np.array_equal(pixels_of(figure), pixels_of(alone))
 
 
-@pytest.mark.parametrize(("layouts", "number"), [("aa", 1), ("ab", 2), ("aba", 3)])
+def test_an_overview_looks_the_same_in_the_figure_of_another_one(make_spectrum):
+    page = FigurePage()
+    for height, number in [(1.0, 4), (500.0, 4), (2.0, 3), (0.02, 4)]:
+        regions = {
+            f"region {n}": make_spectrum(height=height * (1 + n)) for n in range(number)
+        }
+        figure = spectra.overview_figure(regions, "overview", page)
+        alone = spectra.overview_figure(regions, "overview")
+        assert np.array_equal(pixels_of(figure), pixels_of(alone))
+
+
+@pytest.mark.parametrize(("layouts", "number"), [("aa", 1), ("ab", 2), ("aba", 2)])
 def test_panels_are_made_only_for_another_layout(layouts, number):
     made = []
 

@@ -18,10 +18,21 @@ from rixs_pipeline.plots import comparison, corrections, labels, maps, spectra
 from rixs_pipeline.plots.figure_page import FigurePage
 from rixs_pipeline.stages.figures.draw import PlannedFigure
 from rixs_pipeline.stages.sample.configured_regions import outlines_on_map
-from rixs_pipeline.stages.sample.pass_maps import COUNTS, NOT_ADDED
 
 if TYPE_CHECKING:
     import xarray as xr
+
+# What `_line_positions` reads of the map of a scan
+OF_LINES = (
+    "emission_energy",
+    "energy_scale_errors",
+    "sample_line",
+    "sample_line_position",
+    "sample_line_position_errors",
+)
+
+# Of the process: the next reduction while a beamtime runs draws the same layouts
+PAGE = FigurePage()
 
 
 @dataclass(frozen=True)
@@ -73,11 +84,10 @@ def sample_figures(
     outlines = outlines_on_map(rixs_map, regions)
     outlined_map = partial(maps.map_figure, rixs_map, title, outlines)
     yield PlannedFigure(path("map"), [rixs_map, outlines], outlined_map)
-    page = FigurePage()
     for name, spectrum in by_region.items():
-        plot = partial(spectra.spectrum_figure, spectrum, f"{title}: {name}", page)
+        plot = partial(spectra.spectrum_figure, spectrum, f"{title}: {name}", PAGE)
         yield PlannedFigure(path(name), [spectrum, title], plot)
-    overview = partial(spectra.overview_figure, by_region, title)
+    overview = partial(spectra.overview_figure, by_region, title, PAGE)
     yield PlannedFigure(path("overview"), [by_region, title], overview)
     passes = _line_positions(out, rixs_map)
     if passes:
@@ -101,7 +111,7 @@ def _line_positions(out: Path, rixs_map: xr.Dataset) -> dict[str, xr.Dataset]:
         scan_path = paths.scan_product(out, name)
         if not scan_path.is_file():
             continue
-        scan = nexus.read_entry(scan_path, without=(COUNTS, *NOT_ADDED))
+        scan = nexus.read_entry(scan_path, only=OF_LINES)
         if "sample_line_position" in scan and scan.sizes["sample_line"]:
             positions = scan[["sample_line_position", "sample_line_position_errors"]]
             at_lines = np.interp(
