@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from rixs_pipeline.files.opening import FileKind, read_text
-from rixs_pipeline.io.hdf5 import open_hdf5, read_array
+from rixs_pipeline.io.hdf5 import open_hdf5, plain_value, read_array
 from rixs_pipeline.paths import PRODUCT_FOLDERS
 
 TOLERANCE = 1e-12
@@ -117,7 +117,7 @@ def _contents(path: Path) -> dict[str, Any]:
     def visit(name: str, node: h5py.Group | h5py.Dataset) -> None:
         for key, value in node.attrs.items():
             if key not in PROVENANCE:
-                values[f"{name}@{key}"] = np.asarray(value)
+                values[f"{name}@{key}"] = np.asarray(plain_value(value))
         if isinstance(node, h5py.Dataset):
             values[name] = read_array(node)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from rixs_pipeline import __version__
 from rixs_pipeline.errors import InputError, UsageError
-from rixs_pipeline.io.hdf5 import member, members, open_hdf5, read_array
+from rixs_pipeline.io.hdf5 import member, members, open_hdf5, plain_value, read_array
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.paths import export_folder, photon_list, safe_name
 from rixs_pipeline.types import FloatArray
@@ -297,7 +297,7 @@ def _read_spectrum(region: str, entry: h5py.Group) -> Spectrum:
     data = members(member(entry, "data"))
     (axis, *_) = [axis for axis in _AXES if axis in data]
     metadata = {
-        key: _text(value)
+        key: str(plain_value(value))
         for key, value in entry.attrs.items()
         if key not in _INTERNAL_ATTRIBUTES
     }
@@ -317,15 +317,11 @@ def _read_spectrum(region: str, entry: h5py.Group) -> Spectrum:
             for column, values in stored.items()
         },
         units={
-            column: _text(values.attrs.get("units", ""))
+            column: str(plain_value(values.attrs.get("units", "")))
             for column, values in stored.items()
         },
         metadata=metadata,
     )
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def xdi_edge(edge: str, source: Path | str = "spectrum") -> XdiEdge:

@@ -1,8 +1,12 @@
-"""HDF5 files that are read: no links, no data of other files, plausible sizes."""
+"""HDF5: reading without links and data of other files, and how text is stored.
+
+Text has variable length and is UTF-8: what most readers take for text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,11 +18,12 @@ from numpy.typing import NDArray
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.opening import FileKind, check_regular, one_line
 
-_STORED_KINDS = "biufS"  # numbers and text of fixed length
+_NUMBER_KINDS = "biuf"
 # A dataset may take as much memory, or as many times what it takes in the file: gzip
 # compresses zeros by a factor of about 1000
 _MAX_BYTES = 1 << 26
 _MAX_COMPRESSION = 1100
+_MAX_TEXT_BYTES = 1 << 28  # of texts that are read at a time
 
 
 @contextmanager
@@ -99,7 +104,7 @@ def member(group: h5py.Group, name: str) -> Any:
 
 
 def read_array(stored: h5py.Dataset) -> NDArray[Any]:
-    """Return the values of a dataset; text is bytes.
+    """Return the values of a dataset: numbers, or text as an array of str objects.
 
     Raises
     ------
@@ -108,7 +113,46 @@ def read_array(stored: h5py.Dataset) -> NDArray[Any]:
         what is in the file can.
     """
     check_array(stored)
-    return np.asarray(stored[()])
+    if stored.dtype.kind in _NUMBER_KINDS:
+        return np.asarray(stored[()])
+    is_fixed = stored.dtype.kind == "S"
+    encoded = np.ravel(stored[()]).tolist() if is_fixed else _read_texts(stored)
+    texts = np.empty(len(encoded), object)
+    texts[:] = [text.decode() for text in encoded]
+    return texts.reshape(stored.shape)
+
+
+def _read_texts(stored: h5py.Dataset) -> list[bytes]:
+    """Return texts of variable length, one after the other.
+
+    Many may stand for one text of the file, but none is longer than the file.
+    """
+    most = max(1, _MAX_TEXT_BYTES // stored.file.id.get_filesize())
+    texts: list[bytes] = []
+    n_bytes = 0
+    for part in _parts(stored.shape, most):
+        values = np.ravel(stored[part]).tolist()
+        texts += values
+        n_bytes += sum(map(len, values))
+        if n_bytes > _MAX_BYTES:
+            raise ValueError(f"'{stored.name}' takes more than {_MAX_BYTES} bytes")
+    return texts
+
+
+def _parts(shape: tuple[int, ...], most: int) -> Iterator[tuple[Any, ...]]:
+    """Yield selections of an array in its order, with at most so many values each."""
+    if not shape:
+        yield ()
+        return
+    row = math.prod(shape[1:])
+    if row <= most:
+        step = most // max(row, 1)
+        for first in range(0, shape[0], step):
+            yield (slice(first, first + step),)
+        return
+    for index in range(shape[0]):
+        for part in _parts(shape[1:], most):
+            yield (index, *part)
 
 
 def check_array(stored: h5py.Dataset) -> None:
@@ -120,7 +164,7 @@ def check_array(stored: h5py.Dataset) -> None:
         As for `read_array`.
     """
     name = str(stored.name)
-    if not isinstance(stored, h5py.Dataset) or stored.dtype.kind not in _STORED_KINDS:
+    if not isinstance(stored, h5py.Dataset) or not _is_number_or_text(stored.dtype):
         raise ValueError(f"'{name}' is not an array of numbers or text")
     layout = stored.id.get_create_plist()
     if layout.get_layout() == h5py.h5d.VIRTUAL or layout.get_external_count():
@@ -128,6 +172,10 @@ def check_array(stored: h5py.Dataset) -> None:
     stored_bytes = stored.id.get_storage_size()
     if stored.nbytes > max(_MAX_BYTES, _MAX_COMPRESSION * stored_bytes):
         raise ValueError(f"'{name}' takes {stored.nbytes} bytes of memory")
+
+
+def _is_number_or_text(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in _NUMBER_KINDS or h5py.check_string_dtype(dtype) is not None
 
 
 def dimension_names(stored: h5py.Dataset) -> list[str]:
@@ -170,6 +218,35 @@ def attribute_text(stored: h5py.Dataset, name: str) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return value if isinstance(value, str) else ""
+
+
+def plain_value(value: Any) -> Any:
+    """Return the value of an attribute as a plain Python value.
+
+    Raises
+    ------
+    UnicodeError
+        A text that is not UTF-8.
+    """
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, str):
+        value.encode()  # h5py escapes what it cannot decode
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def text_value(text: str) -> NDArray[Any]:
+    """Return a text as it is stored, ()."""
+    return text_array([text]).reshape(())
+
+
+def text_array(texts: Iterable[str]) -> NDArray[Any]:
+    """Return texts as they are stored, (text,).
+
+    What UTF-8 cannot encode (half a surrogate pair) is escaped.
+    """
+    encoded = [text.encode(errors="backslashreplace") for text in texts]
+    return np.array(encoded, dtype=h5py.string_dtype())
 
 
 def _last_part(hdf5_path: object) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +25,10 @@ from rixs_pipeline.io.hdf5 import (
     member,
     members,
     open_hdf5,
+    plain_value,
     read_array,
+    text_array,
+    text_value,
 )
 from rixs_pipeline.io.temporaries import temporary_path
 from rixs_pipeline.schema import SCHEMA_VERSION
@@ -97,12 +100,12 @@ def write_product(
             for key, value in {**of_entries, **dataset.attrs}.items():
                 entry.attrs[str(key)] = _attribute(value)
             if facts is not None:  # an attribute is 64 kB at most
-                entry[FACTS] = _text(facts)
+                entry[FACTS] = text_value(facts)
                 _set_texts(entry[FACTS], units="", long_name="item of run.json, JSON")
                 facts = None
             data = entry.create_group("data")
             _set_texts(data, NX_class="NXdata", signal=signal)
-            data.attrs["axes"] = _texts(axes or map(str, dataset[signal].dims))
+            data.attrs["axes"] = text_array(axes or map(str, dataset[signal].dims))
             _write_variables(data, dataset)
             _attach_dimensions(data, dataset)
         file.flush()
@@ -113,7 +116,7 @@ def write_product(
 
 def _set_texts(target: h5py.HLObject, **attributes: str) -> None:
     for name, text in attributes.items():
-        target.attrs[name] = _text(text)
+        target.attrs[name] = text_value(text)
 
 
 def _write_variables(group: h5py.Group, dataset: xr.Dataset) -> None:
@@ -122,9 +125,7 @@ def _write_variables(group: h5py.Group, dataset: xr.Dataset) -> None:
         values = _stored_values(variable)
         stored = group.create_dataset(str(name), data=values, **_compression(values))
         for key, value in variable.attrs.items():
-            stored.attrs[key] = _text(value) if isinstance(value, str) else value
-        if stored.dtype.kind == "S":
-            _set_texts(stored, _Encoding="utf-8")
+            stored.attrs[key] = text_value(value) if isinstance(value, str) else value
 
 
 def _compression(values: NDArray[Any]) -> dict[str, Any]:
@@ -166,24 +167,8 @@ def _stored_values(variable: xr.Variable) -> NDArray[Any]:
     """Return the values of a variable as HDF5 stores them."""
     values = np.asarray(variable.values)
     if values.dtype.kind in "OU":
-        return _texts(map(str, values.ravel())).reshape(values.shape)
+        return text_array(map(str, values.ravel())).reshape(values.shape)
     return values.astype(np.int8) if values.dtype.kind == "b" else values
-
-
-def _text(text: str) -> NDArray[Any]:
-    """Return a fixed-length string: some readers garble variable-length ones."""
-    return _texts([text]).reshape(())
-
-
-def _texts(texts: Iterable[str]) -> NDArray[Any]:
-    """Return fixed-length strings, (text,), marked as UTF-8.
-
-    What UTF-8 cannot encode (half a surrogate pair) is escaped.
-    """
-    encoded = [text.encode(errors="backslashreplace") for text in texts]
-    longest = max(map(len, encoded), default=0)
-    dtype = h5py.string_dtype("utf-8", max(longest, 1))
-    return np.array(encoded, dtype=dtype)
 
 
 def _attribute(value: Any) -> Any:
@@ -192,14 +177,7 @@ def _attribute(value: Any) -> Any:
     if is_number and not isinstance(value, bool):
         return value
     text = value if isinstance(value, str) else json.dumps(value)
-    return _text(text)
-
-
-def _plain(value: Any) -> Any:
-    """Return an attribute as a plain Python value."""
-    if isinstance(value, bytes):
-        return value.decode()
-    return value.item() if isinstance(value, np.generic) else value
+    return text_value(text)
 
 
 def read_attributes(
@@ -231,9 +209,9 @@ def read_attributes(
         group = entries[entry or next(iter(entries))]
         attributes = group.attrs
         wanted = attributes if names is None else [n for n in names if n in attributes]
-        values = {name: _plain(attributes[name]) for name in wanted}
+        values = {name: plain_value(attributes[name]) for name in wanted}
         if FACTS in (names or ()) and FACTS in group:
-            values[FACTS] = _plain(read_array(member(group, FACTS))[()])
+            values[FACTS] = read_array(member(group, FACTS)).item()
         return values
 
 
@@ -260,10 +238,7 @@ def read_values(path: Path, name: str, entry: str = "entry") -> list[Any]:
         Not a product of this program, or without that variable.
     """
     with _open(path) as entries:
-        values = read_array(member(member(entries[entry], "data"), name))
-        if values.dtype.kind == "S":
-            return [text.decode() for text in values]
-        return list(values.tolist())
+        return list(read_array(member(member(entries[entry], "data"), name)).tolist())
 
 
 def open_product(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Dataset]:
@@ -347,7 +322,7 @@ def read_entry(
             for name in names
             if not _is_bare_dimension(stored := member(data, name))
         }
-        attributes = {key: _plain(value) for key, value in group.attrs.items()}
+        attributes = {key: plain_value(value) for key, value in group.attrs.items()}
         return xr.Dataset(variables, attrs=attributes)
 
 
@@ -422,11 +397,8 @@ def _read_variable(stored: h5py.Dataset) -> xr.Variable:
 
     values = read_array(stored)
     dims = dimension_names(stored)
-    if values.dtype.kind == "S":
-        texts = [text.decode() for text in values.ravel()]
-        values = np.array(texts, dtype=object).reshape(values.shape)
     attributes = {
-        key: _plain(stored.attrs[key])
+        key: plain_value(stored.attrs[key])
         for key in ("units", "long_name")
         if key in stored.attrs
     }

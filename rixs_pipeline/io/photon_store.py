@@ -16,7 +16,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.io.hdf5 import check_array, member, members, open_hdf5, read_array
+from rixs_pipeline.io.hdf5 import (
+    check_array,
+    member,
+    members,
+    open_hdf5,
+    read_array,
+    text_array,
+    text_value,
+)
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.schema import SCHEMA_VERSION
 
@@ -113,12 +121,12 @@ def write(
         )
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         entry = file.create_group("entry")
-        entry.attrs["NX_class"] = np.bytes_(b"NXentry")
+        entry.attrs["NX_class"] = text_value("NXentry")
         entry.attrs["schema_version"] = SCHEMA_VERSION
         entry.attrs["photons"] = n_photons
         for name, value in attributes.items():
             is_text = isinstance(value, str)
-            entry.attrs[name] = np.bytes_(value.encode()) if is_text else value
+            entry.attrs[name] = text_value(value) if is_text else value
         for group, columns in tables.items():
             for name, values in columns.items():
                 entry.create_dataset(f"{group}/{name}", data=_stored_values(values))
@@ -133,7 +141,8 @@ def write(
                 compression="lzf",
                 shuffle=True,
             )
-            column.attrs.update(column_attributes)
+            for key, text in column_attributes.items():
+                column.attrs[key] = text_value(text)
         first = 0
         for photons in _read_parts(parts):
             stop = first + len(photons)
@@ -144,9 +153,9 @@ def write(
 
 
 def _stored_values(values: NDArray[Any]) -> NDArray[Any]:
-    """Return an array as HDF5 stores it: text as fixed-length UTF-8."""
+    """Return an array as HDF5 stores it."""
     if values.dtype.kind in "OU":
-        return np.array([str(text).encode() for text in values])
+        return text_array(map(str, values))
     return np.array(values)
 
 
@@ -203,14 +212,10 @@ def read_table(path: Path, group: str) -> dict[str, NDArray[Any]]:
         As for `read`.
     """
     with _open_entry(path) as entry:
-        arrays = {
+        return {
             name: read_array(stored)
             for name, stored in members(member(entry, group)).items()
         }
-    return {
-        name: np.strings.decode(values) if values.dtype.kind == "S" else values
-        for name, values in arrays.items()
-    }
 
 
 @contextmanager

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io.hdf5 import member, members, open_hdf5, read_array
+from rixs_pipeline.io import hdf5
+from rixs_pipeline.io.hdf5 import (
+    member,
+    members,
+    open_hdf5,
+    plain_value,
+    read_array,
+    text_array,
+)
 
 
 @pytest.fixture
@@ -22,7 +30,46 @@ def test_values(path):
     with open_hdf5(path) as file:
         data = members(member(file, "data"))
         assert read_array(data["x"]).tolist() == [0, 1, 2]
-        assert read_array(data["text"]).tolist() == [b"a", b"bc"]
+        assert read_array(data["text"]).tolist() == ["a", "bc"]
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (7,), (4, 3), (2, 3, 4), (2, 0, 3)])
+@pytest.mark.parametrize("most_bytes", [1, 10_000, 1 << 28])
+def test_text_of_any_shape_is_read_in_parts(path, monkeypatch, shape, most_bytes):
+    texts = np.array([f"µ{k}" for k in range(np.prod(shape, dtype=int))], dtype=object)
+    with h5py.File(path, "r+") as file:
+        file["many"] = text_array(texts).reshape(shape)
+    monkeypatch.setattr(hdf5, "_MAX_TEXT_BYTES", most_bytes)
+    with open_hdf5(path) as file:
+        read_back = read_array(file["many"])
+    assert read_back.shape == shape and read_back.ravel().tolist() == texts.tolist()
+
+
+def test_many_texts_that_are_one_in_the_file_are_refused(path):
+    """As a damaged file may have: each element refers to the same 4 MB."""
+    with h5py.File(path, "r+") as file:
+        file["long"] = text_array(["a" * (1 << 22)])
+        file["copies"] = text_array(["b"] * 1000)
+        first = file["long"].id.get_offset()
+        copies = file["copies"].id.get_offset()
+    content = bytearray(path.read_bytes())
+    content[copies : copies + 16_000] = content[first : first + 16] * 1000
+    path.write_bytes(content)
+    refused = pytest.raises(
+        InputError, match="'/copies' takes more than 67108864 bytes"
+    )
+    with refused, open_hdf5(path) as file:
+        read_array(file["copies"])
+
+
+def test_text_that_is_not_utf8_is_refused(path):
+    with h5py.File(path, "r+") as file:
+        file["bad"] = np.array([b"\xff"], h5py.string_dtype())
+        file.attrs["bad"] = np.array(b"\xff", h5py.string_dtype())
+    for read in (lambda f: read_array(f["bad"]), lambda f: plain_value(f.attrs["bad"])):
+        refused = pytest.raises(InputError, match="codec can't")
+        with refused, open_hdf5(path) as file:
+            read(file)
 
 
 def layout(folder):
@@ -57,7 +104,10 @@ def layout(folder):
             lambda data, _: data.create_dataset("y", (10**12,), "f8", chunks=(10**4,)),
             "takes 8000000000000 bytes of memory",
         ),
-        (lambda data, _: data.update({"y": ["vlen"]}), "not an array of numbers"),
+        (
+            lambda data, _: data.create_dataset("y", (2,), h5py.vlen_dtype("i4")),
+            "not an array of numbers",
+        ),
         (lambda data, _: data.create_group("y"), "not an array of numbers"),
         (
             lambda data, _: data.update({"y": np.zeros(2, [("a", "i4")])}),

@@ -1,0 +1,113 @@
+"""Every product opens in the programs that read NeXus, HDF5 and netCDF."""
+
+import importlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from rixs_pipeline.io import nexus
+from tests.conftest import call_command_line, made_once
+
+PRODUCTS = {
+    "calibration": "calibration/cal0000.nxs",
+    "scan": "scans/scan0001.nxs",
+    "map": "maps/LMR_RT-Co_L.nxs",
+    "spectra": "spectra/LMR_RT-Co_L.nxs",
+    "xas": "xas/LMR_RT-Co_L.nxs",
+    "comparison": "comparisons/heating-Co_L.nxs",
+}
+CONFIG = "compare: {heating: {samples: [LMR_RT, LMR_100C]}}\n"
+
+
+def optional_module(name):
+    """A library that the program itself does not need; the test is skipped without."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture(scope="session")
+def compared_small(tmp_path_factory, small_beamtime) -> Path:
+    """All products of the small beamtime; to be read only."""
+    config = tmp_path_factory.mktemp("config") / "c.yaml"
+    config.write_text(CONFIG)
+
+    def make(out: Path) -> None:
+        options = ("-c", config, "-o", out, "--until", "compare")
+        done = call_command_line("run", small_beamtime, *options)
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "compared_small", make)
+
+
+@pytest.fixture(params=PRODUCTS)
+def path(request, compared_small) -> Path:
+    return compared_small / PRODUCTS[request.param]
+
+
+def plain_label(attributes):
+    return {key: attributes[key] for key in ("units", "long_name")}
+
+
+@pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
+def test_xarray(path, engine):
+    if engine == "netcdf4":
+        optional_module("netCDF4")
+    for entry, expected in nexus.read_entries(path).items():
+        with xr.open_dataset(path, group=f"{entry}/data", engine=engine) as dataset:
+            assert set(dataset.variables) == set(expected.variables)
+            for name, variable in expected.variables.items():
+                read_back = dataset.variables[name]
+                assert read_back.dims == variable.dims
+                np.testing.assert_array_equal(read_back.values, variable.values)
+                assert plain_label(read_back.attrs) == plain_label(variable.attrs)
+    with xr.open_datatree(path, engine=engine) as tree:
+        for entry, expected in nexus.read_entries(path).items():
+            version = tree[entry].attrs["program_version"]
+            assert version == expected.attrs["program_version"]
+            assert set(tree[f"{entry}/data"].variables) == set(expected.variables)
+
+
+def test_h5py(path):
+    """Text is str without a conversion of attributes."""
+    with h5py.File(path) as file:
+        entry = file[file.attrs["default"]]
+        data = entry[entry.attrs["default"]]
+        assert isinstance(entry.attrs["program_version"], str)
+        for name, stored in data.items():
+            if stored.dtype.kind == "O":
+                texts = stored.asstr()[...].ravel().tolist()
+                assert all(isinstance(text, str) for text in texts), name
+
+
+def signal_and_axes(path):
+    with h5py.File(path) as file:
+        data = file[file.attrs["default"]]["data"]
+        return data.attrs["signal"], list(data.attrs["axes"])
+
+
+def test_silx(path):
+    silx_io = optional_module("silx.io")
+    nxdata = optional_module("silx.io.nxdata")
+    signal, axes = signal_and_axes(path)
+    with silx_io.open(str(path)) as file:
+        shown = nxdata.get_default(file)
+        assert shown.is_valid
+        assert shown.signal_dataset_name == signal
+        assert shown.axes_dataset_names == axes
+        errors = f"{signal}_errors"
+        assert (shown.errors is not None) == (errors in shown.group)
+
+
+def test_nexusformat(path):
+    nexusformat = optional_module("nexusformat.nexus")
+    signal, axes = signal_and_axes(path)
+    shown = nexusformat.nxload(str(path)).plottable_data
+    assert shown.nxsignal.nxname == signal
+    assert [axis.nxname for axis in shown.nxaxes] == axes
+    values = nexus.read_entries(path)[shown.nxroot.attrs["default"]][signal].values
+    np.testing.assert_array_equal(shown.nxsignal.nxvalue, values)
