@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.opening import FileKind, check_regular, one_line
+from rixs_pipeline.io.hdf5_heaps import check_heaps
 
 _NUMBER_KINDS = "biuf"
 # A dataset may take as much memory, or as many times what it takes in the file: gzip
@@ -47,7 +48,9 @@ def open_hdf5(path: Path, what: str = "HDF5") -> Iterator[h5py.File]:
         No such file, damaged, or an error in the block.
     """
     try:
-        check_regular(path, path.stat(), FileKind.PRODUCT)
+        status = path.stat()
+        check_regular(path, status, FileKind.PRODUCT)
+        check_heaps(path, status)
         with h5py.File(path, "r") as file:
             yield file
     except InputError:
