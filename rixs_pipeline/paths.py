@@ -190,6 +190,11 @@ def comparison_product(out: Path, name: str, edge: str) -> Path:
     return out / "comparisons" / f"{safe_name(name)}-{edge}.nxs"
 
 
+def report(out: Path) -> Path:
+    """Return the HTML report."""
+    return out / "report.html"
+
+
 def figures_folder(out: Path) -> Path:
     """Return the folder of all figures."""
     return out / "figures"

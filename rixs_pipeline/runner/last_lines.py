@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rixs_pipeline import paths
+from rixs_pipeline.runner.stage_list import VERBS
 
 if TYPE_CHECKING:
     from rixs_pipeline.runner.summary import Summary
@@ -75,6 +76,8 @@ def last_lines(summary: "Summary") -> list[str]:
     """Return the lines that end the output of a reduction; losses come last."""
     lines = [*_products(summary), *_warnings(summary)]
     lines.append(f"results: {summary.out}, summary: {summary.out / paths.RUN_SUMMARY}")
+    if VERBS[-1] in summary.options.verbs:
+        lines.append(f"report: {paths.report(summary.out)}")
     lost = [with_name(name, reason) for name, reason in summary.failed.items()]
     lost += summary.losses
     groups = list(group_by_kind(lost).values())

@@ -1,5 +1,6 @@
 """Reduce a beamtime: discover it, check the config against it, run the stages."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from rixs_pipeline.runner.output_folder import (
     make_folder,
     write_config,
 )
+from rixs_pipeline.runner.report_page import write_report
 from rixs_pipeline.runner.session import Session
 from rixs_pipeline.runner.summary import Summary
 from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
@@ -77,7 +79,9 @@ def run(
     with held(out, config, beamtime_path):
         remove_orphans(out)
         copies.save()
-        return _reduce(logged, config, out, options, session)
+        summary = _reduce(logged, config, out, options, session)
+        write_report(summary, config)
+        return summary
 
 
 def _reduce(
@@ -117,4 +121,5 @@ def _reduce(
         if not options.dry_run:
             write_config(config, out)
         pipeline.run()
+    summary.ended = time.time()
     return summary

@@ -28,6 +28,18 @@ FIGURES = " figures"  # how the names of sets of figures end
 log = logging.getLogger("rixs_pipeline")
 
 
+# parts of run.json that the HTML report shows besides the products
+REPORTED = (
+    "program_version",
+    "config_digest",
+    "beamtime",
+    "warnings",
+    "problems",
+    "failed",
+    "losses",
+)
+
+
 @dataclass
 class Summary:
     """Collects while the stages run; written at the end, also on failure.
@@ -75,6 +87,7 @@ class Summary:
     is_complete: bool = False
     has_internal_error: bool = False
     is_known: Callable[[str], bool] = lambda line: False
+    ended: float = 0.0  # Unix time, s; when the last product was on disk
 
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)
@@ -94,6 +107,14 @@ class Summary:
         if "bin" in self.options.verbs and not any(is_usable):
             return InputError.exit_code
         return RunFailed.exit_code if self.failed or self.losses else 0
+
+    @property
+    def is_as_before(self) -> bool:
+        """Whether nothing was made, and there is nothing else to say than last time."""
+        content = self.as_dict()
+        return not self.executed and all(
+            self.previous.get(name) == content[name] for name in REPORTED
+        )
 
     @property
     def replaced_beamtime(self) -> str:

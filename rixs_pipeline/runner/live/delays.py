@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -67,7 +66,6 @@ class Delays:
         summary
             Of a reduction that has just ended.
         """
-        now = time.time()
         results = []
         for run in summary.beamtime.runs:
             made = tuple(_made(run, summary))
@@ -78,7 +76,7 @@ class Delays:
             written = _written(run)
             delay = None
             if run.complete and written is not None and written >= self.since:
-                delay = max(now - written, 0.0)
+                delay = max(summary.ended - written, 0.0)
             results.append(RunResult(run, made, delay))
         return results
 

@@ -1,0 +1,54 @@
+"""The HTML report of a reduction: written after it, marked where it is outdated."""
+
+import logging
+
+from rixs_pipeline import paths
+from rixs_pipeline.config import Config
+from rixs_pipeline.errors import RixsError
+from rixs_pipeline.io.nexus import atomic_path
+from rixs_pipeline.report.page import is_current, mark_outdated, page
+from rixs_pipeline.runner.stage_list import VERBS
+from rixs_pipeline.runner.summary import Summary
+
+log = logging.getLogger("rixs_pipeline")
+
+
+def write_report(summary: Summary, config: Config) -> bool:
+    """Write the report of a reduction.
+
+    It is left alone if it shows what there is, and marked if the reduction ended before
+    the report, or products cannot be read.
+
+    Parameters
+    ----------
+    summary
+        Of the reduction that has just ended.
+    config
+        Resolved.
+
+    Returns
+    -------
+    bool
+        Whether the report shows what there is.
+    """
+    # imported here: it loads xarray, which a reduction with nothing to do does not need
+    from rixs_pipeline.stages.html_report.content import report_content
+
+    path = paths.report(summary.out)
+    if summary.options.dry_run:
+        return False
+    if summary.is_as_before and is_current(path):
+        return True
+    try:
+        if VERBS[-1] in summary.options.verbs:
+            content = report_content(
+                summary.out, summary.beamtime, config, summary.as_dict()
+            )
+            text = page(f"{summary.beamtime.path.name}: reduction", content)
+            with atomic_path(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+            return True
+        mark_outdated(path)
+    except (RixsError, OSError) as error:
+        log.warning("%s: not written (%s)", path, error)
+    return False

@@ -1,0 +1,1 @@
+"""What the HTML report shows, from products and `run.json`."""
