@@ -81,6 +81,11 @@ function extent(values) {
   return high > low ? [low, high] : [low - 0.5, high + 0.5];
 }
 
+function withoutFew(values, sign) { // without the most extreme of the error bars
+  const finite = values.filter(Number.isFinite).sort((a, b) => sign * (a - b));
+  return finite.slice(0, Math.ceil(0.97 * finite.length));
+}
+
 function chart(holder, spec) {
   // spec: {label, x, y, xTick, zero, height, series: [{name, x, y, error, lower, upper,
   // points, step}], marks: [{x, text}]}
@@ -94,10 +99,9 @@ function chart(holder, spec) {
     "aria-label": spec.label}, holder);
   const all = spec.series;
   const xs = extent(all.flatMap(s => s.x));
-  let ys = extent(all.flatMap(s => s.y.flatMap((v, k) => {
-    const e = s.error ? s.error[k] : 0;
-    return [v - e, v + e];
-  })));
+  let ys = extent(all.flatMap(s => [...s.y, ...withoutFew(s.y.map((v, k) => s.upper
+    ? s.upper[k] : v + (s.error ? s.error[k] : 0)), 1), ...withoutFew(s.y.map((v, k) => s.lower
+    ? s.lower[k] : v - (s.error ? s.error[k] : 0)), -1)]));
   if (spec.zero) ys = [Math.min(0, ys[0]), Math.max(0, ys[1])];
   const room = 0.04 * (ys[1] - ys[0]);
   ys = [ys[0] - room, ys[1] + room];

@@ -40,7 +40,7 @@ class MapView {
   constructor(holder, maps, ratios, remembered) {
     Object.assign(this, {maps, ratios});
     this.state = {map: 0, other: -1, view: "A", axis: "emission", colours: "sqrt", bins: 0,
-      region: null, ...remembered};
+      zoom: null, region: null, ...remembered};
     if (this.state.map >= maps.length) this.state.map = 0;
     this.onchange = () => {};
     this.build(holder);
@@ -70,6 +70,7 @@ class MapView {
       choice("view", "show", ["A", "B", "A - B", "significance"].map(v => option(v, v))),
       choice("axis", "axis", [option("emission", "emission energy"), option("loss", "energy loss")]),
       choice("colours", "colours", ["linear", "sqrt", "log"].map(v => option(v, v))),
+      element("button", {type: "button", onclick: () => this.zoom()}, "zoom"),
       choice("bins", "bins", [option(0, "as the picture needs"), ...[1, 2, 4, 8].map(
         n => option(n, `${n} together`))], true));
     this.canvas = element("canvas", {tabIndex: 0, role: "application", "aria-label":
@@ -118,7 +119,16 @@ class MapView {
       element("label", {}, "region of the config ", this.preset));
   }
 
+  zoom() { // to the region and as much around it; again: the whole map
+    const box = this.box(), l = this.place;
+    if (this.state.zoom || !box) return this.set({zoom: null});
+    const [low, high] = [l.y[2].inverse(box[3]), l.y[2].inverse(box[1])];
+    const margin = (high - low) / 2;
+    return this.set({zoom: [Math.max(low - margin, l.y[0]), Math.min(high + margin, l.y[1])]});
+  }
+
   set(values) {
+    if ("axis" in values) this.state.zoom = null;
     Object.assign(this.state, values);
     this.draw();
   }
@@ -129,6 +139,7 @@ class MapView {
   }
 
   async select(index, region) {
+    if (this.state.map !== index) this.state.zoom = null;
     this.state.map = index;
     await inflate(this.map);
     const others = this.maps.map((m, k) => k).filter(
@@ -168,6 +179,7 @@ class MapView {
     x[0] -= pad; x[1] += pad;
     const y = this.isLoss ? [x[0] - shown[1], x[1] - shown[0]] : [...shown];
     if (this.isLoss) y[0] = Math.max(y[0], -30);
+    if (this.state.zoom) [y[0], y[1]] = this.state.zoom;
     return {width, height, frame, x: [...x, scale(...x, frame.left, frame.right)],
       y: [...y, scale(...y, frame.bottom, frame.top)], edges};
   }

@@ -78,13 +78,39 @@ def last_lines(summary: "Summary") -> list[str]:
     lines.append(f"results: {summary.out}, summary: {summary.out / paths.RUN_SUMMARY}")
     if VERBS[-1] in summary.options.verbs:
         lines.append(f"report: {paths.report(summary.out)}")
-    lost = [with_name(name, reason) for name, reason in summary.failed.items()]
-    lost += summary.losses
-    groups = list(group_by_kind(lost).values())
+    groups = _lost(summary)
     lines += [f"lost: {summarise_kind(group)}" for group in groups[:SHOWN_LOSSES]]
     if len(groups) > SHOWN_LOSSES:
         lines.append(f"lost: {len(groups) - SHOWN_LOSSES} more, in run.json")
     return lines
+
+
+def quality_lines(summary: "Summary") -> list[dict[str, str]]:
+    """Return a line for each kind of loss, then of warning, the worst first.
+
+    Parameters
+    ----------
+    summary
+        Of a reduction.
+
+    Returns
+    -------
+    list of dict of str to str
+        `text`, and `level`: lost or warning.
+    """
+    warnings = sorted(group_by_kind(summary.reports).values(), key=_rank)
+    levels = {"lost": _lost(summary), "warning": warnings}
+    return [
+        {"text": summarise_kind(group), "level": level}
+        for level, groups in levels.items()
+        for group in groups
+    ]
+
+
+def _lost(summary: "Summary") -> list[list[str]]:
+    """Return the lines about what is lost, by kind."""
+    lost = [with_name(name, reason) for name, reason in summary.failed.items()]
+    return list(group_by_kind([*lost, *summary.losses]).values())
 
 
 def with_name(name: str, reason: str) -> str:

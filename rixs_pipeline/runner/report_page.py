@@ -7,6 +7,7 @@ from rixs_pipeline.config import Config
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.report.page import is_current, mark_outdated, page
+from rixs_pipeline.runner.last_lines import quality_lines
 from rixs_pipeline.runner.stage_list import VERBS
 from rixs_pipeline.runner.summary import Summary
 
@@ -42,7 +43,11 @@ def write_report(summary: Summary, config: Config) -> bool:
     try:
         if VERBS[-1] in summary.options.verbs:
             content = report_content(
-                summary.out, summary.beamtime, config, summary.as_dict()
+                summary.out,
+                summary.beamtime,
+                config,
+                summary.as_dict(),
+                quality_lines(summary),
             )
             text = page(f"{summary.beamtime.path.name}: reduction", content)
             with atomic_path(path) as temporary:

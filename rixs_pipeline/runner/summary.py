@@ -1,6 +1,7 @@
 """`run.json`: what was done with every run, what was made, what went wrong."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -87,7 +88,8 @@ class Summary:
     is_complete: bool = False
     has_internal_error: bool = False
     is_known: Callable[[str], bool] = lambda line: False
-    ended: float = 0.0  # Unix time, s; when the last product was on disk
+    # Unix time, s, when the last product was on disk
+    ended: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
         self.started = datetime.now(UTC)

@@ -24,7 +24,11 @@ COMPARE = "compare "  # begins the names of comparisons
 
 
 def report_content(
-    out: Path, beamtime: Beamtime, config: Config, summary: Mapping[str, Any]
+    out: Path,
+    beamtime: Beamtime,
+    config: Config,
+    summary: Mapping[str, Any],
+    quality: Sequence[Mapping[str, str]],
 ) -> dict[str, Any]:
     """Return what the report shows.
 
@@ -38,6 +42,8 @@ def report_content(
         Resolved.
     summary
         The content of `run.json`.
+    quality
+        Lines on what is lost and on warnings, with `text` and `level`.
 
     Returns
     -------
@@ -58,8 +64,6 @@ def report_content(
     scans = [run for run in beamtime.scans if run.name in facts]
     start = min((run.start for run in beamtime.runs), default=0.0)
     warnings = [*summary["problems"], *summary["warnings"]]
-    lost = [f"{name}: {reason}" for name, reason in summary["failed"].items()]
-    lost += summary["losses"]
     rows, maps = [], []
     for name in (name for name, item in facts.items() if "passes" in item):
         rixs_map = nexus.read_entry(out / "maps" / f"{name}.nxs", without=NOT_SHOWN)
@@ -70,10 +74,7 @@ def report_content(
     return {
         "made": f"Made {summary['started']} from {beamtime.path}",
         "rows": rows,
-        "quality": [
-            *({"text": line, "level": "lost"} for line in dict.fromkeys(lost)),
-            *({"text": line, "level": "warning"} for line in dict.fromkeys(warnings)),
-        ],
+        "quality": list(quality),
         "ratios": {"lower": ratios.lower.tolist(), "upper": ratios.upper.tolist()},
         "maps": maps,
         "pixels": runs.pixel_statuses(out, calibrations, [scan.name for scan in scans]),

@@ -1,0 +1,82 @@
+"""The report follows the products."""
+
+import json
+import re
+
+import pytest
+
+from rixs_pipeline import paths
+from rixs_pipeline.report.page import is_current
+from rixs_pipeline.runner import report_page
+from rixs_pipeline.stages import report as figures
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    for plan in ("plan_reference_runs", "plan_samples", "plan_comparisons"):
+        monkeypatch.setattr(figures, plan, lambda *_: iter(()))
+
+
+@pytest.fixture
+def content(small, no_figures):
+    """Return what the report of the small beamtime holds."""
+
+    def reduce(**options):
+        small.run(until="report", **options)
+        text = paths.report(small.out).read_text()
+        found = re.search(r'id="data">(.*?)</script>', text, re.DOTALL)
+        return json.loads(found[1])
+
+    return reduce
+
+
+def test_the_report_has_a_row_for_each_sample_and_edge(small, content):
+    report = content()
+    maps = sorted(path.stem for path in (small.out / "maps").glob("*.nxs"))
+    rows = sorted(f"{row['sample']}-{row['edge']}" for row in report["rows"])
+    assert rows == maps
+    assert len(report["maps"]) == len(maps)
+    assert all(row["photons"] > 0 and row["pixels"] > 0 for row in report["rows"])
+    names = {path.stem for path in (small.out / "calibration").glob("*.nxs")}
+    assert {run["name"] for run in report["references"]} == names
+    scans = {path.stem for path in (small.out / "scans").glob("*.nxs")}
+    assert {scan["scan"] for scan in report["flux"]} == scans
+    assert {run["name"] for run in report["pixels"]} == names | scans
+    assert report["corrections"] and report["cuts"] and report["config"]
+
+
+def test_it_is_written_again_only_if_it_would_say_something_else(small, content):
+    content()
+    path = paths.report(small.out)
+    before = path.stat().st_mtime_ns
+    content()
+    assert path.stat().st_mtime_ns == before
+    content(config={"regions": {"P": {"kind": "pfy", "emission": [770, 790]}}})
+    assert path.stat().st_mtime_ns != before
+
+
+def test_it_is_marked_when_products_change_without_it(small, content):
+    content()
+    path = paths.report(small.out)
+    small.run(config={"map": {"step": 0.6}})
+    assert not is_current(path)
+    content(config={"map": {"step": 0.6}})
+    assert is_current(path)
+
+
+def test_a_run_that_is_lost_is_the_first_line(small, content):
+    for pixel in small.pulses.glob("*.off"):
+        pixel.unlink()
+    report = content()
+    assert {line["level"] for line in report["quality"]} == {"lost", "warning"}
+    assert report["quality"][0]["level"] == "lost"
+    assert report["maps"] == report["rows"] == []
+
+
+def test_a_report_that_cannot_be_written_is_a_line(small, content, monkeypatch, caplog):
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report_page, "page", full)
+    small.run(until="report")
+    assert "report.html: not written" in caplog.text
