@@ -10,7 +10,7 @@ import numpy as np
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
-from rixs_pipeline.core.stats.intervals import blaker_to_garwood
+from rixs_pipeline.core.stats.intervals import BLAKER_LOWER, BLAKER_UPPER
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages.html_report import runs
@@ -70,12 +70,11 @@ def report_content(
         packed = packed_map(rixs_map, config)
         maps.append(packed)
         rows.append(_row(name, rixs_map, packed, facts, warnings))
-    ratios = blaker_to_garwood()
     return {
         "made": f"Made {summary['started']} from {beamtime.path}",
         "rows": rows,
         "quality": list(quality),
-        "ratios": {"lower": ratios.lower.tolist(), "upper": ratios.upper.tolist()},
+        "ratios": {"lower": list(BLAKER_LOWER), "upper": list(BLAKER_UPPER)},
         "maps": maps,
         "pixels": runs.pixel_statuses(out, calibrations, [scan.name for scan in scans]),
         "references": runs.reference_runs(out, calibrations, facts),
