@@ -35,10 +35,13 @@ class ArrayCache:
         One file for each name; made when the first one is saved.
     is_writable
         Whether arrays may be saved; a dry run saves none.
+    is_compressed
+        Whether files are compressed: for arrays that are mostly small integers.
     """
 
     folder: Path
     is_writable: bool = True
+    is_compressed: bool = False
 
     def load(self, name: str, key: str) -> dict[str, NDArray[Any]] | None:
         """Return the arrays that were saved with a key.
@@ -82,8 +85,9 @@ class ArrayCache:
             return
         path = self._path(name)
         try:
+            write = np.savez_compressed if self.is_compressed else np.savez
             with atomic_path(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, **{_KEY: key, **arrays})
+                write(file, allow_pickle=False, **{_KEY: key, **arrays})
         except OSError as error:
             LOG.debug("%s: not saved (%s)", path, error)
 

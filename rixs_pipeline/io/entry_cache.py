@@ -1,14 +1,14 @@
 """Entries of products that later reductions read again, kept so as to be read fast.
 
-HDF5 takes longest for the many small arrays and attributes of a product. Those are kept
-as a few long arrays; large ones are read from the product itself.
+HDF5 takes longest for the many small arrays and attributes of a product. They are kept
+as a few long arrays, integers with as few bytes as they need.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -31,7 +31,7 @@ _LAYOUT = "layout"  # attributes, texts, and where the numbers are: bytes of JSO
 
 @dataclass(frozen=True)
 class EntryCache:
-    """The entries `entry` of products, but for their large variables.
+    """The entries `entry` of products, but for some variables.
 
     They are only ever a short cut: what is missing, damaged or of a product with other
     content is read from the product, and replaced.
@@ -40,14 +40,14 @@ class EntryCache:
     ----------
     arrays
         Where they are kept, by the name of the product.
-    large
-        Names of the variables that are not kept.
+    without
+        Names of the variables that are not read.
     """
 
     arrays: ArrayCache
-    large: tuple[str, ...]
+    without: tuple[str, ...]
 
-    def read(self, path: Path, digest: str, large: Collection[str] = ()) -> xr.Dataset:
+    def read(self, path: Path, digest: str) -> xr.Dataset:
         """Read the dataset of a product, as `nexus.read_entry` does.
 
         Parameters
@@ -56,8 +56,6 @@ class EntryCache:
             The product.
         digest
             Of its content.
-        large
-            Names of the large variables that are wanted.
 
         Returns
         -------
@@ -72,22 +70,20 @@ class EntryCache:
 
         depends_on = {
             "product": digest,
-            "without": list(self.large),
+            "without": list(self.without),
             "program": code_version(),
         }
         key = digest_values(depends_on)
         kept = self.arrays.load(path.stem, key)
         if kept is not None:
-            large_variables = nexus.read_variables(path, large) if large else {}
             try:
                 layout = parse_json(kept[_LAYOUT].tobytes())
-                variables = _unpacked(layout["variables"], kept) | large_variables
+                variables = _unpacked(layout["variables"], kept)
                 return xr.Dataset(variables, attrs=layout["attributes"])
             except (AttributeError, LookupError, TypeError, ValueError) as error:
                 LOG.debug("%s: kept entry damaged (%s); read again", path, error)
-        others = set(self.large).difference(large)
-        dataset = nexus.read_entry(path, without=others)
-        self.arrays.save(path.stem, key, _packed(dataset.drop_vars(large)))
+        dataset = nexus.read_entry(path, without=self.without)
+        self.arrays.save(path.stem, key, _packed(dataset))
         return dataset
 
 
@@ -105,12 +101,20 @@ def _packed(dataset: xr.Dataset) -> dict[str, NDArray[Any]]:
         if values.dtype.kind == "O":
             kept["texts"] = values.ravel().tolist()
         else:
-            kept["dtype"] = values.dtype.name
-            numbers.setdefault(values.dtype.name, []).append(values.ravel())
+            narrow = _narrowed(values)
+            kept["dtype"], kept["kept as"] = values.dtype.name, narrow.dtype.name
+            numbers.setdefault(narrow.dtype.name, []).append(narrow.ravel())
         variables[str(name)] = kept
     layout = json.dumps({"attributes": dataset.attrs, "variables": variables})
     rows = {dtype: np.concatenate(arrays) for dtype, arrays in numbers.items()}
     return {_LAYOUT: np.frombuffer(layout.encode(), np.uint8), **rows}
+
+
+def _narrowed(values: NDArray[Any]) -> NDArray[Any]:
+    """Return integers with as few bytes as the largest one needs."""
+    if values.dtype.kind not in "iu" or not values.size or values.min() < 0:
+        return values
+    return values.astype(np.min_scalar_type(values.max()))
 
 
 def _unpacked(
@@ -126,9 +130,10 @@ def _unpacked(
         if "texts" in kept:
             values = np.array(kept["texts"], dtype=object).reshape(shape)
         else:
-            dtype = kept["dtype"]
-            start = first[dtype]
-            first[dtype] = stop = start + prod(shape)
-            values = arrays[dtype][start:stop].reshape(shape)
+            narrow = kept["kept as"]
+            start = first[narrow]
+            first[narrow] = stop = start + prod(shape)
+            numbers = arrays[narrow][start:stop].reshape(shape)
+            values = numbers.astype(kept["dtype"], copy=False)
         variables[name] = xr.Variable(kept["dims"], values, kept["attributes"])
     return variables

@@ -87,6 +87,13 @@ def average_resolution_over_pixels(
     return {FWHM: fwhm, FWHM_ERRORS: error * fwhm}
 
 
+def used_photons(scan: xr.Dataset) -> float:
+    """Return the number of photons at the points of a scan that are used."""
+    is_used = scan["point_status"].values == POINT_USED
+    of_points = scan["counts"].values.sum(axis=1)
+    return float(of_points[is_used].sum())
+
+
 def average_resolution_over_scans(scans: Sequence[xr.Dataset]) -> dict[str, float]:
     """Return the attributes of a map, averaged over its scans by photons.
 
@@ -97,10 +104,7 @@ def average_resolution_over_scans(scans: Sequence[xr.Dataset]) -> dict[str, floa
     ]
     if not with_resolution:
         return {}
-    photons = [
-        float(scan["counts"].values[scan["point_status"].values == POINT_USED].sum())
-        for scan in with_resolution
-    ]
+    photons = [used_photons(scan) for scan in with_resolution]
     weights = photons if any(photons) else np.ones(len(with_resolution))
     squares = [scan.attrs[FWHM] ** 2 for scan in with_resolution]
     errors = [scan.attrs[FWHM_ERRORS] for scan in with_resolution]

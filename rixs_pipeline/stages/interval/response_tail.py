@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.core.response.tail_fit import TailFit
-from rixs_pipeline.schema import POINT_USED
+from rixs_pipeline.stages.interval.resolution import used_photons
 from rixs_pipeline.types import FloatArray, IntArray, are_ok
 
 if TYPE_CHECKING:
@@ -145,10 +145,8 @@ def average_tail_over_scans(scans: Sequence[xr.Dataset]) -> dict[str, float]:
     for scan in scans:
         fraction = scan.attrs.get(FRACTION, np.nan)
         if np.isfinite(fraction):
-            is_used = scan["point_status"].values == POINT_USED
-            counts = scan["counts"].values[is_used]
             with_tail.append(scan)
-            photons.append(float(counts.sum()))
+            photons.append(used_photons(scan))
     if not with_tail:
         return {}
     weights = np.array(photons)

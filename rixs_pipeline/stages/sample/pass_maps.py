@@ -47,8 +47,8 @@ class PassMaps:
         file_digest
             Returns a digest of the content of a product.
         """
-        arrays = ArrayCache(out / paths.ARRAY_CACHE / "scans")
-        self._cache = EntryCache(arrays, (COUNTS, *NOT_ADDED, *DESCRIPTIONS))
+        arrays = ArrayCache(out / paths.ARRAY_CACHE / "scans", is_compressed=True)
+        self._cache = EntryCache(arrays, (*NOT_ADDED, *DESCRIPTIONS))
         self._file_digest = file_digest
         self._without_counts: dict[tuple[Path, str], xr.Dataset] = {}
 
@@ -80,7 +80,7 @@ class PassMaps:
         known = self._without_counts.get((path, digest))
         if known is not None and not with_counts:
             return known
-        rixs_map = self._cache.read(path, digest, (COUNTS,) if with_counts else ())
-        without_counts = rixs_map.drop_vars(COUNTS, errors="ignore")
+        rixs_map = self._cache.read(path, digest)
+        without_counts = rixs_map.drop_vars(COUNTS)
         self._without_counts[path, digest] = without_counts
-        return rixs_map
+        return rixs_map if with_counts else without_counts
