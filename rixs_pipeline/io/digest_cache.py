@@ -3,7 +3,8 @@
 import hashlib
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,12 +17,13 @@ from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.io.provenance import digest_values
+from rixs_pipeline.types import Outcome
 
 LOG = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
 _MOST_DIGITS = 19  # of a time in ns
-_TAIL_BYTES = 1 << 16  # at the end of a file, by which a grown file is recognised
+_TAIL_BYTES = 1 << 12  # at the end of a file, by which a grown file is recognised
 
 Limits = tuple[int, int]  # first byte and the one after the last; or start and end, ns
 
@@ -140,6 +142,46 @@ class DigestCache:
         """
         return self.digest_range(path, (0, self._current(path).status.size))
 
+    def digest_files(
+        self, windows: Mapping[Path, Sequence[Limits]]
+    ) -> dict[Path, list[str]]:
+        """Return `digest_records` of several files, without those that cannot be read.
+
+        New files are read side by side: reading and hashing release the interpreter's
+        lock. Of those that have grown little is read; threads would wait for each other
+        longer than that takes.
+
+        Parameters
+        ----------
+        windows
+            Of each file.
+
+        Returns
+        -------
+        dict of Path to list of str
+            One digest a window.
+        """
+        new = [path for path in windows if self._name(path) not in self._files]
+        pool = ThreadPoolExecutor()
+        try:
+            futures = {
+                path: pool.submit(self.digest_records, path, windows[path])
+                for path in new
+            }
+            digests = {
+                path: Outcome.of(self.digest_records, path, windows[path])
+                for path in windows.keys() - futures.keys()
+            }
+            for path, future in futures.items():
+                digests[path] = Outcome.of(future.result)
+        finally:  # Ctrl-C waits for the files that are being read, not for all
+            pool.shutdown(cancel_futures=True)
+        return {
+            path: digests[path].unwrap()
+            for path in windows
+            if digests[path].error is None
+        }
+
     def digest_records(self, path: Path, windows: Sequence[Limits]) -> list[str]:
         """Return the digests of what runs use of an OFF file: its header and records.
 
@@ -212,9 +254,7 @@ class DigestCache:
     def _current(self, path: Path) -> _FileDigests:
         """Return the cached digests that hold for a file as it is now."""
         status = file_status(path)
-        if path not in self._resolved:
-            self._resolved[path] = str(path.resolve())
-        name = self._resolved[path]
+        name = self._name(path)
         cached = self._files.get(name)
         if cached is not None and cached.status == status:
             return cached
@@ -226,6 +266,12 @@ class DigestCache:
         self._files[name] = current
         self._has_changed = True
         return current
+
+    def _name(self, path: Path) -> str:
+        """Return the name of a file in the cache."""
+        if path not in self._resolved:
+            self._resolved[path] = str(path.resolve())
+        return self._resolved[path]
 
     def save(self) -> None:
         """Write the cache with what other processes added meanwhile, if it changed."""

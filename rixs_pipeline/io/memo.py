@@ -49,6 +49,11 @@ class Memo:
             LOG.debug("%s", error)
             return cls(path)
 
+    def has(self, depends_on: Mapping[str, Any]) -> bool:
+        """Whether a value is known already, or damaged: see `get`."""
+        key = _key(depends_on)
+        return key in self.used or key in self.known
+
     def get(
         self,
         depends_on: Mapping[str, Any],
@@ -71,7 +76,7 @@ class Memo:
         object
             As `decode` returns it.
         """
-        key = digest_values({**depends_on, "program": code_version()})
+        key = _key(depends_on)
         if key not in self.used and key in self.known:
             try:
                 found = decode(self.known[key])
@@ -109,3 +114,7 @@ class Memo:
             LOG.debug("%s: not saved (%s)", self.path, error)
             return
         self.known = dict(values)
+
+
+def _key(depends_on: Mapping[str, Any]) -> str:
+    return digest_values({**depends_on, "program": code_version()})

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,14 +34,19 @@ class Freshness:
     """
 
     def __init__(
-        self, out: Path, summary: Summary, memo: Memo, force: bool = False
+        self,
+        out: Path,
+        summary: Summary,
+        memo: Memo,
+        force: bool = False,
+        digests: DigestCache | None = None,
     ) -> None:
         self.out = out
         self.summary = summary
         self.force = force
         self._memo = memo
         self.keys: dict[Path, Key] = {}
-        self.digests = DigestCache(out / paths.DIGEST_CACHE)
+        self.digests = digests or DigestCache(out / paths.DIGEST_CACHE)
         self.has_other_version = False
         self._facts: dict[Path, str] = {}
         self._pulse_digests: dict[tuple[str, int, int], str] = {}
@@ -170,24 +174,12 @@ class Freshness:
         Files that cannot be read are reported by the runs that need them.
         """
         runs = [run for run in runs if run.photon_list is None]
-        windows: dict[Path, list[tuple[int, int]]] = {}
-        for run in runs:
-            for path in run.pulse_files:
-                windows.setdefault(path, []).append((run.start_ns, run.end_ns))
-        # reading and hashing release the interpreter's lock
-        pool = ThreadPoolExecutor()
-        digests: dict[tuple[Path, tuple[int, int]], str] = {}
-        try:
-            futures = {
-                path: pool.submit(self.digests.digest_records, path, spans)
-                for path, spans in windows.items()
-            }
-            for path, future in futures.items():
-                if future.exception() is None:
-                    keys = ((path, span) for span in windows[path])
-                    digests.update(zip(keys, future.result(), strict=True))
-        finally:  # Ctrl-C waits for the files that are being read, not for all
-            pool.shutdown(cancel_futures=True)
+        windows = pulse_windows(runs)
+        digests = {
+            (path, window): digest
+            for path, of_file in self.digests.digest_files(windows).items()
+            for window, digest in zip(windows[path], of_file, strict=True)
+        }
         for run in runs:
             window = run.start_ns, run.end_ns
             parts = {p.name: digests.get((p, window), "") for p in run.pulse_files}
@@ -254,6 +246,15 @@ class Freshness:
                     f"{path}: product of an earlier run, not used; "
                     "delete it if no longer needed"
                 )
+
+
+def pulse_windows(runs: Iterable[Run]) -> dict[Path, list[tuple[int, int]]]:
+    """Return start and end of the runs that are in each pulse file, ns since 1970."""
+    windows: dict[Path, list[tuple[int, int]]] = {}
+    for run in runs:
+        for path in run.pulse_files:
+            windows.setdefault(path, []).append((run.start_ns, run.end_ns))
+    return windows
 
 
 def _read_attributes(path: Path) -> dict[str, str]:

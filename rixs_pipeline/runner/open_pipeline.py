@@ -9,8 +9,8 @@ from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner.freshness import Freshness
 from rixs_pipeline.runner.pipeline import Pipeline
+from rixs_pipeline.runner.session import Session
 from rixs_pipeline.runner.summary import Summary
-from rixs_pipeline.runner.workers import Workers
 from rixs_pipeline.stages.context import RunContext
 
 
@@ -20,7 +20,7 @@ def open_pipeline(
     config: Config,
     summary: Summary,
     memo: Memo,
-    workers: Workers | None = None,
+    session: Session | None = None,
 ) -> Iterator[Pipeline]:
     """Open the executors; write the digests and run.json at the end, come what may.
 
@@ -34,8 +34,8 @@ def open_pipeline(
         Of this run.
     memo : Memo
         What was decided before.
-    workers : Workers, optional
-        That stay open from one reduction to the next.
+    session : Session, optional
+        Of a process that reduces again and again.
 
     Yields
     ------
@@ -47,9 +47,10 @@ def open_pipeline(
     execution = config.execution
     if options.dry_run:
         execution = ExecutionConfig(scheduler="serial")
-    freshness = Freshness(out, summary, memo, options.force)
-    workers = workers or Workers()
-    with workers.opened(execution, out) as (executor, figures):
+    session = session or Session()
+    digests = session.digests(out)
+    freshness = Freshness(out, summary, memo, options.force, digests)
+    with session.workers.opened(execution, out) as (executor, figures):
         context = RunContext(
             beamtime=summary.beamtime,
             scans=scans,

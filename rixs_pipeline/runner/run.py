@@ -1,7 +1,9 @@
 """Reduce a beamtime: discover it, check the config against it, run the stages."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rixs_pipeline import paths
@@ -15,6 +17,7 @@ from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.io.temporaries import remove_orphans
 from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
 from rixs_pipeline.runner.disk_space import little_room
+from rixs_pipeline.runner.freshness import pulse_windows
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
 from rixs_pipeline.runner.output_folder import (
@@ -28,6 +31,7 @@ from rixs_pipeline.runner.report_page import write_report
 from rixs_pipeline.runner.session import Session
 from rixs_pipeline.runner.summary import Summary
 from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
+from rixs_pipeline.stages.clock.scan_clock import ScanClock, prepare_clock
 
 __all__ = ["Config", "Options", "Summary", "run"]
 
@@ -84,13 +88,28 @@ def run(
         return summary
 
 
+def _prepare_clocks(
+    logged: Beamtime, out: Path, session: Session, clocks: Sequence[ScanClock]
+) -> None:
+    """Fit clocks in processes that run already; read the pulses meanwhile.
+
+    The digests of the pulses are needed next, mostly in the times of the logs. What a
+    process could not fit is fitted, and reported, by this one.
+    """
+    if processes := session.workers.running_processes:
+        fits = processes.outcomes(prepare_clock, clocks)
+        session.digests(out).digest_files(pulse_windows(logged.runs))
+        list(fits)
+
+
 def _reduce(
     logged: Beamtime, config: Config, out: Path, options: Options, session: Session
 ) -> Summary:
     """Reduce a beamtime, whose runs have the times of the logs."""
     memo = Memo.load(out / paths.MEMO)
     cache = ArrayCache(out / paths.ARRAY_CACHE / "clocks", not options.dry_run)
-    corrected = correct_clocks(logged, config, memo, cache)
+    prepare = partial(_prepare_clocks, logged, out, session)
+    corrected = correct_clocks(logged, config, memo, cache, prepare)
     separated = separate(corrected.runs)
     discovered = replace(
         corrected, runs=separated.runs, refused=(*corrected.refused, *separated.refused)
@@ -117,7 +136,7 @@ def _reduce(
             "maps, spectra and figures contain only the scans selected with --scans; "
             "run without --scans to include all"
         )
-    with open_pipeline(scans, config, summary, memo, session.workers) as pipeline:
+    with open_pipeline(scans, config, summary, memo, session) as pipeline:
         if not options.dry_run:
             write_config(config, out)
         pipeline.run()

@@ -1,7 +1,10 @@
 """What reductions by one process share."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from rixs_pipeline import paths
+from rixs_pipeline.io.digest_cache import DigestCache
 from rixs_pipeline.io.find_files import FileReader
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.workers import Workers
@@ -21,6 +24,14 @@ class Session:
 
     reader: FileReader = field(default_factory=FileReader)
     workers: Workers = field(default_factory=Workers)
+    _digests: DigestCache | None = None
+
+    def digests(self, out: Path) -> DigestCache:
+        """Return the digests of files that are kept in a folder of results."""
+        path = out / paths.DIGEST_CACHE
+        if self._digests is None or self._digests.path != path:
+            self._digests = DigestCache(path)
+        return self._digests
 
     def select(self, beamtime: Beamtime) -> Beamtime:
         """Return the beamtime that is to be reduced now."""

@@ -55,6 +55,13 @@ class Workers:
         self._is_kept = False
         self._close()
 
+    @property
+    def running_processes(self) -> Executor | None:
+        """Processes for figures that are running since an earlier reduction."""
+        if self._open is None or self._open.figures.workers == 1:
+            return None
+        return self._open.figures
+
     @contextmanager
     def opened(self, execution: ExecutionConfig, out: Path) -> Iterator[Executors]:
         """Open executors, or use those that are open.

@@ -276,3 +276,20 @@ def test_other_content_with_the_same_size_and_time_is_noticed(tmp_path: Path) ->
     path.write_bytes(b"54321")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert cache.digest_file(path) != before
+
+
+def test_several_files_are_digested_at_once(tmp_path: Path) -> None:
+    """New files, those that have grown, and one that cannot be read."""
+    window = (T0, T0 + 5 * SECOND)
+    paths = [tmp_path / f"a_chan{number}.off" for number in (1, 2, 3)]
+    for path in paths[:2]:
+        write_off(path, range(T0, T0 + 10 * SECOND, SECOND))
+    expected = {
+        path: DigestCache(tmp_path / "none").digest_records(path, [window])
+        for path in paths[:2]
+    }
+    cache = DigestCache(tmp_path / "c.json")
+    first = cache.digest_files({paths[0]: [window]})
+    assert first == {paths[0]: expected[paths[0]]}
+    write_off(paths[0], range(T0, T0 + 20 * SECOND, SECOND))
+    assert cache.digest_files({path: [window] for path in paths}) == expected

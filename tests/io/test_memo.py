@@ -64,3 +64,11 @@ def test_a_failure_is_not_kept():
     with pytest.raises(OSError, match="gone"):
         memo.get({"scan": 1}, lambda: (_ for _ in ()).throw(OSError("gone")), int)
     assert memo.get({"scan": 1}, lambda: 3, int) == 3
+
+
+def test_a_value_is_known_once_it_was_found():
+    memo = Memo(known={})
+    assert not memo.has({"scan": 1})
+    memo.get({"scan": 1}, lambda: 1, int)
+    assert memo.has({"scan": 1})
+    assert Memo(known=memo.used).has({"scan": 1})

@@ -58,8 +58,8 @@ def test_the_next_scan_redoes_its_map_and_spectra_alone(growing, tmp_path, monke
     read = []
     monkeypatch.setattr(
         aligned_energies,
-        "first_pass",
-        lambda task, original=aligned_energies.first_pass: (
+        "first_passes",
+        lambda task, original=aligned_energies.first_passes: (
             read.append(task.points.start_ns[0]),
             original(task),
         )[1],

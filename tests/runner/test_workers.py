@@ -44,3 +44,18 @@ def test_figures_are_drawn_on_this_machine(
     monkeypatch.setattr(module, "available_cores", lambda: cores)
     execution = module._figure_execution(executor)
     assert (execution.scheduler, execution.workers) == (scheduler, processes)
+
+
+@pytest.mark.parametrize(("number", "has_processes"), [(1, False), (2, True)])
+def test_processes_run_between_reductions_if_there_are_several(
+    tmp_path, number, has_processes, monkeypatch
+):
+    monkeypatch.setattr(module, "available_cores", lambda: 2)
+    execution = ExecutionConfig(scheduler="threads", workers=number)
+    with Workers() as workers:
+        assert workers.running_processes is None
+        with workers.opened(execution, tmp_path) as executors:
+            pass
+        processes = workers.running_processes
+        assert processes is (executors.figures if has_processes else None)
+    assert workers.running_processes is None

@@ -29,6 +29,8 @@ MAX_MAPPED_FILES = 256
 MAX_MAPPED_BYTES = 1 << 24
 _FIRST_READ_BYTES = 1 << 12
 _MAX_HEADER_BYTES = 1 << 24  # 0.1.0 has its matrices in the header: some MB at most
+_KEPT_HEADERS = 1024  # parsed ones: the file of a pixel grows, its header stays
+_KEPT_HEADER_BYTES = 1 << 14  # of one that is kept, at most
 _MAX_BASES = 1000  # coefficients of a record; files have 3 to 6
 _HEADER_END = b"\n}\n"
 _MATRIX_VALUE_BYTES = 8  # float64
@@ -168,7 +170,18 @@ def read_header(path: Path) -> OffHeader:
     with open_regular(path, FileKind.PULSES) as file:
         text = _header_text(file, path)
         file_bytes = file.seek(0, 2)
-    return _parse_header(parse_json(text), len(text), file_bytes, path)
+    parse = (
+        _parse_layout if len(text) <= _KEPT_HEADER_BYTES else _parse_layout.__wrapped__
+    )
+    layout = parse(text, path)
+    if not len(text) <= layout.data_offset <= file_bytes:
+        raise ValueError(
+            f"the header places the first record at byte {layout.data_offset}, outside "
+            f"the file ({file_bytes} bytes); copy the file again"
+        )
+    record_bytes = layout.record_dtype.itemsize
+    n_records, truncated_bytes = divmod(file_bytes - layout.data_offset, record_bytes)
+    return replace(layout, n_records=n_records, truncated_bytes=truncated_bytes)
 
 
 @reader()
@@ -350,10 +363,10 @@ def _header_text(file: BinaryIO, path: Path) -> bytes:
     )
 
 
-def _parse_header(
-    header: dict[str, Any], text_bytes: int, file_bytes: int, path: Path
-) -> OffHeader:
-    """Return the checked header; some versions write numbers as text."""
+@lru_cache(_KEPT_HEADERS)
+def _parse_layout(text: bytes, path: Path) -> OffHeader:
+    """Return the checked header, of no records; some versions write numbers as text."""
+    header = parse_json(text)
     file_format = header["FileFormat"]
     version = str(header["FileFormatVersion"])
     if file_format != "OFF" or version not in VERSIONS:
@@ -369,7 +382,7 @@ def _parse_header(
         )
     if number_of_bases > _MAX_BASES:
         raise ValueError(f"`NumberOfBases` is {number_of_bases}")
-    data_offset = text_bytes
+    data_offset = len(text)
     if version != "0.1.0":  # the matrices follow the header
         projectors = header["ModelInfo"]["Projectors"]
         rows, columns = int(projectors["Rows"]), int(projectors["Cols"])
@@ -383,21 +396,14 @@ def _parse_header(
             f"invalid `FramePeriodSeconds`: {frame_period_s} s (must be positive and "
             "finite)"
         )
-    if not text_bytes <= data_offset <= file_bytes:
-        raise ValueError(
-            f"the header places the first record at byte {data_offset}, outside the "
-            f"file ({file_bytes} bytes); copy the file again"
-        )
-    dtype = record_dtype(version, number_of_bases)
-    n_records, truncated_bytes = divmod(file_bytes - data_offset, dtype.itemsize)
     return OffHeader(
         version=version,
         number_of_bases=number_of_bases,
         frame_period_s=frame_period_s,
-        record_dtype=dtype,
+        record_dtype=record_dtype(version, number_of_bases),
         data_offset=data_offset,
-        n_records=n_records,
-        truncated_bytes=truncated_bytes,
+        n_records=0,
+        truncated_bytes=0,
     )
 
 

@@ -1,8 +1,7 @@
 """Remove the offset of the clock of the logs from the times of all runs."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from rixs_pipeline.config import Config
@@ -28,9 +27,15 @@ CLOCK_KEY = "beamtime.clock_offset"
 # the reference sample are in the rest of it
 REFERENCE_SLACK = 0.02
 
+Prepare = Callable[[Sequence[ScanClock]], None]
+
 
 def correct_clocks(
-    beamtime: Beamtime, config: Config, memo: Memo, cache: ArrayCache | None = None
+    beamtime: Beamtime,
+    config: Config,
+    memo: Memo,
+    cache: ArrayCache | None = None,
+    prepare: Prepare | None = None,
 ) -> Beamtime:
     """Return a beamtime whose runs have the times of the detector's clock.
 
@@ -48,6 +53,9 @@ def correct_clocks(
         Decisions that are known already; more are added.
     cache
         Counts of pulses that are known already; more are added.
+    prepare
+        Called with the clocks of an interval about which no decision is known; may fill
+        the cache.
 
     Returns
     -------
@@ -68,18 +76,15 @@ def correct_clocks(
             fixed[run.name] = _placed_reference_run(run)
         elif not isinstance(setting, str | Mapping):
             fixed[run.name] = run
+    kept = _Kept(memo, cache, prepare)
     for interval in _intervals(beamtime):
         given = [scan for scan in interval.scans if _is_given(scan, config)]
         tests = _decide_interval(
-            [fixed[scan.name] for scan in given],
-            interval.is_closed,
-            config,
-            cache,
-            memo,
+            [fixed[scan.name] for scan in given], interval.is_closed, config, kept
         )
         problems += _contradictions([fixed[scan.name] for scan in given], tests)
         scans = [scan for scan in interval.scans if scan.name not in fixed]
-        decisions = _decide_interval(scans, interval.is_closed, config, cache, memo)
+        decisions = _decide_interval(scans, interval.is_closed, config, kept)
         for scan, decision in zip(scans, decisions, strict=True):
             if decision.refusal:
                 refused.append(RefusedRun(scan.name, decision.refusal))
@@ -188,33 +193,75 @@ def _intervals(beamtime: Beamtime) -> Iterator[_Interval]:
         yield _Interval(tuple(scans), is_closed=False)
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What is kept between reductions, and what may add to it: see `correct_clocks`."""
+
+    memo: Memo
+    cache: ArrayCache | None
+    prepare: Prepare | None
+
+
 def _decide_interval(
-    scans: Sequence[Run],
-    is_closed: bool,
-    config: Config,
-    cache: ArrayCache | None,
-    memo: Memo,
+    scans: Sequence[Run], is_closed: bool, config: Config, kept: _Kept
 ) -> list[ScanDecision]:
     """Return the decisions about the scans of an interval.
 
     While the interval is open, a scan depends on itself and earlier ones.
     """
-    clocks = [_scan_clock(scan, config, cache) for scan in scans if scan.pulse_files]
-    digests = {clock.scan.name: _digest(clock) for clock in clocks}
+    clocks = [_scan_clock(scan, config, kept.cache) for scan in scans]
+    clocks = [clock for clock in clocks if clock.scan.pulse_files]
     options = _digest_options(config)
-    decisions: dict[str, ScanDecision] = {}
-    groups: list[Sequence[ScanClock]] = [clocks] if clocks else []
+    groups = [_Group(clocks, len(clocks))] if clocks else []
     if not is_closed:
-        groups = [ends_of(clocks[: n + 1]) for n in range(len(clocks))]
-    for group in groups:
-        names = [clock.scan.name for clock in group]
-        decided = names if is_closed else names[-1:]
-        group_digests = [digests[name] for name in names]
-        values = {**options, "decided": decided, "clocks": group_digests}
-        find = partial(_decide_last, group, len(decided))
-        found = memo.get(values, find, _from_json)
-        decisions |= zip(decided, found, strict=True)
+        groups = [_Group(ends_of(clocks[: n + 1]), 1) for n in range(len(clocks))]
+    digests = {clock.scan.name: _digest(clock) for clock in clocks}
+    depends_on = [options | group.depends_on(digests) for group in groups]
+    undecided = [
+        group
+        for group, values in zip(groups, depends_on, strict=True)
+        if not kept.memo.has(values)
+    ]
+    if kept.prepare and undecided:
+        kept.prepare([clock for group in undecided for clock in group.decided])
+    decisions: dict[str, ScanDecision] = {}
+    for group, values in zip(groups, depends_on, strict=True):
+        found = kept.memo.get(values, group.decide, _from_json)
+        names = [clock.scan.name for clock in group.decided]
+        decisions |= zip(names, found, strict=True)
     return [decisions.get(scan.name, ScanDecision()) for scan in scans]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Clocks from which those of the last `n_decided` scans are found."""
+
+    clocks: Sequence[ScanClock]
+    n_decided: int
+
+    @property
+    def decided(self) -> Sequence[ScanClock]:
+        return self.clocks[-self.n_decided :]
+
+    def depends_on(self, digests: Mapping[str, str]) -> dict[str, Any]:
+        """Return what the decisions depend on, from the digests of the clocks."""
+        return {
+            "decided": [clock.scan.name for clock in self.decided],
+            "clocks": [digests[clock.scan.name] for clock in self.clocks],
+        }
+
+    def decide(self) -> list[dict[str, Any]]:
+        """Return the decisions, as plain JSON."""
+        return [
+            {
+                "offset": [decision.offset.value, decision.offset.error]
+                if decision.offset
+                else None,
+                "refusal": decision.refusal,
+                "warning": decision.warning,
+            }
+            for decision in decide(self.clocks)[-self.n_decided :]
+        ]
 
 
 def _scan_clock(scan: Run, config: Config, cache: ArrayCache | None) -> ScanClock:
@@ -243,20 +290,6 @@ def _digest_options(config: Config) -> dict[str, Any]:
         "channels": config.xas.channels,
         "excluded": config.beamtime.exclude.pixels,
     }
-
-
-def _decide_last(clocks: Sequence[ScanClock], number: int) -> list[dict[str, Any]]:
-    """Return the decisions about the last scans of a group, as plain JSON."""
-    return [
-        {
-            "offset": [decision.offset.value, decision.offset.error]
-            if decision.offset
-            else None,
-            "refusal": decision.refusal,
-            "warning": decision.warning,
-        }
-        for decision in decide(clocks)[-number:]
-    ]
 
 
 def _from_json(decisions: Sequence[Mapping[str, Any]]) -> list[ScanDecision]:

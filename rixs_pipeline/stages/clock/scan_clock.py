@@ -103,6 +103,16 @@ def place_by_label(run: Run, tolerance: float) -> ClockOffset | None:
     return ClockOffset((limits.low + limits.high) / 2, error)
 
 
+def prepare_clock(clock: "ScanClock") -> None:
+    """Put into the cache what a decision about the clock of a scan rests on.
+
+    That is what is known at once: where the offset is far from 0, more is needed.
+    """
+    if not clock.has_label:
+        _ = clock.evidence
+    clock.curve(0.0)
+
+
 class ScanClock:
     """The clock of one scan, from its own pulses, readings and label.
 

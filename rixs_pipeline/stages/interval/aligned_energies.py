@@ -1,5 +1,6 @@
 """Energy functions of scans: calibrated, compared, aligned, corrected for drift."""
 
+import operator
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,11 @@ from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.interval import align_pixels
 from rixs_pipeline.stages.interval.array_spectra import ArraySpectra
 from rixs_pipeline.stages.interval.displaced_pixels import mark_displaced
-from rixs_pipeline.stages.interval.first_pass import FirstPass, first_pass, join_passes
+from rixs_pipeline.stages.interval.first_pass import (
+    FirstPass,
+    first_passes,
+    join_passes,
+)
 from rixs_pipeline.stages.interval.interval_drifts import IntervalDrifts
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.interval.scan_scales import ScanScale
@@ -145,10 +150,11 @@ def _compare_and_align(
     arrays: dict[str, ArraySpectra] = {}
     blocks = sum(len(group) for group in tasks)
     with context.progress("aligning", blocks, "blocks of pixels") as report:
-        passes = context.executor.map_reduce(first_pass, tasks, join_passes, report)
-        for scan, blocks_of_scan, passed in zip(
+        passes = context.executor.map_reduce(first_passes, tasks, operator.add, report)
+        for scan, blocks_of_scan, blocks_passed in zip(
             aligned_scans, tasks, passes, strict=True
         ):
+            passed = blocks_passed.then(join_passes)
             functions = energies[scan.name].unwrap()
             aligned = Outcome.of(
                 _compared_energies, context, drifts, scan, functions, passed

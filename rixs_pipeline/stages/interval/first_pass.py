@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,9 +130,14 @@ def _add_photons(
     bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
 
 
-def join_passes(first: FirstPass, second: FirstPass) -> FirstPass:
-    """Join two blocks of pixels."""
+def first_passes(task: AlignTask) -> tuple[FirstPass, ...]:
+    """Return `first_pass` of one block of pixels, to be joined with others."""
+    return (first_pass(task),)
+
+
+def join_passes(passes: Sequence[FirstPass]) -> FirstPass:
+    """Join blocks of pixels, all at once: spectra of an array take 30 MB."""
     return FirstPass(
-        np.concatenate([first.spectra, second.spectra]),
-        np.concatenate([first.baseline, second.baseline]),
+        np.concatenate([block.spectra for block in passes]),
+        np.concatenate([block.baseline for block in passes]),
     )

@@ -50,8 +50,8 @@ def pass_of(monkeypatch, spectra):
     """Let the first pass over a task show `spectra(task)`."""
     monkeypatch.setattr(
         aligned_energies,
-        "first_pass",
-        lambda task: FirstPass(spectra(task), np.zeros((2, 1))),
+        "first_passes",
+        lambda task: (FirstPass(spectra(task), np.zeros((2, 1))),),
     )
 
 
@@ -132,7 +132,7 @@ def test_alignment_is_applied_to_each_scan_with_its_own_spectra(
     monkeypatch.setattr(
         aligned_energies,
         "join_passes",
-        lambda a, b: FirstPass(a.spectra + b.spectra, a.baseline),
+        lambda passes: FirstPass(sum(p.spectra for p in passes), passes[0].baseline),
     )
     monkeypatch.setattr(align_pixels, "align_pixels", align)
     scans = [numbered_scan(2), numbered_scan(3), numbered_scan(1)]
