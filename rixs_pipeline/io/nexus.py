@@ -326,6 +326,35 @@ def read_entry(
         return xr.Dataset(variables, attrs=attributes)
 
 
+def read_variables(
+    path: Path, names: Collection[str], entry: str = "entry"
+) -> dict[str, xr.Variable]:
+    """Read some variables of an entry.
+
+    Parameters
+    ----------
+    path
+        The product.
+    names
+        Of the variables.
+    entry
+        Name of the entry.
+
+    Returns
+    -------
+    dict of str to xarray.Variable
+        In memory.
+
+    Raises
+    ------
+    InputError
+        Not a product of this program, truncated, or without one of them.
+    """
+    with _open(path) as entries:
+        data = member(entries[entry], "data")
+        return {name: _read_variable(member(data, name)) for name in names}
+
+
 def read_kept(path: Path) -> xr.Dataset:
     """Return `read_entry` of a product, read once while the file is unchanged.
 

@@ -212,6 +212,17 @@ def test_all_kinds_of_values_are_read_as_written(tmp_path):
         )
 
 
+def test_some_variables_are_read_alone(tmp_path):
+    path = write(tmp_path / "p.nxs")
+    expected = nexus.read_entry(path)
+    read_back = nexus.read_variables(path, ["counts", "name"])
+    assert list(read_back) == ["counts", "name"]
+    for name, variable in read_back.items():
+        assert variable.identical(expected.variables[name])
+    with pytest.raises(InputError, match=r"p\.nxs: cannot be read"):
+        nexus.read_variables(path, ["missing"])
+
+
 @settings(
     max_examples=25,
     deadline=None,
