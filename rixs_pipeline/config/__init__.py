@@ -10,6 +10,7 @@ from rixs_pipeline.config.calibration import (
 )
 from rixs_pipeline.config.comparison import Comparison, Feature, PassesConfig
 from rixs_pipeline.config.execution import ExecutionConfig, memory_in_bytes
+from rixs_pipeline.config.experiment import ExperimentConfig
 from rixs_pipeline.config.figures import MultiPanelFigure
 from rixs_pipeline.config.models import (
     BeamtimeConfig,
@@ -43,6 +44,7 @@ __all__ = [
     "CurveName",
     "Elastic",
     "ExecutionConfig",
+    "ExperimentConfig",
     "Feature",
     "GeometryConfig",
     "Leak",

@@ -13,6 +13,7 @@ from rixs_pipeline.config.base import EnergyLimits, Limits, Model, RegionName
 from rixs_pipeline.config.calibration import CalibrationConfig
 from rixs_pipeline.config.comparison import Comparison, PassesConfig
 from rixs_pipeline.config.execution import ExecutionConfig
+from rixs_pipeline.config.experiment import ExperimentConfig
 from rixs_pipeline.config.figures import MultiPanelFigure
 from rixs_pipeline.config.normalise import NormaliseConfig, ScanScale
 from rixs_pipeline.config.regions import Region
@@ -173,6 +174,7 @@ class XasConfig(Model):
 class Config(Model):
     """The whole config of one reduction."""
 
+    experiment: ExperimentConfig = ExperimentConfig()
     beamtime: BeamtimeConfig = BeamtimeConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     map: MapConfig = MapConfig()

@@ -12,6 +12,12 @@ _HEAD = [
     "# All options: configs/example.yaml. `rixs-pipeline config check` lists errors.",
 ]
 
+_EXPERIMENT = [
+    "# Where, by whom and under which terms the data were taken; products state it.",
+    '#experiment: {facility: SSRL, beamline: 10-1, proposal: "5678", '
+    "users: [A. Person], licence: CC-BY-4.0}",
+]
+
 
 def initial_config(
     description: Mapping[str, Any],
@@ -39,6 +45,7 @@ def initial_config(
     readings = sorted({channel for run in scans for channel in run["readings"]})
     sections = [
         _HEAD + _summary(description, scans, edges),
+        _EXPERIMENT,
         _beamtime_section(scans, samples),
         _calibration_section(description),
         _normalise_section(readings),

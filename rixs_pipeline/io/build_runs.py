@@ -226,6 +226,7 @@ def _build_run(joined: JoinedRun, name: str, root: Path) -> Run:
         log=log.log,
         reference_run=log.reference,
         complete=log.complete,
+        beamtime=log.beamtime,
         problems=tuple(make_relative(problem, root) for problem in problems),
         label_ns=_find_label(joined),
         clock_offset=joined.clock_offset or log.clock_offset,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +30,7 @@ from rixs_pipeline.io.hdf5 import (
     text_array,
     text_value,
 )
+from rixs_pipeline.io.nexus_groups import NexusGroup, entry_groups, pfy_entry
 from rixs_pipeline.io.temporaries import temporary_path
 from rixs_pipeline.schema import SCHEMA_VERSION
 
@@ -70,9 +71,6 @@ def write_product(
 ) -> None:
     """Write datasets as NXentry groups, each with an NXdata group `data`.
 
-    The file is made in memory: on a full disk HDF5 prints tracebacks of its own and may
-    crash the process.
-
     Parameters
     ----------
     path
@@ -89,15 +87,14 @@ def write_product(
     """
     of_entries = dict(attributes)
     facts = of_entries.pop(FACTS, None)
-    in_memory = {"driver": "core", "backing_store": False}
-    # HDF5 would sort the entries by name
-    with h5py.File(path.name, "w", **in_memory, track_order=True) as file:
+    with _new_file(path) as file:
         _set_texts(file, NX_class="NXroot", default=next(iter(entries)))
         for name, dataset in entries.items():
             entry = file.create_group(name)
             _set_texts(entry, NX_class="NXentry", default="data")
             entry.attrs["schema_version"] = SCHEMA_VERSION
-            for key, value in {**of_entries, **dataset.attrs}.items():
+            entry_attributes = {**of_entries, **dataset.attrs}
+            for key, value in entry_attributes.items():
                 entry.attrs[str(key)] = _attribute(value)
             if facts is not None:  # an attribute is 64 kB at most
                 entry[FACTS] = text_value(facts)
@@ -105,9 +102,42 @@ def write_product(
                 facts = None
             data = entry.create_group("data")
             _set_texts(data, NX_class="NXdata", signal=signal)
-            data.attrs["axes"] = text_array(axes or map(str, dataset[signal].dims))
+            axis_names = list(axes or map(str, dataset[signal].dims))
+            data.attrs["axes"] = text_array(axis_names)
             _write_variables(data, dataset)
             _attach_dimensions(data, dataset)
+            _label_axes(data, [signal, *axis_names])
+            _write_group(entry, entry_groups(name, dataset, entry_attributes))
+
+
+def write_pfy(path: Path, name: str, dataset: xr.Dataset) -> None:
+    """Write a partial fluorescence yield as the definition NXxas_pfy wants it.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is created.
+    name
+        Of the region.
+    dataset
+        As `schema.spectrum`, with the attributes of its entry.
+    """
+    with _new_file(path) as file:
+        _set_texts(file, NX_class="NXroot", default="entry")
+        entry = file.create_group("entry")  # its definition knows no scales
+        _write_group(entry, pfy_entry(name, dataset), has_scales=False)
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[h5py.File]:
+    """Yield a file that is made in memory and written when the block ends.
+
+    On a full disk HDF5 prints tracebacks of its own and may crash the process.
+    """
+    in_memory = {"driver": "core", "backing_store": False}
+    # HDF5 would sort the entries by name
+    with h5py.File(path.name, "w", **in_memory, track_order=True) as file:
+        yield file
         file.flush()
         image = file.id.get_file_image()
     with atomic_path(path) as temporary:
@@ -119,6 +149,21 @@ def _set_texts(target: h5py.HLObject, **attributes: str) -> None:
         target.attrs[name] = text_value(text)
 
 
+def _write_group(
+    target: h5py.Group, group: NexusGroup, *, has_scales: bool = True
+) -> None:
+    """Write class, fields and groups into a group that is there."""
+    if group.nx_class:
+        _set_texts(target, NX_class=group.nx_class)
+    _set_texts(target, **group.attributes)
+    fields = group.dataset()
+    _write_variables(target, fields)
+    if has_scales:
+        _attach_dimensions(target, fields)
+    for name, subgroup in group.groups.items():
+        _write_group(target.create_group(name), subgroup, has_scales=has_scales)
+
+
 def _write_variables(group: h5py.Group, dataset: xr.Dataset) -> None:
     """Write the variables with their attributes."""
     for name, variable in dataset.variables.items():
@@ -126,6 +171,19 @@ def _write_variables(group: h5py.Group, dataset: xr.Dataset) -> None:
         stored = group.create_dataset(str(name), data=values, **_compression(values))
         for key, value in variable.attrs.items():
             stored.attrs[key] = text_value(value) if isinstance(value, str) else value
+
+
+def _label_axes(group: h5py.Group, names: Iterable[str]) -> None:
+    """Add the units to the long names of variables: viewers show these alone."""
+    for name in names:
+        attributes = group[name].attrs
+        if attributes.get("units") and "long_name" in attributes:
+            label = attributes["long_name"] + _unit_suffix(attributes["units"])
+            attributes["long_name"] = text_value(label)
+
+
+def _unit_suffix(units: str) -> str:
+    return f" ({units})"
 
 
 def _compression(values: NDArray[Any]) -> dict[str, Any]:
@@ -168,7 +226,8 @@ def _stored_values(variable: xr.Variable) -> NDArray[Any]:
     values = np.asarray(variable.values)
     if values.dtype.kind in "OU":
         return text_array(map(str, values.ravel())).reshape(values.shape)
-    return values.astype(np.int8) if values.dtype.kind == "b" else values
+    is_array_of_bool = values.dtype.kind == "b" and values.shape
+    return values.astype(np.int8) if is_array_of_bool else values
 
 
 def _attribute(value: Any) -> Any:
@@ -402,6 +461,9 @@ def _read_variable(stored: h5py.Dataset) -> xr.Variable:
         for key in ("units", "long_name")
         if key in stored.attrs
     }
+    if attributes.keys() == {"units", "long_name"}:
+        suffix = _unit_suffix(str(attributes["units"]))
+        attributes["long_name"] = str(attributes["long_name"]).removesuffix(suffix)
     return xr.Variable(dims, values, attributes)
 
 

@@ -61,6 +61,8 @@ def digest_run(run: Run, *, with_readings: bool = True) -> str:
     }
     for name in ("kind", "name", "sample", "edge", "reference_run", "complete"):
         content[name] = getattr(run, name)
+    if run.beamtime:
+        content["beamtime"] = run.beamtime
     if run.clock_offset is not None:
         content["clock_offset"] = [run.clock_offset.value, run.clock_offset.error]
     return digest_values(content)

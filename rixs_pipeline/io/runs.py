@@ -115,6 +115,7 @@ class Run(Timed):
     problems: tuple[str, ...] = ()  # one line each
     label_ns: tuple[int, int] | None = None  # of its state label, ns since 1970
     clock_offset: ClockOffset | None = None  # removed from the points
+    beamtime: str = ""  # its number at the facility; empty: the log has none
 
     def with_clock_offset(self, offset: ClockOffset) -> "Run":
         """Return the run with the times of the detector's clock.

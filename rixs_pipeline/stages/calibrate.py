@@ -13,6 +13,7 @@ from rixs_pipeline.stages.corrections import (
     clock_corrections,
 )
 from rixs_pipeline.stages.facts import PixelCount, calibration_facts
+from rixs_pipeline.stages.measurement import measurement_attributes
 from rixs_pipeline.stages.record_defects import describe_record_defects
 from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
 from rixs_pipeline.stages.reference.calibration_warnings import calibration_warnings
@@ -87,6 +88,7 @@ class Calibrate(Stage[Run]):
     def _content(self, product: Product[Run], dataset: Any) -> Content:
         run, name = product.source, product.name
         dataset = dataset.assign_attrs(clock_attributes(run))
+        dataset = dataset.assign_attrs(measurement_attributes([run]))
         dataset = dataset.assign_attrs(parked_line_attributes(dataset))
         facts = calibration_facts(dataset)
         facts["results"] = [*facts["results"], *parked_line_results(dataset)]

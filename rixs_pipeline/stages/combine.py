@@ -10,6 +10,7 @@ from rixs_pipeline.stages.corrections import map_corrections
 from rixs_pipeline.stages.flux.beamtime_flux import BeamtimeFlux, sample_loss
 from rixs_pipeline.stages.flux.compare_passes import compare_pass_flux
 from rixs_pipeline.stages.flux.compare_readings import compare_readings, scale_readings
+from rixs_pipeline.stages.measurement import assign_measurement
 from rixs_pipeline.stages.sample import combine_scans, passes
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
 
@@ -64,6 +65,7 @@ class Combine(Stage[SampleEdge]):
                 mode="json", include={"channel_scale"}
             ),
             "passes": config.passes.model_dump(mode="json"),
+            **config.science("experiment"),
         }
 
     def inputs(self, product: Product[SampleEdge]) -> Mapping[str, str]:
@@ -92,6 +94,7 @@ class Combine(Stage[SampleEdge]):
             tested.scans, config.map, product.name, normalise
         )
         rixs_map = combined.dataset.assign_attrs(passes=tested.facts)
+        assign_measurement([rixs_map], group.scans, config.experiment)
         if flux.left_out:
             rixs_map.attrs["left_out"] = dict(flux.left_out)
         if flux.points_left_out:

@@ -10,6 +10,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Comparison
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
+from rixs_pipeline.stages.measurement import assign_measurement
 from rixs_pipeline.stages.sample import compare_samples
 from rixs_pipeline.stages.sample.configured_regions import select_regions
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
@@ -56,6 +57,7 @@ class Compare(Stage[EdgeComparison]):
         return {
             "compare": comparison.config.model_dump(mode="json"),
             "samples": list(comparison.samples),
+            **self.context.config.science("experiment"),
         }
 
     def inputs(self, product: Product[EdgeComparison]) -> Mapping[str, str]:
@@ -84,6 +86,14 @@ class Compare(Stage[EdgeComparison]):
             reasons = "; ".join(compared.refusals)
             reasons = reasons or "the samples have none of its regions in common"
             raise RunFailed(f"{name}: no region can be compared: {reasons}")
+        scans = [
+            scan
+            for group in self.context.sample_edges()
+            if group.edge == edge and group.sample in comparison.samples
+            for scan in group.scans
+        ]
+        experiment = self.context.config.experiment
+        assign_measurement(compared.by_region.values(), scans, experiment)
         warnings = [f"{name}: {reason}" for reason in compared.refusals]
         write = dataset_writer(compared.by_region, "difference")
         return Content(write, {"results": compared.results}, warnings)

@@ -9,6 +9,7 @@ from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.context import SampleEdge
 from rixs_pipeline.stages.corrections import spectrum_corrections
+from rixs_pipeline.stages.measurement import assign_measurement
 from rixs_pipeline.stages.sample import configured_regions, region_spectra
 from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
@@ -38,7 +39,7 @@ class Extract(Stage[SampleEdge]):
                 name: region.model_dump(mode="json") for name, region in regions.items()
             },
             "efficiency": config.normalise.efficiency,
-            **config.science("geometry"),
+            **config.science("geometry", "experiment"),
         }
 
     def inputs(self, product: Product[SampleEdge]) -> Mapping[str, str]:
@@ -69,6 +70,8 @@ class Extract(Stage[SampleEdge]):
                 f"{product.path.stem}: no region overlaps this map; "
                 "check `regions` in the config"
             )
+        experiment = context.config.experiment
+        assign_measurement(spectra.by_region.values(), group.scans, experiment)
         facts = {"regions": list(spectra.by_region)}
         write = dataset_writer(spectra.by_region, "intensity")
         corrections = spectrum_corrections(spectra.by_region, product.path.stem)

@@ -15,6 +15,7 @@ from rixs_pipeline.io import nexus
 from rixs_pipeline.schema import POINT_USED
 from rixs_pipeline.stages.context import SampleEdge
 from rixs_pipeline.stages.flux.compare_readings import usable_readings
+from rixs_pipeline.stages.measurement import assign_measurement
 from rixs_pipeline.stages.sample.absorption_spectra import (
     absorption_spectra,
     is_pre_edge_linear,
@@ -49,6 +50,7 @@ class Xas(Stage[SampleEdge]):
         return {
             "xas": self.context.config.xas.model_dump(mode="json"),
             "is_pre_edge_linear": self._is_pre_edge_linear(product.source.edge),
+            **self.context.config.science("experiment"),
         }
 
     def inputs(self, product: Product[SampleEdge]) -> Mapping[str, str]:
@@ -81,6 +83,8 @@ class Xas(Stage[SampleEdge]):
             product.path.stem,
             is_linear=self._is_pre_edge_linear(group.edge),
         )
+        experiment = self.context.config.experiment
+        assign_measurement(absorption.by_channel.values(), group.scans, experiment)
         facts = {"channels": list(absorption.by_channel)}
         write = dataset_writer(absorption.by_channel, "intensity")
         return Content(write, facts, absorption.warnings)

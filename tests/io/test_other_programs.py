@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 
 from rixs_pipeline.io import nexus
+from rixs_pipeline.io.nexus_groups import is_pfy
 from tests.conftest import call_command_line, made_once
 
 PRODUCTS = {
@@ -19,7 +20,10 @@ PRODUCTS = {
     "xas": "xas/LMR_RT-Co_L.nxs",
     "comparison": "comparisons/heating-Co_L.nxs",
 }
-CONFIG = "compare: {heating: {samples: [LMR_RT, LMR_100C]}}\n"
+CONFIG = """\
+experiment: {facility: SSRL, beamline: 10-1, users: [A. Person], doi: 10.1/x}
+compare: {heating: {samples: [LMR_RT, LMR_100C]}}
+"""
 
 
 def optional_module(name):
@@ -49,10 +53,6 @@ def path(request, compared_small) -> Path:
     return compared_small / PRODUCTS[request.param]
 
 
-def plain_label(attributes):
-    return {key: attributes[key] for key in ("units", "long_name")}
-
-
 @pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
 def test_xarray(path, engine):
     if engine == "netcdf4":
@@ -64,7 +64,7 @@ def test_xarray(path, engine):
                 read_back = dataset.variables[name]
                 assert read_back.dims == variable.dims
                 np.testing.assert_array_equal(read_back.values, variable.values)
-                assert plain_label(read_back.attrs) == plain_label(variable.attrs)
+                assert read_back.attrs["units"] == variable.attrs["units"]
     with xr.open_datatree(path, engine=engine) as tree:
         for entry, expected in nexus.read_entries(path).items():
             version = tree[entry].attrs["program_version"]
@@ -90,6 +90,16 @@ def signal_and_axes(path):
         return data.attrs["signal"], list(data.attrs["axes"])
 
 
+def labels(path, names):
+    """Long names with units, as viewers show them."""
+    dataset = next(iter(nexus.read_entries(path).values()))
+    variables = [dataset[name].attrs for name in names]
+    return [
+        f"{attributes['long_name']} ({attributes['units']})".removesuffix(" ()")
+        for attributes in variables
+    ]
+
+
 def test_silx(path):
     silx_io = optional_module("silx.io")
     nxdata = optional_module("silx.io.nxdata")
@@ -99,15 +109,45 @@ def test_silx(path):
         assert shown.is_valid
         assert shown.signal_dataset_name == signal
         assert shown.axes_dataset_names == axes
+        assert shown.axes_names == labels(path, axes)
+        assert shown.signal_name == labels(path, [signal])[0]
         errors = f"{signal}_errors"
         assert (shown.errors is not None) == (errors in shown.group)
 
 
 def test_nexusformat(path):
     nexusformat = optional_module("nexusformat.nexus")
+    nexus_plot = optional_module("nexusformat.nexus.plot")
     signal, axes = signal_and_axes(path)
     shown = nexusformat.nxload(str(path)).plottable_data
     assert shown.nxsignal.nxname == signal
     assert [axis.nxname for axis in shown.nxaxes] == axes
     values = nexus.read_entries(path)[shown.nxroot.attrs["default"]][signal].values
     np.testing.assert_array_equal(shown.nxsignal.nxvalue, values)
+    assert [nexus_plot.label(axis) for axis in shown.nxaxes] == labels(path, axes)
+
+
+def test_metadata_in_nexusformat(path):
+    nexusformat = optional_module("nexusformat.nexus")
+    root = nexusformat.nxload(str(path))
+    for entry in root.NXentry:
+        assert entry.title.nxvalue and entry.start_time.nxvalue
+        assert all(sample.name.nxvalue for sample in entry.NXsample)
+        (instrument,) = entry.NXinstrument
+        classes = {group.nxclass for group in instrument.values()}
+        assert classes >= {"NXsource", "NXmonochromator", "NXdetector"}
+        if path.parent.name not in ("calibration", "scans"):
+            assert instrument["name"].nxvalue == "10-1"
+            assert [user["name"].nxvalue for user in entry.NXuser] == ["A. Person"]
+
+
+def test_pynxtools_accepts_an_exported_pfy(compared_small, tmp_path):
+    validation = optional_module("pynxtools.dataconverter.validation")
+    spectra = nexus.read_entries(compared_small / PRODUCTS["spectra"])
+    regions = [name for name, dataset in spectra.items() if is_pfy(dataset.attrs)]
+    assert regions == ["Co_PFY"]
+    nexus.write_pfy(tmp_path / "a.nxs", "Co_PFY", spectra["Co_PFY"])
+    with h5py.File(tmp_path / "a.nxs") as file:
+        assert validation.validate_hdf_group_against(
+            "NXxas_pfy", file["entry"], str(tmp_path / "a.nxs")
+        )

@@ -9,7 +9,7 @@ import numpy as np
 
 from rixs_pipeline.errors import InputError, LogError
 from rixs_pipeline.files.json_text import read_json
-from rixs_pipeline.files.opening import FileKind, named_errors
+from rixs_pipeline.files.opening import FileKind, named_errors, one_line
 from rixs_pipeline.io.formats.log import (
     CleanPoints,
     LogRun,
@@ -32,6 +32,7 @@ from rixs_pipeline.types import Edge, FloatArray, IntArray
 _REQUIRED_KEYS = {"scan_num", "var_values", "epoch_time_start_s", "epoch_time_end_s"}
 _POINT_KEYS = ("var_values", "epoch_time_start_s", "epoch_time_end_s")
 _FILE_NAME = re.compile(rf"(scan|calibration)({RUN_DIGITS})")
+_LONGEST_BEAMTIME_NUMBER = 100  # characters
 _EDGES = {edge.lower(): edge for edge in Edge}
 _EV_PER_UNIT = {"ev": 1.0, "kev": 1000.0}
 _WAVELENGTHS = ("nm", "nanometer", "nanometre", "a", "å", "angstrom", "ångström")
@@ -125,12 +126,19 @@ def _run(log: dict[str, Any], path: Path) -> LogRun:
         reference=str(log["cal_number"]) if has_reference else None,
         routine=log.get("routine"),
         complete=complete,
+        beamtime=_beamtime_number(log.get("beamtime_id")),
         log=path,
         problems=problems,
         time_form=windows.form,
     )
     implausible = "" if is_reference_run else _find_implausible(energy, log)
     return refuse_unusable(run, windows, implausible)
+
+
+def _beamtime_number(value: object) -> str:
+    """Return the number of the beamtime; empty where it is none, or very long."""
+    number = one_line(str(value)) if isinstance(value, str | int) else ""
+    return number if len(number) <= _LONGEST_BEAMTIME_NUMBER else ""
 
 
 def _find_implausible(energy: FloatArray, log: dict[str, Any]) -> str:

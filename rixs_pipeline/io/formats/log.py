@@ -42,6 +42,7 @@ class LogRun(Timed):
     problems: tuple[str, ...] = ()
     time_form: TimeForm = TimeForm.SECONDS
     clock_offset: ClockOffset | None = None  # of the config, removed from the points
+    beamtime: str = ""  # its number at the facility
     refusal: str = ""  # why the run cannot be used; its points are then none
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from rixs_pipeline.config import (
     ReferenceSet,
     Region,
 )
+from rixs_pipeline.config.reference_sets import known_lines
 from rixs_pipeline.core.maps.map_data import MapData
 from rixs_pipeline.core.spectra import regions
 from rixs_pipeline.core.spectra.inverse_yield_line import (
@@ -172,3 +174,39 @@ def region_on_map(
     weights = region_weights(region, data.incident, data.emission_edges)
     line_test = check_line(data, weights, edge) if weights.any() else None
     return replace(on_map, region=region, line=line, line_test=line_test)
+
+
+def emission_attributes(on_map: RegionOnMap) -> dict[str, str]:
+    """Return which emission a region takes: its range, and lines of the edge's element.
+
+    Parameters
+    ----------
+    on_map
+        Of a fluorescence yield.
+
+    Returns
+    -------
+    dict of str to str
+        `emission_window` (JSON, [low, high], eV) and `emission_lines` (JSON, names such
+        as Co_La); nothing where the region contains no bin.
+    """
+    data = on_map.data
+    weights = region_weights(on_map.region, data.incident, data.emission_edges)
+    bins = np.flatnonzero(weights.any(axis=0))
+    if not len(bins):
+        return {}
+    low = float(data.emission_edges[bins[0]])
+    high = float(data.emission_edges[bins[-1] + 1])
+    limits = on_map.region.emission
+    if limits is not None:  # within the outermost bins
+        low, high = max(low, limits[0]), min(high, limits[1])
+    element = str(on_map.inputs.edge).partition("_")[0]
+    lines = {
+        name.partition(" ")[0]
+        for name, energy in known_lines().items()
+        if name.startswith(f"{element}_") and low <= energy < high
+    }
+    return {
+        "emission_window": json.dumps([low, high]),
+        "emission_lines": json.dumps(sorted(lines)),
+    }

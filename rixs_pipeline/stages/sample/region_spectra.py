@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rixs_pipeline.config import REFERENCE_ATTRIBUTES, Region
+from rixs_pipeline.core.spectra.regions import RegionKind
 from rixs_pipeline.core.spectra.yields import extract_spectrum
 from rixs_pipeline.schema import check
 from rixs_pipeline.schema import spectrum as spectrum_schema
@@ -20,6 +21,7 @@ from rixs_pipeline.stages.sample.region_on_map import (
     DEFAULT_INPUTS,
     RegionOnMap,
     SpectrumInputs,
+    emission_attributes,
     region_on_map,
 )
 from rixs_pipeline.stages.sample.spectrum_checks import check_region
@@ -147,6 +149,8 @@ def _extract(on_map: RegionOnMap) -> xr.Dataset:
         "kind": region.kind.value,
         "errors": errors_text(spectrum, region),
     }
+    if region.kind is RegionKind.PFY:
+        dataset.attrs |= emission_attributes(on_map)
     if on_map.line_test is not None:
         dataset.attrs["line_test"] = json.dumps(on_map.line_test.plain_values())
         dataset.attrs["geometry_factor"] = on_map.geometry.factor

@@ -17,6 +17,7 @@ from rixs_pipeline.stages.interval.response_tail import average_tail_over_pixels
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
 )
+from rixs_pipeline.stages.measurement import measurement_attributes
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.scale_variables import with_scan_scale
 
@@ -53,6 +54,7 @@ def with_scan_attributes(
     scan = counted.scan
     dataset = with_elastic_offset(dataset, reference)
     dataset = dataset.assign_attrs(clock_attributes(scan))
+    dataset = dataset.assign_attrs(measurement_attributes([scan]))
     if scan.photon_list is None:  # otherwise calibrated elsewhere
         tail = average_tail_over_pixels(dataset, calibrations.tails(scan))
         dataset = dataset.assign_attrs(tail)
