@@ -2,31 +2,78 @@
 
 import rixs_pipeline
 rixs_map = rixs_pipeline.open_product("out/maps/LMR_RT-O_K.nxs")
-rixs_map.rixs.spfy([523, 524]).plot()
+rixs_map.rixs.spfy(523, 524).plot()
 """
 
 from __future__ import annotations
 
+import inspect
+import warnings
+from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
 
 import xarray as xr
 
 from rixs_pipeline.config import Region
+from rixs_pipeline.errors import ConfigError, InputError, RixsWarning
 from rixs_pipeline.schema import RIXS_MAP, check
 from rixs_pipeline.stages.sample.configured_regions import (
     outlines_on_map,
     select_regions,
 )
 from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs
-from rixs_pipeline.stages.sample.region_spectra import extract_region
+from rixs_pipeline.stages.sample.region_spectra import extract_and_check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     Window = Sequence[float]  # [low, high], eV
+
+Kind = Literal["pfy", "spfy", "ipfy", "tfy", "xes", "elastic"]
+
+
+class RegionOptions(TypedDict, total=False):
+    """Keys of a region, as in the config's `regions`; energies in eV."""
+
+    emission: Window | None
+    incident: Window | None
+    loss: Window | None
+    polygon: Sequence[tuple[float, float]] | None
+    pieces: Sequence[Mapping[str, Any]]
+    exclude_elastic: float | None
+    background: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+    scale: str | Window
+    pre_edge: Window | None
+    post_edge: Window | None
+    self_absorption: Mapping[str, Any] | None
+    features: Mapping[str, Window]
+    cuts: Sequence[float | Window]
+    axis: Literal["emission", "loss"]
+    edge: str
+    preset: str
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _with_options(method: Method) -> Method:
+    """Show the keys of `RegionOptions` in the signature: Tab and help list them."""
+    signature = inspect.signature(method)
+    given = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    names = RegionOptions.__annotations__.keys() - signature.parameters.keys()
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=...)
+        for name in RegionOptions.__annotations__
+        if name in names
+    ]
+    shown = signature.replace(parameters=[*given, *options])
+    cast(Any, method).__signature__ = shown
+    return method
 
 
 # xarray has no types for its decorator
@@ -36,6 +83,7 @@ class RixsAccessor:
 
     Every spectrum has `intensity_errors`, `intensity_lower`, `intensity_upper`,
     `counts` and `exposure` as coordinates along its axis, and its region as attribute.
+    What it should be looked at for is a `RixsWarning`.
 
     Raises
     ------
@@ -45,8 +93,30 @@ class RixsAccessor:
 
     def __init__(self, dataset: xr.Dataset) -> None:
         check(dataset, RIXS_MAP, "`ds.rixs` requires a map (maps/*.nxs or scans/*.nxs)")
+        if "edge" not in dataset.attrs:
+            raise InputError(
+                "`ds.rixs` requires the attributes of a map; open it with "
+                "rixs_pipeline.open_product(FILE)"
+            )
         self._map = dataset
         self._inputs = SpectrumInputs()
+
+    def __repr__(self) -> str:
+        """Return what the map is, and what can be made of it."""
+        rixs_map = self._map
+        incident = rixs_map["incident_energy"].values
+        edges = rixs_map["emission_energy_edges"].values
+        presets = ", ".join(select_regions(str(rixs_map.attrs["edge"]), None))
+        return (
+            f"RIXS map of {rixs_map.attrs['sample']} at {rixs_map.attrs['edge']}: "
+            f"{rixs_map['counts'].values.sum():,} photons, {len(incident)} points "
+            f"{incident.min():.2f} to {incident.max():.2f} eV, emission "
+            f"{edges[0]:g} to {edges[-1]:g} eV\n"
+            "spectra: pfy(low, high), spfy, ipfy, tfy(), xes(low, high), cut(energy), "
+            "region(kind, ...)\n"
+            "plots: plot_map(), plot_region(kind, ...)\n"
+            f"regions of the edge by default: {presets}"
+        )
 
     def using(
         self,
@@ -86,14 +156,15 @@ class RixsAccessor:
         )
         return accessor
 
-    def spectrum(self, kind: str, **limits: Any) -> xr.Dataset:
+    @_with_options
+    def spectrum(self, kind: Kind, **options: Unpack[RegionOptions]) -> xr.Dataset:
         """Return the spectrum of any region as in its product, features included.
 
         Parameters
         ----------
         kind
             pfy, spfy, ipfy, tfy, xes or elastic.
-        **limits
+        **options
             Further keys of the config's `regions`.
 
         Returns
@@ -107,10 +178,8 @@ class RixsAccessor:
             An unknown key or value, another edge, or several cuts.
         """
         edge = str(self._map.attrs["edge"])
-        mapping = {"kind": kind} | limits
-        region = Region.model_validate(mapping)
-        configured = {"region": region}
-        selected = select_regions(edge, configured)
+        region = _region(kind, {"kind": kind, **options})
+        selected = select_regions(edge, {"region": region})
         if not selected:
             raise ValueError(f"`edge` must be {edge}, the edge of the map")
         if len(selected) > 1:
@@ -118,16 +187,20 @@ class RixsAccessor:
                 "`cuts` must have one element; extract one spectrum at a time"
             )
         (region,) = selected.values()
-        return extract_region(self._map, region, self._inputs)
+        dataset, findings = extract_and_check(self._map, region, self._inputs)
+        for finding in findings:
+            warnings.warn(f"{kind}: region {finding}", RixsWarning, stacklevel=3)
+        return dataset
 
-    def region(self, kind: str, **limits: Any) -> xr.DataArray:
+    @_with_options
+    def region(self, kind: Kind, **options: Unpack[RegionOptions]) -> xr.DataArray:
         """Return the intensity of any region, e.g. ``region("pfy", loss=[1, 6])``.
 
         Parameters
         ----------
         kind
             pfy, spfy, ipfy, tfy, xes or elastic.
-        **limits
+        **options
             Further keys of the config's `regions`.
 
         Returns
@@ -140,7 +213,7 @@ class RixsAccessor:
         ValueError
             An unknown key or value; the message names it.
         """
-        dataset = self.spectrum(kind, **limits)
+        dataset = self.spectrum(kind, **options)
         intensity = dataset["intensity"]
         coordinates = {}
         for name, variable in dataset.data_vars.items():
@@ -150,38 +223,50 @@ class RixsAccessor:
         with_errors = intensity.assign_coords(coordinates)
         return with_errors.assign_attrs(dataset.attrs)
 
-    def pfy(self, emission: Window, **limits: Any) -> xr.DataArray:
-        """Return the fluorescence yield of an emission window, counts/s."""
-        limits["emission"] = tuple(emission)
-        return self.region("pfy", **limits)
+    @_with_options
+    def pfy(
+        self, *window: float | Window, **options: Unpack[RegionOptions]
+    ) -> xr.DataArray:
+        """Return the yield of a window, counts/s: ``pfy(762, 800)`` or a list."""
+        return self.region("pfy", **_with_window(options, "emission", window))
 
-    def spfy(self, emission: Window, **limits: Any) -> xr.DataArray:
-        """Return the yield of a narrow window, such as [523, 524] at the O K edge."""
-        limits["emission"] = tuple(emission)
-        return self.region("spfy", **limits)
+    @_with_options
+    def spfy(
+        self, *window: float | Window, **options: Unpack[RegionOptions]
+    ) -> xr.DataArray:
+        """Return the yield of a narrow window, such as 523, 524 at the O K edge."""
+        return self.region("spfy", **_with_window(options, "emission", window))
 
-    def ipfy(self, emission: Window, **limits: Any) -> xr.DataArray:
+    @_with_options
+    def ipfy(
+        self, *window: float | Window, **options: Unpack[RegionOptions]
+    ) -> xr.DataArray:
         """Return the inverse yield of a line that does not resonate, s/counts."""
-        limits["emission"] = tuple(emission)
-        return self.region("ipfy", **limits)
+        return self.region("ipfy", **_with_window(options, "emission", window))
 
-    def tfy(self, **limits: Any) -> xr.DataArray:
+    @_with_options
+    def tfy(self, **options: Unpack[RegionOptions]) -> xr.DataArray:
         """Return the total fluorescence yield against incident energy, counts/s."""
-        return self.region("tfy", **limits)
+        return self.region("tfy", **options)
 
-    def xes(self, incident: Window, **limits: Any) -> xr.DataArray:
+    @_with_options
+    def xes(
+        self, *window: float | Window, **options: Unpack[RegionOptions]
+    ) -> xr.DataArray:
         """Return the emission spectrum of a band of incident energies."""
-        limits["incident"] = tuple(incident)
-        return self.region("xes", **limits)
+        return self.region("xes", **_with_window(options, "incident", window))
 
-    def cut(self, incident: float, width: float = 0.5, **limits: Any) -> xr.DataArray:
+    @_with_options
+    def cut(
+        self, energy: float, width: float = 0.5, **options: Unpack[RegionOptions]
+    ) -> xr.DataArray:
         """Return the emission spectrum at an incident energy.
 
         Parameters
         ----------
-        incident, width
+        energy, width
             Centre and full width of the band of incident energies, eV.
-        **limits
+        **options
             Further keys of the config's `regions`.
 
         Returns
@@ -189,56 +274,138 @@ class RixsAccessor:
         DataArray
             counts/(s eV).
         """
-        low = incident - width / 2
-        high = incident + width / 2
-        return self.xes((low, high), **limits)
+        return self.xes(energy - width / 2, energy + width / 2, **options)
 
     def plot_map(
-        self, title: str = "", regions: Mapping[str, Mapping[str, Any]] | None = None
+        self,
+        *,
+        ax: Axes | None = None,
+        axis: Literal["emission", "loss"] = "emission",
+        colours: Literal["sqrt", "log"] = "sqrt",
+        cmap: str = "viridis",
+        title: str = "",
+        regions: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Figure:
         """Plot the map with its elastic line.
 
         Parameters
         ----------
+        ax
+            Axes of an own figure to draw in; default: a new figure with the whole map
+            and its edge.
+        axis
+            Vertical axis: emission energy, or energy loss.
+        colours
+            How colours follow the intensity.
+        cmap
+            A colour map of matplotlib.
         title
             By default the sample.
         regions
-            Regions to outline: name -> keys of the config's `regions`.
+            Regions to outline: name -> keys of the config's `regions`; not on a loss
+            axis.
 
         Returns
         -------
         Figure
+            Which a notebook shows.
         """
-        from rixs_pipeline.plots.maps import map_figure  # loads matplotlib
+        from rixs_pipeline.plots import maps, style  # load matplotlib
 
-        configured = {}
-        for name, mapping in (regions or {}).items():
-            keys = dict(mapping)
-            configured[name] = Region.model_validate(keys)
+        configured = {
+            name: _region(name, dict(mapping))
+            for name, mapping in (regions or {}).items()
+        }
         attributes = self._map.attrs
-        edge = str(attributes.get("edge", ""))
-        selected = select_regions(edge, configured)
+        selected = select_regions(str(attributes["edge"]), configured)
+        scale = maps.ColourScale(colours)
+        title = title or str(attributes.get("sample", ""))
         outlines = outlines_on_map(self._map, selected)
-        sample = str(attributes.get("sample", ""))
-        return map_figure(self._map, title or sample, outlines)
+        if axis == "emission" and ax is None:
+            return _shown(maps.map_figure(self._map, title, outlines, scale, cmap))
+        if ax is None:
+            ax = style.new_figure(7, 5.4, "").add_subplot()
+        if axis == "emission":
+            maps.draw_map_panel(ax, self._map, title, outlines, scale, cmap)
+        elif selected:
+            raise ValueError("`regions` are outlined on the emission axis only")
+        else:
+            maps.draw_loss_panel(ax, self._map, title, scale, cmap)
+        return _shown(cast("Figure", ax.figure))
 
-    def plot_region(self, kind: str, title: str = "", **limits: Any) -> Figure:
+    @_with_options
+    def plot_region(
+        self,
+        kind: Kind,
+        *,
+        ax: Axes | None = None,
+        title: str = "",
+        **options: Unpack[RegionOptions],
+    ) -> Figure:
         """Plot the spectrum of a region with its errors and 95 % interval.
 
         Parameters
         ----------
         kind
             pfy, spfy, ipfy, tfy, xes or elastic.
+        ax
+            Axes of an own figure to draw in; default: a new figure.
         title
             By default the kind.
-        **limits
+        **options
             Further keys of the config's `regions`.
 
         Returns
         -------
         Figure
+            Which a notebook shows.
         """
-        from rixs_pipeline.plots.spectra import spectrum_figure  # loads matplotlib
+        from rixs_pipeline.plots import spectra  # loads matplotlib
 
-        spectrum = self.spectrum(kind, **limits)
-        return spectrum_figure(spectrum, title or kind)
+        spectrum = self.spectrum(kind, **options)
+        if ax is None:
+            return _shown(spectra.spectrum_figure(spectrum, title or kind))
+        spectra.draw_spectrum_panel(ax, spectrum, title or kind)
+        return _shown(cast("Figure", ax.figure))
+
+
+def _region(name: str, mapping: dict[str, Any]) -> Region:
+    """Return a region from its keys.
+
+    Raises
+    ------
+    ValueError
+        One line for each key or value that is wrong.
+    """
+    # these load a YAML reader
+    from rixs_pipeline.config.messages import validate
+    from rixs_pipeline.config.yaml_lines import from_values
+
+    try:
+        return validate(Region, from_values(mapping, name))
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+def _with_window(
+    options: RegionOptions,
+    name: Literal["emission", "incident"],
+    window: tuple[float | Window, ...],
+) -> RegionOptions:
+    """Return options with a window that was given as two numbers, or as a list."""
+    if not window:
+        return options
+    limits = window[0] if len(window) == 1 else window
+    return cast(RegionOptions, {**options, name: limits})
+
+
+def _shown(figure: Figure) -> Figure:
+    """Let notebooks show a figure, also without `%matplotlib inline`."""
+
+    def png() -> bytes:
+        buffer = BytesIO()
+        figure.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+    vars(figure)["_repr_png_"] = png
+    return figure

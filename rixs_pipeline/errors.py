@@ -12,6 +12,10 @@ class RixsError(Exception):
     exit_code = 3
 
 
+class RixsWarning(UserWarning):
+    """What a spectrum in Python should be looked at for; filter it by this category."""
+
+
 class ConfigError(RixsError):
     """A wrong config: an unknown key, a value out of range, a file that is not YAML."""
 

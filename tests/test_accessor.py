@@ -1,5 +1,6 @@
 """`ds.rixs`, and the Python code of the tutorial."""
 
+import inspect
 import re
 from pathlib import Path
 
@@ -7,9 +8,15 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 
 from rixs_pipeline import open_product
-from rixs_pipeline.errors import InputError
+from rixs_pipeline.accessor import RegionOptions
+from rixs_pipeline.config import Region
+from rixs_pipeline.errors import InputError, RixsWarning
+
+# a window that goes across the edge holds elastic light, and says so
+pytestmark = pytest.mark.filterwarnings("ignore::rixs_pipeline.errors.RixsWarning")
 
 TUTORIAL = Path(__file__).parent.parent / "docs" / "tutorial.md"
 
@@ -93,6 +100,93 @@ def test_features_are_part_of_the_spectrum(rixs_map):
         "xes", incident=[778, 784], features={"La": [765, 790]}
     )
     assert 770 < result["feature_centre"].item() < 782
+
+
+def test_windows_are_two_numbers_or_a_list(rixs_map):
+    rixs = rixs_map.rixs
+    expected = rixs.pfy([762, 800])
+    for result in (rixs.pfy(762, 800), rixs.pfy(emission=(762, 800))):
+        xr.testing.assert_identical(result, expected)
+    xr.testing.assert_identical(rixs.xes(778, 784), rixs.xes([778, 784]))
+    xr.testing.assert_identical(rixs.cut(780.0, width=6), rixs.xes(777, 783))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"emision": [1, 2]}, r"^pfy: emision: unknown key \(did you mean 'emission'"),
+        ({"emission": 5}, r"^pfy: emission: must be \[low, high\] in eV, not 5$"),
+        ({"scale": "edgy"}, r"^pfy: scale: must be one of [^\n]*not 'edgy'$"),
+    ],
+)
+def test_mistakes_are_one_line(rixs_map, options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        rixs_map.rixs.region("pfy", **options)
+    assert "\n" not in str(caught.value) and "pydantic" not in str(caught.value)
+
+
+def test_what_a_region_includes_by_mistake_is_a_warning(rixs_map):
+    with pytest.warns(RixsWarning, match=r"^pfy: region contains no bin"):
+        rixs_map.rixs.pfy(5000, 6000)
+
+
+def test_signatures_list_the_keys_of_regions(rixs_map):
+    for name in ("pfy", "xes", "tfy", "region", "spectrum", "plot_region", "cut"):
+        parameters = inspect.signature(getattr(rixs_map.rixs, name)).parameters
+        assert {"background", "scale", "loss"} <= parameters.keys()
+        assert not any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    assert RegionOptions.__annotations__.keys() == (
+        Region.model_fields.keys() - {"kind"}
+    )
+
+
+def test_the_map_says_what_it_is(rixs_map):
+    text = repr(rixs_map.rixs)
+    assert text.startswith("RIXS map of LMR_RT at Co_L: ")
+    assert "Co_PFY" in text and "plot_map()" in text
+
+
+def test_a_map_opened_without_its_attributes_says_how_to_open_it(reduced_small):
+    path = reduced_small / "maps" / "LMR_RT-Co_L.nxs"
+    with (
+        xr.open_dataset(path, group="entry/data", engine="h5netcdf") as opened,
+        pytest.raises((InputError, RuntimeError), match="open_product"),
+    ):
+        opened.rixs.tfy()
+
+
+def test_a_folder_lists_its_products(reduced_small, tmp_path):
+    with pytest.raises(
+        InputError, match=r"a folder; open one of its products: .*maps/"
+    ):
+        open_product(reduced_small)
+    with pytest.raises(InputError, match="a folder without products"):
+        open_product(tmp_path)
+
+
+@pytest.mark.parametrize("axis", ["emission", "loss"])
+def test_maps_are_shown_in_notebooks_and_in_own_axes(rixs_map, axis):
+    figure = rixs_map.rixs.plot_map(axis=axis, colours="log", cmap="cividis")
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    own = Figure()
+    ax = own.add_subplot()
+    assert rixs_map.rixs.plot_map(ax=ax, axis=axis, title="mine") is own
+    assert ax.get_ylabel().startswith("energy loss" if axis == "loss" else "emission")
+    assert len(own.axes) == 2  # with its colour bar
+
+
+def test_the_loss_axis_places_the_elastic_line_at_zero(rixs_map):
+    figure = rixs_map.rixs.plot_map(axis="loss")
+    (mesh,) = figure.axes[0].collections
+    corners = mesh.get_coordinates()
+    emission = corners[..., 0] - corners[..., 1]
+    assert np.ptp(emission, axis=1).max() < 1e-9  # a row is one emission energy
+
+
+def test_a_spectrum_is_drawn_in_own_axes(rixs_map):
+    ax = Figure().add_subplot()
+    rixs_map.rixs.plot_region("pfy", ax=ax, emission=[762, 800], title="mine")
+    assert "mine" in (ax.get_title(loc="left"), ax.get_title())
 
 
 def test_plots_return_figures(rixs_map):

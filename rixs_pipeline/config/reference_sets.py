@@ -26,6 +26,7 @@ from rixs_pipeline.config.calibration import ReferenceLine, ReferenceSet
 from rixs_pipeline.config.messages import did_you_mean, validate
 from rixs_pipeline.config.yaml_lines import Document, read_yaml
 from rixs_pipeline.errors import ConfigError
+from rixs_pipeline.files.opening import is_file, one_line
 from rixs_pipeline.paths import configs_folder, reference_set
 
 # of binders and salts, in no set: W. T. Elam et al., Radiat. Phys. Chem. 63, 121 (2002)
@@ -154,13 +155,13 @@ def find_set(name_or_path: str | Path) -> Path:
     if Path(name_or_path).suffix in (".yaml", ".yml"):
         return Path(name_or_path)
     path = reference_set(str(name_or_path))
-    if not path.is_file():
+    if not is_file(path):
         names = sorted(
             path.stem for path in (configs_folder() / "references").glob("*.yaml")
         )
         raise ConfigError(
-            f"no reference set '{name_or_path}'; choose from {', '.join(names)}, or "
-            "give a .yaml file"
+            f"no reference set '{one_line(str(name_or_path))}'; choose from "
+            f"{', '.join(names)}, or give a .yaml file"
         )
     return path
 
@@ -344,7 +345,7 @@ def _to_line(
 
 def _read_entries(path: Path) -> _SetFile:
     """Read and check a file; one that has not changed is read once."""
-    status = path.stat() if path.is_file() else None
+    status = path.stat() if is_file(path) else None
     version = (status.st_mtime_ns, status.st_size) if status else None
     return _read_version(path, version)
 

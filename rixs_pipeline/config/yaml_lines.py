@@ -24,6 +24,7 @@ from rixs_pipeline.files.yaml_text import (
 Keys = tuple[Any, ...]  # that lead to a value: names of mappings, indices of lists
 
 _PLAIN_WORD = re.compile(r"[A-Za-z_][\w.+/-]*", re.ASCII)
+_LONGEST_PROBLEM = 1000  # characters; names may be of any length
 _SHOWN_LENGTH = 60  # characters of a value in a message
 _LINE_WIDTH = 10_000  # characters: never break a line
 
@@ -71,7 +72,8 @@ class Document:
         """
         dotted_keys = ".".join(map(str, keys))
         parts = [str(self.place(keys)), dotted_keys, text]
-        return ": ".join(part for part in parts if part)
+        line = ": ".join(part for part in parts if part)
+        return one_line(line, _LONGEST_PROBLEM)
 
 
 def read_yaml(path: Path) -> Document:

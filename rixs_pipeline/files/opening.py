@@ -194,6 +194,14 @@ def _open_no_link(name: str, flags: int) -> int:
     return os.open(name, flags | _FOLLOW_NO_LINK, _NEW_FILE_MODE)
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a regular file; not where its name is impossible."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # such as a name that is too long
+        return False
+
+
 def open_regular(path: Path, kind: FileKind, buffering: int = -1) -> BinaryIO:
     """Open a file to read; never a named pipe, device or socket.
 

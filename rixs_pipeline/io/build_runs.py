@@ -10,7 +10,7 @@ import numpy as np
 
 from rixs_pipeline.config import BeamtimeConfig, ScanCorrection
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.files.opening import one_line
+from rixs_pipeline.files.opening import is_file, one_line
 from rixs_pipeline.io.formats import ssrl_ascii
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
@@ -282,8 +282,8 @@ def _may_be_at(run: Run, edge: Edge) -> bool:
 def _read_configured_file(log: LogRun, path: Path) -> AsciiScan:
     """Read the file of readings that the config names."""
     key = f"beamtime.scans.{log.number}.readings"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; correct `{key}`")
+    if not is_file(path):
+        raise InputError(f"{one_line(str(path))}: no such file; correct `{key}`")
     file = ssrl_ascii.read(path)
     if misfit := find_misfit(log, file):
         raise InputError(f"{path}: {misfit}; correct `{key}`")

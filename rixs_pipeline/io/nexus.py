@@ -44,6 +44,7 @@ COMPRESSED_SIZE = 10_000  # values, from which on an array is compressed
 CHUNK_BYTES = 1 << 22
 KEPT_PRODUCTS = 2  # the calibrations before and after a scan: 20 MB each of 240 pixels
 FACTS = "facts"  # what run.json says of a product, as JSON
+SHOWN_FILES = 20  # of a folder that was to be opened as a product
 
 
 @contextmanager
@@ -317,10 +318,23 @@ def open_product(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Data
     Raises
     ------
     InputError
-        Not a product of this program, or truncated.
+        Not a product of this program, or truncated. Of a folder, with the products in
+        it.
     """
+    if Path(path).is_dir():
+        raise InputError(_describe_folder(Path(path)))
     datasets = read_entries(Path(path))
     return datasets["entry"] if list(datasets) == ["entry"] else datasets
+
+
+def _describe_folder(folder: Path) -> str:
+    """Return the line about a folder that was to be opened as a product."""
+    files = sorted(str(file.relative_to(folder)) for file in folder.glob("**/*.nxs"))
+    if not files:
+        return f"{folder}: a folder without products; give a file of OUT/maps"
+    more = f" and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else ""
+    listed = ", ".join(files[:SHOWN_FILES])
+    return f"{folder}: a folder; open one of its products: {listed}{more}"
 
 
 def read_entries(path: Path) -> dict[str, xr.Dataset]:

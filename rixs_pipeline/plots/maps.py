@@ -82,6 +82,7 @@ def map_figure(
     title: str,
     outlines: Mapping[str, Sequence[FloatArray]],
     colour_scale: ColourScale = ColourScale.SQRT,
+    cmap: str = COLOUR_MAP,
 ) -> Figure:
     """Plot a map twice: wherever it has counts, and around the edge.
 
@@ -95,6 +96,8 @@ def map_figure(
         Region -> polygons (incident, emission), eV.
     colour_scale : ColourScale
         How colours follow the intensity.
+    cmap : str
+        A colour map of matplotlib.
 
     Returns
     -------
@@ -113,13 +116,84 @@ def map_figure(
     subtitles = [_summarise(dataset), ""]
     colour_bars = []
     for axes, window, subtitle in zip(panels, windows, subtitles, strict=False):
-        mesh = draw_map(axes, image.crop(window), colour_scale)
+        mesh = draw_map(axes, image.crop(window), colour_scale, cmap=cmap)
         axes.set_ylim(window)
         style.label_axes(axes, x_label, y_label, subtitle)
         colour_bars.append(_add_colour_bar(mesh, colour_label))
     draw_outlines(panels, outlines)
     _place_panels(figure, panels, colour_bars)
     return figure
+
+
+def draw_map_panel(
+    axes: Axes,
+    dataset: xr.Dataset,
+    title: str,
+    outlines: Mapping[str, Sequence[FloatArray]],
+    colour_scale: ColourScale = ColourScale.SQRT,
+    cmap: str = COLOUR_MAP,
+) -> None:
+    """Draw the map around the edge, with its colour bar, in axes of any figure.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel.
+    dataset, outlines, colour_scale, cmap
+        As for `map_figure`.
+    title : str
+        Of the panel.
+    """
+    window = _edge_window(dataset)
+    mesh = draw_map(axes, map_image(dataset).crop(window), colour_scale, cmap=cmap)
+    axes.set_ylim(window)
+    draw_outlines([axes], outlines)
+    y_label = labels.quantity_label(dataset["emission_energy"])
+    _finish_panel(axes, mesh, dataset, title, y_label)
+
+
+def draw_loss_panel(
+    axes: Axes,
+    dataset: xr.Dataset,
+    title: str,
+    colour_scale: ColourScale = ColourScale.SQRT,
+    cmap: str = COLOUR_MAP,
+) -> None:
+    """Draw a map against energy loss, incident - emission energy, around the edge.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel.
+    dataset, title, colour_scale, cmap
+        As for `draw_map_panel`.
+    """
+    from matplotlib import colormaps
+
+    image = map_image(dataset).crop(_edge_window(dataset))
+    loss = image.incident_edges - image.emission_edges[:, None]
+    mesh = axes.pcolormesh(
+        np.broadcast_to(image.incident_edges, loss.shape),
+        loss,
+        image.intensity,
+        norm=colour_norm(image.intensity, colour_scale),
+        cmap=colormaps[cmap].with_extremes(bad=style.LIGHT_GREY),
+        rasterized=True,
+    )
+    axes.set_xlim(image.incident_edges[0], image.incident_edges[-1])
+    axes.set_ylim(-EDGE_ABOVE_EV, EDGE_BELOW_EV)
+    axes.axhline(0.0, color="white", ls="--", lw=1.0)
+    _finish_panel(axes, mesh, dataset, title, "energy loss (eV)")
+
+
+def _finish_panel(
+    axes: Axes, mesh: QuadMesh, dataset: xr.Dataset, title: str, y_label: str
+) -> None:
+    """Set labels, and add a colour bar that takes its place from the panel."""
+    x_label = labels.quantity_label(dataset["incident_energy"])
+    style.label_axes(axes, x_label, y_label, title)
+    bar = axes.figure.colorbar(mesh, ax=axes, extend="max")
+    bar.set_label(labels.quantity_label(dataset["intensity"], "intensity"))
 
 
 def map_image(dataset: xr.Dataset) -> MapImage:
@@ -228,6 +302,7 @@ def draw_map(
     image: MapImage,
     colour_scale: ColourScale = ColourScale.SQRT,
     norm: Normalize | None = None,
+    cmap: str = COLOUR_MAP,
 ) -> QuadMesh:
     """Draw intensities, masked points in grey, and the elastic line.
 
@@ -241,6 +316,8 @@ def draw_map(
         How colours follow the intensity.
     norm : Normalize, optional
         Colours that several maps share, in place of `colour_scale`.
+    cmap : str
+        A colour map of matplotlib.
 
     Returns
     -------
@@ -255,7 +332,7 @@ def draw_map(
         image.emission_edges,
         image.intensity,
         norm=norm or colour_norm(image.intensity, colour_scale),
-        cmap=colormaps[COLOUR_MAP].with_extremes(bad=style.LIGHT_GREY),
+        cmap=colormaps[cmap].with_extremes(bad=style.LIGHT_GREY),
         rasterized=True,
     )
     ends = Limits(image.incident_edges[0], image.incident_edges[-1])

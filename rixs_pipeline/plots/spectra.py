@@ -77,6 +77,24 @@ def spectrum_figure(
     return figure
 
 
+def draw_spectrum_panel(axes: Axes, dataset: xr.Dataset, title: str) -> None:
+    """Draw a spectrum with its errors in axes of any figure.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel.
+    dataset : Dataset
+        As for `spectrum_figure`.
+    title : str
+        Of the panel.
+    """
+    spectrum = sort_spectrum(dataset)
+    window = _edge_window(spectrum)
+    _draw_spectrum(axes, spectrum, style.BLUE, window)
+    _finish_panel(axes, [spectrum], window, title)
+
+
 def _has_elastic_line(spectrum: xr.Dataset) -> bool:
     """Return whether an elastic line was subtracted, in the unit of the intensity."""
     is_same_unit = spectrum.attrs.get("kind") != "ipfy"

@@ -185,6 +185,11 @@ FOUND = {
         changed_summary(b"scan0001.png", b"9" * 5000 + b".png"),
     ),
     "summary: nested": ("summary", b'{"items":' * 100_000),
+    "config: long line": (
+        "config",
+        b"calibration: {reference: srd128, lines: [C" + b"- " * 3000 + b"]}\n",
+    ),
+    "config: long file": ("config", b"calibration: {reference: " + b"1" * 5000 + b"}"),
     "digests: status of text": (
         "digests",
         b'{"FOLDER/beamtime/data/20260101_chan1.off": {"status": ["a", "b", "c", "d"], '

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rixs_pipeline import paths
 from rixs_pipeline.config import Config
+from rixs_pipeline.config.load import dump_config
 from rixs_pipeline.core.stats.intervals import BLAKER_LOWER, BLAKER_UPPER
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Beamtime, Run
@@ -98,7 +98,7 @@ def report_content(
             for text in item.get("results", [])
         ],
         "provenance": _provenance(summary, beamtime.runs),
-        "config": _config_text(out),
+        "config": dump_config(config, with_execution=False),
     }
 
 
@@ -167,8 +167,3 @@ def _provenance(summary: Mapping[str, Any], run_list: Sequence[Run]) -> list[Any
         "versions": versions,
     }
     return [{"name": name, "text": str(text)} for name, text in rows.items()]
-
-
-def _config_text(out: Path) -> str:
-    path = out / paths.RESOLVED_CONFIG
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

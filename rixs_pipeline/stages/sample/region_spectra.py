@@ -85,18 +85,13 @@ def extract_spectra(
     for region_name, region in selected.items():
         label = f"region '{region_name}'"
         try:
-            on_map = region_on_map(rixs_map, region, inputs)
-            dataset = _extract(on_map)
+            dataset, findings = extract_and_check(rixs_map, region, inputs)
         except ValueError as error:
             warnings.append(f"{label} has no spectrum: {error}")
             continue
         if dataset["intensity"].size == 0:
             warnings.append(f"{label} has no spectrum: it contains no bin of the map")
             continue
-        findings = check_region(
-            on_map.region, on_map.data, on_map.inputs, inputs.lines, on_map.line_test
-        )
-        findings += spectrum_features.find_refused_points(dataset)
         warnings += [f"{label} {finding}" for finding in findings]
         by_region[region_name] = dataset
     warnings += spectrum_features.check_absorption(by_region)
@@ -136,6 +131,36 @@ def extract_region(
         A background, or a line for the inverse yield, is not available.
     """
     return _extract(region_on_map(rixs_map, region, inputs))
+
+
+def extract_and_check(
+    rixs_map: xr.Dataset, region: Region, inputs: SpectrumInputs = DEFAULT_INPUTS
+) -> tuple[xr.Dataset, list[str]]:
+    """Extract the spectrum of one region, and say what it should be looked at for.
+
+    Parameters
+    ----------
+    rixs_map, region, inputs
+        As for `extract_region`.
+
+    Returns
+    -------
+    Dataset, list of str
+        The spectrum, and a phrase for each finding, without the name of the region.
+
+    Raises
+    ------
+    ValueError
+        As `extract_region`.
+    """
+    on_map = region_on_map(rixs_map, region, inputs)
+    dataset = _extract(on_map)
+    if not dataset["intensity"].size:
+        return dataset, ["contains no bin of the map"]
+    findings = check_region(
+        on_map.region, on_map.data, on_map.inputs, inputs.lines, on_map.line_test
+    )
+    return dataset, [*findings, *spectrum_features.find_refused_points(dataset)]
 
 
 def _extract(on_map: RegionOnMap) -> xr.Dataset:
