@@ -72,9 +72,20 @@ def members(group: h5py.Group) -> dict[str, Any]:
     ValueError
         A link to another place or file, which no product has.
     """
+    return {name: member(group, name) for name in member_names(group)}
+
+
+def member_names(group: h5py.Group) -> list[str]:
+    """Return the names of what is in a group.
+
+    Raises
+    ------
+    ValueError
+        Not a group: a dataset would yield its rows.
+    """
     if not isinstance(group, h5py.Group):
         raise ValueError(f"'{group.name}' is not a group")
-    return {name: member(group, name) for name in group}
+    return list(group)
 
 
 def member(group: h5py.Group, name: str) -> Any:

@@ -23,6 +23,7 @@ from rixs_pipeline.io.hdf5 import (
     attribute_text,
     dimension_names,
     member,
+    member_names,
     members,
     open_hdf5,
     plain_value,
@@ -389,7 +390,11 @@ def read_entry(
     with _open(path) as entries:
         group = entries[entry]
         data = member(group, "data")
-        names = [n for n in data if n not in without and (only is None or n in only)]
+        names = [
+            name
+            for name in member_names(data)
+            if name not in without and (only is None or name in only)
+        ]
         variables = {
             name: _read_variable(stored)
             for name in names
