@@ -95,6 +95,9 @@ class PixelState(StrEnum):
         return self not in (*not_live, PixelState.NOT_SELECTED)
 
 
+_STATES = {state.value: state for state in PixelState}
+
+
 @dataclass(frozen=True)
 class PixelStatus:
     """Status of a pixel: its state and, in words, the detail.
@@ -114,9 +117,8 @@ class PixelStatus:
     def parse(cls, text: str) -> PixelStatus:
         """Return the status that a product stores as `text`."""
         head, _, detail = text.partition(": ")
-        states = {state.value: state for state in PixelState}
-        if head in states:
-            return cls(states[head], detail)
+        if head in _STATES:
+            return cls(_STATES[head], detail)
         return cls(PixelState.UNCALIBRATED, text)
 
     def __str__(self) -> str:

@@ -128,14 +128,15 @@ def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
         is_unlike=np.zeros(n_pixels, bool),
         is_undetermined=False,
     )
-    photons = counts.sum(axis=(1, 2))
+    of_pixels = counts.sum(axis=1)
+    photons = of_pixels.sum(axis=1)
     used = np.flatnonzero(photons >= MIN_PHOTONS)
     if len(used) < 2:
         return result
     n_pieces = _number_of_pieces(photons[used], counts.shape[1])
     spectra = join_pieces(counts if len(used) == n_pixels else counts[used], n_pieces)
     centres = (edges[1:] + edges[:-1]) / 2
-    high_energy = _high_energy(spectra.sum(axis=(0, 1))[None, :], centres)
+    high_energy = _high_energy(of_pixels[used].sum(axis=0)[None, :], centres)
     log_bin = min(LOG_BIN, BIN_EV / float(high_energy[0]))
     is_off = np.zeros(len(used), bool)
     while 2 * is_off.sum() < len(used):
@@ -147,11 +148,15 @@ def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
         place = int(np.argmax(excess.value))
         worst = suspects[place]
         unit = max(1.0, float(high_energy[0]) / KILOELECTRONVOLT)
-        unlike = _find_broad(spectra, centres, ~is_off, suspects, unit)
+        pieces = _unlike_pieces(spectra, ~is_off)
+        unlike = None
+        if pieces is not None:
+            unlike = _find_broad(pieces, centres, ~is_off, suspects, unit)
         if unlike is None or unlike.value < excess.value[place]:
             unlike = None
             if excess.value[place] < MIN_EXCESS:
-                unlike = _find_unlike(spectra, ~is_off, suspects)
+                if pieces is not None:
+                    unlike = _find_unlike(pieces, ~is_off, suspects)
                 if unlike is None:
                     break
         if unlike is not None:
@@ -224,11 +229,11 @@ def _find_deficit(
         Deficit of the log likelihood of each pixel; the shifts have no meaning.
     """
     n_pixels, n_pieces, n_bins = spectra.shape
-    array = spectra[is_sound].sum(axis=0).astype(np.float64)
+    array = _sum_pixels(spectra, is_sound).astype(np.float64)
     is_large = is_sound.sum() >= LARGE_ARRAY
     halves: list[FloatArray] = []
     if is_large:
-        even = spectra[::2][is_sound[::2]].sum(axis=0)
+        even = _sum_pixels(spectra[::2], is_sound[::2])
         halves = [_surprise(array - even), _surprise(even.astype(np.float64))]
     deficit = np.zeros((n_pixels, n_pieces))
     for pixel in range(n_pixels):
@@ -243,6 +248,12 @@ def _find_deficit(
     return best_stretch(deficit[:, :, None])
 
 
+def _sum_pixels(spectra: CountArray, is_sound: BoolArray) -> CountArray:
+    """Return the counts (piece, bin) of the pixels that are sound, mostly all."""
+    sound = spectra if is_sound.all() else spectra[is_sound]
+    return np.asarray(sound.sum(axis=0))
+
+
 @dataclass(frozen=True)
 class _UnlikePixel:
     """The pixel whose spectrum differs most, the share of the scan, and how much."""
@@ -253,7 +264,7 @@ class _UnlikePixel:
 
 
 def _find_broad(
-    spectra: CountArray,
+    pieces: CountArray,
     centres: FloatArray,
     is_sound: BoolArray,
     suspects: NDArray[np.intp],
@@ -266,8 +277,8 @@ def _find_broad(
 
     Parameters
     ----------
-    spectra
-        (pixel, piece, bin) counts.
+    pieces
+        (pixel, piece, bin) counts, from `_unlike_pieces`.
     centres
         (bin,) eV, uniform.
     is_sound
@@ -282,10 +293,7 @@ def _find_broad(
     _UnlikePixel or None
         None if there is no such pixel.
     """
-    pieces = _unlike_pieces(spectra, is_sound)
-    if pieces is None:
-        return None
-    array = pieces[is_sound].sum(axis=0)
+    array = _sum_pixels(pieces, is_sound)
     bins = unit / (centres[1] - centres[0])
     excess = np.zeros((len(suspects), pieces.shape[1], len(BROAD)))
     for row, pixel in enumerate(suspects):
@@ -306,7 +314,7 @@ def _find_broad(
 
 
 def _find_unlike(
-    spectra: CountArray, is_sound: BoolArray, suspects: NDArray[np.intp]
+    pieces: CountArray, is_sound: BoolArray, suspects: NDArray[np.intp]
 ) -> _UnlikePixel | None:
     """Find the pixel whose spectrum is least like those of the others.
 
@@ -314,8 +322,8 @@ def _find_unlike(
 
     Parameters
     ----------
-    spectra
-        (pixel, piece, bin) counts.
+    pieces
+        (pixel, piece, bin) counts, from `_unlike_pieces`.
     is_sound
         (pixel,) whether a pixel contributes to the density of the others.
     suspects
@@ -326,9 +334,6 @@ def _find_unlike(
     _UnlikePixel or None
         None if the spectra of all of them are like those of the others.
     """
-    pieces = _unlike_pieces(spectra, is_sound)
-    if pieces is None:
-        return None
     deficit = _find_deficit(pieces, is_sound, UNLIKE_PER_PHOTON)
     worst = suspects[np.argmax(deficit.value[suspects])]
     value = float(deficit.value[worst])
@@ -342,7 +347,7 @@ def _unlike_pieces(spectra: CountArray, is_sound: BoolArray) -> CountArray | Non
 
     None where all of them have too few photons.
     """
-    photons = int(spectra[is_sound].sum())
+    photons = int(_sum_pixels(spectra, is_sound).sum())
     if photons < UNLIKE_PHOTONS:
         return None
     n_pieces = min(photons // UNLIKE_PHOTONS, UNLIKE_PIECES, spectra.shape[1])
@@ -382,7 +387,7 @@ def _find_excess(
     log_bin
         Relative width of the bins in which gains are shifts.
     """
-    array = _in_logarithmic_bins(spectra[is_sound].sum(axis=0), edges, log_bin)
+    array = _in_logarithmic_bins(_sum_pixels(spectra, is_sound), edges, log_bin)
     suspect_counts = _in_logarithmic_bins(spectra[suspects], edges, log_bin)
     energy = edges[0] * np.exp(log_bin * (np.arange(suspect_counts.shape[2]) + 0.5))
     likelihood = _log_likelihood(suspect_counts, array - suspect_counts)

@@ -54,7 +54,7 @@ class EdgeRegions:
 def sample_figures(
     out: Path, sample: str, edge: str, edge_regions: EdgeRegions
 ) -> Iterator[PlannedFigure]:
-    """Yield the map with its regions, each spectrum, an overview of all, and cuts.
+    """Yield the map with its regions, an overview of all spectra, each one, and cuts.
 
     Parameters
     ----------
@@ -84,11 +84,12 @@ def sample_figures(
     outlines = outlines_on_map(rixs_map, regions)
     outlined_map = partial(maps.map_figure, rixs_map, title, outlines)
     yield PlannedFigure(path("map"), [rixs_map, outlines], outlined_map)
+    # takes as long as the map: two processes have one of them each
+    overview = partial(spectra.overview_figure, by_region, title, PAGE)
+    yield PlannedFigure(path("overview"), [by_region, title], overview)
     for name, spectrum in by_region.items():
         plot = partial(spectra.spectrum_figure, spectrum, f"{title}: {name}", PAGE)
         yield PlannedFigure(path(name), [spectrum, title], plot)
-    overview = partial(spectra.overview_figure, by_region, title, PAGE)
-    yield PlannedFigure(path("overview"), [by_region, title], overview)
     passes = _line_positions(out, rixs_map)
     if passes:
         plot = partial(corrections.line_positions_figure, passes, f"{title}: lines")

@@ -93,6 +93,10 @@ def array_spectra(
     ArraySpectra
         Of the pixels that are used.
     """
+    from rixs_pipeline.core.drift.stretch_kernels import (
+        stretch,  # numba: slow to import
+    )
+
     part_piece = coarse_pieces(task.piece)
     n_pieces = int(part_piece.max()) + 1
     # first of the pieces that make a coarse one
@@ -120,7 +124,8 @@ def array_spectra(
         measured = passed.spectra[row].astype(np.float64)
         spectra = np.add.reduceat(measured, first, axis=0)
         baseline = passed.baseline[row]
-        counts += _stretch(spectra, task.edges, energy.alignment)
+        gain = energy.alignment
+        counts += stretch(spectra, task.edges, gain) if gain else spectra
         weight = np.where(np.isfinite(baseline), spectra.sum(axis=1), 0.0)
         share = _later_share(times, energy)
         shares.append(float(share.mean()))
@@ -160,17 +165,6 @@ def _later_share(times: FloatArray, energy: PixelEnergy) -> FloatArray:
     if second <= first:
         return np.zeros(len(times))
     return np.clip((times - first) / (second - first), 0.0, 1.0)
-
-
-def _stretch(counts: FloatArray, edges: FloatArray, gain: float) -> FloatArray:
-    """Return counts (piece, bin) after energies E became E (1 - gain)."""
-    if gain == 0:
-        return counts
-    below = np.zeros((len(counts), len(edges)))
-    np.cumsum(counts, axis=1, out=below[:, 1:])
-    old_edges = edges / (1 - gain)
-    rows = [np.diff(np.interp(old_edges, edges, row)) for row in below]
-    return np.stack(rows)
 
 
 @dataclass(frozen=True)
