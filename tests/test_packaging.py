@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import rixs_pipeline
+from rixs_pipeline.config.load import load_config
 
 CHECKOUT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -89,7 +90,8 @@ def test_the_wheel_holds_package_configs_and_licence(tmp_path: Path) -> None:
     shipped = set(zipfile.ZipFile(wheel).namelist())
     modules = {
         path.relative_to(CHECKOUT).as_posix()
-        for path in (CHECKOUT / "rixs_pipeline").rglob("*.py")
+        for path in (CHECKOUT / "rixs_pipeline").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
     }
     configs = {
         f"rixs_pipeline/{path.relative_to(CHECKOUT).as_posix()}"
@@ -101,3 +103,35 @@ def test_the_wheel_holds_package_configs_and_licence(tmp_path: Path) -> None:
         "rixs_pipeline",
         wheel.name.rsplit("-py3")[0] + ".dist-info",
     }
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((CHECKOUT / "configs" / "sites").glob("*.yaml")),
+    ids=lambda p: p.stem,
+)
+def test_the_settings_of_sites_are_valid(path: Path) -> None:
+    config = load_config(None, path)
+    assert config.execution.cluster.setup
+    assert path.name in path.read_text(encoding="utf-8")
+
+
+def test_the_conda_environment_has_the_requirements() -> None:
+    text = (CHECKOUT / "environment.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^  - (\S+)$", text, re.MULTILINE))
+    wanted = {
+        text.replace("matplotlib", "matplotlib-base")
+        for text in PROJECT["project"]["dependencies"]
+    }
+    assert wanted <= listed
+
+
+@pytest.mark.slow
+def test_the_steps_of_the_containers_work_in_a_clean_folder(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    subprocess.run(["git", "clone", "-q", CHECKOUT, checkout], check=True)
+    script = checkout / "containers" / "install.sh"
+    command = ["sh", script, checkout, tmp_path / "venv"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith(rixs_pipeline.__version__)
