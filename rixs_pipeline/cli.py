@@ -401,6 +401,32 @@ def status(out: OutArgument, as_json: JsonOption = False) -> int:
 
 
 @app.command()
+def diff(
+    before: Annotated[
+        Path, typer.Argument(help="Output folder of a reduction.", show_default=False)
+    ],
+    after: Annotated[
+        Path,
+        typer.Argument(
+            help="Output folder of another one of the same data.", show_default=False
+        ),
+    ],
+    as_json: JsonOption = False,
+) -> int:
+    """Show what changed between two reductions; exit code 1 if results differ."""
+    from rixs_pipeline.runner.diff.comparison import compare_reductions
+    from rixs_pipeline.runner.diff.text import comparison_text
+
+    _set_up_logging(quiet=True)
+    comparison = compare_reductions(before, after)
+    if as_json:
+        print(json.dumps(comparison.as_json(), indent=1))
+    else:
+        print("\n".join(comparison_text(comparison)))
+    return 0 if comparison.is_equal else 1
+
+
+@app.command()
 def export(
     out: OutArgument,
     formats: Annotated[

@@ -340,16 +340,23 @@ def _describe_folder(folder: Path) -> str:
 
 def read_entries(path: Path) -> dict[str, xr.Dataset]:
     """Read all entries of a product, by name: see `read_entry`."""
-    return {name: read_entry(path, name) for name in _entry_names(path)}
+    return {name: read_entry(path, name) for name in entry_names(path)}
 
 
 def iterate_entries(path: Path) -> Iterator[xr.Dataset]:
     """Yield the entries of a product, each read when it is asked for."""
-    for name in _entry_names(path):
+    for name in entry_names(path):
         yield read_entry(path, name)
 
 
-def _entry_names(path: Path) -> list[str]:
+def entry_names(path: Path) -> list[str]:
+    """Return the names of the entries of a product.
+
+    Raises
+    ------
+    InputError
+        Not a product of this program, or truncated.
+    """
     with _open(path) as entries:
         return list(entries)
 

@@ -120,21 +120,13 @@ class Record:
     def _other_versions(self) -> Iterator[str]:
         now = {_PROGRAM: provenance.code_version()}
         now = provenance.environment() | now
-        for name, version in now.items():
-            before = self.versions.get(name, "unknown")
-            if before != version:
-                yield f"{name}: {before} became {version}"
+        for name, versions in changed_versions(self.versions, now).items():
+            yield f"{name}: {versions[0]} became {versions[1]}"
 
     def _other_inputs(self, out: Path) -> Iterator[str]:
-        for folder in (self.out / "calibration", self.out / "scans"):
-            for path in sorted(folder.glob("*.nxs")):
-                other = out / path.relative_to(self.out)
-                if not other.is_file():
-                    continue
-                before, after = _raw_inputs(path), _raw_inputs(other)
-                changed = [name for name in before if before[name] != after.get(name)]
-                if changed:
-                    yield f"{path.stem}: {' and '.join(changed)} changed"
+        for run, kinds in changed_inputs(self.out, out).items():
+            if kinds:
+                yield f"{run}: {' and '.join(kinds)} changed"
 
     def _other_products(self, out: Path) -> Iterator[str]:
         try:
@@ -154,6 +146,52 @@ def _describe(product: str, differences: list[Difference]) -> str:
     if len(texts) > SHOWN_VALUES:
         texts = [*texts[:SHOWN_VALUES], f"and {len(texts) - SHOWN_VALUES} more values"]
     return f"{product}: {'; '.join(texts)}"
+
+
+def changed_versions(
+    before: Mapping[str, str], after: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """Return the versions that changed.
+
+    Parameters
+    ----------
+    before, after
+        Name of a program or library -> version.
+
+    Returns
+    -------
+    dict of str to list of str
+        Name -> version before and after.
+    """
+    return {
+        name: [before.get(name, "unknown"), version]
+        for name, version in after.items()
+        if before.get(name) != version
+    }
+
+
+def changed_inputs(before: Path, after: Path) -> dict[str, list[str]]:
+    """Return which raw data changed of the runs that two reductions have.
+
+    Parameters
+    ----------
+    before, after
+        Folders of the results.
+
+    Returns
+    -------
+    dict of str to list of str
+        Run -> those of `RAW_INPUTS` that changed.
+    """
+    changed = {}
+    for folder in ("calibration", "scans"):
+        for path in sorted((before / folder).glob("*.nxs")):
+            other = after / folder / path.name
+            if other.is_file():
+                old, new = _raw_inputs(path), _raw_inputs(other)
+                names = [name for name in old if old[name] != new.get(name)]
+                changed[path.stem] = names
+    return changed
 
 
 def _raw_inputs(product: Path) -> dict[str, str]:

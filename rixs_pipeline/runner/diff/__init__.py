@@ -1,0 +1,1 @@
+"""What changed between two reductions of one beamtime."""
