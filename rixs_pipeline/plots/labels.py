@@ -56,6 +56,12 @@ def axis_label(axis: str) -> str:
     return f"{axis.replace('_', ' ')} (eV)"
 
 
+def spectrum_label(name: str) -> str:
+    """Return what a spectrum is, `TEY of the log, over I0` for log_tey, or its name."""
+    kind, _, channel = name.partition("_")
+    return f"{channel.upper()} of the log, over I0" if kind == "log" else name
+
+
 def line_label(name: str) -> str:
     """Return the usual name of an emission line: `O Kα` for O_Ka."""
     element, _, shell = name.partition("_")

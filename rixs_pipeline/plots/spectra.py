@@ -120,7 +120,7 @@ def _draw_elastic_line(axes: Axes, spectrum: xr.Dataset) -> None:
 def _new_spectrum_figure(title: str, is_part: bool) -> Figure:
     """Return an empty panel, with a low one above if a part of a spectrum is shown."""
     figure = style.new_figure(8, 5, title)
-    spacing = Spacing(across=0, down=0.3)
+    spacing = Spacing(across=0, down=0.55)  # tick labels, and the subtitle below
     height_ratios = (1, 3) if is_part else (3,)
     grid = style.add_grid(figure, len(height_ratios), 1, spacing, height_ratios)
     grid.subplots()
@@ -205,12 +205,14 @@ def overview_figure(
         With a panel a region.
     """
     page = page or FigurePage()
+    title = f"{title} (bars: one standard deviation; bands: 95 %)"
     figure = page.empty_figure(title, _new_overview_figure, len(spectra))
     for axes, (name, dataset) in zip(figure.axes, spectra.items(), strict=True):
         spectrum = sort_spectrum(dataset)
         window = _edge_window(spectrum)
         _draw_spectrum(axes, spectrum, style.BLUE, window)
-        _finish_panel(axes, [spectrum], window, name, style.SMALL_SIZE)
+        label = labels.spectrum_label(name)
+        _finish_panel(axes, [spectrum], window, label, style.SMALL_SIZE)
         axes.locator_params(nbins=5)
     return figure
 
@@ -333,7 +335,9 @@ def _finish_panel(
 ) -> None:
     """Set labels, zero line and limits."""
     x_label = labels.quantity_label(spectrum_axis(spectra[0]))
-    y_label = labels.quantity_label(spectra[0]["intensity"])
+    is_inverse = spectra[0].attrs.get("kind") == "ipfy"
+    name = "inverse intensity" if is_inverse else ""
+    y_label = labels.quantity_label(spectra[0]["intensity"], name)
     style.label_axes(axes, x_label, y_label, title, size)
     style.draw_zero_line(axes)
     axes.set_xlim(window)

@@ -47,3 +47,8 @@ def test_labels_are_spread_apart_and_never_moved_down(positions, distance):
     spread = labels.spread_positions(positions, distance)
     assert all(b - a >= distance - 1e-12 for a, b in pairwise(spread))
     assert all(new >= old for old, new in zip(positions, spread, strict=True))
+
+
+def test_readings_of_the_log_say_what_they_are():
+    assert labels.spectrum_label("log_tey") == "TEY of the log, over I0"
+    assert labels.spectrum_label("O_sPFY") == "O_sPFY"

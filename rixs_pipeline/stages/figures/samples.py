@@ -88,7 +88,8 @@ def sample_figures(
     overview = partial(spectra.overview_figure, by_region, title, PAGE)
     yield PlannedFigure(path("overview"), [by_region, title], overview)
     for name, spectrum in by_region.items():
-        plot = partial(spectra.spectrum_figure, spectrum, f"{title}: {name}", PAGE)
+        label = labels.spectrum_label(name)
+        plot = partial(spectra.spectrum_figure, spectrum, f"{title}: {label}", PAGE)
         yield PlannedFigure(path(name), [spectrum, title], plot)
     passes = _line_positions(out, rixs_map)
     if passes:
