@@ -263,6 +263,7 @@ class DigestCache:
         if cached is not None and has_grown:
             current.ranges = cached.ranges
             current.windows = _complete_windows(path, cached)
+            current.last_ns = cached.last_ns
         self._files[name] = current
         self._has_changed = True
         return current

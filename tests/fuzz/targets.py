@@ -100,7 +100,7 @@ def in_beamtime(name: str) -> Callable[[bytes, Path], None]:
 
 def read_beamtime(root: Path) -> Beamtime:
     """Read all that a reduction reads of a beamtime before it computes."""
-    off._open_mapped.cache_clear()
+    off._mapped.clear()
     record_order._checked.clear()
     beamtime = discover(root)
     text = as_text(describe(beamtime))
@@ -406,7 +406,7 @@ def alone(name: str, read: Callable[[Path], object]) -> Callable[[bytes, Path], 
 
 def read_off(path: Path) -> None:
     """Read the pulses of a file, and its first and last record."""
-    off._open_mapped.cache_clear()
+    off._mapped.clear()
     record_order._checked.clear()
     off.read_ends(path, off.read_header(path))
     pulses = off.read_pulses(path, TIMES[2], TIMES[9])

@@ -293,3 +293,18 @@ def test_several_files_are_digested_at_once(tmp_path: Path) -> None:
     assert first == {paths[0]: expected[paths[0]]}
     write_off(paths[0], range(T0, T0 + 20 * SECOND, SECOND))
     assert cache.digest_files({path: [window] for path in paths}) == expected
+
+
+def test_windows_stay_while_a_file_grows_again_and_again(tmp_path: Path, reads) -> None:
+    """Also between two readings that digest nothing new."""
+    window = (T0, T0 + 5 * SECOND)
+    path = write_off(tmp_path / "a_chan1.off", range(T0, T0 + 10 * SECOND, SECOND))
+    cache = DigestCache(tmp_path / "c.json")
+    (first,) = cache.digest_records(path, [window])
+    for seconds in (20, 30, 40):
+        write_off(path, range(T0, T0 + seconds * SECOND, SECOND))
+        cache._files[str(path)].windows = {
+            key: f"kept {digest}".replace("kept kept", "kept")
+            for key, digest in cache._files[str(path)].windows.items()
+        }
+        assert cache.digest_records(path, [window]) == [f"kept {first}"]

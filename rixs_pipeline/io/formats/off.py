@@ -1,12 +1,14 @@
 """OFF files (DASTARD): the filtered pulses of one pixel, read through a memory map."""
 
 import mmap
+import os
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -184,8 +186,36 @@ def read_header(path: Path) -> OffHeader:
     return replace(layout, n_records=n_records, truncated_bytes=truncated_bytes)
 
 
+@dataclass(frozen=True)
+class _Mapped:
+    """A file that was opened before, and what it was then."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    file: OffFile
+    last_ns: int  # time of the last record
+
+    def is_unchanged(self, status: os.stat_result) -> bool:
+        """Whether the file is what it was."""
+        stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
+        return stamp == (self.size, self.mtime_ns, self.inode)
+
+    def reaches(self, status: os.stat_result, until_ns: int) -> bool:
+        """Whether a file that has grown since has nothing new before a time."""
+        has_grown = status.st_ino == self.inode and status.st_size > self.size
+        if self.last_ns < until_ns or not has_grown or self.file.defects.are_any:
+            return False
+        # another file copied onto it shows in the map
+        return int(self.file.records["unixnano"][-1]) == self.last_ns
+
+
+_mapped: dict[Path, _Mapped] = {}  # the one opened last at the end
+_mapped_lock = Lock()
+
+
 @reader()
-def open_file(path: Path) -> OffFile:
+def open_file(path: Path, until_ns: int | None = None) -> OffFile:
     """Return the header and a memory map of the complete records, in order of time.
 
     Records that are not in order, or repeated, are copied into memory.
@@ -193,19 +223,43 @@ def open_file(path: Path) -> OffFile:
     Small files opened recently stay mapped while they are unchanged, which saves
     finding their pages again.
 
+    Parameters
+    ----------
+    path
+        The file.
+    until_ns
+        Only records before this time are needed, ns since 1970. A file that has grown
+        while pulses arrive is then not mapped again if what is mapped reaches so far.
+
+    Returns
+    -------
+    OffFile
+
     Raises
     ------
     InputError
         As for `read_header`, or the file cannot be read.
     """
     status = path.stat()
-    is_small = status.st_size <= MAX_MAPPED_BYTES
-    open_mapped = _open_mapped if is_small else _open_mapped.__wrapped__
-    return open_mapped(path, status.st_size, status.st_mtime_ns, status.st_ino)
+    known = _mapped.get(path)
+    if known is not None:
+        is_enough = until_ns is not None and known.reaches(status, until_ns)
+        if is_enough or known.is_unchanged(status):
+            return known.file
+    file = _map(path, status)
+    if status.st_size <= MAX_MAPPED_BYTES:
+        with _mapped_lock:
+            _mapped.pop(path, None)
+            stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
+            last_ns = int(file.records["unixnano"][-1]) if len(file.records) else 0
+            _mapped[path] = _Mapped(*stamp, file, last_ns)
+            if len(_mapped) > MAX_MAPPED_FILES:
+                del _mapped[next(iter(_mapped))]
+    return file
 
 
-@lru_cache(maxsize=MAX_MAPPED_FILES)
-def _open_mapped(path: Path, _size: int, mtime_ns: int, inode: int) -> OffFile:
+def _map(path: Path, status: os.stat_result) -> OffFile:
+    """Map the records of a file that has a status."""
     header = read_header(path)
     if header.n_records == 0:
         return OffFile(header, np.empty(0, header.record_dtype))
@@ -216,13 +270,13 @@ def _open_mapped(path: Path, _size: int, mtime_ns: int, inode: int) -> OffFile:
     records = np.frombuffer(
         mapped, header.record_dtype, header.n_records, header.data_offset
     )
-    ordered = in_order(records, path, inode, mtime_ns)
+    ordered = in_order(records, path, status.st_ino, status.st_mtime_ns)
     return OffFile(header, ordered.records, ordered.defects)
 
 
-def open_records(path: Path) -> NDArray[np.void]:
+def open_records(path: Path, until_ns: int | None = None) -> NDArray[np.void]:
     """Return the records of `open_file`."""
-    return open_file(path).records
+    return open_file(path, until_ns).records
 
 
 def columns(records: NDArray[np.void]) -> PulseColumns:
@@ -307,7 +361,7 @@ def read_pulses(path: Path, start_ns: int, end_ns: int) -> Pulses:
     InputError
         As for `read_header`, or no pixel number in the name of the file.
     """
-    file = open_file(path)
+    file = open_file(path, end_ns)
     rows = record_range(file.records, start_ns, end_ns)
     records = np.array(file.records[rows])
     time = records["unixnano"].astype(np.int64)

@@ -161,7 +161,7 @@ def _count(scan: Run, paths: Sequence[Path], width: float, margin: int) -> Float
     counts = np.zeros((len(paths), n_bins))
     for row, path in enumerate(paths):
         with suppress(InputError):
-            records = off.open_records(path)
+            records = off.open_records(path, end_ns)
             times = records["unixnano"][off.record_range(records, start_ns, end_ns)]
             bins = ((np.asarray(times) - start_ns) / width_ns).astype(np.int64)
             is_inside = (bins >= 0) & (bins < n_bins)

@@ -58,7 +58,7 @@ def count_in_bands(
         if off.pixel_number(path) in excluded:
             continue
         with suppress(InputError):
-            records = off.open_records(path)
+            records = off.open_records(path, window.end_ns)
             rows = off.record_range(records, window.start_ns, window.end_ns)
             columns = off.columns(records[rows])
             pulses = band_kernels.select_pulses(
@@ -90,7 +90,7 @@ def window_digest(scan: Run, window: TimeWindow) -> list[list[int | str]]:
     digest: list[list[int | str]] = []
     for path in scan.pulse_files:
         try:
-            records = off.open_records(path)
+            records = off.open_records(path, window.end_ns)
         except InputError:
             digest.append([path.name])
             continue

@@ -127,7 +127,7 @@ def _point_step(scan: Run, energies: tuple[PixelEnergy, ...]) -> int:
         return 1
     numbers = []
     for path in used[:: max(1, len(used) // SAMPLED_PIXELS)]:
-        records = off.open_records(path)
+        records = off.open_records(path, scan.end_ns)
         rows = off.record_range(records, scan.start_ns, scan.end_ns)
         numbers.append(rows.stop - rows.start)
     step = np.median(numbers) // ENOUGH_PULSES

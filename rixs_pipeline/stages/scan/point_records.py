@@ -74,7 +74,7 @@ def find_point_records(path: Path, points: Points) -> PointRecords:
     """
     from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
 
-    off_file = off.open_file(path)
+    off_file = off.open_file(path, int(points.end_ns.max(initial=0)))
     columns = off.columns(off_file.records)
     slices = bin_kernel.find_point_slices(
         columns.time_ns, points.start_ns, points.end_ns

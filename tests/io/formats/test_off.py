@@ -245,6 +245,23 @@ def test_changed_file_is_reopened(tmp_path):
     assert off.open_records(path)["unixnano"].tolist() == [t + 1 for t in TIMES]
 
 
+def test_a_file_that_has_grown_is_mapped_again_only_for_what_is_new(tmp_path):
+    path = write_off(tmp_path / "a_chan1.off", TIMES[:4])
+    mapped = off.open_records(path)
+    write_off(path, TIMES)
+    assert off.open_records(path, TIMES[3]) is mapped
+    assert len(off.open_records(path, TIMES[3] + 1)) == len(TIMES)
+    whole = off.open_records(path)
+    write_off(path, TIMES[:4])  # shorter
+    assert off.open_records(path, TIMES[0]) is not whole
+    mapped = off.open_records(path)
+    write_off(path, [t + 1 for t in TIMES])  # another file, copied onto it
+    assert off.open_records(path, TIMES[3]) is not mapped
+    off.open_records(path)
+    write_off(tmp_path / "other", TIMES).replace(path)
+    assert len(off.open_records(path, TIMES[3])) == len(TIMES)
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
