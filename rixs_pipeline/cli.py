@@ -433,18 +433,33 @@ def export(
         str,
         typer.Option(
             "--format",
-            help="Formats, separated by commas: xdi, athena, csv, nexus, photons.",
+            help="Formats, separated by commas: xdi, athena, csv, itx (Igor), nexus, "
+            "nxxas, netcdf, features, tiled, photons.",
         ),
     ] = "xdi",
+    samples: Annotated[
+        str, typer.Option("--samples", help="Only these samples, separated by commas.")
+    ] = "",
+    regions: Annotated[
+        str,
+        typer.Option(
+            "--regions", help="Only these regions and channels, separated by commas."
+        ),
+    ] = "",
 ) -> int:
-    """Write the spectra, or the photons of each scan, for other programs."""
+    """Write maps, spectra and comparisons, or photons, for other programs."""
+    from rixs_pipeline.io.export import Selection
     from rixs_pipeline.io.export import export as write
 
-    for path in write(
-        out, [part.strip() for part in formats.split(",") if part.strip()]
-    ):
+    selection = Selection(_split(samples), _split(regions))
+    for path in write(out, _split(formats), selection):
         print(path)
     return 0
+
+
+def _split(text: str) -> list[str]:
+    """Return the parts between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 @app.command()

@@ -562,6 +562,18 @@ def test_export(cli, small, name, suffix):
         assert np.loadtxt(written[0]).shape[0] > 3
 
 
+def test_export_of_a_sample_and_a_region(cli, small):
+    options = ("--samples", "LMR_RT", "--regions", "log_tey, log_tfy")
+    assert cli("export", small.out, *options).code == 0
+    assert {path.name for path in (small.out / "export/xdi").iterdir()} == {
+        "LMR_RT-Co_L-log_tey.xdi",
+        "LMR_RT-Co_L-log_tfy.xdi",
+    }
+    result = cli("export", small.out, "--samples", "LMR")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "no sample 'LMR'; choose from" in result.err
+
+
 def test_export_of_several_formats(cli, small):
     assert cli("export", small.out, "--format", "csv, xdi").code == 0
     assert {p.name for p in (small.out / "export").iterdir()} == {"csv", "xdi"}

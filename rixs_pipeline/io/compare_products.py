@@ -128,8 +128,7 @@ def _contents(path: Path) -> dict[str, Any]:
 
 
 def _cells(path: Path) -> dict[str, Any]:
-    lines = read_text(path, FileKind.TABLE).splitlines()
-    table = csv.DictReader(line for line in lines if not line.startswith("#"))
+    table = csv.DictReader(read_text(path, FileKind.TABLE).splitlines())
     return {
         f"row {number} {name}": _number_or_text(text)
         for number, row in enumerate(table)

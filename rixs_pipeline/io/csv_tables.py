@@ -1,6 +1,6 @@
-"""Small CSV tables with attributes in front: lines `# name: value`.
+"""Small CSV tables that any program reads, with attributes in a hidden file beside.
 
-pandas (`comment="#"`) and numpy skip these lines.
+The attributes of `references.csv` are in `.references.csv.json`.
 """
 
 import csv
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rixs_pipeline.files.json_text import parse_json
-from rixs_pipeline.files.opening import FileKind, read_bytes, reader
+from rixs_pipeline.files.opening import FileKind, check_regular, read_bytes, reader
 from rixs_pipeline.io.nexus import atomic_path
 
 
@@ -27,19 +27,24 @@ def write_table(
     columns
         Name -> values.
     attributes
-        Name -> text, written in front.
+        Name -> text.
     """
     rows = zip(*columns.values(), strict=True)
     with (
         atomic_path(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        for name, value in attributes.items():
-            file.write(f"# {name}: {json.dumps(value)}\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
             writer.writerow([_field(value) for value in row])
+    # last: with older attributes the table counts as stale
+    with atomic_path(_attributes_path(path)) as temporary:
+        temporary.write_text(json.dumps(attributes, indent=1), encoding="utf-8")
+
+
+def _attributes_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}.json")
 
 
 def _field(value: Any) -> str:
@@ -50,17 +55,18 @@ def _field(value: Any) -> str:
 
 @reader("not a table of rixs-pipeline", "delete it and run again")
 def read_attributes(path: Path) -> dict[str, str]:
-    """Read the attributes in front of a table.
+    """Read the attributes of a table.
 
     Raises
     ------
     InputError
-        Not such a table.
+        No such table, or without attributes.
     """
-    attributes = {}
-    for line in read_bytes(path, FileKind.TABLE).decode().splitlines():
-        if not line.startswith("# "):
-            break
-        name, _, value = line[2:].partition(": ")
-        attributes[name] = str(parse_json(value.encode()))
-    return attributes
+    check_regular(path, path.stat(), FileKind.TABLE)
+    beside = _attributes_path(path)
+    if not beside.is_file():
+        raise ValueError(f"no {beside.name} beside it")
+    attributes = parse_json(read_bytes(beside, FileKind.TABLE))
+    if not isinstance(attributes, dict):
+        raise ValueError(f"{beside.name} is not a mapping")
+    return {str(name): str(value) for name, value in attributes.items()}

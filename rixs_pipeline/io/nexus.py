@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 # Name that netCDF gives to the scale of a dimension without a coordinate
-_NO_COORDINATE = "This is a netCDF dimension but not a netCDF variable."
-_NO_COORDINATE_OF_LENGTH = _NO_COORDINATE + " {:>9}"
+BARE_DIMENSION = "This is a netCDF dimension but not a netCDF variable."
+_NO_COORDINATE_OF_LENGTH = BARE_DIMENSION + " {:>9}"
 COMPRESSED_SIZE = 10_000  # values, from which on an array is compressed
 CHUNK_BYTES = 1 << 22
 KEPT_PRODUCTS = 2  # the calibrations before and after a scan: 20 MB each of 240 pixels
@@ -473,7 +473,7 @@ def _read_kept(path: Path, _: FileStatus) -> xr.Dataset:
 
 def _is_bare_dimension(stored: h5py.Dataset) -> bool:
     """Return whether a dataset only stands for a dimension without a coordinate."""
-    return attribute_text(stored, "NAME").startswith(_NO_COORDINATE)
+    return attribute_text(stored, "NAME").startswith(BARE_DIMENSION)
 
 
 def _read_variable(stored: h5py.Dataset) -> xr.Variable:

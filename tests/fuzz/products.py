@@ -53,7 +53,7 @@ def read_product(data: bytes, folder: Path) -> None:
         lambda: open_product(path),
         lambda: nexus.read_attributes(path),
         lambda: nexus.read_values(path, "status", "A"),
-        lambda: export._read_spectra(path),
+        lambda: export.read_spectra(path),
         lambda: list(photon_store.read(path)),
         lambda: photon_store.has_table(path, "points"),
         lambda: photon_store.read_table(path, "points"),

@@ -21,15 +21,35 @@ def test_table_is_a_csv_with_its_sources(tmp_path: Path) -> None:
         ATTRIBUTES,
     )
     assert read_attributes(path) == ATTRIBUTES
-    lines = [
-        line
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if not line.startswith("#")
-    ]
-    assert list(csv.DictReader(lines)) == [
-        {"line": "C_Ka", "residual": "0.1235", "pixels": "3"},
-        {"line": "N_Ka", "residual": "", "pixels": "0"},
-    ]
+    with path.open(encoding="utf-8", newline="") as file:
+        assert list(csv.DictReader(file)) == [
+            {"line": "C_Ka", "residual": "0.1235", "pixels": "3"},
+            {"line": "N_Ka", "residual": "", "pixels": "0"},
+        ]
+
+
+def test_pandas_reads_a_table_without_options(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    path = tmp_path / "t.csv"
+    write_table(path, {"line": ["C_Ka"], "residual": [float("nan")]}, ATTRIBUTES)
+    table = pandas.read_csv(path)
+    assert table.columns.tolist() == ["line", "residual"]
+    assert table["line"].tolist() == ["C_Ka"] and table["residual"].isna().all()
+
+
+@pytest.mark.parametrize("content", ["", "not json", "[1]", None])
+def test_tables_without_attributes_are_reported(
+    tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "t.csv"
+    write_table(path, {"a": [1]}, {})
+    beside = tmp_path / ".t.csv.json"
+    if content is None:
+        beside.unlink()
+    else:
+        beside.write_text(content)
+    with pytest.raises(InputError, match=r"t\.csv"):
+        read_attributes(path)
 
 
 def test_columns_of_different_lengths_leave_no_file(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 from rixs_pipeline.io import nexus
+from rixs_pipeline.io.export.nexus_files import copy_without_scales
 from rixs_pipeline.io.nexus_groups import is_pfy
-from tests.conftest import call_command_line, made_once
 
 PRODUCTS = {
     "calibration": "calibration/cal0000.nxs",
@@ -20,10 +20,6 @@ PRODUCTS = {
     "xas": "xas/LMR_RT-Co_L.nxs",
     "comparison": "comparisons/heating-Co_L.nxs",
 }
-CONFIG = """\
-experiment: {facility: SSRL, beamline: 10-1, users: [A. Person], doi: 10.1/x}
-compare: {heating: {samples: [LMR_RT, LMR_100C]}}
-"""
 
 
 def optional_module(name):
@@ -32,20 +28,6 @@ def optional_module(name):
         return importlib.import_module(name)
     except ImportError:
         return pytest.skip(f"{name} is not installed")
-
-
-@pytest.fixture(scope="session")
-def compared_small(tmp_path_factory, small_beamtime) -> Path:
-    """All products of the small beamtime; to be read only."""
-    config = tmp_path_factory.mktemp("config") / "c.yaml"
-    config.write_text(CONFIG)
-
-    def make(out: Path) -> None:
-        options = ("-c", config, "-o", out, "--until", "compare")
-        done = call_command_line("run", small_beamtime, *options)
-        assert done.returncode == 0, done.stderr
-
-    return made_once(tmp_path_factory, "compared_small", make)
 
 
 @pytest.fixture(params=PRODUCTS)
@@ -145,9 +127,29 @@ def test_pynxtools_accepts_an_exported_pfy(compared_small, tmp_path):
     validation = optional_module("pynxtools.dataconverter.validation")
     spectra = nexus.read_entries(compared_small / PRODUCTS["spectra"])
     regions = [name for name, dataset in spectra.items() if is_pfy(dataset.attrs)]
-    assert regions == ["Co_PFY"]
-    nexus.write_pfy(tmp_path / "a.nxs", "Co_PFY", spectra["Co_PFY"])
+    assert len(regions) == 1
+    nexus.write_pfy(tmp_path / "a.nxs", regions[0], spectra[regions[0]])
     with h5py.File(tmp_path / "a.nxs") as file:
         assert validation.validate_hdf_group_against(
             "NXxas_pfy", file["entry"], str(tmp_path / "a.nxs")
         )
+
+
+@pytest.mark.filterwarnings("ignore")  # of its own libraries
+def test_tiled_reads_exported_copies(path, tmp_path):
+    """It cannot read products: references of HDF5 have no JSON."""
+    hdf5 = optional_module("tiled.adapters.hdf5")
+    tiled_client = optional_module("tiled.client")
+    app = optional_module("tiled.server.app")
+    copy_without_scales(path, tmp_path / "a.nxs")
+    adapter = hdf5.HDF5Adapter.from_uris((tmp_path / "a.nxs").as_uri())
+    with tiled_client.Context.from_app(app.build_app(adapter)) as context:
+        served = tiled_client.from_context(context)
+        for entry, expected in nexus.read_entries(path).items():
+            assert served[entry].metadata["NX_class"] == "NXentry"
+            data = served[entry]["data"]
+            assert set(data) == set(expected.variables)
+            for name, variable in expected.variables.items():
+                if variable.dtype.kind != "O":  # it has text as bytes
+                    np.testing.assert_array_equal(data[name].read(), variable.values)
+                assert data[name].metadata["units"] == variable.attrs["units"]
