@@ -11,6 +11,7 @@ DIGEST_CACHE = ".digests.json"
 ARRAY_CACHE = ".cache"  # folder of arrays that take long to compute
 LOG_COPIES = f"{ARRAY_CACHE}/logs"
 MEMO = f"{ARRAY_CACHE}/decisions.json"
+REPORT_PARTS = f"{ARRAY_CACHE}/report.json"  # what the report shows of each product
 PRODUCT_JOURNAL = f"{ARRAY_CACHE}/products.jsonl"  # digests as they were written
 OWNER_FILE = ".owner.json"  # whose reductions use the folder now
 LOCK_FILE = ".lock"

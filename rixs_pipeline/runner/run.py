@@ -83,9 +83,7 @@ def run(
     with held(out, config, beamtime_path):
         remove_orphans(out)
         copies.save()
-        summary = _reduce(logged, config, out, options, session)
-        write_report(summary, config)
-        return summary
+        return _reduce(logged, config, out, options, session)
 
 
 def _prepare_clocks(
@@ -140,5 +138,7 @@ def _reduce(
         if not options.dry_run:
             write_config(config, out)
         pipeline.run()
-    summary.ended = time.time()
+        summary.ended = time.time()
+        if not options.dry_run:
+            write_report(summary, config, pipeline.freshness.file_digest)
     return summary

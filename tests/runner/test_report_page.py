@@ -9,6 +9,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.report.page import is_current
 from rixs_pipeline.runner import report_page
 from rixs_pipeline.stages import report as figures
+from rixs_pipeline.stages.html_report import parts
 
 
 @pytest.fixture
@@ -53,6 +54,24 @@ def test_it_is_written_again_only_if_it_would_say_something_else(small, content)
     assert path.stat().st_mtime_ns == before
     content(config={"regions": {"P": {"kind": "pfy", "emission": [770, 790]}}})
     assert path.stat().st_mtime_ns != before
+
+
+def test_a_part_is_read_again_only_if_its_product_changed(small, content, monkeypatch):
+    first = content()
+    packed = []
+    pack = parts.packed_map
+
+    def counting(rixs_map, config):
+        packed.append(rixs_map.attrs["sample"])
+        return pack(rixs_map, config)
+
+    monkeypatch.setattr(parts, "packed_map", counting)
+    paths.report(small.out).unlink()
+    assert content() | {"made": ""} == first | {"made": ""} and not packed
+    (small.out / paths.REPORT_PARTS).write_text("{")
+    paths.report(small.out).unlink()
+    again = content()
+    assert again["maps"] == first["maps"] and len(packed) == len(first["maps"])
 
 
 def test_it_is_marked_when_products_change_without_it(small, content):

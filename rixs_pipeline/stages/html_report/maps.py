@@ -69,6 +69,55 @@ def packed_map(rixs_map: xr.Dataset, config: Config) -> dict[str, Any]:
     }
 
 
+def map_row(rixs_map: xr.Dataset, packed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the first table says of a map.
+
+    Parameters
+    ----------
+    rixs_map
+        As `schema.RIXS_MAP`.
+    packed
+        The same, packed.
+
+    Returns
+    -------
+    dict
+        Sample, edge, points, photons, resolution and energy scale (eV).
+    """
+    fwhm, error = (
+        float(rixs_map.attrs.get(f"resolution_fwhm{suffix}", np.nan))
+        for suffix in ("", "_errors")
+    )
+    return {
+        "sample": packed["sample"],
+        "edge": packed["edge"],
+        "points": len(packed["incident"]),
+        "photons": int(rixs_map["counts"].values.sum()),
+        "resolution": _number(fwhm),
+        "resolution_error": _number(error),
+        "scale_error": _scale_error(rixs_map, packed),
+    }
+
+
+def _scale_error(rixs_map: xr.Dataset, packed: Mapping[str, Any]) -> float | None:
+    """Return the error of the scale in the middle of the first region, eV."""
+    if "energy_scale_errors" not in rixs_map:
+        return None
+    limits = [
+        region["region"]["emission"]
+        for region in packed["regions"]
+        if region["region"]["emission"]
+    ]
+    middle = float(np.mean(limits[0] if limits else packed["shown"]))
+    energy = rixs_map["emission_energy"].values
+    errors = rixs_map["energy_scale_errors"].values
+    return _number(float(np.interp(middle, energy, errors)))
+
+
+def _number(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
 def _packed(counts: IntArray) -> dict[str, Any]:
     """Return counts as deflated integers of the smallest type, little endian."""
     largest = int(counts.max(initial=0))

@@ -22,93 +22,74 @@ SCALE = "energy scale"  # name of the correction
 Facts = Mapping[str, Mapping[str, Any]]  # product -> what run.json says of it
 
 
-def reference_runs(out: Path, names: Sequence[str], facts: Facts) -> list[Any]:
-    """Return the spectrum and the lines of each reference run.
+def reference_run(out: Path, name: str) -> dict[str, Any]:
+    """Return the spectrum and the lines of a reference run.
 
     Parameters
     ----------
     out
         Folder of the results.
-    names
-        Of the runs that have a calibration.
-    facts
-        Of all products.
+    name
+        Of the run.
 
     Returns
     -------
-    list of dict
+    dict
+        Photons of all ok pixels in bins of `SHOWN_BIN_EV`, and energies of the lines.
     """
     wanted = ("emission_energy", "spectrum", "status", "line_name", "line_energy")
-    runs = []
-    for name in names:
-        values = {
-            key: variable.values
-            for key, variable in nexus.read_variables(
-                paths.calibration_product(out, name), wanted
-            ).items()
-        }
-        counts = values["spectrum"][are_ok(values["status"])].sum(axis=0)
-        energy = values["emission_energy"]
-        spacing = float(np.median(np.diff(energy)))
-        together = max(1, round(SHOWN_BIN_EV / spacing))
-        usable = len(energy) // together * together
-        residuals = facts[name].get("line_residuals", {})
-        runs.append(
-            {
-                "name": name,
-                "energy": _rounded(energy[:usable].reshape(-1, together).mean(axis=1)),
-                "counts": counts[:usable].reshape(-1, together).sum(axis=1).tolist(),
-                "lines": [
-                    {
-                        "line": str(line),
-                        "energy": float(line_energy),
-                        "value": residuals.get(str(line), [None, None])[0],
-                        "error": residuals.get(str(line), [None, None])[1],
-                    }
-                    for line, line_energy in zip(
-                        values["line_name"], values["line_energy"], strict=True
-                    )
-                ],
-                "resolution": facts[name].get("resolution", [None, None]),
-                "pixels_ok": facts[name].get("pixels_ok", 0),
-                "pixels_live": facts[name].get("pixels_live", 0),
-            }
-        )
-    return runs
+    read = nexus.read_variables(paths.calibration_product(out, name), wanted)
+    values = {key: variable.values for key, variable in read.items()}
+    counts = values["spectrum"][are_ok(values["status"])].sum(axis=0)
+    energy = values["emission_energy"]
+    together = max(1, round(SHOWN_BIN_EV / float(np.median(np.diff(energy)))))
+    usable = len(energy) // together * together
+    lines = zip(values["line_name"], values["line_energy"], strict=True)
+    return {
+        "name": name,
+        "energy": _rounded(energy[:usable].reshape(-1, together).mean(axis=1)),
+        "counts": counts[:usable].reshape(-1, together).sum(axis=1).tolist(),
+        "lines": [{"line": str(line), "energy": float(at)} for line, at in lines],
+    }
 
 
-def pixel_statuses(
-    out: Path, calibrations: Sequence[str], scans: Sequence[str]
-) -> list[Any]:
-    """Return the status and the pulses of each pixel in each run.
+def with_facts(run: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a reference run with what `run.json` says of its lines and pixels."""
+    residuals = facts.get("line_residuals", {})
+    lines = []
+    for line in run["lines"]:
+        value, error = residuals.get(line["line"], (None, None))
+        lines.append({**line, "value": value, "error": error})
+    return {
+        **run,
+        "lines": lines,
+        "resolution": facts.get("resolution", [None, None]),
+        "pixels_ok": facts.get("pixels_ok", 0),
+        "pixels_live": facts.get("pixels_live", 0),
+    }
+
+
+def pixel_statuses(path: Path, status: str) -> dict[str, Any]:
+    """Return the status and the pulses of each pixel in a run.
 
     Parameters
     ----------
-    out
-        Folder of the results.
-    calibrations, scans
-        Names of runs that have a product.
+    path
+        Product of a reference run or scan.
+    status
+        Its variable with the statuses.
 
     Returns
     -------
-    list of dict
+    dict
     """
-    sources = [
-        (name, paths.calibration_product(out, name), "status") for name in calibrations
-    ]
-    sources += [(name, paths.scan_product(out, name), "pixel_status") for name in scans]
-    runs = []
-    for name, path, status in sources:
-        values = nexus.read_variables(path, ("pixel", status, "cut_counts"))
-        runs.append(
-            {
-                "name": name,
-                "pixels": values["pixel"].values.tolist(),
-                "status": [str(text) for text in values[status].values],
-                "counts": values["cut_counts"].values[:, 0].tolist(),
-            }
-        )
-    return runs
+    values = nexus.read_variables(path, ("pixel", status, "cut_counts"))
+    return {
+        "name": path.stem,
+        "pixels": values["pixel"].values.tolist(),
+        "status": [str(text) for text in values[status].values],
+        "counts": values["cut_counts"].values[:, 0].tolist(),
+    }
 
 
 def line_positions(scans: Sequence[Run], facts: Facts, start: float) -> dict[str, Any]:
@@ -160,48 +141,37 @@ def scale_corrections(
     ]
 
 
-def flux(out: Path, scans: Sequence[Run], start: float) -> list[dict[str, Any]]:
-    """Return I0 at the points of each scan, and its photons per exposure.
+def flux(path: Path) -> dict[str, Any]:
+    """Return I0 at the points of a scan, and its photons per exposure.
 
     Parameters
     ----------
-    out
-        Folder of the results.
-    scans
-        That have a product.
-    start
-        Of the first run, Unix time, s.
+    path
+        Product of the scan.
 
     Returns
     -------
-    list of dict
+    dict
     """
-    described = []
-    for scan in scans:
-        path = paths.scan_product(out, scan.name)
-        variables = nexus.read_variables(path, ("counts", "exposure"))
-        counts = variables["counts"].values.sum(axis=1)
-        exposure = variables["exposure"].values
-        rate = np.divide(
-            counts, exposure, out=np.full(len(counts), np.nan), where=exposure > 0
-        )
-        hours = (scan.points.start_ns / 1e9 - start) / S_PER_H
-        if len(hours) != len(rate):  # points without a place on the axis of the map
-            hours = np.full(len(rate), _hours(scan, start))
-        try:
-            i0 = nexus.read_variables(path, ("i0",))["i0"].values
-        except InputError:
-            i0 = None
-        described.append(
-            {
-                "scan": scan.name,
-                "sample": scan.sample,
-                "hours": _rounded(hours),
-                "i0": None if i0 is None else _rounded(i0),
-                "rate": _rounded(rate),
-            }
-        )
-    return described
+    variables = nexus.read_variables(path, ("counts", "exposure"))
+    counts = variables["counts"].values.sum(axis=1)
+    exposure = variables["exposure"].values
+    rate = np.divide(
+        counts, exposure, out=np.full(len(counts), np.nan), where=exposure > 0
+    )
+    try:
+        i0 = _rounded(nexus.read_variables(path, ("i0",))["i0"].values)
+    except InputError:  # a log without I0
+        i0 = None
+    return {"scan": path.stem, "i0": i0, "rate": _rounded(rate)}
+
+
+def with_times(flux: Mapping[str, Any], scan: Run, start: float) -> dict[str, Any]:
+    """Return the flux of a scan with its sample, and the times of its points in h."""
+    hours = (scan.points.start_ns / 1e9 - start) / S_PER_H
+    if len(hours) != len(flux["rate"]):  # points without a place on the map's axis
+        hours = np.full(len(flux["rate"]), _hours(scan, start))
+    return {**flux, "sample": scan.sample, "hours": _rounded(hours)}
 
 
 def _hours(run: Run, start: float) -> float:
