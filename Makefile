@@ -84,12 +84,12 @@ $(BIN)/python:
 	echo 'make: no Python 3.11 or later with venv (on Debian: apt install python3.11-venv)' >&2; exit 1
 
 $(VENV)/run.stamp: requirements.lock pyproject.toml | $(BIN)/python
-	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --require-hashes -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # contains everything in requirements.lock, at the same versions
 $(VENV)/dev.stamp: requirements-dev.lock pyproject.toml | $(BIN)/python
-	$(PIP) --require-hashes -r requirements-dev.lock
+	$(PIP) --no-deps --require-hashes -r requirements-dev.lock
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/run.stamp
