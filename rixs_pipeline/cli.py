@@ -427,6 +427,53 @@ def diff(
 
 
 @app.command()
+def crate(
+    out: OutArgument,
+    archive: Annotated[Path, typer.Option("--out", "-o", help="Zip file to write.")],
+) -> int:
+    """Pack a reduction for a paper: an RO-Crate with products, config and checksums."""
+    from rixs_pipeline.runner.crate.pack import pack
+
+    _set_up_logging()
+    files = pack(out, archive)
+    print(f"wrote {archive}: {len(files)} files")
+    return 0
+
+
+@app.command()
+def reproduce(
+    archive: Annotated[
+        Path, typer.Argument(help="Zip file of `crate`.", show_default=False)
+    ],
+    beamtime: BeamtimeArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="New folder to keep the results; default: deleted."
+        ),
+    ] = None,
+    scheduler: SchedulerOption = None,
+    workers: WorkersOption = None,
+    memory: MemoryOption = None,
+    verbose: VerboseOption = False,
+    quiet: QuietOption = False,
+) -> int:
+    """Repeat a packed reduction; exit code 1 if a value of a product differs."""
+    from tempfile import TemporaryDirectory
+
+    from rixs_pipeline.runner.crate.reproduce import reproduce as repeat
+
+    _set_up_logging(verbose, quiet)
+    given = {"scheduler": scheduler, "workers": workers, "memory": memory}
+    execution = {key: value for key, value in given.items() if value is not None}
+    command = " ".join(["rixs-pipeline", *sys.argv[1:]])
+    with TemporaryDirectory(prefix="rixs-reproduce-") as work:
+        result = repeat(archive, beamtime, Path(work), out, execution, command)
+    print("\n".join(result.text(archive)))
+    return 0 if result.is_equal else 1
+
+
+@app.command()
 def export(
     out: OutArgument,
     formats: Annotated[

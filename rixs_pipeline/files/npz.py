@@ -7,9 +7,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-_DIRECTORY_END = b"PK\x05\x06"
-_DIRECTORY_END_BYTES = 22
-_LONGEST_COMMENT = 1 << 16  # after the directory of an archive
+from rixs_pipeline.files import zip_archives
+
 _MAX_DIRECTORY_BYTES = 1 << 16  # about a thousand arrays
 # An array may take as many bytes, or as many times its bytes in the archive: photons
 # compress by a factor of 2 to 5, repeated zeros by 1000
@@ -28,13 +27,7 @@ def open_archive(file: BinaryIO) -> zipfile.ZipFile:
     zipfile.BadZipFile
         Not an archive, or damaged.
     """
-    file_bytes = file.seek(0, 2)
-    file.seek(max(0, file_bytes - _DIRECTORY_END_BYTES - _LONGEST_COMMENT))
-    tail = file.read()
-    end = tail[tail.rfind(_DIRECTORY_END) :][:_DIRECTORY_END_BYTES]
-    if int.from_bytes(end[12:16], "little") > _MAX_DIRECTORY_BYTES:
-        raise ValueError("too many files in the archive")
-    return zipfile.ZipFile(file)
+    return zip_archives.open_archive(file, _MAX_DIRECTORY_BYTES)
 
 
 def read_array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:

@@ -51,6 +51,7 @@ class FileKind(Enum):
     PRODUCT = ("product", 1 << 36)
     SUMMARY = ("summary of a reduction", 1 << 26)
     JOB_LOG = ("log of a job", 1 << 40)  # its end alone is read
+    CRATE = ("packed reduction", 1 << 40)  # its parts are unpacked within limits
     DIGESTS = ("cache of digests", 1 << 27)
 
     def __init__(self, label: str, max_bytes: int) -> None:

@@ -61,17 +61,22 @@ def products(out: Path) -> dict[str, Path]:
     }
 
 
-def find_differences(before: Path, after: Path) -> Iterator[Difference]:
+def find_differences(
+    before: Path, after: Path, tolerance: float = TOLERANCE
+) -> Iterator[Difference]:
     """Yield what is not the same in the products of two folders of results.
 
-    Integers and texts must be equal, and floats equal to 1e-12 of the larger one, also
-    those in JSON texts. The version of the program, its command and the digests of what
+    Integers and texts must be equal, and floats equal within the tolerance, also those
+    in JSON texts. The version of the program, its command and the digests of what
     a product was made from do not count.
 
     Parameters
     ----------
     before, after
         The folders.
+    tolerance
+        Relative to the larger one of two floats; 0: every bit counts, but for the sign
+        of zero.
 
     Yields
     ------
@@ -99,7 +104,7 @@ def find_differences(before: Path, after: Path) -> Iterator[Difference]:
             if size is None:
                 was, became = (_shown(each[value]) for each in (first, second))
                 yield Difference(name, value, f"{was} became {became}")
-            elif size > TOLERANCE:
+            elif size > tolerance:
                 yield Difference(name, value, f"differs by {size:.2g} of its value")
 
 

@@ -10,7 +10,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.io import nexus, provenance
-from rixs_pipeline.io.compare_products import Difference, find_differences
+from rixs_pipeline.io.compare_products import TOLERANCE, Difference, find_differences
 from rixs_pipeline.runner.output_folder import config_digest
 from rixs_pipeline.runner.summary_file import read_record
 
@@ -85,16 +85,31 @@ class Record:
         UsageError
             The config is not that of the record, or the results would be overwritten.
         """
-        if config_digest(config) != self.config_digest:
-            raise UsageError(
-                f"{self.config}: not the config of this {paths.RUN_SUMMARY}: it was "
-                "written later or edited, or defaults changed with the version of the "
-                "program; reduce with -c instead of --from"
-            )
+        self.check_config(config)
         if out.resolve() == self.out.resolve():
             raise UsageError(
                 f"{out}: has the results of the reduction that is to be repeated; "
                 "choose another folder with -o"
+            )
+
+    def check_config(self, config: Config) -> None:
+        """Check that a config is that of this reduction.
+
+        Parameters
+        ----------
+        config
+            As it was read from the file.
+
+        Raises
+        ------
+        UsageError
+            It is not.
+        """
+        if config_digest(config) != self.config_digest:
+            raise UsageError(
+                f"{self.config}: not the config of this {paths.RUN_SUMMARY}: it was "
+                "written later or edited, or defaults changed with the version of the "
+                "program; reduce again with -c"
             )
 
     def differences(self, out: Path) -> list[str]:
@@ -110,12 +125,27 @@ class Record:
         list of str
             Lines for users.
         """
-        lines = [
-            *self._other_versions(),
-            *self._other_inputs(out),
-            *self._other_products(out),
-        ]
+        try:
+            products = describe_differences(self.out, out)
+        except RixsError as error:
+            products = [f"products not compared: {error}"]
+        lines = [*self.circumstances(out), *(products or ["all products are equal"])]
         return [f"compared with {self.out}:", *(f"  {line}" for line in lines)]
+
+    def circumstances(self, out: Path) -> list[str]:
+        """Return a line for each version, and each run with raw data, that changed.
+
+        Parameters
+        ----------
+        out
+            The folder of the results of a repetition.
+
+        Returns
+        -------
+        list of str
+            Lines for users.
+        """
+        return [*self._other_versions(), *self._other_inputs(out)]
 
     def _other_versions(self) -> Iterator[str]:
         now = {_PROGRAM: provenance.code_version()}
@@ -128,16 +158,32 @@ class Record:
             if kinds:
                 yield f"{run}: {' and '.join(kinds)} changed"
 
-    def _other_products(self, out: Path) -> Iterator[str]:
-        try:
-            differences = list(find_differences(self.out, out))
-        except RixsError as error:
-            yield f"products not compared: {error}"
-            return
-        for product, group in groupby(differences, lambda each: each.product):
-            yield _describe(product, list(group))
-        if not differences:
-            yield "all products are equal"
+
+def describe_differences(
+    before: Path, after: Path, tolerance: float = TOLERANCE
+) -> list[str]:
+    """Return a line for each product that is not the same in two reductions.
+
+    Parameters
+    ----------
+    before, after
+        Folders of the results.
+    tolerance
+        Relative, for floats.
+
+    Returns
+    -------
+    list of str
+        Empty if all products are equal.
+
+    Raises
+    ------
+    InputError
+        A product cannot be read.
+    """
+    differences = find_differences(before, after, tolerance)
+    groups = groupby(differences, lambda difference: difference.product)
+    return [_describe(product, list(group)) for product, group in groups]
 
 
 def _describe(product: str, differences: list[Difference]) -> str:

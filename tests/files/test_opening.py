@@ -139,7 +139,7 @@ EXEMPT = {
     "runner/output_folder.py",  # compares text with what it would write
 }
 READERS = {"open", "read_text", "read_bytes", "loadtxt", "genfromtxt", "fromfile"}
-WRITES = ("'w'", "'a'", "'ab'", "'wb'", "'x'")
+WRITES = ("'xb'", "'w'", "'a'", "'ab'", "'wb'", "'x'")
 
 
 def opening_calls(module):

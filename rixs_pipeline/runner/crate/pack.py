@@ -1,0 +1,188 @@
+"""Pack a reduction: products, config, record, report, figures and environment."""
+
+import hashlib
+import json
+import logging
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rixs_pipeline import paths
+from rixs_pipeline.config.load import load_config
+from rixs_pipeline.config.reference_sets import find_set
+from rixs_pipeline.config.yaml_lines import read_yaml, write_yaml
+from rixs_pipeline.errors import UsageError
+from rixs_pipeline.files.json_text import read_json
+from rixs_pipeline.files.opening import FileKind, open_regular
+from rixs_pipeline.io.compare_products import products
+from rixs_pipeline.io.nexus import atomic_path
+from rixs_pipeline.runner.crate.contents import (
+    CHECKSUMS,
+    ENVIRONMENT,
+    NEEDED,
+    REFERENCES,
+    PackedFile,
+)
+from rixs_pipeline.runner.crate.metadata import METADATA, Described, crate_metadata
+from rixs_pipeline.runner.record import Record
+
+LOG = logging.getLogger("rixs_pipeline")
+
+COPIED_BYTES = 1 << 20  # at a time
+COMPRESSED = {".csv", ".html", ".json", ".txt", ".yaml"}  # others are so already
+FILE_MODE = 0o100644  # a regular file that everybody may read
+FOLDER_MODE = 0o040755
+
+
+def pack(out: Path, archive: Path) -> list[PackedFile]:
+    """Pack the results of a reduction into an RO-Crate.
+
+    Parameters
+    ----------
+    out
+        The folder of the results.
+    archive
+        The zip file to write; it appears whole or not at all.
+
+    Returns
+    -------
+    list of PackedFile
+        Its files, but the metadata.
+
+    Raises
+    ------
+    UsageError
+        Not a folder of results, or its config is not that of the results.
+    InputError
+        A file cannot be read.
+    """
+    summary_path = out / paths.RUN_SUMMARY
+    if not summary_path.is_file():
+        raise UsageError(f"{out}: not a folder of results (no {paths.RUN_SUMMARY})")
+    record = Record.read(summary_path)
+    config = load_config(record.config)
+    record.check_config(config)
+    summary = dict(read_json(summary_path, FileKind.SUMMARY))
+    started = _started(summary)
+    with atomic_path(archive) as temporary:
+        writer = _Writer(temporary, started)
+        with writer.zip:
+            for name, path in _files(out):
+                writer.add_file(name, path)
+            writer.add_text(ENVIRONMENT, _json(_environment(record)))
+            reference = config.calibration.reference
+            set_path = find_set(reference)
+            if set_path == Path(reference):  # not one that ships with the program
+                name = f"{REFERENCES}/{set_path.name}"
+                writer.add_file(name, set_path, FileKind.CONFIG)
+                writer.add_text(paths.RESOLVED_CONFIG, _with_reference(record, name))
+            else:
+                writer.add_file(paths.RESOLVED_CONFIG, record.config)
+            sums = "".join(f"{file.sha256}  {file.name}\n" for file in writer.files)
+            writer.add_text(CHECKSUMS, sums)
+            described = Described(
+                {**summary, "started": started.isoformat()}, config, writer.files
+            )
+            files = list(writer.files)
+            writer.add_text(METADATA, _json(crate_metadata(described)))
+    for key in ("users", "licence"):
+        if not getattr(config.experiment, key):
+            LOG.warning("%s: no %s; set `experiment.%s`", archive, key, key)
+    return files
+
+
+def _files(out: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the files of a folder of results that are packed, by name."""
+    for name, path in sorted(products(out).items()):
+        if NEEDED.fullmatch(name):
+            yield name, path
+    figures = sorted(paths.figures_folder(out).glob("*.png"))
+    for path in (out / paths.RUN_SUMMARY, paths.report(out), *figures):
+        if path.is_file():
+            yield path.relative_to(out).as_posix(), path
+
+
+def _started(summary: dict[str, Any]) -> datetime:
+    """Return when the reduction was started; now if run.json does not state it."""
+    try:
+        return datetime.fromisoformat(summary["started"])
+    except (KeyError, TypeError, ValueError):
+        return datetime.now(UTC).replace(microsecond=0)
+
+
+def _environment(record: Record) -> dict[str, Any]:
+    """Return the versions of the reduction, and all packages of this environment."""
+    packages = {
+        distribution.metadata["Name"]: distribution.version
+        for distribution in metadata.distributions()
+        if distribution.metadata["Name"]
+    }
+    return {
+        "reduction": dict(record.versions),
+        "packed with": dict(sorted(packages.items())),
+    }
+
+
+def _with_reference(record: Record, name: str) -> str:
+    """Return the config with the reference set where it is in the crate."""
+    values = read_yaml(record.config).data
+    values["calibration"]["reference"] = name
+    return write_yaml(values)
+
+
+def _json(values: Any) -> str:
+    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
+
+class _Writer:
+    """Adds files to an archive, with their digests."""
+
+    def __init__(self, path: Path, time: datetime) -> None:
+        self.zip = zipfile.ZipFile(path, "w")
+        self.files: list[PackedFile] = []
+        self._folders: set[str] = set()
+        self._time = max(time.timetuple()[:6], (1980, 1, 1, 0, 0, 0))
+
+    def add_file(
+        self, name: str, path: Path, kind: FileKind = FileKind.PRODUCT
+    ) -> None:
+        """Add a file."""
+        self._add_folder(name)
+        digest = hashlib.sha256()
+        size = 0
+        with (
+            open_regular(path, kind) as source,
+            self.zip.open(self._entry(name), "w", force_zip64=True) as target,
+        ):
+            while part := source.read(COPIED_BYTES):
+                digest.update(part)
+                target.write(part)
+                size += len(part)
+        self.files.append(PackedFile(name, size, digest.hexdigest()))
+
+    def add_text(self, name: str, text: str) -> None:
+        """Add a text."""
+        content = text.encode()
+        with self.zip.open(self._entry(name), "w") as target:
+            target.write(content)
+        digest = hashlib.sha256(content).hexdigest()
+        self.files.append(PackedFile(name, len(content), digest))
+
+    def _add_folder(self, name: str) -> None:
+        """Add the folder of a file, for which the metadata have an entity."""
+        folder, slash, _ = name.rpartition("/")
+        if slash and folder not in self._folders:
+            self._folders.add(folder)
+            entry = zipfile.ZipInfo(f"{folder}/", self._time)
+            entry.external_attr = FOLDER_MODE << 16
+            self.zip.writestr(entry, b"")
+
+    def _entry(self, name: str) -> zipfile.ZipInfo:
+        entry = zipfile.ZipInfo(name, self._time)
+        is_text = Path(name).suffix in COMPRESSED
+        entry.compress_type = zipfile.ZIP_DEFLATED if is_text else zipfile.ZIP_STORED
+        entry.external_attr = FILE_MODE << 16
+        return entry
