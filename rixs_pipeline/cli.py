@@ -25,7 +25,6 @@ app = typer.Typer(
     name="rixs-pipeline",
     help="Reduce the pulses of a TES spectrometer to calibrated RIXS maps and spectra.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -36,6 +35,7 @@ config_app = typer.Typer(
 )
 app.add_typer(config_app, name="config")
 
+RED, YELLOW, NO_COLOUR = "\033[31m", "\033[33m", "\033[0m"
 CLICK_INTERRUPTED = 130  # what click makes of Ctrl-C
 # New objects after which the interpreter looks for cycles. With its default of 700 that
 # takes a tenth of the time of a short reduction; the peak of the memory is the same.
@@ -188,12 +188,24 @@ def _print_error(text: str) -> None:
 
 
 class _StderrHandler(logging.StreamHandler[Any]):
-    """Logs to what is sys.stderr at the time, so that lines stay above a bar."""
+    """Logs to what is sys.stderr at the time, so that lines stay above a bar.
+
+    On a terminal, warnings are yellow and errors red, unless NO_COLOR is set.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one line."""
         self.stream = sys.stderr
         super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a line, coloured if it is a warning or an error."""
+        text = super().format(record)
+        is_plain = record.levelno < logging.WARNING or os.environ.get("NO_COLOR")
+        if is_plain or not sys.stderr.isatty():
+            return text
+        colour = RED if record.levelno >= logging.ERROR else YELLOW
+        return f"{colour}{text}{NO_COLOUR}"
 
 
 def _set_up_logging(verbose: bool = False, quiet: bool = False) -> None:
@@ -392,11 +404,12 @@ def status(out: OutArgument, as_json: JsonOption = False) -> int:
     from rixs_pipeline.runner.inspect import status as find_status
 
     _set_up_logging(quiet=True)
-    states = find_status(out)
+    found = find_status(out)
     if as_json:
-        print(json.dumps(states, indent=1))
+        print(json.dumps(found.as_json(), indent=1))
     else:
-        print("\n".join(f"{name:30} {state}" for name, state in states.items()))
+        lines = (f"{name:30} {state}" for name, state in found.states.items())
+        print("\n".join(lines))
     return 0
 
 

@@ -1,6 +1,7 @@
 """The command line: verbs, exit codes, and one-line messages for all user errors."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -405,11 +406,17 @@ def test_interrupt_before_the_first_product(cli, monkeypatch, small_beamtime):
 def test_run_prints_the_output_folder(cli, small):
     result = cli("extract", small.beamtime, "-o", small.out)
     assert (result.code, result.err) == (0, "")
-    assert result.out.splitlines() == [
+    lines = result.out.splitlines()
+    assert [line.split()[:2] for line in lines[4:6]] == [
+        ["LMR_RT-Co_L", "2"],
+        ["LMR_100C-Co_L", "2"],
+    ]
+    assert [*lines[:4], *lines[6:]] == [
         "4 of 4 scans, 3 of 3 live pixels, 2 maps",
         "11 fresh",
         "elastic line not fitted in 4 of 4 scans: their incident energies are those of "
         "the logs, unchecked",
+        "sample-edge    scans  photons  pixels  p of passes",
         f"results: {small.out}, summary: {small.out / 'run.json'}",
     ]
     content = json.loads(cli("extract", small.beamtime, "-o", small.out, "--json").out)
@@ -439,9 +446,9 @@ def test_failed_scan_is_listed_at_the_end(cli, small):
         "scan0003: has no pulse files"
     ]
     status = json.loads(cli("status", small.out, "--json").out)
-    assert status["scan0003"] == "failed: scan0003: has no pulse files" and status[
-        "scan0004"
-    ].startswith("fresh")
+    assert status["scan0003"]["state"] == "failed"
+    assert status["scan0003"]["reason"] == "scan0003: has no pulse files"
+    assert status["scan0004"]["state"] == "fresh"
 
 
 def test_dry_run_lists_stale_products(cli, small):
@@ -474,7 +481,50 @@ def test_status(cli, small):
         and re.search(r"^scan0001 +fresh: pile-up time 0.00", result.out, re.M)
         and result.err == ""
     )
-    assert set(json.loads(cli("status", small.out, "--json").out).values()) >= {"fresh"}
+    values = json.loads(cli("status", small.out, "--json").out)
+    scan = values["scan0001"]
+    assert (scan["state"], scan["reason"]) == ("fresh", "")
+    assert scan["photons"] > 100 and scan["pixels_used"] == scan["pixels_live"] == 3
+    position, error = scan["line_positions"]["O_Ka"]
+    assert position == pytest.approx(525, abs=3) and 0 < error < 1
+    assert 0 < values["LMR_RT-Co_L"]["passes"]["p"] <= 1
+    assert values["cal0000"]["resolution"][0] > 0
+    assert not any("results" in facts for facts in values.values())
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "environment", "is_coloured"),
+    [(True, {}, True), (True, {"NO_COLOR": "1"}, False), (False, {}, False)],
+)
+def test_warnings_are_coloured_on_a_terminal_only(
+    monkeypatch, capsys, is_terminal, environment, is_coloured
+):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    handler = cli_module._StderrHandler()
+    for level in (logging.INFO, logging.WARNING, logging.ERROR):
+        record = logging.LogRecord("x", level, "", 0, "text", None, None)
+        handler.emit(record)
+    expected = ["text", "\033[33mtext\033[0m", "\033[31mtext\033[0m"]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == (expected if is_coloured else ["text"] * 3)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_verbs(monkeypatch, capsys, shell):
+    words = "rixs-pipeline repr"
+    monkeypatch.setenv("_RIXS_PIPELINE_COMPLETE", f"complete_{shell}")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", "1")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", words)
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    monkeypatch.setattr(sys, "argv", ["rixs-pipeline"])
+    with pytest.raises(SystemExit) as exit_:
+        cli_module.main()
+    assert exit_.value.code == 0
+    assert "reproduce" in capsys.readouterr().out
 
 
 def test_status_from_another_folder(cli, small, monkeypatch):

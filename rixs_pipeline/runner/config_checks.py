@@ -1,14 +1,37 @@
 """Config entries that match nothing in the beamtime: a typing error, or forgotten."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 from rixs_pipeline.config import Comparison, Config, MultiPanelFigure
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages.sample import region_spectra
-from rixs_pipeline.stages.sample.configured_regions import select_regions
+from rixs_pipeline.stages.sample.configured_regions import (
+    resolve_regions,
+    select_regions,
+)
 from rixs_pipeline.stages.sample.region_ranges import find_unreached
+
+SHOWN_NAMES = 8  # of those that exist
+
+
+@dataclass(frozen=True)
+class _Unmatched:
+    """What an entry names in vain, and the names that there are."""
+
+    text: str
+    names: Iterable[str] = ()
+
+    def __str__(self) -> str:
+        """Return the line for users."""
+        line = f"config: {self.text} in this beamtime"
+        names = sorted(self.names)
+        if not names:
+            return line
+        more = ", ..." if len(names) > SHOWN_NAMES else ""
+        return f"{line}; there are: {', '.join(names[:SHOWN_NAMES])}{more}"
 
 
 def unmatched_entries(beamtime: Beamtime, config: Config) -> list[str]:
@@ -27,16 +50,18 @@ def unmatched_entries(beamtime: Beamtime, config: Config) -> list[str]:
         One line each.
     """
     scans = beamtime.scans
-    lines = [
+    unmatched = [
         *_unmatched_exclusions(beamtime, config),
+        *_unmatched_regions(scans, config),
+        *_too_many_pixels(scans, config),
         *_unmatched_comparisons(scans, config),
     ]
     for name, figure in config.figures.items():
-        lines += [
-            f"`figures.{name}`: no {part}" for part in _missing_panels(figure, scans)
+        unmatched += [
+            _Unmatched(f"`figures.{name}`: no {part.text}", part.names)
+            for part in _missing_panels(figure, scans)
         ]
-    unmatched = [f"config: {line} in this beamtime" for line in lines]
-    return unmatched + _uncovered_by_efficiency(config)
+    return [*map(str, unmatched), *_uncovered_by_efficiency(config)]
 
 
 def _uncovered_by_efficiency(config: Config) -> list[str]:
@@ -69,24 +94,48 @@ def unreached_regions(beamtime: Beamtime, config: Config) -> list[str]:
     return find_unreached(config.regions, beamtime.scans, config.map.emission)
 
 
-def _unmatched_exclusions(beamtime: Beamtime, config: Config) -> Iterator[str]:
+def _unmatched_exclusions(beamtime: Beamtime, config: Config) -> Iterator[_Unmatched]:
     exclude = config.beamtime.exclude
     files = [path for run in beamtime.runs for path in run.pulse_files]
     pixels = {off.pixel_number(path) for path in files}
     for pixel in exclude.pixels if pixels else ():
         if pixel not in pixels:
-            yield f"`beamtime.exclude.pixels`: no pixel {pixel}"
+            yield _Unmatched(f"`beamtime.exclude.pixels`: no pixel {pixel}")
     names: set[str] = {scan.name for scan in beamtime.scans}
     names |= {str(scan.number) for scan in beamtime.scans}
     for key in exclude.points:
         if str(key) not in names:
-            yield f"`beamtime.exclude.points`: no scan {key}"
+            yield _Unmatched(f"`beamtime.exclude.points`: no scan {key}")
     for key in config.normalise.i0_scale:
         if str(key) not in names:
-            yield f"`normalise.i0_scale`: no scan {key}"
+            yield _Unmatched(f"`normalise.i0_scale`: no scan {key}")
 
 
-def _unmatched_comparisons(scans: Sequence[Run], config: Config) -> Iterator[str]:
+def _unmatched_regions(scans: Sequence[Run], config: Config) -> Iterator[_Unmatched]:
+    """Yield one line for all regions of edges that were not scanned."""
+    edges = {scan.edge for scan in scans if scan.edge}
+    missing: dict[str, list[str]] = {}
+    for name, region in resolve_regions(config.regions or {}).items():
+        if edges and region.edge and region.edge not in edges:
+            missing.setdefault(region.edge, []).append(name)
+    parts = [f"{edge} ({', '.join(names)})" for edge, names in missing.items()]
+    if parts:
+        yield _Unmatched(f"`regions`: no edge {', '.join(parts)}", edges)
+
+
+def _too_many_pixels(scans: Sequence[Run], config: Config) -> Iterator[_Unmatched]:
+    for edge, number in config.map.best_pixels.items():
+        arrays = [len(scan.pulse_files) for scan in scans if scan.edge == edge]
+        largest = max(arrays, default=0)
+        if 0 < largest < number:
+            yield _Unmatched(
+                f"`map.best_pixels`: {number} pixels at {edge}, of {largest}"
+            )
+
+
+def _unmatched_comparisons(
+    scans: Sequence[Run], config: Config
+) -> Iterator[_Unmatched]:
     samples = {scan.sample for scan in scans}
     regions = {f"log_{channel}" for channel in region_spectra.LOG_SPECTRA}
     for edge in {scan.edge for scan in scans if scan.edge}:
@@ -94,10 +143,10 @@ def _unmatched_comparisons(scans: Sequence[Run], config: Config) -> Iterator[str
     for name, comparison in config.compare.items():
         for sample in comparison.samples:
             if sample not in samples:
-                yield f"`compare.{name}`: no sample '{sample}'"
+                yield _Unmatched(f"`compare.{name}`: no sample '{sample}'", samples)
         for region in dict.fromkeys(_regions_of(comparison)):
             if region not in regions:
-                yield f"`compare.{name}`: no region '{region}'"
+                yield _Unmatched(f"`compare.{name}`: no region '{region}'", regions)
 
 
 def _regions_of(comparison: Comparison) -> list[str]:
@@ -109,18 +158,24 @@ def _regions_of(comparison: Comparison) -> list[str]:
     return regions
 
 
-def _missing_panels(figure: MultiPanelFigure, scans: Sequence[Run]) -> Iterator[str]:
+def _missing_panels(
+    figure: MultiPanelFigure, scans: Sequence[Run]
+) -> Iterator[_Unmatched]:
     """Yield the samples, edges and channels of a multi-panel figure without data."""
     samples = {scan.sample for scan in scans}
-    edges = {scan.edge for scan in scans}
-    yield from (f"sample '{s}'" for s in figure.samples if s not in samples)
-    yield from (f"edge {edge}" for edge in figure.edges if edge not in edges)
+    edges = {scan.edge for scan in scans if scan.edge}
+    for sample in figure.samples:
+        if sample not in samples:
+            yield _Unmatched(f"sample '{sample}'", samples)
+    for edge in figure.edges:
+        if edge not in edges:
+            yield _Unmatched(f"edge {edge}", edges)
     for sample, edge in product(figure.samples, figure.edges):
         passes = [s for s in scans if (s.sample, s.edge) == (sample, edge)]
         if not passes and sample in samples and edge in edges:
-            yield f"{sample} at {edge}"
+            yield _Unmatched(f"{sample} at {edge}")
         if not passes or figure.kind != "xas":
             continue
         for channel in figure.channel:
             if channel != "pfy" and not any(channel in s.readings for s in passes):
-                yield f"{channel} of {sample} at {edge}"
+                yield _Unmatched(f"{channel} of {sample} at {edge}")

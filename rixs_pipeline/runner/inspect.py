@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import discovery, inspection
 from rixs_pipeline.runner import summary_file
 from rixs_pipeline.runner.cluster.submission import read_submission, with_jobs
+from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
 from rixs_pipeline.runner.output_folder import config_digest
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.stages.sample.configured_regions import select_regions
@@ -35,14 +37,18 @@ def inspect_beamtime(beamtime: Path, config: Config, *, as_json: bool) -> Any:
     Returns
     -------
     str or dict
-        Runs, samples, edges, points, pixels, pulses and problems.
+        Runs, samples, edges, points, pixels, pulses and problems, also those of the
+        config in this beamtime.
 
     Raises
     ------
     InputError
         Not a beamtime directory.
     """
-    contents = inspection.describe(discovery.discover(beamtime, config.beamtime))
+    discovered = discovery.discover(beamtime, config.beamtime)
+    contents = inspection.describe(discovered)
+    contents["problems"] += unmatched_entries(discovered, config)
+    contents["problems"] += unreached_regions(discovered, config)
     return contents if as_json else inspection.as_text(contents)
 
 
@@ -60,8 +66,55 @@ def initial_config(beamtime: Path) -> str:
     return template.initial_config(contents, regions)
 
 
-def status(out: Path) -> dict[str, str]:
+# sentences about what `facts` has as numbers, and what is not of users
+NOT_FACTS = ("status", "reason", "results", "product")
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of every product.
+
+    Attributes
+    ----------
+    states
+        Product -> its state, with the reason and what was found, in words.
+    items
+        Product -> its facts, as in run.json.
+    """
+
+    states: Mapping[str, str]
+    items: Mapping[str, Mapping[str, Any]]
+
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        """Return `state`, `reason` and the facts of each product as JSON values."""
+        values = {}
+        for name, text in self.states.items():
+            facts = self.items.get(name, {})
+            state, _, reason = text.partition(": ")
+            if state == "fresh":
+                reason = ""
+            if " (" in state:  # of a job, such as `queued (job 17_0, Priority)`
+                state, _, job = state.removesuffix(")").partition(" (")
+                reason = f"{job}: {reason}"
+            values[name] = {
+                "state": state,
+                "reason": reason,
+                **{key: facts[key] for key in facts if key not in NOT_FACTS},
+            }
+        return values
+
+
+def status(out: Path) -> Status:
     """Return the state of every product, with the reason, and of jobs that make it.
+
+    Parameters
+    ----------
+    out
+        Folder of the results.
+
+    Returns
+    -------
+    Status
 
     Raises
     ------
@@ -109,7 +162,7 @@ def status(out: Path) -> dict[str, str]:
         for name, facts in current.items.items()
         if "product" in facts
     }
-    return with_jobs(out, states, files)
+    return Status(with_jobs(out, states, files), current.items)
 
 
 def _is_newer(path: Path, other: Path) -> bool:
@@ -120,6 +173,7 @@ def _describe(name: str, facts: Mapping[str, Any]) -> str:
     """Return the status, the reason and the results of a product in one line."""
     parts = [str(facts[key]) for key in ("status", "reason") if key in facts]
     details = [*facts.get("results", []), *facts.get("losses", [])]
+    details += _unused_pixels(facts)
     details += [str(Correction(**values)) for values in facts.get("corrections", [])]
     details += [
         f"{line} {position:.2f} +- {error:.2f} eV"
@@ -129,3 +183,14 @@ def _describe(name: str, facts: Mapping[str, Any]) -> str:
     if details:
         parts.append("; ".join(text.removeprefix(f"{name}: ") for text in details))
     return ": ".join(parts)
+
+
+def _unused_pixels(facts: Mapping[str, Any]) -> list[str]:
+    """Return which pixels of a reference run, or how many of a scan, are not used."""
+    bad = facts.get("pixels_bad", {})
+    lines = [f"pixel {pixel} not used: {reason}" for pixel, reason in bad.items()]
+    for text, number in facts.get("pixels", {}).items():
+        if not text.startswith("ok"):
+            plural = "s" if number > 1 else ""
+            lines.append(f"{number} pixel{plural} not used: {text}")
+    return lines

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rixs_pipeline import paths
 from rixs_pipeline.runner.stage_list import VERBS
+from rixs_pipeline.runner.text_table import format_table
 
 if TYPE_CHECKING:
     from rixs_pipeline.runner.summary import Summary
@@ -137,8 +138,37 @@ def _products(summary: "Summary") -> list[str]:
         lines.insert(0, ", ".join(parts))
     if unchecked := _unchecked_energies(scans):
         lines.append(unchecked)
+    lines += _samples(summary.items)
     if summary.figures:
         lines.append(f"figures: {paths.figures_folder(summary.out)}")
+    return lines
+
+
+SAMPLE_HEADER = ("sample-edge", "scans", "photons", "pixels", "p of passes")
+SHOWN_SAMPLES = 20
+
+
+def _samples(items: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a table of samples and edges, none without maps."""
+    rows = []
+    for name, facts in items.items():
+        if "passes" not in facts or not _is_there(facts):
+            continue
+        scans = [items[scan] for scan in facts.get("scans", []) if scan in items]
+        used = [scan["pixels_used"] for scan in scans if "pixels_used" in scan]
+        low, high = min(used, default=0), max(used, default=0)
+        p = facts["passes"].get("p")
+        row = [
+            name,
+            str(len(facts.get("scans", []))),
+            str(sum(scan.get("photons", 0) for scan in scans)),
+            f"{low} to {high}" if low < high else str(high),
+            "" if p is None else f"{p:.2g}",
+        ]
+        rows.append(row)
+    lines = format_table(SAMPLE_HEADER, rows[:SHOWN_SAMPLES])
+    if len(rows) > SHOWN_SAMPLES:
+        lines.append(f"and {len(rows) - SHOWN_SAMPLES} more, in run.json")
     return lines
 
 

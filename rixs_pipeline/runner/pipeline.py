@@ -20,6 +20,7 @@ from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.stage import FigureFiles, Product, Result, Stage
 
 PRODUCT_LINE = "wrote %s"
+FIGURES_LINE = "drew %s (%d)"
 
 log = logging.getLogger("rixs_pipeline")
 
@@ -118,6 +119,7 @@ class Pipeline:
                 if isinstance(content, FigureFiles):
                     digest = provenance.digest_values(key)
                     self.summary.add_figures(product.name, digest, content)
+                    log.info(FIGURES_LINE, product.name, len(content.digests))
                     continue
                 facts = json.dumps(content.as_json())
                 command = self.summary.options.command

@@ -20,7 +20,7 @@ from rixs_pipeline.runner.live.delays import (
 from rixs_pipeline.runner.live.kept import LiveSession
 from rixs_pipeline.runner.live.replay import Replay, replaying
 from rixs_pipeline.runner.live.watched_folder import WatchedFolder
-from rixs_pipeline.runner.pipeline import PRODUCT_LINE
+from rixs_pipeline.runner.pipeline import FIGURES_LINE, PRODUCT_LINE
 from rixs_pipeline.runner.run import Options, Summary, run
 
 # After a failure the next try follows when data change, or after this time, s; it
@@ -190,7 +190,8 @@ def _product_lines_as_details() -> Iterator[None]:
 
     def is_logged(record: logging.LogRecord) -> bool:
         """Whether a record is to be logged."""
-        return record.msg != PRODUCT_LINE or log.isEnabledFor(logging.DEBUG)
+        is_detail = record.msg in (PRODUCT_LINE, FIGURES_LINE)
+        return not is_detail or log.isEnabledFor(logging.DEBUG)
 
     log.addFilter(is_logged)
     try:

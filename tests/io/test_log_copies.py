@@ -27,7 +27,7 @@ def test_a_half_written_log_costs_nothing(small, damage):
     assert summary.executed == [] and summary.exit_code == 0
     (line,) = [line for line in summary.problems if "when it was last whole" in line]
     assert line.startswith("logs/scan0002.json: incomplete")
-    assert status(small.out)["scan0002"].startswith("fresh")
+    assert status(small.out).states["scan0002"].startswith("fresh")
     log.write_bytes(whole)
     summary = small.run()
     assert summary.executed == []

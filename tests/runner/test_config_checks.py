@@ -8,6 +8,11 @@ from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.config_checks import unmatched_entries
 from tests.stages.builders import scan
 
+SAMPLES = "; there are: LMR_100C, LMR_RT"
+REGIONS = (
+    "; there are: Co_ELASTIC, Co_PFY, Co_TFY, Co_XES_L3, Co_iPFY, log_tey, log_tfy"
+)
+
 
 def test_entries_that_match_nothing_are_listed(small_beamtime):
     config = Config.model_validate(
@@ -38,11 +43,11 @@ def test_entries_that_match_nothing_are_listed(small_beamtime):
     assert lines == [
         "config: `beamtime.exclude.pixels`: no pixel 99 in this beamtime",
         "config: `beamtime.exclude.points`: no scan 77 in this beamtime",
-        "config: `compare.bad`: no sample 'LMR_200C' in this beamtime",
-        "config: `compare.bad`: no region 'Co_PFI' in this beamtime",
-        "config: `compare.bad`: no region 'Co_PFT' in this beamtime",
-        "config: `figures.fig1`: no sample 'LMR_200C' in this beamtime",
-        "config: `figures.fig1`: no edge Ni_L in this beamtime",
+        "config: `compare.bad`: no sample 'LMR_200C' in this beamtime" + SAMPLES,
+        "config: `compare.bad`: no region 'Co_PFI' in this beamtime" + REGIONS,
+        "config: `compare.bad`: no region 'Co_PFT' in this beamtime" + REGIONS,
+        "config: `figures.fig1`: no sample 'LMR_200C' in this beamtime" + SAMPLES,
+        "config: `figures.fig1`: no edge Ni_L in this beamtime; there are: Co_L",
         "config: `figures.fig1`: no drain of LMR_RT at Co_L in this beamtime",
     ]
 
@@ -82,3 +87,34 @@ def test_a_sample_that_was_not_measured_at_an_edge_is_listed():
     assert unmatched_entries(Beamtime(Path("b"), runs), config) == [
         "config: `figures.f`: no A at Ni_L in this beamtime"
     ]
+
+
+def test_regions_of_edges_that_were_not_scanned_are_one_line():
+    region = {"kind": "pfy", "emission": [700, 710]}
+    config = Config.model_validate(
+        {
+            "regions": {
+                "A": region | {"edge": "Fe_L"},
+                "B": region | {"edge": "Fe_L"},
+                "C": region | {"edge": "Ni_L"},
+                "D": region | {"edge": "Co_L"},
+                "E": region,
+            }
+        }
+    )
+    assert unmatched_entries(Beamtime(Path("b"), (scan(edge="Co_L"),)), config) == [
+        "config: `regions`: no edge Fe_L (A, B), Ni_L (C) in this beamtime; there are: "
+        "Co_L"
+    ]
+
+
+def test_more_pixels_than_the_array_has_are_listed():
+    files = [Path("x_chan1.off"), Path("x_chan3.off")]
+    beamtime = Beamtime(Path("b"), (scan(files, edge="Co_L"),))
+    for number, expected in (
+        (2, []),
+        (3, ["`map.best_pixels`: 3 pixels at Co_L, of 2"]),
+    ):
+        config = Config.model_validate({"map": {"best_pixels": {"Co_L": number}}})
+        lines = [f"config: {line} in this beamtime" for line in expected]
+        assert unmatched_entries(beamtime, config) == lines

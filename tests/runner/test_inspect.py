@@ -5,7 +5,12 @@ import pytest
 from rixs_pipeline.config import Config
 from rixs_pipeline.config.load import load_config
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.runner.inspect import initial_config, inspect_beamtime, status
+from rixs_pipeline.runner.inspect import (
+    _describe,
+    initial_config,
+    inspect_beamtime,
+    status,
+)
 from tests.runner.reductions import made, tree
 
 
@@ -19,7 +24,7 @@ def test_status_gives_the_state_of_each_product_and_the_reason(small):
     run["beamtime"] = str(small.beamtime)
     (small.out / "run.json").write_text(json.dumps(run))
     before = tree(small.out)
-    states = status(small.out)
+    states = status(small.out).states
     assert tree(small.out) == before
     assert states["references"].startswith("fresh")
     assert "arrival phase -3" in states["cal0000"]
@@ -44,6 +49,27 @@ def test_status_says_that_the_summary_is_damaged(tmp_path, text):
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(InputError, match=r"run\.json: damaged; repeat"):
         status(tmp_path)
+
+
+def test_status_lists_the_pixels_that_are_not_used():
+    reference_run = {"status": "fresh", "pixels_bad": {"5": "dead: no pulses"}}
+    text = _describe("cal0000", reference_run)
+    assert text == "fresh: pixel 5 not used: dead: no pulses"
+    pixels = {"ok: cal0000": 5, "noisy": 2, "dead": 1}
+    text = _describe("scan0001", {"status": "fresh", "pixels": pixels})
+    assert text == "fresh: 2 pixels not used: noisy; 1 pixel not used: dead"
+
+
+def test_inspection_checks_the_config(small_beamtime):
+    config = Config.model_validate(
+        {
+            "compare": {"x": {"samples": ["LMR_RT", "other"]}},
+            "regions": {"far": {"kind": "pfy", "emission": [3000, 3001]}},
+        }
+    )
+    text = inspect_beamtime(small_beamtime, config, as_json=False)
+    assert "problem: config: `compare.x`: no sample 'other'" in text
+    assert "problem: region 'far' touches no data" in text
 
 
 def test_status_says_what_is_new_about_the_data(small, caplog):
@@ -98,12 +124,12 @@ def test_a_config_that_was_edited_is_named(small, caplog):
     assert "changed since" not in caplog.text
     config = small.out / "config.yaml"
     config.write_text(config.read_text().replace("step: 0.5", "step: 0.6"))
-    assert status(small.out)["scan0001"].startswith("stale")
+    assert status(small.out).states["scan0001"].startswith("stale")
     assert "config.yaml: changed since the last reduction" in caplog.text
 
 
 def test_runs_that_vanished_are_listed(small):
     small.run()
     small.log(4).unlink()
-    states = status(small.out)
+    states = status(small.out).states
     assert states["scan0004"] == "no longer part of the beamtime"

@@ -155,7 +155,7 @@ def test_a_damaged_record_of_the_last_run_does_no_harm(small, name, text):
 def test_a_product_of_another_version_is_made_again(small):
     with h5py.File(small.out / "maps/LMR_RT-Co_L.nxs", "a") as file:
         file["entry"].attrs["program_version"] = b"0.0.1+0123456789ab"
-    assert status(small.out)["LMR_RT-Co_L"] == "stale: program version changed"
+    assert status(small.out).states["LMR_RT-Co_L"] == "stale: program version changed"
     assert made(small) == {"maps/LMR_RT-Co_L.nxs"}
 
 
@@ -174,7 +174,7 @@ def test_results_of_another_version_are_made_again_once(small):
         product = open_product(small.out / name)
         entries = product.values() if isinstance(product, dict) else [product]
         assert all(entry.attrs["program_version"] == version for entry in entries)
-    states = list(status(small.out).values())
+    states = list(status(small.out).states.values())
     assert states.count("stale: program version changed") == len(ALL)
     never_made = {"stale: not made yet", "stale: not drawn yet"}  # after `extract`
     assert set(states) <= {"stale: program version changed"} | never_made

@@ -15,6 +15,7 @@ from rixs_pipeline.runner.cluster.submission import (
     with_jobs,
     write_submission,
 )
+from rixs_pipeline.runner.inspect import status as read_status
 
 SUBMISSION = Submission(
     "/data",
@@ -161,7 +162,7 @@ def test_status_right_after_submit(cli, slurm_command, small_beamtime, tmp_path)
     out = tmp_path / "out"
     assert cli("submit", small_beamtime, "-o", out).code == 0
     slurm_command("squeue", 'for n in 1 2 3 4; do echo "${n}_0|PENDING|Priority"; done')
-    states = json.loads(cli("status", out, "--json").out)
+    states = read_status(out).states
     assert states["cal0000"] == "queued (job 1_0, Priority): not made yet"
     assert states["scan0001"] == "queued (job 2_0, Priority): not made yet"
     assert states["scan0002"] == "queued (job 3_0, Priority): not made yet"

@@ -27,6 +27,7 @@ from rixs_pipeline.io.nexus import read_entries
 from rixs_pipeline.runner.cluster import submit as slurm
 from rixs_pipeline.runner.cluster.submission import SubmittedArray, read_submission
 from rixs_pipeline.runner.executor import Executor
+from rixs_pipeline.runner.inspect import status as read_status
 from rixs_pipeline.runner.output_folder import held
 from tests.runner.reductions import assert_equal
 
@@ -393,7 +394,7 @@ def test_jobs_of_an_array_run_at_once_in_one_folder(
     site = tmp_path / "site.yaml"
     site.write_text(json.dumps({"execution": {"cluster": cluster}}))
     first = numbers(cli("submit", small_beamtime, "--site", site, "-o", out, "--json"))
-    states = json.loads(cli("status", out, "--json").out)
+    states = read_status(out).states
     assert re.match(r"(queued|running) \(job", states["cal0000"])
     assert re.match(rf"queued \(job {first['bin']}_1\b", states["scan0004"])
     holders = []
@@ -421,7 +422,7 @@ def test_jobs_of_an_array_run_at_once_in_one_folder(
     summary = json.loads((out / "run.json").read_text())
     assert summary["failed"] == {}
     assert all(summary["items"][f"scan000{n}"]["photons"] > 0 for n in (1, 2, 3, 4))
-    assert set(json.loads(cli("status", out, "--json").out)) == set(states)
+    assert set(read_status(out).states) == set(states)
 
 
 @pytest.mark.slow
@@ -436,7 +437,7 @@ def test_a_scan_that_vanished_and_a_job_that_was_cancelled_are_one_line_each(
     jobs = numbers(submitted)
     small.log(4).unlink()
     wait(lambda: not queue())
-    status = json.loads(cli("status", small.out, "--json").out)
+    status = read_status(small.out).states
     assert status["scan0002"].startswith("fresh")
     assert status["LMR_100C-Co_L"].startswith("fresh"), "the last step did run"
     (line,) = status["scan0004"].splitlines()
@@ -454,7 +455,7 @@ def test_a_scan_that_vanished_and_a_job_that_was_cancelled_are_one_line_each(
     wait(log.exists)
     subprocess.run(["scancel", str(jobs["leading"])], check=True)
     wait(lambda: not queue())
-    status = json.loads(cli("status", small.out, "--json").out)
+    status = read_status(small.out).states
     assert re.search(
         rf"job {jobs['leading']}_0 ended without a product, see {log}: slurmstepd.*"
         r"CANCELLED AT",
