@@ -55,7 +55,7 @@ def test_lost_scans(cli, small, lost, code):
     lines = [line for line in result.out.splitlines() if line.startswith("lost: ")]
     assert len(lines) == 1 and f"scan000{lost[0]}" in lines[0]
     status = json.loads(cli("status", small.out, "--json").out)
-    assert all(status[f"scan000{n}"].startswith("failed: ") for n in lost)
+    assert all(status[f"scan000{n}"]["state"] == "failed" for n in lost)
 
 
 def test_a_scan_that_is_not_requested_is_no_loss(cli, small):
