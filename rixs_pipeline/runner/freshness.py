@@ -123,12 +123,7 @@ class Freshness:
         if self.force:
             return "--force"
         try:
-            content = self.digests.digest_file(path)
-            attributes = self._memo.get(
-                {"attributes of": content, "file": path.name},
-                partial(_read_attributes, path),
-                dict,
-            )
+            attributes = self._read_attributes(path)
         except RixsError as error:
             log.debug("%s", error)
             self.summary.warn(
@@ -145,6 +140,21 @@ class Freshness:
             )
             return "content changed"
         return changes
+
+    def _read_attributes(self, path: Path) -> dict[str, Any]:
+        """Return the key that a product carries, and its facts.
+
+        Those of tables are in a file beside them, those of others part of the content.
+        """
+        if path.suffix == ".csv":
+            return {**csv_tables.read_attributes(path)}
+        names = (*KEY_ATTRIBUTES, nexus.FACTS)
+        depends_on = {
+            "attributes of": self.digests.digest_file(path),
+            "file": path.name,
+        }
+        read = partial(nexus.read_attributes, path, names=names)
+        return self._memo.get(depends_on, read, dict)
 
     def record(self, path: Path) -> None:
         """Record a product that was written."""
@@ -255,13 +265,6 @@ def pulse_windows(runs: Iterable[Run]) -> dict[Path, list[tuple[int, int]]]:
         for path in run.pulse_files:
             windows.setdefault(path, []).append((run.start_ns, run.end_ns))
     return windows
-
-
-def _read_attributes(path: Path) -> dict[str, str]:
-    """Return the key that a product carries, and its facts."""
-    if path.suffix == ".csv":
-        return csv_tables.read_attributes(path)
-    return nexus.read_attributes(path, names=(*KEY_ATTRIBUTES, nexus.FACTS))
 
 
 def _option_hashes(options: Mapping[str, object]) -> str:
