@@ -100,6 +100,7 @@ def reduced(small, config=None, *, failed=(), **options):
         paths.DIGEST_CACHE,
         paths.LOCK_FILE,
         paths.OWNER_FILE,
+        ".references.csv.json",
         paths.ARRAY_CACHE,
     }
     return summary

@@ -229,7 +229,8 @@ def test_a_run_with_a_comparison_and_multi_panel_figures(small):
         "LMR_RT-Co_L-xas.png",
     } <= names
     assert {"rows.png", "one.png", "all-LMR_RT.png", "all-LMR_100C.png"} <= names
-    assert "config: `figures.maps`: no edge O_K in this beamtime" in summary.warnings
+    expected = "config: `figures.maps`: no edge O_K in this beamtime; there are: Co_L"
+    assert expected in summary.warnings
     product = open_product(small.out / "comparisons" / "heating-Co_L.nxs")
     missing = set(comparison("incident_energy")) - set(product["Co_PFY"].variables)
     assert missing == {
