@@ -690,9 +690,9 @@ def test_excluded_points_and_scans(small):
 def test_comparison_with_an_unknown_sample_is_reported(small):
     config = {"compare": {"heating": {"samples": ["LMR_RT", "LMR_200C"]}}}
     assert (
-        "config: `compare.heating`: no sample 'LMR_200C' in this beamtime"
-        in reduced(small, config).warnings
-    )
+        "config: `compare.heating`: no sample 'LMR_200C' in this beamtime; there are: "
+        "LMR_100C, LMR_RT"
+    ) in reduced(small, config).warnings
 
 
 def test_emission_range_without_photons(small):
