@@ -139,7 +139,7 @@ def read_array(stored: h5py.Dataset) -> NDArray[Any]:
 def _read_texts(stored: h5py.Dataset) -> list[bytes]:
     """Return texts of variable length, one after the other.
 
-    Many may stand for one text of the file, but none is longer than the file.
+    Many values may refer to one stored text, but no text is longer than the file.
     """
     most = max(1, _MAX_TEXT_BYTES // stored.file.id.get_filesize())
     texts: list[bytes] = []

@@ -168,18 +168,10 @@ def draw_loss_panel(
     dataset, title, colour_scale, cmap
         As for `draw_map_panel`.
     """
-    from matplotlib import colormaps
-
     image = map_image(dataset).crop(_edge_window(dataset))
     loss = image.incident_edges - image.emission_edges[:, None]
-    mesh = axes.pcolormesh(
-        np.broadcast_to(image.incident_edges, loss.shape),
-        loss,
-        image.intensity,
-        norm=colour_norm(image.intensity, colour_scale),
-        cmap=colormaps[cmap].with_extremes(bad=style.LIGHT_GREY),
-        rasterized=True,
-    )
+    norm = colour_norm(image.intensity, colour_scale)
+    mesh = _draw_intensities(axes, image, loss, norm, cmap)
     axes.set_xlim(image.incident_edges[0], image.incident_edges[-1])
     axes.set_ylim(-EDGE_ABOVE_EV, EDGE_BELOW_EV)
     axes.axhline(0.0, color="white", ls="--", lw=1.0)
@@ -324,17 +316,10 @@ def draw_map(
     QuadMesh
         The intensities as drawn, for a colour bar.
     """
-    from matplotlib import colormaps
     from matplotlib.patheffects import withStroke
 
-    mesh = axes.pcolormesh(
-        image.incident_edges,
-        image.emission_edges,
-        image.intensity,
-        norm=norm or colour_norm(image.intensity, colour_scale),
-        cmap=colormaps[cmap].with_extremes(bad=style.LIGHT_GREY),
-        rasterized=True,
-    )
+    norm = norm or colour_norm(image.intensity, colour_scale)
+    mesh = _draw_intensities(axes, image, image.emission_edges, norm, cmap)
     ends = Limits(image.incident_edges[0], image.incident_edges[-1])
     axes.plot(
         ends,
@@ -347,6 +332,25 @@ def draw_map(
     )
     axes.set_xlim(ends)
     return mesh
+
+
+def _draw_intensities(
+    axes: Axes, image: MapImage, edges: FloatArray, norm: Normalize, cmap: str
+) -> QuadMesh:
+    """Draw intensities on vertical edges, (bin + 1,) or (bin + 1, point + 1), eV."""
+    from matplotlib import colormaps
+
+    incident_edges = image.incident_edges
+    if edges.ndim > 1:
+        incident_edges = np.broadcast_to(incident_edges, edges.shape)
+    return axes.pcolormesh(
+        incident_edges,
+        edges,
+        image.intensity,
+        norm=norm,
+        cmap=colormaps[cmap].with_extremes(bad=style.LIGHT_GREY),
+        rasterized=True,
+    )
 
 
 def _add_colour_bar(mesh: QuadMesh, label: str) -> Axes:

@@ -240,7 +240,7 @@ class MapView {
     this.drawColourBar(l, shown, colours, together);
   }
 
-  wantedBins(l) { // so many that a bin is a pixel high and holds some photons
+  wantedBins(l) { // so many that a row is a pixel high
     const span = l.y[1] - l.y[0], width = l.edges[1] - l.edges[0];
     const perPixel = span / width / (l.frame.bottom - l.frame.top);
     return Math.max(1, Math.ceil(perPixel));

@@ -88,7 +88,7 @@ class Selection:
 
     @property
     def is_everything(self) -> bool:
-        """Return whether nothing is left out."""
+        """Whether all samples and regions are selected."""
         return not self.samples and not self.regions
 
     def has_sample(self, samples: Iterable[str]) -> bool:

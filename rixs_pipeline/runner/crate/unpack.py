@@ -1,4 +1,4 @@
-"""Unpack a reduction: an archive of others, of which nothing is trusted."""
+"""Unpack a reduction from an archive that anybody may have made or changed."""
 
 import hashlib
 import shutil
