@@ -61,6 +61,10 @@ def test_a_new_scan_is_reduced_and_no_warning_repeated(
     assert clock.now == [15.0]
     assert len(messages(caplog, "chan5.off: no OFF header")) == 1
     assert len(messages(caplog, "scan0004: map and spectra ")) == 1
+    assert messages(caplog, "reducing") == [
+        "5 runs: reducing",
+        "LMR_100C scan 4: reducing",
+    ]
     assert messages(caplog, "wrote ") == []
     lines = (small.out / paths.JOURNAL).read_text().splitlines()
     rounds = [json.loads(line) for line in lines]

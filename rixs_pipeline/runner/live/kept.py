@@ -1,5 +1,7 @@
 """What `watch` keeps from one reduction to the next, and does not report again."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from rixs_pipeline.errors import InputError
@@ -18,6 +20,8 @@ USUAL = (
     NO_RUN_ENDED,
 )
 USUAL_OF_RUN = ("still running", "no usable points", "no log with complete points")
+
+log = logging.getLogger("rixs_pipeline")
 
 
 @dataclass
@@ -40,6 +44,7 @@ class LiveSession(Session):
     _is_part_due: bool = False
     _parts: set[str] = field(default_factory=set)  # runs reduced before they ended
     _left_out: tuple[Run, ...] = ()
+    _begun: dict[str, tuple[bool, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.reader = self.folder.reader
@@ -73,7 +78,7 @@ class LiveSession(Session):
         self._lines = set()
 
     def select(self, beamtime: Beamtime) -> Beamtime:
-        """Return the beamtime without a run that is being measured.
+        """Return the beamtime without a run that is being measured; log what begins.
 
         With each pulse of a reference run, all scans since the one before would be made
         again. A scan is reduced now and then, so that those that end need not wait.
@@ -83,6 +88,11 @@ class LiveSession(Session):
         InputError
             No run is left.
         """
+        selected = self._without_running(beamtime)
+        self._log_begin(selected.runs)
+        return selected
+
+    def _without_running(self, beamtime: Beamtime) -> Beamtime:
         self.folder.look()  # a run may have begun since the reduction started
         self._note_running()
         last = beamtime.runs[-1]
@@ -96,6 +106,19 @@ class LiveSession(Session):
         if not runs:
             raise InputError(f"{beamtime.path}: {NO_RUN_ENDED}")
         return replace(beamtime, runs=runs)
+
+    def _log_begin(self, runs: Sequence[Run]) -> None:
+        """Log that the runs with points that no reduction had before are reduced."""
+        points = {run.name: (run.complete, len(run.points)) for run in runs}
+        new = [run for run in runs if points[run.name] != self._begun.get(run.name)]
+        self._begun = points
+        if len(new) > 1:
+            log.info("%d runs: reducing", len(new))
+        for run in new if len(new) == 1 else ():
+            part = "" if run.complete else f" its first {len(run.points)} points"
+            is_scan = run.kind == "scan"
+            title = f"{run.sample} scan" if is_scan else "reference run"
+            log.info("%s %d: reducing%s", title, run.number, part)
 
     def is_known(self, line: str) -> bool:
         """Whether a line was logged before, or is usual while a run is measured."""
