@@ -15,8 +15,8 @@ import pytest
 import rixs_pipeline
 from rixs_pipeline import cli as cli_module
 from rixs_pipeline.runner import run as runner
-from rixs_pipeline.stages import report
 from tests.faults.logs import forget_labels
+from tests.without_figures import leave_out_figures
 
 VERBS = [
     "run",
@@ -630,8 +630,7 @@ def test_export_of_several_formats(cli, small):
 
 
 def test_watch_ends_after_the_given_rounds(cli, small, monkeypatch):
-    for plan in ("plan_reference_runs", "plan_samples", "plan_comparisons"):
-        monkeypatch.setattr(report, plan, lambda *_: iter(()))
+    leave_out_figures(monkeypatch)
     started = time.perf_counter()
     assert (
         cli(
@@ -643,8 +642,7 @@ def test_watch_ends_after_the_given_rounds(cli, small, monkeypatch):
 
 
 def test_a_replay_is_watched_to_its_end(cli, small, tmp_path, monkeypatch):
-    for plan in ("plan_reference_runs", "plan_samples", "plan_comparisons"):
-        monkeypatch.setattr(report, plan, lambda *_: iter(()))
+    leave_out_figures(monkeypatch)
     arguments = ["--replay", small.beamtime, "--speed", "1e6", "--every", "0.1"]
     folder, out = tmp_path / "replay", tmp_path / "out of replay"
     assert cli("watch", folder, "-o", out, *arguments).code == 0

@@ -10,8 +10,9 @@ from rixs_pipeline.stages.extract import Extract
 from rixs_pipeline.stages.references import ReferenceTable
 from rixs_pipeline.stages.report import (
     ComparisonFigures,
+    MapFigures,
     ReferenceRunFigures,
-    SampleFigures,
+    SpectraFigures,
 )
 from rixs_pipeline.stages.stage import Stage
 from rixs_pipeline.stages.xas import Xas
@@ -22,8 +23,9 @@ STAGES: tuple[type[Stage[Any]], ...] = (
     Bin,
     ReferenceRunFigures,
     Combine,
+    MapFigures,
     Extract,
-    SampleFigures,
+    SpectraFigures,
     Xas,
     Compare,
     ComparisonFigures,

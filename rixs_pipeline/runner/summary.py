@@ -224,10 +224,11 @@ class Summary:
 
     def add_figures(self, name: str, key: str, figures: FigureFiles) -> None:
         """Record a set of figures; files that are no longer part of it are deleted."""
-        for file in self.shown_figures(name).keys() - figures.digests.keys():
-            (self.out / file).unlink(missing_ok=True)
         set_name = name.removesuffix(FIGURES)
         self.figures[set_name] = {"key": key, "shows": dict(figures.digests)}
+        shown = {file for other in self.figures.values() for file in other["shows"]}
+        for file in self.shown_figures(name).keys() - shown:
+            (self.out / file).unlink(missing_ok=True)
         self.items[name] = {"status": "done"}
         self.executed += figures.new_files
 

@@ -16,8 +16,9 @@ from rixs_pipeline.stages.figures.draw import (
 )
 from rixs_pipeline.stages.figures.plan import (
     plan_comparisons,
+    plan_maps,
     plan_reference_runs,
-    plan_samples,
+    plan_spectra,
 )
 from rixs_pipeline.stages.stage import Product, Result, Stage
 
@@ -89,6 +90,20 @@ class ReferenceRunFigures(_FigureStage):
         return plan_reference_runs(self.context.out, names)
 
 
+class MapFigures(_FigureStage):
+    """Figures of maps, drawn while spectra are extracted."""
+
+    def plan(self) -> Iterator[FigureSet]:
+        """Yield the figures of each map."""
+        context = self.context
+        groups = [
+            (group.sample, group.edge)
+            for group in context.sample_edges()
+            if context.has(group.map_path(context.out))
+        ]
+        return plan_maps(context.out, context.config, groups)
+
+
 class _ResultFigures(_FigureStage):
     """Figures of samples that have spectra."""
 
@@ -102,12 +117,12 @@ class _ResultFigures(_FigureStage):
         ]
 
 
-class SampleFigures(_ResultFigures):
-    """Figures of maps and spectra, drawn while absorption spectra are made."""
+class SpectraFigures(_ResultFigures):
+    """Figures of spectra, drawn while absorption spectra are made."""
 
     def plan(self) -> Iterator[FigureSet]:
         """Yield the figures of each sample and edge."""
-        return plan_samples(self.context.out, self.context.config, self.groups())
+        return plan_spectra(self.context.out, self.context.config, self.groups())
 
 
 class ComparisonFigures(_ResultFigures):

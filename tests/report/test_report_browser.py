@@ -11,9 +11,9 @@ from rixs_pipeline import open_product, paths
 from rixs_pipeline.config import Config, Region
 from rixs_pipeline.io import nexus
 from rixs_pipeline.runner.run import Options, run
-from rixs_pipeline.stages import report as figures
 from rixs_pipeline.stages.sample.region_spectra import extract_region
 from tests.conftest import copied
+from tests.without_figures import leave_out_figures
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -82,8 +82,7 @@ def out(tmp_path_factory, sample_beamtime, reduced_sample):
     folder = tmp_path_factory.mktemp("report")
     beamtime, out = copied(sample_beamtime, reduced_sample, folder)
     with pytest.MonkeyPatch.context() as patched:
-        for plan in ("plan_reference_runs", "plan_samples", "plan_comparisons"):
-            patched.setattr(figures, plan, lambda *_: iter(()))
+        leave_out_figures(patched)
         run(beamtime, Config(), out, Options())
     return out
 

@@ -8,14 +8,13 @@ import pytest
 from rixs_pipeline import paths
 from rixs_pipeline.report.page import is_current
 from rixs_pipeline.runner import report_page
-from rixs_pipeline.stages import report as figures
 from rixs_pipeline.stages.html_report import parts
+from tests.without_figures import leave_out_figures
 
 
 @pytest.fixture
 def no_figures(monkeypatch):
-    for plan in ("plan_reference_runs", "plan_samples", "plan_comparisons"):
-        monkeypatch.setattr(figures, plan, lambda *_: iter(()))
+    leave_out_figures(monkeypatch)
 
 
 @pytest.fixture

@@ -195,6 +195,17 @@ def test_figures_that_are_no_longer_part_of_a_set_are_deleted(summary):
     assert [path.name for path in folder.iterdir()] == ["b.png"]
 
 
+def test_a_figure_that_belongs_to_another_set_now_is_not_deleted(summary):
+    moved = summary.out / "figures/a.png"
+    moved.parent.mkdir(exist_ok=True)
+    moved.write_bytes(b"")
+    add_figures(summary, {"figures/a.png": "1"})
+    later = begin_again(summary)
+    later.add_figures("map figures", "key", FigureFiles({"figures/a.png": "1"}, ()))
+    add_figures(later, {"figures/b.png": "2"})
+    assert moved.is_file()
+
+
 def test_interrupted_drawing_leaves_no_fresh_figures(summary):
     """Some of them may show other sources by then, so all are drawn again."""
     figure = summary.out / "figures/scan.png"

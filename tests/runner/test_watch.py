@@ -13,7 +13,7 @@ from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io.runs import Beamtime, RefusedRun
 from rixs_pipeline.runner import watch as watch_module
 from rixs_pipeline.runner.watch import FIRST_RETRY, Watch
-from rixs_pipeline.stages import report
+from tests.without_figures import leave_out_figures
 
 LOST = RefusedRun("scan0007", "scan0007.json: not JSON; run not used")
 log = logging.getLogger("rixs_pipeline")
@@ -24,8 +24,7 @@ SERIAL = Config.model_validate(
 
 @pytest.fixture
 def no_figures(monkeypatch):
-    for plan in ("plan_reference_runs", "plan_samples", "plan_comparisons"):
-        monkeypatch.setattr(report, plan, lambda *_: iter(()))
+    leave_out_figures(monkeypatch)
 
 
 @pytest.fixture

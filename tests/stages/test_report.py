@@ -2,7 +2,7 @@ import pytest
 
 from rixs_pipeline import paths
 from rixs_pipeline.stages import report as module
-from rixs_pipeline.stages.report import ReferenceRunFigures, SampleFigures
+from rixs_pipeline.stages.report import MapFigures, ReferenceRunFigures, SpectraFigures
 from rixs_pipeline.stages.stage import FigureFiles
 from tests.stages.contexts import (
     add_scan_maps,
@@ -34,32 +34,43 @@ def test_reference_runs_and_pairs_of_neighbours_have_figures(tmp_path):
 
 
 def test_samples_with_spectra_have_figures(tmp_path):
-    assert SampleFigures(make_context(tmp_path, RUNS)).products() == []
-    (product,) = SampleFigures(context_with_results(tmp_path)).products()
+    assert SpectraFigures(make_context(tmp_path, RUNS)).products() == []
+    (product,) = SpectraFigures(context_with_results(tmp_path)).products()
     assert product.name == "LMR-Co_L figures"
     assert product.path == paths.figures_folder(tmp_path) / "LMR-Co_L"
 
 
+def test_maps_have_figures_before_there_are_spectra(tmp_path):
+    context = make_context(tmp_path, RUNS)
+    add_scan_maps(context, context.scans)
+    assert MapFigures(context).products() == []
+    (group,) = context.sample_edges()
+    context.products.add(group.map_path(tmp_path))
+    (product,) = MapFigures(context).products()
+    assert product.name == "LMR-Co_L map figures"
+    assert SpectraFigures(context).products() == []
+
+
 def test_regions_change_the_options_of_figures_and_nothing_else_does(tmp_path):
-    stage = SampleFigures(context_with_results(tmp_path))
+    stage = MapFigures(context_with_results(tmp_path))
     (product,) = stage.products()
     config = {"regions": {"P": {"kind": "pfy", "emission": [770, 790]}}}
-    other = SampleFigures(context_with_results(tmp_path, config))
+    other = MapFigures(context_with_results(tmp_path, config))
     assert stage.options(product) != other.options(other.products()[0])
-    other = SampleFigures(context_with_results(tmp_path, {"execution": {"workers": 7}}))
+    other = MapFigures(context_with_results(tmp_path, {"execution": {"workers": 7}}))
     assert stage.options(product) == other.options(other.products()[0])
 
 
 def test_the_products_that_figures_show_are_their_inputs(tmp_path):
     context = context_with_results(tmp_path)
-    stage = SampleFigures(context)
+    stage = SpectraFigures(context)
     (product,) = stage.products()
     before = stage.inputs(product)
-    assert before.keys() == {"maps/LMR-Co_L.nxs", "spectra/LMR-Co_L.nxs"}
-    context.products.add(tmp_path / "maps/LMR-Co_L.nxs", key="changed")
+    assert before.keys() == {"spectra/LMR-Co_L.nxs"}
+    context.products.add(tmp_path / "spectra/LMR-Co_L.nxs", key="changed")
     assert stage.inputs(product) != before
-    del context.products.keys[tmp_path / "maps/LMR-Co_L.nxs"]
-    assert stage.inputs(product).keys() == {"spectra/LMR-Co_L.nxs"}
+    del context.products.keys[tmp_path / "spectra/LMR-Co_L.nxs"]
+    assert stage.inputs(product) == {}
 
 
 @pytest.mark.parametrize("name", ["LMR-Co_L", "other"])
@@ -73,7 +84,7 @@ def test_figures_that_are_there_are_given_to_the_drawing(tmp_path, monkeypatch, 
 
     monkeypatch.setattr(module, "draw_figures", draw)
     context = context_with_results(tmp_path, drawn_figures={name: on_disk})
-    stage = SampleFigures(context)
+    stage = SpectraFigures(context)
     (result,) = stage.compute(stage.products())
     assert tasks[0].digests == (on_disk if name == "LMR-Co_L" else {})
     assert result.content.unwrap().new_files == ("new.png",)
@@ -84,6 +95,6 @@ def test_a_set_of_figures_that_fails_does_not_stop_the_others(tmp_path, monkeypa
         raise OSError("disk full")
 
     monkeypatch.setattr(module, "draw_figures", draw)
-    stage = SampleFigures(context_with_results(tmp_path))
+    stage = SpectraFigures(context_with_results(tmp_path))
     (result,) = stage.compute(stage.products())
     assert str(result.content.error) == "disk full"

@@ -17,10 +17,10 @@ from rixs_pipeline.stages.figures.reference_runs import (
 )
 from rixs_pipeline.stages.figures.samples import (
     ComparedSamples,
-    EdgeRegions,
     absorption_figures,
     comparison_figures,
-    sample_figures,
+    map_figures,
+    spectra_figures,
 )
 from rixs_pipeline.stages.sample.configured_regions import cut_names, select_regions
 
@@ -53,17 +53,46 @@ def plan_reference_runs(out: Path, names: Sequence[str]) -> Iterator[FigureSet]:
         yield FigureSet(f"{before}-{after}", sources, None, plan)
 
 
-def plan_samples(
+def plan_maps(
     out: Path, config: Config, sample_edges: Sequence[tuple[str, str]]
 ) -> Iterator[FigureSet]:
-    """Yield the figures of maps and their spectra.
+    """Yield the figures of maps.
 
     Parameters
     ----------
     out : Path
         Folder of the results.
     config : Config
-        Its regions.
+        Its regions are outlined.
+    sample_edges : sequence of (str, str)
+        Samples and edges that have maps.
+
+    Yields
+    ------
+    FigureSet
+        One for each sample and edge.
+    """
+    for sample, edge in sample_edges:
+        source = paths.map_product(out, sample, edge)
+        regions = select_regions(edge, config.regions)
+        options = {
+            name: region.model_dump(mode="json") for name, region in regions.items()
+        }
+        plan = partial(map_figures, out, sample, edge, regions)
+        yield FigureSet(f"{source.stem} map", (source,), {"regions": options}, plan)
+
+
+def plan_spectra(
+    out: Path, config: Config, sample_edges: Sequence[tuple[str, str]]
+) -> Iterator[FigureSet]:
+    """Yield the figures of spectra.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the results.
+    config : Config
+        Cuts of one region are shown together.
     sample_edges : sequence of (str, str)
         Samples and edges that have spectra.
 
@@ -72,8 +101,11 @@ def plan_samples(
     FigureSet
         One for each sample and edge.
     """
+    cuts: Mapping[str, Mapping[str, str]] = cut_names(config.regions or {})
     for sample, edge in sample_edges:
-        yield _plan_sample(out, config, sample, edge)
+        source = paths.spectra_product(out, sample, edge)
+        plan = partial(spectra_figures, out, sample, edge, cuts)
+        yield FigureSet(source.stem, (source,), {"cuts": cuts}, plan)
 
 
 def plan_comparisons(
@@ -109,21 +141,6 @@ def plan_comparisons(
     for name in config.compare:
         yield from _plan_comparison(out, config, name, sample_edges, products)
     yield from plan_multi_panel(out, config, sample_edges, products)
-
-
-def _plan_sample(out: Path, config: Config, sample: str, edge: str) -> FigureSet:
-    """Return the figures of a map and its spectra."""
-    map_path = paths.map_product(out, sample, edge)
-    sources = (map_path, paths.spectra_product(out, sample, edge))
-    regions = select_regions(edge, config.regions)
-    cuts: Mapping[str, Mapping[str, str]] = cut_names(config.regions or {})
-    region_options = {
-        name: region.model_dump(mode="json") for name, region in regions.items()
-    }
-    options = {"regions": region_options, "cuts": cuts}
-    edge_regions = EdgeRegions(regions, cuts)
-    plan = partial(sample_figures, out, sample, edge, edge_regions)
-    return FigureSet(map_path.stem, sources, options, plan)
 
 
 def _plan_comparison(

@@ -35,26 +35,10 @@ OF_LINES = (
 PAGE = FigurePage()
 
 
-@dataclass(frozen=True)
-class EdgeRegions:
-    """Regions at an edge.
-
-    Attributes
-    ----------
-    regions : mapping of str to Region
-        Name -> region, as `select_regions` returns them.
-    cuts : mapping of str to mapping of str to str
-        Region with several cuts -> incident energies as text -> name of the spectrum.
-    """
-
-    regions: Mapping[str, Region]
-    cuts: Mapping[str, Mapping[str, str]]
-
-
-def sample_figures(
-    out: Path, sample: str, edge: str, edge_regions: EdgeRegions
+def map_figures(
+    out: Path, sample: str, edge: str, regions: Mapping[str, Region]
 ) -> Iterator[PlannedFigure]:
-    """Yield the map with its regions, an overview of all spectra, each one, and cuts.
+    """Yield the map with its regions, and the positions of lines by scan.
 
     Parameters
     ----------
@@ -62,40 +46,57 @@ def sample_figures(
         Folder of the results.
     sample, edge : str
         The map.
-    edge_regions : EdgeRegions
-        Regions that are outlined on the map, and cuts that are shown together.
+    regions : mapping of str to Region
+        Name -> region, as `select_regions` returns them; they are outlined.
 
     Yields
     ------
     PlannedFigure
-        Named after the region, `map` and `overview`.
+        Named `map` and `lines`.
     """
     map_path = paths.map_product(out, sample, edge)
     rixs_map = nexus.read_entry(map_path)
-    by_region = nexus.read_entries(paths.spectra_product(out, sample, edge))
-    title = f"{rixs_map.attrs['sample']}, {rixs_map.attrs['edge']}"
+    title = _title(rixs_map)
     path = partial(paths.figure, out, map_path.stem)
-
-    regions = {
-        name: region
-        for name, region in edge_regions.regions.items()
-        if name in by_region
-    }
     outlines = outlines_on_map(rixs_map, regions)
     outlined_map = partial(maps.map_figure, rixs_map, title, outlines)
     yield PlannedFigure(path("map"), [rixs_map, outlines], outlined_map)
-    # takes as long as the map: two processes have one of them each
+    passes = _line_positions(out, rixs_map)
+    if passes:
+        plot = partial(corrections.line_positions_figure, passes, f"{title}: lines")
+        yield PlannedFigure(path("lines"), [passes, title], plot)
+
+
+def spectra_figures(
+    out: Path, sample: str, edge: str, cuts_by_region: Mapping[str, Mapping[str, str]]
+) -> Iterator[PlannedFigure]:
+    """Yield an overview of all spectra of a map, each one, and cuts together.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the results.
+    sample, edge : str
+        The map.
+    cuts_by_region : mapping of str to mapping of str to str
+        Region with several cuts -> incident energies as text -> name of the spectrum.
+
+    Yields
+    ------
+    PlannedFigure
+        Named after the region, and `overview`.
+    """
+    source = paths.spectra_product(out, sample, edge)
+    by_region = nexus.read_entries(source)
+    title = _title(next(iter(by_region.values())))
+    path = partial(paths.figure, out, source.stem)
     overview = partial(spectra.overview_figure, by_region, title, PAGE)
     yield PlannedFigure(path("overview"), [by_region, title], overview)
     for name, spectrum in by_region.items():
         label = labels.spectrum_label(name)
         plot = partial(spectra.spectrum_figure, spectrum, f"{title}: {label}", PAGE)
         yield PlannedFigure(path(name), [spectrum, title], plot)
-    passes = _line_positions(out, rixs_map)
-    if passes:
-        plot = partial(corrections.line_positions_figure, passes, f"{title}: lines")
-        yield PlannedFigure(path("lines"), [passes, title], plot)
-    for name, spectrum_names in edge_regions.cuts.items():
+    for name, spectrum_names in cuts_by_region.items():
         cuts = {
             label: by_region[spectrum_name]
             for label, spectrum_name in spectrum_names.items()
@@ -104,6 +105,10 @@ def sample_figures(
         if len(cuts) > 1:
             plot = partial(spectra.cuts_figure, cuts, f"{title}: {name}")
             yield PlannedFigure(path(name), [cuts, title], plot)
+
+
+def _title(dataset: xr.Dataset) -> str:
+    return f"{dataset.attrs['sample']}, {dataset.attrs['edge']}"
 
 
 def _line_positions(out: Path, rixs_map: xr.Dataset) -> dict[str, xr.Dataset]:

@@ -20,7 +20,7 @@ from rixs_pipeline.runner.live.replay import Recording
 from rixs_pipeline.runner.live.watched_folder import BETWEEN_PARTS, SETTLED
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.runner.watch import Watch
-from rixs_pipeline.stages import report
+from tests.without_figures import leave_out_figures
 
 CONFIG = Config.model_validate(
     {"execution": {"scheduler": "serial"}, "regions": {"P": {"kind": "pfy"}}}
@@ -66,8 +66,7 @@ class Replayed:
 
 @pytest.fixture
 def replayed(small_beamtime, tmp_path, monkeypatch):
-    for plan in ("plan_reference_runs", "plan_samples", "plan_comparisons"):
-        monkeypatch.setattr(report, plan, lambda *_: iter(()))
+    leave_out_figures(monkeypatch)
     return Replayed(small_beamtime, tmp_path, monkeypatch)
 
 

@@ -9,8 +9,9 @@ from rixs_pipeline.plots import maps
 from rixs_pipeline.stages.figures import draw, reference_runs
 from rixs_pipeline.stages.figures.plan import (
     plan_comparisons,
+    plan_maps,
     plan_reference_runs,
-    plan_samples,
+    plan_spectra,
 )
 
 GROUPS = [("LMR_RT", "Co_L"), ("LMR_100C", "Co_L"), ("LMR_RT", "O_K")]
@@ -19,7 +20,8 @@ GROUPS = [("LMR_RT", "Co_L"), ("LMR_100C", "Co_L"), ("LMR_RT", "O_K")]
 def planned(tmp_path, products=(), **config):
     resolved = Config.model_validate(config)
     sets = [
-        *plan_samples(tmp_path, resolved, GROUPS),
+        *plan_maps(tmp_path, resolved, GROUPS),
+        *plan_spectra(tmp_path, resolved, GROUPS),
         *plan_comparisons(tmp_path, resolved, GROUPS, products),
     ]
     return {figure_set.name: figure_set for figure_set in sets}
@@ -27,12 +29,12 @@ def planned(tmp_path, products=(), **config):
 
 def test_every_map_has_its_figures(tmp_path):
     figure_sets = planned(tmp_path)
-    assert list(figure_sets) == ["LMR_RT-Co_L", "LMR_100C-Co_L", "LMR_RT-O_K"]
-    assert figure_sets["LMR_RT-O_K"].sources == (
-        tmp_path / "maps/LMR_RT-O_K.nxs",
-        tmp_path / "spectra/LMR_RT-O_K.nxs",
-    )
-    options = figure_sets["LMR_RT-O_K"].options
+    names = [f"{sample}-{edge}" for sample, edge in GROUPS]
+    assert list(figure_sets) == [*(f"{name} map" for name in names), *names]
+    of_map, of_spectra = (figure_sets[f"LMR_RT-O_K{kind}"] for kind in (" map", ""))
+    assert of_map.sources == (tmp_path / "maps/LMR_RT-O_K.nxs",)
+    assert of_spectra.sources == (tmp_path / "spectra/LMR_RT-O_K.nxs",)
+    options = of_map.options
     assert "O_sPFY" in options["regions"]
     assert json.dumps(options)
 
@@ -54,7 +56,7 @@ def test_figures_depend_on_the_regions_that_they_outline(tmp_path):
         planned(tmp_path, regions={"P": {"kind": "pfy", "emission": [770, high]}})
         for high in (780, 790)
     )
-    assert first["LMR_RT-Co_L"].options != second["LMR_RT-Co_L"].options
+    assert first["LMR_RT-Co_L map"].options != second["LMR_RT-Co_L map"].options
 
 
 def test_comparisons_are_drawn_for_edges_that_two_samples_share(tmp_path):
@@ -199,6 +201,9 @@ def test_a_comparison_without_regions_shows_all_that_are_shared(small, quick):
 def test_a_figure_that_cannot_be_drawn_costs_only_itself(small, monkeypatch, quick):
     monkeypatch.setattr(maps, "map_figure", lambda *_: 1 / 0)
     summary = small.run({"regions": REGIONS}, until="report")
-    assert set(summary.failed) == {"LMR_RT-Co_L figures", "LMR_100C-Co_L figures"}
+    assert set(summary.failed) == {
+        "LMR_RT-Co_L map figures",
+        "LMR_100C-Co_L map figures",
+    }
     assert (small.out / "figures/cal0000-summary.png").is_file()
     assert summary.items["LMR_RT-Co_L"]["status"] == "fresh"
