@@ -54,6 +54,7 @@ class RegionOptions(TypedDict, total=False):
     features: Mapping[str, Window]
     cuts: Sequence[float | Window]
     axis: Literal["emission", "loss"]
+    step: float | None
     edge: str
     preset: str
 

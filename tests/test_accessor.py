@@ -111,6 +111,16 @@ def test_windows_are_two_numbers_or_a_list(rixs_map):
     xr.testing.assert_identical(rixs.cut(780.0, width=6), rixs.xes(777, 783))
 
 
+def test_emission_spectra_in_wider_bins(rixs_map):
+    limits = {"emission": [762, 800]}
+    narrow = rixs_map.rixs.xes(778, 784, **limits)
+    wide = rixs_map.rixs.xes(778, 784, step=2.0, **limits)
+    assert wide["emission_energy"].values.tolist() == np.arange(763, 800, 2).tolist()
+    assert wide["counts"].sum().item() == narrow["counts"].sum().item()
+    with pytest.raises(ValueError, match=r"no multiple of the map's bins of 0\.5 eV; "):
+        rixs_map.rixs.xes(778, 784, step=0.7)
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -31,6 +31,7 @@ from rixs_pipeline.config.regions import (
     Region,
     SelfAbsorption,
     Sideband,
+    count_joined_bins,
 )
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "SelfAbsorption",
     "Sideband",
     "XasConfig",
+    "count_joined_bins",
     "find_scale",
     "memory_in_bytes",
 ]

@@ -253,8 +253,9 @@ def _explain_check(document: Document, keys: Keys, error: ErrorDetails) -> _Mess
     """Return the message of a check of the model, at the key that it begins with."""
     message = error["msg"].removeprefix("Value error, ")
     key, _, text = message.partition(": ")
-    if (*keys, key) in document.places:
-        return _Message((*keys, key), text)
+    place = (*keys, *key.split("."))
+    if place in document.places:
+        return _Message(place, text)
     return _Message(keys, message)
 
 

@@ -16,7 +16,7 @@ from rixs_pipeline.config.execution import ExecutionConfig
 from rixs_pipeline.config.experiment import ExperimentConfig
 from rixs_pipeline.config.figures import MultiPanelFigure
 from rixs_pipeline.config.normalise import NormaliseConfig, ScanScale
-from rixs_pipeline.config.regions import Region
+from rixs_pipeline.config.regions import Region, count_joined_bins
 from rixs_pipeline.types import Edge
 
 # largest deviation from a whole number of bins: rounding of limits and widths
@@ -190,6 +190,17 @@ class Config(Model):
         {}, description="multi-panel figures by name"
     )
     execution: ExecutionConfig = ExecutionConfig()
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> Self:
+        """Refuse bins of emission spectra that are not whole bins of the maps."""
+        for name, region in (self.regions or {}).items():
+            if region.step is not None:
+                try:
+                    count_joined_bins(region.step, self.map.step)
+                except ValueError as error:
+                    raise ValueError(f"regions.{name}.{error}") from None
+        return self
 
     def science(self, *sections: str) -> dict[str, Any]:
         """Return sections as plain JSON values, for the config hash of a product."""

@@ -7,6 +7,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from rixs_pipeline.config.base import SINGLE_VALUE_ALLOWED, Limits, Model, RegionName
 from rixs_pipeline.types import Edge
 
+STEP_TOLERANCE = 1e-6  # relative: rounding of widths
+
 RegionKind = Literal["pfy", "spfy", "ipfy", "tfy", "xes", "elastic"]
 
 
@@ -16,6 +18,41 @@ def _wrap_single_window(value: Any) -> Any:
     if is_list and all(isinstance(limit, int | float) for limit in value):
         return [value]
     return value
+
+
+def count_joined_bins(step: float, bin_width: float) -> int:
+    """Return how many bins of a map make up one bin of an emission spectrum.
+
+    Parameters
+    ----------
+    step
+        Width of the bins of the spectrum, eV.
+    bin_width
+        Width of the bins of the map, eV.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        No whole number.
+
+    Notes
+    -----
+    Photons of a bin of the map could be shared out between two bins of the spectrum
+    only by guessing where they are in it, which correlates neighbours.
+    """
+    ratio = step / bin_width
+    n_bins = round(ratio)
+    if n_bins and abs(ratio / n_bins - 1) < STEP_TOLERANCE:
+        return n_bins
+    fewer = max(int(ratio), 1)
+    raise ValueError(
+        f"step: {step:g} eV is no multiple of the map's bins of {bin_width:g} eV; use "
+        f"{fewer * bin_width:g} or {(fewer + 1) * bin_width:g} eV, or change `map.step`"
+    )
 
 
 Windows = Annotated[tuple[Limits, ...], BeforeValidator(_wrap_single_window)]
@@ -200,6 +237,12 @@ class Region(Piece):
         description="xes: axis of the spectrum, emission (emission energy) or "
         "loss (energy loss)",
     )
+    step: float | None = Field(
+        None,
+        gt=0,
+        description="xes: width of the bins of the spectrum, eV, a multiple of "
+        "`map.step`; default: the bins of the map",
+    )
     features: dict[RegionName, Limits] = Field(
         {},
         description="feature name -> window [low, high] on the spectrum's axis, "
@@ -216,6 +259,8 @@ class Region(Piece):
             )
         if self.kind != "xes" and (self.cuts or self.axis != "emission"):
             raise ValueError("`cuts` and `axis: loss` require `kind: xes`")
+        if self.kind != "xes" and self.step is not None:
+            raise ValueError("`step` requires `kind: xes`")
         if self.self_absorption and self.kind not in ("pfy", "spfy", "tfy"):
             raise ValueError(
                 "`self_absorption` requires `kind: pfy`, `kind: spfy` or `kind: tfy`"

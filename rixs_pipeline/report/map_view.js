@@ -109,6 +109,13 @@ class MapView {
     const cut = element("input", {type: "number", step: "any", onchange: () => this.change({
       cut: cut.value.trim() === "" ? null : Number(cut.value), incident: null})});
     this.inputs.cut = cut;
+    const step = element("input", {type: "number", step: "any", min: 0, onchange: () => {
+      const edges = this.map.edges, width = edges[1] - edges[0];
+      const n = joinedBins(this.map, Number(step.value)); // whole bins of the map
+      this.change({step: n > 1 ? Number((n * width).toFixed(6)) : null});
+      step.value = this.state.region.step ?? "";
+    }});
+    this.inputs.step = step;
     this.preset = element("select", {onchange: () => {
       const chosen = this.map.regions[Number(this.preset.value)];
       if (chosen) this.change({...NO_LIMITS, ...chosen.region});
@@ -116,6 +123,7 @@ class MapView {
     return element("div", {className: "controls"}, element("label", {}, "Spectrum ", kind),
       limits("incident", "incident"), limits("emission", "emission"), limits("loss", "loss"),
       element("label", {}, "cut at ", cut, " eV"),
+      element("label", {}, "bins of ", step, " eV"),
       element("label", {}, "region of the config ", this.preset));
   }
 
@@ -475,11 +483,14 @@ class MapView {
     for (const name of ["incident", "emission", "loss"]) inputs[name].forEach((field, k) => {
       if (document.activeElement !== field) field.value = region[name] ? region[name][k] : "";
     });
-    if (document.activeElement !== inputs.cut) inputs.cut.value = region.cut ?? "";
+    for (const name of ["cut", "step"])
+      if (document.activeElement !== inputs[name]) inputs[name].value = region[name] ?? "";
+    inputs.step.disabled = region.kind !== "xes";
     const parts = [`kind: ${region.kind}`, `edge: ${this.map.edge}`];
     for (const name of ["incident", "emission", "loss"])
       if (region[name]) parts.push(`${name}: [${region[name].join(", ")}]`);
     if (region.cut != null) parts.push(`cuts: [${region.cut}]`);
+    if (region.step != null && region.kind === "xes") parts.push(`step: ${region.step}`);
     this.yaml.textContent = `regions:\n  my_region: {${parts.join(", ")}}`;
   }
 
@@ -509,4 +520,5 @@ class MapView {
   }
 }
 
-const NO_LIMITS = {kind: "pfy", incident: null, emission: null, loss: null, cut: null};
+const NO_LIMITS = {kind: "pfy", incident: null, emission: null, loss: null, cut: null,
+  step: null};

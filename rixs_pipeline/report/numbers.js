@@ -135,33 +135,41 @@ function yieldSpectrum(map, region, ratios) {
   return result;
 }
 
+function joinedBins(map, step) { // bins of the map in a bin of the spectrum
+  const n = map.edges.length - 1, width = (map.edges[n] - map.edges[0]) / n;
+  return step > 0 ? Math.max(Math.round(step / width), 1) : 1;
+}
+
 function emissionSpectrum(map, region, ratios) {
   // Counts over the exposure of the same points and the bin width, counts/(s eV)
   const limits = emissionLimits(region, map.incident), nBins = map.edges.length - 1;
   const width = (map.edges[nBins] - map.edges[0]) / nBins;
-  const sums = Array.from({length: nBins}, () => ({
+  const joined = joinedBins(map, region.step);
+  const low = region.emission ? (region.emission[0] - map.edges[0]) / width : 0;
+  const first = Math.floor(Math.min(Math.max(low, 0), nBins) + 1e-6);
+  const place = bin => Math.floor((bin + (joined - first % joined) % joined) / joined);
+  const sums = Array.from({length: place(nBins - 1) + 1}, () => ({
     number: 0, variance: 0, largest: 0, photons: 0, exposure: 0, square: 0,
-    isCovered: false}));
+    share: 0, moment: 0}));
   limits.forEach((range, point) => {
-    const exposure = map.exposure[point];
+    const exposure = map.exposure[point], errors = new Map(); // bin -> s of this point
     forEachBin(map, range, (bin, share) => {
-      const s = sums[bin];
-      s.isCovered = true;
+      const s = sums[place(bin)];
+      s.share += share; s.moment += share * (map.edges[bin] + map.edges[bin + 1]) / 2;
       if (!(exposure > 0)) return;
       const n = map.counts[point * nBins + bin], w = share / efficiency(map, bin);
       s.number += w * n; s.variance += w * w * n; s.photons += share * n;
-      s.exposure += share * exposure; s.largest = Math.max(s.largest, w);
-      s.square += Math.pow(share * exposure * map.relative_errors[point], 2);
+      s.exposure += share * exposure / joined; s.largest = Math.max(s.largest, w);
+      const error = share * exposure * map.relative_errors[point] / joined;
+      errors.set(s, (errors.get(s) || 0) + error);
     });
+    errors.forEach((error, s) => { s.square += error * error; });
   });
-  const result = [];
-  sums.forEach((s, bin) => {
-    if (!s.isCovered) return;
-    const centre = (map.edges[bin] + map.edges[bin + 1]) / 2;
+  return sums.filter(s => s.share > 0).map(s => {
     const relative = s.exposure > 0 ? Math.sqrt(s.square) / s.exposure : 0;
-    result.push(spectrumPoint(centre, {...s, divisor: s.exposure * width, relative}, ratios));
+    const divisor = s.exposure * joined * width;
+    return spectrumPoint(s.moment / s.share, {...s, divisor, relative}, ratios);
   });
-  return result;
 }
 
 function efficiency(map, bin) {

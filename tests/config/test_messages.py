@@ -212,6 +212,13 @@ def test_checks_of_a_model_are_reported_at_the_key_or_the_section(
     )
     (line,) = problems(tmp_path, "map:\n  step: 0.5\n  emission: [200, 1000.3]\n")
     assert line.startswith("c.yaml:3: map.emission: [200.0, 1000.3] is not a whole")
+    text = (
+        "regions:\n  cut: {kind: xes, step: 1}\n  cuts:\n    kind: xes\n    step: 0.7\n"
+    )
+    assert problems(tmp_path, text) == [
+        "c.yaml:5: regions.cuts.step: 0.7 eV is no multiple of the map's bins of 0.5 "
+        "eV; use 0.5 or 1 eV, or change `map.step`"
+    ]
     (line,) = problems(tmp_path, "execution: {}\nmap:\n  incident: [780, 800]\n")
     assert line.startswith(
         "c.yaml:2: map: only one of `incident` and `incident_step` is set"

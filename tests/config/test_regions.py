@@ -24,6 +24,8 @@ def test_a_region_may_be_of_every_edge(edge: Edge) -> None:
         ({"kind": None}, "kind: is missing"),
         ({"cuts": [780]}, "require `kind: xes`"),
         ({"axis": "loss"}, "require `kind: xes`"),
+        ({"step": 1.0}, "`step` requires `kind: xes`"),
+        ({"kind": "xes", "step": 0}, "greater than 0"),
         ({"kind": "xes", "cuts": [[2, 1]]}, "must be [low, high] with low < high"),
         ({"kind": "xes", "scale": "edge"}, "does not apply to emission spectra"),
         (

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no chromium: set CHROMIUM"
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 DRAWN = "document.body.dataset.drawn === 'all' && window.view && window.view.spectra"
-NO_LIMITS = {"incident": None, "emission": None, "loss": None, "cut": None}
+NO_LIMITS = dict.fromkeys(("incident", "emission", "loss", "cut", "step"))
 REGIONS = {
     "yield": {"kind": "pfy", "emission": [762.13, 800.07]},
     "part of the scan": {
@@ -34,6 +34,8 @@ REGIONS = {
     "few counts": {"kind": "pfy", "emission": [899.9, 903.31]},
     "emission": {"kind": "xes", "emission": [700.2, 820.6]},
     "cut": {"kind": "xes", "cut": 781.3},
+    "wide bins": {"kind": "xes", "emission": [700.2, 820.6], "step": 2.0},
+    "wide bins of a band": {"kind": "xes", "loss": [-20.0, 200.0], "step": 1.5},
     "band": {"kind": "xes", "incident": [778.0, 783.0], "loss": [-20.0, 200.0]},
 }
 

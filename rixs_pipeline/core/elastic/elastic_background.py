@@ -102,7 +102,7 @@ def estimate_elastic(
     options: ElasticOptions,
     fwhm: float | None = None,
     *,
-    along_emission: bool,
+    places: IntArray | None,
 ) -> ElasticEstimate:
     """Estimate the elastic light in a region.
 
@@ -116,8 +116,9 @@ def estimate_elastic(
         Assumptions.
     fwhm : float or None
         Resolution, eV; None: as in the reference runs.
-    along_emission : bool
-        Whether the spectrum runs along emission energy, or along incident energy.
+    places : i8 (bin,) or None
+        Along emission energy: to which bin of the spectrum each bin of the map
+        belongs, from 0 on. None: the spectrum runs along incident energy.
 
     Returns
     -------
@@ -142,13 +143,17 @@ def estimate_elastic(
     noise = (in_windows * solution.variance)[..., None] * solution.sensitivity
     weighted_content = count_weights * content
     weighted_derivatives = count_weights[..., None] * derivatives
-    axis = 0 if along_emission else 1
+    axis = 1 if places is None else 0
     value = weighted_content.sum(axis=axis)
     change = weighted_derivatives.sum(axis=axis)
     largest = count_weights.max(axis=axis, initial=0.0)
-    if along_emission:
+    if places is not None:
+        starts = np.flatnonzero(np.diff(places, prepend=-1))
+        value = np.add.reduceat(value, starts)
+        change = np.add.reduceat(change, starts)
+        largest = np.maximum.reduceat(largest, starts)
         shared_noise = np.zeros_like(change)
-        np.add.at(shared_noise, bins, noise)
+        np.add.at(shared_noise, places[bins], noise)
     else:
         back = np.argsort(order)
         value, change, largest = value[back], change[back], largest[back]

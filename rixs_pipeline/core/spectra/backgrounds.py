@@ -164,11 +164,7 @@ def _elastic_light(
     options = ElasticOptions(background.amplitude, background.offset)
     try:
         estimate = estimate_elastic(
-            data,
-            sums.weights,
-            options,
-            background.fwhm,
-            along_emission=sums.axis is SpectrumAxis.EMISSION,
+            data, sums.weights, options, background.fwhm, places=sums.places
         )
     except ValueError as error:
         raise ValueError(f"background elastic: {error}") from None
@@ -327,18 +323,18 @@ def _shared_sideband_level(
 ) -> BackgroundEstimate:
     """Estimate counts in every emission bin from sidebands over the same points."""
     points = sums.weights.max(axis=1, keepdims=True)
-    exposure = np.nan_to_num(sums.exposure)
-    n_bins = len(exposure)
+    divisor = np.nan_to_num(sums.divisor)
+    n_bins = len(divisor)
     value = np.zeros(n_bins)
     variance = np.zeros(n_bins)
     photon_weight = np.zeros(n_bins)
     parts = _interpolation_weights(sidebands, data.centres, sums.energy)
     for sideband, part in zip(sidebands, parts, strict=True):
         level = sum_along_emission(data, sideband * points)
-        sideband_exposure = float(np.nansum(level.exposure))
-        if not sideband_exposure > 0:
+        sideband_divisor = float(np.nansum(level.divisor))
+        if not sideband_divisor > 0:
             raise ValueError("background sideband: a window has no exposure")
-        scale = part * exposure / sideband_exposure
+        scale = part * divisor / sideband_divisor
         value += scale * level.number.sum()
         variance += scale**2 * level.variance.sum()
         largest_weight = float(level.largest_weight.max())
@@ -364,6 +360,11 @@ def _blank_spectrum(
             "check the spelling"
         )
     blank = sum_region(blanks[sample], region)
+    if not np.isclose(blank.bin_width or 0, sums.bin_width or 0):
+        raise ValueError(
+            f"background blank: map of '{sample}' has bins of another width; "
+            "reduce it with the same `map.step`"
+        )
     is_usable = blank.is_covered & np.isfinite(blank.exposure)
     if not is_usable.any():
         raise ValueError(f"background blank: map of '{sample}' excludes the region")

@@ -118,10 +118,9 @@ def measure_feature(spectrum: Spectrum, window: Limits) -> Feature:
 
 def _point_widths(spectrum: Spectrum) -> FloatArray:
     """Return the width (n,) that each point stands for, eV."""
+    if spectrum.bin_width is not None:
+        return np.full(len(spectrum.energy), spectrum.bin_width)
     steps = np.diff(spectrum.energy)
-    if spectrum.axis is not SpectrumAxis.INCIDENT:
-        bin_width = float(np.median(steps))
-        return np.full(len(spectrum.energy), bin_width)
     below = np.concatenate([[0], steps])
     above = np.concatenate([steps, [0]])
     return np.asarray((below + above) / 2)

@@ -1,12 +1,13 @@
 """Sums of a map over a region, along each axis of a spectrum, before any division."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 
 from rixs_pipeline.core.maps.map_data import MapData
-from rixs_pipeline.core.spectra.region_geometry import region_weights
+from rixs_pipeline.core.spectra.joined_bins import join_emission_bins
+from rixs_pipeline.core.spectra.region_geometry import ROUNDING_DECIMALS, region_weights
 from rixs_pipeline.core.spectra.regions import EmissionAxis, Region, RegionKind
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
@@ -50,6 +51,10 @@ class RegionSums:
         Relative standard deviation of the divisor, from I0.
     is_covered : bool (n,)
         Where the region has any weight.
+    bin_width : float or None
+        Of emission spectra, eV.
+    places : i8 (bin,) or None
+        Along emission energy: to which of the n energies a bin of the map belongs.
     """
 
     axis: SpectrumAxis
@@ -63,6 +68,8 @@ class RegionSums:
     divisor: FloatArray
     relative_error: FloatArray
     is_covered: BoolArray
+    bin_width: float | None = None
+    places: IntArray | None = None
 
 
 def sum_region(data: MapData, region: Region) -> RegionSums:
@@ -84,8 +91,9 @@ def sum_region(data: MapData, region: Region) -> RegionSums:
     weights = region_weights(region, data.incident, data.emission_edges)
     if region.kind is RegionKind.XES:
         if region.axis is EmissionAxis.LOSS:
-            return _sum_along_loss(data, weights)
-        return sum_along_emission(data, weights)
+            return _sum_along_loss(data, weights, region.joined_bins)
+        places = join_emission_bins(region, data.emission_edges)
+        return sum_along_emission(data, weights, places, region.joined_bins)
     count_weights = weights / data.efficiency
     is_exposed = data.exposure > 0
     exposure = np.where(is_exposed, data.exposure, np.nan)
@@ -160,8 +168,13 @@ def relative_slope(
     return slope
 
 
-def sum_along_emission(data: MapData, weights: FloatArray) -> RegionSums:
-    """Return the sums over incident points with exposure, in every emission bin.
+def sum_along_emission(
+    data: MapData,
+    weights: FloatArray,
+    places: IntArray | None = None,
+    joined_bins: int = 1,
+) -> RegionSums:
+    """Return the sums over incident points with exposure, in bins of emission.
 
     Parameters
     ----------
@@ -169,44 +182,64 @@ def sum_along_emission(data: MapData, weights: FloatArray) -> RegionSums:
         The map.
     weights : f8 (point, bin)
         Weights of its bins.
+    places : i8 (bin,) or None
+        To which bin of the spectrum each bin of the map belongs; None: its own.
+    joined_bins : int
+        Bins of the map in a whole bin of the spectrum.
 
     Returns
     -------
     RegionSums
-        Counts and exposures are summed over the same points.
+        Counts and exposures are summed over the same points and bins.
     """
-    bins = np.arange(weights.shape[1])
-    index = np.broadcast_to(bins, weights.shape)
-    parts = [_BinPart(index, weights)]
-    return _sum_parts(data, weights, SpectrumAxis.EMISSION, data.centres, parts)
+    if places is None:
+        places = np.arange(weights.shape[1])
+    centres = np.bincount(places, data.centres) / np.bincount(places)
+    index = np.broadcast_to(places, weights.shape)
+    part = _BinPart(index, weights, np.broadcast_to(data.centres, weights.shape))
+    sums = _sum_parts(
+        data, weights, SpectrumAxis.EMISSION, centres, [part], joined_bins
+    )
+    return replace(sums, places=places)
 
 
-def _sum_along_loss(data: MapData, weights: FloatArray) -> RegionSums:
-    """Return the sums in bins of energy loss as wide as the emission bins.
+def _sum_along_loss(data: MapData, weights: FloatArray, joined_bins: int) -> RegionSums:
+    """Return the sums in bins of energy loss as wide as a number of emission bins.
 
-    A bin of a point falls on two bins of the loss and counts in both by its share, so
-    that neighbours are correlated where several points add up.
+    A bin of a point falls on one or two bins of the loss and counts in both by its
+    share, so that neighbours are correlated where several points add up.
     """
-    step = data.bin_width
+    step = joined_bins * data.bin_width
     upper_edges = data.emission_edges[1:]
     loss = data.incident[:, None] - upper_edges
     position = loss / step
     index = np.floor(position).astype(np.int64)
     first = int(index.min())
-    upper_share = position - index
+    upper_share = joined_bins * (position - index) - (joined_bins - 1)
+    upper_share = np.maximum(upper_share, 0.0)
+    lower_share = 1 - upper_share
     bins = np.arange(first, index.max() + 2)
     energy = (bins + 0.5) * step
-    lower = _BinPart(index - first, weights * (1 - upper_share))
-    upper = _BinPart(index - first + 1, weights * upper_share)
-    return _sum_parts(data, weights, SpectrumAxis.LOSS, energy, [lower, upper])
+    middle = loss + data.bin_width / 2
+    lower_energy = middle - upper_share * data.bin_width / 2
+    upper_energy = middle + lower_share * data.bin_width / 2
+    lower = _BinPart(index - first, weights * lower_share, lower_energy)
+    upper = _BinPart(index - first + 1, weights * upper_share, upper_energy)
+    parts = [lower, upper]
+    return _sum_parts(data, weights, SpectrumAxis.LOSS, energy, parts, joined_bins)
 
 
 @dataclass(frozen=True)
 class _BinPart:
-    """Where bins of a map go: `index` i8 (point, bin) by `weights` f8 (point, bin)."""
+    """Where bins of a map go, or parts of them.
+
+    `index` i8 in the spectrum, `weights` f8, `energy` f8 of the middle of the part, eV;
+    (point, bin) each.
+    """
 
     index: IntArray
     weights: FloatArray
+    energy: FloatArray
 
     def add_up(self, values: FloatArray, size: int) -> FloatArray:
         """Return the sums (size,) of values (point, bin) that go to the same bin."""
@@ -221,9 +254,12 @@ def _sum_parts(
     axis: SpectrumAxis,
     energy: FloatArray,
     parts: list[_BinPart],
+    joined_bins: int,
 ) -> RegionSums:
     """Return the sums of the parts in bins around the energies (n,)."""
     size = len(energy)
+    if joined_bins > 1:
+        energy = _covered_middles(energy, parts)
     n_points = len(data.incident)
     is_exposed = data.exposure > 0
     exposure = np.where(is_exposed, data.exposure, 0.0)[:, None]
@@ -248,8 +284,9 @@ def _sum_parts(
         np.maximum.at(largest, part.index, count_weights)
         if data.exposure_errors is not None:
             np.add.at(point_errors, (rows, part.index), shares * errors)
-    seconds = np.where(seconds > 0, seconds, np.nan)
-    exposure_variance = (point_errors**2).sum(axis=0)
+    exposure_variance = (point_errors**2).sum(axis=0) / joined_bins**2
+    seconds = np.where(seconds > 0, seconds / joined_bins, np.nan)
+    bin_width = joined_bins * data.bin_width
     relative_error = np.sqrt(exposure_variance) / seconds
     return RegionSums(
         axis=axis,
@@ -260,7 +297,23 @@ def _sum_parts(
         largest_weight=largest,
         counts=counts,
         exposure=seconds,
-        divisor=seconds * data.bin_width,
+        divisor=seconds * bin_width,
         relative_error=np.nan_to_num(relative_error),
         is_covered=is_covered,
+        bin_width=bin_width,
     )
+
+
+def _covered_middles(energy: FloatArray, parts: list[_BinPart]) -> FloatArray:
+    """Return the middle of what the parts cover of each bin around energies (n,), eV.
+
+    A bin at the border of a region shows the mean intensity of its covered part.
+    """
+    size = len(energy)
+    total = np.zeros(size)
+    moment = np.zeros(size)
+    for part in parts:
+        total += part.add_up(part.weights, size)
+        moment += part.add_up(part.weights * part.energy, size)
+    middle = np.divide(moment, total, out=energy.copy(), where=total > 0)
+    return np.asarray(np.round(middle, ROUNDING_DECIMALS), dtype=float)

@@ -179,6 +179,8 @@ class Region(RegionPiece):
         Undo the self-absorption of the yield.
     axis : EmissionAxis
         Of an emission spectrum.
+    joined_bins : int
+        Bins of the map that make up one bin of an emission spectrum.
     """
 
     kind: RegionKind
@@ -192,6 +194,7 @@ class Region(RegionPiece):
     post_edge: Limits | None = None
     self_absorption: SelfAbsorption | None = None
     axis: EmissionAxis = EmissionAxis.EMISSION
+    joined_bins: int = 1
 
     @property
     def is_limited(self) -> bool:

@@ -44,6 +44,9 @@ class Spectrum:
         What was subtracted, in units of the intensity (of an iPFY: in counts/s).
     background_modes : f8 (n, mode) or None
         Covariance of the background between points, as modes @ modes.T.
+    bin_width : float or None
+        Of emission spectra, eV; a bin that is covered in part stands at the middle of
+        that part.
     facts : dict
         Further plain values for the product.
     """
@@ -65,6 +68,7 @@ class Spectrum:
     background: FloatArray | None = None
     background_errors: FloatArray | None = None
     background_modes: FloatArray | None = None
+    bin_width: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     def select(self, points: BoolArray | IntArray) -> "Spectrum":

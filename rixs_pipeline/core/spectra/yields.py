@@ -120,7 +120,8 @@ def extract_spectrum(
       pulls are 14 % too wide at 10 counts, with sqrt(N + 1) 4 %.
     - ipfy, in s/counts: I = X / (N - B + 1), see `_inverse_intensity`.
     - xes, against emission energy or energy loss, in counts/(s eV):
-      I = (sum w n - B) / sum w X / bin width, sums over incident points.
+      I = (sum w n - B) / sum w X / bin width, sums over incident points and over the
+      bins of the map that are joined; the bin width is that of the map.
 
     Intervals: `intervals.count_interval` for counts and background; the others are
     added by `intervals.widen_interval`.
@@ -186,6 +187,7 @@ def _unscaled_spectrum(
         exposure=np.nan_to_num(sums.exposure),
         units=result.units,
         i0_errors=result.i0_errors if sums.relative_error.any() else None,
+        bin_width=sums.bin_width,
     )
     if background is None:
         return spectrum

@@ -168,4 +168,5 @@ def _limits(configured: Region) -> Mapping[str, Any] | None:
         "kind": "pfy" if is_yield else "xes",
         **{name: list(value) if value else None for name, value in limits.items()},
         "cut": region.nearest_incident,
+        "step": configured.step,
     }

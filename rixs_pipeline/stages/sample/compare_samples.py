@@ -22,6 +22,7 @@ from rixs_pipeline.core.spectra.sample_comparison import (
 from rixs_pipeline.schema import Variables, check, labelled
 from rixs_pipeline.schema import comparison as comparison_schema
 from rixs_pipeline.stages.sample.configured_regions import core_region
+from rixs_pipeline.stages.sample.joined_bins import join_map_bins, region_with_bins
 from rixs_pipeline.stages.sample.sample_pairs import (
     ComparedPairs,
     SamplePair,
@@ -178,9 +179,12 @@ def compare_region(
     axis = str(spectra[0]["intensity"].dims[0])
     if axis not in maps[0].coords:
         raise ValueError(f"spectra against {axis} cannot be tested")
+    emission_edges = maps[0]["emission_energy_edges"].values
+    shape = region_with_bins(region, emission_edges)
+    if shape.joined_bins > 1:
+        maps = [join_map_bins(rixs_map, shape) for rixs_map in maps]
     first, *later = maps
     energy = first[axis].values
-    shape = core_region(region)
     pairs = [SamplePair(first, second, shape, axis) for second in later]
     tested = compare_pairs(pairs, comparison)
     intensities = _unscaled_intensities(spectra, axis, energy)
@@ -322,6 +326,11 @@ def _feature_variables(
         intensities.append(_unscaled_intensities(spectra, axis, energy))
     finite = [np.isfinite([s.intensity, s.errors]) for s in intensities]
     is_known: BoolArray = np.all(finite, axis=(0, 1, 2))
+    if not is_known.any():
+        raise ValueError(
+            f"feature: regions {', '.join(names)} have no energies in common; give "
+            "them the same limits and `step`"
+        )
     samples = []
     for rows in (sample.select(is_known) for sample in intensities):
         samples.append(

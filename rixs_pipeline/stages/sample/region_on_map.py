@@ -26,7 +26,7 @@ from rixs_pipeline.core.spectra.inverse_yield_line import (
 )
 from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.core.spectra.yields import EnergyUncertainty, ExtractionInputs
-from rixs_pipeline.stages.sample.configured_regions import core_region
+from rixs_pipeline.stages.sample.joined_bins import region_with_bins
 from rixs_pipeline.stages.sample.spectrum_checks import choose_emission_line
 from rixs_pipeline.stages.sample.spectrum_datasets import map_data
 from rixs_pipeline.types import Edge
@@ -149,17 +149,19 @@ def region_on_map(
     Raises
     ------
     ValueError
-        No line for the inverse yield is available.
+        No line for the inverse yield is available, or `step` does not fit the map.
     """
     edge = Edge(rixs_map.attrs["edge"])
     blanks = {
         sample: map_data(blank, inputs.normalise)
         for sample, blank in inputs.blanks.items()
     }
+    data = map_data(rixs_map, inputs.normalise)
+    region = region_with_bins(configured, data.emission_edges)
     on_map = RegionOnMap(
         configured=configured,
-        region=core_region(configured),
-        data=map_data(rixs_map, inputs.normalise),
+        region=region,
+        data=data,
         inputs=ExtractionInputs(
             edge, blanks, _scale_uncertainty(rixs_map), inputs.reference_uncertainty
         ),
@@ -167,7 +169,6 @@ def region_on_map(
     )
     if on_map.region.kind is not regions.RegionKind.IPFY:
         return on_map
-    region, data = on_map.region, on_map.data
     line = choose_emission_line(region, data, edge)
     if line is not None:
         region = replace(region, emission=line.window)

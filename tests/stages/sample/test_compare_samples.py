@@ -69,6 +69,19 @@ def test_stronger_feature_is_detected_and_measured():
     assert pfy.sizes["compared"] == 2
 
 
+def test_emission_spectra_are_compared_in_their_own_bins():
+    xes = REGIONS["Co_XES_L3"].model_copy(
+        update={"emission": (766.0, 788.0), "step": 4.0}
+    )
+    maps = {"a": scan(1, rate=4000.0), "b": scan(2, rate=4000.0)}
+    compared = compare(maps, regions={"xes": xes}).by_region["xes"]
+    energy = [768.0, 772.0, 776.0, 780.0, 784.0, 787.0]
+    assert compared["emission_energy"].values.tolist() == energy
+    assert np.isfinite(compared["difference"]).all()
+    assert compared["degrees_of_freedom"].item() == len(energy) - 1
+    assert compared["p"].item() > 0.001
+
+
 def test_the_energy_scale_offset_follows_from_the_scatter_of_the_pixels():
     maps = {"a": with_pixels(scan(1), 1, 2e-4), "b": with_pixels(scan(2), 2, 2e-4)}
     pfy = compare_pfy(maps)
