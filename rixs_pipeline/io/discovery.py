@@ -67,6 +67,9 @@ def discover(
     ]
     if not joined.runs:
         reasons = [*(run.reason for run in refused), *files.problems, *joined.problems]
+        first = next((file for file in sorted(path.iterdir()) if file.is_file()), None)
+        if not reasons and first is not None:
+            reasons = [f"no logs or pulses among its files, such as {first.name}"]
         reason = f" ({reasons[0]})" if reasons else ""
         raise InputError(f"{path}: no usable scan or reference run{reason}")
     built = build_runs(joined.runs, files.ascii_scans, config, path)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from rixs_pipeline.config import Comparison, Config, MultiPanelFigure
+from rixs_pipeline.config import Blank, Comparison, Config, MultiPanelFigure
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages.sample import region_spectra
@@ -22,12 +22,12 @@ class _Unmatched:
     """What an entry names in vain, and the names that there are."""
 
     text: str
-    names: Iterable[str] = ()
+    names: Iterable[str] | Iterable[int] = ()
 
     def __str__(self) -> str:
         """Return the line for users."""
         line = f"config: {self.text} in this beamtime"
-        names = sorted(self.names)
+        names = [str(name) for name in sorted(self.names)]
         if not names:
             return line
         more = ", ..." if len(names) > SHOWN_NAMES else ""
@@ -51,7 +51,10 @@ def unmatched_entries(beamtime: Beamtime, config: Config) -> list[str]:
     """
     scans = beamtime.scans
     unmatched = [
-        *_unmatched_exclusions(beamtime, config),
+        *_unmatched_pixels(beamtime, config),
+        *_unmatched_scans(scans, config),
+        *_unmatched_readings(scans, config),
+        *_unmatched_blanks(scans, config),
         *_unmatched_regions(scans, config),
         *_too_many_pixels(scans, config),
         *_unmatched_comparisons(scans, config),
@@ -94,21 +97,56 @@ def unreached_regions(beamtime: Beamtime, config: Config) -> list[str]:
     return find_unreached(config.regions, beamtime.scans, config.map.emission)
 
 
-def _unmatched_exclusions(beamtime: Beamtime, config: Config) -> Iterator[_Unmatched]:
-    exclude = config.beamtime.exclude
+def _unmatched_pixels(beamtime: Beamtime, config: Config) -> Iterator[_Unmatched]:
     files = [path for run in beamtime.runs for path in run.pulse_files]
     pixels = {off.pixel_number(path) for path in files}
-    for pixel in exclude.pixels if pixels else ():
-        if pixel not in pixels:
-            yield _Unmatched(f"`beamtime.exclude.pixels`: no pixel {pixel}")
-    names: set[str] = {scan.name for scan in beamtime.scans}
-    names |= {str(scan.number) for scan in beamtime.scans}
-    for key in exclude.points:
-        if str(key) not in names:
-            yield _Unmatched(f"`beamtime.exclude.points`: no scan {key}")
-    for key in config.normalise.i0_scale:
-        if str(key) not in names:
-            yield _Unmatched(f"`normalise.i0_scale`: no scan {key}")
+    hints = config.calibration.hints.keys() - {"all"}
+    of_keys = {
+        "beamtime.exclude.pixels": config.beamtime.exclude.pixels,
+        "calibration.hints": [pixel for pixel in hints if isinstance(pixel, int)],
+    }
+    for key, named in of_keys.items():
+        for pixel in named if pixels else ():
+            if pixel not in pixels:
+                yield _Unmatched(f"`{key}`: no pixel {pixel}", pixels)
+
+
+def _unmatched_scans(scans: Sequence[Run], config: Config) -> Iterator[_Unmatched]:
+    names = {scan.name for scan in scans}
+    numbers = {str(scan.number) for scan in scans}
+    of_keys: dict[str, Iterable[int | str]] = {
+        "beamtime.exclude.points": config.beamtime.exclude.points,
+        "normalise.i0_scale": config.normalise.i0_scale,
+    }
+    for channel, factors in config.xas.channel_scale.items():
+        of_keys[f"xas.channel_scale.{channel}"] = factors
+    for key, named in of_keys.items():
+        for scan in named:
+            if str(scan) not in names | numbers:
+                yield _Unmatched(f"`{key}`: no scan {scan}", names)
+
+
+def _unmatched_readings(scans: Sequence[Run], config: Config) -> Iterator[_Unmatched]:
+    """Yield the channels that no scan has; those of the defaults may be missing."""
+    readings = {channel for scan in scans for channel in scan.readings}
+    of_keys: dict[str, Iterable[str]] = {"xas.channel_scale": config.xas.channel_scale}
+    if "channels" in config.xas.model_fields_set:
+        of_keys["xas.channels"] = config.xas.channels
+    if config.passes.channel is not None:
+        of_keys["passes.channel"] = [config.passes.channel]
+    for key, named in of_keys.items():
+        for channel in named:
+            if channel not in readings:
+                yield _Unmatched(f"`{key}`: no reading '{channel}'", readings)
+
+
+def _unmatched_blanks(scans: Sequence[Run], config: Config) -> Iterator[_Unmatched]:
+    samples = {scan.sample for scan in scans}
+    for name, region in (config.regions or {}).items():
+        for background in region.background or ():
+            if isinstance(background, Blank) and background.sample not in samples:
+                text = f"`regions.{name}.background`: no sample '{background.sample}'"
+                yield _Unmatched(text, samples)
 
 
 def _unmatched_regions(scans: Sequence[Run], config: Config) -> Iterator[_Unmatched]:

@@ -14,6 +14,8 @@ from rixs_pipeline.io import discovery, inspection
 from rixs_pipeline.runner import summary_file
 from rixs_pipeline.runner.cluster.submission import read_submission, with_jobs
 from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
+from rixs_pipeline.runner.last_lines import group_by_kind, summarise_kind
+from rixs_pipeline.runner.log_checks import log_problems
 from rixs_pipeline.runner.output_folder import config_digest
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.stages.sample.configured_regions import select_regions
@@ -38,7 +40,7 @@ def inspect_beamtime(beamtime: Path, config: Config, *, as_json: bool) -> Any:
     -------
     str or dict
         Runs, samples, edges, points, pixels, pulses and problems, also those of the
-        config in this beamtime.
+        config in this beamtime and of the scans' I0, as far as logs show them.
 
     Raises
     ------
@@ -49,6 +51,8 @@ def inspect_beamtime(beamtime: Path, config: Config, *, as_json: bool) -> Any:
     contents = inspection.describe(discovered)
     contents["problems"] += unmatched_entries(discovered, config)
     contents["problems"] += unreached_regions(discovered, config)
+    of_scans = group_by_kind(log_problems(discovered, config))
+    contents["problems"] += map(summarise_kind, of_scans.values())
     return contents if as_json else inspection.as_text(contents)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.build_runs import possible_edges
+from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext, SampleEdge
 from rixs_pipeline.stages.corrections import map_corrections
 from rixs_pipeline.stages.flux.beamtime_flux import BeamtimeFlux, sample_loss
@@ -13,6 +14,24 @@ from rixs_pipeline.stages.flux.compare_readings import compare_readings, scale_r
 from rixs_pipeline.stages.measurement import assign_measurement
 from rixs_pipeline.stages.sample import combine_scans, passes
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
+
+
+def describe_unknown_edge(scan: Run) -> str:
+    """Return the warning about a scan whose edge is not known."""
+    possible = possible_edges(scan.points.incident_energy)
+    names = f" ({' or '.join(possible)})" if possible else ""
+    return (
+        f"{scan.name}: edge unknown{names}; not included in any map; "
+        f"set `beamtime.scans.{scan.number}.edge`"
+    )
+
+
+def describe_same_files(first: str, second: str) -> str:
+    """Return the line about two samples whose products have the same names."""
+    return (
+        f"samples '{first}' and '{second}' have the same file names; rename one in "
+        "`beamtime.samples`"
+    )
 
 
 class Combine(Stage[SampleEdge]):
@@ -29,12 +48,7 @@ class Combine(Stage[SampleEdge]):
         context = self.context
         for scan in context.scans:
             if scan.edge is None:
-                possible = possible_edges(scan.points.incident_energy)
-                names = f" ({' or '.join(possible)})" if possible else ""
-                context.warn(
-                    f"{scan.name}: edge unknown{names}; not included in any map; "
-                    f"set `beamtime.scans.{scan.number}.edge`"
-                )
+                context.warn(describe_unknown_edge(scan))
         owners = {
             group.map_path(context.out): group for group in context.sample_edges()
         }
@@ -45,10 +59,7 @@ class Combine(Stage[SampleEdge]):
             if owner == group:
                 products.append(Product(path.stem, path, group))
             else:
-                problem = RunFailed(
-                    f"samples '{owner.sample}' and '{group.sample}' have the same file "
-                    "names; rename one in `beamtime.samples`"
-                )
+                problem = RunFailed(describe_same_files(owner.sample, group.sample))
                 name = f"{group.sample}-{group.edge}"
                 products.append(Product(name, path, group, problem))
         return products

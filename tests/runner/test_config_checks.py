@@ -41,8 +41,10 @@ def test_entries_that_match_nothing_are_listed(small_beamtime):
     )
     lines = unmatched_entries(discover(small_beamtime), config)
     assert lines == [
-        "config: `beamtime.exclude.pixels`: no pixel 99 in this beamtime",
-        "config: `beamtime.exclude.points`: no scan 77 in this beamtime",
+        "config: `beamtime.exclude.pixels`: no pixel 99 in this beamtime; there are: "
+        "1, 3, 5",
+        "config: `beamtime.exclude.points`: no scan 77 in this beamtime; there are: "
+        "scan0001, scan0002, scan0003, scan0004",
         "config: `compare.bad`: no sample 'LMR_200C' in this beamtime" + SAMPLES,
         "config: `compare.bad`: no region 'Co_PFI' in this beamtime" + REGIONS,
         "config: `compare.bad`: no region 'Co_PFT' in this beamtime" + REGIONS,
@@ -86,6 +88,29 @@ def test_a_sample_that_was_not_measured_at_an_edge_is_listed():
     config = Config.model_validate({"figures": {"f": figure}})
     assert unmatched_entries(Beamtime(Path("b"), runs), config) == [
         "config: `figures.f`: no A at Ni_L in this beamtime"
+    ]
+
+
+def test_readings_scans_pixels_and_blanks_that_are_not_there_are_listed():
+    run = scan([Path("x_chan3.off")], readings={"tey": np.ones(4)})
+    config = Config.model_validate(
+        {
+            "calibration": {"hints": {44: {7158: "O_Ka", 11454: "Cu_La"}}},
+            "xas": {"channels": ["tey", "drain"], "channel_scale": {"tey": {22: 2.0}}},
+            "passes": {"channel": "drain"},
+            "regions": {
+                "A": {"kind": "pfy", "background": {"kind": "blank", "sample": "bare"}}
+            },
+        }
+    )
+    assert unmatched_entries(Beamtime(Path("b"), (run,)), config) == [
+        "config: `calibration.hints`: no pixel 44 in this beamtime; there are: 3",
+        "config: `xas.channel_scale.tey`: no scan 22 in this beamtime; there are: "
+        "scan0001",
+        "config: `xas.channels`: no reading 'drain' in this beamtime; there are: tey",
+        "config: `passes.channel`: no reading 'drain' in this beamtime; there are: tey",
+        "config: `regions.A.background`: no sample 'bare' in this beamtime; there are: "
+        "LMR",
     ]
 
 

@@ -143,6 +143,14 @@ def require_positive_flux(
         )
 
 
+def describe_missing(scan: Run, config: NormaliseConfig) -> str:
+    """Return the warning about a scan without the reading that the config names."""
+    channel = config.second_monitor or config.i0
+    return (
+        f"{scan.name}: no reading '{channel}' in the log; normalised by live time alone"
+    )
+
+
 def find_blanks(scans: Sequence[Run], config: NormaliseConfig) -> tuple[Response, ...]:
     """Return the responses of I0 from the scans of blanks.
 

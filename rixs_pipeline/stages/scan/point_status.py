@@ -170,11 +170,16 @@ def find_point_status(
     if flux is not None:
         warnings += _dark_warnings(scan, flux, config, has_no_pulses)
     if len(existing) < len(excluded_points):
-        warnings.append(
-            f"{scan.name}: `beamtime.exclude.points` lists points beyond the "
-            f"{len(points)} of this scan"
-        )
+        warnings.append(describe_excess_points(scan))
     return PointStatus(status, log_steps, warnings)
+
+
+def describe_excess_points(scan: Run) -> str:
+    """Return the warning about excluded points that a scan does not have."""
+    return (
+        f"{scan.name}: `beamtime.exclude.points` lists points beyond the "
+        f"{len(scan.points)} of this scan"
+    )
 
 
 def _find_flux_status(
@@ -191,7 +196,7 @@ def _find_flux_status(
     if (flux.values > 0).any():
         levels = _find_flux_levels(counted, flux, config.beam_off_below)
         log_steps = np.where(is_dark | is_lost, 0.0, levels.log_factor)
-    repeated = _find_repeated(scan, config, is_dark)
+    repeated = find_repeated(scan, config, is_dark)
     warnings = []
     for is_affected, code, problem in (
         (log_steps != 0, POINT_I0_UNUSABLE, "I0 changes and the photons do not"),
@@ -208,7 +213,7 @@ def _find_flux_status(
 
 
 @dataclass(frozen=True)
-class _Repeated:
+class RepeatedReadings:
     """Points (point,) whose reading is stuck or saturated, why, and warnings."""
 
     is_repeated: BoolArray
@@ -216,10 +221,24 @@ class _Repeated:
     warnings: Sequence[str] = ()
 
 
-def _find_repeated(scan: Run, config: NormaliseConfig, is_dark: BoolArray) -> _Repeated:
+def find_repeated(
+    scan: Run, config: NormaliseConfig, is_dark: BoolArray
+) -> RepeatedReadings:
     """Find points whose reading is stuck or saturated.
 
-    A channel that reads the same at all points is as good as none, and is used.
+    Parameters
+    ----------
+    scan
+        With its readings, the one that the config names among them.
+    config
+        Names the channel, and its sign.
+    is_dark
+        Points without beam, (point,).
+
+    Returns
+    -------
+    RepeatedReadings
+        A channel that reads the same at all points is as good as none, and is used.
     """
     channel = config.second_monitor or config.i0
     sign = 1 if config.second_monitor else config.i0_sign
@@ -227,15 +246,17 @@ def _find_repeated(scan: Run, config: NormaliseConfig, is_dark: BoolArray) -> _R
     repeated = find_repeated_readings(np.where(is_dark, np.nan, readings))
     no_point = np.zeros(len(scan.points), bool)
     if repeated is None:
-        return _Repeated(no_point)
+        return RepeatedReadings(no_point)
     value = f"{sign * repeated.value:.6g}"
     if repeated.kind is Repetition.CONSTANT:
         warning = (
             f"{scan.name}: '{channel}' reads {value} at all points; stuck, or not a "
             "monitor of the flux (`normalise.i0: null` normalises by live time)"
         )
-        return _Repeated(no_point, warnings=[warning])
-    return _Repeated(repeated.is_repeated, f"'{channel}' {repeated.kind} at {value}")
+        return RepeatedReadings(no_point, warnings=[warning])
+    return RepeatedReadings(
+        repeated.is_repeated, f"'{channel}' {repeated.kind} at {value}"
+    )
 
 
 def _offset_advice(config: NormaliseConfig) -> str:

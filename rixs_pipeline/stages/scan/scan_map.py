@@ -21,7 +21,11 @@ from rixs_pipeline.schema import (
 )
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import ExposureScale
-from rixs_pipeline.stages.scan.incident_flux import IncidentFlux, read_flux
+from rixs_pipeline.stages.scan.incident_flux import (
+    IncidentFlux,
+    describe_missing,
+    read_flux,
+)
 from rixs_pipeline.stages.scan.pixel_warnings import pixel_warnings
 from rixs_pipeline.stages.scan.point_status import find_point_status
 from rixs_pipeline.types import FloatArray, IntArray
@@ -115,11 +119,7 @@ def make_scan_map(
     check(dataset, SCAN_MAP, scan.name)
     warnings = list(points.warnings)
     if config.i0 is not None and flux is None:
-        channel = config.second_monitor or config.i0
-        warnings.append(
-            f"{scan.name}: no reading '{channel}' in the log; normalised by live time "
-            "alone"
-        )
+        warnings.append(describe_missing(scan, config))
     warnings += pixel_warnings(counted, live)
     return ScanMap(dataset, warnings)
 
