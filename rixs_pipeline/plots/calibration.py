@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from rixs_pipeline.errors import UsageError
 from rixs_pipeline.plots import labels, line_strips, style
 from rixs_pipeline.plots.figure_page import FigurePage
-from rixs_pipeline.plots.spectrum_data import find_counts_window
+from rixs_pipeline.plots.reference_spectrum import (
+    draw_heights,
+    draw_spectrum,
+    find_marks,
+)
 from rixs_pipeline.plots.style import Spacing
 from rixs_pipeline.types import BoolArray, FloatArray, PixelState, are_ok
 
@@ -24,9 +28,7 @@ if TYPE_CHECKING:
 
 # a single pixel has too few counts for the product's bins of 0.25 eV
 PIXEL_BIN_EV, ARRAY_BIN_EV = 1.0, 0.5
-COUNTS_MARGIN_EV = 15.0  # around the counts of a spectrum
-LINE_MARGIN_EV = 25.0  # at least, around the reference lines
-NAME_SPACING = 0.013  # of a panel's width: least distance between names of lines
+FEW_PULSES = 50  # fewer than that make no spectrum of pulse heights
 REASON_COLOURS = (
     style.VERMILLION,
     style.ORANGE,
@@ -48,12 +50,14 @@ def calibration_figure(
     """Plot the reference run of a pixel.
 
     Shows its calibrated spectrum, the residuals of its lines, its resolution and, where
-    the dataset has one, its gain curve.
+    the dataset has one, its gain curve. Without a calibration its pulse heights are
+    shown, and without enough pulses for them the reason in one line.
 
     Parameters
     ----------
     dataset : Dataset
-        As `schema.PIXEL_CALIBRATION`; its attribute `run` is part of the title.
+        As `schema.PIXEL_CALIBRATION`; its attributes `sample` and `run` are part of the
+        title.
     pixel : int
         Channel number.
     page : FigurePage, optional
@@ -62,7 +66,7 @@ def calibration_figure(
     Returns
     -------
     Figure
-        With 3 panels, or 5 with the gain curve.
+        With 3 panels, or 5 with the gain curve; with 1 or none without a calibration.
 
     Raises
     ------
@@ -78,17 +82,17 @@ def calibration_figure(
         )
     pixel_data = dataset.isel(pixel=rows[0])
     (status,) = labels.decode_texts([pixel_data["status"].item()])
-    title = ", ".join([*_attributes(dataset, "run"), f"pixel {pixel}: {status}"])
+    run_title = labels.reference_run_title(dataset)
+    if _has_no_scale(pixel_data):
+        return _uncalibrated_figure(pixel_data, run_title, status)
+    title = f"{run_title}, pixel {pixel}: {status}"
     title = shorten(title, MAX_TITLE_LENGTH, placeholder=" …")
     has_curve = "curve_pulse_height" in dataset and "curve_energy" in dataset
     page = page or FigurePage()
     figure = page.empty_figure(title, _new_pixel_figure, has_curve)
     spectrum, residuals, resolution, *curve_panels = figure.axes
-    if _has_no_scale(pixel_data):
-        _draw_heights(spectrum, pixel_data)
-    else:
-        counts = pixel_data["spectrum"].values
-        _draw_spectrum(spectrum, pixel_data, counts, PIXEL_BIN_EV)
+    counts = pixel_data["spectrum"].values
+    draw_spectrum(spectrum, pixel_data, counts, PIXEL_BIN_EV, find_marks(dataset))
     _draw_residuals(residuals, pixel_data)
     is_ok = _are_pixels_ok(dataset)
     medians = line_strips.median_per_line(dataset["fwhm"].values, is_ok)
@@ -96,6 +100,23 @@ def calibration_figure(
     if has_curve:
         curve, curvature = curve_panels
         _draw_curve(curve, curvature, pixel_data)
+    return figure
+
+
+def _uncalibrated_figure(pixel_data: xr.Dataset, title: str, status: str) -> Figure:
+    """Plot the pulse heights of a pixel without a calibration, or write the reason."""
+    counts = pixel_data["height_counts"].values if "height_counts" in pixel_data else 0
+    pulses = int(np.sum(counts))
+    text = f"pixel {pixel_data['pixel'].item()} is not calibrated: {status}"
+    if pulses >= FEW_PULSES:
+        figure = style.new_figure(12, 4, f"{title}, {text}")
+        grid = style.add_grid(figure, spacing=Spacing(top_margin=0.9))
+        draw_heights(figure.add_subplot(grid[0]), pixel_data)
+        return figure
+    figure = style.new_figure(12, 1.1, title)
+    if pulses:
+        text += f"; {pulses} accepted pulses, too few to calibrate"
+    figure.text(0.015, 0.25, labels.escape_math(text), size=style.TEXT_SIZE)
     return figure
 
 
@@ -122,8 +143,10 @@ def calibration_summary_figure(dataset: xr.Dataset) -> Figure:
     the dataset, which is as `schema.PIXEL_CALIBRATION`, are part of the title.
     """
     is_ok = _are_pixels_ok(dataset)
-    names = _attributes(dataset, "run", "reference_set")
-    title = ", ".join([*names, f"{is_ok.sum()} of {is_ok.size} pixels ok"])
+    run_title = labels.reference_run_title(dataset)
+    title = f"{run_title}: {is_ok.sum()} of {is_ok.size} pixels ok"
+    if "reference_set" in dataset.attrs:
+        title += f" (reference lines: {dataset.attrs['reference_set']})"
     figure = style.new_figure(12, 10, title)
     spacing = Spacing(0.8, 0.1, 0.2, 0.9, 0.85, 0.75)
     grid = style.add_grid(figure, 3, 2, spacing, (4, 4.5, 2))
@@ -132,16 +155,16 @@ def calibration_summary_figure(dataset: xr.Dataset) -> Figure:
     resolution = figure.add_subplot(grid[1, 1])
     if is_ok.any() or "height_counts" not in dataset:
         counts = dataset["spectrum"].values[is_ok].sum(axis=0)
-        _draw_spectrum(spectrum, dataset, counts, ARRAY_BIN_EV)
+        draw_spectrum(spectrum, dataset, counts, ARRAY_BIN_EV, find_marks(dataset))
     else:
         n_peaks = np.isfinite(dataset["peak_pulse_height"].values).sum(axis=1)
         pixel_data = dataset.isel(pixel=int(np.argmax(n_peaks)))
-        _draw_heights(spectrum, pixel_data)
+        draw_heights(spectrum, pixel_data)
 
     uncertainties = _draw_uncertainties(residual, dataset)
     residuals = dataset["line_residual"].values
     line_strips.draw_line_strips(residual, residuals, is_ok, uncertainties)
-    residual_title = "bars: median of the ok pixels; grey: reference lines ±1σ"
+    residual_title = "bars: median; crosses: not ok; grey: reference lines ±1σ"
     style.label_axes(residual, "", "measured − reference line (eV)", residual_title)
 
     widths = dataset["fwhm"].values
@@ -149,7 +172,9 @@ def calibration_summary_figure(dataset: xr.Dataset) -> Figure:
     shown_widths = np.append(np.nan_to_num(pixel_resolution), 0.0)
     line_strips.draw_line_strips(resolution, widths, is_ok, shown_widths)
     _draw_array_resolution(resolution, pixel_resolution)
-    resolution_title = "dots: pixels, Gaussian width at each line; band: resolution"
+    resolution_title = "dots: pixels; bars: median; grey band: resolution"
+    if np.isfinite(pixel_resolution).any():
+        resolution_title += f", median {np.nanmedian(pixel_resolution):.2f} eV"
     style.label_axes(resolution, "", "Gaussian FWHM (eV)", resolution_title)
     resolution.set_ylim(bottom=0)
     for axes in (residual, resolution):
@@ -162,11 +187,6 @@ def calibration_summary_figure(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def _attributes(dataset: xr.Dataset, *names: str) -> list[str]:
-    """Return those of the attributes that a dataset has."""
-    return [str(dataset.attrs[name]) for name in names if name in dataset.attrs]
-
-
 def _line_names(dataset: xr.Dataset) -> list[str]:
     return labels.decode_texts(dataset["line_name"].values)
 
@@ -175,107 +195,9 @@ def _are_pixels_ok(dataset: xr.Dataset) -> BoolArray:
     return are_ok(labels.decode_texts(dataset["status"].values))
 
 
-def _draw_spectrum(
-    axes: Axes, dataset: xr.Dataset, counts: NDArray[Any], bin_ev: float
-) -> None:
-    """Draw the counts (bin,) of a calibrated reference run in bins of about `bin_ev`.
-
-    The scale is logarithmic; reference lines are marked and named.
-    """
-    energy = dataset["emission_energy"].values
-    lines = dataset["line_energy"].values
-    steps = np.diff(energy)
-    step = steps[0] if len(steps) else bin_ev
-    if len(steps) and steps[-1] > step:  # wide bins above 2 keV: at high energies, all
-        step = steps[-1]
-        ends = energy[[0, -1]] + [-steps[0] / 2, step / 2]
-        edges = np.arange(ends[1], ends[0] - step, -step)[::-1]
-        counts = np.histogram(energy, edges, weights=counts)[0]
-        energy = (edges[1:] + edges[:-1]) / 2
-    group = max(1, round(bin_ev / step))
-    first_bins = np.arange(0, len(counts), group)
-    summed = np.add.reduceat(counts, first_bins)
-    centres = energy[::group] + (group - 1) * step / 2
-    axes.plot(centres, summed, drawstyle="steps-mid", color=style.BLUE, lw=0.9)
-    low, high = find_counts_window(energy, counts, COUNTS_MARGIN_EV)
-    low = (lines - LINE_MARGIN_EV).min(initial=low)
-    high = (lines + LINE_MARGIN_EV).max(initial=high)
-    axes.set_xlim(low, high)
-    highest = summed.max(initial=5)
-    axes.set_ylim(0.5, 2 * highest)
-    axes.set_yscale("log", nonpositive="clip")
-    x_label = labels.quantity_label(dataset["emission_energy"])
-    style.label_axes(axes, x_label, f"counts / {group * step:g} eV")
-    style.use_plain_log_ticks(axes.yaxis)
-    _mark_lines(axes, dataset)
-
-
 def _has_no_scale(pixel_data: xr.Dataset) -> bool:
     """Return whether only the pulse heights of a pixel can be shown."""
-    has_heights = "height_counts" in pixel_data
-    has_counts = bool(pixel_data["spectrum"].values.any())
-    return has_heights and not has_counts
-
-
-def _draw_heights(axes: Axes, pixel_data: xr.Dataset) -> None:
-    """Draw the pulse-height spectrum of a pixel, with the positions of its peaks.
-
-    They are what `calibration.hints` of the config refers to.
-    """
-    counts = pixel_data["height_counts"].values
-    width = float(np.nan_to_num(pixel_data["height_bin_width"].item(), nan=1.0))
-    centres = (np.arange(len(counts)) + 0.5) * width
-    axes.plot(centres, counts, drawstyle="steps-mid", color=style.BLUE, lw=0.9)
-    axes.set_xlim(0, len(counts) * width)
-    axes.set_ylim(0.5, 2 * counts.max(initial=5))
-    axes.set_yscale("log", nonpositive="clip")
-    channel = pixel_data["pixel"].item()
-    title = f"pulse height of pixel {channel}; name peaks in calibration.hints"
-    style.label_axes(axes, title, "counts")
-    style.use_plain_log_ticks(axes.yaxis)
-    heights = pixel_data["peak_pulse_height"].values
-    heights = np.sort(heights[np.isfinite(heights)])
-    texts = [f"{height:.0f}" for height in heights]
-    _write_above(axes, heights, texts)
-
-
-def _write_above(axes: Axes, positions: FloatArray, texts: list[str]) -> None:
-    """Mark ascending positions (n,) along an axis, with upright texts above it."""
-    on_axis = np.column_stack([positions, np.zeros(len(positions))])
-    places = axes.transLimits.transform(on_axis)[:, 0]
-    text_places = labels.spread_positions(places, NAME_SPACING)
-    for text, position, place in zip(texts, positions, text_places, strict=True):
-        axes.axvline(position, color=style.VERMILLION, lw=0.8, ls=":", zorder=0)
-        axes.annotate(
-            text,
-            (place, 1.0),
-            (0, 3),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            rotation=90,
-            ha="center",
-            va="bottom",
-            size=style.SMALL_SIZE,
-            color=style.VERMILLION,
-        )
-
-
-def _mark_lines(axes: Axes, dataset: xr.Dataset) -> None:
-    """Mark the reference lines in a spectrum, their names above it."""
-    energies = dataset["line_energy"].values
-    names = labels.decode_texts(dataset["line_name"].values)
-    texts = [labels.line_label(name) for name in names]
-    elastic = np.array([])
-    if "elastic_energy" in dataset:
-        elastic = np.asarray(dataset["elastic_energy"].values, float).ravel()
-    elastic = elastic[np.isfinite(elastic)]
-    if len(elastic):
-        position = float(np.median(elastic))
-        energies = np.append(energies, position)
-        texts.append("elastic")
-        axes.axvline(position, color=style.GREY, lw=0.8, ls="--", zorder=0)
-    order = np.argsort(energies)
-    _write_above(axes, energies[order], [texts[row] for row in order])
+    return not pixel_data["spectrum"].values.any()
 
 
 def _draw_uncertainties(axes: Axes, dataset: xr.Dataset) -> FloatArray:
@@ -315,7 +237,7 @@ def _draw_residuals(axes: Axes, pixel_data: xr.Dataset) -> None:
     lower_ends, upper_ends = residual[fitted] - bars, residual[fitted] + bars
     shown_values = np.concatenate([uncertainties, lower_ends, upper_ends])
     axes.set_ylim(line_strips.padded_limits(shown_values))
-    title = "bars: statistical errors; grey: reference lines ±1σ"
+    title = "bars: statistical, 1σ; grey: reference lines, 1σ"
     style.label_axes(axes, "", "measured − reference line (eV)", title)
     line_strips.name_line_axis(axes, _line_names(pixel_data))
 
@@ -328,15 +250,6 @@ def _draw_array_resolution(axes: Axes, resolution: FloatArray) -> None:
     median = np.median(finite)
     axes.axhspan(finite.min(), finite.max(), color=style.GREY, alpha=0.2, lw=0)
     axes.axhline(median, color=style.GREY, lw=1)
-    axes.annotate(
-        f"{median:.2f}",
-        (0.995, median),
-        xycoords=("axes fraction", "data"),
-        ha="right",
-        va="bottom",
-        size=style.SMALL_SIZE,
-        color=style.GREY,
-    )
 
 
 def _draw_resolution(axes: Axes, pixel_data: xr.Dataset, medians: FloatArray) -> None:
@@ -372,7 +285,9 @@ def _draw_resolution(axes: Axes, pixel_data: xr.Dataset, medians: FloatArray) ->
         )
     axes.set_ylim(0, 1.35 * highest)
     axes.legend(loc="upper right", ncols=2, fontsize=style.SMALL_SIZE, frameon=False)
-    title = f"band: resolution {resolution:.2f} ± {error:.2f} eV; bars: median"
+    title = "grey bars: array median"
+    if np.isfinite(resolution):
+        title = f"band: resolution {resolution:.2f} ± {error:.2f} eV; {title}"
     style.label_axes(axes, "", "FWHM (eV)", title)
     line_strips.name_line_axis(axes, _line_names(pixel_data))
 

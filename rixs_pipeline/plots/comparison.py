@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from rixs_pipeline.plots import labels, style
 from rixs_pipeline.plots.spectrum_data import Limits, find_counts_window
 from rixs_pipeline.plots.style import Spacing
+from rixs_pipeline.plots.windows import shade_windows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,16 +58,31 @@ def comparison_figure(dataset: xr.Dataset, title: str) -> Figure:
     intensity_label = labels.quantity_label(
         ordered["intensity"], "intensity / common factor"
     )
-    style.label_axes(above, "", intensity_label)
+    style.label_axes(above, "", intensity_label, style.BARS)
     energy_label = labels.quantity_label(ordered[axis])
     difference_label = labels.quantity_label(ordered["difference"], "difference")
     style.label_axes(below, energy_label, difference_label)
     style.draw_zero_line(below)
-    for axes in (above, below):
-        axes.legend(frameon=False, fontsize=style.SMALL_SIZE)
-        axes.margins(x=0.01, y=0.12)
     below.set_xlim(_shown_energies(ordered, axis))
+    windows = _feature_windows(ordered)
+    for axes in (above, below):
+        axes.margins(x=0.01, y=0.12)
+        axes.autoscale_view(scalex=False)
+        shade_windows(axes, windows)
+        style.add_legend(axes)
     return figure
+
+
+def _feature_windows(dataset: xr.Dataset) -> dict[str, Limits]:
+    """Return the windows of the feature that is compared in this region, eV."""
+    comparison = json.loads(dataset.attrs.get("comparison", "{}"))
+    feature = comparison.get("feature")
+    if feature is None or "amplitude" not in dataset:
+        return {}
+    windows = {"feature": Limits(*feature["window"])}
+    if feature.get("baseline"):
+        windows["baseline"] = Limits(*feature["baseline"])
+    return windows
 
 
 def _draw_spectrum(

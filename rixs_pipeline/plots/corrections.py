@@ -55,9 +55,7 @@ def corrections_figure(dataset: xr.Dataset) -> Figure:
     Shows them before and after the correction for each, and the baseline in time. The
     dataset is as `schema.PIXEL_CALIBRATION`; its attribute `run` is part of the title.
     """
-    title = "arrival phase and drift, all ok pixels"
-    if "run" in dataset.attrs:
-        title = f"{dataset.attrs['run']}: {title}"
+    title = f"{labels.reference_run_title(dataset)}: arrival phase and drift, ok pixels"
     figure = style.new_figure(12, 7, title)
     spacing = Spacing(0.8, 0.55, 1.15, 0.8, 0.85, 0.9)
     grid = style.add_grid(figure, 2, 2, spacing, (3, 2))
@@ -83,8 +81,9 @@ def corrections_figure(dataset: xr.Dataset) -> Figure:
         ),
         [_SeriesStyle("o", style.BLACK)],
     )
-    baseline_title = "deviation of the baseline from its mean over the run"
-    style.label_axes(baseline, "time (min)", "pretrigger mean", baseline_title)
+    baseline_title = f"deviation from the mean over the run; {style.BARS}"
+    baseline_label = "pretrigger mean (raw units)"
+    style.label_axes(baseline, "time (min)", baseline_label, baseline_title)
     return figure
 
 
@@ -118,7 +117,7 @@ def _draw_phase(axes: Axes, dataset: xr.Dataset, ending: str, title: str) -> Non
     _draw_series(axes, series, _series_styles(dataset.sizes["fitted_line"]))
     axes.set_xlim(-1, 1)
     title = f"{title}: {_scatter_text(dataset, name)}"
-    style.label_axes(axes, "arrival phase within a sample", "", title)
+    style.label_axes(axes, "arrival phase (digitiser samples)", "", title)
 
 
 def _series_styles(number: int) -> list[_SeriesStyle]:
@@ -213,7 +212,9 @@ def line_shifts_figure(dataset: xr.Dataset) -> Figure:
     """
     has_jumped = dataset["has_jumped"].values
     runs = f"{dataset.attrs['before']} to {dataset.attrs['after']}"
-    title = f"{runs}: gain jumps in {has_jumped.sum()} of {has_jumped.size} pixels"
+    jumps = f"gain jumps in {has_jumped.sum()} of {has_jumped.size} pixels"
+    sample = dataset.attrs.get("sample", "")
+    title = ", ".join(filter(None, [sample, f"reference runs {runs}: {jumps}"]))
     figure = style.new_figure(12, 7, title)
     spacing = Spacing(0.8, 0.1, 0.2, 0.8, 0.8, 0.5)
     grid = style.add_grid(figure, 2, 1, spacing, (5, 2))
@@ -223,7 +224,7 @@ def line_shifts_figure(dataset: xr.Dataset) -> Figure:
     line_strips.draw_line_strips(axes, shifts, ~has_jumped, np.zeros(1))
     subtitle = (
         "later run on the energy scale of the earlier one; dots: pixels in order of "
-        "channel; bars: median; crosses: gain jump"
+        "channel; bars: median; crosses, arrows with shift in eV: gain jump"
     )
     style.label_axes(axes, "", "line shift (eV)", subtitle)
     line_strips.name_line_axis(axes, labels.decode_texts(dataset["line_name"].values))
@@ -297,7 +298,7 @@ def line_positions_figure(passes: Mapping[str, xr.Dataset], title: str) -> Figur
                 axes.fill_between([place - 0.3, place + 0.3], *band, color="0.85")
                 axes.errorbar(place, position, error, fmt="o", ms=4, color=style.BLUE)
         axes.set_ylabel(f"{labels.line_label(line)} (eV)", size=style.TEXT_SIZE)
-    note = "bars: counting; grey: energy scale"
+    note = "bars: counting, 1σ; grey: energy scale, 1σ"
     style.label_axes(all_axes[0], "", all_axes[0].get_ylabel(), note)
     all_axes[-1].set_xticks(range(len(passes)), list(passes), rotation=45, ha="right")
     return figure

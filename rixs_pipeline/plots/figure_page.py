@@ -59,6 +59,9 @@ def _clear_panel(axes: Axes) -> None:
     """Remove all that was plotted in a panel; scale and limits become the default."""
     for artist in (*axes.lines, *axes.collections, *axes.patches, *axes.texts):
         artist.remove()
+    legend = axes.get_legend()
+    if legend is not None:
+        legend.remove()
     axes.containers.clear()
     axes.relim()
     axes.set_yscale("linear")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rixs_pipeline.types import IntArray
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 MAX_CHANNELS = 16  # listed in one line of text
 
 _GREEK_SHELLS = {"Ka": "Kα", "Kb": "Kβ", "La": "Lα", "Lb": "Lβ"}
+_SCALES = {"none": "", "max": " / maximum", "area": " / area", "edge": " / edge jump"}
 _NORMALISATIONS = {
     "max": "normalised at the maximum",
     "edge": "normalised by the edge jump",
@@ -56,10 +58,55 @@ def axis_label(axis: str) -> str:
     return f"{axis.replace('_', ' ')} (eV)"
 
 
-def spectrum_label(name: str) -> str:
-    """Return what a spectrum is, `TEY of the log, over I0` for log_tey, or its name."""
-    kind, _, channel = name.partition("_")
-    return f"{channel.upper()} of the log, over I0" if kind == "log" else name
+def spectrum_label(name: str, spectrum: xr.Dataset) -> str:
+    """Return what a spectrum is: its name, or which reading of the log.
+
+    Parameters
+    ----------
+    name : str
+        Of the region, or `log_tey`.
+    spectrum : Dataset
+        As `schema.spectrum`.
+
+    Returns
+    -------
+    str
+        E.g. `TEY (log file), divided by I0`.
+    """
+    if spectrum.attrs.get("kind") != "reading":
+        return name
+    channel = name.partition("_")[2].upper()
+    is_divided = str(spectrum["intensity"].attrs.get("units", "")).endswith("/i0")
+    return f"{channel} (log file), {'divided by' if is_divided else 'no'} I0"
+
+
+def intensity_label(spectrum: xr.Dataset) -> str:
+    """Return the label of the intensity axis of a spectrum, with its normalisation."""
+    intensity = spectrum["intensity"]
+    kind = spectrum.attrs.get("kind")
+    region = json.loads(spectrum.attrs.get("region", "{}"))
+    if kind == "reading":
+        channel = str(region.get("channel", "reading")).upper()
+        if str(intensity.attrs.get("units", "")).endswith("/i0"):
+            return f"{channel} / I0 (ratio of log readings)"
+        return f"{channel} (log reading)"
+    if "channel" in spectrum.attrs and "scale" in spectrum.attrs:
+        return f"absorption{scale_label(spectrum.attrs['scale'])}"
+    name = "intensity"
+    if kind == "ipfy":
+        name = "inverse PFY, exposure / counts"
+    if "long_name" in intensity.attrs and intensity.attrs["long_name"] == "difference":
+        name = "difference"
+    scale = region.get("scale", "none")
+    is_scaled = float(spectrum.attrs.get("scale_factor", 1.0)) != 1.0
+    return quantity_label(intensity, name + scale_label(scale) * is_scaled)
+
+
+def scale_label(scale: str | Sequence[float]) -> str:
+    """Return what a spectrum is divided by, e.g. ` / edge jump`; nothing for `none`."""
+    if isinstance(scale, str):
+        return _SCALES[scale]
+    return f" / mean ({scale[0]:g}–{scale[1]:g} eV)"
 
 
 def line_label(name: str) -> str:
@@ -71,6 +118,19 @@ def line_label(name: str) -> str:
 def edge_label(edge: str) -> str:
     """Return the usual name of an absorption edge: `Ni L edge` for Ni_L."""
     return f"{edge.replace('_', ' ')} edge"
+
+
+def sample_edge_title(dataset: xr.Dataset) -> str:
+    """Return the title of figures of a sample and edge: `LMR_RT, Co L edge`."""
+    edge = edge_label(str(dataset.attrs["edge"]))
+    return f"{dataset.attrs['sample']}, {edge}"
+
+
+def reference_run_title(dataset: xr.Dataset) -> str:
+    """Return the title of figures of a reference run: sample and run."""
+    run = f"reference run {dataset.attrs.get('run', '')}".strip()
+    sample = str(dataset.attrs.get("sample", ""))
+    return f"{sample}, {run}" if sample else run
 
 
 def normalisation_label(scale: str) -> str:
@@ -106,3 +166,28 @@ def spread_positions(positions: Iterable[float], distance: float) -> list[float]
         lowest = spread[-1] + distance if spread else position
         spread.append(max(position, lowest))
     return spread
+
+
+def spread_within(positions: Iterable[float], distance: float) -> list[float]:
+    """Move positions of labels apart, and back where they would exceed 1.
+
+    Parameters
+    ----------
+    positions : iterable of float
+        Ascending, in fractions of a panel.
+    distance : float
+        Least distance between neighbours; less where there are too many for it.
+
+    Returns
+    -------
+    list of float
+        The positions in the same order.
+    """
+    spread = spread_positions(positions, distance)
+    if not spread or spread[-1] <= 1:
+        return spread
+    distance = min(distance, 1 / len(spread))
+    downwards = spread_positions(
+        [1 - min(place, 1.0) for place in spread[::-1]], distance
+    )
+    return [1 - place for place in downwards[::-1]]

@@ -33,17 +33,10 @@ CUT_MARGIN_EV = 7.5  # above and below a region, in maps beside cuts
 PANEL_WIDTH_INCHES, PANEL_HEIGHT_INCHES = 3.6, 2.9  # with labels
 TITLE_INCHES, MAP_TITLE_INCHES = 0.3, 0.5
 MIN_WIDTH_INCHES = 5.0  # the title needs it
-LEGEND_HEIGHT = 0.06  # of a panel, for each sample
 SPECTRA_SPACING = Spacing(across=0.75)
 MAP_SPACING = Spacing(0.75, 0.5, 0.15, 0.75, 0.75, 0.75)
 
 _KIND_LABELS = {"spfy": "sPFY", "ipfy": "iPFY"}
-_SCALE_LABELS = {
-    "none": "",
-    "max": " / maximum",
-    "area": " / area",
-    "edge": " / edge jump",
-}
 
 
 @dataclass(frozen=True)
@@ -73,9 +66,7 @@ class RegionDescription:
     @property
     def scale_label(self) -> str:
         """What spectra are divided by."""
-        if isinstance(self.scale, str):
-            return _SCALE_LABELS[self.scale]
-        return f" / mean ({self.scale[0]:g}–{self.scale[1]:g} eV)"
+        return labels.scale_label(self.scale)
 
 
 @dataclass(frozen=True)
@@ -348,8 +339,6 @@ def _finish_overlay(
     axes.margins(x=0.01)
     axes.locator_params(axis="x", nbins=6)
     x_label = labels.axis_label(str(spectrum_axis(first).name))
-    y_label = y_label or labels.quantity_label(first["intensity"], "intensity")
+    y_label = y_label or labels.intensity_label(first)
     style.label_axes(axes, x_label, y_label, title, style.PANEL_SIZE)
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + LEGEND_HEIGHT * len(spectra) * (high - low))
-    axes.legend(frameon=False, fontsize=style.SMALL_SIZE, loc="upper right")
+    style.add_legend(axes, title=style.BARS if axes.collections else "")

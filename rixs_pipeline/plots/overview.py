@@ -113,7 +113,7 @@ def _draw_yields(axes: Axes, yields: Mapping[str, xr.Dataset], title: str) -> No
             label=labels.escape_math(name),
         )
     style.label_axes(axes, "", "yield / maximum", title, style.PANEL_SIZE)
-    axes.legend(frameon=False, fontsize=style.SMALL_SIZE)
+    style.add_legend(axes, columns=len(yields))
 
 
 def _draw_emission(axes: Axes, spectrum: xr.Dataset, window: Limits) -> None:

@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rixs_pipeline.plots import style
-from rixs_pipeline.plots.labels import spread_positions
+from rixs_pipeline.plots.labels import spread_within
 from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
+    from matplotlib.transforms import Bbox
 
 Point = tuple[float, float]
 
 NARROW = 0.15  # of a panel's width: names of narrower outlines are upright
 CLOSE_EV = 1e-6  # corners this close to the end of a panel touch it
 SPACING = 0.05  # of a panel's height: least distance between names in the margin
+UPRIGHT_INCHES = 0.19  # width of an upright name with its ground
+POINTS_PER_INCH = 72
 PADDING_INCHES = 0.15  # beside the names in the margin
 IN_MARGIN = "axes fraction"  # coordinates of the names in the margin, and of no others
 NAME_BOX = {"boxstyle": "round,pad=0.2", "fc": "0.2", "ec": "none", "alpha": 0.85}
@@ -137,11 +141,16 @@ def _area(corners: FloatArray) -> float:
 def _write_names(axes: Axes, labels: Sequence[_Label]) -> None:
     """Write the names of outlines: in the right margin where one reaches it."""
     heights = np.array([_height_at_right(axes, label) for label in labels])
-    for number in np.flatnonzero(np.isnan(heights)).tolist():
-        _write_at_outline(axes, labels[number])
+    inside = [labels[number] for number in np.flatnonzero(np.isnan(heights)).tolist()]
+    cut_off = [label for label in inside if _is_cut_off([label.corners], axes)]
+    _write_beside_feet(axes, cut_off)
+    boxes: list[Bbox] = []
+    for label in inside:
+        if not any(label is other for other in cut_off):
+            boxes.append(_write_below_outline(axes, label, boxes))
     order = np.argsort(heights, kind="stable")
     in_margin = order[np.isfinite(heights[order])]
-    spread_heights = spread_positions(heights[in_margin], SPACING)
+    spread_heights = spread_within(heights[in_margin], SPACING)
     for number, height in zip(in_margin.tolist(), spread_heights, strict=True):
         place = {"xycoords": IN_MARGIN, "ha": "left", "va": "center"}
         _write(axes, labels[number], (1.0, height), (4, 0), **place)
@@ -157,31 +166,58 @@ def _height_at_right(axes: Axes, label: _Label) -> float:
     return float(axes.transLimits.transform((right, at_right.mean()))[1])
 
 
-def _write_at_outline(axes: Axes, label: _Label) -> None:
-    """Write a name below its outline, upright where it is narrow.
+def _write_beside_feet(axes: Axes, labels: Sequence[_Label]) -> None:
+    """Write names upright at the left feet of outlines that the panel cuts off.
 
-    Where the outline is cut off below or above, the name is upright beside its foot.
+    Names that would cover each other, or leave the panel, move to the right.
+    """
+    feet = [_foot(label) for label in labels]
+    places = [axes.transLimits.transform(foot)[0] for foot in feet]
+    width = axes.bbox.width / axes.figure.dpi
+    line = UPRIGHT_INCHES / width
+    left_of_feet = [max(place - line / 2, line / 2) for place in places]
+    order = np.argsort(left_of_feet, kind="stable").tolist()
+    spread = spread_within([left_of_feet[number] for number in order], line)
+    for number, place in zip(order, spread, strict=True):
+        bottom = axes.transLimits.transform(feet[number])[1]
+        position = {"rotation": 90, "ha": "center", "va": "bottom"}
+        coordinates = {"xycoords": axes.transAxes}
+        _write(axes, labels[number], (place, bottom), (0, 5), **position, **coordinates)
+
+
+def _write_below_outline(axes: Axes, label: _Label, boxes: Sequence[Bbox]) -> Bbox:
+    """Write a name below its outline, upright where it is narrow, and return its box.
+
+    It moves down, or to the right, until it covers none of the `boxes` of other names.
     """
     left_end, right_end = axes.get_xlim()
+    is_narrow = np.ptp(label.corners[:, 0]) < NARROW * (right_end - left_end)
+    offset = np.array([2.0, -5.0])
+    step = np.array([1.0, 0.0]) if is_narrow else np.array([0.0, -1.0])
+    angle = 90 if is_narrow else 0
+    text = _write(
+        axes, label, _foot(label), (2, -5), rotation=angle, ha="left", va="top"
+    )
+    box = text.get_window_extent()
+    while any(box.overlaps(other) for other in boxes):
+        offset += step * UPRIGHT_INCHES * POINTS_PER_INCH
+        text.set_position((offset[0], offset[1]))
+        box = text.get_window_extent()
+    return box
+
+
+def _foot(label: _Label) -> Point:
+    """Return the lowest corner at the left end of an outline."""
     incident, emission = label.corners.T
     is_at_left = np.abs(incident - incident.min()) < CLOSE_EV
-    foot = incident.min(), emission[is_at_left].min()
-    if _is_cut_off([label.corners], axes):
-        is_leftmost = foot[0] - left_end < CLOSE_EV
-        shift = 4 if is_leftmost else -4
-        side = "left" if is_leftmost else "right"
-        _write(axes, label, foot, (shift, 5), rotation=90, ha=side, va="bottom")
-    else:
-        is_narrow = np.ptp(incident) < NARROW * (right_end - left_end)
-        angle = 90 if is_narrow else 0
-        _write(axes, label, foot, (2, -5), rotation=angle, ha="left", va="top")
+    return incident.min(), emission[is_at_left].min()
 
 
 def _write(
     axes: Axes, label: _Label, position: Point, offset: Point, **options: Any
-) -> None:
+) -> Annotation:
     """Write a name in its colour on a dark ground, `offset` points from a position."""
-    axes.annotate(
+    return axes.annotate(
         label.name,
         position,
         offset,

@@ -18,6 +18,7 @@ from rixs_pipeline.plots.spectrum_data import (
 )
 from rixs_pipeline.plots.style import Spacing
 from rixs_pipeline.plots.waterfall import waterfall_figure
+from rixs_pipeline.plots.windows import shade_windows, spectrum_windows
 from rixs_pipeline.types import BoolArray
 
 if TYPE_CHECKING:
@@ -69,11 +70,18 @@ def spectrum_figure(
     for panel in upper_panels:
         _draw_full_range(panel, spectrum, full_range, window)
     _draw_spectrum(axes, spectrum, style.BLUE, window)
-    subtitle = "bars: one standard deviation; band: 95 %" if _has_band(spectrum) else ""
+    subtitle = f"{style.BARS}; band: 95 %" if _has_band(spectrum) else ""
+    if spectrum.attrs.get("kind") == "reading":
+        subtitle = "the log has no errors of readings"
     if _has_elastic_line(spectrum):
         _draw_elastic_line(axes, spectrum)
         subtitle += "; dashed: elastic line, subtracted"
     _finish_panel(axes, [spectrum], window, subtitle)
+    windows = spectrum_windows(spectrum)
+    if windows:
+        shade_windows(axes, windows)
+        axes.set_xlim(window)
+        style.add_legend(axes)
     return figure
 
 
@@ -154,8 +162,9 @@ def overlay_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
     for number, label in enumerate(spectra):
         colour = style.series_colour(number)
         _draw_spectrum(axes, ordered[number], colour, window, label)
-    _finish_panel(axes, ordered, window)
-    axes.legend(frameon=False, fontsize=style.TEXT_SIZE)
+    bands = "; bands: 95 %" if any(map(_has_band, ordered)) else ""
+    _finish_panel(axes, ordered, window, f"{style.BARS}{bands}")
+    style.add_legend(axes)
     if has_difference:
         axes.set_xlabel("")
         difference = _subtract(ordered[1], ordered[0])
@@ -205,13 +214,13 @@ def overview_figure(
         With a panel a region.
     """
     page = page or FigurePage()
-    title = f"{title} (bars: one standard deviation; bands: 95 %)"
+    title = f"{title}: spectra of all regions ({style.BARS}; bands: 95 %)"
     figure = page.empty_figure(title, _new_overview_figure, len(spectra))
     for axes, (name, dataset) in zip(figure.axes, spectra.items(), strict=True):
         spectrum = sort_spectrum(dataset)
         window = _edge_window(spectrum)
         _draw_spectrum(axes, spectrum, style.BLUE, window)
-        label = labels.spectrum_label(name)
+        label = labels.spectrum_label(name, spectrum)
         _finish_panel(axes, [spectrum], window, label, style.SMALL_SIZE)
         axes.locator_params(nbins=5)
     return figure
@@ -335,9 +344,7 @@ def _finish_panel(
 ) -> None:
     """Set labels, zero line and limits."""
     x_label = labels.quantity_label(spectrum_axis(spectra[0]))
-    is_inverse = spectra[0].attrs.get("kind") == "ipfy"
-    name = "inverse intensity" if is_inverse else ""
-    y_label = labels.quantity_label(spectra[0]["intensity"], name)
+    y_label = labels.intensity_label(spectra[0])
     style.label_axes(axes, x_label, y_label, title, size)
     style.draw_zero_line(axes)
     axes.set_xlim(window)
@@ -350,7 +357,7 @@ def _intensity_limits(spectra: Sequence[xr.Dataset], window: Limits) -> Limits:
     Points with hardly any exposure are not regarded, and bands only up to half as far
     again as the bars: that of an inverse yield of a few counts has no end.
     """
-    bar_ends = [np.zeros(1)]
+    bar_ends, value_ends = [np.zeros(1)], [0.0]
     band_ends = [np.zeros(1)]
     for spectrum in spectra:
         intensity = spectrum["intensity"].values
@@ -360,11 +367,15 @@ def _intensity_limits(spectra: Sequence[xr.Dataset], window: Limits) -> Limits:
         values = intensity[is_regarded]
         errors = np.nan_to_num(spectrum["intensity_errors"].values[is_regarded])
         bar_ends += [values - errors, values + errors]
+        value_ends.append(float(values.max(initial=0.0)))
         if _has_band(spectrum):
             band_ends.append(spectrum["intensity_lower"].values[is_regarded])
             band_ends.append(spectrum["intensity_upper"].values[is_regarded])
     bars = np.concatenate(bar_ends)
-    low, high = np.min(bars), np.max(bars)
+    low, high = float(bars.min()), float(bars.max())
+    if all(spectrum.attrs.get("kind") == "ipfy" for spectrum in spectra):
+        # positive; bars of points without counts are longer than all values
+        low, high = 0.0, min(high, BAND_LIMIT * max(value_ends))
     bands = np.nan_to_num(np.concatenate(band_ends), posinf=np.inf, neginf=-np.inf)
     bands = np.clip(bands, BAND_LIMIT * low, BAND_LIMIT * high)
     low = min(low, bands.min())

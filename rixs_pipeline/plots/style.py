@@ -35,6 +35,9 @@ WRITTEN_OUT_POWERS = (-3, 5)
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 SERIES = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
+BARS = "bars: one standard deviation"  # wherever there are any
+MOST_LEGEND = 0.6  # of the height of a panel
+LEGEND_ROW_INCHES, LEGEND_MARGIN_INCHES = 0.16, 0.12  # of texts of `SMALL_SIZE`
 DARK_GREY, GREY, LIGHT_GREY, PALE_GREY = "0.25", "0.45", "0.75", "0.9"
 
 
@@ -179,6 +182,36 @@ def series_colour(number: int) -> str:
 def draw_zero_line(axes: Axes) -> None:
     """Draw a thin line at zero, behind all data."""
     axes.axhline(0, color=GREY, lw=0.8, zorder=0)
+
+
+def add_legend(axes: Axes, columns: int = 1, title: str = "") -> None:
+    """Add a legend at the top right of a panel, with space for it above the curves.
+
+    Parameters
+    ----------
+    axes : Axes
+        The panel in its final place, with a linear scale and final limits.
+    columns : int
+        Of the legend.
+    title : str
+        Above its entries.
+    """
+    number = len(axes.get_legend_handles_labels()[1])
+    rows = -(-number // columns) + bool(title)
+    height = axes.bbox.height / axes.figure.dpi
+    space = (LEGEND_MARGIN_INCHES + LEGEND_ROW_INCHES * rows) / height
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, low + (high - low) / (1 - min(space, MOST_LEGEND)))
+    axes.legend(
+        loc="upper right",
+        ncols=columns,
+        frameon=False,
+        title=title,
+        title_fontsize=SMALL_SIZE,
+        fontsize=SMALL_SIZE,
+        labelspacing=0.3,
+        borderaxespad=0.3,
+    )
 
 
 def draw_error_bars(

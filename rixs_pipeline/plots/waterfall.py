@@ -49,7 +49,7 @@ def waterfall_figure(
     axes = figure.add_subplot(style.add_grid(figure)[0])
     top = highest_intensity(spectra.values(), window)
     draw_waterfall(axes, spectra, window, top)
-    label_waterfall(axes, spectra)
+    label_waterfall(axes, spectra, style.BARS)
     return figure
 
 

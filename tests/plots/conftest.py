@@ -219,7 +219,11 @@ def make_calibration() -> Callable[..., xr.Dataset]:
             "curve_energy": (pixel_curve, curves[1]),
         }
         dataset = schema.labelled(values | offsets(generator), schema.PIXEL_CALIBRATION)
-        dataset.attrs = {"run": "cal0000", "reference_set": "srd128"}
+        dataset.attrs = {
+            "run": "cal0000",
+            "sample": "reference_mix",
+            "reference_set": "srd128",
+        }
         return dataset
 
     return make

@@ -1,9 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.plots import calibration, labels, style
+from rixs_pipeline.plots import calibration, labels, reference_spectrum, style
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +38,11 @@ def draw(figure):
 
 
 def test_a_pixel_page_names_its_status_and_every_line(twelve, page):
-    assert page.get_suptitle() == "cal0000, pixel 3: ok"
+    assert page.get_suptitle() == "reference_mix, reference run cal0000, pixel 3: ok"
     spectrum = page.axes[0]
-    assert texts(spectrum) == [
-        "C Kα",
-        "N Kα",
-        "O Kα",
-        "Fe Lα",
-        "Ni Lα",
-        "Cu Lα",
-        "elastic",
-    ]
+    note, *names = texts(spectrum)
+    assert note == "grey: not used for the energy scale; ?: peak of no reference line"
+    assert names == ["C Kα", "N Kα", "O Kα", "Fe Lα", "Ni Lα", "Cu Lα", "elastic"]
     marks = [
         line.get_xdata()[0] for line in spectrum.lines if line.get_linestyle() == ":"
     ]
@@ -117,13 +113,51 @@ def test_the_gain_curve_shows_its_curvature(twelve, page):
 
 
 @pytest.mark.parametrize(
-    ("pixel", "status"), [(5, "dead: no pulses"), (11, "misassigned: a line misses")]
+    ("pulses", "ending"), [(0, ""), (12, "; 12 accepted pulses, too few to calibrate")]
 )
-def test_a_bad_pixel_has_a_page_too(twelve, pixel, status):
-    figure = calibration.calibration_figure(twelve, pixel)
-    assert figure.get_suptitle().startswith(f"cal0000, pixel {pixel}: {status}")
-    assert ("no gain curve" in texts(figure.axes[3])) == status.startswith("dead")
+def test_a_pixel_without_pulses_has_one_line_of_text(twelve, inside, pulses, ending):
+    counts = np.zeros((twelve.sizes["pixel"], 1300), dtype=int)
+    counts[2, :pulses] = 1
+    dataset = twelve.assign(height_counts=(("pixel", "height_bin"), counts))
+    figure = calibration.calibration_figure(dataset, 5)
+    assert figure.get_suptitle() == "reference_mix, reference run cal0000"
+    assert not figure.axes
+    (text,) = figure.texts[1:] if len(figure.texts) > 1 else figure.texts
+    assert text.get_text() == f"pixel 5 is not calibrated: dead: no pulses{ending}"
+    inside(figure)
+
+
+def test_a_misassigned_pixel_has_a_page_too(twelve):
+    figure = calibration.calibration_figure(twelve, 11)
+    assert "pixel 11: misassigned: a line misses" in figure.get_suptitle()
     draw(figure)
+
+
+def with_peaks(dataset, energies):
+    """The same dataset with peaks of all pixels at these energies, eV."""
+    curves = zip(
+        dataset["curve_energy"].values,
+        dataset["curve_pulse_height"].values,
+        strict=True,
+    )
+    heights = [np.interp(energies, energy, height) for energy, height in curves]
+    return dataset.assign(peak_pulse_height=(("pixel", "peak"), np.array(heights)))
+
+
+def test_peaks_of_the_spectrum_are_named(twelve, inside):
+    set_lines = {"Fe_La": 704.8, "Fe_Lb": 718.3, "Mn_La": 637.4, "Mn_Lb": 648.8}
+    dataset = with_peaks(twelve, [524.0, 612.0, 637.0, 717.0])
+    dataset["peak_pulse_height"][:7, 1] = np.nan  # in fewer than half of the pixels
+    dataset = dataset.assign_attrs(set_lines=json.dumps(set_lines))
+    marks = reference_spectrum.find_marks(dataset)
+    assert [mark.text for mark in marks if not mark.is_reference] == ["Mn Lα", "Fe Lβ"]
+    dataset = with_peaks(dataset, [612.0])
+    (unknown,) = [m for m in reference_spectrum.find_marks(dataset) if "?" in m.text]
+    assert unknown.text == "? 612 eV"
+    assert unknown.energy == pytest.approx(612.0, abs=0.5)
+    figure = calibration.calibration_summary_figure(dataset)
+    assert {"? 612 eV", "Fe Lβ"} <= set(texts(figure.axes[0]))
+    inside(figure)
 
 
 def without_scale(dataset):
@@ -198,16 +232,17 @@ def test_statuses_may_be_bytes(twelve):
     as_bytes = twelve.assign(status=("pixel", twelve["status"].values.astype("S")))
     assert (
         calibration.calibration_figure(as_bytes, 5).get_suptitle()
-        == "cal0000, pixel 5: dead: no pulses"
+        == "reference_mix, reference run cal0000"
     )
     assert (
         calibration.calibration_summary_figure(as_bytes).get_suptitle()
-        == "cal0000, srd128, 7 of 12 pixels ok"
+        == "reference_mix, reference run cal0000: 7 of 12 pixels ok (reference lines: "
+        "srd128)"
     )
 
 
 def test_the_summary_sums_the_pixels_that_are_ok(array, summary):
-    assert summary.get_suptitle() == "cal0000, srd128, 235 of 240 pixels ok"
+    assert "reference run cal0000: 235 of 240 pixels ok" in summary.get_suptitle()
     ok = array["status"].values == "ok"
     assert (
         summary.axes[0].lines[0].get_ydata().sum() == array["spectrum"].values[ok].sum()
@@ -230,10 +265,12 @@ def test_strips_show_every_pixel_and_the_median_of_the_good_ones(
     assert np.array_equal(
         np.round(dots.get_xdata()).astype(int), np.tile(np.arange(7), 235)
     )
-    assert len(crosses.get_ydata()) == np.isfinite(array[name].values[~ok]).sum()
+    arrows = [line for line in axes.lines if line.get_marker() in ("^", "v")]
+    number = len(crosses.get_ydata()) + sum(len(line.get_ydata()) for line in arrows)
+    assert number == np.isfinite(array[name].values[~ok]).sum()
     low, high = axes.get_ylim()
     assert np.all((crosses.get_ydata() >= low) & (crosses.get_ydata() <= high))
-    (medians,) = [
+    *_, medians = [
         np.array(c.get_segments())[:, 0, 1]
         for c in axes.collections
         if isinstance(c, LineCollection)
@@ -243,8 +280,8 @@ def test_strips_show_every_pixel_and_the_median_of_the_good_ones(
 
 def test_a_misassigned_pixel_does_not_set_the_axis_of_residuals(summary):
     low, high = summary.axes[1].get_ylim()
-    assert -3 < low < -2  # the 2 eV of C Ka
-    assert 2 < high < 3
+    assert -4 < low < -2  # the 2 eV of C Ka, and space for arrows
+    assert 2 < high < 4
 
 
 def test_statuses_are_counted_by_reason_with_their_pixels(summary):

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,23 @@ def test_the_ratio_of_a_feature_is_named():
     dataset = dataset.assign({name: ("compared", r) for name, r in ratios.items()})
     below = comparison_figure(dataset, "comparison").axes[1]
     assert legend(below)[0].endswith("feature × 1.50 (1.40 to 1.60)")
+
+
+def test_the_windows_of_the_compared_feature_are_shaded(inside):
+    feature = {"region": "O_sPFY", "window": [780, 782], "baseline": [790, 799]}
+    dataset = compared(np.linspace(770.0, 800.0, 31))
+    dataset.attrs["comparison"] = json.dumps({"feature": feature})
+    assert not comparison_figure(dataset, "comparison").axes[0].patches
+    dataset = dataset.assign(amplitude=("sample", [1.0, 2.0, 3.0]))
+    figure = comparison_figure(dataset, "comparison")
+    for axes in figure.axes:
+        ends = [(patch.get_x(), patch.get_width()) for patch in axes.patches]
+        assert ends == [(780, 2), (790, 9)]
+        assert axes.get_xlim() == (770, 800)
+    windows = ["feature: 780 to 782 eV", "baseline: 790 to 799 eV"]
+    assert legend(figure.axes[0])[-2:] == windows
+    assert figure.axes[0].get_title(loc="left") == "bars: one standard deviation"
+    inside(figure)
 
 
 def test_a_long_emission_spectrum_is_shown_where_it_has_counts():

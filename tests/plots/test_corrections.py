@@ -48,7 +48,7 @@ def test_every_line_is_shown_against_the_arrival_phase(dataset, figure, panel, e
     assert axes.get_title(loc="left").endswith(
         f": {rms:.2f} eV rms (statistics: 0.10 eV)"
     )
-    assert axes.get_xlabel() == "arrival phase within a sample"
+    assert axes.get_xlabel() == "arrival phase (digitiser samples)"
 
 
 def test_before_and_after_share_their_scale_and_one_legend(figure):
@@ -135,15 +135,19 @@ def make_shifts():
 def test_line_shifts_and_pixels_with_gain_jumps(make_shifts):
     dataset = make_shifts()
     figure = corrections.line_shifts_figure(dataset)
-    assert figure.get_suptitle() == "cal0000 to cal0009: gain jumps in 2 of 240 pixels"
+    title = "reference runs cal0000 to cal0009: gain jumps in 2 of 240 pixels"
+    assert figure.get_suptitle() == title
     axes, table = figure.axes
-    dots, crosses = (
+    dots, arrows = (
         next(line for line in axes.lines if line.get_marker() == marker)
-        for marker in "ox"
+        for marker in "o^"
     )
     steady = dataset["shift"].values[~dataset["has_jumped"].values]
     assert np.sort(dots.get_ydata()) == pytest.approx(np.sort(steady.ravel()))
-    assert len(crosses.get_ydata()) == 12
+    assert len(arrows.get_ydata()) == 12
+    jumps = dataset["shift"].values[[6, 7], 0]
+    beside = [text.get_text() for text in axes.texts]
+    assert f"{jumps.min():.1f} to\n{jumps.max():.1f}" in beside
     assert axes.get_ylim()[1] < 5  # the jumps do not set the scale
     head, *rows = table.texts[0].get_text().split("\n")
     assert head.split("  ")[0] == "shift (eV)"

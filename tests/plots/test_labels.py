@@ -49,6 +49,29 @@ def test_labels_are_spread_apart_and_never_moved_down(positions, distance):
     assert all(new >= old for old, new in zip(positions, spread, strict=True))
 
 
-def test_readings_of_the_log_say_what_they_are():
-    assert labels.spectrum_label("log_tey") == "TEY of the log, over I0"
-    assert labels.spectrum_label("O_sPFY") == "O_sPFY"
+@pytest.mark.parametrize(
+    ("units", "name", "axis"),
+    [
+        ("tey/i0", "TEY (log file), divided by I0", "TEY / I0 (ratio of log readings)"),
+        ("tey", "TEY (log file), no I0", "TEY (log reading)"),
+    ],
+)
+def test_readings_of_the_log_say_what_they_are(make_spectrum, units, name, axis):
+    spectrum = make_spectrum(region='{"kind": "reading", "channel": "tey"}')
+    assert labels.spectrum_label("O_sPFY", spectrum) == "O_sPFY"
+    spectrum.attrs["kind"] = "reading"
+    spectrum["intensity"].attrs["units"] = units
+    assert labels.spectrum_label("log_tey", spectrum) == name
+    assert labels.intensity_label(spectrum) == axis
+
+
+def test_the_intensity_axis_says_what_was_divided(make_spectrum):
+    spectrum = make_spectrum(region='{"scale": [540, 548]}')
+    unit = spectrum["intensity"].attrs["units"]
+    assert labels.intensity_label(spectrum) == f"intensity ({unit})"
+    spectrum.attrs |= {"kind": "ipfy", "scale_factor": 2.0}
+    spectrum["intensity"].attrs["units"] = ""
+    text = "inverse PFY, exposure / counts / mean (540–548 eV)"
+    assert labels.intensity_label(spectrum) == text
+    spectrum.attrs |= {"channel": "tey", "scale": "edge"}
+    assert labels.intensity_label(spectrum) == "absorption / edge jump"

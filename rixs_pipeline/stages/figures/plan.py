@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
+from rixs_pipeline.plots.labels import edge_label
 from rixs_pipeline.stages.figures.draw import FigureSet
 from rixs_pipeline.stages.figures.multi_panel import plan_multi_panel
 from rixs_pipeline.stages.figures.reference_runs import (
@@ -164,6 +165,7 @@ def _plan_comparison(
         tests_path = paths.comparison_product(out, name, edge)
         compared = ComparedSamples(
             name=f"{name}-{edge}",
+            title=f"{name}, {edge_label(edge)}",
             spectra_paths=spectra_paths,
             regions=comparison.regions,
             tests_path=tests_path if tests_path in products else None,

@@ -107,7 +107,11 @@ def find_line_shifts(before: xr.Dataset, after: xr.Dataset) -> xr.Dataset:
         "shift": (("pixel", "line"), shifts),
         "has_jumped": ("pixel", line_shifts.have_jumped(shifts)),
     }
-    attributes = {"before": before.attrs["run"], "after": after.attrs["run"]}
+    attributes = {
+        "before": before.attrs["run"],
+        "after": after.attrs["run"],
+        "sample": before.attrs.get("sample", ""),
+    }
     return before[["line_name"]].assign(values).assign_attrs(attributes)
 
 

@@ -56,14 +56,16 @@ def map_figures(
     """
     map_path = paths.map_product(out, sample, edge)
     rixs_map = nexus.read_entry(map_path)
-    title = _title(rixs_map)
+    title = labels.sample_edge_title(rixs_map)
     path = partial(paths.figure, out, map_path.stem)
     outlines = outlines_on_map(rixs_map, regions)
-    outlined_map = partial(maps.map_figure, rixs_map, title, outlines)
+    map_title = f"{title}: RIXS map"
+    outlined_map = partial(maps.map_figure, rixs_map, map_title, outlines)
     yield PlannedFigure(path("map"), [rixs_map, outlines], outlined_map)
     passes = _line_positions(out, rixs_map)
     if passes:
-        plot = partial(corrections.line_positions_figure, passes, f"{title}: lines")
+        lines_title = f"{title}: emission lines by scan"
+        plot = partial(corrections.line_positions_figure, passes, lines_title)
         yield PlannedFigure(path("lines"), [passes, title], plot)
 
 
@@ -88,12 +90,12 @@ def spectra_figures(
     """
     source = paths.spectra_product(out, sample, edge)
     by_region = nexus.read_entries(source)
-    title = _title(next(iter(by_region.values())))
+    title = labels.sample_edge_title(next(iter(by_region.values())))
     path = partial(paths.figure, out, source.stem)
     overview = partial(spectra.overview_figure, by_region, title, PAGE)
     yield PlannedFigure(path("overview"), [by_region, title], overview)
     for name, spectrum in by_region.items():
-        label = labels.spectrum_label(name)
+        label = labels.spectrum_label(name, spectrum)
         plot = partial(spectra.spectrum_figure, spectrum, f"{title}: {label}", PAGE)
         yield PlannedFigure(path(name), [spectrum, title], plot)
     for name, spectrum_names in cuts_by_region.items():
@@ -105,10 +107,6 @@ def spectra_figures(
         if len(cuts) > 1:
             plot = partial(spectra.cuts_figure, cuts, f"{title}: {name}")
             yield PlannedFigure(path(name), [cuts, title], plot)
-
-
-def _title(dataset: xr.Dataset) -> str:
-    return f"{dataset.attrs['sample']}, {dataset.attrs['edge']}"
 
 
 def _line_positions(out: Path, rixs_map: xr.Dataset) -> dict[str, xr.Dataset]:
@@ -150,8 +148,7 @@ def absorption_figures(out: Path, sample: str, edge: str) -> Iterator[PlannedFig
     channels = {channel.upper(): spectrum for channel, spectrum in by_channel.items()}
     first = next(iter(channels.values()))
     normalisation = labels.normalisation_label(first.attrs["scale"])
-    sample_edge = f"{first.attrs['sample']}, {first.attrs['edge']}"
-    title = f"{sample_edge}: absorption, {normalisation}"
+    title = f"{labels.sample_edge_title(first)}: absorption, {normalisation}"
     path = paths.figure(out, source.stem, "xas")
     plot = partial(spectra.overlay_figure, channels, title)
     yield PlannedFigure(path, channels, plot)
@@ -165,6 +162,8 @@ class ComparedSamples:
     ----------
     name : str
         Of the comparison and edge, e.g. heating-Co_L.
+    title : str
+        Of its figures.
     spectra_paths : mapping of str to Path
         Sample -> its spectra.
     regions : tuple of str or None
@@ -174,6 +173,7 @@ class ComparedSamples:
     """
 
     name: str
+    title: str
     spectra_paths: Mapping[str, Path]
     regions: tuple[str, ...] | None
     tests_path: Path | None
@@ -206,7 +206,7 @@ def comparison_figures(out: Path, compared: ComparedSamples) -> Iterator[Planned
         if selected is not None and region not in selected:
             continue
         path = paths.figure(out, "compare", compared.name, region)
-        title = f"{compared.name}: {region}"
+        title = f"{compared.title}: {region}"
         if region in tests:
             plot = partial(comparison.comparison_figure, tests[region], title)
             yield PlannedFigure(path, tests[region], plot)

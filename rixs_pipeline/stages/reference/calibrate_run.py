@@ -86,11 +86,17 @@ def calibrate_run(
         "narrowest_share": _narrowest_share(result),
         "repeated_pulses": json.dumps(_repeated_pulses(result)),
         "unexplained_peaks": json.dumps(unexplained_energies(result)),
+        "set_lines": json.dumps(_set_lines(reference)),
     }
     dataset.attrs |= tail_attributes(result.response.tail)
     dataset.attrs |= reference.attributes()
     check(dataset, PIXEL_CALIBRATION, run.name)
     return dataset
+
+
+def _set_lines(reference: ReferenceSet) -> dict[str, float]:
+    """Return all lines of a reference set with their energies, eV."""
+    return {name: line.energy for name, line in reference.lines.items()}
 
 
 def unexplained_energies(result: Calibration) -> list[float]:
