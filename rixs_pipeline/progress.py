@@ -42,11 +42,35 @@ def show_progress(
 
 
 @contextmanager
+def show_activity(activity: str) -> Iterator[None]:
+    """Show on a terminal that something is at work whose progress is not known.
+
+    Parameters
+    ----------
+    activity : str
+        Such as "reading logs".
+
+    Yields
+    ------
+    None
+        While it is shown.
+    """
+    if not (sys.stderr.isatty() and log.isEnabledFor(logging.INFO)):
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"{activity} ..."):
+        yield
+
+
+@contextmanager
 def _bar(activity: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     from rich import progress  # takes 50 ms to load, which only a terminal needs
     from rich.console import Console
 
     columns = (
+        progress.SpinnerColumn(),  # the first task may take long
         progress.TextColumn(f"{activity}: {{task.completed}} of {{task.total}} {unit}"),
         progress.BarColumn(),
         progress.TimeRemainingColumn(),

@@ -55,6 +55,24 @@ def test_nothing_to_do(caplog, capsys):
     assert (caplog.messages, capsys.readouterr().err) == ([], "")
 
 
+def activity(text):
+    with progress.show_activity(text):
+        pass
+
+
+def test_an_activity_is_shown_on_a_terminal_only(monkeypatch, capsys, caplog):
+    caplog.set_level(logging.INFO, "rixs_pipeline")
+    activity("reading logs")
+    assert (caplog.messages, capsys.readouterr().err) == ([], "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    activity("reading logs")
+    assert "reading logs ..." in capsys.readouterr().err
+    caplog.set_level(logging.ERROR, "rixs_pipeline")
+    activity("reading logs")
+    assert capsys.readouterr().err == ""
+
+
 def states(clock, *steps):
     line = progress.StateLine()
     for seconds, state, detail in steps:

@@ -5,14 +5,16 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from rixs_pipeline import interrupt
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.io import nexus, provenance
+from rixs_pipeline.progress import show_activity, show_progress
 from rixs_pipeline.runner.freshness import Freshness
 from rixs_pipeline.runner.stage_list import STAGES, VERBS
 from rixs_pipeline.runner.summary import Summary
@@ -43,6 +45,7 @@ class Pipeline:
     summary: Summary
     freshness: Freshness
     _pending: list[Iterator[Result[Any]]] = field(default_factory=list)
+    _n_pending: int = 0
 
     def run(self) -> None:
         """Make what is not fresh, up to the last stage that was asked for."""
@@ -50,7 +53,8 @@ class Pipeline:
         with_figures = VERBS[-1] in options.verbs
         if not options.dry_run:
             used = self.context.scans if len(options.verbs) > 1 else ()
-            self.freshness.read_pulses([*self.context.beamtime.calibrations, *used])
+            with show_activity("reading pulses"):
+                self.freshness.read_pulses([*self.context.beamtime.calibrations, *used])
         for stage_class in STAGES:
             if stage_class.verb in options.verbs:
                 started = time.perf_counter()
@@ -58,8 +62,7 @@ class Pipeline:
                 _release_freed_memory()
                 self.summary.add_time(stage_class.verb, time.perf_counter() - started)
         started = time.perf_counter()
-        for results in self._pending:
-            self._record(results)
+        self._record_pending()
         if self._pending:
             self.summary.add_time(VERBS[-1], time.perf_counter() - started)
         if not options.is_partial:
@@ -77,8 +80,15 @@ class Pipeline:
         results = stage.compute(stale)
         if stage.in_background:
             self._pending.append(results)
+            self._n_pending += len(stale)
         else:
             self._record(results)
+
+    def _record_pending(self) -> None:
+        """Record what was made in the background, and show how much is left of it."""
+        results = chain.from_iterable(self._pending)
+        with show_progress("drawing", self._n_pending, "sets of figures") as report:
+            self._record(_counted(results, report))
 
     def _is_due(self, stage: Stage[Any], product: Product[Any]) -> bool:
         """Whether a product has to be computed now; record whether it is fresh."""
@@ -151,6 +161,15 @@ class Pipeline:
         if is_computed:
             self.freshness.keys.pop(product.path, None)
         self.summary.add_failure(product.name, reason)
+
+
+def _counted(
+    results: Iterable[Result[Any]], report: Callable[[int], None]
+) -> Iterator[Result[Any]]:
+    """Yield results, and report how many of them have been used."""
+    for number, result in enumerate(results, 1):
+        yield result
+        report(number)
 
 
 def _release_freed_memory() -> None:

@@ -15,6 +15,7 @@ from rixs_pipeline.io.log_copies import LogCopies
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.io.temporaries import remove_orphans
+from rixs_pipeline.progress import show_activity
 from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
 from rixs_pipeline.runner.disk_space import little_room
 from rixs_pipeline.runner.freshness import pulse_windows
@@ -72,7 +73,10 @@ def run(
         beamtime_path, out = beamtime_path.absolute(), out.absolute()
     copies = LogCopies(out / paths.LOG_COPIES)
     session = session or Session()
-    logged = discovery.discover(beamtime_path, config.beamtime, copies, session.reader)
+    with show_activity("reading logs"):
+        logged = discovery.discover(
+            beamtime_path, config.beamtime, copies, session.reader
+        )
     logged = session.select(logged)
     if options.dry_run:
         check_folder(out, beamtime_path)
@@ -107,7 +111,8 @@ def _reduce(
     memo = Memo.load(out / paths.MEMO)
     cache = ArrayCache(out / paths.ARRAY_CACHE / "clocks", not options.dry_run)
     prepare = partial(_prepare_clocks, logged, out, session)
-    corrected = correct_clocks(logged, config, memo, cache, prepare)
+    with show_activity("comparing the clocks of logs and detector"):
+        corrected = correct_clocks(logged, config, memo, cache, prepare)
     separated = separate(corrected.runs)
     discovered = replace(
         corrected, runs=separated.runs, refused=(*corrected.refused, *separated.refused)
@@ -140,5 +145,6 @@ def _reduce(
         pipeline.run()
         summary.ended = time.time()
         if not options.dry_run:
-            write_report(summary, config, pipeline.freshness.file_digest)
+            with show_activity("writing the report"):
+                write_report(summary, config, pipeline.freshness.file_digest)
     return summary
