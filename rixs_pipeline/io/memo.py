@@ -15,6 +15,7 @@ from rixs_pipeline.io.provenance import code_version, digest_values
 
 LOG = logging.getLogger(__name__)
 Found = TypeVar("Found")
+_DIGEST, _VALUES = "digest", "values"
 
 
 @dataclass
@@ -44,13 +45,13 @@ class Memo:
             return cls(path)
         try:
             with named_errors(path, consequence="ignored"):
-                return cls(path, dict(read_json(path, FileKind.DIGESTS)))
+                return cls(path, _checked(read_json(path, FileKind.DIGESTS)))
         except InputError as error:
             LOG.debug("%s", error)
             return cls(path)
 
     def has(self, depends_on: Mapping[str, Any]) -> bool:
-        """Whether a value is known already, or damaged: see `get`."""
+        """Whether a value is known already."""
         key = _key(depends_on)
         return key in self.used or key in self.known
 
@@ -78,19 +79,7 @@ class Memo:
         """
         key = _key(depends_on)
         if key not in self.used and key in self.known:
-            try:
-                found = decode(self.known[key])
-            except (
-                ArithmeticError,
-                AttributeError,
-                LookupError,
-                TypeError,
-                ValueError,
-            ):
-                LOG.debug("%s: damaged; found again", self.path)
-            else:
-                self.used[key] = self.known[key]
-                return found
+            self.used[key] = self.known[key]
         if key not in self.used:
             self.used[key] = find()
         return decode(self.used[key])
@@ -107,9 +96,10 @@ class Memo:
         values = self.used if is_complete else self.known | self.used
         if self.path is None or values == self.known:
             return
+        content = {_DIGEST: _digest(values), _VALUES: values}
         try:
             with atomic_path(self.path) as temporary:
-                temporary.write_text(json.dumps(values), encoding="utf-8")
+                temporary.write_text(json.dumps(content), encoding="utf-8")
         except OSError as error:
             LOG.debug("%s: not saved (%s)", self.path, error)
             return
@@ -118,3 +108,15 @@ class Memo:
 
 def _key(depends_on: Mapping[str, Any]) -> str:
     return digest_values({**depends_on, "program": code_version()})
+
+
+def _checked(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a file, which are as they were written."""
+    values = dict(content[_VALUES])
+    if _digest(values) != content[_DIGEST]:
+        raise ValueError("values were changed since they were written")
+    return values
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return digest_values({_VALUES: json.dumps(values)})

@@ -1,6 +1,7 @@
 """Decisions that are kept: found once, and again where they are damaged."""
 
 import json
+import math
 
 import pytest
 
@@ -42,14 +43,34 @@ def test_a_damaged_file_is_ignored(tmp_path, text):
     assert Memo.load(path).get({"scan": 1}, lambda: 3, int) == 3
 
 
-@pytest.mark.parametrize("damaged", [None, {}, "text", [[]]])
-def test_a_damaged_value_is_found_again(tmp_path, damaged):
+@pytest.mark.parametrize("damaged", [4, None, {}, "text", [[]]])
+def test_a_changed_value_is_found_again(tmp_path, damaged):
+    """A plausible one, too: the offset of a clock would move a scan."""
     path = tmp_path / "memo.json"
     memo = Memo.load(path)
     memo.get({"scan": 1}, lambda: 3, int)
     memo.save(is_complete=True)
-    path.write_text(json.dumps(dict.fromkeys(json.loads(path.read_text()), damaged)))
+    content = json.loads(path.read_text())
+    content["values"] = dict.fromkeys(content["values"], damaged)
+    path.write_text(json.dumps(content))
     assert Memo.load(path).get({"scan": 1}, lambda: 3, int) == 3
+
+
+def test_values_without_a_digest_are_found_again(tmp_path):
+    path = tmp_path / "memo.json"
+    memo = Memo.load(path)
+    memo.get({"scan": 1}, lambda: 3, int)
+    memo.save(is_complete=True)
+    path.write_text(json.dumps(json.loads(path.read_text())["values"]))
+    assert Memo.load(path).get({"scan": 1}, lambda: 5, int) == 5
+
+
+def test_nan_is_kept(tmp_path):
+    memo = Memo.load(tmp_path / "memo.json")
+    memo.get({"scan": 1}, lambda: float("nan"), float)
+    memo.save(is_complete=True)
+    later = Memo.load(tmp_path / "memo.json")
+    assert math.isnan(later.get({"scan": 1}, find_never, float))
 
 
 def test_without_room_nothing_is_kept_and_nothing_fails(tmp_path):
