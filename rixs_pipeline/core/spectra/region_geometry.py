@@ -62,21 +62,27 @@ def region_weights(
     f8 (point, bin)
         From 0 to 1.
     """
-    lower_edges = emission_edges[:-1]
-    upper_edges = emission_edges[1:]
-    n_bins = len(lower_edges)
-    weights = np.zeros((len(incident), n_bins))
+    weights = np.zeros((len(incident), len(emission_edges) - 1))
     bin_widths = np.diff(emission_edges)
     for interval in emission_intervals(region, incident):
-        low = interval.low[:, None]
-        high = interval.high[:, None]
-        bottom = np.maximum(low, lower_edges)
-        top = np.minimum(high, upper_edges)
-        weights += np.maximum(top - bottom, 0.0) / bin_widths
+        bins = _reached_bins(interval, emission_edges)
+        bottom = np.maximum(interval.low[:, None], emission_edges[:-1][bins])
+        top = np.minimum(interval.high[:, None], emission_edges[1:][bins])
+        weights[:, bins] += np.maximum(top - bottom, 0.0) / bin_widths[bins]
     if region.nearest_incident is not None:
         is_nearest = _is_nearest(region.nearest_incident, incident)
         weights[~is_nearest] = 0.0
     return weights
+
+
+def _reached_bins(interval: EmissionInterval, emission_edges: FloatArray) -> slice:
+    """Return the bins that an interval reaches at any incident energy."""
+    is_there = interval.high > interval.low
+    if not is_there.any():
+        return slice(0, 0)
+    first = np.searchsorted(emission_edges, interval.low[is_there].min(), "right") - 1
+    stop = np.searchsorted(emission_edges, interval.high[is_there].max())
+    return slice(max(int(first), 0), int(stop))
 
 
 def emission_intervals(

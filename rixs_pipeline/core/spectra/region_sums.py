@@ -94,15 +94,17 @@ def sum_region(data: MapData, region: Region) -> RegionSums:
             return _sum_along_loss(data, weights, region.joined_bins)
         places = join_emission_bins(region, data.emission_edges)
         return sum_along_emission(data, weights, places, region.joined_bins)
-    count_weights = weights / data.efficiency
+    inside = _covered_bins(weights)
+    map_counts = data.counts[:, inside]
+    count_weights = weights[:, inside] / _efficiency(data, inside)
     is_exposed = data.exposure > 0
     exposure = np.where(is_exposed, data.exposure, np.nan)
     relative_error = np.zeros(len(data.incident))
     if data.exposure_errors is not None:
         relative_error = data.relative_exposure_errors
-    number = count_weights * data.counts
-    variance = count_weights**2 * data.counts
-    counts = weights * data.counts
+    number = count_weights * map_counts
+    variance = count_weights**2 * map_counts
+    counts = weights[:, inside] * map_counts
     return RegionSums(
         axis=SpectrumAxis.INCIDENT,
         energy=data.incident,
@@ -116,6 +118,18 @@ def sum_region(data: MapData, region: Region) -> RegionSums:
         relative_error=relative_error,
         is_covered=np.asarray(weights.any(axis=1)),
     )
+
+
+def _covered_bins(weights: FloatArray) -> slice:
+    """Return the emission bins outside which all weights (point, bin) are 0."""
+    covered = np.flatnonzero(weights.any(axis=0))
+    return slice(int(covered[0]), int(covered[-1]) + 1) if len(covered) else slice(0, 0)
+
+
+def _efficiency(data: MapData, bins: slice) -> FloatArray:
+    """Return the efficiency of the detector in some emission bins."""
+    n_bins = data.counts.shape[1]
+    return np.broadcast_to(data.efficiency, n_bins)[bins]
 
 
 def relative_slope(
@@ -241,6 +255,11 @@ class _BinPart:
     weights: FloatArray
     energy: FloatArray
 
+    def crop(self, bins: slice) -> "_BinPart":
+        """Return the part within some emission bins of the map."""
+        index, weights = self.index[:, bins], self.weights[:, bins]
+        return _BinPart(index, weights, self.energy[:, bins])
+
     def add_up(self, values: FloatArray, size: int) -> FloatArray:
         """Return the sums (size,) of values (point, bin) that go to the same bin."""
         index = self.index.ravel()
@@ -258,6 +277,9 @@ def _sum_parts(
 ) -> RegionSums:
     """Return the sums of the parts in bins around the energies (n,)."""
     size = len(energy)
+    inside = _covered_bins(weights)
+    map_counts, efficiency = data.counts[:, inside], _efficiency(data, inside)
+    parts = [part.crop(inside) for part in parts]
     if joined_bins > 1:
         energy = _covered_middles(energy, parts)
     n_points = len(data.incident)
@@ -276,10 +298,10 @@ def _sum_parts(
     for part in parts:
         is_covered |= part.add_up(part.weights, size) > 0
         shares = part.weights * is_exposed[:, None]
-        count_weights = shares / data.efficiency
-        number += part.add_up(count_weights * data.counts, size)
-        variance += part.add_up(count_weights**2 * data.counts, size)
-        counts += part.add_up(shares * data.counts, size)
+        count_weights = shares / efficiency
+        number += part.add_up(count_weights * map_counts, size)
+        variance += part.add_up(count_weights**2 * map_counts, size)
+        counts += part.add_up(shares * map_counts, size)
         seconds += part.add_up(shares * exposure, size)
         np.maximum.at(largest, part.index, count_weights)
         if data.exposure_errors is not None:
