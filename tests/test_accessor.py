@@ -1,10 +1,7 @@
-"""`ds.rixs`, and the Python code of the tutorial."""
+"""`ds.rixs`: spectra and plots of an opened map."""
 
 import inspect
-import re
-from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray as xr
@@ -17,8 +14,6 @@ from rixs_pipeline.errors import InputError, RixsWarning
 
 # a window that goes across the edge holds elastic light, and says so
 pytestmark = pytest.mark.filterwarnings("ignore::rixs_pipeline.errors.RixsWarning")
-
-TUTORIAL = Path(__file__).parent.parent / "docs" / "tutorial.md"
 
 
 @pytest.fixture(scope="module")
@@ -211,20 +206,3 @@ def test_invalid_arguments_are_reported(rixs_map):
         rixs_map.rixs.region("pfy", emision=[762, 800])
     with pytest.raises((InputError, AttributeError, RuntimeError), match=r"map|rixs"):
         xr.Dataset({"a": 1}).rixs.tfy()
-
-
-def test_the_tutorial_runs(reduced_sample, tmp_path, monkeypatch):
-    mpl.use("Agg")
-    blocks = re.findall(
-        r"```python\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL
-    )
-    (tmp_path / "out").mkdir()
-    for folder in ("maps", "spectra"):
-        (tmp_path / "out" / folder).symlink_to(reduced_sample / folder)
-    monkeypatch.chdir(tmp_path)
-    exec("\n".join(blocks), {})
-    assert {path.name for path in (tmp_path / "out").glob("*.png")} == {
-        "map.png",
-        "cobalt.png",
-        "oxygen.png",
-    }

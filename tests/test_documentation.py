@@ -156,11 +156,3 @@ def test_links_lead_to_pages_and_headings(path: Path) -> None:
             if heading not in map(anchor, headings):
                 broken.append(f"{target}#{heading}")
     assert broken == []
-
-
-def test_the_config_in_the_readme_is_valid() -> None:
-    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert blocks
-    for block in blocks:
-        Config.model_validate(YAML(typ="safe").load(block))

@@ -15,6 +15,8 @@ from tests.docs.pages import DOCS
 pytest.importorskip("sphinx_book_theme")
 pytestmark = pytest.mark.slow
 
+PAGES = ("index", "explanation/comparison", "notebooks/quick_look", "reference/python")
+
 # what a browser loads by itself; links (`a`) are followed by people
 LOADED = re.compile(
     r"<(?:script|img|iframe|source|embed|object)\b[^>]*\b(?:src|data)=\"(?P<src>[^\"]*)\""
@@ -68,7 +70,7 @@ def test_a_browser_asks_for_files_only(html: Path) -> None:
         for width in (1300, 400):
             page = browser.new_page(viewport={"width": width, "height": 800})
             page.on("request", lambda request: requests.append(request.url))
-            for name in ("index", "explanation/comparison", "notebooks/quick_look"):
+            for name in PAGES:
                 page.goto((html / f"{name}.html").as_uri())
                 scrolled = page.evaluate("document.documentElement.scrollWidth")
                 assert scrolled <= width, f"{name} is wider than {width} pixels"
