@@ -45,7 +45,9 @@ def comparison_figure(dataset: xr.Dataset, title: str) -> Figure:
     grid = style.add_grid(figure, 2, 1, Spacing(down=0.45), HEIGHT_RATIOS)
     above, below = grid.subplots(squeeze=False, sharex=True)[:, 0]
     samples = labels.decode_texts(ordered["sample"].values)
-    for row, sample in enumerate(samples):
+    without_edge = json.loads(dataset.attrs.get("no_edge", "[]"))
+    for row, name in enumerate(samples):
+        sample = f"{name} (no significant edge)" if name in without_edge else name
         spectrum = ordered.isel(sample=row)
         _draw_spectrum(above, spectrum, "intensity", style.series_colour(row), sample)
     compared = labels.decode_texts(ordered["compared"].values)

@@ -14,6 +14,7 @@ from rixs_pipeline.plots.region_outlines import clip_to_panel
 from rixs_pipeline.plots.spectrum_data import (
     Limits,
     highest_intensity,
+    is_left_out,
     sort_spectrum,
     spectrum_axis,
 )
@@ -318,6 +319,9 @@ def _draw_cuts(
 def _overlay_spectra(axes: Axes, spectra: Datasets, has_errors: bool = True) -> None:
     """Draw spectra of samples, with bars of one standard deviation."""
     for row, (sample, spectrum) in enumerate(spectra.items()):
+        if is_left_out(spectrum):
+            axes.plot([], [], ls="", label=f"{sample}: no significant edge")
+            continue
         ordered = sort_spectrum(spectrum)
         energy, values = spectrum_axis(ordered).values, ordered["intensity"].values
         errors = ordered["intensity_errors"].values
@@ -335,7 +339,8 @@ def _finish_overlay(
 
     `y_label`: default is the intensity with its unit.
     """
-    first = next(iter(spectra.values()))
+    normalised = [part for part in spectra.values() if not is_left_out(part)]
+    first = next(iter(normalised or spectra.values()))
     axes.margins(x=0.01)
     axes.locator_params(axis="x", nbins=6)
     x_label = labels.axis_label(str(spectrum_axis(first).name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,9 @@ from rixs_pipeline.plots import labels, style
 from rixs_pipeline.plots.figure_page import FigurePage
 from rixs_pipeline.plots.spectrum_data import (
     Limits,
+    describe_edge,
     find_counts_window,
+    is_left_out,
     sort_spectrum,
     spectrum_axis,
 )
@@ -36,6 +39,7 @@ SAME_ENERGY_EV = 1e-3
 BAND_LIMIT = 1.5  # bands determine the intensity axis up to this multiple of the bars
 INFINITE_BAND = 100.0  # a band without upper end goes to this multiple of the intensity
 OVERVIEW_COLUMNS = 3
+MAX_NOTE_LENGTH = 108  # characters of a small line across a figure
 
 
 def spectrum_figure(
@@ -78,8 +82,11 @@ def spectrum_figure(
         subtitle += "; dashed: elastic line, subtracted"
     _finish_panel(axes, [spectrum], window, subtitle)
     windows = spectrum_windows(spectrum)
-    if windows:
-        shade_windows(axes, windows)
+    note = describe_edge(spectrum)
+    shade_windows(axes, windows)
+    if note:
+        axes.plot([], [], ls="", label=_shorten_note(note))
+    if windows or note:
         axes.set_xlim(window)
         style.add_legend(axes)
     return figure
@@ -150,6 +157,18 @@ def overlay_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
     Figure
         The difference of two spectra on the same energies is in a panel below.
     """
+    notes = [
+        f"{label} {describe_edge(spectrum)}"
+        for label, spectrum in spectra.items()
+        if is_left_out(spectrum)
+    ]
+    spectra = {
+        label: spectrum
+        for label, spectrum in spectra.items()
+        if not is_left_out(spectrum)
+    }
+    if not spectra:
+        return _text_figure(title, notes)
     ordered = [sort_spectrum(spectrum) for spectrum in spectra.values()]
     has_difference = _have_same_energies(ordered)
     figure = style.new_figure(8, 6.4 if has_difference else 5, title)
@@ -164,6 +183,8 @@ def overlay_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
         _draw_spectrum(axes, ordered[number], colour, window, label)
     bands = "; bands: 95 %" if any(map(_has_band, ordered)) else ""
     _finish_panel(axes, ordered, window, f"{style.BARS}{bands}")
+    for note in notes:
+        axes.plot([], [], ls="", label=_shorten_note(note))
     style.add_legend(axes)
     if has_difference:
         axes.set_xlabel("")
@@ -172,6 +193,19 @@ def overlay_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
         _draw_spectrum(panels[1], difference, style.BLACK, window)
         _finish_panel(panels[1], [difference], window, f"{second} − {first}")
     return figure
+
+
+def _text_figure(title: str, notes: Sequence[str]) -> Figure:
+    """Return a figure of the notes alone, a line each."""
+    figure = style.new_figure(8, 0.7 + 0.25 * len(notes), title)
+    text = "\n".join(_shorten_note(note) for note in notes)
+    figure.text(0.025, 0.1, text, size=style.SMALL_SIZE, va="bottom", linespacing=1.6)
+    return figure
+
+
+def _shorten_note(note: str) -> str:
+    """Return a note that fits into a line of a figure."""
+    return labels.escape_math(shorten(note, MAX_NOTE_LENGTH, placeholder=" …"))
 
 
 def cuts_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
@@ -221,6 +255,10 @@ def overview_figure(
         window = _edge_window(spectrum)
         _draw_spectrum(axes, spectrum, style.BLUE, window)
         label = labels.spectrum_label(name, spectrum)
+        if is_left_out(spectrum):
+            label += ", not normalised: no significant edge"
+        elif describe_edge(spectrum):
+            label += ": no significant edge"
         _finish_panel(axes, [spectrum], window, label, style.SMALL_SIZE)
         axes.locator_params(nbins=5)
     return figure

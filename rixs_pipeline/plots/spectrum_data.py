@@ -51,6 +51,19 @@ def sort_spectrum(spectrum: xr.Dataset, window: Limits | None = None) -> xr.Data
     return spectrum.isel({str(axis.name): order})
 
 
+def is_left_out(spectrum: xr.Dataset) -> bool:
+    """Return whether a spectrum was not normalised as others of a figure are."""
+    return "not_normalised" in spectrum.attrs
+
+
+def describe_edge(spectrum: xr.Dataset) -> str:
+    """Return why a spectrum is not normalised or shows no edge, or nothing."""
+    attributes = spectrum.attrs
+    if "not_normalised" in attributes:
+        return f"not normalised: {attributes['not_normalised']}"
+    return str(attributes.get("no_edge", ""))
+
+
 def highest_intensity(spectra: Iterable[xr.Dataset], window: Limits) -> float:
     """Return the highest intensity that spectra reach in a window, at least 0.
 

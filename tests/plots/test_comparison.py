@@ -86,3 +86,10 @@ def test_a_long_emission_spectrum_is_shown_where_it_has_counts():
     figure = comparison_figure(dataset, "comparison")
     assert figure.axes[1].get_xlim() == pytest.approx((685.25, 724.75))
     assert figure.axes[0].lines[0].get_drawstyle() == "steps-mid"
+
+
+def test_a_sample_without_an_edge_is_named():
+    dataset = compared(np.linspace(770.0, 800.0, 31))
+    dataset.attrs["no_edge"] = '["100C"]'
+    above = comparison_figure(dataset, "comparison").axes[0]
+    assert legend(above) == ["RT", "100C (no significant edge)", "200C"]

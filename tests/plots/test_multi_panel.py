@@ -127,3 +127,13 @@ def test_maps_of_a_region_without_limits_show_what_has_counts(rixs_map):
     seen = bins[has_counts] + 5000.0
     assert samples.emission_window(5.0) == (seen[0], seen[-1])
     assert samples_at_edge(rixs_map, ["a"]).emission_window(5.0) == (771.0, 782.0)
+
+
+def test_samples_without_an_edge_are_named_and_not_drawn(rixs_map, inside):
+    spectrum = extract_region(rixs_map, Region(kind="tfy", scale="max"))
+    without = (spectrum * np.nan).assign_attrs(not_normalised="no significant edge")
+    channels = {"tfy": {"Co_L": {"a": without, "b": spectrum}}}
+    figure = multi_panel.absorption_figure(channels, "max")
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert legend == ["a: no significant edge", "b"]
+    inside(figure)

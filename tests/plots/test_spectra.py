@@ -230,3 +230,31 @@ def test_spectra_of_one_point_and_without_any_value_are_drawn(make_spectrum, tmp
         region='{"incident": [780, 781]}',
     )
     style.save_figure(spectra.spectrum_figure(empty, "XES"), tmp_path / "xes.png")
+
+
+REASON = "no significant O K edge: emission at 515 to 530 eV rises by 0 ± 1 counts/s"
+
+
+def test_a_spectrum_without_an_edge_says_so(make_spectrum, inside):
+    spectrum = make_spectrum().assign_attrs(no_edge=REASON)
+    figure = spectra.spectrum_figure(spectrum, "O_PFY")
+    (text,) = figure.axes[0].get_legend().get_texts()
+    assert text.get_text() == REASON
+    inside(figure)
+    overview = spectra.overview_figure({"O_PFY": spectrum}, "LMR, O K edge")
+    title = overview.axes[0].get_title(loc="left")
+    assert title == "O_PFY: no significant edge"
+
+
+def test_an_overlay_leaves_out_what_is_not_normalised(make_spectrum, inside):
+    without = make_spectrum().assign_attrs(not_normalised=REASON, no_edge=REASON)
+    channels = {"TEY": make_spectrum(), "PFY": without}
+    figure = spectra.overlay_figure(channels, "absorption")
+    texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert texts == ["TEY", f"PFY not normalised: {REASON}"]
+    assert len(figure.axes) == 1  # no difference
+    inside(figure)
+    figure = spectra.overlay_figure({"PFY": without}, "absorption")
+    assert not figure.axes
+    assert figure.texts[-1].get_text() == f"PFY not normalised: {REASON}"
+    inside(figure)

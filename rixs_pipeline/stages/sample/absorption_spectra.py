@@ -11,6 +11,11 @@ import numpy as np
 from rixs_pipeline.config import XasConfig
 from rixs_pipeline.core.maps import combine
 from rixs_pipeline.core.spectra import xas
+from rixs_pipeline.core.spectra.edge_significance import (
+    SMOOTH_P,
+    is_significant,
+    smooth_probability,
+)
 from rixs_pipeline.core.spectra.edge_windows import EdgeWindows, find_edge_windows
 from rixs_pipeline.core.spectra.presets import PRESETS
 from rixs_pipeline.core.spectra.regions import RegionKind, Scale
@@ -19,6 +24,7 @@ from rixs_pipeline.core.stats.reading_noise import estimate_noise
 from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
 from rixs_pipeline.stages.sample.configured_regions import core_limits
+from rixs_pipeline.stages.sample.edge_checks import NO_EDGE, NOT_NORMALISED
 from rixs_pipeline.stages.sample.pass_axis import axis_of_passes, point_index
 from rixs_pipeline.types import Edge, FloatArray
 
@@ -192,13 +198,9 @@ def _reading_spectrum(
         dwell = scan.variables["dwell"].values
         mean = combine.weighted_mean([reading], [dwell], [index], len(axis.energy))
         passes.append(mean)
+    noise = estimate_noise(axis.energy, passes)
     normalised = normalise_passes(
-        axis.energy,
-        passes,
-        estimate_noise(axis.energy, passes),
-        how.scale,
-        how.windows,
-        is_linear=how.is_linear,
+        axis.energy, passes, noise, how.scale, how.windows, is_linear=how.is_linear
     )
     is_single = len(passes) == 1
     is_normalised = np.isfinite(normalised.divisors) & (normalised.divisors > 0)
@@ -211,7 +213,11 @@ def _reading_spectrum(
     )
     if lost and is_normalised.any():
         dataset.attrs["passes_not_normalised"] = lost
-    return dataset
+    probability = smooth_probability(axis.energy, passes, noise, how.windows)
+    if probability > SMOOTH_P:
+        text = f"readings follow a smooth curve, p = {probability:.2g}"
+        return _without_edge(dataset, f"no significant edge: {text}")
+    return _checked_jump(dataset, normalised, how)
 
 
 def _pfy_spectrum(pfy: xr.Dataset, how: _Normalisation) -> xr.Dataset:
@@ -225,9 +231,40 @@ def _pfy_spectrum(pfy: xr.Dataset, how: _Normalisation) -> xr.Dataset:
         how.windows,
         is_linear=how.is_pfy_linear,
     )
-    return _normalised_dataset(energy, normalised).assign_attrs(
+    dataset = _normalised_dataset(energy, normalised).assign_attrs(
         channel="PFY", region=pfy.attrs["region"], errors=PFY_ERRORS
     )
+    if NO_EDGE in pfy.attrs:
+        return _without_edge(dataset, pfy.attrs[NO_EDGE])
+    return _checked_jump(dataset, normalised, how)
+
+
+def _checked_jump(
+    dataset: xr.Dataset, normalised: NormalisedSpectrum, how: _Normalisation
+) -> xr.Dataset:
+    """Return a spectrum, without values where its edge jump is not significant."""
+    divisors, errors = normalised.divisors, normalised.divisor_errors
+    is_known = (divisors > 0) & np.isfinite(errors)
+    if how.scale is not Scale.EDGE or not is_known.any():
+        return dataset
+    jump = float(divisors[is_known].mean())
+    error = float(np.sqrt((errors[is_known] ** 2).sum()) / is_known.sum())
+    if is_significant(jump, error):
+        return dataset
+    text = (
+        f"edge jump {jump:.2g} ± {error:.2g} is not significant (set `xas.pre_edge` "
+        "and `xas.post_edge`, or `xas.scale: max`)"
+    )
+    return _without_edge(dataset, text)
+
+
+def _without_edge(dataset: xr.Dataset, reason: str) -> xr.Dataset:
+    """Return a spectrum without values, since normalising it would enlarge noise."""
+    unknown = np.full(dataset.sizes["incident_energy"], np.nan)
+    for name in ("intensity", "intensity_errors"):
+        dataset[name].values[:] = unknown
+    dataset.attrs.pop("passes_not_normalised", None)
+    return dataset.assign_attrs({NOT_NORMALISED: reason})
 
 
 def _normalised_dataset(
@@ -300,7 +337,12 @@ def _spectrum_warnings(
 ) -> list[str]:
     """Return warnings on the spectra, one for all that it applies to."""
     constant, nothing, decreasing, failed = [], [], [], []
+    without_edge: dict[str, list[str]] = {}
     for channel, dataset in by_channel.items():
+        if NOT_NORMALISED in dataset.attrs:
+            reason = dataset.attrs[NOT_NORMALISED]
+            without_edge.setdefault(reason, []).append(channel)
+            continue
         is_unintended = channel != PFY_NAME and config.pre_edge_line == "auto"
         if is_unintended and dataset.attrs["pre_edge_line"] == "constant":
             constant.append(channel)
@@ -319,8 +361,14 @@ def _spectrum_warnings(
         f"signal decreases at the edge; scaled so that {scaled}": decreasing,
         "cannot be normalised; set `xas.pre_edge` and `xas.post_edge`": failed,
     }
-    return [
+    lines = [
         f"{', '.join(channels)}: {text}"
         for text, channels in warnings.items()
         if channels
     ]
+    reasons = [
+        f"{', '.join(channels)}: {reason}" for reason, channels in without_edge.items()
+    ]
+    if reasons:
+        lines.append(f"not normalised: {'; '.join(reasons)}")
+    return lines

@@ -22,6 +22,7 @@ from rixs_pipeline.core.spectra.sample_comparison import (
 from rixs_pipeline.schema import Variables, check, labelled
 from rixs_pipeline.schema import comparison as comparison_schema
 from rixs_pipeline.stages.sample.configured_regions import core_region
+from rixs_pipeline.stages.sample.edge_checks import NO_EDGE
 from rixs_pipeline.stages.sample.joined_bins import join_map_bins, region_with_bins
 from rixs_pipeline.stages.sample.sample_pairs import (
     ComparedPairs,
@@ -214,6 +215,13 @@ def compare_region(
         "scale": json.dumps(comparison.scale),
         "errors": ERRORS_TEXT,
     }
+    without_edge = [
+        sample
+        for sample, spectrum in zip(products, spectra, strict=True)
+        if NO_EDGE in spectrum.attrs
+    ]
+    if without_edge:
+        dataset.attrs["no_edge"] = json.dumps(without_edge)
     check(dataset, comparison_schema(axis), name)
     return dataset
 
@@ -363,6 +371,7 @@ def _result_lines(dataset: xr.Dataset, name: str) -> list[str]:
     """Return the outcome of the comparison of a region, a line for each sample."""
     first = dataset["sample"].values[0]
     columns = [name for name, var in dataset.items() if var.dims == ("compared",)]
+    without_edge = json.loads(dataset.attrs.get("no_edge", "[]"))
     lines = []
     for row, sample in enumerate(dataset["compared"].values):
         value = {name: dataset[name].values[row] for name in columns}
@@ -378,5 +387,7 @@ def _result_lines(dataset: xr.Dataset, name: str) -> list[str]:
                 f"{value['ratio_upper']:.3f}) times as strong, "
                 f"p = {value['ratio_p']:.2g}"
             )
+        if without_edge:
+            line += f"; no significant edge in {', '.join(without_edge)}"
         lines.append(line)
     return lines

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 
 from rixs_pipeline.config import REFERENCE_ATTRIBUTES, Region
 from rixs_pipeline.core.spectra.regions import RegionKind
-from rixs_pipeline.core.spectra.yields import extract_spectrum
 from rixs_pipeline.schema import check
 from rixs_pipeline.schema import spectrum as spectrum_schema
 from rixs_pipeline.stages.sample import spectrum_features
 from rixs_pipeline.stages.sample.configured_regions import (
     select_emission_regions,
     select_regions,
+)
+from rixs_pipeline.stages.sample.edge_checks import (
+    edge_findings,
+    edge_warnings,
+    extract_scaled,
 )
 from rixs_pipeline.stages.sample.region_on_map import (
     DEFAULT_INPUTS,
@@ -92,8 +96,10 @@ def extract_spectra(
         if dataset["intensity"].size == 0:
             warnings.append(f"{label} has no spectrum: it contains no bin of the map")
             continue
-        warnings += [f"{label} {finding}" for finding in findings]
+        of_edge = edge_findings(dataset)  # one line for all regions, below
+        warnings += [f"{label} {text}" for text in findings if text not in of_edge]
         by_region[region_name] = dataset
+    warnings += edge_warnings(by_region)
     warnings += spectrum_features.check_absorption(by_region)
     for channel in LOG_SPECTRA:
         if f"reading_{channel}" in rixs_map and not is_single:
@@ -160,19 +166,22 @@ def extract_and_check(
     findings = check_region(
         on_map.region, on_map.data, on_map.inputs, inputs.lines, on_map.line_test
     )
+    findings += edge_findings(dataset)
     return dataset, [*findings, *spectrum_features.find_refused_points(dataset)]
 
 
 def _extract(on_map: RegionOnMap) -> xr.Dataset:
     """Extract the spectrum of a region, with its features and its absorption."""
-    region, features = on_map.region, on_map.configured.features
-    spectrum = extract_spectrum(on_map.data, region, on_map.inputs)
+    features = on_map.configured.features
+    scaled = extract_scaled(on_map)
+    spectrum, region = scaled.spectrum, scaled.region
     mapping = on_map.configured.model_dump(mode="json", exclude_unset=True)
     dataset = spectrum_dataset(spectrum)
     dataset.attrs |= {
         "region": json.dumps(mapping),
         "kind": region.kind.value,
         "errors": errors_text(spectrum, region),
+        **scaled.attributes,
     }
     if region.kind is RegionKind.PFY:
         dataset.attrs |= emission_attributes(on_map)

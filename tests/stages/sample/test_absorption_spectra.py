@@ -124,3 +124,46 @@ def test_a_single_pass_has_errors_too():
     pulls = (tey["intensity"].values - clean["intensity"].values) / errors
     assert 0.4 < np.sqrt(np.mean(pulls**2)) < 2.0
     assert "single pass" in tey.attrs["errors"]
+
+
+def flat_scans(seed, passes=2):
+    """Return scans of a sample without cobalt, whose TEY is smooth and noisy."""
+    rng, scans = np.random.default_rng(seed), []
+    for measured in numbered_scans(0, passes - 1):
+        tey = 3 * (ENERGY / 770) ** -2.7 * rng.normal(1, 0.01, len(ENERGY))
+        i0 = measured["i0"].values
+        counts = rng.poisson(0.02, measured["counts"].shape)
+        changed = {
+            "reading_tey": ("incident_energy", i0 * tey),
+            "counts": (measured["counts"].dims, counts),
+        }
+        scans.append(measured.assign(changed))
+    return scans
+
+
+@pytest.mark.parametrize("scale", ["max", "edge"])
+def test_spectra_of_a_sample_without_the_element_are_not_normalised(scale):
+    scans = flat_scans(8)
+    pfy = extract_region(scans[0], PFY)
+    config = XasConfig(scale=scale, pre_edge=(770, 776), post_edge=(790, 800))
+    absorption = absorption_spectra(scans, pfy, config, NAME)
+    for channel, dataset in absorption.by_channel.items():
+        assert np.isnan(dataset["intensity"].values).all(), channel
+        assert "no significant" in dataset.attrs["not_normalised"]
+    (line,) = absorption.warnings
+    assert line.startswith(
+        f"{NAME}: not normalised: tey: no significant edge: readings follow a smooth "
+    )
+    assert "; pfy: no significant Co L edge: emission at 762 to 800 eV rises by" in line
+
+
+def test_a_jump_within_its_error_is_no_divisor():
+    """The edge is there, but the line before it is not known up to the edge."""
+    scans = numbered_scans(0, 0)
+    config = XasConfig(scale="edge", pre_edge=(770, 771.4), post_edge=(799, 800))
+    pfy = extract_region(scans[0], PFY)
+    absorption = absorption_spectra(scans, pfy, config, NAME)
+    dataset = absorption.by_channel["pfy"]
+    assert np.isnan(dataset["intensity"].values).all()
+    assert "is not significant (set `xas.pre_edge`" in absorption.warnings[-1]
+    assert "no significant" not in absorption.warnings[-1]

@@ -194,3 +194,56 @@ def test_a_line_that_rises_with_the_white_line_is_reported():
         "element (correlation 1.00); choose another line in `emission`"
     )
     assert expected in spectra.warnings
+
+
+def oxygen_map(share, seed=1):
+    """Return an O K map in 1 eV bins, with a line that grows by a share at 535 eV."""
+    incident = np.arange(520.0, 560.0)
+    emission = np.arange(500.5, 560.0)
+    line = np.exp(-0.5 * ((emission - 524.9) / 2) ** 2)
+    mean = 0.2 + share * 30 * (incident > 531)[:, None] * line
+    counts = np.random.default_rng(seed).poisson(mean)
+    single = scan_map(counts, incident, np.full(len(incident), 10.0))
+    return combine(single.assign_attrs(edge="O_K"))
+
+
+SCALED = {
+    "O_PFY": region(emission=(515, 530)),
+    "O_max": region(emission=(515, 530), scale="max"),
+    "O_norm": region(emission=(523, 524), kind="spfy", scale=(540, 548)),
+    "O_xes": region(kind="xes", incident=(535, 560), scale="max"),
+}
+
+
+def test_without_an_edge_yields_are_not_scaled_and_one_line_says_so():
+    spectra = extract_spectra(oxygen_map(0.0), SCALED, "carbon-O_K")
+    lines = [line for line in spectra.warnings if "edge" in line]
+    (line,) = lines
+    assert line.startswith("carbon-O_K: no significant O K edge: emission at 515 to 5")
+    names = "regions O_PFY, O_max (not normalised), O_norm (not normalised)"
+    assert line.endswith(names)
+    for name in ("O_max", "O_norm"):
+        spectrum_of = spectra.by_region[name]
+        assert spectrum_of.attrs["scale_factor"] == 1.0
+        assert spectrum_of["intensity"].attrs["units"] == "counts/s"
+        assert "no_edge" in spectrum_of.attrs
+    rise, error = json.loads(spectra.by_region["O_PFY"].attrs["edge_rise"])
+    assert abs(rise) < 3 * error
+    assert "no_edge" not in spectra.by_region["O_xes"].attrs
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_an_edge_yields_are_scaled(seed):
+    spectra = extract_spectra(oxygen_map(1.0, seed), SCALED, "oxide-O_K")
+    assert not [line for line in spectra.warnings if "significant" in line]
+    for name in ("O_max", "O_norm"):
+        assert spectra.by_region[name].attrs["scale_factor"] != 1.0
+
+
+def test_a_divisor_within_its_error_is_not_used():
+    noise = region(emission=(541, 549), scale=(522, 524))
+    name, spectra = "a", extract_spectra(oxygen_map(1.0), {"a": noise}, "oxide-O_K")
+    (line,) = [line for line in spectra.warnings if "divisor" in line]
+    assert "counts/s is not significant" in line
+    assert line.endswith("; regions a (not normalised)")
+    assert spectra.by_region[name].attrs["scale_factor"] == 1.0
