@@ -67,7 +67,7 @@ COMPILE = CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/python -m piptools compile -
 lock: $(BIN)/python ## solve the dependencies into requirements.lock and requirements-dev.lock
 	$(PIP) 'pip-tools>=7.5'
 	$(COMPILE) --extra slurm -o requirements.lock pyproject.toml
-	$(COMPILE) --extra slurm --extra dev --extra docs -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(COMPILE) --extra slurm --extra dashboard --extra dev --extra docs -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove the environment, the results of the sample, and caches
 	rm -rf $(VENV) out docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -209,6 +209,8 @@ class _StderrHandler(logging.StreamHandler[Any]):
 
 
 def _set_up_logging(verbose: bool = False, quiet: bool = False) -> None:
+    if verbose and quiet:
+        raise UsageError("--verbose and --quiet contradict each other; give one")
     level = logging.INFO
     if verbose:
         level = logging.DEBUG

@@ -468,6 +468,9 @@ def test_verbose_and_quiet(cli, small):
     assert result.err == f"wrote {small.out / 'maps/LMR_RT-Co_L.nxs'}\n"
     (small.out / "maps/LMR_RT-Co_L.nxs").unlink()
     assert cli("extract", small.beamtime, "-o", small.out, "-q").err == ""
+    both = cli("extract", small.beamtime, "-o", small.out, "-q", "-v")
+    assert (both.code, both.err.count("\n")) == (2, 1)
+    assert "--verbose and --quiet contradict each other" in both.err
 
 
 # ---- the other verbs

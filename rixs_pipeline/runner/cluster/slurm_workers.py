@@ -229,6 +229,7 @@ def _dashboard_options(stack: ExitStack, port: int | None) -> Mapping[str, Any]:
         return {"dashboard": False, "dashboard_address": f"{LOOPBACK}:0"}
     if not find_spec("bokeh"):
         raise UsageError(
-            "execution.cluster.dashboard requires bokeh: pip install bokeh"
+            "execution.cluster.dashboard requires bokeh: "
+            "pip install 'rixs-pipeline[dashboard]'"
         )
     return {"dashboard": True, "dashboard_address": f"{LOOPBACK}:{port}"}

@@ -4,6 +4,7 @@
 """
 
 import re
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ import pytest
 
 from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.errors import RixsError, UsageError
+from rixs_pipeline.runner.cluster import slurm_workers
 from rixs_pipeline.runner.cluster.slurm_workers import SlurmWorkers, _make_certificate
 
 pytest.importorskip("dask_jobqueue", reason="pip install 'rixs-pipeline[slurm]'")
@@ -120,9 +122,19 @@ def test_nothing_listens_for_browsers_but_on_this_machine(start):
 
 
 def test_a_dashboard_needs_bokeh(start, monkeypatch):
-    monkeypatch.setitem(sys.modules, "bokeh", None)
-    with pytest.raises((UsageError, ValueError), match="bokeh"):
+    monkeypatch.setattr(slurm_workers, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"bokeh: pip install 'rixs-pipeline\[dash"):
         start(dashboard=8787)
+
+
+def test_the_dashboard_is_for_this_machine_alone(start):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        free_port = server.getsockname()[1]
+    pytest.importorskip("bokeh", reason="no bokeh: install the extra `dashboard`")
+    scheduler = start(dashboard=free_port).cluster.scheduler
+    assert scheduler.http_server.address == "127.0.0.1"
+    with urlopen(f"http://127.0.0.1:{free_port}/status", timeout=30) as page:
+        assert b"bokeh" in page.read().lower()
 
 
 INTERRUPT = """
