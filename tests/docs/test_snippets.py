@@ -18,6 +18,7 @@ from tests.docs.pages import DOCS, Block, blocks, blocks_of_pages, pages_with
 CONTINUED = {
     "regions.md": "regions:\n",
     "energy_scale.md": """name: lines
+source: none
 lines:
   C_Ka: {energy: 277, uncertainty: 1}
   O_Ka: {energy: 525, uncertainty: 1}
