@@ -29,7 +29,7 @@ help: ## list these commands
 
 run: $(VENV)/run.stamp ## reduce BEAMTIME into OUT (default: the sample beamtime into out/)
 	$(BIN)/rixs-pipeline run "$(BEAMTIME)" -o "$(OUT)" $(RUN_OPTIONS)
-	@printf '%-8s %s\n' 'maps' '$(OUT)/maps/*.nxs' 'spectra' '$(OUT)/spectra/*.nxs' 'figures' '$(OUT)/figures/*.png' 'summary' '$(OUT)/run.json' 'report' '$(OUT)/report.html'
+	@printf '%-8s %s\n' 'maps' '$(OUT)/maps/*.nxs' 'spectra' '$(OUT)/spectra/*.nxs' 'figures' '$(OUT)/figures/*/*.png' 'summary' '$(OUT)/run.json' 'report' '$(OUT)/report.html'
 
 submit: $(VENV)/run.stamp ## reduce BEAMTIME in SLURM jobs (SITE=configs/slurm.yaml sets partition, account, ...)
 	$(BIN)/rixs-pipeline submit "$(BEAMTIME)" -o "$(OUT)" $(CONFIG_OPTIONS)

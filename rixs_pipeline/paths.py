@@ -1,8 +1,9 @@
 """The names of all files and folders that the pipeline reads or writes."""
 
 import re
+from enum import StrEnum
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 RUN_SUMMARY = "run.json"
 JOURNAL = "log.jsonl"  # what `watch` did, a line for each reduction
@@ -28,8 +29,24 @@ LOGS = "logs"  # folder for what jobs on a cluster write
 SUBMISSION = f"{LOGS}/submitted.json"
 SUBMITTED_CONFIG = f"{LOGS}/config.yaml"  # of the jobs of `submit`
 
+
+class FigureFolder(StrEnum):
+    """Folders of figures by kind, below `OUT/figures`."""
+
+    REFERENCE_RUNS = "reference_runs"
+    CORRECTIONS = "corrections"
+    MAPS = "maps"
+    SPECTRA = "spectra"
+    XAS = "xas"
+    COMPARISONS = "comparisons"
+    MULTI_PANEL = "multi_panel"
+
+
 OFF_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d{1,9})\.off")
 LJH_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d{1,9})\.ljh")
+FIGURE_FORMATS = ("png", "pdf", "svg")
+_FIGURES = "figures"
+_LONGEST_NAME = 255  # bytes, of a file
 EXPERIMENT_STATE_SUFFIX = "_experiment_state.txt"
 
 
@@ -198,13 +215,42 @@ def report(out: Path) -> Path:
 
 def figures_folder(out: Path) -> Path:
     """Return the folder of all figures."""
-    return out / "figures"
+    return out / _FIGURES
 
 
-def figure(out: Path, *parts: str) -> Path:
-    """Return the file of a figure, e.g. `figures/LMR_RT-Co_L-map.png`."""
+def figure(out: Path, folder: FigureFolder, *parts: str) -> Path:
+    """Return a figure without the suffix of its format.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the results.
+    folder : FigureFolder
+        For figures of this kind.
+    *parts : str
+        Of its name.
+
+    Returns
+    -------
+    Path
+        E.g. `figures/maps/LMR_RT-Co_L-map`.
+    """
     name = "-".join(safe_name(part) for part in parts)
-    return figures_folder(out) / f"{name}.png"
+    return figures_folder(out) / folder / name
+
+
+def is_figure(name: str) -> bool:
+    """Return whether a name is that of a file in `figures` or in a folder of it.
+
+    Figures that are no longer drawn are deleted by their names in run.json.
+    """
+    path = PurePath(name)
+    folder, *rest = path.parts or ("",)
+    is_near = 1 <= len(rest) <= 2 and ".." not in rest
+    is_short = all(len(part.encode()) <= _LONGEST_NAME for part in rest)
+    is_plain = is_near and is_short and name.isprintable()
+    is_image = path.suffix.removeprefix(".") in FIGURE_FORMATS
+    return folder == _FIGURES and is_plain and is_image
 
 
 def export_folder(out: Path, export_format: str) -> Path:

@@ -14,13 +14,25 @@ from ruamel.yaml import YAML
 
 from rixs_pipeline import schema
 from rixs_pipeline.cli import app
-from rixs_pipeline.config import Comparison, Config, MultiPanelFigure, Region
+from rixs_pipeline.config import (
+    Comparison,
+    Config,
+    MapOptions,
+    MultiPanelFigure,
+    PlotsConfig,
+    Region,
+)
 
 CHECKOUT = Path(__file__).parent.parent
 REFERENCE = CHECKOUT / "docs" / "reference"
 PAGES = sorted([*(CHECKOUT / "docs").glob("**/*.md"), CHECKOUT / "README.md"])
 PAGE_IDS = [str(path.relative_to(CHECKOUT)) for path in PAGES]
-SECTIONS = {"regions": Region, "compare": Comparison, "figures": MultiPanelFigure}
+SECTIONS = {
+    "regions": Region,
+    "compare": Comparison,
+    "plots": MapOptions,
+    "figures": MultiPanelFigure,
+}
 
 
 def page(name: str) -> str:
@@ -45,6 +57,11 @@ def test_every_config_key_is_described(section: str) -> None:
     text = page("config").split(f"\n## {section}:")[1].split("\n## ")[0]
     missing = [key for key in config_keys(model) if f"`{key}`" not in text]
     assert not missing
+
+
+def test_every_kind_of_figure_is_described() -> None:
+    text = page("config").split("\n## plots:")[1].split("\n## ")[0]
+    assert not [kind for kind in PlotsConfig.model_fields if f"`{kind}" not in text]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,10 @@ def test_any_name_is_safe_in_a_path(text):
         (paths.spectra_product(OUT, "L M", "Co_L"), "spectra/L_M-Co_L.nxs"),
         (paths.xas_product(OUT, "L M", "Co_L"), "xas/L_M-Co_L.nxs"),
         (paths.comparison_product(OUT, "a/b", "O_K"), "comparisons/a_b-O_K.nxs"),
-        (paths.figure(OUT, "L M", "Co_L", "map"), "figures/L_M-Co_L-map.png"),
+        (
+            paths.figure(OUT, paths.FigureFolder.MAPS, "L M", "Co_L", "map"),
+            "figures/maps/L_M-Co_L-map",
+        ),
         (paths.export_folder(OUT, "xdi"), "export/xdi"),
     ],
 )

@@ -21,6 +21,7 @@ from rixs_pipeline.config.models import (
     XasConfig,
 )
 from rixs_pipeline.config.normalise import NormaliseConfig, find_scale
+from rixs_pipeline.config.plots import MapOptions, PlotOptions, PlotsConfig
 from rixs_pipeline.config.regions import (
     Background,
     Blank,
@@ -50,11 +51,14 @@ __all__ = [
     "GeometryConfig",
     "Leak",
     "MapConfig",
+    "MapOptions",
     "Model",
     "MultiPanelFigure",
     "NormaliseConfig",
     "PassesConfig",
     "Piece",
+    "PlotOptions",
+    "PlotsConfig",
     "PreEdge",
     "ReferenceLine",
     "ReferenceSet",

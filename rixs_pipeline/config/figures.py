@@ -4,12 +4,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rixs_pipeline.config.base import SINGLE_VALUE_ALLOWED, Limits, Model
+from rixs_pipeline.config.base import SINGLE_VALUE_ALLOWED, Limits
+from rixs_pipeline.config.plots import MapOptions
 from rixs_pipeline.types import Edge
 
 
-class MultiPanelFigure(Model):
-    """One multi-panel figure, as in a paper."""
+class MultiPanelFigure(MapOptions):
+    """One multi-panel figure, as in a paper; its looks are as in `plots`."""
 
     kind: Literal["xas", "maps", "cuts", "spectra", "overview"]
     samples: tuple[str, ...] = Field(min_length=1)

@@ -174,7 +174,8 @@ def _wrong_hints(config: Config, document: Document) -> Iterator[str]:
 def dump_config(config: Config, *, with_execution: bool = True) -> str:
     """Return the whole config as YAML that loads back to an equivalent one.
 
-    Defaults are included, but not those of regions: presets fill them in.
+    Defaults are included, but not those of regions, which presets fill in, and of
+    looks of figures.
 
     Parameters
     ----------
@@ -195,6 +196,11 @@ def dump_config(config: Config, *, with_execution: bool = True) -> str:
             name: region.model_dump(exclude_unset=True)
             for name, region in config.regions.items()
         }
+    values["plots"] = config.plots.model_dump(exclude_defaults=True)
+    values["figures"] = {
+        name: figure.model_dump(exclude_defaults=True)
+        for name, figure in config.figures.items()
+    }
     return write_yaml(_plain_values(values))
 
 

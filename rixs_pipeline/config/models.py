@@ -16,6 +16,7 @@ from rixs_pipeline.config.execution import ExecutionConfig
 from rixs_pipeline.config.experiment import ExperimentConfig
 from rixs_pipeline.config.figures import MultiPanelFigure
 from rixs_pipeline.config.normalise import NormaliseConfig, ScanScale
+from rixs_pipeline.config.plots import PlotsConfig
 from rixs_pipeline.config.regions import Region, count_joined_bins
 from rixs_pipeline.types import Edge
 
@@ -186,6 +187,7 @@ class Config(Model):
     compare: dict[str, Comparison] = Field({}, description="comparisons by name")
     passes: PassesConfig = PassesConfig()
     xas: XasConfig = XasConfig()
+    plots: PlotsConfig = PlotsConfig()
     figures: dict[str, MultiPanelFigure] = Field(
         {}, description="multi-panel figures by name"
     )

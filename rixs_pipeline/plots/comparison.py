@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.plots import labels, style
+from rixs_pipeline.plots.options import current_options
 from rixs_pipeline.plots.spectrum_data import Limits, find_counts_window
 from rixs_pipeline.plots.style import Spacing
 from rixs_pipeline.plots.windows import shade_windows
@@ -72,6 +73,7 @@ def comparison_figure(dataset: xr.Dataset, title: str) -> Figure:
         axes.autoscale_view(scalex=False)
         shade_windows(axes, windows)
         style.add_legend(axes)
+    above.set_ylim(current_options().intensity)
     return figure
 
 
@@ -120,8 +122,14 @@ def _test_result(difference: xr.Dataset) -> str:
 
 
 def _shown_energies(dataset: xr.Dataset, axis: str) -> Limits:
-    """Return all energies; of a long emission spectrum those with counts, eV."""
+    """Return the limits of the options, or all energies, eV.
+
+    Of a long emission spectrum, those that have counts.
+    """
     energy = dataset[axis].values
+    limits = current_options().range_of(axis, Limits(energy[0], energy[-1]))
+    if limits is not None:
+        return limits
     if axis == "emission_energy" and np.ptp(energy) > LONG_SPECTRUM_EV:
         intensity = dataset["intensity"].values.sum(axis=0)
         return find_counts_window(energy, np.nan_to_num(intensity), COUNTS_MARGIN_EV)

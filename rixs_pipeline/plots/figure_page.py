@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from rixs_pipeline.plots import style
+from rixs_pipeline.plots.options import current_options
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,8 +43,10 @@ class FigurePage:
         -------
         Figure
             If there is one of the same layout and options, that one, which has to be
-            saved by then; otherwise a new one.
+            saved by then; otherwise a new one, as with `FigureOptions`.
         """
+        if not current_options().is_default:  # which change sizes of what is kept
+            return make_figure(title, *options)
         layout = (make_figure, *options)
         if layout not in self._figures:
             self._figures[layout] = make_figure(title, *options)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.plots import labels, style
+from rixs_pipeline.plots.options import current_options, text_scale
 from rixs_pipeline.plots.region_outlines import draw_outlines, margin_width
 from rixs_pipeline.plots.spectrum_data import Limits, find_counts_window
 from rixs_pipeline.schema import POINT_USED
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
 
 # around the incident energies: fluorescence of the edge, and the elastic line
 EDGE_BELOW_EV, EDGE_ABOVE_EV = 60.0, 10.0
+LOSS_WINDOW = Limits(-EDGE_ABOVE_EV, EDGE_BELOW_EV)
+LOSS_MARGIN_EV = 5.0  # so that slanted bins fill the corners of a panel
 COUNTS_MARGIN_EV = 15.0  # around the counts of a map
 MAX_ROWS = 500  # of a panel: about its height in dots
 COLOUR_MAP = "viridis"
 BRIGHTEST_PERCENTILE = 98  # of the strongest emission energy: the end of the colours
+MAP_INCHES = {1: 7.0, 2: 12.0}  # width of a figure with as many panels
 MIN_PANEL_INCHES = 1.5  # width of a panel, however long the names in its margin
 COLOUR_BAR_INCHES = 0.15  # width
 COLOUR_BAR_GAP_INCHES = 0.12  # between a panel with its names and its colour bar
@@ -83,6 +87,8 @@ def map_figure(
     outlines: Mapping[str, Sequence[FloatArray]],
     colour_scale: ColourScale = ColourScale.SQRT,
     cmap: str = COLOUR_MAP,
+    *,
+    note: str = "",
 ) -> Figure:
     """Plot a map twice: wherever it has counts, and around the edge.
 
@@ -98,6 +104,8 @@ def map_figure(
         How colours follow the intensity.
     cmap : str
         A colour map of matplotlib.
+    note : str
+        Small title of the last panel.
 
     Returns
     -------
@@ -105,15 +113,15 @@ def map_figure(
         Panels and colour bars; only one panel where a window would be empty.
     """
     image = map_image(dataset)
-    figure = style.new_figure(12, 5.4, title)
-    windows = [counts_window(dataset), _edge_window(dataset)]
-    windows = [window for window in windows if window.low < window.high]
+    windows = emission_windows(dataset)
+    figure = style.new_figure(MAP_INCHES[len(windows)], 5.4, title)
     grid = style.add_grid(figure, columns=len(windows))
     panels = list(grid.subplots(squeeze=False)[0])
     x_label = labels.quantity_label(dataset["incident_energy"])
     y_label = labels.quantity_label(dataset["emission_energy"])
     colour_label = labels.quantity_label(dataset["intensity"], "intensity")
-    subtitles = [_summarise(dataset), ""]
+    subtitles = [_summarise(dataset)] * len(windows)
+    subtitles[-1] = note or ("" if len(windows) > 1 else subtitles[-1])
     colour_bars = []
     for axes, window, subtitle in zip(panels, windows, subtitles, strict=False):
         mesh = draw_map(axes, image.crop(window), colour_scale, cmap=cmap)
@@ -144,7 +152,7 @@ def draw_map_panel(
     title : str
         Of the panel.
     """
-    window = _edge_window(dataset)
+    window = emission_windows(dataset)[-1]
     mesh = draw_map(axes, map_image(dataset).crop(window), colour_scale, cmap=cmap)
     axes.set_ylim(window)
     draw_outlines([axes], outlines)
@@ -168,12 +176,16 @@ def draw_loss_panel(
     dataset, title, colour_scale, cmap
         As for `draw_map_panel`.
     """
-    image = map_image(dataset).crop(_edge_window(dataset))
+    loss_window = _loss_window(dataset)
+    low, high = loss_window
+    wide_window = Limits(low - LOSS_MARGIN_EV, high + LOSS_MARGIN_EV)
+    image = map_image(dataset).crop(_edge_window(dataset, wide_window))
     loss = image.incident_edges - image.emission_edges[:, None]
     norm = colour_norm(image.intensity, colour_scale)
     mesh = _draw_intensities(axes, image, loss, norm, cmap)
-    axes.set_xlim(image.incident_edges[0], image.incident_edges[-1])
-    axes.set_ylim(-EDGE_ABOVE_EV, EDGE_BELOW_EV)
+    ends = Limits(image.incident_edges[0], image.incident_edges[-1])
+    axes.set_xlim(current_options().range_of("incident_energy", ends) or ends)
+    axes.set_ylim(loss_window)
     axes.axhline(0.0, color="white", ls="--", lw=1.0)
     _finish_panel(axes, mesh, dataset, title, "energy loss (eV)")
 
@@ -228,13 +240,42 @@ def counts_window(dataset: xr.Dataset) -> Limits:
     return Limits(edges_below[-1], edges_above[0])
 
 
-def _edge_window(dataset: xr.Dataset) -> Limits:
+def emission_windows(dataset: xr.Dataset) -> list[Limits]:
+    """Return the emission energies of the panels of a map, eV.
+
+    Those with counts and those around the edge, or the limits of the options.
+    """
+    limits = emission_limits(dataset)
+    if limits is not None:
+        return [limits]
+    windows = [counts_window(dataset), _edge_window(dataset)]
+    return [window for window in windows if window.low < window.high]
+
+
+def emission_limits(dataset: xr.Dataset) -> Limits | None:
+    """Return the emission limits of the options for a map, rather near the edge."""
+    options = current_options()
+    if not options.limits:
+        return None
+    windows = _edge_window(dataset), counts_window(dataset)
+    return options.range_of("emission_energy", *windows)
+
+
+def _edge_window(dataset: xr.Dataset, loss: Limits = LOSS_WINDOW) -> Limits:
     """Return the emission energies around the edge, as far as the map goes, eV."""
     edges = dataset["emission_energy_edges"].values
     incident = dataset["incident_energy"].values
-    low = max(edges[0], incident.min() - EDGE_BELOW_EV)
-    high = min(edges[-1], incident.max() + EDGE_ABOVE_EV)
+    low = max(edges[0], incident.min() - loss.high)
+    high = min(edges[-1], incident.max() - loss.low)
     return Limits(low, high)
+
+
+def _loss_window(dataset: xr.Dataset) -> Limits:
+    """Return the energy losses that a map shows: of the options, or near the edge."""
+    edges = dataset["emission_energy_edges"].values
+    incident = dataset["incident_energy"].values
+    whole_map = Limits(incident.min() - edges[-1], incident.max() - edges[0])
+    return current_options().range_of("energy_loss", whole_map) or LOSS_WINDOW
 
 
 def _summarise(dataset: xr.Dataset) -> str:
@@ -271,10 +312,14 @@ def colour_norm(
     Returns
     -------
     Normalize
-        Up to the 98th percentile over the points at the strongest emission energy.
+        Up to the 98th percentile over the points at the strongest emission energy,
+        unless the options have limits.
     """
     from matplotlib.colors import LogNorm, PowerNorm
 
+    limits = current_options().intensity
+    if limits is not None:
+        return PowerNorm(0.5, vmin=limits.low, vmax=limits.high)
     is_exposed = np.isfinite(intensity).any(axis=0)
     exposed = intensity[:, is_exposed]
     positive = exposed[exposed > 0]
@@ -330,7 +375,7 @@ def draw_map(
         label="elastic line",
         path_effects=[withStroke(linewidth=1.8, foreground="0.2")],
     )
-    axes.set_xlim(ends)
+    axes.set_xlim(current_options().range_of("incident_energy", ends) or ends)
     return mesh
 
 
@@ -343,12 +388,13 @@ def _draw_intensities(
     incident_edges = image.incident_edges
     if edges.ndim > 1:
         incident_edges = np.broadcast_to(incident_edges, edges.shape)
+    colours = colormaps[current_options().cmap or cmap]
     return axes.pcolormesh(
         incident_edges,
         edges,
         image.intensity,
         norm=norm,
-        cmap=colormaps[cmap].with_extremes(bad=style.LIGHT_GREY),
+        cmap=colours.with_extremes(bad=style.LIGHT_GREY),
         rasterized=True,
     )
 
@@ -373,16 +419,17 @@ def _place_panels(
 ) -> None:
     """Place panels side by side, with space for the names of regions in the margin."""
     width, height = figure.get_size_inches()
-    bottom, top = 0.55 / height, 1 - 0.6 / height
+    scale = text_scale(figure)
+    bottom, top = 0.55 * scale / height, 1 - 0.6 * scale / height
     column_width = width / len(panels)
     panel_height = top - bottom
-    bar_width = COLOUR_BAR_INCHES / width
+    bar_width = COLOUR_BAR_INCHES * scale / width
     pairs = zip(panels, colour_bars, strict=True)
     for column, (axes, bar) in enumerate(pairs):
-        panel_left = column * column_width + 0.8
-        bar_left = (column + 1) * column_width - 0.9
-        names_left = bar_left - COLOUR_BAR_GAP_INCHES - margin_width(axes)
-        panel_right = max(panel_left + MIN_PANEL_INCHES, names_left)
+        panel_left = column * column_width + 0.8 * scale
+        bar_left = (column + 1) * column_width - 0.9 * scale
+        names_left = bar_left - COLOUR_BAR_GAP_INCHES * scale - margin_width(axes)
+        panel_right = max(panel_left + MIN_PANEL_INCHES * scale, names_left)
         panel_width = (panel_right - panel_left) / width
         panel_box = (panel_left / width, bottom, panel_width, panel_height)
         axes.set_position(panel_box)

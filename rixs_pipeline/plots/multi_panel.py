@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.plots import labels, maps, style
+from rixs_pipeline.plots.options import current_options
 from rixs_pipeline.plots.region_outlines import clip_to_panel
 from rixs_pipeline.plots.spectrum_data import (
     Limits,
@@ -162,6 +163,7 @@ def absorption_figure(
         PANEL_WIDTH_INCHES * len(edges),
         TITLE_INCHES + PANEL_HEIGHT_INCHES * len(channels),
         f"{names}: {labels.normalisation_label(scale)}",
+        style.PANEL_SIZE,
     )
     grid = style.add_grid(figure, len(channels), len(edges), SPECTRA_SPACING)
     letters = _Letters()
@@ -187,6 +189,7 @@ def spectra_figure(edges: Sequence[SamplesAtEdge]) -> Figure:
         max(PANEL_WIDTH_INCHES * len(edges), MIN_WIDTH_INCHES),
         TITLE_INCHES + PANEL_HEIGHT_INCHES,
         "Spectra of the samples",
+        style.PANEL_SIZE,
     )
     grid = style.add_grid(figure, 1, len(edges), SPECTRA_SPACING)
     letters = _Letters()
@@ -218,11 +221,12 @@ def maps_figure(edges: Sequence[SamplesAtEdge], emission: Limits | None) -> Figu
         PANEL_WIDTH_INCHES * columns,
         MAP_TITLE_INCHES + PANEL_HEIGHT_INCHES * len(edges),
         "RIXS maps (colours: square root of intensity) and fluorescence yield",
+        style.PANEL_SIZE,
     )
     grid = style.add_grid(figure, len(edges), columns, MAP_SPACING)
     letters = _Letters()
     for panels, samples in zip(grid.subplots(squeeze=False), edges, strict=True):
-        window = emission or samples.emission_window(MAP_MARGIN_EV)
+        window = _emission_window(samples, emission, MAP_MARGIN_EV)
         _draw_maps(panels, samples, window, letters)
         axes = panels[len(samples.rixs_maps)]
         _overlay_spectra(axes, samples.spectra)
@@ -250,13 +254,14 @@ def cuts_figure(
     Figure
         With two rows.
     """
-    window = emission or samples.emission_window(CUT_MARGIN_EV)
+    window = _emission_window(samples, emission, CUT_MARGIN_EV)
     columns = len(samples.rixs_maps) + 1
     edge = labels.edge_label(samples.edge)
     figure = style.new_figure(
         PANEL_WIDTH_INCHES * columns,
         MAP_TITLE_INCHES + PANEL_HEIGHT_INCHES * 2,
         f"{edge}: maps (colours: square root of intensity) and emission",
+        style.PANEL_SIZE,
     )
     grid = style.add_grid(figure, 2, columns, MAP_SPACING)
     upper_row, lower_row = grid.subplots(squeeze=False)
@@ -267,6 +272,17 @@ def cuts_figure(
     _finish_overlay(axes, samples.spectra, letters.label(samples.region.label))
     _draw_cuts(lower_row, cuts, window, letters)
     return figure
+
+
+def _emission_window(
+    samples: SamplesAtEdge, emission: Limits | None, margin: float
+) -> Limits:
+    """Return the emission energies of the maps: of the options, the figure, or region.
+
+    `margin` around the region, eV.
+    """
+    limits = maps.emission_limits(next(iter(samples.rixs_maps.values())))
+    return limits or emission or samples.emission_window(margin)
 
 
 def _draw_maps(
@@ -347,3 +363,6 @@ def _finish_overlay(
     y_label = y_label or labels.intensity_label(first)
     style.label_axes(axes, x_label, y_label, title, style.PANEL_SIZE)
     style.add_legend(axes, title=style.BARS if axes.collections else "")
+    axis, ends = str(spectrum_axis(first).name), Limits(*axes.get_xlim())
+    axes.set_xlim(current_options().range_of(axis, ends))
+    axes.set_ylim(current_options().intensity)

@@ -67,7 +67,7 @@ def sample_overview_figure(
     width = EDGE_WIDTH_INCHES * columns
     height = TITLE_INCHES + EDGE_HEIGHT_INCHES * rows
     title = f"{sample}: maps, yields and emission"
-    figure = style.new_figure(width, height, title)
+    figure = style.new_figure(width, height, title, style.PANEL_SIZE)
     spacing = Spacing(0.75, 0.55, 0.15, 0.75, 0.85, 0.95)
     grid = style.add_grid(figure, rows, columns, spacing)
     for number, (edge, overview) in enumerate(edges.items()):
@@ -83,7 +83,7 @@ def sample_overview_figure(
         yield_axes = figure.add_subplot(place[0, 0])
         map_axes = figure.add_subplot(place[1, 0])
         emission_axes = figure.add_subplot(place[1, 1])
-        window = emission or maps.counts_window(overview.rixs_map)
+        window = emission or maps.emission_windows(overview.rixs_map)[0]
         _draw_map(map_axes, overview.rixs_map, window)
         _draw_yields(yield_axes, overview.yields, labels.edge_label(edge))
         yield_axes.set(xlim=map_axes.get_xlim(), xticklabels=[])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rixs_pipeline.plots import style
+from rixs_pipeline.plots import options, style
 from rixs_pipeline.plots.labels import spread_within
 from rixs_pipeline.types import FloatArray
 
@@ -78,7 +78,8 @@ def margin_width(axes: Axes) -> float:
     if not names:
         return 0.0
     widths = [text.get_window_extent().width for text in names]
-    return max(widths) / style.DPI + PADDING_INCHES
+    width = max(widths) / axes.figure.dpi + PADDING_INCHES
+    return width * options.text_scale(axes.figure)
 
 
 def clip_to_panel(polygons: Sequence[FloatArray], axes: Axes) -> list[FloatArray]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from rixs_pipeline.plots import labels, style
 from rixs_pipeline.plots.figure_page import FigurePage
+from rixs_pipeline.plots.options import current_options
 from rixs_pipeline.plots.spectrum_data import (
     Limits,
     describe_edge,
@@ -67,7 +68,7 @@ def spectrum_figure(
     """
     spectrum = sort_spectrum(dataset)
     window, full_range = _edge_window(spectrum), _full_range(spectrum)
-    is_part = window != full_range
+    is_part = window != full_range and not current_options().limits
     page = page or FigurePage()
     figure = page.empty_figure(title, _new_spectrum_figure, is_part)
     *upper_panels, axes = figure.axes
@@ -192,6 +193,7 @@ def overlay_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
         first, second = spectra
         _draw_spectrum(panels[1], difference, style.BLACK, window)
         _finish_panel(panels[1], [difference], window, f"{second} − {first}")
+        panels[1].set_ylim(_intensity_limits([difference], window))
     return figure
 
 
@@ -304,14 +306,17 @@ def _full_range(spectrum: xr.Dataset) -> Limits:
 
 
 def _edge_window(spectrum: xr.Dataset) -> Limits:
-    """Return the energies worth a close look, eV.
+    """Return the energies worth a close look, eV, unless the options have limits.
 
     Around the elastic line for energy losses; around the edge for an emission spectrum
     of certain incident energies, unless the region has emission limits; else all.
     """
     full_range = _full_range(spectrum)
     region = json.loads(spectrum.attrs.get("region", "{}"))
-    axis = spectrum_axis(spectrum).name
+    axis = str(spectrum_axis(spectrum).name)
+    limits = current_options().range_of(axis, full_range)
+    if limits is not None:
+        return limits
     incident = np.ravel(region.get("incident") or region.get("cuts") or [])
     if axis == "energy_loss":
         low, high = -EDGE_ABOVE_EV, EDGE_BELOW_EV
@@ -386,7 +391,7 @@ def _finish_panel(
     style.label_axes(axes, x_label, y_label, title, size)
     style.draw_zero_line(axes)
     axes.set_xlim(window)
-    axes.set_ylim(_intensity_limits(spectra, window))
+    axes.set_ylim(current_options().intensity or _intensity_limits(spectra, window))
 
 
 def _intensity_limits(spectra: Sequence[xr.Dataset], window: Limits) -> Limits:

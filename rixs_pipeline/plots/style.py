@@ -9,14 +9,17 @@ K. Ito, "Color Universal Design" (2008), which colour-blind readers can distingu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
 
+from rixs_pipeline.plots import options
 from rixs_pipeline.plots.labels import escape_math
+from rixs_pipeline.plots.options import DPI
 from rixs_pipeline.plots.png import encode_png
 from rixs_pipeline.types import FloatArray
 
@@ -26,11 +29,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.gridspec import GridSpec
 
-DPI = 150
 TITLE_SIZE, TEXT_SIZE, PANEL_SIZE, SMALL_SIZE = 13, 10, 9, 8  # points
 # Numbers from 10^-3 to 10^5 are written out; others have a power of ten at the axis,
 # since they would be wider than the margin.
 WRITTEN_OUT_POWERS = (-3, 5)
+TITLE_INCHES = 0.25  # of the top margin, saved where there is no title
+MIN_TOP_INCHES = 0.1
+
+VECTOR_PARAMS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "rixs",
+    "pdf.fonttype": 42,  # TrueType
+}
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -60,8 +70,15 @@ class Spacing:
     across: float = 0.8
     down: float = 0.8
 
+    def scale(self, factor: float) -> Spacing:
+        """Return the spacing times a factor."""
+        scaled = {name: factor * inches for name, inches in vars(self).items()}
+        return Spacing(**scaled)
 
-def new_figure(width: float, height: float, title: str) -> Figure:
+
+def new_figure(
+    width: float, height: float, title: str, text_size: float = TEXT_SIZE
+) -> Figure:
     """Return an empty figure with its title at the top left.
 
     Parameters
@@ -70,17 +87,22 @@ def new_figure(width: float, height: float, title: str) -> Figure:
         Inches.
     title : str
         May contain any text, also `$`.
+    text_size : float
+        Of the axis labels, points.
 
     Returns
     -------
     Figure
-        Not known to pyplot.
+        Not known to pyplot. The options that apply may change its size and title.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI)
+    size = options.figure_size(width, height, text_size)
+    dpi = options.current_options().dpi or DPI
+    figure = Figure(figsize=(size.width, size.height), dpi=dpi)
     FigureCanvasAgg(figure)
+    options.set_text_scale(figure, size.text_scale)
     set_title(figure, title)
     return figure
 
@@ -89,7 +111,7 @@ def set_title(figure: Figure, title: str) -> None:
     """Set the title of a figure, at its top left; it may contain any text."""
     width, height = figure.get_size_inches()
     figure.suptitle(
-        escape_math(title),
+        escape_math(options.shown_title(title)),
         x=0.18 / width,
         y=1 - 0.1 / height,
         ha="left",
@@ -124,6 +146,10 @@ def add_grid(
         To be indexed by row and column.
     """
     width, height = figure.get_size_inches()
+    if not figure.get_suptitle():
+        top_margin = max(spacing.top_margin - TITLE_INCHES, MIN_TOP_INCHES)
+        spacing = replace(spacing, top_margin=top_margin)
+    spacing = spacing.scale(options.text_scale(figure))
     across, down = spacing.across, spacing.down
     # matplotlib wants gaps as fractions of the average size of a panel
     grid_width = width - spacing.left_margin - spacing.right_margin
@@ -248,28 +274,22 @@ def use_plain_log_ticks(axis: Axis) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG at 150 dpi, whole or not at all.
+    """Write a figure as the suffix of its file says, whole or not at all.
 
     Parameters
     ----------
     figure : Figure
         As `new_figure` makes it.
     path : Path
-        Of the file; its folder is created.
+        `.png`, `.pdf` or `.svg`; its folder is created.
 
     Returns
     -------
     Path
         The same path.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    canvas = figure.canvas
-    if not isinstance(canvas, FigureCanvasAgg):
-        canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
-    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # same
-    content = encode_png(pixels, DPI)
+    encode = _encode_png if path.suffix == ".png" else _encode_vectors
+    content = encode(figure, path.suffix.removeprefix("."))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
@@ -278,3 +298,32 @@ def save_figure(figure: Figure, path: Path) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def _encode_png(figure: Figure, _: str) -> bytes:
+    """Return the pixels of a figure as a PNG file."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = figure.canvas
+    if not isinstance(canvas, FigureCanvasAgg):
+        canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # same
+    return encode_png(pixels, figure.dpi)
+
+
+def _encode_vectors(figure: Figure, image_format: str) -> bytes:
+    """Return a figure as a PDF or SVG file, the same bytes each time.
+
+    Text can be edited: it is text in SVG files, and in PDF files its fonts are
+    embedded as TrueType. Matplotlib has these options in rcParams only, which other
+    threads that save such files set to the same values.
+    """
+    from matplotlib import rc_context
+
+    dpi = options.current_options().dpi or options.VECTOR_DPI
+    date = {"CreationDate": None} if image_format == "pdf" else {"Date": None}
+    buffer = BytesIO()
+    with rc_context(VECTOR_PARAMS):
+        figure.savefig(buffer, format=image_format, dpi=dpi, metadata=date)
+    return buffer.getvalue()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rixs_pipeline.plots import labels, style
+from rixs_pipeline.plots.options import current_options
 from rixs_pipeline.plots.spectrum_data import (
     Limits,
     highest_intensity,
@@ -72,6 +73,9 @@ def draw_waterfall(
     top : float
         Highest intensity of all panels that share a scale.
     """
+    intensity_limits = current_options().intensity
+    if intensity_limits is not None:
+        top = intensity_limits.high
     axis = _common_axis(spectra)
     is_loss = axis == "energy_loss"
     label_position = window.high if is_loss else window.low

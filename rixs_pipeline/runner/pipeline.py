@@ -67,6 +67,8 @@ class Pipeline:
             self.summary.add_time(VERBS[-1], time.perf_counter() - started)
         if not options.is_partial:
             self.freshness.warn_leftovers()
+        if options.is_complete and not options.dry_run and not self.summary.failed:
+            self.summary.delete_unused_figures()
         self.summary.is_complete = options.is_complete
 
     def _run_stage(self, stage: Stage[Any], with_figures: bool) -> None:

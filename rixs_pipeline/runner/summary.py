@@ -226,11 +226,27 @@ class Summary:
         """Record a set of figures; files that are no longer part of it are deleted."""
         set_name = name.removesuffix(FIGURES)
         self.figures[set_name] = {"key": key, "shows": dict(figures.digests)}
-        shown = {file for other in self.figures.values() for file in other["shows"]}
-        for file in self.shown_figures(name).keys() - shown:
-            (self.out / file).unlink(missing_ok=True)
+        self._delete_unless_shown(name)
         self.items[name] = {"status": "done"}
         self.executed += figures.new_files
+
+    def delete_unused_figures(self) -> None:
+        """Delete the figures of sets that are no longer made."""
+        for name in self.previous["figures"].keys() - self.figures.keys():
+            self._delete_unless_shown(name)
+
+    def _delete_unless_shown(self, name: str) -> None:
+        """Delete earlier figures of a set that no set has any more."""
+        shown = {file for other in self.figures.values() for file in other["shows"]}
+        for file in self.shown_figures(name).keys() - shown:
+            self._delete_figure(file)
+
+    def _delete_figure(self, file: str) -> None:
+        """Delete a figure, unless a link leads to it out of the folder."""
+        path = self.out / file
+        is_in_folder = path.parent.resolve() == self.out.resolve() / Path(file).parent
+        if is_in_folder and path.is_file():
+            path.unlink()
 
     def text(self) -> list[str]:
         """Return the lines that end the output of a command."""

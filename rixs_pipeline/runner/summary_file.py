@@ -1,7 +1,7 @@
 """`run.json` as it is read: checked, since anybody may have changed it."""
 
 import logging
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -13,18 +13,10 @@ from rixs_pipeline.files.opening import FileKind, one_line
 
 LOG = logging.getLogger("rixs_pipeline")
 
-_LONGEST_NAME = 255  # bytes, of a file
-
 
 def _check_figure(name: str) -> str:
-    """Refuse names of files that are not right in the folder of the figures.
-
-    Figures that are no longer part of a set are deleted by these names.
-    """
-    folder, *rest = PurePath(name).parts or ("",)
-    is_plain = len(rest) == 1 and rest[0] != ".." and name.isprintable()
-    is_plain = is_plain and len(name.encode()) <= _LONGEST_NAME
-    if folder != paths.figures_folder(Path()).name or not is_plain:
+    """Refuse names of files that are not in the folders of the figures."""
+    if not paths.is_figure(name):
         raise ValueError("not the name of a figure")
     return name
 

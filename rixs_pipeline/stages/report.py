@@ -87,7 +87,7 @@ class ReferenceRunFigures(_FigureStage):
             for path in self.context.calibration_paths()
             if self.context.has(path)
         ]
-        return plan_reference_runs(self.context.out, names)
+        return plan_reference_runs(self.context.out, self.context.config, names)
 
 
 class MapFigures(_FigureStage):

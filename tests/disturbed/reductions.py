@@ -103,7 +103,7 @@ def differences(undisturbed: Path, out: Path) -> Iterator[str]:
                 change = f"{first!s:.200} became {second!s:.200}"
                 yield f"run.json: {part}: {name}: {change}"
     first_files, second_files = (
-        {path.name for path in (folder / "figures").iterdir()}
+        {path.name for path in (folder / "figures").rglob("*.*")}
         for folder in (undisturbed, out)
     )
     if first_files != second_files:

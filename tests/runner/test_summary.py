@@ -206,6 +206,35 @@ def test_a_figure_that_belongs_to_another_set_now_is_not_deleted(summary):
     assert moved.is_file()
 
 
+def test_figures_of_sets_that_are_no_longer_made_are_deleted(summary):
+    for name in ("a", "b"):
+        path = summary.out / "figures/maps" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    shown = {"figures/maps/a.png": "1", "figures/maps/b.png": "2"}
+    summary.add_figures("old figures", "key", FigureFiles(shown, ()))
+    later = begin_again(summary)
+    add_figures(later, {"figures/maps/b.png": "2"})
+    later.delete_unused_figures()
+    assert [path.name for path in (later.out / "figures/maps").iterdir()] == ["b.png"]
+
+
+@pytest.mark.parametrize("linked", ["figures", "figures/maps"])
+def test_figures_are_not_deleted_through_links(summary, tmp_path, linked):
+    """Whoever may write to the folder could name a file of somebody else."""
+    elsewhere = tmp_path / "elsewhere"
+    for folder in (elsewhere, elsewhere / "maps"):
+        folder.mkdir()
+        (folder / "a.png").touch()
+    link = summary.out / linked
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(elsewhere)
+    add_figures(summary, {"figures/maps/a.png": "1"})
+    add_figures(begin_again(summary), {"figures/maps/b.png": "1"})
+    assert (elsewhere / "a.png").exists()
+    assert (elsewhere / "maps/a.png").exists()
+
+
 def test_interrupted_drawing_leaves_no_fresh_figures(summary):
     """Some of them may show other sources by then, so all are drawn again."""
     figure = summary.out / "figures/scan.png"

@@ -33,7 +33,12 @@ def test_what_is_right_is_kept_as_it_is(tmp_path):
                 "anything": [1],
             }
         },
-        figures={"scan": {"key": "a", "shows": {"figures/scan-map.png": "b"}}},
+        figures={
+            "scan": {
+                "key": "a",
+                "shows": {"figures/scan-map.png": "b", "figures/maps/x-map.pdf": "c"},
+            }
+        },
         failed={"scan0002": "no pulses"},
         warnings=["x"],
     )
@@ -48,7 +53,10 @@ def test_what_is_right_is_kept_as_it_is(tmp_path):
         "figures/../run.json",
         "figures/..",
         "figures",
-        "figures/a/b.png",
+        "figures/a/b/c.png",
+        "figures/a/../b.png",
+        "figures/../a/b.png",
+        "figures/a.nxs",
         "maps/a.nxs",
         "",
         "figures/a\0.png",

@@ -35,7 +35,9 @@ _MEDIA_TYPES = {
     ".html": "text/html",
     ".json": "application/json",
     ".nxs": "application/x-hdf5",
+    ".pdf": "application/pdf",
     ".png": "image/png",
+    ".svg": "image/svg+xml",
     ".txt": "text/plain",
     ".yaml": "application/yaml",
 }

@@ -99,7 +99,8 @@ def _files(out: Path) -> Iterator[tuple[str, Path]]:
     for name, path in sorted(products(out).items()):
         if NEEDED.fullmatch(name):
             yield name, path
-    figures = sorted(paths.figures_folder(out).glob("*.png"))
+    in_figures = sorted(paths.figures_folder(out).rglob("*"))
+    figures = [p for p in in_figures if paths.is_figure(p.relative_to(out).as_posix())]
     for path in (out / paths.RUN_SUMMARY, paths.report(out), *figures):
         if path.is_file():
             yield path.relative_to(out).as_posix(), path

@@ -114,7 +114,8 @@ def _made(run: Run, summary: Summary) -> Iterator[str]:
 
 
 def _is_figure_of(file: PurePath, stems: set[str]) -> bool:
-    return file.suffix == ".png" and any(file.name.startswith(stem) for stem in stems)
+    is_figure = paths.is_figure(file.as_posix())
+    return is_figure and any(file.name.startswith(stem) for stem in stems)
 
 
 def summarise_others(summary: Summary, results: Sequence[RunResult]) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rixs_pipeline.io import provenance
+from rixs_pipeline.plots.options import NO_OPTIONS, FigureOptions, finish, using_options
 from rixs_pipeline.plots.style import save_figure
 from rixs_pipeline.stages.stage import FigureFiles
 
@@ -37,16 +38,39 @@ class PlannedFigure:
     Attributes
     ----------
     path : Path
-        Of the file.
+        Of the file, without the suffix of its format.
     content : JSON values, datasets, arrays and dataclasses of them
-        All that the figure depends on, apart from the code.
+        All that the figure depends on, apart from the code and the options.
     plot : callable
         Returns the figure.
+    options : FigureOptions
+        How it looks, and in which formats it is saved.
     """
 
     path: Path
     content: Any
     plot: Callable[[], Figure]
+    options: FigureOptions = NO_OPTIONS
+
+    def digest(self) -> str:
+        """Return a digest of what the figure shows, and of the code that draws it."""
+        looks = replace(self.options, formats=())
+        content = [self.content, looks, provenance.code_version()]
+        text = json.dumps(content, sort_keys=True, default=_describe)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def files(self) -> list[Path]:
+        """Return its files, one a format."""
+        stem = self.path.name
+        return [self.path.with_name(f"{stem}.{f}") for f in self.options.formats]
+
+    def draw(self, files: Iterable[Path]) -> None:
+        """Draw the figure, and save it in some of its files."""
+        with using_options(self.options):
+            figure = self.plot()
+            finish(figure)
+            for path in files:
+                save_figure(figure, path)
 
 
 @dataclass(frozen=True)
@@ -101,13 +125,19 @@ class FigureTask:
 def draw_figures(task: FigureTask) -> FigureFiles:
     """Draw those figures of a set that are missing or would look different."""
     digests: dict[str, str] = {}
-    new_files = []
+    new_files: list[str] = []
     for figure in islice(task.plan(), task.part, None, task.n_parts):
-        name = str(figure.path.relative_to(task.out))
-        digests[name] = _digest(figure.content)
-        if task.digests.get(name) != digests[name] or not figure.path.is_file():
-            save_figure(figure.plot(), figure.path)
-            new_files.append(name)
+        digest = figure.digest()
+        names = {str(path.relative_to(task.out)): path for path in figure.files()}
+        digests |= dict.fromkeys(names, digest)
+        stale = {
+            name: path
+            for name, path in names.items()
+            if task.digests.get(name) != digest or not path.is_file()
+        }
+        if stale:
+            figure.draw(stale.values())
+            new_files += stale
     return FigureFiles(digests, tuple(new_files))
 
 
@@ -115,14 +145,6 @@ def join_figures(first: FigureFiles, second: FigureFiles) -> FigureFiles:
     """Return the figures of two parts of a set."""
     new_files = (*first.new_files, *second.new_files)
     return FigureFiles({**first.digests, **second.digests}, new_files)
-
-
-def _digest(content: Any) -> str:
-    """Return a digest of what a figure shows, and of the code that draws it."""
-    text = json.dumps(
-        [content, provenance.code_version()], sort_keys=True, default=_describe
-    )
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _describe(value: Any) -> Any:

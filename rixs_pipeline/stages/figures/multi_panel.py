@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rixs_pipeline import paths
-from rixs_pipeline.config import Config, MultiPanelFigure, Region
+from rixs_pipeline.config import Config, MapOptions, MultiPanelFigure, Region
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
+from rixs_pipeline.paths import FigureFolder
 from rixs_pipeline.plots import multi_panel, overview
 from rixs_pipeline.plots.spectrum_data import Limits
 from rixs_pipeline.stages.figures.draw import FigureSet, PlannedFigure
+from rixs_pipeline.stages.figures.options import figure_options
 from rixs_pipeline.stages.sample.configured_regions import (
     outlines_on_map,
     select_regions,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+_LOOKS = set(MapOptions.model_fields)
 DEFAULT_REGIONS = {"cuts": "spfy"}  # kind of figure -> kind of region; others: pfy
 
 
@@ -59,14 +62,15 @@ class _Request:
 
     def path(self, *parts: str) -> Path:
         """Return the path of a file of this figure."""
-        return paths.figure(self.out, self.name, *parts)
+        return paths.figure(self.out, FigureFolder.MULTI_PANEL, self.name, *parts)
 
     def planned(
         self, content: object, plot: Callable[[], Figure], *parts: str
     ) -> PlannedFigure:
         """Return a file that depends on the figure's mapping and on data."""
-        mapping = self.figure.model_dump(mode="json")
-        return PlannedFigure(self.path(*parts), [content, mapping], plot)
+        mapping = self.figure.model_dump(mode="json", exclude=_LOOKS)
+        options = figure_options(self.config.plots.defaults, self.figure)
+        return PlannedFigure(self.path(*parts), [content, mapping], plot, options)
 
 
 def plan_multi_panel(
@@ -119,7 +123,8 @@ def plan_multi_panel(
             samples_at.setdefault(edge, []).append(sample)
         request = _Request(out, name, figure, config, samples_at)
         options = {
-            "figure": figure.model_dump(mode="json"),
+            "figure": figure.model_dump(mode="json", exclude=_LOOKS),
+            "looks": asdict(figure_options(config.plots.defaults, figure)),
             "regions": {
                 edge: sorted(select_regions(edge, config.regions))
                 for edge in figure.edges

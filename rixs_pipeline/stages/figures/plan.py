@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.config import Config
+from rixs_pipeline.config import Config, PlotsConfig
 from rixs_pipeline.plots.labels import edge_label
 from rixs_pipeline.stages.figures.draw import FigureSet
+from rixs_pipeline.stages.figures.map_kinds import (
+    EXTRA_MAP_KINDS,
+    ComparedMaps,
+    difference_figures,
+)
 from rixs_pipeline.stages.figures.multi_panel import plan_multi_panel
+from rixs_pipeline.stages.figures.options import OptionsByKind, options_by_kind
 from rixs_pipeline.stages.figures.reference_runs import (
+    RUN_KINDS,
     line_shift_figures,
     reference_run_figures,
 )
 from rixs_pipeline.stages.figures.samples import (
+    MAP_KINDS,
+    SPECTRA_KINDS,
     ComparedSamples,
     absorption_figures,
     comparison_figures,
@@ -26,13 +37,17 @@ from rixs_pipeline.stages.figures.samples import (
 from rixs_pipeline.stages.sample.configured_regions import cut_names, select_regions
 
 
-def plan_reference_runs(out: Path, names: Sequence[str]) -> Iterator[FigureSet]:
+def plan_reference_runs(
+    out: Path, config: Config, names: Sequence[str]
+) -> Iterator[FigureSet]:
     """Yield the figures of reference runs, and of the line shifts between them.
 
     Parameters
     ----------
     out : Path
         Folder of the results.
+    config : Config
+        How figures look.
     names : sequence of str
         Runs that have a calibration, in order of time.
 
@@ -41,17 +56,20 @@ def plan_reference_runs(out: Path, names: Sequence[str]) -> Iterator[FigureSet]:
     FigureSet
         One for each run, and one for each pair of neighbours.
     """
+    of_runs = options_by_kind(config.plots, *RUN_KINDS)
+    of_shifts = options_by_kind(config.plots, "line_shifts")
     for name in names:
         source = paths.calibration_product(out, name)
-        plan = partial(reference_run_figures, out, name)
-        yield FigureSet(name, (source,), None, plan)
+        plan = partial(reference_run_figures, out, name, of_runs)
+        yield FigureSet(name, (source,), _as_json(of_runs), plan)
     for before, after in pairwise(names):
         sources = (
             paths.calibration_product(out, before),
             paths.calibration_product(out, after),
         )
-        plan = partial(line_shift_figures, out, before, after)
-        yield FigureSet(f"{before}-{after}", sources, None, plan)
+        looks = of_shifts["line_shifts"]
+        plan = partial(line_shift_figures, out, before, after, looks)
+        yield FigureSet(f"{before}-{after}", sources, _as_json(of_shifts), plan)
 
 
 def plan_maps(
@@ -73,14 +91,18 @@ def plan_maps(
     FigureSet
         One for each sample and edge.
     """
+    looks = _as_json(options_by_kind(config.plots, *MAP_KINDS, *EXTRA_MAP_KINDS))
+    if config.plots.rebinned_map is not None:
+        looks["min_counts"] = config.plots.rebinned_map.min_counts
     for sample, edge in sample_edges:
         source = paths.map_product(out, sample, edge)
         regions = select_regions(edge, config.regions)
-        options = {
+        region_options = {
             name: region.model_dump(mode="json") for name, region in regions.items()
         }
-        plan = partial(map_figures, out, sample, edge, regions)
-        yield FigureSet(f"{source.stem} map", (source,), {"regions": options}, plan)
+        options = {"regions": region_options, "looks": looks}
+        plan = partial(map_figures, out, sample, edge, regions, config.plots)
+        yield FigureSet(f"{source.stem} map", (source,), options, plan)
 
 
 def plan_spectra(
@@ -103,10 +125,12 @@ def plan_spectra(
         One for each sample and edge.
     """
     cuts: Mapping[str, Mapping[str, str]] = cut_names(config.regions or {})
+    looks = options_by_kind(config.plots, *SPECTRA_KINDS)
     for sample, edge in sample_edges:
         source = paths.spectra_product(out, sample, edge)
-        plan = partial(spectra_figures, out, sample, edge, cuts)
-        yield FigureSet(source.stem, (source,), {"cuts": cuts}, plan)
+        plan = partial(spectra_figures, out, sample, edge, cuts, looks)
+        options = {"cuts": cuts, "looks": _as_json(looks)}
+        yield FigureSet(source.stem, (source,), options, plan)
 
 
 def plan_comparisons(
@@ -134,14 +158,21 @@ def plan_comparisons(
         One for the absorption of each sample and edge, each comparison and edge, and
         each multi-panel figure.
     """
+    of_xas = options_by_kind(config.plots, "xas")
     for sample, edge in sample_edges:
         source = paths.xas_product(out, sample, edge)
         if source in products:
-            plan = partial(absorption_figures, out, sample, edge)
-            yield FigureSet(f"{source.stem} xas", (source,), None, plan)
+            plan = partial(absorption_figures, out, sample, edge, of_xas["xas"])
+            looks = _as_json(of_xas)
+            yield FigureSet(f"{source.stem} xas", (source,), looks, plan)
     for name in config.compare:
         yield from _plan_comparison(out, config, name, sample_edges, products)
     yield from plan_multi_panel(out, config, sample_edges, products)
+
+
+def _as_json(options: OptionsByKind) -> dict[str, Any]:
+    """Return options of figures as JSON values."""
+    return {kind: asdict(looks) for kind, looks in options.items()}
 
 
 def _plan_comparison(
@@ -171,6 +202,31 @@ def _plan_comparison(
             tests_path=tests_path if tests_path in products else None,
         )
         sources = (*spectra_paths.values(), tests_path)
-        options = comparison.model_dump(mode="json")
-        plan = partial(comparison_figures, out, compared)
+        looks = options_by_kind(config.plots, "comparison")
+        options = comparison.model_dump(mode="json") | {"looks": _as_json(looks)}
+        plan = partial(comparison_figures, out, compared, looks["comparison"])
         yield FigureSet(compared.name, sources, options, plan)
+        if config.plots.difference_map is not None and compared.tests_path:
+            map_paths = {
+                sample: paths.map_product(out, sample, edge) for sample in samples
+            }
+            compared_maps = ComparedMaps(
+                compared.name, compared.title, map_paths, comparison
+            )
+            yield _plan_differences(out, compared_maps, config.plots)
+
+
+def _plan_differences(
+    out: Path, compared: ComparedMaps, plots: PlotsConfig
+) -> FigureSet:
+    """Return the maps of differences of a comparison at an edge."""
+    sources = tuple(compared.map_paths.values())
+    configs = {"compare": compared.comparison, "plots": plots.difference_map}
+    options = {
+        name: config.model_dump(mode="json") if config else None
+        for name, config in configs.items()
+    }
+    looks = _as_json(options_by_kind(plots, "difference_map"))
+    plan = partial(difference_figures, out, compared, plots)
+    name = f"{compared.name} difference map"
+    return FigureSet(name, sources, options | looks, plan)

@@ -13,18 +13,24 @@ import numpy as np
 from rixs_pipeline import paths
 from rixs_pipeline.core.drift import line_shifts
 from rixs_pipeline.io import nexus
+from rixs_pipeline.paths import FigureFolder
 from rixs_pipeline.plots import calibration, corrections
 from rixs_pipeline.plots.figure_page import FigurePage
+from rixs_pipeline.plots.options import FigureOptions
 from rixs_pipeline.stages.figures.draw import PlannedFigure
+from rixs_pipeline.stages.figures.options import OptionsByKind
 from rixs_pipeline.types import PixelState
 
 if TYPE_CHECKING:
     import xarray as xr
 
+RUN_KINDS = ("reference_run", "corrections", "pixel")
 MAX_PAGES = 6  # pixels of a reference run with a page each; the summary shows all
 
 
-def reference_run_figures(out: Path, name: str) -> Iterator[PlannedFigure]:
+def reference_run_figures(
+    out: Path, name: str, options: OptionsByKind
+) -> Iterator[PlannedFigure]:
     """Yield the summary of a reference run, its corrections, and pages of pixels.
 
     Parameters
@@ -33,6 +39,8 @@ def reference_run_figures(out: Path, name: str) -> Iterator[PlannedFigure]:
         Folder of the results.
     name : str
         Of the run.
+    options : mapping of str to FigureOptions
+        Of `RUN_KINDS`.
 
     Yields
     ------
@@ -40,18 +48,23 @@ def reference_run_figures(out: Path, name: str) -> Iterator[PlannedFigure]:
         At most `MAX_PAGES` pixels have a page.
     """
     dataset = nexus.read_entry(paths.calibration_product(out, name))
-    path = partial(paths.figure, out, name)
+    path = partial(paths.figure, out, FigureFolder.REFERENCE_RUNS, name)
     summary = partial(calibration.calibration_summary_figure, dataset)
-    yield PlannedFigure(path("summary"), dataset, summary)
+    looks = options["reference_run"]
+    yield PlannedFigure(path("summary"), dataset, summary, looks)
     effects = partial(corrections.corrections_figure, dataset)
-    yield PlannedFigure(path("corrections"), dataset, effects)
+    effects_path = paths.figure(out, FigureFolder.CORRECTIONS, name, "corrections")
+    yield PlannedFigure(effects_path, dataset, effects, options["corrections"])
     page = FigurePage()
     for pixel in select_page_pixels(dataset):
         plot = partial(calibration.calibration_figure, dataset, pixel, page)
-        yield PlannedFigure(path(f"pixel{pixel:03d}"), dataset, plot)
+        pixel_path = path(f"pixel{pixel:03d}")
+        yield PlannedFigure(pixel_path, dataset, plot, options["pixel"])
 
 
-def line_shift_figures(out: Path, before: str, after: str) -> Iterator[PlannedFigure]:
+def line_shift_figures(
+    out: Path, before: str, after: str, options: FigureOptions
+) -> Iterator[PlannedFigure]:
     """Yield the figure of the line shifts between two reference runs.
 
     Parameters
@@ -60,6 +73,8 @@ def line_shift_figures(out: Path, before: str, after: str) -> Iterator[PlannedFi
         Folder of the results.
     before, after : str
         Names of the runs.
+    options : FigureOptions
+        How it looks.
 
     Yields
     ------
@@ -71,9 +86,9 @@ def line_shift_figures(out: Path, before: str, after: str) -> Iterator[PlannedFi
     before_calibration = nexus.read_entry(before_path)
     after_calibration = nexus.read_entry(after_path)
     dataset = find_line_shifts(before_calibration, after_calibration)
-    path = paths.figure(out, f"{before}-{after}", "moved")
+    path = paths.figure(out, FigureFolder.REFERENCE_RUNS, f"{before}-{after}", "moved")
     plot = partial(corrections.line_shifts_figure, dataset)
-    yield PlannedFigure(path, dataset, plot)
+    yield PlannedFigure(path, dataset, plot, options)
 
 
 def find_line_shifts(before: xr.Dataset, after: xr.Dataset) -> xr.Dataset:

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline import paths
-from rixs_pipeline.config import Region
+from rixs_pipeline.config import PlotsConfig, Region
 from rixs_pipeline.io import nexus
+from rixs_pipeline.paths import FigureFolder
 from rixs_pipeline.plots import comparison, corrections, labels, maps, spectra
 from rixs_pipeline.plots.figure_page import FigurePage
+from rixs_pipeline.plots.options import FigureOptions
 from rixs_pipeline.stages.figures.draw import PlannedFigure
+from rixs_pipeline.stages.figures.map_kinds import extra_map_figures
+from rixs_pipeline.stages.figures.options import OptionsByKind, options_by_kind
 from rixs_pipeline.stages.sample.configured_regions import outlines_on_map
 
 if TYPE_CHECKING:
@@ -31,14 +35,17 @@ OF_LINES = (
     "sample_line_position_errors",
 )
 
+MAP_KINDS = ("map", "line_positions")
+SPECTRA_KINDS = ("overview", "spectrum", "cuts")
+
 # Of the process: the next reduction while a beamtime runs draws the same layouts
 PAGE = FigurePage()
 
 
 def map_figures(
-    out: Path, sample: str, edge: str, regions: Mapping[str, Region]
+    out: Path, sample: str, edge: str, regions: Mapping[str, Region], plots: PlotsConfig
 ) -> Iterator[PlannedFigure]:
-    """Yield the map with its regions, and the positions of lines by scan.
+    """Yield the map with its regions, on request others, and lines by scan.
 
     Parameters
     ----------
@@ -48,29 +55,39 @@ def map_figures(
         The map.
     regions : mapping of str to Region
         Name -> region, as `select_regions` returns them; they are outlined.
+    plots : PlotsConfig
+        Which maps are drawn, and how they look.
 
     Yields
     ------
     PlannedFigure
-        Named `map` and `lines`.
+        Named `map`, `loss_map`, `rebinned_map` and `lines`.
     """
     map_path = paths.map_product(out, sample, edge)
     rixs_map = nexus.read_entry(map_path)
     title = labels.sample_edge_title(rixs_map)
-    path = partial(paths.figure, out, map_path.stem)
     outlines = outlines_on_map(rixs_map, regions)
     map_title = f"{title}: RIXS map"
     outlined_map = partial(maps.map_figure, rixs_map, map_title, outlines)
-    yield PlannedFigure(path("map"), [rixs_map, outlines], outlined_map)
+    options = options_by_kind(plots, *MAP_KINDS)
+    path = paths.figure(out, FigureFolder.MAPS, map_path.stem, "map")
+    yield PlannedFigure(path, [rixs_map, outlines], outlined_map, options["map"])
+    stem_path = paths.figure(out, FigureFolder.MAPS, map_path.stem)
+    yield from extra_map_figures(stem_path, rixs_map, map_title, plots)
     passes = _line_positions(out, rixs_map)
     if passes:
         lines_title = f"{title}: emission lines by scan"
         plot = partial(corrections.line_positions_figure, passes, lines_title)
-        yield PlannedFigure(path("lines"), [passes, title], plot)
+        path = paths.figure(out, FigureFolder.CORRECTIONS, map_path.stem, "lines")
+        yield PlannedFigure(path, [passes, title], plot, options["line_positions"])
 
 
 def spectra_figures(
-    out: Path, sample: str, edge: str, cuts_by_region: Mapping[str, Mapping[str, str]]
+    out: Path,
+    sample: str,
+    edge: str,
+    cuts_by_region: Mapping[str, Mapping[str, str]],
+    options: OptionsByKind,
 ) -> Iterator[PlannedFigure]:
     """Yield an overview of all spectra of a map, each one, and cuts together.
 
@@ -82,6 +99,8 @@ def spectra_figures(
         The map.
     cuts_by_region : mapping of str to mapping of str to str
         Region with several cuts -> incident energies as text -> name of the spectrum.
+    options : mapping of str to FigureOptions
+        Of `SPECTRA_KINDS`.
 
     Yields
     ------
@@ -91,13 +110,15 @@ def spectra_figures(
     source = paths.spectra_product(out, sample, edge)
     by_region = nexus.read_entries(source)
     title = labels.sample_edge_title(next(iter(by_region.values())))
-    path = partial(paths.figure, out, source.stem)
+    path = partial(paths.figure, out, FigureFolder.SPECTRA, source.stem)
     overview = partial(spectra.overview_figure, by_region, title, PAGE)
-    yield PlannedFigure(path("overview"), [by_region, title], overview)
+    looks = options["overview"]
+    yield PlannedFigure(path("overview"), [by_region, title], overview, looks)
     for name, spectrum in by_region.items():
         label = labels.spectrum_label(name, spectrum)
         plot = partial(spectra.spectrum_figure, spectrum, f"{title}: {label}", PAGE)
-        yield PlannedFigure(path(name), [spectrum, title], plot)
+        looks = options["spectrum"]
+        yield PlannedFigure(path(name), [spectrum, title], plot, looks)
     for name, spectrum_names in cuts_by_region.items():
         cuts = {
             label: by_region[spectrum_name]
@@ -106,7 +127,7 @@ def spectra_figures(
         }
         if len(cuts) > 1:
             plot = partial(spectra.cuts_figure, cuts, f"{title}: {name}")
-            yield PlannedFigure(path(name), [cuts, title], plot)
+            yield PlannedFigure(path(name), [cuts, title], plot, options["cuts"])
 
 
 def _line_positions(out: Path, rixs_map: xr.Dataset) -> dict[str, xr.Dataset]:
@@ -128,7 +149,9 @@ def _line_positions(out: Path, rixs_map: xr.Dataset) -> dict[str, xr.Dataset]:
     return passes
 
 
-def absorption_figures(out: Path, sample: str, edge: str) -> Iterator[PlannedFigure]:
+def absorption_figures(
+    out: Path, sample: str, edge: str, options: FigureOptions
+) -> Iterator[PlannedFigure]:
     """Yield the figure of TEY, TFY and PFY, normalised in the same way.
 
     Parameters
@@ -137,6 +160,8 @@ def absorption_figures(out: Path, sample: str, edge: str) -> Iterator[PlannedFig
         Folder of the results.
     sample, edge : str
         The absorption spectra.
+    options : FigureOptions
+        How it looks.
 
     Yields
     ------
@@ -149,9 +174,9 @@ def absorption_figures(out: Path, sample: str, edge: str) -> Iterator[PlannedFig
     first = next(iter(channels.values()))
     normalisation = labels.normalisation_label(first.attrs["scale"])
     title = f"{labels.sample_edge_title(first)}: absorption, {normalisation}"
-    path = paths.figure(out, source.stem, "xas")
+    path = paths.figure(out, FigureFolder.XAS, source.stem, "xas")
     plot = partial(spectra.overlay_figure, channels, title)
-    yield PlannedFigure(path, channels, plot)
+    yield PlannedFigure(path, channels, plot, options)
 
 
 @dataclass(frozen=True)
@@ -179,7 +204,9 @@ class ComparedSamples:
     tests_path: Path | None
 
 
-def comparison_figures(out: Path, compared: ComparedSamples) -> Iterator[PlannedFigure]:
+def comparison_figures(
+    out: Path, compared: ComparedSamples, options: FigureOptions
+) -> Iterator[PlannedFigure]:
     """Yield a figure for each region that all samples of a comparison have.
 
     Parameters
@@ -188,6 +215,8 @@ def comparison_figures(out: Path, compared: ComparedSamples) -> Iterator[Planned
         Folder of the results.
     compared : ComparedSamples
         The comparison.
+    options : FigureOptions
+        How they look.
 
     Yields
     ------
@@ -205,15 +234,17 @@ def comparison_figures(out: Path, compared: ComparedSamples) -> Iterator[Planned
     for region in _shared_regions(by_sample):
         if selected is not None and region not in selected:
             continue
-        path = paths.figure(out, "compare", compared.name, region)
+        path = paths.figure(
+            out, FigureFolder.COMPARISONS, "compare", compared.name, region
+        )
         title = f"{compared.title}: {region}"
         if region in tests:
             plot = partial(comparison.comparison_figure, tests[region], title)
-            yield PlannedFigure(path, tests[region], plot)
+            yield PlannedFigure(path, tests[region], plot, options)
         else:
             overlay = {sample: regions[region] for sample, regions in by_sample.items()}
             plot = partial(spectra.overlay_figure, overlay, title)
-            yield PlannedFigure(path, overlay, plot)
+            yield PlannedFigure(path, overlay, plot, options)
 
 
 def _shared_regions(by_sample: Mapping[str, Mapping[str, xr.Dataset]]) -> list[str]:

@@ -175,7 +175,7 @@ def compare_region(
     """
     region = configured[name]
     all_maps = [sample.rixs_map for sample in products.values()]
-    maps = _on_shared_points(all_maps)
+    maps = on_shared_points(all_maps)
     spectra = [sample.spectra[name] for sample in products.values()]
     axis = str(spectra[0]["intensity"].dims[0])
     if axis not in maps[0].coords:
@@ -226,8 +226,17 @@ def compare_region(
     return dataset
 
 
-def _on_shared_points(maps: Sequence[xr.Dataset]) -> list[xr.Dataset]:
+def on_shared_points(maps: Sequence[xr.Dataset]) -> list[xr.Dataset]:
     """Return the maps on the incident points that all of them have.
+
+    Parameters
+    ----------
+    maps
+        Of the samples.
+
+    Returns
+    -------
+    list of Dataset
 
     Raises
     ------

@@ -23,7 +23,7 @@ OF_SCAN = [
     "scans/scan0001.nxs",
     f"maps/{SAMPLE}.nxs",
     f"spectra/{SAMPLE}.nxs",
-    f"figures/{SAMPLE}-map.png",
+    f"figures/maps/{SAMPLE}-map.png",
 ]
 
 
@@ -89,7 +89,11 @@ def test_a_scan_in_progress_has_no_delay_yet(beamtime, tmp_path):
 def test_what_is_made_again_is_counted(beamtime, tmp_path):
     delays = Delays(since=0.0)
     delays.find_new(summary_of(beamtime, tmp_path, OF_SCAN))
-    executed = [*OF_SCAN, "calibration/cal0002.nxs", "figures/cal0002-summary.png"]
+    executed = [
+        *OF_SCAN,
+        "calibration/cal0002.nxs",
+        "figures/reference_runs/cal0002-summary.png",
+    ]
     summary = summary_of(beamtime, tmp_path, executed)
     results = delays.find_new(summary)
     assert [result.run.name for result in results] == ["cal0002"]

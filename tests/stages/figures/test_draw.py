@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 from rixs_pipeline.plots import style
+from rixs_pipeline.plots.options import FigureOptions
 from rixs_pipeline.stages.figures.draw import (
     FigureTask,
     PlannedFigure,
@@ -36,8 +37,9 @@ def plot():
 def draw(tmp_path):
     """Draw a figure of given content; return the figure files."""
 
-    def draw(shown_content, digests):
-        figures = [PlannedFigure(tmp_path / "figures" / "map.png", shown_content, plot)]
+    def draw(shown_content, digests, **options):
+        path, looks = tmp_path / "figures" / "map", FigureOptions(**options)
+        figures = [PlannedFigure(path, shown_content, plot, looks)]
         return draw_figures(FigureTask(tmp_path, lambda: figures, digests))
 
     return draw
@@ -66,8 +68,23 @@ def test_a_figure_that_is_missing_is_drawn_again(draw, tmp_path):
     assert draw(content(), first.digests).new_files == ("figures/map.png",)
 
 
+def test_a_further_format_does_not_draw_the_others_again(draw):
+    first = draw(content(), {})
+    both = draw(content(), first.digests, formats=("png", "svg"))
+    assert both.new_files == ("figures/map.svg",)
+    assert both.digests.keys() == {"figures/map.png", "figures/map.svg"}
+    assert draw(content(), both.digests, formats=("svg",)).digests.keys() == {
+        "figures/map.svg"
+    }
+
+
+def test_a_figure_with_changed_options_is_drawn_again(draw):
+    first = draw(content(), {})
+    assert draw(content(), first.digests, title="b").new_files == ("figures/map.png",)
+
+
 def test_parts_of_a_set_draw_each_figure_once(tmp_path):
-    paths = [tmp_path / "figures" / f"{number}.png" for number in range(5)]
+    paths = [tmp_path / "figures" / f"{number}" for number in range(5)]
     figures = [PlannedFigure(path, content(), plot) for path in paths]
     whole = FigureTask(tmp_path, lambda: figures, {})
     first, second = map(draw_figures, whole.split(2))

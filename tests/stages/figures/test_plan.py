@@ -41,7 +41,8 @@ def test_every_map_has_its_figures(tmp_path):
 
 def test_line_shifts_are_drawn_between_consecutive_reference_runs(tmp_path):
     runs = ["cal0000", "cal0004", "cal0009"]
-    names = [figure_set.name for figure_set in plan_reference_runs(tmp_path, runs)]
+    figure_sets = plan_reference_runs(tmp_path, Config(), runs)
+    names = [figure_set.name for figure_set in figure_sets]
     assert names == [
         "cal0000",
         "cal0004",
@@ -87,8 +88,8 @@ def test_products_of_an_earlier_reduction_are_not_drawn(tmp_path):
     }
     before, now = planned(tmp_path, **config), planned(tmp_path, products, **config)
     assert now.keys() - before.keys() == {"LMR_RT-Co_L xas", "fig1 multi-panel"}
-    compared_before = before["heating-Co_L"].plan.args[-1]
-    compared_now = now["heating-Co_L"].plan.args[-1]
+    compared_before = before["heating-Co_L"].plan.args[1]
+    compared_now = now["heating-Co_L"].plan.args[1]
     assert compared_before.tests_path is None
     assert compared_now.tests_path == products[1]
 
@@ -99,7 +100,7 @@ def quick(monkeypatch):
 
     def save(figure, path):
         assert figure.axes
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"figure")
         return path
 
@@ -123,19 +124,20 @@ def test_the_report_of_a_small_beamtime(small, quick):
     }
     summary = small.run(config, until="report")
     assert summary.failed == {}
-    figures = {path.name for path in (small.out / "figures").iterdir()}
+    folder = small.out / "figures"
+    figures = {str(path.relative_to(folder)) for path in folder.glob("*/*")}
     assert figures >= {
-        "cal0000-summary.png",
-        "cal0000-corrections.png",
-        "cal0005-pixel001.png",
-        "cal0000-cal0005-moved.png",
-        "LMR_RT-Co_L-map.png",
-        "LMR_100C-Co_L-Co_PFY.png",
-        "LMR_RT-Co_L-log_tey.png",
-        "LMR_RT-Co_L-overview.png",
-        "compare-heating-Co_L-Co_PFY.png",
+        "reference_runs/cal0000-summary.png",
+        "corrections/cal0000-corrections.png",
+        "reference_runs/cal0005-pixel001.png",
+        "reference_runs/cal0000-cal0005-moved.png",
+        "maps/LMR_RT-Co_L-map.png",
+        "spectra/LMR_100C-Co_L-Co_PFY.png",
+        "spectra/LMR_RT-Co_L-log_tey.png",
+        "spectra/LMR_RT-Co_L-overview.png",
+        "comparisons/compare-heating-Co_L-Co_PFY.png",
     }
-    assert "compare-heating-Co_L-Co_XES.png" not in figures
+    assert "comparisons/compare-heating-Co_L-Co_XES.png" not in figures
     assert {name for name in summary.executed if name.endswith(".png")} == {
         f"figures/{name}" for name in figures
     }
@@ -145,8 +147,9 @@ def test_the_report_of_a_small_beamtime(small, quick):
         == []
         == small.run(config, until="report").executed
     )
-    (small.out / "figures/LMR_RT-Co_L-map.png").unlink()
-    assert small.run(config, until="report").executed == ["figures/LMR_RT-Co_L-map.png"]
+    (folder / "maps/LMR_RT-Co_L-map.png").unlink()
+    executed = small.run(config, until="report").executed
+    assert executed == ["figures/maps/LMR_RT-Co_L-map.png"]
 
 
 def test_only_the_figures_that_show_a_changed_region_are_drawn_again(small, quick):
@@ -159,16 +162,33 @@ def test_only_the_figures_that_show_a_changed_region_are_drawn_again(small, quic
     }
     stems = "LMR_RT-Co_L", "LMR_100C-Co_L"
     assert drawn >= {
-        f"figures/{stem}-{what}.png"
+        f"figures/{folder}/{stem}-{what}.png"
         for stem in stems
-        for what in ("map", "Co_PFY", "overview")
+        for folder, what in (
+            ("maps", "map"),
+            ("spectra", "Co_PFY"),
+            ("spectra", "overview"),
+        )
     }
     assert not drawn & {
-        f"figures/{stem}-{what}.png"
+        f"figures/spectra/{stem}-{what}.png"
         for stem in stems
         for what in ("Co_XES", "log_tey", "log_tfy")
     }
     assert not any("cal0" in name for name in drawn)
+
+
+def test_options_draw_only_the_figures_that_they_concern(small, quick):
+    """No product changes, and files of formats that are not wanted are deleted."""
+    small.run({"regions": REGIONS}, until="report")
+    plots = {"map": {"format": "svg"}, "spectrum": {"title": ""}}
+    executed = small.run({"regions": REGIONS, "plots": plots}, until="report").executed
+    assert executed and all(name.startswith("figures/") for name in executed)
+    assert {name.split("-")[-1] for name in executed} == {
+        "map.svg",
+        *(f"{name}.png" for name in (*REGIONS, "log_tey", "log_tfy")),
+    }
+    assert {path.suffix for path in (small.out / "figures/maps").iterdir()} == {".svg"}
 
 
 def test_figures_are_the_same_bytes_in_other_processes(small, monkeypatch):
@@ -176,15 +196,15 @@ def test_figures_are_the_same_bytes_in_other_processes(small, monkeypatch):
     small.run(
         {"regions": REGIONS, "execution": {"scheduler": "serial"}}, until="report"
     )
-    alone = {path.name: path.read_bytes() for path in (small.out / "figures").iterdir()}
+    figures = small.out / "figures"
+    alone = {path.name: path.read_bytes() for path in figures.glob("*/*")}
     small.run(
         {"regions": REGIONS, "execution": {"scheduler": "threads", "workers": 2}},
         until="report",
         force=True,
     )
-    assert {
-        path.name: path.read_bytes() for path in (small.out / "figures").iterdir()
-    }.items() >= alone.items()
+    together = {path.name: path.read_bytes() for path in figures.glob("*/*")}
+    assert together.items() >= alone.items()
 
 
 def test_a_comparison_without_regions_shows_all_that_are_shared(small, quick):
@@ -192,7 +212,7 @@ def test_a_comparison_without_regions_shows_all_that_are_shared(small, quick):
         {"regions": REGIONS, "compare": {"c": {"samples": ["LMR_RT", "LMR_100C"]}}},
         until="report",
     )
-    names = {path.name for path in (small.out / "figures").glob("compare-*")}
+    names = {path.name for path in (small.out / "figures/comparisons").iterdir()}
     assert names == {
         f"compare-c-Co_L-{name}.png" for name in (*REGIONS, "log_tey", "log_tfy")
     }
@@ -205,5 +225,5 @@ def test_a_figure_that_cannot_be_drawn_costs_only_itself(small, monkeypatch, qui
         "LMR_RT-Co_L map figures",
         "LMR_100C-Co_L map figures",
     }
-    assert (small.out / "figures/cal0000-summary.png").is_file()
+    assert (small.out / "figures/reference_runs/cal0000-summary.png").is_file()
     assert summary.items["LMR_RT-Co_L"]["status"] == "fresh"

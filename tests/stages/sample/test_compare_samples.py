@@ -233,7 +233,7 @@ def test_a_run_with_a_comparison_and_multi_panel_figures(small):
     }
     summary = small.run(config, until="report")
     assert summary.failed == {}
-    names = {path.name for path in (small.out / "figures").glob("*.png")}
+    names = {path.name for path in (small.out / "figures").rglob("*.png")}
     assert {
         "tey.png",
         "maps.png",
