@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.plots import labels, maps, style
-from rixs_pipeline.plots.options import current_options
+from rixs_pipeline.plots.options import current_options, text_scale
 from rixs_pipeline.plots.region_outlines import clip_to_panel
 from rixs_pipeline.plots.spectrum_data import (
     Limits,
@@ -26,6 +26,7 @@ from rixs_pipeline.types import FloatArray
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
     Datasets = Mapping[str, xr.Dataset]  # sample -> map or spectrum
@@ -36,7 +37,8 @@ PANEL_WIDTH_INCHES, PANEL_HEIGHT_INCHES = 3.6, 2.9  # with labels
 TITLE_INCHES, MAP_TITLE_INCHES = 0.3, 0.5
 MIN_WIDTH_INCHES = 5.0  # the title needs it
 SPECTRA_SPACING = Spacing(across=0.75)
-MAP_SPACING = Spacing(0.75, 0.5, 0.15, 0.75, 0.75, 0.75)
+COLOUR_BAR_INCHES = 0.75  # width of a colour bar with its label
+MAP_SPACING = Spacing(0.75, 0.5, 0.15 + COLOUR_BAR_INCHES, 0.75, 0.75, 0.75)
 
 _KIND_LABELS = {"spfy": "sPFY", "ipfy": "iPFY"}
 
@@ -218,7 +220,7 @@ def maps_figure(edges: Sequence[SamplesAtEdge], emission: Limits | None) -> Figu
     """
     columns = 1 + max(len(samples.rixs_maps) for samples in edges)
     figure = style.new_figure(
-        PANEL_WIDTH_INCHES * columns,
+        PANEL_WIDTH_INCHES * columns + COLOUR_BAR_INCHES,
         MAP_TITLE_INCHES + PANEL_HEIGHT_INCHES * len(edges),
         "RIXS maps (colours: square root of intensity) and fluorescence yield",
         style.PANEL_SIZE,
@@ -226,6 +228,7 @@ def maps_figure(edges: Sequence[SamplesAtEdge], emission: Limits | None) -> Figu
     grid = style.add_grid(figure, len(edges), columns, MAP_SPACING)
     letters = _Letters()
     for panels, samples in zip(grid.subplots(squeeze=False), edges, strict=True):
+        _make_room(panels[len(samples.rixs_maps) :])
         window = _emission_window(samples, emission, MAP_MARGIN_EV)
         _draw_maps(panels, samples, window, letters)
         axes = panels[len(samples.rixs_maps)]
@@ -258,13 +261,14 @@ def cuts_figure(
     columns = len(samples.rixs_maps) + 1
     edge = labels.edge_label(samples.edge)
     figure = style.new_figure(
-        PANEL_WIDTH_INCHES * columns,
+        PANEL_WIDTH_INCHES * columns + COLOUR_BAR_INCHES,
         MAP_TITLE_INCHES + PANEL_HEIGHT_INCHES * 2,
         f"{edge}: maps (colours: square root of intensity) and emission",
         style.PANEL_SIZE,
     )
     grid = style.add_grid(figure, 2, columns, MAP_SPACING)
     upper_row, lower_row = grid.subplots(squeeze=False)
+    _make_room([upper_row[-1], lower_row[-1]])
     letters = _Letters()
     _draw_maps(upper_row, samples, window, letters)
     axes = upper_row[-1]
@@ -285,10 +289,30 @@ def _emission_window(
     return limits or emission or samples.emission_window(margin)
 
 
+def _make_room(panels: Sequence[Axes]) -> None:
+    """Move panels to the right of the colour bar, for which the margin has room."""
+    for axes in panels:
+        width = axes.figure.bbox.width / axes.figure.dpi
+        shift = COLOUR_BAR_INCHES * text_scale(axes.figure) / width
+        axes.set_position(axes.get_position().translated(shift, 0.0).bounds)
+
+
+def _add_colour_bar(axes: Axes, mesh: QuadMesh, label: str) -> None:
+    """Add a colour bar to the right of a panel."""
+    bar_axes = axes.inset_axes((1.03, 0.0, 0.04, 1.0))
+    bar = axes.figure.colorbar(mesh, cax=bar_axes, extend="max")
+    bar.set_label(label, size=style.SMALL_SIZE)
+    bar_axes.tick_params(labelsize=style.SMALL_SIZE)
+    bar_axes.ticklabel_format(axis="y", scilimits=style.WRITTEN_OUT_POWERS)
+
+
 def _draw_maps(
     panels: Sequence[Axes], samples: SamplesAtEdge, window: Limits, letters: _Letters
 ) -> None:
-    """Draw the samples' maps on one colour scale, the region outlined."""
+    """Draw the samples' maps on one colour scale, the region outlined.
+
+    The colour bar is beside the last one.
+    """
     images = {
         sample: maps.map_image(rixs_map).crop(window)
         for sample, rixs_map in samples.rixs_maps.items()
@@ -296,7 +320,7 @@ def _draw_maps(
     intensities = [image.intensity for image in images.values()]
     norm = maps.colour_norm(np.concatenate(intensities, axis=1))
     for axes, (sample, image) in zip(panels, images.items(), strict=False):
-        maps.draw_map(axes, image, norm=norm)
+        mesh = maps.draw_map(axes, image, norm=norm)
         low = max(window.low, image.emission_edges[0])
         high = min(window.high, image.emission_edges[-1])
         axes.set_ylim(low, high)
@@ -307,6 +331,8 @@ def _draw_maps(
         for polygon in clip_to_panel(samples.outlines[sample], axes):
             incident, emission = np.append(polygon, polygon[:1], axis=0).T
             axes.plot(incident, emission, color="white", lw=1.3, label="region")
+    intensity = next(iter(samples.rixs_maps.values()))["intensity"]
+    _add_colour_bar(axes, mesh, labels.quantity_label(intensity, "intensity"))
 
 
 def _draw_cuts(

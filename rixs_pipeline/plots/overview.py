@@ -15,6 +15,7 @@ from rixs_pipeline.plots.style import Spacing
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
 
 EDGE_WIDTH_INCHES, EDGE_HEIGHT_INCHES = 5.6, 4.6
@@ -84,19 +85,33 @@ def sample_overview_figure(
         map_axes = figure.add_subplot(place[1, 0])
         emission_axes = figure.add_subplot(place[1, 1])
         window = emission or maps.emission_windows(overview.rixs_map)[0]
-        _draw_map(map_axes, overview.rixs_map, window)
+        mesh = _draw_map(map_axes, overview.rixs_map, window)
+        _add_colour_bar(figure.add_subplot(place[0, 1]), mesh)
         _draw_yields(yield_axes, overview.yields, labels.edge_label(edge))
         yield_axes.set(xlim=map_axes.get_xlim(), xticklabels=[])
         _draw_emission(emission_axes, overview.emission_spectrum, window)
     return figure
 
 
-def _draw_map(axes: Axes, rixs_map: xr.Dataset, window: Limits) -> None:
+def _add_colour_bar(axes: Axes, mesh: QuadMesh) -> None:
+    """Add a colour bar above the emission spectrum, in axes of which it is a part."""
+    axes.set_axis_off()
+    bar_axes = axes.inset_axes((0.1, 0.45, 0.85, 0.12))
+    bar = axes.figure.colorbar(
+        mesh, cax=bar_axes, orientation="horizontal", extend="max"
+    )
+    bar.set_label("map (counts/(s eV))", size=style.SMALL_SIZE)
+    bar_axes.tick_params(labelsize=style.SMALL_SIZE)
+    bar_axes.locator_params(axis="x", nbins=2)
+
+
+def _draw_map(axes: Axes, rixs_map: xr.Dataset, window: Limits) -> QuadMesh:
     """Draw the map within a window of emission energy."""
-    maps.draw_map(axes, maps.map_image(rixs_map).crop(window))
+    mesh = maps.draw_map(axes, maps.map_image(rixs_map).crop(window))
     axes.set_ylim(window)
     x_label, y_label = "incident energy (eV)", "emission energy (eV)"
     style.label_axes(axes, x_label, y_label, size=style.PANEL_SIZE)
+    return mesh
 
 
 def _draw_yields(axes: Axes, yields: Mapping[str, xr.Dataset], title: str) -> None:
