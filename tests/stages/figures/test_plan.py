@@ -191,6 +191,28 @@ def test_options_draw_only_the_figures_that_they_concern(small, quick):
     assert {path.suffix for path in (small.out / "figures/maps").iterdir()} == {".svg"}
 
 
+def test_further_maps_are_drawn_if_they_are_configured(small, quick):
+    config = {
+        "regions": REGIONS,
+        "compare": {"heating": {"samples": ["LMR_RT", "LMR_100C"]}},
+    }
+    kinds = ("loss_map", "rebinned_map", "difference_map")
+    plots: dict = {kind: {} for kind in kinds}
+    summary = small.run(config | {"plots": plots}, until="report")
+    assert summary.failed == {}
+    further = {
+        f"figures/maps/{sample}-Co_L-{kind}.png"
+        for sample in ("LMR_RT", "LMR_100C")
+        for kind in ("loss_map", "rebinned_map")
+    } | {"figures/comparisons/compare-heating-Co_L-LMR_100C-map.png"}
+    assert further <= set(summary.executed)
+    changed = plots | {"difference_map": {"significance": True}}
+    executed = small.run(config | {"plots": changed}, until="report").executed
+    assert executed == ["figures/comparisons/compare-heating-Co_L-LMR_100C-map.png"]
+    small.run(config, until="report")
+    assert not any((small.out / figure).exists() for figure in further)
+
+
 def test_figures_are_the_same_bytes_in_other_processes(small, monkeypatch):
     monkeypatch.setattr(reference_runs, "MAX_PAGES", 1)  # of this process alone
     small.run(
