@@ -86,17 +86,16 @@ def sample_overview_figure(
         emission_axes = figure.add_subplot(place[1, 1])
         window = emission or maps.emission_windows(overview.rixs_map)[0]
         mesh = _draw_map(map_axes, overview.rixs_map, window)
-        _add_colour_bar(figure.add_subplot(place[0, 1]), mesh)
         _draw_yields(yield_axes, overview.yields, labels.edge_label(edge))
         yield_axes.set(xlim=map_axes.get_xlim(), xticklabels=[])
         _draw_emission(emission_axes, overview.emission_spectrum, window)
+        _add_colour_bar(emission_axes, mesh)
     return figure
 
 
 def _add_colour_bar(axes: Axes, mesh: QuadMesh) -> None:
-    """Add a colour bar above the emission spectrum, in axes of which it is a part."""
-    axes.set_axis_off()
-    bar_axes = axes.inset_axes((0.1, 0.45, 0.85, 0.12))
+    """Add a colour bar above the emission spectrum, beside the yields."""
+    bar_axes = axes.inset_axes((0.1, 1.25, 0.85, 0.055))
     bar = axes.figure.colorbar(
         mesh, cax=bar_axes, orientation="horizontal", extend="max"
     )
