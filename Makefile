@@ -7,7 +7,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run submit test test-slow lint bench docs data-samples lock clean
+.PHONY: help run submit test test-slow test-lowest lint bench docs data-samples lock clean
 
 BEAMTIME ?= data_samples/lmr_beamtime
 OUT ?= out
@@ -40,6 +40,9 @@ test: $(VENV)/dev.stamp ## run the tests, in minutes
 test-slow: $(VENV)/dev.stamp ## run the slow tests: SLURM, real data, whole reductions
 	$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m slow
 
+test-lowest: ## run tests with the lowest versions that pyproject.toml allows
+	.ci/lowest
+
 lint: $(VENV)/dev.stamp ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -70,7 +73,7 @@ lock: $(BIN)/python ## solve the dependencies into requirements.lock and require
 	$(COMPILE) --extra slurm --extra dashboard --extra dev --extra docs -c requirements.lock -o requirements-dev.lock pyproject.toml
 
 clean: ## remove the environment, the results of the sample, and caches
-	rm -rf $(VENV) out docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-lowest out docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find rixs_pipeline tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- the environment
