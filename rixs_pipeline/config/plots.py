@@ -99,7 +99,7 @@ class PlotOptions(Model):
         description="title; `{title}` stands for the default one, an empty text for "
         "none",
     )
-    labels: dict[str, str] = Field(
+    labels: dict[Annotated[str, Field(min_length=1)], str] = Field(
         {}, description="text in the figure, such as a sample -> text in its place"
     )
 

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from rixs_pipeline.errors import UsageError
 from rixs_pipeline.plots import options
 from rixs_pipeline.plots.labels import escape_math
 from rixs_pipeline.plots.options import DPI
@@ -35,6 +36,7 @@ TITLE_SIZE, TEXT_SIZE, PANEL_SIZE, SMALL_SIZE = 13, 10, 9, 8  # points
 WRITTEN_OUT_POWERS = (-3, 5)
 TITLE_INCHES = 0.25  # of the top margin, saved where there is no title
 MIN_TOP_INCHES = 0.1
+LEAST_PANEL_INCHES = 0.2
 
 VECTOR_PARAMS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -144,6 +146,11 @@ def add_grid(
     -------
     GridSpec
         To be indexed by row and column.
+
+    Raises
+    ------
+    UsageError
+        The figure is too small for its margins.
     """
     width, height = figure.get_size_inches()
     if not figure.get_suptitle():
@@ -158,6 +165,11 @@ def add_grid(
     row_height = grid_height / rows
     panel_width = column_width - across * (columns - 1) / columns
     panel_height = row_height - down * (rows - 1) / rows
+    if min(panel_width, panel_height) < LEAST_PANEL_INCHES:
+        raise UsageError(
+            f"{width:g} x {height:g} inches have no room for the panels; "
+            "increase `size`, or reduce `font_size`"
+        )
     return figure.add_gridspec(
         rows,
         columns,

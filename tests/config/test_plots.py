@@ -25,6 +25,7 @@ from tests.config.helpers import assert_invalid
         ({"map": {"limits": {"emission": []}}}, "must be [low, high] in eV"),
         ({"map": {"limits": {"energy": [1, 2]}}}, "unknown key (available: incident"),
         ({"map": {"labels": {"LMR_RT": 5}}}, "must be text"),
+        ({"map": {"labels": {"": "x"}}}, "the name must be text, not ''"),
         ({"pixel": {"limits": {}}}, "unknown key (available: format, size"),
         ({"spectrum": {"cmap": "magma"}}, "unknown key (available: format, size"),
     ],

@@ -1,5 +1,6 @@
 import pytest
 
+from rixs_pipeline.errors import UsageError
 from rixs_pipeline.plots import maps, options, spectra, style
 from rixs_pipeline.plots.options import FigureOptions, using_options
 from rixs_pipeline.plots.spectrum_data import Limits
@@ -81,6 +82,11 @@ def test_texts_and_lines_follow_the_size(changes, size, text_size):
     assert axes.lines[0].get_linewidth() == pytest.approx(2 * text_size / 10)
     tick = axes.xaxis.get_major_ticks()[0]
     assert tick.label1.get_size() == pytest.approx(0.9 * text_size)
+
+
+def test_a_figure_that_is_too_small_is_refused_in_one_line():
+    with pytest.raises(UsageError, match=r"1 x 1 inches have no room .* `size`"):
+        plot(width=1.0, height=1.0, font_size=12.0)
 
 
 def test_options_end_with_the_context():
