@@ -162,7 +162,7 @@ def absorption_figure(
     edges = list(dict.fromkeys(edge for row in channels.values() for edge in row))
     names = ", ".join(channels).upper()
     figure = style.new_figure(
-        PANEL_WIDTH_INCHES * len(edges),
+        max(PANEL_WIDTH_INCHES * len(edges), MIN_WIDTH_INCHES),
         TITLE_INCHES + PANEL_HEIGHT_INCHES * len(channels),
         f"{names}: {labels.normalisation_label(scale)}",
         style.PANEL_SIZE,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rixs_pipeline.plots import labels, style
-from rixs_pipeline.plots.spectrum_data import Limits
+from rixs_pipeline.plots.spectrum_data import Limits, is_left_out
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -56,7 +56,7 @@ def spectrum_windows(spectrum: xr.Dataset) -> dict[str, Limits]:
         name: Limits(*window) for name, window in (region.get("features") or {}).items()
     }
     scale = region.get("scale", "none")
-    if not isinstance(scale, str):
+    if not isinstance(scale, str) and not is_left_out(spectrum):
         windows["divided by the mean over"] = Limits(*scale)
     of_edge = json.loads(spectrum.attrs.get("scale_windows", "{}"))
     for name in ("pre_edge", "post_edge"):

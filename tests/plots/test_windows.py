@@ -15,6 +15,8 @@ def test_windows_of_a_spectrum_are_those_of_its_features_and_scale(make_spectrum
     assert spectrum_windows(spectrum) == windows
     spectrum.attrs["region"] = '{"scale": [795, 800]}'
     assert spectrum_windows(spectrum)["divided by the mean over"] == (795, 800)
+    spectrum.attrs["not_normalised"] = "no significant edge"
+    assert "divided by the mean over" not in spectrum_windows(spectrum)
 
 
 def test_a_feature_is_shaded_and_named_above_the_spectrum(make_spectrum, inside):
