@@ -285,9 +285,9 @@ def _draw_resolution(axes: Axes, pixel_data: xr.Dataset, medians: FloatArray) ->
         )
     axes.set_ylim(0, 1.35 * highest)
     axes.legend(loc="upper right", ncols=2, fontsize=style.SMALL_SIZE, frameon=False)
-    title = "grey bars: array median"
+    title = "grey bars: median"
     if np.isfinite(resolution):
-        title = f"band: resolution {resolution:.2f} ± {error:.2f} eV; {title}"
+        title = f"band: {resolution:.2f} ± {error:.2f} eV; {title} of pixels"
     style.label_axes(axes, "", "FWHM (eV)", title)
     line_strips.name_line_axis(axes, _line_names(pixel_data))
 
