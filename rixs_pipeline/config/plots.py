@@ -5,7 +5,14 @@ What is not set (None) is taken from `plots.defaults`, and then from the figure 
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from rixs_pipeline.config.base import SINGLE_VALUE_ALLOWED, EnergyLimits, Limits, Model
 
@@ -163,3 +170,8 @@ class PlotsConfig(Model):
         if not isinstance(values, dict):
             return values
         return {key: {} if value is None else value for key, value in values.items()}
+
+    @model_serializer(mode="wrap")
+    def _leave_out_kinds(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the kinds that are not drawn; an empty one would be drawn."""
+        return {key: value for key, value in dump(self).items() if value is not None}
