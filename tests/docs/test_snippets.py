@@ -56,7 +56,7 @@ def test_numbers_of_the_tutorial(tutorial_out: Path) -> None:
     comparison = rixs_pipeline.open_product(
         tutorial_out / "comparisons" / "heating-O_K.nxs"
     )
-    redox = comparison["O_redox"]
+    redox = comparison["O_sPFY"]
     names = ("ratio", "ratio_lower", "ratio_upper")
     ratio, low, high = (float(redox[name][0]) for name in names)
     p, ratio_p = float(redox.p[0]), float(redox.ratio_p[0])
