@@ -17,6 +17,9 @@ CountArray = NDArray[np.integer[Any]]  # of any width
 BoolArray = NDArray[np.bool_]
 Float32Array = NDArray[np.float32]
 
+# readings that are spectra in their own right (`log_tey`); I0 and the clock are not
+LOG_SPECTRA = ("tey", "tfy")
+
 Result = TypeVar("Result")
 
 

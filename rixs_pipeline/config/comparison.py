@@ -58,6 +58,17 @@ class Comparison(Model):
     )
     feature: Feature | None = None
 
+    @model_validator(mode="after")
+    def _check_samples(self) -> Self:
+        """Refuse to compare a sample with itself."""
+        for sample in self.samples:
+            if self.samples.count(sample) > 1:
+                raise ValueError(
+                    f"samples: '{sample}' is there more than once; name each sample "
+                    "once"
+                )
+        return self
+
 
 class PassesConfig(Model):
     """Checks of the passes of a sample and edge against each other."""

@@ -18,7 +18,8 @@ from rixs_pipeline.config.figures import MultiPanelFigure
 from rixs_pipeline.config.normalise import NormaliseConfig, ScanScale
 from rixs_pipeline.config.plots import PlotsConfig
 from rixs_pipeline.config.regions import Region, count_joined_bins
-from rixs_pipeline.types import Edge
+from rixs_pipeline.paths import safe_name
+from rixs_pipeline.types import LOG_SPECTRA, Edge
 
 # largest deviation from a whole number of bins: rounding of limits and widths
 BINS_TOLERANCE = 1e-6
@@ -195,13 +196,40 @@ class Config(Model):
 
     @model_validator(mode="after")
     def _check_steps(self) -> Self:
-        """Refuse bins of emission spectra that are not whole bins of the maps."""
+        """Refuse bins of emission spectra that do not fit the maps or the region."""
         for name, region in (self.regions or {}).items():
             if region.step is not None:
                 try:
                     count_joined_bins(region.step, self.map.step)
+                    region.check_step(self.map.emission)
                 except ValueError as error:
                     raise ValueError(f"regions.{name}.{error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _check_region_names(self) -> Self:
+        """Refuse the names of the spectra of readings, which would replace a region."""
+        reserved = [f"log_{channel}" for channel in LOG_SPECTRA]
+        for name in self.regions or {}:
+            if name in reserved:
+                raise ValueError(
+                    f"regions.{name}: {' and '.join(reserved)} are the names of the "
+                    "spectra from the log; rename the region"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_file_names(self) -> Self:
+        """Refuse names with the same file name, of which one would be lost."""
+        for section in ("compare", "figures"):
+            owners: dict[str, str] = {}
+            for name in getattr(self, section):
+                owner = owners.setdefault(safe_name(name), name)
+                if owner != name:
+                    raise ValueError(
+                        f"{section}: '{owner}' and '{name}' have the same file name "
+                        f"({safe_name(name)}); rename one of them"
+                    )
         return self
 
     def science(self, *sections: str) -> dict[str, Any]:

@@ -270,6 +270,32 @@ class Region(Piece):
         self._check_elastic_background()
         return self
 
+    def check_step(self, map_emission: tuple[float, float]) -> None:
+        """Refuse a `step` wider than what the spectrum covers.
+
+        Parameters
+        ----------
+        map_emission
+            Emission energies of the maps, eV.
+
+        Raises
+        ------
+        ValueError
+            Not even one whole bin of the spectrum is within the region.
+        """
+        if self.step is None:
+            return
+        key = "loss" if self.axis == "loss" else "emission"
+        limits = [getattr(piece, key) for piece in self.pieces]
+        if not limits or None in limits:
+            limits = [getattr(self, key) or map_emission]
+        width = max(high for _, high in limits) - min(low for low, _ in limits)
+        if self.step > width * (1 + STEP_TOLERANCE):
+            raise ValueError(
+                f"step: {self.step:g} eV is wider than the {key} range of the region, "
+                f"{width:g} eV; decrease it"
+            )
+
     def _check_elastic_background(self) -> None:
         """Refuse to subtract the elastic line twice, or from itself."""
         kinds = [background.kind for background in self.background or ()]

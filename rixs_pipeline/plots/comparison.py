@@ -114,6 +114,8 @@ def _test_result(difference: xr.Dataset) -> str:
     degrees_of_freedom = int(difference["degrees_of_freedom"])
     p = float(difference["p"])
     text = f"χ² {chi_square:.1f} / {degrees_of_freedom}, p = {p:.2g}"
+    if degrees_of_freedom < 1:
+        text = "nothing to test (0 degrees of freedom)"
     if "ratio" not in difference:
         return text
     ratio = float(difference["ratio"])

@@ -7,12 +7,12 @@ from itertools import product
 from rixs_pipeline.config import Blank, Comparison, Config, MultiPanelFigure
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Beamtime, Run
-from rixs_pipeline.stages.sample import region_spectra
 from rixs_pipeline.stages.sample.configured_regions import (
     resolve_regions,
     select_regions,
 )
 from rixs_pipeline.stages.sample.region_ranges import find_unreached
+from rixs_pipeline.types import LOG_SPECTRA
 
 SHOWN_NAMES = 8  # of those that exist
 
@@ -47,11 +47,17 @@ def unmatched_entries(beamtime: Beamtime, config: Config) -> list[str]:
     Returns
     -------
     list of str
-        One line each.
+        One line each; of samples, edges and readings only if there are scans.
     """
-    scans = beamtime.scans
+    unmatched = list(_unmatched_pixels(beamtime, config))
+    if beamtime.scans:
+        unmatched += _unmatched_in_scans(beamtime.scans, config)
+    return [*map(str, unmatched), *_uncovered_by_efficiency(config)]
+
+
+def _unmatched_in_scans(scans: Sequence[Run], config: Config) -> list[_Unmatched]:
+    """Return the entries that match none of the scans."""
     unmatched = [
-        *_unmatched_pixels(beamtime, config),
         *_unmatched_scans(scans, config),
         *_unmatched_readings(scans, config),
         *_unmatched_blanks(scans, config),
@@ -64,7 +70,7 @@ def unmatched_entries(beamtime: Beamtime, config: Config) -> list[str]:
             _Unmatched(f"`figures.{name}`: no {part.text}", part.names)
             for part in _missing_panels(figure, scans)
         ]
-    return [*map(str, unmatched), *_uncovered_by_efficiency(config)]
+    return unmatched
 
 
 def _uncovered_by_efficiency(config: Config) -> list[str]:
@@ -175,7 +181,7 @@ def _unmatched_comparisons(
     scans: Sequence[Run], config: Config
 ) -> Iterator[_Unmatched]:
     samples = {scan.sample for scan in scans}
-    regions = {f"log_{channel}" for channel in region_spectra.LOG_SPECTRA}
+    regions = {f"log_{channel}" for channel in LOG_SPECTRA}
     for edge in {scan.edge for scan in scans if scan.edge}:
         regions |= select_regions(edge, config.regions).keys()
     for name, comparison in config.compare.items():

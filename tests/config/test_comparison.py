@@ -10,6 +10,7 @@ FEATURE = {"region": "O_sPFY", "window": [530, 532]}
     ("values", "message"),
     [
         ({"samples": ["a"]}, "at least 2"),
+        ({"samples": ["a", "b", "a"]}, "samples: 'a' is there more than once"),
         ({"scale": "fixed"}, "'free' or 'known'"),
         ({"scale": [540, 530]}, "must be [low, high] with low < high"),
         ({"feature": FEATURE | {"rest": "O_band"}}, "`rest` requires `baseline`"),

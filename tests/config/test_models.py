@@ -51,6 +51,49 @@ def test_unknown_keys_are_errors(values: dict[str, object]) -> None:
         ({"xas": {"pre_edge": [2, 1]}}, "must be [low, high]"),
         ({"regions": {"a b": {"kind": "pfy"}}}, "String should match pattern"),
         ({"regions": {"../a": {"kind": "pfy"}}}, "String should match pattern"),
+        (
+            {"compare": {name: {"samples": ["a", "b"]} for name in ("x/y", "x_y")}},
+            "compare: 'x/y' and 'x_y' have the same file name (x_y); rename one",
+        ),
+        (
+            {
+                "figures": {
+                    name: {"kind": "maps", "samples": ["a"], "edges": ["Co_L"]}
+                    for name in ("a/b", "a_b")
+                }
+            },
+            "figures: 'a/b' and 'a_b' have the same file name (a_b); rename one",
+        ),
+        (
+            {"regions": {"log_tfy": {"kind": "pfy"}}},
+            "regions.log_tfy: log_tey and log_tfy are the names of the spectra from",
+        ),
+        (
+            {"regions": {"A": {"kind": "xes", "emission": [770, 780], "step": 10.5}}},
+            "regions.A.step: 10.5 eV is wider than the emission range of the region, "
+            "10 eV",
+        ),
+        ({"regions": {"A": {"kind": "xes", "step": 1000}}}, "region, 900 eV"),
+        (
+            {
+                "regions": {
+                    "A": {"kind": "xes", "axis": "loss", "loss": [-2, 3], "step": 6}
+                }
+            },
+            "wider than the loss range of the region, 5 eV",
+        ),
+        (
+            {
+                "regions": {
+                    "A": {
+                        "kind": "xes",
+                        "pieces": [{"emission": [770, 775]}, {"emission": [778, 780]}],
+                        "step": 11,
+                    }
+                }
+            },
+            "region, 10 eV",
+        ),
         ({"normalise": {"beam_off_below": 1.0}}, "less than 1"),
         ({"normalise": {"efficiency": [[300, 1], [200, 1]]}}, "energies must increase"),
         (

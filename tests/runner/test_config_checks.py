@@ -143,3 +143,15 @@ def test_more_pixels_than_the_array_has_are_listed():
         config = Config.model_validate({"map": {"best_pixels": {"Co_L": number}}})
         lines = [f"config: {line} in this beamtime" for line in expected]
         assert unmatched_entries(beamtime, config) == lines
+
+
+def test_samples_and_regions_are_unknown_before_the_first_scan():
+    config = Config.model_validate(
+        {
+            "beamtime": {"exclude": {"points": {7: [0]}}},
+            "xas": {"channels": ["drain"]},
+            "compare": {"heating": {"samples": ["A", "B"], "regions": ["X"]}},
+            "figures": {"f": {"kind": "maps", "samples": ["A"], "edges": ["Co_L"]}},
+        }
+    )
+    assert unmatched_entries(Beamtime(Path("b"), ()), config) == []

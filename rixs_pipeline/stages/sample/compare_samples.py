@@ -279,12 +279,13 @@ def _unscaled_intensities(
 def _test_variables(tested: ComparedPairs) -> Variables:
     """Return the outcome of the tests, (compared,)."""
     factors = tested.factors[1:]
+    p = [test.p if test.degrees_of_freedom > 0 else np.nan for test in tested.tests]
     columns = {
         "factor": factors,
         "factor_errors": factors * tested.scale.relative_errors[1:],
         "chi_square": [test.chi_square for test in tested.tests],
         "degrees_of_freedom": [test.degrees_of_freedom for test in tested.tests],
-        "p": [test.p for test in tested.tests],
+        "p": p,
         "scales_apart": [
             offset.deviation if offset else np.nan for offset in tested.offsets
         ],
@@ -384,11 +385,15 @@ def _result_lines(dataset: xr.Dataset, name: str) -> list[str]:
     lines = []
     for row, sample in enumerate(dataset["compared"].values):
         value = {name: dataset[name].values[row] for name in columns}
+        test = "nothing to test (0 degrees of freedom)"
+        if value["degrees_of_freedom"] > 0:
+            test = (
+                f"chi2 {value['chi_square']:.1f} for {value['degrees_of_freedom']} "
+                f"degrees of freedom, p = {value['p']:.2g}"
+            )
         line = (
-            f"{name}, {sample} against {first}: chi2 {value['chi_square']:.1f} "
-            f"for {value['degrees_of_freedom']} degrees of freedom, "
-            f"p = {value['p']:.2g}, common factor {value['factor']:.3f} ± "
-            f"{value['factor_errors']:.3f}"
+            f"{name}, {sample} against {first}: {test}, "
+            f"common factor {value['factor']:.3f} ± {value['factor_errors']:.3f}"
         )
         if "ratio" in value:
             line += (

@@ -34,12 +34,10 @@ from rixs_pipeline.stages.sample.spectrum_datasets import (
     reading_spectrum,
     spectrum_dataset,
 )
+from rixs_pipeline.types import LOG_SPECTRA
 
 if TYPE_CHECKING:
     import xarray as xr
-
-# readings that are spectra in their own right; I0 and the clock are not
-LOG_SPECTRA = ("tey", "tfy")
 
 
 @dataclass(frozen=True)

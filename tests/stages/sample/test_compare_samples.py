@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline import open_product
-from rixs_pipeline.config import Comparison
+from rixs_pipeline.config import Comparison, Region
 from rixs_pipeline.schema import comparison
 from rixs_pipeline.stages.sample import compare_samples, region_spectra
 from rixs_pipeline.stages.sample.compare_samples import SampleProducts
@@ -258,3 +258,15 @@ def test_a_run_with_a_comparison_and_multi_panel_figures(small):
     rixs_map = open_product(small.out / "maps" / "LMR_RT-Co_L.nxs")
     assert json.loads(rixs_map.attrs["passes"])["degrees_of_freedom"] > 0
     assert small.run(config, until="report").executed == []
+
+
+def test_a_single_bin_leaves_nothing_to_test():
+    maps = {"a": scan(1), "b": scan(2)}
+    one_bin = Region(kind="xes", emission=(774, 775))
+    compared = compare(maps, regions={"one": one_bin})
+    dataset = compared.by_region["one"]
+    assert dataset["degrees_of_freedom"].item() == 0
+    assert np.isnan(dataset["p"].item())
+    (line,) = compared.results
+    assert line.startswith("one, b against a: nothing to test (0 degrees of freedom), ")
+    assert "p =" not in line
