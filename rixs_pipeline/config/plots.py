@@ -3,6 +3,7 @@
 What is not set (None) is taken from `plots.defaults`, and then from the figure itself.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -40,6 +41,17 @@ def _check_colour_map(name: str) -> str:
         hint = did_you_mean(name, names)
         raise ValueError(f"no colour map '{name}' ({hint}); `_r` reverses one")
     return name
+
+
+def _check_title(title: str) -> str:
+    """Refuse placeholders other than `{title}`; `{100}` may be a plane of a crystal."""
+    rest = title.replace("{title}", "")
+    wrong = re.search(r"\{\s*[^\W\d]\w*\s*\}?|title\s*\}", rest)
+    if wrong:
+        raise ValueError(
+            f"no placeholder `{wrong[0]}`; `{{title}}` stands for the default title"
+        )
+    return title
 
 
 EnergyRanges = Annotated[
@@ -101,7 +113,7 @@ class PlotOptions(Model):
         description="dots per inch of PNG files (default 150), and of maps in others "
         "(default 300)",
     )
-    title: str | None = Field(
+    title: Annotated[str, AfterValidator(_check_title)] | None = Field(
         None,
         description="title; `{title}` stands for the default one, an empty text for "
         "none",

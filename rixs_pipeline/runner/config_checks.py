@@ -222,4 +222,5 @@ def _missing_panels(
             continue
         for channel in figure.channel:
             if channel != "pfy" and not any(channel in s.readings for s in passes):
-                yield _Unmatched(f"{channel} of {sample} at {edge}")
+                channels = {"pfy"}.union(*(s.readings for s in passes))
+                yield _Unmatched(f"{channel} of {sample} at {edge}", channels)

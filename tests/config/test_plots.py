@@ -26,6 +26,8 @@ from tests.config.helpers import assert_invalid
         ({"map": {"limits": {"energy": [1, 2]}}}, "unknown key (available: incident"),
         ({"map": {"labels": {"LMR_RT": 5}}}, "must be text"),
         ({"map": {"labels": {"": "x"}}}, "the name must be text, not ''"),
+        ({"map": {"title": "{sample}"}}, "no placeholder `{sample}`; `{title}` stands"),
+        ({"map": {"title": "a {title"}}, "no placeholder `{title`; `{title}` stands"),
         ({"pixel": {"limits": {}}}, "unknown key (available: format, size"),
         ({"spectrum": {"cmap": "magma"}}, "unknown key (available: format, size"),
     ],
@@ -66,3 +68,8 @@ def test_the_resolved_config_has_what_is_set_and_loads_back(tmp_path):
     path.write_text(dump_config(config))
     assert load_config(path) == config
     assert "cmap" not in path.read_text()
+
+
+@pytest.mark.parametrize("title", ["", "{title}, {title}", "CoO {100}", "a {} b"])
+def test_braces_that_are_no_placeholder_stay(title):
+    assert PlotsConfig.model_validate({"map": {"title": title}}).map.title == title

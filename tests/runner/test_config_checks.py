@@ -50,7 +50,8 @@ def test_entries_that_match_nothing_are_listed(small_beamtime):
         "config: `compare.bad`: no region 'Co_PFT' in this beamtime" + REGIONS,
         "config: `figures.fig1`: no sample 'LMR_200C' in this beamtime" + SAMPLES,
         "config: `figures.fig1`: no edge Ni_L in this beamtime; there are: Co_L",
-        "config: `figures.fig1`: no drain of LMR_RT at Co_L in this beamtime",
+        "config: `figures.fig1`: no drain of LMR_RT at Co_L in this beamtime; "
+        "there are: i0, pfy, tey, tfy",
     ]
 
 

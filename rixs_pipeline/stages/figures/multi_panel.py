@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config, MapOptions, MultiPanelFigure, Region
 from rixs_pipeline.errors import RunFailed
@@ -163,9 +165,11 @@ def _plan_absorption(request: _Request) -> PlannedFigure:
     rows: dict[str, dict[str, dict[str, xr.Dataset]]] = {
         channel: {} for channel in request.figure.channel
     }
+    available: set[str] = set()
     for edge, samples in request.samples_at.items():
         for sample in samples:
             spectra = nexus.read_entries(paths.xas_product(request.out, sample, edge))
+            available |= spectra.keys()
             for channel, edges in rows.items():
                 if channel in spectra:
                     edges.setdefault(edge, {})[sample] = spectra[channel]
@@ -175,7 +179,7 @@ def _plan_absorption(request: _Request) -> PlannedFigure:
         edges_text = ", ".join(request.samples_at)
         raise RunFailed(
             f"`figures.{request.name}`: no absorption spectrum {channels} "
-            f"at {edges_text}"
+            f"at {edges_text}; available: {', '.join(sorted(available))}"
         )
     scale = request.config.xas.scale
     plot = partial(multi_panel.absorption_figure, rows, scale)
@@ -185,21 +189,59 @@ def _plan_absorption(request: _Request) -> PlannedFigure:
 def _plan_cuts(request: _Request) -> Iterator[PlannedFigure]:
     """Yield a figure for each edge."""
     edges = _read_edges(request)
+    energies_at = _cut_energies(request, edges)
     for samples in edges:
         parts = [samples.edge] if len(edges) > 1 else []
-        plot = partial(_plot_cuts, request, samples)
+        plot = partial(_plot_cuts, request, samples, energies_at[samples.edge])
         yield request.planned(samples, plot, *parts)
 
 
-def _plot_cuts(request: _Request, samples: multi_panel.SamplesAtEdge) -> Figure:
+def _cut_energies(
+    request: _Request, edges: Sequence[multi_panel.SamplesAtEdge]
+) -> dict[str, list[float]]:
+    """Return the incident energies of the cuts at each edge, eV: those in a map.
+
+    Raises
+    ------
+    RunFailed
+        An energy is in no map, or an edge has none.
+    """
+    energies, half_width = request.figure.incident, request.figure.width / 2
+    energies_at: dict[str, list[float]] = {}
+    ranges = []
+    for samples in edges:
+        axes = [m["incident_energy"].values for m in samples.rixs_maps.values()]
+        low, high = min(map(np.min, axes)), max(map(np.max, axes))
+        ranges.append(f"{samples.edge} map has {low:.4g} to {high:.4g} eV")
+        energies_at[samples.edge] = [
+            energy
+            for energy in energies
+            if low - half_width <= energy <= high + half_width
+        ]
+    reached = {energy for selected in energies_at.values() for energy in selected}
+    outside = [f"{energy:g}" for energy in energies if energy not in reached]
+    if outside or not all(energies_at.values()):
+        problem = (
+            f"no map at {', '.join(outside)} eV" if outside else "no cut at an edge"
+        )
+        raise RunFailed(
+            f"`figures.{request.name}.incident`: {problem}; {', '.join(ranges)}; "
+            "correct the energies"
+        )
+    return energies_at
+
+
+def _plot_cuts(
+    request: _Request, samples: multi_panel.SamplesAtEdge, energies: Sequence[float]
+) -> Figure:
     """Return maps, spectra and emission spectra of the samples at an edge."""
-    energies, width = request.figure.incident, request.figure.width
+    width = request.figure.width
     spectra = {
         sample: {energy: _extract_cut(rixs_map, energy, width) for energy in energies}
         for sample, rixs_map in samples.rixs_maps.items()
     }
     compared = request.figure.compared
-    if compared is None:
+    if compared is None or compared not in energies:
         compared = energies[len(energies) // 2]
     cuts = multi_panel.EmissionCuts(spectra, compared)
     return multi_panel.cuts_figure(samples, cuts, request.emission)
