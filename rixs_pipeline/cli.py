@@ -512,10 +512,12 @@ def export(
     """Write maps, spectra and comparisons, or photons, for other programs."""
     from rixs_pipeline.io.export import Selection
     from rixs_pipeline.io.export import export as write
+    from rixs_pipeline.runner.lost_products import check_export
 
     selection = Selection(_split(samples), _split(regions))
     for path in write(out, _split(formats), selection):
         print(path)
+    check_export(out, _split(formats), selection)
     return 0
 
 

@@ -39,11 +39,12 @@ def write_table(
         for row in rows:
             writer.writerow([_field(value) for value in row])
     # last: with older attributes the table counts as stale
-    with atomic_path(_attributes_path(path)) as temporary:
+    with atomic_path(attributes_path(path)) as temporary:
         temporary.write_text(json.dumps(attributes, indent=1), encoding="utf-8")
 
 
-def _attributes_path(path: Path) -> Path:
+def attributes_path(path: Path) -> Path:
+    """Return the hidden file beside a table that has its attributes."""
     return path.with_name(f".{path.name}.json")
 
 
@@ -63,7 +64,7 @@ def read_attributes(path: Path) -> dict[str, str]:
         No such table, or without attributes.
     """
     check_regular(path, path.stat(), FileKind.TABLE)
-    beside = _attributes_path(path)
+    beside = attributes_path(path)
     if not beside.is_file():
         raise ValueError(f"no {beside.name} beside it")
     attributes = parse_json(read_bytes(beside, FileKind.TABLE))

@@ -117,7 +117,9 @@ class Pipeline:
                 self.summary.add_stale(product.name, path, reason)
                 is_due = not self.context.dry_run
             else:
-                self.summary.add_fresh(product.name, self.freshness.facts(path))
+                facts = self.freshness.facts(path)
+                file = None if stage.has_figures else path
+                self.summary.add_fresh(product.name, facts, file)
         return is_due
 
     def _record(self, results: Iterator[Result[Any]]) -> None:

@@ -156,9 +156,13 @@ class Summary:
         self.timings[verb] = round(self.timings.get(verb, 0.0) + seconds, 3)
         self.report_warnings()
 
-    def add_fresh(self, name: str, facts: Mapping[str, Any]) -> None:
+    def add_fresh(
+        self, name: str, facts: Mapping[str, Any], path: Path | None = None
+    ) -> None:
         """Record a product as fresh; its facts and warnings, from the file, hold."""
         self.items[name] = {**facts, "status": "fresh"}
+        if path is not None:  # figures have several files
+            self.items[name]["product"] = path.relative_to(self.out).as_posix()
         for text in facts.get("warnings", []):
             self.warn(text)
         self.lose(facts.get("losses", []))
@@ -175,9 +179,10 @@ class Summary:
 
     def add_product(self, name: str, path: Path, content: Content) -> None:
         """Record a product that was made."""
-        self.items[name] = {"status": "done", **content.as_json()}
+        file = path.relative_to(self.out).as_posix()
+        self.items[name] = {"status": "done", **content.as_json(), "product": file}
         self.lose(content.losses)
-        self.executed.append(str(path.relative_to(self.out)))
+        self.executed.append(file)
         for text in content.warnings:
             self.warn(text)
 

@@ -1,7 +1,7 @@
 """`run.json` as it is read: checked, since anybody may have changed it."""
 
 import logging
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -18,6 +18,14 @@ def _check_figure(name: str) -> str:
     """Refuse names of files that are not in the folders of the figures."""
     if not paths.is_figure(name):
         raise ValueError("not the name of a figure")
+    return name
+
+
+def _check_product(name: str) -> str:
+    """Refuse names of files that are not in the folders of the products."""
+    folder, *rest = PurePosixPath(name).parts or ("",)
+    if name and (folder not in (*paths.PRODUCT_FOLDERS, "figures") or ".." in rest):
+        raise ValueError("not the name of a product")
     return name
 
 
@@ -44,6 +52,7 @@ class _Facts(_Part):
     """Facts of a product."""
 
     status: str
+    product: Annotated[str, AfterValidator(_check_product)] = ""
     reason: str = ""
     warnings: list[str] = []
     losses: list[str] = []
@@ -131,6 +140,16 @@ def read(out: Path) -> dict[str, Any]:
         LOG.warning("%s: cannot be read (%s); ignored", path, _first_problem(error))
         return empty
     return dict(content)
+
+
+def made_products(out: Path) -> list[str]:
+    """Return the files of the products that run.json lists as made, if there is one."""
+    made = [
+        facts.get("product", "")
+        for facts in read(out)["items"].values()
+        if facts["status"] in ("done", "fresh")
+    ]
+    return sorted(filter(None, made))
 
 
 def _first_problem(error: ValidationError) -> str:

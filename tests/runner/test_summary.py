@@ -65,6 +65,7 @@ def test_content_of_run_json(summary):
             "status": "done",
             "photons": 17,
             "warnings": ["scan0001: no beam"],
+            "product": "scans/scan0001.nxs",
         },
         "scan0002": {"status": "failed", "reason": "no pulses"},
     }
@@ -96,7 +97,7 @@ def test_exit_code_where_no_scan_is_usable(tmp_path):
 def test_a_loss_in_a_product_that_is_made(summary, caplog):
     lost = "scan0001: 3 of 4 live pixels lost"
     content = Content(lambda *_: None, losses=[lost])
-    summary.add_product("scan0001", summary.out / "scan0001.nxs", content)
+    summary.add_product("scan0001", summary.out / "scans/scan0001.nxs", content)
     assert summary.exit_code == 1
     assert summary.text()[-1] == f"lost: {lost}" and caplog.messages == [lost]
     later = begin_again(summary)
@@ -116,7 +117,7 @@ def test_runs_that_discovery_lost(tmp_path):
 def test_corrections_are_in_run_json(summary):
     correction = Correction("clock offset", "scan0001", 1.0, 0.1, "s", "a.b")
     content = Content(lambda *_: None, corrections=[correction])
-    summary.add_product("scan0001", summary.out / "scan0001.nxs", content)
+    summary.add_product("scan0001", summary.out / "scans/scan0001.nxs", content)
     summary.write()
     facts = read(summary.out)["items"]["scan0001"]["corrections"]
     assert [Correction(**values) for values in facts] == [correction]

@@ -8,7 +8,12 @@ from rixs_pipeline.io.export.text_formats import (
     write_xdi,
     xdi_edge,
 )
-from rixs_pipeline.io.export.write_formats import FORMATS, Selection, export
+from rixs_pipeline.io.export.write_formats import (
+    FORMATS,
+    Selection,
+    export,
+    missing_from_export,
+)
 
 __all__ = [
     "FORMATS",
@@ -16,6 +21,7 @@ __all__ = [
     "Spectrum",
     "XdiEdge",
     "export",
+    "missing_from_export",
     "read_spectra",
     "write_athena",
     "write_csv",

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rixs_pipeline.errors import InputError, UsageError
@@ -62,6 +62,12 @@ FORMATS = (
     "features",
     "tiled",
 )
+# what formats that cannot hold all spectra are for
+_HELD = {
+    "xdi": "spectra against incident energy",
+    "athena": "spectra with an intensity",
+    "nxxas": "partial fluorescence yields",
+}
 # folder of products -> what names of copies end with
 _COPIED_FOLDERS = {
     "spectra": "",
@@ -131,7 +137,7 @@ def export(
     Raises
     ------
     UsageError
-        An unknown format, sample or region.
+        An unknown format, sample or region, or formats that can hold nothing of them.
     InputError
         No spectra (no photon lists) in the folder, or a file that is not a product.
     """
@@ -146,9 +152,63 @@ def export(
         _require_spectra(out)
     _check_selection(out, selection)
     written: list[Path] = []
+    empty = []
     for name in formats:
-        written += _export_format(out, name, selection)
+        files = list(_export_format(out, name, selection))
+        written += files
+        if not files:
+            held = _HELD.get(name, "products")
+            empty.append(f"nothing exported as {name}, which holds only {held}")
+    if not written:
+        raise UsageError(f"{out}: {'; '.join(empty)}; choose another format")
+    for line in empty:
+        LOG.warning("%s: %s", out, line)
     return written
+
+
+def missing_from_export(
+    made: Iterable[str], formats: Iterable[str], selection: Selection
+) -> list[str]:
+    """Return the products that an export should have, of those that are not there.
+
+    Parameters
+    ----------
+    made
+        Files of products, such as `maps/LMR_RT-Co_L.nxs`.
+    formats
+        Some of `FORMATS`.
+    selection
+        Samples and regions.
+
+    Returns
+    -------
+    list of str
+        Files.
+    """
+    folders = {folder for name in formats for folder in _read_folders(name)}
+    prefixes = tuple(f"{safe_name(sample)}-" for sample in selection.samples) or ("",)
+    return [
+        file
+        for file in made
+        if (path := PurePosixPath(file)).parent.name in folders
+        and path.name.startswith(prefixes)
+    ]
+
+
+def _read_folders(name: str) -> set[str]:
+    """Return the folders whose products a format is made from."""
+    if name in _COPIES:
+        return {*_COPIED_FOLDERS}
+    folders = {"photons"} if name == "photons" else set()
+    if name in ("features", "nxxas"):
+        folders.add("spectra")
+    if name in _SPECTRUM_FORMATS:
+        folders |= {"spectra", "xas"}
+        if _SPECTRUM_FORMATS[name].has_comparisons:
+            folders.add("comparisons")
+    if name in _MAP_FORMATS:
+        folders.add("maps")
+    return folders
 
 
 def _export_format(out: Path, name: str, selection: Selection) -> Iterator[Path]:

@@ -12,6 +12,8 @@ REFERENCES = "references"  # folder of a reference set that does not ship
 # what is needed to repeat a reduction and to compare with it
 NEEDED = re.compile(
     rf"({'|'.join(paths.PRODUCT_FOLDERS)})/[^/.][^/]*\.(nxs|csv|h5)"
+    # of a table, without which it is not known what it was made from
+    r"|calibration/\.[^/.][^/]*\.csv\.json"
     rf"|{REFERENCES}/[^/.][^/]*\.ya?ml"
     rf"|{re.escape(paths.RUN_SUMMARY)}|{re.escape(paths.RESOLVED_CONFIG)}"
 )

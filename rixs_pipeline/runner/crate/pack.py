@@ -14,11 +14,11 @@ from rixs_pipeline import paths
 from rixs_pipeline.config.load import load_config
 from rixs_pipeline.config.reference_sets import find_set
 from rixs_pipeline.config.yaml_lines import read_yaml, write_yaml
-from rixs_pipeline.errors import UsageError
+from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.files.json_text import read_json
 from rixs_pipeline.files.opening import FileKind, open_regular
+from rixs_pipeline.io import csv_tables, nexus
 from rixs_pipeline.io.compare_products import products
-from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.runner.crate.contents import (
     CHECKSUMS,
     ENVIRONMENT,
@@ -28,9 +28,11 @@ from rixs_pipeline.runner.crate.contents import (
 )
 from rixs_pipeline.runner.crate.metadata import METADATA, Described, crate_metadata
 from rixs_pipeline.runner.record import Record
+from rixs_pipeline.runner.summary_file import made_products
 
 LOG = logging.getLogger("rixs_pipeline")
 
+SHOWN_PRODUCTS = 5  # of those that are missing or damaged
 COPIED_BYTES = 1 << 20  # at a time
 COMPRESSED = {".csv", ".html", ".json", ".txt", ".yaml"}  # others are so already
 FILE_MODE = 0o100644  # a regular file that everybody may read
@@ -55,19 +57,23 @@ def pack(out: Path, archive: Path) -> list[PackedFile]:
     Raises
     ------
     UsageError
-        Not a folder of results, or its config is not that of the results.
+        Not a folder of results, its config is not that of the results, or the archive
+        is no .zip file.
     InputError
-        A file cannot be read.
+        A product is missing or cannot be read.
     """
+    if archive.suffix.lower() != ".zip" or archive.is_dir():
+        raise UsageError(f"{archive}: not the name of a zip file; give -o FILE.zip")
     summary_path = out / paths.RUN_SUMMARY
     if not summary_path.is_file():
         raise UsageError(f"{out}: not a folder of results (no {paths.RUN_SUMMARY})")
     record = Record.read(summary_path)
     config = load_config(record.config)
     record.check_config(config)
+    _check_products(out)
     summary = dict(read_json(summary_path, FileKind.SUMMARY))
     started = _started(summary)
-    with atomic_path(archive) as temporary:
+    with nexus.atomic_path(archive) as temporary:
         writer = _Writer(temporary, started)
         with writer.zip:
             for name, path in _files(out):
@@ -94,11 +100,55 @@ def pack(out: Path, archive: Path) -> list[PackedFile]:
     return files
 
 
+def _check_products(out: Path) -> None:
+    """Check that all products that were made are there, whole.
+
+    Raises
+    ------
+    InputError
+        Names those that are not.
+    """
+    names = {*made_products(out), *filter(NEEDED.fullmatch, products(out))}
+    problems = [
+        f"{name} {problem}"
+        for name in sorted(names)
+        if (problem := _problem(out / name))
+    ]
+    if problems:
+        more = len(problems) - SHOWN_PRODUCTS
+        shown = "; ".join(problems[:SHOWN_PRODUCTS])
+        raise InputError(
+            f"{out}: {shown}{f'; and {more} more' if more > 0 else ''}: not packed; "
+            f"run again: rixs-pipeline run BEAMTIME -o {out}"
+        )
+
+
+def _problem(product: Path) -> str:
+    """Return what is wrong with a product; it is read as a whole."""
+    if not product.is_file():
+        return "is missing"
+    try:
+        if product.suffix == ".csv":
+            csv_tables.read_attributes(product)
+        elif product.suffix == ".h5":
+            nexus.entry_names(product)  # too large to be read for this
+        else:
+            for _ in nexus.iterate_entries(product):
+                pass
+    except InputError as error:
+        LOG.debug("%s", error)
+        return "cannot be read"
+    return ""
+
+
 def _files(out: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files of a folder of results that are packed, by name."""
     for name, path in sorted(products(out).items()):
         if NEEDED.fullmatch(name):
             yield name, path
+            attributes = csv_tables.attributes_path(path)
+            if path.suffix == ".csv" and attributes.is_file():
+                yield attributes.relative_to(out).as_posix(), attributes
     in_figures = sorted(paths.figures_folder(out).rglob("*"))
     figures = [p for p in in_figures if paths.is_figure(p.relative_to(out).as_posix())]
     for path in (out / paths.RUN_SUMMARY, paths.report(out), *figures):

@@ -190,3 +190,12 @@ def test_unknown_names_are_one_line(out, selection, message):
     with pytest.raises(UsageError, match=message):
         export(out, ["csv"], Selection(**selection))
     assert not (out / "export").exists()
+
+
+def test_formats_that_hold_nothing_of_the_selection_are_reported(out, caplog):
+    with pytest.raises(UsageError, match="holds only spectra against incident energy"):
+        export(out, ["xdi"], Selection(regions=["Co_XES"]))
+    with pytest.raises(UsageError, match="nothing exported as nxxas"):
+        export(out, ["nxxas"], Selection(regions=["Co_XES"]))
+    assert export(out, ["xdi", "csv"], Selection(regions=["Co_XES"]))
+    assert "nothing exported as xdi" in caplog.text

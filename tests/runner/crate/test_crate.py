@@ -117,6 +117,9 @@ def test_what_differs_is_named(small, cli):
     with h5py.File(small.out / "maps/LMR_RT-Co_L.nxs", "r+") as file:
         file["entry/data/intensity"][0, 900] += 1e-14
     (small.out / "scans/scan0004.nxs").unlink()
+    summary = json.loads((small.out / "run.json").read_text())
+    del summary["items"]["scan0004"]  # as of a reduction of the other scans
+    (small.out / "run.json").write_text(json.dumps(summary))
     archive = small.out.parent / "small.zip"
     pack(small.out, archive)
     again = small.out.parent / "again"
@@ -168,6 +171,37 @@ def test_what_is_no_reduction_is_not_packed(small, cli, damage, message):
     result = cli("crate", small.out, "-o", archive)
     assert result.code == 2 and message in result.err
     assert len(result.err.splitlines()) == 1 and not archive.exists()
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def test_missing_and_damaged_products_are_not_packed(small, cli):
+    cut_short(small.out / "maps/LMR_RT-Co_L.nxs")
+    (small.out / "spectra/LMR_RT-Co_L.nxs").unlink()
+    archive = small.out.parent / "small.zip"
+    result = cli("crate", small.out, "-o", archive)
+    assert (result.code, result.out) == (3, "") and not archive.exists()
+    assert result.err.endswith(
+        "maps/LMR_RT-Co_L.nxs cannot be read; spectra/LMR_RT-Co_L.nxs is missing: not "
+        f"packed; run again: rixs-pipeline run BEAMTIME -o {small.out}\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["out", "a.tar", "folder.zip"])
+def test_other_files_than_zip_are_refused(reduced_small, tmp_path, cli, name):
+    (tmp_path / "folder.zip").mkdir()
+    result = cli("crate", reduced_small, "-o", tmp_path / name)
+    assert result.code == 2 and "give -o FILE.zip" in result.err
+
+
+def test_an_unpacked_reduction_is_fresh(packed, reduced_small, tmp_path, cli):
+    with zipfile.ZipFile(packed) as crate:
+        crate.extractall(tmp_path)
+    result = cli("status", tmp_path)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == cli("status", reduced_small).out
 
 
 def changed(archive, path, change):
