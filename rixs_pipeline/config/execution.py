@@ -1,5 +1,7 @@
 """How the work is carried out: processes, machines and memory."""
 
+import re
+from difflib import get_close_matches
 from typing import Annotated
 
 from pydantic import Field
@@ -17,10 +19,46 @@ UNIT_BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
-Memory = Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?(kB|MB|GB|TB|KiB|MiB|GiB|TiB)$")]
+MEMORY = r"^\d+(\.\d+)? ?(kB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
+SCHEDULER = r"^(serial|threads|processes|slurm|(tcp|tls)://.+:[0-9]{1,5})$"
+DURATION = r"^([0-9]{1,4}-)?[0-9]{1,4}(:[0-9][0-9]){1,2}$"
+PATTERNS_IN_WORDS = {
+    MEMORY: f"must be a number with a unit ({', '.join(UNIT_BYTES)}), such as 1GB",
+    SCHEDULER: "must be serial, threads, processes, slurm, tcp://HOST:PORT or "
+    "tls://HOST:PORT",
+    DURATION: "must be MM:SS, HH:MM:SS, D-HH:MM or D-HH:MM:SS",
+}
+Memory = Annotated[str, Field(pattern=MEMORY)]
 ShellLine = Annotated[str, Field(pattern=r"^[^\n]+$")]
 # of SLURM; anything else could add options or commands to the script of a job
 SlurmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.,:@+/-]*$")]
+
+
+def suggest(text: str, pattern: str) -> str | None:
+    """Return what may have been meant by a text that does not match a pattern.
+
+    Parameters
+    ----------
+    text
+        As it was given.
+    pattern
+        One of `PATTERNS_IN_WORDS`.
+
+    Returns
+    -------
+    str or None
+        A text that matches it.
+    """
+    if pattern == SCHEDULER:
+        close = get_close_matches(text.lower(), (*LOCAL_SCHEDULERS, "slurm"), n=1)
+        return close[0] if close else None
+    number = re.match(r"\s*(\d+(?:\.\d+)?)\s*", text) if pattern == MEMORY else None
+    if number is None:
+        return None
+    unit = text[number.end() :].strip().lower()
+    names = {name.lower(): name for name in UNIT_BYTES}
+    names |= {name[0].lower(): name for name in ("kB", "MB", "GB", "TB")}
+    return number[1] + names[unit] if unit in names else None
 
 
 def memory_in_bytes(memory: str) -> int:
@@ -30,9 +68,7 @@ def memory_in_bytes(memory: str) -> int:
     return int(float(number) * UNIT_BYTES[unit])
 
 
-Duration = Annotated[
-    str, Field(pattern=r"^([0-9]{1,4}-)?[0-9]{1,4}(:[0-9][0-9]){1,2}$")
-]
+Duration = Annotated[str, Field(pattern=DURATION)]
 
 
 def duration_in_seconds(duration: str) -> int:
@@ -95,10 +131,7 @@ class ClusterConfig(Model):
 class ExecutionConfig(Model):
     """How the work is carried out: no influence on results, no part of a hash."""
 
-    scheduler: str = Field(
-        "threads",
-        pattern=r"^(serial|threads|processes|slurm|(tcp|tls)://.+:[0-9]{1,5})$",
-    )
+    scheduler: str = Field("threads", pattern=SCHEDULER)
     workers: int | None = Field(
         None,
         ge=1,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from rixs_pipeline.config.execution import PATTERNS_IN_WORDS, suggest
 from rixs_pipeline.config.yaml_lines import Document, Keys, show_value
 from rixs_pipeline.errors import ConfigError
 
@@ -246,7 +247,18 @@ def _explain(
     )
     expected = " or ".join(expectations).replace(" or must be", " or")
     subject = "the name " if error["loc"][-1] == "[key]" else ""
-    return _Message(keys, f"{subject}{expected}, not {show_value(value)}")
+    text = f"{subject}{expected}, not {show_value(value)}{_suggestion(errors)}"
+    return _Message(keys, text)
+
+
+def _suggestion(errors: list[ErrorDetails]) -> str:
+    """Return a hint at the text that may have been meant."""
+    for error in errors:
+        pattern = error.get("ctx", {}).get("pattern")
+        meant = suggest(str(error["input"]), str(pattern)) if pattern else None
+        if meant:
+            return f" (did you mean '{meant}'?)"
+    return ""
 
 
 def _explain_check(document: Document, keys: Keys, error: ErrorDetails) -> _Message:
@@ -265,8 +277,11 @@ def _expectation(error: ErrorDetails, number: str, description: str) -> str:
     is_about_items = kind.startswith(("tuple", "too_", "missing"))
     if is_about_items and "[low, high]" in description:
         return "must be [low, high] in eV"
+    context = error.get("ctx", {})
+    if context.get("pattern") in PATTERNS_IN_WORDS:
+        return PATTERNS_IN_WORDS[context["pattern"]]
     if kind in _EXPECTED:
-        text = _EXPECTED[kind].format(**error.get("ctx", {}))
+        text = _EXPECTED[kind].format(**context)
         return text.replace("^", "").replace("$", "")
     if kind.startswith(("float", "finite")):
         return f"must be a {number}"

@@ -17,6 +17,7 @@ from rixs_pipeline.errors import UsageError
 from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.files.opening import open_appending
 from rixs_pipeline.io import nexus, provenance
+from rixs_pipeline.io.find_files import list_files
 from rixs_pipeline.io.locks import locked
 
 LOG = logging.getLogger(__name__)
@@ -30,13 +31,13 @@ def make_folder(out: Path, beamtime_path: Path) -> None:
     UsageError
         It cannot be made, or as for `check_folder`.
     """
+    check_folder(out, beamtime_path)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"{out}: cannot create the folder ({error.strerror}); choose another one"
         ) from error
-    check_folder(out, beamtime_path)
 
 
 def check_folder(out: Path, beamtime_path: Path) -> None:
@@ -45,12 +46,17 @@ def check_folder(out: Path, beamtime_path: Path) -> None:
     Raises
     ------
     UsageError
-        It is the beamtime directory, or is below it with other files: nothing in a
-        folder of results is taken for data.
+        It is the beamtime directory, is in a folder of its data, or is below it with
+        other files: nothing in a folder of results is taken for data.
     """
     if out.resolve() == beamtime_path.resolve():
         raise UsageError(
             f"{out}: is the beamtime directory itself; "
+            "choose another directory for the results"
+        )
+    if folder := _data_folder(out, beamtime_path):
+        raise UsageError(
+            f"{out}: is in {folder}, which has data of the beamtime; "
             "choose another directory for the results"
         )
     names = {path.name for path in out.iterdir()} if out.is_dir() else set()
@@ -60,6 +66,18 @@ def check_folder(out: Path, beamtime_path: Path) -> None:
             f"{out}: below the beamtime directory, with other files, which would no "
             "longer be read as data; choose a new folder for the results"
         )
+
+
+def _data_folder(out: Path, beamtime_path: Path) -> Path | None:
+    """Return the folder with data in the beamtime directory that has the results."""
+    beamtime = beamtime_path.resolve()
+    if beamtime not in out.resolve().parents:
+        return None
+    first, *below = out.resolve().relative_to(beamtime).parts
+    has_data = below and any(
+        out.resolve() not in path.parents for path in list_files(beamtime / first)
+    )
+    return beamtime / first if has_data else None
 
 
 def config_digest(config: Config) -> str:

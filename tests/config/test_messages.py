@@ -101,6 +101,17 @@ from tests.config.helpers import problems
             "c.yaml:2: regions.1st: the name must match the pattern "
             "[A-Za-z][A-Za-z0-9_]*, not '1st'",
         ),
+        (
+            "execution: {scheduler: thread}\n",
+            "c.yaml:1: execution.scheduler: must be serial, threads, processes, slurm, "
+            "tcp://HOST:PORT or tls://HOST:PORT, not 'thread' (did you mean "
+            "'threads'?)",
+        ),
+        (
+            "execution: {memory: 2 gb}\n",
+            "c.yaml:1: execution.memory: must be a number with a unit (kB, MB, GB, TB, "
+            "KiB, MiB, GiB, TiB), such as 1GB, not '2 gb' (did you mean '2GB'?)",
+        ),
         ("[1, 2]\n", "c.yaml:1: expected a mapping of keys to values, not [1, 2]"),
         (
             "map:\n  step: 1\n  emission: [1, 2]\n  step: 2\n",

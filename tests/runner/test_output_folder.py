@@ -49,6 +49,15 @@ def test_a_folder_with_data_is_not_one_for_results(tmp_path, folder):
     make_folder(tmp_path / "new", tmp_path)
 
 
+def test_a_folder_within_the_data_is_not_one_for_results(tmp_path):
+    (tmp_path / "20260101").mkdir()
+    (tmp_path / "20260101" / "scan0001.json").write_text("{}")
+    with pytest.raises(UsageError, match="has data of the beamtime"):
+        make_folder(tmp_path / "20260101" / "out", tmp_path)
+    assert not (tmp_path / "20260101" / "out").exists()
+    make_folder(tmp_path / "results" / "first", tmp_path)
+
+
 def test_a_link_is_not_written_to(tmp_path):
     """Whoever may write to the folder could point it to a file of somebody else."""
     precious = tmp_path / "precious"
