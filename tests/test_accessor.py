@@ -56,6 +56,14 @@ def test_spectra_of_every_kind_have_units_and_errors(rixs_map, call, dim, units)
     assert result[dim].attrs["units"] == "eV"
 
 
+def test_wrong_names_are_reported_with_those_there_are(reduced_small):
+    spectra = open_product(reduced_small / "spectra" / "LMR_RT-Co_L.nxs")
+    with pytest.raises(KeyError, match=r"no region 'O_redox'.*Co_PFY"):
+        spectra["O_redox"]
+    with pytest.raises(InputError, match=r"run\.json: not a product"):
+        open_product(reduced_small / "run.json")
+
+
 def test_preset_has_to_belong_to_the_edge(rixs_map):
     result = rixs_map.rixs.region("pfy", preset="Co_L")
     assert result.values == pytest.approx(

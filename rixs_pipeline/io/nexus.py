@@ -43,6 +43,7 @@ BARE_DIMENSION = "This is a netCDF dimension but not a netCDF variable."
 _NO_COORDINATE_OF_LENGTH = BARE_DIMENSION + " {:>9}"
 COMPRESSED_SIZE = 10_000  # values, from which on an array is compressed
 CHUNK_BYTES = 1 << 22
+PRODUCT_SUFFIXES = (".nxs", ".h5")  # photon lists are .h5
 KEPT_PRODUCTS = 2  # the calibrations before and after a scan: 20 MB each of 240 pixels
 FACTS = "facts"  # what run.json says of a product, as JSON
 SHOWN_FILES = 20  # of a folder that was to be opened as a product
@@ -324,8 +325,19 @@ def open_product(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Data
     """
     if Path(path).is_dir():
         raise InputError(_describe_folder(Path(path)))
+    if Path(path).suffix not in PRODUCT_SUFFIXES and Path(path).is_file():
+        raise InputError(f"{path}: not a product; give a .nxs file, as of OUT/maps")
     datasets = read_entries(Path(path))
-    return datasets["entry"] if list(datasets) == ["entry"] else datasets
+    if list(datasets) == ["entry"]:
+        return datasets["entry"]
+    return _Regions(datasets)
+
+
+class _Regions(dict[str, "xr.Dataset"]):
+    """The datasets of regions; a wrong name is reported with those there are."""
+
+    def __missing__(self, name: object) -> xr.Dataset:
+        raise KeyError(f"no region {name!r} in this product; it has {', '.join(self)}")
 
 
 def _describe_folder(folder: Path) -> str:

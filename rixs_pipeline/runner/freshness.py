@@ -127,7 +127,7 @@ class Freshness:
         except RixsError as error:
             log.debug("%s", error)
             self.summary.warn(
-                f"{path}: damaged, or not a product of rixs-pipeline; it is regenerated"
+                f"{path}: damaged, or not a product of rixs-pipeline; {self._later}"
             )
             return "damaged"
         self._facts[path] = str(attributes.get(nexus.FACTS, "{}"))
@@ -136,10 +136,17 @@ class Freshness:
         changes = _describe_changes(attributes, key)
         if not changes and not self._written.is_intact(path):
             self.summary.warn(
-                f"{path}: content changed since it was written; it is regenerated"
+                f"{path}: content changed since it was written; {self._later}"
             )
             return "content changed"
         return changes
+
+    @property
+    def _later(self) -> str:
+        """What becomes of a product that is not usable."""
+        if self.summary.options.dry_run:
+            return "the next `run` makes it again"
+        return "it is regenerated"
 
     def _read_attributes(self, path: Path) -> dict[str, Any]:
         """Return the key that a product carries, and its facts.

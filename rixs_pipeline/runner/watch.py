@@ -20,6 +20,7 @@ from rixs_pipeline.runner.live.delays import (
 from rixs_pipeline.runner.live.kept import LiveSession
 from rixs_pipeline.runner.live.replay import Replay, replaying
 from rixs_pipeline.runner.live.watched_folder import WatchedFolder
+from rixs_pipeline.runner.output_folder import check_folder
 from rixs_pipeline.runner.pipeline import FIGURES_LINE, PRODUCT_LINE
 from rixs_pipeline.runner.run import Options, Summary, run
 
@@ -84,7 +85,13 @@ class Watch:
         -------
         int
             The exit code of the last reduction.
+
+        Raises
+        ------
+        UsageError
+            The folder of the results cannot be that.
         """
+        check_folder(self.out, self.beamtime)
         looks = 0
         log.info("watching %s; results: %s", self.beamtime, self.out)
         with self._session.workers, _product_lines_as_details():
@@ -222,7 +229,9 @@ def watch_replay(watch: Watch, recorded: Path, speed: float, every: float) -> in
     Raises
     ------
     UsageError
-        The folder cannot be that of the replay.
+        The folder cannot be that of the replay, or of the results.
     """
+    for folder in (recorded, watch.beamtime):
+        check_folder(watch.out, folder)
     with replaying(Replay(recorded, watch.beamtime, speed)) as process:
         return watch.run(every, has_ended=lambda: not process.is_alive())

@@ -212,3 +212,13 @@ def test_the_path_of_the_beamtime_may_be_relative(rounds, tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     rounds += [0]
     assert Watch(Path("beamtime"), Config(), Path("out")).run(1.0, 1) == 0
+
+
+def test_folders_within_each_other_are_refused_at_once(small, tmp_path, cli):
+    for folder, options in (
+        (small.beamtime, ()),
+        (tmp_path / "new", ("--replay", small.beamtime)),
+    ):
+        result = cli("watch", folder, "-o", folder, *options)
+        assert result.code == 2 and "is the beamtime directory" in result.err
+    assert not (tmp_path / "new").exists()
