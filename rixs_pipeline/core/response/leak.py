@@ -103,8 +103,13 @@ def tail_weights(data: MapData, tail: ResponseTail, weights: FloatArray) -> Floa
     """
     from scipy.linalg import solve_triangular, toeplitz  # takes long to load
 
+    leaked = np.zeros(weights.shape)
+    covered = np.flatnonzero(weights.any(axis=0))
+    if not len(covered):
+        return leaked
+    above = slice(int(covered[0]), None)  # tails fall to lower energies
     step = data.bin_width
-    distance = np.arange(weights.shape[1]) - 1.0
+    distance = np.arange(weights[:, above].shape[1]) - 1.0
     row = np.zeros(len(distance))
     for factor, weight in zip(LENGTH_FACTORS, LENGTH_WEIGHTS, strict=True):
         length = factor * tail.length
@@ -114,10 +119,11 @@ def tail_weights(data: MapData, tail: ResponseTail, weights: FloatArray) -> Floa
         row += weight * part
     tails = tail.fraction * np.triu(toeplitz(row))
     response = tails + (1 - tail.fraction) * np.eye(len(row))
-    count_weights = weights / data.efficiency
+    count_weights = (weights / data.efficiency)[:, above]
     received = count_weights @ tails
-    from_outside = received * (1 - weights)
-    return np.asarray(solve_triangular(response, from_outside.T, trans="T").T)
+    from_outside = received * (1 - weights[:, above])
+    leaked[:, above] = solve_triangular(response, from_outside.T, trans="T").T
+    return leaked
 
 
 def find_tail(data: MapData, background: LeakBackground) -> ResponseTail:
