@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
 import xarray as xr
 
 from rixs_pipeline.config import Region
+from rixs_pipeline.config.plots import check_colour_map
+from rixs_pipeline.core.spectra.region_geometry import region_weights
 from rixs_pipeline.errors import ConfigError, InputError, RixsWarning
 from rixs_pipeline.schema import RIXS_MAP, check
 from rixs_pipeline.stages.sample.configured_regions import (
+    core_region,
     outlines_on_map,
     select_regions,
 )
@@ -27,8 +30,6 @@ from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs
 from rixs_pipeline.stages.sample.region_spectra import extract_and_check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -105,19 +106,30 @@ class RixsAccessor:
     def __repr__(self) -> str:
         """Return what the map is, and what can be made of it."""
         rixs_map = self._map
-        incident = rixs_map["incident_energy"].values
-        edges = rixs_map["emission_energy_edges"].values
         presets = ", ".join(select_regions(str(rixs_map.attrs["edge"]), None))
         return (
             f"RIXS map of {rixs_map.attrs['sample']} at {rixs_map.attrs['edge']}: "
-            f"{rixs_map['counts'].values.sum():,} photons, {len(incident)} points "
-            f"{incident.min():.2f} to {incident.max():.2f} eV, emission "
-            f"{edges[0]:g} to {edges[-1]:g} eV\n"
+            f"{rixs_map['counts'].values.sum():,} photons, {self._ranges()}\n"
             "spectra: pfy(low, high), spfy, ipfy, tfy(), xes(low, high), cut(energy), "
             "region(kind, ...)\n"
             "plots: plot_map(), plot_region(kind, ...)\n"
             f"regions of the edge by default: {presets}"
         )
+
+    def _ranges(self) -> str:
+        """Return the number of points, and the energies that the map covers."""
+        incident = self._map["incident_energy"].values
+        edges = self._map["emission_energy_edges"].values
+        return (
+            f"{len(incident)} points {incident.min():.2f} to {incident.max():.2f} eV, "
+            f"emission {edges[0]:g} to {edges[-1]:g} eV"
+        )
+
+    def _has_bins(self, region: Region) -> bool:
+        """Return whether a region reaches into the map."""
+        incident = self._map["incident_energy"].values
+        edges = self._map["emission_energy_edges"].values
+        return bool(region_weights(core_region(region), incident, edges).any())
 
     def using(
         self,
@@ -179,7 +191,7 @@ class RixsAccessor:
             An unknown key or value, another edge, or several cuts.
         """
         edge = str(self._map.attrs["edge"])
-        region = _region(kind, {"kind": kind, **options})
+        region = _region(str(kind), {"kind": kind, **options})
         selected = select_regions(edge, {"region": region})
         if not selected:
             raise ValueError(f"`edge` must be {edge}, the edge of the map")
@@ -190,7 +202,7 @@ class RixsAccessor:
         (region,) = selected.values()
         dataset, findings = extract_and_check(self._map, region, self._inputs)
         for finding in findings:
-            warnings.warn(f"{kind}: region {finding}", RixsWarning, stacklevel=3)
+            _warn(f"{kind}: region {finding}")
         return dataset
 
     @_with_options
@@ -304,21 +316,30 @@ class RixsAccessor:
             By default the sample.
         regions
             Regions to outline: name -> keys of the config's `regions`; not on a loss
-            axis.
+            axis. Those of other edges are left out.
 
         Returns
         -------
         Figure
             Which a notebook shows.
+
+        Raises
+        ------
+        ValueError
+            A wrong argument; the message names it, and what is allowed.
         """
         from rixs_pipeline.plots import maps, style  # load matplotlib
 
-        configured = {
-            name: _region(name, dict(mapping))
-            for name, mapping in (regions or {}).items()
-        }
+        _check_axes(ax)
+        _check_choice("axis", axis, ["emission", "loss"])
+        _check_choice("colours", colours, [scale.value for scale in maps.ColourScale])
+        _check_colour_map(cmap)
+        configured = _regions(regions or {})
         attributes = self._map.attrs
         selected = select_regions(str(attributes["edge"]), configured)
+        for name, region in selected.items():
+            if not self._has_bins(region):
+                _warn(f"{name}: region contains no bin of the map: {self._ranges()}")
         scale = maps.ColourScale(colours)
         title = title or str(attributes.get("sample", ""))
         outlines = outlines_on_map(self._map, selected)
@@ -360,10 +381,21 @@ class RixsAccessor:
         -------
         Figure
             Which a notebook shows.
+
+        Raises
+        ------
+        ValueError
+            A wrong argument, an unknown key or value, or a region without a bin; the
+            message names it.
         """
         from rixs_pipeline.plots import spectra  # loads matplotlib
 
+        _check_axes(ax)
         spectrum = self.spectrum(kind, **options)
+        if not spectrum["intensity"].size:
+            raise ValueError(
+                f"{kind}: region contains no bin of the map: {self._ranges()}"
+            )
         if ax is None:
             return _shown(spectra.spectrum_figure(spectrum, title or kind))
         spectra.draw_spectrum_panel(ax, spectrum, title or kind)
@@ -388,6 +420,65 @@ def _region(name: str, mapping: dict[str, Any]) -> Region:
         raise ValueError(str(error)) from None
 
 
+def _regions(mappings: Mapping[str, Mapping[str, Any]]) -> dict[str, Region]:
+    """Return regions from their keys, by name.
+
+    Raises
+    ------
+    ValueError
+        Not a mapping, or as for `_region`.
+    """
+    if not isinstance(mappings, Mapping):
+        raise ValueError(
+            "`regions` must be a mapping of names to keys of the config's `regions`, "
+            'such as {"sPFY": {"kind": "spfy", "emission": [523, 524]}}'
+        )
+    configured = {}
+    for name, mapping in mappings.items():
+        if not isinstance(mapping, Mapping):
+            raise ValueError(
+                f"{name}: must be a mapping of keys to values, such as "
+                f'{{"kind": "spfy", "emission": [523, 524]}}, not {mapping!r}'
+            )
+        configured[name] = _region(name, dict(mapping))
+    return configured
+
+
+def _check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
+    """Refuse a value of an argument that is none of those allowed."""
+    if value not in allowed:
+        choices = " or ".join(map(repr, allowed))
+        raise ValueError(f"`{name}` must be {choices}, not {value!r}")
+
+
+def _check_colour_map(name: object) -> None:
+    """Refuse what is not the name of a colour map, such as the map itself."""
+    if not isinstance(name, str):
+        kind = type(name).__name__
+        raise ValueError(
+            f"`cmap` must be the name of a colour map of matplotlib, not {kind}"
+        )
+    check_colour_map(name)
+
+
+def _check_axes(ax: object) -> None:
+    """Refuse an argument `ax` that is not one Axes, such as an array of them."""
+    from matplotlib.axes import Axes
+
+    if ax is not None and not isinstance(ax, Axes):
+        raise ValueError(
+            f"`ax` must be one Axes of matplotlib, not {type(ax).__name__}"
+        )
+
+
+def _warn(text: str) -> None:
+    """Emit a `RixsWarning` at the line that called this module."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals is globals():
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, RixsWarning, stacklevel=level + 1)
+
+
 def _with_window(
     options: RegionOptions,
     name: Literal["emission", "incident"],
@@ -396,6 +487,8 @@ def _with_window(
     """Return options with a window that was given as two numbers, or as a list."""
     if not window:
         return options
+    if name in options:
+        raise ValueError(f"`{name}` is given twice: {window} and {options[name]}")
     limits = window[0] if len(window) == 1 else window
     return cast(RegionOptions, {**options, name: limits})
 

@@ -1,7 +1,9 @@
 """`ds.rixs`: spectra and plots of an opened map."""
 
 import inspect
+import re
 
+import matplotlib
 import numpy as np
 import pytest
 import xarray as xr
@@ -141,6 +143,57 @@ def test_mistakes_are_one_line(rixs_map, options, message):
 def test_what_a_region_includes_by_mistake_is_a_warning(rixs_map):
     with pytest.warns(RixsWarning, match=r"^pfy: region contains no bin"):
         rixs_map.rixs.pfy(5000, 6000)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda rixs: rixs.spectrum("pfy"),
+        lambda rixs: rixs.region("pfy"),
+        lambda rixs: rixs.pfy(762, 800),
+        lambda rixs: rixs.cut(5000.0),
+        lambda rixs: rixs.plot_region("pfy"),
+        lambda rixs: rixs.plot_map(regions={"C": {"kind": "pfy", "emission": [1, 2]}}),
+    ],
+)
+def test_warnings_point_at_the_line_of_the_user(rixs_map, call):
+    with pytest.warns(RixsWarning) as caught:
+        call(rixs_map.rixs)
+    assert {warning.filename for warning in caught} == {__file__}
+    assert {warning.lineno for warning in caught} == {call.__code__.co_firstlineno}
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"axis": "los"}, "`axis` must be 'emission' or 'loss', not 'los'"),
+        ({"colours": "lin"}, "`colours` must be 'sqrt' or 'log', not 'lin'"),
+        ({"cmap": matplotlib.colormaps["gray"]}, "`cmap` must be the name of a colour"),
+        ({"cmap": "virids"}, "no colour map 'virids' (did you mean 'viridis'?)"),
+        ({"ax": Figure()}, "`ax` must be one Axes of matplotlib, not Figure"),
+        ({"ax": Figure().subplots(2)}, "must be one Axes of matplotlib, not ndarray"),
+        ({"regions": ["Co"]}, "`regions` must be a mapping of names to keys"),
+        ({"regions": {"Co": [762, 800]}}, "Co: must be a mapping of keys to"),
+        ({"regions": {"Co": {"kind": "x"}}}, "must be one of 'pfy', 'spfy', 'ipfy',"),
+        ({"axis": "loss", "regions": {"Co": {"kind": "tfy"}}}, "the emission axis"),
+    ],
+)
+def test_wrong_arguments_of_plots_are_reported(rixs_map, arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        rixs_map.rixs.plot_map(**arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_arguments_of_regions_are_reported(rixs_map):
+    rixs = rixs_map.rixs
+    with pytest.raises(ValueError, match=r"no bin of the map: .* emission 200 to 1100"):
+        rixs.plot_region("pfy", emission=[5000, 6000])
+    with pytest.raises(ValueError, match="`ax` must be one Axes of matplotlib"):
+        rixs.plot_region("pfy", ax=Figure())
+    with pytest.raises(ValueError, match=r"must be one of 'pfy', .*not \['pfy'\]"):
+        rixs.plot_region(["pfy"])
+    with pytest.raises(ValueError, match="`emission` is given twice"):
+        rixs.pfy(762, 800, emission=[515, 530])
 
 
 def test_signatures_list_the_keys_of_regions(rixs_map):

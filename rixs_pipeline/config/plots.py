@@ -30,8 +30,14 @@ def _wrap_range(value: Any) -> Any:
     return [value] if is_list and value and not is_nested else value
 
 
-def _check_colour_map(name: str) -> str:
-    """Refuse names of colour maps that matplotlib does not have."""
+def check_colour_map(name: str) -> str:
+    """Refuse names of colour maps that matplotlib does not have.
+
+    Raises
+    ------
+    ValueError
+        With the name that may be meant, or with all names.
+    """
     from matplotlib import colormaps  # takes 0.2 s, and few configs name one
 
     if name not in colormaps:
@@ -60,7 +66,7 @@ EnergyRanges = Annotated[
 LossRanges = Annotated[
     tuple[Limits, ...], BeforeValidator(_wrap_range), Field(min_length=1)
 ]
-ColourMap = Annotated[str, AfterValidator(_check_colour_map)]
+ColourMap = Annotated[str, AfterValidator(check_colour_map)]
 
 
 class AxisLimits(Model):
