@@ -91,8 +91,9 @@ class AxisLimits(Model):
 
 
 class PlotOptions(Model):
-    """How figures of one kind look."""
+    """Whether figures of one kind are drawn, and how they look."""
 
+    draw: bool | None = Field(None, description="false: they are not drawn")
     format: Annotated[tuple[FigureFormat, ...], SINGLE_VALUE_ALLOWED] | None = Field(
         None, min_length=1, description="png (default), pdf, svg, or several of them"
     )

@@ -26,6 +26,11 @@ def escape_math(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def unescape_math(text: str) -> str:
+    """Return a text of a figure as it is read."""
+    return text.replace(r"\$", "$")
+
+
 def decode_texts(values: Iterable[Any]) -> list[str]:
     """Return the texts of a product, which h5py reads as bytes."""
     return [

@@ -7,7 +7,7 @@ shared by threads nor left behind.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from rixs_pipeline.plots.labels import escape_math
+from rixs_pipeline.plots.labels import escape_math, unescape_math
 from rixs_pipeline.plots.spectrum_data import Limits
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ class FigureOptions:
         Dimension -> ranges, of which the first one applies that reaches into the data.
     intensity : Limits or None
         Of intensity axes and colours.
+    draw : bool
+        Whether the figure is drawn at all.
+    section : str
+        Where in the config the options are, such as `plots.map`.
     """
 
     formats: tuple[str, ...] = ("png",)
@@ -67,6 +71,8 @@ class FigureOptions:
     labels: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, tuple[Limits, ...]] = field(default_factory=dict)
     intensity: Limits | None = None
+    draw: bool = True
+    section: str = field(default="", compare=False)
 
     @property
     def is_default(self) -> bool:
@@ -164,6 +170,17 @@ def shown_title(title: str) -> str:
     return title if custom is None else custom.replace(TITLE, title)
 
 
+def figure_texts(figure: Figure) -> tuple[str, ...]:
+    """Return the texts of a figure that labels can replace, each once."""
+    texts = (unescape_math(text.get_text()) for text in _texts(figure))
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def contains_label(text: str, label: str) -> bool:
+    """Return whether a text of a figure is a label, or has it as a part."""
+    return _label_pattern([label]).search(text) is not None
+
+
 def finish(figure: Figure) -> None:
     """Replace texts and scale texts and lines, as the options that apply say."""
     labels, scale = current_options().labels, text_scale(figure)
@@ -174,16 +191,21 @@ def finish(figure: Figure) -> None:
 
 
 def _replace_texts(figure: Figure, labels: Mapping[str, str]) -> None:
-    """Replace texts, or parts of them that no letter, digit, `_`, `+` or `-` adjoins.
+    """Replace texts, or parts of them."""
+    new_texts = {escape_math(old): escape_math(new) for old, new in labels.items()}
+    pattern = _label_pattern(new_texts)
+    for text in _texts(figure):
+        text.set_text(pattern.sub(lambda old: new_texts[old[0]], text.get_text()))
+
+
+def _label_pattern(labels: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern of labels that no letter, digit, `_`, `+` or `-` adjoins.
 
     So the name of a sample is not replaced within a longer name.
     """
-    new_texts = {escape_math(old): escape_math(new) for old, new in labels.items()}
-    longest_first = sorted(new_texts, key=len, reverse=True)
+    longest_first = sorted(labels, key=len, reverse=True)
     choices = "|".join(map(re.escape, longest_first))
-    pattern = re.compile(rf"(?<![\w+-])(?:{choices})(?![\w+-])")
-    for text in _texts(figure):
-        text.set_text(pattern.sub(lambda old: new_texts[old[0]], text.get_text()))
+    return re.compile(rf"(?<![\w+-])(?:{choices})(?![\w+-])")
 
 
 def _scale(figure: Figure, scale: float) -> None:

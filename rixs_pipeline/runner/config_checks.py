@@ -1,12 +1,15 @@
 """Config entries that match nothing in the beamtime: a typing error, or forgotten."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import product
 
 from rixs_pipeline.config import Blank, Comparison, Config, MultiPanelFigure
+from rixs_pipeline.files.opening import one_line
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Beamtime, Run
+from rixs_pipeline.stages.figures.missing_labels import missing_labels
 from rixs_pipeline.stages.sample.configured_regions import (
     resolve_regions,
     select_regions,
@@ -15,6 +18,7 @@ from rixs_pipeline.stages.sample.region_ranges import find_unreached
 from rixs_pipeline.types import LOG_SPECTRA
 
 SHOWN_NAMES = 8  # of those that exist
+SHOWN_TEXT = 40  # characters of a text of a figure
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,11 @@ class _Unmatched:
 
     text: str
     names: Iterable[str] | Iterable[int] = ()
+    where: str = "in this beamtime"
 
     def __str__(self) -> str:
         """Return the line for users."""
-        line = f"config: {self.text} in this beamtime"
+        line = f"config: {self.text} {self.where}"
         names = [str(name) for name in sorted(self.names)]
         if not names:
             return line
@@ -101,6 +106,31 @@ def unreached_regions(beamtime: Beamtime, config: Config) -> list[str]:
         The spectra of these regions are lost.
     """
     return find_unreached(config.regions, beamtime.scans, config.map.emission)
+
+
+def unmatched_labels(config: Config, texts: Mapping[str, Collection[str]]) -> list[str]:
+    """Return a warning for each label that replaces no text of the figures.
+
+    Parameters
+    ----------
+    config : Config
+        Resolved.
+    texts : mapping of str to collection of str
+        Section of the config, such as `plots.map` -> texts of its figures.
+
+    Returns
+    -------
+    list of str
+        One line each, with the texts that are most similar.
+    """
+    lines = []
+    for missing in missing_labels(config, texts):
+        shown = sorted(missing.texts)
+        similar = get_close_matches(missing.label, shown, SHOWN_NAMES + 1, cutoff=0)
+        names = [f"'{one_line(text, SHOWN_TEXT)}'" for text in similar]
+        text = f"`{missing.section}.labels`: no text '{missing.label}'"
+        lines.append(str(_Unmatched(text, names, "in the figures")))
+    return lines
 
 
 def _unmatched_pixels(beamtime: Beamtime, config: Config) -> Iterator[_Unmatched]:

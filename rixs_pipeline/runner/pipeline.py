@@ -15,9 +15,10 @@ from rixs_pipeline import interrupt
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.progress import show_activity, show_progress
+from rixs_pipeline.runner.config_checks import unmatched_labels
 from rixs_pipeline.runner.freshness import Freshness
 from rixs_pipeline.runner.stage_list import STAGES, VERBS
-from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.runner.summary import FIGURES, Summary
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.stage import FigureFiles, Product, Result, Stage
 
@@ -69,6 +70,8 @@ class Pipeline:
             self.freshness.warn_leftovers()
         if options.is_complete and not options.dry_run and not self.summary.failed:
             self.summary.delete_unused_figures()
+        if options.is_complete and not options.dry_run:
+            self._warn_unmatched_labels()
         self.summary.is_complete = options.is_complete
 
     def _run_stage(self, stage: Stage[Any], with_figures: bool) -> None:
@@ -91,6 +94,13 @@ class Pipeline:
         results = chain.from_iterable(self._pending)
         with show_progress("drawing", self._n_pending, "sets of figures") as report:
             self._record(_counted(results, report))
+
+    def _warn_unmatched_labels(self) -> None:
+        """Warn of labels that replace no text, unless figures are missing."""
+        if not any(name.endswith(FIGURES) for name in self.summary.failed):
+            texts = self.summary.figure_texts()
+            for line in unmatched_labels(self.context.config, texts):
+                self.summary.warn(line)
 
     def _is_due(self, stage: Stage[Any], product: Product[Any]) -> bool:
         """Whether a product has to be computed now; record whether it is fresh."""

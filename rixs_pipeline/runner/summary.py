@@ -64,7 +64,8 @@ class Summary:
     planned : list of str
         The products that are not fresh.
     figures : dict
-        Set of figures -> its key and the files with digests of what they show.
+        Set of figures -> its key, the files with digests of what they show, and the
+        texts of those in which the config replaces some.
     is_complete : bool
         Whether everything was looked at: what is not listed is then no longer part of
         the results.
@@ -230,10 +231,25 @@ class Summary:
     def add_figures(self, name: str, key: str, figures: FigureFiles) -> None:
         """Record a set of figures; files that are no longer part of it are deleted."""
         set_name = name.removesuffix(FIGURES)
-        self.figures[set_name] = {"key": key, "shows": dict(figures.digests)}
+        record = {"key": key, "shows": dict(figures.digests)}
+        earlier = self.previous["figures"].get(set_name, {}).get("texts", {})
+        texts = {
+            file: list(lines)
+            for file, lines in {**earlier, **figures.texts}.items()
+            if file in figures.digests
+        }
+        self.figures[set_name] = record | ({"texts": texts} if texts else {})
         self._delete_unless_shown(name)
         self.items[name] = {"status": "done"}
         self.executed += figures.new_files
+
+    def figure_texts(self) -> dict[str, set[str]]:
+        """Return the texts of the figures with labels, by section of the config."""
+        texts: dict[str, set[str]] = {}
+        for figures in self.figures.values():
+            for section, *lines in figures.get("texts", {}).values():
+                texts.setdefault(section, set()).update(lines)
+        return texts
 
     def delete_unused_figures(self) -> None:
         """Delete the figures of sets that are no longer made."""

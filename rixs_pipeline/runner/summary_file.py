@@ -70,6 +70,7 @@ class _Figures(_Part):
 
     key: str = ""
     shows: dict[Annotated[str, AfterValidator(_check_figure)], str] = {}
+    texts: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
 
 
 class _SummaryFile(_Part):

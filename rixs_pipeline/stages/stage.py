@@ -101,10 +101,14 @@ class FigureFiles:
         File, relative to the output folder -> digest of what it shows.
     new_files : tuple of str
         The files that were drawn just now.
+    texts : mapping of str to tuple of str
+        Those of them whose options replace texts -> the section of the config, and the
+        texts as they were.
     """
 
     digests: Mapping[str, str]
     new_files: tuple[str, ...]
+    texts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

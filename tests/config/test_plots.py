@@ -26,10 +26,11 @@ from tests.config.helpers import assert_invalid
         ({"map": {"limits": {"energy": [1, 2]}}}, "unknown key (available: incident"),
         ({"map": {"labels": {"LMR_RT": 5}}}, "must be text"),
         ({"map": {"labels": {"": "x"}}}, "the name must be text, not ''"),
+        ({"map": {"draw": "some"}}, "must be true or false, not 'some'"),
         ({"map": {"title": "{sample}"}}, "no placeholder `{sample}`; `{title}` stands"),
         ({"map": {"title": "a {title"}}, "no placeholder `{title`; `{title}` stands"),
-        ({"pixel": {"limits": {}}}, "unknown key (available: format, size"),
-        ({"spectrum": {"cmap": "magma"}}, "unknown key (available: format, size"),
+        ({"pixel": {"limits": {}}}, "unknown key (available: draw, format, size"),
+        ({"spectrum": {"cmap": "magma"}}, "unknown key (available: draw, format, size"),
     ],
 )
 def test_mistakes_name_what_exists(plots, message):

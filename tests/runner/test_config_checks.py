@@ -5,7 +5,7 @@ import numpy as np
 from rixs_pipeline.config import Config
 from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.io.runs import Beamtime
-from rixs_pipeline.runner.config_checks import unmatched_entries
+from rixs_pipeline.runner.config_checks import unmatched_entries, unmatched_labels
 from tests.stages.builders import scan
 
 SAMPLES = "; there are: LMR_100C, LMR_RT"
@@ -53,6 +53,43 @@ def test_entries_that_match_nothing_are_listed(small_beamtime):
         "config: `figures.fig1`: no drain of LMR_RT at Co_L in this beamtime; "
         "there are: i0, pfy, tey, tfy",
     ]
+
+
+def test_labels_that_are_in_no_text_are_listed_with_the_texts():
+    config = Config.model_validate(
+        {
+            "plots": {
+                "defaults": {"labels": {"LMR_RT": "a", "T": "b"}},
+                "map": {"labels": {"LMR_RT": "c", "energy": "d", "nergy": "e"}},
+                "pixel": {"labels": {"not drawn": ""}},
+            },
+            "figures": {
+                "fig1": {
+                    "kind": "xas",
+                    "samples": ["LMR_RT"],
+                    "edges": ["Co_L"],
+                    "labels": {"b": "", "LMR": ""},
+                }
+            },
+        }
+    )
+    texts = {
+        "plots.map": ["energy (eV)", "counts"],
+        "figures.fig1": [f"LMR_RT, {letter}" for letter in "abcdefghi"],
+    }
+    assert unmatched_labels(config, texts) == [
+        "config: `plots.defaults.labels`: no text 'T' in the figures; there are: "
+        + ", ".join(f"'LMR_RT, {letter}'" for letter in "abcdefgh")
+        + ", ...",
+        "config: `plots.map.labels`: no text 'LMR_RT' in the figures; there are: "
+        "'counts', 'energy (eV)'",
+        "config: `plots.map.labels`: no text 'nergy' in the figures; there are: "
+        "'counts', 'energy (eV)'",
+        "config: `figures.fig1.labels`: no text 'LMR' in the figures; there are: "
+        + ", ".join(f"'LMR_RT, {letter}'" for letter in "abcdefgh")
+        + ", ...",
+    ]
+    assert unmatched_labels(config, {}) == []
 
 
 def test_entries_that_match_are_not_listed():

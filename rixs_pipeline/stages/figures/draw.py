@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rixs_pipeline.io import provenance
-from rixs_pipeline.plots.options import NO_OPTIONS, FigureOptions, finish, using_options
+from rixs_pipeline.plots.options import (
+    NO_OPTIONS,
+    FigureOptions,
+    figure_texts,
+    finish,
+    using_options,
+)
 from rixs_pipeline.plots.style import save_figure
 from rixs_pipeline.stages.stage import FigureFiles
 
@@ -64,13 +70,21 @@ class PlannedFigure:
         stem = self.path.name
         return [self.path.with_name(f"{stem}.{f}") for f in self.options.formats]
 
-    def draw(self, files: Iterable[Path]) -> None:
-        """Draw the figure, and save it in some of its files."""
+    def draw(self, files: Iterable[Path]) -> tuple[str, ...]:
+        """Draw the figure, and save it in some of its files.
+
+        Returns
+        -------
+        tuple of str
+            The texts as they are without labels; empty if there are no labels.
+        """
         with using_options(self.options):
             figure = self.plot()
+            texts = figure_texts(figure) if self.options.labels else ()
             finish(figure)
             for path in files:
                 save_figure(figure, path)
+        return texts
 
 
 @dataclass(frozen=True)
@@ -126,7 +140,9 @@ def draw_figures(task: FigureTask) -> FigureFiles:
     """Draw those figures of a set that are missing or would look different."""
     digests: dict[str, str] = {}
     new_files: list[str] = []
-    for figure in islice(task.plan(), task.part, None, task.n_parts):
+    texts: dict[str, tuple[str, ...]] = {}
+    drawn = (figure for figure in task.plan() if figure.options.draw)
+    for figure in islice(drawn, task.part, None, task.n_parts):
         digest = figure.digest()
         names = {str(path.relative_to(task.out)): path for path in figure.files()}
         digests |= dict.fromkeys(names, digest)
@@ -136,15 +152,19 @@ def draw_figures(task: FigureTask) -> FigureFiles:
             if task.digests.get(name) != digest or not path.is_file()
         }
         if stale:
-            figure.draw(stale.values())
+            new_texts = figure.draw(stale.values())
             new_files += stale
-    return FigureFiles(digests, tuple(new_files))
+            if new_texts:
+                section = figure.options.section
+                texts |= dict.fromkeys(stale, (section, *new_texts))
+    return FigureFiles(digests, tuple(new_files), texts)
 
 
 def join_figures(first: FigureFiles, second: FigureFiles) -> FigureFiles:
     """Return the figures of two parts of a set."""
     new_files = (*first.new_files, *second.new_files)
-    return FigureFiles({**first.digests, **second.digests}, new_files)
+    texts = {**first.texts, **second.texts}
+    return FigureFiles({**first.digests, **second.digests}, new_files, texts)
 
 
 def _describe(value: Any) -> Any:

@@ -16,6 +16,7 @@ from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
 from rixs_pipeline.paths import FigureFolder
 from rixs_pipeline.plots import multi_panel, overview
+from rixs_pipeline.plots.options import FigureOptions
 from rixs_pipeline.plots.spectrum_data import Limits
 from rixs_pipeline.stages.figures.draw import FigureSet, PlannedFigure
 from rixs_pipeline.stages.figures.options import figure_options
@@ -71,8 +72,14 @@ class _Request:
     ) -> PlannedFigure:
         """Return a file that depends on the figure's mapping and on data."""
         mapping = self.figure.model_dump(mode="json", exclude=_LOOKS)
-        options = figure_options(self.config.plots.defaults, self.figure)
+        options = _options(self.config, self.name)
         return PlannedFigure(self.path(*parts), [content, mapping], plot, options)
+
+
+def _options(config: Config, name: str) -> FigureOptions:
+    """Return how a multi-panel figure of the config looks."""
+    figure = config.figures[name]
+    return figure_options(config.plots.defaults, figure, f"figures.{name}")
 
 
 def plan_multi_panel(
@@ -100,6 +107,9 @@ def plan_multi_panel(
         One for each figure of the config.
     """
     for name, figure in config.figures.items():
+        looks = _options(config, name)
+        if not looks.draw:
+            continue
         available = [
             (sample, edge)
             for edge in figure.edges
@@ -126,7 +136,7 @@ def plan_multi_panel(
         request = _Request(out, name, figure, config, samples_at)
         options = {
             "figure": figure.model_dump(mode="json", exclude=_LOOKS),
-            "looks": asdict(figure_options(config.plots.defaults, figure)),
+            "looks": asdict(looks),
             "regions": {
                 edge: sorted(select_regions(edge, config.regions))
                 for edge in figure.edges

@@ -9,7 +9,7 @@ from rixs_pipeline.config.plots import COLUMN_WIDTHS, AxisLimits
 from rixs_pipeline.plots.options import FigureOptions
 from rixs_pipeline.plots.spectrum_data import Limits
 
-# kind of built-in figure -> options; kinds that are not drawn are not in it
+# kind of built-in figure -> options; kinds that are not configured are not in it
 OptionsByKind = Mapping[str, FigureOptions]
 
 # keys of `limits` -> dimension
@@ -33,17 +33,19 @@ def options_by_kind(plots: PlotsConfig, *kinds: str) -> dict[str, FigureOptions]
     Returns
     -------
     dict of str to FigureOptions
-        Without kinds that are not drawn.
+        Without kinds that are drawn on request and not configured.
     """
     of_kinds = {kind: getattr(plots, kind) for kind in kinds}
     return {
-        kind: figure_options(plots.defaults, options)
+        kind: figure_options(plots.defaults, options, f"plots.{kind}")
         for kind, options in of_kinds.items()
         if options is not None
     }
 
 
-def figure_options(defaults: MapOptions, options: PlotOptions) -> FigureOptions:
+def figure_options(
+    defaults: MapOptions, options: PlotOptions, section: str
+) -> FigureOptions:
     """Return the options of a figure, completed by the defaults.
 
     Parameters
@@ -53,6 +55,8 @@ def figure_options(defaults: MapOptions, options: PlotOptions) -> FigureOptions:
     options : PlotOptions
         Of a kind of figures or of a multi-panel figure; those that are set win. Labels
         and limits are merged.
+    section : str
+        Where in the config they are.
 
     Returns
     -------
@@ -82,6 +86,8 @@ def figure_options(defaults: MapOptions, options: PlotOptions) -> FigureOptions:
             if ranges
         },
         intensity=Limits(*intensity) if intensity else None,
+        draw=values["draw"] is not False,
+        section=section,
     )
 
 

@@ -58,11 +58,11 @@ def plan_reference_runs(
     """
     of_runs = options_by_kind(config.plots, *RUN_KINDS)
     of_shifts = options_by_kind(config.plots, "line_shifts")
-    for name in names:
+    for name in names if _is_any_drawn(of_runs) else ():
         source = paths.calibration_product(out, name)
         plan = partial(reference_run_figures, out, name, of_runs)
         yield FigureSet(name, (source,), _as_json(of_runs), plan)
-    for before, after in pairwise(names):
+    for before, after in pairwise(names) if _is_any_drawn(of_shifts) else ():
         sources = (
             paths.calibration_product(out, before),
             paths.calibration_product(out, after),
@@ -91,7 +91,10 @@ def plan_maps(
     FigureSet
         One for each sample and edge.
     """
-    looks = _as_json(options_by_kind(config.plots, *MAP_KINDS, *EXTRA_MAP_KINDS))
+    of_maps = options_by_kind(config.plots, *MAP_KINDS, *EXTRA_MAP_KINDS)
+    if not _is_any_drawn(of_maps):
+        return
+    looks = _as_json(of_maps)
     if config.plots.rebinned_map is not None:
         looks["min_counts"] = config.plots.rebinned_map.min_counts
     for sample, edge in sample_edges:
@@ -126,6 +129,8 @@ def plan_spectra(
     """
     cuts: Mapping[str, Mapping[str, str]] = cut_names(config.regions or {})
     looks = options_by_kind(config.plots, *SPECTRA_KINDS)
+    if not _is_any_drawn(looks):
+        return
     for sample, edge in sample_edges:
         source = paths.spectra_product(out, sample, edge)
         plan = partial(spectra_figures, out, sample, edge, cuts, looks)
@@ -161,13 +166,18 @@ def plan_comparisons(
     of_xas = options_by_kind(config.plots, "xas")
     for sample, edge in sample_edges:
         source = paths.xas_product(out, sample, edge)
-        if source in products:
+        if source in products and _is_any_drawn(of_xas):
             plan = partial(absorption_figures, out, sample, edge, of_xas["xas"])
             looks = _as_json(of_xas)
             yield FigureSet(f"{source.stem} xas", (source,), looks, plan)
     for name in config.compare:
         yield from _plan_comparison(out, config, name, sample_edges, products)
     yield from plan_multi_panel(out, config, sample_edges, products)
+
+
+def _is_any_drawn(options: OptionsByKind) -> bool:
+    """Return whether figures of any of the kinds are drawn."""
+    return any(looks.draw for looks in options.values())
 
 
 def _as_json(options: OptionsByKind) -> dict[str, Any]:
@@ -205,8 +215,10 @@ def _plan_comparison(
         looks = options_by_kind(config.plots, "comparison")
         options = comparison.model_dump(mode="json") | {"looks": _as_json(looks)}
         plan = partial(comparison_figures, out, compared, looks["comparison"])
-        yield FigureSet(compared.name, sources, options, plan)
-        if config.plots.difference_map is not None and compared.tests_path:
+        if _is_any_drawn(looks):
+            yield FigureSet(compared.name, sources, options, plan)
+        of_differences = options_by_kind(config.plots, "difference_map")
+        if compared.tests_path and _is_any_drawn(of_differences):
             map_paths = {
                 sample: paths.map_product(out, sample, edge) for sample in samples
             }

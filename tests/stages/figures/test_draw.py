@@ -83,6 +83,18 @@ def test_a_figure_with_changed_options_is_drawn_again(draw):
     assert draw(content(), first.digests, title="b").new_files == ("figures/map.png",)
 
 
+def test_figures_that_are_switched_off_are_not_drawn(draw, tmp_path):
+    result = draw(content(), {}, draw=False)
+    assert (result.digests, result.new_files) == ({}, ())
+    assert not (tmp_path / "figures").exists()
+
+
+def test_texts_are_reported_as_they_were_if_labels_replace_some(draw):
+    assert draw(content(), {}).texts == {}
+    result = draw(content(), {}, labels={"figure": "map"}, section="plots.map")
+    assert result.texts == {"figures/map.png": ("plots.map", "figure")}
+
+
 def test_parts_of_a_set_draw_each_figure_once(tmp_path):
     paths = [tmp_path / "figures" / f"{number}" for number in range(5)]
     figures = [PlannedFigure(path, content(), plot) for path in paths]

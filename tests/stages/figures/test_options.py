@@ -34,6 +34,17 @@ def test_a_kind_wins_over_the_defaults_and_labels_and_limits_are_merged():
     }
 
 
+def test_kinds_are_switched_off_one_by_one_or_all_but_some():
+    assert not options("pixel", pixel={"draw": False}).draw
+    assert options("map", pixel={"draw": False}).draw
+    plots = {"defaults": {"draw": False}, "map": {"draw": True}}
+    assert options("map", **plots).draw and not options("xas", **plots).draw
+
+
+def test_options_know_their_section_of_the_config():
+    assert options("map").section == "plots.map"
+
+
 def test_columns_of_a_journal_are_widths():
     looks = options("xas", xas={"size": "one_column"})
     assert (looks.width, looks.height) == (3.375, None)

@@ -39,6 +39,20 @@ def test_every_map_has_its_figures(tmp_path):
     assert json.dumps(options)
 
 
+def test_sets_without_a_figure_that_is_drawn_are_left_out(tmp_path):
+    figure = {"kind": "maps", "samples": ["LMR_RT"], "edges": ["Co_L"]}
+    config = {
+        "compare": {"heating": {"samples": ["LMR_RT", "LMR_100C"]}},
+        "figures": {"a": figure, "b": figure | {"draw": True}},
+        "plots": {"defaults": {"draw": False}, "line_positions": {"draw": True}},
+    }
+    names = planned(tmp_path, **config).keys()
+    maps = {f"{sample}-{edge} map" for sample, edge in GROUPS}
+    assert names == maps | {"b multi-panel"}
+    resolved = Config.model_validate(config)
+    assert not list(plan_reference_runs(tmp_path, resolved, ["cal0000", "cal0004"]))
+
+
 def test_line_shifts_are_drawn_between_consecutive_reference_runs(tmp_path):
     runs = ["cal0000", "cal0004", "cal0009"]
     figure_sets = plan_reference_runs(tmp_path, Config(), runs)
@@ -189,6 +203,43 @@ def test_options_draw_only_the_figures_that_they_concern(small, quick):
         *(f"{name}.png" for name in (*REGIONS, "log_tey", "log_tfy")),
     }
     assert {path.suffix for path in (small.out / "figures/maps").iterdir()} == {".svg"}
+
+
+def test_figures_that_are_switched_off_are_deleted(small, quick):
+    small.run({"regions": REGIONS}, until="report")
+    off = {kind: {"draw": False} for kind in ("map", "reference_run", "xas")}
+    summary = small.run({"regions": REGIONS, "plots": off}, until="report")
+    assert summary.failed == {} and summary.executed == []
+    left = {path.name for path in (small.out / "figures").glob("*/*")}
+    assert not [name for name in left if name.endswith(("-map.png", "-summary.png"))]
+    assert not [name for name in left if name.endswith("-xas.png")]
+    assert {"LMR_RT-Co_L-lines.png", "LMR_RT-Co_L-Co_PFY.png"} <= left
+
+
+def test_labels_without_a_text_are_reported_also_if_nothing_is_drawn(small, quick):
+    labels = {"LMR_RT": "fresh", "LMR_200C": "200 °C", "Co_PFY": "PFY"}
+    plots = {
+        "defaults": {"labels": labels},
+        "xas": {"labels": {"Co_PFY": "PFY", "incident energy (eV)": "hν"}},
+        "cuts": {"labels": {"no figure of this kind": ""}},
+    }
+    config = {"regions": REGIONS, "plots": plots}
+    of_first = small.run(config, until="report").warnings
+    lines = [line for line in of_first if ".labels`" in line]
+    assert [line.split("; there are: ")[0] for line in lines] == [
+        "config: `plots.defaults.labels`: no text 'LMR_200C' in the figures",
+        "config: `plots.xas.labels`: no text 'Co_PFY' in the figures",
+    ]
+    assert "'incident energy (eV)'" in lines[1]
+    again = small.run(config, until="report")
+    assert again.executed == [] and again.warnings == of_first
+    plots["xas"] = {"labels": {"incident energy (eV)": "hν"}}
+    (line,) = [
+        line
+        for line in small.run(config, until="report").warnings
+        if ".labels`" in line
+    ]
+    assert line == lines[0]
 
 
 def test_further_maps_are_drawn_if_they_are_configured(small, quick):
