@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SAME_ENERGY = 1e-6  # eV; points that are closer are the same one
 MAP_VARIABLES = ("counts", "energy_scale_errors", "emission_energy", "incident_energy")
 SPECTRUM_VARIABLES = ("intensity", "intensity_errors")
+INTERVAL_95 = 2 * 1.959964  # width of a 95 % interval in standard errors
 AXES = ("incident_energy", "emission_energy")
 RESOLUTION = "resolution"
 
@@ -33,9 +34,10 @@ class Change:
     Attributes
     ----------
     subject
-        Sample and edge, or reference run.
+        Sample and edge, reference run, or comparison and sample.
     quantity
-        `photons`, `pixels`, `p`, `resolution`, `scale error`, `line` or `spectrum`.
+        `photons`, `pixels`, `p`, `resolution`, `scale error`, `line` or `spectrum`; of
+        comparisons `p`, and `ratio` and `ratio p` of the feature.
     name
         Of the line or region; empty for others.
     unit
@@ -157,6 +159,60 @@ def sample_changes(before: Path, after: Path) -> Iterator[Change]:
             products = (before / folder / name, after / folder / name)
             with named_errors(products[1]):
                 yield from _spectrum_changes(*products)
+
+
+def comparison_changes(before: Path, after: Path) -> Iterator[Change]:
+    """Yield what changed in the comparisons of samples.
+
+    Parameters
+    ----------
+    before, after
+        Folders of results.
+
+    Yields
+    ------
+    Change
+        For each sample and region; equal quantities, too.
+
+    Raises
+    ------
+    InputError
+        A product cannot be read.
+    """
+    for name in _common(before, after, "comparisons"):
+        products = (before / "comparisons" / name, after / "comparisons" / name)
+        with named_errors(products[1]):
+            yield from _compared_changes(*products)
+
+
+def _compared_changes(before: Path, after: Path) -> Iterator[Change]:
+    """Yield the changes of each region that both products of a comparison have."""
+    old_names, new_names = (nexus.entry_names(path) for path in (before, after))
+    for region in (name for name in old_names if name in new_names):
+        old, new = (
+            _compared_samples(nexus.read_entry(path, region))
+            for path in (before, after)
+        )
+        for sample in (name for name in old if name in new):
+            for quantity in (name for name in old[sample] if name in new[sample]):
+                values = old[sample][quantity], new[sample][quantity]
+                yield _change(f"{before.stem} {sample}", quantity, region, "", *values)
+
+
+def _compared_samples(dataset: xr.Dataset) -> dict[str, dict[str, _Measured]]:
+    """Return the results of a comparison of a region, by sample."""
+    by_sample = {}
+    for row, sample in enumerate(map(str, dataset["compared"].values)):
+        results = {"p": _measured(dataset["p"].values[row])}
+        if "ratio" in dataset:
+            lower, upper, ratio, p = (
+                dataset[name].values[row]
+                for name in ("ratio_lower", "ratio_upper", "ratio", "ratio_p")
+            )
+            results["ratio"] = _measured(ratio, (upper - lower) / INTERVAL_95)
+            results["ratio p"] = _measured(p)
+        by_sample[sample] = results
+    return by_sample
 
 
 def _common(before: Path, after: Path, folder: str) -> list[str]:

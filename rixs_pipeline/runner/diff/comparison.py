@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rixs_pipeline import paths
+from rixs_pipeline.config import PlotsConfig
 from rixs_pipeline.config.yaml_lines import read_yaml
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io import nexus
@@ -14,6 +15,7 @@ from rixs_pipeline.io.compare_products import find_differences, products
 from rixs_pipeline.runner.diff.changes import (
     Change,
     calibration_changes,
+    comparison_changes,
     sample_changes,
 )
 from rixs_pipeline.runner.record import (
@@ -25,6 +27,11 @@ from rixs_pipeline.runner.record import (
 from rixs_pipeline.schema import SCHEMA_VERSION
 
 NOT_SET = "(not set)"
+SET = "(set)"
+# kinds of figures that are drawn if they are in the config, even without options
+ON_REQUEST = {
+    name for name, info in PlotsConfig.model_fields.items() if info.default is None
+}
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,9 @@ class Comparison:
         Products that the other reduction lacks.
     values
         Product -> number of values that differ by more than rounding.
-    references, samples
-        Quantities of each reference run, and of each sample and edge; equal ones, too.
+    references, samples, comparisons
+        Quantities of each reference run, each sample and edge, and each comparison of
+        samples; equal ones, too.
     """
 
     before: Record
@@ -59,6 +67,7 @@ class Comparison:
     values: Mapping[str, int]
     references: Sequence[Change]
     samples: Sequence[Change]
+    comparisons: Sequence[Change]
 
     @property
     def is_equal(self) -> bool:
@@ -79,6 +88,7 @@ class Comparison:
             "differing_values": self.values,
             "references": [change.as_json() for change in self.references],
             "samples": [change.as_json() for change in self.samples],
+            "comparisons": [change.as_json() for change in self.comparisons],
         }
 
 
@@ -121,6 +131,7 @@ def compare_reductions(before: Path, after: Path) -> Comparison:
         values=dict(differences),
         references=list(calibration_changes(before, after)),
         samples=list(sample_changes(before, after)),
+        comparisons=list(comparison_changes(before, after)),
     )
 
 
@@ -194,7 +205,7 @@ def changed_keys(before: Path, after: Path) -> dict[str, list[Any]]:
     old, new = (dict(_flat(read_yaml(path).data)) for path in (before, after))
     return {
         key: [old.get(key, NOT_SET), new.get(key, NOT_SET)]
-        for key in [*old, *(key for key in new if key not in old)]
+        for key in {**old, **new}
         if old.get(key, NOT_SET) != new.get(key, NOT_SET)
     }
 
@@ -202,7 +213,9 @@ def changed_keys(before: Path, after: Path) -> dict[str, list[Any]]:
 def _flat(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the keys of nested mappings, joined by dots, with their values."""
     for key, value in values.items():
-        if isinstance(value, dict) and value:
+        if prefix == "plots." and key in ON_REQUEST:
+            yield f"{prefix}{key}", SET
+        if isinstance(value, dict):  # an empty mapping sets nothing
             yield from _flat(value, f"{prefix}{key}.")
-        elif value != {}:  # an empty mapping sets nothing
+        else:
             yield f"{prefix}{key}", value

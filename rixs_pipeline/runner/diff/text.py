@@ -1,5 +1,6 @@
 """A comparison of two reductions as a short text for users."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ SAMPLE_HEADER = (
     "spectrum",
     "std.err.",
 )
+COMPARISON_HEADER = ("comparison", "region", "p", "feature", "std.err.")
 LINE_HEADER = ("reference line", "before / eV", "change / eV", "std.err.", "largest in")
 
 
@@ -36,13 +38,19 @@ def comparison_text(comparison: Comparison) -> list[str]:
     Returns
     -------
     list of str
-        What differs in how the results were made, and tables of the reference lines
-        and of samples and edges, with the largest changes of each.
+        What differs in how the results were made, and tables of the reference lines,
+        of samples and edges, and of comparisons, with the largest changes of each.
     """
+    of_results: dict[str, Sequence[Any]] = {}
+    of_figures: dict[str, Sequence[Any]] = {}
+    for key, values in comparison.config.items():
+        is_of_figures = key.startswith(("plots.", "figures."))
+        (of_figures if is_of_figures else of_results)[key] = values
     lines = [
         f"before: {comparison.before.out}",
         f"after:  {comparison.after.out}",
-        *_shortened(_pairs("config", comparison.config)),
+        *_shortened(_pairs("config", of_results)),
+        *_shortened(_pairs("config", of_figures)),
         *_shortened(_pairs("version", comparison.versions)),
         *_shortened(
             f"input {run}: {' and '.join(kinds)} changed"
@@ -54,9 +62,11 @@ def comparison_text(comparison: Comparison) -> list[str]:
     lines_of_scale = [each for each in comparison.references if each.quantity == "line"]
     reference_lines = map(_line_row, _changed(lines_of_scale, "name"))
     samples = map(_sample_row, _changed(comparison.samples, "subject"))
+    compared = map(_comparison_row, _changed(comparison.comparisons, "subject"))
     tables = (
         format_table(LINE_HEADER, list(reference_lines)),
         format_table(SAMPLE_HEADER, list(samples)),
+        format_table(COMPARISON_HEADER, list(compared)),
     )
     for table in tables:
         lines += ["", *table] if table else []
@@ -113,6 +123,32 @@ def _sample_row(group: Sequence[Change]) -> list[str]:
         *([line.name, _signed(line.change, 3), _size(line)] if line else [""] * 3),
         *([spectrum.name, _size(spectrum)] if spectrum else [""] * 2),
     ]
+
+
+def _comparison_row(group: Sequence[Change]) -> list[str]:
+    """Return the row of a comparison and sample: p and ratio that changed most."""
+    tests = [each for each in group if each.quantity == "p" and each.is_change]
+    p = max(tests, key=_logarithmic_change, default=None)
+    ratio = _largest(group, "ratio")
+    return [
+        group[0].subject,
+        *([p.name, _before_after(p, ".2g")] if p else [""] * 2),
+        *([_before_after(ratio, ".3f"), _size(ratio)] if ratio else [""] * 2),
+    ]
+
+
+def _logarithmic_change(p: Change) -> float:
+    """Return the size of the change of log p; infinite from or to 0."""
+    if not p.before or not p.after:
+        return math.inf
+    return abs(math.log(p.after / p.before))
+
+
+def _before_after(change: Change, digits: str) -> str:
+    values = (change.before, change.after)
+    return " -> ".join(
+        "?" if value is None else f"{value:{digits}}" for value in values
+    )
 
 
 def _size(change: Change) -> str:

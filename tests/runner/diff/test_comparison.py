@@ -94,6 +94,63 @@ def test_spectra_are_compared_at_the_energies_that_both_have(before, small):
     assert changes["LMR_RT-Co_L", "Co_XES_L3"].change is None
 
 
+def test_comparisons_of_samples_are_compared(small, cli, tmp_path):
+    feature = {"region": "Co_PFY", "window": [778, 782]}
+    heating = {"samples": ["LMR_RT", "LMR_100C"], "regions": ["Co_PFY", "Co_TFY"]}
+    config = {"compare": {"heating": heating | {"feature": feature}}}
+    small.run(config, until="compare")
+    before = shutil.copytree(small.out, tmp_path / "before")
+    with h5py.File(small.out / "comparisons/heating-Co_L.nxs", "r+") as file:
+        data = file["Co_PFY/data"]
+        lower, upper = data["ratio_lower"][0], data["ratio_upper"][0]
+        ratio, data["p"][0], data["ratio_p"][0] = data["ratio"][0], 0.25, 0.5
+        data["ratio"][0] += (upper - lower) / 4
+    comparison = compare_reductions(before, small.out)
+    subject = "heating-Co_L LMR_100C"
+    change = quantities(comparison.comparisons, "ratio")[subject, "Co_PFY"]
+    assert (change.before, change.unit) == (ratio, "")
+    assert change.size == pytest.approx(1.96 / 2, rel=1e-3)
+    p = quantities(comparison.comparisons, "p")
+    assert p.keys() == {(subject, "Co_PFY"), (subject, "Co_TFY")}
+    assert p[subject, "Co_PFY"].after == 0.25 and not p[subject, "Co_TFY"].is_change
+    assert quantities(comparison.comparisons, "ratio p")[subject, "Co_PFY"].after == 0.5
+    result = cli("diff", before, small.out)
+    assert result.code == 1
+    (line,) = [line for line in result.out.splitlines() if line.startswith(subject)]
+    assert line.split()[2:] == [
+        "Co_PFY",
+        *f"{p[subject, 'Co_PFY'].before:.2g} -> 0.25".split(),
+        *f"{ratio:.3f} -> {change.after:.3f}".split(),
+        "+0.98",
+    ]
+    numbers = json.loads(cli("diff", before, small.out, "--json").out)
+    assert {each["quantity"] for each in numbers["comparisons"]} == {
+        "p",
+        "ratio",
+        "ratio p",
+    }
+
+
+def test_keys_of_figures_are_listed_after_those_of_results(before, small, cli):
+    figure = {"kind": "maps", "samples": ["LMR_RT"], "edges": ["Co_L"]}
+    labels = {letter: letter for letter in "abcdefgh"}
+    plots = {"map": {"labels": labels}, "loss_map": {}}
+    regions = {"P": {"kind": "pfy", "emission": [762, 800]}}
+    small.run({"plots": plots, "figures": {"a": figure}, "regions": regions})
+    lines = [
+        line
+        for line in cli("diff", before, small.out).out.splitlines()
+        if line.startswith(("config", "  and"))
+    ]
+    assert "config regions.P.kind: (not set) -> pfy" in lines
+    first = lines.index("config plots.map.labels.a: (not set) -> a")
+    assert not [line for line in lines[:first] if "plots" in line or "figures" in line]
+    assert lines[-1] == "  and 6 more (--json)"
+    config = compare_reductions(before, small.out).config
+    assert config["plots.loss_map"] == [NOT_SET, "(set)"]
+    assert config["figures.a.kind"] == [NOT_SET, "maps"]
+
+
 def test_products_and_inputs_that_differ_are_named(before, small, cli):
     log = small.log(1)
     content = json.loads(log.read_text())
