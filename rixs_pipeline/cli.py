@@ -97,7 +97,7 @@ SchedulerOption = Annotated[
     str | None,
     typer.Option(
         "--scheduler",
-        help="Scheduler: serial, threads, processes, slurm or tcp://HOST:PORT.",
+        help="Scheduler: auto, serial, threads, processes, slurm or tcp://HOST:PORT.",
     ),
 ]
 WorkersOption = Annotated[

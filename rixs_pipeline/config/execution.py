@@ -8,7 +8,7 @@ from pydantic import Field
 
 from rixs_pipeline.config.base import Model
 
-LOCAL_SCHEDULERS = ("serial", "threads", "processes")
+LOCAL_SCHEDULERS = ("auto", "serial", "threads", "processes")
 UNIT_BYTES = {
     "kB": 1e3,
     "MB": 1e6,
@@ -20,11 +20,11 @@ UNIT_BYTES = {
     "TiB": 2**40,
 }
 MEMORY = r"^\d+(\.\d+)? ?(kB|MB|GB|TB|KiB|MiB|GiB|TiB)$"
-SCHEDULER = r"^(serial|threads|processes|slurm|(tcp|tls)://.+:[0-9]{1,5})$"
+SCHEDULER = r"^(auto|serial|threads|processes|slurm|(tcp|tls)://.+:[0-9]{1,5})$"
 DURATION = r"^([0-9]{1,4}-)?[0-9]{1,4}(:[0-9][0-9]){1,2}$"
 PATTERNS_IN_WORDS = {
     MEMORY: f"must be a number with a unit ({', '.join(UNIT_BYTES)}), such as 1GB",
-    SCHEDULER: "must be serial, threads, processes, slurm, tcp://HOST:PORT or "
+    SCHEDULER: "must be auto, serial, threads, processes, slurm, tcp://HOST:PORT or "
     "tls://HOST:PORT",
     DURATION: "must be MM:SS, HH:MM:SS, D-HH:MM or D-HH:MM:SS",
 }
@@ -131,7 +131,11 @@ class ClusterConfig(Model):
 class ExecutionConfig(Model):
     """How the work is carried out: no influence on results, no part of a hash."""
 
-    scheduler: str = Field("threads", pattern=SCHEDULER)
+    scheduler: str = Field(
+        "auto",
+        pattern=SCHEDULER,
+        description="auto: processes for many pulse files, else threads",
+    )
     workers: int | None = Field(
         None,
         ge=1,

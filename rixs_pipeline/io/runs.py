@@ -1,5 +1,6 @@
 """What a beamtime directory holds: the result of discovery, used by all stages."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -136,6 +137,11 @@ def name_of(kind: str, number: int) -> str:
     """Return the name of a run by kind and number: scan0001, cal0000."""
     prefix = "scan" if kind == "scan" else "cal"
     return f"{prefix}{number:04d}"
+
+
+def count_files(runs: Iterable[Run]) -> int:
+    """Return the number of pulse files of runs; of each run one a pixel."""
+    return sum(len(run.pulse_files) for run in runs)
 
 
 @dataclass(frozen=True)

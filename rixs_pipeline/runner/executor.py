@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -173,10 +173,35 @@ class Executor:
             room = 1
         return self._map_reduce_on_pool(function, groups, combine, progress, room)
 
+    @property
+    def has_processes(self) -> bool:
+        """Whether the workers are processes on this machine."""
+        return isinstance(self._pool, futures.ProcessPoolExecutor)
+
+    def start(self, function: Callable[[Task], Any], tasks: Iterable[Task]) -> None:
+        """Apply a function to tasks on a local pool; nobody asks what becomes of it.
+
+        This thread does not wait while processes start.
+
+        Parameters
+        ----------
+        function : callable
+            Of a task.
+        tasks : iterable
+            The work. What has not begun when the pool is closed is left undone.
+        """
+
+        def submit_all() -> None:
+            """Hand out the tasks."""
+            with suppress(RuntimeError):  # the pool has been closed meanwhile
+                for value in tasks:
+                    self._submit(function, value)
+
+        threading.Thread(target=submit_all, daemon=True).start()
+
     def warm_up(self) -> None:
         """Load the modules that worker processes share, while other work goes on."""
-        is_process_pool = isinstance(self._pool, futures.ProcessPoolExecutor)
-        if not (is_process_pool and self.preload and HAS_FORKSERVER):
+        if not (self.has_processes and self.preload and HAS_FORKSERVER):
             return
         from multiprocessing import forkserver
 
@@ -236,7 +261,7 @@ class Executor:
                 task = next(tasks, None)
                 if task is None:
                     return
-                running[self._submit(function, task)] = task
+                running[self._submit(function, task.value)] = task
 
         def results() -> Iterator[Outcome[Result]]:
             """Yield the groups in order."""
@@ -258,12 +283,12 @@ class Executor:
         return results()
 
     def _submit(
-        self, function: Callable[[Any], Any], task: "_Task"
+        self, function: Callable[[Any], Any], value: Any
     ) -> "futures.Future[Any]":
         if not self._pool:
             raise RuntimeError("executor not open: use `with Executor(config) as ...:`")
         try:
-            return self._pool.submit(function, task.value)
+            return self._pool.submit(function, value)
         except futures.BrokenExecutor as error:  # as if the worker died a moment later
             broken: futures.Future[Any] = futures.Future()
             broken.set_exception(error)
@@ -289,7 +314,7 @@ class Executor:
             running.clear()
             self._replace_pool(lost)
             for task in lost:
-                running[self._submit(function, task)] = task
+                running[self._submit(function, task.value)] = task
         return len(finished)
 
     def _replace_pool(self, lost: "list[_Task]") -> None:

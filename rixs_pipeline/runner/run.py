@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from rixs_pipeline import paths
-from rixs_pipeline.config import Config
+from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.io import discovery
 from rixs_pipeline.io.array_cache import ArrayCache
 from rixs_pipeline.io.checks.overlaps import separate
 from rixs_pipeline.io.log_copies import LogCopies
 from rixs_pipeline.io.memo import Memo
-from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.io.runs import Beamtime, count_files
 from rixs_pipeline.io.temporaries import remove_orphans
 from rixs_pipeline.progress import show_activity
 from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
@@ -31,8 +31,12 @@ from rixs_pipeline.runner.output_folder import (
 from rixs_pipeline.runner.report_page import write_report
 from rixs_pipeline.runner.session import Session
 from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.runner.workers import Executors
 from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
 from rixs_pipeline.stages.clock.scan_clock import ScanClock, prepare_clock
+from rixs_pipeline.stages.context import MANY_FILES
+
+MANY_CLOCKS = 20  # which take longer to fit than processes to start
 
 __all__ = ["Config", "Options", "Summary", "run"]
 
@@ -91,26 +95,52 @@ def run(
 
 
 def _prepare_clocks(
-    logged: Beamtime, out: Path, session: Session, clocks: Sequence[ScanClock]
+    logged: Beamtime,
+    out: Path,
+    session: Session,
+    executors: Executors,
+    clocks: Sequence[ScanClock],
 ) -> None:
-    """Fit clocks in processes that run already; read the pulses meanwhile.
+    """Fit clocks in worker processes.
 
-    The digests of the pulses are needed next, mostly in the times of the logs. What a
-    process could not fit is fitted, and reported, by this one.
+    Those of `watch` run already; meanwhile the pulses are read, whose digests are
+    needed next, mostly in the times of the logs. Others take seconds to start. They
+    begin with the last clock, this process with the first one. What they could not fit
+    is fitted, and reported, by this one.
     """
     if processes := session.workers.running_processes:
         fits = processes.outcomes(prepare_clock, clocks)
         session.digests(out).digest_files(pulse_windows(logged.runs))
         list(fits)
+    elif count_files(clock.scan for clock in clocks) >= MANY_FILES:
+        executors.numbers.warm_up()
+        if len(clocks) >= MANY_CLOCKS and executors.numbers.has_processes:
+            executors.numbers.start(prepare_clock, reversed(clocks))
 
 
 def _reduce(
     logged: Beamtime, config: Config, out: Path, options: Options, session: Session
 ) -> Summary:
     """Reduce a beamtime, whose runs have the times of the logs."""
+    execution = config.execution
+    if options.dry_run:
+        execution = ExecutionConfig(scheduler="serial")
+    with session.workers.opened(execution, out) as executors:
+        return _reduce_with(executors, logged, config, out, options, session)
+
+
+def _reduce_with(
+    executors: Executors,
+    logged: Beamtime,
+    config: Config,
+    out: Path,
+    options: Options,
+    session: Session,
+) -> Summary:
+    """Reduce a beamtime with executors that are open."""
     memo = Memo.load(out / paths.MEMO)
     cache = ArrayCache(out / paths.ARRAY_CACHE / "clocks", not options.dry_run)
-    prepare = partial(_prepare_clocks, logged, out, session)
+    prepare = partial(_prepare_clocks, logged, out, session, executors)
     with show_activity("comparing the clocks of logs and detector"):
         corrected = correct_clocks(logged, config, memo, cache, prepare)
     separated = separate(corrected.runs)
@@ -139,7 +169,7 @@ def _reduce(
             "maps, spectra and figures contain only the scans selected with --scans; "
             "run without --scans to include all"
         )
-    with open_pipeline(scans, config, summary, memo, session) as pipeline:
+    with open_pipeline(scans, config, summary, executors, memo, session) as pipeline:
         if not options.dry_run:
             write_config(config, out)
         pipeline.run()

@@ -12,19 +12,25 @@ from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.config.execution import LOCAL_SCHEDULERS
 from rixs_pipeline.runner.executor import Executor, available_cores
 
-# what a process that draws figures needs, and takes long to load
-DRAWING_MODULES = (
+# what worker processes need, and takes long to load
+PRELOADED = (
     "rixs_pipeline.cli",
+    "rixs_pipeline.runner.pipeline",
+    "rixs_pipeline.core.compiled_loops",
     "rixs_pipeline.stages.figures.plan",
+    "rixs_pipeline.plots.maps",
+    "rixs_pipeline.plots.spectra",
     "matplotlib.backends.backend_agg",
+    *(f"scipy.{part}" for part in ("fft", "linalg", "ndimage", "optimize", "signal")),
     "xarray",
 )
 
 
 class Executors(NamedTuple):
-    """For numbers; for figures, which hold the interpreter's lock."""
+    """For much work and for little; for figures, which hold the interpreter's lock."""
 
     numbers: Executor
+    few: Executor
     figures: Executor
 
 
@@ -39,6 +45,7 @@ class Workers:
     _is_kept: bool = False
     _stack: ExitStack = field(default_factory=ExitStack)
     _open: Executors | None = None
+    _are_kept_open: bool = False
 
     def __enter__(self) -> Self:
         """Keep executors open until the block ends."""
@@ -58,9 +65,9 @@ class Workers:
     @property
     def running_processes(self) -> Executor | None:
         """Processes for figures that are running since an earlier reduction."""
-        if self._open is None or self._open.figures.workers == 1:
+        if self._open is None or not self._are_kept_open:
             return None
-        return self._open.figures
+        return self._open.figures if self._open.figures.workers > 1 else None
 
     @contextmanager
     def opened(self, execution: ExecutionConfig, out: Path) -> Iterator[Executors]:
@@ -79,21 +86,38 @@ class Workers:
             For one reduction; after an error they are not used again.
         """
         if self._open is None:
-            numbers = self._stack.enter_context(Executor(execution, out / paths.LOGS))
-            drawing = Executor(_figure_execution(numbers), preload=DRAWING_MODULES)
-            self._open = Executors(numbers, self._stack.enter_context(drawing))
+            self._open = self._new(execution, out / paths.LOGS)
         is_whole = False
         try:
             yield self._open
             is_whole = True
         finally:
             is_local = execution.scheduler in LOCAL_SCHEDULERS
-            if not (self._is_kept and is_local and is_whole):
+            self._are_kept_open = self._is_kept and is_local and is_whole
+            if not self._are_kept_open:
                 self._close()
+
+    def _new(self, execution: ExecutionConfig, logs: Path) -> Executors:
+        few = self._enter(_with_scheduler(execution, "threads"), logs)
+        numbers = few
+        if execution.scheduler == "auto" and few.workers > 1:
+            numbers = self._enter(_with_scheduler(execution, "processes"), logs)
+        return Executors(numbers, few, self._enter(_figure_execution(few), logs))
+
+    def _enter(self, execution: ExecutionConfig, logs: Path) -> Executor:
+        executor = Executor(execution, logs, preload=PRELOADED)
+        return self._stack.enter_context(executor)
 
     def _close(self) -> None:
         self._open = None
         self._stack.close()
+
+
+def _with_scheduler(execution: ExecutionConfig, of_auto: str) -> ExecutionConfig:
+    """Replace `auto` by a scheduler."""
+    if execution.scheduler != "auto":
+        return execution
+    return execution.model_copy(update={"scheduler": of_auto})
 
 
 def _figure_execution(executor: Executor) -> ExecutionConfig:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import MapConfig
-from rixs_pipeline.io.runs import Run
+from rixs_pipeline.io.runs import Run, count_files
 from rixs_pipeline.stages.corrections import (
     calibration_corrections,
     clock_attributes,
@@ -24,6 +24,8 @@ from rixs_pipeline.stages.reference.parked_elastic import (
     parked_line_results,
 )
 from rixs_pipeline.stages.stage import Content, Product, Result, Stage, dataset_writer
+
+WORK = 5  # calibrating a pixel takes as long as counting it in so many scans
 
 
 class Calibrate(Stage[Run]):
@@ -81,7 +83,8 @@ class Calibrate(Stage[Run]):
         with self.context.progress(
             "calibrating", len(runs), "reference runs"
         ) as report:
-            datasets = self.context.executor.outcomes(task, runs, report)
+            executor = self.context.executor_for(WORK * count_files(runs))
+            datasets = executor.outcomes(task, runs, report)
             for product, dataset in zip(products, datasets, strict=True):
                 yield Result(product, dataset.then(partial(self._content, product)))
 

@@ -22,6 +22,9 @@ Result = TypeVar("Result")
 Progress = Callable[[int], None]
 
 
+MANY_FILES = 500  # pulse files, which threads read and count in 4 s or more
+
+
 class Executor(Protocol):
     """Runs functions on tasks, here or elsewhere: `runner.executor.Executor`."""
 
@@ -122,8 +125,9 @@ class RunContext:
         The folder of the results.
     reference_set : ReferenceSet
         The reference lines.
-    executor, figure_executor : Executor
-        For numbers; for figures, which hold the interpreter's lock.
+    executor, few_executor, figure_executor : Executor
+        For much work and for little, see `executor_for`; for figures, which hold the
+        interpreter's lock.
     products : ProductKeys
         What is there by now.
     warn : callable
@@ -142,6 +146,7 @@ class RunContext:
     out: Path
     reference_set: ReferenceSet
     executor: Executor
+    few_executor: Executor
     figure_executor: Executor
     products: ProductKeys
     warn: Callable[[str], None]
@@ -158,6 +163,17 @@ class RunContext:
     def pass_maps(self) -> PassMaps:
         """The maps of scans that are averaged over the passes of a sample and edge."""
         return PassMaps(self.out, self.products.file_digest)
+
+    def executor_for(self, n_files: int) -> Executor:
+        """Return the executor for tasks that read so many pulse files.
+
+        Processes take seconds to start, but threads wait for each other: work on a
+        pixel is many short steps in Python.
+        """
+        if n_files < MANY_FILES:
+            return self.few_executor
+        self.executor.warm_up()
+        return self.executor
 
     def excluded_points(self, scan: Run) -> tuple[int, ...]:
         """Return the numbers of a scan's points that the config excludes."""

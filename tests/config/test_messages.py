@@ -103,7 +103,8 @@ from tests.config.helpers import problems
         ),
         (
             "execution: {scheduler: thread}\n",
-            "c.yaml:1: execution.scheduler: must be serial, threads, processes, slurm, "
+            "c.yaml:1: execution.scheduler: must be auto, serial, threads, processes, "
+            "slurm, "
             "tcp://HOST:PORT or tls://HOST:PORT, not 'thread' (did you mean "
             "'threads'?)",
         ),

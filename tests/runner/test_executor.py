@@ -411,3 +411,21 @@ def test_processes_that_share_what_they_load_do_the_same_work() -> None:
         assert mapped(executor, int, ["3", "5"]) == [3, 5]
         good, bad = executor.outcomes(int, ["7", "seven"])
     assert good.unwrap() == 7 and isinstance(bad.error, ValueError)
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+def test_work_may_be_started_that_nobody_waits_for(tmp_path, scheduler):
+    files = [tmp_path / str(number) for number in range(3)]
+    with Executor(ExecutionConfig(scheduler=scheduler, workers=2)) as executor:
+        executor.start(Path.touch, [tmp_path / "missing" / "0", *files])
+        deadline = time.monotonic() + 60
+        while not all(map(Path.exists, files)) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert results(executor.outcomes(tenths, [3])) == [tenths(3)]
+    assert all(map(Path.exists, files))
+
+
+def test_work_is_not_started_on_a_closed_pool():
+    with Executor(ExecutionConfig(scheduler="threads", workers=1)) as executor:
+        pass
+    executor.start(tenths, [1])

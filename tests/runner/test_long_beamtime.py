@@ -58,9 +58,9 @@ def test_the_next_scan_redoes_its_map_and_spectra_alone(growing, tmp_path, monke
     read = []
     monkeypatch.setattr(
         aligned_energies,
-        "first_passes",
-        lambda task, original=aligned_energies.first_passes: (
-            read.append(task.points.start_ns[0]),
+        "compare_pixels",
+        lambda task, original=aligned_energies.compare_pixels: (
+            read.append(task.scan.start_ns),
             original(task),
         )[1],
     )

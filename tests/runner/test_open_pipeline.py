@@ -7,9 +7,11 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.runner.executor import Executor
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.runner.workers import Executors
 from tests.stages.contexts import numbered_scan
 
 SCANS = (numbered_scan(1), numbered_scan(2))
@@ -21,7 +23,9 @@ def open_with(out, config=None, **options):
     options = Options(command="command", **options)
     summary = Summary(out, BEAMTIME, options)
     config = Config.model_validate(SERIAL | (config or {}))
-    return open_pipeline(SCANS[:1], config, summary, Memo())
+    executor = Executor(config.execution)
+    executors = Executors(executor, executor, executor)
+    return open_pipeline(SCANS[:1], config, summary, executors, Memo())
 
 
 def test_the_context_has_what_the_config_says(tmp_path):
@@ -51,11 +55,9 @@ def test_the_summary_is_written_whatever_happens(tmp_path, error):
     assert content["failed"] == {"scan0001": "no pulses"}
 
 
-def test_a_dry_run_is_serial_and_writes_nothing(tmp_path):
-    config = {"execution": {"scheduler": "processes", "workers": 2}}
-    with open_with(tmp_path, config, dry_run=True) as pipeline:
+def test_a_dry_run_writes_nothing(tmp_path):
+    with open_with(tmp_path, dry_run=True) as pipeline:
         assert pipeline.context.dry_run
-        assert pipeline.context.executor.config.scheduler == "serial"
     assert list(tmp_path.iterdir()) == []
 
 

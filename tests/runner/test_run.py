@@ -13,7 +13,7 @@ from rixs_pipeline import open_product
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io.provenance import code_version
 from rixs_pipeline.runner.inspect import status
-from rixs_pipeline.stages import chunks
+from rixs_pipeline.stages import chunks, context
 from tests.runner.reductions import (
     ALL,
     LINES,
@@ -352,6 +352,7 @@ def test_workers_elsewhere_get_absolute_paths(small, monkeypatch):
         ("threads", 3, 1),
         ("threads", 2, 2),
         pytest.param("processes", 2, 1, marks=pytest.mark.slow),
+        pytest.param("auto", 2, 1, marks=pytest.mark.slow),
     ],
 )
 def test_products_are_equal_on_every_scheduler(
@@ -359,6 +360,7 @@ def test_products_are_equal_on_every_scheduler(
 ):
     """The reference is what threads made with the default block, in another process."""
     monkeypatch.setattr(chunks, "PIXELS_PER_BLOCK", block)
+    monkeypatch.setattr(context, "MANY_FILES", 1)  # processes in any case
     for name in products_of("LMR_RT", 1) | products_of("LMR_RT", 2):
         (small.out / name).unlink()
     summary = small.run({"execution": {"scheduler": scheduler, "workers": workers}})

@@ -9,9 +9,9 @@ THREADS = ExecutionConfig(scheduler="threads", workers=1)
 
 def test_executors_are_open_for_one_reduction(tmp_path):
     workers = Workers()
-    with workers.opened(THREADS, tmp_path) as (numbers, _):
+    with workers.opened(THREADS, tmp_path) as (numbers, *_):
         assert [o.unwrap() for o in numbers.outcomes(abs, [-1, 2])] == [1, 2]
-    with workers.opened(THREADS, tmp_path) as (others, _):
+    with workers.opened(THREADS, tmp_path) as (others, *_):
         assert others is not numbers
 
 
@@ -59,3 +59,19 @@ def test_processes_run_between_reductions_if_there_are_several(
         processes = workers.running_processes
         assert processes is (executors.figures if has_processes else None)
     assert workers.running_processes is None
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "number", "schedulers"),
+    [
+        ("auto", 2, ["processes", "threads"]),
+        ("auto", 1, ["threads", "threads"]),
+        ("threads", 2, ["threads", "threads"]),
+        ("processes", 2, ["processes", "processes"]),
+    ],
+)
+def test_auto_has_processes_for_much_work(tmp_path, scheduler, number, schedulers):
+    execution = ExecutionConfig(scheduler=scheduler, workers=number)
+    with Workers().opened(execution, tmp_path) as (numbers, few, _):
+        assert [numbers.config.scheduler, few.config.scheduler] == schedulers
+        assert numbers.has_processes == (schedulers[0] == "processes")

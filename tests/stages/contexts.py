@@ -52,6 +52,7 @@ def make_context(out, runs=(), config=None, scans=None, **options):
         out=out,
         reference_set=load_reference_set(config.calibration.reference),
         executor=executor,
+        few_executor=executor,
         figure_executor=executor,
         products=ProductKeys(),
         warn=warnings.append,

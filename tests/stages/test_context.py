@@ -1,8 +1,12 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from rixs_pipeline import paths
 from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.stages.context import MANY_FILES
 from tests.stages.contexts import (
     add_scan_maps,
     make_context,
@@ -116,3 +120,14 @@ def test_blocks_hold_all_pixels_within_the_memory(tmp_path):
     assert 1 <= plan.size <= 240
     assert plan.at_once >= 1
     assert context.plan_blocks([], []).size >= 1
+
+
+def test_many_pulse_files_are_for_processes_which_start_at_once(tmp_path):
+    context = make_context(tmp_path)
+    started = []
+    many = SimpleNamespace(warm_up=lambda: started.append(True))
+    context = replace(context, executor=many)
+    assert context.executor_for(MANY_FILES - 1) is context.few_executor
+    assert not started
+    assert context.executor_for(MANY_FILES) is many
+    assert started

@@ -124,19 +124,21 @@ def _find_pixels_that_stay(gain: FloatArray, error: FloatArray) -> BoolArray:
     """
     starts = np.quantile(gain, np.linspace(0, 1, min(len(gain), MAX_STARTS)))
     spread = WANDERING_SPREADS[:, None]
-    at_home = spread[..., None] ** 2 + error**2  # (tau, 1, pixel)
-    stepped = STEP**2 + error**2
+    at_home = 1 / (spread[..., None] ** 2 + error**2)  # (tau, 1, pixel)
+    stepped = 1 / (STEP**2 + error**2)
+    prior_home = 0.5 * np.log(at_home) + np.log(1 - STEP_SHARE)
+    prior_step = 0.5 * np.log(stepped) + np.log(STEP_SHARE)
     centre = np.broadcast_to(starts, (len(spread), len(starts)))
     for _ in range(ROUNDS):
-        square = (gain - centre[..., None]) ** 2
-        of_home = -0.5 * (square / at_home + np.log(at_home)) + np.log(1 - STEP_SHARE)
-        of_step = -0.5 * (square / stepped + np.log(stepped)) + np.log(STEP_SHARE)
-        either = np.logaddexp(of_home, of_step)
-        weight = np.exp(of_home - either) / at_home
+        square = -0.5 * (gain - centre[..., None]) ** 2
+        of_home = square * at_home + prior_home
+        of_step = square * stepped + prior_step
+        with np.errstate(over="ignore"):  # the odds against home are then infinite
+            share = 1 / (1 + np.exp(of_step - of_home))
         # with the steps' own weight, so that it is never 0
-        weight += np.exp(of_step - either) / stepped
+        weight = share * at_home + (1 - share) * stepped
         centre = (weight * gain).sum(axis=2) / weight.sum(axis=2)
-    probability = either.sum(axis=2) + _spread_prior(spread)
+    probability = np.logaddexp(of_home, of_step).sum(axis=2) + _spread_prior(spread)
     best = np.unravel_index(np.argmax(probability), probability.shape)
     stays = of_home[best] > of_step[best]
     return np.asarray(stays) if stays.any() else np.ones(len(gain), bool)

@@ -101,7 +101,7 @@ def pair_pulses(
     no_moments = np.zeros((6, n_bins))
     if len(waits) < 2:
         return PulsePairs(empty, empty, no_moments, len(time), 0, record_s)
-    number, _ = np.histogram(waits, EDGES_S)
+    number = _sum_by_wait(waits)
     median = float(np.median(waits))
     late = waits[waits > median] - median
     rate = len(late) / max(float(late.sum()), SAME_TIME_S)
@@ -115,15 +115,25 @@ def pair_pulses(
     second, first = rank[1:][follows], rank[:-1][follows]
     powers = (second**0, second, first, second * first, second**2, first**2)
     of_pairs = since_last[1:][follows]
-    moments = [np.histogram(of_pairs, EDGES_S, weights=power)[0] for power in powers]
+    moments = [_sum_by_wait(of_pairs, power) for power in powers]
     return PulsePairs(
-        number.astype(np.float64),
+        number,
         rate * np.array(at_risk),
         np.array(moments),
         len(time),
         int(np.count_nonzero(waits < record_s - SAME_TIME_S)),
         record_s,
     )
+
+
+def _sum_by_wait(waits: FloatArray, weights: FloatArray | None = None) -> FloatArray:
+    """Return the sum of weights in each bin of `EDGES_S`, (bin,); default: numbers.
+
+    `np.histogram` sorts the values, which takes four times as long.
+    """
+    n_bins = len(EDGES_S) - 1
+    row = np.searchsorted(EDGES_S, waits, side="right")
+    return np.bincount(row, weights, n_bins + 2)[1:-1].astype(np.float64)
 
 
 def find_repeated_pulses(pixels: Sequence[PulsePairs]) -> list[RepeatedPulses]:

@@ -277,7 +277,7 @@ def _config_path(out: Path) -> Path:
 def _execution_options(execution: ExecutionConfig) -> Command:
     """Return how a job carries out its work: with workers of its own."""
     is_local = execution.scheduler in LOCAL_SCHEDULERS
-    scheduler = execution.scheduler if is_local else "threads"
+    scheduler = execution.scheduler if is_local else "auto"
     return (
         "--scheduler",
         scheduler,

@@ -38,7 +38,7 @@ SAMPLED_PIXELS = 5  # whose pulses are counted to estimate how many a pixel has
 
 @dataclass(frozen=True)
 class AlignTask:
-    """Pixels of one scan whose spectra are needed: a unit of parallel work.
+    """Pixels of one scan whose spectra are needed.
 
     Attributes
     ----------
@@ -73,10 +73,10 @@ def spectrum_edges(emission: tuple[float, float] = EMISSION) -> FloatArray:
     return binning.emission_edges((low, low + BIN_WIDTH * number), BIN_WIDTH)
 
 
-def align_tasks(
-    scan: Run, energies: tuple[PixelEnergy, ...], edges: FloatArray, block_size: int
-) -> list[AlignTask]:
-    """Return the tasks that give the spectra of a scan.
+def align_task(
+    scan: Run, energies: tuple[PixelEnergy, ...], edges: FloatArray
+) -> AlignTask:
+    """Return the task that gives the spectra of a scan.
 
     Parameters
     ----------
@@ -86,13 +86,11 @@ def align_tasks(
         Energy functions of its pixels.
     edges
         Edges of the emission bins, f8 (bin + 1,), eV.
-    block_size
-        Pixels of a task.
 
     Returns
     -------
-    list of AlignTask
-        In the order of the scan's files.
+    AlignTask
+        Of all its pixels.
     """
     step = slice(None, None, _point_step(scan, energies))
     points = Points(
@@ -105,12 +103,7 @@ def align_tasks(
     counts_per_piece = max(len(scan.pulse_files), 1) * len(edges)
     max_pieces = int(np.clip(MAX_COUNTS // counts_per_piece, 1, MAX_PIECES))
     piece = np.arange(n_parts) * min(max_pieces, n_parts) // max(n_parts, 1)
-    tasks = []
-    for first in range(0, len(scan.pulse_files), block_size):
-        block = slice(first, first + block_size)
-        files = scan.pulse_files[block]
-        tasks.append(AlignTask(files, energies[block], points, piece, edges))
-    return tasks
+    return AlignTask(scan.pulse_files, energies, points, piece, edges)
 
 
 def _point_step(scan: Run, energies: tuple[PixelEnergy, ...]) -> int:

@@ -1,21 +1,13 @@
 """Energy functions of scans: calibrated, compared, aligned, corrected for drift."""
 
-import operator
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
-import numpy as np
-
-from rixs_pipeline.io.runs import Run
+from rixs_pipeline.io.runs import Run, count_files
 from rixs_pipeline.stages.context import RunContext
-from rixs_pipeline.stages.interval import align_pixels
 from rixs_pipeline.stages.interval.array_spectra import ArraySpectra
-from rixs_pipeline.stages.interval.displaced_pixels import mark_displaced
-from rixs_pipeline.stages.interval.first_pass import (
-    FirstPass,
-    first_passes,
-    join_passes,
-)
+from rixs_pipeline.stages.interval.compare_pixels import CompareTask, compare_pixels
 from rixs_pipeline.stages.interval.interval_drifts import IntervalDrifts
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.interval.scan_scales import ScanScale
@@ -51,7 +43,6 @@ def find_pixel_energies(
     scans: Sequence[Run],
     *,
     calibrated: Collection[str],
-    block_size: int,
 ) -> ScanEnergies:
     """Return the energy functions of the pixels of scans.
 
@@ -65,8 +56,6 @@ def find_pixel_energies(
         The scans.
     calibrated : collection of str
         Scans whose photons are calibrated already; they get no energy functions.
-    block_size : int
-        Pixels that are aligned in one task.
 
     Returns
     -------
@@ -91,7 +80,7 @@ def find_pixel_energies(
     energies |= _calibrated_energies(context, calibrations, other_runs)
     missing.sort(key=lambda scan: scan.start_ns)
     drifts = IntervalDrifts(context, calibrations)
-    computed = _compare_and_align(context, drifts, missing, energies, block_size)
+    computed = _compare_and_align(context, drifts, missing, energies)
     for spectra in computed.values():
         cache.save(spectra)
     arrays |= computed
@@ -129,61 +118,27 @@ def _compare_and_align(
     drifts: IntervalDrifts,
     scans: Sequence[Run],
     energies: dict[str, Outcome[PixelEnergies]],
-    block_size: int,
 ) -> dict[str, ArraySpectra]:
     """Compare and align the pixels of scans; return the spectra of the array.
 
     The functions in `energies` are replaced.
     """
-    aligned_scans, tasks = [], []
+    tasks: list[CompareTask] = []
     for scan in scans:
         functions = energies[scan.name].result
         if not functions or not any(energy.status.is_ok for energy in functions):
             continue
-        edges = drifts.edges(scan)
-        group = Outcome.of(align_pixels.align_tasks, scan, functions, edges, block_size)
-        if group.error:
-            energies[scan.name] = Outcome(error=group.error)
+        planned = Outcome.of(drifts.compare_task, scan, functions)
+        if planned.error:
+            energies[scan.name] = Outcome(error=planned.error)
         else:
-            aligned_scans.append(scan)
-            tasks.append(group.unwrap())
+            tasks.append(planned.unwrap())
     arrays: dict[str, ArraySpectra] = {}
-    blocks = sum(len(group) for group in tasks)
-    with context.progress("aligning", blocks, "blocks of pixels") as report:
-        passes = context.executor.map_reduce(first_passes, tasks, operator.add, report)
-        for scan, blocks_of_scan, blocks_passed in zip(
-            aligned_scans, tasks, passes, strict=True
-        ):
-            passed = blocks_passed.then(join_passes)
-            functions = energies[scan.name].unwrap()
-            aligned = Outcome.of(
-                _compared_energies, context, drifts, scan, functions, passed
-            )
-            energies[scan.name] = aligned
-            if aligned.result:
-                arrays[scan.name] = drifts.array_spectra(
-                    scan, blocks_of_scan[0], aligned.result, passed.unwrap()
-                )
+    executor = context.executor_for(count_files([task.scan for task in tasks]))
+    with context.progress("aligning", len(tasks), "scans") as report:
+        compared = executor.outcomes(compare_pixels, tasks, report)
+        for task, outcome in zip(tasks, compared, strict=True):
+            energies[task.scan.name] = outcome.then(attrgetter("energies"))
+            if outcome.result:
+                arrays[task.scan.name] = outcome.result.array
     return arrays
-
-
-def _compared_energies(
-    context: RunContext,
-    drifts: IntervalDrifts,
-    scan: Run,
-    energies: PixelEnergies,
-    passed: Outcome[FirstPass],
-) -> PixelEnergies:
-    """Return the energy functions without displaced pixels, the others aligned."""
-    config = context.config.calibration
-    counts = passed.unwrap().spectra
-    edges = drifts.edges(scan)
-    if config.displaced_pixels != "keep":
-        exclude = config.displaced_pixels == "exclude"
-        energies = mark_displaced(energies, counts, edges, exclude=exclude)
-    if not config.align:
-        return energies
-    errors = drifts.line_errors(scan)
-    is_used = np.array([energy.status.is_ok for energy in energies], bool)
-    of_scan = counts.sum(axis=1, dtype=np.int64) * is_used[:, None]
-    return align_pixels.align_pixels(scan, energies, of_scan, edges, errors)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +52,7 @@ def coarse_pieces(piece: IntArray) -> IntArray:
 
 
 def first_pass(task: AlignTask) -> FirstPass:
-    """Measure spectra and baselines of a block of pixels in the points that are read.
+    """Measure spectra and baselines of the pixels in the points that are read.
 
     A pixel that is not used has no counts. They are of 16 bits where these are enough.
     """
@@ -128,16 +127,3 @@ def _add_photons(
     cut_limits = energy.cut_limits.to_table()
     options = BinOptions(cut_limits, np.stack(energy.params), bins)
     bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
-
-
-def first_passes(task: AlignTask) -> tuple[FirstPass, ...]:
-    """Return `first_pass` of one block of pixels, to be joined with others."""
-    return (first_pass(task),)
-
-
-def join_passes(passes: Sequence[FirstPass]) -> FirstPass:
-    """Join blocks of pixels, all at once: spectra of an array take 30 MB."""
-    return FirstPass(
-        np.concatenate([block.spectra for block in passes]),
-        np.concatenate([block.baseline for block in passes]),
-    )

@@ -13,13 +13,13 @@ from rixs_pipeline.core.drift.piece_shifts import PieceShifts
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.interval.align_pixels import (
-    AlignTask,
     LineErrors,
+    align_task,
     emission_range,
     spectrum_edges,
 )
-from rixs_pipeline.stages.interval.array_spectra import ArraySpectra, array_spectra
-from rixs_pipeline.stages.interval.first_pass import FirstPass
+from rixs_pipeline.stages.interval.array_spectra import ArraySpectra
+from rixs_pipeline.stages.interval.compare_pixels import CompareTask
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.interval.run_drift import (
     RunDrift,
@@ -80,20 +80,35 @@ class IntervalDrifts:
                 )
         return [self._runs[path, *interval] for path in interval]
 
-    def line_errors(self, scan: Run) -> list[LineErrors]:
-        """Return the errors of the lines in the reference runs around a scan."""
-        return [LineErrors(product) for product in self._calibrations.read(scan)]
+    def compare_task(self, scan: Run, energies: tuple[PixelEnergy, ...]) -> CompareTask:
+        """Return the task that compares the pixels of a scan.
 
-    def array_spectra(
-        self,
-        scan: Run,
-        task: AlignTask,
-        aligned: tuple[PixelEnergy, ...],
-        passed: FirstPass,
-    ) -> ArraySpectra:
-        """Return the spectra of the array in a scan."""
-        runs = self.runs(scan)
-        return array_spectra(task, scan, aligned, passed, runs, self.energies(scan))
+        Parameters
+        ----------
+        scan : Run
+            The scan.
+        energies : tuple of PixelEnergy
+            Energy functions of its pixels.
+
+        Returns
+        -------
+        CompareTask
+
+        Raises
+        ------
+        InputError
+            A pulse file cannot be read.
+        """
+        config = self._context.config.calibration
+        return CompareTask(
+            scan,
+            align_task(scan, energies, self.edges(scan)),
+            line_errors=list(map(LineErrors, self._calibrations.read(scan))),
+            runs=self.runs(scan),
+            energies=self.energies(scan),
+            displaced_pixels=config.displaced_pixels,
+            is_aligned=config.align,
+        )
 
     def correct(
         self,

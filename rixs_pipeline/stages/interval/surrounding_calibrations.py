@@ -114,6 +114,7 @@ class SurroundingCalibrations:
         self._jumps: dict[Interval, dict[int, GainJump]] = {}
         self._jump_times: dict[Interval, dict[int, float]] = {}
         self._tails: dict[Interval, ResponseTails] = {}
+        self._resolutions: dict[Interval, dict[int, float]] = {}
 
     def interval(self, scan: Run) -> Interval:
         """Return the products of the usable reference runs just before and after.
@@ -227,9 +228,11 @@ class SurroundingCalibrations:
             np.isfinite(product["elastic_fwhm"].values).any()
             for product in calibrations
         )
-        resolutions = pixel_resolutions(calibrations)
+        interval = self.interval(scan)
+        if interval not in self._resolutions:
+            self._resolutions[interval] = pixel_resolutions(calibrations)
         return average_resolution_over_pixels(
-            dataset, resolutions, has_elastic=has_elastic
+            dataset, self._resolutions[interval], has_elastic=has_elastic
         )
 
     def pixel_energies(self, scan: Run) -> tuple[PixelEnergy, ...]:

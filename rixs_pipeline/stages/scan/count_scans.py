@@ -58,7 +58,7 @@ def count_scans(
     }
     plan = context.plan_blocks(scans, [len(paths) for paths in files.values()])
     pixel_energies = find_pixel_energies(
-        context, calibrations, scans, calibrated=photon_stores, block_size=plan.size
+        context, calibrations, scans, calibrated=photon_stores
     )
     energies, scales = pixel_energies.energies, pixel_energies.scales
     tasks = (
@@ -69,7 +69,8 @@ def count_scans(
     )
     blocks = sum(-(-len(paths) // plan.size) for paths in files.values())
     with context.progress("binning", blocks, "blocks of pixels") as report:
-        outcomes = context.executor.map_reduce(
+        executor = context.executor_for(sum(map(len, files.values())))
+        outcomes = executor.map_reduce(
             count_block, tasks, merge_blocks, report, plan.at_once
         )
         for scan, counts in zip(scans, outcomes, strict=True):

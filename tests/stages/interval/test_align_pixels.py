@@ -7,7 +7,7 @@ from rixs_pipeline.stages.interval.align_pixels import (
     MAX_COUNTS,
     MAX_PIECES,
     LineErrors,
-    align_tasks,
+    align_task,
     spectrum_edges,
 )
 from rixs_pipeline.stages.interval.first_pass import first_pass
@@ -45,10 +45,9 @@ def beamline(folder, gains, photons=900):
     return scan(files, AT)
 
 
-def measure(run, energies, block_size=3):
+def measure(run, energies):
     """Return the spectra of all pixels of a scan."""
-    tasks = align_tasks(run, energies, EDGES, block_size)
-    return np.concatenate([first_pass(task).spectra for task in tasks])
+    return first_pass(align_task(run, energies, EDGES)).spectra
 
 
 def reference_run(errors_ev=0.02):
@@ -127,25 +126,24 @@ def test_pixels_that_are_not_used_have_no_spectrum(tmp_path):
 @pytest.mark.parametrize(("photons", "step"), [(900, 1), (9900, 3)])
 def test_with_many_pulses_only_some_points_are_read(tmp_path, photons, step):
     run = beamline(tmp_path, np.zeros(4), photons)
-    tasks = align_tasks(run, (GOOD,) * 4, EDGES, 4)
-    assert [len(task.points) for task in tasks] == [-(-len(AT) // step)]
+    task = align_task(run, (GOOD,) * 4, EDGES)
+    assert len(task.points) == -(-len(AT) // step)
     spectra = measure(run, (GOOD,) * 4).sum(axis=(1, 2))
     in_points = photons * 2.0 / 2.5  # the pauses between points are not read
     share = len(AT.start_ns[::step]) / len(AT)
     assert spectra == pytest.approx(np.full(4, in_points * share), rel=0.15)
-    assert first_pass(tasks[0]).spectra.sum(axis=(1, 2)).tolist() == spectra.tolist()
 
 
 def test_a_long_scan_has_pieces_of_adjacent_points(tmp_path):
     run = scan(beamline(tmp_path, np.zeros(1)).pulse_files, points(n=200))
-    (task,) = align_tasks(run, (GOOD,), EDGES, 4)
+    task = align_task(run, (GOOD,), EDGES)
     assert len(task.piece) == 200 and task.piece[-1] == MAX_PIECES - 1
     assert set(np.diff(task.piece)) == {0, 1}
 
 
 def test_the_points_of_a_short_scan_are_divided(tmp_path):
     run = beamline(tmp_path, np.zeros(4))
-    (task,) = align_tasks(run, (GOOD,) * 4, EDGES, 4)
+    task = align_task(run, (GOOD,) * 4, EDGES)
     assert len(task.piece) == 4 * len(AT)
     photons = first_pass(task).spectra.sum(axis=2)
     assert photons.shape == (4, MAX_PIECES)
@@ -155,8 +153,8 @@ def test_the_points_of_a_short_scan_are_divided(tmp_path):
 
 def test_large_arrays_have_fewer_pieces(tmp_path):
     files = beamline(tmp_path, np.zeros(1)).pulse_files * 400
-    tasks = align_tasks(scan(files, AT), (GOOD,) * 400, EDGES, 400)
-    assert tasks[0].piece[-1] == MAX_COUNTS // 400 // len(EDGES) - 1
+    task = align_task(scan(files, AT), (GOOD,) * 400, EDGES)
+    assert task.piece[-1] == MAX_COUNTS // 400 // len(EDGES) - 1
 
 
 def test_the_grid_covers_any_range():
