@@ -9,7 +9,12 @@ import numpy as np
 
 from rixs_pipeline.plots import labels, style
 from rixs_pipeline.plots.options import current_options
-from rixs_pipeline.plots.spectrum_data import Limits, find_counts_window
+from rixs_pipeline.plots.spectrum_data import (
+    Limits,
+    curve_points,
+    find_counts_window,
+    whole_bins,
+)
 from rixs_pipeline.plots.style import Spacing
 from rixs_pipeline.plots.windows import shade_windows
 
@@ -97,14 +102,9 @@ def _draw_spectrum(
     energy = spectrum[axis].values
     values = spectrum[name].values
     errors = spectrum[f"{name}_errors"].values
-    axes.plot(
-        energy,
-        values,
-        color=colour,
-        lw=0.9,
-        drawstyle="steps-mid" if axis == "emission_energy" else "default",
-        label=labels.escape_math(label),
-    )
+    points = curve_points(axis, energy)
+    (curve,) = axes.plot(points.energy, values[points.rows], color=colour, lw=0.9)
+    curve.set_label(labels.escape_math(label))
     style.draw_error_bars(axes, energy, values, errors, colour)
 
 
@@ -129,10 +129,13 @@ def _shown_energies(dataset: xr.Dataset, axis: str) -> Limits:
     Of a long emission spectrum, those that have counts.
     """
     energy = dataset[axis].values
-    limits = current_options().range_of(axis, Limits(energy[0], energy[-1]))
+    window = Limits(energy[0], energy[-1])
+    limits = current_options().range_of(axis, window)
     if limits is not None:
         return limits
+    if axis == "incident_energy":
+        return window
     if axis == "emission_energy" and np.ptp(energy) > LONG_SPECTRUM_EV:
-        intensity = dataset["intensity"].values.sum(axis=0)
-        return find_counts_window(energy, np.nan_to_num(intensity), COUNTS_MARGIN_EV)
-    return Limits(energy[0], energy[-1])
+        intensity = np.nan_to_num(dataset["intensity"].values.sum(axis=0))
+        window = find_counts_window(energy, intensity, COUNTS_MARGIN_EV)
+    return whole_bins(energy, window)

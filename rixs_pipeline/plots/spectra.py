@@ -13,12 +13,15 @@ from rixs_pipeline.plots import labels, style
 from rixs_pipeline.plots.figure_page import FigurePage
 from rixs_pipeline.plots.options import current_options
 from rixs_pipeline.plots.spectrum_data import (
+    CurvePoints,
     Limits,
+    curve_points,
     describe_edge,
     find_counts_window,
     is_left_out,
     sort_spectrum,
     spectrum_axis,
+    whole_bins,
 )
 from rixs_pipeline.plots.style import Spacing
 from rixs_pipeline.plots.waterfall import waterfall_figure
@@ -296,11 +299,12 @@ def _enclose(windows: Sequence[Limits]) -> Limits:
 
 
 def _full_range(spectrum: xr.Dataset) -> Limits:
-    """Return the energies of all points; of an emission spectrum those with counts."""
+    """Return the energies of all points; of an emission spectrum bins with counts."""
     energy = spectrum_axis(spectrum).values
     if _is_binned(spectrum):
         counts = spectrum["counts"].values
-        return find_counts_window(energy, counts, COUNTS_MARGIN_EV)
+        window = find_counts_window(energy, counts, COUNTS_MARGIN_EV)
+        return whole_bins(energy, window)
     margin = POINTS_MARGIN * np.ptp(energy) or 0.5
     return Limits(energy[0] - margin, energy[-1] + margin)
 
@@ -340,13 +344,12 @@ def _draw_spectrum(
     """
     energy = spectrum_axis(spectrum).values
     intensity = spectrum["intensity"].values
+    points = curve_points(str(spectrum_axis(spectrum).name), energy)
     if _has_band(spectrum):
-        _draw_band(axes, spectrum, colour)
-    (curve,) = axes.plot(energy, intensity, color=colour, lw=0.9)
+        _draw_band(axes, spectrum, points, colour)
+    (curve,) = axes.plot(points.energy, intensity[points.rows], color=colour, lw=0.9)
     curve.set_label(labels.escape_math(label))
-    if _is_binned(spectrum):
-        curve.set_drawstyle("steps-mid")
-    else:
+    if not _is_binned(spectrum):
         curve.set_marker("o")
         curve.set_markersize(3.2 if len(energy) < MANY_POINTS else 2.0)
     has_bar = _has_bar(spectrum, window)
@@ -361,17 +364,19 @@ def _has_bar(spectrum: xr.Dataset, window: Limits) -> BoolArray:
     return np.asarray(np.isfinite(spectrum["intensity"].values) & is_inside)
 
 
-def _draw_band(axes: Axes, spectrum: xr.Dataset, colour: str) -> None:
+def _draw_band(
+    axes: Axes, spectrum: xr.Dataset, points: CurvePoints, colour: str
+) -> None:
     """Draw the 95 % interval; one without an upper end leaves the axes."""
     intensity = spectrum["intensity"].values
     finite = intensity[np.isfinite(intensity)]
     largest = np.abs(finite).max(initial=1.0)
     upper = spectrum["intensity_upper"].values
+    upper = np.where(np.isposinf(upper), INFINITE_BAND * largest, upper)
     axes.fill_between(
-        spectrum_axis(spectrum).values,
-        spectrum["intensity_lower"].values,
-        np.where(np.isposinf(upper), INFINITE_BAND * largest, upper),
-        step="mid" if _is_binned(spectrum) else None,
+        points.energy,
+        spectrum["intensity_lower"].values[points.rows],
+        upper[points.rows],
         color=colour,
         alpha=0.18,
         lw=0,
@@ -433,7 +438,8 @@ def _draw_full_range(
     """Draw all of an emission spectrum on a logarithmic scale, the window shaded."""
     energy = spectrum_axis(spectrum).values
     intensity = spectrum["intensity"].values
-    axes.plot(energy, intensity, drawstyle="steps-mid", color=style.BLUE, lw=0.8)
+    points = curve_points(str(spectrum_axis(spectrum).name), energy)
+    axes.plot(points.energy, intensity[points.rows], color=style.BLUE, lw=0.8)
     axes.axvspan(*window, color=style.ORANGE, alpha=0.2, lw=0)
     axes.set_xlim(full_range)
     positive = intensity[intensity > 0]

@@ -132,7 +132,9 @@ def test_an_emission_spectrum_is_shown_around_its_edge_and_as_a_whole(make_spect
     assert axes.get_xlabel() == "emission energy (eV)"
     assert whole.get_xlim()[0] < 300
     assert whole.get_yscale() == "log"
-    assert axes.lines[0].get_drawstyle() == "steps-mid"  # bins
+    ends = axes.lines[0].get_xdata()
+    assert np.array_equal(ends[:4], [200, 200.5, 200.5, 201])  # both ends of each bin
+    assert ends[-1] == 1100
     limited = make_spectrum(
         energy,
         "emission_energy",

@@ -31,7 +31,7 @@ class RegionSums:
     axis : SpectrumAxis
         What the energies are of.
     energy : f8 (n,)
-        eV.
+        eV; of bins as `_covered_middles` says.
     weights : f8 (point, bin)
         Fractions of the map's bins that lie in the region.
     number : f8 (n,)
@@ -327,9 +327,14 @@ def _sum_parts(
 
 
 def _covered_middles(energy: FloatArray, parts: list[_BinPart]) -> FloatArray:
-    """Return the middle of what the parts cover of each bin around energies (n,), eV.
+    """Return the energy that each bin around energies (n,) has the intensity of, eV.
 
-    A bin at the border of a region shows the mean intensity of its covered part.
+    The intensity of a bin is the mean of the map's bins in it, weighted with the part
+    of each that the region covers; its energy is the same mean of their middles. So it
+    is right where intensities are linear in energy. The middle of the covered part
+    would not be: where in a bin of the map its photons are is not known, so that a bin
+    that is cut has the intensity at its own middle. Exposures do not count, so that
+    samples measured at the same points have the same energies.
     """
     size = len(energy)
     total = np.zeros(size)

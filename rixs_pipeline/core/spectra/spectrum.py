@@ -45,8 +45,8 @@ class Spectrum:
     background_modes : f8 (n, mode) or None
         Covariance of the background between points, as modes @ modes.T.
     bin_width : float or None
-        Of emission spectra, eV; a bin that is covered in part stands at the middle of
-        that part.
+        Of emission spectra, eV; a bin that is covered in part stands at the mean energy
+        of the map's bins in it, weighted with their covered parts.
     facts : dict
         Further plain values for the product.
     """

@@ -98,6 +98,18 @@ def test_a_bin_that_is_covered_in_part_stands_in_the_middle_of_that_part() -> No
     assert spectrum.exposure.tolist() == [3.0, 3.0, 3.0, 1.5]
 
 
+@pytest.mark.parametrize("n_bins, energy", [(1, [515.25, 515.75]), (2, [515.5625])])
+def test_a_bin_of_the_map_that_is_cut_counts_with_its_own_centre(n_bins, energy):
+    """On a slope it has the intensity there: its photons may be anywhere in it."""
+    slope = 100 * np.arange(40) * np.ones((3, 1), np.int64)
+    data = MapData(slope.astype(np.int64), np.ones(3), EDGES, INCIDENT)
+    region = make_region(kind="xes", emission=[515.2, 516.0])
+    spectrum = extract_spectrum(data, replace(region, joined_bins=n_bins))
+    assert spectrum.energy.tolist() == energy
+    per_ev = 100 / 0.5**2  # counts/(s eV) that each eV adds
+    np.testing.assert_allclose(spectrum.intensity, per_ev * (spectrum.energy - 500.25))
+
+
 def summed(spectrum: Spectrum, values: FloatArray | None) -> FloatArray:
     """Return counts in four bins each from values per exposure and eV."""
     assert values is not None
