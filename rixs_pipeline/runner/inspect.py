@@ -70,6 +70,7 @@ def initial_config(beamtime: Path) -> str:
     return template.initial_config(contents, regions)
 
 
+SHOWN_PIXELS = 16  # of one reason
 # sentences about what `facts` has as numbers, and what is not of users
 NOT_FACTS = ("status", "reason", "results", "product")
 
@@ -190,11 +191,16 @@ def _describe(name: str, facts: Mapping[str, Any]) -> str:
 
 
 def _unused_pixels(facts: Mapping[str, Any]) -> list[str]:
-    """Return which pixels of a reference run, or how many of a scan, are not used."""
+    """Return how many pixels of a run are not used, which ones, and why."""
     bad = facts.get("pixels_bad", {})
-    lines = [f"pixel {pixel} not used: {reason}" for pixel, reason in bad.items()]
-    for text, number in facts.get("pixels", {}).items():
-        if not text.startswith("ok"):
-            plural = "s" if number > 1 else ""
-            lines.append(f"{number} pixel{plural} not used: {text}")
-    return lines
+    if not bad:
+        return []
+    by_reason: dict[str, list[str]] = {}
+    for pixel in sorted(bad, key=int):
+        by_reason.setdefault(bad[pixel], []).append(str(pixel))
+    reasons = []
+    for reason, pixels in by_reason.items():
+        more = ", ..." if len(pixels) > SHOWN_PIXELS else ""
+        reasons.append(f"{', '.join(pixels[:SHOWN_PIXELS])}{more} ({reason})")
+    total = facts.get("pixels_ok", facts.get("pixels_used", 0)) + len(bad)
+    return [f"{len(bad)} of {total} pixels not used: {', '.join(reasons)}"]

@@ -56,17 +56,12 @@ class PixelCount:
 def calibration_facts(calibration: "xr.Dataset") -> dict[str, Any]:
     """Return the pixels' status, the lines and the cut flow of a calibration."""
     statuses = [str(status) for status in calibration["status"].values]
-    pixels = calibration["pixel"].values.tolist()
-    not_ok = {
-        pixel: status
-        for pixel, status in zip(pixels, statuses, strict=True)
-        if not PixelStatus.parse(status).is_ok
-    }
+    not_ok = _bad_pixels(calibration, "status")
     residuals = _line_means(calibration, "line_residual")
     widths = _line_means(calibration, "line_width")
     resolution = _mean_over_pixels(calibration, "resolution")
     return {
-        "pixels_ok": len(pixels) - len(not_ok),
+        "pixels_ok": len(statuses) - len(not_ok),
         "pixels_live": PixelCount.of(statuses).live,
         "pixels_bad": not_ok,
         "lines": [str(name) for name in calibration["line_name"].values],
@@ -79,6 +74,18 @@ def calibration_facts(calibration: "xr.Dataset") -> dict[str, Any]:
             *_in_words("widths of lines (FWHM)", widths, ".2f"),
         ],
         "cuts": _cut_flow(calibration),
+    }
+
+
+def _bad_pixels(dataset: "xr.Dataset", name: str) -> dict[int, str]:
+    """Return the pixels whose status in a variable is not ok, and their status."""
+    statuses = map(str, dataset[name].values)
+    return {
+        pixel: status
+        for pixel, status in zip(
+            dataset["pixel"].values.tolist(), statuses, strict=True
+        )
+        if not PixelStatus.parse(status).is_ok
     }
 
 
@@ -131,6 +138,7 @@ def scan_facts(scan: "xr.Dataset") -> dict[str, Any]:
         "pixels": dict(statuses),
         "pixels_used": pixels.used,
         "pixels_live": pixels.live,
+        "pixels_bad": _bad_pixels(scan, "pixel_status"),
         "cuts": _cut_flow(scan),
     }
 

@@ -52,12 +52,22 @@ def test_status_says_that_the_summary_is_damaged(tmp_path, text):
 
 
 def test_status_lists_the_pixels_that_are_not_used():
-    reference_run = {"status": "fresh", "pixels_bad": {"5": "dead: no pulses"}}
+    bad = {"5": "dead: no pulses"}
+    reference_run = {"status": "fresh", "pixels_ok": 7, "pixels_bad": bad}
     text = _describe("cal0000", reference_run)
-    assert text == "fresh: pixel 5 not used: dead: no pulses"
-    pixels = {"ok: cal0000": 5, "noisy": 2, "dead": 1}
-    text = _describe("scan0001", {"status": "fresh", "pixels": pixels})
-    assert text == "fresh: 2 pixels not used: noisy; 1 pixel not used: dead"
+    assert text == "fresh: 1 of 8 pixels not used: 5 (dead: no pulses)"
+    bad = {"11": "noisy: 9 eV", "9": "noisy: 9 eV", "5": "dead: no pulses in cal0000"}
+    scan = {"status": "fresh", "pixels_used": 5, "pixels_bad": bad}
+    assert _describe("scan0001", scan) == (
+        "fresh: 3 of 8 pixels not used: 5 (dead: no pulses in cal0000), "
+        "9, 11 (noisy: 9 eV)"
+    )
+    bad = dict.fromkeys(map(str, range(200)), "no calibration")
+    text = _describe("scan0001", {"status": "fresh", "pixels_bad": bad})
+    assert text.endswith(
+        "200 of 200 pixels not used: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, "
+        "10, 11, 12, 13, 14, 15, ... (no calibration)"
+    )
 
 
 def test_inspection_checks_the_config(small_beamtime):

@@ -51,6 +51,7 @@ def test_scan(offset, expected):
     dataset = xr.Dataset(
         {
             "pixel_status": ("pixel", status),
+            "pixel": [1, 3, 9],
             "counts": (("incident_energy", "bin"), [[1, 2], [3, 4]]),
             "point_status": ("incident_energy", [0, 1]),
             **CUTS,
@@ -67,6 +68,7 @@ def test_scan(offset, expected):
     assert facts["elastic_offset"] == facts["elastic_offset_errors"] == expected
     assert facts["pixels"] == {"ok: cal0000 alone": 2, "dead": 1}
     assert (facts["pixels_used"], facts["pixels_live"]) == (2, 2)
+    assert facts["pixels_bad"] == {9: "dead"}
 
 
 @pytest.mark.parametrize("bad", range(5))

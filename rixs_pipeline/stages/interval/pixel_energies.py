@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STEP_DURATION = 1e-6  # s: an interpolation over so short a time is a step
 SETUP_CHANGE_SHARE = 0.5  # of the good pixels: more do not jump at once by chance
+NOT_RECORDED = PixelStatus(PixelState.UNCALIBRATED, "not part of the array")
 
 
 NO_PARAMS = np.zeros((2, layout.N_PARAMS))  # of a pixel without calibration
@@ -196,13 +197,7 @@ def _energy_without_jump(
         return PixelEnergy(PixelStatus(PixelState.UNCALIBRATED, "no calibration"))
     good = [run for run in surrounding if pixel in run.good_pixels]
     if not good:
-        reasons = []
-        for run in surrounding:
-            status: PixelStatus | str = "not in this reference run"
-            if pixel in run.pixels:
-                status = run.pixels[pixel].status
-            reasons.append(f"{run.run}: {status}")
-        return PixelEnergy(PixelStatus(PixelState.UNCALIBRATED, "; ".join(reasons)))
+        return PixelEnergy(_status_without_calibration(pixel, surrounding))
     first, last = good[0], good[-1]
     if len(good) == 1:
         return _constant_energy(first.pixels[pixel], f"{first.run} alone")
@@ -212,6 +207,28 @@ def _energy_without_jump(
         first.pixels[pixel].cut_limits,
         (first.time, last.time),
     )
+
+
+def _status_without_calibration(
+    pixel: int, surrounding: Sequence[RunCalibration]
+) -> PixelStatus:
+    """Return why no reference run calibrates a pixel: each reason with its runs.
+
+    The state is that of the run in which the pixel has pulses, if there is one.
+    """
+    runs: dict[PixelStatus, list[str]] = {}
+    for run in surrounding:
+        status = NOT_RECORDED
+        if pixel in run.pixels:
+            status = run.pixels[pixel].status
+        runs.setdefault(status, []).append(run.run)
+    live_first = sorted(runs, key=lambda status: not status.state.is_live)
+    state = live_first[0].state
+    reasons = []
+    for status in live_first:
+        reason = status.detail if status.state is state else str(status)
+        reasons.append(f"{reason} in {' and '.join(runs[status])}".strip())
+    return PixelStatus(state, "; ".join(reasons))
 
 
 def _energy_with_jump(

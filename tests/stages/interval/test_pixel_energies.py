@@ -9,7 +9,7 @@ from rixs_pipeline.stages.interval.pixel_energies import (
     select_pixel_energies,
     select_surrounding,
 )
-from rixs_pipeline.types import PixelState
+from rixs_pipeline.types import PixelState, PixelStatus
 from tests.stages.builders import calibration, params, points, scan
 
 FILES = ("x_chan1.off", "x_chan3.off")
@@ -57,10 +57,32 @@ def test_without_a_good_calibration_a_pixel_is_not_used(run):
         calibration("cal2", 100, {1: "dead", 3: 0.0}),
     )
     energies = select_pixel_energies(run, bad)
-    assert statuses(energies) == ["cal1: noisy: 9 eV; cal2: dead", "ok: cal2 alone"]
+    first = "noisy: 9 eV in cal1; dead in cal2"
+    assert statuses(energies) == [first, "ok: cal2 alone"]
     assert [energy.status.is_ok for energy in energies] == [False, True]
     missing = select_pixel_energies(run, [calibration("cal1", 0, {1: 0.0})])
-    assert str(missing[1].status) == "cal1: not in this reference run"
+    assert str(missing[1].status) == "not part of the array in cal1"
+
+
+@pytest.mark.parametrize(
+    "first, second, text, is_live",
+    [
+        (
+            "dead: no pulses",
+            "dead: no pulses",
+            "dead: no pulses in cal1 and cal2",
+            False,
+        ),
+        ("noisy: 9 eV", "noisy: 8 eV", "noisy: 9 eV in cal1; 8 eV in cal2", True),
+        ("dead: no pulses", "noisy", "noisy: in cal2; dead: no pulses in cal1", True),
+        ("no lines", "no lines", "no lines in cal1 and cal2", True),
+    ],
+)
+def test_the_status_says_why_no_reference_run_serves(run, first, second, text, is_live):
+    bad = (calibration("cal1", 0, {1: first}), calibration("cal2", 100, {1: second}))
+    status = str(select_pixel_energies(run, bad)[0].status)
+    assert status == text
+    assert PixelStatus.parse(status).state.is_live == is_live
 
 
 def test_a_pixel_that_the_config_excludes_is_not_used(run):
