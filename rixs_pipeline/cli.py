@@ -416,6 +416,36 @@ def status(out: OutArgument, as_json: JsonOption = False) -> int:
 
 
 @app.command()
+def figures(
+    out: OutArgument,
+    pixels: Annotated[
+        list[str],
+        typer.Option(
+            "--pixel",
+            help="Channel number, or several, separated by commas; can be repeated.",
+            show_default=False,
+        ),
+    ],
+    runs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--run",
+            help="Only this reference run, or several, separated by commas; can be "
+            "repeated.",
+        ),
+    ] = None,
+) -> int:
+    """Draw the figures of single pixels of the reference runs."""
+    from rixs_pipeline.runner.pixel_figures import draw_pixel_figures
+
+    _set_up_logging()
+    channels, names = _split(",".join(pixels)), _split(",".join(runs or []))
+    for path in draw_pixel_figures(out, channels, names):
+        print(path)
+    return 0
+
+
+@app.command()
 def diff(
     before: Annotated[
         Path, typer.Argument(help="Output folder of a reduction.", show_default=False)

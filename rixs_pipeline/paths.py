@@ -45,6 +45,7 @@ class FigureFolder(StrEnum):
 OFF_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d{1,9})\.off")
 LJH_FILE = re.compile(r"(?P<prefix>.+)_chan(?P<pixel>\d{1,9})\.ljh")
 FIGURE_FORMATS = ("png", "pdf", "svg")
+PIXEL_FIGURE = re.compile(rf"(?P<run>.+)-pixel\d{{3,}}\.({'|'.join(FIGURE_FORMATS)})")
 _FIGURES = "figures"
 _LONGEST_NAME = 255  # bytes, of a file
 EXPERIMENT_STATE_SUFFIX = "_experiment_state.txt"
@@ -237,6 +238,26 @@ def figure(out: Path, folder: FigureFolder, *parts: str) -> Path:
     """
     name = "-".join(safe_name(part) for part in parts)
     return figures_folder(out) / folder / name
+
+
+def pixel_figure(out: Path, run_name: str, pixel: int) -> Path:
+    """Return the figure of a pixel of a reference run, without suffix.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the results.
+    run_name : str
+        Name of the reference run.
+    pixel : int
+        Channel number.
+
+    Returns
+    -------
+    Path
+        E.g. `figures/reference_runs/cal0000-pixel001`.
+    """
+    return figure(out, FigureFolder.REFERENCE_RUNS, run_name, f"pixel{pixel:03d}")
 
 
 def is_figure(name: str) -> bool:

@@ -27,6 +27,7 @@ VERBS = [
     "extract",
     "report",
     "status",
+    "figures",
     "export",
     "watch",
     "simulate",
@@ -315,10 +316,13 @@ def test_unusable_input_is_reported(cli, tmp_path, monkeypatch, verb, what):
     )
 
 
-@pytest.mark.parametrize("verb", ["status", "export"])
+@pytest.mark.parametrize("verb", ["status", "export", "figures"])
 def test_folder_without_products_is_reported(cli, tmp_path, verb):
+    options = ["--pixel", "1"] if verb == "figures" else []
     for place in (tmp_path, tmp_path / "none"):
-        assert cli(verb, place).code == 3
+        result = cli(verb, place, *options)
+        assert result.code == 3 and str(place) in error_line(result)
+    assert not (tmp_path / "none").exists()
 
 
 def test_full_disk_and_internal_errors_are_one_line(

@@ -50,6 +50,10 @@ def test_any_name_is_safe_in_a_path(text):
             paths.figure(OUT, paths.FigureFolder.MAPS, "L M", "Co_L", "map"),
             "figures/maps/L_M-Co_L-map",
         ),
+        (
+            paths.pixel_figure(OUT, "cal0000", 7),
+            "figures/reference_runs/cal0000-pixel007",
+        ),
         (paths.export_folder(OUT, "xdi"), "export/xdi"),
     ],
 )

@@ -17,6 +17,7 @@ from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.progress import show_activity, show_progress
 from rixs_pipeline.runner.config_checks import unmatched_labels
 from rixs_pipeline.runner.freshness import Freshness
+from rixs_pipeline.runner.pixel_figures import find_outdated_figures
 from rixs_pipeline.runner.stage_list import STAGES, VERBS
 from rixs_pipeline.runner.summary import FIGURES, Summary
 from rixs_pipeline.stages.context import RunContext
@@ -72,6 +73,9 @@ class Pipeline:
             self.summary.delete_unused_figures()
         if options.is_complete and not options.dry_run:
             self._warn_unmatched_labels()
+        if with_figures and not options.dry_run:
+            outdated = find_outdated_figures(self.context.out)
+            self.summary.delete_outdated_figures(outdated)
         self.summary.is_complete = options.is_complete
 
     def _run_stage(self, stage: Stage[Any], with_figures: bool) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -256,18 +256,32 @@ class Summary:
         for name in self.previous["figures"].keys() - self.figures.keys():
             self._delete_unless_shown(name)
 
+    def delete_outdated_figures(self, files: Iterable[str]) -> None:
+        """Delete figures drawn on request, unless they are part of a set by now."""
+        outdated = set(files) - self._files_of_sets()
+        for file in outdated:
+            self._delete_figure(file)
+        if outdated:
+            log.info(
+                "deleted %d outdated figures of pixels; draw them again with "
+                "`rixs-pipeline figures`",
+                len(outdated),
+            )
+
     def _delete_unless_shown(self, name: str) -> None:
         """Delete earlier figures of a set that no set has any more."""
-        shown = {file for other in self.figures.values() for file in other["shows"]}
-        for file in self.shown_figures(name).keys() - shown:
+        for file in self.shown_figures(name).keys() - self._files_of_sets():
             self._delete_figure(file)
+
+    def _files_of_sets(self) -> set[str]:
+        return {file for figures in self.figures.values() for file in figures["shows"]}
 
     def _delete_figure(self, file: str) -> None:
         """Delete a figure, unless a link leads to it out of the folder."""
         path = self.out / file
         is_in_folder = path.parent.resolve() == self.out.resolve() / Path(file).parent
         if is_in_folder and path.is_file():
-            path.unlink()
+            path.unlink(missing_ok=True)  # another reduction may have
 
     def text(self) -> list[str]:
         """Return the lines that end the output of a command."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +12,10 @@ import numpy as np
 
 from rixs_pipeline import paths
 from rixs_pipeline.core.drift import line_shifts
+from rixs_pipeline.errors import UsageError
 from rixs_pipeline.io import nexus
 from rixs_pipeline.paths import FigureFolder
-from rixs_pipeline.plots import calibration, corrections
+from rixs_pipeline.plots import calibration, corrections, labels
 from rixs_pipeline.plots.figure_page import FigurePage
 from rixs_pipeline.plots.options import FigureOptions
 from rixs_pipeline.stages.figures.draw import PlannedFigure
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
 RUN_KINDS = ("reference_run", "corrections", "pixel")
-MAX_PAGES = 6  # pixels of a reference run with a page each; the summary shows all
+MAX_PAGES = 6  # pixels of a reference run with a figure each; the summary shows all
 
 
 def reference_run_figures(
     out: Path, name: str, options: OptionsByKind
 ) -> Iterator[PlannedFigure]:
-    """Yield the summary of a reference run, its corrections, and pages of pixels.
+    """Yield the summary of a reference run, its corrections, and pixels not ok.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def reference_run_figures(
     Yields
     ------
     PlannedFigure
-        At most `MAX_PAGES` pixels have a page.
+        At most `MAX_PAGES` pixels have a figure of their own.
     """
     dataset = nexus.read_entry(paths.calibration_product(out, name))
     path = partial(paths.figure, out, FigureFolder.REFERENCE_RUNS, name)
@@ -55,11 +56,42 @@ def reference_run_figures(
     effects = partial(corrections.corrections_figure, dataset)
     effects_path = paths.figure(out, FigureFolder.CORRECTIONS, name, "corrections")
     yield PlannedFigure(effects_path, dataset, effects, options["corrections"])
+    pixels = select_pixels(dataset)
+    yield from pixel_figures(out, name, dataset, pixels, options["pixel"])
+
+
+def pixel_figures(
+    out: Path,
+    name: str,
+    dataset: xr.Dataset,
+    pixels: Iterable[int],
+    options: FigureOptions,
+) -> Iterator[PlannedFigure]:
+    """Yield the figures of single pixels of a reference run.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the results.
+    name : str
+        Of the run.
+    dataset : Dataset
+        As `schema.PIXEL_CALIBRATION`.
+    pixels : iterable of int
+        Channel numbers.
+    options : FigureOptions
+        How they look.
+
+    Yields
+    ------
+    PlannedFigure
+        One for each pixel, to be drawn before the next one.
+    """
     page = FigurePage()
-    for pixel in select_page_pixels(dataset):
+    for pixel in pixels:
         plot = partial(calibration.calibration_figure, dataset, pixel, page)
-        pixel_path = path(f"pixel{pixel:03d}")
-        yield PlannedFigure(pixel_path, dataset, plot, options["pixel"])
+        path = paths.pixel_figure(out, name, pixel)
+        yield PlannedFigure(path, dataset, plot, options)
 
 
 def line_shift_figures(
@@ -130,10 +162,10 @@ def find_line_shifts(before: xr.Dataset, after: xr.Dataset) -> xr.Dataset:
     return before[["line_name"]].assign(values).assign_attrs(attributes)
 
 
-def select_page_pixels(dataset: xr.Dataset) -> list[int]:
-    """Return the channel numbers of the pixels that get a page.
+def select_pixels(dataset: xr.Dataset) -> list[int]:
+    """Return the channel numbers of pixels that are not ok.
 
-    Pixels that are not ok come first, one of each reason, then the next of each.
+    One of each reason comes first, then the next of each; at most `MAX_PAGES`.
     """
     channels = dataset["pixel"].values.tolist()
     statuses = dataset["status"].values.tolist()
@@ -141,7 +173,42 @@ def select_page_pixels(dataset: xr.Dataset) -> list[int]:
     ranked = []
     for channel, status in zip(channels, statuses, strict=True):
         reason = status.partition(":")[0]
-        is_ok = reason == PixelState.OK
-        ranked.append((is_ok, counts[reason], channel))
-        counts[reason] += 1
-    return [channel for _, _, channel in sorted(ranked)[:MAX_PAGES]]
+        if reason != PixelState.OK:
+            ranked.append((counts[reason], channel))
+            counts[reason] += 1
+    return [channel for _, channel in sorted(ranked)[:MAX_PAGES]]
+
+
+def check_pixels(
+    datasets: Mapping[str, xr.Dataset], pixels: Iterable[int]
+) -> list[str]:
+    """Check that reference runs have some pixels.
+
+    Parameters
+    ----------
+    datasets : mapping of str to Dataset
+        Name of the run -> as `schema.PIXEL_CALIBRATION`; at least one.
+    pixels : iterable of int
+        Channel numbers.
+
+    Returns
+    -------
+    list of str
+        A line for each pixel that only some of the runs have.
+
+    Raises
+    ------
+    UsageError
+        No run has the pixel.
+    """
+    of_runs = {name: dataset["pixel"].values for name, dataset in datasets.items()}
+    lines = []
+    for pixel in pixels:
+        lacking = [name for name, channels in of_runs.items() if pixel not in channels]
+        line = f"pixel {pixel}: not in {', '.join(lacking)}"
+        if len(lacking) == len(of_runs):
+            available = labels.list_channels(np.unique(np.hstack([*of_runs.values()])))
+            raise UsageError(f"{line}; available: {available}")
+        if lacking:
+            lines.append(line)
+    return lines
