@@ -4,6 +4,7 @@ import json
 import re
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import deepcopy
 from random import Random
 from typing import Any
@@ -238,7 +239,8 @@ def _mutate_once(random: Random, value: Any) -> Any:
             container[key] = {"a": container[key]}
     elif action == 5 and isinstance(container[key], int | float):
         factor = random.choice((-1, 0, 1e-3, 1e3, 1e6, 1e9, 1e300))
-        container[key] = container[key] * factor
+        with suppress(OverflowError):  # an integer beyond all floats
+            container[key] = container[key] * factor
     else:
         container[key] = deepcopy(random.choice(ODD_VALUES))
     return value
