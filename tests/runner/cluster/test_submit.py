@@ -68,7 +68,7 @@ def test_steps_of_a_new_beamtime(small_beamtime, tmp_path):
     where = (
         str(small_beamtime),
         *("-c", str(out / "logs" / "config.yaml"), "-o", str(out)),
-        *("--scheduler", "threads", "--workers", "2", "--memory", "1GB"),
+        *("--scheduler", "auto", "--workers", "2", "--memory", "1GB"),
     )
     assert (calibrate.name, calibrate.commands) == (
         "calibrate",
