@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import isfinite
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
@@ -34,6 +33,7 @@ _MAX_HEADER_BYTES = 1 << 24  # 0.1.0 has its matrices in the header: some MB at 
 _KEPT_HEADERS = 1024  # parsed ones: the file of a pixel grows, its header stays
 _KEPT_HEADER_BYTES = 1 << 14  # of one that is kept, at most
 _MAX_BASES = 1000  # coefficients of a record; files have 3 to 6
+_MAX_FRAME_PERIOD_S = 1.0  # of real files 1e-6 to 1e-4
 _HEADER_END = b"\n}\n"
 _MATRIX_VALUE_BYTES = 8  # float64
 
@@ -445,10 +445,10 @@ def _parse_layout(text: bytes, path: Path) -> OffHeader:
         matrix_values = rows * columns
         data_offset += 2 * matrix_values * _MATRIX_VALUE_BYTES
     frame_period_s = float(header["FramePeriodSeconds"])
-    if not (isfinite(frame_period_s) and frame_period_s > 0):
+    if not 0 < frame_period_s <= _MAX_FRAME_PERIOD_S:
         raise ValueError(
-            f"invalid `FramePeriodSeconds`: {frame_period_s} s (must be positive and "
-            "finite)"
+            f"invalid `FramePeriodSeconds`: {frame_period_s} s (must be positive, at "
+            f"most {_MAX_FRAME_PERIOD_S:g} s)"
         )
     return OffHeader(
         version=version,

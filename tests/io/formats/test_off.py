@@ -265,8 +265,9 @@ def test_a_file_that_has_grown_is_mapped_again_only_for_what_is_new(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"FramePeriodSeconds": float("inf")}, "must be positive and finite"),
-        ({"FramePeriodSeconds": float("nan")}, "must be positive and finite"),
+        ({"FramePeriodSeconds": float("inf")}, "must be positive, at most 1 s"),
+        ({"FramePeriodSeconds": float("nan")}, "must be positive, at most 1 s"),
+        ({"FramePeriodSeconds": 1e300}, "must be positive, at most 1 s"),
         ({"NumberOfBases": 10**6}, "`NumberOfBases` is 1000000"),
         (
             {"ModelInfo": {"Projectors": {"Rows": -1, "Cols": -1}}},
