@@ -1,6 +1,7 @@
 """Inputs that failed once, each with what is wrong with it."""
 
 import logging
+import re
 import time
 import zipfile
 from io import BytesIO
@@ -123,7 +124,12 @@ FOUND = {
         ASCII.replace(b"Sample:", b"Sample:" + b" " * 60_000 + b"x"),
     ),
     "ascii: long number": ("ascii", ASCII.replace(b"Scan:", b"Scan: " + b"9" * 5000)),
+    "ascii: many columns": ("ascii", ASCII.replace(b"COLS: ", b"COLS: " + b"9" * 300)),
     "ascii: long word": ("ascii", ASCII.replace(b"770.0", b"[" * 60_000)),
+    "off: long frames": (
+        "off",
+        re.sub(rb'("FramePeriodSeconds": )[^,]+', rb"\g<1>1e300", OFF),
+    ),
     "npz: directory cut": ("npz", NPZ[:-30] + NPZ[-22:]),
     "npz: copy broken off": ("npz", NPZ[: len(NPZ) // 2]),
     "npz: two of them": ("npz", NPZ[: len(NPZ) // 2] + NPZ),

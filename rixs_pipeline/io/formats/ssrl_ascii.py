@@ -12,7 +12,7 @@ from rixs_pipeline.io.formats.log import find_implausible
 from rixs_pipeline.io.runs import RUN_DIGITS
 from rixs_pipeline.types import FloatArray
 
-_SIZE = re.compile(r"\s*PTS:\s*\d+\s+COLS:\s*(\d+)\s*")
+_SIZE = re.compile(r"\s*PTS:\s*\d+\s+COLS:\s*(\d{1,6})\s*")
 _SIZE_LINE = 2  # counted from 0
 _ENERGY_WORDS = ("mono", "energy")
 _ALIASES = {"sc": "tey"}  # the drain current of the sample
