@@ -197,6 +197,7 @@ class Executor:
                 for value in tasks:
                     self._submit(function, value)
 
+        self.warm_up()
         threading.Thread(target=submit_all, daemon=True).start()
 
     def warm_up(self) -> None:
@@ -279,6 +280,7 @@ class Executor:
             finally:  # no task is at work any more when others clean up
                 futures.wait([future for future in running if not future.cancel()])
 
+        self.warm_up()  # the first task would start processes without their modules
         submit_more()
         return results()
 

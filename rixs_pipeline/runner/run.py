@@ -113,7 +113,7 @@ def _prepare_clocks(
         session.digests(out).digest_files(pulse_windows(logged.runs))
         list(fits)
     elif count_files(clock.scan for clock in clocks) >= MANY_FILES:
-        executors.numbers.warm_up()
+        executors.numbers.warm_up()  # the reference runs come next
         if len(clocks) >= MANY_CLOCKS and executors.numbers.has_processes:
             executors.numbers.start(prepare_clock, reversed(clocks))
 

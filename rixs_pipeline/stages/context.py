@@ -170,10 +170,7 @@ class RunContext:
         Processes take seconds to start, but threads wait for each other: work on a
         pixel is many short steps in Python.
         """
-        if n_files < MANY_FILES:
-            return self.few_executor
-        self.executor.warm_up()
-        return self.executor
+        return self.executor if n_files >= MANY_FILES else self.few_executor
 
     def excluded_points(self, scan: Run) -> tuple[int, ...]:
         """Return the numbers of a scan's points that the config excludes."""

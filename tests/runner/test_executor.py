@@ -413,6 +413,30 @@ def test_processes_that_share_what_they_load_do_the_same_work() -> None:
     assert good.unwrap() == 7 and isinstance(bad.error, ValueError)
 
 
+def is_loaded(module: str) -> bool:
+    return module in sys.modules
+
+
+def test_processes_have_loaded_their_modules_also_without_a_warm_up() -> None:
+    """In a process of its own, as the server of processes is started once."""
+    code = """
+    from rixs_pipeline.config import ExecutionConfig
+    from rixs_pipeline.runner.executor import Executor
+    from tests.runner.test_executor import is_loaded
+
+    two = ExecutionConfig(scheduler="processes", workers=2)
+    with Executor(two, preload=["wave"]) as executor:
+        print([loaded.unwrap() for loaded in executor.outcomes(is_loaded, ["wave"])])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout == "[True]\n", done.stderr
+
+
 @pytest.mark.parametrize("scheduler", ["threads", "processes"])
 def test_work_may_be_started_that_nobody_waits_for(tmp_path, scheduler):
     files = [tmp_path / str(number) for number in range(3)]

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -122,12 +121,8 @@ def test_blocks_hold_all_pixels_within_the_memory(tmp_path):
     assert context.plan_blocks([], []).size >= 1
 
 
-def test_many_pulse_files_are_for_processes_which_start_at_once(tmp_path):
-    context = make_context(tmp_path)
-    started = []
-    many = SimpleNamespace(warm_up=lambda: started.append(True))
-    context = replace(context, executor=many)
-    assert context.executor_for(MANY_FILES - 1) is context.few_executor
-    assert not started
+def test_few_and_many_pulse_files_have_executors_of_their_own(tmp_path):
+    few, many = object(), object()
+    context = replace(make_context(tmp_path), executor=many, few_executor=few)
+    assert context.executor_for(MANY_FILES - 1) is few
     assert context.executor_for(MANY_FILES) is many
-    assert started

@@ -129,7 +129,7 @@ def pair_pulses(
 def _sum_by_wait(waits: FloatArray, weights: FloatArray | None = None) -> FloatArray:
     """Return the sum of weights in each bin of `EDGES_S`, (bin,); default: numbers.
 
-    `np.histogram` sorts the values, which takes four times as long.
+    `np.histogram` sorts the values, which takes three times as long.
     """
     n_bins = len(EDGES_S) - 1
     row = np.searchsorted(EDGES_S, waits, side="right")

@@ -134,7 +134,7 @@ def _compare_and_align(
         else:
             tasks.append(planned.unwrap())
     arrays: dict[str, ArraySpectra] = {}
-    executor = context.executor_for(count_files([task.scan for task in tasks]))
+    executor = context.executor_for(count_files(task.scan for task in tasks))
     with context.progress("aligning", len(tasks), "scans") as report:
         compared = executor.outcomes(compare_pixels, tasks, report)
         for task, outcome in zip(tasks, compared, strict=True):
