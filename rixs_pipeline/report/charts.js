@@ -2,6 +2,7 @@
 // Charts as SVG: axes, lines, points with error bars, bands.
 
 const SVG = "http://www.w3.org/2000/svg";
+const LONG_TABLE = 20; // rows; longer tables scroll in a frame
 // Okabe and Ito's colours, which colour-blind readers tell apart
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
 
@@ -37,7 +38,7 @@ function ticks(low, high, wanted) {
 
 function tickText(value) {
   const size = Math.abs(value);
-  if (size !== 0 && (size >= 1e5 || size < 1e-3)) return value.toExponential(1);
+  if (size !== 0 && (size >= 1e7 || size < 1e-3)) return value.toExponential(1);
   return String(Number(value.toPrecision(6)));
 }
 
@@ -70,6 +71,11 @@ function drawAxes(parent, frame, x, y, labels) {
   const middle = (frame.top + frame.bottom) / 2;
   svg("text", {x: 14, y: middle, transform: `rotate(-90 14 ${middle})`,
     "text-anchor": "middle", ...text}, parent, labels.y);
+}
+
+function drawPoint(parent, x, y, colour, isSquare) {
+  if (isSquare) svg("rect", {x: x - 2.5, y: y - 2.5, width: 5, height: 5, fill: colour}, parent);
+  else svg("circle", {cx: x, cy: y, r: 2.5, fill: colour}, parent);
 }
 
 function extent(values) {
@@ -130,8 +136,9 @@ function chart(holder, spec) {
         + `V${clip(s.y[i] + s.error[i]).toFixed(1)}`);
       svg("path", {d: bars.join(""), stroke: colour, opacity: 0.7, fill: "none"}, picture);
     }
+    // the colours are used up: squares in place of circles
     if (s.points) for (const i of valid)
-      svg("circle", {cx: x(s.x[i]), cy: clip(s.y[i]), r: 2.5, fill: colour}, picture);
+      drawPoint(picture, x(s.x[i]), clip(s.y[i]), colour, k >= COLOURS.length);
     else svg("path", {d: "M" + valid.map(i => `${x(s.x[i]).toFixed(1)},`
       + clip(s.y[i]).toFixed(1)).join("L"), stroke: colour, fill: "none",
     "stroke-width": 1.4}, picture);
@@ -139,7 +146,8 @@ function chart(holder, spec) {
   if (legend) all.filter(s => s.name).forEach((s, k) => {
     const at = frame.left + 170 * (k % perRow), row = 12 + 18 * Math.floor(k / perRow);
     const colour = s.colour || COLOURS[all.indexOf(s) % COLOURS.length];
-    svg("line", {x1: at, x2: at + 18, y1: row - 4, y2: row - 4, stroke: colour,
+    if (s.points) drawPoint(picture, at + 9, row - 4, colour, all.indexOf(s) >= COLOURS.length);
+    else svg("line", {x1: at, x2: at + 18, y1: row - 4, y2: row - 4, stroke: colour,
       "stroke-width": 3}, picture);
     svg("text", {x: at + 23, y: row, "font-size": 12, fill: "currentColor"}, picture, s.name);
   });
@@ -172,6 +180,7 @@ function table(columns, rows, {sortable = false, caption = ""} = {}) {
   });
   fill(rows);
   const caption_ = caption ? [element("caption", {}, caption)] : [];
-  return element("div", {className: "scroll"}, element("table", {}, ...caption_,
-    element("thead", {}, element("tr", {}, ...heads)), body));
+  const isLong = rows.length > LONG_TABLE;
+  return element("div", {className: isLong ? "scroll long" : "scroll", tabIndex: isLong ? 0 : -1},
+    element("table", {}, ...caption_, element("thead", {}, element("tr", {}, ...heads)), body));
 }

@@ -6,6 +6,7 @@ const VIRIDIS = ["#440154", "#482475", "#414487", "#355f8d", "#2a788e", "#21918c
 const DIVERGING = ["#2d004b", "#542788", "#8073ac", "#b2abd2", "#f7f7f7", "#fdb863", "#e08214",
   "#b35806", "#7f3b08"];
 const HANDLE = 8; // pixels from a border, within which it is dragged
+const FINGER = 22; // the same for a finger
 const STEP_EV = 0.1; // limits are rounded to it
 const ARRAYS = {1: Uint8Array, 2: Uint16Array, 4: Uint32Array};
 
@@ -34,13 +35,48 @@ async function inflate(map) {
   return map;
 }
 
+function joinBins(map, together) { // counts (point, row) of bins taken together
+  const nBins = map.edges.length - 1, nRows = Math.floor(nBins / together);
+  const counts = new Float64Array(map.incident.length * nRows);
+  for (let p = 0; p < map.incident.length; p++) for (let row = 0; row < nRows; row++)
+    for (let k = 0; k < together; k++)
+      counts[p * nRows + row] += map.counts[p * nBins + row * together + k];
+  const width = together * (map.edges[nBins] - map.edges[0]) / nBins; // eV
+  return {counts, nRows, width, exposure: map.exposure};
+}
+
+const pointOf = (joined, p) => ({exposure: joined.exposure[p] * joined.width,
+  counts: joined.counts.subarray(p * joined.nRows, (p + 1) * joined.nRows)});
+
+function sums(points, nRows) { // of counts and exposure (s eV) before each point and row
+  const counts = new Float64Array(points.length * nRows), exposure = [0];
+  points.forEach((point, k) => {
+    counts.set(point.counts.subarray(0, nRows), k * nRows);
+    exposure.push(exposure[k] + point.exposure);
+  });
+  return {counts: cumulative(counts, points.length, nRows), exposure};
+}
+
+function blockValue(view, a, b, block) {
+  const [p0, b0, p1, b1] = block;
+  const [nA, xA] = [sumOver(a.counts, block), (a.exposure[p1] - a.exposure[p0]) * (b1 - b0)];
+  if (view === "A") return nA / xA;
+  const [nB, xB] = [sumOver(b.counts, block), (b.exposure[p1] - b.exposure[p0]) * (b1 - b0)];
+  if (view === "B") return nB / xB;
+  const difference = nA / xA - nB / xB;
+  if (view === "A - B") return difference;
+  // its variance if both have one intensity, as in core/maps/map_difference.py
+  const variance = (nA + nB) / (xA + xB) * (1 / xA + 1 / xB);
+  return variance > 0 ? difference / Math.sqrt(variance) : 0;
+}
+
 const round = value => Number((Math.round(value / STEP_EV) * STEP_EV).toFixed(3));
 
 class MapView {
   constructor(holder, maps, ratios, remembered) {
     Object.assign(this, {maps, ratios});
     this.state = {map: 0, other: -1, view: "A", axis: "emission", colours: "sqrt", bins: 0,
-      zoom: null, region: null, ...remembered};
+      least: 0, zoom: null, region: null, ...remembered};
     if (this.state.map >= maps.length) this.state.map = 0;
     this.onchange = () => {};
     this.build(holder);
@@ -72,18 +108,22 @@ class MapView {
       choice("colours", "colours", ["linear", "sqrt", "log"].map(v => option(v, v))),
       element("button", {type: "button", onclick: () => this.zoom()}, "zoom"),
       choice("bins", "bins", [option(0, "as the picture needs"), ...[1, 2, 4, 8].map(
-        n => option(n, `${n} together`))], true));
+        n => option(n, `${n} together`))], true),
+      choice("least", "blocks of", [option(0, "single bins"), ...[25, 100, 400].map(
+        n => option(n, `${n} photons or more`))], true));
     this.canvas = element("canvas", {tabIndex: 0, role: "application", "aria-label":
       "Map. Drag to draw or change the region; arrow keys move it, with Shift they resize it."});
     this.overlay = svg("svg", {class: "overlay"});
-    const picture = element("div", {className: "picture"}, this.canvas);
-    picture.append(this.overlay);
+    // a finger that begins here drags the region, elsewhere on the map it may scroll the page
+    this.touched = element("div", {className: "touched"});
+    this.picture = element("div", {className: "picture"}, this.canvas);
+    this.picture.append(this.overlay, this.touched);
     this.spectrumHolder = element("div", {className: "chart"});
     this.numbers = element("p", {className: "numbers", "aria-live": "polite"});
     this.note = element("p", {className: "note"});
     this.form = this.buildForm();
     this.yaml = element("pre", {tabIndex: 0});
-    holder.append(controls, element("div", {className: "pair"}, picture, element("div", {
+    holder.append(controls, element("div", {className: "pair"}, this.picture, element("div", {
       className: "spectrum"}, this.spectrumHolder, this.numbers)), this.note, this.form,
     element("details", {}, element("summary", {}, "region for the config"), this.yaml));
     this.listen();
@@ -165,7 +205,7 @@ class MapView {
   async draw() {
     if (this.other) await inflate(this.other);
     if (!this.other) this.state.view = "A";
-    for (const name of ["map", "other", "view", "axis", "colours", "bins"])
+    for (const name of ["map", "other", "view", "axis", "colours", "bins", "least"])
       this.choices[name].value = this.state[name];
     this.choices.view.disabled = !this.other;
     this.drawMap();
@@ -173,6 +213,7 @@ class MapView {
     this.drawSpectrum();
     this.showLimits();
     this.onchange();
+    this.drawnAfter ??= performance.now(); // ms since the page was asked for
   }
 
   // ---- the picture
@@ -207,7 +248,7 @@ class MapView {
     const context = this.canvas.getContext("2d");
     context.scale(ratio, ratio);
     const together = this.state.bins || this.wantedBins(l);
-    const shown = this.values(together), nRows = shown.nRows;
+    const shown = this.shown = this.values(together), nRows = shown.nRows;
     const level = this.levels(shown);
     const image = new ImageData(this.map.incident.length, nRows);
     const colours = PALETTES[shown.isSigned ? "diverging" : "sequential"];
@@ -254,46 +295,31 @@ class MapView {
     return Math.max(1, Math.ceil(perPixel));
   }
 
-  rates(map, together) { // counts/(s eV) and their variances, bins taken together
-    const nBins = map.edges.length - 1, nRows = Math.floor(nBins / together);
-    const width = together * (map.edges[nBins] - map.edges[0]) / nBins;
-    const value = new Float64Array(map.incident.length * nRows);
-    const counts = new Float64Array(value.length);
-    map.incident.forEach((_, p) => {
-      const divisor = map.exposure[p] * width;
-      for (let row = 0; row < nRows; row++) {
-        let n = 0;
-        for (let k = 0; k < together; k++) n += map.counts[p * nBins + row * together + k];
-        counts[p * nRows + row] = n;
-        value[p * nRows + row] = divisor > 0 ? n / divisor : NaN;
-      }
-    });
-    return {value, counts, nRows, width};
-  }
-
-  values(together) {
-    const a = this.rates(this.map, together), nRows = a.nRows, view = this.state.view;
-    if (!this.other || view === "A") return {values: a.value, nRows, unit: "counts/(s eV)"};
-    const b = this.rates(this.other, together);
-    const rows = this.map.incident.map(e => this.nearestPoint(e));
-    const values = new Float64Array(a.value.length).fill(NaN);
-    rows.forEach((other, p) => {
-      if (other < 0) return;
-      for (let row = 0; row < Math.min(nRows, b.nRows); row++) {
-        const i = p * nRows + row, j = other * b.nRows + row;
-        const difference = a.value[i] - b.value[j];
-        if (view === "B") values[i] = b.value[j];
-        else if (view === "A - B") values[i] = difference;
-        else {
-          const variance = (a.counts[i] + 1) / (this.map.exposure[p] * a.width) ** 2
-            + (b.counts[j] + 1) / (this.other.exposure[other] * b.width) ** 2;
-          values[i] = difference / Math.sqrt(variance);
-        }
-      }
-    });
-    const isSigned = view !== "B";
+  values(together) { // (point, row) of the picture: of bins, or of blocks of bins
+    const {least} = this.state, view = this.other ? this.state.view : "A";
+    const a = joinBins(this.map, together);
+    const b = view === "A" ? null : joinBins(this.other, together);
+    const nRows = b ? Math.min(a.nRows, b.nRows) : a.nRows;
+    const partners = this.map.incident.map((e, p) => b ? this.nearestPoint(e) : p);
+    const points = partners.map((_, p) => p).filter(p => (view === "B" || a.exposure[p] > 0)
+      && (!b || (partners[p] >= 0 && b.exposure[partners[p]] > 0)));
+    // in blocks, photons of B count once, also where it has fewer points than A
+    const isRepeated = k => least > 0 && k > 0 && partners[points[k]] === partners[points[k - 1]];
+    const none = {counts: new Float64Array(nRows), exposure: 0};
+    const ofA = sums(points.map(p => pointOf(a, p)), nRows);
+    const ofB = b && sums(points.map((p, k) => isRepeated(k) ? none : pointOf(b, partners[p])), nRows);
+    const both = view === "A" ? ofA.counts : view === "B" ? ofB.counts
+      : (p, row) => ofA.counts(p, row) + ofB.counts(p, row);
+    const blocks = least > 0 && points.length ? findBlocks(both, points.length, nRows, least)
+      : singleBins(points.length, nRows);
+    const values = new Float64Array(this.map.incident.length * nRows).fill(NaN);
+    for (const block of blocks) {
+      const value = blockValue(view, ofA, ofB, block);
+      for (let k = block[0]; k < block[2]; k++)
+        values.fill(value, points[k] * nRows + block[1], points[k] * nRows + block[3]);
+    }
     const unit = view === "significance" ? "standard errors" : "counts/(s eV)";
-    return {values, nRows, unit, isSigned};
+    return {values, nRows, unit, isSigned: view !== "A" && view !== "B"};
   }
 
   nearestPoint(energy) { // of the other map, within the distance of its points
@@ -340,11 +366,19 @@ class MapView {
     svg("text", {"font-size": 11, fill: "currentColor", "text-anchor": "middle",
       transform: `translate(${left + 60} ${l.frame.top + height / 2}) rotate(90)`},
     this.overlay, shown.unit);
-    const width = (together * (l.edges[1] - l.edges[0])).toPrecision(3);
-    this.note.textContent = `Picture: ${together} bins together, ${Number(width)} eV; `
-      + "sums use the bins of the map. "
-      + (this.state.view === "A" || !this.other ? ""
-        : `B: nearest incident point of ${this.other.sample}.`);
+    this.note.textContent = this.pictureNote(together * (l.edges[1] - l.edges[0]), together);
+  }
+
+  pictureNote(width, together) {
+    const {view, least} = this.state, texts = [];
+    const bins = `${together} bins together, ${Number(width.toPrecision(3))} eV`;
+    texts.push(least > 0 ? `Picture: ${bins}, merged with their neighbours to blocks of at least `
+      + `${least} photons.` : `Picture: ${bins}.`);
+    if (this.other && view !== "A")
+      texts.push(`B: nearest incident point of ${this.other.sample}, without a common factor.`);
+    if (this.other && view === "significance") texts.push("A - B over its standard error for "
+      + "equal intensities: chance makes one of 20 exceed 2.");
+    return [...texts, "Sums use the bins of the map."].join(" ");
   }
 
   // ---- the region
@@ -387,6 +421,41 @@ class MapView {
     svg("path", {...style, d: path, "clip-path": `url(#${id})`}, this.overlay);
     svg("path", {...style, d: path, stroke: "#d00000", "stroke-width": 1.5,
       "clip-path": `url(#${id})`}, this.overlay);
+    this.placeTouched(box, l.frame);
+  }
+
+  placeTouched(box, frame) { // around the region, as far as its borders are dragged
+    const limited = this.limited();
+    this.touched.hidden = !box || !(limited.left || limited.top);
+    if (this.touched.hidden) return;
+    const left = Math.max(box[0] - FINGER, frame.left), top = Math.max(box[1] - FINGER, frame.top);
+    const right = Math.min(box[2] + FINGER, frame.right);
+    const bottom = Math.min(box[3] + FINGER, frame.bottom);
+    Object.assign(this.touched.style, {left: `${left}px`, top: `${top}px`,
+      width: `${Math.max(right - left, 0)}px`, height: `${Math.max(bottom - top, 0)}px`});
+  }
+
+  limited() { // on which axes of the picture the region has limits
+    const {region} = this.state;
+    return {left: region.incident !== null || region.cut != null,
+      top: region[this.isLoss ? "loss" : "emission"] !== null};
+  }
+
+  grip([x, y], reach) { // which borders are near: of the region, or all to move it
+    const box = this.box(), limited = this.limited();
+    if (!box || !(limited.left || limited.top)) return null;
+    // inside a small region a part of it is left to move it
+    const inside = [box[2] - box[0], box[3] - box[1]].map(size => Math.min(reach, size / 4));
+    const near = {left: x > box[0] - reach && x < box[0] + inside[0],
+      right: x > box[2] - inside[0] && x < box[2] + reach,
+      top: y > box[1] - reach && y < box[1] + inside[1],
+      bottom: y > box[3] - inside[1] && y < box[3] + reach};
+    const within = x > box[0] - reach && x < box[2] + reach && y > box[1] - reach
+      && y < box[3] + reach;
+    if (!within) return null;
+    if (this.state.region.cut != null) near.left = near.right = !(near.top || near.bottom);
+    if (Object.values(near).some(Boolean)) return near;
+    return {left: true, right: true, top: true, bottom: true};
   }
 
   listen() {
@@ -394,34 +463,26 @@ class MapView {
       const frame = this.canvas.getBoundingClientRect();
       return [event.clientX - frame.left, event.clientY - frame.top];
     };
-    const grip = ([x, y]) => { // which borders are near: of the region, or all to move it
-      const box = this.box();
-      if (!box) return null;
-      const near = {left: Math.abs(x - box[0]) < HANDLE, right: Math.abs(x - box[2]) < HANDLE,
-        top: Math.abs(y - box[1]) < HANDLE, bottom: Math.abs(y - box[3]) < HANDLE};
-      const within = x > box[0] - HANDLE && x < box[2] + HANDLE && y > box[1] - HANDLE
-        && y < box[3] + HANDLE;
-      if (!within) return null;
-      if (Object.values(near).some(Boolean)) return near;
-      return {left: true, right: true, top: true, bottom: true};
-    };
-    this.canvas.addEventListener("pointermove", event => {
+    const reach = event => event.pointerType === "touch" ? FINGER : HANDLE;
+    this.picture.addEventListener("pointermove", event => {
       if (this.drag) return;
-      const near = grip(at(event));
+      const near = this.grip(at(event), reach(event));
       const all = near && Object.values(near).every(Boolean);
-      this.canvas.style.cursor = !near ? "crosshair" : all ? "move"
+      this.picture.style.cursor = !near ? "crosshair" : all ? "move"
         : near.left || near.right ? "ew-resize" : "ns-resize";
     });
-    this.canvas.addEventListener("pointerdown", event => {
+    this.picture.addEventListener("pointerdown", event => {
       const [x, y] = at(event), l = this.place;
+      if (this.drag || !event.isPrimary) return;
       if (x < l.frame.left || x > l.frame.right || y < l.frame.top || y > l.frame.bottom) return;
-      this.canvas.setPointerCapture(event.pointerId);
-      this.drag = {from: [x, y], borders: grip([x, y]), box: this.box()};
+      this.picture.setPointerCapture(event.pointerId);
+      this.drag = {from: [x, y], borders: this.grip([x, y], reach(event)), box: this.box(),
+        region: this.state.region};
       event.preventDefault();
       this.canvas.focus({preventScroll: true});
     });
-    this.canvas.addEventListener("pointermove", event => {
-      if (!this.drag) return;
+    this.picture.addEventListener("pointermove", event => {
+      if (!this.drag || !event.isPrimary) return;
       const [x, y] = at(event), {from, borders, box} = this.drag;
       if (!borders) {
         if (Math.hypot(x - from[0], y - from[1]) < 4) return;
@@ -434,11 +495,15 @@ class MapView {
       if (borders.top) moved[1] += dy;
       if (borders.right) moved[2] += dx;
       if (borders.bottom) moved[3] += dy;
-      this.setBox(moved, {left: borders.left || borders.right, top: borders.top || borders.bottom});
+      const isMoved = Object.values(borders).every(Boolean); // where it has limits
+      this.setBox(moved, isMoved ? this.limited()
+        : {left: borders.left || borders.right, top: borders.top || borders.bottom});
     });
-    const end = () => { this.drag = null; };
-    this.canvas.addEventListener("pointerup", end);
-    this.canvas.addEventListener("pointercancel", end);
+    this.picture.addEventListener("pointerup", () => { this.drag = null; });
+    this.picture.addEventListener("pointercancel", () => { // the page scrolls
+      if (this.drag) this.change(this.drag.region);
+      this.drag = null;
+    });
     this.canvas.addEventListener("keydown", event => {
       const step = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1],
         ArrowDown: [0, -1]}[event.key];
@@ -463,10 +528,8 @@ class MapView {
     const [first, last] = [l.x[2].inverse(box[0]), l.x[2].inverse(box[2])].map(round);
     const name = this.isLoss ? "loss" : "emission";
     if (changed.top && high > low) region[name] = [low, high];
-    if (changed.left && last > first) {
-      if (region.cut != null) region.cut = round((first + last) / 2);
-      else region.incident = [first, last];
-    }
+    if (changed.left && region.cut != null) region.cut = round((first + last) / 2);
+    else if (changed.left && last > first) region.incident = [first, last];
     this.state.region = region;
     if (!this.isQueued) {
       this.isQueued = true;
@@ -511,9 +574,10 @@ class MapView {
       const most = points.reduce((best, p) => p.intensity > best.intensity ? p : best,
         {intensity: -Infinity});
       if (!points.length) return `${shownMaps[k].sample}: the region holds no bin of the map.`;
-      return `${shownMaps[k].sample}: ${photons.toFixed(1)} photons in ${points.length} `
-        + `${isXes ? "bins" : "points"}; largest ${most.intensity.toPrecision(4)} +- `
-        + `${most.error.toPrecision(2)} at ${most.energy.toFixed(2)} eV.`;
+      const number = photons.toLocaleString("en", {maximumFractionDigits: 1});
+      return `${shownMaps[k].sample}: ${number} photons in ${points.length} `
+        + `${isXes ? "bins" : "points"}; largest ${withError(most.intensity, most.error)} `
+        + `at ${most.energy.toFixed(2)} eV.`;
     });
     this.numbers.textContent = texts.join(" ")
       + " Bars: one standard error; bands: 95 % intervals.";

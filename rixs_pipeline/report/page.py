@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("numbers.js", "charts.js", "map_view.js", "report.js")
+SCRIPTS = ("numbers.js", "blocks.js", "charts.js", "map_view.js", "report.js")
 CURRENT, OUTDATED = b'data-state="current "', b'data-state="outdated"'
 HEAD_BYTES = 200  # of the page, in which its state stands
 

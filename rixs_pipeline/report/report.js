@@ -5,9 +5,18 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const MEMORY = "rixs-pipeline report"; // what is kept when the page is loaded again
 
 const section = id => document.getElementById(id);
-const withError = (value, error) => value === null || value === undefined ? ""
-  : error ? `${Number(value.toPrecision(4))} ± ${Number(error.toPrecision(2))}`
-    : String(Number(value.toPrecision(4)));
+const GREEK = {a: "α", b: "β"};
+const lineLabel = name => name.replace(/_([KLM])([ab])/, (_, shell, k) => ` ${shell}${GREEK[k]}`);
+
+function withError(value, error) { // both to the second digit of the error
+  if (value === null || value === undefined) return "";
+  if (!(error > 0)) return String(Number(value.toPrecision(4)));
+  const power = Math.floor(Math.log10(Number(error.toPrecision(2)))), decimals = 1 - power;
+  const isPlain = decimals >= 0 && decimals < 7;
+  if (isPlain) return `${value.toFixed(decimals)} ± ${error.toFixed(decimals)}`;
+  const unit = 10 ** power;
+  return `(${(value / unit).toFixed(1)} ± ${(error / unit).toFixed(1)})e${power}`;
+}
 
 function overview() {
   section("overview").append(table([
@@ -61,12 +70,12 @@ function referenceRuns() {
     section("references").append(element("h3", {}, run.name), element("p", {},
       `${run.pixels_ok} of ${run.pixels_live} live pixels; resolution (FWHM) `
       + `${withError(...run.resolution)} eV`), picture, table([
-      {name: "line", key: "line"}, {name: "energy (eV)", key: "energy", number: true},
+      {name: "line", key: "line", text: r => lineLabel(r.line)}, {name: "energy (eV)", key: "energy", number: true},
       {name: "line - reference (eV)", key: "value", number: true,
         text: r => withError(r.value, r.error)}], run.lines));
     chart(picture, {label: `spectrum of ${run.name}`, x: "emission energy (eV)",
       y: "photons per bin", zero: true, series: [{x: run.energy, y: run.counts}],
-      marks: run.lines.map(l => ({x: l.energy, text: l.line}))});
+      marks: run.lines.map(l => ({x: l.energy, text: lineLabel(l.line)}))});
   }
 }
 
@@ -76,7 +85,7 @@ function drift() {
     points: true}));
   const shown = list => list.map(s => {
     const middle = [...s.y].sort((a, b) => a - b)[Math.floor(s.y.length / 2)];
-    return {...s, y: s.y.map(v => v - middle), name: `${s.name} - ${middle.toFixed(2)} eV`};
+    return {...s, y: s.y.map(v => v - middle), name: `${lineLabel(s.name)} - ${middle.toFixed(2)} eV`};
   });
   const both = [["drift", shown(series), "position - median (eV)",
     "Emission lines of the samples in every pass; bars: one standard error of counting."],

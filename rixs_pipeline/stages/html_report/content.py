@@ -59,6 +59,8 @@ def report_content(
     }
     calibrations = [run.name for run in beamtime.calibrations if run.name in facts]
     scans = [run for run in beamtime.scans if run.name in facts]
+    measured = {run.name: facts[run.name] for run in beamtime.runs if run.name in facts}
+    in_order = measured | facts  # runs in order of time, then the rest
     start = min((run.start for run in beamtime.runs), default=0.0)
     warnings = [*summary["problems"], *summary["warnings"]]
     rows, maps = [], []
@@ -87,12 +89,12 @@ def report_content(
         ],
         "cuts": [
             {"name": name, "cuts": item["cuts"]}
-            for name, item in facts.items()
+            for name, item in in_order.items()
             if "cuts" in item
         ],
         "corrections": [
-            correction
-            for item in facts.values()
+            {**correction, "name": correction["name"].rstrip(",:")}
+            for item in in_order.values()
             for correction in item.get("corrections", [])
         ],
         "comparisons": [
