@@ -9,18 +9,33 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
 import xarray as xr
 
+from rixs_pipeline.accessor_arguments import (
+    ComparedRegion,
+    FeatureOptions,
+    Kind,
+    RegionOptions,
+    check_axes,
+    check_choice,
+    check_cmap,
+    comparison_from,
+    maps_by_sample,
+    region_from,
+    regions_from,
+    with_options,
+    with_window,
+)
 from rixs_pipeline.config import Region
-from rixs_pipeline.config.plots import check_colour_map
 from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.errors import ConfigError, InputError, RixsWarning
+from rixs_pipeline.errors import InputError, RixsWarning
 from rixs_pipeline.schema import RIXS_MAP, check
+from rixs_pipeline.stages.sample.compare_samples import compare_maps
 from rixs_pipeline.stages.sample.configured_regions import (
     core_region,
     outlines_on_map,
@@ -33,49 +48,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    Window = Sequence[float]  # [low, high], eV
-
-Kind = Literal["pfy", "spfy", "ipfy", "tfy", "xes", "elastic"]
-
-
-class RegionOptions(TypedDict, total=False):
-    """Keys of a region, as in the config's `regions`; energies in eV."""
-
-    emission: Window | None
-    incident: Window | None
-    loss: Window | None
-    polygon: Sequence[tuple[float, float]] | None
-    pieces: Sequence[Mapping[str, Any]]
-    exclude_elastic: float | None
-    background: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
-    scale: str | Window
-    pre_edge: Window | None
-    post_edge: Window | None
-    self_absorption: Mapping[str, Any] | None
-    features: Mapping[str, Window]
-    cuts: Sequence[float | Window]
-    axis: Literal["emission", "loss"]
-    step: float | None
-    edge: str
-    preset: str
-
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def _with_options(method: Method) -> Method:
-    """Show the keys of `RegionOptions` in the signature: Tab and help list them."""
-    signature = inspect.signature(method)
-    given = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    names = RegionOptions.__annotations__.keys() - signature.parameters.keys()
-    options = [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=...)
-        for name in RegionOptions.__annotations__
-        if name in names
-    ]
-    shown = signature.replace(parameters=[*given, *options])
-    cast(Any, method).__signature__ = shown
-    return method
+    from rixs_pipeline.accessor_arguments import Window
 
 
 # xarray has no types for its decorator
@@ -112,6 +85,7 @@ class RixsAccessor:
             f"{rixs_map['counts'].values.sum():,} photons, {self._ranges()}\n"
             "spectra: pfy(low, high), spfy, ipfy, tfy(), xes(low, high), cut(energy), "
             "region(kind, ...)\n"
+            "another map: compare(other, kind, ...)\n"
             "plots: plot_map(), plot_region(kind, ...)\n"
             f"regions of the edge by default: {presets}"
         )
@@ -169,7 +143,7 @@ class RixsAccessor:
         )
         return accessor
 
-    @_with_options
+    @with_options(RegionOptions)
     def spectrum(self, kind: Kind, **options: Unpack[RegionOptions]) -> xr.Dataset:
         """Return the spectrum of any region as in its product, features included.
 
@@ -190,8 +164,22 @@ class RixsAccessor:
         ValueError
             An unknown key or value, another edge, or several cuts.
         """
+        region = self._region(kind, {"kind": kind, **options})
+        dataset, findings = extract_and_check(self._map, region, self._inputs)
+        for finding in findings:
+            _warn(f"{kind}: region {finding}")
+        return dataset
+
+    def _region(self, name: str, mapping: Mapping[str, Any]) -> Region:
+        """Return a region from its keys; `name` is for messages.
+
+        Raises
+        ------
+        ValueError
+            An unknown key or value, another edge, or several cuts.
+        """
         edge = str(self._map.attrs["edge"])
-        region = _region(str(kind), {"kind": kind, **options})
+        region = region_from(str(name), dict(mapping))
         selected = select_regions(edge, {"region": region})
         if not selected:
             raise ValueError(f"`edge` must be {edge}, the edge of the map")
@@ -200,12 +188,82 @@ class RixsAccessor:
                 "`cuts` must have one element; extract one spectrum at a time"
             )
         (region,) = selected.values()
-        dataset, findings = extract_and_check(self._map, region, self._inputs)
-        for finding in findings:
-            _warn(f"{kind}: region {finding}")
-        return dataset
+        return region
 
-    @_with_options
+    @with_options(ComparedRegion)
+    def compare(
+        self,
+        other: xr.Dataset,
+        kind: Kind,
+        *,
+        factor: Literal["free", "known"] | Window = "free",
+        window: Window | None = None,
+        feature: FeatureOptions | None = None,
+        **options: Unpack[ComparedRegion],
+    ) -> xr.Dataset:
+        """Compare a region of another map with that of this one: p and ratio.
+
+        Parameters
+        ----------
+        other
+            A map of the same edge, from the same reduction: errors that the energy
+            scales share by their runs cancel.
+        kind
+            pfy, spfy, ipfy, tfy, xes or elastic.
+        factor
+            Overall intensity of the other map: free (fitted), known (from the
+            exposures), or fitted in a window [low, high] in eV.
+        window
+            Range [low, high] of the test on the axis of the spectrum, eV.
+        feature
+            A feature whose strength is compared: its `window`, a `baseline` without it,
+            and `rest`, the keys of a region (by default a pfy) with the other emission.
+        **options
+            Further keys of the config's `regions`, except `scale`.
+
+        Returns
+        -------
+        Dataset
+            As in `comparisons/*.nxs`: `p`, `factor`, `ratio`, `ratio_p`, ... along
+            `compared`, which has one element; intensities and their difference.
+
+        Raises
+        ------
+        ValueError
+            An unknown key or value, maps that cannot be compared, or nothing to test.
+        """
+        if not isinstance(other, xr.Dataset):
+            raise ValueError(f"`other` must be a map, not {type(other).__name__}")
+        if "scale" in options:
+            raise ValueError("`scale` divides spectra; set `factor` in a comparison")
+        maps = maps_by_sample(self._map, RixsAccessor(other)._map)
+        regions = {str(kind): self._region(kind, {"kind": kind, **options})}
+        if feature is not None and not isinstance(feature, Mapping):
+            raise ValueError(
+                '`feature` must be a mapping, such as {"window": [530, 532]}, '
+                f"not {feature!r}"
+            )
+        compared_feature = None if feature is None else dict(feature)
+        if compared_feature is not None:
+            compared_feature["region"] = kind
+            if rest := compared_feature.get("rest"):
+                keys = cast("Mapping[str, Any]", rest)
+                regions["rest"] = self._region("rest", {"kind": "pfy", **keys})
+                compared_feature["rest"] = "rest"
+        comparison = comparison_from(
+            {
+                "samples": list(maps),
+                "scale": factor,
+                "window": window,
+                "feature": compared_feature,
+            }
+        )
+        compared = compare_maps(maps, comparison, regions, self._inputs)
+        for finding in compared.findings:
+            _warn(finding)
+        return compared.dataset
+
+    @with_options(RegionOptions)
     def region(self, kind: Kind, **options: Unpack[RegionOptions]) -> xr.DataArray:
         """Return the intensity of any region, e.g. ``region("pfy", loss=[1, 6])``.
 
@@ -236,40 +294,40 @@ class RixsAccessor:
         with_errors = intensity.assign_coords(coordinates)
         return with_errors.assign_attrs(dataset.attrs)
 
-    @_with_options
+    @with_options(RegionOptions)
     def pfy(
         self, *window: float | Window, **options: Unpack[RegionOptions]
     ) -> xr.DataArray:
         """Return the yield of a window, counts/s: ``pfy(762, 800)`` or a list."""
-        return self.region("pfy", **_with_window(options, "emission", window))
+        return self.region("pfy", **with_window(options, "emission", window))
 
-    @_with_options
+    @with_options(RegionOptions)
     def spfy(
         self, *window: float | Window, **options: Unpack[RegionOptions]
     ) -> xr.DataArray:
         """Return the yield of a narrow window, such as 523, 524 at the O K edge."""
-        return self.region("spfy", **_with_window(options, "emission", window))
+        return self.region("spfy", **with_window(options, "emission", window))
 
-    @_with_options
+    @with_options(RegionOptions)
     def ipfy(
         self, *window: float | Window, **options: Unpack[RegionOptions]
     ) -> xr.DataArray:
         """Return the inverse yield of a line that does not resonate, s/counts."""
-        return self.region("ipfy", **_with_window(options, "emission", window))
+        return self.region("ipfy", **with_window(options, "emission", window))
 
-    @_with_options
+    @with_options(RegionOptions)
     def tfy(self, **options: Unpack[RegionOptions]) -> xr.DataArray:
         """Return the total fluorescence yield against incident energy, counts/s."""
         return self.region("tfy", **options)
 
-    @_with_options
+    @with_options(RegionOptions)
     def xes(
         self, *window: float | Window, **options: Unpack[RegionOptions]
     ) -> xr.DataArray:
         """Return the emission spectrum of a band of incident energies."""
-        return self.region("xes", **_with_window(options, "incident", window))
+        return self.region("xes", **with_window(options, "incident", window))
 
-    @_with_options
+    @with_options(RegionOptions)
     def cut(
         self, energy: float, width: float = 0.5, **options: Unpack[RegionOptions]
     ) -> xr.DataArray:
@@ -330,11 +388,11 @@ class RixsAccessor:
         """
         from rixs_pipeline.plots import maps, style  # load matplotlib
 
-        _check_axes(ax)
-        _check_choice("axis", axis, ["emission", "loss"])
-        _check_choice("colours", colours, [scale.value for scale in maps.ColourScale])
-        _check_colour_map(cmap)
-        configured = _regions(regions or {})
+        check_axes(ax)
+        check_choice("axis", axis, ["emission", "loss"])
+        check_choice("colours", colours, [scale.value for scale in maps.ColourScale])
+        check_cmap(cmap)
+        configured = regions_from(regions or {})
         attributes = self._map.attrs
         selected = select_regions(str(attributes["edge"]), configured)
         for name, region in selected.items():
@@ -355,7 +413,7 @@ class RixsAccessor:
             maps.draw_loss_panel(ax, self._map, title, scale, cmap)
         return _shown(cast("Figure", ax.figure))
 
-    @_with_options
+    @with_options(RegionOptions)
     def plot_region(
         self,
         kind: Kind,
@@ -390,7 +448,7 @@ class RixsAccessor:
         """
         from rixs_pipeline.plots import spectra  # loads matplotlib
 
-        _check_axes(ax)
+        check_axes(ax)
         spectrum = self.spectrum(kind, **options)
         if not spectrum["intensity"].size:
             raise ValueError(
@@ -402,95 +460,12 @@ class RixsAccessor:
         return _shown(cast("Figure", ax.figure))
 
 
-def _region(name: str, mapping: dict[str, Any]) -> Region:
-    """Return a region from its keys.
-
-    Raises
-    ------
-    ValueError
-        One line for each key or value that is wrong.
-    """
-    # these load a YAML reader
-    from rixs_pipeline.config.messages import validate
-    from rixs_pipeline.config.yaml_lines import from_values
-
-    try:
-        return validate(Region, from_values(mapping, name))
-    except ConfigError as error:
-        raise ValueError(str(error)) from None
-
-
-def _regions(mappings: Mapping[str, Mapping[str, Any]]) -> dict[str, Region]:
-    """Return regions from their keys, by name.
-
-    Raises
-    ------
-    ValueError
-        Not a mapping, or as for `_region`.
-    """
-    if not isinstance(mappings, Mapping):
-        raise ValueError(
-            "`regions` must be a mapping of names to keys of the config's `regions`, "
-            'such as {"sPFY": {"kind": "spfy", "emission": [523, 524]}}'
-        )
-    configured = {}
-    for name, mapping in mappings.items():
-        if not isinstance(mapping, Mapping):
-            raise ValueError(
-                f"{name}: must be a mapping of keys to values, such as "
-                f'{{"kind": "spfy", "emission": [523, 524]}}, not {mapping!r}'
-            )
-        configured[name] = _region(name, dict(mapping))
-    return configured
-
-
-def _check_choice(name: str, value: object, allowed: Sequence[str]) -> None:
-    """Refuse a value of an argument that is none of those allowed."""
-    if value not in allowed:
-        choices = " or ".join(map(repr, allowed))
-        raise ValueError(f"`{name}` must be {choices}, not {value!r}")
-
-
-def _check_colour_map(name: object) -> None:
-    """Refuse what is not the name of a colour map, such as the map itself."""
-    if not isinstance(name, str):
-        kind = type(name).__name__
-        raise ValueError(
-            f"`cmap` must be the name of a colour map of matplotlib, not {kind}"
-        )
-    check_colour_map(name)
-
-
-def _check_axes(ax: object) -> None:
-    """Refuse an argument `ax` that is not one Axes, such as an array of them."""
-    from matplotlib.axes import Axes
-
-    if ax is not None and not isinstance(ax, Axes):
-        raise ValueError(
-            f"`ax` must be one Axes of matplotlib, not {type(ax).__name__}"
-        )
-
-
 def _warn(text: str) -> None:
     """Emit a `RixsWarning` at the line that called this module."""
     frame, level = inspect.currentframe(), 0
     while frame is not None and frame.f_globals is globals():
         frame, level = frame.f_back, level + 1
     warnings.warn(text, RixsWarning, stacklevel=level + 1)
-
-
-def _with_window(
-    options: RegionOptions,
-    name: Literal["emission", "incident"],
-    window: tuple[float | Window, ...],
-) -> RegionOptions:
-    """Return options with a window that was given as two numbers, or as a list."""
-    if not window:
-        return options
-    if name in options:
-        raise ValueError(f"`{name}` is given twice: {window} and {options[name]}")
-    limits = window[0] if len(window) == 1 else window
-    return cast(RegionOptions, {**options, name: limits})
 
 
 def _shown(figure: Figure) -> Figure:

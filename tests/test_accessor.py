@@ -1,7 +1,9 @@
 """`ds.rixs`: spectra and plots of an opened map."""
 
 import inspect
+import json
 import re
+import shutil
 
 import matplotlib
 import numpy as np
@@ -10,7 +12,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from rixs_pipeline import open_product
-from rixs_pipeline.accessor import RegionOptions
+from rixs_pipeline.accessor_arguments import RegionOptions
 from rixs_pipeline.config import Region
 from rixs_pipeline.errors import InputError, RixsWarning
 
@@ -196,11 +198,112 @@ def test_wrong_arguments_of_regions_are_reported(rixs_map):
         rixs.pfy(762, 800, emission=[515, 530])
 
 
+@pytest.fixture(scope="module")
+def other_map(reduced_small) -> xr.Dataset:
+    return open_product(reduced_small / "maps" / "LMR_100C-Co_L.nxs")
+
+
+FEATURE = {"window": [779, 783], "baseline": [790, 800]}
+REST = {"kind": "pfy", "emission": [780, 800], "exclude_elastic": None}
+COMPARED = {  # region -> keys of the config's comparison, and the same in Python
+    "Co_PFY": ({}, {}),
+    "narrow": (
+        {
+            "scale": [790, 800],
+            "window": [775, 790],
+            "feature": {"region": "narrow", "rest": "rest", **FEATURE},
+        },
+        {
+            "factor": [790, 800],
+            "window": [775, 790],
+            "feature": {"rest": REST, **FEATURE},
+        },
+    ),
+    "XES": ({"scale": "known"}, {"factor": "known"}),
+}
+REGIONS = {
+    "Co_PFY": {"kind": "pfy", "emission": [762, 800]},
+    "narrow": {"kind": "spfy", "emission": [775, 778]},
+    "XES": {"kind": "xes", "incident": [779, 783], "step": 1.0},
+}
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_maps_are_compared_as_by_the_command_line(
+    rixs_map, other_map, small_beamtime, reduced_small, tmp_path, command_line, name
+):
+    configured, options = COMPARED[name]
+    samples = ["LMR_RT", "LMR_100C"]
+    comparison = {"samples": samples, "regions": [name], **configured}
+    config = {"regions": {**REGIONS, "rest": REST}, "compare": {"heating": comparison}}
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    out = tmp_path / "out"
+    shutil.copytree(reduced_small, out)
+    arguments = ("-c", tmp_path / "config.yaml", "-o", out, "--until", "compare")
+    done = command_line("run", small_beamtime, *arguments)
+    assert done.returncode == 0, done.stderr
+    expected = open_product(out / "comparisons" / "heating-Co_L.nxs")[name]
+    result = rixs_map.rixs.compare(other_map, **REGIONS[name], **options)
+    assert set(result.variables) == set(expected.variables)
+    assert ("ratio_p" in result) == ("feature" in configured)
+    for variable in expected.variables:
+        np.testing.assert_array_equal(result[variable].values, expected[variable])
+    assert result.p.item() == expected.p.item()
+
+
+def test_passes_of_a_sample_are_compared(reduced_small):
+    first, second = (
+        open_product(reduced_small / "scans" / f"scan000{number}.nxs")
+        for number in (1, 2)
+    )
+    result = first.rixs.compare(second, "pfy", emission=[762, 800])
+    assert result["sample"].values.tolist() == ["LMR_RT scan0001", "LMR_RT scan0002"]
+    assert 0.001 < result.p.item() <= 1
+    assert result.factor.item() == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"factor": "fre"}, "compare: factor: must be one of 'free' or 'known'"),
+        ({"scale": "max"}, "set `factor` in a comparison"),
+        ({"window": [600, 610]}, "no points of the spectrum in the window"),
+        ({"emission": [1200, 1300]}, "pfy: region contains no bin of the map"),
+        ({"feature": {"windw": [1, 2]}}, "unknown key (did you mean 'window'?)"),
+        ({"feature": [1, 2]}, '`feature` must be a mapping, such as {"window"'),
+        (
+            {"feature": {"window": [779, 783], "rest": REST}},
+            "`rest` requires `baseline`",
+        ),
+        ({"edge": "O_K"}, "`edge` must be Co_L"),
+        ({"emision": [1, 2]}, "did you mean 'emission'?"),
+    ],
+)
+def test_wrong_comparisons_are_reported(rixs_map, other_map, options, message):
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        rixs_map.rixs.compare(other_map, "pfy", **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_maps_that_cannot_be_compared_are_reported(rixs_map, other_map):
+    with pytest.raises(ValueError, match="both maps contain scan0001; compare"):
+        rixs_map.rixs.compare(rixs_map, "pfy")
+    with pytest.raises(ValueError, match="one edge, not Co_L and O_K"):
+        rixs_map.rixs.compare(other_map.assign_attrs(edge="O_K"), "pfy")
+    with pytest.raises(ValueError, match="`other` must be a map, not str"):
+        rixs_map.rixs.compare("LMR_100C", "pfy")
+    with pytest.raises(InputError, match="requires a map"):
+        rixs_map.rixs.compare(other_map.drop_vars("exposure"), "pfy")
+
+
 def test_signatures_list_the_keys_of_regions(rixs_map):
     for name in ("pfy", "xes", "tfy", "region", "spectrum", "plot_region", "cut"):
         parameters = inspect.signature(getattr(rixs_map.rixs, name)).parameters
         assert {"background", "scale", "loss"} <= parameters.keys()
         assert not any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    compared = inspect.signature(rixs_map.rixs.compare).parameters
+    assert {"factor", "feature", "emission"} <= compared.keys()
+    assert "scale" not in compared
     assert RegionOptions.__annotations__.keys() == (
         Region.model_fields.keys() - {"kind"}
     )

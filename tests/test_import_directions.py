@@ -33,7 +33,8 @@ ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "progress": set(),
     "interrupt": set(),
-    "accessor": {"core", "plots", "io", "config", "stages"},
+    "accessor": {"accessor_arguments", "core", "plots", "io", "config", "stages"},
+    "accessor_arguments": {"config"},
     "__init__": {"io", "accessor"},  # open_product, loaded on first use
 }
 CLUSTER = {"dask", "distributed", "dask_jobqueue"}

@@ -24,6 +24,8 @@ from rixs_pipeline.schema import comparison as comparison_schema
 from rixs_pipeline.stages.sample.configured_regions import core_region
 from rixs_pipeline.stages.sample.edge_checks import NO_EDGE
 from rixs_pipeline.stages.sample.joined_bins import join_map_bins, region_with_bins
+from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs
+from rixs_pipeline.stages.sample.region_spectra import extract_and_check
 from rixs_pipeline.stages.sample.sample_pairs import (
     ComparedPairs,
     SamplePair,
@@ -65,6 +67,55 @@ class ComparedSamples:
     by_region: dict[str, xr.Dataset]
     results: list[str]
     refusals: list[str]
+
+
+@dataclass(frozen=True)
+class ComparedMaps:
+    """A comparison as `schema.comparison`, and findings on its regions, a line each."""
+
+    dataset: xr.Dataset
+    findings: list[str]
+
+
+def compare_maps(
+    maps: Mapping[str, xr.Dataset],
+    comparison: Comparison,
+    regions: Mapping[str, Region],
+    inputs: SpectrumInputs,
+) -> ComparedMaps:
+    """Compare a region of maps, without products of spectra.
+
+    Parameters
+    ----------
+    maps
+        Sample -> its map.
+    comparison
+        Window, common factor and feature.
+    regions
+        The region to compare, and the one with the rest of its feature, if any.
+    inputs
+        What else spectra depend on.
+
+    Returns
+    -------
+    ComparedMaps
+
+    Raises
+    ------
+    ValueError
+        As `compare_region`, or a region contains no bin of a map.
+    """
+    products, findings = {}, []
+    for sample, rixs_map in maps.items():
+        spectra = {}
+        for name, region in regions.items():
+            spectra[name], found = extract_and_check(rixs_map, region, inputs)
+            findings += [f"{sample}, {name}: region {text}" for text in found]
+            if not spectra[name]["intensity"].size:
+                raise ValueError(f"{name}: region contains no bin of the map")
+        products[sample] = SampleProducts(rixs_map, spectra)
+    first = next(iter(regions))
+    return ComparedMaps(compare_region(products, comparison, regions, first), findings)
 
 
 def is_requested(
