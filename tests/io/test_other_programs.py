@@ -123,16 +123,48 @@ def test_metadata_in_nexusformat(path):
             assert [user["name"].nxvalue for user in entry.NXuser] == ["A. Person"]
 
 
-def test_pynxtools_accepts_an_exported_pfy(compared_small, tmp_path):
-    validation = optional_module("pynxtools.dataconverter.validation")
+@pytest.fixture
+def exported_pfy(compared_small, tmp_path) -> Path:
+    """A PFY as `export --format nxxas` writes it."""
     spectra = nexus.read_entries(compared_small / PRODUCTS["spectra"])
     regions = [name for name, dataset in spectra.items() if is_pfy(dataset.attrs)]
     assert len(regions) == 1
     nexus.write_pfy(tmp_path / "a.nxs", regions[0], spectra[regions[0]])
-    with h5py.File(tmp_path / "a.nxs") as file:
-        assert validation.validate_hdf_group_against(
-            "NXxas_pfy", file["entry"], str(tmp_path / "a.nxs")
+    return tmp_path / "a.nxs"
+
+
+def follows_definition(path: Path, *, ignore_undocumented: bool = False) -> bool:
+    """Whether pynxtools accepts the entry of a file as NXxas_pfy."""
+    validation = optional_module("pynxtools.dataconverter.validation")
+    with h5py.File(path) as file:
+        valid = validation.validate_hdf_group_against(
+            "NXxas_pfy", file["entry"], str(path), ignore_undocumented
         )
+    return bool(valid)
+
+
+def test_pynxtools_accepts_an_exported_pfy(exported_pfy):
+    assert follows_definition(exported_pfy)
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["definition", "energy", "intensity", "emission_energy_window", "element", "edge"],
+)
+def test_pynxtools_misses_what_the_definition_requires(exported_pfy, field):
+    with h5py.File(exported_pfy, "r+") as file:
+        del file["entry"][field]
+    assert not follows_definition(exported_pfy, ignore_undocumented=True)
+
+
+def test_pynxtools_refuses_the_dimension_scales_of_products(exported_pfy):
+    """Therefore products state no definition: xarray needs the scales."""
+    with h5py.File(exported_pfy, "r+") as file:
+        entry = file["entry"]
+        entry["energy"].make_scale("energy")
+        entry["intensity"].dims[0].attach_scale(entry["energy"])
+    assert not follows_definition(exported_pfy)
+    assert follows_definition(exported_pfy, ignore_undocumented=True)
 
 
 @pytest.mark.filterwarnings("ignore")  # of its own libraries
