@@ -101,7 +101,7 @@ def pair_pulses(
     no_moments = np.zeros((6, n_bins))
     if len(waits) < 2:
         return PulsePairs(empty, empty, no_moments, len(time), 0, record_s)
-    number = _sum_by_wait(waits)
+    number = _sum_by_bin(_bin_waits(waits))
     median = float(np.median(waits))
     late = waits[waits > median] - median
     rate = len(late) / max(float(late.sum()), SAME_TIME_S)
@@ -114,8 +114,8 @@ def pair_pulses(
     follows = np.abs(np.diff(time) - since_last[1:]) < SAME_TIME_S
     second, first = rank[1:][follows], rank[:-1][follows]
     powers = (second**0, second, first, second * first, second**2, first**2)
-    of_pairs = since_last[1:][follows]
-    moments = [_sum_by_wait(of_pairs, power) for power in powers]
+    of_pairs = _bin_waits(since_last[1:][follows])
+    moments = [_sum_by_bin(of_pairs, power) for power in powers]
     return PulsePairs(
         number,
         rate * np.array(at_risk),
@@ -126,14 +126,19 @@ def pair_pulses(
     )
 
 
-def _sum_by_wait(waits: FloatArray, weights: FloatArray | None = None) -> FloatArray:
+def _bin_waits(waits: FloatArray) -> NDArray[np.intp]:
+    """Return the bin of `EDGES_S` of each wait (pulse,), from 1; 0 and last: outside."""
+    return np.searchsorted(EDGES_S, waits, side="right")
+
+
+def _sum_by_bin(
+    bins: NDArray[np.intp], weights: FloatArray | None = None
+) -> FloatArray:
     """Return the sum of weights in each bin of `EDGES_S`, (bin,); default: numbers.
 
     `np.histogram` sorts the values, which takes three times as long.
     """
-    n_bins = len(EDGES_S) - 1
-    row = np.searchsorted(EDGES_S, waits, side="right")
-    return np.bincount(row, weights, n_bins + 2)[1:-1].astype(np.float64)
+    return np.bincount(bins, weights, len(EDGES_S) + 1)[1:-1].astype(np.float64)
 
 
 def find_repeated_pulses(pixels: Sequence[PulsePairs]) -> list[RepeatedPulses]:
