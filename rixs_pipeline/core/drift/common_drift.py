@@ -44,22 +44,27 @@ from rixs_pipeline.core.drift.drift_measurements import (
     Interval,
     LinePositions,
 )
-from rixs_pipeline.core.drift.drift_priors import (
-    LITTLE_DRIFT,
-    Assumption,
-    Priors,
-    drift_priors,
-    weighted_assumptions,
-    with_step_sizes,
+from rixs_pipeline.core.drift.drift_posterior import (
+    FurtherColumns,
+    FurtherUnknowns,
+    Posterior,
+    drift_posteriors,
 )
+from rixs_pipeline.core.drift.drift_priors import LITTLE_DRIFT, weighted_assumptions
 from rixs_pipeline.core.drift.scale_steps import (
     LEAST_SHARE,
     NO_STEPS,
+    STEP_WIDTH,
     PossibleSteps,
     StepSet,
     find_steps,
 )
 from rixs_pipeline.types import FloatArray
+
+NEGLIGIBLE = 1e-17  # share of an explanation that changes no digit
+# Steps that are undone: as many as between any two of 64 runs. Of more runs, those that
+# last long are two steps.
+MAX_UNDONE = 2000
 
 
 @dataclass(frozen=True)
@@ -114,16 +119,6 @@ class CommonDrift:
     hidden_size: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Posterior:
-    """Gaussian posterior, and log evidence of its assumptions."""
-
-    mean: FloatArray
-    covariance: FloatArray
-    evidence: float
-    assumption: Assumption
-
-
 def fit_common_drift(positions: LinePositions, interval: Interval) -> CommonDrift:
     """Fit the drift that the pixels have in common.
 
@@ -142,21 +137,14 @@ def fit_common_drift(positions: LinePositions, interval: Interval) -> CommonDrif
     unknowns = find_unknowns(positions, interval)
     equations = drift_equations(positions, interval, unknowns)
     possible = _possible_steps(positions, interval, unknowns)
-    problem = _Problem(interval, unknowns, equations, possible)
-    explanations = _explain(problem)
-    misfit = _misfit(problem, explanations[0], positions)
+    explanations = _explain(equations, interval, unknowns, possible)
+    misfit = _misfit(explanations[0], possible, positions)
     if misfit > 1:
         weight = equations.weight.copy()
         weight[: len(positions.scan)] /= misfit
-        problem = replace(problem, equations=replace(equations, weight=weight))
-        explanations = _explain(problem)
-    mean, covariance = _average(
-        [
-            _keep(part, possible.effect[:, list(explanation.steps.candidates)])
-            for explanation in explanations
-            for part in explanation.posteriors
-        ]
-    )
+        equations = replace(equations, weight=weight)
+        explanations = _explain(equations, interval, unknowns, possible)
+    mean, covariance = _average(explanations, possible)
     return CommonDrift(
         coefficients=mean[:N_DRIFT],
         scale=mean[N_DRIFT:],
@@ -168,13 +156,60 @@ def fit_common_drift(positions: LinePositions, interval: Interval) -> CommonDrif
 
 
 @dataclass(frozen=True)
-class _Problem:
-    """What is to be explained, by which unknowns and steps."""
+class _Part:
+    """An explanation for one assumption of the hidden drift.
 
-    interval: Interval
-    unknowns: Unknowns
-    equations: Equations
-    possible: PossibleSteps
+    Attributes
+    ----------
+    posterior
+        Without steps.
+    steps
+        Their sizes as unknowns, in units of their prior.
+    factor
+        What they add to the diagonal of L, f8 (step, step).
+    solution
+        What they add to `posterior.solution`, f8 (step,).
+    evidence
+        Log evidence, prior odds of the steps included.
+    """
+
+    posterior: Posterior
+    steps: FurtherUnknowns
+    factor: FloatArray
+    solution: FloatArray
+    evidence: float
+
+    def drift(self, effect: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return mean and covariance of the coefficients and scales.
+
+        `effect` (scan, step) of the steps on the scales.
+        """
+        posterior, first = self.posterior, self.posterior.drift_factor
+        on_drift = np.concatenate([np.zeros((N_DRIFT, effect.shape[1])), effect])
+        second = self._factor_of_steps(first, on_drift)
+        mean = posterior.prior.mean[: len(on_drift)] + self._move(first, second)
+        return mean, posterior.drift_covariance + second.T @ second
+
+    def unknowns(self) -> tuple[FloatArray, FloatArray]:
+        """Return mean and covariance of all unknowns, the steps last."""
+        prior, n_steps = self.posterior.prior, len(self.solution)
+        root = np.pad(prior.root, ((0, n_steps), (0, 0)))
+        first = self.posterior.whiten(root.T)
+        second = self._factor_of_steps(
+            first, np.eye(len(root), n_steps, -len(prior.root))
+        )
+        mean = np.append(prior.mean, np.zeros(n_steps)) + self._move(first, second)
+        return mean, first.T @ first + second.T @ second
+
+    def _factor_of_steps(self, first: FloatArray, effect: FloatArray) -> FloatArray:
+        """Return what the steps add to L^-1 R' of some unknowns, `first`."""
+        added = STEP_WIDTH * effect.T - self.steps.factor.T @ first
+        return np.asarray(np.linalg.solve(self.factor, added))
+
+    def _move(self, first: FloatArray, second: FloatArray) -> FloatArray:
+        """Return how far the mean of some unknowns is from that of the prior."""
+        moved = self.posterior.solution @ first + self.solution @ second
+        return np.asarray(moved, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -182,36 +217,64 @@ class _Explanation:
     """Steps of the scale, and the posteriors for sizes and time scales of the rest."""
 
     steps: StepSet
-    posteriors: list[_Posterior]
+    parts: list[_Part]
 
     @cached_property
     def evidence(self) -> float:
         """Log evidence of the steps, prior odds included."""
-        return float(np.logaddexp.reduce([part.evidence for part in self.posteriors]))
+        return float(np.logaddexp.reduce([part.evidence for part in self.parts]))
 
     @property
-    def best(self) -> _Posterior:
-        """The most probable posterior."""
-        return max(self.posteriors, key=lambda part: part.evidence)
+    def best(self) -> _Part:
+        """The most probable part."""
+        return max(self.parts, key=lambda part: part.evidence)
 
 
-def _explain(problem: _Problem) -> list[_Explanation]:
+def _explain(
+    equations: Equations,
+    interval: Interval,
+    unknowns: Unknowns,
+    possible: PossibleSteps,
+) -> list[_Explanation]:
     """Return what explains the positions, the most probable explanation first.
 
     Steps are sought beside the drift that explains most alone, and beside little drift:
     much of it can make a step of any scan.
     """
-    equations, possible = problem.equations, problem.possible
-    without = _Explanation(NO_STEPS, _posteriors(problem))
-    found = {NO_STEPS.candidates: without}
-    for assumption in (without.best.assumption, LITTLE_DRIFT):
-        priors = drift_priors(problem.interval, problem.unknowns, assumption)
-        for steps in find_steps(equations, priors.covariance, priors.mean, possible):
-            key = tuple(sorted(steps.candidates))
-            if key not in found:
-                posteriors = _posteriors(problem, steps)
-                found[key] = _Explanation(steps, posteriors)
-    return sorted(found.values(), key=lambda one: -one.evidence)
+    problem = equations, interval, unknowns
+    assumptions = weighted_assumptions(interval.hidden_drift)
+    posteriors = drift_posteriors(*problem, assumptions)
+    best = max(posteriors, key=lambda posterior: posterior.evidence)
+    sets = {NO_STEPS.candidates: NO_STEPS}
+    for posterior in (best, *drift_posteriors(*problem, {LITTLE_DRIFT: 1.0})):
+        for steps in find_steps(posterior, possible):
+            sets.setdefault(tuple(sorted(steps.candidates)), steps)
+    explanations = []
+    for steps in sets.values():
+        columns = STEP_WIDTH * possible.column[:, list(steps.candidates)]
+        information = equations.product(columns, columns)
+        further = FurtherColumns.of(equations, columns)
+        parts = [
+            _with_steps(one, one.add(further), information, steps.log_odds)
+            for one in posteriors
+        ]
+        explanations.append(_Explanation(steps, parts))
+    return sorted(explanations, key=lambda one: -one.evidence)
+
+
+def _with_steps(
+    posterior: Posterior,
+    steps: FurtherUnknowns,
+    information: FloatArray,
+    log_odds: float,
+) -> _Part:
+    """Add the sizes of steps to a posterior, with the information (step, step)."""
+    precision = information + np.eye(len(information))
+    factor = np.linalg.cholesky(precision - steps.factor.T @ steps.factor)
+    solution = np.linalg.solve(factor, steps.gradient)
+    evidence = posterior.evidence + log_odds
+    evidence += 0.5 * solution @ solution - np.log(np.diag(factor)).sum()
+    return _Part(posterior, steps, factor, solution, float(evidence))
 
 
 def _possible_steps(
@@ -224,6 +287,8 @@ def _possible_steps(
     runs = sorted([*times, *references], key=lambda of_run: float(of_run.min()))
     between = np.array([(one.max() + other.min()) / 2 for one, other in pairwise(runs)])
     first, last = np.triu_indices(len(between), 1)
+    near = last - first <= max(MAX_UNDONE // max(len(between), 1), 1)
+    first, last = first[near], last[near]
     begin = np.concatenate([(pieces[1:] + pieces[:-1]) / 2, between[first]])
     end = np.concatenate([np.full(len(pieces) - 1, np.inf), between[last]])
 
@@ -248,105 +313,53 @@ def _possible_steps(
     return PossibleSteps(begin, end, column, effect)
 
 
-def _posteriors(problem: _Problem, steps: StepSet = NO_STEPS) -> list[_Posterior]:
-    """Return the posterior for each assumption of the hidden drift.
-
-    The sizes of the steps are further unknowns.
-    """
-    interval, unknowns = problem.interval, problem.unknowns
-    columns = problem.possible.column[:, list(steps.candidates)]
-    equations = _with_columns(problem.equations, columns)
-    posteriors = []
-    for assumption, weight in weighted_assumptions(interval.hidden_drift).items():
-        priors = with_step_sizes(
-            drift_priors(interval, unknowns, assumption), columns.shape[1]
-        )
-        mean, covariance, evidence = _solve(equations, priors)
-        evidence += np.log(weight) + steps.log_odds
-        posteriors.append(_Posterior(mean, covariance, evidence, assumption))
-    return posteriors
-
-
-def _with_columns(equations: Equations, columns: FloatArray) -> Equations:
-    """Add columns (row, step) of further unknowns."""
-    design = np.concatenate([equations.design, columns], axis=1)
-    return replace(equations, design=design)
-
-
-def _keep(part: _Posterior, effect: FloatArray) -> _Posterior:
-    """Return the posterior of the coefficients and scales, steps of the scale added.
-
-    `effect` (scan, step) of the last unknowns, the steps.
-    """
-    n_scans, n_steps = effect.shape
-    kept = np.eye(N_DRIFT + n_scans, len(part.mean))
-    if n_steps:
-        kept[N_DRIFT:, -n_steps:] = effect
-    return replace(
-        part, mean=kept @ part.mean, covariance=kept @ part.covariance @ kept.T
-    )
-
-
-def _solve(
-    equations: Equations, priors: Priors
-) -> tuple[FloatArray, FloatArray, float]:
-    """Return mean and covariance of the posterior, and its log evidence.
-
-    The evidence lacks terms that are the same for all priors.
-    """
-    information, prior_mean = equations.information, priors.mean
-    root = np.linalg.cholesky(priors.covariance)
-    gradient = equations.gradient - information @ prior_mean
-    inner = root.T @ information @ root
-    inner = 0.5 * (inner + inner.T) + np.eye(len(inner))
-    factor = np.linalg.cholesky(inner)
-    whitened = np.linalg.solve(factor, root.T)
-    covariance = whitened.T @ whitened
-    change = covariance @ gradient
-    at_prior_mean = prior_mean @ (equations.gradient - 0.5 * information @ prior_mean)
-    evidence = at_prior_mean + 0.5 * gradient @ change
-    evidence -= np.log(np.diag(factor)).sum()
-    return prior_mean + change, covariance, float(evidence)
-
-
-def _average(posteriors: list[_Posterior]) -> tuple[FloatArray, FloatArray]:
-    """Return mean and covariance over all posteriors."""
-    evidence = np.array([part.evidence for part in posteriors])
-    weight = np.exp(evidence - evidence.max())
-    weight /= weight.sum()
-    means = np.stack([part.mean for part in posteriors])
-    mean = weight @ means
-    deviation = means - mean
-    covariance = np.einsum("m,muv->uv", weight, [p.covariance for p in posteriors])
+def _average(
+    explanations: list[_Explanation], possible: PossibleSteps
+) -> tuple[FloatArray, FloatArray]:
+    """Return mean and covariance of coefficients and scales over all posteriors."""
+    highest = max(one.best.evidence for one in explanations)
+    weights, means, covariances = [], [], []
+    for explanation in explanations:
+        effect = possible.effect[:, list(explanation.steps.candidates)]
+        for part in explanation.parts:
+            if part.evidence > highest + np.log(NEGLIGIBLE):
+                weights.append(np.exp(part.evidence - highest))
+                mean, covariance = part.drift(effect)
+                means.append(mean)
+                covariances.append(covariance)
+    weight = np.array(weights) / np.sum(weights)
+    mean = weight @ np.stack(means)
+    deviation = np.stack(means) - mean
+    covariance = np.einsum("m,muv->uv", weight, covariances)
     covariance += np.einsum("m,mu,mv->uv", weight, deviation, deviation)
     return mean, covariance
 
 
 def _hidden_size(explanations: list[_Explanation]) -> float:
     """Return the root of the mean square size of the hidden drift, eV."""
-    parts = [part for one in explanations for part in one.posteriors]
+    parts = [part for one in explanations for part in one.parts]
     evidence = np.array([part.evidence for part in parts])
-    square = np.array([part.assumption.size**2 for part in parts])
+    square = np.array([part.posterior.assumption.size**2 for part in parts])
     return float(np.sqrt(np.average(square, weights=np.exp(evidence - evidence.max()))))
 
 
 def _misfit(
-    problem: _Problem, explanation: _Explanation, positions: LinePositions
+    explanation: _Explanation, possible: PossibleSteps, positions: LinePositions
 ) -> float:
     """Return chi square of the positions over its degrees of freedom."""
     n = len(positions.scan)
     if n == 0:
         return np.nan
-    columns = problem.possible.column[:, list(explanation.steps.candidates)]
-    complete = _with_columns(problem.equations, columns)
-    best = explanation.best
-    rest = (complete.target - complete.design @ best.mean)[:, None]
-    design = complete.design.copy()
+    equations = explanation.best.posterior.equations
+    columns = possible.column[:, list(explanation.steps.candidates)]
+    design = np.concatenate([equations.design, columns], axis=1)
+    mean, covariance = explanation.best.unknowns()
+    rest = (equations.target - design @ mean)[:, None]
     for of_rows in (rest, design):
         of_rows[n:] = 0.0  # of the reference runs
-    chi_square = float(complete.product(rest, rest)[0, 0])
+    chi_square = float(equations.product(rest, rest)[0, 0])
     # of the unknowns, as many as the positions determine
-    determined = np.sum(best.covariance * complete.product(design, design))
+    determined = np.sum(covariance * equations.product(design, design))
     n_fitted = len(positions.groups.line) + float(determined)
     return chi_square / max(n - n_fitted, 1.0)
 
@@ -356,7 +369,7 @@ def _describe_steps(
 ) -> tuple[ScaleStep, ...]:
     """Return the steps of the most probable explanation, with when else they may be."""
     chosen = explanations[0].steps.candidates
-    best = explanations[0].best
+    mean, covariance = explanations[0].best.unknowns()
     alternatives = [
         one.steps.candidates
         for one in explanations
@@ -366,15 +379,15 @@ def _describe_steps(
     steps = []
     for place, candidate in enumerate(chosen):
         times = possible.begin[[candidates[place] for candidates in alternatives]]
-        unknown = len(best.mean) - len(chosen) + place
+        unknown = len(mean) - len(chosen) + place
         steps.append(
             ScaleStep(
                 begin=float(possible.begin[candidate]),
                 end=float(possible.end[candidate]),
                 earliest=float(times.min()),
                 latest=float(times.max()),
-                size=float(best.mean[unknown]),
-                error=float(np.sqrt(best.covariance[unknown, unknown])),
+                size=float(mean[unknown]),
+                error=float(np.sqrt(covariance[unknown, unknown])),
             )
         )
     return tuple(sorted(steps, key=lambda step: step.begin))

@@ -25,6 +25,9 @@ from rixs_pipeline.types import FloatArray, IntArray
 # share. A gain changes energies in proportion to the pulse height.
 FORM_WIDTH = 0.05
 FORM_SHARE = 0.1
+# Pieces of all scans between two reference runs: time grows with the cube. The scale
+# moves little within a scan where there are more.
+MAX_PIECES = 400
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Unknowns:
     Attributes
     ----------
     pieces
-        Times of the pieces of each scan, (piece,) each, s.
+        Times of the pieces of each scan, (piece,) each, s. The scale moves within scans
+        of more than one piece.
     n_bins
         Of each reference run, bins of time in which its lines move.
     n_edges
@@ -54,20 +58,29 @@ class Unknowns:
         """Place of what the reference runs moved by."""
         return N_DRIFT + len(self.pieces)
 
+    @cached_property
+    def _after_scan(self) -> IntArray:
+        """Place after what the scale moves by within a scan and those before."""
+        numbers = [len(times) if len(times) > 1 else 0 for times in self.pieces]
+        return self.moved + 1 + np.cumsum(numbers, dtype=np.int64)
+
     def within_scan(self, scan: int) -> IntArray:
-        """Return the places of what the scale moves by in pieces of a scan."""
-        first = self.moved + 1 + sum(map(len, self.pieces[:scan]))
-        return np.arange(first, first + len(self.pieces[scan]))
+        """Return the places of what the scale moves by in pieces of a scan.
+
+        There are none where the scan has one piece.
+        """
+        first = self._after_scan[scan - 1] if scan else self.moved + 1
+        return np.arange(first, self._after_scan[scan])
 
     def within_run(self, run: int) -> IntArray:
         """Return the places of what the scale moves by in bins of a reference run."""
-        first = self.moved + 1 + sum(map(len, self.pieces)) + sum(self.n_bins[:run])
+        first = self._after_scan[-1] + sum(self.n_bins[:run])
         return np.arange(first, first + self.n_bins[run])
 
     @property
     def first_edge(self) -> int:
         """Place of the first difference between edges."""
-        return self.moved + 1 + sum(map(len, self.pieces)) + sum(self.n_bins)
+        return int(self._after_scan[-1]) + sum(self.n_bins)
 
     @property
     def total(self) -> int:
@@ -194,15 +207,20 @@ def find_unknowns(positions: LinePositions, interval: Interval) -> Unknowns:
     Returns
     -------
     Unknowns
+        Neighbouring pieces of a scan are joined where there are many scans.
     """
     n_bins = [
         0 if reference.offsets is None else len(reference.times)
         for reference in interval.references
     ]
     n_edges = int(positions.edge.max(initial=-1)) + 1
+    most = max(MAX_PIECES // len(interval.time), 1)
     pieces = []
     for scan, middle in enumerate(interval.time):
         times = np.unique(positions.time[positions.scan == scan])
+        if len(times) > most:
+            joined = np.array_split(times, most)
+            times = np.array([neighbours.mean() for neighbours in joined])
         pieces.append(times if len(times) else np.array([middle]))
     return Unknowns(tuple(pieces), tuple(n_bins), n_edges)
 
@@ -224,9 +242,11 @@ def _position_rows(positions: LinePositions, unknowns: Unknowns) -> _Rows:
     relative = positions.energy / REFERENCE_EV
     design[rows, N_DRIFT + positions.scan] = relative
     for scan, times in enumerate(unknowns.pieces):
-        of_scan = np.flatnonzero(positions.scan == scan)
-        piece = np.searchsorted(times, positions.time[of_scan])
-        design[of_scan, unknowns.within_scan(scan)[piece]] = relative[of_scan]
+        if len(times) > 1:
+            of_scan = np.flatnonzero(positions.scan == scan)
+            limits = (times[1:] + times[:-1]) / 2
+            piece = np.searchsorted(limits, positions.time[of_scan])
+            design[of_scan, unknowns.within_scan(scan)[piece]] = relative[of_scan]
     differs = positions.edge >= 0
     design[rows[differs], unknowns.first_edge + positions.edge[differs]] = 1.0
     in_use = (positions.lever * positions.in_use).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Prior of the drift that the pixels have in common: a slow process, and steps."""
+"""Prior of the drift that the pixels have in common: a slow process."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,7 @@ from rixs_pipeline.core.drift.drift_measurements import (
     HiddenDrift,
     Interval,
 )
-from rixs_pipeline.core.drift.scale_steps import STEP_WIDTH
-from rixs_pipeline.types import FloatArray
+from rixs_pipeline.types import BoolArray, FloatArray
 
 # How far the coefficient of slow changes may be from that of pulse to pulse: in real
 # pulses 1.7 +- 0.6 and 3.5 +- 0.5 e-5.
@@ -33,6 +32,7 @@ TIME_SCALES = (1800.0, 5400.0, 14400.0)  # s, of a Matern-3/2 process
 SCALE_OF_PERIOD = np.sqrt(3) / (2 * np.pi)
 # A line may differ that much between edges of one sample (satellites), eV.
 SATELLITE_WIDTH = 0.05
+NUGGET = 1e-10  # variance of each unknown of a process of unit size, beside its own
 
 
 class Assumption(NamedTuple):
@@ -72,17 +72,98 @@ def weighted_assumptions(stated: HiddenDrift | None) -> dict[Assumption, float]:
 
 
 @dataclass(frozen=True)
-class Priors:
-    """Gaussian prior of the unknowns: mean (unknown,), covariance, both f8."""
+class HiddenProcess:
+    """The hidden drift of unit size, as a part of the prior of all unknowns.
+
+    Attributes
+    ----------
+    root
+        Lower triangular root of the prior covariance, f8 (unknown, unknown), with unit
+        sizes of the hidden drift and of the drift coefficients.
+    is_hidden
+        Which unknowns are hidden drift, (unknown,).
+    mean_square
+        Of the scales of the scans, for a process of unit size.
+    """
+
+    root: FloatArray
+    is_hidden: BoolArray
+    mean_square: float
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Gaussian prior of the unknowns: x = mean + root u, with unit Gaussians u.
+
+    Attributes
+    ----------
+    mean
+        f8 (unknown,).
+    process
+        The hidden drift of unit size.
+    size
+        Its size, eV.
+    coefficients
+        Root of the covariance of the drift coefficients, f8 (2, 2).
+    """
 
     mean: FloatArray
-    covariance: FloatArray
+    process: HiddenProcess
+    size: float
+    coefficients: FloatArray
+
+    @property
+    def root(self) -> FloatArray:
+        """Lower triangular root of the covariance, f8 (unknown, unknown)."""
+        return self._scale_columns(self.process.root)
+
+    def times_root(self, columns: FloatArray) -> FloatArray:
+        """Return root' times columns (unknown, n)."""
+        return self._scale_columns(columns.T @ self.process.root).T
+
+    def scale_sides(self, information: FloatArray) -> FloatArray:
+        """Return root' V root from the same with the root of `process`."""
+        return self._scale_columns(self._scale_columns(information).T)
+
+    def _scale_columns(self, matrix: FloatArray) -> FloatArray:
+        """Return a matrix whose columns (unknown,) of unit sizes have those of this."""
+        scaled = matrix * np.where(self.process.is_hidden, self.size, 1.0)
+        scaled[:, :N_DRIFT] = matrix[:, :N_DRIFT] @ self.coefficients
+        return np.asarray(scaled)
 
 
-def drift_priors(
-    interval: Interval, unknowns: Unknowns, assumption: Assumption
-) -> Priors:
+def drift_prior(
+    interval: Interval, process: HiddenProcess, assumption: Assumption
+) -> Prior:
     """Return the prior of the unknowns of `common_drift`.
+
+    The pixels' own drifts, which differ, show how much their mean moves in the scans,
+    at any time scale: a slow process is larger than a fast one that moves as much by
+    then.
+
+    Parameters
+    ----------
+    interval
+        The scans and reference runs.
+    process
+        The hidden drift with the time scale of the assumption.
+    assumption
+        Of the hidden drift; and how far the coefficients of slow changes may be from
+        those of pulses.
+    """
+    mean = np.zeros(len(process.root))
+    mean[:N_DRIFT], covariance = _reference_prior(interval, assumption.slow)
+    variance = assumption.size**2 + interval.pixel_drift**2 / process.mean_square
+    return Prior(mean, process, np.sqrt(variance), np.linalg.cholesky(covariance))
+
+
+def hidden_process(
+    interval: Interval, unknowns: Unknowns, time_scale: float
+) -> HiddenProcess:
+    """Return the hidden drift of unit size with a time scale, s.
+
+    Its unknowns are values of one process less its means over the reference runs: in
+    scans, between the reference runs, and within scans and reference runs.
 
     Parameters
     ----------
@@ -90,56 +171,8 @@ def drift_priors(
         The scans and reference runs.
     unknowns
         Their places.
-    assumption
-        Of the hidden drift; and how far the coefficients of slow changes may be from
-        those of pulses.
-
-    Returns
-    -------
-    Priors
-    """
-    hidden_covariance = _hidden_covariance(
-        interval, unknowns, assumption.size, assumption.time_scale
-    )
-    drift, hidden = slice(0, N_DRIFT), slice(N_DRIFT, N_DRIFT + len(hidden_covariance))
-    covariance = np.eye(unknowns.total) * SATELLITE_WIDTH**2
-    covariance[hidden, hidden] = hidden_covariance
-    mean = np.zeros(unknowns.total)
-    reference = _reference_prior(interval, assumption.slow)
-    covariance[drift, drift] = reference.covariance
-    mean[drift] = reference.mean
-    return Priors(mean, covariance)
-
-
-def with_step_sizes(priors: Priors, n_steps: int) -> Priors:
-    """Add the sizes of steps to the unknowns.
-
-    Parameters
-    ----------
-    priors
-        Of the other unknowns.
-    n_steps
-        Number of steps.
-
-    Returns
-    -------
-    Priors
-    """
-    n_unknowns = len(priors.mean)
-    covariance = np.eye(n_unknowns + n_steps) * STEP_WIDTH**2
-    covariance[:n_unknowns, :n_unknowns] = priors.covariance
-    return Priors(np.append(priors.mean, np.zeros(n_steps)), covariance)
-
-
-def _hidden_covariance(
-    interval: Interval, unknowns: Unknowns, size: float, time_scale: float
-) -> FloatArray:
-    """Return the prior covariance of the hidden unknowns (`Unknowns`).
-
-    They are values of one process less its means over the reference runs: in scans,
-    between the reference runs, and within scans and reference runs. The pixels' own
-    drifts, which differ, show how much their mean moves in the scans, at any time
-    scale: a slow process is larger than a fast one that moves as much by then.
+    time_scale
+        Of the process, s.
     """
     references = interval.references
     runs = [*unknowns.pieces, *(reference.times for reference in references)]
@@ -156,19 +189,25 @@ def _hidden_covariance(
     within = [
         of_run - mean for of_run, mean in zip(values, [*in_scans, *means], strict=True)
     ]
-    is_unknown = [True] * n_scans + [run.offsets is not None for run in references]
+    is_unknown = [len(times) > 1 for times in unknowns.pieces]
+    is_unknown += [run.offsets is not None for run in references]
     later = interval.later_share[:, None]
     in_scans = in_scans - (1 - later) * means[0] - later * means[-1]
     between = (means[-1] - means[0])[None, :]
     change = np.concatenate([in_scans, between, *compress(within, is_unknown)])
-    moves = np.mean(np.diag(in_scans @ correlation @ in_scans.T))
-    variance = size**2 + interval.pixel_drift**2 / moves
-    covariance = variance * (change @ correlation @ change.T)
-    return np.asarray(covariance + 1e-12 * np.eye(len(change)))
+    covariance = change @ correlation @ change.T
+    hidden = slice(N_DRIFT, N_DRIFT + len(change))
+    root = np.eye(unknowns.total) * SATELLITE_WIDTH
+    root[:N_DRIFT, :N_DRIFT] = np.eye(N_DRIFT)
+    # what moves within a run has a mean of 0: without the last term, it has no root
+    root[hidden, hidden] = np.linalg.cholesky(covariance + NUGGET * np.eye(len(change)))
+    is_hidden = np.zeros(unknowns.total, bool)
+    is_hidden[hidden] = True
+    return HiddenProcess(root, is_hidden, float(np.diag(covariance)[:n_scans].mean()))
 
 
-def _reference_prior(interval: Interval, slow: float) -> Priors:
-    """Return what the reference runs' own pulses say of the coefficients."""
+def _reference_prior(interval: Interval, slow: float) -> tuple[FloatArray, FloatArray]:
+    """Return mean and covariance of the coefficients by the reference runs' pulses."""
     prior = np.eye(N_DRIFT) * DRIFT_WIDTH**2
     information = np.zeros((N_DRIFT, N_DRIFT))
     gradient = np.zeros(N_DRIFT)
@@ -181,4 +220,4 @@ def _reference_prior(interval: Interval, slow: float) -> Priors:
     # pulse to pulse, with what slow changes may differ by
     measured = fast + np.eye(N_DRIFT) * slow**2
     gain = prior @ np.linalg.inv(prior + measured)
-    return Priors(gain @ mean, prior - gain @ prior)
+    return gain @ mean, prior - gain @ prior

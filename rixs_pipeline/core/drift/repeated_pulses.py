@@ -127,7 +127,7 @@ def pair_pulses(
 
 
 def _bin_waits(waits: FloatArray) -> NDArray[np.intp]:
-    """Return the bin of `EDGES_S` of each wait (pulse,), from 1; 0 and last: outside."""
+    """Return the bin of `EDGES_S`, from 1, of each wait (pulse,); 0, last: outside."""
     return np.searchsorted(EDGES_S, waits, side="right")
 
 

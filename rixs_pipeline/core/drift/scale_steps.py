@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.drift.drift_equations import Equations
+from rixs_pipeline.core.drift.drift_posterior import FurtherColumns, Posterior
 from rixs_pipeline.types import FloatArray
 
 STEP_WIDTH = 2.0  # eV at E_0, prior of the size
@@ -63,20 +63,13 @@ class StepSet:
 NO_STEPS = StepSet((), 0.0)
 
 
-def find_steps(
-    equations: Equations,
-    prior: FloatArray,
-    prior_mean: FloatArray,
-    possible: PossibleSteps,
-) -> list[StepSet]:
+def find_steps(posterior: Posterior, possible: PossibleSteps) -> list[StepSet]:
     """Find the steps of the scale that the equations require.
 
     Parameters
     ----------
-    equations
-        Of all unknowns without steps.
-    prior, prior_mean
-        Covariance f8 (unknown, unknown) and mean (unknown,) of the unknowns.
+    posterior
+        Of the unknowns without steps.
     possible
         Steps that are possible.
 
@@ -88,10 +81,11 @@ def find_steps(
     """
     n_possible = len(possible.begin)
     each = np.log(STEP_ODDS / max(n_possible, 1))
+    judged = _JudgedSteps(posterior, possible)
     chosen: tuple[int, ...] = ()
     more: list[int] = []
     while n_possible:
-        evidence = _step_evidence(equations, prior, prior_mean, possible, chosen)
+        evidence = judged.evidence_beside(chosen)
         best = int(np.argmax(evidence))
         mean = np.exp(evidence - evidence[best]).mean()
         log_odds = evidence[best] + np.log(mean * STEP_ODDS)
@@ -102,9 +96,7 @@ def find_steps(
     sets = [chosen]
     for place, step in enumerate(chosen):
         before, after = chosen[:place], chosen[place + 1 :]
-        evidence = _step_evidence(
-            equations, prior, prior_mean, possible, (*before, *after)
-        )
+        evidence = judged.evidence_beside((*before, *after))
         others = [other for other in _most_probable(evidence) if other != step]
         sets += [(*before, other, *after) for other in others]
     sets += [(*chosen, other) for other in more]
@@ -118,30 +110,30 @@ def _most_probable(evidence: FloatArray) -> list[int]:
     return [int(one) for one in order if relative[one] > LEAST_SHARE]
 
 
-def _step_evidence(
-    equations: Equations,
-    prior: FloatArray,
-    prior_mean: FloatArray,
-    possible: PossibleSteps,
-    chosen: tuple[int, ...],
-) -> FloatArray:
-    """Return ln B (candidate,) of one more step; -inf for those that are chosen."""
-    steps = possible.column[:, list(chosen)]
-    design = np.concatenate([equations.design, steps], axis=1)
-    n_unknowns, n_steps = len(prior), len(chosen)
-    precision = np.zeros((n_unknowns + n_steps, n_unknowns + n_steps))
-    precision[:n_unknowns, :n_unknowns] = np.linalg.inv(prior)
-    precision[n_unknowns:, n_unknowns:] = np.eye(n_steps) / STEP_WIDTH**2
-    mean = np.concatenate([prior_mean, np.zeros(n_steps)])
-    target = (equations.target - design @ mean)[:, None]
-    covariance = np.linalg.inv(equations.product(design, design) + precision)
-    solution = covariance @ equations.product(design, target)
-    crossed = equations.product(design, possible.column)
-    information = equations.squares(possible.column)
-    information -= (crossed * (covariance @ crossed)).sum(axis=0)
-    information = np.maximum(information, 0.0)
-    gradient = equations.product(possible.column, target - design @ solution)[:, 0]
-    gain = gradient**2 / (information + STEP_WIDTH**-2)
-    evidence = 0.5 * (gain - np.log1p(information * STEP_WIDTH**2))
-    evidence[list(chosen)] = -np.inf
-    return np.asarray(evidence)
+class _JudgedSteps:
+    """What the equations say of steps, in units of their prior."""
+
+    def __init__(self, posterior: Posterior, possible: PossibleSteps) -> None:
+        """Prepare all candidates."""
+        columns = possible.column * STEP_WIDTH
+        self._columns = columns
+        self._equations = posterior.equations
+        self._unknowns = posterior.add(FurtherColumns.of(self._equations, columns))
+        information = self._equations.squares(columns)
+        self._information = information - (self._unknowns.factor**2).sum(axis=0)
+
+    def evidence_beside(self, chosen: tuple[int, ...]) -> FloatArray:
+        """Return ln B (candidate,) of one more step; -inf for those that are chosen."""
+        steps = list(chosen)
+        factor, gradient = self._unknowns.factor, self._unknowns.gradient
+        columns = self._columns
+        shared = self._equations.product(columns[:, steps], columns)
+        shared -= factor[:, steps].T @ factor
+        precision = shared[:, steps] + np.eye(len(steps))
+        explained = np.linalg.solve(precision, shared)
+        information = self._information - (shared * explained).sum(axis=0)
+        information = np.maximum(information, 0.0)
+        gradient = gradient - gradient[steps] @ explained
+        evidence = 0.5 * (gradient**2 / (1 + information) - np.log1p(information))
+        evidence[steps] = -np.inf
+        return np.asarray(evidence)

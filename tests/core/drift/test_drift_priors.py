@@ -3,7 +3,12 @@ import pytest
 
 from rixs_pipeline.core.drift.drift_equations import Unknowns
 from rixs_pipeline.core.drift.drift_measurements import Interval, ReferenceDrift
-from rixs_pipeline.core.drift.drift_priors import TIME_SCALES, Assumption, drift_priors
+from rixs_pipeline.core.drift.drift_priors import (
+    TIME_SCALES,
+    Assumption,
+    drift_prior,
+    hidden_process,
+)
 
 OWN = 0.07  # eV
 
@@ -19,8 +24,9 @@ def scale_variances(references: int, size: float, time_scale: float) -> np.ndarr
     interval = Interval(middle, share, runs, None, OWN)
     pieces = tuple(np.array([time - 200, time + 200]) for time in middle)
     unknowns = Unknowns(pieces, (0,) * references, 0)
-    priors = drift_priors(interval, unknowns, Assumption(size, time_scale, 0.0))
-    return np.diag(priors.covariance)[2:10]
+    process = hidden_process(interval, unknowns, time_scale)
+    prior = drift_prior(interval, process, Assumption(size, time_scale, 0.0))
+    return (prior.root[2:10] ** 2).sum(axis=1)
 
 
 @pytest.mark.parametrize("time_scale", TIME_SCALES)
