@@ -245,15 +245,17 @@ def _explain(
     assumptions = weighted_assumptions(interval.hidden_drift)
     posteriors = drift_posteriors(*problem, assumptions)
     best = max(posteriors, key=lambda posterior: posterior.evidence)
+    columns = STEP_WIDTH * possible.column
+    candidates = FurtherColumns.of(equations, columns)
     sets = {NO_STEPS.candidates: NO_STEPS}
     for posterior in (best, *drift_posteriors(*problem, {LITTLE_DRIFT: 1.0})):
-        for steps in find_steps(posterior, possible):
+        for steps in find_steps(posterior, columns, candidates):
             sets.setdefault(tuple(sorted(steps.candidates)), steps)
     explanations = []
     for steps in sets.values():
-        columns = STEP_WIDTH * possible.column[:, list(steps.candidates)]
-        information = equations.product(columns, columns)
-        further = FurtherColumns.of(equations, columns)
+        of_steps = columns[:, list(steps.candidates)]
+        information = equations.product(of_steps, of_steps)
+        further = FurtherColumns.of(equations, of_steps)
         parts = [
             _with_steps(one, one.add(further), information, steps.log_odds)
             for one in posteriors

@@ -7,6 +7,7 @@ differ by an eV or less; where the line itself stands is unknown.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from rixs_pipeline.core.drift.drift_measurements import (
     TimeOffsets,
 )
 from rixs_pipeline.types import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 # Deviation of what lines moved between reference runs from the forms above: eV, and
 # share. A gain changes energies in proportion to the pulse height.
@@ -146,10 +150,13 @@ class Equations:
         return np.asarray(inverse, dtype=np.float64)
 
     @cached_property
-    def _of_group(self) -> FloatArray:
-        """Weight of each row in its group, (group, row)."""
-        numbers = np.arange(len(self.groups.line))
-        return np.where(self.group == numbers[:, None], self.weight, 0.0)
+    def _of_group(self) -> "csr_array":
+        """Weight of each row in its group, (group, row); most are 0."""
+        from scipy.sparse import csr_array
+
+        rows = np.flatnonzero(self.group >= 0)
+        shape = (len(self.groups.line), len(self.group))
+        return csr_array((self.weight[rows], (self.group[rows], rows)), shape)
 
     def _sums(self, columns: FloatArray) -> FloatArray:
         """Return the weighted sums of columns (row, n) over groups, (group, n)."""

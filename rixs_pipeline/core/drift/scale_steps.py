@@ -63,15 +63,19 @@ class StepSet:
 NO_STEPS = StepSet((), 0.0)
 
 
-def find_steps(posterior: Posterior, possible: PossibleSteps) -> list[StepSet]:
+def find_steps(
+    posterior: Posterior, columns: FloatArray, further: FurtherColumns
+) -> list[StepSet]:
     """Find the steps of the scale that the equations require.
 
     Parameters
     ----------
     posterior
         Of the unknowns without steps.
-    possible
-        Steps that are possible.
+    columns
+        Of the steps that are possible, in units of their prior, f8 (row, candidate).
+    further
+        What the equations say of these.
 
     Returns
     -------
@@ -79,9 +83,9 @@ def find_steps(posterior: Posterior, possible: PossibleSteps) -> list[StepSet]:
         The most probable set first; it is empty where no step is needed. Then its
         alternatives: another step in place of one, or one more.
     """
-    n_possible = len(possible.begin)
+    n_possible = columns.shape[1]
     each = np.log(STEP_ODDS / max(n_possible, 1))
-    judged = _JudgedSteps(posterior, possible)
+    judged = _JudgedSteps(posterior, columns, further)
     chosen: tuple[int, ...] = ()
     more: list[int] = []
     while n_possible:
@@ -113,14 +117,15 @@ def _most_probable(evidence: FloatArray) -> list[int]:
 class _JudgedSteps:
     """What the equations say of steps, in units of their prior."""
 
-    def __init__(self, posterior: Posterior, possible: PossibleSteps) -> None:
+    def __init__(
+        self, posterior: Posterior, columns: FloatArray, further: FurtherColumns
+    ) -> None:
         """Prepare all candidates."""
-        columns = possible.column * STEP_WIDTH
         self._columns = columns
         self._equations = posterior.equations
-        self._unknowns = posterior.add(FurtherColumns.of(self._equations, columns))
-        information = self._equations.squares(columns)
-        self._information = information - (self._unknowns.factor**2).sum(axis=0)
+        self._unknowns = posterior.add(further)
+        explained = (self._unknowns.factor**2).sum(axis=0)
+        self._information = further.information - explained
 
     def evidence_beside(self, chosen: tuple[int, ...]) -> FloatArray:
         """Return ln B (candidate,) of one more step; -inf for those that are chosen."""
