@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from rixs_pipeline.files.opening import FileKind, read_text
-from rixs_pipeline.io.hdf5 import open_hdf5, plain_value, read_array
+from rixs_pipeline.io.hdf5 import open_hdf5, read_array, read_attribute
 from rixs_pipeline.paths import PRODUCT_FOLDERS
 
 TOLERANCE = 1e-12
@@ -120,9 +120,9 @@ def _contents(path: Path) -> dict[str, Any]:
     values: dict[str, Any] = {}
 
     def visit(name: str, node: h5py.Group | h5py.Dataset) -> None:
-        for key, value in node.attrs.items():
+        for key in node.attrs:
             if key not in PROVENANCE:
-                values[f"{name}@{key}"] = np.asarray(plain_value(value))
+                values[f"{name}@{key}"] = np.asarray(read_attribute(node, key))
         if isinstance(node, h5py.Dataset):
             values[name] = read_array(node)
 

@@ -6,7 +6,7 @@ Text has variable length and is UTF-8: what most readers take for text.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from rixs_pipeline.files.opening import FileKind, check_regular, one_line
 from rixs_pipeline.io.hdf5_heaps import check_heaps
 
 _NUMBER_KINDS = "biuf"
+_DIMENSIONS = "DIMENSION_LIST"  # attribute: references to the scales of each dimension
 # A dataset may take as much memory, or as many times what it takes in the file: gzip
 # compresses zeros by a factor of about 1000
 _MAX_BYTES = 1 << 26
@@ -216,7 +217,12 @@ def dimension_names(stored: h5py.Dataset) -> list[str]:
         return [_last_part(stored.name)]
     if stored.ndim == 0:
         return []
-    scales = stored.attrs.get("DIMENSION_LIST", ())
+    scales: Sequence[Any] = ()
+    if _DIMENSIONS in stored.attrs:
+        dtype = h5py.check_vlen_dtype(stored.attrs.get_id(_DIMENSIONS).dtype)
+        if dtype is None or h5py.check_ref_dtype(dtype) is not h5py.Reference:
+            raise ValueError(f"'{stored.name}' has a damaged {_DIMENSIONS}")
+        scales = stored.attrs[_DIMENSIONS]
     if len(scales) != stored.ndim:
         raise ValueError(f"'{stored.name}' has a dimension without a name")
     names = [h5py.h5r.get_name(references[0], stored.id) for references in scales]
@@ -225,23 +231,38 @@ def dimension_names(stored: h5py.Dataset) -> list[str]:
 
 def attribute_text(stored: h5py.Dataset, name: str) -> str:
     """Return an attribute that is text; nothing where it is missing or is no text."""
-    attributes = stored.attrs
-    if name not in attributes:  # HDF5 takes long to report an error
-        return ""
-    value = attributes[name]
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
+    value = ""
+    if name in stored.attrs:  # HDF5 takes long to report an error
+        value = read_attribute(stored, name)
     return value if isinstance(value, str) else ""
 
 
-def plain_value(value: Any) -> Any:
-    """Return the value of an attribute as a plain Python value.
+def all_attributes(node: h5py.Group | h5py.Dataset) -> dict[str, Any]:
+    """Return all attributes; see `read_attribute`."""
+    return {name: read_attribute(node, name) for name in node.attrs}
+
+
+def read_attribute(node: h5py.Group | h5py.Dataset, name: str) -> Any:
+    """Return an attribute as a plain Python value; arrays as they are.
+
+    Parameters
+    ----------
+    node
+        That has it.
+    name
+        Of the attribute.
 
     Raises
     ------
+    ValueError
+        It is neither of numbers nor of text: of damaged types, HDF5 reads beyond its
+        memory.
     UnicodeError
         A text that is not UTF-8.
     """
+    if not _is_number_or_text(node.attrs.get_id(name).dtype):
+        raise ValueError(f"attribute '{name}' is neither of numbers nor of text")
+    value = node.attrs[name]
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, str):

@@ -20,14 +20,15 @@ from numpy.typing import NDArray
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.file_status import FileStatus, file_status
 from rixs_pipeline.io.hdf5 import (
+    all_attributes,
     attribute_text,
     dimension_names,
     member,
     member_names,
     members,
     open_hdf5,
-    plain_value,
     read_array,
+    read_attribute,
     text_array,
     text_value,
 )
@@ -269,9 +270,9 @@ def read_attributes(
     """
     with _open(path) as entries:
         group = entries[entry or next(iter(entries))]
-        attributes = group.attrs
-        wanted = attributes if names is None else [n for n in names if n in attributes]
-        values = {name: plain_value(attributes[name]) for name in wanted}
+        known = group.attrs
+        wanted = known if names is None else [name for name in names if name in known]
+        values = {name: read_attribute(group, name) for name in wanted}
         if FACTS in (names or ()) and FACTS in group:
             values[FACTS] = read_array(member(group, FACTS)).item()
         return values
@@ -419,8 +420,7 @@ def read_entry(
             for name in names
             if not _is_bare_dimension(stored := member(data, name))
         }
-        attributes = {key: plain_value(value) for key, value in group.attrs.items()}
-        return xr.Dataset(variables, attrs=attributes)
+        return xr.Dataset(variables, attrs=all_attributes(group))
 
 
 def read_variables(
@@ -495,7 +495,7 @@ def _read_variable(stored: h5py.Dataset) -> xr.Variable:
     values = read_array(stored)
     dims = dimension_names(stored)
     attributes = {
-        key: plain_value(stored.attrs[key])
+        key: read_attribute(stored, key)
         for key in ("units", "long_name")
         if key in stored.attrs
     }

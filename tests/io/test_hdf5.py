@@ -7,11 +7,12 @@ import pytest
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import hdf5
 from rixs_pipeline.io.hdf5 import (
+    dimension_names,
     member,
     members,
     open_hdf5,
-    plain_value,
     read_array,
+    read_attribute,
     text_array,
 )
 
@@ -66,10 +67,32 @@ def test_text_that_is_not_utf8_is_refused(path):
     with h5py.File(path, "r+") as file:
         file["bad"] = np.array([b"\xff"], h5py.string_dtype())
         file.attrs["bad"] = np.array(b"\xff", h5py.string_dtype())
-    for read in (lambda f: read_array(f["bad"]), lambda f: plain_value(f.attrs["bad"])):
+    for read in (lambda f: read_array(f["bad"]), lambda f: read_attribute(f, "bad")):
         refused = pytest.raises(InputError, match="codec can't")
         with refused, open_hdf5(path) as file:
             read(file)
+
+
+def test_attributes_of_types_that_no_product_has_are_refused(path):
+    """Of a text whose type is damaged to a sequence, HDF5 reads any memory."""
+    sequence = np.empty(1, object)
+    sequence[0] = np.arange(3, dtype=np.uint8)
+    with h5py.File(path, "r+") as file:
+        file.attrs.create("sequence", sequence, dtype=h5py.vlen_dtype(np.uint8))
+        file.attrs["reference"] = file.ref
+    for name in ("sequence", "reference"):
+        refused = pytest.raises(InputError, match=f"'{name}' is neither of numbers nor")
+        with refused, open_hdf5(path) as file:
+            read_attribute(file, name)
+
+
+def test_dimensions_that_are_no_references_are_refused(path):
+    with h5py.File(path, "r+") as file:
+        stored = file.create_dataset("x", data=np.zeros(3))
+        stored.attrs["DIMENSION_LIST"] = np.zeros(1)
+    refused = pytest.raises(InputError, match="'/x' has a damaged DIMENSION_LIST")
+    with refused, open_hdf5(path) as file:
+        dimension_names(file["x"])
 
 
 def layout(folder):

@@ -10,7 +10,14 @@ import numpy as np
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.io import nexus
-from rixs_pipeline.io.hdf5 import member, members, open_hdf5, plain_value, read_array
+from rixs_pipeline.io.hdf5 import (
+    all_attributes,
+    attribute_text,
+    member,
+    members,
+    open_hdf5,
+    read_array,
+)
 from rixs_pipeline.paths import safe_name
 from rixs_pipeline.types import FloatArray
 
@@ -105,7 +112,7 @@ def _read_spectrum(region: str, entry: h5py.Group) -> Spectrum:
     """
     data = members(member(entry, "data"))
     (axis, *_) = [axis for axis in _AXES if axis in data]
-    metadata = _metadata({k: plain_value(v) for k, v in entry.attrs.items()})
+    metadata = _metadata(all_attributes(entry))
     # a reading has no region
     metadata.setdefault("region", metadata.get("channel", ""))
     for key in ("sample", "edge"):
@@ -122,8 +129,7 @@ def _read_spectrum(region: str, entry: h5py.Group) -> Spectrum:
             for column, values in stored.items()
         },
         units={
-            column: str(plain_value(values.attrs.get("units", "")))
-            for column, values in stored.items()
+            column: attribute_text(values, "units") for column, values in stored.items()
         },
         metadata=metadata,
     )
