@@ -272,8 +272,9 @@ def _with_steps(
 ) -> _Part:
     """Add the sizes of steps to a posterior, with the information (step, step)."""
     precision = information + np.eye(len(information))
-    factor = np.linalg.cholesky(precision - steps.factor.T @ steps.factor)
-    solution = np.linalg.solve(factor, steps.gradient)
+    precision -= steps.factor.T @ steps.factor
+    factor = np.asarray(np.linalg.cholesky(precision), dtype=np.float64)
+    solution = np.asarray(np.linalg.solve(factor, steps.gradient), dtype=np.float64)
     evidence = posterior.evidence + log_odds
     evidence += 0.5 * solution @ solution - np.log(np.diag(factor)).sum()
     return _Part(posterior, steps, factor, solution, float(evidence))

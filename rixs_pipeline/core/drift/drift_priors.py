@@ -154,7 +154,8 @@ def drift_prior(
     mean = np.zeros(len(process.root))
     mean[:N_DRIFT], covariance = _reference_prior(interval, assumption.slow)
     variance = assumption.size**2 + interval.pixel_drift**2 / process.mean_square
-    return Prior(mean, process, np.sqrt(variance), np.linalg.cholesky(covariance))
+    coefficients = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
+    return Prior(mean, process, float(np.sqrt(variance)), coefficients)
 
 
 def hidden_process(

@@ -134,6 +134,19 @@ def moving(slope, *, baseline=0.0, error=0.02):
     return replace(reference(0.0, error=1e-6), in_use=TRUE, offsets=offsets)
 
 
+@pytest.mark.parametrize("n_scans", [150, 300])
+def test_errors_are_honest_over_many_scans(n_scans):
+    """Their pieces are joined."""
+    rng = np.random.default_rng(7)
+    positions, interval, scale = beamtime(rng, hidden=0.3, n_scans=n_scans)
+    fitted = fit_common_drift(positions, interval)
+    deviation = fitted.scale - scale
+    covariance = fitted.covariance[2:, 2:]
+    chi_square = deviation @ np.linalg.solve(covariance, deviation)
+    assert 0.6 < chi_square / n_scans < 1.6
+    assert not fitted.steps
+
+
 def test_what_moves_within_a_reference_run_tells_how_large_the_hidden_drift_is():
     _, interval, _ = beamtime(np.random.default_rng(2))
     sizes, errors = [], []
