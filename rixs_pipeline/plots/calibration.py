@@ -177,6 +177,7 @@ def calibration_summary_figure(dataset: xr.Dataset) -> Figure:
         resolution_title += f", median {np.nanmedian(pixel_resolution):.2f} eV"
     style.label_axes(resolution, "", "Gaussian FWHM (eV)", resolution_title)
     resolution.set_ylim(bottom=0)
+    _name_lowest_row(resolution, widths[is_ok])
     for axes in (residual, resolution):
         line_strips.name_line_axis(axes, _line_names(dataset))
 
@@ -240,6 +241,26 @@ def _draw_residuals(axes: Axes, pixel_data: xr.Dataset) -> None:
     title = "bars: statistical, 1σ; grey: reference lines, 1σ"
     style.label_axes(axes, "", "measured − reference line (eV)", title)
     line_strips.name_line_axis(axes, _line_names(pixel_data))
+
+
+def _name_lowest_row(axes: Axes, widths: FloatArray) -> None:
+    """Say why widths (pixel, line), eV, are equal to the smallest one, if several are.
+
+    The fit of a line ends at the narrowest that its bins resolve.
+    """
+    finite = widths[np.isfinite(widths)]
+    if np.isclose(finite, finite.min(initial=np.inf), rtol=1e-9).sum() < 2:
+        return
+    lowest = float(finite.min())
+    axes.text(
+        0.01,
+        lowest - 0.02 * axes.get_ylim()[1],
+        f"lowest row, {lowest:.2f} eV: narrowest line that is fitted",
+        transform=axes.get_yaxis_transform(),
+        va="top",
+        size=style.SMALL_SIZE,
+        color=style.GREY,
+    )
 
 
 def _draw_array_resolution(axes: Axes, resolution: FloatArray) -> None:

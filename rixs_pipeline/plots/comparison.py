@@ -63,8 +63,10 @@ def comparison_figure(dataset: xr.Dataset, title: str) -> Figure:
         _draw_spectrum(
             below, difference, "difference", style.series_colour(row + 1), label
         )
+    kind = json.loads(dataset.attrs.get("region", "{}")).get("kind")
+    quantity = "inverse PFY" if kind == "ipfy" else "intensity"
     intensity_label = labels.quantity_label(
-        ordered["intensity"], "intensity / common factor"
+        ordered["intensity"], f"{quantity} / common factor"
     )
     style.label_axes(above, "", intensity_label, style.BARS)
     energy_label = labels.quantity_label(ordered[axis])

@@ -298,6 +298,7 @@ def line_positions_figure(passes: Mapping[str, xr.Dataset], title: str) -> Figur
                 axes.fill_between([place - 0.3, place + 0.3], *band, color="0.85")
                 axes.errorbar(place, position, error, fmt="o", ms=4, color=style.BLUE)
         axes.set_ylabel(f"{labels.line_label(line)} (eV)", size=style.TEXT_SIZE)
+        axes.ticklabel_format(axis="y", useOffset=False)
     note = "bars: counting, 1σ; grey: energy scale, 1σ"
     style.label_axes(all_axes[0], "", all_axes[0].get_ylabel(), note)
     all_axes[-1].set_xticks(range(len(passes)), list(passes), rotation=45, ha="right")

@@ -175,10 +175,13 @@ def absorption_figure(
             if edge not in samples_at:
                 axes.set_visible(False)
                 continue
-            _overlay_spectra(axes, samples_at[edge], has_errors=channel == "pfy")
+            # errors of readings are mostly those of the pre-edge line: common to all
+            has_bands = channel != "pfy"
+            _overlay_spectra(axes, samples_at[edge], has_bands=has_bands)
             title = letters.label(labels.edge_label(edge))
             y_label = f"{channel.upper()} (normalised)"
-            _finish_overlay(axes, samples_at[edge], title, y_label)
+            errors = style.BANDS if has_bands else style.BARS
+            _finish_overlay(axes, samples_at[edge], title, y_label, errors)
     return figure
 
 
@@ -358,8 +361,8 @@ def _draw_cuts(
     _finish_overlay(overlay, compared, title)
 
 
-def _overlay_spectra(axes: Axes, spectra: Datasets, has_errors: bool = True) -> None:
-    """Draw spectra of samples, with bars of one standard deviation."""
+def _overlay_spectra(axes: Axes, spectra: Datasets, has_bands: bool = False) -> None:
+    """Draw spectra of samples, with bars or bands of one standard deviation."""
     for row, (sample, spectrum) in enumerate(spectra.items()):
         if is_left_out(spectrum):
             axes.plot([], [], ls="", label=f"{sample}: no significant edge")
@@ -370,16 +373,25 @@ def _overlay_spectra(axes: Axes, spectra: Datasets, has_errors: bool = True) -> 
         colour = style.series_colour(row)
         label = labels.escape_math(sample)
         axes.plot(energy, values, color=colour, lw=1.0, label=label)
-        if has_errors and np.isfinite(errors).any():
+        if not np.isfinite(errors).any():
+            continue
+        if has_bands:
+            ends = values - errors, values + errors
+            axes.fill_between(energy, *ends, color=colour, alpha=0.2, lw=0)
+        else:
             style.draw_error_bars(axes, energy, values, errors, colour)
 
 
 def _finish_overlay(
-    axes: Axes, spectra: Datasets, title: str, y_label: str = ""
+    axes: Axes,
+    spectra: Datasets,
+    title: str,
+    y_label: str = "",
+    errors: str = style.BARS,
 ) -> None:
     """Set labels and legend, with space above the spectra for it.
 
-    `y_label`: default is the intensity with its unit.
+    `y_label`: default is the intensity with its unit; `errors`: what is drawn for them.
     """
     normalised = [part for part in spectra.values() if not is_left_out(part)]
     first = next(iter(normalised or spectra.values()))
@@ -388,7 +400,7 @@ def _finish_overlay(
     x_label = labels.axis_label(str(spectrum_axis(first).name))
     y_label = y_label or labels.intensity_label(first)
     style.label_axes(axes, x_label, y_label, title, style.PANEL_SIZE)
-    style.add_legend(axes, title=style.BARS if axes.collections else "")
+    style.add_legend(axes, title=errors if axes.collections else "")
     axis, ends = str(spectrum_axis(first).name), Limits(*axes.get_xlim())
     axes.set_xlim(current_options().range_of(axis, ends))
     axes.set_ylim(current_options().intensity)

@@ -99,7 +99,7 @@ def _add_colour_bar(axes: Axes, mesh: QuadMesh) -> None:
     bar = axes.figure.colorbar(
         mesh, cax=bar_axes, orientation="horizontal", extend="max"
     )
-    bar.set_label("map (counts/(s eV))", size=style.SMALL_SIZE)
+    bar.set_label("√ scale (counts/(s eV))", size=style.SMALL_SIZE)
     bar_axes.tick_params(labelsize=style.SMALL_SIZE)
     bar_axes.locator_params(axis="x", nbins=2)
 

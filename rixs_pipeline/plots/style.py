@@ -48,6 +48,7 @@ BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 SERIES = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 BARS = "bars: one standard deviation"  # wherever there are any
+BANDS = "bands: one standard deviation"
 MOST_LEGEND = 0.6  # of the height of a panel
 LEGEND_ROW_INCHES, LEGEND_MARGIN_INCHES = 0.16, 0.12  # of texts of `SMALL_SIZE`
 DARK_GREY, GREY, LIGHT_GREY, PALE_GREY = "0.25", "0.45", "0.75", "0.9"

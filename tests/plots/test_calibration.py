@@ -278,6 +278,17 @@ def test_strips_show_every_pixel_and_the_median_of_the_good_ones(
     assert medians == pytest.approx(np.median(array[name].values[ok], axis=0))
 
 
+def test_widths_at_the_limit_of_the_fit_are_explained(array):
+    note = "lowest row, 0.50 eV: narrowest line that is fitted"
+    widths = array["fwhm"].copy(deep=True)
+    widths[:, 0] = 0.5
+    limited = calibration.calibration_summary_figure(array.assign(fwhm=widths))
+    assert note in texts(limited.axes[2])
+    widths[:, 0] = np.linspace(0.5, 0.6, len(widths))
+    free = calibration.calibration_summary_figure(array.assign(fwhm=widths))
+    assert not any("lowest row" in text for text in texts(free.axes[2]))
+
+
 def test_a_misassigned_pixel_does_not_set_the_axis_of_residuals(summary):
     low, high = summary.axes[1].get_ylim()
     assert -4 < low < -2  # the 2 eV of C Ka, and space for arrows

@@ -53,6 +53,17 @@ def test_spectra_and_differences_have_the_results_of_the_tests(inside):
     inside(figure)
 
 
+@pytest.mark.parametrize(
+    ("kind", "quantity"), [("pfy", "intensity"), ("ipfy", "inverse PFY")]
+)
+def test_an_inverse_yield_is_no_intensity(kind, quantity):
+    dataset = compared(np.linspace(770.0, 800.0, 31))
+    dataset.attrs["region"] = json.dumps({"kind": kind})
+    dataset["intensity"].attrs["units"] = "1"
+    above = comparison_figure(dataset, "comparison").axes[0]
+    assert above.get_ylabel() == f"{quantity} / common factor (1)"
+
+
 def test_the_ratio_of_a_feature_is_named():
     dataset = compared(np.linspace(770.0, 800.0, 31))
     ratios = {"ratio": [1.5, 2.0], "ratio_lower": [1.4, 1.8], "ratio_upper": [1.6, 2.2]}

@@ -198,3 +198,5 @@ def test_the_lines_of_a_sample_have_a_panel_each_with_a_point_for_each_pass():
     np.testing.assert_allclose(heights, [525.0, 525.1])
     labels = [label.get_text() for label in second.get_xticklabels()]
     assert labels == ["scan0000", "scan0001"]
+    figure.canvas.draw()
+    assert not any(axes.yaxis.get_offset_text().get_text() for axes in figure.axes)

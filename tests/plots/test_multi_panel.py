@@ -49,6 +49,10 @@ def test_absorption_has_a_row_a_channel_and_a_column_an_edge(rixs_map, inside):
     assert figure.axes[0].get_ylabel() == "TFY (normalised)"
     legend = figure.axes[0].get_legend().get_texts()
     assert [text.get_text() for text in legend] == ["a", "b"]
+    legends = [axes.get_legend() for axes in figure.axes if axes.get_visible()]
+    bands, _, bars = (legend.get_title().get_text() for legend in legends)
+    assert bands == "bands: one standard deviation"
+    assert bars == "bars: one standard deviation"
     inside(figure)
 
 

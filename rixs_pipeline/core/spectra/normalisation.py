@@ -70,7 +70,7 @@ def scale_values(
     energy, intensity, errors : f8 (n,)
         eV, and any unit; NaN where there is no value.
     scale : Scale or Limits
-        MAX: the maximum of a local parabola (`local_maximum`), above the baseline.
+        MAX: the maximum of a local fit (`local_maximum`), above the baseline.
         AREA: trapezoids, in eV.
         Limits: the mean over `low <= E < high`, eV.
         EDGE: straight lines through the points before and after the edge, unweighted

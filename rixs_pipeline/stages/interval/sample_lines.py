@@ -23,6 +23,7 @@ RESONANT_K_EV = 40.0
 RESONANT_L_EV = 60.0
 PEAK_WIDTH_EV = 3.0  # over which counts are added to find the peak of a line
 PEAK_RANGE_EV = 5.0  # between table and sample: chemistry, and drift
+CHEMISTRY_EV = 2.0  # between table and sample without drift
 PEAK_SIGMAS = 5.0  # by which the peak stands above the ends of its window
 INCIDENT_DECIMALS = 1  # of incident energies that count as equal
 MAX_ERROR_EV = 0.5  # of a position that is used
@@ -120,12 +121,14 @@ def line_positions(
     for name, line_energy in lines.items():
         if not edges[0] < line_energy - WINDOW_EV < line_energy + WINDOW_EV < edges[-1]:
             continue
-        for group, members in _groups(scans, name, line_energy).items():
-            rows = np.array([scan for scan, _ in members])
+        groups = _groups(scans, name, line_energy)
+        peaks = {}
+        for group, members in groups.items():
             template = sum(scans[scan].counts[piece] for scan, piece in members)
-            peak = _find_peak(np.asarray(template), centres, line_energy)
-            if peak is None:
-                continue
+            peaks[group] = _find_peak(np.asarray(template), centres, line_energy)
+        for group, peak in _emitted(peaks, line_energy).items():
+            members = groups[group]
+            rows = np.array([scan for scan, _ in members])
             member_names = [(scans[scan].scan.name, piece) for scan, piece in members]
             key = (name, *member_names)
             if key not in memo:
@@ -161,6 +164,31 @@ def line_positions(
             )
             names += [name] * n
     return MeasuredLines(observations.positions(), tuple(names))
+
+
+def _emitted(
+    peaks: Mapping[_Group, float | None], line_energy: float
+) -> dict[_Group, float]:
+    """Return the peaks of a line without those that are elastic light.
+
+    A sample that lacks the element shows elastic light alone: its peak stands at the
+    incident energies of a piece, off the line, and other pieces of the edge have none.
+    """
+
+    def may_be_elastic(group: _Group, peak: float) -> bool:
+        is_off_line = abs(peak - line_energy) > CHEMISTRY_EV
+        incident = group.incident or (np.inf,)
+        return is_off_line and min(incident) < peak < max(incident)
+
+    found = {group: peak for group, peak in peaks.items() if peak is not None}
+    of_line, missing = set(), set()  # sample and edge
+    for group, peak in peaks.items():
+        if peak is None:
+            missing.add(group[:2])
+        elif not may_be_elastic(group, peak):
+            of_line.add(group[:2])
+    elastic = missing - of_line
+    return {group: peak for group, peak in found.items() if group[:2] not in elastic}
 
 
 def _find_peak(

@@ -48,6 +48,36 @@ def test_the_error_is_that_of_the_points() -> None:
     assert np.mean(heights) - true < 0.4 * noise
 
 
+# shoulders of metal L3 edges: (position, half width, height)
+MULTIPLETS = {
+    "nickel": [(853.1, 0.45, 0.75), (855.1, 0.75, 1.0)],
+    "manganese": [(640.4, 0.5, 0.3), (642.0, 0.6, 0.6), (643.4, 0.8, 1.0)],
+    "heated": [(640.4, 0.5, 0.45), (642.0, 0.6, 0.7), (643.4, 0.8, 1.0)],
+}
+
+
+def multiplet(name, energy):
+    return sum(h / (1 + ((energy - at) / w) ** 2) for at, w, h in MULTIPLETS[name])
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01, 0.03])
+@pytest.mark.parametrize("name", MULTIPLETS)
+def test_the_top_of_a_multiplet_is_not_cut_off(name, noise) -> None:
+    """At three quarters of the height, shoulders would widen the fit."""
+    first = MULTIPLETS[name][0][0] - 4
+    energy = np.arange(first, first + 12, 0.07)
+    clean, rng = multiplet(name, energy), np.random.default_rng(4)
+    is_valid = np.ones(len(energy), dtype=bool)
+    heights, errors = [], []
+    for _ in range(100 if noise else 1):
+        values = clean + rng.normal(0, noise, len(energy)) * clean.max()
+        maximum = find_local_maximum(energy, values, is_valid)
+        heights.append(maximum.weights @ values / clean.max())
+        errors.append(noise * np.linalg.norm(maximum.weights))
+    assert np.mean(heights) == pytest.approx(1, abs=0.008)
+    assert np.std(heights) <= 1.35 * np.mean(errors)
+
+
 def test_a_spectrum_that_rises_to_its_end_has_its_maximum_there() -> None:
     maximum = find_local_maximum(ENERGY, ENERGY - 770.0, VALID)
     assert maximum.position == pytest.approx(ENERGY[-1])
