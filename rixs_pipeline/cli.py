@@ -17,6 +17,7 @@ import typer
 
 from rixs_pipeline import __version__, interrupt
 from rixs_pipeline.errors import INTERNAL_ERROR, InputError, RixsError, UsageError
+from rixs_pipeline.runner import array_libraries
 
 if TYPE_CHECKING:
     from rixs_pipeline.runner.run import Config, Options, Summary
@@ -121,6 +122,7 @@ def main() -> None:
     Errors that users can mend are one line and an exit code, never a traceback.
     """
     gc.set_threshold(GC_THRESHOLD)
+    array_libraries.hide()
     for name in BLAS_THREADS:  # before numpy is loaded: workers share the work instead
         os.environ.setdefault(name, "1")
     for stream in (sys.stdout, sys.stderr):

@@ -12,18 +12,7 @@ from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.config.execution import LOCAL_SCHEDULERS
 from rixs_pipeline.runner.executor import Executor, available_cores
 
-# what worker processes need, and takes long to load
-PRELOADED = (
-    "rixs_pipeline.cli",
-    "rixs_pipeline.runner.pipeline",
-    "rixs_pipeline.core.compiled_loops",
-    "rixs_pipeline.stages.figures.plan",
-    "rixs_pipeline.plots.maps",
-    "rixs_pipeline.plots.spectra",
-    "matplotlib.backends.backend_agg",
-    *(f"scipy.{part}" for part in ("fft", "linalg", "ndimage", "optimize", "signal")),
-    "xarray",
-)
+PRELOADED = ("rixs_pipeline.runner.preloaded",)
 
 
 class Executors(NamedTuple):

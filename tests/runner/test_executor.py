@@ -242,36 +242,6 @@ def test_work_that_kills_its_workers_is_given_up_in_one_line() -> None:
         mapped(executor, die, [1])
 
 
-LEFT_OUT = """
-import sys
-from rixs_pipeline.config import ExecutionConfig
-from rixs_pipeline.runner.executor import Executor
-if sys.argv[1] == "used":
-    import dask
-serial = ExecutionConfig(scheduler="serial")
-with Executor(serial), Executor(serial):
-    print("dask.array" in sys.modules)
-import dask.array
-print(dask.array.zeros(4, chunks=2).sum().compute())
-"""
-
-
-@pytest.mark.parametrize(
-    ("dask_is", "left_out"), [("unused", "True"), ("used", "False")]
-)
-def test_arrays_of_dask_are_there_afterwards_and_always_for_who_uses_dask(
-    dask_is: str, left_out: str
-) -> None:
-    """As in a notebook."""
-    done = subprocess.run(
-        [sys.executable, "-c", LEFT_OUT, dask_is],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == [left_out, "0.0"]
-
-
 def test_no_scheduler_at_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "CONNECT_TIMEOUT_S", 0.3)
     with (

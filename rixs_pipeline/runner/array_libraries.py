@@ -1,0 +1,28 @@
+"""Array libraries that xarray would import, and that this program has no arrays of.
+
+When xarray first sees an array it imports dask and pint, where they are installed, to
+ask whether the array is one of theirs. That takes 0.12 s of processor time in each
+process.
+"""
+
+import sys
+
+NAMES = ("dask", "pint")
+
+
+def hide() -> None:
+    """Make this process unable to import the libraries, unless it has them already.
+
+    For the processes of the command line: in a notebook they may be needed. Nothing is
+    hidden once xarray is there, which remembers what is installed.
+    """
+    if "xarray" not in sys.modules:
+        for name in NAMES:
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # not there
+
+
+def show() -> None:
+    """Let this process import the libraries again."""
+    for name in NAMES:
+        if sys.modules.get(name, "not hidden") is None:
+            del sys.modules[name]
