@@ -40,6 +40,7 @@ POINTS_MARGIN = 0.015  # of the range of incident points, at both ends of the ax
 MANY_POINTS = 120  # from here on dots are smaller
 LITTLE_EXPOSURE = 0.1  # of the median: less does not determine the intensity axis
 SAME_ENERGY_EV = 1e-3
+NO_ERRORS = "the log has no errors of readings"
 BAND_LIMIT = 1.5  # bands determine the intensity axis up to this multiple of the bars
 INFINITE_BAND = 100.0  # a band without upper end goes to this multiple of the intensity
 OVERVIEW_COLUMNS = 3
@@ -80,7 +81,7 @@ def spectrum_figure(
     _draw_spectrum(axes, spectrum, style.BLUE, window)
     subtitle = f"{style.BARS}; band: 95 %" if _has_band(spectrum) else ""
     if spectrum.attrs.get("kind") == "reading":
-        subtitle = "the log has no errors of readings"
+        subtitle = NO_ERRORS
     if _has_elastic_line(spectrum):
         _draw_elastic_line(axes, spectrum)
         subtitle += "; dashed: elastic line, subtracted"
@@ -185,8 +186,12 @@ def overlay_figure(spectra: Mapping[str, xr.Dataset], title: str) -> Figure:
     for number, label in enumerate(spectra):
         colour = style.series_colour(number)
         _draw_spectrum(axes, ordered[number], colour, window, label)
-    bands = "; bands: 95 %" if any(map(_has_band, ordered)) else ""
-    _finish_panel(axes, ordered, window, f"{style.BARS}{bands}")
+    subtitle = (
+        f"{style.BARS}; bands: 95 %" if any(map(_has_band, ordered)) else style.BARS
+    )
+    if all(spectrum.attrs.get("kind") == "reading" for spectrum in ordered):
+        subtitle = NO_ERRORS
+    _finish_panel(axes, ordered, window, subtitle)
     for note in notes:
         axes.plot([], [], ls="", label=_shorten_note(note))
     style.add_legend(axes)

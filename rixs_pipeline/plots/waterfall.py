@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rixs_pipeline.plots import labels, style
 from rixs_pipeline.plots.options import current_options
 from rixs_pipeline.plots.spectrum_data import (
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LABEL_SHARE = 0.2  # of the width of a panel, that a label takes
 SHIFT = 0.6  # between spectra, as a fraction of the highest intensity
 WIDTH_INCHES = 6.5
 HEIGHT_INCHES = 2.0  # without spectra
@@ -90,12 +93,18 @@ def draw_waterfall(
         axes.errorbar(
             energy, intensity + zero, errors, color=colour, lw=1.0, elinewidth=0.5
         )
+        is_near = np.abs(energy - label_position) < LABEL_SHARE * (
+            window.high - window.low
+        )
+        ends = (intensity + np.nan_to_num(errors))[is_near]
+        highest = np.nanmax(ends, initial=0.0)
         axes.annotate(
             label,
-            (label_position, zero),
-            (-5 if is_loss else 5, 7),
+            (label_position, zero + highest),
+            (-5 if is_loss else 5, 3),
             textcoords="offset points",
             ha="right" if is_loss else "left",
+            va="bottom",
             size=style.SMALL_SIZE,
             color=colour,
         )

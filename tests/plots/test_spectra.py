@@ -248,6 +248,19 @@ def test_a_spectrum_without_an_edge_says_so(make_spectrum, inside):
     assert title == "O_PFY: no significant edge"
 
 
+def test_readings_of_logs_have_no_bars(make_spectrum):
+    spectrum = make_spectrum()
+    assert (
+        spectra.overlay_figure({"a": spectrum}, "PFY")
+        .axes[0]
+        .get_title(loc="left")
+        .startswith("bars: one standard deviation")
+    )
+    reading = spectrum.assign_attrs(kind="reading")
+    axes = spectra.overlay_figure({"a": reading, "b": reading}, "TEY").axes[0]
+    assert axes.get_title(loc="left") == "the log has no errors of readings"
+
+
 def test_an_overlay_leaves_out_what_is_not_normalised(make_spectrum, inside):
     without = make_spectrum().assign_attrs(not_normalised=REASON, no_edge=REASON)
     channels = {"TEY": make_spectrum(), "PFY": without}

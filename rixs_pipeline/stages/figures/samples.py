@@ -243,6 +243,8 @@ def comparison_figures(
             yield PlannedFigure(path, tests[region], plot, options)
         else:
             overlay = {sample: regions[region] for sample, regions in by_sample.items()}
+            label = labels.spectrum_label(region, next(iter(overlay.values())))
+            title = f"{compared.title}: {label}"
             plot = partial(spectra.overlay_figure, overlay, title)
             yield PlannedFigure(path, overlay, plot, options)
 
