@@ -8,6 +8,7 @@ const DIVERGING = ["#2d004b", "#542788", "#8073ac", "#b2abd2", "#f7f7f7", "#fdb8
 const HANDLE = 8; // pixels from a border, within which it is dragged
 const FINGER = 22; // the same for a finger
 const STEP_EV = 0.1; // limits are rounded to it
+const LEAST_MARGIN_EV = 5; // beside a region, in its zoom
 const ARRAYS = {1: Uint8Array, 2: Uint16Array, 4: Uint32Array};
 
 function palette(colours) { // 256 colours as RGB
@@ -171,7 +172,7 @@ class MapView {
     const box = this.box(), l = this.place;
     if (this.state.zoom || !box) return this.set({zoom: null});
     const [low, high] = [l.y[2].inverse(box[3]), l.y[2].inverse(box[1])];
-    const margin = (high - low) / 2;
+    const margin = Math.max((high - low) / 2, LEAST_MARGIN_EV);
     return this.set({zoom: [Math.max(low - margin, l.y[0]), Math.min(high + margin, l.y[1])]});
   }
 
@@ -371,7 +372,8 @@ class MapView {
 
   pictureNote(width, together) {
     const {view, least} = this.state, texts = [];
-    const bins = `${together} bins together, ${Number(width.toPrecision(3))} eV`;
+    const size = `${Number(width.toPrecision(3))} eV`;
+    const bins = together > 1 ? `${together} bins together, ${size}` : `bins of ${size}`;
     texts.push(least > 0 ? `Picture: ${bins}, merged with their neighbours to blocks of at least `
       + `${least} photons.` : `Picture: ${bins}.`);
     if (this.other && view !== "A")
