@@ -1,4 +1,8 @@
-"""Fit a correction of the pulse height, compiled. `corrections` gives the formulae."""
+"""Fit a correction of the pulse height. `corrections` gives the formulae.
+
+The loop over pulses is compiled; linear algebra is left to numpy, with which it would
+take 6 s to compile.
+"""
 
 from typing import NamedTuple
 
@@ -88,7 +92,6 @@ def look_up(table: FloatArray, line: IntArray, position: FloatArray) -> FloatArr
     return out
 
 
-@compiled
 def fit_correction(
     pulses: ShiftedPulses, tables: LineTables, prior: GaussianPrior, start: FloatArray
 ) -> FloatArray:
@@ -118,12 +121,11 @@ def fit_correction(
         gradient = likelihood_gradient - prior.precision * distance
         step = np.linalg.solve(normal, gradient)
         parameters += step
-        if np.sum(step * gradient) < CONVERGED:
+        if step @ gradient < CONVERGED:
             break
     return parameters
 
 
-@compiled
 def every_second(pulses: ShiftedPulses, first: int) -> ShiftedPulses:
     """Return every second pulse from the first (0 or 1) on."""
     return ShiftedPulses(
@@ -133,7 +135,6 @@ def every_second(pulses: ShiftedPulses, first: int) -> ShiftedPulses:
     )
 
 
-@compiled
 def cross_validate(
     pulses: ShiftedPulses, tables: LineTables, prior: GaussianPrior, start: FloatArray
 ) -> CrossValidation:

@@ -108,8 +108,8 @@ def energy_at_any_time(
     FloatArray
         f8 (event,), eV.
     """
-    columns = _contiguous(pulse_height, pretrigger_mean, phase, params)
-    return np.asarray(_kernels().pulse_energies(*columns))
+    heights = corrected_pulse_height(pulse_height, pretrigger_mean, phase, params)
+    return curve_energy(heights, params)
 
 
 def corrected_pulse_height(
@@ -160,11 +160,14 @@ def correction_derivatives(
     CorrectionDerivatives
         Energies with the parameters in `block` at zero, and the derivatives.
     """
+    uncorrected = params.copy()
+    uncorrected[block] = 0.0
+    heights = corrected_pulse_height(pulse_height, pretrigger_mean, phase, uncorrected)
     kernels = _kernels()
-    is_phase = block == PHASE
-    derive = kernels.phase_derivatives if is_phase else kernels.drift_derivatives
+    slope = kernels.curve_slopes(*_contiguous(heights, params))
     columns = _contiguous(pulse_height, pretrigger_mean, phase, params)
-    return CorrectionDerivatives(*derive(*columns))
+    derivatives = kernels.effect_derivatives(*columns, slope, block == PHASE)
+    return CorrectionDerivatives(curve_energy(heights, params), derivatives)
 
 
 def drift_basis(
@@ -342,8 +345,14 @@ def interpolated_energy(
 
 
 def _contiguous(*columns: FloatArray) -> tuple[FloatArray, ...]:
-    """Return the columns as the compiled code takes them."""
-    return tuple(np.ascontiguousarray(column, dtype=np.float64) for column in columns)
+    """Return the columns as the compiled code takes them.
+
+    It would be compiled again for an array that is read-only.
+    """
+    contiguous = [np.ascontiguousarray(column, np.float64) for column in columns]
+    return tuple(
+        column if column.flags.writeable else column.copy() for column in contiguous
+    )
 
 
 def _kernels() -> Any:

@@ -1,7 +1,5 @@
 """The energy function, compiled. `function` gives the formulae in arrays."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from rixs_pipeline.core.energy import layout
@@ -27,13 +25,6 @@ N_PHASE = layout.N_PHASE
 # An index that cannot be negative needs no test for it; with the test, loops are not
 # vectorised.
 Index = np.uint64
-
-
-class EnergyDerivatives(NamedTuple):
-    """Energies (pulse,) without a correction; derivatives (parameter, pulse), eV."""
-
-    energy: FloatArray
-    derivatives: FloatArray
 
 
 @compiled
@@ -71,7 +62,10 @@ def correct_heights(
     for i in range(len(height)):
         drift = (d0 + d1 * (height[i] * inverse - 1.0)) * (base[i] - base_ref)
         out[i] = height[i] * (1.0 - drift)
-    if not np.any(p != 0.0):
+    is_zero = True
+    for k in range(N_PHASE):
+        is_zero &= p[k] == 0.0
+    if is_zero:
         return
     c0, c1, c2 = params[CENTRE], params[CENTRE + 1], params[CENTRE + 2]
     inverse_width = 1.0 / params[HALF_WIDTH]
@@ -207,31 +201,6 @@ def curve_energies(heights: FloatArray, params: FloatArray) -> FloatArray:
 
 
 @compiled
-def pulse_energies(
-    height: FloatArray, base: FloatArray, phase: FloatArray, params: FloatArray
-) -> FloatArray:
-    """Return the energies (pulse,), eV, of pulses at any time.
-
-    Parameters
-    ----------
-    height, base, phase
-        Pulse height, pretrigger mean and arrival phase, f8 (pulse,).
-    params
-        f8 (N_PARAMS,).
-
-    Returns
-    -------
-    FloatArray
-        f8 (pulse,), eV.
-    """
-    out = np.empty(len(height))
-    correct_heights(height, base, phase, params, out)
-    polynomials = spline_polynomials(params)
-    evaluate_curve(out, params[LOWEST], params[STEP], polynomials, out)
-    return out
-
-
-@compiled
 def interpolate(
     before: FloatArray, after: FloatArray, weight: float, out: FloatArray
 ) -> None:
@@ -288,7 +257,7 @@ def interpolated_energies(
 def curve_heights(energies: FloatArray, params: FloatArray) -> FloatArray:
     """Return the corrected pulse heights at which a rising curve reaches energies.
 
-    Newton steps from the linear interpolation between the knots.
+    Newton steps from the middle of the interval between two knots.
 
     Parameters
     ----------
@@ -302,22 +271,34 @@ def curve_heights(energies: FloatArray, params: FloatArray) -> FloatArray:
     FloatArray
         f8 (n,).
     """
-    knots = params[LOWEST] + params[STEP] * np.arange(N_INTERVALS + 1)
-    out = np.interp(energies, curve_energies(knots, params), knots)
-    for _ in range(NEWTON_STEPS):
-        difference = curve_energies(out, params) - energies
-        step = difference / curve_slopes(out, params)
-        out -= step
-        if not np.any(np.abs(step) > 1e-12 * params[STEP]):
-            break
+    rows = spline_polynomials(params)
+    out = np.empty(len(energies))
+    for i in range(len(energies)):
+        k = 0
+        while k <= N_INTERVALS and energies[i] >= rows[k + 1, 0]:
+            k += 1
+        c0, c1, c2, c3 = rows[k, 0], rows[k, 1], rows[k, 2], rows[k, 3]
+        t = 0.5
+        for _ in range(NEWTON_STEPS):
+            difference = c0 + t * (c1 + t * (c2 + t * c3)) - energies[i]
+            step = difference / (c1 + t * (2.0 * c2 + 3.0 * t * c3))
+            t -= step
+            if not abs(step) > 1e-12:
+                break
+        out[i] = params[LOWEST] + params[STEP] * (k - 1.0 + t)
     return out
 
 
 @compiled
-def phase_derivatives(
-    height: FloatArray, base: FloatArray, phase: FloatArray, params: FloatArray
-) -> EnergyDerivatives:
-    """Return energies without the phase correction, and derivatives by its parameters.
+def effect_derivatives(
+    height: FloatArray,
+    base: FloatArray,
+    phase: FloatArray,
+    params: FloatArray,
+    slope: FloatArray,
+    of_phase: bool,
+) -> FloatArray:
+    """Return the derivatives of energies by the parameters of a correction.
 
     Parameters
     ----------
@@ -325,25 +306,28 @@ def phase_derivatives(
         Pulse height, pretrigger mean and arrival phase, f8 (pulse,).
     params
         f8 (N_PARAMS,).
+    slope
+        Of the gain curve, f8 (pulse,), eV per unit of pulse height.
+    of_phase
+        Whether the correction is that of the phase; else that of the drift.
 
     Returns
     -------
-    EnergyDerivatives
-        Derivatives (9, pulse).
+    FloatArray
+        f8 (parameter, pulse), eV.
     """
-    uncorrected = params.copy()
-    uncorrected[PHASE : PHASE + N_PHASE] = 0.0
-    heights = np.empty(len(height))
-    derivatives = np.empty((N_PHASE, len(height)))
-    correct_heights(height, base, phase, uncorrected, heights)
-    slope = curve_slopes(heights, params)
+    derivatives = np.empty((N_PHASE if of_phase else 2, len(height)))
     c0, c1, c2 = params[CENTRE], params[CENTRE + 1], params[CENTRE + 2]
     for i in range(len(height)):
         u = height[i] / params[HEIGHT_REF]
+        per_effect = -slope[i] * height[i]
+        if not of_phase:
+            derivatives[0, i] = per_effect * (base[i] - params[PRETRIGGER_REF])
+            derivatives[1, i] = derivatives[0, i] * (u - 1.0)
+            continue
         x = (phase[i] - (c0 + u * (c1 + u * c2))) / params[HALF_WIDTH]
         x = -1.0 if x < -1.0 else x
         x = 1.0 if x > 1.0 else x
-        per_effect = -slope[i] * height[i]
         first_order = per_effect * x
         second_order = per_effect * (x * x - 1.0 / 3.0)
         third_order = per_effect * x * (x * x - 0.6)
@@ -354,37 +338,4 @@ def phase_derivatives(
             first_order = first_order * u
             second_order = second_order * u
             third_order = third_order * u
-    return EnergyDerivatives(curve_energies(heights, params), derivatives)
-
-
-@compiled
-def drift_derivatives(
-    height: FloatArray, base: FloatArray, phase: FloatArray, params: FloatArray
-) -> EnergyDerivatives:
-    """Return energies without the drift correction, and derivatives by its parameters.
-
-    Parameters
-    ----------
-    height, base, phase
-        Pulse height, pretrigger mean and arrival phase, f8 (pulse,).
-    params
-        f8 (N_PARAMS,).
-
-    Returns
-    -------
-    EnergyDerivatives
-        Derivatives (2, pulse).
-    """
-    uncorrected = params.copy()
-    uncorrected[DRIFT] = 0.0
-    uncorrected[DRIFT + 1] = 0.0
-    heights = np.empty(len(height))
-    derivatives = np.empty((2, len(height)))
-    correct_heights(height, base, phase, uncorrected, heights)
-    slope = curve_slopes(heights, params)
-    for i in range(len(height)):
-        difference = base[i] - params[PRETRIGGER_REF]
-        derivatives[0, i] = -slope[i] * height[i] * difference
-        relative_height = height[i] / params[HEIGHT_REF]
-        derivatives[1, i] = derivatives[0, i] * (relative_height - 1.0)
-    return EnergyDerivatives(curve_energies(heights, params), derivatives)
+    return derivatives

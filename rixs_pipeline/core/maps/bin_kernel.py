@@ -36,14 +36,14 @@ N_CUTS = 6  # as `cuts.CUT_NAMES`
 
 @compiled
 def find_point_slices(
-    time_ns: IntArray, start_ns: IntArray, end_ns: IntArray
+    records: PulseColumns, start_ns: IntArray, end_ns: IntArray
 ) -> PointSlices:
     """Return the records of each point, found by bisection: few records are read.
 
     Parameters
     ----------
-    time_ns
-        Times of the records, i8 (record,), ascending, ns since 1970.
+    records
+        Columns of the records in order of time.
     start_ns, end_ns
         Half-open windows of the points, i8 (point,): start <= time < end.
 
@@ -52,6 +52,7 @@ def find_point_slices(
     PointSlices
         First record of each point and the one after its last.
     """
+    time_ns = records.time_ns
     first = np.empty(len(start_ns), np.int64)
     stop = np.empty(len(start_ns), np.int64)
     for j in range(len(start_ns)):
@@ -71,7 +72,7 @@ def find_point_slices(
 
 @compiled
 def blind_time_ns(
-    time_ns: IntArray,
+    records: PulseColumns,
     points: PointSlices,
     start_ns: IntArray,
     end_ns: IntArray,
@@ -81,8 +82,8 @@ def blind_time_ns(
 
     Parameters
     ----------
-    time_ns
-        Times of the records, i8 (record,), ascending, ns since 1970.
+    records
+        Columns of the records in order of time.
     points
         Records of each point.
     start_ns, end_ns
@@ -99,7 +100,7 @@ def blind_time_ns(
     for j in range(len(start_ns)):
         blind_until = start_ns[j]
         for i in range(max(points.first[j] - 1, 0), points.stop[j]):
-            time = time_ns[Index(i)]
+            time = records.time_ns[Index(i)]
             begin = max(time, blind_until)
             blind_until = max(blind_until, min(time + hold_off_ns, end_ns[j]))
             blind[j] += max(blind_until - begin, 0)
@@ -107,11 +108,9 @@ def blind_time_ns(
 
 
 @compiled
-def prefetch_quarter(address: int, size: int, quarter: int) -> None:
-    """Bring one quarter of the `size` bytes at an address into the cache."""
-    begin = address + quarter * size // 4
-    end = address + (quarter + 1) * size // 4
-    for line in range(begin, end, CACHE_LINE):
+def prefetch_bytes(address: int, size: int) -> None:
+    """Bring the `size` bytes at an address into the cache."""
+    for line in range(address, address + size, CACHE_LINE):
         prefetch(line)
 
 
@@ -329,14 +328,15 @@ def bin_records(
     block = np.empty((4, BLOCK))
     energy = np.empty(BLOCK)
     rounded = np.empty(BLOCK, np.float32)
-    time_since_last = np.full(BLOCK, np.inf)
+    time_since_last = np.empty(BLOCK)
+    time_since_last[:] = np.inf
     accepted = np.empty(BLOCK, np.bool_)
     bin_index = np.empty(BLOCK, np.int64)
     n_accepted = np.zeros(len(points.first), np.int64)
     n_countable = np.zeros(len(points.first), np.int64)
     cut_counts = np.zeros(N_CUTS, np.int64)
     n_written = 0
-    n_bytes = BLOCK * time_ns.strides[0]
+    quarter = BLOCK * time_ns.strides[0] // 4
     for j in range(len(points.first)):
         share = points.later_share[j]
         kernels.interpolate(params[:1], params[1:], share, point_params)
@@ -350,7 +350,7 @@ def bin_records(
             # takes only so many requests at once.
             next_block = time_ns.ctypes.data + (begin + BLOCK) * time_ns.strides[0]
             load_block(records, begin, block[:, :n])
-            prefetch_quarter(next_block, n_bytes, 0)
+            prefetch_bytes(next_block, quarter)
             if with_time_cut:
                 fill_time_since_last(begin, time_ns, time_since_last[:n])
             n_countable[j] += count_at_least(time_since_last[:n], limits[TIME_CUT, 0])
@@ -362,7 +362,7 @@ def bin_records(
                 accepted,
                 cut_counts,
             )
-            prefetch_quarter(next_block, n_bytes, 1)
+            prefetch_bytes(next_block + quarter, quarter)
             kernels.correct_heights(
                 block[HEIGHT, :n],
                 block[PRETRIGGER, :n],
@@ -370,7 +370,7 @@ def bin_records(
                 pixel_params,
                 energy[:n],
             )
-            prefetch_quarter(next_block, n_bytes, 2)
+            prefetch_bytes(next_block + 2 * quarter, quarter)
             kernels.evaluate_curve(
                 energy[:n],
                 pixel_params[LOWEST],
@@ -378,7 +378,7 @@ def bin_records(
                 polynomials,
                 energy[:n],
             )
-            prefetch_quarter(next_block, n_bytes, 3)
+            prefetch_bytes(next_block + 3 * quarter, quarter)
             for i in range(n):
                 rounded[i] = np.float32(energy[i])
             find_bins(rounded[:n], accepted, options.bins, n_bins, bin_index)

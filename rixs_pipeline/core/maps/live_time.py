@@ -8,7 +8,7 @@ import numpy as np
 
 from rixs_pipeline.core.maps import pile_up
 from rixs_pipeline.core.maps.scan_counts import ScanCounts
-from rixs_pipeline.types import BoolArray, FloatArray, IntArray
+from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PulseColumns
 
 MIN_PREDICTED = 20.0  # triggers: none where more are predicted is no chance
 
@@ -22,7 +22,7 @@ class EffectiveLiveTime:
 
 
 def live_time_held_off(
-    time_ns: IntArray, start_ns: IntArray, end_ns: IntArray, hold_off: float
+    records: PulseColumns, start_ns: IntArray, end_ns: IntArray, hold_off: float
 ) -> FloatArray:
     """Return the time of each point without a trigger less than a hold-off ago.
 
@@ -31,9 +31,9 @@ def live_time_held_off(
 
     Parameters
     ----------
-    time_ns
-        Triggers of one pixel, i8 (trigger,), ascending; including the last one before a
-        point, whose hold-off reaches into it.
+    records
+        Of one pixel in order of time, one for each trigger; including the last one
+        before a point, whose hold-off reaches into it.
     start_ns, end_ns
         Windows of the points, i8 (point,).
     hold_off
@@ -47,8 +47,8 @@ def live_time_held_off(
     from rixs_pipeline.core.maps import bin_kernel  # numba: slow import
 
     hold_off_ns = round(hold_off * 1e9)
-    points = bin_kernel.find_point_slices(time_ns, start_ns, end_ns)
-    blind = bin_kernel.blind_time_ns(time_ns, points, start_ns, end_ns, hold_off_ns)
+    points = bin_kernel.find_point_slices(records, start_ns, end_ns)
+    blind = bin_kernel.blind_time_ns(records, points, start_ns, end_ns, hold_off_ns)
     return np.asarray((end_ns - start_ns - blind) / 1e9)
 
 

@@ -16,7 +16,6 @@ class PixelPulses(NamedTuple):
     height: FloatArray
 
 
-@exact
 def select_pulses(
     time_ns: IntArray, height: Float32Array, start_ns: int, end_ns: int
 ) -> PixelPulses:
@@ -34,19 +33,11 @@ def select_pulses(
     PixelPulses
         In the order of the records.
     """
-    times = np.empty(len(time_ns), np.int64)
-    heights = np.empty(len(time_ns))
-    n = 0
-    for i in range(len(time_ns)):
-        value = np.float64(height[i])
-        if 0.0 < value < np.inf and start_ns <= time_ns[i] < end_ns:
-            times[n] = time_ns[i]
-            heights[n] = value
-            n += 1
-    return PixelPulses(times[:n], heights[:n])
+    is_in_window = (time_ns >= start_ns) & (time_ns < end_ns)
+    is_usable = is_in_window & (height > 0) & (height < np.inf)
+    return PixelPulses(time_ns[is_usable], height[is_usable].astype(np.float64))
 
 
-@exact
 def quantile(values: FloatArray, share: float) -> float:
     """Return a quantile of finite values (n,), linear between ranks as `np.quantile`.
 

@@ -92,11 +92,11 @@ def align_task(
     AlignTask
         Of all its pixels.
     """
-    step = slice(None, None, _point_step(scan, energies))
+    used = np.arange(0, len(scan.points), _point_step(scan, energies))
     points = Points(
-        incident_energy=scan.points.incident_energy[step],
-        start_ns=scan.points.start_ns[step],
-        end_ns=scan.points.end_ns[step],
+        incident_energy=scan.points.incident_energy[used],
+        start_ns=scan.points.start_ns[used],
+        end_ns=scan.points.end_ns[used],
     )
     n_points = len(points)
     n_parts = n_points * -(-MAX_PIECES // max(n_points, 1))

@@ -74,7 +74,7 @@ class ExposedWindows:
         """
         if hold_off > records.dead_time:
             seconds = live_time_held_off(
-                records.columns.time_ns, self.start_ns, self.end_ns, hold_off
+                records.columns, self.start_ns, self.end_ns, hold_off
             )
         else:
             # Dead time does not extend: a trigger is followed by exactly one record.
@@ -112,8 +112,7 @@ def find_exposed_windows(
     from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
 
     row, start_ns, end_ns = _subtract(points, stretches)
-    time_ns = records.columns.time_ns
-    slices = bin_kernel.find_point_slices(time_ns, start_ns, end_ns)
+    slices = bin_kernel.find_point_slices(records.columns, start_ns, end_ns)
     return ExposedWindows(row, start_ns, end_ns, slices, stretches.error)
 
 

@@ -76,9 +76,7 @@ def find_point_records(path: Path, points: Points) -> PointRecords:
 
     off_file = off.open_file(path, int(points.end_ns.max(initial=0)))
     columns = off.columns(off_file.records)
-    slices = bin_kernel.find_point_slices(
-        columns.time_ns, points.start_ns, points.end_ns
-    )
+    slices = bin_kernel.find_point_slices(columns, points.start_ns, points.end_ns)
     return PointRecords(
         pixel=off.pixel_number(path),
         points=points,

@@ -40,16 +40,34 @@ def test_folder_is_in_the_users_numba_cache(
     assert compiled_folder().parent == tmp_path
 
 
+@pytest.mark.parametrize("is_read_only", [False, True])
 def test_folder_is_beside_the_sources_or_in_the_users_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_folder: None
+    is_read_only: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fresh_folder: None,
 ) -> None:
+    beside, in_cache = compile_module.CORE / "__pycache__", tmp_path / "rixs-pipeline"
+    writable = [in_cache] if is_read_only else [beside, in_cache]
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    monkeypatch.setattr(compile_module.os, "access", lambda path, mode: True)
-    assert compiled_folder().parent == compile_module.CORE / "__pycache__"
-    compiled_folder.cache_clear()
-    monkeypatch.setattr(compile_module.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(compile_module, "_can_write", writable.__contains__)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert compiled_folder().parent == tmp_path / "rixs-pipeline"
+    assert compiled_folder().parent == writable[0]
+
+
+def test_without_a_folder_code_is_compiled_and_not_kept(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fresh_folder: None,
+) -> None:
+    cache = tmp_path / "cache"
+    cache.write_text("a file where the folder would be")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(cache))
+    add_one = compiled(lambda x: x + 1)
+    assert add_one(1) == 2
+    assert compiled_folder() is None
+    assert f"(tried {cache})" in caplog.text
 
 
 def test_the_users_setting_of_numba_is_restored(

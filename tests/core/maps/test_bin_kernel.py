@@ -63,8 +63,9 @@ def random_points(seed: int, number: int, pulses: PulseColumns) -> PointBatch:
     """Points with disjoint windows and gaps between them, and their records."""
     rng = np.random.default_rng(seed)
     limits = np.sort(rng.choice(10**10, 2 * number, replace=False)).reshape(-1, 2)
-    slices = bin_kernel.find_point_slices(pulses.time_ns, limits[:, 0], limits[:, 1])
-    by_search = binning.find_point_slices(pulses.time_ns, limits[:, 0], limits[:, 1])
+    start, end = limits.T.copy()
+    slices = bin_kernel.find_point_slices(pulses, start, end)
+    by_search = binning.find_point_slices(pulses.time_ns, start, end)
     np.testing.assert_array_equal(slices.first, by_search.first)
     np.testing.assert_array_equal(slices.stop, by_search.stop)
     return PointBatch(*slices, np.arange(number), rng.uniform(0, 1, number))
@@ -210,9 +211,11 @@ def test_nothing_passes_cut_limits_that_are_no_numbers() -> None:
 
 
 def test_blind_time_counts_overlaps_once_and_ends_with_the_point() -> None:
-    time = np.array([5, 90, 100, 115, 190], np.int64)
+    records = np.zeros(5, RECORD)
+    records["time_ns"] = [5, 90, 100, 115, 190]
+    pulses = PulseColumns(*(records[name] for name in PulseColumns._fields))
     start, end = np.array([10, 100, 180], np.int64), np.array([100, 180, 200], np.int64)
-    points = bin_kernel.find_point_slices(time, start, end)
-    blind = bin_kernel.blind_time_ns(time, points, start, end, 20)
+    points = bin_kernel.find_point_slices(pulses, start, end)
+    blind = bin_kernel.blind_time_ns(pulses, points, start, end, 20)
     # 5-25 reaches into the first point, 90-100; 90-135 and 190-200 in the others
     assert blind.tolist() == [15 + 10, 35, 10]

@@ -11,6 +11,7 @@ from rixs_pipeline.core.maps.live_time import (
     silent_stretches,
 )
 from rixs_pipeline.core.maps.scan_counts import PixelCounts, stack_pixels
+from rixs_pipeline.types import IntArray, PulseColumns
 
 POINTS = 6
 
@@ -61,6 +62,12 @@ def test_stretches_in_which_a_pixel_is_silent_are_no_live_time():
     np.testing.assert_allclose(live.seconds[1], [2.0, 2.0, 2.0, 0.0, 0.0, 0.0])
 
 
+def records_at(time_ns: IntArray) -> PulseColumns:
+    """Records with nothing but times."""
+    zero = np.zeros(len(time_ns), np.float32)
+    return PulseColumns(time_ns, zero, zero, np.stack([zero] * 3, axis=1))
+
+
 @given(
     st.lists(st.integers(-50, 150), max_size=40),
     st.lists(st.integers(0, 100), min_size=2, max_size=8, unique=True),
@@ -78,7 +85,7 @@ def test_live_time_matches_a_tick_by_tick_count(times, limits, hold):
         sum(tick not in held for tick in range(s, e))
         for s, e in zip(start, end, strict=True)
     ]
-    found = live_time_held_off(time, start, end, hold * 1e-9)
+    found = live_time_held_off(records_at(time), start, end, hold * 1e-9)
     np.testing.assert_array_equal(np.round(found * 1e9), left)
     assert np.all((found >= 0) & (found <= (end - start) / 1e9))
 
@@ -90,7 +97,8 @@ def test_a_hold_off_gives_the_true_rate_back():
     )
     hold, end = 60_000_000, time[-1]
     countable = np.count_nonzero(np.diff(time, prepend=-hold) >= hold)
-    live = live_time_held_off(time, np.array([0]), np.array([end]), hold / 1e9)[0]
+    start_ns, end_ns = np.array([0]), np.array([end])
+    live = live_time_held_off(records_at(time), start_ns, end_ns, hold / 1e9)[0]
     assert live / (end / 1e9) == pytest.approx(np.exp(-3), rel=0.02)
     assert countable / live == pytest.approx(50, abs=4 * 50 / np.sqrt(countable))
 

@@ -69,8 +69,13 @@ def score_curves(
         (hypothesis,) scores.
     """
     scores = np.empty(len(curves.a))
-    missing = peaks.strength.mean()
-    weakest = MISSING_SHARE * peaks.strength.min()
+    strength_sum = 0.0
+    min_strength = np.inf
+    for strength in peaks.strength:
+        strength_sum += strength
+        min_strength = min(min_strength, strength)
+    missing = strength_sum / len(peaks.strength)
+    weakest = MISSING_SHARE * min_strength
     for i in range(len(scores)):
         a, b, d = curves.a[i], curves.b[i], curves.d[i]
         scores[i] = -0.5 * (d / (offset_spread * a)) ** 2
