@@ -136,12 +136,13 @@ function tables() {
     element("pre", {tabIndex: 0}, DATA.config)));
 }
 
-function remember(view) {
+function remember(view) { // returns what restores the scroll, once the page has its height
   const memory = JSON.parse(sessionStorage.getItem(MEMORY) || "{}");
   const reload = section("reload");
   reload.checked = Boolean(memory.reload);
+  let isRestored = false;
   const keep = () => sessionStorage.setItem(MEMORY, JSON.stringify({view: view ? view.state : null,
-    scroll: window.scrollY, reload: reload.checked}));
+    scroll: isRestored ? window.scrollY : memory.scroll, reload: reload.checked}));
   if (view) view.onchange = keep;
   window.addEventListener("scroll", keep, {passive: true});
   let timer = null;
@@ -151,7 +152,11 @@ function remember(view) {
   };
   reload.addEventListener("change", () => { keep(); schedule(); });
   schedule();
-  if (memory.scroll) requestAnimationFrame(() => window.scrollTo(0, memory.scroll));
+  history.scrollRestoration = "manual";
+  return () => {
+    if (memory.scroll) window.scrollTo(0, memory.scroll);
+    isRestored = true;
+  };
 }
 
 function start() {
@@ -164,12 +169,15 @@ function start() {
     try { memory = JSON.parse(sessionStorage.getItem(MEMORY) || "{}"); } catch { /* private */ }
     view = window.view = new MapView(section("map"), DATA.maps, DATA.ratios, memory.view || {});
   } else section("map").append(element("p", {}, "There are no maps."));
-  try { remember(view); } catch { section("reload").disabled = true; }
+  let restoreScroll = () => {};
+  try { restoreScroll = remember(view); } catch { section("reload").disabled = true; }
   // below the first screen: drawn when the browser has time for it
   const rest = [pixels, referenceRuns, drift, flux, cutFlow, tables];
   const next = () => {
     const draw = rest.shift();
-    if (draw) { draw(); setTimeout(next); } else document.body.dataset.drawn = "all";
+    if (draw) { draw(); setTimeout(next); return; }
+    restoreScroll();
+    document.body.dataset.drawn = "all";
   };
   setTimeout(next);
 }

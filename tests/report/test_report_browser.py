@@ -215,8 +215,14 @@ def test_the_view_survives_loading_again(browser, out):
     report = Opened(browser, paths.report(out))
     report.show({"kind": "xes", "emission": [770.0, 790.0]})
     report.page.evaluate("view.set({axis: 'loss'})")
-    report.page.reload()
+    report.page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    scrolled = report.page.evaluate("window.scrollY")
+    assert scrolled > 2000  # below what is drawn at first
+    report.page.wait_for_timeout(200)
+    report.page.evaluate("location.reload()")
+    report.page.wait_for_timeout(500)
     report.wait_for(DRAWN)
+    assert report.page.evaluate("window.scrollY") == pytest.approx(scrolled, abs=2)
     state = report.page.evaluate("view.state")
     assert state["axis"] == "loss"
     assert state["region"]["emission"] == [770, 790]
@@ -440,3 +446,24 @@ def test_names_from_data_are_text(browser, tmp_path, out):
     assert report.messages == []
     assert report.page.locator("img").count() == 0
     assert bad in report.page.locator("#overview").text_content()
+
+
+def test_printed_pages_have_no_controls(browser, out):
+    report = Opened(browser, paths.report(out))
+    report.page.emulate_media(media="print")
+    for selector in ("nav", ".controls"):
+        assert not report.page.locator(selector).first.is_visible()
+    assert report.page.locator("table").first.is_visible()
+    assert report.page.locator("canvas").is_visible()
+
+
+def test_tables_are_sorted_by_keyboard(report):
+    heading = report.page.get_by_role("button", name="photons")
+    heading.focus()
+    for direction in ("ascending", "descending"):
+        report.page.keyboard.press("Enter")
+        column = report.page.locator('#overview th[scope="col"][aria-sort]')
+        assert column.get_attribute("aria-sort") == direction
+        photons = report.page.locator("#overview td:nth-child(5)").all_text_contents()
+        numbers = [int(text.replace(",", "")) for text in photons]
+        assert numbers == sorted(numbers, reverse=direction == "descending")
