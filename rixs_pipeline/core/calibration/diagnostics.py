@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.energy import energy_at_any_time, layout
-from rixs_pipeline.types import BoolArray, FloatArray
+from rixs_pipeline.types import FloatArray
 
 N_BINS = 12  # of the arrival phase, and of the time
 REACH_EV = 20.0  # pulses farther from a line belong to none
@@ -90,7 +90,7 @@ class _Influence:
 
 def diagnose_corrections(
     pulses: Sequence[ReferencePulses],
-    is_accepted: Sequence[BoolArray],
+    n_recorded: int,
     params: FloatArray,
     line_position: FloatArray,
     duration: float,
@@ -100,9 +100,9 @@ def diagnose_corrections(
     Parameters
     ----------
     pulses
-        Of each pixel in use.
-    is_accepted
-        (pulse,) for each pixel, whether the pulses pass the cuts.
+        Of each pixel in use, those that pass the cuts.
+    n_recorded
+        Number of their pulses before the cuts, which decides how many are sampled.
     params
         (pixel, param) of the final energy functions.
     line_position
@@ -117,11 +117,9 @@ def diagnose_corrections(
     """
     n_lines = line_position.shape[1]
     histograms = _Histograms(n_lines)
-    n_pulses = sum(len(pixel.time) for pixel in pulses)
-    step = 1 + n_pulses // MAX_PULSES
+    step = 1 + n_recorded // MAX_PULSES
     for row, pixel in enumerate(pulses):
-        accepted = np.flatnonzero(is_accepted[row])
-        sampled = pixel.select(accepted[::step])
+        sampled = pixel.select(slice(None, None, step))
         _add_pixel(
             histograms,
             sampled,

@@ -96,8 +96,6 @@ class Pixel:
     ----------
     pulses
         Pulses that pass the cuts.
-    accepted
-        (all pulses,) whether they pass the cuts.
     cut_counts
         (cut,) pulses that remain after each cut.
     limits
@@ -121,7 +119,6 @@ class Pixel:
     """
 
     pulses: ReferencePulses
-    accepted: BoolArray
     cut_counts: IntArray
     limits: cuts.CutLimits | None
     negative_share: float = 0.0
@@ -218,12 +215,10 @@ def make_pixel(pulses: ReferencePulses, cut_width: float) -> Pixel:
         is_accepted = np.zeros(len(pulses.pulse_height), dtype=bool)
         cut_counts = np.zeros(len(cuts.CUT_NAMES), dtype=np.int64)
         cut_counts[0] = len(pulses.pulse_height)
-        return Pixel(
-            pulses.select(is_accepted), is_accepted, cut_counts, limits, negative_share
-        )
+        return Pixel(pulses.select(is_accepted), cut_counts, limits, negative_share)
     result = cuts.apply_cuts(pulses, limits)
     accepted = pulses.select(result.is_accepted)
-    pixel = Pixel(accepted, result.is_accepted, result.counts, limits, negative_share)
+    pixel = Pixel(accepted, result.counts, limits, negative_share)
     pixel.peaks = find_peaks(pixel.pulses.pulse_height)
     return pixel
 
@@ -253,7 +248,6 @@ def apply_hold_offs(
             is_unaffected = pixel.pulses.since_last >= pixel_seconds
             since_last = Range(pixel_seconds, np.inf)
             pixel.limits = replace(pixel.limits, since_last=since_last)
-            pixel.accepted[pixel.accepted] = is_unaffected
             pixel.cut_counts[-1] = np.count_nonzero(is_unaffected)
             pixel.pulses = pixel.pulses.select(is_unaffected)
             pixel.peaks = find_peaks(pixel.pulses.pulse_height)

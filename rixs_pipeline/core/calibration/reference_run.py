@@ -5,7 +5,7 @@ the assignment of the peaks to them; then, in turns, line fits, gain curves, and
 corrections for arrival phase and drift; finally line fits and gain curves once more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -127,8 +127,8 @@ class Calibration:
         Resolution of the pixels, widths of the lines, tail.
     is_narrowest
         (pixel, line) whether the resolution stands at the lower limit of the fit.
-    accepted
-        For each pixel, which of its pulses pass the cuts.
+    pulses
+        Of each pixel, those that pass the cuts.
     peaks
         Of each pixel.
     evidence
@@ -158,7 +158,7 @@ class Calibration:
     drift_information: FloatArray
     cut_counts: IntArray
     cut_limits: FloatArray
-    accepted: tuple[BoolArray, ...]
+    pulses: tuple[ReferencePulses, ...]
     peaks: tuple[Peaks, ...]
     evidence: tuple[PeakEvidence, ...]
     repeated: tuple[RepeatedPulses, ...]
@@ -166,7 +166,7 @@ class Calibration:
 
 
 def calibrate_pixels(
-    pulses: Sequence[ReferencePulses],
+    pulses: Iterable[ReferencePulses],
     reference_lines: Sequence[ReferenceLine],
     options: CalibrationOptions,
     elastic_energy: float,
@@ -176,7 +176,8 @@ def calibrate_pixels(
     Parameters
     ----------
     pulses
-        Of each pixel; empty for a dead pixel.
+        Of each pixel; empty for a dead pixel. Each is needed until the next one is
+        there.
     reference_lines
         Lines that the reference sample may show.
     options
@@ -342,7 +343,7 @@ def _make_calibration(
         ),
         cut_counts=np.stack([pixel.cut_counts for pixel in pixels]),
         cut_limits=stack_limits([pixel.limits for pixel in pixels]),
-        accepted=tuple(pixel.accepted for pixel in pixels),
+        pulses=tuple(pixel.pulses for pixel in pixels),
         peaks=tuple(pixel.peaks for pixel in pixels),
         evidence=tuple(evidence),
         repeated=tuple(pixel.repeated for pixel in pixels),

@@ -63,19 +63,20 @@ def calibrate_run(
     ConfigError
         The config names a line that is not in the reference set.
     """
-    pulses = [read_reference_pulses(run, path) for path in run.pulse_files]
-    if not any(len(pixel.pulse_height) for pixel in pulses):
-        raise RunFailed(
-            f"{run.name}: no pixel has pulses in this reference run; "
-            "check its times and pulse files"
-        )
+    # one pixel after the other: those of all take as much memory as all accepted ones
+    pulses = (read_reference_pulses(run, path) for path in run.pulse_files)
     parked_energy = float(run.points.incident_energy[0])
     result = calibrate_pixels(
         pulses, reference_lines(reference), calibration_options(config), parked_energy
     )
-    variables = calibration_variables(result, pulses, reference, emission)
-    variables |= height_variables(result, pulses)
-    variables |= correction_variables(result, pulses, run.duration)
+    if not result.cut_counts[:, 0].any():
+        raise RunFailed(
+            f"{run.name}: no pixel has pulses in this reference run; "
+            "check its times and pulse files"
+        )
+    variables = calibration_variables(result, reference, emission)
+    variables |= height_variables(result)
+    variables |= correction_variables(result, run.duration)
     dataset = labelled(variables, PIXEL_CALIBRATION)
     dataset.attrs = {
         "run": run.name,

@@ -42,10 +42,7 @@ TIME = ("time_bin",)
 
 
 def calibration_variables(
-    result: Calibration,
-    pulses: Sequence[ReferencePulses],
-    reference: ReferenceSet,
-    emission: tuple[float, float],
+    result: Calibration, reference: ReferenceSet, emission: tuple[float, float]
 ) -> Variables:
     """Return the variables that hold the calibration of each pixel.
 
@@ -53,8 +50,6 @@ def calibration_variables(
     ----------
     result
         The calibration.
-    pulses
-        Pulses of each pixel, in the order of its rows.
     reference
         Energies of the lines, with their chemical state.
     emission
@@ -88,9 +83,8 @@ def calibration_variables(
     spectra = []
     curve_heights = []
     curve_energies = []
-    for row, pixel_pulses in enumerate(pulses):
-        params = result.params[row]
-        spectra.append(_spectrum(pixel_pulses, result, row, edges))
+    for pulses, params in zip(result.pulses, result.params, strict=True):
+        spectra.append(_spectrum(pulses, params, edges))
         heights = _curve_heights(params)
         curve_heights.append(heights)
         curve_energies.append(curve_energy(heights, params))
@@ -145,17 +139,13 @@ def spectrum_edges(
     return np.concatenate([fine, coarse[1:]])
 
 
-def correction_variables(
-    result: Calibration, pulses: Sequence[ReferencePulses], duration: float
-) -> Variables:
+def correction_variables(result: Calibration, duration: float) -> Variables:
     """Return the variables that show what phase and drift correction leave.
 
     Parameters
     ----------
     result
         The calibration.
-    pulses
-        Pulses of each pixel, in the order of its rows.
     duration
         Duration of the run, s.
 
@@ -170,8 +160,8 @@ def correction_variables(
     lines = result.lines
     residual = np.nan_to_num(result.line_residual[good])
     offsets = diagnostics.diagnose_corrections(
-        pulses=[pulses[row] for row in good],
-        is_accepted=[result.accepted[row] for row in good],
+        pulses=[result.pulses[row] for row in good],
+        n_recorded=int(result.cut_counts[good, 0].sum()),
         params=result.params[good],
         line_position=lines.energy + residual,
         duration=duration,
@@ -255,16 +245,13 @@ def _elastic_line_variables(result: Calibration) -> Variables:
 
 
 def _spectrum(
-    pulses: ReferencePulses, result: Calibration, row: int, edges: FloatArray
+    pulses: ReferencePulses, params: FloatArray, edges: FloatArray
 ) -> IntArray:
-    """Return the calibrated spectrum (emission_energy,) of the pixel in a row."""
-    params = result.params[row]
+    """Return the spectrum (emission_energy,) of a pixel with parameters (param,)."""
     heights = corrected_pulse_height(
         pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, params
     )
-    is_accepted = result.accepted[row]
-    energies = curve_energy(heights, params)
-    index = bin_index(energies[is_accepted], edges)
+    index = bin_index(curve_energy(heights, params), edges)
     is_inside = index >= 0
     n_bins = len(edges) - 1
     counts = np.bincount(index[is_inside], minlength=n_bins)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from rixs_pipeline.core.calibration.identification.line_assignment import (
     line_tolerances,
 )
 from rixs_pipeline.core.calibration.identification.peaks import count_pulse_heights
-from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.calibration.reference_run import Calibration
 from rixs_pipeline.core.energy import curve_energy
 from rixs_pipeline.schema import Variables
@@ -19,17 +16,13 @@ from rixs_pipeline.schema import Variables
 NAME_TOLERANCES = 3.0
 
 
-def height_variables(
-    result: Calibration, pulses: Sequence[ReferencePulses]
-) -> Variables:
+def height_variables(result: Calibration) -> Variables:
     """Return the pulse-height spectra of the pixels, and their peaks.
 
     Parameters
     ----------
     result
         The calibration.
-    pulses
-        Pulses of each pixel, in the order of its rows.
 
     Returns
     -------
@@ -39,11 +32,10 @@ def height_variables(
     counts = []
     widths = []
     n_peaks = max((len(peaks.pulse_height) for peaks in result.peaks), default=0)
-    heights = np.full((len(pulses), n_peaks), np.nan)
-    names = np.full((len(pulses), n_peaks), "", dtype=object)
-    for row, pixel_pulses in enumerate(pulses):
-        accepted = pixel_pulses.pulse_height[result.accepted[row]]
-        spectrum = count_pulse_heights(accepted)
+    heights = np.full((len(result.pulses), n_peaks), np.nan)
+    names = np.full((len(result.pulses), n_peaks), "", dtype=object)
+    for row, pulses in enumerate(result.pulses):
+        spectrum = count_pulse_heights(pulses.pulse_height)
         counts.append(spectrum.counts)
         widths.append(spectrum.bin_width)
         peak_heights = np.sort(result.peaks[row].pulse_height)

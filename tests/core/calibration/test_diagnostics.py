@@ -60,10 +60,10 @@ class Run:
     moved: np.ndarray  # by the effects, eV
 
     def diagnose(self) -> diagnostics.Diagnostics:
-        accepted = [np.ones(len(pixel.time), dtype=bool) for pixel in self.pulses]
+        n_recorded = sum(len(pixel.time) for pixel in self.pulses)
         position = np.tile(LINES, (len(self.pulses), 1))
         return diagnostics.diagnose_corrections(
-            self.pulses, accepted, self.params, position, DURATION
+            self.pulses, n_recorded, self.params, position, DURATION
         )
 
     def expected(self, selected: np.ndarray, place: np.ndarray) -> np.ndarray:
@@ -196,28 +196,6 @@ def test_drift_is_not_corrected_while_the_baseline_is_constant() -> None:
     ] == pytest.approx(shift, rel=0.15)
 
 
-def test_rejected_pulses_are_ignored() -> None:
-    simulated = run(6, phase=PHASE)
-    rng = np.random.default_rng(0)
-    mixed, accepted = [], []
-    for pixel in simulated.pulses:
-        keep = rng.random(len(pixel.time)) < 0.5
-        mixed.append(
-            replace(
-                pixel,
-                pulse_height=np.where(
-                    keep, pixel.pulse_height, pixel.pulse_height * 1.002
-                ),
-            )
-        )
-        accepted.append(keep)
-    position = np.tile(LINES, (2, 1))
-    diagnosed = diagnostics.diagnose_corrections(
-        mixed, accepted, simulated.params, position, DURATION
-    ).by_phase
-    assert agrees(diagnosed.corrected, 0.0)
-
-
 def test_the_order_of_the_pixels_does_not_matter() -> None:
     simulated = run(7, counts=300, phase=PHASE, drift=DRIFT)
     reversed_array = replace(
@@ -255,7 +233,7 @@ def test_too_few_pulses_give_no_offset() -> None:
 @pytest.mark.parametrize("lines", [0, 3])
 def test_tables_are_empty_without_a_good_pixel(lines: int) -> None:
     diagnosed = diagnostics.diagnose_corrections(
-        [], [], np.zeros((0, layout.N_PARAMS)), np.zeros((0, lines)), DURATION
+        [], 0, np.zeros((0, layout.N_PARAMS)), np.zeros((0, lines)), DURATION
     )
     assert diagnosed.by_phase.corrected.values.shape == (lines, diagnostics.N_BINS)
     tables = (

@@ -156,11 +156,13 @@ def test_a_dead_pixel_has_no_energies(simulated: "list[Calibrated]") -> None:
 
 def test_cut_counts_are_those_of_the_pulses(simulated: "list[Calibrated]") -> None:
     for run in simulated:
-        for pulses, accepted, counts in zip(
-            run.pulses, run.result.accepted, run.result.cut_counts, strict=True
+        for pulses, of_cuts, counts in zip(
+            run.pulses, run.result.pulses, run.result.cut_counts, strict=True
         ):
-            assert counts[0] == len(pulses.pulse_height) == len(accepted)
-            assert counts[-1] == accepted.sum()
+            assert counts[0] == len(pulses.pulse_height)
+            assert counts[-1] == len(of_cuts.time)
+            accepted = np.isin(pulses.time, of_cuts.time)
+            assert accepted.sum() == counts[-1]
             assert (np.diff(counts) <= 0).all()
             if pulses.pixel in run.good and pulses.pixel != NOISY:
                 is_good = run.good[pulses.pixel]
