@@ -33,7 +33,7 @@ def open_product(path: str | os.PathLike[str]) -> xr.Dataset | dict[str, xr.Data
         Not a product of this program, or an incomplete file.
     """
     # imported here: they load xarray and h5py, and `import rixs_pipeline` is instant
-    from rixs_pipeline import accessor  # noqa: F401  # registers `.rixs`
+    from rixs_pipeline import xarray_plugin  # noqa: F401  # registers `.rixs`
     from rixs_pipeline.io import nexus
 
     return nexus.open_product(path)

@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from rixs_pipeline.accessor_arguments import Window
 
 
-# xarray has no types for its decorator
-@xr.register_dataset_accessor("rixs")  # type: ignore[no-untyped-call]
 class RixsAccessor:
     """Spectra of a map as DataArrays with units; all limits are [low, high] in eV.
 
@@ -67,7 +65,11 @@ class RixsAccessor:
     """
 
     def __init__(self, dataset: xr.Dataset) -> None:
-        check(dataset, RIXS_MAP, "`ds.rixs` requires a map (maps/*.nxs or scans/*.nxs)")
+        what = (
+            "`ds.rixs` requires a map (maps/*.nxs or scans/*.nxs), opened with "
+            "rixs_pipeline.open_product(FILE)"
+        )
+        check(dataset, RIXS_MAP, what)
         if "edge" not in dataset.attrs:
             raise InputError(
                 "`ds.rixs` requires the attributes of a map; open it with "

@@ -35,7 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "interrupt": set(),
     "accessor": {"accessor_arguments", "core", "plots", "io", "config", "stages"},
     "accessor_arguments": {"config"},
-    "__init__": {"io", "accessor"},  # open_product, loaded on first use
+    "xarray_plugin": {"io", "accessor"},
+    "__init__": {"io", "xarray_plugin"},  # open_product, loaded on first use
 }
 CLUSTER = {"dask", "distributed", "dask_jobqueue"}
 HEAVY = (

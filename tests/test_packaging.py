@@ -88,6 +88,9 @@ def test_the_wheel_holds_package_configs_and_licence(tmp_path: Path) -> None:
     subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     shipped = set(zipfile.ZipFile(wheel).namelist())
+    info = wheel.name.rsplit("-py3")[0] + ".dist-info"
+    entry_points = zipfile.ZipFile(wheel).read(f"{info}/entry_points.txt").decode()
+    assert "rixs_pipeline = rixs_pipeline.xarray_plugin:ProductBackend" in entry_points
     modules = {
         path.relative_to(CHECKOUT).as_posix()
         for path in (CHECKOUT / "rixs_pipeline").rglob("*")
@@ -99,10 +102,7 @@ def test_the_wheel_holds_package_configs_and_licence(tmp_path: Path) -> None:
     }
     assert modules | configs | {"rixs_pipeline/py.typed"} <= shipped
     assert any(name.endswith("licenses/LICENSE") for name in shipped)
-    assert {name.split("/")[0] for name in shipped} <= {
-        "rixs_pipeline",
-        wheel.name.rsplit("-py3")[0] + ".dist-info",
-    }
+    assert {name.split("/")[0] for name in shipped} <= {"rixs_pipeline", info}
 
 
 @pytest.mark.parametrize(
