@@ -98,14 +98,13 @@ def new_figure(
     Figure
         Not known to pyplot. The options that apply may change its size and title.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-
-    from rixs_pipeline.plots.text_images import TextCopyingCanvas
 
     size = options.figure_size(width, height, text_size)
     dpi = options.current_options().dpi or DPI
     figure = Figure(figsize=(size.width, size.height), dpi=dpi)
-    TextCopyingCanvas(figure)
+    FigureCanvasAgg(figure)
     options.set_text_scale(figure, size.text_scale)
     set_title(figure, title)
     return figure

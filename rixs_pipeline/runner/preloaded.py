@@ -14,7 +14,6 @@ MODULES = (
     "rixs_pipeline.stages.figures.plan",
     "rixs_pipeline.plots.maps",
     "rixs_pipeline.plots.spectra",
-    "rixs_pipeline.plots.text_images",
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
     "matplotlib.patheffects",
