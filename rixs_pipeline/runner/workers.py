@@ -12,7 +12,9 @@ from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.config.execution import LOCAL_SCHEDULERS
 from rixs_pipeline.runner.executor import Executor, available_cores
 
-PRELOADED = ("rixs_pipeline.runner.preloaded",)
+# Modules that processes load once, together: those that draw need no compiled loops.
+COUNTING = "rixs_pipeline.runner.preloaded_counting"
+DRAWING = "rixs_pipeline.runner.preloaded_drawing"
 
 
 class Executors(NamedTuple):
@@ -87,14 +89,16 @@ class Workers:
                 self._close()
 
     def _new(self, execution: ExecutionConfig, logs: Path) -> Executors:
-        few = self._enter(_with_scheduler(execution, "threads"), logs)
+        few = self._enter(_with_scheduler(execution, "threads"), logs, COUNTING)
         numbers = few
         if execution.scheduler == "auto" and few.workers > 1:
-            numbers = self._enter(_with_scheduler(execution, "processes"), logs)
-        return Executors(numbers, few, self._enter(_figure_execution(few), logs))
+            processes = _with_scheduler(execution, "processes")
+            numbers = self._enter(processes, logs, COUNTING)
+        figures = self._enter(_figure_execution(few), logs, DRAWING)
+        return Executors(numbers, few, figures)
 
-    def _enter(self, execution: ExecutionConfig, logs: Path) -> Executor:
-        executor = Executor(execution, logs, preload=PRELOADED)
+    def _enter(self, execution: ExecutionConfig, logs: Path, module: str) -> Executor:
+        executor = Executor(execution, logs, preload=[module])
         return self._stack.enter_context(executor)
 
     def _close(self) -> None:

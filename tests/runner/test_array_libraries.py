@@ -6,6 +6,8 @@ import textwrap
 
 import pytest
 
+from rixs_pipeline.runner.workers import COUNTING, DRAWING
+
 ARRAY = "import numpy, xarray; array = xarray.DataArray(numpy.arange(3.0)).sum()\n"
 LOADED = "import sys; print(bool(sys.modules.get('dask')), float(array))\n"
 IMPORT = "import rixs_pipeline.runner.array_libraries as libraries\n"
@@ -44,17 +46,25 @@ def loaded_modules(names: list[str]) -> list[str]:
     return [name for name in names if sys.modules.get(name)]
 
 
-def test_worker_processes_share_what_draws_and_no_unused_libraries() -> None:
+@pytest.mark.parametrize(
+    ("module", "loaded"),
+    [
+        (DRAWING, "matplotlib.figure xarray"),
+        (COUNTING, "matplotlib.figure xarray numba"),
+    ],
+)
+def test_worker_processes_share_what_they_need_and_no_unused_libraries(
+    module: str, loaded: str
+) -> None:
     """In a process of its own, as the server of processes is started once."""
-    code = """
+    code = f"""
     from rixs_pipeline.config import ExecutionConfig
     from rixs_pipeline.runner.executor import Executor
-    from rixs_pipeline.runner.workers import PRELOADED
     from tests.runner.test_array_libraries import loaded_modules
 
-    names = ["matplotlib.figure", "xarray", "dask", "pint"]
+    names = ["matplotlib.figure", "xarray", "numba", "dask", "pint"]
     two = ExecutionConfig(scheduler="processes", workers=2)
-    with Executor(two, preload=PRELOADED) as executor:
+    with Executor(two, preload=[{module!r}]) as executor:
         print(*next(executor.outcomes(loaded_modules, [names])).unwrap())
     """
     done = subprocess.run(
@@ -63,4 +73,4 @@ def test_worker_processes_share_what_draws_and_no_unused_libraries() -> None:
         text=True,
         timeout=120,
     )
-    assert done.stdout == "matplotlib.figure xarray\n", done.stderr
+    assert done.stdout == f"{loaded}\n", done.stderr

@@ -1,4 +1,4 @@
-"""What worker processes share: they are forked from a process that imports this.
+"""What processes that draw share: they are forked from a process that imports this.
 
 It is what they need, and takes long to load.
 """
@@ -10,14 +10,12 @@ from rixs_pipeline.runner import array_libraries
 MODULES = (
     "rixs_pipeline.cli",
     "rixs_pipeline.runner.pipeline",
-    "rixs_pipeline.core.compiled_loops",
     "rixs_pipeline.stages.figures.plan",
     "rixs_pipeline.plots.maps",
     "rixs_pipeline.plots.spectra",
     "matplotlib.backends.backend_agg",
     "matplotlib.figure",
     "matplotlib.patheffects",
-    *(f"scipy.{part}" for part in ("fft", "linalg", "ndimage", "optimize", "signal")),
     "xarray",
 )
 
