@@ -22,7 +22,6 @@ from rixs_pipeline.plots import options
 from rixs_pipeline.plots.labels import escape_math
 from rixs_pipeline.plots.options import DPI
 from rixs_pipeline.plots.png import encode_png
-from rixs_pipeline.plots.shared_ticks import sharing_ticks
 from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
@@ -321,8 +320,7 @@ def _encode_png(figure: Figure, _: str) -> bytes:
     canvas = figure.canvas
     if not isinstance(canvas, FigureCanvasAgg):
         canvas = FigureCanvasAgg(figure)
-    with sharing_ticks(figure):
-        canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib has no types for it
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]  # same
     return encode_png(pixels, figure.dpi)
 
