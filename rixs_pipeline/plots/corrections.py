@@ -25,6 +25,7 @@ UNCORRECTED = "_uncorrected"  # end of the names of variables before a correctio
 # Markers of the next lines, when the colours are used up, and the letters for legends.
 MARKER_LETTERS = {"o": "●", "s": "■", "^": "▲", "D": "◆"}
 MAX_JUMP_ROWS = 8  # pixels with gain jumps whose lines are listed
+BAND_HALF_WIDTH = 0.3  # of the band of a pass; passes are 1 apart
 
 
 @dataclass(frozen=True)
@@ -289,17 +290,32 @@ def line_positions_figure(passes: Mapping[str, xr.Dataset], title: str) -> Figur
     grid = style.add_grid(figure, len(lines), 1, spacing)
     all_axes = grid.subplots(squeeze=False, sharex=True).ravel()
     for axes, line in zip(all_axes, lines, strict=True):
-        for place, part in enumerate(passes.values()):
-            for row in np.flatnonzero(part["sample_line"].values == line):
-                position = float(part["sample_line_position"].values[row])
-                error = float(part["sample_line_position_errors"].values[row])
-                scale = float(part["scale_error"].values[row])
-                band = [position - scale, position + scale]
-                axes.fill_between([place - 0.3, place + 0.3], *band, color="0.85")
-                axes.errorbar(place, position, error, fmt="o", ms=4, color=style.BLUE)
+        _draw_positions(axes, list(passes.values()), line)
         axes.set_ylabel(f"{labels.line_label(line)} (eV)", size=style.TEXT_SIZE)
         axes.ticklabel_format(axis="y", useOffset=False)
     note = "bars: counting, 1σ; grey: energy scale, 1σ"
     style.label_axes(all_axes[0], "", all_axes[0].get_ylabel(), note)
     all_axes[-1].set_xticks(range(len(passes)), list(passes), rotation=45, ha="right")
     return figure
+
+
+def _draw_positions(axes: Axes, passes: Sequence[xr.Dataset], line: str) -> None:
+    """Draw the positions of a line in each pass with bars, on bands of the scale."""
+    points = [
+        (place, position, error, scale)
+        for place, part in enumerate(passes)
+        for name, position, error, scale in zip(
+            part["sample_line"].values,
+            part["sample_line_position"].values,
+            part["sample_line_position_errors"].values,
+            part["scale_error"].values,
+            strict=True,
+        )
+        if name == line
+    ]
+    places, positions, errors, scales = np.array(points).T
+    gap = np.full(len(points), np.nan)
+    ends = np.stack([places - BAND_HALF_WIDTH, places + BAND_HALF_WIDTH, gap], axis=1)
+    low, high = np.repeat(positions - scales, 3), np.repeat(positions + scales, 3)
+    axes.fill_between(ends.ravel(), low, high, color="0.85")
+    axes.errorbar(places, positions, errors, fmt="o", ms=4, color=style.BLUE)
