@@ -194,8 +194,8 @@ def test_the_lines_of_a_sample_have_a_panel_each_with_a_point_for_each_pass():
     figure = corrections.line_positions_figure(passes, "lines")
     first, second = figure.axes
     assert "O K" in first.get_ylabel() and "Co L" in second.get_ylabel()
-    heights = [container[0].get_ydata()[0] for container in first.containers]
-    np.testing.assert_allclose(heights, [525.0, 525.1])
+    (points,) = first.containers
+    np.testing.assert_allclose(points[0].get_ydata(), [525.0, 525.1])
     labels = [label.get_text() for label in second.get_xticklabels()]
     assert labels == ["scan0000", "scan0001"]
     figure.canvas.draw()
