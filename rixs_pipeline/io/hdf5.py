@@ -260,9 +260,10 @@ def read_attribute(node: h5py.Group | h5py.Dataset, name: str) -> Any:
     UnicodeError
         A text that is not UTF-8.
     """
-    if not _is_number_or_text(node.attrs.get_id(name).dtype):
+    attributes = node.attrs
+    if not _is_number_or_text(attributes.get_id(name).dtype):
         raise ValueError(f"attribute '{name}' is neither of numbers nor of text")
-    value = node.attrs[name]
+    value = attributes[name]
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, str):

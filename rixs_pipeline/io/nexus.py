@@ -353,7 +353,8 @@ def _describe_folder(folder: Path) -> str:
 
 def read_entries(path: Path) -> dict[str, xr.Dataset]:
     """Read all entries of a product, by name: see `read_entry`."""
-    return {name: read_entry(path, name) for name in entry_names(path)}
+    with _open(path) as entries:
+        return {name: _read_dataset(group) for name, group in entries.items()}
 
 
 def iterate_entries(path: Path) -> Iterator[xr.Dataset]:
@@ -405,22 +406,8 @@ def read_entry(
     InputError
         Not a product of this program, truncated, or without that entry.
     """
-    import xarray as xr  # 0.5 s, which commands that read no product save
-
     with _open(path) as entries:
-        group = entries[entry]
-        data = member(group, "data")
-        names = [
-            name
-            for name in member_names(data)
-            if name not in without and (only is None or name in only)
-        ]
-        variables = {
-            name: _read_variable(stored)
-            for name in names
-            if not _is_bare_dimension(stored := member(data, name))
-        }
-        return xr.Dataset(variables, attrs=all_attributes(group))
+        return _read_dataset(entries[entry], without, only)
 
 
 def read_variables(
@@ -481,6 +468,28 @@ def _read_kept(path: Path, _: FileStatus) -> xr.Dataset:
     for variable in dataset.variables.values():
         variable.values.flags.writeable = False
     return dataset
+
+
+def _read_dataset(
+    group: h5py.Group,
+    without: Collection[str] = (),
+    only: Collection[str] | None = None,
+) -> xr.Dataset:
+    """Read the dataset of an entry; see `read_entry`."""
+    import xarray as xr  # 0.5 s, which commands that read no product save
+
+    data = member(group, "data")
+    names = [
+        name
+        for name in member_names(data)
+        if name not in without and (only is None or name in only)
+    ]
+    variables = {
+        name: _read_variable(stored)
+        for name in names
+        if not _is_bare_dimension(stored := member(data, name))
+    }
+    return xr.Dataset(variables, attrs=all_attributes(group))
 
 
 def _is_bare_dimension(stored: h5py.Dataset) -> bool:

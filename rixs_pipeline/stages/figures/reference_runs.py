@@ -25,6 +25,8 @@ from rixs_pipeline.types import PixelState
 if TYPE_CHECKING:
     import xarray as xr
 
+# what `find_line_shifts` reads of a calibration
+OF_SHIFTS = ("pixel", "status", "params", "line_energy", "line_name")
 RUN_KINDS = ("reference_run", "corrections", "pixel")
 MAX_PAGES = 6  # pixels of a reference run with a figure each; the summary shows all
 
@@ -115,8 +117,8 @@ def line_shift_figures(
     """
     before_path = paths.calibration_product(out, before)
     after_path = paths.calibration_product(out, after)
-    before_calibration = nexus.read_entry(before_path)
-    after_calibration = nexus.read_entry(after_path)
+    before_calibration = nexus.read_entry(before_path, only=OF_SHIFTS)
+    after_calibration = nexus.read_entry(after_path, only=OF_SHIFTS)
     dataset = find_line_shifts(before_calibration, after_calibration)
     path = paths.figure(out, FigureFolder.REFERENCE_RUNS, f"{before}-{after}", "moved")
     plot = partial(corrections.line_shifts_figure, dataset)
