@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack, cast
 
+import numpy as np
 import xarray as xr
 
 from rixs_pipeline.accessor_arguments import (
@@ -74,6 +75,12 @@ class RixsAccessor:
             raise InputError(
                 "`ds.rixs` requires the attributes of a map; open it with "
                 "rixs_pipeline.open_product(FILE)"
+            )
+        if not _has_own_bins(dataset):
+            raise InputError(
+                "`ds.rixs` requires the emission axis of a map: not one that was "
+                "selected, merged or summed; use limits such as "
+                "`emission=[low, high]`, or select along incident_energy"
             )
         self._map = dataset
         self._inputs = SpectrumInputs()
@@ -480,3 +487,12 @@ def _shown(figure: Figure) -> Figure:
 
     vars(figure)["_repr_png_"] = png
     return figure
+
+
+def _has_own_bins(dataset: xr.Dataset) -> bool:
+    """Return whether the bins of emission are those of its map."""
+    edges = dataset["emission_energy_edges"].values
+    energy = dataset["emission_energy"].values
+    if len(edges) != len(energy) + 1:
+        return False
+    return np.allclose((edges[1:] + edges[:-1]) / 2, energy)

@@ -124,9 +124,18 @@ def maps_by_sample(first: xr.Dataset, second: xr.Dataset) -> dict[str, xr.Datase
     Raises
     ------
     ValueError
-        Different edges, or scans that both contain.
+        Different edges, scans that both contain, or maps that are known to be of
+        different reductions: by reference set and by what the config says of maps.
     """
     maps = (first, second)
+    for key in ("reference_set", "reference_variants", "option_hashes"):
+        values = [str(rixs_map.attrs.get(key, "")) for rixs_map in maps]
+        if values[0] != values[1]:
+            texts = "" if key == "option_hashes" else f": {' and '.join(values)}"
+            raise ValueError(
+                f"the maps are of different reductions ({key} differs{texts}); reduce "
+                "both with one config"
+            )
     edges = [str(rixs_map.attrs["edge"]) for rixs_map in maps]
     if edges[0] != edges[1]:
         raise ValueError(f"the maps must have one edge, not {edges[0]} and {edges[1]}")

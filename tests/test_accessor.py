@@ -294,6 +294,34 @@ def test_maps_that_cannot_be_compared_are_reported(rixs_map, other_map):
         rixs_map.rixs.compare("LMR_100C", "pfy")
     with pytest.raises(InputError, match="requires a map"):
         rixs_map.rixs.compare(other_map.drop_vars("exposure"), "pfy")
+    elam = other_map.assign_attrs(reference_set="elam")
+    with pytest.raises(ValueError, match="set differs: srd128 and elam"):
+        rixs_map.rixs.compare(elam, "pfy")
+    other_options = other_map.assign_attrs(option_hashes="{}")
+    with pytest.raises(ValueError, match="of different reductions"):
+        rixs_map.rixs.compare(other_options, "pfy")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rixs_map: rixs_map.sel(emission_energy=slice(510, 535)),
+        lambda rixs_map: rixs_map.coarsen(emission_energy=2, boundary="trim").sum(),
+        lambda rixs_map: rixs_map + rixs_map,
+    ],
+    ids=["selected", "merged", "summed"],
+)
+def test_other_bins_of_emission_are_refused(rixs_map, change):
+    with xr.set_options(keep_attrs=True):
+        changed = change(rixs_map)
+    with pytest.raises(InputError, match="requires the emission axis of a map"):
+        changed.rixs.pfy(516, 527)
+
+
+def test_points_may_be_selected(rixs_map):
+    some = rixs_map.isel(incident_energy=slice(3, 6))
+    expected = rixs_map.rixs.pfy(762, 800)[3:6]
+    np.testing.assert_array_equal(some.rixs.pfy(762, 800), expected)
 
 
 def test_signatures_list_the_keys_of_regions(rixs_map):

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
 
+import numpy as np
+
 from rixs_pipeline.config import Blank, Comparison, Config, MultiPanelFigure
 from rixs_pipeline.files.opening import one_line
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages.figures.missing_labels import missing_labels
+from rixs_pipeline.stages.sample.compare_samples import is_requested
 from rixs_pipeline.stages.sample.configured_regions import (
     resolve_regions,
     select_regions,
 )
 from rixs_pipeline.stages.sample.region_ranges import find_unreached
-from rixs_pipeline.types import LOG_SPECTRA
+from rixs_pipeline.types import LOG_SPECTRA, Edge, FloatArray
 
 SHOWN_NAMES = 8  # of those that exist
 SHOWN_TEXT = 40  # characters of a text of a figure
@@ -69,6 +72,7 @@ def _unmatched_in_scans(scans: Sequence[Run], config: Config) -> list[_Unmatched
         *_unmatched_regions(scans, config),
         *_too_many_pixels(scans, config),
         *_unmatched_comparisons(scans, config),
+        *_unreached_windows(scans, config),
     ]
     for name, figure in config.figures.items():
         unmatched += [
@@ -221,6 +225,27 @@ def _unmatched_comparisons(
         for region in dict.fromkeys(_regions_of(comparison)):
             if region not in regions:
                 yield _Unmatched(f"`compare.{name}`: no region '{region}'", regions)
+
+
+def _unreached_windows(scans: Sequence[Run], config: Config) -> Iterator[_Unmatched]:
+    """Yield the windows of comparisons that reach no spectrum."""
+    incident: dict[Edge, FloatArray] = {}
+    for scan in scans:
+        if scan.edge:
+            before = incident.get(scan.edge, np.empty(0))
+            incident[scan.edge] = np.append(before, scan.points.incident_energy)
+    edges = [
+        (select_regions(edge, config.regions), (np.nanmin(values), np.nanmax(values)))
+        for edge, values in incident.items()
+        if np.isfinite(values).any()
+    ]
+    for name, comparison in config.compare.items():
+        anywhere = comparison.model_copy(update={"window": None})
+        has_region = any(is_requested(anywhere, *edge) for edge in edges)
+        if has_region and not any(is_requested(comparison, *edge) for edge in edges):
+            window = list(comparison.window or ())
+            text = f"`compare.{name}`: no spectrum within {window} eV (`window`)"
+            yield _Unmatched(text)
 
 
 def _regions_of(comparison: Comparison) -> list[str]:

@@ -66,7 +66,12 @@ def line_identity(line: str) -> str:
 
 
 def _rank(lines: Sequence[str]) -> tuple[int, int]:
-    """Return a key that sorts kinds of warnings from the worst to the least."""
+    """Return a key that sorts kinds of warnings from the worst to the least.
+
+    What the config names in vain comes first: something that is wanted is missing.
+    """
+    if lines[0].startswith("config: "):
+        return -1, -len(lines)
     for rank, words in enumerate(SERIOUS_WORDS):
         if any(word in lines[0] for word in words):
             return rank, -len(lines)

@@ -129,6 +129,27 @@ def test_a_sample_that_was_not_measured_at_an_edge_is_listed():
     ]
 
 
+def test_a_window_of_a_comparison_that_reaches_no_spectrum_is_listed():
+    samples = ("A", "B")
+    runs = tuple(
+        scan(name=f"scan000{number}", sample=sample, edge="Co_L")
+        for number, sample in enumerate(samples)
+    )
+    incident = runs[0].points.incident_energy
+    middle = float(incident.mean())
+
+    def lines(window):
+        compared = {"samples": samples, "window": window, "regions": ["Co_PFY"]}
+        config = Config.model_validate({"compare": {"heating": compared}})
+        return unmatched_entries(Beamtime(Path("b"), runs), config)
+
+    assert lines([middle - 5, middle + 5]) == []
+    assert lines([100.0, 110.0]) == [
+        "config: `compare.heating`: no spectrum within [100.0, 110.0] eV (`window`) in "
+        "this beamtime"
+    ]
+
+
 def test_readings_scans_pixels_and_blanks_that_are_not_there_are_listed():
     run = scan([Path("x_chan3.off")], readings={"tey": np.ones(4)})
     config = Config.model_validate(

@@ -52,6 +52,15 @@ def test_the_worst_warnings_are_listed(summary):
     ]
 
 
+def test_what_the_config_names_in_vain_is_the_worst(summary):
+    for number in range(5):
+        summary.warn(f"scan{number}: passes inconsistent (p = 0.001)")
+    summary.warn("config: `compare.heating`: no sample 'A' in this beamtime")
+    lines = summary.text()
+    start = lines.index("warnings: 6 of 2 kinds, all of them in run.json; the worst:")
+    assert lines[start + 1].startswith("  config: `compare.heating`")
+
+
 def test_losses_are_the_last_lines(summary):
     summary.warn("scan1: passes differ")
     for number in range(2):

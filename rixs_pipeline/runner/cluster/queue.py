@@ -99,6 +99,7 @@ def run_slurm(*command: str, text: str | None = None) -> str:
     if done.returncode:
         reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise RixsError(
-            f"{command[0]}: {reason}; see `execution.cluster` in the config"
+            f"{command[0]}: {reason}; SLURM must answer on this machine (a login node "
+            "of the cluster); for what is requested see `execution.cluster`"
         )
     return done.stdout

@@ -63,6 +63,12 @@ def calibrate_run(
     ConfigError
         The config names a line that is not in the reference set.
     """
+    no_pulses = RunFailed(
+        f"{run.name}: no pixel has pulses in this reference run; "
+        "check its times and pulse files"
+    )
+    if not run.pulse_files:
+        raise no_pulses
     # one pixel after the other: those of all take as much memory as all accepted ones
     pulses = (read_reference_pulses(run, path) for path in run.pulse_files)
     parked_energy = float(run.points.incident_energy[0])
@@ -70,10 +76,7 @@ def calibrate_run(
         pulses, reference_lines(reference), calibration_options(config), parked_energy
     )
     if not result.cut_counts[:, 0].any():
-        raise RunFailed(
-            f"{run.name}: no pixel has pulses in this reference run; "
-            "check its times and pulse files"
-        )
+        raise no_pulses
     variables = calibration_variables(result, reference, emission)
     variables |= height_variables(result)
     variables |= correction_variables(result, run.duration)

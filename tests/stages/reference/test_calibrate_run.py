@@ -25,9 +25,10 @@ def test_the_attributes_name_the_run_and_the_reference_set(product, run):
     assert product.attrs["time"] == pytest.approx((run.start + run.end) / 2, abs=1e-6)
 
 
-def test_a_run_without_a_pulse_fails(tmp_path):
+@pytest.mark.parametrize("n_files", [0, 1])
+def test_a_run_without_a_pulse_fails(tmp_path, n_files):
     file = write_off(tmp_path / "x_chan1.off", [], [])
-    run = scan([file], points(1), kind="calibration", name="cal0007")
+    run = scan([file] * n_files, points(1), kind="calibration", name="cal0007")
     message = "cal0007: no pixel has pulses in this reference run"
     with pytest.raises(RunFailed, match=message):
         calibrate_run(
