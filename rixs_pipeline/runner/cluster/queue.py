@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from rixs_pipeline.errors import RixsError
 
 _FIELDS = "%i|%T|%r"  # number, state, and why a job does not run
+# In what the commands print if no controller of SLURM is known, or answers.
+NO_CONTROLLER = ("configuration source", "contact slurm controller")
 _WORDS = {"PENDING": "queued", "COMPLETING": "running"}
 
 
@@ -98,8 +100,8 @@ def run_slurm(*command: str, text: str | None = None) -> str:
     done = subprocess.run(command, capture_output=True, text=True, input=text)
     if done.returncode:
         reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise RixsError(
-            f"{command[0]}: {reason}; SLURM must answer on this machine (a login node "
-            "of the cluster); for what is requested see `execution.cluster`"
-        )
+        advice = "see `execution.cluster` in the config"
+        if any(text in reason for text in NO_CONTROLLER):
+            advice = "SLURM does not answer here; use a login node of the cluster"
+        raise RixsError(f"{command[0]}: {reason}; {advice}")
     return done.stdout

@@ -37,9 +37,11 @@ def test_without_slurm(monkeypatch):
 
 def test_a_failure_is_one_line(slurm_command):
     slurm_command("squeue", 'echo "squeue: error: no\ncontroller" >&2; exit 1')
-    with pytest.raises(
-        RixsError, match=r"^squeue: squeue: error: no controller; SLURM"
-    ):
+    with pytest.raises(RixsError, match=r"^squeue: squeue: error: no controller; see"):
+        read_queue("--name=a")
+    fatal = "fatal: Could not establish a configuration source"
+    slurm_command("squeue", f'echo "{fatal}" >&2; exit 1')
+    with pytest.raises(RixsError, match="source; SLURM does not answer here; use a lo"):
         read_queue("--name=a")
     slurm_command("scancel", "exit 3")
     with pytest.raises(RixsError, match=r"^scancel: exit code 3; see"):
