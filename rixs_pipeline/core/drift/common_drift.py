@@ -62,7 +62,7 @@ from rixs_pipeline.core.drift.scale_steps import (
 from rixs_pipeline.types import FloatArray
 
 NEGLIGIBLE = 1e-17  # share of an explanation that changes no digit
-# Steps that are undone: as many as between any two of 64 runs. Of more runs, those that
+# Most steps that are undone: up to 45 runs, between any two. Of more runs, those that
 # last long are two steps.
 MAX_UNDONE = 2000
 
