@@ -248,8 +248,11 @@ def _explain(
     columns = STEP_WIDTH * possible.column
     candidates = FurtherColumns.of(equations, columns)
     sets = {NO_STEPS.candidates: NO_STEPS}
-    for posterior in (best, *drift_posteriors(*problem, {LITTLE_DRIFT: 1.0})):
-        for steps in find_steps(posterior, columns, candidates):
+    beside = {one.assumption: one for one in posteriors}
+    if LITTLE_DRIFT not in beside:  # the drift is stated
+        (beside[LITTLE_DRIFT],) = drift_posteriors(*problem, {LITTLE_DRIFT: 1.0})
+    for assumption in dict.fromkeys((best.assumption, LITTLE_DRIFT)):
+        for steps in find_steps(beside[assumption], columns, candidates):
             sets.setdefault(tuple(sorted(steps.candidates)), steps)
     explanations = []
     for steps in sets.values():
