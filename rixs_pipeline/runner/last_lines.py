@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.runner.stage_list import VERBS
 from rixs_pipeline.runner.text_table import format_table
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def last_lines(summary: "Summary") -> list[str]:
     """Return the lines that end the output of a reduction; losses come last."""
     lines = [*_products(summary), *_warnings(summary)]
     lines.append(f"results: {summary.out}, summary: {summary.out / paths.RUN_SUMMARY}")
-    if VERBS[-1] in summary.options.verbs:
+    if summary.options.with_figures:
         lines.append(f"report: {paths.report(summary.out)}")
     groups = _lost(summary)
     lines += [f"lost: {summarise_kind(group)}" for group in groups[:SHOWN_LOSSES]]

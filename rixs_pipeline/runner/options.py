@@ -46,6 +46,11 @@ class Options:
         return VERBS[: VERBS.index(self.until) + 1]
 
     @property
+    def with_figures(self) -> bool:
+        """Whether figures are drawn, which the last verb does."""
+        return self.until == VERBS[-1]
+
+    @property
     def is_partial(self) -> bool:
         """Whether only some of the scans are reduced."""
         return self.scans is not None
@@ -53,7 +58,7 @@ class Options:
     @property
     def is_complete(self) -> bool:
         """Whether all products are looked at."""
-        return self.until == VERBS[-1] and not self.is_partial
+        return self.with_figures and not self.is_partial
 
 
 def select_beamtime(beamtime: Beamtime, selection: str | None) -> Beamtime:

@@ -52,7 +52,7 @@ class Pipeline:
     def run(self) -> None:
         """Make what is not fresh, up to the last stage that was asked for."""
         options = self.summary.options
-        with_figures = VERBS[-1] in options.verbs
+        with_figures = options.with_figures
         if not options.dry_run:
             used = self.context.scans if len(options.verbs) > 1 else ()
             with show_activity("reading pulses"):

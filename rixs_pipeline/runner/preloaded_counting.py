@@ -1,14 +1,24 @@
-"""What processes that count and calibrate share, beside what those that draw share."""
+"""What processes that count and calibrate share.
+
+They are forked from a process that imports this: it is what they need, and takes long
+to load.
+"""
 
 from importlib import import_module
 
-from rixs_pipeline.runner import preloaded_drawing
+from rixs_pipeline.runner import array_libraries
 
 MODULES = (
-    *preloaded_drawing.MODULES,
+    "rixs_pipeline.cli",
+    "rixs_pipeline.runner.pipeline",
     "rixs_pipeline.core.compiled_loops",
-    *(f"scipy.{part}" for part in ("fft", "linalg", "ndimage", "optimize", "signal")),
+    "scipy.fft",
+    "scipy.linalg",
+    "scipy.ndimage",
+    "scipy.special",
+    "xarray",
 )
 
+array_libraries.hide()
 for _name in MODULES:
     import_module(_name)

@@ -11,7 +11,6 @@ from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.report.page import is_current, mark_outdated, page
 from rixs_pipeline.runner.last_lines import quality_lines
-from rixs_pipeline.runner.stage_list import VERBS
 from rixs_pipeline.runner.summary import Summary
 
 log = logging.getLogger("rixs_pipeline")
@@ -47,7 +46,7 @@ def write_report(
     if summary.is_as_before and is_current(path):
         return True
     try:
-        if VERBS[-1] in summary.options.verbs:
+        if summary.options.with_figures:
             memo = Memo.load(summary.out / paths.REPORT_PARTS)
             content = report_content(
                 summary.out,

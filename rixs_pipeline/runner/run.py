@@ -125,7 +125,8 @@ def _reduce(
     execution = config.execution
     if options.dry_run:
         execution = ExecutionConfig(scheduler="serial")
-    with session.workers.opened(execution, out) as executors:
+    workers, with_figures = session.workers, options.with_figures
+    with workers.opened(execution, out, with_figures=with_figures) as executors:
         return _reduce_with(executors, logged, config, out, options, session)
 
 

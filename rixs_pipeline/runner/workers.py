@@ -1,6 +1,6 @@
 """The workers of a reduction: for numbers, and for figures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.config.execution import LOCAL_SCHEDULERS
 from rixs_pipeline.runner.executor import Executor, available_cores
 
-# Modules that processes load once, together: those that draw need no compiled loops.
+# Modules that processes load once, together
 COUNTING = "rixs_pipeline.runner.preloaded_counting"
 DRAWING = "rixs_pipeline.runner.preloaded_drawing"
 
@@ -61,7 +61,9 @@ class Workers:
         return self._open.figures if self._open.figures.workers > 1 else None
 
     @contextmanager
-    def opened(self, execution: ExecutionConfig, out: Path) -> Iterator[Executors]:
+    def opened(
+        self, execution: ExecutionConfig, out: Path, *, with_figures: bool
+    ) -> Iterator[Executors]:
         """Open executors, or use those that are open.
 
         Parameters
@@ -70,6 +72,8 @@ class Workers:
             Scheduler and number of workers.
         out : Path
             The folder of the results, for the logs of cluster jobs.
+        with_figures : bool
+            Whether figures are drawn.
 
         Yields
         ------
@@ -77,7 +81,7 @@ class Workers:
             For one reduction; after an error they are not used again.
         """
         if self._open is None:
-            self._open = self._new(execution, out / paths.LOGS)
+            self._open = self._new(execution, out / paths.LOGS, with_figures)
         is_whole = False
         try:
             yield self._open
@@ -88,17 +92,23 @@ class Workers:
             if not self._are_kept_open:
                 self._close()
 
-    def _new(self, execution: ExecutionConfig, logs: Path) -> Executors:
-        few = self._enter(_with_scheduler(execution, "threads"), logs, COUNTING)
+    def _new(
+        self, execution: ExecutionConfig, logs: Path, with_figures: bool
+    ) -> Executors:
+        # all processes are forked from one, and those that draw need no compiled loops
+        counting = (COUNTING, DRAWING) if with_figures else (COUNTING,)
+        few = self._enter(_with_scheduler(execution, "threads"), logs, counting)
         numbers = few
         if execution.scheduler == "auto" and few.workers > 1:
             processes = _with_scheduler(execution, "processes")
-            numbers = self._enter(processes, logs, COUNTING)
-        figures = self._enter(_figure_execution(few), logs, DRAWING)
+            numbers = self._enter(processes, logs, counting)
+        figures = self._enter(_figure_execution(few), logs, (DRAWING,))
         return Executors(numbers, few, figures)
 
-    def _enter(self, execution: ExecutionConfig, logs: Path, module: str) -> Executor:
-        executor = Executor(execution, logs, preload=[module])
+    def _enter(
+        self, execution: ExecutionConfig, logs: Path, modules: Sequence[str]
+    ) -> Executor:
+        executor = Executor(execution, logs, preload=modules)
         return self._stack.enter_context(executor)
 
     def _close(self) -> None:

@@ -48,10 +48,7 @@ def loaded_modules(names: list[str]) -> list[str]:
 
 @pytest.mark.parametrize(
     ("module", "loaded"),
-    [
-        (DRAWING, "matplotlib.figure xarray"),
-        (COUNTING, "matplotlib.figure xarray numba"),
-    ],
+    [(DRAWING, "matplotlib.figure xarray"), (COUNTING, "xarray numba")],
 )
 def test_worker_processes_share_what_they_need_and_no_unused_libraries(
     module: str, loaded: str

@@ -9,19 +9,22 @@ THREADS = ExecutionConfig(scheduler="threads", workers=1)
 
 def test_executors_are_open_for_one_reduction(tmp_path):
     workers = Workers()
-    with workers.opened(THREADS, tmp_path) as (numbers, *_):
+    with workers.opened(THREADS, tmp_path, with_figures=False) as (numbers, *_):
         assert [o.unwrap() for o in numbers.outcomes(abs, [-1, 2])] == [1, 2]
-    with workers.opened(THREADS, tmp_path) as (others, *_):
+    with workers.opened(THREADS, tmp_path, with_figures=False) as (others, *_):
         assert others is not numbers
 
 
 def test_executors_are_kept_until_an_error(tmp_path):
     with Workers() as workers:
-        with workers.opened(THREADS, tmp_path) as first:
+        with workers.opened(THREADS, tmp_path, with_figures=False) as first:
             pass
-        with pytest.raises(RuntimeError), workers.opened(THREADS, tmp_path) as second:
+        with (
+            pytest.raises(RuntimeError),
+            workers.opened(THREADS, tmp_path, with_figures=False) as second,
+        ):
             raise RuntimeError
-        with workers.opened(THREADS, tmp_path) as third:
+        with workers.opened(THREADS, tmp_path, with_figures=False) as third:
             assert [o.unwrap() for o in third.numbers.outcomes(abs, [-1])] == [1]
     assert first is second
     assert third is not second
@@ -54,7 +57,7 @@ def test_processes_run_between_reductions_if_there_are_several(
     execution = ExecutionConfig(scheduler="threads", workers=number)
     with Workers() as workers:
         assert workers.running_processes is None
-        with workers.opened(execution, tmp_path) as executors:
+        with workers.opened(execution, tmp_path, with_figures=False) as executors:
             pass
         processes = workers.running_processes
         assert processes is (executors.figures if has_processes else None)
@@ -72,6 +75,6 @@ def test_processes_run_between_reductions_if_there_are_several(
 )
 def test_auto_has_processes_for_much_work(tmp_path, scheduler, number, schedulers):
     execution = ExecutionConfig(scheduler=scheduler, workers=number)
-    with Workers().opened(execution, tmp_path) as (numbers, few, _):
+    with Workers().opened(execution, tmp_path, with_figures=False) as (numbers, few, _):
         assert [numbers.config.scheduler, few.config.scheduler] == schedulers
         assert numbers.has_processes == (schedulers[0] == "processes")
