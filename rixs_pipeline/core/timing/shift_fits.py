@@ -15,6 +15,7 @@ In the time between two points the incident energy moves, it is unknown when: th
 channels are those of the point before, on the way, or those of the point after.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,6 @@ STEPS_PER_BIN = 4  # offsets that are tried for each bin
 MIN_BAND_COUNTS = 2.0  # counts a point, on average, that make a band worth fitting
 MIN_POINTS = 8  # points in which pulses are fitted at least
 RATE_FLOOR = 0.02  # of the mean rate of a band, smallest rate
-VARIANCE_ROUNDS = 2  # fits, each with the variances from the one before
 CACHED_VALUES = 1 << 14  # f8, of which a few arrays fit into the processor's cache
 RIDGE = 1e-9  # relative, so that channels may be proportional to each other
 
@@ -162,9 +162,12 @@ def fit_shifts(
         return None
     fractions = np.arange(STEPS_PER_BIN) / STEPS_PER_BIN
     point = np.searchsorted(scan.start, edges[:-1] + width / 2, side="right")
+    mask = is_used.astype(np.float64)
     templates = [
         [
-            _bin_means(start, end, scan.channels, edges + fraction * width)
+            _template(
+                _bin_means(start, end, scan.channels, edges + fraction * width), mask
+            )
             for fraction in fractions
         ]
         for start, end in _gap_variants(scan)
@@ -228,83 +231,177 @@ def _bin_means(
     return np.stack(means)
 
 
+@dataclass(frozen=True)
+class _Template:
+    """Channels in bins of time that are shifted against those of the pulses.
+
+    `channels`: f8 (channel, bin). `products` of pairs of channels: f8 (pair, bin), of
+    the pairs of `np.triu_indices`. `normal`: normal matrices of equal weights, f8
+    (offset, channel, channel).
+    """
+
+    channels: FloatArray
+    products: FloatArray
+    normal: FloatArray
+
+
+def _template(channels: FloatArray, mask: FloatArray) -> _Template:
+    """Return a template from its channels; `mask`, (bin,): 1 for pulses in use."""
+    first, second = np.triu_indices(len(channels))
+    products = channels[first] * channels[second]
+    return _Template(channels, products, _normal_matrices(products, mask))
+
+
 def _fit_band(
-    counts: FloatArray, templates: list[FloatArray], point: IntArray, is_used: BoolArray
+    counts: FloatArray, templates: list[_Template], point: IntArray, is_used: BoolArray
 ) -> _BandFit:
     """Fit the pulses of a band for each offset, template by template."""
-    n_bins, mean = len(counts), counts[is_used].mean()
-    floor = RATE_FLOOR * mean
-    variance = np.full(n_bins, mean)
-    for _ in range(VARIANCE_ROUNDS):
-        weight = is_used / variance
-        solutions = [_solve(counts, template, weight) for template in templates]
-        chi_squared = np.stack([solution[0] for solution in solutions], axis=1)
-        shift, best_template = np.unravel_index(
-            np.argmin(chi_squared), chi_squared.shape
+    n_bins, mask = len(counts), is_used.astype(np.float64)
+    used_counts = counts * mask
+    floor = RATE_FLOOR * counts[is_used].mean()
+    # equal weights first, then those of the rates that they give
+    solutions = [
+        _solve(used_counts, template.channels, template.normal)
+        for template in templates
+    ]
+    expected = _expected_counts(solutions, templates, n_bins, floor).counts
+    weight = mask / expected
+    solutions = [
+        _solve(
+            counts * weight,
+            template.channels,
+            _normal_matrices(template.products, weight),
         )
-        template = templates[best_template][:, shift : shift + n_bins]
-        expected = np.maximum(solutions[best_template][1][shift] @ template, floor)
-        variance = expected
-    in_point = point[shift : shift + n_bins][is_used]
-    residual = np.bincount(in_point, (counts - expected)[is_used])
-    expected_variance = np.bincount(in_point, variance[is_used])
+        for template in templates
+    ]
+    best = _expected_counts(solutions, templates, n_bins, floor)
+    in_point = point[best.shift : best.shift + n_bins][is_used]
+    residual = np.bincount(in_point, (counts - best.counts)[is_used])
+    expected_variance = np.bincount(in_point, best.counts[is_used])
     is_measured = expected_variance > 0
     pulls = residual[is_measured] ** 2 / expected_variance[is_measured]
-    freedom = max(len(pulls) - len(template), 1)
+    freedom = max(len(pulls) - len(templates[0].channels), 1)
+    # counts are moved along the channels, whose rates are products of matrices then
+    n_offsets = len(solutions[0].coefficients)
+    moved = _moved(used_counts, n_offsets), _moved(mask, n_offsets)
     deviance = [
-        _deviance(counts, template, coefficients, is_used, floor)
-        for template, (_, coefficients) in zip(templates, solutions, strict=True)
+        _deviance(solution.coefficients, template.channels, floor, *moved)
+        for template, solution in zip(templates, solutions, strict=True)
     ]
     excess = max(1.0, float(pulls.sum()) / freedom)
     return _BandFit(np.stack(deviance, axis=1).ravel(), excess)
 
 
 def _deviance(
-    counts: FloatArray,
-    templates: FloatArray,
     coefficients: FloatArray,
-    is_used: BoolArray,
+    channels: FloatArray,
     floor: float,
+    moved_counts: FloatArray,
+    moved_mask: FloatArray,
 ) -> FloatArray:
-    """Return -2 log of the Poisson likelihood for each offset, f8 (offset,)."""
-    windows = np.lib.stride_tricks.sliding_window_view(templates, len(counts), axis=1)
-    if not is_used.all():
-        windows, counts = windows[:, :, is_used], counts[is_used]
-    # some offsets at a time and in place: larger arrays leave the processor's cache
-    n_rows = max(1, CACHED_VALUES // max(1, len(counts)))
+    """Return -2 log of the Poisson likelihood for each offset, f8 (offset,).
+
+    Parameters
+    ----------
+    coefficients
+        f8 (offset, channel).
+    channels
+        f8 (channel, bin).
+    floor
+        Smallest rate, counts a bin.
+    moved_counts, moved_mask
+        Pulses in use, and 1 for the bins in use: f8 (offset, bin), see `_moved`.
+
+    Returns
+    -------
+    ndarray
+    """
     deviance = np.empty(len(coefficients))
-    expected = np.empty((n_rows, len(counts)))
-    product = np.empty_like(expected)
+    # some offsets at a time: larger arrays leave the processor's cache
+    n_rows = max(1, CACHED_VALUES // channels.shape[1])
     for first in range(0, len(deviance), n_rows):
         rows = slice(first, first + n_rows)
-        n = len(deviance[rows])
-        rate, term = expected[:n], product[:n]
-        rate.fill(0.0)
-        for column, window in zip(coefficients[rows].T, windows, strict=True):
-            rate += np.multiply(column[:, None], window[rows], out=term)
-        np.maximum(rate, floor, out=rate)
-        total = rate.sum(axis=1)
-        deviance[rows] = 2 * (total - np.log(rate, out=rate) @ counts)
+        rate = np.maximum(coefficients[rows] @ channels, floor)
+        total = np.vecdot(rate, moved_mask[rows])
+        np.log(rate, out=rate)
+        deviance[rows] = 2 * (total - np.vecdot(rate, moved_counts[rows]))
     return deviance
 
 
-def _solve(
-    counts: FloatArray, templates: FloatArray, weight: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Solve the least-squares problem at each offset.
+def _moved(values: FloatArray, n_offsets: int) -> FloatArray:
+    """Return values (bin,) in a row for each offset, each a bin later than the last.
 
-    Returns chi-squared, f8 (offset,), and coefficients, f8 (offset, channel).
+    A view, f8 (offset, bins of a template), 0 beside the values.
     """
-    n_channels = len(templates)
-    weighted = counts * weight
-    right = np.stack([np.correlate(row, weighted, "valid") for row in templates], 1)
-    normal = np.empty((len(right), n_channels, n_channels))
-    for i in range(n_channels):
-        for j in range(i, n_channels):
-            products = np.correlate(templates[i] * templates[j], weight, "valid")
-            normal[:, i, j] = normal[:, j, i] = products
+    zeros = np.zeros(n_offsets - 1)
+    padded = np.concatenate([zeros, values, zeros])
+    n_bins = len(values) + n_offsets - 1
+    return np.lib.stride_tricks.sliding_window_view(padded, n_bins)[::-1]
+
+
+@dataclass(frozen=True)
+class _Solutions:
+    """Least-squares solutions for each offset.
+
+    `explained`, part of the weighted squares of the counts: f8 (offset,).
+    `coefficients`: f8 (offset, channel).
+    """
+
+    explained: FloatArray
+    coefficients: FloatArray
+
+
+@dataclass(frozen=True)
+class _ExpectedCounts:
+    """Counts of the best fit, f8 (bin,), and the bins by which it is moved."""
+
+    counts: FloatArray
+    shift: int
+
+
+def _expected_counts(
+    solutions: Sequence[_Solutions],
+    templates: Sequence[_Template],
+    n_bins: int,
+    floor: float,
+) -> _ExpectedCounts:
+    """Return the counts that the best of all solutions gives, at least `floor`."""
+    explained = np.stack([solution.explained for solution in solutions], axis=1)
+    row, column = np.unravel_index(np.argmax(explained), explained.shape)
+    shift, best_template = int(row), int(column)
+    channels = templates[best_template].channels[:, shift : shift + n_bins]
+    rate = solutions[best_template].coefficients[shift] @ channels
+    return _ExpectedCounts(np.maximum(rate, floor), shift)
+
+
+def _normal_matrices(products: FloatArray, weight: FloatArray) -> FloatArray:
+    """Return normal matrices, f8 (offset, channel, channel), made regular.
+
+    Parameters
+    ----------
+    products
+        Of `_Template`.
+    weight
+        f8 (bin,), of the counts.
+
+    Returns
+    -------
+    ndarray
+    """
+    sums = np.stack([np.correlate(row, weight, "valid") for row in products], axis=1)
+    n_channels = int(np.sqrt(2 * len(products)))  # n (n + 1) / 2 pairs
+    first, second = np.triu_indices(n_channels)
+    normal = np.empty((len(sums), n_channels, n_channels))
+    normal[:, first, second] = normal[:, second, first] = sums
     scale = np.trace(normal, axis1=1, axis2=2)[:, None, None]
-    normal += RIDGE * scale * np.eye(n_channels)
+    return np.asarray(normal + RIDGE * scale * np.eye(n_channels))
+
+
+def _solve(
+    weighted_counts: FloatArray, channels: FloatArray, normal: FloatArray
+) -> _Solutions:
+    """Solve the least-squares problem at each offset."""
+    columns = [np.correlate(row, weighted_counts, "valid") for row in channels]
+    right = np.stack(columns, axis=1)
     coefficients = np.linalg.solve(normal, right[..., None])[..., 0]
-    explained = (right * coefficients).sum(axis=1)
-    return float(counts @ weighted) - explained, coefficients
+    return _Solutions((right * coefficients).sum(axis=1), coefficients)
