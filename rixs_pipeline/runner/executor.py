@@ -80,6 +80,7 @@ class Executor:
         self._stack = ExitStack()
         self._pool: futures.Executor | None = None
         self._cluster: Cluster | None = None
+        self._has_worked = False
 
     def __enter__(self) -> Self:
         """Open the pool or the connection.
@@ -177,6 +178,11 @@ class Executor:
     def has_processes(self) -> bool:
         """Whether the workers are processes on this machine."""
         return isinstance(self._pool, futures.ProcessPoolExecutor)
+
+    @property
+    def has_running_processes(self) -> bool:
+        """Whether the workers are processes on this machine that have had work."""
+        return self.has_processes and self._has_worked
 
     def start(self, function: Callable[[Task], Any], tasks: Iterable[Task]) -> None:
         """Apply a function to tasks on a local pool; nobody asks what becomes of it.
@@ -292,6 +298,7 @@ class Executor:
     ) -> "futures.Future[Any]":
         if not self._pool:
             raise RuntimeError("executor not open: use `with Executor(config) as ...:`")
+        self._has_worked = True
         try:
             return self._pool.submit(function, value)
         except futures.BrokenExecutor as error:  # as if the worker died a moment later

@@ -1,19 +1,27 @@
 """Combine: the scans of a sample and edge become one map."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from rixs_pipeline.config import Config
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.build_runs import possible_edges
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext, SampleEdge
 from rixs_pipeline.stages.corrections import map_corrections
-from rixs_pipeline.stages.flux.beamtime_flux import BeamtimeFlux, sample_loss
+from rixs_pipeline.stages.flux.beamtime_flux import (
+    BeamtimeFlux,
+    BeamtimeVerdict,
+    sample_loss,
+)
 from rixs_pipeline.stages.flux.compare_passes import compare_pass_flux
 from rixs_pipeline.stages.flux.compare_readings import compare_readings, scale_readings
 from rixs_pipeline.stages.measurement import assign_measurement
 from rixs_pipeline.stages.sample import combine_scans, passes
-from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
+from rixs_pipeline.stages.sample.pass_maps import PassMaps
+from rixs_pipeline.stages.stage import Content, Product, StageOfTasks, dataset_writer
 
 
 def describe_unknown_edge(scan: Run) -> str:
@@ -34,7 +42,62 @@ def describe_same_files(first: str, second: str) -> str:
     )
 
 
-class Combine(Stage[SampleEdge]):
+@dataclass(frozen=True)
+class CombineTask:
+    """The passes of a sample and edge, which become one map."""
+
+    name: str
+    group: SampleEdge
+    pass_maps: PassMaps
+    passes: Mapping[Path, str]
+    verdict: BeamtimeVerdict
+    config: Config
+
+    def __call__(self) -> Content:
+        """Test the passes against each other and add them."""
+        name, group, config = self.name, self.group, self.config
+        normalise = config.normalise
+        flux = compare_pass_flux(
+            self.pass_maps.read(self.passes, with_counts=True),
+            normalise,
+            config.xas.channels,
+            name,
+            self.verdict.usual,
+        )
+        if not flux.scans:
+            raise RunFailed(" / ".join(flux.losses))
+        scaled = scale_readings(flux.scans, config.xas)
+        readings = compare_readings(scaled, config.xas, name)
+        tested = passes.examine_passes(readings.scans, config.passes, name)
+        combined = combine_scans.combine_scans(
+            tested.scans, config.map, name, normalise
+        )
+        rixs_map = combined.dataset.assign_attrs(passes=tested.facts)
+        assign_measurement([rixs_map], group.scans, config.experiment)
+        if flux.left_out:
+            rixs_map.attrs["left_out"] = dict(flux.left_out)
+        if flux.points_left_out:
+            rixs_map.attrs["points_left_out"] = dict(flux.points_left_out)
+        if readings.left_out:
+            rixs_map.attrs["readings_left_out"] = dict(readings.left_out)
+        facts = {
+            "scans": [scan.name for scan in group.scans],
+            "passes": tested.facts,
+            "results": tested.results,
+        }
+        warnings = [
+            *flux.warnings,
+            *readings.warnings,
+            *tested.warnings,
+            *combined.warnings,
+        ]
+        losses = [*flux.losses, *sample_loss(name, group, self.verdict)]
+        write = dataset_writer({"entry": rixs_map}, "intensity")
+        corrections = map_corrections(rixs_map, name)
+        return Content(write, facts, warnings, losses, corrections)
+
+
+class Combine(StageOfTasks[SampleEdge]):
     """One map a sample and edge."""
 
     verb = "combine"
@@ -86,44 +149,14 @@ class Combine(Stage[SampleEdge]):
         scans = {path.stem: self.context.key_digest(path) for path in scan_paths}
         return scans | {"I0 of other scans": self.context.digest(verdict.as_json())}
 
-    def compute_product(self, product: Product[SampleEdge]) -> Content:
-        """Test the passes against each other and add them."""
-        config, group = self.context.config, product.source
-        scan_paths = group.scan_paths(self.context.out)
-        scans = self.context.pass_maps.read(scan_paths, with_counts=True)
-        verdict = self.flux.verdict(group)
-        normalise = config.normalise
-        flux = compare_pass_flux(
-            scans, normalise, config.xas.channels, product.name, verdict.usual
+    def task(self, product: Product[SampleEdge]) -> CombineTask:
+        """Return the passes of a sample and edge, and what others say of their I0."""
+        group = product.source
+        return CombineTask(
+            product.name,
+            group,
+            self.context.pass_maps,
+            self.context.file_digests(group.scan_paths(self.context.out)),
+            self.flux.verdict(group),
+            self.context.config,
         )
-        if not flux.scans:
-            raise RunFailed(" / ".join(flux.losses))
-        scaled = scale_readings(flux.scans, config.xas)
-        readings = compare_readings(scaled, config.xas, product.name)
-        tested = passes.examine_passes(readings.scans, config.passes, product.name)
-        combined = combine_scans.combine_scans(
-            tested.scans, config.map, product.name, normalise
-        )
-        rixs_map = combined.dataset.assign_attrs(passes=tested.facts)
-        assign_measurement([rixs_map], group.scans, config.experiment)
-        if flux.left_out:
-            rixs_map.attrs["left_out"] = dict(flux.left_out)
-        if flux.points_left_out:
-            rixs_map.attrs["points_left_out"] = dict(flux.points_left_out)
-        if readings.left_out:
-            rixs_map.attrs["readings_left_out"] = dict(readings.left_out)
-        facts = {
-            "scans": [scan.name for scan in group.scans],
-            "passes": tested.facts,
-            "results": tested.results,
-        }
-        warnings = [
-            *flux.warnings,
-            *readings.warnings,
-            *tested.warnings,
-            *combined.warnings,
-        ]
-        losses = [*flux.losses, *sample_loss(product.name, group, verdict)]
-        write = dataset_writer({"entry": rixs_map}, "intensity")
-        corrections = map_corrections(rixs_map, product.name)
-        return Content(write, facts, warnings, losses, corrections)

@@ -30,6 +30,11 @@ class Executor(Protocol):
 
     workers: int
 
+    @property
+    def has_running_processes(self) -> bool:
+        """Whether worker processes on this machine wait for work."""
+        ...
+
     def warm_up(self) -> None:
         """Load what worker processes share, while other work goes on."""
         ...
@@ -162,7 +167,7 @@ class RunContext:
     @cached_property
     def pass_maps(self) -> PassMaps:
         """The maps of scans that are averaged over the passes of a sample and edge."""
-        return PassMaps(self.out, self.products.file_digest)
+        return PassMaps(self.out)
 
     def executor_for(self, n_files: int) -> Executor:
         """Return the executor for tasks that read so many pulse files.
@@ -243,6 +248,10 @@ class RunContext:
     def key_digest(self, path: Path) -> str:
         """Return a digest of the key of a product."""
         return self.products.key_digest(path)
+
+    def file_digests(self, products: Iterable[Path]) -> dict[Path, str]:
+        """Return digests of the contents of products."""
+        return {path: self.products.file_digest(path) for path in products}
 
     def key_digests(self, products: Sequence[Path]) -> str:
         """Return one digest of the keys of several products."""

@@ -1,21 +1,57 @@
 """Extract: the regions of a map become spectra."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rixs_pipeline import paths
+from rixs_pipeline.config import Config, ReferenceSet
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
+from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import SampleEdge
 from rixs_pipeline.stages.corrections import spectrum_corrections
 from rixs_pipeline.stages.measurement import assign_measurement
 from rixs_pipeline.stages.sample import configured_regions, region_spectra
 from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs
-from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
+from rixs_pipeline.stages.stage import Content, Product, StageOfTasks, dataset_writer
 
 
-class Extract(Stage[SampleEdge]):
+@dataclass(frozen=True)
+class ExtractTask:
+    """A map, from which the spectra of all regions are extracted."""
+
+    name: str
+    scans: Sequence[Run]
+    map_path: Path
+    blank_maps: Mapping[str, Path]
+    config: Config
+    reference_set: ReferenceSet
+
+    def __call__(self) -> Content:
+        """Extract the spectra of all regions."""
+        name, config = self.name, self.config
+        rixs_map = nexus.read_entry(self.map_path)
+        blanks = {
+            sample: nexus.read_entry(path) for sample, path in self.blank_maps.items()
+        }
+        inputs = SpectrumInputs.from_config(
+            config, self.reference_set, rixs_map, blanks
+        )
+        spectra = region_spectra.extract_spectra(rixs_map, config.regions, name, inputs)
+        if not spectra.by_region:
+            raise RunFailed(
+                f"{name}: no region overlaps this map; check `regions` in the config"
+            )
+        assign_measurement(spectra.by_region.values(), self.scans, config.experiment)
+        facts = {"regions": list(spectra.by_region)}
+        write = dataset_writer(spectra.by_region, "intensity")
+        corrections = spectrum_corrections(spectra.by_region, name)
+        return Content(write, facts, spectra.warnings, corrections=corrections)
+
+
+class Extract(StageOfTasks[SampleEdge]):
     """The spectra of one map, one entry a region."""
 
     verb = "extract"
@@ -51,31 +87,17 @@ class Extract(Stage[SampleEdge]):
         }
         return {"map": self.context.key_digest(map_path), **blanks}
 
-    def compute_product(self, product: Product[SampleEdge]) -> Content:
-        """Extract the spectra of all regions."""
+    def task(self, product: Product[SampleEdge]) -> ExtractTask:
+        """Return the map, and the blank maps that are subtracted."""
         context, group = self.context, product.source
-        rixs_map = nexus.read_entry(group.map_path(context.out))
-        blanks = {
-            sample: nexus.read_entry(path)
-            for sample, path in self._blank_maps(group).items()
-        }
-        inputs = SpectrumInputs.from_config(
-            context.config, context.reference_set, rixs_map, blanks
+        return ExtractTask(
+            product.path.stem,
+            group.scans,
+            group.map_path(context.out),
+            self._blank_maps(group),
+            context.config,
+            context.reference_set,
         )
-        spectra = region_spectra.extract_spectra(
-            rixs_map, context.config.regions, product.path.stem, inputs
-        )
-        if not spectra.by_region:
-            raise RunFailed(
-                f"{product.path.stem}: no region overlaps this map; "
-                "check `regions` in the config"
-            )
-        experiment = context.config.experiment
-        assign_measurement(spectra.by_region.values(), group.scans, experiment)
-        facts = {"regions": list(spectra.by_region)}
-        write = dataset_writer(spectra.by_region, "intensity")
-        corrections = spectrum_corrections(spectra.by_region, product.path.stem)
-        return Content(write, facts, spectra.warnings, corrections=corrections)
 
     def _blank_maps(self, group: SampleEdge) -> dict[str, Path]:
         """Return the blank maps by sample; regions report those that are missing."""

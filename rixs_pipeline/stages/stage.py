@@ -6,7 +6,7 @@ when it fails, and how it gets to disk is the runner's business.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -162,6 +162,33 @@ class Stage(ABC, Generic[Source]):
     def compute_product(self, product: Product[Source]) -> Content:
         """Compute one product."""
         raise NotImplementedError
+
+
+class StageOfTasks(Stage[Source]):
+    """A stage whose products worker processes compute side by side."""
+
+    @abstractmethod
+    def task(self, product: Product[Source]) -> Callable[[], Content]:
+        """Return what computes one product, and can be pickled."""
+
+    def compute(self, products: Sequence[Product[Source]]) -> Iterator[Result[Source]]:
+        """Compute the products that are not fresh; if no process is running, here.
+
+        To start processes takes longer than most products.
+        """
+        tasks = (Outcome.of(self.task, product) for product in products)
+        executor = self.context.executor
+        if executor.has_running_processes:
+            contents = executor.outcomes(_call_task, tasks)
+        else:
+            contents = (Outcome.of(_call_task, task) for task in tasks)
+        for product, content in zip(products, contents, strict=True):
+            yield Result(product, content)
+
+
+def _call_task(task: Outcome[Callable[[], Content]]) -> Content:
+    """Compute the content of a product."""
+    return task.unwrap()()
 
 
 def dataset_writer(entries: Mapping[str, "xr.Dataset"], signal: str) -> WriteFile:

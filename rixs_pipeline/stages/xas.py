@@ -69,7 +69,8 @@ class Xas(Stage[SampleEdge]):
             for scan, path in zip(group.scans, group.scan_paths(out), strict=True)
             if scan.name not in left_out
         ]
-        scans = self.context.pass_maps.read(scan_paths, with_counts=False)
+        used = self.context.file_digests(scan_paths)
+        scans = self.context.pass_maps.read(used, with_counts=False)
         scans = usable_readings(
             scans,
             self.context.config.xas,

@@ -96,7 +96,7 @@ def test_passes_add_up(tmp_path):
         product = scan_map(counts, 780.0 + np.arange(4), name=run.name)
         path = paths.scan_product(tmp_path, run.name)
         nexus.write_product(path, {"entry": product}, {}, "counts")
-    content = stage.compute_product(stage.products()[0])
+    content = stage.task(stage.products()[0])()
     assert content.facts["scans"] == ["scan0001", "scan0002"]
     content.write(tmp_path / "map.nxs", {})
     rixs_map = nexus.read_entry(tmp_path / "map.nxs")

@@ -5,7 +5,7 @@ Each new pass is tested against all others, and averaged with them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,30 +37,21 @@ class PassMaps:
     it.
     """
 
-    def __init__(self, out: Path, file_digest: Callable[[Path], str]) -> None:
-        """Open the cache of a folder of results.
-
-        Parameters
-        ----------
-        out
-            The folder.
-        file_digest
-            Returns a digest of the content of a product.
-        """
+    def __init__(self, out: Path) -> None:
+        """Open the cache of a folder of results."""
         arrays = ArrayCache(out / paths.ARRAY_CACHE / "scans", is_compressed=True)
         self._cache = EntryCache(arrays, (*NOT_ADDED, *DESCRIPTIONS))
-        self._file_digest = file_digest
         self._without_counts: dict[tuple[Path, str], xr.Dataset] = {}
 
     def read(
-        self, scan_paths: Collection[Path], *, with_counts: bool
+        self, passes: Mapping[Path, str], *, with_counts: bool
     ) -> list[xr.Dataset]:
         """Read the maps of passes.
 
         Parameters
         ----------
-        scan_paths
-            Their products.
+        passes
+            Their products, with a digest of the content of each.
         with_counts
             Whether their counts are needed, the one large variable.
 
@@ -73,10 +64,9 @@ class PassMaps:
         InputError
             A product cannot be read.
         """
-        return [self._read(path, with_counts) for path in scan_paths]
+        return [self._read(*scan, with_counts) for scan in passes.items()]
 
-    def _read(self, path: Path, with_counts: bool) -> xr.Dataset:
-        digest = self._file_digest(path)
+    def _read(self, path: Path, digest: str, with_counts: bool) -> xr.Dataset:
         known = self._without_counts.get((path, digest))
         if known is not None and not with_counts:
             return known

@@ -23,9 +23,10 @@ def test_passes_are_those_of_the_products(tmp_path, with_counts):
     assert "throughput" in without and "misalignment" not in without
     expected = [nexus.read_entry(path, without=without) for path in scan_paths]
     for _ in range(2):  # from the products, and from the cache
-        pass_maps = make_context(tmp_path).pass_maps
+        context = make_context(tmp_path)
+        digests = context.file_digests(scan_paths)
         for _ in range(2):  # and from the memory
-            passes = pass_maps.read(scan_paths, with_counts=with_counts)
+            passes = context.pass_maps.read(digests, with_counts=with_counts)
             for read, scan_map in zip(passes, expected, strict=True):
                 xr.testing.assert_identical(read, scan_map)
 
@@ -33,17 +34,21 @@ def test_passes_are_those_of_the_products(tmp_path, with_counts):
 def test_counts_are_not_left_where_they_are_not_wanted(tmp_path):
     path = tmp_path / "scan0001.nxs"
     nexus.write_product(path, {"entry": scan(1)}, {}, COUNTS)
-    pass_maps = make_context(tmp_path).pass_maps
+    context = make_context(tmp_path)
     for with_counts in (True, False, True):
-        (rixs_map,) = pass_maps.read([path], with_counts=with_counts)
+        (rixs_map,) = context.pass_maps.read(
+            context.file_digests([path]), with_counts=with_counts
+        )
         assert (COUNTS in rixs_map) is with_counts
 
 
 def test_a_product_that_was_made_again_is_read_again(tmp_path):
     path = tmp_path / "scan0001.nxs"
-    pass_maps = make_context(tmp_path).pass_maps
+    context = make_context(tmp_path)
     for seed in (1, 2):
         written = scan(seed)
         nexus.write_product(path, {"entry": written}, {}, COUNTS)
-        (rixs_map,) = pass_maps.read([path], with_counts=False)
+        (rixs_map,) = context.pass_maps.read(
+            context.file_digests([path]), with_counts=False
+        )
         assert np.array_equal(rixs_map["i0"].values, written["i0"].values)
