@@ -1,14 +1,49 @@
+import os
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import csv_tables, nexus
+from rixs_pipeline.runner.executor import Executor
 from rixs_pipeline.stages.stage import (
     Content,
     Product,
     Stage,
+    StageOfTasks,
     dataset_writer,
     table_writer,
 )
 from tests.stages.builders import scan_map
 from tests.stages.contexts import make_context
+
+
+def count(number):
+    if number % 2:
+        raise RunFailed("odd")
+    return Content(count, {"number": number, "process": os.getpid()})
+
+
+class Counted(StageOfTasks[int]):
+    """Products of numbers; those of odd numbers fail, and 4 is not there."""
+
+    verb = "bin"
+
+    def products(self):
+        return [Product(str(n), self.context.out / f"{n}.nxs", n) for n in range(5)]
+
+    def options(self, product):
+        return {}
+
+    def inputs(self, product):
+        return {}
+
+    def task(self, product):
+        if product.source == 4:
+            raise RunFailed("not there")
+        return partial(count, product.source)
 
 
 class Numbers(Stage[int]):
@@ -37,6 +72,30 @@ def test_a_product_that_fails_does_not_stop_those_after_it(tmp_path):
     assert [result.product.name for result in results] == ["0", "1", "2"]
     assert [str(result.content.error) for result in results] == ["None", "odd", "None"]
     assert results[2].content.unwrap().facts == {"number": 2}
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "has_worked", "is_here"),
+    [
+        ("serial", True, True),
+        ("threads", True, True),
+        ("processes", False, True),
+        ("processes", True, False),
+    ],
+)
+def test_tasks_are_for_processes_that_are_running(
+    tmp_path, scheduler, has_worked, is_here
+):
+    with Executor(ExecutionConfig(scheduler=scheduler, workers=2)) as executor:
+        if has_worked:
+            list(executor.outcomes(abs, [-1]))
+        stage = Counted(replace(make_context(tmp_path), executor=executor))
+        contents = [result.content for result in stage.compute(stage.products())]
+    errors = [str(content.error) for content in contents]
+    assert errors == ["None", "odd", "None", "odd", "not there"]
+    facts = [content.unwrap().facts for content in contents[:3:2]]
+    assert [fact["number"] for fact in facts] == [0, 2]
+    assert {fact["process"] == os.getpid() for fact in facts} == {is_here}
 
 
 def test_products_are_computed_on_request_only(tmp_path):
