@@ -26,6 +26,7 @@ from rixs_pipeline.core.calibration.line_shapes import (
     ComplexArray,
     LineGrid,
     ShapePrior,
+    batches,
 )
 from rixs_pipeline.types import BoolArray, FloatArray
 
@@ -220,9 +221,11 @@ class LineFits:
         theta = self.theta.reshape(-1, N_FIT).copy()
         theta[:, SHIFT] = 0.0
         line = _line_of_spectrum(n_pixels, n_lines)
-        transforms = grid.detected_transforms(emitted, line, theta)
-        line_and_derivative = transforms[:, [0, 1 + SHIFT]]
-        unit_contents = grid.bin_contents(line_and_derivative)
+        unit_contents = np.empty((len(theta), 2, N_GRID))
+        for batch in batches(len(theta)):
+            transforms = grid.detected_transforms(emitted, line[batch], theta[batch])
+            line_and_derivative = transforms[:, [0, 1 + SHIFT]]
+            unit_contents[batch] = grid.bin_contents(line_and_derivative)
         line_counts = np.exp(theta[:, LOG_COUNTS])
         background = np.exp(theta[:, LOG_BACKGROUND])
         contents = line_counts[:, None, None] * unit_contents
@@ -358,8 +361,9 @@ class _Problem:
             evaluate_posterior,
         )
 
-        def evaluate(parameters: FloatArray, index: NDArray[np.intp]) -> Posterior:
-            """Evaluate the fits `index` (m,) at parameters (m, N_FIT)."""
+        def evaluate_batch(
+            parameters: FloatArray, index: NDArray[np.intp]
+        ) -> Posterior:
             line = self.line[index]
             transforms = self.grid.detected_transforms(self.emitted, line, parameters)
             contents = self.grid.bin_contents(transforms)
@@ -370,6 +374,14 @@ class _Problem:
             width = self.prior.width[index]
             prior = ShapePrior(centre, width)
             return evaluate_posterior(spectra, contents, parameters, prior)
+
+        def evaluate(parameters: FloatArray, index: NDArray[np.intp]) -> Posterior:
+            """Evaluate the fits `index` (m,) at parameters (m, N_FIT)."""
+            parts = [
+                evaluate_batch(parameters[batch], index[batch])
+                for batch in batches(len(index))
+            ]
+            return Posterior(*map(np.concatenate, zip(*parts, strict=True)))
 
         theta = _clip(theta, self.ranges)
         n_fits = len(theta)

@@ -46,12 +46,19 @@ N_DETECTOR = 4  # the first four, on which the detected shape depends
 SHAPE = slice(LOG_SIGMA, LOG_TAU + 1)
 N_SHAPE = 3
 
+BATCH = 64  # lines whose transforms and bins stay in the second-level cache
+
 
 class ShapePrior(NamedTuple):
     """Gaussian priors of the shape parameters log sigma, f and log tau."""
 
     centre: FloatArray  # (..., 3)
     width: FloatArray  # (..., 3) standard deviations
+
+
+def batches(n_lines: int) -> list[slice]:
+    """Return slices of `n_lines` detected lines, `BATCH` at a time."""
+    return [slice(first, first + BATCH) for first in range(0, n_lines, BATCH)]
 
 
 @dataclass(frozen=True)
