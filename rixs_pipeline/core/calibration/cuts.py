@@ -126,20 +126,24 @@ def learn_limits(
     if len(sample) < MIN_PULSES:
         return None
     sample = sample[:: max(1, len(sample) // SAMPLE_PULSES)]
+
+    def of_sample(values: FloatArray) -> FloatArray:
+        return values if len(sample) == len(values) else values[sample]
+
     usual_range = reference.pretrigger if reference is not None else None
-    level = find_usual_level(pulses.pretrigger_mean[sample], usual_range)
+    level = find_usual_level(of_sample(pulses.pretrigger_mean), usual_range)
     if level is not None:
         sample = sample[level.is_usual]
     pretrigger = robust_range(
-        pulses.pretrigger_mean[sample], PRETRIGGER_WIDENING * width
+        of_sample(pulses.pretrigger_mean), PRETRIGGER_WIDENING * width
     )
     if level is not None:
         low, high = level.limits
         pretrigger = Range(max(pretrigger.low, low), min(pretrigger.high, high))
     return CutLimits(
-        residual=robust_range(pulses.residual[sample], width),
+        residual=robust_range(of_sample(pulses.residual), width),
         pretrigger=pretrigger,
-        phase=robust_range(pulses.phase[sample], width),
+        phase=robust_range(of_sample(pulses.phase), width),
     )
 
 
@@ -160,11 +164,15 @@ def have_changed(limits: CutLimits, reference: CutLimits) -> bool:
         reference's limits by more than the distance between these. Drift moves both by
         a fraction of it.
     """
-    middle = limits.to_table()[:2].mean(axis=1)
-    low, high = reference.to_table()[:2].T
-    width = high - low
-    is_outside = (middle < low - width) | (middle > high + width)
-    return bool(np.any(is_outside))
+    for learned, (low, high) in (
+        (limits.residual, reference.residual),
+        (limits.pretrigger, reference.pretrigger),
+    ):
+        middle = (learned.low + learned.high) / 2
+        width = high - low
+        if middle < low - width or middle > high + width:
+            return True
+    return False
 
 
 def stack_limits(limits: Sequence[CutLimits | None]) -> FloatArray:

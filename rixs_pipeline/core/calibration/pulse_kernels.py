@@ -13,9 +13,9 @@ from rixs_pipeline.core.energy.compile import compiled
 from rixs_pipeline.core.stats.robust import SIGMA_PER_MAD, Range
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PulseColumns
 
-N_SELECT_BINS = 256  # of the histograms that narrow down a value by its rank
-SMALL_SIZE = 32  # so few values are searched without histograms
-MAX_SHARE = 0.7  # of the values in a single bin: another histogram would not help
+FEW = 64  # values that are sorted by comparing each with all others
+SAMPLE_REACH = 10  # ranks in a sample of `FEW`: 2.5 standard deviations of a median
+MAX_SHARE = 0.7  # of the values between two of a sample: there are many equal ones
 
 
 class SampledPulses(NamedTuple):
@@ -71,40 +71,55 @@ def quickselect(values: FloatArray, rank: int) -> float:
 
 
 @compiled
+def sort_few(values: FloatArray, out: FloatArray) -> None:
+    """Write up to `FEW` values (n,) in ascending order; n^2 comparisons, in vectors."""
+    n = len(values)
+    for i in range(n):
+        value = values[i]
+        place = 0
+        for k in range(n):
+            place += values[k] < value
+        while out[place] == value:  # one that is as large is there already
+            place += 1
+        out[place] = value
+
+
+@compiled
 def select_by_rank(values: FloatArray, rank: int) -> float:
     """Return the value of the given rank (0: the smallest) of finite values (n,).
 
-    Histograms narrow down the candidates as far as they can.
+    A sample tells between which two values it almost certainly lies. Those outside are
+    only counted; the rest is narrowed down in the same way: R. W. Floyd, R. L. Rivest,
+    Commun. ACM 18, 165 (1975).
     """
     candidates = values.copy()
     n = len(values)
-    counts = np.empty(N_SELECT_BINS, np.int64)
-    while n > SMALL_SIZE:
-        low = high = candidates[0]
-        for i in range(n):
-            low = min(low, candidates[i])
-            high = max(high, candidates[i])
-        bins_per_unit = (N_SELECT_BINS - 1.0) / (high - low)
-        if not (bins_per_unit > 0.0 and bins_per_unit < np.inf):
-            break
-        counts[:] = 0
-        for i in range(n):
-            counts[int((candidates[i] - low) * bins_per_unit)] += 1
-        target = 0
-        rank_in_bin = rank
-        while rank_in_bin >= counts[target]:
-            rank_in_bin -= counts[target]
-            target += 1
-        if counts[target] > MAX_SHARE * n:
-            break
-        rank = rank_in_bin
-        n_in_bin = 0
+    sample = np.empty(FEW)
+    ordered = np.empty(FEW)
+    place = rank
+    while n > FEW:
+        for i in range(FEW):
+            sample[i] = candidates[i * n // FEW]
+        ordered[:] = np.nan
+        sort_few(sample, ordered)
+        middle = place * FEW // n
+        low = ordered[middle - SAMPLE_REACH] if middle >= SAMPLE_REACH else -np.inf
+        high = np.inf
+        if middle + SAMPLE_REACH < FEW:
+            high = ordered[middle + SAMPLE_REACH]
+        n_below, n_inside = 0, 0
         for i in range(n):
             value = candidates[i]
-            candidates[n_in_bin] = value
-            n_in_bin += int((value - low) * bins_per_unit) == target
-        n = n_in_bin
-    return quickselect(candidates[:n], rank)
+            candidates[n_inside] = value
+            n_below += value < low
+            n_inside += (value >= low) & (value <= high)
+        place -= n_below
+        if place < 0 or place >= n_inside or n_inside > MAX_SHARE * n:
+            return quickselect(values.copy(), rank)
+        n = n_inside
+    ordered[:] = np.nan
+    sort_few(candidates[:n], ordered)
+    return ordered[place]
 
 
 @compiled
@@ -116,10 +131,10 @@ def median(values: FloatArray) -> float:
         return upper
     n_below = 0
     lower = -np.inf
-    for value in values:
-        if value < upper:
-            n_below += 1
-            lower = max(lower, value)
+    for value in values:  # without branches, which would be mispredicted
+        n_below += value < upper
+        below = value if value < upper else -np.inf
+        lower = below if below > lower else lower
     return 0.5 * (lower + upper) if n_below == middle else upper
 
 
@@ -155,20 +170,25 @@ def block_medians(values: FloatArray, block: int) -> FloatArray:
     The median of a block with NaN is NaN. Values after the last whole block are not
     used.
     """
-    medians = np.empty(len(values) // block)
-    ordered = np.empty(block)
-    for k in range(len(medians)):
-        has_nan = False
-        for i in range(block):  # insertion sort: blocks are short
+    n_blocks = len(values) // block
+    rows = np.empty((block, n_blocks))
+    has_nan = np.zeros(n_blocks, np.bool_)
+    for k in range(n_blocks):
+        for i in range(block):
             value = values[k * block + i]
-            has_nan |= np.isnan(value)
-            place = i
-            while place > 0 and ordered[place - 1] > value:
-                ordered[place] = ordered[place - 1]
-                place -= 1
-            ordered[place] = value
-        middle = 0.5 * (ordered[(block - 1) // 2] + ordered[block // 2])
-        medians[k] = np.nan if has_nan else middle
+            rows[i, k] = value
+            has_nan[k] |= np.isnan(value)
+    # All blocks are sorted at once, in vectors: neighbours are exchanged where they are
+    # out of order, as often as a block is long.
+    for turn in range(block):
+        for i in range(turn % 2, block - 1, 2):
+            first, second = rows[i], rows[i + 1]
+            for k in range(n_blocks):
+                a, b = first[k], second[k]
+                first[k] = a if a < b else b
+                second[k] = b if a < b else a
+    medians = 0.5 * (rows[(block - 1) // 2] + rows[block // 2])
+    medians[has_nan] = np.nan
     return medians
 
 

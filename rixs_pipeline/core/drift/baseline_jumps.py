@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.stats.robust import Range
+from rixs_pipeline.core.stats.robust import SIGMA_PER_MAD, Range
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 # Pulses whose median is one reading of the baseline: its error is a third of a pulse's.
@@ -105,14 +105,15 @@ def find_usual_level(
         return None
     from rixs_pipeline.core.calibration.pulse_kernels import (  # numba: slow to import
         block_medians,
-        robust_deviation,
+        median,
     )
 
     readings = block_medians(pretrigger_mean, BLOCK_PULSES)
     if not np.isfinite(readings).all():
         return None
-    in_blocks = pretrigger_mean[: n_blocks * BLOCK_PULSES]
-    scatter = robust_deviation(in_blocks - np.repeat(readings, BLOCK_PULSES))
+    in_blocks = pretrigger_mean[: n_blocks * BLOCK_PULSES].reshape(n_blocks, -1)
+    deviations = np.abs(in_blocks - readings[:, None])
+    scatter = SIGMA_PER_MAD * median(deviations.ravel())
     if not scatter > 0:
         return None
     order = np.argsort(readings)

@@ -6,7 +6,6 @@ from rixs_pipeline.core.energy import layout
 from rixs_pipeline.core.energy.compile import compiled
 from rixs_pipeline.types import FloatArray
 
-BLOCK = 256  # pulses: the intermediate values stay in the first-level cache
 NEWTON_STEPS = 20  # more than a rising curve needs
 
 # numba takes plain integers as constants.
@@ -120,8 +119,8 @@ def evaluate_curve(
 ) -> None:
     """Write the energies of corrected pulse heights.
 
-    The intervals of a few pulses at a time are found first, in vectors; looking up
-    their rows does not vectorise.
+    Places on the spline are computed first, in vectors; looking up rows does not
+    vectorise.
 
     Parameters
     ----------
@@ -135,20 +134,16 @@ def evaluate_curve(
         Written: f8 (n,), eV; may be `heights`.
     """
     inverse_step = 1.0 / step
-    interval = np.empty(BLOCK, np.int64)
-    remainder = np.empty(BLOCK)
-    for begin in range(0, len(heights), BLOCK):
-        n = min(BLOCK, len(heights) - begin)
-        for i in range(n):
-            x = (heights[Index(begin + i)] - lowest) * inverse_step + 1.0
-            interval[i] = np.int64(clip(x, 0.0, N_INTERVALS + 1.0))
-            remainder[i] = x - np.float64(interval[i])
-        for i in range(n):
-            k = Index(interval[i])
-            t = remainder[i]
-            out[Index(begin + i)] = polynomials[k, 0] + t * (
-                polynomials[k, 1] + t * (polynomials[k, 2] + t * polynomials[k, 3])
-            )
+    for i in range(len(heights)):
+        out[i] = (heights[i] - lowest) * inverse_step + 1.0
+    for i in range(len(heights)):
+        x = out[i]
+        interval = np.int64(clip(x, 0.0, N_INTERVALS + 1.0))
+        k = Index(interval)
+        t = x - np.float64(interval)
+        out[i] = polynomials[k, 0] + t * (
+            polynomials[k, 1] + t * (polynomials[k, 2] + t * polynomials[k, 3])
+        )
 
 
 @compiled

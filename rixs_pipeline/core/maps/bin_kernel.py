@@ -35,10 +35,41 @@ N_CUTS = 6  # as `cuts.CUT_NAMES`
 
 
 @compiled
+def find_time(time_ns: IntArray, limit: int, near: int) -> int:
+    """Return the first record (n,) at a time or later, by bisection.
+
+    It is looked for around a record nearby first, in steps that double.
+    """
+    n = len(time_ns)
+    step = 8
+    if near < n and time_ns[near] < limit:
+        low, high = near + 1, near + step
+        while high < n and time_ns[high] < limit:
+            low = high + 1
+            step *= 2
+            high += step
+        high = min(high, n)
+    else:
+        low, high = near - step, near
+        while low >= 0 and not time_ns[low] < limit:
+            high = low
+            step *= 2
+            low -= step
+        low = max(low + 1, 0)
+    while low < high:
+        middle = (low + high) // 2
+        if time_ns[middle] < limit:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
 def find_point_slices(
     records: PulseColumns, start_ns: IntArray, end_ns: IntArray
 ) -> PointSlices:
-    """Return the records of each point, found by bisection: few records are read.
+    """Return the records of each point; few records are read.
 
     Parameters
     ----------
@@ -55,18 +86,10 @@ def find_point_slices(
     time_ns = records.time_ns
     first = np.empty(len(start_ns), np.int64)
     stop = np.empty(len(start_ns), np.int64)
+    place = 0
     for j in range(len(start_ns)):
-        for out, limit in ((first, start_ns[j]), (stop, end_ns[j])):
-            low = 0
-            high = len(time_ns)
-            while low < high:
-                middle = (low + high) // 2
-                if time_ns[middle] < limit:
-                    low = middle + 1
-                else:
-                    high = middle
-            out[j] = low
-        stop[j] = max(first[j], stop[j])
+        place = first[j] = find_time(time_ns, start_ns[j], place)
+        place = stop[j] = max(first[j], find_time(time_ns, end_ns[j], place))
     return PointSlices(first, stop)
 
 
@@ -336,7 +359,7 @@ def bin_records(
     n_countable = np.zeros(len(points.first), np.int64)
     cut_counts = np.zeros(N_CUTS, np.int64)
     n_written = 0
-    quarter = BLOCK * time_ns.strides[0] // 4
+    record_bytes = time_ns.strides[0]
     for j in range(len(points.first)):
         share = points.later_share[j]
         kernels.interpolate(params[:1], params[1:], share, point_params)
@@ -346,9 +369,10 @@ def bin_records(
         row = Index(points.row[j])
         for begin in range(points.first[j], points.stop[j], BLOCK):
             n = min(BLOCK, points.stop[j] - begin)
-            # The next block is prefetched in quarters between the steps: the processor
-            # takes only so many requests at once.
-            next_block = time_ns.ctypes.data + (begin + BLOCK) * time_ns.strides[0]
+            # As many records as are taken now are prefetched a block ahead, in quarters
+            # between the steps: the processor takes only so many requests at once.
+            next_block = time_ns.ctypes.data + (begin + BLOCK) * record_bytes
+            quarter = n * record_bytes // 4
             load_block(records, begin, block[:, :n])
             prefetch_bytes(next_block, quarter)
             if with_time_cut:

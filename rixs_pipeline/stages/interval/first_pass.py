@@ -125,5 +125,5 @@ def _add_photons(
     width = float(task.edges[1] - task.edges[0])
     bins = UniformBins(float(task.edges[0]), width, float(task.edges[-1]))
     cut_limits = energy.cut_limits.to_table()
-    options = BinOptions(cut_limits, np.stack(energy.params), bins)
+    options = BinOptions(cut_limits, np.array(energy.params), bins)
     bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)

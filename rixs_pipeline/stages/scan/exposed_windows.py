@@ -53,9 +53,8 @@ class ExposedWindows:
 
     def sum_by_point(self, values: IntArray, n_points: int) -> IntArray:
         """Return the sums (point,) of whole numbers (window,)."""
-        sums = np.zeros(n_points, np.int64)
-        np.add.at(sums, self.row, values)
-        return sums
+        sums = np.bincount(self.row, values, n_points)  # exact: whole numbers
+        return sums.astype(np.int64)
 
     def live_time(self, records: PointRecords, hold_off: float) -> FloatArray:
         """Return the time of each point in which a record would be countable.
@@ -79,9 +78,8 @@ class ExposedWindows:
         else:
             # Dead time does not extend: a trigger is followed by exactly one record.
             seconds = self.duration - self.number * records.dead_time
-        live_time = np.zeros(len(records.points))
-        np.add.at(live_time, self.row, np.maximum(seconds, 0.0))
-        return live_time
+        seconds = np.maximum(seconds, 0.0)
+        return np.asarray(np.bincount(self.row, seconds, len(records.points)))
 
 
 def find_exposed_windows(

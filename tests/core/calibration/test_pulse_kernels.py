@@ -43,6 +43,13 @@ def test_values_belong_to_the_nearest_line_within_reach() -> None:
     assert not len(without_lines.pulse)
 
 
+@pytest.mark.parametrize("n_different", [1, 2, 10, 300])
+@pytest.mark.parametrize("rank", [0, 3, 500, 999])
+def test_rank_among_many_equal_values(n_different: int, rank: int) -> None:
+    values = np.random.default_rng(4).integers(n_different, size=1000) * 1.0
+    assert pulse_kernels.select_by_rank(values, rank) == np.sort(values)[rank]
+
+
 def test_groups_and_blocks_are_centred_on_their_medians() -> None:
     values, group = np.array([1.0, 2.0, 9.0, 5.0, 7.0]), np.array([0, 0, 0, 2, 2])
     assert pulse_kernels.subtract_group_medians(values, group, 3).tolist() == [

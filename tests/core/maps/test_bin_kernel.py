@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -219,3 +220,11 @@ def test_blind_time_counts_overlaps_once_and_ends_with_the_point() -> None:
     blind = bin_kernel.blind_time_ns(pulses, points, start, end, 20)
     # 5-25 reaches into the first point, 90-100; 90-135 and 190-200 in the others
     assert blind.tolist() == [15 + 10, 35, 10]
+
+
+@pytest.mark.parametrize("near", [0, 1, 50, 99, 100])
+def test_first_record_at_a_time_is_found_from_any_other(near):
+    times = np.sort(np.random.default_rng(3).integers(0, 60, 100))
+    for limit in range(-1, 62):
+        found = bin_kernel.find_time(times, limit, near)
+        assert found == np.searchsorted(times, limit)
