@@ -9,6 +9,7 @@ from numba.core.registry import cpu_target
 import rixs_pipeline.core.calibration.identification.assignment_kernels
 import rixs_pipeline.core.calibration.line_kernels
 import rixs_pipeline.core.calibration.pulse_kernels
+import rixs_pipeline.core.drift.piece_kernels
 import rixs_pipeline.core.drift.stretch_kernels
 import rixs_pipeline.core.energy.correction_kernels
 import rixs_pipeline.core.maps.bin_kernel

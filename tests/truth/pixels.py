@@ -24,6 +24,7 @@ import numpy as np
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.core.drift.displaced_pixels import find_displaced
+from rixs_pipeline.core.drift.piece_counts import PieceCounts
 from rixs_pipeline.io import nexus
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.simulate.beamtime import simulate
@@ -187,7 +188,8 @@ def run_trial(seed: int, n_displaced: int) -> Trial:
             photons[pixel] = changed
             displaced.add(pixel)
     edges = spectrum_edges()
-    result = find_displaced(spectra(photons, n_points, edges), edges)
+    counts = PieceCounts.from_array(spectra(photons, n_points, edges))
+    result = find_displaced(counts, edges)
     found = frozenset(np.flatnonzero(result.is_displaced | result.is_unlike).tolist())
     measured = [float(result.shift[pixel]) for pixel in displaced & found]
     return Trial(

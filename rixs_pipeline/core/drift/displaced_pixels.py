@@ -22,16 +22,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rixs_pipeline.core.drift.photon_excess import (
     BACKGROUND_SHARE,
     Excess,
     best_stretch,
-    join_pieces,
     smooth_log_density,
 )
-from rixs_pipeline.types import BoolArray, CountArray, FloatArray, IntArray
+from rixs_pipeline.core.drift.piece_counts import PieceCounts
+from rixs_pipeline.types import BoolArray, FloatArray, IndexArray
 
 MIN_PHOTONS = 30  # of a pixel in the scan, to be compared
 # Relative width of the bins: 0.5 eV at C Ka, 1.9 eV at Cu La; narrower where most
@@ -102,14 +101,13 @@ class Displacements:
     is_undetermined: bool
 
 
-def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
+def find_displaced(counts: PieceCounts, edges: FloatArray) -> Displacements:
     """Find the pixels that stand off the other pixels in a scan or a part of it.
 
     Parameters
     ----------
     counts
-        Photons of each pixel, (pixel, piece, bin), in the same points of the scan;
-        pieces in order of time.
+        Photons of each pixel in the same points of the scan; pieces in order of time.
     edges
         Edges of the bins, f8 (bin + 1,), eV, uniform.
 
@@ -118,7 +116,7 @@ def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
     Displacements
         Of all pixels.
     """
-    n_pixels = len(counts)
+    n_pixels = counts.n_pixels
     missing = np.full(n_pixels, np.nan)
     result = Displacements(
         is_displaced=np.zeros(n_pixels, bool),
@@ -128,13 +126,13 @@ def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
         is_unlike=np.zeros(n_pixels, bool),
         is_undetermined=False,
     )
-    of_pixels = counts.sum(axis=1)
+    of_pixels = counts.sum_pieces()
     photons = of_pixels.sum(axis=1)
     used = np.flatnonzero(photons >= MIN_PHOTONS)
     if len(used) < 2:
         return result
-    n_pieces = _number_of_pieces(photons[used], counts.shape[1])
-    spectra = join_pieces(counts if len(used) == n_pixels else counts[used], n_pieces)
+    n_pieces = _number_of_pieces(photons[used], counts.n_pieces)
+    spectra = counts.select(used).join_evenly(n_pieces)
     centres = (edges[1:] + edges[:-1]) / 2
     high_energy = _high_energy(of_pixels[used].sum(axis=0)[None, :], centres)
     log_bin = min(LOG_BIN, BIN_EV / float(high_energy[0]))
@@ -166,8 +164,8 @@ def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
             continue
         is_off[worst] = True
         gain = np.expm1(log_bin * (excess.place[place] - MAX_SHIFT))
-        mean_energy = np.average(centres, weights=spectra[worst].sum(axis=0))
         row = used[worst]
+        mean_energy = np.average(centres, weights=of_pixels[row])
         result.is_displaced[row] = True
         result.gain[row] = gain
         result.shift[row] = gain / (1 + gain) * mean_energy
@@ -176,13 +174,13 @@ def find_displaced(counts: CountArray, edges: FloatArray) -> Displacements:
     return replace(result, is_undetermined=is_undetermined)
 
 
-def _number_of_pieces(photons: IntArray, n_pieces: int) -> int:
+def _number_of_pieces(photons: FloatArray, n_pieces: int) -> int:
     """Return how many pieces have enough photons; `photons` (pixel,) of the scan."""
     number = int(np.median(photons)) // PHOTONS_PER_PIECE
     return int(np.clip(number, 1, n_pieces))
 
 
-def _high_energy(counts: CountArray, energy: FloatArray) -> FloatArray:
+def _high_energy(counts: FloatArray, energy: FloatArray) -> FloatArray:
     """Return the energies (pixel,) eV below which most counts (pixel, bin) lie."""
     below = np.cumsum(counts, axis=1)
     is_low = below < HIGH_QUANTILE * below[:, -1:]
@@ -190,11 +188,11 @@ def _high_energy(counts: CountArray, energy: FloatArray) -> FloatArray:
 
 
 def _in_logarithmic_bins(
-    counts: CountArray, edges: FloatArray, log_bin: float
+    counts: FloatArray, edges: FloatArray, log_bin: float
 ) -> FloatArray:
     """Return counts (..., bin) in logarithmic bins from the lowest of the edges on.
 
-    CountArray of a bin that a new edge divides are shared by width.
+    Counts of a bin that a new edge divides are shared by width.
     """
     n_bins = int(np.log(edges[-1] / edges[0]) / log_bin)
     new_edges = edges[0] * np.exp(log_bin * np.arange(n_bins + 1))
@@ -207,7 +205,7 @@ def _in_logarithmic_bins(
 
 
 def _find_deficit(
-    spectra: CountArray, is_sound: BoolArray, per_photon: float
+    spectra: PieceCounts, is_sound: BoolArray, per_photon: float
 ) -> Excess:
     """Find how many photons of each pixel lie where the others have few.
 
@@ -217,7 +215,7 @@ def _find_deficit(
     Parameters
     ----------
     spectra
-        (pixel, piece, bin) counts.
+        Counts of the pixels.
     is_sound
         (pixel,) whether a pixel contributes to the density.
     per_photon
@@ -228,30 +226,29 @@ def _find_deficit(
     Excess
         Deficit of the log likelihood of each pixel; the shifts have no meaning.
     """
-    n_pixels, n_pieces, n_bins = spectra.shape
-    array = _sum_pixels(spectra, is_sound).astype(np.float64)
-    is_large = is_sound.sum() >= LARGE_ARRAY
-    halves: list[FloatArray] = []
-    if is_large:
-        even = _sum_pixels(spectra[::2], is_sound[::2])
-        halves = [_surprise(array - even), _surprise(even.astype(np.float64))]
-    deficit = np.zeros((n_pixels, n_pieces))
-    for pixel in range(n_pixels):
-        cells = np.flatnonzero(spectra[pixel] != 0)
-        photons = spectra[pixel].ravel()[cells]
-        if is_large:
-            surprise = halves[pixel % 2]
-        else:
-            surprise = _surprise(array - spectra[pixel] * is_sound[pixel])
-        deficits = photons * (surprise.ravel()[cells] - per_photon)
-        deficit[pixel] = np.bincount(cells // n_bins, deficits, n_pieces)
+    from rixs_pipeline.core.drift import piece_kernels  # numba: slow to import
+
+    pixels = np.arange(spectra.n_pixels)
+    if is_sound.sum() >= LARGE_ARRAY:
+        even, odd = spectra.sum_pixels(np.where(is_sound, pixels % 2, -1), 2)
+        others = np.stack([odd, even])
+    else:
+        of_pixels = spectra.sum_pixels(np.where(is_sound, pixels, -1), len(pixels))
+        others = of_pixels.sum(axis=0) - of_pixels
+    surprise = _surprise(others)
+    deficit = piece_kernels.sum_surprise(spectra, surprise, per_photon)
     return best_stretch(deficit[:, :, None])
 
 
-def _sum_pixels(spectra: CountArray, is_sound: BoolArray) -> CountArray:
-    """Return the counts (piece, bin) of the pixels that are sound, mostly all."""
-    sound = spectra if is_sound.all() else spectra[is_sound]
-    return np.asarray(sound.sum(axis=0))
+def _sum_pixels(spectra: PieceCounts, is_sound: BoolArray) -> FloatArray:
+    """Return the counts (piece, bin) of the pixels that are sound."""
+    total = spectra.sum_pixels(np.where(is_sound, 0, -1), 1)
+    return np.asarray(total[0])
+
+
+def _select_pixels(spectra: PieceCounts, pixels: IndexArray) -> FloatArray:
+    """Return the counts (pixel, piece, bin) of a few pixels."""
+    return spectra.select(pixels).sum_pixels(np.arange(len(pixels)), len(pixels))
 
 
 @dataclass(frozen=True)
@@ -264,10 +261,10 @@ class _UnlikePixel:
 
 
 def _find_broad(
-    pieces: CountArray,
+    pieces: PieceCounts,
     centres: FloatArray,
     is_sound: BoolArray,
-    suspects: NDArray[np.intp],
+    suspects: IndexArray,
     unit: float,
 ) -> _UnlikePixel | None:
     """Find the pixel whose lines are most clearly far broader than those of the others.
@@ -278,7 +275,7 @@ def _find_broad(
     Parameters
     ----------
     pieces
-        (pixel, piece, bin) counts, from `_unlike_pieces`.
+        Counts of the pixels, from `_unlike_pieces`.
     centres
         (bin,) eV, uniform.
     is_sound
@@ -295,11 +292,11 @@ def _find_broad(
     """
     array = _sum_pixels(pieces, is_sound)
     bins = unit / (centres[1] - centres[0])
-    excess = np.zeros((len(suspects), pieces.shape[1], len(BROAD)))
-    for row, pixel in enumerate(suspects):
-        reference = (array - pieces[pixel]).astype(np.float64)
+    excess = np.zeros((len(suspects), pieces.n_pieces, len(BROAD)))
+    for row, counts in enumerate(_select_pixels(pieces, suspects)):
+        reference = array - counts
         likelihood = [
-            (pieces[pixel] * smooth_log_density(reference, width * bins)).sum(axis=1)
+            (counts * smooth_log_density(reference, width * bins)).sum(axis=1)
             for width in (*NARROW, *BROAD)
         ]
         at_home = np.max(likelihood[: len(NARROW)], axis=0)
@@ -314,7 +311,7 @@ def _find_broad(
 
 
 def _find_unlike(
-    pieces: CountArray, is_sound: BoolArray, suspects: NDArray[np.intp]
+    pieces: PieceCounts, is_sound: BoolArray, suspects: IndexArray
 ) -> _UnlikePixel | None:
     """Find the pixel whose spectrum is least like those of the others.
 
@@ -323,7 +320,7 @@ def _find_unlike(
     Parameters
     ----------
     pieces
-        (pixel, piece, bin) counts, from `_unlike_pieces`.
+        Counts of the pixels, from `_unlike_pieces`.
     is_sound
         (pixel,) whether a pixel contributes to the density of the others.
     suspects
@@ -342,34 +339,34 @@ def _find_unlike(
     return _UnlikePixel(int(worst), float(deficit.share[worst]), value)
 
 
-def _unlike_pieces(spectra: CountArray, is_sound: BoolArray) -> CountArray | None:
-    """Return counts (pixel, piece, bin) of pieces that show the emission well.
+def _unlike_pieces(spectra: PieceCounts, is_sound: BoolArray) -> PieceCounts | None:
+    """Return the counts of pieces that show the emission well.
 
     None where all of them have too few photons.
     """
     photons = int(_sum_pixels(spectra, is_sound).sum())
     if photons < UNLIKE_PHOTONS:
         return None
-    n_pieces = min(photons // UNLIKE_PHOTONS, UNLIKE_PIECES, spectra.shape[1])
-    return join_pieces(spectra, n_pieces)
+    n_pieces = min(photons // UNLIKE_PHOTONS, UNLIKE_PIECES, spectra.n_pieces)
+    return spectra.join_evenly(n_pieces)
 
 
 def _surprise(counts: FloatArray) -> FloatArray:
-    """Return the mean log density of counts (piece, bin), less that of each bin.
+    """Return the mean log density of counts (..., bin), less that of each bin.
 
     It is limited, so that a few photons far from all lines make no pixel suspect.
     """
     log_density = smooth_log_density(counts, SUSPECT_SMOOTHING_BINS)
-    total = np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
-    mean = (counts * log_density).sum(axis=1, keepdims=True) / total
+    total = np.maximum(counts.sum(axis=-1, keepdims=True), 1.0)
+    mean = (counts * log_density).sum(axis=-1, keepdims=True) / total
     return np.asarray(np.minimum(mean - log_density, MAX_SURPRISE))
 
 
 def _find_excess(
-    spectra: CountArray,
+    spectra: PieceCounts,
     edges: FloatArray,
     is_sound: BoolArray,
-    suspects: NDArray[np.intp],
+    suspects: IndexArray,
     log_bin: float,
 ) -> Excess:
     """Find how much better a gain far from 0 explains the photons of some pixels.
@@ -377,7 +374,7 @@ def _find_excess(
     Parameters
     ----------
     spectra
-        (pixel, piece, bin) counts.
+        Counts of the pixels.
     edges
         (bin + 1,) eV.
     is_sound
@@ -388,7 +385,9 @@ def _find_excess(
         Relative width of the bins in which gains are shifts.
     """
     array = _in_logarithmic_bins(_sum_pixels(spectra, is_sound), edges, log_bin)
-    suspect_counts = _in_logarithmic_bins(spectra[suspects], edges, log_bin)
+    suspect_counts = _in_logarithmic_bins(
+        _select_pixels(spectra, suspects), edges, log_bin
+    )
     energy = edges[0] * np.exp(log_bin * (np.arange(suspect_counts.shape[2]) + 0.5))
     likelihood = _log_likelihood(suspect_counts, array - suspect_counts)
     shifts = np.arange(-MAX_SHIFT, MAX_SHIFT + 1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.types import CountArray, FloatArray, IntArray
+from rixs_pipeline.types import FloatArray, IntArray
 
 BACKGROUND_SHARE = 0.05  # flat, so that a stray photon decides nothing
 
@@ -31,16 +31,6 @@ class Excess:
     value: FloatArray
     place: IntArray
     share: FloatArray
-
-
-def join_pieces(counts: CountArray, n_pieces: int) -> CountArray:
-    """Return counts (pixel, piece, bin) of fewer, longer pieces."""
-    if n_pieces == counts.shape[1]:
-        return counts
-    joined = np.zeros((len(counts), n_pieces, counts.shape[2]), np.int32)
-    for piece in range(counts.shape[1]):
-        joined[:, piece * n_pieces // counts.shape[1]] += counts[:, piece]
-    return joined
 
 
 def smooth_log_density(counts: FloatArray, smoothing: float) -> FloatArray:

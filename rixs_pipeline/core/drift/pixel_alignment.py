@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.core.drift.own_drifts import estimate_own_drifts
-from rixs_pipeline.types import FloatArray, IntArray
+from rixs_pipeline.types import FloatArray
 
 MIN_PIXELS = 4  # fewer do not separate drift from noise
 MIN_PHOTONS = 30  # of a pixel, to take part
@@ -74,7 +74,7 @@ class _ScoredGains:
 
 
 def align(
-    counts: IntArray,
+    counts: FloatArray,
     centres: FloatArray,
     line_energy: FloatArray,
     line_errors: FloatArray,
@@ -107,7 +107,7 @@ def align(
     used = np.flatnonzero(has_photons)
     if len(used) < MIN_PIXELS:
         return unaligned
-    spectra = counts[used].astype(np.float64)
+    spectra = counts[used]
     photons = spectra.sum(axis=1)
     line_variance = line_errors[used] ** 2
     # (line, bin) relative error of the energy for an error of 1 eV in the line

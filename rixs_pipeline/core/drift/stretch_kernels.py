@@ -1,17 +1,87 @@
-"""Compiled loop over spectra whose energies are multiplied by a factor."""
+"""Compiled loops over spectra whose energies are multiplied by a factor."""
 
 import numpy as np
 
+from rixs_pipeline.core.drift.piece_counts import PieceCounts
 from rixs_pipeline.core.energy.compile import exact
-from rixs_pipeline.types import FloatArray
+from rixs_pipeline.core.energy.kernels import Index
+from rixs_pipeline.types import FloatArray, IndexArray
 
 
 @exact
-def stretch(counts: FloatArray, edges: FloatArray, gain: float) -> FloatArray:
-    """Return spectra after their energies E became E (1 - gain).
+def find_old_edges(
+    edges: FloatArray, gain: float, old_edges: FloatArray, old_bin: IndexArray
+) -> None:
+    """Find where edges were before energies E became E (1 - gain).
+
+    Parameters
+    ----------
+    edges
+        Edges of the bins before and after, f8 (bin + 1,), ascending.
+    gain
+        Relative, far below 1.
+    old_edges, old_bin
+        Written: energies before, f8 (bin + 1,), and the last edge at or below each,
+        (bin + 1,); both are limited to the range of the edges.
+    """
+    last = len(edges) - 1
+    for k in range(len(edges)):
+        old_edges[k] = min(max(edges[k] / (1.0 - gain), edges[0]), edges[last])
+    place = 0
+    for k in range(len(edges)):
+        while place < last and edges[place + 1] <= old_edges[k]:
+            place += 1
+        old_bin[k] = place
+
+
+@exact
+def add_stretched(
+    counts: FloatArray,
+    edges: FloatArray,
+    old_edges: FloatArray,
+    old_bin: IndexArray,
+    below: FloatArray,
+    total: FloatArray,
+) -> None:
+    """Add a spectrum whose energies E became E (1 - gain).
 
     Counts of a bin that a new edge divides are shared by width, as with `np.interp` of
     the counts below each edge.
+
+    Parameters
+    ----------
+    counts
+        f8 (bin,).
+    edges
+        Edges of the bins before and after, f8 (bin + 1,), ascending.
+    old_edges, old_bin
+        From `find_old_edges`.
+    below
+        Overwritten, f8 (bin + 1,).
+    total
+        Added to: f8 (bin,).
+    """
+    n_bins = len(counts)
+    below[0] = 0.0
+    for k in range(n_bins):
+        below[k + 1] = below[k] + counts[k]
+    last = 0.0
+    for k in range(n_bins + 1):
+        place = Index(old_bin[k])
+        value = below[place]
+        beyond = old_edges[k] - edges[place]
+        if beyond > 0.0:
+            following = place + Index(1)
+            step = edges[following] - edges[place]
+            value += (below[following] - below[place]) / step * beyond
+        if k > 0:
+            total[k - 1] += value - last
+        last = value
+
+
+@exact
+def stretch(counts: FloatArray, edges: FloatArray, gain: FloatArray) -> FloatArray:
+    """Return spectra after their energies E became E (1 - gain).
 
     Parameters
     ----------
@@ -20,34 +90,56 @@ def stretch(counts: FloatArray, edges: FloatArray, gain: float) -> FloatArray:
     edges
         Edges of the bins before and after, f8 (bin + 1,), ascending.
     gain
-        Relative, far below 1.
+        Relative, far below 1, f8 (spectrum,).
 
     Returns
     -------
     FloatArray
         f8 (spectrum, bin).
     """
-    n_spectra, n_bins = counts.shape
-    stretched = np.empty((n_spectra, n_bins))
-    below = np.zeros(n_bins + 1)
-    for row in range(n_spectra):
-        for k in range(n_bins):
-            below[k + 1] = below[k] + counts[row, k]
-        bin_below = 0
-        last = 0.0
-        for k in range(n_bins + 1):
-            old_edge = edges[k] / (1.0 - gain)
-            while bin_below < n_bins and edges[bin_below + 1] <= old_edge:
-                bin_below += 1
-            if old_edge <= edges[0]:
-                value = below[0]
-            elif bin_below == n_bins or edges[bin_below] == old_edge:
-                value = below[bin_below]
-            else:
-                step = edges[bin_below + 1] - edges[bin_below]
-                slope = (below[bin_below + 1] - below[bin_below]) / step
-                value = slope * (old_edge - edges[bin_below]) + below[bin_below]
-            if k > 0:
-                stretched[row, k - 1] = value - last
-            last = value
+    stretched = np.zeros(counts.shape)
+    below = np.empty(len(edges))
+    old_edges = np.empty(len(edges))
+    old_bin = np.empty(len(edges), np.intp)
+    for row in range(len(counts)):
+        find_old_edges(edges, gain[row], old_edges, old_bin)
+        add_stretched(counts[row], edges, old_edges, old_bin, below, stretched[row])
     return stretched
+
+
+@exact
+def sum_stretched(
+    counts: PieceCounts, edges: FloatArray, gain: FloatArray
+) -> FloatArray:
+    """Return the sum over pixels after their energies E became E (1 - gain).
+
+    Parameters
+    ----------
+    counts
+        Of the pixels.
+    edges
+        Edges of the bins before and after, f8 (bin + 1,), ascending.
+    gain
+        Of each pixel, relative, far below 1, f8 (pixel,).
+
+    Returns
+    -------
+    FloatArray
+        f8 (piece, bin).
+    """
+    n_pixels = counts.bounds.shape[0]
+    n_pieces = counts.bounds.shape[1] - 1
+    total = np.zeros((n_pieces, counts.n_bins))
+    spectrum = np.empty(counts.n_bins)
+    below = np.empty(len(edges))
+    old_edges = np.empty(len(edges))
+    old_bin = np.empty(len(edges), np.intp)
+    for pixel in range(n_pixels):
+        find_old_edges(edges, gain[pixel], old_edges, old_bin)
+        for piece in range(n_pieces):
+            spectrum[:] = 0.0
+            begin = counts.bounds[pixel, piece]
+            for i in range(begin, counts.bounds[pixel, piece + 1]):
+                spectrum[Index(counts.bin[i])] += counts.photons[i]
+            add_stretched(spectrum, edges, old_edges, old_bin, below, total[piece])
+    return total

@@ -171,7 +171,7 @@ class LineErrors:
 def align_pixels(
     scan: Run,
     energies: tuple[PixelEnergy, ...],
-    spectra: IntArray,
+    spectra: FloatArray,
     edges: FloatArray,
     line_errors: Sequence[LineErrors],
 ) -> tuple[PixelEnergy, ...]:
@@ -184,7 +184,7 @@ def align_pixels(
     energies
         Energy functions of its pixels.
     spectra
-        Counts of each pixel, i8 (pixel, bin), from `first_pass`.
+        Counts of each pixel, f8 (pixel, bin), from `first_pass`.
     edges
         Edges of the bins, f8 (bin + 1,), eV.
     line_errors
@@ -228,7 +228,7 @@ def align_pixels(
 
 
 def _known_gains(
-    energies: Sequence[PixelEnergy], spectra: IntArray, centres: FloatArray
+    energies: Sequence[PixelEnergy], spectra: FloatArray, centres: FloatArray
 ) -> FloatArray | None:
     """Return the gains (pixel,) of displaced pixels that are used; None without any."""
     shift = np.array([energy.displacement for energy in energies])

@@ -6,7 +6,7 @@ place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,9 +93,7 @@ def array_spectra(
     ArraySpectra
         Of the pixels that are used.
     """
-    from rixs_pipeline.core.drift.stretch_kernels import (
-        stretch,  # numba: slow to import
-    )
+    from rixs_pipeline.core.drift import stretch_kernels  # numba: slow to import
 
     part_piece = coarse_pieces(task.piece)
     n_pieces = int(part_piece.max()) + 1
@@ -109,62 +107,96 @@ def array_spectra(
     part_incident = np.repeat(points.incident_energy, n_parts)
     pieces = [np.flatnonzero(part_piece == piece) for piece in range(n_pieces)]
     times = np.array([part_time[parts].mean() for parts in pieces])
-    centres = (task.edges[1:] + task.edges[:-1]) / 2
-    counts = np.zeros((n_pieces, len(centres)))
-    lever = np.zeros((n_pieces, len(energies), 2))
-    in_use = np.zeros((n_pieces, 2))
-    weight_sum = np.zeros(n_pieces)
+    pixels = [off.pixel_number(path) for path in scan.pulse_files]
+    sides = {
+        row: pair
+        for row, energy in enumerate(aligned)
+        if (pair := find_runs(pixels[row], energy, runs)) is not None
+        and np.isfinite(passed.baseline[row]).any()
+    }
+    rows = np.array(list(sides), np.intp)
+    early_runs = {pixels[row]: pair.early for row, pair in sides.items()}
+    late_runs = {pixels[row]: pair.late for row, pair in sides.items()}
+    early = _PixelReferences.of(early_runs, len(energies))
+    late = _PixelReferences.of(late_runs, len(energies))
+    spectra = passed.spectra.select(rows).join(first)
+    gains = np.array([energy.alignment for energy in aligned])[rows]
+    share = _later_share(times, [aligned[row] for row in rows])
+    baseline = passed.baseline[rows]
+    weight = np.where(np.isfinite(baseline), spectra.count_photons(), 0.0)
+    reference = _interpolate(early.pretrigger_ref, late.pretrigger_ref, share)
+    levers = _interpolate(early.lever, late.lever, share)
+    levers *= np.nan_to_num(baseline - reference)[..., None, None]
+    levers *= weight[..., None, None]
     pixel_lever = np.zeros((len(aligned), len(energies), 2))
-    shares = []
-    for row, energy in enumerate(aligned):
-        pixel = off.pixel_number(scan.pulse_files[row])
-        sides = find_runs(pixel, energy, runs)
-        if sides is None or not np.isfinite(passed.baseline[row]).any():
-            continue
-        measured = passed.spectra[row].astype(np.float64)
-        spectra = np.add.reduceat(measured, first, axis=0)
-        baseline = passed.baseline[row]
-        gain = energy.alignment
-        counts += stretch(spectra, task.edges, gain) if gain else spectra
-        weight = np.where(np.isfinite(baseline), spectra.sum(axis=1), 0.0)
-        share = _later_share(times, energy)
-        shares.append(float(share.mean()))
-        reference = (1 - share) * sides.early.pretrigger_ref[pixel]
-        reference += share * sides.late.pretrigger_ref[pixel]
-        change = np.nan_to_num(baseline - reference)
-        unit = (1 - share)[:, None, None] * sides.early.lever[pixel]
-        unit += share[:, None, None] * sides.late.lever[pixel]
-        of_pixel = change[:, None, None] * unit
-        lever += weight[:, None, None] * of_pixel
-        total = max(weight.sum(), 1e-12)
-        pixel_lever[row] = (weight[:, None, None] * of_pixel).sum(axis=0) / total
-        drift = (1 - share)[:, None] * sides.early.drift.in_use
-        drift += share[:, None] * sides.late.drift.in_use
-        in_use += weight[:, None] * drift
-        weight_sum += weight
+    photons = np.maximum(weight.sum(axis=1), 1e-12)
+    pixel_lever[rows] = levers.sum(axis=1) / photons[:, None, None]
+    in_use = _interpolate(early.in_use, late.in_use, share) * weight[..., None]
     groups = find_groups(aligned)
-    divisor = np.maximum(weight_sum, 1e-12)
+    divisor = np.maximum(weight.sum(axis=0), 1e-12)
     incident = tuple(np.unique(part_incident[parts]) for parts in pieces)
     return ArraySpectra(
         scan=scan,
-        counts=counts,
+        counts=stretch_kernels.sum_stretched(spectra, task.edges, gains),
         time=times,
         incident=incident,
-        lever=lever / divisor[:, None, None],
+        lever=levers.sum(axis=0) / divisor[:, None, None],
         pixel_lever=pixel_lever,
-        in_use=in_use / divisor[:, None],
-        later_share=float(np.mean(shares)) if shares else 0.0,
+        in_use=in_use.sum(axis=0) / divisor[:, None],
+        later_share=float(share.mean(axis=1).mean()) if len(rows) else 0.0,
         own_variance=_own_variance(aligned, groups),
         split=_split(aligned, groups),
     )
 
 
-def _later_share(times: FloatArray, energy: PixelEnergy) -> FloatArray:
-    """Return the weight of the later calibration of a pixel at some times, s."""
-    first, second = energy.reference_times
-    if second <= first:
-        return np.zeros(len(times))
-    return np.clip((times - first) / (second - first), 0.0, 1.0)
+@dataclass(frozen=True)
+class _PixelReferences:
+    """What the reference runs before or after a scan say of its pixels.
+
+    Attributes
+    ----------
+    pretrigger_ref
+        Pretrigger mean at which there is no drift, f8 (pixel,).
+    lever
+        Change of energy a unit of the coefficients, f8 (pixel, energy, 2), eV.
+    in_use
+        Coefficients in use, f8 (pixel, 2).
+    """
+
+    pretrigger_ref: FloatArray
+    lever: FloatArray
+    in_use: FloatArray
+
+    @classmethod
+    def of(cls, runs: Mapping[int, RunDrift], n_energies: int) -> _PixelReferences:
+        """Read them from the reference run of each pixel."""
+        references = cls(
+            pretrigger_ref=np.zeros(len(runs)),
+            lever=np.zeros((len(runs), n_energies, 2)),
+            in_use=np.zeros((len(runs), 2)),
+        )
+        for row, (pixel, run) in enumerate(runs.items()):
+            references.pretrigger_ref[row] = run.pretrigger_ref[pixel]
+            references.lever[row] = run.lever[pixel]
+            references.in_use[row] = run.drift.in_use
+        return references
+
+
+def _interpolate(early: FloatArray, late: FloatArray, share: FloatArray) -> FloatArray:
+    """Return values (pixel, piece, ...) between those of two runs (pixel, ...).
+
+    `share` (pixel, piece) is the weight of the later one.
+    """
+    later = share.reshape(*share.shape, *[1] * (early.ndim - 1))
+    return np.asarray((1 - later) * early[:, None] + later * late[:, None])
+
+
+def _later_share(times: FloatArray, energies: Sequence[PixelEnergy]) -> FloatArray:
+    """Return the weights (pixel, time) of the later calibrations at some times, s."""
+    reference_times = np.array([energy.reference_times for energy in energies])
+    first, second = reference_times.reshape(-1, 2, 1).swapaxes(0, 1)
+    duration = np.where(second > first, second - first, np.inf)
+    return np.asarray(np.clip((times - first) / duration, 0.0, 1.0))
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def compare_pixels(task: CompareTask) -> ComparedScan:
         energies = mark_displaced(energies, passed.spectra, edges, exclude=exclude)
     if task.is_aligned:
         is_used = np.array([energy.status.is_ok for energy in energies], bool)
-        counts = passed.spectra.sum(axis=1, dtype=np.int64) * is_used[:, None]
+        counts = passed.spectra.sum_pieces() * is_used[:, None]
         energies = align_pixels(scan, energies, counts, edges, task.line_errors)
     array = array_spectra(
         task.spectra, scan, energies, passed, task.runs, task.energies

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from rixs_pipeline.core.drift.displaced_pixels import Displacements, find_displaced
+from rixs_pipeline.core.drift.piece_counts import PieceCounts
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
-from rixs_pipeline.types import CountArray, FloatArray, PixelState, PixelStatus
+from rixs_pipeline.types import FloatArray, PixelState, PixelStatus
 
 
 def mark_displaced(
     energies: tuple[PixelEnergy, ...],
-    spectra: CountArray,
+    spectra: PieceCounts,
     edges: FloatArray,
     *,
     exclude: bool,
@@ -25,8 +26,7 @@ def mark_displaced(
     energies
         Energy functions of the pixels of the scan.
     spectra
-        Counts of each pixel, (pixel, piece, bin), from
-        `first_pass.first_pass`.
+        Counts of each pixel, from `first_pass.first_pass`.
     edges
         Edges of the bins, f8 (bin + 1,), eV.
     exclude

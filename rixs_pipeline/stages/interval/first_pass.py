@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rixs_pipeline.core.drift.piece_counts import PieceCounts
 from rixs_pipeline.core.energy import later_calibration_share
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
@@ -14,11 +15,10 @@ from rixs_pipeline.core.maps.kernel_arguments import (
     PointSlices,
     UniformBins,
 )
-from rixs_pipeline.core.stats.robust import Range
 from rixs_pipeline.stages.interval.align_pixels import AlignTask
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import PointRecords, find_point_records
-from rixs_pipeline.types import CountArray, Float32Array, FloatArray, IntArray
+from rixs_pipeline.types import FloatArray, IntArray
 
 # of a pixel in a piece: their mean is good to 0.2 units where they scatter by 6
 ENOUGH_BASELINES = 1000
@@ -35,13 +35,13 @@ class FirstPass:
     Attributes
     ----------
     spectra
-        Counts on the scale of the reference runs, (pixel, piece, bin).
+        Counts on the scale of the reference runs.
     baseline
         Mean pretrigger mean of the accepted range, f8 (pixel, coarse piece); NaN
         without pulses.
     """
 
-    spectra: CountArray
+    spectra: PieceCounts
     baseline: FloatArray
 
 
@@ -54,34 +54,36 @@ def coarse_pieces(piece: IntArray) -> IntArray:
 def first_pass(task: AlignTask) -> FirstPass:
     """Measure spectra and baselines of the pixels in the points that are read.
 
-    A pixel that is not used has no counts. They are of 16 bits where these are enough.
+    A pixel that is not used has no counts.
     """
+    from rixs_pipeline.core.drift import piece_kernels  # numba: slow to import
+
     coarse = coarse_pieces(task.piece)
     n_coarse = int(coarse.max(initial=-1)) + 1
-    parts = [np.flatnonzero(coarse == piece)[[0, -1]] for piece in range(n_coarse)]
+    # each from its first to its last point; pulses in between show the baseline as well
+    first_part = np.searchsorted(coarse, np.arange(n_coarse))
+    last_part = np.searchsorted(coarse, np.arange(n_coarse), side="right") - 1
     n_pixels, n_bins = len(task.files), len(task.edges) - 1
     n_pieces = int(task.piece.max(initial=-1)) + 1
     baseline = np.full((n_pixels, n_coarse), np.nan)
-    spectra: CountArray = np.zeros((n_pixels, n_pieces, n_bins), np.uint16)
     # The last column takes rejected records and photons outside all bins.
-    counts = np.empty((n_pieces, n_bins + 1), np.int64)
+    counts = np.zeros((n_pieces, n_bins + 1), np.int64)
+    spectra = []
     for row, energy in enumerate(task.energies):
-        limits = energy.cut_limits
-        if limits is None or energy.params is None:
-            continue
-        records = find_point_records(task.files[row], task.points)
-        bounds = _part_bounds(records, len(task.piece))
-        for piece, (first, last) in enumerate(parts):
-            # from the first to the last point; pulses in between show it as well
-            rows = slice(int(bounds.first[first]), int(bounds.stop[last]))
-            pretrigger_mean = records.columns.pretrigger_mean[rows]
-            baseline[row, piece] = _mean_baseline(pretrigger_mean, limits.pretrigger)
-        counts[:] = 0
-        _add_photons(records, bounds, energy, task, counts)
-        if counts[:, :-1].max(initial=0) > np.iinfo(spectra.dtype).max:
-            spectra = spectra.astype(np.int64)
-        spectra[row] = counts[:, :-1]
-    return FirstPass(spectra, baseline)
+        n_photons = 0
+        if energy.cut_limits is not None and energy.params is not None:
+            records = find_point_records(task.files[row], task.points)
+            bounds = _part_bounds(records, len(task.piece))
+            baseline[row] = piece_kernels.mean_baselines(
+                records.columns,
+                bounds.first[first_part],
+                bounds.stop[last_part],
+                *energy.cut_limits.pretrigger,
+                ENOUGH_BASELINES,
+            )
+            n_photons = _add_photons(records, bounds, energy, task, counts)
+        spectra.append(piece_kernels.take_counts(counts, n_photons))
+    return FirstPass(PieceCounts.stack(spectra), baseline)
 
 
 def _part_bounds(records: PointRecords, n_parts: int) -> PointSlices:
@@ -93,25 +95,21 @@ def _part_bounds(records: PointRecords, n_parts: int) -> PointSlices:
     return PointSlices(bounds[:, :-1].ravel(), bounds[:, 1:].ravel())
 
 
-def _mean_baseline(pretrigger_mean: Float32Array, accepted: Range) -> float:
-    """Return the mean of some of the accepted values (record,); NaN without any."""
-    values = pretrigger_mean[:: max(1, len(pretrigger_mean) // ENOUGH_BASELINES)]
-    values = values[(values >= accepted.low) & (values <= accepted.high)]
-    return float(values.mean(dtype=np.float64)) if len(values) else np.nan
-
-
 def _add_photons(
     records: PointRecords,
     bounds: PointSlices,
     energy: PixelEnergy,
     task: AlignTask,
     counts: IntArray,
-) -> None:
-    """Add the photons of a pixel by its reference run's cuts to (piece, bin + 1)."""
+) -> int:
+    """Add the photons of a pixel by its reference run's cuts to (piece, bin + 1).
+
+    Returns their number, with those outside all bins.
+    """
     from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
 
     if energy.cut_limits is None or energy.params is None:
-        return
+        return 0
     later_share = later_calibration_share(
         task.points.middle, energy.params, energy.reference_times
     )
@@ -126,4 +124,7 @@ def _add_photons(
     bins = UniformBins(float(task.edges[0]), width, float(task.edges[-1]))
     cut_limits = energy.cut_limits.to_table()
     options = BinOptions(cut_limits, np.array(energy.params), bins)
-    bin_kernel.bin_records(records.columns, batch, options, counts, NO_PHOTON_LIST)
+    tally = bin_kernel.bin_records(
+        records.columns, batch, options, counts, NO_PHOTON_LIST
+    )
+    return int(tally.accepted.sum())

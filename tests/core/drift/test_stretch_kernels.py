@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.drift.stretch_kernels import stretch
+from rixs_pipeline.core.drift.piece_counts import PieceCounts
+from rixs_pipeline.core.drift.stretch_kernels import stretch, sum_stretched
 
 EDGES = np.linspace(200.0, 1100.0, 181)
 
@@ -12,4 +13,15 @@ def test_spectra_are_those_of_interpolated_counts_below_each_edge(gain):
     below = np.zeros((4, 181))
     np.cumsum(counts, axis=1, out=below[:, 1:])
     expected = [np.diff(np.interp(EDGES / (1 - gain), EDGES, row)) for row in below]
-    assert np.array_equal(stretch(counts, EDGES, gain), expected)
+    assert np.array_equal(stretch(counts, EDGES, np.full(4, gain)), expected)
+
+
+def test_a_sum_is_that_of_the_stretched_spectra():
+    counts = np.random.default_rng(2).poisson(0.3, (3, 4, 180))
+    gain = np.array([1e-3, 0.0, -2e-3])
+    of_pixels = [
+        stretch(pixel.astype(float), EDGES, np.full(4, g))
+        for pixel, g in zip(counts, gain, strict=True)
+    ]
+    total = sum_stretched(PieceCounts.from_array(counts), EDGES, gain)
+    np.testing.assert_allclose(total, np.sum(of_pixels, axis=0), rtol=1e-12, atol=1e-9)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from rixs_pipeline.core.drift.piece_counts import PieceCounts
 from rixs_pipeline.stages.interval import compare_pixels as module
 from rixs_pipeline.stages.interval.align_pixels import AlignTask, spectrum_edges
 from rixs_pipeline.stages.interval.compare_pixels import CompareTask, compare_pixels
@@ -16,7 +17,7 @@ GOOD = PixelEnergy(OK, (params(), params()), LIMITS)
 def calls(monkeypatch):
     """Replace the steps; the first pixel has 3 + 5 counts in two pieces."""
     calls = []
-    spectra = np.array([[[3], [5]], [[7], [7]]], np.uint16)
+    spectra = PieceCounts.from_array(np.array([[[3], [5]], [[7], [7]]]))
 
     def mark(energies, counts, edges, *, exclude):
         calls.append(("mark", exclude))

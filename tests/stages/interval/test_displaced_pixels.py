@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from rixs_pipeline.core.drift.piece_counts import PieceCounts
 from rixs_pipeline.stages.interval.displaced_pixels import mark_displaced
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.types import PixelState
@@ -25,7 +26,9 @@ def spectra(shifts, pieces=4, photons=100):
 
 def test_a_displaced_pixel_is_left_out_with_the_reason():
     counts = spectra([0, 0, 12, 0])
-    marked = mark_displaced((GOOD,) * 4, counts, EDGES, exclude=True)
+    marked = mark_displaced(
+        (GOOD,) * 4, PieceCounts.from_array(counts), EDGES, exclude=True
+    )
     states = [energy.status.state for energy in marked]
     assert states == [PixelState.OK] * 2 + [PixelState.DISPLACED, PixelState.OK]
     assert marked[2].params is None
@@ -36,21 +39,24 @@ def test_a_displaced_pixel_is_left_out_with_the_reason():
 def test_the_share_of_the_scan_is_named():
     counts = spectra([0, 0, 0, 0])
     counts[2, 1:2] = spectra([-12.0], pieces=1)[0]
-    marked = mark_displaced((GOOD,) * 4, counts, EDGES, exclude=True)
+    marked = mark_displaced(
+        (GOOD,) * 4, PieceCounts.from_array(counts), EDGES, exclude=True
+    )
     assert marked[2].status.detail.endswith(" in 25 % of the scan")
 
 
 @pytest.mark.parametrize(("shifts", "exclude"), [([0, 12], True), ([0, 0, 12], False)])
 def test_pixels_are_only_reported_if_undetermined_or_asked_for(shifts, exclude):
     energies = (GOOD,) * len(shifts)
-    marked = mark_displaced(energies, spectra(shifts), EDGES, exclude=exclude)
+    counts = PieceCounts.from_array(spectra(shifts))
+    marked = mark_displaced(energies, counts, EDGES, exclude=exclude)
     assert all(energy.status.is_ok and energy.params for energy in marked)
     assert any(abs(energy.displacement) > 10 for energy in marked)
 
 
 def test_pixels_that_agree_are_unchanged():
     energies = (GOOD,) * 3
-    counts = spectra([0.0, 0.5, -0.5])
+    counts = PieceCounts.from_array(spectra([0.0, 0.5, -0.5]))
     assert mark_displaced(energies, counts, EDGES, exclude=True) == energies
 
 
@@ -58,7 +64,9 @@ def test_pixels_that_agree_are_unchanged():
 def test_a_pixel_with_another_spectrum_is_marked_too(exclude):
     counts = spectra([0, 0, 0, 0], photons=300)
     counts[1] += np.random.default_rng(2).poisson(0.5, counts[1].shape)
-    marked = mark_displaced((GOOD,) * 4, counts, EDGES, exclude=exclude)
+    marked = mark_displaced(
+        (GOOD,) * 4, PieceCounts.from_array(counts), EDGES, exclude=exclude
+    )
     assert np.isinf(marked[1].displacement)
     expected = "unlike the other pixels: spectrum differs" if exclude else "ok"
     assert str(marked[1].status) == expected

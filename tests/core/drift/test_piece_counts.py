@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from rixs_pipeline.core.drift import piece_kernels
+from rixs_pipeline.core.drift.piece_counts import PieceCounts
+from rixs_pipeline.types import PulseColumns
+
+
+@pytest.fixture
+def array():
+    """Counts (pixel, piece, bin), of which most are 0."""
+    return np.random.default_rng(1).poisson(0.1, (5, 7, 40))
+
+
+@pytest.fixture
+def counts(array):
+    return PieceCounts.from_array(array)
+
+
+def to_array(counts):
+    return counts.sum_pixels(np.arange(counts.n_pixels), counts.n_pixels)
+
+
+def test_counts_are_those_of_the_array(array, counts):
+    assert (counts.n_pixels, counts.n_pieces, counts.n_bins) == array.shape
+    assert np.array_equal(to_array(counts), array)
+    assert np.array_equal(counts.sum_pieces(), array.sum(axis=1))
+    assert np.array_equal(counts.count_photons(), array.sum(axis=2))
+
+
+def test_sums_are_those_of_the_pixels_that_take_part(array, counts):
+    total = counts.sum_pixels(np.array([1, -1, 0, 1, -1]), 2)
+    assert np.array_equal(total, [array[2], array[0] + array[3]])
+
+
+def test_pixels_are_selected_and_pieces_joined(array, counts):
+    selected = counts.select(np.array([3, 1])).join(np.array([0, 2, 3]))
+    expected = np.add.reduceat(array[[3, 1]], [0, 2, 3], axis=1)
+    assert np.array_equal(to_array(selected), expected)
+
+
+@pytest.mark.parametrize(("number", "first"), [(1, [0]), (3, [0, 3, 5]), (7, range(7))])
+def test_joined_pieces_are_about_equally_long(array, counts, number, first):
+    expected = np.add.reduceat(array, list(first), axis=1)
+    assert np.array_equal(to_array(counts.join_evenly(number)), expected)
+
+
+def test_counts_are_taken_without_the_last_column(array):
+    pixels = []
+    for of_pixel in array:
+        n_photons = int(of_pixel.sum())
+        taken = piece_kernels.take_counts(of_pixel, n_photons)
+        assert not of_pixel[:, :-1].any()
+        pixels.append(taken)
+    expected = np.random.default_rng(1).poisson(0.1, (5, 7, 40))[:, :, :-1]
+    assert np.array_equal(to_array(PieceCounts.stack(pixels)), expected)
+
+
+def test_baselines_are_means_of_the_accepted_records():
+    values = np.array([1, 2, 3, 90, 5, 6, 7, np.nan, 80], np.float32)
+    nothing = np.zeros(len(values), np.float32)
+    records = PulseColumns(np.arange(len(values)), values, nothing, nothing[:, None])
+    first, stop = np.array([0, 2, 8, 9]), np.array([4, 8, 9, 9])
+    means = piece_kernels.mean_baselines(records, first, stop, 2.0, 10.0, 2)
+    # of every second, third and first record
+    np.testing.assert_array_equal(means, [3.0, 4.5, np.nan, np.nan])
