@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 # Name that netCDF gives to the scale of a dimension without a coordinate
 BARE_DIMENSION = "This is a netCDF dimension but not a netCDF variable."
 _NO_COORDINATE_OF_LENGTH = BARE_DIMENSION + " {:>9}"
-COMPRESSED_SIZE = 10_000  # values, from which on an array is compressed
-CHUNK_BYTES = 1 << 22
+COMPRESSED_SIZE = 25_000  # values, from which on an array is compressed
+CHUNK_BYTES = 1 << 20  # what HDF5 keeps of an array by default
 PRODUCT_SUFFIXES = (".nxs", ".h5")  # photon lists are .h5
-KEPT_PRODUCTS = 2  # the calibrations before and after a scan: 20 MB each of 240 pixels
+KEPT_PRODUCTS = 2  # the calibrations before and after a scan: 8 MB each of 240 pixels
 FACTS = "facts"  # what run.json says of a product, as JSON
 SHOWN_FILES = 20  # of a folder that was to be opened as a product
 
@@ -439,7 +439,7 @@ def read_variables(
         return {name: _read_variable(member(data, name)) for name in names}
 
 
-def read_kept(path: Path) -> xr.Dataset:
+def read_kept(path: Path, without: tuple[str, ...] = ()) -> xr.Dataset:
     """Return `read_entry` of a product, read once while the file is unchanged.
 
     The last `KEPT_PRODUCTS` products are kept in memory.
@@ -448,6 +448,8 @@ def read_kept(path: Path) -> xr.Dataset:
     ----------
     path
         The product.
+    without
+        Variables that are not read.
 
     Returns
     -------
@@ -459,12 +461,12 @@ def read_kept(path: Path) -> xr.Dataset:
     InputError
         As for `read_entry`.
     """
-    return _read_kept(path, file_status(path))
+    return _read_kept(path, file_status(path), without)
 
 
 @lru_cache(KEPT_PRODUCTS)
-def _read_kept(path: Path, _: FileStatus) -> xr.Dataset:
-    dataset = read_entry(path)
+def _read_kept(path: Path, _: FileStatus, without: tuple[str, ...]) -> xr.Dataset:
+    dataset = read_entry(path, without=without)
     for variable in dataset.variables.values():
         variable.values.flags.writeable = False
     return dataset

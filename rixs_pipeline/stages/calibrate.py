@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from rixs_pipeline import paths
@@ -85,6 +86,8 @@ class Calibrate(Stage[Run]):
         ) as report:
             executor = self.context.executor_for(WORK * count_files(runs))
             datasets = executor.outcomes(task, runs, report)
+            # 0.3 s, while the workers are at work; the first result would wait for it
+            import_module("xarray")
             for product, dataset in zip(products, datasets, strict=True):
                 yield Result(product, dataset.then(partial(self._content, product)))
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     find_usable_calibrations,
+    read_calibration,
 )
 from rixs_pipeline.stages.reference.parked_elastic import parked_line_moves
 from rixs_pipeline.stages.reference.reference_checks import reference_checks
@@ -38,7 +38,7 @@ class ReferenceTable(Stage[None]):
 
     def compute_product(self, product: Product[None]) -> Content:
         """Compare the lines of all calibrations with the reference set."""
-        calibrations = [nexus.read_entry(path) for path in self._calibrations()]
+        calibrations = [read_calibration(path) for path in self._calibrations()]
         curve = self.context.config.calibration.curve
         table = reference_table(calibrations, curve)
         attributes = self.context.reference_set.attributes()

@@ -368,7 +368,7 @@ def test_damaged_bytes_raise_only_input_errors(tmp_path, data):
             assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("shape", [(20_001,), (300, 41), (1100, 700)])
+@pytest.mark.parametrize("shape", [(25_001,), (700, 41), (1100, 700)])
 @pytest.mark.parametrize("dtype", ["i8", "f8", "f4", "i2"])
 def test_large_tables_use_standard_hdf5_compression(tmp_path, shape, dtype):
     """In whole chunks and a last one that the table does not fill."""

@@ -74,9 +74,10 @@ class CutLimits:
     @classmethod
     def from_table(cls, table: FloatArray) -> CutLimits | None:
         """Return the limits (quantity, 2) of a product; None where they are NaN."""
-        if np.isnan(table).any():
+        ranges = [Range(low, high) for low, high in table.tolist()]
+        if any(low != low or high != high for low, high in ranges):  # NaN
             return None
-        return cls(*(Range(float(low), float(high)) for low, high in table))
+        return cls(*ranges)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,18 @@ if TYPE_CHECKING:
 
 USABLE_SHARE = 0.5  # of the good pixels of the best reference run
 
+# variables of calibrations that only figures and the report show, most of their size
+SHOWN_ALONE = (
+    "spectrum",
+    "emission_energy",
+    "height_counts",
+    "height_bin_width",
+    "peak_pulse_height",
+    "peak_line",
+    "curve_pulse_height",
+    "curve_energy",
+)
+
 Interval = tuple[Path, ...]  # the calibrations at its ends, of which one may be missing
 
 
@@ -83,6 +95,11 @@ def find_usable_calibrations(context: RunContext) -> UsableCalibrations:
                 "reference run; not used for scans"
             )
     return UsableCalibrations(tuple(usable), tuple(warnings))
+
+
+def read_calibration(path: Path) -> "xr.Dataset":
+    """Return a calibration without its spectra; its arrays are read-only."""
+    return nexus.read_kept(path, SHOWN_ALONE)
 
 
 class SurroundingCalibrations:
@@ -160,8 +177,8 @@ class SurroundingCalibrations:
         return companions if self.is_closed(scan) else ends_of(companions)
 
     def read(self, scan: Run) -> list["xr.Dataset"]:
-        """Return the calibrations around a scan; their arrays are read-only."""
-        return [nexus.read_kept(path) for path in self.interval(scan)]
+        """Return the calibrations around a scan; see `read_calibration`."""
+        return [read_calibration(path) for path in self.interval(scan)]
 
     def best_pixels(self, scan: Run) -> int | None:
         """Return how many of the best pixels the config asks for at the scan's edge."""
