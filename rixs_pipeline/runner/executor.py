@@ -24,6 +24,7 @@ from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.config.execution import LOCAL_SCHEDULERS
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.runner import array_libraries
+from rixs_pipeline.runner.freed_memory import release_freed_memory
 from rixs_pipeline.runner.tree_reduction import TreeReduction
 from rixs_pipeline.types import Outcome
 
@@ -300,6 +301,8 @@ class Executor:
             raise RuntimeError("executor not open: use `with Executor(config) as ...:`")
         self._has_worked = True
         try:
+            if self.has_processes:
+                return self._pool.submit(_call_in_process, function, value)
             return self._pool.submit(function, value)
         except futures.BrokenExecutor as error:  # as if the worker died a moment later
             broken: futures.Future[Any] = futures.Future()
@@ -414,6 +417,14 @@ def end_with_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
+
+
+def _call_in_process(function: Callable[[Any], Any], value: Any) -> Any:
+    """Call a function; what it has freed is for the other processes."""
+    try:
+        return function(value)
+    finally:
+        release_freed_memory()
 
 
 def _initialise_worker(gc_thresholds: Sequence[int]) -> None:

@@ -1,9 +1,7 @@
 """The loop over the stages: what is fresh, what is computed, what becomes of it."""
 
-import ctypes
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from rixs_pipeline.errors import RixsError
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.progress import show_activity, show_progress
 from rixs_pipeline.runner.config_checks import unmatched_labels
+from rixs_pipeline.runner.freed_memory import release_freed_memory
 from rixs_pipeline.runner.freshness import Freshness
 from rixs_pipeline.runner.pixel_figures import find_outdated_figures
 from rixs_pipeline.runner.stage_list import STAGES, VERBS
@@ -61,7 +60,7 @@ class Pipeline:
             if stage_class.verb in options.verbs:
                 started = time.perf_counter()
                 self._run_stage(stage_class(self.context), with_figures)
-                _release_freed_memory()
+                release_freed_memory()
                 self.summary.add_time(stage_class.verb, time.perf_counter() - started)
         started = time.perf_counter()
         self._record_pending()
@@ -188,16 +187,3 @@ def _counted(
     for number, result in enumerate(results, 1):
         yield result
         report(number)
-
-
-def _release_freed_memory() -> None:
-    """Return to the system what the heaps of glibc keep after a stage.
-
-    The peak of a reduction of 240 pixels with figures, all processes together, is
-    0.81 GB with this call and 1.25 GB without (`tests/benchmarks/test_bench_sizes.py`):
-    figures are drawn while this process holds what the calibration has freed.
-    """
-    if os.name == "posix":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
-        if trim:
-            trim(0)
