@@ -32,7 +32,7 @@ MIN_GROUP = 2  # pixels that step together
 COMPARABLE = 3  # a group of one in so many pixels, or fewer, has stepped
 SPLIT_PROBABILITY = 1e-2  # of an array in a scan
 WANDERING_SPREADS = USUAL_SPREAD * SPREAD_FACTOR ** np.linspace(-1, 2.5, 15)
-ROUNDS = 10  # of expectation and maximisation
+ROUNDS = 9  # of expectation and maximisation
 MAX_STARTS = 9  # for the common scale
 
 
@@ -128,16 +128,29 @@ def _find_pixels_that_stay(gain: FloatArray, error: FloatArray) -> BoolArray:
     stepped = 1 / (STEP**2 + error**2)
     prior_home = 0.5 * np.log(at_home) + np.log(1 - STEP_SHARE)
     prior_step = 0.5 * np.log(stepped) + np.log(STEP_SHARE)
+    # The weight of a pixel is `stepped`, so that it is never 0, and its share of this:
+    extra = at_home - stepped
+    moments = np.stack([np.ones(len(gain)), gain], axis=-1)
+    of_stepped = stepped @ moments
+    of_extra = extra[:, 0, :, None] * moments
+    half_extra = 0.5 * extra
+    prior_odds = prior_step - prior_home
     centre = np.broadcast_to(starts, (len(spread), len(starts)))
+    share = np.empty((*centre.shape, len(gain)))
     for _ in range(ROUNDS):
-        square = -0.5 * (gain - centre[..., None]) ** 2
-        of_home = square * at_home + prior_home
-        of_step = square * stepped + prior_step
+        np.subtract(gain, centre[..., None], out=share)
+        share *= share
+        share *= half_extra
+        share += prior_odds
         with np.errstate(over="ignore"):  # the odds against home are then infinite
-            share = 1 / (1 + np.exp(of_step - of_home))
-        # with the steps' own weight, so that it is never 0
-        weight = share * at_home + (1 - share) * stepped
-        centre = (weight * gain).sum(axis=2) / weight.sum(axis=2)
+            np.exp(share, out=share)
+        share += 1
+        np.reciprocal(share, out=share)
+        sums = share @ of_extra + of_stepped
+        centre = sums[..., 1] / sums[..., 0]
+    square = -0.5 * (gain - centre[..., None]) ** 2
+    of_home = square * at_home + prior_home
+    of_step = square * stepped + prior_step
     probability = np.logaddexp(of_home, of_step).sum(axis=2) + _spread_prior(spread)
     best = np.unravel_index(np.argmax(probability), probability.shape)
     stays = of_home[best] > of_step[best]

@@ -7,6 +7,8 @@ from rixs_pipeline.core.energy.compile import exact
 from rixs_pipeline.core.energy.kernels import Index
 from rixs_pipeline.types import FloatArray, IntArray, PulseColumns
 
+STRIDE = 16  # bins that are looked at together: most of them have no photons
+
 
 @exact
 def take_counts(counts: IntArray, n_photons: int) -> PieceCounts:
@@ -31,12 +33,19 @@ def take_counts(counts: IntArray, n_photons: int) -> PieceCounts:
     photons = np.empty(n_photons, np.int32)
     number = 0
     for piece in range(n_pieces):
-        for column in range(n_bins):
-            if counts[piece, column]:
-                bins[number] = column
-                photons[number] = counts[piece, column]
-                number += 1
-        counts[piece] = 0
+        counts[piece, n_bins] = 0
+        for begin in range(0, n_bins, STRIDE):
+            part = counts[piece, begin : min(begin + STRIDE, n_bins)]
+            any_photons = 0
+            for k in range(len(part)):
+                any_photons |= part[k]
+            if any_photons:
+                for k in range(len(part)):
+                    if part[k]:
+                        bins[number] = begin + k
+                        photons[number] = part[k]
+                        number += 1
+                        part[k] = 0
         bounds[0, piece + 1] = number
     return PieceCounts(bounds, bins[:number].copy(), photons[:number].copy(), n_bins)
 

@@ -343,17 +343,10 @@ def _apply_gains(
 
     Counts of a bin that a new edge divides are shared by width.
     """
+    from rixs_pipeline.core.drift import stretch_kernels  # numba: slow to import
+
     step = centres[1] - centres[0]
     next_centre = centres[-1] + step
     half_step = step / 2
     edges = np.append(centres, next_centre) - half_step
-    n_pixels, n_bins = counts.shape
-    n_edges = n_bins + 1
-    below = np.zeros((n_pixels, n_edges))  # counts below each edge
-    summed = np.cumsum(counts, axis=1)
-    below[:, 1:] = summed
-    for pixel in range(n_pixels):
-        old_edges = edges / (1 - gain[pixel])
-        old_below = below[pixel]
-        below[pixel] = np.interp(old_edges, edges, old_below)
-    return np.diff(below, axis=1)
+    return np.asarray(stretch_kernels.stretch(counts, edges, gain))

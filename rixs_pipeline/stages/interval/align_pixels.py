@@ -18,7 +18,7 @@ from rixs_pipeline.core.gain import EnergyRange
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Points, Run
-from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy, later_share
 from rixs_pipeline.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -134,38 +134,48 @@ class LineErrors:
         """Read them from the product of the reference run."""
         self.line_energy: FloatArray = calibration["line_energy"].values
         pixels = calibration["pixel"].values.tolist()
-        params = calibration["params"].values
-        errors = calibration["line_residual_errors"].values
-        self._params = dict(zip(pixels, params, strict=True))
-        self._errors = dict(zip(pixels, errors, strict=True))
+        self._row = {pixel: row for row, pixel in enumerate(pixels)}
+        self._params: FloatArray = calibration["params"].values
+        self._errors: FloatArray = calibration["line_residual_errors"].values
 
     def interpolate(
-        self, pixel: int, params: FloatArray, energies: FloatArray
-    ) -> FloatArray | None:
+        self, pixels: Sequence[int], params: FloatArray, energies: FloatArray
+    ) -> FloatArray:
         """Return the errors at other energies, linear between the lines.
 
         Parameters
         ----------
-        pixel
-            Channel number.
+        pixels
+            Channel numbers, (pixel,).
         params
-            Parameters of the pixel's energy function.
+            Parameters of their energy functions, f8 (pixel, N_PARAMS).
         energies
-            f8 (n,), eV.
+            f8 (energy,), eV.
 
         Returns
         -------
-        FloatArray or None
-            f8 (n,), eV; None where the parameters are not from this reference run.
+        FloatArray
+            f8 (pixel, energy), eV; 0 where the parameters are not from this run.
         """
-        if pixel not in self._params:
-            return None
-        if not np.array_equal(self._params[pixel], params):
-            return None
-        errors = self._errors[pixel]
+        interpolated = np.zeros((len(pixels), len(energies)))
+        row = np.array([self._row.get(pixel, -1) for pixel in pixels], np.intp)
+        chosen = np.flatnonzero(row >= 0)
+        chosen = chosen[(self._params[row[chosen]] == params[chosen]).all(axis=1)]
+        errors = self._errors[row[chosen]]
         is_fitted = np.isfinite(errors)
-        line_energy, fitted = self.line_energy[is_fitted], errors[is_fitted]
-        return np.asarray(np.interp(energies, line_energy, fitted))
+        for pattern in np.unique(is_fitted, axis=0):
+            alike = (is_fitted == pattern).all(axis=1)
+            weights = _interpolation_weights(energies, self.line_energy[pattern])
+            interpolated[chosen[alike]] = errors[alike][:, pattern] @ weights
+        return interpolated
+
+
+def _interpolation_weights(energies: FloatArray, nodes: FloatArray) -> FloatArray:
+    """Return the weights (node, energy) of linear interpolation between nodes."""
+    weights = np.empty((len(nodes), len(energies)))
+    for row, of_node in enumerate(np.eye(len(nodes))):
+        weights[row] = np.interp(energies, nodes, of_node)
+    return weights
 
 
 def align_pixels(
@@ -198,15 +208,11 @@ def align_pixels(
     lines = np.ones(1)
     if line_errors:
         lines = np.unique(np.concatenate([run.line_energy for run in line_errors]))
-    errors = [
-        _calibration_error(
-            off.pixel_number(path), energy, line_errors, scan.middle, lines
-        )
-        for path, energy in zip(scan.pulse_files, energies, strict=True)
-    ]
+    pixels = [off.pixel_number(path) for path in scan.pulse_files]
+    errors = _calibration_errors(pixels, energies, line_errors, scan.middle, lines)
     centres = (edges[1:] + edges[:-1]) / 2
     start = _known_gains(energies, spectra, centres)
-    alignment = pixel_alignment.align(spectra, centres, lines, np.stack(errors), start)
+    alignment = pixel_alignment.align(spectra, centres, lines, errors, start)
     total = spectra.sum(axis=0)
     mean_energy = float(centres @ total / max(total.sum(), 1))
     aligned = []
@@ -241,30 +247,30 @@ def _known_gains(
     return np.asarray(gain)
 
 
-def _calibration_error(
-    pixel: int,
-    energy: PixelEnergy,
+def _calibration_errors(
+    pixels: Sequence[int],
+    energies: Sequence[PixelEnergy],
     line_errors: Sequence[LineErrors],
     time: float,
     lines: FloatArray,
 ) -> FloatArray:
-    """Return the statistical errors (line,) of a pixel's energies at lines, eV.
+    """Return the statistical errors of the pixels' energies at lines, eV.
 
-    The errors of two reference runs are added in quadrature, each times its share at
-    `time` (seconds since 1970).
+    They are f8 (pixel, line), 0 for a pixel that is not used. The errors of two
+    reference runs are added in quadrature, each times its share at `time` (seconds
+    since 1970).
     """
-    variance = np.zeros(len(lines))
-    if energy.params is None:
-        return variance
-    first, second = energy.reference_times
-    later_share = 0.0
-    if second > first:
-        later_share = float(np.clip((time - first) / (second - first), 0, 1))
-    shares = (1 - later_share, later_share)
-    for params, share in zip(energy.params, shares, strict=True):
+    errors = np.zeros((len(pixels), len(lines)))
+    used = [row for row, energy in enumerate(energies) if energy.params is not None]
+    if not used:
+        return errors
+    pixels_used = [pixels[row] for row in used]
+    params = np.array([energies[row].params for row in used])  # (pixel, side, ...)
+    later = later_share(np.array([time]), [energies[row] for row in used])
+    variance = np.zeros((len(used), len(lines)))
+    for side, share in enumerate((1 - later, later)):
         for run in line_errors:
-            errors = run.interpolate(pixel, params, lines)
-            if errors is not None:
-                variance += (share * errors) ** 2
-                break
-    return np.sqrt(variance)
+            of_run = run.interpolate(pixels_used, params[:, side], lines)
+            variance += (share * of_run) ** 2
+    errors[used] = np.sqrt(variance)
+    return errors

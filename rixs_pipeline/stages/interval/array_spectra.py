@@ -16,7 +16,7 @@ from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.interval.align_pixels import AlignTask
 from rixs_pipeline.stages.interval.first_pass import FirstPass, coarse_pieces
-from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy, later_share
 from rixs_pipeline.stages.interval.run_drift import RunDrift, find_runs
 from rixs_pipeline.types import FloatArray
 
@@ -121,7 +121,7 @@ def array_spectra(
     late = _PixelReferences.of(late_runs, len(energies))
     spectra = passed.spectra.select(rows).join(first)
     gains = np.array([energy.alignment for energy in aligned])[rows]
-    share = _later_share(times, [aligned[row] for row in rows])
+    share = later_share(times, [aligned[row] for row in rows])
     baseline = passed.baseline[rows]
     weight = np.where(np.isfinite(baseline), spectra.count_photons(), 0.0)
     reference = _interpolate(early.pretrigger_ref, late.pretrigger_ref, share)
@@ -189,14 +189,6 @@ def _interpolate(early: FloatArray, late: FloatArray, share: FloatArray) -> Floa
     """
     later = share.reshape(*share.shape, *[1] * (early.ndim - 1))
     return np.asarray((1 - later) * early[:, None] + later * late[:, None])
-
-
-def _later_share(times: FloatArray, energies: Sequence[PixelEnergy]) -> FloatArray:
-    """Return the weights (pixel, time) of the later calibrations at some times, s."""
-    reference_times = np.array([energy.reference_times for energy in energies])
-    first, second = reference_times.reshape(-1, 2, 1).swapaxes(0, 1)
-    duration = np.where(second > first, second - first, np.inf)
-    return np.asarray(np.clip((times - first) / duration, 0.0, 1.0))
 
 
 @dataclass(frozen=True)

@@ -108,6 +108,14 @@ class PixelEnergy:
         )
 
 
+def later_share(times: FloatArray, energies: Sequence[PixelEnergy]) -> FloatArray:
+    """Return the weights (pixel, time) of the later calibrations at some times, s."""
+    reference_times = np.array([energy.reference_times for energy in energies])
+    first, second = reference_times.reshape(-1, 2, 1).swapaxes(0, 1)
+    duration = np.where(second > first, second - first, np.inf)
+    return np.asarray(np.clip((times - first) / duration, 0.0, 1.0))
+
+
 def select_surrounding(
     time: float, calibrations: Sequence[xr.Dataset]
 ) -> list[xr.Dataset]:

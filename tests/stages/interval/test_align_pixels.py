@@ -106,8 +106,21 @@ def test_errors_of_two_reference_runs_add_by_their_shares():
     )
     known, lines = ([LineErrors(early), LineErrors(late)], np.array([300.0, 600.0]))
     for time, error in ((-5.0, 0.3), (50.0, 0.25), (100.0, 0.4)):
-        found = align_pixels._calibration_error(1, function, known, time, lines)
-        np.testing.assert_allclose(found, error)
+        found = align_pixels._calibration_errors([1], [function], known, time, lines)
+        np.testing.assert_allclose(found, [[error, error]])
+
+
+def test_errors_are_linear_between_the_lines_that_a_pixel_has():
+    product = reference_run()
+    product["line_residual_errors"][1:] = [0.1, np.nan, 0.3]
+    params = product["params"].values[:3].copy()
+    params[2] += 1.0  # of another run
+    energies = product["line_energy"].values
+    found = LineErrors(product).interpolate([1, 3, 5], params, energies)
+    between = np.interp(energies[1], energies[[0, 2]], [0.1, 0.3])
+    np.testing.assert_allclose(found, [[0.02] * 3, [0.1, between, 0.3], [0.0] * 3])
+    not_recorded = LineErrors(product).interpolate([2], params[:1], energies)
+    assert not not_recorded.any()
 
 
 def test_pixels_that_are_not_used_have_no_spectrum(tmp_path):
