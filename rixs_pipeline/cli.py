@@ -20,7 +20,8 @@ from rixs_pipeline.errors import INTERNAL_ERROR, InputError, RixsError, UsageErr
 from rixs_pipeline.runner import array_libraries
 
 if TYPE_CHECKING:
-    from rixs_pipeline.runner.run import Config, Options, Summary
+    from rixs_pipeline.runner.run import Config, Options
+    from rixs_pipeline.runner.summary import Summary
 
 app = typer.Typer(
     name="rixs-pipeline",

@@ -3,8 +3,9 @@
 import hashlib
 import logging
 import math
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +23,7 @@ from rixs_pipeline.types import Outcome
 LOG = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
+N_THREADS = 2  # that read: more keep the interpreter's lock from other work
 _MOST_DIGITS = 19  # of a time in ns
 _TAIL_BYTES = 1 << 12  # at the end of a file, by which a grown file is recognised
 
@@ -147,10 +149,6 @@ class DigestCache:
     ) -> dict[Path, list[str]]:
         """Return `digest_records` of several files, without those that cannot be read.
 
-        New files are read side by side: reading and hashing release the interpreter's
-        lock. Of those that have grown little is read; threads would wait for each other
-        longer than that takes.
-
         Parameters
         ----------
         windows
@@ -161,26 +159,41 @@ class DigestCache:
         dict of Path to list of str
             One digest a window.
         """
+        with self.reading(windows):
+            pass
+        digests = {
+            path: Outcome.of(self.digest_records, path, windows[path])
+            for path in windows
+        }
+        return {
+            path: outcome.unwrap()
+            for path, outcome in digests.items()
+            if outcome.error is None
+        }
+
+    @contextmanager
+    def reading(self, windows: Mapping[Path, Sequence[Limits]]) -> Iterator[None]:
+        """Read new files beside the block, side by side; the block ends with them.
+
+        Hashing releases the interpreter's lock. Of files that have grown little is
+        read: threads would wait for each other longer than that takes. Errors come up
+        where the digests are needed.
+
+        Parameters
+        ----------
+        windows
+            Of each file.
+        """
         new = [path for path in windows if self._name(path) not in self._files]
-        pool = ThreadPoolExecutor()
+        pool = ThreadPoolExecutor(N_THREADS)
         try:
-            futures = {
-                path: pool.submit(self.digest_records, path, windows[path])
-                for path in new
-            }
-            digests = {
-                path: Outcome.of(self.digest_records, path, windows[path])
-                for path in windows.keys() - futures.keys()
-            }
-            for path, future in futures.items():
-                digests[path] = Outcome.of(future.result)
+            futures = [
+                pool.submit(self.digest_records, path, windows[path]) for path in new
+            ]
+            yield
+            wait(futures)
         finally:  # Ctrl-C waits for the files that are being read, not for all
             pool.shutdown(cancel_futures=True)
-        return {
-            path: digests[path].unwrap()
-            for path in windows
-            if digests[path].error is None
-        }
 
     def digest_records(self, path: Path, windows: Sequence[Limits]) -> list[str]:
         """Return the digests of what runs use of an OFF file: its header and records.
@@ -218,19 +231,13 @@ class DigestCache:
             return [self.digest_file(path)] * len(windows)
         if file.defects.are_any:  # its records are not where the file has them
             return [_digest_repaired(file, window) for window in windows]
-        offset = file.header.data_offset
-        record_bytes = file.header.record_dtype.itemsize
-        ranges = []
-        for start_ns, end_ns in windows:
-            rows = off.record_range(file.records, start_ns, end_ns)
-            first_byte = offset + rows.start * record_bytes
-            stop_byte = offset + rows.stop * record_bytes
-            ranges.append((first_byte, stop_byte))
         if len(file.records):
             self._current(path).last_ns = int(file.records[-1]["unixnano"])
-        header = self.digest_range(path, (0, offset))
-        records = _digest_ranges(path, ranges)  # kept as windows
-        return [digest_values({"header": header, "records": part}) for part in records]
+        header = self.digest_range(path, (0, file.header.data_offset))
+        return [
+            digest_values({"header": header, "records": _digest_window(file, window)})
+            for window in windows
+        ]
 
     def _digest_ranges(self, path: Path, ranges: Sequence[Limits]) -> list[str]:
         """Return digests of ranges of bytes; those not cached are read in one pass."""
@@ -298,9 +305,17 @@ class DigestCache:
 
 def _digest_repaired(file: off.OffFile, window: Limits) -> str:
     """Return a digest of the records in a window, and of the layout of all records."""
-    records = file.records[off.record_range(file.records, *window)]
-    content = hashlib.sha1(records.tobytes(), usedforsecurity=False).hexdigest()
+    content = _digest_window(file, window)
     return digest_values({"header": repr(file.header), "records": content})
+
+
+def _digest_window(file: off.OffFile, window: Limits) -> str:
+    """Return the SHA-1 (hex) of the records in a window.
+
+    From the map of the file: other steps look through its pages, too.
+    """
+    records = file.records[off.record_range(file.records, *window)]
+    return hashlib.sha1(records.data, usedforsecurity=False).hexdigest()
 
 
 def _key(limits: Limits) -> str:

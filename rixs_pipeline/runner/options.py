@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from rixs_pipeline.errors import UsageError
 from rixs_pipeline.io.runs import Beamtime, RefusedRun, Run
-from rixs_pipeline.runner.stage_list import VERBS
 
 SHOWN_NAMES = 12  # scans that an error message lists
+
+VERBS = ("calibrate", "bin", "combine", "extract", "xas", "compare", "report")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Options:
     def verbs(self) -> tuple[str, ...]:
         """The verbs of all stages to run."""
         return VERBS[: VERBS.index(self.until) + 1]
+
+    @property
+    def with_scans(self) -> bool:
+        """Whether scans are used, by all but the first verb."""
+        return self.until != VERBS[0]
 
     @property
     def with_figures(self) -> bool:

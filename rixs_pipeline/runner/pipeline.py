@@ -16,8 +16,9 @@ from rixs_pipeline.progress import show_activity, show_progress
 from rixs_pipeline.runner.config_checks import unmatched_labels
 from rixs_pipeline.runner.freed_memory import release_freed_memory
 from rixs_pipeline.runner.freshness import Freshness
+from rixs_pipeline.runner.options import VERBS
 from rixs_pipeline.runner.pixel_figures import find_outdated_figures
-from rixs_pipeline.runner.stage_list import STAGES, VERBS
+from rixs_pipeline.runner.stage_list import STAGES
 from rixs_pipeline.runner.summary import FIGURES, Summary
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.stage import FigureFiles, Product, Result, Stage
@@ -53,7 +54,7 @@ class Pipeline:
         options = self.summary.options
         with_figures = options.with_figures
         if not options.dry_run:
-            used = self.context.scans if len(options.verbs) > 1 else ()
+            used = self.context.scans if options.with_scans else ()
             with show_activity("reading pulses"):
                 self.freshness.read_pulses([*self.context.beamtime.calibrations, *used])
         for stage_class in STAGES:

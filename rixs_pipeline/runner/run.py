@@ -1,44 +1,24 @@
-"""Reduce a beamtime: discover it, check the config against it, run the stages."""
+"""Reduce a beamtime: discover it, start the workers, run the stages."""
 
-import time
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.io import discovery
-from rixs_pipeline.io.array_cache import ArrayCache
-from rixs_pipeline.io.checks.overlaps import separate
 from rixs_pipeline.io.log_copies import LogCopies
-from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime, count_files
 from rixs_pipeline.io.temporaries import remove_orphans
 from rixs_pipeline.progress import show_activity
-from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
-from rixs_pipeline.runner.disk_space import little_room
-from rixs_pipeline.runner.freshness import pulse_windows
-from rixs_pipeline.runner.open_pipeline import open_pipeline
-from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
-from rixs_pipeline.runner.output_folder import (
-    check_folder,
-    config_digest,
-    held,
-    make_folder,
-    write_config,
-)
-from rixs_pipeline.runner.report_page import write_report
+from rixs_pipeline.runner.options import Options, select_scans
+from rixs_pipeline.runner.output_folder import check_folder, held, make_folder
 from rixs_pipeline.runner.session import Session
-from rixs_pipeline.runner.summary import Summary
-from rixs_pipeline.runner.workers import Executors
-from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
-from rixs_pipeline.stages.clock.scan_clock import ScanClock, prepare_clock
 from rixs_pipeline.stages.context import MANY_FILES
 
-MANY_CLOCKS = 20  # which take longer to fit than processes to start
+if TYPE_CHECKING:
+    from rixs_pipeline.runner.summary import Summary
 
-__all__ = ["Config", "Options", "Summary", "run"]
+__all__ = ["Config", "Options", "run"]
 
 
 def run(
@@ -47,7 +27,7 @@ def run(
     out: Path,
     options: Options,
     session: Session | None = None,
-) -> Summary:
+) -> "Summary":
     """Reduce a beamtime: make everything that is not fresh.
 
     Parameters
@@ -94,88 +74,19 @@ def run(
         return _reduce(logged, config, out, options, session)
 
 
-def _prepare_clocks(
-    logged: Beamtime,
-    out: Path,
-    session: Session,
-    executors: Executors,
-    clocks: Sequence[ScanClock],
-) -> None:
-    """Fit clocks in worker processes.
-
-    Those of `watch` run already; meanwhile the pulses are read, whose digests are
-    needed next, mostly in the times of the logs. Others take seconds to start. They
-    begin with the last clock, this process with the first one. What they could not fit
-    is fitted, and reported, by this one.
-    """
-    if processes := session.workers.running_processes:
-        fits = processes.outcomes(prepare_clock, clocks)
-        session.digests(out).digest_files(pulse_windows(logged.runs))
-        list(fits)
-    elif count_files(clock.scan for clock in clocks) >= MANY_FILES:
-        executors.numbers.warm_up()  # the reference runs come next
-        if len(clocks) >= MANY_CLOCKS and executors.numbers.has_processes:
-            executors.numbers.start(prepare_clock, reversed(clocks))
-
-
 def _reduce(
     logged: Beamtime, config: Config, out: Path, options: Options, session: Session
-) -> Summary:
+) -> "Summary":
     """Reduce a beamtime, whose runs have the times of the logs."""
     execution = config.execution
     if options.dry_run:
         execution = ExecutionConfig(scheduler="serial")
     workers, with_figures = session.workers, options.with_figures
     with workers.opened(execution, out, with_figures=with_figures) as executors:
-        return _reduce_with(executors, logged, config, out, options, session)
+        is_first = not (out / paths.MEMO).exists()
+        if is_first and count_files(logged.runs) >= MANY_FILES:
+            executors.numbers.warm_up()
+        # takes as long to load as all before it, while processes load what they need
+        from rixs_pipeline.runner.reduction import reduce_with
 
-
-def _reduce_with(
-    executors: Executors,
-    logged: Beamtime,
-    config: Config,
-    out: Path,
-    options: Options,
-    session: Session,
-) -> Summary:
-    """Reduce a beamtime with executors that are open."""
-    memo = Memo.load(out / paths.MEMO)
-    cache = ArrayCache(out / paths.ARRAY_CACHE / "clocks", not options.dry_run)
-    prepare = partial(_prepare_clocks, logged, out, session, executors)
-    with show_activity("comparing the clocks of logs and detector"):
-        corrected = correct_clocks(logged, config, memo, cache, prepare)
-    separated = separate(corrected.runs)
-    discovered = replace(
-        corrected, runs=separated.runs, refused=(*corrected.refused, *separated.refused)
-    )
-    scans = select_scans(discovered.scans, options.scans, discovered.refused)
-    beamtime = select_beamtime(discovered, options.scans)
-    summary = Summary(out, beamtime, options, scans, config_digest(config))
-    summary.is_known = session.is_known
-    summary.report_warnings()
-    for warning in unmatched_entries(beamtime, config):
-        summary.warn(warning)
-    if not options.dry_run:
-        if other := summary.replaced_beamtime:
-            summary.warn(
-                f"{out}: has results of {other}, which are replaced now; use one "
-                "folder (-o) for each beamtime"
-            )
-        for warning in little_room(beamtime, scans, config, out):
-            summary.warn(warning)
-    if "extract" in options.verbs:
-        summary.lose(unreached_regions(beamtime, config))
-    if options.is_partial and "combine" in options.verbs:
-        summary.warn(
-            "maps, spectra and figures contain only the scans selected with --scans; "
-            "run without --scans to include all"
-        )
-    with open_pipeline(scans, config, summary, executors, memo, session) as pipeline:
-        if not options.dry_run:
-            write_config(config, out)
-        pipeline.run()
-        summary.ended = time.time()
-        if not options.dry_run:
-            with show_activity("writing the report"):
-                write_report(summary, config, pipeline.freshness.file_digest)
-    return summary
+        return reduce_with(executors, logged, config, out, options, session)

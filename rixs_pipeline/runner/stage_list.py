@@ -30,4 +30,3 @@ STAGES: tuple[type[Stage[Any]], ...] = (
     Compare,
     ComparisonFigures,
 )
-VERBS = ("calibrate", "bin", "combine", "extract", "xas", "compare", "report")

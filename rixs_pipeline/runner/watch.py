@@ -22,7 +22,8 @@ from rixs_pipeline.runner.live.replay import Replay, replaying
 from rixs_pipeline.runner.live.watched_folder import WatchedFolder
 from rixs_pipeline.runner.output_folder import check_folder
 from rixs_pipeline.runner.pipeline import FIGURES_LINE, PRODUCT_LINE
-from rixs_pipeline.runner.run import Options, Summary, run
+from rixs_pipeline.runner.run import Options, run
+from rixs_pipeline.runner.summary import Summary
 
 # After a failure the next try follows when data change, or after this time, s; it
 # doubles from try to try

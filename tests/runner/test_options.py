@@ -7,11 +7,11 @@ from rixs_pipeline.errors import UsageError
 from rixs_pipeline.io.runs import Beamtime, Points, RefusedRun, Run
 from rixs_pipeline.runner.options import (
     SHOWN_NAMES,
+    VERBS,
     Options,
     select_beamtime,
     select_scans,
 )
-from rixs_pipeline.runner.stage_list import VERBS
 
 
 def test_all_stages_run_by_default():

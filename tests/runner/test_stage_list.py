@@ -1,6 +1,7 @@
 import inspect
 
-from rixs_pipeline.runner.stage_list import STAGES, VERBS
+from rixs_pipeline.runner.options import VERBS
+from rixs_pipeline.runner.stage_list import STAGES
 from rixs_pipeline.stages.stage import Stage
 
 
