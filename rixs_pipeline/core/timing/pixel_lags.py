@@ -15,6 +15,7 @@ ROUNDS = 4  # of lags against the other pixels, moved by theirs
 SHARP_BINS, SMOOTH_BINS = 3, 33  # odd numbers of bins, over which rates are averaged
 CLEAR = 3.0  # standard deviations of a sudden change
 RATE_FLOOR = 0.02  # of the mean rate, smallest one
+N_BLOCK = 8  # pixels at a time: larger arrays leave the processor's cache
 MIN_COUNTS = 100  # photons of a pixel that is compared
 
 
@@ -58,18 +59,18 @@ def fit_lags(windows: list[FloatArray], margin: int) -> PixelLags:
     lag = np.zeros(n_pixels, np.int64)
     deviance = np.zeros((n_pixels, len(windows), len(lags)))
     freedom = sum(window.shape[1] - 2 * margin for window in windows)
+    counted = np.flatnonzero(is_counted)
+    blocks = [counted[n : n + N_BLOCK] for n in range(0, len(counted), N_BLOCK)]
     usual = 0
     for _ in range(ROUNDS):
-        moved = [
-            _moved(window * is_counted[:, None], lag - usual) for window in windows
-        ]
-        previous, sums = lag.copy(), [aligned.sum(axis=0) for aligned in moved]
-        for row in np.flatnonzero(is_counted):
-            deviance[row] = [
-                _misfit(window[row], total - aligned[row], margin)
-                for window, aligned, total in zip(windows, moved, sums, strict=True)
-            ]
-            lag[row] = lags[int(deviance[row].sum(axis=0).argmin())]
+        previous = lag
+        for number, window in enumerate(windows):
+            moved = _moved(window * is_counted[:, None], lag - usual)
+            total = moved.sum(axis=0)
+            for rows in blocks:
+                others = total - moved[rows]
+                deviance[rows, number] = _misfits(window[rows], others, margin)
+        lag = np.where(is_counted, lags[deviance.sum(axis=1).argmin(axis=1)], 0)
         usual = _most_frequent(lag[is_counted])
         if (lag == previous).all():
             break
@@ -94,24 +95,40 @@ def _moved(counts: FloatArray, lag: IntArray) -> FloatArray:
     return np.array(rows).reshape(counts.shape)
 
 
-def _misfit(counts: FloatArray, others: FloatArray, margin: int) -> FloatArray:
-    """Return -2 log-likelihood (lag,) of a pixel with the rates of others, (bin,).
+def _misfits(counts: FloatArray, others: FloatArray, margin: int) -> FloatArray:
+    """Return -2 log-likelihood (pixel, lag) of pixels with the rates of others.
 
-    Relative to rates of its own; the factor between the rates is fitted.
+    Relative to rates of their own; the factor between the rates is fitted.
+
+    Parameters
+    ----------
+    counts
+        Of each pixel, (pixel, bin).
+    others
+        Of all other pixels together, (pixel, bin).
+    margin
+        Largest lag, bins.
+
+    Returns
+    -------
+    ndarray
+        0 for a pixel without counts.
     """
-    middle = counts[margin : len(counts) - margin]
-    if not middle.any():
-        return np.zeros(2 * margin + 1)
+    middle = counts[:, margin : counts.shape[1] - margin]
+    total = middle.sum(axis=1, keepdims=True)
     rate = _rates(others)
-    of_lags = np.correlate(rate, np.ones(len(middle)), "valid")[::-1]
-    log_factor = np.log(middle.sum() / of_lags)
-    saturated = middle @ np.log(np.maximum(middle, 1.0))
-    modelled = np.correlate(np.log(rate), middle, "valid")[::-1]
-    return np.asarray(2 * (saturated - modelled - middle.sum() * log_factor))
+    of_lags = _running_sum(rate, middle.shape[1])[:, ::-1]
+    saturated = np.vecdot(middle, np.log(np.maximum(middle, 1.0)))[:, None]
+    log_rate = np.log(rate)
+    pairs = zip(log_rate, middle, strict=True)
+    modelled = [np.correlate(row, pixel, "valid")[::-1] for row, pixel in pairs]
+    log_factor = np.log(np.maximum(total, 1.0) / of_lags)
+    misfit = 2 * (saturated - np.array(modelled) - total * log_factor)
+    return np.asarray(np.where(total > 0, misfit, 0.0))
 
 
 def _rates(counts: FloatArray) -> FloatArray:
-    """Return counts without their noise, (bin,), where nothing sudden happens.
+    """Return counts without their noise, (pixel, bin), where nothing sudden happens.
 
     Changes within `SMOOTH_BINS` remain where they exceed the noise: a deviation of z
     standard deviations is multiplied by 1 - (`CLEAR` / z)^2, or left out.
@@ -121,10 +138,19 @@ def _rates(counts: FloatArray) -> FloatArray:
     variance = np.maximum(smooth, 1 / SMOOTH_BINS) / SHARP_BINS
     deviation = short - smooth
     kept = np.maximum(1 - CLEAR**2 * variance / np.maximum(deviation**2, 1e-12), 0.0)
-    floor = RATE_FLOOR * max(float(counts.mean()), 1e-6)
-    return np.maximum(smooth + kept * deviation, floor)
+    floor = RATE_FLOOR * np.maximum(counts.mean(axis=1, keepdims=True), 1e-6)
+    return np.asarray(np.maximum(smooth + kept * deviation, floor))
 
 
 def _running_mean(counts: FloatArray, length: int) -> FloatArray:
-    padded = np.pad(counts, length // 2, mode="edge")
-    return np.convolve(padded, np.full(length, 1 / length), mode="valid")
+    margin = length // 2
+    padded = np.pad(counts, ((0, 0), (margin, margin)), mode="edge")
+    return np.asarray(_running_sum(padded, length) / length)
+
+
+def _running_sum(values: FloatArray, length: int) -> FloatArray:
+    """Return the sums of `length` values each, (pixel, bin)."""
+    before = np.cumsum(values, axis=1)
+    sums = before[:, length - 1 :].copy()
+    sums[:, 1:] -= before[:, :-length]
+    return sums
