@@ -154,14 +154,14 @@ def test_dry_run_lists_a_damaged_calibration_as_stale(small):
 def test_full_disk_loses_only_products_that_do_not_fit(small, monkeypatch):
     for name in ("scan0001", "scan0002"):
         paths.scan_product(small.out, name).unlink()
-    write = products._write_variables
+    entry_groups = products.entry_groups
 
-    def fails(group, dataset, *rest):
-        if dataset.attrs.get("run") == "scan0002":
+    def fails(name, dataset, attributes):
+        if attributes.get("run") == "scan0002":
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(group, dataset, *rest)
+        return entry_groups(name, dataset, attributes)
 
-    monkeypatch.setattr(products, "_write_variables", fails)
+    monkeypatch.setattr(products, "entry_groups", fails)
     summary = reduced(small, failed=["scan0002"])
     assert "No space left on device" in summary.failed["scan0002"]
     assert json.loads(rixs_map(small).attrs["scans"]) == ["scan0001"]

@@ -19,6 +19,7 @@ from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.opening import FileKind, check_regular, one_line
 from rixs_pipeline.io.hdf5_heaps import check_heaps
 
+TEXT_DTYPE = h5py.string_dtype()
 _NUMBER_KINDS = "biuf"
 _DIMENSIONS = "DIMENSION_LIST"  # attribute: references to the scales of each dimension
 # A dataset may take as much memory, or as many times what it takes in the file: gzip
@@ -272,8 +273,8 @@ def read_attribute(node: h5py.Group | h5py.Dataset, name: str) -> Any:
 
 
 def text_value(text: str) -> NDArray[Any]:
-    """Return a text as it is stored, ()."""
-    return text_array([text]).reshape(())
+    """Return a text as it is stored, (); see `text_array`."""
+    return np.array(text.encode(errors="backslashreplace"), dtype=TEXT_DTYPE)
 
 
 def text_array(texts: Iterable[str]) -> NDArray[Any]:
@@ -282,7 +283,7 @@ def text_array(texts: Iterable[str]) -> NDArray[Any]:
     What UTF-8 cannot encode (half a surrogate pair) is escaped.
     """
     encoded = [text.encode(errors="backslashreplace") for text in texts]
-    return np.array(encoded, dtype=h5py.string_dtype())
+    return np.array(encoded, dtype=TEXT_DTYPE)
 
 
 def _last_part(hdf5_path: object) -> str:

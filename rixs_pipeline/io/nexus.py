@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +32,7 @@ from rixs_pipeline.io.hdf5 import (
     text_array,
     text_value,
 )
+from rixs_pipeline.io.hdf5_writing import attach_scales, create_array, write_texts
 from rixs_pipeline.io.nexus_groups import NexusGroup, entry_groups, pfy_entry
 from rixs_pipeline.io.temporaries import temporary_path
 from rixs_pipeline.schema import SCHEMA_VERSION
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
 # Name that netCDF gives to the scale of a dimension without a coordinate
 BARE_DIMENSION = "This is a netCDF dimension but not a netCDF variable."
 _NO_COORDINATE_OF_LENGTH = BARE_DIMENSION + " {:>9}"
-COMPRESSED_SIZE = 25_000  # values, from which on an array is compressed
-CHUNK_BYTES = 1 << 20  # what HDF5 keeps of an array by default
+PRODUCT_SUFFIXES = (".nxs", ".h5")  # photon lists are .h5
+KEPT_PRODUCTS = 2  # the calibrations before and after a scan: 8 MB each of 240 pixels
 PRODUCT_SUFFIXES = (".nxs", ".h5")  # photon lists are .h5
 KEPT_PRODUCTS = 2  # the calibrations before and after a scan: 8 MB each of 240 pixels
 FACTS = "facts"  # what run.json says of a product, as JSON
@@ -92,25 +93,28 @@ def write_product(
     of_entries = dict(attributes)
     facts = of_entries.pop(FACTS, None)
     with _new_file(path) as file:
-        _set_texts(file, NX_class="NXroot", default=next(iter(entries)))
+        write_texts(file.id, {"NX_class": "NXroot", "default": next(iter(entries))})
         for name, dataset in entries.items():
             entry = file.create_group(name)
-            _set_texts(entry, NX_class="NXentry", default="data")
-            entry.attrs["schema_version"] = SCHEMA_VERSION
             entry_attributes = {**of_entries, **dataset.attrs}
-            for key, value in entry_attributes.items():
-                entry.attrs[str(key)] = _attribute(value)
+            of_group = {
+                "NX_class": "NXentry",
+                "default": "data",
+                "schema_version": SCHEMA_VERSION,
+                **entry_attributes,
+            }
+            _write_attributes(entry, of_group)
             if facts is not None:  # an attribute is 64 kB at most
-                entry[FACTS] = text_value(facts)
-                _set_texts(entry[FACTS], units="", long_name="item of run.json, JSON")
+                stored = create_array(entry, FACTS, text_value(facts))
+                write_texts(
+                    stored, {"units": "", "long_name": "item of run.json, JSON"}
+                )
                 facts = None
             data = entry.create_group("data")
-            _set_texts(data, NX_class="NXdata", signal=signal)
+            write_texts(data.id, {"NX_class": "NXdata", "signal": signal})
             axis_names = list(axes or map(str, dataset[signal].dims))
             data.attrs["axes"] = text_array(axis_names)
-            _write_variables(data, dataset)
-            _attach_dimensions(data, dataset)
-            _label_axes(data, [signal, *axis_names])
+            _write_variables(data, dataset.variables, labelled=(signal, *axis_names))
             _write_group(entry, entry_groups(name, dataset, entry_attributes))
 
 
@@ -127,7 +131,7 @@ def write_pfy(path: Path, name: str, dataset: xr.Dataset) -> None:
         As `schema.spectrum`, with the attributes of its entry.
     """
     with _new_file(path) as file:
-        _set_texts(file, NX_class="NXroot", default="entry")
+        write_texts(file.id, {"NX_class": "NXroot", "default": "entry"})
         entry = file.create_group("entry")  # its definition knows no scales
         _write_group(entry, pfy_entry(name, dataset), has_scales=False)
 
@@ -148,9 +152,15 @@ def _new_file(path: Path) -> Iterator[h5py.File]:
         temporary.write_bytes(image)
 
 
-def _set_texts(target: h5py.HLObject, **attributes: str) -> None:
-    for name, text in attributes.items():
-        target.attrs[name] = text_value(text)
+def _write_attributes(group: h5py.Group, attributes: Mapping[str, Any]) -> None:
+    """Write numbers and texts as they are, the rest (bool, None, a list) as JSON."""
+    for name, value in attributes.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number:
+            group.attrs[str(name)] = value
+        else:
+            text = value if isinstance(value, str) else json.dumps(value)
+            write_texts(group.id, {str(name): text})
 
 
 def _write_group(
@@ -158,71 +168,67 @@ def _write_group(
 ) -> None:
     """Write class, fields and groups into a group that is there."""
     if group.nx_class:
-        _set_texts(target, NX_class=group.nx_class)
-    _set_texts(target, **group.attributes)
-    fields = group.dataset()
-    _write_variables(target, fields)
-    if has_scales:
-        _attach_dimensions(target, fields)
+        write_texts(target.id, {"NX_class": group.nx_class})
+    write_texts(target.id, group.attributes)
+    _write_variables(target, group.variables(), has_scales=has_scales)
     for name, subgroup in group.groups.items():
         _write_group(target.create_group(name), subgroup, has_scales=has_scales)
 
 
-def _write_variables(group: h5py.Group, dataset: xr.Dataset) -> None:
-    """Write the variables with their attributes."""
-    for name, variable in dataset.variables.items():
-        values = _stored_values(variable)
-        stored = group.create_dataset(str(name), data=values, **_compression(values))
-        for key, value in variable.attrs.items():
-            stored.attrs[key] = text_value(value) if isinstance(value, str) else value
+def _write_variables(
+    group: h5py.Group,
+    variables: Mapping[Any, xr.Variable],
+    *,
+    labelled: Collection[str] = (),
+    has_scales: bool = True,
+) -> None:
+    """Write variables with their attributes and the scales of their dimensions.
+
+    Parameters
+    ----------
+    group
+        Where they are written.
+    variables
+        By name.
+    labelled
+        Those whose long names get the units: viewers show these alone.
+    has_scales
+        Whether dimensions have scales, by which netCDF readers know them.
+    """
+    arrays = {}
+    lengths: dict[str, int] = {}
+    for key, variable in variables.items():
+        name = str(key)
+        arrays[name] = create_array(group, name, _stored_values(variable))
+        attributes = {str(k): v for k, v in variable.attrs.items()}
+        if name in labelled and attributes.get("units") and "long_name" in attributes:
+            attributes["long_name"] += _unit_suffix(attributes["units"])
+        texts = {k: v for k, v in attributes.items() if isinstance(v, str)}
+        write_texts(arrays[name], texts)
+        for k in attributes.keys() - texts.keys():
+            h5py.Dataset(arrays[name]).attrs[k] = attributes[k]
+        lengths |= {str(dim): length for dim, length in variable.sizes.items()}
+    if has_scales:
+        scales = {
+            dim: _make_scale(group, dim, length, arrays.get(dim))
+            for dim, length in lengths.items()
+        }
+        dims = {str(k): list(map(str, v.dims)) for k, v in variables.items()}
+        attach_scales(arrays, scales, dims)
 
 
-def _label_axes(group: h5py.Group, names: Iterable[str]) -> None:
-    """Add the units to the long names of variables: viewers show these alone."""
-    for name in names:
-        attributes = group[name].attrs
-        if attributes.get("units") and "long_name" in attributes:
-            label = attributes["long_name"] + _unit_suffix(attributes["units"])
-            attributes["long_name"] = text_value(label)
+def _make_scale(group: h5py.Group, dim: str, length: int, coordinate: Any) -> Any:
+    """Return the scale of a dimension: its coordinate (None: it has none)."""
+    if coordinate is not None:
+        h5py.h5ds.set_scale(coordinate, dim.encode())
+        return coordinate
+    bare = group.create_dataset(dim, shape=(length,), dtype="f4")
+    bare.make_scale(_NO_COORDINATE_OF_LENGTH.format(length))
+    return bare.id
 
 
 def _unit_suffix(units: str) -> str:
     return f" ({units})"
-
-
-def _compression(values: NDArray[Any]) -> dict[str, Any]:
-    """Return options that compress a large array as every HDF5 build reads it.
-
-    Maps are mostly zeros. Intensities of a point are multiples of one number: without
-    shuffling their bytes they take half the space and time.
-    """
-    if values.size <= COMPRESSED_SIZE or values.dtype.kind not in "iuf":
-        return {}
-    rows_of_chunk = max(1, CHUNK_BYTES // values[0].nbytes)
-    rows = min(len(values), rows_of_chunk)
-    return {
-        "chunks": (rows, *values.shape[1:]),
-        "compression": "gzip",
-        "compression_opts": 1,
-        "shuffle": values.dtype.kind in "iu",
-    }
-
-
-def _attach_dimensions(group: h5py.Group, dataset: xr.Dataset) -> None:
-    """Attach dimension scales, by which netCDF readers know the dimensions."""
-    for dim, length in dataset.sizes.items():
-        if dim in dataset.variables:
-            scale_name = str(dim)
-        else:
-            scale_name = _NO_COORDINATE_OF_LENGTH.format(length)
-            group.create_dataset(str(dim), shape=(length,), dtype="f4")
-        group[str(dim)].make_scale(scale_name)
-    for name, variable in dataset.variables.items():
-        stored = group[str(name)]
-        for axis, dim in enumerate(variable.dims):
-            scale = group[str(dim)]
-            if dim != name:
-                stored.dims[axis].attach_scale(scale)
 
 
 def _stored_values(variable: xr.Variable) -> NDArray[Any]:
@@ -232,15 +238,6 @@ def _stored_values(variable: xr.Variable) -> NDArray[Any]:
         return text_array(map(str, values.ravel())).reshape(values.shape)
     is_array_of_bool = values.dtype.kind == "b" and values.shape
     return values.astype(np.int8) if is_array_of_bool else values
-
-
-def _attribute(value: Any) -> Any:
-    """Return a number or text as it is, anything else (bool, None, a list) as JSON."""
-    is_number = isinstance(value, int | float)
-    if is_number and not isinstance(value, bool):
-        return value
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text_value(text)
 
 
 def read_attributes(

@@ -51,7 +51,7 @@ class NexusGroup:
     groups: dict[str, NexusGroup] = field(default_factory=dict)
     attributes: dict[str, str] = field(default_factory=dict)
 
-    def dataset(self) -> xr.Dataset:
+    def variables(self) -> dict[str, xr.Variable]:
         """Return the fields as variables."""
         import xarray as xr
 
@@ -61,7 +61,7 @@ class NexusGroup:
             dims = (dim,) if dim else ()
             attributes = {"units": units} if units else {}
             variables[name] = xr.Variable(dims, values, attributes)
-        return xr.Dataset(variables)
+        return variables
 
 
 def entry_groups(

@@ -269,7 +269,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch, error, there,
     before = write(path).read_bytes() if there else b""
     write_bytes = Path.write_bytes
 
-    def fail(temporary, data, *_):
+    def fail(temporary, data, *_, **__):
         if when == "while it is written":
             write_bytes(temporary, data[: len(data) // 2])
         raise error
