@@ -1,5 +1,7 @@
 """Photons whose low-energy tail leaks from lines above a region into it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +11,7 @@ from rixs_pipeline.core.response.tail_fit import LENGTH_FACTORS, LENGTH_WEIGHTS
 from rixs_pipeline.core.spectra.regions import LeakBackground
 from rixs_pipeline.types import FloatArray
 
+BLOCK_BINS = 64  # of a matrix product
 UNKNOWN_TAIL = ResponseTail(np.nan, np.nan, np.nan)
 
 
@@ -99,31 +102,69 @@ def tail_weights(data: MapData, tail: ResponseTail, weights: FloatArray) -> Floa
     tail and Q_ik the part of the tail of bin k that falls into bin i: an exponential,
     integrated over both bins, averaged over the decay lengths of the pixels
     (`tail_fit.LENGTH_FACTORS`). The leak is sum_ik w_i f Q_ik (1 - w_k) c_k with
-    c = [(1 - f) + f Q]^-1 n.
+    c = [(1 - f) + f Q]^-1 n. Both matrices depend on k - i alone, see `_Decays`.
     """
-    from scipy.linalg import solve_triangular, toeplitz  # takes long to load
-
     leaked = np.zeros(weights.shape)
     covered = np.flatnonzero(weights.any(axis=0))
     if not len(covered):
         return leaked
     above = slice(int(covered[0]), None)  # tails fall to lower energies
-    step = data.bin_width
-    distance = np.arange(weights[:, above].shape[1]) - 1.0
-    row = np.zeros(len(distance))
-    for factor, weight in zip(LENGTH_FACTORS, LENGTH_WEIGHTS, strict=True):
-        length = factor * tail.length
-        decay = np.exp(-step / length)
-        part = length / step * (1 - decay) ** 2 * decay**distance
-        part[0] = 1 - (1 - decay) * length / step
-        row += weight * part
-    tails = tail.fraction * np.triu(toeplitz(row))
-    response = tails + (1 - tail.fraction) * np.eye(len(row))
-    count_weights = (weights / data.efficiency)[:, above]
-    received = count_weights @ tails
+    lengths = LENGTH_FACTORS * tail.length / data.bin_width
+    rates = np.exp(-1 / lengths)
+    shares = tail.fraction * LENGTH_WEIGHTS
+    first = float(shares @ (1 - (1 - rates) * lengths))
+    tails = _Decays(first, shares * lengths * (1 - rates) ** 2, rates)
+    response = replace(tails, first=first + 1 - tail.fraction)
+    received = tails.times((weights / data.efficiency)[:, above])
     from_outside = received * (1 - weights[:, above])
-    leaked[:, above] = solve_triangular(response, from_outside.T, trans="T").T
+    leaked[:, above] = response.inverse().times(from_outside)
     return leaked
+
+
+@dataclass(frozen=True)
+class _Decays:
+    """A matrix whose elements depend on the distance from the diagonal alone.
+
+    They are 0 below it, `first` on it, and sum_k amplitude_k rate_k^(m - 1) at a
+    distance of m above it.
+    """
+
+    first: float
+    amplitudes: FloatArray  # (term,)
+    rates: FloatArray  # (term,)
+
+    def times(self, rows: FloatArray) -> FloatArray:
+        """Return rows @ matrix, (row, bin).
+
+        Within blocks of bins it is a product; what comes from the blocks before decays
+        term by term.
+        """
+        powers = self.rates[:, None] ** np.arange(BLOCK_BINS)
+        elements = np.append(self.first, self.amplitudes @ powers)
+        distance = np.arange(BLOCK_BINS) - np.arange(BLOCK_BINS)[:, None]
+        block = np.where(distance < 0, 0.0, elements[np.abs(distance)])
+        from_before = self.amplitudes[:, None] * powers
+        product = np.empty(rows.shape)
+        before = np.zeros((len(rows), len(self.rates)))
+        for begin in range(0, rows.shape[1], BLOCK_BINS):
+            part = rows[:, begin : begin + BLOCK_BINS]
+            n = part.shape[1]
+            inside = part @ block[:n, :n]
+            product[:, begin : begin + n] = inside + before @ from_before[:, :n]
+            before = before * self.rates**n + part @ powers[:, n - 1 :: -1].T
+        return product
+
+    def inverse(self) -> _Decays:
+        """Return the inverse: the rates are eigenvalues, since y = x M is a filter.
+
+        With states s_k, y = first x + a s and s' = rates s + x, so that
+        x = (y - a s) / first and s' = (rates - 1 a / first) s + y / first.
+        """
+        roots = np.sqrt(self.amplitudes)
+        symmetric = np.diag(self.rates) - np.outer(roots, roots) / self.first
+        rates, vectors = np.linalg.eigh(symmetric)
+        amplitudes = -((roots @ vectors / self.first) ** 2)
+        return _Decays(1 / self.first, amplitudes, rates)
 
 
 def find_tail(data: MapData, background: LeakBackground) -> ResponseTail:

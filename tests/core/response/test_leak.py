@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.core.maps.map_data import MapData, ResponseTail
-from rixs_pipeline.core.response.leak import estimate_leak, find_tail
+from rixs_pipeline.core.response.leak import estimate_leak, find_tail, tail_weights
 from rixs_pipeline.core.response.tail_fit import LENGTH_FACTORS, LENGTH_WEIGHTS
 from rixs_pipeline.core.spectra.regions import LeakBackground
 
@@ -68,3 +68,20 @@ def test_the_config_replaces_what_the_reference_runs_say() -> None:
     assert find_tail(data, LeakBackground()) == TAIL
     fixed = find_tail(data, LeakBackground(tail_fraction=0.2, tail_length=15.0))
     assert fixed == ResponseTail(0.2, 0.0, 15.0, 0.0, 0.0)
+
+
+def test_weights_are_those_of_whole_matrices() -> None:
+    rng = np.random.default_rng(5)
+    data = one_line(1e4)
+    weights = rng.random((3, len(CENTRES))) * region(450.0, 500.0)
+    n = len(CENTRES)
+    distance = np.arange(n) - np.arange(n)[:, None]
+    lengths = TAIL.length * LENGTH_FACTORS[:, None, None] / 0.5
+    decay = np.exp(-1 / lengths)
+    above = lengths * (1 - decay) ** 2 * decay ** np.maximum(distance - 1.0, 0.0)
+    parts = np.where(distance > 0, above, 1 - (1 - decay) * lengths)
+    spread = TAIL.fraction * np.tensordot(LENGTH_WEIGHTS, parts, 1) * (distance >= 0)
+    response = spread + (1 - TAIL.fraction) * np.eye(n)
+    expected = np.linalg.solve(response.T, (weights @ spread * (1 - weights)).T).T
+    found = tail_weights(data, TAIL, weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
