@@ -5,9 +5,11 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
+from numpy.lib.format import write_array
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
@@ -18,6 +20,7 @@ from rixs_pipeline.io.nexus import atomic_path
 Kept = TypeVar("Kept")
 
 LOG = logging.getLogger(__name__)
+COMPRESSION_LEVEL = 1  # of maps: 18 % more bytes than level 6, in a fifth of the time
 _KEY = "key"
 _DIGEST_BYTES = 16
 
@@ -85,9 +88,8 @@ class ArrayCache:
             return
         path = self._path(name)
         try:
-            write = np.savez_compressed if self.is_compressed else np.savez
             with atomic_path(path) as temporary, temporary.open("wb") as file:
-                write(file, allow_pickle=False, **{_KEY: key, **arrays})
+                _write(file, {_KEY: key, **arrays}, is_compressed=self.is_compressed)
         except OSError as error:
             LOG.debug("%s: not saved (%s)", path, error)
 
@@ -140,6 +142,15 @@ def digest_arrays(values: Mapping[str, NDArray[Any] | float]) -> str:
         digest.update(f"{name} {array.dtype} {np.shape(value)}\0".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def _write(file: BinaryIO, arrays: Mapping[str, Any], *, is_compressed: bool) -> None:
+    """Write arrays and numbers as `np.savez` does, but compressed faster."""
+    method = ZIP_DEFLATED if is_compressed else ZIP_STORED
+    with ZipFile(file, "w", method, compresslevel=COMPRESSION_LEVEL) as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                write_array(member, np.asanyarray(values), allow_pickle=False)
 
 
 @reader("damaged", "computed again")

@@ -45,8 +45,6 @@ BARE_DIMENSION = "This is a netCDF dimension but not a netCDF variable."
 _NO_COORDINATE_OF_LENGTH = BARE_DIMENSION + " {:>9}"
 PRODUCT_SUFFIXES = (".nxs", ".h5")  # photon lists are .h5
 KEPT_PRODUCTS = 2  # the calibrations before and after a scan: 8 MB each of 240 pixels
-PRODUCT_SUFFIXES = (".nxs", ".h5")  # photon lists are .h5
-KEPT_PRODUCTS = 2  # the calibrations before and after a scan: 8 MB each of 240 pixels
 FACTS = "facts"  # what run.json says of a product, as JSON
 SHOWN_FILES = 20  # of a folder that was to be opened as a product
 
