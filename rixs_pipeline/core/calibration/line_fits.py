@@ -221,16 +221,17 @@ class LineFits:
         theta = self.theta.reshape(-1, N_FIT).copy()
         theta[:, SHIFT] = 0.0
         line = _line_of_spectrum(n_pixels, n_lines)
-        unit_contents = np.empty((len(theta), 2, N_GRID))
+        line_counts = np.exp(theta[:, LOG_COUNTS, None, None])
+        background = np.exp(theta[:, LOG_BACKGROUND, None])
+        content = np.empty((len(theta), N_GRID))
+        slope = np.empty((len(theta), N_GRID))
         for batch in batches(len(theta)):
             transforms = grid.detected_transforms(emitted, line[batch], theta[batch])
             line_and_derivative = transforms[:, [0, 1 + SHIFT]]
-            unit_contents[batch] = grid.bin_contents(line_and_derivative)
-        line_counts = np.exp(theta[:, LOG_COUNTS])
-        background = np.exp(theta[:, LOG_BACKGROUND])
-        contents = line_counts[:, None, None] * unit_contents
-        content = contents[:, 0] + background[:, None]
-        slope = -contents[:, 1]  # by energy, opposite to that by shift
+            unit_contents = grid.bin_contents(line_and_derivative)
+            contents = line_counts[batch] * unit_contents
+            content[batch] = contents[:, 0] + background[batch]
+            slope[batch] = -contents[:, 1]  # by energy, opposite to that by shift
         shape = (n_pixels, n_lines, N_GRID)
         return LineDensities(content=content.reshape(shape), slope=slope.reshape(shape))
 

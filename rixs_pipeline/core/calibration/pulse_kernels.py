@@ -15,6 +15,7 @@ from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PulseColumns
 
 FEW = 64  # values that are sorted by comparing each with all others
 SAMPLE_REACH = 10  # ranks in a sample of `FEW`: 2.5 standard deviations of a median
+BLOCK = 256  # pulses: intermediate values stay in the first-level cache
 MAX_SHARE = 0.7  # of the values between two of a sample: there are many equal ones
 
 
@@ -420,16 +421,21 @@ def find_in_windows(
     n_pulses = len(energies)
     pulse = np.empty(n_pulses, np.int64)
     line = np.empty(n_pulses, np.int64)
+    window = np.empty(BLOCK, np.int64)  # of each pulse; -1 outside
     n = 0
-    for i in range(n_pulses):
-        energy = energies[i]
+    for begin in range(0, n_pulses, BLOCK):
+        block = energies[begin : begin + BLOCK]
+        window[:] = -1
         for k in range(len(windows)):
-            if energy >= windows[k, 0] and energy < windows[k, 1]:
-                if is_usable[k]:
-                    pulse[n] = i
-                    line[n] = k
-                    n += 1
-                break
+            low, high = windows[k]
+            if is_usable[k]:
+                for i in range(len(block)):
+                    is_inside = (block[i] >= low) & (block[i] < high)
+                    window[i] = k if is_inside else window[i]
+        for i in range(len(block)):  # without branches, which would be unpredictable
+            pulse[n] = begin + i
+            line[n] = window[i]
+            n += window[i] >= 0
     return PulsesInWindows(pulse[:n], line[:n])
 
 

@@ -274,13 +274,11 @@ def _fit_corrections(
             )
             pixel.params = correction.params
         if is_last:
-            pixel.overfit_variance = corrections.overfit_variance(
+            uncertainty = corrections.estimate_uncertainty(
                 line_pulses, pixel.params, profiles.of_pixel(row), priors
             )
-        if is_last and options.correct_drift:
-            pixel.drift_evidence = corrections.drift_evidence(
-                line_pulses, pixel.params, profiles.of_pixel(row)
-            )
+            pixel.overfit_variance = uncertainty.overfit_variance
+            pixel.drift_evidence = uncertainty.drift_evidence
 
 
 def _make_calibration(

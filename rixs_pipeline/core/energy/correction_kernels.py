@@ -92,6 +92,34 @@ def look_up(table: FloatArray, line: IntArray, position: FloatArray) -> FloatArr
     return out
 
 
+@compiled
+def subtract_line_means(values: FloatArray, line: IntArray, n_lines: int) -> None:
+    """Subtract from values of pulses their mean over the pulses of a line.
+
+    Parameters
+    ----------
+    values
+        Changed: f8 (row, pulse).
+    line
+        Index of the line, i8 (pulse,).
+    n_lines
+        Number of lines.
+    """
+    n_rows, n_pulses = values.shape
+    counts = np.zeros(n_lines)
+    means = np.zeros((n_lines, n_rows))
+    for i in range(n_pulses):
+        k = Index(line[i])
+        counts[k] += 1.0
+        for row in range(n_rows):
+            means[k, row] += values[row, i]
+    for row in range(n_rows):
+        means[:, row] /= np.maximum(counts, 1.0)
+    for row in range(n_rows):
+        for i in range(n_pulses):
+            values[row, i] -= means[Index(line[i]), row]
+
+
 def fit_correction(
     pulses: ShiftedPulses, tables: LineTables, prior: GaussianPrior, start: FloatArray
 ) -> FloatArray:
@@ -110,8 +138,9 @@ def fit_correction(
         f8 (parameter,).
     """
     line, lever = pulses.line, pulses.lever
-    prior_matrix = np.eye(len(start)) * prior.precision
-    normal = np.dot(lever * tables.information[line], lever.T) + prior_matrix
+    normal = np.dot(lever * tables.information[line], lever.T)
+    diagonal = slice(None, None, len(start) + 1)
+    normal.flat[diagonal] += prior.precision
     parameters = start.copy()
     for _ in range(ITERATIONS):
         shifted = pulses.position + np.dot(parameters, lever)
@@ -155,10 +184,10 @@ def cross_validate(
     """
     gain = 0.0
     mean = np.zeros(len(start))
-    for half in range(2):
-        fitted = fit_correction(every_second(pulses, half), tables, prior, start)
+    first, second = (every_second(pulses, half) for half in range(2))
+    for half, judged in ((first, second), (second, first)):
+        fitted = fit_correction(half, tables, prior, start)
         mean += 0.5 * fitted
-        judged = every_second(pulses, 1 - half)
         shifted = judged.position + np.dot(fitted, judged.lever)
         corrected = look_up(tables.log_density, judged.line, shifted)
         uncorrected = look_up(tables.log_density, judged.line, judged.position)

@@ -136,6 +136,26 @@ NO_DRIFT_EVIDENCE = DriftEvidence(np.zeros(2), np.zeros((2, 2)))
 
 
 @dataclass(frozen=True)
+class CorrectionUncertainty:
+    """How well the pulses of a pixel determine its corrections.
+
+    Attributes
+    ----------
+    overfit_variance
+        Variance of energies that comes from the errors of the corrections, f8 (line,),
+        eV^2: the mean of z C z over the pulses of each line, with z the derivatives of
+        their energies and C the covariance of the parameters; 0 without pulses. The
+        pulses that a correction is fitted to are narrower by as much as other pulses
+        are wider.
+    drift_evidence
+        Zero without a prior of the drift.
+    """
+
+    overfit_variance: FloatArray
+    drift_evidence: DriftEvidence
+
+
+@dataclass(frozen=True)
 class PhaseReference:
     """Where the phase of pulses of one height is centred.
 
@@ -244,11 +264,13 @@ def fit_correction(
     # Places and their derivatives in bins of the profiles: the shifts are a few eV,
     # linear to a percent.
     grid = profiles.grid
+    lever = uncorrected.derivatives
+    lever /= grid.width
     distance = uncorrected.energy - pulses.line_position[pulses.line]
     shifted_pulses = kernels.ShiftedPulses(
         line=pulses.line,
         position=(distance - grid.offsets[0]) / grid.width,
-        lever=uncorrected.derivatives / grid.width,
+        lever=lever,
     )
     tables = kernels.LineTables(
         score=profiles.score * grid.width,
@@ -268,10 +290,13 @@ def fit_correction(
     return Correction(params, gain)
 
 
-def drift_evidence(
-    pulses: LinePulses, params: FloatArray, profiles: LineProfiles
-) -> DriftEvidence:
-    """Return what the pulses of a pixel say of its drift coefficients.
+def estimate_uncertainty(
+    pulses: LinePulses,
+    params: FloatArray,
+    profiles: LineProfiles,
+    priors: Sequence[Prior],
+) -> CorrectionUncertainty:
+    """Return how well the pulses of a pixel determine its corrections.
 
     Parameters
     ----------
@@ -281,88 +306,69 @@ def drift_evidence(
         Parameters of the pixel, f8 (N_PARAMS,), with the coefficients in use.
     profiles
         Shapes of the lines of this pixel.
-
-    Returns
-    -------
-    DriftEvidence
-        Zero without pulses.
-    """
-    from rixs_pipeline.core.energy import correction_kernels as kernels  # numba: slow
-
-    drift = params[layout.DRIFT]
-    uncorrected = correction_derivatives(
-        pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, params, layout.DRIFT
-    )
-    lever = _without_line_means(uncorrected.derivatives, pulses)
-    grid = profiles.grid
-    energy = uncorrected.energy + drift @ uncorrected.derivatives
-    distance = energy - pulses.line_position[pulses.line]
-    place = (distance - grid.offsets[0]) / grid.width
-    score = kernels.look_up(profiles.score, pulses.line, place)
-    information = (lever * profiles.information[pulses.line]) @ lever.T
-    return DriftEvidence(lever @ score, information)
-
-
-def _without_line_means(derivatives: FloatArray, pulses: LinePulses) -> FloatArray:
-    """Return derivatives (parameter, pulse) less their mean over the pulse's line."""
-    n_lines = len(pulses.line_position)
-    counts = np.maximum(np.bincount(pulses.line, minlength=n_lines), 1)
-    lever = derivatives.copy()
-    for row in lever:
-        sums = np.bincount(pulses.line, row, n_lines)
-        row -= (sums / counts)[pulses.line]
-    return lever
-
-
-def overfit_variance(
-    pulses: LinePulses,
-    params: FloatArray,
-    profiles: LineProfiles,
-    priors: Sequence[Prior],
-) -> FloatArray:
-    """Return the variance of energies that comes from the errors of corrections.
-
-    The pulses that a correction is fitted to are narrower by as much as other pulses
-    are wider.
-
-    Parameters
-    ----------
-    pulses
-        Pulses of the lines.
-    params
-        Parameters of the pixel, f8 (N_PARAMS,).
-    profiles
-        Shapes of the lines of this pixel.
     priors
         Of the corrections that were fitted; one that is zero is not applied.
 
     Returns
     -------
-    f8 (line,)
-        Mean of z C z over the pulses of each line, with z the derivatives of their
-        energies and C the covariance of the parameters, eV^2; 0 without pulses.
+    CorrectionUncertainty
+        Zero without pulses.
     """
-    levers, precision = [], []
-    for prior in priors:
-        if params[prior.block].any():
-            uncorrected = correction_derivatives(
-                pulses.pulse_height,
-                pulses.pretrigger_mean,
-                pulses.phase,
-                params,
-                prior.block,
-            )
-            levers.append(_without_line_means(uncorrected.derivatives, pulses))
-            precision += [prior.width**-2] * len(uncorrected.derivatives)
+    from rixs_pipeline.core.energy import correction_kernels as kernels  # numba: slow
+
     n_lines = len(pulses.line_position)
+    levers, precision = [], []
+    evidence = NO_DRIFT_EVIDENCE
+    for prior in priors:
+        is_applied = params[prior.block].any()
+        if not is_applied and prior.block != layout.DRIFT:
+            continue
+        uncorrected = correction_derivatives(
+            pulses.pulse_height,
+            pulses.pretrigger_mean,
+            pulses.phase,
+            params,
+            prior.block,
+        )
+        lever = uncorrected.derivatives
+        energy = uncorrected.energy
+        if prior.block == layout.DRIFT:
+            energy += params[layout.DRIFT] @ lever
+        kernels.subtract_line_means(lever, pulses.line, n_lines)
+        if prior.block == layout.DRIFT:
+            evidence = _drift_evidence(pulses, profiles, energy, lever)
+        if is_applied:
+            levers.append(lever)
+            precision += [prior.width**-2] * len(lever)
     if not levers:
-        return np.zeros(n_lines)
+        return CorrectionUncertainty(np.zeros(n_lines), evidence)
     lever = np.concatenate(levers)
-    information = (lever * profiles.information[pulses.line]) @ lever.T
+    information = np.concatenate(
+        [(part * profiles.information[pulses.line]) @ lever.T for part in levers]
+    )
     covariance = np.linalg.inv(information + np.diag(precision))
-    variance = (lever * (covariance @ lever)).sum(axis=0)
+    variance = np.einsum("ij,ij->j", lever, covariance @ lever)
     counts = np.maximum(np.bincount(pulses.line, minlength=n_lines), 1)
-    return np.asarray(np.bincount(pulses.line, variance, n_lines) / counts)
+    overfit = np.bincount(pulses.line, variance, n_lines) / counts
+    return CorrectionUncertainty(overfit, evidence)
+
+
+def _drift_evidence(
+    pulses: LinePulses, profiles: LineProfiles, energy: FloatArray, lever: FloatArray
+) -> DriftEvidence:
+    """Return what pulses say of the drift coefficients.
+
+    `energy` (pulse,) eV is with the coefficients in use, `lever` (2, pulse) its
+    derivatives by them less their mean over the pulse's line, eV.
+    """
+    from rixs_pipeline.core.energy import correction_kernels as kernels  # numba: slow
+
+    grid = profiles.grid
+    distance = energy - pulses.line_position[pulses.line]
+    place = (distance - grid.offsets[0]) / grid.width
+    score = kernels.look_up(profiles.score, pulses.line, place)
+    information = (lever * profiles.information[pulses.line]) @ lever.T
+    return DriftEvidence(lever @ score, information)
 
 
 def find_phase_reference(

@@ -160,14 +160,15 @@ def correction_derivatives(
     CorrectionDerivatives
         Energies with the parameters in `block` at zero, and the derivatives.
     """
+    *columns, params = _contiguous(pulse_height, pretrigger_mean, phase, params)
     uncorrected = params.copy()
     uncorrected[block] = 0.0
-    heights = corrected_pulse_height(pulse_height, pretrigger_mean, phase, uncorrected)
+    heights = np.empty(len(pulse_height))
     kernels = _kernels()
-    slope = kernels.curve_slopes(*_contiguous(heights, params))
-    columns = _contiguous(pulse_height, pretrigger_mean, phase, params)
-    derivatives = kernels.effect_derivatives(*columns, slope, block == PHASE)
-    return CorrectionDerivatives(curve_energy(heights, params), derivatives)
+    kernels.correct_heights(*columns, uncorrected, heights)
+    slope = kernels.curve_slopes(heights, params)
+    derivatives = kernels.effect_derivatives(*columns, params, slope, block == PHASE)
+    return CorrectionDerivatives(kernels.curve_energies(heights, params), derivatives)
 
 
 def drift_basis(

@@ -163,13 +163,17 @@ def curve_slopes(heights: FloatArray, params: FloatArray) -> FloatArray:
         dE/dh, f8 (n,), eV per unit of pulse height.
     """
     rows = spline_polynomials(params)
+    lowest, step = params[LOWEST], params[STEP]
     out = np.empty(len(heights))
     for i in range(len(heights)):
-        x = (heights[i] - params[LOWEST]) / params[STEP] + 1.0
-        k = Index(clip(x, 0.0, N_INTERVALS + 1.0))
-        t = x - np.float64(np.int64(k))
+        out[i] = (heights[i] - lowest) / step + 1.0
+    for i in range(len(heights)):
+        x = out[i]
+        interval = np.int64(clip(x, 0.0, N_INTERVALS + 1.0))
+        k = Index(interval)
+        t = x - np.float64(interval)
         per_interval = rows[k, 1] + t * (2.0 * rows[k, 2] + 3.0 * t * rows[k, 3])
-        out[i] = per_interval / params[STEP]
+        out[i] = per_interval / step
     return out
 
 

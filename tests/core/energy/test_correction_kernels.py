@@ -13,6 +13,7 @@ from rixs_pipeline.core.energy.correction_kernels import (
     every_second,
     fit_correction,
     look_up,
+    subtract_line_means,
 )
 
 BINS, SIGMA = 401, 20.0  # of the table of a line, in bins
@@ -91,3 +92,14 @@ def test_without_an_effect_the_other_half_gains_nothing():
     ]
     assert np.mean(gains) < 0  # on average each parameter costs one half a fit
     assert max(gains) < 5.0
+
+
+def test_values_less_their_mean_over_each_line():
+    rng = np.random.default_rng(2)
+    line = rng.integers(0, 3, 50)
+    values = rng.normal(1.0, 1.0, (2, 50))
+    expected = values.copy()
+    for k in range(3):
+        expected[:, line == k] -= expected[:, line == k].mean(axis=1, keepdims=True)
+    subtract_line_means(values, line, 5)  # two lines without pulses
+    np.testing.assert_allclose(values, expected, atol=1e-14)

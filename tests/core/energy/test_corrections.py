@@ -299,7 +299,12 @@ def test_energies_vary_by_one_over_the_information_for_each_parameter() -> None:
         GRID, flat, flat, np.array([information, information])
     )
     prior = [corrections.Prior(layout.DRIFT, np.zeros(2), 1.0)]
-    assert not corrections.overfit_variance(pulses, params, profiles, prior).any()
+
+    def overfit_variance() -> np.ndarray:
+        uncertainty = corrections.estimate_uncertainty(pulses, params, profiles, prior)
+        return uncertainty.overfit_variance
+
+    assert not overfit_variance().any()
     params[layout.DRIFT] = 1e-5
-    variance = corrections.overfit_variance(pulses, params, profiles, prior)
+    variance = overfit_variance()
     assert variance == pytest.approx([1 / (n * information), 0.0], rel=1e-3)
