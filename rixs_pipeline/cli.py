@@ -583,9 +583,11 @@ def watch(
         ),
     ] = None,
     speed: Annotated[
-        float,
-        typer.Option("--speed", min=0.01, help="Factor by which --replay is faster."),
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            "--speed", min=0.01, help="Factor by which --replay is faster; default: 1."
+        ),
+    ] = None,
     scheduler: SchedulerOption = None,
     workers: WorkersOption = None,
     memory: MemoryOption = None,
@@ -595,6 +597,10 @@ def watch(
     """Reduce new data while the beamtime runs, until Ctrl-C."""
     from rixs_pipeline.runner.watch import Watch, watch_replay
 
+    if speed is not None and replay is None:
+        raise UsageError("--speed: only with --replay; give both or neither")
+    if rounds is not None and replay is not None:
+        raise UsageError("--rounds: not with --replay, which ends by itself; drop it")
     _set_up_logging(verbose, quiet)
     resolved = _load_config(
         config,
@@ -607,7 +613,7 @@ def watch(
     command = " ".join(["rixs-pipeline", *sys.argv[1:]])
     watched = Watch(beamtime, resolved, out, command)
     if replay is not None:
-        return watch_replay(watched, replay, speed, every)
+        return watch_replay(watched, replay, speed or 1.0, every)
     return watched.run(every, rounds)
 
 

@@ -484,6 +484,13 @@ def test_verbose_and_quiet(cli, small):
     assert "--verbose and --quiet contradict each other" in both.err
 
 
+@pytest.mark.parametrize("options", ["--speed 3", "--rounds 2 --replay recorded"])
+def test_options_of_watch_that_would_be_ignored_are_refused(tmp_path, cli, options):
+    watched = cli("watch", tmp_path, *options.split())
+    assert watched.code == 2
+    assert options.split()[0] in watched.err and "--replay" in watched.err
+
+
 # ---- the other verbs
 
 
