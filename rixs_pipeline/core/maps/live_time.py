@@ -62,7 +62,8 @@ def silent_stretches(triggers: IntArray) -> BoolArray:
     """
     other_triggers = triggers.sum(axis=0)[None, :] - triggers
     is_silent = np.zeros(triggers.shape, bool)
-    for pixel, counts in enumerate(triggers):
+    for pixel in np.flatnonzero((triggers == 0).any(axis=1)):
+        counts = triggers[pixel]
         is_zero = np.concatenate([[0], counts == 0, [0]])
         ends = np.flatnonzero(np.diff(is_zero))
         for first, stop in zip(ends[::2], ends[1::2], strict=True):

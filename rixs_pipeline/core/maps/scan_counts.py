@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -78,6 +79,19 @@ class ScanCounts:
     pixel_counts: IntArray
     cut_counts: IntArray
     cut_limits: FloatArray
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: the counts with as few bytes as the largest needs.
+
+        A process that merges many blocks would spend most of its time on their zeros.
+        """
+        counts = self.map_counts
+        dtype = np.min_scalar_type(counts.max(initial=0))
+        return {**vars(self), "map_counts": counts.astype(dtype)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore what was pickled."""
+        vars(self).update(state, map_counts=state["map_counts"].astype(np.int64))
 
 
 PIXEL_ARRAYS = tuple(field.name for field in fields(PixelCounts))

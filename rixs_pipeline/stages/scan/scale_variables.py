@@ -38,14 +38,19 @@ def with_scale_errors(dataset: xr.Dataset, errors: ScaleErrors) -> xr.Dataset:
     xr.Dataset
         With `energy_scale_errors`, and the independent errors that they consist of.
     """
+    variables = _error_variables(dataset, errors)
+    return dataset.assign(labelled(variables, RIXS_MAP).variables)
+
+
+def _error_variables(dataset: xr.Dataset, errors: ScaleErrors) -> Variables:
+    """Return the errors of the energy scale of a map as variables."""
     emission = dataset["emission_energy"].values
-    variables: Variables = {
+    return {
         "energy_scale_errors": (("emission_energy",), errors.at(emission)),
         "scale_energy": (("scale_energy",), errors.energy),
         "scale_mode": (("scale_mode",), np.array(errors.names, dtype=object)),
         "scale_mode_errors": (("scale_mode", "scale_energy"), errors.modes),
     }
-    return dataset.assign(labelled(variables, RIXS_MAP).variables)
 
 
 def scale_table(scale: ScanScale) -> dict[str, NDArray[Any]]:
@@ -107,6 +112,7 @@ def with_scan_scale(dataset: xr.Dataset, scale: ScanScale) -> xr.Dataset:
     """
     positions = np.array(list(scale.lines.values())).reshape(-1, 2)
     variables: Variables = {
+        **_error_variables(dataset, scale.errors),
         "sample_line": (("sample_line",), np.array(list(scale.lines), dtype=object)),
         "sample_line_position": (("sample_line",), positions[:, 0]),
         "sample_line_position_errors": (("sample_line",), positions[:, 1]),
@@ -116,7 +122,6 @@ def with_scan_scale(dataset: xr.Dataset, scale: ScanScale) -> xr.Dataset:
     if scale.is_applied:
         variables["drift_coefficients"] = (("drift_param",), scale.drift)
         dataset = dataset.assign_attrs(scale_gain=scale.gain)
-    dataset = with_scale_errors(dataset, scale.errors)
     dataset = dataset.assign(labelled(variables, SCAN_MAP).variables)
     return dataset.assign_attrs(
         scale_shift=scale.shift,

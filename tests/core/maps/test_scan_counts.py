@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 
 from rixs_pipeline.core.maps.scan_counts import PixelCounts, merge_blocks, stack_pixels
@@ -35,3 +37,15 @@ def test_merged_blocks_add_their_maps_and_sort_their_pixels():
     assert merged.map_counts.tolist() == [[3] * 3] * 2
     assert merged.pixel.tolist() == [1, 4, 7]
     assert merged.pixel_counts.tolist() == [26, 104, 182]
+
+
+def test_a_block_is_pickled_with_as_few_bytes_as_its_counts_need():
+    for largest, n_bytes in ((200, 1), (70_000, 4)):
+        map_counts = np.zeros((100, 1000), np.int64)
+        map_counts[3, 5] = largest
+        pickled = pickle.dumps(stack_pixels(map_counts, [pixel_counts(5)]))
+        assert len(pickled) < 100_000 * n_bytes + 2000
+        counts = pickle.loads(pickled)
+        assert counts.map_counts.dtype == np.int64
+        np.testing.assert_array_equal(counts.map_counts, map_counts)
+        assert counts.triggers.tolist() == [[50, 100]]
