@@ -165,11 +165,11 @@ def _add_pixel(
         (histograms.by_time, time_bins, None),
         (histograms.by_time_uncorrected, time_bins, layout.DRIFT),
     ):
-        params_used = params.copy()
+        offset = near.offset
         if removed is not None:
+            params_used = params.copy()
             params_used[removed] = 0.0
-        energies = _energies(pulses, params_used)
-        offset = energies - lines[near.line]
+            offset = _energies(pulses, params_used) - lines[near.line]
         pulse_kernels.add_to_offset_histograms(table, near.line, bins, offset, REACH_EV)
     deviation = pulses.pretrigger_mean - params[layout.PRETRIGGER_REF]
     for power, moment in enumerate(histograms.pretrigger_moments):

@@ -139,6 +139,22 @@ def median(values: FloatArray) -> float:
     return 0.5 * (lower + upper) if n_below == middle else upper
 
 
+def quantile(values: FloatArray, share: float) -> float:
+    """Return the value below which a share of finite values (n,) lies, at least one.
+
+    It is that of `np.quantile`, interpolated between two values.
+    """
+    rank = share * (len(values) - 1)
+    below = int(rank)
+    part = rank - below
+    lower = select_by_rank(values, below)
+    if not part:
+        return lower
+    upper = select_by_rank(values, below + 1)
+    step = upper - lower
+    return lower + step * part if part < 0.5 else upper - step * (1 - part)
+
+
 def robust_range(values: FloatArray, width: float) -> Range:
     """Return the median +- `width` robust standard deviations.
 

@@ -12,7 +12,6 @@ as repeated too.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,35 +94,51 @@ def pair_pulses(
     -------
     PulsePairs
     """
+    from rixs_pipeline.core.calibration import pulse_kernels  # numba: slow to import
+
     n_bins = len(EDGES_S) - 1
     waits = since_last[np.isfinite(since_last)]
     empty = np.zeros(n_bins)
     no_moments = np.zeros((6, n_bins))
     if len(waits) < 2:
         return PulsePairs(empty, empty, no_moments, len(time), 0, record_s)
-    number = _sum_by_bin(_bin_waits(waits))
-    median = float(np.median(waits))
+    bins = _bin_waits(since_last)
+    number = _sum_by_bin(bins)
+    median = pulse_kernels.median(waits)
     late = waits[waits > median] - median
     rate = len(late) / max(float(late.sum()), SAME_TIME_S)
-    at_risk = [
-        np.clip(waits - first, 0, last - first).sum()
-        for first, last in pairwise(EDGES_S)
-    ]
+    # waits are at risk during all bins before their own, and during a part of their own
+    n_beyond = np.count_nonzero(waits >= EDGES_S[-1])
+    n_longer = n_beyond + number.sum() - np.cumsum(number)
+    parts = _sum_by_bin(bins, since_last) - number * EDGES_S[:-1]
+    at_risk = n_longer * np.diff(EDGES_S) + parts
     rank = np.empty(len(pulse_height))
-    rank[np.argsort(pulse_height)] = np.linspace(-1, 1, len(pulse_height)) * np.sqrt(3)
+    rank[_ascending(pulse_height)] = np.linspace(-1, 1, len(pulse_height)) * np.sqrt(3)
     follows = np.abs(np.diff(time) - since_last[1:]) < SAME_TIME_S
     second, first = rank[1:][follows], rank[:-1][follows]
-    powers = (second**0, second, first, second * first, second**2, first**2)
-    of_pairs = _bin_waits(since_last[1:][follows])
+    powers = (None, second, first, second * first, second**2, first**2)
+    of_pairs = bins[1:][follows]
     moments = [_sum_by_bin(of_pairs, power) for power in powers]
     return PulsePairs(
         number,
-        rate * np.array(at_risk),
+        rate * at_risk,
         np.array(moments),
         len(time),
         int(np.count_nonzero(waits < record_s - SAME_TIME_S)),
         record_s,
     )
+
+
+def _ascending(pulse_height: FloatArray) -> NDArray[np.intp]:
+    """Return the order (pulse,) of positive pulse heights, which files hold as f4.
+
+    Their bits are in the same order: sorted by two bytes, then by the other two, in a
+    third of the time of `np.argsort`.
+    """
+    bits = pulse_height.astype(np.float32).view(np.uint32)
+    order = np.argsort((bits & 0xFFFF).astype(np.uint16), kind="stable")
+    high = (bits >> 16).astype(np.uint16)
+    return order[np.argsort(high[order], kind="stable")]
 
 
 def _bin_waits(waits: FloatArray) -> NDArray[np.intp]:

@@ -76,18 +76,25 @@ def score_curves(
         min_strength = min(min_strength, strength)
     missing = strength_sum / len(peaks.strength)
     weakest = MISSING_SHARE * min_strength
+    falling = np.empty(len(lines.energy))
+    last_b = np.nan
     for i in range(len(scores)):
         a, b, d = curves.a[i], curves.b[i], curves.d[i]
+        if b != last_b:  # many curves in succession have the same one
+            for k in range(len(falling)):
+                falling[k] = np.exp(-lines.energy[k] / b)
+            last_b = b
         scores[i] = -0.5 * (d / (offset_spread * a)) ** 2
         for k in range(len(lines.energy)):
-            falling = np.exp(-lines.energy[k] / b)
-            height = a * (1.0 - falling) + d
-            height_per_ev = a / b * falling
+            height = a * (1.0 - falling[k]) + d
+            height_per_ev = a / b * falling[k]
+            unit = height_per_ev * lines.tolerance[k]
+            reach = MAX_DISTANCE * unit
             explained = 0.0
             for p in range(len(peaks.strength)):
                 off = abs(peaks.pulse_height[p] - height)
-                distance = off / (height_per_ev * lines.tolerance[k])
-                if distance < MAX_DISTANCE:
+                if off < reach:
+                    distance = off / unit
                     share = np.exp(-0.5 * distance * distance)
                     explained = max(explained, peaks.strength[p] * share)
             scores[i] += explained

@@ -56,9 +56,11 @@ class HeightSpectrum:
 
 def count_pulse_heights(pulse_height: FloatArray) -> HeightSpectrum:
     """Count pulse heights (event,) in `N_BINS` bins."""
+    from rixs_pipeline.core.calibration.pulse_kernels import quantile  # numba: slow
+
     if not len(pulse_height):
         return HeightSpectrum(np.zeros(N_BINS, dtype=np.int64), np.nan)
-    highest = float(np.percentile(pulse_height, 99))
+    highest = quantile(pulse_height, 0.99)
     bin_width = highest / FULL_SCALE_EV
     clipped = np.clip(pulse_height, 0.0, 2.0 * highest)
     place = clipped / bin_width
