@@ -162,29 +162,37 @@ class IntervalScales:
         if not self.is_applied:
             return energies
         spectra = self.scans[row]
-        gain = self._gain(row)
-        corrected = []
+        step = {
+            run.run: self.drift.coefficients - run.drift.in_use for run in self.runs
+        }
+        rows, steps = [], []
         for place, energy in enumerate(energies):
             pixel = off.pixel_number(spectra.scan.pulse_files[place])
             sides = find_runs(pixel, energy, self.runs)
-            if sides is None or energy.params is None:
-                corrected.append(energy)
-                continue
-            early, late = (params.copy() for params in energy.params)
-            change = np.zeros(2)
-            for params, run in ((early, sides.early), (late, sides.late)):
-                step = self.drift.coefficients - run.drift.in_use
-                params[layout.DRIFT] += step
-                change = change + step / 2
-            relative_lever = spectra.pixel_lever[place] - spectra.lever.mean(axis=0)
-            extra = _aligned_share(energy) * _relative(
-                relative_lever @ change, self.energies
-            )
-            for params in (early, late):
-                params[layout.CURVE] *= (1 - gain) * (1 - extra)
+            if sides is not None:
+                rows.append(place)
+                steps.append([step[sides.early.run], step[sides.late.run]])
+        if not rows:
+            return energies
+        of_sides = np.array(steps)  # (pixel, side, 2)
+        relative_lever = spectra.pixel_lever[rows] - spectra.lever.mean(axis=0)
+        change = relative_lever @ of_sides.mean(axis=1)[..., None]
+        aligned_share = np.array([_aligned_share(energies[place]) for place in rows])
+        extra = aligned_share * _relative(change[..., 0], self.energies)
+        params = np.array([energies[place].params for place in rows])
+        params[..., layout.DRIFT] += of_sides
+        factor = (1 - self._gain(row)) * (1 - extra)
+        params[..., layout.CURVE] *= factor[:, None, None]
+        corrected = list(energies)
+        for place, (early, late), of_pixel in zip(
+            rows, params, extra.tolist(), strict=True
+        ):
+            energy = energies[place]
             # both gains as one
-            alignment = 1 - (1 - energy.alignment) * (1 - extra)
-            corrected.append(replace(energy, params=(early, late), alignment=alignment))
+            alignment = 1 - (1 - energy.alignment) * (1 - of_pixel)
+            corrected[place] = replace(
+                energy, params=(early, late), alignment=alignment
+            )
         return tuple(corrected)
 
     def _gain(self, row: int) -> float:
@@ -425,14 +433,14 @@ def _whitened(covariance: FloatArray) -> FloatArray:
 
 def _aligned_share(energy: PixelEnergy) -> float:
     """Return the share of a measured misalignment that was corrected."""
-    if not energy.misalignment or not np.isfinite(energy.misalignment):
+    if not energy.misalignment or not math.isfinite(energy.misalignment):
         return 0.0
-    return float(np.clip(energy.alignment / energy.misalignment, 0.0, 1.0))
+    return min(max(energy.alignment / energy.misalignment, 0.0), 1.0)
 
 
-def _relative(change: FloatArray, energies: FloatArray) -> float:
-    """Return the relative change that is closest to a change (energy,), eV."""
-    return float(change @ energies / (energies @ energies))
+def _relative(change: FloatArray, energies: FloatArray) -> FloatArray:
+    """Return the relative changes (pixel,) closest to changes (pixel, energy), eV."""
+    return np.asarray(change @ energies / (energies @ energies))
 
 
 def _line_modes(
