@@ -5,49 +5,63 @@ import numpy as np
 from rixs_pipeline.core.drift.piece_counts import PieceCounts
 from rixs_pipeline.core.energy.compile import exact
 from rixs_pipeline.core.energy.kernels import Index
-from rixs_pipeline.types import FloatArray, IntArray, PulseColumns
-
-STRIDE = 16  # bins that are looked at together: most of them have no photons
+from rixs_pipeline.core.maps.bin_kernel import find_bins
+from rixs_pipeline.core.maps.kernel_arguments import UniformBins
+from rixs_pipeline.types import Float32Array, FloatArray, IntArray, PulseColumns
 
 
 @exact
-def take_counts(counts: IntArray, n_photons: int) -> PieceCounts:
-    """Return the counts of a pixel, and set them to 0.
+def count_in_pieces(
+    energy: Float32Array, ends: IntArray, bins: UniformBins, n_bins: int
+) -> PieceCounts:
+    """Count the photons of a pixel in the pieces of a scan.
 
     Parameters
     ----------
-    counts
-        i8 (piece, bin + 1); the last column is left out.
-    n_photons
-        How many photons there are, or more.
+    energy
+        f4 (record,), eV, piece by piece; NaN for records that are not photons.
+    ends
+        Number of records up to the end of each piece, i8 (piece,).
+    bins, n_bins
+        The bins and their number.
 
     Returns
     -------
     PieceCounts
         Of one pixel.
     """
-    n_pieces = counts.shape[0]
-    n_bins = counts.shape[1] - 1
+    n_pieces = len(ends)
+    longest = 0
+    for piece in range(n_pieces):
+        begin = ends[piece - 1] if piece else 0
+        longest = max(longest, ends[piece] - begin)
+    is_photon = np.empty(longest, np.bool_)
+    bin_of_record = np.empty(longest, np.int64)
+    spectrum = np.zeros(n_bins + 1, np.int32)  # the last bin takes what is in no other
     bounds = np.zeros((1, n_pieces + 1), np.int64)
-    bins = np.empty(n_photons, np.int32)
-    photons = np.empty(n_photons, np.int32)
+    bins_with_photons = np.empty(min(len(energy), n_pieces * n_bins), np.int32)
+    photons = np.empty(len(bins_with_photons), np.int32)
     number = 0
     for piece in range(n_pieces):
-        counts[piece, n_bins] = 0
-        for begin in range(0, n_bins, STRIDE):
-            part = counts[piece, begin : min(begin + STRIDE, n_bins)]
-            any_photons = 0
-            for k in range(len(part)):
-                any_photons |= part[k]
-            if any_photons:
-                for k in range(len(part)):
-                    if part[k]:
-                        bins[number] = begin + k
-                        photons[number] = part[k]
-                        number += 1
-                        part[k] = 0
+        begin = ends[piece - 1] if piece else 0
+        of_piece = energy[begin : ends[piece]]
+        for i in range(len(of_piece)):
+            is_photon[i] = of_piece[i] == of_piece[i]
+        find_bins(of_piece, is_photon, bins, n_bins, bin_of_record)
+        for i in range(len(of_piece)):
+            place = bin_of_record[i]
+            if spectrum[Index(place)] == 0 and place < n_bins:
+                bins_with_photons[number] = place
+                number += 1
+            spectrum[Index(place)] += 1
+        for cell in range(bounds[0, piece], number):
+            place = bins_with_photons[cell]
+            photons[cell] = spectrum[Index(place)]
+            spectrum[Index(place)] = 0
         bounds[0, piece + 1] = number
-    return PieceCounts(bounds, bins[:number].copy(), photons[:number].copy(), n_bins)
+    return PieceCounts(
+        bounds, bins_with_photons[:number].copy(), photons[:number].copy(), n_bins
+    )
 
 
 @exact

@@ -8,17 +8,17 @@ import numpy as np
 
 from rixs_pipeline.core.drift.piece_counts import PieceCounts
 from rixs_pipeline.core.energy import later_calibration_share
+from rixs_pipeline.core.maps.binning import uniform_bins
 from rixs_pipeline.core.maps.kernel_arguments import (
     NO_PHOTON_LIST,
     BinOptions,
     PointBatch,
     PointSlices,
-    UniformBins,
 )
 from rixs_pipeline.stages.interval.align_pixels import AlignTask
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import PointRecords, find_point_records
-from rixs_pipeline.types import FloatArray, IntArray
+from rixs_pipeline.types import Float32Array, FloatArray, IntArray
 
 # of a pixel in a piece: their mean is good to 0.2 units where they scatter by 6
 ENOUGH_BASELINES = 1000
@@ -63,26 +63,29 @@ def first_pass(task: AlignTask) -> FirstPass:
     # each from its first to its last point; pulses in between show the baseline as well
     first_part = np.searchsorted(coarse, np.arange(n_coarse))
     last_part = np.searchsorted(coarse, np.arange(n_coarse), side="right") - 1
-    n_pixels, n_bins = len(task.files), len(task.edges) - 1
     n_pieces = int(task.piece.max(initial=-1)) + 1
-    baseline = np.full((n_pixels, n_coarse), np.nan)
-    # The last column takes rejected records and photons outside all bins.
-    counts = np.zeros((n_pieces, n_bins + 1), np.int64)
+    last_of_piece = np.searchsorted(task.piece, np.arange(n_pieces), side="right") - 1
+    bins = uniform_bins(task.edges)
+    n_bins = len(task.edges) - 1
+    no_counts = PieceCounts.from_array(np.zeros((1, n_pieces, n_bins), np.int64))
+    baseline = np.full((len(task.files), n_coarse), np.nan)
     spectra = []
     for row, energy in enumerate(task.energies):
-        n_photons = 0
-        if energy.cut_limits is not None and energy.params is not None:
-            records = find_point_records(task.files[row], task.points)
-            bounds = _part_bounds(records, len(task.piece))
-            baseline[row] = piece_kernels.mean_baselines(
-                records.columns,
-                bounds.first[first_part],
-                bounds.stop[last_part],
-                *energy.cut_limits.pretrigger,
-                ENOUGH_BASELINES,
-            )
-            n_photons = _add_photons(records, bounds, energy, task, counts)
-        spectra.append(piece_kernels.take_counts(counts, n_photons))
+        if energy.cut_limits is None or energy.params is None:
+            spectra.append(no_counts)
+            continue
+        records = find_point_records(task.files[row], task.points)
+        bounds = _part_bounds(records, len(task.piece))
+        baseline[row] = piece_kernels.mean_baselines(
+            records.columns,
+            bounds.first[first_part],
+            bounds.stop[last_part],
+            *energy.cut_limits.pretrigger,
+            ENOUGH_BASELINES,
+        )
+        photons = _photon_energies(records, bounds, energy, task)
+        ends = np.cumsum(bounds.stop - bounds.first)[last_of_piece]
+        spectra.append(piece_kernels.count_in_pieces(photons, ends, bins, n_bins))
     return FirstPass(PieceCounts.stack(spectra), baseline)
 
 
@@ -95,21 +98,17 @@ def _part_bounds(records: PointRecords, n_parts: int) -> PointSlices:
     return PointSlices(bounds[:, :-1].ravel(), bounds[:, 1:].ravel())
 
 
-def _add_photons(
-    records: PointRecords,
-    bounds: PointSlices,
-    energy: PixelEnergy,
-    task: AlignTask,
-    counts: IntArray,
-) -> int:
-    """Add the photons of a pixel by its reference run's cuts to (piece, bin + 1).
+def _photon_energies(
+    records: PointRecords, bounds: PointSlices, energy: PixelEnergy, task: AlignTask
+) -> Float32Array:
+    """Return the energies of a pixel's photons by its reference run's cuts, eV.
 
-    Returns their number, with those outside all bins.
+    They are f4 (record in a point,), part by part; NaN for other records.
     """
     from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
 
     if energy.cut_limits is None or energy.params is None:
-        return 0
+        return NO_PHOTON_LIST
     later_share = later_calibration_share(
         task.points.middle, energy.params, energy.reference_times
     )
@@ -117,14 +116,13 @@ def _add_photons(
     batch = PointBatch(
         first=bounds.first,
         stop=bounds.stop,
-        row=task.piece,
+        row=np.zeros(len(task.piece), np.int64),
         later_share=np.repeat(later_share, parts_of_point),
     )
-    width = float(task.edges[1] - task.edges[0])
-    bins = UniformBins(float(task.edges[0]), width, float(task.edges[-1]))
     cut_limits = energy.cut_limits.to_table()
+    bins = uniform_bins(task.edges)
     options = BinOptions(cut_limits, np.array(energy.params), bins)
-    tally = bin_kernel.bin_records(
-        records.columns, batch, options, counts, NO_PHOTON_LIST
-    )
-    return int(tally.accepted.sum())
+    counts = np.zeros((1, len(task.edges)), np.int64)  # of all parts; not needed
+    photons = np.empty(int((bounds.stop - bounds.first).sum()), np.float32)
+    bin_kernel.bin_records(records.columns, batch, options, counts, photons)
+    return photons

@@ -3,6 +3,7 @@ import pytest
 
 from rixs_pipeline.core.drift import piece_kernels
 from rixs_pipeline.core.drift.piece_counts import PieceCounts
+from rixs_pipeline.core.maps.binning import uniform_bins
 from rixs_pipeline.types import PulseColumns
 
 
@@ -45,15 +46,21 @@ def test_joined_pieces_are_about_equally_long(array, counts, number, first):
     assert np.array_equal(to_array(counts.join_evenly(number)), expected)
 
 
-def test_counts_are_taken_without_the_last_column(array):
-    pixels = []
-    for of_pixel in array:
-        n_photons = int(of_pixel.sum())
-        taken = piece_kernels.take_counts(of_pixel, n_photons)
-        assert not of_pixel[:, :-1].any()
-        pixels.append(taken)
-    expected = np.random.default_rng(1).poisson(0.1, (5, 7, 40))[:, :, :-1]
-    assert np.array_equal(to_array(PieceCounts.stack(pixels)), expected)
+def test_photons_are_counted_in_the_pieces_to_which_they_belong():
+    rng = np.random.default_rng(2)
+    edges = np.linspace(200.0, 220.0, 41)
+    bins = uniform_bins(edges)
+    energy = rng.uniform(198.0, 222.0, 600).astype(np.float32)
+    energy[::7] = np.nan
+    energy[1:4] = edges[[0, 5, 40]]
+    ends = np.array([100, 100, 350, 600])
+    counts = piece_kernels.count_in_pieces(energy, ends, bins, 40)
+    parts = np.split(energy, ends[:-1])
+    # the last bin of numpy's histogram has its upper edge
+    expected = [np.histogram(part[part < edges[-1]], edges)[0] for part in parts]
+    assert np.array_equal(to_array(counts)[0], expected)
+    both = PieceCounts.stack([counts, counts])
+    assert np.array_equal(to_array(both), [expected, expected])
 
 
 def test_baselines_are_means_of_the_accepted_records():
