@@ -10,36 +10,37 @@ from rixs_pipeline.types import FloatArray, IndexArray
 
 @exact
 def find_old_edges(
-    edges: FloatArray, gain: float, old_edges: FloatArray, old_bin: IndexArray
+    edges: FloatArray, gain: float, old_bin: IndexArray, share: FloatArray
 ) -> None:
     """Find where edges were before energies E became E (1 - gain).
 
     Parameters
     ----------
     edges
-        Edges of the bins before and after, f8 (bin + 1,), ascending.
+        Edges of the bins before and after, f8 (bin + 1,), uniform.
     gain
         Relative, far below 1.
-    old_edges, old_bin
-        Written: energies before, f8 (bin + 1,), and the last edge at or below each,
-        (bin + 1,); both are limited to the range of the edges.
+    old_bin, share
+        Written: the bin in which each edge was, (bin + 1,), and the share of the bin
+        below it, f8 (bin + 1,); edges from outside all bins are at their ends.
     """
-    last = len(edges) - 1
+    last = len(edges) - 2
+    per_width = 1.0 / (edges[1] - edges[0])
     for k in range(len(edges)):
-        old_edges[k] = min(max(edges[k] / (1.0 - gain), edges[0]), edges[last])
+        share[k] = min(max(edges[k] / (1.0 - gain), edges[0]), edges[last + 1])
     place = 0
     for k in range(len(edges)):
-        while place < last and edges[place + 1] <= old_edges[k]:
+        while place < last and edges[place + 1] <= share[k]:
             place += 1
         old_bin[k] = place
+        share[k] = (share[k] - edges[place]) * per_width
 
 
 @exact
 def add_stretched(
     counts: FloatArray,
-    edges: FloatArray,
-    old_edges: FloatArray,
     old_bin: IndexArray,
+    share: FloatArray,
     below: FloatArray,
     total: FloatArray,
 ) -> None:
@@ -52,9 +53,7 @@ def add_stretched(
     ----------
     counts
         f8 (bin,).
-    edges
-        Edges of the bins before and after, f8 (bin + 1,), ascending.
-    old_edges, old_bin
+    old_bin, share
         From `find_old_edges`.
     below
         Overwritten, f8 (bin + 1,).
@@ -68,12 +67,7 @@ def add_stretched(
     last = 0.0
     for k in range(n_bins + 1):
         place = Index(old_bin[k])
-        value = below[place]
-        beyond = old_edges[k] - edges[place]
-        if beyond > 0.0:
-            following = place + Index(1)
-            step = edges[following] - edges[place]
-            value += (below[following] - below[place]) / step * beyond
+        value = below[place] + counts[place] * share[k]
         if k > 0:
             total[k - 1] += value - last
         last = value
@@ -88,7 +82,7 @@ def stretch(counts: FloatArray, edges: FloatArray, gain: FloatArray) -> FloatArr
     counts
         f8 (spectrum, bin).
     edges
-        Edges of the bins before and after, f8 (bin + 1,), ascending.
+        Edges of the bins before and after, f8 (bin + 1,), uniform.
     gain
         Relative, far below 1, f8 (spectrum,).
 
@@ -99,11 +93,11 @@ def stretch(counts: FloatArray, edges: FloatArray, gain: FloatArray) -> FloatArr
     """
     stretched = np.zeros(counts.shape)
     below = np.empty(len(edges))
-    old_edges = np.empty(len(edges))
+    share = np.empty(len(edges))
     old_bin = np.empty(len(edges), np.intp)
     for row in range(len(counts)):
-        find_old_edges(edges, gain[row], old_edges, old_bin)
-        add_stretched(counts[row], edges, old_edges, old_bin, below, stretched[row])
+        find_old_edges(edges, gain[row], old_bin, share)
+        add_stretched(counts[row], old_bin, share, below, stretched[row])
     return stretched
 
 
@@ -118,7 +112,7 @@ def sum_stretched(
     counts
         Of the pixels.
     edges
-        Edges of the bins before and after, f8 (bin + 1,), ascending.
+        Edges of the bins before and after, f8 (bin + 1,), uniform.
     gain
         Of each pixel, relative, far below 1, f8 (pixel,).
 
@@ -132,14 +126,14 @@ def sum_stretched(
     total = np.zeros((n_pieces, counts.n_bins))
     spectrum = np.empty(counts.n_bins)
     below = np.empty(len(edges))
-    old_edges = np.empty(len(edges))
+    share = np.empty(len(edges))
     old_bin = np.empty(len(edges), np.intp)
     for pixel in range(n_pixels):
-        find_old_edges(edges, gain[pixel], old_edges, old_bin)
+        find_old_edges(edges, gain[pixel], old_bin, share)
         for piece in range(n_pieces):
             spectrum[:] = 0.0
             begin = counts.bounds[pixel, piece]
             for i in range(begin, counts.bounds[pixel, piece + 1]):
                 spectrum[Index(counts.bin[i])] += counts.photons[i]
-            add_stretched(spectrum, edges, old_edges, old_bin, below, total[piece])
+            add_stretched(spectrum, old_bin, share, below, total[piece])
     return total

@@ -13,7 +13,8 @@ def test_spectra_are_those_of_interpolated_counts_below_each_edge(gain):
     below = np.zeros((4, 181))
     np.cumsum(counts, axis=1, out=below[:, 1:])
     expected = [np.diff(np.interp(EDGES / (1 - gain), EDGES, row)) for row in below]
-    assert np.array_equal(stretch(counts, EDGES, np.full(4, gain)), expected)
+    stretched = stretch(counts, EDGES, np.full(4, gain))
+    np.testing.assert_allclose(stretched, expected, rtol=0, atol=1e-11)
 
 
 def test_a_sum_is_that_of_the_stretched_spectra():
