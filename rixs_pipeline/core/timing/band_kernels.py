@@ -6,7 +6,7 @@ import numpy as np
 
 from rixs_pipeline.core.calibration.pulse_kernels import select_by_rank
 from rixs_pipeline.core.energy.compile import exact
-from rixs_pipeline.types import Float32Array, FloatArray, IntArray
+from rixs_pipeline.types import FloatArray, IntArray, PulseColumns
 
 
 class PixelPulses(NamedTuple):
@@ -16,26 +16,28 @@ class PixelPulses(NamedTuple):
     height: FloatArray
 
 
-def select_pulses(
-    time_ns: IntArray, height: Float32Array, start_ns: int, end_ns: int
-) -> PixelPulses:
-    """Select the pulses of a time window that have a finite height above 0.
+@exact
+def select_pulses(columns: PulseColumns) -> PixelPulses:
+    """Return the pulses that have a finite height above 0, in the order of the records.
 
     Parameters
     ----------
-    time_ns, height
-        Of the records, (record,).
-    start_ns, end_ns
-        Half-open window, ns since 1970.
+    columns
+        Of the records.
 
     Returns
     -------
     PixelPulses
-        In the order of the records.
     """
-    is_in_window = (time_ns >= start_ns) & (time_ns < end_ns)
-    is_usable = is_in_window & (height > 0) & (height < np.inf)
-    return PixelPulses(time_ns[is_usable], height[is_usable].astype(np.float64))
+    n_records = len(columns.time_ns)
+    time_ns = np.empty(n_records, np.int64)
+    height = np.empty(n_records)
+    n = 0
+    for i in range(n_records):
+        time_ns[n] = columns.time_ns[i]
+        height[n] = np.float64(columns.coefs[i, 2])
+        n += int(0.0 < height[n] < np.inf)
+    return PixelPulses(time_ns[:n], height[:n])
 
 
 def quantile(values: FloatArray, share: float) -> float:

@@ -27,7 +27,7 @@ STEPS_PER_BIN = 4  # offsets that are tried for each bin
 MIN_BAND_COUNTS = 2.0  # counts a point, on average, that make a band worth fitting
 MIN_POINTS = 8  # points in which pulses are fitted at least
 RATE_FLOOR = 0.02  # of the mean rate of a band, smallest rate
-CACHED_VALUES = 1 << 14  # f8, of which a few arrays fit into the processor's cache
+CACHED_VALUES = 1 << 15  # f8, of which a few arrays fit into the processor's cache
 RIDGE = 1e-9  # relative, so that channels may be proportional to each other
 
 
@@ -317,11 +317,15 @@ def _deviance(
     ndarray
     """
     deviance = np.empty(len(coefficients))
-    # some offsets at a time: larger arrays leave the processor's cache
+    # some offsets at a time and in place: larger arrays leave the processor's cache
     n_rows = max(1, CACHED_VALUES // channels.shape[1])
+    rates = np.empty((n_rows, channels.shape[1]))
+    floors = np.full_like(rates, floor)  # numpy compares faster with an array
     for first in range(0, len(deviance), n_rows):
         rows = slice(first, first + n_rows)
-        rate = np.maximum(coefficients[rows] @ channels, floor)
+        n = len(deviance[rows])
+        rate = np.matmul(coefficients[rows], channels, out=rates[:n])
+        np.maximum(rate, floors[:n], out=rate)
         total = np.vecdot(rate, moved_mask[rows])
         np.log(rate, out=rate)
         deviance[rows] = 2 * (total - np.vecdot(rate, moved_counts[rows]))

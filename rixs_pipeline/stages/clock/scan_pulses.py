@@ -60,13 +60,7 @@ def count_in_bands(
         with suppress(InputError):
             records = off.open_records(path, window.end_ns)
             rows = off.record_range(records, window.start_ns, window.end_ns)
-            columns = off.columns(records[rows])
-            pulses = band_kernels.select_pulses(
-                columns.time_ns,
-                columns.coefs[:, off.FILT_VALUE],
-                window.start_ns,
-                window.end_ns,
-            )
+            pulses = band_kernels.select_pulses(off.columns(records[rows]))
             pixels.append(pulses)
     pixels = [pixel for pixel in pixels if len(pixel.time_ns) >= MIN_PIXEL_PULSES]
     numbers = [len(pixel.time_ns) for pixel in pixels]
