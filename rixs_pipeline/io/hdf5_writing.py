@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import h5py
@@ -20,6 +22,7 @@ from rixs_pipeline.io.hdf5 import TEXT_DTYPE, text_value
 COMPRESSED_SIZE = 25_000  # values, from which on an array is compressed
 CHUNK_BYTES = 1 << 20  # what HDF5 keeps of an array by default
 COMPRESSION_LEVEL = 1
+COMPRESSING_THREADS = 2  # other cores are often idle while this process writes
 _SCALAR = h5s.create(h5s.SCALAR)
 _TEXT = h5t.py_create(TEXT_DTYPE, logical=True)
 _TEXT_IN_MEMORY = h5t.py_create(TEXT_DTYPE)
@@ -73,10 +76,12 @@ def create_array(group: h5py.Group, name: str, values: NDArray[Any]) -> Any:
     dtype = h5t.py_create(values.dtype, logical=True)
     stored = h5d.create(group.id, name.encode(), dtype, space, layout, _LINK)
     if is_compressed:
-        for first in range(0, len(values), rows):
-            place = (first, *[0] * (values.ndim - 1))
-            chunk = _compressed(values[first : first + rows], rows)
-            stored.write_direct_chunk(place, chunk)
+        starts = range(0, len(values), rows)
+        parts = [values[first : first + rows] for first in starts]
+        with ThreadPoolExecutor(COMPRESSING_THREADS) as pool:
+            chunks = pool.map(partial(_compressed, rows=rows), parts)
+            for first, chunk in zip(starts, chunks, strict=True):
+                stored.write_direct_chunk((first, *[0] * (values.ndim - 1)), chunk)
     else:
         stored.write(h5s.ALL, h5s.ALL, np.asarray(values, order="C"))
     return stored

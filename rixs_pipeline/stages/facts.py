@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rixs_pipeline.schema import POINT_USED
-from rixs_pipeline.types import PixelStatus, are_ok
+from rixs_pipeline.types import FloatArray, PixelStatus, are_ok
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -91,17 +91,22 @@ def _bad_pixels(dataset: "xr.Dataset", name: str) -> dict[int, str]:
 
 def _line_means(calibration: "xr.Dataset", name: str) -> dict[str, list[float | None]]:
     """Return the mean over the ok pixels of a variable of each line, and its error."""
-    return {
-        str(line): _mean_over_pixels(calibration.isel(line=row), name)
-        for row, line in enumerate(calibration["line_name"].values)
-    }
+    is_ok = are_ok(calibration["status"].values)
+    names = map(str, calibration["line_name"].values)
+    values = calibration[name].values[is_ok].T
+    errors = calibration[f"{name}_errors"].values[is_ok].T
+    return dict(zip(names, map(_mean, values, errors), strict=True))
 
 
 def _mean_over_pixels(calibration: "xr.Dataset", name: str) -> list[float | None]:
     """Return the mean of a variable over the ok pixels and its error, eV."""
     is_ok = are_ok(calibration["status"].values)
-    values = calibration[name].values[is_ok]
     errors = calibration[f"{name}_errors"].values[is_ok]
+    return _mean(calibration[name].values[is_ok], errors)
+
+
+def _mean(values: FloatArray, errors: FloatArray) -> list[float | None]:
+    """Return the mean of finite values (pixel,) and its error."""
     is_fitted = np.isfinite(values)
     number = np.count_nonzero(is_fitted)
     if not number:

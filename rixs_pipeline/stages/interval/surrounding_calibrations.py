@@ -48,6 +48,14 @@ SHOWN_ALONE = (
     "peak_line",
     "curve_pulse_height",
     "curve_energy",
+    "fitted_line",
+    "phase_bin",
+    "phase_offset",
+    "phase_offset_errors",
+    "phase_offset_uncorrected",
+    "phase_offset_uncorrected_errors",
+    "time_offset_uncorrected",
+    "time_offset_uncorrected_errors",
 )
 
 Interval = tuple[Path, ...]  # the calibrations at its ends, of which one may be missing

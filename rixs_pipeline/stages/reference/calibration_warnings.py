@@ -147,7 +147,9 @@ def _contradicting_lines(dataset: xr.Dataset, curve: CurveName) -> list[str]:
     """Return a line if one of the lines contradicts the others in most ok pixels."""
     is_ok = are_ok(dataset["status"].values)
     is_anchor = np.isfinite(dataset["line_energy_errors"].values)
-    anchors = dataset.isel(line=is_anchor, pixel=is_ok)
+    of_lines = ["line_name", "line_energy", "line_energy_errors"]
+    of_pixels = ["line_residual", "line_left_out"]
+    anchors = dataset[of_lines + of_pixels].isel(line=is_anchor, pixel=is_ok)
     comparison = compare_lines(
         anchors["line_energy"].values,
         anchors["line_energy_errors"].values,
