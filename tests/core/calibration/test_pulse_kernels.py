@@ -25,6 +25,13 @@ def test_value_of_a_rank_and_median_equal_those_of_numpy(
     assert pulse_kernels.median(array) == np.median(array)
 
 
+@given(values=NUMBERS, share=st.one_of(st.floats(0, 1), st.sampled_from([0, 1])))
+def test_quantile_equals_that_of_numpy(values: list[float], share: float) -> None:
+    array = np.array(values)
+    expected = pytest.approx(np.quantile(array, share), rel=1e-9, abs=1e-9)
+    assert pulse_kernels.quantile(array, share) == expected
+
+
 def test_median_of_many_values_with_outliers() -> None:
     rng = np.random.default_rng(1)
     for n in (4000, 4001):

@@ -1,6 +1,10 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
+from rixs_pipeline.core.drift.hold_off import EDGES_S
 from rixs_pipeline.core.drift.repeated_pulses import find_repeated_pulses, pair_pulses
 
 RECORD_S = 0.005
@@ -20,6 +24,28 @@ def pixel(seed, share=0.0, delay=0.006, height=0.97, rate=15.0, n=4000, lift=0.0
     both = np.concatenate([heights, height * heights[chosen]])
     since_last = np.diff(times[order], prepend=-np.inf)
     return pair_pulses(times[order], since_last, both[order], RECORD_S)
+
+
+def test_pairs_equal_a_plain_count():
+    """Rank by rank and bin by bin; the first pulse has none before it."""
+    rng = np.random.default_rng(1)
+    since_last = rng.exponential(0.5, 500)
+    since_last[0] = np.inf
+    time = np.cumsum(np.append(0.0, since_last[1:]))
+    heights = rng.permutation(np.linspace(1e-3, 1e5, 500)).astype("f4").astype(float)
+    pairs = pair_pulses(time, since_last, heights, RECORD_S)
+    waits = since_last[1:]
+    late = waits[waits > np.median(waits)] - np.median(waits)
+    bins = pairwise(EDGES_S)
+    at_risk = [np.clip(waits - low, 0, high - low).sum() for low, high in bins]
+    np.testing.assert_allclose(pairs.expected, np.array(at_risk) / late.mean())
+    np.testing.assert_array_equal(pairs.number, np.histogram(waits, EDGES_S)[0])
+    rank = (2 * rankdata(heights) - 501) / 499 * np.sqrt(3)
+    second, first = rank[1:], rank[:-1]
+    powers = (second**0, second, first, second * first, second**2, first**2)
+    for moment, power in zip(pairs.moments, powers, strict=True):
+        expected = np.histogram(waits, EDGES_S, weights=power)[0]
+        np.testing.assert_allclose(moment, expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("lift", [0.0, 0.01])
