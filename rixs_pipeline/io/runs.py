@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -33,7 +34,7 @@ class Points:
         """Duration of each point, (point,), s."""
         return np.asarray((self.end_ns - self.start_ns) / NS_PER_S)
 
-    @property
+    @cached_property
     def middle(self) -> FloatArray:
         """Middle of each point, (point,), seconds since 1970."""
         return np.asarray((self.start_ns / 2 + self.end_ns / 2) / NS_PER_S)

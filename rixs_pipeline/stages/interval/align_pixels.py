@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.core.drift import pixel_alignment
+from rixs_pipeline.core.energy import layout
 from rixs_pipeline.core.gain import EnergyRange
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.io.formats import off
@@ -215,20 +216,21 @@ def align_pixels(
     alignment = pixel_alignment.align(spectra, centres, lines, errors, start)
     total = spectra.sum(axis=0)
     mean_energy = float(centres @ total / max(total.sum(), 1))
-    aligned = []
-    for row, energy in enumerate(energies):
-        if energy.params is None:
-            aligned.append(energy)
-            continue
-        of_pixel = energy.aligned(
-            float(alignment.gain[row]),
-            float(alignment.error[row]),
-            float(alignment.measured[row]),
-        )
-        group_shift = 2 * float(alignment.group_gain[row]) * mean_energy
-        of_calibration = float(alignment.calibration_error[row])
-        aligned.append(
-            replace(of_pixel, group_shift=group_shift, calibration_error=of_calibration)
+    group_shift = 2 * alignment.group_gain * mean_energy
+    used = [row for row, energy in enumerate(energies) if energy.params is not None]
+    params = np.array([energies[row].params for row in used])  # (pixel, side, ...)
+    if used:
+        params[..., layout.CURVE] *= (1 - alignment.gain[used])[:, None, None]
+    aligned = list(energies)
+    for row, (early, late) in zip(used, params, strict=True):
+        aligned[row] = replace(
+            energies[row],
+            params=(early, late),
+            alignment=float(alignment.gain[row]),
+            alignment_error=float(alignment.error[row]),
+            misalignment=float(alignment.measured[row]),
+            calibration_error=float(alignment.calibration_error[row]),
+            group_shift=float(group_shift[row]),
         )
     return tuple(aligned)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,36 +76,6 @@ class PixelEnergy:
     calibration_error: float = np.nan
     displacement: float = np.nan
     group_shift: float = np.nan
-
-    def aligned(self, gain: float, error: float, measured: float) -> PixelEnergy:
-        """Return the energy function aligned with those of the other pixels.
-
-        Parameters
-        ----------
-        gain
-            Relative: energies are multiplied by 1 - gain.
-        error
-            Its standard deviation.
-        measured
-            The gain before it was shrunk towards 0.
-
-        Returns
-        -------
-        PixelEnergy
-            With scaled curves; the same one if the pixel is not used.
-        """
-        if self.params is None:
-            return self
-        early, late = (params.copy() for params in self.params)
-        early[layout.CURVE] *= 1 - gain
-        late[layout.CURVE] *= 1 - gain
-        return replace(
-            self,
-            params=(early, late),
-            alignment=gain,
-            alignment_error=error,
-            misalignment=measured,
-        )
 
 
 def later_share(times: FloatArray, energies: Sequence[PixelEnergy]) -> FloatArray:
