@@ -59,9 +59,7 @@ def count_in_pieces(
             photons[cell] = spectrum[Index(place)]
             spectrum[Index(place)] = 0
         bounds[0, piece + 1] = number
-    return PieceCounts(
-        bounds, bins_with_photons[:number].copy(), photons[:number].copy(), n_bins
-    )
+    return PieceCounts(bounds, bins_with_photons[:number], photons[:number], n_bins)
 
 
 @exact
@@ -91,7 +89,7 @@ def mean_baselines(
     FloatArray
         f8 (piece,); NaN without any.
     """
-    means = np.full(len(first), np.nan)
+    means = np.empty(len(first))
     for piece in range(len(first)):
         step = max(1, (stop[piece] - first[piece]) // enough)
         total = 0.0
@@ -101,8 +99,7 @@ def mean_baselines(
             if low <= value <= high:
                 total += value
                 number += 1
-        if number:
-            means[piece] = total / number
+        means[piece] = total / number if number else np.nan
     return means
 
 

@@ -131,7 +131,8 @@ def sum_stretched(
     for pixel in range(n_pixels):
         find_old_edges(edges, gain[pixel], old_bin, share)
         for piece in range(n_pieces):
-            spectrum[:] = 0.0
+            for k in range(counts.n_bins):
+                spectrum[k] = 0.0
             begin = counts.bounds[pixel, piece]
             for i in range(begin, counts.bounds[pixel, piece + 1]):
                 spectrum[Index(counts.bin[i])] += counts.photons[i]
