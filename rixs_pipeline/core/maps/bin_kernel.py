@@ -86,7 +86,7 @@ def find_point_slices(
     time_ns = records.time_ns
     first = np.empty(len(start_ns), np.int64)
     stop = np.empty(len(start_ns), np.int64)
-    place = 0
+    place = int(np.int64(0))  # for numba the literal is a type of its own
     for j in range(len(start_ns)):
         place = first[j] = find_time(time_ns, start_ns[j], place)
         place = stop[j] = max(first[j], find_time(time_ns, end_ns[j], place))
