@@ -82,7 +82,7 @@ def pair_pulses(
     Parameters
     ----------
     time
-        (pulse,) s, of accepted pulses in order.
+        (pulse,) s since the start of the run, of accepted pulses in order.
     since_last
         (pulse,) s since the previous record, accepted or not.
     pulse_height
@@ -97,7 +97,7 @@ def pair_pulses(
     from rixs_pipeline.core.calibration import pulse_kernels  # numba: slow to import
 
     n_bins = len(EDGES_S) - 1
-    waits = since_last[np.isfinite(since_last)]
+    waits = since_last[since_last <= time]  # one from before the run may be hours
     empty = np.zeros(n_bins)
     no_moments = np.zeros((6, n_bins))
     if len(waits) < 2:

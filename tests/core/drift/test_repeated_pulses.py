@@ -11,7 +11,16 @@ RECORD_S = 0.005
 LINES = np.array([4000.0, 8000.0, 12000.0])
 
 
-def pixel(seed, share=0.0, delay=0.006, height=0.97, rate=15.0, n=4000, lift=0.0):
+def pixel(
+    seed,
+    share=0.0,
+    delay=0.006,
+    height=0.97,
+    rate=15.0,
+    n=4000,
+    lift=0.0,
+    since_last=np.inf,
+):
     """Return the pairs of pulses, a share of which is recorded again."""
     rng = np.random.default_rng(seed)
     waits = rng.exponential(1 / rate, n) + RECORD_S
@@ -22,8 +31,8 @@ def pixel(seed, share=0.0, delay=0.006, height=0.97, rate=15.0, n=4000, lift=0.0
     times = np.concatenate([time, time[chosen] + delay])
     order = np.argsort(times)
     both = np.concatenate([heights, height * heights[chosen]])
-    since_last = np.diff(times[order], prepend=-np.inf)
-    return pair_pulses(times[order], since_last, both[order], RECORD_S)
+    waits = np.diff(times[order], prepend=times[0] - since_last)
+    return pair_pulses(times[order], waits, both[order], RECORD_S)
 
 
 def test_pairs_equal_a_plain_count():
@@ -63,6 +72,15 @@ def test_repeated_pulses_are_found_with_their_delay(delay, share, height):
         assert found.longest > delay
         assert found.longest < max(2 * delay, 1.01 * RECORD_S)
         assert found.share == pytest.approx(share / (1 + share), rel=0.5)
+
+
+def test_a_wait_that_began_long_before_the_run_says_nothing_of_its_rate():
+    after_a_break = [pixel(k, 0.1, 0.02, 0.5, since_last=7200.0) for k in range(6)]
+    others = [pixel(k, 0.1, 0.02, 0.5) for k in range(6)]
+    found = find_repeated_pulses(after_a_break)
+    assert found == find_repeated_pulses(others)
+    for of_pixel in found:
+        assert of_pixel.share == pytest.approx(0.1 / 1.1, rel=0.3)
 
 
 def test_one_pixel_of_many_may_repeat_its_pulses():
