@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.calibration.pixel import ReferencePulses
+from rixs_pipeline.core.calibration.pixel import PixelPulses
 from rixs_pipeline.core.energy import energy_at_any_time, layout
 from rixs_pipeline.types import FloatArray
 
@@ -89,7 +89,7 @@ class _Influence:
 
 
 def diagnose_corrections(
-    pulses: Sequence[ReferencePulses],
+    pulses: Sequence[PixelPulses],
     n_recorded: int,
     params: FloatArray,
     line_position: FloatArray,
@@ -142,7 +142,7 @@ def diagnose_corrections(
 
 def _add_pixel(
     histograms: _Histograms,
-    pulses: ReferencePulses,
+    pulses: PixelPulses,
     params: FloatArray,
     lines: FloatArray,
     duration: float,
@@ -177,7 +177,7 @@ def _add_pixel(
         moment += np.bincount(time_bins, weight, N_BINS)
 
 
-def _energies(pulses: ReferencePulses, params: FloatArray) -> FloatArray:
+def _energies(pulses: PixelPulses, params: FloatArray) -> FloatArray:
     """Return the energies (pulse,) eV of pulses with the parameters (param,)."""
     return energy_at_any_time(
         pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, params

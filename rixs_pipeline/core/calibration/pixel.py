@@ -47,15 +47,15 @@ from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 HEIGHT_REF_EV = 1000.0
 
 
-@dataclass(frozen=True)
-class ReferencePulses:
-    """All pulses of one pixel in one reference run.
+@dataclass(frozen=True, kw_only=True)
+class PixelPulses:
+    """Pulses of one pixel in one reference run.
 
     Attributes
     ----------
     pixel
         Channel number.
-    pulse_height, pretrigger_mean, phase, residual
+    pulse_height, pretrigger_mean, phase
         (pulse,) as in the pulse file.
     time
         (pulse,) since the start of the run, s.
@@ -69,25 +69,36 @@ class ReferencePulses:
     pulse_height: FloatArray
     pretrigger_mean: FloatArray
     phase: FloatArray
-    residual: FloatArray
     time: FloatArray
     since_last: FloatArray
     record_s: float = 0.0
 
-    def select(self, index: BoolArray | IntArray | slice) -> "ReferencePulses":
+    def select(self, index: BoolArray | IntArray | slice) -> "PixelPulses":
         """Return selected pulses."""
         if not isinstance(index, slice) and index.dtype == bool:
             index = np.flatnonzero(index)  # six columns take a third of the time
-        return ReferencePulses(
+        return PixelPulses(
             pixel=self.pixel,
             pulse_height=self.pulse_height[index],
             pretrigger_mean=self.pretrigger_mean[index],
             phase=self.phase[index],
-            residual=self.residual[index],
             time=self.time[index],
             since_last=self.since_last[index],
             record_s=self.record_s,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferencePulses(PixelPulses):
+    """All pulses of one pixel in one reference run; `select` drops the residuals.
+
+    Attributes
+    ----------
+    residual
+        (pulse,) as in the pulse file; the cuts alone need it.
+    """
+
+    residual: FloatArray
 
 
 @dataclass
@@ -120,7 +131,7 @@ class Pixel:
         (line,) variance of energies by the errors of the corrections, eV^2.
     """
 
-    pulses: ReferencePulses
+    pulses: PixelPulses
     cut_counts: IntArray
     limits: cuts.CutLimits | None
     negative_share: float = 0.0
@@ -255,7 +266,7 @@ def apply_hold_offs(
             pixel.peaks = find_peaks(pixel.pulses.pulse_height)
 
 
-def _pair_pulses(pulses: ReferencePulses) -> PulsePairs:
+def _pair_pulses(pulses: PixelPulses) -> PulsePairs:
     """Return the pulses of a pixel with those before them."""
     return pair_pulses(
         pulses.time, pulses.since_last, pulses.pulse_height, pulses.record_s

@@ -38,6 +38,7 @@ from rixs_pipeline.core.calibration.identification.peak_evidence import (
 from rixs_pipeline.core.calibration.identification.peaks import Peaks
 from rixs_pipeline.core.calibration.pixel import (
     Pixel,
+    PixelPulses,
     ReferencePulses,
     apply_hold_offs,
     make_pixel,
@@ -158,7 +159,7 @@ class Calibration:
     drift_information: FloatArray
     cut_counts: IntArray
     cut_limits: FloatArray
-    pulses: tuple[ReferencePulses, ...]
+    pulses: tuple[PixelPulses, ...]
     peaks: tuple[Peaks, ...]
     evidence: tuple[PeakEvidence, ...]
     repeated: tuple[RepeatedPulses, ...]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rixs_pipeline.config import ReferenceSet
 from rixs_pipeline.core.calibration import diagnostics
 from rixs_pipeline.core.calibration.cuts import CUT_NAMES
-from rixs_pipeline.core.calibration.pixel import ReferencePulses
+from rixs_pipeline.core.calibration.pixel import PixelPulses
 from rixs_pipeline.core.calibration.reference_run import LINE_TABLES, Calibration
 from rixs_pipeline.core.energy import corrected_pulse_height, curve_energy, layout
 from rixs_pipeline.core.maps.binning import bin_index, emission_edges
@@ -244,9 +244,7 @@ def _elastic_line_variables(result: Calibration) -> Variables:
     }
 
 
-def _spectrum(
-    pulses: ReferencePulses, params: FloatArray, edges: FloatArray
-) -> IntArray:
+def _spectrum(pulses: PixelPulses, params: FloatArray, edges: FloatArray) -> IntArray:
     """Return the spectrum (emission_energy,) of a pixel with parameters (param,)."""
     heights = corrected_pulse_height(
         pulses.pulse_height, pulses.pretrigger_mean, pulses.phase, params

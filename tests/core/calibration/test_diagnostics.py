@@ -6,7 +6,7 @@ from scipy.stats import chi2
 
 from rixs_pipeline.core.calibration import diagnostics
 from rixs_pipeline.core.calibration.diagnostics import Estimates
-from rixs_pipeline.core.calibration.pixel import ReferencePulses
+from rixs_pipeline.core.calibration.pixel import PixelPulses
 from rixs_pipeline.core.energy import (
     corrected_pulse_height,
     curve_height,
@@ -52,7 +52,7 @@ def parameters(
 class Run:
     """A simulated run: its pixels, and the truth of each pulse."""
 
-    pulses: list[ReferencePulses]
+    pulses: list[PixelPulses]
     params: np.ndarray
     line: np.ndarray
     x: np.ndarray  # arrival phase
@@ -101,8 +101,13 @@ def run(seed: int, counts: int = 3000, phase: float = 0.0, drift: float = 0.0) -
         u = read / params[layout.HEIGHT_REF]
         reading = -0.2 - 0.3 * u + 0.1 * u**2 + 0.5 * x
         pulses.append(
-            ReferencePulses(
-                number, read, base, reading, np.full(n, 30.0), time, np.full(n, np.inf)
+            PixelPulses(
+                pixel=number,
+                pulse_height=read,
+                pretrigger_mean=base,
+                phase=reading,
+                time=time,
+                since_last=np.full(n, np.inf),
             )
         )
         tables.append((line, x, time, energy(read, *gain) - measured))
