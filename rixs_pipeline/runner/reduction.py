@@ -28,8 +28,6 @@ from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
 from rixs_pipeline.stages.clock.scan_clock import ScanClock, prepare_clock
 from rixs_pipeline.stages.context import MANY_FILES
 
-MANY_CLOCKS = 20  # which take longer to fit than processes to start
-
 
 def reduce_with(
     executors: Executors,
@@ -114,17 +112,16 @@ def _prepare_clocks(
     """Fit clocks in worker processes.
 
     Those of `watch` run already; meanwhile the pulses are read, whose digests are
-    needed next, mostly in the times of the logs. Others take seconds to start. They
-    begin with the last clock, this process with the first one. What they could not fit
-    is fitted, and reported, by this one.
+    needed next, mostly in the times of the logs. Others take seconds to start, and are
+    needed for many pulse files. They begin with the last clock, this process with the
+    first one. What they could not fit is fitted, and reported, by this one.
     """
     if processes := session.workers.running_processes:
         fits = processes.outcomes(prepare_clock, clocks)
         session.digests(out).digest_files(pulse_windows(logged.runs))
         list(fits)
     elif count_files(clock.scan for clock in clocks) >= MANY_FILES:
-        executors.numbers.warm_up()  # the reference runs come next
-        if len(clocks) >= MANY_CLOCKS and executors.numbers.has_processes:
+        if executors.numbers.has_processes:  # which the reference runs need next
             executors.numbers.start(prepare_clock, reversed(clocks))
 
 

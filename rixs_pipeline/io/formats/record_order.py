@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.types import BoolArray, IntArray
 
-_CHUNK = 1 << 16  # records compared at once: the temporaries stay in the cache
+_CHUNK = 1 << 14  # records compared at once: the temporaries stay in the cache
 _NO_TIMES = np.empty(0, np.int64)
 
 
@@ -112,14 +112,14 @@ def is_ascending(records: NDArray[np.void], first: int = 0) -> bool:
     time, frame = records["unixnano"], records["framecount"]
     for begin in range(first, len(records) - 1, _CHUNK):
         end = begin + _CHUNK + 1
-        times = time[begin:end]
+        times = np.ascontiguousarray(time[begin:end])
         later, earlier = times[1:], times[:-1]
-        if (later < earlier).any():  # the difference of damaged times may overflow
-            return False
-        is_equal = later == earlier
-        if is_equal.any():
+        is_later = later > earlier  # the difference of damaged times may overflow
+        if not is_later.all():
+            is_equal = later == earlier
             frames = frame[begin:end]
-            if (frames[1:] <= frames[:-1])[is_equal].any():
+            is_next = is_equal & (frames[1:] > frames[:-1])
+            if not (is_later | is_next).all():
                 return False
     return True
 
