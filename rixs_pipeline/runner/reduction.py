@@ -120,9 +120,10 @@ def _prepare_clocks(
         fits = processes.outcomes(prepare_clock, clocks)
         session.digests(out).digest_files(pulse_windows(logged.runs))
         list(fits)
-    elif count_files(clock.scan for clock in clocks) >= MANY_FILES:
-        if executors.numbers.has_processes:  # which the reference runs need next
-            executors.numbers.start(prepare_clock, reversed(clocks))
+        return
+    has_many_files = count_files(clock.scan for clock in clocks) >= MANY_FILES
+    if has_many_files and executors.numbers.has_processes:
+        executors.numbers.start(prepare_clock, reversed(clocks))
 
 
 def _reading_pulses(
