@@ -27,14 +27,8 @@ print(json.dumps(signatures))
 
 def test_every_function_is_compiled_once(sample_beamtime: Path, tmp_path: Path) -> None:
     """The sample has a pixel without records, whose columns numpy calls contiguous."""
-    options = [
-        "-o",
-        str(tmp_path / "out"),
-        "--until",
-        "extract",
-        "--scheduler",
-        "serial",
-    ]
+    out = str(tmp_path / "out")
+    options = ["-o", out, "--until", "extract", "--scheduler", "serial"]
     command = [sys.executable, "-c", REDUCE, "run", str(sample_beamtime), *options]
     # with a cache, functions that others call are not compiled, and not counted
     env = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "empty")}

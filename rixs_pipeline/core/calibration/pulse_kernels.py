@@ -13,10 +13,10 @@ from rixs_pipeline.core.energy.compile import compiled
 from rixs_pipeline.core.stats.robust import SIGMA_PER_MAD, Range
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray, PulseColumns
 
-FEW = 64  # values that are sorted by comparing each with all others
-SAMPLE_REACH = 10  # ranks in a sample of `FEW`: 2.5 standard deviations of a median
+SAMPLE_SIZE = 64  # values that are sorted by comparing each with all others
+SAMPLE_REACH = 10  # ranks in a sample: 2.5 standard deviations of its median
+MAX_SHARE = 0.7  # of the values kept by a sample; beyond it most values are equal
 BLOCK = 256  # pulses: intermediate values stay in the first-level cache
-MAX_SHARE = 0.7  # of the values between two of a sample: there are many equal ones
 
 
 class SampledPulses(NamedTuple):
@@ -73,14 +73,19 @@ def quickselect(values: FloatArray, rank: int) -> float:
 
 @compiled
 def sort_few(values: FloatArray, out: FloatArray) -> None:
-    """Write up to `FEW` values (n,) in ascending order; n^2 comparisons, in vectors."""
+    """Sort values (n,) into the first places of `out`.
+
+    Each value is placed by the number of smaller ones: n^2 comparisons, which
+    vectorise, are faster for a few values than n log n unpredictable branches.
+    """
+    out[:] = np.nan
     n = len(values)
     for i in range(n):
         value = values[i]
         place = 0
         for k in range(n):
             place += values[k] < value
-        while out[place] == value:  # one that is as large is there already
+        while out[place] == value:  # taken by an equal value
             place += 1
         out[place] = value
 
@@ -89,24 +94,23 @@ def sort_few(values: FloatArray, out: FloatArray) -> None:
 def select_by_rank(values: FloatArray, rank: int) -> float:
     """Return the value of the given rank (0: the smallest) of finite values (n,).
 
-    A sample tells between which two values it almost certainly lies. Those outside are
-    only counted; the rest is narrowed down in the same way: R. W. Floyd, R. L. Rivest,
+    It lies almost certainly between two values of a sample. Values below these are only
+    counted; those between are searched in the same way: R. W. Floyd, R. L. Rivest,
     Commun. ACM 18, 165 (1975).
     """
     candidates = values.copy()
     n = len(values)
-    sample = np.empty(FEW)
-    ordered = np.empty(FEW)
+    sample = np.empty(SAMPLE_SIZE)
+    ordered = np.empty(SAMPLE_SIZE)
     place = rank
-    while n > FEW:
-        for i in range(FEW):
-            sample[i] = candidates[i * n // FEW]
-        ordered[:] = np.nan
+    while n > SAMPLE_SIZE:
+        for i in range(SAMPLE_SIZE):
+            sample[i] = candidates[i * n // SAMPLE_SIZE]
         sort_few(sample, ordered)
-        middle = place * FEW // n
+        middle = place * SAMPLE_SIZE // n
         low = ordered[middle - SAMPLE_REACH] if middle >= SAMPLE_REACH else -np.inf
         high = np.inf
-        if middle + SAMPLE_REACH < FEW:
+        if middle + SAMPLE_REACH < SAMPLE_SIZE:
             high = ordered[middle + SAMPLE_REACH]
         n_below, n_inside = 0, 0
         for i in range(n):
@@ -118,7 +122,6 @@ def select_by_rank(values: FloatArray, rank: int) -> float:
         if place < 0 or place >= n_inside or n_inside > MAX_SHARE * n:
             return quickselect(values.copy(), rank)
         n = n_inside
-    ordered[:] = np.nan
     sort_few(candidates[:n], ordered)
     return ordered[place]
 
@@ -132,7 +135,7 @@ def median(values: FloatArray) -> float:
         return upper
     n_below = 0
     lower = -np.inf
-    for value in values:  # without branches, which would be mispredicted
+    for value in values:  # branches would be unpredictable
         n_below += value < upper
         below = value if value < upper else -np.inf
         lower = below if below > lower else lower
@@ -140,9 +143,18 @@ def median(values: FloatArray) -> float:
 
 
 def quantile(values: FloatArray, share: float) -> float:
-    """Return the value below which a share of finite values (n,) lies, at least one.
+    """Return a quantile of finite values (n,), linear between ranks as `np.quantile`.
 
-    It is that of `np.quantile`, interpolated between two values.
+    Parameters
+    ----------
+    values
+        At least one.
+    share
+        0 to 1.
+
+    Returns
+    -------
+    float
     """
     rank = share * (len(values) - 1)
     below = int(rank)
@@ -175,11 +187,6 @@ def robust_range(values: FloatArray, width: float) -> Range:
     return Range(middle - half_width, middle + half_width)
 
 
-def robust_deviation(values: FloatArray) -> float:
-    """Return the robust standard deviation of values (n,) without NaN, at least one."""
-    return SIGMA_PER_MAD * median(np.abs(values - median(values)))
-
-
 @compiled
 def block_medians(values: FloatArray, block: int) -> FloatArray:
     """Return the medians (n_blocks,) of blocks of `block` consecutive values.
@@ -195,8 +202,7 @@ def block_medians(values: FloatArray, block: int) -> FloatArray:
             value = values[k * block + i]
             rows[i, k] = value
             has_nan[k] |= np.isnan(value)
-    # All blocks are sorted at once, in vectors: neighbours are exchanged where they are
-    # out of order, as often as a block is long.
+    # Odd-even sort of all blocks at once, whose exchanges of neighbours vectorise.
     for turn in range(block):
         for i in range(turn % 2, block - 1, 2):
             first, second = rows[i], rows[i + 1]
@@ -448,7 +454,7 @@ def find_in_windows(
                 for i in range(len(block)):
                     is_inside = (block[i] >= low) & (block[i] < high)
                     window[i] = k if is_inside else window[i]
-        for i in range(len(block)):  # without branches, which would be unpredictable
+        for i in range(len(block)):  # branches would be unpredictable
             pulse[n] = begin + i
             line[n] = window[i]
             n += window[i] >= 0

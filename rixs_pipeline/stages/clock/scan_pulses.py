@@ -50,7 +50,8 @@ def count_in_bands(
     BandCounts
         Times are relative to the start of the scan in its log.
     """
-    from rixs_pipeline.core.timing import band_kernels  # compiled: slow to import
+    from rixs_pipeline.core.calibration.pulse_kernels import quantile  # numba: slow
+    from rixs_pipeline.core.timing import band_kernels  # numba: slow
 
     n_bins = max(1, int((window.end_ns - window.start_ns) / (width * NS_PER_S)))
     pixels = []
@@ -69,7 +70,7 @@ def count_in_bands(
     for pixel in pixels:
         if len(pixel.time_ns) > limit:
             continue
-        top = band_kernels.quantile(pixel.height, TOP_QUANTILE)
+        top = quantile(pixel.height, TOP_QUANTILE)
         band_kernels.add_to_bands(pixel, window.start_ns, width * NS_PER_S, top, counts)
     start = (window.start_ns - scan.start_ns) / NS_PER_S
     return BandCounts(start, width, counts)

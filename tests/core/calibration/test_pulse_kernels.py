@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rixs_pipeline.core.calibration import pulse_kernels
-from rixs_pipeline.core.stats.robust import SIGMA_PER_MAD, robust_sigma
+from rixs_pipeline.core.stats.robust import SIGMA_PER_MAD
 from rixs_pipeline.types import PulseColumns
 
 NUMBERS = st.lists(
@@ -147,8 +147,3 @@ def test_medians_of_blocks_are_those_of_numpy(block):
     expected = np.median(blocks, axis=1)
     assert np.isnan(expected[0]) and np.isfinite(expected[2])
     np.testing.assert_array_equal(pulse_kernels.block_medians(values, block), expected)
-
-
-def test_the_robust_deviation_is_that_of_the_bulk():
-    values = np.random.default_rng(3).normal(5.0, 2.0, 999)
-    assert pulse_kernels.robust_deviation(values) == robust_sigma(values)

@@ -16,13 +16,12 @@ def draw(rng, photons, gain=0.0, lines=LINES, shares=SHARES, fwhm=2.0):
 
 
 def spectra(array, pieces=16):
-    """Spectra (pixel, piece, bin) of the energies of each pixel."""
-    return np.array(
-        [
-            [np.histogram(part, EDGES)[0] for part in np.array_split(energy, pieces)]
-            for energy in array
-        ]
-    )
+    """Spectra of the energies of each pixel."""
+    counts = [
+        [np.histogram(part, EDGES)[0] for part in np.array_split(energy, pieces)]
+        for energy in array
+    ]
+    return PieceCounts.from_array(np.array(counts))
 
 
 @pytest.mark.parametrize("shift", [-30.0, -15.0, -4.0, 4.0, 15.0, 30.0])
@@ -31,7 +30,7 @@ def test_a_displaced_pixel_is_found_with_its_shift(shift):
     rng = np.random.default_rng(1)
     array = [draw(rng, 400) for _ in range(5)]
     array[3] = draw(rng, 400, gain=shift / 776)
-    found = find_displaced(PieceCounts.from_array(spectra(array)), EDGES)
+    found = find_displaced(spectra(array), EDGES)
     assert np.flatnonzero(found.is_displaced).tolist() == [3]
     assert found.gain[3] == pytest.approx(shift / 776, abs=0.002)
     assert found.share[3] == 1
@@ -57,7 +56,7 @@ def test_a_part_of_the_scan_is_enough():
     rng = np.random.default_rng(2)
     array = [draw(rng, 4000) for _ in range(6)]
     array[2][1000:1300] *= 1 + 8 / 776
-    found = find_displaced(PieceCounts.from_array(spectra(array, 64)), EDGES)
+    found = find_displaced(spectra(array, 64), EDGES)
     assert np.flatnonzero(found.is_displaced).tolist() == [2]
     assert found.share[2] == pytest.approx(300 / 4000, abs=0.03)
 
@@ -66,19 +65,17 @@ def test_two_pixels_of_a_larger_array_are_found():
     rng = np.random.default_rng(3)
     array = [draw(rng, 400) for _ in range(8)]
     array[0], array[5] = draw(rng, 400, 0.012), draw(rng, 400, -0.02)
-    found = find_displaced(PieceCounts.from_array(spectra(array)), EDGES)
+    found = find_displaced(spectra(array), EDGES)
     assert np.flatnonzero(found.is_displaced).tolist() == [0, 5]
 
 
 def test_the_odd_one_of_three_is_found_and_of_two_it_is_undetermined():
     rng = np.random.default_rng(4)
     three = [draw(rng, 400), draw(rng, 400, 0.02), draw(rng, 400)]
-    found = find_displaced(PieceCounts.from_array(spectra(three)), EDGES)
+    found = find_displaced(spectra(three), EDGES)
     assert np.flatnonzero(found.is_displaced).tolist() == [1]
     assert not found.is_undetermined
-    assert find_displaced(
-        PieceCounts.from_array(spectra(three[:2])), EDGES
-    ).is_undetermined
+    assert find_displaced(spectra(three[:2]), EDGES).is_undetermined
 
 
 def test_sound_pixels_with_drift_and_other_responses_are_not_displaced():
@@ -91,7 +88,7 @@ def test_sound_pixels_with_drift_and_other_responses_are_not_displaced():
             ]
             tail = rng.random(photons) < 0.4
             array[0] = array[0] - tail * rng.exponential(30.0, photons)
-            found = find_displaced(PieceCounts.from_array(spectra(array)), EDGES)
+            found = find_displaced(spectra(array), EDGES)
             assert not found.is_displaced.any() and not found.is_unlike.any()
 
 
@@ -102,7 +99,7 @@ def test_a_pixel_that_no_gain_explains_is_unlike_the_others(number):
     array = [draw(rng, 1200) for _ in range(number)]
     is_noise = rng.random(1200) < 0.5
     array[2] = np.where(is_noise, rng.uniform(210.0, 1090.0, 1200), array[2])
-    found = find_displaced(PieceCounts.from_array(spectra(array)), EDGES)
+    found = find_displaced(spectra(array), EDGES)
     assert np.flatnonzero(found.is_unlike).tolist() == [2]
     assert not found.is_displaced.any() and not found.is_undetermined
     assert found.share[2] == 1
@@ -113,23 +110,15 @@ def test_lines_that_move_through_the_scan_are_no_displacement():
     rng = np.random.default_rng(6)
     energy = np.linspace(765, 805, 1000)
     array = [energy + rng.normal(0, 0.8, 1000) for _ in range(4)]
-    assert not find_displaced(
-        PieceCounts.from_array(spectra(array)), EDGES
-    ).is_displaced.any()
+    assert not find_displaced(spectra(array), EDGES).is_displaced.any()
 
 
 def test_pixels_with_few_photons_are_not_compared():
     rng = np.random.default_rng(7)
     array = [draw(rng, 400), draw(rng, 400), draw(rng, 20, 0.02)]
-    assert not find_displaced(
-        PieceCounts.from_array(spectra(array)), EDGES
-    ).is_displaced.any()
-    assert not find_displaced(
-        PieceCounts.from_array(spectra([draw(rng, 20)])), EDGES
-    ).is_displaced.any()
-    assert not find_displaced(
-        PieceCounts.from_array(spectra(array[:2]) * 0), EDGES
-    ).is_displaced.any()
+    assert not find_displaced(spectra(array), EDGES).is_displaced.any()
+    assert not find_displaced(spectra([draw(rng, 20)]), EDGES).is_displaced.any()
+    assert not find_displaced(spectra([[], []]), EDGES).is_displaced.any()
 
 
 @pytest.mark.parametrize("fwhm", [10.0, 15.0, 25.0])
@@ -139,7 +128,7 @@ def test_pixels_with_far_broader_lines_are_unlike_the_others(fwhm):
     array = [draw(rng, 1000, 0.0, lines, shares) for _ in range(6)]
     for pixel in (0, 3):
         array[pixel] = draw(rng, 1000, 0.0, lines, shares, fwhm)
-    found = find_displaced(PieceCounts.from_array(spectra(array)), EDGES)
+    found = find_displaced(spectra(array), EDGES)
     assert np.flatnonzero(found.is_unlike).tolist() == [0, 3]
     assert not found.is_displaced.any()
 
@@ -149,5 +138,5 @@ def test_pixels_with_a_somewhat_different_resolution_are_sound(fwhm):
     rng = np.random.default_rng(4)
     array = [draw(rng, 3000) for _ in range(6)]
     array[3] = draw(rng, 3000, fwhm=fwhm)
-    found = find_displaced(PieceCounts.from_array(spectra(array)), EDGES)
+    found = find_displaced(spectra(array), EDGES)
     assert not (found.is_unlike | found.is_displaced).any()

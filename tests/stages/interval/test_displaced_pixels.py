@@ -25,10 +25,8 @@ def spectra(shifts, pieces=4, photons=100):
 
 
 def test_a_displaced_pixel_is_left_out_with_the_reason():
-    counts = spectra([0, 0, 12, 0])
-    marked = mark_displaced(
-        (GOOD,) * 4, PieceCounts.from_array(counts), EDGES, exclude=True
-    )
+    counts = PieceCounts.from_array(spectra([0, 0, 12, 0]))
+    marked = mark_displaced((GOOD,) * 4, counts, EDGES, exclude=True)
     states = [energy.status.state for energy in marked]
     assert states == [PixelState.OK] * 2 + [PixelState.DISPLACED, PixelState.OK]
     assert marked[2].params is None
@@ -39,9 +37,8 @@ def test_a_displaced_pixel_is_left_out_with_the_reason():
 def test_the_share_of_the_scan_is_named():
     counts = spectra([0, 0, 0, 0])
     counts[2, 1:2] = spectra([-12.0], pieces=1)[0]
-    marked = mark_displaced(
-        (GOOD,) * 4, PieceCounts.from_array(counts), EDGES, exclude=True
-    )
+    pieces = PieceCounts.from_array(counts)
+    marked = mark_displaced((GOOD,) * 4, pieces, EDGES, exclude=True)
     assert marked[2].status.detail.endswith(" in 25 % of the scan")
 
 
@@ -64,9 +61,8 @@ def test_pixels_that_agree_are_unchanged():
 def test_a_pixel_with_another_spectrum_is_marked_too(exclude):
     counts = spectra([0, 0, 0, 0], photons=300)
     counts[1] += np.random.default_rng(2).poisson(0.5, counts[1].shape)
-    marked = mark_displaced(
-        (GOOD,) * 4, PieceCounts.from_array(counts), EDGES, exclude=exclude
-    )
+    pieces = PieceCounts.from_array(counts)
+    marked = mark_displaced((GOOD,) * 4, pieces, EDGES, exclude=exclude)
     assert np.isinf(marked[1].displacement)
     expected = "unlike the other pixels: spectrum differs" if exclude else "ok"
     assert str(marked[1].status) == expected
