@@ -74,10 +74,9 @@ class CutLimits:
     @classmethod
     def from_table(cls, table: FloatArray) -> CutLimits | None:
         """Return the limits (quantity, 2) of a product; None where they are NaN."""
-        ranges = [Range(low, high) for low, high in table.tolist()]
-        if any(low != low or high != high for low, high in ranges):  # NaN
+        if np.isnan(table).any():
             return None
-        return cls(*ranges)
+        return cls(*(Range(low, high) for low, high in table.tolist()))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,10 @@ damping: the expected information needs only first derivatives, which are produc
 Fourier space.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +32,9 @@ from rixs_pipeline.core.calibration.line_shapes import (
     batches,
 )
 from rixs_pipeline.types import BoolArray, FloatArray
+
+if TYPE_CHECKING:
+    from rixs_pipeline.core.calibration.line_kernels import Posterior
 
 MAX_ITERATIONS = 60
 # Gain in log likelihood of the next step below which a fit ends: 0.04 standard
@@ -354,42 +360,35 @@ class _Problem:
         theta[:, LOG_BACKGROUND] = np.log(background)
         return theta
 
-    def maximise(self, theta: FloatArray) -> LineFits:
-        """Return the fits, with axes (n, ...), from start parameters (n, N_FIT)."""
-        from rixs_pipeline.core.calibration.line_kernels import (  # numba: slow import
-            Posterior,
-            WindowedSpectra,
-            evaluate_posterior,
-        )
+    def evaluate(self, parameters: FloatArray, index: NDArray[np.intp]) -> Posterior:
+        """Evaluate the fits `index` (m,) at parameters (m, N_FIT)."""
+        from rixs_pipeline.core.calibration import line_kernels  # numba: slow to import
 
-        def evaluate_batch(
-            parameters: FloatArray, index: NDArray[np.intp]
-        ) -> Posterior:
-            line = self.line[index]
-            transforms = self.grid.detected_transforms(self.emitted, line, parameters)
+        parts = []
+        for batch in batches(len(index)):
+            fits, theta = index[batch], parameters[batch]
+            line = self.line[fits]
+            transforms = self.grid.detected_transforms(self.emitted, line, theta)
             contents = self.grid.bin_contents(transforms)
             contents = np.ascontiguousarray(contents[..., self.window])
-            counts = self.counts[index]
-            spectra = WindowedSpectra(counts, self.is_inside, line)
-            centre = self.prior.centre[index]
-            width = self.prior.width[index]
-            prior = ShapePrior(centre, width)
-            return evaluate_posterior(spectra, contents, parameters, prior)
+            spectra = line_kernels.WindowedSpectra(
+                self.counts[fits], self.is_inside, line
+            )
+            prior = ShapePrior(self.prior.centre[fits], self.prior.width[fits])
+            parts.append(
+                line_kernels.evaluate_posterior(spectra, contents, theta, prior)
+            )
+        joined = map(np.concatenate, zip(*parts, strict=True))
+        return line_kernels.Posterior(*joined)
 
-        def evaluate(parameters: FloatArray, index: NDArray[np.intp]) -> Posterior:
-            """Evaluate the fits `index` (m,) at parameters (m, N_FIT)."""
-            parts = [
-                evaluate_batch(parameters[batch], index[batch])
-                for batch in batches(len(index))
-            ]
-            return Posterior(*map(np.concatenate, zip(*parts, strict=True)))
-
+    def maximise(self, theta: FloatArray) -> LineFits:
+        """Return the fits, with axes (n, ...), from start parameters (n, N_FIT)."""
         theta = _clip(theta, self.ranges)
         n_fits = len(theta)
         damping = np.full(n_fits, START_DAMPING)
         is_converged = np.zeros(n_fits, dtype=bool)
         all_fits = np.arange(n_fits)
-        value, gradient, information = evaluate(theta, all_fits)
+        value, gradient, information = self.evaluate(theta, all_fits)
         for _ in range(MAX_ITERATIONS):
             active = np.flatnonzero(~is_converged)
             step = _damped_step(
@@ -408,7 +407,7 @@ class _Problem:
             if not len(active):
                 break
             trial = _clip(theta[active] + step[~is_ready], self.ranges)
-            posterior = evaluate(trial, active)
+            posterior = self.evaluate(trial, active)
             is_better = posterior.value >= value[active] - ROUNDING
             better = active[is_better]
             theta[better] = trial[is_better]

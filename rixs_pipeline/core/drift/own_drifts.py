@@ -128,7 +128,7 @@ def _find_pixels_that_stay(gain: FloatArray, error: FloatArray) -> BoolArray:
     stepped = 1 / (STEP**2 + error**2)
     prior_home = 0.5 * np.log(at_home) + np.log(1 - STEP_SHARE)
     prior_step = 0.5 * np.log(stepped) + np.log(STEP_SHARE)
-    # The weight of a pixel is `stepped`, so that it is never 0, and its share of this:
+    # A pixel's weight is stepped + share * extra, which is never 0.
     extra = at_home - stepped
     moments = np.stack([np.ones(len(gain)), gain], axis=-1)
     of_stepped = stepped @ moments

@@ -1,4 +1,4 @@
-"""Counts of pixels in the pieces of a scan, most of which are 0."""
+"""Sparse counts of pixels in the pieces of a scan."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from rixs_pipeline.types import CountArray, FloatArray, IndexArray, IntArray
 
 
 class PieceCounts(NamedTuple):
-    """Counts (pixel, piece, bin), of which only those that are not 0 are kept.
+    """Counts (pixel, piece, bin) without the empty bins, which are most of them.
 
-    A named tuple, as compiled code takes it.
+    A named tuple, which compiled functions accept.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class PieceCounts(NamedTuple):
 
     @classmethod
     def stack(cls, parts: Sequence[PieceCounts]) -> PieceCounts:
-        """Return the counts of the pixels of all parts, of which there are some."""
+        """Return the counts of the pixels of all parts, at least one."""
         numbers = [len(part.bin) for part in parts]
         before = np.cumsum(numbers) - numbers
         bounds = [part.bounds + n for part, n in zip(parts, before, strict=True)]
@@ -48,7 +48,7 @@ class PieceCounts(NamedTuple):
 
     @classmethod
     def from_array(cls, counts: CountArray) -> PieceCounts:
-        """Return counts that are given as an array (pixel, piece, bin)."""
+        """Return the counts of an array (pixel, piece, bin)."""
         n_pixels, n_pieces, n_bins = counts.shape
         pixel, piece, column = np.nonzero(counts)
         row = pixel * n_pieces + piece
@@ -79,7 +79,7 @@ class PieceCounts(NamedTuple):
         return self._replace(bounds=np.take(self.bounds, places, axis=1))
 
     def join_evenly(self, n_pieces: int) -> PieceCounts:
-        """Return the counts of fewer pieces, which are about equally long."""
+        """Return the counts of fewer, about equally long pieces."""
         joined = np.arange(self.n_pieces) * n_pieces // max(self.n_pieces, 1)
         return self.join(np.searchsorted(joined, np.arange(n_pieces)))
 

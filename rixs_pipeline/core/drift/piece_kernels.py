@@ -1,4 +1,4 @@
-"""Compiled loops over the photons of pixels in the pieces of a scan."""
+"""Compiled loops over the pulses of pixels in the pieces of a scan."""
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def mean_baselines(
     low, high
         Accepted range of the pretrigger mean.
     enough
-        Number of records to which longer pieces are thinned out, within a factor of 2.
+        Longer pieces are thinned out to at least so many records, less than twice them.
 
     Returns
     -------

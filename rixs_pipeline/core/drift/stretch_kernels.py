@@ -22,7 +22,7 @@ def find_old_edges(
         Relative, far below 1.
     old_bin, share
         Written: the bin in which each edge was, (bin + 1,), and the share of the bin
-        below it, f8 (bin + 1,); edges from outside all bins are at their ends.
+        below it, f8 (bin + 1,). Edges that were outside all bins are at their ends.
     """
     last = len(edges) - 2
     per_width = 1.0 / (edges[1] - edges[0])

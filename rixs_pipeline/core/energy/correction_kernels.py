@@ -94,7 +94,7 @@ def look_up(table: FloatArray, line: IntArray, position: FloatArray) -> FloatArr
 
 @compiled
 def subtract_line_means(values: FloatArray, line: IntArray, n_lines: int) -> None:
-    """Subtract from values of pulses their mean over the pulses of a line.
+    """Subtract from the values of each line's pulses their mean.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def subtract_line_means(values: FloatArray, line: IntArray, n_lines: int) -> Non
         for row in range(n_rows):
             means[k, row] += values[row, i]
     for row in range(n_rows):
-        for j in range(n_lines):  # dividing arrays takes 2 s to compile
+        for j in range(n_lines):  # a division of arrays takes 2 s to compile
             means[j, row] /= max(counts[j], 1.0)
         for i in range(n_pulses):
             values[row, i] -= means[Index(line[i]), row]

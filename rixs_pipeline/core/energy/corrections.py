@@ -321,7 +321,8 @@ def estimate_uncertainty(
     evidence = NO_DRIFT_EVIDENCE
     for prior in priors:
         is_applied = params[prior.block].any()
-        if not is_applied and prior.block != layout.DRIFT:
+        is_drift = prior.block == layout.DRIFT
+        if not (is_applied or is_drift):
             continue
         uncorrected = correction_derivatives(
             pulses.pulse_height,
@@ -332,10 +333,10 @@ def estimate_uncertainty(
         )
         lever = uncorrected.derivatives
         energy = uncorrected.energy
-        if prior.block == layout.DRIFT:
+        if is_drift:
             energy += params[layout.DRIFT] @ lever
         kernels.subtract_line_means(lever, pulses.line, n_lines)
-        if prior.block == layout.DRIFT:
+        if is_drift:
             evidence = _drift_evidence(pulses, profiles, energy, lever)
         if is_applied:
             levers.append(lever)
@@ -356,10 +357,23 @@ def estimate_uncertainty(
 def _drift_evidence(
     pulses: LinePulses, profiles: LineProfiles, energy: FloatArray, lever: FloatArray
 ) -> DriftEvidence:
-    """Return what pulses say of the drift coefficients.
+    """Return the evidence of pulses on the drift coefficients.
 
-    `energy` (pulse,) eV is with the coefficients in use, `lever` (2, pulse) its
-    derivatives by them less their mean over the pulse's line, eV.
+    Parameters
+    ----------
+    pulses
+        Pulses of the lines.
+    profiles
+        Shapes of the lines of this pixel.
+    energy
+        With the coefficients in use, f8 (pulse,), eV.
+    lever
+        Derivatives of the energy by the coefficients, less their mean over the pulses
+        of the line, f8 (2, pulse), eV.
+
+    Returns
+    -------
+    DriftEvidence
     """
     from rixs_pipeline.core.energy import correction_kernels as kernels  # numba: slow
 

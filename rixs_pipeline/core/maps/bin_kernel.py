@@ -36,9 +36,23 @@ N_CUTS = 6  # as `cuts.CUT_NAMES`
 
 @compiled
 def find_time(time_ns: IntArray, limit: int, near: int) -> int:
-    """Return the first record (n,) at a time or later, by bisection.
+    """Return the first record at a time or later.
 
-    It is looked for around a record nearby first, in steps that double.
+    Steps from a record nearby, each twice as long, find bounds for a bisection.
+
+    Parameters
+    ----------
+    time_ns
+        Of the records, ascending, i8 (n,).
+    limit
+        The time, ns since 1970.
+    near
+        Where the search begins, 0 to n.
+
+    Returns
+    -------
+    int
+        0 to n.
     """
     n = len(time_ns)
     step = 8
@@ -86,7 +100,7 @@ def find_point_slices(
     time_ns = records.time_ns
     first = np.empty(len(start_ns), np.int64)
     stop = np.empty(len(start_ns), np.int64)
-    place = int(np.int64(0))  # for numba the literal is a type of its own
+    place = int(np.int64(0))  # numba would compile `find_time` again for a literal
     for j in range(len(start_ns)):
         place = first[j] = find_time(time_ns, start_ns[j], place)
         place = stop[j] = max(first[j], find_time(time_ns, end_ns[j], place))
@@ -369,8 +383,8 @@ def bin_records(
         row = Index(points.row[j])
         for begin in range(points.first[j], points.stop[j], BLOCK):
             n = min(BLOCK, points.stop[j] - begin)
-            # As many records as are taken now are prefetched a block ahead, in quarters
-            # between the steps: the processor takes only so many requests at once.
+            # The next block is prefetched in quarters between the steps: the processor
+            # takes only so many requests at once. A short block fetches as little.
             next_block = time_ns.ctypes.data + (begin + BLOCK) * record_bytes
             quarter = n * record_bytes // 4
             load_block(records, begin, block[:, :n])

@@ -81,7 +81,7 @@ class ScanCounts:
     cut_limits: FloatArray
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled: the counts with as few bytes as the largest needs.
+        """Return what is pickled, with counts of the smallest type that holds them.
 
         A process that merges many blocks would spend most of its time on their zeros.
         """

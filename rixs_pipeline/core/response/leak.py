@@ -102,7 +102,7 @@ def tail_weights(data: MapData, tail: ResponseTail, weights: FloatArray) -> Floa
     tail and Q_ik the part of the tail of bin k that falls into bin i: an exponential,
     integrated over both bins, averaged over the decay lengths of the pixels
     (`tail_fit.LENGTH_FACTORS`). The leak is sum_ik w_i f Q_ik (1 - w_k) c_k with
-    c = [(1 - f) + f Q]^-1 n. Both matrices depend on k - i alone, see `_Decays`.
+    c = [(1 - f) + f Q]^-1 n. Both matrices are Toeplitz, see `_Decays`.
     """
     leaked = np.zeros(weights.shape)
     covered = np.flatnonzero(weights.any(axis=0))
@@ -123,7 +123,7 @@ def tail_weights(data: MapData, tail: ResponseTail, weights: FloatArray) -> Floa
 
 @dataclass(frozen=True)
 class _Decays:
-    """A matrix whose elements depend on the distance from the diagonal alone.
+    """An upper triangular Toeplitz matrix whose rows are sums of exponentials.
 
     They are 0 below it, `first` on it, and sum_k amplitude_k rate_k^(m - 1) at a
     distance of m above it.
@@ -136,8 +136,8 @@ class _Decays:
     def times(self, rows: FloatArray) -> FloatArray:
         """Return rows @ matrix, (row, bin).
 
-        Within blocks of bins it is a product; what comes from the blocks before decays
-        term by term.
+        Within a block of bins it is a matrix product; contributions of the blocks
+        before decay term by term.
         """
         powers = self.rates[:, None] ** np.arange(BLOCK_BINS)
         elements = np.append(self.first, self.amplitudes @ powers)

@@ -15,7 +15,7 @@ ROUNDS = 4  # of lags against the other pixels, moved by theirs
 SHARP_BINS, SMOOTH_BINS = 3, 33  # odd numbers of bins, over which rates are averaged
 CLEAR = 3.0  # standard deviations of a sudden change
 RATE_FLOOR = 0.02  # of the mean rate, smallest one
-N_BLOCK = 8  # pixels at a time: larger arrays leave the processor's cache
+BLOCK_PIXELS = 8  # pixels at a time: their arrays stay in the processor's cache
 MIN_COUNTS = 100  # photons of a pixel that is compared
 
 
@@ -60,7 +60,9 @@ def fit_lags(windows: list[FloatArray], margin: int) -> PixelLags:
     deviance = np.zeros((n_pixels, len(windows), len(lags)))
     freedom = sum(window.shape[1] - 2 * margin for window in windows)
     counted = np.flatnonzero(is_counted)
-    blocks = [counted[n : n + N_BLOCK] for n in range(0, len(counted), N_BLOCK)]
+    blocks = [
+        counted[n : n + BLOCK_PIXELS] for n in range(0, len(counted), BLOCK_PIXELS)
+    ]
     usual = 0
     for _ in range(ROUNDS):
         previous = lag

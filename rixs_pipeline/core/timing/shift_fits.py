@@ -233,11 +233,16 @@ def _bin_means(
 
 @dataclass(frozen=True)
 class _Template:
-    """Channels in bins of time that are shifted against those of the pulses.
+    """Channels in bins of time, by one variant of the gaps and one fraction of a bin.
 
-    `channels`: f8 (channel, bin). `products` of pairs of channels: f8 (pair, bin), of
-    the pairs of `np.triu_indices`. `normal`: normal matrices of equal weights, f8
-    (offset, channel, channel).
+    Attributes
+    ----------
+    channels
+        f8 (channel, bin).
+    products
+        Of pairs of channels, as `np.triu_indices` orders them, f8 (pair, bin).
+    normal
+        Normal matrices of equal weights, f8 (offset, channel, channel).
     """
 
     channels: FloatArray
@@ -281,7 +286,7 @@ def _fit_band(
     is_measured = expected_variance > 0
     pulls = residual[is_measured] ** 2 / expected_variance[is_measured]
     freedom = max(len(pulls) - len(templates[0].channels), 1)
-    # counts are moved along the channels, whose rates are products of matrices then
+    # counts are moved along the channels, so that rates are a product of matrices
     n_offsets = len(solutions[0].coefficients)
     moved = _moved(used_counts, n_offsets), _moved(mask, n_offsets)
     deviance = [
@@ -347,8 +352,12 @@ def _moved(values: FloatArray, n_offsets: int) -> FloatArray:
 class _Solutions:
     """Least-squares solutions for each offset.
 
-    `explained`, part of the weighted squares of the counts: f8 (offset,).
-    `coefficients`: f8 (offset, channel).
+    Attributes
+    ----------
+    explained
+        Part of the weighted sum of squares of the counts, f8 (offset,).
+    coefficients
+        f8 (offset, channel).
     """
 
     explained: FloatArray
