@@ -145,7 +145,7 @@ def digest_arrays(values: Mapping[str, NDArray[Any] | float]) -> str:
 
 
 def _write(file: BinaryIO, arrays: Mapping[str, Any], *, is_compressed: bool) -> None:
-    """Write arrays and numbers as `np.savez` does, but compressed faster."""
+    """Write arrays and numbers as `np.savez`, with a level of compression."""
     method = ZIP_DEFLATED if is_compressed else ZIP_STORED
     with ZipFile(file, "w", method, compresslevel=COMPRESSION_LEVEL) as archive:
         for name, values in arrays.items():

@@ -23,7 +23,7 @@ from rixs_pipeline.types import Outcome
 LOG = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 1 << 20
-N_THREADS = 2  # that read: more keep the interpreter's lock from other work
+N_THREADS = 2  # more of them keep the interpreter's lock from other work
 _MOST_DIGITS = 19  # of a time in ns
 _TAIL_BYTES = 1 << 12  # at the end of a file, by which a grown file is recognised
 
@@ -173,11 +173,11 @@ class DigestCache:
 
     @contextmanager
     def reading(self, windows: Mapping[Path, Sequence[Limits]]) -> Iterator[None]:
-        """Read new files beside the block, side by side; the block ends with them.
+        """Digest new files in threads while the block runs; wait for them at its end.
 
-        Hashing releases the interpreter's lock. Of files that have grown little is
-        read: threads would wait for each other longer than that takes. Errors come up
-        where the digests are needed.
+        Hashing releases the interpreter's lock. Files that have grown are left out:
+        little of them is read, and threads would wait for each other longer than that
+        takes. Errors are raised where the digests are needed.
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ class DigestCache:
             ]
             yield
             wait(futures)
-        finally:  # Ctrl-C waits for the files that are being read, not for all
+        finally:  # Ctrl-C waits only for the files that are being read
             pool.shutdown(cancel_futures=True)
 
     def digest_records(self, path: Path, windows: Sequence[Limits]) -> list[str]:
@@ -312,7 +312,7 @@ def _digest_repaired(file: off.OffFile, window: Limits) -> str:
 def _digest_window(file: off.OffFile, window: Limits) -> str:
     """Return the SHA-1 (hex) of the records in a window.
 
-    From the map of the file: other steps look through its pages, too.
+    They are read from the memory map, whose pages other steps use too.
     """
     records = file.records[off.record_range(file.records, *window)]
     return hashlib.sha1(records.data, usedforsecurity=False).hexdigest()

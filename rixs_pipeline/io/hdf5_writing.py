@@ -1,7 +1,7 @@
-"""HDF5: arrays, texts and scales of dimensions are written by the low-level functions.
+"""HDF5: write arrays, texts and dimension scales with the low-level functions of h5py.
 
-A product has hundreds of small arrays and attributes, for each of which the objects of
-h5py take longer than HDF5.
+A product has hundreds of small arrays and attributes, for each of which the high-level
+objects of h5py take longer than HDF5 itself.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.io.hdf5 import TEXT_DTYPE, text_value
 
-COMPRESSED_SIZE = 25_000  # values, from which on an array is compressed
-CHUNK_BYTES = 1 << 20  # what HDF5 keeps of an array by default
+COMPRESSED_SIZE = 25_000  # values; larger arrays are compressed
+CHUNK_BYTES = 1 << 20  # the default chunk cache of a dataset, so that a chunk fits
 COMPRESSION_LEVEL = 1
 COMPRESSING_THREADS = 2  # other cores are often idle while this process writes
 _SCALAR = h5s.create(h5s.SCALAR)
@@ -88,19 +88,19 @@ def create_array(group: h5py.Group, name: str, values: NDArray[Any]) -> Any:
 
 
 def _is_shuffled(values: NDArray[Any]) -> bool:
-    """Return whether the first bytes of all values come first, then the second ones.
+    """Return whether values are stored with HDF5's shuffle filter.
 
-    Intensities of a point are multiples of one number: without shuffling their bytes
-    they take half the space and time.
+    It puts the first bytes of all values before all second ones. Intensities of a point
+    are multiples of one number: unshuffled, they take half the space and time.
     """
     return values.dtype.kind in "iu"
 
 
 def _compressed(values: NDArray[Any], rows: int) -> bytes:
-    """Return a chunk (rows, ...) of which there are values, as gzip compresses it.
+    """Return a chunk (rows, ...) as HDF5's filters store it; the last one is filled up.
 
-    HDF5 would take half as long again. Bytes of shuffled numbers of a map are mostly
-    zeros: to look for nothing but repeated bytes is faster, and they take less space.
+    HDF5 takes half as long again, and no threads. Shuffled bytes of a map are mostly
+    zeros: run-length encoding is faster and takes less space than the default strategy.
     """
     chunk = values
     if len(values) < rows:

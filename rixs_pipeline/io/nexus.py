@@ -189,7 +189,7 @@ def _write_variables(
     variables
         By name.
     labelled
-        Those whose long names get the units: viewers show these alone.
+        Variables whose long names get the units: viewers show only the long name.
     has_scales
         Whether dimensions have scales, by which netCDF readers know them.
     """
@@ -197,14 +197,16 @@ def _write_variables(
     lengths: dict[str, int] = {}
     for key, variable in variables.items():
         name = str(key)
-        arrays[name] = create_array(group, name, _stored_values(variable))
+        stored = create_array(group, name, _stored_values(variable))
         attributes = {str(k): v for k, v in variable.attrs.items()}
         if name in labelled and attributes.get("units") and "long_name" in attributes:
             attributes["long_name"] += _unit_suffix(attributes["units"])
-        texts = {k: v for k, v in attributes.items() if isinstance(v, str)}
-        write_texts(arrays[name], texts)
-        for k in attributes.keys() - texts.keys():
-            h5py.Dataset(arrays[name]).attrs[k] = attributes[k]
+        for attribute, value in attributes.items():
+            if isinstance(value, str):
+                write_texts(stored, {attribute: value})
+            else:
+                h5py.Dataset(stored).attrs[attribute] = value
+        arrays[name] = stored
         lengths |= {str(dim): length for dim, length in variable.sizes.items()}
     if has_scales:
         scales = {
@@ -216,7 +218,7 @@ def _write_variables(
 
 
 def _make_scale(group: h5py.Group, dim: str, length: int, coordinate: Any) -> Any:
-    """Return the scale of a dimension: its coordinate (None: it has none)."""
+    """Return the scale of a dimension: its coordinate, or a bare one if it has none."""
     if coordinate is not None:
         h5py.h5ds.set_scale(coordinate, dim.encode())
         return coordinate

@@ -182,7 +182,7 @@ class Executor:
 
     @property
     def has_running_processes(self) -> bool:
-        """Whether the workers are processes on this machine that have had work."""
+        """Whether worker processes on this machine run already: they have had work."""
         return self.has_processes and self._has_worked
 
     def start(self, function: Callable[[Task], Any], tasks: Iterable[Task]) -> None:
@@ -420,7 +420,7 @@ def end_with_parent() -> None:
 
 
 def _call_in_process(function: Callable[[Any], Any], value: Any) -> Any:
-    """Call a function; what it has freed is for the other processes."""
+    """Call a function, then return the memory that it freed to the system."""
     try:
         return function(value)
     finally:

@@ -48,12 +48,12 @@ class Options:
 
     @property
     def with_scans(self) -> bool:
-        """Whether scans are used, by all but the first verb."""
+        """Whether scans are reduced, as by all verbs but the first."""
         return self.until != VERBS[0]
 
     @property
     def with_figures(self) -> bool:
-        """Whether figures are drawn, which the last verb does."""
+        """Whether figures are drawn, as by the last verb."""
         return self.until == VERBS[-1]
 
     @property

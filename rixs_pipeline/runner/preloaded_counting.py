@@ -1,13 +1,6 @@
-"""What processes that count and calibrate share.
+"""Modules of the processes that count and calibrate, forked from one that has them."""
 
-They are forked from a process that imports this: it is what they need, and takes long
-to load.
-"""
-
-import gc
-from importlib import import_module
-
-from rixs_pipeline.runner import array_libraries
+from rixs_pipeline.runner.array_libraries import preload
 
 MODULES = (
     "rixs_pipeline.cli",
@@ -20,8 +13,4 @@ MODULES = (
     "xarray",
 )
 
-array_libraries.hide()
-gc.disable()  # what is loaded stays: looking through it takes a tenth of the time
-for _name in MODULES:
-    import_module(_name)
-gc.enable()
+preload(MODULES)

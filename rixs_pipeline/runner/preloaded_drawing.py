@@ -1,12 +1,6 @@
-"""What processes that draw share: they are forked from a process that imports this.
+"""Modules of the processes that draw figures, forked from one that has them."""
 
-It is what they need, and takes long to load.
-"""
-
-import gc
-from importlib import import_module
-
-from rixs_pipeline.runner import array_libraries
+from rixs_pipeline.runner.array_libraries import preload
 
 MODULES = (
     "rixs_pipeline.cli",
@@ -20,8 +14,4 @@ MODULES = (
     "xarray",
 )
 
-array_libraries.hide()
-gc.disable()  # what is loaded stays: looking through it takes a tenth of the time
-for _name in MODULES:
-    import_module(_name)
-gc.enable()
+preload(MODULES)

@@ -37,14 +37,14 @@ def reduce_with(
     options: Options,
     session: Session,
 ) -> Summary:
-    """Reduce a beamtime with executors that are open.
+    """Reduce a beamtime with open executors.
 
     Parameters
     ----------
     executors : Executors
-        Open ones.
+        The workers.
     logged : Beamtime
-        Whose runs have the times of the logs.
+        With the times of the logs.
     config : Config
         Resolved.
     out : Path
@@ -111,10 +111,10 @@ def _prepare_clocks(
 ) -> None:
     """Fit clocks in worker processes.
 
-    Those of `watch` run already; meanwhile the pulses are read, whose digests are
-    needed next, mostly in the times of the logs. Others take seconds to start, and are
-    needed for many pulse files. They begin with the last clock, this process with the
-    first one. What they could not fit is fitted, and reported, by this one.
+    Those of `watch` run already; meanwhile this process reads the pulses, whose digests
+    are needed next, mostly in the times of the logs. Others take seconds to start,
+    which many pulse files justify. They begin with the last clock, this process with
+    the first one. It fits, and reports, what they could not fit.
     """
     if processes := session.workers.running_processes:
         fits = processes.outcomes(prepare_clock, clocks)
@@ -129,10 +129,10 @@ def _prepare_clocks(
 def _reading_pulses(
     logged: Beamtime, out: Path, options: Options, session: Session
 ) -> AbstractContextManager[None]:
-    """Read new pulses beside a block, for the digests that are needed next.
+    """Read new pulses while a block runs: their digests are needed next.
 
-    In the times of the logs, which mostly are those of the detector. `watch` does so
-    while its processes fit clocks.
+    The windows have the times of the logs, mostly those of the detector. `watch` reads
+    the pulses while its processes fit clocks.
     """
     if options.dry_run or session.workers.running_processes:
         return nullcontext()

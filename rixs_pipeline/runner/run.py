@@ -83,10 +83,11 @@ def _reduce(
         execution = ExecutionConfig(scheduler="serial")
     workers, with_figures = session.workers, options.with_figures
     with workers.opened(execution, out, with_figures=with_figures) as executors:
+        # Processes load their modules while this one imports the stages, which takes as
+        # long as all before. Later reductions may have nothing for them to do.
         is_first = not (out / paths.MEMO).exists()
         if is_first and count_files(logged.runs) >= MANY_FILES:
             executors.numbers.warm_up()
-        # takes as long to load as all before it, while processes load what they need
         from rixs_pipeline.runner.reduction import reduce_with
 
         return reduce_with(executors, logged, config, out, options, session)

@@ -86,7 +86,7 @@ class Calibrate(Stage[Run]):
         ) as report:
             executor = self.context.executor_for(WORK * count_files(runs))
             datasets = executor.outcomes(task, runs, report)
-            # 0.3 s, while the workers are at work; the first result would wait for it
+            # takes 0.3 s: done while the workers calibrate, not before the first result
             import_module("xarray")
             for product, dataset in zip(products, datasets, strict=True):
                 yield Result(product, dataset.then(partial(self._content, product)))

@@ -32,7 +32,7 @@ class Executor(Protocol):
 
     @property
     def has_running_processes(self) -> bool:
-        """Whether worker processes on this machine wait for work."""
+        """Whether worker processes on this machine run already."""
         ...
 
     def warm_up(self) -> None:

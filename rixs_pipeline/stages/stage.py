@@ -165,16 +165,17 @@ class Stage(ABC, Generic[Source]):
 
 
 class StageOfTasks(Stage[Source]):
-    """A stage whose products worker processes compute side by side."""
+    """A stage whose products worker processes compute, if these run already."""
 
     @abstractmethod
     def task(self, product: Product[Source]) -> Callable[[], Content]:
-        """Return what computes one product, and can be pickled."""
+        """Return a function, which can be pickled, that computes one product."""
 
     def compute(self, products: Sequence[Product[Source]]) -> Iterator[Result[Source]]:
-        """Compute the products that are not fresh; if no process is running, here.
+        """Compute the products that are not fresh.
 
-        To start processes takes longer than most products.
+        Starting processes takes longer than most products: without running ones they
+        are computed in this process.
         """
         tasks = (Outcome.of(self.task, product) for product in products)
         executor = self.context.executor

@@ -156,7 +156,7 @@ class LineErrors:
         Returns
         -------
         FloatArray
-            f8 (pixel, energy), eV; 0 where the parameters are not from this run.
+            f8 (pixel, energy), eV; 0 where the parameters are from another run.
         """
         interpolated = np.zeros((len(pixels), len(energies)))
         row = np.array([self._row.get(pixel, -1) for pixel in pixels], np.intp)

@@ -151,14 +151,14 @@ def array_spectra(
 
 @dataclass(frozen=True)
 class _PixelReferences:
-    """What the reference runs before or after a scan say of its pixels.
+    """Drift parameters of the pixels from the reference runs on one side of a scan.
 
     Attributes
     ----------
     pretrigger_ref
         Pretrigger mean at which there is no drift, f8 (pixel,).
     lever
-        Change of energy a unit of the coefficients, f8 (pixel, energy, 2), eV.
+        Change of energy per unit of the coefficients, f8 (pixel, energy, 2), eV.
     in_use
         Coefficients in use, f8 (pixel, 2).
     """

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 USABLE_SHARE = 0.5  # of the good pixels of the best reference run
 
-# variables of calibrations that only figures and the report show, most of their size
-SHOWN_ALONE = (
+# Variables of calibrations, most of their size, that only figures and the report need
+FIGURE_VARIABLES = (
     "spectrum",
     "emission_energy",
     "height_counts",
@@ -106,8 +106,8 @@ def find_usable_calibrations(context: RunContext) -> UsableCalibrations:
 
 
 def read_calibration(path: Path) -> "xr.Dataset":
-    """Return a calibration without its spectra; its arrays are read-only."""
-    return nexus.read_kept(path, SHOWN_ALONE)
+    """Return a calibration without `FIGURE_VARIABLES`; its arrays are read-only."""
+    return nexus.read_kept(path, FIGURE_VARIABLES)
 
 
 class SurroundingCalibrations:
