@@ -246,11 +246,6 @@ def _sum_pixels(spectra: PieceCounts, is_sound: BoolArray) -> FloatArray:
     return np.asarray(total[0])
 
 
-def _select_pixels(spectra: PieceCounts, pixels: IndexArray) -> FloatArray:
-    """Return the counts (pixel, piece, bin) of a few pixels."""
-    return spectra.select(pixels).sum_pixels(np.arange(len(pixels)), len(pixels))
-
-
 @dataclass(frozen=True)
 class _UnlikePixel:
     """The pixel whose spectrum differs most, the share of the scan, and how much."""
@@ -293,7 +288,7 @@ def _find_broad(
     array = _sum_pixels(pieces, is_sound)
     bins = unit / (centres[1] - centres[0])
     excess = np.zeros((len(suspects), pieces.n_pieces, len(BROAD)))
-    for row, counts in enumerate(_select_pixels(pieces, suspects)):
+    for row, counts in enumerate(pieces.select(suspects).to_array()):
         reference = array - counts
         likelihood = [
             (counts * smooth_log_density(reference, width * bins)).sum(axis=1)
@@ -386,7 +381,7 @@ def _find_excess(
     """
     array = _in_logarithmic_bins(_sum_pixels(spectra, is_sound), edges, log_bin)
     suspect_counts = _in_logarithmic_bins(
-        _select_pixels(spectra, suspects), edges, log_bin
+        spectra.select(suspects).to_array(), edges, log_bin
     )
     energy = edges[0] * np.exp(log_bin * (np.arange(suspect_counts.shape[2]) + 0.5))
     likelihood = _log_likelihood(suspect_counts, array - suspect_counts)

@@ -110,7 +110,10 @@ class PieceCounts(NamedTuple):
         piece_kernels.add_pixels(self, row, total)
         return total
 
+    def to_array(self) -> FloatArray:
+        """Return the counts, f8 (pixel, piece, bin)."""
+        return self.sum_pixels(np.arange(self.n_pixels), self.n_pixels)
+
     def sum_pieces(self) -> FloatArray:
         """Return the counts of the whole scan, f8 (pixel, bin)."""
-        whole = self.join_evenly(1)
-        return whole.sum_pixels(np.arange(self.n_pixels), self.n_pixels)[:, 0]
+        return np.asarray(self.join_evenly(1).to_array()[:, 0])

@@ -18,13 +18,9 @@ def counts(array):
     return PieceCounts.from_array(array)
 
 
-def to_array(counts):
-    return counts.sum_pixels(np.arange(counts.n_pixels), counts.n_pixels)
-
-
 def test_counts_are_those_of_the_array(array, counts):
     assert (counts.n_pixels, counts.n_pieces, counts.n_bins) == array.shape
-    assert np.array_equal(to_array(counts), array)
+    assert np.array_equal(counts.to_array(), array)
     assert np.array_equal(counts.sum_pieces(), array.sum(axis=1))
     assert np.array_equal(counts.count_photons(), array.sum(axis=2))
 
@@ -37,13 +33,13 @@ def test_sums_are_those_of_the_pixels_that_take_part(array, counts):
 def test_pixels_are_selected_and_pieces_joined(array, counts):
     selected = counts.select(np.array([3, 1])).join(np.array([0, 2, 3]))
     expected = np.add.reduceat(array[[3, 1]], [0, 2, 3], axis=1)
-    assert np.array_equal(to_array(selected), expected)
+    assert np.array_equal(selected.to_array(), expected)
 
 
 @pytest.mark.parametrize(("number", "first"), [(1, [0]), (3, [0, 3, 5]), (7, range(7))])
 def test_joined_pieces_are_about_equally_long(array, counts, number, first):
     expected = np.add.reduceat(array, list(first), axis=1)
-    assert np.array_equal(to_array(counts.join_evenly(number)), expected)
+    assert np.array_equal(counts.join_evenly(number).to_array(), expected)
 
 
 def test_photons_are_counted_in_the_pieces_to_which_they_belong():
@@ -58,9 +54,9 @@ def test_photons_are_counted_in_the_pieces_to_which_they_belong():
     parts = np.split(energy, ends[:-1])
     # the last bin of numpy's histogram has its upper edge
     expected = [np.histogram(part[part < edges[-1]], edges)[0] for part in parts]
-    assert np.array_equal(to_array(counts)[0], expected)
+    assert np.array_equal(counts.to_array()[0], expected)
     both = PieceCounts.stack([counts, counts])
-    assert np.array_equal(to_array(both), [expected, expected])
+    assert np.array_equal(both.to_array(), [expected, expected])
 
 
 def test_baselines_are_means_of_the_accepted_records():
