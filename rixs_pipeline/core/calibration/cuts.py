@@ -126,24 +126,20 @@ def learn_limits(
     if len(sample) < MIN_PULSES:
         return None
     sample = sample[:: max(1, len(sample) // SAMPLE_PULSES)]
-
-    def of_sample(values: FloatArray) -> FloatArray:
-        return values if len(sample) == len(values) else values[sample]
-
     usual_range = reference.pretrigger if reference is not None else None
-    level = find_usual_level(of_sample(pulses.pretrigger_mean), usual_range)
+    level = find_usual_level(pulses.pretrigger_mean[sample], usual_range)
     if level is not None:
         sample = sample[level.is_usual]
     pretrigger = robust_range(
-        of_sample(pulses.pretrigger_mean), PRETRIGGER_WIDENING * width
+        pulses.pretrigger_mean[sample], PRETRIGGER_WIDENING * width
     )
     if level is not None:
         low, high = level.limits
         pretrigger = Range(max(pretrigger.low, low), min(pretrigger.high, high))
     return CutLimits(
-        residual=robust_range(of_sample(pulses.residual), width),
+        residual=robust_range(pulses.residual[sample], width),
         pretrigger=pretrigger,
-        phase=robust_range(of_sample(pulses.phase), width),
+        phase=robust_range(pulses.phase[sample], width),
     )
 
 

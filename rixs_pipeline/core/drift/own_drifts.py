@@ -136,16 +136,11 @@ def _find_pixels_that_stay(gain: FloatArray, error: FloatArray) -> BoolArray:
     half_extra = 0.5 * extra
     prior_odds = prior_step - prior_home
     centre = np.broadcast_to(starts, (len(spread), len(starts)))
-    share = np.empty((*centre.shape, len(gain)))
     for _ in range(ROUNDS):
-        np.subtract(gain, centre[..., None], out=share)
-        share *= share
-        share *= half_extra
-        share += prior_odds
+        square = (gain - centre[..., None]) ** 2
         with np.errstate(over="ignore"):  # the odds against home are then infinite
-            np.exp(share, out=share)
-        share += 1
-        np.reciprocal(share, out=share)
+            odds = np.exp(square * half_extra + prior_odds)
+        share = 1 / (1 + odds)
         sums = share @ of_extra + of_stepped
         centre = sums[..., 1] / sums[..., 0]
     square = -0.5 * (gain - centre[..., None]) ** 2

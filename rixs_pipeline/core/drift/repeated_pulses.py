@@ -143,14 +143,8 @@ def _ascending(pulse_height: FloatArray) -> NDArray[np.intp]:
 
 
 def _bin_waits(waits: FloatArray) -> NDArray[np.intp]:
-    """Return the bin of `EDGES_S`, from 1, of each wait (pulse,); 0, last: outside.
-
-    Comparisons with each edge vectorise: half the time of `np.searchsorted`.
-    """
-    bins = np.zeros(len(waits), np.int8)
-    for edge in EDGES_S:
-        bins += (waits >= edge).view(np.int8)
-    return bins.astype(np.intp)
+    """Return the bin of `EDGES_S`, from 1, of each wait (pulse,); 0, last: outside."""
+    return np.searchsorted(EDGES_S, waits, side="right")
 
 
 def _sum_by_bin(

@@ -325,12 +325,11 @@ def _deviance(
     # some offsets at a time and in place: larger arrays leave the processor's cache
     n_rows = max(1, CACHED_VALUES // channels.shape[1])
     rates = np.empty((n_rows, channels.shape[1]))
-    floors = np.full_like(rates, floor)  # numpy compares faster with an array
     for first in range(0, len(deviance), n_rows):
         rows = slice(first, first + n_rows)
         n = len(deviance[rows])
         rate = np.matmul(coefficients[rows], channels, out=rates[:n])
-        np.maximum(rate, floors[:n], out=rate)
+        np.maximum(rate, floor, out=rate)
         total = np.vecdot(rate, moved_mask[rows])
         np.log(rate, out=rate)
         deviance[rows] = 2 * (total - np.vecdot(rate, moved_counts[rows]))
