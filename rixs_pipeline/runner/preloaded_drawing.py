@@ -3,8 +3,7 @@
 from rixs_pipeline.runner.array_libraries import preload
 
 MODULES = (
-    "rixs_pipeline.cli",
-    "rixs_pipeline.runner.pipeline",
+    "rixs_pipeline.runner.executor",
     "rixs_pipeline.stages.figures.plan",
     "rixs_pipeline.plots.maps",
     "rixs_pipeline.plots.spectra",
