@@ -160,23 +160,15 @@ class LineErrors:
         """
         interpolated = np.zeros((len(pixels), len(energies)))
         row = np.array([self._row.get(pixel, -1) for pixel in pixels], np.intp)
-        chosen = np.flatnonzero(row >= 0)
-        chosen = chosen[(self._params[row[chosen]] == params[chosen]).all(axis=1)]
-        errors = self._errors[row[chosen]]
+        is_of_run = (row >= 0) & (self._params[row] == params).all(axis=1)
+        errors = self._errors[row]
         is_fitted = np.isfinite(errors)
-        for pattern in np.unique(is_fitted, axis=0):
-            alike = (is_fitted == pattern).all(axis=1)
-            weights = _interpolation_weights(energies, self.line_energy[pattern])
-            interpolated[chosen[alike]] = errors[alike][:, pattern] @ weights
+        for place in np.flatnonzero(is_of_run & is_fitted.any(axis=1)):
+            fitted = is_fitted[place]
+            interpolated[place] = np.interp(
+                energies, self.line_energy[fitted], errors[place, fitted]
+            )
         return interpolated
-
-
-def _interpolation_weights(energies: FloatArray, nodes: FloatArray) -> FloatArray:
-    """Return the weights (node, energy) of linear interpolation between nodes."""
-    weights = np.empty((len(nodes), len(energies)))
-    for row, of_node in enumerate(np.eye(len(nodes))):
-        weights[row] = np.interp(energies, nodes, of_node)
-    return weights
 
 
 def align_pixels(
