@@ -295,7 +295,7 @@ def test_several_files_are_digested_at_once(tmp_path: Path) -> None:
     assert cache.digest_files({path: [window] for path in paths}) == expected
 
 
-def test_new_files_are_read_beside_a_block(tmp_path: Path) -> None:
+def test_new_files_are_read_beside_a_block(tmp_path: Path, reads) -> None:
     """After an error in it the files that have not begun are left out."""
     window = (T0, T0 + 5 * SECOND)
     path = write_off(tmp_path / "a_chan1.off", range(T0, T0 + 10 * SECOND, SECOND))
@@ -303,11 +303,11 @@ def test_new_files_are_read_beside_a_block(tmp_path: Path) -> None:
     cache = DigestCache(tmp_path / "c.json")
     with cache.reading(windows):
         pass
-    (key,) = cache._files[str(path)].windows
-    assert key == f"{window[0]}-{window[1]}"
+    assert [name for name, *_ in reads] == [path.name]
     with pytest.raises(KeyboardInterrupt), cache.reading(windows):
         raise KeyboardInterrupt
     assert list(cache.digest_files(windows)) == [path]
+    assert len(reads) == 1
 
 
 def test_windows_stay_while_a_file_grows_again_and_again(tmp_path: Path, reads) -> None:

@@ -113,6 +113,7 @@ def find_usual_level(
         return None
     in_blocks = pretrigger_mean[: n_blocks * BLOCK_PULSES].reshape(n_blocks, -1)
     deviations = np.abs(in_blocks - readings[:, None])
+    # the deviations from the medians of blocks have a median of 0
     scatter = SIGMA_PER_MAD * median(deviations.ravel())
     if not scatter > 0:
         return None
