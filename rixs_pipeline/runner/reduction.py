@@ -98,7 +98,8 @@ def reduce_with(
         summary.ended = time.time()
         if not options.dry_run:
             with show_activity("writing the report"):
-                write_report(summary, config, pipeline.freshness.file_digest)
+                digest = pipeline.freshness.file_digest
+                write_report(summary, config, digest, pipeline.context.pass_maps)
     return summary
 
 

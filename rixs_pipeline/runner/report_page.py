@@ -12,12 +12,16 @@ from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.report.page import is_current, mark_outdated, page
 from rixs_pipeline.runner.last_lines import quality_lines
 from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.stages.sample.pass_maps import PassMaps
 
 log = logging.getLogger("rixs_pipeline")
 
 
 def write_report(
-    summary: Summary, config: Config, file_digest: Callable[[Path], str]
+    summary: Summary,
+    config: Config,
+    file_digest: Callable[[Path], str],
+    pass_maps: PassMaps,
 ) -> bool:
     """Write the report of a reduction.
 
@@ -32,6 +36,8 @@ def write_report(
         Resolved.
     file_digest
         Returns a digest of the content of a product.
+    pass_maps
+        The maps of scans, of which most have been read.
 
     Returns
     -------
@@ -54,7 +60,7 @@ def write_report(
                 config,
                 summary.as_dict(),
                 quality_lines(summary),
-                ProductParts(memo, file_digest),
+                ProductParts(memo, file_digest, pass_maps),
             )
             memo.save(is_complete=summary.is_complete)
             text = page(f"{summary.beamtime.path.name}: reduction", content)

@@ -22,7 +22,7 @@ from rixs_pipeline.types import FloatArray, IntArray
 if TYPE_CHECKING:
     import xarray as xr
 
-COMPRESSION = 6  # level 9 takes ten times as long, for 3 % of the size
+COMPRESSION = 4  # level 6 takes three times as long, for 6 % of the size
 SHOWN_SHARE = 1e-3  # of the photons, left out at either end of the axis at first
 MARGIN_EV = 10.0
 YIELDS = (RegionKind.PFY, RegionKind.SPFY, RegionKind.TFY, RegionKind.ELASTIC)

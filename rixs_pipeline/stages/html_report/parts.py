@@ -14,6 +14,7 @@ from rixs_pipeline.io import nexus
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.stages.html_report import runs
 from rixs_pipeline.stages.html_report.maps import map_row, packed_map
+from rixs_pipeline.stages.sample.pass_maps import PassMaps
 
 # variables of a map that the report does not show
 NOT_SHOWN = ("intensity", "intensity_errors", "scale_mode_errors", "misalignment")
@@ -29,10 +30,13 @@ class ProductParts:
         Of earlier reports.
     file_digest
         Returns a digest of the content of a product.
+    pass_maps
+        The maps of scans, of which most have been read.
     """
 
     memo: Memo
     file_digest: Callable[[Path], str]
+    pass_maps: PassMaps
 
     def map(self, path: Path, config: Config) -> dict[str, Any]:
         """Return a map as `packed_map`, and its row of the table as `map_row`."""
@@ -65,7 +69,14 @@ class ProductParts:
     def flux(self, out: Path, name: str) -> dict[str, Any]:
         """Return the flux of a scan as `runs.flux`."""
         path = paths.scan_product(out, name)
-        return self._get("flux", path, partial(runs.flux, path))
+
+        def find() -> dict[str, Any]:
+            digest = self.file_digest(path)
+            photons = self.pass_maps.photons(path, digest)
+            (scan_map,) = self.pass_maps.read({path: digest}, with_counts=False)
+            return runs.flux(name, scan_map, photons)
+
+        return self._get("flux", path, find)
 
     def _get(
         self, part: str, path: Path, find: Callable[[], Any], options: Any = None

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rixs_pipeline import paths
-from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.types import are_ok
+from rixs_pipeline.types import IntArray, are_ok
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 SHOWN_BIN_EV = 1.0  # of the spectra of reference runs, at least
 S_PER_H = 3600.0
@@ -141,29 +143,28 @@ def scale_corrections(
     ]
 
 
-def flux(path: Path) -> dict[str, Any]:
+def flux(name: str, scan_map: xr.Dataset, photons: IntArray) -> dict[str, Any]:
     """Return I0 at the points of a scan, and its photons per exposure.
 
     Parameters
     ----------
-    path
-        Product of the scan.
+    name
+        Of the scan.
+    scan_map
+        As `schema.SCAN_MAP`; its counts are not needed.
+    photons
+        At each point (point,).
 
     Returns
     -------
     dict
     """
-    variables = nexus.read_variables(path, ("counts", "exposure"))
-    counts = variables["counts"].values.sum(axis=1)
-    exposure = variables["exposure"].values
+    exposure = scan_map["exposure"].values
     rate = np.divide(
-        counts, exposure, out=np.full(len(counts), np.nan), where=exposure > 0
+        photons, exposure, out=np.full(len(photons), np.nan), where=exposure > 0
     )
-    try:
-        i0 = _rounded(nexus.read_variables(path, ("i0",))["i0"].values)
-    except InputError:  # a log without I0
-        i0 = None
-    return {"scan": path.stem, "i0": i0, "rate": _rounded(rate)}
+    i0 = _rounded(scan_map["i0"].values) if "i0" in scan_map else None
+    return {"scan": name, "i0": i0, "rate": _rounded(rate)}
 
 
 def with_times(flux: Mapping[str, Any], scan: Run, start: float) -> dict[str, Any]:

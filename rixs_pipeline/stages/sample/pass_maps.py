@@ -13,6 +13,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.io.array_cache import ArrayCache
 from rixs_pipeline.io.entry_cache import EntryCache
 from rixs_pipeline.schema import SCAN_MAP
+from rixs_pipeline.types import IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,7 +35,7 @@ class PassMaps:
     """Maps of scans as `schema.SCAN_MAP`, without `NOT_ADDED` and `DESCRIPTIONS`.
 
     What is read of a pass but its counts, some 60 kB, stays in memory: two stages need
-    it.
+    it. So do the photons of its points, for the report.
     """
 
     def __init__(self, out: Path) -> None:
@@ -42,6 +43,7 @@ class PassMaps:
         arrays = ArrayCache(out / paths.ARRAY_CACHE / "scans", is_compressed=True)
         self._cache = EntryCache(arrays, (*NOT_ADDED, *DESCRIPTIONS))
         self._without_counts: dict[tuple[Path, str], xr.Dataset] = {}
+        self._photons: dict[tuple[Path, str], IntArray] = {}
 
     def read(
         self, passes: Mapping[Path, str], *, with_counts: bool
@@ -66,6 +68,29 @@ class PassMaps:
         """
         return [self._read(*scan, with_counts) for scan in passes.items()]
 
+    def photons(self, path: Path, digest: str) -> IntArray:
+        """Return the photons of a pass at each of its points (point,).
+
+        Parameters
+        ----------
+        path
+            Its product.
+        digest
+            Of the content of the product.
+
+        Returns
+        -------
+        integer array
+
+        Raises
+        ------
+        InputError
+            The product cannot be read.
+        """
+        if (path, digest) not in self._photons:
+            self._read(path, digest, with_counts=True)
+        return self._photons[path, digest]
+
     def _read(self, path: Path, digest: str, with_counts: bool) -> xr.Dataset:
         known = self._without_counts.get((path, digest))
         if known is not None and not with_counts:
@@ -73,4 +98,5 @@ class PassMaps:
         rixs_map = self._cache.read(path, digest)
         without_counts = rixs_map.drop_vars(COUNTS)
         self._without_counts[path, digest] = without_counts
+        self._photons[path, digest] = rixs_map[COUNTS].values.sum(axis=1)
         return rixs_map if with_counts else without_counts

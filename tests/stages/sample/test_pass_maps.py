@@ -52,3 +52,16 @@ def test_a_product_that_was_made_again_is_read_again(tmp_path):
             context.file_digests([path]), with_counts=False
         )
         assert np.array_equal(rixs_map["i0"].values, written["i0"].values)
+
+
+@pytest.mark.parametrize("is_read_before", [True, False])
+def test_photons_are_those_of_the_points(tmp_path, is_read_before):
+    path = tmp_path / "scan0001.nxs"
+    written = scan(1)
+    nexus.write_product(path, {"entry": written}, {}, COUNTS)
+    context = make_context(tmp_path)
+    digests = context.file_digests([path])
+    if is_read_before:
+        context.pass_maps.read(digests, with_counts=True)
+    photons = context.pass_maps.photons(path, digests[path])
+    assert np.array_equal(photons, written[COUNTS].values.sum(axis=1))
