@@ -85,9 +85,11 @@ class Calibrate(Stage[Run]):
             "calibrating", len(runs), "reference runs"
         ) as report:
             executor = self.context.executor_for(WORK * count_files(runs))
-            datasets = executor.outcomes(task, runs, report)
-            # takes 0.3 s: done while the workers calibrate, not before the first result
+            executor.warm_up()
+            # Takes 0.3 s, before any result arrives: two threads that begin to import
+            # it at different ends block each other, and receiving a result imports it.
             import_module("xarray")
+            datasets = executor.outcomes(task, runs, report)
             for product, dataset in zip(products, datasets, strict=True):
                 yield Result(product, dataset.then(partial(self._content, product)))
 

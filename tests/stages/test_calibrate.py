@@ -104,6 +104,20 @@ def test_a_reference_run_that_fails_does_not_stop_the_others(tmp_path, monkeypat
     assert errors == ["cal0000 cannot be read", "cal0005 cannot be read"]
 
 
+def test_what_receives_results_is_imported_before_there_are_any(tmp_path, monkeypatch):
+    events = []
+
+    def calibrate_run(run, reference, config, emission):
+        events.append(run.name)
+        raise OSError
+
+    monkeypatch.setattr(module, "calibrate_run", calibrate_run)
+    monkeypatch.setattr(module, "import_module", events.append)
+    stage = calibrate(tmp_path)
+    list(stage.compute(stage.products()))
+    assert events == ["xarray", "cal0000", "cal0005"]
+
+
 def test_the_table_is_made_from_the_calibrations_that_are_there(tmp_path):
     context = make_context(tmp_path, RUNS)
     table = ReferenceTable(context)
