@@ -99,8 +99,9 @@ def _is_shuffled(values: NDArray[Any]) -> bool:
 def _compressed(values: NDArray[Any], rows: int) -> bytes:
     """Return a chunk (rows, ...) as HDF5's filters store it; the last one is filled up.
 
-    HDF5 takes half as long again, and no threads. Shuffled bytes of a map are mostly
-    zeros: run-length encoding is faster and takes less space than the default strategy.
+    HDF5 takes the same processor time, but one thread: 0.7 s instead of 0.4 s for the
+    200 MB of 240 pixels. Shuffled bytes of a map are mostly zeros: run-length encoding
+    takes a quarter less space than the default strategy.
     """
     chunk = values
     if len(values) < rows:
