@@ -126,6 +126,9 @@ def main() -> None:
     array_libraries.hide()
     for name in BLAS_THREADS:  # before numpy is loaded: workers share the work instead
         os.environ.setdefault(name, "1")
+    # None where they are closed (`>&-`)
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # names of files may have any bytes
             stream.reconfigure(errors="backslashreplace")

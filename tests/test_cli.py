@@ -701,6 +701,16 @@ def test_simulate(cli, tmp_path):
     ]["pixels"] == 1
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a shell that closes files")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_output_is_no_error(small_beamtime, tmp_path, closed):
+    out = tmp_path / "out"
+    run = f"run {small_beamtime} -o {out} --until calibrate --dry-run"
+    command = f"{sys.executable} -m rixs_pipeline {run} {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a shell with pipes")
 def test_closed_pipe_is_no_error(small_beamtime):
     command = (
