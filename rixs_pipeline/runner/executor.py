@@ -338,7 +338,8 @@ class Executor:
         if max(task.deaths for task in lost) >= MAX_DEATHS:
             raise RixsError(
                 f"worker processes died {MAX_DEATHS} times on the same task, probably "
-                "out of memory; reduce --workers (finished products are kept)"
+                "out of memory; reduce --workers (finished products are kept); in a "
+                'script, the reduction has to be under `if __name__ == "__main__":`'
             )
         log.warning("worker process died; starting a new one and repeating its tasks")
         self._shut_down()
