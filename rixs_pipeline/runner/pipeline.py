@@ -49,8 +49,14 @@ class Pipeline:
     _pending: list[Iterator[Result[Any]]] = field(default_factory=list)
     _n_pending: int = 0
 
-    def run(self) -> None:
-        """Make what is not fresh, up to the last stage that was asked for."""
+    def run(self, while_drawing: Callable[[], None] = lambda: None) -> None:
+        """Make what is not fresh, up to the last stage that was asked for.
+
+        Parameters
+        ----------
+        while_drawing
+            Called when all else is made, if figures are being drawn.
+        """
         options = self.summary.options
         with_figures = options.with_figures
         if not options.dry_run:
@@ -64,6 +70,8 @@ class Pipeline:
                 release_freed_memory()
                 self.summary.add_time(stage_class.verb, time.perf_counter() - started)
         started = time.perf_counter()
+        if self._pending:
+            while_drawing()
         self._record_pending()
         if self._pending:
             self.summary.add_time(VERBS[-1], time.perf_counter() - started)

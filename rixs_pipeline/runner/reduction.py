@@ -20,7 +20,7 @@ from rixs_pipeline.runner.freshness import pulse_windows
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
 from rixs_pipeline.runner.output_folder import config_digest, write_config
-from rixs_pipeline.runner.report_page import write_report
+from rixs_pipeline.runner.report_page import Report
 from rixs_pipeline.runner.session import Session
 from rixs_pipeline.runner.summary import Summary
 from rixs_pipeline.runner.workers import Executors
@@ -94,12 +94,13 @@ def reduce_with(
     with open_pipeline(scans, config, summary, executors, memo, session) as pipeline:
         if not options.dry_run:
             write_config(config, out)
-        pipeline.run()
+        context, file_digest = pipeline.context, pipeline.freshness.file_digest
+        report = Report(summary, config, file_digest, context.pass_maps)
+        pipeline.run(while_drawing=report.read_products)
         summary.ended = time.time()
         if not options.dry_run:
             with show_activity("writing the report"):
-                digest = pipeline.freshness.file_digest
-                write_report(summary, config, digest, pipeline.context.pass_maps)
+                report.write()
     return summary
 
 
