@@ -272,7 +272,7 @@ def test_one_file_of_any_length(timed, table, tmp_path, n):
     finally:
         done.set()
         watcher.join()
-    assert binned.counts.sum() > 0.99 * n
+    assert binned.map_counts.sum() > 0.99 * n
     table(
         "memory of the process that is no file's",
         {"pulses": n, "added at most, MB": (peak[0] - before) / 1e6},
@@ -293,7 +293,7 @@ def test_workers(timed, tmp_path, workers):
         timed(
             "workers",
             f"binning by {workers}",
-            lambda: list(executor.map(count_block, tasks)),
+            lambda: [o.unwrap() for o in executor.outcomes(count_block, tasks)],
             n * files,
             "pulses",
         )

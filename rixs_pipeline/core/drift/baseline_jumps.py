@@ -148,7 +148,7 @@ def find_usual_level(
 
 
 def find_stretches_away(
-    time_ns: IntArray, is_outside: BoolArray, start_ns: int, end_ns: int
+    time_ns: IntArray, outside: IntArray, start_ns: int, end_ns: int
 ) -> Stretches:
     """Find when the baseline of a pixel is away from where pulses are accepted.
 
@@ -156,8 +156,9 @@ def find_stretches_away(
     ----------
     time_ns
         Times of the pulses, i8 (pulse,), ascending, ns since 1970.
-    is_outside
-        Whether the pretrigger mean of a pulse lies outside its cut, bool (pulse,).
+    outside
+        Indices of the pulses whose pretrigger mean lies outside its cut, ascending,
+        (outside pulse,).
     start_ns, end_ns
         Start and end of the scan, ns since 1970.
 
@@ -167,33 +168,44 @@ def find_stretches_away(
         From the middle between the last pulse before a jump and the first one after it,
         to the same at the jump back.
     """
-    if np.count_nonzero(is_outside) < MIN_OUTSIDE:
+    if len(outside) < MIN_OUTSIDE:
         return NO_STRETCHES
-    is_away = _most_likely_path(is_outside)
+    first, is_outside = _runs(outside, len(time_ns))
+    is_away = _most_likely_path(np.diff(first, append=len(time_ns)), is_outside)
     if not is_away.any():
         return NO_STRETCHES
-    change = np.flatnonzero(np.diff(is_away)) + 1
+    is_change = np.diff(is_away)
+    change, has_left = first[1:][is_change], is_away[1:][is_change]
     before, after = time_ns[change - 1], time_ns[change]
     times = (before + after) // 2
     variance = np.sum(((after - before) / 1e9) ** 2) / 12  # uniform between the pulses
     starts, ends = [], []
     if is_away[0]:
         starts.append(np.array([start_ns]))
-    starts.append(times[is_away[change]])
-    ends.append(times[~is_away[change]])
+    starts.append(times[has_left])
+    ends.append(times[~has_left])
     if is_away[-1]:
         ends.append(np.array([end_ns]))
     return Stretches(np.concatenate(starts), np.concatenate(ends), np.sqrt(variance))
 
 
-def _most_likely_path(is_outside: BoolArray) -> BoolArray:
-    """Return during which pulses (pulse,) the baseline is away."""
-    bounds = np.flatnonzero(np.diff(is_outside)) + 1
-    first = np.concatenate([[0], bounds])
-    length = np.diff(np.append(first, len(is_outside)))
-    outside = is_outside[first]
+def _runs(outside: IntArray, n_pulses: int) -> tuple[IntArray, BoolArray]:
+    """Return the first pulse (run,) of runs in and outside the cut, and which it is."""
+    has_gap = np.diff(outside) > 1
+    begin = outside[np.append(True, has_gap)]
+    end = outside[np.append(has_gap, True)] + 1
+    first = np.stack([begin, end], axis=1).ravel()
+    is_outside = np.tile([True, False], len(begin))
+    if first[0] > 0:
+        first, is_outside = np.append(0, first), np.append(False, is_outside)
+    within = first < n_pulses
+    return first[within], is_outside[within]
+
+
+def _most_likely_path(length: IntArray, outside: BoolArray) -> BoolArray:
+    """Return during which runs of pulses (run,) the baseline is away."""
     probability = START_OUTSIDE
-    is_away = np.zeros(len(first), bool)
+    is_away = np.zeros(len(length), bool)
     for _ in range(ROUNDS):
         is_away = _viterbi(length, outside, probability)
         at_home = length[~is_away].sum()
@@ -201,7 +213,7 @@ def _most_likely_path(is_outside: BoolArray) -> BoolArray:
             break
         share = length[~is_away & outside].sum() / at_home
         probability = float(np.clip(share, *OUTSIDE_AT_HOME))
-    return np.repeat(is_away, length)
+    return is_away
 
 
 def _viterbi(length: IntArray, outside: BoolArray, probability: float) -> BoolArray:

@@ -14,9 +14,12 @@ from rixs_pipeline.core.drift.baseline_jumps import (
 )
 from rixs_pipeline.core.maps.kernel_arguments import PointSlices
 from rixs_pipeline.core.maps.live_time import live_time_held_off
+from rixs_pipeline.core.stats.robust import Range
 from rixs_pipeline.io.runs import NS_PER_S, Points
 from rixs_pipeline.stages.scan.point_records import PointRecords
-from rixs_pipeline.types import FloatArray, IntArray
+from rixs_pipeline.types import Float32Array, FloatArray, IntArray
+
+PART = 1 << 16  # pulses that are looked at together
 
 
 @dataclass(frozen=True)
@@ -121,15 +124,25 @@ def _stretches_away(records: PointRecords, limits: CutLimits) -> Stretches:
         return NO_STRETCHES
     first = int(records.slices.first.min())
     stop = int(records.slices.stop.max())
-    pretrigger = columns.pretrigger_mean[first:stop]
-    low, high = limits.pretrigger
-    is_outside = ~((pretrigger >= low) & (pretrigger <= high))
     return find_stretches_away(
         columns.time_ns[first:stop],
-        is_outside,
+        _find_outside(columns.pretrigger_mean[first:stop], limits.pretrigger),
         int(points.start_ns.min()),
         int(points.end_ns.max()),
     )
+
+
+def _find_outside(values: Float32Array, limits: Range) -> IntArray:
+    """Return the indices of values (pulse,) outside limits, or NaN.
+
+    Part by part: no array is as long as a scan.
+    """
+    outside = []
+    for first in range(0, len(values), PART):
+        part = values[first : first + PART]
+        is_inside = (part >= limits.low) & (part <= limits.high)
+        outside.append(np.flatnonzero(~is_inside) + first)
+    return np.concatenate(outside) if outside else np.empty(0, np.int64)
 
 
 def _subtract(
