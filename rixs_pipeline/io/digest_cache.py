@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.json_text import format_json, parse_json
@@ -30,6 +30,7 @@ _TAIL_BYTES = 1 << 12  # at the end of a file, by which a grown file is recognis
 Limits = tuple[int, int]  # first byte and the one after the last; or start and end, ns
 
 
+@reader()
 def digest_range(path: Path, limits: Limits) -> str:
     """Return the SHA-1 (hex) of a range of bytes; appended bytes do not change it.
 
@@ -52,30 +53,20 @@ def digest_range(path: Path, limits: Limits) -> str:
     InputError
         The file cannot be read, or ends before the range.
     """
-    return _digest_ranges(path, [limits])[0]
-
-
-@reader()
-def _digest_ranges(path: Path, ranges: Sequence[Limits]) -> list[str]:
-    """Return `digest_range` of several ranges of a file, which is opened once."""
-    with open_regular(path, FileKind.PULSES, buffering=0) as file:
-        return [_digest_open_file(file, path, limits) for limits in ranges]
-
-
-def _digest_open_file(file: BinaryIO, path: Path, limits: Limits) -> str:
     first, stop = limits
     digest = hashlib.sha1(usedforsecurity=False)
-    file.seek(first)
     missing_bytes = stop - first
-    while missing_bytes > 0:
-        chunk = file.read(min(_CHUNK_BYTES, missing_bytes))
-        if not chunk:
-            raise InputError(
-                f"{path}: truncated since it was first read ({missing_bytes} bytes "
-                f"missing before byte {stop}); copy it again"
-            )
-        digest.update(chunk)
-        missing_bytes -= len(chunk)
+    with open_regular(path, FileKind.PULSES, buffering=0) as file:
+        file.seek(first)
+        while missing_bytes > 0:
+            chunk = file.read(min(_CHUNK_BYTES, missing_bytes))
+            if not chunk:
+                raise InputError(
+                    f"{path}: truncated since it was first read ({missing_bytes} bytes "
+                    f"missing before byte {stop}); copy it again"
+                )
+            digest.update(chunk)
+            missing_bytes -= len(chunk)
     return digest.hexdigest()
 
 
@@ -132,7 +123,11 @@ class DigestCache:
         InputError
             The file cannot be read, or ends before the range.
         """
-        return self._digest_ranges(path, [limits])[0]
+        cached, key = self._current(path).ranges, _key(limits)
+        if key not in cached:
+            cached[key] = digest_range(path, limits)
+            self._has_changed = True
+        return cached[key]
 
     def digest_file(self, path: Path) -> str:
         """Return the digest of a whole file.
@@ -220,7 +215,8 @@ class DigestCache:
         missing = [window for window in windows if _key(window) not in cached]
         if missing:
             digests = self._digest_windows(path, missing)
-            self._add(cached, missing, digests)
+            cached.update(zip(map(_key, missing), digests, strict=True))
+            self._has_changed = True
         return [cached[_key(window)] for window in windows]
 
     def _digest_windows(self, path: Path, windows: Sequence[Limits]) -> list[str]:
@@ -238,25 +234,6 @@ class DigestCache:
             digest_values({"header": header, "records": _digest_window(file, window)})
             for window in windows
         ]
-
-    def _digest_ranges(self, path: Path, ranges: Sequence[Limits]) -> list[str]:
-        """Return digests of ranges of bytes; those not cached are read in one pass."""
-        cached = self._current(path).ranges
-        missing = [
-            limits for limits in dict.fromkeys(ranges) if _key(limits) not in cached
-        ]
-        if missing:
-            digests = _digest_ranges(path, missing)
-            self._add(cached, missing, digests)
-        return [cached[_key(limits)] for limits in ranges]
-
-    def _add(
-        self, cached: dict[str, str], limits: Sequence[Limits], digests: list[str]
-    ) -> None:
-        """Add digests to a table of the cache."""
-        keys = [_key(single) for single in limits]
-        cached.update(zip(keys, digests, strict=True))
-        self._has_changed = True
 
     def _current(self, path: Path) -> _FileDigests:
         """Return the cached digests that hold for a file as it is now."""
