@@ -13,6 +13,7 @@ import pytest
 from rixs_pipeline import open_product, paths
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus as products
+from rixs_pipeline.io import temporaries
 from rixs_pipeline.runner import run as runner
 from rixs_pipeline.stages.interval import compare_pixels
 from tests.conftest import AS_CALIBRATED
@@ -185,7 +186,7 @@ def test_disk_without_space_is_one_line(small, cli, monkeypatch):
 
     (small.out / "config.yaml").unlink()
     before = contents(small.out)
-    monkeypatch.setattr(products, "atomic_path", full)
+    monkeypatch.setattr(temporaries, "atomic_path", full)
     result = cli("extract", small.beamtime, "-o", small.out)
     assert (
         result.code == 3

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.npz import open_archive, read_array
 from rixs_pipeline.files.opening import FileKind, open_regular, reader
-from rixs_pipeline.io.nexus import atomic_path
+from rixs_pipeline.io.temporaries import atomic_path
 
 Kept = TypeVar("Kept")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.files.opening import FileKind, check_regular, read_bytes, reader
-from rixs_pipeline.io.nexus import atomic_path
+from rixs_pipeline.io.temporaries import atomic_path
 
 
 def write_table(

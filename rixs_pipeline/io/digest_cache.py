@@ -16,8 +16,8 @@ from rixs_pipeline.files.opening import FileKind, open_regular, read_bytes, read
 from rixs_pipeline.io.file_status import FileStatus, file_status
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.locks import locked
-from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.io.provenance import digest_values
+from rixs_pipeline.io.temporaries import atomic_path
 from rixs_pipeline.types import Outcome
 
 LOG = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.json_text import read_json
 from rixs_pipeline.files.opening import FileKind, named_errors
-from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.io.provenance import code_version, digest_values
+from rixs_pipeline.io.temporaries import atomic_path
 
 LOG = logging.getLogger(__name__)
 Found = TypeVar("Found")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ from rixs_pipeline.io.hdf5 import (
 )
 from rixs_pipeline.io.hdf5_writing import attach_scales, create_array, write_texts
 from rixs_pipeline.io.nexus_groups import NexusGroup, entry_groups, pfy_entry
-from rixs_pipeline.io.temporaries import temporary_path
+from rixs_pipeline.io.temporaries import atomic_path
 from rixs_pipeline.schema import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -47,22 +47,6 @@ PRODUCT_SUFFIXES = (".nxs", ".h5")  # photon lists are .h5
 KEPT_PRODUCTS = 2  # the calibrations before and after a scan: 8 MB each of 240 pixels
 FACTS = "facts"  # what run.json says of a product, as JSON
 SHOWN_FILES = 20  # of a folder that was to be opened as a product
-
-
-@contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder, renamed to `path` when the block ends.
-
-    When the block raises, the temporary file is deleted.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_path(path)
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
 
 
 def write_product(

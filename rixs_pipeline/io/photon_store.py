@@ -25,7 +25,7 @@ from rixs_pipeline.io.hdf5 import (
     text_array,
     text_value,
 )
-from rixs_pipeline.io.nexus import atomic_path
+from rixs_pipeline.io.temporaries import atomic_path
 from rixs_pipeline.schema import SCHEMA_VERSION
 
 PHOTON = np.dtype([("energy", "<f4"), ("point", "<i4"), ("pixel", "<i4")])

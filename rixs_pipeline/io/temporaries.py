@@ -7,7 +7,7 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,6 +24,22 @@ def temporary_path(path: Path) -> Path:
     """Return a hidden path beside `path`, which names this process."""
     owner = f"{_host()}+{os.getpid()}.{uuid4().hex[:8]}"
     return path.with_name(f".{path.name}.{owner}")
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder, renamed to `path` when the block ends.
+
+    When the block raises, the temporary file is deleted.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_path(path)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
 
 
 @contextmanager

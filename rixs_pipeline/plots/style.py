@@ -1,4 +1,4 @@
-"""Common look of all figures, and how they are saved.
+"""Common look of all figures, and the content of their files.
 
 Axes are placed in inches: a layout engine that measures every label takes longer than
 the rest of a figure. Neither pyplot, rcParams nor mathtext is used: their state is
@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -286,34 +284,27 @@ def use_plain_log_ticks(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def save_figure(figure: Figure, path: Path) -> Path:
-    """Write a figure as the suffix of its file says, whole or not at all.
+def encode_figure(figure: Figure, image_format: str) -> bytes:
+    """Draw a figure, and return the content of its file.
 
     Parameters
     ----------
     figure : Figure
         As `new_figure` makes it.
-    path : Path
-        `.png`, `.pdf` or `.svg`; its folder is created.
+    image_format : str
+        `png`, `pdf` or `svg`.
 
     Returns
     -------
-    Path
-        The same path.
+    bytes
+        The same each time.
     """
-    encode = _encode_png if path.suffix == ".png" else _encode_vectors
-    content = encode(figure, path.suffix.removeprefix("."))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    if image_format == "png":
+        return _encode_png(figure)
+    return _encode_vectors(figure, image_format)
 
 
-def _encode_png(figure: Figure, _: str) -> bytes:
+def _encode_png(figure: Figure) -> bytes:
     """Return the pixels of a figure as a PNG file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -326,7 +317,7 @@ def _encode_png(figure: Figure, _: str) -> bytes:
 
 
 def _encode_vectors(figure: Figure, image_format: str) -> bytes:
-    """Return a figure as a PDF or SVG file, the same bytes each time.
+    """Return a figure as a PDF or SVG file.
 
     Text can be edited: it is text in SVG files, and in PDF files its fonts are
     embedded as TrueType. Matplotlib has these options in rcParams only, which other

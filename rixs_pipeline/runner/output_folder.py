@@ -16,7 +16,7 @@ from rixs_pipeline.config.load import dump_config
 from rixs_pipeline.errors import UsageError
 from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.files.opening import open_appending
-from rixs_pipeline.io import nexus, provenance
+from rixs_pipeline.io import provenance, temporaries
 from rixs_pipeline.io.find_files import list_files
 from rixs_pipeline.io.locks import locked
 
@@ -196,5 +196,5 @@ def write_config(config: Config, out: Path) -> None:
     path = out / paths.RESOLVED_CONFIG
     if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
         return
-    with nexus.atomic_path(path) as temporary:
+    with temporaries.atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.files.opening import FileKind, open_appending, read_text
 from rixs_pipeline.io.digest_cache import DigestCache
 from rixs_pipeline.io.locks import locked
-from rixs_pipeline.io.nexus import atomic_path
+from rixs_pipeline.io.temporaries import atomic_path
 
 LOG = logging.getLogger(__name__)
 

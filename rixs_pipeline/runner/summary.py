@@ -11,7 +11,7 @@ from typing import Any
 from rixs_pipeline import paths
 from rixs_pipeline.errors import INTERNAL_ERROR, InputError, RunFailed
 from rixs_pipeline.files.json_text import format_json
-from rixs_pipeline.io import nexus, provenance
+from rixs_pipeline.io import provenance, temporaries
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.runner.last_lines import (
@@ -332,5 +332,5 @@ class Summary:
                     for name, reason in on_disk["failed"].items()
                     if name not in self.items
                 }
-            with nexus.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
+            with temporaries.atomic_path(self.out / paths.RUN_SUMMARY) as temporary:
                 temporary.write_text(format_json(content), encoding="utf-8")

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from rixs_pipeline.io import temporaries
-from rixs_pipeline.io.nexus import atomic_path
 from rixs_pipeline.io.temporaries import (
+    atomic_path,
     remove_orphans,
     temporary_folder,
     temporary_path,

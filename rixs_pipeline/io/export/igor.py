@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.io.export.spectrum import Spectrum
-from rixs_pipeline.io.nexus import atomic_path
+from rixs_pipeline.io.temporaries import atomic_path
 from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:

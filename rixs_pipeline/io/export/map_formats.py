@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rixs_pipeline.io.nexus import atomic_path
+from rixs_pipeline.io.temporaries import atomic_path
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -6,7 +6,8 @@ from pathlib import Path
 import h5py
 
 from rixs_pipeline.io.hdf5 import attribute_text
-from rixs_pipeline.io.nexus import BARE_DIMENSION, atomic_path
+from rixs_pipeline.io.nexus import BARE_DIMENSION
+from rixs_pipeline.io.temporaries import atomic_path
 
 # HDF5's own, of dimensions: they contain references to other parts of the file
 _SCALE_ATTRIBUTES = ("DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME")

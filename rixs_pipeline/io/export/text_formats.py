@@ -11,7 +11,7 @@ import numpy as np
 from rixs_pipeline import __version__
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.export.spectrum import Spectrum
-from rixs_pipeline.io.nexus import atomic_path
+from rixs_pipeline.io.temporaries import atomic_path
 from rixs_pipeline.paths import safe_name
 
 LOG = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError, RixsError
 from rixs_pipeline.files.json_text import read_json
 from rixs_pipeline.files.opening import FileKind, named_errors, one_line, open_regular
-from rixs_pipeline.io.nexus import atomic_path
+from rixs_pipeline.io.temporaries import atomic_path
 from rixs_pipeline.runner.cluster.queue import QueuedJob, has_queue, read_queue
 
 

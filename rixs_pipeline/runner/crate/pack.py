@@ -17,7 +17,7 @@ from rixs_pipeline.config.yaml_lines import read_yaml, write_yaml
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.files.json_text import read_json
 from rixs_pipeline.files.opening import FileKind, open_regular
-from rixs_pipeline.io import csv_tables, nexus
+from rixs_pipeline.io import csv_tables, nexus, temporaries
 from rixs_pipeline.io.compare_products import products
 from rixs_pipeline.runner.crate.contents import (
     CHECKSUMS,
@@ -73,7 +73,7 @@ def pack(out: Path, archive: Path) -> list[PackedFile]:
     _check_products(out)
     summary = dict(read_json(summary_path, FileKind.SUMMARY))
     started = _started(summary)
-    with nexus.atomic_path(archive) as temporary:
+    with temporaries.atomic_path(archive) as temporary:
         writer = _Writer(temporary, started)
         with writer.zip:
             for name, path in _files(out):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rixs_pipeline.io import provenance
+from rixs_pipeline.io.temporaries import atomic_path
 from rixs_pipeline.plots.options import (
     NO_OPTIONS,
     FigureOptions,
@@ -20,7 +21,7 @@ from rixs_pipeline.plots.options import (
     finish,
     using_options,
 )
-from rixs_pipeline.plots.style import save_figure
+from rixs_pipeline.plots.style import encode_figure
 from rixs_pipeline.stages.stage import FigureFiles
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ class PlannedFigure:
             texts = figure_texts(figure) if self.options.labels else ()
             finish(figure)
             for path in files:
-                save_figure(figure, path)
+                content = encode_figure(figure, path.suffix.removeprefix("."))
+                with atomic_path(path) as temporary:
+                    temporary.write_bytes(content)
         return texts
 
 

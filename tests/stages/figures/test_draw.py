@@ -1,11 +1,14 @@
 """Which figures are drawn again."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from rixs_pipeline.io import temporaries
 from rixs_pipeline.plots import style
 from rixs_pipeline.plots.options import FigureOptions
 from rixs_pipeline.stages.figures.draw import (
@@ -76,6 +79,38 @@ def test_a_further_format_does_not_draw_the_others_again(draw):
     assert draw(content(), both.digests, formats=("svg",)).digests.keys() == {
         "figures/map.svg"
     }
+
+
+def test_the_old_file_stays_when_drawing_fails(draw, tmp_path):
+    draw(content(), {})
+    path = tmp_path / "figures/map"
+    before = path.with_suffix(".png").read_bytes()
+
+    def plot_formula():
+        figure = plot()
+        figure.text(0.5, 0.5, "$no \\formula$")
+        return figure
+
+    with pytest.raises(ValueError, match="formula"):
+        draw_figures(
+            FigureTask(
+                tmp_path, lambda: [PlannedFigure(path, content(), plot_formula)], {}
+            )
+        )
+    assert [file.name for file in path.parent.iterdir()] == ["map.png"]
+    assert path.with_suffix(".png").read_bytes() == before
+
+
+def test_what_a_killed_process_left_is_removed(draw, tmp_path):
+    child = os.fork()
+    if not child:
+        Path.replace = lambda *_: os._exit(0)  # before the figure has its name
+        draw(content(), {})
+    os.waitpid(child, 0)
+    (left,) = (tmp_path / "figures").iterdir()
+    os.utime(left, (0, 0))
+    temporaries.remove_orphans(tmp_path)
+    assert not left.exists()
 
 
 def test_a_figure_with_changed_options_is_drawn_again(draw):
