@@ -42,7 +42,7 @@ from rixs_pipeline.stages.sample.configured_regions import (
     outlines_on_map,
     select_regions,
 )
-from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs
+from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs, map_range
 from rixs_pipeline.stages.sample.region_spectra import extract_and_check
 
 if TYPE_CHECKING:
@@ -91,21 +91,12 @@ class RixsAccessor:
         presets = ", ".join(select_regions(str(rixs_map.attrs["edge"]), None))
         return (
             f"RIXS map of {rixs_map.attrs['sample']} at {rixs_map.attrs['edge']}: "
-            f"{rixs_map['counts'].values.sum():,} photons, {self._ranges()}\n"
+            f"{rixs_map['counts'].values.sum():,} photons, {map_range(self._map)}\n"
             "spectra: pfy(low, high), spfy, ipfy, tfy(), xes(low, high), cut(energy), "
             "region(kind, ...)\n"
             "another map: compare(other, kind, ...)\n"
             "plots: plot_map(), plot_region(kind, ...)\n"
             f"regions of the edge by default: {presets}"
-        )
-
-    def _ranges(self) -> str:
-        """Return the number of points, and the energies that the map covers."""
-        incident = self._map["incident_energy"].values
-        edges = self._map["emission_energy_edges"].values
-        return (
-            f"{len(incident)} points {incident.min():.2f} to {incident.max():.2f} eV, "
-            f"emission {edges[0]:g} to {edges[-1]:g} eV"
         )
 
     def _has_bins(self, region: Region) -> bool:
@@ -406,7 +397,8 @@ class RixsAccessor:
         selected = select_regions(str(attributes["edge"]), configured)
         for name, region in selected.items():
             if not self._has_bins(region):
-                _warn(f"{name}: region contains no bin of the map: {self._ranges()}")
+                covered = map_range(self._map)
+                _warn(f"{name}: region contains no bin of the map: {covered}")
         scale = maps.ColourScale(colours)
         title = title or str(attributes.get("sample", ""))
         outlines = outlines_on_map(self._map, selected)
@@ -461,7 +453,7 @@ class RixsAccessor:
         spectrum = self.spectrum(kind, **options)
         if not spectrum["intensity"].size:
             raise ValueError(
-                f"{kind}: region contains no bin of the map: {self._ranges()}"
+                f"{kind}: region contains no bin of the map: {map_range(self._map)}"
             )
         if ax is None:
             return _shown(spectra.spectrum_figure(spectrum, title or kind))

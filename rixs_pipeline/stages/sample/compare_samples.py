@@ -112,7 +112,7 @@ def compare_maps(
             spectra[name], found = extract_and_check(rixs_map, region, inputs)
             findings += [f"{sample}, {name}: region {text}" for text in found]
             if not spectra[name]["intensity"].size:
-                raise ValueError(f"{name}: region contains no bin of the map")
+                raise ValueError(f"{name}: region {found[0]}")
         products[sample] = SampleProducts(rixs_map, spectra)
     first = next(iter(regions))
     return ComparedMaps(compare_region(products, comparison, regions, first), findings)

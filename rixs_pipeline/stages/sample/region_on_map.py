@@ -177,6 +177,16 @@ def region_on_map(
     return replace(on_map, region=region, line=line, line_test=line_test)
 
 
+def map_range(rixs_map: xr.Dataset) -> str:
+    """Return the number of points, and the energies that a map covers."""
+    incident = rixs_map["incident_energy"].values
+    edges = rixs_map["emission_energy_edges"].values
+    return (
+        f"{len(incident)} points {incident.min():.2f} to {incident.max():.2f} eV, "
+        f"emission {edges[0]:g} to {edges[-1]:g} eV"
+    )
+
+
 def emission_attributes(on_map: RegionOnMap) -> dict[str, str]:
     """Return which emission a region takes: its range, and lines of the edge's element.
 

@@ -26,6 +26,7 @@ from rixs_pipeline.stages.sample.region_on_map import (
     RegionOnMap,
     SpectrumInputs,
     emission_attributes,
+    map_range,
     region_on_map,
 )
 from rixs_pipeline.stages.sample.spectrum_checks import check_region
@@ -92,7 +93,7 @@ def extract_spectra(
             warnings.append(f"{label} has no spectrum: {error}")
             continue
         if dataset["intensity"].size == 0:
-            warnings.append(f"{label} has no spectrum: it contains no bin of the map")
+            warnings.append(f"{label} has no spectrum: it {findings[0]}")
             continue
         of_edge = edge_findings(dataset)  # one line for all regions, below
         warnings += [f"{label} {text}" for text in findings if text not in of_edge]
@@ -160,7 +161,7 @@ def extract_and_check(
     on_map = region_on_map(rixs_map, region, inputs)
     dataset = _extract(on_map)
     if not dataset["intensity"].size:
-        return dataset, ["contains no bin of the map"]
+        return dataset, [f"contains no bin of the map: {map_range(rixs_map)}"]
     findings = check_region(
         on_map.region, on_map.data, on_map.inputs, inputs.lines, on_map.line_test
     )

@@ -79,7 +79,10 @@ def test_a_region_outside_the_map_has_no_spectrum():
     }
     spectra = extract_spectra(rixs_map(), configured, "LMR-Co_L")
     assert list(spectra.by_region) == ["B"]
-    reason = "has no spectrum: it contains no bin of the map"
+    reason = (
+        "has no spectrum: it contains no bin of the map: 3 points 780.00 to 782.00 eV, "
+        "emission 500 to 503 eV"
+    )
     assert spectra.warnings == [
         f"LMR-Co_L: region 'A' {reason}",
         f"LMR-Co_L: region 'C' {reason}",
