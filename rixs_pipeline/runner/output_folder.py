@@ -1,5 +1,6 @@
 """The folder of the results: made, held, and the resolved config in it."""
 
+import errno
 import json
 import logging
 import os
@@ -22,6 +23,8 @@ from rixs_pipeline.io.locks import locked
 
 LOG = logging.getLogger(__name__)
 
+NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 def make_folder(out: Path, beamtime_path: Path) -> None:
     """Make the folder of the results.
@@ -36,7 +39,8 @@ def make_folder(out: Path, beamtime_path: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"{out}: cannot create the folder ({error.strerror}); choose another one"
+            f"{out}: cannot create the folder ({error.strerror}); choose another one "
+            "with -o"
         ) from error
 
 
@@ -112,14 +116,15 @@ def held(out: Path, config: Config, beamtime_path: Path) -> Iterator[None]:
     Raises
     ------
     UsageError
-        A reduction is running that makes other products.
+        The folder cannot be written to, or a reduction is running that makes other
+        products.
     """
     claim = {
         "program": provenance.code_version(),
         "beamtime": str(beamtime_path.resolve()),
         "config": config_digest(config),
     }
-    with open_appending(out / paths.OWNER_FILE) as file:
+    with _open_owner_file(out) as file:
         with locked(out):  # one process at a time decides
             if not _lock(file, exclusive=True):
                 file.seek(0)
@@ -128,6 +133,26 @@ def held(out: Path, config: Config, beamtime_path: Path) -> Iterator[None]:
                 _sign(file, claim)
             _lock(file, exclusive=False)
         yield
+
+
+def _open_owner_file(out: Path) -> TextIO:
+    """Open the file that says who holds the folder: the first one that is written.
+
+    Raises
+    ------
+    UsageError
+        The folder cannot be written to.
+    """
+    path = out / paths.OWNER_FILE
+    try:
+        return open_appending(path)
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        raise UsageError(
+            f"{out}: cannot write to the folder ({path.name}: {error.strerror}); "
+            "choose another one with -o"
+        ) from error
 
 
 def _sign(file: TextIO, claim: Mapping[str, str]) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -72,6 +73,28 @@ def test_a_link_is_not_written_to(tmp_path):
         ):
             pass
     assert precious.read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
+    def refuse(path, *_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("builtins.open", refuse)  # modes do not bind root
+    message = rf"^{tmp_path}: cannot write to the folder \(.*denied\); .* with -o$"
+    with (
+        pytest.raises(UsageError, match=message),
+        held(tmp_path, CONFIG, tmp_path / "beamtime"),
+    ):
+        pass
+
+
+def test_a_full_disk_is_no_wrong_folder(tmp_path, monkeypatch):
+    def refuse(path, *_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(OSError, match="No space"), held(tmp_path, CONFIG, tmp_path):
+        pass
 
 
 def test_the_resolved_config_can_be_loaded_again(tmp_path):
