@@ -401,7 +401,9 @@ def init(
 
     if out.exists() and not force:
         raise UsageError(f"{out}: file exists; choose another name or use --force")
-    out.write_text(initial_config(beamtime), encoding="utf-8")
+    text = initial_config(beamtime)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
     print(f"wrote {out}; edit it, then run: rixs-pipeline run {beamtime} -c {out}")
     return 0
 

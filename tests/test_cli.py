@@ -603,7 +603,16 @@ def test_init_writes_a_config_once(cli, small_beamtime, tmp_path):
         cli("init", small_beamtime, "-o", path, "--force").code == 0
         and path.read_text() == written
     )
-    assert cli("init", small_beamtime, "-o", tmp_path / "none" / "c.yaml").code == 3
+    below_a_file = path / "c.yaml"
+    assert cli("init", small_beamtime, "-o", below_a_file).code == 3
+
+
+def test_init_makes_missing_folders_as_other_verbs_do(cli, small_beamtime, tmp_path):
+    path = tmp_path / "a" / "b" / "config.yaml"
+    assert cli("init", small_beamtime, "-o", path).code == 0
+    assert "Co_PFY" in path.read_text()
+    assert cli("init", tmp_path / "none", "-o", tmp_path / "c" / "d.yaml").code != 0
+    assert not (tmp_path / "c").exists()
 
 
 def test_config_show_and_schema(cli, tmp_path):

@@ -84,7 +84,7 @@ def test_the_experiment_is_described(small, cli):
 
 
 def test_missing_authors_and_licence_are_reported(packed, reduced_small, tmp_path, cli):
-    result = cli("crate", reduced_small, "-o", tmp_path / "a.zip")
+    result = cli("crate", reduced_small, "-o", tmp_path / "new" / "a.zip")
     assert result.code == 0
     assert "set `experiment.users`" in result.err
     assert "set `experiment.licence`" in result.err
