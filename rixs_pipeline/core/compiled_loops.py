@@ -9,8 +9,8 @@ from numba.core.registry import cpu_target
 import rixs_pipeline.core.calibration.identification.assignment_kernels
 import rixs_pipeline.core.calibration.line_kernels
 import rixs_pipeline.core.calibration.pulse_kernels
-import rixs_pipeline.core.drift.piece_kernels
-import rixs_pipeline.core.drift.stretch_kernels
+import rixs_pipeline.core.drift.pixel_comparison.piece_kernels
+import rixs_pipeline.core.drift.pixel_comparison.stretch_kernels
 import rixs_pipeline.core.energy.correction_kernels
 import rixs_pipeline.core.maps.bin_kernel
 import rixs_pipeline.core.timing.band_kernels  # noqa: F401

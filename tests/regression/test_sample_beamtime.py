@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from rixs_pipeline import open_product
-from rixs_pipeline.core.drift import line_shifts
+from rixs_pipeline.core.drift.jumps import line_shifts
 from rixs_pipeline.simulate.truth import DetectorResponse, read_settings, true_map
 from tests.regression.recount import ns, read_off, recount
 

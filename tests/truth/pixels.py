@@ -23,8 +23,8 @@ import numpy as np
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
-from rixs_pipeline.core.drift.displaced_pixels import find_displaced
-from rixs_pipeline.core.drift.piece_counts import PieceCounts
+from rixs_pipeline.core.drift.pixel_comparison.displaced_pixels import find_displaced
+from rixs_pipeline.core.drift.pixel_comparison.piece_counts import PieceCounts
 from rixs_pipeline.io import nexus
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.simulate.beamtime import simulate

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rixs_pipeline.core.drift.baseline_jumps import find_usual_level
+from rixs_pipeline.core.drift.jumps.baseline_jumps import find_usual_level
 from rixs_pipeline.core.stats.robust import Range
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 

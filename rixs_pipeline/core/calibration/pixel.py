@@ -18,8 +18,8 @@ from rixs_pipeline.core.calibration.identification.peaks import (
     Peaks,
     find_peaks,
 )
-from rixs_pipeline.core.drift import hold_off
-from rixs_pipeline.core.drift.repeated_pulses import (
+from rixs_pipeline.core.drift.pulse_tails import hold_off
+from rixs_pipeline.core.drift.pulse_tails.repeated_pulses import (
     NO_REPEATED_PULSES,
     PulsePairs,
     RepeatedPulses,

@@ -49,7 +49,7 @@ from rixs_pipeline.core.calibration.pixel_status import (
     determine_pixel_statuses,
     misfit_probability,
 )
-from rixs_pipeline.core.drift.repeated_pulses import RepeatedPulses
+from rixs_pipeline.core.drift.pulse_tails.repeated_pulses import RepeatedPulses
 from rixs_pipeline.core.energy import corrections, curve_energy, layout
 from rixs_pipeline.core.gain import (
     MIN_LINES,

@@ -1,1 +1,1 @@
-"""Changes of the energy scale in time."""
+"""Changes of the energy scale in time, and pulses that others disturb."""

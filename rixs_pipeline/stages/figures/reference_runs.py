@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline import paths
-from rixs_pipeline.core.drift import line_shifts
+from rixs_pipeline.core.drift.jumps import line_shifts
 from rixs_pipeline.errors import UsageError
 from rixs_pipeline.io import nexus
 from rixs_pipeline.paths import FigureFolder

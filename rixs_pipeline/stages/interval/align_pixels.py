@@ -1,7 +1,8 @@
 """Align the pixels of a scan with each other, before its pulses are counted.
 
 A first pass over some of the points gives the emission spectrum of each pixel;
-`core.drift.pixel_alignment` finds the gains that bring these spectra together.
+`core.drift.pixel_comparison.pixel_alignment` finds the gains that bring these spectra
+together.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.core.drift import pixel_alignment
+from rixs_pipeline.core.drift.pixel_comparison import pixel_alignment
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.core.gain import EnergyRange
 from rixs_pipeline.core.maps import binning

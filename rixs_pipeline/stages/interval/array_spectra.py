@@ -1,6 +1,6 @@
 """The array in the pieces of a scan: its pixels, aligned with each other, as one.
 
-`core.drift.common_drift` finds the drift that keeps the lines of each sample at one
+`core.drift.common_drift.fit` finds the drift that keeps the lines of each sample at one
 place.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.drift.own_drifts import estimate_own_drifts
+from rixs_pipeline.core.drift.pixel_comparison.own_drifts import estimate_own_drifts
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.interval.align_pixels import AlignTask
@@ -93,7 +93,8 @@ def array_spectra(
     ArraySpectra
         Of the pixels that are used.
     """
-    from rixs_pipeline.core.drift import stretch_kernels  # numba: slow to import
+    # numba: slow to import
+    from rixs_pipeline.core.drift.pixel_comparison import stretch_kernels
 
     part_piece = coarse_pieces(task.piece)
     n_pieces = int(part_piece.max()) + 1

@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from rixs_pipeline.core.drift.displaced_pixels import Displacements, find_displaced
-from rixs_pipeline.core.drift.piece_counts import PieceCounts
+from rixs_pipeline.core.drift.pixel_comparison.displaced_pixels import (
+    Displacements,
+    find_displaced,
+)
+from rixs_pipeline.core.drift.pixel_comparison.piece_counts import PieceCounts
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.types import FloatArray, PixelState, PixelStatus
 

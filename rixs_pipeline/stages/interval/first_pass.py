@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rixs_pipeline.core.drift.piece_counts import PieceCounts
+from rixs_pipeline.core.drift.pixel_comparison.piece_counts import PieceCounts
 from rixs_pipeline.core.energy import later_calibration_share
 from rixs_pipeline.core.maps.binning import uniform_bins
 from rixs_pipeline.core.maps.kernel_arguments import (
@@ -56,7 +56,8 @@ def first_pass(task: AlignTask) -> FirstPass:
 
     A pixel that is not used has no counts.
     """
-    from rixs_pipeline.core.drift import piece_kernels  # numba: slow to import
+    # numba: slow to import
+    from rixs_pipeline.core.drift.pixel_comparison import piece_kernels
 
     coarse = coarse_pieces(task.piece)
     n_coarse = int(coarse.max(initial=-1)) + 1

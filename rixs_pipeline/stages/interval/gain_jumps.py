@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rixs_pipeline.core.calibration import cuts
-from rixs_pipeline.core.drift import gain_jumps, line_shifts
+from rixs_pipeline.core.drift.jumps import gain_jumps, line_shifts
 from rixs_pipeline.core.energy import energy
 from rixs_pipeline.core.maps import binning
 from rixs_pipeline.io.formats import off

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from rixs_pipeline.config.calibration import HiddenDriftConfig
-from rixs_pipeline.core.drift.drift_measurements import NO_HIDDEN_DRIFT, HiddenDrift
-from rixs_pipeline.core.drift.piece_shifts import PieceShifts
+from rixs_pipeline.core.drift.common_drift.measurements import (
+    NO_HIDDEN_DRIFT,
+    HiddenDrift,
+)
+from rixs_pipeline.core.drift.common_drift.piece_shifts import PieceShifts
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.interval.align_pixels import (

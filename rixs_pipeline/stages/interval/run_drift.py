@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rixs_pipeline.core.drift.drift_measurements import (
+from rixs_pipeline.core.drift.common_drift.measurements import (
     ReferenceDrift,
     ReferenceShifts,
     TimeOffsets,
     combine_pixels,
 )
-from rixs_pipeline.core.drift.line_shifts import line_shifts
+from rixs_pipeline.core.drift.jumps.line_shifts import line_shifts
 from rixs_pipeline.core.energy import (
     correction_derivatives,
     curve_covariance,

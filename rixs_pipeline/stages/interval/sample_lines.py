@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.drift.drift_measurements import Groups, LinePositions
-from rixs_pipeline.core.drift.piece_shifts import PieceShifts, measure_shifts
+from rixs_pipeline.core.drift.common_drift.measurements import Groups, LinePositions
+from rixs_pipeline.core.drift.common_drift.piece_shifts import (
+    PieceShifts,
+    measure_shifts,
+)
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.interval.array_spectra import ArraySpectra
 from rixs_pipeline.stages.interval.run_drift import at_energies

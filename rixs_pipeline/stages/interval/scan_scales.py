@@ -10,17 +10,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rixs_pipeline.core.drift.common_drift import (
+from rixs_pipeline.core.drift.common_drift.fit import (
     CommonDrift,
     ScaleStep,
     fit_common_drift,
 )
-from rixs_pipeline.core.drift.drift_measurements import (
+from rixs_pipeline.core.drift.common_drift.measurements import (
     REFERENCE_EV,
     HiddenDrift,
     Interval,
 )
-from rixs_pipeline.core.drift.piece_shifts import PieceShifts
+from rixs_pipeline.core.drift.common_drift.piece_shifts import PieceShifts
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.stages.interval.array_spectra import ArraySpectra

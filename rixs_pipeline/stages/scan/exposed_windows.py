@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rixs_pipeline.core.calibration.cuts import CutLimits
-from rixs_pipeline.core.drift.baseline_jumps import (
+from rixs_pipeline.core.drift.jumps.baseline_jumps import (
     NO_STRETCHES,
     Stretches,
     find_stretches_away,
@@ -91,7 +91,7 @@ def find_exposed_windows(
     """Find the windows in which a pixel is exposed.
 
     They are the points of the scan, without the stretches in which the baseline of the
-    pixel is away, see `core.drift.baseline_jumps`.
+    pixel is away, see `core.drift.jumps.baseline_jumps`.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.core.drift.drift_measurements import REFERENCE_EV
+from rixs_pipeline.core.drift.common_drift.measurements import REFERENCE_EV
 from rixs_pipeline.schema import RIXS_MAP, SCAN_MAP, Variables, labelled
 from rixs_pipeline.stages.interval.scan_scales import (
     LinePosition,

@@ -7,7 +7,7 @@ from scipy.interpolate import BSpline
 
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.calibration.reference_run import Calibration, calibrate_pixels
-from rixs_pipeline.core.drift import line_shifts
+from rixs_pipeline.core.drift.jumps import line_shifts
 from rixs_pipeline.core.energy import curve_energy, energy_at_any_time, layout
 from rixs_pipeline.types import PixelState, PixelStatus
 from tests.core.photons import ENERGY, OPTIONS, REFERENCE_LINES, SIX

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.drift.piece_counts import PieceCounts
+from rixs_pipeline.core.drift.pixel_comparison.piece_counts import PieceCounts
 from rixs_pipeline.stages.interval import compare_pixels as module
 from rixs_pipeline.stages.interval.align_pixels import AlignTask, spectrum_edges
 from rixs_pipeline.stages.interval.compare_pixels import CompareTask, compare_pixels

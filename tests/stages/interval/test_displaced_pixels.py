@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.drift.piece_counts import PieceCounts
+from rixs_pipeline.core.drift.pixel_comparison.piece_counts import PieceCounts
 from rixs_pipeline.stages.interval.displaced_pixels import mark_displaced
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.types import PixelState

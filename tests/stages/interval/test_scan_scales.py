@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rixs_pipeline.core.drift.common_drift import CommonDrift, ScaleStep
-from rixs_pipeline.core.drift.drift_measurements import ReferenceDrift
+from rixs_pipeline.core.drift.common_drift.fit import CommonDrift, ScaleStep
+from rixs_pipeline.core.drift.common_drift.measurements import ReferenceDrift
 from rixs_pipeline.stages.interval.array_spectra import ArraySpectra
 from rixs_pipeline.stages.interval.run_drift import RunDrift
 from rixs_pipeline.stages.interval.sample_lines import line_positions

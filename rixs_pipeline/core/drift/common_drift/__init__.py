@@ -1,0 +1,1 @@
+"""Drift that all pixels share, from line positions: equations, prior, posterior."""

@@ -1,0 +1,1 @@
+"""Pixels of a scan compared with each other by spectra of its pieces."""
