@@ -8,8 +8,10 @@ import gc
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
@@ -424,8 +426,26 @@ def _call_in_process(function: Callable[[Any], Any], value: Any) -> Any:
     """Call a function, then return the memory that it freed to the system."""
     try:
         return function(value)
+    except Exception as error:
+        if _arrives(error):
+            raise
+        failure = RuntimeError(f"{type(error).__name__}: {error}")
+        failure.add_note(traceback.format_exc())
     finally:
         release_freed_memory()
+    raise failure  # not from `error`, which would be sent with it where tblib is loaded
+
+
+def _arrives(error: Exception) -> bool:
+    """Return whether an exception can be sent to another process.
+
+    The pool counts one that cannot be unpickled as the death of all its processes.
+    """
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return False
+    return True
 
 
 def _initialise_worker(gc_thresholds: Sequence[int]) -> None:

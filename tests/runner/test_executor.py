@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -230,6 +231,30 @@ def test_a_dead_worker_is_replaced_and_its_work_done_again(
         "worker process died; starting a new one and repeating its tasks"
         in caplog.messages
     )
+
+
+class UnpicklableError(Exception):
+    """One of a library whose arguments are not those of its constructor."""
+
+    def __init__(self, text: str, number: int) -> None:
+        super().__init__(f"{text} {number}")
+
+
+def fail(number: int) -> int:
+    if number == 1:
+        raise UnpicklableError("broken", number)
+    return number
+
+
+def test_an_exception_that_cannot_be_unpickled_is_that_of_its_task(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with Executor(ExecutionConfig(scheduler="processes", workers=2)) as executor:
+        first, bad, last = executor.outcomes(fail, [0, 1, 2])
+    assert (first.unwrap(), last.unwrap()) == (0, 2)
+    assert str(bad.error) == "UnpicklableError: broken 1"
+    assert "in fail" in "".join(traceback.format_exception(bad.error))
+    assert not caplog.messages
 
 
 def test_work_that_kills_its_workers_is_given_up_in_one_line() -> None:
