@@ -31,6 +31,30 @@ def pixel_warnings(counted: CountedScan, live: EffectiveLiveTime) -> list[str]:
     ]
 
 
+def few_pixels_warning(counted: CountedScan, number: int | None) -> list[str]:
+    """Return a line if fewer pixels are used than `map.best_pixels` requests.
+
+    Parameters
+    ----------
+    counted
+        The scan with its counts.
+    number
+        Of pixels that are requested; None: all.
+
+    Returns
+    -------
+    list of str
+        At most one.
+    """
+    scan, n_used = counted.scan, int(counted.is_used.sum())
+    if number is None or scan.photon_list or n_used >= number:
+        return []
+    return [
+        f"{scan.name}: only {n_used} pixels are ok at {scan.edge}, `map.best_pixels` "
+        f"requests {number}; all of them used"
+    ]
+
+
 def baseline_corrections(counted: CountedScan) -> list[Correction]:
     """Return the corrections of the live time of pixels whose baseline was away."""
     counts = counted.counts

@@ -12,6 +12,7 @@ from rixs_pipeline.stages.scan.exposure_scale import (
     estimate_throughput,
 )
 from rixs_pipeline.stages.scan.incident_flux import read_flux, require_positive_flux
+from rixs_pipeline.stages.scan.pixel_warnings import few_pixels_warning
 from rixs_pipeline.stages.scan.scan_attributes import (
     check_elastic_trace,
     with_scan_attributes,
@@ -92,5 +93,9 @@ def map_content(
     dataset = with_scan_attributes(
         scan_map.dataset, counted, calibrations, context.reference_set
     )
-    warnings = [*scan_map.warnings, *check_elastic_trace(dataset, scan.name)]
+    warnings = [
+        *few_pixels_warning(counted, calibrations.best_pixels(scan)),
+        *scan_map.warnings,
+        *check_elastic_trace(dataset, scan.name),
+    ]
     return report_scan(dataset, counted, warnings)

@@ -18,19 +18,25 @@ CONFIG = {"map": {"emission": [500, 503], "step": 1.0}}
 class Calibrations:
     """Calibrations that know nothing of any pixel's response."""
 
+    def __init__(self, number):
+        self.number = number
+
     def tails(self, run):
         return NO_TAILS
 
     def resolution(self, run, dataset):
         return {}
 
+    def best_pixels(self, run):
+        return self.number
 
-def content(tmp_path, triggers, energies, config=None):
+
+def content(tmp_path, triggers, energies, config=None, best_pixels=None):
     run = scan(at=points(n=len(triggers[0])))
     counted = CountedScan(run, scan_counts(triggers), tuple(energies))
     context = make_context(tmp_path, [run], CONFIG | (config or {}))
     scale = ExposureScale(1.0, {1: 1.0, 3: 1.0})
-    return map_content(context, Calibrations(), scale, counted)
+    return map_content(context, Calibrations(best_pixels), scale, counted)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +73,17 @@ def test_an_excluded_point_is_not_used(tmp_path):
     config = {"beamtime": {"exclude": {"points": {1: [0]}}}}
     product = content(tmp_path, [[10, 20], [30, 40]], [GOOD, GOOD], config)
     assert product.facts["points_used"] == 1
+
+
+@pytest.mark.parametrize(("requested", "is_reported"), [(None, 0), (1, 0), (2, 1)])
+def test_fewer_pixels_than_requested_are_reported(tmp_path, requested, is_reported):
+    energies, triggers = [GOOD, PixelEnergy(NOISY)], [[10, 20], [30, 40]]
+    product = content(tmp_path, triggers, energies, best_pixels=requested)
+    lines = [line for line in product.warnings if "best_pixels" in line]
+    assert lines == is_reported * [
+        "scan0001: only 1 pixels are ok at Co_L, `map.best_pixels` requests 2; all of "
+        "them used"
+    ]
 
 
 def test_a_scan_without_usable_pixels_is_refused_with_the_reasons(tmp_path):
