@@ -83,6 +83,7 @@ class Executor:
         self._stack = ExitStack()
         self._pool: futures.Executor | None = None
         self._cluster: Cluster | None = None
+        self._is_starting = False
         self._has_worked = False
 
     def __enter__(self) -> Self:
@@ -187,6 +188,17 @@ class Executor:
         """Whether worker processes on this machine run already: they have had work."""
         return self.has_processes and self._has_worked
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a task can be handed out without a wait for processes to start."""
+        return self._has_worked or not self.has_processes
+
+    def start_processes(self) -> None:
+        """Start the worker processes, if there are any; this thread does not wait."""
+        if self.has_processes and not self._is_starting:
+            self._is_starting = True
+            self.start(_do_nothing, range(self.workers))
+
     def start(self, function: Callable[[Task], Any], tasks: Iterable[Task]) -> None:
         """Apply a function to tasks on a local pool; nobody asks what becomes of it.
 
@@ -211,17 +223,8 @@ class Executor:
 
     def warm_up(self) -> None:
         """Load the modules that worker processes share, while other work goes on."""
-        if not (self.has_processes and self.preload and HAS_FORKSERVER):
-            return
-        from multiprocessing import forkserver
-
-        # Ctrl-C while they are loaded is for this process alone
-        previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            forkserver.set_forkserver_preload(self.preload)
-            forkserver.ensure_running()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+        if self.has_processes and self.preload:
+            load_shared(self.preload)
 
     def _open(self, stack: ExitStack) -> None:
         """Set `_pool` or `_cluster`, and register what closes it."""
@@ -301,7 +304,6 @@ class Executor:
     ) -> "futures.Future[Any]":
         if not self._pool:
             raise RuntimeError("executor not open: use `with Executor(config) as ...:`")
-        self._has_worked = True
         try:
             if self.has_processes:
                 return self._pool.submit(_call_in_process, function, value)
@@ -310,6 +312,8 @@ class Executor:
             broken: futures.Future[Any] = futures.Future()
             broken.set_exception(error)
             return broken
+        finally:
+            self._has_worked = True
 
     def _collect(self, function: Callable[[Any], Any], running: "_Running") -> int:
         """Wait for a task, remove those that ended from `running`, return how many."""
@@ -391,6 +395,29 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
+def load_shared(modules: Sequence[str]) -> None:
+    """Start the process that loads modules, and of which others are forked then.
+
+    It is there once, with the modules of the first call.
+
+    Parameters
+    ----------
+    modules : sequence of str
+        Names for `import`.
+    """
+    if not HAS_FORKSERVER:
+        return
+    from multiprocessing import forkserver
+
+    # Ctrl-C while they are loaded is for this process alone
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.set_forkserver_preload(list(modules))
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
 def _never_combined(result: Any, _: Any) -> Any:
     """Combine the results of a single task, which needs no call."""
     return result
@@ -420,6 +447,10 @@ def end_with_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
+
+
+def _do_nothing(_: Any) -> None:
+    """Be the first task of a process."""
 
 
 def _call_in_process(function: Callable[[Any], Any], value: Any) -> Any:

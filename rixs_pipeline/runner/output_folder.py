@@ -6,17 +6,17 @@ import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.config.load import dump_config
-from rixs_pipeline.errors import UsageError
-from rixs_pipeline.files.json_text import parse_json
-from rixs_pipeline.files.opening import open_appending
+from rixs_pipeline.errors import InputError, UsageError
+from rixs_pipeline.files.json_text import parse_json, read_json
+from rixs_pipeline.files.opening import FileKind, open_appending
 from rixs_pipeline.io import provenance, temporaries
 from rixs_pipeline.io.find_files import list_files
 from rixs_pipeline.io.locks import locked
@@ -119,11 +119,7 @@ def held(out: Path, config: Config, beamtime_path: Path) -> Iterator[None]:
         The folder cannot be written to, or a reduction is running that makes other
         products.
     """
-    claim = {
-        "program": provenance.code_version(),
-        "beamtime": str(beamtime_path.resolve()),
-        "config": config_digest(config),
-    }
+    claim = _claim(config, beamtime_path)
     with _open_owner_file(out) as file:
         with locked(out):  # one process at a time decides
             if not _lock(file, exclusive=True):
@@ -153,6 +149,42 @@ def _open_owner_file(out: Path) -> TextIO:
             f"{out}: cannot write to the folder ({path.name}: {error.strerror}); "
             "choose another one with -o"
         ) from error
+
+
+def changes_since_last(out: Path, config: Config, beamtime_path: Path) -> list[str]:
+    """Return in what a reduction differs from the last one in a folder.
+
+    Parameters
+    ----------
+    out
+        The folder, which need not exist.
+    config
+        Resolved; its section `execution` does not count.
+    beamtime_path
+        The beamtime directory.
+
+    Returns
+    -------
+    list of str
+        Of `program`, `beamtime` and `config`; all of them if there was none.
+    """
+    holder: dict[str, Any] = {}
+    with suppress(InputError, TypeError, ValueError):  # none, or not whole
+        holder = dict(read_json(out / paths.OWNER_FILE, FileKind.SUMMARY))
+    return _changes(holder, _claim(config, beamtime_path))
+
+
+def _claim(config: Config, beamtime_path: Path) -> dict[str, str]:
+    """Return what those who share a folder have in common."""
+    return {
+        "program": provenance.code_version(),
+        "beamtime": str(beamtime_path.resolve()),
+        "config": config_digest(config),
+    }
+
+
+def _changes(holder: Mapping[str, Any], claim: Mapping[str, str]) -> list[str]:
+    return [name for name, value in claim.items() if holder.get(name) != value]
 
 
 def _sign(file: TextIO, claim: Mapping[str, str]) -> None:
@@ -198,7 +230,7 @@ def _check_same(out: Path, text: str, claim: Mapping[str, str]) -> None:
         holder = dict(parse_json(text.encode()))
     except (TypeError, ValueError):
         holder = {}
-    different = [name for name, value in claim.items() if holder.get(name) != value]
+    different = _changes(holder, claim)
     if not different:
         return
     who = ", ".join(

@@ -46,6 +46,9 @@ class Pipeline:
     context: RunContext
     summary: Summary
     freshness: Freshness
+    _postponed: list[tuple[Stage[Any], list[Product[Any]]]] = field(
+        default_factory=list
+    )
     _pending: list[Iterator[Result[Any]]] = field(default_factory=list)
     _n_pending: int = 0
 
@@ -70,6 +73,7 @@ class Pipeline:
                 release_freed_memory()
                 self.summary.add_time(stage_class.verb, time.perf_counter() - started)
         started = time.perf_counter()
+        self._start_postponed()
         if self._pending:
             while_drawing()
         self._record_pending()
@@ -93,13 +97,20 @@ class Pipeline:
         if not stale:
             return
         if with_figures:
-            self.context.figure_executor.warm_up()
-        results = stage.compute(stale)
+            self.context.figure_executor.start_processes()
         if stage.in_background:
-            self._pending.append(results)
-            self._n_pending += len(stale)
+            self._postponed.append((stage, stale))
         else:
-            self._record(results)
+            self._record(stage.compute(stale))
+        if self.context.figure_executor.is_ready:
+            self._start_postponed()
+
+    def _start_postponed(self) -> None:
+        """Start the work in the background, which may wait for processes to start."""
+        for stage, stale in self._postponed:
+            self._pending.append(stage.compute(stale))
+            self._n_pending += len(stale)
+        self._postponed.clear()
 
     def _record_pending(self) -> None:
         """Record what was made in the background, and show how much is left of it."""
@@ -148,6 +159,8 @@ class Pipeline:
         """Write products as they come, and record what became of them."""
         for result in results:
             interrupt.check()
+            if self.context.figure_executor.is_ready:
+                self._start_postponed()
             product = result.product
             with self._isolated(product, is_computed=True):
                 content = result.content.unwrap()

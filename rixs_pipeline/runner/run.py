@@ -7,13 +7,18 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.io import discovery
 from rixs_pipeline.io.log_copies import LogCopies
-from rixs_pipeline.io.runs import Beamtime, count_files
+from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.io.temporaries import remove_orphans
 from rixs_pipeline.progress import show_activity
 from rixs_pipeline.runner.options import Options, select_scans
-from rixs_pipeline.runner.output_folder import check_folder, held, make_folder
+from rixs_pipeline.runner.output_folder import (
+    changes_since_last,
+    check_folder,
+    held,
+    make_folder,
+)
 from rixs_pipeline.runner.session import Session
-from rixs_pipeline.stages.context import MANY_FILES
+from rixs_pipeline.runner.workers import load_early
 
 if TYPE_CHECKING:
     from rixs_pipeline.runner.summary import Summary
@@ -57,6 +62,8 @@ def run(
         beamtime_path, out = beamtime_path.absolute(), out.absolute()
     copies = LogCopies(out / paths.LOG_COPIES)
     session = session or Session()
+    if not options.dry_run:
+        _load_early(beamtime_path, config, out, options)
     with show_activity("reading logs"):
         logged = discovery.discover(
             beamtime_path, config.beamtime, copies, session.reader
@@ -83,11 +90,21 @@ def _reduce(
         execution = ExecutionConfig(scheduler="serial")
     workers, with_figures = session.workers, options.with_figures
     with workers.opened(execution, out, with_figures=with_figures) as executors:
-        # Processes load their modules while this one imports the stages, which takes as
-        # long as all before. Later reductions may have nothing for them to do.
-        is_first = not (out / paths.MEMO).exists()
-        if is_first and count_files(logged.runs) >= MANY_FILES:
-            executors.numbers.warm_up()
         from rixs_pipeline.runner.reduction import reduce_with
 
         return reduce_with(executors, logged, config, out, options, session)
+
+
+def _load_early(
+    beamtime_path: Path, config: Config, out: Path, options: Options
+) -> None:
+    """Load what processes share while this one reads logs and imports the stages.
+
+    That takes as long. A reduction like the last one may have nothing to make.
+    """
+    changes = changes_since_last(out, config, beamtime_path)
+    if changes:
+        is_new = changes != ["config"]
+        load_early(
+            config.execution, with_figures=options.with_figures, with_pulses=is_new
+        )

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 from rixs_pipeline import paths
 from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.config.execution import LOCAL_SCHEDULERS
-from rixs_pipeline.runner.executor import Executor, available_cores
+from rixs_pipeline.runner.executor import Executor, available_cores, load_shared
 
 # Modules that processes load once, together
 COUNTING = "rixs_pipeline.runner.preloaded_counting"
@@ -95,8 +95,7 @@ class Workers:
     def _new(
         self, execution: ExecutionConfig, logs: Path, with_figures: bool
     ) -> Executors:
-        # all processes are forked from one, and those that draw need no compiled loops
-        counting = (COUNTING, DRAWING) if with_figures else (COUNTING,)
+        counting = _counting(with_figures)
         few = self._enter(_with_scheduler(execution, "threads"), logs, counting)
         numbers = few
         if execution.scheduler == "auto" and few.workers > 1:
@@ -114,6 +113,33 @@ class Workers:
     def _close(self) -> None:
         self._open = None
         self._stack.close()
+
+
+def load_early(
+    execution: ExecutionConfig, *, with_figures: bool, with_pulses: bool
+) -> None:
+    """Load what worker processes share, before there is work for them.
+
+    Parameters
+    ----------
+    execution : ExecutionConfig
+        Scheduler and number of workers.
+    with_figures : bool
+        Whether figures are drawn.
+    with_pulses : bool
+        Whether pulses are counted.
+    """
+    if execution.scheduler != "auto" or (execution.workers or available_cores()) == 1:
+        return
+    if with_pulses:
+        load_shared(_counting(with_figures))
+    elif with_figures:
+        load_shared((DRAWING,))
+
+
+def _counting(with_figures: bool) -> tuple[str, ...]:
+    """Return the modules of processes that count; those that draw are forked, too."""
+    return (COUNTING, DRAWING) if with_figures else (COUNTING,)
 
 
 def _with_scheduler(execution: ExecutionConfig, of_auto: str) -> ExecutionConfig:

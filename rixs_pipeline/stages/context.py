@@ -35,8 +35,17 @@ class Executor(Protocol):
         """Whether worker processes on this machine run already."""
         ...
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a task can be handed out without a wait for processes to start."""
+        ...
+
     def warm_up(self) -> None:
         """Load what worker processes share, while other work goes on."""
+        ...
+
+    def start_processes(self) -> None:
+        """Start the worker processes, if there are any, while other work goes on."""
         ...
 
     def outcomes(

@@ -448,3 +448,22 @@ def test_work_is_not_started_on_a_closed_pool():
     with Executor(ExecutionConfig(scheduler="threads", workers=1)) as executor:
         pass
     executor.start(tenths, [1])
+
+
+def test_processes_start_while_this_thread_goes_on():
+    with Executor(ExecutionConfig(scheduler="processes", workers=2)) as executor:
+        assert not executor.is_ready
+        executor.start_processes()
+        executor.start_processes()
+        deadline = time.monotonic() + 60
+        while not executor.is_ready and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert executor.is_ready and executor.has_running_processes
+        assert results(executor.outcomes(tenths, [3])) == [tenths(3)]
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_without_processes_none_are_waited_for(scheduler):
+    with Executor(ExecutionConfig(scheduler=scheduler, workers=2)) as executor:
+        executor.start_processes()
+        assert executor.is_ready and not executor.has_running_processes

@@ -10,7 +10,12 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.config.load import load_config
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.runner.output_folder import held, make_folder, write_config
+from rixs_pipeline.runner.output_folder import (
+    changes_since_last,
+    held,
+    make_folder,
+    write_config,
+)
 
 CONFIG = Config.model_validate({"map": {"step": 0.6}})
 
@@ -95,6 +100,19 @@ def test_a_full_disk_is_no_wrong_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("builtins.open", refuse)
     with pytest.raises(OSError, match="No space"), held(tmp_path, CONFIG, tmp_path):
         pass
+
+
+def test_a_reduction_is_compared_with_the_last_one(tmp_path):
+    other, everything = Config(), ["program", "beamtime", "config"]
+    assert changes_since_last(tmp_path / "new", CONFIG, tmp_path) == everything
+    with held(tmp_path, CONFIG, tmp_path):
+        assert changes_since_last(tmp_path, CONFIG, tmp_path) == []
+    assert changes_since_last(tmp_path, CONFIG, tmp_path) == []
+    assert changes_since_last(tmp_path, other, tmp_path) == ["config"]
+    assert changes_since_last(tmp_path, CONFIG, tmp_path / "b") == ["beamtime"]
+    for text in ("", "{", "[1]", "null"):
+        (tmp_path / paths.OWNER_FILE).write_text(text)
+        assert changes_since_last(tmp_path, CONFIG, tmp_path) == everything
 
 
 def test_the_resolved_config_can_be_loaded_again(tmp_path):

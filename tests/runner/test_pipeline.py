@@ -7,6 +7,7 @@ from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.nexus import read_attributes
 from rixs_pipeline.runner import pipeline as module
+from rixs_pipeline.runner.executor import Executor
 from rixs_pipeline.runner.freshness import Freshness
 from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.pipeline import Pipeline
@@ -87,6 +88,13 @@ class Figures(Maps):
             yield Result(product, Outcome(files))
 
 
+class FiguresAtOnce(Figures):
+    """Handed out when they are computed, not when they are asked for."""
+
+    def compute(self, products):
+        return iter(list(super().compute(products)))
+
+
 class MapsAfterFigures(Maps):
     verb = "compare"
     names = ("later",)
@@ -130,6 +138,17 @@ def test_products_are_made_once(run, tmp_path):
     assert second.computed == second.executed == []
     assert second.items["a"] == first.items["a"] | {"status": "fresh"}
     assert second.warnings == first.warnings == [f"{n}: a warning" for n in "abc"]
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+def test_figures_wait_for_their_processes_and_nothing_else_does(
+    run, monkeypatch, is_ready
+):
+    monkeypatch.setattr(Executor, "is_ready", is_ready)
+    summary = run(FiguresAtOnce, MapsAfterFigures)
+    expected = ["a figures", "later"] if is_ready else ["later", "a figures"]
+    assert summary.computed == expected
+    assert summary.items["a figures"]["status"] == "done"
 
 
 def test_changed_options_or_force_make_products_again(run):

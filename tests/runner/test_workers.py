@@ -2,7 +2,7 @@ import pytest
 
 from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.runner import workers as module
-from rixs_pipeline.runner.workers import Workers
+from rixs_pipeline.runner.workers import COUNTING, DRAWING, Workers, load_early
 
 THREADS = ExecutionConfig(scheduler="threads", workers=1)
 
@@ -78,3 +78,25 @@ def test_auto_has_processes_for_much_work(tmp_path, scheduler, number, scheduler
     with Workers().opened(execution, tmp_path, with_figures=False) as (numbers, few, _):
         assert [numbers.config.scheduler, few.config.scheduler] == schedulers
         assert numbers.has_processes == (schedulers[0] == "processes")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "number", "with_figures", "with_pulses", "modules"),
+    [
+        ("auto", 2, True, True, [(COUNTING, DRAWING)]),
+        ("auto", 2, False, True, [(COUNTING,)]),
+        ("auto", 2, True, False, [(DRAWING,)]),
+        ("auto", 2, False, False, []),
+        ("auto", 1, True, True, []),
+        ("serial", None, True, True, []),
+        ("slurm", 8, True, True, []),
+    ],
+)
+def test_modules_are_loaded_early_for_processes_that_will_be_there(
+    monkeypatch, scheduler, number, with_figures, with_pulses, modules
+):
+    loaded = []
+    monkeypatch.setattr(module, "load_shared", loaded.append)
+    execution = ExecutionConfig(scheduler=scheduler, workers=number)
+    load_early(execution, with_figures=with_figures, with_pulses=with_pulses)
+    assert loaded == modules
