@@ -18,6 +18,7 @@ from rixs_pipeline.runner.last_lines import (
     group_by_kind,
     last_lines,
     summarise_kind,
+    warning_kind,
     with_name,
 )
 from rixs_pipeline.runner.options import Options
@@ -97,6 +98,7 @@ class Summary:
         self.previous = read(self.out)
         self.losses += self.beamtime.losses
         self._reported_kinds: set[str] = set()
+        self._failed_kinds: set[str] = set()
 
     @property
     def exit_code(self) -> int:
@@ -188,11 +190,13 @@ class Summary:
             self.warn(text)
 
     def add_failure(self, name: str, reason: str) -> None:
-        """Record a product that could not be made."""
+        """Record a product that could not be made; one of each kind is logged."""
         self.failed[name] = reason
         self.items[name] = {"status": "failed", "reason": reason}
         line = with_name(name, reason)
-        if not self.is_known(line):
+        kind = warning_kind(line)
+        if kind not in self._failed_kinds and not self.is_known(line):
+            self._failed_kinds.add(kind)
             log.error("%s", line)
 
     def drawn_figures(self) -> dict[str, dict[str, str]]:

@@ -124,10 +124,13 @@ def test_corrections_are_in_run_json(summary):
     assert str(correction) == "scan0001: clock offset 1 +- 0.1 s (`a.b`)"
 
 
-def test_a_failure_is_one_line_that_names_the_run_once(summary, caplog):
+def test_failures_of_one_kind_are_one_line_that_names_the_run_once(summary, caplog):
     summary.add_failure("scan0002", "scan0002: no pulses")
     summary.add_failure("scan0003", "no pulses")
-    assert caplog.messages == ["scan0002: no pulses", "scan0003: no pulses"]
+    summary.add_failure("scan0004", "scan0004: no usable pixel (dead)")
+    first_of_each_kind = ["scan0002: no pulses", "scan0004: no usable pixel (dead)"]
+    assert caplog.messages == first_of_each_kind
+    assert "lost: scan0002: no pulses [and 1 more: scan0003]" in summary.text()
 
 
 def test_a_warning_is_reported_once(summary, caplog):

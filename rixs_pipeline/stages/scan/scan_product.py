@@ -1,5 +1,7 @@
 """The product of a scan: its map."""
 
+from collections import Counter
+
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
@@ -20,6 +22,15 @@ from rixs_pipeline.stages.scan.scan_attributes import (
 from rixs_pipeline.stages.scan.scan_map import make_scan_map
 from rixs_pipeline.stages.scan.scan_report import report_scan
 from rixs_pipeline.stages.stage import Content
+
+
+def _main_reason(counted: CountedScan) -> str:
+    """Return why most of the pixels are not used; live ones if there are any."""
+    statuses = [energy.status for energy in counted.energies]
+    live = [status for status in statuses if status.state.is_live]
+    counts = Counter(map(str, live or statuses)).most_common()
+    reason = counts[0][0] if counts else ""
+    return f"most of them: {reason}" if len(counts) > 1 else reason
 
 
 def find_throughput(
@@ -77,9 +88,7 @@ def map_content(
     scan = counted.scan
     is_used = counted.is_used
     if not is_used.any():
-        reasons = sorted({str(energy.status) for energy in counted.energies})
-        listed = "; ".join(reasons[:3])
-        raise RunFailed(f"{scan.name}: no usable pixel ({listed})")
+        raise RunFailed(f"{scan.name}: no usable pixel ({_main_reason(counted)})")
     if not counted.counts.triggers[is_used].any():
         raise RunFailed(
             f"{scan.name}: no pulses during its points; check its times and pulse files"

@@ -8,10 +8,13 @@ from rixs_pipeline.stages.interval.response_tail import NO_TAILS
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.exposure_scale import ExposureScale
 from rixs_pipeline.stages.scan.scan_product import map_content
+from rixs_pipeline.types import PixelState, PixelStatus
 from tests.stages.builders import NOISY, points, scan
 from tests.stages.contexts import make_context, numbered_scan
 from tests.stages.scan.counts import GOOD, scan_counts
 
+DEAD = PixelStatus(PixelState.DEAD)
+WRONG = PixelStatus(PixelState.MISASSIGNED)
 CONFIG = {"map": {"emission": [500, 503], "step": 1.0}}
 
 
@@ -86,10 +89,22 @@ def test_fewer_pixels_than_requested_are_reported(tmp_path, requested, is_report
     ]
 
 
-def test_a_scan_without_usable_pixels_is_refused_with_the_reasons(tmp_path):
-    energies = [PixelEnergy(NOISY), PixelEnergy(NOISY)]
-    with pytest.raises(RunFailed, match=r"scan0001: no usable pixel \(noisy\)"):
-        content(tmp_path, [[10, 20], [30, 40]], energies)
+@pytest.mark.parametrize(
+    ("statuses", "reason"),
+    [
+        ([NOISY, NOISY], "noisy"),
+        ([DEAD, NOISY], "noisy"),  # only live pixels count
+        ([DEAD, DEAD], "dead"),
+        ([WRONG, NOISY, NOISY], "most of them: noisy"),
+    ],
+)
+def test_a_scan_without_usable_pixels_is_refused_with_the_main_reason(
+    tmp_path, statuses, reason
+):
+    energies = [PixelEnergy(status) for status in statuses]
+    triggers = [[10, 20]] * len(energies)
+    with pytest.raises(RunFailed, match=rf"scan0001: no usable pixel \({reason}\)$"):
+        content(tmp_path, triggers, energies)
 
 
 def test_a_scan_without_pulses_is_refused(tmp_path):
