@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rixs_pipeline import __version__, interrupt
+from rixs_pipeline import __version__, bus_error, interrupt
 from rixs_pipeline.errors import INTERNAL_ERROR, InputError, RixsError, UsageError
 from rixs_pipeline.runner import array_libraries
 
@@ -133,6 +133,7 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):  # names of files may have any bytes
             stream.reconfigure(errors="backslashreplace")
     interrupt.install()
+    bus_error.install()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()  # a closed pipe (`| head`) shows here, not at exit

@@ -12,7 +12,16 @@ PACKAGE = Path(__file__).parent.parent / "rixs_pipeline"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # what every layer may use
-FOUNDATION = {"schema", "errors", "paths", "types", "progress", "interrupt", "__init__"}
+FOUNDATION = {
+    "schema",
+    "errors",
+    "paths",
+    "types",
+    "progress",
+    "interrupt",
+    "bus_error",
+    "__init__",
+}
 # layer, a module or folder at the top of the package -> the other layers that it may
 # import besides the foundation
 ALLOWED: dict[str, set[str]] = {
@@ -33,6 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "progress": set(),
     "interrupt": set(),
+    "bus_error": {"errors"},
     "accessor": {"accessor_arguments", "core", "plots", "io", "config", "stages"},
     "accessor_arguments": {"config"},
     "xarray_plugin": {"io", "accessor"},

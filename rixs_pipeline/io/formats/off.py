@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from rixs_pipeline import bus_error
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.files.opening import FileKind, one_line, open_regular, reader
@@ -263,6 +264,7 @@ def _map(path: Path, status: os.stat_result) -> OffFile:
     header = read_header(path)
     if header.n_records == 0:
         return OffFile(header, np.empty(0, header.record_dtype))
+    bus_error.note_size(path, status.st_size)
     # the file may have grown since: map the records that the header counted
     end = header.data_offset + header.n_records * header.record_dtype.itemsize
     with open_regular(path, FileKind.PULSES) as file:
