@@ -12,8 +12,8 @@ from rixs_pipeline.files.opening import one_line
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages.figures.missing_labels import missing_labels
-from rixs_pipeline.stages.sample.compare_samples import is_requested
 from rixs_pipeline.stages.sample.configured_regions import (
+    is_requested,
     resolve_regions,
     select_regions,
 )

@@ -6,7 +6,6 @@ The results do not depend on it.
 import functools
 import gc
 import logging
-import multiprocessing
 import os
 import pickle
 import signal
@@ -42,7 +41,6 @@ Progress = Callable[
 TASKS_AHEAD = 2  # tasks a worker that are handed out, so that none waits for the next
 MAX_DEATHS = 3  # of workers over one task, after which the task counts as the cause
 POLL_S = 0.2  # at most this long between two looks for Ctrl-C
-HAS_FORKSERVER = "forkserver" in multiprocessing.get_all_start_methods()
 
 log = logging.getLogger("rixs_pipeline")
 
@@ -81,7 +79,9 @@ class Executor:
         if config.scheduler == "serial":
             self.workers = 1
         self._stack = ExitStack()
-        self._pool: futures.Executor | None = None
+        self._pool: futures.Executor | None = None  # of processes: when it is used
+        self._is_open = False
+        self._opening = threading.Lock()
         self._cluster: Cluster | None = None
         self._is_starting = False
         self._has_worked = False
@@ -181,7 +181,7 @@ class Executor:
     @property
     def has_processes(self) -> bool:
         """Whether the workers are processes on this machine."""
-        return isinstance(self._pool, futures.ProcessPoolExecutor)
+        return self._is_open and self.config.scheduler == "processes"
 
     @property
     def has_running_processes(self) -> bool:
@@ -229,8 +229,8 @@ class Executor:
     def _open(self, stack: ExitStack) -> None:
         """Set `_pool` or `_cluster`, and register what closes it."""
         if self.config.scheduler in LOCAL_SCHEDULERS:
-            self._pool = self._new_pool()
-            stack.callback(self._shut_down)
+            self._is_open = True
+            stack.callback(self._close_pool)
         else:
             array_libraries.show()
             from rixs_pipeline.runner.cluster.dask_cluster import Cluster
@@ -238,9 +238,14 @@ class Executor:
             self._cluster = Cluster(self.config, self.workers, self.logs, stack)
             self.workers = self._cluster.workers
 
+    def _close_pool(self) -> None:
+        self._is_open = False
+        self._shut_down()
+
     def _shut_down(self) -> None:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
+            self._pool = None
 
     def _new_pool(self) -> futures.Executor:
         if self.config.scheduler == "serial":
@@ -248,7 +253,9 @@ class Executor:
         if self.config.scheduler == "threads":
             return futures.ThreadPoolExecutor(self.workers)
         # never fork this process: it would copy HDF5's lock and open files
-        can_share = bool(self.preload) and HAS_FORKSERVER
+        import multiprocessing  # with `ProcessPoolExecutor`, 50 ms
+
+        can_share = bool(self.preload) and has_forkserver()
         context = multiprocessing.get_context("forkserver" if can_share else "spawn")
         return futures.ProcessPoolExecutor(
             self.workers,
@@ -299,15 +306,21 @@ class Executor:
         submit_more()
         return results()
 
+    def _open_pool(self) -> futures.Executor:
+        if not self._is_open:
+            raise RuntimeError("executor not open: use `with Executor(config) as ...:`")
+        with self._opening:  # `start` hands out tasks in another thread
+            self._pool = self._pool or self._new_pool()
+            return self._pool
+
     def _submit(
         self, function: Callable[[Any], Any], value: Any
     ) -> "futures.Future[Any]":
-        if not self._pool:
-            raise RuntimeError("executor not open: use `with Executor(config) as ...:`")
+        pool = self._open_pool()
         try:
             if self.has_processes:
-                return self._pool.submit(_call_in_process, function, value)
-            return self._pool.submit(function, value)
+                return pool.submit(_call_in_process, function, value)
+            return pool.submit(function, value)
         except futures.BrokenExecutor as error:  # as if the worker died a moment later
             broken: futures.Future[Any] = futures.Future()
             broken.set_exception(error)
@@ -349,7 +362,6 @@ class Executor:
             )
         log.warning("worker process died; starting a new one and repeating its tasks")
         self._shut_down()
-        self._pool = self._new_pool()
 
 
 class _SerialPool(futures.Executor):
@@ -388,6 +400,13 @@ class _Task:
 _Running = dict["futures.Future[Any]", _Task]
 
 
+def has_forkserver() -> bool:
+    """Whether processes can be forked from one that has loaded what they need."""
+    import multiprocessing
+
+    return "forkserver" in multiprocessing.get_all_start_methods()
+
+
 def available_cores() -> int:
     """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -405,7 +424,7 @@ def load_shared(modules: Sequence[str]) -> None:
     modules : sequence of str
         Names for `import`.
     """
-    if not HAS_FORKSERVER:
+    if not has_forkserver():
         return
     from multiprocessing import forkserver
 
@@ -438,6 +457,8 @@ def _tasks(
 
 def end_with_parent() -> None:
     """End this process when the one that started it has ended, even if killed."""
+    import multiprocessing
+
     parent = multiprocessing.parent_process()
 
     def follow() -> None:

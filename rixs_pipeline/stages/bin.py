@@ -15,8 +15,6 @@ from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.interval.surrounding_calibrations import (
     SurroundingCalibrations,
 )
-from rixs_pipeline.stages.scan.calibrated_photons import photon_content
-from rixs_pipeline.stages.scan.count_scans import count_scans
 from rixs_pipeline.stages.scan.exposure_scale import (
     ExposureScale,
     Throughput,
@@ -24,7 +22,6 @@ from rixs_pipeline.stages.scan.exposure_scale import (
     read_throughput,
 )
 from rixs_pipeline.stages.scan.incident_flux import find_blanks, find_i0_reference
-from rixs_pipeline.stages.scan.scan_product import find_throughput, map_content
 from rixs_pipeline.stages.stage import Content, Product, Result, Stage
 from rixs_pipeline.types import Outcome
 
@@ -187,6 +184,10 @@ class Bin(Stage[Run | PhotonStore]):
         A leading scan without a fresh map is counted too: the throughput of the pixels
         comes from it.
         """
+        from rixs_pipeline.stages.scan.calibrated_photons import photon_content
+        from rixs_pipeline.stages.scan.count_scans import count_scans
+        from rixs_pipeline.stages.scan.scan_product import find_throughput
+
         maps, stores = {}, {}
         for product in products:
             if isinstance(product.source, PhotonStore):
@@ -250,6 +251,8 @@ class Bin(Stage[Run | PhotonStore]):
             yield {name: folder / name for name in stores}
 
     def _map_content(self, throughput: Outcome[Throughput], counted: Any) -> Content:
+        from rixs_pipeline.stages.scan.scan_product import map_content
+
         scale = ExposureScale(
             self.i0_reference or 1.0, throughput.unwrap(), self.blanks
         )

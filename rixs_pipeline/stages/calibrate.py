@@ -16,8 +16,6 @@ from rixs_pipeline.stages.corrections import (
 from rixs_pipeline.stages.facts import PixelCount, calibration_facts
 from rixs_pipeline.stages.measurement import measurement_attributes
 from rixs_pipeline.stages.record_defects import describe_record_defects
-from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
-from rixs_pipeline.stages.reference.calibration_warnings import calibration_warnings
 from rixs_pipeline.stages.reference.parked_elastic import (
     ENERGY,
     ERRORS,
@@ -74,6 +72,8 @@ class Calibrate(Stage[Run]):
 
     def compute(self, products: Sequence[Product[Run]]) -> Iterator[Result[Run]]:
         """Calibrate the reference runs side by side."""
+        from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
+
         task = partial(
             calibrate_run,
             reference=self.context.reference_set,
@@ -94,6 +94,10 @@ class Calibrate(Stage[Run]):
                 yield Result(product, dataset.then(partial(self._content, product)))
 
     def _content(self, product: Product[Run], dataset: Any) -> Content:
+        from rixs_pipeline.stages.reference.calibration_warnings import (
+            calibration_warnings,
+        )
+
         run, name = product.source, product.name
         dataset = dataset.assign_attrs(clock_attributes(run))
         dataset = dataset.assign_attrs(measurement_attributes([run]))

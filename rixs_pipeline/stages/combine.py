@@ -16,10 +16,7 @@ from rixs_pipeline.stages.flux.beamtime_flux import (
     BeamtimeVerdict,
     sample_loss,
 )
-from rixs_pipeline.stages.flux.compare_passes import compare_pass_flux
-from rixs_pipeline.stages.flux.compare_readings import compare_readings, scale_readings
 from rixs_pipeline.stages.measurement import assign_measurement
-from rixs_pipeline.stages.sample import combine_scans, passes
 from rixs_pipeline.stages.sample.pass_maps import PassMaps
 from rixs_pipeline.stages.stage import Content, Product, StageOfTasks, dataset_writer
 
@@ -55,6 +52,13 @@ class CombineTask:
 
     def __call__(self) -> Content:
         """Test the passes against each other and add them."""
+        from rixs_pipeline.stages.flux.compare_passes import compare_pass_flux
+        from rixs_pipeline.stages.flux.compare_readings import (
+            compare_readings,
+            scale_readings,
+        )
+        from rixs_pipeline.stages.sample import combine_scans, passes
+
         name, group, config = self.name, self.group, self.config
         normalise = config.normalise
         flux = compare_pass_flux(

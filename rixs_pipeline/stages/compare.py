@@ -11,8 +11,7 @@ from rixs_pipeline.config import Comparison
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import nexus
 from rixs_pipeline.stages.measurement import assign_measurement
-from rixs_pipeline.stages.sample import compare_samples
-from rixs_pipeline.stages.sample.configured_regions import select_regions
+from rixs_pipeline.stages.sample.configured_regions import is_requested, select_regions
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
 from rixs_pipeline.types import Edge
 
@@ -71,6 +70,8 @@ class Compare(Stage[EdgeComparison]):
 
     def compute_product(self, product: Product[EdgeComparison]) -> Content:
         """Test every sample against the first one, region by region."""
+        from rixs_pipeline.stages.sample import compare_samples
+
         out, comparison = self.context.out, product.source
         edge, name = comparison.edge, product.path.stem
         sources = {
@@ -104,4 +105,4 @@ class Compare(Stage[EdgeComparison]):
         energies = np.concatenate([scan.points.incident_energy for scan in scans])
         limits = float(np.nanmin(energies)), float(np.nanmax(energies))
         regions = select_regions(edge, self.context.config.regions)
-        return compare_samples.is_requested(comparison, regions, limits)
+        return is_requested(comparison, regions, limits)

@@ -13,8 +13,7 @@ from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import SampleEdge
 from rixs_pipeline.stages.corrections import spectrum_corrections
 from rixs_pipeline.stages.measurement import assign_measurement
-from rixs_pipeline.stages.sample import configured_regions, region_spectra
-from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs
+from rixs_pipeline.stages.sample import configured_regions
 from rixs_pipeline.stages.stage import Content, Product, StageOfTasks, dataset_writer
 
 
@@ -31,6 +30,9 @@ class ExtractTask:
 
     def __call__(self) -> Content:
         """Extract the spectra of all regions."""
+        from rixs_pipeline.stages.sample import region_spectra
+        from rixs_pipeline.stages.sample.region_on_map import SpectrumInputs
+
         name, config = self.name, self.config
         rixs_map = nexus.read_entry(self.map_path)
         blanks = {

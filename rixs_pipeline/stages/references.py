@@ -8,9 +8,6 @@ from rixs_pipeline.stages.interval.surrounding_calibrations import (
     find_usable_calibrations,
     read_calibration,
 )
-from rixs_pipeline.stages.reference.parked_elastic import parked_line_moves
-from rixs_pipeline.stages.reference.reference_checks import reference_checks
-from rixs_pipeline.stages.reference.reference_table import reference_table
 from rixs_pipeline.stages.stage import Content, Product, Stage, table_writer
 
 
@@ -38,6 +35,10 @@ class ReferenceTable(Stage[None]):
 
     def compute_product(self, product: Product[None]) -> Content:
         """Compare the lines of all calibrations with the reference set."""
+        from rixs_pipeline.stages.reference.parked_elastic import parked_line_moves
+        from rixs_pipeline.stages.reference.reference_checks import reference_checks
+        from rixs_pipeline.stages.reference.reference_table import reference_table
+
         calibrations = [read_calibration(path) for path in self._calibrations()]
         curve = self.context.config.calibration.curve
         table = reference_table(calibrations, curve)

@@ -3,6 +3,9 @@
 A stage says, in this order, which products it makes, the config options and the inputs
 that each depends on, and how it is computed. Whether a product is fresh, what happens
 when it fails, and how it gets to disk is the runner's business.
+
+Every reduction loads all stages, and most make little: a stage imports what it computes
+with in the functions that compute.
 """
 
 from abc import ABC, abstractmethod

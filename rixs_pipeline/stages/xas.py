@@ -14,13 +14,7 @@ from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import nexus
 from rixs_pipeline.schema import POINT_USED
 from rixs_pipeline.stages.context import SampleEdge
-from rixs_pipeline.stages.flux.compare_readings import usable_readings
 from rixs_pipeline.stages.measurement import assign_measurement
-from rixs_pipeline.stages.sample.absorption_spectra import (
-    absorption_spectra,
-    is_pre_edge_linear,
-    select_pfy,
-)
 from rixs_pipeline.stages.stage import Content, Product, Stage, dataset_writer
 from rixs_pipeline.types import Edge, FloatArray
 
@@ -61,6 +55,12 @@ class Xas(Stage[SampleEdge]):
 
     def compute_product(self, product: Product[SampleEdge]) -> Content:
         """Normalise the readings of the scans and the first PFY of the map."""
+        from rixs_pipeline.stages.flux.compare_readings import usable_readings
+        from rixs_pipeline.stages.sample.absorption_spectra import (
+            absorption_spectra,
+            select_pfy,
+        )
+
         out, group = self.context.out, product.source
         pfy = select_pfy(nexus.iterate_entries(group.spectra_path(out)))
         left_out = self._left_out(group, "left_out")
@@ -115,6 +115,10 @@ class Xas(Stage[SampleEdge]):
         }
 
         def find() -> bool:
+            from rixs_pipeline.stages.sample.absorption_spectra import (
+                is_pre_edge_linear,
+            )
+
             energies = [self._usable_energies(group) for group in groups]
             return is_pre_edge_linear(Edge(edge), config, energies)
 

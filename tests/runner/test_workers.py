@@ -29,7 +29,7 @@ def test_executors_are_kept_until_an_error(tmp_path):
     assert first is second
     assert third is not second
     with pytest.raises(RuntimeError):  # closed
-        third.numbers._pool.submit(abs, -1)
+        third.numbers.outcomes(abs, [-1])
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_the_leading_scan_is_counted_again_only_where_it_has_to_be(
         counted.extend(scan.name for scan in scans)
         return count_scans(context, calibrations, scans, **options)
 
-    monkeypatch.setattr("rixs_pipeline.stages.bin.count_scans", record)
+    monkeypatch.setattr("rixs_pipeline.stages.scan.count_scans.count_scans", record)
     summary = small.run(until="bin", scans="2")
     assert summary.executed == ["scans/scan0002.nxs"]
     assert counted == ([] if lead_is_there else ["scan0001"]) + ["scan0002"]

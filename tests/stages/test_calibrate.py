@@ -4,6 +4,7 @@ import pytest
 from rixs_pipeline import paths
 from rixs_pipeline.stages import calibrate as module
 from rixs_pipeline.stages.calibrate import Calibrate
+from rixs_pipeline.stages.reference import calibrate_run as calibrate_run_module
 from rixs_pipeline.stages.references import ReferenceTable
 from tests.stages.builders import calibration
 from tests.stages.contexts import make_context, numbered_scan, reference_run
@@ -85,7 +86,7 @@ def test_a_reference_run_without_good_pixels_is_reported(
         values |= {"cut_counts": cuts, "cut": names, "line_name": lines}
         return product.assign(values | offsets)
 
-    monkeypatch.setattr(module, "calibrate_run", calibrate_run)
+    monkeypatch.setattr(calibrate_run_module, "calibrate_run", calibrate_run)
     stage = calibrate(tmp_path)
     (result,) = stage.compute(stage.products()[:1])
     content = result.content.unwrap()
@@ -98,7 +99,7 @@ def test_a_reference_run_that_fails_does_not_stop_the_others(tmp_path, monkeypat
     def calibrate_run(run, reference, config, emission):
         raise OSError(f"{run.name} cannot be read")
 
-    monkeypatch.setattr(module, "calibrate_run", calibrate_run)
+    monkeypatch.setattr(calibrate_run_module, "calibrate_run", calibrate_run)
     stage = calibrate(tmp_path)
     errors = [str(r.content.error) for r in stage.compute(stage.products())]
     assert errors == ["cal0000 cannot be read", "cal0005 cannot be read"]
@@ -111,7 +112,7 @@ def test_what_receives_results_is_imported_before_there_are_any(tmp_path, monkey
         events.append(run.name)
         raise OSError
 
-    monkeypatch.setattr(module, "calibrate_run", calibrate_run)
+    monkeypatch.setattr(calibrate_run_module, "calibrate_run", calibrate_run)
     monkeypatch.setattr(module, "import_module", events.append)
     stage = calibrate(tmp_path)
     list(stage.compute(stage.products()))

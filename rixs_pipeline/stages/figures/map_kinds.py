@@ -24,9 +24,7 @@ from rixs_pipeline.plots import map_kinds, maps
 from rixs_pipeline.plots.map_kinds import DifferenceTexts
 from rixs_pipeline.stages.figures.draw import PlannedFigure
 from rixs_pipeline.stages.figures.options import options_by_kind
-from rixs_pipeline.stages.sample.compare_samples import on_shared_points
 from rixs_pipeline.stages.sample.configured_regions import core_region
-from rixs_pipeline.stages.sample.sample_pairs import SamplePair, compare_pairs
 from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
@@ -126,6 +124,8 @@ def difference_figures(
     options = plots.difference_map
     if options is None:
         return
+    from rixs_pipeline.stages.sample.compare_samples import on_shared_points
+
     (looks,) = options_by_kind(plots, "difference_map").values()
     rixs_maps = [nexus.read_entry(path) for path in compared.map_paths.values()]
     try:
@@ -165,6 +165,8 @@ def _common_factor(
     RunFailed
         There are no counts, or no points in a window of the comparison.
     """
+    from rixs_pipeline.stages.sample.sample_pairs import SamplePair, compare_pairs
+
     total_yield = core_region(Region(kind="tfy"))
     pair = SamplePair(first, second, total_yield, "incident_energy")
     try:

@@ -24,7 +24,6 @@ from rixs_pipeline.stages.sample.configured_regions import (
     outlines_on_map,
     select_regions,
 )
-from rixs_pipeline.stages.sample.region_spectra import extract_region
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -260,7 +259,14 @@ def _plot_cuts(
 def _extract_cut(rixs_map: xr.Dataset, energy: float, width: float) -> xr.Dataset:
     """Return the emission spectrum of a band of incident energies, eV."""
     band = (energy - width / 2, energy + width / 2)
-    return extract_region(rixs_map, Region(kind="xes", incident=band))
+    return _extract(rixs_map, Region(kind="xes", incident=band))
+
+
+def _extract(rixs_map: xr.Dataset, region: Region) -> xr.Dataset:
+    """Return the spectrum of a region of a map."""
+    from rixs_pipeline.stages.sample.region_spectra import extract_region
+
+    return extract_region(rixs_map, region)
 
 
 def _plan_overviews(request: _Request) -> Iterator[PlannedFigure]:
@@ -286,8 +292,8 @@ def _overview(request: _Request, sample: str, edge: str) -> overview.EdgeOvervie
         if region.kind == "pfy":
             regions["PFY"] = region.model_copy(update={"background": None})
             break
-    yields = {name: extract_region(rixs_map, r) for name, r in regions.items()}
-    emission = extract_region(rixs_map, Region(kind="xes"))
+    yields = {name: _extract(rixs_map, r) for name, r in regions.items()}
+    emission = _extract(rixs_map, Region(kind="xes"))
     return overview.EdgeOverview(rixs_map, yields, emission)
 
 

@@ -27,14 +27,12 @@ from rixs_pipeline.stages.interval.resolution import (
     average_resolution_over_pixels,
     pixel_resolutions,
 )
-from rixs_pipeline.stages.interval.response_tail import (
-    ResponseTails,
-    tails_between_reference_runs,
-)
 from rixs_pipeline.types import are_ok
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from rixs_pipeline.stages.interval.response_tail import ResponseTails
 
 USABLE_SHARE = 0.5  # of the good pixels of the best reference run
 
@@ -239,8 +237,12 @@ class SurroundingCalibrations:
             }
         return {}
 
-    def tails(self, scan: Run) -> ResponseTails:
+    def tails(self, scan: Run) -> "ResponseTails":
         """Return the low-energy tail of each pixel's response."""
+        from rixs_pipeline.stages.interval.response_tail import (
+            tails_between_reference_runs,
+        )
+
         interval = self.interval(scan)
         if interval not in self._tails:
             self._tails[interval] = tails_between_reference_runs(self.read(scan))

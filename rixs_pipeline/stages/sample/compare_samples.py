@@ -118,37 +118,6 @@ def compare_maps(
     return ComparedMaps(compare_region(products, comparison, regions, first), findings)
 
 
-def is_requested(
-    comparison: Comparison,
-    configured: Mapping[str, Region],
-    incident: tuple[float, float],
-) -> bool:
-    """Return whether a comparison requests anything at an edge.
-
-    Parameters
-    ----------
-    comparison
-        Its regions, and its window on the axis of their spectra.
-    configured
-        The regions of the edge.
-    incident
-        Lowest and highest incident energy of the edge's scans, eV. Emission spectra
-        end at the incident energy.
-
-    Returns
-    -------
-    bool
-    """
-    lowest, highest = incident
-    window_low, window_high = comparison.window or incident
-    for name, region in configured.items():
-        is_named = comparison.regions is None or name in comparison.regions
-        is_reached = window_high > lowest or region.kind == "xes"
-        if is_named and is_reached and window_low <= highest:
-            return True
-    return False
-
-
 def compare_samples(
     products: Mapping[str, SampleProducts],
     comparison: Comparison,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rixs_pipeline.config import (
     Background,
     Blank,
+    Comparison,
     Elastic,
     Leak,
     Piece,
@@ -178,6 +179,37 @@ def _separate_cuts(name: str, region: Region) -> dict[str, Region]:
 def core_limits(limits: tuple[float, float] | None) -> Limits | None:
     """Return limits of the config in the terms of core."""
     return None if limits is None else Limits(*limits)
+
+
+def is_requested(
+    comparison: Comparison,
+    configured: Mapping[str, Region],
+    incident: tuple[float, float],
+) -> bool:
+    """Return whether a comparison requests anything at an edge.
+
+    Parameters
+    ----------
+    comparison
+        Its regions, and its window on the axis of their spectra.
+    configured
+        The regions of the edge.
+    incident
+        Lowest and highest incident energy of the edge's scans, eV. Emission spectra
+        end at the incident energy.
+
+    Returns
+    -------
+    bool
+    """
+    lowest, highest = incident
+    window_low, window_high = comparison.window or incident
+    for name, region in configured.items():
+        is_named = comparison.regions is None or name in comparison.regions
+        is_reached = window_high > lowest or region.kind == "xes"
+        if is_named and is_reached and window_low <= highest:
+            return True
+    return False
 
 
 def core_region(region: Region) -> regions.Region:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +16,12 @@ from rixs_pipeline.core.maps.live_time import effective_live_time
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.stages.scan.counted_scan import CountedScan
 from rixs_pipeline.stages.scan.incident_flux import read_flux
 from rixs_pipeline.stages.scan.point_status import find_dark_points
 from rixs_pipeline.types import FloatArray, are_ok
+
+if TYPE_CHECKING:
+    from rixs_pipeline.stages.scan.counted_scan import CountedScan
 
 Throughput = dict[int, float]  # pixel -> relative to the mean pixel
 

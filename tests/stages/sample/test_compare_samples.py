@@ -170,24 +170,6 @@ def test_samples_on_different_points_are_refused_with_a_reason():
     ]
 
 
-@pytest.mark.parametrize(
-    ("options", "is_requested"),
-    [
-        ({}, True),
-        ({"window": (778, 784), "regions": ("Co_PFY",)}, True),
-        ({"window": (528, 534), "regions": ("Co_PFY",)}, False),
-        ({"regions": ("O_sPFY",)}, False),
-        # the axis of an emission spectrum is the emission energy, which ends at 800
-        ({"window": (528, 534), "regions": ("Co_XES_L3",)}, True),
-        ({"window": (850, 860)}, False),
-    ],
-)
-def test_only_regions_and_windows_of_the_edge_are_requested(options, is_requested):
-    config = Comparison(samples=("a", "b"), **options)
-    requested = compare_samples.is_requested(config, REGIONS, (770.0, 800.0))
-    assert requested is is_requested
-
-
 def test_a_run_with_a_comparison_and_multi_panel_figures(small):
     """Figures and products are made and listed; a second reduction makes none."""
     config = {

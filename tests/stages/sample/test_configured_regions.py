@@ -1,10 +1,16 @@
 """Regions of the config: presets, cuts, and their conversion."""
 
 import numpy as np
+import pytest
 
-from rixs_pipeline.config import Region
+from rixs_pipeline.config import Comparison, Region
 from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.stages.sample.configured_regions import core_region, resolve_regions
+from rixs_pipeline.stages.sample.configured_regions import (
+    core_region,
+    is_requested,
+    resolve_regions,
+    select_regions,
+)
 
 EDGES = np.arange(500.0, 540.1, 0.5)
 INCIDENT = np.arange(525.0, 545.0, 0.25)
@@ -57,3 +63,21 @@ def test_cuts_are_spectra_of_their_own() -> None:
     assert not region_weights(
         core_region(resolve_regions({"B": beyond})["B_600"]), INCIDENT, EDGES
     ).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, True),
+        ({"window": (778, 784), "regions": ("Co_PFY",)}, True),
+        ({"window": (528, 534), "regions": ("Co_PFY",)}, False),
+        ({"regions": ("O_sPFY",)}, False),
+        # the axis of an emission spectrum is the emission energy, which ends at 800
+        ({"window": (528, 534), "regions": ("Co_XES_L3",)}, True),
+        ({"window": (850, 860)}, False),
+    ],
+)
+def test_only_regions_and_windows_of_the_edge_are_requested(options, expected):
+    comparison = Comparison(samples=("a", "b"), **options)
+    presets = select_regions("Co_L", None)
+    assert is_requested(comparison, presets, (770.0, 800.0)) is expected
