@@ -126,6 +126,8 @@ def main() -> None:
     array_libraries.hide()
     for name in BLAS_THREADS:  # before numpy is loaded: workers share the work instead
         os.environ.setdefault(name, "1")
+    # or processes would import `signal.py` and the like from the current folder
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     # None where they are closed (`>&-`)
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115

@@ -15,6 +15,7 @@ import pytest
 import rixs_pipeline
 from rixs_pipeline import cli as cli_module
 from rixs_pipeline.runner import run as runner
+from tests.conftest import CHECKOUT
 from tests.faults.logs import forget_labels
 from tests.without_figures import leave_out_figures
 
@@ -727,3 +728,28 @@ def test_closed_pipe_is_no_error(small_beamtime):
     )
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("{", "")
+
+
+def test_scripts_of_the_current_folder_are_not_imported(small_beamtime, tmp_path):
+    """Processes that Python starts for itself look there first."""
+    start = tmp_path / "rixs-pipeline"  # as pip makes it
+    start.write_text(
+        "from rixs_pipeline.__main__ import main\n"
+        "if __name__ == '__main__':\n    main()\n"
+    )
+    folder = tmp_path / "analysis"
+    folder.mkdir()
+    for name in ("signal", "queue", "decimal"):
+        (folder / f"{name}.py").write_text("open('imported', 'w')\n1 / 0\n")
+    (folder / "config.yaml").write_text("regions: {TFY: {edge: Co_L, kind: tfy}}\n")
+    arguments = ["run", small_beamtime, "-c", "config.yaml", "--workers", "2"]
+    done = subprocess.run(
+        [sys.executable, start, *arguments, "--scheduler", "processes"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "imported").exists()

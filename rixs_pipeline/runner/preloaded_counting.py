@@ -5,6 +5,13 @@ from rixs_pipeline.runner.array_libraries import preload
 MODULES = (
     "rixs_pipeline.cli",
     "rixs_pipeline.runner.pipeline",
+    "rixs_pipeline.stages.reference.calibrate_run",
+    "rixs_pipeline.stages.scan.count_scans",
+    "rixs_pipeline.stages.flux.compare_passes",
+    "rixs_pipeline.stages.flux.compare_readings",
+    "rixs_pipeline.stages.sample.combine_scans",
+    "rixs_pipeline.stages.sample.passes",
+    "rixs_pipeline.stages.sample.region_spectra",
     "rixs_pipeline.core.compiled_loops",
     "scipy.fft",
     "scipy.linalg",
