@@ -63,7 +63,7 @@ class Xas(Stage[SampleEdge]):
 
         out, group = self.context.out, product.source
         pfy = select_pfy(nexus.iterate_entries(group.spectra_path(out)))
-        left_out = self._left_out(group, "left_out")
+        left_out, readings_left_out, points_left_out = self._left_out(group)
         scan_paths = [
             path
             for scan, path in zip(group.scans, group.scan_paths(out), strict=True)
@@ -74,8 +74,8 @@ class Xas(Stage[SampleEdge]):
         scans = usable_readings(
             scans,
             self.context.config.xas,
-            readings_left_out=self._left_out(group, "readings_left_out"),
-            points_left_out=self._left_out(group, "points_left_out"),
+            readings_left_out=readings_left_out,
+            points_left_out=points_left_out,
         )
         absorption = absorption_spectra(
             scans,
@@ -90,14 +90,15 @@ class Xas(Stage[SampleEdge]):
         write = dataset_writer(absorption.by_channel, "intensity")
         return Content(write, facts, absorption.warnings)
 
-    def _left_out(self, group: SampleEdge, attribute: str) -> dict[str, Any]:
-        """Return what the map leaves out: passes by their I0, or points of readings.
+    def _left_out(self, group: SampleEdge) -> list[dict[str, Any]]:
+        """Return what the map leaves out: passes, passes of readings, and points.
 
         Readings are divided by I0 too.
         """
         path = group.map_path(self.context.out)
         attributes = nexus.read_attributes(path) if self.context.has(path) else {}
-        return dict(json.loads(attributes.get(attribute, "{}")))
+        names = ("left_out", "readings_left_out", "points_left_out")
+        return [dict(json.loads(attributes.get(name, "{}"))) for name in names]
 
     def _is_pre_edge_linear(self, edge: str) -> bool:
         """Return whether a line is subtracted from all samples at an edge."""
