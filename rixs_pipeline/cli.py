@@ -17,11 +17,11 @@ import typer
 
 from rixs_pipeline import __version__, bus_error, interrupt
 from rixs_pipeline.errors import INTERNAL_ERROR, InputError, RixsError, UsageError
-from rixs_pipeline.runner import array_libraries
+from rixs_pipeline.runner.execution import array_libraries
 
 if TYPE_CHECKING:
+    from rixs_pipeline.runner.results.summary import Summary
     from rixs_pipeline.runner.run import Config, Options
-    from rixs_pipeline.runner.summary import Summary
 
 app = typer.Typer(
     name="rixs-pipeline",
@@ -324,7 +324,7 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
         _set_up_logging(verbose, quiet)
         record = None
         if summary is not None:
-            from rixs_pipeline.runner.record import Record
+            from rixs_pipeline.runner.results.record import Record
 
             if config or scans or until:
                 raise UsageError(
@@ -553,7 +553,7 @@ def export(
     """Write maps, spectra and comparisons, or photons, for other programs."""
     from rixs_pipeline.io.export import Selection
     from rixs_pipeline.io.export import export as write
-    from rixs_pipeline.runner.lost_products import check_export
+    from rixs_pipeline.runner.results.lost_products import check_export
 
     selection = Selection(_split(samples), _split(regions))
     for path in write(out, _split(formats), selection):

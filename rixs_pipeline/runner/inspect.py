@@ -11,12 +11,12 @@ from rixs_pipeline.config import Config, template
 from rixs_pipeline.config.load import load_config
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import discovery, inspection
-from rixs_pipeline.runner import summary_file
 from rixs_pipeline.runner.cluster.submission import read_submission, with_jobs
 from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
-from rixs_pipeline.runner.last_lines import group_by_kind, summarise_kind
 from rixs_pipeline.runner.log_checks import log_problems
-from rixs_pipeline.runner.output_folder import config_digest
+from rixs_pipeline.runner.results import summary_file
+from rixs_pipeline.runner.results.last_lines import group_by_kind, summarise_kind
+from rixs_pipeline.runner.results.output_folder import config_digest
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.stages.sample.configured_regions import select_regions
 from rixs_pipeline.types import Correction

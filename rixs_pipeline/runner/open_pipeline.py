@@ -7,11 +7,11 @@ from rixs_pipeline.config import Config
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.runner.freshness import Freshness
+from rixs_pipeline.runner.execution.workers import Executors
 from rixs_pipeline.runner.pipeline import Pipeline
+from rixs_pipeline.runner.results.freshness import Freshness
+from rixs_pipeline.runner.results.summary import Summary
 from rixs_pipeline.runner.session import Session
-from rixs_pipeline.runner.summary import Summary
-from rixs_pipeline.runner.workers import Executors
 from rixs_pipeline.stages.context import RunContext
 
 

@@ -14,12 +14,12 @@ from rixs_pipeline.errors import RixsError
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.progress import show_activity, show_progress
 from rixs_pipeline.runner.config_checks import unmatched_labels
-from rixs_pipeline.runner.freed_memory import release_freed_memory
-from rixs_pipeline.runner.freshness import Freshness
+from rixs_pipeline.runner.execution.freed_memory import release_freed_memory
 from rixs_pipeline.runner.options import VERBS
 from rixs_pipeline.runner.pixel_figures import find_outdated_figures
+from rixs_pipeline.runner.results.freshness import Freshness
+from rixs_pipeline.runner.results.summary import FIGURES, Summary
 from rixs_pipeline.runner.stage_list import STAGES
-from rixs_pipeline.runner.summary import FIGURES, Summary
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.stage import FigureFiles, Product, Result, Stage
 

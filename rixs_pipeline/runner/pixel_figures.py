@@ -16,7 +16,7 @@ from rixs_pipeline.config.load import load_config
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io import nexus
 from rixs_pipeline.paths import FigureFolder
-from rixs_pipeline.runner import summary_file
+from rixs_pipeline.runner.results import summary_file
 from rixs_pipeline.schema import PIXEL_CALIBRATION, SCHEMA_VERSION, check
 from rixs_pipeline.stages.figures.options import options_by_kind
 from rixs_pipeline.stages.figures.reference_runs import check_pixels, pixel_figures

@@ -15,15 +15,15 @@ from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime, count_files
 from rixs_pipeline.progress import show_activity
 from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
-from rixs_pipeline.runner.disk_space import little_room
-from rixs_pipeline.runner.freshness import pulse_windows
+from rixs_pipeline.runner.execution.workers import Executors
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
-from rixs_pipeline.runner.output_folder import config_digest, write_config
-from rixs_pipeline.runner.report_page import Report
+from rixs_pipeline.runner.results.disk_space import little_room
+from rixs_pipeline.runner.results.freshness import pulse_windows
+from rixs_pipeline.runner.results.output_folder import config_digest, write_config
+from rixs_pipeline.runner.results.report_page import Report
+from rixs_pipeline.runner.results.summary import Summary
 from rixs_pipeline.runner.session import Session
-from rixs_pipeline.runner.summary import Summary
-from rixs_pipeline.runner.workers import Executors
 from rixs_pipeline.stages.clock.correct_clocks import correct_clocks
 from rixs_pipeline.stages.clock.scan_clock import ScanClock, prepare_clock
 from rixs_pipeline.stages.context import MANY_FILES

@@ -10,18 +10,18 @@ from rixs_pipeline.io.log_copies import LogCopies
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.io.temporaries import remove_orphans
 from rixs_pipeline.progress import show_activity
+from rixs_pipeline.runner.execution.workers import load_early
 from rixs_pipeline.runner.options import Options, select_scans
-from rixs_pipeline.runner.output_folder import (
+from rixs_pipeline.runner.results.output_folder import (
     changes_since_last,
     check_folder,
     held,
     make_folder,
 )
 from rixs_pipeline.runner.session import Session
-from rixs_pipeline.runner.workers import load_early
 
 if TYPE_CHECKING:
-    from rixs_pipeline.runner.summary import Summary
+    from rixs_pipeline.runner.results.summary import Summary
 
 __all__ = ["Config", "Options", "run"]
 

@@ -7,7 +7,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.io.digest_cache import DigestCache
 from rixs_pipeline.io.find_files import FileReader
 from rixs_pipeline.io.runs import Beamtime
-from rixs_pipeline.runner.workers import Workers
+from rixs_pipeline.runner.execution.workers import Workers
 
 
 @dataclass

@@ -20,10 +20,10 @@ from rixs_pipeline.runner.live.delays import (
 from rixs_pipeline.runner.live.kept import LiveSession
 from rixs_pipeline.runner.live.replay import Replay, replaying
 from rixs_pipeline.runner.live.watched_folder import WatchedFolder
-from rixs_pipeline.runner.output_folder import check_folder
 from rixs_pipeline.runner.pipeline import FIGURES_LINE, PRODUCT_LINE
+from rixs_pipeline.runner.results.output_folder import check_folder
+from rixs_pipeline.runner.results.summary import Summary
 from rixs_pipeline.runner.run import Options, run
-from rixs_pipeline.runner.summary import Summary
 
 # After a failure the next try follows when data change, or after this time, s; it
 # doubles from try to try

@@ -11,7 +11,9 @@ BLOCKS_PER_WORKER = 4  # at least, so that no worker waits long for the last blo
 BLOCKS_AHEAD = 8  # a worker, at most: workers go on while a scan is written
 PROGRAM_BYTES = 350_000_000  # libraries and what does not grow with the maps
 MAPS_WHILE_WRITING = 8  # counts, intensities, errors and their intermediate values
-FAN_IN = 8  # maps that are added at once; `runner.tree_reduction` uses the same
+FAN_IN = (
+    8  # maps that are added at once; `runner.execution.tree_reduction` uses the same
+)
 
 
 @dataclass(frozen=True)

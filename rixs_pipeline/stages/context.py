@@ -26,7 +26,7 @@ MANY_FILES = 500  # pulse files, which threads read and count in 4 s or more
 
 
 class Executor(Protocol):
-    """Runs functions on tasks, here or elsewhere: `runner.executor.Executor`."""
+    """Runs functions on tasks: `runner.execution.executor.Executor`."""
 
     workers: int
 
@@ -70,7 +70,7 @@ class Executor(Protocol):
 
 
 class ProductKeys(Protocol):
-    """The keys of the products that are there: `runner.freshness.Freshness`."""
+    """The keys of the products that are there: `runner.results.freshness.Freshness`."""
 
     @property
     def keys(self) -> Mapping[Path, Mapping[str, str]]:

@@ -18,7 +18,7 @@ import pytest
 
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.io.discovery import discover
-from rixs_pipeline.runner.executor import available_cores
+from rixs_pipeline.runner.execution.executor import available_cores
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings
 from rixs_pipeline.stages.reference.reference_pulses import read_reference_pulses

@@ -17,7 +17,7 @@ from rixs_pipeline import open_product
 from rixs_pipeline.config import Config
 from rixs_pipeline.core.spectra.amplitudes import SpectrumPoints, feature_amplitude
 from rixs_pipeline.core.spectra.region_geometry import region_weights
-from rixs_pipeline.runner.executor import available_cores
+from rixs_pipeline.runner.execution.executor import available_cores
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings

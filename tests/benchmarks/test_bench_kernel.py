@@ -24,7 +24,7 @@ from rixs_pipeline.core.maps.kernel_arguments import (
 )
 from rixs_pipeline.core.stats.robust import Range
 from rixs_pipeline.io.formats import off
-from rixs_pipeline.runner.executor import Executor, available_cores
+from rixs_pipeline.runner.execution.executor import Executor, available_cores
 from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.count_pulses import CountTask, count_block
 from tests.stages.builders import CUTS, LIMITS, OK, Points, params

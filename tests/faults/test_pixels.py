@@ -8,8 +8,8 @@ import pytest
 
 from rixs_pipeline import open_product, paths
 from rixs_pipeline.config import Config
+from rixs_pipeline.runner.results.summary import Summary
 from rixs_pipeline.runner.run import Options, run
-from rixs_pipeline.runner.summary import Summary
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings
 from tests.conftest import SMALL, copied

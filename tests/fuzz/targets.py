@@ -29,10 +29,10 @@ from rixs_pipeline.io.formats import (
 )
 from rixs_pipeline.io.inspection import as_text, describe
 from rixs_pipeline.io.runs import Beamtime
-from rixs_pipeline.runner.last_lines import last_lines
 from rixs_pipeline.runner.options import Options
-from rixs_pipeline.runner.summary import FIGURES, Summary
-from rixs_pipeline.runner.summary_file import parse_facts
+from rixs_pipeline.runner.results.last_lines import last_lines
+from rixs_pipeline.runner.results.summary import FIGURES, Summary
+from rixs_pipeline.runner.results.summary_file import parse_facts
 from rixs_pipeline.stages.stage import FigureFiles
 from tests.fuzz.mutations import dump_json, mutate_bytes, mutate_values
 from tests.fuzz.products import PRODUCT_SEEDS, mutate_product, read_product

@@ -7,11 +7,11 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime
-from rixs_pipeline.runner.executor import Executor
+from rixs_pipeline.runner.execution.executor import Executor
+from rixs_pipeline.runner.execution.workers import Executors
 from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options
-from rixs_pipeline.runner.summary import Summary
-from rixs_pipeline.runner.workers import Executors
+from rixs_pipeline.runner.results.summary import Summary
 from tests.stages.contexts import numbered_scan
 
 SCANS = (numbered_scan(1), numbered_scan(2))

@@ -7,11 +7,11 @@ from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.nexus import read_attributes
 from rixs_pipeline.runner import pipeline as module
-from rixs_pipeline.runner.executor import Executor
-from rixs_pipeline.runner.freshness import Freshness
+from rixs_pipeline.runner.execution.executor import Executor
 from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.pipeline import Pipeline
-from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.runner.results.freshness import Freshness
+from rixs_pipeline.runner.results.summary import Summary
 from rixs_pipeline.stages.stage import (
     Content,
     FigureFiles,

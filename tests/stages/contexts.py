@@ -10,7 +10,7 @@ from rixs_pipeline.io import nexus
 from rixs_pipeline.io.digest_cache import digest_range
 from rixs_pipeline.io.provenance import digest_values
 from rixs_pipeline.io.runs import Beamtime
-from rixs_pipeline.runner.executor import Executor
+from rixs_pipeline.runner.execution.executor import Executor
 from rixs_pipeline.stages.context import RunContext
 from tests.stages.builders import calibration, points, scan
 

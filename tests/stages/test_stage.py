@@ -7,7 +7,7 @@ import pytest
 from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io import csv_tables, nexus
-from rixs_pipeline.runner.executor import Executor
+from rixs_pipeline.runner.execution.executor import Executor
 from rixs_pipeline.stages.stage import (
     Content,
     Product,

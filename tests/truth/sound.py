@@ -21,7 +21,7 @@ import numpy as np
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.io import nexus
-from rixs_pipeline.runner.last_lines import warning_kind
+from rixs_pipeline.runner.results.last_lines import warning_kind
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings

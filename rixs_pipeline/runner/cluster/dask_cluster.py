@@ -17,7 +17,7 @@ from rixs_pipeline.files.opening import one_line
 from rixs_pipeline.io.provenance import code_version
 from rixs_pipeline.runner.cluster.slurm_workers import SlurmWorkers
 from rixs_pipeline.runner.cluster.worker_watch import WorkerWatch, call_same_version
-from rixs_pipeline.runner.tree_reduction import TreeReduction
+from rixs_pipeline.runner.execution.tree_reduction import TreeReduction
 from rixs_pipeline.types import Outcome
 
 Task = TypeVar("Task")

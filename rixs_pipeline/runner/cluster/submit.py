@@ -22,7 +22,7 @@ from rixs_pipeline.runner.cluster.submission import (
     queued_jobs,
     write_submission,
 )
-from rixs_pipeline.runner.output_folder import held, make_folder, write_config
+from rixs_pipeline.runner.results.output_folder import held, make_folder, write_config
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.stages.scan.exposure_scale import leading_scan
 

@@ -27,8 +27,8 @@ from rixs_pipeline.runner.crate.contents import (
     PackedFile,
 )
 from rixs_pipeline.runner.crate.metadata import METADATA, Described, crate_metadata
-from rixs_pipeline.runner.record import Record
-from rixs_pipeline.runner.summary_file import made_products
+from rixs_pipeline.runner.results.record import Record
+from rixs_pipeline.runner.results.summary_file import made_products
 
 LOG = logging.getLogger("rixs_pipeline")
 

@@ -9,7 +9,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.config.load import load_config
 from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.runner.crate.unpack import unpack
-from rixs_pipeline.runner.record import Record, describe_differences
+from rixs_pipeline.runner.results.record import Record, describe_differences
 from rixs_pipeline.runner.run import Options, run
 
 UNPACKED = "crate"  # folder beside that of the new results

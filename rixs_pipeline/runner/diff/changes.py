@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rixs_pipeline.files.opening import named_errors, reader
 from rixs_pipeline.io import nexus
 from rixs_pipeline.io.compare_products import TOLERANCE
-from rixs_pipeline.runner.summary_file import parse_facts
+from rixs_pipeline.runner.results.summary_file import parse_facts
 
 if TYPE_CHECKING:
     import xarray as xr

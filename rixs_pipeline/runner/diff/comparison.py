@@ -18,7 +18,7 @@ from rixs_pipeline.runner.diff.changes import (
     comparison_changes,
     sample_changes,
 )
-from rixs_pipeline.runner.record import (
+from rixs_pipeline.runner.results.record import (
     RAW_INPUTS,
     Record,
     changed_inputs,

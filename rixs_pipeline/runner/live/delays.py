@@ -10,7 +10,7 @@ from pathlib import PurePath
 from rixs_pipeline import paths
 from rixs_pipeline.files.opening import open_appending
 from rixs_pipeline.io.runs import NS_PER_S, Run
-from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.runner.results.summary import Summary
 
 log = logging.getLogger("rixs_pipeline")
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.runs import Beamtime, Run
-from rixs_pipeline.runner.last_lines import line_identity
 from rixs_pipeline.runner.live.watched_folder import RunningRun, WatchedFolder
+from rixs_pipeline.runner.results.last_lines import line_identity
 from rixs_pipeline.runner.session import Session
 
 NO_RUN_ENDED = "no run has ended yet"

@@ -32,7 +32,7 @@ from rixs_pipeline.io.find_files import list_files
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.formats.log import time_windows
 from rixs_pipeline.io.runs import NS_PER_S, Beamtime, Run
-from rixs_pipeline.runner.executor import end_with_parent
+from rixs_pipeline.runner.execution.executor import end_with_parent
 from rixs_pipeline.types import IntArray
 
 MARKER = ".replay.json"  # in the folder: which beamtime it is a replay of

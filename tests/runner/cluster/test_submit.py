@@ -26,9 +26,9 @@ from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.io.nexus import read_entries
 from rixs_pipeline.runner.cluster import submit as slurm
 from rixs_pipeline.runner.cluster.submission import SubmittedArray, read_submission
-from rixs_pipeline.runner.executor import Executor
+from rixs_pipeline.runner.execution.executor import Executor
 from rixs_pipeline.runner.inspect import status as read_status
-from rixs_pipeline.runner.output_folder import held
+from rixs_pipeline.runner.results.output_folder import held
 from tests.runner.reductions import assert_equal
 
 CLUSTER = {

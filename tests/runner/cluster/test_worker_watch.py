@@ -13,7 +13,7 @@ from rixs_pipeline.errors import RixsError, VersionError
 from rixs_pipeline.io.provenance import code_version
 from rixs_pipeline.runner.cluster import worker_watch
 from rixs_pipeline.runner.cluster.worker_watch import WorkerWatch, call_same_version
-from rixs_pipeline.runner.executor import Executor
+from rixs_pipeline.runner.execution.executor import Executor
 
 LIBRARIES = {"python": "3", "dask": "2026.1", "numpy": "2.0"}
 

@@ -10,7 +10,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.config.load import load_config
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.runner.output_folder import (
+from rixs_pipeline.runner.results.output_folder import (
     changes_since_last,
     held,
     make_folder,
@@ -188,7 +188,7 @@ def test_a_process_that_was_killed_holds_nothing(tmp_path):
     code = (
         "import sys, time; from pathlib import Path\n"
         "from rixs_pipeline.config import Config\n"
-        "from rixs_pipeline.runner.output_folder import held\n"
+        "from rixs_pipeline.runner.results.output_folder import held\n"
         "out = Path(sys.argv[1])\n"
         "with held(out, Config(), out):\n"
         "    print('held', flush=True); time.sleep(600)\n"

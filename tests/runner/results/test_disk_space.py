@@ -7,8 +7,8 @@ import pytest
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.io.discovery import discover
-from rixs_pipeline.runner import disk_space
-from rixs_pipeline.runner.disk_space import expected_bytes
+from rixs_pipeline.runner.results import disk_space
+from rixs_pipeline.runner.results.disk_space import expected_bytes
 
 KEEP_PHOTONS = {"map": {"keep_photons": True}}
 

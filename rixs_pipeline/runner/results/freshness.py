@@ -13,9 +13,9 @@ from rixs_pipeline.io import csv_tables, nexus, provenance
 from rixs_pipeline.io.digest_cache import DigestCache
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Run
-from rixs_pipeline.runner.product_digests import ProductDigests
-from rixs_pipeline.runner.summary import Summary
-from rixs_pipeline.runner.summary_file import parse_facts
+from rixs_pipeline.runner.results.product_digests import ProductDigests
+from rixs_pipeline.runner.results.summary import Summary
+from rixs_pipeline.runner.results.summary_file import parse_facts
 
 OPTION_DIGITS = 8  # of the digest of one option
 KEY_ATTRIBUTES = ("config_hash", "option_hashes", "input_hashes", "program_version")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.export import Selection, missing_from_export
-from rixs_pipeline.runner.summary_file import made_products
+from rixs_pipeline.runner.results.summary_file import made_products
 
 
 def check_export(out: Path, formats: Iterable[str], selection: Selection) -> None:

@@ -6,11 +6,11 @@ import textwrap
 
 import pytest
 
-from rixs_pipeline.runner.workers import COUNTING, DRAWING
+from rixs_pipeline.runner.execution.workers import COUNTING, DRAWING
 
 ARRAY = "import numpy, xarray; array = xarray.DataArray(numpy.arange(3.0)).sum()\n"
 LOADED = "import sys; print(bool(sys.modules.get('dask')), float(array))\n"
-IMPORT = "import rixs_pipeline.runner.array_libraries as libraries\n"
+IMPORT = "import rixs_pipeline.runner.execution.array_libraries as libraries\n"
 HIDE = f"{IMPORT}libraries.hide()\n"
 SHOW = "libraries.show(); import dask.array; print(dask.array.ones(4).sum().compute())"
 
@@ -56,8 +56,8 @@ def test_worker_processes_share_what_they_need_and_no_unused_libraries(
     """In a process of its own, as the server of processes is started once."""
     code = f"""
     from rixs_pipeline.config import ExecutionConfig
-    from rixs_pipeline.runner.executor import Executor
-    from tests.runner.test_array_libraries import loaded_modules
+    from rixs_pipeline.runner.execution.executor import Executor
+    from tests.runner.execution.test_array_libraries import loaded_modules
 
     names = ["matplotlib.figure", "xarray", "numba", "dask", "pint"]
     two = ExecutionConfig(scheduler="processes", workers=2)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixs_pipeline.runner.tree_reduction import TreeReduction
+from rixs_pipeline.runner.execution.tree_reduction import TreeReduction
 from rixs_pipeline.stages.chunks import FAN_IN
 
 

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from rixs_pipeline.runner.summary_file import read
+from rixs_pipeline.runner.results.summary_file import read
 
 EMPTY = {"items": {}, "figures": {}, "failed": {}}
 

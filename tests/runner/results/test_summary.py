@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.io.runs import Beamtime, Points, RefusedRun, Run
-from rixs_pipeline.runner import summary as module
 from rixs_pipeline.runner.options import Options
-from rixs_pipeline.runner.summary import Summary, read
+from rixs_pipeline.runner.results import summary as module
+from rixs_pipeline.runner.results.summary import Summary, read
 from rixs_pipeline.stages.stage import Content, FigureFiles
 from rixs_pipeline.types import Correction
 

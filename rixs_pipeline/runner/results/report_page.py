@@ -14,8 +14,8 @@ from rixs_pipeline.errors import RixsError
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.temporaries import atomic_path
 from rixs_pipeline.report.page import is_current, mark_outdated, page
-from rixs_pipeline.runner.last_lines import quality_lines
-from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.runner.results.last_lines import quality_lines
+from rixs_pipeline.runner.results.summary import Summary
 from rixs_pipeline.stages.sample.pass_maps import PassMaps
 
 log = logging.getLogger("rixs_pipeline")

@@ -14,15 +14,15 @@ from rixs_pipeline.files.json_text import format_json
 from rixs_pipeline.io import provenance, temporaries
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Beamtime, Run
-from rixs_pipeline.runner.last_lines import (
+from rixs_pipeline.runner.options import Options
+from rixs_pipeline.runner.results.last_lines import (
     group_by_kind,
     last_lines,
     summarise_kind,
     warning_kind,
     with_name,
 )
-from rixs_pipeline.runner.options import Options
-from rixs_pipeline.runner.summary_file import read
+from rixs_pipeline.runner.results.summary_file import read
 from rixs_pipeline.stages.stage import Content, FigureFiles
 
 FIGURES = " figures"  # how the names of sets of figures end

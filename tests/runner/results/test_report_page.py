@@ -7,7 +7,7 @@ import pytest
 
 from rixs_pipeline import paths
 from rixs_pipeline.report.page import is_current
-from rixs_pipeline.runner import report_page
+from rixs_pipeline.runner.results import report_page
 from rixs_pipeline.stages.html_report import parts
 from tests.without_figures import leave_out_figures
 

@@ -1,8 +1,13 @@
 import pytest
 
 from rixs_pipeline.config import ExecutionConfig
-from rixs_pipeline.runner import workers as module
-from rixs_pipeline.runner.workers import COUNTING, DRAWING, Workers, load_early
+from rixs_pipeline.runner.execution import workers as module
+from rixs_pipeline.runner.execution.workers import (
+    COUNTING,
+    DRAWING,
+    Workers,
+    load_early,
+)
 
 THREADS = ExecutionConfig(scheduler="threads", workers=1)
 

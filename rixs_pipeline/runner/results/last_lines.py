@@ -12,7 +12,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.runner.text_table import format_table
 
 if TYPE_CHECKING:
-    from rixs_pipeline.runner.summary import Summary
+    from rixs_pipeline.runner.results.summary import Summary
 
 SHOWN_WARNINGS = 3  # kinds in the last lines
 SHOWN_SUBJECTS = 4  # of one kind

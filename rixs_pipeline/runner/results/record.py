@@ -11,8 +11,8 @@ from rixs_pipeline.config import Config
 from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.compare_products import TOLERANCE, Difference, find_differences
-from rixs_pipeline.runner.output_folder import config_digest
-from rixs_pipeline.runner.summary_file import read_record
+from rixs_pipeline.runner.results.output_folder import config_digest
+from rixs_pipeline.runner.results.summary_file import read_record
 
 _PROGRAM = "rixs_pipeline"  # its version with a digest of its sources
 RAW_INPUTS = ("pulses", "log")  # of runs; all others are products themselves

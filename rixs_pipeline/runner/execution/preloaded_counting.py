@@ -1,6 +1,6 @@
 """Modules of the processes that count and calibrate, forked from one that has them."""
 
-from rixs_pipeline.runner.array_libraries import preload
+from rixs_pipeline.runner.execution.array_libraries import preload
 
 MODULES = (
     "rixs_pipeline.cli",

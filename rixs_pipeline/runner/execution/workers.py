@@ -10,11 +10,15 @@ from typing import NamedTuple, Self
 from rixs_pipeline import paths
 from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.config.execution import LOCAL_SCHEDULERS
-from rixs_pipeline.runner.executor import Executor, available_cores, load_shared
+from rixs_pipeline.runner.execution.executor import (
+    Executor,
+    available_cores,
+    load_shared,
+)
 
 # Modules that processes load once, together
-COUNTING = "rixs_pipeline.runner.preloaded_counting"
-DRAWING = "rixs_pipeline.runner.preloaded_drawing"
+COUNTING = "rixs_pipeline.runner.execution.preloaded_counting"
+DRAWING = "rixs_pipeline.runner.execution.preloaded_drawing"
 
 
 class Executors(NamedTuple):

@@ -24,9 +24,9 @@ from rixs_pipeline import interrupt
 from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.config.execution import LOCAL_SCHEDULERS
 from rixs_pipeline.errors import RixsError
-from rixs_pipeline.runner import array_libraries
-from rixs_pipeline.runner.freed_memory import release_freed_memory
-from rixs_pipeline.runner.tree_reduction import TreeReduction
+from rixs_pipeline.runner.execution import array_libraries
+from rixs_pipeline.runner.execution.freed_memory import release_freed_memory
+from rixs_pipeline.runner.execution.tree_reduction import TreeReduction
 from rixs_pipeline.types import Outcome
 
 if TYPE_CHECKING:

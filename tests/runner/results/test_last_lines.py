@@ -3,9 +3,13 @@
 import pytest
 
 from rixs_pipeline.io.runs import Beamtime
-from rixs_pipeline.runner.last_lines import group_by_kind, summarise_kind, warning_kind
 from rixs_pipeline.runner.options import Options
-from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.runner.results.last_lines import (
+    group_by_kind,
+    summarise_kind,
+    warning_kind,
+)
+from rixs_pipeline.runner.results.summary import Summary
 from rixs_pipeline.stages.stage import Content
 
 

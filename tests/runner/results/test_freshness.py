@@ -11,9 +11,9 @@ from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import csv_tables, nexus, provenance
 from rixs_pipeline.io.memo import Memo
 from rixs_pipeline.io.runs import Beamtime, Points, Run
-from rixs_pipeline.runner.freshness import Freshness
 from rixs_pipeline.runner.options import Options
-from rixs_pipeline.runner.summary import Summary
+from rixs_pipeline.runner.results.freshness import Freshness
+from rixs_pipeline.runner.results.summary import Summary
 from tests.stages.builders import points, scan, scan_map, write_off
 
 POINTS = Points(np.array([780.0]), np.array([0]), np.array([10**9]))

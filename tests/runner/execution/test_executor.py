@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.errors import InputError, RixsError, UsageError
 from rixs_pipeline.runner.cluster import dask_cluster
-from rixs_pipeline.runner.executor import Executor, available_cores
+from rixs_pipeline.runner.execution.executor import Executor, available_cores
 from rixs_pipeline.types import Outcome
 
 NUMBERS = list(range(20))
@@ -302,7 +302,7 @@ INTERRUPTED = """
 import sys, time
 from pathlib import Path
 from rixs_pipeline.config import ExecutionConfig
-from rixs_pipeline.runner.executor import Executor
+from rixs_pipeline.runner.execution.executor import Executor
 
 def work(folder):
     (Path(folder) / "started").touch()
@@ -346,7 +346,7 @@ ABANDONED = """
 import os, sys, time
 from pathlib import Path
 from rixs_pipeline.config import ExecutionConfig
-from rixs_pipeline.runner.executor import Executor
+from rixs_pipeline.runner.execution.executor import Executor
 
 def work(folder):
     (Path(folder) / str(os.getpid())).touch()
@@ -416,8 +416,8 @@ def test_processes_have_loaded_their_modules_also_without_a_warm_up() -> None:
     """In a process of its own, as the server of processes is started once."""
     code = """
     from rixs_pipeline.config import ExecutionConfig
-    from rixs_pipeline.runner.executor import Executor
-    from tests.runner.test_executor import is_loaded
+    from rixs_pipeline.runner.execution.executor import Executor
+    from tests.runner.execution.test_executor import is_loaded
 
     two = ExecutionConfig(scheduler="processes", workers=2)
     with Executor(two, preload=["wave"]) as executor:
