@@ -30,7 +30,7 @@ def initial_config(
     Parameters
     ----------
     description
-        The beamtime as `io.inspection.describe` returns it.
+        The beamtime as `io.beamtime.inspection.describe` returns it.
     presets
         Edge -> regions that are used by default, as examples.
 

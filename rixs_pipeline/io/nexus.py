@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io.file_status import FileStatus, file_status
+from rixs_pipeline.io.caches.file_status import FileStatus, file_status
 from rixs_pipeline.io.hdf5 import (
     all_attributes,
     attribute_text,

@@ -10,7 +10,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config, template
 from rixs_pipeline.config.load import load_config
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io import discovery, inspection
+from rixs_pipeline.io.beamtime import discovery, inspection
 from rixs_pipeline.runner.cluster.submission import read_submission, with_jobs
 from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions
 from rixs_pipeline.runner.log_checks import log_problems

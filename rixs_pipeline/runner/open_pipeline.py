@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.config.reference_sets import load_reference_set
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner.execution.workers import Executors
 from rixs_pipeline.runner.pipeline import Pipeline

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
-from rixs_pipeline.io.array_cache import ArrayCache
-from rixs_pipeline.io.checks.overlaps import separate
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.beamtime.checks.overlaps import separate
+from rixs_pipeline.io.caches.array_cache import ArrayCache
+from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.io.runs import Beamtime, count_files
 from rixs_pipeline.progress import show_activity
 from rixs_pipeline.runner.config_checks import unmatched_entries, unreached_regions

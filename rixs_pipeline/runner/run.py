@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config, ExecutionConfig
-from rixs_pipeline.io import discovery
-from rixs_pipeline.io.log_copies import LogCopies
+from rixs_pipeline.io.beamtime import discovery
+from rixs_pipeline.io.beamtime.log_copies import LogCopies
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.io.temporaries import remove_orphans
 from rixs_pipeline.progress import show_activity

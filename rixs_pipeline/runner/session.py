@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rixs_pipeline import paths
-from rixs_pipeline.io.digest_cache import DigestCache
-from rixs_pipeline.io.find_files import FileReader
+from rixs_pipeline.io.beamtime.find_files import FileReader
+from rixs_pipeline.io.caches.digest_cache import DigestCache
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.execution.workers import Workers
 

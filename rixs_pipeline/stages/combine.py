@@ -7,7 +7,7 @@ from typing import Any
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.io.build_runs import possible_edges
+from rixs_pipeline.io.beamtime.build_runs import possible_edges
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext, SampleEdge
 from rixs_pipeline.stages.corrections import map_corrections

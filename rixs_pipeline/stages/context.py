@@ -11,7 +11,7 @@ from rixs_pipeline import paths, progress
 from rixs_pipeline.config import Config, ReferenceSet
 from rixs_pipeline.core.maps.binning import emission_edges
 from rixs_pipeline.io import provenance
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages import chunks
 from rixs_pipeline.stages.sample.pass_maps import PassMaps

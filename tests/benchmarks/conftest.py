@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.runner.execution.executor import available_cores
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings

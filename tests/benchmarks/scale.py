@@ -16,7 +16,7 @@ import numpy as np
 
 from rixs_pipeline import open_product
 from rixs_pipeline.core.energy import interpolated_energy
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings

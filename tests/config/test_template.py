@@ -75,8 +75,8 @@ def test_the_first_config_of_an_empty_beamtime_loads(tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_the_first_config_of_real_data(real_data: Path, tmp_path: Path) -> None:
-    from rixs_pipeline.io.discovery import discover
-    from rixs_pipeline.io.inspection import describe
+    from rixs_pipeline.io.beamtime.discovery import discover
+    from rixs_pipeline.io.beamtime.inspection import describe
 
     text = initial_config(describe(discover(real_data)), PRESETS)
     assert loaded(tmp_path, text).normalise.i0 is None

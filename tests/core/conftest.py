@@ -9,7 +9,7 @@ import pytest
 
 from rixs_pipeline.core.calibration.pixel import ReferencePulses
 from rixs_pipeline.core.calibration.reference_run import Calibration, calibrate_pixels
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.reference.reference_pulses import read_reference_pulses

@@ -8,8 +8,8 @@ import pytest
 
 from rixs_pipeline import open_product, paths
 from rixs_pipeline.config import Config
-from rixs_pipeline.io.discovery import discover
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.beamtime.discovery import discover
+from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.run import Options, run
 from rixs_pipeline.simulate.beamtime import simulate

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from rixs_pipeline.config import Config
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.runner.config_checks import unmatched_entries
 from tests.faults import logs as faults
 

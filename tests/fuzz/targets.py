@@ -16,8 +16,9 @@ from rixs_pipeline.config.load import load_config
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.io import provenance
-from rixs_pipeline.io.digest_cache import DigestCache
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
+from rixs_pipeline.io.beamtime.inspection import as_text, describe
+from rixs_pipeline.io.caches.digest_cache import DigestCache
 from rixs_pipeline.io.formats import (
     experiment_state,
     json_log,
@@ -27,7 +28,6 @@ from rixs_pipeline.io.formats import (
     ssrl_ascii,
     ssrl_log,
 )
-from rixs_pipeline.io.inspection import as_text, describe
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.results.last_lines import last_lines

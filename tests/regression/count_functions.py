@@ -22,7 +22,7 @@ import inspect, json, sys
 from dataclasses import replace
 from pathlib import Path
 import rixs_pipeline
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 
 package = Path(rixs_pipeline.__file__).parent
 called = set()

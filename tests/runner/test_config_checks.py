@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline.config import Config
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.config_checks import unmatched_entries, unmatched_labels
 from tests.stages.builders import scan

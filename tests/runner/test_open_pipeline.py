@@ -5,7 +5,7 @@ import pytest
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.execution.executor import Executor
 from rixs_pipeline.runner.execution.workers import Executors

@@ -4,7 +4,7 @@ import pytest
 
 from rixs_pipeline import interrupt
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.io.nexus import read_attributes
 from rixs_pipeline.runner import pipeline as module
 from rixs_pipeline.runner.execution.executor import Executor

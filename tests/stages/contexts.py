@@ -7,7 +7,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
 from rixs_pipeline.io import nexus
-from rixs_pipeline.io.digest_cache import digest_range
+from rixs_pipeline.io.caches.digest_cache import digest_range
 from rixs_pipeline.io.provenance import digest_values
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.execution.executor import Executor

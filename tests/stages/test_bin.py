@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline import open_product, paths
-from rixs_pipeline.io.file_status import file_status
+from rixs_pipeline.io.caches.file_status import file_status
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.stages.bin import Bin
 from rixs_pipeline.stages.scan.count_scans import count_scans

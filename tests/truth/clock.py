@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from rixs_pipeline.config import Config
-from rixs_pipeline.io.discovery import discover
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.beamtime.discovery import discover
+from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.settings import SimulationSettings
 from rixs_pipeline.stages.clock.correct_clocks import correct_clocks

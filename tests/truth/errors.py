@@ -28,7 +28,7 @@ from rixs_pipeline.core.spectra.presets import PRESETS
 from rixs_pipeline.core.spectra.regions import Scale
 from rixs_pipeline.core.spectra.xas import normalise_passes, supports_line
 from rixs_pipeline.core.stats.reading_noise import estimate_noise
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.simulate.absorption import absorption
 from rixs_pipeline.simulate.beamtime import simulate
 from rixs_pipeline.simulate.emission import ELASTIC_FWHM

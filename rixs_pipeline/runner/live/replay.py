@@ -27,8 +27,8 @@ from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError, RixsError, UsageError
 from rixs_pipeline.files.json_text import read_json
 from rixs_pipeline.files.opening import FileKind, open_regular, read_bytes, read_text
-from rixs_pipeline.io.discovery import discover
-from rixs_pipeline.io.find_files import list_files
+from rixs_pipeline.io.beamtime.discovery import discover
+from rixs_pipeline.io.beamtime.find_files import list_files
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.formats.log import time_windows
 from rixs_pipeline.io.runs import NS_PER_S, Beamtime, Run

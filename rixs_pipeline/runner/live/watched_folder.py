@@ -13,8 +13,8 @@ from pathlib import Path
 
 from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io.file_status import FileStatus
-from rixs_pipeline.io.find_files import BeamtimeFiles, FileReader, list_files
+from rixs_pipeline.io.beamtime.find_files import BeamtimeFiles, FileReader, list_files
+from rixs_pipeline.io.caches.file_status import FileStatus
 from rixs_pipeline.io.formats import experiment_state, off
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.runs import Beamtime, Run, name_of

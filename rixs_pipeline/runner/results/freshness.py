@@ -10,8 +10,8 @@ from rixs_pipeline import paths
 from rixs_pipeline.errors import RixsError
 from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.io import csv_tables, nexus, provenance
-from rixs_pipeline.io.digest_cache import DigestCache
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.caches.digest_cache import DigestCache
+from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.runner.results.product_digests import ProductDigests
 from rixs_pipeline.runner.results.summary import Summary

@@ -18,7 +18,7 @@ from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.files.json_text import parse_json, read_json
 from rixs_pipeline.files.opening import FileKind, open_appending
 from rixs_pipeline.io import provenance, temporaries
-from rixs_pipeline.io.find_files import list_files
+from rixs_pipeline.io.beamtime.find_files import list_files
 from rixs_pipeline.io.locks import locked
 
 LOG = logging.getLogger(__name__)

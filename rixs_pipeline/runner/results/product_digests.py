@@ -8,7 +8,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.files.opening import FileKind, open_appending, read_text
-from rixs_pipeline.io.digest_cache import DigestCache
+from rixs_pipeline.io.caches.digest_cache import DigestCache
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.temporaries import atomic_path
 

@@ -11,7 +11,7 @@ from typing import Any
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.errors import RixsError
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.io.temporaries import atomic_path
 from rixs_pipeline.report.page import is_current, mark_outdated, page
 from rixs_pipeline.runner.results.last_lines import quality_lines

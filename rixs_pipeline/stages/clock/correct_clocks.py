@@ -6,9 +6,9 @@ from typing import Any
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.io import provenance
-from rixs_pipeline.io.array_cache import ArrayCache
-from rixs_pipeline.io.checks.given_offsets import given_offset
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.beamtime.checks.given_offsets import given_offset
+from rixs_pipeline.io.caches.array_cache import ArrayCache
+from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.io.runs import Beamtime, ClockOffset, RefusedRun, Run
 from rixs_pipeline.stages.clock.interval_clock import ScanDecision, decide
 from rixs_pipeline.stages.clock.pixel_clocks import pixel_clocks

@@ -18,7 +18,7 @@ from rixs_pipeline.core.timing.shift_fits import (
 )
 from rixs_pipeline.core.timing.wide_search import Evidence, search_offsets
 from rixs_pipeline.io import provenance
-from rixs_pipeline.io.array_cache import ArrayCache, digest_arrays, keep
+from rixs_pipeline.io.caches.array_cache import ArrayCache, digest_arrays, keep
 from rixs_pipeline.io.runs import NS_PER_S, ClockOffset, Run
 from rixs_pipeline.stages.clock.scan_pulses import (
     TimeWindow,

@@ -11,7 +11,7 @@ from typing import Any
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
 from rixs_pipeline.io import nexus
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.stages.html_report import runs
 from rixs_pipeline.stages.html_report.maps import map_row, packed_map
 from rixs_pipeline.stages.sample.pass_maps import PassMaps

@@ -13,7 +13,7 @@ import numpy as np
 
 from rixs_pipeline import paths
 from rixs_pipeline.io import provenance
-from rixs_pipeline.io.array_cache import ArrayCache
+from rixs_pipeline.io.caches.array_cache import ArrayCache
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.context import RunContext
 from rixs_pipeline.stages.interval.array_spectra import ArraySpectra

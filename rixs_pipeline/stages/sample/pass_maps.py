@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rixs_pipeline import paths
-from rixs_pipeline.io.array_cache import ArrayCache
-from rixs_pipeline.io.entry_cache import EntryCache
+from rixs_pipeline.io.caches.array_cache import ArrayCache
+from rixs_pipeline.io.caches.entry_cache import EntryCache
 from rixs_pipeline.schema import SCAN_MAP
 from rixs_pipeline.types import IntArray
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from rixs_pipeline import paths
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.runner.live.delays import Delays, append_to_journal, summarise_others
 from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.results.summary import Summary

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.io.runs import Beamtime
 from rixs_pipeline.runner.live.kept import LiveSession
 from rixs_pipeline.runner.live.watched_folder import BETWEEN_PARTS, WatchedFolder

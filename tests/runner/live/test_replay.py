@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.runner.live.replay import MARKER, Recording, Replay, replaying
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.runner.live import watched_folder
 from rixs_pipeline.runner.live.watched_folder import (
     BETWEEN_PARTS,

@@ -13,8 +13,8 @@ import pytest
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.io.compare_products import find_differences
-from rixs_pipeline.io.discovery import discover
 from rixs_pipeline.runner.live import watched_folder
 from rixs_pipeline.runner.live.replay import Recording
 from rixs_pipeline.runner.live.watched_folder import BETWEEN_PARTS, SETTLED

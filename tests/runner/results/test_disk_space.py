@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from rixs_pipeline.config import Config
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.runner.results import disk_space
 from rixs_pipeline.runner.results.disk_space import expected_bytes
 

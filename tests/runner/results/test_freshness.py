@@ -9,7 +9,7 @@ import pytest
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import csv_tables, nexus, provenance
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.io.runs import Beamtime, Points, Run
 from rixs_pipeline.runner.options import Options
 from rixs_pipeline.runner.results.freshness import Freshness

@@ -6,7 +6,7 @@ import pytest
 
 from rixs_pipeline import paths
 from rixs_pipeline.errors import UsageError
-from rixs_pipeline.io.digest_cache import DigestCache
+from rixs_pipeline.io.caches.digest_cache import DigestCache
 from rixs_pipeline.runner.results.product_digests import ProductDigests
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from rixs_pipeline.config import CalibrationConfig
 from rixs_pipeline.config.reference_sets import load_reference_set
-from rixs_pipeline.io.discovery import discover
+from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.stages.interval.run_drift import read_run_drift
 from rixs_pipeline.stages.reference.calibrate_run import calibrate_run
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io.find_files import BeamtimeFiles, PulseSetKey
+from rixs_pipeline.io.beamtime.find_files import BeamtimeFiles, PulseSetKey
+from rixs_pipeline.io.beamtime.joined_runs import PulseSet
 from rixs_pipeline.io.formats import experiment_state, off
-from rixs_pipeline.io.joined_runs import PulseSet
 
 SHOWN_PIXELS = 12  # in a line
 

@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from rixs_pipeline.io.beamtime.joined_runs import JoinedRun
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
-from rixs_pipeline.io.joined_runs import JoinedRun
 from rixs_pipeline.io.runs import NS_PER_S
 from rixs_pipeline.types import FloatArray
 

@@ -8,9 +8,9 @@ import xarray as xr
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io import nexus
-from rixs_pipeline.io.array_cache import ArrayCache
-from rixs_pipeline.io.digest_cache import digest_range
-from rixs_pipeline.io.entry_cache import EntryCache
+from rixs_pipeline.io.caches.array_cache import ArrayCache
+from rixs_pipeline.io.caches.digest_cache import digest_range
+from rixs_pipeline.io.caches.entry_cache import EntryCache
 
 WITHOUT = ("intensity", "intensity_errors")
 

@@ -7,7 +7,7 @@ from math import sqrt
 
 import numpy as np
 
-from rixs_pipeline.io.joined_runs import JoinedRun
+from rixs_pipeline.io.beamtime.joined_runs import JoinedRun
 from rixs_pipeline.io.runs import NS_PER_S, ClockOffset, Points, RefusedRun, Run
 from rixs_pipeline.types import FloatArray
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rixs_pipeline.io.inspection import as_text, describe
+from rixs_pipeline.io.beamtime.inspection import as_text, describe
 from rixs_pipeline.io.runs import Beamtime, Points, Run
 from rixs_pipeline.types import Edge
 from tests.io.writers import SECOND, T0, write_off

@@ -11,11 +11,11 @@ import numpy as np
 from rixs_pipeline.config import BeamtimeConfig, ScanCorrection
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.opening import is_file, one_line
+from rixs_pipeline.io.beamtime.join_readings import find_misfit, join_readings
+from rixs_pipeline.io.beamtime.joined_runs import JoinedRun
 from rixs_pipeline.io.formats import ssrl_ascii
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
-from rixs_pipeline.io.join_readings import find_misfit, join_readings
-from rixs_pipeline.io.joined_runs import JoinedRun
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.types import Edge, FloatArray
 

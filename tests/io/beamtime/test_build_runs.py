@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rixs_pipeline.io.build_runs import EDGE_WINDOWS, find_edge
+from rixs_pipeline.io.beamtime.build_runs import EDGE_WINDOWS, find_edge
 from rixs_pipeline.types import Edge
 
 

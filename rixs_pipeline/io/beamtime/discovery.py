@@ -5,18 +5,18 @@ from pathlib import Path
 
 from rixs_pipeline.config import BeamtimeConfig
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io.build_runs import build_runs, make_relative
-from rixs_pipeline.io.checks.copies import drop_copies
-from rixs_pipeline.io.checks.given_offsets import remove_given_offsets
-from rixs_pipeline.io.find_files import (
+from rixs_pipeline.io.beamtime.build_runs import build_runs, make_relative
+from rixs_pipeline.io.beamtime.checks.copies import drop_copies
+from rixs_pipeline.io.beamtime.checks.given_offsets import remove_given_offsets
+from rixs_pipeline.io.beamtime.find_files import (
     FileReader,
     collect_files,
     guessed_times,
     unread_files,
 )
-from rixs_pipeline.io.join_pulses import join_pulses
-from rixs_pipeline.io.log_copies import LogCopies
-from rixs_pipeline.io.read_pulse_sets import read_pulse_sets
+from rixs_pipeline.io.beamtime.join_pulses import join_pulses
+from rixs_pipeline.io.beamtime.log_copies import LogCopies
+from rixs_pipeline.io.beamtime.read_pulse_sets import read_pulse_sets
 from rixs_pipeline.io.runs import Beamtime, RefusedRun, Run, name_of
 
 

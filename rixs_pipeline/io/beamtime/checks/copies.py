@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rixs_pipeline.io.beamtime.joined_runs import PulseSet
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.formats.off import FileEnds
-from rixs_pipeline.io.joined_runs import PulseSet
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from rixs_pipeline.config import BeamtimeConfig
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io.discovery import discover
-from rixs_pipeline.io.inspection import describe
+from rixs_pipeline.io.beamtime.discovery import discover
+from rixs_pipeline.io.beamtime.inspection import describe
 from tests.io.writers import (
     SECOND,
     T0,

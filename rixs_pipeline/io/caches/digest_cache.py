@@ -13,7 +13,7 @@ from typing import Any
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.json_text import format_json, parse_json
 from rixs_pipeline.files.opening import FileKind, open_regular, read_bytes, reader
-from rixs_pipeline.io.file_status import FileStatus, file_status
+from rixs_pipeline.io.caches.file_status import FileStatus, file_status
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.provenance import digest_values

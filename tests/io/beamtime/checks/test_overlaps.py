@@ -5,10 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rixs_pipeline.io.checks.overlaps import overlap_ns, separate, settle_overlaps
+from rixs_pipeline.io.beamtime.checks.overlaps import (
+    overlap_ns,
+    separate,
+    settle_overlaps,
+)
+from rixs_pipeline.io.beamtime.joined_runs import JoinedRun, PulseSet
 from rixs_pipeline.io.formats.experiment_state import StateInterval
 from rixs_pipeline.io.formats.log import LogRun
-from rixs_pipeline.io.joined_runs import JoinedRun, PulseSet
 from rixs_pipeline.io.runs import Points, Run
 
 SECOND = 10**9

@@ -3,7 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rixs_pipeline.io.checks.given_offsets import given_offset, remove_given_offsets
+from rixs_pipeline.io.beamtime.checks.given_offsets import (
+    given_offset,
+    remove_given_offsets,
+)
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.runs import ClockOffset, Points
 

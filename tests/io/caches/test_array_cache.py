@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rixs_pipeline.io.array_cache import ArrayCache, digest_arrays, keep
+from rixs_pipeline.io.caches.array_cache import ArrayCache, digest_arrays, keep
 
 ARRAYS = {"counts": np.arange(6.0).reshape(2, 3) / 7, "number": 3}
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.io import nexus
-from rixs_pipeline.io.array_cache import ArrayCache
+from rixs_pipeline.io.caches.array_cache import ArrayCache
 from rixs_pipeline.io.provenance import code_version, digest_values
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 from pathlib import Path
 
-from rixs_pipeline.io.checks.copies import drop_copies
+from rixs_pipeline.io.beamtime.checks.copies import drop_copies
+from rixs_pipeline.io.beamtime.joined_runs import PulseSet
 from rixs_pipeline.io.formats.experiment_state import StateInterval
 from rixs_pipeline.io.formats.off import FileEnds
-from rixs_pipeline.io.joined_runs import PulseSet
 
 
 def pulse_set(folder, contents, states=()):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rixs_pipeline.io.discovery import discover
-from rixs_pipeline.io.log_copies import LogCopies
+from rixs_pipeline.io.beamtime.discovery import discover
+from rixs_pipeline.io.beamtime.log_copies import LogCopies
 from rixs_pipeline.runner.inspect import status
 from tests.runner.reductions import made
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from rixs_pipeline.io.memo import Memo
+from rixs_pipeline.io.caches.memo import Memo
 
 
 def find_never():

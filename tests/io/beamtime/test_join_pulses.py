@@ -2,9 +2,9 @@ from pathlib import Path
 
 import numpy as np
 
+from rixs_pipeline.io.beamtime.join_pulses import PulseSet, join_pulses
 from rixs_pipeline.io.formats.experiment_state import StateInterval
 from rixs_pipeline.io.formats.log import LogRun
-from rixs_pipeline.io.join_pulses import PulseSet, join_pulses
 from rixs_pipeline.io.runs import Points
 
 ROOT = Path("beamtime")

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rixs_pipeline.io.beamtime.join_readings import find_misfit, fits, join_readings
+from rixs_pipeline.io.beamtime.joined_runs import JoinedRun
 from rixs_pipeline.io.formats.ssrl_ascii import AsciiScan
-from rixs_pipeline.io.join_readings import find_misfit, fits, join_readings
-from rixs_pipeline.io.joined_runs import JoinedRun
 from rixs_pipeline.io.runs import Points
-from tests.io.test_join_pulses import log_run
+from tests.io.beamtime.test_join_pulses import log_run
 
 NOON = 1_767_268_800_000_000_000  # ns: 2026-01-01 12:00 UTC
 DATE = "Thu Jan  1 12:00:00 2026"

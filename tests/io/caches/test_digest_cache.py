@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rixs_pipeline.errors import InputError
-from rixs_pipeline.io import digest_cache
-from rixs_pipeline.io.digest_cache import DigestCache, digest_range
+from rixs_pipeline.io.caches import digest_cache
+from rixs_pipeline.io.caches.digest_cache import DigestCache, digest_range
 from tests.io.writers import SECOND, T0, off_records, write_off
 
 

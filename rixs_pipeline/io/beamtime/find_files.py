@@ -10,11 +10,11 @@ from pathlib import Path
 from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError, LogError
 from rixs_pipeline.files.opening import FileKind, named_errors, open_regular
-from rixs_pipeline.io.file_status import FileStatus, file_status
+from rixs_pipeline.io.beamtime.log_copies import LogCopies
+from rixs_pipeline.io.caches.file_status import FileStatus, file_status
 from rixs_pipeline.io.formats import json_log, photon_list, ssrl_ascii, ssrl_log
 from rixs_pipeline.io.formats.log import LogRun
 from rixs_pipeline.io.formats.values import TimeForm
-from rixs_pipeline.io.log_copies import LogCopies
 from rixs_pipeline.io.runs import RefusedRun
 
 # in every folder of results; others may have a config or a run.json, too

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rixs_pipeline.io.checks.overlaps import settle_overlaps
+from rixs_pipeline.io.beamtime.checks.overlaps import settle_overlaps
+from rixs_pipeline.io.beamtime.joined_runs import JoinedRun, JoinedRuns, PulseSet
 from rixs_pipeline.io.formats.experiment_state import RUN_LABEL, StateInterval
 from rixs_pipeline.io.formats.log import LogRun, TimeWindows, reference_points
 from rixs_pipeline.io.formats.photon_list import PHOTON_LIST
-from rixs_pipeline.io.joined_runs import JoinedRun, JoinedRuns, PulseSet
 from rixs_pipeline.io.runs import NS_PER_S, RefusedRun, name_of
 from rixs_pipeline.types import IntArray
 

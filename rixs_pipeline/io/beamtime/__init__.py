@@ -1,0 +1,1 @@
+"""From the files of a beamtime directory to its runs."""

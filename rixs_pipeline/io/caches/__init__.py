@@ -1,0 +1,1 @@
+"""What is kept between reductions, so that nothing is read or computed twice."""
