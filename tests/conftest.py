@@ -28,6 +28,7 @@ SMALL = {
     "seed": 5,
     "pixels": 3,
     "edges": ["Co_L"],
+    "monochromator_slip": 0.0,  # otherwise a warning of every reduction
     "passes": 2,
     "points": 12,
     "dwell": 4.0,

@@ -47,7 +47,7 @@ class ReferenceTable(Stage[None]):
         moves = parked_line_moves(calibrations)
         facts = attributes | {"lines": verdicts, "results": moves}
         usable = find_usable_calibrations(self.context)
-        warnings = [*usable.warnings, *reference_checks(calibrations)]
+        warnings = [*usable.warnings, *reference_checks(calibrations), *moves]
         return Content(table_writer(table, attributes), facts, warnings)
 
     def _calibrations(self) -> list[Any]:

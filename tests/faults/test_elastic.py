@@ -23,6 +23,7 @@ SETTINGS = {
     "elastic": 5.0,
     "elastic_resonance": 0.0,
     "incident_offset": 0.5,
+    "monochromator_slip": -2.6,
 }
 WINDOWS = {
     "Co_L": {"kind": "pfy", "edge": "Co_L", "emission": [762, 800]},
@@ -109,11 +110,13 @@ def test_resolution_and_widths_of_lines_are_results(reduced):
     assert any(text.startswith("widths of lines (FWHM): C_Ka") for text in results)
 
 
-def test_a_monochromator_that_moved_is_a_result_of_the_reference_runs(reduced):
+def test_a_monochromator_that_moved_is_reported(reduced):
     out, summary = reduced
     moves = summary.items["references"]["results"]
     assert len(moves) == 1
     assert "elastic line moved by -2." in moves[0]
+    assert moves[0] in summary.warnings
+    assert any("elastic line moved by -2." in line for line in summary.text())
     first = min((out / "calibration").glob("*.nxs"))
     calibration = nexus.read_entry(first)
     assert calibration.attrs["elastic_line_energy"] == pytest.approx(1000, abs=1.5)

@@ -82,6 +82,7 @@ def parked_line_moves(calibrations: Sequence[xr.Dataset]) -> list[str]:
             lines.append(
                 f"{second.attrs['run']}: elastic line moved by {move.value:+.2f} +- "
                 f"{move.error:.2f} eV since {first.attrs['run']}; incident energies "
-                "of the scans may be off by as much (compare `elastic_offset`)"
+                "of the scans may be wrong by as much; compare their `elastic_offset`, "
+                "or set `map.elastic_offset: apply`"
             )
     return lines
