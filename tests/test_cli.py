@@ -543,6 +543,8 @@ def test_shells_complete_verbs(monkeypatch, capsys, shell):
     monkeypatch.setenv("_TYPER_COMPLETE_ARGS", words)
     monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
     monkeypatch.setattr(sys, "argv", ["rixs-pipeline"])
+    # the name of the program has that of a module that `python -m` runs
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None)
     with pytest.raises(SystemExit) as exit_:
         cli_module.main()
     assert exit_.value.code == 0
