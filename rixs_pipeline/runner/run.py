@@ -1,5 +1,6 @@
 """Reduce a beamtime: discover it, start the workers, run the stages."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ from rixs_pipeline import paths
 from rixs_pipeline.config import Config, ExecutionConfig
 from rixs_pipeline.io.beamtime import discovery
 from rixs_pipeline.io.beamtime.log_copies import LogCopies
-from rixs_pipeline.io.runs import Beamtime
+from rixs_pipeline.io.runs import Beamtime, count_files
 from rixs_pipeline.io.temporaries import remove_orphans
 from rixs_pipeline.progress import show_activity
 from rixs_pipeline.runner.execution.workers import load_early
@@ -19,6 +20,7 @@ from rixs_pipeline.runner.results.output_folder import (
     make_folder,
 )
 from rixs_pipeline.runner.session import Session
+from rixs_pipeline.stages.context import MANY_FILES
 
 if TYPE_CHECKING:
     from rixs_pipeline.runner.results.summary import Summary
@@ -62,13 +64,21 @@ def run(
         beamtime_path, out = beamtime_path.absolute(), out.absolute()
     copies = LogCopies(out / paths.LOG_COPIES)
     session = session or Session()
+    changes = set()
     if not options.dry_run:
-        _load_early(beamtime_path, config, out, options)
+        changes = changes_since_last(out, config, beamtime_path)
+    # Processes load their modules while this one reads the logs and imports the stages,
+    # which takes as long. A reduction like the last one may have nothing for them.
+    load = partial(load_early, config.execution, with_figures=options.with_figures)
+    if changes == {"config"}:  # mostly of regions
+        load(with_pulses=False)
     with show_activity("reading logs"):
         logged = discovery.discover(
             beamtime_path, config.beamtime, copies, session.reader
         )
     logged = session.select(logged)
+    if changes:
+        load(with_pulses=count_files(logged.runs) >= MANY_FILES)
     if options.dry_run:
         check_folder(out, beamtime_path)
         return _reduce(logged, config, out, options, session)
@@ -93,18 +103,3 @@ def _reduce(
         from rixs_pipeline.runner.reduction import reduce_with
 
         return reduce_with(executors, logged, config, out, options, session)
-
-
-def _load_early(
-    beamtime_path: Path, config: Config, out: Path, options: Options
-) -> None:
-    """Load what processes share while this one reads logs and imports the stages.
-
-    That takes as long. A reduction like the last one may have nothing to make.
-    """
-    changes = changes_since_last(out, config, beamtime_path)
-    if changes:
-        is_new = changes != ["config"]
-        load_early(
-            config.execution, with_figures=options.with_figures, with_pulses=is_new
-        )

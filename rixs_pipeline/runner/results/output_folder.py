@@ -151,7 +151,7 @@ def _open_owner_file(out: Path) -> TextIO:
         ) from error
 
 
-def changes_since_last(out: Path, config: Config, beamtime_path: Path) -> list[str]:
+def changes_since_last(out: Path, config: Config, beamtime_path: Path) -> set[str]:
     """Return in what a reduction differs from the last one in a folder.
 
     Parameters
@@ -165,13 +165,13 @@ def changes_since_last(out: Path, config: Config, beamtime_path: Path) -> list[s
 
     Returns
     -------
-    list of str
+    set of str
         Of `program`, `beamtime` and `config`; all of them if there was none.
     """
     holder: dict[str, Any] = {}
     with suppress(InputError, TypeError, ValueError):  # none, or not whole
         holder = dict(read_json(out / paths.OWNER_FILE, FileKind.SUMMARY))
-    return _changes(holder, _claim(config, beamtime_path))
+    return set(_changes(holder, _claim(config, beamtime_path)))
 
 
 def _claim(config: Config, beamtime_path: Path) -> dict[str, str]:

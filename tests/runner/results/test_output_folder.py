@@ -103,13 +103,13 @@ def test_a_full_disk_is_no_wrong_folder(tmp_path, monkeypatch):
 
 
 def test_a_reduction_is_compared_with_the_last_one(tmp_path):
-    other, everything = Config(), ["program", "beamtime", "config"]
+    other, everything = Config(), {"program", "beamtime", "config"}
     assert changes_since_last(tmp_path / "new", CONFIG, tmp_path) == everything
     with held(tmp_path, CONFIG, tmp_path):
-        assert changes_since_last(tmp_path, CONFIG, tmp_path) == []
-    assert changes_since_last(tmp_path, CONFIG, tmp_path) == []
-    assert changes_since_last(tmp_path, other, tmp_path) == ["config"]
-    assert changes_since_last(tmp_path, CONFIG, tmp_path / "b") == ["beamtime"]
+        assert changes_since_last(tmp_path, CONFIG, tmp_path) == set()
+    assert changes_since_last(tmp_path, CONFIG, tmp_path) == set()
+    assert changes_since_last(tmp_path, other, tmp_path) == {"config"}
+    assert changes_since_last(tmp_path, CONFIG, tmp_path / "b") == {"beamtime"}
     for text in ("", "{", "[1]", "null"):
         (tmp_path / paths.OWNER_FILE).write_text(text)
         assert changes_since_last(tmp_path, CONFIG, tmp_path) == everything
