@@ -9,11 +9,11 @@ import numpy as np
 
 from rixs_pipeline.core.maps.scan_counts import ScanCounts
 from rixs_pipeline.io.runs import Run
+from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
 from rixs_pipeline.stages.scan.point_records import MIN_PULSES_FOR_CUTS
 from rixs_pipeline.types import BoolArray, PixelState, PixelStatus
 
 if TYPE_CHECKING:
-    from rixs_pipeline.stages.interval.pixel_energies import PixelEnergy
     from rixs_pipeline.stages.interval.scan_scales import ScanScale
 
 # Pulses of one pixel: with as many, a pixel without any is no chance, since throughputs
