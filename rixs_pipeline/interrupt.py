@@ -5,6 +5,7 @@ the garbage collector runs, a KeyboardInterrupt too. So the handler also keeps t
 request, and `check`, called between two pieces of work, raises it again.
 """
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -25,6 +26,17 @@ def check() -> None:
     """Raise KeyboardInterrupt if the user has asked to stop."""
     if _requested:
         raise KeyboardInterrupt
+
+
+def leave_group() -> None:
+    """Move this worker process to a group of its own.
+
+    A signal to the whole group of a command is then for the main process alone, which
+    lets tasks end. It would wait for ever for a worker that dies while it sends a
+    result. A worker that ignored SIGTERM could not be ended by its pool.
+    """
+    if hasattr(os, "setpgrp"):  # not on Windows
+        os.setpgrp()
 
 
 def _handle(signal_number: int, frame: FrameType | None) -> None:

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterable
 from importlib import import_module
 
+from rixs_pipeline import interrupt
+
 NAMES = ("dask", "pint")
 
 
@@ -33,6 +35,7 @@ def show() -> None:
 
 def preload(modules: Iterable[str]) -> None:
     """Import modules, without the libraries, for processes forked from this one."""
+    interrupt.leave_group()
     hide()
     gc.disable()  # modules stay: to look for garbage takes a tenth of the time
     for name in modules:

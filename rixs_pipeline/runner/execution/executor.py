@@ -501,8 +501,9 @@ def _arrives(error: Exception) -> bool:
 
 
 def _initialise_worker(gc_thresholds: Sequence[int]) -> None:
-    """Leave Ctrl-C to the parent process; end when it ends, even if it is killed."""
+    """Leave signals to the parent process; end when it ends, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupt.leave_group()
     gc.set_threshold(*gc_thresholds)
     gc.freeze()  # what is loaded stays, and need not be searched for garbage
     end_with_parent()

@@ -301,6 +301,7 @@ def test_missing_slurm_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 INTERRUPTED = """
 import sys, time
 from pathlib import Path
+from rixs_pipeline import interrupt
 from rixs_pipeline.config import ExecutionConfig
 from rixs_pipeline.runner.execution.executor import Executor
 
@@ -310,6 +311,7 @@ def work(folder):
     (Path(folder) / "ended").touch()
 
 if __name__ == "__main__":
+    interrupt.install()
     try:
         with Executor(ExecutionConfig(scheduler=sys.argv[1], workers=1)) as executor:
             [o.unwrap() for o in executor.outcomes(work, [sys.argv[2]] * 100)]
@@ -318,8 +320,9 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("scheduler", ["threads", "processes"])
-def test_interrupt_ends_cleanly(scheduler: str, tmp_path: Path) -> None:
+def test_interrupt_ends_cleanly(scheduler: str, number: int, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(INTERRUPTED))
     process = subprocess.Popen(
@@ -330,9 +333,7 @@ def test_interrupt_ends_cleanly(scheduler: str, tmp_path: Path) -> None:
     try:
         while not (tmp_path / "started").exists():
             assert process.poll() is None, process.communicate()[1].decode()
-        os.killpg(
-            process.pid, signal.SIGINT
-        )  # the terminal sends it to the whole group
+        os.killpg(process.pid, number)  # to the whole group, as a terminal does
         _, errors = process.communicate(timeout=20)
     finally:
         process.kill()
