@@ -553,9 +553,10 @@ def export(
     """Write maps, spectra and comparisons, or photons, for other programs."""
     from rixs_pipeline.io.export import Selection
     from rixs_pipeline.io.export import export as write
-    from rixs_pipeline.runner.results.lost_products import check_export
+    from rixs_pipeline.runner.results.lost_products import check_export, select_current
 
     selection = Selection(_split(samples), _split(regions))
+    selection = select_current(out, _split(formats), selection)
     for path in write(out, _split(formats), selection):
         print(path)
     check_export(out, _split(formats), selection)

@@ -87,10 +87,13 @@ class Selection:
         Names; empty: all.
     regions : collection of str
         Names of regions and of channels; empty: all. Maps have none.
+    excluded : collection of str
+        Files of products that are not exported, such as `maps/LMR_RT-Co_L.nxs`.
     """
 
     samples: Collection[str] = ()
     regions: Collection[str] = ()
+    excluded: Collection[str] = ()
 
     @property
     def is_everything(self) -> bool:
@@ -149,7 +152,7 @@ def export(
             f"{', '.join(FORMATS)}"
         )
     if formats != ["photons"]:
-        _require_spectra(out)
+        _require_spectra(out, selection)
     _check_selection(out, selection)
     written: list[Path] = []
     empty = []
@@ -230,10 +233,21 @@ def _export_format(out: Path, name: str, selection: Selection) -> Iterator[Path]
 
 def _products(out: Path, folder: str, selection: Selection) -> list[Path]:
     """Return the products in a folder that have a selected sample and region."""
-    files = sorted((out / folder).glob("*.nxs"))
+    files = _files(out, folder, selection)
     if selection.is_everything:
         return files
     return [path for path in files if _is_selected(path, selection)]
+
+
+def _files(
+    out: Path, folder: str, selection: Selection, pattern: str = "*.nxs"
+) -> list[Path]:
+    """Return the products in a folder that are not excluded."""
+    return [
+        path
+        for path in sorted((out / folder).glob(pattern))
+        if f"{folder}/{path.name}" not in selection.excluded
+    ]
 
 
 def _is_selected(path: Path, selection: Selection) -> bool:
@@ -256,7 +270,7 @@ def _check_selection(out: Path, selection: Selection) -> None:
     files = [
         path
         for folder in ("maps", "spectra", "xas")
-        for path in sorted((out / folder).glob("*.nxs"))
+        for path in _files(out, folder, selection)
     ]
     if selection.samples:
         known = {sample for path in files for sample in _samples(path)}
@@ -279,8 +293,8 @@ def _check_names(what: str, selected: Collection[str], known: set[str]) -> None:
         )
 
 
-def _require_spectra(out: Path) -> None:
-    if not any((out / "spectra").glob("*.nxs")):
+def _require_spectra(out: Path, selection: Selection) -> None:
+    if not _files(out, "spectra", selection):
         raise InputError(
             f"{out}: no spectra (spectra/*.nxs); run "
             f"`rixs-pipeline run BEAMTIME -o {out}` first"
@@ -301,7 +315,7 @@ def _export_copies(
 def _export_photons(out: Path, folder: Path, selection: Selection) -> Iterator[Path]:
     """Copy the photon lists of scans."""
     pattern = photon_list(out, "*")
-    files = sorted(pattern.parent.glob(pattern.name))
+    files = _files(out, pattern.parent.name, selection, pattern.name)
     if not files:
         raise InputError(
             f"{out}: no calibrated photons; set `map: {{keep_photons: true}}` in the "

@@ -27,8 +27,9 @@ from rixs_pipeline.runner.crate.contents import (
     PackedFile,
 )
 from rixs_pipeline.runner.crate.metadata import METADATA, Described, crate_metadata
+from rixs_pipeline.runner.results.lost_products import warn_excluded
 from rixs_pipeline.runner.results.record import Record
-from rixs_pipeline.runner.results.summary_file import made_products
+from rixs_pipeline.runner.results.summary_file import leftover_products, made_products
 
 LOG = logging.getLogger("rixs_pipeline")
 
@@ -71,6 +72,7 @@ def pack(out: Path, archive: Path) -> list[PackedFile]:
     config = load_config(record.config)
     record.check_config(config)
     _check_products(out)
+    warn_excluded(out, leftover_products(out), "packed")
     summary = dict(read_json(summary_path, FileKind.SUMMARY))
     started = _started(summary)
     with temporaries.atomic_path(archive) as temporary:
@@ -108,7 +110,7 @@ def _check_products(out: Path) -> None:
     InputError
         Names those that are not.
     """
-    names = {*made_products(out), *filter(NEEDED.fullmatch, products(out))}
+    names = {*made_products(out), *_needed_products(out)}
     problems = [
         f"{name} {problem}"
         for name in sorted(names)
@@ -141,14 +143,23 @@ def _problem(product: Path) -> str:
     return ""
 
 
+def _needed_products(out: Path) -> dict[str, Path]:
+    """Return the products that are packed, by name: not those of earlier reductions."""
+    leftovers = leftover_products(out)
+    return {
+        name: path
+        for name, path in products(out).items()
+        if NEEDED.fullmatch(name) and name not in leftovers
+    }
+
+
 def _files(out: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files of a folder of results that are packed, by name."""
-    for name, path in sorted(products(out).items()):
-        if NEEDED.fullmatch(name):
-            yield name, path
-            attributes = csv_tables.attributes_path(path)
-            if path.suffix == ".csv" and attributes.is_file():
-                yield attributes.relative_to(out).as_posix(), attributes
+    for name, path in sorted(_needed_products(out).items()):
+        yield name, path
+        attributes = csv_tables.attributes_path(path)
+        if path.suffix == ".csv" and attributes.is_file():
+            yield attributes.relative_to(out).as_posix(), attributes
     in_figures = sorted(paths.figures_folder(out).rglob("*"))
     figures = [p for p in in_figures if paths.is_figure(p.relative_to(out).as_posix())]
     for path in (out / paths.RUN_SUMMARY, paths.report(out), *figures):

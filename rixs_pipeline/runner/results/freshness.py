@@ -252,13 +252,18 @@ class Freshness:
 
     def warn_leftovers(self) -> None:
         """Warn of products of an earlier reduction that are not part of this one."""
-        folders = {path.parent for path in self.keys}
+        patterns = {(path.parent, f"*{path.suffix}") for path in self.keys}
+        if self.summary.options.is_complete:  # also folders in which nothing is made
+            patterns |= {(self.out / name, "*.nxs") for name in paths.PRODUCT_FOLDERS}
         facts = self.summary.items.values()
         if self.summary.failed:  # what was not looked at is not left over
             return
         listed = {str(product.get("product")) for product in facts}
-        for path in sorted(p for folder in folders for p in folder.glob("*.nxs")):
-            if path not in self.keys and str(path.relative_to(self.out)) not in listed:
+        files = {p for folder, pattern in patterns for p in folder.glob(pattern)}
+        for path in sorted(p for p in files if p.suffix in (".nxs", ".h5")):
+            product = path.relative_to(self.out).as_posix()
+            if path not in self.keys and product not in listed:
+                self.summary.leftovers.append(product)
                 self.summary.warn(
                     f"{path}: product of an earlier run, not used; "
                     "delete it if no longer needed"

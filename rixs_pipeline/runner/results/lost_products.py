@@ -1,11 +1,61 @@
-"""Products that run.json lists as made, and that are no longer there."""
+"""Products that are gone though run.json lists them, and those of earlier runs."""
 
+import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.export import Selection, missing_from_export
-from rixs_pipeline.runner.results.summary_file import made_products
+from rixs_pipeline.runner.results.last_lines import summarise_kind
+from rixs_pipeline.runner.results.summary_file import leftover_products, made_products
+
+LOG = logging.getLogger("rixs_pipeline")
+
+
+def warn_excluded(out: Path, products: list[str], what: str) -> None:
+    """Report products of earlier reductions in one line.
+
+    Parameters
+    ----------
+    out
+        Folder of the results.
+    products
+        Their files, such as `maps/LMR_RT-Co_L.nxs`.
+    what
+        What is not done with them: exported, packed.
+    """
+    lines = [
+        f"{out / name}: of an earlier reduction, not {what}; delete it if no longer "
+        "needed"
+        for name in products
+    ]
+    if lines:
+        LOG.warning("%s", summarise_kind(lines))
+
+
+def select_current(
+    out: Path, formats: Iterable[str], selection: Selection
+) -> Selection:
+    """Leave products of earlier reductions out of an export, and report them.
+
+    Parameters
+    ----------
+    out
+        Folder of the results.
+    formats
+        Those of the export.
+    selection
+        Samples and regions.
+
+    Returns
+    -------
+    Selection
+        The same samples and regions.
+    """
+    leftovers = leftover_products(out)
+    warn_excluded(out, missing_from_export(leftovers, formats, selection), "exported")
+    return replace(selection, excluded=leftovers)
 
 
 def check_export(out: Path, formats: Iterable[str], selection: Selection) -> None:

@@ -67,6 +67,8 @@ class Summary:
     figures : dict
         Set of figures -> its key, the files with digests of what they show, and the
         texts of those in which the config replaces some.
+    leftovers : list of str
+        Files of products of earlier reductions that are not part of this one.
     is_complete : bool
         Whether everything was looked at: what is not listed is then no longer part of
         the results.
@@ -87,6 +89,7 @@ class Summary:
     timings: dict[str, float] = field(default_factory=dict)
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    leftovers: list[str] = field(default_factory=list)
     is_complete: bool = False
     has_internal_error: bool = False
     is_known: Callable[[str], bool] = lambda line: False
@@ -309,6 +312,7 @@ class Summary:
             "warnings": self.warnings,
             "problems": self.problems,
             "figures": self.figures,
+            "leftovers": self.leftovers,
             "timings": self.timings,
         }
 
@@ -323,14 +327,24 @@ class Summary:
 
         What an interrupted or partial run did not look at is kept as the file on disk
         has it by now: other runs into the same folder may have written theirs since.
+        Products of earlier reductions stay so until they are made again or deleted.
         """
         self.report_warnings()
         content = self.as_dict()
         with locked(self.out):
+            on_disk = self.previous if self.is_complete else read(self.out)
+            used = {facts.get("product") for facts in self.items.values()}
+            earlier = {*self.leftovers, *on_disk.get("leftovers", [])} - used
+            leftovers = [p for p in sorted(earlier) if (self.out / p).is_file()]
+            content["leftovers"] = leftovers
             if not self.is_complete:
-                on_disk = read(self.out)
                 for name in ("items", "figures"):
                     content[name] = on_disk[name] | content[name]
+                content["items"] = {
+                    name: facts
+                    for name, facts in content["items"].items()
+                    if facts.get("product") not in leftovers
+                }
                 content["failed"] = self.failed | {
                     name: reason
                     for name, reason in on_disk["failed"].items()

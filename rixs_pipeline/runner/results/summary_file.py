@@ -79,6 +79,7 @@ class _SummaryFile(_Part):
     items: dict[str, _Facts]
     figures: dict[str, _Figures]
     failed: dict[str, str]
+    leftovers: list[Annotated[str, AfterValidator(_check_product)]] = []
     beamtime: str = ""
 
 
@@ -125,8 +126,21 @@ def read_record(path: Path) -> dict[str, Any]:
         ) from error
 
 
-def read(out: Path) -> dict[str, Any]:
-    """Return the summary of the last run; its parts are empty where there is none."""
+def read(out: Path, level: int = logging.WARNING) -> dict[str, Any]:
+    """Return the summary of the last run; its parts are empty where there is none.
+
+    Parameters
+    ----------
+    out
+        Folder of the results.
+    level
+        Of the log, at which a damaged file is reported.
+
+    Returns
+    -------
+    dict
+        The content of run.json.
+    """
     path = out / paths.RUN_SUMMARY
     empty: dict[str, Any] = {"items": {}, "figures": {}, "failed": {}}
     if not path.exists():
@@ -135,10 +149,11 @@ def read(out: Path) -> dict[str, Any]:
         content = read_json(path, FileKind.SUMMARY)
         _SummaryFile.model_validate(content)
     except InputError as error:
-        LOG.warning("%s: cannot be read (%s); ignored", path, error)
+        LOG.log(level, "%s: cannot be read (%s); ignored", path, error)
         return empty
     except ValidationError as error:
-        LOG.warning("%s: cannot be read (%s); ignored", path, _first_problem(error))
+        problem = _first_problem(error)
+        LOG.log(level, "%s: cannot be read (%s); ignored", path, problem)
         return empty
     return dict(content)
 
@@ -151,6 +166,12 @@ def made_products(out: Path) -> list[str]:
         if facts["status"] in ("done", "fresh")
     ]
     return sorted(filter(None, made))
+
+
+def leftover_products(out: Path) -> list[str]:
+    """Return the products on disk that, by run.json, are of an earlier reduction."""
+    content = read(out, logging.DEBUG)  # `made_products` reports a damaged file
+    return [name for name in content.get("leftovers", []) if (out / name).is_file()]
 
 
 def _first_problem(error: ValidationError) -> str:

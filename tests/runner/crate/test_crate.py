@@ -113,6 +113,17 @@ def test_a_packed_reduction_is_repeated_bit_by_bit(packed, small_beamtime, cli):
     assert result.code == 0
 
 
+def test_products_of_an_earlier_run_are_not_packed(small, cli):
+    small.run({"beamtime": {"samples": {"LMR_100C": "Heated"}}})
+    archive = small.out.parent / "paper.zip"
+    result = cli("crate", small.out, "-o", archive)
+    assert result.code == 0
+    assert "maps/LMR_100C-Co_L.nxs: of an earlier reduction, not packed;" in result.err
+    names = graph(archive).keys()
+    assert "maps/Heated-Co_L.nxs" in names
+    assert not [name for name in names if "LMR_100C" in name]
+
+
 def test_what_differs_is_named(small, cli):
     with h5py.File(small.out / "maps/LMR_RT-Co_L.nxs", "r+") as file:
         file["entry/data/intensity"][0, 900] += 1e-14

@@ -50,8 +50,8 @@ def freshness(tmp_path):
     return open_freshness(tmp_path)
 
 
-def open_freshness(out, **options):
-    summary = Summary(out, Beamtime(out, ()), Options(until="calibrate"))
+def open_freshness(out, until="calibrate", **options):
+    summary = Summary(out, Beamtime(out, ()), Options(until=until))
     return Freshness(out, summary, Memo(), **options)
 
 
@@ -143,6 +143,16 @@ def test_products_of_an_earlier_run_are_reported(freshness):
     assert freshness.summary.warnings == [
         f"{old}: product of an earlier run, not used; delete it if no longer needed"
     ]
+    assert freshness.summary.leftovers == ["scans/scan0002.nxs"]
+
+
+def test_comparisons_that_are_no_longer_in_the_config_are_reported(tmp_path):
+    freshness = open_freshness(tmp_path, until="report")
+    used = write_product(freshness, "scans/scan0001.nxs")
+    write_product(freshness, "comparisons/heating-Co_L.nxs")
+    freshness.keys[used] = {}
+    freshness.warn_leftovers()
+    assert freshness.summary.leftovers == ["comparisons/heating-Co_L.nxs"]
 
 
 def test_a_digest_of_pulses_covers_the_time_of_the_run_alone(freshness, tmp_path):
