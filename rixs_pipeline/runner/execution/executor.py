@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,6 +42,7 @@ Progress = Callable[
 TASKS_AHEAD = 2  # tasks a worker that are handed out, so that none waits for the next
 MAX_DEATHS = 3  # of workers over one task, after which the task counts as the cause
 POLL_S = 0.2  # at most this long between two looks for Ctrl-C
+LONGEST_DEATH_S = 2.0  # until a pool has to have noticed that a process died
 
 log = logging.getLogger("rixs_pipeline")
 
@@ -85,6 +87,7 @@ class Executor:
         self._cluster: Cluster | None = None
         self._is_starting = False
         self._has_worked = False
+        self._dead_since: float | None = None  # monotonic s
 
     def __enter__(self) -> Self:
         """Open the pool or the connection.
@@ -214,7 +217,8 @@ class Executor:
 
         def submit_all() -> None:
             """Hand out the tasks."""
-            with suppress(RuntimeError):  # the pool has been closed meanwhile
+            # the pool has been closed meanwhile, or its processes cannot start
+            with suppress(RuntimeError, EOFError, OSError):
                 for value in tasks:
                     self._submit(function, value)
 
@@ -244,7 +248,12 @@ class Executor:
 
     def _shut_down(self) -> None:
         if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+            shut_down = functools.partial(self._pool.shutdown, cancel_futures=True)
+            closing = threading.Thread(target=shut_down, daemon=True)
+            closing.start()
+            while closing.is_alive():
+                self._unblock_pool()
+                closing.join(POLL_S)
             self._pool = None
 
     def _new_pool(self) -> futures.Executor:
@@ -255,9 +264,11 @@ class Executor:
         # never fork this process: it would copy HDF5's lock and open files
         import multiprocessing  # with `ProcessPoolExecutor`, 50 ms
 
+        from rixs_pipeline.runner.execution.process_pool import ProcessPool
+
         can_share = bool(self.preload) and has_forkserver()
         context = multiprocessing.get_context("forkserver" if can_share else "spawn")
-        return futures.ProcessPoolExecutor(
+        return ProcessPool(
             self.workers,
             context,
             initializer=_initialise_worker,
@@ -300,7 +311,10 @@ class Executor:
                         yield active.popleft().outcome
                     submit_more()
             finally:  # no task is at work any more when others clean up
-                futures.wait([future for future in running if not future.cancel()])
+                left = {future for future in running if not future.cancel()}
+                while left:
+                    self._unblock_pool()
+                    left = futures.wait(left, POLL_S).not_done
 
         self.warm_up()  # the first task would start processes without their modules
         submit_more()
@@ -333,6 +347,7 @@ class Executor:
         ended: set[futures.Future[Any]] = set()
         while not ended:
             interrupt.check()
+            self._unblock_pool()
             ended = futures.wait(running, POLL_S, futures.FIRST_COMPLETED).done
         lost = []
         for future in ended:
@@ -350,6 +365,26 @@ class Executor:
             for task in lost:
                 running[self._submit(function, task.value)] = task
         return len(finished)
+
+    def _unblock_pool(self) -> None:
+        """End a pool of which a process died while it sent a result.
+
+        It would wait for the rest of the result for ever.
+        """
+        if self.config.scheduler != "processes":
+            return
+        from rixs_pipeline.runner.execution.process_pool import ProcessPool
+
+        pool = self._pool
+        if not isinstance(pool, ProcessPool):
+            return
+        if not pool.has_dead_process():
+            self._dead_since = None
+        elif self._dead_since is None:
+            self._dead_since = time.monotonic()
+        elif time.monotonic() - self._dead_since > LONGEST_DEATH_S:
+            self._dead_since = None
+            pool.close_results()
 
     def _replace_pool(self, lost: "list[_Task]") -> None:
         for task in lost:

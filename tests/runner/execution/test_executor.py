@@ -3,6 +3,7 @@
 import operator
 import os
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -468,3 +469,28 @@ def test_without_processes_none_are_waited_for(scheduler):
     with Executor(ExecutionConfig(scheduler=scheduler, workers=2)) as executor:
         executor.start_processes()
         assert executor.is_ready and not executor.has_running_processes
+
+
+def die_while_sending(folder: Path) -> str:
+    """Send the beginning of a result, the first time, and die."""
+    if (folder / "died").exists():
+        return "done"
+    (folder / "died").touch()
+    frame = sys._getframe()
+    while "result_queue" not in frame.f_locals:
+        frame = frame.f_back
+    writer = frame.f_locals["result_queue"]._writer
+    os.write(writer.fileno(), struct.pack("!i", 1000) + b"begun")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dies_while_it_sends_a_result_is_replaced(tmp_path):
+    with Executor(ExecutionConfig(scheduler="processes", workers=2)) as executor:
+        assert results(executor.outcomes(die_while_sending, [tmp_path])) == ["done"]
+
+
+def test_a_worker_that_dies_while_it_sends_a_result_does_not_block_the_end(tmp_path):
+    with Executor(ExecutionConfig(scheduler="processes", workers=2)) as executor:
+        executor.start(die_while_sending, [tmp_path])
+        while not (tmp_path / "died").exists():
+            time.sleep(0.01)
