@@ -152,7 +152,9 @@ def main() -> None:
     except KeyboardInterrupt:
         code = CLICK_INTERRUPTED
     except Exception as error:
-        code = _report_exception(error)
+        # some libraries fail in another way where they are interrupted
+        is_interrupted = interrupt.is_requested()
+        code = CLICK_INTERRUPTED if is_interrupted else _report_exception(error)
     if code == CLICK_INTERRUPTED:
         code = interrupt.EXIT_CODE
         _print_error(

@@ -22,6 +22,11 @@ def install() -> None:
     sys.unraisablehook = _report_unraisable
 
 
+def is_requested() -> bool:
+    """Whether the user has asked to stop."""
+    return _requested
+
+
 def check() -> None:
     """Raise KeyboardInterrupt if the user has asked to stop."""
     if _requested:

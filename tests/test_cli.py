@@ -14,6 +14,7 @@ import pytest
 
 import rixs_pipeline
 from rixs_pipeline import cli as cli_module
+from rixs_pipeline import interrupt
 from rixs_pipeline.runner import run as runner
 from tests.conftest import CHECKOUT
 from tests.faults.logs import forget_labels
@@ -755,3 +756,17 @@ def test_scripts_of_the_current_folder_are_not_imported(small_beamtime, tmp_path
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / "imported").exists()
+
+
+def test_another_error_of_an_interrupt_is_an_interrupt(monkeypatch, capsys):
+    """A file that is being written to an archive cannot be left by an exception."""
+
+    def interrupted(*_, **__):
+        monkeypatch.setattr(interrupt, "_requested", True)
+        raise ValueError("Can't close the ZIP file")
+
+    monkeypatch.setattr(cli_module, "app", interrupted)
+    with pytest.raises(SystemExit) as exit_:
+        cli_module.main()
+    assert exit_.value.code == interrupt.EXIT_CODE
+    assert capsys.readouterr().err.startswith("rixs-pipeline: interrupted;")
