@@ -461,8 +461,9 @@ def load_shared(modules: Sequence[str]) -> None:
     """
     if not has_forkserver():
         return
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
+    resource_tracker.ensure_running()  # here: it unblocks signals
     # Ctrl-C while they are loaded is for this process alone
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
