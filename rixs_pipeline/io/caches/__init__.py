@@ -1,1 +1,1 @@
-"""What is kept between reductions, so that nothing is read or computed twice."""
+"""Caches: digests, arrays and decisions that later reductions use again."""

@@ -253,7 +253,7 @@ class Freshness:
     def warn_leftovers(self) -> None:
         """Warn of products of an earlier reduction that are not part of this one."""
         patterns = {(path.parent, f"*{path.suffix}") for path in self.keys}
-        if self.summary.options.is_complete:  # also folders in which nothing is made
+        if self.summary.options.is_complete:  # also folders of stages without products
             patterns |= {(self.out / name, "*.nxs") for name in paths.PRODUCT_FOLDERS}
         facts = self.summary.items.values()
         if self.summary.failed:  # what was not looked at is not left over
