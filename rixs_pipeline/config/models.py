@@ -97,14 +97,8 @@ class MapConfig(Model):
 
     @model_validator(mode="after")
     def _check_bins(self) -> Self:
-        """Require whole emission bins, and both keys of explicit incident bins."""
-        low, high = self.emission
-        n_bins = (high - low) / self.step
-        if not isfinite(n_bins) or abs(n_bins - round(n_bins)) > BINS_TOLERANCE:
-            raise ValueError(
-                f"emission: {list(self.emission)} is not a whole number of bins of "
-                f"{self.step} eV; change `emission` or `step`"
-            )
+        """Require whole bins, and both keys of explicit incident bins."""
+        n_bins = _check_whole_bins("emission", "step", self.emission, self.step)
         if n_bins > MOST_BINS:
             raise ValueError(
                 f"step: {self.step} eV makes {n_bins:.2g} emission bins, {MOST_BINS:,} "
@@ -114,7 +108,25 @@ class MapConfig(Model):
             raise ValueError(
                 "only one of `incident` and `incident_step` is set; set both or neither"
             )
+        if self.incident is not None and self.incident_step is not None:
+            _check_whole_bins(
+                "incident", "incident_step", self.incident, self.incident_step
+            )
         return self
+
+
+def _check_whole_bins(
+    range_key: str, step_key: str, limits: tuple[float, float], step: float
+) -> float:
+    """Return the number of bins of a range; refuse one that is not whole."""
+    low, high = limits
+    n_bins = (high - low) / step
+    if not isfinite(n_bins) or abs(n_bins - round(n_bins)) > BINS_TOLERANCE:
+        raise ValueError(
+            f"{range_key}: {list(limits)} is not a whole number of bins of "
+            f"{step} eV; change `{range_key}` or `{step_key}`"
+        )
+    return n_bins
 
 
 class GeometryConfig(Model):

@@ -224,6 +224,9 @@ def test_checks_of_a_model_are_reported_at_the_key_or_the_section(
     )
     (line,) = problems(tmp_path, "map:\n  step: 0.5\n  emission: [200, 1000.3]\n")
     assert line.startswith("c.yaml:3: map.emission: [200.0, 1000.3] is not a whole")
+    text = "map:\n  incident_step: 0.4\n  incident: [525.9, 550.1]\n"
+    (line,) = problems(tmp_path, text)
+    assert line.startswith("c.yaml:3: map.incident: [525.9, 550.1] is not a whole")
     text = (
         "regions:\n  cut: {kind: xes, step: 1}\n  cuts:\n    kind: xes\n    step: 0.7\n"
     )

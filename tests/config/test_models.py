@@ -43,6 +43,11 @@ def test_unknown_keys_are_errors(values: dict[str, object]) -> None:
             {"map": {"emission": [200, 1100.3]}},
             "is not a whole number of bins of 0.5 eV",
         ),
+        (
+            {"map": {"incident": [525.9, 550.1], "incident_step": 0.4}},
+            "incident: [525.9, 550.1] is not a whole number of bins of 0.4 eV; change "
+            "`incident` or `incident_step`",
+        ),
         ({"map": {"step": 0}}, "greater than 0"),
         ({"map": {"step": 1e-6}}, "9e+08 emission bins, 30,000,000 at most"),
         ({"map": {"step": float("nan")}}, "finite"),
