@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from rixs_pipeline import schema
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.io import nexus
@@ -22,14 +23,6 @@ from rixs_pipeline.paths import safe_name
 from rixs_pipeline.types import FloatArray
 
 _AXES = ("incident_energy", "emission_energy", "energy_loss")
-_COLUMNS = (
-    "intensity",
-    "intensity_errors",
-    "intensity_lower",
-    "intensity_upper",
-    "counts",
-    "exposure",
-)
 # Attributes that say nothing about a spectrum
 _INTERNAL_ATTRIBUTES = (
     "NX_class",
@@ -38,8 +31,6 @@ _INTERNAL_ATTRIBUTES = (
     "input_hashes",
     "option_hashes",
 )
-_OF_EACH_SAMPLE = ("intensity", "intensity_errors")
-_OF_COMPARED = ("difference", "difference_errors")
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,7 @@ def read_spectra(file: Path) -> dict[str, Spectrum]:
 
 
 def _read_spectrum(region: str, entry: h5py.Group) -> Spectrum:
-    """Read the spectrum of an entry.
+    """Read the spectrum of an entry: all its variables with a value at each point.
 
     The definition of the region, attribute `region`, becomes `definition`.
     """
@@ -120,7 +111,9 @@ def _read_spectrum(region: str, entry: h5py.Group) -> Spectrum:
             raise KeyError(f"entry {region} has no attribute {key}")
     metadata["definition"] = metadata["region"]
     metadata["region"] = region
-    stored = {column: data[column] for column in _COLUMNS if column in data}
+    variables = schema.spectrum(axis)
+    columns = (name for name, v in variables.items() if v.dims == (axis,))
+    stored = {name: data[name] for name in columns if name in data and name != axis}
     return Spectrum(
         axis=axis,
         energy=read_array(data[axis]).astype(float),
@@ -172,9 +165,12 @@ def read_comparison(file: Path) -> dict[str, Spectrum]:
     for region, dataset in nexus.read_entries(file).items():
         axis = str(dataset["intensity"].dims[1])
         columns, units = {}, {}
-        for names, dim in ((_OF_EACH_SAMPLE, "sample"), (_OF_COMPARED, "compared")):
+        variables = schema.comparison(axis)
+        for dim in ("sample", "compared"):
+            names = [name for name, v in variables.items() if v.dims == (dim, axis)]
+            stored = [name for name in names if name in dataset]
             for row, sample in enumerate(dataset[dim].values):
-                for name in names:
+                for name in stored:
                     column = f"{name}_{safe_name(str(sample))}"
                     columns[column] = dataset[name].values[row]
                     units[column] = str(dataset[name].attrs.get("units", ""))

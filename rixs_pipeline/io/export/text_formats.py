@@ -28,6 +28,8 @@ _XDI_FIELDS = {
     "end_time": "Scan.end_time",
 }
 _TIMES = ("time", "start_time", "end_time")
+# NaN where self-absorption cannot be corrected
+_CORRECTED = ("absorption", "absorption_errors")
 _FLUORESCENCE = ("", "tfy", "pfy")  # channels; empty: a region of the map
 _XDI_EDGES = {"K": "K", "L": "L3"}  # shell -> edge
 
@@ -166,20 +168,29 @@ def xdi_edge(edge: str, source: Path | str = "spectrum") -> XdiEdge:
 
 
 def _select_finite(spectrum: Spectrum, path: Path) -> Spectrum:
-    """Return the points at which all columns that have numbers have one."""
+    """Return the points at which all columns that have numbers have one.
+
+    An absorption that lacks a number at any of them is left out: these points have an
+    intensity.
+    """
     columns = {
         name: values
         for name, values in spectrum.columns.items()
         if np.isfinite(values).any()
     }
-    arrays = (spectrum.energy, *columns.values())
+    measured = [values for name, values in columns.items() if name not in _CORRECTED]
+    arrays = (spectrum.energy, *measured)
     is_finite = np.all([np.isfinite(values) for values in arrays], axis=0)
     if "intensity" not in columns or not is_finite.any():
         raise InputError(f"{path}: spectrum has no intensity at any point; not written")
     return replace(
         spectrum,
         energy=spectrum.energy[is_finite],
-        columns={name: values[is_finite] for name, values in columns.items()},
+        columns={
+            name: values[is_finite]
+            for name, values in columns.items()
+            if np.isfinite(values[is_finite]).all()
+        },
     )
 
 
