@@ -1,6 +1,6 @@
 """Problems of scans that their logs show, before anything is reduced."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.stages.chunks import check_memory
 from rixs_pipeline.stages.combine import describe_same_files, describe_unknown_edge
+from rixs_pipeline.stages.sample.map_limits import points_outside
 from rixs_pipeline.stages.scan.incident_flux import (
     describe_missing,
     find_blanks,
@@ -18,6 +19,7 @@ from rixs_pipeline.stages.scan.incident_flux import (
     require_positive_flux,
 )
 from rixs_pipeline.stages.scan.point_status import describe_excess_points, find_repeated
+from rixs_pipeline.types import FloatArray
 
 
 def log_problems(beamtime: Beamtime, config: Config) -> Iterator[str]:
@@ -52,6 +54,7 @@ def log_problems(beamtime: Beamtime, config: Config) -> Iterator[str]:
     except RunFailed as error:
         yield str(error)
     yield from _same_files(beamtime)
+    yield from _points_outside(beamtime.scans, config)
 
 
 def _excess_points(scan: Run, config: Config) -> Iterator[str]:
@@ -93,3 +96,17 @@ def _same_files(beamtime: Beamtime) -> Iterator[str]:
     for owner, *others in clashes:
         for sample in others:
             yield describe_same_files(owner, sample)
+
+
+def _points_outside(scans: Sequence[Run], config: Config) -> Iterator[str]:
+    """Yield the maps some or all of whose points are in no incident bin."""
+    energies: dict[str, list[FloatArray]] = {}
+    for scan in scans:
+        if scan.edge is not None:
+            name = paths.map_product(Path(), scan.sample, scan.edge).stem
+            energies.setdefault(name, []).append(scan.points.incident_energy)
+    for name, incident in energies.items():
+        try:
+            yield from points_outside(np.concatenate(incident), config.map, name)
+        except RunFailed as error:
+            yield str(error)

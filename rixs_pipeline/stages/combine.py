@@ -57,7 +57,7 @@ class CombineTask:
             compare_readings,
             scale_readings,
         )
-        from rixs_pipeline.stages.sample import combine_scans, passes
+        from rixs_pipeline.stages.sample import combine_scans, map_limits, passes
 
         name, group, config = self.name, self.group, self.config
         normalise = config.normalise
@@ -86,6 +86,7 @@ class CombineTask:
             rixs_map.attrs["readings_left_out"] = dict(readings.left_out)
         facts = {
             "scans": [scan.name for scan in group.scans],
+            "photons": int(rixs_map["counts"].values.sum()),
             "passes": tested.facts,
             "results": tested.results,
         }
@@ -95,7 +96,11 @@ class CombineTask:
             *tested.warnings,
             *combined.warnings,
         ]
-        losses = [*flux.losses, *sample_loss(name, group, self.verdict)]
+        losses = [
+            *flux.losses,
+            *sample_loss(name, group, self.verdict),
+            *map_limits.photons_outside(rixs_map, config.map, name),
+        ]
         write = dataset_writer({"entry": rixs_map}, "intensity")
         corrections = map_corrections(rixs_map, name)
         return Content(write, facts, warnings, losses, corrections)

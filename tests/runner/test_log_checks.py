@@ -66,3 +66,17 @@ def test_keys_that_name_what_a_scan_lacks():
     exclude = {"points": {1: [0, 10]}}
     (line,) = problems(ten_points(readings=LIT), beamtime={"exclude": exclude})
     assert line.endswith("lists points beyond the 10 of this scan")
+
+
+def test_maps_outside_the_incident_bins():
+    scans = [
+        ten_points(name=f"scan000{n}", sample=sample, readings=LIT)
+        for n, sample in enumerate("AB")
+    ]
+    energy = scans[0].points.incident_energy
+    outside = {"incident": [500, 510], "incident_step": 1}
+    lines = problems(*scans, map=outside)
+    assert [line.partition(": ")[0] for line in lines] == ["A-Co_L", "B-Co_L"]
+    assert lines[0].startswith("A-Co_L: no point within `map.incident` (500 to 510 eV)")
+    partly = {"incident": [energy[0], energy[0] + 1], "incident_step": 1}
+    assert "points outside `map.incident`" in problems(scans[0], map=partly)[0]

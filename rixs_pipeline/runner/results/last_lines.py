@@ -165,7 +165,7 @@ def _samples(items: Mapping[str, Mapping[str, Any]]) -> list[str]:
         row = [
             name,
             str(len(facts.get("scans", []))),
-            str(sum(scan.get("photons", 0) for scan in scans)),
+            str(facts.get("photons", "")),
             f"{low} to {high}" if low < high else str(high),
             "" if p is None else f"{p:.2g}",
         ]

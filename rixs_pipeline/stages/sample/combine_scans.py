@@ -13,10 +13,18 @@ from rixs_pipeline.config import REFERENCE_ATTRIBUTES, MapConfig, NormaliseConfi
 from rixs_pipeline.core.maps import combine
 from rixs_pipeline.core.maps.incident_axis import PassesOnAxis
 from rixs_pipeline.core.stats import energy_scale_offset, weighted_mean
-from rixs_pipeline.schema import COADDED_MAP, POINT_REASONS, Variables, check, labelled
+from rixs_pipeline.schema import (
+    COADDED_MAP,
+    POINT_REASONS,
+    POINT_USED,
+    Variables,
+    check,
+    labelled,
+)
 from rixs_pipeline.stages.flux import flux_errors
 from rixs_pipeline.stages.interval.resolution import average_resolution_over_scans
 from rixs_pipeline.stages.interval.response_tail import average_tail_over_scans
+from rixs_pipeline.stages.sample.map_limits import points_outside
 from rixs_pipeline.stages.sample.pass_axis import passes_on_map_axis
 from rixs_pipeline.stages.scan.scale_variables import (
     average_scale_errors,
@@ -77,10 +85,15 @@ def combine_scans(
     Raises
     ------
     RunFailed
-        The passes have different points, and no bins follow from these.
+        The passes have different points, and no bins follow from these; or no point is
+        in a bin of the config.
     """
+    used = [
+        scan["incident_energy"].values[scan["point_status"].values == POINT_USED]
+        for scan in scans
+    ]
+    warnings = points_outside(np.concatenate(used), config, name)
     passes = passes_on_map_axis(scans, config, name)
-    warnings = []
     if not passes.axis.is_common:
         warnings.append(
             f"{name}: passes have different incident points; "

@@ -89,14 +89,14 @@ def test_samples_and_edges_are_a_table_of_80_columns(summary):
     for number, (photons, pixels) in enumerate([(1200, 6), (1300, 8)], 1):
         facts = {"photons": photons, "pixels_used": pixels, "pixels_live": 8}
         summary.add_fresh(f"scan{number}", facts)
-    passes = {"scans": ["scan1", "scan2"], "passes": {"p": 0.0123}}
-    summary.add_fresh("LMR-Co_L", passes)
+    facts = {"scans": ["scan1", "scan2"], "photons": 2400, "passes": {"p": 0.0123}}
+    summary.add_fresh("LMR-Co_L", facts)
     summary.add_fresh("a sample with a very long name indeed-O_K", {"passes": {}})
     lines = summary.text()
     start = next(i for i, line in enumerate(lines) if line.startswith("sample-edge"))
     assert [line.split() for line in lines[start : start + 2]] == [
         ["sample-edge", "scans", "photons", "pixels", "p", "of", "passes"],
-        ["LMR-Co_L", "2", "2500", "6", "to", "8", "0.012"],
+        ["LMR-Co_L", "2", "2400", "6", "to", "8", "0.012"],
     ]
     assert lines[start + 2].startswith("a sample with ")
     assert "indeed-O_K " in lines[start + 2]
