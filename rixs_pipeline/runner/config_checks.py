@@ -17,7 +17,7 @@ from rixs_pipeline.stages.sample.configured_regions import (
     resolve_regions,
     select_regions,
 )
-from rixs_pipeline.stages.sample.region_ranges import find_unreached
+from rixs_pipeline.stages.sample.region_ranges import find_cut, find_unreached
 from rixs_pipeline.types import LOG_SPECTRA, Edge, FloatArray
 
 SHOWN_NAMES = 8  # of those that exist
@@ -43,7 +43,9 @@ class _Unmatched:
 
 
 def unmatched_entries(beamtime: Beamtime, config: Config) -> list[str]:
-    """Return a warning for each config entry that matches nothing in the beamtime.
+    """Return a warning for each config entry that does not fit the beamtime.
+
+    It matches nothing there, or reaches beyond the data.
 
     Parameters
     ----------
@@ -60,7 +62,11 @@ def unmatched_entries(beamtime: Beamtime, config: Config) -> list[str]:
     unmatched = list(_unmatched_pixels(beamtime, config))
     if beamtime.scans:
         unmatched += _unmatched_in_scans(beamtime.scans, config)
-    return [*map(str, unmatched), *_uncovered_by_efficiency(config)]
+    return [
+        *map(str, unmatched),
+        *_uncovered_by_efficiency(config),
+        *find_cut(config.regions, beamtime.scans, config.map.emission),
+    ]
 
 
 def _unmatched_in_scans(scans: Sequence[Run], config: Config) -> list[_Unmatched]:

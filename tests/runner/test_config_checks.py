@@ -214,3 +214,10 @@ def test_samples_and_regions_are_unknown_before_the_first_scan():
         }
     )
     assert unmatched_entries(Beamtime(Path("b"), ()), config) == []
+
+
+def test_regions_that_the_maps_cut_are_listed():
+    region = {"kind": "pfy", "emission": [150, 260.3]}
+    config = Config.model_validate({"regions": {"low": region}})
+    (line,) = unmatched_entries(Beamtime(Path("b"), (scan(edge="Co_L"),)), config)
+    assert line.startswith("region 'low': emission 150 to 260.3 eV reaches beyond")

@@ -1,14 +1,15 @@
-"""Regions of the config that no map of the beamtime reaches."""
+"""Regions of the config that the maps of the beamtime do not reach, or cut."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from rixs_pipeline.config import Piece, Region
+from rixs_pipeline.config import Piece, Region, Sideband
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.sample.configured_regions import (
     ConfiguredRegions,
     resolve_regions,
+    select_regions,
 )
 from rixs_pipeline.types import FloatArray
 
@@ -36,7 +37,16 @@ def find_unreached(
         With the range that there is. A region of an edge that was not scanned is not
         among them: configs of a site list many.
     """
-    lines = []
+    return [
+        f"region '{name}' touches no data: {problem}"
+        for name, problem in _unreached(configured, scans, emission)
+    ]
+
+
+def _unreached(
+    configured: ConfiguredRegions, scans: Sequence[Run], emission: Range
+) -> Iterator[tuple[str, str]]:
+    """Yield the name of each region that is outside all maps of its edge, and why."""
     for name, region in resolve_regions(configured or {}).items():
         incident = [
             scan.points.incident_energy
@@ -45,8 +55,60 @@ def find_unreached(
         ]
         problem = _find_problem(region, incident, emission) if incident else ""
         if problem:
-            lines.append(f"region '{name}' touches no data: {problem}")
+            yield name, problem
+
+
+def find_cut(
+    configured: ConfiguredRegions, scans: Sequence[Run], emission: Range
+) -> list[str]:
+    """Return a line for each region whose emission reaches beyond the maps.
+
+    Parameters
+    ----------
+    configured
+        The config's regions; None: the presets of the edges.
+    scans
+        All scans of the beamtime.
+    emission
+        Emission energies of the maps, eV.
+
+    Returns
+    -------
+    list of str
+        With both ranges, also of sidebands; none for the regions of `find_unreached`.
+    """
+    edges = {scan.edge: None for scan in scans if scan.edge}
+    regions = {
+        name: region
+        for edge in edges
+        for name, region in select_regions(edge, configured).items()
+    }
+    lost = {name for name, _ in _unreached(configured, scans, emission)}
+    low, high = emission
+    lines = []
+    for name, region in regions.items():
+        limits = [] if name in lost else _all_emission_limits(region)
+        beyond = [each for each in limits if each[0] < low or each[1] > high]
+        if beyond:
+            texts = [f"{lower:g} to {upper:g} eV" for lower, upper in beyond]
+            lines.append(
+                f"region '{name}': emission {', '.join(texts)} reaches beyond the maps "
+                f"({low:g} to {high:g} eV) and is cut there; change its limits or "
+                "`map.emission`"
+            )
     return lines
+
+
+def _all_emission_limits(region: Region) -> list[Range]:
+    """Return the emission energies of the parts and sidebands of a region, eV."""
+    limits = [_emission_limits(piece, region) for piece in region.pieces or (region,)]
+    sidebands = [
+        window
+        for background in region.background or ()
+        if isinstance(background, Sideband)
+        for window in background.emission
+    ]
+    return [each for each in (*limits, *sidebands) if each is not None]
 
 
 def _find_problem(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rixs_pipeline.config import Region
-from rixs_pipeline.stages.sample.region_ranges import find_unreached
+from rixs_pipeline.stages.sample.region_ranges import find_cut, find_unreached
 from tests.stages.builders import points, scan
 
 EMISSION = (200.0, 1100.0)
@@ -65,3 +65,55 @@ def test_a_region_may_touch_the_map_of_another_edge():
 
 def test_presets_are_never_reported():
     assert find_unreached(None, SCANS, EMISSION) == []
+
+
+def cut(**region):
+    configured = {"X": Region.model_validate({"kind": "pfy"} | region)}
+    return find_cut(configured, SCANS, EMISSION)
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        {},
+        {"emission": [200, 1100]},
+        {"emission": [1200, 1300]},  # lost, which is another line
+        {"edge": "Fe_L", "emission": [100, 300]},  # not scanned here
+        {"emission": [100, 300], "pieces": [{"emission": [250, 400]}]},
+        {"background": {"kind": "sideband", "emission": [600, 700]}},
+    ],
+)
+def test_a_region_within_the_maps(region):
+    assert cut(**region) == []
+
+
+@pytest.mark.parametrize(
+    ("region", "text"),
+    [
+        ({"emission": [150, 260.3]}, "150 to 260.3 eV"),
+        ({"emission": [1050.2, 1300]}, "1050.2 to 1300 eV"),
+        (
+            {"pieces": [{"emission": [150, 160]}, {"emission": [500, 1101]}]},
+            "150 to 160 eV, 500 to 1101 eV",
+        ),
+        ({"polygon": [[770, 150], [780, 150], [780, 300]]}, "150 to 300 eV"),
+        (
+            {
+                "emission": [762, 800],
+                "background": {"kind": "sideband", "emission": [1090, 1110]},
+            },
+            "1090 to 1110 eV",
+        ),
+    ],
+)
+def test_a_region_that_the_maps_cut_is_reported_with_both_ranges(region, text):
+    assert cut(**region) == [
+        f"region 'X': emission {text} reaches beyond the maps (200 to 1100 eV) and is "
+        "cut there; change its limits or `map.emission`"
+    ]
+
+
+def test_presets_that_the_maps_cut_are_reported():
+    assert find_cut(None, SCANS, EMISSION) == []
+    lines = find_cut(None, SCANS, (200.0, 780.0))
+    assert any(line.startswith("region 'Co_PFY': emission 7") for line in lines)
