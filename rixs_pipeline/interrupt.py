@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: raised at once, and once more where the first was lost.
+"""Ctrl-C, SIGTERM and SIGHUP: raised at once, and once more where the first was lost.
 
 Python prints and drops an exception that is raised while a finaliser or a callback of
 the garbage collector runs, a KeyboardInterrupt too. So the handler also keeps the
@@ -7,18 +7,28 @@ request, and `check`, called between two pieces of work, raises it again.
 
 import os
 import signal
+import stat
 import sys
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 EXIT_CODE = 4  # of an interrupted command
 
+_HANG_UP = getattr(signal, "SIGHUP", None)  # not on Windows
 _requested = False
 
 
 def install() -> None:
-    """Handle Ctrl-C, and the SIGTERM by which a cluster ends a job, alike."""
+    """Handle alike Ctrl-C, and the signals of a cluster and of a terminal that close.
+
+    A cluster ends a job with SIGTERM, a connection that closes sends SIGHUP. Under
+    `nohup` that is ignored, and stays so.
+    """
     signal.signal(signal.SIGINT, _handle)
     signal.signal(signal.SIGTERM, _handle)
+    if _HANG_UP is not None and signal.getsignal(_HANG_UP) is not signal.SIG_IGN:
+        signal.signal(_HANG_UP, _handle)
     sys.unraisablehook = _report_unraisable
 
 
@@ -46,8 +56,22 @@ def leave_group() -> None:
 
 def _handle(signal_number: int, frame: FrameType | None) -> None:
     global _requested
+    if signal_number == _HANG_UP:
+        _discard_output_without_terminal()
+        if _requested:  # the shell and the system send one each, perhaps at the end
+            return
     _requested = True
     raise KeyboardInterrupt
+
+
+def _discard_output_without_terminal() -> None:
+    """Discard what is printed on a terminal that is gone, which would be an error."""
+    for descriptor in (1, 2):
+        with suppress(OSError):  # is closed
+            is_device = stat.S_ISCHR(os.fstat(descriptor).st_mode)
+            if is_device and not os.isatty(descriptor):
+                with Path(os.devnull).open("wb") as nowhere:
+                    os.dup2(nowhere.fileno(), descriptor)
 
 
 def _report_unraisable(unraisable: "sys.UnraisableHookArgs") -> None:

@@ -1,6 +1,7 @@
 """Ctrl-C ends a program wherever it arrives."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def test_interrupt_during_garbage_collection_is_not_lost():
     assert done.stderr.rstrip().endswith("KeyboardInterrupt")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_raise_at_once(number):
     code = (
         "import os, sys; from rixs_pipeline import interrupt; interrupt.install()\n"
@@ -44,3 +45,42 @@ def test_signals_raise_at_once(number):
     )
     done = subprocess.run([sys.executable, "-c", code], env=dict(os.environ))
     assert done.returncode == 4
+
+
+def test_a_hang_up_that_is_ignored_stays_so():
+    """As under `nohup`."""
+    code = (
+        "import os, signal; from rixs_pipeline import interrupt\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "interrupt.install()\n"
+        "os.kill(os.getpid(), signal.SIGHUP)\n"
+        "print(interrupt.is_requested())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "False\n")
+
+
+HUNG_UP = """
+import os, signal, sys, time
+from rixs_pipeline import interrupt
+
+interrupt.install()
+try:
+    print("ready", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    os.kill(os.getpid(), signal.SIGHUP)  # the shell sends it too
+    print("cleaning up", flush=True)
+    print("interrupted", file=sys.stderr, flush=True)
+    sys.exit(4)
+"""
+
+
+def test_a_terminal_that_is_gone_does_not_disturb_the_cleaning_up():
+    child, terminal = pty.fork()
+    if not child:
+        os.execv(sys.executable, [sys.executable, "-c", HUNG_UP])
+    assert os.read(terminal, 1) == b"r"
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 4

@@ -268,6 +268,7 @@ class Executor:
 
         can_share = bool(self.preload) and has_forkserver()
         context = multiprocessing.get_context("forkserver" if can_share else "spawn")
+        start_resource_tracker()
         return ProcessPool(
             self.workers,
             context,
@@ -461,14 +462,31 @@ def load_shared(modules: Sequence[str]) -> None:
     """
     if not has_forkserver():
         return
-    from multiprocessing import forkserver, resource_tracker
+    from multiprocessing import forkserver
 
-    resource_tracker.ensure_running()  # here: it unblocks signals
+    start_resource_tracker()  # here: it unblocks signals
     # Ctrl-C while they are loaded is for this process alone
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.set_forkserver_preload(list(modules))
         forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+def start_resource_tracker() -> None:
+    """Start the process of Python that removes what others leave behind.
+
+    It ignores Ctrl-C and SIGTERM to the whole group, but not SIGHUP, which the start
+    blocks for it.
+    """
+    if not has_forkserver():
+        return
+    from multiprocessing import resource_tracker
+
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        resource_tracker.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 

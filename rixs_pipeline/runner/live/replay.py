@@ -32,7 +32,10 @@ from rixs_pipeline.io.beamtime.find_files import list_files
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.formats.log import time_windows
 from rixs_pipeline.io.runs import NS_PER_S, Beamtime, Run
-from rixs_pipeline.runner.execution.executor import end_with_parent
+from rixs_pipeline.runner.execution.executor import (
+    end_with_parent,
+    start_resource_tracker,
+)
 from rixs_pipeline.types import IntArray
 
 MARKER = ".replay.json"  # in the folder: which beamtime it is a replay of
@@ -306,6 +309,7 @@ def replaying(replay: Replay) -> Iterator[BaseProcess]:
     replay.prepare()
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_run, args=(replay,), daemon=True)
+    start_resource_tracker()
     process.start()
     try:
         yield process

@@ -321,7 +321,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("scheduler", ["threads", "processes"])
 def test_interrupt_ends_cleanly(scheduler: str, number: int, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
