@@ -2,7 +2,8 @@
 
 Python prints and drops an exception that is raised while a finaliser or a callback of
 the garbage collector runs, a KeyboardInterrupt too. So the handler also keeps the
-request, and `check`, called between two pieces of work, raises it again.
+request, and `check`, called between two pieces of work, raises it again. Where compiled
+code makes its result, only `check` raises it.
 """
 
 import os
@@ -16,6 +17,9 @@ from types import FrameType
 EXIT_CODE = 4  # of an interrupted command
 
 _HANG_UP = getattr(signal, "SIGHUP", None)  # not on Windows
+# Function of numba by which compiled code makes named tuples. Python handles a signal
+# that arrives while compiled code runs here, and an exception is a segmentation fault.
+_CALLED_BY_COMPILED = "_numba_unpickle"
 _requested = False
 
 
@@ -61,7 +65,17 @@ def _handle(signal_number: int, frame: FrameType | None) -> None:
         if _requested:  # the shell and the system send one each, perhaps at the end
             return
     _requested = True
-    raise KeyboardInterrupt
+    if not _is_called_by_compiled(frame):
+        raise KeyboardInterrupt
+
+
+def _is_called_by_compiled(frame: FrameType | None) -> bool:
+    """Whether compiled code waits for what a frame computes."""
+    while frame is not None:
+        if frame.f_code.co_name == _CALLED_BY_COMPILED:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _discard_output_without_terminal() -> None:

@@ -84,3 +84,41 @@ def test_a_terminal_that_is_gone_does_not_disturb_the_cleaning_up():
     os.close(terminal)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 4
+
+
+COMPILED = """
+import ctypes, signal, sys
+from typing import NamedTuple
+import numpy as np
+from numba import njit
+from rixs_pipeline import interrupt
+
+class Counts(NamedTuple):
+    counts: np.ndarray
+
+send = ctypes.CDLL(None)["raise"]
+send.argtypes, send.restype = [ctypes.c_int], ctypes.c_int
+
+@njit
+def count(number):
+    if number:
+        send(number)
+    return Counts(np.zeros(3))
+
+count(0)
+interrupt.install()
+count(int(signal.SIGINT))
+print("went on")
+try:
+    interrupt.check()
+except KeyboardInterrupt:
+    sys.exit(4)
+"""
+
+
+def test_an_interrupt_while_compiled_code_runs_waits_for_its_end():
+    """Compiled code makes a named tuple with Python, and expects no exception there."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILED], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (4, "went on\n")

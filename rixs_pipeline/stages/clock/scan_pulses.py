@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rixs_pipeline import interrupt
 from rixs_pipeline.core.timing.shift_fits import BandCounts
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.formats import off
@@ -56,6 +57,7 @@ def count_in_bands(
     n_bins = max(1, int((window.end_ns - window.start_ns) / (width * NS_PER_S)))
     pixels = []
     for path in scan.pulse_files:
+        interrupt.check()
         if off.pixel_number(path) in excluded:
             continue
         with suppress(InputError):
