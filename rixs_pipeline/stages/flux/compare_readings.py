@@ -27,7 +27,11 @@ from rixs_pipeline.stages.flux.compare_passes import (
     pass_order,
     suggest_scan_scale,
 )
-from rixs_pipeline.stages.sample.pass_axis import axis_of_passes, point_index
+from rixs_pipeline.stages.sample.pass_axis import (
+    axis_of_passes,
+    point_index,
+    reading_over_i0,
+)
 from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
@@ -236,8 +240,7 @@ def _reading_flux(scan: xr.Dataset, axis: IncidentAxis, channel: str) -> PassFlu
     """Return a reading over I0 in place of I0, and the exposure in place of time."""
     index = point_index(scan, axis)
     n_points = len(axis.energy)
-    i0 = scan.variables["i0"].values if "i0" in scan else 1.0
-    ratio = np.where(index >= 0, scan.variables[READING + channel].values / i0, np.nan)
+    ratio = np.where(index >= 0, reading_over_i0(scan, channel), np.nan)
     exposure = scan.variables["exposure"].values
     photons = scan["photons"] if "photons" in scan else scan["counts"].sum(axis=1)
     return PassFlux(

@@ -25,7 +25,11 @@ from rixs_pipeline.schema import check, labelled
 from rixs_pipeline.schema import spectrum as spectrum_schema
 from rixs_pipeline.stages.sample.configured_regions import core_limits
 from rixs_pipeline.stages.sample.edge_checks import NO_EDGE, NOT_NORMALISED
-from rixs_pipeline.stages.sample.pass_axis import axis_of_passes, point_index
+from rixs_pipeline.stages.sample.pass_axis import (
+    axis_of_passes,
+    point_index,
+    reading_over_i0,
+)
 from rixs_pipeline.types import Edge, FloatArray
 
 if TYPE_CHECKING:
@@ -192,8 +196,7 @@ def _reading_spectrum(
     axis = axis_of_passes(scans, name)
     passes = []
     for scan in scans:
-        i0 = scan.variables["i0"].values if "i0" in scan else 1.0
-        reading = scan.variables[f"reading_{channel}"].values / i0
+        reading = reading_over_i0(scan, channel)
         index = point_index(scan, axis)
         dwell = scan.variables["dwell"].values
         mean = combine.weighted_mean([reading], [dwell], [index], len(axis.energy))

@@ -13,7 +13,7 @@ from rixs_pipeline.config import MapConfig
 from rixs_pipeline.core.maps import incident_axis
 from rixs_pipeline.core.maps.incident_axis import IncidentAxis, PassesOnAxis
 from rixs_pipeline.errors import RunFailed
-from rixs_pipeline.schema import POINT_USED
+from rixs_pipeline.schema import POINT_USED, READING
 from rixs_pipeline.types import FloatArray
 
 if TYPE_CHECKING:
@@ -76,6 +76,30 @@ def point_index(scan: xr.Dataset, axis: IncidentAxis) -> NDArray[np.intp]:
     incident = scan.variables["incident_energy"].values
     is_used = scan.variables["point_status"].values == POINT_USED
     return np.where(is_used, axis.index(incident), -1)
+
+
+def reading_over_i0(scan: xr.Dataset, channel: str) -> FloatArray:
+    """Return a reading of the log over I0, NaN where I0 is not positive.
+
+    Parameters
+    ----------
+    scan
+        Map of a pass. Without I0 the reading itself is returned.
+    channel
+        Channel of the log.
+
+    Returns
+    -------
+    FloatArray
+        f8 (point,).
+    """
+    reading = np.asarray(scan.variables[READING + channel].values, dtype=np.float64)
+    if "i0" not in scan:
+        return reading
+    i0 = scan.variables["i0"].values
+    ratio = np.full(len(reading), np.nan)
+    np.divide(reading, i0, out=ratio, where=i0 > 0)
+    return ratio
 
 
 def passes_on_map_axis(

@@ -22,6 +22,7 @@ from rixs_pipeline.stages.sample.pass_axis import (
     MEASURED_ENERGY,
     axis_of_passes,
     point_index,
+    reading_over_i0,
 )
 from rixs_pipeline.types import Edge, FloatArray
 
@@ -245,8 +246,7 @@ def _spectra_to_align(
         return aligned.pfy.yields()
     readings = []
     for scan, index in zip(scans, aligned.indices, strict=True):
-        i0 = scan["i0"].values if "i0" in scan else 1.0
-        reading = scan[name].values / i0
+        reading = reading_over_i0(scan, channel)
         live_time = scan["live_time"].values
         n_points = len(aligned.energy)
         mean = combine.weighted_mean([reading], [live_time], [index], n_points)

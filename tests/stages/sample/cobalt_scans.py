@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rixs_pipeline.schema import labelled
+from rixs_pipeline.schema import POINT_NO_I0, labelled
 
 ENERGY = np.arange(770.0, 800.0, 0.5)
 EDGES = np.arange(700.0, 810.5, 2.0)
@@ -60,6 +60,15 @@ def numbered_scans(first, last, **changes):
         }
         scans.append(scan(number, name=f"scan{number:04d}", **options))
     return scans
+
+
+def without_flux(rixs_map, points):
+    """Return the map with an I0 of 0 at some points, which are then not used."""
+    changed = rixs_map.copy(deep=True)
+    changed["i0"].values[points] = 0
+    changed["exposure"].values[points] = 0
+    changed["point_status"].values[points] = POINT_NO_I0
+    return changed
 
 
 def with_pixels(rixs_map, seed, spread):

@@ -12,7 +12,13 @@ from rixs_pipeline.stages.sample.absorption_spectra import (
 from rixs_pipeline.stages.sample.configured_regions import select_regions
 from rixs_pipeline.stages.sample.region_spectra import extract_region, extract_spectra
 from rixs_pipeline.types import Edge
-from tests.stages.sample.cobalt_scans import ENERGY, numbered_scans, scan, white_line
+from tests.stages.sample.cobalt_scans import (
+    ENERGY,
+    numbered_scans,
+    scan,
+    white_line,
+    without_flux,
+)
 
 NAME = "LMR-Co_L"
 PFY = select_regions("Co_L", None)["Co_PFY"]
@@ -61,6 +67,15 @@ def test_a_spectrum_that_ends_before_the_edge_cannot_be_normalised():
     assert not np.isfinite(absorption.by_channel["tey"]["intensity"].values).any()
     advice = "tey: cannot be normalised; set `xas.pre_edge` and `xas.post_edge`"
     assert any(advice in warning for warning in absorption.warnings)
+
+
+def test_points_without_flux_are_left_out():
+    scans = [without_flux(scan(1), [3, 40]), scan(2)]
+    tey = absorption_spectra(scans, None, XasConfig(), NAME).by_channel["tey"]
+    assert np.isfinite(tey["intensity"].values).all()
+    both = [without_flux(scan(k), [3, 40]) for k in range(2)]
+    tey = absorption_spectra(both, None, XasConfig(), NAME).by_channel["tey"]
+    assert np.flatnonzero(np.isnan(tey["intensity"].values)).tolist() == [3, 40]
 
 
 def test_a_default_window_without_points_is_replaced_with_a_warning():

@@ -11,6 +11,7 @@ from rixs_pipeline.stages.sample.pass_axis import (
     measured_energy,
     passes_on_map_axis,
     point_index,
+    reading_over_i0,
 )
 from tests.stages.builders import scan_map
 
@@ -60,3 +61,11 @@ def test_points_that_are_too_close_fail_with_advice():
     scans = [scan_map(COUNTS[:1], [energy]) for energy in near]
     with pytest.raises(RunFailed, match=r"m: .*; set `map\.incident"):
         axis_of_passes(scans, "m")
+
+
+def test_a_reading_over_an_i0_that_is_not_positive_is_unknown():
+    scan = scan_map(COUNTS, E, reading_tey=[6, 5, 8])
+    assert reading_over_i0(scan, "tey").tolist() == [6, 5, 8]
+    scan = scan_map(COUNTS, E, i0=[2, 0, -4], reading_tey=[6, 5, 8])
+    ratio = reading_over_i0(scan, "tey")
+    np.testing.assert_array_equal(ratio, [3, np.nan, np.nan])

@@ -9,7 +9,7 @@ from rixs_pipeline.config import MapConfig, PassesConfig
 from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.stages.sample.combine_scans import combine_scans
 from rixs_pipeline.stages.sample.passes import examine_passes
-from tests.stages.sample.cobalt_scans import ENERGY, numbered_scans, scan
+from tests.stages.sample.cobalt_scans import ENERGY, numbered_scans, scan, without_flux
 
 NAME = "LMR-Co_L"
 APPLY = PassesConfig(align="apply", channel="tey")
@@ -40,6 +40,14 @@ def test_a_shifted_pass_is_shifted_back_if_the_config_asks_for_it():
     assert shift == pytest.approx(0.3, abs=0.06 + 4 * error)
     first_energies = [scan["incident_energy"].values[0] for scan in examined.scans]
     assert first_energies[0] - first_energies[1] == pytest.approx(-0.3, abs=0.1)
+
+
+def test_a_point_without_flux_does_not_move_a_pass():
+    scans = numbered_scans(1, 4, shift={1: 0.3})
+    dark = [without_flux(scans[0], [20]), *scans[1:]]
+    for config in (APPLY, PassesConfig()):
+        shift, error = examine_passes(dark, config, NAME).facts["shift"]["scan0001"]
+        assert shift == pytest.approx(0.3, abs=0.06 + 4 * error)
 
 
 def test_a_shift_is_reported_and_its_correction_leaves_no_odd_pass():
