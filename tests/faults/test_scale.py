@@ -150,7 +150,22 @@ def test_a_step_of_all_pixels_moves_its_own_scans_alone(
     bias, stated = Reduced(folder, tmp_path / "out").biases()
     assert np.all(np.abs(bias) < 4 * stated)
     assert np.all(stated < largest_error)
-    assert f"{first}: the energy scale of all pixels steps by +" in caplog.text
+    assert f"{first}: the mean energy scale of the pixels steps by +" in caplog.text
+
+
+def test_a_step_of_half_of_the_pixels_within_a_scan_names_them(tmp_path, caplog):
+    settings = DRIFTING | {"seed": 81, "drift": 1.0, "calibrations": 2, "passes": 3}
+    settings |= {"last_calibration_after": 1800.0, "pretrigger_scatter": 3.0}
+    folder = tmp_path / "beamtime"
+    simulate(folder, SimulationSettings.model_validate(settings))
+    start, end = window(folder, "scan0002")
+    paths = discover(folder).scans[0].pulse_files
+    pixels = sorted(map(off.pixel_number, paths))[::2]
+    for pixel in pixels:
+        change_gain(folder, pixel, 0.9965, (start + end) / 2, end)
+    reduce(folder, tmp_path / "out", {})
+    names = ", ".join(map(str, pixels))
+    assert f"scan0002: the energy scale of 3 pixels ({names}) steps by -" in caplog.text
 
 
 def test_without_the_correction_the_error_includes_it(corrected, uncorrected):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rixs_pipeline.core.drift.pixel_comparison.own_drifts import estimate_own_drifts
+from rixs_pipeline.core.drift.pixel_comparison.piece_gains import measure_gains
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.runs import Run
 from rixs_pipeline.stages.interval.align_pixels import AlignTask
@@ -46,6 +47,9 @@ class ArraySpectra:
     own_variance
         Relative variance of the pixels' own drift since the reference runs, from their
         alignment; an unbiased estimate, which may be negative.
+    piece_gain, piece_gain_error
+        Gains of the pixels relative to the array in each piece, f8 (pixel, piece), and
+        standard deviations, infinite where they are unknown.
     split
         Half of the relative distance between two groups of pixels, positive where the
         group of the first pixel is above the other one; 0 without groups.
@@ -60,6 +64,8 @@ class ArraySpectra:
     in_use: FloatArray
     later_share: float
     own_variance: float
+    piece_gain: FloatArray
+    piece_gain_error: FloatArray
     split: float = 0.0
 
 
@@ -133,12 +139,17 @@ def array_spectra(
     photons = np.maximum(weight.sum(axis=1), 1e-12)
     pixel_lever[rows] = levers.sum(axis=1) / photons[:, None, None]
     in_use = _interpolate(early.in_use, late.in_use, share) * weight[..., None]
+    counts = stretch_kernels.sum_stretched(spectra, task.edges, gains)
+    of_rows = measure_gains(spectra, counts, (task.edges[1:] + task.edges[:-1]) / 2)
+    piece_gain = np.zeros((len(aligned), n_pieces))
+    piece_gain_error = np.full((len(aligned), n_pieces), np.inf)
+    piece_gain[rows], piece_gain_error[rows] = of_rows.gain, of_rows.error
     groups = find_groups(aligned)
     divisor = np.maximum(weight.sum(axis=0), 1e-12)
     incident = tuple(np.unique(part_incident[parts]) for parts in pieces)
     return ArraySpectra(
         scan=scan,
-        counts=stretch_kernels.sum_stretched(spectra, task.edges, gains),
+        counts=counts,
         time=times,
         incident=incident,
         lever=levers.sum(axis=0) / divisor[:, None, None],
@@ -146,6 +157,8 @@ def array_spectra(
         in_use=in_use.sum(axis=0) / divisor[:, None],
         later_share=float(share.mean(axis=1).mean()) if len(rows) else 0.0,
         own_variance=_own_variance(aligned, groups),
+        piece_gain=piece_gain,
+        piece_gain_error=piece_gain_error,
         split=_split(aligned, groups),
     )
 

@@ -21,6 +21,10 @@ from rixs_pipeline.core.drift.common_drift.measurements import (
     Interval,
 )
 from rixs_pipeline.core.drift.common_drift.piece_shifts import PieceShifts
+from rixs_pipeline.core.drift.pixel_comparison.piece_gains import (
+    PieceGains,
+    find_group_steps,
+)
 from rixs_pipeline.core.energy import layout
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.stages.interval.array_spectra import ArraySpectra
@@ -34,6 +38,7 @@ from rixs_pipeline.stages.interval.sample_lines import MeasuredLines, line_posit
 from rixs_pipeline.types import FloatArray
 
 FORM_CURVATURE = 0.25  # makes a tenth of a drift at O Ka
+SHOWN_PIXELS = 16  # that step by another amount than the others
 N_CURVE_MODES = 8  # of a curve through half a dozen lines
 
 
@@ -96,7 +101,7 @@ class ScanScale:
     is_applied
         Whether the scale was corrected.
     steps
-        A line for each step of the scale of all pixels that this scan is the first to
+        A line for each step of the pixels' mean scale that this scan is the first to
         show.
     """
 
@@ -312,8 +317,42 @@ class IntervalScales:
         if np.isfinite(step.end):
             back = f" and back before {returns[0] if returns else self.runs[-1].run}"
         return (
-            f"{name}: the energy scale of all pixels steps by {step.size:+.2f} +- "
-            f"{step.error:.2f} eV (at {REFERENCE_EV:.0f} eV) {place}{back}; {advice}"
+            f"{name}: the {self._describe_size(step, row)} (at {REFERENCE_EV:.0f} eV) "
+            f"{place}{back}; {advice}"
+        )
+
+    def _describe_size(self, step: ScaleStep, row: int) -> str:
+        """Return by how much a step moves the scale, or those of groups of pixels.
+
+        Before and after a scan pixels are aligned with each other: their mean steps.
+        """
+        spectra = self.scans[row]
+        is_after = spectra.time > step.begin
+        groups = None
+        if is_after.any() and not is_after.all():
+            gains = PieceGains(spectra.piece_gain, spectra.piece_gain_error)
+            groups = find_group_steps(gains, is_after)
+        if groups is None:
+            return (
+                f"mean energy scale of the pixels steps by {step.size:+.2f} +- "
+                f"{step.error:.2f} eV"
+            )
+        steps = [
+            (step.size + REFERENCE_EV * gain, np.flatnonzero(members))
+            for gain, members in (
+                (groups.above, groups.is_above),
+                (groups.below, groups.is_below),
+            )
+        ]
+        steps.sort(key=lambda group: -abs(group[0]))
+        (size, members), (other_size, others) = steps
+        files = spectra.scan.pulse_files
+        pixels = sorted(off.pixel_number(files[place]) for place in members)
+        names = ", ".join(map(str, pixels[:SHOWN_PIXELS]))
+        more = ", ..." if len(pixels) > SHOWN_PIXELS else ""
+        return (
+            f"energy scale of {len(members)} pixels ({names}{more}) steps by "
+            f"{size:+.1f} eV, that of the other {len(others)} by {other_size:+.1f} eV"
         )
 
     def _missed_lines(self, later_share: float) -> FloatArray:

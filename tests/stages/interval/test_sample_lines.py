@@ -38,6 +38,8 @@ def scan(sample, photons_of_line, line_energy=525.2):
         in_use=np.zeros((4, 2)),
         later_share=0.0,
         own_variance=0.0,
+        piece_gain=np.zeros((1, 4)),
+        piece_gain_error=np.full((1, 4), np.inf),
     )
 
 

@@ -1,10 +1,14 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from rixs_pipeline.core.drift.common_drift.fit import CommonDrift, ScaleStep
-from rixs_pipeline.core.drift.common_drift.measurements import ReferenceDrift
+from rixs_pipeline.core.drift.common_drift.measurements import (
+    REFERENCE_EV,
+    ReferenceDrift,
+)
 from rixs_pipeline.stages.interval.array_spectra import ArraySpectra
 from rixs_pipeline.stages.interval.run_drift import RunDrift
 from rixs_pipeline.stages.interval.sample_lines import line_positions
@@ -41,6 +45,8 @@ def scales(runs, later_share):
         in_use=np.zeros((1, 2)),
         later_share=later_share,
         own_variance=0.0,
+        piece_gain=np.zeros((1, 1)),
+        piece_gain_error=np.full((1, 1), np.inf),
     )
     still = CommonDrift(np.zeros(2), np.zeros(1), np.eye(3) * 1e-12, np.nan)
     no_lines = line_positions([], {}, ENERGY, ENERGY, {})
@@ -74,11 +80,23 @@ def test_where_lines_contradict_each_other_the_error_covers_what_the_curve_misse
     np.testing.assert_allclose(errors.total, expected, rtol=1e-2)
 
 
-def interval(steps):
-    """Three scans of five minutes, an hour apart, with steps of the scale."""
+N_PIXELS = 6
+
+
+def interval(steps, lower_pixels=0):
+    """Three scans of five minutes, an hour apart, with steps of the scale.
+
+    The first pixels are 2 eV below the others in the second half of each scan.
+    """
+    gain = np.zeros((N_PIXELS, 2))
+    gain[:lower_pixels, 1] = -1 / REFERENCE_EV
+    gain[lower_pixels:, 1] = lower_pixels / (N_PIXELS - lower_pixels) / REFERENCE_EV
     scans = [
         ArraySpectra(
-            scan=SimpleNamespace(name=f"scan000{number}"),
+            scan=SimpleNamespace(
+                name=f"scan000{number}",
+                pulse_files=[Path(f"run_chan{2 * n + 1}.off") for n in range(N_PIXELS)],
+            ),
             counts=np.ones((2, 5)),
             time=3600.0 * number + np.array([0.0, 300.0]),
             incident=(np.array([700.0]), np.array([701.0])),
@@ -87,6 +105,8 @@ def interval(steps):
             in_use=np.zeros((2, 2)),
             later_share=0.0,
             own_variance=0.0,
+            piece_gain=gain,
+            piece_gain_error=np.full((N_PIXELS, 2), 0.1 / REFERENCE_EV),
         )
         for number in (1, 2, 3)
     ]
@@ -130,3 +150,23 @@ def test_a_step_within_a_scan_is_an_error_of_its_scale():
     errors = [interval((step,)).scale(row).errors.at([851.0])[0] for row in range(3)]
     assert errors[1] == pytest.approx(1.0, rel=0.01)  # one half at +1 eV, one at -1 eV
     assert errors[0] == errors[2] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("begin", "lower_pixels", "text"),
+    [
+        (
+            7350.0,
+            3,
+            "the energy scale of 3 pixels (1, 3, 5) steps by -2.0 eV, that of the "
+            "other 3 by +0.0 eV (at 851 eV) within the scan; its energies are off",
+        ),
+        (7350.0, 0, "the mean energy scale of the pixels steps by -1.00 +- 0.10 eV"),
+        # pixels of a scan are aligned with each other
+        (5000.0, 3, "the mean energy scale of the pixels steps by -1.00 +- 0.10 eV"),
+    ],
+)
+def test_a_step_within_a_scan_names_the_pixels_that_differ(begin, lower_pixels, text):
+    step = ScaleStep(begin, np.inf, begin, begin, size=-1.0, error=0.1)
+    (line,) = interval((step,), lower_pixels).scale(1).steps
+    assert line.startswith(f"scan0002: {text}")

@@ -26,7 +26,7 @@ SCALE = ScanScale(
     shift_error=0.05,
     hidden_size=0.12,
     lines={"O_Ka": LinePosition(524.9, 0.02)},
-    steps=("scan0002: the energy scale of all pixels steps by +2.00 +- 0.10 eV",),
+    steps=("scan0002: the mean energy scale of the pixels steps by +2.00",),
     errors=ScaleErrors(ENERGY, np.array([[0.01, 0.05]]), ("drift 0",)),
 )
 MAP = xr.Dataset(coords={"emission_energy": np.array([500.0, 600.0])})
