@@ -135,7 +135,7 @@ def test_the_first_scan_that_shows_a_step_reports_it(begin, end, lines):
         reported = scales_of.scale(row).steps
         assert len(reported) == (row in lines)
         if reported:
-            assert reported[0].startswith(f"scan000{row + 1}: the energy scale")
+            assert reported[0].startswith(f"scan000{row + 1}: the mean energy")
             assert lines[row] in reported[0]
 
 
