@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from rixs_pipeline import paths
 from rixs_pipeline.files.opening import open_appending
@@ -27,3 +28,18 @@ def locked(out: Path) -> Iterator[None]:
         except (ImportError, OSError) as error:
             LOG.debug("%s: file locks unavailable (%s)", out, error)
         yield
+
+
+def try_lock(file: TextIO, *, exclusive: bool) -> bool:
+    """Lock an open file without waiting; return whether nobody else prevents it."""
+    try:
+        import fcntl  # not on Windows
+
+        fcntl.flock(
+            file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB
+        )
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError) as error:
+        LOG.debug("%s: file locks unavailable (%s)", file.name, error)
+    return True

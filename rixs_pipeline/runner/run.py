@@ -16,7 +16,6 @@ from rixs_pipeline.runner.options import Options, select_scans
 from rixs_pipeline.runner.results.output_folder import (
     changes_since_last,
     check_folder,
-    held,
     make_folder,
 )
 from rixs_pipeline.runner.session import Session
@@ -85,7 +84,7 @@ def run(
     # scans that are not there are refused before anything is written
     select_scans(logged.scans, options.scans, logged.refused)
     make_folder(out, beamtime_path)
-    with held(out, config, beamtime_path):
+    with session.holding(out, config, beamtime_path):
         remove_orphans(out)
         copies.save()
         return _reduce(logged, config, out, options, session)

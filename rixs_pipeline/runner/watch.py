@@ -21,7 +21,7 @@ from rixs_pipeline.runner.live.kept import LiveSession
 from rixs_pipeline.runner.live.replay import Replay, replaying
 from rixs_pipeline.runner.live.watched_folder import WatchedFolder
 from rixs_pipeline.runner.pipeline import FIGURES_LINE, PRODUCT_LINE
-from rixs_pipeline.runner.results.output_folder import check_folder
+from rixs_pipeline.runner.results.output_folder import check_folder, held, make_folder
 from rixs_pipeline.runner.results.summary import Summary
 from rixs_pipeline.runner.run import Options, run
 
@@ -65,6 +65,25 @@ class Watch:
         self._session = LiveSession(folder=self._folder)
         self._delays = Delays(since=time.time())
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder of the results, and hold it, also between reductions.
+
+        Yields
+        ------
+        None
+            While it is held.
+
+        Raises
+        ------
+        UsageError
+            The folder cannot be that of the results, or a reduction with another
+            config, beamtime or version uses it.
+        """
+        make_folder(self.out, self.beamtime)
+        with held(self.out, self.config, self.beamtime):
+            yield
+
     def run(
         self,
         every: float,
@@ -90,12 +109,11 @@ class Watch:
         Raises
         ------
         UsageError
-            The folder of the results cannot be that.
+            As for `held`.
         """
-        check_folder(self.out, self.beamtime)
         looks = 0
-        log.info("watching %s; results: %s", self.beamtime, self.out)
-        with self._session.workers, _product_lines_as_details():
+        with self.held(), self._session.workers, _product_lines_as_details():
+            log.info("watching %s; results: %s", self.beamtime, self.out)
             try:
                 while True:
                     interrupt.check()
@@ -230,9 +248,11 @@ def watch_replay(watch: Watch, recorded: Path, speed: float, every: float) -> in
     Raises
     ------
     UsageError
-        The folder cannot be that of the replay, or of the results.
+        The folder cannot be that of the replay, or of the results, or is in use.
     """
     for folder in (recorded, watch.beamtime):
         check_folder(watch.out, folder)
-    with replaying(Replay(recorded, watch.beamtime, speed)) as process:
+    replay = Replay(recorded, watch.beamtime, speed)
+    # first: the folder of the results may be in that of the replay
+    with replay.held(), watch.held(), replaying(replay) as process:
         return watch.run(every, has_ended=lambda: not process.is_alive())

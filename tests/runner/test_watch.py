@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,9 @@ from rixs_pipeline.config import Config
 from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.io.runs import Beamtime, RefusedRun
 from rixs_pipeline.runner import watch as watch_module
-from rixs_pipeline.runner.watch import FIRST_RETRY, Watch
+from rixs_pipeline.runner.live.replay import Replay
+from rixs_pipeline.runner.results.output_folder import held
+from rixs_pipeline.runner.watch import FIRST_RETRY, Watch, watch_replay
 from tests.without_figures import leave_out_figures
 
 LOST = RefusedRun("scan0007", "scan0007.json: not JSON; run not used")
@@ -88,7 +91,14 @@ def test_a_beamtime_that_is_not_there_is_waited_for(tmp_path, clock, caplog):
         f"waiting for {later}: no such folder",
         f"waiting for the first file in {later}",
     ]
-    assert not (tmp_path / "out").exists()
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files == {paths.OWNER_FILE, paths.LOCK_FILE}
+
+
+def test_a_beamtime_may_appear_as_a_link(small, no_figures, clock, caplog):
+    link = small.beamtime.parent / "link"
+    clock.events += [lambda: link.symlink_to(small.beamtime)]
+    assert Watch(link, SERIAL, small.out).run(1.0, 2) == 0
 
 
 @pytest.fixture
@@ -198,6 +208,61 @@ def test_when_no_more_data_come_all_are_reduced(rounds, watch, clock):
     clock.events += [lambda: is_over.append(True)]
     assert watch.run(1.0, has_ended=lambda: bool(is_over)) == 0
     assert rounds == []
+
+
+def test_the_folder_is_held_while_nothing_is_reduced(rounds, watch, clock):
+    """For reductions with the same config, also of a beamtime that has grown."""
+    looks = []
+
+    def come_in():
+        (watch.beamtime / "more.dat").touch()
+        with held(watch.out, watch.config, watch.beamtime):
+            looks.append("shared")
+        with (
+            pytest.raises(UsageError, match="in use by a reduction with another conf"),
+            held(watch.out, SERIAL, watch.beamtime),
+        ):
+            pytest.fail("held")
+        with pytest.raises(UsageError, match="with another config"):
+            Watch(watch.beamtime, SERIAL, watch.out).run(1.0, 1)
+
+    rounds += [0]
+    clock.events += [come_in]
+    watch.run(1.0, 2)
+    assert looks == ["shared"]
+    with held(watch.out, SERIAL, watch.beamtime):
+        pass
+
+
+def test_a_replay_and_the_results_may_be_in_one_folder(
+    small_beamtime, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(watch_module, "replaying", nullcontext)
+    monkeypatch.setattr(Watch, "run", lambda *_, **__: 0)
+    folder = tmp_path / "replay"
+    for _ in range(2):
+        watched = Watch(folder, Config(), folder / "out")
+        assert watch_replay(watched, small_beamtime, 1.0, 1.0) == 0
+    assert (folder / "out" / paths.OWNER_FILE).exists()
+
+
+def test_a_replay_that_is_refused_keeps_what_is_there(small_beamtime, tmp_path):
+    folder = tmp_path / "replay"
+    with Replay(small_beamtime, folder).held():
+        (folder / "logs").mkdir()
+        (folder / "logs" / "scan0001.json").touch()
+        with pytest.raises(UsageError, match="another replay"):
+            watch_replay(
+                Watch(folder, Config(), tmp_path / "out"), small_beamtime, 1.0, 1.0
+            )
+    other = Watch(folder, SERIAL, tmp_path / "out")
+    other.out.mkdir()
+    with (
+        held(tmp_path / "out", Config(), folder),
+        pytest.raises(UsageError, match="another config"),
+    ):
+        watch_replay(other, small_beamtime, 1.0, 1.0)
+    assert (folder / "logs" / "scan0001.json").exists()
 
 
 def test_the_waiting_line(rounds, watch, clock, caplog):

@@ -2,8 +2,11 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+from rixs_pipeline.config import Config
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.io.runs import Beamtime, Run
 from rixs_pipeline.runner.live.watched_folder import RunningRun, WatchedFolder
@@ -48,6 +51,12 @@ class LiveSession(Session):
 
     def __post_init__(self) -> None:
         self.reader = self.folder.reader
+
+    def holding(
+        self, out: Path, config: Config, beamtime_path: Path
+    ) -> AbstractContextManager[None]:
+        """Return nothing that holds a folder of results: `Watch` does, all the time."""
+        return nullcontext()
 
     def start_reduction(self) -> None:
         """Note what is being measured while a reduction starts."""

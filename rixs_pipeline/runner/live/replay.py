@@ -26,11 +26,18 @@ import numpy as np
 from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError, RixsError, UsageError
 from rixs_pipeline.files.json_text import read_json
-from rixs_pipeline.files.opening import FileKind, open_regular, read_bytes, read_text
+from rixs_pipeline.files.opening import (
+    FileKind,
+    open_appending,
+    open_regular,
+    read_bytes,
+    read_text,
+)
 from rixs_pipeline.io.beamtime.discovery import discover
 from rixs_pipeline.io.beamtime.find_files import list_files
 from rixs_pipeline.io.formats import off
 from rixs_pipeline.io.formats.log import time_windows
+from rixs_pipeline.io.locks import try_lock
 from rixs_pipeline.io.runs import NS_PER_S, Beamtime, Run
 from rixs_pipeline.runner.execution.executor import (
     end_with_parent,
@@ -190,14 +197,36 @@ class Replay:
     folder: Path
     speed: float = 1.0
 
-    def prepare(self) -> None:
-        """Make the folder empty.
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder, and hold it: one replay at a time is written into it.
+
+        Yields
+        ------
+        None
+            While it is held.
 
         Raises
         ------
         UsageError
-            The folder has something else in it, or either is within the other one.
+            The folder has something else in it, another replay is written into it, or
+            either is within the other one.
         """
+        mark = self._check()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open_appending(self.folder / MARKER) as file:
+            if not try_lock(file, exclusive=True):
+                raise UsageError(
+                    f"{self.folder}: another replay is written into it; wait until it "
+                    "has ended, or choose another folder"
+                )
+            file.truncate(0)
+            file.write(mark)
+            file.flush()
+            yield
+
+    def _check(self) -> str:
+        """Check the folder, and return the content of its marker."""
         source, folder = self.beamtime.resolve(), self.folder.resolve()
         if not source.is_dir():
             raise UsageError(f"{self.beamtime}: no such folder to replay")
@@ -215,10 +244,13 @@ class Replay:
                     f"{self.folder}: not empty, and not a replay of {self.beamtime}; "
                     "choose an empty folder"
                 )
-            for path in list_files(source):
-                (folder / path.relative_to(source)).unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        marker.write_text(mark, encoding="utf-8")
+        return mark
+
+    def clear(self) -> None:
+        """Delete the files of a former replay."""
+        source = self.beamtime.resolve()
+        for path in list_files(source):
+            (self.folder / path.relative_to(source)).unlink(missing_ok=True)
 
     def run(self) -> None:
         """Write the files until all are there."""
@@ -299,14 +331,14 @@ def replaying(replay: Replay) -> Iterator[BaseProcess]:
     Parameters
     ----------
     replay
-        Is prepared first.
+        Its folder is held. A former replay in it is deleted first.
 
     Yields
     ------
     Process
         Of the replay.
     """
-    replay.prepare()
+    replay.clear()
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_run, args=(replay,), daemon=True)
     start_resource_tracker()

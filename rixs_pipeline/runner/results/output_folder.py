@@ -19,7 +19,7 @@ from rixs_pipeline.files.json_text import parse_json, read_json
 from rixs_pipeline.files.opening import FileKind, open_appending
 from rixs_pipeline.io import provenance, temporaries
 from rixs_pipeline.io.beamtime.find_files import list_files
-from rixs_pipeline.io.locks import locked
+from rixs_pipeline.io.locks import locked, try_lock
 
 LOG = logging.getLogger(__name__)
 
@@ -122,12 +122,12 @@ def held(out: Path, config: Config, beamtime_path: Path) -> Iterator[None]:
     claim = _claim(config, beamtime_path)
     with _open_owner_file(out) as file:
         with locked(out):  # one process at a time decides
-            if not _lock(file, exclusive=True):
+            if not try_lock(file, exclusive=True):
                 file.seek(0)
                 _check_same(out, file.read(), claim)
             else:
                 _sign(file, claim)
-            _lock(file, exclusive=False)
+            try_lock(file, exclusive=False)
         yield
 
 
@@ -201,21 +201,6 @@ def _sign(file: TextIO, claim: Mapping[str, str]) -> None:
         file.flush()
     except OSError as error:
         LOG.debug("%s: %s", file.name, error)
-
-
-def _lock(file: TextIO, *, exclusive: bool) -> bool:
-    """Lock an open file without waiting; return whether nobody else prevents it."""
-    try:
-        import fcntl  # not on Windows
-
-        fcntl.flock(
-            file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB
-        )
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError) as error:
-        LOG.debug("%s: file locks unavailable (%s)", file.name, error)
-    return True
 
 
 def _check_same(out: Path, text: str, claim: Mapping[str, str]) -> None:

@@ -61,18 +61,21 @@ def test_logs_of_passes_grow_by_passes(real_data, tmp_path):
 
 def test_a_replay_runs_in_a_process_of_its_own(small_beamtime, tmp_path):
     folder = tmp_path / "replay"
-    with replaying(Replay(small_beamtime, folder, speed=1e6)) as process:
+    replay = Replay(small_beamtime, folder, speed=1e6)
+    with replay.held(), replaying(replay) as process:
         process.join(timeout=60)
         assert process.exitcode == 0
     assert contents(folder) == contents(small_beamtime)
     (folder / "logs" / "scan0001.json").unlink()
-    Replay(small_beamtime, folder).prepare()  # a former replay
+    with replay.held():  # a former replay
+        replay.clear()
     assert contents(folder) == {}
 
 
 def test_a_replay_ends_with_its_block(small_beamtime, tmp_path):
     started = time.monotonic()
-    with replaying(Replay(small_beamtime, tmp_path / "replay", 1e-3)) as process:
+    replay = Replay(small_beamtime, tmp_path / "replay", 1e-3)
+    with replay.held(), replaying(replay) as process:
         assert process.is_alive()
     assert not process.is_alive()
     assert time.monotonic() - started < 60
@@ -80,21 +83,44 @@ def test_a_replay_ends_with_its_block(small_beamtime, tmp_path):
 
 def test_folders_with_something_else_are_refused(small_beamtime, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match="not empty, and not a replay of"):
-        Replay(small_beamtime, tmp_path).prepare()
+    with (
+        pytest.raises(UsageError, match="not empty, and not a replay of"),
+        Replay(small_beamtime, tmp_path).held(),
+    ):
+        pytest.fail("held")
     (tmp_path / MARKER).write_text(json.dumps({"replay of": "/another"}))
-    with pytest.raises(UsageError, match="not empty, and not a replay of"):
-        Replay(small_beamtime, tmp_path).prepare()
+    with (
+        pytest.raises(UsageError, match="not empty, and not a replay of"),
+        Replay(small_beamtime, tmp_path).held(),
+    ):
+        pytest.fail("held")
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_a_replay_is_apart_from_what_it_replays(small_beamtime, tmp_path):
     for folder in (small_beamtime, small_beamtime / "replay", small_beamtime.parent):
-        with pytest.raises(UsageError, match="is, contains or is within"):
-            Replay(small_beamtime, folder).prepare()
-    with pytest.raises(UsageError, match="no such folder to replay"):
-        Replay(tmp_path / "missing", tmp_path / "replay").prepare()
+        with (
+            pytest.raises(UsageError, match="is, contains or is within"),
+            Replay(small_beamtime, folder).held(),
+        ):
+            pytest.fail("held")
+    with (
+        pytest.raises(UsageError, match="no such folder to replay"),
+        Replay(tmp_path / "missing", tmp_path / "replay").held(),
+    ):
+        pytest.fail("held")
     assert not (small_beamtime / MARKER).exists()
+
+
+def test_one_replay_at_a_time_is_written_into_a_folder(small_beamtime, tmp_path):
+    replay = Replay(small_beamtime, tmp_path / "replay")
+    for _ in range(2):
+        with (
+            replay.held(),
+            pytest.raises(UsageError, match="another replay"),
+            replay.held(),
+        ):
+            pytest.fail("held")
 
 
 KILLED = """
@@ -102,7 +128,8 @@ import os, signal, sys
 from pathlib import Path
 from rixs_pipeline.runner.live.replay import Replay, replaying
 if __name__ == "__main__":
-    with replaying(Replay(Path(sys.argv[1]), Path(sys.argv[2]), 1e-3)) as process:
+    replay = Replay(Path(sys.argv[1]), Path(sys.argv[2]), 1e-3)
+    with replay.held(), replaying(replay) as process:
         print(process.pid, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 """
