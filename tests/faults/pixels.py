@@ -30,6 +30,22 @@ def edit_pulses(beamtime: Path, pixel: int) -> Iterator[NDArray[Any]]:
     path.write_bytes(content[:start] + records.tobytes())
 
 
+def lose_pulses(
+    beamtime: Path, pixels: tuple[int, ...], start: int, end: int, share: float
+) -> None:
+    """Take a share of the pulses of pixels between two times, ns since 1970."""
+    rng = np.random.default_rng(1)
+    for pixel in pixels:
+        (path,) = beamtime.rglob(f"*_chan{pixel}.off")
+        content = path.read_bytes()
+        with edit_pulses(beamtime, pixel) as records:
+            is_inside = (records["ns"] >= start) & (records["ns"] < end)
+            is_lost = is_inside & (rng.random(len(records)) < share)
+            first = len(content) - records.nbytes
+            remaining = records[~is_lost].tobytes()
+        path.write_bytes(content[:first] + remaining)
+
+
 def window(beamtime: Path, run: str) -> tuple[int, int]:
     """Return start and end of a run such as `scan0002`, ns since 1970."""
     log = json.loads((beamtime / "logs" / f"{run}.json").read_text())
@@ -37,6 +53,13 @@ def window(beamtime: Path, run: str) -> tuple[int, int]:
         int(log["epoch_time_start_s"][0] * 1e9),
         int(log["epoch_time_end_s"][-1] * 1e9),
     )
+
+
+def points(beamtime: Path, run: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return starts and ends of the points of a run, ns since 1970."""
+    log = json.loads((beamtime / "logs" / f"{run}.json").read_text())
+    start, end = (log[f"epoch_time_{name}_s"] for name in ("start", "end"))
+    return (np.array(start) * 1e9).astype(int), (np.array(end) * 1e9).astype(int)
 
 
 def place_in_run(records: NDArray[Any], beamtime: Path, run: str) -> FloatArray:

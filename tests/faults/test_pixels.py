@@ -144,7 +144,8 @@ def test_pulses_that_are_rejected_one_by_one_are_no_jump(beamtime):
 
 def test_without_the_correction_the_live_time_is_kept(beamtime):
     faults.move_baseline(beamtime.path, (1,), "scan0002", BASELINES["to the end"][0])
-    assert not pixel_warnings(beamtime.reduce(baseline_jumps=False))
+    (warning,) = pixel_warnings(beamtime.reduce(baseline_jumps=False))
+    assert "lose or gain counts" in warning and "pixel 1 by a factor of 0." in warning
 
 
 def test_a_baseline_that_jumps_between_scans_and_stays_loses_the_pixel(beamtime, sound):
@@ -170,6 +171,29 @@ def test_a_jump_in_a_reference_run_leaves_the_pixel_calibrated(beamtime, sound):
     assert high - low < FLUX_QUANTUM / 2
     for name in SCANS:
         assert_same_rates(beamtime, sound, name)
+
+
+# ---- counts
+
+
+def test_a_pixel_that_loses_pulses_is_reported(beamtime):
+    start, end = faults.points(beamtime.path, "scan0002")
+    faults.lose_pulses(beamtime.path, (7,), start[10], end[-1], 0.6)
+    (warning,) = pixel_warnings(beamtime.reduce())
+    name, change, advice = warning.split(": ", 1)[0], *warning.split("; ")[0::2]
+    assert name == "scan0002" and change.endswith(" from point 10 on")
+    factor = float(change.split("pixel 7 by a factor of ")[1].split()[0])
+    assert factor == pytest.approx(0.4, abs=0.08)
+    assert advice.startswith("leave out the wrong pixels (`beamtime.exclude.pixels`)")
+
+
+def test_two_of_five_pixels_that_lose_pulses_leave_it_open_who_is_right(beamtime):
+    start, end = faults.points(beamtime.path, "scan0001")
+    faults.lose_pulses(beamtime.path, (1, 3), start[5], end[14], 0.5)
+    (warning,) = pixel_warnings(beamtime.reduce())
+    assert "pixels 1, 3 by a factor of 0." in warning
+    assert " at points 5 to 14; " in warning
+    assert "which pixels are right is not known" in warning
 
 
 # ---- gain

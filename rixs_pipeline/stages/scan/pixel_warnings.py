@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from rixs_pipeline.core.maps.live_time import EffectiveLiveTime
+from rixs_pipeline.core.maps.pixel_shares import ShareChange, find_share_changes
 from rixs_pipeline.stages.scan.counted_scan import CountedScan
-from rixs_pipeline.types import Correction, PixelState
+from rixs_pipeline.types import BoolArray, Correction, IntArray, PixelState
+
+# Of the exposed pixels: where more change, the others may be the wrong ones.
+LARGEST_MINORITY = 1 / 3
 
 
-def pixel_warnings(counted: CountedScan, live: EffectiveLiveTime) -> list[str]:
+def pixel_warnings(
+    counted: CountedScan, live: EffectiveLiveTime, is_point_used: BoolArray
+) -> list[str]:
     """Return the warnings about the pixels of a scan.
 
     Parameters
@@ -18,6 +24,8 @@ def pixel_warnings(counted: CountedScan, live: EffectiveLiveTime) -> list[str]:
         The scan with its counts.
     live
         Live time of its pixels.
+    is_point_used
+        Which points are used, (point,).
 
     Returns
     -------
@@ -26,6 +34,7 @@ def pixel_warnings(counted: CountedScan, live: EffectiveLiveTime) -> list[str]:
     """
     return [
         *_silent_pixels(counted, live),
+        *_changed_shares(counted, live, is_point_used),
         *_pixels_with_jumping_baseline(counted),
         *_displaced_pixels(counted),
     ]
@@ -92,6 +101,41 @@ def _silent_pixels(counted: CountedScan, live: EffectiveLiveTime) -> list[str]:
         problem = f"no pulses from pixel {', '.join(silent)}"
         warnings.append(f"{scan.name}: {problem}; not used in this scan")
     return warnings
+
+
+def _changed_shares(
+    counted: CountedScan, live: EffectiveLiveTime, is_point_used: BoolArray
+) -> list[str]:
+    """Return the warning about pixels whose share in the counts changes."""
+    counts = counted.counts
+    points = np.flatnonzero(is_point_used)
+    changes = find_share_changes(counts.accepted[:, points], live.seconds[:, points])
+    if not changes:
+        return []
+    descriptions = [
+        _describe_share(change, counts.pixel, points.tolist()) for change in changes
+    ]
+    n_changed = sum(int(change.is_changed.sum()) for change in changes)
+    n_exposed = int((live.seconds > 0).any(axis=1).sum())
+    unknown = ""
+    if n_changed > LARGEST_MINORITY * n_exposed:
+        unknown = "which pixels are right is not known: "
+    return [
+        f"{counted.scan.name}: pixels lose or gain counts relative to the others: "
+        f"{', '.join(descriptions)}; intensities are wrong there; {unknown}leave out "
+        "the wrong pixels (`beamtime.exclude.pixels`) or the points "
+        "(`beamtime.exclude.points`)"
+    ]
+
+
+def _describe_share(change: ShareChange, pixels: IntArray, points: list[int]) -> str:
+    """Return which pixels change, where, and to what, by the numbers of the points."""
+    changed = pixels[change.is_changed].astype(str)
+    subject = f"pixel{'s' * (len(changed) > 1)} {', '.join(changed)}"
+    where = f"from point {points[change.first]} on"
+    if change.stop < len(points):
+        where = f"at points {points[change.first]} to {points[change.stop - 1]}"
+    return f"{subject} by a factor of {change.ratio:.2f} {where}"
 
 
 def _pixels_with_jumping_baseline(counted: CountedScan) -> list[str]:

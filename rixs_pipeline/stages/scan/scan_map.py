@@ -89,7 +89,8 @@ def make_scan_map(
     points = find_point_status(counted, flux, config, excluded_points)
     weight = throughput * is_used
     seconds = scale.exposure(live.seconds, weight, i0)
-    seconds = np.where(points.status == POINT_USED, seconds, 0.0)
+    is_point_used = points.status == POINT_USED
+    seconds = np.where(is_point_used, seconds, 0.0)
 
     variables = _count_variables(counted, live, emission_edges)
     variables |= intensity_variables(counts.map_counts, seconds, emission_edges)
@@ -120,7 +121,7 @@ def make_scan_map(
     warnings = list(points.warnings)
     if config.i0 is not None and flux is None:
         warnings.append(describe_missing(scan, config))
-    warnings += pixel_warnings(counted, live)
+    warnings += pixel_warnings(counted, live, is_point_used)
     return ScanMap(dataset, warnings)
 
 
