@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rixs_pipeline.core.spectra.edge_significance import SIGNIFICANT, is_significant
 from rixs_pipeline.core.spectra.edge_windows import EdgeWindows
 from rixs_pipeline.core.spectra.regions import Limits, Scale
 from rixs_pipeline.core.stats.local_maximum import find_local_maximum
@@ -93,7 +94,7 @@ def scale_values(
     values = np.where(is_valid, intensity, 0.0)
     variance = np.where(is_valid, errors, 0.0) ** 2
     if scale is Scale.MAX:
-        weights = _maximum_weights(energy, values, is_valid, baseline)
+        weights = _maximum_weights(energy, values, variance, is_valid, baseline)
     elif scale is Scale.EDGE:
         lines = _edge_lines(energy, is_valid, windows)
         if lines is None:
@@ -146,15 +147,31 @@ def _propagate_variance(
 def _maximum_weights(
     energy: FloatArray,
     values: FloatArray,
+    variance: FloatArray,
     is_valid: BoolArray,
     baseline: FloatArray | None,
 ) -> FloatArray:
-    """Return the weights (n,) of the maximum above a baseline."""
-    above = values if baseline is None else values - baseline @ values
-    weights = find_local_maximum(energy, above, is_valid).weights
+    """Return the weights (n,) of the maximum above a baseline.
+
+    Far from the points of the baseline its error may be larger than the edge: the
+    maximum stands where the spectrum is highest less this error, unless another place
+    is higher beyond the error of the difference.
+    """
     if baseline is None:
-        return weights
-    return np.asarray(weights - weights @ baseline)
+        return find_local_maximum(energy, values, is_valid).weights
+    above = values - baseline @ values
+    highest = find_local_maximum(energy, above, is_valid)
+    weights = np.asarray(highest.weights - highest.weights @ baseline)
+    baseline_errors = np.sqrt(baseline**2 @ np.nan_to_num(variance))
+    surest = find_local_maximum(energy, above - SIGNIFICANT * baseline_errors, is_valid)
+    fitted = energy[highest.weights != 0]
+    if fitted.min() <= surest.position <= fitted.max():
+        return weights  # the same maximum
+    surest_weights = np.asarray(surest.weights - surest.weights @ baseline)
+    difference = weights - surest_weights
+    error = float(np.sqrt(difference**2 @ variance))
+    is_higher = is_significant(float(difference @ values), error)
+    return weights if is_higher else surest_weights
 
 
 def pre_edge_weights(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rixs_pipeline.core.spectra.edge_significance import is_significant
 from rixs_pipeline.core.spectra.edge_windows import EdgeWindows
 from rixs_pipeline.core.spectra.normalisation import (
     line_weights,
@@ -137,6 +138,7 @@ def _normalise_pass(
 def decreases_at_edge(
     energy: FloatArray,
     values: FloatArray,
+    errors: FloatArray,
     scale: Scale,
     windows: EdgeWindows,
     *,
@@ -146,8 +148,9 @@ def decreases_at_edge(
 
     Parameters
     ----------
-    energy, values : f8 (point,)
-        eV and any unit; NaN where there is no value.
+    energy, values, errors : f8 (point,)
+        eV and any unit; NaN where there is no value. Errors are independent; where they
+        are 0, any decrease counts.
     scale : Scale
         MAX or EDGE.
     windows : EdgeWindows
@@ -158,16 +161,26 @@ def decreases_at_edge(
     Returns
     -------
     bool
-        Whether its largest excursion from the pre-edge line, or its jump, is negative.
+        MAX: whether its largest excursion below the pre-edge line exceeds that above it
+        beyond the error of the difference, to which the line contributes. EDGE: whether
+        its jump is negative, significant or not.
     """
-    no_errors = np.zeros(len(values))
-    upward, downward = (
-        _normalise_pass(
-            energy, sign * values, no_errors, scale, windows, is_linear=is_linear
+    is_valid = np.isfinite(values)
+    baseline = None
+    if scale is Scale.MAX:
+        baseline = pre_edge_weights(energy, is_valid, windows, is_linear=is_linear)
+    excess = np.zeros(len(values))  # weights of the decrease less the increase
+    for sign in (1, -1):
+        signed = scale_values(
+            energy, sign * values, errors, scale, windows, baseline=baseline
         )
-        for sign in (1, -1)
-    )
-    return downward.divisor > upward.divisor
+        if signed.factor_weights is not None:
+            excess -= signed.factor_weights
+    decrease = float(excess @ np.where(is_valid, values, 0.0))
+    if scale is Scale.EDGE:
+        return decrease > 0
+    variance = np.where(is_valid, errors, 0.0) ** 2
+    return is_significant(decrease, float(np.sqrt(excess**2 @ variance)))
 
 
 def normalise_passes(
@@ -205,7 +218,13 @@ def normalise_passes(
     if scale is Scale.MAX:
         passes = _without_unequal(energy, passes, windows, is_linear=is_linear)
     mean = _mean_of_passes(np.array(passes))
-    decreases = decreases_at_edge(energy, mean, scale, windows, is_linear=is_linear)
+    has_value = np.isfinite(passes)
+    known_errors = np.where(has_value, np.nan_to_num(errors), 0.0)
+    number = np.maximum(has_value.sum(axis=0), 1)
+    mean_errors = np.sqrt((known_errors**2).sum(axis=0)) / number
+    decreases = decreases_at_edge(
+        energy, mean, mean_errors, scale, windows, is_linear=is_linear
+    )
     sign = -1 if decreases else 1
     normalised = [
         _normalise_pass(

@@ -71,6 +71,43 @@ def test_all_passes_have_the_sign_of_their_mean():
     assert normalise([LINE - STEP], Scale.EDGE).sign == -1
 
 
+FAR = np.array([*np.arange(764, 773, 2), *np.arange(778, 784, 0.25), 786, 792, 805])
+FAR_EDGE = np.exp(-0.5 * ((FAR - 780.5) / 1.0) ** 2)
+FAR_NOISE = 0.08  # of a reading; at the end of the scan that of the line is 0.5
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_an_uncertain_line_decides_neither_sign_nor_maximum(direction):
+    """Far from the pre-edge points it may be wrong by more than the edge."""
+    rng = np.random.default_rng(3)
+    true = normalise([direction * FAR_EDGE], energy=FAR)
+    pulls = []
+    for _ in range(60):
+        readings = direction * FAR_EDGE + rng.normal(0, FAR_NOISE, len(FAR))
+        spectrum = normalise([readings], noise=FAR_NOISE, energy=FAR)
+        assert spectrum.sign in (1, direction), "positive unless it clearly decreases"
+        if spectrum.sign == direction:
+            pulls.append((spectrum.values - true.values) / spectrum.errors)
+    assert len(pulls) > (58 if direction > 0 else 20)
+    is_off_the_maximum = np.abs(FAR - 780.5) > 0.75
+    rms = np.sqrt(np.mean(np.array(pulls) ** 2, axis=0))[is_off_the_maximum]
+    assert np.sqrt(np.mean(rms**2)) == pytest.approx(1.0, abs=0.25)
+    assert rms[-1] == pytest.approx(1.0, abs=0.3)
+
+
+def test_unknown_errors_leave_the_values_known():
+    known, unknown = (normalise([3 - EDGE], noise=noise) for noise in (0.0, np.nan))
+    assert unknown.values == pytest.approx(known.values)
+    assert unknown.sign == -1
+    assert np.isnan(unknown.errors).all()
+
+
+def test_a_clear_maximum_far_from_the_edge_is_the_maximum():
+    rising = LINE + STEP * (1 + 0.05 * (ENERGY - 780))
+    spectrum = normalise([rising], noise=0.01)
+    assert spectrum.values[-1] == pytest.approx(1.0, abs=0.01)
+
+
 @pytest.mark.parametrize("scale", [Scale.MAX, Scale.EDGE])
 @pytest.mark.parametrize("is_linear", [True, False])
 def test_errors_include_pre_edge_line_and_divisor(scale, is_linear):
