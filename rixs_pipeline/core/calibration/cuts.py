@@ -21,6 +21,11 @@ N_QUANTITIES = len(CUT_NAMES) - 2  # that have limits: neither "all" nor "finite
 # Pulses, evenly spread over a run: enough for a median and its spread to 2 %.
 SAMPLE_PULSES = 4000
 MIN_PULSES = 20  # from which limits are learned
+# Pulse height of the lowest photons, as their quantile, and the share of it that a
+# photon has at least if a second one spoils it. Spoiled pulses of real pixels are as
+# high as others; half of the lowest is passed by 0 to 3 in 100.
+LOW_QUANTILE = 0.01
+LOWEST_SHARE = 0.5
 # The pretrigger mean drifts within a run; its range is wider by this factor.
 PRETRIGGER_WIDENING = 3
 NO_HOLD_OFF = Range(0.0, np.inf)  # s
@@ -56,12 +61,16 @@ class TimedPulses(PulseSample, Protocol):
 
 @dataclass(frozen=True)
 class CutLimits:
-    """Limits of one pixel: pulses with `low <= value <= high` are accepted."""
+    """Limits of one pixel: pulses with `low <= value <= high` are accepted.
+
+    Of the others, those below `lowest_height` are spurious triggers, not photons.
+    """
 
     residual: Range
     pretrigger: Range
     phase: Range
     since_last: Range = NO_HOLD_OFF  # s; the lower limit is the hold-off
+    lowest_height: float = 0.0
 
     def to_table(self) -> FloatArray:
         """Return the limits (quantity, 2) as products hold them.
@@ -76,7 +85,9 @@ class CutLimits:
         """Return the limits (quantity, 2) of a product; None where they are NaN."""
         if np.isnan(table).any():
             return None
-        return cls(*(Range(low, high) for low, high in table.tolist()))
+        ranges = [Range(low, high) for low, high in table.tolist()]
+        residual, pretrigger, phase, since_last = ranges
+        return cls(residual, pretrigger, phase, since_last)
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,7 @@ def learn_limits(
     """
     from rixs_pipeline.core.calibration.pulse_kernels import (  # numba: slow to import
         robust_range,
+        select_by_rank,
         select_finite,
     )
 
@@ -136,10 +148,16 @@ def learn_limits(
     if level is not None:
         low, high = level.limits
         pretrigger = Range(max(pretrigger.low, low), min(pretrigger.high, high))
+    residual = robust_range(pulses.residual[sample], width)
+    heights = pulses.pulse_height[sample]
+    misfit = pulses.residual[sample]
+    heights = heights[(misfit >= residual.low) & (misfit <= residual.high)]
+    lowest_photon = select_by_rank(heights, int(LOW_QUANTILE * len(heights)))
     return CutLimits(
-        residual=robust_range(pulses.residual[sample], width),
+        residual=residual,
         pretrigger=pretrigger,
         phase=robust_range(pulses.phase[sample], width),
+        lowest_height=LOWEST_SHARE * lowest_photon,
     )
 
 

@@ -13,6 +13,7 @@ from rixs_pipeline.core.energy.compile import compiled, exact, prefetch
 from rixs_pipeline.core.energy.kernels import HEIGHT_REF, LOWEST, STEP, Index, clip
 from rixs_pipeline.core.maps.kernel_arguments import (
     BinOptions,
+    KernelHeights,
     PointBatch,
     PointSlices,
     RecordTally,
@@ -182,33 +183,38 @@ def apply_cuts(
     block: FloatArray,
     time_since_last: FloatArray,
     limits: FloatArray,
-    safe_height: float,
+    heights: KernelHeights,
     accepted: BoolArray,
     cut_counts: IntArray,
-) -> None:
+) -> int:
     """Mark the records of a block that are photons and count those left by each cut.
 
     Parameters
     ----------
     block
         Rows of `load_block`, f8 (4, n). Derivative becomes phase; a rejected record
-        gets the pulse height `safe_height`, so that no later step meets a NaN.
+        gets the safe pulse height, so that no later step meets a NaN.
     time_since_last
         Time since the previous record, f8 (n,), s.
     limits
         See `BinOptions.cut_limits`.
-    safe_height
-        Any pulse height for which the energy is finite.
+    heights
+        A safe one, and the lowest of a photon.
     accepted
         Written: which records pass all cuts, bool (n,).
     cut_counts
         Added to: records left after each cut, i8 (N_CUTS,).
+
+    Returns
+    -------
+    int
+        Rejected records, after the hold-off, that are lower than any photon.
     """
     residual_low, residual_high = limits[RESIDUAL_CUT, 0], limits[RESIDUAL_CUT, 1]
     base_low, base_high = limits[PRETRIGGER_CUT, 0], limits[PRETRIGGER_CUT, 1]
     phase_low, phase_high = limits[PHASE_CUT, 0], limits[PHASE_CUT, 1]
     time_low, time_high = limits[TIME_CUT, 0], limits[TIME_CUT, 1]
-    n_finite, n_residual, n_baseline, n_phase, n_accepted = 0, 0, 0, 0, 0
+    n_finite, n_residual, n_baseline, n_phase, n_accepted, n_noise = 0, 0, 0, 0, 0, 0
     for i in range(block.shape[1]):
         height = block[HEIGHT, i]
         base = block[PRETRIGGER, i]
@@ -225,10 +231,12 @@ def apply_cuts(
         n_baseline += ok
         ok &= (phase >= phase_low) & (phase <= phase_high)
         n_phase += ok
-        ok &= (time_since_last[i] >= time_low) & (time_since_last[i] <= time_high)
+        is_held_off = time_since_last[i] >= time_low
+        ok &= is_held_off & (time_since_last[i] <= time_high)
         n_accepted += ok
+        n_noise += (not ok) & is_held_off & (height < heights.lowest)
         accepted[i] = ok
-        block[HEIGHT, i] = height if ok else safe_height
+        block[HEIGHT, i] = height if ok else heights.safe
         block[PHASE, i] = phase if ok else 0.0
         block[PRETRIGGER, i] = base if ok else 0.0
     cut_counts[0] += block.shape[1]
@@ -237,6 +245,7 @@ def apply_cuts(
     cut_counts[3] += n_baseline
     cut_counts[4] += n_phase
     cut_counts[5] += n_accepted
+    return n_noise
 
 
 @compiled
@@ -392,11 +401,11 @@ def bin_records(
             if with_time_cut:
                 fill_time_since_last(begin, time_ns, time_since_last[:n])
             n_countable[j] += count_at_least(time_since_last[:n], limits[TIME_CUT, 0])
-            apply_cuts(
+            n_countable[j] -= apply_cuts(
                 block[:, :n],
                 time_since_last,
                 limits,
-                pixel_params[HEIGHT_REF],
+                KernelHeights(pixel_params[HEIGHT_REF], options.lowest_height),
                 accepted,
                 cut_counts,
             )

@@ -52,6 +52,13 @@ class PointBatch(NamedTuple):
         )
 
 
+class KernelHeights(NamedTuple):
+    """Pulse heights: one for which the energy is finite, and the lowest of photons."""
+
+    safe: float
+    lowest: float
+
+
 class BinOptions(NamedTuple):
     """How records of one pixel become counts.
 
@@ -65,11 +72,14 @@ class BinOptions(NamedTuple):
         f8 (2, N_PARAMS).
     bins
         The emission bins.
+    lowest_height
+        Rejected records below this pulse height are no photons.
     """
 
     cut_limits: FloatArray
     params: FloatArray
     bins: UniformBins
+    lowest_height: float = 0.0
 
 
 class RecordTally(NamedTuple):
@@ -80,7 +90,8 @@ class RecordTally(NamedTuple):
     accepted
         Records that pass all cuts, i8 (point,).
     countable
-        Records that follow the previous one by the hold-off or more, i8 (point,).
+        Records that follow the previous one by the hold-off or more and may be photons,
+        i8 (point,).
     cut_counts
         Records left after each cut, i8 (N_CUTS,).
     """

@@ -19,6 +19,7 @@ class EffectiveLiveTime:
 
     seconds: FloatArray  # (pixel, point), s; 0 for pixels that are not used
     spoiling_time: pile_up.SpoilingTime
+    efficiency: pile_up.Efficiency
 
 
 def live_time_held_off(
@@ -116,4 +117,4 @@ def effective_live_time(
             expected = float(np.median(counts.after_trigger[is_used]))
         spoiling_time = pile_up.fit_spoiling_time(pulses, expected)
     efficiency = pile_up.efficiency(pulses, spoiling_time)
-    return EffectiveLiveTime(live * efficiency, spoiling_time)
+    return EffectiveLiveTime(live * efficiency.share, spoiling_time, efficiency)

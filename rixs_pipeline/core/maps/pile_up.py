@@ -25,6 +25,9 @@ from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 EXPECTED_ERROR = 0.5  # relative standard deviation of T before looking at the pulses
 OUTLIER = 4.0  # standard errors by which T of one pixel may miss that of the array
+# A second photon after the record cannot spoil it: a record is 1.34 times its part
+# after the trigger
+LONGEST = 1.5
 PRECISION = 1e-5  # of the expected time, at which the search for T ends
 STEPS = 50  # of that search, at most
 SMALLEST_EXPONENT = 1e-6  # of c_p + r T: keeps the odds finite
@@ -67,11 +70,37 @@ class SpoilingTime:
         Its standard error, s.
     is_used
         Which pixels it rests on, (pixel,).
+    refused
+        What the pulses say, s, if no record is that long; T is the expected time then.
     """
 
     seconds: float
     error: float
     is_used: BoolArray
+    refused: float | None = None
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """The share of photons that pass the cuts.
+
+    Attributes
+    ----------
+    share
+        f8 (pixel, point), positive.
+    common_share
+        At any rate: what the cuts leave without pile-up.
+    surplus
+        Accepted pulses of a point over those expected of its triggers, f8 (point,).
+    rejection_pull
+        Rejected less expected rejected pulses, f8 (point,), in standard deviations of a
+        Poisson variable: 2 (sqrt(n) - sqrt(expected)).
+    """
+
+    share: FloatArray
+    common_share: float
+    surplus: FloatArray
+    rejection_pull: FloatArray
 
 
 @dataclass(frozen=True)
@@ -146,7 +175,7 @@ def fit_spoiling_time(pulses: CountedPulses, expected: float) -> SpoilingTime:
     T >= 0, at the rates of `_rates_of_other_pixels`. The expected time is a Gaussian
     factor of the likelihood with a relative standard deviation of `EXPECTED_ERROR`: it
     decides where there are few pulses. Pixels whose T is far from that of the array
-    (spurious triggers) are left out.
+    (spurious triggers) are left out. A time longer than a record is refused.
 
     Parameters
     ----------
@@ -174,10 +203,13 @@ def fit_spoiling_time(pulses: CountedPulses, expected: float) -> SpoilingTime:
             pulses.live_time[is_used],
         )
         fit = _maximise_likelihood(used, rate[is_used], expected)
+    if fit.seconds - OUTLIER * fit.error > LONGEST * expected:
+        prior_error = EXPECTED_ERROR * expected
+        return SpoilingTime(expected, prior_error, is_used, refused=fit.seconds)
     return SpoilingTime(fit.seconds, fit.error, is_used)
 
 
-def efficiency(pulses: CountedPulses, time: SpoilingTime) -> FloatArray:
+def efficiency(pulses: CountedPulses, time: SpoilingTime) -> Efficiency:
     """Return the share of photons that pass the cuts, c exp(-r T) (a / A)^s.
 
     Parameters
@@ -189,8 +221,8 @@ def efficiency(pulses: CountedPulses, time: SpoilingTime) -> FloatArray:
 
     Returns
     -------
-    FloatArray
-        f8 (pixel, point), positive.
+    Efficiency
+        Of every pixel and point.
 
     Notes
     -----
@@ -244,7 +276,13 @@ def efficiency(pulses: CountedPulses, time: SpoilingTime) -> FloatArray:
     exponent[~is_measured.any(axis=0)] = 1.0
     surplus = _ratio(n_accepted, n_expected, otherwise=1.0)
     surplus[n_accepted == 0] = 1.0
-    return np.asarray(common_share * unspoiled * surplus**exponent)
+    root_expected = np.sqrt(np.maximum(n_triggers - n_expected, 0.0))
+    return Efficiency(
+        share=np.asarray(common_share * unspoiled * surplus**exponent),
+        common_share=float(common_share),
+        surplus=surplus,
+        rejection_pull=2 * (np.sqrt(n_triggers - n_accepted) - root_expected),
+    )
 
 
 def _rates_of_other_pixels(pulses: CountedPulses, max_rate: float) -> FloatArray:

@@ -22,7 +22,8 @@ class PixelCounts:
     triggers
         Records in each point, whether a cut rejects them or not, i8 (point,).
     countable
-        Records that follow the previous one by the hold-off or more, i8 (point,).
+        Records that follow the previous one by the hold-off or more and may be photons,
+        i8 (point,).
     accepted
         Countable records that pass all cuts, i8 (point,).
     live_time

@@ -98,7 +98,9 @@ def _count_pixel(
         cut_limits = limits.to_table()
         hold_off = limits.since_last.low
         photon_part = task.photon_part
-        options = BinOptions(cut_limits, np.array(energy.params), bins)
+        options = BinOptions(
+            cut_limits, np.array(energy.params), bins, limits.lowest_height
+        )
         later_share = later_calibration_share(
             points.middle, energy.params, energy.reference_times
         )

@@ -296,9 +296,13 @@ def _dark_warnings(
 
 def _points_warning(scan: Run, is_affected: BoolArray, problem: str) -> str:
     """Return the warning about points that are not used, with their energies."""
+    return f"{scan.name}: {problem} at {list_points(scan, is_affected)}; not used"
+
+
+def list_points(scan: Run, is_affected: BoolArray) -> str:
+    """Return how many points are affected (point,), and their energies."""
     energies = scan.points.incident_energy[is_affected]
     listed = ", ".join(f"{energy:.2f}" for energy in energies[:LISTED_POINTS])
     if len(energies) > LISTED_POINTS:
         listed += ", ..."
-    share = f"{len(energies)} of {len(scan.points)} points ({listed} eV)"
-    return f"{scan.name}: {problem} at {share}; not used"
+    return f"{len(energies)} of {len(scan.points)} points ({listed} eV)"

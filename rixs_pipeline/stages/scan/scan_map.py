@@ -28,6 +28,7 @@ from rixs_pipeline.stages.scan.incident_flux import (
 )
 from rixs_pipeline.stages.scan.pixel_warnings import pixel_warnings
 from rixs_pipeline.stages.scan.point_status import find_point_status
+from rixs_pipeline.stages.scan.rejected_pulses import rejection_warnings
 from rixs_pipeline.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def make_scan_map(
     if config.i0 is not None and flux is None:
         warnings.append(describe_missing(scan, config))
     warnings += pixel_warnings(counted, live, is_point_used)
+    warnings += rejection_warnings(scan, live)
     return ScanMap(dataset, warnings)
 
 

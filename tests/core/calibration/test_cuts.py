@@ -135,11 +135,21 @@ def test_without_pulses_nothing_passes() -> None:
     assert passed.counts.tolist() == [0] * len(CUT_NAMES)
 
 
+def test_the_lowest_photon_is_not_that_of_spurious_triggers() -> None:
+    """Heights of photons begin at 4000; a spoiled one has half of that at least."""
+    pulses = photons()
+    assert 2000 <= learn(pulses).lowest_height < 2100
+    pulses.pulse_height[::5] = 100
+    pulses.residual[::5] = 300
+    assert 2000 <= learn(pulses).lowest_height < 2100
+
+
 def test_limits_come_back_from_a_product() -> None:
     limits = learn(photons())
     table = stack_limits([limits, None])
     assert table.shape == (2, len(CUT_NAMES) - 2, 2)
-    assert CutLimits.from_table(table[0]) == limits
+    from_product = CutLimits.from_table(table[0])
+    assert from_product == replace(limits, lowest_height=0.0)
     assert CutLimits.from_table(table[1]) is None
 
 

@@ -93,7 +93,8 @@ def test_counts_are_those_of_the_steps_one_by_one(
     pulses, pair = pulse_columns(seed), toy_pair(seed)
     points = random_points(seed, number, pulses)
     edges = edges_of_width(width)
-    options = BinOptions(LIMITS, pair, binning.uniform_bins(edges))
+    lowest = float(np.random.default_rng(seed).uniform(0, 8000))
+    options = BinOptions(LIMITS, pair, binning.uniform_bins(edges), lowest)
     counts, energies = no_counts(number), no_energies(points)
     tally = bin_kernel.bin_records(pulses, points, options, counts, energies)
 
@@ -128,7 +129,9 @@ def test_counts_are_those_of_the_steps_one_by_one(
         np.testing.assert_array_equal(point_energies[good], values)
         assert np.isnan(point_energies[~good]).all()
         cut_counts += point_cut_counts
-        n_countable += int((time_since_last[part] >= LIMITS[3, 0]).sum())
+        is_photon = good | ~(height[part] < lowest)
+        is_held_off = time_since_last[part] >= LIMITS[3, 0]
+        n_countable += int((is_photon & is_held_off).sum())
         assert tally.accepted[j] == good.sum()
     np.testing.assert_array_equal(counts[:, :-1], expected)
     np.testing.assert_array_equal(tally.cut_counts, cut_counts)

@@ -78,7 +78,7 @@ def test_the_intensity_varies_as_the_counts_do(rate, time, loss):
     for _ in range(trials):
         pulses = simulate_records(pixel[:, None] * array_rate, dwell, time, loss, rng)
         spoiling_time = pile_up.fit_spoiling_time(pulses, EXPECTED)
-        share = pile_up.efficiency(pulses, spoiling_time)
+        share = pile_up.efficiency(pulses, spoiling_time).share
         counts = pulses.accepted.sum(axis=0)
         intensity = counts / (pixel @ (pulses.live_time * share))
         results.append((counts, intensity, rng.binomial(counts, 0.25)))
@@ -153,6 +153,19 @@ def test_a_pixel_with_spurious_triggers_is_left_out():
     assert spoiled == pytest.approx(expected, abs=2 * clean.error * np.ptp(rates))
 
 
+def test_a_time_longer_than_a_record_is_refused():
+    """Noise that comes with the photons in all pixels, as from a beam that heats."""
+    pulses = simulate_photons(5, 20.0, 4.8e-3)
+    rate = fitted_rates(pulses.triggers, pulses.live_time)
+    spurious = np.random.default_rng(0).poisson(0.03 * rate**2 * pulses.live_time)
+    triggers = pulses.triggers + spurious
+    noisy = CountedPulses(triggers, pulses.accepted, pulses.live_time)
+    fit = pile_up.fit_spoiling_time(noisy, EXPECTED)
+    assert fit.refused is not None and fit.refused > 1.5 * EXPECTED
+    assert fit.seconds == EXPECTED
+    assert pile_up.fit_spoiling_time(pulses, EXPECTED).refused is None
+
+
 def test_single_pixel_no_pulses_and_photon_list():
     single = simulate_photons(5, 50.0, 4.8e-3, pixels=1)
     fit = pile_up.fit_spoiling_time(single, EXPECTED)
@@ -164,7 +177,7 @@ def test_single_pixel_no_pulses_and_photon_list():
     photon_list = CountedPulses(single.triggers, single.triggers, single.live_time)
     no_time = pile_up.fit_spoiling_time(photon_list, 0.0)
     assert (no_time.seconds, no_time.error) == (0.0, 0.0)
-    assert np.all(pile_up.efficiency(photon_list, no_time) == 1)
+    assert np.all(pile_up.efficiency(photon_list, no_time).share == 1)
     no_live_time = np.zeros((3, 5))
     np.testing.assert_array_equal(fitted_rates(nothing, no_live_time), np.zeros((3, 5)))
 
@@ -183,14 +196,14 @@ def test_a_rest_of_live_time_measures_no_rate(live):
     """Dwell less dead time may leave a rounding error, in which the rate is no rate."""
     pulses = simulate_photons(6, 20.0, 4.8e-3)
     clean = pile_up.fit_spoiling_time(pulses, EXPECTED)
-    clean_share = pile_up.efficiency(pulses, clean)
+    clean_share = pile_up.efficiency(pulses, clean).share
     rest = CountedPulses(
         np.column_stack([pulses.triggers, np.full(8, 10)]),
         np.column_stack([pulses.accepted, np.full(8, 8)]),
         np.column_stack([pulses.live_time, np.full(8, live)]),
     )
     fit = pile_up.fit_spoiling_time(rest, EXPECTED)
-    share = pile_up.efficiency(rest, fit)
+    share = pile_up.efficiency(rest, fit).share
     assert fit.seconds == pytest.approx(clean.seconds, abs=2 * clean.error)
     np.testing.assert_allclose(share[:, :-1], clean_share, rtol=0.02)
     assert np.all(share[:, -1] > np.exp(-pile_up.MAX_PILE_UP))
@@ -206,7 +219,7 @@ def test_the_share_is_a_share_whatever_the_counts(seed, pixels, points, mean):
     triggers[live == 0] = 0
     pulses = CountedPulses(triggers, rng.binomial(triggers, rng.random()), live)
     fit = pile_up.fit_spoiling_time(pulses, EXPECTED)
-    share = pile_up.efficiency(pulses, fit)
+    share = pile_up.efficiency(pulses, fit).share
     assert fit.seconds >= 0 and np.isfinite(fit.error)
     assert np.all((share > 0) & np.isfinite(share))
     without_triggers = share[:, triggers.sum(axis=0) == 0]
