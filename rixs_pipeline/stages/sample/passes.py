@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.config import PassesConfig
 from rixs_pipeline.core.maps import combine, pass_tests
+from rixs_pipeline.core.maps.incident_axis import IncidentAxis
 from rixs_pipeline.core.maps.pass_counts import PassCounts, PassValues
 from rixs_pipeline.core.maps.pass_tests import Consistency, Shift
 from rixs_pipeline.core.spectra.presets import preset_region
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 # half width around the elastic line that the comparison of passes leaves out at L edges
 EXCLUDE_ELASTIC_EV = 3.0
+# share of a bin by which incident energies may differ to be compared: on a flank that
+# doubles from point to point, intensities differ by 3 %
+SAME_ENERGY = 0.05
 DEFAULT_CHANNEL = "tey"  # thousands of electrons a point, where the PFY has few counts
 LEAST_SHIFT_EV = 0.05  # reproducibility of monochromators: smaller ones are no slip
 SIGNIFICANT = 5.0  # standard deviations from which on a shift is reported
@@ -137,7 +141,10 @@ def examine_passes(
     aligned = _in_pfy(scans, name)
     cells = aligned.pfy.cells()
     if not len(cells.place):
-        warning = f"{name}: no counts in the PFY of the passes; consistency not tested"
+        warning = (
+            f"{name}: no counts in the PFY at energies that passes share; consistency "
+            "not tested"
+        )
         return ExaminedPasses(scans, warnings=[warning])
     channel = _alignment_channel(scans, config)
     spectra = _spectra_to_align(scans, aligned, channel)
@@ -180,13 +187,37 @@ def _in_pfy(scans: list[xr.Dataset], name: str) -> _PassesInPfy:
     counts = []
     exposures = []
     n_points = len(axis.energy)
-    for scan, index in zip(scans, indices, strict=True):
+    comparable = _comparable_points(scans, indices, axis)
+    for scan, index in zip(scans, comparable, strict=True):
         scan_counts = scan["counts"].values[:, is_inside]
         scan_exposure = scan["exposure"].values
         counts.append(combine.add([scan_counts], [index], n_points))
         exposures.append(combine.add([scan_exposure], [index], n_points))
     pass_counts = PassCounts(counts, exposures, weights[:, is_inside])
     return _PassesInPfy(axis.energy, indices, pass_counts)
+
+
+def _comparable_points(
+    scans: list[xr.Dataset], indices: list[NDArray[np.intp]], axis: IncidentAxis
+) -> list[NDArray[np.intp]]:
+    """Return the indices, -1 where other passes measured their bin at other energies.
+
+    In bins of passes on different grids, a difference of the energies would be taken
+    for one of the passes. Each bin is tested at its median energy.
+    """
+    if axis.is_common or axis.edges is None:
+        return indices
+    energies = [scan["incident_energy"].values for scan in scans]
+    energy, place = np.concatenate(energies), np.concatenate(indices)
+    tested = np.full(len(axis.energy), np.nan)
+    for number in np.unique(place[place >= 0]):
+        in_bin = np.sort(energy[place == number])
+        tested[number] = in_bin[(len(in_bin) - 1) // 2]
+    limit = SAME_ENERGY * np.diff(axis.edges)
+    return [
+        np.where(np.abs(measured - tested[index]) <= limit[index], index, -1)
+        for measured, index in zip(energies, indices, strict=True)
+    ]
 
 
 def _alignment_channel(scans: list[xr.Dataset], config: PassesConfig) -> str | None:

@@ -92,8 +92,35 @@ def test_passes_without_counts_are_not_tested():
     examined = examine_passes(scans, PassesConfig(), NAME)
     assert examined.facts == {}
     assert examined.warnings == [
-        "LMR-Co_L: no counts in the PFY of the passes; consistency not tested"
+        "LMR-Co_L: no counts in the PFY at energies that passes share; consistency not "
+        "tested"
     ]
+
+
+GRIDS = {1: slice(0, None, 2), 2: slice(1, None, 2), 3: slice(0, None, 3)}
+
+
+def scans_on_grids(**changes):
+    """Return passes at every second, every other second and every third point."""
+    scans = numbered_scans(1, 3, rate=dict.fromkeys(GRIDS, 4000), **changes)
+    return [
+        measured.isel(incident_energy=points)
+        for measured, points in zip(scans, GRIDS.values(), strict=True)
+    ]
+
+
+def test_different_energies_in_a_bin_are_no_difference_of_passes():
+    config = PassesConfig(outliers="leave_out")
+    examined = examine_passes(scans_on_grids(), config, NAME)
+    assert examined.facts["odd_points"] == {}
+    assert examined.facts["odd_passes"] == []
+    assert examined.facts["p"] > 0.01
+    assert len(examined.scans) == 3
+
+
+def test_a_change_is_found_at_the_energies_that_passes_on_different_grids_share():
+    examined = examine_passes(scans_on_grids(feature={3: 0.5}), PassesConfig(), NAME)
+    assert examined.facts["p"] < 1e-4
 
 
 def test_passes_without_bins_fail_with_advice():
