@@ -63,7 +63,6 @@ def open_pipeline(
         products=freshness,
         warn=summary.warn,
         dry_run=options.dry_run,
-        drawn_figures={} if options.force else summary.drawn_figures(),
         memo=memo,
     )
     try:

@@ -139,11 +139,7 @@ class Pipeline:
                 key = self.freshness.key(stage.options(product), stage.inputs(product))
             self.freshness.set_key(path, key)
             if stage.has_figures:
-                digest = provenance.digest_values(key)
-                is_fresh = self.summary.has_fresh_figures(product.name, digest)
-                reason = (
-                    "" if is_fresh and not self.freshness.force else "not drawn yet"
-                )
+                reason = self.freshness.why_figures_stale(product.name, key)
             else:
                 reason = self.freshness.why_stale(path, key)
             if reason:
@@ -168,6 +164,8 @@ class Pipeline:
                 if isinstance(content, FigureFiles):
                     digest = provenance.digest_values(key)
                     self.summary.add_figures(product.name, digest, content)
+                    for file in content.new_files:
+                        self.freshness.record(self.context.out / file)
                     log.info(FIGURES_LINE, product.name, len(content.digests))
                     continue
                 facts = json.dumps(content.as_json())

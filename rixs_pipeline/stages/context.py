@@ -95,6 +95,10 @@ class ProductKeys(Protocol):
         """Whether a fresh product with these options and inputs is on disk."""
         ...
 
+    def drawn_figures(self, name: str) -> Mapping[str, str]:
+        """Return the figures of a set that are there: file -> digest of its content."""
+        ...
+
 
 @dataclass(frozen=True)
 class SampleEdge:
@@ -148,8 +152,6 @@ class RunContext:
         Reports a line once.
     dry_run : bool
         Nothing is computed.
-    drawn_figures : mapping
-        Set of figures -> the files that are there: path -> digest of what it shows.
     memo : Memo
         What was decided from products, by their keys.
     """
@@ -165,7 +167,6 @@ class RunContext:
     products: ProductKeys
     warn: Callable[[str], None]
     dry_run: bool = False
-    drawn_figures: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     memo: Memo = field(default_factory=Memo)
 
     @cached_property

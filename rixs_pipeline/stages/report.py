@@ -62,11 +62,11 @@ class _FigureStage(Stage[FigureSet]):
         Drawing begins at once; results come when they are asked for. The figures of a
         set are divided if there are fewer sets than workers.
         """
-        out, on_disk = self.context.out, self.context.drawn_figures
+        out, drawn_figures = self.context.out, self.context.products.drawn_figures
         executor = self.context.figure_executor
         n_parts = max(1, executor.workers // len(products))
         tasks = [
-            FigureTask(out, product.source.plan, on_disk.get(product.source.name, {}))
+            FigureTask(out, product.source.plan, drawn_figures(product.name))
             for product in products
         ]
         parts = [task.split(n_parts) for task in tasks]

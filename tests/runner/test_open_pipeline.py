@@ -65,8 +65,10 @@ def test_force_forgets_the_figures_that_are_there(tmp_path):
     shows = {"figures/a.png": "digest"}
     content = {"items": {}, "failed": {}, "figures": {"a": {"shows": shows}}}
     (tmp_path / paths.RUN_SUMMARY).write_text(json.dumps(content))
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/a.png").touch()
     with open_with(tmp_path, dry_run=True) as pipeline:
-        assert pipeline.context.drawn_figures == {"a": shows}
+        assert pipeline.freshness.drawn_figures("a figures") == shows
     with open_with(tmp_path, dry_run=True, force=True) as pipeline:
-        assert pipeline.context.drawn_figures == {}
+        assert pipeline.freshness.drawn_figures("a figures") == {}
         assert pipeline.freshness.force

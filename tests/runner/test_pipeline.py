@@ -83,8 +83,9 @@ class Figures(Maps):
             self.computed.append(product.name)
             file = self.context.out / f"figures/{product.source}.png"
             file.parent.mkdir(exist_ok=True)
-            file.touch()
-            files = FigureFiles({f"figures/{file.name}": "digest"}, (file.name,))
+            file.write_bytes(b"drawn")
+            name = f"figures/{file.name}"
+            files = FigureFiles({name: "digest"}, (name,))
             yield Result(product, Outcome(files))
 
 
@@ -223,6 +224,22 @@ def test_figures_are_drawn_again_where_a_file_is_missing(run, tmp_path):
     (tmp_path / "figures/a.png").unlink()
     assert run(Figures).computed == ["a figures"]
     assert run(Figures, force=True).computed == ["a figures"]
+
+
+@pytest.mark.parametrize("content", [b"", b"other"])
+def test_figures_are_drawn_again_where_a_file_was_changed(run, tmp_path, content):
+    run(Figures)
+    (tmp_path / "figures/a.png").write_bytes(content)
+    planned = run(Figures, options=Options(dry_run=True))
+    assert planned.items["a figures"]["reason"] == "content changed"
+    summary = run(Figures)
+    assert summary.computed == ["a figures"]
+    assert summary.warnings == [
+        f"{tmp_path}/figures/a.png: content changed since it was written; it is "
+        "regenerated"
+    ]
+    last = run(Figures)
+    assert last.computed == last.warnings == []
 
 
 def test_products_of_an_earlier_run_are_reported_unless_only_some_scans_are_reduced(

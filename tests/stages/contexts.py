@@ -17,10 +17,11 @@ from tests.stages.builders import calibration, points, scan
 
 @dataclass
 class ProductKeys:
-    """Keys of products, by path, and digests of pulses, by name of the run."""
+    """Keys of products by path, digests of pulses by run, and figures by set."""
 
     keys: dict[Path, dict[str, str]] = field(default_factory=dict)
     pulses: dict[str, str] = field(default_factory=dict)
+    figures: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def key_digest(self, path):
         return digest_values(self.keys[path])
@@ -33,6 +34,9 @@ class ProductKeys:
 
     def has_product(self, path, options, inputs):
         return path in self.keys
+
+    def drawn_figures(self, name):
+        return self.figures.get(name, {})
 
     def add(self, *products, key="key"):
         for path in products:

@@ -73,7 +73,7 @@ def test_the_products_that_figures_show_are_their_inputs(tmp_path):
     assert stage.inputs(product) == {}
 
 
-@pytest.mark.parametrize("name", ["LMR-Co_L", "other"])
+@pytest.mark.parametrize("name", ["LMR-Co_L figures", "other figures"])
 def test_figures_that_are_there_are_given_to_the_drawing(tmp_path, monkeypatch, name):
     on_disk = {"figures/LMR-Co_L-map.png": "digest"}
     tasks = []
@@ -83,10 +83,11 @@ def test_figures_that_are_there_are_given_to_the_drawing(tmp_path, monkeypatch, 
         return FigureFiles(task.digests, ("new.png",))
 
     monkeypatch.setattr(module, "draw_figures", draw)
-    context = context_with_results(tmp_path, drawn_figures={name: on_disk})
+    context = context_with_results(tmp_path)
+    context.products.figures[name] = on_disk
     stage = SpectraFigures(context)
     (result,) = stage.compute(stage.products())
-    assert tasks[0].digests == (on_disk if name == "LMR-Co_L" else {})
+    assert tasks[0].digests == (on_disk if name == "LMR-Co_L figures" else {})
     assert result.content.unwrap().new_files == ("new.png",)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rixs_pipeline import paths
-from rixs_pipeline.errors import RixsError
+from rixs_pipeline.errors import InputError, RixsError
 from rixs_pipeline.files.json_text import parse_json
 from rixs_pipeline.io import csv_tables, nexus, provenance
 from rixs_pipeline.io.caches.digest_cache import DigestCache
@@ -135,11 +135,64 @@ class Freshness:
             self._warn_version(str(attributes.get("program_version")))
         changes = _describe_changes(attributes, key)
         if not changes and not self._written.is_intact(path):
-            self.summary.warn(
-                f"{path}: content changed since it was written; {self._later}"
-            )
+            self._warn_changed(path)
             return "content changed"
         return changes
+
+    def why_figures_stale(self, name: str, key: Key) -> str:
+        """Return why a set of figures is not fresh.
+
+        Parameters
+        ----------
+        name : str
+            Of the set.
+        key : dict of str to str
+            Of what the figures are made from.
+
+        Returns
+        -------
+        str
+            For users; empty if all of them are as they were drawn.
+        """
+        digest = provenance.digest_values(key)
+        if self.force or not self.summary.has_fresh_figures(name, digest):
+            return "not drawn yet"
+        changed = self.summary.shown_figures(name).keys() - self.drawn_figures(name)
+        for file in sorted(changed):
+            self._warn_changed(self.out / file)
+        return "content changed" if changed else ""
+
+    def drawn_figures(self, name: str) -> dict[str, str]:
+        """Return the figures of a set that are there as they were drawn.
+
+        Parameters
+        ----------
+        name : str
+            Of the set.
+
+        Returns
+        -------
+        dict of str to str
+            File -> digest of what it shows; with --force none.
+        """
+        shown = {} if self.force else self.summary.shown_figures(name)
+        return {
+            file: digest
+            for file, digest in shown.items()
+            if self._is_as_drawn(self.out / file)
+        }
+
+    def _is_as_drawn(self, figure: Path) -> bool:
+        try:
+            return self._written.is_intact(figure)
+        except InputError as error:  # nothing else depends on it: it is drawn again
+            log.debug("%s", error)
+            return False
+
+    def _warn_changed(self, path: Path) -> None:
+        self.summary.warn(
+            f"{path}: content changed since it was written; {self._later}"
+        )
 
     @property
     def _later(self) -> str:
@@ -164,7 +217,7 @@ class Freshness:
         return self._memo.get(depends_on, read, dict)
 
     def record(self, path: Path) -> None:
-        """Record a product that was written."""
+        """Record a product or a figure that was written."""
         self._written.record(path)
 
     def save(self) -> None:

@@ -202,11 +202,6 @@ class Summary:
             self._failed_kinds.add(kind)
             log.error("%s", line)
 
-    def drawn_figures(self) -> dict[str, dict[str, str]]:
-        """Return the files of every set of figures in the last run, with digests."""
-        sets = self.previous["figures"].items()
-        return {name: dict(figures.get("shows", {})) for name, figures in sets}
-
     def shown_figures(self, name: str) -> dict[str, str]:
         """Return the files of a set of figures in the last run, with their digests."""
         figures = self.previous["figures"].get(name.removesuffix(FIGURES), {})

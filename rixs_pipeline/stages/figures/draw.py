@@ -123,7 +123,8 @@ class FigureTask:
     plan : callable
         As in `FigureSet`.
     digests : mapping of str to str
-        Files that are there, relative to `out` -> digest of what they show.
+        Files that are there as they were drawn, relative to `out` -> digest of what
+        they show.
     part, n_parts : int
         Which figures of the set: each `n_parts`-th one, from number `part` on.
     """

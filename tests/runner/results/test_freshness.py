@@ -128,6 +128,21 @@ def test_a_product_that_was_made_just_now_is_there(freshness, tmp_path):
     assert freshness.has_product(path, KEY_OPTIONS, KEY_INPUTS)
 
 
+def test_figures_that_changed_or_are_missing_are_not_as_they_were_drawn(freshness):
+    shows = {f"figures/{name}.png": name for name in ("same", "changed", "missing")}
+    freshness.summary.previous["figures"]["LMR-Co_L"] = {"shows": shows}
+    for file in shows:
+        path = freshness.out / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"drawn")
+        freshness.record(path)
+    (freshness.out / "figures/changed.png").write_bytes(b"other")
+    (freshness.out / "figures/missing.png").unlink()
+    drawn = {"figures/same.png": "same"}
+    assert freshness.drawn_figures("LMR-Co_L figures") == drawn
+    assert freshness.drawn_figures("LMR-O_K figures") == {}
+
+
 def test_keys_do_not_depend_on_the_order_of_options(freshness):
     first = freshness.key({"a": 1, "b": 2}, {"x": "1", "y": "2"})
     second = freshness.key({"b": 2, "a": 1}, {"y": "2", "x": "1"})
