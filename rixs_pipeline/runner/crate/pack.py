@@ -160,11 +160,20 @@ def _files(out: Path) -> Iterator[tuple[str, Path]]:
         attributes = csv_tables.attributes_path(path)
         if path.suffix == ".csv" and attributes.is_file():
             yield attributes.relative_to(out).as_posix(), attributes
-    in_figures = sorted(paths.figures_folder(out).rglob("*"))
-    figures = [p for p in in_figures if paths.is_figure(p.relative_to(out).as_posix())]
-    for path in (out / paths.RUN_SUMMARY, paths.report(out), *figures):
+    for path in (out / paths.RUN_SUMMARY, paths.report(out), *_figures(out)):
         if path.is_file():
             yield path.relative_to(out).as_posix(), path
+
+
+def _figures(out: Path) -> list[Path]:
+    """Return the figures that are packed: not those of earlier reductions."""
+    leftovers = leftover_products(out)
+    return [
+        path
+        for path in sorted(paths.figures_folder(out).rglob("*"))
+        if paths.is_figure(name := path.relative_to(out).as_posix())
+        and name not in leftovers
+    ]
 
 
 def _started(summary: dict[str, Any]) -> datetime:

@@ -19,6 +19,7 @@ from rixs_pipeline.runner.results.summary_file import parse_facts
 
 OPTION_DIGITS = 8  # of the digest of one option
 KEY_ATTRIBUTES = ("config_hash", "option_hashes", "input_hashes", "program_version")
+PRODUCT_SUFFIXES = (".nxs", ".h5")
 SHOWN_NAMES = 3  # of options or inputs that changed
 
 log = logging.getLogger("rixs_pipeline")
@@ -305,22 +306,33 @@ class Freshness:
 
     def warn_leftovers(self) -> None:
         """Warn of products of an earlier reduction that are not part of this one."""
-        patterns = {(path.parent, f"*{path.suffix}") for path in self.keys}
-        if self.summary.options.is_complete:  # also folders of stages without products
-            patterns |= {(self.out / name, "*.nxs") for name in paths.PRODUCT_FOLDERS}
-        facts = self.summary.items.values()
         if self.summary.failed:  # what was not looked at is not left over
             return
+        is_complete = self.summary.options.is_complete
+        patterns = {(path.parent, f"*{path.suffix}") for path in self.keys}
+        if is_complete:  # also folders of stages without products
+            patterns |= {
+                (self.out / folder, f"*{suffix}")
+                for folder in paths.PRODUCT_FOLDERS
+                for suffix in PRODUCT_SUFFIXES
+            }
+        facts = self.summary.items.values()
         listed = {str(product.get("product")) for product in facts}
         files = {p for folder, pattern in patterns for p in folder.glob(pattern)}
-        for path in sorted(p for p in files if p.suffix in (".nxs", ".h5")):
-            product = path.relative_to(self.out).as_posix()
-            if path not in self.keys and product not in listed:
-                self.summary.leftovers.append(product)
-                self.summary.warn(
-                    f"{path}: product of an earlier run, not used; "
-                    "delete it if no longer needed"
-                )
+        leftovers = [
+            product
+            for path in files - self.keys.keys()
+            if path.suffix in PRODUCT_SUFFIXES
+            and (product := path.relative_to(self.out).as_posix()) not in listed
+        ]
+        if is_complete:
+            leftovers += self.summary.leftover_figures()
+        for product in sorted(leftovers):
+            self.summary.leftovers.append(product)
+            self.summary.warn(
+                f"{self.out / product}: product of an earlier run, not used; "
+                "delete it if no longer needed"
+            )
 
 
 def pulse_windows(runs: Iterable[Run]) -> dict[Path, list[tuple[int, int]]]:

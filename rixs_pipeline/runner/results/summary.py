@@ -68,7 +68,8 @@ class Summary:
         Set of figures -> its key, the files with digests of what they show, and the
         texts of those in which the config replaces some.
     leftovers : list of str
-        Files of products of earlier reductions that are not part of this one.
+        Files of products and figures of earlier reductions that are not part of this
+        one.
     is_complete : bool
         Whether everything was looked at: what is not listed is then no longer part of
         the results.
@@ -270,6 +271,26 @@ class Summary:
                 len(outdated),
             )
 
+    def leftover_figures(self) -> list[str]:
+        """Return the figures of earlier reductions, such as those in another format.
+
+        Those of the last reduction are deleted, and those of pixels may have been drawn
+        on request.
+        """
+        last = self.previous["figures"].values()
+        known = {file for figures in last for file in figures.get("shows", {})}
+        known |= self._files_of_sets()
+        folders = [paths.figures_folder(self.out) / kind for kind in paths.FigureFolder]
+        files = [path for folder in folders for path in folder.glob("*")]
+        names = [path.relative_to(self.out).as_posix() for path in files]
+        return [
+            name
+            for name in names
+            if name not in known
+            and paths.is_figure(name)
+            and not paths.PIXEL_FIGURE.fullmatch(name)
+        ]
+
     def _delete_unless_shown(self, name: str) -> None:
         """Delete earlier figures of a set that no set has any more."""
         for file in self.shown_figures(name).keys() - self._files_of_sets():
@@ -329,6 +350,7 @@ class Summary:
         with locked(self.out):
             on_disk = self.previous if self.is_complete else read(self.out)
             used = {facts.get("product") for facts in self.items.values()}
+            used |= self._files_of_sets()
             earlier = {*self.leftovers, *on_disk.get("leftovers", [])} - used
             leftovers = [p for p in sorted(earlier) if (self.out / p).is_file()]
             content["leftovers"] = leftovers

@@ -170,6 +170,38 @@ def test_comparisons_that_are_no_longer_in_the_config_are_reported(tmp_path):
     assert freshness.summary.leftovers == ["comparisons/heating-Co_L.nxs"]
 
 
+def test_photons_that_are_no_longer_kept_are_reported(tmp_path):
+    freshness = open_freshness(tmp_path, until="report")
+    (tmp_path / "photons").mkdir()
+    (tmp_path / "photons/scan0001.h5").touch()
+    freshness.warn_leftovers()
+    assert freshness.summary.leftovers == ["photons/scan0001.h5"]
+
+
+@pytest.mark.parametrize(("until", "is_complete"), [("report", True), ("xas", False)])
+def test_figures_that_no_set_has_are_reported(tmp_path, until, is_complete):
+    files = [
+        "maps/LMR-Co_L-map.png",
+        "maps/LMR-Co_L-map.pdf",
+        "maps/Heated-Co_L-map.png",
+        "maps/notes.txt",
+        "reference_runs/cal0000-pixel013.png",
+        "mine/LMR.png",
+    ]
+    for name in files:
+        path = tmp_path / "figures" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    freshness = open_freshness(tmp_path, until=until)
+    summary = freshness.summary
+    shows = {"figures/maps/LMR-Co_L-map.pdf": "digest"}
+    deleted_at_the_end = {"figures/maps/Heated-Co_L-map.png": "digest"}
+    summary.figures["LMR-Co_L map"] = {"shows": shows}
+    summary.previous["figures"]["Heated-Co_L map"] = {"shows": deleted_at_the_end}
+    freshness.warn_leftovers()
+    assert summary.leftovers == ["figures/maps/LMR-Co_L-map.png"] * is_complete
+
+
 def test_a_digest_of_pulses_covers_the_time_of_the_run_alone(freshness, tmp_path):
     at = points(n=2)
     time = np.array([at.start_ns[0] + 10**6, at.end_ns[-1] - 10**6])
