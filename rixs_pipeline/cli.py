@@ -475,7 +475,7 @@ def diff(
     from rixs_pipeline.runner.diff.comparison import compare_reductions
     from rixs_pipeline.runner.diff.text import comparison_text
 
-    _set_up_logging(quiet=True)
+    _set_up_logging()
     comparison = compare_reductions(before, after)
     if as_json:
         print(json.dumps(comparison.as_json(), indent=1))

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,10 @@ def products(out: Path) -> dict[str, Path]:
 
 
 def find_differences(
-    before: Path, after: Path, tolerance: float = TOLERANCE
+    before: Path,
+    after: Path,
+    tolerance: float = TOLERANCE,
+    products_of: Callable[[Path], Mapping[str, Path]] = products,
 ) -> Iterator[Difference]:
     """Yield what is not the same in the products of two folders of results.
 
@@ -77,6 +80,8 @@ def find_differences(
     tolerance
         Relative to the larger one of two floats; 0: every bit counts, but for the sign
         of zero.
+    products_of
+        Returns those products of a folder that are compared, by name.
 
     Yields
     ------
@@ -88,7 +93,7 @@ def find_differences(
     InputError
         A product cannot be read.
     """
-    old, new = products(before), products(after)
+    old, new = products_of(before), products_of(after)
     for name in sorted(old.keys() | new.keys()):
         if name not in old or name not in new:
             where = before if name in old else after

@@ -18,7 +18,6 @@ from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.files.json_text import read_json
 from rixs_pipeline.files.opening import FileKind, open_regular
 from rixs_pipeline.io import csv_tables, nexus, temporaries
-from rixs_pipeline.io.compare_products import products
 from rixs_pipeline.runner.crate.contents import (
     CHECKSUMS,
     ENVIRONMENT,
@@ -27,7 +26,7 @@ from rixs_pipeline.runner.crate.contents import (
     PackedFile,
 )
 from rixs_pipeline.runner.crate.metadata import METADATA, Described, crate_metadata
-from rixs_pipeline.runner.results.lost_products import warn_excluded
+from rixs_pipeline.runner.results.lost_products import current_products, warn_excluded
 from rixs_pipeline.runner.results.record import Record
 from rixs_pipeline.runner.results.summary_file import leftover_products, made_products
 
@@ -145,11 +144,10 @@ def _problem(product: Path) -> str:
 
 def _needed_products(out: Path) -> dict[str, Path]:
     """Return the products that are packed, by name: not those of earlier reductions."""
-    leftovers = leftover_products(out)
     return {
         name: path
-        for name, path in products(out).items()
-        if NEEDED.fullmatch(name) and name not in leftovers
+        for name, path in current_products(out).items()
+        if NEEDED.fullmatch(name)
     }
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,13 +104,17 @@ class Change:
         return names | numbers
 
 
-def calibration_changes(before: Path, after: Path) -> Iterator[Change]:
+def calibration_changes(
+    before: Path, after: Path, common: Collection[str]
+) -> Iterator[Change]:
     """Yield what changed in each reference run: its lines on the energy scale.
 
     Parameters
     ----------
     before, after
         Folders of results.
+    common
+        The products of both, such as `maps/LMR_RT-Co_L.nxs`.
 
     Yields
     ------
@@ -122,7 +126,7 @@ def calibration_changes(before: Path, after: Path) -> Iterator[Change]:
     InputError
         A product cannot be read.
     """
-    for name in _common(before, after, "calibration"):
+    for name in _in_folder(common, "calibration"):
         old, new = (
             _reference_run(out / "calibration" / name) for out in (before, after)
         )
@@ -133,13 +137,17 @@ def calibration_changes(before: Path, after: Path) -> Iterator[Change]:
             yield _change(run, quantity, line_name, "eV", old[line], new[line])
 
 
-def sample_changes(before: Path, after: Path) -> Iterator[Change]:
+def sample_changes(
+    before: Path, after: Path, common: Collection[str]
+) -> Iterator[Change]:
     """Yield what changed in the map and spectra of each sample and edge.
 
     Parameters
     ----------
     before, after
         Folders of results.
+    common
+        The products of both, such as `maps/LMR_RT-Co_L.nxs`.
 
     Yields
     ------
@@ -151,23 +159,27 @@ def sample_changes(before: Path, after: Path) -> Iterator[Change]:
     InputError
         A product cannot be read.
     """
-    for name in _common(before, after, "maps"):
+    for name in _in_folder(common, "maps"):
         with named_errors(after / "maps" / name):
             yield from _map_changes(before, after, name)
     for folder in ("spectra", "xas"):
-        for name in _common(before, after, folder):
+        for name in _in_folder(common, folder):
             products = (before / folder / name, after / folder / name)
             with named_errors(products[1]):
                 yield from _spectrum_changes(*products)
 
 
-def comparison_changes(before: Path, after: Path) -> Iterator[Change]:
+def comparison_changes(
+    before: Path, after: Path, common: Collection[str]
+) -> Iterator[Change]:
     """Yield what changed in the comparisons of samples.
 
     Parameters
     ----------
     before, after
         Folders of results.
+    common
+        The products of both, such as `maps/LMR_RT-Co_L.nxs`.
 
     Yields
     ------
@@ -179,7 +191,7 @@ def comparison_changes(before: Path, after: Path) -> Iterator[Change]:
     InputError
         A product cannot be read.
     """
-    for name in _common(before, after, "comparisons"):
+    for name in _in_folder(common, "comparisons"):
         products = (before / "comparisons" / name, after / "comparisons" / name)
         with named_errors(products[1]):
             yield from _compared_changes(*products)
@@ -215,12 +227,14 @@ def _compared_samples(dataset: xr.Dataset) -> dict[str, dict[str, _Measured]]:
     return by_sample
 
 
-def _common(before: Path, after: Path, folder: str) -> list[str]:
-    """Return the names of the products that both reductions have in a folder."""
-    names = [
-        {path.name for path in (out / folder).glob("*.nxs")} for out in (before, after)
-    ]
-    return sorted(names[0] & names[1])
+def _in_folder(products: Collection[str], folder: str) -> list[str]:
+    """Return the names of the NeXus files among products that are in a folder."""
+    files = [PurePosixPath(product) for product in products]
+    return sorted(
+        file.name
+        for file in files
+        if file.parent.name == folder and file.suffix == ".nxs"
+    )
 
 
 @dataclass(frozen=True)

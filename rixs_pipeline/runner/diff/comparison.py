@@ -18,12 +18,14 @@ from rixs_pipeline.runner.diff.changes import (
     comparison_changes,
     sample_changes,
 )
+from rixs_pipeline.runner.results.lost_products import current_products, warn_excluded
 from rixs_pipeline.runner.results.record import (
     RAW_INPUTS,
     Record,
     changed_inputs,
     changed_versions,
 )
+from rixs_pipeline.runner.results.summary_file import leftover_products
 from rixs_pipeline.schema import SCHEMA_VERSION
 
 NOT_SET = "(not set)"
@@ -114,11 +116,15 @@ def compare_reductions(before: Path, after: Path) -> Comparison:
     records = [_read_record(out) for out in (before, after)]
     changed = changed_inputs(before, after)
     _check_beamtime(records, changed)
-    names = [products(out).keys() for out in (before, after)]
+    for out in (before, after):
+        excluded = [name for name in leftover_products(out) if name in products(out)]
+        warn_excluded(out, excluded, "compared")
+    names = [current_products(out).keys() for out in (before, after)]
+    common = names[0] & names[1]
     differences = Counter(
         difference.product
-        for difference in find_differences(before, after)
-        if difference.product in names[0] & names[1]
+        for difference in find_differences(before, after, products_of=current_products)
+        if difference.product in common
     )
     return Comparison(
         before=records[0],
@@ -129,9 +135,9 @@ def compare_reductions(before: Path, after: Path) -> Comparison:
         only_before=sorted(names[0] - names[1]),
         only_after=sorted(names[1] - names[0]),
         values=dict(differences),
-        references=list(calibration_changes(before, after)),
-        samples=list(sample_changes(before, after)),
-        comparisons=list(comparison_changes(before, after)),
+        references=list(calibration_changes(before, after, common)),
+        samples=list(sample_changes(before, after, common)),
+        comparisons=list(comparison_changes(before, after, common)),
     )
 
 
@@ -152,7 +158,7 @@ def _read_record(out: Path) -> Record:
             "folder that `run` wrote with -o"
         )
     record = Record.read(summary)
-    for product in products(out).values():
+    for product in current_products(out).values():
         if product.suffix == ".nxs":
             attributes = nexus.read_attributes(product, names=("schema_version",))
             version = attributes.get("schema_version")

@@ -6,11 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from rixs_pipeline.errors import RunFailed
+from rixs_pipeline.io.compare_products import products
 from rixs_pipeline.io.export import Selection, missing_from_export
 from rixs_pipeline.runner.results.last_lines import summarise_kind
 from rixs_pipeline.runner.results.summary_file import leftover_products, made_products
 
 LOG = logging.getLogger("rixs_pipeline")
+
+
+def current_products(out: Path) -> dict[str, Path]:
+    """Return the products in a folder, by name: not those of earlier reductions."""
+    leftovers = leftover_products(out)
+    return {name: path for name, path in products(out).items() if name not in leftovers}
 
 
 def warn_excluded(out: Path, products: list[str], what: str) -> None:
@@ -23,7 +30,7 @@ def warn_excluded(out: Path, products: list[str], what: str) -> None:
     products
         Their files, such as `maps/LMR_RT-Co_L.nxs`.
     what
-        What is not done with them: exported, packed.
+        What is not done with them: exported, packed, compared.
     """
     lines = [
         f"{out / name}: of an earlier reduction, not {what}; delete it if no longer "

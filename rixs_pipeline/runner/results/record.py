@@ -11,6 +11,7 @@ from rixs_pipeline.config import Config
 from rixs_pipeline.errors import RixsError, UsageError
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.io.compare_products import TOLERANCE, Difference, find_differences
+from rixs_pipeline.runner.results.lost_products import current_products
 from rixs_pipeline.runner.results.output_folder import config_digest
 from rixs_pipeline.runner.results.summary_file import read_record
 
@@ -164,6 +165,8 @@ def describe_differences(
 ) -> list[str]:
     """Return a line for each product that is not the same in two reductions.
 
+    Products of earlier reductions are left out.
+
     Parameters
     ----------
     before, after
@@ -181,7 +184,7 @@ def describe_differences(
     InputError
         A product cannot be read.
     """
-    differences = find_differences(before, after, tolerance)
+    differences = find_differences(before, after, tolerance, current_products)
     groups = groupby(differences, lambda difference: difference.product)
     return [_describe(product, list(group)) for product, group in groups]
 
@@ -230,13 +233,13 @@ def changed_inputs(before: Path, after: Path) -> dict[str, list[str]]:
         Run -> those of `RAW_INPUTS` that changed.
     """
     changed = {}
-    for folder in ("calibration", "scans"):
-        for path in sorted((before / folder).glob("*.nxs")):
-            other = after / folder / path.name
-            if other.is_file():
-                old, new = _raw_inputs(path), _raw_inputs(other)
-                names = [name for name in old if old[name] != new.get(name)]
-                changed[path.stem] = names
+    first, second = current_products(before), current_products(after)
+    for product in sorted(first.keys() & second.keys()):
+        path = first[product]
+        if path.parent.name in ("calibration", "scans") and path.suffix == ".nxs":
+            old, new = _raw_inputs(path), _raw_inputs(second[product])
+            names = [name for name in old if old[name] != new.get(name)]
+            changed[path.stem] = names
     return changed
 
 

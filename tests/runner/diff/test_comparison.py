@@ -13,6 +13,8 @@ from rixs_pipeline.runner.diff.comparison import (
     changed_keys,
     compare_reductions,
 )
+from rixs_pipeline.runner.results.record import describe_differences
+from tests.conftest import Small
 
 
 @pytest.fixture
@@ -163,6 +165,29 @@ def test_products_and_inputs_that_differ_are_named(before, small, cli):
     lines = cli("diff", before, small.out).out.splitlines()
     assert "input scan0001: log changed" in lines
     assert "only after: maps/other-Co_L.nxs" in lines
+
+
+def test_products_of_an_earlier_run_are_not_compared(before, small, cli):
+    renamed = {"beamtime": {"samples": {"LMR_100C": "Heated"}}}
+    small.run(renamed)
+    leftovers = [f"{name}/LMR_100C-Co_L.nxs" for name in ("maps", "spectra")]
+    (small.out / leftovers[1]).write_bytes(b"of another version")
+    comparison = compare_reductions(before, small.out)
+    assert comparison.only_before == leftovers
+    assert comparison.values.keys().isdisjoint(leftovers)
+    subjects = {change.subject for change in comparison.samples}
+    assert subjects == {"LMR_RT-Co_L"}
+    result = cli("diff", before, small.out)
+    (line,) = result.err.splitlines()
+    assert line.startswith(
+        f"{small.out}/maps/LMR_100C-Co_L.nxs: of an earlier reduction, not compared; "
+        "delete it if no longer needed [and 1 more:"
+    )
+    again = small.out.parent / "again"
+    Small(small.beamtime, again).run(renamed)
+    assert compare_reductions(small.out, again).is_equal
+    assert compare_reductions(again, small.out).is_equal
+    assert describe_differences(small.out, again) == []  # as `run --from`
 
 
 def test_keys_of_configs_are_compared_one_by_one(tmp_path):
