@@ -328,7 +328,7 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
         if summary is not None:
             from rixs_pipeline.runner.results.record import Record
 
-            if config or scans or until:
+            if (config, scans, until) != (None, None, None):
                 raise UsageError(
                     "--from: the config, --scans and --until are those of the record; "
                     "leave them out"
@@ -347,7 +347,7 @@ def _add_reduction(name: str, last_stage: str, text: str) -> None:
             memory=memory,
         )
         options = Options(
-            until=until or last_stage,
+            until=last_stage if until is None else until,
             scans=scans,
             force=force,
             dry_run=dry_run,

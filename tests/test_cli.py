@@ -156,6 +156,14 @@ def test_without_arguments_the_help_is_shown(cli):
             "--until lunch: no such stage; choose from calibrate, bin",
         ),
         (
+            ["run", "{beamtime}", "--until", ""],
+            "--until : no such stage; choose from calibrate, bin",
+        ),
+        (
+            ["run", "--from", "{out}/run.json", "--until", ""],
+            "--from: the config, --scans and --until are those of the record",
+        ),
+        (
             ["run", "{beamtime}", "--scans", "99"],
             "--scans 99: '99' matches no scan; available: scan0001, scan0002",
         ),

@@ -44,6 +44,13 @@ def _check_pulse_time(seconds: Any) -> Any:
     return seconds
 
 
+def _check_file_name(name: str) -> str:
+    """Refuse names of which nothing remains in the name of a file."""
+    if not any(map(str.isalnum, name)):
+        raise ValueError(f"the name must have a letter or digit, not {name!r}")
+    return name
+
+
 def _wrap_single_value(value: Any) -> Any:
     """Return a list that holds a single mapping or text; other values unchanged."""
     return [value] if isinstance(value, str | dict) else value
@@ -53,6 +60,8 @@ Limits = Annotated[tuple[float, float], AfterValidator(_check_ascending)]
 # of incident and emission energies, eV
 EnergyLimits = Annotated[Limits, AfterValidator(_check_ev)]
 RegionName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+# of what is written to a file of that name
+FileName = Annotated[str, AfterValidator(_check_file_name)]
 # s; measured where it is `auto`
 PulseTime = Annotated[
     Annotated[float, Field(ge=0)] | Literal["auto"], AfterValidator(_check_pulse_time)

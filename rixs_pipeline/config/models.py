@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rixs_pipeline.config.base import EnergyLimits, Limits, Model, RegionName
+from rixs_pipeline.config.base import EnergyLimits, FileName, Limits, Model, RegionName
 from rixs_pipeline.config.calibration import CalibrationConfig
 from rixs_pipeline.config.comparison import Comparison, PassesConfig
 from rixs_pipeline.config.execution import ExecutionConfig
@@ -197,11 +197,11 @@ class Config(Model):
     regions: dict[RegionName, Region] | None = Field(
         None, description="regions by name; default: the presets of the scanned edges"
     )
-    compare: dict[str, Comparison] = Field({}, description="comparisons by name")
+    compare: dict[FileName, Comparison] = Field({}, description="comparisons by name")
     passes: PassesConfig = PassesConfig()
     xas: XasConfig = XasConfig()
     plots: PlotsConfig = PlotsConfig()
-    figures: dict[str, MultiPanelFigure] = Field(
+    figures: dict[FileName, MultiPanelFigure] = Field(
         {}, description="multi-panel figures by name"
     )
     execution: ExecutionConfig = ExecutionConfig()

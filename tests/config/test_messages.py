@@ -102,6 +102,14 @@ from tests.config.helpers import problems
             "[A-Za-z][A-Za-z0-9_]*, not '1st'",
         ),
         (
+            "compare:\n  '': {samples: [a, b]}\n",
+            "c.yaml:2: compare.: the name must have a letter or digit, not ''",
+        ),
+        (
+            "figures:\n  ../: {kind: maps, samples: [a], edges: [Co_L]}\n",
+            "c.yaml:2: figures.../: the name must have a letter or digit, not '../'",
+        ),
+        (
             "execution: {scheduler: thread}\n",
             "c.yaml:1: execution.scheduler: must be auto, serial, threads, processes, "
             "slurm, "
