@@ -80,9 +80,9 @@ def check_members(archive: zipfile.ZipFile) -> None:
     names: set[str] = set()
     for member in members:
         _check_member(member)
-        if member.filename.casefold() in names:
+        if member.filename in names:
             raise ValueError(f"{_shown(member)} is in it twice")
-        names.add(member.filename.casefold())
+        names.add(member.filename)
     packed_bytes = sum(member.compress_size for member in members)
     unpacked_bytes = sum(member.file_size for member in members)
     if unpacked_bytes > max(_MAX_SMALL_BYTES, _MAX_COMPRESSION * packed_bytes):
@@ -123,7 +123,7 @@ def unpack_file(
     name
         Of the file.
     path
-        Where it is written; folders are made.
+        Where it is written, which must not exist; folders are made.
     see
         Gets its content, part by part, such as the update of a digest.
 
@@ -131,6 +131,8 @@ def unpack_file(
     ------
     KeyError
         No such file.
+    FileExistsError
+        Also where a file system does not distinguish names that differ in case.
     ValueError
         It does not have the size that it states.
     zipfile.BadZipFile

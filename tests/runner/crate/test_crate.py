@@ -113,6 +113,15 @@ def test_a_packed_reduction_is_repeated_bit_by_bit(packed, small_beamtime, cli):
     assert result.code == 0
 
 
+def test_names_of_samples_may_differ_in_case_alone(small, cli):
+    small.run({"beamtime": {"samples": {"LMR_100C": "lmr_rt"}}})
+    archive = small.out.parent / "paper.zip"
+    assert cli("crate", small.out, "-o", archive).code == 0
+    assert {"maps/LMR_RT-Co_L.nxs", "maps/lmr_rt-Co_L.nxs"} <= graph(archive).keys()
+    result = cli("reproduce", archive, small.beamtime, "--scheduler", "serial", "-q")
+    assert result.out.splitlines()[-1] == "  all products are equal, bit by bit"
+
+
 def test_products_of_an_earlier_run_are_not_packed(small, cli):
     small.run({"beamtime": {"samples": {"LMR_100C": "Heated"}}})
     archive = small.out.parent / "paper.zip"
