@@ -204,6 +204,38 @@ def test_invalid_command_lines_are_rejected(
     assert not (tmp_path / "out" / "run.json").exists()
 
 
+VERBS_OF_RESULTS = {
+    "status": (),
+    "export": (),
+    "figures": ("--pixel", "1"),
+    "crate": ("-o", "results.zip"),
+    "diff": (".",),
+}
+
+
+@pytest.mark.parametrize(
+    ("verb", "options"), VERBS_OF_RESULTS.items(), ids=VERBS_OF_RESULTS
+)
+@pytest.mark.parametrize("what", ["nothing", "file", "empty", "text"])
+def test_a_folder_that_has_no_results_is_rejected(cli, tmp_path, verb, options, what):
+    place = tmp_path / "there"
+    if what == "file":
+        place.write_text("text\n")
+    elif what != "nothing":
+        place.mkdir()
+    if what == "text":
+        (place / "config.yaml").write_text("map: {step: 1.0}\n")
+    result = cli(verb, place, *options)
+    assert (result.code, error_line(result)) == (
+        2,
+        f"{place}: not a folder of results (no run.json); give the folder that `run` "
+        "wrote with -o",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == (
+        [] if what == "nothing" else ["there"]
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -333,13 +365,16 @@ def test_unusable_input_is_reported(cli, tmp_path, monkeypatch, verb, what):
     )
 
 
-@pytest.mark.parametrize("verb", ["status", "export", "figures"])
-def test_folder_without_products_is_reported(cli, tmp_path, verb):
-    options = ["--pixel", "1"] if verb == "figures" else []
-    for place in (tmp_path, tmp_path / "none"):
-        result = cli(verb, place, *options)
-        assert result.code == 3 and str(place) in error_line(result)
-    assert not (tmp_path / "none").exists()
+@pytest.mark.parametrize(
+    ("verb", "options"), VERBS_OF_RESULTS.items(), ids=VERBS_OF_RESULTS
+)
+def test_results_of_a_first_reduction_that_has_not_ended_are_reported(
+    cli, tmp_path, verb, options
+):
+    (tmp_path / ".owner.json").write_text("{}")
+    result = cli(verb, tmp_path, *options)
+    assert result.code == 3 and str(tmp_path) in error_line(result)
+    assert f"-o {tmp_path}" in error_line(result)
 
 
 def test_full_disk_and_internal_errors_are_one_line(

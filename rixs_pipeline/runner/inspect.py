@@ -123,21 +123,22 @@ def status(out: Path) -> Status:
 
     Raises
     ------
+    UsageError
+        Not a folder of results.
     InputError
         The folder has no run.json, or a damaged one, and nothing was submitted, or its
         beamtime is no longer there.
     """
-    last_run = summary_file.read(out)
     submission = read_submission(out)
+    summary_file.check_results(out, with_summary=submission is None)
+    last_run = summary_file.read(out)
     if submission and not _is_newer(out / paths.RUN_SUMMARY, out / paths.SUBMISSION):
         last_run["beamtime"] = submission.beamtime
     if "beamtime" not in last_run:
-        summary = out / paths.RUN_SUMMARY
-        if summary.exists():
-            raise InputError(
-                f"{summary}: damaged; repeat: rixs-pipeline run BEAMTIME -o {out}"
-            )
-        raise InputError(f"{summary}: not there; not a folder of results")
+        raise InputError(
+            f"{out / paths.RUN_SUMMARY}: damaged; repeat: rixs-pipeline run BEAMTIME "
+            f"-o {out}"
+        )
     beamtime = Path(last_run["beamtime"])
     if not beamtime.is_dir():
         raise InputError(

@@ -51,11 +51,12 @@ def draw_pixel_figures(
     Raises
     ------
     UsageError
-        There is no such run, or no run has such a pixel.
+        Not a folder of results, there is no such run, or no run has such a pixel.
     InputError
         There are no calibrations, or they cannot be read.
     """
     channels = _channel_numbers(pixels)
+    summary_file.check_results(out, with_summary=False)
     names = _select_runs(out, runs)
     datasets = {name: _read_calibration(out, name) for name in names}
     for line in check_pixels(datasets, channels):

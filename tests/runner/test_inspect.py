@@ -4,7 +4,7 @@ import pytest
 
 from rixs_pipeline.config import Config
 from rixs_pipeline.config.load import load_config
-from rixs_pipeline.errors import InputError
+from rixs_pipeline.errors import InputError, UsageError
 from rixs_pipeline.runner.inspect import (
     _describe,
     initial_config,
@@ -40,7 +40,7 @@ def test_status_gives_the_state_of_each_product_and_the_reason(small):
 
 
 def test_status_of_a_foreign_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"run\.json: not there"):
+    with pytest.raises(UsageError, match="not a folder of results"):
         status(tmp_path)
 
 

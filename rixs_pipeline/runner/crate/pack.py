@@ -28,7 +28,11 @@ from rixs_pipeline.runner.crate.contents import (
 from rixs_pipeline.runner.crate.metadata import METADATA, Described, crate_metadata
 from rixs_pipeline.runner.results.lost_products import current_products, warn_excluded
 from rixs_pipeline.runner.results.record import Record
-from rixs_pipeline.runner.results.summary_file import leftover_products, made_products
+from rixs_pipeline.runner.results.summary_file import (
+    check_results,
+    leftover_products,
+    made_products,
+)
 
 LOG = logging.getLogger("rixs_pipeline")
 
@@ -60,13 +64,12 @@ def pack(out: Path, archive: Path) -> list[PackedFile]:
         Not a folder of results, its config is not that of the results, or the archive
         is no .zip file.
     InputError
-        A product is missing or cannot be read.
+        run.json or a product is missing or cannot be read.
     """
     if archive.suffix.lower() != ".zip" or archive.is_dir():
         raise UsageError(f"{archive}: not the name of a zip file; give -o FILE.zip")
+    check_results(out, with_summary=True)
     summary_path = out / paths.RUN_SUMMARY
-    if not summary_path.is_file():
-        raise UsageError(f"{out}: not a folder of results (no {paths.RUN_SUMMARY})")
     record = Record.read(summary_path)
     config = load_config(record.config)
     record.check_config(config)

@@ -25,7 +25,7 @@ from rixs_pipeline.runner.results.record import (
     changed_inputs,
     changed_versions,
 )
-from rixs_pipeline.runner.results.summary_file import leftover_products
+from rixs_pipeline.runner.results.summary_file import check_results, leftover_products
 from rixs_pipeline.schema import SCHEMA_VERSION
 
 NOT_SET = "(not set)"
@@ -149,15 +149,10 @@ def _read_record(out: Path) -> Record:
     UsageError
         Not such a folder.
     InputError
-        Its products are of another version, or cannot be read.
+        It has no run.json, or its products are of another version or cannot be read.
     """
-    summary = out / paths.RUN_SUMMARY
-    if not summary.is_file():
-        raise UsageError(
-            f"{out}: not a folder of results (no {paths.RUN_SUMMARY}); give the "
-            "folder that `run` wrote with -o"
-        )
-    record = Record.read(summary)
+    check_results(out, with_summary=True)
+    record = Record.read(out / paths.RUN_SUMMARY)
     for product in current_products(out).values():
         if product.suffix == ".nxs":
             attributes = nexus.read_attributes(product, names=("schema_version",))

@@ -9,7 +9,11 @@ from rixs_pipeline.errors import RunFailed
 from rixs_pipeline.io.compare_products import products
 from rixs_pipeline.io.export import Selection, missing_from_export
 from rixs_pipeline.runner.results.last_lines import summarise_kind
-from rixs_pipeline.runner.results.summary_file import leftover_products, made_products
+from rixs_pipeline.runner.results.summary_file import (
+    check_results,
+    leftover_products,
+    made_products,
+)
 
 LOG = logging.getLogger("rixs_pipeline")
 
@@ -59,7 +63,13 @@ def select_current(
     -------
     Selection
         The same samples and regions.
+
+    Raises
+    ------
+    UsageError
+        Not a folder of results.
     """
+    check_results(out, with_summary=False)
     leftovers = leftover_products(out)
     warn_excluded(out, missing_from_export(leftovers, formats, selection), "exported")
     return replace(selection, excluded=leftovers)

@@ -96,6 +96,38 @@ class _Record(_Part):
     environment: dict[str, str]
 
 
+def check_results(out: Path, *, with_summary: bool) -> None:
+    """Check a folder of results that a command reads.
+
+    Parameters
+    ----------
+    out
+        The folder.
+    with_summary
+        Whether the command needs run.json.
+
+    Raises
+    ------
+    UsageError
+        It is no folder of results: no reduction has begun to write into it.
+    InputError
+        It has no run.json, which is needed.
+    """
+    summary = out / paths.RUN_SUMMARY
+    if summary.is_file():
+        return
+    if not (out / paths.OWNER_FILE).is_file():
+        raise UsageError(
+            f"{out}: not a folder of results (no {paths.RUN_SUMMARY}); give the folder "
+            "that `run` wrote with -o"
+        )
+    if with_summary:
+        raise InputError(
+            f"{summary}: missing; wait for the end of the first reduction, or repeat: "
+            f"rixs-pipeline run BEAMTIME -o {out}"
+        )
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """Return what a run.json says of its reduction.
 

@@ -176,20 +176,21 @@ def test_a_reference_set_of_ones_own_is_packed(small, cli):
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("damage", "code", "message"),
     [
-        (lambda out: (out / "run.json").unlink(), "not a folder of results"),
+        (lambda out: (out / "run.json").unlink(), 3, "run.json: missing"),
         (
             lambda out: (out / "config.yaml").write_text("map: {step: 2.0}\n"),
+            2,
             "not the config of this run.json",
         ),
     ],
 )
-def test_what_is_no_reduction_is_not_packed(small, cli, damage, message):
+def test_what_is_no_reduction_is_not_packed(small, cli, damage, code, message):
     damage(small.out)
     archive = small.out.parent / "small.zip"
     result = cli("crate", small.out, "-o", archive)
-    assert result.code == 2 and message in result.err
+    assert result.code == code and message in result.err
     assert len(result.err.splitlines()) == 1 and not archive.exists()
 
 

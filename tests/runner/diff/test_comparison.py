@@ -212,7 +212,7 @@ def damage_facts(out):
 @pytest.mark.parametrize(
     ("damage", "code", "message"),
     [
-        (lambda out: (out / "run.json").unlink(), 2, "not a folder of results"),
+        (lambda out: (out / "run.json").unlink(), 3, "run.json: missing"),
         (lambda out: (out / "run.json").write_text("[]"), 2, "not the record of"),
         (lambda out: (out / "config.yaml").write_text("[]"), 2, "expected a mapping"),
         (lambda out: set_version(out, 99), 3, "products of version 99"),
