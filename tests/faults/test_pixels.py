@@ -196,6 +196,21 @@ def test_two_of_five_pixels_that_lose_pulses_leave_it_open_who_is_right(beamtime
     assert "which pixels are right is not known" in warning
 
 
+@pytest.mark.parametrize("part", ["first", "last"])
+def test_a_point_in_which_the_detector_stops_is_left_out(beamtime, sound, part):
+    start, end = faults.points(beamtime.path, "scan0002")
+    middle = (start[6] + end[6]) // 2
+    stop = (start[6], middle) if part == "first" else (middle, end[6])
+    faults.lose_pulses(beamtime.path, PIXELS, *stop, 1.0)
+    summary = beamtime.reduce()
+    status = beamtime.scan("scan0002")["point_status"].values
+    assert np.flatnonzero(status).tolist() == [6]
+    (warning,) = [line for line in summary.warnings if "no pulses for" in line]
+    assert "scan0002: no pulses for a part of the time at 1 of 24 points" in warning
+    for name in ("scan0001", "scan0003"):
+        assert not beamtime.scan(name)["point_status"].values.any()
+
+
 # ---- gain
 
 

@@ -12,6 +12,7 @@ from rixs_pipeline.core.energy import kernels
 from rixs_pipeline.core.energy.compile import compiled, exact, prefetch
 from rixs_pipeline.core.energy.kernels import HEIGHT_REF, LOWEST, STEP, Index, clip
 from rixs_pipeline.core.maps.kernel_arguments import (
+    TIME_PARTS,
     BinOptions,
     KernelHeights,
     PointBatch,
@@ -106,6 +107,35 @@ def find_point_slices(
         place = first[j] = find_time(time_ns, start_ns[j], place)
         place = stop[j] = max(first[j], find_time(time_ns, end_ns[j], place))
     return PointSlices(first, stop)
+
+
+@compiled
+def find_occupied_parts(
+    time_ns: IntArray, points: PointSlices, start_ns: IntArray, end_ns: IntArray
+) -> IntArray:
+    """Return in which equal parts of each point there are records.
+
+    Parameters
+    ----------
+    time_ns
+        Of the records, in order of time within the points, i8 (n,).
+    points
+        Records of each point.
+    start_ns, end_ns
+        Windows of the points, i8 (point,).
+
+    Returns
+    -------
+    IntArray
+        i8 (point,): the bit k is set if a record lies in part k of `TIME_PARTS`.
+    """
+    occupied = np.zeros(len(start_ns), np.int64)
+    for j in range(len(start_ns)):
+        per_part = TIME_PARTS / max(end_ns[j] - start_ns[j], 1)
+        for i in range(points.first[j], points.stop[j]):
+            part = int((time_ns[Index(i)] - start_ns[j]) * per_part)
+            occupied[j] |= 1 << min(part, TIME_PARTS - 1)
+    return occupied
 
 
 @compiled

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rixs_pipeline.core.maps.kernel_arguments import TIME_PARTS
 from rixs_pipeline.core.maps.scan_counts import ScanCounts
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
 MEDIAN_POINTS = 9  # window of the running median
 MIN_PREDICTED = 20.0  # triggers: few where more are predicted are no chance
 DARK_SHARE = 0.02  # of the predicted triggers: fewer are no beam
+MIN_SILENT_PARTS = 3  # of a point, beyond the usual: a loss of a tenth or more
+MIN_SURPRISE = 20.0  # -ln of the probability that triggers avoid a part of a point
 BEAM_QUANTILE = 0.9  # of the positive I0: beam even where most of a scan has none
 
 
@@ -147,3 +150,44 @@ def beam_off(
     predicted = usual_rate * dwell
     is_dark = (predicted > MIN_PREDICTED) & (triggers < DARK_SHARE * predicted)
     return np.asarray(is_dark)
+
+
+def has_interruption(triggers: IntArray, occupied: IntArray) -> BoolArray:
+    """Return in which points all pixels are silent for a part of the time.
+
+    Points without any trigger are left to `beam_off`.
+
+    Parameters
+    ----------
+    triggers
+        Of the used pixels, i8 (pixel, point).
+    occupied
+        In which parts of each point they have records, see `ScanCounts`; pixels without
+        any are not looked at.
+
+    Returns
+    -------
+    BoolArray
+        bool (point,): the longest silence lasts a tenth of the point more than in the
+        median point (shutters and motors may take their time in each), and the n
+        triggers of the point lie outside this share f of it by chance in fewer than one
+        of 10^7 points: (1 - f)^n < exp(-20).
+    """
+    is_timed = occupied.any(axis=1)
+    parts = np.bitwise_or.reduce(occupied[is_timed], axis=0)
+    is_silent = (parts[:, None] >> np.arange(TIME_PARTS)) & 1 == 0
+    run = np.zeros(len(parts), np.int64)
+    longest = run.copy()
+    for silent in is_silent.T:
+        run = np.where(silent, run + 1, 0)
+        longest = np.maximum(longest, run)
+    has_triggers = longest < TIME_PARTS
+    if not has_triggers.any():
+        return has_triggers
+    number = triggers[is_timed].sum(axis=0)
+    # no more than usual: a burst of noise makes no silence of the rest
+    number = np.minimum(number, np.median(number[has_triggers]))
+    share = np.minimum(longest, TIME_PARTS - 1) / TIME_PARTS
+    is_certain = -number * np.log1p(-share) > MIN_SURPRISE
+    is_long = longest - np.median(longest[has_triggers]) >= MIN_SILENT_PARTS
+    return np.asarray(is_long & has_triggers & is_certain)

@@ -8,6 +8,8 @@ import numpy as np
 
 from rixs_pipeline.types import FloatArray, IntArray
 
+TIME_PARTS = 32  # of each point, in which records are looked for: bits of an integer
+
 
 class UniformBins(NamedTuple):
     """Uniform emission bins: lowest edge, width and highest edge, eV."""

@@ -21,6 +21,9 @@ class PixelCounts:
         Channel number.
     triggers
         Records in each point, whether a cut rejects them or not, i8 (point,).
+    occupied
+        In which parts of each point there are records, as bits, i8 (point,), see
+        `bin_kernel.find_occupied_parts`; 0 where this was not looked for.
     countable
         Records that follow the previous one by the hold-off or more and may be photons,
         i8 (point,).
@@ -44,6 +47,7 @@ class PixelCounts:
 
     pixel: int
     triggers: IntArray
+    occupied: IntArray
     countable: IntArray
     accepted: IntArray
     live_time: FloatArray
@@ -71,6 +75,7 @@ class ScanCounts:
     map_counts: IntArray
     pixel: IntArray
     triggers: IntArray
+    occupied: IntArray
     countable: IntArray
     accepted: IntArray
     live_time: FloatArray

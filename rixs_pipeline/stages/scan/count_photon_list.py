@@ -46,6 +46,8 @@ def count_photon_list(
     RunFailed
         The scan has no photon list, or an empty one.
     """
+    from rixs_pipeline.core.maps import bin_kernel  # compiled: slow to import
+
     photons = photon_list.read(scan.photon_list) if scan.photon_list else None
     if photons is None or not len(photons):
         raise RunFailed(f"{scan.name}: no pulse files, and no photons in a photon list")
@@ -70,6 +72,9 @@ def count_photon_list(
             PixelCounts(
                 pixel=pixel,
                 triggers=number,
+                occupied=bin_kernel.find_occupied_parts(
+                    photons.time_ns[of_pixel], slices, points.start_ns, points.end_ns
+                ),
                 countable=number,
                 accepted=number,
                 live_time=points.duration,

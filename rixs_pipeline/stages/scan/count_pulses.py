@@ -53,6 +53,8 @@ class CountTask:
         Whether a pixel is not exposed while its baseline is away.
     photon_part
         Where the photons are written to, see `io.photon_store`; None: nowhere.
+    timed
+        In which pixels to look for parts of points without records.
     """
 
     files: tuple[Path, ...]
@@ -62,6 +64,7 @@ class CountTask:
     residual_cut: float
     baseline_jumps: bool = True
     photon_part: Path | None = None
+    timed: frozenset[Path] = frozenset()
 
 
 def count_block(task: CountTask) -> ScanCounts:
@@ -122,9 +125,15 @@ def _count_pixel(
     if limits is None:
         tally.cut_counts[1:] = 0
     exposed = np.bincount(row, windows.duration, len(points))
+    occupied = np.zeros(len(points), np.int64)
+    if path in task.timed:
+        occupied = bin_kernel.find_occupied_parts(
+            records.columns.time_ns, records.slices, points.start_ns, points.end_ns
+        )
     return PixelCounts(
         pixel=records.pixel,
         triggers=records.number,
+        occupied=occupied,
         countable=windows.sum_by_point(tally.countable, len(points)),
         accepted=windows.sum_by_point(tally.accepted, len(points)),
         live_time=windows.live_time(records, hold_off),

@@ -144,28 +144,38 @@ def find_point_status(
     -------
     PointStatus
         A low I0 shows that the beam is off. Few triggers of the used pixels show a
-        closed shutter, or a detector that does not record, for which I0 is as usual.
+        closed shutter, or a detector that does not record, for which I0 is as usual;
+        for a part of a point, its length is not known well enough to correct for.
     """
     scan = counted.scan
     points = scan.points
-    triggers = counted.counts.triggers[counted.is_used].sum(axis=0)
+    triggers = counted.counts.triggers[counted.is_used]
+    occupied = counted.counts.occupied[counted.is_used]
     below = config.beam_off_below
     has_no_beam = find_dark_points(counted, flux, below)
-    has_few_pulses = exposure.beam_off(None, triggers, points.duration, below)
+    all_triggers = triggers.sum(axis=0)
+    has_few_pulses = exposure.beam_off(None, all_triggers, points.duration, below)
     has_no_pulses = has_few_pulses & ~has_no_beam
+    is_dark = has_no_beam | has_no_pulses
+    is_interrupted = exposure.has_interruption(triggers, occupied) & ~is_dark
+    is_lost = is_dark | is_interrupted
     status = np.full(len(points), POINT_USED, np.int64)
     of_flux = PointStatus(status, np.zeros(len(points)))
     if flux is not None:
-        of_flux = _find_flux_status(counted, flux, config, has_no_beam | has_no_pulses)
+        of_flux = _find_flux_status(counted, flux, config, is_lost)
         status = of_flux.status.copy()
-    status[has_no_beam | has_no_pulses] = POINT_NO_BEAM
+    status[is_lost] = POINT_NO_BEAM
     existing = [point for point in excluded_points if 0 <= point < len(points)]
     status[existing] = POINT_EXCLUDED
     log_steps = np.where(status == POINT_EXCLUDED, 0.0, of_flux.log_steps)
     warnings = []
-    for is_dark, problem in ((has_no_beam, "no beam"), (has_no_pulses, "no pulses")):
-        if is_dark.any():
-            warnings.append(_points_warning(scan, is_dark, problem))
+    for is_affected, problem in (
+        (has_no_beam, "no beam"),
+        (has_no_pulses, "no pulses"),
+        (is_interrupted, "no pulses for a part of the time"),
+    ):
+        if is_affected.any():
+            warnings.append(_points_warning(scan, is_affected, problem))
     warnings += of_flux.warnings
     if flux is not None:
         warnings += _dark_warnings(scan, flux, config, has_no_pulses)

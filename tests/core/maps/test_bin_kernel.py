@@ -231,3 +231,12 @@ def test_first_record_at_a_time_is_found_from_any_other(near):
     for limit in range(-1, 62):
         found = bin_kernel.find_time(times, limit, near)
         assert found == np.searchsorted(times, limit)
+
+
+def test_occupied_parts_of_points_are_bits():
+    """Points of 32 and 320 ns: parts of 1 and 10 ns."""
+    time = np.array([100, 101, 131, 1000, 1009, 1010, 1319])
+    start, end = np.array([100, 500, 1000]), np.array([132, 600, 1320])
+    points = binning.find_point_slices(time, start, end)
+    occupied = bin_kernel.find_occupied_parts(time, points, start, end)
+    assert occupied.tolist() == [0b11 | 1 << 31, 0, 0b11 | 1 << 31]

@@ -7,6 +7,7 @@ from rixs_pipeline.core.maps.exposure import (
     beam_off,
     complete_throughput,
     exposure,
+    has_interruption,
     throughput,
 )
 from rixs_pipeline.core.maps.scan_counts import ScanCounts
@@ -19,6 +20,7 @@ def scan_counts(pixel_counts: list[int]) -> ScanCounts:
         map_counts=counts.sum(axis=0, keepdims=True),
         pixel=np.arange(len(counts)),
         triggers=counts,
+        occupied=np.zeros(counts.shape, np.int64),
         countable=counts,
         accepted=counts,
         live_time=np.ones(counts.shape),
@@ -129,3 +131,56 @@ def test_without_photons_of_the_other_pixels_the_throughput_is_one():
     counts = scan_counts([0, 30])
     completed = complete_throughput({0: 0.5}, counts, np.array([0.0, 10.0]))
     np.testing.assert_array_equal(completed, [0.5, 1.0])
+
+
+FULL = 2**32 - 1
+
+
+def silent_parts(first, stop):
+    """Bits of a point without records in some of its 32 parts."""
+    return FULL & ~sum(1 << part for part in range(first, stop))
+
+
+def interrupted(occupied, number):
+    """Interruptions of three pixels that share the records of each point."""
+    bits = np.array(occupied)
+    of_pixels = np.array([bits & 0x0F0F0F0F, bits & 0xF0F0F0F0, 0 * bits])
+    triggers = np.full(of_pixels.shape, number)
+    triggers[:2, bits == 0] = 0
+    return has_interruption(triggers, of_pixels).tolist()
+
+
+@pytest.mark.parametrize(("first", "stop"), [(0, 16), (10, 13), (29, 32)])
+def test_a_silence_within_a_point_is_an_interruption(first, stop):
+    occupied = [FULL, FULL, silent_parts(first, stop), FULL, 0, FULL]
+    found = interrupted(occupied, 200)
+    assert found == [False, False, True, False, False, False]
+
+
+def test_a_silence_that_may_be_chance_is_none():
+    """28 triggers lie in one half of a point once in 10^8, 30 less often still."""
+    occupied = [FULL, silent_parts(3, 19), FULL]
+    assert not any(interrupted(occupied, 14))
+    assert interrupted(occupied, 15) == [False, True, False]
+
+
+def test_a_short_silence_is_none():
+    assert not any(interrupted([FULL, silent_parts(3, 5), FULL], 10_000))
+
+
+def test_a_burst_of_noise_makes_no_silence_of_the_rest():
+    occupied = np.array([[FULL, silent_parts(0, 16), FULL, FULL]])
+    triggers = np.array([[12, 300, 12, 12]])
+    assert not has_interruption(triggers, occupied).any()
+
+
+def test_a_silence_in_most_points_is_usual():
+    opening = silent_parts(0, 6)
+    assert not any(interrupted([opening, opening, FULL, opening], 1000))
+    found = interrupted([opening, opening, silent_parts(0, 9), opening], 1000)
+    assert found == [False, False, True, False]
+
+
+def test_without_times_there_is_no_interruption():
+    assert not any(interrupted([0, 0, 0], 1000))
+    assert has_interruption(np.empty((0, 3), int), np.empty((0, 3), int)).shape == (3,)

@@ -22,6 +22,7 @@ def scan_counts(triggers, after_trigger=0.0):
         PixelCounts(
             pixel=number,
             triggers=np.array(row),
+            occupied=np.zeros(POINTS, np.int64),
             countable=np.array(row),
             accepted=np.array(row),
             live_time=np.full(POINTS, 2.0),

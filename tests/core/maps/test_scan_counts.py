@@ -10,6 +10,7 @@ def pixel_counts(pixel):
     return PixelCounts(
         pixel=pixel,
         triggers=np.array([10, 20]) * pixel,
+        occupied=np.array([1, 3]) * pixel,
         countable=np.array([9, 19]) * pixel,
         accepted=np.array([8, 18]) * pixel,
         live_time=np.array([1.0, 2.0]) * pixel,

@@ -15,7 +15,9 @@ I0 = NormaliseConfig()
 N, DWELL, DEAD = 6, 2.0, 0.005
 
 
-def scan_counts(triggers, pixel_counts=None, accepted=None, after_trigger=0.0):
+def scan_counts(
+    triggers, pixel_counts=None, accepted=None, after_trigger=0.0, occupied=None
+):
     """Counts of pixels, all in one emission bin; without `after_trigger` no pile-up."""
     triggers = np.array(triggers)
     n = len(triggers)
@@ -29,6 +31,7 @@ def scan_counts(triggers, pixel_counts=None, accepted=None, after_trigger=0.0):
         map_counts=counts,
         pixel=np.arange(1, 2 * n, 2),
         triggers=triggers,
+        occupied=np.zeros(triggers.shape, np.int64) if occupied is None else occupied,
         countable=triggers,
         accepted=accepted,
         live_time=live,

@@ -31,7 +31,9 @@ FAST = settings(
 
 def count(files, energies, scan_points):
     """The counts of pixels, as a block."""
-    task = CountTask(tuple(files), tuple(energies), scan_points, EDGES, 6.0)
+    task = CountTask(
+        tuple(files), tuple(energies), scan_points, EDGES, 6.0, timed=frozenset(files)
+    )
     return count_block(task)
 
 

@@ -25,6 +25,7 @@ def counted(triggers, energies, has_cuts=()):
         map_counts=np.zeros((1, 1), np.int64),
         pixel=np.arange(n),
         triggers=triggers,
+        occupied=np.zeros((n, 1), np.int64),
         countable=triggers,
         accepted=triggers,
         live_time=np.ones((n, 1)),

@@ -219,6 +219,22 @@ def test_points_without_pulses_are_left_out_at_any_i0():
     assert product.dataset["point_status"].values.tolist() == [0, 0, 1, 1, 0, 0]
 
 
+def test_points_with_pulses_for_a_part_of_the_time_are_left_out():
+    full = 2**32 - 1
+    occupied = np.array([[full] * N] * 2)
+    occupied[:, 2] = full >> 16
+    counts = scan_counts(STEADY, occupied=occupied)
+    run = scan(at=points(N, DWELL), readings=flux(*[1000] * N))
+    counted = CountedScan(run, counts, (GOOD, GOOD))
+    product = make_scan_map(counted, EDGES, I0, ExposureScale(1000.0, {}), ())
+    assert product.dataset["point_status"].values.tolist() == [0, 0, 1, 0, 0, 0]
+    assert product.dataset["exposure"].values[2] == 0
+    assert product.warnings == [
+        "scan0001: no pulses for a part of the time at 1 of 6 points (782.00 eV); "
+        "not used"
+    ]
+
+
 def test_few_pulses_may_be_chance():
     product = make_map([[2, 3, 0, 1, 0, 2]], flux(*[1000] * N))
     assert not product.dataset["point_status"].values.any() and product.warnings == []
