@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rixs_pipeline.core.maps import pile_up
 from rixs_pipeline.types import BoolArray, FloatArray, IntArray
 
-MAX_STRETCHES = 32  # of points, of which windows are made
+MAX_STRETCHES = 16  # of points, of which windows are made: 32 find no more
 MAX_FINE_STRETCHES = 300  # the same once the pixels are known: two rows, not hundreds
 FALSE_ALARMS = 1e-5  # probability of any in a scan whose shares are constant
 SMALLEST_CHANGE = 0.12  # of a share; cuts, pile-up and geometry change it by less
