@@ -3,7 +3,6 @@
 No logic, and nothing heavy is imported before a command needs it.
 """
 
-import errno
 import gc
 import json
 import logging
@@ -16,7 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rixs_pipeline import __version__, bus_error, interrupt
-from rixs_pipeline.errors import INTERNAL_ERROR, InputError, RixsError, UsageError
+from rixs_pipeline.errors import (
+    INTERNAL_ERROR,
+    InputError,
+    RixsError,
+    UsageError,
+    describe_os_error,
+)
 from rixs_pipeline.runner.execution import array_libraries
 
 if TYPE_CHECKING:
@@ -148,7 +153,7 @@ def main() -> None:
         code = 0
     except OSError as error:
         code = InputError.exit_code
-        _print_error(_describe_os_error(error))
+        _print_error(describe_os_error(error))
     except KeyboardInterrupt:
         code = CLICK_INTERRUPTED
     except Exception as error:
@@ -164,14 +169,6 @@ def main() -> None:
     # 2.8 s instead of 2.3 s of processor time for numba, xarray, scipy and matplotlib.
     gc.freeze()
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _describe_os_error(error: OSError) -> str:
-    """Return the line about what the operating system refused."""
-    text = f"{error.filename or 'file system'}: {error.strerror or error}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        text += "; make room and repeat the command: finished products are kept"
-    return text
 
 
 def _report_exception(error: Exception) -> int:

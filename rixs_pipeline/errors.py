@@ -3,7 +3,24 @@
 A message is one line: what is wrong, where, what to do.
 """
 
+import errno
+import os
+from pathlib import Path
+
 INTERNAL_ERROR = 70  # exit code: EX_SOFTWARE of BSD's sysexits.h
+
+_MAKE_ROOM = "make room and repeat the command: finished products are kept"
+_MOVE_AWAY = "move it away and repeat the command"
+_CHECK_PERMISSIONS = "check its permissions and repeat the command"
+_REMEDIES = {
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+    errno.EISDIR: _MOVE_AWAY,
+    errno.ENOTDIR: _MOVE_AWAY,
+    errno.EACCES: _CHECK_PERMISSIONS,
+    errno.EPERM: _CHECK_PERMISSIONS,
+    errno.EROFS: "choose another folder with -o",
+}
 
 
 class RixsError(Exception):
@@ -38,21 +55,32 @@ class InputError(RixsError):
     exit_code = 3
 
 
-class LogError(InputError):
-    """A log that cannot be read, of a run that is lost where no copy of it can be.
-
-    Attributes
-    ----------
-    run_name
-        Such as scan0001, as far as the log or its file name tells it.
-    """
-
-    def __init__(self, message: str, run_name: str = "") -> None:
-        super().__init__(message)
-        self.run_name = run_name
-
-
 class RunFailed(RixsError):
     """One run could not be reduced; the others go on."""
 
     exit_code = 1
+
+
+def describe_os_error(error: OSError, path: Path | None = None) -> str:
+    """Return the line about what the operating system refused.
+
+    Parameters
+    ----------
+    error
+        It mostly names the file or folder.
+    path
+        What was to be read or written, if the error does not.
+
+    Returns
+    -------
+    str
+        What is wrong, where, and what to do if that is known.
+    """
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    if error.filename:
+        path = Path(os.fsdecode(error.filename))
+    if path and error.errno == errno.EACCES:  # perhaps of a folder on the way to it
+        path = next((p for p in (path, *path.parents) if os.path.lexists(p)), path)
+    text = f"{path}: {reason}" if path else reason
+    remedy = _REMEDIES.get(error.errno or 0)
+    return f"{text}; {remedy}" if remedy else text

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -143,7 +144,64 @@ def test_folder_blocked_by_a_file_loses_only_its_products(small):
 def test_product_blocked_by_a_folder_is_the_only_loss(small):
     (small.out / "scans/scan0002.nxs").unlink()
     (small.out / "scans/scan0002.nxs").mkdir()
-    assert "Is a directory" in reduced(small, failed=["scan0002"]).failed["scan0002"]
+    reason = reduced(small, failed=["scan0002"]).failed["scan0002"]
+    assert reason == (
+        f"{small.out}/scans/scan0002.nxs: Is a directory; move it away and repeat the "
+        "command"
+    )
+
+
+def test_caches_that_cannot_be_used_cost_time_alone(small):
+    shutil.rmtree(small.out / paths.ARRAY_CACHE)
+    (small.out / paths.ARRAY_CACHE).write_text("")
+    (small.out / paths.DIGEST_CACHE).unlink(missing_ok=True)
+    (small.out / paths.DIGEST_CACHE).mkdir()
+    summary = reduced(small, {"map": {"step": 1.0}}, until="combine")
+    (line,) = [line for line in summary.warnings if paths.ARRAY_CACHE in line]
+    assert line.startswith(f"{small.out / paths.ARRAY_CACHE}: cannot be used")
+    assert summary.exit_code == 0 and "scans/scan0001.nxs" in summary.executed
+    record = json.loads((small.out / "run.json").read_text())
+    assert record["executed"] == summary.executed
+
+
+@contextmanager
+def without_permission(path):
+    """Take all permissions of a file or folder."""
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        if os.access(path, os.R_OK):
+            pytest.skip("modes do not bind this user")
+        yield
+    finally:
+        path.chmod(mode)
+
+
+def test_a_folder_without_permission_loses_only_its_products(small):
+    with without_permission(small.out / "maps"):
+        summary = reduced(small, failed=["LMR_RT-Co_L", "LMR_100C-Co_L"])
+    line = f"{small.out}/maps: Permission denied; check its permissions and repeat"
+    assert all(reason.startswith(line) for reason in summary.failed.values())
+    assert reduced(small).executed == []
+
+
+def test_caches_without_permission_cost_time_alone(small):
+    with without_permission(small.out / paths.ARRAY_CACHE):
+        summary = reduced(small, {"map": {"step": 1.0}})
+    assert len([line for line in summary.warnings if ".cache: cannot be" in line]) == 1
+    assert summary.exit_code == 0 and "scans/scan0001.nxs" in summary.executed
+
+
+def test_files_without_permission_lose_one_pixel_and_one_scan(small):
+    shutil.rmtree(small.out)
+    with without_permission(small.off(3)), without_permission(small.log(2)):
+        summary = reduced(small, until="combine")
+    (pixel,) = [line for line in summary.problems if "Permission denied" in line]
+    assert "chan3.off: cannot be read (Permission denied); check" in pixel
+    (run,) = summary.losses
+    assert run.startswith("logs/scan0002.json: cannot be read (Permission denied)")
+    assert summary.exit_code == 1
+    assert scan(small, "scan0001")["pixel"].values.tolist() == [1, 5]
 
 
 def test_dry_run_lists_a_damaged_calibration_as_stale(small):

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rixs_pipeline.errors import InputError
+from rixs_pipeline.errors import InputError, describe_os_error
 from rixs_pipeline.files.opening import FileKind, check_regular, one_line
 from rixs_pipeline.io.hdf5_heaps import check_heaps
 
@@ -59,6 +59,8 @@ def open_hdf5(path: Path, what: str = "HDF5") -> Iterator[h5py.File]:
         raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
+    except PermissionError as error:
+        raise InputError(describe_os_error(error, path)) from error
     except Exception as error:  # h5py raises almost anything for damaged bytes
         raise InputError(
             f"{path}: cannot be read as {what} ({one_line(str(error))}); delete it and "

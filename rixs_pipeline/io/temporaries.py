@@ -1,5 +1,6 @@
 """Temporary files beside the results: named after their process, removed with it."""
 
+import errno
 import logging
 import os
 import re
@@ -18,6 +19,8 @@ _OWNER = re.compile(r"\..+\.(?P<host>[\w-]+)\+(?P<process>\d{1,9})\.[0-9a-f]{8}"
 # in a container, and of processes on others
 OWN_AGE = 60.0  # s
 OTHER_AGE = 86400.0  # s
+# Errors that tell of the folder of a new file: a file in its place, or its permissions
+_OF_FOLDERS = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def temporary_path(path: Path) -> Path:
@@ -31,22 +34,50 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder, renamed to `path` when the block ends.
 
     When the block raises, the temporary file is deleted.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written. It names the file, or the folder that is the cause.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
+    with _named_errors(path, temporary):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+
+
+@contextmanager
+def _named_errors(path: Path, temporary: Path) -> Iterator[None]:
+    """Name a path, not its temporary one, in errors; or the folder that is the cause.
+
+    Errors about other files pass as they are.
+    """
     try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+        yield
+    except OSError as error:
+        names = map(str, (temporary, *path.parents))
+        if error.errno is None or error.filename not in (None, *names):
+            raise
+        code, cause = error.errno, path
+        if code in _OF_FOLDERS and error.filename2 is None:
+            # the first one that is there and can be reached
+            cause = next(folder for folder in path.parents if os.path.lexists(folder))
+        if code == errno.EEXIST:
+            code = errno.ENOTDIR
+        raise OSError(code, os.strerror(code), str(cause)) from error
 
 
 @contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
     """Make a hidden folder beside `path`; it is deleted when the block ends."""
     folder = temporary_path(path)
-    folder.mkdir(parents=True)
+    with _named_errors(path, folder):
+        folder.mkdir(parents=True)
     try:
         yield folder
     finally:
@@ -68,7 +99,8 @@ def remove_orphans(out: Path) -> None:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # of a folder without permission
+                    path.unlink()
 
 
 def _is_orphan(path: Path, host: str, process: int) -> bool:

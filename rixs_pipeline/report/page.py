@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from string import Template
@@ -41,7 +42,7 @@ def page(title: str, content: Mapping[str, Any]) -> str:
 
 def is_current(path: Path) -> bool:
     """Whether a page is there and was not marked as outdated."""
-    if not path.is_file():
+    if not (path.is_file() and os.access(path, os.R_OK)):
         return False
     with path.open("rb") as file:
         return CURRENT in file.read(HEAD_BYTES)

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from rixs_pipeline import interrupt
-from rixs_pipeline.errors import RixsError
+from rixs_pipeline.errors import RixsError, describe_os_error
 from rixs_pipeline.io import nexus, provenance
 from rixs_pipeline.progress import show_activity, show_progress
 from rixs_pipeline.runner.config_checks import unmatched_labels
@@ -187,7 +187,7 @@ class Pipeline:
         except RixsError as error:
             reason = str(error)
         except OSError as error:
-            reason = f"{error.filename or product.path}: {error.strerror or error}"
+            reason = describe_os_error(error, product.path)
         except Exception as error:
             log.debug("%s", product.name, exc_info=True)
             self.summary.has_internal_error = True

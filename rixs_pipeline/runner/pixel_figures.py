@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,10 +80,12 @@ def find_outdated_figures(out: Path) -> list[str]:
     """
     folder = paths.figures_folder(out) / FigureFolder.REFERENCE_RUNS
     outdated = []
-    for path in sorted(folder.glob("*-pixel*")):
-        match = paths.PIXEL_FIGURE.fullmatch(path.name)
-        if match and _is_older(path, paths.calibration_product(out, match["run"])):
-            outdated.append(str(path.relative_to(out)))
+    # folders that cannot be read are named by the products that fail
+    with suppress(PermissionError):
+        for path in sorted(folder.glob("*-pixel*")):
+            match = paths.PIXEL_FIGURE.fullmatch(path.name)
+            if match and _is_older(path, paths.calibration_product(out, match["run"])):
+                outdated.append(str(path.relative_to(out)))
     return outdated
 
 

@@ -20,7 +20,11 @@ from rixs_pipeline.runner.open_pipeline import open_pipeline
 from rixs_pipeline.runner.options import Options, select_beamtime, select_scans
 from rixs_pipeline.runner.results.disk_space import little_room
 from rixs_pipeline.runner.results.freshness import pulse_windows
-from rixs_pipeline.runner.results.output_folder import config_digest, write_config
+from rixs_pipeline.runner.results.output_folder import (
+    config_digest,
+    unusable_caches,
+    write_config,
+)
 from rixs_pipeline.runner.results.report_page import Report
 from rixs_pipeline.runner.results.summary import Summary
 from rixs_pipeline.runner.session import Session
@@ -82,7 +86,10 @@ def reduce_with(
                 f"{out}: has results of {other}, which are replaced now; use one "
                 "folder (-o) for each beamtime"
             )
-        for warning in little_room(beamtime, scans, config, out):
+        for warning in (
+            *little_room(beamtime, scans, config, out),
+            *unusable_caches(out),
+        ):
             summary.warn(warning)
     if "extract" in options.verbs:
         summary.lose(unreached_regions(beamtime, config))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rixs_pipeline import interrupt
 from rixs_pipeline.config import Config
-from rixs_pipeline.errors import InputError, RixsError, UsageError
+from rixs_pipeline.errors import InputError, RixsError, UsageError, describe_os_error
 from rixs_pipeline.progress import StateLine
 from rixs_pipeline.runner.live.delays import (
     Delays,
@@ -155,7 +155,7 @@ class Watch:
             self._exit_code = getattr(error, "exit_code", InputError.exit_code)
             text = str(error)
             if isinstance(error, OSError):
-                text = f"{error.filename or self.out}: {error.strerror or error}"
+                text = describe_os_error(error, self.out)
             self._report(text)
         else:
             beamtime, has_failed = summary.beamtime, bool(summary.failed)

@@ -1,3 +1,4 @@
+import errno
 import os
 
 import h5py
@@ -149,4 +150,14 @@ def test_what_no_product_has_is_refused(path, tmp_path, change, problem):
 def test_a_named_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "a.nxs")
     with pytest.raises(InputError, match="a named pipe"), open_hdf5(tmp_path / "a.nxs"):
+        pass
+
+
+def test_a_file_without_permission_is_not_to_be_deleted(path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "name = 'a.nxs', errno = 13")
+
+    monkeypatch.setattr(h5py, "File", refuse)
+    line = rf"^{path}: Permission denied; check its permissions and repeat the command$"
+    with pytest.raises(InputError, match=line), open_hdf5(path):
         pass

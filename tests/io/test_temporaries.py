@@ -1,9 +1,11 @@
 """Temporary files: those of processes that were killed are removed."""
 
+import errno
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +71,16 @@ def test_of_another_machine_age_decides(
     assert left.exists() == stays
 
 
+def test_one_that_cannot_be_removed_stays(tmp_path, monkeypatch, dead_process):
+    def refuse(*_, **__):
+        raise PermissionError
+
+    left = left_by(monkeypatch, tmp_path / "a", dead_process)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    remove_orphans(tmp_path)
+    assert left.exists()
+
+
 @pytest.mark.parametrize("name", [".lock", ".digests.json", ".hidden.nxs", "a.nxs"])
 def test_other_files_stay(tmp_path, name):
     (tmp_path / name).write_text("")
@@ -96,3 +108,51 @@ def test_files_follow_the_umask(tmp_path):
     finally:
         os.umask(previous)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o660
+
+
+def write_to(path, error=None):
+    """Write a file; `error` of the system is met while its content is written."""
+    with atomic_path(path) as temporary:
+        temporary.write_text("whole")
+        if error:
+            raise error(temporary)
+
+
+@pytest.mark.parametrize(
+    ("error", "named"),
+    [
+        (lambda temporary: OSError(errno.ENOSPC, ""), "a/b"),
+        (lambda temporary: OSError(errno.EIO, "", str(temporary)), "a/b"),
+        (lambda temporary: OSError(errno.EACCES, "", str(temporary)), "a"),
+        (lambda temporary: OSError(errno.EROFS, "", str(temporary)), "a"),
+        (lambda temporary: OSError(errno.EPERM, "", str(temporary), 0, "b"), "a/b"),
+        (lambda temporary: OSError(errno.EACCES, "", "source"), None),
+    ],
+)
+def test_errors_name_the_file_or_the_folder(tmp_path, error, named):
+    path = tmp_path / "a" / "b"
+    with pytest.raises(OSError) as caught:
+        write_to(path, error)
+    assert caught.value.filename == (str(tmp_path / named) if named else "source")
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        write_to(tmp_path / "a")
+    assert caught.value.filename == str(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+@pytest.mark.parametrize("below", ["b", "b/c"])
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, below):
+    (tmp_path / "a").write_text("mine")
+    path = tmp_path / "a" / below
+    with pytest.raises(NotADirectoryError) as caught:
+        write_to(path)
+    assert caught.value.filename == str(tmp_path / "a")
+    with pytest.raises(NotADirectoryError) as caught, temporary_folder(path):
+        pass
+    assert caught.value.filename == str(tmp_path / "a")
+    assert (tmp_path / "a").read_text() == "mine"

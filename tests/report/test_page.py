@@ -1,6 +1,7 @@
 """The page as text: complete, escaped, marked when it is outdated."""
 
 import json
+import os
 import re
 
 import pytest
@@ -43,3 +44,11 @@ def test_a_page_is_marked_as_outdated(tmp_path):
         assert not is_current(path)
     assert path.stat().st_size == size
     assert 'data-state="outdated"' in path.read_text()
+
+
+def test_a_page_without_permission_is_not_current(tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text(page("a", {}))
+    assert is_current(path)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert not is_current(path)

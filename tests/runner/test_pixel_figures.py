@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import h5py
 import pytest
@@ -177,6 +178,18 @@ def test_other_files_are_not_outdated_figures(tmp_path):
     assert find_outdated_figures(tmp_path) == [
         "figures/reference_runs/cal0000-pixel003.svg"
     ]
+
+
+def test_figures_in_a_folder_without_permission_stay(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError
+
+    folder = tmp_path / "figures/reference_runs"
+    folder.mkdir(parents=True)
+    (folder / "cal0000-pixel003.png").touch()
+    assert find_outdated_figures(tmp_path) != []
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert find_outdated_figures(tmp_path) == []
 
 
 def test_figures_of_a_set_are_not_deleted(small, quick):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rixs_pipeline import paths
-from rixs_pipeline.errors import InputError, LogError
+from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.opening import FileKind, named_errors, open_regular
 from rixs_pipeline.io.beamtime.log_copies import LogCopies
 from rixs_pipeline.io.caches.file_status import FileStatus, file_status
@@ -126,13 +126,11 @@ def _read_file(path: Path) -> BeamtimeFiles:
     try:
         with named_errors(path):
             _sort_file(path, found)
-    except LogError as error:
-        if error.run_name:
-            found.refused.append(RefusedRun(error.run_name, str(error)))
+    except InputError as error:
+        if name := json_log.run_of_file_name(path):
+            found.refused.append(RefusedRun(name, str(error)))
         else:
             found.problems.append(str(error))
-    except InputError as error:
-        found.problems.append(str(error))
     return found
 
 
@@ -148,10 +146,10 @@ def _last_whole_log(
     if {log.name for log in kept.logs} <= {log.name for log in found.logs}:
         return found
     kept.logs = [replace(log, log=path) for log in kept.logs]
-    kept.problems = [
-        f"{path}: incomplete (it is being written, or was cut off); used as it was "
-        "when it was last whole"
-    ]
+    problem = "incomplete (it is being written, or was cut off)"
+    if not os.access(path, os.R_OK):
+        problem = "cannot be read (check its permissions)"
+    kept.problems = [f"{path}: {problem}; used as it was when it was last whole"]
     return kept
 
 

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rixs_pipeline.files.opening import is_file
 from rixs_pipeline.io.temporaries import atomic_path
 
 LOG = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class LogCopies:
     def find(self, log: Path) -> Path | None:
         """Return the copy of a log, which has its name; None: there is none."""
         copy = self._path(log)
-        return copy if copy.is_file() else None
+        return copy if is_file(copy) else None
 
     def save(self) -> None:
         """Copy the logs that were read whole, those that changed.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.npz import open_archive, read_array
-from rixs_pipeline.files.opening import FileKind, open_regular, reader
+from rixs_pipeline.files.opening import FileKind, is_file, open_regular, reader
 from rixs_pipeline.io.temporaries import atomic_path
 
 Kept = TypeVar("Kept")
@@ -62,7 +62,7 @@ class ArrayCache:
             None if there are none with this key.
         """
         path = self._path(name)
-        if not path.exists():
+        if not is_file(path):
             return None
         try:
             return _read(path, key)

@@ -259,15 +259,22 @@ class DigestCache:
         return self._resolved[path]
 
     def save(self) -> None:
-        """Write the cache with what other processes added meanwhile, if it changed."""
+        """Write the cache with what other processes added meanwhile, if it changed.
+
+        A disk that is full does no harm here: products report it.
+        """
         if not self._has_changed:
             return
         with locked(self.path.parent):
             if _status(self.path) != self._loaded:
                 self._merge(_load(self.path))
             content = {name: vars(cached) for name, cached in self._files.items()}
-            with atomic_path(self.path) as temporary:
-                temporary.write_text(format_json(content), encoding="utf-8")
+            try:
+                with atomic_path(self.path) as temporary:
+                    temporary.write_text(format_json(content), encoding="utf-8")
+            except OSError as error:
+                LOG.debug("%s: not saved (%s)", self.path, error)
+                return
             self._loaded = _status(self.path)
         self._has_changed = False
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.json_text import read_json
-from rixs_pipeline.files.opening import FileKind, named_errors
+from rixs_pipeline.files.opening import FileKind, is_file, named_errors
 from rixs_pipeline.io.provenance import code_version, digest_values
 from rixs_pipeline.io.temporaries import atomic_path
 
@@ -41,7 +41,7 @@ class Memo:
     @classmethod
     def load(cls, path: Path) -> "Memo":
         """Return the values that are kept in a file; none if it is damaged."""
-        if not path.exists():
+        if not is_file(path):
             return cls(path)
         try:
             with named_errors(path, consequence="ignored"):

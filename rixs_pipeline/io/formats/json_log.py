@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from rixs_pipeline.errors import InputError, LogError
 from rixs_pipeline.files.json_text import read_json
 from rixs_pipeline.files.opening import FileKind, named_errors, one_line
 from rixs_pipeline.io.formats.log import (
@@ -31,7 +30,7 @@ from rixs_pipeline.types import Edge, FloatArray, IntArray
 
 _REQUIRED_KEYS = {"scan_num", "var_values", "epoch_time_start_s", "epoch_time_end_s"}
 _POINT_KEYS = ("var_values", "epoch_time_start_s", "epoch_time_end_s")
-_FILE_NAME = re.compile(rf"(scan|calibration)({RUN_DIGITS})")
+_FILE_NAME = re.compile(rf"(scan|calibration)({RUN_DIGITS})\.json")
 _LONGEST_BEAMTIME_NUMBER = 100  # characters
 _EDGES = {edge.lower(): edge for edge in Edge}
 _EV_PER_UNIT = {"ev": 1.0, "kev": 1000.0}
@@ -53,22 +52,19 @@ def read(path: Path) -> LogRun | None:
 
     Raises
     ------
-    LogError
+    InputError
         Not JSON (the message has line and column), or a value has the wrong type.
     """
-    try:
-        log = read_json(path, FileKind.LOG)
-        if not isinstance(log, dict) or not log.keys() >= _REQUIRED_KEYS:
-            return None
-        with named_errors(path, "a value has the wrong type", "run not used"):
-            return _run(log, path)
-    except InputError as error:
-        raise LogError(str(error), _name_in(path)) from error
+    log = read_json(path, FileKind.LOG)
+    if not isinstance(log, dict) or not log.keys() >= _REQUIRED_KEYS:
+        return None
+    with named_errors(path, "a value has the wrong type", "run not used"):
+        return _run(log, path)
 
 
-def _name_in(path: Path) -> str:
-    """Return the name of the run in the name of its log; nothing where it has none."""
-    match = _FILE_NAME.fullmatch(path.stem)
+def run_of_file_name(path: Path) -> str:
+    """Return the run that a log has in its file name; nothing where it has none."""
+    match = _FILE_NAME.fullmatch(path.name)
     if match is None:
         return ""
     return name_of(match[1], int(match[2]))

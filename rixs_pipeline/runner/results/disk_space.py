@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
+from rixs_pipeline.files.opening import is_file
 from rixs_pipeline.io.runs import Beamtime, Run
 
 LOG = logging.getLogger(__name__)
@@ -40,16 +41,16 @@ def expected_bytes(
     int
         A rough estimate, rather too large.
     """
-    new = [s for s in scans if not paths.scan_product(out, s.name).is_file()]
+    new = [s for s in scans if not is_file(paths.scan_product(out, s.name))]
     new_samples = {
         (scan.sample, scan.edge)
         for scan in new
-        if scan.edge and not paths.map_product(out, scan.sample, scan.edge).is_file()
+        if scan.edge and not is_file(paths.map_product(out, scan.sample, scan.edge))
     }
     new_references = [
         run
         for run in beamtime.calibrations
-        if not paths.calibration_product(out, run.name).is_file()
+        if not is_file(paths.calibration_product(out, run.name))
     ]
     share = SHARE_OF_PULSES + SHARE_OF_PHOTONS * config.map.keep_photons
     all_seconds = sum(run.end_ns - run.start_ns for run in beamtime.runs)
@@ -66,7 +67,7 @@ def expected_bytes(
 def _pulse_bytes(scans: Sequence[Run]) -> int:
     """Return the size of all files that have pulses of scans."""
     files = {path for scan in scans for path in scan.pulse_files}
-    return sum(path.stat().st_size for path in files if path.is_file())
+    return sum(path.stat().st_size for path in files if is_file(path))
 
 
 def little_room(

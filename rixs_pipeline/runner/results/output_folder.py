@@ -1,6 +1,5 @@
 """The folder of the results: made, held, and the resolved config in it."""
 
-import errno
 import json
 import logging
 import os
@@ -23,7 +22,8 @@ from rixs_pipeline.io.locks import locked, try_lock
 
 LOG = logging.getLogger(__name__)
 
-NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+_READ_WRITE = os.R_OK | os.W_OK
+_USE_FOLDER = _READ_WRITE | os.X_OK
 
 
 def make_folder(out: Path, beamtime_path: Path) -> None:
@@ -119,8 +119,9 @@ def held(out: Path, config: Config, beamtime_path: Path) -> Iterator[None]:
         The folder cannot be written to, or a reduction is running that makes other
         products.
     """
+    _check_writable(out)
     claim = _claim(config, beamtime_path)
-    with _open_owner_file(out) as file:
+    with open_appending(out / paths.OWNER_FILE) as file:
         with locked(out):  # one process at a time decides
             if not try_lock(file, exclusive=True):
                 file.seek(0)
@@ -131,24 +132,44 @@ def held(out: Path, config: Config, beamtime_path: Path) -> Iterator[None]:
         yield
 
 
-def _open_owner_file(out: Path) -> TextIO:
-    """Open the file that says who holds the folder: the first one that is written.
+def _check_writable(out: Path) -> None:
+    """Check what would end a reduction, before it takes its time.
 
     Raises
     ------
     UsageError
-        The folder cannot be written to.
+        The folder, or a file that stays open, cannot be written to, or something else
+        has the name of a file.
     """
-    path = out / paths.OWNER_FILE
-    try:
-        return open_appending(path)
-    except OSError as error:
-        if error.errno not in NOT_WRITABLE:
-            raise
-        raise UsageError(
-            f"{out}: cannot write to the folder ({path.name}: {error.strerror}); "
-            "choose another one with -o"
-        ) from error
+    opened = dict.fromkeys((out / paths.OWNER_FILE, out / paths.LOCK_FILE), _READ_WRITE)
+    for path, mode in {out: _USE_FOLDER, **opened}.items():
+        if path.exists() and not os.access(path, mode):
+            raise UsageError(
+                f"{path}: cannot be written to; check its permissions, or choose "
+                "another folder with -o"
+            )
+    replaced = (out / paths.RESOLVED_CONFIG, out / paths.RUN_SUMMARY, paths.report(out))
+    for path in (*opened, *replaced):
+        if path.exists() and not path.is_file():
+            raise UsageError(
+                f"{path}: not a file; move it away, or choose another folder with -o"
+            )
+
+
+def unusable_caches(out: Path) -> list[str]:
+    """Return a line for each folder of caches that cannot be used.
+
+    A reduction does without.
+    """
+    cache = out / paths.ARRAY_CACHE
+    below = [Path(top, name) for top, names, _ in os.walk(cache) for name in names]
+    return [
+        f"{folder}: cannot be used to keep what takes long to compute, so that "
+        "reductions take longer; check its permissions"
+        for folder in (cache, *below)
+        if os.path.lexists(folder)
+        and not (folder.is_dir() and os.access(folder, _USE_FOLDER))
+    ]
 
 
 def changes_since_last(out: Path, config: Config, beamtime_path: Path) -> set[str]:
@@ -236,7 +257,8 @@ def write_config(config: Config, out: Path) -> None:
     """
     text = dump_config(config, with_execution=False)
     path = out / paths.RESOLVED_CONFIG
-    if path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text:
+    is_readable = path.is_file() and os.access(path, os.R_OK)
+    if is_readable and path.read_text(encoding="utf-8", errors="replace") == text:
         return
     with temporaries.atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

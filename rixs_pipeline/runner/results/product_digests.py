@@ -7,7 +7,7 @@ from pathlib import Path
 from rixs_pipeline import paths
 from rixs_pipeline.errors import InputError
 from rixs_pipeline.files.json_text import parse_json
-from rixs_pipeline.files.opening import FileKind, open_appending, read_text
+from rixs_pipeline.files.opening import FileKind, is_file, open_appending, read_text
 from rixs_pipeline.io.caches.digest_cache import DigestCache
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.temporaries import atomic_path
@@ -81,14 +81,17 @@ class ProductDigests:
             present = {
                 name: digest
                 for name, digest in self._written.items()
-                if (self.out / name).is_file()
+                if is_file(self.out / name)
             }
             lines = [json.dumps([*item]) + "\n" for item in present.items()]
-            with atomic_path(self.journal) as temporary:
-                temporary.write_text("".join(lines), encoding="utf-8")
+            try:
+                with atomic_path(self.journal) as temporary:
+                    temporary.write_text("".join(lines), encoding="utf-8")
+            except OSError as error:
+                LOG.debug("%s: not written anew (%s)", self.journal, error)
 
     def _load(self) -> None:
-        if not self.journal.exists():
+        if not is_file(self.journal):
             return
         try:
             lines = read_text(self.journal, FileKind.DIGESTS).splitlines()

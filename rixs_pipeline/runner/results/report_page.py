@@ -10,7 +10,7 @@ from typing import Any
 
 from rixs_pipeline import paths
 from rixs_pipeline.config import Config
-from rixs_pipeline.errors import RixsError
+from rixs_pipeline.errors import RixsError, describe_os_error
 from rixs_pipeline.io.caches.memo import Memo
 from rixs_pipeline.io.temporaries import atomic_path
 from rixs_pipeline.report.page import is_current, mark_outdated, page
@@ -73,8 +73,10 @@ class Report:
                     temporary.write_text(text, encoding="utf-8")
                 return True
             mark_outdated(path)
-        except (RixsError, OSError) as error:
+        except RixsError as error:
             log.warning("%s: not written (%s)", path, error)
+        except OSError as error:
+            log.warning("report not written: %s", describe_os_error(error, path))
         return False
 
     @cached_property

@@ -11,6 +11,7 @@ from typing import Any
 from rixs_pipeline import paths
 from rixs_pipeline.errors import INTERNAL_ERROR, InputError, RunFailed
 from rixs_pipeline.files.json_text import format_json
+from rixs_pipeline.files.opening import is_file
 from rixs_pipeline.io import provenance, temporaries
 from rixs_pipeline.io.locks import locked
 from rixs_pipeline.io.runs import Beamtime, Run
@@ -303,8 +304,12 @@ class Summary:
         """Delete a figure, unless a link leads to it out of the folder."""
         path = self.out / file
         is_in_folder = path.parent.resolve() == self.out.resolve() / Path(file).parent
-        if is_in_folder and path.is_file():
+        if not (is_in_folder and is_file(path)):
+            return
+        try:
             path.unlink(missing_ok=True)  # another reduction may have
+        except OSError as error:
+            self.warn(f"{path}: outdated, not deleted ({error.strerror}); delete it")
 
     def text(self) -> list[str]:
         """Return the lines that end the output of a command."""
@@ -352,7 +357,7 @@ class Summary:
             used = {facts.get("product") for facts in self.items.values()}
             used |= self._files_of_sets()
             earlier = {*self.leftovers, *on_disk.get("leftovers", [])} - used
-            leftovers = [p for p in sorted(earlier) if (self.out / p).is_file()]
+            leftovers = [p for p in sorted(earlier) if is_file(self.out / p)]
             content["leftovers"] = leftovers
             if not self.is_complete:
                 for name in ("items", "figures"):

@@ -181,7 +181,7 @@ def read(out: Path, level: int = logging.WARNING) -> dict[str, Any]:
         content = read_json(path, FileKind.SUMMARY)
         _SummaryFile.model_validate(content)
     except InputError as error:
-        LOG.log(level, "%s: cannot be read (%s); ignored", path, error)
+        LOG.log(level, "%s", error)
         return empty
     except ValidationError as error:
         problem = _first_problem(error)

@@ -141,7 +141,14 @@ class FigureTask:
 
 
 def draw_figures(task: FigureTask) -> FigureFiles:
-    """Draw those figures of a set that are missing or would look different."""
+    """Draw those figures of a set that are missing or would look different.
+
+    Raises
+    ------
+    OSError
+        Some of them cannot be written; the others are.
+    """
+    errors: list[OSError] = []
     digests: dict[str, str] = {}
     new_files: list[str] = []
     texts: dict[str, tuple[str, ...]] = {}
@@ -150,17 +157,22 @@ def draw_figures(task: FigureTask) -> FigureFiles:
         digest = figure.digest()
         names = {str(path.relative_to(task.out)): path for path in figure.files()}
         digests |= dict.fromkeys(names, digest)
-        stale = {
-            name: path
-            for name, path in names.items()
-            if task.digests.get(name) != digest or not path.is_file()
-        }
-        if stale:
-            new_texts = figure.draw(stale.values())
-            new_files += stale
-            if new_texts:
-                section = figure.options.section
-                texts |= dict.fromkeys(stale, (section, *new_texts))
+        try:
+            stale = {
+                name: path
+                for name, path in names.items()
+                if task.digests.get(name) != digest or not path.is_file()
+            }
+            new_texts = figure.draw(stale.values()) if stale else ()
+        except OSError as error:
+            errors.append(error)
+            continue
+        new_files += stale
+        if new_texts:
+            section = figure.options.section
+            texts |= dict.fromkeys(stale, (section, *new_texts))
+    if errors:
+        raise errors[0]
     return FigureFiles(digests, tuple(new_files), texts)
 
 

@@ -306,6 +306,13 @@ def test_a_named_pipe_does_not_block(beamtime):
     assert problems == ("pipe.dat: a named pipe, not a file; not used",)
 
 
+def test_a_log_that_cannot_be_opened_is_a_lost_run(beamtime):
+    os.mkfifo(beamtime / "logs" / "scan0009.json")
+    (refused,) = discover(beamtime).refused
+    assert refused.name == "scan0009"
+    assert refused.reason == "logs/scan0009.json: a named pipe, not a file; not used"
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_file_truncated_anywhere_does_not_crash(tmp_path_factory, data):

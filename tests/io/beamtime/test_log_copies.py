@@ -1,5 +1,7 @@
 """A log that is half written is used as it was when it was last whole."""
 
+import os
+
 import pytest
 
 from rixs_pipeline.io.beamtime.discovery import discover
@@ -74,3 +76,16 @@ def test_a_link_to_itself_costs_nothing(small):
     summary = small.run()
     assert summary.executed == [] and summary.exit_code == 0
     assert any("logs/loop.json: " in line for line in summary.problems)
+
+
+def test_a_log_without_permission_is_used_as_it_was(small, monkeypatch):
+    made(small)
+    log, access = small.log(2), os.access
+    half(log)  # modes do not bind root
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path != log and access(path, mode)
+    )
+    summary = small.run()
+    assert summary.executed == [] and summary.exit_code == 0
+    (line,) = [line for line in summary.problems if "when it was last whole" in line]
+    assert line.startswith("logs/scan0002.json: cannot be read (check its permissions)")

@@ -1,6 +1,7 @@
 """Arrays that are kept: returned bit by bit, or computed again."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,3 +80,12 @@ def test_arrays_are_recognised_by_their_content():
     assert digest != digest_arrays({"a": np.arange(3.0), "b": 1.0})
     assert digest != digest_arrays({"a": np.arange(3).reshape(3, 1), "b": 1.0})
     assert digest != digest_arrays({"a": np.arange(3), "b": 2.0})
+
+
+def test_a_folder_without_permission_is_as_if_empty(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError
+
+    ArrayCache(tmp_path).save("scan0001", "key", ARRAYS)
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert ArrayCache(tmp_path).load("scan0001", "key") is None

@@ -138,6 +138,16 @@ def test_a_damaged_cache_is_ignored_with_a_warning(
     }
 
 
+def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
+    data, store = tmp_path / "data", tmp_path / "c.json"
+    data.write_bytes(b"0123456789")
+    store.mkdir()
+    cache = DigestCache(store)
+    cache.digest_range(data, (0, 5))
+    cache.save()
+    assert list(store.iterdir()) == []
+
+
 def test_the_records_of_a_run_do_not_change_with_later_ones(
     tmp_path: Path, reads: list[tuple[str, int, int]]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +94,12 @@ def test_a_value_is_known_once_it_was_found():
     memo.get({"scan": 1}, lambda: 1, int)
     assert memo.has({"scan": 1})
     assert Memo(known=memo.used).has({"scan": 1})
+
+
+def test_a_folder_without_permission_is_as_if_empty(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    memo = Memo.load(tmp_path / "memo.json")
+    assert memo.get({"scan": 1}, lambda: 3, int) == 3

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from rixs_pipeline.runner.results.output_folder import (
     changes_since_last,
     held,
     make_folder,
+    unusable_caches,
     write_config,
 )
 
@@ -80,17 +82,68 @@ def test_a_link_is_not_written_to(tmp_path):
     assert precious.read_text() == "mine"
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
-    def refuse(path, *_, **__):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+def deny(monkeypatch, *denied):
+    """Deny access to paths as modes do, which do not bind root."""
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path not in denied and access(path, mode)
+    )
 
-    monkeypatch.setattr("builtins.open", refuse)  # modes do not bind root
-    message = rf"^{tmp_path}: cannot write to the folder \(.*denied\); .* with -o$"
+
+@pytest.mark.parametrize("name", ["", paths.OWNER_FILE, paths.LOCK_FILE])
+def test_what_cannot_be_written_to_is_named(tmp_path, monkeypatch, name):
+    path = tmp_path / "out" / name
+    (tmp_path / "out").mkdir()
+    if name:
+        path.touch()
+    deny(monkeypatch, path)
+    message = rf"^{path}: cannot be written to; check its permissions, .* with -o$"
     with (
         pytest.raises(UsageError, match=message),
+        held(tmp_path / "out", CONFIG, tmp_path / "beamtime"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+@pytest.mark.parametrize(
+    "name",
+    [
+        paths.OWNER_FILE,
+        paths.LOCK_FILE,
+        paths.RUN_SUMMARY,
+        paths.RESOLVED_CONFIG,
+        "report.html",
+    ],
+)
+def test_what_is_no_file_ends_a_reduction_at_once(tmp_path, make, name):
+    make(tmp_path / name)
+    with (
+        pytest.raises(UsageError, match=rf"^{tmp_path / name}: not a file; move it"),
         held(tmp_path, CONFIG, tmp_path / "beamtime"),
     ):
         pass
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_folders_of_caches_that_cannot_be_used_are_named(tmp_path, monkeypatch):
+    cache = tmp_path / paths.ARRAY_CACHE
+    assert unusable_caches(tmp_path) == []
+    (cache / "logs" / "1f").mkdir(parents=True)
+    (cache / "scans").mkdir()
+    assert unusable_caches(tmp_path) == []
+    deny(monkeypatch, cache / "logs" / "1f", cache / "scans")
+    lines = sorted(unusable_caches(tmp_path))
+    assert len(lines) == 2
+    assert lines[0].startswith(f"{cache / 'logs' / '1f'}: cannot be used")
+    assert lines[1].startswith(f"{cache / 'scans'}: cannot be used")
+
+
+def test_a_file_in_the_place_of_the_caches_is_named(tmp_path):
+    cache = tmp_path / paths.ARRAY_CACHE
+    cache.write_text("")
+    (line,) = unusable_caches(tmp_path)
+    assert line.startswith(f"{cache}: cannot be used")
 
 
 def test_a_full_disk_is_no_wrong_folder(tmp_path, monkeypatch):
@@ -144,6 +197,16 @@ def test_another_or_a_damaged_config_is_replaced(tmp_path, content):
     write_config(CONFIG, tmp_path)
     assert load_config(path).map.step == 0.6
     assert [file.name for file in tmp_path.iterdir()] == [paths.RESOLVED_CONFIG]
+
+
+def test_a_config_without_permission_is_replaced(tmp_path, monkeypatch):
+    path = tmp_path / paths.RESOLVED_CONFIG
+    path.write_text("map: {step: 1.0}\n")
+    with monkeypatch.context() as patch:
+        deny(patch, path)
+        patch.setattr(Path, "read_text", lambda *_, **__: pytest.fail("not readable"))
+        write_config(CONFIG, tmp_path)
+    assert load_config(path).map.step == 0.6
 
 
 OTHER = Config.model_validate({"map": {"step": 0.9}})

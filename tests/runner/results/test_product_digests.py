@@ -87,3 +87,12 @@ def test_a_journal_that_is_a_link_is_not_written_to(tmp_path):
     with pytest.raises(UsageError, match="a link"):
         open_digests(tmp_path).record(write(tmp_path, b"counts 5"))
     assert precious.read_text() == "mine"
+
+
+def test_a_journal_that_cannot_be_written_does_no_harm(tmp_path):
+    path = write(tmp_path, b"counts 5")
+    (tmp_path / paths.PRODUCT_JOURNAL).mkdir(parents=True)
+    digests = open_digests(tmp_path)
+    digests.record(path)
+    digests.save()
+    assert digests.is_intact(path)

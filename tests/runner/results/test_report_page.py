@@ -97,4 +97,4 @@ def test_a_report_that_cannot_be_written_is_a_line(small, content, monkeypatch, 
 
     monkeypatch.setattr(report_page, "page", full)
     small.run(until="report")
-    assert "report.html: not written" in caplog.text
+    assert f"report not written: {small.out}/report.html: No space" in caplog.text

@@ -1,7 +1,9 @@
 """`run.json`: its content, and that a partial run keeps what it did not look at."""
 
+import errno
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -198,6 +200,21 @@ def test_figures_that_are_no_longer_part_of_a_set_are_deleted(summary):
     assert [path.name for path in folder.iterdir()] == ["b.png"]
 
 
+def test_a_figure_that_cannot_be_deleted_is_reported(summary, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    figure = summary.out / "figures" / "a.png"
+    figure.parent.mkdir()
+    figure.touch()
+    add_figures(summary, {"figures/a.png": "1"})
+    later = begin_again(summary)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    later.delete_unused_figures()
+    line = f"{figure}: outdated, not deleted (Permission denied); delete it"
+    assert later.warnings == [line]
+
+
 def test_a_figure_that_belongs_to_another_set_now_is_not_deleted(summary):
     moved = summary.out / "figures/a.png"
     moved.parent.mkdir(exist_ok=True)
@@ -278,8 +295,10 @@ def test_stale_products_are_planned(summary):
 def test_a_damaged_summary_is_reported_and_ignored(tmp_path, text, caplog):
     (tmp_path / "run.json").write_bytes(text.encode("latin-1"))
     assert read(tmp_path) == {"items": {}, "figures": {}, "failed": {}}
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "run.json: cannot be read" in caplog.text
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().startswith(f"{tmp_path}/run.json: ")
+    assert record.getMessage().count("run.json") == 1
 
 
 def test_a_folder_without_a_summary(tmp_path, caplog):

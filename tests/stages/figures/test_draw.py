@@ -140,3 +140,15 @@ def test_parts_of_a_set_draw_each_figure_once(tmp_path):
     joined = join_figures(first, second)
     assert joined.digests == draw_figures(whole).digests
     assert len(joined.new_files) == 5
+
+
+def test_a_figure_that_cannot_be_written_does_not_keep_the_others_from_it(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    looks = FigureOptions()
+    figures = [
+        PlannedFigure(tmp_path / name, content(), plot, looks) for name in ("a", "b")
+    ]
+    with pytest.raises(IsADirectoryError) as caught:
+        draw_figures(FigureTask(tmp_path, lambda: figures, {}))
+    assert caught.value.filename == str(tmp_path / "a.png")
+    assert (tmp_path / "b.png").is_file()
