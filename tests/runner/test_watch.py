@@ -161,7 +161,8 @@ def test_a_disk_that_cannot_be_written_is_reported_and_tried_again(
     rounds += [full, full, 0]
     assert watch.run(FIRST_RETRY, 10) == 0
     assert messages(caplog) == [
-        "out/run.json: No space left on device",
+        "out/run.json: No space left on device; make room and repeat the command: "
+        "finished products are kept",
         "pixel 5: dead",
         f"lost: {LOST.reason}",
     ]
