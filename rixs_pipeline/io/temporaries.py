@@ -19,7 +19,7 @@ _OWNER = re.compile(r"\..+\.(?P<host>[\w-]+)\+(?P<process>\d{1,9})\.[0-9a-f]{8}"
 # in a container, and of processes on others
 OWN_AGE = 60.0  # s
 OTHER_AGE = 86400.0  # s
-# Errors that tell of the folder of a new file: a file in its place, or its permissions
+# Errors whose cause is the folder of a new file: a file in its place, or permissions
 _OF_FOLDERS = (errno.EEXIST, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
